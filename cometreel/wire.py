@@ -1,0 +1,146 @@
+"""What crosses the border between the engine and the world: requests in, effects out.
+
+The engine never opens a socket, never sleeps and never looks at a clock. A door (the mitmproxy addon, the ASGI
+server, a test) makes a `Request`, calls the engine with the time, and does what the effects say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Literal, TypeAlias
+
+__all__ = ["Accept", "Drop", "Effect", "Forward", "Frame", "Headers", "Log", "Reply", "Request"]
+
+
+class Headers:
+    """HTTP header fields: ordered, repeatable, looked up without regard to case."""
+
+    __slots__ = ("_by_name", "_cookies", "_fields")
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self._fields = tuple(fields)
+        self._by_name: dict[str, list[str]] | None = None  # made when first asked: a reply's are only passed on
+        self._cookies: dict[str, str] | None = None
+
+    def get(self, name: str) -> str | None:
+        """The first field of that name, or None."""
+        values = self._named().get(name.lower())
+        return None if values is None else values[0]
+
+    def get_all(self, name: str) -> list[str]:
+        """Every field of that name, in order."""
+        return list(self._named().get(name.lower(), ()))
+
+    def _named(self) -> dict[str, list[str]]:
+        if self._by_name is None:
+            self._by_name = {}
+            for name, value in self._fields:
+                self._by_name.setdefault(name.lower(), []).append(value)
+        return self._by_name
+
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies that a request carries, the first of each name (RFC 6265 §5.4 sends the nearest first)."""
+        if self._cookies is None:
+            self._cookies = {}
+            for field in self.get_all("cookie"):
+                for pair in field.split(";"):
+                    name, equals, value = pair.strip().partition("=")
+                    if equals:
+                        self._cookies.setdefault(name.strip(), value.strip().strip('"'))
+        return self._cookies
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self._fields == other._fields
+
+    def __hash__(self) -> int:
+        return hash(self._fields)
+
+    def __repr__(self) -> str:
+        return f"Headers({[name for name, _ in self._fields]})"  # values may be secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, or the upgrade that opens a WebSocket.
+
+    `id` is chosen by the door and names the request in every effect. `path` and `query` are as sent, still
+    percent-encoded, the query without its `?`. `base` is scheme and authority as the client asked
+    (`https://gws.example:8443`). `body` is decoded from any Content-Encoding.
+    """
+
+    id: int
+    method: str
+    path: str
+    query: str = ""
+    headers: Headers = Headers()
+    body: bytes = b""
+    base: str = "http://localhost"
+    websocket: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Send this HTTP reply. For a WebSocket upgrade it is the refusal."""
+
+    request_id: int
+    status: int
+    headers: Headers = Headers()
+    body: bytes = b""
+
+    @property
+    def reason(self) -> str:
+        """The standard phrase of the status, empty for a status that has none."""
+        try:
+            return HTTPStatus(self.status).phrase
+        except ValueError:
+            return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Complete the WebSocket upgrade, with these extra header fields."""
+
+    request_id: int
+    headers: Headers = Headers()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Send one text frame on an accepted WebSocket; `delivered` or `gone` follows for each, in order."""
+
+    request_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """End the connection of this request: without any reply, or a WebSocket with this close code."""
+
+    request_id: int
+    code: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Nothing here answers this request; it may go to the real server with the client's own credentials."""
+
+    request_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Tell the user this. The text is free of secrets."""
+
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+Effect: TypeAlias = Reply | Accept | Frame | Drop | Forward | Log
