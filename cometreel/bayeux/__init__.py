@@ -1,0 +1,81 @@
+"""The Bayeux protocol (CometD), sans-IO: messages, channels, a server and a client.
+
+Time comes in as `now` (seconds, monotonic); effects and events come out. Nothing in this package opens a socket,
+sleeps, looks at a clock or draws a random number, and nothing knows of scenarios or recordings.
+"""
+
+from cometreel.bayeux.application import NO_DATA, Admit, Application, EndReason, Outcome, Verdict
+from cometreel.bayeux.channels import (
+    canonical,
+    is_broadcast,
+    is_meta,
+    is_service,
+    is_valid,
+    is_wild,
+    matches,
+    patterns_of,
+)
+from cometreel.bayeux.client import BayeuxClient
+from cometreel.bayeux.client_events import (
+    Broken,
+    ClientEvent,
+    Closed,
+    Connected,
+    Established,
+    Failed,
+    Lost,
+    Published,
+    Received,
+    Send,
+    Subscribed,
+    Unsubscribed,
+)
+from cometreel.bayeux.client_states import ClientSettings, ClientState
+from cometreel.bayeux.dialect import Dialect, dialect
+from cometreel.bayeux.messages import MalformedMessages, Message, NullMessage, looks_like_bayeux, parse_messages
+from cometreel.bayeux.server import BayeuxServer, SessionView
+from cometreel.bayeux.settings import BayeuxSettings, DialectName, TransportName
+
+__all__ = [
+    "NO_DATA",
+    "Admit",
+    "Application",
+    "BayeuxClient",
+    "BayeuxServer",
+    "BayeuxSettings",
+    "Broken",
+    "ClientEvent",
+    "ClientSettings",
+    "ClientState",
+    "Closed",
+    "Connected",
+    "Dialect",
+    "DialectName",
+    "EndReason",
+    "Established",
+    "Failed",
+    "Lost",
+    "MalformedMessages",
+    "Message",
+    "NullMessage",
+    "Outcome",
+    "Published",
+    "Received",
+    "Send",
+    "SessionView",
+    "Subscribed",
+    "TransportName",
+    "Unsubscribed",
+    "Verdict",
+    "canonical",
+    "dialect",
+    "is_broadcast",
+    "is_meta",
+    "is_service",
+    "is_valid",
+    "is_wild",
+    "looks_like_bayeux",
+    "matches",
+    "parse_messages",
+    "patterns_of",
+]

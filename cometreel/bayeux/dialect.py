@@ -1,0 +1,48 @@
+"""The error strings of a Bayeux server, as the CometD 3.x line and the 4+ line spell them.
+
+Only texts live here; who is refused and why is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Dialect", "dialect"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one family of servers spells its errors (`code:arguments:text`, Bayeux 1.0 §6.4)."""
+
+    session_unknown: str
+    handshake_denied: str
+    create_denied: str
+    publish_create_denied: str
+    subscribe_denied: str
+    channel_missing: str = "400::channel_missing"
+    subscription_missing: str = "403::subscription_missing"
+    subscription_invalid: str = "403::subscription_invalid"
+
+
+_REASON = "403:denied_by_security_policy"
+_DIALECTS = {
+    "3.x": Dialect(
+        session_unknown="402::Unknown client",
+        handshake_denied="403::Handshake denied",
+        create_denied=f"{_REASON}:create_denied",
+        publish_create_denied=f"{_REASON}:create denied",
+        subscribe_denied=f"{_REASON}:subscribe_denied",
+    ),
+    "4+": Dialect(
+        session_unknown="402::session_unknown",
+        handshake_denied="403::handshake_denied",
+        create_denied=f"{_REASON}:create_denied",
+        publish_create_denied=f"{_REASON}:create_denied",
+        subscribe_denied=f"{_REASON}:subscribe_denied",
+    ),
+}
+
+
+def dialect(name: str) -> Dialect:
+    """Look up a dialect by the name that settings use, `3.x` or `4+`."""
+    return _DIALECTS[name]

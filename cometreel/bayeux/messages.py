@@ -1,0 +1,79 @@
+"""Bayeux messages as they cross the wire, in either direction, and how to tell them from other JSON.
+
+Parsing only: no session, no transport. Used by the server, the client, the recorder and the replay.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from cometreel.errors import PeerError
+from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode
+
+__all__ = ["MalformedMessages", "Message", "NullMessage", "looks_like_bayeux", "parse_messages"]
+
+Message: TypeAlias = JSONObject
+
+_OWN_FIELDS = frozenset({"clientId", "successful", "subscription", "connectionType", "supportedConnectionTypes"})
+
+
+class MalformedMessages(PeerError):
+    """A body that isn't Bayeux messages: not JSON, or not an object or an array of objects."""
+
+
+class NullMessage(MalformedMessages):
+    """An array with `null` where a message should be, which real servers take for an error of their own."""
+
+
+def parse_messages(body: bytes | str) -> list[Message]:
+    """Read the messages of one request, reply or frame: an array of objects, or a single object.
+
+    :raises MalformedMessages: if the text is anything else.
+    """
+    try:
+        value = decode(body)
+    except NotJSON as error:
+        raise MalformedMessages(f"the body isn't JSON: {error}") from None
+    if isinstance(value, dict):
+        return [value]
+    if not isinstance(value, list):
+        raise MalformedMessages(f"found {_kind(value)}; expected a Bayeux message or an array of them")
+    return [_message(element, number) for number, element in enumerate(value)]
+
+
+def _message(element: JSON, number: int) -> Message:
+    if element is None:
+        raise NullMessage(f"element {number} is null; expected a Bayeux message")
+    if not isinstance(element, dict):
+        raise MalformedMessages(f"element {number} is {_kind(element)}; expected a Bayeux message")
+    return element
+
+
+def _kind(value: JSON) -> str:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "a boolean"
+    names = {str: "a string", int: "a number", float: "a number", list: "an array", dict: "an object"}
+    return names[type(value)]
+
+
+def looks_like_bayeux(value: JSON) -> bool:
+    """Tell by shape whether a JSON value is a group of Bayeux messages.
+
+    It is when it is an object, or an array of at least one object and nothing else, each with a `channel` that
+    begins with a slash, and at least one is on `/meta/…` or carries another field that only Bayeux has.
+    """
+    messages = [value] if isinstance(value, dict) else value
+    if not isinstance(messages, list) or not messages:
+        return False
+    if not all(isinstance(message, dict) and _has_channel(message) for message in messages):
+        return False
+    return any(isinstance(message, dict) and _is_sure(message) for message in messages)
+
+
+def _has_channel(message: Message) -> bool:
+    channel = message.get("channel")
+    return isinstance(channel, str) and channel.startswith("/")
+
+
+def _is_sure(message: Message) -> bool:
+    return str(message["channel"]).startswith("/meta/") or not _OWN_FIELDS.isdisjoint(message)

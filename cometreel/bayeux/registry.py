@@ -1,0 +1,79 @@
+"""The sessions that live, found by id, by browser and by the time at which they expire.
+
+Birth, death and rest of sessions; what they say to each other and on what it travels lives elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cometreel.bayeux.application import Application, EndReason
+from cometreel.bayeux.browsers import Browsers
+from cometreel.bayeux.deadlines import Deadlines
+from cometreel.bayeux.outbox import AckedOutbox, Outbox
+from cometreel.bayeux.session import Move, Session, State
+from cometreel.bayeux.settings import BayeuxSettings, TransportName
+from cometreel.bayeux.subscriptions import Subscriptions
+from cometreel.wire import Effect, Request
+
+__all__ = ["Registry"]
+
+
+class Registry:
+    """Everything that the parts of one server share."""
+
+    def __init__(self, settings: BayeuxSettings, application: Application, new_id: Callable[[str], str]) -> None:
+        self.settings = settings
+        self.application = application
+        self.new_id = new_id
+        self.effects: list[Effect] = []
+        self.sessions: dict[str, Session] = {}
+        self.browsers = Browsers()
+        self.subscriptions = Subscriptions()
+        self.deadlines = Deadlines()
+        self.stopping = False
+
+    def start(self, browser: str, home: TransportName, *, acked: bool) -> Session:
+        """Begin a session."""
+        outbox = (AckedOutbox if acked else Outbox)(self.settings.max_queue)
+        session = Session(self.new_id("client"), browser, home, outbox, self.settings.interval)
+        self.sessions[session.client_id] = session
+        self.browsers.join(browser, session.client_id)
+        return session
+
+    def find(self, client_id: object, transport: TransportName, request: Request) -> Session | None:
+        """Find the session that a message names, if the request may speak for it.
+
+        Over HTTP the browser cookie must be the session's and the transport that of its handshake; a WebSocket may
+        take over any session (CometD 3.1).
+        """
+        session = self.sessions.get(client_id) if isinstance(client_id, str) else None
+        if session is None or transport == "websocket":
+            return session
+        if session.home != transport:
+            return None
+        if self.settings.require_cookie and self.browser_of(request) != session.browser:
+            return None
+        return session
+
+    def browser_of(self, request: Request) -> str | None:
+        """Give the browser cookie of a request."""
+        return request.headers.cookies().get(self.settings.cookie_name)
+
+    def end(self, session: Session, reason: EndReason, now: float) -> None:
+        """End a session; its held poll, if there is one, is left to be released."""
+        session.move(Move.END)
+        del self.sessions[session.client_id]
+        self.deadlines.clear(session.client_id)
+        self.browsers.leave(session.browser, session.client_id)
+        self.subscriptions.forget(session.client_id, now)
+        self.application.ended(session.client_id, reason, now)
+
+    def rest(self, session: Session, now: float) -> None:
+        """Start the clock of a session anew, unless it is gone or its poll is held."""
+        if session.state is not State.HELD and session.state is not State.OVER:
+            self.deadlines.set(session.client_id, now + session.interval + self.settings.max_interval)
+
+    def connect_only(self, session: Session) -> bool:
+        """Tell whether a session's messages leave on `/meta/connect` replies only."""
+        return self.settings.meta_connect_deliver_only or session.acked

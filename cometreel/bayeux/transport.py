@@ -1,0 +1,88 @@
+"""Bayeux over HTTP: which requests are for which transport, and how their messages are dug out.
+
+Reading only: answers are framed by `lines`. No session is looked at here.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qs
+
+from cometreel.bayeux.messages import MalformedMessages, Message, NullMessage, parse_messages
+from cometreel.bayeux.settings import BayeuxSettings, TransportName
+from cometreel.wire import Headers, Reply, Request
+
+__all__ = ["Polling", "is_endpoint", "read_polling"]
+
+_CALLBACK: Final = re.compile(r"[a-zA-Z0-9._\-]{1,64}")
+"""The names that a JSONP callback may have, so that it can't be a script itself (CometD 3.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polling:
+    """The messages of one HTTP request, and the JSONP callback that its answer goes to."""
+
+    transport: TransportName
+    messages: list[Message]
+    callback: str | None = None
+
+
+def is_endpoint(path: str, endpoint: str) -> bool:
+    """Tell whether a path is the endpoint or lies below it: clients append `/connect`, `/handshake` and the like."""
+    path, base = path.partition(";")[0], endpoint.rstrip("/")
+    return path == base or path.startswith(base + "/")
+
+
+def read_polling(request: Request, settings: BayeuxSettings) -> Polling | Reply:
+    """Read the messages of an HTTP request, or give the reply that says why there are none."""
+    if request.method == "OPTIONS":
+        return Reply(request.id, 200)
+    if request.method == "POST" and "long-polling" in settings.transports:
+        if len(request.body) > settings.max_message_bytes:
+            return Reply(request.id, 413)
+        return _parsed(request, "long-polling", [request.body], None)
+    if request.method == "GET" and "callback-polling" in settings.transports:
+        query = parse_qs(request.query, keep_blank_values=True)
+        callback = query.get("jsonp", [""])[0]
+        if _CALLBACK.fullmatch(callback):
+            return _parsed(request, "callback-polling", query.get("message", []), callback)
+    return _unknown_transport(request)
+
+
+def _parsed(
+    request: Request, transport: TransportName, texts: list[bytes] | list[str], callback: str | None
+) -> Polling | Reply:
+    try:
+        messages = [message for text in texts for message in parse_messages(text)]
+    except NullMessage:
+        return Reply(request.id, 500)
+    except MalformedMessages:
+        return Reply(request.id, 400)
+    if not messages:
+        return Reply(request.id, 500)
+    return Polling(transport, messages, callback)
+
+
+def _unknown_transport(request: Request) -> Reply:
+    """Answer as CometD's servlet in Jetty does, which writes a page for GET and HEAD only."""
+    if request.method not in {"GET", "HEAD"}:
+        return Reply(request.id, 400)
+    rows = {
+        "URI": html.escape(request.path),
+        "STATUS": "400",
+        "MESSAGE": "Unknown Bayeux Transport",
+        "SERVLET": "org.cometd.server.CometDServlet",
+    }
+    table = "\n".join(f"<tr><th>{name}:</th><td>{value}</td></tr>" for name, value in rows.items())
+    page = (
+        "<html>\n<head><title>Error 400 Unknown Bayeux Transport</title></head>\n"
+        f"<body><h2>HTTP ERROR 400 Unknown Bayeux Transport</h2>\n<table>\n{table}\n</table>\n</body>\n</html>\n"
+    )
+    fields = (
+        ("Cache-Control", "must-revalidate,no-cache,no-store"),
+        ("Content-Type", "text/html;charset=iso-8859-1"),
+    )
+    return Reply(request.id, 400, Headers(fields), page.encode("iso-8859-1", "xmlcharrefreplace"))

@@ -1,0 +1,45 @@
+"""The heap of deadlines: earliest first, movable, and as large as what lives in it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cometreel.bayeux.deadlines import Deadlines
+
+KEYS = st.sampled_from("abcde")
+STEPS = st.lists(st.tuples(KEYS, st.integers(0, 20) | st.none()), max_size=200)
+
+
+@given(STEPS)
+def test_deadlines_come_due_in_order_and_only_the_last_setting_counts(steps: list[tuple[str, int | None]]) -> None:
+    deadlines, model = Deadlines(), dict[str, int]()
+    for key, when in steps:
+        if when is None:
+            deadlines.clear(key)
+            model.pop(key, None)
+        else:
+            deadlines.set(key, when)
+            model[key] = when
+        assert deadlines.next() == min(model.values(), default=None)
+        assert len(deadlines) == len(model)
+    came = []
+    while (key_due := deadlines.pop(10.0)) is not None:
+        came.append(key_due)
+    assert sorted(came) == sorted(key for key, when in model.items() if when <= 10)
+    assert [model[key] for key in came] == sorted(model[key] for key in came)
+
+
+def test_moving_a_deadline_for_ever_needs_no_more_memory() -> None:
+    deadlines = Deadlines()
+    for when in range(10_000):
+        deadlines.set("a", float(when))
+    assert len(deadlines._heap) < 100
+    assert deadlines.next() == 9_999.0
+
+
+def test_equal_times_come_due_in_the_order_of_setting() -> None:
+    deadlines = Deadlines()
+    for key in "cab":
+        deadlines.set(key, 1.0)
+    assert [deadlines.pop(1.0), deadlines.pop(1.0), deadlines.pop(1.0), deadlines.pop(1.0)] == ["c", "a", "b", None]

@@ -1,0 +1,38 @@
+"""The public face of the package is complete, sorted and free of what an engine may not import."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import cometreel.bayeux
+
+HOME = Path(cometreel.bayeux.__file__).parent
+FORBIDDEN = {"asyncio", "gevent", "random", "select", "socket", "threading", "time", "mitmproxy", "pydantic"}
+
+
+def test_all_names_exist_and_none_is_missing() -> None:
+    names = cometreel.bayeux.__all__
+    assert all(hasattr(cometreel.bayeux, name) for name in names)
+    imported = {
+        alias.asname or alias.name
+        for node in ast.parse((HOME / "__init__.py").read_text("utf-8")).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert set(names) == imported
+
+
+@pytest.mark.parametrize("path", sorted(HOME.glob("*.py")), ids=lambda path: path.stem)
+def test_module_stays_sans_io_and_says_what_it_is(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    roots = {
+        alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
+    froms = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert not FORBIDDEN & (roots | {module.split(".")[0] for module in froms})
+    ours = ("cometreel.bayeux", "cometreel.wire", "cometreel.jsonvalue", "cometreel.errors")
+    assert all(module.startswith(ours) for module in froms if module.startswith("cometreel"))
+    assert len((ast.get_docstring(tree) or "").split()) >= 15

@@ -1,0 +1,54 @@
+"""Messages as they cross the wire, and how to tell them from other JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cometreel.bayeux import MalformedMessages, NullMessage, looks_like_bayeux, parse_messages
+
+
+@pytest.mark.parametrize("body", [b'[{"channel":"/a"}]', b'{"channel":"/a"}', '{"channel":"/a"}'])
+def test_an_array_and_a_single_object_are_the_same(body: bytes | str) -> None:
+    assert parse_messages(body) == [{"channel": "/a"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "the body isn't JSON: Expecting value: line 1 column 1 (char 0)"),
+        (b'"x"', "found a string; expected a Bayeux message or an array of them"),
+        (b"true", "found a boolean; expected a Bayeux message or an array of them"),
+        (b"[{},[]]", "element 1 is an array; expected a Bayeux message"),
+        (b"[1.5]", "element 0 is a number; expected a Bayeux message"),
+        (b"[null]", "element 0 is null; expected a Bayeux message"),
+    ],
+)
+def test_anything_else_is_refused_and_said_what_it_is(body: bytes, said: str) -> None:
+    with pytest.raises(MalformedMessages) as caught:
+        parse_messages(body)
+    assert str(caught.value) == said
+    assert isinstance(caught.value, NullMessage) is (body == b"[null]")
+
+
+@pytest.mark.parametrize(
+    ("value", "is_bayeux"),
+    [
+        ([{"channel": "/meta/handshake", "version": "1.0"}], True),
+        ({"channel": "/meta/connect"}, True),
+        ([{"channel": "/a", "data": 1}, {"channel": "/meta/connect", "successful": True}], True),
+        ([{"channel": "/a", "data": 1, "clientId": "c"}], True),
+        ([{"channel": "/a", "id": "1", "successful": True}], True),
+        ([{"channel": "/a", "data": 1}], False),
+        ([{"channel": "news", "clientId": "c"}], False),
+        ([{"channel": "/meta/connect"}, 5], False),
+        ([{"channel": 5, "clientId": "c"}], False),
+        ([], False),
+        ({}, False),
+        ("/meta/connect", False),
+        (None, False),
+    ],
+)
+def test_bayeux_is_known_by_its_shape(value: Any, is_bayeux: bool) -> None:
+    assert looks_like_bayeux(value) is is_bayeux

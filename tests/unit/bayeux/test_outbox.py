@@ -1,0 +1,52 @@
+"""What waits for a session: order, bounds, acknowledgements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cometreel.bayeux.outbox import AckedOutbox, Outbox, Parcel
+
+
+def parcel(number: int) -> Parcel:
+    return Parcel("/a", str(number).encode())
+
+
+def numbers(parcels: Sequence[Parcel]) -> list[int]:
+    return [int(each.body) for each in parcels]
+
+
+def test_what_is_put_back_goes_before_what_waits() -> None:
+    outbox = Outbox(9)
+    for number in (1, 2):
+        outbox.put(parcel(number))
+    taken = outbox.take()
+    outbox.put(parcel(3))
+    outbox.put_back(taken)
+    assert numbers(outbox.take()) == [1, 2, 3]
+    assert not outbox.ready
+
+
+def test_the_oldest_go_when_the_bound_is_reached() -> None:
+    outbox = Outbox(2)
+    assert [outbox.put(parcel(number)) for number in (1, 2, 3)] == [True, True, False]
+    assert outbox.put_back([parcel(0)]) is False
+    assert numbers(outbox.take()) == [2, 3]
+
+
+def test_acked_messages_stay_until_their_batch_is_acknowledged() -> None:
+    outbox = AckedOutbox(9)
+    outbox.put(parcel(1))
+    assert outbox.ready
+    assert (outbox.close(), numbers(outbox.take()), outbox.ready) == (1, [1], False)
+    outbox.put(parcel(2))
+    assert (outbox.close(), numbers(outbox.take())) == (2, [1, 2])
+    outbox.acknowledge(1)
+    assert (outbox.close(), numbers(outbox.take())) == (3, [2])
+    outbox.acknowledge(99)
+    assert len(outbox) == 0
+
+
+def test_acked_outbox_is_bounded_too() -> None:
+    outbox = AckedOutbox(1)
+    assert [outbox.put(parcel(1)), outbox.put(parcel(2))] == [True, False]
+    assert numbers(outbox.take()) == [2]

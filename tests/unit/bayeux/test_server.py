@@ -1,0 +1,639 @@
+"""The rules of the Bayeux server that the golden cases don't reach, as conversations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cometreel.bayeux import Admit, Message, Outcome, Verdict
+from cometreel.wire import Accept, Request
+
+RETRY = {"reconnect": "retry", "interval": 0, "timeout": 30000}
+UNKNOWN = {"successful": False, "error": "402::Unknown client"}
+
+
+# ---------------------------------------------------------------------- connect
+def test_first_connect_is_answered_at_once_and_the_second_is_held_for_the_timeout(talk: Any) -> None:
+    session = talk.handshake()
+    assert session.connect().json == [{"channel": "/meta/connect", "id": "1", "successful": True}]
+    poll = session.connect()
+    talk.wait(29.9)
+    assert poll.held
+    talk.wait(0.1)
+    assert poll.json == [{"channel": "/meta/connect", "id": "2", "successful": True}]
+
+
+def test_client_disconnect_releases_its_held_poll_with_the_advice_none(talk: Any) -> None:
+    session = talk.open()
+    poll = session.connect()
+    goodbye = session.send(session.message("/meta/disconnect"))
+    assert goodbye.json == [{"channel": "/meta/disconnect", "id": "3", "successful": True}]
+    assert poll.json == [
+        {"channel": "/meta/connect", "id": "2", "successful": True, "advice": {"reconnect": "none"}},
+    ]
+
+
+def test_connect_after_disconnect_is_402_with_the_advice_to_shake_hands(talk: Any) -> None:
+    session = talk.open()
+    session.send(session.message("/meta/disconnect"))
+    advice = {"reconnect": "handshake", "interval": 0}
+    assert session.connect().json == [{"channel": "/meta/connect", "id": "3", **UNKNOWN, "advice": advice}]
+
+
+def test_connect_is_released_by_the_first_message_and_a_batch_comes_whole(talk: Any) -> None:
+    session = talk.open()
+    poll = session.connect()
+    talk.wait(5)
+    session.deliver(1, 2)
+    assert [message.get("data") for message in poll.json] == [1, 2, None]
+
+
+def test_messages_delivered_one_by_one_release_the_poll_with_the_first(talk: Any) -> None:
+    session = talk.open()
+    poll = session.connect()
+    session.deliver(1, 2, 3, batch=False)
+    assert [message.get("data") for message in poll.json] == [1, None]
+    assert session.poll_now() == [2, 3]
+
+
+def test_a_browser_above_its_limit_is_refused_when_the_interval_is_0(talk_with: Any) -> None:
+    talk = talk_with(multi_session_interval=0.0)
+    first = talk.open()
+    second = talk.open(cookie=first.cookie)
+    first.connect()
+    assert second.connect().json == [
+        {
+            "channel": "/meta/connect",
+            "id": "2",
+            "successful": False,
+            "advice": {"multiple-clients": True, "reconnect": "none"},
+        }
+    ]
+
+
+@pytest.mark.parametrize(("limit", "held"), [(-1, True), (0, False), (1, False), (2, True)])
+def test_second_poll_of_a_browser_is_held_up_to_the_limit(talk_with: Any, limit: int, held: bool) -> None:
+    talk = talk_with(max_sessions_per_browser=limit)
+    first = talk.open()
+    second = talk.open(cookie=first.cookie)
+    first.connect()
+    assert second.connect().held is held
+
+
+def test_hang_up_of_a_held_poll_frees_its_place_among_the_browsers_polls(talk: Any) -> None:
+    first = talk.open()
+    second = talk.open(cookie=first.cookie)
+    talk.gone(first.connect())
+    assert second.connect().held
+
+
+@pytest.mark.parametrize(
+    ("advice", "after"),
+    [
+        ({"timeout": 1000}, 1.0),
+        ({"timeout": "1000"}, 30.0),
+        ({"timeout": True}, 30.0),
+        ({"timeout": 1e300}, 30.0),
+        (7, 30.0),
+    ],
+)
+def test_a_client_sets_how_long_its_poll_is_held(talk: Any, advice: Any, after: float) -> None:
+    poll = talk.open().connect(advice=advice)
+    talk.wait(after - 0.001)
+    assert poll.held
+    talk.wait(0.001)
+    assert poll.status == 200
+
+
+# ---------------------------------------------------------------------- sessions
+def test_session_expires_max_interval_after_its_last_reply_and_not_while_held(talk: Any) -> None:
+    session = talk.open()
+    session.connect()
+    talk.wait(39.9)  # 30 held, and nearly 10 more
+    assert talk.server.session(session.client_id) is not None
+    talk.wait(0.1)
+    assert talk.server.session(session.client_id) is None
+    assert talk.server.client_ids() == ()
+    assert talk.server.deadline() is None
+
+
+def test_session_that_never_connects_expires_too(talk: Any) -> None:
+    session = talk.handshake()
+    talk.wait(10)
+    assert talk.server.session(session.client_id) is None
+
+
+def test_a_message_restarts_the_clock_of_its_session(talk: Any) -> None:
+    session = talk.open()
+    talk.wait(9)
+    session.publish("/a", 1)
+    talk.wait(9)
+    assert talk.server.session(session.client_id) is not None
+
+
+def test_without_require_cookie_the_client_id_is_enough(talk_with: Any) -> None:
+    talk = talk_with(require_cookie=False)
+    session = talk.open()
+    session.cookie = ""
+    assert session.connect(advice={"timeout": 0}).json[0]["successful"] is True
+
+
+def test_view_shows_what_a_session_has(talk: Any) -> None:
+    session = talk.open()
+    session.subscribe(["/a", "/b/*"])
+    poll = session.connect()
+    view = talk.server.session(session.client_id)
+    assert (view.browser, view.transport, view.held, view.queued) == (session.cookie, "long-polling", poll.number, 0)
+    assert view.subscriptions == {"/a", "/b/*"}
+    assert talk.server.client_ids_of_browser(session.cookie) == (session.client_id,)
+
+
+def test_release_all_answers_held_polls_closes_sockets_and_holds_nothing_more(talk: Any) -> None:
+    session, other = talk.open(), talk.open_socket()
+    poll, socket = session.connect(), other.connect()
+    talk.do(talk.server.release_all(talk.now))
+    assert poll.json == [{"channel": "/meta/connect", "id": "2", "successful": True}]
+    assert (socket.frames, socket.closed) == ([[{"channel": "/meta/connect", "id": "2", "successful": True}]], 1001)
+    assert session.connect().status == 200
+
+
+def test_reconfigure_keeps_the_sessions(talk: Any) -> None:
+    session = talk.open()
+    settings = talk.server.settings
+    talk.server.reconfigure(type(settings)(endpoint="/other", dialect="4+"))
+    assert not talk.server.handles("/cometd/connect")
+    assert talk.server.session(session.client_id) is not None
+    session.client_id = "nobody"
+    assert session.connect().json[0]["error"] == "402::session_unknown"
+
+
+# ---------------------------------------------------------------------- subscribe, publish
+@pytest.mark.parametrize(
+    ("fields", "reply"),
+    [
+        ({}, {"successful": False, "error": "403::subscription_missing"}),
+        ({"subscription": 5}, {"successful": False, "error": "403::subscription_invalid"}),
+        (
+            {"subscription": ["/a", "/meta/x", "/b"]},
+            {"successful": False, "error": "403:denied_by_security_policy:create_denied"},
+        ),
+    ],
+)
+def test_subscribe_that_is_refused_says_why(talk: Any, fields: Any, reply: Any) -> None:
+    session = talk.open()
+    (answer,) = session.send(session.message("/meta/subscribe", **fields)).json
+    assert {key: answer[key] for key in reply} == reply
+
+
+def test_subscriptions_before_the_refused_one_of_an_array_stay(talk: Any) -> None:
+    session = talk.open()
+    session.subscribe(["/a", "/meta/x", "/b"])
+    assert talk.server.session(session.client_id).subscriptions == {"/a"}
+
+
+def test_a_channel_is_the_same_with_and_without_a_slash_at_its_end(talk: Any) -> None:
+    session = talk.open()
+    session.subscribe("/foo/")
+    assert [message.get("data") for message in session.publish("/foo", 1).json] == [1, None]
+
+
+def test_unsubscribe_ends_the_copies_and_can_be_said_twice_at_once(talk: Any) -> None:
+    session = talk.open()
+    session.subscribe("/a")
+    for _ in range(2):
+        assert session.send(session.message("/meta/unsubscribe", subscription="/a")).json[0]["successful"] is True
+    assert len(session.publish("/a", 1).json) == 1
+    talk.wait(4)
+    (answer,) = session.send(session.message("/meta/unsubscribe", subscription="/a")).json
+    assert answer["error"] == "400::channel_missing"
+
+
+def test_ended_session_gets_no_copies(talk: Any) -> None:
+    first, second = talk.open(), talk.open()
+    second.subscribe("/**")
+    second.send(second.message("/meta/disconnect"))
+    assert first.publish("/a", 1).json == [{"channel": "/a", "id": "2", "successful": True}]
+
+
+def test_service_and_meta_messages_reach_no_wildcard(talk: Any) -> None:
+    first, second = talk.open(), talk.open()
+    second.subscribe(["/**", "/service/*"])
+    first.publish("/service/x", 1)
+    assert second.poll_now() == []
+
+
+def test_deliver_subscribed_only_checks_subscriptions(talk_with: Any) -> None:
+    session = talk_with(deliver="subscribed").open()
+    session.subscribe("/a/*")
+    session.deliver(1, channel="/a/b")
+    session.deliver(2, channel="/b")
+    assert session.poll_now() == [1]
+
+
+def test_meta_connect_deliver_only_keeps_messages_off_other_replies(talk_with: Any) -> None:
+    session = talk_with(meta_connect_deliver_only=True).open()
+    session.subscribe("/a")
+    poll = session.connect()
+    assert session.publish("/a", 1).json == [{"channel": "/a", "id": "4", "successful": True}]
+    assert [message.get("data") for message in poll.json] == [1, None]
+
+
+def test_a_queue_is_bounded_and_says_so_once(talk_with: Any) -> None:
+    talk = talk_with(max_queue=3)
+    session = talk.open()
+    session.deliver(1, 2, 3, 4, 5)
+    assert session.poll_now() == [3, 4, 5]
+    assert [log.level for log in talk.logs] == ["warning"]
+
+
+def test_a_queue_that_is_too_full_for_what_comes_back_says_so_too(talk_with: Any) -> None:
+    talk = talk_with(max_queue=1, confirm=False)
+    session = talk.open()
+    poll = session.connect()
+    session.deliver(1)
+    session.deliver(2)
+    talk.gone(poll)
+    assert [log.level for log in talk.logs] == ["warning"]
+    assert session.poll_now() == [2]
+
+
+# ---------------------------------------------------------------------- writes that fail
+def test_messages_of_a_failed_write_come_again_before_later_ones(talk_with: Any) -> None:
+    talk = talk_with(confirm=False)
+    session = talk.open()
+    first = session.connect()
+    session.deliver(1)
+    session.deliver(2)
+    second = session.connect()
+    assert second.held, "2 must not overtake 1 while 1 may still come back"
+    talk.gone(first)
+    assert [message.get("data") for message in second.json] == [1, 2, None]
+
+
+def test_messages_wait_only_until_the_write_before_them_is_done(talk_with: Any) -> None:
+    talk = talk_with(confirm=False)
+    session = talk.open()
+    first = session.connect()
+    session.deliver(1)
+    session.deliver(2)
+    second = session.connect()
+    talk.delivered(first)
+    assert [message.get("data") for message in second.json] == [2, None]
+
+
+def test_on_hangup_lose_loses_what_is_written_to_a_client_that_has_gone(talk_with: Any) -> None:
+    talk = talk_with(on_hangup="lose")
+    session = talk.open()
+    poll = session.connect()
+    talk.gone(poll)
+    session.deliver(1)
+    assert poll.effects == []
+    assert session.poll_now() == []
+
+
+def test_unknown_request_ids_are_no_news(talk: Any) -> None:
+    assert talk.server.delivered(99, 0.0) == talk.server.gone(99, 0.0) == talk.server.frame(99, "[]", 0.0) == []
+    assert talk.server.deliver("nobody", [{"channel": "/a"}], 0.0) == talk.server.disconnect("nobody", 0.0) == []
+
+
+# ---------------------------------------------------------------------- the application
+class Rule(Admit):
+    """An application that answers the questions of one test."""
+
+    def __init__(self, verdict: Verdict | None = None, outcome: Outcome | None = None) -> None:
+        self.verdict, self.outcome = verdict, outcome
+        self.channel = ""
+        self.told: list[tuple[Any, ...]] = []
+
+    def allow(self, message: Message, client_id: str | None, request: Request, now: float) -> Verdict | None:
+        return self.verdict if message["channel"] == self.channel else None
+
+    def published(self, client_id: str, message: Message, request: Request, now: float) -> Outcome | None:
+        return self.outcome
+
+    def started(self, client_id: str, request: Request, now: float) -> None:
+        self.told.append(("started", client_id))
+
+    def connected(self, client_id: str, now: float) -> None:
+        self.told.append(("connected", client_id))
+
+    def subscribed(self, client_id: str, channel: str, now: float) -> None:
+        self.told.append(("subscribed", client_id, channel))
+
+    def unsubscribed(self, client_id: str, channel: str, now: float) -> None:
+        self.told.append(("unsubscribed", client_id, channel))
+
+    def ended(self, client_id: str, reason: str, now: float) -> None:
+        self.told.append(("ended", client_id, reason, now))
+
+
+def test_application_is_told_what_happens_to_sessions(talk_with: Any) -> None:
+    rule = Rule()
+    talk = talk_with(rule)
+    one, two, three = talk.open(), talk.open(), talk.open()
+    one.subscribe(["/a", "/b", "/a"])
+    one.send(one.message("/meta/unsubscribe", subscription="/a"))
+    two.send(two.message("/meta/disconnect"))
+    talk.do(talk.server.disconnect(three.client_id, talk.now))
+    talk.wait(10)
+    assert rule.told[6:] == [
+        ("subscribed", one.client_id, "/a"),
+        ("subscribed", one.client_id, "/b"),
+        ("unsubscribed", one.client_id, "/a"),
+        ("ended", two.client_id, "disconnect", 0.0),
+        ("ended", three.client_id, "kicked", 0.0),
+        ("ended", one.client_id, "expired", 10.0),
+    ]
+    assert [event[0] for event in rule.told[:6]] == ["started", "connected"] * 3
+
+
+@pytest.mark.parametrize(
+    ("channel", "fields"),
+    [("/meta/connect", {}), ("/meta/subscribe", {"subscription": "/a"}), ("/meta/disconnect", {}), ("/a", {"data": 1})],
+)
+def test_application_can_refuse_any_message_with_its_own_error_and_advice(
+    talk_with: Any, channel: str, fields: Any
+) -> None:
+    rule = Rule(Verdict(error="500::broken", advice={"reconnect": "none"}, ext={"why": 1}))
+    session = talk_with(rule).open()
+    rule.channel = channel
+    (answer,) = session.send(session.message(channel, **fields)).json
+    assert (answer["successful"], answer["error"]) == (False, "500::broken")
+    assert (answer["advice"], answer["ext"]) == ({"reconnect": "none"}, {"why": 1})
+
+
+def test_denied_handshake_has_no_session_no_cookie_and_the_advice_none(talk_with: Any) -> None:
+    rule = Rule(Verdict(error="403::Handshake denied"))
+    rule.channel = "/meta/handshake"
+    talk = talk_with(rule)
+    answer = talk.post([{"channel": "/meta/handshake", "id": "1"}])
+    denied = {"successful": False, "error": "403::Handshake denied", "advice": {"reconnect": "none"}}
+    assert answer.json == [{"channel": "/meta/handshake", "id": "1", **denied}]
+    assert answer.reply.headers.get("set-cookie") is None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status"), [(Verdict(status=503), 503), (Verdict(drop=True), None), (Verdict(unknown=True), 200)]
+)
+def test_application_can_break_a_poll(talk_with: Any, verdict: Verdict, status: int | None) -> None:
+    rule = Rule(verdict)
+    session = talk_with(rule).open()
+    session.deliver(1)
+    rule.channel = "/meta/connect"
+    answer = session.connect()
+    if status is None:
+        assert answer.closed is not None
+    else:
+        assert answer.status == status
+    rule.channel = ""
+    if not verdict.unknown:
+        assert session.poll_now() == [1]
+
+
+def test_application_sets_how_long_a_poll_is_held_even_the_first(talk_with: Any) -> None:
+    rule = Rule(Verdict(hold=3.0))
+    rule.channel = "/meta/connect"
+    talk = talk_with(rule)
+    poll = talk.handshake().connect()
+    talk.wait(2.9)
+    assert poll.held
+    talk.wait(0.1)
+    assert poll.status == 200
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reply", "copies"),
+    [
+        (None, {"successful": True}, 1),
+        (Outcome(), {"successful": True}, 0),
+        (Outcome(handled=False), {"successful": True}, 1),
+        (Outcome(successful=False, error="407::no"), {"successful": False, "error": "407::no"}, 0),
+        (Outcome(data=None, ext={"e": 1}), {"successful": True, "data": None, "ext": {"e": 1}}, 0),
+    ],
+)
+def test_application_decides_what_came_of_a_publish(talk_with: Any, outcome: Any, reply: Any, copies: int) -> None:
+    session = talk_with(Rule(outcome=outcome)).open()
+    session.subscribe("/a")
+    *messages, answer = session.publish("/a", 1).json
+    assert answer == {"channel": "/a", "id": "3", **reply}
+    assert len(messages) == copies
+
+
+# ---------------------------------------------------------------------- acknowledgements
+def test_acknowledged_messages_come_no_more_and_others_come_again(talk: Any) -> None:
+    session = talk.open(ext={"ack": True})
+    session.deliver(1)
+    assert [m.get("ext") for m in session.connect(ext={"ack": 1}).json] == [None, {"ack": 2}]
+    session.deliver(2)
+    again = session.connect(ext={"ack": 1}).json
+    assert [message.get("data") for message in again] == [1, 2, None]
+    assert session.connect(ext={"ack": again[-1]["ext"]["ack"]}).held
+
+
+@pytest.mark.parametrize("number", [None, "1", True, [], {"a": 1}])
+def test_acknowledgement_that_is_no_number_is_ignored(talk: Any, number: Any) -> None:
+    session = talk.open(ext={"ack": True})
+    session.deliver(1)
+    assert session.connect(ext={"ack": number}).json[0]["data"] == 1
+
+
+def test_ack_extension_that_is_off_is_not_announced(talk_with: Any) -> None:
+    talk = talk_with(ack=False)
+    answer = talk.post([{"channel": "/meta/handshake", "ext": {"ack": True}}])
+    assert "ext" not in answer.json[0]
+
+
+# ---------------------------------------------------------------------- WebSocket
+def test_socket_is_accepted_if_the_transport_is_on(talk_with: Any) -> None:
+    assert talk_with().request("GET", websocket=True).effects == [Accept(1)]
+    assert talk_with(transports=("long-polling",)).request("GET", websocket=True).status == 400
+
+
+def test_socket_gets_messages_at_once_in_frames_of_their_own_and_its_connect_stays_held(talk: Any) -> None:
+    session = talk.open_socket()
+    socket = session.connect()
+    session.deliver(1, 2)
+    assert socket.frames == [[{"channel": "/x", "data": 1}], [{"channel": "/x", "data": 2}]]
+    talk.wait(30)
+    assert socket.frames[2:] == [[{"channel": "/meta/connect", "id": "2", "successful": True}]]
+
+
+def test_replies_to_one_frame_come_in_one_frame_after_the_messages_they_caused(talk: Any) -> None:
+    session = talk.open_socket()
+    session.subscribe("/a")
+    session.socket.effects.clear()
+    session.send(session.message("/a", data=1), session.message("/b", data=2))
+    assert [[message.get("id", "message") for message in frame] for frame in session.socket.frames] == [
+        ["message"],
+        ["3", "4"],
+    ]
+
+
+def test_with_ack_messages_and_their_number_are_in_one_frame(talk: Any) -> None:
+    session = talk.open_socket(ext={"ack": True})
+    session.connect(ext={"ack": 1})
+    session.deliver(1)
+    assert session.socket.frames == [
+        [
+            {"channel": "/x", "data": 1},
+            {"channel": "/meta/connect", "id": "2", "successful": True, "ext": {"ack": 2}},
+        ]
+    ]
+
+
+def test_second_connect_on_a_socket_takes_the_place_of_the_first(talk: Any) -> None:
+    session = talk.open_socket()
+    session.connect()
+    session.connect()
+    talk.wait(30)
+    assert [frame[0]["id"] for frame in session.socket.frames] == ["3"]
+
+
+def test_two_sessions_hold_their_connects_on_one_socket(talk: Any) -> None:
+    one = talk.open_socket()
+    talk.frame(one.socket, [{"channel": "/meta/handshake", "id": "h"}])
+    two = type(one)(talk, "", one.socket.frames[0][0]["clientId"], one.socket)
+    two.connect(advice={"timeout": 0})
+    one.connect()
+    two.connect()
+    one.socket.effects.clear()
+    talk.wait(30)
+    assert [frame[0]["channel"] for frame in one.socket.frames] == ["/meta/connect"] * 2
+
+
+def test_new_socket_takes_a_session_over_and_the_old_one_is_closed(talk: Any) -> None:
+    session = talk.open_socket()
+    old = session.connect()
+    session.socket = talk.request("GET", websocket=True)
+    session.connect()
+    assert old.closed == 1000
+    session.deliver(1)
+    assert session.socket.frames == [[{"channel": "/x", "data": 1}]]
+
+
+def test_unconfirmed_frames_of_a_broken_socket_come_again_in_order(talk_with: Any) -> None:
+    talk = talk_with(confirm=False)
+    session = talk.open_socket()
+    talk.delivered(session.socket)
+    talk.delivered(session.socket)
+    session.deliver(1, 2, 3)
+    talk.delivered(session.socket)
+    talk.gone(session.socket)
+    session.deliver(4)
+    session.socket = talk.request("GET", websocket=True)
+    session.connect()
+    assert [frame[0].get("data") for frame in session.socket.frames] == [2, 3, 4]
+
+
+def test_session_outlives_its_socket_for_max_interval(talk: Any) -> None:
+    session = talk.open_socket()
+    session.connect()
+    talk.gone(session.socket)
+    talk.wait(9.9)
+    assert talk.server.session(session.client_id) is not None
+    talk.wait(0.1)
+    assert talk.server.session(session.client_id) is None
+
+
+@pytest.mark.parametrize("how", ["expired", "kicked"])
+def test_ended_session_is_forgotten_by_its_socket(talk: Any, how: str) -> None:
+    session = talk.open_socket()
+    if how == "expired":
+        talk.wait(10)
+    else:
+        talk.do(talk.server.disconnect(session.client_id, talk.now))
+    assert talk.server._delivery.lines[session.socket.number].sessions == {}
+
+
+def test_long_polling_session_moves_to_a_socket_and_its_poll_is_ended(talk: Any) -> None:
+    session = talk.open()
+    poll = session.connect()
+    session.socket = talk.request("GET", websocket=True)
+    session.connect()
+    assert poll.status == 500
+    assert talk.server.session(session.client_id).transport == "websocket"
+
+
+def test_messages_of_a_session_on_a_socket_do_not_ride_on_its_http_replies(talk_with: Any) -> None:
+    """Else they would overtake what the socket hasn't confirmed."""
+    talk = talk_with(confirm=False)
+    session = talk.open()
+    session.subscribe("/a")
+    over_socket = type(session)(talk, session.cookie, session.client_id, talk.request("GET", websocket=True))
+    over_socket.connect()
+    session.deliver(1)
+    assert session.publish("/a", 2).json == [{"channel": "/a", "id": "3", "successful": True}]
+    assert [frame[0].get("data") for frame in over_socket.socket.frames] == [1, 2]
+
+
+def test_poll_of_a_session_takes_it_back_from_its_socket(talk: Any) -> None:
+    session = talk.open()
+    over_socket = type(session)(talk, session.cookie, session.client_id, talk.request("GET", websocket=True))
+    over_socket.connect()
+    poll = session.connect()
+    assert over_socket.socket.closed == 1000
+    session.deliver(1)
+    assert [message.get("data") for message in poll.json] == [1, None]
+
+
+def test_what_a_socket_gave_back_it_does_not_give_back_again(talk_with: Any) -> None:
+    talk = talk_with(confirm=False)
+    session = talk.open()
+    over_socket = type(session)(talk, session.cookie, session.client_id, talk.request("GET", websocket=True))
+    over_socket.connect(advice={"timeout": 0})
+    session.deliver(1)
+    poll = session.connect()
+    assert poll.json[0]["data"] == 1
+    talk.delivered(poll)
+    over_socket.connect(advice={"timeout": 0})
+    talk.gone(over_socket.socket)
+    assert session.poll_now() == []
+
+
+def test_server_ends_a_session_on_a_socket_with_a_goodbye_and_the_held_connect(talk: Any) -> None:
+    session = talk.open_socket()
+    socket = session.connect()
+    talk.do(talk.server.disconnect(session.client_id, talk.now))
+    assert socket.frames == [
+        [{"channel": "/meta/disconnect", "successful": True}],
+        [{"channel": "/meta/connect", "id": "2", "successful": True, "advice": {"reconnect": "none"}}],
+    ]
+
+
+def test_goodbye_comes_over_a_socket_without_a_held_connect_too(talk: Any) -> None:
+    session = talk.open_socket()
+    session.deliver(1)
+    talk.do(talk.server.disconnect(session.client_id, talk.now))
+    assert session.socket.frames == [
+        [{"channel": "/x", "data": 1}],
+        [{"channel": "/meta/disconnect", "successful": True}],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("", 1011), ("{", 1011), ("[]", 1011), ("[1]", 1011), ("[null]", 1011), ("[{}]", 1011), ("x" * 101, 1009)],
+)
+def test_bad_frame_closes_the_socket(talk_with: Any, text: str, code: int) -> None:
+    talk = talk_with(max_message_bytes=100)
+    socket = talk.request("GET", websocket=True)
+    talk.frame(socket, text)
+    assert socket.closed == code
+    talk.frame(socket, "[]")
+    assert len(socket.effects) == 2  # accepted, closed; nothing more
+
+
+def test_messages_for_a_socket_that_was_closed_for_a_bad_frame_wait_for_the_next(talk: Any) -> None:
+    session = talk.open_socket()
+    talk.frame(session.socket, "{")
+    session.deliver(1)
+    session.socket = talk.request("GET", websocket=True)
+    session.connect()
+    assert session.socket.frames == [[{"channel": "/x", "data": 1}]]
+
+
+def test_two_handshakes_in_one_frame_close_the_socket(talk: Any) -> None:
+    socket = talk.request("GET", websocket=True)
+    talk.frame(socket, [{"channel": "/meta/handshake"}, {"channel": "/meta/handshake"}])
+    assert socket.closed == 1011

@@ -1,0 +1,52 @@
+"""The index of subscriptions and the life of channels."""
+
+from __future__ import annotations
+
+from cometreel.bayeux.subscriptions import Subscriptions
+
+
+def test_each_recipient_is_listed_once_pattern_subscribers_first() -> None:
+    index = Subscriptions()
+    index.add("leaf", "/a/b")
+    index.add("deep", "/**")
+    index.add("both", "/a/b")
+    index.add("both", "/a/*")
+    assert index.recipients("/a/b") == ("both", "deep", "leaf")
+    assert index.recipients("/c") == ("deep",)
+
+
+def test_what_is_added_twice_is_removed_once() -> None:
+    index = Subscriptions()
+    assert [index.add("c", "/a"), index.add("c", "/a")] == [True, False]
+    assert [index.remove("c", "/a", 0.0), index.remove("c", "/a", 0.0)] == [True, False]
+    assert index.of("c") == frozenset()
+
+
+def test_a_forgotten_session_leaves_nothing_behind() -> None:
+    index = Subscriptions()
+    index.add("c", "/a")
+    index.add("c", "/b/*")
+    index.forget("c", 0.0)
+    assert (index.recipients("/a"), index.receives("c", "/b/x"), index._by_channel, index._by_client) == (
+        (),
+        False,
+        {},
+        {},
+    )
+
+
+def test_a_channel_exists_while_somebody_subscribes_and_three_seconds_longer() -> None:
+    index = Subscriptions()
+    assert not index.exists("/a", 0.0)
+    index.add("c", "/a")
+    assert index.exists("/a", 100.0)
+    index.remove("c", "/a", 100.0)
+    assert index.exists("/a", 103.0)
+    assert not index.exists("/a", 103.1)
+
+
+def test_channels_of_long_ago_need_no_memory() -> None:
+    index = Subscriptions()
+    for second in range(1000):
+        index.use(f"/{second}", float(second))
+    assert len(index._used) < 6

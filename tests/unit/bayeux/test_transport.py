@@ -1,0 +1,92 @@
+"""Bayeux over HTTP: which requests are read how, and what the others are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cometreel.bayeux import BayeuxSettings, Message
+from cometreel.bayeux.transport import Polling, is_endpoint, read_polling
+from cometreel.wire import Reply, Request
+
+BODY = b'[{"channel":"/a"}]'
+MESSAGE: Message = {"channel": "/a"}
+
+
+@pytest.mark.parametrize(
+    ("path", "served"),
+    [
+        ("/api/v2/notifications", True),
+        ("/api/v2/notifications/", True),
+        ("/api/v2/notifications/connect", True),
+        ("/api/v2/notifications/a/b", True),
+        ("/api/v2/notifications;jsessionid=1", True),
+        ("/api/v2/notifications2", False),
+        ("/api/v2", False),
+    ],
+)
+def test_endpoint_is_the_path_and_everything_below_it(path: str, served: bool) -> None:
+    assert is_endpoint(path, "/api/v2/notifications") is served
+    assert is_endpoint(path, "/api/v2/notifications/") is served
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "body", "read"),
+    [
+        ("POST", "", BODY, Polling("long-polling", [MESSAGE])),
+        (
+            "GET",
+            "jsonp=cb.x-1&message=%7B%22channel%22:%22/a%22%7D",
+            b"",
+            Polling("callback-polling", [MESSAGE], "cb.x-1"),
+        ),
+        (
+            "GET",
+            "jsonp=cb&message=%5B%7B%22channel%22:%22/a%22%7D%5D&message=%7B%22channel%22:%22/a%22%7D",
+            b"",
+            Polling("callback-polling", [MESSAGE, MESSAGE], "cb"),
+        ),
+    ],
+)
+def test_messages_are_read_from_a_body_or_from_the_query(method: str, query: str, body: bytes, read: Polling) -> None:
+    assert read_polling(Request(1, method, "/b", query, body=body), BayeuxSettings()) == read
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "body", "status"),
+    [
+        ("OPTIONS", "", b"", 200),
+        ("POST", "", b"", 400),
+        ("POST", "", b"[", 400),
+        ("POST", "", b"\xff", 400),
+        ("POST", "", b'[{"a":NaN}]', 400),
+        ("POST", "", b"[" * 100_000, 400),
+        ("POST", "", b"[]", 500),
+        ("POST", "", b" " * 200_000, 413),
+        ("GET", "", b"", 400),
+        ("GET", "jsonp=" + "x" * 65 + "&message=%7B%7D", b"", 400),
+        ("GET", "jsonp=cb", b"", 500),
+        ("HEAD", "", b"", 400),
+        ("DELETE", "", b"", 400),
+        ("PUT", "jsonp=cb&message=%7B%22channel%22:%22/a%22%7D", BODY, 400),
+    ],
+)
+def test_other_requests_get_a_status(method: str, query: str, body: bytes, status: int) -> None:
+    answer: Any = read_polling(Request(1, method, "/b", query, body=body), BayeuxSettings(max_message_bytes=150_000))
+    assert isinstance(answer, Reply)
+    assert answer.status == status
+
+
+def test_transports_that_are_off_are_unknown() -> None:
+    settings = BayeuxSettings(transports=("websocket",))
+    for method, query in (("POST", ""), ("GET", "jsonp=cb&message=%7B%7D")):
+        answer = read_polling(Request(1, method, "/b", query, body=BODY), settings)
+        assert isinstance(answer, Reply)
+        assert answer.status == 400
+
+
+def test_page_of_an_unknown_transport_does_not_run_what_the_path_says() -> None:
+    answer = read_polling(Request(1, "GET", "/b/<script>\u2603"), BayeuxSettings())
+    assert isinstance(answer, Reply)
+    assert b"/b/&lt;script&gt;&#9731;" in answer.body
