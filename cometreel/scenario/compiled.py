@@ -1,0 +1,249 @@
+"""A scenario ready to run: plain frozen dataclasses, made once at load from the file models.
+
+Durations are float seconds (`_seconds`) here, Bayeux advice stays in milliseconds (`_ms`). A None in a section
+means that no file says it and the engine's default holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+from cometreel.jsonvalue import JSON, JSONObject
+
+from .question import Question
+
+__all__ = [
+    "BayeuxSection",
+    "BreakConnection",
+    "Delay",
+    "DropEvent",
+    "DuplicateEvent",
+    "EndSession",
+    "EventOut",
+    "EventPlan",
+    "Fault",
+    "FaultAction",
+    "Position",
+    "PublishReplyOut",
+    "RefuseMessage",
+    "RenderContext",
+    "ReplyOut",
+    "Role",
+    "SessionSection",
+    "SetStatus",
+    "SettingsSection",
+    "User",
+]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a file; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class BayeuxSection:
+    """The `bayeux:` block."""
+
+    endpoint: str | None = None
+    timeout_ms: int | None = None
+    interval_ms: int | None = None
+    max_interval_seconds: float | None = None
+    max_sessions_per_browser: int | None = None
+    multi_session_interval_seconds: float | None = None
+    meta_connect_deliver_only: bool | None = None
+    ack: bool | None = None
+    require_cookie: bool | None = None
+    on_hangup: Literal["keep", "lose"] | None = None
+    deliver: Literal["all", "subscribed"] | None = None
+    dialect: Literal["3.x", "4+"] | None = None
+    transports: tuple[str, ...] | None = None
+    max_queue: int | None = None
+    max_message_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSection:
+    """The `session:` block. `cookie` is the HTTP session's cookie name, or None where sessions have no cookie."""
+
+    cookie: str | None = "JSESSIONID"
+    max_idle_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsSection:
+    """The `settings:` block: defaults for the options of the replay."""
+
+    seed: str | None = None
+    speed: float | None = None
+    repeat: Literal["last", "cycle", "fail"] | None = None
+    unmatched: Literal["fail", "forward"] | None = None
+    auth: Literal["open", "session", "csrf"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A recorded session: `user` is the login name, `id` the user's id; None where the scenario doesn't know."""
+
+    name: str
+    user: str | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """The live user as templates see it: `user.name`, `user.id`."""
+
+    name: str | None = None
+    id: str | None = None
+
+
+def _epoch() -> datetime:
+    return EPOCH
+
+
+@dataclass(frozen=True, slots=True)
+class RenderContext:
+    """What a template can see while one exchange is played.
+
+    `seed` must differ for each play (for example seed, session, exchange name, play number) and decides
+    `uuid()` and `randint()`. `now` is the scenario's clock, `wallclock` the real one. `ref` is the live
+    reference number, `ids` the session's bindings of `$id` names, `session` its persistent captures.
+    """
+
+    request: Question
+    captures: Mapping[str, JSON] = field(default_factory=dict)
+    session: Mapping[str, JSON] = field(default_factory=dict)
+    user: User = User()
+    ids: Mapping[str, JSON] = field(default_factory=dict)
+    ref: JSON = None
+    now: datetime = EPOCH
+    seed: str = ""
+    wallclock: Callable[[], datetime] = _epoch
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyOut:
+    """A rendered HTTP reply. The body is `content` if that isn't None, else the JSON value `body`."""
+
+    after_seconds: float
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: JSON = None
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReplyOut:
+    """A rendered reply to a publish. `members` are the further members of the message (`data`, `ext`)."""
+
+    after_seconds: float
+    successful: bool
+    error: str | None = None
+    members: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EventPlan:
+    """When an event is due: `after_seconds` since the cause, then `count - 1` times more, `gap_seconds` apart."""
+
+    after_seconds: float
+    count: int = 1
+    gap_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EventOut:
+    """A rendered event: a message (`channel`, `data`, `ext`) to deliver, or the end of the CometD session.
+
+    Events due at the same time with the same `batch` are delivered together.
+    """
+
+    message: JSONObject
+    batch: str | None = None
+    disconnect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatus:
+    """Answer with this HTTP status in place of the reply; with this body where one is given."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: JSON = None
+    content: bytes | None = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Hold the reply back this much longer."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DropEvent:
+    """Leave out the event with this number (from 1), or on this channel, or every one (None)."""
+
+    which: int | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateEvent:
+    """Deliver twice the event with this number (from 1), or on this channel, or every one (None)."""
+
+    which: int | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndSession:
+    """Disconnect the CometD session from the server's side."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakConnection:
+    """Close the connection in place of a reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseMessage:
+    """Answer the Bayeux message unsuccessfully with this error, and this advice and ext where given."""
+
+    error: str
+    advice: JSONObject | None = None
+    ext: JSONObject | None = None
+
+
+FaultAction: TypeAlias = SetStatus | Delay | DropEvent | DuplicateEvent | EndSession | BreakConnection | RefuseMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault. It aims at exchanges (by name) or at a meta channel; `index` is its place in the scenario.
+
+    It strikes the `nth` time only (from 1), or each `every`-th time, or at the seeded `rate` (0 to 1), or
+    always. `channel` narrows a `/meta/subscribe` or `/meta/unsubscribe` to that subscription.
+    """
+
+    index: int
+    action: FaultAction
+    exchanges: frozenset[str] = frozenset()
+    meta: str | None = None
+    channel: str | None = None
+    roles: frozenset[str] = frozenset()
+    nth: int | None = None
+    every: int | None = None
+    rate: float | None = None
+    position: Position = Position("", 0, 0)

@@ -1,0 +1,224 @@
+"""From checked models to a scenario that runs: one block at a time here, what ties them together in `linking`."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+
+from cometreel.jsonvalue import JSON, JSONObject
+
+from .compiled import (
+    BayeuxSection,
+    BreakConnection,
+    Delay,
+    DropEvent,
+    DuplicateEvent,
+    EndSession,
+    FaultAction,
+    Position,
+    RefuseMessage,
+    SessionSection,
+    SetStatus,
+    SettingsSection,
+)
+from .durations import parse_duration
+from .markers import marker_of
+from .matchers import matcher
+from .model import (
+    BayeuxBlock,
+    EventBlock,
+    FaultBlock,
+    PublishBlock,
+    ReplyBlock,
+    RequestBlock,
+    SessionBlock,
+    SettingsBlock,
+)
+from .question import path_of, without
+from .specs import EventSpec, PublishReplySpec, ReplySpec
+from .trigger import (
+    BodyMatcher,
+    BytesBody,
+    HttpTrigger,
+    JsonBody,
+    PathMatcher,
+    PathText,
+    PublishTrigger,
+    Segments,
+    TextBody,
+    ThisPath,
+    Trigger,
+)
+from .values import Locate, Steps, Value, value_of
+
+__all__ = ["bayeux", "events", "fault_action", "identity", "names", "reply", "session", "settings", "trigger"]
+
+
+def names(written: str | list[str] | None) -> tuple[str, ...]:
+    """One name or several, as several."""
+    return (written,) if isinstance(written, str) else tuple(written or ())
+
+
+def trigger(block: RequestBlock | PublishBlock, ignored: Sequence[str]) -> Trigger:
+    """What an exchange answers; `ignored` are the ids that the client chooses."""
+    if isinstance(block, PublishBlock):
+        data = matcher(_matched(block.data, ignored))
+        return PublishTrigger(matcher(block.publish), data, matcher(block.ext) if _wrote(block, "ext") else None)
+    headers = tuple((name, matcher(pattern)) for name, pattern in (block.headers or {}).items())
+    query = matcher({} if block.query is None else block.query)
+    return HttpTrigger(block.method.upper(), _path(block.path), query, headers, _body(block, ignored))
+
+
+def _wrote(block: RequestBlock | PublishBlock | ReplyBlock | FaultBlock, key: str) -> bool:
+    return key in block.model_fields_set
+
+
+def _path(written: JSON) -> PathMatcher:
+    if isinstance(written, str):
+        return ThisPath(path_of(written))
+    if not isinstance(written, list):
+        return PathText(matcher(written))
+    if all(isinstance(segment, str) for segment in written):
+        return ThisPath(path_of("/" + "/".join(map(str, written))))
+    segments = list(written)
+    if len(segments) > 3 and segments[0] == "api" and re.fullmatch(r"v[0-9.]+", str(segments[1])):
+        segments = [segment for number, segment in enumerate(segments) if number != 2 or segment != "me"]
+    return Segments(tuple(matcher(segment) for segment in segments))
+
+
+def _body(block: RequestBlock, ignored: Sequence[str]) -> BodyMatcher:
+    if _wrote(block, "body"):
+        return JsonBody(matcher(_matched(block.body, ignored)))
+    if _wrote(block, "text"):
+        return BytesBody(block.text.encode()) if isinstance(block.text, str) else TextBody(matcher(block.text))
+    return BytesBody(base64.b64decode(block.base64 or ""))
+
+
+def _matched(body: JSON, ignored: Sequence[str]) -> JSON:
+    marker = marker_of(body)
+    if marker is not None and marker[0] == "$partial":
+        return {"$partial": without(marker[1], ignored)}
+    return without(body, ignored)
+
+
+def identity(block: RequestBlock | PublishBlock, ignored: Sequence[str]) -> str:
+    """A text that is equal for equal triggers, however they are written."""
+    if isinstance(block, PublishBlock):
+        parts: JSON = ["publish", block.publish, _matched(block.data, ignored), block.ext, block.authenticated]
+    else:
+        path: JSON = block.path
+        if isinstance(path, str):
+            known = path_of(path)
+            path = ["path", list(known.segments), known.me]
+        headers: JSONObject = {name.lower(): pattern for name, pattern in (block.headers or {}).items()}
+        body: JSON = [[_matched(block.body, ignored)] if _wrote(block, "body") else None, block.text, block.base64]
+        parts = [block.method.upper(), path, block.query or {}, headers, body, block.authenticated]
+    return json.dumps(parts, sort_keys=True)
+
+
+def _under(locate: Locate, *steps: str | int) -> Locate:
+    def found(path: Steps) -> Position:
+        return locate((*steps, *path))
+
+    return found
+
+
+def reply(block: ReplyBlock, publish: bool, locate: Locate) -> ReplySpec | PublishReplySpec:
+    """What an exchange answers."""
+    written = {name: getattr(block, name) for name in ReplyBlock.model_fields if _wrote(block, name)}
+    values = {
+        name: value_of(value, _under(locate, name))
+        for name, value in written.items()
+        if name not in ("headers", "base64") and (value is not None or name in ("body", "data", "ext"))
+    }
+    if publish:
+        members = tuple((name, values.pop(name)) for name in ("data", "ext") if name in values)
+        return PublishReplySpec(locate(()), members=members, **values)
+    headers = tuple(_headers(block, locate))
+    return ReplySpec(locate(()), headers=headers, content=base64.b64decode(block.base64 or ""), **values)
+
+
+def _headers(block: ReplyBlock, locate: Locate) -> list[tuple[str, Value]]:
+    return [
+        (name, value_of(item, _under(locate, "headers", name)))
+        for name, written in (block.headers or {}).items()
+        for item in (written if isinstance(written, list) else [written])
+    ]
+
+
+def event(block: EventBlock, number: int, locate: Locate) -> EventSpec:
+    """One event."""
+    values = {
+        name: value_of(getattr(block, name), _under(locate, name))
+        for name in EventBlock.model_fields
+        if name in block.model_fields_set and (getattr(block, name) is not None or name in ("data", "ext"))
+    }
+    return EventSpec(locate(()), number, **values)
+
+
+def events(blocks: Sequence[EventBlock] | None, locate: Locate) -> tuple[EventSpec, ...]:
+    """The events of an exchange."""
+    return tuple(event(block, number, _under(locate, number)) for number, block in enumerate(blocks or ()))
+
+
+def bayeux(block: BayeuxBlock | None) -> BayeuxSection:
+    """The `bayeux:` section."""
+    if block is None:
+        return BayeuxSection()
+    return BayeuxSection(
+        endpoint=block.endpoint,
+        timeout_ms=block.advice.timeout if block.advice else None,
+        interval_ms=block.advice.interval if block.advice else None,
+        max_interval_seconds=_seconds(block.max_interval),
+        max_sessions_per_browser=block.max_sessions_per_browser,
+        multi_session_interval_seconds=_seconds(block.multi_session_interval),
+        meta_connect_deliver_only=block.meta_connect_deliver_only,
+        ack=block.ack,
+        require_cookie=block.require_cookie,
+        on_hangup=block.on_hangup,
+        deliver=block.deliver,
+        dialect=block.dialect,
+        transports=None if block.transports is None else tuple(block.transports),
+        max_queue=block.max_queue,
+        max_message_bytes=block.max_message_bytes,
+    )
+
+
+def _seconds(duration: str | None) -> float | None:
+    return None if duration is None else parse_duration(duration)
+
+
+def session(block: SessionBlock | None) -> SessionSection:
+    """The `session:` section."""
+    if block is None:
+        return SessionSection()
+    cookie = "JSESSIONID" if block.cookie is None else block.cookie
+    return SessionSection(None if cookie == "none" else cookie, _seconds(block.max_idle))
+
+
+def settings(block: SettingsBlock | None) -> SettingsSection:
+    """The `settings:` section."""
+    if block is None:
+        return SettingsSection()
+    seed = None if block.seed is None else str(block.seed)
+    return SettingsSection(seed, block.speed, block.repeat, block.unmatched, block.auth)
+
+
+def fault_action(block: FaultBlock) -> FaultAction:
+    """The one action of a fault."""
+    if block.status is not None:
+        headers = tuple((block.headers or {}).items())
+        if _wrote(block, "body"):
+            return SetStatus(block.status, headers, block.body, None)
+        return SetStatus(block.status, headers, content=(block.text or "").encode())
+    if block.delay is not None:
+        return Delay(parse_duration(block.delay))
+    if block.drop_event is not None:
+        return DropEvent(None if block.drop_event is True else block.drop_event)
+    if block.duplicate_event is not None:
+        return DuplicateEvent(None if block.duplicate_event is True else block.duplicate_event)
+    if block.error is not None:
+        return RefuseMessage(block.error, block.advice, block.ext)
+    return BreakConnection() if block.broken else EndSession()

@@ -1,0 +1,129 @@
+"""An exchange, a timeline entry and the scenario that holds them, compiled and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from cometreel.jsonvalue import JSON
+from cometreel.wire import Request
+
+from .compiled import BayeuxSection, Fault, Position, Role, SessionSection, SettingsSection
+from .profile import Profile
+from .question import HttpQuestion, PublishQuestion, Question, publish_question_of, question_of
+from .specs import EventSpec, PublishReplySpec, ReplySpec
+from .trigger import Match, Mismatch, Trigger, match
+
+__all__ = ["Exchange", "Group", "Index", "Scenario", "TimelineEntry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One exchange. `index` is its place in the scenario; exchanges with equal triggers share a `group` number.
+
+    `roles` empty serves everybody. `authenticated` None serves both. `after` and `before` are guards: names of
+    exchanges. Without a `reply` an HTTP request is answered 200 with no body, a publish as the server does.
+    """
+
+    index: int
+    name: str
+    trigger: Trigger
+    roles: frozenset[str]
+    authenticated: bool | None
+    after: tuple[str, ...]
+    before: tuple[str, ...]
+    reply: ReplySpec | PublishReplySpec | None
+    events: tuple[EventSpec, ...]
+    repeat: Literal["last", "cycle", "fail"] | None
+    group: int
+    position: Position
+
+    def match(self, question: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
+        """Compare a question with the trigger; `ids` are the session's `$id` bindings so far."""
+        return match(self.trigger, question, ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Exchanges with equal triggers, roles and guards, in the order in which a session plays them.
+
+    `repeat` is what happens when they run out, None where the scenario doesn't say.
+    """
+
+    number: int
+    exchanges: tuple[Exchange, ...]
+
+    @property
+    def repeat(self) -> Literal["last", "cycle", "fail"] | None:
+        """What the last exchange says."""
+        return self.exchanges[-1].repeat
+
+    def match(self, question: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
+        """Compare a question with the trigger that they share."""
+        return self.exchanges[0].match(question, ids)
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """A notification that nobody asked for.
+
+    `since` is an exchange's name, or `handshake`, `connect`, `subscribe`: the first time that happens in a
+    session. It is over when one of `until` happens (exchange names, or `unsubscribe`, `disconnect`).
+    """
+
+    index: int
+    roles: frozenset[str]
+    since: str
+    until: tuple[str, ...]
+    event: EventSpec
+    position: Position
+
+
+class Index(Protocol):
+    """Finds what may answer a question, at a cost that doesn't grow with the scenario."""
+
+    def groups(self, question: Question, role: str | None = None) -> tuple[Group, ...]:
+        """The groups that may match, in file order of their first exchange; the same spelling of `/me` first.
+
+        With a role, only those that it may play.
+        """
+        ...
+
+    def candidates(self, question: Question) -> tuple[Exchange, ...]:
+        """The exchanges of those groups."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Everything that one or several scenario files say, checked.
+
+    `highest_ref` is the largest correlation number that occurs in it, 0 where there is none.
+    """
+
+    title: str
+    files: tuple[Path, ...]
+    bayeux: BayeuxSection
+    session: SessionSection
+    settings: SettingsSection
+    profile: Profile
+    roles: Mapping[str, Role]
+    exchanges: tuple[Exchange, ...]
+    groups: tuple[Group, ...]
+    timeline: tuple[TimelineEntry, ...]
+    faults: tuple[Fault, ...]
+    recorded: datetime | None
+    highest_ref: int
+    index: Index
+    by_name: Mapping[str, Exchange]
+
+    def question(self, request: Request) -> HttpQuestion:
+        """Normalise an HTTP request, without the ids that this scenario's clients choose."""
+        return question_of(request, self.profile.request)
+
+    def publish_question(self, message: Mapping[str, JSON]) -> PublishQuestion:
+        """Normalise a Bayeux publish, without the ids that this scenario's clients choose."""
+        return publish_question_of(message, self.profile.request)

@@ -1,0 +1,81 @@
+"""The types of a scenario's fields: what pydantic checks and what the JSON Schema says of each.
+
+A schema written as `{"x-def": NAME}` is replaced by a reference to a shared definition in `schema`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, WithJsonSchema
+
+from cometreel.jsonvalue import JSON
+
+from . import checks
+from .checks import Check
+from .durations import DURATION_PATTERN
+from .findings import refuse
+
+if TYPE_CHECKING:
+    _Any: TypeAlias = JSON
+else:
+    _Any = Any
+
+
+def _checked(check: Check) -> AfterValidator:
+    def run(value: JSON) -> JSON:
+        refuse(check(value), value)
+        return value
+
+    return AfterValidator(run)
+
+
+def _shared(name: str) -> WithJsonSchema:
+    return WithJsonSchema({"x-def": name})
+
+
+def _text(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern})
+
+
+Plain = Annotated[_Any, _checked(checks.plain), WithJsonSchema({})]
+Pattern = Annotated[_Any, _checked(checks.pattern), _shared("Pattern")]
+TextPattern = Annotated[_Any, _checked(checks.text_pattern), _shared("TextPattern")]
+PathPattern = Annotated[_Any, _checked(checks.path_pattern), _shared("PathPattern")]
+QueryPattern = Annotated[_Any, _checked(checks.query_pattern), _shared("QueryPattern")]
+Value = Annotated[_Any, _checked(checks.rendered), _shared("Value")]
+TextValue = Annotated[_Any, _checked(checks.or_template(checks.text_value)), _shared("TextValue")]
+HeaderValue = Annotated[_Any, _checked(checks.header_value), _shared("HeaderValue")]
+DurationValue = Annotated[_Any, _checked(checks.or_template(checks.duration)), _shared("DurationValue")]
+ChannelValue = Annotated[_Any, _checked(checks.or_template(checks.channel)), _shared("ChannelValue")]
+StatusValue = Annotated[_Any, _checked(checks.or_template(checks.status)), _shared("StatusValue")]
+CountValue = Annotated[_Any, _checked(checks.or_template(checks.count)), _shared("CountValue")]
+FlagValue = Annotated[_Any, _checked(checks.or_template(checks.flag)), _shared("FlagValue")]
+BatchValue = Annotated[_Any, _checked(checks.or_template(checks.batch)), _shared("BatchValue")]
+
+Duration = Annotated[str, _checked(checks.duration), _text(DURATION_PATTERN)]
+Name = Annotated[str, _checked(checks.name), _text(checks.NAME)]
+Method = Annotated[str, _checked(checks.method), _text("^[A-Za-z][A-Za-z-]*$")]
+Base64 = Annotated[str, _checked(checks.base64_text), WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
+Cookie = Annotated[str, _checked(checks.cookie), _text(checks.COOKIE)]
+Moment = Annotated[str, _checked(checks.moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+Pointer = Annotated[str, _checked(checks.pointer), _text("^(/.*)?$")]
+Endpoint = Annotated[str, _checked(checks.endpoint), _text("^/[^?]*$")]
+Subscription = Annotated[str, _checked(checks.subscription), _text(checks.CHANNEL)]
+MetaChannel = Annotated[str, _checked(checks.meta_channel), WithJsonSchema({"enum": list(checks.META_CHANNELS)})]
+Status = Annotated[int, _checked(checks.status), WithJsonSchema({"type": "integer", "minimum": 200, "maximum": 599})]
+Positive = Annotated[int, _checked(checks.positive), WithJsonSchema({"type": "integer", "minimum": 1})]
+Count = Annotated[int, _checked(checks.count), WithJsonSchema({"type": "integer", "minimum": 0})]
+Rate = Annotated[float, _checked(checks.rate), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+Speed = Annotated[float, _checked(checks.speed), WithJsonSchema({"type": "number", "minimum": 0})]
+
+if TYPE_CHECKING:
+    CorrelationSources: TypeAlias = str | list[str]
+    Names: TypeAlias = str | list[str]
+    Seed: TypeAlias = str | int
+    EventChoice: TypeAlias = bool | int | str
+else:
+    CorrelationSources = Annotated[Any, _checked(checks.correlation_source), _shared("CorrelationSources")]
+    Names = Annotated[Any, _checked(checks.names), _shared("Names")]
+    Seed = Annotated[Any, _checked(checks.seed), WithJsonSchema({"type": ["string", "integer"]})]
+    EventChoice = Annotated[Any, _checked(checks.event_choice), _shared("EventChoice")]

@@ -1,0 +1,133 @@
+"""What is wrong in a block, on its way to a problem with a line and a column.
+
+The checks of this room know paths inside a value, not places in a file; pydantic carries the paths outwards, and
+here they become `Problem`s.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from cometreel.errors import Problem
+from cometreel.jsonvalue import JSON
+
+from .yamltext import Document
+
+__all__ = ["Finding", "can_be_written", "describe", "findings_of", "near", "problems_of", "refuse"]
+
+_FINDING = "finding"
+_KINDS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+_LONGEST = 60
+_DEEPEST = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong at a path inside a value; `at_key` points at the key, not at its value."""
+
+    path: tuple[str | int, ...]
+    found: str
+    expected: str = ""
+    hint: str = ""
+    at_key: bool = False
+
+
+def refuse(findings: Iterable[Finding], value: object) -> None:
+    """Raise the findings, if there are any, as pydantic's error.
+
+    :raises ValidationError: if there is at least one finding.
+    """
+    details = [_details(finding, value) for finding in findings]
+    if details:
+        raise ValidationError.from_exception_data("scenario", details)
+
+
+def _details(finding: Finding, value: object) -> InitErrorDetails:
+    context = {
+        "found": finding.found,
+        "expected": finding.expected,
+        "hint": finding.hint,
+        "at_key": finding.at_key,
+    }
+    error = PydanticCustomError(_FINDING, "{found}; expected {expected}", context)
+    return InitErrorDetails(type=error, loc=finding.path, input=value)
+
+
+def findings_of(error: ValidationError) -> list[Finding]:
+    """What a pydantic error says, path by path."""
+    return [_finding(details) for details in error.errors(include_url=False)]
+
+
+def _finding(details: Mapping[str, Any]) -> Finding:
+    kind, path, value = details["type"], details["loc"], details["input"]
+    context = details.get("ctx", {})
+    if kind == _FINDING:
+        return Finding(path, context["found"], context["expected"], context["hint"], context["at_key"])
+    if kind == "missing":
+        return Finding(path[:-1], f"the key {path[-1]!r} is missing", f"{path[-1]!r}")
+    if kind == "literal_error":
+        choices = [choice.strip("' ") for choice in context["expected"].replace(" or ", ",").split(",")]
+        return Finding(path, describe(value), " or ".join(choices), near(str(value), choices))
+    return Finding(path, describe(value), _KINDS.get(kind, details["msg"]))
+
+
+def problems_of(findings: Iterable[Finding], document: Document, under: tuple[str | int, ...] = ()) -> list[Problem]:
+    """Give each finding its line and column; `under` is the path of the value in the document."""
+    problems = []
+    for finding in findings:
+        line, column = document.place((*under, *finding.path), key=finding.at_key)
+        problems.append(Problem(document.file, line, column, finding.found, finding.expected, finding.hint))
+    return problems
+
+
+def near(word: str, words: Iterable[str]) -> str:
+    """The hint that names the nearest of some words, or nothing."""
+    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def describe(value: object) -> str:
+    """A value as a reader of the file knows it: its kind, and the value where it is short."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = repr(int(value) if isinstance(value, float) and value.is_integer() else value)
+    kind = "the text" if isinstance(value, str) else "the number"
+    return f"{kind} {text if len(text) <= _LONGEST else text[:_LONGEST] + '…'}"
+
+
+def can_be_written(value: JSON, depth: int = 0) -> bool:
+    """Tell whether a value, wherever it stands in a scenario, can be written as YAML and read back unchanged.
+
+    Half of a surrogate pair can't, nor can NaN, infinity, and what is nested more than ninety deep.
+    """
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, float):
+        return value - value == 0
+    if isinstance(value, dict | list) and depth >= _DEEPEST:
+        return False
+    if isinstance(value, dict):
+        return all(can_be_written(name) and can_be_written(member, depth + 1) for name, member in value.items())
+    return not isinstance(value, list) or all(can_be_written(item, depth + 1) for item in value)

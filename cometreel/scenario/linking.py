@@ -1,0 +1,226 @@
+"""Linking: several checked files become one scenario, and every name in them is looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from cometreel.errors import FileInvalid, Problem
+from cometreel.jsonvalue import JSON
+
+from . import compiling
+from .compiled import Fault, Position, Role
+from .compiling import names
+from .crossings import crossings
+from .exchange import Exchange, Group, Scenario, TimelineEntry
+from .findings import near
+from .index import ShapeIndex
+from .model import CorrelationBlock, ExchangeBlock, FaultBlock, PublishBlock, ScenarioFile, TimelineBlock
+from .pointer import find
+from .profile import Profile, profile, profile_names, profile_of
+from .sources import Source
+from .values import Locate, Steps
+
+__all__ = ["link"]
+
+_NO_PROFILE = Profile("none")
+_Block = TypeVar("_Block")
+
+
+def link(sources: Sequence[Source]) -> Scenario:
+    """Make one scenario of several files.
+
+    :raises FileInvalid: with every problem of every file.
+    """
+    linker = _Linker(sources)
+    scenario = linker.scenario()
+    if linker.problems:
+        raise FileInvalid(linker.problems)
+    return scenario
+
+
+class _Linker:
+    """Collects what the files say, and what is wrong between them."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.sources = sources
+        self.problems = [problem for source in sources for problem in source.problems]
+        self._roles = self._merged_roles()
+        self._profile = self._merged_profile()
+        self.problems.extend(crossings(sources, self._roles))
+        self._groups: dict[str, list[Exchange]] = {}
+
+    def scenario(self) -> Scenario:
+        """The whole, as far as it can be made."""
+        exchanges = tuple(self._exchanges())
+        self._check_repeats()
+        groups = tuple(Group(number, tuple(members)) for number, members in enumerate(self._groups.values()))
+        heads = [source.head for source in self.sources]
+        recorded = next((head.source.recorded for head in heads if head.source and head.source.recorded), None)
+        return Scenario(
+            title=next((head.title for head in heads if head.title), ""),
+            files=tuple(Path(source.document.file) for source in self.sources),
+            bayeux=compiling.bayeux(self._only("bayeux", lambda head: head.bayeux)),
+            session=compiling.session(self._only("session", lambda head: head.session)),
+            settings=compiling.settings(self._only("settings", lambda head: head.settings)),
+            profile=self._profile,
+            roles=self._roles,
+            exchanges=exchanges,
+            groups=groups,
+            timeline=tuple(self._timeline()),
+            faults=tuple(self._faults()),
+            recorded=None if recorded is None else _moment(recorded),
+            highest_ref=max(self._references(), default=0),
+            index=ShapeIndex(groups),
+            by_name={exchange.name: exchange for exchange in exchanges},
+        )
+
+    def _problem(self, position: Position, found: str, expected: str = "", hint: str = "") -> None:
+        self.problems.append(Problem(position.file, position.line, position.column, found, expected, hint))
+
+    def _only(self, key: str, block_of: Callable[[ScenarioFile], _Block | None]) -> _Block | None:
+        """The one block of that name; two different ones are a problem."""
+        said = [(source, block) for source in self.sources if (block := block_of(source.head)) is not None]
+        for source, block in said[1:]:
+            if block != said[0][1]:
+                where = said[0][0].position((key,), key=True)
+                self._problem(source.position((key,), key=True), f"{key} differs from {where}", "one and the same")
+        return said[0][1] if said else None
+
+    def _merged_roles(self) -> Mapping[str, Role]:
+        roles: dict[str, Role] = {}
+        for source in self.sources:
+            for name, block in (source.head.roles or {}).items():
+                role = Role(name, block.user, block.id)
+                if roles.setdefault(name, role) != role:
+                    position = source.position(("roles", name), key=True)
+                    self._problem(
+                        position, f"the role {name!r} differs from the one in another file", "one and the same"
+                    )
+        return roles
+
+    def _merged_profile(self) -> Profile:
+        said = self._only("correlation", lambda head: None if head.correlation is None else (head.correlation,))
+        if said is None:
+            return _NO_PROFILE
+        written = said[0]
+        wanted = written.extends if isinstance(written, CorrelationBlock) else written
+        known = profile_names()
+        if wanted is not None and wanted not in known:
+            source = next(source for source in self.sources if source.head.correlation == written)
+            found = f"no correlation profile is called {wanted!r}"
+            self._problem(source.position(("correlation", "extends")), found, " or ".join(known), near(wanted, known))
+            return _NO_PROFILE
+        return profile_of(written) if isinstance(written, CorrelationBlock) else profile(written)
+
+    def _exchanges(self) -> Iterator[Exchange]:
+        index = 0
+        for source in self.sources:
+            for number, block in source.exchanges:
+                locate = _locator(source, "exchanges", number)
+                yield self._exchange(block, index, locate)
+                index += 1
+
+    def _exchange(self, block: ExchangeBlock, index: int, locate: Locate) -> Exchange:
+        after = names(block.when.after) if block.when else ()
+        before = names(block.when.before) if block.when else ()
+        roles = frozenset(names(block.as_))
+        ignored = self._profile.request
+        identity = compiling.identity(block.request, ignored)
+        members = self._groups.setdefault(f"{identity}{sorted(roles)}{sorted(after)}{sorted(before)}", [])
+        publish = isinstance(block.request, PublishBlock)
+        exchange = Exchange(
+            index=index,
+            name=block.name,
+            trigger=members[0].trigger if members else compiling.trigger(block.request, ignored),
+            roles=roles,
+            authenticated=block.request.authenticated,
+            after=after,
+            before=before,
+            reply=None if block.reply is None else compiling.reply(block.reply, publish, _under(locate, "reply")),
+            events=compiling.events(block.events, _under(locate, "events")),
+            repeat=block.repeat,
+            group=members[0].group if members else len(self._groups) - 1,
+            position=locate(()),
+        )
+        members.append(exchange)
+        return exchange
+
+    def _check_repeats(self) -> None:
+        for members in self._groups.values():
+            for exchange in members[:-1]:
+                if exchange.repeat is not None:
+                    found = f"repeat: {exchange.repeat}, but exchanges with the same request follow"
+                    self._problem(exchange.position, found, f"repeat on the last, {members[-1].name!r}")
+
+    def _timeline(self) -> Iterator[TimelineEntry]:
+        index = 0
+        for source in self.sources:
+            for number, block in source.timeline:
+                yield self._entry(block, index, _locator(source, "timeline", number))
+                index += 1
+
+    def _entry(self, block: TimelineBlock, index: int, locate: Locate) -> TimelineEntry:
+        event = compiling.event(block, index, locate)
+        since = block.since or "connect"
+        return TimelineEntry(index, frozenset(names(block.as_)), since, names(block.until), event, locate(()))
+
+    def _faults(self) -> Iterator[Fault]:
+        index = 0
+        for source in self.sources:
+            for number, block in source.faults:
+                yield self._fault(block, index, _locator(source, "faults", number))
+                index += 1
+
+    def _fault(self, block: FaultBlock, index: int, locate: Locate) -> Fault:
+        return Fault(
+            index=index,
+            action=compiling.fault_action(block),
+            exchanges=frozenset(names(block.exchange)),
+            meta=block.meta,
+            channel=block.channel,
+            roles=frozenset(names(block.as_)),
+            nth=block.nth,
+            every=block.every,
+            rate=block.rate,
+            position=locate(()),
+        )
+
+    def _references(self) -> Iterator[int]:
+        """Every correlation number in replies and events."""
+        for source in self.sources:
+            for item in source.blocks("exchanges"):
+                if isinstance(item, dict):
+                    yield from _numbers(item.get("reply"), "/body", self._profile.reply)
+                    yield from _numbers(item.get("reply"), "/body", [f"{each}/*" for each in self._profile.map])
+                    yield from _numbers(item.get("events"), "/*/data", self._profile.event)
+            for entry in source.blocks("timeline"):
+                yield from _numbers(entry, "/data", self._profile.event)
+
+
+def _numbers(value: JSON, prefix: str, pointers: Iterable[str]) -> Iterator[int]:
+    for pointer in pointers:
+        for _, found in find(value, prefix + pointer):
+            if isinstance(found, int) and not isinstance(found, bool):
+                yield found
+
+
+def _locator(source: Source, key: str, number: int) -> Locate:
+    def locate(path: Steps) -> Position:
+        return source.position((key, number, *path))
+
+    return locate
+
+
+def _under(locate: Locate, *steps: str | int) -> Locate:
+    def found(path: Steps) -> Position:
+        return locate((*steps, *path))
+
+    return found
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

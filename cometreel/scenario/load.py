@@ -1,0 +1,148 @@
+"""Reading scenario files from disk, and writing them as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydantic.fields import FieldInfo
+
+from cometreel.errors import FileInvalid, Problem
+from cometreel.jsonvalue import JSON, JSONObject
+
+from .exchange import Scenario
+from .linking import link
+from .model import Block, ScenarioFile
+from .sources import Source, read_source
+from .yamlout import block
+
+__all__ = ["SCHEMA_NAME", "dump", "load", "loads", "parse"]
+
+SCHEMA_NAME = "scenario.schema.json"
+_SUFFIXES = (".yaml", ".yml")
+_LONG_LISTS = ("exchanges", "timeline", "faults")
+_JSON_FIELDS = frozenset({"body", "data", "ext"})
+
+
+def load(paths: Sequence[Path | str]) -> Scenario:
+    """Load files and folders as one scenario.
+
+    Of a folder these are its `*.yaml` and `*.yml`, sorted, without the proposals `*.new.yaml`.
+
+    :raises FileInvalid: with every problem of every file.
+    """
+    problems: list[Problem] = []
+    sources: list[Source] = []
+    for path in _files([Path(path) for path in paths], problems):
+        try:
+            sources.append(read_source(_read(path), str(path)))
+        except FileInvalid as error:
+            problems.extend(error.problems)
+    return _linked(sources, problems)
+
+
+def loads(text: str | bytes, name: str = "<string>") -> Scenario:
+    """Load one scenario from text.
+
+    :raises FileInvalid: with every problem.
+    """
+    return _linked([read_source(text, name)], [])
+
+
+def parse(path: Path | str) -> ScenarioFile:
+    """Read one file as it is written; what it names may stand in another file of the same scenario.
+
+    :raises FileInvalid: with every problem.
+    """
+    source = read_source(_read(Path(path)), str(path))
+    if source.problems:
+        raise FileInvalid(source.problems)
+    return source.file()
+
+
+def _linked(sources: Sequence[Source], problems: list[Problem]) -> Scenario:
+    try:
+        scenario = link(sources)
+    except FileInvalid as error:
+        raise FileInvalid([*problems, *error.problems]) from None
+    if problems:
+        raise FileInvalid(problems)
+    return scenario
+
+
+def _files(paths: Sequence[Path], problems: list[Problem]) -> Iterator[Path]:
+    if not paths:
+        problems.append(Problem("scenario", 0, 0, "no file", "at least one file or folder"))
+    for path in paths:
+        yield from _files_of(path, problems) if path.is_dir() else [path]
+
+
+def _files_of(folder: Path, problems: list[Problem]) -> list[Path]:
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        problems.append(_unreadable(folder, error))
+        return []
+    found = [entry for entry in entries if entry.suffix in _SUFFIXES and not entry.stem.endswith(".new")]
+    if not found:
+        problems.append(Problem(str(folder), 0, 0, "a folder without scenarios", "*.yaml or *.yml in it"))
+    return found
+
+
+def _unreadable(path: Path, error: OSError) -> Problem:
+    reason = error.strerror or type(error).__name__
+    return Problem(str(path), 0, 0, f"can't be read: {reason}", "a scenario file or folder")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileInvalid([_unreadable(path, error)]) from None
+
+
+def dump(file: ScenarioFile, schema: str = SCHEMA_NAME) -> str:
+    """Write a file as YAML: block style, the format's own order, no anchors; equal files give equal text.
+
+    `schema` is the path or URL under which editors find the JSON Schema, by default a file beside the scenario.
+    """
+    document = _plain(file)
+    document.pop("cometreel", None)
+    lines = [f"# yaml-language-server: $schema={schema}", "cometreel: 1"]
+    for key, value in document.items():
+        if key in _LONG_LISTS and isinstance(value, list) and value:
+            lines.extend(["", f"{key}:"])
+            for number, item in enumerate(value):
+                lines.extend(["", *block([item], "  ")] if number else block([item], "  "))
+        else:
+            lines.extend(block({key: value}))
+    return "\n".join(lines) + "\n"
+
+
+def _plain(written: Block) -> JSONObject:
+    """What was written in a block, in the order of the format; a null only where null is a value."""
+    found: JSONObject = {}
+    for name, field in _ordered(type(written)):
+        value = getattr(written, name)
+        if name in written.model_fields_set and (value is not None or name in _JSON_FIELDS):
+            found[field.alias or name] = _value(value)
+    for name, value in sorted((written.model_extra or {}).items()):
+        found[name] = value
+    return found
+
+
+def _ordered(kind: type[Block]) -> list[tuple[str, FieldInfo]]:
+    """A block's fields, what it adds to another kind of block before what it takes from it."""
+    inherited = {name for base in kind.__bases__ if issubclass(base, Block) for name in base.model_fields}
+    return sorted(kind.model_fields.items(), key=lambda field: field[0] in inherited)
+
+
+def _value(value: object) -> JSON:
+    if isinstance(value, Block):
+        return _plain(value)
+    if isinstance(value, list):
+        return [_value(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _value(member) for key, member in value.items()}
+    assert value is None or isinstance(value, bool | int | float | str)
+    return value

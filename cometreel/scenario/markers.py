@@ -1,0 +1,217 @@
+"""The markers: objects with one `$` key that stand for more than themselves.
+
+Says which there are, where each may stand and what its argument must be. `matchers` and `values` give them meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from cometreel.jsonvalue import JSON
+
+from .findings import Finding, describe, near
+from .templates import check_template
+
+__all__ = ["ANY_KINDS", "MATCHED", "RENDERED", "check_markers", "literal", "marker_of", "unescaped"]
+
+ANY_KINDS = ("string", "number", "integer", "boolean", "object", "array", "null", "anything")
+MATCHED = frozenset({"$any", "$regex", "$one-of", "$capture", "$partial", "$id", "$csv"})
+"""Markers that a request may use."""
+RENDERED = frozenset({"$t", "$id", "$csv", "$entries"})
+"""Markers that replies and events may use."""
+
+CAPTURE = r"(session\.)?[A-Za-z_][A-Za-z0-9_]*"
+ID = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_NAMES_OF_TEMPLATES = frozenset(
+    {"request", "user", "ref", "now", "uuid", "randint", "wallclock", "session", "ids", "seq", "count"}
+)
+
+
+def marker_of(value: JSON) -> tuple[str, JSON] | None:
+    """The marker that a value is, as its key and argument, or None if it is literal."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((key, argument),) = value.items()
+        if key.startswith("$") and not key.startswith("$$"):
+            return key, argument
+    return None
+
+
+def literal(value: JSON) -> JSON:
+    """Write a value so that it means itself: keys that begin with `$` are doubled."""
+    if isinstance(value, dict):
+        return {f"${key}" if key.startswith("$") else key: literal(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [literal(item) for item in value]
+    return value
+
+
+def unescaped(key: str) -> str:
+    """The literal key that `$$…` stands for."""
+    return key[1:] if key.startswith("$$") else key
+
+
+def check_markers(value: JSON, allowed: frozenset[str], path: tuple[str | int, ...] = ()) -> Iterator[Finding]:
+    """Everything that is wrong with the markers in a value."""
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from check_markers(item, allowed, (*path, number))
+        return
+    if not isinstance(value, dict):
+        return
+    marker = marker_of(value)
+    if marker is not None:
+        yield from _check_marker(*marker, allowed, path)
+        return
+    for key, member in value.items():
+        if key.startswith("$") and not key.startswith("$$"):
+            hint = f"a literal key is written '${key}'"
+            yield Finding((*path, key), f"the marker {key} beside other keys", "a marker alone", hint, at_key=True)
+        yield from check_markers(member, allowed, (*path, key))
+
+
+def _check_marker(key: str, argument: JSON, allowed: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
+    path = (*path, key)
+    if key not in _CHECKS:
+        hint = near(key, _CHECKS) or f"a literal key is written '${key}'"
+        yield Finding(path, f"no marker is called {key}", ", ".join(sorted(allowed)), hint, at_key=True)
+    elif key not in allowed:
+        here = "in a reply or an event" if "$t" in allowed else "in a request"
+        yield Finding(path, f"{key} has no meaning {here}", ", ".join(sorted(allowed)), at_key=True)
+    else:
+        yield from _CHECKS[key](argument, allowed, path)
+
+
+def _check_any(argument: JSON, _: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
+    if not isinstance(argument, str) or argument not in ANY_KINDS:
+        yield Finding(path, describe(argument), ", ".join(ANY_KINDS), near(str(argument), ANY_KINDS))
+
+
+def _check_regex(argument: JSON, _: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
+    if not isinstance(argument, str):
+        yield Finding(path, describe(argument), "a regular expression")
+        return
+    try:
+        names = re.compile(argument).groupindex
+    except (re.error, RecursionError, OverflowError) as error:
+        yield Finding(path, f"the regular expression {argument!r} is wrong: {error}", "Python's syntax of `re`")
+        return
+    for name in sorted(_NAMES_OF_TEMPLATES & names.keys()):
+        yield Finding(path, f"the group name {name!r} is taken", "another name", "templates use it already")
+
+
+def _check_one_of(argument: JSON, allowed: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
+    if not isinstance(argument, list) or not argument:
+        yield Finding(path, describe(argument), "a list of at least one value")
+        return
+    yield from check_markers(argument, allowed, path)
+
+
+def _check_capture(argument: JSON, _: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
+    if not isinstance(argument, str) or not re.fullmatch(CAPTURE, argument):
+        yield Finding(path, describe(argument), "a name, or session.NAME", "letters, digits and _")
+    elif argument in _NAMES_OF_TEMPLATES:
+        yield Finding(path, f"the name {argument!r} is taken", "another name", "templates use it already")
+
+
+def _check_partial(argument: JSON, allowed: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
+    if not isinstance(argument, dict) or marker_of(argument) is not None:
+        yield Finding(path, describe(argument), "a mapping of the members that matter")
+        return
+    yield from check_markers(argument, allowed, path)
+
+
+def _check_id(argument: JSON, _: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
+    if not isinstance(argument, str) or not re.fullmatch(ID, argument):
+        yield Finding(path, describe(argument), "the name of an identifier, such as place-1")
+
+
+def _check_csv(argument: JSON, allowed: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
+    if not isinstance(argument, list) or not argument:
+        yield Finding(path, describe(argument), "a list of at least one value")
+        return
+    for number, item in enumerate(argument):
+        if not isinstance(item, str) and marker_of(item) is None:
+            yield Finding((*path, number), describe(item), "text or a marker")
+        yield from check_markers(item, allowed, (*path, number))
+
+
+def _check_entries(argument: JSON, allowed: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
+    if not isinstance(argument, list):
+        yield Finding(path, describe(argument), "a list of pairs, key and value")
+        return
+    for number, pair in enumerate(argument):
+        if not isinstance(pair, list) or len(pair) != 2:
+            yield Finding((*path, number), describe(pair), "a pair, key and value")
+        elif not isinstance(pair[0], str) and marker_of(pair[0]) is None:
+            yield Finding((*path, number, 0), describe(pair[0]), "text or a marker")
+        else:
+            yield from check_markers(pair, allowed, (*path, number))
+
+
+def _check_template(argument: JSON, _: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
+    if not isinstance(argument, str):
+        yield Finding(path, describe(argument), "a template")
+        return
+    wrong = check_template(argument)
+    if wrong:
+        yield Finding(path, wrong, "a Jinja2 template")
+
+
+_CHECKS: dict[str, Callable[[JSON, frozenset[str], tuple[str | int, ...]], Iterator[Finding]]] = {
+    "$any": _check_any,
+    "$regex": _check_regex,
+    "$one-of": _check_one_of,
+    "$capture": _check_capture,
+    "$partial": _check_partial,
+    "$id": _check_id,
+    "$csv": _check_csv,
+    "$entries": _check_entries,
+    "$t": _check_template,
+}
+
+
+def captures_in(value: JSON) -> Iterator[str]:
+    """The names that a pattern captures, with their `session.`."""
+    if isinstance(value, list):
+        for item in value:
+            yield from captures_in(item)
+    elif isinstance(value, dict):
+        marker = marker_of(value)
+        if marker is None:
+            for member in value.values():
+                yield from captures_in(member)
+        elif marker[0] == "$capture":
+            yield str(marker[1])
+        elif marker[0] == "$regex":
+            yield from re.compile(str(marker[1])).groupindex
+        else:
+            yield from captures_in(marker[1])
+
+
+def templates_in(value: JSON, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The templates in a value, with their paths."""
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from templates_in(item, (*path, number))
+    elif isinstance(value, dict):
+        marker = marker_of(value)
+        if marker is not None and marker[0] == "$t":
+            yield (*path, "$t"), str(marker[1])
+            return
+        for key, member in value.items():
+            yield from templates_in(member, (*path, key))
+
+
+def ids_in(value: JSON, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The names of the identifiers in a value, with their paths."""
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from ids_in(item, (*path, number))
+    elif isinstance(value, dict):
+        marker = marker_of(value)
+        if marker is not None and marker[0] == "$id":
+            yield (*path, "$id"), str(marker[1])
+            return
+        for key, member in value.items():
+            yield from ids_in(member, (*path, key))

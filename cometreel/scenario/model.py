@@ -1,0 +1,386 @@
+"""The scenario file as it is written: pydantic models, one per block of the YAML.
+
+What these models hold is plain data, still with its markers and its durations as text, so that a file can be
+written back as it was read. `compiling` turns them into what replay runs. No I/O, no positions, no meaning here.
+A None that wasn't written differs from a null that was: see `model_fields_set`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from . import checks, fields
+from .findings import Finding, findings_of, near, refuse
+
+__all__ = [
+    "AdviceBlock",
+    "BayeuxBlock",
+    "Block",
+    "CorrelationBlock",
+    "EventBlock",
+    "ExchangeBlock",
+    "FallbackBlock",
+    "FaultBlock",
+    "PublishBlock",
+    "ReplyBlock",
+    "RequestBlock",
+    "RoleBlock",
+    "ScenarioFile",
+    "SessionBlock",
+    "SettingsBlock",
+    "SourceBlock",
+    "TimelineBlock",
+    "WhenBlock",
+]
+
+
+class Block(BaseModel):
+    """What all blocks share: unknown keys are errors, except those that begin with `x-`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, populate_by_name=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _check(cls, data: object, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        findings = list(cls._unknown_keys(data, from_file=bool(info.context))) if isinstance(data, dict) else []
+        try:
+            block = handler(data)
+        except ValidationError as error:
+            if not findings:
+                raise
+            refuse(findings + findings_of(error), data)
+            raise
+        refuse(findings or block.findings(), data)
+        return block
+
+    @classmethod
+    def _unknown_keys(cls, data: dict[str, object], *, from_file: bool) -> Iterator[Finding]:
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        accepted = known if from_file else known | cls.model_fields.keys()
+        for key in data:
+            if key not in accepted and not key.startswith("x-"):
+                hint = near(key, known) or "your own keys begin with x-"
+                yield Finding((key,), f"the key {key!r} is unknown", ", ".join(sorted(known)), hint, at_key=True)
+
+    def findings(self) -> Iterator[Finding]:
+        """What is wrong between the fields of this block."""
+        yield from ()
+
+
+class SourceBlock(Block):
+    """Where a scenario comes from."""
+
+    recorded: fields.Moment | None = None
+    upstream: str | None = None
+
+
+class AdviceBlock(Block):
+    """Bayeux advice, in the wire's own milliseconds."""
+
+    timeout: fields.Count | None = None
+    interval: fields.Count | None = None
+
+
+class BayeuxBlock(Block):
+    """How the CometD server behaves; what isn't said is as the engine's defaults."""
+
+    endpoint: fields.Endpoint | None = None
+    advice: AdviceBlock | None = None
+    max_interval: fields.Duration | None = None
+    max_sessions_per_browser: int | None = None
+    multi_session_interval: fields.Duration | None = None
+    meta_connect_deliver_only: bool | None = None
+    ack: bool | None = None
+    require_cookie: bool | None = None
+    on_hangup: Literal["keep", "lose"] | None = None
+    deliver: Literal["all", "subscribed"] | None = None
+    dialect: Literal["3.x", "4+"] | None = None
+    transports: list[Literal["long-polling", "callback-polling", "websocket"]] | None = None
+    max_queue: fields.Positive | None = None
+    max_message_bytes: fields.Positive | None = None
+
+
+class SessionBlock(Block):
+    """The HTTP session: the name of its cookie, or `none`."""
+
+    cookie: fields.Cookie | None = None
+    max_idle: fields.Duration | None = None
+
+
+class SettingsBlock(Block):
+    """Defaults for options of the replay; the command line wins."""
+
+    seed: fields.Seed | None = None
+    speed: fields.Speed | None = None
+    repeat: Literal["last", "cycle", "fail"] | None = None
+    unmatched: Literal["fail", "forward"] | None = None
+    auth: Literal["open", "session", "csrf"] | None = None
+
+
+class FallbackBlock(Block):
+    """How an event without an id finds its request."""
+
+    message: dict[fields.Pointer, fields.Plain]
+    operations: list[str] | None = None
+    event: fields.Pointer
+    request: fields.CorrelationSources
+
+
+class CorrelationBlock(Block):
+    """A correlation profile written in the scenario itself, or on top of the one that it extends."""
+
+    extends: str | None = None
+    name: fields.Name | None = None
+    reply: list[fields.Pointer] | None = None
+    map: list[fields.Pointer] | None = None
+    event: list[fields.Pointer] | None = None
+    request: list[fields.Pointer] | None = None
+    fallback: list[FallbackBlock] | None = None
+    volatile: list[fields.Pointer] | None = None
+    window: fields.Duration | None = None
+    operation: fields.Pointer | None = None
+    owner: list[fields.Pointer] | None = None
+    owner_type: list[fields.Pointer] | None = None
+
+
+class RoleBlock(Block):
+    """One recorded session: its user's login name and id."""
+
+    user: str | None = None
+    id: str | None = None
+
+
+class RequestBlock(Block):
+    """The HTTP request that an exchange answers."""
+
+    method: fields.Method
+    path: fields.PathPattern
+    query: fields.QueryPattern = None
+    headers: dict[str, fields.TextPattern] | None = None
+    authenticated: bool | None = None
+    body: fields.Pattern = None
+    text: fields.TextPattern = None
+    base64: fields.Base64 | None = None
+
+    def findings(self) -> Iterator[Finding]:
+        """A body is written in one way."""
+        yield from _one_body(self)
+
+
+class PublishBlock(Block):
+    """The Bayeux publish that an exchange answers."""
+
+    publish: fields.TextPattern
+    data: fields.Pattern = None
+    ext: fields.Pattern = None
+    authenticated: bool | None = None
+
+    def findings(self) -> Iterator[Finding]:
+        """A publish has a channel of the application."""
+        if isinstance(self.publish, str):
+            for finding in checks.channel(self.publish):
+                yield Finding(("publish",), finding.found, finding.expected, finding.hint)
+
+
+class ReplyBlock(Block):
+    """The reply: of an HTTP request (status, headers, body) or of a publish (successful, error, data, ext)."""
+
+    after: fields.DurationValue = None
+    status: fields.StatusValue = None
+    headers: dict[str, fields.HeaderValue] | None = None
+    body: fields.Value = None
+    text: fields.TextValue = None
+    base64: fields.Base64 | None = None
+    successful: fields.FlagValue = None
+    error: fields.TextValue = None
+    data: fields.Value = None
+    ext: fields.Value = None
+
+    def findings(self) -> Iterator[Finding]:
+        """A body is written in one way."""
+        yield from _one_body(self)
+
+
+class EventBlock(Block):
+    """One notification, or the end of the CometD session (`disconnect`)."""
+
+    after: fields.DurationValue = None
+    channel: fields.ChannelValue = None
+    data: fields.Value = None
+    ext: fields.Value = None
+    disconnect: fields.FlagValue = None
+    batch: fields.BatchValue = None
+    count: fields.CountValue = None
+    gap: fields.DurationValue = None
+
+    def findings(self) -> Iterator[Finding]:
+        """An event is a message or a disconnect."""
+        if self.disconnect is None or self.disconnect is False:
+            if self.channel is None:
+                yield Finding((), "an event without a channel", "channel:, or disconnect: true")
+        elif self.disconnect is True:
+            for key in sorted(self.model_fields_set & {"channel", "data", "ext", "batch", "count", "gap"}):
+                yield Finding((key,), f"{key} beside disconnect", "after and disconnect only", at_key=True)
+
+
+class WhenBlock(Block):
+    """Guards: the exchanges that must, or must not, have been played in this session."""
+
+    after: fields.Names | None = None
+    before: fields.Names | None = None
+
+
+def _kind_of_request(value: object) -> str:
+    publish = "publish" in value if isinstance(value, dict) else isinstance(value, PublishBlock)
+    return "(publish)" if publish else "(http)"
+
+
+class ExchangeBlock(Block):
+    """One request, its reply and the events that it causes."""
+
+    name: fields.Name
+    as_: fields.Names | None = Field(None, alias="as")
+    when: WhenBlock | None = None
+    request: Annotated[
+        Annotated[RequestBlock, Tag("(http)")] | Annotated[PublishBlock, Tag("(publish)")],
+        Discriminator(_kind_of_request),
+    ]
+    reply: ReplyBlock | None = None
+    events: list[EventBlock] | None = None
+    repeat: Literal["last", "cycle", "fail"] | None = None
+
+    def findings(self) -> Iterator[Finding]:
+        """The reply is of the request's kind."""
+        if self.reply is None:
+            return
+        http = isinstance(self.request, RequestBlock)
+        wrong = PUBLISH_REPLY if http else HTTP_REPLY
+        right = HTTP_REPLY if http else PUBLISH_REPLY
+        for key in sorted(self.reply.model_fields_set & wrong):
+            found = f"{key} in the reply to {'an HTTP request' if http else 'a publish'}"
+            yield Finding(("reply", key), found, ", ".join(sorted(right)), at_key=True)
+
+
+class TimelineBlock(EventBlock):
+    """A notification that nobody asked for."""
+
+    since: fields.Name | None = None
+    until: fields.Names | None = None
+    as_: fields.Names | None = Field(None, alias="as")
+
+
+class FaultBlock(Block):
+    """One fault: its target, how often, and one action."""
+
+    exchange: fields.Names | None = None
+    meta: fields.MetaChannel | None = None
+    channel: fields.Subscription | None = None
+    as_: fields.Names | None = Field(None, alias="as")
+    nth: fields.Positive | None = None
+    every: fields.Positive | None = None
+    rate: fields.Rate | None = None
+    status: fields.Status | None = None
+    headers: dict[str, str] | None = None
+    body: fields.Plain = None
+    text: str | None = None
+    delay: fields.Duration | None = None
+    drop_event: fields.EventChoice | None = Field(None, alias="drop-event")
+    duplicate_event: fields.EventChoice | None = Field(None, alias="duplicate-event")
+    disconnect: Literal[True] | None = None
+    broken: Literal[True] | None = None
+    error: str | None = None
+    advice: dict[str, fields.Plain] | None = None
+    ext: dict[str, fields.Plain] | None = None
+
+    def findings(self) -> Iterator[Finding]:
+        """One target, at most one frequency, one action with what belongs to it."""
+        yield from _fault_target(self)
+        often = [key for key in ("nth", "every", "rate") if getattr(self, key) is not None]
+        if len(often) > 1:
+            yield Finding((often[1],), f"{often[1]} beside {often[0]}", "one of nth, every, rate", at_key=True)
+        yield from _fault_action(self)
+
+
+def _fault_target(fault: FaultBlock) -> Iterator[Finding]:
+    if (fault.exchange is None) == (fault.meta is None):
+        found = "a fault without a target" if fault.meta is None else "a fault with two targets"
+        yield Finding((), found, "exchange: NAME, or meta: /meta/…")
+    elif fault.channel is not None and fault.meta not in ("/meta/subscribe", "/meta/unsubscribe"):
+        yield Finding(("channel",), "channel without a subscription", "meta: /meta/subscribe", at_key=True)
+
+
+def _fault_action(fault: FaultBlock) -> Iterator[Finding]:
+    written = fault.model_fields_set
+    keys = {field.alias or name for name, field in FaultBlock.model_fields.items() if name in written}
+    actions = sorted(keys & FAULT_ACTIONS.keys())
+    allowed = EXCHANGE_ACTIONS if fault.meta is None else META_ACTIONS
+    if len(actions) != 1:
+        found = "a fault without an action" if not actions else f"a fault with {' and '.join(actions)}"
+        yield Finding((), found, f"one of {', '.join(sorted(allowed))}")
+        return
+    if actions[0] not in allowed:
+        target = "an exchange" if fault.meta is None else "a meta channel"
+        yield Finding((actions[0],), f"{actions[0]} on {target}", ", ".join(sorted(allowed)), at_key=True)
+    for key in sorted(keys & FAULT_COMPANIONS - FAULT_ACTIONS[actions[0]]):
+        yield Finding((key,), f"{key} beside {actions[0]}", "what belongs to the action", at_key=True)
+
+
+HTTP_REPLY = frozenset({"status", "headers", "body", "text", "base64"})
+PUBLISH_REPLY = frozenset({"successful", "error", "data", "ext"})
+FAULT_ACTIONS: dict[str, frozenset[str]] = {
+    "status": frozenset({"headers", "body", "text"}),
+    "delay": frozenset(),
+    "drop-event": frozenset(),
+    "duplicate-event": frozenset(),
+    "disconnect": frozenset(),
+    "broken": frozenset(),
+    "error": frozenset({"advice", "ext"}),
+}
+FAULT_COMPANIONS = frozenset({"headers", "body", "text", "advice", "ext"})
+META_ACTIONS = frozenset({"status", "delay", "broken", "disconnect", "error"})
+EXCHANGE_ACTIONS = frozenset(FAULT_ACTIONS)
+
+
+def _one_body(block: RequestBlock | ReplyBlock) -> Iterator[Finding]:
+    written = [key for key in ("body", "text", "base64") if key in block.model_fields_set]
+    for key in written[1:]:
+        yield Finding((key,), f"{key} beside {written[0]}", "one of body, text, base64", at_key=True)
+
+
+def _kind_of_correlation(value: object) -> str:
+    return "(name)" if isinstance(value, str) else "(inline)"
+
+
+class ScenarioFile(Block):
+    """One scenario file, block by block, in the order in which it is written."""
+
+    cometreel: Literal[1] = 1
+    title: str | None = None
+    source: SourceBlock | None = None
+    bayeux: BayeuxBlock | None = None
+    session: SessionBlock | None = None
+    correlation: (
+        Annotated[
+            Annotated[str, Tag("(name)")] | Annotated[CorrelationBlock, Tag("(inline)")],
+            Discriminator(_kind_of_correlation),
+        ]
+        | None
+    ) = None
+    settings: SettingsBlock | None = None
+    roles: dict[str, RoleBlock] | None = None
+    exchanges: list[ExchangeBlock] | None = None
+    timeline: list[TimelineBlock] | None = None
+    faults: list[FaultBlock] | None = None

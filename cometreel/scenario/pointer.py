@@ -1,0 +1,88 @@
+"""JSON Pointers (RFC 6901) with one extension: the token `*` stands for every member or item.
+
+Used to say where a correlation id stands. Knows only JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from cometreel.jsonvalue import JSON
+
+__all__ = ["escape", "find", "parse_pointer", "remove", "replace"]
+
+
+def escape(token: str) -> str:
+    """Write one member name as a pointer token (RFC 6901 §3)."""
+    return token.replace("~", "~0").replace("/", "~1")
+
+
+def parse_pointer(pointer: str) -> tuple[str, ...]:
+    """Split a pointer into its tokens; the empty pointer is the whole document.
+
+    :raises ValueError: if it is neither empty nor begins with `/`.
+    """
+    if not pointer:
+        return ()
+    if not pointer.startswith("/"):
+        raise ValueError(f"{pointer!r} is not a JSON Pointer, it must begin with '/'")
+    return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer[1:].split("/"))
+
+
+def find(document: JSON, pointer: str) -> list[tuple[str, JSON]]:
+    """Every place that the pointer names, with its own pointer (no `*`) and its value; empty if there is none."""
+    return list(_find(document, parse_pointer(pointer), ""))
+
+
+def replace(document: JSON, pointer: str, change: Callable[[JSON], JSON]) -> JSON:
+    """A new document in which every value that the pointer names is what `change` makes of it."""
+    return _replace(document, parse_pointer(pointer), change)
+
+
+def remove(document: JSON, pointer: str) -> JSON:
+    """A new document without the members that the pointer names; items of arrays stay."""
+    tokens = parse_pointer(pointer)
+    return _remove(document, tokens) if tokens else document
+
+
+def _children(document: JSON, name: str) -> Iterator[tuple[str, JSON]]:
+    if isinstance(document, dict):
+        if name == "*":
+            yield from document.items()
+        elif name in document:
+            yield name, document[name]
+    elif isinstance(document, list):
+        if name == "*":
+            yield from ((str(number), item) for number, item in enumerate(document))
+        elif name.isascii() and name.isdigit() and int(name) < len(document):
+            yield name, document[int(name)]
+
+
+def _find(document: JSON, tokens: tuple[str, ...], path: str) -> Iterator[tuple[str, JSON]]:
+    if not tokens:
+        yield path, document
+        return
+    for name, child in _children(document, tokens[0]):
+        yield from _find(child, tokens[1:], f"{path}/{escape(name)}")
+
+
+def _replace(document: JSON, tokens: tuple[str, ...], change: Callable[[JSON], JSON]) -> JSON:
+    if not tokens:
+        return change(document)
+    changed = {name: _replace(child, tokens[1:], change) for name, child in _children(document, tokens[0])}
+    if not changed:
+        return document
+    if isinstance(document, dict):
+        return {name: changed.get(name, child) for name, child in document.items()}
+    assert isinstance(document, list)
+    return [changed.get(str(number), item) for number, item in enumerate(document)]
+
+
+def _remove(document: JSON, tokens: tuple[str, ...]) -> JSON:
+    if len(tokens) > 1:
+        for name, child in _children(document, tokens[0]):
+            document = _replace(document, (name,), lambda _, child=child: _remove(child, tokens[1:]))  # type: ignore[misc]  # mypy can't infer a lambda with a default
+        return document
+    if isinstance(document, dict):
+        return {name: child for name, child in document.items() if tokens[0] not in ("*", name)}
+    return document

@@ -1,0 +1,156 @@
+"""What a client asked, in the one form in which requests are compared: the question.
+
+Normalises both sides alike: a trailing slash, a missing leading one, percent-encoding, the order of a query.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from cometreel import jsonvalue
+from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.wire import Headers, Request
+
+from .pointer import remove
+
+__all__ = ["HttpQuestion", "Path", "PublishQuestion", "Question", "publish_question_of", "question_of"]
+
+_SESSION_PARAMETER = re.compile(r";jsessionid=[^;/]*", re.IGNORECASE)
+_DEEPEST = 100
+_API = re.compile(r"v[0-9]+(\.[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A path as decoded segments, without `/me` behind the API's version; `me` says whether it was there."""
+
+    segments: tuple[str, ...]
+    me: bool = False
+
+    def __str__(self) -> str:
+        segments = (*self.segments[:2], "me", *self.segments[2:]) if self.me else self.segments
+        return "/" + "/".join(segment.replace("%", "%25").replace("/", "%2F") for segment in segments)
+
+
+def path_of(text: str) -> Path:
+    """Normalise a path: `api/v2/me/workbins/` and `/api/v2/me/workbins` are the same, and `%41` is `A`.
+
+    `/api/v2/me/x` keeps in `me` that it was asked as `me`: it is the same resource as `/api/v2/x` for most
+    operations, and the exact spelling is preferred where a scenario has both.
+    """
+    bare = _SESSION_PARAMETER.sub("", text)
+    segments = tuple(_decoded(segment) for segment in bare.split("/") if segment)
+    if len(segments) > 3 and segments[0] == "api" and _API.fullmatch(segments[1]) and segments[2] == "me":
+        return Path((*segments[:2], *segments[3:]), me=True)
+    return Path(segments)
+
+
+def _decoded(segment: str) -> str:
+    if "%" not in segment:
+        return segment
+    try:
+        return unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:  # not UTF-8: only the very same spelling is the same
+        return segment
+
+
+@dataclass(frozen=True, slots=True)
+class HttpQuestion:
+    """An HTTP request, normalised.
+
+    `query` maps each name to its text, or to the array of its texts where it was repeated. `body` is the JSON
+    value if `is_json`, `content` always the bytes. `compared` is the body without the ids that the client chooses.
+    """
+
+    method: str
+    path: Path
+    query: JSONObject = field(default_factory=dict)
+    headers: Headers = Headers()
+    content: bytes = b""
+    is_json: bool = False
+    body: JSON = None
+    compared: JSON = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishQuestion:
+    """A Bayeux publish. `data` is as sent, `compared` without the ids that the client chooses."""
+
+    channel: str
+    data: JSON = None
+    ext: JSON = None
+    compared: JSON = None
+    message: Mapping[str, JSON] = field(default_factory=dict)
+
+
+Question: TypeAlias = HttpQuestion | PublishQuestion
+
+
+def question_of(request: Request, ignored: Sequence[str] = ()) -> HttpQuestion:
+    """Normalise an HTTP request; `ignored` are JSON Pointers to ids in its body that the client chooses."""
+    is_json, body = False, None
+    if request.body:
+        try:
+            body = _shallow(jsonvalue.decode(request.body))
+            is_json = True
+        except jsonvalue.NotJSON:
+            body = None
+    return HttpQuestion(
+        method=request.method.upper(),
+        path=path_of(request.path),
+        query=query_of(request.query),
+        headers=request.headers,
+        content=request.body,
+        is_json=is_json,
+        body=body,
+        compared=without(body, ignored),
+    )
+
+
+def publish_question_of(message: Mapping[str, JSON], ignored: Sequence[str] = ()) -> PublishQuestion:
+    """Normalise a Bayeux publish; `ignored` are JSON Pointers to ids in its data that the client chooses."""
+    channel = message.get("channel")
+    try:
+        data, ext = _shallow(message.get("data")), _shallow(message.get("ext"))
+    except jsonvalue.NotJSON:
+        data, ext = None, None
+    return PublishQuestion(
+        channel=channel if isinstance(channel, str) else "",
+        data=data,
+        ext=ext,
+        compared=without(data, ignored),
+        message=message,
+    )
+
+
+def _shallow(value: JSON) -> JSON:
+    """The value, unless it is nested more deeply than any scenario can be.
+
+    :raises NotJSON: if it is; comparing it would exhaust the stack.
+    """
+    level: list[JSON] = [value]
+    for _ in range(_DEEPEST):
+        members = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
+        level = [member for group in members for member in group]
+        if not level:
+            return value
+    raise jsonvalue.NotJSON("nested too deeply")
+
+
+def without(value: JSON, ignored: Sequence[str]) -> JSON:
+    """The value without what the pointers name."""
+    for pointer in ignored:
+        value = remove(value, pointer)
+    return value
+
+
+def query_of(text: str) -> JSONObject:
+    """Read a query string: name to text, or to the array of texts where a name is repeated."""
+    found: dict[str, list[JSON]] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True, errors="backslashreplace", max_num_fields=None):
+        found.setdefault(name, []).append(value)
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}

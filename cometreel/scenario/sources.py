@@ -1,0 +1,116 @@
+"""Scenario files from text to checked models: every block is checked on its own, so that one bad exchange doesn't
+hide what is wrong with the next. What one block says of another is checked in `compiling`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from cometreel.errors import FileInvalid, Problem
+from cometreel.jsonvalue import JSON, JSONObject
+
+from .compiled import Position
+from .findings import Finding, describe, findings_of, problems_of
+from .model import Block, ExchangeBlock, FaultBlock, ScenarioFile, TimelineBlock
+from .yamltext import Document, read_yaml
+
+__all__ = ["Source", "read_source"]
+
+_Block = TypeVar("_Block", bound=Block)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file: its text as a document, its head, and those of its blocks that are sound, with their numbers."""
+
+    document: Document
+    head: ScenarioFile
+    exchanges: Sequence[tuple[int, ExchangeBlock]]
+    timeline: Sequence[tuple[int, TimelineBlock]]
+    faults: Sequence[tuple[int, FaultBlock]]
+    names: Sequence[str]
+    """The names of all exchanges, the unsound ones too, so that references to them aren't called wrong."""
+
+    problems: list[Problem] = field(default_factory=list)
+
+    def position(self, path: Sequence[str | int], *, key: bool = False) -> Position:
+        """Where something stands."""
+        return Position(self.document.file, *self.document.place(path, key=key))
+
+    def blocks(self, key: str) -> list[JSON]:
+        """A list of blocks as it was written, the unsound ones too."""
+        value = self.document.value
+        items = value.get(key) if isinstance(value, dict) else None
+        return items if isinstance(items, list) else []
+
+    def file(self) -> ScenarioFile:
+        """The whole file as one model."""
+        lists: dict[str, object] = {
+            name: [block for _, block in blocks]
+            for name, blocks in (("exchanges", self.exchanges), ("timeline", self.timeline), ("faults", self.faults))
+            if isinstance(self.document.value, dict) and name in self.document.value
+        }
+        return self.head.model_copy(update=lists)
+
+
+def read_source(text: str | bytes, file: str) -> Source:
+    """Read and check one file, as far as it can be understood; what is wrong is in `problems`.
+
+    :raises FileInvalid: if it isn't YAML or isn't a scenario at all.
+    """
+    document = read_yaml(text, file)
+    value = document.value
+    if not isinstance(value, dict):
+        line, column = document.place(())
+        hint = "begin with 'cometreel: 1'"
+        raise FileInvalid([Problem(file, line, column, describe(value), "a mapping, the scenario", hint)])
+    problems: list[Problem] = []
+    rest = {key: member for key, member in value.items() if not _is_list_of_blocks(key, member)}
+    head = _head(rest, document, problems)
+    return Source(
+        document,
+        head,
+        _blocks(ExchangeBlock, "exchanges", value, document, problems),
+        _blocks(TimelineBlock, "timeline", value, document, problems),
+        _blocks(FaultBlock, "faults", value, document, problems),
+        tuple(_names(value)),
+        problems,
+    )
+
+
+def _is_list_of_blocks(key: str, member: JSON) -> bool:
+    return key in ("exchanges", "timeline", "faults") and isinstance(member, list)
+
+
+def _head(rest: JSONObject, document: Document, problems: list[Problem]) -> ScenarioFile:
+    if "cometreel" not in rest:
+        missing = Finding((), "the key 'cometreel' is missing", "cometreel: 1", "it says which version of the format")
+        problems.extend(problems_of([missing], document))
+    try:
+        return ScenarioFile.model_validate(rest, context={"file": document.file})
+    except ValidationError as error:
+        problems.extend(problems_of(findings_of(error), document))
+    return ScenarioFile.model_construct(cometreel=1)
+
+
+def _blocks(
+    kind: type[_Block], key: str, value: JSONObject, document: Document, problems: list[Problem]
+) -> list[tuple[int, _Block]]:
+    items = value.get(key)
+    found: list[tuple[int, _Block]] = []
+    for number, item in enumerate(items if isinstance(items, list) else ()):
+        try:
+            found.append((number, kind.model_validate(item, context={"file": document.file})))
+        except ValidationError as error:
+            problems.extend(problems_of(findings_of(error), document, (key, number)))
+    return found
+
+
+def _names(value: JSONObject) -> list[str]:
+    exchanges = value.get("exchanges")
+    named = [item.get("name") for item in exchanges if isinstance(item, dict)] if isinstance(exchanges, list) else []
+    return [name for name in named if isinstance(name, str)]

@@ -1,0 +1,154 @@
+"""Replies and events, compiled: what is rendered when an exchange is played."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cometreel.jsonvalue import JSON, JSONObject, encode
+
+from .checks import Check, channel, count, duration, flag, status
+from .compiled import EventOut, EventPlan, Position, PublishReplyOut, RenderContext, ReplyOut
+from .durations import parse_duration
+from .templates import TemplateFailed
+from .values import Fixed, Scope, Value
+
+__all__ = ["EventSpec", "PublishReplySpec", "ReplySpec"]
+
+_AT_ONCE = Fixed("0s")
+_OK = Fixed(200)
+_NULL = Fixed(None)
+_NO = Fixed(False)
+_ONCE = Fixed(1)
+
+
+def _checked(value: Value, check: Check, scope: Scope, position: Position) -> JSON:
+    """Render a field of which only the template was known at load."""
+    result = value.render(scope)
+    for finding in check(result):
+        raise TemplateFailed(str(result), f"{finding.found}; expected {finding.expected}", str(position))
+    return result
+
+
+def _seconds(value: Value, scope: Scope, position: Position) -> float:
+    return parse_duration(str(_checked(value, duration, scope, position)))
+
+
+def _text(value: JSON) -> str:
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class ReplySpec:
+    """The reply to an HTTP request."""
+
+    position: Position
+    after: Value = _AT_ONCE
+    status: Value = _OK
+    headers: Sequence[tuple[str, Value]] = ()
+    body: Value | None = None
+    text: Value | None = None
+    content: bytes = b""
+
+    def render(self, context: RenderContext) -> ReplyOut:
+        """Render the reply.
+
+        :raises TemplateFailed: if a template can't be evaluated for this request.
+        """
+        scope = Scope(context, "reply")
+        code = _checked(self.status, status, scope, self.position)
+        assert isinstance(code, int)
+        return ReplyOut(
+            after_seconds=_seconds(self.after, scope, self.position),
+            status=code,
+            headers=tuple((name, _text(value.render(scope))) for name, value in self.headers),
+            body=None if self.body is None else self.body.render(scope),
+            content=self._content(scope) if self.body is None else None,
+        )
+
+    def _content(self, scope: Scope) -> bytes:
+        if self.text is None:
+            return self.content
+        return _text(self.text.render(scope)).encode(errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReplySpec:
+    """The reply to a publish."""
+
+    position: Position
+    after: Value = _AT_ONCE
+    successful: Value | None = None
+    error: Value | None = None
+    members: Sequence[tuple[str, Value]] = ()
+
+    def render(self, context: RenderContext) -> PublishReplyOut:
+        """Render the reply; where `successful` isn't said, it is so unless there is an `error`.
+
+        :raises TemplateFailed: if a template can't be evaluated for this request.
+        """
+        scope = Scope(context, "reply")
+        error = None if self.error is None else self.error.render(scope)
+        successful: JSON = error is None
+        if self.successful is not None:
+            successful = _checked(self.successful, flag, scope, self.position)
+        return PublishReplyOut(
+            after_seconds=_seconds(self.after, scope, self.position),
+            successful=successful is True,
+            error=None if error is None else _text(error),
+            members={name: value.render(scope) for name, value in self.members},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EventSpec:
+    """One event of an exchange or of the timeline; `number` is its place among them, from 0."""
+
+    position: Position
+    number: int = 0
+    after: Value = _AT_ONCE
+    channel: Value | None = None
+    data: Value = _NULL
+    ext: Value | None = None
+    disconnect: Value = _NO
+    batch: Value | None = None
+    count: Value = _ONCE
+    gap: Value = _AT_ONCE
+
+    def plan(self, context: RenderContext) -> EventPlan:
+        """When the event is due.
+
+        :raises TemplateFailed: if a template can't be evaluated for this request.
+        """
+        scope = Scope(context, f"event {self.number}")
+        times = self._times(scope)
+        gap = _seconds(self.gap, scope, self.position) if times > 1 else 0.0
+        return EventPlan(_seconds(self.after, scope, self.position), times, gap)
+
+    def _times(self, scope: Scope) -> int:
+        times = _checked(self.count, count, scope, self.position)
+        assert isinstance(times, int)
+        return times
+
+    def render(self, context: RenderContext, seq: int = 0) -> EventOut:
+        """Render the event; `seq` counts its repetitions from 0.
+
+        :raises TemplateFailed: if a template can't be evaluated for this request.
+        """
+        times = self._times(Scope(context, f"event {self.number}"))
+        scope = Scope(context, f"event {self.number}", seq=seq, count=times)
+        if _checked(self.disconnect, flag, scope, self.position) is True:
+            return EventOut({}, disconnect=True)
+        return EventOut(self._message(scope), self._batch(scope))
+
+    def _message(self, scope: Scope) -> JSONObject:
+        where = Fixed("") if self.channel is None else self.channel
+        message = {"channel": _checked(where, channel, scope, self.position), "data": self.data.render(scope)}
+        if self.ext is not None:
+            message["ext"] = self.ext.render(scope)
+        return message
+
+    def _batch(self, scope: Scope) -> str | None:
+        """The batch's name; a template may also say false or null for none."""
+        batch = None if self.batch is None else self.batch.render(scope)
+        return None if batch is None or batch is False else _text(batch)

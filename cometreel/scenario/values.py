@@ -1,0 +1,188 @@
+"""Values to send: what replies and events are made of, with their templates and identifiers filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, TypeAlias
+
+from cometreel.jsonvalue import JSON, encode
+
+from .compiled import Position, RenderContext
+from .markers import marker_of, unescaped
+from .question import HttpQuestion, PublishQuestion, Question
+from .templates import Dice, Template, TemplateFailed, template
+
+__all__ = ["TEMPLATE_NAMES", "Locate", "Scope", "Value", "value_of"]
+
+TEMPLATE_NAMES = frozenset(
+    {"count", "ids", "now", "randint", "ref", "request", "seq", "session", "user", "uuid", "wallclock"}
+)
+"""What every template can see, beside the captures of its exchange."""
+
+
+Steps: TypeAlias = tuple[str | int, ...]
+Locate: TypeAlias = Callable[[Steps], Position]
+
+
+class Scope:
+    """What templates see while one reply or event is rendered."""
+
+    def __init__(self, context: RenderContext, place: str, *, seq: int = 0, count: JSON = 1) -> None:
+        self.context = context
+        self._place = place
+        self._seq = seq
+        self._count = count
+
+    @cached_property
+    def variables(self) -> dict[str, object]:
+        """The names and their values."""
+        context = self.context
+        dice = Dice(context.seed, f"{self._place}/{self._seq}")
+        return {
+            **context.captures,
+            "request": _request(context.request),
+            "session": context.session,
+            "user": {"name": context.user.name, "id": context.user.id},
+            "ids": context.ids,
+            "ref": context.ref,
+            "now": context.now,
+            "wallclock": context.wallclock,
+            "uuid": dice.uuid,
+            "randint": dice.randint,
+            "seq": self._seq,
+            "count": self._count,
+        }
+
+
+def _request(question: Question) -> Mapping[str, object]:
+    if isinstance(question, PublishQuestion):
+        return {**question.message, "channel": question.channel, "data": question.data, "ext": question.ext}
+    return {
+        "method": question.method,
+        "path": str(question.path),
+        "segments": list(question.path.segments),
+        "query": question.query,
+        "headers": {name.lower(): value for name, value in question.headers},
+        "body": question.body,
+        "text": _text(question),
+    }
+
+
+def _text(question: HttpQuestion) -> str:
+    return question.content.decode(errors="replace")
+
+
+class Value(Protocol):
+    """One value to send."""
+
+    def render(self, scope: Scope) -> JSON:
+        """The JSON value.
+
+        :raises TemplateFailed: if a template can't be evaluated.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """The same value each time. It is shared: never change what it renders to."""
+
+    value: JSON
+
+    def render(self, scope: Scope) -> JSON:
+        """The value itself."""
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Templated:
+    """The value of a template."""
+
+    template: Template
+    position: Position
+
+    def render(self, scope: Scope) -> JSON:
+        """Evaluate the template."""
+        return self.template.render(scope.variables, str(self.position))
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """The value that the session bound to an `$id` name."""
+
+    name: str
+    position: Position
+
+    def render(self, scope: Scope) -> JSON:
+        """Look the binding up."""
+        if self.name not in scope.context.ids:
+            reason = "no request of this session has named it yet"
+            raise TemplateFailed(f"{{$id: {self.name}}}", reason, str(self.position))
+        return scope.context.ids[self.name]
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """An object, member by member; keys may be rendered too."""
+
+    members: Sequence[tuple[Value, Value]]
+
+    def render(self, scope: Scope) -> JSON:
+        """Render each key and member."""
+        return {_key(key.render(scope)): member.render(scope) for key, member in self.members}
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """An array, or the same joined with commas."""
+
+    items: Sequence[Value]
+    joined: bool = False
+
+    def render(self, scope: Scope) -> JSON:
+        """Render each item."""
+        items = [item.render(scope) for item in self.items]
+        return ",".join(map(_key, items)) if self.joined else items
+
+
+def _key(value: JSON) -> str:
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+def value_of(written: JSON, locate: Locate, path: Steps = ()) -> Value:
+    """Compile a checked value; `locate` says where a part of it stands, for the day when it fails."""
+    marker = marker_of(written)
+    if marker is not None:
+        return _marked(*marker, locate, path)
+    if isinstance(written, dict):
+        members = [(unescaped(key), value_of(member, locate, (*path, key))) for key, member in written.items()]
+        fixed = {key: member.value for key, member in members if isinstance(member, Fixed)}
+        if len(fixed) == len(members):
+            return Fixed(fixed)
+        return Members(tuple((Fixed(key), member) for key, member in members))
+    if isinstance(written, list):
+        items = [value_of(item, locate, (*path, number)) for number, item in enumerate(written)]
+        if all(isinstance(item, Fixed) for item in items):
+            return Fixed([item.value for item in items if isinstance(item, Fixed)])
+        return Items(tuple(items))
+    return Fixed(written)
+
+
+def _marked(key: str, argument: JSON, locate: Locate, path: Steps) -> Value:
+    path = (*path, key)
+    if key == "$entries" and isinstance(argument, list):
+        return Members(tuple(_entry(pair, locate, (*path, number)) for number, pair in enumerate(argument)))
+    if key == "$csv" and isinstance(argument, list):
+        items = (value_of(item, locate, (*path, number)) for number, item in enumerate(argument))
+        return Items(tuple(items), joined=True)
+    if key == "$id":
+        return Identifier(str(argument), locate(path))
+    return Templated(template(str(argument)), locate(path))
+
+
+def _entry(pair: JSON, locate: Locate, path: Steps) -> tuple[Value, Value]:
+    assert isinstance(pair, list)
+    key, member = pair
+    return value_of(key, locate, (*path, 0)), value_of(member, locate, (*path, 1))

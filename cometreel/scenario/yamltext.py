@@ -1,0 +1,303 @@
+"""Reading YAML 1.2 core as JSON values, with the line and column of every value and every key.
+
+libyaml splits the text into events (CSafeLoader); what they mean is decided here: `No`, `on`, `0123`, `12:30:45`
+and dates are strings, tags are refused, aliases can't recurse or explode. Knows nothing of scenarios.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import yaml
+
+from cometreel.errors import FileInvalid, Problem
+from cometreel.jsonvalue import JSON
+
+__all__ = ["Document", "Place", "Places", "read_yaml"]
+
+Place: TypeAlias = tuple[int, int]
+"""Line and column of a scalar, counted from 1."""
+
+_DEEPEST = 100
+_EXPANDED_NODES = 1_000_000
+_TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
+_WORDS: dict[str, bool | None] = {
+    "": None,
+    "~": None,
+    **dict.fromkeys(("null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_JSON = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(slots=True)
+class Places:
+    """The places of a mapping or a sequence: its own, its keys' and its children's."""
+
+    line: int
+    column: int
+    keys: dict[str, Place] = field(default_factory=dict)
+    members: dict[str, Places | Place] = field(default_factory=dict)
+    items: list[Places | Place] = field(default_factory=list)
+    nodes: int = 1
+    """How many values lie in it, aliases counted in full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document as a JSON value, and where everything stands."""
+
+    file: str
+    value: JSON
+    places: Places | Place
+
+    def place(self, path: Sequence[str | int], *, key: bool = False) -> Place:
+        """Where the value at this path stands, or the key that it belongs to; the nearest one that exists."""
+        here: Places | Place = self.places
+        at_key: Place | None = None
+        for step in path:
+            if isinstance(here, tuple):
+                break
+            if isinstance(step, str) and step in here.members:
+                at_key, here = here.keys[step], here.members[step]
+            elif isinstance(step, int) and step < len(here.items):
+                at_key, here = None, here.items[step]
+        if key and at_key is not None:
+            return at_key
+        return here if isinstance(here, tuple) else (here.line, here.column)
+
+
+def read_yaml(text: str | bytes, file: str, *, kind: str = "a scenario", first: str = "cometreel: 1") -> Document:
+    """Read one YAML document; `kind` and `first` say what a file that is empty should be, and how it begins.
+
+    :raises FileInvalid: if it isn't one document of plain YAML 1.2 core data, with every problem.
+    """
+    checked = _checked(text, file)
+    reader = _Reader(checked, file)
+    try:
+        reader.run()
+    except yaml.MarkedYAMLError as error:
+        reader.problems.append(_syntax_problem(error, file))
+    if not reader.started and not reader.problems:
+        reader.problems.append(Problem(file, 0, 0, "the file is empty", kind, f"begin with '{first}'"))
+    if reader.problems:
+        raise FileInvalid(reader.problems)
+    return Document(file, reader.root, reader.root_places)
+
+
+def _checked(text: str | bytes, file: str) -> str:
+    """The text, if it is Unicode that YAML allows."""
+    if isinstance(text, bytes):
+        raw = text
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError as error:
+            before = raw[: error.start].decode()
+            line, column = _position(before, len(before))
+            byte = f"the byte 0x{raw[error.start]:02x} is not UTF-8"
+            raise FileInvalid([Problem(file, line, column, byte, "UTF-8 text", "save the file as UTF-8")]) from None
+    text = text.removeprefix("\ufeff")
+    forbidden = _FORBIDDEN.search(text)
+    if forbidden:
+        line, column = _position(text, forbidden.start())
+        found = f"the character U+{ord(forbidden[0]):04X} may not stand in YAML"
+        hint = f'write it as "\\u{ord(forbidden[0]):04x}" in double quotes'
+        raise FileInvalid([Problem(file, line, column, found, "printable text", hint)])
+    return text
+
+
+def _position(text: str, offset: int) -> Place:
+    line = text.count("\n", 0, offset) + 1
+    return line, offset - (text.rfind("\n", 0, offset) + 1) + 1
+
+
+def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    found = f"not YAML: {error.problem}" + (f" {error.context}" if error.context else "")
+    hint = "indent with spaces, not tabs; quote a text that begins with @, ` or %" if "cannot start" in found else ""
+    return Problem(file, line, column, found, "YAML 1.2", hint)
+
+
+def _place(event: yaml.Event) -> Place:
+    mark = event.start_mark
+    return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A mapping or sequence that hasn't ended yet."""
+
+    places: Places
+    value: dict[str, JSON] | list[JSON]
+    anchor: str | None
+    key: str | None = None
+    key_place: Place = (0, 0)
+
+
+class _Reader:
+    """Turns libyaml's events into one value, without recursion."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+        self.started = False
+        self.root: JSON = None
+        self.root_places: Places | Place = (1, 1)
+        self._parser = yaml.CSafeLoader(text)
+        self._open: list[_Open] = []
+        self._anchors: dict[str, tuple[JSON, Places | Place]] = {}
+        self._copied = 0
+
+    def run(self) -> None:
+        parser = self._parser
+        try:
+            while True:
+                event = parser.get_event()
+                if isinstance(event, yaml.ScalarEvent):
+                    self._scalar(event)
+                elif isinstance(event, yaml.CollectionStartEvent):
+                    if not self._start(event):
+                        return
+                elif isinstance(event, yaml.CollectionEndEvent):
+                    self._end()
+                elif isinstance(event, yaml.AliasEvent):
+                    if not self._alias(event):
+                        return
+                elif isinstance(event, yaml.DocumentStartEvent) and self.started:
+                    self._problem(_place(event), "a second document begins", "one document", "remove the '---'")
+                    return
+                elif isinstance(event, yaml.StreamEndEvent):
+                    return
+        finally:
+            parser.dispose()
+
+    def _problem(self, place: Place, found: str, expected: str = "", hint: str = "") -> None:
+        self.problems.append(Problem(self.file, *place, found, expected, hint))
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        if event.tag is not None and event.tag not in _TAGS:
+            self._refuse_tag(event)
+        place = _place(event)
+        text: str = event.value
+        frame = self._open[-1] if self._open else None
+        if frame is not None and frame.key is None and type(frame.value) is dict:
+            self._key(frame, event, place)
+            return
+        value = self._resolved(text, place) if event.implicit[0] else text
+        if event.anchor is not None:
+            self._anchors[event.anchor] = value, place
+        self._add(value, place, 1)
+
+    def _resolved(self, text: str, place: Place) -> JSON:
+        """A plain scalar's value in the core schema; numbers with a leading zero stay text."""
+        if text in _WORDS:
+            return _WORDS[text]
+        if text[0] not in "0123456789+-.":
+            return text
+        if _NOT_JSON.fullmatch(text):
+            self._problem(place, f"{text} is not a number of JSON", "a finite number", f"a string is written '{text}'")
+            return text
+        try:
+            if _INTEGER.fullmatch(text):
+                return int(text)
+            if _OTHER_BASE.fullmatch(text):
+                return int(text, 0)
+            number = float(text) if _FLOAT.fullmatch(text) else 0.0
+        except ValueError:
+            number = float("inf")
+        if number in (float("inf"), float("-inf")):
+            self._problem(place, "the number is too large", "a number that a double can hold", "quote it")
+            return text
+        return number if _FLOAT.fullmatch(text) else text
+
+    def _key(self, frame: _Open, event: yaml.ScalarEvent, place: Place) -> None:
+        text: str = event.value
+        plain = event.implicit[0]
+        if plain and text == "<<":
+            hint = "write the members out, or quote it if it is a key"
+            self._problem(place, "'<<' does not merge in YAML 1.2", "a key", hint)
+        elif plain and not isinstance(self._resolved(text, place), str):
+            found = f"the key {text or '~'} is not a string"
+            self._problem(place, found, "a string", f"write '{text}':")
+        if event.anchor is not None:
+            self._anchors[event.anchor] = text, place
+        first = frame.places.keys.get(text)
+        if first is not None:
+            found = f"the key {text!r} stands twice"
+            self._problem(place, found, "each key once", f"the first is at line {first[0]}")
+        frame.key, frame.key_place = text, place
+
+    def _start(self, event: yaml.CollectionStartEvent) -> bool:
+        if event.tag is not None and event.tag not in _TAGS:
+            self._refuse_tag(event)
+        place = _place(event)
+        if self._open and self._open[-1].key is None and isinstance(self._open[-1].value, dict):
+            hint = 'quote it; a template is written {$t: "{{ … }}"}'
+            self._problem(place, "a key is a mapping or a sequence", "a string", hint)
+            return False
+        if len(self._open) >= _DEEPEST:
+            self._problem(place, f"nested more than {_DEEPEST} deep", "less")
+            return False
+        value: dict[str, JSON] | list[JSON] = {} if isinstance(event, yaml.MappingStartEvent) else []
+        if event.anchor is not None:
+            self._anchors.pop(event.anchor, None)
+        self._open.append(_Open(Places(*place), value, event.anchor))
+        return True
+
+    def _end(self) -> None:
+        frame = self._open.pop()
+        if frame.anchor is not None:
+            self._anchors[frame.anchor] = frame.value, frame.places
+        self._add(frame.value, frame.places, frame.places.nodes)
+
+    def _alias(self, event: yaml.AliasEvent) -> bool:
+        place = _place(event)
+        if any(frame.anchor == event.anchor for frame in self._open):
+            self._problem(place, f"*{event.anchor} stands inside its own anchor", "data that ends")
+            return False
+        if event.anchor not in self._anchors:
+            self._problem(
+                place, f"*{event.anchor} names no anchor before it", "an anchor", f"write &{event.anchor} first"
+            )
+            return False
+        value, places = self._anchors[event.anchor]
+        nodes = 1 if isinstance(places, tuple) else places.nodes
+        self._copied += nodes
+        if self._copied > _EXPANDED_NODES:
+            self._problem(place, f"aliases expand to more than {_EXPANDED_NODES} values", "less", "write the data out")
+            return False
+        frame = self._open[-1] if self._open else None
+        if frame is not None and frame.key is None and isinstance(frame.value, dict):
+            self._problem(place, "a key is an alias", "a string")
+            return False
+        self._add(value, places, nodes)
+        return True
+
+    def _add(self, value: JSON, place: Places | Place, nodes: int) -> None:
+        if not self._open:
+            self.root, self.root_places, self.started = value, place, True
+            return
+        frame = self._open[-1]
+        container, places = frame.value, frame.places
+        places.nodes += nodes
+        if isinstance(container, list):
+            container.append(value)
+            places.items.append(place)
+        elif frame.key is not None:
+            container[frame.key] = value
+            places.keys[frame.key] = frame.key_place
+            places.members[frame.key] = place
+            frame.key = None
+
+    def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+        tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
+        self._problem(_place(event), f"the tag {tag}", "plain data", "objects can't stand here; remove the tag")

@@ -1,0 +1,110 @@
+"""Files and folders: how they are found, joined, and what is said of those that can't be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cometreel.errors import FileInvalid
+from cometreel.scenario import ExchangeBlock, RequestBlock, ScenarioFile, dump, load, parse
+
+ROOT = Path(__file__).parents[3]
+
+
+def exchange(name: str) -> str:
+    return f"cometreel: 1\nexchanges:\n  - name: {name}\n    request: {{method: GET, path: /{name}}}\n"
+
+
+def told(caught: pytest.ExceptionInfo[FileInvalid], folder: Path) -> list[str]:
+    return str(caught.value).replace(f"{folder}/", "").replace(str(folder), "folder").split("\n")
+
+
+def test_the_files_of_a_folder_are_joined_in_the_order_of_their_names(tmp_path: Path) -> None:
+    (tmp_path / "b.yml").write_text(exchange("second"))
+    (tmp_path / "a.yaml").write_text(exchange("first"))
+    (tmp_path / "a.new.yaml").write_text("a proposal that nobody has accepted yet")
+    (tmp_path / "notes.txt").write_text("not a scenario")
+    scenario = load([tmp_path])
+    assert [(one.index, one.name, one.position.line) for one in scenario.exchanges] == [
+        (0, "first", 3),
+        (1, "second", 3),
+    ]
+    assert [file.name for file in scenario.files] == ["a.yaml", "b.yml"]
+
+
+def test_names_may_be_defined_in_another_file(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(exchange("first"))
+    faults = tmp_path / "b.yaml"
+    faults.write_text("cometreel: 1\nfaults:\n  - {exchange: first, broken: true}\n")
+    assert [fault.exchanges for fault in load([tmp_path]).faults] == [frozenset({"first"})]
+    assert parse(faults).faults is not None
+    with pytest.raises(FileInvalid, match="no exchange is called 'first'"):
+        load([faults])
+
+
+def test_what_two_files_say_differently_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("cometreel: 1\nbayeux: {endpoint: /a}\ncorrelation: gws-v2\nroles: {r: {id: a}}\n")
+    (tmp_path / "b.yaml").write_text("cometreel: 1\nbayeux: {endpoint: /b}\ncorrelation: gws-v2\nroles: {r: {id: b}}\n")
+    with pytest.raises(FileInvalid) as caught:
+        load([tmp_path])
+    assert told(caught, tmp_path) == [
+        "b.yaml:2:1: bayeux differs from a.yaml:2:1; expected one and the same",
+        "b.yaml:4:9: the role 'r' differs from the one in another file; expected one and the same",
+    ]
+
+
+def test_the_problems_of_all_files_are_told_together(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("cometreel: [\n")
+    (tmp_path / "b.yaml").write_text(exchange("x").replace("GET", "7"))
+    (tmp_path / "c.yaml").write_bytes(b"\xff")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileInvalid) as caught:
+        load([tmp_path, tmp_path / "empty", tmp_path / "missing.yaml"])
+    assert told(caught, tmp_path) == [
+        "a.yaml:2:1: not YAML: did not find expected node content while parsing a flow node; expected YAML 1.2",
+        "b.yaml:4:23: the number 7; expected text",
+        "c.yaml:1:1: the byte 0xff is not UTF-8; expected UTF-8 text (save the file as UTF-8)",
+        "empty: a folder without scenarios; expected *.yaml or *.yml in it",
+        "missing.yaml: can't be read: No such file or directory; expected a scenario file or folder",
+    ]
+
+
+def test_no_file_at_all_is_a_problem() -> None:
+    with pytest.raises(FileInvalid, match="no file; expected at least one file or folder"):
+        load([])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "scenarios").glob("*.yaml")), ids=lambda path: path.name)
+def test_a_shipped_scenario_loads_and_can_be_written_again(path: Path) -> None:
+    assert load([path]).exchanges
+    written = dump(parse(path))
+    assert written.startswith("# yaml-language-server: $schema=")
+
+
+def test_dump_writes_one_exchange_readable_at_a_glance() -> None:
+    request = RequestBlock(method="POST", path="/api/v2/workbins", body={"operationName": "RequestAgentStats"})
+    file = ScenarioFile(title="t", exchanges=[ExchangeBlock(name=name, request=request) for name in ("own", "again")])
+    assert (
+        dump(file, "s.json")
+        == """\
+# yaml-language-server: $schema=s.json
+cometreel: 1
+title: t
+
+exchanges:
+  - name: own
+    request:
+      method: POST
+      path: /api/v2/workbins
+      body:
+        operationName: RequestAgentStats
+
+  - name: again
+    request:
+      method: POST
+      path: /api/v2/workbins
+      body:
+        operationName: RequestAgentStats
+"""
+    )

@@ -1,0 +1,116 @@
+"""Finding an exchange costs the same in a scenario of ten and of ten thousand exchanges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from unittest import mock
+
+import pytest
+
+from cometreel.jsonvalue import JSON
+from cometreel.scenario import Match, Question, Scenario, loads
+from cometreel.scenario.matchers import Trial
+from cometreel.wire import Request
+
+HEAD = "cometreel: 1\ncorrelation: workspace-v3\nexchanges:\n"
+
+
+def many(number: int) -> Scenario:
+    """Exchanges of four kinds, alike but for one value each."""
+    lines = [HEAD]
+    for n in range(number // 4):
+        body = f"{{operationName: RequestAgentStats, workbinOwner: Place{n}}}"
+        marked = f"{{operationName: AddEmail, id: {{$any: string}}, data: {{workbin: w{n}}}}}"
+        lines.append(f"  - {{name: a{n}, request: {{method: POST, path: /api/v2/workbins, body: {body}}}}}\n")
+        lines.append(f"  - {{name: b{n}, request: {{method: POST, path: /api/v2/workbins, body: {marked}}}}}\n")
+        lines.append(
+            f"  - {{name: c{n}, request: {{method: GET, path: /api/v2/workbins/w{n}, query: {{fields: '*'}}}}}}\n"
+        )
+        lines.append(
+            f"  - {{name: d{n}, request: {{publish: /service/chat, data: {{to: u{n}, text: {{$any: string}}}}}}}}\n"
+        )
+    return loads("".join(lines))
+
+
+def post(body: JSON) -> Request:
+    return Request(1, "POST", "/api/v2/workbins", body=json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("number", [8, 4000])
+def test_the_number_of_comparisons_does_not_grow_with_the_scenario(number: int) -> None:
+    scenario, last = many(number), number // 4 - 1
+    questions: dict[str, Question] = {
+        f"a{last}": scenario.question(post({"workbinOwner": f"Place{last}", "operationName": "RequestAgentStats"})),
+        f"b{last}": scenario.question(post({"operationName": "AddEmail", "id": "i", "data": {"workbin": f"w{last}"}})),
+        f"c{last}": scenario.question(Request(1, "GET", f"/api/v2/workbins/w{last}/", "fields=*")),
+        f"d{last}": scenario.publish_question({"channel": "/service/chat", "data": {"to": f"u{last}", "text": "hi"}}),
+        "nothing": scenario.question(post({"operationName": "Nobody"})),
+    }
+    tried: dict[str, list[str]] = {}
+    with mock.patch.object(Trial, "differs", side_effect=AssertionError("a needless comparison")):
+        for name, question in questions.items():
+            found = scenario.index.candidates(question)
+            tried[name] = [exchange.name for exchange in found if isinstance(exchange.match(question, {}), Match)]
+            assert len(found) == len(tried[name])
+    assert tried == {**{name: [name] for name in questions}, "nothing": []}
+
+
+def test_a_request_repeated_ten_thousand_times_is_compared_once() -> None:
+    """Exchanges with equal triggers are one group."""
+    text = HEAD + "".join(f"  - {{name: n{n}, request: {{method: GET, path: /x}}}}\n" for n in range(1000))
+    scenario = loads(text)
+    (group,) = scenario.index.groups(scenario.question(Request(1, "GET", "/x")))
+    assert len(group.exchanges) == 1000
+    assert {exchange.group for exchange in group.exchanges} == {group.number} == {0}
+
+
+ORDER = """
+  - {name: any post, request: {method: POST, path: {$regex: '^/api/'}, body: {$any: object}}}
+  - {name: partial, request: {method: POST, path: /api/v2/x, body: {$partial: {op: A}}}}
+  - {name: exact, request: {method: POST, path: /api/v2/x, body: {op: A, n: 1}}}
+  - {name: me, request: {method: POST, path: /api/v2/me/x, body: {op: A, n: 1}}}
+  - {name: segments, request: {method: POST, path: [api, v2, {$capture: kind}], body: {op: {$one-of: [A, B]}, n: 1}}}
+  - {name: true, request: {method: POST, path: /api/v2/x, body: {op: A, n: true}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "found"),
+    [
+        ("/api/v2/x", {"op": "A", "n": 1}, ["any post", "partial", "exact", "segments", "me"]),
+        ("/api/v2/me/x", {"op": "A", "n": 1.0}, ["any post", "me", "segments", "partial", "exact"]),
+        ("/api/v2/x", {"op": "A", "n": True}, ["any post", "partial", "true"]),
+        ("/api/v2/y", {"op": "B", "n": 1}, ["any post", "segments"]),
+        ("/api/v2/y/z", {}, ["any post"]),
+        ("/x", {}, []),
+    ],
+)
+def test_candidates_stand_in_file_order_and_the_same_spelling_of_me_comes_first(
+    path: str, body: Mapping[str, JSON], found: list[str]
+) -> None:
+    scenario = loads(HEAD + ORDER.replace("name: true", "name: 'true'"))
+    question = scenario.question(Request(1, "POST", path, body=json.dumps(body).encode()))
+    matched = [one.name for one in scenario.index.candidates(question) if isinstance(one.match(question, {}), Match)]
+    assert matched == found
+
+
+def test_an_id_that_the_client_chooses_decides_nothing() -> None:
+    text = HEAD + "  - {name: a, request: {method: POST, path: /w, body: {operationId: recorded, n: 1}}}\n"
+    scenario = loads(text)
+    question = scenario.question(Request(1, "POST", "/w", body=b'{"operationId": "live", "n": 1}'))
+    assert [exchange.name for exchange in scenario.index.candidates(question)] == ["a"]
+
+
+def test_equal_requests_with_other_roles_or_guards_are_other_groups() -> None:
+    text = """\
+cometreel: 1
+roles: {one: {}, two: {}}
+exchanges:
+  - {name: a, as: one, request: {method: GET, path: /x}}
+  - {name: b, as: two, request: {method: GET, path: /x/}}
+  - {name: c, when: {after: a}, request: {method: GET, path: /x}}
+  - {name: d, as: [one], request: {method: get, path: x}}
+  - {name: e, request: {method: GET, path: /x, authenticated: true}}
+"""
+    assert [exchange.group for exchange in loads(text).exchanges] == [0, 1, 2, 0, 3]

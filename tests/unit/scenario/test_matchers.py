@@ -1,0 +1,126 @@
+"""Matchers: what agrees, what differs, what is captured, and how each reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from cometreel.jsonvalue import JSON
+from cometreel.scenario.matchers import MISSING, Difference, Trial, matcher
+from cometreel.scenario.yamltext import read_yaml
+
+ANY_KIND: list[tuple[str, list[object], list[object]]] = [
+    ("string", ["", "x"], [1, None, True, [], {}]),
+    ("number", [1, 1.5, -0.0], ["1", True, None]),
+    ("integer", [1, 2.0, 10**30], [1.5, True, "1"]),
+    ("boolean", [True, False], [0, 1, "true", None]),
+    ("object", [{}, {"a": 1}], [[], "x"]),
+    ("array", [[], [1]], [{}, "x"]),
+    ("null", [None], [0, "", False, {}]),
+    ("anything", [None, 0, "", [], {}], [MISSING]),
+]
+
+
+def trial(pattern: JSON, found: object, **bound: JSON) -> Trial:
+    made = Trial(bound)
+    matcher(pattern).compare(found, "", made)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("kind", "found", "fits"),
+    [(kind, one, fits) for kind, yes, no in ANY_KIND for fits, all_ in ((True, yes), (False, no)) for one in all_],
+)
+def test_any(kind: str, found: object, fits: bool) -> None:
+    assert (not trial({"$any": kind}, found).differences) is fits
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found", "differences"),
+    [
+        (1, 1, []),
+        (1, 1.0, []),
+        (1, True, [Difference("", "1", "true")]),
+        (True, 1, [Difference("", "true", "1")]),
+        ("1", 1, [Difference("", '"1"', "1")]),
+        (None, MISSING, [Difference("", "null", "nothing")]),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, []),
+        ({"a": 1}, {"a": 1, "c/d": 2}, [Difference("/c~1d", "nothing", "2")]),
+        ({"a": {"b": "x"}}, {"a": {"b": "y"}}, [Difference("/a/b", "x", '"y"')]),
+        ({"a": 1}, {}, [Difference("/a", "1", "nothing")]),
+        ({"a": 1}, [1], [Difference("", "{a: 1}", "[1]")]),
+        ([1, 2], [1], [Difference("/1", "2", "nothing")]),
+        ([1], [1, 3], [Difference("/1", "nothing", "3")]),
+        (
+            [1, {"$any": "string"}],
+            [1, 2, 3],
+            [Difference("/1", "{$any: string}", "2"), Difference("/2", "nothing", "3")],
+        ),
+        ({"$partial": {"a": 1}}, {"a": 1, "b": 2}, []),
+        ({"$partial": {"a": {"b": 1}}}, {"a": {"b": 1, "c": 2}}, [Difference("/a/c", "nothing", "2")]),
+        ({"$partial": {"a": 1}}, "x", [Difference("", "{$partial: {a: 1}}", "x")]),
+        ({"$regex": "^Place\\d+$"}, "Place12", []),
+        ({"$regex": "^Place\\d+$"}, "Place", [Difference("", "{$regex: ^Place\\d+$}", "Place")]),
+        ({"$regex": "1"}, 1, [Difference("", '{$regex: "1"}', "1")]),
+        ({"$one-of": ["a", {"$any": "number"}]}, 7, []),
+        ({"$one-of": ["a", {"$any": "number"}]}, "b", [Difference("", "{$one-of: [a, {$any: number}]}", "b")]),
+        ({"$csv": ["a", {"$any": "string"}]}, "a,b", []),
+        ({"$csv": ["a"]}, "a,b", [Difference("/1", "nothing", "b")]),
+        ({"$$any": "string"}, {"$any": "string"}, []),
+        ({"$$any": "string"}, {"$any": "x"}, [Difference("/$any", "string", "x")]),
+    ],
+    ids=repr,
+)
+def test_compare(pattern: JSON, found: object, differences: list[Difference]) -> None:
+    """Equality is JSON's: typed, exact unless $partial; each difference is told at its own place."""
+    expected = [Difference(one.where, one.expected, one.found.strip('"')) for one in differences]
+    seen = [Difference(one.where, one.expected, one.found.strip('"')) for one in trial(pattern, found).differences]
+    assert seen == expected
+
+
+def test_captures_are_kept_by_name_for_the_exchange_or_for_the_session() -> None:
+    pattern: JSON = {"id": {"$capture": "id"}, "user": {"$capture": "session.user"}, "p": {"$regex": "(?P<n>\\d+)"}}
+    made = trial(pattern, {"id": 5, "user": {"name": "x"}, "p": "Place12"})
+    assert made.captures == {"id": 5, "n": "12"}
+    assert made.session_captures == {"user": {"name": "x"}}
+    assert made.agreed == ["/id", "/user", "/p"]
+
+
+def test_only_the_alternative_that_matches_captures() -> None:
+    pattern: JSON = {"$one-of": [{"a": {"$capture": "x"}, "b": 1}, {"a": {"$capture": "y"}, "b": 2}]}
+    made = trial(pattern, {"a": 7, "b": 2})
+    assert (made.captures, made.differences) == ({"y": 7}, [])
+
+
+@pytest.mark.parametrize(
+    ("bound", "found", "ids", "difference"),
+    [
+        ({}, "Place1", {"place-1": "Place1"}, None),
+        ({"place-1": "Place1"}, "Place1", {}, None),
+        ({"place-1": "Place1"}, "Place2", {}, ("{$id: place-1}, which is Place1 in this session", "Place2")),
+        ({"place-2": "Place1"}, "Place1", {}, ("{$id: place-1}", "Place1, which is {$id: place-2} in this session")),
+        ({}, None, {}, ("{$id: place-1}", "null")),
+        ({}, True, {}, ("{$id: place-1}", "true")),
+    ],
+)
+def test_an_id_is_bound_once_and_no_two_share_a_value(
+    bound: dict[str, JSON], found: JSON, ids: dict[str, JSON], difference: tuple[str, str] | None
+) -> None:
+    made = Trial(bound)
+    matcher({"$id": "place-1"}).compare(found, "/owner", made)
+    assert made.ids == ids
+    assert made.differences == ([Difference("/owner", *difference)] if difference else [])
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "Place1",
+        {"a": 1, "b": [True, None, {"$any": "string"}]},
+        {"$partial": {"a": {"$id": "x"}, "$$b": 1}},
+        {"$one-of": ["a", {"$regex": "^a: b$"}]},
+        {"$capture": "session.user"},
+        {"$csv": [{"$id": "w-1"}, "x"]},
+    ],
+)
+def test_a_matcher_reads_like_the_yaml_that_it_came_from(pattern: JSON) -> None:
+    assert read_yaml(repr(matcher(pattern)), "f").value == pattern

@@ -1,0 +1,177 @@
+"""Replies and events as they are rendered: types, determinism, and failures that say where."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from cometreel.jsonvalue import JSON
+from cometreel.scenario import EventOut, EventPlan, Match, RenderContext, ReplyOut, TemplateFailed, User, loads
+from cometreel.scenario.exchange import Exchange
+from cometreel.wire import Headers, Request
+
+ASKED = "{method: POST, path: /x, query: {a: '1'}, body: {id: {$id: w-1}, n: {$capture: n}}}"
+HEAD = f"cometreel: 1\nexchanges:\n  - name: one\n    request: {ASKED}\n    "
+REQUEST = Request(1, "POST", "/x", "a=1", Headers([("X-Trace", "t")]), b'{"id": "861640a2", "n": "86164e12"}')
+
+
+def play(written: str, seed: str = "") -> tuple[Exchange, RenderContext]:
+    scenario = loads(HEAD + written, "f")
+    question = scenario.question(REQUEST)
+    found = scenario.exchanges[0].match(question, {})
+    assert isinstance(found, Match)
+    return scenario.exchanges[0], RenderContext(
+        question,
+        found.captures,
+        user=User("ann", "28383e55"),
+        ids=found.ids,
+        ref=67,
+        now=datetime(2026, 11, 23, 10, tzinfo=UTC),
+        seed=seed,
+    )
+
+
+def test_a_reply_is_rendered_with_all_that_templates_see() -> None:
+    exchange, context = play("""reply:
+      after: {$t: "{{ 10 + 24 }}ms"}
+      status: {$t: "{{ 202 }}"}
+      headers: {X-Trace: {$t: "{{ request.headers['x-trace'] }}"}, Set-Cookie: [a=1, b=2]}
+      body:
+        ref: {$t: "{{ ref }}"}
+        n: {$t: "{{ n }}"}
+        user: {$t: "{{ user.id }}/{{ user.name }}"}
+        asked: {$t: "{{ request.method }} {{ request.path }} {{ request.query.a }} {{ request.body.id }}"}
+        now: {$t: "{{ now }}"}
+        map: {$entries: [[{$id: w-1}, 56], [fixed, {$csv: [{$id: w-1}, b]}]]}
+        literal: "{{ not a template }}"
+        $$any: x
+""")
+    assert exchange.reply is not None
+    assert exchange.reply.render(context) == ReplyOut(
+        after_seconds=0.034,
+        status=202,
+        headers=(("X-Trace", "t"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")),
+        body={
+            "ref": 67,
+            "n": "86164e12",
+            "user": "28383e55/ann",
+            "asked": "POST /x 1 861640a2",
+            "now": "2026-11-23T10:00:00Z",
+            "map": {"861640a2": 56, "fixed": "861640a2,b"},
+            "literal": "{{ not a template }}",
+            "$any": "x",
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "content"),
+    [("{}", b""), ("{text: 'ä'}", "ä".encode()), ("{base64: AP8=}", b"\x00\xff"), ("{text: {$t: '{{ ref }}'}}", b"67")],
+)
+def test_a_body_that_is_no_json_is_bytes(written: str, content: bytes) -> None:
+    exchange, context = play(f"reply: {written}")
+    assert exchange.reply is not None
+    assert exchange.reply.render(context) == ReplyOut(0.0, 200, (), None, content)
+
+
+def test_a_null_body_is_json() -> None:
+    exchange, context = play("reply: {body: null}")
+    assert exchange.reply is not None
+    assert exchange.reply.render(context) == ReplyOut(0.0, 200, (), None, None)
+
+
+def test_an_event_is_repeated_with_its_own_number() -> None:
+    exchange, context = play("""events:
+      - {after: 1s, channel: /a, data: {n: {$t: "{{ seq }} of {{ count }}"}}, count: 3, gap: 200ms, batch: b}
+      - {after: 2s, disconnect: true}
+""")
+    message, end = exchange.events
+    assert message.plan(context) == EventPlan(1.0, 3, 0.2)
+    assert message.render(context, 2) == EventOut({"channel": "/a", "data": {"n": "2 of 3"}}, "b")
+    assert end.plan(context) == EventPlan(2.0)
+    assert end.render(context) == EventOut({}, disconnect=True)
+
+
+def test_a_publish_can_say_what_is_to_be_pushed_back() -> None:
+    """The golden servers' /service/push, as a scenario."""
+    scenario = loads("""\
+cometreel: 1
+exchanges:
+  - name: push
+    request: {publish: /service/push, data: {$any: object}}
+    events:
+      - after: {$t: "{{ request.data.delay | default(0) }}ms"}
+        channel: {$t: "{{ request.data.channel }}"}
+        data: {$t: "{{ dict(request.data.data, seq=seq) if count > 1 else request.data.data }}"}
+        count: {$t: "{{ 0 if request.data.kick is defined else request.data.count | default(1) }}"}
+        gap: {$t: "{{ request.data.gap | default(0) }}ms"}
+        batch: {$t: "{{ request.data.batch | default(false) }}"}
+      - after: {$t: "{{ request.data.delay | default(0) }}ms"}
+        disconnect: {$t: "{{ request.data.kick | default(false) }}"}
+        count: {$t: "{{ 1 if request.data.kick is defined else 0 }}"}
+""")
+    push, kick = scenario.exchanges[0].events
+
+    def context(**data: JSON) -> RenderContext:
+        return RenderContext(scenario.publish_question({"channel": "/service/push", "data": data}))
+
+    several = context(channel="/p", data={"a": 1}, delay=300, count=3, gap=20)
+    assert (push.plan(several), kick.plan(several).count) == (EventPlan(0.3, 3, 0.02), 0)
+    assert push.render(several, 1) == EventOut({"channel": "/p", "data": {"a": 1, "seq": 1}})
+    one = context(channel="/p", data="x", batch=True)
+    assert (push.plan(one), push.render(one)) == (EventPlan(0.0), EventOut({"channel": "/p", "data": "x"}, "true"))
+    end = context(kick=True, delay=100)
+    assert (push.plan(end).count, kick.plan(end), kick.render(end).disconnect) == (0, EventPlan(0.1), True)
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("reply: {body: {a: {$t: '{{ request.body.missing }}'}}}", "f:5:28: the template '{{ request.body.missing }}'"),
+        ("reply: {status: {$t: '{{ 700 }}'}}", "f:5:12: the template '700' failed: the number 700; expected an HTTP"),
+        ("reply: {after: {$t: '{{ ref }}'}}", "f:5:12: the template '67' failed: the number 67; expected a duration"),
+        ("reply: {body: {$t: '{{ session.x }}'}}", "f:5:24: the template '{{ session.x }}' failed: 'dict object' has"),
+    ],
+)
+def test_a_failure_says_where_the_template_stands(written: str, reason: str) -> None:
+    exchange, context = play(written)
+    assert exchange.reply is not None
+    with pytest.raises(TemplateFailed) as caught:
+        exchange.reply.render(context)
+    assert str(caught.value).startswith(reason)
+
+
+def test_an_event_without_a_channel_at_run_time_fails_clearly() -> None:
+    exchange, context = play("events: [{channel: {$t: '{{ n }}'}}]")
+    with pytest.raises(TemplateFailed, match="expected a channel such as"):
+        exchange.events[0].render(context)
+
+
+def test_an_id_that_this_session_has_not_named_fails_clearly() -> None:
+    exchange, context = play("reply: {body: {$id: w-1}}")
+    assert exchange.reply is not None
+    with pytest.raises(TemplateFailed, match="no request of this session has named it yet"):
+        exchange.reply.render(RenderContext(context.request))
+
+
+def test_the_same_play_gives_the_same_dice_whatever_was_rendered_before() -> None:
+    written = """reply: {body: [{$t: "{{ uuid() }}"}, {$t: "{{ uuid('order') }}"}]}
+    events:
+      - {channel: /a, data: [{$t: "{{ uuid() }}"}, {$t: "{{ uuid('order') }}"}, {$t: "{{ randint(1, 6) }}"}]}
+"""
+    exchange, context = play(written, "seed")
+    again, later = play(written, "seed")
+    _, other = play(written, "other seed")
+    assert exchange.reply is not None
+    first = (exchange.reply.render(context), exchange.events[0].render(context))
+    assert again.reply is not None
+    second = (again.events[0].render(later), again.reply.render(later))
+    assert first == (second[1], second[0])
+    assert exchange.events[0].render(other) != first[1]
+    data = first[1].message["data"]
+    reply = first[0]
+    assert isinstance(reply, ReplyOut)
+    assert isinstance(data, list)
+    assert isinstance(reply.body, list)
+    assert (reply.body[0] == data[0], reply.body[1] == data[1]) == (False, True)

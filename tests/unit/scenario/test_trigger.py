@@ -1,0 +1,96 @@
+"""Triggers: a whole request compared; a miss names all that differs, and shows no secrets."""
+
+from __future__ import annotations
+
+import pytest
+
+from cometreel.scenario import Difference, Match, Mismatch, loads
+from cometreel.wire import Headers, Request
+
+HEAD = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
+
+
+def compare(written: str, request: Request) -> Match | Mismatch:
+    scenario = loads(HEAD + written)
+    return scenario.exchanges[0].match(scenario.question(request), {})
+
+
+@pytest.mark.parametrize(
+    ("written", "request_", "matches"),
+    [
+        ("{method: get, path: x/}", Request(1, "GET", "/x"), True),
+        ("{method: GET, path: /a%62}", Request(1, "GET", "/%61b/"), True),
+        ("{method: GET, path: /api/v2/me/workbins}", Request(1, "GET", "/api/v2/workbins"), True),
+        ("{method: GET, path: {$regex: '^/api/v2/me/x$'}}", Request(1, "GET", "/api/v2/me/x/"), True),
+        ("{method: GET, path: {$regex: '^/api/v2/x$'}}", Request(1, "GET", "/api/v2/me/x"), True),
+        ("{method: GET, path: [api, v2, me, {$any: string}]}", Request(1, "GET", "/api/v2/me/x"), True),
+        ("{method: GET, path: [api, v2, {$any: string}]}", Request(1, "GET", "/api/v2/x/y"), False),
+        ("{method: GET, path: /x}", Request(1, "GET", "/x", "a=1"), False),
+        ("{method: GET, path: /x, query: {a: '1', b: [x, y]}}", Request(1, "GET", "/x", "b=x&a=1&b=y"), True),
+        ("{method: GET, path: /x, query: {b: [x, y]}}", Request(1, "GET", "/x", "b=y&b=x"), False),
+        ("{method: GET, path: /x, query: {$partial: {a: '1'}}}", Request(1, "GET", "/x", "a=1&_=99"), True),
+        ("{method: GET, path: /x, query: {$any: object}}", Request(1, "GET", "/x", "a=1"), True),
+        ("{method: GET, path: /x}", Request(1, "GET", "/x", body=b"{}"), False),
+        ("{method: POST, path: /x, body: {}}", Request(1, "POST", "/x", body=b" {} "), True),
+        ("{method: POST, path: /x, body: null}", Request(1, "POST", "/x", body=b"null"), True),
+        ("{method: POST, path: /x, body: null}", Request(1, "POST", "/x"), False),
+        ("{method: POST, path: /x, text: 'ä'}", Request(1, "POST", "/x", body="ä".encode()), True),
+        ("{method: POST, path: /x, text: {$regex: b}}", Request(1, "POST", "/x", body=b"abc"), True),
+        ("{method: POST, path: /x, text: {$any: string}}", Request(1, "POST", "/x", body=b"\xff"), False),
+        ("{method: POST, path: /x, base64: /w==}", Request(1, "POST", "/x", body=b"\xff"), True),
+        ("{method: GET, path: /x, headers: {a: b}}", Request(1, "GET", "/x", headers=Headers([("A", "b")])), True),
+        ("{method: GET, path: /x, headers: {a: b}}", Request(1, "GET", "/x"), False),
+    ],
+)
+def test_match(written: str, request_: Request, matches: bool) -> None:
+    assert isinstance(compare(written, request_), Match) is matches
+
+
+def test_a_miss_names_what_agreed_and_every_difference() -> None:
+    found = compare(
+        "{method: POST, path: /api/v2/workbins, query: {a: x}, body: {operationName: Subscribe, n: {$any: number}}}",
+        Request(1, "PUT", "/api/v2/workbin", "a=z", body=b'{"operationName": "Subscribe", "n": "1", "m": []}'),
+    )
+    assert found == Mismatch(
+        ("/body/operationName",),
+        (
+            Difference("/method", "POST", "PUT"),
+            Difference("/path", "/api/v2/workbins", "/api/v2/workbin"),
+            Difference("/query/a", "x", "z"),
+            Difference("/body/n", "{$any: number}", '"1"'),
+            Difference("/body/m", "nothing", "[]"),
+        ),
+    )
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Cookie", "X-CSRF-TOKEN", "x-api-key", "ssid"])
+def test_a_miss_hides_headers_that_may_be_secret(name: str) -> None:
+    request = Request(1, "GET", "/x", headers=Headers([(name, "s3cret")]))
+    found = compare(f"{{method: GET, path: /x, headers: {{{name}: expected}}}}", request)
+    assert found == Mismatch(
+        ("/method", "/path", "/query", "/body"), (Difference(f"/headers/{name.lower()}", "(hidden)", "(hidden)"),)
+    )
+
+
+def test_groups_of_a_regular_expression_are_captures_in_paths_too() -> None:
+    found = compare("{method: GET, path: {$regex: '^/w/(?P<id>[^/]+)$'}}", Request(1, "GET", "/w/861640a2/"))
+    assert found == Match({"id": "861640a2"}, {}, {})
+
+
+def test_a_publish_and_a_request_never_match_each_other() -> None:
+    scenario = loads(HEAD + "{publish: /service/x, data: {a: 1}, ext: {$partial: {b: 2}}}")
+    (exchange,) = scenario.exchanges
+    good = scenario.publish_question({"channel": "/service/x", "data": {"a": 1}, "ext": {"b": 2, "ack": 1}})
+    bad = scenario.publish_question({"channel": "/service/y", "data": {"a": True}})
+    assert exchange.match(good, {}) == Match({}, {}, {})
+    assert exchange.match(bad, {}) == Mismatch(
+        (),
+        (
+            Difference("/channel", "/service/x", "/service/y"),
+            Difference("/data/a", "1", "true"),
+            Difference("/ext", "{$partial: {b: 2}}", "null"),
+        ),
+    )
+    assert exchange.match(scenario.question(Request(1, "GET", "/x")), {}) == Mismatch(
+        (), (Difference("", "publish /service/x", "GET /x"),)
+    )
