@@ -1,0 +1,196 @@
+"""What a journal holds: its header and one event for each thing that crossed the wire, already redacted.
+
+This room knows the shape of a journal line, both ways, and nothing of files, policies or scenarios.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, get_args
+
+from cometreel.jsonvalue import JSON, JSONObject
+
+__all__ = ["NO_BODY", "VERSION", "Body", "BrokenLine", "Header", "Hidden", "Kind", "WireEvent", "event_of", "header_of"]
+
+VERSION = 1
+Kind: TypeAlias = Literal["request", "reply", "error", "open", "frame", "close", "mark", "resume", "lost", "unwanted"]
+_KINDS = frozenset(get_args(Kind))
+
+
+class BrokenLine(ValueError):
+    """A journal line that isn't one of ours; its text never shows values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line of a journal. `started` is wall clock, seconds since 1970."""
+
+    cometreel: str
+    started: float
+    profile: str
+    policy: str
+
+    def line(self) -> JSONObject:
+        """Give the header as its journal line."""
+        return {
+            "journal": VERSION,
+            "cometreel": self.cometreel,
+            "started": self.started,
+            "profile": self.profile,
+            "policy": self.policy,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Where a body was redacted, as JSON Pointers by class; identifiers (strict policy) with their kind."""
+
+    secret: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
+    identifiers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One redacted body: Bayeux messages, another JSON value, a text, nothing, or left out with the reason."""
+
+    kind: Literal["none", "bayeux", "json", "form", "text", "omitted"] = "none"
+    value: JSON = None
+    hidden: Hidden = Hidden()
+
+    @property
+    def messages(self) -> list[JSONObject]:
+        """The Bayeux messages, none for any other body."""
+        if self.kind != "bayeux" or not isinstance(self.value, list):
+            return []
+        return [message for message in self.value if isinstance(message, dict)]
+
+
+NO_BODY = Body()
+
+
+@dataclass(frozen=True, slots=True)
+class WireEvent:
+    """One journal line. `at` is seconds since the journal's start; `line` counts from 1.
+
+    `who` holds pseudonyms: session cookies by name, and `user` where credentials named one.
+    `client_side` says of a frame that the client sent it. `hidden_query` and `hidden_path` say what was replaced
+    there: name, or number of the path's segment, to `secret`, `personal` or `id KIND`. `hidden_headers` are the names
+    of the headers with credentials that were left out.
+    """
+
+    line: int
+    at: float
+    kind: Kind
+    flow: str = ""
+    method: str = ""
+    path: str = ""
+    query: str = ""
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    who: Mapping[str, str] = field(default_factory=dict)
+    body: Body = NO_BODY
+    client_side: bool = False
+    text: str = ""
+    count: int = 0
+    hidden_query: Mapping[str, str] = field(default_factory=dict)
+    hidden_path: Mapping[str, str] = field(default_factory=dict)
+    hidden_headers: tuple[str, ...] = ()
+
+
+def header_of(value: JSON) -> Header:
+    """Read the first line of a journal.
+
+    :raises BrokenLine: if it isn't a journal header of this version.
+    """
+    if not isinstance(value, dict) or "journal" not in value:
+        raise BrokenLine("not a Cometreel journal")
+    if value["journal"] != VERSION or value["journal"] is True:
+        raise BrokenLine(f"a journal of version {value['journal']!r}"[:60])
+    started = value.get("started")
+    names = [value.get(key) for key in ("cometreel", "profile", "policy")]
+    if isinstance(started, bool) or not isinstance(started, int | float):
+        raise BrokenLine("a journal header without a start")
+    texts = [name for name in names if isinstance(name, str)]
+    if len(texts) != len(names):
+        raise BrokenLine("an incomplete journal header")
+    return Header(texts[0], float(started), texts[1], texts[2])
+
+
+def event_of(value: JSON, line: int) -> WireEvent:
+    """Read one journal line.
+
+    :raises BrokenLine: if it isn't a wire event.
+    """
+    if not isinstance(value, dict):
+        raise BrokenLine("not a wire event")
+    kind, at = value.get("kind"), value.get("t")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise BrokenLine("an event of an unknown kind")
+    if isinstance(at, bool) or not isinstance(at, int | float):
+        raise BrokenLine("an event without its time")
+    return WireEvent(
+        line=line,
+        at=float(at),
+        kind=kind,  # type: ignore[arg-type]  # checked against Kind's own values above
+        flow=_text(value, "flow"),
+        method=_text(value, "method"),
+        path=_text(value, "path"),
+        query=_text(value, "query"),
+        status=_number(value, "status"),
+        headers=_texts(value.get("headers")),
+        who=_texts(value.get("who")),
+        body=_body(value),
+        client_side=value.get("from") == "client",
+        text=_text(value, "text"),
+        count=_number(value, "count"),
+        hidden_query=_texts(value.get("hid-query")),
+        hidden_path=_texts(value.get("hid-path")),
+        hidden_headers=_list(value.get("hid-headers")),
+    )
+
+
+def _body(value: JSONObject) -> Body:
+    hidden = _hidden(value.get("hid"))
+    if "bayeux" in value:
+        return Body("bayeux", value["bayeux"], hidden)
+    if "json" in value:
+        return Body("json", value["json"], hidden)
+    if "form" in value:
+        return Body("form", value["form"], hidden)
+    if "body" in value:
+        return Body("text", value["body"], hidden)
+    if "omitted" in value:
+        return Body("omitted", value["omitted"])
+    return NO_BODY
+
+
+def _hidden(value: JSON) -> Hidden:
+    if not isinstance(value, dict):
+        return Hidden()
+    return Hidden(_list(value.get("secret")), _list(value.get("personal")), _texts(value.get("id")))
+
+
+def _text(value: JSONObject, key: str) -> str:
+    found = value.get(key, "")
+    if not isinstance(found, str):
+        raise BrokenLine(f"an event whose {key} is not a text")
+    return found
+
+
+def _number(value: JSONObject, key: str) -> int:
+    found = value.get(key, 0)
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise BrokenLine(f"an event whose {key} is not a number")
+    return found
+
+
+def _texts(value: JSON) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {key: item for key, item in value.items() if isinstance(item, str)}
+
+
+def _list(value: JSON) -> tuple[str, ...]:
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

@@ -1,0 +1,226 @@
+"""The redaction policy: which keys, headers and queries hold what. Data in YAML, read once at the door.
+
+This room knows the file and its classes of values; how a value is replaced is `redaction.py`'s matter.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from fnmatch import translate
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cometreel.errors import FileInvalid, Problem
+from cometreel.scenario.findings import Finding, findings_of, near, problems_of
+from cometreel.scenario.yamltext import read_yaml
+
+__all__ = ["Policy", "Rule", "Treatment", "load_policy"]
+
+_SHIPPED = ("default", "strict")
+_CACHE_LIMIT = 20_000
+_RULES = "secret, token, name, text, tree, message, keep or id KIND"
+_KEYS = (
+    "policy", "name", "extends", "identifiers", "headers", "cookies", "keys", "queries", "dictionary-keys", "paths",
+    "literal-texts",
+)  # fmt: skip
+
+
+class Treatment(Enum):
+    """What happens to a value; the policy's own words."""
+
+    HIDE = "secret"
+    JOIN = "token"
+    NAME = "name"
+    TEXT = "text"
+    TREE = "tree"
+    MESSAGE = "message"
+    IDENTIFIER = "id"
+    KEEP = "keep"
+
+
+class Rule:
+    """One line of a policy: a treatment, and for identifiers their kind."""
+
+    __slots__ = ("kind", "treatment")
+
+    def __init__(self, treatment: Treatment, kind: str = "") -> None:
+        self.treatment, self.kind = treatment, kind
+
+    def __repr__(self) -> str:
+        return f"Rule({self.treatment.value} {self.kind})" if self.kind else f"Rule({self.treatment.value})"
+
+
+_RuleText = Annotated[str, Field(pattern=r"^(secret|token|name|text|tree|message|keep|id [a-z][a-z-]*)$")]
+
+
+class _HeaderLists(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    request: list[str] = []
+    reply: list[str] = []
+
+
+class _PolicyFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    policy: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    extends: str | None = None
+    identifiers: Literal["literal", "pseudonym"] | None = None
+    headers: _HeaderLists = _HeaderLists()
+    cookies: list[str] = []
+    keys: dict[str, _RuleText] = {}
+    queries: dict[str, _RuleText] = {}
+    dictionary_keys: list[str] = Field([], alias="dictionary-keys")
+    paths: dict[str, Annotated[str, Field(pattern=r"^[a-z][a-z-]*$")]] = {}
+    literal_texts: list[str] = Field([], alias="literal-texts")
+
+
+class _Names:
+    """The rules for names, exact ones first, then wildcards; answers are remembered."""
+
+    def __init__(self, rules: dict[str, str]) -> None:
+        self._exact: dict[str, Rule] = {}
+        self._wild: list[tuple[re.Pattern[str], Rule]] = []
+        self._known: dict[str, Rule | None] = {}
+        for name, text in rules.items():
+            word, _, kind = text.partition(" ")
+            rule = Rule(Treatment(word), kind)
+            if any(sign in name for sign in "*?["):
+                self._wild.append((re.compile(translate(name.lower())), rule))
+            else:
+                self._exact[name.lower()] = rule
+
+    def rule(self, name: str) -> Rule | None:
+        """Find the rule of a name, None for a name that the policy doesn't know."""
+        try:
+            return self._known[name]
+        except KeyError:
+            low = name.lower()
+            found = self._exact.get(low) or next((rule for wild, rule in self._wild if wild.match(low)), None)
+            if len(self._known) < _CACHE_LIMIT:
+                self._known[name] = found
+            return found
+
+
+class Policy:
+    """A redaction policy, merged with what it extends and ready to be asked."""
+
+    def __init__(self, file: _PolicyFile) -> None:
+        self.name = file.name
+        self.strict = file.identifiers == "pseudonym"
+        self.request_headers = frozenset(name.lower() for name in file.headers.request)
+        self.reply_headers = frozenset(name.lower() for name in file.headers.reply)
+        self.session_cookies = frozenset(file.cookies)
+        self.paths = dict(file.paths)
+        self.literal_texts = frozenset(file.literal_texts)
+        self.dictionary_keys = tuple(_with_group(pattern) for pattern in file.dictionary_keys)
+        self._keys = _Names(file.keys)
+        self._queries = _Names({**file.keys, **file.queries})
+
+    def key(self, name: str) -> Rule | None:
+        """The rule for a key of a JSON object, None where the policy says nothing."""
+        return self._keys.rule(name)
+
+    def query(self, name: str) -> Rule | None:
+        """The rule for a name in a query or a form, None where the policy says nothing."""
+        return self._queries.rule(name)
+
+
+def _with_group(pattern: str) -> re.Pattern[str]:
+    before, _, after = pattern.partition("*")
+    return re.compile(f"^({re.escape(before)})(.*)({re.escape(after)})$", re.IGNORECASE | re.DOTALL)
+
+
+@cache
+def _shipped(name: str) -> Policy:
+    return Policy(_merged(_read(f"{name}.yaml", _shipped_text(name)), name))
+
+
+def load_policy(choice: str | Path) -> Policy:
+    """Load a policy: `default`, `strict`, or a file.
+
+    :raises FileInvalid: if the file can't be read or isn't a policy, with all its problems.
+    """
+    if isinstance(choice, str) and choice in _SHIPPED:
+        return _shipped(choice)
+    return Policy(_merged(_file(Path(choice)), str(choice)))
+
+
+def _file(path: Path) -> _PolicyFile:
+    try:
+        return _read(str(path), path.read_text("utf-8"))
+    except OSError as error:
+        found = f"can't be read: {error.strerror or error}"
+        hint = "shipped policies are " + " and ".join(_SHIPPED)
+    except UnicodeDecodeError:
+        found, hint = "not UTF-8 text", ""
+    raise FileInvalid([Problem(str(path), 0, 0, found, "a policy in YAML", hint)])
+
+
+def _shipped_text(name: str) -> str:
+    return resources.files("cometreel.recording").joinpath("policies", f"{name}.yaml").read_text("utf-8")
+
+
+def _read(name: str, text: str) -> _PolicyFile:
+    document = read_yaml(text, name, kind="a policy", first="policy: 1")
+    try:
+        return _PolicyFile.model_validate(document.value)
+    except ValidationError as error:
+        raise FileInvalid(problems_of(_findings(error), document)) from None
+
+
+def _findings(error: ValidationError) -> list[Finding]:
+    details = error.errors(include_url=False)
+    return [
+        _in_our_words(one["type"], one["input"], finding)
+        for one, finding in zip(details, findings_of(error), strict=True)
+    ]
+
+
+def _in_our_words(kind: str, value: object, finding: Finding) -> Finding:
+    """Say what is wrong in the policy's own words, where pydantic's say too little."""
+    if kind == "extra_forbidden":
+        key = str(finding.path[-1])
+        found = f"no key of a policy is called {key!r}"
+        return Finding(finding.path, found, ", ".join(_KEYS), near(key, _KEYS), at_key=True)
+    if kind == "string_pattern_mismatch" and finding.path[0] in ("keys", "queries"):
+        return Finding(finding.path, finding.found, _RULES, near(str(value), _RULES.split(", ")))
+    return finding
+
+
+def _merged(file: _PolicyFile, name: str, seen: tuple[str, ...] = ()) -> _PolicyFile:
+    """Put a policy on top of what it extends; its own rules come first."""
+    if file.extends is None:
+        return file
+    if file.extends in seen or file.extends not in _SHIPPED:
+        expected = " or ".join(_SHIPPED)
+        raise FileInvalid([Problem(name, 0, 0, f"it extends {file.extends!r}", expected)])
+    base = _merged(_read(f"{file.extends}.yaml", _shipped_text(file.extends)), name, (*seen, file.extends))
+    return _PolicyFile.model_validate(
+        {
+            "policy": 1,
+            "name": file.name,
+            "identifiers": file.identifiers or base.identifiers,
+            "headers": {
+                "request": base.headers.request + file.headers.request,
+                "reply": base.headers.reply + file.headers.reply,
+            },
+            "cookies": base.cookies + file.cookies,
+            "keys": _over(file.keys, base.keys),
+            "queries": _over(file.queries, base.queries),
+            "dictionary-keys": file.dictionary_keys + base.dictionary_keys,
+            "paths": {**base.paths, **file.paths},
+            "literal-texts": base.literal_texts + file.literal_texts,
+        }
+    )
+
+
+def _over(own: dict[str, str], base: dict[str, str]) -> dict[str, str]:
+    taken = {name.lower() for name in own}
+    return own | {name: rule for name, rule in base.items() if name.lower() not in taken}

@@ -1,0 +1,161 @@
+"""Settling: the journal's pseudonyms, which another key makes anew, become ones that only depend on their order.
+
+So the same traffic recorded again gives the same scenario, and a scenario says nothing even to one who has the key.
+Only what the journal's marks name is touched; equal pseudonyms stay equal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+from cometreel.jsonvalue import JSON
+from cometreel.recording.events import Body, Hidden, WireEvent
+from cometreel.recording.markup import value_at
+from cometreel.recording.pseudonyms import DIGITS, SHAPED_ID, Pseudonyms
+from cometreel.recording.secret import Secret
+
+__all__ = ["settled"]
+
+_SYLLABLES = r"(?:[bdfgklmnprstvz][aeiou])"
+_WORD = re.compile(rf"(?<![^\W_]){_SYLLABLES}{{4,5}}(?![^\W_])", re.IGNORECASE)
+_NUMBER = re.compile(r"(?<![A-Za-z])\d(?:[().\s/-]*\d)*")
+
+
+def settled(events: Iterable[WireEvent]) -> list[WireEvent]:
+    """Give the events with their pseudonyms made anew, in the order in which they first appear."""
+    ordered = sorted(events, key=lambda event: event.at)
+    names = _Settled()
+    for event in ordered:
+        names.see(event)
+    return [names.changed(event) for event in ordered]
+
+
+class _Settled:
+    """The new pseudonym of each old one: words, machine-made ids, and (where they are marked) runs of digits."""
+
+    def __init__(self) -> None:
+        self._make = Pseudonyms(Secret(b"settled"))
+        self._words: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
+        self._digits: dict[str, str] = {}
+
+    # --- seeing -----------------------------------------------------------------------------------------------
+
+    def see(self, event: WireEvent) -> None:
+        """Note the pseudonyms of an event."""
+        for text in _hidden_texts(event):
+            if SHAPED_ID.fullmatch(text):  # inside a longer text it may be an identifier that was left as it is
+                self._ids.setdefault(text, self._make.like(_like(text, len(self._ids))))
+            for found in _WORD.finditer(text):
+                self._words.setdefault(found[0].lower(), self._word(found[0]))
+            for found in _NUMBER.finditer(SHAPED_ID.sub("", text)) if "://" not in text else ():
+                old = _bare(found[0])
+                self._digits.setdefault(old, self._make.counted(len(self._digits), len(old)))
+
+    def _word(self, old: str) -> str:
+        made = self._make.host(str(len(self._words))).partition(".")[0].removeprefix("host-")
+        return made if len(old) == len(made) else self._make.text(f"word {len(self._words)}").removeprefix("text ")
+
+    # --- changing ---------------------------------------------------------------------------------------------
+
+    def changed(self, event: WireEvent) -> WireEvent:
+        """Give an event with the new pseudonyms."""
+        who = {name: self._text(value) if name == "user" else value for name, value in event.who.items()}
+        return replace(
+            event,
+            who=who,
+            path=self._text(event.path),
+            query=self._text(event.query, digits="personal" in event.hidden_query.values()),
+            headers={name: self._text(value) for name, value in event.headers.items()},
+            body=self._body(event.body),
+        )
+
+    def _body(self, body: Body) -> Body:
+        hidden = body.hidden
+        digits = frozenset(hidden.personal)
+        marks = Hidden(
+            tuple(map(self._text, hidden.secret)),
+            tuple(map(self._text, hidden.personal)),
+            {self._text(pointer): kind for pointer, kind in hidden.identifiers.items()},
+        )
+        return replace(body, value=self._value(body.value, "", digits, within=False), hidden=marks)
+
+    def _value(self, value: JSON, pointer: str, digits: frozenset[str], *, within: bool) -> JSON:
+        within = within or pointer in digits
+        if isinstance(value, str):
+            return self._text(value, digits=within)
+        if isinstance(value, list):
+            return [self._value(item, f"{pointer}/{n}", digits, within=within) for n, item in enumerate(value)]
+        if isinstance(value, dict):
+            return {
+                self._text(name, digits=within): self._value(item, pointer + _step(name), digits, within=within)
+                for name, item in value.items()
+            }
+        if within and isinstance(value, int | float) and not isinstance(value, bool):
+            text = str(value)
+            return value if "e" in text else type(value)(self._text(text, digits=True))
+        return value
+
+    def _text(self, text: str, *, digits: bool = False) -> str:
+        text = SHAPED_ID.sub(lambda found: self._ids.get(found[0], found[0]), text)
+        text = _WORD.sub(self._cased, text)
+        return _NUMBER.sub(self._numbered, text) if digits and "://" not in text else text
+
+    def _numbered(self, found: re.Match[str]) -> str:
+        """Put the new digits where the old ones were, so that one number written in two ways stays one number."""
+        new = iter(self._digits.get(_bare(found[0]), _bare(found[0])))
+        return DIGITS.sub(lambda _: next(new), found[0])
+
+    def _cased(self, found: re.Match[str]) -> str:
+        made = self._words.get(found[0].lower())
+        if made is None:
+            return found[0]
+        return made.capitalize() if found[0][0].isupper() else made
+
+
+def _hidden_texts(event: WireEvent) -> Iterator[str]:
+    """Every text of an event that its marks call replaced, but for secrets."""
+    if "user" in event.who:
+        yield event.who["user"]
+    if event.hidden_path:
+        segments = event.path.split("/")
+        yield from (segments[int(n)] for n in event.hidden_path if n.isdigit() and int(n) < len(segments))
+    for name, value in parse_qsl(event.query) if event.hidden_query else ():
+        yield from value.split(",") if name in event.hidden_query else ()
+    if "location" in event.headers:
+        yield event.headers["location"]
+    for pointer in (*event.body.hidden.personal, *event.body.hidden.identifiers):
+        yield from _texts(value_at(event.body.value, pointer))
+
+
+def _texts(value: JSON) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield str(value)
+
+
+def _bare(number: str) -> str:
+    return "".join(DIGITS.findall(number))
+
+
+def _step(name: str) -> str:
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+def _like(old: str, number: int) -> str:
+    """A value of the same shape as an id, that only depends on a number."""
+    made = f"{number:032x}"
+    if "-" in old:
+        made = "-".join((made[:8], made[8:12], made[12:16], made[16:20], made[20:]))
+    return made if old == old.lower() else made.upper()

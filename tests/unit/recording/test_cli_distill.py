@@ -1,0 +1,93 @@
+"""`cometreel distill`: a scenario beside the journal, nothing written over, one clear line for what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cometreel.cli import Exit, run
+from cometreel.scenario import load
+
+
+@pytest.fixture
+def journal(wire: Any) -> Path:
+    wire.login(0, "s1", "c1", "kate.smith")
+    wire.call(1, "GET", "/api/v2/users/28383e5523c7479cae4afa8df88d66df", None, {"firstName": "Kate"}, session="s1")
+    wire.recorder.close()
+    path: Path = wire.path
+    return path
+
+
+def test_it_writes_beside_the_journal_and_says_what_was_replaced(
+    journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["distill", str(journal)]) == Exit.DONE
+    out, err = capsys.readouterr()
+    assert out == f"{journal.with_suffix('.yaml')}\n"
+    assert err == (
+        "2 exchanges, 0 timeline entries, 1 session\n"
+        "notifications: 0 that nobody asked for\n"
+        "replaced secret values: 5 (clientId 1, header authorization 1, header cookie 3)\n"
+        "replaced personal values: 1 (firstName 1)\n"
+    )
+    assert [exchange.name for exchange in load([journal.with_suffix(".yaml")]).exchanges] == ["me", "user 1"]
+
+
+def test_a_scenario_that_is_there_stays_and_the_difference_is_shown(
+    journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = journal.with_suffix(".yaml")
+    run(["distill", str(journal)])
+    text = target.read_text()
+    edited = text.replace("title: session", "title: mine")
+    target.write_text(edited)
+    capsys.readouterr()
+    assert run(["distill", str(journal)]) == Exit.DONE
+    new = journal.with_name("session.new.yaml")
+    out = capsys.readouterr().out
+    assert (target.read_text(), new.read_text()) == (edited, text)
+    assert "-title: mine\n+title: session\n" in out
+    assert out.endswith(f"{new}\n")
+    assert run(["distill", str(journal), "--force"]) == Exit.DONE
+    assert target.read_text() == text
+
+
+def test_another_policy_redacts_once_more(journal: Path, tmp_path: Path) -> None:
+    out = tmp_path / "strict.yaml"
+    assert run(["distill", str(journal), "--policy", "strict", "-o", str(out)]) == Exit.DONE
+    assert "28383e5523c7479cae4afa8df88d66df" not in out.read_text()
+    assert "$id: user-1" in out.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["none.jsonl"], "none.jsonl: can't be read: No such file or directory; expected a journal"),
+        (["{journal}", "--profile", "gws"], "--profile: 'gws'; expected gws-v2 or workspace-v3"),
+        (["{journal}", "-o", "{journal}/x.yaml"], "{journal}/x.yaml: can't be written: "),
+        (["{journal}", "--policy", "strikt"], "strikt: can't be read: No such file or directory; expected a policy"),
+        (["{foreign}"], "{foreign}:1:1: not a Cometreel journal; expected a journal of version 1"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_exit_code_2(
+    journal: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    foreign = journal.with_name("foreign.jsonl")
+    foreign.write_text("hello\n")
+    places = {"journal": journal, "foreign": foreign}
+    assert run(["distill", *(argument.format(**places) for argument in arguments)]) == Exit.CANNOT
+    err = capsys.readouterr().err
+    assert err.startswith("cometreel: " + line.format(**places))
+    assert err.count("\n") == 1
+
+
+def test_without_its_key_a_journal_distils_but_cannot_be_redacted_again(
+    journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal.with_suffix(".key").unlink()
+    assert run(["distill", str(journal)]) == Exit.DONE
+    capsys.readouterr()
+    assert run(["distill", str(journal), "--policy", "strict"]) == Exit.CANNOT
+    assert "the journal's pseudonym key is missing" in capsys.readouterr().err

@@ -1,0 +1,280 @@
+"""Correlation: which notification answers which request, in every order in which they can cross the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import permutations
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from cometreel.jsonvalue import JSON
+from cometreel.recording import Distilled
+from cometreel.scenario import ExchangeBlock
+from cometreel.wire import Headers
+
+WORKBINS = ["861640a2-0000-4000-8000-000000000001", "861640a2-0000-4000-8000-000000000002"]
+STATS: JSON = {"operationName": "RequestAgentStats"}
+
+
+def event(**data: JSON) -> JSON:
+    return {"channel": "/v2/me/workbins", "data": data}
+
+
+def stats(reference: int, count: int = 0) -> JSON:
+    return event(messageType="WorkbinStatsMessage", referenceId=reference, count=count)
+
+
+def subscribed(workbin: str, state: str = "Subscribed", **more: JSON) -> JSON:
+    return event(messageType="WorkbinSubscriptionStateChangeMessage", stateResource=state, id=workbin, **more)
+
+
+def events_of(made: Distilled) -> dict[str, list[JSON]]:
+    """Each exchange's name and the numbers or ids of its events; the timeline under its own name."""
+    found = {
+        exchange.name: [short(item.data) for item in exchange.events or []] for exchange in made.file.exchanges or []
+    }
+    found["timeline"] = [short(entry.data) for entry in made.file.timeline or []]
+    return found
+
+
+def short(data: Any) -> Any:
+    return data.get("referenceId", data.get("operationId", data.get("id", data.get("text")))) if data else data
+
+
+def afters(exchange: ExchangeBlock) -> list[JSON]:
+    return [exchange.reply.after if exchange.reply else None, *[item.after for item in exchange.events or []]]
+
+
+def test_the_notification_after_the_reply(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    post = wire.ask(1, "POST", "/api/v2/workbins", STATS, session="s1")
+    wire.answer(1.034, post, {"statusCode": 0, "referenceId": 66})
+    wire.poll(0.5, 1.12, "c1", stats(66), session="s1")
+    made = wire.distil()
+    assert events_of(made) == {"stats of my workbins": [66], "timeline": []}
+    assert [afters(exchange) for exchange in made.file.exchanges] == [["34ms", "120ms"]]
+
+
+def test_the_notification_may_win_the_race_against_the_reply(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    post = wire.ask(1, "POST", "/api/v2/workbins", STATS, session="s1")
+    wire.poll(0.5, 1.02, "c1", stats(66), session="s1")
+    wire.answer(3, post, {"statusCode": 0, "referenceId": 66})
+    made = wire.distil()
+    assert events_of(made) == {"stats of my workbins": [66], "timeline": []}
+    assert [afters(exchange) for exchange in made.file.exchanges] == [["2s", "20ms"]]
+
+
+@pytest.mark.parametrize("order", list(permutations(["reply 1", "reply 2", "event 1", "event 2"])))
+def test_two_requests_at_once_in_every_order(wire: Any, order: tuple[str, ...]) -> None:
+    wire.login(0, "s1", "c1")
+    flows = {}
+    for number, owner in enumerate(("Place1", "Place2"), 1):
+        body = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": owner}
+        flows[f"reply {number}"] = wire.ask(1 + number / 1000, "POST", "/api/v2/workbins", body, session="s1")
+    for step, what in enumerate(order):
+        number = int(what[-1])
+        if what.startswith("reply"):
+            wire.answer(1.1 + step, flows[what], {"statusCode": 0, "referenceId": 65 + number})
+        else:
+            wire.poll(1.05 + step, 1.1 + step, "c1", stats(65 + number), session="s1")
+    assert events_of(wire.distil()) == {"stats of place Place1": [66], "stats of place Place2": [67], "timeline": []}
+
+
+@pytest.mark.parametrize("reply_first", [True, False])
+def test_one_request_owns_many_notifications_by_the_map(wire: Any, *, reply_first: bool) -> None:
+    wire.login(0, "s1", "c1")
+    path = f"/api/v2/me/workbins?workbinIds={WORKBINS[0]},{WORKBINS[1]}"
+    post = wire.ask(1, "POST", path, {"operationName": "Subscribe"}, session="s1")
+    wire.answer(1.1 if reply_first else 2, post, {"referenceIds": {WORKBINS[0]: 56, WORKBINS[1]: 57}})
+    wire.poll(0.5, 1.5, "c1", subscribed(WORKBINS[1], referenceId=57), session="s1")
+    wire.poll(1.5, 1.6, "c1", subscribed(WORKBINS[0], referenceId=56), session="s1")
+    made = wire.distil()
+    assert events_of(made) == {"subscribe my workbins 1, 2": [57, 56], "timeline": []}
+    assert made.summary.correlated == {"reference": 0, "map": 2, "fallback": 0, "channel": 0}
+
+
+def test_without_a_reference_the_workbin_and_the_type_decide(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    for at, operation in ((1, "Subscribe"), (2, "Unsubscribe")):
+        for number, workbin in enumerate(WORKBINS):
+            path = f"/api/v2/workbins/{workbin}"
+            wire.call(at + number / 10, "POST", path, {"operationName": operation}, {"statusCode": 0}, session="s1")
+    for at, state in ((3, "Subscribed"), (4, "Unsubscribed")):
+        for number, workbin in enumerate(reversed(WORKBINS)):
+            wire.poll(at, at + number / 10, "c1", subscribed(workbin, state), session="s1")
+    wire.poll(5, 6, "c1", subscribed(WORKBINS[0], "Subscribed"), session="s1")
+    made = wire.distil()
+    assert events_of(made) == {
+        "subscribe workbin 1": [WORKBINS[0]],
+        "subscribe workbin 2": [WORKBINS[1]],
+        "unsubscribe workbin 1": [WORKBINS[0]],
+        "unsubscribe workbin 2": [WORKBINS[1]],
+        "timeline": [WORKBINS[0]],  # each request owns one answer; this one nobody asked for
+    }
+    assert made.summary.correlated["fallback"] == 4
+
+
+@pytest.mark.parametrize("order", list(permutations(["group", "own"])))
+def test_what_its_reference_has_answered_waits_for_nothing_else(wire: Any, order: tuple[str, ...]) -> None:
+    """The group's notification carries a reference, the other one for the same workbin doesn't: each keeps its own."""
+    wire.login(0, "s1", "c1")
+    path = f"/api/v2/me/workbins/{WORKBINS[0]}"
+    body = {"operationName": "Subscribe"}
+    wire.call(1, "POST", f"{path}?agentGroup=G", body, {"statusCode": 0, "referenceId": 9}, session="s1")
+    wire.call(1.1, "POST", path, body, {"statusCode": 0, "referenceId": 10}, session="s1")
+    events = {"group": subscribed(WORKBINS[0], agentGroup="G", referenceId=9), "own": subscribed(WORKBINS[0])}
+    for at, which in enumerate(order, 2):
+        wire.poll(at, at + 0.1, "c1", events[which], session="s1")
+    assert events_of(wire.distil()) == {
+        "subscribe my workbin 1 of group G": [9],
+        "subscribe my workbin 1": [WORKBINS[0]],
+        "timeline": [],
+    }
+
+
+def test_two_sessions_with_equal_references_are_kept_apart(wire: Any) -> None:
+    for number in (1, 2):
+        wire.login(0.1 * number, f"s{number}", f"c{number}", f"agent.{number}")
+    posts = [wire.ask(1 + n / 10, "POST", "/api/v2/workbins", STATS, session=f"s{n}") for n in (1, 2)]
+    for number in (2, 1):
+        wire.poll(1.2, 2 + number, f"c{number}", stats(7, count=number), session=f"s{number}")
+    for number, post in enumerate(posts, 1):
+        wire.answer(6, post, {"statusCode": 0, "referenceId": 7})
+        assert number
+    exchanges = wire.distil().file.exchanges
+    played = [(e.as_, [item.data["count"] for item in e.events]) for e in exchanges if e.events]
+    assert played == [("agent-1", [1]), ("agent-2", [2])]
+
+
+def test_a_client_without_cookies_is_known_by_its_client_id(wire: Any) -> None:
+    for number in (1, 2):
+        wire.login(0.1 * number, "", f"c{number}")
+    publishes = [
+        wire.bayeux(1, [{"channel": "/service/chat", "id": "5", "clientId": f"c{n}", "data": {"operation": "join"}}])
+        for n in (1, 2)
+    ]
+    for number, publish in enumerate(publishes, 1):
+        wire.answer(1.1, publish, [{"channel": "/service/chat", "data": {"id": f"room {number}"}},
+                                   {"channel": "/service/chat", "id": "5", "successful": True}])  # fmt: skip
+    made = wire.distil()
+    assert events_of(made) == {
+        "publish /service/chat join": ["room 1"],
+        "publish /service/chat join (2)": ["room 2"],
+        "timeline": [],
+    }
+    assert [exchange.as_ for exchange in made.file.exchanges] == ["agent-1", "agent-2"]
+    assert made.file.session.cookie == "none"
+    assert made.file.bayeux.require_cookie is False
+
+
+def test_a_reference_used_again_belongs_to_the_latest_request(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    for at, count in ((1, 1), (10, 2)):
+        wire.call(at, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
+        wire.poll(at, at + 1, "c1", stats(5, count), session="s1")
+    exchanges = wire.distil().file.exchanges
+    assert [[item.data["count"] for item in exchange.events] for exchange in exchanges] == [[1], [2]]
+
+
+def test_outside_the_window_it_is_the_timelines(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
+    wire.poll(20, 31.5, "c1", stats(5), session="s1")
+    made = wire.distil()
+    assert events_of(made) == {"stats of my workbins": [], "timeline": [5]}
+    assert (made.file.timeline[0].since, made.file.timeline[0].after) == ("stats of my workbins", "30.5s")
+
+
+@pytest.mark.parametrize("meta", ["handshake", "subscribe", "connect", "publish", "unsubscribe", "disconnect"])
+def test_messages_ride_on_any_bayeux_reply(wire: Any, meta: str) -> None:
+    wire.login(0, "s1", "c1")
+    wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
+    channel = "/service/x" if meta == "publish" else f"/meta/{meta}"
+    flow = wire.bayeux(1.5, [{"channel": channel, "id": "7", "clientId": "c1"}], session="s1")
+    answer: JSON = {"channel": channel, "id": "7", "successful": True}
+    wire.answer(1.6, flow, [stats(5), answer])
+    assert events_of(wire.distil())["stats of my workbins"] == [5]
+
+
+def test_redelivered_messages_are_recognised(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
+    wire.poll(1.1, 1.2, "c1", stats(5), session="s1", acknowledges=0, batch=1)
+    wire.poll(1.3, 1.4, "c1", stats(5), stats(6), session="s1", acknowledges=0, batch=2)  # 1 was never acknowledged
+    wire.poll(1.5, 1.6, "c1", stats(6), session="s1", acknowledges=2, batch=3)  # acknowledged: a new one like it
+    made = wire.distil()
+    assert events_of(made) == {"stats of my workbins": [5], "timeline": [6, 6]}
+    assert made.summary.left_out == ["messages delivered again (not acknowledged in time)"]
+
+
+def test_a_second_cometd_client_of_a_session_gets_copies_that_are_written_once(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    wire.login(0.1, "s1", "c2")
+    wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
+    wire.poll(0.5, 1.2, "c2", stats(5), session="s1")
+    wire.poll(0.5, 1.3, "c1", stats(5), session="s1")
+    made = wire.distil()
+    assert events_of(made) == {"stats of my workbins": [5], "timeline": []}
+    assert made.summary.left_out == ["copies for another CometD client of the same session"]
+
+
+def test_the_operation_id_of_the_workspace_api(wire_of: Callable[..., Any]) -> None:
+    wire = wire_of(profile_name="workspace-v3")
+    wire.login(0, "s1", "c1")
+    for at, operation in ((1, "op-a"), (1.1, "op-b")):
+        body = {"operationId": operation, "data": {"id": at}}
+        answer = {"status": {"code": 1}, "operationId": operation}
+        wire.call(at, "POST", "/workspace/v3/workbins/get-contents", body, answer, session="s1")
+    for at, operation in ((2, "op-b"), (3, "op-a")):
+        message = {"messageType": "WorkbinsMessage", "name": "EventWorkbinContent", "operationId": operation}
+        wire.poll(at - 0.5, at, "c1", {"channel": "/workspace/v3/workbins", "data": message}, session="s1")
+    made = wire.distil()
+    assert list(events_of(made).values()) == [["op-a"], ["op-b"], []]
+    assert made.file.correlation == "workspace-v3"
+
+
+def test_a_publish_owns_its_echo_and_not_what_others_say(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    chat: dict[str, JSON] = {"channel": "/chat", "data": {"user": "k", "text": "hi"}}
+    flow = wire.bayeux(1, [chat | {"id": "5", "clientId": "c1"}], session="s1")
+    other: JSON = {"channel": "/chat", "data": {"user": "x", "text": "ho"}}
+    wire.answer(1.1, flow, [other, chat, {"channel": "/chat", "id": "5", "successful": True}])
+    made = wire.distil()
+    assert [len(made.file.exchanges[0].events), len(made.file.timeline)] == [1, 1]
+    assert made.file.exchanges[0].request.data == {"user": {"$any": "string"}, "text": {"$any": "string"}}
+    assert made.file.exchanges[0].reply.successful is True
+
+
+def test_websocket_frames_are_a_transport_like_any_other(wire: Any) -> None:
+    recorder = wire.recorder
+    recorder.opened("w", "ws://gws/api/v2/notifications", Headers([("Cookie", "JSESSIONID=s1")]))
+
+    def say(at: float, message: JSON, *, client: bool) -> None:
+        wire.now = 1_700_000_000.0 + at
+        recorder.frame("w", client, json.dumps([message]))
+
+    say(0, {"channel": "/meta/handshake", "id": "1"}, client=True)
+    say(0.1, {"channel": "/meta/handshake", "id": "1", "successful": True, "clientId": "c1"}, client=False)
+    say(0.2, {"channel": "/meta/connect", "id": "2", "clientId": "c1"}, client=True)
+    wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
+    say(1.2, stats(5), client=False)
+    say(1.3, {"channel": "/service/chat", "id": "3", "clientId": "c1", "data": {"operation": "join"}}, client=True)
+    say(1.4, {"channel": "/service/chat", "id": "3", "successful": True}, client=False)
+    made = wire.distil()
+    assert events_of(made) == {"stats of my workbins": [5], "publish /service/chat join": [], "timeline": []}
+    assert made.file.bayeux.endpoint == "/api/v2/notifications"
+
+
+def test_callback_polling_is_bayeux_too(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
+    message = quote('[{"channel":"/meta/connect","id":"9","clientId":"c1"}]')
+    flow = wire.ask(1.1, "GET", f"/api/v2/notifications?jsonp=f1&message={message}", session="s1", wanted=False)
+    body = b'/**/f1([{"channel":"/v2/me/workbins","data":{"referenceId":5}},'
+    wire.answer(1.2, flow, body + b'{"channel":"/meta/connect","id":"9","successful":true}]);',
+                headers=[("Content-Type", "text/javascript")])  # fmt: skip
+    assert events_of(wire.distil())["stats of my workbins"] == [5]

@@ -1,0 +1,316 @@
+"""Distilling: what a journal becomes, exchange by exchange, and what is said about the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cometreel.jsonvalue import JSON
+from cometreel.scenario import dump, loads
+
+ME, BIN = "/api/v2/me", "861640a2-0000-4000-8000-000000000001"
+REFUSED: JSON = {"statusCode": 20, "statusMessage": "Access denied"}
+
+
+def names(made: Any) -> list[str]:
+    return [exchange.name for exchange in made.file.exchanges or []]
+
+
+def exchange(made: Any, name: str) -> Any:
+    return next(one for one in made.file.exchanges if one.name == name)
+
+
+def test_the_first_request_is_refused_and_the_second_is_not(wire: Any) -> None:
+    wire.call(0, "GET", ME, None, REFUSED, status=403)
+    wire.login(1, "s1", "c1", "kate.smith")
+    made = wire.distil()
+    assert names(made) == ["me, refused", "me"]
+    assert [one.request.authenticated for one in made.file.exchanges] == [False, True]
+
+
+def test_a_read_that_changed_after_an_act_is_guarded_on_both_sides(wire: Any) -> None:
+    for at, count in ((1, 0), (2, 0), (4, 1), (5, 1), (7, 2)):
+        wire.call(at, "GET", "/api/v2/workbins?fields=*", None, {"count": count}, session="s1")
+    for at, item in ((3, "A"), (6, "B")):
+        body: JSON = {"operationName": "AddWorkitem", "id": item}
+        wire.call(at, "POST", f"/api/v2/workbins/{BIN}", body, {"statusCode": 0}, session="s1")
+    made = wire.distil()
+    whens = {one.name: one.when and (one.when.after, one.when.before) for one in made.file.exchanges}
+    assert whens == {
+        "workbins": (None, "add workitem workbin 1"),
+        "add workitem workbin 1": None,
+        "workbins (2)": ("add workitem workbin 1", "add workitem workbin 1 (2)"),
+        "add workitem workbin 1 (2)": None,
+        "workbins (3)": ("add workitem workbin 1 (2)", None),
+    }
+
+
+def test_a_read_that_changed_by_itself_is_a_sequence(wire: Any) -> None:
+    for at, count in ((1, 0), (2, 0), (3, 1)):
+        wire.call(at, "GET", "/api/v2/workbins", None, {"count": count}, session="s1")
+    made = wire.distil()
+    assert [(one.name, one.when) for one in made.file.exchanges] == [("workbins", None), ("workbins (2)", None)]
+
+
+def test_equal_requests_with_equal_answers_are_written_once(wire: Any) -> None:
+    for at in range(5):
+        body: JSON = {"operationName": "RequestAgentStats"}
+        wire.call(at, "POST", "/api/v2/workbins", body, {"statusCode": 0, "referenceId": 60 + at}, session="s1")
+        wire.call(at + 0.5, "GET", "/api/v2/services/", None, {"services": []}, session=f"s{at}")
+    assert names(wire.distil()) == ["stats of my workbins", "services"]
+
+
+def test_acts_with_differing_answers_keep_their_number(wire: Any) -> None:
+    for at, status in ((1, 500), (2, 500), (3, 200), (4, 200)):
+        wire.call(at, "POST", ME, {"operationName": "Ready"}, {"statusCode": 0}, status=status, session="s1")
+    made = wire.distil()
+    assert [one.reply.status for one in made.file.exchanges] == [500, 500, 200]
+    assert names(made) == ["ready, failed", "ready, failed (2)", "ready"]
+
+
+def test_as_stands_only_where_the_answer_depended_on_who_asked(wire: Any) -> None:
+    for number in (1, 2):
+        wire.login(number / 10, f"s{number}", f"c{number}", f"agent.{number}")
+        wire.call(1, "GET", "/api/v2/services", None, {"services": []}, session=f"s{number}")
+        wire.call(2, "GET", "/api/v2/me/channels", None, {"channels": number}, session=f"s{number}")
+    made = wire.distil()
+    assert [(one.name, one.as_) for one in made.file.exchanges] == [
+        ("me", None),
+        ("services", None),
+        ("my channels", "agent-1"),
+        ("my channels (2)", "agent-2"),
+    ]
+    assert list(made.file.roles) == ["agent-1", "agent-2"]
+
+
+def test_one_who_asked_less_often_does_not_contradict(wire: Any) -> None:
+    for session, counts in (("s1", [1]), ("s2", [1, 2]), ("s3", [1, 2, 3])):
+        for count in counts:
+            wire.call(count, "GET", "/api/v2/x", None, {"count": count}, session=session)
+    assert [one.as_ for one in wire.distil().file.exchanges] == [None, None, None]
+
+
+def test_personal_data_in_a_request_matches_anything(wire: Any) -> None:
+    body: JSON = {"operationName": "AddEmail", "userData": {"a": "b"}, "nickname": "kate", "dnis": 123456, "id": "x"}
+    wire.call(1, "POST", f"/api/v2/workbins/{BIN}?emailAddress=a@b.de&agentGroup=G&code=xyz123", body, {}, session="s1")
+    request = wire.distil().file.exchanges[0].request
+    anything: JSON = {"$any": "string"}
+    assert request.body == {
+        "operationName": "AddEmail",
+        "userData": {"$any": "object"},
+        "nickname": anything,
+        "dnis": {"$any": "number"},
+        "id": "x",
+    }
+    assert request.query == {"emailAddress": anything, "agentGroup": "G", "code": anything}
+
+
+def test_strict_names_the_identifiers_that_clients_send(wire_of: Callable[..., Any]) -> None:
+    wire = wire_of("strict")
+    other = BIN.replace("1", "2")
+    wire.login(0, "s1", "c1")
+    wire.call(
+        1, "GET", f"/api/v2/workbins?workbinIds={BIN},{other}", None, {"workbins": {BIN: {"id": BIN}}}, session="s1"
+    )
+    wire.call(2, "POST", f"/api/v2/workbins/{BIN}", {"operationName": "RequestStats"}, {"referenceId": 1}, session="s1")
+    wire.poll(2, 3, "c1", {"channel": "/v2/me/workbins", "data": {"referenceId": 1, "id": BIN}}, session="s1")
+    made = wire.distil()
+    asked = exchange(made, "workbins 1, 2")
+    assert asked.request.query == {"workbinIds": {"$csv": [{"$id": "workbin-1"}, {"$id": "workbin-2"}]}}
+    assert asked.reply.body == {"workbins": {"$entries": [[{"$id": "workbin-1"}, {"id": {"$id": "workbin-1"}}]]}}
+    stats = exchange(made, "stats of workbin 1")
+    assert stats.request.path == ["api", "v2", "workbins", {"$id": "workbin-1"}]
+    assert stats.events[0].data == {"referenceId": 1, "id": {"$id": "workbin-1"}}
+    assert loads(dump(made.file)).exchanges[1].name == "stats of workbin 1"
+
+
+def test_generalise_turns_the_askers_own_id_and_name_into_templates(wire: Any) -> None:
+    for number in (1, 2):
+        user: JSON = {"id": f"{number}" * 32, "userName": f"agent.{number}"}
+        wire.call(number, "GET", ME, None, {"user": user}, session=f"s{number}")
+        path = f"/api/v2/users/{number * 11111111111111111111111111111111}/devices"
+        wire.call(number + 5, "GET", path, None, {"Owner": f"{number}" * 32}, session=f"s{number}")
+    plain, general = wire.distil(), wire.distil(generalise=True)
+    assert len(plain.file.exchanges) == 4
+    assert [one.reply.body for one in general.file.exchanges] == [
+        {"user": {"id": {"$t": "{{ user.id }}"}, "userName": {"$t": "{{ user.name }}"}}},
+        {"Owner": {"$t": "{{ user.id }}"}},
+    ]
+    assert general.file.exchanges[1].request.path == ["api", "v2", "users", {"$any": "string"}, "devices"]
+
+
+def test_a_value_that_looks_like_a_marker_stays_itself(wire: Any) -> None:
+    wire.call(1, "POST", "/api/v2/x", {"$any": "string", "a": [{"$t": "{{ 1 }}"}]}, {"$id": 1})
+    one = wire.distil().file.exchanges[0]
+    assert (one.request.body, one.reply.body) == ({"$$any": "string", "a": [{"$$t": "{{ 1 }}"}]}, {"$$id": 1})
+
+
+def test_the_bayeux_section_is_what_the_server_said(wire: Any) -> None:
+    asked: JSON = [{"channel": "/meta/handshake", "id": "1", "ext": {"ack": True}}]
+    flow = wire.ask(0, "POST", "/genesys/cometd/handshake", asked, wanted=False, session="s1")
+    wire.answer(0.1, flow, [{"channel": "/meta/handshake", "id": "1", "successful": True, "clientId": "c1",
+                             "supportedConnectionTypes": ["websocket", "long-polling"], "ext": {"ack": True},
+                             "advice": {"timeout": 60000, "interval": 5, "reconnect": "retry"}}])  # fmt: skip
+    block = wire.distil().file.bayeux
+    assert block.model_dump(exclude_none=True) == {
+        "endpoint": "/genesys/cometd",
+        "advice": {"timeout": 60000, "interval": 5},
+        "ack": True,
+        "transports": ["long-polling", "websocket"],
+    }
+
+
+def test_what_nobody_asked_for_follows_the_last_exchange_before_it(wire: Any) -> None:
+    item: JSON = {"channel": "/v2/me/workbins", "data": {"action": "ItemAdded"}}
+    wire.login(0, "s1", "c1")
+    wire.poll(0.1, 1, "c1", item, session="s1")
+    wire.call(2, "GET", "/api/v2/a", None, {"a": 1}, session="s1")
+    wire.call(3, "GET", "/api/v2/b", None, {"b": 1}, session="s1")
+    wire.poll(3, 8, "c1", item, session="s1")
+    timeline = wire.distil().file.timeline
+    assert [(entry.since, entry.after) for entry in timeline] == [("connect", "900ms"), ("b", "5s")]
+
+
+def test_the_timeline_is_somebodys_where_not_everybody_got_it(wire: Any) -> None:
+    for number in (1, 2):
+        wire.login(number / 10, f"s{number}", f"c{number}", f"agent.{number}")
+        both: JSON = {"channel": "/notifications/services", "data": {"up": True}}
+        own: JSON = {"channel": "/v2/me/workbins", "data": {"moved": number}}
+        wire.poll(1, 2, f"c{number}", both, own, session=f"s{number}")
+    timeline = wire.distil().file.timeline
+    assert [(entry.as_, entry.channel) for entry in timeline] == [
+        (None, "/notifications/services"),
+        ("agent-1", "/v2/me/workbins"),
+        ("agent-2", "/v2/me/workbins"),
+    ]
+
+
+def test_everything_left_out_is_said_with_its_reason(wire: Any) -> None:
+    wire.ask(1, "GET", "/api/v2/slow")
+    wire.bayeux(1, [{"channel": "/meta/connect", "id": "1", "clientId": "c"}])
+    wire.call(2, "GET", "/logo", None, b"\x89PNG....", reply_headers=[("Content-Type", "image/png")])
+    wire.call(3, "GET", "/page", None, b"<p>", reply_headers=[("Content-Type", "text/html")])
+    wire.call(4, "GET", "/twice", None, b'{"a":1,"a":2}')
+    wire.call(5, "GET", "/torn", None, b'{"a":')
+    wire.call(6, "GET", "/deep", None, b"[" * 400 + b"]" * 400)
+    wire.call(6, "GET", "/half", None, b'["\\ud83d"]')
+    wire.call(7, "GET", "/huge", None, b"[1e999]")
+    wire.call(8, "GET", "/words", None, b"Hello Kate", reply_headers=[("Content-Type", "text/plain")])
+    wire.call(
+        9,
+        "GET",
+        "/csrf",
+        None,
+        b"Missing or invalid Csrf token",
+        status=403,
+        reply_headers=[("Content-Type", "text/plain")],
+    )
+    made = wire.distil()
+    said = set(made.summary.left_out)
+    assert {
+        "unfinished request: GET /api/v2/slow",
+        "Bayeux requests still open (nothing is missing)",
+        "the body of the reply to 'logo': not JSON: image/png, 8 bytes",
+        "the body of the reply to 'page': not JSON: text/html, 3 bytes",
+        "the body of the reply to 'twice': JSON with a key twice",
+        "the body of the reply to 'torn': not JSON, or JSON that would not survive",
+        "the body of the reply to 'deep': JSON that a scenario can't hold: nested too deeply, or half a character",
+        "the body of the reply to 'half': JSON that a scenario can't hold: nested too deeply, or half a character",
+        "the body of the reply to 'huge': JSON that would not survive",
+        "the body of the reply to 'words': text that can't be redacted safely, 10 characters",
+    } <= said
+    assert exchange(made, "csrf, refused").reply.text == "Missing or invalid Csrf token"
+    assert len(loads(dump(made.file)).exchanges) == len(made.file.exchanges)
+
+
+@pytest.mark.parametrize(
+    ("headers", "kept"),
+    [
+        ([("Content-Type", "application/json; charset=utf-8")], None),
+        ([("Content-Type", "application/hal+json")], {"content-type": "application/hal+json"}),
+        (
+            [("Content-Type", "application/json"), ("Retry-After", "3"), ("X-Odd", "1"), ("Date", "x")],
+            {"retry-after": "3"},
+        ),
+        ([("Location", "http://gws:80/login?code=abcdef#x")], {"location": "http://HOST/login?code=hidden"}),
+    ],
+)
+def test_headers_of_replies_that_mean_something_stay(wire: Any, headers: Any, kept: Any) -> None:
+    wire.call(1, "GET", "/api/v2/x", None, {"a": 1}, reply_headers=headers)
+    found = wire.distil().file.exchanges[0].reply.headers
+    if found and "location" in found:
+        host = found["location"].split("/")[2]
+        assert host.endswith(".example.invalid")
+        found = {"location": found["location"].replace(host, "HOST")}
+    assert found == kept
+
+
+@pytest.mark.parametrize("policy", ["default", "strict"])
+def test_the_same_traffic_recorded_again_gives_the_same_scenario(wire_of: Callable[..., Any], policy: str) -> None:
+    """The keys of the two recordings differ, so all their pseudonyms do; the scenarios don't show it."""
+    texts = []
+    for name in ("one", "two"):
+        wire, session = wire_of(policy, name=name), f"session-{name}"
+        wire.login(0, session, f"client-{name}", "kate.smith")
+        me: JSON = {
+            "user": {"id": BIN, "userName": "kate.smith", "firstName": "Kate", "phoneNumber": "+49 30 123456", "dn": 7},
+            "uri": f"http://10.0.0.5:8080/api/v2/users/{BIN}",
+            "userData": {"WWE_PARTY_4930123456": "Kate", "Amount": 120, "Mail": "kate@corp.example", "n": 1.5},
+            "statusMessage": "Device '7001' of kate@corp.example is busy",
+            "Owner": "Place1",
+        }
+        wire.call(1, "GET", f"/api/v2/users/{BIN}?userName=kate.smith", None, me, session=session)
+        wire.call(
+            2, "POST", "/api/v2/workbins", {"operationName": "RequestAgentStats"}, {"referenceId": 1}, session=session
+        )
+        made = wire.distil()
+        texts.append(dump(made.file.model_copy(update={"title": ""})))
+        if policy == "default":
+            body = exchange(made, "user 1").reply.body
+            key = next(iter(body["userData"]))
+            assert key.removeprefix("WWE_PARTY_") != "4930123456"
+            assert body["user"]["firstName"] == body["userData"][key]
+            assert (body["user"]["id"], body["uri"].rpartition("/")[2]) == (BIN, BIN)
+    assert texts[0] == texts[1]
+
+
+def test_a_recording_continued_after_a_restart_is_one_recording(wire_of: Callable[..., Any]) -> None:
+    wire = wire_of()
+    wire.login(0, "s1", "c1", "kate.smith")
+    left = wire.ask(0.5, "GET", "/api/v2/lost", session="s1")
+    wire.recorder.close()
+    again = wire_of()
+    again.call(60, "POST", "/api/v2/workbins", {"operationName": "RequestAgentStats"}, {"referenceId": 1}, session="s1")
+    again.answer(61, left, {})
+    again.poll(60.1, 62, "c1", {"channel": "/v2/me/workbins", "data": {"referenceId": 1}}, session="s1")
+    made = again.distil()
+    assert made.summary.left_out == ["unfinished request: GET /api/v2/lost"]
+    assert (names(made), made.summary.sessions, made.summary.correlated["reference"]) == (
+        ["me", "stats of my workbins"],
+        1,
+        1,
+    )
+
+
+def test_the_summary_counts_and_never_shows_a_value(wire: Any) -> None:
+    wire.login(0, "s1", "c1", "kate.smith")
+    wire.call(1, "GET", ME + "?userName=kate.smith", None, {"user": {"userName": "kate.smith"}}, session="s1")
+    lines = wire.distil().summary.lines()
+    assert lines == [
+        "2 exchanges, 0 timeline entries, 1 session",
+        "notifications: 0 that nobody asked for",
+        "replaced secret values: 5 (clientId 1, header authorization 1, header cookie 3)",
+        "replaced personal values: 2 (query userName 1, userName 1)",
+    ]
+
+
+def test_an_empty_journal_is_an_empty_scenario(wire: Any) -> None:
+    made = wire.distil()
+    assert (made.file.exchanges, made.file.timeline, made.summary.left_out) == ([], None, [])
+
+
+def test_a_body_that_is_null_is_not_no_body(wire: Any) -> None:
+    wire.call(1, "POST", "/api/v2/x", b"null", b"null")
+    assert dump(wire.distil().file).count("body: null\n") == 2

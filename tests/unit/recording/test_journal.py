@@ -1,0 +1,217 @@
+"""The journal: appends, survives every cut, refuses what isn't its own, and goes on when the disk is full."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cometreel.errors import FileInvalid
+from cometreel.recording import Header, Journal, distill, key_path, read_journal
+
+HEADER = Header("0.1.0", 1000.0, "gws-v2", "default")
+
+
+def test_each_event_is_in_the_file_when_write_returns(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path / "a.jsonl", HEADER)
+    journal.write({"t": 1.5, "kind": "mark", "text": "here"})
+    lines = (tmp_path / "a.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [HEADER.line(), {"t": 1.5, "kind": "mark", "text": "here"}]
+
+
+def test_a_restart_appends_and_keeps_header_and_key(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    first = Journal.open(path, HEADER)
+    first.write({"t": 0, "kind": "mark"})
+    first.close()
+    again = Journal.open(path, Header("0.2.0", 2000.0, "gws-v2", "default"))
+    again.write({"t": 1000, "kind": "mark"})
+    assert (again.header, again.key, again.resumed) == (HEADER, first.key, True)
+    assert [event.at for event in read_journal(path)[1]] == [0.0, 1000.0]
+
+
+def test_the_key_is_for_its_owner_only(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path / "a.jsonl", HEADER)
+    assert stat.S_IMODE(key_path(journal.path).stat().st_mode) == 0o600
+    assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
+    assert journal.key.reveal().hex() not in repr(journal.key) + str(vars(journal))
+
+
+def test_a_torn_last_line_stays_and_the_next_event_stands_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    Journal.open(path, HEADER).write({"t": 0, "kind": "mark"})
+    with path.open("ab") as file:
+        file.write(b'{"t":1,"kind":"ma')
+    Journal.open(path, HEADER).write({"t": 2, "kind": "mark"})
+    _, events, problems = read_journal(path)
+    assert [event.at for event in events] == [0.0, 2.0]
+    assert [str(problem) for problem in problems] == [
+        f"{path}:3:1: a torn line; expected one JSON object (this event is lost)"
+    ]
+
+
+def test_a_journal_cut_at_any_byte_loses_at_most_its_last_event(wire: Any) -> None:
+    wire.login(0, "s1", "c1", "kate")
+    wire.call(1, "POST", "/api/v2/workbins", {"operationName": "RequestAgentStats"}, {"referenceId": 1}, session="s1")
+    wire.poll(1.5, 2, "c1", {"channel": "/v2/me/workbins", "data": {"referenceId": 1, "ü": "\u2028"}}, session="s1")
+    whole = wire.path.read_bytes()
+    cut = wire.path.with_name("cut.jsonl")
+    for length in range(len(whole) + 1):
+        cut.write_bytes(whole[:length])
+        _, events, _ = read_journal(cut)
+        assert len(events) >= whole[:length].count(b"\n") - 1
+        if length % 7 == 0 or whole[:length].endswith(b"\n"):
+            assert distill(cut).file.cometreel == 1
+
+
+def test_a_recorder_goes_on_with_a_journal_cut_at_any_byte(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    journal = Journal.open(path, HEADER)
+    journal.write({"t": 0, "kind": "mark", "text": "first"})
+    whole = path.read_bytes()
+    for length in range(len(whole) + 1):
+        path.write_bytes(whole[:length])
+        Journal.open(path, HEADER).write({"t": 9, "kind": "mark", "text": "last"})
+        assert read_journal(path)[1][-1].text == "last", length
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"hello\n", "not a Cometreel journal"),
+        (b"\x00\xff\xfe\n", "not a Cometreel journal"),
+        (b'{"a":1}\n', "not a Cometreel journal"),
+        (b'{"journal":2,"x":1}\n{"t":1}\n', "a journal of version 2"),
+        (b'{"journal":1}\n', "a journal header without a start"),
+        (b'{"log":{"version":"1.2"}}', "not a Cometreel journal"),
+    ],
+)
+def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path, content: bytes, found: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    line = f"{path}:1:1: {found}; expected a journal of version 1, as `record.py` writes it"
+    for attempt in (lambda: Journal.open(path, HEADER), lambda: read_journal(path), lambda: distill(path)):
+        with pytest.raises(FileInvalid) as caught:
+            attempt()
+        assert str(caught.value) == line
+    assert path.read_bytes() == content
+
+
+def test_another_policy_on_the_same_journal_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    Journal.open(path, HEADER).close()
+    with pytest.raises(FileInvalid) as caught:
+        Journal.open(path, Header("0.1.0", 1.0, "gws-v2", "strict"))
+    assert str(caught.value) == (
+        f"{path}:1:1: recorded under the policy 'default'; expected the policy 'strict' "
+        "(record into another file, or choose the same policy)"
+    )
+
+
+def test_a_journal_without_its_key_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    Journal.open(path, HEADER).close()
+    key_path(path).unlink()
+    with pytest.raises(FileInvalid, match=r"a\.key: the journal's pseudonym key is missing"):
+        Journal.open(path, HEADER)
+
+
+@pytest.mark.parametrize("name", ["folder", "folder/a.jsonl/b.jsonl"])
+def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.jsonl").write_text("")
+    with pytest.raises(FileInvalid) as caught:
+        Journal.open(tmp_path / name, HEADER)
+    assert "can't be written: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_journal_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(FileInvalid) as caught:
+        distill(tmp_path / "none.jsonl")
+    assert str(caught.value) == f"{tmp_path}/none.jsonl: can't be read: No such file or directory; expected a journal"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[]",
+        b"1",
+        b'{"t":1}',
+        b'{"t":"x","kind":"mark"}',
+        b'{"t":1,"kind":"mark","flow":2}',
+        b'{"t":1,"kind":"dance"}',
+        b'{"t":1,"kind":"reply","status":"200"}',
+        b'{"t":true,"kind":"mark"}',
+        b"\xff\xfe",
+        b'{"t":1e999,"kind":1}',
+    ],
+)
+def test_a_line_that_is_no_event_is_left_out_and_said(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    Journal.open(path, HEADER).close()
+    with path.open("ab") as file:
+        file.write(line + b"\n" + b'{"t":5,"kind":"mark"}\n')
+    _, events, problems = read_journal(path)
+    assert ([event.at for event in events], len(problems)) == ([5.0], 1)
+    assert str(problems[0]).startswith(f"{path}:2:1: ")
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch, room: int) -> Callable[[], None]:
+    """Let `os.write` take `room` bytes more and then refuse, until the returned function is called."""
+    left = [room]
+    really = os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        if not left:
+            return really(descriptor, data)
+        if left[0] <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        some = data[: left[0]]
+        left[0] -= len(some)
+        return really(descriptor, some)
+
+    monkeypatch.setattr("cometreel.recording.journal.os.write", write)
+    return left.clear
+
+
+@pytest.mark.parametrize("room", [0, 1, 37])
+def test_on_a_full_disk_traffic_goes_on_and_the_loss_is_counted_and_said(
+    wire: Any, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    wire.call(0, "GET", "/api/v2/a", None, {"statusCode": 0})
+    freed = full_disk(monkeypatch, room)
+    wire.call(1, "GET", "/api/v2/b", None, {"statusCode": 0})
+    wire.call(2, "GET", "/api/v2/c", None, {"statusCode": 0})
+    assert wire.recorder.lost == 4
+    freed()
+    wire.call(3, "GET", "/api/v2/d", None, {"statusCode": 0})
+    assert wire.told == [
+        f"{wire.path}: can't be written: No space left on device; the traffic goes on, these events are lost",
+        f"{wire.path}: can be written again; 4 events were lost",
+    ]
+    made = wire.distil()
+    assert [exchange.name for exchange in made.file.exchanges or []] == ["a", "d"]
+    assert "4 times events that the full or missing disk lost" in made.summary.left_out
+
+
+@pytest.mark.parametrize("room", [0, 70])
+def test_a_disk_that_is_full_at_the_start_is_one_clear_line_and_leaves_nothing_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    path = tmp_path / "a.jsonl"
+    freed = full_disk(monkeypatch, room)
+    with pytest.raises(FileInvalid) as caught:
+        Journal.open(path, HEADER)
+    assert str(caught.value) == (
+        f"{path}: can't be written: No space left on device; expected a folder with room where you may write"
+    )
+    freed()
+    Journal.open(path, HEADER).write({"t": 1, "kind": "mark"})
+    assert [event.at for event in read_journal(path)[1]] == [1.0]

@@ -1,0 +1,109 @@
+"""Policies: two ship, a user's file extends one, and what is wrong in it is said with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cometreel.errors import FileInvalid
+from cometreel.recording import load_policy
+
+RULES = "secret, token, name, text, tree, message, keep or id KIND"
+KEYS = "policy, name, extends, identifiers, headers, cookies, keys, queries, dictionary-keys, paths, literal-texts"
+
+
+def rule(text: str) -> str:
+    return f"Rule({text})"
+
+
+@pytest.mark.parametrize(
+    ("key", "default", "strict"),
+    [
+        ("password", "secret", "secret"),
+        ("OLDPASSWORD", "secret", "secret"),
+        ("userName", "name", "name"),
+        ("userdata", "tree", "tree"),
+        ("workbinOwner", "id owner", "id owner"),
+        ("messageType", None, None),
+    ],
+)
+def test_the_shipped_policies_know_a_key_by_its_name_in_any_case(key: str, default: str, strict: str) -> None:
+    for name, expected in (("default", default), ("strict", strict)):
+        assert repr(load_policy(name).key(key)) == (rule(expected) if expected else "None")
+
+
+def test_a_query_may_mean_something_else_than_a_key() -> None:
+    policy = load_policy("default")
+    assert (repr(policy.query("code")), policy.key("code")) == (rule("secret"), None)
+
+
+def test_a_file_extends_a_shipped_policy_and_its_own_rules_come_first(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "policy: 1\nname: mine\nextends: strict\nheaders: {reply: [X-Mine]}\n"
+        "keys: {USERNAME: keep, caseNumber: name, '*Iban': secret}\n"
+    )
+    policy = load_policy(path)
+    assert (policy.name, policy.strict) == ("mine", True)
+    assert [repr(policy.key(key)) for key in ("userName", "casenumber", "fromIban", "firstName")] == [
+        rule("keep"),
+        rule("name"),
+        rule("secret"),
+        rule("name"),
+    ]
+    assert {"x-mine", "content-type"} <= policy.reply_headers
+
+
+def test_a_user_name_that_a_policy_keeps_is_kept_everywhere(tmp_path: Path, wire_of: Callable[..., Any]) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("policy: 1\nname: mine\nextends: default\nkeys: {userName: keep}\n")
+    wire = wire_of(load_policy(path))
+    wire.login(0, "s1", "c1", "kate.smith")
+    assert wire.distil().file.roles["agent-1"].user == "kate.smith"
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        (
+            "policy: 1\nname: x\nkeys:\n  a: secrt\n",
+            [f"4:6: the text 'secrt'; expected {RULES} (did you mean 'secret'?)"],
+        ),
+        (
+            "policy: 1\nname: x\nheders: {}\n",
+            [f"3:1: no key of a policy is called 'heders'; expected {KEYS} (did you mean 'headers'?)"],
+        ),
+        ("policy: 2\nname: x\n", ["1:9: the number 2; expected 1"]),
+        (
+            "policy: 1\nname: x\nidentifiers: gone\ncookies: 5\n",
+            [
+                "3:14: the text 'gone'; expected literal or pseudonym",
+                "4:10: the number 5; expected a list",
+            ],
+        ),
+        ("policy: 1\nname: [\n", None),
+        ("", None),
+        ("policy: 1\nname: x\nextends: nobody\n", [" it extends 'nobody'; expected default or strict"]),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, problems: list[str] | None) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(FileInvalid) as caught:
+        load_policy(path)
+    lines = str(caught.value).splitlines()
+    if problems is not None:
+        assert lines == [f"{path}:{problem}" for problem in problems]
+    assert all(line.startswith(str(path)) for line in lines)
+
+
+def test_a_missing_file_is_one_line_that_names_what_ships(tmp_path: Path) -> None:
+    with pytest.raises(FileInvalid) as caught:
+        load_policy(str(tmp_path / "strikt"))
+    assert str(caught.value) == (
+        f"{tmp_path}/strikt: can't be read: No such file or directory; expected a policy in YAML "
+        "(shipped policies are default and strict)"
+    )

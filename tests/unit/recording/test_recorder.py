@@ -1,0 +1,192 @@
+"""The recorder: what it takes, what it lets pass, and that nothing on the wire can make it fail."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cometreel.recording import read_journal
+from cometreel.scenario import dump, loads
+from cometreel.wire import Headers
+
+SHAKE = b'[{"channel":"/meta/handshake","id":"1"}]'
+
+
+def kinds(wire: Any) -> list[str]:
+    return [event.kind for event in read_journal(wire.path)[1]]
+
+
+@pytest.mark.parametrize(
+    ("body", "recorded"),
+    [
+        (SHAKE, True),
+        (b'{"channel":"/meta/connect","clientId":"c"}', True),
+        (b'[{"channel":"/service/x","clientId":"c","data":1}]', True),
+        (b'[{"channel":"voice"}]', False),
+        (b'{"channel":"/x"}', False),
+        (b"[]", False),
+        (b"[1,2]", False),
+        (b'[{"channel":"/meta/handshake"', False),
+        (b"", False),
+    ],
+)
+def test_bayeux_is_found_by_its_shape_on_any_path(wire: Any, body: bytes, *, recorded: bool) -> None:
+    found = wire.recorder.request("f", "POST", "http://h/any/where", Headers([("Content-Type", "text/plain")]), body)
+    wire.recorder.reply("f", 200, Headers(), b"[]")
+    assert found is recorded
+    assert kinds(wire) == (["request", "reply"] if recorded else [])
+
+
+def test_a_form_with_bayeux_messages_is_bayeux(wire: Any) -> None:
+    headers = Headers([("Content-Type", "application/x-www-form-urlencoded;charset=UTF-8")])
+    body = b"message=%5B%7B%22channel%22%3A%22%2Fmeta%2Fconnect%22%2C%22clientId%22%3A%22c%22%7D%5D"
+    assert wire.recorder.request("f", "POST", "http://h/cometd", headers, body)
+    assert read_journal(wire.path)[1][0].body.messages[0]["channel"] == "/meta/connect"
+
+
+def test_what_is_wanted_is_recorded_whatever_it_is(wire: Any) -> None:
+    assert wire.recorder.request("f", "GET", "http://h/x", Headers(), b"", wanted=True)
+    assert kinds(wire) == ["request"]
+
+
+def test_replies_errors_and_frames_of_what_was_not_recorded_are_nothing(wire: Any) -> None:
+    wire.recorder.reply("f", 200, Headers(), b"x")
+    wire.recorder.error("f", "reset")
+    wire.recorder.frame("f", True, "x")
+    wire.recorder.closed("f", 1000)
+    wire.recorder.opened("w", "ws://h/x", Headers())
+    wire.recorder.frame("w", True, '{"not":"bayeux"}')
+    wire.recorder.closed("w", 1000)
+    assert kinds(wire) == []
+
+
+def test_a_websocket_is_recorded_from_its_first_bayeux_frame(wire: Any) -> None:
+    wire.recorder.opened("w", "ws://h/x", Headers(), at=wire.now + 1)
+    wire.now += 2
+    wire.recorder.frame("w", True, SHAKE.decode())
+    wire.recorder.closed("w", 1001)
+    events = read_journal(wire.path)[1]
+    assert [(event.kind, event.at, event.client_side) for event in events] == [
+        ("open", 1.0, False),
+        ("frame", 2.0, True),
+        ("close", 2.0, False),
+    ]
+
+
+def test_an_event_is_recorded_at_the_moment_that_the_door_names(wire: Any) -> None:
+    wire.recorder.request("f", "GET", "http://h/x", Headers(), b"", wanted=True, at=wire.now + 0.25)
+    wire.recorder.reply("f", 200, Headers(), b"", at=wire.now + 1.5)
+    assert [event.at for event in read_journal(wire.path)[1]] == [0.25, 1.5]
+
+
+def test_a_secret_seen_once_is_scrubbed_wherever_else_it_turns_up(wire: Any) -> None:
+    wire.call(1, "POST", "/x", {"password": "tr0ub&dor", "token": "node0abc.n1"}, {"statusCode": 0})
+    wire.call(2, "GET", "/echo/tr0ub%26dor", None, {"said": "not tr0ub&dor", "tr0ub&dor": "<node0abc.n1>"})
+    text = wire.text()
+    for secret in ("tr0ub&dor", "tr0ub%26dor", "node0abc"):
+        assert secret not in text
+
+
+@pytest.mark.parametrize("word", ["channel", "workbins", "services"])
+def test_a_common_word_in_a_cookie_or_a_query_takes_nothing_apart(wire: Any, word: str) -> None:
+    headers = [("Cookie", f"theme={word}")]
+    wire.call(1, "GET", f"/api/v2/{word}?state={word}", None, {word: word}, headers=headers)
+    events = read_journal(wire.path)[1]
+    assert (events[0].path, events[0].query, events[1].body.value) == (f"/api/v2/{word}", "state=hidden", {word: word})
+
+
+NASTY = st.one_of(
+    st.binary(max_size=60),
+    st.sampled_from(
+        [
+            SHAKE,
+            b"\xef\xbb\xbf" + SHAKE,
+            b'[{"channel":"/meta/connect","clientId":5,"ext":[],"data":{"password":{"a":["b"]}}}]',
+            b'[{"channel":"/a","clientId":"\\ud800","data":"\\u0000"},7]',
+            b'{"userData":[[[{"x":1e308,"y":-0.0,"z":123456789012345678901234567890}]]]}',
+            b'{"phoneNumber":1e22,"password":5,"id":true,"statusMessage":["\'a\'"],"":""}',
+            b"[" * 3000,
+            b"[" * 900 + b"]" * 900,
+            b'"' + b"\\ud83d" * 20 + b'"',
+            b"NaN",
+            b"message=[1&message=%ff",
+        ]
+    ),
+)
+TEXT = st.text(max_size=30)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=NASTY,
+    reply=NASTY,
+    path=TEXT,
+    query=TEXT,
+    kind=st.sampled_from(["application/json", "application/x-www-form-urlencoded", "text/plain", "", "é;;="]),
+    fields=st.lists(
+        st.tuples(
+            st.sampled_from(["Cookie", "Authorization", "Set-Cookie", "X-CSRF-HEADER", "Location", "Accept", "ssid"]),
+            TEXT,
+        ),
+        max_size=4,
+    ),
+)
+def test_nothing_on_the_wire_makes_it_fail(
+    wire: Any, body: bytes, reply: bytes, path: str, query: str, kind: str, fields: list[tuple[str, str]]
+) -> None:
+    headers = Headers([("Content-Type", kind), *fields])
+    before = wire.recorder.recorded
+    wire.recorder.request("f", "POST", f"http://h/{path}?{query}", headers, body, wanted=True)
+    wire.recorder.reply("f", 200, headers, reply)
+    wire.recorder.opened("w", f"ws://h/{path}", headers, wanted=True)
+    wire.recorder.frame("w", True, body)
+    wire.recorder.frame("w", False, reply.decode("latin-1"))
+    wire.recorder.closed("w", 1006)
+    assert wire.recorder.recorded - before == 6
+    for line in wire.path.read_bytes().splitlines()[-6:]:
+        json.loads(line)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(TEXT | st.sampled_from(["$id", "on", "~"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=VALUES, answered=VALUES, delivered=VALUES, path=TEXT, query=TEXT)
+def test_whatever_was_recorded_distils_to_a_scenario_that_loads(
+    wire_of: Callable[..., Any], asked: Any, answered: Any, delivered: Any, path: str, query: str
+) -> None:
+    wire = wire_of()
+    wire.call(1, "POST", f"/{quote(path)}?{quote(query)}", asked, answered, session="s1")
+    wire.poll(2, 3, "c1", {"channel": "/x", "data": delivered}, session="s1")
+    made = wire.distil()
+    again = loads(dump(made.file))
+    assert (len(again.exchanges), len(again.timeline)) == (1, 1)
+    wire.path.unlink()
+
+
+def test_it_is_fast_enough_not_to_be_noticed(wire_of: Callable[..., Any]) -> None:
+    """mitmdump needs more than a millisecond for a request; two events of it must take a small part of that."""
+    wire = wire_of()
+    message = b'[{"channel":"/meta/connect","connectionType":"long-polling","id":"5","clientId":"1k2j3h4g5f6d7s8a9"}]'
+    headers = Headers([("Cookie", "JSESSIONID=node0abcdef.n1; BAYEUX_BROWSER=zzz12345abc"), ("Accept", "*/*")])
+    for number in range(500):
+        wire.recorder._redactor.secret(f"secret-{number}-{number * 7919}")
+    started = time.perf_counter()
+    for number in range(500):
+        wire.recorder.request(f"f{number}", "POST", "http://h/cometd/connect", headers, message)
+        wire.recorder.reply(f"f{number}", 200, headers, message)
+    seconds_per_event = (time.perf_counter() - started) / 1000
+    assert seconds_per_event < 0.0005

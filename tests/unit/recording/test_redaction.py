@@ -1,0 +1,240 @@
+"""Redaction, as a table: what each item of GWS's sensitive data becomes, and what stays as it is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cometreel.jsonvalue import JSON
+from cometreel.recording import load_policy
+from cometreel.recording.heads import Heads, split_url
+from cometreel.recording.pseudonyms import Pseudonyms
+from cometreel.recording.redaction import Redactor
+from cometreel.recording.secret import Secret
+from cometreel.wire import Headers
+
+KEY = Secret(b"k" * 32)
+UUID = "861640a2-aaaa-4bbb-8ccc-1234567890ab"
+USER = "28383e5523c7479cae4afa8df88d66df"
+
+
+def redactor(policy: str = "default") -> Redactor:
+    return Redactor(load_policy(policy), KEY)
+
+
+NAME = r"[a-z]{10}"
+CASES = [
+    # secrets
+    ("password", "tr0ub4dor", "hidden"),
+    ("oldPassword", "tr0ub4dor", "hidden"),
+    ("newPassword", ["a", "b"], "hidden"),
+    ("access_token", "abcdef", "hidden"),
+    ("secureKey", "0d59a1f2b3", r"s[0-9a-f]{20}"),
+    ("clientId", "1k2j3h4g5f6d", r"s[0-9a-f]{20}"),
+    ("contactCenterId", UUID, r"s[0-9a-f]{20}"),
+    ("x-api-key", "12345", "hidden"),
+    # personal data looks like its kind
+    ("userName", "kate", NAME),
+    ("firstName", "Kate", r"[A-Z][a-z]{9}"),
+    ("lastName", "O'Neil Smith", r"[A-Z][a-z]{9} [A-Z][a-z]{9}"),
+    ("emailAddress", "kate.smith@corp.example", NAME + r"@example\.invalid"),
+    ("employeeId", "E-4711", r"[A-Z][a-z]{9}"),
+    ("loginCode", "47110815", r"[1-9]\d{7}"),
+    ("phoneNumber", "+49 (30) 123-456", r"\+[1-9]\d \(\d\d\) \d{3}-\d{3}"),
+    ("e164Number", "+4930123456", r"\+[1-9]\d{9}"),
+    ("dnis", 5551234, 0),
+    ("subject", "Your invoice 4711", r"text " + NAME),
+    ("text", "call me", r"text " + NAME),
+    ("displayName", "Kate Smith", r"[A-Z][a-z]{9} [A-Z][a-z]{9}"),
+    # nothing to hide
+    ("userName", "", ""),
+    ("password", None, None),
+    ("changePasswordOnLogin", True, True),
+    ("referenceId", 67, 67),
+    ("statusCode", 0, 0),
+    ("messageType", "WorkbinStatsMessage", "WorkbinStatsMessage"),
+    ("receivedDate", "2016-04-08 15:05:57.000+0300", r"2016-04-08 15:05:57\.000\+0300"),
+    ("Count", 1, 1),
+    # identifiers stay under `default`
+    ("workbinOwner", "Place1", "Place1"),
+    ("Owner", USER, USER),
+    ("id", UUID, UUID),
+    ("assignedTo", "agent.one", r"agent\.one"),
+    # the server's own words keep their meaning
+    ("statusMessage", "Access denied", "Access denied"),
+    (
+        "statusMessage",
+        "Device '7001@sip' is not registered.",
+        r"Device '" + NAME + r"@example\.invalid' is not registered\.",
+    ),
+    # values that no rule covers
+    ("unknown", "write to kate@corp.example now", r"write to " + NAME + r"@example\.invalid now"),
+    ("unknown", "call +49 30 1234567 now", r"call \+[1-9]\d \d\d \d{7} now"),
+    ("uri", "http://10.0.0.5:8080/api/v2/workbins", r"http://host-[a-z]{8}\.example\.invalid/api/v2/workbins"),
+    ("deviceUri", "https://u:p@gws/x?y", r"https://host-[a-z]{8}\.example\.invalid/x\?y"),
+    ("unknown", "Bearer abcdef123456", "hidden"),
+    ("unknown", "x eyJhbGciOi.eyJzdWIi.c2ln y", "x hidden y"),
+    ("unknown", '{"password":"tr0ub4dor"}', r'\{"password":"hidden"\}'),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), CASES)
+def test_what_a_value_becomes(key: str, value: JSON, expected: JSON) -> None:
+    made, marks = redactor().json({key: value})
+    assert isinstance(made, dict)
+    if isinstance(expected, str) and isinstance(value, str | list):
+        assert isinstance(made[key], str)
+        assert re.fullmatch(expected, str(made[key]))
+    elif key == "dnis":
+        assert isinstance(made[key], int)
+        assert (made[key] != value, len(str(made[key]))) == (True, 7)
+    else:
+        assert made[key] == expected
+        assert type(made[key]) is type(expected)
+    changed = made[key] != value
+    assert bool(marks.line()) == changed
+
+
+def test_user_data_is_personal_to_the_last_leaf_and_its_keys_too() -> None:
+    made, marks = redactor().json(
+        {"userData": {"WWE_PARTY_7001": "x", "call 5551234": {"Amount": 12.5, "VIP": True, "Note": None}, "a@b.de": 1}}
+    )
+    assert isinstance(made, dict)
+    tree = made["userData"]
+    assert isinstance(tree, dict)
+    party, call, mail = tree
+    assert re.fullmatch(r"WWE_PARTY_[1-9]\d{3}", party)
+    assert re.fullmatch(r"call [1-9]\d{6}", call)
+    assert re.fullmatch(r"[a-z]{10}@example\.invalid", mail)
+    inner = tree[call]
+    assert isinstance(inner, dict)
+    assert inner.keys() == {"Amount", "VIP", "Note"}
+    assert (inner["Amount"] != 12.5, inner["VIP"], inner["Note"]) == (True, True, None)
+    assert "7001" not in str(made)
+    assert "5551234" not in str(made)
+    assert marks.personal == ["/userData"]
+
+
+def test_the_same_value_is_the_same_token_wherever_it_stands() -> None:
+    made, _ = redactor().json(
+        {
+            "userName": "agent-1",
+            "userData": {"WWE_PARTY_+4930123456": "agent-1"},
+            "phoneNumber": "+49 30 123456",
+            "x": "agent-1",
+        }
+    )
+    assert isinstance(made, dict)
+    data = made["userData"]
+    assert isinstance(data, dict)
+    ((key, value),) = data.items()
+    assert made["userName"] == value == made["x"]
+    assert key.removeprefix("WWE_PARTY_") == str(made["phoneNumber"]).replace(" ", "")
+
+
+def test_an_identifier_stays_though_a_user_is_called_so_but_an_address_never_stays() -> None:
+    made, _ = redactor().json(
+        {"userName": "agent-1", "emailAddress": "a@b.example", "workbinOwner": "agent-1", "assignedTo": "a@b.example"}
+    )
+    assert isinstance(made, dict)
+    assert (made["workbinOwner"], made["assignedTo"]) == ("agent-1", made["emailAddress"])
+
+
+def test_tokens_depend_on_the_key() -> None:
+    one, other = Pseudonyms(Secret(b"1" * 32)), Pseudonyms(Secret(b"2" * 32))
+    assert one.like("kate") == Pseudonyms(Secret(b"1" * 32)).like("kate")
+    for way in ("like", "text", "token", "host", "digits"):
+        assert getattr(one, way)("4711-kate") != getattr(other, way)("4711-kate")
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [
+        (UUID, r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+        (UUID.upper(), r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}"),
+        (USER, r"[0-9a-f]{32}"),
+        ("00016aB14RQD006K", r"[0-9A-Z]{16}"),
+        ("7001", r"[1-9]\d{3}"),
+        ("a@b.c", r"[a-z]{10}@example\.invalid"),
+        ("Kate", r"[A-Z][a-z]{9}"),
+        ("kate smith", r"[a-z]{10} [a-z]{10}"),
+    ],
+)
+def test_a_pseudonym_has_the_shape_of_its_value(value: str, shape: str) -> None:
+    made = Pseudonyms(KEY).like(value)
+    assert made != value
+    assert re.fullmatch(shape, made)
+
+
+def test_strict_replaces_identifiers_and_keeps_their_joins() -> None:
+    made, marks = redactor("strict").json(
+        {
+            "workbinOwner": "Place1",
+            "id": UUID,
+            "workbinStats": {UUID: {"Owner": "Place1", "Type": "Place"}},
+            "uri": f"http://h/{UUID}",
+        }
+    )
+    assert isinstance(made, dict)
+    ident, stats = made["id"], made["workbinStats"]
+    assert isinstance(stats, dict)
+    assert isinstance(ident, str)
+    assert stats == {ident: {"Owner": made["workbinOwner"], "Type": "Place"}}
+    assert str(made["uri"]).endswith(ident)
+    assert "Place1" not in str(made)
+    assert UUID not in str(made)
+    assert marks.identifiers["/workbinOwner"] == "owner"
+
+
+def test_the_envelope_of_a_bayeux_message_stays_but_for_its_client() -> None:
+    made, marks = redactor("strict").messages(
+        [
+            {
+                "channel": "/service/chat",
+                "id": "7",
+                "clientId": "secret-client",
+                "data": {"text": "hello"},
+                "ext": {"token": "x1y2"},
+            }
+        ]
+    )
+    message = made[0]
+    assert isinstance(message, dict)
+    assert (message["channel"], message["id"]) == ("/service/chat", "7")
+    assert re.fullmatch(r"s[0-9a-f]{20}", str(message["clientId"]))
+    assert (marks.secret, marks.personal) == (["/0/clientId", "/0/ext/token"], ["/0/data/text"])
+
+
+def test_marks_never_show_a_key_that_was_replaced() -> None:
+    _, marks = redactor().json({"kate@corp.example": {"password": "x"}})
+    assert "kate" not in str(marks.line())
+
+
+def test_nothing_that_hides_shows_in_a_repr() -> None:
+    made = redactor()
+    made.secret("tr0ub4dor&3")
+    assert "tr0ub4dor" not in repr(made) + repr(made.secrets) + repr(KEY) + str(KEY)
+    assert "kkkk" not in repr(KEY) + str(KEY)
+
+
+def test_a_head_that_comes_again_is_redacted_again_after_something_was_learned():
+    """The same request may show a name that only became known as personal in between."""
+    redacts = redactor()
+    heads = Heads(redacts)
+    asked = ("GET", "/files/jane-doe7", Headers([("Accept", "*/*")]))
+    assert heads.request(*asked)["path"] == "/files/jane-doe7"
+    redacts.name("jane-doe7")
+    assert "jane-doe7" not in str(heads.request(*asked))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://gws.example:8090/api?x=1#top", ("/api", "x=1")),
+        ("http://gws.example?x=/1", ("/", "x=/1")),
+        ("/login?back=https://gws.example/api", ("/login", "back=https://gws.example/api")),
+    ],
+)
+def test_a_url_and_a_request_target_are_cut_alike(url: str, expected: tuple[str, str]):
+    assert split_url(url) == expected
