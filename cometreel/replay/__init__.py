@@ -1,0 +1,21 @@
+"""The replay: a scenario played back to any number of live sessions, without I/O."""
+
+from __future__ import annotations
+
+from cometreel.replay.backend import Backend
+from cometreel.replay.calls import Call
+from cometreel.replay.responders import Answer, Asked, Push, Responder
+from cometreel.replay.settings import Auth, Repeat, ReplaySettings, Unmatched
+
+__all__ = [
+    "Answer",
+    "Asked",
+    "Auth",
+    "Backend",
+    "Call",
+    "Push",
+    "Repeat",
+    "ReplaySettings",
+    "Responder",
+    "Unmatched",
+]

@@ -1,0 +1,319 @@
+"""The whole fake backend, without I/O: requests in, effects out, time passed in as `now`.
+
+It joins the rooms (Bayeux server, desk, sessions, schedule), keeps them in the order of time, and holds no rule of
+its own that one of them could hold. No socket, clock or randomness may enter.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+
+from cometreel.bayeux import BayeuxServer
+from cometreel.jsonvalue import JSONObject
+from cometreel.replay.answers import with_fields
+from cometreel.replay.auth import csrf_refusal, error_reply, refusal
+from cometreel.replay.bayeux_settings import bayeux_settings
+from cometreel.replay.calls import Call
+from cometreel.replay.desk import Desk
+from cometreel.replay.entrance import Entrance
+from cometreel.replay.identity import Mint
+from cometreel.replay.malformed import why_closed, why_refused
+from cometreel.replay.orders import AnswerRequest, Notify, Order
+from cometreel.replay.player import Cue, Player
+from cometreel.replay.repertoire import Repertoire
+from cometreel.replay.responders import Responder
+from cometreel.replay.schedule import Schedule, Ticket, microseconds
+from cometreel.replay.sessions import Session, Sessions
+from cometreel.replay.settings import ReplaySettings
+from cometreel.replay.stage import Answered, Stage
+from cometreel.scenario import FaultAction, Scenario
+from cometreel.wire import Accept, Drop, Effect, Log, Reply, Request
+
+__all__ = ["Backend"]
+
+_IDLE = 1800.0  # seconds until a session that asks nothing ends: Jetty's sessionMaxInactiveInterval in GWS
+
+
+def _epoch() -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Backend:
+    """Play one scenario to any number of live sessions.
+
+    `nonce` makes opaque ids differ from run to run; it is used only when the settings name no seed. `wallclock` is
+    the real time for templates that ask for it. `now` is in seconds on any clock that never goes back.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        settings: ReplaySettings | None = None,
+        *,
+        nonce: str = "",
+        responders: Iterable[Responder] = (),
+        wallclock: Callable[[], datetime] = _epoch,
+    ) -> None:
+        self.settings = settings = settings or ReplaySettings()
+        self._responders, self._wallclock = list(responders), wallclock
+        self._calls: deque[Call] = deque(maxlen=settings.max_calls)
+        self._effects: list[Effect] = []
+        self._schedule: Schedule[Order] = Schedule()
+        mint = Mint(settings.seed, settings.node, nonce)
+        self._sessions = Sessions(mint, settings.node, scenario.session.max_idle_seconds or _IDLE)
+        self._server = BayeuxServer(bayeux_settings(scenario.bayeux), Stage(self), mint.new)
+        self._time = float("-inf")
+        self._asking: dict[int, Session] = {}
+        self._pending: dict[int, Ticket[Order]] = {}
+        self._late: dict[int, float] = {}
+        self._broken: set[int] = set()
+        self._take_up(scenario)
+
+    def _take_up(self, scenario: Scenario) -> None:
+        """Arrange everything that depends on the scenario."""
+        self.scenario = scenario
+        repertoire = Repertoire(scenario)
+        self._player = Player(repertoire, self.settings, self._schedule, self._wallclock)
+        self._desk = Desk(repertoire, self.settings, self._player, self._responders, self._calls, self._effects.append)
+        browser_cookie = self._server.settings.cookie_name
+        self._entrance = Entrance(self._sessions, scenario.session.cookie, browser_cookie, self.settings.auth)
+
+    @property
+    def calls(self) -> Sequence[Call]:
+        """The latest calls, oldest first."""
+        return tuple(self._calls)
+
+    def register(self, responder: Responder) -> None:
+        """Ask this responder before the exchanges, after those registered earlier."""
+        self._responders.append(responder)
+
+    # ------------------------------------------------------------------ what the door calls
+    def receive(self, request: Request, now: float) -> list[Effect]:
+        """Take one HTTP request, or the upgrade that opens a WebSocket; no `Reply` yet means that it is held."""
+        self._catch_up(now)
+        if len(request.body) > self.settings.max_body:
+            text = f"the body has {len(request.body)} bytes; expected at most {self.settings.max_body}"
+            return [error_reply(request.id, 413, 10, text), *self._done()]
+        is_bayeux = self._server.handles(request.path)
+        for ended in self._sessions.expired(now):
+            self._desk.ended(ended)
+        known = self._entrance.known(request, is_bayeux=is_bayeux)
+        session, fields = self._entrance.admit(request, known, now, self._desk.references, self._desk.logged_in)
+        if is_bayeux:
+            self._receive_bayeux(request, session, fields, now)
+        else:
+            self._receive_http(request, session, fields, now)
+        self._catch_up(now)
+        if self.scenario.session.cookie is None and known is None:
+            self._sessions.forget(session)
+        return self._done()
+
+    def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
+        """Take one text frame of an accepted WebSocket."""
+        self._catch_up(now)
+        if request_id in self._asking:
+            self._sessions.touch(self._asking[request_id], now)
+            effects = self._server.frame(request_id, text, self._time)
+            if any(isinstance(effect, Drop) and effect.request_id == request_id for effect in effects):
+                self._tell(why_closed(text, self._server.settings), "a WebSocket is closed")
+            self._take(effects, request_id)
+            self._catch_up(now)
+        return self._done()
+
+    def deadline(self) -> float | None:
+        """When `advance` wants to be called next; None if nothing is due ever."""
+        first, timer = self._schedule.first(), self._server.deadline()
+        if first is None:
+            return timer
+        at = first[1].session.time(first[0])
+        return at if timer is None else min(at, timer)
+
+    def advance(self, now: float) -> list[Effect]:
+        """Do everything that is due by now: replies, notifications, poll timeouts, expiries."""
+        self._catch_up(now)
+        return self._done()
+
+    def delivered(self, request_id: int, now: float) -> list[Effect]:
+        """Take note that the reply, or the oldest unconfirmed frame, was written to the client."""
+        self._catch_up(now)
+        self._take(self._server.delivered(request_id, self._time))
+        return self._done()
+
+    def gone(self, request_id: int, now: float) -> list[Effect]:
+        """Take note that the client hung up while held, or that the write failed."""
+        self._catch_up(now)
+        self._asking.pop(request_id, None)
+        if (ticket := self._pending.pop(request_id, None)) is not None:
+            ticket.cancel()
+        self._take(self._server.gone(request_id, self._time))
+        return self._done()
+
+    def release_all(self, now: float) -> list[Effect]:
+        """Answer every held request, for a graceful stop."""
+        self._catch_up(now)
+        for ticket in list(self._pending.values()):
+            if ticket.thing is not None:
+                self.do(ticket.thing, self._time)
+                ticket.cancel()
+        self._take(self._server.release_all(self._time))
+        return self._done()
+
+    def replace(self, scenario: Scenario, now: float) -> list[Effect]:
+        """Play another scenario from now on; the live sessions stay, and what is due already comes."""
+        self._catch_up(now)
+        self._server.reconfigure(bayeux_settings(scenario.bayeux))
+        self._sessions.idle_seconds = scenario.session.max_idle_seconds or _IDLE
+        self._take_up(scenario)
+        self._desk.take_over(self._sessions)
+        return self._done()
+
+    # ------------------------------------------------------------------ requests
+    def _receive_http(self, request: Request, session: Session, fields: list[tuple[str, str]], now: float) -> None:
+        if request.websocket:
+            text = "there is no WebSocket here"
+            self._effects.append(with_fields(error_reply(request.id, 404, 6, text), fields))
+        elif self._entrance.lacks_token(request, session):
+            self._desk.refused(request, session, now, "no CSRF token")
+            self._effects.append(with_fields(csrf_refusal(request), fields))
+        else:
+            locked_out = self._entrance.is_locked_out(session)
+            heard = self._desk.hear(request, session, now, locked_out=locked_out)
+            for effect in heard.effects:
+                self._effects.append(with_fields(effect, fields) if isinstance(effect, Reply) else effect)
+            if heard.ticket is not None:
+                _add_fields(heard.ticket, fields)
+                self._pending[request.id] = heard.ticket
+
+    def _receive_bayeux(self, request: Request, session: Session, fields: list[tuple[str, str]], now: float) -> None:
+        if self._entrance.is_locked_out(session):
+            self._desk.refused(request, session, now, "not logged in")
+            self._effects.append(with_fields(refusal(request), fields))
+            return
+        self._asking[request.id] = session
+        effects = self._server.receive(request, self._time, headers=fields)
+        if any(
+            isinstance(effect, Reply) and effect.request_id == request.id and effect.status >= 400 for effect in effects
+        ):
+            self._tell(why_refused(request, self._server.settings), f"{request.method} {request.path} is refused")
+        if not any(isinstance(effect, Accept) for effect in effects):
+            del self._asking[request.id]
+        self._take(effects, request.id, session)
+
+    def _take(self, effects: Iterable[Effect], asking: int = 0, session: Session | None = None) -> None:
+        """Take over the server's effects; a fault may hold the reply of who asks back, or break it."""
+        for effect in effects:
+            if isinstance(effect, Log) or effect.request_id != asking:
+                self._effects.append(effect)
+            elif asking in self._broken:
+                self._effects.append(Drop(asking))
+                self._effects.extend(self._server.gone(asking, self._time))
+            elif isinstance(effect, Reply) and session is not None and asking in self._late:
+                cue = Cue(self._late[asking], AnswerRequest(session, effect))
+                self._pending[asking] = self.put(session, cue, self._time)
+            else:
+                self._effects.append(effect)
+        self._late.pop(asking, None)
+        self._broken.discard(asking)
+
+    def _tell(self, why: str | None, what: str) -> None:
+        """Tell the user what the client did wrong, if it did."""
+        if why is not None:
+            self._effects.append(Log("warning", f"{what}: {why}"))
+
+    # ------------------------------------------------------------------ time
+    def _catch_up(self, now: float) -> None:
+        """Do all that is due by now, in the order of time: orders first, then the server's own timers."""
+        while True:
+            timer = self._server.deadline()
+            until = now if timer is None or timer > now else timer
+            for at, order in self._schedule.due(microseconds(until) + 1, lambda at, order: _is_due(at, order, now)):
+                self._time = max(self._time, min(order.session.time(at), now))
+                self.do(order, self._time)
+            self._time = max(self._time, until)
+            if timer is None or timer > now:
+                return
+            self._take(self._server.advance(self._time))
+
+    def _done(self) -> list[Effect]:
+        effects = self._effects[:]
+        self._effects.clear()
+        return effects
+
+    # ------------------------------------------------------------------ what the stage calls
+    def do(self, order: Order, now: float) -> None:
+        """Carry out an order."""
+        session = order.session
+        if isinstance(order, AnswerRequest):
+            self._pending.pop(order.answer.request_id, None)
+            self._effects.append(order.answer)
+            return
+        clients = [order.client_id] if order.client_id in session.clients else list(session.clients)
+        if isinstance(order, Notify) and not clients:
+            self._wait(session, order)
+        for client_id in clients:
+            if isinstance(order, Notify):
+                self._effects += self._server.deliver(client_id, order.messages, now, batch=order.batch)
+            else:
+                self._effects += self._server.disconnect(client_id, now)
+
+    def _wait(self, session: Session, order: Notify) -> None:
+        """Keep notifications for the session's next client."""
+        session.waiting.append(order)
+        if len(session.waiting) > self.settings.max_waiting:
+            session.waiting.popleft()
+
+    def put(self, session: Session, cue: Cue, now: float) -> Ticket[Order]:
+        """Schedule an order."""
+        return self._player.put([cue], session, session.tick(now), len(self.scenario.exchanges))[0]
+
+    def session_of(self, request: Request) -> Session:
+        """Return the HTTP session of the request that is being processed."""
+        return self._asking[request.id]
+
+    def meta_faults(self, session: Session, message: JSONObject) -> Sequence[FaultAction]:
+        """Count a meta message and return the faults that strike it."""
+        return self._desk.meta_faults(session, message)
+
+    def answer_publish(self, message: JSONObject, session: Session, client_id: str, now: float) -> Answered | None:
+        """Answer a publish, or return None if nothing does."""
+        return self._desk.hear_publish(message, session, client_id, now)
+
+    def delay_reply(self, request: Request, seconds: float) -> None:
+        """Hold back the reply to the request that is being processed; frames of a WebSocket go at once."""
+        if seconds > 0 and not request.websocket:
+            self._late[request.id] = max(seconds, self._late.get(request.id, 0.0))
+
+    def break_reply(self, request: Request) -> None:
+        """Close the connection in place of the reply to the request that is being processed."""
+        self._broken.add(request.id)
+
+    def client_happened(self, client_id: str, what: str, now: float) -> None:
+        """Take note of what a timeline may start or end with."""
+        session = self._sessions.by_client(client_id)
+        if session is not None:
+            self._desk.happened(session, what, session.tick(now))
+
+    def client_started(self, session: Session, client_id: str, now: float) -> None:
+        """Take note that a CometD client began in a session; what waited for one is its own."""
+        view = self._server.session(client_id)
+        self._sessions.add_client(session, client_id, view.browser if view is not None else None)
+        while session.waiting:
+            self.do(session.waiting.popleft(), now)
+
+    def client_ended(self, client_id: str) -> None:
+        """Take note that a CometD client is over."""
+        self._sessions.remove_client(client_id)
+
+
+def _is_due(at: int, order: Order, now: float) -> bool:
+    """Tell whether an order is due in its own session's time, which no other session may shift."""
+    return at <= order.session.tick(now)
+
+
+def _add_fields(ticket: Ticket[Order], fields: list[tuple[str, str]]) -> None:
+    """Add header fields to a reply that is on the schedule."""
+    order = ticket.thing
+    if fields and isinstance(order, AnswerRequest) and isinstance(order.answer, Reply):
+        ticket.thing = AnswerRequest(order.session, with_fields(order.answer, fields))

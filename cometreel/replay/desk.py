@@ -1,0 +1,317 @@
+"""The desk: answers one request or publish of a session from responders and exchanges, and notes what was asked.
+
+One desk serves one scenario. It decides what is due and when; carrying it out is the backend's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
+from dataclasses import dataclass, replace
+
+from cometreel.jsonvalue import JSONObject, encode
+from cometreel.replay import faults
+from cometreel.replay.answers import failure, http_reply, message_of, status_reply
+from cometreel.replay.auth import refusal
+from cometreel.replay.calls import Call
+from cometreel.replay.casting import Casting
+from cometreel.replay.choosing import Choice, Chooser
+from cometreel.replay.misses import explain, miss_reply
+from cometreel.replay.orders import AnswerRequest, EndClients, Notify, Order
+from cometreel.replay.player import Cue, Player
+from cometreel.replay.references import References
+from cometreel.replay.repertoire import Repertoire
+from cometreel.replay.responders import Answer, Responder, asked_by
+from cometreel.replay.schedule import Ticket
+from cometreel.replay.sessions import Session
+from cometreel.replay.settings import ReplaySettings
+from cometreel.replay.stage import Answered
+from cometreel.replay.timeline import Timeline
+from cometreel.scenario import (
+    BreakConnection,
+    Delay,
+    EndSession,
+    FaultAction,
+    PublishReplyOut,
+    Question,
+    ReplyOut,
+    SetStatus,
+    TimelineEntry,
+)
+from cometreel.scenario.templates import TemplateFailed
+from cometreel.wire import Drop, Effect, Forward, Log, Request
+
+__all__ = ["Desk", "Heard"]
+
+_BEFORE_ALL = -1  # what a responder causes comes before what exchanges cause at the same time
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What comes of an HTTP request: effects now, or a reply that is on the schedule."""
+
+    effects: tuple[Effect, ...] = ()
+    ticket: Ticket[Order] | None = None
+
+
+class Desk:
+    """Answers for one scenario. `say` takes what the user should be told, `note` the journal of calls."""
+
+    def __init__(
+        self,
+        repertoire: Repertoire,
+        settings: ReplaySettings,
+        player: Player,
+        responders: Sequence[Responder],
+        calls: MutableSequence[Call],
+        say: Callable[[Log], None],
+    ) -> None:
+        self.scenario = repertoire.scenario
+        self._repertoire, self._settings, self._player = repertoire, settings, player
+        self._responders, self._calls, self._say = responders, calls, say
+        self._casting = Casting({name: role.user for name, role in self.scenario.roles.items()})
+        self._timeline = Timeline(repertoire, self._start)
+        self._chooser = Chooser(repertoire, self._casting, settings.repeat, self._timeline.cast)
+
+    # ------------------------------------------------------------------ sessions
+    def references(self) -> References:
+        """Begin the reference numbers of a session."""
+        return References(self.scenario.highest_ref)
+
+    def logged_in(self, session: Session) -> None:
+        """Cast a session as the role that names its user, if one does."""
+        role = self._casting.named(session.user)
+        if role is None or (session.role is not None and not session.leased):
+            return
+        if session.role is not None:
+            self._casting.release(session.role)
+        self._casting.take(role)
+        session.role, session.leased = role, False
+        self._timeline.cast(session)
+
+    def ended(self, session: Session) -> None:
+        """Give the role of a session back."""
+        if session.role is not None:
+            self._casting.release(session.role)
+
+    def take_over(self, sessions: Iterable[Session]) -> None:
+        """Go on with sessions that began under another scenario."""
+        for session in sessions:
+            session.plays.regroup()
+            session.running.clear()
+            session.references.raise_to(self.scenario.highest_ref)
+            if session.role is not None and session.role not in self.scenario.roles:
+                session.role, session.leased = None, False
+            if session.role is not None:
+                self._casting.take(session.role)
+
+    def happened(self, session: Session, what: str, tick: int) -> None:
+        """Start and end timeline entries."""
+        self._timeline.happened(session, what, tick)
+
+    def _start(self, session: Session, entry: TimelineEntry, tick: int) -> None:
+        try:
+            self._player.start(session, entry, tick)
+        except TemplateFailed as error:
+            self._say(Log("error", f"a timeline entry is left out: {error}"))
+
+    def meta_faults(self, session: Session, message: JSONObject) -> list[FaultAction]:
+        """Count a meta message and return the faults that strike it."""
+        aimed = self._repertoire.meta_faults.get(str(message["channel"]), ())
+        return faults.striking(aimed, session, self._player.seed, message.get("subscription"))
+
+    # ------------------------------------------------------------------ HTTP
+    def hear(self, request: Request, session: Session, now: float, *, locked_out: bool) -> Heard:
+        """Answer an HTTP request."""
+        question = self.scenario.question(request)
+        caller = _Caller(session, request.method, _target(request), request.body, now)
+        answer = None if locked_out else self._ask_responders(question, session)
+        if isinstance(answer, CallFailed):
+            return self._failed(request, caller, answer.text)
+        if answer is not None:
+            self._note(caller, None, "responder")
+            return self._put_answer(answer, request, session, now)
+        choice = self._chooser.choose(question, session, locked_out=locked_out)
+        if choice is None:
+            return self._missed(request, question, caller, locked_out=locked_out)
+        try:
+            return self._play(choice, question, request, caller)
+        except TemplateFailed as error:
+            return self._failed(request, caller, f"{choice.exchange.name!r} can't be played: {error}")
+
+    def _play(self, choice: Choice, question: Question, request: Request, caller: _Caller) -> Heard:
+        exchange, session = choice.exchange, caller.session
+        actions = self._strike(exchange.name, session)
+        for action in actions:
+            if isinstance(action, SetStatus):
+                self._note(caller, exchange.name, f"fault: status {action.status}")
+                return Heard((status_reply(request.id, action),))
+        performance = self._player.play(choice, question, session, actions)
+        self._note(caller, exchange.name, "played")
+        reply = performance.reply if isinstance(performance.reply, ReplyOut) else ReplyOut(0.0, 200, (), content=b"")
+        after = max(0.0, reply.after_seconds) + _delay(actions)
+        broken = any(isinstance(action, BreakConnection) for action in actions)
+        answer = Drop(request.id) if broken else http_reply(request.id, reply)
+        cues = [Cue(after, AnswerRequest(session, answer))]
+        cues += [Cue(after, EndClients(session)) for action in actions if isinstance(action, EndSession)]
+        cues += self._player.cues(performance.events, session)
+        tick = session.tick(caller.at)
+        self.happened(session, exchange.name, tick)
+        return Heard(ticket=_reply_ticket(self._player.put(cues, session, tick, exchange.index)))
+
+    def _put_answer(self, answer: Answer, request: Request, session: Session, now: float) -> Heard:
+        reply = AnswerRequest(session, http_reply(request.id, _reply_out(answer)))
+        cues = [Cue(answer.after_seconds, reply), *_pushes(answer, session, None)]
+        return Heard(ticket=_reply_ticket(self._player.put(cues, session, session.tick(now), _BEFORE_ALL)))
+
+    def _missed(self, request: Request, question: Question, caller: _Caller, *, locked_out: bool) -> Heard:
+        if locked_out:
+            self._note(caller, None, "refused: not logged in")
+            return Heard((refusal(request),))
+        if self._settings.unmatched == "forward" and request.method.upper() == "GET":
+            self._note(caller, None, "forwarded")
+            return Heard((Forward(request.id),))
+        miss = explain(question, caller.session, self._repertoire)
+        self._note(caller, None, "missed")
+        return Heard((Log("warning", str(miss)), miss_reply(request.id, miss)))
+
+    def _failed(self, request: Request, caller: _Caller, text: str) -> Heard:
+        self._note(caller, None, "failed")
+        return Heard((Log("error", text), failure(request.id, text)))
+
+    def refused(self, request: Request, session: Session, now: float, why: str) -> None:
+        """Note a request that was refused at the entrance."""
+        self._note(_Caller(session, request.method, _target(request), request.body, now), None, f"refused: {why}")
+
+    # ------------------------------------------------------------------ publish
+    def hear_publish(self, message: JSONObject, session: Session, client_id: str, now: float) -> Answered | None:
+        """Answer a publish; None if nothing answers, then it is an ordinary one."""
+        question = self.scenario.publish_question(message)
+        caller = _Caller(session, "PUBLISH", question.channel, encode(question.data), now)
+        answer = self._ask_responders(question, session)
+        if isinstance(answer, CallFailed):
+            return self._publish_failed(caller, answer.text)
+        if answer is not None:
+            self._note(caller, None, "responder")
+            cues = _pushes(answer, session, client_id)
+            reply = PublishReplyOut(answer.after_seconds, answer.status < 400, members={"data": answer.body})
+            return Answered(reply, self._put_later(cues, session, now, _BEFORE_ALL))
+        choice = self._chooser.choose(question, session)
+        if choice is None:
+            self._publish_missed(question, caller)
+            return None
+        try:
+            return self._play_publish(choice, question, client_id, caller)
+        except TemplateFailed as error:
+            return self._publish_failed(caller, f"{choice.exchange.name!r} can't be played: {error}")
+
+    def _play_publish(self, choice: Choice, question: Question, client_id: str, caller: _Caller) -> Answered:
+        exchange, session = choice.exchange, caller.session
+        actions = self._strike(exchange.name, session)
+        for action in actions:
+            if isinstance(action, SetStatus):
+                self._note(caller, exchange.name, f"fault: status {action.status}")
+                return Answered(PublishReplyOut(0.0, successful=False, error=f"{action.status}::fault"))
+        performance = self._player.play(choice, question, session, actions)
+        self._note(caller, exchange.name, "played")
+        reply = performance.reply if isinstance(performance.reply, PublishReplyOut) else PublishReplyOut(0.0, True)
+        cues = self._player.cues(performance.events, session, client_id)
+        cues += [Cue(0.0, EndClients(session, client_id)) for action in actions if isinstance(action, EndSession)]
+        inline = self._put_later(cues, session, caller.at, exchange.index)
+        self.happened(session, exchange.name, session.tick(caller.at))
+        broken = any(isinstance(action, BreakConnection) for action in actions)
+        return Answered(replace(reply, after_seconds=reply.after_seconds + _delay(actions)), inline, broken)
+
+    def _put_later(self, cues: Sequence[Cue], session: Session, now: float, place: int) -> tuple[Order, ...]:
+        """Schedule what isn't due at once; return what is."""
+        later = [cue for cue in cues if not self._player.is_immediate(cue.after_seconds)]
+        self._player.put(later, session, session.tick(now), place)
+        return tuple(cue.order for cue in cues if self._player.is_immediate(cue.after_seconds))
+
+    def _publish_missed(self, question: Question, caller: _Caller) -> None:
+        self._note(caller, None, "missed")
+        if caller.target.startswith("/service/"):
+            self._say(Log("warning", str(explain(question, caller.session, self._repertoire))))
+
+    def _publish_failed(self, caller: _Caller, text: str) -> Answered:
+        self._note(caller, None, "failed")
+        self._say(Log("error", text))
+        return Answered(PublishReplyOut(0.0, successful=False, error=f"500::{text}"))
+
+    # ------------------------------------------------------------------ inside
+    def _strike(self, exchange: str, session: Session) -> list[FaultAction]:
+        aimed = self._repertoire.exchange_faults.get(exchange, ())
+        return faults.striking(aimed, session, self._player.seed) if aimed else []
+
+    def _ask_responders(self, question: Question, session: Session) -> Answer | CallFailed | None:
+        if not self._responders:
+            return None
+        asked = asked_by(question, session.user, session.role, session.values)
+        for responder in self._responders:
+            try:
+                answer = responder(asked)
+            except Exception as error:  # noqa: BLE001  # a responder is the user's own code: what it raises is told
+                name = getattr(responder, "__name__", repr(responder))
+                return CallFailed(f"the responder {name} failed: {type(error).__name__}: {error}")
+            if answer is not None:
+                return answer
+        return None
+
+    def _note(self, caller: _Caller, exchange: str | None, outcome: str) -> None:
+        session = caller.session
+        self._calls.append(
+            Call(
+                at=caller.at,
+                session=session.number,
+                role=session.role,
+                user=session.user,
+                method=caller.method,
+                target=caller.target,
+                body=caller.body,
+                exchange=exchange,
+                outcome=outcome,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """A responder that failed, and how."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """Who asks what, as the journal of calls tells it."""
+
+    session: Session
+    method: str
+    target: str
+    body: bytes
+    at: float
+
+
+def _target(request: Request) -> str:
+    return f"{request.path}?{request.query}" if request.query else request.path
+
+
+def _delay(actions: Iterable[FaultAction]) -> float:
+    return sum(action.seconds for action in actions if isinstance(action, Delay))
+
+
+def _reply_out(answer: Answer) -> ReplyOut:
+    headers = tuple(answer.headers.items())
+    return ReplyOut(answer.after_seconds, answer.status, headers, answer.body, answer.content)
+
+
+def _pushes(answer: Answer, session: Session, client_id: str | None) -> list[Cue]:
+    pushes = sorted(answer.events, key=lambda push: push.after_seconds)
+    return [
+        Cue(push.after_seconds, Notify(session, (message_of(push),), push.batch is not None, client_id))
+        for push in pushes
+    ]
+
+
+def _reply_ticket(tickets: Iterable[Ticket[Order]]) -> Ticket[Order]:
+    """Find the reply among what was scheduled for a request."""
+    return next(ticket for ticket in tickets if isinstance(ticket.thing, AnswerRequest))

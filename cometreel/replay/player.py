@@ -1,0 +1,133 @@
+"""Plays: renders what was chosen, moves the session on, and puts on the schedule what follows.
+
+The only room that turns seconds of the scenario into moments of a session. Knows neither Bayeux nor HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cometreel.replay import faults
+from cometreel.replay.choosing import Choice
+from cometreel.replay.identity import user_id
+from cometreel.replay.orders import EndClients, Notify, Order
+from cometreel.replay.performance import LONGEST, Performance, Score, Timed, moved
+from cometreel.replay.references import Numbering
+from cometreel.replay.repertoire import Repertoire
+from cometreel.replay.schedule import Schedule, Ticket, microseconds
+from cometreel.replay.sessions import Session
+from cometreel.replay.settings import ReplaySettings
+from cometreel.scenario import FaultAction, PublishQuestion, Question, RenderContext, TimelineEntry, User
+
+__all__ = ["Cue", "Player"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """An order and how long after its cause it is due, in seconds of the scenario."""
+
+    after_seconds: float
+    order: Order
+
+
+class Player:
+    """Plays one scenario. `wallclock` is the real time, for templates that ask for it."""
+
+    def __init__(
+        self,
+        repertoire: Repertoire,
+        settings: ReplaySettings,
+        schedule: Schedule[Order],
+        wallclock: Callable[[], datetime],
+    ) -> None:
+        self._repertoire, self._settings = repertoire, settings
+        self._schedule, self._wallclock = schedule, wallclock
+
+    def play(
+        self, choice: Choice, question: Question, session: Session, actions: Sequence[FaultAction] = ()
+    ) -> Performance:
+        """Render what was chosen and count it as played.
+
+        :raises TemplateFailed: if a template can't be evaluated for this request; then it doesn't count.
+        """
+        exchange, match = choice.exchange, choice.match
+        session.values.update(match.session_captures)
+        session.ids.update(match.ids)
+        number = session.plays.counts.get(exchange.name, 0)
+        score = self._score(session, question, f"{exchange.name}|{number}", Choice(exchange, match))
+        performance = score.perform(
+            exchange,
+            self._repertoire.numbers[exchange.index],
+            lambda place, event: faults.how_often(actions, place, event),
+        )
+        session.plays.played(exchange)
+        if performance.reply is not None:
+            session.clock += max(0.0, performance.reply.after_seconds)
+        return performance
+
+    def _score(self, session: Session, question: Question, seed: str, choice: Choice | None = None) -> Score:
+        scenario = self._repertoire.scenario
+        context = RenderContext(
+            request=question,
+            captures=choice.match.captures if choice is not None else {},
+            session=session.values,
+            user=self.user_of(session),
+            ids=session.ids,
+            now=moved(scenario.recorded or _EPOCH, session.clock),
+            seed=f"{self.seed}|{session.user or ''}|{seed}",
+            wallclock=self._wallclock,
+        )
+        return Score(context, scenario.profile, session.base, Numbering(session.references))
+
+    @property
+    def seed(self) -> str:
+        """What generated values are made from: the same in each run, unless the user set another."""
+        return self._settings.seed or ""
+
+    def user_of(self, session: Session) -> User:
+        """Tell whom templates see as `user`: whoever logged in, else the user of the role."""
+        role = self._repertoire.scenario.roles.get(session.role) if session.role is not None else None
+        if session.user is None:
+            return User(role.user, role.id) if role is not None else User()
+        known = role.id if role is not None and role.user == session.user else None
+        return User(session.user, known or user_id(session.user))
+
+    def is_immediate(self, after_seconds: float) -> bool:
+        """Tell whether something is due together with its cause."""
+        return microseconds(after_seconds * self._settings.scale) == 0
+
+    def cues(self, events: Sequence[Timed], session: Session, client_id: str | None = None) -> list[Cue]:
+        """Turn rendered events into orders for one CometD client, or for all of the session."""
+        return [Cue(timed.after_seconds, _order(timed, session, client_id)) for timed in events]
+
+    def put(self, cues: Sequence[Cue], session: Session, tick: int, place: int) -> list[Ticket[Order]]:
+        """Schedule what follows a cause at this time (µs of the session); `place` is the cause's in the scenario.
+
+        What is due earlier comes first at any speed; then the scenario's order decides, then that of the cues.
+        """
+        session.performances += 1
+        serial, tickets = session.performances, []
+        for rank, cue in enumerate(sorted(cues, key=lambda cue: cue.after_seconds)):
+            due = tick + microseconds(min(LONGEST, max(0.0, cue.after_seconds)) * self._settings.scale)
+            tickets.append(self._schedule.add(due, cue.order, (place, serial, rank)))
+        return tickets
+
+    def start(self, session: Session, entry: TimelineEntry, tick: int) -> None:
+        """Schedule a timeline entry.
+
+        :raises TemplateFailed: if a template can't be evaluated.
+        """
+        score = self._score(session, PublishQuestion(channel=entry.since), f"timeline|{entry.index}")
+        events = score.events([entry.event])
+        place = len(self._repertoire.scenario.exchanges) + entry.index
+        session.running[entry.index] = self.put(self.cues(events, session), session, tick, place)
+
+
+def _order(timed: Timed, session: Session, client_id: str | None) -> Order:
+    if timed.disconnect:
+        return EndClients(session, client_id)
+    return Notify(session, timed.messages, timed.batch is not None, client_id)

@@ -1,0 +1,115 @@
+"""A scenario arranged for playing: who may play what, what starts and ends a timeline entry, which fault aims where.
+
+Made once for each scenario that comes into force; read only afterwards. Knows no live session.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from cometreel.jsonvalue import JSON
+from cometreel.replay.literals import literal_of, reads
+from cometreel.scenario import Exchange, Fault, HttpQuestion, Profile, Question, ReplySpec, Scenario, TimelineEntry
+from cometreel.scenario.exchange import Group
+from cometreel.scenario.matchers import Literal
+from cometreel.scenario.pointer import find
+from cometreel.scenario.trigger import HttpTrigger, ThisPath, Trigger
+
+__all__ = ["Numbers", "Repertoire", "numbers_of"]
+
+
+class Repertoire:
+    """What one scenario can play."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self._groups_at: defaultdict[Hashable, list[Group]] = defaultdict(list)
+        for group in scenario.groups:
+            self._groups_at[_place(group.exchanges[0].trigger)].append(group)
+        self._since = _by_name(scenario.timeline, lambda entry: _with_roles((entry.since,), entry))
+        self._until = _by_name(scenario.timeline, lambda entry: _with_roles(entry.until, entry))
+        self.anchors = {name for entry in scenario.timeline for name in (entry.since, *entry.until)}
+        """Everything that a timeline entry starts or ends with."""
+        self.exchange_faults = _by_name(scenario.faults, lambda fault: fault.exchanges)
+        self.meta_faults = _by_name(scenario.faults, lambda fault: (fault.meta,) if fault.meta else ())
+        self.numbers = [numbers_of(exchange, scenario.profile) for exchange in scenario.exchanges]
+        """The reference numbers of each exchange, by its index."""
+
+    def neighbours(self, question: Question) -> list[Group]:
+        """List the groups that may come near a question: those with the same path or channel, else all."""
+        if isinstance(question, HttpQuestion):
+            return self._groups_at.get(question.path.segments) or list(self.scenario.groups)
+        return self._groups_at.get(question.channel) or list(self.scenario.groups)
+
+    def starting(self, what: str, role: str | None) -> list[TimelineEntry]:
+        """List the timeline entries that start with this in a session of that role."""
+        return _for_role(self._since, what, role)
+
+    def ending(self, what: str, role: str | None) -> list[TimelineEntry]:
+        """List the timeline entries that are over with this in a session of that role."""
+        return _for_role(self._until, what, role)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The reference numbers of one exchange as recorded, the reply's first; `templated`: a template reads `ref`."""
+
+    recorded: tuple[int, ...]
+    templated: bool
+
+
+def numbers_of(exchange: Exchange, profile: Profile) -> Numbers:
+    """Find the reference numbers of an exchange where the correlation says that they stand."""
+    found: list[int] = []
+    if isinstance(exchange.reply, ReplySpec):
+        body = literal_of(exchange.reply.body)
+        maps = [mapping for pointer in profile.map for _, mapping in find(body, pointer)]
+        found = [*_at(body, profile.reply), *(number for mapping in maps for number in _at(mapping, ("/*",)))]
+    for event in exchange.events:
+        found += _at(literal_of(event.data), profile.event)
+    specs = [*exchange.events] if exchange.reply is None else [exchange.reply, *exchange.events]
+    return Numbers(tuple(dict.fromkeys(found)), any(reads(spec, "ref") for spec in specs))
+
+
+def _at(document: JSON, pointers: Iterable[str]) -> Iterator[int]:
+    for pointer in pointers:
+        for _, value in find(document, pointer):
+            if isinstance(value, int) and not isinstance(value, bool):
+                yield value
+
+
+def _place(trigger: Trigger) -> Hashable:
+    """Return the literal path or channel of a trigger, or None."""
+    if isinstance(trigger, HttpTrigger):
+        return trigger.path.path.segments if isinstance(trigger.path, ThisPath) else None
+    return str(trigger.channel.value) if isinstance(trigger.channel, Literal) else None
+
+
+Item = TypeVar("Item", TimelineEntry, Fault)
+Key = TypeVar("Key", bound=Hashable)
+
+
+def _by_name(items: Iterable[Item], keys: Callable[[Item], Iterable[Key]]) -> Mapping[Key, Sequence[Item]]:
+    found: defaultdict[Key, list[Item]] = defaultdict(list)
+    for item in items:
+        for key in keys(item):
+            found[key].append(item)
+    return dict(found)
+
+
+Anchors: TypeAlias = "Mapping[tuple[str, str | None], Sequence[TimelineEntry]]"
+
+
+def _with_roles(names: Iterable[str], entry: TimelineEntry) -> list[tuple[str, str | None]]:
+    roles: list[str | None] = [*sorted(entry.roles)] if entry.roles else [None]
+    return [(name, role) for name in names for role in roles]
+
+
+def _for_role(anchors: Anchors, what: str, role: str | None) -> list[TimelineEntry]:
+    found = [*anchors.get((what, None), ())]
+    if role is not None:
+        found += anchors.get((what, role), ())
+    return found

@@ -1,0 +1,93 @@
+"""What a user may set about a replay, and which setting wins: command line, then file, then default.
+
+Plain values, checked where they come in; nothing here knows the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Literal, TypeAlias, cast, get_args
+
+from cometreel.errors import OptionInvalid
+from cometreel.jsonvalue import JSON
+
+__all__ = ["Auth", "Repeat", "ReplaySettings", "Unmatched"]
+
+Repeat: TypeAlias = Literal["last", "cycle", "fail"]
+Unmatched: TypeAlias = Literal["fail", "forward"]
+Auth: TypeAlias = Literal["open", "session", "csrf"]
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "repeat": get_args(Repeat),
+    "unmatched": get_args(Unmatched),
+    "auth": get_args(Auth),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySettings:
+    """How a scenario is replayed."""
+
+    seed: str | None = None
+    """What generated values and opaque ids are made from; None means the same values, but ids new in each run."""
+    speed: float = 1.0
+    """2 plays twice as fast; at 0 everything due follows its cause at once. Bayeux's own timers are not scaled."""
+    repeat: Repeat = "last"
+    """What a group of equal requests does when its answers have run out, where the exchange itself doesn't say."""
+    unmatched: Unmatched = "fail"
+    """Whether a GET that nothing answers may go to the real server."""
+    auth: Auth = "open"
+    """Who is let in: everybody, whoever has logged in, or whoever also sends the CSRF token."""
+    node: str | None = None
+    """The name of this node, appended to each JSESSIONID for a sticky balancer (`id.node`)."""
+    max_body: int = 16 * 1024 * 1024
+    """The largest request body that is looked at, in bytes; a larger one gets 413."""
+    max_waiting: int = 10_000
+    """How many notifications wait for a session that has no CometD client; the oldest are dropped beyond it."""
+    max_calls: int = 10_000
+    """How many of the latest calls the journal keeps."""
+
+    def under(self, given: Mapping[str, JSON]) -> ReplaySettings:
+        """Return these settings with those that were given in their place.
+
+        Chain it from the weakest to the strongest: `ReplaySettings().under(scenario.settings).under(command_line)`.
+
+        :raises OptionInvalid: if a name is unknown or a value can't be used.
+        """
+        known = [field.name for field in fields(self)]
+        changed = {}
+        for name, value in given.items():
+            if name not in known:
+                raise OptionInvalid(name, "is not a setting of a replay", f"one of {', '.join(known)}")
+            changed[name] = _checked(name, value)
+        return replace(self, **changed)  # type: ignore[arg-type]  # each value was checked against its own name above
+
+    @property
+    def scale(self) -> float:
+        """What every `after` is multiplied by."""
+        return 1 / self.speed if self.speed else 0.0
+
+
+def _checked(name: str, value: JSON) -> JSON:
+    """Return the value as this setting holds it."""
+    if name in _CHOICES:
+        if value not in _CHOICES[name]:
+            raise OptionInvalid(name, f"{value!r} is not a choice", f"one of {', '.join(_CHOICES[name])}")
+        return value
+    if name in ("seed", "node"):
+        if value is None or (isinstance(value, (str, int)) and not isinstance(value, bool)):
+            return None if value is None else str(value)
+        raise OptionInvalid(name, f"{value!r} is not text", "text")
+    return _number(name, value)
+
+
+def _number(name: str, value: JSON) -> float | int:
+    whole = name.startswith("max_")
+    try:
+        number = int(cast(int, value)) if whole else float(cast(float, value))
+    except (TypeError, ValueError, OverflowError):
+        number = -1
+    if isinstance(value, bool) or not 0 <= number < float("inf"):
+        raise OptionInvalid(name, f"{value!r} can't be used", "a number, 0 or more")
+    return number
