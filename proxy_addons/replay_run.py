@@ -1,0 +1,65 @@
+"""What the replay addon plays at the moment: engine, driver, WebSocket listener, and the watch over edited files.
+
+Not in the addon's own file, as mitmproxy runs that one without making it a module. Nothing about flows may enter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cometreel.proxy_addons.replay_options import Plan
+from cometreel.replay import Backend
+from cometreel.replay.driver import Driver
+from cometreel.replay.watch import follow
+from cometreel.replay.websocket_door import WebSocketDoor
+from cometreel.scenario import Scenario
+
+__all__ = ["Run", "start"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is being played."""
+
+    driver: Driver
+    door: WebSocketDoor
+    following: asyncio.Task[None]
+
+    async def close(self) -> None:
+        """Answer all who are held, and end every WebSocket."""
+        self.following.cancel()
+        self.driver.close()
+        await self.door.close()
+
+
+def start(plan: Plan) -> Run:
+    """Start to play what the options ask for, and follow the edits of its files."""
+    backend = Backend(
+        plan.scenario,
+        plan.settings,
+        nonce=secrets.token_hex(8),
+        responders=plan.responders,
+        wallclock=lambda: datetime.now(UTC),
+    )
+    driver = Driver(backend)
+
+    def install(scenario: Scenario) -> None:
+        driver.apply(lambda now: backend.replace(scenario, now))
+        logger.info("The scenario was edited: now %d exchanges are played.", len(scenario.exchanges))
+
+    logger.info("Replaying %s: %d exchanges.", plan.scenario.title, len(plan.scenario.exchanges))
+    following = asyncio.ensure_future(follow(plan.paths, install))
+    following.add_done_callback(_tell_of_a_bug)
+    return Run(driver, WebSocketDoor(driver, max_size=plan.settings.max_body), following)
+
+
+def _tell_of_a_bug(following: asyncio.Task[None]) -> None:
+    """Don't let the watch over the files end unnoticed."""
+    if not following.cancelled() and (error := following.exception()) is not None:
+        logger.error("Edits of the scenario are no longer noticed.", exc_info=error)

@@ -1,0 +1,359 @@
+"""The record addon in real mitmproxy processes: what passes, what is recorded, what survives which end."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import resource
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+LOGIN = [
+    "request POST /api/v2/notifications: /meta/handshake",
+    "reply 200: /meta/handshake",
+    "request POST /api/v2/notifications: /meta/subscribe",
+    "reply 200: /meta/subscribe",
+]
+ASK = ["request POST /api/v2/workbins: json", "reply 200: json"]
+POLL = ["request POST /api/v2/notifications: /meta/connect", "reply 200: /v2/me/workbins /meta/connect"]
+
+
+def events(journal: Path) -> list[dict[str, Any]]:
+    """Read a journal's events without its header, and without what is ours to read it."""
+    return [json.loads(line) for line in journal.read_text().splitlines()[1:]]
+
+
+def transcript(journal: Path) -> list[str]:
+    """Say a journal in one line an event."""
+    return [said(event) for event in events(journal)]
+
+
+def said(event: dict[str, Any]) -> str:
+    head = [event["kind"], *(str(event[key]) for key in ("method", "path", "status", "from", "text") if key in event)]
+    if "bayeux" in event:
+        messages = event["bayeux"] if isinstance(event["bayeux"], list) else [event["bayeux"]]
+        body = " ".join(message["channel"] for message in messages)
+    else:
+        body = next((key for key in ("json", "form", "body") if key in event), event.get("omitted", ""))
+    return " ".join(head) + (f": {body}" if body else "")
+
+
+def ask_and_poll(agent: Any) -> list[dict[str, Any]]:
+    """Log in, ask for statistics and poll for the answer."""
+    agent.log_in()
+    promised = agent.ask("Place1")
+    answer: list[dict[str, Any]] = agent.poll()
+    assert answer[0]["data"]["referenceId"] == promised["referenceId"]
+    return answer
+
+
+def poll_until_cut(agent: Any) -> None:
+    with pytest.raises(httpx.HTTPError):
+        agent.poll()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "out" / "login.jsonl"
+
+
+@pytest.fixture
+def record(start: Any, application: Any, journal: Path) -> Callable[..., Any]:
+    """Start mitmdump with the record addon before the application, in reverse mode."""
+
+    def _record(*arguments: str, program: str = "mitmdump", **settings: object) -> Any:
+        mode = () if "--mode" in arguments else ("--mode", f"reverse:{application.url}")
+        return start(program, *mode, *arguments, script="record.py", **{"reel_out": journal, **settings})
+
+    return _record
+
+
+# --- which clients ----------------------------------------------------------------------------------------------
+
+
+def test_http_1_in_reverse_mode(record: Any, desktop: Any, journal: Path) -> None:
+    """Each event is in the journal before its receiver sees it, so it can be read while the proxy runs."""
+    proxy = record()
+    ask_and_poll(desktop(proxy.url))
+    assert transcript(journal) == [*LOGIN, *ASK, *POLL]
+    assert "secret0" not in journal.read_text() + proxy.output(), "cookies and client ids never reach a file"
+
+
+def test_http_2_over_tls(record: Any, desktop: Any, journal: Path) -> None:
+    proxy = record()
+    ask_and_poll(desktop(proxy.url.replace("http:", "https:"), http2=True, verify=False))
+    assert transcript(journal) == [*LOGIN, *ASK, *POLL]
+
+
+def test_regular_mode(record: Any, application: Any, desktop: Any, journal: Path) -> None:
+    proxy = record("--mode", "regular")
+    ask_and_poll(desktop(application.url, proxy=proxy.url))
+    assert transcript(journal) == [*LOGIN, *ASK, *POLL]
+
+
+def test_mitmweb_records_too(record: Any, desktop: Any, journal: Path) -> None:
+    proxy = record("--no-web-open-browser", "--web-port", "0", program="mitmweb")
+    ask_and_poll(desktop(proxy.url))
+    assert transcript(journal) == [*LOGIN, *ASK, *POLL]
+    assert "scenario in " in proxy.stop()
+
+
+def test_https_and_http_2_in_regular_mode(record: Any, secure_application: Any, desktop: Any, journal: Path) -> None:
+    """The client trusts mitmproxy's authority, asks the proxy for a tunnel and speaks HTTP/2 inside."""
+    proxy = record("--mode", "regular", ssl_insecure="true")
+    ask_and_poll(desktop(secure_application.url, proxy=proxy.url, http2=True, verify=proxy.authority()))
+    assert transcript(journal) == [*LOGIN, *ASK, *POLL]
+
+
+def test_the_console_records_too_and_says_where_when_it_has_ended(
+    record: Any, desktop: Any, journal: Path, eventually: Any
+) -> None:
+    """Its screen shows no log, so what a user must know at the end is printed."""
+    proxy = record(program="mitmproxy", terminal=True)
+    ask_and_poll(desktop(proxy.url))
+    assert transcript(journal) == [*LOGIN, *ASK, *POLL]
+    log = proxy.stop()
+    assert f"scenario in {journal.with_suffix('.yaml')}" in log[log.rindex("recorded into") :]
+
+
+def test_callback_polling(record: Any, desktop: Any, journal: Path) -> None:
+    """JSONP carries the messages in the query and the reply in a function call, which the default filter excludes."""
+    agent = desktop(record().url)
+    message = json.dumps([{"channel": "/meta/handshake", "version": "1.0", "id": "1"}])
+    reply = agent.http.get("/api/v2/notifications", params={"jsonp": "cb1", "message": message})
+    assert reply.text.startswith("cb1([")
+    assert transcript(journal) == ["request GET /api/v2/notifications: /meta/handshake", "reply 200: /meta/handshake"]
+    assert "clientsecret0" not in journal.read_text()
+
+
+# --- what passes ------------------------------------------------------------------------------------------------
+
+
+def test_an_encoded_body_passes_unaltered_and_is_recorded_decoded(
+    record: Any, application: Any, desktop: Any, journal: Path
+) -> None:
+    proxy = record()
+    message = {"channel": "/meta/connect", "id": "1", "clientId": "c", "advice": {"timeout": 0}}
+    sent = gzip.compress(json.dumps([message]).encode(), mtime=0)
+    encodings = ("gzip", "deflate", "br", "zstd")
+    for encoding in encodings:
+        headers = {"Content-Encoding": "gzip", "X-Answer-Encoding": encoding}
+        raw = []
+        for base in (proxy.url, application.url):
+            with desktop(base).http.stream("POST", "/api/v2/notifications", content=sent, headers=headers) as reply:
+                assert reply.headers["content-encoding"] == encoding
+                raw.append(b"".join(reply.iter_raw()))
+        assert raw[0] == raw[1]
+    exchange = ["request POST /api/v2/notifications: /meta/connect", "reply 200: /meta/connect"]
+    assert transcript(journal) == exchange * len(encodings)
+
+
+def test_a_body_that_cannot_be_decoded_passes_and_is_left_out(record: Any, desktop: Any, journal: Path) -> None:
+    agent = desktop(record().url)
+    sent = b'{"password":"secret0"}'
+    reply = agent.http.post("/echo", content=sent, headers={"Content-Encoding": "zstd"})
+    assert reply.content == sent
+    assert "secret0" not in journal.read_text()
+
+
+def test_a_poll_is_held_while_others_pass_and_brings_the_notification(
+    record: Any, application: Any, desktop: Any, journal: Path
+) -> None:
+    application.hold = 30.0
+    agent = desktop(record().url)
+    agent.log_in()
+    answers: list[Any] = []
+    held = threading.Thread(target=lambda: answers.extend(agent.poll()))
+    held.start()
+    application.wait_for("POST /api/v2/notifications", times=3)
+    promised = agent.ask("Place1")
+    held.join()
+    assert [answer["channel"] for answer in answers] == ["/v2/me/workbins", "/meta/connect"]
+    assert answers[0]["data"]["referenceId"] == promised["referenceId"]
+    assert sorted(transcript(journal)[4:]) == sorted([*ASK, *POLL])
+    assert transcript(journal)[4] == POLL[0]
+
+
+def test_a_poll_without_news_is_held_to_its_end(record: Any, application: Any, desktop: Any, journal: Path) -> None:
+    """CometD's own default is thirty seconds: longer than the patience of much that stands in between."""
+    application.hold = 31.0
+    agent = desktop(record().url)
+    agent.log_in()
+    assert [answer["channel"] for answer in agent.poll(timeout=60)] == ["/meta/connect"]
+    asked, answered = events(journal)[-2:]
+    assert answered["t"] - asked["t"] >= application.hold - 0.1, "the server held it; the proxy let it"
+
+
+def test_what_the_filter_leaves_out_passes(record: Any, desktop: Any, journal: Path) -> None:
+    """The default leaves out assets, which show only in the reply; CometD is recorded whatever the filter says."""
+    proxy = record()
+    agent = desktop(proxy.url)
+    assert agent.http.get("/logo.png").content == b"\x89PNG"
+    assert agent.http.get("/api/v2/me").status_code == 200
+    assert transcript(journal) == ["request GET /logo.png", "unwanted", "request GET /api/v2/me", "reply 200: json"]
+    assert "left out: a request whose reply the filter didn't want\n" in proxy.stop()
+    assert "logo" not in journal.with_suffix(".yaml").read_text()
+
+
+def test_only_what_the_filter_wants_is_recorded_besides_cometd(record: Any, desktop: Any, journal: Path) -> None:
+    """A filter may speak of the reply: then the request is recorded with it."""
+    agent = desktop(record(reel_filter="~u /wanted | ~t image").url)
+    agent.log_in()
+    for path in ("/other", "/wanted", "/logo.png"):
+        assert agent.http.get(path).status_code == 200
+    assert transcript(journal) == [
+        *LOGIN,
+        "request GET /wanted",
+        "reply 200: json",
+        "request GET /logo.png",
+        "reply 200: not JSON: image/png, 4 bytes",
+    ]
+
+
+def test_a_streamed_body_passes_and_is_said_to_be_missing(
+    record: Any, desktop: Any, journal: Path, eventually: Any
+) -> None:
+    """It is the one body that reaches its receiver before the journal."""
+    agent = desktop(record(stream_large_bodies="1k").url)
+    sent = json.dumps({"a": "b" * 5000}).encode()
+    reply = agent.http.post("/echo", content=sent, headers={"Content-Type": "application/json"})
+    assert reply.content == sent
+    eventually(lambda: len(events(journal)) == 2, "the reply in the journal")
+    missing = "streamed by the proxy (stream_large_bodies), so never whole"
+    assert transcript(journal) == [f"request POST /echo: {missing}", f"reply 200: {missing}"]
+
+
+# --- what breaks ------------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_hangs_up_in_mid_poll_is_an_error_event(
+    record: Any, application: Any, desktop: Any, journal: Path, eventually: Any
+) -> None:
+    application.hold = 5.0
+    agent = desktop(record().url)
+    agent.log_in()
+    with pytest.raises(httpx.ReadTimeout):
+        agent.poll(timeout=0.3)
+    eventually(lambda: len(events(journal)) == 6, "the error")
+    assert transcript(journal)[4:] == [POLL[0], "error Client disconnected."]
+
+
+def test_a_server_that_resets_a_request(record: Any, desktop: Any, journal: Path) -> None:
+    """The client gets mitmproxy's own 502, the journal an error."""
+    agent = desktop(record().url)
+    assert agent.http.get("/reset").status_code == 502
+    assert [event["kind"] for event in events(journal)] == ["request", "error"]
+
+
+def test_a_server_that_is_down(record: Any, desktop: Any, journal: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    agent = desktop(record("--mode", f"reverse:http://127.0.0.1:{port}").url)
+    assert agent.http.get("/api/v2/me").status_code == 502
+    assert [event["kind"] for event in events(journal)] == ["request", "error"]
+
+
+def test_a_full_disk_never_harms_the_traffic(record: Any, desktop: Any, journal: Path) -> None:
+    """One line when it begins, one when it ends, and journal and stop say how many events are missing."""
+    proxy = record(flow_detail=0)
+    agent = desktop(proxy.url)
+    agent.http.post("/echo", json={"x": "y" * 50_000})
+    full = journal.stat().st_size
+    unlimited = resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (full, unlimited[1]))
+    ask_and_poll(agent)
+    assert journal.stat().st_size == full
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, unlimited)
+    agent.http.get("/api/v2/me")
+    assert transcript(journal)[2:] == ["lost", "request GET /api/v2/me", "reply 200: json"]
+    assert events(journal)[2]["count"] == 8
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (full, unlimited[1]))
+    agent.http.get("/api/v2/me")
+    log = proxy.stop()
+    assert f"recorded into {journal}; 10 events couldn't be written" in log
+    line = f"{journal}: can't be written: File too large; the traffic goes on, these events are lost"
+    assert log.count(line) == 2, log
+    assert log.count(f"{journal}: can be written again; 8 events were lost") == 1, log
+
+
+# --- how it ends ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_normal_stop_distils(record: Any, desktop: Any, journal: Path, number: signal.Signals) -> None:
+    proxy = record()
+    agent = desktop(proxy.url)
+    ask_and_poll(agent)
+    agent.http.close()  # mitmproxy 11 shows a traceback of its own for each connection that is still open
+    log = proxy.stop(number)
+    assert f"scenario in {journal.with_suffix('.yaml')}" in log
+    assert proxy.process.returncode == 0
+    assert "workbinOwner: Place1" in journal.with_suffix(".yaml").read_text()
+    assert "Traceback" not in log
+
+
+def test_a_stop_in_mid_poll_distils_too(record: Any, application: Any, desktop: Any, journal: Path) -> None:
+    application.hold = 5.0
+    proxy = record()
+    agent = desktop(proxy.url)
+    ask_and_poll(agent)
+    held = threading.Thread(target=poll_until_cut, args=[agent])
+    held.start()
+    application.wait_for("POST /api/v2/notifications", times=4)
+    log = proxy.stop()
+    held.join()
+    assert f"scenario in {journal.with_suffix('.yaml')}" in log
+
+
+def test_kill_9_loses_nothing_that_passed_and_a_restart_appends(record: Any, desktop: Any, journal: Path) -> None:
+    proxy = record()
+    ask_and_poll(desktop(proxy.url))
+    proxy.stop(signal.SIGKILL)
+    assert transcript(journal) == [*LOGIN, *ASK, *POLL]
+    before = journal.read_bytes()
+    journal.write_bytes(before + b'{"t":9.1,"ki')  # as if killed within a write
+    again = record()
+    desktop(again.url).http.get("/api/v2/me")
+    log = again.stop()
+    after = journal.read_bytes()
+    assert after.startswith(before + b'{"t":9.1,"ki\n'), "nothing that is there is changed"
+    assert [json.loads(line)["kind"] for line in after[len(before) :].splitlines()[1:]] == [
+        "resume",
+        "request",
+        "reply",
+    ]
+    assert "workbinOwner: Place1" in journal.with_suffix(".yaml").read_text(), log
+
+
+def test_a_scenario_that_is_there_is_never_overwritten(record: Any, desktop: Any, journal: Path) -> None:
+    journal.parent.mkdir()
+    journal.with_suffix(".yaml").write_text("mine")
+    proxy = record()
+    desktop(proxy.url).http.get("/api/v2/me")
+    assert f"scenario in {journal.with_suffix('.new.yaml')}" in proxy.stop()
+    assert journal.with_suffix(".yaml").read_text() == "mine"
+
+
+def test_a_port_in_use_is_mitmproxys_own_message_and_leaves_no_journal(record: Any, journal: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        proxy = record("--listen-port", str(taken.getsockname()[1]), listens=False)
+        assert proxy.process.wait(30) == 1
+    assert "address already in use" in proxy.output()
+    assert not journal.parent.exists()
+
+
+def test_a_bad_option_is_one_line_and_no_start(record: Any) -> None:
+    proxy = record(listens=False, reel_profile="gws-v9")
+    assert proxy.process.wait(30) == 1
+    assert (
+        "] reel_profile: 'gws-v9'; expected the name of a profile that ships (gws-v2 or workspace-v3)\n"
+        in proxy.output()
+    )
+    assert "Traceback" not in proxy.output()
