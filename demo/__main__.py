@@ -1,0 +1,87 @@
+"""`make demo`: record a real CometD client through mitmdump, stop the server, replay it, show that nothing differs."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.syntax import Syntax
+
+from demo import peers
+from demo.processes import ProcessFailed
+from demo.seen import Seen, differences, seen
+
+CLIENT = "cometd-3"
+SHOWN = "stats of place"
+"""The exchange that is shown of the scenario: a POST and the notification that answers it."""
+
+console = Console(highlight=False)
+
+
+def main() -> int:
+    """Tell the story in five steps; the exit code is 1 if the replay differs from the recording."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="cometreel-demo-") as name:
+        folder = Path(name)
+        recorded = record(folder)
+        show(folder / "desktop.yaml")
+        replayed = replay(folder)
+    found = differences(recorded, replayed)
+    console.rule("5  What the application saw")
+    for channel, messages in recorded.messages.items():
+        console.print(f"   {channel}: {len(messages)} messages recorded, {len(replayed.messages[channel])} replayed")
+    console.print(f"   HTTP: {len(recorded.replies)} replies recorded, {len(replayed.replies)} replayed")
+    if found:
+        console.print(f"[bold red]They differ:[/]\n{found}")
+        return 1
+    console.print(f"[bold green]   Nothing differs.[/] {time.monotonic() - started:.0f} seconds in all.")
+    return 0
+
+
+def record(folder: Path) -> Seen:
+    """Run the client at the server, through mitmdump with the record addon."""
+    console.rule("1  A CometD server, mitmdump, and a desktop that we did not write")
+    server = peers.stand_in(folder)
+    with server.process:
+        options: dict[str, object] = {"reel_out": folder / "desktop.jsonl", "reel_filter": "~u /api/v2/"}
+        proxy = peers.mitmdump(folder, f"reverse:{server.url}", peers.ADDONS / "record.py", options, "recorder")
+        with proxy.process:
+            console.print(f"   {CLIENT} → mitmdump {proxy.url} → {server.url}")
+            recorded = seen(peers.client(folder, CLIENT, proxy.url).await_end())
+            console.rule("2  Stop: the recorder writes the scenario")
+    lines = len((folder / "desktop.jsonl").read_text().splitlines())
+    console.print(f"   {lines} lines of journal; the server is gone.")
+    return recorded
+
+
+def show(scenario: Path) -> None:
+    """Print the head of the scenario and one exchange of it."""
+    console.rule(f"3  {scenario.name}")
+    lines = scenario.read_text().splitlines()
+    starts = [number for number, line in enumerate(lines) if line.startswith("  - name:")] + [len(lines)]
+    first = next((at for at in starts if at < len(lines) and SHOWN in lines[at]), starts[0])
+    after = next((at for at in starts if at > first), len(lines))
+    head = lines[: min(starts[0], 24)]
+    console.print(Syntax("\n".join([*head, "  # …", *lines[first:after]]), "yaml", background_color="default"))
+    console.print(f"   … {len(lines)} lines, {len(starts) - 1} exchanges")
+
+
+def replay(folder: Path) -> Seen:
+    """Run the same client at mitmdump with the replay addon; there is no server."""
+    console.rule("4  The same desktop, and no server")
+    options: dict[str, object] = {"reel_scenario": folder / "desktop.yaml"}
+    proxy = peers.mitmdump(folder, "reverse:http://unused.invalid", peers.ADDONS / "replay.py", options, "player")
+    with proxy.process:
+        console.print(f"   {CLIENT} → mitmdump {proxy.url}")
+        (folder / "again").mkdir()
+        return seen(peers.client(folder / "again", CLIENT, proxy.url).await_end())
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except ProcessFailed as error:
+        sys.exit(f"demo: {error}")

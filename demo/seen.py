@@ -1,0 +1,77 @@
+"""What the application behind a client saw, and whether two runs of it are the same but for what must differ."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from deepdiff import DeepDiff
+
+from cometreel.jsonvalue import JSON, JSONObject
+
+__all__ = ["PERSONAL", "Seen", "differences", "seen"]
+
+PERSONAL = frozenset({"userName", "firstName", "lastName", "displayName", "emailAddress", "subject", "userData"})
+"""Keys whose values a recording replaces by pseudonyms, so that a replay must differ from the original there."""
+
+REFERENCES = frozenset({"referenceId", "referenceIds"})
+
+_Numbers: TypeAlias = dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`replies` in the order of the requests, `messages` of each channel in the order of arrival, `met` as it happened.
+
+    `order` tells every line as it came: `reply STEP` or `message CHANNEL`.
+    """
+
+    replies: list[JSONObject]
+    messages: dict[str, list[JSON]]
+    met: list[JSONObject]
+    order: list[str]
+
+
+def seen(printed: str) -> Seen:
+    """Read what a client printed."""
+    lines: list[JSONObject] = [json.loads(line) for line in printed.splitlines()]
+    replies = sorted((line for line in lines if line["saw"] == "reply"), key=lambda line: int(str(line["sent"])))
+    channels: dict[str, list[JSON]] = {}
+    for line in lines:
+        if line["saw"] == "message":
+            channels.setdefault(str(line["channel"]), []).append(line["data"])
+    met = [line for line in lines if line["saw"] == "meta"]
+    order = [f"{line['saw']} {line.get('step', line.get('channel'))}" for line in lines]
+    return Seen(replies, channels, met, order)
+
+
+def differences(one: Seen, other: Seen) -> str:
+    """Tell in words where two runs differ, after hiding what may; empty if they are the same.
+
+    Hidden are the numbers of references (numbered anew, by first appearance), the host in absolute URIs and
+    personal data. Everything else counts: values, types, keys, order.
+    """
+    return str(DeepDiff(_comparable(one), _comparable(other), ignore_type_in_groups=[], verbose_level=2).pretty())
+
+
+def _comparable(run: Seen) -> dict[str, object]:
+    numbers: _Numbers = {}
+    replies = [_hide(reply, numbers) for reply in run.replies]
+    messages = {channel: [_hide(data, numbers) for data in run.messages[channel]] for channel in sorted(run.messages)}
+    return {"replies": replies, "messages": messages, "met": run.met}
+
+
+def _hide(value: JSON, numbers: _Numbers, key: str = "") -> JSON:
+    if key in PERSONAL:
+        return "<personal>"
+    if key in REFERENCES and isinstance(value, int):
+        return numbers.setdefault(value, f"<reference {len(numbers) + 1}>")
+    if isinstance(value, dict):
+        return {name: _hide(each, numbers, key if key == "referenceIds" else name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_hide(each, numbers, key) for each in value]
+    if isinstance(value, str):
+        return re.sub(r"^https?://[^/]+(?=/)", "<host>", value)
+    return value

@@ -1,0 +1,134 @@
+"""A workbin desktop on `aiocometd-ng`: runs the workload and prints what the application saw, one JSON object a line.
+
+    python aiocometd_desktop.py BASE-URL USER PASSWORD WORKLOAD.json
+
+The base URL must name its host: the cookie jar of aiohttp keeps no cookies of numeric addresses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sys
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import aiohttp
+from aiocometd_ng import AuthExtension, Client, ConnectionType
+from yarl import URL
+
+Json: TypeAlias = dict[str, Any]  # whatever came: this program only prints it
+
+PATIENCE = 15.0
+"""Seconds for any one step."""
+
+
+def saw(**what: object) -> None:
+    print(json.dumps(what, separators=(",", ":")), flush=True)
+
+
+class SameSession(AuthExtension):
+    """Puts the cookies of the REST calls on every Bayeux request, as a browser would."""
+
+    def __init__(self, jar: aiohttp.abc.AbstractCookieJar, base: str) -> None:
+        self.jar, self.base = jar, URL(base)
+
+    async def outgoing(self, _payload: list[Json], headers: Json) -> None:
+        kept: SimpleCookie = SimpleCookie()
+        for name, morsel in self.jar.filter_cookies(self.base / "api" / "v2").items():
+            kept[name] = morsel.value
+        headers["Cookie"] = kept.output(header="", sep=";").strip()
+
+    async def incoming(self, payload: list[Json], headers: Json | None = None) -> None:
+        """Nothing to look at."""
+
+    async def authenticate(self) -> None:
+        """Nothing to renew: the HTTP session is the login."""
+
+
+class Desktop:
+    """One agent at one screen."""
+
+    def __init__(self, base: str, user: str, password: str, rest: aiohttp.ClientSession) -> None:
+        self.base = base
+        self.basic = {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+        self.rest = rest
+        self.csrf: dict[str, str] = {}
+        self.sent = 0
+        self.arrived = 0
+        self.expected = 0
+        self.changed = asyncio.Condition()
+        self.cometd = Client(
+            f"{base}/api/v2/notifications",
+            [ConnectionType.LONG_POLLING],
+            connection_timeout=0,  # its own watch over lost connections fails on today's asyncio
+            extensions=[],
+            auth=SameSession(rest.cookie_jar, base),
+        )
+        self.listener: asyncio.Task[None] | None = None
+
+    async def run(self, steps: list[Json]) -> None:
+        for step in steps:
+            self.expected += step.get("messages", 0)
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.gather(self.act(step), self.messages())
+
+    async def act(self, step: Json) -> None:
+        if "handshake" in step:
+            await self.cometd.open()
+            saw(saw="meta", channel="/meta/handshake", successful=True)
+            self.listener = asyncio.create_task(self.listen())
+        for topic in step.get("subscribe", []):
+            await self.cometd.subscribe(topic)
+            saw(saw="meta", channel="/meta/subscribe", subscription=topic, successful=True)
+        if "disconnect" in step:
+            await self.cometd.close()
+            saw(saw="meta", channel="/meta/disconnect", successful=True)
+        questions = step.get("together", [step] if step.keys() & {"get", "post"} else [])
+        await asyncio.gather(*map(self.ask, questions))
+
+    async def ask(self, step: Json) -> None:
+        self.sent += 1
+        number = self.sent
+        method = "POST" if "post" in step else "GET"
+        async with self.rest.request(
+            method,
+            URL(self.base + (step.get("post") or step["get"]), encoded=True),
+            json=step.get("body"),
+            headers=({} if step.get("anonymous") else self.basic) | (self.csrf if method == "POST" else {}),
+        ) as reply:
+            body = await (reply.json() if reply.content_type == "application/json" else reply.text())
+            if name := reply.headers.get("X-CSRF-HEADER"):
+                self.csrf = {name: reply.headers[name]}
+        saw(saw="reply", sent=number, step=step["step"], status=reply.status, body=body)
+
+    async def listen(self) -> None:
+        async for message in self.cometd:
+            saw(saw="message", channel=message["channel"], data=message["data"])
+            async with self.changed:
+                self.arrived += 1
+                self.changed.notify_all()
+
+    async def messages(self) -> None:
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.arrived >= self.expected)
+
+
+async def main(base: str, user: str, password: str, steps: list[Json]) -> None:
+    async with aiohttp.ClientSession() as rest:
+        desktop = Desktop(base, user, password, rest)
+        try:
+            await desktop.run(steps)
+        except TimeoutError:
+            sys.exit(f"desktop: nothing for {PATIENCE} s; {desktop.arrived} of {desktop.expected} messages came")
+        finally:
+            await desktop.cometd.close()
+            if desktop.listener is not None:
+                desktop.listener.cancel()
+
+
+if __name__ == "__main__":
+    base_url, user_name, secret, workload = sys.argv[1:]
+    asyncio.run(main(base_url, user_name, secret, json.loads(Path(workload).read_text())))

@@ -1,0 +1,17 @@
+"""`make demo` tells its story to the end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from demo import peers
+from demo.processes import Process
+
+
+def test_the_demo_shows_that_nothing_differs(processes: list[Process]):
+    ended = subprocess.run([sys.executable, "-m", "demo"], cwd=peers.ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "RequestAgentStats" in ended.stdout
+    assert "WorkbinStatsMessage" in ended.stdout
+    assert "Nothing differs." in ended.stdout

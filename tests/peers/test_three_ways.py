@@ -1,0 +1,96 @@
+"""What an application sees through the recorder and from the replay is what it sees from the server itself.
+
+Each client runs the same workload three times: at the stand-in, through mitmdump with the record addon, and at
+mitmdump with the replay addon, when the server is gone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cometreel.scenario import load
+from demo import peers
+from demo.processes import Process
+from demo.seen import Seen, differences, seen
+
+FILTER = "~u /api/v2/"
+
+
+class Studio:
+    """Records a run and replays it; each in a fresh process."""
+
+    def __init__(self, folder: Path, stand_in: Callable[..., str], mitmdump: Callable[..., peers.Server]) -> None:
+        self.journal = folder / "run.jsonl"
+        self.scenario = folder / "run.yaml"
+        self._stand_in = stand_in
+        self._mitmdump = mitmdump
+
+    def recorder(self, *arguments: str) -> peers.Server:
+        """A fresh stand-in behind the record addon."""
+        upstream = self._stand_in(*arguments)
+        return self._mitmdump(f"reverse:{upstream}", "record", reel_out=self.journal, reel_filter=FILTER)
+
+    def replay(self, **options: object) -> peers.Server:
+        """The recorded scenario, with no server behind it: the upstream's name leads nowhere."""
+        return self._mitmdump("reverse:http://unused.invalid", "replay", reel_scenario=self.scenario, **options)
+
+
+@pytest.fixture
+def studio(tmp_path: Path, stand_in: Callable[..., str], mitmdump: Callable[..., peers.Server]) -> Studio:
+    return Studio(tmp_path, stand_in, mitmdump)
+
+
+@pytest.mark.parametrize("name", peers.CLIENTS)
+def test_one_client_three_ways(name: str, studio: Studio, direct: dict[str, Seen], client: Callable[..., Seen]):
+    recorder = studio.recorder()
+    through_record = client(name, recorder.url)
+    assert differences(direct[name], through_record) == ""
+    recorder.process.stop()
+    assert load([studio.scenario]).exchanges
+    from_replay = client(name, studio.replay().url)
+    assert differences(direct[name], from_replay) == ""
+
+
+def test_with_csrf_protection(studio: Studio, direct: dict[str, Seen], client: Callable[..., Seen]):
+    """The replay announces a token of its own and wants it back, as the recorded server did."""
+    recorder = studio.recorder("--csrf")
+    assert differences(direct["csrf"], client("cometd-9", recorder.url)) == ""
+    recorder.process.stop()
+    assert differences(direct["csrf"], client("cometd-9", studio.replay(reel_auth="csrf").url)) == ""
+
+
+def test_one_scenario_serves_every_client(
+    studio: Studio, direct: dict[str, Seen], client: Callable[..., Seen], start_client: Callable[..., Process]
+):
+    """What one client recorded is replayed to all three at once, which send other bytes for the same questions."""
+    recorder = studio.recorder()
+    client("cometd-3", recorder.url)
+    recorder.process.stop()
+    url = studio.replay().url
+    started = {name: start_client(name, url) for name in peers.CLIENTS}
+    found = {name: differences(direct[name], seen(process.await_end())) for name, process in started.items()}
+    assert found == dict.fromkeys(peers.CLIENTS, "")
+
+
+def test_two_agents_at_once(studio: Studio, tmp_path: Path, start_client: Callable[..., Process]):
+    """Both ask the same, each is told its own; the replay casts them in the order in which they log in."""
+    steps = [step for step in json.loads(peers.WORKLOAD.read_text()) if "Workitem" not in json.dumps(step)]
+    workload = tmp_path / "without_moves.json"
+    workload.write_text(json.dumps(steps))
+
+    def both(url: str) -> tuple[Seen, Seen]:
+        ann = start_client("cometd-3", url, peers.ANN, workload)
+        ann.await_line('"log in"')
+        ben = start_client("cometd-9", url, peers.BEN, workload)
+        return seen(ann.await_end()), seen(ben.await_end())
+
+    recorder = studio.recorder()
+    recorded = both(recorder.url)
+    assert differences(*recorded) != ""
+    recorder.process.stop()
+    replayed = both(studio.replay().url)
+    assert [differences(*pair) for pair in zip(recorded, replayed, strict=True)] == ["", ""]
