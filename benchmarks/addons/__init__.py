@@ -1,0 +1,1 @@
+"""mitmproxy addons that only the benches use, run by path."""

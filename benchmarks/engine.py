@@ -1,0 +1,107 @@
+"""The engine alone, in memory: exchanges per second, and how the cost grows with exchanges and with sessions."""
+
+from __future__ import annotations
+
+import json
+import time
+from itertools import count
+
+from benchmarks.figures import heading, row
+from cometreel.replay import Backend, ReplaySettings
+from cometreel.scenario import loads
+from cometreel.wire import Headers, Reply, Request
+
+PATH = "/api/v2/notifications"
+
+
+def scenario(exchanges: int) -> str:
+    """A scenario of so many places, each with its statistics."""
+    entries = [
+        {
+            "name": f"stats of place Place{number}",
+            "request": {"method": "POST", "path": "/api/v2/workbins", "body": asked(number)},
+            "reply": {"status": 200, "body": {"statusCode": 0, "referenceId": 1000 + number}},
+            "events": [
+                {
+                    "after": "20ms",
+                    "channel": "/v2/me/workbins",
+                    "data": {
+                        "messageType": "WorkbinStatsMessage",
+                        "referenceId": 1000 + number,
+                        "workbinStats": {"86164e12": {"Count": 1, "Owner": f"Place{number}", "Type": "Place"}},
+                    },
+                }
+            ],
+        }
+        for number in range(exchanges)
+    ]
+    return json.dumps({"cometreel": 1, "bayeux": {"endpoint": PATH}, "exchanges": entries})  # JSON is YAML
+
+
+def asked(number: int) -> dict[str, str]:
+    """The body that asks for one place."""
+    return {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": f"Place{number}"}
+
+
+class Agent:
+    """One live session: its cookies, its CometD client, its held poll."""
+
+    def __init__(self, backend: Backend, ids: count[int], now: float) -> None:
+        self.backend, self.ids, self.jar = backend, ids, dict[str, str]()
+        reply = self.post(PATH, [{"channel": "/meta/handshake", "supportedConnectionTypes": ["long-polling"]}], now)
+        assert reply
+        self.client = json.loads(reply.body)[0]["clientId"]
+        self.poll(now)
+        self.poll(now)
+
+    def poll(self, now: float) -> Reply | None:
+        """Send a poll; the first one is answered at once, the others are held."""
+        body = {"channel": "/meta/connect", "connectionType": "long-polling", "clientId": self.client}
+        return self.post(PATH, [body], now)
+
+    def post(self, path: str, body: object, now: float) -> Reply | None:
+        """Send a POST and return its reply, or None while it is held."""
+        fields = [("Content-Type", "application/json")]
+        if self.jar:
+            fields.append(("Cookie", "; ".join(f"{name}={value}" for name, value in self.jar.items())))
+        request = Request(next(self.ids), "POST", path, headers=Headers(fields), body=json.dumps(body).encode())
+        for effect in self.backend.receive(request, now):
+            if isinstance(effect, Reply) and effect.request_id == request.id:
+                for field in effect.headers.get_all("set-cookie"):
+                    name, _, value = field.partition(";")[0].partition("=")
+                    self.jar[name] = value
+                self.backend.delivered(request.id, now)
+                return effect
+        return None
+
+
+def exchanges_per_second(exchanges: int, sessions: int, rounds: int) -> float:
+    """Play POST, acknowledgement, notification on the held poll, and the next poll, and return how many per second."""
+    backend, ids, now = Backend(loads(scenario(exchanges)), ReplaySettings(seed="bench")), count(1), 0.0
+    agents = [Agent(backend, ids, now) for _ in range(sessions)]
+    begin = time.perf_counter()
+    for turn in range(rounds):
+        agent = agents[turn % sessions]
+        assert agent.post("/api/v2/workbins", asked(turn % exchanges), now)
+        now += 0.02
+        answered = [effect for effect in backend.advance(now) if isinstance(effect, Reply)]
+        assert len(answered) == 1, "the notification did not release the poll"
+        assert b"WorkbinStatsMessage" in answered[0].body
+        backend.delivered(answered[0].request_id, now)
+        agent.poll(now)
+    return rounds / (time.perf_counter() - begin)
+
+
+def bench() -> None:
+    """Print exchanges per second of the engine, and the growth."""
+    heading("Engine in memory: POST, acknowledgement, notification, next poll; exchanges/s")
+    small, large, crowd = [], [], []
+    for _ in range(5):
+        small.append(exchanges_per_second(10, 10, 1000))
+        large.append(exchanges_per_second(10_000, 10, 1000))
+        crowd.append(exchanges_per_second(10, 10_000, 1000))
+    row("10 exchanges, 10 sessions", small, "exchanges/s")
+    row("10,000 exchanges, 10 sessions", large, "exchanges/s")
+    row("10 exchanges, 10,000 sessions", crowd, "exchanges/s")
+    row("ratio 10 : 10,000 exchanges", [one / other for one, other in zip(small, large, strict=True)])
+    row("ratio 10 : 10,000 sessions", [one / other for one, other in zip(small, crowd, strict=True)])

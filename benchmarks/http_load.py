@@ -1,0 +1,62 @@
+"""A light HTTP/1.1 load generator on asyncio streams: keep-alive, one request in flight per connection.
+
+It counts whole replies and nothing else, so that its own cost stays far below that of what it measures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from dataclasses import dataclass
+
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request as bytes, and the status that the reply must have."""
+
+    request: bytes
+    status: int = 200
+
+
+def post(path: str, body: bytes, **headers: str) -> Exchange:
+    """Make a POST of JSON; a header's name is written with `_` for `-`."""
+    fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{fields}"
+    return Exchange(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, exchange: Exchange) -> bytes:
+    """Send one request and return the head and the body of its reply.
+
+    :raises AssertionError: if the status isn't the expected one.
+    """
+    writer.write(exchange.request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    found = _LENGTH.search(head)
+    body = await reader.readexactly(int(found[1])) if found else b""
+    status = int(head.split(b" ", 2)[1])
+    assert status == exchange.status, f"{status} instead of {exchange.status}: {body[:500]!r}"
+    return head + body
+
+
+async def _run(port: int, exchange: Exchange, connections: int, each: int) -> float:
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(connections)]
+
+    async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(each):
+            await ask(reader, writer, exchange)
+
+    begin = time.perf_counter()
+    await asyncio.gather(*(repeat(*streams) for streams in opened))
+    seconds = time.perf_counter() - begin
+    for _, writer in opened:
+        writer.close()
+    return connections * each / seconds
+
+
+def requests_per_second(port: int, exchange: Exchange, *, connections: int = 8, each: int = 100) -> float:
+    """Send `connections * each` requests and return how many replies came per second."""
+    return asyncio.run(_run(port, exchange, connections, each))

@@ -1,0 +1,79 @@
+"""The processes that a bench measures: started on one core, ended by their pid, their memory read from the kernel."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+PATIENCE = 30.0  # seconds until a process that doesn't start is given up
+SERVER_CORE, CLIENT_CORE = 0, 1
+TWO_CORES = {SERVER_CORE, CLIENT_CORE} <= os.sched_getaffinity(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: its process id and its port on loopback."""
+
+    pid: int
+    port: int
+
+    def memory(self) -> int:
+        """Bytes of memory that are resident now."""
+        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
+        assert found
+        return int(found[1]) * 1024
+
+
+def on_client_core() -> None:
+    """Keep this process off the servers' core, where the machine has two."""
+    if TWO_CORES:
+        os.sched_setaffinity(0, {CLIENT_CORE})
+
+
+@contextmanager
+def mitmdump(log: Path, *arguments: str) -> Iterator[Server]:
+    """Run mitmdump on the servers' core, on a free port of loopback, until the block ends."""
+    program = str(Path(sys.executable).with_name("mitmdump"))
+    command = [program, "--listen-host", "127.0.0.1", "--listen-port", "0", "--set", "flow_detail=0"]
+    with running(
+        [*command, "--set", f"confdir={log.parent}", *arguments], log, r"listening at 127\.0\.0\.1:(\d+)"
+    ) as one:
+        yield one
+
+
+@contextmanager
+def running(command: list[str], log: Path, announces: str) -> Iterator[Server]:
+    """Run a server on the servers' core until the block ends; `announces` finds its port in what it prints."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            ["taskset", "-c", str(SERVER_CORE), *command] if TWO_CORES else command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"},
+        )
+    try:
+        yield Server(process.pid, _port(process, log, announces))
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _port(process: subprocess.Popen[bytes], log: Path, announces: str) -> int:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and process.poll() is None:
+        if found := re.search(announces, log.read_text(errors="replace")):
+            return int(found[1])
+        time.sleep(0.05)
+    raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text(errors='replace')}")

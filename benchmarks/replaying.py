@@ -1,0 +1,100 @@
+"""What replay costs: the replay addon against an addon that answers a constant, and a held poll's memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+from benchmarks.figures import heading, in_turn, row
+from benchmarks.http_load import Exchange, ask, post, requests_per_second
+from benchmarks.processes import PATIENCE, Server, mitmdump
+
+ROOT = Path(__file__).parents[1]
+ADDONS = Path(__file__).parent / "addons"
+BODY = b'{"operationName":"RequestAgentStats","workbinType":"Place","workbinOwner":"Place1"}'
+SCENARIO = """\
+cometreel: 1
+bayeux: {endpoint: /api/v2/notifications, require_cookie: false}
+session: {cookie: none}
+exchanges:
+  - name: stats of place Place1
+    request:
+      method: POST
+      path: /api/v2/workbins
+      body: {operationName: RequestAgentStats, workbinType: Place, workbinOwner: Place1}
+    reply:
+      status: 200
+      body: {statusCode: 0, referenceId: 67}
+"""
+
+
+def _replay(folder: Path) -> tuple[str, ...]:
+    scenario = folder / "bench.yaml"
+    scenario.write_text(SCENARIO)
+    return ("-s", str(ROOT / "proxy_addons" / "replay.py"), "--set", f"reel_scenario={scenario}")
+
+
+def bench(folder: Path) -> None:
+    """Print requests/s of both addons and their ratio, then the memory of held polls."""
+    heading("Replay: RequestAgentStats answered by mitmdump, requests/s (goal: ratio at least 0.9)")
+    reverse = ("--mode", "reverse:http://unused")
+    asked = post("/api/v2/workbins", BODY, Accept="application/json")
+    constant = ("-s", str(ADDONS / "constant.py"))
+    with (
+        mitmdump(folder / "replay.log", *reverse, *_replay(folder)) as ours,
+        mitmdump(folder / "constant.log", *reverse, *constant) as bare,
+    ):
+        in_turn(
+            ("replay addon", "constant addon"),
+            (lambda: requests_per_second(ours.port, asked), lambda: requests_per_second(bare.port, asked)),
+            "requests/s",
+        )
+    heading("Replay: memory of a held poll in mitmdump, kB (1,000 connections)")
+    with mitmdump(folder / "replay-held.log", *reverse, *_replay(folder)) as ours:
+        held = asyncio.run(_held(ours, _poll))
+    with mitmdump(folder / "holding.log", *reverse, "-s", str(ADDONS / "holding.py")) as bare:
+        plain = asyncio.run(_held(bare, _anything))
+    row("replay addon, CometD session and its held poll", [held / 1000], "kB")
+    row("mitmdump holding a request", [plain / 1000], "kB")
+    row("ratio replay addon : mitmdump alone", [held / plain])
+
+
+async def _poll(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Exchange:
+    """Open a CometD session on this connection and return the poll that will be held."""
+    path = "/api/v2/notifications"
+    hello = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+    replied = await ask(reader, writer, post(path, json.dumps([hello]).encode()))
+    client = json.loads(replied.split(b"\r\n\r\n", 1)[1])[0]["clientId"]
+    poll = {"channel": "/meta/connect", "connectionType": "long-polling", "clientId": client}
+    await ask(reader, writer, post(path, json.dumps([{**poll, "advice": {"timeout": 0}}]).encode()))
+    return post(path, json.dumps([poll]).encode())
+
+
+async def _anything(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Exchange:
+    return post("/", b"[]")
+
+
+async def _held(server: Server, prepare: object, connections: int = 1000) -> float:
+    """Bytes of memory that each held request takes."""
+    assert callable(prepare)
+    before = server.memory()
+    writers = []
+    for _ in range(connections):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write((await prepare(reader, writer)).request)
+        writers.append(writer)
+    await _settled(server)
+    after = server.memory()
+    for writer in writers:
+        writer.close()
+    return (after - before) / connections
+
+
+async def _settled(server: Server) -> None:
+    """Wait until the memory has stopped growing."""
+    end, last = time.monotonic() + PATIENCE, 0
+    while time.monotonic() < end and (now := server.memory()) != last:
+        last = now
+        await asyncio.sleep(0.5)

@@ -1,0 +1,41 @@
+"""The lightest upstream that records well: it acknowledges every workbin POST, with a new reference each time.
+
+Run by path; it prints its port and serves until it is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from itertools import count
+
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_references = count(66)
+
+
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer the requests of one connection until the client leaves."""
+    try:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            found = _LENGTH.search(head)
+            await reader.readexactly(int(found[1]) if found else 0)
+            body = b'{"statusCode":0,"referenceId":%d}' % next(_references)
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=UTF-8\r\n"
+                b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+            )
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+
+
+async def main() -> None:
+    """Listen on a free port of loopback."""
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

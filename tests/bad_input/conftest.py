@@ -1,0 +1,10 @@
+"""What the tests of bad input share: the mitmproxy programs and the application of the addons' tests."""
+
+from __future__ import annotations
+
+from tests.proxy.conftest import application as application
+from tests.proxy.conftest import confdir as confdir
+from tests.proxy.conftest import desktop as desktop
+from tests.proxy.conftest import eventually as eventually
+from tests.proxy.conftest import start as start
+from tests.unit.replay.conftest import conversation as conversation

@@ -1,0 +1,196 @@
+"""Bad input to the command line: one clear line on stderr, exit code 2, and nothing on the disk has changed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from cometreel.cli import Exit, run
+
+SAMPLE = Path(__file__).parents[2] / "recordings" / "workbin-desktop.jsonl"
+JOURNAL = "expected a journal of version 1, as `record.py` writes it"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a good journal `a.jsonl`, in which the commands run; whatever they refuse leaves it alone."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jsonl").write_bytes(SAMPLE.read_bytes())
+    return tmp_path
+
+
+def contents(folder: Path) -> Mapping[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def bomb() -> str:
+    """A few hundred bytes that would become a billion values."""
+    letters = "abcdefghij"
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{one}: &{one} [{', '.join([f'*{last}'] * 10)}]" for last, one in itertools.pairwise(letters)]
+    return "\n".join(lines) + "\n"
+
+
+FILES: Mapping[str, bytes] = {
+    "empty": b"",
+    "header": json.dumps({"journal": 2, "started": 1.0, "profile": "gws-v2", "policy": "default"}).encode() + b"\n",
+    "text": b"hello\n",
+    "bytes": b"\x00\x01\xff\n",
+    "array": b"[]\n",
+    "har": b'{"log": {"version": "1.2", "entries": []}}',
+}
+
+JOURNALS = {
+    "missing": (["distill", "none.jsonl"], "none.jsonl: can't be read: No such file or directory; expected a journal"),
+    "a folder": (["distill", "."], ".: can't be read: Is a directory; expected a journal"),
+    "another version": (["distill", "header"], f"header:1:1: a journal of version 2; {JOURNAL}"),
+    "text": (["distill", "text"], f"text:1:1: not a Cometreel journal; {JOURNAL}"),
+    "bytes": (["distill", "bytes"], f"bytes:1:1: not a Cometreel journal; {JOURNAL}"),
+    "an array": (["distill", "array"], f"array:1:1: not a Cometreel journal; {JOURNAL}"),
+    "HAR": (["distill", "har"], f"har:1:1: not a Cometreel journal; {JOURNAL}"),
+}
+
+MISUSE = {
+    "no journal": (["distill"], "Missing argument 'JOURNAL' (see: cometreel distill --help)"),
+    "two journals": (["distill", "a", "b"], "Got unexpected extra argument (b) (see: cometreel distill --help)"),
+    "unknown option": (
+        ["distill", "a.jsonl", "--polciy", "strict"],
+        "No such option '--polciy'. Did you mean '--policy'? (see: cometreel distill --help)",
+    ),
+    "unknown command": (["distil", "a.jsonl"], "No such command 'distil' (see: cometreel --help)"),
+    "unknown profile": (
+        ["distill", "a.jsonl", "--profile", "gws-v3"],
+        "--profile: 'gws-v3'; expected gws-v2 or workspace-v3",
+    ),
+    "unknown addon": (
+        ["addons", "recrod"],
+        "addons: there is no addon 'recrod'; expected bayeux_view or record or replay or scenarios",
+    ),
+}
+
+PLACES = {
+    "a folder": (["distill", "a.jsonl", "-o", "."], ".: can't be written: Is a directory"),
+    "below a file": (
+        ["distill", "a.jsonl", "-o", "a.jsonl/x.yaml"],
+        "a.jsonl/x.yaml: can't be written: File exists",
+    ),
+    "nowhere": (["distill", "a.jsonl", "-o", "/proc/none/x.yaml"], "/proc/none/x.yaml: can't be written: "),
+}
+
+
+@pytest.mark.parametrize(("arguments", "line"), [*JOURNALS.values(), *MISUSE.values()], ids=[*JOURNALS, *MISUSE])
+def test_what_cannot_be_used_is_one_line(
+    here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    for name, content in FILES.items():
+        (here / name).write_bytes(content)
+    before = contents(here)
+    assert run(arguments) == Exit.CANNOT
+    assert capsys.readouterr() == ("", f"cometreel: {line}\n")
+    assert contents(here) == before
+
+
+@pytest.mark.parametrize(("arguments", "line"), PLACES.values(), ids=PLACES.keys())
+def test_a_place_that_cannot_be_written_is_one_line(
+    here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    before = contents(here)
+    assert run(arguments) == Exit.CANNOT
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"cometreel: {line}")
+    assert err.count("\n") == 1
+    assert contents(here) == before
+
+
+POLICIES = {
+    "missing": (None, "p.yaml: can't be read: No such file or directory; expected a policy in YAML"),
+    "empty": (b"", "p.yaml: the file is empty; expected a policy (begin with 'policy: 1')\n"),
+    "not YAML": (b"policy: [\n", "p.yaml:2:1: not YAML: "),
+    "bytes": (b"\xff\x00", "p.yaml: not UTF-8 text; expected a policy in YAML\n"),
+    "control characters": (b"policy: 1\x00\n", "p.yaml:1:10: the character U+0000 may not stand in YAML; "),
+    "an object": (
+        b"policy: !!python/object/apply:os.system [id]\n",
+        (
+            "p.yaml:1:9: the tag !!python/object/apply:os.system; expected plain data "
+            "(objects can't stand here; remove the tag)\n"
+        ),
+    ),
+    "a recursive anchor": (
+        b"policy: &a [*a]\n",
+        "p.yaml:1:13: *a stands inside its own anchor; expected data that ends\n",
+    ),
+    "a tag bomb": (bomb().encode(), "p.yaml:6:36: aliases expand to more than 1000000 values; expected less "),
+    "a pit": (b"policy: " + b"[" * 100_000, "p.yaml:1:108: nested more than 100 deep; expected less\n"),
+}
+
+
+@pytest.mark.parametrize(("content", "line"), POLICIES.values(), ids=POLICIES.keys())
+def test_a_policy_that_cannot_be_used_is_one_line(
+    here: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, line: str
+) -> None:
+    if content is not None:
+        (here / "p.yaml").write_bytes(content)
+    before = contents(here)
+    assert run(["distill", "a.jsonl", "--policy", "p.yaml"]) == Exit.CANNOT
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"cometreel: {line}")
+    assert err.count("\n") == 1
+    assert contents(here) == before
+
+
+def test_of_a_journal_cut_in_mid_line_all_but_the_last_event_is_kept(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was lost is named, and the scenario is there."""
+    lines = SAMPLE.read_bytes().splitlines(keepends=True)
+    torn = b"".join(lines[:7]) + lines[7][:20]
+    (here / "torn.jsonl").write_bytes(torn)
+    assert run(["distill", "torn.jsonl"]) == Exit.DONE
+    out, err = capsys.readouterr()
+    assert out == "torn.yaml\n"
+    assert "left out: torn.jsonl:8:1: the last line is torn; expected one JSON object (this event is lost)\n" in err
+    assert (here / "torn.yaml").read_text().startswith("# yaml-language-server")
+    assert (here / "torn.jsonl").read_bytes() == torn
+
+
+COMMAND = "import sys; from cometreel.cli import run; sys.exit(run())"
+NO_ROOM = (
+    "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1024, resource.getrlimit(resource.RLIMIT_FSIZE)[1])); "
+)
+"""No file may grow beyond one kilobyte: to a program that is a disk which is full."""
+
+
+def started(*arguments: str, folder: Path, before: str = "", out: int = subprocess.PIPE) -> str:
+    """What a command of its own process says on stderr; it must end with exit code 2."""
+    command = [sys.executable, "-c", before + COMMAND, *arguments]
+    ended = subprocess.run(command, cwd=folder, stdout=out, stderr=subprocess.PIPE, check=False, text=True)
+    assert ended.returncode == Exit.CANNOT, ended
+    return ended.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--force"], ["-o", "b.yaml"]], ids=" ".join)
+def test_on_a_full_disk_the_old_scenario_stays_and_no_half_of_a_new_one(here: Path, options: list[str]) -> None:
+    (here / "a.yaml").write_text("mine\n")
+    before = contents(here)
+    told = started("distill", "a.jsonl", *options, folder=here, before=NO_ROOM)
+    name = "b.yaml" if "-o" in options else "a.yaml"
+    place = f"cometreel: {name}: can't be written: File too large; expected a folder with room where you may write\n"
+    assert told == place
+    assert contents(here) == before
+
+
+def test_a_standard_output_that_is_full_is_one_line(tmp_path: Path) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        assert started("schema", folder=tmp_path, out=full) == "cometreel: No space left on device\n"
+    finally:
+        os.close(full)

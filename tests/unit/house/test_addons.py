@@ -1,0 +1,32 @@
+"""`cometreel addons`: paths that `mitmdump -s` can load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cometreel.cli import Exit, run
+from cometreel.cli.addons import addon_paths
+
+ADDONS = Path(__file__).parents[3] / "proxy_addons"
+
+
+def test_the_table_names_every_addon_and_its_path(capsys: pytest.CaptureFixture[str]):
+    assert run(["addons"]) == Exit.DONE
+    table = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert {name: Path(path) for name, path in table.items()} == addon_paths()
+    assert {"record", "replay", "bayeux_view", "scenarios"} == table.keys()
+
+
+@pytest.mark.parametrize("name", ["record", "replay", "bayeux_view"])
+def test_one_name_prints_just_the_path(name: str, capsys: pytest.CaptureFixture[str]):
+    assert run(["addons", name]) == Exit.DONE
+    assert capsys.readouterr().out == f"{ADDONS / name}.py\n"
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]):
+    assert run(["addons", "recrod"]) == Exit.CANNOT
+    assert capsys.readouterr().err == (
+        "cometreel: addons: there is no addon 'recrod'; expected bayeux_view or record or replay or scenarios\n"
+    )

@@ -1,0 +1,107 @@
+"""The command line as a whole: what it prints, on which stream, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import click
+import pytest
+
+from cometreel import __version__
+from cometreel.cli import Exit, main, run
+from cometreel.cli.main import COMMANDS
+from cometreel.errors import FileInvalid, OptionInvalid, Problem
+
+TWO_PROBLEMS = FileInvalid(
+    [
+        Problem("b.yaml", 9, 3, "unknown key 'replay'", "one of reply, request", "did you mean 'reply'?"),
+        Problem("a.yaml", 1, 1, "the file is empty", "`cometreel: 1` on its first line"),
+    ]
+)
+
+RAISED = {
+    "every problem of a file has a line": (
+        TWO_PROBLEMS,
+        (
+            "cometreel: a.yaml:1:1: the file is empty; expected `cometreel: 1` on its first line\n"
+            "cometreel: b.yaml:9:3: unknown key 'replay'; expected one of reply, request (did you mean 'reply'?)\n"
+        ),
+    ),
+    "an option": (
+        OptionInvalid("--policy", "there is no policy 'strickt'", "default, strict or a file"),
+        "cometreel: --policy: there is no policy 'strickt'; expected default, strict or a file\n",
+    ),
+    "the operating system": (
+        FileNotFoundError(2, "No such file or directory", "run.jsonl"),
+        "cometreel: run.jsonl: No such file or directory\n",
+    ),
+    "a disk that is full": (
+        OSError(28, "No space left on device", "run.yaml"),
+        "cometreel: run.yaml: No space left on device\n",
+    ),
+    "the user": (KeyboardInterrupt(), "cometreel: interrupted\n"),
+}
+
+
+@click.command()
+def failing() -> None:
+    """Raise what a test has put in `failing.error`."""
+    raise failing.error  # type: ignore[attr-defined]  # set by the test
+
+
+@pytest.mark.parametrize(("error", "expected"), RAISED.values(), ids=RAISED.keys())
+def test_an_error_is_a_line_on_stderr_and_exit_code_2(
+    error: BaseException, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setitem(COMMANDS, "failing", f"{__name__}:failing")
+    monkeypatch.setattr(failing, "error", error, raising=False)
+    assert run(["failing"]) == Exit.CANNOT
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err.lstrip("\n")) == ("", expected)
+
+
+MISUSED = {
+    ("nonsense",): "cometreel: No such command 'nonsense' (see: cometreel --help)\n",
+    ("addons", "--loud"): "cometreel: No such option '--loud' (see: cometreel addons --help)\n",
+    ("addons", "a", "b"): "cometreel: Got unexpected extra argument (b) (see: cometreel addons --help)\n",
+}
+
+
+@pytest.mark.parametrize(("arguments", "expected"), MISUSED.items(), ids=" ".join)
+def test_a_misused_command_line(arguments: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]):
+    assert run(arguments) == Exit.CANNOT
+    assert capsys.readouterr() == ("", expected)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]):
+    assert run(["--version"]) == Exit.DONE
+    assert capsys.readouterr() == (f"cometreel {__version__}\n", "")
+
+
+@pytest.mark.parametrize("name", ["", *sorted(COMMANDS)])
+def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]):
+    assert run([*name.split(), "--help"]) == Exit.DONE
+    text = capsys.readouterr().out
+    assert "Example:" in text
+    assert f"cometreel {name}" in text.partition("Example:")[2]
+
+
+def test_every_command_says_on_one_line_what_it_does():
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None
+        assert command.get_short_help_str(100).endswith(".")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    """`cometreel schema | head -1` ends well, and without a traceback of Python's own at exit."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-m", "cometreel", "addons"], stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (Exit.DONE, b"")

@@ -1,0 +1,37 @@
+"""The README can't drift from the program: every command and option is in it, and its example works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cometreel.cli.main import COMMANDS
+from cometreel.scenario import loads
+
+ROOT = Path(__file__).parents[3]
+README = (ROOT / "README.md").read_text()
+_NAMES = re.compile(r'"(reel_[a-z]+)"[,:]')
+OPTIONS = sorted({name for path in (ROOT / "proxy_addons").glob("*.py") for name in _NAMES.findall(path.read_text())})
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_is_in_the_readme(name: str):
+    assert re.search(rf"^\| `cometreel {name}\b", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_of_the_addons_is_in_the_readme(name: str):
+    assert re.search(rf"^\| `{name}` \|", README, re.MULTILINE)
+
+
+def test_the_scenario_of_the_readme_loads():
+    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert [exchange.name for exchange in loads(text, "README.md").exchanges] == ["stats of place Place1"]
+
+
+def test_every_link_inside_the_project_leads_somewhere():
+    pages = sorted(ROOT.glob("*.md"))
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
+    assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
