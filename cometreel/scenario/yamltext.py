@@ -22,6 +22,7 @@ Place: TypeAlias = tuple[int, int]
 """Line and column of a scalar, counted from 1."""
 
 _DEEPEST = 100
+_TOO_DEEP = f"nested more than {_DEEPEST} deep"
 _EXPANDED_NODES = 1_000_000
 _TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 _WORDS: dict[str, bool | None] = {
@@ -122,6 +123,8 @@ def _position(text: str, offset: int) -> Place:
 def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    if "maximum nesting depth" in (error.problem or ""):  # newer parsers read ahead of our own limit, to theirs
+        return Problem(file, line, column, _TOO_DEEP, "less")
     found = f"not YAML: {error.problem}" + (f" {error.context}" if error.context else "")
     hint = "indent with spaces, not tabs; quote a text that begins with @, ` or %" if "cannot start" in found else ""
     return Problem(file, line, column, found, "YAML 1.2", hint)
@@ -245,7 +248,7 @@ class _Reader:
             self._problem(place, "a key is a mapping or a sequence", "a string", hint)
             return False
         if len(self._open) >= _DEEPEST:
-            self._problem(place, f"nested more than {_DEEPEST} deep", "less")
+            self._problem(place, _TOO_DEEP, "less")
             return False
         value: dict[str, JSON] | list[JSON] = {} if isinstance(event, yaml.MappingStartEvent) else []
         if event.anchor is not None:

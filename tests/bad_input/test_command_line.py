@@ -128,7 +128,10 @@ POLICIES = {
         "p.yaml:1:13: *a stands inside its own anchor; expected data that ends\n",
     ),
     "a tag bomb": (bomb().encode(), "p.yaml:6:36: aliases expand to more than 1000000 values; expected less "),
-    "a pit": (b"policy: " + b"[" * 100_000, "p.yaml:1:108: nested more than 100 deep; expected less\n"),
+    "a pit": (
+        b"policy:\n" + b"".join(b" " * depth + b"-\n" for depth in range(200)),
+        "p.yaml:101:100: nested more than 100 deep; expected less\n",
+    ),
 }
 
 
