@@ -19,14 +19,15 @@ from .findings import Finding, can_be_written, describe, near
 from .markers import MATCHED, RENDERED, check_markers, marker_of
 from .pointer import parse_pointer
 
-CHANNEL = r"^(/[A-Za-z0-9!#$%&'()*+,.:;=?@\[\]_{}|~-]+)+$"
-"""Bayeux 1.0 §2.2.1, and what real servers tolerate beside it."""
+CHANNEL = r'^(/[^/\s\x00-\x1f\x7f"<>\\^`]+)+$'
+"""Bayeux 1.0 §2.2.1, and what real servers tolerate beside it: letters of any language, for example."""
 
 NAME = r"^(?=.*\S)[^\n]+$"
 COOKIE = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
 META_CHANNELS = ("/meta/handshake", "/meta/connect", "/meta/subscribe", "/meta/unsubscribe", "/meta/disconnect")
 CORRELATION_SOURCE = r"^(path-tail|map-keys|query:.+|body:/.*)$"
 _CHANNEL = re.compile(CHANNEL)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _METHOD = re.compile(r"[A-Za-z][A-Za-z-]*")
 
 Check: TypeAlias = Callable[[JSON], Iterator[Finding]]
@@ -78,7 +79,7 @@ def path_pattern(value: JSON) -> Iterator[Finding]:
 
 def _path(value: str) -> Iterator[Finding]:
     yield from plain(value)
-    if "://" in value:
+    if _SCHEME.match(value):
         yield Finding((), describe(value), "a path", "leave out scheme and host")
     elif "?" in value or "#" in value:
         yield Finding((), describe(value), "a path", "write what follows the '?' under query:")
