@@ -9,6 +9,7 @@ import json
 import signal
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -121,8 +122,10 @@ def test_the_answer_comes_over_the_held_poll(
     )
     client.log_in()
     client.poll()
+    sent = threading.Event()  # httpx may give two threads the same HTTP/2 stream if both begin to send at once
     with ThreadPoolExecutor() as pool:
-        held = pool.submit(client.poll)
+        held = pool.submit(client.poll, extensions={"trace": lambda step, _: "body.complete" in step and sent.set()})
+        assert sent.wait(PATIENCE)
         assert client.ask("Place1") == {"statusCode": 0, "referenceId": 67}
         pushed, connected = held.result(PATIENCE)
     assert pushed == PUSHED
