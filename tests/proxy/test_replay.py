@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import h2.config  # type: ignore[import-untyped]  # h2 ships no types
-import h2.connection  # type: ignore[import-untyped]  # likewise
-import h2.events  # type: ignore[import-untyped]  # likewise
+import h2.config
+import h2.connection
+import h2.events
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
