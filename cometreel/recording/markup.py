@@ -33,7 +33,8 @@ class Identifiers:
 
     def name(self, value: str, at: float) -> str | None:
         """The name of an identifier that a client had sent by then; None for any other text."""
-        return self._names[value] if self._sent.get(value, at + 1) <= at else None
+        sent = self._sent.get(value)
+        return self._names[value] if sent is not None and sent <= at else None
 
     def see(self, event: WireEvent) -> None:
         """Note every identifier that a request carries."""
@@ -125,7 +126,7 @@ def path_of(event: WireEvent, identifiers: Identifiers) -> JSON:
         segments[place] = {"$id": name} if name is not None else {"$any": "string"}
         marked = True
     if not marked:
-        return event.path
+        return event.path if event.path.strip("/") else "/"
     return [unquote(segment) if isinstance(segment, str) else segment for segment in segments if segment != ""]
 
 
