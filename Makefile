@@ -42,16 +42,22 @@ bench: setup ## throughput and memory, as ratios measured in one run
 clean: ## remove what was installed and built, never a recording
 	rm -rf $(VENV) $(PEERS)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .nox
 
+# Debian has venv and npm in packages of their own: root gets them installed, whoever isn't root is told what to ask for.
+from_debian = { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "Cometreel needs $(1): install it (apt-get install $(2)) and call make again."; exit 2; }; } && apt-get update -q && apt-get install -qy $(2)
+
+# What a failed venv leaves behind goes too: the next make would take it for a whole one.
 $(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON); Cometreel needs Python 3.11 or newer. Try: make PYTHON=python3.11"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Cometreel needs Python 3.11 or newer; this is $$($(PYTHON) -V). Try: make PYTHON=python3.11"; exit 2; }
-	$(PYTHON) -m venv $(VENV) || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -qy python3-venv && $(PYTHON) -m venv $(VENV); }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(call from_debian,Python's venv,python3-venv) && $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }; }
 
 $(PYTHON_READY): setup.cfg pyproject.toml | $(BIN)/python
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-# npm comes with Node.js; where there is none, Debian's packages are asked for it.
+# npm comes with Node.js, but not in Debian.
 $(PEERS_READY): $(PEERS)/package.json $(PEERS)/package-lock.json
-	@command -v npm >/dev/null || { apt-get update -q && apt-get install -qy nodejs npm; }
+	@command -v npm >/dev/null && command -v node >/dev/null || { $(call from_debian,Node.js and npm,nodejs npm); }
+	@node -e 'process.exit(Number(process.versions.node.split(".")[0] < 18))' || { echo "Cometreel's third-party peers need Node.js 18 or newer; this is $$(node -v)."; exit 2; }
 	cd $(PEERS) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
