@@ -184,10 +184,13 @@ class Heads:
         return f"{base}{host}{line['path']}" + (f"?{line['query']}" if query else "")
 
     def _learn(self, value: str) -> None:
-        self._redactor.secret(value)
+        """Remember credentials, and any other value that isn't a common word: `X-Session-Kind: customer`."""
         scheme, _, rest = value.partition(" ")
         if rest and scheme.isalpha():
+            self._redactor.secret(value)
             self._redactor.secret(rest.strip())
+        elif looks_random(value):
+            self._redactor.secret(value)
 
     # --- who ------------------------------------------------------------------------------------------------
 

@@ -95,8 +95,8 @@ def test_a_secret_seen_once_is_scrubbed_wherever_else_it_turns_up(wire: Any) -> 
 
 
 @pytest.mark.parametrize("word", ["channel", "workbins", "services"])
-def test_a_common_word_in_a_cookie_or_a_query_takes_nothing_apart(wire: Any, word: str) -> None:
-    headers = [("Cookie", f"theme={word}")]
+def test_a_common_word_in_a_cookie_a_header_or_a_query_takes_nothing_apart(wire: Any, word: str) -> None:
+    headers = [("Cookie", f"theme={word}"), ("X-Session-Kind", word)]
     wire.call(1, "GET", f"/api/v2/{word}?state={word}", None, {word: word}, headers=headers)
     events = read_journal(wire.path)[1]
     assert (events[0].path, events[0].query, events[1].body.value) == (f"/api/v2/{word}", "state=hidden", {word: word})
