@@ -126,6 +126,23 @@ def test_strict_names_the_identifiers_that_clients_send(wire_of: Callable[..., A
     assert loads(dump(made.file)).exchanges[1].name == "stats of workbin 1"
 
 
+def test_strict_gives_an_identifier_one_name_wherever_a_url_holds_it(wire_of: Callable[..., Any]) -> None:
+    wire = wire_of("strict")
+    other = BIN.replace("1", "2")
+    wire.login(0, "s1", "c1")
+    wire.call(1, "POST", f"{ME}/workbins?workbinIds={BIN},{other}", {"operationName": "Subscribe"}, {}, session="s1")
+    wire.call(2, "POST", f"/api/v2/workbins/{other}", {"operationName": "Subscribe"}, {}, session="s1")
+    asking: JSON = {"operationName": "RequestAgentStats", "workbinOwner": "Big Sales"}
+    wire.call(3, "GET", "/api/v2/places/Big%20Sales?place=Big%20Sales,Small+Sales", None, {}, session="s1")
+    wire.call(4, "POST", "/api/v2/workbins", asking, {}, session="s1")
+    many, one, place, stats = (exchange.request for exchange in wire.distil().file.exchanges)
+    assert many.query == {"workbinIds": {"$csv": [{"$id": "workbin-1"}, {"$id": "workbin-2"}]}}
+    assert one.path == ["api", "v2", "workbins", {"$id": "workbin-2"}]
+    assert place.path == ["api", "v2", "places", {"$id": "place-1"}]
+    assert place.query == {"place": {"$csv": [{"$id": "place-1"}, {"$id": "place-2"}]}}
+    assert stats.body["workbinOwner"] == {"$id": "place-1"}
+
+
 def test_generalise_turns_the_askers_own_id_and_name_into_templates(wire: Any) -> None:
     for number in (1, 2):
         user: JSON = {"id": f"{number}" * 32, "userName": f"agent.{number}"}
