@@ -143,6 +143,20 @@ def test_strict_gives_an_identifier_one_name_wherever_a_url_holds_it(wire_of: Ca
     assert stats.body["workbinOwner"] == {"$id": "place-1"}
 
 
+def test_strict_puts_an_identifier_back_into_an_address_too(wire_of: Callable[..., Any]) -> None:
+    wire = wire_of("strict")
+    address: JSON = {"uri": f"http://gws.corp:8080/api/v2/workbins/{BIN}", "next": f"/w/{BIN}?fields=*", "in": "{a}/b"}
+    wire.call(1, "GET", f"/api/v2/workbins/{BIN}", None, address, session="s1")
+    body = wire.distil().file.exchanges[0].reply.body
+    host = body["uri"]["$t"].split("/")[2]
+    assert body == {
+        "uri": {"$t": f"http://{host}/api/v2/workbins/{{{{ ids['workbin-1'] }}}}"},
+        "next": body["next"],
+        "in": "{a}/b",
+    }
+    assert BIN not in str(body)
+
+
 def test_generalise_turns_the_askers_own_id_and_name_into_templates(wire: Any) -> None:
     for number in (1, 2):
         user: JSON = {"id": f"{number}" * 32, "userName": f"agent.{number}"}
