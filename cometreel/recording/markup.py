@@ -87,7 +87,7 @@ def as_told(value: JSON, identifiers: Identifiers, at: float, own: Mapping[str, 
     def marker(item: JSON, _: str) -> JSON | None:
         if isinstance(item, str) and item in own:
             return {"$t": own[item]}
-        return _named(item, identifiers, at)
+        return _named(item, identifiers, at) or _in_address(item, identifiers, at)
 
     return _walk(value, "", marker)
 
@@ -95,6 +95,18 @@ def as_told(value: JSON, identifiers: Identifiers, at: float, own: Mapping[str, 
 def _named(value: JSON, identifiers: Identifiers, at: float) -> JSON | None:
     name = identifiers.name(value, at) if isinstance(value, str) else None
     return {"$id": name} if name is not None else None
+
+
+def _in_address(value: JSON, identifiers: Identifiers, at: float) -> JSON | None:
+    """The template of an address in which a segment of the path is an identifier; None for anything else."""
+    if not isinstance(value, str) or "/" not in value or "{" in value:
+        return None
+    segments = value.split("/")
+    names = [identifiers.name(unquote(segment), at) for segment in segments]
+    if not any(names):
+        return None
+    put = [f"{{{{ ids['{name}'] }}}}" if name else segment for name, segment in zip(names, segments, strict=True)]
+    return {"$t": "/".join(put)}
 
 
 def _walk(value: JSON, pointer: str, marker: Callable[[JSON, str], JSON | None]) -> JSON:

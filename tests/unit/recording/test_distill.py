@@ -126,6 +126,37 @@ def test_strict_names_the_identifiers_that_clients_send(wire_of: Callable[..., A
     assert loads(dump(made.file)).exchanges[1].name == "stats of workbin 1"
 
 
+def test_strict_gives_an_identifier_one_name_wherever_a_url_holds_it(wire_of: Callable[..., Any]) -> None:
+    wire = wire_of("strict")
+    other = BIN.replace("1", "2")
+    wire.login(0, "s1", "c1")
+    wire.call(1, "POST", f"{ME}/workbins?workbinIds={BIN},{other}", {"operationName": "Subscribe"}, {}, session="s1")
+    wire.call(2, "POST", f"/api/v2/workbins/{other}", {"operationName": "Subscribe"}, {}, session="s1")
+    asking: JSON = {"operationName": "RequestAgentStats", "workbinOwner": "Big Sales"}
+    wire.call(3, "GET", "/api/v2/places/Big%20Sales?place=Big%20Sales,Small+Sales", None, {}, session="s1")
+    wire.call(4, "POST", "/api/v2/workbins", asking, {}, session="s1")
+    many, one, place, stats = (exchange.request for exchange in wire.distil().file.exchanges)
+    assert many.query == {"workbinIds": {"$csv": [{"$id": "workbin-1"}, {"$id": "workbin-2"}]}}
+    assert one.path == ["api", "v2", "workbins", {"$id": "workbin-2"}]
+    assert place.path == ["api", "v2", "places", {"$id": "place-1"}]
+    assert place.query == {"place": {"$csv": [{"$id": "place-1"}, {"$id": "place-2"}]}}
+    assert stats.body["workbinOwner"] == {"$id": "place-1"}
+
+
+def test_strict_puts_an_identifier_back_into_an_address_too(wire_of: Callable[..., Any]) -> None:
+    wire = wire_of("strict")
+    address: JSON = {"uri": f"http://gws.corp:8080/api/v2/workbins/{BIN}", "next": f"/w/{BIN}?fields=*", "in": "{a}/b"}
+    wire.call(1, "GET", f"/api/v2/workbins/{BIN}", None, address, session="s1")
+    body = wire.distil().file.exchanges[0].reply.body
+    host = body["uri"]["$t"].split("/")[2]
+    assert body == {
+        "uri": {"$t": f"http://{host}/api/v2/workbins/{{{{ ids['workbin-1'] }}}}"},
+        "next": body["next"],
+        "in": "{a}/b",
+    }
+    assert BIN not in str(body)
+
+
 def test_generalise_turns_the_askers_own_id_and_name_into_templates(wire: Any) -> None:
     for number in (1, 2):
         user: JSON = {"id": f"{number}" * 32, "userName": f"agent.{number}"}
