@@ -75,6 +75,7 @@ class _Linker:
             highest_ref=max(self._references(), default=0),
             index=ShapeIndex(groups),
             by_name={exchange.name: exchange for exchange in exchanges},
+            ignore=tuple(dict.fromkeys(pointer for head in heads for pointer in head.ignore or ())),
         )
 
     def _problem(self, position: Position, found: str, expected: str = "", hint: str = "") -> None:
