@@ -82,15 +82,17 @@ class Driver:
 
     async def wait(self, request_id: int) -> Answer:
         """Wait for the answer to a request that is held."""
-        held: asyncio.Future[Answer] = self._loop.create_future()
-        self._held[request_id] = held
         try:
-            return await held
+            return await self.hold(request_id)
         except asyncio.CancelledError:
             self.hung_up(request_id)
             raise
-        finally:
-            self._held.pop(request_id, None)
+
+    def hold(self, request_id: int) -> asyncio.Future[Answer]:
+        """Return the future answer to a request that is held, for a door that has no task to wait with."""
+        held: asyncio.Future[Answer] = self._loop.create_future()
+        self._held[request_id] = held
+        return held
 
     def written(self, request_id: int) -> None:
         """Tell the engine that the reply, or the oldest unconfirmed frame, was written."""
@@ -138,10 +140,12 @@ class Driver:
             if isinstance(effect, Forward):
                 raise BugError("the engine asked to forward a WebSocket")
             conversation.put(effect)
-        elif (held := self._held.get(request_id)) is not None and not held.done():
+        elif (held := self._held.get(request_id)) is not None:
             if isinstance(effect, (Accept, Frame)):
                 raise BugError(f"the engine answered an HTTP request with {effect}")
-            held.set_result(effect)
+            del self._held[request_id]
+            if not held.done():
+                held.set_result(effect)
 
     def _set_timer(self) -> None:
         """Wake the engine at its deadline. A timer that would wake it too early is left alone: it sets itself anew."""
