@@ -41,7 +41,19 @@ def _nobody(method: str, target: str, body: bytes, status: int | None) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class _Call:
+    """What a client asked, with its body decoded, and under which name the recorder knows it."""
+
+    flow: str
+    method: str
+    target: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class _Answer:
+    """What it gets."""
+
     status: int
     fields: Fields
     body: bytes
@@ -96,8 +108,8 @@ class Forwarder:
         url, method = target.decode("utf-8", "surrogateescape"), scope["method"]
         headers, content = decoded(scope["headers"], body)
         self._recorder.request(flow, method, url, headers, content, wanted=True, at=began)
-        answer = await self._answer(flow, self._request(scope, target, body), receive)
-        self._witness(method, url, content, answer.status if answer else None)
+        call = _Call(flow, method, url, content)
+        answer = await self._answer(call, self._request(scope, target, body), receive)
         if answer is not None:
             await _write(answer, send, is_head=method == "HEAD")
 
@@ -113,7 +125,7 @@ class Forwarder:
             extensions={"target": target, "timeout": waiting},
         )
 
-    async def _answer(self, flow: str, request: httpx.Request, receive: Receive) -> _Answer | None:
+    async def _answer(self, call: _Call, request: httpx.Request, receive: Receive) -> _Answer | None:
         """Ask the server, record its reply or why there is none; None if the client didn't wait for it."""
         asking = asyncio.create_task(self._ask(request))
         leaving = asyncio.create_task(_until_gone(receive))
@@ -121,13 +133,13 @@ class Forwarder:
         try:
             await asyncio.wait((asking, leaving), return_when=asyncio.FIRST_COMPLETED)
             if not asking.done():
-                self._recorder.error(flow, "the client hung up")
+                self._missed(call, "the client hung up")
                 return None
             if asking.cancelled():
-                return self._failed(flow, 503, "the recording has ended")
-            return self._answered(flow, asking.result())
+                return self._failed(call, 503, "the recording has ended")
+            return self._answered(call, asking.result())
         except httpx.TransportError as error:
-            return self._failed(flow, 502, f"{self.upstream} {_why(error)}")
+            return self._failed(call, 502, f"{self.upstream} {_why(error)}")
         finally:
             self._asking.discard(asking)
             asking.cancel()
@@ -143,17 +155,27 @@ class Forwarder:
             await response.stream.aclose()
         return _Answer(response.status_code, passed_on(response.headers.raw), body)
 
-    def _answered(self, flow: str, answer: _Answer) -> _Answer:
+    def _answered(self, call: _Call, answer: _Answer) -> _Answer:
         headers, content = decoded(answer.fields, answer.body)
         kind = (headers.get("content-type") or "").lower()
-        self._recorder.reply(flow, answer.status, headers, content, wanted=not kind.startswith(_ASSETS))
+        self._recorder.reply(call.flow, answer.status, headers, content, wanted=not kind.startswith(_ASSETS))
+        self._tell(call, answer.status)
         return answer
 
-    def _failed(self, flow: str, status: int, why: str) -> _Answer:
+    def _missed(self, call: _Call, why: str) -> None:
+        """Note that there is nobody to answer any more."""
+        self._recorder.error(call.flow, why)
+        self._tell(call, None)
+
+    def _failed(self, call: _Call, status: int, why: str) -> _Answer:
         """Note that the server gave no reply, and say so in the form that clients of GWS know."""
-        self._recorder.error(flow, why)
+        self._recorder.error(call.flow, why)
+        self._tell(call, status)
         body = encode({"statusCode": 4, "statusMessage": f"cometreel: {why}"})
         return _Answer(status, [(b"Content-Type", b"application/json;charset=UTF-8")], body)
+
+    def _tell(self, call: _Call, status: int | None) -> None:
+        self._witness(call.method, call.target, call.body, status)
 
 
 async def _body(receive: Receive) -> bytes | None:
