@@ -185,6 +185,10 @@ class BayeuxServer:
             queued=len(session.outbox),
         )
 
+    def held_polls(self) -> int:
+        """Count the polls that are held."""
+        return sum(session.poll is not None for session in self._registry.sessions.values())
+
     def client_ids(self) -> tuple[str, ...]:
         """List the live sessions, oldest first."""
         return tuple(self._registry.sessions)

@@ -47,6 +47,8 @@ class Player:
         wallclock: Callable[[], datetime],
     ) -> None:
         self._repertoire, self._settings = repertoire, settings
+        self.scale = settings.scale
+        """What every `after` that is put on the schedule from now on is multiplied by."""
         self._schedule, self._wallclock = schedule, wallclock
 
     def play(
@@ -103,7 +105,7 @@ class Player:
 
     def is_immediate(self, after_seconds: float) -> bool:
         """Tell whether something is due together with its cause."""
-        return microseconds(after_seconds * self._settings.scale) == 0
+        return microseconds(after_seconds * self.scale) == 0
 
     def cues(self, events: Sequence[Timed], session: Session, client_id: str | None = None) -> list[Cue]:
         """Turn rendered events into orders for one CometD client, or for all of the session."""
@@ -118,7 +120,7 @@ class Player:
         serial, tickets = session.performances, []
         ordered = sorted(cues, key=_after) if len(cues) > 1 else cues
         for rank, cue in enumerate(ordered):
-            due = tick + microseconds(min(LONGEST, max(0.0, cue.after_seconds)) * self._settings.scale)
+            due = tick + microseconds(min(LONGEST, max(0.0, cue.after_seconds)) * self.scale)
             tickets.append(self._schedule.add(due, cue.order, (place, serial, rank)))
         return tickets
 

@@ -176,18 +176,7 @@ class _Linker:
                 index += 1
 
     def _fault(self, block: FaultBlock, index: int, locate: Locate) -> Fault:
-        return Fault(
-            index=index,
-            action=compiling.fault_action(block),
-            exchanges=frozenset(names(block.exchange)),
-            meta=block.meta,
-            channel=block.channel,
-            roles=frozenset(names(block.as_)),
-            nth=block.nth,
-            every=block.every,
-            rate=block.rate,
-            position=locate(()),
-        )
+        return compiling.fault(block, index, locate(()))
 
     def _references(self) -> Iterator[int]:
         """Every correlation number in replies and events."""
