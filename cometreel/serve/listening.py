@@ -11,7 +11,7 @@ import errno
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from starlette.types import ASGIApp
@@ -19,7 +19,9 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from cometreel.errors import OptionInvalid
-from cometreel.serve.connection import HttpConnection, WebSocketConnection
+from cometreel.serve.certificate import Certificate, context_of
+from cometreel.serve.connection import HttpConnection, Limits, WebSocketConnection
+from cometreel.serve.files import connections_allowed
 
 __all__ = ["Listener", "Listening", "Opening", "listening_to"]
 
@@ -29,6 +31,9 @@ Opening: TypeAlias = Callable[[], AbstractAsyncContextManager[A]]
 """Makes an application on the event loop that will serve it, and ends it when the server stops."""
 
 KEEP_ALIVE = 75  # seconds that an idle connection stays open; longer than clients pool theirs
+LOOK_EVERY = 1.0  # seconds between two looks at the connections
+BACKLOG = 2048
+HIGHEST_PORT = 65535
 PATIENCE = 2.0  # seconds that a stop waits until the last answers are written
 MAX_FRAME = 16 * 1024 * 1024
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # only compared with
@@ -36,10 +41,12 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # only compared
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where to listen. At port 0 the system chooses a free one."""
+    """Where to listen and how. At port 0 the system chooses a free one; with a certificate it is TLS."""
 
     host: str = "127.0.0.1"
     port: int = 0
+    certificate: Certificate | None = None
+    limits: Limits = field(default_factory=lambda: Limits(connections_allowed()))
 
 
 class Listener:
@@ -48,8 +55,10 @@ class Listener:
     def __init__(self, listening: Listening) -> None:
         self._listening = listening
         self._state = ServerState()
-        self._server: asyncio.AbstractServer | None = None
+        self._server: asyncio.Server | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self.url = ""
+        """Where it listens, once it is open, without a slash at the end."""
 
     async def open(self, app: ASGIApp) -> None:
         """Listen, on the running loop.
@@ -57,30 +66,33 @@ class Listener:
         :raises OptionInvalid: if the address can't be had.
         """
         loop, at = asyncio.get_running_loop(), self._listening
-        config = Config(
-            app,
-            http=HttpConnection,
-            ws=WebSocketConnection,
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE,
-            ws_max_size=MAX_FRAME,
-            ws_ping_interval=None,
-            ws_per_message_deflate=False,
-        )
-        config.load()
+        if not 0 <= at.port <= HIGHEST_PORT:
+            raise OptionInvalid("port", str(at.port), f"a number from 0 to {HIGHEST_PORT}")
+        secure = context_of(at.certificate) if at.certificate else None
+        config = _configured(app)
         try:
-            server = await loop.create_server(
-                lambda: HttpConnection(config, self._state, {}, loop), at.host, at.port, backlog=2048
+            self._server = await loop.create_server(
+                lambda: HttpConnection(config, self._state, {}, loop, at.limits),
+                at.host,
+                at.port,
+                ssl=secure,
+                backlog=BACKLOG,
             )
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise _unavailable(at, error) from None
-        self._server = server
-        host, port = server.sockets[0].getsockname()[:2]
-        host = at.host if at.host == "localhost" else WILDCARDS.get(host, host)
-        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.url = _url("https" if secure else "http", at.host, self._server.sockets[0])
+        self._looking = loop.call_later(LOOK_EVERY, self._look)
+
+    def _look(self) -> None:
+        """Look at every connection, now and then: a timer for each would cost each request."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in list(self._state.connections):
+            if isinstance(connection, HttpConnection):
+                connection.look(now)
+            elif isinstance(connection, WebSocketConnection):
+                connection.look(now, self._listening.limits)
+        self._looking = loop.call_later(LOOK_EVERY, self._look)
 
     def stop_accepting(self) -> None:
         """Take no more connections; those that are open go on."""
@@ -90,6 +102,8 @@ class Listener:
     async def finish(self) -> None:
         """Let every answer that is under way be written, for a moment, and end all connections."""
         end = asyncio.get_running_loop().time() + PATIENCE
+        if self._looking is not None:
+            self._looking.cancel()
         for connection in list(self._state.connections):
             if isinstance(connection, HttpConnection):  # a WebSocket is ended by its application
                 connection.shutdown()
@@ -116,16 +130,41 @@ async def listening_to(opening: Opening[A], listening: Listening) -> AsyncIterat
         await listener.finish()
 
 
-def _unavailable(at: Listening, error: OSError | OverflowError) -> OptionInvalid:
+def _configured(app: ASGIApp) -> Config:
+    """Set uvicorn up, with nothing of its own in logs, nor on WebSockets that the recorded server didn't send."""
+    config = Config(
+        app,
+        http=HttpConnection,
+        ws=WebSocketConnection,
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        ws_max_size=MAX_FRAME,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+    )
+    config.load()
+    return config
+
+
+def _url(scheme: str, host: str, listener: socket.socket) -> str:
+    """Name the address as a client on this machine would."""
+    address, port = listener.getsockname()[:2]
+    name = host if host == "localhost" else WILDCARDS.get(address, address)
+    return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"
+
+
+def _unavailable(at: Listening, error: OSError) -> OptionInvalid:
     """Say which half of the address can't be had, and why."""
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EADDRINUSE:
+    if error.errno == errno.EADDRINUSE:
         found = f"{at.port} on {at.host} is taken by another program"
         return OptionInvalid("port", found, "a free port", "0 takes any")
-    if number == errno.EACCES:
+    if error.errno == errno.EACCES:
         return OptionInvalid("port", f"{at.port} may not be opened by this user", "a port from 1024 on, or 0 for any")
-    if isinstance(error, OverflowError):
-        return OptionInvalid("port", str(at.port), "a number from 0 to 65535")
-    if number == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return OptionInvalid("host", f"{at.host!r} is not an address of this machine", "127.0.0.1, 0.0.0.0 or the like")
     return OptionInvalid("host", f"can't listen on {at.host}: {error.strerror or error}", "another address")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
 from cometreel.replay import Backend, ReplaySettings, Responder
 from cometreel.replay.driver import Driver
@@ -47,14 +48,19 @@ def playing(
     *,
     responders: Sequence[Responder] = (),
     watched: Sequence[Path] = (),
-    forward: Forwarder | None = None,
+    upstream: str | None = None,
     admin: Admin | None = None,
 ) -> Opening[Door]:
     """Return what opens a door that plays a scenario; each opening is a fresh replay.
 
     Without `settings` those of the scenario hold. `watched` are the scenario's files, where edits are to be followed.
+    `upstream` is the URL of the real server, for what is to be forwarded.
+
+    :raises OptionInvalid: if something is to be forwarded and there is no such URL.
     """
     settings = settings or settings_for(scenario)
+    if settings.unmatched == "forward" and upstream is None:
+        raise OptionInvalid("upstream", "missing", "the URL of the real server, to which unmatched GETs are forwarded")
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Door]:
@@ -69,13 +75,25 @@ def playing(
         made = admin(driver, backend) if admin is not None else None
         following = asyncio.ensure_future(_follow(watched, driver, backend)) if watched else None
         try:
-            yield Door(driver, admin=made, forward=forward, max_body=settings.max_body)
+            async with _forwarding(upstream) as forward:
+                yield Door(driver, admin=made, forward=forward, max_body=settings.max_body)
         finally:
+            driver.close()
             if following is not None:
                 following.cancel()
-            driver.close()
 
     return opened
+
+
+@asynccontextmanager
+async def _forwarding(upstream: str | None) -> AsyncIterator[Forwarder | None]:
+    if upstream is None:
+        yield None
+        return
+    from cometreel.serve.forwarding import forwarding_to  # noqa: PLC0415  # httpx, which only forwarding needs
+
+    async with forwarding_to(upstream) as forward:
+        yield forward
 
 
 async def _follow(watched: Sequence[Path], driver: Driver, backend: Backend) -> None:
