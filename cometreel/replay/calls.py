@@ -11,6 +11,7 @@ from typing import TypedDict, Unpack, overload
 
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, NotJSON, decode
+from cometreel.replay.discreet import covered_text
 from cometreel.replay.misses import Miss
 from cometreel.scenario import Profile, find
 from cometreel.scenario.findings import near
@@ -86,7 +87,7 @@ class Call:
         about = " ".join(part for part in (self.operation, self.owner_type, self.owner) if part)
         who = f"session {self.session}" + (f", {self.user}" if self.user else "")
         answer = f"{self.exchange!r}" if self.outcome == "played" else self.outcome
-        return f"{self.method} {self.target}{f' ({about})' if about else ''} by {who}: {answer}"
+        return f"{self.method} {covered_text(self.target)}{f' ({about})' if about else ''} by {who}: {answer}"
 
 
 def _text(data: JSON, pointers: Iterable[str]) -> str | None:

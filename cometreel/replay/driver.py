@@ -63,6 +63,8 @@ class Driver:
         self._held: dict[int, asyncio.Future[Answer]] = {}
         self._conversations: dict[int, Conversation] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self.closing = asyncio.Event()
+        """Set when this driver stops: whoever streams from the engine ends then."""
 
     def new_request_id(self) -> int:
         """Return a number that no request of this driver had before."""
@@ -112,6 +114,7 @@ class Driver:
 
     def close(self) -> None:
         """Stop gracefully: every held poll is answered, what is still held then is dropped, the timer ends."""
+        self.closing.set()
         self._do(self.engine.release_all(self._loop.time()))
         for request_id in [*self._held, *self._conversations]:
             self._settle(request_id, Drop(request_id, code=1001))

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
-from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject
 
 from . import compiling
@@ -27,7 +26,7 @@ from .compiled import (
 )
 from .durations import format_duration
 from .exchange import Scenario
-from .findings import Finding, findings_of, near
+from .findings import Finding, findings_of, invalid, near
 from .model import FaultBlock
 
 __all__ = ["fault_from", "fault_written"]
@@ -43,10 +42,10 @@ def fault_from(written: Mapping[str, JSON], scenario: Scenario) -> Fault:
     try:
         block = FaultBlock.model_validate(dict(written))
     except ValidationError as error:
-        raise _invalid(findings_of(error)) from None
+        raise invalid("fault", findings_of(error)) from None
     findings = list(_unknown(block, scenario))
     if findings:
-        raise _invalid(findings)
+        raise invalid("fault", findings)
     return compiling.fault(block, len(scenario.faults), _NOWHERE)
 
 
@@ -59,15 +58,6 @@ def _unknown(block: FaultBlock, scenario: Scenario) -> Iterator[Finding]:
         if name not in scenario.roles:
             expected = ", ".join(scenario.roles) or "no role: the scenario has none"
             yield Finding(("as",), f"no role is called {name!r}", expected, near(name, scenario.roles))
-
-
-def _invalid(findings: list[Finding]) -> FileInvalid:
-    return FileInvalid(
-        [
-            Problem(": ".join(("fault", *map(str, each.path))), 0, 0, each.found, each.expected, each.hint)
-            for each in findings
-        ]
-    )
 
 
 def fault_written(fault: Fault) -> JSONObject:

@@ -8,6 +8,7 @@ from cometreel.errors import FileInvalid, OptionInvalid
 from cometreel.jsonvalue import JSON
 from cometreel.replay import Backend, Control
 from cometreel.scenario import loads
+from cometreel.scenario.model import FAULT_ACTIONS
 from cometreel.wire import Request
 from tests.unit.replay.conftest import Talk
 from tests.unit.replay.conversation import ENDPOINT, Client, Conversation, whole
@@ -32,7 +33,6 @@ exchanges:
     reply: {successful: true}
 """
 PATH = "/api/v2/workbins"
-EVENTS = "drop-event, duplicate-event"
 ASK: JSON = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place1"}
 
 
@@ -382,9 +382,7 @@ def test_faults_are_listed_as_they_would_be_written(conversation: Talk) -> None:
             {},
             [
                 "fault: a fault without a target; expected exchange: NAME, or meta: /meta/…",
-                "fault: a fault without an action; expected one of broken, delay, disconnect, "
-                + EVENTS
-                + ", error, status",
+                f"fault: a fault without an action; expected one of {', '.join(sorted(FAULT_ACTIONS))}",
             ],
         ),
     ],
