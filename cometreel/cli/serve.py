@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from cometreel.replay.settings import Auth, Repeat, Unmatched
 
 if TYPE_CHECKING:
     from cometreel.serve import Certificate
+    from cometreel.serve.admin_gate import Gate, Peers
 
 __all__ = ["serve"]
 
@@ -41,6 +43,8 @@ class Options(TypedDict):
     key: Path | None
     node: str | None
     nodes: int | None
+    admin: bool
+    admin_from: Peers
 
 
 @click.command()
@@ -62,6 +66,14 @@ class Options(TypedDict):
 )
 @click.option("--node", help="Name of this node, appended to JSESSIONID for a sticky balancer.")
 @click.option("--nodes", type=int, metavar="N", help="Serve from N processes behind HAProxy.")
+@click.option("--admin/--no-admin", default=True, show_default=True, help="Offer the admin API under /__reel__/.")
+@click.option(
+    "--admin-from",
+    type=click.Choice(["loopback", "any"]),
+    default="loopback",
+    show_default=True,
+    help="Who may use it, with the token: this machine, or any.",
+)
 def serve(scenarios: tuple[Path, ...], **options: Unpack[Options]) -> None:
     """Replay SCENARIOS, files or folders, and print the URL once it listens. Ctrl-C stops it.
 
@@ -73,6 +85,7 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[Options]) -> None:
     from cometreel import serve as door  # noqa: PLC0415  # only this command needs a server
     from cometreel.replay.responder_files import load_responders  # noqa: PLC0415
     from cometreel.scenario import load  # noqa: PLC0415
+    from cometreel.serve.admin import admin_behind  # noqa: PLC0415
     from cometreel.serve.files import raise_limit  # noqa: PLC0415
 
     logging.basicConfig(format="cometreel: %(message)s", level=logging.INFO)
@@ -81,6 +94,7 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[Options]) -> None:
     given: dict[str, JSON] = {name: options[name] for name in SETTINGS}
     responders = [found for path in options["responders"] for found in load_responders(path.expanduser())]
     raise_limit()
+    gate = _gate(options)
     with _naming_options():
         opening = door.playing(
             scenario,
@@ -88,9 +102,30 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[Options]) -> None:
             responders=responders,
             watched=paths if options["watch"] else (),
             upstream=options["upstream"],
+            admin=None if gate is None else admin_behind(gate),
         )
         listening = door.Listening(options["host"], options["port"], _certificate(options))
-        door.serve(opening, listening, click.echo)
+        door.serve(opening, listening, lambda url: _announce(url, gate))
+
+
+def _gate(options: Options) -> Gate | None:
+    """Return the gate of the admin API, unless there is to be none."""
+    from cometreel.serve.admin_gate import Gate, token_from  # noqa: PLC0415
+
+    return Gate(token_from(os.environ), options["admin_from"]) if options["admin"] else None
+
+
+def _announce(url: str, gate: Gate | None) -> None:
+    """Say where it listens; the token goes to a terminal only, never into a file."""
+    from cometreel.serve.admin_gate import TOKEN_VARIABLE  # noqa: PLC0415
+
+    click.echo(url)
+    if gate is None:
+        return
+    if sys.stderr.isatty():
+        click.echo(f"cometreel: admin API at {url}/__reel__/?token={gate.token}", err=True)
+    elif not os.environ.get(TOKEN_VARIABLE):
+        click.echo(f"cometreel: to use the admin API at {url}/__reel__/, start with {TOKEN_VARIABLE} set", err=True)
 
 
 def _certificate(options: Options) -> Certificate | None:
