@@ -15,7 +15,7 @@ from cometreel.pytest_plugin.options import OPTIONS, add_options, read_options
 from cometreel.pytest_plugin.summary import Summary
 
 if TYPE_CHECKING:
-    from cometreel.pytest_plugin.reel import Reel
+    from cometreel.pytest_plugin._reel import Reel
 
 __all__ = ["Reel", "reel", "reel_session"]
 
@@ -34,7 +34,7 @@ def __getattr__(name: str) -> object:
     :raises AttributeError: for every other name.
     """
     if name == "Reel":
-        from cometreel.pytest_plugin.reel import Reel  # noqa: PLC0415  # heavy
+        from cometreel.pytest_plugin._reel import Reel  # noqa: PLC0415  # heavy
 
         return Reel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,7 @@
 """What a test has in its hands: one scenario, played to whoever asks at a URL, or recorded there.
 
-Joins what was given to what plays it. Nothing about fixtures, hooks or HTTP may enter.
+Joins what was given to what plays it. Nothing about fixtures, hooks or HTTP may enter. The module isn't called `reel`
+because importing it would put it in the place of the package's fixture of that name.
 """
 
 from __future__ import annotations
