@@ -97,6 +97,8 @@ def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_Options]
     _print(verdict, json_=options["json_"])
     if options["accept"]:
         _accept(verdict, script)
+    if not verdict.played:
+        raise OptionInvalid("verify", "no exchange could be played", "at least one", "the report says why")
     return Exit.DONE if verdict.same else Exit.NO
 
 

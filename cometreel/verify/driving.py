@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TypeAlias
 
-from cometreel.errors import CometreelError
 from cometreel.verify.credentials import Credentials
 from cometreel.verify.http import HttpSession, Unanswered
 from cometreel.verify.listening import Ear, Listener
@@ -55,7 +54,7 @@ class _Driver:
         self._run = run
         self._steps = script.steps
         self._channels = {part.name: part.channels for part in script.parts}
-        self._news: asyncio.Queue[tuple[float, _News] | CometreelError] = asyncio.Queue()
+        self._news: asyncio.Queue[tuple[float, _News] | BaseException] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         context = target.context()
         self._https = {
@@ -77,7 +76,7 @@ class _Driver:
             except TimeoutError:
                 self._do(self._run.advance(self._now()))
                 continue
-            if isinstance(news, CometreelError):
+            if isinstance(news, BaseException):
                 raise news
             at, tell = news
             self._do(tell(at))
@@ -104,6 +103,7 @@ class _Driver:
         return Listener(
             connected=lambda: self._tell(lambda at: self._run.connected(part, at)),
             heard=lambda message: self._tell(lambda at: self._run.heard(part, message, at)),
+            lost=lambda error: self._tell(lambda at: self._run.lost(part, error, at)),
             failed=self._news.put_nowait,
         )
 
@@ -120,7 +120,12 @@ class _Driver:
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._news.put_nowait(error)
 
     async def _ask(self, order: Ask | Publish) -> None:
         number = order.number
@@ -136,5 +141,3 @@ class _Driver:
         except Unanswered as error:
             reason = str(error)
             self._tell(lambda at: self._run.unanswered(number, reason, at))
-        except CometreelError as error:
-            self._news.put_nowait(error)

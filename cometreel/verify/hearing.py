@@ -63,6 +63,11 @@ class Hearing:
         found += [self._extra(number, place) for place, number in enumerate(pairs.extra)]
         return [*found, *self._orders(pairs)]
 
+    def learn(self) -> None:
+        """Keep what the notifications say of names that later requests use."""
+        for number, live in pair(len(self._recorded), len(self._live), self._likeness).pairs.items():
+            self._met(number, self._live[live], trial=False)
+
     # --- which is which -------------------------------------------------------------------------------------
     def _likeness(self, number: int, live: int) -> Likeness:
         channel, data, ext = self._met(number, self._live[live], trial=True)

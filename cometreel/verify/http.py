@@ -46,6 +46,7 @@ class HttpSession:
         self._login = [] if credentials is None else [("Authorization", _basic(credentials))]
         self._http = self._client()
         self._csrf: tuple[str, str] | None = None
+        self._answered = False
         self._admitted = False
 
     def _client(self) -> httpx.AsyncClient:
@@ -57,7 +58,7 @@ class HttpSession:
     async def ask(self, ask: HttpAsk, recorded: int | None, seconds: float) -> LiveReply:
         """Send a request; `recorded` is the status that it had, `seconds` the time that it took.
 
-        :raises Unanswered: if nothing comes back in time.
+        :raises Unanswered: if nothing comes back in time, once something has.
         :raises OptionInvalid: if the server can't be reached, redirects, or refuses the login.
         """
         reply = await self._reply(self._http, ask, self.own_headers(ask.method), recorded, seconds)
@@ -71,7 +72,7 @@ class HttpSession:
     async def ask_as_stranger(self, ask: HttpAsk, recorded: int | None, seconds: float) -> LiveReply:
         """Send a request without the session and without credentials.
 
-        :raises Unanswered: if nothing comes back in time.
+        :raises Unanswered: if nothing comes back in time, once something has.
         :raises OptionInvalid: if the server can't be reached or redirects.
         """
         async with self._client() as somebody:
@@ -109,19 +110,27 @@ class HttpSession:
         recorded: int | None,
         seconds: float,
     ) -> LiveReply:
-        url, headers = f"{self.target.base}{ask.url}", [*own, *ask.headers]
+        headers = [(name.encode(), value.encode()) for name, value in (*own, *ask.headers)]
         limit = seconds + self.patience_seconds
         try:
-            got = await client.request(ask.method, url, headers=headers, content=ask.body or None, timeout=limit)
-        except httpx.ConnectError as error:
-            raise self.target.unreachable(str(error)) from None
-        except httpx.TimeoutException:
-            raise Unanswered(f"nothing within {limit:g} s") from None
-        except httpx.HTTPError as error:
-            raise Unanswered(f"nothing: {str(error) or type(error).__name__}") from None
+            got = await client.request(
+                ask.method, f"{self.target.base}{ask.url}", headers=headers, content=ask.body or None, timeout=limit
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._unanswered(error, limit) from None
+        self._answered = True
         if got.is_redirect and got.status_code != recorded:
             raise self.target.redirected(f"{ask.method} {ask.path}", got.headers.get("location", ""))
         return LiveReply(got.status_code, Headers(got.headers.multi_items()), got.content)
+
+    def _unanswered(self, error: Exception, limit: float) -> CometreelError:
+        """What it means that nothing came: a server that has never answered, or can't be reached, is none."""
+        reason = str(error) or type(error).__name__
+        if isinstance(error, httpx.TimeoutException):
+            reason = f"nothing within {limit:g} s"
+        if not self._answered or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.InvalidURL):
+            return self.target.unreachable(reason)
+        return Unanswered(reason)
 
     def _keep_token(self, headers: Headers) -> None:
         """GWS announces the name of the header in one header, and the token under that name."""

@@ -24,7 +24,6 @@ from cometreel.bayeux import (
     Send,
     parse_messages,
 )
-from cometreel.errors import CometreelError
 from cometreel.jsonvalue import JSONObject, encode
 from cometreel.verify.asking import PublishAsk
 from cometreel.verify.http import HttpSession, Unanswered
@@ -37,11 +36,14 @@ _GOODBYE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Whom an ear tells: that it is connected, each message, and what makes the run impossible."""
+    """Whom an ear tells: that it is connected, each message, that the session was lost and begins anew, and what
+    makes the run impossible.
+    """
 
     connected: Callable[[], None]
     heard: Callable[[JSONObject], None]
-    failed: Callable[[CometreelError], None]
+    lost: Callable[[str], None]
+    failed: Callable[[BaseException], None]
 
 
 class Ear:
@@ -108,7 +110,12 @@ class Ear:
     def _start(self, send: Send) -> None:
         task = asyncio.get_running_loop().create_task(self._send(send))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._listener.failed(error)
 
     def _set_timer(self) -> None:
         deadline = self._client.deadline()
@@ -120,11 +127,7 @@ class Ear:
         self._do(self._client.advance(self._now()))
 
     async def _send(self, send: Send) -> None:
-        try:
-            reply = await self._http.post(self._endpoint, encode(list(send.messages)), send.patience)
-        except CometreelError as error:
-            self._listener.failed(error)
-            return
+        reply = await self._http.post(self._endpoint, encode(list(send.messages)), send.patience)
         messages = _messages(reply.body) if reply is not None and reply.status == 200 else None
         if messages is not None:
             for message in messages:
@@ -146,7 +149,9 @@ class Ear:
             self._settle(event.message, event.reply)
         elif isinstance(event, Failed):
             self._not_done(event)
-        elif isinstance(event, Lost) and not self._ready:
+        elif isinstance(event, Lost) and self._ready:
+            self._listener.lost(event.error)
+        elif isinstance(event, Lost):
             self._fail(f"the CometD session is lost before it began: {event.error}")
         elif isinstance(event, Closed):
             self._closed.set()

@@ -71,6 +71,7 @@ class Run:
         self._plays: list[Play] = []
         self._left: dict[int, str] = {}
         self._heard: list[Heard] = []
+        self._losses: list[str] = []
         self._connected: set[str] = set()
         self._connecting = False
         self._waiting: _Waiting | None = None
@@ -113,6 +114,11 @@ class Run:
             self._heard.append(Heard(part, message, now))
         return self._go_on(now)
 
+    def lost(self, part: str, error: str, now: float) -> list[Order]:
+        """Learn that a CometD session was lost and begins anew: what was sent in between is gone."""
+        self._losses.append(f"the CometD session of {part!r} was lost and began anew: {error}")
+        return self._go_on(now)
+
     def deadline(self) -> float | None:
         """When `advance` has something to do."""
         if self._waiting is not None and self._waiting.play.answered:
@@ -144,6 +150,8 @@ class Run:
             return True
         if now < (waiting.next_at if self._is_complete(waiting) else waiting.until):
             return True
+        if any(not isinstance(spec.data, Fixed) for spec in waiting.play.step.exchange.events):
+            self._hearing(waiting.play, []).learn()
         self._waiting = None
         return False
 
@@ -165,12 +173,12 @@ class Run:
         self._next = next(self._steps, None)
         try:
             play = self._made(step, now)
+            self._waiting = self._wait(play, now)
         except (CantAsk, TemplateFailed) as reason:
             self._left[id(step)] = str(reason)
             return []
         number = len(self._plays)
         self._plays.append(play)
-        self._wait(play, now)
         if isinstance(play.ask, PublishAsk):
             return [Publish(number, step.part, play.ask)]
         return [self._ask(number, play, play.ask)]
@@ -197,11 +205,11 @@ class Run:
         knowledge.learn(match)
         return Play(step, ask, question, match.captures, now)
 
-    def _wait(self, play: Play, now: float) -> None:
+    def _wait(self, play: Play, now: float) -> _Waiting:
         seconds = self._judge.seconds(play)
         wanted = len(recorded_events(self._judge, play))
         pace = now + seconds if self._pace == "recorded" else now
-        self._waiting = _Waiting(play, wanted, now + seconds + self._patience, pace)
+        return _Waiting(play, wanted, now + seconds + self._patience, pace)
 
     def _listen(self, now: float) -> list[Order]:
         if self._listens_until is None:
@@ -229,7 +237,7 @@ class Run:
         steps = tuple(self._verdicts(plays, heard))
         told = notes(self._script.cues, unsolicited, self._judge)
         files = tuple(source.document.file for source in self._script.sources)
-        return Verdict(files, against, steps, tuple(told))
+        return Verdict(files, against, steps, (*self._losses, *told))
 
     def _hearing(self, play: Play, unsolicited: list[Heard]) -> Hearing:
         return Hearing(self._judge, self._script.scenario.profile, play, unsolicited)

@@ -32,7 +32,8 @@ class Target:
         try:
             context = ssl.create_default_context(cafile=self.ca)
         except OSError as error:
-            found = f"{self.ca} can't be used: {error.strerror or 'no certificate in it'}"
+            reason = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+            found = f"{self.ca} can't be used: {reason}"
             raise OptionInvalid("--ca", found, "a file of certificates (PEM)") from None
         if self.insecure:
             context.check_hostname = False
@@ -48,7 +49,7 @@ class Target:
         """A redirect would take credentials to another place, so it isn't followed."""
         parts = urlsplit(location)
         place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else parts.path
-        found = f"{asked} is redirected to {place or 'nowhere'}"
+        found = f"{asked} is redirected to {place.partition(';')[0] or 'nowhere'}"
         return OptionInvalid("--against", found, "the address that answers itself", "redirects are not followed")
 
     def refused(self, part: str, status: int, names: tuple[str, str], *, with_credentials: bool) -> OptionInvalid:

@@ -53,7 +53,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class StepVerdict:
-    """What became of one exchange, taken by one part. `reason` is why it wasn't played."""
+    """What became of one exchange, taken by one part. `reason` is why it wasn't played, `seconds`
+    how long its reply took."""
 
     name: str
     part: str
@@ -62,8 +63,6 @@ class StepVerdict:
     findings: tuple[Finding, ...] = ()
     reason: str = ""
     seconds: float = 0.0
-    source: int = 0
-    number: int = 0
 
     def lines(self) -> list[str]:
         """One line for each finding, with the place in the file before it."""
@@ -90,6 +89,11 @@ class Verdict:
     def count(self, outcome: Outcome) -> int:
         """How many exchanges ended so."""
         return sum(step.outcome is outcome for step in self.steps)
+
+    @property
+    def played(self) -> bool:
+        """Whether there was anything to judge."""
+        return self.count(Outcome.NOT_PLAYED) < len(self.steps)
 
     @property
     def differences(self) -> int:
