@@ -9,7 +9,7 @@ import re
 
 from cometreel.jsonvalue import JSON
 
-__all__ = ["COVER", "covered", "covered_text"]
+__all__ = ["COVER", "covered", "covered_at", "covered_text"]
 
 COVER = "[hidden]"
 
@@ -20,7 +20,11 @@ _SECRET = re.compile(
 )
 """What the names of secrets look like in GWS's logins, SAML and OAuth (RFC 6749 §4.1)."""
 
-_PAIR = re.compile(r"(?P<name>[^&?=\s]+)=(?P<value>[^&\s]*)")
+_PAIR = re.compile(
+    r"""(?P<before>(?:^|(?<=[&?\s]))(?P<name>[^&?=\s"]{1,100})=)[^&\s]*"""  # of a query or a form
+    r"""|(?P<opening>"(?P<key>[^"\\]{1,100})"\s{0,9}:\s{0,9}")[^"]*"""  # of JSON, as far as it goes
+    r"""|(?P<flow>(?<=[{,\s])(?P<word>[^&?=\s"':,{}]{1,100}):\s)[^,}]*"""  # of YAML, as differences are told
+)
 
 
 def covered(value: JSON) -> JSON:
@@ -30,6 +34,17 @@ def covered(value: JSON) -> JSON:
     return [covered(item) for item in value] if isinstance(value, list) else value
 
 
+def covered_at(pointer: str, text: str) -> str:
+    """Return the text of a value that stands at this JSON Pointer, covered up where it or a part of it is secret."""
+    return COVER if _SECRET.search(pointer.rpartition("/")[2]) else covered_text(text)
+
+
 def covered_text(text: str) -> str:
-    """Return a path with its query, or a form, with every value whose name marks a secret covered up."""
-    return _PAIR.sub(lambda pair: f"{pair['name']}={COVER}" if _SECRET.search(pair["name"]) else pair[0], text)
+    """Return a path with its query, a form, or what isn't quite JSON, with values covered up in the same way."""
+    return _PAIR.sub(_covered_pair, text)
+
+
+def _covered_pair(pair: re.Match[str]) -> str:
+    name = pair["name"] or pair["key"] or pair["word"]
+    kept = pair["before"] or pair["opening"] or pair["flow"]
+    return f"{kept}{COVER}" if _SECRET.search(name) else pair[0]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias, cast
 
 from cometreel.errors import FileInvalid, InputError, Problem
-from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.replay import Call, Control, FaultSeen, SessionSeen
 from cometreel.replay.discreet import covered, covered_text
 
@@ -48,10 +48,11 @@ def call_facts(call: Call, moment: Moment) -> JSONObject:
 def _body(call: Call) -> JSON:
     if not call.body:
         return None
-    if len(call.body) > LONGEST_BODY:
-        return covered_text(call.body[:LONGEST_BODY].decode(errors="replace")) + "…"
     data = call.data
-    return covered(data) if data is not None else covered_text(call.body.decode(errors="replace"))
+    if data is not None and len(call.body) <= LONGEST_BODY:
+        return covered(data)
+    text = call.body.decode(errors="replace") if data is None else encode(covered(data)).decode()
+    return covered_text(text) if len(text) <= LONGEST_BODY else covered_text(text[:LONGEST_BODY]) + "…"
 
 
 def session_facts(session: SessionSeen, moment: Moment) -> JSONObject:

@@ -127,7 +127,8 @@ def _in_query(scope: Scope) -> list[str]:
 
 def _cookie_name(scope: Scope) -> str:
     """Name the cookie after the port: browsers don't keep cookies of two ports of one host apart."""
-    return f"reel-admin-{scope['server'][1]}"
+    _, port = scope.get("server") or ("", "")
+    return f"reel-admin-{port}"
 
 
 def _is_local(scope: Scope, headers: Headers) -> bool:

@@ -199,6 +199,21 @@ def test_an_unmatched_call_has_its_near_misses_and_outlives_the_journal(conversa
     assert (call.number, call.status, [near.exchange.name for near in call.miss.nearest]) == (1, 404, ["stats"])
 
 
+def test_a_near_miss_shows_no_password(conversation: Talk) -> None:
+    talk = conversation("""
+exchanges:
+  - {name: login, request: {method: POST, path: /login, body: {user: kate, password: right}}}
+  - {name: logout, request: {method: POST, path: /logout}}
+""")
+    a = talk.client()
+    a.asks("POST", "/login", {"user": "tom", "password": "s3cret"})
+    a.asks("POST", "/logout", {"user": "tom", "password": "s3cret"})
+    assert "password is [hidden], expected right" in talk.logs[0]
+    assert [text for text in (*talk.logs, *map(repr, a.heard)) if "s3cret" in text] == []
+    talk.logs.clear()
+    a.heard.clear()
+
+
 def test_a_publish_that_the_scenario_has_no_word_for_is_unmatched_only_on_a_service_channel(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client().connects()
