@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from cometreel.replay.calls import Wanted
+from cometreel.serve import metrics
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "admin.md").read_text()
 URL = "http://127.0.0.1:8080"
@@ -101,9 +104,6 @@ def test_the_page_shows_every_path_of_the_api():
 
 
 def test_the_page_names_every_option_metric_and_filter():
-    from cometreel.replay.calls import Wanted
-    from cometreel.serve import metrics
-
     names = re.findall(r'"(cometreel_[a-z_]+)"', Path(metrics.__file__).read_text())
     words = [*names, *Wanted.__annotations__, "--no-admin", "--admin-from any", "COMETREEL_ADMIN_TOKEN"]
     assert [word for word in words if word not in PAGE] == []
