@@ -87,6 +87,7 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[Options]) -> None:
     from cometreel.scenario import load  # noqa: PLC0415
     from cometreel.serve.admin import admin_behind  # noqa: PLC0415
     from cometreel.serve.files import raise_limit  # noqa: PLC0415
+    from cometreel.serve.nodes import Plan, serve_nodes  # noqa: PLC0415
 
     logging.basicConfig(format="cometreel: %(message)s", level=logging.INFO)
     paths = [path.expanduser() for path in scenarios]
@@ -105,7 +106,10 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[Options]) -> None:
             admin=None if gate is None else admin_behind(gate),
         )
         listening = door.Listening(options["host"], options["port"], _certificate(options))
-        door.serve(opening, listening, lambda url: _announce(url, gate))
+        if options["nodes"] is None:
+            door.serve(opening, listening, lambda url: _announce(url, gate))
+        else:
+            serve_nodes(Plan(scenario, _of_a_node(paths, options), options["nodes"], listening), click.echo)
 
 
 def _gate(options: Options) -> Gate | None:
@@ -141,6 +145,15 @@ def _certificate(options: Options) -> Certificate | None:
     made = made_here(Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "cometreel")
     click.echo(f"cometreel: clients must trust {made.chain}, for example: curl --cacert {made.chain} …", err=True)
     return made
+
+
+def _of_a_node(paths: list[Path], options: Options) -> list[str]:
+    """Return the arguments with which each of several nodes is started."""
+    given: list[tuple[str, object]] = [(name, options[name]) for name in (*SETTINGS, "upstream") if name != "node"]
+    given += [("responders", path) for path in options["responders"]]
+    said = [f"--{name}={value}" for name, value in given if value is not None]
+    said += ["--watch" if options["watch"] else "--no-watch", "--admin" if options["admin"] else "--no-admin"]
+    return [*said, "--", *map(str, paths)]
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
@@ -23,7 +23,7 @@ from cometreel.serve.certificate import Certificate, context_of
 from cometreel.serve.connection import HttpConnection, Limits, WebSocketConnection
 from cometreel.serve.files import connections_allowed
 
-__all__ = ["Listener", "Listening", "Opening", "listening_to"]
+__all__ = ["Listener", "Listening", "Opening", "bound", "listening_to"]
 
 A = TypeVar("A", bound=ASGIApp)
 
@@ -66,8 +66,7 @@ class Listener:
         :raises OptionInvalid: if the address can't be had.
         """
         loop, at = asyncio.get_running_loop(), self._listening
-        if not 0 <= at.port <= HIGHEST_PORT:
-            raise OptionInvalid("port", str(at.port), f"a number from 0 to {HIGHEST_PORT}")
+        _check_port(at.port)
         secure = context_of(at.certificate) if at.certificate else None
         config = _configured(app)
         try:
@@ -128,6 +127,32 @@ async def listening_to(opening: Opening[A], listening: Listening) -> AsyncIterat
                 listener.stop_accepting()
     finally:
         await listener.finish()
+
+
+@contextmanager
+def bound(listening: Listening) -> Iterator[tuple[socket.socket, str]]:
+    """Bind a socket that another process is to listen on, and name its URL.
+
+    :raises OptionInvalid: if the address can't be had.
+    """
+    _check_port(listening.port)
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(
+            listening.host, listening.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, number)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise _unavailable(listening, error) from None
+    with listener:
+        yield listener, _url("http", listening.host, listener)
+
+
+def _check_port(port: int) -> None:
+    """Refuse a port that libuv would silently take modulo 65,536."""
+    if not 0 <= port <= HIGHEST_PORT:
+        raise OptionInvalid("port", str(port), f"a number from 0 to {HIGHEST_PORT}")
 
 
 def _configured(app: ASGIApp) -> Config:
