@@ -6,13 +6,18 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from starlette.responses import Response
+from starlette.routing import Router
+from starlette.types import ASGIApp
 
+from cometreel.serve import Certificate, Listening, serve_in_thread
 from demo import peers
 
 RECORDED = "recordings/workbin-desktop.yaml"
@@ -34,7 +39,7 @@ class Ended:
 def verified(url: str, *arguments: str) -> Ended:
     """Run the command as a user does, in the folder of the project."""
     program = Path(sys.executable).with_name("cometreel")
-    command = [program, "verify", RECORDED, "--against", url, *arguments]
+    command: list[str | Path] = [program, "verify", RECORDED, "--against", url, *arguments]
     ended = subprocess.run(
         command, cwd=peers.ROOT, env={**os.environ, **LOGIN}, capture_output=True, text=True, check=False, timeout=100
     )
@@ -72,3 +77,25 @@ def login(monkeypatch: pytest.MonkeyPatch) -> None:
     """Log in as a user whom the stand-in knows."""
     for name, value in LOGIN.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[..., str]]:
+    """Serve an application until the test ends: `serving(app)` is its address; with a certificate it is TLS."""
+    with ExitStack() as stack:
+
+        def start(app: ASGIApp, certificate: Certificate | None = None) -> str:
+            @asynccontextmanager
+            async def opened() -> AsyncIterator[ASGIApp]:
+                yield app
+
+            return stack.enter_context(serve_in_thread(opened, Listening(certificate=certificate))).url
+
+        yield start
+
+
+def answering(status: int, body: str = "", **headers: str) -> ASGIApp:
+    """An application that gives every request the same answer."""
+    return Router(
+        [], default=Response(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
+    )
