@@ -50,15 +50,21 @@ class Journal:
         self.last = call.number
         self._calls.append(call)
         self._bytes += len(call.body)
+        if len(self._calls) > self._max_calls or self._bytes > _MAX_BYTES:
+            self._trim()
+        outcome = call.outcome
+        self.outcomes[outcome if ":" not in outcome else outcome.partition(":")[0]] += 1
+        if outcome == "played" and call.exchange is not None:
+            self.played[call.exchange] += 1
+        elif call.miss is not None:
+            self._unmatched.append(call)
+        if self._listeners:
+            for listener in tuple(self._listeners):
+                listener(call)
+
+    def _trim(self) -> None:
         while self._calls and (len(self._calls) > self._max_calls or self._bytes > _MAX_BYTES):
             self._bytes -= len(self._calls.popleft().body)
-        if call.miss is not None:
-            self._unmatched.append(call)
-        if call.outcome == "played" and call.exchange is not None:
-            self.played[call.exchange] += 1
-        self.outcomes[call.outcome.partition(":")[0]] += 1
-        for listener in tuple(self._listeners):
-            listener(call)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Tell a listener of each call from now on; return what ends that."""
