@@ -17,7 +17,7 @@ from cometreel.jsonvalue import JSON
 from cometreel.replay.settings import Auth, Repeat, Unmatched
 
 if TYPE_CHECKING:
-    from cometreel.serve import Certificate
+    from cometreel.serve import Admin, Certificate
     from cometreel.serve.admin_gate import Gate, Peers
 
 __all__ = ["serve"]
@@ -85,7 +85,6 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[Options]) -> None:
     from cometreel import serve as door  # noqa: PLC0415  # only this command needs a server
     from cometreel.replay.responder_files import load_responders  # noqa: PLC0415
     from cometreel.scenario import load  # noqa: PLC0415
-    from cometreel.serve.admin import admin_behind  # noqa: PLC0415
     from cometreel.serve.files import raise_limit  # noqa: PLC0415
     from cometreel.serve.nodes import Plan, serve_nodes  # noqa: PLC0415
 
@@ -103,7 +102,7 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[Options]) -> None:
             responders=responders,
             watched=paths if options["watch"] else (),
             upstream=options["upstream"],
-            admin=None if gate is None else admin_behind(gate),
+            admin=_admin(gate),
         )
         listening = door.Listening(options["host"], options["port"], _certificate(options))
         if options["nodes"] is None:
@@ -117,6 +116,15 @@ def _gate(options: Options) -> Gate | None:
     from cometreel.serve.admin_gate import Gate, token_from  # noqa: PLC0415
 
     return Gate(token_from(os.environ), options["admin_from"]) if options["admin"] else None
+
+
+def _admin(gate: Gate | None) -> Admin | None:
+    """Return what makes the admin API behind its gate; what it stands on is imported only then."""
+    if gate is None:
+        return None
+    from cometreel.serve.admin import admin_behind  # noqa: PLC0415
+
+    return admin_behind(gate)
 
 
 def _announce(url: str, gate: Gate | None) -> None:

@@ -36,7 +36,7 @@ defaults
 frontend clients
     bind {bind}
     # each node has an admin API of its own, for who is on its machine: behind a balancer everybody would be
-    http-request deny if {{ path_beg /__reel__ }}
+    http-request deny if {{ path,url_dec -m beg /__reel__ }}
     default_backend replay
 
 backend replay
