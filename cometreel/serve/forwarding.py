@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
 import httpx
 
-from cometreel.errors import OptionInvalid
 from cometreel.replay.auth import error_reply
 from cometreel.serve.door import Forwarder
 from cometreel.wire import Headers, Reply, Request
 
-__all__ = ["checked_upstream", "forwarding_to"]
+__all__ = ["forwarding_to"]
 
 TIMEOUTS = {"connect": 10.0, "read": 60.0, "write": 10.0, "pool": 10.0}  # seconds
 MAX_REPLY = 64 * 1024 * 1024
@@ -33,17 +31,6 @@ OF_ONE_HOP = frozenset(
     }
 )  # RFC 9110 §7.6.1
 NOT_SENT = OF_ONE_HOP | {"host", "content-length"}
-
-
-def checked_upstream(url: str) -> str:
-    """Return a base URL that can be forwarded to, without a slash at its end.
-
-    :raises OptionInvalid: if it isn't one.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise OptionInvalid("upstream", f"{url!r} can't be forwarded to", "a URL like http://gws.example:8080")
-    return url.rstrip("/")
 
 
 @asynccontextmanager

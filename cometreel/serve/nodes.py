@@ -53,7 +53,7 @@ class Plan:
                 "nodes", "the scenario has no session cookie to route by", "`session: {cookie: JSESSIONID}`"
             )
         if shutil.which("haproxy") is None:
-            raise OptionInvalid("nodes", "there is no haproxy on PATH", "Debian's package haproxy", "apt-get install haproxy")
+            raise OptionInvalid("nodes", "there is no haproxy on PATH", "Debian's package", "apt-get install haproxy")
 
 
 def serve_nodes(plan: Plan, announce: Callable[[str], None]) -> None:

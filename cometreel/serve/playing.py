@@ -21,6 +21,7 @@ from cometreel.replay.watch import follow
 from cometreel.scenario import Scenario
 from cometreel.serve.door import Door, Forwarder
 from cometreel.serve.listening import Opening
+from cometreel.serve.upstream import checked_upstream
 
 __all__ = ["Admin", "playing", "settings_for"]
 
@@ -56,11 +57,12 @@ def playing(
     Without `settings` those of the scenario hold. `watched` are the scenario's files, where edits are to be followed.
     `upstream` is the URL of the real server, for what is to be forwarded.
 
-    :raises OptionInvalid: if something is to be forwarded and there is no such URL.
+    :raises OptionInvalid: if that URL can't be used, or is missing and something is to be forwarded.
     """
     settings = settings or settings_for(scenario)
     if settings.unmatched == "forward" and upstream is None:
         raise OptionInvalid("upstream", "missing", "the URL of the real server, to which unmatched GETs are forwarded")
+    base = None if upstream is None else checked_upstream(upstream)
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Door]:
@@ -75,7 +77,7 @@ def playing(
         made = admin(driver, backend) if admin is not None else None
         following = asyncio.ensure_future(_follow(watched, driver, backend)) if watched else None
         try:
-            async with _forwarding(upstream) as forward:
+            async with _forwarding(base) as forward:
                 yield Door(driver, admin=made, forward=forward, max_body=settings.max_body)
         finally:
             driver.close()

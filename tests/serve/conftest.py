@@ -120,7 +120,9 @@ class Desktop:
 
     def poll_bytes(self) -> bytes:
         """The next poll as bytes, for a plain connection."""
-        body = b'[{"channel":"/meta/connect","connectionType":"long-polling","clientId":"%b"}]' % self.client_id.encode()
+        body = (
+            b'[{"channel":"/meta/connect","connectionType":"long-polling","clientId":"%b"}]' % self.client_id.encode()
+        )
         cookies = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
         head = f"POST /api/v2/notifications HTTP/1.1\r\nHost: x\r\nCookie: {cookies}\r\n"
         return head.encode() + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body

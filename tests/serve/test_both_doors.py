@@ -1,6 +1,6 @@
 """Same scenario, seed and calls give the same bytes in either door: mitmdump with the addon, and `cometreel serve`.
 
-What is asked is taken from each file that ships: all its exchanges, in their order, by one client that polls after each.
+What is asked is taken from each file that ships: all its exchanges, in order, by one client that polls after each.
 """
 
 from __future__ import annotations

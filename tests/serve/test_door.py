@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import socket
 import threading
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -18,7 +20,7 @@ from websockets.sync.client import connect
 from cometreel.replay import Backend
 from cometreel.replay.driver import Driver
 from cometreel.scenario import loads
-from cometreel.serve import Door, serve_in_thread
+from cometreel.serve import Door, Listening, playing, serve_in_thread
 from cometreel.serve.listening import listening_to
 from tests.serve.conftest import ASKED, SCENARIO, Desktop, Serve, calls, until
 
@@ -140,8 +142,6 @@ def test_a_broken_connection_without_a_line_is_the_servers_to_end():
         with pytest.raises(ConnectionAbortedError):
             await door(scope, _nothing_more, _sink)
 
-    import asyncio
-
     asyncio.run(conversation())
 
 
@@ -182,8 +182,6 @@ def test_the_paths_of_the_admin_app_never_reach_the_engine():
     async def admin(scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
         await send({"type": "http.response.body", "body": b"admin"})
-
-    from cometreel.serve import playing
 
     with (
         serve_in_thread(playing(loads(SCENARIO), admin=lambda _driver, _backend: admin)) as served,
@@ -242,10 +240,6 @@ def test_a_stop_answers_held_polls_and_says_goodbye_to_websockets(serve: Serve, 
 async def test_listening_ends_with_its_block():
     async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise AssertionError
-
-    from contextlib import asynccontextmanager
-
-    from cometreel.serve import Listening
 
     @asynccontextmanager
     async def opening():

@@ -114,7 +114,7 @@ def test_without_haproxy_the_error_names_the_package(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(OptionInvalid) as refused:
         Plan(loads(SCENARIO), [], 2, Listening())
-    text = "nodes: there is no haproxy on PATH; expected Debian's package haproxy (apt-get install haproxy)"
+    text = "nodes: there is no haproxy on PATH; expected Debian's package (apt-get install haproxy)"
     assert str(refused.value) == text
 
 
