@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from cometreel.jsonvalue import encode
 from cometreel.replay import Call, Control
@@ -20,7 +20,9 @@ KEEP_ALIVE = 15.0  # seconds of silence, after which a comment tells proxies and
 _BEHIND = 1000  # calls that wait for one reader at most
 
 
-async def stream(control: Control, moment: Moment, closing: asyncio.Event, since: int | None) -> AsyncIterator[bytes]:
+async def stream(
+    control: Control, moment: Moment, closing: asyncio.Event, since: int | None
+) -> AsyncGenerator[bytes, None]:
     """Yield each call from now on, after those with a number above `since`, until `closing` is set."""
     waiting: deque[Call] = deque(() if since is None else control.calls.since(since), maxlen=_BEHIND)
     news = asyncio.Event()
@@ -33,9 +35,11 @@ async def stream(control: Control, moment: Moment, closing: asyncio.Event, since
     ending.add_done_callback(lambda _: news.set())
     try:
         yield b": the calls of this replay, as they come\n\n"
-        while not closing.is_set():
+        while True:
             while waiting:
                 yield _event(waiting.popleft(), moment)
+            if closing.is_set():
+                return
             news.clear()
             try:
                 async with asyncio.timeout(KEEP_ALIVE):
