@@ -56,8 +56,8 @@ def desk(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable
     short = pytester.path / "short.json"
     short.write_text(json.dumps([step for step in steps if step["step"] in SHORT]))
 
-    def run(name: str, out: str, *arguments: str, workload: Path = short) -> Seen:
-        values = {"root": str(peers.ROOT), "name": name, "out": out, "workload": str(workload)}
+    def run(name: str, out: str, *arguments: str) -> Seen:
+        values = {"root": str(peers.ROOT), "name": name, "out": out, "workload": str(short)}
         pytester.makepyfile(test_desk=TEST.format(**values))
         plain = ("-q", "-p", "no:cacheprovider", "-p", "cometreel.pytest_plugin")  # and nothing else that takes time
         pytester.runpytest_subprocess(*plain, *arguments).assert_outcomes(passed=1)
@@ -72,9 +72,9 @@ def test_what_is_recorded_once_is_replayed_without_the_server(
 ):
     upstream = server()
     option = f"--reel-record={upstream.url}"
-    recorded = desk(name, "recorded", option, workload=peers.WORKLOAD)
+    recorded = desk(name, "recorded", option)
     upstream.process.stop()
-    assert differences(recorded, desk(name, "replayed", option, workload=peers.WORKLOAD)) == ""
+    assert differences(recorded, desk(name, "replayed", option)) == ""
     private = json.loads((peers.NODE / "contact_center.json").read_text())["users"][0]
     written = "".join(path.read_text() for path in pytester.path.glob("desk.*"))
     assert [private[key] for key in ("userName", "password", "emailAddress") if private[key] in written] == []
