@@ -119,7 +119,7 @@ def test_ten_thousand_connections_of_one_client_leave_room_for_others(many_files
     wanted = min(10_000, many_files - 200)
     scenario = tmp_path / "scenario.yaml"
     scenario.write_text(SCENARIO)
-    command = [Path(sys.executable).with_name("cometreel"), "serve", scenario, "--no-watch"]
+    command: list[str | Path] = [Path(sys.executable).with_name("cometreel"), "serve", scenario, "--no-watch"]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process,
         ExitStack() as stack,
