@@ -30,7 +30,7 @@ from cometreel.scenario.model import Block
 from cometreel.serve import admin_facts as facts
 from cometreel.serve.admin_gate import Gate, Gated
 from cometreel.serve.admin_stream import stream
-from cometreel.serve.bodies import Refused, read_body
+from cometreel.serve.bodies import Disconnected, Refused, read_body
 from cometreel.serve.door import ADMIN
 from cometreel.serve.metrics import CONTENT_TYPE, Metrics
 from cometreel.serve.translation import headers_of
@@ -89,7 +89,12 @@ class _Api:
             routes=[
                 Route(f"{ADMIN}{path}", endpoint, methods=[method]) for method, path, endpoint in self._endpoints()
             ],
-            exception_handlers={InputError: _unusable, Refused: _refused, HTTPException: _no_such},
+            exception_handlers={
+                InputError: _unusable,
+                Refused: _refused,
+                Disconnected: _unread,
+                HTTPException: _no_such,
+            },
         )
 
     def _endpoints(self) -> list[tuple[str, str, Callable[[Request], Awaitable[Response]]]]:
@@ -232,6 +237,11 @@ def _unusable(_: Request, error: Exception) -> Response:
 def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
     return _Json({"problems": [{"text": error.text}]}, error.status, {"connection": "close"})
+
+
+def _unread(_: Request, _error: Exception) -> Response:
+    """Answer a client that has left in the middle of its body."""
+    return Response(status_code=400)
 
 
 def _no_such(request: Request, error: Exception) -> Response:

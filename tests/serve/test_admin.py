@@ -349,6 +349,17 @@ def test_a_body_that_is_too_long_is_refused_unread(reel: Administered, monkeypat
     )
 
 
+def test_a_client_that_leaves_in_the_middle_of_a_body_changes_nothing(
+    reel: Administered, dial: Any, caplog: pytest.LogCaptureFixture
+):
+    with dial(reel.served.url) as line:
+        head = f"PUT /__reel__/scenario HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
+        line.sendall(f"{head}Content-Length: 100\r\n\r\ncometreel: 1".encode())
+    assert reel.app.get("/api/v2/page").text == "a page"
+    reel.served.stop()
+    assert caplog.messages == []
+
+
 def test_nothing_of_the_admin_api_is_in_the_journal_or_in_a_session(reel: Administered):
     reel.get("/sessions")
     assert reel.get("/calls") == {"calls": []}
@@ -409,6 +420,7 @@ def test_the_stream_ends_when_the_server_does():
 def test_a_reader_that_leaves_is_forgotten(reel: Administered):
     journal = reel.served.backend.journal
     with reel.admin.stream("GET", "/events") as reply:
-        next(reply.iter_lines())
+        lines = reply.iter_lines()
+        next(lines)
         assert reel.served.call(lambda: len(journal._listeners)) == 1
     until(lambda: reel.served.call(lambda: not journal._listeners), "the listener is gone")
