@@ -30,6 +30,16 @@ class Server:
         assert found
         return int(found[1]) * 1024
 
+    def cpu(self) -> float:
+        """Seconds of processor time that it and its children have used."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return sum(map(_cpu, [str(self.pid), *children]))
+
+
+def _cpu(pid: str) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 def on_client_core() -> None:
     """Keep this process off the servers' core, where the machine has two."""

@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmarks.processes import Server, running
 
-__all__ = ["PATH", "REPLY", "STUBS", "missing"]
+__all__ = ["PATH", "REPLY", "STUBS", "free_port", "missing"]
 
 PATH = "/api/v2/workbins"
 REPLY = '{"statusCode":0,"referenceId":67}'
@@ -52,10 +52,10 @@ def mountebank(folder: Path) -> Iterator[Server]:
     """Run mountebank with one imposter; without the header it would close each connection."""
     reply = {"statusCode": 200, "headers": {"Content-Type": _JSON, "Connection": "keep-alive"}, "body": REPLY}
     stub = {"predicates": [{"equals": {"method": "POST", "path": PATH}}], "responses": [{"is": reply}]}
-    imposter = {"port": _free_port(), "host": "127.0.0.1", "protocol": "http", "stubs": [stub]}
+    imposter = {"port": free_port(), "host": "127.0.0.1", "protocol": "http", "stubs": [stub]}
     config = folder / "mountebank.json"
     config.write_text(json.dumps({"imposters": [imposter]}))
-    command = [str(_MODULES / ".bin" / "mb"), "start", "--host", "127.0.0.1", "--port", str(_free_port())]
+    command = [str(_MODULES / ".bin" / "mb"), "start", "--host", "127.0.0.1", "--port", str(free_port())]
     command += ["--configfile", str(config), "--nologfile", "--loglevel", "info"]
     with running(command, folder / "mountebank.log", r"\[http:(\d+)\] Open for business") as server:
         yield server
@@ -77,12 +77,12 @@ def mockoon(folder: Path) -> Iterator[Server]:
     children = [{"type": "route", "uuid": "route"}]
     data.write_text(json.dumps({"name": "stub", "rootChildren": children, "routes": [route]}))
     command = [str(_MODULES / ".bin" / "mockoon-cli"), "start", "--data", str(data), "--repair"]
-    command += ["--hostname", "127.0.0.1", "--port", str(_free_port()), "--disable-log-to-file", "--disable-admin-api"]
+    command += ["--hostname", "127.0.0.1", "--port", str(free_port()), "--disable-log-to-file", "--disable-admin-api"]
     with running(command, folder / "mockoon.log", r"Server started on port (\d+)") as server:
         yield server
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that was free a moment ago: these two take a number, and not 0."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
