@@ -209,5 +209,6 @@ def _why(error: httpx.TransportError) -> str:
     if isinstance(error, httpx.ConnectTimeout):
         return f"can't be reached: it took no connection within {CONNECT_PATIENCE:g} s"
     if isinstance(error, httpx.ConnectError):
-        return f"can't be reached: {reason}"
+        hint = " (SSL_CERT_FILE=FILE names an authority to trust)" if "CERTIFICATE_VERIFY_FAILED" in reason else ""
+        return f"can't be reached: {reason}{hint}"
     return f"broke off: {reason}"

@@ -6,6 +6,7 @@ scenarios and recorders come in when a test asks for them.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,10 @@ from cometreel.pytest_plugin.options import OPTIONS, add_options, read_options
 from cometreel.pytest_plugin.summary import Summary
 
 if TYPE_CHECKING:
-    from cometreel.pytest_plugin._reel import Reel
+    from cometreel.pytest_plugin._reel import NothingPlayed, PlayedAlready, Reel
+    from cometreel.pytest_plugin.take import NotWhileRecording
 
-__all__ = ["Reel", "reel", "reel_session"]
+__all__ = ["NotWhileRecording", "NothingPlayed", "PlayedAlready", "Reel", "reel", "reel_session"]
 
 MARKER = (
     "reel(*scenarios, speed=None, seed=None, repeat=None, auth=None): what the fixture `reel` plays to this test, "
@@ -28,15 +30,16 @@ IN_USE: pytest.StashKey[Reel] = pytest.StashKey()
 """The reel of a test, or that of the session."""
 
 
+_HEAVY = {"NotWhileRecording": "take", "NothingPlayed": "_reel", "PlayedAlready": "_reel", "Reel": "_reel"}
+
+
 def __getattr__(name: str) -> object:
-    """Import `Reel` when an annotation of a test asks for it.
+    """Import what a test names in an annotation, or in `pytest.raises`, when it does.
 
     :raises AttributeError: for every other name.
     """
-    if name == "Reel":
-        from cometreel.pytest_plugin._reel import Reel  # noqa: PLC0415  # heavy
-
-        return Reel
+    if name in _HEAVY:
+        return getattr(importlib.import_module(f"{__name__}.{_HEAVY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

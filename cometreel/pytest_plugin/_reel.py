@@ -212,7 +212,7 @@ class Reel:
         if file is not None:
             return Take(Upstream.at(self._options.record), file, self._say, only_new=self._options.mode == "new")
         scenario = source.load()
-        return Playback(scenario, settings_for(scenario, given))
+        return Playback(scenario, settings_for(scenario, {**given, "unmatched": "fail"}))  # there is nobody to ask
 
     def _ask(self, question: Callable[[Running], T]) -> T:
         """Ask what runs; an error is shown at the line of the test that asked."""

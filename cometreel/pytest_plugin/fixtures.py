@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from cometreel.errors import CometreelError
-from cometreel.pytest_plugin.options import OPTIONS
 from cometreel.pytest_plugin._reel import Reel
+from cometreel.pytest_plugin.options import OPTIONS
 from cometreel.pytest_plugin.summary import SAID
 
 __all__ = ["own_reel", "shared_reel"]

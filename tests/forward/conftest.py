@@ -15,7 +15,8 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.forward import Recording, Upstream
-from cometreel.serve import serve_in_thread
+from cometreel.serve import Listening, serve_in_thread
+from cometreel.serve.certificate import Certificate
 
 PATIENCE = 30.0
 """Seconds until something that always happens is taken to have failed."""
@@ -73,15 +74,15 @@ def stack() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def serve(stack: ExitStack) -> Callable[[ASGIApp], str]:
+def serve(stack: ExitStack) -> Callable[..., str]:
     """Serve an application until the test ends; its URL."""
 
-    def start(app: ASGIApp) -> str:
+    def start(app: ASGIApp, certificate: Certificate | None = None) -> str:
         @asynccontextmanager
         async def opened() -> AsyncIterator[ASGIApp]:
             yield app
 
-        return stack.enter_context(serve_in_thread(opened)).url
+        return stack.enter_context(serve_in_thread(opened, Listening(certificate=certificate))).url
 
     return start
 
@@ -105,7 +106,7 @@ def server() -> Server:
 
 
 @pytest.fixture
-def studio(serve: Callable[[ASGIApp], str], record: Callable[[str], Studio], server: Server) -> Studio:
+def studio(serve: Callable[..., str], record: Callable[[str], Studio], server: Server) -> Studio:
     """A forwarder in front of `server`."""
     return record(serve(server))
 

@@ -167,6 +167,13 @@ def test_it(client):
     assert "GET /late" in ran.part("ERROR at teardown of test_it")
 
 
+def test_a_scenario_that_would_forward_has_nobody_to_forward_to(run: Callable[..., Any], project: Any):
+    (project.path / "desk.yaml").write_text("cometreel: 1\nsettings: {unmatched: forward}\nexchanges: []\n")
+    ran = run(HEAD + "\ndef test_it(reel):\n    httpx.get(reel.play('desk.yaml').url + '/nothing')\n")
+    assert ran.outcomes == {"failed": 1}
+    assert "GET /nothing\n  nothing in the scenario is near\n" in ran.part("test_it")
+
+
 def test_a_skipped_test_stays_skipped(run: Callable[..., Any]):
     ran = run(
         HEAD

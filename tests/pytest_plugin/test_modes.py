@@ -214,3 +214,11 @@ def test_a_scenario_that_is_wrong_is_told_before_anything_is_recorded(record: Ca
         f"@pytest.mark.reel: {project.path}/new.yaml:2:12: the number 5; expected a list"
     )
     assert not list(project.path.glob("*.jsonl"))
+
+
+def test_recording_in_a_process_that_gevent_has_patched(record: Callable[..., Any], project: Any):
+    """The forwarder is on a thread of the system's own, as a replay is."""
+    gevent = "from gevent import monkey\nmonkey.patch_all()\n"
+    ran = record("me", "-p", "no:timeout", "-p", "no:asyncio", "-W", "ignore", subprocess=True, conftest=gevent)
+    assert ran.outcomes == {"passed": 1}
+    assert _exchanges(project.path / "new.yaml") == ["me"]
