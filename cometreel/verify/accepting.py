@@ -76,7 +76,8 @@ def _put_member(holder: JSONObject, name: str, finding: Finding) -> None:
     if finding.what in _REMOVING:
         holder.pop(key, None)
     elif finding.renamed:
-        members = [(finding.renamed if each == key else each, member) for each, member in holder.items()]
+        (renamed,) = _literal_keys(finding.renamed)
+        members = [(renamed if each == key else each, member) for each, member in holder.items()]
         holder.clear()
         holder.update(members)
     elif finding.what == "body is no JSON":
@@ -84,6 +85,13 @@ def _put_member(holder: JSONObject, name: str, finding: Finding) -> None:
         holder["text"] = _live(finding, "")
     elif finding.what != "content changed":
         holder[key] = _live(finding, holder.get(key))
+
+
+def _literal_keys(name: str) -> JSONObject:
+    """A member's name as a scenario writes it."""
+    written = literal({name: None})
+    assert isinstance(written, dict)
+    return written
 
 
 def _put_item(holder: list[JSON], number: int, finding: Finding) -> None:

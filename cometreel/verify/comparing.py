@@ -48,7 +48,9 @@ def changes(recorded: JSON, live: JSON) -> list[Change]:
     """Every difference between two values, in the order of the recorded one's members; what is new comes last."""
     if same(recorded, live):
         return []
-    found = list(_found(DeepDiff(recorded, live, view="tree", threshold_to_diff_deeper=0)))
+    found = list(
+        _found(DeepDiff(recorded, live, view="tree", threshold_to_diff_deeper=0, ignore_private_variables=False))
+    )
     order = {path: number for number, path in enumerate(_paths(recorded, ()))}
     return sorted(_with_renames(found), key=lambda change: order.get(change.path, len(order)))
 

@@ -143,7 +143,10 @@ class Judge:
 
     def compared(self, recorded: JSON, live: JSON, references: Sequence[str]) -> list[Change]:
         """The differences under the veil, without what differs each time."""
-        return changes(self.veil.over(self.steady(recorded, references)), self.veil.over(self.steady(live, references)))
+        one, other = self.steady(recorded, references), self.steady(live, references)
+        self.veil.learn(one)
+        self.veil.learn(other)
+        return changes(self.veil.over(one), self.veil.over(other))
 
     def steady(self, value: JSON, references: Sequence[str]) -> JSON:
         """A value without what differs each time; of a reference only its type is left."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode
-from cometreel.scenario import Question
+from cometreel.scenario import Question, can_be_written
 from cometreel.verify.asking import HttpAsk, PublishAsk
 from cometreel.verify.script import Step
 from cometreel.wire import Headers
@@ -24,7 +24,7 @@ class LiveReply:
 
     @property
     def is_json(self) -> bool:
-        """Whether the body is JSON."""
+        """Whether the body is JSON that a scenario can hold."""
         return self._decoded() is not None
 
     @property
@@ -40,9 +40,10 @@ class LiveReply:
 
     def _decoded(self) -> tuple[JSON] | None:
         try:
-            return (decode(self.body),)
+            value = decode(self.body)
         except NotJSON:
             return None
+        return (value,) if can_be_written(value) else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

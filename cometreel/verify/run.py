@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 from cometreel.bayeux import is_meta
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario import EventSpec, Exchange, ReplySpec, TemplateFailed, User, parse_duration
+from cometreel.scenario import EventSpec, Exchange, ReplySpec, TemplateFailed, User, can_be_written, parse_duration
 from cometreel.scenario.values import Fixed
 from cometreel.verify.asking import CantAsk, HttpAsk, PublishAsk, ask_of, matched
 from cometreel.verify.attribution import attribute
@@ -71,7 +71,7 @@ class Run:
         self._plays: list[Play] = []
         self._left: dict[int, str] = {}
         self._heard: list[Heard] = []
-        self._losses: list[str] = []
+        self._remarks: list[str] = []
         self._connected: set[str] = set()
         self._connecting = False
         self._waiting: _Waiting | None = None
@@ -110,13 +110,15 @@ class Run:
 
     def heard(self, part: str, message: JSONObject, now: float) -> list[Order]:
         """Take a message that was delivered to a part."""
-        if not is_meta(str(message.get("channel"))):
+        if not can_be_written(message):
+            self._remarks.append(f"{part!r} heard a message that no scenario can hold, and it is left out")
+        elif not is_meta(str(message.get("channel"))):
             self._heard.append(Heard(part, message, now))
         return self._go_on(now)
 
     def lost(self, part: str, error: str, now: float) -> list[Order]:
         """Learn that a CometD session was lost and begins anew: what was sent in between is gone."""
-        self._losses.append(f"the CometD session of {part!r} was lost and began anew: {error}")
+        self._remarks.append(f"the CometD session of {part!r} was lost and began anew: {error}")
         return self._go_on(now)
 
     def deadline(self) -> float | None:
@@ -237,7 +239,7 @@ class Run:
         steps = tuple(self._verdicts(plays, heard))
         told = notes(self._script.cues, unsolicited, self._judge)
         files = tuple(source.document.file for source in self._script.sources)
-        return Verdict(files, against, steps, (*self._losses, *told))
+        return Verdict(files, against, steps, (*self._remarks, *told))
 
     def _hearing(self, play: Play, unsolicited: list[Heard]) -> Hearing:
         return Hearing(self._judge, self._script.scenario.profile, play, unsolicited)

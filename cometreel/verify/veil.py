@@ -25,6 +25,8 @@ _INTERNATIONAL = re.compile(r"(?<![\w+])\+\d(?:[\d().\s/-]*\d){6,}")
 _QUOTED = re.compile(r"(?<=['\"])[^'\"]+(?=['\"])")
 _NUMBERS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b|\d{4,}")
 _SESSION = re.compile(r";jsessionid=[^;/?#\s\"'<>]*", re.IGNORECASE)
+_SHORTEST = 5
+"""Shorter names aren't remembered in recording either."""
 _HIDING = (Treatment.HIDE, Treatment.JOIN)
 _REPLACED = (Treatment.NAME, Treatment.TEXT, Treatment.TREE)
 
@@ -35,6 +37,7 @@ class Veil:
     def __init__(self, policy: Policy, key: bytes) -> None:
         self._policy = policy
         self._redactor = Redactor(policy, Secret(key))
+        self._names: set[str] = set()
 
     def hide(self, secret: str) -> None:
         """Never show this text: a password, a token."""
@@ -44,6 +47,20 @@ class Veil:
     def over(self, value: JSON) -> JSON:
         """The value as it is compared."""
         return self._value(value, None)
+
+    def learn(self, value: JSON, rule: Rule | None = None) -> None:
+        """Remember the names in a value: a recording replaces them where no rule covers them, too."""
+        treatment = rule.treatment if rule is not None else None
+        if isinstance(value, dict):
+            for key, member in value.items():
+                self.learn(member, rule if treatment is Treatment.TREE else self._policy.key(key))
+        elif isinstance(value, list):
+            for item in value:
+                self.learn(item, rule)
+        elif isinstance(value, str) and len(value) >= _SHORTEST:
+            word = " " not in value.strip()  # in a tree, several words are a text
+            if treatment is Treatment.NAME or (treatment is Treatment.TREE and word):
+                self._names.add(value)
 
     def at(self, value: JSON, path: Sequence[str | int]) -> JSON | object:
         """What stands at a path of a value that was compared, in the value itself; MISSING if nothing does."""
@@ -85,9 +102,11 @@ class Veil:
     def _text(self, value: str, treatment: Treatment | None) -> JSON:
         if value[:1] in ("{", "[") and value[-1:] in ("}", "]"):
             try:
-                return self._value(decode(value), None)  # JSON that was packed into a text
+                return encode(self._value(decode(value), None)).decode()  # JSON that was packed into a text
             except NotJSON:
                 pass
+        if value in self._names and treatment in (None, Treatment.KEEP):
+            return PERSONAL
         if treatment is Treatment.MESSAGE:
             value = _NUMBERS.sub("#", _QUOTED.sub("…", value))
         return self._loose(value)

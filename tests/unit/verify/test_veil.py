@@ -51,3 +51,13 @@ def test_json_within_a_text_is_compared_as_json() -> None:
     hiding = veil()
     assert hiding.over({"x": '{"userName":"ann"}'}) == hiding.over({"x": '{"userName": "ben"}'})
     assert hiding.over({"x": '{"Count":1}'}) != hiding.over({"x": '{"Count":2}'})
+
+
+def test_a_name_is_one_where_no_rule_covers_it_too() -> None:
+    """Recorded was the pseudonym of the same name; both are known by the key under which they first stood."""
+    hiding = veil()
+    hiding.learn({"userName": "dapepomoba"})
+    hiding.learn({"userName": "ann.archer"})
+    assert hiding.over({"agent": "dapepomoba"}) == hiding.over({"agent": "ann.archer"})
+    assert hiding.over({"agent": "dapepomoba"}) != hiding.over({"agent": "nobody"})
+    assert hiding.over({"Owner": "dapepomoba"}) != hiding.over({"Owner": "ann.archer"})
