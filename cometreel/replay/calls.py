@@ -151,18 +151,18 @@ class Calls(Sequence[Call]):
                 expected = f"one of {', '.join(known)}"
                 raise OptionInvalid(name, "calls can't be filtered by it", expected, near(name, known))
         tests = [(name, _spelled(name, value)) for name, value in wanted.items()]
-        return Calls(call for call in self._calls if all(_held(call, name) == value for name, value in tests))
+        return Calls(call for call in self._calls if all(value in _held(call, name) for name, value in tests))
 
     def since(self, number: int) -> Calls:
         """Return those that came after the one with this number."""
         return Calls(call for call in self._calls if call.number > number)
 
 
-def _held(call: Call, name: str) -> object:
-    """Return what a call has under a name, in the form in which it is compared."""
-    if name == "path" and call.method == "PUBLISH":
-        return call.target
-    return _spelled(name, getattr(call, name)) if name != "outcome" else call.outcome.partition(":")[0]
+def _held(call: Call, name: str) -> tuple[object, ...]:
+    """Return what a call answers to under a name, in the form in which it is compared."""
+    if name == "outcome":
+        return call.outcome, call.outcome.partition(":")[0]
+    return (_spelled(name, getattr(call, name)),)
 
 
 def _spelled(name: str, value: object) -> object:

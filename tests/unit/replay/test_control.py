@@ -161,7 +161,10 @@ def test_refusals_are_found_by_their_kind(conversation: Talk) -> None:
     a = talk.client()
     a.asks("POST", PATH, ASK)
     a.hears((0.0, 403, {"statusCode": 3, "statusMessage": "Missing or invalid Csrf token"}))
-    ((call),) = control_of(talk).calls(outcome="refused")
+    calls = control_of(talk).calls
+    (call,) = calls(outcome="refused")
+    assert calls(outcome="refused: no CSRF token") == [call]
+    assert calls(outcome="refused: something else") == []
     assert (call.outcome, call.status) == ("refused: no CSRF token", 403)
 
 
@@ -236,13 +239,16 @@ def test_exchanges_never_played_are_listed_over_all_sessions_in_the_order_of_the
 
 def test_the_journal_keeps_no_more_bytes_than_it_may(monkeypatch: pytest.MonkeyPatch, conversation: Talk) -> None:
     monkeypatch.setattr("cometreel.replay.journal._MAX_BYTES", 250)
+    monkeypatch.setattr("cometreel.replay.journal._MAX_UNMATCHED_BYTES", 150)
     talk = conversation(SCENARIO)
     a = talk.client()
     for _ in range(4):
         a.asks("GET", "/api/v2/me", text=b"x" * 100)
     a.heard.clear()
     talk.logs.clear()
-    assert [call.number for call in control_of(talk).calls] == [3, 4]
+    control = control_of(talk)
+    assert [call.number for call in control.calls] == [3, 4]
+    assert [call.number for call in control.unmatched] == [4]
 
 
 def test_a_listener_hears_each_call_until_it_has_enough(conversation: Talk) -> None:

@@ -35,7 +35,7 @@ def play(mine: list[Call], others: list[Call], done: list[Deed], *, to: str, spe
     clients = {name: talk.client(name, user=name).connects() for name in ("me", "other")}
     steps = [(at, "me", what) for at, what in mine] + [(at, "other", what) for at, what in others]
     steps += [(at, "", what) for at, what in done]
-    for at, name, what in sorted(steps):
+    for at, name, what in sorted(steps, key=lambda step: step[0]):
         talk.at(at / 100)
         if name:
             ask(clients[name], what)
