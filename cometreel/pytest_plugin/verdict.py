@@ -1,26 +1,22 @@
 """What a failed test reads: the requests that nothing answered, and the exchanges that nobody asked for.
 
-Text from facts; nothing is asked of a replay here. Values that the recording policy calls secret are not shown.
+Text from facts; nothing is asked of a replay here. What a client keeps secret is covered up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode
 
-from cometreel.jsonvalue import JSON, encode
-from cometreel.recording import load_policy
-from cometreel.recording.policy import Rule, Treatment
+from cometreel.jsonvalue import encode
 from cometreel.replay import Call, Calls
+from cometreel.replay.discreet import covered, covered_at, covered_text
 from cometreel.replay.misses import Near
-from cometreel.scenario import Difference, Exchange, find
+from cometreel.scenario import Exchange
 
 __all__ = ["unmatched_text", "unplayed_text"]
 
 CALLS, LENGTH = 10, 1000  # how many calls, and how much of a body, are shown
-SECRET = frozenset({Treatment.HIDE, Treatment.JOIN})
-HIDDEN = "(secret)"
 
 
 def unmatched_text(calls: Calls, shown_from: Path) -> str:
@@ -49,7 +45,7 @@ def unplayed_text(exchanges: Sequence[Exchange], shown_from: Path) -> str:
 
 def _call(call: Call, shown_from: Path) -> Iterator[str]:
     who = f"  (as {call.user})" if call.user else ""
-    yield f"{call.method} {_target(call.target)}{who}"
+    yield f"{call.method} {covered_text(call.target)}{who}"
     if call.body:
         yield f"  {_body(call)}"
     miss = call.miss
@@ -59,10 +55,10 @@ def _call(call: Call, shown_from: Path) -> Iterator[str]:
     if miss.malformed:
         yield "  its body isn't JSON, though its Content-Type says so"
     for number, near in enumerate(miss.nearest):
-        yield from _near(near, call, shown_from, "nearest" if number == 0 else "then")
+        yield from _near(near, shown_from, "nearest" if number == 0 else "then")
 
 
-def _near(near: Near, call: Call, shown_from: Path, rank: str) -> Iterator[str]:
+def _near(near: Near, shown_from: Path, rank: str) -> Iterator[str]:
     yield f"  {rank}: {near.exchange.name!r} ({_place(near.exchange, shown_from)})"
     if near.why:
         yield f"    matches, but {near.why}"
@@ -70,7 +66,7 @@ def _near(near: Near, call: Call, shown_from: Path, rank: str) -> Iterator[str]:
     if near.agreed:
         yield f"    agrees:  {', '.join(dict.fromkeys(map(_part, sorted(near.agreed, key=_order))))}"
     for number, one in enumerate(sorted(near.differences, key=lambda one: _order(one.where))):
-        sentence = f"{_part(one.where)} is {_found(one, call)}, not {one.expected}"
+        sentence = f"{_part(one.where)} is {covered_at(one.where, one.found)}, not {one.expected}"
         yield f"    {'differs:' if number == 0 else '        '} {sentence}"
 
 
@@ -85,16 +81,6 @@ def _part(where: str) -> str:
     return where.lstrip("/").replace("/", ".") or "the kind of request"
 
 
-def _found(difference: Difference, call: Call) -> str:
-    """Give what was sent in the place of something else, unless it is or holds a secret."""
-    name = difference.where.rpartition("/")[2]
-    inside = [value for _, value in find(call.data, difference.where.removeprefix("/body"))]
-    policy = load_policy("default")
-    if _is_secret(policy.key(name)) or _is_secret(policy.query(name)) or any(_shown(it) != it for it in inside):
-        return HIDDEN
-    return difference.found
-
-
 def _place(exchange: Exchange, shown_from: Path) -> str:
     """Say where an exchange stands; relative to a folder above it, as pytest shows files."""
     position = exchange.position
@@ -103,29 +89,7 @@ def _place(exchange: Exchange, shown_from: Path) -> str:
     return f"{shown}:{position.line}"
 
 
-def _target(target: str) -> str:
-    path, mark, query = target.partition("?")
-    policy = load_policy("default")
-    pairs = parse_qsl(query, keep_blank_values=True, errors="backslashreplace")
-    if not any(_is_secret(policy.query(name)) for name, _ in pairs):
-        return target
-    shown = [(name, HIDDEN if _is_secret(policy.query(name)) else value) for name, value in pairs]
-    return f"{path}{mark}{urlencode(shown, safe='()')}"
-
-
 def _body(call: Call) -> str:
-    text = call.body.decode(errors="replace") if call.data is None else encode(_shown(call.data)).decode()
+    data = call.data
+    text = covered_text(call.body.decode(errors="replace")) if data is None else encode(covered(data)).decode()
     return text if len(text) <= LENGTH else f"{text[:LENGTH]}… ({len(text)} characters)"
-
-
-def _shown(value: JSON) -> JSON:
-    if isinstance(value, list):
-        return [_shown(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    policy = load_policy("default")
-    return {key: HIDDEN if _is_secret(policy.key(key)) else _shown(member) for key, member in value.items()}
-
-
-def _is_secret(rule: Rule | None) -> bool:
-    return rule is not None and rule.treatment in SECRET

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
-import cometreel.pytest_plugin.fixtures  # noqa: F401  # heavy: before pytester takes its picture of what is imported
+from cometreel.pytest_plugin import Reel
+from cometreel.pytest_plugin.options import Options
 
 DESK = """\
 cometreel: 1
@@ -63,8 +65,24 @@ class Ran:
         return "\n".join(found).rstrip()
 
 
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Import everything that a run inside this process will.
+
+    pytester takes out of `sys.modules` what its runs have put there. A library that imports its parts late, as httpx
+    does, would get them twice, and not know its own exceptions again.
+    """
+    folder = tmp_path_factory.mktemp("warm")
+    for options in (Options("http://127.0.0.1:1", "once", strict=False), Options("", "once", strict=False)):
+        reel = Reel((folder,), options, lambda _: None, shown_from=folder)
+        with httpx.Client(base_url=reel.play(folder / "warm.yaml").url) as client:
+            client.get("/")
+        reel.stop()
+        (folder / "warm.yaml").write_text(DESK)
+
+
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
+def project(warm: None, pytester: pytest.Pytester) -> pytest.Pytester:
     """A project with a scenario `desk.yaml` and pytest's ini file."""
     pytester.makefile(".ini", pytest=INI)
     pytester.makefile(".yaml", desk=DESK)

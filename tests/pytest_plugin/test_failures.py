@@ -132,8 +132,8 @@ def test_it(reel):
     )
     assert ran.outcomes == {"failed": 1}
     assert "canary" not in ran.part("test_it")
-    assert "POST /api/v2/workbins?token=(secret)&n=1  (as ann)" in ran.part("test_it")
-    assert "body.password is (secret), not nothing" in ran.part("test_it")
+    assert "POST /api/v2/workbins?token=[hidden]&n=1  (as ann)" in ran.part("test_it")
+    assert "body.password is [hidden], not nothing" in ran.part("test_it")
 
 
 def test_a_test_may_allow_it(run: Callable[..., Any]):
