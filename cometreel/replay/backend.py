@@ -151,6 +151,8 @@ class Backend:
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
         """Take note that the reply, or the oldest unconfirmed frame, was written to the client."""
+        if not self.server.awaits(request_id):
+            return []  # nothing depends on it
         self._catch_up(now)
         self._take(self.server.delivered(request_id, self._time))
         return self._done()

@@ -59,8 +59,10 @@ class Player:
         :raises TemplateFailed: if a template can't be evaluated for this request; then it doesn't count.
         """
         exchange, match = choice.exchange, choice.match
-        session.values.update(deepcopy(dict(match.session_captures)))  # a responder may change what a session has
-        session.ids.update(match.ids)
+        if match.session_captures:
+            session.values.update(deepcopy(dict(match.session_captures)))  # a responder may change what a session has
+        if match.ids:
+            session.ids.update(match.ids)
         number = session.plays.counts.get(exchange.name, 0)
         score = self._score(session, question, f"{exchange.name}|{number}", choice)
         performance = score.perform(

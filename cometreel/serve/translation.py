@@ -65,9 +65,14 @@ def reply_start(reply: Reply) -> Message:
 def response_fields(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
     """Yield header fields as ASGI has them, without those of the framing."""
     for name, value in headers:
-        lower = name.lower()
-        if lower not in FRAMING:
-            yield _bytes(lower), _bytes(value)
+        if (field := _field(name, value)) is not None:
+            yield field
+
+
+@lru_cache(maxsize=1024)
+def _field(name: str, value: str) -> tuple[bytes, bytes] | None:
+    lower = name.lower()
+    return None if lower in FRAMING else (_bytes(lower), _bytes(value))
 
 
 def _text(field: bytes) -> str:
