@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cometreel.errors import OptionInvalid
 from cometreel.recording.secret import Secret
-from cometreel.verify.script import Part
+from cometreel.verify.script import NOBODY, Part
 
 __all__ = ["Credentials", "credentials_of", "variables"]
 
@@ -30,6 +30,8 @@ class Credentials:
 
 def variables(part: str) -> tuple[str, str]:
     """The environment variables of a part: COMETREEL_USER_AGENT_1 and COMETREEL_PASSWORD_AGENT_1 of `agent-1`."""
+    if part == NOBODY:
+        return "COMETREEL_USER", "COMETREEL_PASSWORD"
     name = re.sub(r"[^A-Z0-9]+", "_", part.upper())
     return f"COMETREEL_USER_{name}", f"COMETREEL_PASSWORD_{name}"
 

@@ -32,10 +32,14 @@ class Meeting:
         self, context: RenderContext, knowledge: Knowledge, place: str, *, seq: int = 0, count: int = 1
     ) -> None:
         self._knowledge = knowledge
-        known = replace(
-            context, user=knowledge.user, ids={**knowledge.given, **knowledge.ids}, session=knowledge.captures
-        )
-        self._scope = Scope(known, place, seq=seq, count=count)
+        self._context, self._place, self._seq, self._count = context, place, seq, count
+
+    def _scope(self) -> Scope:
+        """What templates see by now: each value may teach something that the next one uses."""
+        known = self._knowledge
+        ids = {**known.given, **known.ids}
+        context = replace(self._context, user=known.user, ids=ids, session=known.captures)
+        return Scope(context, self._place, seq=self._seq, count=self._count)
 
     def expect(self, value: Value, live: JSON | object) -> JSON:
         """The JSON that should have come; `live` is what came, or MISSING."""
@@ -47,7 +51,7 @@ class Meeting:
             return self._items(value, live)
         if isinstance(value, Identifier):
             return self._identifier(value, live)
-        return self._template(value, live) if isinstance(value, Templated) else value.render(self._scope)
+        return self._template(value, live) if isinstance(value, Templated) else value.render(self._scope())
 
     def _members(self, value: Members, live: JSON | object) -> JSON:
         found = live if isinstance(live, dict) else {}
@@ -84,7 +88,7 @@ class Meeting:
                 self._learn(template.text, live)
             return _taken(live, template.text)
         try:
-            return value.render(self._scope)
+            return value.render(self._scope())
         except TemplateFailed:
             return _taken(live, template.text)
 

@@ -14,7 +14,7 @@ from cometreel.bayeux import is_meta
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import EventSpec, Exchange, ReplySpec, TemplateFailed, User, can_be_written, parse_duration
 from cometreel.scenario.values import Fixed
-from cometreel.verify.asking import CantAsk, HttpAsk, PublishAsk, ask_of, matched
+from cometreel.verify.asking import CantAsk, PublishAsk, ask_of, matched
 from cometreel.verify.attribution import attribute
 from cometreel.verify.hearing import Hearing, recorded_events
 from cometreel.verify.judging import Judge
@@ -35,12 +35,15 @@ LISTEN_SECONDS: Final = 1.0
 
 @dataclass(slots=True)
 class _Waiting:
-    """The play under way: how many notifications it waits for, until when, and when the next may begin."""
+    """A play that is ready or under way: how many notifications it waits for, and how long it took when recorded.
+
+    `first` is the number of messages that had been heard before it was asked.
+    """
 
     play: Play
     wanted: int
-    until: float
-    next_at: float
+    seconds: float
+    first: int = 0
 
 
 class Run:
@@ -75,6 +78,8 @@ class Run:
         self._connected: set[str] = set()
         self._connecting = False
         self._waiting: _Waiting | None = None
+        self._ready: _Waiting | None = None
+        self._played: set[str] = set()
         self._listens_until: float | None = None
         self.over = False
 
@@ -124,7 +129,7 @@ class Run:
     def deadline(self) -> float | None:
         """When `advance` has something to do."""
         if self._waiting is not None and self._waiting.play.answered:
-            return self._waiting.next_at if self._is_complete(self._waiting) else self._waiting.until
+            return self._ends_at(self._waiting)
         return self._listens_until
 
     def advance(self, now: float) -> list[Order]:
@@ -135,6 +140,8 @@ class Run:
     def _go_on(self, now: float) -> list[Order]:
         """Give the orders of the next step that can be played, if nothing is waited for."""
         while not self._busy(now):
+            if self._ready is not None:
+                return self._begin(self._ready, now)
             if self._next is None:
                 return self._listen(now)
             orders = self._play(self._next, now)
@@ -148,49 +155,56 @@ class Run:
             return True
         if waiting is None:
             return False
-        if not waiting.play.answered:
-            return True
-        if now < (waiting.next_at if self._is_complete(waiting) else waiting.until):
+        if not waiting.play.answered or now < self._ends_at(waiting):
             return True
         if any(not isinstance(spec.data, Fixed) for spec in waiting.play.step.exchange.events):
             self._hearing(waiting.play, []).learn()
         self._waiting = None
         return False
 
+    def _ends_at(self, waiting: _Waiting) -> float:
+        """When to go on: as soon as all has come, at the recorded pace not before its time; else after the patience."""
+        asked_at = waiting.play.asked_at
+        if not self._is_complete(waiting):
+            return asked_at + waiting.seconds + self._patience
+        return asked_at + waiting.seconds if self._pace == "recorded" else asked_at
+
     def _is_complete(self, waiting: _Waiting) -> bool:
         if not waiting.wanted:
             return True
         play = waiting.play
-        recent = [each for each in self._heard if each.part == play.step.part and each.at >= play.asked_at]
+        recent = [each for each in self._heard[waiting.first :] if each.part == play.step.part]
         if len(recent) < waiting.wanted:
             return False
         attribute([play], recent, self._script.scenario.profile)
         return len(play.heard) >= waiting.wanted
 
     def _play(self, step: Step, now: float) -> list[Order]:
-        """Order one step; none if it can't be played, or once there is nothing left."""
-        if self._wants_connection(step):
-            self._connecting = True
-            return [Connect(step.part)]
+        """Order one step, or first the CometD session that it needs; nothing if it can't be played."""
         self._next = next(self._steps, None)
         try:
-            play = self._made(step, now)
-            self._waiting = self._wait(play, now)
+            self._ready = self._made(step, now)
         except (CantAsk, TemplateFailed) as reason:
             self._left[id(step)] = str(reason)
             return []
-        number = len(self._plays)
-        self._plays.append(play)
-        if isinstance(play.ask, PublishAsk):
-            return [Publish(number, step.part, play.ask)]
-        return [self._ask(number, play, play.ask)]
+        if self._wants_connection(step):
+            self._connecting = True
+            return [Connect(step.part)]
+        return self._begin(self._ready, now)
 
-    def _ask(self, number: int, play: Play, ask: HttpAsk) -> Ask:
+    def _begin(self, waiting: _Waiting, now: float) -> list[Order]:
+        play = waiting.play
+        play.asked_at, waiting.first = now, len(self._heard)
+        self._ready, self._waiting = None, waiting
+        number, part = len(self._plays), play.step.part
+        self._plays.append(play)
+        self._played.add(play.step.exchange.name)
+        if isinstance(play.ask, PublishAsk):
+            return [Publish(number, part, play.ask)]
         exchange = play.step.exchange
         status = exchange.reply.status if isinstance(exchange.reply, ReplySpec) else None
         recorded = status.value if isinstance(status, Fixed) and isinstance(status.value, int) else None
-        seconds = self._judge.seconds(play)
-        return Ask(number, play.step.part, ask, recorded, seconds, stranger=exchange.authenticated is False)
+        return [Ask(number, part, play.ask, recorded, waiting.seconds, stranger=exchange.authenticated is False)]
 
     def _wants_connection(self, step: Step) -> bool:
         """Browsers log in with a GET and then shake hands: the first step that isn't just a GET needs a connection."""
@@ -199,19 +213,14 @@ class Run:
         method = getattr(step.block.request, "method", "")
         return bool(step.exchange.events) or str(method).upper() not in ("GET", "HEAD")
 
-    def _made(self, step: Step, now: float) -> Play:
-        _refuse(step.exchange, {play.step.exchange.name for play in self._plays})
+    def _made(self, step: Step, now: float) -> _Waiting:
+        _refuse(step.exchange, self._played)
         knowledge = self._knowledge[step.part]
         ask = ask_of(step.block.request, knowledge)
         question, match = matched(self._script.scenario, step.exchange, ask, {**knowledge.ids})
         knowledge.learn(match)
-        return Play(step, ask, question, match.captures, now)
-
-    def _wait(self, play: Play, now: float) -> _Waiting:
-        seconds = self._judge.seconds(play)
-        wanted = len(recorded_events(self._judge, play))
-        pace = now + seconds if self._pace == "recorded" else now
-        return _Waiting(play, wanted, now + seconds + self._patience, pace)
+        play = Play(step, ask, question, match.captures, now)
+        return _Waiting(play, len(recorded_events(self._judge, play)), self._judge.seconds(play))
 
     def _listen(self, now: float) -> list[Order]:
         if self._listens_until is None:

@@ -17,7 +17,7 @@ from cometreel.scenario import Exchange, ExchangeBlock, Position, PublishBlock, 
 from cometreel.scenario.sources import Source, read_source
 from cometreel.scenario.values import Fixed
 
-__all__ = ["Cue", "Part", "Script", "Step", "script_of"]
+__all__ = ["NOBODY", "Cue", "Part", "Script", "Step", "script_of"]
 
 NOBODY = "everybody"
 """The one session of a scenario without roles."""

@@ -151,14 +151,14 @@ def test_a_login_that_is_wanted_or_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = serving(answering(status))
-    cure = "expected a login name here and its password in COMETREEL_PASSWORD_EVERYBODY (or --netrc FILE)"
+    cure = "expected a login name here and its password in COMETREEL_PASSWORD (or --netrc FILE)"
     assert refused(capsys, scenario(text), "--against", url) == (
-        f"COMETREEL_USER_EVERYBODY: {url} wants a login for 'everybody': status {status}; {cure}"
+        f"COMETREEL_USER: {url} wants a login for 'everybody': status {status}; {cure}"
     )
     monkeypatch.setenv("COMETREEL_USER", "ann")
     monkeypatch.setenv("COMETREEL_PASSWORD", "s3cret")
     assert refused(capsys, scenario(text), "--against", url) == (
-        f"COMETREEL_USER_EVERYBODY: {url} refuses the login of 'everybody': status {status}; {cure}"
+        f"COMETREEL_USER: {url} refuses the login of 'everybody': status {status}; {cure}"
     )
 
 
@@ -253,7 +253,7 @@ def test_a_server_that_hangs_up_once_it_has_answered_is_drift(
 def test_nothing_that_can_be_asked_is_no_success(
     scenario: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = GET.replace("path: /a", "path: [{$any: string}]")
+    text = HEAR.replace("path: /a", "path: [{$any: string}]")
     assert run(["verify", scenario(text), "--against", "http://127.0.0.1:1"]) == Exit.CANNOT
     out, err = capsys.readouterr()
     assert out.splitlines()[0].startswith("s.yaml:3: a: not played: {$any: string} in its path")

@@ -184,3 +184,12 @@ def test_what_nobody_asked_for_is_told_and_is_no_difference(
     assert run.lines() == []
     assert [note[: len(line)] for note, line in zip(run.notes(), expected, strict=True)] == expected
     assert "hello" not in str(run.notes())
+
+
+def test_what_a_late_notification_teaches_holds_for_the_rest_of_it(stage: Begin) -> None:
+    text = TEXT.partition("      - {channel")[0] + (
+        "      - channel: /c\n"
+        '        data: {referenceId: 1, id: {$t: "{{ user.id }}"}, uri: {$t: "/users/{{ user.id }}"}}\n'
+    )
+    run = stage(text, patience_seconds=1).connects().replies(0, {"statusCode": 0, "referenceId": 9}).at(1.5)
+    assert run.notifies({"referenceId": 9, "id": "u7", "uri": "/users/u7"}, "/c").lines() == []

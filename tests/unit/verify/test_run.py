@@ -156,7 +156,7 @@ def test_what_follows_an_exchange_that_was_not_played_is_not_played_either(stage
 
 def test_an_exchange_that_ends_the_cometd_session_is_not_played(stage: Begin) -> None:
     text = "exchanges:\n  - {name: a, request: {method: POST, path: /a}, events: [{disconnect: true}]}\n"
-    assert stage(text).connects().lines() == [
+    assert stage(text).lines() == [
         "s.yaml:3: a: not played: it ends the CometD session, and nobody would hear the rest"
     ]
 
@@ -166,7 +166,7 @@ def test_a_template_that_fails_leaves_its_exchange_out(stage: Begin) -> None:
         "exchanges:\n  - name: a\n    request: {method: POST, path: /a}\n"
         '    events: [{channel: /c, after: {$t: "{{ request.body.wait }}"}}]\n'
     )
-    (line,) = stage(text).connects().lines()
+    (line,) = stage(text).lines()
     assert line.startswith("s.yaml:3: a: not played: s.yaml:5:")
     assert "the template '{{ request.body.wait }}' failed" in line
 
@@ -208,3 +208,9 @@ exchanges:
     run = stage(text).connects().replies(0, {"referenceId": 3}).notifies({"referenceId": 3, "found": "t-3"})
     assert run.orders()[2:] == ["1 GET /things/t-3"]
     assert run.replies(1).lines() == []
+
+
+def test_a_session_is_begun_only_for_what_can_be_asked(stage: Begin) -> None:
+    run = stage("exchanges:\n  - {name: a, request: {method: POST, path: [{$any: string}]}, events: [{channel: /c}]}\n")
+    assert run.orders() == []
+    assert run.run.over
