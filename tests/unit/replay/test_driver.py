@@ -203,6 +203,18 @@ def test_a_cancelled_wait_counts_as_a_hang_up_and_a_late_answer_harms_nobody() -
     moved(scene())
 
 
+def test_a_stop_is_known_to_whoever_streams_from_the_engine() -> None:
+    async def scene() -> None:
+        driver = Driver(Scripted())
+        streaming = asyncio.ensure_future(driver.closing.wait())
+        await asyncio.sleep(0)
+        assert not streaming.done()
+        driver.close()
+        assert await streaming
+
+    moved(scene())
+
+
 def test_a_stop_answers_what_the_engine_releases_and_drops_the_rest() -> None:
     async def scene() -> None:
         engine = Scripted()
