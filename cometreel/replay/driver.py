@@ -62,7 +62,8 @@ class Driver:
         self._ids = itertools.count(1)
         self._held: dict[int, asyncio.Future[Answer]] = {}
         self._conversations: dict[int, Conversation] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._wakes_at = 0.0  # uvloop's handle of a time that is past doesn't know when
         self.closing = asyncio.Event()
         """Set when this driver stops: whoever streams from the engine ends then."""
 
@@ -153,10 +154,10 @@ class Driver:
     def _set_timer(self) -> None:
         """Wake the engine at its deadline. A timer that would wake it too early is left alone: it sets itself anew."""
         deadline = self.engine.deadline()
-        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+        if deadline is None or (self._timer is not None and self._wakes_at <= deadline):
             return
         self._stop_timer()
-        self._timer = self._loop.call_at(deadline, self._wake)
+        self._timer, self._wakes_at = self._loop.call_at(deadline, self._wake), deadline
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
