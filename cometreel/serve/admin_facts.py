@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 
 from cometreel.errors import FileInvalid, InputError, Problem
 from cometreel.jsonvalue import JSON, JSONObject, encode
-from cometreel.replay import Call, Control, FaultSeen, SessionSeen
+from cometreel.replay import Call, ClientSeen, Control, FaultSeen, SessionSeen
 from cometreel.replay.discreet import covered, covered_text
 
 __all__ = ["Moment", "call_facts", "fault_facts", "overview", "problem_facts", "session_facts", "settings_facts"]
@@ -57,10 +57,26 @@ def _body(call: Call) -> JSON:
 
 def session_facts(session: SessionSeen, moment: Moment) -> JSONObject:
     """Tell one session."""
-    facts = cast(JSONObject, asdict(session))
-    clients: list[JSON] = [{**asdict(client), "subscriptions": [*client.subscriptions]} for client in session.clients]
-    times = {"started": _time(moment(session.started)), "last_asked": _time(moment(session.last_asked))}
-    return {**facts, **times, "clients": clients}
+    return {
+        "number": session.number,
+        "role": session.role,
+        "user": session.user,
+        "authenticated": session.authenticated,
+        "started": _time(moment(session.started)),
+        "last_asked": _time(moment(session.last_asked)),
+        "clients": [_client(client) for client in session.clients],
+        "waiting": session.waiting,
+    }
+
+
+def _client(client: ClientSeen) -> JSON:
+    return {
+        "label": client.label,
+        "transport": client.transport,
+        "polls": client.polls,
+        "subscriptions": [*client.subscriptions],
+        "waiting": client.waiting,
+    }
 
 
 def fault_facts(fault: FaultSeen) -> JSONObject:
