@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from cometreel.forward.fields import Fields, decoded, passed_on
 from cometreel.forward.upstream import CONNECT_PATIENCE, Upstream
-from cometreel.forward.websocket import relay_websocket
+from cometreel.forward.websocket import WebSocketRelay
 from cometreel.jsonvalue import encode
 from cometreel.recording import Recorder
 
@@ -30,7 +30,10 @@ _BODILESS = frozenset({204, 304})
 
 
 class Witness(Protocol):
-    """Who is told of each call, as its client made it and as it was answered; None for a reply that never came."""
+    """Who is told of each call, as its client made it and as it was answered; None for a reply that never came.
+
+    Each frame that a client sends on a WebSocket is one too, with `WEBSOCKET` in place of the method.
+    """
 
     def __call__(self, method: str, target: str, body: bytes, status: int | None) -> None:
         """Take note of one call, with its body decoded."""
@@ -69,6 +72,7 @@ class Forwarder:
         self.upstream = upstream
         self._recorder, self._witness = recorder, witness
         self._transport = upstream.transport()
+        self._websockets = WebSocketRelay(upstream, recorder, self._hear)
         self._flows = itertools.count(1)
         self._asking: set[asyncio.Task[_Answer]] = set()
 
@@ -85,7 +89,8 @@ class Forwarder:
             await forwarder.close()
 
     async def close(self) -> None:
-        """End every request that is under way, and all connections to the server."""
+        """End every request and WebSocket that is under way, and all connections to the server."""
+        await self._websockets.close()
         for asking in self._asking:
             asking.cancel()
         if self._asking:
@@ -96,7 +101,7 @@ class Forwarder:
         """Serve one ASGI scope."""
         flow = str(next(self._flows))
         if scope["type"] == "websocket":
-            await relay_websocket(self.upstream, self._recorder, flow, scope, receive, send)
+            await self._websockets.relay(flow, scope, receive, send)
         elif scope["type"] == "http":
             await self._http(flow, scope, receive, send)
 
@@ -176,6 +181,9 @@ class Forwarder:
 
     def _tell(self, call: _Call, status: int | None) -> None:
         self._witness(call.method, call.target, call.body, status)
+
+    def _hear(self, target: str, frame: str | bytes) -> None:
+        self._witness("WEBSOCKET", target, frame.encode() if isinstance(frame, str) else frame, None)
 
 
 async def _body(receive: Receive) -> bytes | None:

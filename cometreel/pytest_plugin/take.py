@@ -104,13 +104,14 @@ class Take:
 
 
 def _calls(method: str, target: str, body: bytes) -> Iterator[tuple[str, str, bytes]]:
-    """Tell what a request is to a replay: a call, or for Bayeux messages each publish among them."""
+    """Tell what a request or a frame is to a replay: a call, or for Bayeux messages each publish among them."""
     try:
         value = decode(body) if b"channel" in body else None
     except NotJSON:
         value = None
     if not looks_like_bayeux(value):
-        yield method, target, body
+        if method != "WEBSOCKET":
+            yield method, target, body
         return
     for message in value if isinstance(value, list) else [value]:
         channel = message.get("channel") if isinstance(message, dict) else None

@@ -123,6 +123,15 @@ def test_a_server_that_breaks_off_is_a_502_that_says_so(record: Callable[[str], 
     assert studio.kinds() == ["request", "error"]
 
 
+def test_a_request_that_is_not_http_is_not_passed_on(studio: Any, server: Any):
+    with socket.create_connection(("127.0.0.1", int(studio.url.rpartition(":")[2]))) as client:
+        client.sendall(b"GET /api/v2/\xe9 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        with client.makefile("rb") as answer:
+            text = answer.read()
+    assert text.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert server.asked.empty()
+
+
 def test_the_end_of_a_recording_answers_who_is_still_held(studio: Any, server: Any, stack: Any):
     server.hold = True
     replies = []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import Any
 
@@ -83,6 +85,10 @@ def test_frames_go_both_ways_and_into_the_journal(studio: Any, echo: Echo):
     frames = [(event["from"], "bayeux" in event) for event in studio.events() if event["kind"] == "frame"]
     assert frames == [("client", True), ("server", True), ("client", False), ("server", False)]
     assert studio.kinds()[0] == "open"
+    assert studio.calls == [
+        ("WEBSOCKET", "/api/v2/notifications?x=%41", HANDSHAKE.encode(), None),
+        ("WEBSOCKET", "/api/v2/notifications?x=%41", b"\x00\x01", None),
+    ]
     assert "canary" not in studio.recording.journal.read_text()
 
 
@@ -107,6 +113,18 @@ def test_a_client_that_breaks_off_leaves_the_server_too(studio: Any, echo: Echo)
         assert client.recv() == "one"
         client.socket.shutdown(socket.SHUT_RDWR)
     assert echo.closed.get(timeout=30) == 1000
+
+
+def test_the_end_of_a_recording_ends_it_on_both_sides(studio: Any, echo: Echo, stack: ExitStack):
+    with connect(_websocket(studio)) as client:
+        client.send("one")
+        assert client.recv() == "one"
+        end = threading.Thread(target=stack.close)
+        end.start()
+        with pytest.raises(ConnectionClosed):
+            client.recv()
+    end.join()
+    assert (client.close_code, echo.closed.get(timeout=30)) == (1001, 1001)
 
 
 def test_a_refusal_is_passed_on_in_the_servers_words(serve: Callable[..., str], record: Callable[[str], Any]):

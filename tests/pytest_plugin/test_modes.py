@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.scenario import load
 from cometreel.serve import serve_in_thread
@@ -42,6 +42,24 @@ def upstream() -> Iterator[Upstream]:
     with serve_in_thread(opened) as served:
         app.url = served.url
         yield app
+
+
+@pytest.fixture
+def echo() -> Iterator[str]:
+    """The URL of a server that sends every frame of a WebSocket back."""
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[ASGIApp]:
+        yield app
+
+    with serve_in_thread(opened) as served:
+        yield served.url
 
 
 ASK = """
@@ -203,6 +221,26 @@ def test_it(reel):
     ]
 """,
         f"--reel-record={upstream.url}",
+    )
+    assert ran.outcomes == {"passed": 1}
+
+
+def test_a_frame_is_no_call_unless_it_publishes(run: Callable[..., Any], echo: str):
+    ran = run(
+        """
+import pytest
+from websockets.sync.client import connect
+
+@pytest.mark.reel("new.yaml")
+def test_it(reel):
+    with connect(reel.url.replace("http:", "ws:") + "/cometd") as client:
+        client.send('[{"channel":"/meta/connect"},{"channel":"/service/chat","data":7}]')
+        client.recv()
+        client.send("something else")
+        client.recv()
+    assert [(call.method, call.target, call.data) for call in reel.calls] == [("PUBLISH", "/service/chat", 7)]
+""",
+        f"--reel-record={echo}",
     )
     assert ran.outcomes == {"passed": 1}
 
