@@ -17,7 +17,7 @@ from cometreel.serve.bodies import Disconnected, Refused, read_body
 from cometreel.serve.line import line_of
 from cometreel.serve.translation import headers_of, reply_start, request_from
 from cometreel.serve.websocket import converse
-from cometreel.wire import Drop, Reply, Request
+from cometreel.wire import Drop, Forward, Reply, Request
 
 __all__ = ["ADMIN", "Door"]
 
@@ -32,12 +32,12 @@ Forwarder = Callable[[Request], Awaitable[Reply]]
 
 @dataclass(slots=True)  # frozen ones cost twice as much to make, and this is made for each request
 class _Turn:
-    """One HTTP request under way, as ASGI has it."""
+    """One HTTP request under way, as ASGI has it; only what its answer needs."""
 
     scope: Scope
     receive: Receive
     send: Send
-    request: Request
+    request_id: int
 
 
 class Door:
@@ -78,8 +78,12 @@ class Door:
         except Refused as refused:
             await _refuse(refused, receive, send)
             return
-        turn = _Turn(scope, receive, send, request_from(scope, request_id, headers, body))
-        answer = self.driver.begin(turn.request)
+        request = request_from(scope, request_id, headers, body)
+        answer = self.driver.begin(request)
+        if isinstance(answer, Forward):
+            answer = await self._forwarded(request)
+        turn = _Turn(scope, receive, send, request_id)
+        del headers, body, request  # a poll may be held for long, and they are its largest part
         if answer is None:
             await self._hold(turn)
         else:
@@ -93,11 +97,11 @@ class Door:
         `receive` tells of both ends: it returns when the client is gone and when the response is complete. So a held
         poll costs one task, not two.
         """
-        held = self.driver.hold(turn.request.id)
+        held = self.driver.hold(turn.request_id)
         held.add_done_callback(lambda answered: self._begin_writing(turn, answered))
         await _until_gone(turn.receive)
         if not held.done():
-            self.driver.hung_up(turn.request.id)
+            self.driver.hung_up(turn.request_id)
 
     def _begin_writing(self, turn: _Turn, answered: asyncio.Future[Answer]) -> None:
         writing = asyncio.ensure_future(self._put(turn, answered.result()))
@@ -107,10 +111,8 @@ class Door:
     async def _put(self, turn: _Turn, answer: Answer) -> None:
         if isinstance(answer, Reply):
             await self._write(turn, answer)
-        elif isinstance(answer, Drop):
+        else:  # the engine orders `Forward` at once or never
             _end(turn.scope)
-        else:
-            await self._write(turn, await self._forwarded(turn.request))
 
     async def _write(self, turn: _Turn, reply: Reply) -> None:
         """Write a reply and tell the engine whether it could be written."""
@@ -122,7 +124,7 @@ class Door:
             lost = True
         else:
             lost = line is not None and line.lost
-        (self.driver.hung_up if lost else self.driver.written)(turn.request.id)
+        (self.driver.hung_up if lost else self.driver.written)(turn.request_id)
 
     async def _forwarded(self, request: Request) -> Reply:
         if self._forward is None:
