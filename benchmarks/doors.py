@@ -20,7 +20,7 @@ PROGRAMS = Path(sys.executable).parent
 def serve(folder: Path, scenario: Path, *arguments: str) -> Iterator[Server]:
     """Run `cometreel serve` as users do, without the admin API."""
     command = [str(PROGRAMS / "cometreel"), "serve", str(scenario), "--no-watch", "--no-admin", *arguments]
-    with running(command, folder / "serve.log", r"^http://127\.0\.0\.1:(\d+)") as server:
+    with running(command, folder / f"serve-{scenario.stem}.log", r"^http://127\.0\.0\.1:(\d+)") as server:
         yield server
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 30.0  # seconds until a process that doesn't start is given up
+PATIENCE = 120.0  # seconds until a process that doesn't start is given up; 10,000 exchanges take a while to load
 SERVER_CORE, CLIENT_CORE = 0, 1
 TWO_CORES = {SERVER_CORE, CLIENT_CORE} <= os.sched_getaffinity(0)
 
