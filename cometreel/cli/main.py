@@ -19,6 +19,8 @@ COMMANDS = {
     "addons": "cometreel.cli.addons:addons",
     "distill": "cometreel.cli.distill:distill",
     "schema": "cometreel.cli.schema:schema",
+    "serve": "cometreel.cli.serve:serve",
+    "verify": "cometreel.cli.verify:verify",
 }
 """Each command and where it lives. A command is imported when it is asked for, so that `--version` answers at once."""
 

@@ -379,6 +379,7 @@ class ScenarioFile(Block):
         ]
         | None
     ) = None
+    ignore: list[fields.Pointer] | None = None
     settings: SettingsBlock | None = None
     roles: dict[str, RoleBlock] | None = None
     exchanges: list[ExchangeBlock] | None = None

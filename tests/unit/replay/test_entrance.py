@@ -86,7 +86,7 @@ def test_without_session_cookies_a_bayeux_client_still_has_its_session(conversat
     assert [turn(a), turn(a)] == ["1", "2"]
     b = talk.client("b")
     assert [turn(b), turn(b)] == ["1", "1"], "nothing names this one's session"
-    assert len(talk.backend._sessions) == 1, "and nothing is kept of it"
+    assert len(talk.backend.sessions) == 1, "and nothing is kept of it"
 
 
 @pytest.mark.parametrize(
