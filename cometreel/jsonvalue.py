@@ -65,6 +65,8 @@ def encode(value: JSON) -> bytes:
 
 def same(one: JSON, other: JSON) -> bool:
     """Tell whether two values are the same JSON: `1` is `1.0` but isn't `true`; the order of keys is free."""
+    if isinstance(one, str):
+        return one == other
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):

@@ -6,7 +6,7 @@ server, a test) makes a `Request`, calls the engine with the time, and does what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, KeysView, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal, TypeAlias
@@ -32,6 +32,10 @@ class Headers:
     def get_all(self, name: str) -> list[str]:
         """Every field of that name, in order."""
         return list(self._named().get(name.lower(), ()))
+
+    def names(self) -> KeysView[str]:
+        """The names that there are, in lower case."""
+        return self._named().keys()
 
     def _named(self) -> dict[str, list[str]]:
         if self._by_name is None:

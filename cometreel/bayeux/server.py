@@ -5,9 +5,9 @@ This is its face: requests and time in, effects out. The rules are in `protocol`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 
 from cometreel.bayeux.application import Application
 from cometreel.bayeux.delivery import Delivery
@@ -43,6 +43,23 @@ class SessionView:
     """How many messages wait for it, or for its acknowledgement."""
 
 
+class _Turn:
+    """How deep a call is inside others: the application may call back. Entered thousands of times a second."""
+
+    __slots__ = ("depth",)
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def __enter__(self) -> None:
+        self.depth += 1
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.depth -= 1
+
+
 class BayeuxServer:
     """One Bayeux endpoint: requests and time in, effects out.
 
@@ -55,7 +72,7 @@ class BayeuxServer:
         self._registry = Registry(settings, application, new_id)
         self._delivery = Delivery(self._registry)
         self._protocol = Protocol(self._registry, self._delivery)
-        self._depth = 0
+        self._turn = _Turn()
 
     @property
     def settings(self) -> BayeuxSettings:
@@ -76,16 +93,16 @@ class BayeuxServer:
 
         The reply is among the effects, or the request is held and its reply comes later, from any method.
         """
-        with self._turn() as effects:
+        with self._turn:
             if request.websocket:
-                effects.append(self._open(request, tuple(headers)))
+                self._registry.effects.append(self._open(request, tuple(headers)))
             else:
                 self._answer(request, tuple(headers), now)
         return self._taken()
 
     def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
         """Take a text frame of an accepted WebSocket."""
-        with self._turn():
+        with self._turn:
             socket = self._delivery.lines.get(request_id)
             if isinstance(socket, Socket):
                 self._read_frame(socket, text, now)
@@ -93,19 +110,19 @@ class BayeuxServer:
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
         """Learn that the reply of a request, or the oldest unconfirmed frame of a WebSocket, was written."""
-        with self._turn():
+        with self._turn:
             self._delivery.delivered(request_id, now)
         return self._taken()
 
     def gone(self, request_id: int, now: float) -> list[Effect]:
         """Learn that the client hung up before its reply was written, or that a WebSocket closed."""
-        with self._turn():
+        with self._turn:
             self._delivery.gone(request_id, now)
         return self._taken()
 
     def advance(self, now: float) -> list[Effect]:
         """Do what has become due: polls that time out, sessions that expire."""
-        with self._turn():
+        with self._turn:
             while (client_id := self._registry.deadlines.pop(now)) is not None:
                 self._due(self._registry.sessions[client_id], now)
         return self._taken()
@@ -116,7 +133,7 @@ class BayeuxServer:
 
     def release_all(self, now: float) -> list[Effect]:
         """Answer every held request and close every WebSocket, for a graceful stop; from now on nothing is held."""
-        with self._turn():
+        with self._turn:
             self._registry.stopping = True
             for session in tuple(self._registry.sessions.values()):
                 self._delivery.release(session, now)
@@ -132,7 +149,7 @@ class BayeuxServer:
         Called while that session's own request is processed, they ride on its reply instead. Without `batch` the
         poll takes the first message only and the rest wait for the next one, as when a real server is told one by one.
         """
-        with self._turn():
+        with self._turn:
             session = self._registry.sessions.get(client_id)
             if session is not None:
                 for message in messages:
@@ -144,7 +161,7 @@ class BayeuxServer:
 
     def disconnect(self, client_id: str, now: float) -> list[Effect]:
         """End a session from the server's side: its poll is released with the advice not to come again."""
-        with self._turn():
+        with self._turn:
             session = self._registry.sessions.get(client_id)
             if session is not None:
                 if session.state is not State.NEW:
@@ -177,17 +194,9 @@ class BayeuxServer:
         return self._registry.browsers.sessions(browser)
 
     # ------------------------------------------------------------------ inside
-    @contextmanager
-    def _turn(self) -> Iterator[list[Effect]]:
-        self._depth += 1
-        try:
-            yield self._registry.effects
-        finally:
-            self._depth -= 1
-
     def _taken(self) -> list[Effect]:
         """Give the effects to the outermost caller; a call from within the application gets none."""
-        if self._depth:
+        if self._turn.depth:
             return []
         effects = self._registry.effects[:]
         self._registry.effects.clear()

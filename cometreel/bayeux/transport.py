@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -30,6 +31,7 @@ class Polling:
     callback: str | None = None
 
 
+@lru_cache(maxsize=1024)
 def is_endpoint(path: str, endpoint: str) -> bool:
     """Tell whether a path is the endpoint or lies below it: clients append `/connect`, `/handshake` and the like."""
     path, base = path.partition(";")[0], endpoint.rstrip("/")

@@ -8,9 +8,10 @@ from cometreel.replay.responders import Push
 from cometreel.scenario import ReplyOut, SetStatus
 from cometreel.wire import Headers, Reply
 
-__all__ = ["failure", "http_reply", "message_of", "status_reply", "with_fields"]
+__all__ = ["JSON_TYPE", "failure", "http_reply", "message_of", "status_reply", "with_fields"]
 
-_JSON_TYPE = ("Content-Type", "application/json;charset=UTF-8")
+JSON_TYPE = ("Content-Type", "application/json;charset=UTF-8")
+"""What GWS says of a JSON body."""
 
 
 def http_reply(request_id: int, reply: ReplyOut) -> Reply:
@@ -18,8 +19,8 @@ def http_reply(request_id: int, reply: ReplyOut) -> Reply:
     headers = Headers(reply.headers)
     if reply.content is not None:
         return Reply(request_id, reply.status, headers, reply.content)
-    if headers.get("content-type") is None:
-        headers = Headers([*headers, _JSON_TYPE])
+    if not any(name.lower() == "content-type" for name, _ in reply.headers):
+        headers = Headers((*reply.headers, JSON_TYPE))
     return Reply(request_id, reply.status, headers, encode(reply.body))
 
 

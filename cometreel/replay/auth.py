@@ -19,6 +19,7 @@ CSRF_HEADER = "X-CSRF-TOKEN"
 """The header under which the token is announced and wanted (GWS, CSRF protection)."""
 
 _LOGIN_HEADERS = ("ssid", "RNSID", "x-api-key")
+_CREDENTIALS = frozenset({"authorization", *(name.lower() for name in _LOGIN_HEADERS)})
 _MODIFYING = frozenset({"POST", "PUT", "DELETE", "PATCH"})
 
 
@@ -31,6 +32,8 @@ class Login:
 
 def login_of(headers: Headers) -> Login | None:
     """Tell who logs in with this request; None if nobody does."""
+    if headers.names().isdisjoint(_CREDENTIALS):
+        return None
     for field in headers.get_all("authorization"):
         scheme, _, credentials = field.strip().partition(" ")
         if scheme.lower() == "basic":

@@ -40,30 +40,32 @@ class Chooser:
 
         `locked_out` leaves only exchanges that are meant for whoever has not logged in.
         """
-        uncast: dict[str, list[Group]] = {}
-        for group in self._repertoire.scenario.index.groups(question, session.role):
+        uncast: dict[str, list[tuple[Group, Match | None]]] = {}
+        for group, known in self._repertoire.scenario.index.answers(question, session.role):
             first = group.exchanges[0]
             if not passes(first, session, locked_out=locked_out):
                 continue
             if first.roles and session.role is None:
                 for role in first.roles:
-                    uncast.setdefault(role, []).append(group)
-            elif (choice := self._try(group, question, session)) is not None:
+                    uncast.setdefault(role, []).append((group, known))
+            elif (choice := self._try(group, known, question, session)) is not None:
                 return choice
-        return self._cast(uncast, question, session)
+        return self._cast(uncast, question, session) if uncast else None
 
-    def _try(self, group: Group, question: Question, session: Session) -> Choice | None:
-        match = group.match(question, session.ids)
+    def _try(self, group: Group, known: Match | None, question: Question, session: Session) -> Choice | None:
+        match = known or group.match(question, session.ids)
         if isinstance(match, Mismatch):
             return None
         exchange = session.plays.pick(group, self._repeat)
         return Choice(exchange, match) if exchange is not None else None
 
-    def _cast(self, uncast: Mapping[str, Sequence[Group]], question: Question, session: Session) -> Choice | None:
+    def _cast(
+        self, uncast: Mapping[str, Sequence[tuple[Group, Match | None]]], question: Question, session: Session
+    ) -> Choice | None:
         """Lease the next free role for whom there is an answer, and give that answer."""
         for role in self._casting.turn(uncast):
-            for group in uncast[role]:
-                choice = self._try(group, question, session)
+            for group, known in uncast[role]:
+                choice = self._try(group, known, question, session)
                 if choice is not None:
                     self._casting.lease(role)
                     session.role, session.leased = role, True

@@ -149,8 +149,7 @@ class Desk:
         self._note(caller, exchange.name, "played")
         reply = performance.reply if isinstance(performance.reply, ReplyOut) else ReplyOut(0.0, 200, (), content=b"")
         after = max(0.0, reply.after_seconds) + _delay(actions)
-        broken = any(isinstance(action, BreakConnection) for action in actions)
-        answer = Drop(request.id) if broken else http_reply(request.id, reply)
+        answer = Drop(request.id) if _breaks(actions) else http_reply(request.id, reply)
         cues = [Cue(after, AnswerRequest(session, answer))]
         cues += [Cue(after, EndClients(session)) for action in actions if isinstance(action, EndSession)]
         cues += self._player.cues(performance.events, session)
@@ -218,8 +217,8 @@ class Desk:
         cues += [Cue(0.0, EndClients(session, client_id)) for action in actions if isinstance(action, EndSession)]
         inline = self._put_later(cues, session, caller.at, exchange.index)
         self.happened(session, exchange.name, session.tick(caller.at))
-        broken = any(isinstance(action, BreakConnection) for action in actions)
-        return Answered(replace(reply, after_seconds=reply.after_seconds + _delay(actions)), inline, broken)
+        after = reply.after_seconds + _delay(actions)
+        return Answered(replace(reply, after_seconds=after), inline, _breaks(actions))
 
     def _put_later(self, cues: Sequence[Cue], session: Session, now: float, place: int) -> tuple[Order, ...]:
         """Schedule what isn't due at once; return what is."""
@@ -293,6 +292,10 @@ class _Caller:
 
 def _target(request: Request) -> str:
     return f"{request.path}?{request.query}" if request.query else request.path
+
+
+def _breaks(actions: Sequence[FaultAction]) -> bool:
+    return bool(actions) and any(isinstance(action, BreakConnection) for action in actions)
 
 
 def _delay(actions: Iterable[FaultAction]) -> float:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TypeAlias
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.replay.hosts import rebase
+from cometreel.replay.readymade import Readymade
 from cometreel.replay.references import Numbering
 from cometreel.replay.repertoire import Numbers
 from cometreel.scenario import (
@@ -31,7 +33,7 @@ from cometreel.scenario import (
 from cometreel.scenario.pointer import find
 from cometreel.scenario.pointer import replace as replace_at
 
-__all__ = ["LONGEST", "MAX_COUNT", "Performance", "Score", "Timed", "moved"]
+__all__ = ["LONGEST", "MAX_COUNT", "HowOften", "Performance", "Score", "Timed", "moved", "once"]
 
 MAX_COUNT = 10_000
 """How often one event may repeat itself: a client can choose `count`."""
@@ -62,63 +64,82 @@ HowOften: TypeAlias = Callable[[int, EventOut], int]
 """How often an event is delivered, by its place in the exchange (from 1): faults drop and duplicate."""
 
 
-def _once(_place: int, _event: EventOut) -> int:
+def once(_place: int, _event: EventOut) -> int:
+    """Deliver it once, as no fault says otherwise."""
     return 1
 
 
-@dataclass(frozen=True, slots=True)
 class Score:
-    """What is needed to render: the context as it stands at the cause, the correlation rule, and the client's host."""
+    """What is needed to render: who asks what, the correlation rule, and the client's host.
 
-    context: RenderContext
-    profile: Profile
-    base: str
-    numbering: Numbering
+    `context` makes what templates see as it stands at the cause; most exchanges have none and never ask for it.
+    """
 
-    def perform(self, exchange: Exchange, numbers: Numbers, how_often: HowOften = _once) -> Performance:
+    def __init__(
+        self,
+        question: Question,
+        context: Callable[[], RenderContext],
+        profile: Profile,
+        base: str,
+        numbering: Numbering,
+    ) -> None:
+        self._question, self._make_context = question, context
+        self._profile, self._base, self._numbering = profile, base, numbering
+        self._numbered = False
+
+    @cached_property
+    def _context(self) -> RenderContext:
+        context = self._make_context()
+        return replace(context, ref=self._numbering.ref) if self._numbered else context
+
+    def perform(
+        self, exchange: Exchange, numbers: Numbers, ready: Readymade, how_often: HowOften = once
+    ) -> Performance:
         """Render an exchange with a live number for each recorded one.
 
         :raises TemplateFailed: if a template can't be evaluated for this request.
         """
         for recorded in numbers.recorded:
-            self.numbering.live(recorded)
-        if numbers.recorded or numbers.templated:
-            score = replace(self, context=replace(self.context, ref=self.numbering.ref))
-        else:
-            score = self
-        return Performance(score._reply(exchange), score.events(exchange.events, how_often))
+            self._numbering.live(recorded)
+        self._numbered = numbers.templated
+        reply = self._reply(exchange) if ready.reply is None else ready.reply.fill(self._numbering)
+        if ready.events is None:
+            return Performance(reply, self.events(exchange.events, how_often))
+        timed = [(after, place, self._live_event(event)) for after, place, event in ready.events]
+        return Performance(reply, _in_order(timed, how_often))
 
-    def events(self, specs: Sequence[EventSpec], how_often: HowOften = _once) -> tuple[Timed, ...]:
+    def events(self, specs: Sequence[EventSpec], how_often: HowOften = once) -> tuple[Timed, ...]:
         """Render events, in the order in which they are due; those of one batch due together become one.
 
         :raises TemplateFailed: if a template can't be evaluated for this request.
         """
         timed: list[tuple[float, int, EventOut]] = []
         for place, spec in enumerate(specs, start=1):
-            plan = spec.plan(self.context)
+            plan = spec.plan(self._context)
             for seq in range(min(plan.count, MAX_COUNT)):
                 after = _due(plan, seq)
-                event = self._live_event(spec.render(self._at(after), seq))
-                timed += [(after, place, event)] * how_often(place, event)
-        timed.sort(key=lambda item: item[:2])
-        return tuple(_batched(timed))
+                timed.append((after, place, self._live_event(spec.render(self._at(after), seq))))
+        return _in_order(timed, how_often)
 
     def _reply(self, exchange: Exchange) -> ReplyOut | PublishReplyOut | None:
         if exchange.reply is None:
             return None
         if isinstance(exchange.reply, PublishReplySpec):
-            return exchange.reply.render(self.context)
-        reply = exchange.reply.render(self.context)
-        return replace(reply, body=rebase(self._live_reply(reply.body), self.base)) if reply.content is None else reply
+            return exchange.reply.render(self._context)
+        reply = exchange.reply.render(self._context)
+        if reply.content is not None:
+            return reply
+        body = rebase(self._live_reply(reply.body), self._base)
+        return ReplyOut(reply.after_seconds, reply.status, reply.headers, body)
 
     def _at(self, after_seconds: float) -> RenderContext:
         """Return the context with the scenario's clock moved on."""
-        return replace(self.context, now=moved(self.context.now, after_seconds))
+        return replace(self._context, now=moved(self._context.now, after_seconds))
 
     def _live_reply(self, body: JSON) -> JSON:
-        for pointer in self.profile.reply:
+        for pointer in self._profile.reply:
             body = replace_at(body, pointer, self._live)
-        for pointer in self.profile.map:
+        for pointer in self._profile.map:
             body = replace_at(body, pointer, self._live_map)
         return body
 
@@ -129,18 +150,19 @@ class Score:
 
     def _live_event(self, event: EventOut) -> EventOut:
         data = event.message.get("data")
-        for pointer in self.profile.event:
+        for pointer in self._profile.event:
             data = replace_at(data, pointer, self._live)
-        changed = {"data": rebase(data, self.base)} if "data" in event.message else {}
-        return replace(event, message={**event.message, **changed})
+        if "data" not in event.message:
+            return event
+        return EventOut({**event.message, "data": rebase(data, self._base)}, event.batch, event.disconnect)
 
     def _live(self, value: JSON) -> JSON:
         """Return the live id for one that stands where the correlation says: the client's own, or a renumbered one."""
-        chosen = chosen_id(self.context.request, self.profile)
+        chosen = chosen_id(self._question, self._profile)
         if chosen is not None:
             return chosen
         if isinstance(value, int) and not isinstance(value, bool):
-            return self.numbering.lookup(value)
+            return self._numbering.lookup(value)
         return value
 
 
@@ -161,6 +183,13 @@ def moved(now: datetime, seconds: float) -> datetime:
         return now + timedelta(seconds=seconds)
     except OverflowError:
         return now
+
+
+def _in_order(timed: Iterable[tuple[float, int, EventOut]], how_often: HowOften) -> tuple[Timed, ...]:
+    """Put events in the order in which they are due, each as often as faults say; those of one batch become one."""
+    repeated = [item for item in timed for _ in range(how_often(item[1], item[2]))]
+    repeated.sort(key=lambda item: item[:2])
+    return tuple(_batched(repeated))
 
 
 def _batched(timed: Iterable[tuple[float, int, EventOut]]) -> list[Timed]:

@@ -6,14 +6,16 @@ The only room that turns seconds of the scenario into moments of a session. Know
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from cometreel.replay import faults
 from cometreel.replay.choosing import Choice
 from cometreel.replay.identity import user_id
 from cometreel.replay.orders import EndClients, Notify, Order
-from cometreel.replay.performance import LONGEST, Performance, Score, Timed, moved
+from cometreel.replay.performance import LONGEST, Performance, Score, Timed, moved, once
 from cometreel.replay.references import Numbering
 from cometreel.replay.repertoire import Repertoire
 from cometreel.replay.schedule import Schedule, Ticket, microseconds
@@ -55,14 +57,15 @@ class Player:
         :raises TemplateFailed: if a template can't be evaluated for this request; then it doesn't count.
         """
         exchange, match = choice.exchange, choice.match
-        session.values.update(match.session_captures)
+        session.values.update(deepcopy(dict(match.session_captures)))  # a responder may change what a session has
         session.ids.update(match.ids)
         number = session.plays.counts.get(exchange.name, 0)
-        score = self._score(session, question, f"{exchange.name}|{number}", Choice(exchange, match))
+        score = self._score(session, question, f"{exchange.name}|{number}", choice)
         performance = score.perform(
             exchange,
             self._repertoire.numbers[exchange.index],
-            lambda place, event: faults.how_often(actions, place, event),
+            self._repertoire.ready(exchange),
+            partial(faults.how_often, actions) if actions else once,
         )
         session.plays.played(exchange)
         if performance.reply is not None:
@@ -70,18 +73,20 @@ class Player:
         return performance
 
     def _score(self, session: Session, question: Question, seed: str, choice: Choice | None = None) -> Score:
-        scenario = self._repertoire.scenario
-        context = RenderContext(
+        context = partial(self._context, session, question, seed, choice)
+        return Score(question, context, self._repertoire.scenario.profile, session.base, Numbering(session.references))
+
+    def _context(self, session: Session, question: Question, seed: str, choice: Choice | None) -> RenderContext:
+        return RenderContext(
             request=question,
             captures=choice.match.captures if choice is not None else {},
             session=session.values,
             user=self.user_of(session),
             ids=session.ids,
-            now=moved(scenario.recorded or _EPOCH, session.clock),
+            now=moved(self._repertoire.scenario.recorded or _EPOCH, session.clock),
             seed=f"{self.seed}|{session.user or ''}|{seed}",
             wallclock=self._wallclock,
         )
-        return Score(context, scenario.profile, session.base, Numbering(session.references))
 
     @property
     def seed(self) -> str:
@@ -111,7 +116,8 @@ class Player:
         """
         session.performances += 1
         serial, tickets = session.performances, []
-        for rank, cue in enumerate(sorted(cues, key=lambda cue: cue.after_seconds)):
+        ordered = sorted(cues, key=_after) if len(cues) > 1 else cues
+        for rank, cue in enumerate(ordered):
             due = tick + microseconds(min(LONGEST, max(0.0, cue.after_seconds)) * self._settings.scale)
             tickets.append(self._schedule.add(due, cue.order, (place, serial, rank)))
         return tickets
@@ -125,6 +131,10 @@ class Player:
         events = score.events([entry.event])
         place = len(self._repertoire.scenario.exchanges) + entry.index
         session.running[entry.index] = self.put(self.cues(events, session), session, tick, place)
+
+
+def _after(cue: Cue) -> float:
+    return cue.after_seconds
 
 
 def _order(timed: Timed, session: Session, client_id: str | None) -> Order:

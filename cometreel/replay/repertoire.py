@@ -12,6 +12,7 @@ from typing import TypeAlias, TypeVar
 
 from cometreel.jsonvalue import JSON
 from cometreel.replay.literals import literal_of, reads
+from cometreel.replay.readymade import Readymade, readymade_of
 from cometreel.scenario import Exchange, Fault, HttpQuestion, Profile, Question, ReplySpec, Scenario, TimelineEntry
 from cometreel.scenario.exchange import Group
 from cometreel.scenario.matchers import Literal
@@ -37,6 +38,14 @@ class Repertoire:
         self.meta_faults = _by_name(scenario.faults, lambda fault: (fault.meta,) if fault.meta else ())
         self.numbers = [numbers_of(exchange, scenario.profile) for exchange in scenario.exchanges]
         """The reference numbers of each exchange, by its index."""
+        self._ready: dict[int, Readymade] = {}
+
+    def ready(self, exchange: Exchange) -> Readymade:
+        """Tell what of an exchange needs no rendering; found out when it is played first."""
+        ready = self._ready.get(exchange.index)
+        if ready is None:
+            ready = self._ready[exchange.index] = readymade_of(exchange, self.scenario.profile)
+        return ready
 
     def neighbours(self, question: Question) -> list[Group]:
         """List the groups that may come near a question: those with the same path or channel, else all."""

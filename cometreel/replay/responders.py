@@ -6,6 +6,7 @@ A responder is registered on a backend, never named by a scenario, so that loadi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -64,7 +65,7 @@ class Answer:
 
 
 def asked_by(question: Question, user: str | None, role: str | None, session: dict[str, JSON]) -> Asked:
-    """Put a question into the form in which responders read it."""
+    """Put a question into the form in which responders read it; the body is theirs, equal requests share ours."""
     if isinstance(question, PublishQuestion):
         return Asked("PUBLISH", question.channel, {}, {}, question.data, "", user, role, session)
     query = {name: value if isinstance(value, list) else [value] for name, value in question.query.items()}
@@ -73,7 +74,8 @@ def asked_by(question: Question, user: str | None, role: str | None, session: di
     for name, value in question.headers:
         headers.setdefault(name.lower(), value)
     text = question.content.decode(errors="replace")
-    return Asked(question.method, str(question.path), texts, headers, question.body, text, user, role, session)
+    body = deepcopy(question.body)
+    return Asked(question.method, str(question.path), texts, headers, body, text, user, role, session)
 
 
 Responder: TypeAlias = "Callable[[Asked], Answer | None]"

@@ -6,6 +6,7 @@ Only text and float seconds meet here; nothing in this module knows what a durat
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 __all__ = ["DURATION_PATTERN", "format_duration", "parse_duration"]
 
@@ -15,6 +16,7 @@ _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _LONGEST = 366 * 24 * 3600.0
 
 
+@lru_cache(maxsize=4096)
 def parse_duration(text: str) -> float:
     """Read a duration as seconds.
 

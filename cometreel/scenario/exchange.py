@@ -92,6 +92,10 @@ class Index(Protocol):
         """
         ...
 
+    def answers(self, question: Question, role: str | None = None) -> tuple[tuple[Group, Match | None], ...]:
+        """The same groups, each with its match where that is known beforehand: nothing but the request decides it."""
+        ...
+
     def candidates(self, question: Question) -> tuple[Exchange, ...]:
         """The exchanges of those groups."""
         ...

@@ -14,8 +14,8 @@ from cometreel.jsonvalue import JSON
 
 from .exchange import Exchange, Group
 from .matchers import Literal, Matcher, ObjectOf
-from .question import HttpQuestion, PublishQuestion, Question
-from .trigger import HttpTrigger, JsonBody, PublishTrigger, Segments, ThisPath, Trigger
+from .question import Asked, HttpQuestion, PublishQuestion, Question
+from .trigger import BytesBody, HttpTrigger, JsonBody, Match, PublishTrigger, Segments, ThisPath, Trigger
 
 __all__ = ["ShapeIndex"]
 
@@ -25,10 +25,15 @@ Fact: TypeAlias = tuple[str, ...]
 _DEPTH = 2
 _ABSENT = ("absent",)
 _NOT_INDEXED = ("other",)
+_REMEMBERED = 4096
+"""How many requests the answers are remembered of, for each scenario."""
+_EXACTLY = Match({}, {}, {})
 
 
 def frozen(value: JSON) -> Hashable:
     """A hashable stand-in, equal exactly where the JSON values are the same: `1` is `1.0`, but isn't `true`."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return ("bool", value)
     if isinstance(value, dict):
@@ -69,6 +74,7 @@ class ShapeIndex:
             shape = tuple(sorted(facts))
             values = tuple(facts[fact] for fact in shape)
             self._shapes.setdefault(shape, {}).setdefault(values, _Bucket()).add(group)
+        self._remembered: dict[tuple[Asked, str | None], tuple[tuple[Group, Match | None], ...]] = {}
 
     def groups(self, question: Question, role: str | None = None) -> tuple[Group, ...]:
         """The groups that may match, in file order of their first exchange; the same spelling of `/me` first.
@@ -84,12 +90,44 @@ class ShapeIndex:
             bucket = table.get(tuple(facts[fact] for fact in shape))
             if bucket is not None:
                 found.extend(bucket.groups(role))
-        found.sort(key=lambda group: (_spelt_otherwise(group, question), group.number))
+        if len(found) > 1:
+            found.sort(key=lambda group: (_spelt_otherwise(group, question), group.number))
         return tuple(found)
+
+    def answers(self, question: Question, role: str | None = None) -> tuple[tuple[Group, Match | None], ...]:
+        """The same groups, each with its match where that is known beforehand: nothing but the request decides it.
+
+        Requests that are asked again and again are answered from memory.
+        """
+        asked = question.asked if isinstance(question, HttpQuestion) else None
+        if asked is None:
+            return tuple((group, None) for group in self.groups(question, role))
+        found = self._remembered.get((asked, role))
+        if found is None:
+            found = tuple(
+                (group, _EXACTLY if _is_exact(group) else None)
+                for group in self.groups(question, role)
+                if not _is_exact(group) or isinstance(group.match(question, {}), Match)
+            )
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[asked, role] = found
+        return found
 
     def candidates(self, question: Question) -> tuple[Exchange, ...]:
         """The exchanges of those groups."""
         return tuple(exchange for group in self.groups(question) for exchange in group.exchanges)
+
+
+def _is_exact(group: Group) -> bool:
+    """Tell whether only what was asked decides if a group matches: no marker, no header that is listed."""
+    trigger = group.exchanges[0].trigger
+    if not isinstance(trigger, HttpTrigger) or trigger.headers or not isinstance(trigger.path, ThisPath):
+        return False
+    is_plain = isinstance(trigger.body, BytesBody) or (
+        isinstance(trigger.body, JsonBody) and isinstance(trigger.body.matcher, Literal)
+    )
+    return is_plain and isinstance(trigger.query, Literal)
 
 
 def _spelt_otherwise(group: Group, question: Question) -> bool:

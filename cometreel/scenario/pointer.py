@@ -6,6 +6,7 @@ Used to say where a correlation id stands. Knows only JSON.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from cometreel.jsonvalue import JSON
 
@@ -17,6 +18,7 @@ def escape(token: str) -> str:
     return token.replace("~", "~0").replace("/", "~1")
 
 
+@lru_cache(maxsize=1024)
 def parse_pointer(pointer: str) -> tuple[str, ...]:
     """Split a pointer into its tokens; the empty pointer is the whole document.
 

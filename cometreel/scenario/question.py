@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -22,6 +23,11 @@ __all__ = ["HttpQuestion", "Path", "PublishQuestion", "Question", "publish_quest
 _SESSION_PARAMETER = re.compile(r";jsessionid=[^;/]*", re.IGNORECASE)
 _DEEPEST = 100
 _API = re.compile(r"v[0-9]+(\.[0-9]+)?")
+_REMEMBERED = 4096
+"""How many requests are remembered, each with at most so many bytes of body."""
+
+Asked: TypeAlias = "tuple[str, str, str, bytes]"
+"""Method, path, query and body, as sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class Path:
         return "/" + "/".join(segment.replace("%", "%25").replace("/", "%2F") for segment in segments)
 
 
+@lru_cache(maxsize=1024)
 def path_of(text: str) -> Path:
     """Normalise a path: `api/v2/me/workbins/` and `/api/v2/me/workbins` are the same, and `%41` is `A`.
 
@@ -64,16 +71,19 @@ class HttpQuestion:
 
     `query` maps each name to its text, or to the array of its texts where it was repeated. `body` is the JSON
     value if `is_json`, `content` always the bytes. `compared` is the body without the ids that the client chooses.
+    Equal requests share these values: never change one. `asked` is all of the request but its headers, None where it
+    is too long to be remembered.
     """
 
     method: str
     path: Path
     query: JSONObject = field(default_factory=dict)
-    headers: Headers = Headers()
     content: bytes = b""
     is_json: bool = False
     body: JSON = None
     compared: JSON = None
+    headers: Headers = Headers()
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +102,28 @@ Question: TypeAlias = HttpQuestion | PublishQuestion
 
 def question_of(request: Request, ignored: Sequence[str] = ()) -> HttpQuestion:
     """Normalise an HTTP request; `ignored` are JSON Pointers to ids in its body that the client chooses."""
+    asked = (request.method, request.path, request.query, request.body)
+    if len(request.body) > _REMEMBERED:
+        return HttpQuestion(*_read(asked, tuple(ignored)), request.headers)
+    return HttpQuestion(*_remembered(asked, tuple(ignored)), request.headers, asked)
+
+
+def _read(asked: Asked, ignored: tuple[str, ...]) -> _Read:
+    method, path, query, content = asked
     is_json, body = False, None
-    if request.body:
+    if content:
         try:
-            body = _shallow(jsonvalue.decode(request.body))
+            body = jsonvalue.decode(content)
+            if len(content) >= 2 * _DEEPEST:  # what is shorter can't be nested so deeply
+                body = _shallow(body)
             is_json = True
         except jsonvalue.NotJSON:
             body = None
-    return HttpQuestion(
-        method=request.method.upper(),
-        path=path_of(request.path),
-        query=query_of(request.query),
-        headers=request.headers,
-        content=request.body,
-        is_json=is_json,
-        body=body,
-        compared=without(body, ignored),
-    )
+    return method.upper(), path_of(path), query_of(query), content, is_json, body, without(body, ignored)
+
+
+_Read: TypeAlias = "tuple[str, Path, JSONObject, bytes, bool, JSON, JSON]"
+_remembered = lru_cache(maxsize=_REMEMBERED)(_read)
 
 
 def publish_question_of(message: Mapping[str, JSON], ignored: Sequence[str] = ()) -> PublishQuestion:
@@ -150,6 +165,8 @@ def without(value: JSON, ignored: Sequence[str]) -> JSON:
 
 def query_of(text: str) -> JSONObject:
     """Read a query string: name to text, or to the array of texts where a name is repeated."""
+    if not text:
+        return {}
     found: dict[str, list[JSON]] = {}
     for name, value in parse_qsl(text, keep_blank_values=True, errors="backslashreplace", max_num_fields=None):
         found.setdefault(name, []).append(value)

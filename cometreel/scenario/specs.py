@@ -23,8 +23,11 @@ _ONCE = Fixed(1)
 
 
 def _checked(value: Value, check: Check, scope: Scope, position: Position) -> JSON:
-    """Render a field of which only the template was known at load."""
-    result = value.render(scope)
+    """Render a field of which only the template was known at load; what is fixed was checked then."""
+    return value.value if isinstance(value, Fixed) else _sound(value.render(scope), check, position)
+
+
+def _sound(result: JSON, check: Check, position: Position) -> JSON:
     for finding in check(result):
         raise TemplateFailed(str(result), f"{finding.found}; expected {finding.expected}", str(position))
     return result
@@ -142,8 +145,11 @@ class EventSpec:
         return EventOut(self._message(scope), self._batch(scope))
 
     def _message(self, scope: Scope) -> JSONObject:
-        where = Fixed("") if self.channel is None else self.channel
-        message = {"channel": _checked(where, channel, scope, self.position), "data": self.data.render(scope)}
+        if self.channel is None:
+            where = _sound("", channel, self.position)
+        else:
+            where = _checked(self.channel, channel, scope, self.position)
+        message = {"channel": where, "data": self.data.render(scope)}
         if self.ext is not None:
             message["ext"] = self.ext.render(scope)
         return message
