@@ -1,0 +1,105 @@
+"""Load on a GWS server or on the replay: what is asked, when, and what came of it. No socket, no clock, no gevent.
+
+One request runs through the rooms of this package like this:
+
+    plan = Plan(parse_mix("agent=50,place=50"), read_owners(["place=Place{1..200}"]), seed="7")
+    schedule = Schedule(plan, parse_rate("ramp 10..200 in 60s"))  # the same requests in the same order on each run
+    ledger = Ledger("agent-17", late=2.0, patience=10.0)          # one for each agent
+    tally = Tally("worker-1", start=began)                        # one for each worker
+
+    for arrival in schedule.due(now - began):                     # what is due, however late we are
+        call = call_for(arrival.kind, arrival.owner)              # POST /api/v2/workbins …
+        ask = Ask(arrival.kind.entry, expectation_for(arrival.kind, arrival.owner, own_id))
+        exchange = ledger.sent(ask, began + arrival.at, now)      # intended and actual start
+        tally.sent(exchange)
+    …
+    tally.add(ledger.acked(exchange, 200, {"statusCode": 0, "referenceId": 67}, now))
+    tally.add(ledger.notified({"messageType": "WorkbinStatsMessage", "referenceId": 67, …}, now))
+    tally.add(ledger.advance(now))                                # what has become late or lost, at ledger.deadline()
+    …
+    whole = merged([tally.state(), state_of_another_worker])      # JSON; exact, in any order
+
+`outcomes` defines every word that a report uses. Times are seconds on a monotonic clock that the caller reads;
+those of two machines are never compared.
+"""
+
+from .arrivals import SHARES, Arrival, Plan, Schedule, Spacing
+from .entry import Entry, EntryState, Timing, TimingState
+from .expectation import Expectation, expectation_for
+from .kinds import Call, Kind, call_for
+from .latency import Latency, LatencyState, Point
+from .ledger import Ledger
+from .mix import DEFAULT_MIX, Mix, parse_mix
+from .outcomes import (
+    Acknowledged,
+    Answered,
+    AnsweredAfterLost,
+    Ask,
+    Duplicated,
+    Exchange,
+    Failure,
+    Lost,
+    Mistaken,
+    Outcome,
+    Refused,
+    SessionLost,
+    Unclaimed,
+)
+from .owners import Owners, read_owners
+from .pulse import Beat, Pulse, PulseState
+from .rate import Piece, Rate, parse_rate
+from .slowest import SLOWEST_KEPT, SlowAnswer, Slowest, SlowState
+from .tally import Gauges, Tally, TallyState, merged
+
+__all__ = [
+    "DEFAULT_MIX",
+    "SHARES",
+    "SLOWEST_KEPT",
+    "Acknowledged",
+    "Answered",
+    "AnsweredAfterLost",
+    "Arrival",
+    "Ask",
+    "Beat",
+    "Call",
+    "Duplicated",
+    "Entry",
+    "EntryState",
+    "Exchange",
+    "Expectation",
+    "Failure",
+    "Gauges",
+    "Kind",
+    "Latency",
+    "LatencyState",
+    "Ledger",
+    "Lost",
+    "Mistaken",
+    "Mix",
+    "Outcome",
+    "Owners",
+    "Piece",
+    "Plan",
+    "Point",
+    "Pulse",
+    "PulseState",
+    "Rate",
+    "Refused",
+    "Schedule",
+    "SessionLost",
+    "SlowAnswer",
+    "SlowState",
+    "Slowest",
+    "Spacing",
+    "Tally",
+    "TallyState",
+    "Timing",
+    "TimingState",
+    "Unclaimed",
+    "call_for",
+    "expectation_for",
+    "merged",
+    "parse_mix",
+    "parse_rate",
+    "read_owners",
+]

@@ -1,0 +1,137 @@
+"""Which request is due when: the same ones in the same order on each run, whatever the number of workers.
+
+Time is measured in *volume*, the number of requests that the rate makes due, and cut into cells of 64. All that is
+drawn follows from (seed, cell, number in the cell), so a worker can begin anywhere. In a cell arrivals are evenly
+spaced, or have exponential gaps; since these have no memory, beginning anew in each cell is still a Poisson process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal, TypeAlias
+
+from cometreel.load.kinds import Kind
+from cometreel.load.mix import Mix
+from cometreel.load.owners import Owners
+from cometreel.load.rate import Rate
+
+__all__ = ["SHARES", "Arrival", "Plan", "Schedule", "Spacing"]
+
+Spacing: TypeAlias = Literal["constant", "poisson"]
+
+SHARES = 240
+"""Into how many shares load is cut; it goes evenly into 2, 3, 4, 5, 6, 8, 10, 12, 15, 16 and 20 workers."""
+
+_CELL = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One request that is due."""
+
+    at: float
+    """The intended start, in seconds since the run began."""
+    kind: Kind
+    owner: str
+    """The owner to ask about; empty where the agent asks about itself."""
+    share: int
+    """The share that it belongs to, from 0 to `SHARES` - 1."""
+    draw: int
+    """A number that chooses the agent: `agents[draw % len(agents)]` among those that the worker has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be asked, without when: the mix, the owners, and the seed that decides each draw."""
+
+    mix: Mix
+    owners: Owners
+    seed: str = ""
+    spacing: Spacing = "poisson"
+
+    def positions(self, cell: int) -> Iterator[tuple[float, bytes]]:
+        """Give the arrivals of a cell: where each lies in volume, and the bytes that decide what it is."""
+        offset = 0.0
+        for number in range(1_000_000):
+            drawn = self._drawn(f"{cell}/{number}")
+            if self.spacing == "constant":
+                offset = float(number)
+            else:
+                offset -= math.log(1.0 - _fraction(drawn[:7]))
+            if offset >= _CELL:
+                return
+            yield cell * _CELL + offset, drawn
+
+    def arrival(self, at: float, drawn: bytes) -> Arrival:
+        """Return the request that these bytes decide."""
+        kind = self.mix.pick(_fraction(drawn[7:14]))
+        draw = int.from_bytes(drawn[14:22])
+        if not kind.owned:
+            return Arrival(at, kind, "", draw % SHARES, draw // SHARES)
+        owners = self.owners.of(kind)
+        place = draw % len(owners)
+        return Arrival(at, kind, owners[place], place % SHARES, draw // len(owners))
+
+    def turn(self, agent: int, turn: int) -> Arrival:
+        """Return what an agent asks on its n-th turn in a closed loop, where it asks again once it was answered."""
+        return self.arrival(0.0, self._drawn(f"agent/{agent}/{turn}"))
+
+    def _drawn(self, label: str) -> bytes:
+        return blake2b(
+            label.encode(), digest_size=22, key=blake2b(self.seed.encode(), digest_size=32).digest()
+        ).digest()
+
+
+def _fraction(drawn: bytes) -> float:
+    """A number from 0 up to, not including, 1."""
+    return (int.from_bytes(drawn) >> 3) / 2**53
+
+
+class Schedule:
+    """The arrivals of some shares, in order of time. It never resets: what wasn't taken in time stays due at its time.
+
+    :param rate: may be replaced while the schedule runs; what was taken stays taken, what follows follows the new one.
+    """
+
+    def __init__(self, plan: Plan, rate: Rate, shares: Collection[int] = range(SHARES), since: float = 0.0) -> None:
+        self.plan = plan
+        self.rate = rate
+        self.shares = frozenset(shares)
+        self._cell = int(rate.volume(since) // _CELL)
+        self._rest = plan.positions(self._cell)
+        self._volume, self._drawn = next(self._rest, (math.inf, b""))
+        self._seek(since)
+
+    def next_at(self) -> float:
+        """When the next request of any share is due, in seconds since the run began; infinite if never."""
+        return self.rate.when(self._volume)
+
+    def due(self, seconds: float, most: int = 1_000) -> list[Arrival]:
+        """Take what is due by now, in order; at most so many at once, so that a caller can do something between."""
+        taken: list[Arrival] = []
+        while len(taken) < most:
+            at = self.rate.when(self._volume)
+            if at > seconds:
+                break
+            arrival = self.plan.arrival(at, self._drawn)
+            if arrival.share in self.shares:
+                taken.append(arrival)
+            self._step()
+        return taken
+
+    def _step(self) -> None:
+        following = next(self._rest, None)
+        while following is None:
+            self._cell += 1
+            self._rest = self.plan.positions(self._cell)
+            following = next(self._rest, None)
+        self._volume, self._drawn = following
+
+    def _seek(self, since: float) -> None:
+        if math.isinf(self._volume):
+            self._step()
+        while self.rate.when(self._volume) < since:
+            self._step()
