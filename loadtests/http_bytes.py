@@ -50,14 +50,14 @@ class RequestHead:
         fields = "".join(f"{name}: {value}\r\n" for name, value in self._fields.items() if value)
         return f" HTTP/1.1\r\nHost: {self._host}\r\n{fields}".encode("latin-1")
 
-    def get(self, target: str) -> bytes:
-        """Return a GET as bytes."""
-        return b"GET " + target.encode("ascii") + self._joined + b"\r\n"
+    def get(self, target: str, extra: bytes = b"") -> bytes:
+        """Return a GET as bytes; `extra` are fields of this request alone, each with its line end."""
+        return b"GET " + target.encode("ascii") + self._joined + extra + b"\r\n"
 
-    def post(self, target: str, body: bytes) -> bytes:
+    def post(self, target: str, body: bytes, extra: bytes = b"") -> bytes:
         """Return a POST of JSON as bytes."""
         tail = b"Content-Type: application/json;charset=UTF-8\r\nContent-Length: %d\r\n\r\n" % len(body)
-        return b"POST " + target.encode("ascii") + self._joined + tail + body
+        return b"POST " + target.encode("ascii") + self._joined + extra + tail + body
 
 
 class HttpReader:
