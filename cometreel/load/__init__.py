@@ -24,11 +24,16 @@ those of two machines are never compared.
 """
 
 from .arrivals import SHARES, Arrival, Plan, Schedule, Spacing
+from .capacity import CapacitySearch, Held, Step, Stopped, Trial
+from .counts import COUNTED, Counted, count_of, sent_of
 from .entry import Entry, EntryState, Timing, TimingState
 from .expectation import Expectation, expectation_for
+from .holding import Holding
 from .kinds import Call, Kind, call_for
 from .latency import Latency, LatencyState, Point
+from .leases import Grant, Leases, Report
 from .ledger import Ledger
+from .limits import Limit, Verdict, judge, parse_limit, parse_limits
 from .mix import DEFAULT_MIX, Mix, parse_mix
 from .outcomes import (
     Acknowledged,
@@ -49,9 +54,11 @@ from .owners import Owners, read_owners
 from .pulse import Beat, Pulse, PulseState
 from .rate import Piece, Rate, parse_rate
 from .slowest import SLOWEST_KEPT, SlowAnswer, Slowest, SlowState
+from .stages import Stages
 from .tally import Gauges, Tally, TallyState, merged
 
 __all__ = [
+    "COUNTED",
     "DEFAULT_MIX",
     "SHARES",
     "SLOWEST_KEPT",
@@ -62,6 +69,8 @@ __all__ = [
     "Ask",
     "Beat",
     "Call",
+    "CapacitySearch",
+    "Counted",
     "Duplicated",
     "Entry",
     "EntryState",
@@ -69,10 +78,15 @@ __all__ = [
     "Expectation",
     "Failure",
     "Gauges",
+    "Grant",
+    "Held",
+    "Holding",
     "Kind",
     "Latency",
     "LatencyState",
+    "Leases",
     "Ledger",
+    "Limit",
     "Lost",
     "Mistaken",
     "Mix",
@@ -85,21 +99,32 @@ __all__ = [
     "PulseState",
     "Rate",
     "Refused",
+    "Report",
     "Schedule",
     "SessionLost",
     "SlowAnswer",
     "SlowState",
     "Slowest",
     "Spacing",
+    "Stages",
+    "Step",
+    "Stopped",
     "Tally",
     "TallyState",
     "Timing",
     "TimingState",
+    "Trial",
     "Unclaimed",
+    "Verdict",
     "call_for",
+    "count_of",
     "expectation_for",
+    "judge",
     "merged",
+    "parse_limit",
+    "parse_limits",
     "parse_mix",
     "parse_rate",
     "read_owners",
+    "sent_of",
 ]

@@ -8,9 +8,11 @@ spaced, or have exponential gaps; since these have no memory, beginning anew in 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import count
 from typing import Literal, TypeAlias
 
 from cometreel.load.kinds import Kind
@@ -43,19 +45,29 @@ class Arrival:
     """A number that chooses the agent: `agents[draw % len(agents)]` among those that the worker has."""
 
 
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be asked, without when: the mix, the owners, and the seed that decides each draw."""
+    """What is to be asked, without when: the mix, the owners, and the seed that decides each draw.
 
-    mix: Mix
-    owners: Owners
-    seed: str = ""
-    spacing: Spacing = "poisson"
+    :raises OptionInvalid: if the mix asks about a kind that has no owner.
+    """
 
-    def positions(self, cell: int) -> Iterator[tuple[float, bytes]]:
-        """Give the arrivals of a cell: where each lies in volume, and the bytes that decide what it is."""
+    def __init__(self, mix: Mix, owners: Owners, seed: str = "", spacing: Spacing = "poisson") -> None:
+        owners.suffice(mix)
+        self.mix = mix
+        self.owners = owners
+        self.spacing = spacing
+        self._seeded = blake2b(digest_size=22, key=blake2b(seed.encode(), digest_size=32).digest())
+
+    def walk(self, volume: float) -> Iterator[tuple[float, bytes]]:
+        """Give every arrival from a volume on, for ever: where it lies, and the bytes that decide what it is."""
+        for cell in count(int(volume // _CELL)):
+            for position, drawn in self._cell(cell):
+                if position >= volume:
+                    yield position, drawn
+
+    def _cell(self, cell: int) -> Iterator[tuple[float, bytes]]:
         offset = 0.0
-        for number in range(1_000_000):
+        for number in count():
             drawn = self._drawn(f"{cell}/{number}")
             if self.spacing == "constant":
                 offset = float(number)
@@ -80,9 +92,9 @@ class Plan:
         return self.arrival(0.0, self._drawn(f"agent/{agent}/{turn}"))
 
     def _drawn(self, label: str) -> bytes:
-        return blake2b(
-            label.encode(), digest_size=22, key=blake2b(self.seed.encode(), digest_size=32).digest()
-        ).digest()
+        hashing = self._seeded.copy()
+        hashing.update(label.encode())
+        return hashing.digest()
 
 
 def _fraction(drawn: bytes) -> float:
@@ -94,44 +106,49 @@ class Schedule:
     """The arrivals of some shares, in order of time. It never resets: what wasn't taken in time stays due at its time.
 
     :param rate: may be replaced while the schedule runs; what was taken stays taken, what follows follows the new one.
+    :param shares: those that are ours, and from when on; `follow` changes them.
     """
 
-    def __init__(self, plan: Plan, rate: Rate, shares: Collection[int] = range(SHARES), since: float = 0.0) -> None:
+    def __init__(self, plan: Plan, rate: Rate, shares: Mapping[int, float] | None = None, since: float = 0.0) -> None:
         self.plan = plan
         self.rate = rate
-        self.shares = frozenset(shares)
-        self._cell = int(rate.volume(since) // _CELL)
-        self._rest = plan.positions(self._cell)
-        self._volume, self._drawn = next(self._rest, (math.inf, b""))
-        self._seek(since)
+        self.served = since
+        """Everything due before this was taken, and nothing due then or later; in seconds since the run began."""
+        self._shares = dict.fromkeys(range(SHARES), 0.0) if shares is None else dict(shares)
+        self._late: deque[Arrival] = deque()
+        self._walk = plan.walk(rate.volume(since))
+        self._volume, self._drawn = next(self._walk)
+
+    def follow(self, shares: Mapping[int, float]) -> None:
+        """Serve these shares from now on; what is due already of those that are new, since their time, comes first."""
+        gained = {share: since for share, since in shares.items() if share not in self._shares}
+        self._shares = dict(shares)
+        self._late = deque(arrival for arrival in self._late if arrival.share in shares)
+        if gained:
+            for volume, drawn in self.plan.walk(self.rate.volume(max(min(gained.values()), 0.0))):
+                if volume >= self._volume:
+                    break
+                arrival = self.plan.arrival(self.rate.when(volume), drawn)
+                if arrival.at >= gained.get(arrival.share, math.inf):
+                    self._late.append(arrival)
 
     def next_at(self) -> float:
         """When the next request of any share is due, in seconds since the run began; infinite if never."""
-        return self.rate.when(self._volume)
+        return self._late[0].at if self._late else self.rate.when(self._volume)
 
     def due(self, seconds: float, most: int = 1_000) -> list[Arrival]:
         """Take what is due by now, in order; at most so many at once, so that a caller can do something between."""
         taken: list[Arrival] = []
+        while self._late and len(taken) < most:
+            taken.append(self._late.popleft())
         while len(taken) < most:
             at = self.rate.when(self._volume)
             if at > seconds:
-                break
+                self.served = max(self.served, math.nextafter(seconds, math.inf))
+                return taken
             arrival = self.plan.arrival(at, self._drawn)
-            if arrival.share in self.shares:
+            if at >= self._shares.get(arrival.share, math.inf):
                 taken.append(arrival)
-            self._step()
+            self._volume, self._drawn = next(self._walk)
+        self.served = max(self.served, self.rate.when(self._volume))
         return taken
-
-    def _step(self) -> None:
-        following = next(self._rest, None)
-        while following is None:
-            self._cell += 1
-            self._rest = self.plan.positions(self._cell)
-            following = next(self._rest, None)
-        self._volume, self._drawn = following
-
-    def _seek(self, since: float) -> None:
-        if math.isinf(self._volume):
-            self._step()
-        while self.rate.when(self._volume) < since:
-            self._step()

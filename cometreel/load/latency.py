@@ -8,6 +8,7 @@ exchange, and percentiles, because it rounds a rank to the nearest where the hon
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
 from itertools import accumulate
 from math import ceil
@@ -20,6 +21,7 @@ __all__ = ["Latency", "LatencyState", "Point"]
 _HOUR = 3_600_000_000
 _DIGITS = 3
 _BITS = 11  # 2,048 sub-buckets hold three digits
+_EXACT = 1 << _BITS
 _FULL = 4_096
 
 Point = tuple[float, float]
@@ -40,42 +42,38 @@ class Latency:
     """How long something took, many times. Seconds go in and come out; a value above an hour counts as an hour."""
 
     def __init__(self) -> None:
-        self.count = 0
-        self._total = self._highest = 0
-        self._lowest = _HOUR
-        self._new: dict[int, int] = {}
+        self._new: list[float] = []
         self._histogram: HdrHistogram | None = None
+        self._count = self._total = self._highest = 0
+        self._lowest = _HOUR
 
     def record(self, seconds: float) -> None:
         """Add one value. What is negative, by a clock's last digit, counts as nothing."""
-        micros = int(seconds * 1_000_000 + 0.5)
-        if not 0 <= micros <= _HOUR:
-            micros = 0 if micros < 0 else _HOUR
-        self.count += 1
-        self._total += micros
-        self._highest = max(self._highest, micros)
-        self._lowest = min(self._lowest, micros)
-        shift = micros.bit_length() - _BITS
-        if shift > 0:
-            micros = micros >> shift << shift  # the lowest value of the bucket that HdrHistogram puts it in
-        new = self._new
-        new[micros] = new.get(micros, 0) + 1
-        if len(new) >= _FULL:
+        self._new.append(seconds)
+        if len(self._new) >= _FULL:
             self._flush()
+
+    @property
+    def count(self) -> int:
+        """How many values were recorded."""
+        return self._count + len(self._new)
 
     @property
     def mean(self) -> float:
         """The exact mean, in seconds; 0 if nothing was recorded."""
-        return self._total / self.count / 1_000_000 if self.count else 0.0
+        self._flush()
+        return self._total / self._count / 1_000_000 if self._count else 0.0
 
     @property
     def lowest(self) -> float:
         """The exact lowest value, in seconds; 0 if nothing was recorded."""
-        return self._lowest / 1_000_000 if self.count else 0.0
+        self._flush()
+        return self._lowest / 1_000_000 if self._count else 0.0
 
     @property
     def highest(self) -> float:
         """The exact highest value, in seconds; 0 if nothing was recorded."""
+        self._flush()
         return self._highest / 1_000_000
 
     def percentiles(self, wanted: Iterable[float]) -> list[Point]:
@@ -99,35 +97,48 @@ class Latency:
         """Add the values of another histogram, as if they had been recorded here."""
         if not other["count"]:
             return
-        self.count += other["count"]
+        histogram = self._flush()
+        self._count += other["count"]
         self._total += other["total"]
         self._lowest = min(self._lowest, other["lowest"])
         self._highest = max(self._highest, other["highest"])
-        self._flush().decode_and_add(other["hdr"].encode())
+        histogram.decode_and_add(other["hdr"].encode())
 
     def state(self) -> LatencyState:
         """Give everything that is known, for `merge`."""
+        histogram = self._flush()
         return {
-            "count": self.count,
+            "count": self._count,
             "total": self._total,
             "lowest": self._lowest,
             "highest": self._highest,
-            "hdr": self._flush().encode().decode() if self.count else "",
+            "hdr": histogram.encode().decode() if self._count else "",
         }
 
     def _flush(self) -> HdrHistogram:
+        """Move the new values into the histogram, each to the lowest value of its bucket."""
         if self._histogram is None:
             self._histogram = HdrHistogram(1, _HOUR, _DIGITS)
-        for value, count in self._new.items():
-            self._histogram.record_value(value, count)
+        if not self._new:
+            return self._histogram
+        values = [min(max(int(seconds * 1_000_000 + 0.5), 0), _HOUR) for seconds in self._new]
         self._new.clear()
+        self._count += len(values)
+        self._total += sum(values)
+        self._lowest = min(self._lowest, *values)
+        self._highest = max(self._highest, *values)
+        buckets = Counter(
+            value if value < _EXACT else value >> (shift := value.bit_length() - _BITS) << shift for value in values
+        )
+        for value, count in buckets.items():
+            self._histogram.record_value(value, count)
         return self._histogram
 
     def _counts(self) -> list[tuple[int, int]]:
         """The lowest value of each bucket that isn't empty, in microseconds, and its count."""
-        if not self.count:
-            return []
         histogram = self._flush()
+        if not self._count:
+            return []
         end = histogram.get_counts_array_index(self._highest) + 1
         counts = histogram.counts[:end]
         return [(histogram.get_value_from_index(index), count) for index, count in enumerate(counts) if count]
@@ -135,7 +146,7 @@ class Latency:
     def _at(self, percentile: float, counts: list[tuple[int, int]], reached: list[int]) -> float:
         if not counts:
             return 0.0
-        rank = min(max(1, ceil(round(percentile * self.count / 100, 6))), self.count)
+        rank = min(max(1, ceil(round(percentile * self._count / 100, 6))), self._count)
         value = counts[bisect_left(reached, rank)][0]
         shift = value.bit_length() - _BITS
         upper = value + (1 << shift) - 1 if shift > 0 else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import accumulate
 
 from cometreel.errors import OptionInvalid
@@ -17,11 +17,12 @@ _OPTION = "--reel-mix"
 _WORDS = {kind.value: kind for kind in Kind}
 
 
-@dataclass(frozen=True, slots=True)
 class Mix:
     """The kinds and their per cents, which add up to 100. A kind that isn't in it isn't asked."""
 
-    parts: tuple[tuple[Kind, float], ...]
+    def __init__(self, parts: Iterable[tuple[Kind, float]]) -> None:
+        self.parts = tuple(parts)
+        self._ends = list(accumulate(percent / 100 for _, percent in self.parts))
 
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds that are asked."""
@@ -29,8 +30,7 @@ class Mix:
 
     def pick(self, draw: float) -> Kind:
         """Return the kind that a number from 0 up to, not including, 1 falls on."""
-        ends = list(accumulate(percent for _, percent in self.parts))
-        return self.parts[min(bisect_right(ends, draw * ends[-1]), len(self.parts) - 1)][0]
+        return self.parts[min(bisect_right(self._ends, draw), len(self.parts) - 1)][0]
 
     def __str__(self) -> str:
         return ",".join(f"{kind.value}={percent:g}" for kind, percent in self.parts)
@@ -55,7 +55,7 @@ def parse_mix(text: str) -> Mix:
     total = round(sum(parts.values()), 6)
     if total != 100:
         raise OptionInvalid(_OPTION, f"the parts of {text!r} add up to {total:g}", "100", _mend(total))
-    return Mix(tuple((kind, percent) for kind, percent in parts.items() if percent))
+    return Mix((kind, percent) for kind, percent in parts.items() if percent)
 
 
 def _percent(word: str, number: str) -> float:
