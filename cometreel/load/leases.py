@@ -62,12 +62,12 @@ class Leases:
     """What is leased to whom.
 
     :param agents: how many agents there are.
-    :param start: when the run began, on the master's clock.
+    :param start: when the run began, on the master's clock; set it again where agents are leased before that.
     :param term: seconds for which a grant is good.
     """
 
     def __init__(self, agents: int, *, start: float, term: float = 5.0) -> None:
-        self._start = start
+        self.start = start
         self._term = term
         self._workers: dict[str, _Worker] = {}
         self._agents = dict.fromkeys(range(agents))  # nobody's, in order
@@ -113,7 +113,7 @@ class Leases:
             worker = self._workers.pop(name)
             self._agents |= dict.fromkeys(sorted(worker.agents))
             for share, since in worker.shares.items():
-                self._shares[share] = max(since, now - self._start)
+                self._shares[share] = max(since, now - self.start)
         return lost
 
     # ------------------------------------------------------------------ inside
@@ -147,7 +147,7 @@ class Leases:
         most = self._part(worker)
         for share in has[most:]:
             worker.shares_leaving[share] = worker.sequence
-        fresh = now - self._start - self._term  # what was nobody's for longer isn't made up for
+        fresh = now - self.start - self._term  # what was nobody's for longer isn't made up for
         for share in list(self._shares)[: max(most - len(has), 0)]:
             worker.shares[share] = max(self._shares.pop(share), fresh)
 
