@@ -29,9 +29,10 @@ from .counts import COUNTED, Counted, count_of, sent_of
 from .entry import Entry, EntryState, Timing, TimingState
 from .expectation import Expectation, expectation_for
 from .holding import Holding
+from .junit import junit_report
 from .kinds import Call, Kind, call_for
 from .latency import Latency, LatencyState, Point
-from .leases import Grant, Leases, Report
+from .leases import Grant, LeaseReport, Leases
 from .ledger import Ledger
 from .limits import Limit, Verdict, judge, parse_limit, parse_limits
 from .mix import DEFAULT_MIX, Mix, parse_mix
@@ -51,15 +52,20 @@ from .outcomes import (
     Unclaimed,
 )
 from .owners import Owners, read_owners
+from .page import html_report, html_section
+from .pictures import Line, Picture, Tick, course, latency_curve
 from .pulse import Beat, Pulse, PulseState
 from .rate import Piece, Rate, parse_rate
+from .report import PERCENTILES, Report, Row, Run, figures, headline, rows, warnings
 from .slowest import SLOWEST_KEPT, SlowAnswer, Slowest, SlowState
 from .stages import Stages
 from .tally import Gauges, Tally, TallyState, merged
+from .terminal import terminal_report
 
 __all__ = [
     "COUNTED",
     "DEFAULT_MIX",
+    "PERCENTILES",
     "SHARES",
     "SLOWEST_KEPT",
     "Acknowledged",
@@ -84,14 +90,17 @@ __all__ = [
     "Kind",
     "Latency",
     "LatencyState",
+    "LeaseReport",
     "Leases",
     "Ledger",
     "Limit",
+    "Line",
     "Lost",
     "Mistaken",
     "Mix",
     "Outcome",
     "Owners",
+    "Picture",
     "Piece",
     "Plan",
     "Point",
@@ -100,6 +109,8 @@ __all__ = [
     "Rate",
     "Refused",
     "Report",
+    "Row",
+    "Run",
     "Schedule",
     "SessionLost",
     "SlowAnswer",
@@ -111,6 +122,7 @@ __all__ = [
     "Stopped",
     "Tally",
     "TallyState",
+    "Tick",
     "Timing",
     "TimingState",
     "Trial",
@@ -118,13 +130,23 @@ __all__ = [
     "Verdict",
     "call_for",
     "count_of",
+    "course",
     "expectation_for",
+    "figures",
+    "headline",
+    "html_report",
+    "html_section",
     "judge",
+    "junit_report",
+    "latency_curve",
     "merged",
     "parse_limit",
     "parse_limits",
     "parse_mix",
     "parse_rate",
     "read_owners",
+    "rows",
     "sent_of",
+    "terminal_report",
+    "warnings",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cometreel.load.leases import Grant, Report
+from cometreel.load.leases import Grant, LeaseReport
 
 __all__ = ["Holding"]
 
@@ -24,7 +24,7 @@ class Holding:
         self.shares: dict[int, float] = {}
         """The shares, and from when on what is due of them is ours."""
 
-    def report(self, wanted: int, now: float) -> Report:
+    def report(self, wanted: int, now: float) -> LeaseReport:
         """Say what is needed, for the master; `wanted` is the number of users that are an agent or want to be one."""
         self._sequence += 1
         self._sent[self._sequence] = now

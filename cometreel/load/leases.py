@@ -15,10 +15,10 @@ from typing import TypedDict
 
 from cometreel.load.arrivals import SHARES
 
-__all__ = ["Grant", "Leases", "Report"]
+__all__ = ["Grant", "Leases", "LeaseReport"]
 
 
-class Report(TypedDict):
+class LeaseReport(TypedDict):
     """Worker to master, several times in a term: what it needs, uses and has left."""
 
     worker: str
@@ -82,7 +82,7 @@ class Leases:
         """How many agents and shares each worker has."""
         return {name: (len(worker.agents), len(worker.shares)) for name, worker in self._workers.items()}
 
-    def heard(self, report: Report, now: float) -> Grant | None:
+    def heard(self, report: LeaseReport, now: float) -> Grant | None:
         """Take a worker's report; return what it may hold from now on, or None for a report that was overtaken."""
         worker = self._workers.setdefault(report["worker"], _Worker(now))
         if report["sequence"] <= worker.sequence:
@@ -117,7 +117,7 @@ class Leases:
         return lost
 
     # ------------------------------------------------------------------ inside
-    def _take_back(self, worker: _Worker, report: Report) -> None:
+    def _take_back(self, worker: _Worker, report: LeaseReport) -> None:
         """What a worker was told to leave is left once it follows a grant without it."""
         for agent, sequence in list(worker.agents_leaving.items()):
             if sequence <= report["seen"]:
@@ -129,7 +129,7 @@ class Leases:
                 del worker.shares_leaving[share]
                 self._shares[share] = max(worker.shares.pop(share), report["left"].get(str(share), 0.0))
 
-    def _share_agents(self, worker: _Worker, report: Report) -> None:
+    def _share_agents(self, worker: _Worker, report: LeaseReport) -> None:
         """Give a worker as many agents as it has users for; take those first that it doesn't use."""
         has = worker.agents - worker.agents_leaving.keys()
         while len(has) < worker.wanted and self._agents:
