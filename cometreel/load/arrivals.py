@@ -55,6 +55,7 @@ class Plan:
         owners.suffice(mix)
         self.mix = mix
         self.owners = owners
+        self.seed = seed
         self.spacing = spacing
         self._seeded = blake2b(digest_size=22, key=blake2b(seed.encode(), digest_size=32).digest())
 
