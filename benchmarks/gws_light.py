@@ -97,7 +97,9 @@ class Line(asyncio.Protocol):
             self.reply(b'{"statusCode":0}')
 
     def reply(self, body: bytes, extra: str = "") -> None:
-        """Write a reply."""
+        """Write a reply, unless the client is gone."""
+        if self.transport.is_closing():
+            return
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(body)}\r\n\r\n"
         self.transport.write(head.encode() + body)
 

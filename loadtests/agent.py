@@ -14,7 +14,17 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from gevent.event import Event
 
-from cometreel.bayeux import BayeuxClient, ClientEvent, ClientSettings, ClientState, Closed, Connected, Lost, Message, Received
+from cometreel.bayeux import (
+    BayeuxClient,
+    ClientEvent,
+    ClientSettings,
+    ClientState,
+    Closed,
+    Connected,
+    Lost,
+    Message,
+    Received,
+)
 from cometreel.jsonvalue import JSON, NotJSON, decode, encode
 from cometreel.load import Ask, Exchange, Ledger, Outcome
 
@@ -23,7 +33,7 @@ from .http_line import Asking, HttpLine
 from .http_line import Outcome as HttpOutcome
 from .identity import Credentials, Identity
 from .link import Link, PollingLink
-from .login_steps import Login, LoginRefused, Step, enter, look_around, session_gone
+from .login_steps import GOODBYE, Login, LoginRefused, Step, enter, look_around, session_gone
 from .pump import Pump, Timer, clock
 from .target import Target
 from .ws_link import WebSocketLink
@@ -37,7 +47,6 @@ _STATS = "WorkbinStatsMessage"
 _UNASKED = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
 _MOST_BACKOFF = 60.0
 _RESPITE = 5.0  # seconds after a login in which a refusal isn't taken for the end of the HTTP session
-_GOODBYE = Step("/api/v2/me", body={"operationName": "EndContactCenterSession"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +270,7 @@ class Agent:
         if self._seat.habits.login == "open":
             self.left.set()
         else:
-            goodbye = self._identity.request(_GOODBYE)
+            goodbye = self._identity.request(GOODBYE)
             self._posts.ask(Asking(goodbye, self._seat.habits.patience, lambda _outcome, _now: self.left.set()))
 
     # ------------------------------------------------------------------ what becomes of requests

@@ -17,7 +17,7 @@ from cometreel.jsonvalue import JSON, NotJSON, decode
 from .http_bytes import HttpReply
 from .http_line import Outcome
 
-__all__ = ["LOGINS", "Login", "LoginRefused", "Step", "Steps", "enter", "look_around", "session_gone"]
+__all__ = ["GOODBYE", "LOGINS", "Login", "LoginRefused", "Step", "Steps", "enter", "look_around", "session_gone"]
 
 Login: TypeAlias = Literal["open", "basic", "session"]
 LOGINS: tuple[Login, ...] = get_args(Login)
@@ -39,6 +39,9 @@ class Step:
     body: JSON = None
     credentials: bool = False
 
+
+GOODBYE = Step("/api/v2/me", body={"operationName": "EndContactCenterSession"})
+"""What must come last: it ends the HTTP session too (documented)."""
 
 Steps: TypeAlias = Generator[Step, Outcome, str]
 """Yields requests, is sent what became of them, and returns the agent's own id, empty where no reply told it."""
