@@ -36,8 +36,6 @@ _COLUMNS = {
     "high": "Notification p99",
     "highest": "Notification max",
 }
-_GAUGES = ("sessions", "held", "in_flight")
-_TITLES = ("sessions up", "polls held", "in flight", "lost")
 _STYLE = (
     "#reel-agents{max-width:1200px;margin:1rem auto;padding:0 1rem;font:15px/1.5 system-ui,sans-serif}"
     "#reel-gauges{display:flex;gap:2.5rem;flex-wrap:wrap}#reel-gauges b{display:block;font-size:2rem}"
@@ -64,6 +62,7 @@ class AgentsTab:
         structure = [{"key": key, "title": title} for key, title in _COLUMNS.items()]
         web_ui.template_args["extended_tabs"] = [{"title": "Agents", "key": _KEY}]
         web_ui.template_args["extended_tables"] = [{"key": _KEY, "structure": structure}]
+        assert web_ui.app is not None
         web_ui.app.after_request(self._extend)
         web_ui.app.add_url_rule("/agents/picture", "reel_agents", web_ui.auth_required_if_enabled(self._picture))
 
@@ -93,11 +92,14 @@ class AgentsTab:
             return "<p>No test has run yet.</p>"
         report = report_of(conductor)
         lost = sum(row.failed("lost") for row in rows(report.tally)[:-1])
-        gauges = [sum(each[key] for each in report.tally.workers.values()) for key in _GAUGES]
-        boxes = "".join(
-            f'<span data-gauge="{title}"><b>{count(value)}</b>{title}</span>'
-            for title, value in zip(_TITLES, [*gauges, lost], strict=True)
-        )
+        workers = report.tally.workers.values()
+        gauges = {
+            "sessions up": sum(each["sessions"] for each in workers),
+            "polls held": sum(each["held"] for each in workers),
+            "in flight": sum(each["in_flight"] for each in workers),
+            "lost": lost,
+        }
+        boxes = "".join(f'<span data-gauge="{key}"><b>{count(value)}</b>{key}</span>' for key, value in gauges.items())
         return f'<div id="reel-gauges">{boxes}</div>{html_section(report)}'
 
 

@@ -11,6 +11,7 @@ import logging
 import gevent
 from locust.env import Environment
 from locust.runners import STATE_RUNNING
+from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from cometreel.load import Leases, Tally, TallyState, merged
 
@@ -154,6 +155,9 @@ class Conductor:
         while clock() < now + 2 * patience + _GRACE and not self._final.issuperset(self._leases.workers):
             self._miss(clock())
             gevent.sleep(_TICK / 5)
+        options = self._environment.parsed_options
+        if options is not None and options.csv_prefix:
+            gevent.sleep(2 * CSV_STATS_INTERVAL_SEC)  # Locust writes its files that often, and not at the end
 
     def close(self) -> None:
         """Stop watching."""

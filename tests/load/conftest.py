@@ -1,0 +1,97 @@
+"""Real processes for the load tests: servers on loopback, and Locust with one of our locustfiles."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from demo.processes import Process
+
+ROOT = Path(__file__).parents[2]
+LOADTESTS = ROOT / "loadtests"
+OWNERS = [
+    *("--reel-owners", "place=Place{1..20}"),
+    *("--reel-owners", "agent-group=Group{1..5}"),
+    *("--reel-owners", "place-group=PlaceGroup{1..5}"),
+]
+MIX = ("--reel-mix", "agent=40,place=30,agent-group=20,place-group=10")
+RUNNING: pytest.StashKey[list[Process]] = pytest.StashKey()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of each process's log when a test fails."""
+    report = yield
+    if report.failed:
+        for process in item.stash.get(RUNNING, []):
+            report.sections.append((f"log of {process.name}", process.end_of_logs()))
+    return report
+
+
+@pytest.fixture
+def processes(request: pytest.FixtureRequest) -> Iterator[list[Process]]:
+    """The processes that a test has started; they end with it, the youngest first."""
+    running: list[Process] = []
+    request.node.stash[RUNNING] = running
+    yield running
+    for process in reversed(running):
+        process.stop()
+
+
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def rogue(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
+    """Start a server that misbehaves: `rogue(drop=10, double=10)`, in thousandths of the POSTs."""
+
+    def start(seed: str = "7", **fates: int) -> str:
+        command = [sys.executable, ROOT / "tests" / "load" / "rogue_server.py", json.dumps(fates), seed]
+        process = Process(f"rogue-{len(processes)}", command, tmp_path)
+        processes.append(process)
+        port = process.await_line(r"^port (\d+)")[1]
+        return f"http://127.0.0.1:{port}"
+
+    return start
+
+
+@pytest.fixture
+def locust(tmp_path: Path, processes: list[Process]) -> Start:
+    """Start Locust: `locust("--host", url, "-u", 20, …)`, headless unless a web port is given."""
+
+    def start(*arguments: object, file: str = "agent_stats.py") -> Process:
+        quiet = [] if "--web-port" in arguments or "--worker" in arguments else ["--headless", "--only-summary"]
+        command = [Path(sys.executable).with_name("locust"), "-f", LOADTESTS / file, *quiet, *map(str, arguments)]
+        process = Process(f"locust-{len(processes)}", command, tmp_path)
+        processes.append(process)
+        return process
+
+    return start
+
+
+def counts(url: str) -> dict[str, int]:
+    """What a rogue server did, by fate."""
+    found: dict[str, int] = httpx.get(f"{url}/counts").json()
+    return found
+
+
+def failures(prefix: Path) -> dict[str, int]:
+    """How often each failure stands in the files of `--csv`, over all rows."""
+    found: dict[str, int] = {}
+    with Path(f"{prefix}_failures.csv").open() as file:
+        for row in csv.DictReader(file):
+            key = f"{row['Method']}: {row['Error']}"
+            found[key] = found.get(key, 0) + int(row["Occurrences"])
+    return found
+
+
+def requests(prefix: Path) -> dict[tuple[str, str], int]:
+    """How many requests each row of the files of `--csv` has."""
+    with Path(f"{prefix}_stats.csv").open() as file:
+        return {(row["Type"], row["Name"]): int(row["Request Count"]) for row in csv.DictReader(file)}
