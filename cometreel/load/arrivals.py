@@ -114,19 +114,22 @@ class Schedule:
         self.plan = plan
         self.rate = rate
         self.served = since
-        """Everything due before this was taken, and nothing due then or later; in seconds since the run began."""
+        """Everything due before this, in seconds since the run began, is given out here, and nothing due later."""
         self._shares = dict.fromkeys(range(SHARES), 0.0) if shares is None else dict(shares)
         self._late: deque[Arrival] = deque()
         self._walk = plan.walk(rate.volume(since))
         self._volume, self._drawn = next(self._walk)
 
     def follow(self, shares: Mapping[int, float]) -> None:
-        """Serve these shares from now on; what is due already of those that are new, since their time, comes first."""
+        """Serve these shares from now on; what is due already of those that are new, since their time, comes first.
+
+        What waited in this way when a share is left again is still given out here: `served` has spoken for it.
+        """
         gained = {share: since for share, since in shares.items() if share not in self._shares}
         self._shares = dict(shares)
-        self._late = deque(arrival for arrival in self._late if arrival.share in shares)
         if gained:
-            for volume, drawn in self.plan.walk(self.rate.volume(max(min(gained.values()), 0.0))):
+            first = self.rate.volume(max(min(gained.values()), 0.0)) - 1  # before it: times and volumes are rounded
+            for volume, drawn in self.plan.walk(max(first, 0.0)):
                 if volume >= self._volume:
                     break
                 arrival = self.plan.arrival(self.rate.when(volume), drawn)

@@ -101,25 +101,15 @@ def _expanded(pattern: str, value: str) -> list[str]:
 
 
 def _read_file(path: Path) -> dict[Kind, list[str]]:
-    raw = path.read_bytes()
-    if path.suffix.lower() in (".yaml", ".yml"):
-        first = "place: [Place1, Place2]"
-        found = _from_yaml(read_yaml(raw, str(path), kind="owners by kind", first=first))
+    raw, yaml = path.read_bytes(), path.suffix.lower() in (".yaml", ".yml")
+    begin = "place: [Place1]" if yaml else ",".join(_HEADER)
+    if yaml:
+        found = _from_yaml(read_yaml(raw, str(path), kind="owners by kind", first=begin))
     else:
         found = _from_csv(raw, str(path))
     if not any(found.values()):
-        raise FileInvalid(
-            [
-                Problem(
-                    str(path),
-                    0,
-                    0,
-                    "it names no owner",
-                    "at least one",
-                    f"begin with '{','.join(_HEADER)}'" if path.suffix.lower() not in (".yaml", ".yml") else "",
-                )
-            ]
-        )
+        nothing = Problem(str(path), 0, 0, "it names no owner", "at least one", f"begin with '{begin}'")
+        raise FileInvalid([nothing])
     return found
 
 

@@ -28,10 +28,11 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line with its name and its points, as SVG writes them (`x,y x,y`)."""
+    """A line with its name, its points as SVG writes them (`x,y x,y`), and its tone: a number from 1, or `bad`."""
 
     label: str
     points: str
+    tone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,9 @@ def latency_curve(named: Iterable[tuple[str, Latency]]) -> Picture | None:
         return None
     top = _round_up(max(points[-1][1] for _, points in measured))
     lines = []
-    for name, points in measured:
+    for number, (name, points) in enumerate(measured, 1):
         places = [(WIDTH * step / (len(_CURVE) - 1), value) for step, (_, value) in enumerate(points)]
-        lines.append(Line(name, _points(places, top)))
+        lines.append(Line(name, _points(places, top), str(number)))
     across = tuple(Tick(WIDTH * n / _NINES, text) for n, text in enumerate(("0", "p90", "p99", "p99.9", "p99.99")))
     return Picture(tuple(lines), across, _up(top, seconds))
 
@@ -73,8 +74,8 @@ def course(pulse: Pulse) -> Picture | None:
     }
     top = _round_up(max(value for points in counted.values() for _, value in points) / pulse.width)
     lines = tuple(
-        Line(name, _points([(WIDTH * (n + 0.5) / end, value / pulse.width) for n, value in points], top))
-        for name, points in counted.items()
+        Line(name, _points([(WIDTH * (n + 0.5) / end, value / pulse.width) for n, value in points], top), tone)
+        for (name, points), tone in zip(counted.items(), ("1", "2", "bad"), strict=True)
     )
     across = tuple(Tick(WIDTH * part / 4, seconds(end * pulse.width * part / 4)) for part in range(5))
     return Picture(

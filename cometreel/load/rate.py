@@ -36,6 +36,8 @@ class Piece:
 
     def when(self, volume: float) -> float:
         """After how many seconds of it so many requests were due; infinite if they never are."""
+        if not volume:
+            return 0.0
         if self.first == self.last:
             return volume / self.first if self.first else math.inf
         slope = (self.last - self.first) / self.seconds
@@ -135,8 +137,6 @@ def parse_rate(text: str) -> Rate:
             rate = _made(shape, [group for group in found.groups() if group is not None], words)
             if not (rate.held or any(piece.first or piece.last for piece in rate.pieces)):
                 raise OptionInvalid(_OPTION, f"{text!r} asks for nothing", "a rate above 0")
-            if not all(piece.seconds for piece in rate.pieces):
-                raise OptionInvalid(_OPTION, f"{text!r} lasts no time", "durations above 0")
             return rate
     raise OptionInvalid(_OPTION, repr(text), _FORMS)
 
@@ -146,13 +146,23 @@ def _made(shape: str, groups: list[str], text: str) -> Rate:
         return Rate([], float(groups[0]), text=text)
     if shape == "ramp":
         first, last = float(groups[0]), float(groups[1])
-        return Rate([Piece(parse_duration(groups[2]), first, last)], last, text=text)
+        return Rate([Piece(_lasting(groups[2]), first, last)], last, text=text)
     if shape == "steps":
-        each, rates = parse_duration(groups[-1]), [float(part) for part in groups[0].split(",")]
+        each, rates = _lasting(groups[-1]), [float(part) for part in groups[0].split(",")]
         return Rate([Piece(each, rate, rate) for rate in rates], rates[-1], each * len(rates), text)
     if shape == "spike":
         low, high = float(groups[0]), float(groups[1])
-        at, lasts = parse_duration(groups[2]), parse_duration(groups[3])
+        at, lasts = _lasting(groups[2]), _lasting(groups[3])
         return Rate([Piece(at, low, low), Piece(lasts, high, high)], low, text=text)
-    seconds, rate = parse_duration(groups[1]), float(groups[0])
+    seconds, rate = _lasting(groups[1]), float(groups[0])
     return Rate([Piece(seconds, rate, rate)], rate, seconds, text)
+
+
+def _lasting(text: str) -> float:
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise OptionInvalid(_OPTION, str(error), "a shorter time") from None
+    if not seconds:
+        raise OptionInvalid(_OPTION, f"{text!r} lasts no time", "a duration above 0")
+    return seconds

@@ -6,8 +6,10 @@ __all__ = ["count", "percent", "rate", "seconds"]
 
 
 def seconds(value: float) -> str:
-    """Write seconds with three digits: `340µs`, `34.0ms`, `1.02s`, `125s`."""
+    """Write seconds with three digits: `0s`, `340µs`, `34.0ms`, `1.02s`, `125s`."""
     micros = value * 1_000_000
+    if micros < 0.5:
+        return "0s"
     if micros < 999.5:
         return f"{micros:.0f}µs"
     if micros < 999_500:

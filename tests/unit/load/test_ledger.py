@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cometreel.jsonvalue import JSONObject
+from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.load import (
     Acknowledged,
     Answered,
@@ -133,13 +133,14 @@ def test_a_reference_that_the_server_uses_again_belongs_to_the_new_post():
 
 def test_a_notification_about_another_owner_or_type_is_wrong_and_no_answer():
     ledger = a_ledger()
-    for reference, data, part in [
+    cases: list[tuple[int, JSONObject, str]] = [
         (1, stats(1, owner="Place2"), "Owner"),
         (2, stats(2, kind="Agent"), "Type"),
         (3, {**stats(3), "messageType": "ErrorMessage"}, "messageType"),
         (4, {**stats(4), "workbinStats": []}, "workbinStats"),
         (5, {**stats(5), "workbinStats": {"861640a2": 1}}, "workbinStats"),
-    ]:
+    ]
+    for reference, data, part in cases:
         exchange = ledger.sent(PLACE, 0.0, 0.0)
         ledger.acked(exchange, 200, ok(reference), 0.1)
         assert ledger.notified(data, 0.2) == [Mistaken(exchange, 0.2, part)]
@@ -148,10 +149,11 @@ def test_a_notification_about_another_owner_or_type_is_wrong_and_no_answer():
 
 def test_an_empty_result_is_right_however_it_is_told():
     ledger = a_ledger()
-    for reference, data in [
+    cases: list[tuple[int, JSONObject]] = [
         (1, {**stats(1), "workbinStats": {}}),
         (2, {"messageType": "WorkbinStatsMessage", "referenceId": 2}),
-    ]:
+    ]
+    for reference, data in cases:
         exchange = ledger.sent(PLACE, 0.0, 0.0)
         ledger.acked(exchange, 200, ok(reference), 0.1)
         assert ledger.notified(data, 0.2) == [Answered(exchange, 0.2, late=False)]
@@ -209,7 +211,8 @@ def test_closing_settles_everything():
 def test_a_notification_without_a_usable_reference_is_unexpected():
     ledger = a_ledger()
     ledger.sent(PLACE, 0.0, 0.0)
-    for reference in (None, True, 1.5, [1]):
+    references: list[JSON] = [None, True, 1.5, [1]]
+    for reference in references:
         assert ledger.notified({"messageType": "WorkbinStatsMessage", "referenceId": reference}, 0.1) == [
             Unclaimed(None, 0.1)
         ]
@@ -263,7 +266,7 @@ def test_in_any_order_every_exchange_is_settled_once_and_every_notification_is_c
     st.lists(st.tuples(st.floats(0, 3), st.floats(0, 25), st.integers(0, 2), st.booleans()), min_size=1, max_size=12)
 )
 def test_the_ledger_agrees_with_the_definitions(plans: list[tuple[float, float, int, bool]]):
-    """Each POST n is written at second n and gets reference n; the reply, and 0 to 2 notifications, come when they do."""
+    """POST n is written at second n and gets reference n; its reply and 0 to 2 notifications come when they do."""
     ledger = a_ledger()
     exchanges: dict[int, Exchange] = {}
     timeline: list[tuple[float, int, str, int]] = []
