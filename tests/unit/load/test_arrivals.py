@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -58,7 +59,7 @@ def test_constant_spacing_is_even_and_poisson_spacing_has_exponential_gaps():
     even = [a.at for a in Schedule(a_plan(spacing="constant"), Rate.constant(10)).due(30, MANY)]
     assert even == pytest.approx([number / 10 for number in range(301)])
     random = [a.at for a in Schedule(a_plan(), Rate.constant(1000)).due(30, MANY)]
-    gaps = [after - before for before, after in zip(random, random[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(random)]
     mean = sum(gaps) / len(gaps)
     variance = sum((gap - mean) ** 2 for gap in gaps) / len(gaps)
     assert [mean * 1e3, variance * 1e6] == pytest.approx([1, 1], rel=0.06)

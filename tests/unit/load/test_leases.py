@@ -77,7 +77,7 @@ def test_what_a_dead_worker_had_goes_to_the_others_at_the_present():
     assert leases.advance(START + 9.5) == ["one"]
     meet(leases, two, 6, START + 9.6)
     assert (len(two.shares), take_all(two)) == (SHARES, [0, 1, 2, 3, 4, 5])
-    assert {since for since in two.shares.values()} == {0.0, 9.5}
+    assert set(two.shares.values()) == {0.0, 9.5}
 
 
 def test_a_worker_that_is_cut_off_stops_before_anybody_has_what_it_had():
