@@ -117,7 +117,8 @@ class Conductor:
         if ready < wanted and now < self._since + self.options.habits.patience:
             return
         if ready < wanted:
-            logger.warning("%d of %d agents can ask; %s", ready, wanted, self._turned_away or "the others still wait")
+            logger.warning("%s", self._turned_away or "not all agents have logged in yet")
+        logger.info("The run begins: %d of %d agents can ask", ready, wanted)
         self.began = self._leases.start = now + _LEAD
         if self.search is not None:
             self.search.begin()

@@ -47,6 +47,9 @@ class ReelRun:
         self.works = not isinstance(self._runner, MasterRunner)
         self.crew: Crew | None = None
         self.conductor: Conductor | None = None
+        options = environment.parsed_options
+        if self.leads and options is not None:
+            options.enable_rebalancing = True  # the users of a worker that died go on elsewhere, as its load does
         if self.leads:
             self._runner.register_message("reel-report", self._report)
         if self.works:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import socket
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from demo.processes import Process
+from demo.processes import PATIENCE, Process
 
 ROOT = Path(__file__).parents[2]
 LOADTESTS = ROOT / "loadtests"
@@ -52,7 +55,12 @@ def rogue(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
     """Start a server that misbehaves: `rogue(drop=10, double=10)`, in thousandths of the POSTs."""
 
     def start(seed: str = "7", **fates: int) -> str:
-        command = [sys.executable, ROOT / "tests" / "load" / "rogue_server.py", json.dumps(fates), seed]
+        command: list[str | Path] = [
+            sys.executable,
+            ROOT / "tests" / "load" / "rogue_server.py",
+            json.dumps(fates),
+            seed,
+        ]
         process = Process(f"rogue-{len(processes)}", command, tmp_path)
         processes.append(process)
         port = process.await_line(r"^port (\d+)")[1]
@@ -67,12 +75,27 @@ def locust(tmp_path: Path, processes: list[Process]) -> Start:
 
     def start(*arguments: object, file: str = "agent_stats.py") -> Process:
         quiet = [] if "--web-port" in arguments or "--worker" in arguments else ["--headless", "--only-summary"]
-        command = [Path(sys.executable).with_name("locust"), "-f", LOADTESTS / file, *quiet, *map(str, arguments)]
+        command: list[str | Path] = [Path(sys.executable).with_name("locust"), "-f", LOADTESTS / file, *quiet]
+        command += map(str, arguments)
         process = Process(f"locust-{len(processes)}", command, tmp_path)
         processes.append(process)
         return process
 
     return start
+
+
+def await_log(process: Process, pattern: str) -> None:
+    """Wait until a process has said this on its standard error."""
+    end = time.monotonic() + PATIENCE
+    while not re.search(pattern, process.err.read_text()):
+        assert time.monotonic() < end, f"{process.name} did not say {pattern!r}"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def counts(url: str) -> dict[str, int]:
