@@ -37,6 +37,7 @@ from .ledger import Ledger
 from .limits import Limit, Verdict, judge, parse_limit, parse_limits
 from .mix import DEFAULT_MIX, Mix, parse_mix
 from .outcomes import (
+    Abandoned,
     Acknowledged,
     Answered,
     AnsweredAfterLost,
@@ -59,15 +60,17 @@ from .rate import Piece, Rate, parse_rate
 from .report import PERCENTILES, Report, Row, Run, figures, headline, rows, warnings
 from .slowest import SLOWEST_KEPT, SlowAnswer, Slowest, SlowState
 from .stages import Stages
-from .tally import Gauges, Tally, TallyState, merged
+from .tally import BUSY, Gauges, Tally, TallyState, merged, overloaded
 from .terminal import terminal_report
 
 __all__ = [
+    "BUSY",
     "COUNTED",
     "DEFAULT_MIX",
     "PERCENTILES",
     "SHARES",
     "SLOWEST_KEPT",
+    "Abandoned",
     "Acknowledged",
     "Answered",
     "AnsweredAfterLost",
@@ -140,6 +143,7 @@ __all__ = [
     "junit_report",
     "latency_curve",
     "merged",
+    "overloaded",
     "parse_limit",
     "parse_limits",
     "parse_mix",

@@ -13,15 +13,13 @@ from enum import Enum
 
 from cometreel.errors import OptionInvalid
 from cometreel.load.limits import Limit, Verdict, judge
-from cometreel.load.tally import Tally
+from cometreel.load.tally import Tally, overloaded
 
 __all__ = ["CapacitySearch", "Held", "Step", "Stopped", "Trial"]
 
 _MOST_STEPS = 40
 _DELIVERED = 0.98
-"""Which part of what was due must have been sent in a step, else it says nothing about the server."""
-_BUSY = 900
-"""CPU in tenths of a per cent of one core above which a worker measures itself."""
+"""Which part of what was due must have been sent in a step: a rate that isn't sent isn't held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +37,35 @@ class Stopped(Enum):
     """Why a search ended."""
 
     FOUND = "the limits break above it"
-    GENERATOR = "the load generator was the limit, not the server"
+    GENERATOR = "the load generator was the limit, not the server: use more workers"
+    QUEUED = "requests queued behind slow replies above it: the server was slow, or there were too few agents"
     HIGHEST = "it is the highest rate that was allowed"
     NONE = "no rate held the limits"
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one step: the verdicts, and whether the generator did its part."""
+    """What came of one step: the verdicts, whether what was due was sent, and whether the generator was at its end."""
 
     step: Step
     verdicts: tuple[Verdict, ...]
     delivered: bool
+    overloaded: bool
 
     @property
     def held(self) -> bool:
-        """Whether the rate was delivered and every limit held."""
-        return self.delivered and all(verdict.passed for verdict in self.verdicts)
+        """Whether the rate was delivered by a generator with power to spare, and every limit held."""
+        return self.why == ""
+
+    @property
+    def why(self) -> str:
+        """Say why it didn't hold; empty if it did."""
+        if self.overloaded:
+            return "the load generator was at its end"
+        broken = [verdict.limit.text for verdict in self.verdicts if not verdict.passed]
+        if not self.delivered:
+            broken.append("not all that was due was sent")
+        return "; ".join(broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +113,7 @@ class CapacitySearch:
         self._parts = (warm, counted, settle)
         self._held = 0.0
         self._broken: float | None = None
-        self._generator = False
+        self._last: Trial | None = None  # the latest that didn't hold
         self.trials: list[Trial] = []
         self.result: Held | None = None
         """None while it goes on."""
@@ -114,13 +124,13 @@ class CapacitySearch:
         """Take what came of the step: the figures of the requests whose intended start lay in `counted`."""
         step = self.step
         assert step is not None, "the search is over"
-        trial = Trial(step, tuple(judge(self._limits, tally)), _delivered(tally))
+        trial = Trial(step, tuple(judge(self._limits, tally)), *_delivery(tally))
         self.trials.append(trial)
         if trial.held:
             self._held = step.rate
         else:
             self._broken = step.rate
-            self._generator = not trial.delivered
+            self._last = trial
         self._go_on(step)
 
     def _go_on(self, step: Step) -> None:
@@ -138,17 +148,16 @@ class CapacitySearch:
         return (self._held + self._broken) / 2
 
     def _stopped(self) -> Stopped:
-        if self._generator:
+        if self._last is None:
+            return Stopped.HIGHEST
+        if self._last.overloaded:
             return Stopped.GENERATOR
-        if not self._held:
-            return Stopped.NONE
-        return Stopped.HIGHEST if self._broken is None else Stopped.FOUND
+        if not self._last.delivered:
+            return Stopped.QUEUED
+        return Stopped.FOUND if self._held else Stopped.NONE
 
 
-def _delivered(tally: Tally) -> bool:
-    """Tell whether the generator sent what was due, and wasn't itself at its end."""
+def _delivery(tally: Tally) -> tuple[bool, bool]:
+    """Tell whether what was due was sent, and whether a worker was at its end."""
     sent = sum(entry.sent for entry in tally.entries.values())
-    busy = any(
-        each["cpu_samples"] and each["cpu_total"] / each["cpu_samples"] > _BUSY for each in tally.workers.values()
-    )
-    return not busy and sent >= _DELIVERED * tally.due
+    return sent >= _DELIVERED * tally.due, any(map(overloaded, tally.workers.values()))

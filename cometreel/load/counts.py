@@ -39,6 +39,7 @@ COUNTED: Mapping[str, Counted] = {
     "http error": Counted(_beginning("HTTP")),
     "status error": Counted(_beginning("statusCode", "no referenceId")),
     "no reply": Counted(_named("no reply")),
+    "abandoned": Counted(_named("abandoned")),
     "unexpected": Counted(_named("unexpected"), of_entries=False),
     "session lost": Counted(_named("session lost"), of_entries=False),
     "unsent": Counted(_named(), of_entries=False),

@@ -54,7 +54,10 @@ class Timing:
 
 
 class Entry:
-    """What happened to the requests of one entry. When all are settled, `expected` is answered + wrong + lost."""
+    """What happened to the requests of one entry.
+
+    When all are settled, `expected` is answered + wrong + lost, and what of it was abandoned.
+    """
 
     def __init__(self) -> None:
         self.sent = 0

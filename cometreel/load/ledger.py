@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.load.outcomes import (
+    Abandoned,
     Acknowledged,
     Answered,
     AnsweredAfterLost,
@@ -139,10 +140,18 @@ class Ledger:
         return outcomes
 
     def close(self, now: float) -> list[Outcome]:
-        """Settle everything, at the end of a run: call it one patience after the last POST, so that it is fair."""
+        """Settle everything when the agent stops. What might still have been answered is abandoned, not lost.
+
+        At the end of a run nothing new is sent for one patience before this, so that nothing is abandoned.
+        """
         outcomes = self.advance(now)
         for exchange in [each for each in self._patient if each.open]:
-            outcomes += self._give_up(exchange, now)
+            if self._posts.pop(exchange.number, None) is None:
+                self._settle(exchange, now)
+            exchange.settled_at = now
+            outcomes.append(Abandoned(exchange, now))
+        outcomes += [Unclaimed(early.reference, early.at) for early in self._early]
+        self._early.clear()
         self._patient.clear()
         return outcomes
 

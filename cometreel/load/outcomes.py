@@ -12,6 +12,7 @@ The definitions, for a request whose POST was meant for `intended`, written at `
 | `AnsweredAfterLost` | one came after it was counted as lost |
 | `Duplicated` | one more came after it was answered |
 | `Unclaimed` | a notification came that no request of this session explains |
+| `Abandoned` | its agent was stopped before the patience was over: neither answered nor lost |
 | `SessionLost` | the server doesn't know the CometD session any more |
 """
 
@@ -24,6 +25,7 @@ from typing import TypeAlias
 from cometreel.load.expectation import Expectation
 
 __all__ = [
+    "Abandoned",
     "Acknowledged",
     "Answered",
     "AnsweredAfterLost",
@@ -146,6 +148,19 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Abandoned:
+    """The agent was stopped while this was under way: nobody knows what would have become of it."""
+
+    exchange: Exchange
+    at: float
+
+    @property
+    def text(self) -> str:
+        """What a report counts it under."""
+        return "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
 class AnsweredAfterLost:
     """A notification came after its request was given up."""
 
@@ -198,5 +213,14 @@ class SessionLost:
 
 
 Outcome: TypeAlias = (
-    Acknowledged | Refused | Answered | Mistaken | Lost | AnsweredAfterLost | Duplicated | Unclaimed | SessionLost
+    Acknowledged
+    | Refused
+    | Answered
+    | Mistaken
+    | Lost
+    | Abandoned
+    | AnsweredAfterLost
+    | Duplicated
+    | Unclaimed
+    | SessionLost
 )

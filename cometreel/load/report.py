@@ -16,7 +16,7 @@ from cometreel.load.entry import Entry, Timing
 from cometreel.load.kinds import Kind
 from cometreel.load.latency import Latency, Point
 from cometreel.load.limits import Verdict
-from cometreel.load.tally import Tally
+from cometreel.load.tally import BUSY, Tally, overloaded
 from cometreel.load.words import count, percent, rate, seconds
 
 __all__ = ["PERCENTILES", "Report", "Row", "Run", "both_latencies", "figures", "headline", "rows", "warnings"]
@@ -24,7 +24,6 @@ __all__ = ["PERCENTILES", "Report", "Row", "Run", "both_latencies", "figures", "
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99, 100.0)
 """What every latency is told at; the last is the highest value."""
 
-_BUSY = 90.0
 _LAG = 0.05
 _DELIVERED = 0.98
 
@@ -39,6 +38,8 @@ class Run:
     nominal: float
     """How many requests the rate made due in that time; 0 in a closed loop, where nothing is due."""
     settings: tuple[tuple[str, str], ...] = ()
+    lost: tuple[str, ...] = ()
+    """Workers that were lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,16 @@ def warnings(report: Report) -> list[str]:
     found: list[str] = []
     if not sent:
         found.append("no request was sent: there is nothing to judge")
+    found += [
+        f"{name} was lost: what was under way there is in no figure, nor is what was due until others took its part"
+        for name in run.lost
+    ]
     for name, gauges in sorted(tally.workers.items()):
-        mean = gauges["cpu_total"] / gauges["cpu_samples"] / 10 if gauges["cpu_samples"] else 0.0
-        if mean > _BUSY:
+        if overloaded(gauges):
+            part = percent(100 * gauges["cpu_busy"] / gauges["cpu_samples"])
+            highest = f"CPU {gauges['cpu_highest'] / 10:.0f}%"
             found.append(
-                f"the load generator was the limit: CPU {mean:.0f}% on {name}; use more workers or a lower rate"
+                f"the load generator was the limit: {highest} on {name}, above {BUSY:.0f}% in {part} of the time"
             )
     if sent < _DELIVERED * run.nominal - 3 * math.sqrt(run.nominal):  # so much is chance where arrivals are random
         part = percent(100 * sent / run.nominal)
@@ -108,6 +114,11 @@ def warnings(report: Report) -> list[str]:
         found.append(
             f"requests waited before they were sent, p99 {seconds(lag)}: they queued behind slow replies, or the "
             "generator was late; compare both latencies"
+        )
+    abandoned = count_of(tally, "abandoned")
+    if abandoned:
+        found.append(
+            f"{count(abandoned)} exchanges were abandoned: their agent was stopped before they could be answered"
         )
     waiting = sum(gauges["in_flight"] for gauges in tally.workers.values())
     if waiting:

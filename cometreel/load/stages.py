@@ -31,8 +31,10 @@ class Stages:
         self._stages: list[tuple[int, Tally]] = []
 
     def begin(self, number: int, since: float) -> None:
-        """Let a stage begin, in seconds since the run began: not before the one that was begun last."""
-        self._begins.append(max([since, *self._begins[-1:]]))
+        """Let a stage begin, in seconds since the run began; nothing if it, or a later one, was begun already."""
+        if self._begins and since <= self._begins[-1]:
+            return
+        self._begins.append(since)
         self._stages.append((number, Tally(self._worker, self.whole.start)))
         del self._begins[:-_KEPT], self._stages[:-_KEPT]
 

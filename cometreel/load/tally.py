@@ -12,6 +12,7 @@ from typing import TypedDict
 from cometreel.load.entry import Entry, EntryState
 from cometreel.load.latency import Latency, LatencyState
 from cometreel.load.outcomes import (
+    Abandoned,
     Acknowledged,
     Answered,
     AnsweredAfterLost,
@@ -27,7 +28,10 @@ from cometreel.load.outcomes import (
 from cometreel.load.pulse import Pulse, PulseState
 from cometreel.load.slowest import SlowAnswer, Slowest, SlowState
 
-__all__ = ["Gauges", "Tally", "TallyState", "merged"]
+__all__ = ["BUSY", "Gauges", "Tally", "TallyState", "merged", "overloaded"]
+
+BUSY = 90.0
+"""Per cent of one core above which a worker measures itself rather than the server."""
 
 
 class Gauges(TypedDict):
@@ -37,6 +41,8 @@ class Gauges(TypedDict):
     held: int
     in_flight: int
     cpu_samples: int
+    cpu_busy: int
+    """How many of the samples were above `BUSY`."""
     cpu_total: int
     cpu_highest: int
 
@@ -112,6 +118,7 @@ class Tally:
     def cpu(self, percent: float) -> None:
         """Add a sample of this worker's CPU, in per cent of one core."""
         self._own["cpu_samples"] += 1
+        self._own["cpu_busy"] += percent > BUSY
         self._own["cpu_total"] += round(percent * 10)
         self._own["cpu_highest"] = max(self._own["cpu_highest"], round(percent * 10))
 
@@ -164,7 +171,7 @@ class Tally:
             since = round(exchange.intended - self.start, 6)
             self.slowest.offer(SlowAnswer(micros, since, exchange.ask.entry, exchange.agent, str(exchange.reference)))
 
-    def _failed(self, outcome: Refused | Mistaken | Lost | AnsweredAfterLost | Duplicated) -> None:
+    def _failed(self, outcome: Refused | Mistaken | Lost | Abandoned | AnsweredAfterLost | Duplicated) -> None:
         self.entry(outcome.exchange.ask.entry).failures[outcome.text] += 1
         if isinstance(outcome, Refused | Mistaken | Lost):
             self.pulse.failed(outcome.at - self.start)
@@ -178,8 +185,13 @@ def merged(states: Iterable[TallyState]) -> Tally:
     return tally
 
 
+def overloaded(gauges: Gauges) -> bool:
+    """Tell whether a worker was busy in more than a tenth of its samples: then its latencies are its own."""
+    return gauges["cpu_busy"] * 10 > gauges["cpu_samples"]
+
+
 def _no_gauges() -> Gauges:
-    return {"sessions": 0, "held": 0, "in_flight": 0, "cpu_samples": 0, "cpu_total": 0, "cpu_highest": 0}
+    return {"sessions": 0, "held": 0, "in_flight": 0, "cpu_samples": 0, "cpu_busy": 0, "cpu_total": 0, "cpu_highest": 0}
 
 
 def _both(one: Gauges, other: Gauges) -> Gauges:
@@ -188,6 +200,7 @@ def _both(one: Gauges, other: Gauges) -> Gauges:
         "held": one["held"] + other["held"],
         "in_flight": one["in_flight"] + other["in_flight"],
         "cpu_samples": one["cpu_samples"] + other["cpu_samples"],
+        "cpu_busy": one["cpu_busy"] + other["cpu_busy"],
         "cpu_total": one["cpu_total"] + other["cpu_total"],
         "cpu_highest": max(one["cpu_highest"], other["cpu_highest"]),
     }

@@ -11,7 +11,17 @@ from cometreel.load.words import count, percent, rate, seconds
 __all__ = ["terminal_report"]
 
 _WIDTH = 100
-_COUNTS = ("lost", "late", "late-after-lost", "duplicate", "wrong", "http error", "status error", "no reply")
+_COUNTS = (
+    "lost",
+    "late",
+    "late-after-lost",
+    "duplicate",
+    "wrong",
+    "http error",
+    "status error",
+    "no reply",
+    "abandoned",
+)
 _SHOWN = 5
 _PERCENTILES = ("p50", "p99", "p99.99", "max")
 
@@ -89,11 +99,7 @@ def _slowest(report: Report) -> list[str]:
 def _trials(report: Report) -> list[str]:
     if report.held is None:
         return []
-    body = []
-    for trial in report.trials:
-        broken = [each.limit.text for each in trial.verdicts if not each.passed]
-        why = "held" if trial.held else "not delivered" if not trial.delivered else "; ".join(broken)
-        body.append([rate(trial.step.rate), why])
+    body = [[rate(trial.step.rate), trial.why or "held"] for trial in report.trials]
     end = f"capacity: {rate(report.held.rate)}; {report.held.stopped.value}"
     return [*_table(["rate", "limits"], body, left=(1,)), end]
 

@@ -68,16 +68,19 @@ def test_it_ends_at_the_highest_rate_that_is_allowed():
     assert run(search(highest=50.0), 1000.0) == ([10, 20, 40, 50], Held(50.0, None, Stopped.HIGHEST))
 
 
-def test_a_generator_that_cant_send_what_is_due_is_the_limit_and_not_the_server():
-    _, result = run(search(), 1000.0, able=100.0)
-    assert result is not None
-    assert (result.stopped, result.rate) == (Stopped.GENERATOR, 100.0)
+def test_a_rate_that_isnt_sent_isnt_held_and_nobody_is_blamed_for_it_alone():
+    it = search()
+    _, result = run(it, 1000.0, able=100.0)
+    assert result == Held(100.0, 105.0, Stopped.QUEUED)
+    assert it.trials[-1].why == "not all that was due was sent"
 
 
 def test_a_generator_at_its_end_says_nothing_about_the_server():
-    _, result = run(search(), 1000.0, cpu=95.0)
+    it = search()
+    _, result = run(it, 1000.0, cpu=95.0)
     assert result is not None
     assert (result.stopped, result.rate) == (Stopped.GENERATOR, 0.0)
+    assert it.trials[0].why == "the load generator was at its end"
 
 
 def test_a_search_ends_even_if_it_is_to_be_finer_than_numbers_are():

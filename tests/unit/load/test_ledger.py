@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.load import (
+    Abandoned,
     Acknowledged,
     Answered,
     AnsweredAfterLost,
@@ -199,13 +200,20 @@ def test_a_lost_session_is_told_with_what_waits_and_the_waiting_goes_on():
     assert ledger.notified(stats(1), 0.6) == [Answered(exchange, 0.6, late=False)]
 
 
-def test_closing_settles_everything():
+def test_an_agent_that_stops_too_early_abandons_what_might_still_have_been_answered():
     ledger = a_ledger()
-    acked, silent = ledger.sent(PLACE, 0.0, 0.0), ledger.sent(PLACE, 0.0, 0.0)
-    ledger.acked(acked, 200, ok(1), 0.1)
-    ledger.notified(stats(9), 0.2)
-    assert ledger.close(5.0) == [Lost(acked, 5.0), Refused(silent, 5.0, Failure.REPLY), Unclaimed(9, 0.2)]
-    assert (ledger.in_flight, ledger.deadline()) == (0, None)
+    lost = ledger.sent(PLACE, 0.0, 0.0)
+    ledger.acked(lost, 200, ok(3), 0.1)
+    acked, silent = ledger.sent(PLACE, 6.0, 6.0), ledger.sent(PLACE, 6.0, 6.0)
+    ledger.acked(acked, 200, ok(1), 6.1)
+    ledger.notified(stats(9), 6.2)
+    assert ledger.close(11.0) == [
+        Lost(lost, 10.0),
+        Abandoned(acked, 11.0),
+        Abandoned(silent, 11.0),
+        Unclaimed(9, 6.2),
+    ]
+    assert (ledger.in_flight, ledger.waiting, ledger.deadline(), ledger.close(12.0)) == (0, 0, None, [])
 
 
 def test_a_notification_without_a_usable_reference_is_unexpected():

@@ -80,7 +80,7 @@ def test_a_limit_is_read_once_into_plain_parts():
 
 WHAT = (
     "expected one of ack, notification, lag, error, lost, late, late-after-lost, duplicate, wrong, http error, "
-    "status error, no reply, unexpected, session lost, unsent"
+    "status error, no reply, abandoned, unexpected, session lost, unsent"
 )
 EXAMPLES = "such as 'notification p99 < 800ms', 'ack Place p95 <= 1s', 'lost == 0' or 'error rate < 1%'"
 

@@ -102,8 +102,8 @@ def a_tally(agent: str = "agent-1") -> Tally:
     return tally
 
 
-def a_report(tally: Tally, *limits: str, **run: float) -> Report:
-    what = Run(HOST, **{"seconds": 10.0, "nominal": 50.0, **run}, settings=(("mix", "agent=100"), ("seed", "7")))
+def a_report(tally: Tally, *limits: str, seconds: float = 10.0, nominal: float = 50.0) -> Report:
+    what = Run(HOST, seconds, nominal, (("mix", "agent=100"), ("seed", "7")))
     return Report(what, tally, judge(parse_limits(limits), tally))
 
 
@@ -116,7 +116,7 @@ def test_no_line_in_a_terminal_is_wider_than_100_columns(agent: str):
     tally = a_tally(agent)
     for text in ("wrong Owner", "duplicate", "late", "late-after-lost", "HTTP 503", "statusCode 4", "no reply"):
         tally.entries[Kind.AGENT_GROUP.entry].failures[text] += 1_234_567_890
-    tally.workers["x" * 120] = {**tally.workers["worker-1"], "cpu_total": 990, "in_flight": 5}
+    tally.workers["x" * 120] = {**tally.workers["worker-1"], "cpu_highest": 990, "cpu_busy": 1, "in_flight": 5}
     text = terminal_report(a_report(tally, "notification p99 < 800ms", nominal=1_000_000.0))
     assert max(map(len, text.splitlines())) <= 100
     assert "the load generator was the limit: CPU 99%" in text
@@ -145,7 +145,7 @@ def test_a_search_for_capacity_shows_its_steps():
         (lambda tally: tally.entries.clear(), "no request was sent: there is nothing to judge"),
         (
             lambda tally: tally.cpu(170.0),
-            "the load generator was the limit: CPU 95% on worker-1; use more workers or a lower rate",
+            "the load generator was the limit: CPU 170% on worker-1, above 90% in 50% of the time",
         ),
         (
             lambda tally: [tally.lag.record(0.7) for _ in range(10)],
@@ -164,6 +164,15 @@ def test_what_makes_figures_mean_less_is_said(prepare, sentence: str):
     tally = a_tally()
     prepare(tally)
     assert sentence in warnings(a_report(tally, nominal=0.0))
+
+
+def test_what_a_lost_worker_and_a_stopped_agent_leave_open_is_said():
+    tally = a_tally()
+    tally.entries[Kind.USER.entry].failures["abandoned"] = 2
+    assert warnings(Report(Run(HOST, 10.0, 0.0, lost=("worker-2",)), tally)) == [
+        "worker-2 was lost: what was under way there is in no figure, nor is what was due until others took its part",
+        "2 exchanges were abandoned: their agent was stopped before they could be answered",
+    ]
 
 
 def test_requests_that_were_due_and_not_sent_are_said_but_not_what_is_chance():

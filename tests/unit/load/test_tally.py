@@ -25,6 +25,7 @@ from cometreel.load import (
     TallyState,
     count_of,
     merged,
+    overloaded,
     sent_of,
 )
 
@@ -76,7 +77,15 @@ def test_everything_that_happened_is_counted_under_its_word():
     assert counts == {"error": 3, "lost": 1, "late": 1, "wrong": 1, "http error": 1, "unexpected": 1}
     assert (count_of(tally, "error", AGENT.entry), sent_of(tally), sent_of(tally, AGENT.entry)) == (1, 8, 3)
     assert tally.workers == {
-        "w": {"sessions": 1, "held": 1, "in_flight": 0, "cpu_samples": 1, "cpu_total": 125, "cpu_highest": 125}
+        "w": {
+            "sessions": 1,
+            "held": 1,
+            "in_flight": 0,
+            "cpu_samples": 1,
+            "cpu_busy": 0,
+            "cpu_total": 125,
+            "cpu_highest": 125,
+        }
     }
 
 
@@ -116,7 +125,15 @@ def _through_json(state: TallyState) -> TallyState:
 def test_figures_under_one_name_twice_add_up():
     tally = merged([play(Tally("w"), []).state(), play(Tally("w"), []).state()])
     assert tally.workers == {
-        "w": {"sessions": 2, "held": 2, "in_flight": 0, "cpu_samples": 2, "cpu_total": 250, "cpu_highest": 125}
+        "w": {
+            "sessions": 2,
+            "held": 2,
+            "in_flight": 0,
+            "cpu_samples": 2,
+            "cpu_busy": 0,
+            "cpu_total": 250,
+            "cpu_highest": 125,
+        }
     }
 
 
@@ -181,13 +198,23 @@ def test_a_request_belongs_to_the_stage_of_its_intended_start():
     assert (second.workers["w"]["cpu_samples"], first.workers["w"]["cpu_samples"]) == (1, 0)
 
 
-def test_only_the_latest_stages_are_kept_and_none_begins_before_the_last():
+def test_only_the_latest_stages_are_kept_and_telling_of_one_twice_changes_nothing():
     stages = Stages("w", 0.0)
-    for number in range(5):
-        stages.begin(number, 10.0 * number)
-    stages.begin(9, 0.0)
-    assert [number for number in range(10) if stages.stage(number) is not None] == [3, 4, 9]
+    for _ in range(2):
+        for number in range(5):
+            stages.begin(number, 10.0 * number)
+            stages.due(10.0 * number + 1)
     stages.due(39.0)
-    stages.due(41.0)
-    kept = {number: stages.stage(number) for number in (3, 4, 9)}
-    assert {number: tally.due for number, tally in kept.items() if tally} == {3: 1, 4: 0, 9: 1}
+    kept = {number: stages.stage(number) for number in range(6)}
+    assert {number: tally.due for number, tally in kept.items() if tally} == {2: 2, 3: 3, 4: 2}
+
+
+# ------------------------------------------------------------------------------ the generator
+def test_a_worker_is_overloaded_when_it_was_busy_for_more_than_a_tenth_of_the_time():
+    tally = Tally("w")
+    assert not overloaded(tally.workers["w"])
+    for percent in [91.0] + [20.0] * 9:
+        tally.cpu(percent)
+    assert not overloaded(tally.workers["w"])
+    tally.cpu(91.0)
+    assert overloaded(tally.workers["w"])
