@@ -69,6 +69,9 @@ class Books(Protocol):
     def sent(self, exchange: Exchange) -> None:
         """Enter a POST that was written."""
 
+    def unsent(self, many: int) -> None:
+        """Enter requests that waited for their turn and won't be sent any more."""
+
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """Enter what became of requests."""
 
@@ -166,6 +169,7 @@ class Agent:
         self._link.close()
         self._posts.close()
         self._books(self.ledger.close(clock()))
+        self._drop(self._queued)
         self.left.set()
 
     # ------------------------------------------------------------------ login
@@ -285,12 +289,19 @@ class Agent:
     def replied(self, exchange: Exchange | None, outcome: HttpOutcome, now: float) -> None:
         """Enter the reply to a POST, or that there is none; without an exchange it was never written."""
         if exchange is None:
-            self._queued -= 1
+            self._drop(1)
         elif isinstance(outcome, HttpReply):
             self._books(self.ledger.acked(exchange, outcome.status, _json(outcome.body), now))
             self._read(outcome)
         else:
             self._books(self.ledger.failed(exchange, now))
+
+    def _drop(self, many: int) -> None:
+        """Enter that so many requests in the queue won't be sent."""
+        self._queued -= many
+        self._seat.books.unsent(many)
+        if not self.in_flight:
+            self.settled.set()
 
     def _books(self, outcomes: Sequence[Outcome]) -> None:
         if outcomes:

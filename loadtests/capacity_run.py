@@ -5,7 +5,7 @@ All crews must change at the same moment, so each change is announced a little b
 
 from __future__ import annotations
 
-from cometreel.load import CapacitySearch, Tally, TallyState, merged
+from cometreel.load import CapacitySearch, TallyState, merged
 
 from .run_options import RunOptions
 
@@ -46,7 +46,7 @@ class CapacityRun:
         if self.search.step is not None and number == self.search.step.number:
             self._states[worker] = state
 
-    def advance(self, elapsed: float, workers: list[str], whole: Tally) -> None:
+    def advance(self, elapsed: float, workers: list[str]) -> None:
         """Judge the step when its last answers may have come and all crews have told its figures."""
         step = self.search.step
         if step is None or elapsed < self._judged_at:
@@ -55,9 +55,7 @@ class CapacityRun:
             self._states.clear()
             self.wanted = step.number
         elif self._states and self._states.keys() >= set(workers):
-            tally = merged(self._states.values())
-            tally.workers = whole.workers  # whose CPU is measured over the whole run
-            self.search.judge(tally)
+            self.search.judge(merged(self._states.values()))
             self._announce(elapsed)
 
     def _announce(self, elapsed: float, *, first: bool = False) -> None:

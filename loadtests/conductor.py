@@ -126,7 +126,7 @@ class Conductor:
     def _is_over(self, now: float) -> bool:
         elapsed = self.elapsed(now)
         if self.search is not None:
-            self.search.advance(elapsed, self._leases.workers, self.tally())
+            self.search.advance(elapsed, self._leases.workers)
             return self.search.over
         rate = self.options.rate
         return rate is not None and rate.ends is not None and elapsed >= rate.ends

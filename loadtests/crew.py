@@ -197,7 +197,8 @@ class Crew:
         now, used = clock(), time.process_time()
         if now > self._measured[0] + _REPORTS / 2:
             if self._began is not None and not self.ends.is_set():
-                self.stages.whole.cpu(100 * (used - self._measured[1]) / (now - self._measured[0]))
+                share = (used - self._measured[1]) / (now - self._measured[0])
+                self.stages.cpu(100 * share, self._seconds(now))
             self._measured = now, used
 
     def follow(self, orders: Orders) -> None:

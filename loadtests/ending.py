@@ -54,5 +54,5 @@ def report_of(conductor: Conductor) -> Report:
     nominal = options.rate.volume(seconds) if options.rate is not None and conductor.search is None else 0.0
     search = conductor.search.search if conductor.search else None
     verdicts = judge(options.limits, tally) if search is None else []
-    run = Run(options.target.base, seconds, nominal, options.settings())
+    run = Run(options.target.base, seconds, nominal, options.settings(), tuple(conductor.lost))
     return Report(run, tally, verdicts, search.trials if search else (), search.result if search else None)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from locust.env import Environment
 
 from cometreel.load import (
+    Abandoned,
     Acknowledged,
     Answered,
     AnsweredAfterLost,
@@ -59,6 +60,10 @@ class LocustBooks:
         """Enter a POST that was written."""
         self.stages.sent(exchange)
 
+    def unsent(self, many: int) -> None:
+        """Enter requests that waited for their turn and won't be sent any more."""
+        self.stages.whole.unsent += many
+
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """Enter what became of requests."""
         self.stages.add(outcomes)
@@ -74,7 +79,7 @@ class LocustBooks:
                 self._tell("notification", outcome.exchange, outcome.at, NotificationFailed(outcome.text))
             elif isinstance(outcome, Lost):
                 self._tell("notification", outcome.exchange, None, NotificationFailed(outcome.text))
-            elif isinstance(outcome, AnsweredAfterLost | Duplicated):
+            elif isinstance(outcome, AnsweredAfterLost | Duplicated | Abandoned):
                 self._tell("stray", outcome.exchange, None, Stray(outcome.text))
             else:
                 self._event("stray", "CometD", None, Stray(outcome.text))

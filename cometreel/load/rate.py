@@ -36,8 +36,6 @@ class Piece:
 
     def when(self, volume: float) -> float:
         """After how many seconds of it so many requests were due; infinite if they never are."""
-        if not volume:
-            return 0.0
         if self.first == self.last:
             return volume / self.first if self.first else math.inf
         slope = (self.last - self.first) / self.seconds
@@ -47,7 +45,8 @@ class Piece:
 class Rate:
     """Pieces one after the other, each longer than nothing; then a rate that is held for ever.
 
-    `ends` is when the run ends by itself, in seconds, or None where it doesn't say.
+    `ends` is when the run ends by itself, in seconds, or None where it doesn't say. Nothing is due after it, so that
+    each run asks exactly the same.
     """
 
     def __init__(self, pieces: Iterable[Piece], held: float, ends: float | None = None, text: str = "") -> None:
@@ -149,13 +148,13 @@ def _made(shape: str, groups: list[str], text: str) -> Rate:
         return Rate([Piece(_lasting(groups[2]), first, last)], last, text=text)
     if shape == "steps":
         each, rates = _lasting(groups[-1]), [float(part) for part in groups[0].split(",")]
-        return Rate([Piece(each, rate, rate) for rate in rates], rates[-1], each * len(rates), text)
+        return Rate([Piece(each, rate, rate) for rate in rates], 0.0, each * len(rates), text)
     if shape == "spike":
         low, high = float(groups[0]), float(groups[1])
         at, lasts = _lasting(groups[2]), _lasting(groups[3])
         return Rate([Piece(at, low, low), Piece(lasts, high, high)], low, text=text)
     seconds, rate = _lasting(groups[1]), float(groups[0])
-    return Rate([Piece(seconds, rate, rate)], rate, seconds, text)
+    return Rate([Piece(seconds, rate, rate)], 0.0, seconds, text)
 
 
 def _lasting(text: str) -> float:

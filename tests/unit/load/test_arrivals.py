@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from itertools import pairwise
 
@@ -126,3 +127,9 @@ def test_a_turn_of_a_closed_loop_is_the_same_on_each_run():
 def test_a_plan_that_lacks_owners_is_refused():
     with pytest.raises(OptionInvalid, match="the mix asks about place-group"):
         Plan(parse_mix("place-group=100"), read_owners(["place=P"]))
+
+
+def test_a_run_that_ends_by_itself_asks_the_same_number_each_time():
+    schedule = Schedule(a_plan(spacing="constant"), parse_rate("steps 10,20 of 3s"))
+    assert len(schedule.due(100.0, MANY)) == 90
+    assert (schedule.next_at(), schedule.due(1000.0)) == (math.inf, [])

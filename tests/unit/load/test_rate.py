@@ -19,9 +19,9 @@ from cometreel.load import Piece, Rate, parse_rate
         ("0.5", {0: 0.5}, None),
         ("ramp 10..200 in 1m", {0: 10, 30: 105, 60: 200, 500: 200}, None),
         ("ramp 200..0 in 60s", {0: 200, 30: 100, 60: 0, 500: 0}, None),
-        ("steps 50,100,150 of 30s", {0: 50, 29.9: 50, 30: 100, 60: 150, 89: 150}, 90.0),
+        ("steps 50,100,150 of 30s", {0: 50, 29.9: 50, 30: 100, 60: 150, 89: 150, 90: 0}, 90.0),
         ("spike 50..500 at 60s for 10s", {0: 50, 59.9: 50, 60: 500, 69.9: 500, 70: 50, 1000: 50}, None),
-        (" soak  80 for 8h ", {0: 80, 100: 80}, 28_800.0),
+        (" soak  80 for 8h ", {0: 80, 100: 80, 28_801: 0}, 28_800.0),
     ],
 )
 def test_a_shape_is_a_rate_at_each_time(text: str, rates: dict[float, float], ends: float | None):
@@ -80,7 +80,7 @@ def test_a_changed_rate_leaves_the_past_as_it_was(pieces: list[Piece], held: flo
 
 def test_a_rate_that_has_ended_at_nothing_is_never_due_again():
     rate = parse_rate("ramp 10..0 in 2s")
-    assert (rate.volume(100), rate.when(10.0), rate.when(10.5)) == (10.0, 2.0, math.inf)
+    assert (rate.volume(100), rate.when(10), rate.when(10.5)) == (10.0, math.inf, math.inf)
 
 
 def test_a_constant_rate_is_written_as_its_number():
