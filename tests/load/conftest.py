@@ -7,8 +7,10 @@ import json
 import re
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -82,6 +84,42 @@ def locust(tmp_path: Path, processes: list[Process]) -> Start:
         return process
 
     return start
+
+
+@pytest.fixture
+def http_server() -> Iterator[Callable[..., str]]:
+    """Start a server that answers everything with one status: `http_server("404 Not Found")` is its URL."""
+    running: list[ThreadingHTTPServer] = []
+
+    def start(status: str, body: object = None) -> str:
+        code = int(status.split(maxsplit=1)[0])
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                text = json.dumps(body).encode()
+                self.send_response(code)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_POST = answer  # noqa: N815  # the names that http.server looks for
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        running.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in running:
+        server.shutdown()
+        server.server_close()
 
 
 def await_log(process: Process, pattern: str) -> None:
