@@ -72,10 +72,11 @@ class AgentsTab:
 
     def _extend(self, response: Response) -> Response:
         """Add our rows to Locust's figures, and our script to its page."""
-        if request.endpoint == "index" and response.status_code == 200 and not response.is_streamed:
+        endpoint = (request.endpoint or "").rpartition(".")[2]
+        if endpoint == "index" and response.status_code == 200 and not response.is_streamed:
             page, body, rest = response.get_data(as_text=True).rpartition("</body>")
             response.set_data(page + _SCRIPT % _STYLE + body + rest)
-        conductor = self._conductor() if request.endpoint == "request_stats" else None
+        conductor = self._conductor() if endpoint == "request_stats" else None
         if conductor is not None and response.is_json:
             whole = json.loads(response.get_data(as_text=True))
             whole["extended_stats"] = [

@@ -107,7 +107,7 @@ def http_server() -> Iterator[Callable[..., str]]:
 
             do_GET = do_POST = answer  # noqa: N815  # the names that http.server looks for
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -39,8 +39,10 @@ CASES = {
     ),
     "an unknown name in the mix": (
         (*HOST, "--reel-mix", "agent=50,plaze=50"),
-        "--reel-mix: 'plaze=50'; expected KIND=PERCENT with one of agent, place, agent-group, place-group, user "
-        "(did you mean 'place'?)",
+        (
+            "--reel-mix: 'plaze=50'; expected KIND=PERCENT with one of agent, place, agent-group, place-group, user "
+            "(did you mean 'place'?)"
+        ),
     ),
     "a mix that doesn't add up": (
         (*HOST, "--reel-mix", "agent=50,place=40"),
@@ -48,13 +50,17 @@ CASES = {
     ),
     "a kind without an owner": (
         (*HOST, "--reel-mix", "agent=50,place=50"),
-        "--reel-owners: the mix asks about place, and no owner of that kind is given; expected at least one, "
-        "such as place=Place{1..10}",
+        (
+            "--reel-owners: the mix asks about place, and no owner of that kind is given; expected at least one, "
+            "such as place=Place{1..10}"
+        ),
     ),
     "a rate that is none": (
         (*HOST, "--reel-mix", "agent=100", "--reel-rate", "fast"),
-        "--reel-rate: 'fast'; expected 100, 'ramp 10..200 in 60s', 'steps 50,100,150 of 30s', "
-        "'spike 50..500 at 60s for 10s' or 'soak 80 for 8h'",
+        (
+            "--reel-rate: 'fast'; expected 100, 'ramp 10..200 in 60s', 'steps 50,100,150 of 30s', "
+            "'spike 50..500 at 60s for 10s' or 'soak 80 for 8h'"
+        ),
     ),
     "nobody listens": (
         (*HOST, "--reel-mix", "agent=100"),
@@ -62,8 +68,10 @@ CASES = {
     ),
     "a login without users": (
         (*HOST, "--reel-mix", "agent=100", "--reel-login", "session"),
-        "--reel-login: 'session' needs user names and passwords; expected --reel-users FILE, or a pattern such as "
-        "agent-{1..200}",
+        (
+            "--reel-login: 'session' needs user names and passwords; expected --reel-users FILE, or a pattern such as "
+            "agent-{1..200}"
+        ),
     ),
     "a pattern without a password": (
         (*HOST, "--reel-mix", "agent=100", "--reel-users", "agent-{1..5}"),
@@ -79,8 +87,10 @@ CASES = {
     ),
     "a scenario in place of a host": (
         ("--host", SCENARIO, "--reel-mix", "agent=100"),
-        f"--host: '{SCENARIO}' is a file; expected a URL such as https://gws.example:8090 (to drive load from a "
-        "scenario: locust -f loadtests/from_scenario.py --reel-scenario FILE --host URL)",
+        (
+            f"--host: '{SCENARIO}' is a file; expected a URL such as https://gws.example:8090 (to drive load from a "
+            "scenario: locust -f loadtests/from_scenario.py --reel-scenario FILE --host URL)"
+        ),
     ),
 }
 
@@ -99,15 +109,20 @@ def test_an_empty_owners_file(tmp_path: Path):
 def test_a_host_without_bayeux(http_server: Callable[..., str], tmp_path: Path):
     url = http_server("404 Not Found")
     assert refused(tmp_path, "--host", url, "--reel-mix", "agent=100") == [
-        f"cometreel: --host: {url}/api/v2/notifications answers HTTP 404 without Bayeux; expected a GWS server or a replay"
+        (
+            f"cometreel: --host: {url}/api/v2/notifications answers HTTP 404 without Bayeux; "
+            "expected a GWS server or a replay"
+        )
     ]
 
 
 def test_a_redirect_is_not_followed(http_server: Callable[..., str], tmp_path: Path):
     url = http_server("302 Found")
     assert refused(tmp_path, "--host", url, "--reel-mix", "agent=100") == [
-        f"cometreel: --host: {url}/api/v2/notifications is redirected (HTTP 302); expected a GWS server or a replay "
-        "(redirects are not followed: give the host that they lead to)"
+        (
+            f"cometreel: --host: {url}/api/v2/notifications is redirected (HTTP 302); expected a GWS server or a replay "
+            "(redirects are not followed: give the host that they lead to)"
+        )
     ]
 
 
@@ -115,8 +130,10 @@ def test_wrong_credentials(http_server: Callable[..., str], tmp_path: Path):
     url = http_server("403 Forbidden", {"statusCode": 20, "statusMessage": "Access denied"})
     (tmp_path / "users.csv").write_text("user,password\nann,secret-of-ann\n")
     assert refused(tmp_path, "--host", url, "--reel-mix", "agent=100", "--reel-users", "users.csv") == [
-        "cometreel: --reel-users: ann: login: /api/v2/me?subresources=features,devices,channels is refused (HTTP 403, "
-        "statusCode 20); expected a user name and a password that the server takes"
+        (
+            "cometreel: --reel-users: ann: login: /api/v2/me?subresources=features,devices,channels is refused (HTTP 403, "
+            "statusCode 20); expected a user name and a password that the server takes"
+        )
     ]
 
 
