@@ -1,8 +1,8 @@
 """The ledger of one agent: which reply and which notification belong to which POST. No I/O, no clock.
 
 Nothing is ever counted by a guess: a notification that comes before the HTTP reply waits until each POST that was
-under way when it came is answered, and only then is it one that nobody asked for. `docs/load-report.md` has the definitions
-for users, `outcomes` those for readers of the code.
+under way when it came is answered, and only then is it one that nobody asked for. A referenceId belongs to the latest
+POST that was answered with it. The definitions stand in `outcomes`, and for users in `docs/load-report.md`.
 """
 
 from __future__ import annotations
