@@ -44,10 +44,13 @@ _SCRIPT = """<style>%s</style><div id="reel-agents" hidden></div><script>
 (() => {
   const box = document.getElementById("reel-agents");
   const show = async () => {
-    box.hidden = new URLSearchParams(location.search).get("tab") !== "agents";
-    if (box.hidden) return;
+    const open = new URLSearchParams(location.search).get("tab") === "agents";
+    const table = open && document.querySelector("#root table");
+    box.hidden = !table;
+    if (!table) return;
     const reply = await fetch("./agents/picture");
     if (reply.ok) box.innerHTML = await reply.text();
+    if (!box.isConnected || !box.previousElementSibling?.contains(table)) table.parentElement.after(box);
   };
   setInterval(() => show().catch(() => {}), 1000);
 })();

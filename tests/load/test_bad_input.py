@@ -120,8 +120,8 @@ def test_a_redirect_is_not_followed(http_server: Callable[..., str], tmp_path: P
     url = http_server("302 Found")
     assert refused(tmp_path, "--host", url, "--reel-mix", "agent=100") == [
         (
-            f"cometreel: --host: {url}/api/v2/notifications is redirected (HTTP 302); expected a GWS server or a replay "
-            "(redirects are not followed: give the host that they lead to)"
+            f"cometreel: --host: {url}/api/v2/notifications is redirected (HTTP 302); "
+            "expected a GWS server or a replay (redirects are not followed: give the host that they lead to)"
         )
     ]
 
@@ -131,8 +131,8 @@ def test_wrong_credentials(http_server: Callable[..., str], tmp_path: Path):
     (tmp_path / "users.csv").write_text("user,password\nann,secret-of-ann\n")
     assert refused(tmp_path, "--host", url, "--reel-mix", "agent=100", "--reel-users", "users.csv") == [
         (
-            "cometreel: --reel-users: ann: login: /api/v2/me?subresources=features,devices,channels is refused (HTTP 403, "
-            "statusCode 20); expected a user name and a password that the server takes"
+            "cometreel: --reel-users: ann: login: /api/v2/me?subresources=features,devices,channels is refused "
+            "(HTTP 403, statusCode 20); expected a user name and a password that the server takes"
         )
     ]
 

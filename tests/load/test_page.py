@@ -52,6 +52,8 @@ def test_the_agents_tab_shows_sessions_polls_latencies_and_a_picture(
     wait.until(lambda _: owners <= set(seen("[...document.querySelectorAll('td')].map(cell => cell.textContent)")))
     wait.until(lambda _: seen("document.querySelectorAll('#reel-agents svg polyline').length >= 3"))
     wait.until(lambda _: seen("document.querySelector('#reel-agents svg').getBoundingClientRect().width > 300"))
+    # in sight: right below the table
+    wait.until(lambda _: seen("document.querySelector('#reel-gauges').getBoundingClientRect().bottom < innerHeight"))
     errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert errors == []
 
