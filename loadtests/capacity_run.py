@@ -63,6 +63,9 @@ class CapacityRun:
         if step is None:
             return
         starts = elapsed if first else elapsed + _ANNOUNCED
+        if step.rest:
+            self.rates.append((starts, 0.0))
+            starts += step.rest
         if not first:
             self.rates.append((starts, step.rate))
         counted = starts + step.warm

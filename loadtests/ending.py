@@ -29,7 +29,7 @@ class Ending:
         self._into_page(report)
         if not report.passed:
             self._environment.process_exit_code = 1
-        elif report.verdicts:
+        elif report.verdicts or report.held is not None:
             self._environment.process_exit_code = 0  # the limits are the word on failures, where there are some
 
     def _into_page(self, report: Report) -> None:

@@ -1,8 +1,9 @@
 """The search for the highest rate that holds the limits: double it until they break, then halve the gap.
 
-A state machine without a clock: `step` says what to do next, `judge` takes what came of it. Each step has three
-parts, so that only settled requests are judged: `warm` at the rate, uncounted; `counted`; and `settle`, uncounted, in
-which the rate stays and the last answers may still come.
+A state machine without a clock: `step` says what to do next, `judge` takes what came of it. Only requests that are
+settled and begun in a settled system are judged, so each step has four parts: `rest`, with nothing due, after a step
+that broke and left a queue; `warm` at the rate, uncounted; `counted`; and `settle`, uncounted, in which the rate stays
+and the last answers may still come.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ _DELIVERED = 0.98
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Order: send at this rate for `warm` + `counted` + `settle` seconds, then judge the requests of `counted`."""
+    """Order: send nothing for `rest` seconds, then at this rate for `warm` + `counted` + `settle`; judge `counted`."""
 
     number: int
     rate: float
+    rest: float
     warm: float
     counted: float
     settle: float
@@ -117,7 +119,7 @@ class CapacitySearch:
         self.trials: list[Trial] = []
         self.result: Held | None = None
         """None while it goes on."""
-        self.step: Step | None = Step(1, first, *self._parts)
+        self.step: Step | None = Step(1, first, 0.0, *self._parts)
         """What to do now; None when the search is over."""
 
     def judge(self, tally: Tally) -> None:
@@ -131,14 +133,14 @@ class CapacitySearch:
         else:
             self._broken = step.rate
             self._last = trial
-        self._go_on(step)
+        self._go_on(step, 0.0 if trial.held else step.settle)
 
-    def _go_on(self, step: Step) -> None:
+    def _go_on(self, step: Step, rest: float) -> None:
         rate = self._next_rate()
         if rate is None or step.number >= _MOST_STEPS:
             self.step, self.result = None, Held(self._held, self._broken, self._stopped())
         else:
-            self.step = Step(step.number + 1, rate, *self._parts)
+            self.step = Step(step.number + 1, rate, rest, *self._parts)
 
     def _next_rate(self) -> float | None:
         if self._broken is None:

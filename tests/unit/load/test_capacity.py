@@ -45,7 +45,16 @@ def test_it_doubles_until_the_limits_break_and_then_halves_the_gap():
 
 
 def test_a_step_says_how_long_to_send_and_what_is_counted():
-    assert search(warm=3.0).step == Step(1, 10.0, 3.0, 10.0, 5.0)
+    assert search(warm=3.0).step == Step(1, 10.0, 0.0, 3.0, 10.0, 5.0)
+
+
+def test_a_step_that_broke_is_followed_by_a_rest_so_that_its_queue_is_not_the_next_ones():
+    it = search(first=80.0)
+    rests = []
+    while it.step is not None:
+        rests.append((it.step.rate, it.step.rest))
+        it.judge(a_step(it.step.rate, 100.0))
+    assert rests == [(80, 0.0), (160, 0.0), (120, 5.0), (100, 5.0), (110, 0.0), (105, 5.0)]
 
 
 def test_it_goes_down_where_the_first_rate_breaks_already():
