@@ -89,10 +89,6 @@ class Latency:
         """Give the latency at one percentile, in seconds; 0 if nothing was recorded."""
         return self.percentiles([percentile])[0][1]
 
-    def above(self, seconds: float) -> int:
-        """Count the values that are surely above this: those of the buckets that begin above it."""
-        return sum(count for value, count in self._counts() if value > seconds * 1_000_000)
-
     def merge(self, other: LatencyState) -> None:
         """Add the values of another histogram, as if they had been recorded here."""
         if not other["count"]:

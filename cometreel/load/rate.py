@@ -60,11 +60,6 @@ class Rate:
             self._times.append(self._times[-1] + piece.seconds)
             self._volumes.append(self._volumes[-1] + piece.volume(piece.seconds))
 
-    @classmethod
-    def constant(cls, per_second: float) -> Rate:
-        """A rate that doesn't change."""
-        return cls([], per_second, text=f"{per_second:g}")
-
     def at(self, seconds: float) -> float:
         """The rate at a time since the run began, in requests per second."""
         number = self._number(self._times, seconds)

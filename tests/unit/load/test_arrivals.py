@@ -12,7 +12,7 @@ from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
 from cometreel.errors import OptionInvalid
-from cometreel.load import DEFAULT_MIX, SHARES, Kind, Plan, Rate, Schedule, Spacing, parse_mix, parse_rate, read_owners
+from cometreel.load import DEFAULT_MIX, SHARES, Kind, Plan, Schedule, Spacing, parse_mix, parse_rate, read_owners
 
 OWNERS = read_owners(["place=Place{1..50}", "agent-group=G{1..5}", "place-group=PG{1..3}", "user=u{1..300}"])
 MANY = 1_000_000
@@ -24,9 +24,9 @@ def a_plan(seed: str = "7", spacing: Spacing = "poisson") -> Plan:
 
 @pytest.mark.parametrize("spacing", ["poisson", "constant"])
 def test_two_runs_with_one_seed_ask_the_same_and_another_seed_asks_something_else(spacing: Spacing):
-    one = Schedule(a_plan(spacing=spacing), Rate.constant(50)).due(20, MANY)
-    assert Schedule(a_plan(spacing=spacing), Rate.constant(50)).due(20, MANY) == one
-    assert Schedule(a_plan("8", spacing), Rate.constant(50)).due(20, MANY) != one
+    one = Schedule(a_plan(spacing=spacing), parse_rate("50")).due(20, MANY)
+    assert Schedule(a_plan(spacing=spacing), parse_rate("50")).due(20, MANY) == one
+    assert Schedule(a_plan("8", spacing), parse_rate("50")).due(20, MANY) != one
 
 
 @example_settings(max_examples=20, deadline=None)
@@ -41,14 +41,14 @@ def test_however_many_workers_there_are_together_they_ask_what_one_would(workers
 
 
 def test_an_owner_is_only_ever_asked_about_by_the_holder_of_its_share():
-    arrivals = Schedule(a_plan(), Rate.constant(1000)).due(10, MANY)
+    arrivals = Schedule(a_plan(), parse_rate("1000")).due(10, MANY)
     shares = {(a.kind, a.owner): a.share for a in arrivals if a.kind.owned}
     assert all(shares[a.kind, a.owner] == a.share for a in arrivals if a.kind.owned)
     assert all(0 <= a.share < SHARES for a in arrivals)
 
 
 def test_the_mix_the_owners_and_the_rate_come_out_as_ordered():
-    arrivals = Schedule(a_plan(), Rate.constant(1000)).due(20, MANY)
+    arrivals = Schedule(a_plan(), parse_rate("1000")).due(20, MANY)
     assert len(arrivals) == pytest.approx(20_000, rel=0.03)
     kinds = Counter(a.kind for a in arrivals)
     parts = {kind: 100 * kinds[kind] / len(arrivals) for kind in Kind}
@@ -57,9 +57,9 @@ def test_the_mix_the_owners_and_the_rate_come_out_as_ordered():
 
 
 def test_constant_spacing_is_even_and_poisson_spacing_has_exponential_gaps():
-    even = [a.at for a in Schedule(a_plan(spacing="constant"), Rate.constant(10)).due(30, MANY)]
+    even = [a.at for a in Schedule(a_plan(spacing="constant"), parse_rate("10")).due(30, MANY)]
     assert even == pytest.approx([number / 10 for number in range(301)])
-    random = [a.at for a in Schedule(a_plan(), Rate.constant(1000)).due(30, MANY)]
+    random = [a.at for a in Schedule(a_plan(), parse_rate("1000")).due(30, MANY)]
     gaps = [after - before for before, after in pairwise(random)]
     mean = sum(gaps) / len(gaps)
     variance = sum((gap - mean) ** 2 for gap in gaps) / len(gaps)
@@ -67,14 +67,14 @@ def test_constant_spacing_is_even_and_poisson_spacing_has_exponential_gaps():
 
 
 def test_what_isnt_taken_in_time_stays_due_at_its_own_time():
-    stalled, smooth = (Schedule(a_plan(), Rate.constant(100)) for _ in range(2))
+    stalled, smooth = (Schedule(a_plan(), parse_rate("100")) for _ in range(2))
     expected = [arrival for second in range(1, 11) for arrival in smooth.due(second)]
     assert stalled.due(10.0, MANY) == expected
     assert expected[0].at < 0.2
 
 
 def test_as_many_are_taken_as_the_caller_can_bear():
-    schedule = Schedule(a_plan(spacing="constant"), Rate.constant(10))
+    schedule = Schedule(a_plan(spacing="constant"), parse_rate("10"))
     assert [a.at for a in schedule.due(1.0, most=3)] == pytest.approx([0.0, 0.1, 0.2])
     assert [schedule.served, schedule.next_at()] == pytest.approx([0.3, 0.3])
     assert len(schedule.due(1.0)) == 8
@@ -83,8 +83,8 @@ def test_as_many_are_taken_as_the_caller_can_bear():
 
 
 def test_a_schedule_may_begin_in_the_middle():
-    whole = Schedule(a_plan(), Rate.constant(100)).due(30, MANY)
-    later = Schedule(a_plan(), Rate.constant(100), since=20.0).due(30, MANY)
+    whole = Schedule(a_plan(), parse_rate("100")).due(30, MANY)
+    later = Schedule(a_plan(), parse_rate("100"), since=20.0).due(30, MANY)
     assert later == [a for a in whole if a.at >= 20.0]
 
 
@@ -92,7 +92,7 @@ def test_a_schedule_may_begin_in_the_middle():
 @given(st.lists(st.tuples(st.floats(0.05, 3), st.integers(0, 2), st.integers(1, 40)), max_size=6))
 def test_shares_that_change_hands_lose_no_request_and_repeat_none(moves: list[tuple[float, int, int]]):
     """Three workers, each share with one of them; at each move the later begins where the earlier has left."""
-    plan, rate = a_plan(), Rate.constant(80)
+    plan, rate = a_plan(), parse_rate("80")
     holders = [{share: 0.0 for share in range(SHARES) if share % 3 == each} for each in range(3)]
     schedules = [Schedule(plan, rate, holder) for holder in holders]
     taken, now = [], 0.0
@@ -113,7 +113,7 @@ def test_shares_that_change_hands_lose_no_request_and_repeat_none(moves: list[tu
 
 
 def test_a_new_rate_changes_what_follows_and_not_what_was_taken():
-    schedule = Schedule(a_plan(spacing="constant"), Rate.constant(10))
+    schedule = Schedule(a_plan(spacing="constant"), parse_rate("10"))
     assert len(schedule.due(1.0)) == 11
     schedule.rate = schedule.rate.changed(1.0, 100)
     assert [a.at for a in schedule.due(1.05)] == pytest.approx([1.01, 1.02, 1.03, 1.04, 1.05])

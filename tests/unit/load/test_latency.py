@@ -76,10 +76,6 @@ def test_what_is_negative_counts_as_nothing_and_what_is_above_an_hour_as_an_hour
     assert (latency.lowest, latency.highest, latency.percentile(100)) == (0.0, 3600.0, 3600.0)
 
 
-def test_values_above_a_bound_are_counted():
-    assert of([0.1, 0.2, 0.3]).above(0.15) == 2
-
-
 def test_many_values_are_folded_as_they_come():
     latency = of([0.01] * 10_000)
     assert (latency.count, latency.percentile(50)) == (10_000, 0.01)

@@ -83,6 +83,5 @@ def test_a_rate_that_has_ended_at_nothing_is_never_due_again():
     assert (rate.volume(100), rate.when(10), rate.when(10.5)) == (10.0, math.inf, math.inf)
 
 
-def test_a_constant_rate_is_written_as_its_number():
-    assert (str(Rate.constant(12.5)), Rate.constant(12.5).at(3)) == ("12.5", 12.5)
+def test_a_changed_rate_is_written_as_what_it_comes_to():
     assert str(parse_rate("10").changed(5, 20)) == "20"
