@@ -29,12 +29,13 @@ from cometreel.jsonvalue import JSON, NotJSON, decode, encode
 from cometreel.load import Ask, Exchange, Ledger, Outcome
 
 from .http_bytes import HttpReply
-from .http_line import Asking, HttpLine
+from .http_line import Asking, Requests
 from .http_line import Outcome as HttpOutcome
 from .identity import Credentials, Identity
 from .link import Link, PollingLink
 from .login_steps import GOODBYE, Login, LoginRefused, Step, enter, look_around, session_gone
-from .pump import Pump, Timer, clock
+from .pump import Pump, Timer, Timers
+from .script import AnyAnswer
 from .target import Target
 from .ws_link import WebSocketLink
 
@@ -83,27 +84,32 @@ class Books(Protocol):
 class Seat:
     """Where an agent sits: what it shares with all agents of its process."""
 
-    pump: Pump
     target: Target
     habits: Habits
     books: Books
     chance: Random
+    timers: Timers
+    line: Callable[[], Requests]
+    """Makes a connection of one's own."""
+    pump: Pump | None = None
+    """What WebSockets are opened on."""
 
 
 class Agent:
     """An agent, from `begin` to `leave` and `close`.
 
-    `ready` is set while it can ask, `settled` while nothing is under way, `left` once it has said goodbye.
+    `number` counts from 0, and is the same agent in each run. `ready` is set while it can ask, `settled` while
+    nothing is under way, `left` once it has said goodbye.
     """
 
-    def __init__(self, name: str, who: Credentials | None, seat: Seat) -> None:
-        self.name, self.user_id = name, ""
+    def __init__(self, number: int, who: Credentials | None, seat: Seat) -> None:
+        self.number, self.user_id = number, ""
         self._seat, habits = seat, seat.habits
-        self.ledger = Ledger(name, late=habits.late, patience=habits.patience)
+        self.ledger = Ledger(f"agent-{number + 1}", late=habits.late, patience=habits.patience)
         self.ready, self.settled, self.left = Event(), Event(), Event()
         self.settled.set()
         self._identity = Identity(seat.target.authority, habits.login, who)
-        self._posts = HttpLine(seat.pump, seat.target)
+        self._posts = seat.line()
         self._client = BayeuxClient(ClientSettings(connection_type=habits.transport, jitter=self._jitter))
         self._link = self._make_link()
         self._begun = self._backoff = self._entered_at = 0.0
@@ -115,9 +121,10 @@ class Agent:
         seat, identity = self._seat, self._identity
         endpoint = seat.habits.endpoint
         if seat.habits.transport == "websocket":
+            assert seat.pump is not None
             return WebSocketLink(seat.pump, self._client, seat.target, endpoint, self._told, identity.fields)
-        lines = self._posts, HttpLine(seat.pump, seat.target)
-        return PollingLink(seat.pump, self._client, lines, identity.head, endpoint, self._told, self._read)
+        lines = self._posts, seat.line()
+        return PollingLink(seat.timers, self._client, lines, identity.head, endpoint, self._told, self._read)
 
     # ------------------------------------------------------------------ what its user sees and asks
     @property
@@ -137,17 +144,18 @@ class Agent:
 
     def begin(self) -> None:
         """Log in, shake hands, subscribe, poll; `ready` is set when all that is done."""
-        self._begun = clock()
+        self._begun = self._seat.timers.now()
         self._enter()
 
-    def request(self, ask: Ask, path: str, body: bytes, intended: float) -> bool:
-        """Send a POST that was meant for this time; or return False, where there is no session to do so in."""
+    def request(self, ask: Ask, path: str, body: bytes | None, intended: float) -> bool:
+        """Send a POST, or a GET, that was meant for this time; or return False, where there is no session for it."""
         if self._leaving or not self.ready.is_set():
             return False
         self._queued += 1
         self.settled.clear()
         post = _Post(self, ask, intended)
-        request = self._identity.head.post(path, body)
+        head = self._identity.head
+        request = head.get(path) if body is None else head.post(path, body)
         self._posts.ask(Asking(request, self._seat.habits.patience, post.done, post.began))
         return True
 
@@ -156,7 +164,7 @@ class Agent:
         self._leaving = True
         self.ready.clear()
         if self.up:
-            self._link.do(self._client.disconnect(), clock())
+            self._link.do(self._client.disconnect(), self._seat.timers.now())
         else:
             self._say_goodbye()
 
@@ -168,7 +176,7 @@ class Agent:
             self._patience.cancel()
         self._link.close()
         self._posts.close()
-        self._books(self.ledger.close(clock()))
+        self._books(self.ledger.close(self._seat.timers.now()))
         self._drop(self._queued)
         self.left.set()
 
@@ -179,10 +187,10 @@ class Agent:
             self._walk(enter(self._seat.habits.login), self._entered, None)
 
     def _entered(self, user_id: str) -> None:
-        self._entering, self._backoff, self._entered_at = False, 0.0, clock()
+        self._entering, self._backoff, self._entered_at = False, 0.0, self._seat.timers.now()
         self.user_id = user_id or self.user_id
         if self._client.state is ClientState.CLOSED:
-            now = clock()
+            now = self._seat.timers.now()
             self._client.subscribe(self._seat.habits.channels)
             self._link.do(self._client.handshake(now), now)
 
@@ -212,17 +220,18 @@ class Agent:
 
     def _turned_away(self, error: str) -> None:
         self._entering = False
-        self._seat.books.logged_in(clock() - self._begun, error)
+        self._seat.books.logged_in(self._seat.timers.now() - self._begun, error)
         self._backoff = min(max(1.0, 2 * self._backoff), _MOST_BACKOFF)
-        self._seat.pump.at(clock() + self._jitter(self._backoff), lambda _now: self._enter())
+        self._seat.timers.at(self._seat.timers.now() + self._jitter(self._backoff), lambda _now: self._enter())
 
     def _settle_in(self, workbins: list[str]) -> None:
-        self._seat.books.logged_in(clock() - self._begun, "")
+        self._seat.books.logged_in(self._seat.timers.now() - self._begun, "")
         self.ready.set()
         for operation in self._seat.habits.beside:
             for workbin in workbins:
                 body = encode({"operationName": operation})
-                self.request(Ask(operation, None), f"/api/v2/workbins/{workbin}", body, clock())
+                answer = AnyAnswer() if operation == "RequestStats" else None
+                self.request(Ask(operation, answer), f"/api/v2/workbins/{workbin}", body, self._seat.timers.now())
 
     def _jitter(self, seconds: float) -> float:
         """Spread what many agents do after the same failure: between half of the time and the whole."""
@@ -231,7 +240,7 @@ class Agent:
     # ------------------------------------------------------------------ what CometD brings
     def _read(self, reply: HttpReply) -> None:
         self._identity.take(reply)
-        if session_gone(reply) and clock() > self._entered_at + _RESPITE:
+        if session_gone(reply) and self._seat.timers.now() > self._entered_at + _RESPITE:
             self._enter()
 
     def _told(self, events: Sequence[ClientEvent], now: float) -> None:
@@ -248,9 +257,10 @@ class Agent:
     def _received(self, message: Message, now: float) -> None:
         """Enter a notification that answers a request; state changes come unasked."""
         data = message.get("data")
-        if not isinstance(data, dict) or (kind := data.get("messageType")) in _UNASKED or "id" in data:
+        if not isinstance(data, dict):
             return
-        if kind == _STATS or "referenceId" in data:
+        kind = data.get("messageType")
+        if kind == _STATS or ("referenceId" in data and kind not in _UNASKED):
             self._books(self.ledger.notified(data, now))
 
     def _connected(self) -> None:
@@ -266,7 +276,7 @@ class Agent:
         if self._leaving:
             self._say_goodbye()
         else:
-            self._books(self.ledger.session_lost(clock()))
+            self._books(self.ledger.session_lost(self._seat.timers.now()))
             self.ready.clear()
             self._turned_away("CometD: the server advises not to come back")
 
@@ -312,7 +322,7 @@ class Agent:
     def _be_patient(self) -> None:
         """Give up what isn't answered when its time is over. A timer that rings too early sets itself anew."""
         if self._patience is None and (deadline := self.ledger.deadline()) is not None:
-            self._patience = self._seat.pump.at(deadline, self._lose_patience)
+            self._patience = self._seat.timers.at(deadline, self._lose_patience)
 
     def _lose_patience(self, now: float) -> None:
         self._patience = None

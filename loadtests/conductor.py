@@ -51,6 +51,8 @@ class Conductor:
         self._turned_away = ""
         self._ends = False
         self.search = CapacityRun(options) if options.find_capacity else None
+        for name, why in options.script.left_out.items() if options.script else ():
+            logger.warning("%r is not asked: %s", name, why)
         self._greenlet = gevent.spawn(self._watch)
 
     # ------------------------------------------------------------------ the conversation

@@ -32,6 +32,7 @@ from cometreel.load import (
 )
 
 from .agent import Agent, Seat
+from .http_line import HttpLine
 from .locust_books import LocustBooks
 from .pump import Pump, clock
 from .run_options import RunOptions
@@ -85,7 +86,8 @@ class Crew:
         self.books = LocustBooks(environment, self.stages)
         self.pump = Pump()
         # no secret, and different in each process: it only spreads retries
-        self._seat = Seat(self.pump, options.target, options.habits, self.books, Random(name))  # noqa: S311
+        chance = Random(name)  # noqa: S311
+        self._seat = Seat(options.target, options.habits, self.books, chance, self.pump, self._line, self.pump)
         self._holding = Holding(name)
         self._agents: dict[int, Agent] = {}
         self._asking: list[Agent] = []
@@ -113,26 +115,26 @@ class Crew:
             self._granted.clear()
             self._granted.wait(_REPORTS)
         users = self.options.users
-        agent = Agent(f"agent-{number + 1}", users[number] if users else None, self._seat)
+        agent = Agent(number, users[number] if users else None, self._seat)
         self._agents[number] = agent
         self._asking = [self._agents[each] for each in sorted(self._agents)]
         return agent
 
+    def _line(self) -> HttpLine:
+        return HttpLine(self.pump, self.options.target)
+
     def part(self, agent: Agent) -> None:
         """Be that agent no longer."""
         self._wanted -= 1
-        number = next((number for number, each in self._agents.items() if each is agent), None)
-        if number is not None:
-            del self._agents[number]
+        if self._agents.get(agent.number) is agent:
+            del self._agents[agent.number]
             self._asking = [self._agents[each] for each in sorted(self._agents)]
-            self._holding.give_agent(number)
+            self._holding.give_agent(agent.number)
 
     def turn(self, agent: Agent) -> bool:
         """Let an agent ask once, in a closed loop; return whether it could."""
-        number = next(number for number, each in self._agents.items() if each is agent)
-        turn = self._turns[number] = self._turns.get(number, -1) + 1
-        now = clock()
-        return self._ask(self.options.plan.turn(number, turn), agent, now, self._seconds(now))
+        turn = self._turns[agent.number] = self._turns.get(agent.number, -1) + 1
+        return self._ask(self.options.plan.turn(agent.number, turn), agent, clock())
 
     # ------------------------------------------------------------------ what is due
     def _seconds(self, now: float) -> float:
@@ -153,13 +155,19 @@ class Crew:
     def _arrive(self, arrival: Arrival) -> None:
         assert self._began is not None
         agent = self._asking[arrival.draw % len(self._asking)] if self._asking else None
-        self._ask(arrival, agent, self._began + arrival.at, arrival.at)
+        self._ask(arrival, agent, self._began + arrival.at)
 
-    def _ask(self, arrival: Arrival, agent: Agent | None, intended: float, seconds: float) -> bool:
-        self.stages.due(seconds)
+    def _ask(self, arrival: Arrival, agent: Agent | None, intended: float) -> bool:
         path, body = _call(arrival.kind, arrival.owner)
         expects = expectation_for(arrival.kind, arrival.owner, (agent.user_id if agent else "") or None)
-        if agent is None or not agent.request(Ask(arrival.kind.entry, expects), path, body, intended):
+        return self.ask(Ask(arrival.kind.entry, expects), path, body, agent, intended)
+
+    def ask(self, ask: Ask, path: str, body: bytes | None, agent: Agent | None, intended: float) -> bool:
+        """Send a request that was meant for this time; return whether it could be."""
+        assert self._began is not None
+        seconds = intended - self._began
+        self.stages.due(seconds)
+        if agent is None or not agent.request(ask, path, body, intended):
             self.stages.unsent(seconds)
             return False
         return True

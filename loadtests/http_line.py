@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from .http_bytes import BrokenReply, HttpReader, HttpReply
 from .line import Line, Loss
 from .pump import Pump, Timer, clock
 from .target import Target
 
-__all__ = ["Asking", "HttpLine", "Outcome"]
+__all__ = ["Asking", "HttpLine", "Outcome", "Requests"]
 
 Outcome: TypeAlias = HttpReply | Loss
 """What became of a request."""
@@ -26,6 +26,20 @@ class Asking:
     patience: float
     done: Callable[[Outcome, float], None]
     began: Callable[[float], None] | None = None
+
+
+class Requests(Protocol):
+    """What takes requests one after the other: an `HttpLine`, or in a test one that is answered by hand."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is waiting for its reply."""
+
+    def ask(self, asking: Asking) -> None:
+        """Send a request when its turn comes."""
+
+    def close(self) -> None:
+        """End the connection; nobody is told anything any more."""
 
 
 class HttpLine:

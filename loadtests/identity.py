@@ -18,6 +18,7 @@ __all__ = ["Credentials", "Identity"]
 
 _ANNOUNCES = b"x-csrf-header"  # a reply names the header that the token must come back under (GWS, CSRFProtection)
 _TOKEN = b"x-csrf-token"
+_OURS = frozenset({b"set-cookie", _ANNOUNCES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,16 @@ class Identity:
 
     def take(self, reply: HttpReply) -> None:
         """Keep the cookies that a reply sets, and the CSRF token that it announces."""
+        for name, _ in reply.headers:  # most replies have nothing for us, and there are very many
+            if name in _OURS:
+                break
+        else:
+            return
         if self._cookies.take(reply.headers):
             self.head.put("Cookie", self._cookies.line)
-        name, token = reply.header(_ANNOUNCES), reply.header(_TOKEN)
-        if name is not None and token is not None:
-            self.head.put(name.decode("latin-1"), token.decode("latin-1"))
+        announced, token = reply.header(_ANNOUNCES), reply.header(_TOKEN)
+        if announced is not None and token is not None:
+            self.head.put(announced.decode("latin-1"), token.decode("latin-1"))
 
     def request(self, step: Step) -> bytes:
         """Return a step of the login as bytes."""

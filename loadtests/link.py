@@ -14,8 +14,8 @@ from cometreel.bayeux import BayeuxClient, ClientEvent, MalformedMessages, Messa
 from cometreel.jsonvalue import JSON, encode
 
 from .http_bytes import HttpReply, RequestHead
-from .http_line import Asking, HttpLine, Outcome
-from .pump import Pump, Timer
+from .http_line import Asking, Outcome, Requests
+from .pump import Timer, Timers
 
 __all__ = ["Alarm", "Link", "PollingLink", "Told"]
 
@@ -43,8 +43,10 @@ class Link(Protocol):
 class Alarm:
     """Wakes one Bayeux client at its deadline. It sets itself anew when it finds that it rang too early."""
 
-    def __init__(self, pump: Pump, client: BayeuxClient, ring: Callable[[Sequence[ClientEvent], float], None]) -> None:
-        self._pump, self._client, self._ring = pump, client, ring
+    def __init__(
+        self, timers: Timers, client: BayeuxClient, ring: Callable[[Sequence[ClientEvent], float], None]
+    ) -> None:
+        self._timers, self._client, self._ring = timers, client, ring
         self._timer: Timer | None = None
 
     def due(self, now: float) -> list[ClientEvent]:
@@ -56,7 +58,7 @@ class Alarm:
             return self._client.advance(now)
         if self._timer is None or self._timer.due > deadline:
             self.cancel()
-            self._timer = self._pump.at(deadline, self._wake)
+            self._timer = self._timers.at(deadline, self._wake)
         return []
 
     def cancel(self) -> None:
@@ -79,9 +81,9 @@ class PollingLink:
 
     def __init__(
         self,
-        pump: Pump,
+        timers: Timers,
         client: BayeuxClient,
-        lines: tuple[HttpLine, HttpLine],
+        lines: tuple[Requests, Requests],
         head: RequestHead,
         endpoint: str,
         told: Told,
@@ -89,7 +91,7 @@ class PollingLink:
     ) -> None:
         self._client, self._head, self._endpoint, self._told, self._read = client, head, endpoint, told, read
         self._posts, self._polls = lines
-        self._alarm = Alarm(pump, client, self.do)
+        self._alarm = Alarm(timers, client, self.do)
 
     @property
     def holds(self) -> bool:

@@ -12,12 +12,12 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import gevent
 from gevent.event import Event
 
-__all__ = ["Pump", "Timer", "Watch", "clock"]
+__all__ = ["Pump", "Timer", "Timers", "Watch", "clock"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,16 @@ class Watch:
             self._watcher.close()
 
 
+class Timers(Protocol):
+    """What tells the time and wakes: a `Pump`, or in a test one whose time is moved by hand."""
+
+    def now(self) -> float:
+        """The time, in seconds on a monotonic clock."""
+
+    def at(self, due: float, call: Callable[[float], None]) -> Timer:
+        """Call this with the time when it is due."""
+
+
 class Pump:
     """Serves connections and timers until it is stopped. A callback that fails is logged and hurts nobody else."""
 
@@ -102,6 +112,10 @@ class Pump:
     def writable(self, descriptor: int, call: Callable[[], None]) -> Watch:
         """Call this whenever the socket can be written to."""
         return Watch(self, descriptor, _WRITE, call)
+
+    def now(self) -> float:
+        """The time on the clock of the load room."""
+        return clock()
 
     def at(self, due: float, call: Callable[[float], None]) -> Timer:
         """Call this with the time when it is due, at most a hundredth of a second late."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -16,10 +16,11 @@ from cometreel.scenario.durations import parse_duration
 
 from .agent import Habits, Transport
 from .login_steps import LOGINS
+from .script import Script, read_script
 from .target import Target, parse_target
 from .user_list import UserList, read_users
 
-__all__ = ["RunOptions", "add_options", "read_options"]
+__all__ = ["RunOptions", "add_options", "add_scenario_options", "read_options", "read_scenario_options"]
 
 _T = TypeVar("_T")
 
@@ -59,15 +60,19 @@ class RunOptions:
     limits: tuple[Limit, ...]
     find_capacity: bool
     junit: Path | None
+    script: Script | None = None
+    """What is asked instead of the plan, where a scenario says so."""
 
     def settings(self) -> tuple[tuple[str, str], ...]:
         """What a report says of them. No secret is among it."""
+        if self.script is not None:
+            return (("scenario", f"a round lasts {self.script.seconds:g} s"), *self._manners())
         rate = "closed loop" if self.rate is None else f"{self.rate} requests/s, {self.plan.spacing}"
+        return (("mix", str(self.plan.mix)), ("rate", rate), ("seed", self.seed), *self._manners())
+
+    def _manners(self) -> tuple[tuple[str, str], ...]:
         habits = self.habits
         return (
-            ("mix", str(self.plan.mix)),
-            ("rate", rate),
-            ("seed", self.seed),
             ("login", habits.login),
             ("transport", habits.transport),
             ("late", f"{habits.late:g} s"),
@@ -87,6 +92,41 @@ def add_options(parser: LocustArgumentParser) -> None:
         parser.add_argument(name, action="append", default=[], help=text, include_in_web_ui=False)
     text = "Raise the rate until a limit breaks, and report the highest that held; --reel-rate is where it begins."
     parser.add_argument("--reel-find-capacity", action="store_true", help=text, include_in_web_ui=False)
+
+
+def add_scenario_options(parser: LocustArgumentParser) -> None:
+    """Make the options known that a scenario's load has."""
+    add_options(parser)
+    text = "Scenario whose requests are asked: a YAML file or a folder of them. May be repeated."
+    parser.add_argument("--reel-scenario", action="append", default=[], help=text, include_in_web_ui=False)
+    text = "How fast it is played: 2 is twice as fast as recorded."
+    parser.add_argument("--reel-speed", default="1", help=text, env_var="REEL_SPEED", include_in_web_ui=False)
+
+
+def read_scenario_options(options: Namespace, host: str | None) -> RunOptions:
+    """Return what the options ask for, where the scenario says what is asked and when.
+
+    :raises InputError: if one can't be used.
+    """
+    if options.reel_rate or options.reel_find_capacity:
+        option = "--reel-rate" if options.reel_rate else "--reel-find-capacity"
+        raise OptionInvalid(option, "the pace is the scenario's", "--reel-speed, and more or fewer --users")
+    if not options.reel_scenario:
+        raise OptionInvalid("--reel-scenario", "nothing is given to play", "a YAML file or a folder of them")
+    script = read_script([Path(path) for path in options.reel_scenario], _speed(options.reel_speed))
+    run = read_options(Namespace(**{**vars(options), "reel_mix": "agent=100"}), host)
+    habits = replace(run.habits, endpoint=script.endpoint or run.habits.endpoint)
+    return replace(run, script=script, habits=habits)
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise OptionInvalid("--reel-speed", repr(text), "a number above 0, such as 2 for twice as fast")
+    return speed
 
 
 def read_options(options: Namespace, host: str | None) -> RunOptions:
