@@ -83,11 +83,12 @@ class Ledger:
     def acked(self, exchange: Exchange, status: int, body: JSON, now: float) -> list[Outcome]:
         """Take the HTTP reply to a POST: its status, and its body as JSON (None where it is none)."""
         outcomes = self.advance(now)
-        refusal = _refusal(exchange, status, body, now)
+        reference = _reference(body)
+        refusal = _refusal(exchange, status, body, reference, now)
         if refusal is not None:
             return outcomes + self._refuse(refusal)
         if self._posts.pop(exchange.number, None) is None:  # given up already
-            self._remember_reference(exchange, body, now)
+            self._remember(exchange, reference, now)
             return outcomes
         exchange.ack_at = now
         outcomes.append(Acknowledged(exchange, now))
@@ -95,10 +96,10 @@ class Ledger:
             exchange.settled_at = now
         else:
             self.waiting += 1
-            exchange.reference = _reference(body)
-            assert exchange.reference is not None
-            self._named[exchange.reference] = exchange
-        return outcomes + self._claim(exchange)
+            assert reference is not None
+            exchange.reference = reference
+            self._named[reference] = exchange
+        return outcomes + self._claim(exchange) if self._early else outcomes
 
     def failed(self, exchange: Exchange, now: float) -> list[Outcome]:
         """Take it that a POST gets no reply: its connection broke."""
@@ -162,8 +163,6 @@ class Ledger:
 
     def _claim(self, exchange: Exchange) -> list[Outcome]:
         """Deliver what came early to the exchange that was just named, and let go of what nobody can claim now."""
-        if not self._early:
-            return []
         outcomes: list[Outcome] = []
         kept: list[_Early] = []
         oldest = next(iter(self._posts), self._sent + 1)
@@ -206,12 +205,11 @@ class Ledger:
         exchange.settled_at = refusal.at
         return [refusal, *self._claim(exchange)]
 
-    def _remember_reference(self, exchange: Exchange, body: JSON, now: float) -> None:
+    def _remember(self, exchange: Exchange, reference: _Reference | None, now: float) -> None:
         """Note the referenceId of a reply that came too late, so that its notification isn't one nobody asked for."""
-        exchange.reference = _reference(body)
-        if exchange.reference is not None:
-            exchange.settled_at = now
-            self._named.setdefault(exchange.reference, exchange)
+        if reference is not None:
+            exchange.reference, exchange.settled_at = reference, now
+            self._named.setdefault(reference, exchange)
             self._settled.append(exchange)
 
     def _forgotten(self, exchange: Exchange, now: float) -> bool:
@@ -223,7 +221,7 @@ class Ledger:
             del self._named[reference]
 
 
-def _refusal(exchange: Exchange, status: int, body: JSON, now: float) -> Refused | None:
+def _refusal(exchange: Exchange, status: int, body: JSON, reference: _Reference | None, now: float) -> Refused | None:
     """Say why this reply is no acknowledgement, or None where it is one."""
     if not 200 <= status < 300:
         return Refused(exchange, now, Failure.HTTP, status)
@@ -232,7 +230,7 @@ def _refusal(exchange: Exchange, status: int, body: JSON, now: float) -> Refused
         return Refused(exchange, now, Failure.STATUS, -1)
     if code != 0:
         return Refused(exchange, now, Failure.STATUS, code)
-    if exchange.ask.expects is not None and _reference(body) is None:
+    if exchange.ask.expects is not None and reference is None:
         return Refused(exchange, now, Failure.REFERENCE)
     return None
 

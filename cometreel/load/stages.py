@@ -26,6 +26,7 @@ class Stages:
 
     def __init__(self, worker: str, start: float) -> None:
         self.whole = Tally(worker, start)
+        self._only = (self.whole,)
         self._worker = worker
         self._begins: list[float] = []
         self._stages: list[tuple[int, Tally]] = []
@@ -64,11 +65,16 @@ class Stages:
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
         """Count what the ledgers say."""
+        if not self._begins:
+            self.whole.add(outcomes)
+            return
         for outcome in outcomes:
             at = outcome.at if isinstance(outcome, Unclaimed | SessionLost) else outcome.exchange.intended
             for tally in self._both(at - self.whole.start):
                 tally.add((outcome,))
 
     def _both(self, at: float) -> tuple[Tally, ...]:
+        if not self._begins:
+            return self._only
         place = bisect_right(self._begins, at) - 1
-        return (self.whole,) if place < 0 else (self.whole, self._stages[place][1])
+        return self._only if place < 0 else (self.whole, self._stages[place][1])
