@@ -6,7 +6,8 @@ from pathlib import Path
 
 from locust.env import Environment
 
-from cometreel.load import Report, Run, html_report, html_section, judge, junit_report, terminal_report
+from cometreel.jsonvalue import encode
+from cometreel.load import Report, Run, figures, html_report, html_section, judge, junit_report, terminal_report
 
 from .conductor import Conductor
 from .pump import clock
@@ -25,7 +26,9 @@ class Ending:
         report = report_of(conductor)
         print(f"\n{terminal_report(report)}", flush=True)  # noqa: T201  # this is what the run was for
         if conductor.options.junit is not None:
-            conductor.options.junit.write_text(junit_report(report))
+            conductor.options.junit.write_text(junit_report(report), "utf-8")
+        if conductor.options.json is not None:
+            conductor.options.json.write_bytes(encode(figures(report)))
         self._into_page(report)
         if not report.passed:
             self._environment.process_exit_code = 1

@@ -43,6 +43,7 @@ _TEXTS = (
     ("--reel-beside", "", f"What each agent sends for its workbins after login: {', '.join(_BESIDE)}."),
     ("--reel-trust", "", "A file of certificates to check the server's against. Without one, any is taken."),
     ("--reel-junit", "", "Write the limits as JUnit XML to this file."),
+    ("--reel-json", "", "Write every figure of the report as JSON to this file."),
 )  # fmt: skip
 
 
@@ -60,6 +61,7 @@ class RunOptions:
     limits: tuple[Limit, ...]
     find_capacity: bool
     junit: Path | None
+    json: Path | None = None
     script: Script | None = None
     """What is asked instead of the plan, where a scenario says so."""
 
@@ -147,10 +149,11 @@ def read_options(options: Namespace, host: str | None) -> RunOptions:
         raise OptionInvalid("--reel-find-capacity", "no --reel-limit is given", expected)
     if options.reel_find_capacity and rate is None:
         raise OptionInvalid("--reel-find-capacity", "no --reel-rate is given", "the rate to begin at, such as 10")
-    junit = Path(options.reel_junit) if options.reel_junit else None
+    junit, json = (Path(file) if file else None for file in (options.reel_junit, options.reel_json))
     plan = Plan(mix, owners, options.reel_seed, spacing)
     find = options.reel_find_capacity
-    return RunOptions(target, plan, options.reel_seed, rate, _habits(options, users), users, limits, find, junit)
+    habits = _habits(options, users)
+    return RunOptions(target, plan, options.reel_seed, rate, habits, users, limits, find, junit, json)
 
 
 def _habits(options: Namespace, users: UserList) -> Habits:

@@ -54,8 +54,9 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether every limit held; a search for capacity passes if it found a rate."""
-        return all(verdict.passed for verdict in self.verdicts) and (self.held is None or self.held.rate > 0)
+        """Whether anything was sent and every limit held; a search for capacity passes if it found a rate."""
+        sent = any(entry.sent for entry in self.tally.entries.values())
+        return sent and all(verdict.passed for verdict in self.verdicts) and (self.held is None or self.held.rate > 0)
 
 
 @dataclass(frozen=True, slots=True)

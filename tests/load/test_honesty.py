@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,10 +69,13 @@ def test_closed_loop_counts_too(rogue: Callable[..., str], locust: Start, tmp_pa
     url = rogue(drop=10, double=10)
     locust(
         *("--host", url, "-u", 5, "-r", 5, "-t", "6s", "--reel-patience", "2s", *MIX, *OWNERS, "--csv", "run"),
-        *("--reel-limit", "lost > 0"),
+        *("--reel-limit", "lost > 0", "--reel-json", "run.json", "--reel-junit", "run.xml"),
     ).await_end()
     made = counts(url)
     assert failures(tmp_path / "run") == {
         "notification: NotificationFailed('lost')": made["drop"],
         "stray: Stray('duplicate')": made["double"],
     }
+    told = json.loads((tmp_path / "run.json").read_text())
+    assert (told["sent"], told["sent"] - told["answered"]) == (sum(made.values()), made["drop"])
+    assert 'name="lost &gt; 0"' in (tmp_path / "run.xml").read_text()

@@ -234,7 +234,8 @@ def test_a_page_about_nothing_is_still_a_page():
     assert terminal_report(a_report(Tally(), nominal=0.0, seconds=0.0)).startswith("load on")
 
 
-def test_a_report_passes_when_every_limit_holds():
+def test_a_report_passes_when_something_was_sent_and_every_limit_holds():
+    assert not a_report(Tally("w"), "lost == 0").passed
     assert a_report(a_tally(), "lost == 1").passed
     assert not a_report(a_tally(), "lost == 1", "lost == 0").passed
 
