@@ -122,7 +122,9 @@ class Agent:
         endpoint = seat.habits.endpoint
         if seat.habits.transport == "websocket":
             assert seat.pump is not None
-            return WebSocketLink(seat.pump, self._client, seat.target, endpoint, self._told, identity.fields)
+            return WebSocketLink(
+                seat.pump, self._client, seat.target, endpoint, self._told, identity.fields, self._read
+            )
         lines = self._posts, seat.line()
         return PollingLink(seat.timers, self._client, lines, identity.head, endpoint, self._told, self._read)
 

@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from cometreel.bayeux import BayeuxClient, ClientEvent, ClientState, MalformedMessages, Send, parse_messages
 from cometreel.jsonvalue import JSON, encode
 
+from .http_bytes import HttpReply
 from .line import Line, Loss
 from .link import Alarm, Told
 from .pump import Pump, clock
@@ -24,7 +26,10 @@ __all__ = ["WebSocketLink"]
 
 
 class WebSocketLink:
-    """One WebSocket at a time, opened when the client has something to send."""
+    """One WebSocket at a time, opened when the client has something to send.
+
+    `fields` are those of its opening handshake; `read` is shown the reply to it, which may set cookies.
+    """
 
     def __init__(
         self,
@@ -34,8 +39,9 @@ class WebSocketLink:
         endpoint: str,
         told: Told,
         fields: Callable[[], Mapping[str, str]],
+        read: Callable[[HttpReply], None],
     ) -> None:
-        self._pump, self._client, self._told, self._fields = pump, client, told, fields
+        self._pump, self._client, self._told, self._fields, self._read = pump, client, told, fields, read
         self._uri = parse_uri(f"{'wss' if target.secure else 'ws'}://{target.authority}{endpoint}")
         self._line = Line(pump, target, self)
         self._protocol: ClientProtocol | None = None
@@ -102,18 +108,20 @@ class WebSocketLink:
             return
         opening = protocol.state is State.CONNECTING
         protocol.receive_data(data)
-        if protocol.handshake_exc is not None:
-            self._line.close()
-            self.ended(Loss.NOT_HTTP)
-            return
         if opening and protocol.state is State.OPEN:
             for early in self._early:
                 protocol.send_text(early)
             self._early.clear()
         for event in protocol.events_received():
-            if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
+            if isinstance(event, Response):
+                headers = tuple((k.lower().encode(), v.encode()) for k, v in event.headers.raw_items())
+                self._read(HttpReply(event.status_code, headers, b"", last=False))
+            elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
                 self._take(bytes(event.data), now)
-        if self._protocol is protocol:
+        if protocol.handshake_exc is not None:
+            self._line.close()
+            self.ended(Loss.CLOSED)
+        elif self._protocol is protocol:
             self._flush(protocol)
             if protocol.state is not State.OPEN and not opening:
                 self._line.close()

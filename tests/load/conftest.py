@@ -20,6 +20,7 @@ from demo.processes import PATIENCE, Process
 
 ROOT = Path(__file__).parents[2]
 LOADTESTS = ROOT / "loadtests"
+SCENARIOS = ROOT / "scenarios"
 OWNERS = [
     *("--reel-owners", "place=Place{1..20}"),
     *("--reel-owners", "agent-group=Group{1..5}"),
@@ -67,6 +68,23 @@ def rogue(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
         processes.append(process)
         port = process.await_line(r"^port (\d+)")[1]
         return f"http://127.0.0.1:{port}"
+
+    return start
+
+
+@pytest.fixture
+def replay(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
+    """Replay scenarios that ship: `replay("csrf", reel_auth="csrf")` is the URL of the server."""
+
+    def start(*names: str, **options: object) -> str:
+        command: list[str | Path] = [Path(sys.executable).with_name("mitmdump"), "--mode", "reverse:http://127.0.0.1:9"]
+        command += ["-s", ROOT / "proxy_addons" / "replay.py", "--listen-host", "127.0.0.1", "--listen-port", "0"]
+        settings = {"flow_detail": 0, "confdir": tmp_path / "mitmproxy", **options}
+        for key, value in [*settings.items(), *(("reel_scenario", SCENARIOS / f"{name}.yaml") for name in names)]:
+            command += ["--set", f"{key}={value}"]
+        process = Process("replay", command, tmp_path)
+        processes.append(process)
+        return "http://" + process.await_line(r"listening at (127\.0\.0\.1:\d+)")[1]
 
     return start
 
