@@ -1,4 +1,4 @@
-"""Run the benches: `python -m benchmarks [engine recording replaying]`, all of them where none is named."""
+"""Run the benches: `python -m benchmarks [engine recording replaying loading]`, all of them where none is named."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import platform
 import tempfile
 from pathlib import Path
 
-from benchmarks import engine, recording, replaying
+from benchmarks import engine, loading, recording, replaying
 from benchmarks.processes import TWO_CORES, on_client_core
 
 
 def main() -> None:
     """Run the named benches, the servers on one core and the load on the other."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure ratios; nothing is asserted.")
-    parser.add_argument("bench", nargs="*", help="engine, recording, replaying (default: all)")
-    wanted = parser.parse_args().bench or ["engine", "recording", "replaying"]
+    parser.add_argument("bench", nargs="*", help="engine, recording, replaying, loading (default: all)")
+    wanted = parser.parse_args().bench or ["engine", "recording", "replaying", "loading"]
     on_client_core()
     print(f"Python {platform.python_version()}, {'servers on core 0, load on core 1' if TWO_CORES else 'one core'}")
     with tempfile.TemporaryDirectory() as name:
@@ -26,6 +26,8 @@ def main() -> None:
             recording.bench(folder)
         if "replaying" in wanted:
             replaying.bench(folder)
+        if "loading" in wanted:
+            loading.bench(folder)
 
 
 if __name__ == "__main__":
