@@ -19,6 +19,7 @@ COMMANDS = {
     "addons": "cometreel.cli.addons:addons",
     "distill": "cometreel.cli.distill:distill",
     "schema": "cometreel.cli.schema:schema",
+    "show": "cometreel.cli.show:show",
 }
 """Each command and where it lives. A command is imported when it is asked for, so that `--version` answers at once."""
 

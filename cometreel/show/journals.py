@@ -1,0 +1,167 @@
+"""A conversation from a journal, also from a torn one: correlated and named exactly as its scenario would be.
+
+Reads one file and draws nothing. Session cookies and client ids, tokens in the journal already, are left out wholly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cometreel.errors import FileInvalid, Problem
+from cometreel.recording import Header, WireEvent, read_journal
+from cometreel.recording.correlate import Ask, correlate
+from cometreel.recording.drafts import Draft, Drafter
+from cometreel.recording.identities import Identities
+from cometreel.recording.markup import Identifiers
+from cometreel.recording.names import Namer
+from cometreel.recording.plan import Planned, plan
+from cometreel.recording.settle import settled
+from cometreel.recording.transcript import Delivery, Transcript, transcript_of
+from cometreel.scenario import Profile
+from cometreel.scenario import profile as shipped_profile
+from cometreel.show.blocks import Placed, exchange_of, kind_of
+from cometreel.show.conversation import Conversation, Exchange, Lane, Mark, Notification
+from cometreel.show.wires import Wires
+
+__all__ = ["conversation_of_journal"]
+
+_DEFAULT = "gws-v2"
+_SOMEBODY = "somebody"
+
+
+def conversation_of_journal(path: Path) -> Conversation:
+    """Read a journal.
+
+    :raises FileInvalid: if the file is missing, is no journal of this version, or names a profile that isn't shipped.
+    """
+    header, events, problems = read_journal(path)
+    made = _Reader(_profile(header, path), settled(events)).conversation(path.stem)
+    return replace(made, notes=(*map(_sentence, problems), *made.notes))
+
+
+def _profile(header: Header | None, path: Path) -> Profile:
+    name = header.profile if header else _DEFAULT
+    try:
+        return shipped_profile(name)
+    except KeyError:
+        found = f"recorded under the profile {name!r}, which isn't shipped"
+        raise FileInvalid([Problem(str(path), 1, 1, found, "a shipped profile")]) from None
+
+
+def _sentence(problem: Problem) -> str:
+    return f"Line {problem.line}: {problem.found}" + (f", {problem.hint}." if problem.hint else ".")
+
+
+class _Reader:
+    def __init__(self, profile: Profile, events: list[WireEvent]) -> None:
+        self._profile = profile
+        self._events = events
+        self._transcript: Transcript = transcript_of(events)
+        self._correlated = correlate(self._transcript, profile)
+        self._begun = min((event.at for event in events), default=0.0)
+
+    def conversation(self, title: str) -> Conversation:
+        identities = Identities(self._events)
+        wires = Wires(self._events, lambda flow: self._lane(identities.session(flow)), self._begun)
+        exchanges = [*self._exchanges(), *wires.unanswered]
+        return Conversation(
+            title,
+            "journal",
+            self._profile,
+            tuple(self._lanes()),
+            tuple(sorted(exchanges, key=lambda exchange: exchange.at)),
+            tuple(self._notification(delivery) for delivery in self._correlated.unsolicited),
+            tuple(wires.polls),
+            tuple(wires.steps),
+            tuple(wires.sockets),
+            tuple(self._marks()),
+            tuple(f"Not an exchange, {number} times: {why}." for why, number in self._transcript.left_out.items()),
+        )
+
+    def _exchanges(self) -> Iterator[Exchange]:
+        identifiers = Identifiers()
+        for event in self._events:
+            if event.kind == "request" or event.client_side:
+                identifiers.see(event)
+        drafter = Drafter(self._profile, identifiers, {})
+        drafts = [drafter.draft(ask) for ask in self._correlated.asks]
+        names = _names(drafts, Namer(self._profile, identifiers))
+        for draft in drafts:
+            yield self._exchange(draft, names(draft))
+
+    def _exchange(self, draft: Draft, name: str) -> Exchange:
+        ask = draft.ask
+        reply_at = ask.source.reply_at
+        placed = Placed(
+            self._lane(ask.session), self._since(ask.at), None if reply_at is None else self._since(reply_at)
+        )
+        told = [self._notification(delivery) for delivery in ask.owned]
+        exchange = exchange_of(name, placed, draft.request, draft.reply, told, self._profile)
+        notes = (f"The body of the reply isn't in the journal: {draft.omitted}.",) if draft.omitted else ()
+        return replace(exchange, notes=notes, faults=exchange.faults or _silence(ask))
+
+    def _notification(self, delivery: Delivery) -> Notification:
+        return Notification(
+            self._since(delivery.at),
+            self._lane(delivery.session),
+            delivery.channel,
+            kind_of(delivery.data),
+            delivery.data,
+            delivery.message.get("ext"),
+        )
+
+    # --- places -----------------------------------------------------------------------------------------------
+
+    def _since(self, at: float) -> float:
+        return round(at - self._begun, 6)
+
+    def _lane(self, session: int) -> int:
+        """The anonymous session, where it isn't the only one, comes last."""
+        return session if session >= 0 else self._transcript.sessions
+
+    def _lanes(self) -> Iterator[Lane]:
+        users = self._transcript.users
+        for session in range(self._transcript.sessions):
+            yield Lane(f"agent-{session + 1}", users.get(session, ""))
+        if self._transcript.anonymous < 0:  # requests, polls or messages may name nobody
+            yield Lane(_SOMEBODY)
+
+    def _marks(self) -> Iterator[Mark]:
+        for event in self._events:
+            if event.kind == "mark":
+                yield Mark(self._since(event.at), event.text)
+            elif event.kind == "resume":
+                yield Mark(self._since(event.at), "the recording was resumed")
+            elif event.kind == "lost":
+                yield Mark(self._since(event.at), f"{event.count} events were lost: the disk was full or missing")
+
+
+def _silence(ask: Ask) -> tuple[str, ...]:
+    return ("no reply",) if ask.source.reply_at is None else ()
+
+
+class _Names:
+    """The name of each draft: that of the planned exchange which it would be in the scenario."""
+
+    def __init__(self, planned: Sequence[Planned]) -> None:
+        self._by_answer: dict[tuple[str, str], list[Planned]] = {}
+        self._by_trigger: dict[str, Planned] = {}
+        for exchange in planned:
+            draft = exchange.draft
+            self._by_answer.setdefault((draft.trigger, draft.answer), []).append(exchange)
+            self._by_trigger.setdefault(draft.trigger, exchange)
+
+    def __call__(self, draft: Draft) -> str:
+        same = self._by_answer.get((draft.trigger, draft.answer), [])
+        session = draft.ask.session
+        mine = (exchange for exchange in same if not exchange.sessions or session in exchange.sessions)
+        return next(mine, self._by_trigger[draft.trigger]).name
+
+
+def _names(drafts: Sequence[Draft], namer: Namer) -> _Names:
+    planned = plan(drafts)
+    for exchange in planned:
+        exchange.name = namer.name(exchange.draft.ask)
+    return _Names(planned)
