@@ -66,7 +66,7 @@ class _Reader:
         identities = Identities(self._events)
         wires = Wires(self._events, lambda flow: self._lane(identities.session(flow)), self._begun)
         exchanges = [*self._exchanges(), *wires.unanswered]
-        return Conversation(
+        made = Conversation(
             title,
             "journal",
             self._profile,
@@ -79,6 +79,7 @@ class _Reader:
             tuple(self._marks()),
             tuple(f"Not an exchange, {number} times: {why}." for why, number in self._transcript.left_out.items()),
         )
+        return replace(made, lanes=made.lanes[: self._transcript.sessions]) if _nobody_is_last(made) else made
 
     def _exchanges(self) -> Iterator[Exchange]:
         identifiers = Identifiers()
@@ -125,8 +126,7 @@ class _Reader:
         users = self._transcript.users
         for session in range(self._transcript.sessions):
             yield Lane(f"agent-{session + 1}", users.get(session, ""))
-        if self._transcript.anonymous < 0:  # requests, polls or messages may name nobody
-            yield Lane(_SOMEBODY)
+        yield Lane(_SOMEBODY)
 
     def _marks(self) -> Iterator[Mark]:
         for event in self._events:
@@ -140,6 +140,14 @@ class _Reader:
 
 def _silence(ask: Ask) -> tuple[str, ...]:
     return ("no reply",) if ask.source.reply_at is None else ()
+
+
+def _nobody_is_last(made: Conversation) -> bool:
+    """Tell whether the lane of those who name nobody is empty."""
+    last = len(made.lanes) - 1
+    asked = {exchange.lane for exchange in made.exchanges} | {one.lane for one in made.unsolicited}
+    held = {poll.lane for poll in made.polls} | {socket.lane for socket in made.sockets}
+    return last not in asked | held | {step.lane for step in made.steps}
 
 
 class _Names:

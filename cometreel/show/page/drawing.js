@@ -21,10 +21,11 @@ function classesOf(exchange) {
 // `scale.x` turns seconds into pixels, `y` is the top of its row, `until` the pixel where the next item begins.
 function drawExchange(exchange, y, scale, until) {
   const from = scale.x(exchange.at);
-  const to = Math.max(from + 3, scale.x(exchange.replyAt ?? exchange.at));
+  const least = exchange.replyAt === undefined ? 16 : 3;
+  const to = Math.max(from + least, scale.x(exchange.replyAt ?? exchange.at));
   const labelAt = to + 6 + (exchange.faults.length ? 14 : 0) + (hasSign(exchange) ? 12 : 0);
-  const label = shortened(exchange.name, until - labelAt - 6);
-  const right = label ? labelAt + label.length * 6.3 : Math.max(to, labelAt - 6);
+  const label = shortened(exchange.name, until - labelAt - 8, labelWidth);
+  const right = label ? labelAt + labelWidth(label) : Math.max(to, labelAt - 6);
   const hit = drawn("rect", { class: "hit", x: from - 3, y: y + 1, width: right - from + 6, height: ROW - 2, rx: 4 });
   const bar = drawn("rect", { class: "bar", x: from, y: y + 5, width: to - from, height: 9, rx: 2.5 });
   const text = label ? drawn("text", { class: "label", x: labelAt, y: y + 13.5 }, label) : null;
@@ -69,6 +70,13 @@ function drawTold(exchange, told, y, scale) {
   return drawn("g", { class: "item", "data-item": exchange.id, "data-told": exchange.told.indexOf(told) }, sign);
 }
 
+// Where the notification was in the conversation before, and how far it has moved.
+function drawToldBefore(at, now, y, scale) {
+  const moved = now && Math.abs(scale.x(now.at) - scale.x(at)) > 2 * DIAMOND;
+  const line = moved ? [drawn("path", { class: "ghost-line", d: `M${scale.x(at)} ${y}H${scale.x(now.at)}` })] : [];
+  return [...line, diamond(scale.x(at), y, 3.5, { class: "ghost-told" })];
+}
+
 function drawAlone(one, y, scale) {
   const x = scale.x(one.at);
   const ring = diamond(x, y, DIAMOND + 1.5, { class: "alone" });
@@ -103,13 +111,13 @@ function drawStep(step, y, scale) {
 }
 
 const LEGEND = [
-  ["POST and its reply", () => drawn("g", { class: "exchange post" }, drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }))],
+  ["POST until reply", () => drawn("g", { class: "exchange post" }, drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }))],
   ["GET", () => drawn("g", { class: "exchange get" }, drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }))],
   ["notification", () => drawn("g", {}, diamond(10, 6, 5, { class: "told" }))],
   ["before the reply", () => drawn("g", {}, diamond(10, 6, 4.5, { class: "told early" }))],
   ["nobody asked", () => drawn("g", {}, diamond(10, 6, 5.5, { class: "alone" }), drawn("circle", { class: "alone-dot", cx: 10, cy: 6, r: 1.7 }))],
   ["held poll", () => drawn("rect", { class: "poll answered", x: 0, y: 4, width: 19, height: 5, rx: 2 })],
-  ["CometD step", () => drawn("circle", { class: "step", cx: 10, cy: 6, r: 3.2 })],
+  ["handshake …", () => drawn("circle", { class: "step", cx: 10, cy: 6, r: 3.2 })],
   ["fault", () => drawn("g", {}, drawn("circle", { class: "fault", cx: 10, cy: 6, r: 6 }), drawn("text", { class: "fault-sign", x: 10, y: 9.2 }, "!"))],
 ];
 const LEGEND_COMPARED = [
@@ -122,6 +130,6 @@ const LEGEND_COMPARED = [
 ];
 
 function drawLegend() {
-  const signs = compared ? LEGEND_COMPARED : LEGEND.filter(([words]) => (words !== "held poll" || polls.length) && (words !== "CometD step" || steps.length));
+  const signs = compared ? LEGEND_COMPARED : LEGEND.filter(([words]) => (words !== "held poll" || polls.length) && (words !== "handshake …" || steps.length));
   byId("legend").replaceChildren(...signs.map(([words, sign]) => element("li", {}, drawn("svg", { viewBox: "0 0 20 12", "aria-hidden": "true" }, sign()), words)));
 }

@@ -19,6 +19,23 @@ function filled(made, attributes, children) {
   return made;
 }
 
+// Measures texts in the page's own font. Widths are kept, for the same names are measured in every frame.
+function measuring(size, weight = 400) {
+  const context = document.createElement("canvas").getContext("2d");
+  const widths = new Map();
+  return (text) => {
+    if (!widths.has(text)) {
+      if (widths.size > 5000) widths.clear();
+      context.font = `${weight} ${size}px ${getComputedStyle(document.body).fontFamily}`;
+      widths.set(text, context.measureText(text).width);
+    }
+    return widths.get(text);
+  };
+}
+
+const labelWidth = measuring(11.5);
+const nameWidth = measuring(12.5, 600);
+
 function prettyBlock(json) {
   const words = prettyWords(json).map(([kind, text]) => (kind ? element("span", { class: kind }, text) : text));
   return element("pre", { tabindex: "0" }, ...words);

@@ -2,10 +2,11 @@
 
 const ROW = 20;
 const TOP = 11;
-const TELL = 21;
+const TELL = 28;
 const TRACK = 9;
 const BOTTOM = 13;
-const MOST_ROWS = 8;
+const FEWEST_ROWS = [[1, 8], [3, 5], [8, 3], [Infinity, 2]]; // the fewer lanes, the more room for names
+const MOST_ROWS = 9;
 const MOST_TRACKS = 4;
 
 // Gives lanes with `top`, `height`, `rows`, and their items in order of time with `row` set on each.
@@ -29,7 +30,7 @@ function layOut(left) {
 }
 
 function place(lane, together) {
-  const fewest = Math.min(together > 8 ? 2 : 5, lane.exchanges.length);
+  const fewest = Math.min(FEWEST_ROWS.find(([most]) => together <= most)[1], lane.exchanges.length);
   lane.rows = Math.max(1, intoRows(lane.exchanges, fewest, MOST_ROWS));
   const held = [...lane.polls, ...lane.sockets].sort((one, other) => one.at - other.at);
   lane.tracks = intoRows(held, 0, MOST_TRACKS);

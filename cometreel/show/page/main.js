@@ -18,7 +18,7 @@ function showFacts() {
   document.title = `${conversation.title} – Cometreel`;
   byId("title").textContent = conversation.title;
   const told = alone.length + exchanges.reduce((sum, exchange) => sum + exchange.told.length, 0);
-  const facts = [conversation.subtitle, duration(conversation.seconds), plural(lanes.length, "session"), plural(exchanges.length, "exchange"), plural(told, "notification")];
+  const facts = [conversation.subtitle, duration(conversation.seconds), plural(lanes.length, conversation.subtitle === "scenario" ? "role" : "session"), plural(exchanges.length, "exchange"), plural(told, "notification")];
   if (polls.length) facts.push(plural(polls.length, "poll"));
   if (compared) {
     const states = ["same", "changed", "added", "removed"].map((state) => `${exchanges.filter((one) => one.state === state).length} ${state}`);
@@ -103,3 +103,4 @@ view.width = viewport.clientWidth;
 filtersChanged();
 startOverview();
 firstView();
+pick(exchanges.find((exchange) => exchange.told.length) ?? exchanges[0] ?? null);

@@ -25,7 +25,7 @@ function sumUp() {
     if (fine) paths[0] += `M${x} ${floor}h2v${-tall(fine)}h-2z`;
     if (marked) paths[1] += `M${x} ${floor - tall(fine)}h2v${-tall(marked)}h-2z`;
   });
-  sums = drawn("g", {}, drawn("path", { class: "dense", d: paths[0] }), drawn("path", { class: "dense-fault", d: paths[1] }));
+  sums = drawn("g", {}, drawn("path", { class: "dense", d: paths[0] }), drawn("path", { class: compared ? "dense-changed" : "dense-fault", d: paths[1] }));
   frame();
 }
 

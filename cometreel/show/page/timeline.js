@@ -173,7 +173,7 @@ function draw() {
   const names = [];
   for (const lane of layout.lanes) {
     if (lane.top + lane.height < top || lane.top > top + view.height) continue;
-    made.push(drawGround(lane, top), ...(dense ? drawSums(lane, lane.top - top, scale) : drawLane(lane, lane.top - top, scale)));
+    made.push(drawGround(lane, lane.top - top), ...(dense ? drawSums(lane, lane.top - top, scale) : drawLane(lane, lane.top - top, scale)));
     names.push(...drawName(lane, lane.top - top));
   }
   stage.replaceChildren(...made, ...drawMarks(scale), drawn("rect", { class: "gutter", x: 0, y: 0, width: GUTTER - 8, height: view.height }), ...names);
@@ -190,7 +190,7 @@ function drawTicks(scale) {
   for (let number = Math.ceil(Math.max(0, view.start) / step); number * step <= view.start + view.span; number += 1) {
     const x = scale.x(number * step);
     grid.append(drawn("path", { class: "tick", d: `M${x} 0V${view.height}` }));
-    labels.push(drawn("path", { class: "tick", d: `M${x} 19V26` }), drawn("text", { class: "axis-text", x: x + 3, y: 17 }, moment(number * step, step)));
+    labels.push(drawn("path", { class: "tick", d: `M${x} 19V26` }), drawn("text", { class: "axis-text", x: x + 3, y: 17 }, moment(number * step, step, conversation.seconds)));
   }
   axis.setAttribute("viewBox", `0 0 ${view.width} 26`);
   axis.replaceChildren(...labels);
@@ -208,7 +208,7 @@ function drawGround(lane, y) {
   const odd = layout.lanes.indexOf(lane) % 2 ? " odd" : "";
   const ground = drawn("g", { role: "presentation" });
   ground.append(
-    drawn("rect", { class: `lane-ground${odd}`, x: 0, y, width: view.width, height: lane.height, fill: "none" }),
+    drawn("rect", { class: `lane-ground${odd}`, x: 0, y, width: view.width, height: lane.height }),
     drawn("path", { class: "band", d: `M${GUTTER} ${y + lane.tellAt}H${view.width}` }),
     drawn("path", { class: "lane-line", d: `M0 ${y + lane.height - 0.5}H${view.width}` }),
   );
@@ -219,8 +219,8 @@ function drawName(lane, y) {
   const words = lanes[lane.number];
   const shown = Math.max(y, Math.min(0, y + lane.height - 44));
   return [
-    drawn("text", { class: "lane-name", x: 15, y: shown + 25 }, shortened(words.name, GUTTER - 30, 7.2)),
-    drawn("text", { class: "lane-detail", x: 15, y: shown + 40 }, shortened(words.detail || plural(lane.exchanges.length, "exchange"), GUTTER - 30)),
+    drawn("text", { class: "lane-name", x: 15, y: shown + 25 }, shortened(words.name, GUTTER - 30, nameWidth)),
+    drawn("text", { class: "lane-detail", x: 15, y: shown + 40 }, shortened(words.detail || plural(lane.exchanges.length, "exchange"), GUTTER - 30, labelWidth)),
   ];
 }
 
@@ -245,7 +245,7 @@ function drawLane(lane, y, scale) {
       arrows.push(drawArrow(exchange, one, rowY + 14, toY, scale));
       told.push(drawTold(exchange, one, toY, scale));
     }
-    for (const at of exchange.before?.told ?? []) told.push(diamond(scale.x(at), tellY, 3, { class: "ghost-told" }));
+    (exchange.before?.told ?? []).forEach((at, number) => told.unshift(...drawToldBefore(at, exchange.told[number], tellY, scale)));
   }
   return [...drawAllHeld(lane, y, scale), ...arrows, ...bars, ...inView(lane, "steps").map((step) => drawStep(step, tellY, scale)), ...told, ...inView(lane, "alone").map((one) => drawAlone(one, tellY, scale))];
 }
@@ -293,7 +293,7 @@ function drawMarks(scale) {
     .filter((mark) => mark.at >= view.start && mark.at <= view.start + view.span)
     .flatMap((mark) => [
       drawn("path", { class: "mark", d: `M${scale.x(mark.at)} 0V${view.height}` }),
-      drawn("text", { class: "mark-text", x: scale.x(mark.at) + 4, y: 10 }, shortened(mark.text, 260)),
+      drawn("text", { class: "mark-text", x: scale.x(mark.at) + 4, y: 10 }, shortened(mark.text, 260, labelWidth)),
     ]);
 }
 
