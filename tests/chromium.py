@@ -44,15 +44,23 @@ class Browser:
     driver: Chrome
 
     def open(
-        self, page: Path | str, *, theme: Literal["light", "dark"] = "light", size: tuple[int, int] = (1440, 900)
+        self,
+        page: Path | str,
+        *,
+        theme: Literal["light", "dark"] = "light",
+        reduced_motion: bool = False,
+        size: tuple[int, int] = (1440, 900),
     ) -> None:
-        """Open a file or a URL in a window whose page area has this size, as a user who prefers this theme."""
-        feature = [{"name": "prefers-color-scheme", "value": theme}]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": feature})
+        """Open a file or a URL as a user who prefers this theme and, perhaps, that nothing moves by itself."""
+        motion = "reduce" if reduced_motion else "no-preference"
+        wishes = {"prefers-color-scheme": theme, "prefers-reduced-motion": motion}
+        features = [{"name": name, "value": value} for name, value in wishes.items()]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
         metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         self.complaints()  # of an earlier page
         self.driver.get(page.resolve().as_uri() if isinstance(page, Path) else page)
+        self.settle()
 
     def find(self, selector: str) -> WebElement:
         """The first element of a CSS selector, as soon as it is there."""
@@ -72,6 +80,10 @@ class Browser:
         found = wait.until(lambda _: ask() or False, why)
         assert found is not False
         return found
+
+    def settle(self) -> None:
+        """Wait until what was asked for has been drawn: two frames from now."""
+        self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
 
     def complaints(self) -> list[str]:
         """What the console says since the last call: errors, and what the policy of the page refused."""

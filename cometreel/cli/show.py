@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
@@ -73,6 +74,8 @@ def _check(files: tuple[Path, ...], out: Path | None, *, open_: bool, text: bool
 
 def _print(shown: Conversation | Comparison) -> None:
     """Print as wide as the terminal is; a log, which has no width, gets 100 columns."""
+    if isinstance(sys.stdout, TextIOWrapper):  # recordings may hold letters that the terminal's encoding lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _COLUMNS

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from cometreel.errors import FileInvalid, Problem
 from cometreel.recording import Header, WireEvent, read_journal
 from cometreel.recording.correlate import Ask, correlate
@@ -18,11 +20,12 @@ from cometreel.recording.markup import Identifiers
 from cometreel.recording.names import Namer
 from cometreel.recording.plan import Planned, plan
 from cometreel.recording.settle import settled
-from cometreel.recording.transcript import Delivery, Transcript, transcript_of
+from cometreel.recording.transcript import Call, Delivery, Transcript, transcript_of
 from cometreel.scenario import Profile
 from cometreel.scenario import profile as shipped_profile
 from cometreel.show.blocks import Placed, exchange_of, kind_of
 from cometreel.show.conversation import Conversation, Exchange, Lane, Mark, Notification
+from cometreel.show.said import called, published
 from cometreel.show.wires import Wires
 
 __all__ = ["conversation_of_journal"]
@@ -87,21 +90,43 @@ class _Reader:
             if event.kind == "request" or event.client_side:
                 identifiers.see(event)
         drafter = Drafter(self._profile, identifiers, {})
-        drafts = [drafter.draft(ask) for ask in self._correlated.asks]
+        drafts: list[Draft] = []
+        for ask in self._correlated.asks:
+            try:
+                drafts.append(drafter.draft(ask))
+            except ValidationError:  # a channel that Bayeux doesn't allow, half a character
+                yield self._as_said(ask)
         names = _names(drafts, Namer(self._profile, identifiers))
         for draft in drafts:
             yield self._exchange(draft, names(draft))
 
     def _exchange(self, draft: Draft, name: str) -> Exchange:
-        ask = draft.ask
-        reply_at = ask.source.reply_at
-        placed = Placed(
-            self._lane(ask.session), self._since(ask.at), None if reply_at is None else self._since(reply_at)
+        exchange = exchange_of(
+            name, self._placed(draft.ask), draft.request, draft.reply, self._told(draft.ask), self._profile
         )
-        told = [self._notification(delivery) for delivery in ask.owned]
-        exchange = exchange_of(name, placed, draft.request, draft.reply, told, self._profile)
         notes = (f"The body of the reply isn't in the journal: {draft.omitted}.",) if draft.omitted else ()
-        return replace(exchange, notes=notes, faults=exchange.faults or _silence(ask))
+        return replace(exchange, notes=notes, faults=exchange.faults or _silence(draft.ask))
+
+    def _placed(self, ask: Ask) -> Placed:
+        reply_at = ask.source.reply_at
+        return Placed(self._lane(ask.session), self._since(ask.at), None if reply_at is None else self._since(reply_at))
+
+    def _told(self, ask: Ask) -> tuple[Notification, ...]:
+        return tuple(self._notification(delivery) for delivery in ask.owned)
+
+    def _as_said(self, ask: Ask) -> Exchange:
+        """Draw an exchange as it was said, without the markers that a scenario would put into it."""
+        said = called(ask.source) if isinstance(ask.source, Call) else published(ask.source)
+        placed = self._placed(ask)
+        return replace(
+            said,
+            lane=placed.lane,
+            at=placed.at,
+            reply_at=placed.reply_at,
+            notifications=self._told(ask),
+            faults=_silence(ask),
+            notes=("No scenario can hold this exchange; it is drawn as it was said.",),
+        )
 
     def _notification(self, delivery: Delivery) -> Notification:
         return Notification(

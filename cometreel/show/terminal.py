@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rich.console import Console
+from rich.console import Console, OverflowMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -42,9 +42,10 @@ class _Ink:
     levels: str = _STEPS
     dash: str = "-"
     arrow: str = "→"
+    cut: OverflowMethod = "ellipsis"
 
 
-_ASCII = _Ink("=", ".", "*", "-", "o", " .:-=+*#@", "-", "->")
+_ASCII = _Ink("=", ".", "*", "-", "o", " .:-=+*#@", "-", "->", "crop")
 
 
 def print_conversation(conversation: Conversation, console: Console) -> None:
@@ -57,7 +58,7 @@ def print_conversation(conversation: Conversation, console: Console) -> None:
         console.print()
         console.print(Text(printable(lane.name), style="bold") + Text(f"  {printable(lane.detail)}", style="dim"))
         for _, line in sorted(_lane(conversation, number, longest, ink), key=lambda pair: pair[0]):
-            console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+            console.print(line, no_wrap=True, overflow=ink.cut)
     for mark in conversation.marks:
         console.print(Text(f"{_moment(mark.at)}  remark: {printable(mark.text)}"))
     _latencies(conversation.exchanges, console, ink)
@@ -162,7 +163,7 @@ def _poll(poll: Poll, ink: _Ink) -> Text:
         "empty": "nothing came",
         "refused": f"refused: {poll.detail}",
         "broken": f"broken: {poll.detail}",
-        "open": "still held when the recording ended",
+        "open": "still held at the end",
     }
     return _line(poll.at, ink.held * 3, f"poll, {words[poll.ending]}", f"held {held:>7}", "yellow", "dim")
 
@@ -220,8 +221,8 @@ def _latencies(exchanges: tuple[Exchange, ...], console: Console, ink: _Ink) -> 
     if not rows:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("operation", no_wrap=True, overflow="ellipsis", width=19)
-    table.add_column("owner type", no_wrap=True, overflow="ellipsis", width=10)
+    table.add_column("operation", no_wrap=True, overflow=ink.cut, width=19)
+    table.add_column("owner type", no_wrap=True, overflow=ink.cut, width=10)
     table.add_column("n", justify="right", no_wrap=True)
     for heading in ("ack", "told"):
         table.add_column(f"{heading} p50", justify="right", no_wrap=True)

@@ -7,11 +7,13 @@ that never the clientId.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from cometreel.bayeux import is_meta
 from cometreel.jsonvalue import JSONObject
 from cometreel.recording import WireEvent
 from cometreel.show.conversation import Ending, Exchange, Frame, Poll, Socket, Step
+from cometreel.show.said import requested
 
 __all__ = ["Wires"]
 
@@ -105,12 +107,8 @@ class Wires:
             ending: Ending = "broken" if error else "open"
             self._held(request.flow, request.at, error.at if error else None, ending, 0, why if error else "")
         elif not channels:
-            target = f"{request.path}?{request.query}" if request.query else request.path
-            body = request.body.value if request.body.kind in ("json", "text") else None
-            lane, at = self._lane(request.flow), self._since(request.at)
-            name = f"{request.method} {request.path}"
-            unanswered = Exchange(name, lane, at, request.method, target, request.method, request=body, faults=(why,))
-            self.unanswered.append(unanswered)
+            placed = replace(requested(request), lane=self._lane(request.flow), at=self._since(request.at))
+            self.unanswered.append(replace(placed, faults=(why,)))
 
     # --- WebSockets -------------------------------------------------------------------------------------------
 

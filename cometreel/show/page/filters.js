@@ -13,7 +13,8 @@ function startFilters(changed) {
     choices("state", exchanges.map((exchange) => exchange.state));
     byId("filter-state-label").hidden = false;
   }
-  filterForm.addEventListener("input", changed);
+  byId(FILTERS.text).addEventListener("input", changed);
+  filterForm.addEventListener("change", changed);
   filterForm.addEventListener("submit", (event) => event.preventDefault());
   filterForm.addEventListener("reset", () => setTimeout(changed));
 }
@@ -26,7 +27,7 @@ function choices(name, values, whenEmpty = "", words = (value) => value, sorted 
   for (const value of distinct) {
     if (value !== "" || whenEmpty) select.append(element("option", { value: `=${value}` }, words(value) || whenEmpty));
   }
-  select.disabled = distinct.length < 2;
+  select.disabled = distinct.length < (name === "channel" ? 1 : 2); // one channel tells those told from those not
 }
 
 function laneWords(lane) {

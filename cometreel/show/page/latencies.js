@@ -38,7 +38,7 @@ function showLatencies(shown) {
     const filter = () => {
       choose("operation", row.operation);
       choose("owner", row.owner);
-      filterForm.dispatchEvent(new Event("input"));
+      filterForm.dispatchEvent(new Event("change"));
     };
     made.addEventListener("click", filter);
     made.addEventListener("keydown", (event) => event.key === "Enter" && filter());

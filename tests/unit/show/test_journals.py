@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording import distill
 from cometreel.show import Conversation, Frame, Lane, Mark, Notification, Poll, Socket, Step, read_conversation
 from tests.unit.show.written import CHANNEL, Written, notification, three_agents, unasked
@@ -20,7 +21,7 @@ def test_an_exchange_is_a_request_its_reply_and_what_answers_it(tmp_path: Path):
     made.stats(1.0, "ann", 67, "Place1", "Place", after=0.034)
     made.poll(0.5, 1.12, "ann", notification(67, workbinStats={"wb-1": {"Count": 1}}))
     (exchange,) = conversation(made, tmp_path).exchanges
-    told = {"messageType": "WorkbinStatsMessage", "referenceId": 67, "workbinStats": {"wb-1": {"Count": 1}}}
+    told: JSON = {"messageType": "WorkbinStatsMessage", "referenceId": 67, "workbinStats": {"wb-1": {"Count": 1}}}
     assert (exchange.name, exchange.method, exchange.target) == ("stats of place Place1", "POST", "/api/v2/workbins")
     assert (exchange.operation, exchange.owner_type) == ("RequestAgentStats", "Place")
     assert (exchange.at, exchange.reply_at, exchange.status) == (0.5, 0.534, "200")
@@ -42,7 +43,7 @@ def test_what_nobody_asked_for_stands_alone(tmp_path: Path):
     made = Written()
     made.poll(0.0, 1.0, "ann", unasked(id="wb-1"))
     found = conversation(made, tmp_path)
-    data = {"messageType": "WorkbinStateChangeMessage", "id": "wb-1"}
+    data: JSON = {"messageType": "WorkbinStateChangeMessage", "id": "wb-1"}
     assert found.unsolicited == (Notification(1.0, 0, CHANNEL, "WorkbinStateChangeMessage", data),)
     assert found.exchanges == ()
 
@@ -87,7 +88,7 @@ def test_the_steps_of_bayeux_are_kept_with_what_was_refused(tmp_path: Path):
 
 def test_a_publish_is_an_exchange(tmp_path: Path):
     made = Written()
-    echo = {"channel": "/service/chat", "data": {"text": "hello"}}
+    echo: JSON = {"channel": "/service/chat", "data": {"text": "hello"}}
     made.publish(1.0, "ann", "/service/chat", {"operation": "requestChat"}, echo)
     (exchange,) = conversation(made, tmp_path).exchanges
     assert (exchange.method, exchange.target, exchange.status) == ("PUBLISH", "/service/chat", "ok")
@@ -142,12 +143,12 @@ def test_marks_and_losses_concern_everybody(tmp_path: Path):
 
 def test_a_websocket_has_its_frames_its_polls_and_its_steps(tmp_path: Path):
     made = Written()
-    who = {"JSESSIONID": "ann"}
+    who: JSON = {"JSESSIONID": "ann"}
     made.event(0.0, "open", flow="w1", method="GET", path="/api/v2/notifications", who=who)
-    subscribe = {"channel": "/meta/subscribe", "id": "2", "subscription": CHANNEL}
+    subscribe: JSONObject = {"channel": "/meta/subscribe", "id": "2", "subscription": CHANNEL}
     made.event(0.1, "frame", flow="w1", **{"from": "client"}, bayeux=[subscribe])
     made.event(0.2, "frame", flow="w1", **{"from": "server"}, bayeux=[{**subscribe, "successful": True}])
-    connect = {"channel": "/meta/connect", "id": "3"}
+    connect: JSONObject = {"channel": "/meta/connect", "id": "3"}
     made.event(0.3, "frame", flow="w1", **{"from": "client"}, bayeux=[connect])
     made.event(0.8, "frame", flow="w1", **{"from": "server"}, bayeux=[unasked(), {**connect, "successful": True}])
     made.event(0.9, "frame", flow="w1", **{"from": "client"}, bayeux=[{**connect, "id": "4"}])
@@ -176,6 +177,21 @@ def test_a_journal_that_ends_in_its_header_is_an_empty_conversation(tmp_path: Pa
     found = read_conversation(path)
     assert (found.exchanges, found.lanes, found.seconds) == ((), (), 0.0)
     assert found.notes == ("Line 1: the journal ends inside its header.",)
+
+
+def test_what_no_scenario_can_hold_is_drawn_as_it_was_said(tmp_path: Path):
+    """The recorder leaves such bodies out, but people edit journals, and clients publish on what isn't a channel."""
+    made = Written()
+    made.call(0.0, "ann", "POST", "/api/v2/x", {"half": "\ud800"}, query="a=1", status=500, reply={"n": 1})
+    made.publish(1.0, "ann", "/not a channel", {"a": 1}, {"channel": "/not a channel", "data": {"a": 1}})
+    made.call(2.0, "ann", "GET", "/api/v2/me")
+    call, publish, me = conversation(made, tmp_path).exchanges
+    notes = ("No scenario can hold this exchange; it is drawn as it was said.",)
+    assert (call.name, call.target, call.status, call.notes) == ("POST /api/v2/x", "/api/v2/x?a=1", "500", notes)
+    assert (call.request, call.reply, call.reply_at) == ({"half": "\ud800"}, {"n": 1}, 0.03)
+    assert (publish.method, publish.target, publish.request) == ("PUBLISH", "/not a channel", {"a": 1})
+    assert ([one.data for one in publish.notifications], publish.notes) == ([{"a": 1}], notes)
+    assert (me.name, me.notes) == ("me", ())
 
 
 def test_exchanges_are_named_as_in_the_scenario_of_the_same_journal():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cometreel.errors import FileInvalid
+from cometreel.jsonvalue import JSON
 from cometreel.show import Conversation, Lane, Notification, read_conversation
 
 HEAD = "cometreel: 1\ntitle: Small\ncorrelation: gws-v2\n"
@@ -32,10 +33,10 @@ def conversation(text: str, folder: Path) -> Conversation:
 
 def test_exchanges_stand_one_after_the_other_each_with_its_own_times(tmp_path: Path):
     ask, look = conversation(TWO, tmp_path).exchanges
-    data = {"messageType": "WorkbinStatsMessage", "referenceId": 1}
+    data: JSON = {"messageType": "WorkbinStatsMessage", "referenceId": 1}
     assert (ask.at, ask.reply_at, ask.operation, ask.owner_type) == (0.0, 0.034, "RequestAgentStats", "Place")
     assert ask.notifications == (Notification(0.12, 0, "/v2/me/workbins", "WorkbinStatsMessage", data),)
-    assert (look.at, look.reply_at) == (pytest.approx(0.17), pytest.approx(0.18))
+    assert [look.at, look.reply_at] == pytest.approx([0.17, 0.18])
     assert (look.status, look.faults, look.operation) == ("404", ("answered 404",), "GET")
     assert look.target == '/api/v2/me?a=1&a=2&b={"$any":"string"}'
 
@@ -116,7 +117,8 @@ def test_guards_are_said(tmp_path: Path):
 
 
 def test_a_publish_is_drawn_by_its_channel(tmp_path: Path):
-    text = "exchanges: [{name: say, request: {publish: /service/chat, data: {operation: send}}, reply: {error: '403::no'}}]"
+    say_it = "request: {publish: /service/chat, data: {operation: send}}, reply: {error: '403::no'}"
+    text = f"exchanges: [{{name: say, {say_it}}}]"
     (say,) = conversation(text, tmp_path).exchanges
     assert (say.method, say.target, say.operation, say.status) == ("PUBLISH", "/service/chat", "send", "refused")
     assert (say.reply, say.faults) == ({"error": "403::no"}, ("answered refused",))

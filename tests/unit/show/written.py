@@ -5,16 +5,25 @@ Each word said is one call here. `path()` puts the journal on disk; a torn one i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict, Unpack
 
-from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.jsonvalue import JSON, JSONObject, encode
 
 __all__ = ["Written", "busy", "three_agents"]
 
 START = 1_795_496_112.0
 CHANNEL = "/v2/me/workbins"
+
+
+class More(TypedDict, total=False):
+    """What may be said of a call: its query, and its reply if that isn't 200, 30 ms later."""
+
+    query: str
+    after: float
+    status: int
+    reply: JSON
 
 
 class Written:
@@ -37,22 +46,12 @@ class Written:
         self.event(at, "request", flow=flow, method=method, path=path, query=query, who=who, **more)
         return flow
 
-    def call(
-        self,
-        at: float,
-        session: str,
-        method: str,
-        path: str,
-        body: JSON = None,
-        *,
-        after: float = 0.03,
-        status: int = 200,
-        reply: JSON = None,
-        query: str = "",
-    ) -> None:
+    def call(self, at: float, session: str, method: str, path: str, body: JSON = None, **more: Unpack[More]) -> None:
         """Send a request and answer it."""
-        flow = self.asked(at, session, method, path, body, query)
-        self.event(at + after, "reply", flow=flow, status=status, json={"statusCode": 0} if reply is None else reply)
+        flow = self.asked(at, session, method, path, body, more.get("query", ""))
+        well: JSON = {"statusCode": 0}
+        reply, status = more.get("reply", well), more.get("status", 200)
+        self.event(at + more.get("after", 0.03), "reply", flow=flow, status=status, json=reply)
 
     def stats(self, at: float, session: str, number: int, owner: str = "", kind: str = "", after: float = 0.03) -> None:
         """Ask for statistics; the reply says under which number they will come."""
@@ -102,7 +101,7 @@ class Written:
             "policy": "default",
         }
         ordered = sorted(self.lines, key=lambda line: float(str(line["t"])))
-        return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in [header, *ordered])
+        return "".join(encode(line).decode() + "\n" for line in [header, *ordered])
 
     def path(self, folder: Path, name: str = "written") -> Path:
         """Write it to `NAME.jsonl`."""
