@@ -78,10 +78,10 @@ class Comparison:
 
 
 def compare(before: Conversation, after: Conversation) -> Comparison:
-    """Lay two conversations over one another: exchanges of the same name, the first to the first, and so on."""
+    """Lay two conversations over one another: the same names, else the same requests, one by one."""
     lanes, lane = _lanes(before, after)
     firsts = [replace(_on(exchange, lane), lane=lane[exchange.lane]) for exchange in before.exchanges]
-    matched = _matched(firsts, after.exchanges, lambda one: one.name)
+    matched = _matched(firsts, after.exchanges, (_name, _request))
     pairs = [_pair(one, other, after.profile) for one, other in _moved(firsts, after.exchanges, matched)]
     told = [replace(one, lane=lane[one.lane]) for one in before.unsolicited]
     return Comparison(
@@ -109,20 +109,34 @@ def _on(exchange: Exchange, lane: Sequence[int]) -> Exchange:
     return replace(exchange, notifications=told)
 
 
-def _matched(before: Sequence[_T], after: Sequence[_T], name: Callable[[_T], Hashable]) -> dict[int, int]:
-    """Places in `before` to places in `after`: same name in the same lane first, then the same name in any."""
+def _name(exchange: Exchange) -> Hashable:
+    return exchange.name
+
+
+def _request(exchange: Exchange) -> Hashable:
+    """What stays where another answer gave an exchange another name."""
+    return exchange.method, exchange.target, "\n".join(_lines(exchange.request))
+
+
+def _kind(one: Notification) -> Hashable:
+    return one.channel, one.kind
+
+
+def _matched(before: Sequence[_T], after: Sequence[_T], names: Sequence[Callable[[_T], Hashable]]) -> dict[int, int]:
+    """Places in `before` to places in `after`: what has the same name in the same lane, then in any; then the next."""
     matched: dict[int, int] = {}
-    for key in (lambda one: (one.lane, name(one)), name):
-        left: dict[Hashable, list[int]] = {}
-        taken = set(matched.values())
-        for number, one in enumerate(after):
-            if number not in taken:
-                left.setdefault(key(one), []).append(number)
-        for places in left.values():
-            places.reverse()
-        for number, one in enumerate(before):
-            if number not in matched and left.get(key(one)):
-                matched[number] = left[key(one)].pop()
+    for name in names:
+        for with_lane in (True, False):
+            left: dict[Hashable, list[int]] = {}
+            taken = set(matched.values())
+            for number in reversed(range(len(after))):
+                if number not in taken:
+                    one = after[number]
+                    left.setdefault((one.lane if with_lane else None, name(one)), []).append(number)
+            for number, one in enumerate(before):
+                places = left.get((one.lane if with_lane else None, name(one)))
+                if number not in matched and places:
+                    matched[number] = places.pop()
     return matched
 
 
@@ -212,7 +226,7 @@ def _differ(one: float, other: float) -> bool:
 def _told(
     before: Sequence[Notification], after: Sequence[Notification], profile: Profile
 ) -> Iterator[tuple[Notification, State]]:
-    matched = _matched(before, after, lambda one: (one.channel, one.kind))
+    matched = _matched(before, after, (_kind,))
     partner = {place: before[number] for number, place in matched.items()}
     for number, one in enumerate(after):
         if number not in partner:

@@ -11,7 +11,7 @@ from cometreel.cli import Exit, run
 from tests.chromium import Browser
 from tests.unit.show.written import busy
 
-MOST_DRAWN = 500
+MOST_DRAWN = 300
 
 
 @pytest.fixture(scope="module")

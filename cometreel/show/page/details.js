@@ -12,7 +12,7 @@ function showDetails(item, told) {
   panel.replaceChildren(...parts[item.kind](item).filter(Boolean));
   panel.scrollTop = 0;
   if (told !== null) panel.querySelectorAll("h4.notification")[told]?.scrollIntoView({ block: "nearest" });
-  byId("spoken").textContent = spokenName(item);
+  byId("spoken").textContent = item.spoken ?? spokenName(item);
 }
 
 function exchangeDetails(exchange) {

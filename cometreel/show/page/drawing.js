@@ -6,9 +6,13 @@ function diamond(x, y, size, attributes) {
   return drawn("path", { d: `M${x} ${y - size}l${size} ${size}l${-size} ${size}l${-size} ${-size}z`, ...attributes });
 }
 
+function itemAttributes(item, words) {
+  item.spoken ??= spokenName(item);
+  return { id: item.id, "data-item": item.id, class: `item ${words}`, role: "option", "aria-label": item.spoken, "aria-selected": "false" };
+}
+
 function grouped(item, words, ...children) {
-  const attributes = { id: item.id, "data-item": item.id, class: `item ${words}`, role: "option", "aria-label": spokenName(item), "aria-selected": "false" };
-  return drawn("g", attributes, ...children);
+  return drawn("g", itemAttributes(item, words), ...children);
 }
 
 function classesOf(exchange) {
@@ -66,8 +70,8 @@ function drawArrow(exchange, told, fromY, toY, scale) {
 
 function drawTold(exchange, told, y, scale) {
   const x = scale.x(told.at);
-  const sign = diamond(x, y, told.early ? DIAMOND - 0.5 : DIAMOND, { class: `told${told.early ? " early" : ""}` });
-  return drawn("g", { class: "item", "data-item": exchange.id, "data-told": exchange.told.indexOf(told) }, sign);
+  const attributes = { class: `item told${told.early ? " early" : ""}`, "data-item": exchange.id, "data-told": exchange.told.indexOf(told) };
+  return diamond(x, y, told.early ? DIAMOND - 0.5 : DIAMOND, attributes);
 }
 
 // Where the notification was in the conversation before, and how far it has moved.
@@ -86,10 +90,9 @@ function drawAlone(one, y, scale) {
 function drawHeld(item, y, scale) {
   const from = Math.max(scale.left - 4, scale.x(item.at));
   const to = Math.min(scale.right + 4, Math.max(from + 1.5, scale.x(item.end) - 1));
-  const hit = drawn("rect", { class: "hit", x: from, y: y - 2, width: to - from, height: TRACK });
-  const kind = item.kind === "poll" ? `poll ${item.ending}` : "socket";
-  const bar = drawn("rect", { class: kind, x: from, y, width: to - from, height: 5, rx: 2 });
-  return grouped(item, "held", hit, bar, ...framesOf(item, y, scale));
+  const box = { x: from, y, width: to - from, height: 5, rx: 2 };
+  if (item.kind === "poll") return drawn("rect", { ...itemAttributes(item, `held poll ${item.ending}`), ...box });
+  return grouped(item, "held", drawn("rect", { class: "socket", ...box }), ...framesOf(item, y, scale));
 }
 
 function framesOf(item, y, scale) {
@@ -111,12 +114,13 @@ function drawStep(step, y, scale) {
 }
 
 const LEGEND = [
-  ["POST until reply", () => drawn("g", { class: "exchange post" }, drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }))],
+  ["POST", () => drawn("g", { class: "exchange post" }, drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }))],
   ["GET", () => drawn("g", { class: "exchange get" }, drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }))],
   ["notification", () => drawn("g", {}, diamond(10, 6, 5, { class: "told" }))],
   ["before the reply", () => drawn("g", {}, diamond(10, 6, 4.5, { class: "told early" }))],
   ["nobody asked", () => drawn("g", {}, diamond(10, 6, 5.5, { class: "alone" }), drawn("circle", { class: "alone-dot", cx: 10, cy: 6, r: 1.7 }))],
   ["held poll", () => drawn("rect", { class: "poll answered", x: 0, y: 4, width: 19, height: 5, rx: 2 })],
+  ["WebSocket", () => drawn("g", {}, drawn("rect", { class: "socket", x: 0, y: 4, width: 19, height: 5, rx: 2 }), drawn("path", { class: "frame", d: "M6 7v4M13 7v4" }))],
   ["handshake …", () => drawn("circle", { class: "step", cx: 10, cy: 6, r: 3.2 })],
   ["fault", () => drawn("g", {}, drawn("circle", { class: "fault", cx: 10, cy: 6, r: 6 }), drawn("text", { class: "fault-sign", x: 10, y: 9.2 }, "!"))],
 ];
@@ -130,6 +134,7 @@ const LEGEND_COMPARED = [
 ];
 
 function drawLegend() {
-  const signs = compared ? LEGEND_COMPARED : LEGEND.filter(([words]) => (words !== "held poll" || polls.length) && (words !== "handshake …" || steps.length));
+  const there = { "held poll": polls.length, WebSocket: sockets.length, "handshake …": steps.length, "nobody asked": alone.length };
+  const signs = compared ? LEGEND_COMPARED : LEGEND.filter(([words]) => there[words] !== 0);
   byId("legend").replaceChildren(...signs.map(([words, sign]) => element("li", {}, drawn("svg", { viewBox: "0 0 20 12", "aria-hidden": "true" }, sign()), words)));
 }

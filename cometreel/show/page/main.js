@@ -60,12 +60,12 @@ function showHelp() {
   byId("help").showModal();
 }
 
-function escape() {
+function goBack() {
   if (document.activeElement !== stage && document.activeElement !== document.body) stage.focus();
   else pick(null);
 }
 
-const ANYWHERE = { "/": () => byId("filter-text").focus(), t: otherTheme, "?": showHelp, Escape: escape, "+": () => zoom(0.5), "=": () => zoom(0.5), "-": () => zoom(2), 0: showAll };
+const ANYWHERE = { "/": () => byId("filter-text").focus(), t: otherTheme, "?": showHelp, Escape: goBack, "+": () => zoom(0.5), "=": () => zoom(0.5), "-": () => zoom(2), 0: showAll };
 const IN_TIMELINE = {
   ArrowLeft: () => chooseNext(-1),
   ArrowRight: () => chooseNext(1),

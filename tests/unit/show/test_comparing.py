@@ -109,6 +109,18 @@ def test_the_same_name_in_the_same_lane_belongs_together_first(tmp_path: Path):
     assert [(pair.shown.lane, pair.state) for pair in found.pairs] == [(0, "same"), (0, "added"), (1, "same")]
 
 
+def test_the_same_request_belongs_together_though_another_answer_gave_it_another_name(tmp_path: Path):
+    before, after = Written(), Written()
+    for made, second in ((before, 1), (after, 2)):
+        made.call(0.0, "ann", "GET", "/api/v2/me", reply={"n": 1})
+        made.call(1.0, "ann", "POST", "/api/v2/x", {"a": 1}, reply={"n": second})
+        made.call(2.0, "ann", "GET", "/api/v2/me", reply={"n": second})
+    (_, _, last) = both(before, after, tmp_path).pairs
+    assert last.before is not None
+    assert last.after is not None
+    assert (last.before.name, last.after.name, last.state) == ("me", "me (2)", "changed")
+
+
 def test_a_journal_and_its_scenario_are_the_same_though_their_lanes_differ():
     folder = Path(__file__).parents[3] / "recordings"
     found = compare(*(read_conversation(folder / f"workbin-desktop.{kind}") for kind in ("jsonl", "yaml")))
