@@ -72,11 +72,18 @@ def _check(files: tuple[Path, ...], out: Path | None, *, open_: bool, text: bool
         raise click.UsageError("--text draws no page: leave out -o and --open")
 
 
+class _Console(Console):
+    """A console that leaves it to `main` what a reader who has seen enough means; Rich would end with exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def _print(shown: Conversation | Comparison) -> None:
     """Print as wide as the terminal is; a log, which has no width, gets 100 columns."""
     if isinstance(sys.stdout, TextIOWrapper):  # recordings may hold letters that the terminal's encoding lacks
         sys.stdout.reconfigure(errors="backslashreplace")
-    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    console = _Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _COLUMNS
     if isinstance(shown, Comparison):

@@ -48,7 +48,7 @@ def test_what_is_chosen_is_announced(browser: Browser, draw: Draw):
     spoken = browser.find("#spoken").get_attribute("textContent")
     assert spoken == browser.find(f"#{chosen}").get_attribute("aria-label")
     assert spoken == (
-        "stats of agent group Sales, POST /api/v2/workbins, 200 after 400 ms, notified after 200 ms, before the reply"
+        "stats of agent group Sales, POST /api/v2/workbins, 200 after 400 ms, notified after 200 ms (before the reply)"
     )
 
 

@@ -10,10 +10,11 @@ import pytest
 from selenium.webdriver import ActionChains
 
 from cometreel.cli import Exit, run
+from cometreel.jsonvalue import JSONObject
 from cometreel.show import Times, latencies_of, read_conversation
 from tests.chromium import Browser
 from tests.show.looking import bodies, choose, count, details, item, names, small
-from tests.unit.show.written import CHANNEL, three_agents
+from tests.unit.show.written import CHANNEL, Written, three_agents
 
 SAMPLE = Path(__file__).parents[2] / "recordings" / "workbin-desktop.jsonl"
 
@@ -89,6 +90,21 @@ def test_hovering_shows_a_card_and_lights_what_belongs_together(browser: Browser
     assert (lit, len(browser.all("#lanes .lit"))) == ({"x0"}, 3)  # its bar, its arrow, its notification
     ActionChains(browser.driver).move_to_element(browser.find("h1")).perform()
     assert not tip.is_displayed()
+
+
+def test_a_websocket_is_drawn_with_its_frames_and_its_polls(browser: Browser, draw: Draw):
+    made = Written()
+    connect: JSONObject = {"channel": "/meta/connect", "id": "1"}
+    made.event(0.0, "open", flow="w1", method="GET", path="/cometd")
+    made.event(0.5, "frame", flow="w1", **{"from": "client"}, bayeux=[connect])
+    made.event(1.5, "frame", flow="w1", **{"from": "server"}, bayeux=[{**connect, "successful": True}])
+    made.event(2.0, "close", flow="w1", status=1000)
+    browser.open(draw(made))
+    drawn = {sign: len(browser.all(f"#lanes {sign}")) for sign in (".socket", ".frame", ".frame.sent", ".poll")}
+    assert drawn == {".socket": 1, ".frame": 2, ".frame.sent": 1, ".poll": 1}
+    browser.find("#lanes .socket").click()
+    assert details(browser) == "WebSocket"
+    assert browser.find("#details .pairs").text.split("\n")[-1] == "1 sent, 1 received"
 
 
 FILTERS = [

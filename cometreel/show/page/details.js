@@ -90,11 +90,12 @@ function showTip(item, told, event) {
   if (!item) return;
   const one = told === null ? null : item.told[told];
   const body = one ? one.data : item.kind === "alone" ? item.data : item.request || item.reply;
-  const title = one ? typeOf(one) || one.channel : item.name ?? (item.kind === "alone" ? typeOf(item) || item.channel : item.kind === "step" ? item.channel : item.kind === "poll" ? "Held poll" : "WebSocket");
-  const lines = spokenName(item).split(", ").filter((line) => line !== title);
+  const [name, ...lines] = saidOf(item);
+  const title = one ? typeOf(one) || one.channel : name;
+  if (one) lines.unshift(name);
   tip.replaceChildren(element("strong", {}, title), ...lines.map((line) => element("p", {}, line)), body ? prettyBlock(bodies[body].slice(0, 700)) : "");
   const box = tip.getBoundingClientRect();
-  tip.style.left = `${Math.max(8, Math.min(event.clientX + 14, innerWidth - box.width - 10))}px`;
+  tip.style.left = `${Math.max(8, Math.min(event.clientX + 14, stage.getBoundingClientRect().right - box.width - 8))}px`;
   tip.style.top = `${event.clientY + 18 + box.height > innerHeight ? Math.max(8, event.clientY - box.height - 12) : event.clientY + 18}px`;
 }
 

@@ -117,11 +117,11 @@ const LEGEND = [
   ["POST", () => drawn("g", { class: "exchange post" }, drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }))],
   ["GET", () => drawn("g", { class: "exchange get" }, drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }))],
   ["notification", () => drawn("g", {}, diamond(10, 6, 5, { class: "told" }))],
-  ["before the reply", () => drawn("g", {}, diamond(10, 6, 4.5, { class: "told early" }))],
+  ["early", () => drawn("g", {}, diamond(10, 6, 4.5, { class: "told early" }))],
   ["nobody asked", () => drawn("g", {}, diamond(10, 6, 5.5, { class: "alone" }), drawn("circle", { class: "alone-dot", cx: 10, cy: 6, r: 1.7 }))],
   ["held poll", () => drawn("rect", { class: "poll answered", x: 0, y: 4, width: 19, height: 5, rx: 2 })],
   ["WebSocket", () => drawn("g", {}, drawn("rect", { class: "socket", x: 0, y: 4, width: 19, height: 5, rx: 2 }), drawn("path", { class: "frame", d: "M6 7v4M13 7v4" }))],
-  ["handshake …", () => drawn("circle", { class: "step", cx: 10, cy: 6, r: 3.2 })],
+  ["handshake", () => drawn("circle", { class: "step", cx: 10, cy: 6, r: 3.2 })],
   ["fault", () => drawn("g", {}, drawn("circle", { class: "fault", cx: 10, cy: 6, r: 6 }), drawn("text", { class: "fault-sign", x: 10, y: 9.2 }, "!"))],
 ];
 const LEGEND_COMPARED = [
@@ -134,7 +134,7 @@ const LEGEND_COMPARED = [
 ];
 
 function drawLegend() {
-  const there = { "held poll": polls.length, WebSocket: sockets.length, "handshake …": steps.length, "nobody asked": alone.length };
+  const there = { "held poll": polls.length, WebSocket: sockets.length, "handshake": steps.length, "nobody asked": alone.length };
   const signs = compared ? LEGEND_COMPARED : LEGEND.filter(([words]) => there[words] !== 0);
   byId("legend").replaceChildren(...signs.map(([words, sign]) => element("li", {}, drawn("svg", { viewBox: "0 0 20 12", "aria-hidden": "true" }, sign()), words)));
 }

@@ -41,17 +41,21 @@ function searchable(item) {
   return item.searchable;
 }
 
-function spokenName(item) {
+// What there is to say of an item, its name first: a line each on the card, one sentence for a screen reader.
+function saidOf(item) {
   if (item.kind === "exchange") {
     const reply = item.replyAt === undefined ? "no reply" : `${item.status ?? ""} after ${duration(item.replyAt - item.at)}`;
-    const told = item.told.map((one) => `notified after ${duration(one.at - item.at)}${one.early ? ", before the reply" : ""}`);
-    const state = compared ? [item.state] : [];
-    return [item.name, `${item.method} ${item.target}`, ...state, reply, ...told, ...item.faults].join(", ");
+    const told = item.told.map((one) => `notified after ${duration(one.at - item.at)}${one.early ? " (before the reply)" : ""}`);
+    return [item.name, `${item.method} ${item.target}`, ...(compared ? [item.state] : []), reply, ...told, ...item.faults];
   }
-  if (item.kind === "alone") return `notification nobody asked for, ${item.channel} ${typeOf(item)}`;
-  if (item.kind === "poll") return `poll, ${pollWords(item)}`;
-  if (item.kind === "step") return `${item.channel} ${item.detail}${item.refused ? `, refused: ${item.refused}` : ""}`;
-  return `WebSocket, ${plural(item.frames.length, "frame")}`;
+  if (item.kind === "alone") return [typeOf(item) || item.channel, "a notification nobody asked for", item.channel];
+  if (item.kind === "poll") return ["Held poll", pollWords(item)];
+  if (item.kind === "step") return [item.channel, item.detail, item.refused && `refused: ${item.refused}`].filter(Boolean);
+  return ["WebSocket", plural(item.frames.length, "frame")];
+}
+
+function spokenName(item) {
+  return saidOf(item).join(", ");
 }
 
 function pollWords(poll) {

@@ -190,6 +190,16 @@ def test_without_any_browser_the_page_is_there_and_the_answer_is_no(here: Path):
     assert (here / "a.html").exists()
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(here: Path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [*COMMAND, "--text", "a.jsonl"], stdout=writing, stderr=subprocess.PIPE, check=False, cwd=here
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (Exit.DONE, b"")
+
+
 def test_a_terminal_that_knows_only_ascii_gets_ascii(here: Path):
     ended = subprocess.run(
         [*COMMAND, "--text", "a.jsonl"],
