@@ -81,3 +81,24 @@ def test_two_conversations_lie_over_one_another(browser: Browser, draw: Draw):
     assert bodies(browser)[0].split("\n") == [" {", '-  "n": 1', '+  "n": 2', " }"]
     choose(browser, "state", "added")
     assert names(browser) == ["new"]
+
+
+def test_a_clock_that_was_set_wrongly_hangs_nothing(browser: Browser, draw: Draw):
+    made = Written()
+    made.call(-5.0, "ann", "GET", "/api/v2/me")
+    made.call(1e12, "ann", "GET", "/api/v2/late")
+    browser.open(draw(made))
+    assert names(browser) == ["me", "late"]
+    assert 1 <= len(browser.all("#axis text")) <= 20
+
+
+def test_everything_at_the_same_moment_can_be_looked_at(browser: Browser, draw: Draw):
+    made = Written()
+    for number in range(400):
+        made.call(1.0, "ann", "GET", f"/api/v2/thing-{number}", after=0.0)
+    browser.open(draw(made))
+    assert count(browser) == "400 of 400 exchanges"
+    assert browser.find("#lanes").get_attribute("data-dense") == "true"
+    browser.find("#next").click()
+    browser.settle()
+    assert browser.find("#details h3").text.startswith("thing-")

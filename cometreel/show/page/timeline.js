@@ -201,7 +201,8 @@ function tickStep(plot) {
   const wanted = (view.span / plot) * 92;
   const steps = [1, 2, 5].flatMap((digit) => [-6, -5, -4, -3, -2, -1, 0].map((power) => digit * 10 ** power));
   steps.push(10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400);
-  return steps.sort((one, other) => one - other).find((step) => step >= wanted) ?? 604800;
+  const found = steps.sort((one, other) => one - other).find((step) => step >= wanted);
+  return found ?? 86400 * 10 ** Math.ceil(Math.log10(wanted / 86400)); // recordings of years: clocks are set wrongly
 }
 
 function drawGround(lane, y) {

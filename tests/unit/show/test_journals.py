@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording import distill
 from cometreel.show import Conversation, Frame, Lane, Mark, Notification, Poll, Socket, Step, read_conversation
@@ -180,18 +182,31 @@ def test_a_journal_that_ends_in_its_header_is_an_empty_conversation(tmp_path: Pa
 
 
 def test_what_no_scenario_can_hold_is_drawn_as_it_was_said(tmp_path: Path):
-    """The recorder leaves such bodies out, but people edit journals, and clients publish on what isn't a channel."""
     made = Written()
-    made.call(0.0, "ann", "POST", "/api/v2/x", {"half": "\ud800"}, query="a=1", status=500, reply={"n": 1})
     made.publish(1.0, "ann", "/not a channel", {"a": 1}, {"channel": "/not a channel", "data": {"a": 1}})
     made.call(2.0, "ann", "GET", "/api/v2/me")
-    call, publish, me = conversation(made, tmp_path).exchanges
+    publish, me = conversation(made, tmp_path).exchanges
     notes = ("No scenario can hold this exchange; it is drawn as it was said.",)
-    assert (call.name, call.target, call.status, call.notes) == ("POST /api/v2/x", "/api/v2/x?a=1", "500", notes)
-    assert (call.request, call.reply, call.reply_at) == ({"half": "\ud800"}, {"n": 1}, 0.03)
     assert (publish.method, publish.target, publish.request) == ("PUBLISH", "/not a channel", {"a": 1})
     assert ([one.data for one in publish.notifications], publish.notes) == ([{"a": 1}], notes)
     assert (me.name, me.notes) == ("me", ())
+
+
+@pytest.mark.parametrize("body", ['"\\ud800"', "[" * 95 + "]" * 95, "[" * 900 + "]" * 900], ids=["half", "deep", "pit"])
+def test_a_body_that_the_recorder_would_leave_out_is_left_out(tmp_path: Path, body: str):
+    path = tmp_path / "edited.jsonl"
+    request = '{"t":0,"kind":"request","flow":"f1","method":"GET","path":"/x"}\n'
+    path.write_text(f'{Written().text()}{request}{{"t":1,"kind":"reply","flow":"f1","status":200,"json":{body}}}\n')
+    (exchange,) = read_conversation(path).exchanges
+    why = "The body of the reply isn't in the journal: it is nested too deeply, or holds half a character."
+    assert (exchange.name, exchange.reply, exchange.notes) == ("x", None, (why,))
+
+
+def test_a_reply_after_a_year_is_drawn_though_no_scenario_can_say_it(tmp_path: Path):
+    made = Written()
+    made.call(0.0, "ann", "GET", "/api/v2/me", after=1e9)
+    (exchange,) = conversation(made, tmp_path).exchanges
+    assert (exchange.name, exchange.reply_at) == ("GET /api/v2/me", 1e9)
 
 
 def test_exchanges_are_named_as_in_the_scenario_of_the_same_journal():
