@@ -14,6 +14,7 @@ from rich.console import Console
 from cometreel.cli.exits import Exit
 from cometreel.errors import FileInvalid, Problem
 from cometreel.show import (
+    COLUMNS,
     FIRST_LINE,
     Comparison,
     Conversation,
@@ -25,8 +26,6 @@ from cometreel.show import (
 )
 
 __all__ = ["show"]
-
-_COLUMNS = 100
 
 
 @click.command()
@@ -85,7 +84,7 @@ def _print(shown: Conversation | Comparison) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     console = _Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console.width = _COLUMNS
+        console.width = COLUMNS
     if isinstance(shown, Comparison):
         print_comparison(shown, console)
     else:

@@ -19,10 +19,11 @@ from cometreel.show.conversation import (
 )
 from cometreel.show.latencies import Latencies, Times, latencies_of
 from cometreel.show.reading import read_conversation
-from cometreel.show.terminal import print_comparison, print_conversation
+from cometreel.show.terminal import COLUMNS, print_comparison, print_conversation
 from cometreel.show.webpage import FIRST_LINE, page
 
 __all__ = [
+    "COLUMNS",
     "FIRST_LINE",
     "Change",
     "Comparison",

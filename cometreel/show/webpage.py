@@ -21,6 +21,7 @@ __all__ = ["FIRST_LINE", "page"]
 FIRST_LINE = "<!doctype html><!-- drawn by cometreel show -->"
 """How a page begins, so that it is told from any other file before it is drawn anew."""
 
+# One scope for all; what runs at once stands in main.js, which comes last.
 _SCRIPTS = (
     "text.js",
     "elements.js",
@@ -29,6 +30,8 @@ _SCRIPTS = (
     "layout.js",
     "drawing.js",
     "timeline.js",
+    "choosing.js",
+    "hands.js",
     "overview.js",
     "details.js",
     "latencies.js",

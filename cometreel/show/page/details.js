@@ -5,10 +5,22 @@ const tip = byId("tip");
 
 function showDetails(item, told) {
   if (!item) {
-    panel.replaceChildren(element("p", { class: "empty" }, "Choose something in the timeline to see what was said: click it, or use the arrow keys."));
+    panel.replaceChildren(
+      element(
+        "p",
+        { class: "empty" },
+        "Choose something in the timeline to see what was said: click it, or use the arrow keys.",
+      ),
+    );
     return;
   }
-  const parts = { exchange: exchangeDetails, alone: aloneDetails, poll: pollDetails, step: stepDetails, socket: socketDetails };
+  const parts = {
+    exchange: exchangeDetails,
+    alone: aloneDetails,
+    poll: pollDetails,
+    step: stepDetails,
+    socket: socketDetails,
+  };
   panel.replaceChildren(...parts[item.kind](item).filter(Boolean));
   panel.scrollTop = 0;
   if (told !== null) panel.querySelectorAll("h4.notification")[told]?.scrollIntoView({ block: "nearest" });
@@ -33,9 +45,17 @@ function exchangeDetails(exchange) {
 }
 
 function exchangePairs(exchange) {
-  const pairs = [["session", laneWords(lanes[exchange.lane])], ["asked at", `${exchange.at.toFixed(3)} s`]];
-  pairs.push(["acknowledged", exchange.replyAt === undefined ? "never" : `after ${duration(exchange.replyAt - exchange.at)}`]);
-  exchange.told.forEach((one) => pairs.push(["notified", `after ${duration(one.at - exchange.at)}${one.early ? ", before the reply" : ""}`]));
+  const pairs = [
+    ["session", laneWords(lanes[exchange.lane])],
+    ["asked at", `${exchange.at.toFixed(3)} s`],
+  ];
+  pairs.push([
+    "acknowledged",
+    exchange.replyAt === undefined ? "never" : `after ${duration(exchange.replyAt - exchange.at)}`,
+  ]);
+  exchange.told.forEach((one) =>
+    pairs.push(["notified", `after ${duration(one.at - exchange.at)}${one.early ? ", before the reply" : ""}`]),
+  );
   if (exchange.ownerType) pairs.push(["owner type", exchange.ownerType]);
   return pairs;
 }
@@ -48,12 +68,22 @@ function bodyDetails(heading, remark, body) {
 function toldDetails(one, since) {
   const remark = since === null ? "" : `+${duration(one.at - since)}${one.early ? " early" : ""}`;
   const heading = element("h4", { class: "notification" }, typeOf(one) || "Notification", element("small", {}, remark));
-  return [heading, element("p", { class: "target" }, one.channel), one.data ? prettyBlock(bodies[one.data]) : null, ...bodyDetails("ext", "", one.ext)];
+  return [
+    heading,
+    element("p", { class: "target" }, one.channel),
+    one.data ? prettyBlock(bodies[one.data]) : null,
+    ...bodyDetails("ext", "", one.ext),
+  ];
 }
 
 function changeDetails(change) {
-  const lines = change.lines.map((line) => element("span", { class: { "+": "plus", "-": "minus" }[line[0]] ?? "" }, `${line}\n`));
-  return [element("h4", {}, change.what), lines.length ? element("pre", { tabindex: "0", class: "difference" }, ...lines) : null];
+  const lines = change.lines.map((line) =>
+    element("span", { class: { "+": "plus", "-": "minus" }[line[0]] ?? "" }, `${line}\n`),
+  );
+  return [
+    element("h4", {}, change.what),
+    lines.length ? element("pre", { tabindex: "0", class: "difference" }, ...lines) : null,
+  ];
 }
 
 function aloneDetails(one) {
@@ -61,24 +91,48 @@ function aloneDetails(one) {
     element("h3", {}, typeOf(one) || one.channel),
     element("p", { class: "remark" }, "No request asked for this notification."),
     compared ? element("p", {}, element("span", { class: `badge ${one.state}` }, one.state)) : null,
-    pairsOf([["session", laneWords(lanes[one.lane])], ["came at", `${one.at.toFixed(3)} s`]]),
+    pairsOf([
+      ["session", laneWords(lanes[one.lane])],
+      ["came at", `${one.at.toFixed(3)} s`],
+    ]),
     ...toldDetails(one, null),
   ];
 }
 
 function pollDetails(poll) {
   const until = poll.until === null ? "open" : `${poll.until.toFixed(3)} s`;
-  return [element("h3", {}, "Held poll"), element("p", { class: "target" }, "/meta/connect"), element("p", { class: "remark" }, pollWords(poll)), pairsOf([["session", laneWords(lanes[poll.lane])], ["from", `${poll.at.toFixed(3)} s`], ["until", until]])];
+  return [
+    element("h3", {}, "Held poll"),
+    element("p", { class: "target" }, "/meta/connect"),
+    element("p", { class: "remark" }, pollWords(poll)),
+    pairsOf([
+      ["session", laneWords(lanes[poll.lane])],
+      ["from", `${poll.at.toFixed(3)} s`],
+      ["until", until],
+    ]),
+  ];
 }
 
 function stepDetails(step) {
-  const pairs = [["session", laneWords(lanes[step.lane])], ["at", `${step.at.toFixed(3)} s`], ["of", step.detail || null]];
-  return [element("h3", {}, step.channel), pairsOf(pairs), step.refused ? element("p", { class: "warning" }, `! refused: ${step.refused}`) : null];
+  const pairs = [
+    ["session", laneWords(lanes[step.lane])],
+    ["at", `${step.at.toFixed(3)} s`],
+    ["of", step.detail || null],
+  ];
+  return [
+    element("h3", {}, step.channel),
+    pairsOf(pairs),
+    step.refused ? element("p", { class: "warning" }, `! refused: ${step.refused}`) : null,
+  ];
 }
 
 function socketDetails(socket) {
   const sent = socket.frames.filter(([, ours]) => ours).length;
-  const pairs = [["session", laneWords(lanes[socket.lane])], ["opened", `${socket.at.toFixed(3)} s`], ["closed", socket.until === null ? "open to the end" : `${socket.until.toFixed(3)} s`]];
+  const pairs = [
+    ["session", laneWords(lanes[socket.lane])],
+    ["opened", `${socket.at.toFixed(3)} s`],
+    ["closed", socket.until === null ? "open to the end" : `${socket.until.toFixed(3)} s`],
+  ];
   pairs.push(["frames", `${sent} sent, ${socket.frames.length - sent} received`]);
   return [element("h3", {}, "WebSocket"), pairsOf(pairs)];
 }
@@ -93,10 +147,16 @@ function showTip(item, told, event) {
   const [name, ...lines] = saidOf(item);
   const title = one ? typeOf(one) || one.channel : name;
   if (one) lines.unshift(name);
-  tip.replaceChildren(element("strong", {}, title), ...lines.map((line) => element("p", {}, line)), body ? prettyBlock(bodies[body].slice(0, 700)) : "");
-  const box = tip.getBoundingClientRect();
-  tip.style.left = `${Math.max(8, Math.min(event.clientX + 14, stage.getBoundingClientRect().right - box.width - 8))}px`;
-  tip.style.top = `${event.clientY + 18 + box.height > innerHeight ? Math.max(8, event.clientY - box.height - 12) : event.clientY + 18}px`;
+  tip.replaceChildren(
+    element("strong", {}, title),
+    ...lines.map((line) => element("p", {}, line)),
+    body ? prettyBlock(bodies[body].slice(0, 700)) : "",
+  );
+  const { width, height } = tip.getBoundingClientRect();
+  const right = stage.getBoundingClientRect().right; // so that it never lies over the details
+  const below = event.clientY + 18;
+  tip.style.left = `${Math.max(8, Math.min(event.clientX + 14, right - width - 8))}px`;
+  tip.style.top = `${below + height > innerHeight ? Math.max(8, event.clientY - height - 12) : below}px`;
 }
 
 function startDetails() {

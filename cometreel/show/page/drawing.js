@@ -8,7 +8,14 @@ function diamond(x, y, size, attributes) {
 
 function itemAttributes(item, words) {
   item.spoken ??= spokenName(item);
-  return { id: item.id, "data-item": item.id, class: `item ${words}`, role: "option", "aria-label": item.spoken, "aria-selected": "false" };
+  return {
+    id: item.id,
+    "data-item": item.id,
+    class: `item ${words}`,
+    role: "option",
+    "aria-label": item.spoken,
+    "aria-selected": "false",
+  };
 }
 
 function grouped(item, words, ...children) {
@@ -16,7 +23,12 @@ function grouped(item, words, ...children) {
 }
 
 function classesOf(exchange) {
-  const method = exchange.method === "GET" || exchange.method === "HEAD" ? "get" : exchange.method === "PUBLISH" ? "publish" : "post";
+  const method =
+    exchange.method === "GET" || exchange.method === "HEAD"
+      ? "get"
+      : exchange.method === "PUBLISH"
+        ? "publish"
+        : "post";
   const failed = exchange.faults.some((fault) => fault.startsWith("answered ")) ? "failed" : "";
   const silent = exchange.replyAt === undefined ? "silent" : "";
   return ["exchange", method, failed, silent, exchange.state ?? ""].filter(Boolean).join(" ");
@@ -33,7 +45,16 @@ function drawExchange(exchange, y, scale, until) {
   const hit = drawn("rect", { class: "hit", x: from - 3, y: y + 1, width: right - from + 6, height: ROW - 2, rx: 4 });
   const bar = drawn("rect", { class: "bar", x: from, y: y + 5, width: to - from, height: 9, rx: 2.5 });
   const text = label ? drawn("text", { class: "label", x: labelAt, y: y + 13.5 }, label) : null;
-  return grouped(exchange, classesOf(exchange), hit, bar, ...ghostOf(exchange, y, scale), faultSign(exchange, to, y), stateSign(exchange, labelAt, y), text);
+  return grouped(
+    exchange,
+    classesOf(exchange),
+    hit,
+    bar,
+    ...ghostOf(exchange, y, scale),
+    faultSign(exchange, to, y),
+    stateSign(exchange, labelAt, y),
+    text,
+  );
 }
 
 function ghostOf(exchange, y, scale) {
@@ -46,7 +67,12 @@ function ghostOf(exchange, y, scale) {
 function faultSign(exchange, x, y) {
   if (!exchange.faults.length) return null;
   const middle = x + 10;
-  return drawn("g", {}, drawn("circle", { class: "fault", cx: middle, cy: y + 9.5, r: 6 }), drawn("text", { class: "fault-sign", x: middle, y: y + 12.7 }, "!"));
+  return drawn(
+    "g",
+    {},
+    drawn("circle", { class: "fault", cx: middle, cy: y + 9.5, r: 6 }),
+    drawn("text", { class: "fault-sign", x: middle, y: y + 12.7 }, "!"),
+  );
 }
 
 function hasSign(exchange) {
@@ -70,7 +96,11 @@ function drawArrow(exchange, told, fromY, toY, scale) {
 
 function drawTold(exchange, told, y, scale) {
   const x = scale.x(told.at);
-  const attributes = { class: `item told${told.early ? " early" : ""}`, "data-item": exchange.id, "data-told": exchange.told.indexOf(told) };
+  const attributes = {
+    class: `item told${told.early ? " early" : ""}`,
+    "data-item": exchange.id,
+    "data-told": exchange.told.indexOf(told),
+  };
   return diamond(x, y, told.early ? DIAMOND - 0.5 : DIAMOND, attributes);
 }
 
@@ -84,7 +114,13 @@ function drawToldBefore(at, now, y, scale) {
 function drawAlone(one, y, scale) {
   const x = scale.x(one.at);
   const ring = diamond(x, y, DIAMOND + 1.5, { class: "alone" });
-  return grouped(one, `alone-item ${one.state ?? ""}`, diamond(x, y, DIAMOND + 4, { class: "hit" }), ring, drawn("circle", { class: "alone-dot", cx: x, cy: y, r: 1.7 }));
+  return grouped(
+    one,
+    `alone-item ${one.state ?? ""}`,
+    diamond(x, y, DIAMOND + 4, { class: "hit" }),
+    ring,
+    drawn("circle", { class: "alone-dot", cx: x, cy: y, r: 1.7 }),
+  );
 }
 
 function drawHeld(item, y, scale) {
@@ -102,7 +138,9 @@ function framesOf(item, y, scale) {
     const x = Math.round(scale.x(at));
     if (x < scale.left || x > scale.right || seen.has(x * 2 + sent)) continue;
     seen.add(x * 2 + sent);
-    made.push(drawn("path", { class: sent ? "frame sent" : "frame", d: sent ? `M${x} ${y - 2}v4` : `M${x} ${y + 3}v4` }));
+    made.push(
+      drawn("path", { class: sent ? "frame sent" : "frame", d: sent ? `M${x} ${y - 2}v4` : `M${x} ${y + 3}v4` }),
+    );
   }
   return made;
 }
@@ -110,22 +148,74 @@ function framesOf(item, y, scale) {
 function drawStep(step, y, scale) {
   const x = scale.x(step.at);
   const hit = drawn("circle", { class: "hit", cx: x, cy: y, r: 7 });
-  return grouped(step, "step-item", hit, drawn("circle", { class: `step${step.refused ? " refused" : ""}`, cx: x, cy: y, r: 3.2 }));
+  return grouped(
+    step,
+    "step-item",
+    hit,
+    drawn("circle", { class: `step${step.refused ? " refused" : ""}`, cx: x, cy: y, r: 3.2 }),
+  );
 }
 
 const LEGEND = [
-  ["POST", () => drawn("g", { class: "exchange post" }, drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }))],
-  ["GET", () => drawn("g", { class: "exchange get" }, drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }))],
+  [
+    "POST",
+    () =>
+      drawn(
+        "g",
+        { class: "exchange post" },
+        drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }),
+      ),
+  ],
+  [
+    "GET",
+    () =>
+      drawn("g", { class: "exchange get" }, drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 })),
+  ],
   ["notification", () => drawn("g", {}, diamond(10, 6, 5, { class: "told" }))],
   ["early", () => drawn("g", {}, diamond(10, 6, 4.5, { class: "told early" }))],
-  ["nobody asked", () => drawn("g", {}, diamond(10, 6, 5.5, { class: "alone" }), drawn("circle", { class: "alone-dot", cx: 10, cy: 6, r: 1.7 }))],
+  [
+    "nobody asked",
+    () =>
+      drawn(
+        "g",
+        {},
+        diamond(10, 6, 5.5, { class: "alone" }),
+        drawn("circle", { class: "alone-dot", cx: 10, cy: 6, r: 1.7 }),
+      ),
+  ],
   ["held poll", () => drawn("rect", { class: "poll answered", x: 0, y: 4, width: 19, height: 5, rx: 2 })],
-  ["WebSocket", () => drawn("g", {}, drawn("rect", { class: "socket", x: 0, y: 4, width: 19, height: 5, rx: 2 }), drawn("path", { class: "frame", d: "M6 7v4M13 7v4" }))],
+  [
+    "WebSocket",
+    () =>
+      drawn(
+        "g",
+        {},
+        drawn("rect", { class: "socket", x: 0, y: 4, width: 19, height: 5, rx: 2 }),
+        drawn("path", { class: "frame", d: "M6 7v4M13 7v4" }),
+      ),
+  ],
   ["handshake", () => drawn("circle", { class: "step", cx: 10, cy: 6, r: 3.2 })],
-  ["fault", () => drawn("g", {}, drawn("circle", { class: "fault", cx: 10, cy: 6, r: 6 }), drawn("text", { class: "fault-sign", x: 10, y: 9.2 }, "!"))],
+  [
+    "fault",
+    () =>
+      drawn(
+        "g",
+        {},
+        drawn("circle", { class: "fault", cx: 10, cy: 6, r: 6 }),
+        drawn("text", { class: "fault-sign", x: 10, y: 9.2 }, "!"),
+      ),
+  ],
 ];
 const LEGEND_COMPARED = [
-  ["now", () => drawn("g", { class: "exchange post" }, drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }))],
+  [
+    "now",
+    () =>
+      drawn(
+        "g",
+        { class: "exchange post" },
+        drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }),
+      ),
+  ],
   ["before", () => drawn("rect", { class: "ghost", x: 0, y: 4, width: 19, height: 4, rx: 1.5 })],
   ["added", () => drawn("g", { class: "added" }, drawn("text", { class: "sign", x: 10, y: 11 }, "+"))],
   ["removed", () => drawn("g", { class: "removed" }, drawn("text", { class: "sign", x: 10, y: 11 }, "−"))],
@@ -134,7 +224,16 @@ const LEGEND_COMPARED = [
 ];
 
 function drawLegend() {
-  const there = { "held poll": polls.length, WebSocket: sockets.length, "handshake": steps.length, "nobody asked": alone.length };
+  const there = {
+    "held poll": polls.length,
+    WebSocket: sockets.length,
+    handshake: steps.length,
+    "nobody asked": alone.length,
+  };
   const signs = compared ? LEGEND_COMPARED : LEGEND.filter(([words]) => there[words] !== 0);
-  byId("legend").replaceChildren(...signs.map(([words, sign]) => element("li", {}, drawn("svg", { viewBox: "0 0 20 12", "aria-hidden": "true" }, sign()), words)));
+  byId("legend").replaceChildren(
+    ...signs.map(([words, sign]) =>
+      element("li", {}, drawn("svg", { viewBox: "0 0 20 12", "aria-hidden": "true" }, sign()), words),
+    ),
+  );
 }

@@ -1,16 +1,42 @@
 // Filters: which items are left. The state lives in the form itself; whoever listens is told when it changes.
 
 const filterForm = byId("filters");
-const FILTERS = { text: "filter-text", operation: "filter-operation", owner: "filter-owner", lane: "filter-lane", channel: "filter-channel", state: "filter-state" };
+const FILTERS = {
+  text: "filter-text",
+  operation: "filter-operation",
+  owner: "filter-owner",
+  lane: "filter-lane",
+  channel: "filter-channel",
+  state: "filter-state",
+};
 
 function startFilters(changed) {
   const told = [...exchanges.flatMap((exchange) => exchange.told), ...alone];
-  choices("operation", exchanges.map((exchange) => exchange.operation ?? ""));
-  choices("owner", exchanges.map((exchange) => exchange.ownerType ?? ""), "none");
-  choices("channel", told.map((one) => one.channel));
-  choices("lane", lanes.map((_, number) => String(number)), "", (number) => laneWords(lanes[number]), false);
+  choices(
+    "operation",
+    exchanges.map((exchange) => exchange.operation ?? ""),
+  );
+  choices(
+    "owner",
+    exchanges.map((exchange) => exchange.ownerType ?? ""),
+    "none",
+  );
+  choices(
+    "channel",
+    told.map((one) => one.channel),
+  );
+  choices(
+    "lane",
+    lanes.map((_, number) => String(number)),
+    "",
+    (number) => laneWords(lanes[number]),
+    false,
+  );
   if (compared) {
-    choices("state", exchanges.map((exchange) => exchange.state));
+    choices(
+      "state",
+      exchanges.map((exchange) => exchange.state),
+    );
     byId("filter-state-label").hidden = false;
   }
   byId(FILTERS.text).addEventListener("input", changed);

@@ -18,7 +18,13 @@ function latencyRows(shown) {
   for (const exchange of shown) {
     if (exchange.state === "removed") continue;
     const key = JSON.stringify([exchange.operation ?? "", exchange.ownerType ?? ""]);
-    const row = rows.get(key) ?? { operation: exchange.operation ?? "", owner: exchange.ownerType ?? "", count: 0, ack: [], told: [] };
+    const row = rows.get(key) ?? {
+      operation: exchange.operation ?? "",
+      owner: exchange.ownerType ?? "",
+      count: 0,
+      ack: [],
+      told: [],
+    };
     row.count += 1;
     if (exchange.replyAt !== undefined) row.ack.push(exchange.replyAt - exchange.at);
     for (const one of exchange.told) row.told.push(one.at - exchange.at);
@@ -31,9 +37,21 @@ function latencyRows(shown) {
 }
 
 function showLatencies(shown) {
-  const head = element("tr", {}, ...HEADINGS.map((words, place) => element("th", { scope: "col", class: place > 1 && words ? "amount" : "" }, words)));
+  const head = element(
+    "tr",
+    {},
+    ...HEADINGS.map((words, place) =>
+      element("th", { scope: "col", class: place > 1 && words ? "amount" : "" }, words),
+    ),
+  );
   const rows = latencyRows(shown).map((row) => {
-    const cells = [element("td", {}, row.operation), element("td", {}, row.owner || "–"), element("td", { class: "amount" }, String(row.count)), ...timeCells(row.ack, "ack"), ...timeCells(row.told, "told")];
+    const cells = [
+      element("td", {}, row.operation),
+      element("td", {}, row.owner || "–"),
+      element("td", { class: "amount" }, String(row.count)),
+      ...timeCells(row.ack, "ack"),
+      ...timeCells(row.told, "told"),
+    ];
     const made = element("tr", { tabindex: "0" }, ...cells);
     const filter = () => {
       choose("operation", row.operation);
@@ -48,19 +66,31 @@ function showLatencies(shown) {
 }
 
 function timeCells(times, kind) {
-  if (!times.length) return ["–", "–", "–"].map((dash) => element("td", { class: "amount" }, dash)).concat(element("td"));
+  if (!times.length)
+    return ["–", "–", "–"].map((dash) => element("td", { class: "amount" }, dash)).concat(element("td"));
   const numbers = [percentile(times, 0.5), percentile(times, 0.95), times[times.length - 1]];
-  return [...numbers.map((seconds) => element("td", { class: "amount" }, duration(seconds))), element("td", { class: kind }, barsOf(times))];
+  return [
+    ...numbers.map((seconds) => element("td", { class: "amount" }, duration(seconds))),
+    element("td", { class: kind }, barsOf(times)),
+  ];
 }
 
 function barsOf(times) {
   const bars = histogram(times);
   const most = Math.max(...bars);
-  const words = bars.map((bar, place) => (bar ? `${bar} ${place < BOUNDS.length ? `up to ${duration(BOUNDS[place])}` : "longer"}` : "")).filter(Boolean);
-  const svg = drawn("svg", { viewBox: "0 0 122 18", role: "img", "aria-label": words.join(", ") }, drawn("title", {}, words.join("\n")), drawn("path", { class: "floor", d: "M0 17.5H122" }));
+  const words = bars
+    .map((bar, place) => (bar ? `${bar} ${place < BOUNDS.length ? `up to ${duration(BOUNDS[place])}` : "longer"}` : ""))
+    .filter(Boolean);
+  const svg = drawn(
+    "svg",
+    { viewBox: "0 0 122 18", role: "img", "aria-label": words.join(", ") },
+    drawn("title", {}, words.join("\n")),
+    drawn("path", { class: "floor", d: "M0 17.5H122" }),
+  );
   bars.forEach((bar, place) => {
     const tall = bar ? Math.max(1.5, (bar / most) * 16) : 0;
-    if (bar) svg.append(drawn("rect", { class: "bar", x: place * 8 + 1, y: 17 - tall, width: 6.5, height: tall, rx: 1 }));
+    if (bar)
+      svg.append(drawn("rect", { class: "bar", x: place * 8 + 1, y: 17 - tall, width: 6.5, height: tall, rx: 1 }));
   });
   return svg;
 }

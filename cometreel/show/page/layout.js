@@ -5,7 +5,12 @@ const TOP = 11;
 const TELL = 28;
 const TRACK = 9;
 const BOTTOM = 13;
-const FEWEST_ROWS = [[1, 8], [3, 5], [8, 3], [Infinity, 2]]; // the fewer lanes, the more room for names
+const FEWEST_ROWS = [
+  [1, 8],
+  [3, 5],
+  [8, 3],
+  [Infinity, 2],
+]; // the fewer lanes, the more room for names
 const MOST_ROWS = 9;
 const MOST_TRACKS = 4;
 
@@ -13,7 +18,8 @@ const MOST_TRACKS = 4;
 function layOut(left) {
   const byLane = new Map();
   const laneOf = (number) => {
-    if (!byLane.has(number)) byLane.set(number, { number, exchanges: [], alone: [], polls: [], sockets: [], steps: [] });
+    if (!byLane.has(number))
+      byLane.set(number, { number, exchanges: [], alone: [], polls: [], sockets: [], steps: [] });
     return byLane.get(number);
   };
   for (const kind of ["exchanges", "alone", "polls", "sockets", "steps"]) {

@@ -14,19 +14,41 @@ const KEYS = [
   ["?", "this list"],
 ];
 
+const COMPARED = [
+  "The second conversation sets the time; polls are its own. The first is drawn below it, each exchange from the same request on.",
+  "A latency counts as changed if it differs by more than a quarter and by more than 20 ms.",
+];
+
 function showFacts() {
   document.title = `${conversation.title} – Cometreel`;
   byId("title").textContent = conversation.title;
   const told = alone.length + exchanges.reduce((sum, exchange) => sum + exchange.told.length, 0);
-  const facts = [conversation.subtitle, duration(conversation.seconds), plural(lanes.length, conversation.subtitle === "scenario" ? "role" : "session"), plural(exchanges.length, "exchange"), plural(told, "notification")];
+  const facts = [
+    conversation.subtitle,
+    duration(conversation.seconds),
+    plural(lanes.length, conversation.subtitle === "scenario" ? "role" : "session"),
+    plural(exchanges.length, "exchange"),
+    plural(told, "notification"),
+  ];
   if (polls.length) facts.push(plural(polls.length, "poll"));
   if (compared) {
-    const states = ["same", "changed", "added", "removed"].map((state) => `${exchanges.filter((one) => one.state === state).length} ${state}`);
-    facts.splice(0, facts.length, `before: ${conversation.compared.before}`, `now: ${conversation.compared.after}`, states.join(", "));
+    const states = ["same", "changed", "added", "removed"].map(
+      (state) => `${exchanges.filter((one) => one.state === state).length} ${state}`,
+    );
+    facts.splice(
+      0,
+      facts.length,
+      `before: ${conversation.compared.before}`,
+      `now: ${conversation.compared.after}`,
+      states.join(", "),
+    );
   }
   byId("facts").textContent = facts.join("  ·  ");
-  const remarks = [...conversation.faults.map((fault) => element("li", { class: "warning" }, `! ${fault}`)), ...conversation.notes.map((note) => element("li", {}, note))];
-  if (compared) remarks.unshift(element("li", {}, "The second conversation sets the time. The first is drawn below it, each exchange from the same request on. A latency counts as changed if it differs by more than a quarter and by more than 20 ms."));
+  const remarks = [
+    ...conversation.faults.map((fault) => element("li", { class: "warning" }, `! ${fault}`)),
+    ...conversation.notes.map((note) => element("li", {}, note)),
+  ];
+  if (compared) remarks.unshift(...COMPARED.map((sentence) => element("li", {}, sentence)));
   byId("remarks").hidden = !remarks.length;
   byId("notes").replaceChildren(...remarks);
 }
@@ -37,7 +59,8 @@ function filtersChanged() {
   showItems(items);
   sumUp();
   showLatencies(items.exchanges);
-  byId("count").textContent = `${items.exchanges.length.toLocaleString("en")} of ${plural(exchanges.length, "exchange")}`;
+  byId("count").textContent =
+    `${items.exchanges.length.toLocaleString("en")} of ${plural(exchanges.length, "exchange")}`;
 }
 
 function setTheme(theme) {
@@ -65,7 +88,16 @@ function goBack() {
   else pick(null);
 }
 
-const ANYWHERE = { "/": () => byId("filter-text").focus(), t: otherTheme, "?": showHelp, Escape: goBack, "+": () => zoom(0.5), "=": () => zoom(0.5), "-": () => zoom(2), 0: showAll };
+const ANYWHERE = {
+  "/": () => byId("filter-text").focus(),
+  t: otherTheme,
+  "?": showHelp,
+  Escape: goBack,
+  "+": () => zoom(0.5),
+  "=": () => zoom(0.5),
+  "-": () => zoom(2),
+  0: showAll,
+};
 const IN_TIMELINE = {
   ArrowLeft: () => chooseNext(-1),
   ArrowRight: () => chooseNext(1),
@@ -83,7 +115,8 @@ function pressed(event) {
   const writing = event.target.matches("input, select, textarea");
   if (writing && event.key !== "Escape") return;
   const name = event.shiftKey && event.key.startsWith("Arrow") ? `Shift ${event.key}` : event.key;
-  const act = (event.target === stage || event.target === document.body ? IN_TIMELINE[name] : undefined) ?? ANYWHERE[name];
+  const act =
+    (event.target === stage || event.target === document.body ? IN_TIMELINE[name] : undefined) ?? ANYWHERE[name];
   if (act) {
     event.preventDefault();
     act();

@@ -11,7 +11,13 @@ const exchanges = conversation.exchanges.map((exchange, number) => {
   made.end = Math.max(made.at, made.replyAt ?? made.at, ...told.map((one) => one.at), ...(made.before?.told ?? []));
   return made;
 });
-const alone = conversation.unsolicited.map((one, number) => ({ ...one, id: `u${number}`, kind: "alone", end: one.at, type: one.kind }));
+const alone = conversation.unsolicited.map((one, number) => ({
+  ...one,
+  id: `u${number}`,
+  kind: "alone",
+  end: one.at,
+  type: one.kind,
+}));
 const polls = conversation.polls.map((poll, number) => lasting(poll, `p${number}`, "poll"));
 const sockets = conversation.sockets.map((socket, number) => lasting(socket, `w${number}`, "socket"));
 const steps = conversation.steps.map((step, number) => ({ ...step, id: `s${number}`, kind: "step", end: step.at }));
@@ -33,7 +39,15 @@ function typeOf(told) {
 function searchable(item) {
   if (item.searchable === undefined) {
     const told = item.told ?? [item];
-    const parts = [item.name, item.method, item.target, item.operation, item.ownerType, bodies[item.request ?? 0], bodies[item.reply ?? 0]];
+    const parts = [
+      item.name,
+      item.method,
+      item.target,
+      item.operation,
+      item.ownerType,
+      bodies[item.request ?? 0],
+      bodies[item.reply ?? 0],
+    ];
     for (const one of told) parts.push(one.channel, typeOf(one), bodies[one.data ?? 0]);
     parts.push(...(item.faults ?? []));
     item.searchable = parts.filter(Boolean).join("\n").toLowerCase();
@@ -44,13 +58,24 @@ function searchable(item) {
 // What there is to say of an item, its name first: a line each on the card, one sentence for a screen reader.
 function saidOf(item) {
   if (item.kind === "exchange") {
-    const reply = item.replyAt === undefined ? "no reply" : `${item.status ?? ""} after ${duration(item.replyAt - item.at)}`;
-    const told = item.told.map((one) => `notified after ${duration(one.at - item.at)}${one.early ? " (before the reply)" : ""}`);
-    return [item.name, `${item.method} ${item.target}`, ...(compared ? [item.state] : []), reply, ...told, ...item.faults];
+    const reply =
+      item.replyAt === undefined ? "no reply" : `${item.status ?? ""} after ${duration(item.replyAt - item.at)}`;
+    const told = item.told.map(
+      (one) => `notified after ${duration(one.at - item.at)}${one.early ? " (before the reply)" : ""}`,
+    );
+    return [
+      item.name,
+      `${item.method} ${item.target}`,
+      ...(compared ? [item.state] : []),
+      reply,
+      ...told,
+      ...item.faults,
+    ];
   }
   if (item.kind === "alone") return [typeOf(item) || item.channel, "a notification nobody asked for", item.channel];
   if (item.kind === "poll") return ["Held poll", pollWords(item)];
-  if (item.kind === "step") return [item.channel, item.detail, item.refused && `refused: ${item.refused}`].filter(Boolean);
+  if (item.kind === "step")
+    return [item.channel, item.detail, item.refused && `refused: ${item.refused}`].filter(Boolean);
   return ["WebSocket", plural(item.frames.length, "frame")];
 }
 

@@ -6,7 +6,11 @@ let sums = drawn("g");
 
 function overviewScale() {
   const plot = Math.max(50, overview.clientWidth - GUTTER);
-  return { plot, x: (at) => GUTTER + ((at - bounds.start) / bounds.span) * plot, at: (x) => bounds.start + ((x - GUTTER) / plot) * bounds.span };
+  return {
+    plot,
+    x: (at) => GUTTER + ((at - bounds.start) / bounds.span) * plot,
+    at: (x) => bounds.start + ((x - GUTTER) / plot) * bounds.span,
+  };
 }
 
 function sumUp() {
@@ -25,7 +29,12 @@ function sumUp() {
     if (fine) paths[0] += `M${x} ${floor}h2v${-tall(fine)}h-2z`;
     if (marked) paths[1] += `M${x} ${floor - tall(fine)}h2v${-tall(marked)}h-2z`;
   });
-  sums = drawn("g", {}, drawn("path", { class: "dense", d: paths[0] }), drawn("path", { class: compared ? "dense-changed" : "dense-fault", d: paths[1] }));
+  sums = drawn(
+    "g",
+    {},
+    drawn("path", { class: "dense", d: paths[0] }),
+    drawn("path", { class: compared ? "dense-changed" : "dense-fault", d: paths[1] }),
+  );
   frame();
 }
 

@@ -15,8 +15,6 @@ const bounds = { start: -conversation.seconds * MARGIN || -0.5, span: conversati
 const listeners = { moved: [], chosen: [] };
 let layout = { lanes: [], height: 0 };
 let left = { exchanges: [], alone: [], polls: [], sockets: [], steps: [] };
-let chosen = null;
-let lit = null;
 let waiting = false;
 let moving = 0;
 
@@ -68,7 +66,10 @@ function zoom(factor, at = view.start + view.span / 2, glide = true) {
 }
 
 function pan(share) {
-  glideTo(Math.min(Math.max(view.start + view.span * share, bounds.start), bounds.start + bounds.span - view.span), view.span);
+  glideTo(
+    Math.min(Math.max(view.start + view.span * share, bounds.start), bounds.start + bounds.span - view.span),
+    view.span,
+  );
 }
 
 function showAll() {
@@ -79,60 +80,13 @@ function reveal(item) {
   const lane = layout.lanes.find((one) => one.number === item.lane);
   if (!lane) return;
   const room = view.span * 0.1;
-  if (isDense()) lookAt(item.at - (item.end - item.at || 0.05), Math.max(8 * (item.end - item.at), view.span / 40, 0.05));
+  if (isDense())
+    lookAt(item.at - (item.end - item.at || 0.05), Math.max(8 * (item.end - item.at), view.span / 40, 0.05));
   while (isDense() && view.span > 0.01) lookAt(item.at - view.span / 8, view.span / 4);
   if (item.at < view.start || item.at > view.start + view.span - room) lookAt(item.at - view.span / 3, view.span);
   if (lane.top < viewport.scrollTop) viewport.scrollTop = lane.top;
-  if (lane.top + lane.height > viewport.scrollTop + view.height) viewport.scrollTop = lane.top + lane.height - view.height;
-}
-
-// --- choosing -------------------------------------------------------------------------------------------------
-
-function pick(item, told = null) {
-  chosen = item ? item.id : null;
-  if (item) reveal(item);
-  redraw();
-  for (const listen of listeners.chosen) listen(item, told);
-}
-
-// In order of time, whatever the lane: what the arrow keys walk through.
-function ordered() {
-  return [...left.exchanges, ...left.alone].sort((one, other) => one.at - other.at);
-}
-
-function chooseNext(direction) {
-  const all = ordered();
-  if (!all.length) return;
-  const place = all.findIndex((item) => item.id === chosen);
-  const first = direction > 0 ? Math.max(0, all.findIndex((item) => item.at >= view.start)) : all.length - 1;
-  pick(place < 0 ? all[first] : all[Math.min(Math.max(place + direction, 0), all.length - 1)]);
-}
-
-function chooseLane(direction) {
-  const item = items.get(chosen);
-  const place = layout.lanes.findIndex((lane) => lane.number === item?.lane);
-  const lane = layout.lanes[Math.min(Math.max(place + direction, 0), layout.lanes.length - 1)];
-  if (!lane || !item) return chooseNext(1);
-  const near = lane.exchanges.concat(lane.alone);
-  if (near.length) pick(near.reduce((one, other) => (Math.abs(one.at - item.at) <= Math.abs(other.at - item.at) ? one : other)));
-  return undefined;
-}
-
-function light(id) {
-  if (id === lit) return;
-  lit = id;
-  markItems();
-}
-
-function markItems() {
-  for (const each of stage.querySelectorAll("[data-item]")) {
-    each.classList.toggle("lit", each.dataset.item === lit);
-    each.classList.toggle("chosen", each.dataset.item === chosen);
-    if (each.id) each.setAttribute("aria-selected", each.id === chosen);
-  }
-  const there = chosen && byId(chosen);
-  if (there) stage.setAttribute("aria-activedescendant", chosen);
-  else stage.removeAttribute("aria-activedescendant");
+  if (lane.top + lane.height > viewport.scrollTop + view.height)
+    viewport.scrollTop = lane.top + lane.height - view.height;
 }
 
 // --- drawing --------------------------------------------------------------------------------------------------
@@ -148,7 +102,12 @@ function redraw() {
 
 function scaleOf() {
   const plot = Math.max(50, view.width - GUTTER);
-  return { left: GUTTER, right: view.width, plot, x: (at) => Math.round((GUTTER + ((at - view.start) / view.span) * plot) * 100) / 100 };
+  return {
+    left: GUTTER,
+    right: view.width,
+    plot,
+    x: (at) => Math.round((GUTTER + ((at - view.start) / view.span) * plot) * 100) / 100,
+  };
 }
 
 function isDense() {
@@ -173,10 +132,18 @@ function draw() {
   const names = [];
   for (const lane of layout.lanes) {
     if (lane.top + lane.height < top || lane.top > top + view.height) continue;
-    made.push(drawGround(lane, lane.top - top), ...(dense ? drawSums(lane, lane.top - top, scale) : drawLane(lane, lane.top - top, scale)));
+    made.push(
+      drawGround(lane, lane.top - top),
+      ...(dense ? drawSums(lane, lane.top - top, scale) : drawLane(lane, lane.top - top, scale)),
+    );
     names.push(...drawName(lane, lane.top - top));
   }
-  stage.replaceChildren(...made, ...drawMarks(scale), drawn("rect", { class: "gutter", x: 0, y: 0, width: GUTTER - 8, height: view.height }), ...names);
+  stage.replaceChildren(
+    ...made,
+    ...drawMarks(scale),
+    drawn("rect", { class: "gutter", x: 0, y: 0, width: GUTTER - 8, height: view.height }),
+    ...names,
+  );
   stage.dataset.dense = dense;
   stage.dataset.drawn = stage.querySelectorAll(".item").length;
   markItems();
@@ -190,7 +157,10 @@ function drawTicks(scale) {
   for (let number = Math.ceil(Math.max(0, view.start) / step); number * step <= view.start + view.span; number += 1) {
     const x = scale.x(number * step);
     grid.append(drawn("path", { class: "tick", d: `M${x} 0V${view.height}` }));
-    labels.push(drawn("path", { class: "tick", d: `M${x} 19V26` }), drawn("text", { class: "axis-text", x: x + 3, y: 17 }, moment(number * step, step, conversation.seconds)));
+    labels.push(
+      drawn("path", { class: "tick", d: `M${x} 19V26` }),
+      drawn("text", { class: "axis-text", x: x + 3, y: 17 }, moment(number * step, step, conversation.seconds)),
+    );
   }
   axis.setAttribute("viewBox", `0 0 ${view.width} 26`);
   axis.replaceChildren(...labels);
@@ -221,7 +191,11 @@ function drawName(lane, y) {
   const shown = Math.max(y, Math.min(0, y + lane.height - 44));
   return [
     drawn("text", { class: "lane-name", x: 15, y: shown + 25 }, shortened(words.name, GUTTER - 30, nameWidth)),
-    drawn("text", { class: "lane-detail", x: 15, y: shown + 40 }, shortened(words.detail || plural(lane.exchanges.length, "exchange"), GUTTER - 30, labelWidth)),
+    drawn(
+      "text",
+      { class: "lane-detail", x: 15, y: shown + 40 },
+      shortened(words.detail || plural(lane.exchanges.length, "exchange"), GUTTER - 30, labelWidth),
+    ),
   ];
 }
 
@@ -246,9 +220,18 @@ function drawLane(lane, y, scale) {
       arrows.push(drawArrow(exchange, one, rowY + 14, toY, scale));
       told.push(drawTold(exchange, one, toY, scale));
     }
-    (exchange.before?.told ?? []).forEach((at, number) => told.unshift(...drawToldBefore(at, exchange.told[number], tellY, scale)));
+    (exchange.before?.told ?? []).forEach((at, number) =>
+      told.unshift(...drawToldBefore(at, exchange.told[number], tellY, scale)),
+    );
   }
-  return [...drawAllHeld(lane, y, scale), ...arrows, ...bars, ...inView(lane, "steps").map((step) => drawStep(step, tellY, scale)), ...told, ...inView(lane, "alone").map((one) => drawAlone(one, tellY, scale))];
+  return [
+    ...drawAllHeld(lane, y, scale),
+    ...arrows,
+    ...bars,
+    ...inView(lane, "steps").map((step) => drawStep(step, tellY, scale)),
+    ...told,
+    ...inView(lane, "alone").map((one) => drawAlone(one, tellY, scale)),
+  ];
 }
 
 // Polls that would fall on the same pixel are drawn once.
@@ -280,13 +263,21 @@ function drawSums(lane, y, scale) {
   const paths = { dense: "", "dense-told": "", "dense-fault": "" };
   for (const [column, sum] of columns) {
     const x = GUTTER + column * DENSE_PIXELS;
-    const tower = (number, floor, room) => `M${x} ${floor}h${DENSE_PIXELS - 1}v${-(number / most) * room}h${1 - DENSE_PIXELS}z`;
+    const tower = (number, floor, room) =>
+      `M${x} ${floor}h${DENSE_PIXELS - 1}v${-(number / most) * room}h${1 - DENSE_PIXELS}z`;
     paths.dense += tower(sum.asked, y + TOP + lane.rows * ROW, tall);
     if (sum.told) paths["dense-told"] += tower(Math.min(sum.told, most), y + lane.tellAt + 6, 14);
     if (sum.faults) paths["dense-fault"] += tower(sum.faults, y + TOP + lane.rows * ROW, tall);
   }
   const towers = Object.entries(paths).map(([name, d]) => drawn("path", { class: name, d }));
-  return [...towers, drawn("text", { class: "dense-text", x: GUTTER + 6, y: y + 13 }, `up to ${plural(most, "exchange")} in ${duration((view.span / scale.plot) * DENSE_PIXELS)}; zoom in to see each`)];
+  return [
+    ...towers,
+    drawn(
+      "text",
+      { class: "dense-text", x: GUTTER + 6, y: y + 13 },
+      `up to ${plural(most, "exchange")} in ${duration((view.span / scale.plot) * DENSE_PIXELS)}; zoom in to see each`,
+    ),
+  ];
 }
 
 function drawMarks(scale) {
@@ -296,61 +287,4 @@ function drawMarks(scale) {
       drawn("path", { class: "mark", d: `M${scale.x(mark.at)} 0V${view.height}` }),
       drawn("text", { class: "mark-text", x: scale.x(mark.at) + 4, y: 10 }, shortened(mark.text, 260, labelWidth)),
     ]);
-}
-
-// --- hands ----------------------------------------------------------------------------------------------------
-
-function itemUnder(event) {
-  const found = event.target.closest?.("[data-item]");
-  return found ? [items.get(found.dataset.item), found.dataset.told ?? null] : [null, null];
-}
-
-function startDragging() {
-  let from = null;
-  stage.addEventListener("pointerdown", (event) => {
-    if (event.button === 0) from = { x: event.clientX, start: view.start, far: false };
-  });
-  stage.addEventListener("pointermove", (event) => {
-    if (!from) return;
-    const distance = event.clientX - from.x;
-    if (!from.far && Math.abs(distance) > 4) {
-      from.far = true;
-      stage.setPointerCapture(event.pointerId);
-      stage.classList.add("dragged");
-    }
-    if (from.far) lookAt(from.start - (distance / scaleOf().plot) * view.span, view.span);
-  });
-  const end = (event) => {
-    if (from && !from.far && event.type === "pointerup") {
-      const [item, told] = itemUnder(event);
-      pick(item, told);
-    }
-    from = null;
-    stage.classList.remove("dragged");
-  };
-  stage.addEventListener("pointerup", end);
-  stage.addEventListener("pointercancel", end);
-}
-
-function turned(event) {
-  const across = event.shiftKey ? event.deltaY : event.deltaX;
-  if (event.ctrlKey || event.metaKey) {
-    const at = view.start + ((event.clientX - stage.getBoundingClientRect().left - GUTTER) / scaleOf().plot) * view.span;
-    zoom(Math.exp(Math.max(-60, Math.min(60, event.deltaY)) / 120), at, false);
-  } else if (Math.abs(across) > (event.shiftKey ? 0 : Math.abs(event.deltaY))) {
-    lookAt(view.start + (across / scaleOf().plot) * view.span, view.span);
-  } else {
-    return;
-  }
-  event.preventDefault();
-}
-
-function startTimeline() {
-  startDragging();
-  stage.addEventListener("wheel", turned, { passive: false });
-  viewport.addEventListener("scroll", redraw);
-  new ResizeObserver(redraw).observe(viewport);
-  byId("zoom-in").addEventListener("click", () => zoom(0.5));
-  byId("zoom-out").addEventListener("click", () => zoom(2));
-  byId("zoom-fit").addEventListener("click", showAll);
 }
