@@ -116,5 +116,7 @@ def _operation(asked: JSON, request: RequestBlock | PublishBlock, profile: Profi
 
 
 def _first(document: JSON, pointers: Sequence[str]) -> str:
-    values = (value for pointer in pointers for _, value in find(document, pointer))
+    """The first text at one of the pointers, also inside of a `$partial`, which is no level of its own."""
+    inner = document.get("$partial") if isinstance(document, dict) else None
+    values = (value for each in (document, inner) for pointer in pointers for _, value in find(each, pointer))
     return next((value for value in values if isinstance(value, str)), "")

@@ -46,7 +46,7 @@ function exchangeDetails(exchange) {
 
 function exchangePairs(exchange) {
   const pairs = [
-    ["session", laneWords(lanes[exchange.lane])],
+    [LANE, laneWords(lanes[exchange.lane])],
     ["asked at", `${exchange.at.toFixed(3)} s`],
   ];
   pairs.push([
@@ -92,7 +92,7 @@ function aloneDetails(one) {
     element("p", { class: "remark" }, "No request asked for this notification."),
     compared ? element("p", {}, element("span", { class: `badge ${one.state}` }, one.state)) : null,
     pairsOf([
-      ["session", laneWords(lanes[one.lane])],
+      [LANE, laneWords(lanes[one.lane])],
       ["came at", `${one.at.toFixed(3)} s`],
     ]),
     ...toldDetails(one, null),
@@ -106,7 +106,7 @@ function pollDetails(poll) {
     element("p", { class: "target" }, "/meta/connect"),
     element("p", { class: "remark" }, pollWords(poll)),
     pairsOf([
-      ["session", laneWords(lanes[poll.lane])],
+      [LANE, laneWords(lanes[poll.lane])],
       ["from", `${poll.at.toFixed(3)} s`],
       ["until", until],
     ]),
@@ -115,7 +115,7 @@ function pollDetails(poll) {
 
 function stepDetails(step) {
   const pairs = [
-    ["session", laneWords(lanes[step.lane])],
+    [LANE, laneWords(lanes[step.lane])],
     ["at", `${step.at.toFixed(3)} s`],
     ["of", step.detail || null],
   ];
@@ -129,7 +129,7 @@ function stepDetails(step) {
 function socketDetails(socket) {
   const sent = socket.frames.filter(([, ours]) => ours).length;
   const pairs = [
-    ["session", laneWords(lanes[socket.lane])],
+    [LANE, laneWords(lanes[socket.lane])],
     ["opened", `${socket.at.toFixed(3)} s`],
     ["closed", socket.until === null ? "open to the end" : `${socket.until.toFixed(3)} s`],
   ];

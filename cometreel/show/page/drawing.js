@@ -22,16 +22,15 @@ function grouped(item, words, ...children) {
   return drawn("g", itemAttributes(item, words), ...children);
 }
 
+function methodOf(exchange) {
+  if (exchange.method === "PUBLISH") return "publish";
+  return exchange.method === "GET" || exchange.method === "HEAD" ? "get" : "post";
+}
+
 function classesOf(exchange) {
-  const method =
-    exchange.method === "GET" || exchange.method === "HEAD"
-      ? "get"
-      : exchange.method === "PUBLISH"
-        ? "publish"
-        : "post";
   const failed = exchange.faults.some((fault) => fault.startsWith("answered ")) ? "failed" : "";
   const silent = exchange.replyAt === undefined ? "silent" : "";
-  return ["exchange", method, failed, silent, exchange.state ?? ""].filter(Boolean).join(" ");
+  return ["exchange", methodOf(exchange), failed, silent, exchange.state ?? ""].filter(Boolean).join(" ");
 }
 
 // `scale.x` turns seconds into pixels, `y` is the top of its row, `until` the pixel where the next item begins.
@@ -156,21 +155,12 @@ function drawStep(step, y, scale) {
   );
 }
 
+const BAR = { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 };
+const barOf = (method) => () => drawn("g", { class: `exchange ${method}` }, drawn("rect", BAR));
 const LEGEND = [
-  [
-    "POST",
-    () =>
-      drawn(
-        "g",
-        { class: "exchange post" },
-        drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }),
-      ),
-  ],
-  [
-    "GET",
-    () =>
-      drawn("g", { class: "exchange get" }, drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 })),
-  ],
+  ["POST", barOf("post")],
+  ["GET", barOf("get")],
+  ["publish", barOf("publish")],
   ["notification", () => drawn("g", {}, diamond(10, 6, 5, { class: "told" }))],
   ["early", () => drawn("g", {}, diamond(10, 6, 4.5, { class: "told early" }))],
   [
@@ -207,15 +197,7 @@ const LEGEND = [
   ],
 ];
 const LEGEND_COMPARED = [
-  [
-    "now",
-    () =>
-      drawn(
-        "g",
-        { class: "exchange post" },
-        drawn("rect", { class: "bar", x: 0, y: 2, width: 19, height: 8, rx: 2.5 }),
-      ),
-  ],
+  ["now", barOf("post")],
   ["before", () => drawn("rect", { class: "ghost", x: 0, y: 4, width: 19, height: 4, rx: 1.5 })],
   ["added", () => drawn("g", { class: "added" }, drawn("text", { class: "sign", x: 10, y: 11 }, "+"))],
   ["removed", () => drawn("g", { class: "removed" }, drawn("text", { class: "sign", x: 10, y: 11 }, "−"))],
@@ -225,12 +207,18 @@ const LEGEND_COMPARED = [
 
 function drawLegend() {
   const there = {
+    POST: exchanges.some((exchange) => methodOf(exchange) === "post"),
+    GET: exchanges.some((exchange) => methodOf(exchange) === "get"),
+    publish: exchanges.some((exchange) => methodOf(exchange) === "publish"),
+    notification: exchanges.some((exchange) => exchange.told.length),
+    early: exchanges.some((exchange) => exchange.told.some((one) => one.early)),
+    "nobody asked": alone.length,
     "held poll": polls.length,
     WebSocket: sockets.length,
     handshake: steps.length,
-    "nobody asked": alone.length,
+    fault: exchanges.some((exchange) => exchange.faults.length),
   };
-  const signs = compared ? LEGEND_COMPARED : LEGEND.filter(([words]) => there[words] !== 0);
+  const signs = compared ? LEGEND_COMPARED : LEGEND.filter(([words]) => there[words]);
   byId("legend").replaceChildren(
     ...signs.map(([words, sign]) =>
       element("li", {}, drawn("svg", { viewBox: "0 0 20 12", "aria-hidden": "true" }, sign()), words),

@@ -20,13 +20,14 @@ const COMPARED = [
 ];
 
 function showFacts() {
+  byId("filter-lane-name").textContent = LANE[0].toUpperCase() + LANE.slice(1);
   document.title = `${conversation.title} – Cometreel`;
   byId("title").textContent = conversation.title;
   const told = alone.length + exchanges.reduce((sum, exchange) => sum + exchange.told.length, 0);
   const facts = [
     conversation.subtitle,
     duration(conversation.seconds),
-    plural(lanes.length, conversation.subtitle === "scenario" ? "role" : "session"),
+    plural(lanes.length, LANE),
     plural(exchanges.length, "exchange"),
     plural(told, "notification"),
   ];

@@ -4,6 +4,7 @@ const conversation = JSON.parse(byId("conversation").textContent);
 const bodies = conversation.bodies;
 const compared = conversation.compared !== undefined;
 const lanes = conversation.lanes;
+const LANE = conversation.subtitle === "scenario" ? "role" : "session"; // what a lane is called
 
 const exchanges = conversation.exchanges.map((exchange, number) => {
   const told = (exchange.told ?? []).map((one) => ({ ...one, early: isEarly(exchange, one) }));

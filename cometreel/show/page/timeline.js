@@ -9,9 +9,13 @@ const DENSE_PIXELS = 5;
 const FIRST_EXCHANGES = 60;
 const ALL_EXCHANGES = 90;
 const MARGIN = 0.02;
+const MARGIN_AFTER = 0.12; // room for the names of the last exchanges
 
 const view = { start: 0, span: 1, width: 800, height: 300 };
-const bounds = { start: -conversation.seconds * MARGIN || -0.5, span: conversation.seconds * (1 + 3 * MARGIN) || 1 };
+const bounds = {
+  start: -conversation.seconds * MARGIN || -0.5,
+  span: conversation.seconds * (1 + MARGIN + MARGIN_AFTER) || 1,
+};
 const listeners = { moved: [], chosen: [] };
 let layout = { lanes: [], height: 0 };
 let left = { exchanges: [], alone: [], polls: [], sockets: [], steps: [] };

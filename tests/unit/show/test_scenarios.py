@@ -124,6 +124,13 @@ def test_a_publish_is_drawn_by_its_channel(tmp_path: Path):
     assert (say.reply, say.faults) == ({"error": "403::no"}, ("answered refused",))
 
 
+def test_an_operation_is_found_inside_of_a_partial_body(tmp_path: Path):
+    body = "{$partial: {operationName: Add, workbinType: Place}}"
+    text = f"exchanges: [{{name: add, request: {{method: POST, path: /x, body: {body}}}}}]"
+    (add,) = conversation(text, tmp_path).exchanges
+    assert (add.operation, add.owner_type) == ("Add", "Place")
+
+
 def test_a_folder_is_one_scenario(tmp_path: Path):
     (tmp_path / "a.yaml").write_text(HEAD + TWO)
     (tmp_path / "b.yaml").write_text("cometreel: 1\nexchanges: [{name: last, request: {method: GET, path: /x}}]\n")
