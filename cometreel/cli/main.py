@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "main", "run"]
 COMMANDS = {
     "addons": "cometreel.cli.addons:addons",
     "distill": "cometreel.cli.distill:distill",
+    "import": "cometreel.cli.import_:import_",
     "schema": "cometreel.cli.schema:schema",
     "show": "cometreel.cli.show:show",
 }
