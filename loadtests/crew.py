@@ -7,6 +7,7 @@ is how many seconds the run is old.
 
 from __future__ import annotations
 
+import gc
 import time
 from functools import lru_cache
 from random import Random
@@ -143,6 +144,8 @@ class Crew:
     def _serve(self) -> None:
         """Send what is due, for as long as the run lasts. What is late stays due at its own time."""
         self.begun.wait()
+        gc.collect()
+        gc.freeze()  # the agents are here to stay: the collector needn't look at them again and again
         if self.options.rate is None:
             return
         self._schedule = Schedule(self.options.plan, self.options.rate, self._holding.shares)
@@ -259,6 +262,7 @@ class Crew:
 
     def close(self) -> None:
         """Stop everything that still runs."""
+        gc.unfreeze()
         for greenlet in self._greenlets:
             greenlet.kill(block=False)
         for agent in list(self._agents.values()):
