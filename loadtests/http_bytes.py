@@ -139,3 +139,4 @@ class HttpReader:
         self._inside = False
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._replies.append(HttpReply(self._parser.get_status_code(), tuple(self._headers), body, last))
+        self._headers, self._body = [], []  # thousands of idle connections would keep their last reply
