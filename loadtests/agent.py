@@ -25,10 +25,10 @@ from cometreel.bayeux import (
     Message,
     Received,
 )
-from cometreel.jsonvalue import JSON, NotJSON, decode, encode
+from cometreel.jsonvalue import encode
 from cometreel.load import Ask, Exchange, Ledger, Outcome
 
-from .http_bytes import HttpReply
+from .http_bytes import HttpReply, quick_json
 from .http_line import Asking, Requests
 from .http_line import Outcome as HttpOutcome
 from .identity import Credentials, Identity
@@ -98,22 +98,24 @@ class Seat:
 class Agent:
     """An agent, from `begin` to `leave` and `close`.
 
-    `number` counts from 0, and is the same agent in each run. `ready` is set while it can ask, `settled` while
-    nothing is under way, `left` once it has said goodbye.
+    `number` counts from 0, and is the same agent in each run. `ready` is set while it can ask, `settled` says
+    that nothing is under way, `left` is set once it has said goodbye.
     """
 
     def __init__(self, number: int, who: Credentials | None, seat: Seat) -> None:
         self.number, self.user_id = number, ""
         self._seat, habits = seat, seat.habits
         self.ledger = Ledger(f"agent-{number + 1}", late=habits.late, patience=habits.patience)
-        self.ready, self.settled, self.left = Event(), Event(), Event()
-        self.settled.set()
+        self.ready, self.left = Event(), Event()
+        self.settled = True
         self._identity = Identity(seat.target.authority, habits.login, who)
         self._posts = seat.line()
         self._client = BayeuxClient(ClientSettings(connection_type=habits.transport, jitter=self._jitter))
         self._link = self._make_link()
         self._begun = self._backoff = self._entered_at = 0.0
         self._queued = 0
+        self.when_settled: Callable[[], None] | None = None
+        """Called whenever nothing is under way any more: in a closed loop the next request follows."""
         self._entering = self._leaving = False
         self._patience: Timer | None = None
 
@@ -154,7 +156,7 @@ class Agent:
         if self._leaving or not self.ready.is_set():
             return False
         self._queued += 1
-        self.settled.clear()
+        self.settled = False
         post = _Post(self, ask, intended)
         head = self._identity.head
         request = head.get(path) if body is None else head.post(path, body)
@@ -303,7 +305,7 @@ class Agent:
         if exchange is None:
             self._drop(1)
         elif isinstance(outcome, HttpReply):
-            self._books(self.ledger.acked(exchange, outcome.status, _json(outcome.body), now))
+            self._books(self.ledger.acked(exchange, outcome.status, quick_json(outcome.body), now))
             self._read(outcome)
         else:
             self._books(self.ledger.failed(exchange, now))
@@ -312,14 +314,19 @@ class Agent:
         """Enter that so many requests in the queue won't be sent."""
         self._queued -= many
         self._seat.books.unsent(many)
-        if not self.in_flight:
-            self.settled.set()
+        self._settle()
 
     def _books(self, outcomes: Sequence[Outcome]) -> None:
         if outcomes:
             self._seat.books.add(outcomes)
-            if not self.in_flight:
-                self.settled.set()
+            self._settle()
+
+    def _settle(self) -> None:
+        if self.settled or self._queued or self.ledger.in_flight:
+            return
+        self.settled = True
+        if self.when_settled is not None and not self._leaving:
+            self.when_settled()
 
     def _be_patient(self) -> None:
         """Give up what isn't answered when its time is over. A timer that rings too early sets itself anew."""
@@ -346,10 +353,3 @@ class _Post:
 
     def done(self, outcome: HttpOutcome, now: float) -> None:
         self._agent.replied(self._exchange, outcome, now)
-
-
-def _json(body: bytes) -> JSON:
-    try:
-        return decode(body)
-    except NotJSON:
-        return None

@@ -7,11 +7,13 @@ from locust.exception import StopUser
 
 from .agent import Agent
 from .crew import Crew
+from .pump import clock
 from .wiring import run_of
 
 __all__ = ["AgentUser"]
 
 _GOODBYE = 1.0  # seconds that a goodbye may take when a test stops
+_PAUSE = 1.0  # seconds until an agent without a session asks again
 
 
 class AgentUser(User):
@@ -38,16 +40,33 @@ class AgentUser(User):
 
     @task
     def ask(self) -> None:
-        """Ask once in a closed loop; in an open one, be there."""
+        """Be there; in a closed loop, ask again and again, on the pump: switching to this greenlet would cost more."""
         assert self._crew is not None
         assert self.agent is not None
         self._crew.begun.wait()
-        if self._crew.options.rate is not None or self._crew.ends.is_set():
-            self.agent.left.wait()
-            raise StopUser
-        self.agent.ready.wait()
-        if self._crew.turn(self.agent):
-            self.agent.settled.wait()
+        if self._crew.options.rate is None:
+            self.agent.ready.wait()
+            self.agent.when_settled = self._go_on
+            self._turn(0.0)
+        self.agent.left.wait()
+        raise StopUser
+
+    def _go_on(self) -> None:
+        wait = self.wait_time()
+        if wait > 0:
+            self._later(wait)
+        else:
+            self._turn(0.0)
+
+    def _turn(self, _now: float) -> None:
+        assert self._crew is not None
+        assert self.agent is not None
+        if not self._crew.ends.is_set() and not self._crew.turn(self.agent):
+            self._later(_PAUSE)
+
+    def _later(self, seconds: float) -> None:
+        assert self._crew is not None
+        self._crew.pump.at(clock() + seconds, self._turn)
 
     def on_stop(self) -> None:
         """Say goodbye, but not for long."""

@@ -10,6 +10,7 @@ import logging
 
 import gevent
 from locust.env import Environment
+from locust.log import greenlet_exception_logger
 from locust.runners import STATE_RUNNING
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
@@ -54,6 +55,7 @@ class Conductor:
         for name, why in options.script.left_out.items() if options.script else ():
             logger.warning("%r is not asked: %s", name, why)
         self._greenlet = gevent.spawn(self._watch)
+        self._greenlet.link_exception(greenlet_exception_logger(logger))
 
     # ------------------------------------------------------------------ the conversation
     def heard(self, report: CrewReport, client_id: str) -> None:

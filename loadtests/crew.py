@@ -7,6 +7,8 @@ is how many seconds the run is old.
 
 from __future__ import annotations
 
+import gc
+import logging
 import time
 from functools import lru_cache
 from random import Random
@@ -15,6 +17,7 @@ from typing import TypedDict
 import gevent
 from gevent.event import Event
 from locust.env import Environment
+from locust.log import greenlet_exception_logger
 
 from cometreel.jsonvalue import encode
 from cometreel.load import (
@@ -39,8 +42,9 @@ from .run_options import RunOptions
 
 __all__ = ["Crew", "CrewReport", "Orders"]
 
+logger = logging.getLogger(__name__)
+
 _REPORTS = 0.5  # seconds between two reports
-_NAP = 0.002  # seconds: arrivals nearer than this aren't worth a sleep of their own
 _SETTLING = 0.05
 
 
@@ -90,7 +94,7 @@ class Crew:
         self._seat = Seat(options.target, options.habits, self.books, chance, self.pump, self._line, self.pump)
         self._holding = Holding(name)
         self._agents: dict[int, Agent] = {}
-        self._asking: list[Agent] = []
+        self._in_order: list[Agent] | None = None
         self._wanted = 0
         self._schedule: Schedule | None = None
         self._changes = 0
@@ -101,9 +105,7 @@ class Crew:
         self.begun, self.ends, self._granted = Event(), Event(), Event()
         self._greenlets = [gevent.spawn(self._report_for_ever), gevent.spawn(self._serve)]
         for greenlet in self._greenlets:
-            greenlet.link_exception(self._died)
-        self.death = ""
-        """Why a greenlet of this crew ended; empty while all live."""
+            greenlet.link_exception(greenlet_exception_logger(logger))
 
     # ------------------------------------------------------------------ its agents
     def join(self) -> Agent | None:
@@ -116,9 +118,15 @@ class Crew:
             self._granted.wait(_REPORTS)
         users = self.options.users
         agent = Agent(number, users[number] if users else None, self._seat)
-        self._agents[number] = agent
-        self._asking = [self._agents[each] for each in sorted(self._agents)]
+        self._agents[number], self._in_order = agent, None
         return agent
+
+    @property
+    def _asking(self) -> list[Agent]:
+        """The agents by their numbers: a request's draw chooses the same one in each run."""
+        if self._in_order is None:
+            self._in_order = [self._agents[number] for number in sorted(self._agents)]
+        return self._in_order
 
     def _line(self) -> HttpLine:
         return HttpLine(self.pump, self.options.target)
@@ -128,7 +136,7 @@ class Crew:
         self._wanted -= 1
         if self._agents.get(agent.number) is agent:
             del self._agents[agent.number]
-            self._asking = [self._agents[each] for each in sorted(self._agents)]
+            self._in_order = None
             self._holding.give_agent(agent.number)
 
     def turn(self, agent: Agent) -> bool:
@@ -143,6 +151,8 @@ class Crew:
     def _serve(self) -> None:
         """Send what is due, for as long as the run lasts. What is late stays due at its own time."""
         self.begun.wait()
+        gc.collect()
+        gc.freeze()  # the agents are here to stay: the collector needn't look at them again and again
         if self.options.rate is None:
             return
         self._schedule = Schedule(self.options.plan, self.options.rate, self._holding.shares)
@@ -150,11 +160,12 @@ class Crew:
             for arrival in self._schedule.due(self._seconds(clock())):
                 self._arrive(arrival)
             wait = self._schedule.next_at() - self._seconds(clock())
-            gevent.sleep(min(max(wait, 0.0), _REPORTS) if wait > _NAP else 0)
+            gevent.sleep(min(max(wait, 0.0), _REPORTS))
 
     def _arrive(self, arrival: Arrival) -> None:
         assert self._began is not None
-        agent = self._asking[arrival.draw % len(self._asking)] if self._asking else None
+        agents = self._asking
+        agent = agents[arrival.draw % len(agents)] if agents else None
         self._ask(arrival, agent, self._began + arrival.at)
 
     def _ask(self, arrival: Arrival, agent: Agent | None, intended: float) -> bool:
@@ -240,9 +251,8 @@ class Crew:
         return self._schedule.served if self._schedule else 0.0
 
     def _dismiss(self, number: int) -> None:
-        agent = self._agents.pop(number, None)
+        agent, self._in_order = self._agents.pop(number, None), None
         if agent is not None:
-            self._asking = [self._agents[each] for each in sorted(self._agents)]
             agent.close()
 
     def _settle(self) -> None:
@@ -254,11 +264,9 @@ class Crew:
         self._final = self.stages.whole.state()
         self.send_report()
 
-    def _died(self, greenlet: gevent.Greenlet[..., None]) -> None:
-        self.death = f"{greenlet.exception!r}"
-
     def close(self) -> None:
         """Stop everything that still runs."""
+        gc.unfreeze()
         for greenlet in self._greenlets:
             greenlet.kill(block=False)
         for agent in list(self._agents.values()):

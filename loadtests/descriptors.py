@@ -6,10 +6,11 @@ import resource
 
 from cometreel.errors import OptionInvalid
 
-__all__ = ["check_descriptors"]
+__all__ = ["check_descriptors", "raise_descriptors"]
 
 _EACH = 2
 _OTHERS = 64
+_MANY = 262_144
 
 
 def check_descriptors(agents: int) -> None:
@@ -25,3 +26,11 @@ def check_descriptors(agents: int) -> None:
         found = f"{agents} agents need {needed} open files, and {hard} are allowed"
         raise OptionInvalid("--users", found, "fewer agents in a process", "more workers, or ulimit -Hn in the shell")
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def raise_descriptors() -> None:
+    """Raise this process's limit of open files as far as it goes: a worker isn't told how many agents it will have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MANY if hard == resource.RLIM_INFINITY else min(hard, _MANY)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

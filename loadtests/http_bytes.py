@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import httptools
 
 from cometreel.errors import PeerError
+from cometreel.jsonvalue import JSON
 
-__all__ = ["BrokenReply", "HttpReader", "HttpReply", "RequestHead"]
+__all__ = ["BrokenReply", "HttpReader", "HttpReply", "RequestHead", "quick_json"]
+
+
+_raw_decode = json.JSONDecoder().raw_decode
+
+
+def quick_json(body: bytes) -> JSON:
+    """Read a body as JSON, None where it is none: what the strict reader refuses matters to recordings, not to load."""
+    try:
+        value: JSON = _raw_decode(body.decode().lstrip())[0]
+    except ValueError:
+        return None
+    return value
 
 
 class BrokenReply(PeerError):
@@ -125,3 +139,4 @@ class HttpReader:
         self._inside = False
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._replies.append(HttpReply(self._parser.get_status_code(), tuple(self._headers), body, last))
+        self._headers, self._body = [], []  # thousands of idle connections would keep their last reply

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from cometreel.bayeux import BayeuxClient, ClientEvent, MalformedMessages, Message, Send, parse_messages
+from cometreel.bayeux import BayeuxClient, ClientEvent, Message, Send
 from cometreel.jsonvalue import JSON, encode
 
-from .http_bytes import HttpReply, RequestHead
+from .http_bytes import HttpReply, RequestHead, quick_json
 from .http_line import Asking, Outcome, Requests
 from .pump import Timer, Timers
 
@@ -136,7 +136,7 @@ class PollingLink:
 def _messages(outcome: Outcome) -> list[Message] | None:
     if not isinstance(outcome, HttpReply) or outcome.status != 200:
         return None
-    try:
-        return parse_messages(outcome.body)
-    except MalformedMessages:
-        return None
+    found = quick_json(outcome.body)
+    messages = found if isinstance(found, list) else [found]
+    objects = [message for message in messages if isinstance(message, dict)]
+    return objects if len(objects) == len(messages) else None

@@ -22,7 +22,7 @@ from cometreel.errors import CometreelError
 from .agents_tab import AgentsTab
 from .conductor import Conductor
 from .crew import Crew
-from .descriptors import check_descriptors
+from .descriptors import check_descriptors, raise_descriptors
 from .ending import Ending
 from .preflight import visit
 from .run_options import RunOptions, add_options
@@ -72,6 +72,7 @@ class ReelRun:
         if self.leads:
             self.conductor = Conductor(self._environment, options)
         if self.works:
+            raise_descriptors()
             self.crew = Crew(self._environment, options, self._name())
 
     def _name(self) -> str:

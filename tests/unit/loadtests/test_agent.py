@@ -42,7 +42,7 @@ def test_it_shakes_hands_subscribes_holds_a_poll_and_is_answered():
         "POST /api/v2/workbins",
         "POST /api/v2/notifications/connect",
     ]
-    assert (agent.in_flight, agent.settled.is_set()) == (0, True)
+    assert (agent.in_flight, agent.settled) == (0, True)
 
 
 def test_a_poll_is_held_for_ever_by_being_sent_anew_whenever_it_is_over():
@@ -114,7 +114,7 @@ def test_what_is_not_answered_is_given_up_after_the_patience():
     assert world.outcomes == ["Acknowledged"]
     world.move(0.2)
     assert world.outcomes == ["Acknowledged", "Lost"]
-    assert agent.settled.is_set()
+    assert agent.settled
 
 
 def test_what_was_still_in_the_queue_when_it_leaves_was_never_sent():
