@@ -1,4 +1,4 @@
-"""Run the benches: `python -m benchmarks [engine fixtures recording replaying serving]`, all of them where none is named."""
+"""Run the benches: `python -m benchmarks [engine fixtures recording replaying serving]`, all where none is named."""
 
 from __future__ import annotations
 
