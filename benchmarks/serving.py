@@ -70,7 +70,7 @@ def _measured(server: Server) -> tuple[float, float]:
     """Requests per second of the clock, and of the server's processor time."""
     cpu, begin = server.cpu(), time.perf_counter()
     rate = wrk.requests_per_second(server.port, PATH, BODY.decode(), seconds=2)
-    requests = rate * (time.perf_counter() - begin)
+    requests = max(rate, 1.0) * (time.perf_counter() - begin)
     return rate, requests / max(server.cpu() - cpu, 0.01)
 
 

@@ -32,7 +32,11 @@ class Session:
     async def begin(cls, port: int) -> Self:
         """Shake hands, and poll once; the next poll is held."""
         session = cls(port, *await asyncio.open_connection("127.0.0.1", port, limit=4096))
-        hello = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+        hello: dict[str, object] = {
+            "channel": "/meta/handshake",
+            "version": "1.0",
+            "supportedConnectionTypes": ["long-polling"],
+        }
         answer = await session._told(hello)
         session.client_id = answer[-1]["clientId"]
         await session._told({**session._connect(), "advice": {"timeout": 0}})

@@ -34,8 +34,11 @@ async def app(scope: Any, protocol: Any) -> None:  # granian ships no types for 
 
 
 async def _held(drives: Driver, request_id: int, protocol: Any) -> Answer:
-    gone = asyncio.ensure_future(protocol.client_disconnect())
-    gone.add_done_callback(lambda ended: ended.cancelled() or drives.hung_up(request_id))
+    async def until_gone() -> None:
+        await protocol.client_disconnect()
+        drives.hung_up(request_id)
+
+    gone = asyncio.ensure_future(until_gone())
     try:
         return await drives.wait(request_id)
     finally:

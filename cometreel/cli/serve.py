@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 import click
 
 from cometreel.errors import OptionInvalid
-from cometreel.jsonvalue import JSON
-from cometreel.replay.settings import Auth, Repeat, Unmatched
 
 if TYPE_CHECKING:
+    from cometreel.jsonvalue import JSON
+    from cometreel.replay.settings import Auth, Repeat, Unmatched
     from cometreel.serve import Admin, Certificate
     from cometreel.serve.admin_gate import Gate, Peers
 

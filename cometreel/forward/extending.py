@@ -56,8 +56,9 @@ def extended(file: ScenarioFile, scenario: Scenario, recorded: ScenarioFile) -> 
         changed["timeline"] = [*(file.timeline or ()), *map(names.timeline, timeline)]
     if recorded.roles:
         changed["roles"] = {**recorded.roles, **(file.roles or {})}
-    if file.bayeux is None and recorded.bayeux is not None:
-        changed["bayeux"] = recorded.bayeux
+    for block in ("bayeux", "correlation"):
+        if getattr(file, block) is None and getattr(recorded, block) is not None:
+            changed[block] = getattr(recorded, block)
     return file.model_copy(update=changed)
 
 

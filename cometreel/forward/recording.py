@@ -20,7 +20,7 @@ from cometreel.forward.extending import extended
 from cometreel.forward.forwarder import Forwarder, Witness
 from cometreel.forward.upstream import Upstream
 from cometreel.recording import Distilled, Recorder, distill, key_path, load_policy, write_scenario
-from cometreel.scenario import load, parse, profile
+from cometreel.scenario import Profile, Scenario, ScenarioFile, load, parse, profile
 
 __all__ = ["Recorded", "Recording"]
 
@@ -40,6 +40,19 @@ class Recorded:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The scenario that was there before, to be played and as it is written."""
+
+    scenario: Scenario
+    file: ScenarioFile
+
+    @property
+    def profile(self) -> Profile:
+        """Which notification answers which call, as the scenario says or as is usual."""
+        return self.scenario.profile if self.file.correlation is not None else profile(PROFILE)
+
+
 class Recording:
     """Record what goes to `upstream`; `scenario` is the file that it is for.
 
@@ -48,10 +61,12 @@ class Recording:
 
     def __init__(self, upstream: Upstream, scenario: Path, *, tell: Callable[[str], None] | None = None) -> None:
         self.upstream, self.scenario = upstream, scenario
-        self._before = load([scenario]) if scenario.exists() else None
+        self._before = _Before(load([scenario]), parse(scenario)) if scenario.exists() else None
+        self._profile = self._before.profile if self._before is not None else profile(PROFILE)
         self.journal = _claimed(scenario)
-        rule = self._before.profile if self._before is not None else profile(PROFILE)
-        self.recorder = Recorder(self.journal, policy=load_policy(POLICY), profile=rule, clock=time.time, tell=tell)
+        self.recorder = Recorder(
+            self.journal, policy=load_policy(POLICY), profile=self._profile, clock=time.time, tell=tell
+        )
 
     def opening(self, witness: Witness) -> Callable[[], AbstractAsyncContextManager[Forwarder]]:
         """Return what opens the forwarder of this recording on a server's event loop."""
@@ -65,12 +80,14 @@ class Recording:
         :raises FileInvalid: if it can't be written; the journal is safe.
         """
         self.recorder.close()
-        made = distill(self.journal, profile=self._before.profile if self._before else None)
+        made = distill(self.journal, profile=self._profile)
         file = made.file.model_copy(update={"title": self.scenario.stem})
         if not file.exchanges:
             return self._nothing("nothing was recorded", made)
+        if self._before is not None and self._before.file.correlation is not None:
+            file = file.model_copy(update={"correlation": self._before.file.correlation})
         if only_new and self._before is not None:
-            added = extended(parse(self.scenario), self._before, file)
+            added = extended(self._before.file, self._before.scenario, file)
             if added is None:
                 return self._nothing(f"{self.scenario.name} answers all that was asked", made)
             file = added

@@ -1,10 +1,10 @@
-"""How many files, and so connections, this process may have open. Unix only; elsewhere there is no such number."""
+"""How many files, and so connections, this process may have open."""
 
 from __future__ import annotations
 
-import sys
+import resource
 
-__all__ = ["connections_allowed", "raise_limit"]
+__all__ = ["RESERVE", "connections_allowed", "raise_limit"]
 
 RESERVE = 64  # for what isn't a connection: listeners, logs, the files of the scenario
 UNLIMITED = 1_000_000
@@ -12,18 +12,11 @@ UNLIMITED = 1_000_000
 
 def raise_limit() -> None:
     """Raise the soft limit of open files to the hard one. It is the whole process's, so only a program does that."""
-    if sys.platform != "win32":
-        import resource  # noqa: PLC0415  # Unix only
-
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def connections_allowed() -> int:
     """Return how many connections this process may hold open."""
-    if sys.platform == "win32":
-        return UNLIMITED
-    import resource  # noqa: PLC0415  # Unix only
-
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return UNLIMITED if soft == resource.RLIM_INFINITY else max(1, soft - RESERVE)

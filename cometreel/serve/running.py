@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,6 +17,7 @@ __all__ = ["STOPS", "serve"]
 
 A = TypeVar("A", bound=ASGIApp)
 
+COLLECT_AFTER = (20_000, 50, 100)  # new objects, and rounds of the younger generations (gc.set_threshold)
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -33,5 +35,12 @@ async def _serve(opening: Opening[A], listening: Listening, announce: Callable[[
     for number in STOPS:
         loop.add_signal_handler(number, stopping.set)
     async with listening_to(opening, listening) as (_, listener):
+        _spare_the_collector()
         announce(listener.url)
         await stopping.wait()
+
+
+def _spare_the_collector() -> None:
+    """Let garbage be looked for less often: the scenario and the sessions stay, and to look at them costs requests."""
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)

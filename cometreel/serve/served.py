@@ -55,7 +55,7 @@ class Served(Generic[A]):
 
     def __init__(self, opening: Opening[A], listening: Listening) -> None:
         self._reports: SimpleQueue[_Running[A] | BaseException] = SimpleQueue()
-        self._ended: SimpleQueue[None] = SimpleQueue()
+        self._ended: SimpleQueue[BaseException | None] = SimpleQueue()
         self._stopped = False
         start_thread(lambda: self._run(opening, listening))
         report = self._reports.get()
@@ -104,13 +104,23 @@ class Served(Generic[A]):
             raise ServerStopped(f"the server at {self.url} didn't answer within {PATIENCE:g} s") from None
 
     def stop(self) -> None:
-        """Stop gracefully: held polls are answered, answers are written, the thread ends. Twice does no harm."""
+        """Stop gracefully: held polls are answered, answers are written, the thread ends. Twice does no harm.
+
+        What went wrong on the thread is raised here.
+
+        :raises ServerStopped: if the thread doesn't end.
+        """
         if self._stopped:
             return
         self._stopped = True
-        self._soon(self._running.stopping.set)
-        with contextlib.suppress(Empty):
-            self._ended.get(timeout=PATIENCE)
+        with contextlib.suppress(ServerStopped):  # it has ended by itself, and the reason is told below
+            self._soon(self._running.stopping.set)
+        try:
+            failure = self._ended.get(timeout=PATIENCE)
+        except Empty:
+            raise ServerStopped(f"the server at {self.url} didn't end within {PATIENCE:g} s") from None
+        if failure is not None:
+            raise failure
 
     def _soon(self, callback: Callable[[], object]) -> None:
         try:
@@ -120,13 +130,14 @@ class Served(Generic[A]):
 
     def _run(self, opening: Opening[A], listening: Listening) -> None:
         """Live in the thread."""
+        failure: BaseException | None = None
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._serve(opening, listening))
         except BaseException as error:  # noqa: BLE001  # it is raised again where the server was asked for
+            failure = error
             self._reports.put(error)
-        finally:
-            self._ended.put(None)
+        self._ended.put(failure)
 
     async def _serve(self, opening: Opening[A], listening: Listening) -> None:
         async with listening_to(opening, listening) as (app, listener):

@@ -53,10 +53,12 @@ def _exchange(block: ExchangeBlock, findings: Sequence[Finding], profile: Profil
 
 
 def _turn(finding: Finding) -> tuple[int, int]:
-    """What is taken out of a list goes last, its end first, so that no place before it moves."""
+    """First what stays, then what is taken out of lists, the end first; what is put in has its new place already."""
     last = finding.path[-1]
     number = last if isinstance(last, int) else 0
-    return (1, -number) if finding.what in _REMOVING else (0, number)
+    if finding.what in _REMOVING:
+        return 1, -number
+    return (2 if finding.what in _ADDING else 0), number
 
 
 def _put(written: JSONObject, finding: Finding) -> None:

@@ -34,13 +34,15 @@ class How(Enum):
 class Change:
     """One difference. `recorded` or `live` is MISSING where there is nothing; of a renamed field they are its names.
 
-    `path` leads to the recorded value, or, where nothing was recorded, to the live one. `renamed` is the new name.
+    `path` leads to the recorded value, or, where nothing was recorded, to the live one, as `live_path` always does:
+    in an array that has lost an item the two differ. `renamed` is the new name.
     """
 
     how: How
     path: tuple[str | int, ...]
     recorded: JSON | object
     live: JSON | object
+    live_path: tuple[str | int, ...] = ()
     renamed: str = ""
 
 
@@ -48,9 +50,8 @@ def changes(recorded: JSON, live: JSON) -> list[Change]:
     """Every difference between two values, in the order of the recorded one's members; what is new comes last."""
     if same(recorded, live):
         return []
-    found = list(
-        _found(DeepDiff(recorded, live, view="tree", threshold_to_diff_deeper=0, ignore_private_variables=False))
-    )
+    flagged = _flagged(recorded), _flagged(live)
+    found = list(_found(DeepDiff(*flagged, view="tree", threshold_to_diff_deeper=0, ignore_private_variables=False)))
     order = {path: number for number, path in enumerate(_paths(recorded, ()))}
     return sorted(_with_renames(found), key=lambda change: order.get(change.path, len(order)))
 
@@ -75,14 +76,42 @@ _WORDS = {
 def _found(diff: DeepDiff) -> Iterator[Change]:
     for word, how in _WORDS.items():
         for level in diff.get(word, ()):
-            recorded = MISSING if how in (How.ADDED, How.ITEM_ADDED) else level.t1
-            live = MISSING if how in (How.REMOVED, How.ITEM_REMOVED) else level.t2
-            if how is not How.RETYPED or not same(level.t1, level.t2):
-                yield Change(how, _path(level), recorded, live)
+            recorded = MISSING if how in (How.ADDED, How.ITEM_ADDED) else _plain(level.t1)
+            live = MISSING if how in (How.REMOVED, How.ITEM_REMOVED) else _plain(level.t2)
+            if how not in (How.CHANGED, How.RETYPED):
+                yield Change(how, _path(level), recorded, live, _path(level, live=True))
+            elif not same(recorded, live):  # type: ignore[arg-type]  # neither is MISSING
+                how_it_is = How.CHANGED if _type(recorded) is _type(live) else How.RETYPED
+                yield Change(how_it_is, _path(level), recorded, live, _path(level, live=True))
 
 
-def _path(level: DiffLevel) -> tuple[str | int, ...]:
-    steps = level.path(output_format="list")
+_FLAGS = {True: "\0true", False: "\0false"}
+
+
+def _flagged(value: JSON, *, item: bool = False) -> JSON:
+    """The value with other signs for true and false in arrays: deepdiff aligns items by Python's `1 == True`."""
+    if isinstance(value, bool):
+        return _FLAGS[value] if item else value
+    if isinstance(value, list):
+        return [_flagged(each, item=True) for each in value]
+    return {key: _flagged(member) for key, member in value.items()} if isinstance(value, dict) else value
+
+
+def _plain(value: JSON) -> JSON:
+    if isinstance(value, str):
+        return next((flag for flag, sign in _FLAGS.items() if sign == value), value)
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return {key: _plain(member) for key, member in value.items()} if isinstance(value, dict) else value
+
+
+def _type(value: JSON | object) -> type:
+    """The type as JSON has it: one for all numbers."""
+    return float if isinstance(value, int) and not isinstance(value, bool) else type(value)
+
+
+def _path(level: DiffLevel, *, live: bool = False) -> tuple[str | int, ...]:
+    steps = level.path(output_format="list", use_t2=live)
     return tuple(step if isinstance(step, int) else str(step) for step in steps or ())
 
 

@@ -52,7 +52,6 @@ class _Driver:
         patience_seconds: float,
     ) -> None:
         self._run = run
-        self._steps = script.steps
         self._channels = {part.name: part.channels for part in script.parts}
         self._news: asyncio.Queue[tuple[float, _News] | BaseException] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -174,7 +174,7 @@ class Judge:
         shown = self.veil.shown(live)
         told = recorded if own else self.veil.shown(recorded)
         for change in found:
-            before, after = self.veil.at(told, change.path), self.veil.at(shown, change.path)
+            before, after = self.veil.at(told, change.path), self.veil.at(shown, change.live_path)
             if change.how in (How.ADDED, How.ITEM_ADDED):
                 before = MISSING
             elif change.how is How.RENAMED:

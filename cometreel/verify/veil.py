@@ -1,7 +1,8 @@
 """The veil: what a recording doesn't hold isn't compared, and what a report may not show isn't shown.
 
 A recording has pseudonyms in place of personal data, hosts and secrets; a live reply has the real ones. Under the veil
-both look alike: only the kind of such a value is left. The policy says which those are, as it does in recording.
+both look alike: only the kind of such a value is left. The policy says which those are, as it does in recording; under
+`strict`, identifiers are among them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
 from cometreel.recording import Policy
 from cometreel.recording.policy import Rule, Treatment
-from cometreel.recording.pseudonyms import EMAIL
+from cometreel.recording.pseudonyms import EMAIL, SHAPED_ID, is_shaped_id
 from cometreel.recording.redaction import HIDDEN, Redactor
 from cometreel.recording.secret import Secret
 from cometreel.scenario.matchers import MISSING
@@ -76,9 +77,21 @@ class Veil:
         return here
 
     def _like(self, members: JSONObject, veiled: str) -> JSON | object:
-        found = (key for key in members if veiled in (self._key(key), _NUMBERS.sub("#", self._key(key))))
-        key = next(found, None)
-        return MISSING if key is None else members[key]
+        for tree in (False, True):
+            for key, shown in self._keys(members, tree=tree).items():
+                if shown == veiled:
+                    return members[key]
+        return MISSING
+
+    def _keys(self, members: JSONObject, *, tree: bool) -> dict[str, str]:
+        """How each key is compared; those that look alike are told apart by their order."""
+        made: dict[str, str] = {}
+        counts: dict[str, int] = {}
+        for key in members:
+            veiled = _NUMBERS.sub("#", self._key(key)) if tree else self._key(key)
+            number = counts[veiled] = counts.get(veiled, 0) + 1
+            made[key] = veiled if number == 1 else f"{veiled} {number}"
+        return made
 
     def _value(self, value: JSON, rule: Rule | None) -> JSON:
         treatment = rule.treatment if rule is not None else None
@@ -87,16 +100,18 @@ class Veil:
         if treatment is Treatment.TREE and isinstance(value, dict | list):
             return self._tree(value)
         if isinstance(value, dict):
-            return {self._key(key): self._value(member, self._policy.key(key)) for key, member in value.items()}
+            keys = self._keys(value, tree=False)
+            return {keys[key]: self._value(member, self._policy.key(key)) for key, member in value.items()}
         if isinstance(value, list):
             return [self._value(item, rule) for item in value]
-        if treatment in _REPLACED:
+        if treatment in _REPLACED or (treatment is Treatment.IDENTIFIER and self._policy.strict):
             return _kind(value)
         return self._text(value, treatment) if isinstance(value, str) else value
 
     def _tree(self, value: JSON) -> JSON:
         if isinstance(value, dict):
-            return {_NUMBERS.sub("#", self._key(key)): self._tree(member) for key, member in value.items()}
+            keys = self._keys(value, tree=True)
+            return {keys[key]: self._tree(member) for key, member in value.items()}
         return [self._tree(item) for item in value] if isinstance(value, list) else _kind(value)
 
     def _text(self, value: str, treatment: Treatment | None) -> JSON:
@@ -112,6 +127,7 @@ class Veil:
         return self._loose(value)
 
     def _loose(self, value: str) -> str:
+        value = SHAPED_ID.sub("(id)", value) if self._policy.strict else value
         value = EMAIL.sub("(address)", _HOST.sub("(host)", value)) if "@" in value or "://" in value else value
         return _SESSION.sub("", _INTERNATIONAL.sub("(number)", value))
 
@@ -120,7 +136,7 @@ class Veil:
             found = pattern.match(name)
             if found:
                 return f"{found[1]}*{found[3]}"
-        return self._loose(name)
+        return "(id)" if self._policy.strict and is_shaped_id(name) else self._loose(name)
 
     # --- showing --------------------------------------------------------------------------------------------
     def shown(self, value: JSON) -> JSON:
@@ -128,13 +144,6 @@ class Veil:
         redacted = self._redactor.json(value)[0]
         line = self._redactor.secrets.scrub(encode(redacted), redacted, lambda _: HIDDEN)
         return decode(line)
-
-    def message_shown(self, message: JSONObject) -> JSONObject:
-        """A Bayeux message as a recording would hold it."""
-        (redacted,) = self._redactor.messages([message])[0]
-        line = decode(self._redactor.secrets.scrub(encode(redacted), redacted, lambda _: HIDDEN))
-        assert isinstance(line, dict)
-        return line
 
 
 def _kind(value: JSON) -> JSON:

@@ -94,3 +94,12 @@ def test_new_roles_come_along_and_written_ones_stay(tmp_path: Path):
     assert made is not None
     assert made.roles is not None
     assert {name: role.user for name, role in made.roles.items()} == {"agent-1": "ann", "agent-2": "ben"}
+
+
+def test_a_scenario_that_says_nothing_of_notifications_learns_of_them(tmp_path: Path):
+    (tmp_path / "plain.yaml").write_text("cometreel: 1\nexchanges: []\n")
+    recorded = _file(tmp_path, "recorded.yaml", "exchanges:\n  - {name: me, request: {method: GET, path: /me}}\n")
+    made = extended(parse(tmp_path / "plain.yaml"), load([tmp_path / "plain.yaml"]), parse(recorded))
+    assert made is not None
+    assert made.bayeux is not None
+    assert (made.bayeux.endpoint, made.correlation) == ("/api/v2/notifications", "gws-v2")

@@ -65,6 +65,23 @@ def test_only_what_is_new_is_added(take: Callable[..., Any], tmp_path: Path):
     assert "statusCode: 7" in made.scenario.read_text()
 
 
+@pytest.mark.parametrize(
+    ("correlation", "expected"),
+    [
+        ("correlation: {reply: [/number], event: [/number]}\n", "correlation:\n  reply:\n    - /number\n"),
+        ("correlation: workspace-v3\n", "correlation: workspace-v3\n"),
+        ("", "correlation: gws-v2\n"),
+    ],
+)
+def test_what_is_recorded_anew_is_correlated_as_before(
+    take: Callable[..., Any], tmp_path: Path, correlation: str, expected: str
+):
+    (tmp_path / "desktop.yaml").write_text(f"cometreel: 1\n{correlation}exchanges: []\n")
+    made = take("/api/v2/me")
+    assert expected in made.scenario.read_text()
+    assert [exchange.name for exchange in load([made.scenario]).exchanges] == ["me"]
+
+
 def test_where_nothing_is_new_no_scenario_is_written(take: Callable[..., Any], tmp_path: Path):
     take("/api/v2/me")
     made = take("/api/v2/me", only_new=True)

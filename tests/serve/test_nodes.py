@@ -128,3 +128,20 @@ def test_the_documented_configuration_is_the_one_that_is_made_and_haproxy_accept
     assert haproxy, "haproxy is not installed; run `make setup`"
     checked = subprocess.run([haproxy, "-c", "-f", config], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
+
+
+COMMANDS = re.findall(
+    r"^\$ cometreel (serve .*)$", (peers.ROOT / "docs" / "many-machines.md").read_text(), re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_of_the_documentation_serve(tmp_path: Path, command: str):
+    """On the loopback, and where a port is named on a free one."""
+    words = command.replace("0.0.0.0", "127.0.0.1").replace("8080", "0").split()
+    words[1] = str(peers.ROOT / words[1])
+    with Process("serve", [COMETREEL, *words], tmp_path) as process:
+        url = process.await_line(r"^(http://\S+)$")[1]
+        reply = httpx.post(url + "/api/v2/workbins", json=ASKED, trust_env=False)
+        assert reply.json()["statusCode"] == 0
+        assert re.search(r"\.node\d$", reply.cookies["JSESSIONID"])

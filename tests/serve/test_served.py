@@ -15,6 +15,7 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.errors import BugError, OptionInvalid
+from cometreel.replay import Backend
 from cometreel.replay.driver import Driver
 from cometreel.scenario import loads
 from cometreel.serve import Door, Listening, Served, ServerStopped, playing, serve_in_thread, settings_for
@@ -110,6 +111,18 @@ def test_any_asgi_application_is_served_and_ended():
         assert httpx.get(served.url, trust_env=False).text == "any"
         assert happened == ["opened"]
     assert happened == ["opened", "ended"]
+
+
+def test_what_goes_wrong_at_the_end_is_raised_by_stop():
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[ASGIApp]:
+        yield Door(Driver(Backend(loads(SCENARIO))))
+        raise ZeroDivisionError
+
+    served = serve_in_thread(opening)
+    with pytest.raises(ZeroDivisionError):
+        served.stop()
+    served.stop()
 
 
 def test_each_opening_is_a_fresh_replay():

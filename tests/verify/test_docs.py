@@ -57,6 +57,7 @@ def test_there_is_no_other_command() -> None:
     assert len(SHELL) == 3
 
 
+@pytest.mark.timeout(300)  # it may be the first to wait for all the runs
 def test_the_output_that_is_shown_is_what_is_printed(drifted: Mapping[str, Ended]) -> None:
     (shown,) = re.findall(r"```console\n\$ [^\n]*\n(.*?)```", PAGE, re.DOTALL)
     assert shown.replace("http://gws.example:8080", "URL").splitlines() == drifted["field-renamed"].out

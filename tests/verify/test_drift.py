@@ -8,6 +8,8 @@ import pytest
 
 from tests.verify.conftest import CHANGES, RECORDED, Ended
 
+pytestmark = pytest.mark.timeout(300)  # the first test waits for all the runs, on a machine that may be slow
+
 BIN = "861640a2-5e11-4c0b-b0a7-93d2c1f4e50"
 CAME = f"{RECORDED}:599: timeline: came"
 

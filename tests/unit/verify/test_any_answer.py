@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cometreel.jsonvalue import JSON, same
@@ -46,6 +46,9 @@ def _played(folder: Path, text: str, body: JSON, data: JSON) -> Stage:
 
 
 @given(VALUES, VALUES, VALUES, VALUES)
+@example([False, None, None], None, [None, True], None)  # an item is gone, and the one after it has changed
+@example([None, 0, None], None, [False, False], None)  # 0 is not false, in an array either
+@example({"id": None}, '{"a": 1}', {"$c": None}, {})
 def test_what_came_can_be_told_and_taken_over(body: JSON, data: JSON, live_body: JSON, live_data: JSON) -> None:
     text = (
         "cometreel: 1\ncorrelation: {reply: [/referenceId], event: [/referenceId]}\nexchanges:\n"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from cometreel.jsonvalue import JSON, encode
+from cometreel.recording import load_policy
 from cometreel.scenario.matchers import MISSING
-from tests.unit.verify.staging import veil
+from cometreel.verify import Veil
+from tests.unit.verify.staging import KEY, veil
 
 LIVE: JSON = {
     "userName": "ann.archer",
@@ -61,3 +63,21 @@ def test_a_name_is_one_where_no_rule_covers_it_too() -> None:
     assert hiding.over({"agent": "dapepomoba"}) == hiding.over({"agent": "ann.archer"})
     assert hiding.over({"agent": "dapepomoba"}) != hiding.over({"agent": "nobody"})
     assert hiding.over({"Owner": "dapepomoba"}) != hiding.over({"Owner": "ann.archer"})
+
+
+def test_under_the_strict_policy_identifiers_are_compared_by_their_kind_too() -> None:
+    strict = Veil(load_policy("strict"), KEY)
+    value: JSON = {
+        "id": "861640a2-5e11-4c0b-b0a7-93d2c1f4e501",
+        "workbinName": "Drafts",
+        "see": "/w/861640a2-5e11-4c0b-b0a7-93d2c1f4e501",
+        "workbinStats": {
+            "861640a2-5e11-4c0b-b0a7-93d2c1f4e501": {"Count": 1, "Owner": "Place1"},
+            "861640a2-5e11-4c0b-b0a7-93d2c1f4e502": {"Count": 2, "Owner": "Place2"},
+        },
+    }
+    shown = strict.shown(value)
+    assert shown != value
+    assert strict.over(shown) == strict.over(value)
+    assert strict.at(shown, ("workbinStats", "(id) 2", "Count")) == 2
+    assert strict.over({"id": 7}) != strict.over({"id": "7"})
