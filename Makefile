@@ -14,15 +14,18 @@ PEERS_READY  := $(PEERS)/node_modules/.ready
 STUBS_READY  := $(STUBS)/node_modules/.ready
 DEBIAN_READY := $(VENV)/.debian-ready
 
-.PHONY: help setup demo sample nox test lint bench clean
+.PHONY: help setup demo load sample nox test lint bench clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
 
 setup: $(PYTHON_READY) $(PEERS_READY) $(DEBIAN_READY) ## install everything that the other targets need
 
-demo: setup ## record a real client, replay it without the server, show that nothing differs
+demo: setup ## record a real client, replay it without the server: nothing differs; then a look, and load
 	$(BIN)/python -m demo
+
+load: setup ## twenty seconds of load on the replay, all kinds of owner, and a report
+	$(BIN)/python -m demo.load
 
 sample: setup ## record the sample in recordings/ anew
 	$(BIN)/python -m demo.sample
