@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MAPPED = ("proxy_addons", "scenarios")
+MAPPED = ("proxy_addons", "loadtests", "scenarios")
 
 
 def _run(*command: str | Path, cwd: Path) -> str:
@@ -53,7 +53,7 @@ def _expected() -> set[str]:
     return {str(path) for path in kept} | {str("cometreel" / path.relative_to(ROOT)) for path in mapped}
 
 
-DATA = {".py", ".yaml", ".json", ".typed"}
+DATA = {".py", ".yaml", ".json", ".typed", ".j2"}
 
 
 def test_the_wheel_holds_every_file(distributions: Path):
