@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MAPPED = ("proxy_addons", "scenarios")
+MAPPED = ("proxy_addons", "loadtests", "scenarios")
 
 
 def _run(*command: str | Path, cwd: Path) -> str:
