@@ -106,7 +106,7 @@ _NAMED = {
     "StatusValue": "200 to 599, or a template",
     "CountValue": "a number, or a template",
     "FlagValue": "true or false, or a template",
-    "CorrelationSources": "`path-tail`, `map-keys`, `query:NAME` or a pointer, or a list of them",
+    "CorrelationSources": "`path-tail`, `map-keys`, `query:NAME` or `body:POINTER`, or a list of them",
     "Names": "a name, or a list of names",
     "EventChoice": "true, a number or a channel",
 }

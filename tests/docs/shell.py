@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ __all__ = ["Ran", "matches", "run"]
 _MARK = "--- the output of that command ends here: "
 _PORT = re.compile(r"(?:127\.0\.0\.1:|localhost:|-port )(\d{4,5})")
 _READY = "for attempt in $(seq 600); do (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null && break; sleep 0.05; done"
-_SECONDS = 150
+_SECONDS = 100
 
 Ran = list[tuple[Command, str, int]]
 """Each command, what it printed and how it ended."""
@@ -37,30 +38,42 @@ def run(page: Sequence[Command | File | NotRun], folder: Path, gws: str) -> Ran:
             lines.append(f"cp '.{step.name}' '{step.name}'")
         elif isinstance(step, Command):
             lines += _lines(_here(step.line, ports, gws))
-    ended = subprocess.run(
-        ["bash", "-c", "\n".join(lines)],
-        cwd=folder,
-        env=_environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
-    pieces = re.split(rf"{_MARK}(\d+)\n", ended.stdout)
+    stdout, stderr = _bash("\n".join(lines), folder)
+    pieces = re.split(rf"{_MARK}(\d+)\n", stdout)
     outputs = [(_there(text, ports), int(code)) for text, code in zip(pieces[::2], pieces[1::2], strict=False)]
-    assert len(outputs) == len(commands), f"{ended.stdout}\n{ended.stderr}"
+    assert len(outputs) == len(commands), f"{stdout}\n{stderr}"
     return [(command, text, code) for command, (text, code) in zip(commands, outputs, strict=True)]
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether `text` is what a page shows; `…` stands for anything."""
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("…"))), text.rstrip(), re.DOTALL) is not None
+    """Whether `text` is what a page shows; `…` stands for anything, and blanks at the end of a line don't count."""
+    shown = "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+    return re.fullmatch(".*".join(map(re.escape, pattern.rstrip().split("…"))), shown, re.DOTALL) is not None
+
+
+def _bash(script: str, folder: Path) -> tuple[str, str]:
+    """Run a script with all that it starts, in a group of processes that is ended whole if it takes too long."""
+    with subprocess.Popen(
+        ["bash", "-c", script],
+        cwd=folder,
+        env=_environment(folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as shell:
+        try:
+            return shell.communicate(timeout=_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(shell.pid, signal.SIGKILL)
+            raise
 
 
 def _lines(command: str) -> list[str]:
     if not command.endswith("&"):
         return [command, f'echo "{_MARK}$?"']
-    (port,) = _PORT.findall(command)
+    port = _PORT.findall(command)[-1]
     return [f"{command[:-1]} >.out &", _READY.format(port=port), "sleep 0.2; cat .out", f'echo "{_MARK}$?"']
 
 
