@@ -1,10 +1,11 @@
-"""What stands on a page of the documentation: commands with what they print, files, and what isn't run, with its reason.
+"""What stands on a page of the documentation: commands and what they print, files, what isn't run and why.
 
 The convention, which `test_pages.py` holds every page to that no other test runs:
 
-- a `console` block is run, its lines beginning with `$ ` in one shell for the whole page, in a folder of its own; a line
-  that ends with a backslash goes on. What is shown below a command is what it prints, with `…` for anything; a command
-  that shows nothing may print what it likes. Each must succeed, unless the next one is `echo $?`.
+- a `console` block is run, its lines beginning with `$ ` in one shell for the whole page, in a folder of its own. A
+  line that ends with a backslash goes on; a server that ends with `&` stays. What is shown below a command is what it
+  prints, with `…` for anything; one that shows nothing may print what it likes. Each must succeed, unless `echo $?` is
+  next.
 - a block with a title, ```` ```yaml title="desk.yaml" ````, is that file: it is written when the page comes to it.
 - `<!-- not run: REASON -->` right above a block says why it can't be run here.
 """
@@ -21,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 _BLOCK = re.compile(
-    r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n+)?```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$",
+    r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n+)?"
+    r"```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 _SHELL = ("console", "sh", "bash")

@@ -101,6 +101,8 @@ def _there(text: str, ports: dict[str, str]) -> str:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("COMETREEL_", "REEL_", "PYTEST_"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("COMETREEL_", "REEL_", "PYTEST_"))
+    }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**kept, "PATH": path, "HOME": str(folder), "no_proxy": "127.0.0.1", "LC_ALL": "C.UTF-8", "COLUMNS": "100"}
