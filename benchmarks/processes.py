@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 30.0  # seconds until a process that doesn't start is given up
+PATIENCE = 120.0  # seconds until a process that doesn't start is given up; 10,000 exchanges take a while to load
 SERVER_CORE, CLIENT_CORE = 0, 1
 TWO_CORES = {SERVER_CORE, CLIENT_CORE} <= os.sched_getaffinity(0)
 
@@ -29,6 +29,16 @@ class Server:
         found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
         assert found
         return int(found[1]) * 1024
+
+    def cpu(self) -> float:
+        """Seconds of processor time that it and its children have used."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return sum(map(_cpu, [str(self.pid), *children]))
+
+
+def _cpu(pid: str) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def on_client_core() -> None:

@@ -30,7 +30,8 @@ exchanges:
 """
 
 
-def _replay(folder: Path) -> tuple[str, ...]:
+def replay_addon(folder: Path) -> tuple[str, ...]:
+    """Return the arguments with which mitmdump replays the scenario of this bench."""
     scenario = folder / "bench.yaml"
     scenario.write_text(SCENARIO)
     return ("-s", str(ROOT / "proxy_addons" / "replay.py"), "--set", f"reel_scenario={scenario}")
@@ -43,7 +44,7 @@ def bench(folder: Path) -> None:
     asked = post("/api/v2/workbins", BODY, Accept="application/json")
     constant = ("-s", str(ADDONS / "constant.py"))
     with (
-        mitmdump(folder / "replay.log", *reverse, *_replay(folder)) as ours,
+        mitmdump(folder / "replay.log", *reverse, *replay_addon(folder)) as ours,
         mitmdump(folder / "constant.log", *reverse, *constant) as bare,
     ):
         in_turn(
@@ -52,7 +53,7 @@ def bench(folder: Path) -> None:
             "requests/s",
         )
     heading("Replay: memory of a held poll in mitmdump, kB (1,000 connections)")
-    with mitmdump(folder / "replay-held.log", *reverse, *_replay(folder)) as ours:
+    with mitmdump(folder / "replay-held.log", *reverse, *replay_addon(folder)) as ours:
         held = asyncio.run(_held(ours, _poll))
     with mitmdump(folder / "holding.log", *reverse, "-s", str(ADDONS / "holding.py")) as bare:
         plain = asyncio.run(_held(bare, _anything))

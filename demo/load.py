@@ -1,58 +1,53 @@
-"""The story of `make load`: twenty seconds of load on the replay, all five kinds, nothing lost, a report written.
-
-The replay is one process, the load another; nothing leaves this machine.
-"""
+"""`make load`: twenty seconds of load on the replay from forty agents, asking about all five kinds of owner."""
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from demo import peers
-from demo.peers import ROOT
+from demo.processes import Process, ProcessFailed
 
-SCENARIO = ROOT / "scenarios" / "request_agent_stats.yaml"
-REPORT = ROOT / "load-report.html"
-KINDS = ("agent", "place", "agent-group", "place-group", "user")
+__all__ = ["OUT", "load"]
+
+OUT = peers.ROOT / "build" / "demo"
+"""Where the pages stay that the demo draws."""
+SCENARIO = peers.ROOT / "scenarios" / "request_agent_stats.yaml"
 OWNERS = (
     "place=Place1",
     "agent-group=ServiceAgentGroup",
     "place-group=ServicePlaceGroup",
     "user=28383e5523c7479cae4afa8df88d66df",
 )
+"""Those that the scenario knows; its agents ask about themselves too."""
 
 
-@contextmanager
-def replay(folder: Path) -> Iterator[str]:
-    """The server: the scenario replayed by mitmdump. Yields its URL; another server needs another body only."""
-    options: dict[str, object] = {"reel_scenario": SCENARIO}
-    server = peers.mitmdump(folder, "reverse:http://127.0.0.1:9", peers.ADDONS / "replay.py", options, name="replay")
-    with server.process:
-        yield server.url
+def load(folder: Path, report: Path) -> str:
+    """Run Locust at the replay, write its report as a page, and return what it printed.
+
+    :raises ProcessFailed: if a request was lost, or either program failed.
+    """
+    programs = Path(sys.executable).parent
+    replay = Process("replay", [programs / "cometreel", "serve", SCENARIO, "--no-admin"], folder)
+    with replay:
+        command: list[str | Path] = [programs / "locust", "-f", peers.ROOT / "loadtests" / "agent_stats.py"]
+        command += ["--headless", "--host", replay.await_line(r"^http://\S+$")[0], "--only-summary"]
+        command += ["-u", "40", "-r", "40", "-t", "20s", "--reel-rate", "150", "--reel-limit", "lost == 0"]
+        command += [word for owner in OWNERS for word in ("--reel-owners", owner)]
+        report.parent.mkdir(parents=True, exist_ok=True)
+        return Process("locust", [*command, "--html", report], folder).await_end(120)
 
 
-def load(url: str) -> int:
-    """Run Locust on it for twenty seconds; return its exit code, 1 if anything was lost or failed."""
-    command = [str(Path(sys.executable).with_name("locust")), "-f", str(ROOT / "loadtests" / "agent_stats.py")]
-    command += ["--headless", "--only-summary", "--loglevel", "WARNING", "--host", url, "-u", "20", "-r", "20"]
-    command += ["--reel-rate", "soak 20 for 20s", "--reel-mix", ",".join(f"{kind}=20" for kind in KINDS)]
-    for owner in OWNERS:
-        command += ["--reel-owners", owner]
-    for limit in ("lost == 0", "error == 0"):
-        command += ["--reel-limit", limit]
-    return subprocess.run([*command, "--html", str(REPORT)], cwd=ROOT, check=False).returncode
-
-
-def main() -> None:
-    """Start the server, put the load on it, end with its exit code."""
-    with tempfile.TemporaryDirectory() as name, replay(Path(name)) as url:
-        code = load(url)
-    sys.exit(code)
+def main() -> int:
+    """Put load on the replay and show the report."""
+    with tempfile.TemporaryDirectory(prefix="cometreel-load-") as folder:
+        print(load(Path(folder), OUT / "load.html"))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main())
+    except ProcessFailed as error:
+        sys.exit(f"load: {error}")

@@ -108,6 +108,10 @@ class BayeuxServer:
                 self._read_frame(socket, text, now)
         return self._taken()
 
+    def awaits(self, request_id: int) -> bool:
+        """Tell whether it matters what becomes of the reply to a request, or of the frames of a WebSocket."""
+        return request_id in self._delivery.lines
+
     def delivered(self, request_id: int, now: float) -> list[Effect]:
         """Learn that the reply of a request, or the oldest unconfirmed frame of a WebSocket, was written."""
         with self._turn:
@@ -184,6 +188,10 @@ class BayeuxServer:
             held=session.poll.line.request_id if session.poll is not None else None,
             queued=len(session.outbox),
         )
+
+    def held_polls(self) -> int:
+        """Count the polls that are held."""
+        return sum(session.poll is not None for session in self._registry.sessions.values())
 
     def client_ids(self) -> tuple[str, ...]:
         """List the live sessions, oldest first."""

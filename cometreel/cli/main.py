@@ -18,7 +18,11 @@ __all__ = ["COMMANDS", "main", "run"]
 COMMANDS = {
     "addons": "cometreel.cli.addons:addons",
     "distill": "cometreel.cli.distill:distill",
+    "import": "cometreel.cli.import_:import_",
     "schema": "cometreel.cli.schema:schema",
+    "serve": "cometreel.cli.serve:serve",
+    "show": "cometreel.cli.show:show",
+    "verify": "cometreel.cli.verify:verify",
 }
 """Each command and where it lives. A command is imported when it is asked for, so that `--version` answers at once."""
 

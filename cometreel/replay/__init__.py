@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from cometreel.replay.backend import Backend
-from cometreel.replay.calls import Call
+from cometreel.replay.calls import Call, Calls
+from cometreel.replay.control import Control
+from cometreel.replay.control_views import ClientSeen, FaultSeen, SessionSeen
 from cometreel.replay.responders import Answer, Asked, Push, Responder
 from cometreel.replay.settings import Auth, Repeat, ReplaySettings, Unmatched
 
@@ -13,9 +15,14 @@ __all__ = [
     "Auth",
     "Backend",
     "Call",
+    "Calls",
+    "ClientSeen",
+    "Control",
+    "FaultSeen",
     "Push",
     "Repeat",
     "ReplaySettings",
     "Responder",
+    "SessionSeen",
     "Unmatched",
 ]

@@ -6,8 +6,8 @@ its own that one of them could hold. No socket, clock or randomness may enter.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from cometreel.bayeux import BayeuxServer
@@ -15,10 +15,13 @@ from cometreel.jsonvalue import JSONObject
 from cometreel.replay.answers import with_fields
 from cometreel.replay.auth import csrf_refusal, error_reply, refusal
 from cometreel.replay.bayeux_settings import bayeux_settings
-from cometreel.replay.calls import Call
+from cometreel.replay.calls import Calls
+from cometreel.replay.counters import Counters
 from cometreel.replay.desk import Desk
 from cometreel.replay.entrance import Entrance
+from cometreel.replay.faults import Faults
 from cometreel.replay.identity import Mint
+from cometreel.replay.journal import Journal
 from cometreel.replay.malformed import why_closed, why_refused
 from cometreel.replay.orders import AnswerRequest, Notify, Order
 from cometreel.replay.player import Cue, Player
@@ -58,13 +61,18 @@ class Backend:
     ) -> None:
         self.settings = settings = settings or ReplaySettings()
         self._responders, self._wallclock = list(responders), wallclock
-        self._calls: deque[Call] = deque(maxlen=settings.max_calls)
+        self.journal = Journal(settings.max_calls)
+        self.counters = Counters()
+        self._mint = Mint(settings.seed, settings.node, nonce)
         self._effects: list[Effect] = []
-        self._schedule: Schedule[Order] = Schedule()
-        mint = Mint(settings.seed, settings.node, nonce)
-        self._sessions = Sessions(mint, settings.node, scenario.session.max_idle_seconds or _IDLE)
-        self._server = BayeuxServer(bayeux_settings(scenario.bayeux), Stage(self), mint.new)
         self._time = float("-inf")
+        self._begin(scenario)
+
+    def _begin(self, scenario: Scenario) -> None:
+        """Begin with no session."""
+        self._schedule: Schedule[Order] = Schedule()
+        self.sessions = Sessions(self._mint, self.settings.node, scenario.session.max_idle_seconds or _IDLE)
+        self.server = BayeuxServer(bayeux_settings(scenario.bayeux), Stage(self), self._mint.new)
         self._asking: dict[int, Session] = {}
         self._pending: dict[int, Ticket[Order]] = {}
         self._late: dict[int, float] = {}
@@ -76,14 +84,19 @@ class Backend:
         self.scenario = scenario
         repertoire = Repertoire(scenario)
         self._player = Player(repertoire, self.settings, self._schedule, self._wallclock)
-        self._desk = Desk(repertoire, self.settings, self._player, self._responders, self._calls, self._effects.append)
-        browser_cookie = self._server.settings.cookie_name
-        self._entrance = Entrance(self._sessions, scenario.session.cookie, browser_cookie, self.settings.auth)
+        self._desk = Desk(repertoire, self.settings, self._player, self._responders, self.journal, self._effects.append)
+        browser_cookie = self.server.settings.cookie_name
+        self._entrance = Entrance(self.sessions, scenario.session.cookie, browser_cookie, self.settings.auth)
 
     @property
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Calls:
         """The latest calls, oldest first."""
-        return tuple(self._calls)
+        return self.journal.calls
+
+    @property
+    def faults(self) -> Faults:
+        """The faults in force."""
+        return self._desk.faults
 
     def register(self, responder: Responder) -> None:
         """Ask this responder before the exchanges, after those registered earlier."""
@@ -96,8 +109,9 @@ class Backend:
         if len(request.body) > self.settings.max_body:
             text = f"the body has {len(request.body)} bytes; expected at most {self.settings.max_body}"
             return [error_reply(request.id, 413, 10, text), *self._done()]
-        is_bayeux = self._server.handles(request.path)
-        for ended in self._sessions.expired(now):
+        is_bayeux = self.server.handles(request.path)
+        self.counters.requests["websocket" if request.websocket else "bayeux" if is_bayeux else "http"] += 1
+        for ended in self.sessions.expired(now):
             self._desk.ended(ended)
         known = self._entrance.known(request, is_bayeux=is_bayeux)
         session, fields = self._entrance.admit(request, known, now, self._desk.references, self._desk.logged_in)
@@ -107,24 +121,24 @@ class Backend:
             self._receive_http(request, session, fields, now)
         self._catch_up(now)
         if self.scenario.session.cookie is None and known is None:
-            self._sessions.forget(session)
+            self.sessions.forget(session)
         return self._done()
 
     def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
         """Take one text frame of an accepted WebSocket."""
         self._catch_up(now)
         if request_id in self._asking:
-            self._sessions.touch(self._asking[request_id], now)
-            effects = self._server.frame(request_id, text, self._time)
+            self.sessions.touch(self._asking[request_id], now)
+            effects = self.server.frame(request_id, text, self._time)
             if any(isinstance(effect, Drop) and effect.request_id == request_id for effect in effects):
-                self._tell(why_closed(text, self._server.settings), "a WebSocket is closed")
+                self._tell(why_closed(text, self.server.settings), "a WebSocket is closed")
             self._take(effects, request_id)
             self._catch_up(now)
         return self._done()
 
     def deadline(self) -> float | None:
         """When `advance` wants to be called next; None if nothing is due ever."""
-        first, timer = self._schedule.first(), self._server.deadline()
+        first, timer = self._schedule.first(), self.server.deadline()
         if first is None:
             return timer
         at = first[1].session.time(first[0])
@@ -137,8 +151,10 @@ class Backend:
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
         """Take note that the reply, or the oldest unconfirmed frame, was written to the client."""
+        if not self.server.awaits(request_id):
+            return []  # nothing depends on it
         self._catch_up(now)
-        self._take(self._server.delivered(request_id, self._time))
+        self._take(self.server.delivered(request_id, self._time))
         return self._done()
 
     def gone(self, request_id: int, now: float) -> list[Effect]:
@@ -147,26 +163,57 @@ class Backend:
         self._asking.pop(request_id, None)
         if (ticket := self._pending.pop(request_id, None)) is not None:
             ticket.cancel()
-        self._take(self._server.gone(request_id, self._time))
+        self._take(self.server.gone(request_id, self._time))
         return self._done()
 
     def release_all(self, now: float) -> list[Effect]:
         """Answer every held request, for a graceful stop."""
         self._catch_up(now)
+        self._release()
+        return self._done()
+
+    def _release(self) -> None:
         for ticket in list(self._pending.values()):
             if ticket.thing is not None:
                 self.do(ticket.thing, self._time)
                 ticket.cancel()
-        self._take(self._server.release_all(self._time))
+        self._take(self.server.release_all(self._time))
+
+    # ------------------------------------------------------------------ what `control` asks for
+    def reset(self, now: float) -> list[Effect]:
+        """Begin anew with the scenario and speed in force: no session, no call, nothing played, no fault but its own.
+
+        Held requests are answered and WebSockets closed, as by a server that restarts; CometD clients are told to
+        shake hands again when they ask next.
+        """
+        self._catch_up(now)
+        self._release()
+        self.journal.clear()
+        self._begin(self.scenario)
+        return self._done()
+
+    def set_speed(self, speed: float, now: float) -> list[Effect]:
+        """Play at another speed from now on; what is on the schedule already keeps its time."""
+        self._catch_up(now)
+        self.settings = replace(self.settings, speed=speed)
+        self._player.scale = self.settings.scale
+        return self._done()
+
+    def notify(self, sessions: Iterable[Session], message: JSONObject, now: float) -> list[Effect]:
+        """Deliver a message to every CometD client of these sessions at once; where there is none, it waits for one."""
+        self._catch_up(now)
+        for session in sessions:
+            self.do(Notify(session, (message,)), self._time)
         return self._done()
 
     def replace(self, scenario: Scenario, now: float) -> list[Effect]:
         """Play another scenario from now on; the live sessions stay, and what is due already comes."""
         self._catch_up(now)
-        self._server.reconfigure(bayeux_settings(scenario.bayeux))
-        self._sessions.idle_seconds = scenario.session.max_idle_seconds or _IDLE
+        self.server.reconfigure(bayeux_settings(scenario.bayeux))
+        self.sessions.idle_seconds = scenario.session.max_idle_seconds or _IDLE
+        faults = self._desk.faults
         self._take_up(scenario)
-        self._desk.take_over(self._sessions)
+        self._desk.take_over(self.sessions, faults)
         return self._done()
 
     # ------------------------------------------------------------------ requests
@@ -192,11 +239,11 @@ class Backend:
             self._effects.append(with_fields(refusal(request), fields))
             return
         self._asking[request.id] = session
-        effects = self._server.receive(request, self._time, headers=fields)
+        effects = self.server.receive(request, self._time, headers=fields)
         if any(
             isinstance(effect, Reply) and effect.request_id == request.id and effect.status >= 400 for effect in effects
         ):
-            self._tell(why_refused(request, self._server.settings), f"{request.method} {request.path} is refused")
+            self._tell(why_refused(request, self.server.settings), f"{request.method} {request.path} is refused")
         if not any(isinstance(effect, Accept) for effect in effects):
             del self._asking[request.id]
         self._take(effects, request.id, session)
@@ -208,7 +255,7 @@ class Backend:
                 self._effects.append(effect)
             elif asking in self._broken:
                 self._effects.append(Drop(asking))
-                self._effects.extend(self._server.gone(asking, self._time))
+                self._effects.extend(self.server.gone(asking, self._time))
             elif isinstance(effect, Reply) and session is not None and asking in self._late:
                 cue = Cue(self._late[asking], AnswerRequest(session, effect))
                 self._pending[asking] = self.put(session, cue, self._time)
@@ -229,19 +276,22 @@ class Backend:
             self._time = max(self._time, now)
             return
         while True:
-            timer = self._server.deadline()
+            timer = self.server.deadline()
             until = now if timer is None or timer > now else timer
             for at, order in self._schedule.due(microseconds(until) + 1, lambda at, order: _is_due(at, order, now)):
-                self._time = max(self._time, min(order.session.time(at), now))
+                due = order.session.time(at)
+                if isinstance(order, Notify):
+                    self.counters.lateness.observe(now - due)
+                self._time = max(self._time, min(due, now))
                 self.do(order, self._time)
             self._time = max(self._time, until)
             if timer is None or timer > now:
                 return
-            self._take(self._server.advance(self._time))
+            self._take(self.server.advance(self._time))
 
     def _is_idle(self, now: float) -> bool:
         """Tell whether nothing is due by now, which is so most of the time, at the least cost."""
-        timer, first = self._server.deadline(), self._schedule.first()
+        timer, first = self.server.deadline(), self._schedule.first()
         return (timer is None or timer > now) and (first is None or first[0] > microseconds(now) + 1)
 
     def _done(self) -> list[Effect]:
@@ -262,9 +312,10 @@ class Backend:
             self._wait(session, order)
         for client_id in clients:
             if isinstance(order, Notify):
-                self._effects += self._server.deliver(client_id, order.messages, now, batch=order.batch)
+                self.counters.events += len(order.messages)
+                self._effects += self.server.deliver(client_id, order.messages, now, batch=order.batch)
             else:
-                self._effects += self._server.disconnect(client_id, now)
+                self._effects += self.server.disconnect(client_id, now)
 
     def _wait(self, session: Session, order: Notify) -> None:
         """Keep notifications for the session's next client."""
@@ -299,20 +350,20 @@ class Backend:
 
     def client_happened(self, client_id: str, what: str, now: float) -> None:
         """Take note of what a timeline may start or end with."""
-        session = self._sessions.by_client(client_id)
+        session = self.sessions.by_client(client_id)
         if session is not None:
             self._desk.happened(session, what, session.tick(now))
 
     def client_started(self, session: Session, client_id: str, now: float) -> None:
         """Take note that a CometD client began in a session; what waited for one is its own."""
-        view = self._server.session(client_id)
-        self._sessions.add_client(session, client_id, view.browser if view is not None else None)
+        view = self.server.session(client_id)
+        self.sessions.add_client(session, client_id, view.browser if view is not None else None)
         while session.waiting:
             self.do(session.waiting.popleft(), now)
 
     def client_ended(self, client_id: str) -> None:
         """Take note that a CometD client is over."""
-        self._sessions.remove_client(client_id)
+        self.sessions.remove_client(client_id)
 
 
 def _is_due(at: int, order: Order, now: float) -> bool:

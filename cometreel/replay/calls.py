@@ -1,10 +1,26 @@
-"""The journal of what was asked of a replay: one entry per call, the latest ones kept."""
+"""What was asked of a replay: one call, and many of them as a sequence that can be filtered.
+
+Read only; a call holds no cookie and no credential. Who keeps calls, and for how long, is the journal's business.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypedDict, Unpack, overload
 
-__all__ = ["Call"]
+from cometreel.errors import OptionInvalid
+from cometreel.jsonvalue import JSON, NotJSON, decode
+from cometreel.replay.discreet import covered_text
+from cometreel.replay.misses import Miss
+from cometreel.scenario import Profile, find
+from cometreel.scenario.findings import near
+from cometreel.scenario.question import path_of
+
+__all__ = ["Call", "Calls", "Wanted"]
+
+_OPERATION, _OWNER, _OWNER_TYPE = "/operationName", ("/workbinOwner",), ("/workbinType",)
+"""Where GWS's documented requests say it; a correlation profile that knows better is asked instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +44,129 @@ class Call:
     exchange: str | None
     """The exchange that answered; None for a miss, a refusal or a responder."""
     outcome: str
-    """What became of it: `played`, `responder`, `missed`, `forwarded` or `refused: …`."""
+    """What became of it: `played`, `responder`, `missed`, `broadcast` (a publish that the scenario doesn't answer),
+    `forwarded`, `failed`, `fault: …` or `refused: …`."""
+    number: int = 0
+    """Counts the calls of a replay, from 1."""
+    status: int | None = None
+    """The status of the HTTP reply; None for a publish, what was forwarded, and a connection that was broken."""
+    miss: Miss | None = None
+    """What was near, where nothing answered."""
+    profile: Profile = field(default=Profile("none"), repr=False, compare=False)
+    """Where a body says which operation it asks for."""
+
+    @property
+    def path(self) -> str:
+        """The path without its query, or the channel."""
+        return self.target.partition("?")[0]
+
+    @property
+    def data(self) -> JSON:
+        """The body as JSON; None if there was none, or it wasn't JSON."""
+        try:
+            return decode(self.body) if self.body else None
+        except NotJSON:
+            return None
+
+    @property
+    def operation(self) -> str | None:
+        """The operation that the body asks for: `RequestAgentStats`."""
+        return _text(self.data, (self.profile.operation or _OPERATION,))
+
+    @property
+    def owner_type(self) -> str | None:
+        """The kind of owner that the body names: `Place`."""
+        return _text(self.data, self.profile.owner_type or _OWNER_TYPE)
+
+    @property
+    def owner(self) -> str | None:
+        """The owner that the body names: `Place1`."""
+        return _text(self.data, self.profile.owner or _OWNER)
+
+    def __str__(self) -> str:
+        about = " ".join(part for part in (self.operation, self.owner_type, self.owner) if part)
+        who = f"session {self.session}" + (f", {self.user}" if self.user else "")
+        answer = f"{self.exchange!r}" if self.outcome == "played" else self.outcome
+        return f"{self.method} {covered_text(self.target)}{f' ({about})' if about else ''} by {who}: {answer}"
+
+
+def _text(data: JSON, pointers: Iterable[str]) -> str | None:
+    values = (value for pointer in pointers for _, value in find(data, pointer))
+    return next((value for value in values if isinstance(value, str)), None)
+
+
+class Wanted(TypedDict, total=False):
+    """What calls can be filtered by; each names an attribute of `Call`. None wants calls that have none."""
+
+    operation: str | None
+    owner_type: str | None
+    owner: str | None
+    method: str
+    path: str
+    """A trailing slash and percent-encoding make no difference."""
+    exchange: str | None
+    session: int
+    user: str | None
+    role: str | None
+    outcome: str
+    """`refused` wants every `refused: …`."""
+
+
+class Calls(Sequence[Call]):
+    """Calls, oldest first. Called, they give some of themselves: `calls(operation="Subscribe", owner_type="Place")`."""
+
+    __slots__ = ("_calls",)
+    __hash__ = None  # type: ignore[assignment]  # equal to a list, so not hashable, as a list isn't
+
+    def __init__(self, calls: Iterable[Call] = ()) -> None:
+        self._calls = tuple(calls)
+
+    @overload
+    def __getitem__(self, index: int) -> Call: ...
+    @overload
+    def __getitem__(self, index: slice) -> Calls: ...
+    def __getitem__(self, index: int | slice) -> Call | Calls:
+        return Calls(self._calls[index]) if isinstance(index, slice) else self._calls[index]
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self._calls)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (Calls, list, tuple)) and self._calls == tuple(other)
+
+    def __repr__(self) -> str:
+        return f"Calls([{', '.join(map(str, self._calls))}])"
+
+    def __call__(self, **wanted: Unpack[Wanted]) -> Calls:
+        """Return the calls that have all these values.
+
+        :raises OptionInvalid: if a name isn't one of those that `Wanted` lists.
+        """
+        known = list(Wanted.__annotations__)
+        for name in wanted:
+            if name not in known:
+                expected = f"one of {', '.join(known)}"
+                raise OptionInvalid(name, "calls can't be filtered by it", expected, near(name, known))
+        tests = [(name, _spelled(name, value)) for name, value in wanted.items()]
+        return Calls(call for call in self._calls if all(value in _held(call, name) for name, value in tests))
+
+    def since(self, number: int) -> Calls:
+        """Return those that came after the one with this number."""
+        return Calls(call for call in self._calls if call.number > number)
+
+
+def _held(call: Call, name: str) -> tuple[object, ...]:
+    """Return what a call answers to under a name, in the form in which it is compared."""
+    if name == "outcome":
+        return call.outcome, call.outcome.partition(":")[0]
+    return (_spelled(name, getattr(call, name)),)
+
+
+def _spelled(name: str, value: object) -> object:
+    """Return a value in the form in which it is compared."""
+    if name == "path" and isinstance(value, str):
+        return str(path_of(value))
+    return value.upper() if name == "method" and isinstance(value, str) else value

@@ -5,17 +5,18 @@ One desk serves one scenario. It decides what is due and when; carrying it out i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cometreel.jsonvalue import JSONObject, encode
-from cometreel.replay import faults
 from cometreel.replay.answers import failure, http_reply, message_of, status_reply
 from cometreel.replay.auth import refusal
 from cometreel.replay.calls import Call
 from cometreel.replay.casting import Casting
 from cometreel.replay.choosing import Choice, Chooser
-from cometreel.replay.misses import explain, miss_reply
+from cometreel.replay.faults import Faults, striking
+from cometreel.replay.journal import Journal
+from cometreel.replay.misses import Miss, explain, miss_reply
 from cometreel.replay.orders import AnswerRequest, EndClients, Notify, Order
 from cometreel.replay.player import Cue, Player
 from cometreel.replay.references import References
@@ -37,6 +38,7 @@ from cometreel.scenario import (
     SetStatus,
     TimelineEntry,
 )
+from cometreel.scenario.question import without_session
 from cometreel.scenario.templates import TemplateFailed
 from cometreel.wire import Drop, Effect, Forward, Log, Request
 
@@ -54,7 +56,7 @@ class Heard:
 
 
 class Desk:
-    """Answers for one scenario. `say` takes what the user should be told, `note` the journal of calls."""
+    """Answers for one scenario. `say` takes what the user should be told, `journal` what was asked."""
 
     def __init__(
         self,
@@ -62,12 +64,13 @@ class Desk:
         settings: ReplaySettings,
         player: Player,
         responders: Sequence[Responder],
-        calls: MutableSequence[Call],
+        journal: Journal,
         say: Callable[[Log], None],
     ) -> None:
         self.scenario = repertoire.scenario
+        self.faults = Faults(self.scenario.faults)
         self._repertoire, self._settings, self._player = repertoire, settings, player
-        self._responders, self._calls, self._say = responders, calls, say
+        self._responders, self._journal, self._say = responders, journal, say
         self._casting = Casting({name: role.user for name, role in self.scenario.roles.items()})
         self._timeline = Timeline(repertoire, self._start)
         self._chooser = Chooser(repertoire, self._casting, settings.repeat, self._timeline.cast)
@@ -93,8 +96,9 @@ class Desk:
         if session.role is not None:
             self._casting.release(session.role)
 
-    def take_over(self, sessions: Iterable[Session]) -> None:
-        """Go on with sessions that began under another scenario."""
+    def take_over(self, sessions: Iterable[Session], faults: Faults) -> None:
+        """Go on with sessions that began under another scenario, whose faults end."""
+        self.faults = Faults(self.scenario.faults, faults.last)
         for session in sessions:
             session.plays.regroup()
             session.running.clear()
@@ -116,8 +120,8 @@ class Desk:
 
     def meta_faults(self, session: Session, message: JSONObject) -> list[FaultAction]:
         """Count a meta message and return the faults that strike it."""
-        aimed = self._repertoire.meta_faults.get(str(message["channel"]), ())
-        return faults.striking(aimed, session, self._player.seed, message.get("subscription"))
+        aimed = self.faults.on_meta(str(message["channel"]))
+        return striking(aimed, session, self._player.seed, message.get("subscription"))
 
     # ------------------------------------------------------------------ HTTP
     def hear(self, request: Request, session: Session, now: float, *, locked_out: bool) -> Heard:
@@ -128,7 +132,7 @@ class Desk:
         if isinstance(answer, CallFailed):
             return self._failed(request, caller, answer.text)
         if answer is not None:
-            self._note(caller, None, "responder")
+            self._note(caller, None, "responder", answer.status)
             return self._put_answer(answer, request, session, now)
         choice = self._chooser.choose(question, session, locked_out=locked_out)
         if choice is None:
@@ -143,18 +147,21 @@ class Desk:
         actions = self._strike(exchange.name, session)
         for action in actions:
             if isinstance(action, SetStatus):
-                self._note(caller, exchange.name, f"fault: status {action.status}")
+                self._note(caller, exchange.name, f"fault: status {action.status}", action.status)
                 return Heard((status_reply(request.id, action),))
         performance = self._player.play(choice, question, session, actions)
-        self._note(caller, exchange.name, "played")
         reply = performance.reply if isinstance(performance.reply, ReplyOut) else ReplyOut(0.0, 200, (), content=b"")
+        self._note(caller, exchange.name, "played", None if _breaks(actions) else reply.status)
         after = max(0.0, reply.after_seconds) + _delay(actions)
         answer = Drop(request.id) if _breaks(actions) else http_reply(request.id, reply)
-        cues = [Cue(after, AnswerRequest(session, answer))]
-        cues += [Cue(after, EndClients(session)) for action in actions if isinstance(action, EndSession)]
+        cues = [Cue(after, EndClients(session)) for action in actions if isinstance(action, EndSession)]
         cues += self._player.cues(performance.events, session)
         tick = session.tick(caller.at)
         self.happened(session, exchange.name, tick)
+        if self._player.comes_first(after, cues, tick):
+            self._player.put(cues, session, tick, exchange.index)
+            return Heard((answer,))
+        cues.insert(0, Cue(after, AnswerRequest(session, answer)))
         return Heard(ticket=_reply_ticket(self._player.put(cues, session, tick, exchange.index)))
 
     def _put_answer(self, answer: Answer, request: Request, session: Session, now: float) -> Heard:
@@ -164,22 +171,24 @@ class Desk:
 
     def _missed(self, request: Request, question: Question, caller: _Caller, *, locked_out: bool) -> Heard:
         if locked_out:
-            self._note(caller, None, "refused: not logged in")
+            self._note(caller, None, "refused: not logged in", 403)
             return Heard((refusal(request),))
         if self._settings.unmatched == "forward" and request.method.upper() == "GET":
             self._note(caller, None, "forwarded")
             return Heard((Forward(request.id),))
         miss = explain(question, caller.session, self._repertoire)
-        self._note(caller, None, "missed")
-        return Heard((Log("warning", str(miss)), miss_reply(request.id, miss)))
+        reply = miss_reply(request.id, miss)
+        self._note(caller, None, "missed", reply.status, miss)
+        return Heard((Log("warning", str(miss)), reply))
 
     def _failed(self, request: Request, caller: _Caller, text: str) -> Heard:
-        self._note(caller, None, "failed")
-        return Heard((Log("error", text), failure(request.id, text)))
+        reply = failure(request.id, text)
+        self._note(caller, None, "failed", reply.status)
+        return Heard((Log("error", text), reply))
 
     def refused(self, request: Request, session: Session, now: float, why: str) -> None:
         """Note a request that was refused at the entrance."""
-        self._note(_Caller(session, request.method, _target(request), request.body, now), None, f"refused: {why}")
+        self._note(_Caller(session, request.method, _target(request), request.body, now), None, f"refused: {why}", 403)
 
     # ------------------------------------------------------------------ publish
     def hear_publish(self, message: JSONObject, session: Session, client_id: str, now: float) -> Answered | None:
@@ -227,9 +236,12 @@ class Desk:
         return tuple(cue.order for cue in cues if self._player.is_immediate(cue.after_seconds))
 
     def _publish_missed(self, question: Question, caller: _Caller) -> None:
-        self._note(caller, None, "missed")
-        if caller.target.startswith("/service/"):
-            self._say(Log("warning", str(explain(question, caller.session, self._repertoire))))
+        if not caller.target.startswith("/service/"):
+            self._note(caller, None, "broadcast")
+            return
+        miss = explain(question, caller.session, self._repertoire)
+        self._note(caller, None, "missed", miss=miss)
+        self._say(Log("warning", str(miss)))
 
     def _publish_failed(self, caller: _Caller, text: str) -> Answered:
         self._note(caller, None, "failed")
@@ -238,8 +250,8 @@ class Desk:
 
     # ------------------------------------------------------------------ inside
     def _strike(self, exchange: str, session: Session) -> list[FaultAction]:
-        aimed = self._repertoire.exchange_faults.get(exchange, ())
-        return faults.striking(aimed, session, self._player.seed) if aimed else []
+        aimed = self.faults.on_exchange(exchange)
+        return striking(aimed, session, self._player.seed) if aimed else []
 
     def _ask_responders(self, question: Question, session: Session) -> Answer | CallFailed | None:
         if not self._responders:
@@ -255,9 +267,16 @@ class Desk:
                 return answer
         return None
 
-    def _note(self, caller: _Caller, exchange: str | None, outcome: str) -> None:
+    def _note(
+        self,
+        caller: _Caller,
+        exchange: str | None,
+        outcome: str,
+        status: int | None = None,
+        miss: Miss | None = None,
+    ) -> None:
         session = caller.session
-        self._calls.append(
+        self._journal.write(
             Call(
                 at=caller.at,
                 session=session.number,
@@ -268,6 +287,10 @@ class Desk:
                 body=caller.body,
                 exchange=exchange,
                 outcome=outcome,
+                number=self._journal.last + 1,
+                status=status,
+                miss=miss,
+                profile=self.scenario.profile,
             )
         )
 
@@ -291,7 +314,8 @@ class _Caller:
 
 
 def _target(request: Request) -> str:
-    return f"{request.path}?{request.query}" if request.query else request.path
+    path = without_session(request.path)
+    return f"{path}?{request.query}" if request.query else path
 
 
 def _breaks(actions: Sequence[FaultAction]) -> bool:

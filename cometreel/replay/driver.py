@@ -62,7 +62,10 @@ class Driver:
         self._ids = itertools.count(1)
         self._held: dict[int, asyncio.Future[Answer]] = {}
         self._conversations: dict[int, Conversation] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._wakes_at = 0.0  # uvloop's handle of a time that is past doesn't know when
+        self.closing = asyncio.Event()
+        """Set when this driver stops: whoever streams from the engine ends then."""
 
     def new_request_id(self) -> int:
         """Return a number that no request of this driver had before."""
@@ -82,15 +85,17 @@ class Driver:
 
     async def wait(self, request_id: int) -> Answer:
         """Wait for the answer to a request that is held."""
-        held: asyncio.Future[Answer] = self._loop.create_future()
-        self._held[request_id] = held
         try:
-            return await held
+            return await self.hold(request_id)
         except asyncio.CancelledError:
             self.hung_up(request_id)
             raise
-        finally:
-            self._held.pop(request_id, None)
+
+    def hold(self, request_id: int) -> asyncio.Future[Answer]:
+        """Return the future answer to a request that is held, for a door that has no task to wait with."""
+        held: asyncio.Future[Answer] = self._loop.create_future()
+        self._held[request_id] = held
+        return held
 
     def written(self, request_id: int) -> None:
         """Tell the engine that the reply, or the oldest unconfirmed frame, was written."""
@@ -110,6 +115,7 @@ class Driver:
 
     def close(self) -> None:
         """Stop gracefully: every held poll is answered, what is still held then is dropped, the timer ends."""
+        self.closing.set()
         self._do(self.engine.release_all(self._loop.time()))
         for request_id in [*self._held, *self._conversations]:
             self._settle(request_id, Drop(request_id, code=1001))
@@ -138,18 +144,20 @@ class Driver:
             if isinstance(effect, Forward):
                 raise BugError("the engine asked to forward a WebSocket")
             conversation.put(effect)
-        elif (held := self._held.get(request_id)) is not None and not held.done():
+        elif (held := self._held.get(request_id)) is not None:
             if isinstance(effect, (Accept, Frame)):
                 raise BugError(f"the engine answered an HTTP request with {effect}")
-            held.set_result(effect)
+            del self._held[request_id]
+            if not held.done():
+                held.set_result(effect)
 
     def _set_timer(self) -> None:
         """Wake the engine at its deadline. A timer that would wake it too early is left alone: it sets itself anew."""
         deadline = self.engine.deadline()
-        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+        if deadline is None or (self._timer is not None and self._wakes_at <= deadline):
             return
         self._stop_timer()
-        self._timer = self._loop.call_at(deadline, self._wake)
+        self._timer, self._wakes_at = self._loop.call_at(deadline, self._wake), deadline
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

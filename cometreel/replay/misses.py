@@ -11,6 +11,7 @@ from difflib import SequenceMatcher
 
 from cometreel.jsonvalue import JSON, encode
 from cometreel.replay.choosing import passes
+from cometreel.replay.discreet import covered_at
 from cometreel.replay.repertoire import Repertoire
 from cometreel.replay.sessions import Session
 from cometreel.scenario import Difference, Exchange, HttpQuestion, Mismatch, PublishQuestion, Question
@@ -43,13 +44,15 @@ class Near:
     def __str__(self) -> str:
         if self.why:
             return f"{self.exchange.name!r} ({self.exchange.position}) matches, but {self.why}"
-        parts = [f"{_part(d.where)} is {d.found}, expected {d.expected}" for d in self.differences]
+        parts = [f"{_part(d.where)} is {covered_at(d.where, d.found)}, expected {d.expected}" for d in self.differences]
         agreed = ", ".join(dict.fromkeys(_part(where) for where in self.agreed)) or "nothing"
         return f"{self.exchange.name!r} ({self.exchange.position}): {'; '.join(parts)}; agreed: {agreed}"
 
     def facts(self) -> JSON:
         """Return the same for programs."""
-        differs: list[JSON] = [{"where": d.where, "expected": d.expected, "found": d.found} for d in self.differences]
+        differs: list[JSON] = [
+            {"where": d.where, "expected": d.expected, "found": covered_at(d.where, d.found)} for d in self.differences
+        ]
         facts: dict[str, JSON] = {"exchange": self.exchange.name, "agreed": [*self.agreed], "differs": differs}
         return {**facts, "but": self.why} if self.why else facts
 

@@ -47,6 +47,8 @@ class Player:
         wallclock: Callable[[], datetime],
     ) -> None:
         self._repertoire, self._settings = repertoire, settings
+        self.scale = settings.scale
+        """What every `after` that is put on the schedule from now on is multiplied by."""
         self._schedule, self._wallclock = schedule, wallclock
 
     def play(
@@ -57,8 +59,10 @@ class Player:
         :raises TemplateFailed: if a template can't be evaluated for this request; then it doesn't count.
         """
         exchange, match = choice.exchange, choice.match
-        session.values.update(deepcopy(dict(match.session_captures)))  # a responder may change what a session has
-        session.ids.update(match.ids)
+        if match.session_captures:
+            session.values.update(deepcopy(dict(match.session_captures)))  # a responder may change what a session has
+        if match.ids:
+            session.ids.update(match.ids)
         number = session.plays.counts.get(exchange.name, 0)
         score = self._score(session, question, f"{exchange.name}|{number}", choice)
         performance = score.perform(
@@ -103,7 +107,14 @@ class Player:
 
     def is_immediate(self, after_seconds: float) -> bool:
         """Tell whether something is due together with its cause."""
-        return microseconds(after_seconds * self._settings.scale) == 0
+        return microseconds(after_seconds * self.scale) == 0
+
+    def comes_first(self, after_seconds: float, cues: Sequence[Cue], tick: int) -> bool:
+        """Tell whether a reply is due together with its cause at this time, and before the cues and all that waits."""
+        if not self.is_immediate(after_seconds) or any(cue.after_seconds < after_seconds for cue in cues):
+            return False
+        waiting = self._schedule.first()
+        return waiting is None or waiting[0] > tick + 1
 
     def cues(self, events: Sequence[Timed], session: Session, client_id: str | None = None) -> list[Cue]:
         """Turn rendered events into orders for one CometD client, or for all of the session."""
@@ -118,7 +129,7 @@ class Player:
         serial, tickets = session.performances, []
         ordered = sorted(cues, key=_after) if len(cues) > 1 else cues
         for rank, cue in enumerate(ordered):
-            due = tick + microseconds(min(LONGEST, max(0.0, cue.after_seconds)) * self._settings.scale)
+            due = tick + microseconds(min(LONGEST, max(0.0, cue.after_seconds)) * self.scale)
             tickets.append(self._schedule.add(due, cue.order, (place, serial, rank)))
         return tickets
 

@@ -1,4 +1,4 @@
-"""A scenario arranged for playing: who may play what, what starts and ends a timeline entry, which fault aims where.
+"""A scenario arranged for playing: who may play what, what starts and ends a timeline entry.
 
 Made once for each scenario that comes into force; read only afterwards. Knows no live session.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from cometreel.jsonvalue import JSON
 from cometreel.replay.literals import literal_of, reads
 from cometreel.replay.readymade import Readymade, readymade_of
-from cometreel.scenario import Exchange, Fault, HttpQuestion, Profile, Question, ReplySpec, Scenario, TimelineEntry
+from cometreel.scenario import Exchange, HttpQuestion, Profile, Question, ReplySpec, Scenario, TimelineEntry
 from cometreel.scenario.exchange import Group
 from cometreel.scenario.matchers import Literal
 from cometreel.scenario.pointer import find
@@ -30,12 +30,10 @@ class Repertoire:
         self._groups_at: defaultdict[Hashable, list[Group]] = defaultdict(list)
         for group in scenario.groups:
             self._groups_at[_place(group.exchanges[0].trigger)].append(group)
-        self._since = _by_name(scenario.timeline, lambda entry: _with_roles((entry.since,), entry))
-        self._until = _by_name(scenario.timeline, lambda entry: _with_roles(entry.until, entry))
+        self._since = _arranged(scenario.timeline, lambda entry: _with_roles((entry.since,), entry))
+        self._until = _arranged(scenario.timeline, lambda entry: _with_roles(entry.until, entry))
         self.anchors = {name for entry in scenario.timeline for name in (entry.since, *entry.until)}
         """Everything that a timeline entry starts or ends with."""
-        self.exchange_faults = _by_name(scenario.faults, lambda fault: fault.exchanges)
-        self.meta_faults = _by_name(scenario.faults, lambda fault: (fault.meta,) if fault.meta else ())
         self.numbers = [numbers_of(exchange, scenario.profile) for exchange in scenario.exchanges]
         """The reference numbers of each exchange, by its index."""
         self._ready: dict[int, Readymade] = {}
@@ -97,19 +95,17 @@ def _place(trigger: Trigger) -> Hashable:
     return str(trigger.channel.value) if isinstance(trigger.channel, Literal) else None
 
 
-Item = TypeVar("Item", TimelineEntry, Fault)
-Key = TypeVar("Key", bound=Hashable)
-
-
-def _by_name(items: Iterable[Item], keys: Callable[[Item], Iterable[Key]]) -> Mapping[Key, Sequence[Item]]:
-    found: defaultdict[Key, list[Item]] = defaultdict(list)
-    for item in items:
-        for key in keys(item):
-            found[key].append(item)
-    return dict(found)
-
-
 Anchors: TypeAlias = "Mapping[tuple[str, str | None], Sequence[TimelineEntry]]"
+
+
+def _arranged(
+    entries: Iterable[TimelineEntry], keys: Callable[[TimelineEntry], Iterable[tuple[str, str | None]]]
+) -> Anchors:
+    found: defaultdict[tuple[str, str | None], list[TimelineEntry]] = defaultdict(list)
+    for entry in entries:
+        for key in keys(entry):
+            found[key].append(entry)
+    return dict(found)
 
 
 def _with_roles(names: Iterable[str], entry: TimelineEntry) -> list[tuple[str, str | None]]:

@@ -4,6 +4,7 @@ Knows nothing of Bayeux, of HTTP servers or of who plays it. No I/O except readi
 `parse` are given; no clock, no randomness that isn't seeded.
 """
 
+from .arming import fault_from, fault_written
 from .compiled import (
     BayeuxSection,
     BreakConnection,
@@ -116,6 +117,8 @@ __all__ = [
     "WhenBlock",
     "can_be_written",
     "dump",
+    "fault_from",
+    "fault_written",
     "find",
     "format_duration",
     "literal",

@@ -16,6 +16,7 @@ from .compiled import (
     DropEvent,
     DuplicateEvent,
     EndSession,
+    Fault,
     FaultAction,
     Position,
     RefuseMessage,
@@ -53,7 +54,7 @@ from .trigger import (
 )
 from .values import Locate, Steps, Value, value_of
 
-__all__ = ["bayeux", "events", "fault_action", "identity", "names", "reply", "session", "settings", "trigger"]
+__all__ = ["bayeux", "events", "fault", "identity", "names", "reply", "session", "settings", "trigger"]
 
 
 def names(written: str | list[str] | None) -> tuple[str, ...]:
@@ -206,7 +207,23 @@ def settings(block: SettingsBlock | None) -> SettingsSection:
     return SettingsSection(seed, block.speed, block.repeat, block.unmatched, block.auth)
 
 
-def fault_action(block: FaultBlock) -> FaultAction:
+def fault(block: FaultBlock, index: int, position: Position) -> Fault:
+    """One fault."""
+    return Fault(
+        index=index,
+        action=_fault_action(block),
+        exchanges=frozenset(names(block.exchange)),
+        meta=block.meta,
+        channel=block.channel,
+        roles=frozenset(names(block.as_)),
+        nth=block.nth,
+        every=block.every,
+        rate=block.rate,
+        position=position,
+    )
+
+
+def _fault_action(block: FaultBlock) -> FaultAction:
     """The one action of a fault."""
     if block.status is not None:
         headers = tuple((block.headers or {}).items())

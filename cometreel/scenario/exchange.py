@@ -105,7 +105,9 @@ class Index(Protocol):
 class Scenario:
     """Everything that one or several scenario files say, checked.
 
-    `highest_ref` is the largest correlation number that occurs in it, 0 where there is none.
+    `highest_ref` is the largest correlation number that occurs in it, 0 where there is none. `ignore` are JSON
+    Pointers into reply bodies and event data, as in a profile's `volatile`: values that may differ from one server, or
+    one day, to the next. `verify` leaves them out; replay and matching don't look at them.
     """
 
     title: str
@@ -123,6 +125,7 @@ class Scenario:
     highest_ref: int
     index: Index
     by_name: Mapping[str, Exchange]
+    ignore: tuple[str, ...] = ()
 
     def question(self, request: Request) -> HttpQuestion:
         """Normalise an HTTP request, without the ids that this scenario's clients choose."""

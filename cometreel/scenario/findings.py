@@ -14,12 +14,12 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from cometreel.errors import Problem
+from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
 
 from .yamltext import Document
 
-__all__ = ["Finding", "can_be_written", "describe", "findings_of", "near", "problems_of", "refuse"]
+__all__ = ["Finding", "can_be_written", "describe", "findings_of", "invalid", "near", "problems_of", "refuse"]
 
 _FINDING = "finding"
 _KINDS = {
@@ -94,6 +94,12 @@ def problems_of(findings: Iterable[Finding], document: Document, under: tuple[st
         line, column = document.place((*under, *finding.path), key=finding.at_key)
         problems.append(Problem(document.file, line, column, finding.found, finding.expected, finding.hint))
     return problems
+
+
+def invalid(name: str, findings: Iterable[Finding]) -> FileInvalid:
+    """Make the error for a value that stands in no file; `name` says what it is."""
+    places = ((": ".join((name, *map(str, each.path))), each) for each in findings)
+    return FileInvalid([Problem(place, 0, 0, each.found, each.expected, each.hint) for place, each in places])
 
 
 def near(word: str, words: Iterable[str]) -> str:

@@ -75,6 +75,7 @@ class _Linker:
             highest_ref=max(self._references(), default=0),
             index=ShapeIndex(groups),
             by_name={exchange.name: exchange for exchange in exchanges},
+            ignore=tuple(dict.fromkeys(pointer for head in heads for pointer in head.ignore or ())),
         )
 
     def _problem(self, position: Position, found: str, expected: str = "", hint: str = "") -> None:
@@ -175,18 +176,7 @@ class _Linker:
                 index += 1
 
     def _fault(self, block: FaultBlock, index: int, locate: Locate) -> Fault:
-        return Fault(
-            index=index,
-            action=compiling.fault_action(block),
-            exchanges=frozenset(names(block.exchange)),
-            meta=block.meta,
-            channel=block.channel,
-            roles=frozenset(names(block.as_)),
-            nth=block.nth,
-            every=block.every,
-            rate=block.rate,
-            position=locate(()),
-        )
+        return compiling.fault(block, index, locate(()))
 
     def _references(self) -> Iterator[int]:
         """Every correlation number in replies and events."""

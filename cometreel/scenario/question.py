@@ -49,11 +49,16 @@ def path_of(text: str) -> Path:
     `/api/v2/me/x` keeps in `me` that it was asked as `me`: it is the same resource as `/api/v2/x` for most
     operations, and the exact spelling is preferred where a scenario has both.
     """
-    bare = _SESSION_PARAMETER.sub("", text)
+    bare = without_session(text)
     segments = tuple(_decoded(segment) for segment in bare.split("/") if segment)
     if len(segments) > 3 and segments[0] == "api" and _API.fullmatch(segments[1]) and segments[2] == "me":
         return Path((*segments[:2], *segments[3:]), me=True)
     return Path(segments)
+
+
+def without_session(path: str) -> str:
+    """The path without the session id that a servlet container writes into it where cookies are off."""
+    return _SESSION_PARAMETER.sub("", path) if ";" in path else path
 
 
 def _decoded(segment: str) -> str:

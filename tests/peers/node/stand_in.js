@@ -2,7 +2,7 @@
 // A stand-in for Genesys Web Services: the parts of API v2 that a workbin desktop uses, with its notifications
 // sent by the official CometD server for Node.js.
 //
-//     node stand_in.js [--port 0] [--seed 21] [--csrf] [--timeout 30000]
+//     node stand_in.js [--port 0] [--seed 21] [--csrf] [--timeout 30000] [--change NAME]
 //
 // Prints `listening on URL` when it is ready. Ends on SIGTERM or SIGINT.
 
@@ -10,6 +10,7 @@ const crypto = require('crypto');
 const http = require('http');
 const {parseArgs} = require('util');
 const {createCometDServer} = require('cometd-nodejs-server');
+const {changed} = require('./changes.js');
 const {ContactCenter} = require('./contact_center.js');
 const {Jitter, References} = require('./jitter.js');
 const {Workbins, failed, ok} = require('./workbins.js');
@@ -23,8 +24,10 @@ const {values: options} = parseArgs({options: {
     seed: {type: 'string', default: '21'},
     csrf: {type: 'boolean', default: false},
     timeout: {type: 'string', default: '30000'},
+    change: {type: 'string'},
 }});
 
+const drifted = changed(options.change);
 const center = new ContactCenter();
 const jitter = new Jitter(options.seed);
 const sessions = new Map();
@@ -147,7 +150,8 @@ function handle(request, response, content) {
     if (body === undefined) {
         return send(response, failed(400, 2, 'The body is not JSON.'));
     }
-    const found = answer(request.method, path.split('/').slice(3), url.searchParams, session, body);
+    const asked = answer(request.method, path.split('/').slice(3), url.searchParams, session, body);
+    const found = drifted({method: request.method, path, body}, asked);
     const delays = jitter.next(session.id, `${request.method} ${request.url} ${JSON.stringify(body)}`);
     setTimeout(send, request.method === 'GET' ? 0 : delays.reply, response, found);
     (found.events || []).forEach((event, nth) => setTimeout(deliver, delays.notification + 60 * nth, session, event));

@@ -243,7 +243,7 @@ def test_a_websocket_carries_the_same_conversation(conversation: Talk) -> None:
     )
     a.client_id = str(a.meta[-1]["clientId"])
     a.says({"channel": "/meta/connect", "connectionType": "websocket"}, websocket=socket)
-    session = next(iter(talk.backend._sessions))
+    session = next(iter(talk.backend.sessions))
     a.cookies["JSESSIONID"] = session.cookie
     a.asks("POST", STATS_PATH, ASK)
     talk.at(1.0)

@@ -1,0 +1,24 @@
+"""The real ASGI door for a server that makes its own event loop. The scenario is named by REEL_SCENARIO."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from starlette.types import Receive, Scope, Send
+
+from cometreel.replay import Backend
+from cometreel.replay.driver import Driver
+from cometreel.scenario import load
+from cometreel.serve import Door
+
+
+@cache
+def door() -> Door:
+    """Make the door on the loop that asks first."""
+    return Door(Driver(Backend(load([os.environ["REEL_SCENARIO"]]))))
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve."""
+    await door()(scope, receive, send)

@@ -1,0 +1,43 @@
+"""The servers that could carry the door, each with the same application on the servers' core."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.processes import Server, running
+from benchmarks.stubs import free_port
+
+__all__ = ["granian", "serve", "uvicorn"]
+
+APPS = Path(__file__).parent / "apps"
+PROGRAMS = Path(sys.executable).parent
+
+
+@contextmanager
+def serve(folder: Path, scenario: Path, *arguments: str) -> Iterator[Server]:
+    """Run `cometreel serve` as users do, without the admin API."""
+    command = [str(PROGRAMS / "cometreel"), "serve", str(scenario), "--no-watch", "--no-admin", *arguments]
+    with running(command, folder / f"serve-{scenario.stem}.log", r"^http://127\.0\.0\.1:(\d+)") as server:
+        yield server
+
+
+@contextmanager
+def uvicorn(folder: Path, app: str) -> Iterator[Server]:
+    """Run an application of `benchmarks/apps` in uvicorn with uvloop and httptools, and as little logging."""
+    command = [str(PROGRAMS / "uvicorn"), f"{app}:app", "--app-dir", str(APPS), "--port", "0", "--lifespan", "off"]
+    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--no-server-header", "--no-date-header"]
+    with running(command, folder / "uvicorn.log", r"http://127\.0\.0\.1:(\d+)") as server:
+        yield server
+
+
+@contextmanager
+def granian(folder: Path, app: str, interface: str, scenario: Path) -> Iterator[Server]:
+    """Run an application of `benchmarks/apps` in one worker of granian."""
+    command = ["env", f"REEL_SCENARIO={scenario}", str(PROGRAMS / "granian"), f"{app}:app", "--interface", interface]
+    command += ["--host", "127.0.0.1", "--port", str(free_port()), "--workers", "1", "--loop", "uvloop", "--no-ws"]
+    command += ["--working-dir", str(APPS), "--log-level", "info"]
+    with running(command, folder / f"granian-{interface}.log", r"Listening at: http://127\.0\.0\.1:(\d+)") as server:
+        yield server

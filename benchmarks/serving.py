@@ -1,0 +1,173 @@
+"""What the fast door costs: against a constant behind the same server, against mitmdump, with sessions, with growth.
+
+Figures per second of the server's processor time stand beside those per second of the clock: a busy machine spoils
+the second and hardly the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from benchmarks import engine, stubs, wrk
+from benchmarks.doors import granian, serve, uvicorn
+from benchmarks.figures import heading, row
+from benchmarks.processes import PATIENCE, Server, mitmdump
+from benchmarks.replaying import BODY, SCENARIO, replay_addon
+from benchmarks.sessions_load import Session, begin_all, exchanges
+from cometreel.jsonvalue import encode
+
+PATH = "/api/v2/workbins"
+OFFSET = 0.02  # seconds after its POST at which the engine's scenario has its notification
+TURNS = 3
+WARMING = 8  # seconds of load until Java has compiled what it runs
+
+
+def bench(folder: Path) -> None:
+    """Print everything, the comparison of servers first."""
+    for name in ("constant.yaml", "pushing.yaml", "large.yaml"):
+        text = SCENARIO if name == "constant.yaml" else engine.scenario(10_000 if name == "large.yaml" else 10)
+        (folder / name).write_text(text)
+    _servers(folder)
+    _others(folder)
+    _startup(folder)
+    _sessions(folder)
+    _memory(folder)
+    _growth(folder)
+
+
+def _servers(folder: Path) -> None:
+    heading("Serving: one workbin POST, requests/s (wrk, 8 connections)")
+    scenario = folder / "constant.yaml"
+    with (
+        uvicorn(folder, "constant") as constant,
+        serve(folder, scenario) as ours,
+        granian(folder, "replay_rsgi", "rsgi", scenario) as rsgi,
+        granian(folder, "replay_asgi", "asgi", scenario) as asgi,
+        mitmdump(folder / "mitmdump.log", "--mode", "reverse:http://unused", *replay_addon(folder)) as proxy,
+    ):
+        servers = {
+            "uvicorn answering a constant": constant,
+            "serve (uvicorn, uvloop, httptools)": ours,
+            "the same door in granian, ASGI": asgi,
+            "the same driver in granian, RSGI": rsgi,
+            "mitmdump with the replay addon": proxy,
+        }
+        found: dict[str, list[tuple[float, float]]] = {name: [] for name in servers}
+        for _ in range(TURNS):
+            for name, server in servers.items():
+                found[name].append(_measured(server))
+    for name, samples in found.items():
+        row(name, [clock for clock, _ in samples], "requests/s")
+        row("", [cpu for _, cpu in samples], "requests per s of processor time")
+    first = found["serve (uvicorn, uvloop, httptools)"]
+    for other in ("uvicorn answering a constant", "the same driver in granian, RSGI", "mitmdump with the replay addon"):
+        pairs = zip(first, found[other], strict=True)
+        row(f"ratio serve : {other}", [mine[1] / its[1] for mine, its in pairs])
+
+
+def _others(folder: Path) -> None:
+    heading("Serving: the same POST from other people's stub servers, requests/s (goal: serve is ahead of each)")
+    with serve(folder, folder / "constant.yaml") as ours:
+        for name, start in stubs.STUBS.items():
+            with start(folder) as theirs:
+                wrk.requests_per_second(theirs.port, PATH, BODY.decode(), seconds=WARMING)
+                pairs = [(_measured(ours)[0], _measured(theirs)[0]) for _ in range(TURNS)]
+            row(name, [its for _, its in pairs], "requests/s")
+            row(f"ratio serve : {name}", [mine / its for mine, its in pairs])
+
+
+def _measured(server: Server, cookie: str | None = None) -> tuple[float, float]:
+    """Requests per second of the clock, and of the server's processor time."""
+    cpu, begin = server.cpu(), time.perf_counter()
+    rate = wrk.requests_per_second(server.port, PATH, BODY.decode(), cookie=cookie, seconds=2)
+    return rate, rate * (time.perf_counter() - begin) / max(server.cpu() - cpu, 0.01)
+
+
+def _startup(folder: Path) -> None:
+    heading("Serving: from the start of the process to the URL, ms (goal: well under 1,000)")
+    samples = []
+    for _ in range(2 * TURNS):
+        begin = time.perf_counter()
+        with serve(folder, folder / "constant.yaml"):
+            samples.append(1000 * (time.perf_counter() - begin))
+    row("cometreel serve", samples, "ms")
+
+
+def _sessions(folder: Path) -> None:
+    heading("Serving: exchanges complete with their notification, 1,000 sessions")
+    with serve(folder, folder / "pushing.yaml") as server:
+        per_second, per_cpu, late = asyncio.run(_exchanged(server))
+    row("exchanges/s, as fast as they go", [per_second], "exchanges/s")
+    row("the same per second of processor time", [per_cpu], "exchanges per s of processor time")
+    row("lateness of the notification at 200/s, p50", [_percentile(late, 0.5)], "ms")
+    row("lateness of the notification at 200/s, p99", [_percentile(late, 0.99)], "ms")
+
+
+async def _exchanged(server: Server) -> tuple[float, float, list[float]]:
+    sessions, body = await begin_all(server.port, 1000), encode({**engine.asked(0)})
+    paced = await exchanges(sessions, PATH, body, seconds=5, rate=200)
+    cpu = server.cpu()
+    fast = await exchanges(sessions, PATH, body, seconds=5, rate=None)
+    spent = server.cpu() - cpu
+    return fast.per_second, len(fast.delays) / spent, [1000 * (delay - OFFSET) for delay in paced.delays]
+
+
+def _percentile(samples: list[float], share: float) -> float:
+    return samples[min(len(samples) - 1, int(len(samples) * share))]
+
+
+def _memory(folder: Path) -> None:
+    heading("Serving: memory of an idle session with its held poll, kB (goal: at most 25)")
+    for count in (1000, 10_000):
+        with serve(folder, folder / "pushing.yaml") as server:
+            row(f"{count:,} sessions", [asyncio.run(_held(server, count)) / 1000], "kB")
+
+
+async def _held(server: Server, count: int) -> float:
+    before = server.memory()
+    sessions = await begin_all(server.port, count)
+    for session in sessions:
+        session.hold()
+    await _settled(server)
+    each = (server.memory() - before) / count
+    for session in sessions:
+        session.writer.close()
+    return each
+
+
+async def _settled(server: Server) -> None:
+    """Wait until the memory has stopped growing."""
+    end, last = time.monotonic() + PATIENCE, 0
+    while time.monotonic() < end and (now := server.memory()) != last:
+        last = now
+        await asyncio.sleep(0.5)
+
+
+def _growth(folder: Path) -> None:
+    heading("Serving: growth, POSTs of one session per s of processor time (flat is 1)")
+    for name, count in (("few.yaml", 10), ("many.yaml", 10_000)):
+        (folder / name).write_text(engine.scenario(count, events=False))
+    with serve(folder, folder / "few.yaml") as few, serve(folder, folder / "many.yaml") as many:
+        asyncio.run(_grown(few, many))
+
+
+async def _grown(few: Server, many: Server) -> None:
+    (one,), (other,) = await begin_all(few.port, 1), await begin_all(many.port, 1)
+    pairs = [(await _cost(few, one), await _cost(many, other)) for _ in range(TURNS)]
+    row("ratio 10 : 10,000 exchanges", [first / second for first, second in pairs])
+    alone = [await _cost(few, one) for _ in range(TURNS)]
+    crowd = await begin_all(few.port, 10_000)
+    for session in crowd:
+        session.hold()
+    await _settled(few)
+    crowded = [await _cost(few, one) for _ in range(TURNS)]
+    row("ratio 1 : 10,000 sessions", [first / second for first, second in zip(alone, crowded, strict=True)])
+    for session in [one, other, *crowd]:
+        session.writer.close()
+
+
+async def _cost(server: Server, session: Session) -> float:
+    """POSTs of this session per second of the server's processor time."""
+    return (await asyncio.to_thread(_measured, server, session.cookie))[1]

@@ -1,0 +1,120 @@
+"""CometD sessions as a load: each with a held poll and, where it asks, a second connection. Counts, and keeps times.
+
+Everything is on raw streams, so that its own cost stays below that of what it measures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Self
+
+from benchmarks.http_load import Exchange, ask, post
+
+ENDPOINT = "/api/v2/notifications"
+_COOKIE = re.compile(rb"set-cookie: *([^;\r]+)", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Session:
+    """One live session: its poll connection, its cookies, its client id."""
+
+    port: int
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    cookies: dict[str, str] = field(default_factory=dict)
+    client_id: str = ""
+
+    @classmethod
+    async def begin(cls, port: int) -> Self:
+        """Shake hands, and poll once; the next poll is held."""
+        session = cls(port, *await asyncio.open_connection("127.0.0.1", port, limit=4096))
+        hello: dict[str, object] = {
+            "channel": "/meta/handshake",
+            "version": "1.0",
+            "supportedConnectionTypes": ["long-polling"],
+        }
+        answer = await session._told(hello)
+        session.client_id = answer[-1]["clientId"]
+        await session._told({**session._connect(), "advice": {"timeout": 0}})
+        return session
+
+    def hold(self) -> None:
+        """Send the poll that will be held."""
+        self.writer.write(self._exchange(self._connect()).request)
+
+    async def poll(self) -> bytes:
+        """Poll until something comes."""
+        return await ask(self.reader, self.writer, self._exchange(self._connect()))
+
+    def asking(self, path: str, body: bytes) -> Exchange:
+        """Make a request of this session."""
+        return post(path, body, Cookie=self.cookie)
+
+    def _connect(self) -> dict[str, object]:
+        return {"channel": "/meta/connect", "connectionType": "long-polling", "clientId": self.client_id}
+
+    def _exchange(self, message: dict[str, object]) -> Exchange:
+        return post(ENDPOINT, json.dumps([message]).encode(), Cookie=self.cookie)
+
+    async def _told(self, message: dict[str, object]) -> list[dict[str, str]]:
+        reply = await ask(self.reader, self.writer, self._exchange(message))
+        for found in _COOKIE.findall(reply):
+            name, _, value = found.decode().partition("=")
+            self.cookies[name] = value
+        answer: list[dict[str, str]] = json.loads(reply.split(b"\r\n\r\n", 1)[1])
+        return answer
+
+    @property
+    def cookie(self) -> str:
+        """Its cookies, as a request carries them."""
+        return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+
+
+async def begin_all(port: int, count: int, *, at_once: int = 50) -> list[Session]:
+    """Begin so many sessions, some at once."""
+    found: list[Session] = []
+    while len(found) < count:
+        batch = min(at_once, count - len(found))
+        found += await asyncio.gather(*(Session.begin(port) for _ in range(batch)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """What a load of exchanges came to: how many per second, and when each notification came (s after its POST)."""
+
+    per_second: float
+    delays: tuple[float, ...]
+
+
+async def exchanges(sessions: list[Session], path: str, body: bytes, *, seconds: float, rate: float | None) -> Complete:
+    """Ask in every session and wait for the notification on its held poll, again and again.
+
+    With a `rate` (exchanges/s of all sessions together) each waits for its turn; without one it asks again at once.
+    """
+    delays: list[float] = []
+    end = time.perf_counter() + seconds
+    pause = None if rate is None else len(sessions) / rate
+
+    async def repeat(session: Session, number: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", session.port, limit=4096)
+        asked, due = session.asking(path, body), time.perf_counter() + (pause or 0) * number / len(sessions)
+        while due < end and time.perf_counter() < end:
+            if pause is not None:
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                due += pause
+            polling = asyncio.ensure_future(session.poll())
+            await asyncio.sleep(0)
+            began = time.perf_counter()
+            await ask(reader, writer, asked)
+            await polling
+            delays.append(time.perf_counter() - began)
+        writer.close()
+
+    begin = time.perf_counter()
+    await asyncio.gather(*(repeat(session, number) for number, session in enumerate(sessions)))
+    return Complete(len(delays) / (time.perf_counter() - begin), tuple(sorted(delays)))

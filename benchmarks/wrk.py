@@ -1,0 +1,51 @@
+"""The load generator wrk (Debian's package): requests/s of one POST over keep-alive connections, chunked replies too.
+
+It costs so little that a server on the other core is the limit. A reply that isn't 2xx makes the figure worthless,
+and so raises.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from benchmarks.processes import CLIENT_CORE, TWO_CORES
+
+__all__ = ["missing", "requests_per_second"]
+
+_SCRIPT = """\
+wrk.method = "POST"
+wrk.body = {body}
+wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Cookie"] = {cookie}
+"""
+
+
+def missing() -> list[str]:
+    """What of it isn't installed."""
+    return [] if shutil.which("wrk") else ["the program wrk"]
+
+
+def requests_per_second(
+    port: int, path: str, body: str, *, cookie: str | None = None, connections: int = 8, seconds: int = 2
+) -> float:
+    """Post for some seconds, in the session that the cookie names, and return how many replies came per second.
+
+    :raises AssertionError: if a reply wasn't 2xx, or a connection failed.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        named = "nil" if cookie is None else f"[==[{cookie}]==]"
+        Path(script.name).write_text(_SCRIPT.format(body=f"[==[{body}]==]", cookie=named))
+        command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
+        command += ["--script", script.name, f"http://127.0.0.1:{port}{path}"]
+        pinned = ["taskset", "-c", str(CLIENT_CORE), *command] if TWO_CORES else command
+        said = subprocess.run(pinned, capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in said, said
+    assert "Socket errors" not in said, said
+    found = re.search(r"Requests/sec: +([\d.]+)", said)
+    assert found, said
+    assert float(found[1]) > 0, said
+    return float(found[1])

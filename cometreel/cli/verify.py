@@ -1,0 +1,164 @@
+"""`cometreel verify`: has the real server drifted from what was recorded? Parses, asks for passwords and prints."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from cometreel.cli.exits import Exit
+from cometreel.errors import FileInvalid, OptionInvalid, Problem
+from cometreel.jsonvalue import JSON
+from cometreel.recording import load_policy, write_scenario
+from cometreel.recording.secret import Secret
+from cometreel.scenario import load, parse_duration
+from cometreel.verify import (
+    Credentials,
+    Part,
+    Run,
+    Script,
+    Veil,
+    Verdict,
+    accepted,
+    as_json,
+    credentials_of,
+    drive,
+    html,
+    junit,
+    lines,
+    script_of,
+    target_of,
+    variables,
+)
+from cometreel.verify.run import Pace
+
+__all__ = ["verify"]
+
+_STYLES = {"drift": "red", "not played": "yellow", "note": "dim", "summary": "bold"}
+_FILE = click.Path(path_type=Path)
+
+
+class _Options(TypedDict):
+    """What the options of the command hold."""
+
+    pace: Pace
+    patience: str
+    values: tuple[str, ...]
+    policy: str
+    netrc: Path | None
+    ca: Path | None
+    insecure: bool
+    json_: bool
+    junit_file: Path | None
+    html_file: Path | None
+    accept: bool
+
+
+@click.command()
+@click.argument("scenario", nargs=-1, required=True, type=_FILE)
+@click.option("--against", metavar="URL", required=True, help="The server: http://HOST[:PORT] or https://HOST[:PORT].")
+@click.option("--pace", type=click.Choice(["fast", "recorded"]), default="fast", show_default=True, help="How soon.")
+@click.option("--patience", default="10s", show_default=True, help="How much later than recorded an answer may come.")
+@click.option("--value", "values", multiple=True, metavar="NAME=VALUE", help="The value of a {$capture} or {$id}.")
+@click.option("--policy", default="default", show_default=True, help="What is personal: default, strict or a file.")
+@click.option("--netrc", type=_FILE, help="Credentials by machine: PART@HOST or HOST.")
+@click.option("--ca", type=_FILE, help="Certificates (PEM) to trust in place of the system's.")
+@click.option("--insecure", is_flag=True, help="Trust any certificate. Whoever is in between sees the password.")
+@click.option("--json", "json_", is_flag=True, help="Print the report as JSON.")
+@click.option("--junit", "junit_file", type=_FILE, help="Write the report as JUnit XML too.")
+@click.option("--html", "html_file", type=_FILE, help="Write the report as one HTML page too.")
+@click.option("--accept", is_flag=True, help="Write what came as NAME.new.yaml, and show the difference.")
+def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_Options]) -> int:
+    """Ask a live server what SCENARIO asked when it was recorded, and report every difference.
+
+    Ends with 0 if nothing differs, 1 if something does, 2 if it could not run. It really asks: operations that change
+    something change it on the server. The login name and password of the role agent-1 come from COMETREEL_USER_AGENT_1
+    and COMETREEL_PASSWORD_AGENT_1 (of a single role also COMETREEL_USER and COMETREEL_PASSWORD), from a netrc or, on a
+    terminal, from a prompt.
+
+    \b
+    Example:
+      cometreel verify scenarios/desktop.yaml --against https://gws.example --html drift.html
+    """
+    script = script_of(load(scenario))
+    verdict = _verdict(script, against, options)
+    for file, text in ((options["junit_file"], junit), (options["html_file"], html)):
+        if file is not None:
+            _write(file, text(verdict))
+    _print(verdict, json_=options["json_"])
+    if options["accept"]:
+        _accept(verdict, script)
+    if not verdict.played:
+        raise OptionInvalid("verify", "no exchange could be played", "at least one", "the report says why")
+    return Exit.DONE if verdict.same else Exit.NO
+
+
+def _verdict(script: Script, against: str, options: _Options) -> Verdict:
+    """Ask the server, and judge."""
+    target = target_of(against, ca=options["ca"], insecure=options["insecure"])
+    veil = Veil(load_policy(options["policy"]), secrets.token_bytes(32))
+    prompt = _prompt if script.logs_in and sys.stdin.isatty() else None
+    known = credentials_of(script.parts, os.environ, target.host, options["netrc"], prompt)
+    seconds = _seconds(options["patience"])
+    users = {part: credentials.user for part, credentials in known.items()}
+    given = _values(options["values"])
+    run = Run(script, veil, users=users, given=given, pace=options["pace"], patience_seconds=seconds)
+    asyncio.run(drive(run, script, target, veil, known, seconds))
+    return run.verdict(target.base)
+
+
+def _seconds(patience: str) -> float:
+    try:
+        return parse_duration(patience)
+    except ValueError:
+        raise OptionInvalid("--patience", repr(patience), "a number with its unit, such as 500ms or 10s") from None
+
+
+def _values(written: Sequence[str]) -> Mapping[str, JSON]:
+    found: dict[str, JSON] = {}
+    for each in written:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise OptionInvalid("--value", repr(each), "NAME=VALUE")
+        found[name.removeprefix("session.")] = value
+    return found
+
+
+def _prompt(part: Part) -> Credentials:
+    """Ask at the terminal; neither answer is shown anywhere else."""
+    user = click.prompt(f"login name of {part.name}", default=part.user, err=True)
+    password = click.prompt(f"password of {part.name} ({variables(part.name)[1]})", hide_input=True, err=True)
+    return Credentials(user, Secret(password.encode()))
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        found = f"can't be written: {error.strerror or error}"
+        raise FileInvalid([Problem(str(file), 0, 0, found, "a folder where you may write")]) from None
+
+
+def _print(verdict: Verdict, *, json_: bool) -> None:
+    if json_:
+        click.echo(json.dumps(as_json(verdict), indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    for kind, line in lines(verdict):
+        console.print(Text(line, style=_STYLES.get(kind, "")))
+
+
+def _accept(verdict: Verdict, script: Script) -> None:
+    for path, file in accepted(verdict, script.sources, script.scenario.profile):
+        written = write_scenario(file, Path(path))
+        click.echo(written.difference, err=True)
+        click.echo(written.path, err=True)

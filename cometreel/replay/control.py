@@ -1,0 +1,186 @@
+"""What can be asked of a running replay, and done to it, while clients talk to it. Sans-IO, as the backend is.
+
+What sends something takes `now` and returns effects: `driver.apply(lambda now: control.push(…, now=now))`. The rest
+may be called at once, on the thread of the driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from cometreel.errors import OptionInvalid
+from cometreel.jsonvalue import JSON, JSONObject, encode
+from cometreel.replay.backend import Backend
+from cometreel.replay.calls import Calls
+from cometreel.replay.control_views import FaultSeen, SessionSeen, client_seen, fault_seen, session_seen
+from cometreel.replay.counters import Counters
+from cometreel.replay.journal import Listener
+from cometreel.replay.sessions import Session
+from cometreel.replay.settings import ReplaySettings
+from cometreel.scenario import Scenario, fault_from
+from cometreel.scenario.checks import channel as check_channel
+from cometreel.wire import Effect
+
+__all__ = ["Control"]
+
+
+class Control:
+    """Looks at one backend, and steers it."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    # ------------------------------------------------------------------ what can be seen
+    @property
+    def calls(self) -> Calls:
+        """What was asked, oldest first: the latest calls. `calls(operation="RequestAgentStats")` gives some of them."""
+        return self._backend.calls
+
+    @property
+    def unmatched(self) -> Calls:
+        """The calls that nothing answered, each with its `miss`: what was near, and what differed."""
+        return self._backend.journal.unmatched
+
+    @property
+    def unplayed(self) -> tuple[str, ...]:
+        """The exchanges that no session has played since the beginning, in the order of the scenario."""
+        played = self._backend.journal.played
+        return tuple(exchange.name for exchange in self.scenario.exchanges if exchange.name not in played)
+
+    @property
+    def sessions(self) -> tuple[SessionSeen, ...]:
+        """The live sessions, in the order in which they began."""
+        return tuple(self._seen(session) for session in sorted(self._backend.sessions, key=lambda one: one.number))
+
+    @property
+    def faults(self) -> tuple[FaultSeen, ...]:
+        """The faults in force, those of the scenario first."""
+        return tuple(map(fault_seen, self._backend.faults))
+
+    @property
+    def settings(self) -> ReplaySettings:
+        """The settings in force."""
+        return self._backend.settings
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario in force."""
+        return self._backend.scenario
+
+    @property
+    def counters(self) -> Counters:
+        """What was counted since the beginning."""
+        return self._backend.counters
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """How many calls had which outcome, without what stands behind its colon, also of those before a reset."""
+        return self._backend.journal.outcomes
+
+    @property
+    def held_polls(self) -> int:
+        """How many polls are held now."""
+        return self._backend.server.held_polls()
+
+    @property
+    def session_count(self) -> int:
+        """How many sessions are live, without a look at each."""
+        return len(self._backend.sessions)
+
+    def audience(self, session: int | None = None, user: str | None = None) -> tuple[int, ...]:
+        """List the sessions that a notification would go to, by their numbers.
+
+        :raises OptionInvalid: if there is no such session or user.
+        """
+        return tuple(one.number for one in self._audience(session, user))
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Tell a listener of each call from now on, as it is noted; return what ends that."""
+        return self._backend.journal.listen(listener)
+
+    # ------------------------------------------------------------------ what can be done
+    def push(
+        self,
+        channel: str,
+        data: JSON,
+        *,
+        now: float,
+        session: int | None = None,
+        user: str | None = None,
+        ext: JSONObject | None = None,
+    ) -> list[Effect]:
+        """Send a notification now: to one session, to all sessions of a user, or to all.
+
+        It goes to each of their CometD clients; where there is none, it waits for the session's next.
+
+        :raises OptionInvalid: if there is no such session or user, or it isn't a message that could be sent.
+        """
+        for finding in check_channel(channel):
+            raise OptionInvalid("channel", finding.found, finding.expected, finding.hint)
+        message: JSONObject = {"channel": channel, "data": data}
+        if ext is not None:
+            message["ext"] = ext
+        try:
+            encode(message)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise OptionInvalid("data", f"it can't be sent: {error}", "what JSON can say") from None
+        return self._backend.notify(self._audience(session, user), message, now)
+
+    def arm(self, fault: Mapping[str, JSON], *, session: int | None = None) -> FaultSeen:
+        """Put a fault in force, written as one under `faults:`; for one session only if one is named.
+
+        :raises FileInvalid: with everything that is wrong with the fault.
+        :raises OptionInvalid: if there is no such session.
+        """
+        checked = fault_from(fault, self.scenario)
+        if session is not None:
+            self._audience(session, None)
+        return fault_seen(self._backend.faults.arm(checked, session))
+
+    def lift(self, number: int) -> None:
+        """Take a fault out of force, also one of the scenario.
+
+        :raises OptionInvalid: if no fault in force has this number.
+        """
+        self._backend.faults.lift(number)
+
+    def set_speed(self, speed: float, *, now: float) -> list[Effect]:
+        """Play at another speed from now on; what is on the schedule already keeps its time.
+
+        :raises OptionInvalid: if it isn't a number, 0 or more.
+        """
+        return self._backend.set_speed(self.settings.under({"speed": speed}).speed, now)
+
+    def replace(self, scenario: Scenario, *, now: float) -> list[Effect]:
+        """Play another scenario from now on; sessions stay, faults that were armed end."""
+        return self._backend.replace(scenario, now)
+
+    def reset(self, *, now: float) -> list[Effect]:
+        """Begin anew: no session, no call, nothing played, the scenario's own faults. Scenario and speed stay."""
+        return self._backend.reset(now)
+
+    # ------------------------------------------------------------------ inside
+    def _audience(self, session: int | None, user: str | None) -> Sequence[Session]:
+        live = sorted(self._backend.sessions, key=lambda one: one.number)
+        if session is not None:
+            found = [one for one in live if one.number == session]
+            if not found:
+                raise OptionInvalid("session", f"no live session has the number {session}", _some(live, "number"))
+            if user is not None and found[0].user != user:
+                raise OptionInvalid("user", f"session {session} isn't {user!r}'s", "one of session and user")
+            return found
+        found = [one for one in live if user is None or one.user == user]
+        if user is not None and not found:
+            raise OptionInvalid("user", f"{user!r} has no live session", _some(live, "user"))
+        return found
+
+    def _seen(self, session: Session) -> SessionSeen:
+        clients = map(self._backend.server.session, session.clients)
+        return session_seen(session, tuple(client_seen(client) for client in clients if client is not None))
+
+
+def _some(sessions: Sequence[Session], name: str) -> str:
+    """Say which values would have done; the first ones only, where there are many."""
+    values = dict.fromkeys(str(getattr(session, name)) for session in sessions if getattr(session, name) is not None)
+    some = [*values][:10]
+    return ", ".join([*some, "…"] if len(values) > len(some) else some) or "none: there is no live session"

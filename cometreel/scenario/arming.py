@@ -1,0 +1,108 @@
+"""One fault that no file says: checked as one under `faults:` is, for a scenario that plays already, and written back.
+
+What a fault does, and when it strikes, is the replay's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import ValidationError
+
+from cometreel.jsonvalue import JSON, JSONObject
+
+from . import compiling
+from .compiled import (
+    BreakConnection,
+    Delay,
+    DropEvent,
+    DuplicateEvent,
+    EndSession,
+    Fault,
+    FaultAction,
+    Position,
+    RefuseMessage,
+    SetStatus,
+)
+from .durations import format_duration
+from .exchange import Scenario
+from .findings import Finding, findings_of, invalid, near
+from .model import FaultBlock
+
+__all__ = ["fault_from", "fault_written"]
+
+_NOWHERE = Position("", 0, 0)
+
+
+def fault_from(written: Mapping[str, JSON], scenario: Scenario) -> Fault:
+    """Read a fault, written as one under `faults:`; in Python `drop_event` will do for `drop-event`.
+
+    :raises FileInvalid: with everything that is wrong with it.
+    """
+    try:
+        block = FaultBlock.model_validate(dict(written))
+    except ValidationError as error:
+        raise invalid("fault", findings_of(error)) from None
+    findings = list(_unknown(block, scenario))
+    if findings:
+        raise invalid("fault", findings)
+    return compiling.fault(block, len(scenario.faults), _NOWHERE)
+
+
+def _unknown(block: FaultBlock, scenario: Scenario) -> Iterator[Finding]:
+    for name in compiling.names(block.exchange):
+        if name not in scenario.by_name:
+            found = f"no exchange is called {name!r}"
+            yield Finding(("exchange",), found, "the name of an exchange", near(name, scenario.by_name))
+    for name in compiling.names(block.as_):
+        if name not in scenario.roles:
+            expected = ", ".join(scenario.roles) or "no role: the scenario has none"
+            yield Finding(("as",), f"no role is called {name!r}", expected, near(name, scenario.roles))
+
+
+def fault_written(fault: Fault) -> JSONObject:
+    """Write a fault as it stands under `faults:`."""
+    said: dict[str, JSON] = {
+        "exchange": _names(fault.exchanges),
+        "meta": fault.meta,
+        "channel": fault.channel,
+        "as": _names(fault.roles),
+        "nth": fault.nth,
+        "every": fault.every,
+        "rate": fault.rate,
+        **_action(fault.action),
+    }
+    return {key: value for key, value in said.items() if value is not None or key == "body"}
+
+
+def _names(names: frozenset[str]) -> JSON:
+    return None if not names else min(names) if len(names) == 1 else [*sorted(names)]
+
+
+def _action(action: FaultAction) -> JSONObject:
+    match action:
+        case SetStatus():
+            return _status(action)
+        case Delay():
+            return {"delay": format_duration(action.seconds)}
+        case DropEvent():
+            return {"drop-event": True if action.which is None else action.which}
+        case DuplicateEvent():
+            return {"duplicate-event": True if action.which is None else action.which}
+        case EndSession():
+            return {"disconnect": True}
+        case BreakConnection():
+            return {"broken": True}
+        case RefuseMessage():
+            return {"error": action.error, "advice": action.advice, "ext": action.ext}
+
+
+def _status(action: SetStatus) -> JSONObject:
+    written: JSONObject = {"status": action.status}
+    if action.headers:
+        written["headers"] = dict(action.headers)
+    if action.content is None:
+        written["body"] = action.body
+    elif action.content:
+        written["text"] = action.content.decode()
+    return written

@@ -1,0 +1,251 @@
+"""The admin API under `/__reel__/`: HTTP in front of `replay.control`. It translates; it decides nothing.
+
+docs/admin.md shows each path with its JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar, cast
+
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from cometreel.errors import InputError, OptionInvalid
+from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
+from cometreel.replay import Backend, Calls, Control
+from cometreel.replay.calls import Wanted
+from cometreel.replay.driver import Driver
+from cometreel.scenario import loads
+from cometreel.scenario.fields import Plain
+from cometreel.scenario.findings import findings_of, invalid
+from cometreel.scenario.model import Block
+from cometreel.serve import admin_facts as facts
+from cometreel.serve.admin_gate import Gate, Gated
+from cometreel.serve.admin_stream import stream
+from cometreel.serve.bodies import Disconnected, Refused, read_body
+from cometreel.serve.door import ADMIN
+from cometreel.serve.metrics import CONTENT_TYPE, Metrics
+from cometreel.serve.translation import headers_of
+
+__all__ = ["admin", "admin_behind"]
+
+MAX_BODY = 64 * 1024 * 1024  # a scenario of ten thousand exchanges has some ten of them
+SCENARIO = "scenario.yaml"  # how problems name a scenario that was sent
+
+
+class PushBlock(Block):
+    """The body of a push."""
+
+    channel: str
+    data: Plain
+    ext: dict[str, Plain] | None = None
+    session: int | None = None
+    user: str | None = None
+
+
+class SpeedBlock(Block):
+    """The body that sets the speed."""
+
+    speed: float
+
+
+B = TypeVar("B", bound=Block)
+
+
+def admin_behind(gate: Gate) -> Callable[[Driver, Backend], ASGIApp]:
+    """Return what makes the admin API of a server, as `playing` wants it."""
+    return lambda driver, backend: admin(Control(backend), driver, gate)
+
+
+def admin(control: Control, driver: Driver, gate: Gate) -> ASGIApp:
+    """Make the admin API of one replay. It must be called on the driver's event loop, and made on it."""
+    return Gated(_Api(control, driver).app, gate)
+
+
+class _Json(Response):
+    """A JSON response, written as all of Cometreel's JSON is."""
+
+    media_type = "application/json"
+
+    def render(self, content: JSON) -> bytes:
+        return encode(content) + b"\n"
+
+
+class _Api:
+    """The endpoints."""
+
+    def __init__(self, control: Control, driver: Driver) -> None:
+        self._control, self._driver, self._metrics = control, driver, Metrics(control)
+        self._began, self._clock = datetime.now(UTC), asyncio.get_running_loop().time()
+        self.app = Starlette(
+            routes=[
+                Route(f"{ADMIN}{path}", endpoint, methods=[method]) for method, path, endpoint in self._endpoints()
+            ],
+            exception_handlers={
+                InputError: _unusable,
+                Refused: _refused,
+                Disconnected: _unread,
+                HTTPException: _no_such,
+            },
+        )
+
+    def _endpoints(self) -> list[tuple[str, str, Callable[[Request], Awaitable[Response]]]]:
+        return [
+            ("GET", "/", self._overview),
+            ("GET", "/sessions", self._sessions),
+            ("GET", "/calls", self._calls),
+            ("GET", "/events", self._events),
+            ("GET", "/unmatched", self._unmatched),
+            ("GET", "/unplayed", self._unplayed),
+            ("GET", "/settings", self._settings),
+            ("GET", "/metrics", self._exposition),
+            ("GET", "/faults", self._faults),
+            ("POST", "/faults", self._arm),
+            ("DELETE", "/faults/{number:int}", self._lift),
+            ("POST", "/push", self._push),
+            ("POST", "/reset", self._reset),
+            ("PUT", "/scenario", self._replace),
+            ("PUT", "/speed", self._set_speed),
+        ]
+
+    # ------------------------------------------------------------------ what can be seen
+    async def _overview(self, _: Request) -> Response:
+        return _Json(facts.overview(self._control))
+
+    async def _sessions(self, _: Request) -> Response:
+        return _Json({"sessions": [facts.session_facts(one, self._moment) for one in self._control.sessions]})
+
+    async def _calls(self, request: Request) -> Response:
+        return _Json({"calls": self._told(_filtered(self._control.calls, request))})
+
+    async def _events(self, request: Request) -> Response:
+        read = request.headers.get("last-event-id") or request.query_params.get("since")
+        since = None if read is None else _number("since", read)
+        calls = stream(self._control, self._moment, self._driver.closing, since)
+        return StreamingResponse(calls, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+    async def _unmatched(self, _: Request) -> Response:
+        return _Json({"unmatched": self._told(self._control.unmatched)})
+
+    async def _unplayed(self, _: Request) -> Response:
+        return _Json({"unplayed": [*self._control.unplayed]})
+
+    async def _settings(self, _: Request) -> Response:
+        return _Json(facts.settings_facts(self._control))
+
+    async def _exposition(self, _: Request) -> Response:
+        return Response(self._metrics.exposition(), media_type=CONTENT_TYPE)
+
+    async def _faults(self, _: Request) -> Response:
+        return _Json({"faults": [facts.fault_facts(fault) for fault in self._control.faults]})
+
+    # ------------------------------------------------------------------ what can be done
+    async def _arm(self, request: Request) -> Response:
+        fault, session = await _object(request), request.query_params.get("session")
+        armed = self._control.arm(fault, session=None if session is None else _number("session", session))
+        return _Json(facts.fault_facts(armed), 201)
+
+    async def _lift(self, request: Request) -> Response:
+        self._control.lift(request.path_params["number"])
+        return Response(status_code=204)
+
+    async def _push(self, request: Request) -> Response:
+        push, control = await _block(PushBlock, "push", request), self._control
+        sessions = control.audience(push.session, push.user)
+        self._driver.apply(
+            lambda now: control.push(
+                push.channel, push.data, now=now, session=push.session, user=push.user, ext=push.ext
+            )
+        )
+        return _Json({"sessions": [*sessions]})
+
+    async def _reset(self, _: Request) -> Response:
+        self._driver.apply(lambda now: self._control.reset(now=now))
+        return Response(status_code=204)
+
+    async def _replace(self, request: Request) -> Response:
+        scenario = await asyncio.to_thread(loads, await _body(request), SCENARIO)
+        self._driver.apply(lambda now: self._control.replace(scenario, now=now))
+        return _Json(facts.settings_facts(self._control))
+
+    async def _set_speed(self, request: Request) -> Response:
+        block = await _block(SpeedBlock, "speed", request)
+        self._driver.apply(lambda now: self._control.set_speed(block.speed, now=now))
+        return _Json(facts.settings_facts(self._control))
+
+    # ------------------------------------------------------------------ inside
+    def _told(self, calls: Calls) -> list[JSON]:
+        return [facts.call_facts(call, self._moment) for call in calls]
+
+    def _moment(self, at: float) -> datetime:
+        return self._began + timedelta(seconds=at - self._clock)
+
+
+def _filtered(calls: Calls, request: Request) -> Calls:
+    """Apply the filters of a query; an empty value wants calls that have none."""
+    wanted: dict[str, str | int | None] = {}
+    for name, value in request.query_params.items():
+        if name == "since":
+            calls = calls.since(_number(name, value))
+        elif name != "token":
+            wanted[name] = _number(name, value) if name == "session" else value or None
+    return calls(**cast(Wanted, wanted))
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise OptionInvalid(name, f"{text!r} is not a number", "a whole number, 0 or more")
+    return int(text)
+
+
+async def _body(request: Request) -> bytes:
+    return await read_body(headers_of(request.scope), request.receive, MAX_BODY)
+
+
+async def _object(request: Request) -> JSONObject:
+    try:
+        value = decode(await _body(request))
+    except NotJSON as error:
+        raise OptionInvalid("body", f"it isn't JSON: {error}", "a JSON object") from None
+    if not isinstance(value, dict):
+        raise OptionInvalid("body", "it isn't a JSON object", "a JSON object")
+    return value
+
+
+async def _block(kind: type[B], name: str, request: Request) -> B:
+    """Read the body as a block; `name` is what problems call it."""
+    written = await _object(request)
+    try:
+        return kind.model_validate(written)
+    except ValidationError as error:
+        raise invalid(name, findings_of(error)) from None
+
+
+def _unusable(_: Request, error: Exception) -> Response:
+    assert isinstance(error, InputError)
+    return _Json(facts.problem_facts(error), 400)
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return _Json({"problems": [{"text": error.text}]}, error.status, {"connection": "close"})
+
+
+def _unread(_: Request, _error: Exception) -> Response:
+    """Answer a client that has left in the middle of its body."""
+    return Response(status_code=400)
+
+
+def _no_such(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    asked = f"{request.method} {request.url.path}"
+    text = f"{asked} is not part of the admin API; docs/admin.md lists what is"
+    return _Json({"problems": [{"text": text}]}, error.status_code, dict(error.headers or {}))

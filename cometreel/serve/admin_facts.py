@@ -1,0 +1,135 @@
+"""The JSON of the admin API: what `replay.control` shows, under the same names. No rule, HTTP or secret may enter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TypeAlias, cast
+
+from cometreel.errors import FileInvalid, InputError, Problem
+from cometreel.jsonvalue import JSON, JSONObject, encode
+from cometreel.replay import Call, ClientSeen, Control, FaultSeen, SessionSeen
+from cometreel.replay.discreet import covered, covered_text
+
+__all__ = ["Moment", "call_facts", "fault_facts", "overview", "problem_facts", "session_facts", "settings_facts"]
+
+LONGEST_BODY = 64 * 1024
+"""Of a longer body the beginning is told, as text."""
+
+Moment: TypeAlias = Callable[[float], datetime]
+"""Turns seconds on the clock of the door into a time of day."""
+
+
+def call_facts(call: Call, moment: Moment) -> JSONObject:
+    """Tell one call."""
+    miss: JSONObject | None = None
+    if call.miss is not None:
+        miss = {"text": str(call.miss), "nearest": [near.facts() for near in call.miss.nearest]}
+    return {
+        "number": call.number,
+        "at": _time(moment(call.at)),
+        "session": call.session,
+        "role": call.role,
+        "user": call.user,
+        "method": call.method,
+        "target": covered_text(call.target),
+        "body": _body(call),
+        "operation": call.operation,
+        "owner_type": call.owner_type,
+        "owner": call.owner,
+        "exchange": call.exchange,
+        "status": call.status,
+        "outcome": call.outcome,
+        "miss": miss,
+    }
+
+
+def _body(call: Call) -> JSON:
+    if not call.body:
+        return None
+    data = call.data
+    if data is not None and len(call.body) <= LONGEST_BODY:
+        return covered(data)
+    text = call.body.decode(errors="replace") if data is None else encode(covered(data)).decode()
+    return covered_text(text) if len(text) <= LONGEST_BODY else covered_text(text[:LONGEST_BODY]) + "…"
+
+
+def session_facts(session: SessionSeen, moment: Moment) -> JSONObject:
+    """Tell one session."""
+    return {
+        "number": session.number,
+        "role": session.role,
+        "user": session.user,
+        "authenticated": session.authenticated,
+        "started": _time(moment(session.started)),
+        "last_asked": _time(moment(session.last_asked)),
+        "clients": [_client(client) for client in session.clients],
+        "waiting": session.waiting,
+    }
+
+
+def _client(client: ClientSeen) -> JSON:
+    return {
+        "label": client.label,
+        "transport": client.transport,
+        "polls": client.polls,
+        "subscriptions": [*client.subscriptions],
+        "waiting": client.waiting,
+    }
+
+
+def fault_facts(fault: FaultSeen) -> JSONObject:
+    """Tell one fault."""
+    return {
+        "number": fault.number,
+        "fault": fault.written,
+        "session": fault.session,
+        "position": fault.position,
+    }
+
+
+def settings_facts(control: Control) -> JSONObject:
+    """Tell what is played, and how."""
+    scenario = control.scenario
+    facts = cast(JSONObject, asdict(control.settings))
+    return {
+        "scenario": {
+            "title": scenario.title,
+            "files": [str(file) for file in scenario.files],
+            "exchanges": len(scenario.exchanges),
+            "roles": [*scenario.roles],
+        },
+        **facts,
+    }
+
+
+def overview(control: Control) -> JSONObject:
+    """Tell the most important in numbers."""
+    return {
+        "title": control.scenario.title,
+        "sessions": control.session_count,
+        "held_polls": control.held_polls,
+        "calls": sum(control.outcomes.values()),
+        "unmatched": len(control.unmatched),
+        "unplayed": len(control.unplayed),
+        "faults": len(control.faults),
+        "speed": control.settings.speed,
+    }
+
+
+def problem_facts(error: InputError) -> JSONObject:
+    """Tell everything that is wrong with what was sent, each with its place in it if it is a file."""
+    if isinstance(error, FileInvalid):
+        return {"problems": [_problem(problem) for problem in error.problems]}
+    return {"problems": [{"text": " ".join(str(error).split())}]}
+
+
+def _problem(problem: Problem) -> JSON:
+    if not problem.line:
+        return {"text": str(problem)}
+    return {"text": str(problem), "file": problem.file, "line": problem.line, "column": problem.column}
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

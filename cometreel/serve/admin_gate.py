@@ -1,0 +1,173 @@
+"""Who may use the admin API: who comes from this machine, through no other web page, with the token of this run.
+
+Stands before the API as an ASGI application. What the API does may not enter; the token enters no log and no error.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from typing import Literal, TypeAlias
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cometreel.errors import OptionInvalid
+
+__all__ = ["TOKEN_VARIABLE", "Gate", "Gated", "Peers", "token_from"]
+
+TOKEN_VARIABLE = "COMETREEL_ADMIN_TOKEN"  # noqa: S105  # the variable's name
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")  # goes unchanged into a URL, a header and a cookie
+
+Peers: TypeAlias = Literal["loopback", "any"]
+
+_SAFETY = {
+    "cache-control": "no-store",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+def token_from(environment: Mapping[str, str]) -> str:
+    """Return the token of this run: the one that the environment gives, else a new one.
+
+    :raises OptionInvalid: if the environment gives one that can't be used.
+    """
+    given = environment.get(TOKEN_VARIABLE)
+    if not given:
+        return secrets.token_urlsafe(24)
+    if not _TOKEN.fullmatch(given):
+        raise OptionInvalid(
+            TOKEN_VARIABLE,
+            f"its value, of {len(given)} characters, can't be used",
+            "16 to 200 letters, digits and . _ ~ -",
+            "unset it, and a token is made for each run",
+        )
+    return given
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Lets in who shows the token. `peers` says from where: from this machine, or from any."""
+
+    token: str = field(repr=False)
+    peers: Peers = "loopback"
+
+    def refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Tell why a request isn't let in, as an HTTP status and a sentence; None if it is."""
+        headers = Headers(scope=scope)
+        if self.peers == "loopback" and not _is_local(scope, headers):
+            return 403, "only this machine may use the admin API (see: cometreel serve --admin-from)"
+        if self.peers == "loopback" and not _is_local_name(headers.get("host", "")):
+            return 403, "the Host asked for isn't this machine; use 127.0.0.1 or localhost"
+        if not _is_same_origin(headers):
+            return 403, "another web page may not use the admin API"
+        if not any(secrets.compare_digest(shown.encode(), self.token.encode()) for shown in _shown(scope, headers)):
+            return 401, "the token of this run is wanted: Authorization: Bearer TOKEN"
+        return None
+
+
+class Gated:
+    """The application behind a gate. A browser that shows the token in the URL gets it as a cookie."""
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+        self._app, self._gate = app, gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request; there are no WebSockets here."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})  # RFC 6455 §7.4.1: policy violation
+            return
+        cookie = self._cookie(scope) if _in_query(scope) else None
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(_SAFETY)
+                if cookie is not None and message["status"] < 400:
+                    headers.append("set-cookie", cookie)
+            await send(message)
+
+        refusal = self._gate.refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, send_safely)
+        else:
+            status, text = refusal
+            response = JSONResponse({"problems": [{"text": text}]}, status)
+            if status == 401:
+                response.headers["www-authenticate"] = 'Bearer realm="cometreel"'
+            await response(scope, receive, send_safely)
+
+    def _cookie(self, scope: Scope) -> str:
+        secure = "; Secure" if scope["scheme"] == "https" else ""
+        return f"{_cookie_name(scope)}={self._gate.token}; Path=/__reel__; HttpOnly; SameSite=Strict{secure}"
+
+
+def _shown(scope: Scope, headers: Headers) -> list[str]:
+    """List the tokens that a request shows."""
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    shown = [credentials.strip()] if scheme.lower() == "bearer" else []
+    cookies: SimpleCookie = SimpleCookie()
+    cookies.load(headers.get("cookie", ""))
+    if (morsel := cookies.get(_cookie_name(scope))) is not None:
+        shown.append(morsel.value)
+    return shown + _in_query(scope)
+
+
+def _in_query(scope: Scope) -> list[str]:
+    return parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
+
+
+def _cookie_name(scope: Scope) -> str:
+    """Name the cookie after the port: browsers don't keep cookies of two ports of one host apart."""
+    _, port = scope.get("server") or ("", "")
+    return f"reel-admin-{port}"
+
+
+def _is_local(scope: Scope, headers: Headers) -> bool:
+    """Tell whether a request comes from this machine. One that a proxy passes on may come from anywhere."""
+    client = scope.get("client")
+    proxied = "forwarded" in headers or "x-forwarded-for" in headers
+    return client is not None and not proxied and _is_loopback(client[0])
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        return found.ipv4_mapped.is_loopback
+    return found.is_loopback
+
+
+def _is_local_name(host: str) -> bool:
+    """Tell whether a Host means this machine. Any other name may be an attacker's that resolves to 127.0.0.1."""
+    name = _parts(f"//{host}")[0]
+    return name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
+
+
+def _is_same_origin(headers: Headers) -> bool:
+    """Tell whether no web page, or one of this server, makes the request (RFC 6454 §7)."""
+    origin = headers.get("origin")
+    return origin is None or (origin != "null" and _authority(origin) == _authority(f"//{headers.get('host', '')}"))
+
+
+def _parts(address: str) -> tuple[str, str]:
+    """Return the host name and the whole authority of an address; empty ones if it is none."""
+    try:
+        parts = urlsplit(address)
+        return parts.hostname or "", parts.netloc.lower()
+    except ValueError:
+        return "", ""
+
+
+def _authority(address: str) -> str:
+    return _parts(address)[1]

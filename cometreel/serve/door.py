@@ -1,0 +1,169 @@
+"""The ASGI door: hands each request to the driver and tells it what became of the answer.
+
+Thin, as the mitmproxy addon is: it translates, waits and writes. What to answer is decided in `cometreel.replay`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cometreel.replay.auth import error_reply
+from cometreel.replay.driver import Answer, Driver
+from cometreel.serve.bodies import Disconnected, Refused, read_body
+from cometreel.serve.line import line_of
+from cometreel.serve.translation import headers_of, reply_start, request_from
+from cometreel.serve.websocket import converse
+from cometreel.wire import Drop, Forward, Reply, Request
+
+__all__ = ["ADMIN", "Door"]
+
+ADMIN = "/__reel__"
+"""Paths that begin with this belong to the admin app, if there is one, and never reach the engine."""
+
+MAX_BODY = 16 * 1024 * 1024
+LINGER = 2.0  # seconds that a client may go on sending a body that was refused: cut off, it would not read why
+
+Forwarder = Callable[[Request], Awaitable[Reply]]
+
+
+@dataclass(slots=True)  # frozen ones cost twice as much to make, and this is made for each request
+class _Turn:
+    """One HTTP request under way, as ASGI has it; only what its answer needs."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    request_id: int
+
+
+class Door:
+    """The ASGI application in front of one driver: HTTP and WebSocket. It must be called on the driver's event loop.
+
+    `admin` gets all that is under `/__reel__`. `forward` answers what the engine wants forwarded; without one that is
+    a 502. `max_body` is the longest body that is read, in bytes, sent and decoded.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        *,
+        admin: ASGIApp | None = None,
+        forward: Forwarder | None = None,
+        max_body: int = MAX_BODY,
+    ) -> None:
+        self.driver = driver
+        self._admin, self._forward, self._max_body = admin, forward, max_body
+        self._writing: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope. Lifespan is not served: the driver must have been made on a loop already."""
+        kind = scope["type"]
+        if self._admin is not None and kind != "lifespan" and _is_admin(scope["path"]):
+            await self._admin(scope, receive, send)
+        elif kind == "http":
+            await self._http(scope, receive, send)
+        elif kind == "websocket":
+            await converse(self.driver, scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id, headers = self.driver.new_request_id(), headers_of(scope)
+        try:
+            body = await read_body(headers, receive, self._max_body)
+        except Disconnected:
+            return
+        except Refused as refused:
+            await _refuse(refused, receive, send)
+            return
+        request = request_from(scope, request_id, headers, body)
+        answer = self.driver.begin(request)
+        if isinstance(answer, Forward):
+            answer = await self._forwarded(request)
+        turn = _Turn(scope, receive, send, request_id)
+        del headers, body, request  # a poll may be held for long, and they are its largest part
+        if answer is None:
+            await self._hold(turn)
+        else:
+            await self._put(turn, answer)
+            if isinstance(answer, Drop):
+                await _until_gone(receive)
+
+    async def _hold(self, turn: _Turn) -> None:
+        """Wait for the client to hang up; the answer, when it comes, is written by a task of its own.
+
+        `receive` tells of both ends: it returns when the client is gone and when the response is complete. So a held
+        poll costs one task, not two.
+        """
+        held = self.driver.hold(turn.request_id)
+        held.add_done_callback(lambda answered: self._begin_writing(turn, answered))
+        await _until_gone(turn.receive)
+        if not held.done():
+            self.driver.hung_up(turn.request_id)
+
+    def _begin_writing(self, turn: _Turn, answered: asyncio.Future[Answer]) -> None:
+        writing = asyncio.ensure_future(self._put(turn, answered.result()))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+
+    async def _put(self, turn: _Turn, answer: Answer) -> None:
+        if isinstance(answer, Reply):
+            await self._write(turn, answer)
+        else:  # the engine orders `Forward` at once or never
+            _end(turn.scope)
+
+    async def _write(self, turn: _Turn, reply: Reply) -> None:
+        """Write a reply and tell the engine whether it could be written."""
+        line = line_of(turn.scope)
+        try:
+            await turn.send(reply_start(reply))
+            await turn.send({"type": "http.response.body", "body": reply.body})
+        except OSError:  # as ASGI 2.4 has it for a client that is gone
+            lost = True
+        else:
+            lost = line is not None and line.lost
+        (self.driver.hung_up if lost else self.driver.written)(turn.request_id)
+
+    async def _forwarded(self, request: Request) -> Reply:
+        if self._forward is None:
+            return error_reply(request.id, 502, 4, "nothing here answers this, and there is no server to forward it to")
+        return await self._forward(request)
+
+
+def _is_admin(path: str) -> bool:
+    return path.startswith(ADMIN) and path[len(ADMIN) :][:1] in ("", "/")
+
+
+def _end(scope: Scope) -> None:
+    """End a connection without a reply.
+
+    :raises ConnectionAbortedError: if the server gives us no other way.
+    """
+    line = line_of(scope)
+    if line is None:
+        raise ConnectionAbortedError("the scenario ends this connection")
+    line.abort()
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _refuse(refused: Refused, receive: Receive, send: Send) -> None:
+    """Say why, and let the client finish sending what nobody reads, for a while: else it may never see the answer."""
+    reply = refused.reply(0)
+    start = reply_start(reply)
+    start["headers"].append((b"connection", b"close"))
+    await send(start)
+    await send({"type": "http.response.body", "body": reply.body, "more_body": refused.unread})
+    if refused.unread:
+        try:
+            async with asyncio.timeout(LINGER):
+                while (await receive()).get("more_body"):
+                    pass
+        except TimeoutError:
+            pass
+        await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,65 @@
+"""Forwarding what no exchange answers: one GET, to the real server, with the client's own credentials.
+
+Nothing is kept from one request to the next: no cookies, no redirects, no proxies of the environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from cometreel.replay.auth import error_reply
+from cometreel.serve.door import Forwarder
+from cometreel.wire import Headers, Reply, Request
+
+__all__ = ["forwarding_to"]
+
+TIMEOUTS = {"connect": 10.0, "read": 60.0, "write": 10.0, "pool": 10.0}  # seconds
+MAX_REPLY = 64 * 1024 * 1024
+OF_ONE_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)  # RFC 9110 §7.6.1
+NOT_SENT = OF_ONE_HOP | {"host", "content-length"}
+
+
+@asynccontextmanager
+async def forwarding_to(base: str) -> AsyncIterator[Forwarder]:
+    """Forward to the server at this URL, until the block ends."""
+    async with httpx.AsyncHTTPTransport(trust_env=False) as transport:
+
+        async def forward(request: Request) -> Reply:
+            try:
+                return await _asked(transport, base, request)
+            except (httpx.TransportError, httpx.InvalidURL) as error:
+                text = f"{base} could not be asked: {type(error).__name__} {error}".rstrip()
+                return error_reply(request.id, 502, 4, text)
+
+        yield forward
+
+
+async def _asked(transport: httpx.AsyncHTTPTransport, base: str, request: Request) -> Reply:
+    target = request.path + (f"?{request.query}" if request.query else "")
+    fields = [(name, value) for name, value in request.headers if name.lower() not in NOT_SENT]
+    asked = httpx.Request(request.method, base + target, headers=fields, extensions={"timeout": TIMEOUTS})
+    response = await transport.handle_async_request(asked)
+    try:
+        body = bytearray()
+        async for piece in response.aiter_raw():  # still encoded, as its header says
+            body += piece
+            if len(body) > MAX_REPLY:
+                return error_reply(request.id, 502, 4, f"{base} answered more than {MAX_REPLY} bytes")
+    finally:
+        await response.aclose()
+    kept = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in OF_ONE_HOP]
+    return Reply(request.id, response.status_code, Headers(kept), bytes(body))

@@ -1,0 +1,64 @@
+"""The replay's own numbers in OpenMetrics, as Prometheus reads them. The engine counts; this only writes it down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from cometreel.replay import Control
+from cometreel.replay.counters import BOUNDS, Histogram
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_KINDS = ("http", "bayeux", "websocket")
+_OUTCOMES = ("played", "responder", "missed", "broadcast", "forwarded", "failed", "fault", "refused")
+
+
+class Metrics(Collector):
+    """Exposes one replay, on a registry of its own: several replays may live in one process."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def exposition(self) -> bytes:
+        """Write all metrics as they are now, in the text format of `CONTENT_TYPE`."""
+        text: bytes = generate_latest(self._registry)  # type: ignore[no-untyped-call]  # not annotated there
+        return text
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each metric; called by the registry."""
+        control, counters = self._control, self._control.counters
+        requests = CounterMetricFamily("cometreel_requests", "Requests received.", labels=["kind"])
+        for kind in _KINDS:
+            requests.add_metric([kind], counters.requests[kind])
+        calls = CounterMetricFamily("cometreel_calls", "Calls answered, by what became of them.", labels=["outcome"])
+        for outcome in _OUTCOMES:
+            calls.add_metric([outcome], control.outcomes.get(outcome, 0))
+        yield requests
+        yield calls
+        yield CounterMetricFamily(
+            "cometreel_events_sent", "Notifications handed to CometD clients.", value=counters.events
+        )
+        yield GaugeMetricFamily("cometreel_sessions", "Live HTTP sessions.", value=control.session_count)
+        yield GaugeMetricFamily("cometreel_held_polls", "Polls that are held.", value=control.held_polls)
+        yield _histogram(counters.lateness)
+
+
+def _histogram(lateness: Histogram) -> Metric:
+    bounds = [*map(str, BOUNDS), "+Inf"]
+    return HistogramMetricFamily(
+        "cometreel_event_lateness_seconds",
+        "How long after its due time a notification was handed to its CometD clients.",
+        buckets=[*zip(bounds, map(float, accumulate(lateness.counts)), strict=True)],
+        sum_value=lateness.total,
+        unit="seconds",
+    )

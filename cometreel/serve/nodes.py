@@ -1,0 +1,172 @@
+"""Several nodes behind HAProxy: one process each, started, watched and stopped together. No engine runs in here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cometreel.errors import CometreelError, OptionInvalid
+from cometreel.replay.bayeux_settings import bayeux_settings
+from cometreel.scenario import Scenario
+from cometreel.serve.haproxy import haproxy_config
+from cometreel.serve.listening import Listening, bound
+
+__all__ = ["NodeFailed", "Plan", "serve_nodes"]
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 30.0  # seconds until a process that doesn't start or end is given up
+
+
+class NodeFailed(CometreelError):
+    """A node or HAProxy could not be started, or nothing is left to serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What all nodes serve. `arguments` are those of the command line, but for the address, the port and the node."""
+
+    scenario: Scenario
+    arguments: Sequence[str]
+    count: int
+    listening: Listening
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise OptionInvalid("nodes", str(self.count), "1 or more")
+        if self.listening.certificate is not None:
+            raise OptionInvalid(
+                "nodes", "given together with TLS", "one of the two; TLS ends at a balancer of your own"
+            )
+        if self.scenario.session.cookie is None:
+            raise OptionInvalid(
+                "nodes", "the scenario has no session cookie to route by", "`session: {cookie: JSESSIONID}`"
+            )
+        if shutil.which("haproxy") is None:
+            raise OptionInvalid("nodes", "there is no haproxy on PATH", "Debian's package", "apt-get install haproxy")
+
+
+def serve_nodes(plan: Plan, announce: Callable[[str], None]) -> None:
+    """Serve from several processes until SIGINT or SIGTERM, then stop all gracefully. `announce` is given the URL.
+
+    :raises OptionInvalid: if the address can't be had.
+    :raises NodeFailed: if a process doesn't start, or none is left.
+    """
+    asyncio.run(_serve(plan, announce))
+
+
+async def _serve(plan: Plan, announce: Callable[[str], None]) -> None:
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    with bound(plan.listening) as (listener, url):
+        async with AsyncExitStack() as stack:
+            nodes = {f"node{number}": await _start_node(plan, number, stack) for number in range(1, plan.count + 1)}
+            addresses = {name: await _address(name, node) for name, node in nodes.items()}
+            balancer = await stack.enter_async_context(_balancing(plan, listener, addresses))
+            for name, node in nodes.items():
+                logger.info("%s is process %d at %s.", name, node.pid, addresses[name])
+            announce(url)
+            await _watch(nodes, balancer, stopping)
+            await asyncio.gather(*(_stop(node) for node in nodes.values()))  # while HAProxy still brings their answers
+
+
+async def _start_node(plan: Plan, number: int, stack: AsyncExitStack) -> Process:
+    command = [sys.executable, "-m", "cometreel", "serve", f"--node=node{number}", *plan.arguments]
+    node = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, start_new_session=True)
+    stack.push_async_callback(_stop, node)
+    return node
+
+
+async def _address(name: str, node: Process) -> str:
+    assert node.stdout is not None
+    try:
+        line = await asyncio.wait_for(node.stdout.readline(), PATIENCE)
+    except TimeoutError:
+        line = b""
+    if not line:
+        raise NodeFailed(f"{name} (process {node.pid}) did not start")
+    return line.decode().strip().removeprefix("http://")
+
+
+@asynccontextmanager
+async def _balancing(plan: Plan, listener: socket.socket, nodes: Mapping[str, str]) -> AsyncIterator[Process]:
+    """Run HAProxy on a socket that is bound already, so that nobody can take its port meanwhile."""
+    cookie, longest = plan.scenario.session.cookie, bayeux_settings(plan.scenario.bayeux).timeout
+    assert cookie is not None
+    with tempfile.TemporaryDirectory(prefix="cometreel-") as folder:
+        config = Path(folder) / "haproxy.cfg"
+        config.write_text(haproxy_config(f"fd@{listener.fileno()}", nodes, cookie, round(longest)))
+        balancer = await asyncio.create_subprocess_exec(
+            "haproxy",
+            "-db",
+            "-q",
+            "-f",
+            str(config),
+            stdin=DEVNULL,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,
+        )
+        try:
+            await _listens(listener, balancer)
+            yield balancer
+        finally:
+            await _stop(balancer)
+
+
+async def _listens(listener: socket.socket, balancer: Process) -> None:
+    """Wait until HAProxy listens: only then can one connect."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + PATIENCE
+    while balancer.returncode is None and loop.time() < end:
+        try:
+            _, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+        except OSError:
+            await asyncio.sleep(0.01)
+        else:
+            writer.close()
+            return
+    raise NodeFailed(f"haproxy (process {balancer.pid}) did not start; what it said stands above")
+
+
+async def _watch(nodes: Mapping[str, Process], balancer: Process, stopping: asyncio.Event) -> None:
+    """Return when the end is asked for; tell of each node that ends before."""
+    stop = asyncio.ensure_future(stopping.wait())
+    balancing = asyncio.ensure_future(balancer.wait())
+    alive = {asyncio.ensure_future(node.wait()): name for name, node in nodes.items()}
+    try:
+        while alive:
+            ended, _ = await asyncio.wait([stop, balancing, *alive], return_when=asyncio.FIRST_COMPLETED)
+            if stop in ended:
+                return
+            if balancing in ended:
+                raise NodeFailed(f"haproxy (process {balancer.pid}) ended with code {balancer.returncode}")
+            for gone in [each for each in alive if each in ended]:
+                name = alive.pop(gone)
+                logger.warning("%s ended with code %s: its clients begin anew on the others.", name, gone.result())
+        raise NodeFailed("every node has ended")
+    finally:
+        for waiting in (stop, balancing, *alive):
+            waiting.cancel()
+
+
+async def _stop(process: Process) -> None:
+    """End a process, and wait for it."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), PATIENCE)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

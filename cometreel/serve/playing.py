@@ -1,0 +1,109 @@
+"""From a loaded scenario to the door that plays it: engine, driver, door, and the watch over edited files."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from cometreel.errors import OptionInvalid
+from cometreel.jsonvalue import JSON
+from cometreel.replay import Backend, ReplaySettings, Responder
+from cometreel.replay.driver import Driver
+from cometreel.replay.watch import follow
+from cometreel.scenario import Scenario
+from cometreel.serve.door import Door, Forwarder
+from cometreel.serve.listening import Opening
+from cometreel.serve.upstream import checked_upstream
+
+__all__ = ["Admin", "playing", "settings_for"]
+
+logger = logging.getLogger(__name__)
+
+Admin = Callable[[Driver, Backend], ASGIApp]
+"""Makes the app for the paths under `/__reel__` of one server."""
+
+
+def settings_for(scenario: Scenario, given: Mapping[str, JSON] | None = None) -> ReplaySettings:
+    """Join the defaults, what the scenario sets and what is given; the later wins, and None gives nothing.
+
+    :raises OptionInvalid: if a value can't be used.
+    """
+    layers = (asdict(scenario.settings), given or {})
+    settings = ReplaySettings()
+    for layer in layers:
+        settings = settings.under({name: value for name, value in layer.items() if value is not None})
+    return settings
+
+
+def playing(
+    scenario: Scenario,
+    settings: ReplaySettings | None = None,
+    *,
+    responders: Sequence[Responder] = (),
+    watched: Sequence[Path] = (),
+    upstream: str | None = None,
+    admin: Admin | None = None,
+) -> Opening[Door]:
+    """Return what opens a door that plays a scenario; each opening is a fresh replay.
+
+    Without `settings` those of the scenario hold. `watched` are the scenario's files, where edits are to be followed.
+    `upstream` is the URL of the real server, for what is to be forwarded.
+
+    :raises OptionInvalid: if that URL can't be used, or is missing and something is to be forwarded.
+    """
+    settings = settings or settings_for(scenario)
+    if settings.unmatched == "forward" and upstream is None:
+        raise OptionInvalid("upstream", "missing", "the URL of the real server, to which unmatched GETs are forwarded")
+    base = None if upstream is None else checked_upstream(upstream)
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Door]:
+        backend = Backend(
+            scenario,
+            settings,
+            nonce=secrets.token_hex(8),
+            responders=responders,
+            wallclock=lambda: datetime.now(UTC),
+        )
+        driver = Driver(backend)
+        made = admin(driver, backend) if admin is not None else None
+        following = asyncio.ensure_future(_follow(watched, driver, backend)) if watched else None
+        try:
+            async with _forwarding(base) as forward:
+                yield Door(driver, admin=made, forward=forward, max_body=settings.max_body)
+        finally:
+            driver.close()
+            if following is not None:
+                following.cancel()
+
+    return opened
+
+
+@asynccontextmanager
+async def _forwarding(upstream: str | None) -> AsyncIterator[Forwarder | None]:
+    if upstream is None:
+        yield None
+        return
+    from cometreel.serve.forwarding import forwarding_to  # noqa: PLC0415  # httpx, which only forwarding needs
+
+    async with forwarding_to(upstream) as forward:
+        yield forward
+
+
+async def _follow(watched: Sequence[Path], driver: Driver, backend: Backend) -> None:
+    def install(scenario: Scenario) -> None:
+        driver.apply(lambda now: backend.replace(scenario, now))
+        logger.info("The scenario was edited: now %d exchanges are played.", len(scenario.exchanges))
+
+    try:
+        await follow(watched, install)
+    except Exception:  # don't let the watch over the files end unnoticed
+        logger.exception("Edits of the scenario are no longer noticed.")

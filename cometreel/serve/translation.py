@@ -1,0 +1,83 @@
+"""ASGI's scopes into requests of the engine, and its replies back into ASGI's messages. No state but equal headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TypeAlias
+
+from starlette.types import Message, Scope
+
+from cometreel.wire import Headers, Reply, Request
+
+__all__ = ["headers_of", "reply_start", "request_from", "response_fields"]
+
+BODILESS = frozenset({204, 304})
+FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
+"""What the server decides by itself, whatever a scenario says."""
+
+RawFields: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+
+def headers_of(scope: Scope) -> Headers:
+    """Return the header fields of a request; a client that sends the same again gets the same object, already read."""
+    return _engine_headers(tuple(scope["headers"]))
+
+
+@lru_cache(maxsize=4096)
+def _engine_headers(fields: RawFields) -> Headers:
+    return Headers((_text(name), _text(value)) for name, value in fields)
+
+
+def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = b"") -> Request:
+    """Translate a request whose body was read, or the upgrade that opens a WebSocket."""
+    websocket = scope["type"] == "websocket"
+    return Request(
+        request_id,
+        "GET" if websocket else scope["method"],
+        _text(scope["raw_path"]),
+        _text(scope["query_string"]),
+        headers,
+        body,
+        _base(scope, headers),
+        websocket,
+    )
+
+
+def _base(scope: Scope, headers: Headers) -> str:
+    """Return scheme and authority as the client asked."""
+    scheme = "https" if scope["scheme"] in ("https", "wss") else "http"
+    host = headers.get("host")
+    if not host:
+        address, port = scope["server"]
+        host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f"{scheme}://{host}"
+
+
+def reply_start(reply: Reply) -> Message:
+    """Make the message that begins a response."""
+    fields = [*response_fields(reply.headers)]
+    if reply.status not in BODILESS:
+        fields.append((b"content-length", b"%d" % len(reply.body)))
+    return {"type": "http.response.start", "status": reply.status, "headers": fields}
+
+
+def response_fields(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
+    """Yield header fields as ASGI has them, without those of the framing."""
+    for name, value in headers:
+        if (field := _field(name, value)) is not None:
+            yield field
+
+
+@lru_cache(maxsize=1024)
+def _field(name: str, value: str) -> tuple[bytes, bytes] | None:
+    lower = name.lower()
+    return None if lower in FRAMING else (_bytes(lower), _bytes(value))
+
+
+def _text(field: bytes) -> str:
+    return field.decode("utf-8", "surrogateescape")
+
+
+def _bytes(field: str) -> bytes:
+    return field.encode("utf-8", "surrogateescape")

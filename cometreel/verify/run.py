@@ -1,0 +1,293 @@
+"""The run, without I/O: what to ask next, what to wait for, and when to give up waiting.
+
+One exchange at a time, in the order of the file, whatever session takes it: the next one begins when the reply and as
+many notifications as were recorded have come. Which notification belongs to which exchange is decided at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from cometreel.bayeux import is_meta
+from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.scenario import EventSpec, Exchange, ReplySpec, TemplateFailed, User, can_be_written, parse_duration
+from cometreel.scenario.values import Fixed
+from cometreel.verify.asking import CantAsk, PublishAsk, ask_of, matched
+from cometreel.verify.attribution import attribute
+from cometreel.verify.hearing import Hearing, recorded_events
+from cometreel.verify.judging import Judge
+from cometreel.verify.knowledge import Knowledge
+from cometreel.verify.notes import notes
+from cometreel.verify.orders import Ask, Connect, Disconnect, Order, Publish
+from cometreel.verify.plays import Heard, LiveReply, Play
+from cometreel.verify.script import Script, Step
+from cometreel.verify.veil import Veil
+from cometreel.verify.verdict import Finding, Outcome, StepVerdict, Verdict
+
+__all__ = ["LISTEN_SECONDS", "Pace", "Run"]
+
+Pace: TypeAlias = Literal["fast", "recorded"]
+LISTEN_SECONDS: Final = 1.0
+"""How long the run listens after the last exchange, for what comes once too often."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A play that is ready or under way: how many notifications it waits for, and how long it took when recorded.
+
+    `first` is the number of messages that had been heard before it was asked.
+    """
+
+    play: Play
+    wanted: int
+    seconds: float
+    first: int = 0
+
+
+class Run:
+    """One run of a script. Each method takes the time and gives orders.
+
+    `users` are the live login names by part; `given` are values for markers in requests. `patience_seconds` is how
+    long a reply or a notification may take beyond the time that it took when it was recorded.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        veil: Veil,
+        *,
+        users: Mapping[str, str] | None = None,
+        given: Mapping[str, JSON] | None = None,
+        pace: Pace = "fast",
+        patience_seconds: float = 10.0,
+    ) -> None:
+        self._script, self._pace, self._patience = script, pace, patience_seconds
+        names = users or {}
+        self._knowledge = {
+            part.name: Knowledge(given or {}, _user(names.get(part.name), part.user, part.id)) for part in script.parts
+        }
+        self._judge = Judge(script.scenario, veil, self._knowledge)
+        self._steps = iter(script.steps)
+        self._next: Step | None = next(self._steps)
+        self._plays: list[Play] = []
+        self._left: dict[int, str] = {}
+        self._heard: list[Heard] = []
+        self._remarks: list[str] = []
+        self._connected: set[str] = set()
+        self._connecting = False
+        self._waiting: _Waiting | None = None
+        self._ready: _Waiting | None = None
+        self._played: set[str] = set()
+        self._listens_until: float | None = None
+        self.over = False
+
+    # --- what the driver tells ------------------------------------------------------------------------------
+    def start(self, now: float) -> list[Order]:
+        """Begin."""
+        return self._go_on(now)
+
+    def connected(self, part: str, now: float) -> list[Order]:
+        """Learn that a part's CometD session is there and has all its subscriptions."""
+        self._connected.add(part)
+        self._connecting = False
+        return self._go_on(now)
+
+    def replied(self, number: int, reply: LiveReply, now: float) -> list[Order]:
+        """Learn the reply to an `Ask`."""
+        play = self._plays[number]
+        play.reply, play.replied_at = reply, now
+        self._judge.learn(play)
+        return self._go_on(now)
+
+    def published(self, number: int, message: JSONObject, now: float) -> list[Order]:
+        """Learn the acknowledgement of a `Publish`."""
+        self._plays[number].published = message
+        self._plays[number].replied_at = now
+        return self._go_on(now)
+
+    def unanswered(self, number: int, reason: str, now: float) -> list[Order]:
+        """Learn that nothing came back on an `Ask` or a `Publish`."""
+        self._plays[number].failure = reason
+        self._plays[number].replied_at = now
+        return self._go_on(now)
+
+    def heard(self, part: str, message: JSONObject, now: float) -> list[Order]:
+        """Take a message that was delivered to a part."""
+        if not can_be_written(message):
+            self._remarks.append(f"{part!r} heard a message that no scenario can hold, and it is left out")
+        elif not is_meta(str(message.get("channel"))):
+            self._heard.append(Heard(part, message, now))
+        return self._go_on(now)
+
+    def lost(self, part: str, error: str, now: float) -> list[Order]:
+        """Learn that a CometD session was lost and begins anew: what was sent in between is gone."""
+        self._remarks.append(f"the CometD session of {part!r} was lost and began anew: {error}")
+        return self._go_on(now)
+
+    def deadline(self) -> float | None:
+        """When `advance` has something to do."""
+        if self._waiting is not None and self._waiting.play.answered:
+            return self._ends_at(self._waiting)
+        return self._listens_until
+
+    def advance(self, now: float) -> list[Order]:
+        """Do what is due."""
+        return self._go_on(now)
+
+    # --- going on -------------------------------------------------------------------------------------------
+    def _go_on(self, now: float) -> list[Order]:
+        """Give the orders of the next step that can be played, if nothing is waited for."""
+        while not self._busy(now):
+            if self._ready is not None:
+                return self._begin(self._ready, now)
+            if self._next is None:
+                return self._listen(now)
+            orders = self._play(self._next, now)
+            if orders:
+                return orders
+        return []
+
+    def _busy(self, now: float) -> bool:
+        waiting = self._waiting
+        if self._connecting or self.over:
+            return True
+        if waiting is None:
+            return False
+        if not waiting.play.answered or now < self._ends_at(waiting):
+            return True
+        if any(not isinstance(spec.data, Fixed) for spec in waiting.play.step.exchange.events):
+            self._hearing(waiting.play, []).learn()
+        self._waiting = None
+        return False
+
+    def _ends_at(self, waiting: _Waiting) -> float:
+        """When to go on: as soon as all has come, at the recorded pace not before its time; else after the patience."""
+        asked_at = waiting.play.asked_at
+        if not self._is_complete(waiting):
+            return asked_at + waiting.seconds + self._patience
+        return asked_at + waiting.seconds if self._pace == "recorded" else asked_at
+
+    def _is_complete(self, waiting: _Waiting) -> bool:
+        if not waiting.wanted:
+            return True
+        play = waiting.play
+        recent = [each for each in self._heard[waiting.first :] if each.part == play.step.part]
+        if len(recent) < waiting.wanted:
+            return False
+        attribute([play], recent, self._script.scenario.profile)
+        return len(play.heard) >= waiting.wanted
+
+    def _play(self, step: Step, now: float) -> list[Order]:
+        """Order one step, or first the CometD session that it needs; nothing if it can't be played."""
+        self._next = next(self._steps, None)
+        try:
+            self._ready = self._made(step, now)
+        except (CantAsk, TemplateFailed) as reason:
+            self._left[id(step)] = str(reason)
+            return []
+        if self._wants_connection(step):
+            self._connecting = True
+            return [Connect(step.part)]
+        return self._begin(self._ready, now)
+
+    def _begin(self, waiting: _Waiting, now: float) -> list[Order]:
+        play = waiting.play
+        play.asked_at, waiting.first = now, len(self._heard)
+        self._ready, self._waiting = None, waiting
+        number, part = len(self._plays), play.step.part
+        self._plays.append(play)
+        self._played.add(play.step.exchange.name)
+        if isinstance(play.ask, PublishAsk):
+            return [Publish(number, part, play.ask)]
+        exchange = play.step.exchange
+        status = exchange.reply.status if isinstance(exchange.reply, ReplySpec) else None
+        recorded = status.value if isinstance(status, Fixed) and isinstance(status.value, int) else None
+        return [Ask(number, part, play.ask, recorded, waiting.seconds, stranger=exchange.authenticated is False)]
+
+    def _wants_connection(self, step: Step) -> bool:
+        """Browsers log in with a GET and then shake hands: the first step that isn't just a GET needs a connection."""
+        if step.part in self._connected or not self._script.listens:
+            return False
+        method = getattr(step.block.request, "method", "")
+        return bool(step.exchange.events) or str(method).upper() not in ("GET", "HEAD")
+
+    def _made(self, step: Step, now: float) -> _Waiting:
+        _refuse(step.exchange, self._played)
+        knowledge = self._knowledge[step.part]
+        ask = ask_of(step.block.request, knowledge)
+        question, match = matched(self._script.scenario, step.exchange, ask, {**knowledge.ids})
+        knowledge.learn(match)
+        play = Play(step, ask, question, match.captures, now)
+        return _Waiting(play, len(recorded_events(self._judge, play)), self._judge.seconds(play))
+
+    def _listen(self, now: float) -> list[Order]:
+        if self._listens_until is None:
+            self._listens_until = now + (self._rest(now) if self._connected else 0.0)
+        if now < self._listens_until:
+            return []
+        self.over = True
+        return [Disconnect(part) for part in sorted(self._connected)]
+
+    def _rest(self, now: float) -> float:
+        """How long to listen at the end: at the recorded pace, until the last that was due without being asked for."""
+        if self._pace == "fast":
+            return LISTEN_SECONDS
+        asked = {play.step.exchange.name: play.asked_at for play in self._plays}
+        due = [asked.get(cue.entry.since, now) + _after(cue.entry.event) for cue in self._script.cues]
+        return max([LISTEN_SECONDS, *(at - now + LISTEN_SECONDS for at in due)])
+
+    # --- the end --------------------------------------------------------------------------------------------
+    def verdict(self, against: str) -> Verdict:
+        """What was found, once the run is over."""
+        unsolicited = attribute(self._plays, self._heard, self._script.scenario.profile)
+        plays = {id(play.step): play for play in self._plays}
+        # the latest first: what came once too often belongs to the exchange that was asked last before it
+        heard = {id(play): self._hearing(play, unsolicited).findings() for play in reversed(self._plays)}
+        steps = tuple(self._verdicts(plays, heard))
+        told = notes(self._script.cues, unsolicited, self._judge)
+        files = tuple(source.document.file for source in self._script.sources)
+        return Verdict(files, against, steps, (*self._remarks, *told))
+
+    def _hearing(self, play: Play, unsolicited: list[Heard]) -> Hearing:
+        return Hearing(self._judge, self._script.scenario.profile, play, unsolicited)
+
+    def _verdicts(self, plays: Mapping[int, Play], heard: Mapping[int, list[Finding]]) -> Iterator[StepVerdict]:
+        for step in self._script.steps:
+            name, position = step.exchange.name, step.position()
+            play = plays.get(id(step))
+            if play is None:
+                reason = self._left.get(id(step), "the run ended before it")
+                yield StepVerdict(name, step.part, position, Outcome.NOT_PLAYED, reason=reason)
+                continue
+            findings = (*self._judge.reply(play), *heard[id(play)])
+            outcome = Outcome.DRIFT if findings else Outcome.SAME
+            seconds = (play.replied_at or play.asked_at) - play.asked_at
+            yield StepVerdict(name, step.part, position, outcome, findings, seconds=seconds)
+
+
+def _user(live: str | None, recorded: str | None, recorded_id: str | None) -> User:
+    """The user as far as it is known: another one than the recorded has another id."""
+    if live is None:
+        return User()
+    return User(live, recorded_id if live == recorded else None)
+
+
+def _after(spec: EventSpec) -> float:
+    return parse_duration(str(spec.after.value)) if isinstance(spec.after, Fixed) else 0.0
+
+
+def _refuse(exchange: Exchange, played: set[str]) -> None:
+    """Say why an exchange isn't played although its request can be made.
+
+    :raises CantAsk: if it comes after one that wasn't played, or ends the session that the rest needs.
+    """
+    missing = [name for name in exchange.after if name not in played]
+    if missing:
+        raise CantAsk(f"it comes after {missing[0]!r}, which was not played")
+    too_late = [name for name in exchange.before if name in played]
+    if too_late:
+        raise CantAsk(f"it comes before {too_late[0]!r}, which is played already")
+    if any(getattr(event.disconnect, "value", True) is not False for event in exchange.events):
+        raise CantAsk("it ends the CometD session, and nobody would hear the rest")

@@ -1,0 +1,129 @@
+"""A server to forward to, written for these tests, and the forwarder before it; both on threads of this process."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cometreel.forward import Recording, Upstream
+from cometreel.serve import Listening, serve_in_thread
+from cometreel.serve.certificate import Certificate
+
+PATIENCE = 30.0
+"""Seconds until something that always happens is taken to have failed."""
+
+
+@dataclass
+class Server:
+    """Answers every request in the same way; `hold` makes it wait until `go` is given something."""
+
+    status: int = 200
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    chunks: list[bytes] = field(default_factory=lambda: [b"{}"])
+    hold: bool = False
+    asked: SimpleQueue[dict[str, Any]] = field(default_factory=SimpleQueue)
+    left: SimpleQueue[str] = field(default_factory=SimpleQueue)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body, message = b"", {"more_body": True}
+        while message.get("more_body"):
+            message = await receive()  # type: ignore[assignment]  # ASGI's own type is wider
+            body += bytes(message.get("body", b""))
+        target = scope["raw_path"].decode() + ("?" + scope["query_string"].decode() if scope["query_string"] else "")
+        headers = [(name.decode(), value.decode()) for name, value in scope["headers"]]
+        self.asked.put({"method": scope["method"], "target": target, "headers": headers, "body": body})
+        if self.hold:
+            self.left.put((await receive())["type"])
+            return
+        fields = [(name.encode(), value.encode()) for name, value in self.fields]
+        await send({"type": "http.response.start", "status": self.status, "headers": fields})
+        for chunk in self.chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@dataclass
+class Studio:
+    """A forwarder that records: where it listens, and what it recorded."""
+
+    url: str
+    recording: Recording
+    calls: list[tuple[str, str, bytes, int | None]]
+
+    def events(self) -> list[dict[str, Any]]:
+        """The journal so far, without its header."""
+        return [json.loads(line) for line in self.recording.journal.read_text().splitlines()][1:]
+
+    def kinds(self) -> list[str]:
+        return [event["kind"] for event in self.events()]
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+@pytest.fixture
+def serve(stack: ExitStack) -> Callable[..., str]:
+    """Serve an application until the test ends; its URL."""
+
+    def start(app: ASGIApp, certificate: Certificate | None = None) -> str:
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[ASGIApp]:
+            yield app
+
+        return stack.enter_context(serve_in_thread(opened, Listening(certificate=certificate))).url
+
+    return start
+
+
+@pytest.fixture
+def record(stack: ExitStack, tmp_path: Path) -> Callable[[str], Studio]:
+    """Start a forwarder that records what goes to a URL."""
+
+    def start(url: str) -> Studio:
+        recording = Recording(Upstream.at(url), tmp_path / "run.yaml")
+        calls: list[tuple[str, str, bytes, int | None]] = []
+        served = stack.enter_context(serve_in_thread(recording.opening(lambda *call: calls.append(call))))
+        return Studio(served.url, recording, calls)
+
+    return start
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def studio(serve: Callable[..., str], record: Callable[[str], Studio], server: Server) -> Studio:
+    """A forwarder in front of `server`."""
+    return record(serve(server))
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """The URL of a port that belongs to this test and at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture
+def rude() -> Iterator[tuple[str, socket.socket]]:
+    """The URL of a listening socket that answers nothing by itself."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        listening.settimeout(PATIENCE)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", listening

@@ -1,0 +1,149 @@
+"""WebSockets through the forwarder: frames both ways, how they end, and upgrades that come to nothing."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from starlette.types import Receive, Scope, Send
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+HANDSHAKE = '[{"channel":"/meta/handshake","version":"1.0"}]'
+
+
+class Echo:
+    """Accepts with a cookie and the client's last subprotocol, sends every frame back, `bye` ends it with 4001."""
+
+    def __init__(self) -> None:
+        self.closed: SimpleQueue[int] = SimpleQueue()
+        self.headers: dict[str, str] = {}
+        self.target = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "websocket"
+        self.headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        self.target = f"{scope['raw_path'].decode()}?{scope['query_string'].decode()}"
+        await receive()
+        chosen = next(reversed(scope["subprotocols"]), None)
+        await send({"type": "websocket.accept", "subprotocol": chosen, "headers": [(b"set-cookie", b"a=1")]})
+        while (message := await receive())["type"] == "websocket.receive":
+            if message.get("text") == "bye":
+                await send({"type": "websocket.close", "code": 4001})
+            else:
+                await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
+        self.closed.put(message["code"])
+
+
+class Refuse:
+    """Refuses every upgrade in words of its own."""
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        fields = [(b"content-type", b"application/json"), (b"content-length", b"16")]
+        await send({"type": "websocket.http.response.start", "status": 403, "headers": fields})
+        await send({"type": "websocket.http.response.body", "body": b'{"statusCode":3}'})
+
+
+@pytest.fixture
+def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+def studio(serve: Callable[..., str], record: Callable[[str], Any], echo: Echo) -> Any:
+    return record(serve(echo))
+
+
+def _websocket(studio: Any) -> str:
+    return str(studio.url.replace("http:", "ws:")) + "/api/v2/notifications?x=%41"
+
+
+def test_frames_go_both_ways_and_into_the_journal(studio: Any, echo: Echo):
+    headers = {"Cookie": "JSESSIONID=canary-one"}
+    with connect(
+        _websocket(studio), subprotocols=[Subprotocol("one"), Subprotocol("two")], additional_headers=headers
+    ) as client:
+        assert client.response is not None
+        assert (client.subprotocol, client.response.headers["Set-Cookie"]) == ("two", "a=1")
+        client.send(HANDSHAKE)
+        assert client.recv() == HANDSHAKE
+        client.send(b"\x00\x01")
+        assert client.recv() == b"\x00\x01"
+    assert echo.target == "/api/v2/notifications?x=%41"
+    assert (echo.headers["cookie"], echo.headers["host"]) == (
+        "JSESSIONID=canary-one",
+        studio.recording.upstream.authority,
+    )
+    assert echo.closed.get(timeout=30) == 1000
+    frames = [(event["from"], "bayeux" in event) for event in studio.events() if event["kind"] == "frame"]
+    assert frames == [("client", True), ("server", True), ("client", False), ("server", False)]
+    assert studio.kinds()[0] == "open"
+    assert studio.calls == [
+        ("WEBSOCKET", "/api/v2/notifications?x=%41", HANDSHAKE.encode(), None),
+        ("WEBSOCKET", "/api/v2/notifications?x=%41", b"\x00\x01", None),
+    ]
+    assert "canary" not in studio.recording.journal.read_text()
+
+
+def test_the_servers_own_close_code_reaches_the_client(studio: Any):
+    with connect(_websocket(studio)) as client:
+        client.send("bye")
+        with pytest.raises(ConnectionClosed):
+            client.recv()
+    assert client.close_code == 4001
+
+
+def test_the_clients_own_close_code_reaches_the_server(studio: Any, echo: Echo):
+    with connect(_websocket(studio)) as client:
+        client.close(4002)
+    assert echo.closed.get(timeout=30) == 4002
+
+
+def test_a_client_that_breaks_off_leaves_the_server_too(studio: Any, echo: Echo):
+    """With 1000: uvicorn tells a connection that broke and one that was closed without a code alike."""
+    with connect(_websocket(studio)) as client:
+        client.send("one")
+        assert client.recv() == "one"
+        client.socket.shutdown(socket.SHUT_RDWR)
+    assert echo.closed.get(timeout=30) == 1000
+
+
+def test_the_end_of_a_recording_ends_it_on_both_sides(studio: Any, echo: Echo, stack: ExitStack):
+    with connect(_websocket(studio)) as client:
+        client.send("one")
+        assert client.recv() == "one"
+        end = threading.Thread(target=stack.close)
+        end.start()
+        with pytest.raises(ConnectionClosed):
+            client.recv()
+    end.join()
+    assert (client.close_code, echo.closed.get(timeout=30)) == (1001, 1001)
+
+
+def test_a_refusal_is_passed_on_in_the_servers_words(serve: Callable[..., str], record: Callable[[str], Any]):
+    studio = record(serve(Refuse()))
+    with pytest.raises(InvalidStatus) as refused:
+        connect(_websocket(studio))
+    response = refused.value.response
+    assert (response.status_code, response.body) == (403, b'{"statusCode":3}')
+    assert [(event["kind"], event.get("json")) for event in studio.events()] == [
+        ("request", None),
+        ("reply", {"statusCode": 3}),
+    ]
+
+
+def test_a_server_that_is_down_is_a_502_that_says_so(record: Callable[[str], Any], nobody: str):
+    studio = record(nobody)
+    with pytest.raises(InvalidStatus) as refused:
+        connect(_websocket(studio))
+    response = refused.value.response
+    assert response.status_code == 502
+    assert f"{nobody} can't be reached: ".encode() in bytes(response.body or b"")
+    assert studio.kinds() == ["request", "error"]

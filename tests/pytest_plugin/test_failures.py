@@ -1,0 +1,278 @@
+"""What a person reads when a test fails, word for word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+HEAD = """
+import httpx, pytest
+PLACE = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place1"}
+"""
+
+MISSED = """\
+The test made a request that nothing in its scenario answers.
+
+POST /api/v2/workbins
+  {"operationName":"RequestAgentStats","workbinType":"Place","workbinOwner":"Place9"}
+  nearest: 'stats of place Place1' (desk.yaml:5)
+    agrees:  method, path, query, body.operationName, body.workbinType
+    differs: body.workbinOwner is Place9, not Place1
+
+If this is what the test is about: reel.allow_unmatched()
+To record what is missing: pytest --reel-record=URL --reel-record-mode=new"""
+
+
+def test_a_request_that_nothing_answers_fails_the_test_and_shows_what_is_near(run: Callable[..., Any]):
+    ran = run(
+        HEAD
+        + """
+@pytest.mark.reel("desk.yaml", speed=0)
+def test_it(reel):
+    assert httpx.post(reel.url + "/api/v2/workbins", json={**PLACE, "workbinOwner": "Place9"}).status_code == 404
+"""
+    )
+    assert ran.outcomes == {"failed": 1}
+    assert ran.part("test_it") == MISSED
+
+
+def test_a_test_that_fails_by_itself_shows_it_beside_its_own_failure(run: Callable[..., Any]):
+    """It is often the reason."""
+    ran = run(
+        HEAD
+        + """
+@pytest.mark.reel("desk.yaml", speed=0)
+def test_it(reel):
+    reply = httpx.post(reel.url + "/api/v2/workbins", json={**PLACE, "workbinOwner": "Place9"})
+    assert reply.status_code == 200
+"""
+    )
+    assert ran.outcomes == {"failed": 1}
+    assert "E       assert 404 == 200" in ran.text
+    assert ran.part("Captured reel call") == MISSED
+
+
+def test_each_request_is_told_with_its_user_and_all_that_differs(run: Callable[..., Any]):
+    ran = run(
+        HEAD
+        + """
+@pytest.mark.reel("desk.yaml", speed=0)
+def test_it(reel):
+    with httpx.Client(base_url=reel.url, auth=("ann", "canary")) as client:
+        client.post("/api/v2/diagnostics/version?full=1")
+        client.post("/api/v2/workbins", content="{", headers={"Content-Type": "application/json"})
+"""
+    )
+    assert (
+        ran.part("test_it")
+        == """\
+The test made 2 requests that nothing in its scenario answers.
+
+POST /api/v2/diagnostics/version?full=1  (as ann)
+  nearest: 'version' (desk.yaml:11)
+    agrees:  path, body
+    differs: method is POST, not GET
+             query.full is "1", not nothing
+
+POST /api/v2/workbins  (as ann)
+  {
+  its body isn't JSON, though its Content-Type says so
+  nearest: 'stats of place Place1' (desk.yaml:5)
+    agrees:  method, path, query
+    differs: body is the text "{", not {operationName: RequestAgentStats, workbinType: Place, workbinOwner: Place1}
+
+If this is what the test is about: reel.allow_unmatched()
+To record what is missing: pytest --reel-record=URL --reel-record-mode=new"""
+    )
+
+
+def test_an_exchange_that_is_used_up_is_told_as_such(run: Callable[..., Any]):
+    ran = run(
+        HEAD
+        + """
+@pytest.mark.reel("desk.yaml", speed=0, repeat="fail")
+def test_it(reel):
+    with httpx.Client(base_url=reel.url) as client:
+        for _ in range(2):
+            client.get("/api/v2/diagnostics/version")
+"""
+    )
+    assert "  nearest: 'version' (desk.yaml:11)\n    matches, but it is used up: played 1 times" in ran.part("test_it")
+
+
+def test_many_requests_are_counted_and_long_bodies_cut(run: Callable[..., Any]):
+    ran = run(
+        HEAD
+        + """
+@pytest.mark.reel("desk.yaml", speed=0)
+def test_it(reel):
+    with httpx.Client(base_url=reel.url) as client:
+        for number in range(12):
+            client.post("/api/v2/workbins", json={**PLACE, "workbinOwner": "x" * 2000})
+"""
+    )
+    text = ran.part("test_it")
+    assert text.startswith("The test made 12 requests that nothing in its scenario answers.\n\nPOST /api/v2/workbins\n")
+    assert text.count("POST /api/v2/workbins") == 10
+    assert "\n\nand 2 more\n\n" in text
+    assert "x… (2077 characters)" in text
+
+
+def test_secrets_are_not_shown(run: Callable[..., Any]):
+    ran = run(
+        HEAD
+        + """
+@pytest.mark.reel("desk.yaml", speed=0)
+def test_it(reel):
+    with httpx.Client(base_url=reel.url, auth=("ann", "canary-1"), headers={"X-CSRF-TOKEN": "canary-2"}) as client:
+        body = {**PLACE, "password": "canary-3", "in": [{"newPassword": "canary-4"}]}
+        client.post("/api/v2/workbins?token=canary-5&n=1", json=body)
+        client.post("/api/v2/diagnostics/version", json={"password": "canary-6"})
+"""
+    )
+    assert ran.outcomes == {"failed": 1}
+    assert "canary" not in ran.part("test_it")
+    assert "POST /api/v2/workbins?token=[hidden]&n=1  (as ann)" in ran.part("test_it")
+    assert "body.password is [hidden], not nothing" in ran.part("test_it")
+
+
+def test_a_test_may_allow_it(run: Callable[..., Any]):
+    ran = run(
+        HEAD
+        + """
+def test_it(reel):
+    reel.play("desk.yaml").allow_unmatched()
+    assert httpx.get(reel.url + "/nothing").status_code == 404
+    assert [call.path for call in reel.calls(outcome="missed")] == ["/nothing"]
+"""
+    )
+    assert ran.outcomes == {"passed": 1}
+
+
+def test_what_is_asked_after_the_test_is_an_error_of_its_teardown(run: Callable[..., Any]):
+    ran = run(
+        HEAD
+        + """
+@pytest.fixture
+def client(reel):
+    yield
+    httpx.get(reel.url + "/late")
+
+@pytest.mark.reel("desk.yaml")
+def test_it(client):
+    pass
+"""
+    )
+    assert ran.outcomes == {"passed": 1, "errors": 1}
+    assert "GET /late" in ran.part("ERROR at teardown of test_it")
+
+
+def test_a_scenario_that_would_forward_has_nobody_to_forward_to(run: Callable[..., Any], project: Any):
+    (project.path / "desk.yaml").write_text("cometreel: 1\nsettings: {unmatched: forward}\nexchanges: []\n")
+    ran = run(HEAD + "\ndef test_it(reel):\n    httpx.get(reel.play('desk.yaml').url + '/nothing')\n")
+    assert ran.outcomes == {"failed": 1}
+    assert "GET /nothing\n  nothing in the scenario is near\n" in ran.part("test_it")
+
+
+def test_a_skipped_test_stays_skipped(run: Callable[..., Any]):
+    ran = run(
+        HEAD
+        + """
+@pytest.mark.reel("desk.yaml")
+def test_it(reel):
+    httpx.get(reel.url + "/nothing")
+    pytest.skip("not today")
+"""
+    )
+    assert ran.outcomes == {"skipped": 1}
+
+
+STRICT = (
+    HEAD
+    + """
+@pytest.mark.reel("desk.yaml", speed=0)
+def test_it(reel):
+    httpx.get(reel.url + "/api/v2/diagnostics/version")
+"""
+)
+
+
+def test_strict_fails_a_test_that_leaves_exchanges_unplayed(run: Callable[..., Any]):
+    assert run(STRICT).outcomes == {"passed": 1}
+    ran = run(STRICT, "--reel-strict")
+    assert ran.outcomes == {"failed": 1}
+    assert (
+        ran.part("test_it")
+        == """\
+--reel-strict: the test left an exchange of its scenario unplayed.
+  'stats of place Place1' (desk.yaml:5)"""
+    )
+
+
+def test_strict_may_stand_in_the_ini_file(run: Callable[..., Any], project: Any):
+    project.makefile(".ini", pytest=(project.path / "pytest.ini").read_text() + "\nreel_strict = true\n")
+    assert run(STRICT).outcomes == {"failed": 1}
+
+
+def test_strict_does_not_hide_why_a_test_failed(run: Callable[..., Any]):
+    ran = run(STRICT + "    assert reel.calls == []\n", "--reel-strict")
+    assert ran.outcomes == {"failed": 1}
+    assert "unplayed" not in ran.text
+
+
+def test_a_scenario_that_is_wrong_is_told_at_the_line_of_the_test(run: Callable[..., Any], project: Any):
+    (project.path / "bad.yaml").write_text("cometreel: 1\nexchanges: 5\nbayeux: {}\nextra: 1\n")
+    ran = run("def test_it(reel):\n    reel.play('bad.yaml')\n")
+    file = project.path / "bad.yaml"
+    text = ran.part("test_it")
+    assert ">       reel.play('bad.yaml')" in text
+    assert f"E       cometreel.errors.FileInvalid: {file}:2:12: the number 5; expected a list" in text
+    assert text.endswith("test_desk.py:2: FileInvalid")
+    assert "cometreel/pytest_plugin" not in text
+
+
+def test_a_marker_that_is_wrong_is_told_in_one_line(run: Callable[..., Any], project: Any):
+    ran = run(
+        """
+import pytest
+
+@pytest.mark.reel("desk.yaml", sped=0)
+def test_name(reel): ...
+
+@pytest.mark.reel("desk.yaml", speed=-1)
+def test_value(reel): ...
+
+@pytest.mark.reel("missing.yaml")
+def test_file(reel): ...
+
+@pytest.mark.reel
+def test_nothing(reel): ...
+"""
+    )
+    assert ran.outcomes == {"errors": 4}
+    assert ran.part("ERROR at setup of test_name") == (
+        "@pytest.mark.reel: it got an unexpected keyword argument 'sped'"
+    )
+    assert ran.part("ERROR at setup of test_value") == (
+        "@pytest.mark.reel: speed: -1 can't be used; expected a number, 0 or more"
+    )
+    assert ran.part("ERROR at setup of test_file") == (
+        f"@pytest.mark.reel: {project.path}/missing.yaml: there is no such file; expected a scenario file or folder "
+        "(record it: pytest --reel-record=URL)"
+    )
+    assert ran.part("ERROR at setup of test_nothing") == (
+        "@pytest.mark.reel: reel.play: nothing to play; expected a file, YAML text or a loaded scenario"
+    )
+
+
+def test_a_reel_without_a_scenario_says_what_it_wants(run: Callable[..., Any]):
+    text = run("def test_it(reel):\n    reel.url\n").part("test_it")
+    assert text.endswith(
+        """\
+    def test_it(reel):
+>       reel.url
+E       cometreel.pytest_plugin._reel.NothingPlayed: the reel has no scenario yet; expected reel.play(SCENARIO) first, \
+or @pytest.mark.reel(SCENARIO)
+
+test_desk.py:2: NothingPlayed"""
+    )

@@ -1,0 +1,262 @@
+"""Recording from a real server: once, new, all, none, and what the run says about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cometreel.scenario import load
+from cometreel.serve import serve_in_thread
+
+
+class Upstream:
+    """Answers each path with how often anything was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.url = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        self.asked.append(scope["path"])
+        body = json.dumps({"statusCode": 0, "asked": len(self.asked)}).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    app = Upstream()
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Upstream]:
+        yield app
+
+    with serve_in_thread(opened) as served:
+        app.url = served.url
+        yield app
+
+
+@pytest.fixture
+def echo() -> Iterator[str]:
+    """The URL of a server that sends every frame of a WebSocket back."""
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[ASGIApp]:
+        yield app
+
+    with serve_in_thread(opened) as served:
+        yield served.url
+
+
+ASK = """
+import httpx, pytest
+
+@pytest.mark.reel("new.yaml", speed=0)
+def test_it(reel):
+    assert httpx.get(reel.url + "/api/v2/%s").json()["statusCode"] == 0
+    assert [(call.path, call.status) for call in reel.calls] == [("/api/v2/%s", 200)]
+"""
+
+
+def ask(path: str) -> str:
+    return ASK % (path, path)
+
+
+@pytest.fixture
+def record(run: Callable[..., Any], upstream: Upstream) -> Callable[..., Any]:
+    """Run a test that asks for a path, with these options and the upstream's URL."""
+
+    def do(path: str, *options: str, **more: Any) -> Any:
+        return run(ask(path), f"--reel-record={upstream.url}", *options, **more)
+
+    return do
+
+
+def _exchanges(path: Path) -> list[str]:
+    return [exchange.name for exchange in load([path]).exchanges]
+
+
+def test_once_records_what_is_missing_and_replays_it_from_then_on(
+    record: Callable[..., Any], run: Callable[..., Any], project: Any, upstream: Upstream
+):
+    assert record("me").outcomes == {"passed": 1}
+    assert _exchanges(project.path / "new.yaml") == ["me"]
+    assert record("me").outcomes == {"passed": 1}
+    assert run(ask("me")).outcomes == {"passed": 1}
+    assert upstream.asked == ["/api/v2/me"]
+
+
+def test_the_run_says_what_was_recorded(record: Callable[..., Any], project: Any):
+    ran = record("me")
+    folder = project.path
+    assert ran.part("recordings") == (
+        f"scenario in {folder}/new.yaml; journal in {folder}/new.jsonl\n"
+        "  1 exchange, 0 timeline entries, 1 session\n"
+        "  notifications: 0 that nobody asked for"
+    )
+
+
+def test_the_workers_of_xdist_say_it_too(record: Callable[..., Any], project: Any):
+    ran = record("me", "-n", "1", subprocess=True)
+    assert ran.outcomes == {"passed": 1}
+    assert ran.part("recordings").startswith(f"scenario in {project.path}/new.yaml; journal in")
+
+
+def test_once_fails_for_what_a_recorded_scenario_does_not_answer(record: Callable[..., Any], upstream: Upstream):
+    record("me")
+    ran = record("other")
+    assert ran.outcomes == {"failed": 1}
+    assert upstream.asked == ["/api/v2/me"]
+
+
+def test_new_adds_what_the_scenario_does_not_answer(record: Callable[..., Any], project: Any, upstream: Upstream):
+    """In a file beside it: what a person may have edited stays as it is."""
+    record("me")
+    before = (project.path / "new.yaml").read_text()
+    ran = record("other", "--reel-record-mode=new")
+    assert ran.outcomes == {"passed": 1}
+    assert (project.path / "new.yaml").read_text() == before
+    assert _exchanges(project.path / "new.new.yaml") == ["me", "other"]
+    assert "  +      path: /api/v2/other" in ran.part("recordings").splitlines()
+    assert sorted(path.name for path in project.path.glob("*.jsonl")) == ["new.2.jsonl", "new.jsonl"]
+
+
+def test_new_writes_nothing_where_nothing_is_new(record: Callable[..., Any], project: Any):
+    record("me")
+    ran = record("me", "--reel-record-mode=new")
+    assert ran.part("recordings").splitlines()[:2] == [
+        f"{project.path}/new.yaml stays as it is; journal in {project.path}/new.2.jsonl",
+        "  new.yaml answers all that was asked; no scenario is written",
+    ]
+    assert not (project.path / "new.new.yaml").exists()
+
+
+def test_all_records_anew_beside_the_scenario(record: Callable[..., Any], project: Any, upstream: Upstream):
+    record("me")
+    ran = record("other", "--reel-record-mode=all")
+    assert ran.outcomes == {"passed": 1}
+    assert _exchanges(project.path / "new.yaml") == ["me"]
+    assert _exchanges(project.path / "new.new.yaml") == ["other"]
+    assert upstream.asked == ["/api/v2/me", "/api/v2/other"]
+
+
+def test_none_records_nothing(record: Callable[..., Any], project: Any, upstream: Upstream):
+    ran = record("me", "--reel-record-mode=none")
+    assert ran.outcomes == {"errors": 1}
+    assert ran.part("ERROR at setup of test_it") == (
+        f"@pytest.mark.reel: {project.path}/new.yaml: there is no such file; expected a scenario file or folder "
+        "(record it: pytest --reel-record=URL)"
+    )
+    assert upstream.asked == []
+    assert not list(project.path.glob("new.*"))
+
+
+def test_the_ini_file_may_say_it(run: Callable[..., Any], project: Any, upstream: Upstream):
+    ini = project.path / "pytest.ini"
+    ini.write_text(f"{ini.read_text()}\nreel_record = {upstream.url}\nreel_record_mode = all\n")
+    assert run(ask("me")).outcomes == {"passed": 1}
+    assert run(ask("me"), "--reel-record=", "--reel-record-mode=none").outcomes == {"passed": 1}
+    assert upstream.asked == ["/api/v2/me"]
+
+
+def test_what_is_recorded_of_a_test_that_fails_is_not_lost(run: Callable[..., Any], project: Any, upstream: Upstream):
+    ran = run(ask("me") + "    assert not reel.url\n", f"--reel-record={upstream.url}")
+    assert ran.outcomes == {"failed": 1}
+    assert _exchanges(project.path / "new.yaml") == ["me"]
+
+
+def test_a_test_that_asks_nothing_leaves_no_scenario(run: Callable[..., Any], project: Any, upstream: Upstream):
+    source = "import pytest\n\n@pytest.mark.reel('new.yaml')\ndef test_it(reel):\n    assert reel.calls == []\n"
+    ran = run(source, f"--reel-record={upstream.url}", "--reel-strict")
+    assert ran.outcomes == {"passed": 1}
+    assert ran.part("recordings").splitlines()[1] == "  nothing was recorded; no scenario is written"
+    assert not (project.path / "new.yaml").exists()
+
+
+@pytest.mark.parametrize("what", ["push('/v2/me', {})", "fault({})", "register(print)"])
+def test_a_test_can_not_act_for_a_server_that_is_real(run: Callable[..., Any], upstream: Upstream, what: str):
+    source = f"import pytest\n\n@pytest.mark.reel('new.yaml')\ndef test_it(reel):\n    reel.{what}\n"
+    ran = run(source, f"--reel-record={upstream.url}")
+    name = what.partition("(")[0]
+    assert (
+        f"NotWhileRecording: reel.{name}: the real server at {upstream.url} is being recorded, and only it decides; "
+        "expected a scenario that is replayed (leave this test out, or --reel-record-mode=none)"
+    ) in ran.text
+
+
+@pytest.mark.parametrize("given", ["'''cometreel: 1\\nexchanges: []\\n'''", "'desk.yaml', 'desk2.yaml'"])
+def test_only_a_single_file_is_recorded(run: Callable[..., Any], project: Any, upstream: Upstream, given: str):
+    (project.path / "desk2.yaml").write_text("cometreel: 1\nexchanges: []\n")
+    source = f"def test_it(reel):\n    reel.play({given}).push('/v2/me', {{}})\n"
+    ran = run(source, f"--reel-record={upstream.url}", "--reel-record-mode=all")
+    assert ran.outcomes == {"passed": 1}
+
+
+def test_a_publish_is_a_call_and_other_messages_of_cometd_are_not(run: Callable[..., Any], upstream: Upstream):
+    ran = run(
+        """
+import httpx, pytest
+
+@pytest.mark.reel("new.yaml")
+def test_it(reel):
+    poll = {"channel": "/meta/connect", "clientId": "1"}
+    publish = {"channel": "/service/chat", "data": {"operation": "join"}}
+    httpx.post(reel.url + "/cometd", json=[poll, publish])
+    assert [(call.method, call.target, call.data) for call in reel.calls] == [
+        ("PUBLISH", "/service/chat", {"operation": "join"})
+    ]
+""",
+        f"--reel-record={upstream.url}",
+    )
+    assert ran.outcomes == {"passed": 1}
+
+
+def test_a_frame_is_no_call_unless_it_publishes(run: Callable[..., Any], echo: str):
+    ran = run(
+        """
+import pytest
+from websockets.sync.client import connect
+
+@pytest.mark.reel("new.yaml")
+def test_it(reel):
+    with connect(reel.url.replace("http:", "ws:") + "/cometd") as client:
+        client.send('[{"channel":"/meta/connect"},{"channel":"/service/chat","data":7}]')
+        client.recv()
+        client.send("something else")
+        client.recv()
+    assert [(call.method, call.target, call.data) for call in reel.calls] == [("PUBLISH", "/service/chat", 7)]
+""",
+        f"--reel-record={echo}",
+    )
+    assert ran.outcomes == {"passed": 1}
+
+
+def test_a_scenario_that_is_wrong_is_told_before_anything_is_recorded(record: Callable[..., Any], project: Any):
+    (project.path / "new.yaml").write_text("cometreel: 1\nexchanges: 5\n")
+    ran = record("me", "--reel-record-mode=all")
+    assert ran.part("ERROR at setup of test_it") == (
+        f"@pytest.mark.reel: {project.path}/new.yaml:2:12: the number 5; expected a list"
+    )
+    assert not list(project.path.glob("*.jsonl"))
+
+
+def test_recording_in_a_process_that_gevent_has_patched(record: Callable[..., Any], project: Any):
+    """The forwarder is on a thread of the system's own, as a replay is."""
+    gevent = "from gevent import monkey\nmonkey.patch_all()\n"
+    ran = record("me", "-p", "no:timeout", "-p", "no:asyncio", "-W", "ignore", subprocess=True, conftest=gevent)
+    assert ran.outcomes == {"passed": 1}
+    assert _exchanges(project.path / "new.yaml") == ["me"]

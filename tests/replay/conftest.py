@@ -1,0 +1,44 @@
+"""What the examples share: where scenarios lie, and clients that others wrote, run as processes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from demo import peers
+from demo.processes import Process
+from demo.seen import Seen, seen
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def scenarios() -> Path:
+    """The folder of scenarios that ship: `cometreel addons scenarios` prints it."""
+    return ROOT / "scenarios"
+
+
+@pytest.fixture
+def recorded() -> Path:
+    """A scenario that was recorded from a real client."""
+    return ROOT / "recordings" / "workbin-desktop.yaml"
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> Iterator[Callable[[str, str], Seen]]:
+    """Run an application built on a client of others to its end: `application("cometd-9", url)` is what it saw."""
+    if missing := peers.missing_peers():
+        pytest.fail(f"peers are not installed: {', '.join(missing)}; run `make setup`", pytrace=False)
+    started: list[Process] = []
+
+    def run(name: str, url: str) -> Seen:
+        folder = tmp_path / f"client-{len(started)}"
+        folder.mkdir()
+        started.append(peers.client(folder, name, url))
+        return seen(started[-1].await_end())
+
+    yield run
+    for process in started:
+        process.stop()

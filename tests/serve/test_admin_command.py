@@ -1,0 +1,99 @@
+"""What `cometreel serve` says of its admin API, to a terminal and to a file."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cometreel.serve.admin_gate import TOKEN_VARIABLE
+from tests.serve.administered import TOKEN
+from tests.serve.conftest import PATIENCE, SCENARIO
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "test.yaml"
+    path.write_text(SCENARIO)
+    return path
+
+
+@contextmanager
+def serving(*arguments: object, token: str = "", stderr: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+    """Run the command, and end it."""
+    command = [sys.executable, "-m", "cometreel", "serve", *map(str, arguments)]
+    environment = {**os.environ, TOKEN_VARIABLE: token}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+
+
+def url_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.readline().strip()
+
+
+def test_a_terminal_is_told_the_address_with_the_token(scenario: Path):
+    ours, theirs = pty.openpty()
+    with serving(scenario, stderr=theirs) as process, os.fdopen(ours, errors="replace") as terminal:
+        url, line = url_of(process), terminal.readline().strip()
+        os.close(theirs)
+        told = re.fullmatch(rf"cometreel: admin API at ({re.escape(url)}/__reel__/\?token=[A-Za-z0-9_-]{{32}})", line)
+        assert told, line
+        assert httpx.get(told[1], trust_env=False).json()["unplayed"] == 4
+
+
+def test_a_file_is_told_how_to_choose_a_token_and_none(scenario: Path):
+    with serving(scenario) as process:
+        url, line = url_of(process), line_of(process)
+        assert line == f"cometreel: to use the admin API at {url}/__reel__/, start with COMETREEL_ADMIN_TOKEN set"
+        assert httpx.get(f"{url}/__reel__/", trust_env=False).status_code == 401
+
+
+def test_the_token_of_the_environment_holds_and_is_not_told(scenario: Path):
+    with serving(scenario, token=TOKEN) as process:
+        url = url_of(process)
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        assert httpx.get(f"{url}/__reel__/", headers=bearer, trust_env=False).status_code == 200
+        process.terminate()
+        assert process.communicate(timeout=PATIENCE)[1] == ""
+
+
+def test_without_the_admin_api_nothing_is_told_and_nothing_is_there(scenario: Path):
+    with serving(scenario, "--no-admin", token=TOKEN) as process:
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        reply = httpx.get(f"{url_of(process)}/__reel__/", headers=bearer, trust_env=False)
+        assert (reply.status_code, reply.json()["statusCode"]) == (404, 6)
+
+
+def test_from_any_address_means_that_the_host_may_be_any(scenario: Path):
+    headers = {"Authorization": f"Bearer {TOKEN}", "Host": "reel.example", "X-Forwarded-For": "192.0.2.1"}
+    with serving(scenario, token=TOKEN) as here, serving(scenario, "--admin-from", "any", token=TOKEN) as any_:
+        found = [httpx.get(f"{url_of(one)}/__reel__/", headers=headers, trust_env=False) for one in (here, any_)]
+    assert [reply.status_code for reply in found] == [403, 200]
+
+
+def test_a_token_that_can_t_be_used_ends_the_command_before_it_listens(scenario: Path):
+    with serving(scenario, token="short") as process:
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out) == (2, "")
+    assert err == (
+        "cometreel: COMETREEL_ADMIN_TOKEN: its value, of 5 characters, can't be used; expected 16 to 200 letters, "
+        "digits and . _ ~ - (unset it, and a token is made for each run)\n"
+    )

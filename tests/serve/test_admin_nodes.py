@@ -1,0 +1,29 @@
+"""The admin API of several nodes: each has its own, and none is reached through the balancer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cometreel.serve.admin_gate import TOKEN_VARIABLE
+from tests.serve.administered import TOKEN
+from tests.serve.test_nodes import Farm
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def test_each_node_is_asked_where_it_listens_and_through_the_balancer_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+    farm = Farm(tmp_path, 2)
+    with farm.process, httpx.Client(headers=BEARER, trust_env=False) as client:
+        nodes = re.findall(r"node\d is process \d+ at (\S+)\.\n", farm.process.err.read_text())
+        settings = [client.get(f"http://{node}/__reel__/settings").json() for node in nodes]
+        assert [each["node"] for each in settings] == ["node1", "node2"]
+        paths = ["/__reel__/settings", "/__reel__", "/%5F_reel__/settings", "/%5f%5freel__/settings"]
+        assert [client.get(farm.url + path).status_code for path in paths] == [403] * 4
+    assert TOKEN not in farm.process.err.read_text()

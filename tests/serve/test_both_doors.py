@@ -1,0 +1,133 @@
+"""Same scenario, seed and calls give the same bytes in either door: mitmdump with the addon, and `cometreel serve`.
+
+What is asked is taken from each file that ships: all its exchanges, in order, by one client that polls after each.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+
+from demo import peers
+from demo.processes import Process
+from tests.scenarios.asking import example, read
+
+FILES = [*sorted((peers.ROOT / "scenarios").glob("*.yaml")), *sorted((peers.ROOT / "recordings").glob("*.yaml"))]
+HOST = "gws.test:8080"
+"""What the client takes both doors for, so that addresses in answers are the same too."""
+
+Heard: TypeAlias = tuple[str, object]
+
+
+class Asker:
+    """A client that notes everything it gets: status, header fields and bytes of each reply, and each notification."""
+
+    def __init__(self, url: str, endpoint: str) -> None:
+        self.http = httpx.Client(base_url=url, timeout=30, trust_env=False, headers={"Host": HOST})
+        self.endpoint = endpoint
+        self.client_id = ""
+        self.heard: list[Heard] = []
+
+    def send(self, what: str, method: str, path: str, **request: Any) -> httpx.Response | None:
+        try:
+            reply = self.http.request(method, path, **request)
+        except httpx.RemoteProtocolError:
+            self.heard.append((what, "the connection was cut"))
+            return None
+        if token := reply.headers.get("X-CSRF-TOKEN"):
+            self.http.headers["X-CSRF-TOKEN"] = token
+        fields = sorted((name, value) for name, value in reply.headers.multi_items())
+        self.heard.append((what, (reply.status_code, fields, reply.content)))
+        return reply
+
+    def says(self, **message: Any) -> None:
+        """Send one Bayeux message; shake hands anew where the server asks for it."""
+        named = {"clientId": self.client_id} if self.client_id else {}
+        reply = self.send(str(message["channel"]), "POST", self.endpoint, json=[{**message, **named}])
+        answers = reply.json() if reply is not None and reply.status_code == 200 else []
+        for answer in answers:
+            if answer["channel"] == "/meta/handshake":
+                self.client_id = answer.get("clientId", "")
+            elif answer.get("advice", {}).get("reconnect") == "handshake":
+                self.client_id = ""
+
+    def polls(self) -> None:
+        if not self.client_id:
+            self.says(channel="/meta/handshake", version="1.0", supportedConnectionTypes=["long-polling"])
+        self.says(channel="/meta/connect", connectionType="long-polling", advice={"timeout": 0})
+
+    def asks(self, exchange: dict[str, Any]) -> None:
+        request = exchange["request"]
+        if "publish" in request:
+            self.says(channel=request["publish"], data=example(request.get("data")))
+            return
+        fields = {} if request.get("authenticated") is False else {"Authorization": "Basic YWdlbnQtMTp4"}
+        path, query = example(request["path"]), example(request.get("query") or {})
+        target = "/" + "/".join(path) if isinstance(path, list) else path
+        body = {"json": example(request["body"])} if "body" in request else {}
+        self.send(exchange["name"], request["method"], f"{target}?{urlencode(query)}", headers=fields, **body)
+
+
+def transcript(url: str, file: Path) -> list[Heard]:
+    """Ask everything that a file answers, twice, and what nothing answers; return what was heard."""
+    document = read(str(file))
+    asker = Asker(url, document.get("bayeux", {}).get("endpoint", "/cometd"))
+    with asker.http:
+        asker.polls()
+        asker.says(channel="/meta/subscribe", subscription="/**")
+        for exchange in document["exchanges"] * 2:
+            asker.asks(exchange)
+            asker.polls()
+        asker.send("a miss", "GET", "/nowhere?a=1", headers={"Authorization": "Basic YWdlbnQtMTp4"})
+        asker.send("not JSON", "POST", "/api/v2/workbins", content=b"{", headers={"Content-Type": "application/json"})
+        asker.says(channel="/meta/disconnect")
+    return asker.heard
+
+
+@contextmanager
+def proxied(file: Path, folder: Path, confdir: Path) -> Iterator[str]:
+    """Play a file in mitmdump."""
+    options: dict[str, object] = {"reel_scenario": file, "reel_seed": "1", "reel_speed": 0, "confdir": confdir}
+    server = peers.mitmdump(folder, "reverse:http://unused.invalid", peers.ADDONS / "replay.py", options)
+    with server.process:
+        yield server.url
+
+
+@contextmanager
+def served(file: Path, folder: Path) -> Iterator[str]:
+    """Play a file in the fast door."""
+    command: list[str | Path] = [Path(sys.executable).with_name("cometreel"), "serve", file]
+    with Process("serve", [*command, "--seed", "1", "--speed", "0"], folder) as process:
+        yield process.await_line(r"^(http://127\.0\.0\.1:\d+)$")[1]
+
+
+@pytest.fixture(scope="module")
+def confdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One certificate authority for all the proxies of this suite: making one takes a second."""
+    return tmp_path_factory.mktemp("mitmproxy")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_both_doors_give_the_same_bytes(file: Path, tmp_path: Path, confdir: Path):
+    with proxied(file, tmp_path, confdir) as url:
+        through_mitmdump = transcript(url, file)
+    with served(file, tmp_path) as url:
+        through_serve = transcript(url, file)
+    assert through_serve == through_mitmdump
+    assert _answered(through_serve) & _asked_for(file)
+
+
+def _answered(heard: list[Heard]) -> set[str]:
+    return {what for what, got in heard if isinstance(got, tuple) and got[0] < 400}
+
+
+def _asked_for(file: Path) -> set[str]:
+    exchanges = read(str(file))["exchanges"]
+    return {exchange["request"].get("publish", exchange["name"]) for exchange in exchanges}

@@ -1,0 +1,87 @@
+"""TLS: a certificate that is made here can be trusted by its file, and one that can't be used is refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ssl
+import stat
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cometreel.errors import OptionInvalid
+from cometreel.serve import Certificate, Listening
+from cometreel.serve import certificate as module
+from cometreel.serve.certificate import context_of, made_here
+from tests.serve.conftest import Serve
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_a_client_that_trusts_the_file_is_served(serve: Serve, tmp_path: Path, host: str):
+    made = made_here(tmp_path / "certificates")
+    trusting = ssl.create_default_context(cafile=str(made.chain))
+    trusting.verify_flags |= ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on
+    url = serve(listening=Listening(host, certificate=made)).url
+    assert url.startswith("https://")
+    with httpx.Client(verify=trusting, trust_env=False) as client:
+        assert client.get(url + "/api/v2/page").text == "a page"
+    with httpx.Client(trust_env=False) as distrustful, pytest.raises(httpx.ConnectError, match="self-signed"):
+        distrustful.get(url + "/api/v2/page")
+
+
+def test_a_certificate_is_made_once_and_its_key_is_for_its_owner_only(tmp_path: Path):
+    made = made_here(tmp_path)
+    assert made.key is not None
+    first = (made.chain.read_bytes(), made.key.read_bytes())
+    assert made_here(tmp_path) == made
+    assert (made.chain.read_bytes(), made.key.read_bytes()) == first
+    assert stat.S_IMODE(made.key.stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["localhost.key", "localhost.pem"]
+
+
+def test_a_certificate_that_is_about_to_end_or_is_broken_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "LIFETIME", dt.timedelta(days=6))
+    old = made_here(tmp_path).chain.read_bytes()
+    monkeypatch.undo()
+    new = made_here(tmp_path).chain.read_bytes()
+    assert new != old
+    (tmp_path / "localhost.pem").write_text("broken")
+    assert made_here(tmp_path).chain.read_text().startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_in_words(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OptionInvalid) as refused:
+        made_here(tmp_path / "file" / "certificates")
+    assert (
+        str(refused.value)
+        == f"tls: {tmp_path / 'file' / 'certificates'}: Not a directory; expected a folder for a certificate"
+    )
+
+
+def test_a_certificate_that_cannot_be_used_is_refused(tmp_path: Path):
+    made, other = made_here(tmp_path / "one"), made_here(tmp_path / "other")
+    assert made.key is not None
+    missing = tmp_path / "missing.pem"
+    wrong = {
+        Certificate(missing): f"certificate: {missing} can't be read: No such file or directory; expected a PEM file",
+        Certificate(
+            made.chain, missing
+        ): f"key: {missing} can't be read: No such file or directory; expected a PEM file",
+        Certificate(made.key, made.key): f"certificate: {made.key} and {made.key} can't be used",
+        Certificate(made.chain, other.key): f"certificate: {made.chain} and {other.key} can't be used",
+        Certificate(made.chain): f"certificate: {made.chain} can't be used",
+    }
+    for certificate, text in wrong.items():
+        with pytest.raises(OptionInvalid) as refused:
+            context_of(certificate)
+        assert str(refused.value).startswith(text)
+
+
+def test_a_certificate_may_hold_its_key(tmp_path: Path):
+    made = made_here(tmp_path)
+    assert made.key is not None
+    both = tmp_path / "both.pem"
+    both.write_bytes(made.chain.read_bytes() + made.key.read_bytes())
+    assert context_of(Certificate(both)).cert_store_stats()["x509"] == 0

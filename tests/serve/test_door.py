@@ -1,0 +1,253 @@
+"""The ASGI door: what a client gets, and what the engine is told became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import threading
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from cometreel.replay import Backend
+from cometreel.replay.driver import Driver
+from cometreel.scenario import loads
+from cometreel.serve import Door, Listening, playing, serve_in_thread
+from cometreel.serve.listening import listening_to
+from tests.serve.conftest import ASKED, SCENARIO, Desktop, Serve, calls, until
+
+Http = Callable[..., httpx.Client]
+Dial = Callable[[str], socket.socket]
+
+
+def test_a_reply_has_its_status_its_fields_and_its_length_and_nothing_of_the_server(serve: Serve, http: Http):
+    reply = http(serve(seed="1").url).get("/api/v2/page")
+    cookie = reply.headers.pop("set-cookie")
+    assert cookie.startswith("JSESSIONID=")
+    assert (reply.status_code, dict(reply.headers), reply.text) == (
+        200,
+        {"content-type": "text/plain", "content-length": "6"},
+        "a page",
+    )
+
+
+def test_a_status_without_a_body_has_no_length(serve: Serve, http: Http):
+    client = http(serve().url)
+    client.get("/api/v2/page")
+    reply = client.get("/api/v2/nothing")
+    assert (reply.status_code, dict(reply.headers), reply.content) == (204, {}, b"")
+
+
+def test_the_answer_to_a_head_has_no_body_and_the_connection_goes_on(serve: Serve, http: Http):
+    client = http(serve().url)
+    assert client.head("/api/v2/page").content == b""
+    assert client.get("/api/v2/page").text == "a page"
+
+
+def test_a_poll_that_is_held_brings_the_notification(serve: Serve, http: Http):
+    served = serve()
+    desktop = Desktop(http(served.url)).shakes_hands()
+    with ThreadPoolExecutor(1) as pool:
+        polled = pool.submit(desktop.poll)
+        until(lambda: served.call(lambda: served.driver._held), "the poll is held")
+        assert desktop.http.post("/api/v2/workbins", json=ASKED).json() == {"statusCode": 0, "referenceId": 67}
+        assert [message["channel"] for message in polled.result()] == ["/v2/me/workbins", "/meta/connect"]
+    assert served.call(lambda: (served.driver._held, served.app._writing)) == ({}, set())
+
+
+def test_a_client_that_hangs_up_in_mid_poll_finds_its_messages_at_the_next(serve: Serve, http: Http, dial: Dial):
+    served = serve()
+    desktop = Desktop(http(served.url)).shakes_hands()
+    plain = dial(served.url)
+    plain.sendall(desktop.poll_bytes())
+    until(lambda: served.call(lambda: served.driver._held), "the poll is held")
+    plain.close()
+    until(lambda: not served.call(lambda: served.driver._held), "the poll is given up")
+    desktop.http.post("/api/v2/workbins", json=ASKED)
+    assert [message["channel"] for message in desktop.poll()] == ["/v2/me/workbins", "/meta/connect"]
+
+
+async def test_a_reply_that_could_not_be_written_counts_as_not_delivered():
+    """The server below says that the client was gone when the reply was given to it."""
+    noted: list[tuple[str, int]] = []
+
+    class Noting(Driver):
+        def written(self, request_id: int) -> None:
+            noted.append(("written", request_id))
+
+        def hung_up(self, request_id: int) -> None:
+            noted.append(("hung up", request_id))
+
+    door = Door(Noting(Backend(loads(SCENARIO))))
+    await door(_scope("/api/v2/page", lost=False), _nothing_more, _sink)
+    await door(_scope("/api/v2/page", lost=True), _nothing_more, _sink)
+    await door(_scope("/api/v2/page", lost=False), _nothing_more, _broken)
+    assert noted == [("written", 1), ("hung up", 2), ("hung up", 3)]
+
+
+class Line:
+    def __init__(self, *, lost: bool) -> None:
+        self.lost = lost
+
+    def abort(self) -> None:
+        raise AssertionError
+
+
+def _scope(path: str, *, lost: bool) -> Scope:
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "scheme": "http",
+        "headers": [(b"host", b"x")],
+        "extensions": {"cometreel.line": Line(lost=lost)},
+    }
+
+
+async def _nothing_more() -> dict[str, object]:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _sink(_message: object) -> None:
+    pass
+
+
+async def _broken(_message: object) -> None:
+    raise BrokenPipeError
+
+
+def test_a_connection_that_the_scenario_breaks_ends_without_a_reply(serve: Serve, http: Http, dial: Dial):
+    served = serve(SCENARIO + "faults:\n  - {exchange: a page, broken: true}\n")
+    plain = dial(served.url)
+    plain.sendall(b"GET /api/v2/page HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert plain.recv(1000) == b""
+    assert http(served.url).get("/api/v2/nothing").status_code == 204
+
+
+def test_a_broken_connection_without_a_line_is_the_servers_to_end():
+    async def conversation() -> None:
+        door = Door(Driver(Backend(loads(SCENARIO + "faults:\n  - {exchange: a page, broken: true}\n"))))
+        scope = _scope("/api/v2/page", lost=False)
+        del scope["extensions"]
+        with pytest.raises(ConnectionAbortedError):
+            await door(scope, _nothing_more, _sink)
+
+    asyncio.run(conversation())
+
+
+@pytest.mark.parametrize(
+    ("coding", "packed"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", lambda body: body)]
+)
+def test_a_body_is_decoded_before_it_is_matched(
+    serve: Serve, http: Http, coding: str, packed: Callable[[bytes], bytes]
+):
+    body = httpx.Request("POST", "http://x", json=ASKED).content
+    fields = {"Content-Encoding": coding, "Content-Type": "application/json"}
+    reply = http(serve().url).post("/api/v2/workbins", content=packed(body), headers=fields)
+    assert reply.json() == {"statusCode": 0, "referenceId": 67}
+
+
+CODED_WRONGLY = {
+    "br": (b"x", 415, "found Content-Encoding 'br'; expected gzip, deflate or none"),
+    "gzip": (b"x", 400, "the body isn't what its Content-Encoding says"),
+    "deflate": (zlib.compress(b"a text")[:-6], 400, "the body isn't what its Content-Encoding says"),
+}
+
+
+@pytest.mark.parametrize("coding", CODED_WRONGLY)
+def test_a_body_that_cannot_be_decoded_is_refused(serve: Serve, http: Http, coding: str):
+    body, status, text = CODED_WRONGLY[coding]
+    reply = http(serve().url).post("/api/v2/workbins", content=body, headers={"Content-Encoding": coding})
+    assert (reply.status_code, reply.json()) == (status, {"statusCode": 2, "statusMessage": text})
+
+
+def test_a_small_body_that_unpacks_to_a_large_one_is_refused_before_it_is_unpacked(serve: Serve, http: Http):
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    reply = http(serve().url).post("/api/v2/workbins", content=bomb, headers={"Content-Encoding": "gzip"})
+    text = "the body has more, decoded; expected at most 16777216 bytes"
+    assert (reply.status_code, reply.json()) == (413, {"statusCode": 10, "statusMessage": text})
+
+
+def test_the_paths_of_the_admin_app_never_reach_the_engine():
+    async def admin(scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+        await send({"type": "http.response.body", "body": b"admin"})
+
+    with (
+        serve_in_thread(playing(loads(SCENARIO), admin=lambda _driver, _backend: admin)) as served,
+        httpx.Client(base_url=served.url, trust_env=False) as client,
+    ):
+        texts = [client.get(path).text for path in ("/__reel__", "/__reel__/calls", "/api/v2/page")]
+        assert texts == ["admin", "admin", "a page"]
+        assert client.get("/__reel__x").status_code == 404
+        assert calls(served) == [("GET /api/v2/page", "a page"), ("GET /__reel__x", "missed")]
+
+
+HELLO = '[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["websocket"]}]'
+
+
+def test_a_websocket_talks_bayeux(serve: Serve):
+    with connect(serve().url.replace("http", "ws") + "/api/v2/notifications", subprotocols=["cometd"]) as socket:  # type: ignore[list-item]  # a NewType of str
+        socket.send(HELLO)
+        assert '"successful":true' in str(socket.recv(10))
+        assert socket.subprotocol == "cometd"
+
+
+def test_a_binary_message_ends_a_websocket(serve: Serve):
+    with connect(serve().url.replace("http", "ws") + "/api/v2/notifications") as socket:
+        socket.send(b"\0")
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(10)
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1003, "Bayeux messages are text")
+
+
+def test_a_websocket_elsewhere_is_refused_with_a_reply(serve: Serve, http: Http):
+    fields = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+    }
+    reply = http(serve().url).get("/elsewhere", headers=fields)
+    assert (reply.status_code, reply.json()["statusMessage"]) == (404, "there is no WebSocket here")
+
+
+def test_a_stop_answers_held_polls_and_says_goodbye_to_websockets(serve: Serve, http: Http):
+    served = serve()
+    desktop = Desktop(http(served.url)).shakes_hands()
+    with connect(served.url.replace("http", "ws") + "/api/v2/notifications") as socket, ThreadPoolExecutor(1) as pool:
+        polled = pool.submit(desktop.poll)
+        until(lambda: served.call(lambda: served.driver._held), "the poll is held")
+        threading.Thread(target=served.stop).start()
+        assert [message["channel"] for message in polled.result()] == ["/meta/connect"]
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(10)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1001
+
+
+async def test_listening_ends_with_its_block():
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise AssertionError
+
+    @asynccontextmanager
+    async def opening():
+        yield app
+
+    async with listening_to(opening, Listening()) as (served, listener):
+        assert served is app
+        url = listener.url
+    async with httpx.AsyncClient(trust_env=False) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(url)

@@ -1,0 +1,107 @@
+"""What no exchange answers goes to the real server, if the user says so: a GET, as the client sent it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cometreel.errors import OptionInvalid
+from cometreel.replay import Backend, ReplaySettings
+from cometreel.replay.driver import Driver
+from cometreel.scenario import loads
+from cometreel.serve import Door, Served, playing, serve_in_thread
+from cometreel.serve.upstream import checked_upstream
+from tests.serve.conftest import SCENARIO
+
+FORWARD = ReplaySettings(unmatched="forward")
+
+
+@pytest.fixture
+def upstream() -> Iterator[tuple[str, list[Any]]]:
+    """A real server, and what it was asked."""
+    asked: list[Any] = []
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        fields = {name.decode(): value.decode() for name, value in scope["headers"]}
+        asked.append((scope["method"], scope["raw_path"], scope["query_string"], fields))
+        cookie = (b"set-cookie", b"SERVER=1")
+        headers = [(b"content-type", b"text/plain"), (b"content-length", b"4"), cookie, (b"x-answer", b"yes")]
+        await send({"type": "http.response.start", "status": 203, "headers": headers})
+        await send({"type": "http.response.body", "body": b"real"})
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[ASGIApp]:
+        yield app
+
+    with serve_in_thread(opening) as server:
+        yield server.url, asked
+
+
+@pytest.fixture
+def served(upstream: tuple[str, list[Any]]) -> Iterator[Served[Door]]:
+    with serve_in_thread(playing(loads(SCENARIO), FORWARD, upstream=upstream[0] + "/base/")) as running:
+        yield running
+
+
+def test_a_get_that_nothing_answers_is_asked_of_the_server_with_the_clients_own_fields(
+    served: Served[Door], upstream: tuple[str, list[Any]]
+):
+    url, asked = upstream
+    fields = {"Authorization": "Basic YTpi", "Cookie": "mine=1", "TE": "trailers", "Accept": "*/*", "User-Agent": "me"}
+    reply = httpx.get(served.url + "/api/v2/a%20b?x=1", headers=fields, trust_env=False)
+    assert (reply.status_code, reply.text, reply.headers["x-answer"]) == (203, "real", "yes")
+    assert reply.headers["set-cookie"] == "SERVER=1"
+    sent = {"authorization": "Basic YTpi", "cookie": "mine=1", "accept": "*/*", "user-agent": "me"}
+    encoding = {"accept-encoding": httpx.Client().headers["accept-encoding"]}
+    assert asked == [("GET", b"/base/api/v2/a%20b", b"x=1", {**sent, **encoding, "host": url.removeprefix("http://")})]
+
+
+def test_cookies_of_the_server_are_not_kept_from_one_client_to_the_next(
+    served: Served[Door], upstream: tuple[str, list[Any]]
+):
+    for _ in range(2):
+        httpx.get(served.url + "/api/v2/elsewhere", trust_env=False)
+    assert ["cookie" in fields for *_, fields in upstream[1]] == [False, False]
+
+
+def test_what_the_scenario_answers_and_what_is_no_get_stays_here(served: Served[Door], upstream: tuple[str, list[Any]]):
+    assert httpx.get(served.url + "/api/v2/page", trust_env=False).text == "a page"
+    assert httpx.post(served.url + "/api/v2/elsewhere", trust_env=False).status_code == 404
+    assert upstream[1] == []
+
+
+def test_a_server_that_cannot_be_reached_is_a_502_that_says_so():
+    with serve_in_thread(playing(loads(SCENARIO), FORWARD, upstream="http://127.0.0.1:9")) as served:
+        reply = httpx.get(served.url + "/elsewhere", trust_env=False)
+    text = "http://127.0.0.1:9 could not be asked: ConnectError All connection attempts failed"
+    assert (reply.status_code, reply.json()) == (502, {"statusCode": 4, "statusMessage": text})
+
+
+def test_a_door_without_a_server_behind_it_says_so():
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Door]:
+        yield Door(Driver(Backend(loads(SCENARIO), FORWARD)))
+
+    with serve_in_thread(opening) as served:
+        reply = httpx.get(served.url + "/elsewhere", trust_env=False)
+    text = "nothing here answers this, and there is no server to forward it to"
+    assert (reply.status_code, reply.json()) == (502, {"statusCode": 4, "statusMessage": text})
+
+
+@pytest.mark.parametrize("url", ["gws.example", "ftp://gws.example", "http://", "http://gws.example?a=1"])
+def test_an_upstream_is_a_url_with_a_host(url: str):
+    with pytest.raises(OptionInvalid) as refused:
+        checked_upstream(url)
+    assert str(refused.value) == (
+        f"upstream: {url!r} can't be forwarded to; expected a URL like http://gws.example:8080"
+    )
+
+
+def test_forwarding_needs_an_upstream():
+    with pytest.raises(OptionInvalid, match=r"^upstream: missing; expected the URL of the real server"):
+        playing(loads(SCENARIO), FORWARD)

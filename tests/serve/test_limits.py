@@ -1,0 +1,179 @@
+"""Clients that misbehave are ended with a clear answer, and the others don't notice."""
+
+from __future__ import annotations
+
+import json
+import resource
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cometreel.serve import Limits, Listening
+from cometreel.serve.files import RESERVE, connections_allowed
+from tests.serve.conftest import ASKED, SCENARIO, Desktop, Serve, calls, until
+
+Http = Callable[..., httpx.Client]
+Dial = Callable[[str], socket.socket]
+
+IMPATIENT = Listening(limits=Limits(1000, request_seconds=0.3, write_seconds=0.3))
+
+
+def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
+    """Read to the end of a connection; return the status and the body of the one answer on it."""
+    connection.settimeout(30)
+    received = b""
+    while piece := connection.recv(65536):
+        received += piece
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"P", b"POST /api/v2/workbins HTTP/1.1\r\nHost: x\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"],
+    ids=["in the first word", "in the head", "in the body"],
+)
+def test_a_request_that_is_never_whole_gets_408(serve: Serve, http: Http, dial: Dial, begun: bytes):
+    """A byte a second is no progress: what counts is when the request is whole."""
+    served = serve(listening=IMPATIENT)
+    slow = dial(served.url)
+    slow.sendall(begun)
+    assert answer(slow) == (408, {"statusCode": 2, "statusMessage": "the request was not whole after 0.3 s"})
+    assert http(served.url).get("/api/v2/page").text == "a page"
+    assert calls(served) == [("GET /api/v2/page", "a page")]
+
+
+def test_a_connection_on_which_nothing_comes_is_closed_without_a_word(serve: Serve, dial: Dial):
+    silent = dial(serve(listening=IMPATIENT).url)
+    silent.settimeout(30)
+    assert silent.recv(100) == b""
+
+
+def test_a_poll_that_is_held_is_no_slow_request(serve: Serve, http: Http, dial: Dial):
+    served = serve(listening=IMPATIENT)
+    desktop = Desktop(http(served.url)).shakes_hands()
+    plain = dial(served.url)
+    plain.sendall(desktop.poll_bytes())
+    assert dial(served.url).recv(100) == b""  # a later connection has run out of patience meanwhile
+    assert served.call(lambda: len(served.driver._held)) == 1
+
+
+LARGE = SCENARIO + (
+    "  - name: a large page\n"
+    "    request: {method: GET, path: /api/v2/large}\n"
+    "    reply: {headers: {Content-Type: text/plain}, text: '" + "x" * 8_000_000 + "'}\n"
+)
+
+
+def test_a_client_that_never_reads_is_cut_off(serve: Serve, http: Http, dial: Dial):
+    served = serve(LARGE, IMPATIENT)
+    deaf = dial(served.url)
+    deaf.sendall(b"GET /api/v2/large HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert http(served.url).get("/api/v2/page").text == "a page"
+    until(lambda: _cut(deaf), "the deaf client is cut off")
+    assert len(http(served.url).get("/api/v2/large").content) == 8_000_000
+
+
+def _cut(connection: socket.socket) -> bool:
+    """Tell whether the other end is gone, without reading what it has sent."""
+    try:
+        connection.sendall(b"\r\n")
+    except OSError:
+        return True
+    return False
+
+
+def test_one_connection_too_many_gets_503_and_those_that_are_open_go_on(serve: Serve, http: Http, dial: Dial):
+    served = serve(listening=Listening(limits=Limits(3)))
+    client = http(served.url)
+    assert client.get("/api/v2/page").text == "a page"
+    others = [dial(served.url) for _ in range(2)]
+    text = "there are 3 connections already, as many as this server takes"
+    assert answer(dial(served.url)) == (503, {"statusCode": 4, "statusMessage": text})
+    assert client.get("/api/v2/page").text == "a page"
+    others[0].close()
+    until(lambda: _is_served(served.url), "there is room again")
+
+
+def _is_served(url: str) -> bool:
+    return httpx.get(url + "/api/v2/page", trust_env=False).status_code == 200
+
+
+@pytest.fixture
+def many_files() -> Iterator[int]:
+    """Let this process open as many files as it may; how many is the value."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_ten_thousand_connections_of_one_client_leave_room_for_others(many_files: int, tmp_path: Path):
+    """As many as the machine allows, if that is fewer; the server is a process with files of its own."""
+    wanted = min(10_000, many_files - 200)
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text(SCENARIO)
+    command: list[str | Path] = [Path(sys.executable).with_name("cometreel"), "serve", scenario, "--no-watch"]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process,
+        ExitStack() as stack,
+    ):
+        stack.callback(process.terminate)
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        address = url.removeprefix("http://").partition(":")
+        with httpx.Client(base_url=url, trust_env=False, timeout=30) as other:
+            assert other.post("/api/v2/workbins", json=ASKED).status_code == 200
+            for _ in range(wanted):
+                stack.enter_context(socket.create_connection((address[0], int(address[2])), 30))
+            assert other.post("/api/v2/workbins", json=ASKED).status_code == 200
+        if connections_allowed() > wanted + RESERVE:
+            assert _is_served(url)
+
+
+TOO_LONG = "the body has 100000000 bytes; expected at most 16777216 bytes"
+
+
+def test_a_body_of_100_megabytes_is_refused_before_it_is_read(serve: Serve, http: Http):
+    served = serve()
+    client = http(served.url)
+    reply = client.post("/api/v2/workbins", content=b"x" * 100_000_000)
+    assert (reply.status_code, reply.json()) == (413, {"statusCode": 10, "statusMessage": TOO_LONG})
+    assert client.get("/api/v2/page").text == "a page"
+    assert calls(served) == [("GET /api/v2/page", "a page")]
+
+
+def test_a_client_that_waits_for_leave_to_send_100_megabytes_is_told_before_it_sends(serve: Serve, dial: Dial):
+    polite = dial(serve().url)
+    polite.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100000000\r\n\r\n")
+    polite.settimeout(30)
+    assert polite.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_that_does_not_say_how_long_it_is_is_read_up_to_the_limit(serve: Serve, http: Http):
+    served = serve()
+    chunks = (b"x" * 1_000_000 for _ in range(100))
+    reply = http(served.url).post("/api/v2/workbins", content=chunks)
+    text = "the body has more; expected at most 16777216 bytes"
+    assert (reply.status_code, reply.json()) == (413, {"statusCode": 10, "statusMessage": text})
+
+
+def test_a_head_without_an_end_is_refused(serve: Serve, http: Http, dial: Dial):
+    served = serve()
+    endless = dial(served.url)
+    endless.sendall(b"GET / HTTP/1.1\r\n" + b"X-Filler: " + b"x" * 100_000)
+    text = "the head of the request is longer than 65536 bytes"
+    assert answer(endless) == (431, {"statusCode": 2, "statusMessage": text})
+    assert http(served.url).get("/api/v2/page").text == "a page"
+
+
+def test_what_is_not_http_is_refused(serve: Serve, dial: Dial):
+    stranger = dial(serve().url)
+    stranger.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+    assert stranger.recv(65536).startswith(b"HTTP/1.1 400 ")

@@ -1,0 +1,147 @@
+"""Several nodes behind a real HAProxy: sessions stay on their node, and a node that is killed costs a handshake."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cometreel.errors import OptionInvalid
+from cometreel.scenario import Scenario, loads
+from cometreel.serve import Certificate, Listening
+from cometreel.serve.haproxy import haproxy_config
+from cometreel.serve.nodes import Plan
+from demo import peers
+from demo.processes import Process
+from tests.serve.conftest import ASKED, SCENARIO, until
+
+COMETREEL = Path(sys.executable).with_name("cometreel")
+
+
+class Farm:
+    """`cometreel serve --nodes` in a process of its own, and the pids of what it has started."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        scenario = folder / "scenario.yaml"
+        scenario.write_text(SCENARIO)
+        self.process = Process("serve", [COMETREEL, "serve", scenario, "--nodes", str(count)], folder)
+        self.url = self.process.await_line(r"^(http://\S+)$")[1]
+        found = re.findall(r"(node\d+) is process (\d+) at", self.process.err.read_text())
+        self.pids = {name: int(pid) for name, pid in found}
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    """Two nodes behind HAProxy."""
+    found = Farm(tmp_path, 2)
+    with found.process:
+        yield found
+
+
+def test_a_session_stays_on_the_node_that_opened_it_and_new_ones_are_spread(farm: Farm):
+    nodes = []
+    for _ in range(4):
+        with httpx.Client(base_url=farm.url, trust_env=False) as client:
+            for _ in range(3):
+                assert client.post("/api/v2/workbins", json=ASKED).status_code == 200
+            cookies = [cookie.value or "" for cookie in client.cookies.jar]  # another node would have set another
+            assert len(cookies) == 1
+            nodes.append(cookies[0].rpartition(".")[2])
+    assert sorted(nodes) == ["node1", "node1", "node2", "node2"]
+
+
+def test_the_clients_of_a_killed_node_are_told_to_shake_hands_and_carry_on(farm: Farm, tmp_path: Path):
+    with Process("phoenix", ["node", peers.NODE / "phoenix.mjs", farm.url], tmp_path) as client:
+        first = client.await_line(r'"node":"(node\d)","saw":"message"')[1]
+        os.kill(farm.pids[first], signal.SIGKILL)
+        other = {"node1": "node2", "node2": "node1"}[first]
+        client.await_line(r'"saw":"refusal","error":"402::[^"]*","advice":"handshake"')
+        client.await_line(rf'"node":"{other}","saw":"handshake","successful":true')
+        client.await_line(rf'"node":"{other}","saw":"message","type":"WorkbinStatsMessage"')
+    assert f"{first} ended with code -9: its clients begin anew on the others." in farm.process.err.read_text()
+
+
+def test_a_stop_ends_every_process(farm: Farm):
+    farm.process.stop(signal.SIGTERM)
+    assert [pid for pid in farm.pids.values() if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_when_every_node_has_ended_so_does_the_command(farm: Farm):
+    for pid in farm.pids.values():
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: farm.process._popen.poll() is not None, "the command ends")
+    assert farm.process._popen.returncode == 2
+    assert "cometreel: every node has ended\n" in farm.process.err.read_text()
+
+
+def test_the_admin_api_of_a_node_is_not_reached_through_the_balancer(farm: Farm):
+    assert httpx.get(farm.url + "/__reel__/sessions", trust_env=False).status_code == 403
+
+
+NOT_POSSIBLE = {
+    "no node": (loads(SCENARIO), 0, Listening(), "nodes: 0; expected 1 or more"),
+    "TLS": (
+        loads(SCENARIO),
+        2,
+        Listening(certificate=Certificate(Path("x.pem"))),
+        "nodes: given together with TLS; expected one of the two; TLS ends at a balancer of your own",
+    ),
+    "no cookie": (
+        loads(SCENARIO.replace("bayeux:", "session: {cookie: none}\nbayeux:")),
+        2,
+        Listening(),
+        "nodes: the scenario has no session cookie to route by; expected `session: {cookie: JSESSIONID}`",
+    ),
+}
+
+
+@pytest.mark.parametrize(("scenario", "count", "listening", "text"), NOT_POSSIBLE.values(), ids=NOT_POSSIBLE)
+def test_what_nodes_cannot_serve_is_refused(scenario: Scenario, count: int, listening: Listening, text: str):
+    with pytest.raises(OptionInvalid) as refused:
+        Plan(scenario, [], count, listening)
+    assert str(refused.value) == text
+
+
+def test_without_haproxy_the_error_names_the_package(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(OptionInvalid) as refused:
+        Plan(loads(SCENARIO), [], 2, Listening())
+    text = "nodes: there is no haproxy on PATH; expected Debian's package (apt-get install haproxy)"
+    assert str(refused.value) == text
+
+
+def test_the_documented_configuration_is_the_one_that_is_made_and_haproxy_accepts_it(tmp_path: Path):
+    (shown,) = re.findall(r"```haproxy\n(.*?)```", (peers.ROOT / "docs" / "many-machines.md").read_text(), re.DOTALL)
+    nodes = {"node1": "10.0.0.11:8080", "node2": "10.0.0.12:8080", "node3": "10.0.0.13:8080"}
+    assert shown == haproxy_config(":8080", nodes, "JSESSIONID", 30)
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(shown)
+    haproxy = shutil.which("haproxy")
+    assert haproxy, "haproxy is not installed; run `make setup`"
+    checked = subprocess.run([haproxy, "-c", "-f", config], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+COMMANDS = re.findall(
+    r"^\$ cometreel (serve .*)$", (peers.ROOT / "docs" / "many-machines.md").read_text(), re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_of_the_documentation_serve(tmp_path: Path, command: str):
+    """On the loopback, and where a port is named on a free one."""
+    words = command.replace("0.0.0.0", "127.0.0.1").replace("8080", "0").split()
+    words[1] = str(peers.ROOT / words[1])
+    with Process("serve", [COMETREEL, *words], tmp_path) as process:
+        url = process.await_line(r"^(http://\S+)$")[1]
+        reply = httpx.post(url + "/api/v2/workbins", json=ASKED, trust_env=False)
+        assert reply.json()["statusCode"] == 0
+        assert re.search(r"\.node\d$", reply.cookies["JSESSIONID"])

@@ -1,0 +1,178 @@
+"""A server on a thread of its own: asked from threads, greenlets and coroutines, and gone when it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cometreel.errors import BugError, OptionInvalid
+from cometreel.replay import Backend
+from cometreel.replay.driver import Driver
+from cometreel.scenario import loads
+from cometreel.serve import Door, Listening, Served, ServerStopped, playing, serve_in_thread, settings_for
+from tests.serve.conftest import SCENARIO, Serve, calls
+
+
+def test_a_call_runs_on_the_event_loop_of_the_server(serve: Serve):
+    served = serve()
+    loop = served.call(asyncio.get_running_loop)
+    assert loop is served.call(asyncio.get_running_loop)
+    assert served.call(threading.get_ident) != threading.get_ident()
+    assert served.call(sorted, [1, 3, 2], reverse=True) == [3, 2, 1]
+
+
+def test_a_call_raises_what_its_function_raises_and_the_server_goes_on(serve: Serve):
+    served = serve()
+    with pytest.raises(ZeroDivisionError):
+        served.call(lambda: 1 / 0)
+    assert served.call(lambda: 1) == 1
+
+
+async def test_a_call_from_a_coroutine_of_another_loop_is_answered(serve: Serve):
+    served = serve()
+    assert served.call(asyncio.get_running_loop) is not asyncio.get_running_loop()
+
+
+def test_a_call_on_the_own_thread_runs_at_once(serve: Serve):
+    served = serve()
+    assert served.call(lambda: served.call(lambda: "inner")) == "inner"
+
+
+def test_calls_of_many_threads_are_answered_each(serve: Serve):
+    served = serve()
+    with ThreadPoolExecutor(8) as pool:
+        assert [*pool.map(lambda number: served.call(lambda: number), range(100))] == [*range(100)]
+
+
+def test_a_server_that_was_stopped_answers_no_more_and_stopping_again_does_no_harm():
+    with serve_in_thread(playing(loads(SCENARIO))) as served:
+        url = served.url
+    served.stop()
+    with pytest.raises(ServerStopped, match=f"^the server at {url} has been stopped$"):
+        served.call(lambda: 1)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url, trust_env=False)
+
+
+def test_an_error_at_the_start_is_raised_where_the_server_was_asked_for(serve: Serve):
+    port = int(serve().url.rpartition(":")[2])
+    with pytest.raises(OptionInvalid) as refused:
+        serve(listening=Listening(port=port))
+    text = f"port: {port} on 127.0.0.1 is taken by another program; expected a free port (0 takes any)"
+    assert str(refused.value) == text
+
+
+NO_ADDRESS = {
+    "a port beyond all": (Listening(port=70_000), "port: 70000; expected a number from 0 to 65535"),
+    "another machine": (
+        Listening("192.0.2.1"),
+        "host: '192.0.2.1' is not an address of this machine; expected 127.0.0.1, 0.0.0.0 or the like",
+    ),
+}
+
+
+@pytest.mark.parametrize(("listening", "text"), NO_ADDRESS.values(), ids=NO_ADDRESS)
+def test_an_address_that_cannot_be_had_is_refused(serve: Serve, listening: Listening, text: str):
+    with pytest.raises(OptionInvalid) as refused:
+        serve(listening=listening)
+    assert str(refused.value) == text
+
+
+@pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("localhost", "localhost")])
+def test_the_url_is_one_that_a_client_here_can_ask(serve: Serve, host: str, shown: str):
+    url = serve(listening=Listening(host)).url
+    assert url.rpartition(":")[0] == f"http://{shown}"
+    assert httpx.get(url + "/api/v2/page", trust_env=False).text == "a page"
+
+
+def test_any_asgi_application_is_served_and_ended():
+    happened: list[str] = []
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"any"})
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[ASGIApp]:
+        happened.append("opened")
+        yield app
+        happened.append("ended")
+
+    with serve_in_thread(opening) as served:
+        assert httpx.get(served.url, trust_env=False).text == "any"
+        assert happened == ["opened"]
+    assert happened == ["opened", "ended"]
+
+
+def test_what_goes_wrong_at_the_end_is_raised_by_stop():
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[ASGIApp]:
+        yield Door(Driver(Backend(loads(SCENARIO))))
+        raise ZeroDivisionError
+
+    served = serve_in_thread(opening)
+    with pytest.raises(ZeroDivisionError):
+        served.stop()
+    served.stop()
+
+
+def test_each_opening_is_a_fresh_replay():
+    opening = playing(loads(SCENARIO))
+    found = []
+    for _ in range(2):
+        with serve_in_thread(opening) as served:
+            httpx.get(served.url + "/api/v2/page", trust_env=False)
+            found.append(calls(served))
+    assert found == [[("GET /api/v2/page", "a page")]] * 2
+
+
+async def test_a_door_before_another_engine_has_no_backend():
+    class Other:
+        app = Door(Driver(object()))  # type: ignore[arg-type]  # what it is matters to nobody here
+
+    with pytest.raises(BugError, match="which isn't a replay"):
+        Served.backend.fget(Other())  # type: ignore[attr-defined]  # the property's own function
+
+
+def test_settings_are_of_the_caller_then_of_the_scenario_then_the_default():
+    scenario = loads(SCENARIO + "settings: {speed: 2, seed: file}\n")
+    settings = settings_for(scenario, {"speed": 3, "auth": None})
+    assert (settings.speed, settings.seed, settings.auth) == (3, "file", "open")
+
+
+GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+import gevent, urllib.request
+from cometreel.scenario import loads
+from cometreel.serve import playing, serve_in_thread
+
+with serve_in_thread(playing(loads({scenario!r}))) as served:
+    def ask():
+        return urllib.request.urlopen(served.url + "/api/v2/page").read().decode()
+
+    asking = [gevent.spawn(ask) for _ in range(5)]
+    gevent.joinall(asking, raise_error=True)
+    print([one.value for one in asking] == ["a page"] * 5, served.call(lambda: len(served.backend.calls)))
+"""
+
+
+def test_a_server_in_a_process_that_gevent_patched_is_asked_by_its_greenlets():
+    """The greenlets and the server share a process, not a thread: a greenlet that waits doesn't stop the server."""
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", GEVENT.format(scenario=SCENARIO)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.stdout, ran.stderr) == ("True 5\n", "")

@@ -1,0 +1,103 @@
+"""A run on a stage: a scenario in YAML, a server that says what the test says, and time that the test moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cometreel.jsonvalue import JSON, encode
+from cometreel.recording import load_policy
+from cometreel.scenario import load
+from cometreel.verify import Run, Script, Veil, Verdict, script_of
+from cometreel.verify.orders import Ask, Connect, Disconnect, Order, Publish
+from cometreel.verify.plays import LiveReply
+from cometreel.wire import Headers
+
+TOPIC = "/v2/me/workbins"
+KEY = bytes(32)
+
+
+def veil() -> Veil:
+    """The veil of the default policy."""
+    return Veil(load_policy("default"), KEY)
+
+
+class Stage:
+    """Drives one run as its driver would. `said` are the orders since the test last looked."""
+
+    def __init__(self, folder: Path, text: str, **settings: object) -> None:
+        path = folder / "s.yaml"
+        path.write_text(text)
+        self.script: Script = script_of(load([path]))
+        self.run = Run(self.script, veil(), **settings)  # type: ignore[arg-type]  # a test's own words
+        self.now = 100.0
+        self.said: list[str] = []
+        self._note(self.run.start(self.now))
+
+    def at(self, seconds: float) -> Stage:
+        """Move time, to seconds since the start, and wake the run whenever it wants to be."""
+        end = 100.0 + seconds
+        while not self.run.over and (due := self.run.deadline()) is not None and due <= end:
+            self.now = max(self.now, due)
+            self._note(self.run.advance(self.now))
+        self.now = end
+        return self
+
+    def connects(self, part: str = "everybody") -> Stage:
+        """The server completes a CometD session."""
+        return self._note(self.run.connected(part, self.now))
+
+    def replies(self, number: int, body: JSON = None, status: int = 200, **headers: str) -> Stage:
+        """The server answers a request."""
+        content = b"" if body is None else body.encode() if isinstance(body, str) else encode(body)
+        fields = Headers([(name.replace("_", "-"), value) for name, value in headers.items()])
+        return self._note(self.run.replied(number, LiveReply(status, fields, content), self.now))
+
+    def acknowledges(self, number: int, **members: JSON) -> Stage:
+        """The server answers a publish."""
+        return self._note(self.run.published(number, {"successful": True, **members}, self.now))
+
+    def is_silent(self, number: int, reason: str = "nothing within 10 s") -> Stage:
+        """The server doesn't answer."""
+        return self._note(self.run.unanswered(number, reason, self.now))
+
+    def notifies(self, data: JSON, channel: str = TOPIC, part: str = "everybody") -> Stage:
+        """The server delivers a message."""
+        return self._note(self.run.heard(part, {"channel": channel, "data": data}, self.now))
+
+    def orders(self) -> list[str]:
+        """What was ordered since the test last asked."""
+        said, self.said = self.said, []
+        return said
+
+    def verdict(self) -> Verdict:
+        """Let the run end, and judge."""
+        self.at(1000)
+        assert self.run.over, "the run waits for an answer that the test never gave"
+        return self.run.verdict("http://live")
+
+    def lines(self) -> list[str]:
+        """The lines of each difference, and of what wasn't played, without the folder."""
+        folder = str(self.script.scenario.files[0].parent) + "/"
+        return [line.replace(folder, "") for step in self.verdict().steps for line in step.lines()]
+
+    def notes(self) -> list[str]:
+        """What is told beside the differences."""
+        folder = str(self.script.scenario.files[0].parent) + "/"
+        return [note.replace(folder, "") for note in self.verdict().notes]
+
+    def _note(self, orders: list[Order]) -> Stage:
+        self.said += map(_told, orders)
+        return self
+
+
+def _told(order: Order) -> str:
+    if isinstance(order, Connect):
+        return f"connect {order.part}"
+    if isinstance(order, Disconnect):
+        return f"disconnect {order.part}"
+    if isinstance(order, Publish):
+        return f"{order.number} publish {order.ask.channel} {encode(order.ask.data).decode()}"
+    assert isinstance(order, Ask)
+    body = f" {order.ask.body.decode()}" if order.ask.body else ""
+    stranger = " as a stranger" if order.stranger else ""
+    return f"{order.number} {order.ask.method} {order.ask.url}{body}{stranger}"

@@ -1,0 +1,66 @@
+"""Whatever a server says: it is judged, nothing raises, and what is accepted doesn't differ any more."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from cometreel.jsonvalue import JSON, same
+from cometreel.scenario import dump, literal
+from cometreel.scenario.yamlout import inline
+from cometreel.verify import accepted, as_json, html, junit, lines
+from cometreel.verify.comparing import changes
+from tests.unit.verify.staging import Stage, veil
+
+NAMES = st.sampled_from(
+    ["id", "a", "b", "$c", "$$d", "__e", "f/g", "userName", "userData", "referenceId", "subject", "7"]
+)
+TEXTS = st.sampled_from(
+    ["", "x", "y", "http://h.example/a", "a@b.example", "+15550100", '{"a": 1}', "{{ x }}", "é\x01"]
+)
+SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 1.0]) | TEXTS
+VALUES: st.SearchStrategy[JSON] = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=12
+)
+
+
+@given(VALUES, VALUES)
+def test_there_are_differences_exactly_where_the_values_are_not_the_same(one: JSON, other: JSON) -> None:
+    assert (changes(one, other) == []) is same(one, other)
+
+
+@given(VALUES)
+def test_what_is_shown_looks_under_the_veil_as_what_came(value: JSON) -> None:
+    hiding = veil()
+    hiding.learn(value)
+    hiding.learn(hiding.shown(value))
+    assert same(hiding.over(hiding.shown(value)), hiding.over(value))
+
+
+def _played(folder: Path, text: str, body: JSON, data: JSON) -> Stage:
+    run = Stage(folder, text).connects().replies(0, body, 200)
+    return run.notifies(data, "/c") if data is not None else run
+
+
+@given(VALUES, VALUES, VALUES, VALUES)
+@example([False, None, None], None, [None, True], None)  # an item is gone, and the one after it has changed
+@example([None, 0, None], None, [False, False], None)  # 0 is not false, in an array either
+@example({"id": None}, '{"a": 1}', {"$c": None}, {})
+def test_what_came_can_be_told_and_taken_over(body: JSON, data: JSON, live_body: JSON, live_data: JSON) -> None:
+    text = (
+        "cometreel: 1\ncorrelation: {reply: [/referenceId], event: [/referenceId]}\nexchanges:\n"
+        "  - name: a\n    request: {method: POST, path: /a}\n"
+        f"    reply: {{body: {inline(literal(body))}}}\n"
+        f"    events: [{{channel: /c, data: {inline(literal(data))}}}]\n"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run = _played(folder, text, live_body, live_data)
+        verdict = run.verdict()
+        assert all([list(lines(verdict)), as_json(verdict), junit(verdict), html(verdict)])
+        for _, file in accepted(verdict, run.script.sources, run.script.scenario.profile):
+            again = _played(folder, dump(file), live_body, live_data)
+            assert again.lines() == []

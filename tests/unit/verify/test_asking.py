@@ -1,0 +1,125 @@
+"""From a pattern to a request that can be sent, or the reason why not."""
+
+from __future__ import annotations
+
+import pytest
+
+from cometreel.jsonvalue import JSON
+from cometreel.scenario import PublishBlock, RequestBlock, Scenario, loads
+from cometreel.verify.asking import CantAsk, HttpAsk, PublishAsk, ask_of, matched
+from cometreel.verify.knowledge import Knowledge
+
+JSON_TYPE = (("Content-Type", "application/json"),)
+KNOWN = Knowledge(given={"workbin": "w/1", "place-1": "Place 1"}, ids={"user-1": "u1"}, captures={"chat": "c1"})
+
+MADE: dict[str, tuple[dict[str, JSON], HttpAsk]] = {
+    "a path as it is written": ({"method": "get", "path": "/api/v2/me/"}, HttpAsk("GET", "/api/v2/me/")),
+    "a path that is encoded": ({"method": "GET", "path": "/a%20b/ü"}, HttpAsk("GET", "/a%20b/%C3%BC")),
+    "segments": (
+        {"method": "GET", "path": ["api", {"$capture": "workbin"}, {"$id": "user-1"}]},
+        HttpAsk("GET", "/api/w%2F1/u1"),
+    ),
+    "a query": (
+        {"method": "GET", "path": "/w", "query": {"fields": "*", "ids": "a,b", "n": ["1", "2"], "q": "a b&c"}},
+        HttpAsk("GET", "/w", "fields=*&ids=a,b&n=1&n=2&q=a%20b%26c"),
+    ),
+    "any query is none": ({"method": "GET", "path": "/w", "query": {"$any": "object"}}, HttpAsk("GET", "/w")),
+    "what matters of a query": (
+        {"method": "GET", "path": "/w", "query": {"$partial": {"a": {"$csv": ["x", {"$id": "user-1"}]}}}},
+        HttpAsk("GET", "/w", "a=x,u1"),
+    ),
+    "a body": (
+        {"method": "POST", "path": "/w", "body": {"$$any": 1, "a": [{"$capture": "session.chat"}, True]}},
+        HttpAsk("POST", "/w", "", JSON_TYPE, b'{"$any":1,"a":["c1",true]}'),
+    ),
+    "what matters of a body": (
+        {"method": "POST", "path": "/w", "body": {"$partial": {"a": {"$id": "place-1"}}}},
+        HttpAsk("POST", "/w", "", JSON_TYPE, b'{"a":"Place 1"}'),
+    ),
+    "the first that can be made": (
+        {"method": "POST", "path": "/w", "body": {"$one-of": [{"$any": "string"}, "b", "c"]}},
+        HttpAsk("POST", "/w", "", JSON_TYPE, b'"b"'),
+    ),
+    "null is a body": ({"method": "POST", "path": "/w", "body": None}, HttpAsk("POST", "/w", "", JSON_TYPE, b"null")),
+    "a text": (
+        {"method": "POST", "path": "/w", "text": "hé"},
+        HttpAsk("POST", "/w", "", (("Content-Type", "text/plain;charset=UTF-8"),), "hé".encode()),
+    ),
+    "bytes": (
+        {"method": "PUT", "path": "/w", "base64": "AAE="},
+        HttpAsk("PUT", "/w", "", (("Content-Type", "application/octet-stream"),), b"\0\1"),
+    ),
+    "headers, the type among them": (
+        {"method": "POST", "path": "/w", "headers": {"content-type": "text/json", "A": "b"}, "body": 1},
+        HttpAsk("POST", "/w", "", (("content-type", "text/json"), ("A", "b")), b"1"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("written", "expected"), MADE.values(), ids=MADE.keys())
+def test_a_request_is_made_of_what_is_written_and_known(written: dict[str, JSON], expected: HttpAsk) -> None:
+    assert ask_of(RequestBlock.model_validate(written), KNOWN) == expected
+
+
+def test_a_publish_is_made_in_the_same_way() -> None:
+    block = PublishBlock.model_validate({"publish": "/service/x", "data": {"a": {"$capture": "chat"}}, "ext": {"b": 1}})
+    assert ask_of(block, KNOWN) == PublishAsk("/service/x", {"a": "c1"}, {"b": 1})
+
+
+NOT_MADE: dict[str, tuple[dict[str, JSON], str]] = {
+    "any text": (
+        {"method": "POST", "path": "/w", "body": {"a": {"b": [{"$any": "string"}]}}},
+        "{$any: string} in its body/a/b/0 stands for a value that the scenario doesn't hold",
+    ),
+    "any object as body": (
+        {"method": "POST", "path": "/w", "body": {"$any": "object"}},
+        "{$any: object} in its body stands for a value that the scenario doesn't hold",
+    ),
+    "an expression": (
+        {"method": "GET", "path": {"$regex": "/a.*"}},
+        "{$regex: /a.*} in its path stands for a value that the scenario doesn't hold",
+    ),
+    "a capture that nobody has named": (
+        {"method": "GET", "path": "/w", "query": {"a": {"$capture": "session.who"}}},
+        "{$capture: session.who} in its query/a has no value yet (give one with --value who=…)",
+    ),
+    "an identifier that nobody has named": (
+        {"method": "GET", "path": ["w", {"$id": "w-1"}]},
+        "{$id: w-1} in its path has no value yet (give one with --value w-1=…)",
+    ),
+    "alternatives of which none can be made": (
+        {"method": "POST", "path": "/w", "body": {"$one-of": [{"$any": "string"}, {"$id": "w-1"}]}},
+        "{$any: string} in its body stands for a value that the scenario doesn't hold",
+    ),
+    "a header": (
+        {"method": "GET", "path": "/w", "headers": {"A": {"$any": "string"}}},
+        "{$any: string} in its header A stands for a value that the scenario doesn't hold",
+    ),
+}
+
+
+@pytest.mark.parametrize(("written", "reason"), NOT_MADE.values(), ids=NOT_MADE.keys())
+def test_what_is_not_known_is_not_invented(written: dict[str, JSON], reason: str) -> None:
+    with pytest.raises(CantAsk) as refused:
+        ask_of(RequestBlock.model_validate(written), KNOWN)
+    assert str(refused.value) == reason
+
+
+def _scenario() -> Scenario:
+    return loads(
+        "cometreel: 1\nexchanges:\n"
+        "  - {name: a, request: {method: GET, path: [w, {$capture: session.w}], query: {n: {$regex: '^[0-9]+$'}}}}\n"
+    )
+
+
+def test_what_a_request_captures_is_what_the_scenario_makes_of_it() -> None:
+    scenario = _scenario()
+    _, match = matched(scenario, scenario.exchanges[0], HttpAsk("GET", "/w/7", "n=1"), {})
+    assert (match.captures, match.session_captures) == ({}, {"w": "7"})
+
+
+def test_a_request_that_its_exchange_would_not_answer_is_not_asked() -> None:
+    scenario = _scenario()
+    with pytest.raises(CantAsk) as refused:
+        matched(scenario, scenario.exchanges[0], HttpAsk("GET", "/w/7", "n=x"), {})
+    assert str(refused.value) == ('the request that was made of it has x at /query/n, not {$regex: "^[0-9]+$"}')

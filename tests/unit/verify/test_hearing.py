@@ -1,0 +1,195 @@
+"""The notifications of an exchange: missing, doubled, extra, moved, changed, in another order; and those of nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from cometreel.jsonvalue import JSON
+from tests.unit.verify.staging import TOPIC, Stage
+
+Begin = Callable[..., Stage]
+
+TEXT = """correlation: gws-v2
+exchanges:
+  - name: pull
+    request: {method: POST, path: /w/1, body: {operationName: PullWorkitem}}
+    reply: {body: {statusCode: 0, referenceId: 1}}
+    events:
+      - {channel: /v2/me/workbins, data: {referenceId: 1, kind: first, a: 1, b: 2}}
+      - {channel: /v2/me/workbins, data: {referenceId: 1, kind: second, c: 3, d: 4}}
+"""
+FIRST: dict[str, JSON] = {"referenceId": 9, "kind": "first", "a": 1, "b": 2}
+SECOND: dict[str, JSON] = {"referenceId": 9, "kind": "second", "c": 3, "d": 4}
+WITHOUT = {name: value for name, value in FIRST.items() if name != "referenceId"}
+
+HEARD: dict[str, tuple[list[tuple[str, JSON]], list[str]]] = {
+    "as recorded": ([(TOPIC, FIRST), (TOPIC, SECOND)], []),
+    "one is missing": (
+        [(TOPIC, SECOND)],
+        [
+            (
+                "s.yaml:8: pull: notification missing at /events/0: recorded {channel: /v2/me/workbins, "
+                "data: {referenceId: 1, kind: first, a: 1, b: 2}}, live nothing"
+            )
+        ],
+    ),
+    "one came twice": (
+        [(TOPIC, FIRST), (TOPIC, SECOND), (TOPIC, FIRST)],
+        ["s.yaml:8: pull: notification doubled at /events/0: recorded once, live twice"],
+    ),
+    "one came three times": (
+        [(TOPIC, FIRST), (TOPIC, SECOND), (TOPIC, SECOND), (TOPIC, SECOND)],
+        ["s.yaml:9: pull: notification doubled at /events/1: recorded once, live 3 times"],
+    ),
+    "one more came": (
+        [(TOPIC, FIRST), (TOPIC, {"referenceId": 9, "x": 1}), (TOPIC, SECOND)],
+        [
+            (
+                "s.yaml:8: pull: notification extra at /events/2: recorded nothing, "
+                "live {channel: /v2/me/workbins, data: {referenceId: 9, x: 1}}"
+            )
+        ],
+    ),
+    "one moved to another channel": (
+        [("/v2/me/other", FIRST), (TOPIC, SECOND)],
+        ["s.yaml:8: pull: notification moved at /events/0/channel: recorded /v2/me/workbins, live /v2/me/other"],
+    ),
+    "one moved, and changed": (
+        [("/v2/me/other", {**FIRST, "a": 7}), (TOPIC, SECOND)],
+        [
+            "s.yaml:8: pull: notification moved at /events/0/channel: recorded /v2/me/workbins, live /v2/me/other",
+            "s.yaml:8: pull: value changed at /events/0/data/a: recorded 1, live 7",
+        ],
+    ),
+    "one changed": (
+        [(TOPIC, FIRST), (TOPIC, {**SECOND, "d": 5})],
+        ["s.yaml:9: pull: value changed at /events/1/data/d: recorded 4, live 5"],
+    ),
+    "the other order": (
+        [(TOPIC, SECOND), (TOPIC, FIRST)],
+        ["s.yaml:8: pull: order changed on /v2/me/workbins at /events: recorded [0, 1], live [1, 0]"],
+    ),
+    "one has lost its reference": (
+        [(TOPIC, WITHOUT), (TOPIC, SECOND)],
+        ["s.yaml:8: pull: field removed at /events/0/data/referenceId: recorded 1, live nothing"],
+    ),
+    "something else altogether": (
+        [(TOPIC, {"referenceId": 9, "p": 1, "q": 2, "r": 3}), (TOPIC, SECOND)],
+        [
+            (
+                "s.yaml:8: pull: notification missing at /events/0: recorded {channel: /v2/me/workbins, "
+                "data: {referenceId: 1, kind: first, a: 1, b: 2}}, live nothing"
+            ),
+            (
+                "s.yaml:8: pull: notification extra at /events/2: recorded nothing, "
+                "live {channel: /v2/me/workbins, data: {referenceId: 9, p: 1, q: 2, r: 3}}"
+            ),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("heard", "expected"), HEARD.values(), ids=HEARD.keys())
+def test_each_notification_is_told_apart(stage: Begin, heard: list[tuple[str, JSON]], expected: list[str]) -> None:
+    run = stage(TEXT).connects().replies(0, {"statusCode": 0, "referenceId": 9})
+    for channel, data in heard:
+        run.at(run.now - 100 + 0.01).notifies(data, channel)
+    assert run.lines() == expected
+
+
+def test_before_or_after_the_reply_is_a_race_and_no_difference(stage: Begin) -> None:
+    run = stage(TEXT).connects().notifies(FIRST).at(0.1).replies(0, {"statusCode": 0, "referenceId": 9})
+    assert run.notifies(SECOND).lines() == []
+
+
+def test_an_order_across_channels_is_no_difference(stage: Begin) -> None:
+    run = stage(
+        TEXT.replace("/v2/me/workbins, data: {referenceId: 1, kind: second", "/b, data: {referenceId: 1, kind: second")
+    )
+    run.connects().replies(0, {"statusCode": 0, "referenceId": 9}).notifies(SECOND, "/b").at(0.1).notifies(FIRST)
+    assert run.lines() == []
+
+
+def test_what_came_too_often_belongs_to_the_exchange_that_was_asked_last(stage: Begin) -> None:
+    one = """
+  - name: subscribe {0}
+    request: {{method: POST, path: /w/1, query: {{n: "{0}"}}, body: {{operationName: Subscribe}}}}
+    reply: {{body: {{statusCode: 0, referenceId: {0}}}}}
+    events:
+      - channel: /v2/me/workbins
+        data: {{messageType: WorkbinSubscriptionStateChangeMessage, id: "1", stateResource: Subscribed}}
+"""
+    told: dict[str, JSON] = {
+        "messageType": "WorkbinSubscriptionStateChangeMessage",
+        "id": "1",
+        "stateResource": "Subscribed",
+    }
+    run = stage(f"correlation: gws-v2\nexchanges:{one.format(1)}{one.format(2)}").connects()
+    run.at(0.1).replies(0, {"statusCode": 0, "referenceId": 5}).notifies(told)
+    run.at(0.2).replies(1, {"statusCode": 0, "referenceId": 6}).notifies(told).notifies(told)
+    assert run.lines() == ["s.yaml:15: subscribe 2: notification doubled at /events/0: recorded once, live twice"]
+
+
+def test_repetitions_are_expected_as_often_as_they_are_written(stage: Begin) -> None:
+    text = TEXT.partition("      - {channel")[0] + (
+        "      - {channel: /v2/me/workbins, count: 3, gap: 1s, data: {referenceId: 1, n: {$t: '{{ seq }}'}}}\n"
+    )
+    run = stage(text).connects().replies(0, {"statusCode": 0, "referenceId": 9})
+    for number in (0, 1, 3):
+        run.at(number).notifies({"referenceId": 9, "n": number})
+    assert run.lines() == ["s.yaml:8: pull: value changed at /events/0/data/n: recorded 2, live 3"]
+
+
+def test_ext_is_compared_where_it_is_written(stage: Begin) -> None:
+    text = TEXT.partition("      - {channel")[0] + "      - {channel: /c, data: {referenceId: 1}, ext: {n: 1}}\n"
+    run = stage(text).connects().replies(0, {"statusCode": 0, "referenceId": 9})
+    run.run.heard("everybody", {"channel": "/c", "data": {"referenceId": 9}, "ext": {"n": 2}}, run.now)
+    assert run.lines() == ["s.yaml:8: pull: value changed at /events/0/ext/n: recorded 1, live 2"]
+
+
+TIMELINE = """correlation: gws-v2
+exchanges:
+  - {name: ask, request: {method: POST, path: /ask}, reply: {status: 200}}
+timeline:
+  - {since: ask, channel: /v2/me/workbins, data: {action: ItemAdded, id: w, subject: text ba, n: 1}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("heard", "expected"),
+    [
+        ([], ["s.yaml:6: timeline: did not come while the run listened"]),
+        ([{"action": "ItemAdded", "id": "w", "subject": "hello", "n": 1}], ["s.yaml:6: timeline: came"]),
+        (
+            [{"action": "ItemAdded", "id": "w", "subject": "hello", "n": 2}],
+            ["s.yaml:6: timeline: came, with other values: {channel: /v2/me/workbins, data: {action: ItemAdded,"],
+        ),
+        (
+            [{"x": 1}],
+            [
+                "s.yaml:6: timeline: did not come while the run listened",
+                "nobody asked for this: {channel: /v2/me/workbins, data: {x: 1}}",
+            ],
+        ),
+    ],
+)
+def test_what_nobody_asked_for_is_told_and_is_no_difference(
+    stage: Begin, heard: list[JSON], expected: list[str]
+) -> None:
+    run = stage(TIMELINE).connects().replies(0)
+    for data in heard:
+        run.notifies(data)
+    assert run.lines() == []
+    assert [note[: len(line)] for note, line in zip(run.notes(), expected, strict=True)] == expected
+    assert "hello" not in str(run.notes())
+
+
+def test_what_a_late_notification_teaches_holds_for_the_rest_of_it(stage: Begin) -> None:
+    text = TEXT.partition("      - {channel")[0] + (
+        "      - channel: /c\n"
+        '        data: {referenceId: 1, id: {$t: "{{ user.id }}"}, uri: {$t: "/users/{{ user.id }}"}}\n'
+    )
+    run = stage(text, patience_seconds=1).connects().replies(0, {"statusCode": 0, "referenceId": 9}).at(1.5)
+    assert run.notifies({"referenceId": 9, "id": "u7", "uri": "/users/u7"}, "/c").lines() == []

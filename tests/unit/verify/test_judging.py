@@ -1,0 +1,272 @@
+"""Judging a reply: what is a difference, where it stands, and what is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from cometreel.jsonvalue import JSON
+from tests.unit.verify.staging import Stage
+
+Begin = Callable[..., Stage]
+
+
+def me(reply: str) -> str:
+    return (
+        f"correlation: gws-v2\nexchanges:\n  - name: me\n    request: {{method: GET, path: /me}}\n    reply: {reply}\n"
+    )
+
+
+BODY = "{body: {statusCode: 0, user: {id: u1, age: 40, tags: [a, b]}}}"
+LIVE: dict[str, JSON] = {"statusCode": 0, "user": {"id": "u1", "age": 40, "tags": ["a", "b"]}}
+
+
+def line(difference: str) -> str:
+    return f"s.yaml:6: me: {difference}"
+
+
+DIFFERENT: dict[str, tuple[JSON, list[str]]] = {
+    "a value": (
+        {**LIVE, "statusCode": 4},
+        [line("value changed at /reply/body/statusCode: recorded 0, live 4")],
+    ),
+    "a type": (
+        {**LIVE, "statusCode": "0"},
+        [line('type changed at /reply/body/statusCode: recorded 0, live "0"')],
+    ),
+    "true is not 1": (
+        {**LIVE, "statusCode": False},
+        [line("type changed at /reply/body/statusCode: recorded 0, live false")],
+    ),
+    "a field is gone": (
+        {"user": LIVE["user"]},
+        [line("field removed at /reply/body/statusCode: recorded 0, live nothing")],
+    ),
+    "a field is new": (
+        {**LIVE, "more": None},
+        [line("field added at /reply/body/more: recorded nothing, live null")],
+    ),
+    "a field has another name": (
+        {"statusCode": 0, "user": {"id": "u1", "years": 40, "tags": ["a", "b"]}},
+        [line("field renamed at /reply/body/user/age: recorded age, live years")],
+    ),
+    "an item is gone": (
+        {"statusCode": 0, "user": {"id": "u1", "age": 40, "tags": ["b"]}},
+        [line("item removed at /reply/body/user/tags/0: recorded a, live nothing")],
+    ),
+    "an item is new": (
+        {"statusCode": 0, "user": {"id": "u1", "age": 40, "tags": ["a", "b", "c"]}},
+        [line("item added at /reply/body/user/tags/2: recorded nothing, live c")],
+    ),
+    "several at once, in the order of the file": (
+        {"new": 1, "user": {"id": "u2", "age": 41, "tags": ["a", "b"]}, "statusCode": 1},
+        [
+            line("value changed at /reply/body/statusCode: recorded 0, live 1"),
+            line("value changed at /reply/body/user/id: recorded u1, live u2"),
+            line("value changed at /reply/body/user/age: recorded 40, live 41"),
+            line("field added at /reply/body/new: recorded nothing, live 1"),
+        ],
+    ),
+    "no JSON any more": (
+        "<html>",
+        [
+            line(
+                "body is no JSON at /reply/body: recorded {statusCode: 0, user: {id: u1, age: 40, tags: [a, b]}}, "
+                "live <html>"
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("live", "expected"), DIFFERENT.values(), ids=DIFFERENT.keys())
+def test_what_differs_is_named_with_its_place(stage: Begin, live: JSON, expected: list[str]) -> None:
+    assert stage(me(BODY)).replies(0, live).lines() == expected
+
+
+SAME: dict[str, JSON] = {
+    "the same": LIVE,
+    "other order of members": {"user": LIVE["user"], "statusCode": 0},
+    "1.0 is 1": {**LIVE, "statusCode": 0.0},
+}
+
+
+@pytest.mark.parametrize("live", SAME.values(), ids=SAME.keys())
+def test_what_means_the_same_is_no_difference(stage: Begin, live: JSON) -> None:
+    assert stage(me(BODY)).replies(0, live).lines() == []
+
+
+def test_status_and_headers_that_are_written_are_compared_others_are_not(stage: Begin) -> None:
+    text = me("{status: 201, headers: {Location: /x, Allow: GET}}")
+    run = stage(text).replies(0, None, 200, location="/y", server="new")
+    assert run.lines() == [
+        line("status changed at /reply/status: recorded 201, live 200"),
+        line("header changed at /reply/headers/Location: recorded /x, live /y"),
+        line("header removed at /reply/headers/Allow: recorded GET, live nothing"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reply", "live", "expected"),
+    [
+        ("{text: hello}", "hello", []),
+        ("{text: hello}", "goodbye", [line("text changed at /reply/text: recorded hello, live goodbye")]),
+        ("{base64: AAEC}", "x", [line("content changed at /reply/base64: recorded 3 bytes, live 1 other bytes")]),
+        ("{status: 200}", "anything", []),
+    ],
+)
+def test_other_bodies(stage: Begin, reply: str, live: str, expected: list[str]) -> None:
+    assert stage(me(reply)).replies(0, live).lines() == expected
+
+
+def test_a_reply_that_never_came_is_a_difference(stage: Begin) -> None:
+    assert stage(me(BODY)).is_silent(0).lines() == [
+        line("reply missing at /reply: recorded a reply, live nothing within 10 s")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "live", "expected"),
+    [
+        ("{referenceId: 7}", {"referenceId": 99}, []),
+        ("{referenceIds: {a: 7, b: 8}}", {"referenceIds": {"a": 1, "b": 2}}, []),
+        ("{metrics: {k: 1}}", {"metrics": {"k": 2, "more": 3}}, []),
+        ("{metrics: {k: 1}}", {}, []),
+        (
+            "{referenceId: 7}",
+            {"referenceId": "99"},
+            [line('type changed at /reply/body/referenceId: recorded 7, live "99"')],
+        ),
+        ("{referenceId: 7}", {}, [line("field removed at /reply/body/referenceId: recorded 7, live nothing")]),
+    ],
+)
+def test_of_a_reference_only_its_type_counts_and_of_what_the_profile_calls_volatile_nothing(
+    stage: Begin, body: str, live: JSON, expected: list[str]
+) -> None:
+    assert stage(me(f"{{body: {body}}}")).replies(0, live).lines() == expected
+
+
+def test_what_the_scenario_ignores_is_left_out(stage: Begin) -> None:
+    text = f"ignore: [/user/age, /user/tags/*/x]\n{me('{body: {user: {age: 1, tags: [{x: 1, z: 1}]}}}')}"
+    live: JSON = {"user": {"age": 2, "tags": [{"x": 2, "z": 2}]}}
+    assert stage(text).replies(0, live).lines() == [
+        "s.yaml:7: me: value changed at /reply/body/user/tags/0/z: recorded 1, live 2"
+    ]
+
+
+def test_the_line_is_that_of_the_value(stage: Begin) -> None:
+    head = "exchanges:\n- name: me\n  request: {method: GET, path: /me}\n"
+    text = f"{head}  reply:\n    body:\n      a: 1\n      b:\n        c: 2\n"
+    assert stage(text).replies(0, {"a": 1, "b": {"c": 3}}).lines() == [
+        "s.yaml:9: me: value changed at /reply/body/b/c: recorded 2, live 3"
+    ]
+
+
+PERSONAL: dict[str, tuple[str, JSON, list[str]]] = {
+    "names": ("{userName: bapolo}", {"userName": "ann.archer"}, []),
+    "texts": ("{subject: text dotasi}", {"subject": "Broken kettle"}, []),
+    "hosts": ("{uri: 'http://host-ba.example.invalid/a/1'}", {"uri": "http://10.0.0.7:8080/a/1"}, []),
+    "the rest of an address": (
+        "{uri: 'http://host-ba.example.invalid/a/1'}",
+        {"uri": "http://host-ba.example.invalid/a/2"},
+        ["value changed at /reply/body/uri"],
+    ),
+    "numbers": ("{employeeId: 17}", {"employeeId": 4711}, []),
+    "user data": ("{userData: {PhoneNumber: '+393435', n: 4}}", {"userData": {"PhoneNumber": "+1555", "n": 17}}, []),
+    "keys that hold numbers": ("{userData: {WWE_PARTY_77: x}}", {"userData": {"WWE_PARTY_5550100": "y"}}, []),
+    "quoted parts of messages": (
+        "{statusMessage: \"Device 'ba' is not registered.\"}",
+        {"statusMessage": "Device '5550100' is not registered."},
+        [],
+    ),
+    "other words of messages": (
+        "{statusMessage: \"Device 'ba' is not registered.\"}",
+        {"statusMessage": "Device 'ba' is unknown."},
+        ["value changed at /reply/body/statusMessage"],
+    ),
+    "a personal value of another type": ("{userName: ba}", {"userName": 5}, ["type changed at /reply/body/userName"]),
+    "one that is gone": ("{userName: ba}", {}, ["field removed at /reply/body/userName"]),
+    "one that is empty": ("{userName: ba}", {"userName": ""}, ["value changed at /reply/body/userName"]),
+    "secrets": ("{clientId: s12345}", {"clientId": "5k2abcdefghijk"}, []),
+}
+
+
+@pytest.mark.parametrize(("body", "live", "expected"), PERSONAL.values(), ids=PERSONAL.keys())
+def test_what_a_recording_does_not_hold_is_compared_by_its_kind(
+    stage: Begin, body: str, live: JSON, expected: list[str]
+) -> None:
+    lines = stage(me(f"{{body: {body}}}")).replies(0, live).lines()
+    assert [each.partition(": me: ")[2].partition(":")[0] for each in lines] == expected
+
+
+TEMPLATES: dict[str, tuple[str, JSON, list[str]]] = {
+    "what is known is rendered": ('{a: {$t: "{{ request.method }}"}}', {"a": "GET"}, []),
+    "and compared": ('{a: {$t: "{{ request.method }}"}}', {"a": "POST"}, ["recorded GET, live POST"]),
+    "what differs each time is not": ('{a: {$t: "{{ uuid() }}"}, b: {$t: "{{ now }}"}}', {"a": "x", "b": "y"}, []),
+    "but it must be there": ('{a: {$t: "{{ uuid() }}"}}', {}, ['recorded "{{ uuid() }}", live nothing']),
+    "and no object": ('{a: {$t: "{{ uuid() }}"}}', {"a": {}}, ['recorded "{{ uuid() }}", live {}']),
+    "the user is learned, and is one": (
+        '{id: {$t: "{{ user.id }}"}, again: {$t: "/users/{{ user.id }}"}}',
+        {"id": "u9", "again": "/users/u8"},
+        ["recorded /users/u9, live /users/u8"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "live", "expected"), TEMPLATES.values(), ids=TEMPLATES.keys())
+def test_templates_are_met_by_what_they_mean(stage: Begin, body: str, live: JSON, expected: list[str]) -> None:
+    lines = stage(me(f"\n      body: {body}")).replies(0, live).lines()
+    assert [each[each.index("recorded ") :] for each in lines] == expected
+
+
+IDS: dict[str, tuple[str, JSON, list[str]]] = {
+    "as keys": ("{$entries: [[{$id: w-1}, 1], [b, 2]]}", {"live": 1, "b": 2}, []),
+    "in lists": ("{a: {$csv: [{$id: w-1}, b]}}", {"a": "live,b"}, []),
+    "the first time seen, then the same": ("{a: {$id: w-1}, b: {$id: w-1}}", {"a": "live", "b": "live"}, []),
+    "no more the same": (
+        "{a: {$id: w-1}, b: {$id: w-1}}",
+        {"a": "live", "b": "dead"},
+        ["value changed at /reply/body/b: recorded live, live dead"],
+    ),
+    "not there": ("{a: {$id: w-1}}", {}, ['field removed at /reply/body/a: recorded "{$id: w-1}", live nothing']),
+}
+
+
+@pytest.mark.parametrize(("body", "live", "expected"), IDS.values(), ids=IDS.keys())
+def test_identifiers_stand_for_what_the_server_first_says(
+    stage: Begin, body: str, live: JSON, expected: list[str]
+) -> None:
+    text = f"{me(f'{{body: {body}}}')}  - {{name: w, request: {{method: GET, path: [w, {{$id: w-1}}]}}}}\n"
+    run = stage(text).replies(0, live)
+    if run.orders()[1:]:
+        run.replies(1)
+    assert [each for each in run.lines() if "not played" not in each] == [line(each) for each in expected]
+
+
+PUBLISH = "exchanges:\n  - name: say\n    request: {publish: /service/x, data: {a: 1}}\n    reply: "
+
+
+@pytest.mark.parametrize(
+    ("reply", "live", "expected"),
+    [
+        ("{}", {}, []),
+        (
+            "{}",
+            {"successful": False, "error": "403::no"},
+            ["success changed at /reply/successful: recorded true, live false"],
+        ),
+        ("{error: '403::no'}", {"successful": False, "error": "403::no"}, []),
+        (
+            "{error: '403::no'}",
+            {"successful": False, "error": "404::gone"},
+            ['error changed at /reply/error: recorded "403::no", live "404::gone"'],
+        ),
+        ("{data: {k: 1}}", {"data": {"k": 2}}, ["value changed at /reply/data/k: recorded 1, live 2"]),
+        ("{ext: {k: 1}}", {}, ["field removed at /reply/ext: recorded {k: 1}, live nothing"]),
+    ],
+)
+def test_the_answer_to_a_publish(stage: Begin, reply: str, live: dict[str, JSON], expected: list[str]) -> None:
+    run = stage(PUBLISH + reply).connects()
+    assert run.orders()[1:] == ['0 publish /service/x {"a":1}']
+    assert run.acknowledges(0, **live).lines() == [f"s.yaml:5: say: {each}" for each in expected]

@@ -1,0 +1,128 @@
+"""The four forms of a report: lines, JSON, JUnit XML, HTML. All say the same, and none needs anything else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from cometreel.jsonvalue import JSON
+from cometreel.verify import Verdict, as_json, html, junit, lines
+from tests.unit.verify.staging import Stage
+
+TEXT = """cometreel: 1
+exchanges:
+  - {name: same, request: {method: GET, path: /a}, reply: {body: {n: 1}}}
+  - {name: "drift <b>&\\u0001", request: {method: GET, path: /b}, reply: {body: {k: 1, gone: x}}}
+  - {name: not asked, request: {method: GET, path: [{$any: string}]}}
+"""
+
+
+@pytest.fixture
+def verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verdict:
+    """One exchange of each kind; the file is named as a person would."""
+    monkeypatch.chdir(tmp_path)
+    run = Stage(Path(), TEXT)
+    return run.replies(0, {"n": 1}).replies(1, {"k": 2, "new": "<i>"}).verdict()
+
+
+CHANGED = "value changed at /reply/body/k: recorded 1, live 2"
+REASON = "{$any: string} in its path stands for a value that the scenario doesn't hold"
+
+
+def test_lines(verdict: Verdict) -> None:
+    assert list(lines(verdict)) == [
+        ("drift", f"s.yaml:4: drift <b>&\x01: {CHANGED}"),
+        ("drift", "s.yaml:4: drift <b>&\x01: field removed at /reply/body/gone: recorded x, live nothing"),
+        ("drift", "s.yaml:4: drift <b>&\x01: field added at /reply/body/new: recorded nothing, live <i>"),
+        ("not played", f"s.yaml:5: not asked: not played: {REASON}"),
+        ("summary", "s.yaml against http://live: 1 same, 1 drifted, 1 not played: 3 differences"),
+    ]
+
+
+def test_json(verdict: Verdict) -> None:
+    where = {"session": "everybody", "file": "s.yaml"}
+    place = {"file": "s.yaml", "line": 4}
+    assert as_json(verdict) == {
+        "scenario": ["s.yaml"],
+        "against": "http://live",
+        "same": False,
+        "counts": {"same": 1, "drift": 1, "notPlayed": 1, "differences": 3},
+        "exchanges": [
+            {"name": "same", **where, "line": 3, "outcome": "same", "seconds": 0.0, "differences": []},
+            {
+                "name": "drift <b>&\x01",
+                **where,
+                "line": 4,
+                "outcome": "drift",
+                "seconds": 0.0,
+                "differences": [
+                    {"what": "value changed", "pointer": "/reply/body/k", **place, "recorded": 1, "live": 2},
+                    {"what": "field removed", "pointer": "/reply/body/gone", **place, "recorded": "x"},
+                    {"what": "field added", "pointer": "/reply/body/new", **place, "live": "<i>"},
+                ],
+            },
+            {"name": "not asked", **where, "line": 5, "outcome": "not played", "reason": REASON},
+        ],
+        "notes": [],
+    }
+
+
+def test_junit(verdict: Verdict) -> None:
+    (suite,) = ET.fromstring(junit(verdict))
+    counts = {name: suite.get(name) for name in ("name", "tests", "failures", "errors", "skipped")}
+    assert counts == {"name": "s.yaml", "tests": "3", "failures": "1", "errors": "0", "skipped": "1"}
+    same, drift, left = suite.findall("testcase")
+    assert (same.get("name"), list(same)) == ("same", [])
+    (failure,), (skipped,) = drift, left
+    assert (drift.get("name"), drift.get("file"), drift.get("line")) == ("drift <b>&\ufffd", "s.yaml", "4")
+    assert failure.get("message") == "3 differences"
+    assert (failure.text or "").splitlines()[0] == f"s.yaml:4: drift <b>&\ufffd: {CHANGED}"
+    assert skipped.get("message") == REASON
+
+
+class _Page(HTMLParser):
+    """The tags that a page has, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_html_is_one_page_that_needs_nothing_else(verdict: Verdict) -> None:
+    page = _Page(html(verdict))
+    assert page.tags & {"script", "link", "img", "iframe", "b", "i"} == set()
+    assert re.findall(r"url\(|@import|https?://(?!live)", html(verdict)) == []
+    told = " ".join(page.text.split())
+    assert "The server has drifted" in told
+    assert "value changed/reply/body/k412" in told.replace(" ", "").replace("valuechanged", "value changed")
+    assert f"not played: {REASON}" in told
+
+
+def test_html_of_no_drift_says_so(stage: Callable[..., Stage]) -> None:
+    run = stage("exchanges:\n  - {name: same, request: {method: GET, path: /a}, reply: {body: {n: 1}}}\n")
+    assert "The server still answers as recorded" in html(run.replies(0, {"n": 1}).verdict())
+
+
+def test_nothing_personal_is_in_any_report(stage: Callable[..., Stage]) -> None:
+    text = "exchanges:\n  - {name: me, request: {method: GET, path: /a}, reply: {body: {user: {firstName: Bapo}}}}\n"
+    live: JSON = {
+        "user": {"firstName": ["Ann"], "lastName": "Archer", "uri": "http://10.1.2.3/x"},
+        "secureKey": "k3y-k3y-k3y",
+    }
+    verdict = stage(text).replies(0, live).verdict()
+    told = f"{list(lines(verdict))}{as_json(verdict)}{junit(verdict)}{html(verdict)}"
+    assert [word for word in ("Ann", "Archer", "10.1.2.3", "k3y") if word in told] == []
+    assert verdict.differences == 4

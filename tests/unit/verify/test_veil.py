@@ -1,0 +1,83 @@
+"""The veil: what a report shows is what a recording would hold, and a secret in no case."""
+
+from __future__ import annotations
+
+from cometreel.jsonvalue import JSON, encode
+from cometreel.recording import load_policy
+from cometreel.scenario.matchers import MISSING
+from cometreel.verify import Veil
+from tests.unit.verify.staging import KEY, veil
+
+LIVE: JSON = {
+    "userName": "ann.archer",
+    "uri": "http://10.0.0.7:8080/api/v2/users/28383e5523c7479cae4afa8df88d66df",
+    "userData": {"WWE_PARTY_5550100": "Carla Cole"},
+    "clientId": "5k2abcdefghijk",
+    "note": "call ann.archer@company.example",
+    "Count": 3,
+}
+
+
+def test_nothing_private_is_shown() -> None:
+    shown = encode(veil().shown(LIVE)).decode()
+    private = ["archer", "10.0.0.7", "5550100", "Carla", "5k2abc", "company"]
+    assert [word for word in private if word in shown] == []
+    assert '"Count":3' in shown
+
+
+def test_a_secret_is_hidden_wherever_it_turns_up() -> None:
+    hiding = veil()
+    hiding.hide("archer-secret")
+    assert hiding.shown({"echo": "you sent archer-secret"}) == {"echo": "you sent hidden"}
+
+
+def test_a_live_value_and_its_pseudonym_look_alike_under_it() -> None:
+    hiding = veil()
+    assert hiding.over(hiding.shown(LIVE)) == hiding.over(LIVE)
+
+
+def test_identifiers_are_compared_as_they_are() -> None:
+    value: JSON = {"id": "28383e5523c7479cae4afa8df88d66df", "workbinName": "Drafts", "Owner": "Place1"}
+    assert veil().over(value) == value
+
+
+def test_what_was_compared_is_found_in_the_value_itself() -> None:
+    hiding = veil()
+    assert hiding.at({"userData": {"WWE_PARTY_77": [1, 2]}}, ("userData", "WWE_PARTY_*", 1)) == 2
+    assert hiding.at({"a": [1]}, ("a", 1)) is MISSING
+    assert hiding.at({"a": [1]}, ("b",)) is MISSING
+    assert hiding.at({"a": 1}, ("a", "b")) is MISSING
+
+
+def test_json_within_a_text_is_compared_as_json() -> None:
+    hiding = veil()
+    assert hiding.over({"x": '{"userName":"ann"}'}) == hiding.over({"x": '{"userName": "ben"}'})
+    assert hiding.over({"x": '{"Count":1}'}) != hiding.over({"x": '{"Count":2}'})
+
+
+def test_a_name_is_one_where_no_rule_covers_it_too() -> None:
+    """Recorded was the pseudonym of the same name; both are known by the key under which they first stood."""
+    hiding = veil()
+    hiding.learn({"userName": "dapepomoba"})
+    hiding.learn({"userName": "ann.archer"})
+    assert hiding.over({"agent": "dapepomoba"}) == hiding.over({"agent": "ann.archer"})
+    assert hiding.over({"agent": "dapepomoba"}) != hiding.over({"agent": "nobody"})
+    assert hiding.over({"Owner": "dapepomoba"}) != hiding.over({"Owner": "ann.archer"})
+
+
+def test_under_the_strict_policy_identifiers_are_compared_by_their_kind_too() -> None:
+    strict = Veil(load_policy("strict"), KEY)
+    value: JSON = {
+        "id": "861640a2-5e11-4c0b-b0a7-93d2c1f4e501",
+        "workbinName": "Drafts",
+        "see": "/w/861640a2-5e11-4c0b-b0a7-93d2c1f4e501",
+        "workbinStats": {
+            "861640a2-5e11-4c0b-b0a7-93d2c1f4e501": {"Count": 1, "Owner": "Place1"},
+            "861640a2-5e11-4c0b-b0a7-93d2c1f4e502": {"Count": 2, "Owner": "Place2"},
+        },
+    }
+    shown = strict.shown(value)
+    assert shown != value
+    assert strict.over(shown) == strict.over(value)
+    assert strict.at(shown, ("workbinStats", "(id) 2", "Count")) == 2
+    assert strict.over({"id": 7}) != strict.over({"id": "7"})

@@ -1,0 +1,384 @@
+"""The command as a user runs it: what it writes, and one clear sentence for what keeps it from running."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from cometreel.cli import Exit, run
+from cometreel.scenario import load
+from cometreel.serve import playing, serve_in_thread
+from cometreel.serve.certificate import made_here
+from demo import peers
+from tests.verify.conftest import LOGIN, RECORDED, answering
+
+Serving = Callable[..., str]
+
+GET = "cometreel: 1\nexchanges:\n  - {name: a, request: {method: GET, path: /a}, reply: {body: {n: 1}}}\n"
+HEAR = (
+    "cometreel: 1\nexchanges:\n  - name: a\n    request: {method: POST, path: /a}\n"
+    "    events: [{channel: /c, data: {n: 1}}]\n"
+)
+
+
+@pytest.fixture
+def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Write a scenario as `s.yaml` into the folder that the test runs in."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text: str) -> str:
+        Path("s.yaml").write_text(text)
+        return "s.yaml"
+
+    return write
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one sentence with which the command refuses."""
+    assert run(["verify", *arguments]) == Exit.CANNOT
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    return err.removeprefix("cometreel: ").rstrip("\n")
+
+
+BAD: dict[str, tuple[list[str], str]] = {
+    "no such file": (
+        ["none.yaml", "--against", "http://x"],
+        "none.yaml: can't be read: No such file or directory; expected a scenario file or folder",
+    ),
+    "no address": (
+        ["s.yaml", "--against", "x"],
+        "--against: 'x'; expected http://HOST[:PORT] or https://HOST[:PORT]",
+    ),
+    "no duration": (
+        ["s.yaml", "--against", "http://x", "--patience", "10"],
+        "--patience: '10'; expected a number with its unit, such as 500ms or 10s",
+    ),
+    "no value": (
+        ["s.yaml", "--against", "http://x", "--value", "a"],
+        "--value: 'a'; expected NAME=VALUE",
+    ),
+    "no policy": (
+        ["s.yaml", "--against", "http://x", "--policy", "none"],
+        (
+            "none: can't be read: No such file or directory; expected a policy in YAML "
+            "(shipped policies are default and strict)"
+        ),
+    ),
+    "no netrc": (
+        ["s.yaml", "--against", "http://x", "--netrc", "none"],
+        "--netrc: none can't be read: No such file or directory; expected a netrc file",
+    ),
+    "no certificates": (
+        ["s.yaml", "--against", "https://x", "--ca", "none"],
+        "--ca: none can't be used: No such file or directory; expected a file of certificates (PEM)",
+    ),
+    "nothing to play": (
+        ["empty.yaml", "--against", "http://x"],
+        "empty.yaml: no exchanges; expected at least one to play",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD.values(), ids=BAD.keys())
+def test_what_cannot_be_used_is_one_sentence(
+    arguments: list[str], sentence: str, scenario: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario(GET)
+    Path("empty.yaml").write_text("cometreel: 1\n")
+    assert refused(capsys, *arguments) == sentence
+
+
+@pytest.mark.parametrize("text", [GET, HEAR], ids=["a request", "a handshake"])
+def test_a_server_that_is_down(text: str, scenario: Callable[[str], str], capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        assert refused(capsys, scenario(text), "--against", url) == (
+            f"--against: {url} can't be asked: All connection attempts failed; expected a server that answers"
+        )
+
+
+def test_a_server_that_never_answers(scenario: Callable[[str], str], capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        assert refused(capsys, scenario(GET), "--against", url, "--patience", "200ms") == (
+            f"--against: {url} can't be asked: nothing within 0.2 s; expected a server that answers"
+        )
+
+
+@pytest.mark.parametrize("text", [GET, HEAR], ids=["a request", "a handshake"])
+def test_a_redirect_is_not_followed(
+    text: str, scenario: Callable[[str], str], serving: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = serving(answering(302, location="https://sso.example/login?state=s3cret"))
+    asked = "GET /a" if text == GET else "POST /cometd"
+    assert refused(capsys, scenario(text), "--against", url) == (
+        f"--against: {asked} is redirected to https://sso.example; "
+        "expected the address that answers itself (redirects are not followed)"
+    )
+
+
+def test_a_redirect_that_was_recorded_is_an_answer(
+    scenario: Callable[[str], str], serving: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = GET.replace("body: {n: 1}", "status: 302, headers: {Location: /b}")
+    url = serving(answering(302, location="/b"))
+    assert run(["verify", scenario(text), "--against", url]) == Exit.DONE
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("text", [GET, HEAR], ids=["a request", "a handshake"])
+def test_a_login_that_is_wanted_or_refused(
+    text: str,
+    status: int,
+    scenario: Callable[[str], str],
+    serving: Serving,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = serving(answering(status))
+    cure = "expected a login name here and its password in COMETREEL_PASSWORD (or --netrc FILE)"
+    assert refused(capsys, scenario(text), "--against", url) == (
+        f"COMETREEL_USER: {url} wants a login for 'everybody': status {status}; {cure}"
+    )
+    monkeypatch.setenv("COMETREEL_USER", "ann")
+    monkeypatch.setenv("COMETREEL_PASSWORD", "s3cret")
+    assert refused(capsys, scenario(text), "--against", url) == (
+        f"COMETREEL_USER: {url} refuses the login of 'everybody': status {status}; {cure}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (404, "not here", "POST /cometd gave status 404, and no Bayeux messages"),
+        (200, "<html>", "POST /cometd gave status 200, and no Bayeux messages"),
+        (200, "[null]", "POST /cometd gave status 200, and no Bayeux messages"),
+        (
+            200,
+            (
+                '[{"channel": "/meta/handshake", "id": "1", "successful": false, "error": "403::no", '
+                '"advice": {"reconnect": "none"}}]'
+            ),
+            "the CometD session is over: 403::no",
+        ),
+    ],
+)
+def test_a_server_that_does_not_speak_cometd(
+    status: int,
+    body: str,
+    reason: str,
+    scenario: Callable[[str], str],
+    serving: Serving,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    url = serving(answering(status, body))
+    assert refused(capsys, scenario(HEAR), "--against", url) == (
+        f"--against: {url} can't be asked: {reason}; expected a server that answers"
+    )
+
+
+def test_certificates(
+    scenario: Callable[[str], str], serving: Serving, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    certificate = made_here(tmp_path / "tls")
+    url = serving(answering(200, '{"n": 1}'), certificate)
+    told = refused(capsys, scenario(GET), "--against", url)
+    assert told.startswith(f"--against: {url} can't be asked: [SSL: CERTIFICATE_VERIFY_FAILED]")
+    assert told.endswith("expected a server that answers (for a server with its own certificate: --ca FILE)")
+    for trust in (["--ca", str(certificate.chain)], ["--insecure"]):
+        assert run(["verify", "s.yaml", "--against", url, *trust]) == Exit.DONE
+
+
+def test_the_environment_sends_nobody_elsewhere(
+    scenario: Callable[[str], str], serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a proxy nor a netrc of the environment plays a part."""
+    heard: list[str | None] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        heard.append(Request(scope).headers.get("authorization"))
+        await JSONResponse({"n": 1})(scope, receive, send)
+
+    url = serving(app)
+    Path("netrc").write_text("machine 127.0.0.1 login ann password s3cret\n")
+    monkeypatch.setenv("NETRC", "netrc")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    assert run(["verify", scenario(GET), "--against", url]) == Exit.DONE
+    assert run(["verify", "s.yaml", "--against", url, "--netrc", "netrc"]) == Exit.DONE
+    assert heard == [None, "Basic YW5uOnMzY3JldA=="]
+
+
+def test_a_path_before_the_recorded_ones(scenario: Callable[[str], str], serving: Serving) -> None:
+    paths: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        paths.append(scope["path"])
+        await JSONResponse({"n": 1})(scope, receive, send)
+
+    assert run(["verify", scenario(GET), "--against", f"{serving(app)}/gws/"]) == Exit.DONE
+    assert paths == ["/gws/a"]
+
+
+def test_a_server_that_hangs_up_once_it_has_answered_is_drift(
+    scenario: Callable[[str], str], serving: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/b":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+            await send({"type": "http.response.body", "body": b"half", "more_body": True})
+            raise ConnectionResetError
+        await Response('{"n": 1}')(scope, receive, send)
+
+    text = f"{GET}{GET.partition('exchanges:')[2].replace('name: a', 'name: b').replace('/a', '/b').lstrip()}"
+    assert run(["verify", scenario(text.replace("}}}\n-", "}}}\n  -")), "--against", serving(app)]) == Exit.NO
+    (line, _) = capsys.readouterr().out.splitlines()
+    assert line.startswith("s.yaml:4: b: reply missing at /reply: recorded a reply, live ")
+
+
+def test_nothing_that_can_be_asked_is_no_success(
+    scenario: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = HEAR.replace("path: /a", "path: [{$any: string}]")
+    assert run(["verify", scenario(text), "--against", "http://127.0.0.1:1"]) == Exit.CANNOT
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].startswith("s.yaml:3: a: not played: {$any: string} in its path")
+    assert err == "cometreel: verify: no exchange could be played; expected at least one (the report says why)\n"
+
+
+def test_reports_in_files_and_as_json_say_the_same(
+    scenario: Callable[[str], str], serving: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = serving(answering(200, '{"n": 2}'))
+    arguments = ["verify", scenario(GET), "--against", url, "--json", "--junit", "r.xml", "--html", "r.html"]
+    assert run(arguments) == Exit.NO
+    told = json.loads(capsys.readouterr().out)
+    (difference,) = told["exchanges"][0]["differences"]
+    assert (difference["what"], difference["recorded"], difference["live"]) == ("value changed", 1, 2)
+    (failure,) = ET.fromstring(Path("r.xml").read_text()).iter("failure")
+    assert failure.get("message") == "value changed at /reply/body/n: recorded 1, live 2"
+    assert "value changed" in Path("r.html").read_text()
+
+
+def test_a_report_that_cannot_be_written(
+    scenario: Callable[[str], str], serving: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = serving(answering(200, '{"n": 1}'))
+    told = refused(capsys, scenario(GET), "--against", url, "--html", "none/r.html")
+    assert told == "none/r.html: can't be written: No such file or directory; expected a folder where you may write"
+
+
+def test_what_came_is_written_beside_the_old_file_and_differs_in_nothing(
+    scenario: Callable[[str], str], serving: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = serving(answering(200, '{"n": 2}'))
+    assert run(["verify", scenario(GET), "--against", url, "--accept"]) == Exit.NO
+    assert Path("s.yaml").read_text() == GET
+    err = capsys.readouterr().err
+    assert '+        "n": 2\n' in err
+    assert err.endswith("s.new.yaml\n")
+    assert run(["verify", "s.new.yaml", "--against", url]) == Exit.DONE
+
+
+def test_without_drift_nothing_is_written(scenario: Callable[[str], str], serving: Serving) -> None:
+    url = serving(answering(200, '{"n": 1}'))
+    assert run(["verify", scenario(GET), "--against", url, "--accept"]) == Exit.DONE
+    assert [path.name for path in Path().iterdir()] == ["s.yaml"]
+
+
+def test_a_token_against_forgery_is_sent_where_it_is_announced(
+    tmp_path: Path, login: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = peers.stand_in(tmp_path, "--csrf")
+    with server.process:
+        assert run(["verify", str(peers.ROOT / RECORDED), "--against", server.url]) == Exit.DONE
+    assert capsys.readouterr().out.splitlines()[-1].endswith(": 24 same, 0 drifted, 0 not played: 0 differences")
+
+
+def test_each_role_is_a_session_of_its_own(
+    scenario: Callable[[str], str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = """
+  - name: stats of {0}
+    as: {0}
+    request: {{method: POST, path: /api/v2/workbins, body: {{operationName: RequestAgentStats}}}}
+    reply: {{body: {{statusCode: 0, referenceId: 1}}}}
+    events: [{{after: 20ms, channel: /v2/me/workbins, data: {{referenceId: 1, id: {0}}}}}]
+"""
+    head = "cometreel: 1\ncorrelation: gws-v2\nsettings: {auth: session}\n"
+    roles = "bayeux: {endpoint: /api/v2/notifications}\nroles: {ann: {user: ann}, ben: {user: ben}}\n"
+    path = scenario(f"{head}{roles}exchanges:{one.format('ann')}{one.format('ben')}")
+    for name in ("ANN", "BEN"):
+        monkeypatch.setenv(f"COMETREEL_PASSWORD_{name}", "any")
+    with serve_in_thread(playing(load([path]))) as served:
+        assert run(["verify", path, "--against", served.url]) == Exit.DONE
+        # who logs in as the other is told the other's
+        monkeypatch.setenv("COMETREEL_USER_BEN", "ann")
+        assert run(["verify", path, "--against", served.url]) == Exit.NO
+    assert "stats of ben: value changed at /events/0/data/id: recorded ben, live ann" in capsys.readouterr().out
+
+
+def test_at_a_terminal_it_asks_and_shows_no_password(stand_in: str, tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    program = Path(sys.executable).with_name("cometreel")
+    command: list[str | Path] = [program, "verify", peers.ROOT / RECORDED, "--against", stand_in, "--json"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COMETREEL_")}
+    with subprocess.Popen(
+        command, stdin=slave, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, env=environment
+    ) as asking:
+        assert asking.stderr is not None
+        _await(asking.stderr.fileno(), b"login name of agent-1 [dapepomoba]: ")
+        os.write(master, f"{peers.ANN.user}\n".encode())
+        _await(asking.stderr.fileno(), b"password of agent-1 (COMETREEL_PASSWORD_AGENT_1): ")
+        os.write(master, f"{peers.ANN.password}\n".encode())
+        out, err = asking.communicate(timeout=60)
+    os.close(slave)
+    os.close(master)
+    assert (asking.returncode, json.loads(out)["counts"]["differences"]) == (Exit.DONE, 0)
+    assert peers.ANN.password.encode() not in out + err
+
+
+def _await(file: int, text: bytes) -> None:
+    seen = b""
+    while text not in seen:
+        piece = os.read(file, 1024)
+        assert piece, seen
+        seen += piece
+
+
+def test_no_secret_and_nothing_personal_is_printed_or_written(
+    tmp_path: Path, login: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything of the recording is said to differ, so that every value comes into the reports."""
+    text = (peers.ROOT / RECORDED).read_text()
+    drifted = tmp_path / "drifted.yaml"
+    drifted.write_text(
+        re.sub(r"^(\s+)(statusCode|messageType|workbinName|firstName): .*$", r"\1\2: [1]", text, flags=re.MULTILINE)
+    )
+    server = peers.stand_in(tmp_path, "--csrf")
+    with server.process:
+        files = ["--junit", str(tmp_path / "r.xml"), "--html", str(tmp_path / "r.html"), "--accept"]
+        assert run(["verify", str(drifted), "--against", server.url, *files]) == Exit.NO
+        log = server.process.out
+    told = "".join(capsys.readouterr())
+    told += "".join(path.read_text() for path in tmp_path.iterdir() if path.is_file() and path != log)
+    center = json.loads((peers.NODE / "contact_center.json").read_text())
+    users = [user[key] for user in center["users"] for key in ("userName", "password", "firstName", "emailAddress")]
+    customers = [value for item in center["interactions"] for value in [item["subject"], *item["userData"].values()]]
+    assert len(told) > 20_000
+    assert [word for word in [*users, *customers, LOGIN["COMETREEL_PASSWORD"]] if word in told] == []
+    assert re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", told) != []

@@ -1,0 +1,78 @@
+"""The stand-in as it was recorded differs in nothing; drifted in one way, it is told exactly that way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from tests.verify.conftest import CHANGES, RECORDED, Ended
+
+pytestmark = pytest.mark.timeout(300)  # the first test waits for all the runs, on a machine that may be slow
+
+BIN = "861640a2-5e11-4c0b-b0a7-93d2c1f4e50"
+CAME = f"{RECORDED}:599: timeline: came"
+
+TOLD = {
+    "field-renamed": (
+        f"224: stats of place Place1: field renamed at /events/0/data/workbinStats/{BIN}1/Count: "
+        "recorded Count, live Total"
+    ),
+    "type-changed": (
+        f"250: stats of agent group ServiceAgentGroup: type changed at /events/0/data/workbinStats/{BIN}2/Count: "
+        'recorded 2, live "2"'
+    ),
+    "field-removed": (
+        f"277: stats of place group ServicePlaceGroup: field removed at /events/0/data/workbinStats/{BIN}3/Owner: "
+        "recorded ServicePlaceGroup, live nothing"
+    ),
+    "field-added": "62: diagnostics version: field added at /reply/body/build: recorded nothing, live 7",
+    "event-dropped": (
+        "295: stats of user 1: notification missing at /events/0: recorded {channel: /v2/me/workbins, data: "
+        "{workbinStats: {d5b0a1e2-7c3f-4a86-9e21-0f4b6c8d1a01: {Count: 1, Owner: 28383e5523c7479cae4afa8df88d66df, "
+        "Type: Agent}}, messageType: WorkbinStatsMessage, referenceId:…, live nothing"
+    ),
+    "event-doubled": ("467: add workitem workbin 1: notification doubled at /events/0: recorded once, live twice"),
+    "subscription-doubled": "546: subscribe workbin 4: notification doubled at /events/0: recorded once, live twice",
+    "event-moved": (
+        "320: stats of workbin 3: notification moved at /events/0/channel: "
+        "recorded /v2/me/workbins, live /v2/me/statistics"
+    ),
+    "event-added": (
+        "407: pull workitem workbin 1: notification extra at /events/2: recorded nothing, "
+        "live {channel: /v2/me/workbins, data: {messageType: WorkbinAuditMessage, referenceId: 105}}"
+    ),
+    "events-swapped": (
+        "350: subscribe my workbins 1, 2, 4: order changed on /v2/me/workbins at /events: "
+        "recorded [0, 1, 2], live [2, 1, 0]"
+    ),
+    "status-changed": "561: stats of workbin 5, failed: status changed at /reply/status: recorded 404, live 410",
+    "code-changed": ("563: stats of workbin 5, failed: value changed at /reply/body/statusCode: recorded 6, live 4"),
+    "value-changed": (
+        "63: diagnostics version: value changed at /reply/body/version: recorded 8.5.202.96, live 9.0.000.01"
+    ),
+    "item-removed": (
+        "107: workbins: item removed at /reply/body/workbins/3: "
+        f"recorded {{id: {BIN}3, workbinName: Service Places, displayName: Tafinineme mugizupidi tedizepose zekepubive "
+        'nulotininu, uri: "http://host-fabomeke.example.invalid/api/v2/workbins/…, live nothing'
+    ),
+    "reference-retyped": (
+        '577: unsubscribe my workbin 1: type changed at /reply/body/referenceId: recorded 117, live "116"'
+    ),
+}
+
+
+def test_as_it_was_recorded_nothing_differs(drifted: Mapping[str, Ended]) -> None:
+    summary = f"{RECORDED} against URL: 24 same, 0 drifted, 0 not played: 0 differences"
+    assert drifted[""] == Ended(0, [CAME, summary], "")
+
+
+def test_every_change_that_the_stand_in_knows_is_told() -> None:
+    assert set(TOLD) == set(CHANGES)
+    assert len(CHANGES) >= 10
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_one_change_is_one_line_with_its_place_and_no_other(change: str, drifted: Mapping[str, Ended]) -> None:
+    summary = f"{RECORDED} against URL: 23 same, 1 drifted, 0 not played: 1 difference"
+    assert drifted[change] == Ended(1, [f"{RECORDED}:{TOLD[change]}", CAME, summary], "")
