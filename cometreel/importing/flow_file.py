@@ -22,6 +22,9 @@ __all__ = ["flow_stories"]
 _BROKEN = 1006
 """A WebSocket that ended without a word (RFC 6455 §7.4.1)."""
 
+_UNREADABLE = (exceptions.FlowReadException, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""What mitmproxy's own reader raises, and what it trips over where a flow lacks what it looks for."""
+
 
 def flow_stories(file: BinaryIO, name: str, wants: Callable[[str], bool]) -> Iterator[Story]:
     """Give what each flow of a file tells; `wants` says which URLs are kept besides CometD.
@@ -51,7 +54,7 @@ def _places(file: BinaryIO, name: str) -> Iterator[tuple[float, int]]:
 def _next(file: BinaryIO, name: str, number: int) -> flow.Flow | None:
     try:
         return next(iter(FlowReader(file).stream()), None)
-    except exceptions.FlowReadException as error:
+    except _UNREADABLE as error:
         found = "it was written by another mitmproxy" if "version" in str(error) else "not a flow, or cut off"
         expected = "a flow file, as `mitmdump -w` writes it"
         raise FileInvalid([Problem(f"{name}: flow {number}", 0, 0, found, expected)]) from None

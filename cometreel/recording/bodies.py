@@ -44,7 +44,7 @@ _NONE = Parsed("none")
 def parse(body: bytes | None, content_type: str, *, bayeux: bool = False, callback: bool = False) -> Parsed:
     """Tell what a body is. `bayeux`: it answers Bayeux messages; `callback`: it may be wrapped in a function call."""
     if body is None:
-        return Parsed("omitted", reason="streamed by the proxy (stream_large_bodies), so never whole")
+        return Parsed("omitted", reason="never whole: streamed by the proxy (stream_large_bodies), or not kept in the file")
     if not body:
         return _NONE
     if len(body) > LARGEST:
