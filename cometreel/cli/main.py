@@ -19,6 +19,7 @@ COMMANDS = {
     "addons": "cometreel.cli.addons:addons",
     "distill": "cometreel.cli.distill:distill",
     "import": "cometreel.cli.import_:import_",
+    "lint": "cometreel.cli.lint:lint",
     "schema": "cometreel.cli.schema:schema",
     "show": "cometreel.cli.show:show",
 }
