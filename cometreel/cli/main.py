@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "main", "run"]
 COMMANDS = {
     "addons": "cometreel.cli.addons:addons",
     "distill": "cometreel.cli.distill:distill",
+    "export": "cometreel.cli.export:export",
     "import": "cometreel.cli.import_:import_",
     "lint": "cometreel.cli.lint:lint",
     "schema": "cometreel.cli.schema:schema",

@@ -1,4 +1,4 @@
-"""Flow files of mitmproxy (`mitmdump -w`). The only room of the engine that knows mitmproxy; loaded when one is read.
+"""Flow files of mitmproxy (`mitmdump -w`), read by its own code. Loaded only when there is one to read.
 
 A program writes a flow when it ends, so a held poll stands behind what happened meanwhile. The file is read twice:
 for the times, then in their order, so that only what goes on at one time is in memory.
