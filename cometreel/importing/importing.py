@@ -23,6 +23,7 @@ __all__ = ["Imported", "import_traffic"]
 
 _EXPECTED = "a HAR file, or a flow file of mitmproxy"
 _FIRST_BYTES = 1024
+_LONGEST_SECONDS = 30 * 86400
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -57,11 +58,19 @@ def import_traffic(
     try:
         with _reading(path) as file:
             recorded = _record(file, path, journal, policy, profile, url, progress or (lambda _: None))
-        return Imported(distill(journal, profile=profile, generalise=generalise), recorded)
+        return Imported(_distilled(journal, path, profile, generalise=generalise), recorded)
     except BaseException:
         for left in (journal, journal.with_suffix(".key")):
             left.unlink(missing_ok=True)
         raise
+
+
+def _distilled(journal: Path, path: Path, profile: Profile, *, generalise: bool) -> Distilled:
+    try:
+        return distill(journal, profile=profile, generalise=generalise)
+    except (ValueError, OverflowError):  # a channel that isn't one, a clock that ran away
+        found = "a channel or a time in it can't stand in a scenario"
+        raise FileInvalid([Problem(str(path), 0, 0, found, "traffic of a CometD application")]) from None
 
 
 @contextmanager
@@ -92,6 +101,9 @@ def _record(
     recorder = Recorder(journal, policy=policy, profile=profile, clock=lambda: first.at)
     try:
         for step in chain([first], steps):
+            if not abs(step.at - first.at) <= _LONGEST_SECONDS:
+                found = f"its times lie more than {_LONGEST_SECONDS // 86400} days apart"
+                raise FileInvalid([Problem(str(path), 0, 0, found, "the traffic of one recording")])
             _tell(recorder, step)
     finally:
         recorder.close()

@@ -190,6 +190,13 @@ def test_a_file_that_is_cut_off_is_refused_whole_and_says_after_which_entry(
 
 WRONG: dict[str, tuple[JSONObject, str]] = {
     "no time": ({"startedDateTime": None}, "startedDateTime can't be used: not a time as 2026-11-23T10:00:00.000Z"),
+    "a day before computers": (
+        {"startedDateTime": "0001-01-01T00:00:00Z"},
+        "startedDateTime can't be used: the year 1",
+    ),
+    "no status of HTTP": ({"response": {"status": 99999}}, "response.status can't be used: less than or equal to 599"),
+    "no method": ({"request": {"method": "G E", "url": "http://x/"}}, "request.method can't be used: "),
+    "no URL": ({"request": {"method": "GET", "url": "hush"}}, "request.url can't be used: "),
     "no request": ({"request": None}, "request can't be used: "),
     "a number for a time": ({"time": "soon"}, "time can't be used: a valid number, unable to parse string as a number"),
 }
@@ -206,6 +213,55 @@ def test_an_entry_that_cannot_be_used_is_named_without_its_values(
     assert said.startswith(f"cometreel: {path}: entry 4: {line}")
     assert said.count("\n") == 1
     assert "hush" not in said
+
+
+HOSTILE: dict[str, tuple[bytes, str]] = {
+    "nested without end": (b'"time": ' + b"[" * 100_000 + b"]" * 100_000, "{file}: entry 4: nested more than 100 deep"),
+    "a number beyond numbers": (b'"time": 1e999', "{file}: not JSON, or cut off, after entry 3"),
+    "a number of many digits": (b'"time": ' + b"9" * 5000, "{file}: not JSON, or cut off, after entry 3"),
+    "an age": (b'"time": 1e300', "{file}: its times lie more than 30 days apart"),
+    "no UTF-8": (b'"time": "\xff"', "{file}: not JSON, or cut off, after entry 3"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_one_line_in_little_time_and_memory(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    value, line = HOSTILE[name]
+    path = har(tmp_path / "hostile.har", [*conversation(), entry(3, "GET", "/a", took=0.007)])
+    path.write_bytes(path.read_bytes().replace(b'"time": 7.0', value))
+    assert run(["import", str(path)]) == Exit.CANNOT
+    said = capsys.readouterr().err
+    assert said.startswith(f"cometreel: {line.format(file=path)}; expected ")
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("side", ["publish", "delivery"])
+def test_a_channel_that_is_none_is_one_line(side: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    poll = {"channel": "/meta/connect", "id": "9", "clientId": "c1"}
+    said = (
+        bayeux(4, {"channel": "/a//b", "id": "9", "clientId": "c1", "data": 1}, {**poll, "successful": True})
+        if side == "publish"
+        else bayeux(4, poll, {"channel": "/a//b", "data": 1}, {**poll, "successful": True})
+    )
+    path = har(tmp_path / "odd.har", [*conversation(), said])
+    assert run(["import", str(path)]) == Exit.CANNOT
+    assert capsys.readouterr().err == (
+        f"cometreel: {path}: a channel or a time in it can't stand in a scenario; "
+        "expected traffic of a CometD application\n"
+    )
+
+
+def test_what_a_page_carries_in_itself_is_no_traffic(tmp_path: Path):
+    picture = entry(3, "GET", "/a")
+    request = picture["request"]
+    assert isinstance(request, dict)
+    request["url"] = "data:application/json,{}"
+    path = har(tmp_path / "a.har", [*conversation(), picture])
+    assert run(["import", str(path)]) == Exit.DONE
+    assert len(exchanges(path)) == 1
 
 
 def test_misuse_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
