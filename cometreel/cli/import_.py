@@ -55,7 +55,7 @@ def import_(
         raise OptionInvalid("--profile", repr(profile), " or ".join(profile_names()))
     chosen, pattern = load_policy(policy), _pattern(url)
     with _journal(journal) as path, _progress(file) as progress:
-        imported = import_traffic(
+        made = import_traffic(
             file,
             path,
             policy=chosen,
@@ -64,7 +64,6 @@ def import_(
             generalise=generalise,
             progress=progress,
         )
-        made = imported.made
         written = write_scenario(
             made.file.model_copy(update={"title": file.stem}), out or file.with_suffix(".yaml"), force=force
         )
