@@ -20,11 +20,15 @@ NOT_RUN = {"README.md": 5, "recipes.md": 3, "record.md": 2, "tutorial.md": 1}
 RUNNERS = {
     "admin.md": "tests/serve/test_admin_page.py",
     "doors.md": "tests/serve/test_doors_page.py",
+    "export.md": "tests/starting/test_docs.py",
+    "import.md": "tests/starting/test_docs.py",
+    "lint.md": "tests/starting/test_docs.py",
     "load.md": "tests/load/test_docs.py",
     "many-machines.md": "tests/serve/test_nodes.py",
     "pytest.md": "tests/pytest_plugin/test_page.py",
     "serve.md": "tests/serve/test_serve_command.py",
     "show.md": "tests/unit/show/test_docs_show.py",
+    "start.md": "tests/starting/test_docs.py",
     "verify.md": "tests/verify/test_docs.py",
 }
 """Pages whose commands need more than a shell, and the one test that runs them. All others are run here."""

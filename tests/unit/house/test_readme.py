@@ -1,4 +1,4 @@
-"""README and docs can't drift from the program: every command and option is named, and the example works."""
+"""README and docs can't drift from the program: every command, option and room is named, and the example works."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cometreel.scenario import loads
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text()
+MAP = (ROOT / "CONTRIBUTING.md").read_text()
 PAGES = "\n".join((ROOT / "docs" / f"{name}.md").read_text() for name in ("record", "replay"))
 _NAMES = re.compile(r'"(reel_[a-z]+)"[,:]')
 OPTIONS = sorted({name for path in (ROOT / "proxy_addons").glob("*.py") for name in _NAMES.findall(path.read_text())})
@@ -25,6 +26,12 @@ def test_every_command_is_in_the_readme(name: str):
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_option_of_the_addons_is_on_its_page(name: str):
     assert re.search(rf"^\| `{name}` \|", PAGES, re.MULTILINE)
+
+
+@pytest.mark.parametrize("folder", ["cometreel", "tests"])
+def test_every_room_is_on_the_map(folder: str):
+    rooms = sorted(path.parent.name for path in (ROOT / folder).glob("*/*.py") if path.parent.name != "__pycache__")
+    assert [room for room in dict.fromkeys(rooms) if f"`{folder}/{room}/`" not in MAP] == []
 
 
 def test_the_scenario_of_the_readme_loads():
