@@ -1,6 +1,6 @@
 """The admin API under `/__reel__/`: HTTP in front of `replay.control`. It translates; it decides nothing.
 
-docs/admin.md shows each path with its JSON.
+docs/admin.md shows each path with its JSON. People with a browser get the console at the same address.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ from cometreel.scenario.findings import findings_of, invalid
 from cometreel.scenario.model import Block
 from cometreel.serve import admin_facts as facts
 from cometreel.serve.admin_gate import Gate, Gated
+from cometreel.serve.admin_glance import Glance
 from cometreel.serve.admin_stream import stream
 from cometreel.serve.bodies import Disconnected, Refused, read_body
+from cometreel.serve.console import Console
 from cometreel.serve.door import ADMIN
 from cometreel.serve.metrics import CONTENT_TYPE, Metrics
 from cometreel.serve.translation import headers_of
@@ -85,9 +87,11 @@ class _Api:
     def __init__(self, control: Control, driver: Driver) -> None:
         self._control, self._driver, self._metrics = control, driver, Metrics(control)
         self._began, self._clock = datetime.now(UTC), asyncio.get_running_loop().time()
+        self._console = Console()
         self.app = Starlette(
             routes=[
-                Route(f"{ADMIN}{path}", endpoint, methods=[method]) for method, path, endpoint in self._endpoints()
+                Route(f"{ADMIN}/console/{{name}}", self._console.file),
+                *(Route(f"{ADMIN}{path}", endpoint, methods=[method]) for method, path, endpoint in self._endpoints()),
             ],
             exception_handlers={
                 InputError: _unusable,
@@ -104,6 +108,7 @@ class _Api:
             ("GET", "/calls", self._calls),
             ("GET", "/events", self._events),
             ("GET", "/unmatched", self._unmatched),
+            ("GET", "/unmatched/{number:int}/exchange", self._missing),
             ("GET", "/unplayed", self._unplayed),
             ("GET", "/settings", self._settings),
             ("GET", "/metrics", self._exposition),
@@ -117,8 +122,10 @@ class _Api:
         ]
 
     # ------------------------------------------------------------------ what can be seen
-    async def _overview(self, _: Request) -> Response:
-        return _Json(facts.overview(self._control))
+    async def _overview(self, request: Request) -> Response:
+        if self._console.is_wanted(request):
+            return self._console.page()
+        return _Json(facts.overview(self._control), headers={"vary": "accept"})
 
     async def _sessions(self, _: Request) -> Response:
         return _Json({"sessions": [facts.session_facts(one, self._moment) for one in self._control.sessions]})
@@ -129,11 +136,18 @@ class _Api:
     async def _events(self, request: Request) -> Response:
         read = request.headers.get("last-event-id") or request.query_params.get("since")
         since = None if read is None else _number("since", read)
-        calls = stream(self._control, self._moment, self._driver.closing, since)
+        glance = None
+        if "glance" in request.query_params:
+            glance = Glance(self._control, self._moment, self._began.isoformat())
+        calls = stream(self._control, self._moment, self._driver.closing, since, glance)
         return StreamingResponse(calls, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
     async def _unmatched(self, _: Request) -> Response:
         return _Json({"unmatched": self._told(self._control.unmatched)})
+
+    async def _missing(self, request: Request) -> Response:
+        written = self._control.missing(request.path_params["number"])
+        return Response(written, media_type="application/yaml")  # RFC 9512
 
     async def _unplayed(self, _: Request) -> Response:
         return _Json({"unplayed": [*self._control.unplayed]})
