@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from cometreel.replay.bayeux_settings import bayeux_settings
 from cometreel.scenario import Scenario
 from cometreel.serve.haproxy import haproxy_config
 from cometreel.serve.listening import Listening, bound
+from cometreel.serve.tether import tethered
 
 __all__ = ["NodeFailed", "Plan", "serve_nodes"]
 
@@ -82,8 +83,8 @@ async def _serve(plan: Plan, announce: Callable[[str], None]) -> None:
 
 
 async def _start_node(plan: Plan, number: int, stack: AsyncExitStack) -> Process:
-    command = [sys.executable, "-m", "cometreel", "serve", f"--node=node{number}", *plan.arguments]
-    node = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, start_new_session=True)
+    command = tethered([sys.executable, "-m", "cometreel", "serve", f"--node=node{number}", *plan.arguments])
+    node = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, start_new_session=True)
     stack.push_async_callback(_stop, node)
     return node
 
@@ -107,15 +108,9 @@ async def _balancing(plan: Plan, listener: socket.socket, nodes: Mapping[str, st
     with tempfile.TemporaryDirectory(prefix="cometreel-") as folder:
         config = Path(folder) / "haproxy.cfg"
         config.write_text(haproxy_config(f"fd@{listener.fileno()}", nodes, cookie, round(longest)))
+        command = tethered(["haproxy", "-db", "-q", "-f", str(config)])
         balancer = await asyncio.create_subprocess_exec(
-            "haproxy",
-            "-db",
-            "-q",
-            "-f",
-            str(config),
-            stdin=DEVNULL,
-            pass_fds=[listener.fileno()],
-            start_new_session=True,
+            *command, stdin=PIPE, pass_fds=[listener.fileno()], start_new_session=True
         )
         try:
             await _listens(listener, balancer)

@@ -38,6 +38,30 @@ class Farm:
         self.pids = {name: int(pid) for name, pid in found}
 
 
+    @property
+    def started(self) -> set[int]:
+        """Every process that descends from it: nodes, HAProxy, and who watches over them."""
+        return set(_below(self.process._popen.pid))
+
+
+def _below(pid: int) -> Iterator[int]:
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield int(child)
+        yield from _below(int(child))
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether a process runs; a zombie, whose parent is gone and which nobody has asked for yet, doesn't."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _name(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 @pytest.fixture
 def farm(tmp_path: Path) -> Iterator[Farm]:
     """Two nodes behind HAProxy."""
@@ -72,6 +96,26 @@ def test_the_clients_of_a_killed_node_are_told_to_shake_hands_and_carry_on(farm:
 def test_a_stop_ends_every_process(farm: Farm):
     farm.process.stop(signal.SIGTERM)
     assert [pid for pid in farm.pids.values() if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_a_command_that_is_killed_leaves_no_process_behind(farm: Farm):
+    """It can't say anything any more: they notice that its end of a pipe is closed."""
+    started = farm.started
+    assert len(started) == 6  # two nodes and HAProxy, each with its watcher
+    assert started > set(farm.pids.values())
+    farm.process._popen.kill()
+    until(lambda: not [pid for pid in started if _runs(pid)], "every process has ended")
+
+
+def test_when_haproxy_is_killed_the_command_says_so_and_stops_the_nodes(farm: Farm):
+    started = farm.started
+    (balancer,) = [pid for pid in started if _name(pid) == "haproxy"]
+    os.kill(balancer, signal.SIGKILL)
+    until(lambda: farm.process._popen.poll() is not None, "the command ends")
+    assert farm.process._popen.returncode == 2
+    (line,) = [line for line in farm.process.err.read_text().splitlines() if "haproxy" in line]
+    assert line == f"cometreel: haproxy (process {balancer}) ended with code -9"
+    until(lambda: not [pid for pid in started if _runs(pid)], "every process has ended")
 
 
 def test_when_every_node_has_ended_so_does_the_command(farm: Farm):
