@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.errors import InputError, OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
@@ -31,7 +31,7 @@ from cometreel.serve import admin_facts as facts
 from cometreel.serve.admin_gate import Gate, Gated
 from cometreel.serve.admin_glance import Glance
 from cometreel.serve.admin_stream import stream
-from cometreel.serve.bodies import Disconnected, Refused, read_body
+from cometreel.serve.bodies import Disconnected, Refused, finish_reading, read_body
 from cometreel.serve.console import Console
 from cometreel.serve.door import ADMIN
 from cometreel.serve.metrics import CONTENT_TYPE, Metrics
@@ -79,6 +79,16 @@ class _Json(Response):
 
     def render(self, content: JSON) -> bytes:
         return encode(content) + b"\n"
+
+
+class _Unread(_Json):
+    """The answer to a client that may still be sending the body that was refused."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        await finish_reading(receive)
+        await send({"type": "http.response.body", "body": b""})
 
 
 class _Api:
@@ -250,7 +260,8 @@ def _unusable(_: Request, error: Exception) -> Response:
 
 def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    return _Json({"problems": [{"text": error.text}]}, error.status, {"connection": "close"})
+    kind = _Unread if error.unread else _Json
+    return kind({"problems": [{"text": error.text}]}, error.status, {"connection": "close"})
 
 
 def _unread(_: Request, _error: Exception) -> Response:

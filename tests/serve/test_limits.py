@@ -16,6 +16,7 @@ import pytest
 
 from cometreel.serve import Limits, Listening
 from cometreel.serve.files import RESERVE, connections_allowed
+from tests.serve.administered import administered
 from tests.serve.conftest import ASKED, SCENARIO, Desktop, Serve, calls, until
 
 Http = Callable[..., httpx.Client]
@@ -154,6 +155,17 @@ def test_a_client_that_waits_for_leave_to_send_100_megabytes_is_told_before_it_s
     polite.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100000000\r\n\r\n")
     polite.settimeout(30)
     assert polite.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["its length is told", "its length isn't told"])
+def test_a_scenario_of_100_megabytes_is_refused_and_its_sender_reads_why(told: bool):
+    content = b"#" * 100_000_000 if told else (b"#" * 1_000_000 for _ in range(100))
+    with administered() as reel:
+        reply = reel.admin.put("/scenario", content=content)
+        found = "100000000 bytes" if told else "more"
+        text = f"the body has {found}; expected at most 67108864 bytes"
+        assert (reply.status_code, reply.json()) == (413, {"problems": [{"text": text}]})
+        assert reel.get("/")["unplayed"] == 4
 
 
 def test_a_body_that_does_not_say_how_long_it_is_is_read_up_to_the_limit(serve: Serve, http: Http):
