@@ -13,7 +13,9 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from tests.chromium import Browser, chromium
 from tests.serve.administered import TOKEN, Administered, administered
-from tests.serve.conftest import SCENARIO
+from tests.serve.conftest import SCENARIO, dial
+
+__all__ = ["Console", "Open", "browser", "console", "dial"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class Console:
     reel: Administered
 
     def text(self, selector: str) -> str:
-        """What an element shows now."""
-        return str(self.browser.run("return document.querySelector(arguments[0]).innerText", selector)).strip()
+        """What an element shows now; nothing if it isn't there."""
+        return str(self.browser.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)).strip()
 
     def shows(self, selector: str, text: str) -> None:
         """Wait until an element shows a text, and fail with what it shows instead."""

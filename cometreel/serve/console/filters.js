@@ -11,7 +11,7 @@ export class Filters {
     this.journal = journal;
     const form = byId("filters");
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("input", () => changed());
+    for (const kind of ["input", "change"]) form.addEventListener(kind, () => changed());
     form.addEventListener("reset", () => setTimeout(changed)); // the fields are empty only after the event
     for (const name of CHOICES) this.#fill(name, []);
   }

@@ -4,12 +4,13 @@ import { byId, complain } from "./elements.js";
 
 // Shows problems (`channel: what is wrong`) at their fields, `NAME-problem` by `fields`, else at the end of the form.
 export function showProblems(prefix, fields, problems, end) {
-  for (const name of fields) complain(byId(`${prefix}-${name}-problem`), "", byId(`${prefix}-${name}`));
+  const there = fields.filter((name) => byId(`${prefix}-${name}-problem`));
+  for (const name of there) complain(byId(`${prefix}-${name}-problem`), "", byId(`${prefix}-${name}`));
   complain(byId(end), "");
   const rest = [];
   for (const text of problems) {
     const [, name, said] = /^(?:[\w-]+\.)?([\w-]+)(?:\.[^\s:]+)?: (.*)$/s.exec(text) ?? [];
-    if (fields.includes(name) && byId(`${prefix}-${name}`)) {
+    if (there.includes(name)) {
       const output = byId(`${prefix}-${name}-problem`);
       complain(output, output.hidden ? said : `${output.textContent} ${said}`, byId(`${prefix}-${name}`));
     } else rest.push(text);

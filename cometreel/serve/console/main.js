@@ -75,7 +75,7 @@ function draw() {
   const { calls, shown } = journal;
   filters.renew();
   rows.draw();
-  byId("count").textContent = shown.length === calls.length ? `${calls.length} calls` : `${shown.length} of ${calls.length} calls`;
+  byId("count").textContent = shown.length === calls.length ? `${calls.length} ${calls.length === 1 ? "call" : "calls"}` : `${shown.length} of ${calls.length} calls`;
   byId("pause").textContent = held === null ? "Pause" : `Go on${held.length ? ` (${held.length} new)` : ""}`;
   byId("nothing").hidden = shown.length > 0;
   byId("nothing").textContent = calls.length ? "Nothing is left by these filters." : "Nothing was asked yet. Point your application at this server.";
