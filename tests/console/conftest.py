@@ -43,6 +43,7 @@ class Console:
             .sort((one, other) => one.dataset.index - other.dataset.index)
             .map(row => row.classList.contains('gap') ? row.textContent
                 : ['.asked', '.answered'].map(part => row.querySelector(part).textContent.trim()).join(' > '))"""
+        self.browser.settle()
         found = self.browser.run(script)
         assert isinstance(found, list)
         return [" ".join(row.split()) for row in found]

@@ -58,7 +58,6 @@ def test_each_filter_leaves_what_fits(console: Open, select: str, value: str, ro
     asked_some(opened)
     opened.choose(select, value)
     opened.shows("#count", f"{len(rows)} of 4 calls")
-    opened.browser.settle()
     assert opened.rows() == rows
 
 
@@ -71,7 +70,6 @@ def test_a_text_is_searched_in_paths_bodies_and_names_and_cleared_again(console:
     assert opened.text("#nothing") == "Nothing is left by these filters."
     opened.browser.find("#filters button[type=reset]").click()
     opened.shows("#count", "4 calls")
-    opened.browser.settle()
     assert opened.rows() == [PLACE, PAGE, NOWHERE, PAGE]
 
 
@@ -82,7 +80,6 @@ def test_what_comes_while_a_filter_is_set_is_filtered_too(console: Open):
     opened.reel.app.get("/api/v2/page")
     opened.reel.app.get("/nowhere")
     opened.shows("#count", "2 of 6 calls")
-    opened.browser.settle()
     assert opened.rows() == [NOWHERE, NOWHERE]
 
 
@@ -123,7 +120,6 @@ def test_thousands_of_rows_are_drawn_as_far_as_they_are_in_view(console: Open, b
     for _ in range(1500):
         opened.reel.app.get("/api/v2/page")
     opened.shows("#count", "1500 calls")
-    browser.settle()
     assert len(opened.rows()) < 60
     assert opened.browser.find("#row-1500").is_displayed()
     browser.run("document.querySelector('#rows').scrollTop = 0")

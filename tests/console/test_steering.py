@@ -44,7 +44,6 @@ def test_the_calls_of_a_session_are_a_click_away(console: Open):
     opened.open_tab("sessions")
     opened.browser.find("[data-key='calls 2']").click()
     opened.shows("#count", "1 of 2 calls")
-    opened.browser.settle()
     assert opened.rows() == ["GET /nowhere > missed"]
 
 
@@ -183,7 +182,7 @@ def test_a_fault_is_also_taken_as_json_which_begins_as_the_form_is(console: Open
     assert raw.split() == ["{", '"exchange":', '"a', 'page",', '"status":', "503", "}"]
     opened.fill("#fault-json", '{"exchange": "a page", "stauts": 1}')
     browser.find("#fault-form .primary").click()
-    opened.shows("#panel-faults", "the key 'stauts' is unknown")
+    opened.shows("#fault-json-problem", "the key 'stauts' is unknown")
     opened.fill("#fault-json", '{"exchange": ["a page", "nothing"], "broken": true}')
     browser.find("#fault-form .primary").click()
     opened.shows("#fault-done", "is in force.")

@@ -30,7 +30,7 @@ const LABELS = {
   as: ["Role", "any"],
   session: ["Session", "all"],
 };
-const FIELDS = ["exchange", "meta", "nth", "every", "rate", "often", "json", ...Object.keys(LABELS)];
+const FIELDS = ["exchange", "meta", "often", "json", ...Object.keys(LABELS)];
 
 const valueOf = (name) => byId(`fault-${name}`)?.value.trim() ?? "";
 
@@ -173,9 +173,10 @@ async function arm() {
   if (answer.value) byId("fault-done").textContent = `Fault ${answer.value.number} is in force.`;
 }
 
-// In the form the three ways to say how often have one field.
+// The form has one field for the three ways to say how often, and JSON has one for all.
 function atForm(text) {
-  return byId("fault-fields").hidden ? text : text.replace(/^fault\.(nth|every|rate)\b/, "fault.often");
+  const raw = byId("fault-fields").hidden;
+  return raw ? text.replace(/^fault: /, "json: ") : text.replace(/^fault: (nth|every|rate): /, "often: ");
 }
 
 // ------------------------------------------------------------------ those in force

@@ -9,7 +9,7 @@ export function showProblems(prefix, fields, problems, end) {
   complain(byId(end), "");
   const rest = [];
   for (const text of problems) {
-    const [, name, said] = /^(?:[\w-]+\.)?([\w-]+)(?:\.[^\s:]+)?: (.*)$/s.exec(text) ?? [];
+    const [, name, said] = /^([\w-]+): (.*)$/s.exec(text.replace(`${prefix}: `, "")) ?? [];
     if (there.includes(name)) {
       const output = byId(`${prefix}-${name}-problem`);
       complain(output, output.hidden ? said : `${output.textContent} ${said}`, byId(`${prefix}-${name}`));
