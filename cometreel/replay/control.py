@@ -44,6 +44,11 @@ class Control:
         return self._backend.journal.unmatched
 
     @property
+    def failed(self) -> Calls:
+        """The calls whose exchange could not be played, or whose responder raised something; each has its `failure`."""
+        return self._backend.journal.failed
+
+    @property
     def unplayed(self) -> tuple[str, ...]:
         """The exchanges that no session has played since the beginning, in the order of the scenario."""
         played = self._backend.journal.played
