@@ -49,19 +49,11 @@ def import_traffic(
     try:
         with _reading(path) as file:
             _record(file, path, journal, policy, profile, url, progress or (lambda _: None))
-        return _distilled(journal, path, profile, generalise=generalise)
+        return distill(journal, profile=profile, generalise=generalise)
     except BaseException:
         for left in (journal, journal.with_suffix(".key")):
             left.unlink(missing_ok=True)
         raise
-
-
-def _distilled(journal: Path, path: Path, profile: Profile, *, generalise: bool) -> Distilled:
-    try:
-        return distill(journal, profile=profile, generalise=generalise)
-    except (ValueError, OverflowError):  # a channel that isn't one, a clock that ran away
-        found = "a channel or a time in it can't stand in a scenario"
-        raise FileInvalid([Problem(str(path), 0, 0, found, "traffic of a CometD application")]) from None
 
 
 @contextmanager

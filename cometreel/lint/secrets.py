@@ -27,6 +27,7 @@ _GUESSES = frozenset({"Base64HighEntropyString", "HexHighEntropyString", "IPPubl
 """What detect-secrets only guesses: randomness, public addresses, and names, which the policy knows better."""
 
 _COOKIES = frozenset({"cookie", "set-cookie"})
+_BLOCKS = (("session",), ("bayeux",), ("settings",))
 _ANSWERS = frozenset({"reply", "events", "timeline"})
 _OURS = "hide it, as a recording does"
 
@@ -58,8 +59,11 @@ def _kinds(text: str) -> str:
 
 
 def _named(path: Path, value: str, policy: Policy) -> str:
-    """What the name of a value says of it; a placeholder and what a template makes are no secrets."""
-    if value in ("", HIDDEN) or not path or any(str(step).startswith("$") for step in path):
+    """What the name of a value says of it; a placeholder and what a template makes are no secrets.
+
+    Nor is what the format itself calls by such a name: `session: {cookie: …}` says the name of a cookie.
+    """
+    if value in ("", HIDDEN) or path[:1] in _BLOCKS or not path or any(str(step).startswith("$") for step in path):
         return ""
     name = str(next((step for step in reversed(path) if isinstance(step, str)), ""))
     if name.lower() in _COOKIES and "headers" in path:
