@@ -14,14 +14,14 @@ from cometreel.jsonvalue import JSON
 __all__ = ["BrokenReply", "HttpReader", "HttpReply", "RequestHead", "quick_json"]
 
 
-_raw_decode = json.JSONDecoder().raw_decode
+_scan = json.JSONDecoder().scan_once
 
 
 def quick_json(body: bytes) -> JSON:
     """Read a body as JSON, None where it is none: what the strict reader refuses matters to recordings, not to load."""
     try:
-        value: JSON = _raw_decode(body.decode().lstrip())[0]
-    except ValueError:
+        value: JSON = _scan(body.decode().lstrip(), 0)[0]
+    except (ValueError, StopIteration):
         return None
     return value
 
