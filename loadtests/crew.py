@@ -30,6 +30,7 @@ from cometreel.load import (
     Schedule,
     Stages,
     TallyState,
+    Turns,
     call_for,
     expectation_for,
 )
@@ -98,7 +99,7 @@ class Crew:
         self._wanted = 0
         self._schedule: Schedule | None = None
         self._changes = 0
-        self._turns: dict[int, int] = {}
+        self._turns = Turns(options.plan)
         self._wanted_stage: int | None = None
         self._measured = clock(), time.process_time()
         self._final: TallyState | None = None
@@ -141,8 +142,7 @@ class Crew:
 
     def turn(self, agent: Agent) -> bool:
         """Let an agent ask once, in a closed loop; return whether it could."""
-        turn = self._turns[agent.number] = self._turns.get(agent.number, -1) + 1
-        return self._ask(self.options.plan.turn(agent.number, turn), agent, clock())
+        return self._ask(self._turns.take(agent.number), agent, clock())
 
     # ------------------------------------------------------------------ what is due
     def _seconds(self, now: float) -> float:
@@ -240,6 +240,7 @@ class Crew:
 
     def _follow_load(self, rates: list[tuple[float, float]]) -> None:
         """Take the shares that are ours now, and the rate that is due."""
+        self._turns.follow(self._holding.shares.keys())
         if self._schedule is None:
             return
         for since, per_second in rates[self._changes :]:
