@@ -14,7 +14,7 @@ from cometreel.jsonvalue import JSON
 __all__ = ["BrokenReply", "HttpReader", "HttpReply", "RequestHead", "quick_json"]
 
 
-_scan = json.JSONDecoder().scan_once
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # the type checker doesn't know it
 
 
 def quick_json(body: bytes) -> JSON:
