@@ -152,6 +152,8 @@ def read_options(options: Namespace, host: str | None) -> RunOptions:
         raise OptionInvalid("--reel-find-capacity", "no --reel-limit is given", expected)
     if options.reel_find_capacity and rate is None:
         raise OptionInvalid("--reel-find-capacity", "no --reel-rate is given", "the rate to begin at, such as 10")
+    if options.reel_find_capacity and rate is not None and (rate.pieces or rate.ends is not None):
+        raise OptionInvalid("--reel-rate", f"a search can't begin at {options.reel_rate!r}", "one rate, such as 10")
     junit, json = (Path(file) if file else None for file in (options.reel_junit, options.reel_json))
     plan = Plan(mix, owners, options.reel_seed, spacing)
     find, step = options.reel_find_capacity, _seconds("--reel-step", options.reel_step)
