@@ -156,16 +156,6 @@ def test_whatever_http_allows_is_understood_and_a_redirect_is_a_failure_that_is_
     assert "secret-" not in out + process.err.read_text()
 
 
-def test_a_recorded_scenario_drives_load_at_half_its_pace(replay: Callable[..., str], locust: Start):
-    scenario = ROOT / "scenarios" / "request_agent_stats.yaml"
-    out = locust(
-        *("--host", replay("request_agent_stats"), "-u", 3, "-r", 3, "-t", "6s", "--reel-scenario", scenario),
-        *("--reel-speed", 0.5, "--reel-patience", "3s", *HOLDS),
-        file="from_scenario.py",
-    ).await_end()
-    assert re.search(r"^User +\d+", out, re.MULTILINE)
-
-
 def test_whoever_interrupts_gets_a_report_and_no_agent_is_left(rogue: Callable[..., str], locust: Start):
     url = rogue()
     process = locust("--host", url, "-u", 5, "-r", 5, "--reel-rate", 20, *MIX, *OWNERS, "--reel-patience", "2s")
