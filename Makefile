@@ -14,7 +14,7 @@ PEERS_READY  := $(PEERS)/node_modules/.ready
 STUBS_READY  := $(STUBS)/node_modules/.ready
 DEBIAN_READY := $(VENV)/.debian-ready
 
-.PHONY: help setup demo load sample nox test lint bench clean
+.PHONY: help setup demo load sample nox test lint bench docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -45,8 +45,14 @@ lint: $(PYTHON_READY) ## style, types, direction of imports
 bench: setup $(STUBS_READY) ## throughput and memory, as ratios measured in one run
 	$(BIN)/python -m benchmarks $(ARGS)
 
+docs: setup ## the documentation as a site, with its pictures taken anew
+	$(BIN)/python -m tests.docs.reference
+	$(BIN)/python -m tests.show.screenshots
+	$(BIN)/zensical build --strict --clean
+	@echo "file://$(CURDIR)/site/index.html"
+
 clean: ## remove what was installed and built, never a recording
-	rm -rf $(VENV) $(PEERS)/node_modules $(STUBS)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .nox
+	rm -rf $(VENV) $(PEERS)/node_modules $(STUBS)/node_modules build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .nox
 
 # What Debian has in packages of their own: root gets them installed, whoever isn't root is told what to ask for.
 from_debian = { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "Cometreel needs $(1): install it (apt-get install $(2)) and call make again."; exit 2; }; } && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qy --no-install-recommends $(2)

@@ -55,7 +55,7 @@ def import_(
         raise OptionInvalid("--profile", repr(profile), " or ".join(profile_names()))
     chosen, pattern = load_policy(policy), _pattern(url)
     with _journal(journal) as path, _progress(file) as progress:
-        imported = import_traffic(
+        made = import_traffic(
             file,
             path,
             policy=chosen,
@@ -64,7 +64,6 @@ def import_(
             generalise=generalise,
             progress=progress,
         )
-        made = imported.made
         written = write_scenario(
             made.file.model_copy(update={"title": file.stem}), out or file.with_suffix(".yaml"), force=force
         )
@@ -95,8 +94,12 @@ def _journal(kept: Path | None) -> Iterator[Path]:
 @contextmanager
 def _progress(file: Path) -> Iterator[Callable[[int], None]]:
     """Show how much of a file has been read, on a terminal only."""
-    console = Console(stderr=True)
-    columns = (TextColumn("reading"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("reading", total=file.stat().st_size if file.is_file() else None)
-        yield lambda done: bar.update(task, completed=done)
+    size = file.stat().st_size if file.is_file() else 0
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("reading", total=size)
+
+        def show(done: int) -> None:
+            bar.update(task, completed=done, description="reading" if done < size else "distilling")
+
+        yield show

@@ -156,7 +156,13 @@ def _certificate(options: Options) -> Certificate | None:
 
 
 def _of_a_node(paths: list[Path], options: Options) -> list[str]:
-    """Return the arguments with which each of several nodes is started."""
+    """Return the arguments with which each of several nodes is started.
+
+    :raises OptionInvalid: if their admin APIs are to be used from elsewhere, which HAProxy doesn't let through.
+    """
+    if options["admin_from"] != "loopback":
+        found = "given together with --nodes, each of which has an admin API for this machine only"
+        raise OptionInvalid("admin-from", found, "one of the two")
     given: list[tuple[str, object]] = [(name, options[name]) for name in (*SETTINGS, "upstream") if name != "node"]
     given += [("responders", path) for path in options["responders"]]
     said = [f"--{name}={value}" for name, value in given if value is not None]

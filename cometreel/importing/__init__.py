@@ -6,6 +6,6 @@ is never changed. No rule of redaction, correlation or distilling stands here.
 
 from __future__ import annotations
 
-from cometreel.importing.importing import Imported, import_traffic
+from cometreel.importing.importing import import_traffic
 
-__all__ = ["Imported", "import_traffic"]
+__all__ = ["import_traffic"]

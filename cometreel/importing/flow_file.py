@@ -1,4 +1,4 @@
-"""Flow files of mitmproxy (`mitmdump -w`). The only room of the engine that knows mitmproxy; loaded when one is read.
+"""Flow files of mitmproxy (`mitmdump -w`), read by its own code. Loaded only when there is one to read.
 
 A program writes a flow when it ends, so a held poll stands behind what happened meanwhile. The file is read twice:
 for the times, then in their order, so that only what goes on at one time is in memory.
@@ -21,6 +21,9 @@ __all__ = ["flow_stories"]
 
 _BROKEN = 1006
 """A WebSocket that ended without a word (RFC 6455 §7.4.1)."""
+
+_UNREADABLE = (exceptions.FlowReadException, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""What mitmproxy's own reader raises, and what it trips over where a flow lacks what it looks for."""
 
 
 def flow_stories(file: BinaryIO, name: str, wants: Callable[[str], bool]) -> Iterator[Story]:
@@ -51,7 +54,7 @@ def _places(file: BinaryIO, name: str) -> Iterator[tuple[float, int]]:
 def _next(file: BinaryIO, name: str, number: int) -> flow.Flow | None:
     try:
         return next(iter(FlowReader(file).stream()), None)
-    except exceptions.FlowReadException as error:
+    except _UNREADABLE as error:
         found = "it was written by another mitmproxy" if "version" in str(error) else "not a flow, or cut off"
         expected = "a flow file, as `mitmdump -w` writes it"
         raise FileInvalid([Problem(f"{name}: flow {number}", 0, 0, found, expected)]) from None

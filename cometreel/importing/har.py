@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, BinaryIO, Literal
@@ -23,6 +24,10 @@ from cometreel.wire import Headers
 __all__ = ["har_stories"]
 
 _EXPECTED = "HAR 1.2, as developer tools save it"
+_WEB = re.compile(r"(https?|wss?)://", re.IGNORECASE)
+_ENTRIES = ["", "log", "entries"]
+_DEEPEST = 100
+_YEARS = range(1970, 9000)
 _BINARY = 2
 """The opcode of a binary frame (RFC 6455 §5.2); its data is Base64."""
 
@@ -50,7 +55,7 @@ class _PostData(_Part):
 
 
 class _Request(_Part):
-    method: str
+    method: Annotated[str, Field(pattern=r"^[A-Za-z]+$")]
     url: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:")]
     headers: list[_Pair] = Field([], repr=False)
     cookies: list[_Pair] = Field([], repr=False)
@@ -58,7 +63,7 @@ class _Request(_Part):
 
 
 class _Response(_Part):
-    status: int = 0
+    status: Annotated[int, Field(ge=0, le=599)] = 0
     headers: list[_Pair] = Field([], repr=False)
     content: _Content = _Content()
     error: str | None = Field(None, alias="_error")
@@ -77,6 +82,8 @@ def _moment(value: object) -> datetime:
         moment = datetime.fromisoformat(value if isinstance(value, str) else "")
     except ValueError:
         raise ValueError("not a time as 2026-11-23T10:00:00.000Z") from None
+    if moment.year not in _YEARS:
+        raise ValueError(f"the year {moment.year}")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -96,13 +103,43 @@ def har_stories(file: BinaryIO, name: str, wants: Callable[[str], bool]) -> Iter
     """
     number = 0
     try:
-        for number, value in enumerate(ijson.items(file, "log.entries.item", use_float=True), 1):
-            yield _story(_entry(value, name, number), str(number), wants)
+        for number, value in enumerate(_values(file), 1):
+            entry = _entry(value, name, number)
+            if _WEB.match(entry.request.url):  # pages hold pictures of their own, `data:…`
+                yield _story(entry, str(number), wants)
+    except _Deep:
+        raise _invalid(f"{name}: entry {number + 1}", f"nested more than {_DEEPEST} deep") from None
     except (ijson.JSONError, UnicodeDecodeError):
         where = f"after entry {number}" if number else "before its first entry"
         raise _invalid(name, f"not JSON, or cut off, {where}") from None
     if not number:
         raise _invalid(name, "no entry under log.entries")
+
+
+class _Deep(Exception):
+    """What no HAR file needs, and no reader should follow."""
+
+
+def _values(file: BinaryIO) -> Iterator[object]:
+    """Give the items of the array `log.entries`, one after the other."""
+    way: list[str] = []  # the key under which each open object or array stands
+    key, depth, item = "", 0, ijson.ObjectBuilder()
+    for event, value in ijson.basic_parse(file, use_float=True):
+        starts, ends = event.startswith("start_"), event.startswith("end_")
+        if depth or (way == _ENTRIES and not ends):
+            item.event(event, value)
+            depth += starts - ends
+            if depth == 0:
+                yield item.value
+                item = ijson.ObjectBuilder()
+        elif event == "map_key":
+            key = value
+        elif starts:
+            way.append(key)
+        elif ends:
+            way.pop()
+        if depth + len(way) > _DEEPEST:
+            raise _Deep
 
 
 def _invalid(where: str, found: str) -> FileInvalid:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -19,19 +18,12 @@ from cometreel.importing.steps import Answered, Asked, Failed, Opened, Said, Ste
 from cometreel.recording import Distilled, Policy, Recorder, distill
 from cometreel.scenario import Profile
 
-__all__ = ["Imported", "import_traffic"]
+__all__ = ["import_traffic"]
 
 _EXPECTED = "a HAR file, or a flow file of mitmproxy"
 _FIRST_BYTES = 1024
+_LONGEST_SECONDS = 30 * 86400
 _MARK = b"\xef\xbb\xbf"
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What became of a file: its scenario, and how many events the journal holds."""
-
-    made: Distilled
-    recorded: int
 
 
 def import_traffic(
@@ -43,7 +35,7 @@ def import_traffic(
     url: re.Pattern[str] | None = None,
     generalise: bool = False,
     progress: Callable[[int], None] | None = None,
-) -> Imported:
+) -> Distilled:
     """Record the traffic in a file into a new journal, and distil it; the file itself isn't touched.
 
     `url` is searched in the URLs of calls: those in which it is found are kept besides CometD, without it all but
@@ -56,8 +48,8 @@ def import_traffic(
         raise FileInvalid([Problem(str(journal), 0, 0, "it is there already", "no file", "choose another name")])
     try:
         with _reading(path) as file:
-            recorded = _record(file, path, journal, policy, profile, url, progress or (lambda _: None))
-        return Imported(distill(journal, profile=profile, generalise=generalise), recorded)
+            _record(file, path, journal, policy, profile, url, progress or (lambda _: None))
+        return distill(journal, profile=profile, generalise=generalise)
     except BaseException:
         for left in (journal, journal.with_suffix(".key")):
             left.unlink(missing_ok=True)
@@ -84,7 +76,7 @@ def _record(
     profile: Profile,
     url: re.Pattern[str] | None,
     progress: Callable[[int], None],
-) -> int:
+) -> None:
     steps = in_order(_told(_stories(file, path, url), file, progress))
     first = next(steps, None)
     if first is None:
@@ -92,13 +84,15 @@ def _record(
     recorder = Recorder(journal, policy=policy, profile=profile, clock=lambda: first.at)
     try:
         for step in chain([first], steps):
+            if not abs(step.at - first.at) <= _LONGEST_SECONDS:
+                found = f"its times lie more than {_LONGEST_SECONDS // 86400} days apart"
+                raise FileInvalid([Problem(str(path), 0, 0, found, "the traffic of one recording")])
             _tell(recorder, step)
     finally:
         recorder.close()
     if not recorder.recorded:
         hint = "nothing in it is CometD" + (", and no URL matches" if url else "")
         raise FileInvalid([Problem(str(path), 0, 0, "nothing to record", "traffic of a CometD application", hint)])
-    return recorder.recorded
 
 
 def _stories(file: BinaryIO, path: Path, url: re.Pattern[str] | None) -> Iterator[Story]:

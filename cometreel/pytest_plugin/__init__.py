@@ -63,7 +63,8 @@ def reel(request: pytest.FixtureRequest) -> Iterator[Reel]:
     """A replay of this test's own: `reel.play("scenario.yaml", speed=0)`, then `reel.url`.
 
     Paths are looked for beside the test's file, then in pytest's root folder. A test that makes a request that nothing
-    answers fails, unless it calls `reel.allow_unmatched()`.
+    answers fails, unless it calls `reel.allow_unmatched()`; so does one whose answer can't be made, unless it calls
+    `reel.allow_failed()`.
     """
     from cometreel.pytest_plugin.fixtures import own_reel  # noqa: PLC0415  # heavy
 

@@ -17,7 +17,7 @@ from cometreel.pytest_plugin.options import Options
 from cometreel.pytest_plugin.playback import Playback
 from cometreel.pytest_plugin.sources import Source, source_of
 from cometreel.pytest_plugin.take import Take
-from cometreel.pytest_plugin.verdict import unmatched_text, unplayed_text
+from cometreel.pytest_plugin.verdict import failed_text, unmatched_text, unplayed_text
 from cometreel.replay import Auth, Calls, FaultSeen, Repeat, Responder
 from cometreel.scenario import Exchange, Scenario
 from cometreel.serve import settings_for
@@ -55,8 +55,8 @@ class Running(Protocol):
     def calls(self) -> Calls:
         """What was asked so far."""
 
-    def unmatched(self) -> Calls:
-        """What nothing answered."""
+    def unanswered(self) -> tuple[Calls, Calls]:
+        """What nothing answered, and what failed."""
 
     def unplayed(self) -> Sequence[Exchange]:
         """What was never asked for."""
@@ -85,7 +85,7 @@ class Reel:
         self._given: dict[str, JSON] = {}
         self._running: Running | None = None
         self._seen = 0
-        self._allowed = False
+        self._allows_unmatched, self._allows_failed = False, False
 
     # ------------------------------------------------------------------ for tests
     def play(
@@ -171,12 +171,16 @@ class Reel:
 
     def allow_unmatched(self) -> None:
         """Let this test make requests that nothing answers."""
-        self._allowed = True
+        self._allows_unmatched = True
+
+    def allow_failed(self) -> None:
+        """Let this test make requests whose exchange can't be played, or whose responder raises something."""
+        self._allows_failed = True
 
     # ------------------------------------------------------------------ for the plugin
     def begin(self) -> None:
         """Begin a test of several: what was asked before isn't its doing."""
-        self._allowed = False
+        self._allows_unmatched, self._allows_failed = False, False
         self._look()
 
     def complaint(self, *, passed: bool) -> str:
@@ -186,9 +190,14 @@ class Reel:
         """
         if self._running is None:
             return ""
-        missed = self._look()
-        if missed and not self._allowed:
-            return unmatched_text(missed, self._shown_from)
+        missed, failed = self._look()
+        told = []
+        if missed and not self._allows_unmatched:
+            told.append(unmatched_text(missed, self._shown_from))
+        if failed and not self._allows_failed:
+            told.append(failed_text(failed))
+        if told:
+            return "\n\n".join(told)
         if passed and self._options.strict and (unplayed := self._running.unplayed()):
             return unplayed_text(unplayed, self._shown_from)
         return ""
@@ -198,14 +207,13 @@ class Reel:
         if self._running is not None:
             self._running.stop()
 
-    def _look(self) -> Calls:
-        """Look at what nothing answered since the last look."""
+    def _look(self) -> tuple[Calls, Calls]:
+        """Look at what nothing answered, and at what failed, since the last look."""
         if self._running is None:
-            return Calls()
-        missed = self._running.unmatched().since(self._seen)
-        if missed:
-            self._seen = missed[-1].number
-        return missed
+            return Calls(), Calls()
+        missed, failed = (calls.since(self._seen) for calls in self._running.unanswered())
+        self._seen = max((call.number for call in (*missed, *failed)), default=self._seen)
+        return missed, failed
 
     def _run(self, source: Source, given: Mapping[str, JSON]) -> Running:
         file = source.to_record(self._options)

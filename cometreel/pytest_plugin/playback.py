@@ -29,9 +29,9 @@ class Playback:
         """What was asked so far."""
         return self._served.call(lambda: self._control.calls)
 
-    def unmatched(self) -> Calls:
-        """What nothing answered."""
-        return self._served.call(lambda: self._control.unmatched)
+    def unanswered(self) -> tuple[Calls, Calls]:
+        """What nothing answered, and what failed."""
+        return self._served.call(lambda: (self._control.unmatched, self._control.failed))
 
     def unplayed(self) -> Sequence[Exchange]:
         """The exchanges that nobody asked for."""

@@ -48,9 +48,9 @@ class Take:
         """What was asked so far; nothing here tells one session from another, so all have the number 0."""
         return Calls(self._calls)
 
-    def unmatched(self) -> Calls:
+    def unanswered(self) -> tuple[Calls, Calls]:
         """Nothing: the server answers in its own way."""
-        return Calls()
+        return Calls(), Calls()
 
     def unplayed(self) -> Sequence[Exchange]:
         """Nothing: there is no scenario yet."""

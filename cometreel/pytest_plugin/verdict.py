@@ -1,4 +1,4 @@
-"""What a failed test reads: the requests that nothing answered, and the exchanges that nobody asked for.
+"""What a failed test reads: the requests that nothing answered or that failed, and the exchanges nobody asked for.
 
 Text from facts; nothing is asked of a replay here. What a client keeps secret is covered up.
 """
@@ -14,7 +14,7 @@ from cometreel.replay.discreet import covered, covered_at, covered_text
 from cometreel.replay.misses import Near
 from cometreel.scenario import Exchange
 
-__all__ = ["unmatched_text", "unplayed_text"]
+__all__ = ["failed_text", "unmatched_text", "unplayed_text"]
 
 CALLS, LENGTH = 10, 1000  # how many calls, and how much of a body, are shown
 
@@ -35,6 +35,18 @@ def unmatched_text(calls: Calls, shown_from: Path) -> str:
     return "\n".join(lines)
 
 
+def failed_text(calls: Calls) -> str:
+    """Say what was asked whose answer could not be made, and why."""
+    many = f"{len(calls)} requests" if len(calls) > 1 else "a request"
+    lines = [f"The test made {many} whose answer could not be made."]
+    for call in calls[:CALLS]:
+        lines += ["", *_asked(call), f"  {covered_text(call.failure)}"]
+    if len(calls) > CALLS:
+        lines += ["", f"and {len(calls) - CALLS} more"]
+    lines += ["", "If this is what the test is about: reel.allow_failed()"]
+    return "\n".join(lines)
+
+
 def unplayed_text(exchanges: Sequence[Exchange], shown_from: Path) -> str:
     """Say which exchanges nobody asked for."""
     many = f"{len(exchanges)} exchanges of its scenario" if len(exchanges) > 1 else "an exchange of its scenario"
@@ -43,11 +55,15 @@ def unplayed_text(exchanges: Sequence[Exchange], shown_from: Path) -> str:
     return "\n".join(lines)
 
 
-def _call(call: Call, shown_from: Path) -> Iterator[str]:
+def _asked(call: Call) -> Iterator[str]:
     who = f"  (as {call.user})" if call.user else ""
     yield f"{call.method} {covered_text(call.target)}{who}"
     if call.body:
         yield f"  {_body(call)}"
+
+
+def _call(call: Call, shown_from: Path) -> Iterator[str]:
+    yield from _asked(call)
     miss = call.miss
     if miss is None or not miss.nearest:
         yield "  nothing in the scenario is near"

@@ -52,6 +52,8 @@ class Call:
     """The status of the HTTP reply; None for a publish, what was forwarded, and a connection that was broken."""
     miss: Miss | None = None
     """What was near, where nothing answered."""
+    failure: str = ""
+    """Why it failed, where it did: an exchange that could not be played, or what a responder raised."""
     profile: Profile = field(default=Profile("none"), repr=False, compare=False)
     """Where a body says which operation it asks for."""
 

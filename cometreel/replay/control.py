@@ -7,6 +7,7 @@ may be called at once, on the thread of the driver.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from heapq import nlargest
 
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject, encode
@@ -15,6 +16,7 @@ from cometreel.replay.calls import Calls
 from cometreel.replay.control_views import FaultSeen, SessionSeen, client_seen, fault_seen, session_seen
 from cometreel.replay.counters import Counters
 from cometreel.replay.journal import Listener
+from cometreel.replay.proposal import proposal
 from cometreel.replay.sessions import Session
 from cometreel.replay.settings import ReplaySettings
 from cometreel.scenario import Scenario, fault_from
@@ -42,6 +44,11 @@ class Control:
         return self._backend.journal.unmatched
 
     @property
+    def failed(self) -> Calls:
+        """The calls whose exchange could not be played, or whose responder raised something; each has its `failure`."""
+        return self._backend.journal.failed
+
+    @property
     def unplayed(self) -> tuple[str, ...]:
         """The exchanges that no session has played since the beginning, in the order of the scenario."""
         played = self._backend.journal.played
@@ -51,6 +58,11 @@ class Control:
     def sessions(self) -> tuple[SessionSeen, ...]:
         """The live sessions, in the order in which they began."""
         return tuple(self._seen(session) for session in sorted(self._backend.sessions, key=lambda one: one.number))
+
+    def latest_sessions(self, count: int) -> tuple[SessionSeen, ...]:
+        """The live sessions that asked last, at most so many, in the order in which they began."""
+        latest = nlargest(count, self._backend.sessions, key=lambda one: one.last_asked)
+        return tuple(self._seen(session) for session in sorted(latest, key=lambda one: one.number))
 
     @property
     def faults(self) -> tuple[FaultSeen, ...]:
@@ -93,6 +105,16 @@ class Control:
         :raises OptionInvalid: if there is no such session or user.
         """
         return tuple(one.number for one in self._audience(session, user))
+
+    def missing(self, number: int) -> str:
+        """Write the exchange that would answer the unmatched call of this number, as YAML under `exchanges:`.
+
+        :raises OptionInvalid: if no such call is kept, or no scenario can say what it asks.
+        """
+        call = next((call for call in self.unmatched if call.number == number), None)
+        if call is None:
+            raise OptionInvalid("call", f"{number} is none that nothing answered", "one that `unmatched` lists")
+        return proposal(call, self.scenario)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Tell a listener of each call from now on, as it is noted; return what ends that."""

@@ -183,7 +183,7 @@ class Desk:
 
     def _failed(self, request: Request, caller: _Caller, text: str) -> Heard:
         reply = failure(request.id, text)
-        self._note(caller, None, "failed", reply.status)
+        self._note(caller, None, "failed", reply.status, failure=text)
         return Heard((Log("error", text), reply))
 
     def refused(self, request: Request, session: Session, now: float, why: str) -> None:
@@ -244,7 +244,7 @@ class Desk:
         self._say(Log("warning", str(miss)))
 
     def _publish_failed(self, caller: _Caller, text: str) -> Answered:
-        self._note(caller, None, "failed")
+        self._note(caller, None, "failed", failure=text)
         self._say(Log("error", text))
         return Answered(PublishReplyOut(0.0, successful=False, error=f"500::{text}"))
 
@@ -274,6 +274,7 @@ class Desk:
         outcome: str,
         status: int | None = None,
         miss: Miss | None = None,
+        failure: str = "",
     ) -> None:
         session = caller.session
         self._journal.write(
@@ -290,6 +291,7 @@ class Desk:
                 number=self._journal.last + 1,
                 status=status,
                 miss=miss,
+                failure=failure,
                 profile=self.scenario.profile,
             )
         )

@@ -9,7 +9,7 @@ import re
 
 from cometreel.jsonvalue import JSON
 
-__all__ = ["COVER", "covered", "covered_at", "covered_text"]
+__all__ = ["COVER", "covered", "covered_at", "covered_text", "is_secret"]
 
 COVER = "[hidden]"
 
@@ -27,16 +27,21 @@ _PAIR = re.compile(
 )
 
 
+def is_secret(name: str) -> bool:
+    """Tell whether a name marks its value as a secret."""
+    return _SECRET.search(name) is not None
+
+
 def covered(value: JSON) -> JSON:
     """Return the value with every member whose name marks a secret covered up."""
     if isinstance(value, dict):
-        return {name: COVER if _SECRET.search(name) else covered(member) for name, member in value.items()}
+        return {name: COVER if is_secret(name) else covered(member) for name, member in value.items()}
     return [covered(item) for item in value] if isinstance(value, list) else value
 
 
 def covered_at(pointer: str, text: str) -> str:
     """Return the text of a value that stands at this JSON Pointer, covered up where it or a part of it is secret."""
-    return COVER if _SECRET.search(pointer.rpartition("/")[2]) else covered_text(text)
+    return COVER if is_secret(pointer.rpartition("/")[2]) else covered_text(text)
 
 
 def covered_text(text: str) -> str:
@@ -47,4 +52,4 @@ def covered_text(text: str) -> str:
 def _covered_pair(pair: re.Match[str]) -> str:
     name = pair["name"] or pair["key"] or pair["word"]
     kept = pair["before"] or pair["opening"] or pair["flow"]
-    return f"{kept}{COVER}" if _SECRET.search(name) else pair[0]
+    return f"{kept}{COVER}" if is_secret(name) else pair[0]

@@ -51,6 +51,7 @@ class Journal:
     def __init__(self, max_calls: int) -> None:
         self._calls = _Latest(max_calls, _MAX_BYTES)
         self._unmatched = _Latest(_MAX_UNMATCHED, _MAX_UNMATCHED_BYTES)
+        self._failed = _Latest(_MAX_UNMATCHED, _MAX_UNMATCHED_BYTES)
         self._listeners: list[Listener] = []
         self.last = 0
         """The number of the latest call, 0 before the first."""
@@ -69,6 +70,11 @@ class Journal:
         """The latest calls that nothing answered. They stay when other calls have pushed them out of `calls`."""
         return Calls(self._unmatched)
 
+    @property
+    def failed(self) -> Calls:
+        """The latest calls that failed. They stay as those do that nothing answered."""
+        return Calls(self._failed)
+
     def write(self, call: Call) -> None:
         """Note a call, whose number must be the one after the last."""
         self.last = call.number
@@ -79,6 +85,8 @@ class Journal:
             self.played[call.exchange] += 1
         elif call.miss is not None:
             self._unmatched.add(call)
+        elif call.failure:
+            self._failed.add(call)
         if self._listeners:
             for listener in tuple(self._listeners):
                 listener(call)
@@ -92,4 +100,5 @@ class Journal:
         """Forget all calls. The numbers go on, and so do the outcomes, which are counted for good."""
         self._calls.clear()
         self._unmatched.clear()
+        self._failed.clear()
         self.played.clear()

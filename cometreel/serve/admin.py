@@ -1,6 +1,6 @@
 """The admin API under `/__reel__/`: HTTP in front of `replay.control`. It translates; it decides nothing.
 
-docs/admin.md shows each path with its JSON.
+docs/admin.md shows each path with its JSON. People with a browser get the console at the same address.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.errors import InputError, OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
@@ -29,8 +29,10 @@ from cometreel.scenario.findings import findings_of, invalid
 from cometreel.scenario.model import Block
 from cometreel.serve import admin_facts as facts
 from cometreel.serve.admin_gate import Gate, Gated
+from cometreel.serve.admin_glance import Glance
 from cometreel.serve.admin_stream import stream
-from cometreel.serve.bodies import Disconnected, Refused, read_body
+from cometreel.serve.bodies import Disconnected, Refused, finish_reading, read_body
+from cometreel.serve.console import Console
 from cometreel.serve.door import ADMIN
 from cometreel.serve.metrics import CONTENT_TYPE, Metrics
 from cometreel.serve.translation import headers_of
@@ -79,15 +81,27 @@ class _Json(Response):
         return encode(content) + b"\n"
 
 
+class _Unread(_Json):
+    """The answer to a client that may still be sending the body that was refused."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        await finish_reading(receive)
+        await send({"type": "http.response.body", "body": b""})
+
+
 class _Api:
     """The endpoints."""
 
     def __init__(self, control: Control, driver: Driver) -> None:
         self._control, self._driver, self._metrics = control, driver, Metrics(control)
         self._began, self._clock = datetime.now(UTC), asyncio.get_running_loop().time()
+        self._console = Console()
         self.app = Starlette(
             routes=[
-                Route(f"{ADMIN}{path}", endpoint, methods=[method]) for method, path, endpoint in self._endpoints()
+                Route(f"{ADMIN}/console/{{name}}", self._console.file),
+                *(Route(f"{ADMIN}{path}", endpoint, methods=[method]) for method, path, endpoint in self._endpoints()),
             ],
             exception_handlers={
                 InputError: _unusable,
@@ -104,6 +118,7 @@ class _Api:
             ("GET", "/calls", self._calls),
             ("GET", "/events", self._events),
             ("GET", "/unmatched", self._unmatched),
+            ("GET", "/unmatched/{number:int}/exchange", self._missing),
             ("GET", "/unplayed", self._unplayed),
             ("GET", "/settings", self._settings),
             ("GET", "/metrics", self._exposition),
@@ -117,8 +132,10 @@ class _Api:
         ]
 
     # ------------------------------------------------------------------ what can be seen
-    async def _overview(self, _: Request) -> Response:
-        return _Json(facts.overview(self._control))
+    async def _overview(self, request: Request) -> Response:
+        if self._console.is_wanted(request):
+            return self._console.page()
+        return _Json(facts.overview(self._control), headers={"vary": "accept"})
 
     async def _sessions(self, _: Request) -> Response:
         return _Json({"sessions": [facts.session_facts(one, self._moment) for one in self._control.sessions]})
@@ -129,11 +146,18 @@ class _Api:
     async def _events(self, request: Request) -> Response:
         read = request.headers.get("last-event-id") or request.query_params.get("since")
         since = None if read is None else _number("since", read)
-        calls = stream(self._control, self._moment, self._driver.closing, since)
+        glance = None
+        if "glance" in request.query_params:
+            glance = Glance(self._control, self._moment, self._began.isoformat())
+        calls = stream(self._control, self._moment, self._driver.closing, since, glance)
         return StreamingResponse(calls, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
     async def _unmatched(self, _: Request) -> Response:
         return _Json({"unmatched": self._told(self._control.unmatched)})
+
+    async def _missing(self, request: Request) -> Response:
+        written = self._control.missing(request.path_params["number"])
+        return Response(written, media_type="application/yaml")  # RFC 9512
 
     async def _unplayed(self, _: Request) -> Response:
         return _Json({"unplayed": [*self._control.unplayed]})
@@ -236,7 +260,8 @@ def _unusable(_: Request, error: Exception) -> Response:
 
 def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    return _Json({"problems": [{"text": error.text}]}, error.status, {"connection": "close"})
+    kind = _Unread if error.unread else _Json
+    return kind({"problems": [{"text": error.text}]}, error.status, {"connection": "close"})
 
 
 def _unread(_: Request, _error: Exception) -> Response:

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator
 from cometreel.jsonvalue import encode
 from cometreel.replay import Call, Control
 from cometreel.serve.admin_facts import Moment, call_facts
+from cometreel.serve.admin_glance import Glance
 
 __all__ = ["KEEP_ALIVE", "stream"]
 
@@ -21,9 +22,12 @@ _BEHIND = 1000  # calls that wait for one reader at most
 
 
 async def stream(
-    control: Control, moment: Moment, closing: asyncio.Event, since: int | None
+    control: Control, moment: Moment, closing: asyncio.Event, since: int | None, glance: Glance | None = None
 ) -> AsyncGenerator[bytes, None]:
-    """Yield each call from now on, after those with a number above `since`, until `closing` is set."""
+    """Yield each call from now on, after those with a number above `since`, until `closing` is set.
+
+    With a `glance`, what it sees stands between them.
+    """
     waiting: deque[Call] = deque(() if since is None else control.calls.since(since), maxlen=_BEHIND)
     news = asyncio.Event()
 
@@ -36,13 +40,17 @@ async def stream(
     try:
         yield b": the calls of this replay, as they come\n\n"
         while True:
-            while waiting:
+            for change in glance.changes() if glance else ():
+                yield change
+            for _ in range(len(waiting)):
                 yield _event(waiting.popleft(), moment)
+            if waiting:
+                continue
             if closing.is_set():
                 return
             news.clear()
             try:
-                async with asyncio.timeout(KEEP_ALIVE):
+                async with asyncio.timeout(glance.seconds() if glance else KEEP_ALIVE):
                     await news.wait()
             except TimeoutError:
                 yield b": still here\n\n"

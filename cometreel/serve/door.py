@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.replay.auth import error_reply
 from cometreel.replay.driver import Answer, Driver
-from cometreel.serve.bodies import Disconnected, Refused, read_body
+from cometreel.serve.bodies import Disconnected, Refused, finish_reading, read_body
 from cometreel.serve.line import line_of
 from cometreel.serve.translation import headers_of, reply_start, request_from
 from cometreel.serve.websocket import converse
@@ -25,7 +25,6 @@ ADMIN = "/__reel__"
 """Paths that begin with this belong to the admin app, if there is one, and never reach the engine."""
 
 MAX_BODY = 16 * 1024 * 1024
-LINGER = 2.0  # seconds that a client may go on sending a body that was refused: cut off, it would not read why
 
 Forwarder = Callable[[Request], Awaitable[Reply]]
 
@@ -153,17 +152,12 @@ async def _until_gone(receive: Receive) -> None:
 
 
 async def _refuse(refused: Refused, receive: Receive, send: Send) -> None:
-    """Say why, and let the client finish sending what nobody reads, for a while: else it may never see the answer."""
+    """Say why, and let the client finish sending what nobody reads."""
     reply = refused.reply(0)
     start = reply_start(reply)
     start["headers"].append((b"connection", b"close"))
     await send(start)
     await send({"type": "http.response.body", "body": reply.body, "more_body": refused.unread})
     if refused.unread:
-        try:
-            async with asyncio.timeout(LINGER):
-                while (await receive()).get("more_body"):
-                    pass
-        except TimeoutError:
-            pass
+        await finish_reading(receive)
         await send({"type": "http.response.body", "body": b""})

@@ -13,9 +13,9 @@ __all__ = ["haproxy_config"]
 def haproxy_config(bind: str, nodes: Mapping[str, str], cookie: str, longest_poll_seconds: int) -> str:
     """Write the configuration.
 
-    `bind` is where HAProxy listens (`:8080`), `nodes` are addresses (`10.0.0.11:8080`) by node name, `cookie` is the
-    name of the session cookie, whose value ends with a dot and the name of the node that gave it out. No timeout may
-    end a poll that is held.
+    `bind` is where HAProxy listens (`:8080`, or `:8443 ssl crt FILE`), `nodes` are addresses (`10.0.0.11:8080`) by node
+    name, `cookie` is the name of the session cookie, whose value ends with a dot and the name of the node that gave it
+    out. No timeout may end a poll that is held.
     """
     patience = longest_poll_seconds + 30
     routes = "\n".join(f"    use-server {name} if {{ var(txn.node) -m str {name} }}" for name in nodes)
@@ -37,6 +37,8 @@ frontend clients
     bind {bind}
     # each node has an admin API of its own, for who is on its machine: behind a balancer everybody would be
     http-request deny if {{ path,url_dec -m beg /__reel__ }}
+    # addresses in answers begin as the client's do
+    http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
     default_backend replay
 
 backend replay

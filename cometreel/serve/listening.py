@@ -146,7 +146,7 @@ def bound(listening: Listening) -> Iterator[tuple[socket.socket, str]]:
     except OSError as error:
         raise _unavailable(listening, error) from None
     with listener:
-        yield listener, _url("http", listening.host, listener)
+        yield listener, _url("https" if listening.certificate else "http", listening.host, listener)
 
 
 def _check_port(port: int) -> None:

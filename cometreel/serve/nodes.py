@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,8 +18,10 @@ from pathlib import Path
 from cometreel.errors import CometreelError, OptionInvalid
 from cometreel.replay.bayeux_settings import bayeux_settings
 from cometreel.scenario import Scenario
+from cometreel.serve.certificate import Certificate, context_of
 from cometreel.serve.haproxy import haproxy_config
 from cometreel.serve.listening import Listening, bound
+from cometreel.serve.tether import tethered
 
 __all__ = ["NodeFailed", "Plan", "serve_nodes"]
 
@@ -44,10 +46,6 @@ class Plan:
     def __post_init__(self) -> None:
         if self.count < 1:
             raise OptionInvalid("nodes", str(self.count), "1 or more")
-        if self.listening.certificate is not None:
-            raise OptionInvalid(
-                "nodes", "given together with TLS", "one of the two; TLS ends at a balancer of your own"
-            )
         if self.scenario.session.cookie is None:
             raise OptionInvalid(
                 "nodes", "the scenario has no session cookie to route by", "`session: {cookie: JSESSIONID}`"
@@ -59,9 +57,13 @@ class Plan:
 def serve_nodes(plan: Plan, announce: Callable[[str], None]) -> None:
     """Serve from several processes until SIGINT or SIGTERM, then stop all gracefully. `announce` is given the URL.
 
-    :raises OptionInvalid: if the address can't be had.
+    TLS ends at HAProxy; the nodes speak plain HTTP with it, on the loopback.
+
+    :raises OptionInvalid: if the address or the certificate can't be used.
     :raises NodeFailed: if a process doesn't start, or none is left.
     """
+    if plan.listening.certificate is not None:
+        context_of(plan.listening.certificate)  # its errors are clearer than HAProxy's
     asyncio.run(_serve(plan, announce))
 
 
@@ -82,8 +84,8 @@ async def _serve(plan: Plan, announce: Callable[[str], None]) -> None:
 
 
 async def _start_node(plan: Plan, number: int, stack: AsyncExitStack) -> Process:
-    command = [sys.executable, "-m", "cometreel", "serve", f"--node=node{number}", *plan.arguments]
-    node = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, start_new_session=True)
+    command = tethered([sys.executable, "-m", "cometreel", "serve", f"--node=node{number}", *plan.arguments])
+    node = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, start_new_session=True)
     stack.push_async_callback(_stop, node)
     return node
 
@@ -104,24 +106,31 @@ async def _balancing(plan: Plan, listener: socket.socket, nodes: Mapping[str, st
     """Run HAProxy on a socket that is bound already, so that nobody can take its port meanwhile."""
     cookie, longest = plan.scenario.session.cookie, bayeux_settings(plan.scenario.bayeux).timeout
     assert cookie is not None
-    with tempfile.TemporaryDirectory(prefix="cometreel-") as folder:
-        config = Path(folder) / "haproxy.cfg"
-        config.write_text(haproxy_config(f"fd@{listener.fileno()}", nodes, cookie, round(longest)))
+    with tempfile.TemporaryDirectory(prefix="cometreel-") as name:
+        folder, bind = Path(name), f"fd@{listener.fileno()}"
+        if plan.listening.certificate is not None:
+            bind += f" ssl crt {_linked(plan.listening.certificate, folder)} alpn http/1.1"
+        (folder / "haproxy.cfg").write_text(haproxy_config(bind, nodes, cookie, round(longest)))
+        command = tethered(["haproxy", "-db", "-q", "-f", "haproxy.cfg"])
         balancer = await asyncio.create_subprocess_exec(
-            "haproxy",
-            "-db",
-            "-q",
-            "-f",
-            str(config),
-            stdin=DEVNULL,
-            pass_fds=[listener.fileno()],
-            start_new_session=True,
+            *command, stdin=PIPE, pass_fds=[listener.fileno()], start_new_session=True, cwd=folder
         )
         try:
             await _listens(listener, balancer)
             yield balancer
         finally:
             await _stop(balancer)
+
+
+def _linked(certificate: Certificate, folder: Path) -> str:
+    """Put a certificate where HAProxy looks for it and for its key, and name it; a copy of a key might be left behind.
+
+    The key stands beside the certificate, under its name and `.key` (HAProxy's `ssl-load-extra-files`).
+    """
+    (folder / "certificate.pem").symlink_to(certificate.chain.resolve())
+    if certificate.key is not None:
+        (folder / "certificate.pem.key").symlink_to(certificate.key.resolve())
+    return "certificate.pem"
 
 
 async def _listens(listener: socket.socket, balancer: Process) -> None:

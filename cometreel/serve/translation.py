@@ -45,8 +45,9 @@ def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = 
 
 
 def _base(scope: Scope, headers: Headers) -> str:
-    """Return scheme and authority as the client asked."""
-    scheme = "https" if scope["scheme"] in ("https", "wss") else "http"
+    """Return scheme and authority as the client asked; a balancer where TLS ends says so."""
+    secure = scope["scheme"] in ("https", "wss") or headers.get("x-forwarded-proto") == "https"
+    scheme = "https" if secure else "http"
     host = headers.get("host")
     if not host:
         address, port = scope["server"]

@@ -20,6 +20,7 @@ from cometreel.wire import Headers
 
 __all__ = ["HttpSession", "Unanswered"]
 
+MAX_REPLY = 16 * 1024 * 1024  # bytes, decoded; a replay takes no longer requests either
 _REFUSALS = (401, 403)
 _READING = ("GET", "HEAD")
 
@@ -59,7 +60,7 @@ class HttpSession:
         """Send a request; `recorded` is the status that it had, `seconds` the time that it took.
 
         :raises Unanswered: if nothing comes back in time, once something has.
-        :raises OptionInvalid: if the server can't be reached, redirects, or refuses the login.
+        :raises OptionInvalid: if the server can't be reached, redirects, refuses the login, or answers without end.
         """
         reply = await self._reply(self._http, ask, self.own_headers(ask.method), recorded, seconds)
         self._keep_token(reply.headers)
@@ -73,7 +74,7 @@ class HttpSession:
         """Send a request without the session and without credentials.
 
         :raises Unanswered: if nothing comes back in time, once something has.
-        :raises OptionInvalid: if the server can't be reached or redirects.
+        :raises OptionInvalid: if the server can't be reached, redirects, or answers without end.
         """
         async with self._client() as somebody:
             return await self._reply(somebody, ask, (), recorded, seconds)
@@ -81,7 +82,7 @@ class HttpSession:
     async def post(self, path: str, body: bytes, seconds: float) -> LiveReply | None:
         """Post JSON beside what the scenario asks; None if nothing usable comes back in time.
 
-        :raises OptionInvalid: if the server can't be reached, redirects, or refuses the login.
+        :raises OptionInvalid: if the server can't be reached, redirects, refuses the login, or answers without end.
         """
         ask = HttpAsk("POST", path, headers=(("Content-Type", "application/json;charset=UTF-8"),), body=body)
         try:
@@ -112,16 +113,25 @@ class HttpSession:
     ) -> LiveReply:
         headers = [(name.encode(), value.encode()) for name, value in (*own, *ask.headers)]
         limit = seconds + self.patience_seconds
+        url, asked = f"{self.target.base}{ask.url}", f"{ask.method} {ask.path}"
         try:
-            got = await client.request(
-                ask.method, f"{self.target.base}{ask.url}", headers=headers, content=ask.body or None, timeout=limit
-            )
+            async with client.stream(ask.method, url, headers=headers, content=ask.body or None, timeout=limit) as got:
+                body = await self._body(got, asked)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unanswered(error, limit) from None
         self._answered = True
         if got.is_redirect and got.status_code != recorded:
-            raise self.target.redirected(f"{ask.method} {ask.path}", got.headers.get("location", ""))
-        return LiveReply(got.status_code, Headers(got.headers.multi_items()), got.content)
+            raise self.target.redirected(asked, got.headers.get("location", ""))
+        return LiveReply(got.status_code, Headers(got.headers.multi_items()), body)
+
+    async def _body(self, got: httpx.Response, asked: str) -> bytes:
+        """Read a reply, as long as it can be one of a recorded kind; what has no end would fill the memory."""
+        body = bytearray()
+        async for piece in got.aiter_bytes():
+            body += piece
+            if len(body) > MAX_REPLY:
+                raise self.target.too_long(asked, MAX_REPLY)
+        return bytes(body)
 
     def _unanswered(self, error: Exception, limit: float) -> CometreelError:
         """What it means that nothing came: a server that has never answered, or can't be reached, is none."""

@@ -52,6 +52,11 @@ class Target:
         found = f"{asked} is redirected to {place.partition(';')[0] or 'nowhere'}"
         return OptionInvalid("--against", found, "the address that answers itself", "redirects are not followed")
 
+    def too_long(self, asked: str, limit: int) -> OptionInvalid:
+        """A reply that is longer than any that could be compared, or has no end."""
+        found = f"{asked} is answered with more than {limit} bytes"
+        return OptionInvalid("--against", found, "replies of that length at most")
+
     def refused(self, part: str, status: int, names: tuple[str, str], *, with_credentials: bool) -> OptionInvalid:
         """The login was refused, or none was tried."""
         what = "refuses the login of" if with_credentials else "wants a login for"

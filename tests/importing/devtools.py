@@ -43,7 +43,7 @@ def har_of(driver: Chrome) -> Event:
 
 
 def _events(driver: Chrome) -> Iterable[tuple[str, Event]]:
-    for line in driver.get_log("performance"):  # type: ignore[no-untyped-call]  # Selenium's
+    for line in driver.get_log("performance"):
         message = json.loads(line["message"])["message"]
         yield message["method"].removeprefix("Network."), message["params"]
 

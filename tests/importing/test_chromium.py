@@ -83,7 +83,7 @@ def test_calls_and_held_polls_become_exchanges(browser: Chrome, tmp_path: Path, 
     browser.delete_all_cookies()
     har_of(browser)
     user = base64.b64encode(f"{peers.ANN.user}:{peers.ANN.password}".encode()).decode()
-    assert browser.execute_async_script(POLLING, user) >= 1  # type: ignore[no-untyped-call]  # Selenium's
+    assert browser.execute_async_script(POLLING, user) >= 1
     path = imported(har_of(browser), tmp_path)
     file = parse(path)
     assert [exchange.name for exchange in file.exchanges or ()] == [
@@ -112,12 +112,12 @@ def test_messages_of_a_websocket_become_exchanges(browser: Chrome, tmp_path: Pat
     browser.get(f"{proxy.url}/cometd")
     har_of(browser)
     url = f"{proxy.url}/cometd".replace("http:", "ws:")
-    assert browser.execute_async_script(SOCKET, url) == 2  # type: ignore[no-untyped-call]  # Selenium's
+    assert browser.execute_async_script(SOCKET, url) == 2
     har = har_of(browser)
     file = parse(imported(har, tmp_path))
-    (exchange,) = file.exchanges or ()
+    (exchange,) = file.exchanges or []
     assert exchange.request.model_dump(exclude_unset=True) == {"publish": "/chat/room", "data": {"question": 1}}
-    (entry,) = file.timeline or ()  # nothing in it names its cause
+    (entry,) = file.timeline or []  # nothing in it names its cause
     assert (entry.since, entry.channel, entry.data) == (exchange.name, "/chat/news", {"answer": 2})
     assert file.bayeux is not None
     assert file.bayeux.transports == ["long-polling", "websocket"]
@@ -133,7 +133,7 @@ def test_a_file_without_cookies_as_the_panel_saves_it_by_default_is_one_session(
     browser.delete_all_cookies()
     har_of(browser)
     user = base64.b64encode(f"{peers.BEN.user}:{peers.BEN.password}".encode()).decode()
-    assert browser.execute_async_script(POLLING, user) >= 1  # type: ignore[no-untyped-call]  # Selenium's
+    assert browser.execute_async_script(POLLING, user) >= 1
     har = har_of(browser)
     for entry in har["log"]["entries"]:
         for side in ("request", "response"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tests.pytest_plugin.conftest import DESK
+
 HEAD = """
 import httpx, pytest
 PLACE = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place1"}
@@ -147,6 +149,62 @@ def test_it(reel):
 """
     )
     assert ran.outcomes == {"passed": 1}
+
+
+FAILED = """\
+The test made 2 requests whose answer could not be made.
+
+POST /api/v2/workbins  (as ann)
+  {"operationName":"RequestAgentStats","workbinType":"Place","workbinOwner":"Place1","password":"[hidden]"}
+  the responder wrong failed: KeyError: 'no such thing'
+
+GET /api/v2/broken  (as ann)
+  'a broken template' can't be played: FOLDER/desk.yaml:16:29: the template '{{ request.body.id }}' failed: \
+'None' has no attribute 'id'
+
+If this is what the test is about: reel.allow_failed()"""
+
+BROKEN = """
+  - name: a broken template
+    request: {method: GET, path: /api/v2/broken}
+    reply: {body: {id: {$t: "{{ request.body.id }}"}}}
+"""
+
+FAILING = (
+    HEAD
+    + """
+def test_it(reel):
+    reel.play("desk.yaml", speed=0)
+    @reel.register
+    def wrong(asked):
+        if asked.path == "/api/v2/workbins":
+            raise KeyError("no such thing")
+    with httpx.Client(base_url=reel.url, auth=("ann", "canary-1")) as client:
+        assert client.post("/api/v2/workbins", json={**PLACE, "password": "canary-2"}).status_code == 500
+        assert client.get("/api/v2/broken").status_code == 500
+"""
+)
+
+
+def test_an_answer_that_could_not_be_made_fails_the_test_and_says_why(run: Callable[..., Any], project: Any):
+    (project.path / "desk.yaml").write_text(DESK + BROKEN.lstrip("\n"))
+    ran = run(FAILING)
+    assert ran.outcomes == {"failed": 1}
+    assert ran.part("test_it") == FAILED.replace("FOLDER", str(project.path))
+
+
+def test_a_test_may_allow_it_to_fail(run: Callable[..., Any], project: Any):
+    (project.path / "desk.yaml").write_text(DESK + BROKEN.lstrip("\n"))
+    assert run(FAILING + "    reel.allow_failed()\n").outcomes == {"passed": 1}
+    assert run(FAILING + "    reel.allow_unmatched()\n").outcomes == {"failed": 1}
+
+
+def test_what_failed_and_what_nothing_answers_are_told_together(run: Callable[..., Any], project: Any):
+    (project.path / "desk.yaml").write_text(DESK + BROKEN.lstrip("\n"))
+    ran = run(FAILING + "    httpx.get(reel.url + '/nothing')\n")
+    text = ran.part("test_it")
+    assert text.startswith("The test made a request that nothing in its scenario answers.\n\nGET /nothing\n")
+    assert text.endswith("\n\n" + FAILED.replace("FOLDER", str(project.path)))
 
 
 def test_what_is_asked_after_the_test_is_an_error_of_its_teardown(run: Callable[..., Any]):

@@ -71,7 +71,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.mark.parametrize("number", range(len(COMMANDS)), ids=[each.command[:40] for each in COMMANDS])
 def test_a_command_of_the_page_prints_what_the_page_shows(printed: list[str], number: int):
-    expected, found = COMMANDS[number].output, printed[number].strip()
+    expected, found = COMMANDS[number].output, printed[number].strip("\n").rstrip()
     if expected.startswith("{"):
         assert differences(json.loads(expected), json.loads(found)) == []
     else:

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
+import brotli  # type: ignore[import-untyped]  # it comes without types
 import httpx
 import pytest
+import zstandard
 from starlette.types import Receive, Scope, Send
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -145,9 +147,25 @@ def test_a_broken_connection_without_a_line_is_the_servers_to_end():
     asyncio.run(conversation())
 
 
-@pytest.mark.parametrize(
-    ("coding", "packed"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", lambda body: body)]
-)
+def _bare(body: bytes) -> bytes:
+    """Deflate without zlib's header."""
+    made = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return made.compress(body) + made.flush()
+
+
+PACKED: list[tuple[str, Callable[[bytes], bytes]]] = [
+    ("gzip", gzip.compress),
+    ("x-gzip", gzip.compress),
+    ("deflate", zlib.compress),
+    ("deflate", _bare),
+    ("br", brotli.compress),
+    ("zstd", zstandard.compress),
+    ("ZSTD", zstandard.compress),
+    ("identity", lambda body: body),
+]
+
+
+@pytest.mark.parametrize(("coding", "packed"), PACKED)
 def test_a_body_is_decoded_before_it_is_matched(
     serve: Serve, http: Http, coding: str, packed: Callable[[bytes], bytes]
 ):
@@ -157,23 +175,44 @@ def test_a_body_is_decoded_before_it_is_matched(
     assert reply.json() == {"statusCode": 0, "referenceId": 67}
 
 
+def _wide(body: bytes) -> bytes:
+    """zstd whose reader would need a large window (RFC 9659 allows 8 MiB)."""
+    made = zstandard.ZstdCompressor(compression_params=zstandard.ZstdCompressionParameters(window_log=27)).compressobj()
+    return made.compress(body) + made.flush()
+
+
+NOT_CODED = "the body isn't what its Content-Encoding says"
 CODED_WRONGLY = {
-    "br": (b"x", 415, "found Content-Encoding 'br'; expected gzip, deflate or none"),
-    "gzip": (b"x", 400, "the body isn't what its Content-Encoding says"),
-    "deflate": (zlib.compress(b"a text")[:-6], 400, "the body isn't what its Content-Encoding says"),
+    "compress": (b"x", 415, "found Content-Encoding 'compress'; expected gzip, deflate, br, zstd or none"),
+    "no gzip": (b"x", 400, NOT_CODED),
+    "half a gzip": (gzip.compress(b"a text")[:-6], 400, NOT_CODED),
+    "gzip and more": (gzip.compress(b"a text") + b"x", 400, NOT_CODED),
+    "no deflate": (b"x", 400, NOT_CODED),
+    "half a deflate": (zlib.compress(b"a text")[:-6], 400, NOT_CODED),
+    "no br": (b"xx", 400, NOT_CODED),
+    "half a br": (brotli.compress(b"a text")[:-3], 400, NOT_CODED),
+    "br and more": (brotli.compress(b"a text") + b"x", 400, NOT_CODED),
+    "no zstd": (b"xxxx", 400, NOT_CODED),
+    "half a zstd": (zstandard.compress(b"a text")[:-3], 400, NOT_CODED),
+    "zstd and more": (zstandard.compress(b"a text") + b"x", 400, NOT_CODED),
+    "zstd with a window of 128 MiB": (_wide(b"a text"), 400, NOT_CODED),
 }
 
 
-@pytest.mark.parametrize("coding", CODED_WRONGLY)
-def test_a_body_that_cannot_be_decoded_is_refused(serve: Serve, http: Http, coding: str):
-    body, status, text = CODED_WRONGLY[coding]
+@pytest.mark.parametrize("case", CODED_WRONGLY)
+def test_a_body_that_cannot_be_decoded_is_refused(serve: Serve, http: Http, case: str):
+    body, status, text = CODED_WRONGLY[case]
+    coding = next(word for word in case.split() if word in ("compress", "gzip", "deflate", "br", "zstd"))
     reply = http(serve().url).post("/api/v2/workbins", content=body, headers={"Content-Encoding": coding})
     assert (reply.status_code, reply.json()) == (status, {"statusCode": 2, "statusMessage": text})
 
 
-def test_a_small_body_that_unpacks_to_a_large_one_is_refused_before_it_is_unpacked(serve: Serve, http: Http):
-    bomb = gzip.compress(b"\0" * 50_000_000)
-    reply = http(serve().url).post("/api/v2/workbins", content=bomb, headers={"Content-Encoding": "gzip"})
+@pytest.mark.parametrize(("coding", "packed"), [*PACKED[:1], *PACKED[2:6]])
+def test_a_small_body_that_unpacks_to_a_large_one_is_refused_before_it_is_unpacked(
+    serve: Serve, http: Http, coding: str, packed: Callable[[bytes], bytes]
+):
+    bomb = packed(b"\0" * 50_000_000)
+    reply = http(serve().url).post("/api/v2/workbins", content=bomb, headers={"Content-Encoding": coding})
     text = "the body has more, decoded; expected at most 16777216 bytes"
     assert (reply.status_code, reply.json()) == (413, {"statusCode": 10, "statusMessage": text})
 

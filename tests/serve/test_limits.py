@@ -13,9 +13,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.client import ClientProtocol
+from websockets.frames import Frame
+from websockets.sync.client import connect
+from websockets.uri import parse_uri
 
+from cometreel.replay import Control
 from cometreel.serve import Limits, Listening
 from cometreel.serve.files import RESERVE, connections_allowed
+from tests.serve.administered import TOKEN, administered
 from tests.serve.conftest import ASKED, SCENARIO, Desktop, Serve, calls, until
 
 Http = Callable[..., httpx.Client]
@@ -49,6 +55,25 @@ def test_a_request_that_is_never_whole_gets_408(serve: Serve, http: Http, dial: 
     assert calls(served) == [("GET /api/v2/page", "a page")]
 
 
+def test_a_byte_a_second_is_too_slow(serve: Serve, http: Http, dial: Dial):
+    """For real: one second of waiting for an answer, one byte, and so on."""
+    served = serve(listening=Listening(limits=Limits(1000, request_seconds=2.5)))
+    slow = dial(served.url)
+    slow.settimeout(1.0)
+    sent, received = 0, b""
+    for byte in b"GET /api/v2/page":
+        slow.sendall(bytes([byte]))
+        sent += 1
+        try:
+            received = slow.recv(65536)
+            break
+        except TimeoutError:
+            assert http(served.url).get("/api/v2/page").text == "a page"
+    assert received.startswith(b"HTTP/1.1 408 ")
+    assert b"the request was not whole after 2.5 s" in received
+    assert 2 < sent < len("GET /api/v2/page")
+
+
 def test_a_connection_on_which_nothing_comes_is_closed_without_a_word(serve: Serve, dial: Dial):
     silent = dial(serve(listening=IMPATIENT).url)
     silent.settimeout(30)
@@ -78,6 +103,39 @@ def test_a_client_that_never_reads_is_cut_off(serve: Serve, http: Http, dial: Di
     assert http(served.url).get("/api/v2/page").text == "a page"
     until(lambda: _cut(deaf), "the deaf client is cut off")
     assert len(http(served.url).get("/api/v2/large").content) == 8_000_000
+
+
+def test_a_websocket_that_never_reads_is_cut_off_and_others_go_on(serve: Serve, http: Http, dial: Dial):
+    served = serve(listening=IMPATIENT)
+    deaf = dial(served.url)
+    client = ClientProtocol(parse_uri(served.url.replace("http", "ws") + "/api/v2/notifications"))
+    client.send_request(client.connect())
+    shakes_hands = [{"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["websocket"]}]
+    _exchange(deaf, client)
+    client.send_text(json.dumps(shakes_hands).encode())
+    (shaken,) = json.loads(_exchange(deaf, client))
+    connects = [{"channel": "/meta/connect", "connectionType": "websocket", "clientId": shaken["clientId"]}]
+    client.send_text(json.dumps(connects).encode())
+    _exchange(deaf, client)
+
+    control = Control(served.backend)
+    large = "x" * 8_000_000
+    served.call(lambda: served.driver.apply(lambda now: control.push("/v2/me/workbins", large, now=now)))
+
+    assert http(served.url).get("/api/v2/page").text == "a page"
+    until(lambda: _cut(deaf), "the deaf client is cut off")
+    with connect(served.url.replace("http", "ws") + "/api/v2/notifications") as other:
+        other.send(json.dumps(shakes_hands))
+        assert json.loads(other.recv(30))[0]["successful"]
+
+
+def _exchange(connection: socket.socket, client: ClientProtocol) -> bytes:
+    """Send what a WebSocket client wants to send, and read until something whole has come; the text of a message."""
+    connection.sendall(b"".join(client.data_to_send()))
+    while not (events := client.events_received()):
+        client.receive_data(connection.recv(65536))
+    (event,) = events
+    return bytes(event.data) if isinstance(event, Frame) else b""
 
 
 def _cut(connection: socket.socket) -> bool:
@@ -154,6 +212,19 @@ def test_a_client_that_waits_for_leave_to_send_100_megabytes_is_told_before_it_s
     polite.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100000000\r\n\r\n")
     polite.settimeout(30)
     assert polite.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_scenario_that_is_too_long_for_the_admin_api_may_be_sent_to_its_end_and_its_sender_reads_why(dial: Dial):
+    """Cut off while it sends, it might never see the answer."""
+    length = 64 * 1024 * 1024 + 1
+    with administered() as reel:
+        sender = dial(reel.served.url)
+        head = f"PUT /__reel__/scenario HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
+        sender.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode())
+        sender.sendall(b"#" * length)
+        text = "the body has 67108865 bytes; expected at most 67108864 bytes"
+        assert answer(sender) == (413, {"problems": [{"text": text}]})
+        assert reel.get("/")["unplayed"] == 4
 
 
 def test_a_body_that_does_not_say_how_long_it_is_is_read_up_to_the_limit(serve: Serve, http: Http):

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from cometreel.errors import OptionInvalid
 from cometreel.scenario import Scenario, loads
-from cometreel.serve import Certificate, Listening
+from cometreel.serve import Listening
+from cometreel.serve.certificate import made_here
 from cometreel.serve.haproxy import haproxy_config
 from cometreel.serve.nodes import Plan
 from demo import peers
@@ -26,16 +29,46 @@ from tests.serve.conftest import ASKED, SCENARIO, until
 COMETREEL = Path(sys.executable).with_name("cometreel")
 
 
+ADDRESS = """\
+  - name: where to go on
+    request: {method: GET, path: /api/v2/address}
+    reply: {body: {uri: "http://gws.example/api/v2/page"}}
+"""
+
+
 class Farm:
     """`cometreel serve --nodes` in a process of its own, and the pids of what it has started."""
 
-    def __init__(self, folder: Path, count: int) -> None:
+    def __init__(self, folder: Path, count: int, *arguments: str | Path) -> None:
         scenario = folder / "scenario.yaml"
-        scenario.write_text(SCENARIO)
-        self.process = Process("serve", [COMETREEL, "serve", scenario, "--nodes", str(count)], folder)
-        self.url = self.process.await_line(r"^(http://\S+)$")[1]
+        scenario.write_text(SCENARIO + ADDRESS)
+        self.process = Process("serve", [COMETREEL, "serve", scenario, "--nodes", str(count), *arguments], folder)
+        self.url = self.process.await_line(r"^(https?://\S+)$")[1]
         found = re.findall(r"(node\d+) is process (\d+) at", self.process.err.read_text())
         self.pids = {name: int(pid) for name, pid in found}
+
+    @property
+    def started(self) -> set[int]:
+        """Every process that descends from it: nodes, HAProxy, and who watches over them."""
+        return set(_below(self.process._popen.pid))
+
+
+def _below(pid: int) -> Iterator[int]:
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield int(child)
+        yield from _below(int(child))
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether a process runs; a zombie, whose parent is gone and which nobody has asked for yet, doesn't."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _name(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 @pytest.fixture
@@ -74,6 +107,46 @@ def test_a_stop_ends_every_process(farm: Farm):
     assert [pid for pid in farm.pids.values() if Path(f"/proc/{pid}").exists()] == []
 
 
+@pytest.mark.parametrize("in_one_file", [False, True], ids=["certificate and key", "both in one file"])
+def test_tls_ends_at_haproxy_and_addresses_in_answers_are_the_clients(tmp_path: Path, in_one_file: bool):
+    made = made_here(tmp_path)
+    assert made.key is not None
+    if in_one_file:
+        both = tmp_path / "both.pem"
+        both.write_bytes(made.chain.read_bytes() + made.key.read_bytes())
+        arguments: list[str | Path] = ["--certificate", both]
+    else:
+        arguments = ["--certificate", made.chain, "--key", made.key]
+    trusted = ssl.create_default_context(cafile=made.chain)
+    farm = Farm(tmp_path, 2, *arguments)
+    with farm.process, httpx.Client(base_url=farm.url, verify=trusted, trust_env=False) as client:
+        assert farm.url.startswith("https://")
+        assert client.get("/api/v2/address").json() == {"uri": f"{farm.url}/api/v2/page"}
+        with connect(farm.url.replace("https", "wss") + "/api/v2/notifications", ssl=trusted) as socket:
+            socket.send('[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["websocket"]}]')
+            assert '"successful":true' in str(socket.recv(30))
+
+
+def test_a_command_that_is_killed_leaves_no_process_behind(farm: Farm):
+    """It can't say anything any more: they notice that its end of a pipe is closed."""
+    started = farm.started
+    assert len(started) == 6  # two nodes and HAProxy, each with its watcher
+    assert started > set(farm.pids.values())
+    farm.process._popen.kill()
+    until(lambda: not [pid for pid in started if _runs(pid)], "every process has ended")
+
+
+def test_when_haproxy_is_killed_the_command_says_so_and_stops_the_nodes(farm: Farm):
+    started = farm.started
+    (balancer,) = [pid for pid in started if _name(pid) == "haproxy"]
+    os.kill(balancer, signal.SIGKILL)
+    until(lambda: farm.process._popen.poll() is not None, "the command ends")
+    assert farm.process._popen.returncode == 2
+    (line,) = [line for line in farm.process.err.read_text().splitlines() if "haproxy" in line]
+    assert line == f"cometreel: haproxy (process {balancer}) ended with code -9"
+    until(lambda: not [pid for pid in started if _runs(pid)], "every process has ended")
+
+
 def test_when_every_node_has_ended_so_does_the_command(farm: Farm):
     for pid in farm.pids.values():
         os.kill(pid, signal.SIGKILL)
@@ -88,12 +161,6 @@ def test_the_admin_api_of_a_node_is_not_reached_through_the_balancer(farm: Farm)
 
 NOT_POSSIBLE = {
     "no node": (loads(SCENARIO), 0, Listening(), "nodes: 0; expected 1 or more"),
-    "TLS": (
-        loads(SCENARIO),
-        2,
-        Listening(certificate=Certificate(Path("x.pem"))),
-        "nodes: given together with TLS; expected one of the two; TLS ends at a balancer of your own",
-    ),
     "no cookie": (
         loads(SCENARIO.replace("bayeux:", "session: {cookie: none}\nbayeux:")),
         2,

@@ -110,6 +110,13 @@ IMPOSSIBLE = {
     ("--certificate", "/nowhere.pem"): (
         "--certificate: /nowhere.pem can't be read: No such file or directory; expected a PEM file"
     ),
+    ("--nodes", "2", "--certificate", "/nowhere.pem"): (
+        "--certificate: /nowhere.pem can't be read: No such file or directory; expected a PEM file"
+    ),
+    ("--nodes", "2", "--admin-from", "any"): (
+        "--admin-from: given together with --nodes, each of which has an admin API for this machine only; "
+        "expected one of the two"
+    ),
     ("--nodes", "0"): "--nodes: 0; expected 1 or more",
     ("--responders", "none.py"): (
         "none.py: there is no such Python file; expected a file with responders (reel_responders=FILE.py)"

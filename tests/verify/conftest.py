@@ -94,7 +94,7 @@ def serving() -> Iterator[Callable[..., str]]:
         yield start
 
 
-def answering(status: int, body: str = "", **headers: str) -> ASGIApp:
+def answering(status: int, body: str | bytes = "", **headers: str) -> ASGIApp:
     """An application that gives every request the same answer."""
     return Router(
         [], default=Response(body, status, {name.replace("_", "-"): value for name, value in headers.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pty
@@ -10,13 +11,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.cli import Exit, run
 from cometreel.scenario import load
@@ -248,6 +250,33 @@ def test_a_server_that_hangs_up_once_it_has_answered_is_drift(
     assert run(["verify", scenario(text.replace("}}}\n-", "}}}\n  -")), "--against", serving(app)]) == Exit.NO
     (line, _) = capsys.readouterr().out.splitlines()
     assert line.startswith("s.yaml:4: b: reply missing at /reply: recorded a reply, live ")
+
+
+async def _endless(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    with suppress(OSError):  # who asked has hung up
+        for _ in range(100):
+            await send({"type": "http.response.body", "body": b"x" * 1_000_000, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize(
+    "app",
+    [_endless, answering(200, gzip.compress(b"x" * 100_000_000), content_encoding="gzip")],
+    ids=["as it is", "packed"],
+)
+@pytest.mark.parametrize(("text", "asked"), [(GET, "GET /a"), (HEAR, "POST /cometd")], ids=["a reply", "a handshake"])
+def test_a_server_that_answers_without_end_is_left(
+    app: ASGIApp,
+    text: str,
+    asked: str,
+    scenario: Callable[[str], str],
+    serving: Serving,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert refused(capsys, scenario(text), "--against", serving(app)) == (
+        f"--against: {asked} is answered with more than 16777216 bytes; expected replies of that length at most"
+    )
 
 
 def test_nothing_that_can_be_asked_is_no_success(
