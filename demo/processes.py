@@ -50,16 +50,16 @@ class Process:
                 raise self._failed(f"did not print {pattern!r} within {seconds} s")
             time.sleep(0.02)
 
-    def await_end(self, seconds: float = 2 * PATIENCE) -> str:
+    def await_end(self, seconds: float = 2 * PATIENCE, *, expected: int = 0) -> str:
         """Wait until it ends by itself, and return what it printed.
 
-        :raises ProcessFailed: if it ends with another code than 0, or doesn't end.
+        :raises ProcessFailed: if it ends with another code than is expected, or doesn't end.
         """
         try:
             code = self._popen.wait(seconds)
         except subprocess.TimeoutExpired:
             raise self._failed(f"did not end within {seconds} s") from None
-        if code != 0:
+        if code != expected:
             raise self._failed(f"ended with code {code}")
         return self.out.read_text()
 

@@ -5,13 +5,13 @@ All crews must change at the same moment, so each change is announced a little b
 
 from __future__ import annotations
 
-from cometreel.load import CapacitySearch, TallyState, merged
+from cometreel.load import CapacitySearch, Rate, TallyState, merged
 
 from .run_options import RunOptions
 
 __all__ = ["CapacityRun"]
 
-_COUNTED = 10.0
+_WARM = 0.2  # of what is counted: so long a rate is there before
 _ANNOUNCED = 2.0  # seconds: crews report twice in each of them
 
 
@@ -23,9 +23,11 @@ class CapacityRun:
         self.search = CapacitySearch(
             options.limits,
             first=options.rate.at(0.0),
-            counted=_COUNTED,
+            warm=_WARM * options.step,
+            counted=options.step,
             settle=options.habits.patience,
         )
+        self._first = options.rate
         self.rates: list[tuple[float, float]] = []
         self.stages: list[tuple[int, float]] = []
         self.wanted: int | None = None
@@ -36,6 +38,14 @@ class CapacityRun:
     def over(self) -> bool:
         """Whether the highest rate is found, or it is known that there is none."""
         return self.search.step is None
+
+    @property
+    def rate(self) -> Rate:
+        """The rate that the crews were told, from the beginning on."""
+        rate = self._first
+        for since, per_second in self.rates:
+            rate = rate.changed(since, per_second)
+        return rate
 
     def begin(self) -> None:
         """Take the first step; the rate is there already."""

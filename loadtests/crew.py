@@ -30,6 +30,7 @@ from cometreel.load import (
     Schedule,
     Stages,
     TallyState,
+    Turns,
     call_for,
     expectation_for,
 )
@@ -46,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 _REPORTS = 0.5  # seconds between two reports
 _SETTLING = 0.05
+_COLLECT_AFTER = (20_000, 50, 100)  # new objects, and rounds of the younger generations: next to none are garbage
 
 
 class CrewReport(TypedDict):
@@ -98,10 +100,11 @@ class Crew:
         self._wanted = 0
         self._schedule: Schedule | None = None
         self._changes = 0
-        self._turns: dict[int, int] = {}
+        self._turns = Turns(options.plan)
         self._wanted_stage: int | None = None
         self._measured = clock(), time.process_time()
         self._final: TallyState | None = None
+        self._collected_after = gc.get_threshold()
         self.begun, self.ends, self._granted = Event(), Event(), Event()
         self._greenlets = [gevent.spawn(self._report_for_ever), gevent.spawn(self._serve)]
         for greenlet in self._greenlets:
@@ -141,8 +144,8 @@ class Crew:
 
     def turn(self, agent: Agent) -> bool:
         """Let an agent ask once, in a closed loop; return whether it could."""
-        turn = self._turns[agent.number] = self._turns.get(agent.number, -1) + 1
-        return self._ask(self.options.plan.turn(agent.number, turn), agent, clock())
+        arrival = self._turns.take(agent.number)
+        return self._ask(arrival.kind, arrival.owner, agent, clock())
 
     # ------------------------------------------------------------------ what is due
     def _seconds(self, now: float) -> float:
@@ -153,6 +156,7 @@ class Crew:
         self.begun.wait()
         gc.collect()
         gc.freeze()  # the agents are here to stay: the collector needn't look at them again and again
+        gc.set_threshold(*_COLLECT_AFTER)
         if self.options.rate is None:
             return
         self._schedule = Schedule(self.options.plan, self.options.rate, self._holding.shares)
@@ -166,12 +170,12 @@ class Crew:
         assert self._began is not None
         agents = self._asking
         agent = agents[arrival.draw % len(agents)] if agents else None
-        self._ask(arrival, agent, self._began + arrival.at)
+        self._ask(arrival.kind, arrival.owner, agent, self._began + arrival.at)
 
-    def _ask(self, arrival: Arrival, agent: Agent | None, intended: float) -> bool:
-        path, body = _call(arrival.kind, arrival.owner)
-        expects = expectation_for(arrival.kind, arrival.owner, (agent.user_id if agent else "") or None)
-        return self.ask(Ask(arrival.kind.entry, expects), path, body, agent, intended)
+    def _ask(self, kind: Kind, owner: str, agent: Agent | None, intended: float) -> bool:
+        own_id = None if agent is None or owner else agent.user_id or None
+        ask, path, body = _spoken(kind, owner, own_id)
+        return self.ask(ask, path, body, agent, intended)
 
     def ask(self, ask: Ask, path: str, body: bytes | None, agent: Agent | None, intended: float) -> bool:
         """Send a request that was meant for this time; return whether it could be."""
@@ -240,6 +244,7 @@ class Crew:
 
     def _follow_load(self, rates: list[tuple[float, float]]) -> None:
         """Take the shares that are ours now, and the rate that is due."""
+        self._turns.follow(self._holding.shares.keys())
         if self._schedule is None:
             return
         for since, per_second in rates[self._changes :]:
@@ -267,6 +272,7 @@ class Crew:
     def close(self) -> None:
         """Stop everything that still runs."""
         gc.unfreeze()
+        gc.set_threshold(*self._collected_after)
         for greenlet in self._greenlets:
             greenlet.kill(block=False)
         for agent in list(self._agents.values()):
@@ -275,6 +281,7 @@ class Crew:
 
 
 @lru_cache(maxsize=65_536)
-def _call(kind: Kind, owner: str) -> tuple[str, bytes]:
+def _spoken(kind: Kind, owner: str, own_id: str | None) -> tuple[Ask, str, bytes]:
+    """What is asked, its path and its body: the same objects each time."""
     call = call_for(kind, owner)
-    return call.path, encode(call.body)
+    return Ask(kind.entry, expectation_for(kind, owner, own_id)), call.path, encode(call.body)

@@ -54,8 +54,9 @@ def report_of(conductor: Conductor) -> Report:
     options, now = conductor.options, clock()
     tally = conductor.tally()
     seconds = conductor.elapsed(now)
-    nominal = options.rate.volume(seconds) if options.rate is not None and conductor.search is None else 0.0
+    rate = conductor.search.rate if conductor.search else options.rate
+    nominal = rate.volume(seconds) if rate is not None else 0.0
     search = conductor.search.search if conductor.search else None
     verdicts = judge(options.limits, tally) if search is None else []
     run = Run(options.target.base, seconds, nominal, options.settings(), tuple(conductor.lost))
-    return Report(run, tally, verdicts, search.trials if search else (), search.result if search else None)
+    return Report(run, tally, verdicts, search.trials if search else (), search.so_far() if search else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import httptools
 
@@ -14,14 +14,14 @@ from cometreel.jsonvalue import JSON
 __all__ = ["BrokenReply", "HttpReader", "HttpReply", "RequestHead", "quick_json"]
 
 
-_raw_decode = json.JSONDecoder().raw_decode
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # the type checker doesn't know it
 
 
 def quick_json(body: bytes) -> JSON:
     """Read a body as JSON, None where it is none: what the strict reader refuses matters to recordings, not to load."""
     try:
-        value: JSON = _raw_decode(body.decode().lstrip())[0]
-    except ValueError:
+        value: JSON = _scan(body.decode().lstrip(), 0)[0]
+    except (ValueError, StopIteration):
         return None
     return value
 
@@ -30,8 +30,7 @@ class BrokenReply(PeerError):
     """Bytes that are no HTTP reply, or a reply that its connection didn't live to finish."""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpReply:
+class HttpReply(NamedTuple):
     """One whole reply. Header names are lower-case; `last` says that the connection carries no further one."""
 
     status: int
@@ -109,7 +108,7 @@ class HttpReader:
         known = {name for name, _ in self._headers}
         if not (self._headed and known.isdisjoint({b"content-length", b"transfer-encoding"})):
             raise BrokenReply("the connection ended within a reply")
-        self._complete(last=True)
+        self._complete(self._parser.get_status_code(), last=True)
         replies, self._replies = self._replies, []
         return replies
 
@@ -132,11 +131,12 @@ class HttpReader:
 
     def on_message_complete(self) -> None:
         """End a reply, unless it only announces the real one (RFC 9110 §15.2)."""
-        if self._parser.get_status_code() >= 200:
-            self._complete(last=not self._parser.should_keep_alive())
+        status = self._parser.get_status_code()
+        if status >= 200:
+            self._complete(status, last=not self._parser.should_keep_alive())
 
-    def _complete(self, *, last: bool) -> None:
+    def _complete(self, status: int, *, last: bool) -> None:
         self._inside = False
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._replies.append(HttpReply(self._parser.get_status_code(), tuple(self._headers), body, last))
+        self._replies.append(HttpReply(status, tuple(self._headers), body, last))
         self._headers, self._body = [], []  # thousands of idle connections would keep their last reply

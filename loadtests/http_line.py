@@ -64,8 +64,10 @@ class HttpLine:
         if self._closed:
             asking.done(Loss.STOPPED, clock())
             return
-        self._waiting.append(asking)
-        if self._asked is None:
+        if self._asked is None and not self._waiting:
+            self._begin(asking)
+        else:
+            self._waiting.append(asking)
             self._next()
 
     def close(self) -> None:
@@ -77,9 +79,11 @@ class HttpLine:
         self._line.close()
 
     def _next(self) -> None:
-        if self._asked is not None or not self._waiting:
-            return
-        asking = self._asked = self._waiting.pop(0)
+        if self._waiting and self._asked is None:
+            self._begin(self._waiting.pop(0))
+
+    def _begin(self, asking: Asking) -> None:
+        self._asked = asking
         if not self._line.is_open:
             self._reader = HttpReader()
         now = clock()
@@ -100,7 +104,9 @@ class HttpLine:
             self._settle(Loss.NOT_HTTP, now)
             return
         for reply in replies:
-            self._answer(reply, now)
+            if reply.last or self._asked is None:  # a reply to nothing: what follows on this connection means nothing
+                self._line.close()
+            self._settle(reply, now)
 
     def ended(self, loss: Loss) -> None:
         """Take the end of the connection; a reply may have needed just that."""
@@ -114,11 +120,6 @@ class HttpLine:
         else:
             self._settle(loss, now)
 
-    def _answer(self, reply: HttpReply, now: float) -> None:
-        if reply.last or self._asked is None:  # a reply to nothing: what follows on this connection means nothing
-            self._line.close()
-        self._settle(reply, now)
-
     def _settle(self, outcome: Outcome, now: float) -> None:
         """Tell who asked, then go on: what it asks for in turn comes behind what waits already."""
         asking, self._asked = self._asked, None
@@ -126,7 +127,8 @@ class HttpLine:
             try:
                 asking.done(outcome, now)
             finally:
-                self._next()
+                if self._waiting:
+                    self._next()
 
     # ------------------------------------------------------------------ patience
     def _set_timer(self) -> None:

@@ -20,6 +20,7 @@ from .pump import Timer, Timers
 __all__ = ["Alarm", "Link", "PollingLink", "Told"]
 
 CONNECT = "/meta/connect"
+_ID = "<id>"
 _SUFFIXES = {"/meta/handshake": "handshake", CONNECT: "connect", "/meta/disconnect": "disconnect"}
 
 Told = Callable[[Sequence[ClientEvent], float], None]
@@ -92,6 +93,8 @@ class PollingLink:
         self._client, self._head, self._endpoint, self._told, self._read = client, head, endpoint, told, read
         self._posts, self._polls = lines
         self._alarm = Alarm(timers, client, self.do)
+        self._session: JSON = None
+        self._before = self._behind = b""  # what stands around the id in this session's polls
 
     @property
     def holds(self) -> bool:
@@ -107,7 +110,7 @@ class PollingLink:
         """Send what is to be sent, the next poll first: while there is none, nothing can be pushed."""
         due = self._alarm.due(now)
         told: list[ClientEvent] = []
-        for event in (*due, *events):
+        for event in (*due, *events) if due else events:
             if type(event) is Send:
                 self._send(event)
             else:
@@ -119,24 +122,34 @@ class PollingLink:
         channel = str(send.messages[0]["channel"])
         # the JavaScript client's way: the name behind the path for these three, else only a slash (CometD 3.1)
         target = f"{self._endpoint}/{_SUFFIXES.get(channel, '')}"
-        body: list[JSON] = list(send.messages)
-        asking = Asking(self._head.post(target, encode(body)), send.patience, partial(self._answered, send))
+        body = self._poll(send.messages[0]) if channel == CONNECT else encode([*send.messages])
+        asking = Asking(self._head.post(target, body), send.patience, partial(self._answered, send.number))
         (self._polls if channel == CONNECT else self._posts).ask(asking)
 
-    def _answered(self, send: Send, outcome: Outcome, now: float) -> None:
+    def _poll(self, message: Message) -> bytes:
+        """Return the body of a poll. Those of one session differ by their id, a number, alone."""
+        if "advice" in message or "ext" in message:
+            return encode([message])
+        if self._session != message["clientId"]:
+            self._session = message["clientId"]
+            self._before, _, self._behind = encode([{**message, "id": _ID}]).partition(_ID.encode())
+        return b"%b%b%b" % (self._before, str(message["id"]).encode(), self._behind)
+
+    def _answered(self, number: int, outcome: Outcome, now: float) -> None:
+        messages = None
         if isinstance(outcome, HttpReply):
             self._read(outcome)
-        messages = _messages(outcome)
+            messages = _messages(outcome)
         if messages is None:
-            self.do(self._client.failed(send.number, now), now)
+            self.do(self._client.failed(number, now), now)
         else:
-            self.do(self._client.receive(messages, now, number=send.number), now)
+            self.do(self._client.receive(messages, now, number=number), now)
 
 
-def _messages(outcome: Outcome) -> list[Message] | None:
-    if not isinstance(outcome, HttpReply) or outcome.status != 200:
+def _messages(reply: HttpReply) -> list[Message] | None:
+    if reply.status != 200:
         return None
-    found = quick_json(outcome.body)
+    found = quick_json(reply.body)
     messages = found if isinstance(found, list) else [found]
     objects = [message for message in messages if isinstance(message, dict)]
     return objects if len(objects) == len(messages) else None

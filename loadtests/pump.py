@@ -25,6 +25,7 @@ clock: Final = time.perf_counter
 """The one clock of the load room: seconds, monotonic, of this machine alone."""
 
 _GRAIN: Final = 0.01  # seconds between two looks at the timers: what they guard takes seconds
+_FAILED: Final = "a callback of the pump failed"
 _READ, _WRITE = 1, 2  # of libev
 
 
@@ -126,7 +127,8 @@ class Pump:
     def queue(self, watch: Watch) -> None:
         """Serve a socket that is ready."""
         self._ready.append(watch)
-        self._wake.set()
+        if len(self._ready) == 1:
+            self._wake.set()
 
     def stop(self) -> None:
         """Serve nobody any more."""
@@ -143,14 +145,17 @@ class Pump:
             self._wake.wait()
             self._wake.clear()
             while self._ready:
-                self._guard(self._ready.popleft().run)
+                watch = self._ready.popleft()
+                try:
+                    watch.run()
+                except Exception:  # one broken agent must not stop the others
+                    logger.exception(_FAILED)
+                    self.failures += 1
             now = clock()
             while self._timers and self._timers[0].due <= now:
-                self._guard(heapq.heappop(self._timers).run)
-
-    def _guard(self, call: Callable[[], None]) -> None:
-        try:
-            call()
-        except Exception:  # one broken agent must not stop the others
-            self.failures += 1
-            logger.exception("a callback of the pump failed")
+                timer = heapq.heappop(self._timers)
+                try:
+                    timer.run()
+                except Exception:
+                    logger.exception(_FAILED)
+                    self.failures += 1

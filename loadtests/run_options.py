@@ -42,6 +42,7 @@ _TEXTS = (
     ("--reel-transport", "long-polling", "How notifications come: long-polling or websocket."),
     ("--reel-beside", "", f"What each agent sends for its workbins after login: {', '.join(_BESIDE)}."),
     ("--reel-trust", "", "A file of certificates to check the server's against. Without one, any is taken."),
+    ("--reel-step", "10s", "How long each step of --reel-find-capacity is judged."),
     ("--reel-junit", "", "Write the limits as JUnit XML to this file."),
     ("--reel-json", "", "Write every figure of the report as JSON to this file."),
 )  # fmt: skip
@@ -62,6 +63,8 @@ class RunOptions:
     find_capacity: bool
     junit: Path | None
     json: Path | None = None
+    step: float = 10.0
+    """How many seconds of each step of a search for capacity are judged."""
     script: Script | None = None
     """What is asked instead of the plan, where a scenario says so."""
 
@@ -149,11 +152,13 @@ def read_options(options: Namespace, host: str | None) -> RunOptions:
         raise OptionInvalid("--reel-find-capacity", "no --reel-limit is given", expected)
     if options.reel_find_capacity and rate is None:
         raise OptionInvalid("--reel-find-capacity", "no --reel-rate is given", "the rate to begin at, such as 10")
+    if options.reel_find_capacity and rate is not None and (rate.pieces or rate.ends is not None):
+        raise OptionInvalid("--reel-rate", f"a search can't begin at {options.reel_rate!r}", "one rate, such as 10")
     junit, json = (Path(file) if file else None for file in (options.reel_junit, options.reel_json))
     plan = Plan(mix, owners, options.reel_seed, spacing)
-    find = options.reel_find_capacity
+    find, step = options.reel_find_capacity, _seconds("--reel-step", options.reel_step)
     habits = _habits(options, users)
-    return RunOptions(target, plan, options.reel_seed, rate, habits, users, limits, find, junit, json)
+    return RunOptions(target, plan, options.reel_seed, rate, habits, users, limits, find, junit, json, step)
 
 
 def _habits(options: Namespace, users: UserList) -> Habits:

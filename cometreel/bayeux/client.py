@@ -7,7 +7,7 @@ acknowledgements, and backs off when nothing answers. Sending, waiting and readi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cometreel.bayeux.client_events import (
     Broken,
@@ -33,8 +33,7 @@ from cometreel.jsonvalue import JSON, JSONObject
 __all__ = ["BayeuxClient"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """A message that was sent and not answered yet."""
 
     number: int
@@ -51,7 +50,7 @@ class BayeuxClient:
         self.subscriptions: dict[str, bool] = {}
         """The channels that are wanted, and whether the session has them."""
         self._ext: JSONObject = {}
-        self._advice: JSONObject = {}
+        self._heed({})
         self._backoff = 0.0
         self._proven = False
         self._batch = -1
@@ -111,8 +110,11 @@ class BayeuxClient:
         """
         events: list[ClientEvent] = []
         for message in messages:
-            events += self._take(message, now)
-        if number is not None and any(asked.number == number for asked in self._asked.values()):
+            if "successful" in message or str(message.get("channel")).startswith("/meta/"):
+                events += self._take(message, now)
+            else:
+                events.append(Received(message))
+        if number is not None and self._asked and any(asked.number == number for asked in self._asked.values()):
             events += self.failed(number, now)
         return events
 
@@ -150,7 +152,8 @@ class BayeuxClient:
         return Send(self._sends, tuple(messages), held + self.settings.max_network_delay)
 
     def _shake(self) -> Send:
-        self.state, self.client_id, self._advice = ClientState.HANDSHAKING, None, {}
+        self.state, self.client_id = ClientState.HANDSHAKING, None
+        self._heed({})
         self._proven, self._batch = False, -1
         self.subscriptions = dict.fromkeys(self.subscriptions, False)
         self._asked.clear()  # answers to the old session's messages mean nothing now
@@ -168,7 +171,7 @@ class BayeuxClient:
 
     def _connect(self) -> Send:
         message = self._message(CONNECT, connectionType=self.settings.connection_type)
-        held = self._seconds("timeout", self.settings.timeout)
+        held = self._held
         if self.state is not ClientState.CONNECTED:
             message["advice"] = {"timeout": 0}  # to learn at once that the connection is there
             held = 0.0
@@ -179,9 +182,9 @@ class BayeuxClient:
     def _subscribe_missing(self) -> list[ClientEvent]:
         if self.client_id is None or self.state is ClientState.CLOSING:
             return []
-        under_way = self._subscribing()
-        missing = [channel for channel, has in self.subscriptions.items() if not has and channel not in under_way]
-        messages = [self._message(SUBSCRIBE, subscription=channel) for channel in missing]
+        missing = [channel for channel, has in self.subscriptions.items() if not has]
+        under_way = self._subscribing() if missing else set()
+        messages = [self._message(SUBSCRIBE, subscription=channel) for channel in missing if channel not in under_way]
         return [self._send(messages)] if messages else []
 
     def _subscribing(self) -> set[str]:
@@ -192,16 +195,14 @@ class BayeuxClient:
     def _take(self, message: Message, now: float) -> list[ClientEvent]:
         advice = message.get("advice")
         channel = message.get("channel")
-        if not str(channel).startswith("/meta/") and "successful" not in message:
-            return [Received(message)]
         asked = self._asked.get(str(message.get("id")))
         if asked is None or asked.message["channel"] != channel:
             return self._uninvited(message)
         del self._asked[str(message["id"])]
         if isinstance(advice, dict):
-            self._advice = advice
+            self._heed(advice)
         successful = message.get("successful") is True
-        if channel in {HANDSHAKE, CONNECT}:
+        if channel in (CONNECT, HANDSHAKE):
             return self._follow(str(channel), message, now, successful=successful)
         error = str(message.get("error", ""))
         if channel == DISCONNECT:
@@ -220,10 +221,8 @@ class BayeuxClient:
     def _follow(self, channel: str, reply: Message, now: float, *, successful: bool) -> list[ClientEvent]:
         """Do what comes after a handshake or a connect."""
         error = str(reply.get("error", ""))
-        reconnect = self._advice.get("reconnect")
-        if not successful and error.startswith("402"):
-            reconnect = "handshake"
-        following = AFTER.get((channel, successful, str(reconnect)), AFTER[channel, successful, "retry"])
+        reconnect = "handshake" if not successful and error.startswith("402") else self._reconnect
+        following = AFTER.get((channel, successful, reconnect)) or AFTER[channel, successful, "retry"]
         if self.state is ClientState.CLOSING:
             return []
         if following is Next.CLOSE:
@@ -246,7 +245,7 @@ class BayeuxClient:
         news: list[ClientEvent] = [] if self.state is ClientState.CONNECTED else [Connected()]
         self.state, self._proven = ClientState.CONNECTED, True
         self._backoff = 0.0
-        self._due = (now + self._seconds("interval", 0.0), Next.CONNECT)
+        self._due = (now + self._interval, Next.CONNECT)
         return [*news, *self._subscribe_missing()]
 
     def _answered(self, message: Message, reply: Message) -> list[ClientEvent]:
@@ -279,7 +278,7 @@ class BayeuxClient:
 
     def _break(self, following: Next, now: float) -> list[ClientEvent]:
         """Try again later."""
-        wait = self._seconds("interval", 0.0) + self._wait_longer()
+        wait = self._interval + self._wait_longer()
         if self.state is ClientState.CONNECTED:
             self.state = ClientState.CONNECTING
         self._due = (now + wait, following)
@@ -292,7 +291,7 @@ class BayeuxClient:
 
     def _lose(self, error: str, now: float) -> list[ClientEvent]:
         """Shake hands again: the session is gone. If it never connected, neither may the next one: wait longer."""
-        wait = self._seconds("interval", 0.0)
+        wait = self._interval
         if not self._proven:
             wait += self._wait_longer()
         self.client_id = None
@@ -307,8 +306,14 @@ class BayeuxClient:
         self.subscriptions = dict.fromkeys(self.subscriptions, False)
         return [Closed(error)]
 
-    def _seconds(self, name: str, default: float) -> float:
-        value = self._advice.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
-            return default
-        return value / 1000
+    def _heed(self, advice: JSONObject) -> None:
+        """Follow this advice from now on, and none that was given before (Bayeux 1.0 §3.4)."""
+        self._reconnect = str(advice.get("reconnect"))
+        self._interval = _seconds(advice.get("interval"), 0.0)
+        self._held = _seconds(advice.get("timeout"), self.settings.timeout)
+
+
+def _seconds(milliseconds: JSON, default: float) -> float:
+    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float) or not 0 <= milliseconds < 2**53:
+        return default
+    return milliseconds / 1000

@@ -6,7 +6,7 @@ Orders are in the imperative (`Send`), things that happened in the past tense.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from cometreel.bayeux.messages import Message
 
@@ -26,8 +26,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):  # it and `Received` are made for each message, and a named tuple is made thrice as fast
     """Send these messages: one HTTP request, or one WebSocket frame.
 
     Then call `receive` with what is answered, or `failed` with the number if nothing is within `patience` seconds.
@@ -50,8 +49,7 @@ class Connected:
     """A `/meta/connect` succeeded for the first time, or for the first time after the connection was broken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A message was delivered."""
 
     message: Message

@@ -1,4 +1,4 @@
-"""`cometreel addons`: where the files lie that are used by path: mitmproxy's addons and the scenarios that ship."""
+"""`cometreel addons`: where the files lie that are used by path: mitmproxy's addons, locustfiles, scenarios."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ __all__ = ["addon_paths", "addons"]
 
 
 def addon_paths() -> dict[str, Path]:
-    """Every addon that is installed, by name, and the folder of the scenarios.
+    """Every addon and locustfile that is installed, by name, and the folder of the scenarios.
 
-    An addon is a file with a list called `addons`: that is what mitmproxy looks for; the other files serve them.
+    An addon is a file with a list called `addons`: that is what mitmproxy looks for. A locustfile is one that wires
+    itself into Locust. The other files serve them.
     """
-    folder = Path(str(files("cometreel.proxy_addons")))
-    found = {path.stem: path for path in sorted(folder.glob("*.py")) if _has_addons(path)}
+    found = {
+        path.stem: path
+        for folder, is_one in (("proxy_addons", _has_addons), ("loadtests", _wires))
+        for path in sorted(Path(str(files(f"cometreel.{folder}"))).glob("*.py"))
+        if is_one(ast.parse(path.read_bytes()).body)  # without importing it: mitmproxy or Locust may be missing
+    }
     return {**found, "scenarios": Path(str(files("cometreel.scenarios")))}
 
 
-def _has_addons(path: Path) -> bool:
-    """Tell without importing it: mitmproxy may be missing, and an addon is only ever run by path."""
-    statements = ast.parse(path.read_bytes()).body
+def _has_addons(statements: list[ast.stmt]) -> bool:
     assigned = [node for node in statements if isinstance(node, ast.Assign | ast.AnnAssign)]
     targets = [
         target for node in assigned for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
@@ -33,15 +36,21 @@ def _has_addons(path: Path) -> bool:
     return any(isinstance(target, ast.Name) and target.id == "addons" for target in targets)
 
 
+def _wires(statements: list[ast.stmt]) -> bool:
+    calls = [node.value.func for node in statements if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+    return any(isinstance(called, ast.Name) and called.id == "wire" for called in calls)
+
+
 @click.command()
 @click.argument("name", required=False)
 def addons(name: str | None) -> None:
-    """Print where the mitmproxy addons lie, and the scenarios that ship: all of them, or the one called NAME.
+    """Print where the mitmproxy addons, the locustfiles and the scenarios lie: all, or the one called NAME.
 
     \b
     Example:
       cometreel addons
       mitmdump --mode reverse:http://gws.example:8080 -s "$(cometreel addons record)"
+      locust -f "$(cometreel addons agent_stats)" --host https://gws.example
       ls "$(cometreel addons scenarios)"
     """
     paths = addon_paths()

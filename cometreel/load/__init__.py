@@ -23,7 +23,7 @@ One request runs through the rooms of this package like this:
 those of two machines are never compared.
 """
 
-from .arrivals import SHARES, Arrival, Plan, Schedule, Spacing
+from .arrivals import SHARES, Arrival, Places, Plan, Schedule, Spacing
 from .capacity import CapacitySearch, Held, Step, Stopped, Trial
 from .counts import COUNTED, Counted, count_of, sent_of
 from .entry import Entry, EntryState, Timing, TimingState
@@ -62,6 +62,7 @@ from .slowest import SLOWEST_KEPT, SlowAnswer, Slowest, SlowState
 from .stages import Stages
 from .tally import BUSY, Gauges, Tally, TallyState, merged, overloaded
 from .terminal import terminal_report
+from .turns import Turns
 
 __all__ = [
     "BUSY",
@@ -105,6 +106,7 @@ __all__ = [
     "Owners",
     "Picture",
     "Piece",
+    "Places",
     "Plan",
     "Point",
     "Pulse",
@@ -129,6 +131,7 @@ __all__ = [
     "Timing",
     "TimingState",
     "Trial",
+    "Turns",
     "Unclaimed",
     "Verdict",
     "call_for",

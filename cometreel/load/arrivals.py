@@ -9,29 +9,32 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import count
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from cometreel.load.kinds import Kind
 from cometreel.load.mix import Mix
 from cometreel.load.owners import Owners
 from cometreel.load.rate import Rate
 
-__all__ = ["SHARES", "Arrival", "Plan", "Schedule", "Spacing"]
+__all__ = ["SHARES", "Arrival", "Places", "Plan", "Schedule", "Spacing"]
 
 Spacing: TypeAlias = Literal["constant", "poisson"]
+
+Places: TypeAlias = Mapping[Kind, Sequence[int]]
+"""Some owners of each kind, by their places in `Owners`."""
 
 SHARES = 240
 """Into how many shares load is cut; it goes evenly into 2, 3, 4, 5, 6, 8, 10, 12, 15, 16 and 20 workers."""
 
 _CELL = 64
+_STRIDE = 149
+"""From an owner's share to the next one's: a golden cut of `SHARES`, so that even few owners lie in all parts of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """One request that is due."""
 
     at: float
@@ -78,24 +81,38 @@ class Plan:
                 return
             yield cell * _CELL + offset, drawn
 
-    def arrival(self, at: float, drawn: bytes) -> Arrival:
-        """Return the request that these bytes decide."""
+    def arrival(self, at: float, drawn: bytes, places: Places | None = None) -> Arrival:
+        """Return the request that these bytes decide; of the owners at these places only, if some are given."""
         kind = self.mix.pick(_fraction(drawn[7:14]))
         draw = int.from_bytes(drawn[14:22])
         if not kind.owned:
             return Arrival(at, kind, "", draw % SHARES, draw // SHARES)
         owners = self.owners.of(kind)
-        place = draw % len(owners)
-        return Arrival(at, kind, owners[place], place % SHARES, draw // len(owners))
+        among = range(len(owners)) if places is None else places[kind]
+        place = among[draw % len(among)]
+        return Arrival(at, kind, owners[place], _share_of(place), draw // len(among))
 
-    def turn(self, agent: int, turn: int) -> Arrival:
+    def turn(self, agent: int, turn: int, places: Places | None = None) -> Arrival:
         """Return what an agent asks on its n-th turn in a closed loop, where it asks again once it was answered."""
-        return self.arrival(0.0, self._drawn(f"agent/{agent}/{turn}"))
+        return self.arrival(0.0, self._drawn(f"agent/{agent}/{turn}"), places)
+
+    def places(self, shares: Collection[int]) -> Places:
+        """Return where the owners stand that lie in these shares; all of a kind of which none does."""
+        everywhere = {kind: range(len(self.owners.of(kind))) for kind in Kind}
+        return {
+            kind: [place for place in places if _share_of(place) in shares] or places
+            for kind, places in everywhere.items()
+        }
 
     def _drawn(self, label: str) -> bytes:
         hashing = self._seeded.copy()
         hashing.update(label.encode())
         return hashing.digest()
+
+
+def _share_of(place: int) -> int:
+    """The share of the owner at this place among those of its kind."""
+    return place * _STRIDE % SHARES
 
 
 def _fraction(drawn: bytes) -> float:

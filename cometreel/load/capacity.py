@@ -19,6 +19,8 @@ from cometreel.load.tally import Tally, overloaded
 __all__ = ["CapacitySearch", "Held", "Step", "Stopped", "Trial"]
 
 _MOST_STEPS = 40
+_DOWN = 8
+"""Where not even this part of the first rate holds, nothing does."""
 _DELIVERED = 0.98
 """Which part of what was due must have been sent in a step: a rate that isn't sent isn't held."""
 
@@ -43,16 +45,23 @@ class Stopped(Enum):
     QUEUED = "requests queued behind slow replies above it: the server was slow, or there were too few agents"
     HIGHEST = "it is the highest rate that was allowed"
     NONE = "no rate held the limits"
+    OPEN = "the search wasn't over: there may be a higher one"
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one step: the verdicts, whether what was due was sent, and whether the generator was at its end."""
+    """What came of one step: the verdicts, what was due and sent, and whether the generator was at its end."""
 
     step: Step
     verdicts: tuple[Verdict, ...]
-    delivered: bool
+    due: int
+    sent: int
     overloaded: bool
+
+    @property
+    def delivered(self) -> bool:
+        """Whether what was due was sent; where nothing was, nothing is known of the server."""
+        return self.sent > 0 and self.sent >= _DELIVERED * self.due
 
     @property
     def held(self) -> bool:
@@ -66,7 +75,7 @@ class Trial:
             return "the load generator was at its end"
         broken = [verdict.limit.text for verdict in self.verdicts if not verdict.passed]
         if not self.delivered:
-            broken.append("not all that was due was sent")
+            broken.append("not all that was due was sent" if self.due else "nothing was due")
         return "; ".join(broken)
 
 
@@ -110,7 +119,7 @@ class CapacitySearch:
                 "--reel-rate", f"a search can't begin at {first:g}", f"a rate above 0, up to {highest:g}"
             )
         self._limits = tuple(limits)
-        self._highest = highest
+        self._first, self._highest = first, highest
         self._precision = precision
         self._parts = (warm, counted, settle)
         self._held = 0.0
@@ -126,7 +135,9 @@ class CapacitySearch:
         """Take what came of the step: the figures of the requests whose intended start lay in `counted`."""
         step = self.step
         assert step is not None, "the search is over"
-        trial = Trial(step, tuple(judge(self._limits, tally)), *_delivery(tally))
+        sent = sum(entry.sent for entry in tally.entries.values())
+        busy = any(map(overloaded, tally.workers.values()))
+        trial = Trial(step, tuple(judge(self._limits, tally)), tally.due, sent, busy)
         self.trials.append(trial)
         if trial.held:
             self._held = step.rate
@@ -134,6 +145,10 @@ class CapacitySearch:
             self._broken = step.rate
             self._last = trial
         self._go_on(step, 0.0 if trial.held else step.settle)
+
+    def so_far(self) -> Held:
+        """Return the result, or what is known of it while the search goes on."""
+        return self.result or Held(self._held, self._broken, Stopped.OPEN)
 
     def _go_on(self, step: Step, rest: float) -> None:
         rate = self._next_rate()
@@ -145,7 +160,7 @@ class CapacitySearch:
     def _next_rate(self) -> float | None:
         if self._broken is None:
             return None if self._held >= self._highest else min(self._held * 2, self._highest)
-        if self._broken - self._held <= self._precision * self._broken or self._broken < 0.1:
+        if self._broken - self._held <= self._precision * self._broken or self._broken <= self._first / _DOWN:
             return None
         return (self._held + self._broken) / 2
 
@@ -154,12 +169,6 @@ class CapacitySearch:
             return Stopped.HIGHEST
         if self._last.overloaded:
             return Stopped.GENERATOR
-        if not self._last.delivered:
-            return Stopped.QUEUED
-        return Stopped.FOUND if self._held else Stopped.NONE
-
-
-def _delivery(tally: Tally) -> tuple[bool, bool]:
-    """Tell whether what was due was sent, and whether a worker was at its end."""
-    sent = sum(entry.sent for entry in tally.entries.values())
-    return sent >= _DELIVERED * tally.due, any(map(overloaded, tally.workers.values()))
+        if not self._held:
+            return Stopped.NONE
+        return Stopped.FOUND if self._last.delivered else Stopped.QUEUED

@@ -43,6 +43,7 @@ class Latency:
 
     def __init__(self) -> None:
         self._new: list[float] = []
+        self._buckets: Counter[int] = Counter()  # by the lowest value of a bucket, in microseconds
         self._histogram: HdrHistogram | None = None
         self._count = self._total = self._highest = 0
         self._lowest = _HOUR
@@ -51,7 +52,7 @@ class Latency:
         """Add one value. What is negative, by a clock's last digit, counts as nothing."""
         self._new.append(seconds)
         if len(self._new) >= _FULL:
-            self._flush()
+            self._sort()
 
     @property
     def count(self) -> int:
@@ -111,23 +112,32 @@ class Latency:
             "hdr": histogram.encode().decode() if self._count else "",
         }
 
-    def _flush(self) -> HdrHistogram:
-        """Move the new values into the histogram, each to the lowest value of its bucket."""
-        if self._histogram is None:
-            self._histogram = HdrHistogram(1, _HOUR, _DIGITS)
-        if not self._new:
-            return self._histogram
-        values = [min(max(int(seconds * 1_000_000 + 0.5), 0), _HOUR) for seconds in self._new]
+    def _sort(self) -> None:
+        """Count the new values, each as the lowest value of its bucket."""
+        values = sorted([int(seconds * 1_000_000 + 0.5) for seconds in self._new])
         self._new.clear()
+        if values[0] < 0 or values[-1] > _HOUR:
+            values = [min(max(value, 0), _HOUR) for value in values]
         self._count += len(values)
         self._total += sum(values)
-        self._lowest = min(self._lowest, *values)
-        self._highest = max(self._highest, *values)
-        buckets = Counter(
-            value if value < _EXACT else value >> (shift := value.bit_length() - _BITS) << shift for value in values
-        )
-        for value, count in buckets.items():
+        self._lowest = min(self._lowest, values[0])
+        self._highest = max(self._highest, values[-1])
+        begin = 0
+        while begin < len(values):  # all values with the same number of bits lose the same number of them
+            shift = max(values[begin].bit_length() - _BITS, 0)
+            end = bisect_left(values, _EXACT << shift, begin)
+            self._buckets.update([value >> shift << shift for value in values[begin:end]])
+            begin = end
+
+    def _flush(self) -> HdrHistogram:
+        """Move all values into the histogram."""
+        if self._histogram is None:
+            self._histogram = HdrHistogram(1, _HOUR, _DIGITS)
+        if self._new:
+            self._sort()
+        for value, count in self._buckets.items():
             self._histogram.record_value(value, count)
+        self._buckets.clear()
         return self._histogram
 
     def _counts(self) -> list[tuple[int, int]]:

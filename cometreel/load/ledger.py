@@ -131,13 +131,13 @@ class Ledger:
     def advance(self, now: float) -> list[Outcome]:
         """Settle what has waited for as long as the patience allows."""
         outcomes: list[Outcome] = []
-        patience = self._patience
-        while self._patient and (not self._patient[0].open or self._patient[0].sent + patience <= now):
-            exchange = self._patient.popleft()
-            if exchange.open:
+        patient, settled, patience = self._patient, self._settled, self._patience
+        while patient and (patient[0].settled_at is not None or patient[0].sent + patience <= now):
+            exchange = patient.popleft()
+            if exchange.settled_at is None:
                 outcomes += self._give_up(exchange, exchange.sent + patience)
-        while self._settled and self._forgotten(self._settled[0], now):
-            self._forget(self._settled.popleft())
+        while settled and self._forgotten(settled[0], now):
+            self._forget(settled.popleft())
         return outcomes
 
     def close(self, now: float) -> list[Outcome]:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from cometreel.load.expectation import Expectation
 
@@ -88,8 +88,7 @@ class Failure(Enum):
     """The connection broke, or nothing came within the patience."""
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledged(NamedTuple):  # the two that each exchange makes are named tuples, which are made thrice as fast
     """The HTTP reply came, with statusCode 0."""
 
     exchange: Exchange
@@ -111,8 +110,7 @@ class Refused:
         return f"{self.failure.value} {self.detail}" if self.detail else self.failure.value
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """The right notification came within the patience."""
 
     exchange: Exchange

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from textwrap import wrap
 
 from cometreel.load.report import Report, Row, both_latencies, headline, rows, warnings
-from cometreel.load.words import count, percent, rate, seconds
+from cometreel.load.words import count, percent, rate, seconds, shortened
 
 __all__ = ["terminal_report"]
 
 _WIDTH = 100
+_LEAST = 16
+"""What is left of a column of names, however narrow it gets."""
 _COUNTS = (
     "lost",
     "late",
@@ -62,7 +64,9 @@ def _strays(report: Report) -> list[str]:
     for name, each in sorted(tally.workers.items()):
         if each["cpu_samples"]:
             mean, highest = each["cpu_total"] / each["cpu_samples"] / 10, each["cpu_highest"] / 10
-            lines.append(f"CPU of {name}: {percent(mean)} of one core, at most {percent(highest)}")
+            lines.append(
+                f"CPU of {shortened(name, _WIDTH // 2)}: {percent(mean)} of one core, at most {percent(highest)}"
+            )
     return lines
 
 
@@ -78,11 +82,9 @@ def _latencies(whole: Sequence[Row]) -> list[str]:
     if not body:
         return []
     head = ["owner", "latency", *_PERCENTILES, *_PERCENTILES]
-    lines = _table(head, body, left=(0, 1))
-    widths = [max(len(line[column]) for line in [head, *body]) for column in range(6)]
-    first = sum(widths[:2]) + 4
-    second = first + sum(widths[2:]) + 8
-    return [f"{'from the intended start'.rjust(second - 2)}  from the actual start", *lines]
+    gap, widths = _layout([head, *body], (0, 1))
+    half = sum(widths[:6]) + 5 * len(gap)
+    return [f"{'from the intended start'.rjust(half)}{gap}from the actual start", *_table(head, body, left=(0, 1))]
 
 
 def _slowest(report: Report) -> list[str]:
@@ -110,18 +112,28 @@ def _limits(report: Report) -> list[str]:
 
 
 def _table(head: Sequence[str], body: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
-    """Align columns: text to the left, figures to the right; where it grows too wide the gaps between shrink."""
+    """Align columns: text to the left, figures to the right."""
     lines = [list(head), *map(list, body)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= _WIDTH else " "
+    gap, widths = _layout(lines, left)
     made = [
         gap.join(
-            cell.ljust(width) if column in left else cell.rjust(width)
+            shortened(cell, width).ljust(width) if column in left else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
     ]
     return [made[0], "-" * min(max(map(len, made)), _WIDTH), *made[1:]]
+
+
+def _layout(lines: Sequence[Sequence[str]], left: Sequence[int]) -> tuple[str, list[int]]:
+    """Give the gap between columns, and their widths. Where it is too wide the gap shrinks, then the widest text."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= _WIDTH else " "
+    for column in sorted(left, key=lambda each: -widths[each]):
+        excess = sum(widths) + len(gap) * (len(widths) - 1) - _WIDTH
+        if excess > 0:
+            widths[column] = max(widths[column] - excess, min(widths[column], _LEAST))
+    return gap, widths
 
 
 def _cut(line: str) -> str:

@@ -1,8 +1,11 @@
-"""How a report writes numbers: a latency, a per cent, a count, a rate. Short, with the unit, and never rounded to 0."""
+"""How a report writes numbers: a latency, a per cent, a count, a rate. Short, with the unit, and never rounded to 0.
+
+And names, where they are too long.
+"""
 
 from __future__ import annotations
 
-__all__ = ["count", "percent", "rate", "seconds"]
+__all__ = ["count", "percent", "rate", "seconds", "shortened"]
 
 
 def seconds(value: float) -> str:
@@ -34,6 +37,14 @@ def count(value: int) -> str:
 def rate(value: float) -> str:
     """Write requests per second: `98.5/s`."""
     return f"{value:,.1f}/s"
+
+
+def shortened(text: str, width: int) -> str:
+    """Write a text in at most so many columns: what is too much is left out in the middle, as `…`."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
 
 
 def _three(value: float) -> str:

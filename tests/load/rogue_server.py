@@ -16,6 +16,10 @@ fate, drawn in the order of arrival. GET /counts tells how many met which. It pr
 | `stray` | one more comes, with a referenceId that nobody was told |
 | `forget` | the CometD session is forgotten, with the notification and all others that it still had to get |
 | `freeze` | everything stands still for 3 s; then all goes on (at most once) |
+| `redirect` | HTTP 302 to /elsewhere, which counts who comes |
+
+One key of FATES is no share: `{"above": 60}` drops the notifications of what is asked beyond 60 POSTs per second. A
+half second's worth may come at once, so that a client that stands still for a moment isn't taken for a faster one.
 """
 
 from __future__ import annotations
@@ -38,6 +42,31 @@ SESSIONS: dict[str, Session] = {}
 USED: Counter[str] = Counter()
 references, ids = count(66), count(1)
 PAUSE = 0.01
+ABOVE = FATES.pop("above", 0)
+
+
+class Bucket:
+    """What may still be asked now: it fills at the rate that the server can bear."""
+
+    def __init__(self) -> None:
+        self.most = self.left = ABOVE / 2
+        self.then = time.monotonic()
+
+    def takes(self) -> bool:
+        now = time.monotonic()
+        self.left, self.then = min(self.most, self.left + ABOVE * (now - self.then)), now
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+
+BUCKET = Bucket()
+REFUSALS: dict[str, tuple[object, str, str]] = {
+    "refuse": ({"statusCode": 4, "statusMessage": "down"}, "503 Service Unavailable", ""),
+    "deny": ({"statusCode": 5, "statusMessage": "no permission"}, "200 OK", ""),
+    "redirect": (None, "302 Found", "Location: /elsewhere\r\n"),
+}
 
 
 class Session:
@@ -78,6 +107,8 @@ def loop() -> asyncio.AbstractEventLoop:
 
 
 def fate() -> str:
+    if ABOVE and not BUCKET.takes():
+        return "drop"
     drawn = CHANCE.random() * 1000
     for name, share in FATES.items():
         drawn -= share
@@ -115,6 +146,9 @@ class Line(asyncio.Protocol):
             self.bayeux(json.loads(self.body))
         elif self.url == b"/counts":
             self.reply(dict(COUNTS))
+        elif self.url == b"/elsewhere":
+            COUNTS["elsewhere"] += 1
+            self.reply({"statusCode": 0, "referenceId": 0})
         elif b"RequestAgentStats" not in self.body:  # a step of the login: all are fine
             self.reply({"statusCode": 0, "user": {"id": "me"}})
         else:
@@ -153,11 +187,8 @@ class Line(asyncio.Protocol):
         if what == "owner" and "workbinOwner" not in body:
             what = "answer"  # an agent that didn't log in doesn't know its own id
         COUNTS[what] += 1
-        if what == "refuse":
-            self.reply({"statusCode": 4, "statusMessage": "down"}, "503 Service Unavailable")
-            return
-        if what == "deny":
-            self.reply({"statusCode": 5, "statusMessage": "no permission"})
+        if what in REFUSALS:
+            self.reply(*REFUSALS[what])
             return
         session = next(each for each in reversed(SESSIONS.values()) if each.client_id.startswith(f"{self.cookie}."))
         owner, kind = body.get("workbinOwner", "me"), body.get("workbinType", "Agent")

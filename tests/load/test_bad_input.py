@@ -81,6 +81,13 @@ CASES = {
         (*HOST, "--reel-mix", "agent=100", "--reel-rate", 5, "--reel-find-capacity"),
         "--reel-find-capacity: no --reel-limit is given; expected a limit that tells when the server has had enough",
     ),
+    "a search that begins with a shape": (
+        (
+            *(*HOST, "--reel-mix", "agent=100", "--reel-rate", "ramp 1..9 in 5s"),
+            *("--reel-find-capacity", "--reel-limit", "lost == 0"),
+        ),
+        "--reel-rate: a search can't begin at 'ramp 1..9 in 5s'; expected one rate, such as 10",
+    ),
     "more lateness than patience": (
         (*HOST, "--reel-mix", "agent=100", "--reel-late", "20s"),
         "--reel-late: '20s'; expected at most the patience, 10s (what is lost can't be late)",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 import signal
 import sys
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from demo.processes import Process
-from tests.load.conftest import MIX, OWNERS, ROOT, Start, await_log, counts
+from tests.load.conftest import MIX, OWNERS, ROOT, Start, await_log, counts, failures, requests
 
 LOAD = ("-u", 5, "-r", 5, "--reel-rate", "steps 40,0 of 3s", "--reel-patience", "3s", *MIX, *OWNERS)
 HOLDS = ("--reel-limit", "error == 0", "--reel-limit", "unexpected == 0", "--reel-limit", "session lost == 0")
@@ -33,6 +35,7 @@ def pem(folder: Path) -> tuple[Path, Path]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .not_valid_before(begin)
         .not_valid_after(begin + dt.timedelta(days=3650))
         .sign(key, hashes.SHA256())
@@ -56,6 +59,16 @@ def light(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
         return f"{'https' if arguments else 'http'}://127.0.0.1:{port}"
 
     return start
+
+
+def a_mannered_server(folder: Path, processes: list[Process], **fates: int) -> tuple[str, Path]:
+    """Start a server with all that HTTP allows; return its URL, and the certificate that it is known by."""
+    certificate, key = pem(folder)
+    command: list[str | Path] = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.load.mannered_server"]
+    process = Process("mannered", [*command, json.dumps(fates), "7", certificate, key], folder)
+    processes.append(process)
+    port = process.await_line(r"^port (\d+)")[1]
+    return f"https://127.0.0.1:{port}", certificate
 
 
 def sent(out: str) -> int:
@@ -118,14 +131,29 @@ def test_desktops_log_in_with_a_token_and_subscribe_beside(replay: Callable[...,
     assert "secret-" not in out + process.err.read_text()
 
 
-def test_a_recorded_scenario_drives_load_at_twice_its_pace(replay: Callable[..., str], locust: Start):
-    scenario = ROOT / "scenarios" / "request_agent_stats.yaml"
-    out = locust(
-        *("--host", replay("request_agent_stats"), "-u", 3, "-r", 3, "-t", "6s", "--reel-scenario", scenario),
-        *("--reel-speed", 0.5, "--reel-patience", "3s", *HOLDS),
-        file="from_scenario.py",
-    ).await_end()
-    assert re.search(r"^User +\d+", out, re.MULTILINE)
+def test_whatever_http_allows_is_understood_and_a_redirect_is_a_failure_that_is_not_followed(
+    locust: Start, processes: list[Process], tmp_path: Path
+):
+    """Basic with each request, a trusted certificate, 103 and chunks, closed connections, and what comes unasked."""
+    url, certificate = a_mannered_server(tmp_path, processes, redirect=50)
+    (tmp_path / "users.csv").write_text("user,password\n" + "".join(f"user-{n},secret-{n}\n" for n in range(5)))
+    process = locust(
+        *("--host", url, *LOAD, "--reel-users", "users.csv", "--reel-login", "basic", "--reel-trust", certificate),
+        *("--reel-beside", "subscribe,request-stats", "--csv", "run"),
+        *("--reel-limit", "lost == 0", "--reel-limit", "unexpected == 0", "--reel-limit", "session lost == 0"),
+    )
+    out, made = process.await_end(), counts(url)
+    assert failures(tmp_path / "run") == {"ack: PostFailed('HTTP 302')": made["redirect"]}
+    assert {"without credentials", "elsewhere"}.isdisjoint(made)
+    assert made["closed connections"] > 20
+    assert re.search(r"^Subscribe +10 +10 +0 +0", out, re.MULTILINE)
+    assert re.search(r"^RequestStats +10 +10 +10 +10", out, re.MULTILINE)
+    assert (made["WorkbinSubscriptionStateChangeMessage"], made["WorkbinStateChangeMessage"]) == (10, 10)
+    asked = sum(
+        number for (kind, name), number in requests(tmp_path / "run").items() if "Agent" in name and kind == "ack"
+    )
+    assert asked == made["answer"] + made["redirect"]
+    assert "secret-" not in out + process.err.read_text()
 
 
 def test_whoever_interrupts_gets_a_report_and_no_agent_is_left(rogue: Callable[..., str], locust: Start):

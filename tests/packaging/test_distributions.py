@@ -78,15 +78,18 @@ def test_the_checkout_is_not_what_is_tested(installed: Path):
     assert Path(where.strip()).is_relative_to(installed.parent)
 
 
-def test_the_addons_lie_where_the_command_says_and_mitmproxy_loads_them(installed: Path):
+def test_the_addons_lie_where_the_command_says_and_mitmproxy_and_locust_load_them(installed: Path):
     load = "import sys; from mitmproxy.addons.script import load_script; print(len(load_script(sys.argv[1]).addons))"
     lines = _run(installed / "cometreel", "addons", cwd=installed).splitlines()
-    assert [line.split()[0] for line in lines] == ["bayeux_view", "record", "replay", "scenarios"]
-    paths = [Path(line.split(maxsplit=1)[1]) for line in lines]
-    assert all(path.is_relative_to(installed.parent) for path in paths)
-    assert (paths.pop() / "request_agent_stats.yaml").is_file()
-    for path in paths:
-        assert int(_run(installed / "python", "-c", load, path, cwd=installed)) > 0
+    paths = {name: Path(path) for name, path in (line.split(maxsplit=1) for line in lines)}
+    assert all(path.is_relative_to(installed.parent) for path in paths.values())
+    assert list(paths) == ["bayeux_view", "record", "replay", "agent_stats", "from_scenario", "scenarios"]
+    assert (paths["scenarios"] / "request_agent_stats.yaml").is_file()
+    for addon in ("bayeux_view", "record", "replay"):
+        assert int(_run(installed / "python", "-c", load, paths[addon], cwd=installed)) > 0
+    for locustfile in ("agent_stats", "from_scenario"):
+        listed = _run(installed / "python", "-m", "locust", "-f", paths[locustfile], "--list", cwd=installed)
+        assert "Desktop" in listed
 
 
 def test_the_data_files_are_found(installed: Path):

@@ -119,9 +119,14 @@ def test_a_new_rate_changes_what_follows_and_not_what_was_taken():
     assert [a.at for a in schedule.due(1.05)] == pytest.approx([1.01, 1.02, 1.03, 1.04, 1.05])
 
 
-def test_a_turn_of_a_closed_loop_is_the_same_on_each_run():
-    assert [a_plan().turn(3, n) for n in range(50)] == [a_plan().turn(3, n) for n in range(50)]
-    assert len({a_plan().turn(3, n) for n in range(50)}) == 50
+@pytest.mark.parametrize("workers", [2, 3, 5])
+def test_few_owners_are_spread_over_workers_whose_shares_are_blocks(workers: int):
+    """Leases go out in blocks. Where all owners lay in the first one, its worker would do nearly all the work."""
+    plan = Plan(parse_mix("place=100"), read_owners(["place=Place{1..30}"]))
+    block = SHARES // workers
+    parts = [len(plan.places(range(each * block, (each + 1) * block))[Kind.PLACE]) for each in range(workers)]
+    assert sum(parts) == 30
+    assert max(parts) - min(parts) <= 2
 
 
 def test_a_plan_that_lacks_owners_is_refused():

@@ -67,10 +67,26 @@ def test_it_goes_down_where_the_first_rate_breaks_already():
     assert 2.8 <= result.rate <= 3.0
 
 
-def test_a_server_that_holds_nothing_has_no_capacity():
-    rates, result = run(search(), 0.0)
-    assert result == Held(0.0, rates[-1], Stopped.NONE)
-    assert len(rates) < 10
+def test_a_server_that_holds_nothing_has_no_capacity_and_that_is_known_at_an_eighth_of_the_first_rate():
+    assert run(search(), 0.0) == ([10, 5, 2.5, 1.25], Held(0.0, 1.25, Stopped.NONE))
+
+
+def test_a_step_in_which_nothing_was_due_holds_nothing():
+    it = search()
+    it.judge(Tally("w"))
+    assert (it.trials[0].held, it.trials[0].why) == (False, "nothing was due")
+
+
+def test_a_search_that_is_cut_off_knows_what_held_so_far():
+    it = search()
+    assert it.so_far() == Held(0.0, None, Stopped.OPEN)
+    for capacity in (100.0, 100.0, 15.0):
+        assert it.step is not None
+        it.judge(a_step(it.step.rate, capacity))
+    assert it.so_far() == Held(20.0, 40.0, Stopped.OPEN)
+    while it.step is not None:
+        it.judge(a_step(it.step.rate, 100.0))
+    assert it.so_far() == it.result
 
 
 def test_it_ends_at_the_highest_rate_that_is_allowed():

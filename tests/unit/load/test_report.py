@@ -17,6 +17,7 @@ from cometreel.load import (
     Ledger,
     Report,
     Run,
+    SlowAnswer,
     Tally,
     figures,
     html_report,
@@ -30,7 +31,7 @@ from cometreel.load import (
 )
 from cometreel.load.pictures import course
 from cometreel.load.pulse import Pulse
-from cometreel.load.words import count, percent, rate, seconds
+from cometreel.load.words import count, percent, rate, seconds, shortened
 
 TERMINAL = """\
 load on http://gws.example:8080 for 10.0s
@@ -120,6 +121,28 @@ def test_no_line_in_a_terminal_is_wider_than_100_columns(agent: str):
     text = terminal_report(a_report(tally, "notification p99 < 800ms", nominal=1_000_000.0))
     assert max(map(len, text.splitlines())) <= 100
     assert "the load generator was the limit: CPU 99%" in text
+
+
+def test_a_long_name_is_shortened_in_the_middle_and_every_figure_stays():
+    tally = a_tally("somebody-" + "x" * 60)
+    name = "POST subscribe to the workbins of a whole agent group and of all place groups that belong to it"
+    tally.entries[name] = tally.entries.pop(Kind.AGENT.entry)
+    tally.slowest.offer(SlowAnswer(9_000_000, 1.0, name, "agent-1", "7"))
+    lines = terminal_report(a_report(tally)).splitlines()
+    assert max(map(len, lines)) <= 100
+    (counts,) = [line for line in lines if line.startswith("POST subscribe to the")]
+    assert counts.split()[-5:] == ["10", "10", "10", "10", "0"]
+    assert [line for line in lines if line.startswith("POST") and "notification" in line] == [
+        "POST subscribe …at belong to it notification  100ms  100ms  100ms  100ms 99.5ms 99.5ms 99.5ms 99.5ms"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "written"),
+    [("Place", 5, "Place"), ("AgentGroup", 9, "Agen…roup"), ("AgentGroup", 6, "Age…up"), ("AgentGroup", 1, "…")],
+)
+def test_a_name_that_is_too_long_lacks_its_middle(text: str, width: int, written: str):
+    assert shortened(text, width) == written
 
 
 def test_a_search_for_capacity_shows_its_steps():
