@@ -48,6 +48,7 @@ bench: setup $(STUBS_READY) ## throughput and memory, as ratios measured in one 
 docs: setup ## the documentation as a site, with its pictures taken anew
 	$(BIN)/python -m tests.docs.reference
 	$(BIN)/python -m tests.show.screenshots
+	$(BIN)/python -m tests.console.screenshots
 	$(BIN)/zensical build --strict --clean
 	@echo "file://$(CURDIR)/site/index.html"
 

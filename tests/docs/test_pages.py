@@ -19,6 +19,7 @@ NOT_RUN = {"README.md": 5, "recipes.md": 3, "record.md": 2, "tutorial.md": 1}
 
 RUNNERS = {
     "admin.md": "tests/serve/test_admin_page.py",
+    "console.md": "tests/console/test_serving.py",
     "doors.md": "tests/serve/test_doors_page.py",
     "export.md": "tests/starting/test_docs.py",
     "import.md": "tests/starting/test_docs.py",
