@@ -74,7 +74,7 @@ class RequestHead:
 
 
 class HttpReader:
-    """Reads the replies of one connection: of any length, chunked, ended by the connection, after any number of 1xx."""
+    """Reads the replies of a connection: of any length, chunked, ended by the connection, after any number of 1xx."""
 
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
@@ -83,6 +83,8 @@ class HttpReader:
         self._body: list[bytes] = []
         self._inside = False  # a reply has begun and isn't whole yet
         self._headed = False  # its fields are all there
+        self.rests = True
+        """Whether it is between two replies: it may read another connection then."""
 
     def feed(self, data: bytes) -> list[HttpReply]:
         """Return the replies that these bytes complete.
@@ -115,7 +117,8 @@ class HttpReader:
     # ------------------------------------------------------------------ what httptools calls
     def on_message_begin(self) -> None:
         """Begin a reply."""
-        self._headers, self._body, self._inside, self._headed = [], [], True, False
+        self._headers, self._body, self._headed = [], [], False
+        self._inside, self.rests = True, False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a field."""
@@ -136,7 +139,7 @@ class HttpReader:
             self._complete(status, last=not self._parser.should_keep_alive())
 
     def _complete(self, status: int, *, last: bool) -> None:
-        self._inside = False
+        self._inside, self.rests = False, not last
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._replies.append(HttpReply(status, tuple(self._headers), body, last))
-        self._headers, self._body = [], []  # thousands of idle connections would keep their last reply
+        self._headers, self._body = [], []

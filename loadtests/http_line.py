@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from .http_bytes import BrokenReply, HttpReader, HttpReply
 from .line import Line, Loss
@@ -41,13 +41,17 @@ class Requests(Protocol):
         """End the connection; nobody is told anything any more."""
 
 
+_RESTING: Final[list[HttpReader]] = []
+"""Readers that are within no reply: an idle connection has none, of thousands few are read at once."""
+
+
 class HttpLine:
     """A queue of requests on one connection; the next is sent when the one before has its reply."""
 
     def __init__(self, pump: Pump, target: Target) -> None:
         self._pump = pump
         self._line = Line(pump, target, self)
-        self._reader = HttpReader()
+        self._reader: HttpReader | None = None  # while it is within a reply
         self._waiting: list[Asking] = []  # nearly always empty, and an empty deque is ten times as large
         self._asked: Asking | None = None
         self._due = 0.0
@@ -85,24 +89,31 @@ class HttpLine:
     def _begin(self, asking: Asking) -> None:
         self._asked = asking
         if not self._line.is_open:
-            self._reader = HttpReader()
+            self._reader = None
         now = clock()
         self._due = now + asking.patience
         if asking.began is not None:
             asking.began(now)
         self._line.send(asking.request)
+        asking.request = b""  # it may wait for long, and the line has it
         if self._timer is None or self._timer.due > self._due:
             self._set_timer()
 
     # ------------------------------------------------------------------ what the line brings
     def heard(self, data: bytes, now: float) -> None:
         """Take bytes."""
+        reader = self._reader or (_RESTING.pop() if _RESTING else HttpReader())
         try:
-            replies = self._reader.feed(data)
+            replies = reader.feed(data)
         except BrokenReply:
             self._line.close()
             self._settle(Loss.NOT_HTTP, now)
             return
+        if reader.rests:
+            self._reader = None
+            _RESTING.append(reader)
+        else:
+            self._reader = reader
         for reply in replies:
             if reply.last or self._asked is None:  # a reply to nothing: what follows on this connection means nothing
                 self._line.close()
@@ -112,7 +123,7 @@ class HttpLine:
         """Take the end of the connection; a reply may have needed just that."""
         now = clock()
         try:
-            replies = self._reader.end()
+            replies = self._reader.end() if self._reader is not None else []
         except BrokenReply:
             replies = []
         if replies and self._asked is not None:

@@ -120,7 +120,8 @@ def read_scenario_options(options: Namespace, host: str | None) -> RunOptions:
         raise OptionInvalid("--reel-scenario", "nothing is given to play", "a YAML file or a folder of them")
     script = read_script([Path(path) for path in options.reel_scenario], _speed(options.reel_speed))
     run = read_options(Namespace(**{**vars(options), "reel_mix": "agent=100"}), host)
-    habits = replace(run.habits, endpoint=script.endpoint or run.habits.endpoint)
+    known = run.habits
+    habits = replace(known, endpoint=script.endpoint or known.endpoint, channels=script.channels or known.channels)
     return replace(run, script=script, habits=habits)
 
 

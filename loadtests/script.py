@@ -82,6 +82,8 @@ class Script:
     seconds: float
     """How long a round lasts."""
     endpoint: str | None = None
+    channels: tuple[str, ...] = ()
+    """Where its notifications come; each agent subscribes to them."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Exchanges that are not asked, by name, and why."""
 
@@ -110,7 +112,9 @@ def read_script(paths: Sequence[Path], speed: float) -> Script:
         raise OptionInvalid("--reel-scenario", "nothing in it can be asked", expected)
     roles = tuple(_timed(asked, role) for role in scenario.roles or [""])
     longest = max(sum(lasts for _, _, lasts in asked), 0.001)
-    return Script(roles, longest, scenario.bayeux.endpoint, left_out)
+    events = [event for block, _, _ in asked for event in block.events or []]
+    channels = dict.fromkeys(event.channel for event in events if isinstance(event.channel, str))
+    return Script(roles, longest, scenario.bayeux.endpoint, tuple(channels), left_out)
 
 
 def _timed(asked: Sequence[tuple[ExchangeBlock, Line, float]], role: str) -> tuple[Line, ...]:

@@ -70,7 +70,8 @@ class Leases:
         self.start = start
         self._term = term
         self._workers: dict[str, _Worker] = {}
-        self._agents = dict.fromkeys(range(agents))  # nobody's, in order
+        self._fresh = iter(range(agents))  # nobody's yet, in order
+        self._agents: dict[int, None] = {}  # nobody's any more, in order
         self._shares = dict.fromkeys(range(SHARES), 0.0)  # nobody's, and from when on they are due
 
     @property
@@ -132,14 +133,20 @@ class Leases:
     def _share_agents(self, worker: _Worker, report: LeaseReport) -> None:
         """Give a worker as many agents as it has users for; take those first that it doesn't use."""
         has = worker.agents - worker.agents_leaving.keys()
-        while len(has) < worker.wanted and self._agents:
-            agent = next(iter(self._agents))
-            del self._agents[agent]
+        while len(has) < worker.wanted and (agent := self._free_agent()) is not None:
             worker.agents.add(agent)
             has.add(agent)
         used = set(report["agents"])
         for agent in sorted(has, key=lambda each: (each in used, each))[: max(len(has) - worker.wanted, 0)]:
             worker.agents_leaving[agent] = report["sequence"]
+
+    def _free_agent(self) -> int | None:
+        agent = next(self._fresh, None)
+        if agent is None:
+            agent = next(iter(self._agents), None)
+            if agent is not None:
+                del self._agents[agent]
+        return agent
 
     def _share_load(self, worker: _Worker, now: float) -> None:
         """Bring this worker nearer to an equal part. Others are told when they report."""

@@ -64,6 +64,11 @@ def test_one_request_begins_when_the_one_before_is_over_and_speed_scales_it(scen
     assert [script.lines(agent) for agent in range(3)] == [script.roles[0], script.roles[1], script.roles[0]]
 
 
+def test_agents_subscribe_where_the_notifications_of_what_is_asked_come():
+    channels = {"/v2/me/workbins", "/v2/me/workitems", "/v2/me/emails", "/v2/me/chats"}
+    assert set(read_script([SCENARIOS / "add_and_pull.yaml"], 1.0).channels) == channels
+
+
 def test_what_can_not_be_asked_is_named_with_the_reason(scenario: Path):
     assert read_script([scenario], 1.0).left_out == {
         "refused": "it is refused, as recorded",
