@@ -71,7 +71,10 @@ MISUSE = {
     ),
     "unknown addon": (
         ["addons", "recrod"],
-        "addons: there is no addon 'recrod'; expected bayeux_view or record or replay or agent_stats or from_scenario or scenarios",
+        (
+            "addons: there is no addon 'recrod'; "
+            "expected bayeux_view or record or replay or agent_stats or from_scenario or scenarios"
+        ),
     ),
 }
 
