@@ -14,15 +14,18 @@ PEERS_READY  := $(PEERS)/node_modules/.ready
 STUBS_READY  := $(STUBS)/node_modules/.ready
 DEBIAN_READY := $(VENV)/.debian-ready
 
-.PHONY: help setup demo sample nox test lint bench clean
+.PHONY: help setup demo load sample nox test lint bench docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
 
 setup: $(PYTHON_READY) $(PEERS_READY) $(DEBIAN_READY) ## install everything that the other targets need
 
-demo: setup ## record a real client, replay it without the server, show that nothing differs
+demo: setup ## record a real client, replay it without the server: nothing differs; then a look, and load
 	$(BIN)/python -m demo
+
+load: setup ## twenty seconds of load on the replay, all kinds of owner, and a report
+	$(BIN)/python -m demo.load
 
 sample: setup ## record the sample in recordings/ anew
 	$(BIN)/python -m demo.sample
@@ -42,36 +45,45 @@ lint: $(PYTHON_READY) ## style, types, direction of imports
 bench: setup $(STUBS_READY) ## throughput and memory, as ratios measured in one run
 	$(BIN)/python -m benchmarks $(ARGS)
 
-clean: ## remove what was installed and built, never a recording
-	rm -rf $(VENV) $(PEERS)/node_modules $(STUBS)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .nox
+docs: setup ## the documentation as a site, with its pictures taken anew
+	$(BIN)/python -m tests.docs.reference
+	$(BIN)/python -m tests.show.screenshots
+	$(BIN)/zensical build --strict --clean
+	@echo "file://$(CURDIR)/site/index.html"
 
+clean: ## remove what was installed and built, never a recording
+	rm -rf $(VENV) $(PEERS)/node_modules $(STUBS)/node_modules build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .nox
+
+# What Debian has in packages of their own: root gets them installed, whoever isn't root is told what to ask for.
+from_debian = { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "Cometreel needs $(1): install it (apt-get install $(2)) and call make again."; exit 2; }; } && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qy --no-install-recommends $(2)
+program = command -v $(1) >/dev/null || { $(call from_debian,the program $(1),$(2)); }
+
+# What a failed venv leaves behind goes too: the next make would take it for a whole one.
 $(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON); Cometreel needs Python 3.11 or newer. Try: make PYTHON=python3.11"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Cometreel needs Python 3.11 or newer; this is $$($(PYTHON) -V). Try: make PYTHON=python3.11"; exit 2; }
-	$(PYTHON) -m venv $(VENV) || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -qy python3-venv && $(PYTHON) -m venv $(VENV); }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(call from_debian,Python's venv,python3-venv) && $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }; }
 
 $(PYTHON_READY): setup.cfg pyproject.toml | $(BIN)/python
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-# A program that is missing is installed with Debian's package of it, where that may be done; else its name is said.
-define debian
-for pair in $(1); do \
-  command -v "$${pair%%:*}" >/dev/null && continue; package="$${pair##*:}"; \
-  if [ "$$(id -u)" != 0 ]; then echo "the program $${pair%%:*} is missing; try: sudo apt-get install $$package"; exit 2; fi; \
-  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qy --no-install-recommends "$$package"; \
-done
-endef
-
 $(DEBIAN_READY): | $(PYTHON_READY)
-	@$(call debian,haproxy:haproxy chromium:chromium chromedriver:chromium-driver)
+	@$(call program,haproxy,haproxy)
+	@$(call program,chromium,chromium)
+	@$(call program,chromedriver,chromium-driver)
 	@touch $@
 
+# npm comes with Node.js, but not in Debian.
 $(PEERS_READY): $(PEERS)/package.json $(PEERS)/package-lock.json
-	@$(call debian,node:nodejs npm:npm)
+	@$(call program,node,nodejs)
+	@$(call program,npm,npm)
+	@node -e 'process.exit(Number(process.versions.node.split(".")[0] < 18))' || { echo "Cometreel's third-party peers need Node.js 18 or newer; this is $$(node -v)."; exit 2; }
 	cd $(PEERS) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(STUBS_READY): $(STUBS)/package.json $(STUBS)/package-lock.json
-	@$(call debian,java:default-jre-headless wrk:wrk)
+	@$(call program,java,default-jre-headless)
+	@$(call program,wrk,wrk)
 	cd $(STUBS) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@

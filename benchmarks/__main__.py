@@ -1,35 +1,43 @@
-"""Run the benches: `python -m benchmarks [engine fixtures recording replaying serving]`, all where none is named."""
+"""Run the benches: `python -m benchmarks [engine serving …]`, all of them where none is named."""
 
 from __future__ import annotations
 
 import argparse
 import platform
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
-from benchmarks import engine, fixtures, recording, replaying, serving
+from benchmarks import engine, fixtures, loading, recording, replaying, serving
 from benchmarks.processes import TWO_CORES, on_client_core
+
+BENCHES: Final[Mapping[str, Callable[[Path], None]]] = MappingProxyType(
+    {
+        "engine": lambda _folder: engine.bench(),
+        "fixtures": fixtures.bench,
+        "recording": recording.bench,
+        "replaying": replaying.bench,
+        "serving": serving.bench,
+        "loading": loading.bench,
+    }
+)
+"""Each bench by name; it is given an empty folder."""
 
 
 def main() -> None:
     """Run the named benches, the servers on one core and the load on the other."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure ratios; nothing is asserted.")
-    parser.add_argument("bench", nargs="*", help="engine, fixtures, recording, replaying, serving (default: all)")
-    wanted = parser.parse_args().bench or ["engine", "fixtures", "recording", "replaying", "serving"]
+    parser.add_argument("bench", nargs="*", help=f"{', '.join(BENCHES)} (default: all)")
+    wanted = parser.parse_args().bench or [*BENCHES]
+    if unknown := [name for name in wanted if name not in BENCHES]:
+        parser.error(f"there is no bench {unknown[0]!r}; expected some of {', '.join(BENCHES)}")
     on_client_core()
     print(f"Python {platform.python_version()}, {'servers on core 0, load on core 1' if TWO_CORES else 'one core'}")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if "engine" in wanted:
-            engine.bench()
-        if "fixtures" in wanted:
-            fixtures.bench(folder)
-        if "recording" in wanted:
-            recording.bench(folder)
-        if "replaying" in wanted:
-            replaying.bench(folder)
-        if "serving" in wanted:
-            serving.bench(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in wanted:
+            BENCHES[name](Path(folder))
 
 
 if __name__ == "__main__":

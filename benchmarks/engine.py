@@ -14,28 +14,30 @@ from cometreel.wire import Headers, Reply, Request
 PATH = "/api/v2/notifications"
 
 
-def scenario(exchanges: int) -> str:
-    """A scenario of so many places, each with its statistics."""
+def scenario(exchanges: int, *, events: bool = True) -> str:
+    """A scenario of so many places, each with its statistics; or with the acknowledgement only."""
     entries = [
         {
             "name": f"stats of place Place{number}",
             "request": {"method": "POST", "path": "/api/v2/workbins", "body": asked(number)},
             "reply": {"status": 200, "body": {"statusCode": 0, "referenceId": 1000 + number}},
-            "events": [
-                {
-                    "after": "20ms",
-                    "channel": "/v2/me/workbins",
-                    "data": {
-                        "messageType": "WorkbinStatsMessage",
-                        "referenceId": 1000 + number,
-                        "workbinStats": {"86164e12": {"Count": 1, "Owner": f"Place{number}", "Type": "Place"}},
-                    },
-                }
-            ],
+            **({"events": [_event(number)]} if events else {}),
         }
         for number in range(exchanges)
     ]
     return json.dumps({"cometreel": 1, "bayeux": {"endpoint": PATH}, "exchanges": entries})  # JSON is YAML
+
+
+def _event(number: int) -> dict[str, object]:
+    return {
+        "after": "20ms",
+        "channel": "/v2/me/workbins",
+        "data": {
+            "messageType": "WorkbinStatsMessage",
+            "referenceId": 1000 + number,
+            "workbinStats": {"86164e12": {"Count": 1, "Owner": f"Place{number}", "Type": "Place"}},
+        },
+    }
 
 
 def asked(number: int) -> dict[str, str]:

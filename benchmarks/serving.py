@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import engine, wrk
+from benchmarks import engine, stubs, wrk
 from benchmarks.doors import granian, serve, uvicorn
 from benchmarks.figures import heading, row
 from benchmarks.processes import PATIENCE, Server, mitmdump
 from benchmarks.replaying import BODY, SCENARIO, replay_addon
-from benchmarks.sessions_load import begin_all, exchanges
+from benchmarks.sessions_load import Session, begin_all, exchanges
 from cometreel.jsonvalue import encode
 
 PATH = "/api/v2/workbins"
 OFFSET = 0.02  # seconds after its POST at which the engine's scenario has its notification
 TURNS = 3
+WARMING = 8  # seconds of load until Java has compiled what it runs
 
 
 def bench(folder: Path) -> None:
@@ -30,6 +30,7 @@ def bench(folder: Path) -> None:
         text = SCENARIO if name == "constant.yaml" else engine.scenario(10_000 if name == "large.yaml" else 10)
         (folder / name).write_text(text)
     _servers(folder)
+    _others(folder)
     _startup(folder)
     _sessions(folder)
     _memory(folder)
@@ -66,12 +67,22 @@ def _servers(folder: Path) -> None:
         row(f"ratio serve : {other}", [mine[1] / its[1] for mine, its in pairs])
 
 
-def _measured(server: Server) -> tuple[float, float]:
+def _others(folder: Path) -> None:
+    heading("Serving: the same POST from other people's stub servers, requests/s (goal: serve is ahead of each)")
+    with serve(folder, folder / "constant.yaml") as ours:
+        for name, start in stubs.STUBS.items():
+            with start(folder) as theirs:
+                wrk.requests_per_second(theirs.port, PATH, BODY.decode(), seconds=WARMING)
+                pairs = [(_measured(ours)[0], _measured(theirs)[0]) for _ in range(TURNS)]
+            row(name, [its for _, its in pairs], "requests/s")
+            row(f"ratio serve : {name}", [mine / its for mine, its in pairs])
+
+
+def _measured(server: Server, cookie: str | None = None) -> tuple[float, float]:
     """Requests per second of the clock, and of the server's processor time."""
     cpu, begin = server.cpu(), time.perf_counter()
-    rate = wrk.requests_per_second(server.port, PATH, BODY.decode(), seconds=2)
-    requests = max(rate, 1.0) * (time.perf_counter() - begin)
-    return rate, requests / max(server.cpu() - cpu, 0.01)
+    rate = wrk.requests_per_second(server.port, PATH, BODY.decode(), cookie=cookie, seconds=2)
+    return rate, rate * (time.perf_counter() - begin) / max(server.cpu() - cpu, 0.01)
 
 
 def _startup(folder: Path) -> None:
@@ -135,23 +146,28 @@ async def _settled(server: Server) -> None:
 
 
 def _growth(folder: Path) -> None:
-    heading("Serving: growth, requests per s of processor time (flat is 1)")
-    cost: Callable[[Server], float] = lambda server: _measured(server)[1]  # noqa: E731  # named for the reader
-    with serve(folder, folder / "pushing.yaml") as few, serve(folder, folder / "large.yaml") as many:
-        pairs = [(cost(few), cost(many)) for _ in range(TURNS)]
-        row("ratio 10 : 10,000 exchanges", [one / other for one, other in pairs])
-        alone = [cost(few) for _ in range(TURNS)]
-        crowded = asyncio.run(_crowded(few, cost))
-        row("ratio 10 : 10,000 sessions", [one / other for one, other in zip(alone, crowded, strict=True)])
+    heading("Serving: growth, POSTs of one session per s of processor time (flat is 1)")
+    for name, count in (("few.yaml", 10), ("many.yaml", 10_000)):
+        (folder / name).write_text(engine.scenario(count, events=False))
+    with serve(folder, folder / "few.yaml") as few, serve(folder, folder / "many.yaml") as many:
+        asyncio.run(_grown(few, many))
 
 
-async def _crowded(server: Server, cost: Callable[[Server], float]) -> list[float]:
-    """Measure while 10,000 sessions hold their polls."""
-    sessions = await begin_all(server.port, 10_000)
-    for session in sessions:
+async def _grown(few: Server, many: Server) -> None:
+    (one,), (other,) = await begin_all(few.port, 1), await begin_all(many.port, 1)
+    pairs = [(await _cost(few, one), await _cost(many, other)) for _ in range(TURNS)]
+    row("ratio 10 : 10,000 exchanges", [first / second for first, second in pairs])
+    alone = [await _cost(few, one) for _ in range(TURNS)]
+    crowd = await begin_all(few.port, 10_000)
+    for session in crowd:
         session.hold()
-    await _settled(server)
-    found = [await asyncio.to_thread(cost, server) for _ in range(TURNS)]
-    for session in sessions:
+    await _settled(few)
+    crowded = [await _cost(few, one) for _ in range(TURNS)]
+    row("ratio 1 : 10,000 sessions", [first / second for first, second in zip(alone, crowded, strict=True)])
+    for session in [one, other, *crowd]:
         session.writer.close()
-    return found
+
+
+async def _cost(server: Server, session: Session) -> float:
+    """POSTs of this session per second of the server's processor time."""
+    return (await asyncio.to_thread(_measured, server, session.cookie))[1]

@@ -52,13 +52,13 @@ class Session:
 
     def asking(self, path: str, body: bytes) -> Exchange:
         """Make a request of this session."""
-        return post(path, body, Cookie=self._cookie())
+        return post(path, body, Cookie=self.cookie)
 
     def _connect(self) -> dict[str, object]:
         return {"channel": "/meta/connect", "connectionType": "long-polling", "clientId": self.client_id}
 
     def _exchange(self, message: dict[str, object]) -> Exchange:
-        return post(ENDPOINT, json.dumps([message]).encode(), Cookie=self._cookie())
+        return post(ENDPOINT, json.dumps([message]).encode(), Cookie=self.cookie)
 
     async def _told(self, message: dict[str, object]) -> list[dict[str, str]]:
         reply = await ask(self.reader, self.writer, self._exchange(message))
@@ -68,7 +68,9 @@ class Session:
         answer: list[dict[str, str]] = json.loads(reply.split(b"\r\n\r\n", 1)[1])
         return answer
 
-    def _cookie(self) -> str:
+    @property
+    def cookie(self) -> str:
+        """Its cookies, as a request carries them."""
         return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
 
 

@@ -20,6 +20,7 @@ _SCRIPT = """\
 wrk.method = "POST"
 wrk.body = {body}
 wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Cookie"] = {cookie}
 """
 
 
@@ -28,13 +29,16 @@ def missing() -> list[str]:
     return [] if shutil.which("wrk") else ["the program wrk"]
 
 
-def requests_per_second(port: int, path: str, body: str, *, connections: int = 8, seconds: int = 2) -> float:
-    """Post for some seconds and return how many replies came per second.
+def requests_per_second(
+    port: int, path: str, body: str, *, cookie: str | None = None, connections: int = 8, seconds: int = 2
+) -> float:
+    """Post for some seconds, in the session that the cookie names, and return how many replies came per second.
 
     :raises AssertionError: if a reply wasn't 2xx, or a connection failed.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        Path(script.name).write_text(_SCRIPT.format(body=f"[==[{body}]==]"))
+        named = "nil" if cookie is None else f"[==[{cookie}]==]"
+        Path(script.name).write_text(_SCRIPT.format(body=f"[==[{body}]==]", cookie=named))
         command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
         command += ["--script", script.name, f"http://127.0.0.1:{port}{path}"]
         pinned = ["taskset", "-c", str(CLIENT_CORE), *command] if TWO_CORES else command
@@ -43,4 +47,5 @@ def requests_per_second(port: int, path: str, body: str, *, connections: int = 8
     assert "Socket errors" not in said, said
     found = re.search(r"Requests/sec: +([\d.]+)", said)
     assert found, said
+    assert float(found[1]) > 0, said
     return float(found[1])

@@ -1,7 +1,8 @@
-"""`make demo`: record a real CometD client through mitmdump, stop the server, replay it, show that nothing differs."""
+"""`make demo`: record a real CometD client, replay it without the server: nothing differs. Then a look, and load."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 import time
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.syntax import Syntax
 
 from demo import peers
+from demo.load import OUT, load
 from demo.processes import ProcessFailed
 from demo.seen import Seen, differences, seen
 
@@ -22,13 +24,23 @@ console = Console(highlight=False)
 
 
 def main() -> int:
-    """Tell the story in five steps; the exit code is 1 if the replay differs from the recording."""
+    """Tell the story in seven steps; the exit code is 1 if the replay differs from the recording."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cometreel-demo-") as name:
         folder = Path(name)
         recorded = record(folder)
         show(folder / "desktop.yaml")
         replayed = replay(folder)
+        same = compare(recorded, replayed)
+        conversation = look(folder / "desktop.jsonl")
+        report = put_load(folder)
+    console.print(f"   {time.monotonic() - started:.0f} seconds in all. Open the pages in a browser:")
+    console.print(f"   {conversation}\n   {report}", soft_wrap=True)
+    return 0 if same else 1
+
+
+def compare(recorded: Seen, replayed: Seen) -> bool:
+    """Tell whether the application saw the same twice."""
     found = differences(recorded, replayed)
     console.rule("5  What the application saw")
     for channel, messages in recorded.messages.items():
@@ -36,9 +48,28 @@ def main() -> int:
     console.print(f"   HTTP: {len(recorded.replies)} replies recorded, {len(replayed.replies)} replayed")
     if found:
         console.print(f"[bold red]They differ:[/]\n{found}")
-        return 1
-    console.print(f"[bold green]   Nothing differs.[/] {time.monotonic() - started:.0f} seconds in all.")
-    return 0
+    else:
+        console.print("[bold green]   Nothing differs.[/]")
+    return not found
+
+
+def look(journal: Path) -> Path:
+    """Draw the recorded conversation as a page."""
+    console.rule("6  The conversation as a page")
+    page = OUT / "conversation.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    program = Path(sys.executable).with_name("cometreel")
+    subprocess.run([program, "show", journal, "-o", page], check=True, stdout=subprocess.DEVNULL)
+    console.print(f"   {page}", soft_wrap=True)
+    return page
+
+
+def put_load(folder: Path) -> Path:
+    """Put load on the replay and print the report."""
+    console.rule("7  Twenty seconds of load on the replay")
+    report = OUT / "load.html"
+    console.print(load(folder, report), markup=False, soft_wrap=True)
+    return report
 
 
 def record(folder: Path) -> Seen:

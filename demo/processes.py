@@ -83,6 +83,7 @@ class Process:
         parts = [
             (path.name, [line[:width] for line in path.read_text(errors="replace").splitlines()[-lines:]])
             for path in (self.out, self.err)
+            if path.exists()  # a folder for one test only may be gone already
         ]
         return "\n".join(f"--- {name}\n" + "\n".join(said) for name, said in parts if said)
 

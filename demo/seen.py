@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TypeAlias
 
 from deepdiff import DeepDiff
@@ -25,7 +26,8 @@ _Numbers: TypeAlias = dict[int, str]
 class Seen:
     """`replies` in the order of the requests, `messages` of each channel in the order of arrival, `met` as it happened.
 
-    `order` tells every line as it came: `reply STEP` or `message CHANNEL`.
+    Questions that were asked at once reach the server in any order, so their answers stand in one that only what they
+    say decides. `order` tells every line as it came: `reply STEP` or `message CHANNEL`.
     """
 
     replies: list[JSONObject]
@@ -39,12 +41,18 @@ def seen(printed: str) -> Seen:
     lines: list[JSONObject] = [json.loads(line) for line in printed.splitlines()]
     replies = sorted((line for line in lines if line["saw"] == "reply"), key=lambda line: int(str(line["sent"])))
     channels: dict[str, list[JSON]] = {}
-    for line in lines:
-        if line["saw"] == "message":
+    for at_once, group in groupby(
+        (line for line in lines if line["saw"] == "message"), lambda line: line.get("atOnce")
+    ):
+        for line in sorted(group, key=_said) if at_once else group:
             channels.setdefault(str(line["channel"]), []).append(line["data"])
     met = [line for line in lines if line["saw"] == "meta"]
     order = [f"{line['saw']} {line.get('step', line.get('channel'))}" for line in lines]
     return Seen(replies, channels, met, order)
+
+
+def _said(line: JSONObject) -> str:
+    return json.dumps(line["data"], sort_keys=True)
 
 
 def differences(one: Seen, other: Seen) -> str:

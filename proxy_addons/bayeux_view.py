@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 from urllib.parse import parse_qs
 
 from mitmproxy import contentviews, ctx, http
@@ -35,6 +35,16 @@ _PLAIN = re.compile(r"(?!(?:true|false|null)$)/?[A-Za-z_][\w/*.-]*")  # what YAM
 _WIDTH = 100  # columns; a longer value is spread over lines
 
 
+class Named(Protocol):
+    """What is needed of the other views: they are put in the order of their names."""
+
+    name: str
+
+
+Registering: TypeAlias = "Callable[[object], None]"
+"""`contentviews.add` and `remove`: mitmproxy 11 and 12 give a view another type."""
+
+
 class BayeuxContentView:
     """Show Bayeux messages as YAML that reads like a scenario; a view of mitmproxy 11 and of 12 in one."""
 
@@ -44,7 +54,7 @@ class BayeuxContentView:
     def __init__(self, answers: Answers) -> None:
         self.answers = answers
 
-    def __lt__(self, other: contentviews.View) -> bool:
+    def __lt__(self, other: Named) -> bool:
         return self.name < other.name
 
     def prettify(self, data: bytes, metadata: object) -> str:
@@ -122,7 +132,7 @@ class BayeuxView:
     def load(self, loader: Loader) -> None:
         """Add the option and the view."""
         loader.add_option(*PROFILE)
-        contentviews.add(cast("contentviews.View", self.view))
+        cast(Registering, contentviews.add)(self.view)
 
     def configure(self, updated: set[str]) -> None:
         """Take another profile; what was remembered under the old one is forgotten.
@@ -146,7 +156,7 @@ class BayeuxView:
     def done(self) -> None:
         """Take the view away again; mitmproxy 12 replaces it by itself."""
         if not hasattr(contentviews, "registry"):
-            contentviews.remove(cast("contentviews.View", self.view))
+            cast(Registering, contentviews.remove)(self.view)
 
 
 addons = [BayeuxView()]

@@ -53,7 +53,8 @@ def start(plan: Plan) -> Run:
         driver.apply(lambda now: backend.replace(scenario, now))
         logger.info("The scenario was edited: now %d exchanges are played.", len(scenario.exchanges))
 
-    logger.info("Replaying %s: %d exchanges.", plan.scenario.title, len(plan.scenario.exchanges))
+    title = plan.scenario.title or ", ".join(map(str, plan.paths))
+    logger.info("Replaying %s: %d exchanges.", title, len(plan.scenario.exchanges))
     following = asyncio.ensure_future(follow(plan.paths, install))
     following.add_done_callback(_tell_of_a_bug)
     return Run(driver, WebSocketDoor(driver, max_size=plan.settings.max_body), following)

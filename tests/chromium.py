@@ -87,7 +87,7 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """What the console says since the last call: errors, and what the policy of the page refused."""
-        return [str(entry["message"]) for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]  # Selenium's
+        return [str(entry["message"]) for entry in self.driver.get_log("browser")]
 
     def screenshot(self, path: Path) -> None:
         """Keep what the window shows, as PNG."""

@@ -8,7 +8,7 @@ import click
 
 from cometreel.errors import OptionInvalid
 from cometreel.recording import distill as distill_journal
-from cometreel.recording import load_policy, scenario_path, write_scenario
+from cometreel.recording import key_path, load_policy, scenario_path, write_scenario
 from cometreel.scenario import Profile
 from cometreel.scenario import profile as shipped_profile
 
@@ -39,12 +39,21 @@ def distill(
         profile=_profile(profile) if profile else None,
         generalise=generalise,
     )
-    written = write_scenario(made.file, out or scenario_path(journal), force=force)
+    written = write_scenario(made.file, _target(journal, out), force=force)
     if written.difference:
         click.echo(written.difference)
     click.echo(written.path)
     for line in made.summary.lines():
         click.echo(line, err=True)
+
+
+def _target(journal: Path, out: Path | None) -> Path:
+    """Name the file to write, which may be neither the recording nor its key."""
+    target = out or scenario_path(journal)
+    for source, what in ((journal, "the journal itself"), (key_path(journal), "the journal's key")):
+        if target.exists() and source.exists() and target.samefile(source):
+            raise OptionInvalid("--out", f"{target} is {what}", "another file", "try -o NAME.yaml")
+    return target
 
 
 def _profile(name: str) -> Profile:

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Sequence
 
 import click
+from click.shell_completion import shell_complete
 
 from cometreel import CometreelError, __version__
+from cometreel.cli.completion import COMPLETE_VARIABLE
 from cometreel.cli.exits import Exit
 from cometreel.errors import FileInvalid
 
@@ -17,9 +19,16 @@ __all__ = ["COMMANDS", "main", "run"]
 
 COMMANDS = {
     "addons": "cometreel.cli.addons:addons",
+    "completion": "cometreel.cli.completion:completion",
     "distill": "cometreel.cli.distill:distill",
+    "doctor": "cometreel.cli.doctor:doctor",
+    "export": "cometreel.cli.export:export",
+    "import": "cometreel.cli.import_:import_",
+    "init": "cometreel.cli.init:init",
+    "lint": "cometreel.cli.lint:lint",
     "schema": "cometreel.cli.schema:schema",
     "serve": "cometreel.cli.serve:serve",
+    "show": "cometreel.cli.show:show",
     "verify": "cometreel.cli.verify:verify",
 }
 """Each command and where it lives. A command is imported when it is asked for, so that `--version` answers at once."""
@@ -81,6 +90,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _invoke(arguments: list[str]) -> int:
     """Call the command itself: click's own `main` would answer some errors in its own way."""
+    if instruction := os.environ.get(COMPLETE_VARIABLE):
+        return shell_complete(main, {}, "cometreel", COMPLETE_VARIABLE, instruction)
     try:
         with main.make_context("cometreel", arguments) as context:
             code = main.invoke(context)

@@ -25,6 +25,7 @@ LARGEST = 16 * 1024 * 1024
 _DEEPEST = 64
 """JSON with no more brackets than this can't be nested too deeply for YAML."""
 
+_NEVER_WHOLE = "never whole: streamed by the proxy (stream_large_bodies), or not kept in the file"
 _CALLBACK = re.compile(rb"^\s*(?:/\*\*/)?\s*[\w$.\[\]]{1,200}\s*\((.*)\)\s*;?\s*$", re.DOTALL)
 _FORM = "application/x-www-form-urlencoded"
 
@@ -44,7 +45,7 @@ _NONE = Parsed("none")
 def parse(body: bytes | None, content_type: str, *, bayeux: bool = False, callback: bool = False) -> Parsed:
     """Tell what a body is. `bayeux`: it answers Bayeux messages; `callback`: it may be wrapped in a function call."""
     if body is None:
-        return Parsed("omitted", reason="streamed by the proxy (stream_large_bodies), so never whole")
+        return Parsed("omitted", reason=_NEVER_WHOLE)
     if not body:
         return _NONE
     if len(body) > LARGEST:

@@ -16,7 +16,7 @@ from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
 from cometreel.recording.again import redacted_again
 from cometreel.recording.correlate import Correlated, correlate
-from cometreel.recording.drafts import Draft, Drafter, canonical
+from cometreel.recording.drafts import Draft, Drafter, Unsayable, canonical
 from cometreel.recording.events import Header, WireEvent
 from cometreel.recording.journal import read_journal, read_key
 from cometreel.recording.markup import Identifiers
@@ -124,7 +124,7 @@ class _Distiller:
         self._used: set[int] = set()
 
     def distilled(self) -> Distilled:
-        drafts = [self._drafter.draft(ask) for ask in self._correlated.asks]
+        drafts = self._drafts()
         planned = plan(drafts)
         namer = Namer(self._profile, self._identifiers)
         for exchange in planned:
@@ -147,6 +147,19 @@ class _Distiller:
         sessions = max(self._transcript.sessions, 1 if exchanges else 0)
         found = replaced_in(self._events)
         return Distilled(file, Summary(len(exchanges), len(timeline), sessions, counts, found, left_out))
+
+    def _drafts(self) -> list[Draft]:
+        """Make the drafts; what no scenario can say is left out and counted."""
+        drafts: list[Draft] = []
+        for ask in self._correlated.asks:
+            try:
+                draft = self._drafter.draft(ask)
+            except Unsayable as why:
+                self._transcript.left_out[str(why)] += 1
+            else:
+                drafts.append(draft)
+                self._transcript.left_out.update(draft.unsaid)
+        return drafts
 
     # --- blocks ---------------------------------------------------------------------------------------------
 
@@ -191,7 +204,7 @@ class _Distiller:
         advice = answer.get("advice")
         fields: dict[str, JSON] = {"endpoint": self._endpoint(event)}
         if isinstance(advice, dict):
-            times = {name: advice[name] for name in ("timeout", "interval") if _is_whole(advice.get(name))}
+            times = {name: advice[name] for name in ("timeout", "interval") if _is_count(advice.get(name))}
             fields["advice"] = dict(AdviceBlock.model_validate(times).model_dump(exclude_none=True)) if times else None
         if _offers_ack(asked):
             fields["ack"] = _offers_ack(answer)
@@ -206,9 +219,8 @@ class _Distiller:
         return BayeuxBlock.model_validate(fields)
 
     def _endpoint(self, event: WireEvent) -> str:
-        path = event.path
-        if not path:
-            path = next((other.path for other in self._events if other.flow == event.flow and other.path), "/cometd")
+        own = (other.path for other in (event, *self._events) if other.flow == event.flow)
+        path = next((path for path in own if path.startswith("/")), "/cometd")
         base, _, last = path.rstrip("/").rpartition("/")
         return base if last in _META and base else path.rstrip("/") or "/"
 
@@ -251,7 +263,10 @@ class _Distiller:
         for group in found.values():
             sessions = tuple(sorted({delivery.session for delivery, _, _ in group}))
             everybody = listening <= set(sessions) or sessions == (-1,)
-            entries.append(self._entry(group[0], () if everybody else sessions))
+            try:
+                entries.append(self._entry(group[0], () if everybody else sessions))
+            except Unsayable as why:
+                self._transcript.left_out[str(why)] += len(group)
         return entries
 
     def _entry(self, one: tuple[Delivery, str, float], sessions: tuple[int, ...]) -> TimelineBlock:
@@ -294,8 +309,8 @@ def _role(session: int) -> str:
     return f"agent-{session + 1}"
 
 
-def _is_whole(value: JSON) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_count(value: JSON) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _offers_ack(message: Mapping[str, JSON]) -> bool:

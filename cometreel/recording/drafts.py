@@ -10,18 +10,31 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from cometreel.jsonvalue import JSON
 from cometreel.recording.correlate import Ask
 from cometreel.recording.events import Body, WireEvent
 from cometreel.recording.markup import Identifiers, any_of, as_asked, as_told, path_of, query_of
 from cometreel.recording.transcript import Call, Delivery, Publish
 from cometreel.scenario import EventBlock, Profile, PublishBlock, ReplyBlock, RequestBlock, format_duration
+from cometreel.scenario.durations import LONGEST
+from cometreel.scenario.findings import findings_of
 from cometreel.scenario.pointer import remove, replace
 
-__all__ = ["Draft", "Drafter", "canonical", "duration"]
+__all__ = ["Draft", "Drafter", "Unsayable", "canonical", "duration"]
 
 _REPLY_HEADERS = ("content-type", "location", "retry-after", "allow", "content-language")
 _JSON_TYPE = "application/json"
+
+
+class Unsayable(ValueError):
+    """Something that was recorded and that no scenario can say; the sentence says what, and why."""
+
+    def __init__(self, what: str, error: ValidationError) -> None:
+        finding = findings_of(error)[0]
+        where = ".".join(str(step) for step in finding.path if not str(step).startswith("("))
+        super().__init__(f"{what}: {f'{where} is ' if where else ''}{finding.found}; expected {finding.expected}")
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +49,8 @@ class Draft:
     answer: str
     refused: bool = False
     omitted: str = ""
+    unsaid: tuple[str, ...] = ()
+    """What of it no scenario can say: its notifications that are left out."""
 
     @property
     def at(self) -> float:
@@ -57,23 +72,46 @@ class Drafter:
         self._own = own
 
     def draft(self, ask: Ask) -> Draft:
-        """Make the draft of one ask."""
-        events = [self.event(delivery, ask.at) for delivery in ask.owned]
+        """Make the draft of one ask.
+
+        :raises Unsayable: if no scenario can say it.
+        """
+        try:
+            return self._draft(ask)
+        except ValidationError as error:
+            raise Unsayable(_asked(ask.source), error) from None
+
+    def _draft(self, ask: Ask) -> Draft:
+        events, unsaid = self._events(ask)
         told: list[JSON] = [[event.channel, self._steady(event.data, self._profile.event)] for event in events]
         source = ask.source
         if isinstance(source, Publish):
             publish, published = self._publish(source), self._published(source)
             answer = canonical([published.model_dump(exclude={"after"}, mode="json") if published else None, told])
-            return Draft(ask, publish, published, events, self._trigger(publish, publish.data), answer)
+            trigger = self._trigger(publish, publish.data)
+            return Draft(ask, publish, published, events, trigger, answer, unsaid=unsaid)
         request, reply = self._request(source), self._reply(source)
         shown = self._steady(reply.body, (*self._profile.reply, *(f"{path}/*" for path in self._profile.map)))
         answer = canonical([reply.status, reply.headers, shown, reply.text, told])
         trigger = self._trigger(request, request.body)
         omitted = str(source.reply.body.value) if source.reply.body.kind == "omitted" else ""
-        return Draft(ask, request, reply, events, trigger, answer, _is_refused(source), omitted)
+        return Draft(ask, request, reply, events, trigger, answer, _is_refused(source), omitted, unsaid)
+
+    def _events(self, ask: Ask) -> tuple[list[EventBlock], tuple[str, ...]]:
+        events: list[EventBlock] = []
+        unsaid: list[str] = []
+        for delivery in ask.owned:
+            try:
+                events.append(self.event(delivery, ask.at))
+            except Unsayable as why:
+                unsaid.append(str(why))
+        return events, tuple(unsaid)
 
     def event(self, delivery: Delivery, since: float) -> EventBlock:
-        """Make one event, its time counted from `since`."""
+        """Make one event, its time counted from `since`.
+
+        :raises Unsayable: if no scenario can say it.
+        """
         ext = delivery.message.get("ext")
         fields: dict[str, JSON] = {
             "after": duration(delivery.at - since),
@@ -82,7 +120,10 @@ class Drafter:
         }
         if ext:
             fields["ext"] = self._told(ext, delivery.at, delivery.session)
-        return EventBlock.model_validate(fields)
+        try:
+            return EventBlock.model_validate(fields)
+        except ValidationError as error:
+            raise Unsayable("a notification", error) from None
 
     # --- requests -------------------------------------------------------------------------------------------
 
@@ -176,8 +217,15 @@ def canonical(value: JSON) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a recorded time, to the millisecond; what the clock made negative is at once."""
-    return format_duration(max(0.0, round(seconds, 3)))
+    """Write a recorded time, to the millisecond; what a clock that was set made negative or endless is at once."""
+    return format_duration(round(seconds, 3) if 0 <= seconds <= LONGEST else 0.0)
+
+
+def _asked(source: Call | Publish) -> str:
+    """Say what was asked, for a reader of the journal."""
+    if isinstance(source, Publish):
+        return "a publish"
+    return f"{source.request.method} {source.request.path}"
 
 
 def _meant(event: WireEvent, name: str) -> bool:

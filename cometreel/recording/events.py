@@ -16,6 +16,7 @@ __all__ = ["NO_BODY", "VERSION", "Body", "BrokenLine", "Header", "Hidden", "Kind
 VERSION = 1
 Kind: TypeAlias = Literal["request", "reply", "error", "open", "frame", "close", "mark", "resume", "lost", "unwanted"]
 _KINDS = frozenset(get_args(Kind))
+_LATEST = 253_402_300_800  # the year 10000, which Python's calendar doesn't reach
 
 
 class BrokenLine(ValueError):
@@ -110,7 +111,7 @@ def header_of(value: JSON) -> Header:
         raise BrokenLine(f"a journal of version {value['journal']!r}"[:60])
     started = value.get("started")
     names = [value.get(key) for key in ("cometreel", "profile", "policy")]
-    if isinstance(started, bool) or not isinstance(started, int | float):
+    if isinstance(started, bool) or not isinstance(started, int | float) or not 0 <= started < _LATEST:
         raise BrokenLine("a journal header without a start")
     texts = [name for name in names if isinstance(name, str)]
     if len(texts) != len(names):
@@ -169,7 +170,11 @@ def _body(value: JSONObject) -> Body:
 def _hidden(value: JSON) -> Hidden:
     if not isinstance(value, dict):
         return Hidden()
-    return Hidden(_list(value.get("secret")), _list(value.get("personal")), _texts(value.get("id")))
+    hidden = Hidden(_list(value.get("secret")), _list(value.get("personal")), _texts(value.get("id")))
+    places = (*hidden.secret, *hidden.personal, *hidden.identifiers)
+    if any(place and not place.startswith("/") for place in places):
+        raise BrokenLine("an event that doesn't say where something was replaced")
+    return hidden
 
 
 def _text(value: JSONObject, key: str) -> str:

@@ -19,7 +19,7 @@ from cometreel.recording.policy import Policy, Rule, Treatment
 from cometreel.recording.redaction import HIDDEN, Redactor
 from cometreel.wire import Headers
 
-__all__ = ["Heads", "split_url"]
+__all__ = ["SAFE", "Heads", "split_url"]
 
 _SENSITIVE = re.compile(
     r"auth|cookie|token|secret|session|csrf|xsrf|api-?key|password|^ssid$|^surl$|^rn(url|sid|username)$|contactcenterid",
@@ -28,6 +28,8 @@ _SENSITIVE = re.compile(
 _PRODUCT = re.compile(r"^[\w-]+$")
 _GONE = re.compile(r"(?i)max-age=-?0*(;|$)")
 _CACHE_LIMIT = 10_000
+SAFE = "~!$&'()*+,=:@"
+"""What a segment of a path may hold as it is (RFC 3986 §3.3)."""
 
 Asked = TypeVarTuple("Asked")
 
@@ -123,7 +125,7 @@ class Heads:
         kind = self._policy.paths.get(before)
         plain = unquote(bare)
         made, what = self._redactor.by_rule(Rule(Treatment.IDENTIFIER, kind) if kind else None, plain)
-        return (quote(made, safe="~!$&'()*+,=:@") if made != plain else bare) + ending, what
+        return (quote(made, safe=SAFE) if made != plain else bare) + ending, what
 
     def _put_query(self, line: JSONObject, query: str) -> None:
         if not query:
@@ -184,10 +186,13 @@ class Heads:
         return f"{base}{host}{line['path']}" + (f"?{line['query']}" if query else "")
 
     def _learn(self, value: str) -> None:
-        self._redactor.secret(value)
+        """Remember credentials, and any other value that isn't a common word: `X-Session-Kind: customer`."""
         scheme, _, rest = value.partition(" ")
         if rest and scheme.isalpha():
+            self._redactor.secret(value)
             self._redactor.secret(rest.strip())
+        elif looks_random(value):
+            self._redactor.secret(value)
 
     # --- who ------------------------------------------------------------------------------------------------
 

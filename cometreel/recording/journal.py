@@ -47,6 +47,8 @@ class Journal:
             or its key can't be written.
         """
         path = Path(path)
+        if path.exists() and not path.is_file():  # a pipe would hold up the traffic, a device keeps nothing
+            raise FileInvalid([Problem(str(path), 0, 0, "not a file", "a journal's name, as recordings/login.jsonl")])
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             found, torn = _opening(path, header)

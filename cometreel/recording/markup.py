@@ -33,7 +33,8 @@ class Identifiers:
 
     def name(self, value: str, at: float) -> str | None:
         """The name of an identifier that a client had sent by then; None for any other text."""
-        return self._names[value] if self._sent.get(value, at + 1) <= at else None
+        sent = self._sent.get(value)
+        return self._names[value] if sent is not None and sent <= at else None
 
     def see(self, event: WireEvent) -> None:
         """Note every identifier that a request carries."""
@@ -86,7 +87,7 @@ def as_told(value: JSON, identifiers: Identifiers, at: float, own: Mapping[str, 
     def marker(item: JSON, _: str) -> JSON | None:
         if isinstance(item, str) and item in own:
             return {"$t": own[item]}
-        return _named(item, identifiers, at)
+        return _named(item, identifiers, at) or _in_address(item, identifiers, at)
 
     return _walk(value, "", marker)
 
@@ -94,6 +95,18 @@ def as_told(value: JSON, identifiers: Identifiers, at: float, own: Mapping[str, 
 def _named(value: JSON, identifiers: Identifiers, at: float) -> JSON | None:
     name = identifiers.name(value, at) if isinstance(value, str) else None
     return {"$id": name} if name is not None else None
+
+
+def _in_address(value: JSON, identifiers: Identifiers, at: float) -> JSON | None:
+    """The template of an address in which a segment of the path is an identifier; None for anything else."""
+    if not isinstance(value, str) or "/" not in value or "{" in value:
+        return None
+    segments = value.split("/")
+    names = [identifiers.name(unquote(segment), at) for segment in segments]
+    if not any(names):
+        return None
+    put = [f"{{{{ ids['{name}'] }}}}" if name else segment for name, segment in zip(names, segments, strict=True)]
+    return {"$t": "/".join(put)}
 
 
 def _walk(value: JSON, pointer: str, marker: Callable[[JSON, str], JSON | None]) -> JSON:
@@ -125,7 +138,7 @@ def path_of(event: WireEvent, identifiers: Identifiers) -> JSON:
         segments[place] = {"$id": name} if name is not None else {"$any": "string"}
         marked = True
     if not marked:
-        return event.path
+        return event.path if event.path.strip("/") else "/"
     return [unquote(segment) if isinstance(segment, str) else segment for segment in segments if segment != ""]
 
 

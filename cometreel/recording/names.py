@@ -15,6 +15,7 @@ from cometreel.recording.markup import Identifiers
 from cometreel.recording.pseudonyms import is_shaped_id
 from cometreel.recording.transcript import Call
 from cometreel.scenario import Profile
+from cometreel.scenario.crossings import SINCE, UNTIL
 from cometreel.scenario.pointer import find
 
 __all__ = ["Namer"]
@@ -33,7 +34,7 @@ class Namer:
     def __init__(self, profile: Profile, identifiers: Identifiers) -> None:
         self._identifiers = identifiers
         self._profile = profile
-        self._taken: set[str] = set()
+        self._taken: set[str] = {*SINCE, *UNTIL}
         self._next: dict[str, int] = {}
         self._ids: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import quote, unquote_plus
 
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
-from cometreel.recording.known import KnownSecrets
+from cometreel.recording.known import KnownSecrets, looks_random
 from cometreel.recording.policy import Policy, Rule, Treatment
 from cometreel.recording.pseudonyms import EMAIL, SHAPED_ID, Pseudonyms, is_shaped_id
 from cometreel.recording.secret import Secret
@@ -26,6 +27,7 @@ _SESSION_PARAMETER = re.compile(r";jsessionid=([^;/?#\s\"'<>]*)", re.IGNORECASE)
 _INTERNATIONAL = re.compile(r"(?<![\w+])\+\d(?:[\d().\s/-]*\d){6,}")
 _CREDENTIALS = re.compile(r"\b(?:Basic|Bearer|Negotiate|Digest)\s+[A-Za-z0-9+/=._~-]{6,}")
 _WEB_TOKEN = re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.?[\w-]*")
+_PARAMETER = re.compile(r"(?<=[?&])([\w.~-]{1,60})=([^&#\s\"'<>]+)")
 _QUOTED = re.compile(r"(?<=['\"])[^'\"]+(?=['\"])")
 _LONG_NUMBER = re.compile(r"\d{4,}")
 _PRIVATE_ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b")
@@ -325,6 +327,7 @@ class Redactor:
         """What is looked for in any text: a sign that is cheap to find, the pattern, what to put in its place."""
         shaped = [("", SHAPED_ID, lambda found: self.pseudonyms.like(found[0]))] if self.policy.strict else []
         return [
+            ("=", _PARAMETER, self._parameter),
             ("://", _URL_HOST, lambda found: self.pseudonyms.host(found[1])),
             *shaped,
             ("@", EMAIL, lambda found: self.name(found[0])),
@@ -333,6 +336,16 @@ class Redactor:
             ("eyJ", _WEB_TOKEN, lambda _: HIDDEN),
             (" ", _CREDENTIALS, lambda _: HIDDEN),
         ]
+
+    def _parameter(self, found: re.Match[str]) -> str:
+        """A parameter of a URL that stands in a text, redacted as in the query of a request."""
+        rule = self.policy.query(found[1])
+        if rule is None or rule.treatment not in (Treatment.HIDE, Treatment.JOIN, Treatment.NAME):
+            return found[0]
+        plain = unquote_plus(found[2])
+        if rule.treatment is Treatment.HIDE and not looks_random(plain):
+            return f"{found[1]}={HIDDEN}"  # `state=active` is hidden here, and `active` stays a word elsewhere
+        return f"{found[1]}={quote(self.by_rule(rule, plain)[0], safe='')}"
 
     def _nested(self, value: str) -> str | None:
         """JSON that was packed into a string is redacted as JSON; None if it isn't JSON."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from cometreel.jsonvalue import JSON
 from cometreel.recording.events import Body, Hidden, WireEvent
+from cometreel.recording.heads import SAFE
 from cometreel.recording.markup import value_at
 from cometreel.recording.pseudonyms import DIGITS, SHAPED_ID, Pseudonyms
 from cometreel.recording.secret import Secret
@@ -67,11 +68,26 @@ class _Settled:
         return replace(
             event,
             who=who,
-            path=self._text(event.path),
-            query=self._text(event.query, digits="personal" in event.hidden_query.values()),
+            path="/".join(self._segment(segment) for segment in event.path.split("/")),
+            query=self._query(event),
+            hidden_query={self._text(name): what for name, what in event.hidden_query.items()},
             headers={name: self._text(value) for name, value in event.headers.items()},
             body=self._body(event.body),
         )
+
+    def _segment(self, segment: str) -> str:
+        """Change a segment of a path as it reads: in `%2C` a `C` isn't the end of a word."""
+        plain = unquote(segment)
+        made = self._text(plain)
+        return segment if made == plain else quote(made, safe=SAFE)
+
+    def _query(self, event: WireEvent) -> str:
+        pairs = parse_qsl(event.query, keep_blank_values=True)
+        made = [
+            (self._text(name), self._text(value, digits=event.hidden_query.get(name) == "personal"))
+            for name, value in pairs
+        ]
+        return event.query if made == pairs else urlencode(made)
 
     def _body(self, body: Body) -> Body:
         hidden = body.hidden
@@ -122,7 +138,7 @@ def _hidden_texts(event: WireEvent) -> Iterator[str]:
         yield event.who["user"]
     if event.hidden_path:
         segments = event.path.split("/")
-        yield from (segments[int(n)] for n in event.hidden_path if n.isdigit() and int(n) < len(segments))
+        yield from (unquote(segments[int(n)]) for n in event.hidden_path if n.isdigit() and int(n) < len(segments))
     for name, value in parse_qsl(event.query) if event.hidden_query else ():
         yield from value.split(",") if name in event.hidden_query else ()
     if "location" in event.headers:

@@ -150,7 +150,7 @@ class _Reader:
             self._call(request, event)
 
     def _unfinished(self, request: WireEvent) -> None:
-        channels = {message.get("channel") for message in request.body.messages}
+        channels = [message.get("channel") for message in request.body.messages]
         if channels and all(isinstance(channel, str) and is_meta(channel) for channel in channels):
             self._made.left_out["Bayeux requests still open (nothing is missing)"] += 1
         else:

@@ -33,8 +33,12 @@ def write_scenario(file: ScenarioFile, target: Path, *, force: bool = False) -> 
 
     The JSON Schema that its first line names is put beside it, so that editors complete and check the file.
 
-    :raises FileInvalid: if the file can't be written.
+    :raises FileInvalid: if the file can't be written, or something else than a file lies there.
     """
+    if target.exists() and not target.is_file():  # a device can be read without end, and must not be replaced
+        raise FileInvalid(
+            [Problem(str(target), 0, 0, "not a file", "the name of a scenario, as recordings/login.yaml")]
+        )
     try:
         written = _put(dump(file), target, force=force)
         _put_schema(target.parent / SCHEMA_NAME)  # not before: what is refused leaves nothing behind

@@ -154,11 +154,14 @@ class Desk:
         self._note(caller, exchange.name, "played", None if _breaks(actions) else reply.status)
         after = max(0.0, reply.after_seconds) + _delay(actions)
         answer = Drop(request.id) if _breaks(actions) else http_reply(request.id, reply)
-        cues = [Cue(after, AnswerRequest(session, answer))]
-        cues += [Cue(after, EndClients(session)) for action in actions if isinstance(action, EndSession)]
+        cues = [Cue(after, EndClients(session)) for action in actions if isinstance(action, EndSession)]
         cues += self._player.cues(performance.events, session)
         tick = session.tick(caller.at)
         self.happened(session, exchange.name, tick)
+        if self._player.comes_first(after, cues, tick):
+            self._player.put(cues, session, tick, exchange.index)
+            return Heard((answer,))
+        cues.insert(0, Cue(after, AnswerRequest(session, answer)))
         return Heard(ticket=_reply_ticket(self._player.put(cues, session, tick, exchange.index)))
 
     def _put_answer(self, answer: Answer, request: Request, session: Session, now: float) -> Heard:

@@ -55,11 +55,15 @@ class Entrance:
         return session, fields
 
     def _wants_cookie(self, request: Request, *, new: bool) -> bool:
-        """Tell whether a reply sets the cookie: to a session's first request, and in place of a cookie gone stale."""
+        """Tell whether a reply sets the cookie: to a session's first request, in place of a cookie gone stale, and to
+        whoever is known by credentials alone, who may leave them out from now on.
+        """
         if self._cookie is None:
             return False
-        sent = request.headers.cookies().get(self._cookie)
-        return new or (sent is not None and self._sessions.by_cookie(sent) is None)
+        cookies = request.headers.cookies()
+        sent, browser = cookies.get(self._cookie), cookies.get(self._browser_cookie)
+        alone = sent is None and browser is None and login_of(request.headers) is not None
+        return new or alone or (sent is not None and self._sessions.by_cookie(sent) is None)
 
     def is_locked_out(self, session: Session) -> bool:
         """Tell whether a session must log in first."""

@@ -109,6 +109,13 @@ class Player:
         """Tell whether something is due together with its cause."""
         return microseconds(after_seconds * self.scale) == 0
 
+    def comes_first(self, after_seconds: float, cues: Sequence[Cue], tick: int) -> bool:
+        """Tell whether a reply is due together with its cause at this time, and before the cues and all that waits."""
+        if not self.is_immediate(after_seconds) or any(cue.after_seconds < after_seconds for cue in cues):
+            return False
+        waiting = self._schedule.first()
+        return waiting is None or waiting[0] > tick + 1
+
     def cues(self, events: Sequence[Timed], session: Session, client_id: str | None = None) -> list[Cue]:
         """Turn rendered events into orders for one CometD client, or for all of the session."""
         return [Cue(timed.after_seconds, _order(timed, session, client_id)) for timed in events]

@@ -19,14 +19,16 @@ from .findings import Finding, can_be_written, describe, near
 from .markers import MATCHED, RENDERED, check_markers, marker_of
 from .pointer import parse_pointer
 
-CHANNEL = r"^(/[A-Za-z0-9!#$%&'()*+,.:;=?@\[\]_{}|~-]+)+$"
-"""Bayeux 1.0 §2.2.1, and what real servers tolerate beside it."""
+CHANNEL = r'^(/[^/\s\x00-\x1f\x7f"<>\\^`]+)+$'
+"""Bayeux 1.0 §2.2.1, and what real servers tolerate beside it: letters of any language, for example."""
 
 NAME = r"^(?=.*\S)[^\n]+$"
-COOKIE = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
+FIELD_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
 META_CHANNELS = ("/meta/handshake", "/meta/connect", "/meta/subscribe", "/meta/unsubscribe", "/meta/disconnect")
 CORRELATION_SOURCE = r"^(path-tail|map-keys|query:.+|body:/.*)$"
 _CHANNEL = re.compile(CHANNEL)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _METHOD = re.compile(r"[A-Za-z][A-Za-z-]*")
 
 Check: TypeAlias = Callable[[JSON], Iterator[Finding]]
@@ -78,7 +80,7 @@ def path_pattern(value: JSON) -> Iterator[Finding]:
 
 def _path(value: str) -> Iterator[Finding]:
     yield from plain(value)
-    if "://" in value:
+    if _SCHEME.match(value):
         yield Finding((), describe(value), "a path", "leave out scheme and host")
     elif "?" in value or "#" in value:
         yield Finding((), describe(value), "a path", "write what follows the '?' under query:")
@@ -225,7 +227,7 @@ def base64_text(value: JSON) -> Iterator[Finding]:
 
 def cookie(value: JSON) -> Iterator[Finding]:
     """A cookie's name."""
-    if not isinstance(value, str) or not re.fullmatch(COOKIE, value):
+    if not isinstance(value, str) or not re.fullmatch(FIELD_NAME, value):
         yield Finding((), describe(value), "the name of a cookie, or none")
 
 
@@ -298,8 +300,21 @@ def header_value(value: JSON) -> Iterator[Finding]:
     for number, item in enumerate(items):
         findings = or_template(text_value)(item)
         yield from _at(number, findings) if isinstance(value, list) else findings
-        if isinstance(item, str) and ("\r" in item or "\n" in item):
-            yield Finding((), describe(item), "one line of text")
+        if isinstance(item, str):
+            yield from header_line(item)
+
+
+def header_line(value: JSON) -> Iterator[Finding]:
+    """What may stand in a header field: no control character, which would end the field or the whole head."""
+    if not isinstance(value, str) or _CONTROL.search(value):
+        yield Finding((), describe(value), "one line of text")
+
+
+def header_names(value: JSON) -> Iterator[Finding]:
+    """The names of header fields are tokens (RFC 9110 §5.1)."""
+    for name in value if isinstance(value, dict) else ():
+        if not re.fullmatch(FIELD_NAME, name):
+            yield Finding((name,), describe(name), "the name of a header field", at_key=True)
 
 
 def correlation_source(value: JSON) -> Iterator[Finding]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-__all__ = ["DURATION_PATTERN", "format_duration", "parse_duration"]
+__all__ = ["DURATION_PATTERN", "LONGEST", "format_duration", "parse_duration"]
 
 DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$"
 _DURATION = re.compile(DURATION_PATTERN)
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_LONGEST = 366 * 24 * 3600.0
+LONGEST = 366 * 24 * 3600.0
+"""The longest duration, in seconds: a year."""
 
 
 @lru_cache(maxsize=4096)
@@ -28,7 +29,7 @@ def parse_duration(text: str) -> float:
     unit = found[2]
     number = float(text[: -len(unit)])
     seconds = number / 1000 if unit == "ms" else number * _SECONDS[unit]
-    if seconds > _LONGEST:
+    if seconds > LONGEST:
         raise ValueError(f"{text!r} is longer than a year")
     return seconds
 
@@ -38,7 +39,7 @@ def format_duration(seconds: float) -> str:
 
     :raises ValueError: if the number is negative or isn't finite.
     """
-    if not 0 <= seconds <= _LONGEST:
+    if not 0 <= seconds <= LONGEST:
         raise ValueError(f"{seconds!r} is not a duration in seconds")
     micros = round(seconds * 1_000_000)
     if micros < 1_000_000:

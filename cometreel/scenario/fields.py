@@ -46,6 +46,7 @@ QueryPattern = Annotated[_Any, _checked(checks.query_pattern), _shared("QueryPat
 Value = Annotated[_Any, _checked(checks.rendered), _shared("Value")]
 TextValue = Annotated[_Any, _checked(checks.or_template(checks.text_value)), _shared("TextValue")]
 HeaderValue = Annotated[_Any, _checked(checks.header_value), _shared("HeaderValue")]
+HeaderLine = Annotated[str, _checked(checks.header_line)]
 DurationValue = Annotated[_Any, _checked(checks.or_template(checks.duration)), _shared("DurationValue")]
 ChannelValue = Annotated[_Any, _checked(checks.or_template(checks.channel)), _shared("ChannelValue")]
 StatusValue = Annotated[_Any, _checked(checks.or_template(checks.status)), _shared("StatusValue")]
@@ -57,7 +58,7 @@ Duration = Annotated[str, _checked(checks.duration), _text(DURATION_PATTERN)]
 Name = Annotated[str, _checked(checks.name), _text(checks.NAME)]
 Method = Annotated[str, _checked(checks.method), _text("^[A-Za-z][A-Za-z-]*$")]
 Base64 = Annotated[str, _checked(checks.base64_text), WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
-Cookie = Annotated[str, _checked(checks.cookie), _text(checks.COOKIE)]
+Cookie = Annotated[str, _checked(checks.cookie), _text(checks.FIELD_NAME)]
 Moment = Annotated[str, _checked(checks.moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Pointer = Annotated[str, _checked(checks.pointer), _text("^(/.*)?$")]
 Endpoint = Annotated[str, _checked(checks.endpoint), _text("^/[^?]*$")]
@@ -68,6 +69,10 @@ Positive = Annotated[int, _checked(checks.positive), WithJsonSchema({"type": "in
 Count = Annotated[int, _checked(checks.count), WithJsonSchema({"type": "integer", "minimum": 0})]
 Rate = Annotated[float, _checked(checks.rate), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 Speed = Annotated[float, _checked(checks.speed), WithJsonSchema({"type": "number", "minimum": 0})]
+
+AskedHeaders = Annotated[dict[str, TextPattern], _checked(checks.header_names)]
+AnsweredHeaders = Annotated[dict[str, HeaderValue], _checked(checks.header_names)]
+FixedHeaders = Annotated[dict[str, HeaderLine], _checked(checks.header_names)]
 
 if TYPE_CHECKING:
     CorrelationSources: TypeAlias = str | list[str]

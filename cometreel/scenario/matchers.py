@@ -12,6 +12,7 @@ from typing import Protocol
 
 from cometreel.jsonvalue import JSON, same
 
+from .hiding import HIDDEN, covered, hides
 from .markers import marker_of, unescaped
 from .pointer import escape
 from .yamlout import inline
@@ -45,7 +46,7 @@ class Trial:
 
     def differs(self, where: str, expected: object, found: object) -> None:
         """Note a difference."""
-        self.differences.append(Difference(where, _short(repr(expected)), shown(found)))
+        self.differences.append(Difference(where, _short(repr(expected)), shown(found, where)))
 
     def branch(self) -> Trial:
         """A trial of one of several alternatives."""
@@ -58,9 +59,11 @@ class Trial:
         self.ids.update(branch.ids)
 
 
-def shown(found: object) -> str:
-    """A value of the request as YAML, shortened."""
-    return "nothing" if found is MISSING else _short(inline(found))  # type: ignore[arg-type]  # not MISSING is JSON
+def shown(found: JSON | object, where: str) -> str:
+    """A value of the request at a place of it, as YAML, shortened, and without secrets and personal data."""
+    if found is MISSING:
+        return "nothing"
+    return HIDDEN if hides(where) else _short(inline(covered(found)))  # type: ignore[arg-type]  # not MISSING is JSON
 
 
 def _short(text: str) -> str:
@@ -123,7 +126,8 @@ def _compare_members(expected: Mapping[str, Matcher], found: Mapping[str, JSON],
     for key, member in expected.items():
         member.compare(found.get(key, MISSING), f"{where}/{escape(key)}", trial)
     for key in found.keys() - expected.keys():
-        trial.differences.append(Difference(f"{where}/{escape(key)}", "nothing", shown(found[key])))
+        place = f"{where}/{escape(key)}"
+        trial.differences.append(Difference(place, "nothing", shown(found[key], place)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -147,7 +151,7 @@ def _compare_items(expected: Sequence[Matcher], found: Sequence[JSON], where: st
     for number, item in enumerate(expected):
         item.compare(found[number] if number < len(found) else MISSING, f"{where}/{number}", trial)
     for number in range(len(expected), len(found)):
-        trial.differences.append(Difference(f"{where}/{number}", "nothing", shown(found[number])))
+        trial.differences.append(Difference(f"{where}/{number}", "nothing", shown(found[number], where)))
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -264,8 +268,8 @@ class Id:
             if same(bound[self.name], found):
                 trial.agreed.append(where)
             else:
-                expected = f"{self!r}, which is {shown(bound[self.name])} in this session"
-                trial.differences.append(Difference(where, expected, shown(found)))
+                expected = f"{self!r}, which is {shown(bound[self.name], where)} in this session"
+                trial.differences.append(Difference(where, expected, shown(found, where)))
         else:
             self._bind(bound, found, where, trial)
 
@@ -275,7 +279,7 @@ class Id:
             trial.agreed.append(where)
             trial.ids[self.name] = found
         else:
-            found_text = f"{shown(found)}, which is {{$id: {owner}}} in this session"
+            found_text = f"{shown(found, where)}, which is {{$id: {owner}}} in this session"
             trial.differences.append(Difference(where, repr(self), found_text))
 
 

@@ -169,7 +169,7 @@ class RequestBlock(Block):
     method: fields.Method
     path: fields.PathPattern
     query: fields.QueryPattern = None
-    headers: dict[str, fields.TextPattern] | None = None
+    headers: fields.AskedHeaders | None = None
     authenticated: bool | None = None
     body: fields.Pattern = None
     text: fields.TextPattern = None
@@ -200,7 +200,7 @@ class ReplyBlock(Block):
 
     after: fields.DurationValue = None
     status: fields.StatusValue = None
-    headers: dict[str, fields.HeaderValue] | None = None
+    headers: fields.AnsweredHeaders | None = None
     body: fields.Value = None
     text: fields.TextValue = None
     base64: fields.Base64 | None = None
@@ -293,7 +293,7 @@ class FaultBlock(Block):
     every: fields.Positive | None = None
     rate: fields.Rate | None = None
     status: fields.Status | None = None
-    headers: dict[str, str] | None = None
+    headers: fields.FixedHeaders | None = None
     body: fields.Plain = None
     text: str | None = None
     delay: fields.Duration | None = None

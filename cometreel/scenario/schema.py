@@ -11,6 +11,7 @@ from cometreel.jsonvalue import JSON, JSONObject
 
 from .checks import CHANNEL, CORRELATION_SOURCE, NAME
 from .durations import DURATION_PATTERN
+from .explaining import EXPLAINED
 from .markers import ANY_KINDS, CAPTURE, ID
 from .model import EXCHANGE_ACTIONS, FAULT_ACTIONS, HTTP_REPLY, META_ACTIONS, PUBLISH_REPLY, ScenarioFile
 
@@ -30,6 +31,7 @@ def schema() -> JSONObject:
     found = _closed({"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "$defs": definitions})
     found["required"] = ["cometreel"]
     _exclusions(definitions=found["$defs"])
+    _explain(found)
     return found
 
 
@@ -194,6 +196,15 @@ def _exclusions(definitions: JSON) -> None:
     companions = {key: action for action, keys in FAULT_ACTIONS.items() for key in keys}
     needs: JSON = {key: [action] for key, action in sorted(companions.items())}
     _amend(definitions, "FaultBlock", oneOf=[on_exchange, on_meta], allOf=often, dependentRequired=needs)
+
+
+def _explain(found: JSONObject) -> None:
+    """Say at each key what it means."""
+    blocks = {"ScenarioFile": found, **_object(found["$defs"])}
+    for name, keys in EXPLAINED.items():
+        properties = _object(_object(blocks[name])["properties"])
+        for key, sentence in keys.items():
+            properties[key] = {"description": sentence, **_object(properties[key])}
 
 
 def _pair(kind: str) -> JSON:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cometreel.jsonvalue import JSON, JSONObject, encode
 
-from .checks import Check, channel, count, duration, flag, status
+from .checks import Check, channel, count, duration, flag, header_line, status
 from .compiled import EventOut, EventPlan, Position, PublishReplyOut, RenderContext, ReplyOut
 from .durations import parse_duration
 from .templates import TemplateFailed
@@ -41,6 +41,13 @@ def _text(value: JSON) -> str:
     return value if isinstance(value, str) else encode(value).decode()
 
 
+def _line(value: Value, scope: Scope, position: Position) -> str:
+    text = _text(value.render(scope))
+    for finding in header_line(text):
+        raise TemplateFailed(text, f"{finding.found}; expected {finding.expected}", str(position))
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class ReplySpec:
     """The reply to an HTTP request."""
@@ -64,7 +71,7 @@ class ReplySpec:
         return ReplyOut(
             after_seconds=_seconds(self.after, scope, self.position),
             status=code,
-            headers=tuple((name, _text(value.render(scope))) for name, value in self.headers),
+            headers=tuple((name, _line(value, scope, self.position)) for name, value in self.headers),
             body=None if self.body is None else self.body.render(scope),
             content=self._content(scope) if self.body is None else None,
         )

@@ -129,10 +129,16 @@ class TextBody:
 
     def compare(self, found: HttpQuestion, trial: Trial) -> None:
         """Compare the text."""
+        branch = trial.branch()
         try:
-            self.matcher.compare(found.content.decode(), "/body", trial)
+            self.matcher.compare(found.content.decode(), "/body", branch)
         except UnicodeDecodeError:
+            branch.differs("/body", self.matcher, MISSING)
+        if branch.differences:
             trial.differences.append(Difference("/body", repr(self.matcher), _shown_body(found)))
+            return
+        trial.agreed.append("/body")
+        trial.join(branch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +157,13 @@ class BytesBody:
 
 
 def _shown_body(found: HttpQuestion) -> str:
+    """A body for a person: of a text only its size, as nobody can say what stands in it."""
     if found.is_json:
-        return shown(found.body)
+        return shown(found.body, "/body")
     if not found.content:
         return "nothing"
     try:
-        return f"the text {shown(found.content.decode())}"
+        return f"a text of {len(found.content.decode())} characters"
     except UnicodeDecodeError:
         return f"{len(found.content)} bytes"
 

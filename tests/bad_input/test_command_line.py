@@ -76,7 +76,10 @@ MISUSE = {
 }
 
 PLACES = {
-    "a folder": (["distill", "a.jsonl", "-o", "."], ".: can't be written: Is a directory"),
+    "a folder": (
+        ["distill", "a.jsonl", "-o", "."],
+        ".: not a file; expected the name of a scenario, as recordings/login.yaml",
+    ),
     "below a file": (
         ["distill", "a.jsonl", "-o", "a.jsonl/x.yaml"],
         "a.jsonl/x.yaml: can't be written: File exists",

@@ -149,8 +149,8 @@ UNANSWERED: dict[str, tuple[str, str, bytes, int, str]] = {
         b'{"operationName":"RequestAg',
         404,
         (
-            "no exchange answers POST /api/v2/workbins; nearest: 'stats' (test.yaml:10:5): body is the text "
-            '\'{"operationName":"RequestAg\', expected {operationName: RequestAgentStats}; agreed: method, path'
+            "no exchange answers POST /api/v2/workbins; nearest: 'stats' (test.yaml:10:5): body is a text of 27 "
+            "characters, expected {operationName: RequestAgentStats}; agreed: method, path"
         ),
     ),
     "an array of bytes": (

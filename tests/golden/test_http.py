@@ -1,6 +1,6 @@
 """The golden cases over HTTP: what real CometD servers answered, asked of the replay behind a real mitmdump.
 
-The same cases run on the engine alone, in no time, in tests/unit/bayeux. Here the way through the driver, the addon
+The same cases run on the engine alone, in no time, in test_engine.py. Here the way through the driver, the addon
 and mitmproxy is what is tested; the real timers make it take about twenty seconds.
 """
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MAPPED = ("proxy_addons", "scenarios")
+MAPPED = ("proxy_addons", "loadtests", "scenarios")
 
 
 def _run(*command: str | Path, cwd: Path) -> str:
@@ -53,7 +53,7 @@ def _expected() -> set[str]:
     return {str(path) for path in kept} | {str("cometreel" / path.relative_to(ROOT)) for path in mapped}
 
 
-DATA = {".py", ".yaml", ".json", ".typed", ".jinja", ".html", ".css", ".js"}
+DATA = {".py", ".yaml", ".json", ".typed", ".html", ".css", ".js", ".j2", ".jinja", ".txt"}
 
 
 def test_the_wheel_holds_every_file(distributions: Path):
@@ -93,3 +93,9 @@ def test_the_data_files_are_found(installed: Path):
     assert _run(installed / "cometreel", "schema", cwd=installed).startswith("{")
     ask = "from cometreel.scenario import profile; print(profile('gws-v2').name)"
     assert _run(installed / "python", "-c", ask, cwd=installed) == "gws-v2\n"
+
+
+def test_a_page_is_drawn_from_what_was_installed(installed: Path, tmp_path: Path):
+    sample, page = ROOT / "recordings" / "workbin-desktop.jsonl", tmp_path / "page.html"
+    assert _run(installed / "cometreel", "show", sample, "-o", page, cwd=installed) == f"{page}\n"
+    assert page.read_text("utf-8").startswith("<!doctype html><!-- drawn by cometreel show -->\n")

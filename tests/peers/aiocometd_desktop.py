@@ -57,6 +57,7 @@ class Desktop:
         self.rest = rest
         self.csrf: dict[str, str] = {}
         self.sent = 0
+        self.at_once: dict[str, str] = {}  # set while several questions are asked: their answers have no order
         self.arrived = 0
         self.expected = 0
         self.changed = asyncio.Condition()
@@ -72,6 +73,7 @@ class Desktop:
     async def run(self, steps: list[Json]) -> None:
         for step in steps:
             self.expected += step.get("messages", 0)
+            self.at_once = {"atOnce": step["step"]} if "together" in step else {}
             async with asyncio.timeout(PATIENCE):
                 await asyncio.gather(self.act(step), self.messages())
 
@@ -106,7 +108,7 @@ class Desktop:
 
     async def listen(self) -> None:
         async for message in self.cometd:
-            saw(saw="message", channel=message["channel"], data=message["data"])
+            saw(saw="message", channel=message["channel"], data=message["data"], **self.at_once)
             async with self.changed:
                 self.arrived += 1
                 self.changed.notify_all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 from demo import peers
 from demo.processes import Process
@@ -15,3 +16,6 @@ def test_the_demo_shows_that_nothing_differs(processes: list[Process]):
     assert "RequestAgentStats" in ended.stdout
     assert "WorkbinStatsMessage" in ended.stdout
     assert "Nothing differs." in ended.stdout
+    assert "passed  lost == 0  0" in ended.stdout
+    for line, begins in zip(ended.stdout.splitlines()[-2:], ("<!doctype html>", "<!doctype html>"), strict=True):
+        assert Path(line.strip()).read_text().lower().startswith(begins)

@@ -29,10 +29,10 @@ class Studio:
         self._stand_in = stand_in
         self._mitmdump = mitmdump
 
-    def recorder(self, *arguments: str) -> peers.Server:
+    def recorder(self, *arguments: str, **options: object) -> peers.Server:
         """A fresh stand-in behind the record addon."""
         upstream = self._stand_in(*arguments)
-        return self._mitmdump(f"reverse:{upstream}", "record", reel_out=self.journal, reel_filter=FILTER)
+        return self._mitmdump(f"reverse:{upstream}", "record", reel_out=self.journal, reel_filter=FILTER, **options)
 
     def replay(self, **options: object) -> peers.Server:
         """The recorded scenario, with no server behind it: the upstream's name leads nowhere."""
@@ -61,6 +61,29 @@ def test_with_csrf_protection(studio: Studio, direct: dict[str, Seen], client: C
     assert differences(direct["csrf"], client("cometd-9", recorder.url)) == ""
     recorder.process.stop()
     assert differences(direct["csrf"], client("cometd-9", studio.replay(reel_auth="csrf").url)) == ""
+
+
+def test_under_the_strict_policy_a_client_gets_back_what_it_sends(
+    studio: Studio, direct: dict[str, Seen], client: Callable[..., Seen]
+):
+    """No identifier is recorded; at replay the client's own take their places, and the workload runs to its end."""
+
+    def course(run: Seen) -> object:
+        told = {
+            channel: [isinstance(data, dict) and sorted(data) for data in messages]
+            for channel, messages in run.messages.items()
+        }
+        return [(reply["step"], reply["status"]) for reply in run.replies], told, run.met
+
+    recorder = studio.recorder(reel_policy="strict")
+    client("cometd-3", recorder.url)
+    recorder.process.stop()
+    sent = ("Place1", "ServiceAgentGroup", "28383e5523c7479cae4afa8df88d66df", "861640a2-5e11-4c0b-b0a7-93d2c1f4e502")
+    recorded = studio.journal.read_text() + studio.scenario.read_text()
+    assert [value for value in sent if value in recorded] == []
+    replayed = client("cometd-3", studio.replay().url)
+    assert course(replayed) == course(direct["cometd-3"])
+    assert [value for value in sent if value not in json.dumps(replayed.messages)] == []
 
 
 def test_one_scenario_serves_every_client(

@@ -9,14 +9,15 @@ import json
 import signal
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import h2.config  # type: ignore[import-untyped]  # h2 ships no types
-import h2.connection  # type: ignore[import-untyped]  # likewise
-import h2.events  # type: ignore[import-untyped]  # likewise
+import h2.config
+import h2.connection
+import h2.events
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -121,13 +122,25 @@ def test_the_answer_comes_over_the_held_poll(
     )
     client.log_in()
     client.poll()
+    sent = threading.Event()
     with ThreadPoolExecutor() as pool:
-        held = pool.submit(client.poll)
+        held = pool.submit(client.poll, extensions=telling(sent))
+        assert sent.wait(PATIENCE)
         assert client.ask("Place1") == {"statusCode": 0, "referenceId": 67}
         pushed, connected = held.result(PATIENCE)
     assert pushed == PUSHED
     assert (connected["channel"], connected["successful"]) == ("/meta/connect", True)
     assert client.http.get("/api/v2/me/workbins").http_version == version
+
+
+def telling(sent: threading.Event) -> dict[str, Any]:
+    """Have httpx tell when a request was sent: it may give two that begin at once the same stream of HTTP/2."""
+
+    def trace(step: str, _facts: object) -> None:
+        if step.endswith("send_request_body.complete"):
+            sent.set()
+
+    return {"trace": trace}
 
 
 def test_it_plays_in_mitmweb_too(replay: Callable[..., Proxy], desktop: Callable[..., Desktop]) -> None:

@@ -61,8 +61,9 @@ def shown(message: http.Message | WebSocketMessage, of: http.HTTPFlow, view: str
     """Ask mitmproxy to show a message; return the view that it chose and the text."""
     if hasattr(contentviews, "prettify_message"):  # mitmproxy 12
         result = contentviews.prettify_message(message, of, view)
-        return result.view_name, result.text
-    description, lines, error = contentviews.get_message_content_view(view, message, of)
+        return str(result.view_name), result.text
+    version_11: Any = contentviews
+    description, lines, error = version_11.get_message_content_view(view, message, of)
     assert not error
     return description, "\n".join("".join(text for _, text in line) for line in lines)
 

@@ -26,6 +26,7 @@ const CometD = loaded.CometD ?? loaded.default.CometD; // version 9 is an ES mod
 const csrf = {};
 const arrived = {messages: 0, expected: 0, wake: () => {}};
 let sent = 0;
+let atOnce; // the step that asks several questions at once: what answers them has no order of its own
 
 function saw(what) {
     process.stdout.write(JSON.stringify(what) + '\n');
@@ -69,7 +70,7 @@ function messages(count) {
 
 function onMessage({channel, data}) {
     arrived.messages += 1;
-    saw({saw: 'message', channel, data});
+    saw({saw: 'message', channel, data, atOnce});
     arrived.wake();
 }
 
@@ -104,6 +105,7 @@ async function act(step) {
 
 async function run() {
     for (const step of JSON.parse(readFileSync(workload, 'utf8'))) {
+        atOnce = step.together && step.step;
         const answers = messages(step.messages || 0);
         await within(Promise.all([act(step), answers]), step.step);
     }

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SOURCES = sorted([*(ROOT / "cometreel").rglob("*.py"), *(ROOT / "proxy_addons").rglob("*.py")])
+SOURCES = sorted(path for room in ("cometreel", "proxy_addons", "loadtests") for path in (ROOT / room).rglob("*.py"))
 PACKAGES = sorted(
     str(path.parent.relative_to(ROOT)).replace("/", ".") for path in (ROOT / "cometreel").rglob("__init__.py")
 )
-MAPPED = ["proxy_addons", "scenarios"]
+MAPPED = ["proxy_addons", "loadtests", "scenarios"]
 
 
 def test_setup_lists_every_package():

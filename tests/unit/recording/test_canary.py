@@ -74,6 +74,9 @@ def customer(canary: Canaries) -> JSON:
         "statusText": f"mail {canary.mail('unknown key, e-mail')} or call {canary.phone('unknown key, phone')}",
         "uri": canary.host("uri"),
         "voiceEnvironmentUri": canary.host("voiceEnvironmentUri"),
+        "download": f"/files/7?X-Amz-Signature={canary.word('URL in a body')}&email={canary.mail('e-mail in a URL')}",
+        "session_id": canary.word("session_id"),
+        "ext": {"auth": {"pwd": canary.word("pwd"), "refresh-token": canary.word("refresh-token")}},
         "ChatServerHost": canary.word("chat server host"),
         "packed": json.dumps({"emailAddress": canary.mail("packed JSON"), "password": canary.word("packed password")}),
     }

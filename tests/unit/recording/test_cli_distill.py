@@ -68,6 +68,10 @@ def test_another_policy_redacts_once_more(journal: Path, tmp_path: Path) -> None
         (["{journal}", "--profile", "gws"], "--profile: 'gws'; expected gws-v2 or workspace-v3"),
         (["{journal}", "-o", "{journal}/x.yaml"], "{journal}/x.yaml: can't be written: "),
         (["{journal}", "--policy", "strikt"], "strikt: can't be read: No such file or directory; expected a policy"),
+        (["{journal}", "-o", "{journal}", "--force"], "--out: {journal} is the journal itself; expected another file"),
+        (["{journal}", "-o", "{key}", "--force"], "--out: {key} is the journal's key; expected another file"),
+        (["{journal}", "-o", "/dev/full"], "/dev/full: not a file; expected the name of a scenario"),
+        (["{journal}", "-o", "{folder}"], "{folder}: not a file; expected the name of a scenario"),
         (["{foreign}"], "{foreign}:1:1: not a Cometreel journal; expected a journal of version 1"),
     ],
 )
@@ -76,11 +80,13 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(
 ) -> None:
     foreign = journal.with_name("foreign.jsonl")
     foreign.write_text("hello\n")
-    places = {"journal": journal, "foreign": foreign}
+    places = {"journal": journal, "foreign": foreign, "key": journal.with_suffix(".key"), "folder": journal.parent}
+    before = journal.read_bytes()
     assert run(["distill", *(argument.format(**places) for argument in arguments)]) == Exit.CANNOT
     err = capsys.readouterr().err
     assert err.startswith("cometreel: " + line.format(**places))
     assert err.count("\n") == 1
+    assert journal.read_bytes() == before
 
 
 def test_without_its_key_a_journal_distils_but_cannot_be_redacted_again(

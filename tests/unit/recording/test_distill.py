@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import dump, loads
 
 ME, BIN = "/api/v2/me", "861640a2-0000-4000-8000-000000000001"
@@ -124,6 +124,37 @@ def test_strict_names_the_identifiers_that_clients_send(wire_of: Callable[..., A
     assert stats.request.path == ["api", "v2", "workbins", {"$id": "workbin-1"}]
     assert stats.events[0].data == {"referenceId": 1, "id": {"$id": "workbin-1"}}
     assert loads(dump(made.file)).exchanges[1].name == "stats of workbin 1"
+
+
+def test_strict_gives_an_identifier_one_name_wherever_a_url_holds_it(wire_of: Callable[..., Any]) -> None:
+    wire = wire_of("strict")
+    other = BIN.replace("1", "2")
+    wire.login(0, "s1", "c1")
+    wire.call(1, "POST", f"{ME}/workbins?workbinIds={BIN},{other}", {"operationName": "Subscribe"}, {}, session="s1")
+    wire.call(2, "POST", f"/api/v2/workbins/{other}", {"operationName": "Subscribe"}, {}, session="s1")
+    asking: JSON = {"operationName": "RequestAgentStats", "workbinOwner": "Big Sales"}
+    wire.call(3, "GET", "/api/v2/places/Big%20Sales?place=Big%20Sales,Small+Sales", None, {}, session="s1")
+    wire.call(4, "POST", "/api/v2/workbins", asking, {}, session="s1")
+    many, one, place, stats = (exchange.request for exchange in wire.distil().file.exchanges)
+    assert many.query == {"workbinIds": {"$csv": [{"$id": "workbin-1"}, {"$id": "workbin-2"}]}}
+    assert one.path == ["api", "v2", "workbins", {"$id": "workbin-2"}]
+    assert place.path == ["api", "v2", "places", {"$id": "place-1"}]
+    assert place.query == {"place": {"$csv": [{"$id": "place-1"}, {"$id": "place-2"}]}}
+    assert stats.body["workbinOwner"] == {"$id": "place-1"}
+
+
+def test_strict_puts_an_identifier_back_into_an_address_too(wire_of: Callable[..., Any]) -> None:
+    wire = wire_of("strict")
+    address: JSON = {"uri": f"http://gws.corp:8080/api/v2/workbins/{BIN}", "next": f"/w/{BIN}?fields=*", "in": "{a}/b"}
+    wire.call(1, "GET", f"/api/v2/workbins/{BIN}", None, address, session="s1")
+    body = wire.distil().file.exchanges[0].reply.body
+    host = body["uri"]["$t"].split("/")[2]
+    assert body == {
+        "uri": {"$t": f"http://{host}/api/v2/workbins/{{{{ ids['workbin-1'] }}}}"},
+        "next": body["next"],
+        "in": "{a}/b",
+    }
+    assert BIN not in str(body)
 
 
 def test_generalise_turns_the_askers_own_id_and_name_into_templates(wire: Any) -> None:
@@ -314,3 +345,54 @@ def test_an_empty_journal_is_an_empty_scenario(wire: Any) -> None:
 def test_a_body_that_is_null_is_not_no_body(wire: Any) -> None:
     wire.call(1, "POST", "/api/v2/x", b"null", b"null")
     assert dump(wire.distil().file).count("body: null\n") == 2
+
+
+@pytest.mark.parametrize("path", ["//", "/proxy/http://gws.corp/x", "/connect", "/subscribe", "/handshake?a=b", "/%2F"])
+def test_any_path_becomes_an_exchange(wire: Any, path: str) -> None:
+    wire.call(1, "GET", path, None, {"x": 1}, session="s1")
+    made = wire.distil()
+    assert len(loads(dump(made.file)).exchanges) == 1
+    assert made.summary.left_out == []
+
+
+def test_a_channel_may_be_written_in_any_language(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    wire.poll(1, 2, "c1", {"channel": "/chat/Größe", "data": 1}, session="s1")
+    made = wire.distil()
+    assert len(loads(dump(made.file)).timeline) == 1
+    assert [entry.channel for entry in made.file.timeline] == ["/chat/Größe"]
+
+
+def test_what_no_scenario_can_say_is_left_out_alone_and_said(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    wire.call(1, "GET", "/blocked", None, {"x": 1}, status=999, session="s1")
+    wire.call(2, "POST", "/api/v2/workbins", {"operationName": "RequestAgentStats"}, {"referenceId": 7}, session="s1")
+    told: JSONObject = {"channel": "/v2/me/work bins", "data": {"referenceId": 7}}
+    unasked: JSON = {"channel": "/v2/me/a b", "data": 1}
+    wire.poll(2, 3, "c1", told, unasked, {**told, "channel": "/v2/me/workbins"}, session="s1")
+    wire.poll(4, 5, "c1", unasked, session="s1")
+    made = wire.distil()
+    assert len(loads(dump(made.file)).exchanges) == 1
+    assert [(one.name, [event.channel for event in one.events]) for one in made.file.exchanges] == [
+        ("stats of my workbins", ["/v2/me/workbins"])
+    ]
+    assert made.summary.left_out == [
+        "GET /blocked: status is the number 999; expected an HTTP status from 200 to 599",
+        "a notification: channel is the text '/v2/me/work bins'; expected a channel such as /v2/me/workbins",
+        "2 times a notification: channel is the text '/v2/me/a b'; expected a channel such as /v2/me/workbins",
+    ]
+
+
+def test_a_clock_that_was_set_while_a_call_was_open_makes_no_endless_wait(wire: Any) -> None:
+    """A virtual machine that starts in 1970 and learns the time later."""
+    flow = wire.ask(1, "GET", "/slow", None, session="s1")
+    wire.answer(56 * 365 * 86400, flow, {"x": 1})
+    assert wire.distil().file.exchanges[0].reply.after == "0s"
+
+
+def test_advice_that_no_clock_can_follow_is_not_taken_over(wire: Any) -> None:
+    flow = wire.bayeux(0, [{"channel": "/meta/handshake", "version": "1.0", "id": "1"}], session="s1")
+    advice: JSON = {"timeout": -1, "interval": 2000, "reconnect": "retry"}
+    answer: JSON = {"channel": "/meta/handshake", "successful": True, "id": "1", "clientId": "c", "advice": advice}
+    wire.answer(1, flow, [answer])
+    assert wire.distil().file.bayeux.advice.model_dump(exclude_none=True) == {"interval": 2000}

@@ -122,7 +122,7 @@ def test_a_journal_without_its_key_is_refused(tmp_path: Path) -> None:
         Journal.open(path, HEADER)
 
 
-@pytest.mark.parametrize("name", ["folder", "folder/a.jsonl/b.jsonl"])
+@pytest.mark.parametrize("name", ["folder/a.jsonl/b.jsonl"])
 def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.jsonl").write_text("")
@@ -130,6 +130,16 @@ def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path, name: 
         Journal.open(tmp_path / name, HEADER)
     assert "can't be written: " in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_only_a_file_is_a_journal(tmp_path: Path) -> None:
+    """A pipe would hold up the traffic until somebody reads it, and a device keeps nothing."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(FileInvalid) as caught:
+            Journal.open(path, HEADER)
+        assert str(caught.value) == f"{path}: not a file; expected a journal's name, as recordings/login.jsonl"
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_a_missing_journal_is_one_clear_line(tmp_path: Path) -> None:

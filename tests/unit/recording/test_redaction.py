@@ -72,6 +72,12 @@ CASES = [
     ("unknown", "write to kate@corp.example now", r"write to " + NAME + r"@example\.invalid now"),
     ("unknown", "call +49 30 1234567 now", r"call \+[1-9]\d \d\d \d{7} now"),
     ("uri", "http://10.0.0.5:8080/api/v2/workbins", r"http://host-[a-z]{8}\.example\.invalid/api/v2/workbins"),
+    (
+        "uri",
+        "/api/v2/x?fields=*&access_token=abc123def&state=active",
+        r"/api/v2/x\?fields=\*&access_token=hidden&state=hidden",
+    ),
+    ("note2", "see /x?userName=kate%20s and a=b", r"see /x\?userName=[a-z]{10}%20[a-z]{10} and a=b"),
     ("deviceUri", "https://u:p@gws/x?y", r"https://host-[a-z]{8}\.example\.invalid/x\?y"),
     ("unknown", "Bearer abcdef123456", "hidden"),
     ("unknown", "x eyJhbGciOi.eyJzdWIi.c2ln y", "x hidden y"),

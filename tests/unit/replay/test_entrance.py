@@ -69,6 +69,16 @@ def test_a_client_that_sends_its_name_each_time_stays_in_its_session_without_coo
     assert turn(b) == "1"
 
 
+def test_a_client_that_logs_in_again_without_its_cookie_is_given_it_again(conversation: Talk) -> None:
+    """An application that was started anew: it sends its name once, and relies on the cookie afterwards."""
+    talk = conversation(TWICE, auth="session")
+    assert turn(talk.client("a", user="ann")) == "1"
+    again = talk.client("again", user="ann")
+    assert turn(again) == "2"
+    again.user = None
+    assert turn(again) == "3"
+
+
 def test_without_session_cookies_a_bayeux_client_still_has_its_session(conversation: Talk) -> None:
     talk = conversation(TWICE + "session: {cookie: none}\n")
     a = talk.client().handshakes()

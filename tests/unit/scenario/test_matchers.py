@@ -68,7 +68,7 @@ def test_any(kind: str, found: object, fits: bool) -> None:
         ({"$$any": "string"}, {"$any": "string"}, []),
         ({"$$any": "string"}, {"$any": "x"}, [Difference("/$any", "string", "x")]),
     ],
-    ids=repr,
+    ids=lambda value: "nothing" if value is MISSING else repr(value),
 )
 def test_compare(pattern: JSON, found: object, differences: list[Difference]) -> None:
     """Equality is JSON's: typed, exact unless $partial; each difference is told at its own place."""

@@ -78,6 +78,16 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         (REPLY + "{body: {$t: '{{ x'}}", "f:5:24: the template '{{ x' is wrong: unexpected end of template"),
         (REPLY + "{body: {$t: '{{ reff }}'}}", "f:5:24: the template '{{ reff }}' reads 'reff', which nothing"),
         (REPLY + "{body: {a: {$id: p-1}}}", "f:5:29: no request binds {$id: p-1}; expected the name of an $id in"),
+        (REPLY + "{headers: {'A b': x}}", "f:5:23: the text 'A b'; expected the name of a header field"),
+        (REPLY + '{headers: {A: "x\\0"}}', "f:5:26: the text 'x\\x00'; expected one line of text"),
+        (
+            REQUEST + "{method: GET, path: /x, headers: {'A:': x}}",
+            "f:4:48: the text 'A:'; expected the name of a header",
+        ),
+        (
+            FAULT + '{exchange: one, status: 503, headers: {A: "x\\n"}}',
+            "f:6:47: the text 'x\\n'; expected one line of text",
+        ),
         (REPLY + '{headers: {A: "x\\ny"}}', "f:5:26: the text 'x\\ny'; expected one line of text"),
         (REPLY + "{boddy: 1}", "f:5:13: the key 'boddy' is unknown; expected after, base64, body, data, error, ext, "),
         (EVENT + "{data: 1}", "f:6:9: an event without a channel; expected channel:, or disconnect: true"),

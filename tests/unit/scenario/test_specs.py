@@ -75,6 +75,13 @@ def test_a_body_that_is_no_json_is_bytes(written: str, content: bytes) -> None:
     assert exchange.reply.render(context) == ReplyOut(0.0, 200, (), None, content)
 
 
+def test_a_header_field_that_would_end_the_head_fails_clearly() -> None:
+    exchange, context = play("""reply: {headers: {X: {$t: "{{ 'a\\r\\nSet-Cookie: b=1' }}"}}}""")
+    assert exchange.reply is not None
+    with pytest.raises(TemplateFailed, match="expected one line of text"):
+        exchange.reply.render(context)
+
+
 def test_a_null_body_is_json() -> None:
     exchange, context = play("reply: {body: null}")
     assert exchange.reply is not None

@@ -72,6 +72,38 @@ def test_a_miss_hides_headers_that_may_be_secret(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "body", "where", "found"),
+    [
+        ("body: {oldPassword: a}", b'{"oldPassword":"s3cret"}', "oldPassword", "(hidden)"),
+        ("body: {}", b'{"newPwd":"s3cret"}', "newPwd", "(hidden)"),
+        ("body: {userData: {a: 1}}", b'{"userData":{"a":"s3cret"}}', "userData/a", "(hidden)"),
+        ("body: {me: 1}", b'{"me":[{"email":"s3cret"}]}', "me", "[{email: (hidden)}]"),
+        ("body: {to: [a]}", b'{"to":["a","s3cret"]}', "to/1", "(hidden)"),
+        ("text: a", b'{"me":{"pin":"s3cret"}}', "", "{me: {pin: (hidden)}}"),
+        ("text: {$regex: z}", b"j_password=s3cret", "", "a text of 17 characters"),
+        ("text: {$regex: z}", b"\xff\xfe", "", "2 bytes"),
+        ("body: {}", b"pw=s3cret", "", "a text of 9 characters"),
+    ],
+)
+def test_a_miss_hides_what_a_recording_would_replace(written: str, body: bytes, where: str, found: str) -> None:
+    mismatch = compare(f"{{method: POST, path: /x, {written}}}", Request(1, "POST", "/x", body=body))
+    assert isinstance(mismatch, Mismatch)
+    place = f"/body/{where}" if where else "/body"
+    assert [(one.where, one.found) for one in mismatch.differences] == [(place, found)]
+
+
+def test_a_miss_hides_what_a_query_means_by_a_name() -> None:
+    found = compare(
+        "{method: GET, path: /x, query: {code: a}}", Request(1, "GET", "/x", "code=s3cret&access_token=s3cret")
+    )
+    assert isinstance(found, Mismatch)
+    assert found.differences == (
+        Difference("/query/code", "a", "(hidden)"),
+        Difference("/query/access_token", "nothing", "(hidden)"),
+    )
+
+
 def test_groups_of_a_regular_expression_are_captures_in_paths_too() -> None:
     found = compare("{method: GET, path: {$regex: '^/w/(?P<id>[^/]+)$'}}", Request(1, "GET", "/w/861640a2/"))
     assert found == Match({"id": "861640a2"}, {}, {})

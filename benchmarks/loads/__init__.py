@@ -1,0 +1,1 @@
+"""What `benchmarks/loading.py` runs, each in a process of its own: our agents, and others that do the same."""

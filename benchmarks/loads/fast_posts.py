@@ -1,0 +1,21 @@
+"""Locust's `FastHttpUser` with the POSTs alone: no CometD session, no poll, no notification."""
+
+from __future__ import annotations
+
+from locust import FastHttpUser, constant, task
+
+from benchmarks.loads.measured import Measure
+
+BODY = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place1"}
+Measure("POST")
+
+
+class Agent(FastHttpUser):
+    """One agent that sends the next POST once it has the reply."""
+
+    wait_time = constant(0)
+
+    @task
+    def ask(self) -> None:
+        """Send a POST."""
+        self.client.post("/api/v2/workbins", json=BODY, name="ack")

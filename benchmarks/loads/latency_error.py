@@ -1,0 +1,86 @@
+"""How far the measured latency of notifications is from what the server itself knows: run by path.
+
+`latency_error.py URL AGENTS RATE SECONDS`. The server tells in each notification how long it held it; what the agent
+measured beyond that is the network's and ours. Prints p50 and p99 in milliseconds as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+import gevent
+
+from cometreel.jsonvalue import JSONObject, encode
+from cometreel.load import Answered, Ask, Exchange, Expectation, Kind, Latency, Outcome, call_for
+from loadtests.agent import Agent, Habits, Seat
+from loadtests.http_line import HttpLine
+from loadtests.pump import Pump, clock
+from loadtests.target import parse_target
+
+HELD: list[float] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Expectation):
+    """Notes how long the server says it held the notification."""
+
+    def wrong(self, data: JSONObject) -> str:
+        """Nothing is."""
+        held = data["held"]
+        assert isinstance(held, float)
+        HELD.append(held)
+        return ""
+
+
+class Errors:
+    """Books that keep the error of each answer."""
+
+    def __init__(self) -> None:
+        self.latency = Latency()
+
+    def sent(self, exchange: Exchange) -> None:
+        """Nothing of that is asked here."""
+
+    def unsent(self, many: int) -> None:
+        """Nothing of that is asked here."""
+
+    def logged_in(self, seconds: float, error: str) -> None:
+        """Nothing of that is asked here."""
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Enter what was measured beyond what the server knows."""
+        for outcome in outcomes:
+            if isinstance(outcome, Answered):
+                self.latency.record(outcome.at - outcome.exchange.sent - HELD.pop())
+
+
+def main() -> None:
+    """Ask at a constant rate, and print the errors."""
+    url, agents, rate, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
+    target, pump, books = parse_target(url), Pump(), Errors()
+    seat = Seat(target, Habits(), books, Random(1), pump, lambda: HttpLine(pump, target), pump)
+    crew = [Agent(number, None, seat) for number in range(agents)]
+    for agent in crew:
+        agent.begin()
+    for agent in crew:
+        agent.ready.wait(30)
+    call = call_for(Kind.PLACE, "Place1")
+    ask, body = Ask(Kind.PLACE.entry, Held("Place", "Place1")), encode(call.body)
+    begin = clock()
+    for number in range(int(rate * seconds)):
+        due = begin + number / rate
+        if (wait := due - clock()) > 0:
+            gevent.sleep(wait)
+        crew[number % agents].request(ask, call.path, body, due)
+    gevent.sleep(1)
+    found = books.latency
+    figures = {"count": found.count, "p50": 1000 * found.percentile(50), "p99": 1000 * found.percentile(99)}
+    print("MEASURED " + json.dumps(figures), flush=True)
+
+
+if __name__ == "__main__":
+    main()

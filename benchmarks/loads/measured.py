@@ -1,0 +1,70 @@
+"""What a locustfile of the bench tells of itself: one line of JSON on standard output, then Locust ends.
+
+It counts events of one type from the moment all users have settled in, and the CPU that the process takes meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+import gevent
+from locust import events
+from locust.env import Environment
+
+WARM = float(os.environ.get("BENCH_WARM", "2"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
+
+
+def memory() -> int:
+    """Bytes of this process that are resident now."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found
+    return int(found[1]) * 1024
+
+
+class Measure:
+    """Counts the events of one type, and errors of any."""
+
+    def __init__(self, counted: str) -> None:
+        self._counted = counted
+        self._count = self._errors = 0
+        self._memory = 0
+        self._spawning = 0.0
+        events.request.add_listener(self._event)
+        events.test_start.add_listener(self._start)
+
+    def _event(self, request_type: str, exception: Exception | None, **_: object) -> None:
+        self._count += request_type == self._counted
+        self._errors += exception is not None
+
+    def _start(self, environment: Environment, **_: object) -> None:
+        self._memory, self._spawning = memory(), time.perf_counter()
+        gevent.spawn(self._measure, environment)
+
+    def settled(self, environment: Environment) -> bool:
+        """Whether all users are there; a locustfile may know better."""
+        runner = environment.runner
+        return runner is not None and runner.state == "running"
+
+    def _measure(self, environment: Environment) -> None:
+        while not self.settled(environment):
+            gevent.sleep(0.02)
+        ramp = time.perf_counter() - self._spawning
+        gevent.sleep(WARM)
+        count, cpu, begin = self._count, time.process_time(), time.perf_counter()
+        grown = memory() - self._memory
+        gevent.sleep(SECONDS)
+        figures = {
+            "count": self._count - count,
+            "cpu": time.process_time() - cpu,
+            "wall": time.perf_counter() - begin,
+            "memory": grown,
+            "ramp": ramp,
+            "errors": self._errors,
+        }
+        print("MEASURED " + json.dumps(figures), flush=True)
+        os._exit(0)

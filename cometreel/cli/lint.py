@@ -1,0 +1,39 @@
+"""`cometreel lint`: what loads and yet isn't meant so. Parses, writes the fixes beside the files, and prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cometreel.cli.exits import Exit
+from cometreel.lint import FORMATS, fixed, report
+from cometreel.lint import lint as lint_scenario
+from cometreel.recording import write_scenario
+
+__all__ = ["lint"]
+
+
+@click.command()
+@click.argument("scenarios", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="SCENARIO...")
+@click.option("--fix", is_flag=True, help="Write what can be mended safely as NAME.new.yaml beside the file.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", help="How to print; text.")
+def lint(scenarios: tuple[Path, ...], *, fix: bool, form: str) -> int:
+    """Look for what is wrong in each SCENARIO, a file or a folder of them, though it may load.
+
+    Exit codes: 0 nothing found, or only notes; 1 something found; 2 could not run.
+
+    \b
+    Example:
+      cometreel lint scenarios/ recordings/desktop.yaml
+      cometreel lint --format sarif scenarios/ > lint.sarif
+      cometreel lint --fix recordings/desktop.yaml
+    """
+    issues = [issue for path in scenarios for issue in lint_scenario(path)]
+    text = report(issues, form)
+    if text:
+        click.echo(text)
+    if fix:
+        for path, file in fixed(issues):
+            click.echo(f"fixed in {write_scenario(file, path).path}", err=True)
+    return Exit.NO if any(issue.level != "note" for issue in issues) else Exit.DONE

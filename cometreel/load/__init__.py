@@ -1,0 +1,156 @@
+"""Load on a GWS server or on the replay: what is asked, when, and what came of it. No socket, no clock, no gevent.
+
+One request runs through the rooms of this package like this:
+
+    plan = Plan(parse_mix("agent=50,place=50"), read_owners(["place=Place{1..200}"]), seed="7")
+    schedule = Schedule(plan, parse_rate("ramp 10..200 in 60s"))  # the same requests in the same order on each run
+    ledger = Ledger("agent-17", late=2.0, patience=10.0)          # one for each agent
+    tally = Tally("worker-1", start=began)                        # one for each worker
+
+    for arrival in schedule.due(now - began):                     # what is due, however late we are
+        call = call_for(arrival.kind, arrival.owner)              # POST /api/v2/workbins …
+        ask = Ask(arrival.kind.entry, expectation_for(arrival.kind, arrival.owner, own_id))
+        exchange = ledger.sent(ask, began + arrival.at, now)      # intended and actual start
+        tally.sent(exchange)
+    …
+    tally.add(ledger.acked(exchange, 200, {"statusCode": 0, "referenceId": 67}, now))
+    tally.add(ledger.notified({"messageType": "WorkbinStatsMessage", "referenceId": 67, …}, now))
+    tally.add(ledger.advance(now))                                # what has become late or lost, at ledger.deadline()
+    …
+    whole = merged([tally.state(), state_of_another_worker])      # JSON; exact, in any order
+
+`outcomes` defines every word that a report uses. Times are seconds on a monotonic clock that the caller reads;
+those of two machines are never compared.
+"""
+
+from .arrivals import SHARES, Arrival, Plan, Schedule, Spacing
+from .capacity import CapacitySearch, Held, Step, Stopped, Trial
+from .counts import COUNTED, Counted, count_of, sent_of
+from .entry import Entry, EntryState, Timing, TimingState
+from .expectation import Expectation, expectation_for
+from .holding import Holding
+from .junit import junit_report
+from .kinds import Call, Kind, call_for
+from .latency import Latency, LatencyState, Point
+from .leases import Grant, LeaseReport, Leases
+from .ledger import Ledger
+from .limits import Limit, Verdict, judge, parse_limit, parse_limits
+from .mix import DEFAULT_MIX, Mix, parse_mix
+from .outcomes import (
+    Abandoned,
+    Acknowledged,
+    Answered,
+    AnsweredAfterLost,
+    Ask,
+    Duplicated,
+    Exchange,
+    Failure,
+    Lost,
+    Mistaken,
+    Outcome,
+    Refused,
+    SessionLost,
+    Unclaimed,
+)
+from .owners import Owners, read_owners
+from .page import html_report, html_section
+from .pictures import Line, Picture, Tick, course, latency_curve
+from .pulse import Beat, Pulse, PulseState
+from .rate import Piece, Rate, parse_rate
+from .report import PERCENTILES, Report, Row, Run, figures, headline, rows, warnings
+from .slowest import SLOWEST_KEPT, SlowAnswer, Slowest, SlowState
+from .stages import Stages
+from .tally import BUSY, Gauges, Tally, TallyState, merged, overloaded
+from .terminal import terminal_report
+
+__all__ = [
+    "BUSY",
+    "COUNTED",
+    "DEFAULT_MIX",
+    "PERCENTILES",
+    "SHARES",
+    "SLOWEST_KEPT",
+    "Abandoned",
+    "Acknowledged",
+    "Answered",
+    "AnsweredAfterLost",
+    "Arrival",
+    "Ask",
+    "Beat",
+    "Call",
+    "CapacitySearch",
+    "Counted",
+    "Duplicated",
+    "Entry",
+    "EntryState",
+    "Exchange",
+    "Expectation",
+    "Failure",
+    "Gauges",
+    "Grant",
+    "Held",
+    "Holding",
+    "Kind",
+    "Latency",
+    "LatencyState",
+    "LeaseReport",
+    "Leases",
+    "Ledger",
+    "Limit",
+    "Line",
+    "Lost",
+    "Mistaken",
+    "Mix",
+    "Outcome",
+    "Owners",
+    "Picture",
+    "Piece",
+    "Plan",
+    "Point",
+    "Pulse",
+    "PulseState",
+    "Rate",
+    "Refused",
+    "Report",
+    "Row",
+    "Run",
+    "Schedule",
+    "SessionLost",
+    "SlowAnswer",
+    "SlowState",
+    "Slowest",
+    "Spacing",
+    "Stages",
+    "Step",
+    "Stopped",
+    "Tally",
+    "TallyState",
+    "Tick",
+    "Timing",
+    "TimingState",
+    "Trial",
+    "Unclaimed",
+    "Verdict",
+    "call_for",
+    "count_of",
+    "course",
+    "expectation_for",
+    "figures",
+    "headline",
+    "html_report",
+    "html_section",
+    "judge",
+    "junit_report",
+    "latency_curve",
+    "merged",
+    "overloaded",
+    "parse_limit",
+    "parse_limits",
+    "parse_mix",
+    "parse_rate",
+    "read_owners",
+    "rows",
+    "sent_of",
+    "terminal_report",
+    "warnings",
+]

@@ -1,0 +1,158 @@
+"""Which request is due when: the same ones in the same order on each run, whatever the number of workers.
+
+Time is measured in *volume*, the number of requests that the rate makes due, and cut into cells of 64. All that is
+drawn follows from (seed, cell, number in the cell), so a worker can begin anywhere. In a cell arrivals are evenly
+spaced, or have exponential gaps; since these have no memory, beginning anew in each cell is still a Poisson process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import count
+from typing import Literal, TypeAlias
+
+from cometreel.load.kinds import Kind
+from cometreel.load.mix import Mix
+from cometreel.load.owners import Owners
+from cometreel.load.rate import Rate
+
+__all__ = ["SHARES", "Arrival", "Plan", "Schedule", "Spacing"]
+
+Spacing: TypeAlias = Literal["constant", "poisson"]
+
+SHARES = 240
+"""Into how many shares load is cut; it goes evenly into 2, 3, 4, 5, 6, 8, 10, 12, 15, 16 and 20 workers."""
+
+_CELL = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One request that is due."""
+
+    at: float
+    """The intended start, in seconds since the run began."""
+    kind: Kind
+    owner: str
+    """The owner to ask about; empty where the agent asks about itself."""
+    share: int
+    """The share that it belongs to, from 0 to `SHARES` - 1."""
+    draw: int
+    """A number that chooses the agent: `agents[draw % len(agents)]` among those that the worker has."""
+
+
+class Plan:
+    """What is to be asked, without when: the mix, the owners, and the seed that decides each draw.
+
+    :raises OptionInvalid: if the mix asks about a kind that has no owner.
+    """
+
+    def __init__(self, mix: Mix, owners: Owners, seed: str = "", spacing: Spacing = "poisson") -> None:
+        owners.suffice(mix)
+        self.mix = mix
+        self.owners = owners
+        self.seed = seed
+        self.spacing = spacing
+        self._seeded = blake2b(digest_size=22, key=blake2b(seed.encode(), digest_size=32).digest())
+
+    def walk(self, volume: float) -> Iterator[tuple[float, bytes]]:
+        """Give every arrival from a volume on, for ever: where it lies, and the bytes that decide what it is."""
+        for cell in count(int(volume // _CELL)):
+            for position, drawn in self._cell(cell):
+                if position >= volume:
+                    yield position, drawn
+
+    def _cell(self, cell: int) -> Iterator[tuple[float, bytes]]:
+        offset = 0.0
+        for number in count():
+            drawn = self._drawn(f"{cell}/{number}")
+            if self.spacing == "constant":
+                offset = float(number)
+            else:
+                offset -= math.log(1.0 - _fraction(drawn[:7]))
+            if offset >= _CELL:
+                return
+            yield cell * _CELL + offset, drawn
+
+    def arrival(self, at: float, drawn: bytes) -> Arrival:
+        """Return the request that these bytes decide."""
+        kind = self.mix.pick(_fraction(drawn[7:14]))
+        draw = int.from_bytes(drawn[14:22])
+        if not kind.owned:
+            return Arrival(at, kind, "", draw % SHARES, draw // SHARES)
+        owners = self.owners.of(kind)
+        place = draw % len(owners)
+        return Arrival(at, kind, owners[place], place % SHARES, draw // len(owners))
+
+    def turn(self, agent: int, turn: int) -> Arrival:
+        """Return what an agent asks on its n-th turn in a closed loop, where it asks again once it was answered."""
+        return self.arrival(0.0, self._drawn(f"agent/{agent}/{turn}"))
+
+    def _drawn(self, label: str) -> bytes:
+        hashing = self._seeded.copy()
+        hashing.update(label.encode())
+        return hashing.digest()
+
+
+def _fraction(drawn: bytes) -> float:
+    """A number from 0 up to, not including, 1."""
+    return (int.from_bytes(drawn) >> 3) / 2**53
+
+
+class Schedule:
+    """The arrivals of some shares, in order of time. It never resets: what wasn't taken in time stays due at its time.
+
+    :param rate: may be replaced while the schedule runs; what was taken stays taken, what follows follows the new one.
+    :param shares: those that are ours, and from when on; `follow` changes them.
+    """
+
+    def __init__(self, plan: Plan, rate: Rate, shares: Mapping[int, float] | None = None, since: float = 0.0) -> None:
+        self.plan = plan
+        self.rate = rate
+        self.served = since
+        """Everything due before this, in seconds since the run began, is given out here, and nothing due later."""
+        self._shares = dict.fromkeys(range(SHARES), 0.0) if shares is None else dict(shares)
+        self._late: deque[Arrival] = deque()
+        self._walk = plan.walk(rate.volume(since))
+        self._volume, self._drawn = next(self._walk)
+
+    def follow(self, shares: Mapping[int, float]) -> None:
+        """Serve these shares from now on; what is due already of those that are new, since their time, comes first.
+
+        What waited in this way when a share is left again is still given out here: `served` has spoken for it.
+        """
+        gained = {share: since for share, since in shares.items() if share not in self._shares}
+        self._shares = dict(shares)
+        if gained:
+            first = self.rate.volume(max(min(gained.values()), 0.0)) - 1  # before it: times and volumes are rounded
+            for volume, drawn in self.plan.walk(max(first, 0.0)):
+                if volume >= self._volume:
+                    break
+                arrival = self.plan.arrival(self.rate.when(volume), drawn)
+                if arrival.at >= gained.get(arrival.share, math.inf):
+                    self._late.append(arrival)
+
+    def next_at(self) -> float:
+        """When the next request of any share is due, in seconds since the run began; infinite if never."""
+        return self._late[0].at if self._late else self.rate.when(self._volume)
+
+    def due(self, seconds: float, most: int = 1_000) -> list[Arrival]:
+        """Take what is due by now, in order; at most so many at once, so that a caller can do something between."""
+        taken: list[Arrival] = []
+        while self._late and len(taken) < most:
+            taken.append(self._late.popleft())
+        while len(taken) < most:
+            at = self.rate.when(self._volume)
+            if at > seconds:
+                self.served = max(self.served, math.nextafter(seconds, math.inf))
+                return taken
+            arrival = self.plan.arrival(at, self._drawn)
+            if at >= self._shares.get(arrival.share, math.inf):
+                taken.append(arrival)
+            self._volume, self._drawn = next(self._walk)
+        self.served = max(self.served, self.rate.when(self._volume))
+        return taken

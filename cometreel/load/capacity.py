@@ -1,0 +1,165 @@
+"""The search for the highest rate that holds the limits: double it until they break, then halve the gap.
+
+A state machine without a clock: `step` says what to do next, `judge` takes what came of it. Only requests that are
+settled and begun in a settled system are judged, so each step has four parts: `rest`, with nothing due, after a step
+that broke and left a queue; `warm` at the rate, uncounted; `counted`; and `settle`, uncounted, in which the rate stays
+and the last answers may still come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from cometreel.errors import OptionInvalid
+from cometreel.load.limits import Limit, Verdict, judge
+from cometreel.load.tally import Tally, overloaded
+
+__all__ = ["CapacitySearch", "Held", "Step", "Stopped", "Trial"]
+
+_MOST_STEPS = 40
+_DELIVERED = 0.98
+"""Which part of what was due must have been sent in a step: a rate that isn't sent isn't held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Order: send nothing for `rest` seconds, then at this rate for `warm` + `counted` + `settle`; judge `counted`."""
+
+    number: int
+    rate: float
+    rest: float
+    warm: float
+    counted: float
+    settle: float
+
+
+class Stopped(Enum):
+    """Why a search ended."""
+
+    FOUND = "the limits break above it"
+    GENERATOR = "the load generator was the limit, not the server: use more workers"
+    QUEUED = "requests queued behind slow replies above it: the server was slow, or there were too few agents"
+    HIGHEST = "it is the highest rate that was allowed"
+    NONE = "no rate held the limits"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of one step: the verdicts, whether what was due was sent, and whether the generator was at its end."""
+
+    step: Step
+    verdicts: tuple[Verdict, ...]
+    delivered: bool
+    overloaded: bool
+
+    @property
+    def held(self) -> bool:
+        """Whether the rate was delivered by a generator with power to spare, and every limit held."""
+        return self.why == ""
+
+    @property
+    def why(self) -> str:
+        """Say why it didn't hold; empty if it did."""
+        if self.overloaded:
+            return "the load generator was at its end"
+        broken = [verdict.limit.text for verdict in self.verdicts if not verdict.passed]
+        if not self.delivered:
+            broken.append("not all that was due was sent")
+        return "; ".join(broken)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The result: the highest rate that held (0 if none did), the lowest that didn't, and why it ended there."""
+
+    rate: float
+    broken: float | None
+    stopped: Stopped
+
+
+class CapacitySearch:
+    """Finds the highest rate that holds the limits.
+
+    :param limits: what must hold; at least one.
+    :param first: the rate of the first step, requests per second.
+    :param highest: the rate that is never exceeded.
+    :param precision: how near the result must be to the lowest rate that broke, as a part of it.
+    :raises OptionInvalid: if there is no limit, or the first rate isn't between 0 and the highest.
+    """
+
+    def __init__(
+        self,
+        limits: Sequence[Limit],
+        *,
+        first: float,
+        counted: float,
+        settle: float,
+        warm: float = 2.0,
+        highest: float = 100_000.0,
+        precision: float = 0.05,
+    ) -> None:
+        if not limits:
+            expected = "a limit that tells when the server has had enough"
+            raise OptionInvalid(
+                "--reel-find-capacity", "no --reel-limit is given", expected, "add --reel-limit 'lost == 0'"
+            )
+        if not 0 < first <= highest:
+            raise OptionInvalid(
+                "--reel-rate", f"a search can't begin at {first:g}", f"a rate above 0, up to {highest:g}"
+            )
+        self._limits = tuple(limits)
+        self._highest = highest
+        self._precision = precision
+        self._parts = (warm, counted, settle)
+        self._held = 0.0
+        self._broken: float | None = None
+        self._last: Trial | None = None  # the latest that didn't hold
+        self.trials: list[Trial] = []
+        self.result: Held | None = None
+        """None while it goes on."""
+        self.step: Step | None = Step(1, first, 0.0, *self._parts)
+        """What to do now; None when the search is over."""
+
+    def judge(self, tally: Tally) -> None:
+        """Take what came of the step: the figures of the requests whose intended start lay in `counted`."""
+        step = self.step
+        assert step is not None, "the search is over"
+        trial = Trial(step, tuple(judge(self._limits, tally)), *_delivery(tally))
+        self.trials.append(trial)
+        if trial.held:
+            self._held = step.rate
+        else:
+            self._broken = step.rate
+            self._last = trial
+        self._go_on(step, 0.0 if trial.held else step.settle)
+
+    def _go_on(self, step: Step, rest: float) -> None:
+        rate = self._next_rate()
+        if rate is None or step.number >= _MOST_STEPS:
+            self.step, self.result = None, Held(self._held, self._broken, self._stopped())
+        else:
+            self.step = Step(step.number + 1, rate, rest, *self._parts)
+
+    def _next_rate(self) -> float | None:
+        if self._broken is None:
+            return None if self._held >= self._highest else min(self._held * 2, self._highest)
+        if self._broken - self._held <= self._precision * self._broken or self._broken < 0.1:
+            return None
+        return (self._held + self._broken) / 2
+
+    def _stopped(self) -> Stopped:
+        if self._last is None:
+            return Stopped.HIGHEST
+        if self._last.overloaded:
+            return Stopped.GENERATOR
+        if not self._last.delivered:
+            return Stopped.QUEUED
+        return Stopped.FOUND if self._held else Stopped.NONE
+
+
+def _delivery(tally: Tally) -> tuple[bool, bool]:
+    """Tell whether what was due was sent, and whether a worker was at its end."""
+    sent = sum(entry.sent for entry in tally.entries.values())
+    return sent >= _DELIVERED * tally.due, any(map(overloaded, tally.workers.values()))

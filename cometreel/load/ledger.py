@@ -1,0 +1,243 @@
+"""The ledger of one agent: which reply and which notification belong to which POST. No I/O, no clock.
+
+Nothing is ever counted by a guess: a notification that comes before the HTTP reply waits until each POST that was
+under way when it came is answered, and only then is it one that nobody asked for. A referenceId belongs to the latest
+POST that was answered with it. The definitions stand in `outcomes`, and for users in `docs/load-report.md`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.load.outcomes import (
+    Abandoned,
+    Acknowledged,
+    Answered,
+    AnsweredAfterLost,
+    Ask,
+    Duplicated,
+    Exchange,
+    Failure,
+    Lost,
+    Mistaken,
+    Outcome,
+    Refused,
+    SessionLost,
+    Unclaimed,
+)
+
+__all__ = ["Ledger"]
+
+_Reference = int | str
+
+
+@dataclass(frozen=True, slots=True)
+class _Early:
+    """A notification that no reply has named yet. A POST up to number `before` may still do so."""
+
+    at: float
+    reference: _Reference
+    data: JSONObject
+    before: int
+
+
+class Ledger:
+    """The exchanges of one agent.
+
+    :param agent: the name that its exchanges carry into reports.
+    :param late: seconds since the intended start after which an answer is late.
+    :param patience: seconds since the POST was written after which a missing answer is lost. A settled referenceId is
+        remembered for as long again; after that the server may use it anew.
+    """
+
+    def __init__(self, agent: str, *, late: float, patience: float) -> None:
+        self._agent = agent
+        self._late = late
+        self._patience = patience
+        self._sent = 0
+        self._posts: dict[int, Exchange] = {}  # written, and neither acknowledged nor refused
+        self._named: dict[_Reference, Exchange] = {}  # by the referenceId of the reply, until forgotten
+        self._early: list[_Early] = []
+        self._patient: deque[Exchange] = deque()  # in the order of writing, which is that of their deadlines
+        self._settled: deque[Exchange] = deque()  # whose referenceId is to be forgotten
+        self.waiting = 0
+        """How many acknowledged exchanges wait for their notification."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many exchanges aren't settled: they wait for a reply or for a notification."""
+        return len(self._posts) + self.waiting
+
+    # ------------------------------------------------------------------ what happens
+    def sent(self, ask: Ask, intended: float, now: float) -> Exchange:
+        """Enter a POST that is written now and was meant for `intended`; hand the result to `acked` or `failed`."""
+        self._sent += 1
+        exchange = Exchange(self._sent, self._agent, ask, intended, now)
+        self._posts[exchange.number] = exchange
+        self._patient.append(exchange)
+        return exchange
+
+    def acked(self, exchange: Exchange, status: int, body: JSON, now: float) -> list[Outcome]:
+        """Take the HTTP reply to a POST: its status, and its body as JSON (None where it is none)."""
+        outcomes = self.advance(now)
+        reference = _reference(body)
+        refusal = _refusal(exchange, status, body, reference, now)
+        if refusal is not None:
+            return outcomes + self._refuse(refusal)
+        if self._posts.pop(exchange.number, None) is None:  # given up already
+            self._remember(exchange, reference, now)
+            return outcomes
+        exchange.ack_at = now
+        outcomes.append(Acknowledged(exchange, now))
+        if exchange.ask.expects is None:
+            exchange.settled_at = now
+        else:
+            self.waiting += 1
+            assert reference is not None
+            exchange.reference = reference
+            self._named[reference] = exchange
+        return outcomes + self._claim(exchange) if self._early else outcomes
+
+    def failed(self, exchange: Exchange, now: float) -> list[Outcome]:
+        """Take it that a POST gets no reply: its connection broke."""
+        return self.advance(now) + self._refuse(Refused(exchange, now, Failure.REPLY))
+
+    def notified(self, data: JSONObject, now: float) -> list[Outcome]:
+        """Take the data of a notification that came on the CometD connection."""
+        outcomes = self.advance(now)
+        reference = _reference(data)
+        exchange = None if reference is None else self._named.get(reference)
+        if exchange is not None and not self._forgotten(exchange, now):
+            outcomes.append(self._deliver(exchange, data, now))
+        elif self._posts and reference is not None:
+            self._early.append(_Early(now, reference, data, self._sent))
+        else:
+            outcomes.append(Unclaimed(reference, now))
+        return outcomes
+
+    def session_lost(self, now: float) -> list[Outcome]:
+        """Take it that the server has forgotten the CometD session. What waits is still waited for."""
+        return [*self.advance(now), SessionLost(now, self.waiting)]
+
+    # ------------------------------------------------------------------ time
+    def deadline(self) -> float | None:
+        """Give the time at which `advance` next settles something."""
+        self._skip_settled()
+        return self._patient[0].sent + self._patience if self._patient else None
+
+    def advance(self, now: float) -> list[Outcome]:
+        """Settle what has waited for as long as the patience allows."""
+        outcomes: list[Outcome] = []
+        patience = self._patience
+        while self._patient and (not self._patient[0].open or self._patient[0].sent + patience <= now):
+            exchange = self._patient.popleft()
+            if exchange.open:
+                outcomes += self._give_up(exchange, exchange.sent + patience)
+        while self._settled and self._forgotten(self._settled[0], now):
+            self._forget(self._settled.popleft())
+        return outcomes
+
+    def close(self, now: float) -> list[Outcome]:
+        """Settle everything when the agent stops. What might still have been answered is abandoned, not lost.
+
+        At the end of a run nothing new is sent for one patience before this, so that nothing is abandoned.
+        """
+        outcomes = self.advance(now)
+        for exchange in [each for each in self._patient if each.open]:
+            if self._posts.pop(exchange.number, None) is None:
+                self._settle(exchange, now)
+            exchange.settled_at = now
+            outcomes.append(Abandoned(exchange, now))
+        outcomes += [Unclaimed(early.reference, early.at) for early in self._early]
+        self._early.clear()
+        self._patient.clear()
+        return outcomes
+
+    # ------------------------------------------------------------------ inside
+    def _skip_settled(self) -> None:
+        while self._patient and not self._patient[0].open:
+            self._patient.popleft()
+
+    def _claim(self, exchange: Exchange) -> list[Outcome]:
+        """Deliver what came early to the exchange that was just named, and let go of what nobody can claim now."""
+        outcomes: list[Outcome] = []
+        kept: list[_Early] = []
+        oldest = next(iter(self._posts), self._sent + 1)
+        for early in self._early:
+            if exchange.reference is not None and early.reference == exchange.reference:
+                outcomes.append(self._deliver(exchange, early.data, early.at))
+            elif oldest <= early.before:
+                kept.append(early)
+            else:
+                outcomes.append(Unclaimed(early.reference, early.at))
+        self._early = kept
+        return outcomes
+
+    def _deliver(self, exchange: Exchange, data: JSONObject, at: float) -> Outcome:
+        if not exchange.open:
+            return Duplicated(exchange, at) if exchange.answered else AnsweredAfterLost(exchange, at)
+        self._settle(exchange, at)
+        exchange.answered = True
+        assert exchange.ask.expects is not None
+        part = exchange.ask.expects.wrong(data)
+        if part:
+            return Mistaken(exchange, at, part)
+        return Answered(exchange, at, at - exchange.intended > self._late)
+
+    def _settle(self, exchange: Exchange, at: float) -> None:
+        exchange.settled_at = at
+        self.waiting -= 1
+        self._settled.append(exchange)
+
+    def _give_up(self, exchange: Exchange, at: float) -> Iterable[Outcome]:
+        if exchange.ack_at is None:
+            return self._refuse(Refused(exchange, at, Failure.REPLY))
+        self._settle(exchange, at)
+        return [Lost(exchange, at)]
+
+    def _refuse(self, refusal: Refused) -> list[Outcome]:
+        exchange = refusal.exchange
+        if self._posts.pop(exchange.number, None) is None:
+            return []
+        exchange.settled_at = refusal.at
+        return [refusal, *self._claim(exchange)]
+
+    def _remember(self, exchange: Exchange, reference: _Reference | None, now: float) -> None:
+        """Note the referenceId of a reply that came too late, so that its notification isn't one nobody asked for."""
+        if reference is not None:
+            exchange.reference, exchange.settled_at = reference, now
+            self._named.setdefault(reference, exchange)
+            self._settled.append(exchange)
+
+    def _forgotten(self, exchange: Exchange, now: float) -> bool:
+        return exchange.settled_at is not None and exchange.settled_at + self._patience <= now
+
+    def _forget(self, exchange: Exchange) -> None:
+        reference = exchange.reference
+        if reference is not None and self._named.get(reference) is exchange:
+            del self._named[reference]
+
+
+def _refusal(exchange: Exchange, status: int, body: JSON, reference: _Reference | None, now: float) -> Refused | None:
+    """Say why this reply is no acknowledgement, or None where it is one."""
+    if not 200 <= status < 300:
+        return Refused(exchange, now, Failure.HTTP, status)
+    code = body.get("statusCode") if isinstance(body, dict) else None
+    if isinstance(code, bool) or not isinstance(code, int):
+        return Refused(exchange, now, Failure.STATUS, -1)
+    if code != 0:
+        return Refused(exchange, now, Failure.STATUS, code)
+    if exchange.ask.expects is not None and reference is None:
+        return Refused(exchange, now, Failure.REFERENCE)
+    return None
+
+
+def _reference(body: JSON) -> _Reference | None:
+    """Read the referenceId of a reply or of a notification: a whole number in GWS, a text elsewhere."""
+    reference = body.get("referenceId") if isinstance(body, dict) else None
+    if isinstance(reference, bool) or not isinstance(reference, int | str):
+        return None
+    return reference

@@ -1,0 +1,206 @@
+"""Limits: `notification p99 < 800ms`, `lost == 0`, `error rate < 1%`, read from text and held against the figures.
+
+    limit     = latency | count
+    latency   = ("ack" | "notification" | "lag") [entry] ("p" NUMBER | "mean" | "max") [actual] operator DURATION
+    count     = what [entry] ["rate"] operator (NUMBER | NUMBER "%")
+    entry     = "Agent" | "Place" | "AgentGroup" | "PlaceGroup" | "User"
+    operator  = "<" | "<=" | ">" | ">=" | "==" | "!="
+
+Latencies are those from the intended start unless `actual` says otherwise; without an entry, those of all together.
+A per cent is one of the requests sent. A latency that was never measured holds no limit.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from cometreel.errors import OptionInvalid
+from cometreel.load.counts import COUNTED, count_of, sent_of
+from cometreel.load.kinds import Kind
+from cometreel.load.latency import Latency
+from cometreel.load.tally import Tally
+from cometreel.load.words import percent, seconds
+from cometreel.scenario.durations import parse_duration
+from cometreel.scenario.findings import near
+
+__all__ = ["Limit", "Verdict", "judge", "parse_limit", "parse_limits"]
+
+_OPTION = "--reel-limit"
+_PHASES = ("ack", "notification", "lag")
+_OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+_SPLIT = re.compile(r"^(.*?)\s*(<=|>=|==|!=|<|>)\s*(.*)$")
+_PERCENTILE = re.compile(r"p(\d+(?:\.\d+)?)")
+_LABELS = {kind.label: kind for kind in Kind}
+_EXAMPLES = "such as 'notification p99 < 800ms', 'ack Place p95 <= 1s', 'lost == 0' or 'error rate < 1%'"
+
+Unit: TypeAlias = Literal["seconds", "count", "percent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit: what is measured, of which entry, and what it must be."""
+
+    text: str
+    what: str
+    """`ack`, `notification`, `lag`, or what is counted."""
+    kind: Kind | None
+    percentile: float | None
+    """The percentile of a latency; None for its mean, and for what is counted."""
+    actual: bool
+    holds: str
+    """The operator."""
+    value: float
+    """Seconds, a number, or per cent."""
+    unit: Unit
+
+    def measured(self, tally: Tally) -> float | None:
+        """Return what this limit is about, in its own unit; None if it was never measured."""
+        entry = self.kind.entry if self.kind else None
+        if self.unit == "seconds":
+            latency = _latency(tally, self.what, entry, actual=self.actual)
+            if not latency.count:
+                return None
+            return latency.mean if self.percentile is None else latency.percentile(self.percentile)
+        counted = count_of(tally, self.what, entry)
+        if self.unit == "count":
+            return counted
+        sent = sent_of(tally, entry)
+        return 100 * counted / sent if sent else None
+
+    def check(self, tally: Tally) -> Verdict:
+        """Hold it against the figures."""
+        measured = self.measured(tally)
+        passed = measured is not None and _OPERATORS[self.holds](measured, self.value)
+        return Verdict(self, measured, passed)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a limit came to."""
+
+    limit: Limit
+    measured: float | None
+    passed: bool
+
+    @property
+    def found(self) -> str:
+        """What was measured, as a report writes it."""
+        if self.measured is None:
+            return "nothing measured"
+        if self.limit.unit == "seconds":
+            return seconds(self.measured)
+        return percent(self.measured) if self.limit.unit == "percent" else f"{self.measured:g}"
+
+
+def judge(limits: Iterable[Limit], tally: Tally) -> list[Verdict]:
+    """Hold each limit against the figures, in order."""
+    return [limit.check(tally) for limit in limits]
+
+
+def parse_limits(texts: Sequence[str]) -> list[Limit]:
+    """Read the values of `--reel-limit`.
+
+    :raises OptionInvalid: if one can't be read; the sentence says which part, and what may stand there.
+    """
+    return [parse_limit(text) for text in texts]
+
+
+def parse_limit(text: str) -> Limit:
+    """Read one limit; the grammar stands at the top of this module.
+
+    :raises OptionInvalid: if it can't be read.
+    """
+    found = _SPLIT.match(" ".join(text.split()))
+    if found is None:
+        raise OptionInvalid(_OPTION, f"{text!r} compares nothing", f"one of < <= > >= == !=, {_EXAMPLES}")
+    left, holds, right = found.groups()
+    words = left.split(" ")
+    if words[0] in _PHASES:
+        return _latency_limit(text, words, holds, right)
+    return _count_limit(text, words, holds, right)
+
+
+def _latency_limit(text: str, words: list[str], holds: str, right: str) -> Limit:
+    what, *rest = words
+    actual = rest[-1:] == ["actual"]
+    rest = rest[:-1] if actual else rest
+    if not rest:
+        raise OptionInvalid(_OPTION, f"{text!r} doesn't say which {what}", "p50, p99, p99.99, mean or max behind it")
+    *before, statistic = rest
+    if what == "lag" and (before or actual):
+        raise OptionInvalid(
+            _OPTION, f"{' '.join(words)!r} in {text!r}", "'lag' and a percentile: it belongs to no entry"
+        )
+    kind = _kind(text, before)
+    try:
+        value = parse_duration(right)
+    except ValueError:
+        raise OptionInvalid(
+            _OPTION, f"{right!r} in {text!r}", "a duration with its unit, such as 800ms or 1s"
+        ) from None
+    return Limit(text, what, kind, _percentile(text, statistic), actual, holds, value, "seconds")
+
+
+def _percentile(text: str, word: str) -> float | None:
+    if word in ("mean", "max"):
+        return 100.0 if word == "max" else None
+    found = _PERCENTILE.fullmatch(word)
+    if found is None or not 0 < float(found[1]) <= 100:
+        raise OptionInvalid(_OPTION, f"{word!r} in {text!r}", "a percentile from p0.01 to p100, mean or max")
+    return float(found[1])
+
+
+def _count_limit(text: str, words: list[str], holds: str, right: str) -> Limit:
+    rate = words[-1] == "rate"
+    words = words[:-1] if rate else words
+    before: list[str] = []
+    if words and words[-1] in _LABELS:
+        before = [words.pop()]
+    what = " ".join(words)
+    if what not in COUNTED:
+        expected = f"ack, notification, lag, {', '.join(COUNTED)}"
+        raise OptionInvalid(_OPTION, f"{what!r} in {text!r}", f"one of {expected}", near(what, [*_PHASES, *COUNTED]))
+    if before and not COUNTED[what].of_entries:
+        raise OptionInvalid(_OPTION, f"{before[0]!r} in {text!r}", f"{what!r} alone: it belongs to no entry")
+    number, percent_sign, rest = right.partition("%")
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if rest or not 0 <= value < float("inf"):
+        raise OptionInvalid(_OPTION, f"{right!r} in {text!r}", "a number, or one with %")
+    if rate and not percent_sign:
+        raise OptionInvalid(_OPTION, f"{right!r} in {text!r}", "a per cent behind 'rate', such as 1%")
+    return Limit(text, what, _kind(text, before), None, False, holds, value, "percent" if percent_sign else "count")
+
+
+def _kind(text: str, words: list[str]) -> Kind | None:
+    if not words:
+        return None
+    word = " ".join(words)
+    if word not in _LABELS:
+        raise OptionInvalid(_OPTION, f"{word!r} in {text!r}", f"one of {', '.join(_LABELS)}", near(word, _LABELS))
+    return _LABELS[word]
+
+
+def _latency(tally: Tally, what: str, entry: str | None, *, actual: bool) -> Latency:
+    """The latency of one entry, or of all together."""
+    if what == "lag":
+        return tally.lag
+    whole = Latency()
+    for name, row in tally.entries.items():
+        if entry is None or name == entry:
+            timing = row.ack if what == "ack" else row.notification
+            whole.merge((timing.actual if actual else timing.intended).state())
+    return whole

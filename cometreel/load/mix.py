@@ -1,0 +1,72 @@
+"""The mix: how many of a hundred requests ask about which kind of owner. Reads text; draws nothing itself."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import accumulate
+
+from cometreel.errors import OptionInvalid
+from cometreel.load.kinds import Kind
+from cometreel.scenario.findings import near
+
+__all__ = ["DEFAULT_MIX", "Mix", "parse_mix"]
+
+DEFAULT_MIX = "agent=50,place=20,agent-group=15,place-group=10,user=5"
+_OPTION = "--reel-mix"
+_WORDS = {kind.value: kind for kind in Kind}
+
+
+class Mix:
+    """The kinds and their per cents, which add up to 100. A kind that isn't in it isn't asked."""
+
+    def __init__(self, parts: Iterable[tuple[Kind, float]]) -> None:
+        self.parts = tuple(parts)
+        self._ends = list(accumulate(percent / 100 for _, percent in self.parts))
+
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that are asked."""
+        return tuple(kind for kind, _ in self.parts)
+
+    def pick(self, draw: float) -> Kind:
+        """Return the kind that a number from 0 up to, not including, 1 falls on."""
+        return self.parts[min(bisect_right(self._ends, draw), len(self.parts) - 1)][0]
+
+    def __str__(self) -> str:
+        return ",".join(f"{kind.value}={percent:g}" for kind, percent in self.parts)
+
+
+def parse_mix(text: str) -> Mix:
+    """Read `agent=50,place=20,agent-group=15,place-group=10,user=5`.
+
+    :raises OptionInvalid: if a kind is unknown or stands twice, a number isn't one, or they don't add up to 100.
+    """
+    parts: dict[Kind, float] = {}
+    for part in text.split(","):
+        word, equals, number = (piece.strip() for piece in part.partition("="))
+        kind = _WORDS.get(word)
+        if not equals or kind is None:
+            raise OptionInvalid(
+                _OPTION, f"{part.strip()!r}", f"KIND=PERCENT with one of {', '.join(_WORDS)}", near(word, _WORDS)
+            )
+        if kind in parts:
+            raise OptionInvalid(_OPTION, f"{word!r} stands twice", "each kind once")
+        parts[kind] = _percent(word, number)
+    total = round(sum(parts.values()), 6)
+    if total != 100:
+        raise OptionInvalid(_OPTION, f"the parts of {text!r} add up to {total:g}", "100", _mend(total))
+    return Mix((kind, percent) for kind, percent in parts.items() if percent)
+
+
+def _percent(word: str, number: str) -> float:
+    try:
+        percent = float(number)
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent <= 100:
+        raise OptionInvalid(_OPTION, f"{number!r} for {word!r}", "a number from 0 to 100")
+    return percent
+
+
+def _mend(total: float) -> str:
+    return f"{100 - total:g} are missing" if total < 100 else f"{total - 100:g} are too many"

@@ -1,0 +1,65 @@
+"""The report as one HTML page that needs nothing else: no script, no font, no picture from anywhere. Writes only."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from cometreel import __version__
+from cometreel.load.counts import COUNTED
+from cometreel.load.pictures import course, latency_curve
+from cometreel.load.report import PERCENTILES, Report, both_latencies, headline, rows, warnings
+from cometreel.load.words import count, percent, rate, seconds
+
+__all__ = ["html_report", "html_section"]
+
+
+def html_report(report: Report) -> str:
+    """Write the whole page; everything that came from outside is escaped."""
+    return _template("report.html.j2").render(_facts(report))
+
+
+def html_section(report: Report) -> str:
+    """Write the same without its head, to be set into another page; its style touches nothing outside of itself."""
+    return _template("section.html.j2").render(_facts(report))
+
+
+def _facts(report: Report) -> dict[str, object]:
+    """What the templates name."""
+    whole = rows(report.tally)
+    everything = whole[-1].entry
+    failures = [what for what in COUNTED if what not in ("error", "unsent") and any(row.failed(what) for row in whole)]
+    return {
+        "version": __version__,
+        "report": report,
+        "headline": headline(report),
+        "warnings": warnings(report),
+        "rows": whole,
+        "failures": failures,
+        "percentiles": [f"p{each:g}" for each in PERCENTILES[:-1]] + ["max"],
+        "both_latencies": both_latencies,
+        "curve": latency_curve(
+            [
+                ("notification, from the intended start", everything.notification.intended),
+                ("notification, from the actual start", everything.notification.actual),
+                ("ack, from the intended start", everything.ack.intended),
+            ]
+        ),
+        "owners_curve": latency_curve((row.label, row.entry.notification.intended) for row in whole[:-1]),
+        "course": course(report.tally.pulse),
+        "slowest": report.tally.slowest.answers(),
+        "count": count,
+        "percent": percent,
+        "rate": rate,
+        "seconds": seconds,
+    }
+
+
+@cache
+def _template(name: str) -> Template:
+    loader = PackageLoader("cometreel.load", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(name)

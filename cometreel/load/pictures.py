@@ -1,0 +1,99 @@
+"""The pictures of a report, as coordinates: latency by percentile, and the course of the run. Draws no markup."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from cometreel.load.latency import Latency
+from cometreel.load.pulse import Pulse
+from cometreel.load.words import count, seconds
+
+__all__ = ["Line", "Picture", "Tick", "course", "latency_curve"]
+
+WIDTH, HEIGHT = 860.0, 240.0
+_NINES = 4.0
+_CURVE = tuple(100 * (1 - 10 ** -(step / 16)) for step in range(int(_NINES * 16) + 1))
+"""Percentiles from 0 to 99.99, evenly spaced by how many of a hundred, a thousand… are slower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A mark on an axis: where, in pixels, and what is written there."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line with its name, its points as SVG writes them (`x,y x,y`), and its tone: a number from 1, or `bad`."""
+
+    label: str
+    points: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Lines in a field of `width` by `height` pixels, the origin at the upper left, and the ticks of both axes."""
+
+    lines: tuple[Line, ...]
+    across: tuple[Tick, ...]
+    up: tuple[Tick, ...]
+    width: float = WIDTH
+    height: float = HEIGHT
+
+
+def latency_curve(named: Iterable[tuple[str, Latency]]) -> Picture | None:
+    """Draw latency over percentile, as HdrHistogram's own plotter does; None if nothing was measured."""
+    measured = [(name, latency.percentiles(_CURVE)) for name, latency in named if latency.count]
+    if not measured:
+        return None
+    top = _round_up(max(points[-1][1] for _, points in measured))
+    lines = []
+    for number, (name, points) in enumerate(measured, 1):
+        places = [(WIDTH * step / (len(_CURVE) - 1), value) for step, (_, value) in enumerate(points)]
+        lines.append(Line(name, _points(places, top), str(number)))
+    across = tuple(Tick(WIDTH * n / _NINES, text) for n, text in enumerate(("0", "p90", "p99", "p99.9", "p99.99")))
+    return Picture(tuple(lines), across, _up(top, seconds))
+
+
+def course(pulse: Pulse) -> Picture | None:
+    """Draw what was sent, answered and failed per second; None if nothing happened."""
+    beats = {beat.at // pulse.width: beat for beat in pulse.beats()}
+    if not beats:
+        return None
+    end = max(beats) + 1
+    rows = [(number, beats.get(number)) for number in range(end)]
+    counted = {
+        "sent": [(number, beat.sent if beat else 0) for number, beat in rows],
+        "answered": [(number, beat.answered if beat else 0) for number, beat in rows],
+        "failed": [(number, beat.failed if beat else 0) for number, beat in rows],
+    }
+    top = _round_up(max(value for points in counted.values() for _, value in points) / pulse.width)
+    lines = tuple(
+        Line(name, _points([(WIDTH * (n + 0.5) / end, value / pulse.width) for n, value in points], top), tone)
+        for (name, points), tone in zip(counted.items(), ("1", "2", "bad"), strict=True)
+    )
+    across = tuple(Tick(WIDTH * part / 4, seconds(end * pulse.width * part / 4)) for part in range(5))
+    return Picture(
+        lines, across, _up(top, lambda value: f"{value:g}/s" if value < 1000 else f"{count(round(value))}/s")
+    )
+
+
+def _points(places: Sequence[tuple[float, float]], top: float) -> str:
+    return " ".join(f"{x:.1f},{HEIGHT - HEIGHT * value / top:.1f}" for x, value in places)
+
+
+def _up(top: float, write: Callable[[float], str]) -> tuple[Tick, ...]:
+    return tuple(Tick(HEIGHT - HEIGHT * part / 4, write(top * part / 4)) for part in range(5))
+
+
+def _round_up(value: float) -> float:
+    """The next of 1, 2, 4, 8, 10 times a power of ten, so that quarters of it read well."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return power * next((step for step in (1, 2, 4, 8) if value <= step * power), 10)

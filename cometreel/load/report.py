@@ -1,0 +1,208 @@
+"""The report of a run as plain figures: what the terminal, the page, the JSON file and JUnit all write from.
+
+Decides what is worth a warning; how anything looks is the writers' part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.load.capacity import Held, Trial
+from cometreel.load.counts import COUNTED, count_of
+from cometreel.load.entry import Entry, Timing
+from cometreel.load.kinds import Kind
+from cometreel.load.latency import Latency, Point
+from cometreel.load.limits import Verdict
+from cometreel.load.tally import BUSY, Tally, overloaded
+from cometreel.load.words import count, percent, rate, seconds
+
+__all__ = ["PERCENTILES", "Report", "Row", "Run", "both_latencies", "figures", "headline", "rows", "warnings"]
+
+PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99, 100.0)
+"""What every latency is told at; the last is the highest value."""
+
+_LAG = 0.05
+_DELIVERED = 0.98
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What was asked for. Free of secrets; `settings` are shown as they are, name by name."""
+
+    host: str
+    seconds: float
+    """How long requests were due: without the drain."""
+    nominal: float
+    """How many requests the rate made due in that time; 0 in a closed loop, where nothing is due."""
+    settings: tuple[tuple[str, str], ...] = ()
+    lost: tuple[str, ...] = ()
+    """Workers that were lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A run and what came of it."""
+
+    run: Run
+    tally: Tally
+    verdicts: Sequence[Verdict] = ()
+    trials: Sequence[Trial] = ()
+    held: Held | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether anything was sent and every limit held; a search for capacity passes if it found a rate."""
+        sent = any(entry.sent for entry in self.tally.entries.values())
+        return sent and all(verdict.passed for verdict in self.verdicts) and (self.held is None or self.held.rate > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The figures of one entry, or of all together under the label `All`."""
+
+    label: str
+    entry: Entry
+
+    def failed(self, what: str) -> int:
+        """Count one of `COUNTED` in this row."""
+        return sum(number for text, number in self.entry.failures.items() if COUNTED[what].is_one(text))
+
+
+def rows(tally: Tally) -> list[Row]:
+    """Give a row for each kind that was asked, in the order of `Kind`, then other entries, then all together."""
+    labels = {kind.entry: kind.label for kind in Kind}
+    named = [name for name in labels if name in tally.entries]
+    named += sorted(tally.entries.keys() - labels.keys())
+    whole = Entry()
+    for name in named:
+        whole.merge(tally.entries[name].state())
+    return [*(Row(labels.get(name, name), tally.entries[name]) for name in named), Row("All", whole)]
+
+
+def both_latencies(timing: Timing) -> list[tuple[Point, Point]]:
+    """Give the latency from the intended start and from the actual one, side by side at each of `PERCENTILES`."""
+    return list(zip(timing.intended.percentiles(PERCENTILES), timing.actual.percentiles(PERCENTILES), strict=True))
+
+
+def warnings(report: Report) -> list[str]:
+    """Say what makes the figures mean less than they seem to: one sentence each."""
+    tally, run = report.tally, report.run
+    sent = sum(entry.sent for entry in tally.entries.values())
+    found: list[str] = []
+    if not sent:
+        found.append("no request was sent: there is nothing to judge")
+    found += [
+        f"{name} was lost: what was under way there is in no figure, nor is what was due until others took its part"
+        for name in run.lost
+    ]
+    for name, gauges in sorted(tally.workers.items()):
+        if overloaded(gauges):
+            part = percent(100 * gauges["cpu_busy"] / gauges["cpu_samples"])
+            highest = f"CPU {gauges['cpu_highest'] / 10:.0f}%"
+            found.append(
+                f"the load generator was the limit: {highest} on {name}, above {BUSY:.0f}% in {part} of the time"
+            )
+    if sent < _DELIVERED * run.nominal - 3 * math.sqrt(run.nominal):  # so much is chance where arrivals are random
+        part = percent(100 * sent / run.nominal)
+        found.append(
+            f"only {part} of the requests that were due were sent: {count(sent)} of {count(round(run.nominal))}"
+        )
+    lag = tally.lag.percentile(99)
+    if lag > _LAG:
+        found.append(
+            f"requests waited before they were sent, p99 {seconds(lag)}: they queued behind slow replies, or the "
+            "generator was late; compare both latencies"
+        )
+    abandoned = count_of(tally, "abandoned")
+    if abandoned:
+        found.append(
+            f"{count(abandoned)} exchanges were abandoned: their agent was stopped before they could be answered"
+        )
+    waiting = sum(gauges["in_flight"] for gauges in tally.workers.values())
+    if waiting:
+        found.append(f"the counts aren't final: {count(waiting)} exchanges were still under way")
+    return found
+
+
+def headline(report: Report) -> str:
+    """Say the most important in one line: how much was due, sent and answered."""
+    sent, expected, answered = _totals(report.tally)
+    run = report.run
+    due = f"{rate(run.nominal / run.seconds)} due, " if run.nominal and run.seconds else ""
+    real = rate(sent / run.seconds) if run.seconds else rate(0.0)
+    return f"{due}{real} sent; {count(answered)} of {count(expected)} expected notifications came"
+
+
+def figures(report: Report) -> JSONObject:
+    """Return the report as JSON, latencies in seconds. Names are stable; new ones may be added."""
+    sent, expected, answered = _totals(report.tally)
+    run, tally = report.run, report.tally
+    strays: dict[str, JSON] = {what: count_of(tally, what) for what in ("unexpected", "session lost", "unsent")}
+    workers: dict[str, JSON] = {
+        name: {
+            "cpu_mean": each["cpu_total"] / each["cpu_samples"] / 10 if each["cpu_samples"] else None,
+            "cpu_highest": each["cpu_highest"] / 10 if each["cpu_samples"] else None,
+        }
+        for name, each in sorted(tally.workers.items())
+    }
+    return {
+        "cometreel_load": 1,
+        "host": run.host,
+        "settings": dict(run.settings),
+        "seconds": run.seconds,
+        "due": round(run.nominal),
+        "sent": sent,
+        "expected": expected,
+        "answered": answered,
+        "strays": strays,
+        "entries": {row.label: _row_figures(row) for row in rows(tally)},
+        "lag": _latency_figures(tally.lag),
+        "slowest": [answer._asdict() for answer in tally.slowest.answers()],
+        "workers": workers,
+        "limits": [{"limit": each.limit.text, "found": each.found, "passed": each.passed} for each in report.verdicts],
+        "capacity": _capacity_figures(report),
+        "warnings": [*warnings(report)],
+        "passed": report.passed,
+    }
+
+
+def _totals(tally: Tally) -> tuple[int, int, int]:
+    entries = tally.entries.values()
+    return sum(e.sent for e in entries), sum(e.expected for e in entries), sum(e.answered for e in entries)
+
+
+def _row_figures(row: Row) -> JSONObject:
+    entry = row.entry
+    return {
+        "sent": entry.sent,
+        "acknowledged": entry.acknowledged,
+        "expected": entry.expected,
+        "answered": entry.answered,
+        "failures": dict(sorted(entry.failures.items())),
+        "ack": {"intended": _latency_figures(entry.ack.intended), "actual": _latency_figures(entry.ack.actual)},
+        "notification": {
+            "intended": _latency_figures(entry.notification.intended),
+            "actual": _latency_figures(entry.notification.actual),
+        },
+    }
+
+
+def _latency_figures(latency: Latency) -> JSONObject | None:
+    if not latency.count:
+        return None
+    at: dict[str, JSON] = {f"p{percentile:g}": value for percentile, value in latency.percentiles(PERCENTILES[:-1])}
+    return {"count": latency.count, "mean": latency.mean, "min": latency.lowest, **at, "max": latency.highest}
+
+
+def _capacity_figures(report: Report) -> JSON:
+    if report.held is None:
+        return None
+    return {
+        "rate": report.held.rate,
+        "broken": report.held.broken,
+        "stopped": report.held.stopped.value,
+        "trials": [{"rate": trial.step.rate, "held": trial.held} for trial in report.trials],
+    }

@@ -1,0 +1,40 @@
+"""How a report writes numbers: a latency, a per cent, a count, a rate. Short, with the unit, and never rounded to 0."""
+
+from __future__ import annotations
+
+__all__ = ["count", "percent", "rate", "seconds"]
+
+
+def seconds(value: float) -> str:
+    """Write seconds with three digits: `0s`, `340µs`, `34.0ms`, `1.02s`, `125s`."""
+    micros = value * 1_000_000
+    if micros < 0.5:
+        return "0s"
+    if micros < 999.5:
+        return f"{micros:.0f}µs"
+    if micros < 999_500:
+        return f"{_three(micros / 1_000)}ms"
+    return f"{_three(value)}s"
+
+
+def percent(value: float) -> str:
+    """Write a per cent: `0%`, `0.01%`, `12.5%`, `100%`; what is below 100 never reads so, nor what is above 0 as 0."""
+    if 0 < value < 0.01:
+        return "<0.01%"
+    if 99.99 < value < 100:
+        return ">99.99%"
+    return f"{value:.2f}".rstrip("0").rstrip(".") + "%"
+
+
+def count(value: int) -> str:
+    """Write a whole number with its thousands apart: `12,345`."""
+    return f"{value:,}"
+
+
+def rate(value: float) -> str:
+    """Write requests per second: `98.5/s`."""
+    return f"{value:,.1f}/s"
+
+
+def _three(value: float) -> str:
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"

@@ -1,0 +1,48 @@
+"""Showing: a journal or a scenario as a conversation, drawn on a page or in a terminal, or two over one another.
+
+Reads files, opens no socket and starts nothing. Only the command line knows this room.
+"""
+
+from __future__ import annotations
+
+from cometreel.show.comparing import Change, Comparison, Pair, compare
+from cometreel.show.conversation import (
+    Conversation,
+    Exchange,
+    Frame,
+    Lane,
+    Mark,
+    Notification,
+    Poll,
+    Socket,
+    Step,
+)
+from cometreel.show.latencies import Latencies, Times, latencies_of
+from cometreel.show.reading import read_conversation
+from cometreel.show.terminal import COLUMNS, print_comparison, print_conversation
+from cometreel.show.webpage import FIRST_LINE, page
+
+__all__ = [
+    "COLUMNS",
+    "FIRST_LINE",
+    "Change",
+    "Comparison",
+    "Conversation",
+    "Exchange",
+    "Frame",
+    "Lane",
+    "Latencies",
+    "Mark",
+    "Notification",
+    "Pair",
+    "Poll",
+    "Socket",
+    "Step",
+    "Times",
+    "compare",
+    "latencies_of",
+    "page",
+    "print_comparison",
+    "print_conversation",
+    "read_conversation",
+]

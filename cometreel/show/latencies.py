@@ -1,0 +1,63 @@
+"""How long acknowledgements and notifications took, by operation and owner type. Numbers in, numbers out.
+
+The page counts the same way in `page/latencies.js`, over what its filters leave.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from cometreel.show.conversation import Exchange
+
+__all__ = ["BOUNDS_SECONDS", "Latencies", "Times", "latencies_of"]
+
+BOUNDS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Upper bounds of the histogram's bars; a last bar holds what took longer. The same for all, so that they compare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Some durations in seconds, in ascending order."""
+
+    seconds: tuple[float, ...]
+
+    def percentile(self, share: float) -> float:
+        """The nearest-rank percentile, `share` from 0 to 1. Of nothing there is none; ask `seconds` first."""
+        return self.seconds[max(0, ceil(share * len(self.seconds)) - 1)]
+
+    @property
+    def histogram(self) -> tuple[int, ...]:
+        """How many fall under each bound, and how many are beyond the last."""
+        bars = [0] * (len(BOUNDS_SECONDS) + 1)
+        for duration in self.seconds:
+            bars[bisect_left(BOUNDS_SECONDS, duration)] += 1
+        return tuple(bars)
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """One row: what was asked, and the times from the request to the reply and to each notification."""
+
+    operation: str
+    owner_type: str
+    count: int
+    ack: Times
+    notification: Times
+
+
+def latencies_of(exchanges: Iterable[Exchange]) -> tuple[Latencies, ...]:
+    """The rows in the order of their operation and owner type."""
+    groups: dict[tuple[str, str], list[Exchange]] = {}
+    for exchange in exchanges:
+        groups.setdefault((exchange.operation, exchange.owner_type), []).append(exchange)
+    return tuple(_row(*key, group) for key, group in sorted(groups.items()))
+
+
+def _row(operation: str, owner_type: str, group: Sequence[Exchange]) -> Latencies:
+    acks = (exchange.ack_seconds for exchange in group)
+    told = (one.at - exchange.at for exchange in group for one in exchange.notifications)
+    ack = Times(tuple(sorted(ack for ack in acks if ack is not None)))
+    return Latencies(operation, owner_type, len(group), ack, Times(tuple(sorted(told))))

@@ -1,0 +1,153 @@
+"""A conversation from a scenario: exchange after exchange, in the order of its files.
+
+A scenario says how long answers take, not when requests are made and not how long polls were held; so none of that
+is drawn, and the conversation says so. Reads files, draws nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cometreel.jsonvalue import JSON
+from cometreel.scenario import (
+    EventBlock,
+    ExchangeBlock,
+    FaultBlock,
+    RoleBlock,
+    Scenario,
+    ScenarioFile,
+    TimelineBlock,
+    load,
+    parse,
+    parse_duration,
+)
+from cometreel.show.blocks import Placed, exchange_of, notification_of
+from cometreel.show.conversation import Conversation, Exchange, Lane, Notification
+
+__all__ = ["conversation_of_scenario"]
+
+APART_SECONDS = 0.05
+_MOST_REPEATS = 50
+_EVERYBODY = "everybody"
+_ORDER = (
+    "A scenario doesn't say when requests are made: its exchanges are drawn one after the other, 50 ms apart, in the "
+    "order of the file. The times inside an exchange are the scenario's own."
+)
+_POLLS = "Held polls aren't part of a scenario: none are drawn. Draw the journal to see them."
+
+
+def conversation_of_scenario(path: Path) -> Conversation:
+    """Read a scenario, a file or a folder of them.
+
+    :raises FileInvalid: with every problem of every file.
+    """
+    scenario = load([path])
+    return _Reader(scenario, [parse(file) for file in scenario.files]).conversation(path)
+
+
+class _Reader:
+    def __init__(self, scenario: Scenario, files: Sequence[ScenarioFile]) -> None:
+        self._scenario = scenario
+        self._files = files
+        self._users: dict[str, RoleBlock] = {name: role for file in files for name, role in (file.roles or {}).items()}
+        self._lanes: dict[str, int] = {}
+        self._begun: dict[str, float] = {}
+        self._notes = [_ORDER, _POLLS]
+
+    def conversation(self, path: Path) -> Conversation:
+        exchanges = list(self._exchanges())
+        unsolicited = [one for file in self._files for entry in file.timeline or () for one in self._entry(entry)]
+        faults = [fault for file in self._files for fault in file.faults or ()]
+        marked = [self._with_faults(exchange, faults) for exchange in exchanges]
+        return Conversation(
+            self._scenario.title or path.stem,
+            "scenario",
+            self._scenario.profile,
+            tuple(Lane(name, self._detail(name)) for name in self._lanes),
+            tuple(marked),
+            tuple(sorted(unsolicited, key=lambda one: one.at)),
+            notes=tuple(self._notes),
+            faults=tuple(_fault_text(fault) for fault in faults if fault.meta is not None),
+        )
+
+    def _exchanges(self) -> Iterator[Exchange]:
+        now = 0.0
+        for file in self._files:
+            for block in file.exchanges or ():
+                exchange = self._exchange(block, now)
+                self._begun[block.name] = now
+                now = exchange.end + APART_SECONDS
+                yield exchange
+
+    def _exchange(self, block: ExchangeBlock, now: float) -> Exchange:
+        lane = self._lane(block.as_)
+        notes: list[str] = []
+        reply_at = now + _seconds(block.reply.after if block.reply else None, notes)
+        told = [one for event in block.events or () for one in self._events(event, now, lane, notes)]
+        placed = Placed(lane, now, reply_at)
+        exchange = exchange_of(block.name, placed, block.request, block.reply, told, self._scenario.profile)
+        return replace(exchange, notes=(*_guards(block), *notes))
+
+    def _events(self, event: EventBlock, now: float, lane: int, notes: list[str]) -> Iterator[Notification]:
+        after = now + _seconds(event.after, notes)
+        count = event.count if isinstance(event.count, int) else 1
+        gap = _seconds(event.gap, notes)
+        for number in range(min(count, _MOST_REPEATS)):
+            yield notification_of(event, after + number * gap, lane)
+        if event.count is not None and event.count != count:
+            notes.append("How often a notification is repeated is computed at replay; it is drawn once.")
+        if count > _MOST_REPEATS:
+            notes.append(f"A notification is repeated {count} times; the first {_MOST_REPEATS} are drawn.")
+
+    def _entry(self, entry: TimelineBlock) -> Iterator[Notification]:
+        begun = self._begun.get(entry.since or "", 0.0)
+        yield from self._events(entry, begun, self._lane(entry.as_), self._notes)
+
+    def _with_faults(self, exchange: Exchange, faults: Sequence[FaultBlock]) -> Exchange:
+        struck = [_fault_text(fault) for fault in faults if exchange.name in _names(fault.exchange)]
+        return replace(exchange, faults=(*exchange.faults, *struck)) if struck else exchange
+
+    def _lane(self, roles: str | list[str] | None) -> int:
+        name = ", ".join(_names(roles)) or _EVERYBODY
+        return self._lanes.setdefault(name, len(self._lanes))
+
+    def _detail(self, name: str) -> str:
+        role = self._users.get(name)
+        return role.user if role is not None and role.user and role.user != name else ""
+
+
+def _seconds(value: JSON, notes: list[str]) -> float:
+    if isinstance(value, str):
+        return parse_duration(value)
+    if value is not None:
+        notes.append("A time in it is computed at replay; it is drawn as if it were none.")
+    return 0.0
+
+
+def _guards(block: ExchangeBlock) -> Iterator[str]:
+    if block.when is not None:
+        for word, names in (("after", block.when.after), ("before", block.when.before)):
+            if names is not None:
+                yield f"Answers only {word} {', '.join(_names(names))}."
+    if block.request.authenticated is not None:
+        yield f"Answers only {'those who have logged in' if block.request.authenticated else 'before the login'}."
+
+
+def _names(value: str | list[str] | None) -> list[str]:
+    return [value] if isinstance(value, str) else value or []
+
+
+def _fault_text(fault: FaultBlock) -> str:
+    """Say a fault in one line, in the words of the file: `/meta/connect, as cut-poll: broken (nth: 2)`."""
+    written: Mapping[str, JSON] = fault.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    often = [f"{key}: {written[key]}" for key in ("nth", "every", "rate") if key in written]
+    aim = [fault.meta or "", f"to {fault.channel}" if fault.channel else "", f"as {', '.join(_names(fault.as_))}"]
+    target = ", ".join(word for word in aim if word not in ("", "as "))
+    rest = {key: value for key, value in written.items() if key in _ACTIONS}
+    action = ", ".join(key if value is True else f"{key} {value}" for key, value in rest.items())
+    return f"{target + ': ' if target else ''}{action}{' (' + ', '.join(often) + ')' if often else ''}"
+
+
+_ACTIONS = ("status", "delay", "drop-event", "duplicate-event", "disconnect", "broken", "error")

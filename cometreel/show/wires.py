@@ -1,0 +1,155 @@
+"""What a journal holds besides exchanges: held polls, Bayeux's own steps, WebSockets, requests that nobody answered.
+
+Takes wire events that are in order of time. Of a Bayeux message only what Bayeux itself says is looked at, and of
+that never the clientId.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from cometreel.bayeux import is_meta
+from cometreel.jsonvalue import JSONObject
+from cometreel.recording import WireEvent
+from cometreel.show.conversation import Ending, Exchange, Frame, Poll, Socket, Step
+from cometreel.show.said import requested
+
+__all__ = ["Wires"]
+
+_CONNECT = "/meta/connect"
+
+
+class Wires:
+    """Reads the events at once; `lane` gives the lane of a flow, `begun` is the time that counts as 0."""
+
+    def __init__(self, events: Iterable[WireEvent], lane: Callable[[str], int], begun: float) -> None:
+        self.polls: list[Poll] = []
+        self.steps: list[Step] = []
+        self.sockets: list[Socket] = []
+        self.unanswered: list[Exchange] = []
+        self._lane = lane
+        self._begun = begun
+        self._open: dict[str, WireEvent] = {}
+        self._sockets: dict[str, tuple[float, list[Frame]]] = {}
+        self._framed: dict[tuple[str, str], tuple[WireEvent, JSONObject]] = {}
+        for event in events:
+            self._read(event)
+        for request in self._open.values():
+            self._unfinished(request, None)
+        for event, asked in self._framed.values():
+            if _channel(asked) == _CONNECT:
+                self._held(event.flow, event.at, None, "open", 0, "")
+        for flow in list(self._sockets):
+            self._closed(flow, None)
+        self.polls.sort(key=lambda poll: poll.at)
+        self.steps.sort(key=lambda step: step.at)
+        self.sockets.sort(key=lambda socket: socket.at)
+
+    def _read(self, event: WireEvent) -> None:
+        if event.kind == "request":
+            self._open[event.flow] = event
+        elif event.kind == "reply":
+            request = self._open.pop(event.flow, None)
+            if request is not None and request.body.kind == "bayeux":
+                self._answered(request, event)
+        elif event.kind == "error":
+            if event.flow in self._open:
+                self._unfinished(self._open.pop(event.flow), event)
+            self._closed(event.flow, event)
+        elif event.kind == "unwanted":
+            self._open.pop(event.flow, None)
+        elif event.kind == "open":
+            self._open.pop(event.flow, None)
+            self._sockets.setdefault(event.flow, (event.at, []))
+        elif event.kind == "frame":
+            self._frame(event)
+        elif event.kind == "close":
+            self._closed(event.flow, event)
+
+    def _since(self, at: float) -> float:
+        return round(at - self._begun, 6)
+
+    # --- long polls -------------------------------------------------------------------------------------------
+
+    def _answered(self, request: WireEvent, reply: WireEvent) -> None:
+        answers = {_key(message): message for message in reply.body.messages if "successful" in message}
+        for asked in request.body.messages:
+            answer = answers.get(_key(asked), {})
+            if _channel(asked) == _CONNECT:
+                delivered = sum(not is_meta(_channel(message)) for message in reply.body.messages)
+                self._poll(request, reply, answer, delivered)
+            elif is_meta(_channel(asked)):
+                self._step(request, asked, answer)
+
+    def _poll(self, request: WireEvent, reply: WireEvent, answer: JSONObject, delivered: int) -> None:
+        ending, detail = _ending(answer, delivered)
+        if reply.body.kind != "bayeux":
+            ending, detail = "broken", f"HTTP {reply.status}"
+        self._held(request.flow, request.at, reply.at, ending, delivered, detail)
+
+    def _held(self, flow: str, at: float, until: float | None, ending: Ending, messages: int, detail: str) -> None:
+        end = None if until is None else self._since(until)
+        self.polls.append(Poll(self._lane(flow), self._since(at), end, ending, messages, detail))
+
+    def _step(self, request: WireEvent, asked: JSONObject, answer: JSONObject) -> None:
+        subscription = asked.get("subscription")
+        names = subscription if isinstance(subscription, list) else [subscription]
+        detail = ", ".join(name for name in names if isinstance(name, str))
+        error = answer.get("error")
+        refused = (error if isinstance(error, str) else "refused") if answer.get("successful") is False else ""
+        self.steps.append(Step(self._lane(request.flow), self._since(request.at), _channel(asked), detail, refused))
+
+    def _unfinished(self, request: WireEvent, error: WireEvent | None) -> None:
+        why = (error.text or "the connection broke") if error else "no reply when the recording ended"
+        channels = [_channel(message) for message in request.body.messages]
+        if _CONNECT in channels:
+            ending: Ending = "broken" if error else "open"
+            self._held(request.flow, request.at, error.at if error else None, ending, 0, why if error else "")
+        elif not channels:
+            placed = replace(requested(request), lane=self._lane(request.flow), at=self._since(request.at))
+            self.unanswered.append(replace(placed, faults=(why,)))
+
+    # --- WebSockets -------------------------------------------------------------------------------------------
+
+    def _frame(self, event: WireEvent) -> None:
+        messages = event.body.messages
+        _, frames = self._sockets.setdefault(event.flow, (event.at, []))
+        frames.append(Frame(self._since(event.at), event.client_side, len(messages)))
+        delivered = sum(not is_meta(_channel(message)) and "successful" not in message for message in messages)
+        for message in messages:
+            key = (event.flow, f"{_channel(message)} {message.get('id')}")
+            if event.client_side and is_meta(_channel(message)):
+                self._framed[key] = (event, message)
+            elif key in self._framed:
+                self._answered_by_frame(*self._framed.pop(key), event, message, delivered)
+
+    def _answered_by_frame(
+        self, request: WireEvent, asked: JSONObject, reply: WireEvent, answer: JSONObject, delivered: int
+    ) -> None:
+        if _channel(asked) == _CONNECT:
+            ending, detail = _ending(answer, delivered)
+            self._held(request.flow, request.at, reply.at, ending, delivered, detail)
+        else:
+            self._step(request, asked, answer)
+
+    def _closed(self, flow: str, event: WireEvent | None) -> None:
+        if flow in self._sockets:
+            at, frames = self._sockets.pop(flow)
+            until = None if event is None else self._since(event.at)
+            self.sockets.append(Socket(self._lane(flow), self._since(at), until, tuple(frames)))
+
+
+def _ending(answer: JSONObject, delivered: int) -> tuple[Ending, str]:
+    if answer.get("successful") is False:
+        error = answer.get("error")
+        return "refused", error if isinstance(error, str) else "refused"
+    return ("answered", "") if delivered else ("empty", "")
+
+
+def _channel(message: JSONObject) -> str:
+    return str(message.get("channel", ""))
+
+
+def _key(message: JSONObject) -> tuple[str, str]:
+    return _channel(message), str(message.get("id", ""))

@@ -1,0 +1,59 @@
+"""The starter folder: a scenario, a test that passes, and three commands. Never writes over a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from cometreel.errors import FileInvalid, Problem
+from cometreel.scenario import schema_text
+
+__all__ = ["Started", "start"]
+
+_FILES = {
+    "README.md": "readme.txt",
+    "workbins.yaml": "workbins.yaml",
+    "test_workbins.py": "test.txt",
+    ".gitignore": "gitignore.txt",
+}
+"""What is made, and of which template. A template is named so that no tool takes it for the thing itself."""
+
+_SCHEMA = "scenario.schema.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What was written, and what was there already and stayed."""
+
+    written: tuple[Path, ...]
+    kept: tuple[Path, ...]
+
+
+def start(folder: Path) -> Started:
+    """Make the starter folder, or complete one.
+
+    :raises FileInvalid: if it can't be written.
+    """
+    templates = files("cometreel.starting") / "starter"
+    texts = {name: (templates / template).read_text("utf-8") for name, template in _FILES.items()}
+    written: list[Path] = []
+    kept: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in {**texts, _SCHEMA: schema_text()}.items():
+            path = folder / name
+            (written if _put(path, text) else kept).append(path)
+    except OSError as error:
+        found = f"can't be written: {error.strerror or error}"
+        raise FileInvalid([Problem(str(folder), 0, 0, found, "a folder with room where you may write")]) from None
+    return Started(tuple(written), tuple(kept))
+
+
+def _put(path: Path, text: str) -> bool:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    return True

@@ -1,0 +1,17 @@
+"""A contact centre's desktops ask for the statistics of workbins: the locustfile.
+
+    locust -f loadtests/agent_stats.py --host https://gws.example -u 200 -r 50 -t 5m --headless \\
+        --reel-owners owners.csv --reel-rate 100 --reel-limit 'notification p99 < 800ms' --reel-limit 'lost == 0'
+
+Each user is an agent with its own login, cookies, CometD session and held poll. `docs/load.md` has the rest.
+"""
+
+from cometreel.loadtests.agent_user import AgentUser
+from cometreel.loadtests.run_options import read_options
+from cometreel.loadtests.wiring import wire
+
+wire(read_options)
+
+
+class Desktop(AgentUser):  # type: ignore[misc]  # known to the type checker as loadtests.agent_user
+    """An agent's desktop."""

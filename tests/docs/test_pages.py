@@ -1,0 +1,86 @@
+"""No page drifts from the program: each command is run by exactly one test, each block that isn't has its reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.docs.pages import DOCS, ROOT, Command, File, NotRun, has_commands, steps
+from tests.docs.shell import Ran, matches
+
+PAGES = {path.name: path for path in [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]}
+TEXTS = {name: path.read_text("utf-8") for name, path in PAGES.items()}
+COMMANDS = sorted(name for name, text in TEXTS.items() if has_commands(text))
+NOT_RUN = {"README.md": 5, "recipes.md": 3, "record.md": 2, "tutorial.md": 1}
+"""How many blocks of a page aren't run. Each has its reason above it, on the page."""
+
+
+RUNNERS = {
+    "admin.md": "tests/serve/test_admin_page.py",
+    "doors.md": "tests/serve/test_doors_page.py",
+    "load.md": "tests/load/test_docs.py",
+    "many-machines.md": "tests/serve/test_nodes.py",
+    "pytest.md": "tests/pytest_plugin/test_page.py",
+    "serve.md": "tests/serve/test_serve_command.py",
+    "show.md": "tests/unit/show/test_docs_show.py",
+    "verify.md": "tests/verify/test_docs.py",
+}
+"""Pages whose commands need more than a shell, and the one test that runs them. All others are run here."""
+OURS = [name for name in COMMANDS if name not in RUNNERS]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", OURS)
+def test_each_command_prints_what_is_shown(name: str, ran: Callable[[str, str], Ran]):
+    results = ran(name, TEXTS[name])
+    following = [*[command.line for command, _, _ in results[1:]], ""]
+    wrong = [
+        f"$ {command.line}\nprinted (code {code}):\n{printed}"
+        for (command, printed, code), after in zip(results, following, strict=True)
+        if (command.printed and not matches(command.printed, printed)) or (code and after != "echo $?")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("name", "runner"), RUNNERS.items(), ids=list(RUNNERS))
+def test_a_page_that_is_not_run_here_has_a_test_that_reads_it(name: str, runner: str):
+    assert name in COMMANDS
+    assert re.search(rf'"{name.removesuffix(".md")}(\.md)?"', (ROOT / runner).read_text("utf-8"))
+
+
+def test_what_is_not_run_is_counted():
+    counted = {name: sum(isinstance(step, NotRun) for step in steps(TEXTS[name])) for name in OURS}
+    assert {name: number for name, number in counted.items() if number} == NOT_RUN
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_no_block_is_for_a_shell_but_those_that_are_run(name: str):
+    assert set(re.findall(r"^```(\w+)", TEXTS[name], re.MULTILINE)).isdisjoint({"sh", "bash", "shell"})
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_no_block_is_overlooked(name: str):
+    """Each fence that opens a console block is one that the convention has found."""
+    blocks = [block for block in TEXTS[name].split("\n```console\n")[1:] if block.startswith("$ ")]
+    commands = sum(block.partition("\n```")[0].count("\n$ ") + 1 for block in blocks)
+    unrun = re.findall(r"<!-- not run: [^\n]+ -->\n+```console\n(.*?)^```$", TEXTS[name], re.MULTILINE | re.DOTALL)
+    skipped = sum(text.count("\n$ ") + 1 for text in unrun)
+    assert sum(isinstance(step, Command) for step in steps(TEXTS[name])) == commands - skipped
+    assert TEXTS[name].count("\n```console\n") == len(blocks)
+
+
+def test_the_convention_itself():
+    text = (
+        '```yaml title="a.yaml"\nb: 1\n```\n```console\n$ one \\\n    two\nout\n\nmore\n$ three\n```\n'
+        "<!-- not run: no hands -->\n```console\n$ four\n```\n```text\n$ five\n```\n"
+    )
+    assert steps(text) == [
+        File("a.yaml", "b: 1\n"),
+        Command("one \\\n    two", "out\n\nmore"),
+        Command("three", ""),
+        NotRun("no hands"),
+    ]
+    assert matches("a…c", "abbc\n")
+    assert not matches("a…c", "abb")

@@ -1,0 +1,106 @@
+"""The site is whole: each page listed, each picture there and small, nothing from a network, references current."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from selenium.webdriver import ActionChains
+
+from cometreel.jsonvalue import JSON
+from tests.chromium import Browser, chromium
+from tests.docs.pages import DOCS, ROOT
+from tests.docs.reference import PAGES
+
+TEXTS = {path.name: path.read_text("utf-8") for path in [*DOCS.glob("*.md"), *ROOT.glob("*.md")]}
+_PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)")
+_MACHINE = re.compile(r"/(?:root|home|work|tmp|opt|Users)/\w|\bdocs/docs\b|site-packages")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `make docs` builds it: a warning is an error."""
+    folder = tmp_path_factory.mktemp("docs")
+    shutil.copy(ROOT / "mkdocs.yml", folder)
+    shutil.copytree(DOCS, folder / "docs")
+    command = [str(Path(sys.executable).parent / "zensical"), "build", "--strict", "--clean"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+def listed(entries: JSON) -> list[str]:
+    """The pages in a list of MkDocs, which may hold lists."""
+    if isinstance(entries, str):
+        return [entries]
+    assert isinstance(entries, (dict, list))
+    inner = entries.values() if isinstance(entries, dict) else entries
+    return [page for entry in inner for page in listed(entry)]
+
+
+def test_every_page_is_listed_once():
+    nav = listed(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
+    assert sorted(nav) == sorted(path.name for path in DOCS.glob("*.md"))
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_page_made_from_the_program_is_current(name: str):
+    """`python -m tests.docs.reference` writes both anew."""
+    assert TEXTS[name] == PAGES[name]()
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS))
+def test_every_picture_of_a_page_is_there_and_small(name: str):
+    folder = DOCS if (DOCS / name).exists() else ROOT
+    pictures = [folder / link for link in _PICTURE.findall(TEXTS[name])]
+    assert [str(path) for path in pictures if not path.is_file() or path.stat().st_size > 200_000] == []
+
+
+def test_every_picture_is_shown():
+    shown = {Path(link).name for text in TEXTS.values() for link in _PICTURE.findall(text)}
+    assert {path.name for path in DOCS.rglob("*") if path.suffix in {".png", ".svg"}} - shown == set()
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS))
+def test_no_page_names_a_place_of_the_machine_it_was_written_on(name: str):
+    assert _MACHINE.findall(TEXTS[name]) == []
+
+
+def test_the_site_loads_nothing_from_a_network(site: Path):
+    loads = re.compile(
+        r"<(?:script|img|link rel=\"(?:stylesheet|preconnect|icon)\")[^>]*(?:src|href)=\"?(https?:[^\">\s]+)"
+    )
+    pages = {path.name: path.read_text("utf-8") for path in site.glob("*.html")}
+    assert len(pages) > len(PAGES)
+    assert {name: found for name, page in pages.items() if (found := loads.findall(page))} == {}
+
+
+@pytest.mark.parametrize("name", ["index", "tutorial", "format", "architecture"])
+def test_a_page_opens_from_a_file_without_a_complaint(site: Path, browser: Browser, name: str):
+    browser.open(site / f"{name}.html")
+    assert browser.find("h1").text != ""
+    assert browser.complaints() == []
+
+
+def test_the_search_works_from_a_file(site: Path, browser: Browser):
+    """With the copy of the worker that is in the site: a page from a file may start none of its own."""
+    browser.open(site / "index.html")
+    browser.find(".md-search__button").click()
+    inside = "[...document.querySelectorAll('*')].find(element => element.shadowRoot)?.shadowRoot"
+    browser.wait(lambda: browser.run(f"return Boolean({inside}?.querySelector('dialog[open] input'))"), "no field")
+    browser.run(f"{inside}.querySelector('input').focus()")
+    ActionChains(browser.driver).send_keys("drop-event").perform()
+    names = f"return [...{inside}.querySelectorAll('a')].map(link => link.href.split('/').at(-1)).join('\\n')"
+    browser.wait(lambda: "format.html?h=drop-event#faults" in str(browser.run(names)), "it wasn't found")

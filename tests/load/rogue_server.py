@@ -1,0 +1,200 @@
+"""A server that misbehaves in known ways, seeded and counted: `rogue_server.py FATES SEED`, run by path.
+
+FATES is JSON: what happens to how many of a thousand POSTs, such as `{"drop": 10, "double": 10}`. Each POST meets one
+fate, drawn in the order of arrival. GET /counts tells how many met which. It prints its port.
+
+| fate | what happens |
+|---|---|
+| `drop` | the notification never comes |
+| `double` | it comes twice |
+| `delay` | it comes 2 s late |
+| `after` | it comes 5 s late |
+| `owner`, `type` | it speaks of another owner (where the request names one), of another type |
+| `refuse` | HTTP 503, statusCode 4 |
+| `deny` | HTTP 200, statusCode 5 |
+| `early` | it comes before the HTTP reply |
+| `stray` | one more comes, with a referenceId that nobody was told |
+| `forget` | the CometD session is forgotten, with the notification and all others that it still had to get |
+| `freeze` | everything stands still for 3 s; then all goes on (at most once) |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+import time
+from collections import Counter
+from itertools import count
+from typing import Any, cast
+
+import httptools
+
+FATES: dict[str, int] = json.loads(sys.argv[1])
+CHANCE = random.Random(sys.argv[2])
+COUNTS: Counter[str] = Counter()
+SESSIONS: dict[str, Session] = {}
+USED: Counter[str] = Counter()
+references, ids = count(66), count(1)
+PAUSE = 0.01
+
+
+class Session:
+    """One CometD session: the held poll, what waits, and what is still to come."""
+
+    def __init__(self, client_id: str) -> None:
+        self.client_id = client_id
+        self.poll: tuple[Line, str] | None = None
+        self.waiting: list[Any] = []
+        self.coming: list[asyncio.TimerHandle] = []
+
+    def push(self, data: dict[str, Any]) -> None:
+        self.waiting.append({"channel": "/v2/me/workbins", "data": data})
+        self.release({"successful": True})
+
+    def release(self, fields: dict[str, Any]) -> None:
+        if self.poll is not None:
+            (line, number), self.poll = self.poll, None
+            line.reply([*self.waiting, {"channel": "/meta/connect", "id": number, **fields}])
+            self.waiting = []
+
+    def forget(self) -> None:
+        """Lose the session, and every notification that it was still to get."""
+        undone = [timer for timer in self.coming if not timer.cancelled() and timer.when() > loop().time()]
+        for timer in undone:
+            timer.cancel()
+        COUNTS["forgotten notifications"] += len(undone) + len(self.waiting)
+        self.waiting = []
+        del SESSIONS[self.client_id]
+        self.release(UNKNOWN)
+
+
+UNKNOWN = {"successful": False, "error": "402::Unknown client", "advice": {"reconnect": "handshake", "interval": 0}}
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()
+
+
+def fate() -> str:
+    drawn = CHANCE.random() * 1000
+    for name, share in FATES.items():
+        drawn -= share
+        if drawn < 0:
+            USED[name] += 1
+            return name if name != "freeze" or USED[name] == 1 else "answer"
+    return "answer"
+
+
+class Line(asyncio.Protocol):
+    """One connection."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.parser = httptools.HttpRequestParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.parser.feed_data(data)
+
+    def on_message_begin(self) -> None:
+        self.url, self.body, self.cookie = b"", b"", ""
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"cookie":
+            self.cookie = value.decode().partition("JSESSIONID=")[2].partition(";")[0]
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        if b"/notifications" in self.url:
+            self.bayeux(json.loads(self.body))
+        elif self.url == b"/counts":
+            self.reply(dict(COUNTS))
+        elif b"RequestAgentStats" not in self.body:  # a step of the login: all are fine
+            self.reply({"statusCode": 0, "user": {"id": "me"}})
+        else:
+            self.stats(json.loads(self.body))
+
+    def reply(self, value: object, status: str = "200 OK", extra: str = "") -> None:
+        body = json.dumps(value).encode()
+        head = f"HTTP/1.1 {status}\r\n{extra}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        if not self.transport.is_closing():
+            self.transport.write(head.encode() + body)
+
+    def bayeux(self, messages: list[dict[str, Any]]) -> None:
+        message = messages[0]
+        channel, number = message["channel"], message["id"]
+        if channel == "/meta/handshake":
+            jar = self.cookie or f"j{next(ids)}"
+            client_id = f"{jar}.{next(ids)}"
+            SESSIONS[client_id] = Session(client_id)
+            reply = {"channel": channel, "id": number, "successful": True, "clientId": client_id, "version": "1.0"}
+            reply |= {"supportedConnectionTypes": ["long-polling"], "advice": {"timeout": 30000, "interval": 0}}
+            self.reply([reply], extra=f"Set-Cookie: JSESSIONID={jar}; Path=/\r\n")
+            return
+        session = SESSIONS.get(message["clientId"])
+        if session is None:
+            self.reply([{"channel": each["channel"], "id": each["id"], **UNKNOWN} for each in messages])
+        elif channel == "/meta/connect":
+            session.poll = self, number
+            if session.waiting or "advice" in message:
+                session.release({"successful": True})
+        else:
+            COUNTS["goodbyes"] += channel == "/meta/disconnect"
+            self.reply([{**each, "successful": True} for each in messages])
+
+    def stats(self, body: dict[str, Any]) -> None:
+        what, reference = fate(), next(references)
+        if what == "owner" and "workbinOwner" not in body:
+            what = "answer"  # an agent that didn't log in doesn't know its own id
+        COUNTS[what] += 1
+        if what == "refuse":
+            self.reply({"statusCode": 4, "statusMessage": "down"}, "503 Service Unavailable")
+            return
+        if what == "deny":
+            self.reply({"statusCode": 5, "statusMessage": "no permission"})
+            return
+        session = next(each for each in reversed(SESSIONS.values()) if each.client_id.startswith(f"{self.cookie}."))
+        owner, kind = body.get("workbinOwner", "me"), body.get("workbinType", "Agent")
+        data = {
+            "messageType": "WorkbinStatsMessage",
+            "referenceId": reference,
+            "workbinStats": {
+                "w": {
+                    "Count": 1,
+                    "Owner": "else" if what == "owner" else owner,
+                    "Type": "X" if what == "type" else kind,
+                }
+            },
+        }
+        if what == "early":
+            session.push(data)
+            loop().call_later(PAUSE, self.reply, {"statusCode": 0, "referenceId": reference})
+            return
+        self.reply({"statusCode": 0, "referenceId": reference})
+        if what == "freeze":
+            time.sleep(3)
+        if what == "forget":
+            session.forget()
+        elif what != "drop":
+            later = {"delay": 2.0, "after": 5.0}.get(what, PAUSE)
+            session.coming.append(loop().call_later(later, session.push, data))
+        if what == "double":
+            session.coming.append(loop().call_later(2 * PAUSE, session.push, data))
+        if what == "stray":
+            session.coming.append(loop().call_later(2 * PAUSE, session.push, {**data, "referenceId": -reference}))
+
+
+async def main() -> None:
+    server = await loop().create_server(Line, "127.0.0.1", 0)
+    print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,104 @@
+"""What was recorded may be hostile, empty or different: it stays text, and the page stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cometreel.jsonvalue import JSON
+from tests.chromium import Browser
+from tests.show.looking import bodies, choose, count, item, names, small
+from tests.unit.show.written import Written
+
+Draw = Callable[..., Path]
+
+
+HOSTILE = (
+    "<script>window.hurt=1</script></script><img src=x onerror=window.hurt=1> \"'`&amp; \u2028\u2029 ${window.hurt=1} "
+    "javascript:window.hurt=1"
+)
+
+
+POINT = "document.getElementById(arguments[0]).dispatchEvent(new PointerEvent(arguments[1], {bubbles: true}))"
+
+
+def test_hostile_bodies_stay_text_everywhere(browser: Browser, draw: Draw):
+    made = Written()
+    body: JSON = {"operationName": HOSTILE, "workbinType": HOSTILE, HOSTILE: [HOSTILE]}
+    made.call(0.0, HOSTILE, "POST", f"/{HOSTILE}", body, reply={HOSTILE: HOSTILE}, status=404, query=HOSTILE)
+    made.poll(0.2, 0.4, HOSTILE, {"channel": f"/{HOSTILE}", "data": {"messageType": HOSTILE, HOSTILE: HOSTILE}})
+    made.poll(0.5, 0.7, HOSTILE, error=HOSTILE)
+    made.meta(0.8, HOSTILE, "/meta/subscribe", subscription=HOSTILE, error=HOSTILE)
+    made.publish(0.9, HOSTILE, f"/{HOSTILE}", {"operation": HOSTILE})
+    broken = made.asked(1.0, HOSTILE, "GET", f"/{HOSTILE}")
+    made.event(1.1, "error", flow=broken, text=HOSTILE)
+    made.event(1.2, "mark", text=HOSTILE)
+    browser.open(draw(made))
+    texts = []
+    for number in [one.get_attribute("id") for one in browser.all("#lanes .item[id]")]:
+        for kind in ("pointermove", "pointerdown", "pointerup"):  # shows the card, and chooses
+            browser.run(POINT, number, kind)
+        browser.settle()
+        texts.append(browser.find("#details").text)
+    assert len(texts) == 7
+    assert all("<script>window.hurt=1</script></script><img src=x onerror=window.hurt=1>" in text for text in texts)
+    assert browser.run("return window.hurt === undefined") is True
+    assert browser.all("img, #details script, #lanes script, #tip script") == []
+    assert len(browser.all("script")) == 2
+
+
+def test_a_hostile_difference_stays_text(browser: Browser, draw: Draw):
+    before, after = Written(), Written()
+    for made, value in ((before, "a"), (after, HOSTILE)):
+        made.call(0.0, "ann", "GET", "/api/v2/me", reply={"name": value})
+    browser.open(draw(before, after))
+    assert '+  "name": "<script>window.hurt=1</script></script><img' in browser.find("#details .difference").text
+    assert browser.run("return window.hurt === undefined") is True
+
+
+def test_an_empty_conversation_is_a_page_too(browser: Browser, draw: Draw):
+    browser.open(draw(Written()))
+    assert count(browser) == "0 of 0 exchanges"
+    assert browser.find("#nothing").is_displayed()
+
+
+def test_two_conversations_lie_over_one_another(browser: Browser, draw: Draw):
+    before, after = small(), small()
+    before.call(4.5, "ann", "GET", "/api/v2/old")
+    after.call(4.6, "ann", "GET", "/api/v2/new")
+    after.call(3.5, "ann", "GET", "/api/v2/slow", after=0.9, reply={"n": 2})
+    before.call(3.5, "ann", "GET", "/api/v2/slow", after=0.1, reply={"n": 1})
+    browser.open(draw(before, after))
+    states = {state: len(browser.all(f"#lanes .exchange.{state}")) for state in ("same", "changed", "added", "removed")}
+    assert states == {"same": 3, "changed": 1, "added": 1, "removed": 1}
+    assert [sign.text for sign in browser.all("#lanes .sign")] == ["≠", "\u2212", "+"]
+    slow = item(browser, "slow")
+    bar, ghost = (slow.find_element("css selector", sign) for sign in (".bar", ".ghost"))
+    assert bar.get_attribute("x") == ghost.get_attribute("x")
+    assert float(bar.get_attribute("width") or 0) > 5 * float(ghost.get_attribute("width") or 0)
+    slow.click()
+    assert browser.find("#details .badge").text == "changed"
+    assert bodies(browser)[0].split("\n") == [" {", '-  "n": 1', '+  "n": 2', " }"]
+    choose(browser, "state", "added")
+    assert names(browser) == ["new"]
+
+
+def test_a_clock_that_was_set_wrongly_hangs_nothing(browser: Browser, draw: Draw):
+    made = Written()
+    made.call(-5.0, "ann", "GET", "/api/v2/me")
+    made.call(1e12, "ann", "GET", "/api/v2/late")
+    browser.open(draw(made))
+    assert names(browser) == ["me", "late"]
+    assert 1 <= len(browser.all("#axis text")) <= 20
+
+
+def test_everything_at_the_same_moment_can_be_looked_at(browser: Browser, draw: Draw):
+    made = Written()
+    for number in range(400):
+        made.call(1.0, "ann", "GET", f"/api/v2/thing-{number}", after=0.0)
+    browser.open(draw(made))
+    assert count(browser) == "400 of 400 exchanges"
+    assert browser.find("#lanes").get_attribute("data-dense") == "true"
+    browser.find("#next").click()
+    browser.settle()
+    assert browser.find("#details h3").text.startswith("thing-")

@@ -1,0 +1,161 @@
+"""`cometreel export`: three formats, what each leaves out on stderr, nothing written over, one line for misuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cometreel.cli import Exit, run
+
+SCENARIO = """
+cometreel: 1
+title: Two agents
+bayeux: {endpoint: /cometd}
+correlation: gws-v2
+roles: {ann: {user: ann}, ben: {}}
+exchanges:
+  - name: stats of ann
+    as: ann
+    request: {method: POST, path: /api/v2/workbins, body: {operationName: RequestAgentStats}}
+    reply: {after: 10ms, body: {statusCode: 0, referenceId: 7}}
+    events:
+      - {after: 30ms, channel: /v2/me/workbins, data: {messageType: WorkbinStatsMessage, referenceId: 7}}
+  - name: stats of ben
+    as: ben
+    request: {method: POST, path: /api/v2/workbins, body: {operationName: RequestAgentStats}}
+    reply: {body: {statusCode: 4, statusMessage: no}, status: 500}
+  - name: a workbin
+    request: {method: GET, path: /api/v2/workbins/861640a2-5e11-4c0b-b0a7-93d2c1f4e501, query: {fields: {$any: string}}}
+  - name: odd
+    request: {method: GET, path: {$regex: "^/(a|b){3}$"}}
+  - name: never
+    request: {method: GET, path: [api, v2, workbins, 861640a2-5e11-4c0b-b0a7-93d2c1f4e501], query: {fields: text}}
+  - name: hello
+    request: {publish: /chat/room, data: {text: hello}}
+    events: [{channel: /chat/news, data: {text: welcome}}]
+timeline:
+  - {since: connect, after: 20ms, channel: /v2/me/workbins, data: {messageType: Other}}
+faults:
+  - {exchange: hello, nth: 2, drop-event: 1}
+"""
+LEFT_OUT = (
+    "'a workbin': one example stands for all the requests that it answers\n"
+    "'odd' is left out: no example of {$regex: ^/(a|b){3}$} is known\n"
+    "'never' is not in it: 'a workbin' answered in its place\n"
+    "faults are left out (1): traffic has no word for them\n"
+)
+
+
+@pytest.fixture
+def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A scenario with one of everything, in the folder where the commands run."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "two.yaml"
+    path.write_text(SCENARIO)
+    return path
+
+
+def test_har_is_printed_and_what_it_cannot_say_is_named(scenario: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["export", "two.yaml", "--har"]) == Exit.DONE
+    out, err = capsys.readouterr()
+    assert err == LEFT_OUT
+    log = json.loads(out)["log"]
+    assert (log["version"], log["comment"]) == ("1.2", "Two agents")
+    calls = [entry for entry in log["entries"] if not entry["request"]["url"].endswith("/cometd")]
+    assert [
+        (entry["request"]["method"], entry["request"]["url"], entry["time"], entry["response"]["status"])
+        for entry in calls
+    ] == [
+        ("POST", "http://cometreel.example/api/v2/workbins", 10.0, 200),
+        ("POST", "http://cometreel.example/api/v2/workbins", 0.0, 500),
+        (
+            "GET",
+            "http://cometreel.example/api/v2/workbins/861640a2-5e11-4c0b-b0a7-93d2c1f4e501?fields=text",
+            0.0,
+            200,
+        ),
+        (
+            "GET",
+            "http://cometreel.example/api/v2/workbins/861640a2-5e11-4c0b-b0a7-93d2c1f4e501?fields=text",
+            0.0,
+            200,
+        ),
+    ]
+
+
+def test_each_role_has_a_session_of_its_own(scenario: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["export", "two.yaml", "--har", "-o", "two.har"]) == Exit.DONE
+    assert run(["import", "two.har", "-o", "back.yaml"]) == Exit.DONE
+    assert ", 2 sessions\n" in capsys.readouterr().err
+
+
+def test_openapi_has_an_operation_for_each_path_and_method_with_all_its_variants(
+    scenario: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["export", "two.yaml", "--openapi"]) == Exit.DONE
+    out, err = capsys.readouterr()
+    assert err == (
+        "'odd' is left out: its path is a pattern as a whole\n"
+        "faults are left out (1)\n"
+        "times, order and guards (when:) are left out: a summary has no word for them\n"
+    )
+    document = json.loads(out)
+    assert (document["openapi"], document["info"]["title"]) == ("3.1.0", "Two agents")
+    assert list(document["paths"]) == ["/api/v2/workbins", "/api/v2/workbins/{workbinId}"]
+    operation = document["paths"]["/api/v2/workbins"]["post"]
+    assert operation["x-exchanges"] == ["stats of ann", "stats of ben"]
+    (variant,) = operation["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+    assert (variant["title"], list(variant["properties"])) == ("RequestAgentStats", ["operationName"])
+    assert list(operation["responses"]) == ["200", "500"]
+    (told,) = operation["x-notifications"]
+    assert (told["channel"], told["schema"]["required"]) == ("/v2/me/workbins", ["messageType", "referenceId"])
+    parameters = document["paths"]["/api/v2/workbins/{workbinId}"]["get"]["parameters"]
+    assert [(one["in"], one["name"], one["required"]) for one in parameters] == [
+        ("path", "workbinId", True),
+        ("query", "fields", False),
+    ]
+    assert list(document["x-publishes"]) == ["/chat/room"]
+    assert [one["channel"] for one in document["x-unsolicited"]] == ["/v2/me/workbins"]
+
+
+def test_a_file_that_is_there_stays_unless_it_is_forced(scenario: Path, capsys: pytest.CaptureFixture[str]):
+    (scenario.parent / "there").write_text("mine")
+    for arguments in (["--har", "-o", "there"], ["--mitm", "there"], ["--openapi", "-o", "there"]):
+        assert run(["export", "two.yaml", *arguments]) == Exit.CANNOT
+        assert capsys.readouterr().err == (
+            "cometreel: there: it is there already; expected no file (--force writes over it)\n"
+        )
+    assert (scenario.parent / "there").read_text() == "mine"
+    assert run(["export", "two.yaml", "--har", "-o", "there", "--force"]) == Exit.DONE
+    assert capsys.readouterr().out == "there\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["two.yaml"], "choose one of --har, --mitm FILE, --openapi (see: cometreel export --help)"),
+        (
+            ["two.yaml", "--har", "--openapi"],
+            "choose one of --har, --mitm FILE, --openapi (see: cometreel export --help)",
+        ),
+        (
+            ["two.yaml", "--mitm", "a", "-o", "b"],
+            "--mitm names its file itself: leave out -o (see: cometreel export --help)",
+        ),
+        (
+            ["none.yaml", "--har"],
+            "none.yaml: can't be read: No such file or directory; expected a scenario file or folder",
+        ),
+        (
+            ["two.yaml", "--har", "-o", "two.yaml/x"],
+            "two.yaml/x: can't be written: File exists; expected a folder with room where you may write",
+        ),
+    ],
+)
+def test_what_cannot_run_is_one_line_and_exit_code_2(
+    scenario: Path, arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["export", *arguments]) == Exit.CANNOT
+    assert capsys.readouterr() == ("", f"cometreel: {line}\n")

@@ -1,0 +1,44 @@
+"""The progress bar: on a terminal it counts up to the size of the file, elsewhere there is none."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+from cometreel.importing import import_traffic
+from cometreel.recording import load_policy
+from cometreel.scenario import profile
+from tests.unit.importing.written import conversation, entry, har
+
+
+def test_it_is_told_how_much_has_been_read_and_never_less_than_before(tmp_path: Path):
+    script = entry(3, "GET", "/app.js", None, "x" * 300_000, kind="text/javascript")
+    path = har(tmp_path / "a.har", [*conversation(), script, *conversation()])
+    told: list[int] = []
+    import_traffic(
+        path, tmp_path / "a.jsonl", policy=load_policy("default"), profile=profile("gws-v2"), progress=told.append
+    )
+    assert told == sorted(told)
+    assert len(told) == 7
+    assert told[-1] == path.stat().st_size
+
+
+def test_a_terminal_sees_a_bar(tmp_path: Path):
+    path = har(tmp_path / "a.har", conversation())
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "cometreel", "import", str(path)]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=follower, check=True, env=environment)
+    os.close(follower)
+    shown = b""
+    try:
+        while piece := os.read(leader, 4096):
+            shown += piece
+    except OSError:  # the other end is closed
+        pass
+    os.close(leader)
+    assert b"reading" in shown
+    assert b"1 exchange" in shown

@@ -1,0 +1,150 @@
+"""`cometreel lint`: exit codes, the three forms of output, and fixes that are written beside the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cometreel import __version__
+from cometreel.cli import Exit, run
+from cometreel.lint import FORMATS, RULES
+from cometreel.scenario import parse
+
+GOOD = "cometreel: 1\nexchanges:\n  - name: a\n    request: {method: GET, path: /a}\n"
+BAD = (
+    "cometreel: 1\n# a comment\nexchanges:\n  - name: a\n    request: {method: GET, path: /a}\n"
+    "    reply: {headers: {Date: 'Mon, 23 Nov 2026 10:00:00 GMT'}, body: {password: hunter2hunter2, id: 5}}\n"
+)
+NOTE = GOOD + "timeline:\n  - {since: a, channel: /v2/me/x, data: {referenceId: 3}}\ncorrelation: gws-v2\n"
+SECRET = "it looks like a secret: a value called 'password'; expected the word 'hidden' (hide it, as a recording does)"
+DATE = "the header Date is the recording's; expected none (caches compare it with the clock of today)"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the commands run, with a good, a bad and a doubtful scenario."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("good", GOOD), ("bad", BAD), ("note", NOTE)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    return tmp_path
+
+
+def test_text_has_a_line_for_each_issue_and_exit_code_1(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["lint", "good.yaml", "bad.yaml"]) == Exit.NO
+    assert capsys.readouterr() == (
+        f"bad.yaml:6:29: warning ageing: {DATE}\nbad.yaml:6:80: error secret: {SECRET}\n",
+        "",
+    )
+
+
+def test_nothing_found_prints_nothing_and_a_note_alone_is_no_failure(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["lint", "good.yaml"]) == Exit.DONE
+    assert capsys.readouterr() == ("", "")
+    assert run(["lint", "note.yaml"]) == Exit.DONE
+    assert capsys.readouterr().out.startswith("note.yaml:6:")
+
+
+def test_json_is_one_list_with_the_facts_of_each_issue(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["lint", "--format", "json", "bad.yaml"]) == Exit.NO
+    assert json.loads(capsys.readouterr().out)[1] == {
+        "file": "bad.yaml",
+        "line": 6,
+        "column": 80,
+        "level": "error",
+        "rule": "secret",
+        "found": "it looks like a secret: a value called 'password'",
+        "expected": "the word 'hidden'",
+        "hint": "hide it, as a recording does",
+        "fixable": True,
+    }
+    assert run(["lint", "--format", "json", "good.yaml"]) == Exit.DONE
+    assert capsys.readouterr().out == "[]\n"
+
+
+def test_sarif_names_every_rule_and_places_every_result(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["lint", "--format", "sarif", "bad.yaml"]) == Exit.NO
+    log = json.loads(capsys.readouterr().out)
+    assert (log["version"], log["$schema"].rpartition("/")[2]) == ("2.1.0", "sarif-schema-2.1.0.json")
+    (one,) = log["runs"]
+    driver = one["tool"]["driver"]
+    assert (driver["name"], driver["semanticVersion"]) == ("cometreel lint", __version__)
+    assert [rule["id"] for rule in driver["rules"]] == list(RULES)
+    assert one["results"][1] == {
+        "ruleId": "secret",
+        "ruleIndex": list(RULES).index("secret"),
+        "level": "error",
+        "message": {"text": SECRET},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": "bad.yaml"},
+                    "region": {"startLine": 6, "startColumn": 80},
+                }
+            }
+        ],
+    }
+
+
+def test_sarif_names_files_as_uris(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "a b.yaml").write_text(BAD)
+    for name, uri in (("a b.yaml", "a%20b.yaml"), (str(folder / "a b.yaml"), (folder / "a b.yaml").as_uri())):
+        run(["lint", "--format", "sarif", name])
+        log: dict[str, Any] = json.loads(capsys.readouterr().out)
+        location = log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
+        assert location == {"uri": uri}
+
+
+def test_fixes_are_written_beside_the_file_which_stays(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["lint", "--fix", "bad.yaml"]) == Exit.NO
+    assert capsys.readouterr().err == "fixed in bad.new.yaml\n"
+    assert (folder / "bad.yaml").read_text() == BAD
+    (exchange,) = parse(folder / "bad.new.yaml").exchanges or []
+    assert exchange.reply is not None
+    assert (exchange.reply.headers, exchange.reply.body) == ({}, {"password": "hidden", "id": 5})
+    assert run(["lint", "bad.new.yaml"]) == Exit.DONE
+
+
+def test_what_is_not_safe_is_not_fixed(folder: Path, capsys: pytest.CaptureFixture[str]):
+    """A request without its secret would answer to others, an exchange taken out might be meant for later."""
+    request = GOOD.replace("path: /a", "path: /a, body: {password: hunter2hunter2}")
+    (folder / "request.yaml").write_text(request + request.partition("exchanges:\n")[2].replace("name: a", "name: b"))
+    assert run(["lint", "--fix", "request.yaml"]) == Exit.NO
+    assert capsys.readouterr().err == ""
+    assert not (folder / "request.new.yaml").exists()
+
+
+def test_a_folder_is_one_scenario_and_proposals_in_it_are_none(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "bad.yaml").rename(folder / "bad.new.yaml")
+    (folder / "note.yaml").unlink()
+    assert run(["lint", "."]) == Exit.DONE
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "Missing argument 'SCENARIO...' (see: cometreel lint --help)"),
+        (
+            ["none.yaml"],
+            "none.yaml: can't be read: No such file or directory; expected a scenario file or folder",
+        ),
+        (["empty"], "empty: a folder without scenarios; expected *.yaml or *.yml in it"),
+        (
+            ["good.yaml", "--format", "xml"],
+            "Invalid value for '--format': 'xml' is not one of 'text', 'json', 'sarif' (see: cometreel lint --help)",
+        ),
+    ],
+)
+def test_what_cannot_run_is_one_line_and_exit_code_2(
+    folder: Path, arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+):
+    (folder / "empty").mkdir()
+    assert run(["lint", *arguments]) == Exit.CANNOT
+    assert capsys.readouterr() == ("", f"cometreel: {line}\n")
+
+
+def test_the_forms_are_those_of_the_help():
+    assert list(FORMATS) == ["text", "json", "sarif"]

@@ -1,0 +1,300 @@
+"""Each rule with a bad example and a good one that differs in nothing but what the rule is about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cometreel.lint import RULES, Issue, lint
+
+HEAD = "cometreel: 1\ncorrelation: gws-v2\n"
+STATS = """
+exchanges:
+  - name: stats
+    request: {method: POST, path: /api/v2/workbins, body: {operationName: RequestAgentStats}}
+    reply: {body: {statusCode: 0, referenceId: 7}}
+    events:
+      - {channel: /v2/me/workbins, data: {messageType: WorkbinStatsMessage, referenceId: NUMBER}}
+"""
+PLACES = """
+exchanges:
+  - name: any place
+    request: {method: POST, path: /p, body: {place: FIRST}}
+    MORE
+  - name: place 1
+    request: {method: POST, path: PATH, body: {place: place-1}}
+"""
+
+
+def found(text: str, folder: Path, *, head: str = HEAD) -> list[tuple[str, str, int, str]]:
+    """What is found in a scenario: rule, level, line, sentence."""
+    file = folder / "lint.yaml"
+    file.write_text(head + text.lstrip("\n"))
+    return [(issue.rule.id, issue.level, issue.line, issue.sentence) for issue in lint(file)]
+
+
+def places(first: str, more: str = "", path: str = "/p") -> str:
+    return PLACES.replace("FIRST", first).replace("MORE", more).replace("PATH", path).replace("    \n", "")
+
+
+def test_schema_tells_every_problem_at_its_line(tmp_path: Path):
+    bad = "title: a\nexchanges:\n  - name: a\n    request: {method: GET, path: /a, boddy: 1}\n  - request: {}\n"
+    issues = found(bad, tmp_path)
+    assert {(rule, level) for rule, level, *_ in issues} == {("schema", "error")}
+    assert [line for _, _, line, _ in issues] == sorted(line for _, _, line, _ in issues)
+    assert "the key 'boddy' is unknown" in issues[0][3]
+    assert "(did you mean 'body'?)" in issues[0][3]
+    assert len(issues) >= 2
+    assert found("title: a\nexchanges:\n  - name: a\n    request: {method: GET, path: /a}\n", tmp_path) == []
+
+
+BLOCKS = {
+    "anything": "{$any: anything}",
+    "its kind": "{$any: string}",
+    "a regular expression": "{$regex: '^place-'}",
+    "one of several": "{$one-of: [place-2, place-1]}",
+    "a capture": "{$capture: place}",
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_unreachable_is_an_exchange_that_an_earlier_one_answers_for(name: str, tmp_path: Path):
+    where = f"{tmp_path}/lint.yaml:4:5"
+    assert found(places(BLOCKS[name]), tmp_path) == [
+        (
+            "unreachable",
+            "error",
+            6,
+            (
+                "'place 1' is never played: 'any place' answers all that it would answer; "
+                f"expected a request of its own, or a place before it (the other is at {where})"
+            ),
+        )
+    ]
+
+
+REACHED = {
+    "it answers something else": places("place-2"),
+    "another kind": places("{$any: number}"),
+    "another path": places("{$any: string}", path="/q"),
+    "its answers run out": places("{$any: string}", "repeat: fail"),
+    "it is over": places("{$any: string}", "when: {before: place 1}"),
+    "it waits for another": places("{$any: string}", "when: {after: place 1}"),
+    "it is for one role": places("{$any: string}", "as: agent-1") + "roles: {agent-1: {user: a}}\n",
+    "it is for whoever has not logged in": places("{$any: string}").replace(
+        "body: {place: {$any", "authenticated: false, body: {place: {$any"
+    ),
+    "it wants a header": places("{$any: string}").replace("path: /p, ", "path: /p, headers: {X-A: b}, ", 1),
+    "it wants more": places("{$any: string}").replace("}}", "}, more: 1}", 1),
+}
+
+
+@pytest.mark.parametrize("name", REACHED)
+def test_reachable_is_an_exchange_whose_turn_may_come(name: str, tmp_path: Path):
+    assert [issue for issue in found(REACHED[name], tmp_path) if issue[0] != "schema"] == []
+    assert [issue for issue in found(REACHED[name], tmp_path) if issue[0] == "schema"] == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "blocked"),
+    [
+        ("{$partial: {a: 1}}", "{$partial: {a: 1, b: 2}}", True),
+        ("{$partial: {a: 1, b: 2}}", "{$partial: {a: 1}}", False),
+        ("{a: {$any: number}, b: 1}", "{a: {$any: integer}, b: 1}", True),
+        ("{a: {$any: integer}}", "{a: {$any: number}}", False),
+        ("{a: {$any: string}}", "{a: {$regex: x}}", True),
+        ("{a: {$regex: x}}", "{a: {$regex: xy}}", False),
+        ("{$partial: {a: 1}}", "{a: 1, b: {$any: string}}", True),
+        ("{a: 1}", "{$partial: {a: 1}}", False),
+        ("[{$any: string}, 1]", "[x, 1]", True),
+        ("[{$any: string}]", "[x, 1]", False),
+        ("{$any: object}", "{$partial: {a: 1}}", True),
+        ("{a: {$any: string}}", "{a: {$one-of: [x, y]}}", True),
+        ("{a: {$any: string}}", "{a: {$one-of: [x, 1]}}", False),
+    ],
+)
+def test_patterns_are_compared_with_patterns_and_in_doubt_nothing_is_said(
+    first: str, second: str, blocked: bool, tmp_path: Path
+):
+    text = (
+        f"exchanges:\n  - name: one\n    request: {{method: POST, path: /p, body: {first}}}\n"
+        f"  - name: two\n    request: {{method: POST, path: /p, body: {second}}}\n"
+    )
+    assert [issue[0] for issue in found(text, tmp_path)] == (["unreachable"] if blocked else [])
+
+
+def test_a_publish_may_be_unreachable_too(tmp_path: Path):
+    text = (
+        "exchanges:\n  - name: one\n    request: {publish: {$any: string}, data: {$any: anything}}\n"
+        "  - name: two\n    request: {publish: /chat/room, data: {a: 1}}\n"
+    )
+    assert [issue[:3] for issue in found(text, tmp_path)] == [("unreachable", "error", 6)]
+
+
+def test_a_request_spelt_with_me_is_answered_by_the_exchange_spelt_so(tmp_path: Path):
+    text = "exchanges:\n  - name: one\n    request: {method: GET, path: /api/v2/workbins}\n"
+    assert found(f"{text}  - name: two\n    request: {{method: GET, path: /api/v2/me/workbins}}\n", tmp_path) == []
+
+
+def heard(folder: Path, *subscriptions: str) -> None:
+    """A journal beside the scenario in which clients subscribe."""
+    (folder / "lint.jsonl").write_text(
+        '{"journal":1,"cometreel":"0","started":1.0,"profile":"gws-v2","policy":"default"}\n'
+        + "".join(
+            f'{{"t":0,"kind":"request","flow":"f1","bayeux":[{{"channel":"/meta/subscribe","subscription":"{name}"}}]}}\n'
+            for name in subscriptions
+        )
+    )
+
+
+def test_unheard_is_a_channel_to_which_nobody_in_the_journal_beside_it_subscribes(tmp_path: Path):
+    heard(tmp_path, "/v2/me/workitems")
+    assert found(STATS.replace("NUMBER", "7"), tmp_path) == [
+        (
+            "unheard",
+            "warning",
+            8,
+            (
+                "nobody subscribes to '/v2/me/workbins'; expected a channel under /v2/me/workitems "
+                "(so says the journal beside the scenario)"
+            ),
+        )
+    ]
+
+
+@pytest.mark.parametrize("subscription", ["/v2/me/workbins", "/v2/me/*", "/**"])
+def test_heard_is_a_channel_that_a_subscription_or_a_pattern_covers(subscription: str, tmp_path: Path):
+    heard(tmp_path, subscription)
+    assert found(STATS.replace("NUMBER", "7"), tmp_path) == []
+
+
+def test_without_a_journal_only_a_misspelt_channel_is_doubted_and_as_a_note(tmp_path: Path):
+    entry = "  - {{channel: {}, data: {{a: {}}}}}\n"
+    usual = "timeline:\n" + "".join(entry.format("/v2/me/workbins", number) for number in range(3))
+    assert found(usual + entry.format("/v2/me/workbin", 9), tmp_path) == [
+        (
+            "unheard",
+            "note",
+            7,
+            (
+                "'/v2/me/workbin' is used once, '/v2/me/workbins' 3 times; "
+                "expected a channel to which a client subscribes (did you mean '/v2/me/workbins'?)"
+            ),
+        )
+    ]
+    assert found(usual + entry.format("/v2/me/devices", 9), tmp_path) == []
+
+
+def test_dangling_reference_is_a_number_that_the_reply_did_not_give(tmp_path: Path):
+    assert found(STATS.replace("NUMBER", "8"), tmp_path) == [
+        ("dangling-reference", "warning", 8, "the notification carries 8, the reply gives another; expected 7")
+    ]
+    assert found(STATS.replace("NUMBER", "7"), tmp_path) == []
+
+
+def test_a_notification_that_nobody_asked_for_with_the_number_of_an_exchange_is_a_note(tmp_path: Path):
+    entry = "timeline:\n  - {channel: /v2/me/workbins, data: {referenceId: 7}}\n"
+    assert found(STATS.replace("NUMBER", "7") + entry, tmp_path) == [
+        (
+            "dangling-reference",
+            "note",
+            10,
+            (
+                "a notification that nobody asked for carries 7; expected an event of the exchange that gave it "
+                "(it is the number of 'stats')"
+            ),
+        )
+    ]
+
+
+def answer(body: str, request: str = "") -> str:
+    return f"exchanges:\n  - name: a\n    request: {{method: GET, path: /a{request}}}\n    reply: {{body: {body}}}\n"
+
+
+SECRETS = {
+    "a password": ("{password: hunter2hunter2}", "a value called 'password'"),
+    "a key of a cloud": ("{note: AKIAQWERTYUIOPASDFGH}", "AWS Access Key"),
+    "a token of a forge": ("{note: ghp_16C7e42F292c6912E7710c838347Ae178B4a}", "GitHub Token"),
+    "credentials in a URL": ("{uri: 'https://bob:hunter2@gws.example/x'}", "Basic Auth Credentials"),
+    "a private key": ("{note: '-----BEGIN RSA PRIVATE KEY-----'}", "Private Key"),
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_secret_is_what_has_the_shape_or_the_name_of_one_and_is_not_shown(name: str, tmp_path: Path):
+    body, what = SECRETS[name]
+    ((rule, level, line, sentence),) = found(answer(body), tmp_path)
+    assert (rule, level, line) == ("secret", "error", 6)
+    assert sentence == f"it looks like a secret: {what}; expected the word 'hidden' (hide it, as a recording does)"
+
+
+def test_a_secret_in_a_request_and_in_a_cookie_is_found_too(tmp_path: Path):
+    text = answer("{a: 1}", ", headers: {Cookie: JSESSIONID=node0abc}, body: {password: hunter2hunter2}")
+    assert [(rule, line) for rule, _, line, _ in found(text, tmp_path)] == [("secret", 5), ("secret", 5)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{password: hidden}",
+        "{password: {$t: '{{ uuid() }}'}}",
+        "{id: 861640a2-5e11-4c0b-b0a7-93d2c1f4e501, user: f1a3c2e4b5d64798a0b1c2d3e4f5a6b7}",
+        "{passwordPolicy: 8}",
+    ],
+)
+def test_placeholders_templates_and_random_identifiers_are_no_secrets(body: str, tmp_path: Path):
+    assert found(answer(body), tmp_path) == []
+
+
+AGEING = {
+    "a time in a request": answer("{a: 1}", ", query: {since: '2026-11-23T10:00:00Z'}"),
+    "milliseconds in a request": answer("{a: 1}", ", body: {at: 1795428000000}"),
+    "the end of something": answer("{expiresAt: '2026-11-23T10:00:00Z'}"),
+    "a header that caches obey": answer("{a: 1}").replace(
+        "body:", "headers: {Last-Modified: 'Mon, 23 Nov 2026 10:00:00 GMT'}, body:"
+    ),
+    "a cookie that ends": answer("{a: 1}").replace(
+        "body:", "headers: {Set-Cookie: 'hidden; Expires=Mon, 23-Nov-2026 10:00:00 GMT'}, body:"
+    ),
+}
+AGELESS = {
+    "a time that is mere data": answer("{receivedDate: '2026-11-23T10:00:00Z'}"),
+    "a time in a request that may be any": answer("{a: 1}", ", query: {since: {$regex: '^2026-11-23T10:00'}}"),
+    "a header that says already over": answer("{a: 1}").replace(
+        "body:", "headers: {Expires: 'Thu, 01 Jan 1970 00:00:00 GMT'}, body:"
+    ),
+    "an end that is computed": answer("{expiresAt: {$t: '{{ wallclock().isoformat() }}'}}"),
+}
+
+
+@pytest.mark.parametrize("name", AGEING)
+def test_ageing_is_what_depends_on_the_day_of_the_recording(name: str, tmp_path: Path):
+    assert [issue[:2] for issue in found(AGEING[name], tmp_path) if issue[0] != "secret"] == [("ageing", "warning")]
+
+
+@pytest.mark.parametrize("name", AGELESS)
+def test_ageless_is_what_today_does_not_change(name: str, tmp_path: Path):
+    assert found(AGELESS[name], tmp_path) == []
+
+
+def test_what_a_block_or_a_file_says_is_meant_so_is_left_out(tmp_path: Path):
+    bad = STATS.replace("NUMBER", "8")
+    assert found(bad.replace("  - name: stats", "  - name: stats\n    x-lint: [dangling-reference]"), tmp_path) == []
+    assert found(bad, tmp_path, head=f"{HEAD}x-lint: dangling-reference\n") == []
+    other = bad.replace("  - name: stats", "  - name: stats\n    x-lint: [secret]")
+    assert [issue[0] for issue in found(other, tmp_path)] == ["dangling-reference"]
+
+
+def test_meaning_a_rule_that_does_not_exist_is_an_error(tmp_path: Path):
+    text = "exchanges:\n  - name: a\n    x-lint: [secrets]\n    request: {method: GET, path: /a}\n"
+    ((rule, level, line, sentence),) = found(text, tmp_path)
+    assert (rule, level, line) == ("schema", "error", 5)
+    assert sentence == f"no rule is called 'secrets'; expected {', '.join(RULES)} (did you mean 'secret'?)"
+
+
+def test_issues_come_in_the_order_of_the_file(tmp_path: Path):
+    file = tmp_path / "many.yaml"
+    file.write_text(HEAD + answer("{password: hunter2hunter2}", ", query: {since: '2026-11-23T10:00:00Z'}"))
+    issues: list[Issue] = lint(file)
+    assert [(issue.line, issue.rule.id) for issue in issues] == [(5, "ageing"), (6, "secret")]

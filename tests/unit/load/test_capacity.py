@@ -1,0 +1,122 @@
+"""The search for capacity: double until the limits break, then halve the gap, and never blame the server for us."""
+
+from __future__ import annotations
+
+import pytest
+
+from cometreel.errors import OptionInvalid
+from cometreel.load import CapacitySearch, Exchange, Expectation, Held, Lost, Step, Stopped, Tally, parse_limits
+from cometreel.load.outcomes import Ask
+
+LOST = parse_limits(["lost == 0"])
+ASK = Ask("RequestAgentStats Agent", Expectation("Agent"))
+
+
+def a_step(rate: float, capacity: float, *, able: float = 10_000.0, cpu: float = 10.0) -> Tally:
+    """A step against a server that loses above its capacity, by a generator that can send so much."""
+    tally = Tally("w")
+    tally.cpu(cpu)
+    tally.due = 1000
+    row = tally.entry(ASK.entry)
+    row.sent = 1000 if rate <= able else 900
+    if rate > capacity:
+        tally.add([Lost(Exchange(1, "a", ASK, 0.0, 0.0), 1.0)])
+    return tally
+
+
+def search(first: float = 10.0, **more: float) -> CapacitySearch:
+    return CapacitySearch(LOST, first=first, counted=10.0, settle=5.0, **more)
+
+
+def run(it: CapacitySearch, capacity: float, **more: float) -> tuple[list[float], Held | None]:
+    rates = []
+    while it.step is not None:
+        rates.append(it.step.rate)
+        it.judge(a_step(it.step.rate, capacity, **more))
+    return rates, it.result
+
+
+def test_it_doubles_until_the_limits_break_and_then_halves_the_gap():
+    it = search()
+    rates, result = run(it, 100.0)
+    assert rates == [10, 20, 40, 80, 160, 120, 100, 110, 105]
+    assert result == Held(100.0, 105.0, Stopped.FOUND)
+    assert [trial.held for trial in it.trials] == [True, True, True, True, False, False, True, False, False]
+
+
+def test_a_step_says_how_long_to_send_and_what_is_counted():
+    assert search(warm=3.0).step == Step(1, 10.0, 0.0, 3.0, 10.0, 5.0)
+
+
+def test_a_step_that_broke_is_followed_by_a_rest_so_that_its_queue_is_not_the_next_ones():
+    it = search(first=80.0)
+    rests = []
+    while it.step is not None:
+        rests.append((it.step.rate, it.step.rest))
+        it.judge(a_step(it.step.rate, 100.0))
+    assert rests == [(80, 0.0), (160, 0.0), (120, 5.0), (100, 5.0), (110, 0.0), (105, 5.0)]
+
+
+def test_it_goes_down_where_the_first_rate_breaks_already():
+    rates, result = run(
+        search(),
+        3.0,
+    )
+    assert rates[:3] == [10, 5, 2.5]
+    assert result is not None
+    assert 2.8 <= result.rate <= 3.0
+
+
+def test_a_server_that_holds_nothing_has_no_capacity():
+    rates, result = run(search(), 0.0)
+    assert result == Held(0.0, rates[-1], Stopped.NONE)
+    assert len(rates) < 10
+
+
+def test_it_ends_at_the_highest_rate_that_is_allowed():
+    assert run(search(highest=50.0), 1000.0) == ([10, 20, 40, 50], Held(50.0, None, Stopped.HIGHEST))
+
+
+def test_a_rate_that_isnt_sent_isnt_held_and_nobody_is_blamed_for_it_alone():
+    it = search()
+    _, result = run(it, 1000.0, able=100.0)
+    assert result == Held(100.0, 105.0, Stopped.QUEUED)
+    assert it.trials[-1].why == "not all that was due was sent"
+
+
+def test_a_generator_at_its_end_says_nothing_about_the_server():
+    it = search()
+    _, result = run(it, 1000.0, cpu=95.0)
+    assert result is not None
+    assert (result.stopped, result.rate) == (Stopped.GENERATOR, 0.0)
+    assert it.trials[0].why == "the load generator was at its end"
+
+
+def test_a_search_ends_even_if_it_is_to_be_finer_than_numbers_are():
+    rates, result = run(search(precision=0.0), 100.3)
+    assert (len(rates), result is not None) == (40, True)
+
+
+@pytest.mark.parametrize(
+    ("limits", "first", "sentence"),
+    [
+        (
+            [],
+            10.0,
+            (
+                "--reel-find-capacity: no --reel-limit is given; expected a limit that tells when the server has had "
+                "enough (add --reel-limit 'lost == 0')"
+            ),
+        ),
+        (["lost == 0"], 0.0, "--reel-rate: a search can't begin at 0; expected a rate above 0, up to 100000"),
+        (
+            ["lost == 0"],
+            200_000.0,
+            "--reel-rate: a search can't begin at 200000; expected a rate above 0, up to 100000",
+        ),
+    ],
+)
+def test_a_search_that_cant_begin_is_refused(limits: list[str], first: float, sentence: str):
+    with pytest.raises(OptionInvalid) as refused:
+        CapacitySearch(parse_limits(limits), first=first, counted=10.0, settle=5.0)
+    assert str(refused.value) == sentence

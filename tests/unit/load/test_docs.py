@@ -1,0 +1,40 @@
+"""The page on load reports can't drift: every example is read by the program, every word is explained."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cometreel.load import COUNTED, Kind, Rate, parse_limit, parse_mix, parse_rate, read_owners
+
+PAGE = (Path(__file__).parents[3] / "docs" / "load-report.md").read_text()
+EXAMPLES = re.findall(r"^\| `--reel-(\w+)` \| `([^`]+)` \|", PAGE, re.MULTILINE)
+LIMITS = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)[0].splitlines()
+
+
+def test_there_is_an_example_of_each_option():
+    assert [option for option, _ in EXAMPLES] == ["mix", *["owners"] * 3, *["rate"] * 5]
+
+
+@pytest.mark.parametrize(("option", "text"), EXAMPLES)
+def test_every_example_is_what_the_page_says(option: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("owners.csv").write_text("kind,owner\nplace,Place1\n")
+    if option == "mix":
+        assert str(parse_mix(text)) == text
+    elif option == "owners":
+        assert len(read_owners([text]).of(Kind.PLACE)) in ({200} if "{" in text else {0, 1})
+    else:
+        assert isinstance(parse_rate(text), Rate)
+
+
+@pytest.mark.parametrize("text", LIMITS)
+def test_every_limit_of_the_page_can_be_read(text: str):
+    assert parse_limit(text).text == text
+
+
+def test_every_word_that_is_counted_is_explained():
+    words = re.findall(r"^\| `([^`]+)` \| ", PAGE, re.MULTILINE)
+    assert set(COUNTED) <= set(words)

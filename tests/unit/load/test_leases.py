@@ -1,0 +1,196 @@
+"""Leases: never two holders of one agent or share, whatever is late, lost or cut off, and never one that has nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as example_settings
+from hypothesis import strategies as st
+
+from cometreel.load import SHARES, Grant, Holding, LeaseReport, Leases
+
+TERM = 5.0
+START = 100.0
+
+
+def meet(leases: Leases, holding: Holding, wanted: int, now: float, served: float = 0.0) -> list[int]:
+    grant = leases.heard(holding.report(wanted, now), now)
+    assert grant is not None
+    return holding.granted(grant, served, now)
+
+
+def take_all(holding: Holding) -> list[int]:
+    taken = []
+    while (agent := holding.take_agent()) is not None:
+        taken.append(agent)
+    return taken
+
+
+def test_one_worker_gets_everything_that_it_wants():
+    leases, one = Leases(10, start=START, term=TERM), Holding("one")
+    assert meet(leases, one, 4, START) == []
+    assert one.shares == dict.fromkeys(range(SHARES), 0.0)
+    assert (take_all(one), leases.held()) == ([0, 1, 2, 3], {"one": (4, SHARES)})
+
+
+def test_a_second_worker_gets_its_part_only_after_the_first_has_left_it():
+    leases, one, two = Leases(10, start=START, term=TERM), Holding("one"), Holding("two")
+    meet(leases, one, 4, START)
+    meet(leases, two, 4, START + 1)
+    assert (two.shares, take_all(two)) == ({}, [4, 5, 6, 7])
+    meet(leases, one, 4, START + 2, served=2.5)  # is told to leave half
+    assert len(one.shares) == SHARES // 2
+    meet(leases, two, 4, START + 2.1)
+    assert two.shares == {}
+    meet(leases, one, 4, START + 3, served=3.5)  # says that it has
+    meet(leases, two, 4, START + 3.1)
+    assert two.shares == dict.fromkeys(range(SHARES // 2, SHARES), 2.5)
+    assert one.shares.keys().isdisjoint(two.shares)
+
+
+def test_a_worker_that_has_no_users_gets_no_share():
+    leases, one, idle = Leases(10, start=START, term=TERM), Holding("one"), Holding("idle")
+    meet(leases, idle, 0, START)
+    meet(leases, one, 1, START)
+    assert (idle.shares, len(one.shares)) == ({}, SHARES)
+
+
+def test_shares_differ_by_one_at_most():
+    leases = Leases(70, start=START, term=TERM)
+    workers = [Holding(f"w{number}") for number in range(7)]
+    for second in range(4):
+        for worker in workers:
+            meet(leases, worker, 10, START + second)
+    assert sorted(len(worker.shares) for worker in workers) == [34] * 5 + [35] * 2
+    assert leases.workers == [f"w{number}" for number in range(7)]
+
+
+def test_what_a_dead_worker_had_goes_to_the_others_at_the_present():
+    leases, one, two = Leases(6, start=START, term=TERM), Holding("one"), Holding("two")
+    for second in (0, 1, 2):
+        meet(leases, one, 3, START + second)
+        meet(leases, two, 3, START + second)
+    assert leases.advance(START + 9) == []
+    meet(leases, two, 6, START + 9.4)
+    assert leases.advance(START + 9.5) == ["one"]
+    meet(leases, two, 6, START + 9.6)
+    assert (len(two.shares), take_all(two)) == (SHARES, [0, 1, 2, 3, 4, 5])
+    assert set(two.shares.values()) == {0.0, 9.5}
+
+
+def test_a_worker_that_is_cut_off_stops_before_anybody_has_what_it_had():
+    leases, one = Leases(3, start=START, term=TERM), Holding("one")
+    meet(leases, one, 3, START)
+    assert take_all(one) == [0, 1, 2]
+    assert one.expired(0.0, START + 4.9) == []
+    assert one.expired(4.0, START + 5.0) == [0, 1, 2]
+    assert (one.shares, one.take_agent(), one.expired(4.0, START + 6.0)) == ({}, None, [])
+    assert leases.advance(START + 7.4) == []
+
+
+def test_a_worker_that_comes_back_goes_on_where_it_stopped():
+    leases, one = Leases(3, start=START, term=TERM), Holding("one")
+    meet(leases, one, 3, START)
+    one.expired(4.0, START + 5.0)
+    meet(leases, one, 3, START + 6.0, served=6.0)
+    assert one.shares == dict.fromkeys(range(SHARES), 4.0)
+
+
+def test_an_answer_that_is_too_late_or_overtaken_is_not_followed():
+    leases, one = Leases(3, start=START, term=TERM), Holding("one")
+    first, second = one.report(1, START), one.report(2, START + 1)
+    answers = [leases.heard(first, START + 1), leases.heard(second, START + 1)]
+    assert leases.heard(first, START + 1.5) is None
+    assert answers[0] is not None
+    assert answers[1] is not None
+    assert one.granted(answers[1], 0.0, START + 2) == []
+    assert one.granted(answers[0], 0.0, START + 2) == []
+    assert take_all(one) == [0, 1]
+    late = leases.heard(one.report(3, START + 3), START + 3)
+    assert late is not None
+    assert one.granted(late, 0.0, START + 8.0) == []
+    assert take_all(one) == []
+
+
+def test_a_user_that_ends_gives_its_agent_back_and_those_in_use_are_kept_longest():
+    leases, one = Leases(3, start=START, term=TERM), Holding("one")
+    meet(leases, one, 3, START)
+    take_all(one)
+    one.give_agent(1)
+    one.give_agent(1)
+    assert meet(leases, one, 2, START + 1) == []
+    assert one.take_agent() is None
+    meet(leases, one, 2, START + 2)
+    assert leases.held() == {"one": (2, SHARES)}
+    assert meet(leases, one, 1, START + 3) == [0]
+
+
+def test_shares_that_nobody_had_for_long_are_not_made_up_for():
+    leases, one = Leases(3, start=START, term=TERM), Holding("one")
+    meet(leases, one, 3, START + 60)
+    assert set(one.shares.values()) == {55.0}
+
+
+@dataclass
+class Wire:
+    """A worker with its own slow and lossy road to the master."""
+
+    holding: Holding
+    reports: list[tuple[float, LeaseReport]] = field(default_factory=list)
+    grants: list[tuple[float, Grant]] = field(default_factory=list)
+
+
+STEPS = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 5), st.floats(0, 6), st.floats(0, 6), st.booleans(), st.booleans()),
+    max_size=60,
+)
+
+
+@example_settings(max_examples=150, deadline=None)
+@given(STEPS)
+def test_there_is_never_an_agent_or_a_share_with_two_holders(steps):
+    """Each step, a worker reports; its report and the answer take their time, in order, or get lost."""
+    leases = Leases(8, start=0.0, term=TERM)
+    wires = [Wire(Holding(f"w{number}")) for number in range(3)]
+    now = 0.0
+    for which, wanted, there, back, arrives, passes in steps:
+        wire = wires[which]
+        report = wire.holding.report(wanted, now)
+        if arrives:
+            wire.reports.append((max([now + there, *[at for at, _ in wire.reports]]), report))
+        for _ in range(4):
+            now += 0.3 if passes else 0.05
+            leases.advance(now)
+            for each in wires:
+                _deliver(each, leases, now, back)
+            _nobody_twice(wires, now)
+
+
+def _deliver(wire: Wire, leases: Leases, now: float, back: float) -> None:
+    while wire.reports and wire.reports[0][0] <= now:
+        grant = leases.heard(wire.reports.pop(0)[1], now)
+        if grant is not None:
+            wire.grants.append((max([now + back, *[at for at, _ in wire.grants]]), grant))
+    wire.holding.expired(now, now)
+    while wire.grants and wire.grants[0][0] <= now:
+        wire.holding.granted(wire.grants.pop(0)[1], now, now)
+    take_all(wire.holding)
+
+
+def _nobody_twice(wires: list[Wire], now: float) -> None:
+    agents = [agent for wire in wires for agent in wire.holding.report(0, now)["agents"]]
+    shares = [share for wire in wires for share in wire.holding.shares]
+    assert len(agents) == len(set(agents))
+    assert len(shares) == len(set(shares))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 5])
+def test_when_all_is_quiet_nothing_is_without_a_holder(workers: int):
+    leases = Leases(20, start=START, term=TERM)
+    holdings = [Holding(f"w{number}") for number in range(workers)]
+    for second in range(5):
+        for holding in holdings:
+            meet(leases, holding, 20 // workers, START + second)
+    assert sorted(share for holding in holdings for share in holding.shares) == list(range(SHARES))

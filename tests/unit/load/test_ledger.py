@@ -1,0 +1,321 @@
+"""The ledger: which reply and which notification belong to which POST, and when each counts as what."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.load import (
+    Abandoned,
+    Acknowledged,
+    Answered,
+    AnsweredAfterLost,
+    Ask,
+    Duplicated,
+    Exchange,
+    Expectation,
+    Failure,
+    Ledger,
+    Lost,
+    Mistaken,
+    Outcome,
+    Refused,
+    SessionLost,
+    Unclaimed,
+)
+
+PLACE = Ask("RequestAgentStats Place", Expectation("Place", "Place1"))
+LATE, PATIENCE = 2.0, 10.0
+
+
+def a_ledger() -> Ledger:
+    return Ledger("agent-1", late=LATE, patience=PATIENCE)
+
+
+def ok(reference: int) -> JSONObject:
+    return {"statusCode": 0, "referenceId": reference}
+
+
+def stats(reference: int, owner: str = "Place1", kind: str = "Place") -> JSONObject:
+    workbins: JSONObject = {"861640a2": {"Count": 1, "Owner": owner, "Type": kind}}
+    return {"messageType": "WorkbinStatsMessage", "referenceId": reference, "workbinStats": workbins}
+
+
+def test_a_reply_and_its_notification_are_one_exchange():
+    ledger = a_ledger()
+    exchange = ledger.sent(PLACE, intended=0.9, now=1.0)
+    assert ledger.acked(exchange, 200, ok(66), 1.1) == [Acknowledged(exchange, 1.1)]
+    assert ledger.notified(stats(66), 1.3) == [Answered(exchange, 1.3, late=False)]
+    assert (ledger.in_flight, ledger.deadline(), ledger.close(20.0)) == (0, None, [])
+
+
+def test_a_notification_before_its_reply_counts_from_when_it_came():
+    ledger = a_ledger()
+    exchange = ledger.sent(PLACE, 1.0, 1.0)
+    assert ledger.notified(stats(66), 1.1) == []
+    assert ledger.acked(exchange, 200, ok(66), 1.3) == [
+        Acknowledged(exchange, 1.3),
+        Answered(exchange, 1.1, late=False),
+    ]
+
+
+def test_an_early_notification_waits_for_every_post_that_was_under_way_when_it_came():
+    ledger = a_ledger()
+    first, second = ledger.sent(PLACE, 1.0, 1.0), ledger.sent(PLACE, 1.0, 1.0)
+    assert ledger.notified(stats(67), 1.1) == []
+    third = ledger.sent(PLACE, 1.2, 1.2)
+    assert ledger.acked(first, 200, ok(66), 1.3) == [Acknowledged(first, 1.3)]
+    assert ledger.acked(second, 200, ok(68), 1.4) == [Acknowledged(second, 1.4), Unclaimed(67, 1.1)]
+    assert ledger.acked(third, 200, ok(67), 1.5) == [Acknowledged(third, 1.5)]
+
+
+def test_a_failed_post_lets_go_of_what_came_early():
+    ledger = a_ledger()
+    exchange = ledger.sent(PLACE, 1.0, 1.0)
+    assert ledger.notified(stats(67), 1.1) == []
+    assert ledger.failed(exchange, 1.2) == [Refused(exchange, 1.2, Failure.REPLY), Unclaimed(67, 1.1)]
+
+
+def test_an_answer_is_late_by_its_intended_start():
+    ledger = a_ledger()
+    exchange = ledger.sent(PLACE, intended=1.0, now=2.5)
+    ledger.acked(exchange, 200, ok(1), 2.6)
+    assert ledger.notified(stats(1), 3.001) == [Answered(exchange, 3.001, late=True)]
+
+
+def test_an_answer_is_lost_one_patience_after_the_post_was_written_and_what_still_comes_is_known():
+    ledger = a_ledger()
+    exchange = ledger.sent(PLACE, intended=1.0, now=2.0)
+    ledger.acked(exchange, 200, ok(1), 2.1)
+    assert (ledger.deadline(), ledger.advance(11.999)) == (12.0, [])
+    assert ledger.advance(12.5) == [Lost(exchange, 12.0)]
+    assert ledger.notified(stats(1), 13.0) == [AnsweredAfterLost(exchange, 13.0)]
+    assert ledger.notified(stats(1), 22.0) == [Unclaimed(1, 22.0)]
+
+
+def test_a_notification_that_comes_when_patience_is_over_is_lost_even_if_nobody_looked_before():
+    ledger = a_ledger()
+    exchange = ledger.sent(PLACE, 0.0, 0.0)
+    ledger.acked(exchange, 200, ok(1), 0.1)
+    assert ledger.notified(stats(1), 10.0) == [Lost(exchange, 10.0), AnsweredAfterLost(exchange, 10.0)]
+
+
+def test_a_second_notification_is_a_duplicate_until_its_reference_is_forgotten():
+    ledger = a_ledger()
+    exchange = ledger.sent(PLACE, 0.0, 0.0)
+    ledger.acked(exchange, 200, ok(1), 0.1)
+    ledger.notified(stats(1), 0.2)
+    assert ledger.notified(stats(1), 0.3) == [Duplicated(exchange, 0.3)]
+    assert ledger.notified(stats(1), 10.2) == [Unclaimed(1, 10.2)]
+
+
+def test_two_early_notifications_of_one_reference_are_an_answer_and_a_duplicate():
+    ledger = a_ledger()
+    exchange = ledger.sent(PLACE, 0.0, 0.0)
+    assert ledger.notified(stats(1), 0.1) + ledger.notified(stats(1), 0.2) == []
+    assert ledger.acked(exchange, 200, ok(1), 0.3) == [
+        Acknowledged(exchange, 0.3),
+        Answered(exchange, 0.1, late=False),
+        Duplicated(exchange, 0.2),
+    ]
+
+
+def test_a_reference_that_the_server_uses_again_belongs_to_the_new_post():
+    ledger = a_ledger()
+    old = ledger.sent(PLACE, 0.0, 0.0)
+    ledger.acked(old, 200, ok(1), 0.1)
+    ledger.notified(stats(1), 0.2)
+    new = ledger.sent(PLACE, 5.0, 5.0)
+    ledger.acked(new, 200, ok(1), 5.1)
+    assert ledger.notified(stats(1), 5.2) == [Answered(new, 5.2, late=False)]
+    assert ledger.notified(stats(1), 11.0) == [Duplicated(new, 11.0)]
+
+
+def test_a_notification_about_another_owner_or_type_is_wrong_and_no_answer():
+    ledger = a_ledger()
+    cases: list[tuple[int, JSONObject, str]] = [
+        (1, stats(1, owner="Place2"), "Owner"),
+        (2, stats(2, kind="Agent"), "Type"),
+        (3, {**stats(3), "messageType": "ErrorMessage"}, "messageType"),
+        (4, {**stats(4), "workbinStats": []}, "workbinStats"),
+        (5, {**stats(5), "workbinStats": {"861640a2": 1}}, "workbinStats"),
+    ]
+    for reference, data, part in cases:
+        exchange = ledger.sent(PLACE, 0.0, 0.0)
+        ledger.acked(exchange, 200, ok(reference), 0.1)
+        assert ledger.notified(data, 0.2) == [Mistaken(exchange, 0.2, part)]
+        assert ledger.notified(stats(reference), 0.3) == [Duplicated(exchange, 0.3)]
+
+
+def test_an_empty_result_is_right_however_it_is_told():
+    ledger = a_ledger()
+    cases: list[tuple[int, JSONObject]] = [
+        (1, {**stats(1), "workbinStats": {}}),
+        (2, {"messageType": "WorkbinStatsMessage", "referenceId": 2}),
+    ]
+    for reference, data in cases:
+        exchange = ledger.sent(PLACE, 0.0, 0.0)
+        ledger.acked(exchange, 200, ok(reference), 0.1)
+        assert ledger.notified(data, 0.2) == [Answered(exchange, 0.2, late=False)]
+
+
+def test_a_reply_that_promises_nothing_is_refused_with_its_own_word():
+    cases: list[tuple[int, JSONObject | None, Failure, int, str]] = [
+        (503, {"statusCode": 4}, Failure.HTTP, 503, "HTTP 503"),
+        (302, None, Failure.HTTP, 302, "HTTP 302"),
+        (200, {"statusCode": 4}, Failure.STATUS, 4, "statusCode 4"),
+        (200, {"statusCode": True}, Failure.STATUS, -1, "statusCode -1"),
+        (200, None, Failure.STATUS, -1, "statusCode -1"),
+        (200, {"statusCode": 0}, Failure.REFERENCE, 0, "no referenceId"),
+    ]
+    for status, body, failure, detail, text in cases:
+        ledger = a_ledger()
+        exchange = ledger.sent(PLACE, 0.0, 0.0)
+        refused = Refused(exchange, 0.1, failure, detail)
+        assert ledger.acked(exchange, status, body, 0.1) == [refused]
+        assert (refused.text, ledger.in_flight) == (text, 0)
+
+
+def test_a_post_that_expects_no_notification_is_done_with_its_reply():
+    ledger = a_ledger()
+    exchange = ledger.sent(Ask("StartContactCenterSession", None), 0.0, 0.0)
+    assert ledger.acked(exchange, 200, {"statusCode": 0}, 0.1) == [Acknowledged(exchange, 0.1)]
+    assert ledger.in_flight == 0
+
+
+def test_a_post_without_a_reply_is_given_up_and_its_late_reply_still_names_its_notification():
+    ledger = a_ledger()
+    exchange = ledger.sent(PLACE, 0.0, 0.0)
+    assert ledger.advance(10.0) == [Refused(exchange, 10.0, Failure.REPLY)]
+    assert ledger.acked(exchange, 200, ok(5), 11.0) == []
+    assert ledger.notified(stats(5), 11.5) == [AnsweredAfterLost(exchange, 11.5)]
+
+
+def test_a_lost_session_is_told_with_what_waits_and_the_waiting_goes_on():
+    ledger = a_ledger()
+    exchange = ledger.sent(PLACE, 0.0, 0.0)
+    ledger.acked(exchange, 200, ok(1), 0.1)
+    assert ledger.session_lost(0.5) == [SessionLost(0.5, 1)]
+    assert ledger.notified(stats(1), 0.6) == [Answered(exchange, 0.6, late=False)]
+
+
+def test_an_agent_that_stops_too_early_abandons_what_might_still_have_been_answered():
+    ledger = a_ledger()
+    lost = ledger.sent(PLACE, 0.0, 0.0)
+    ledger.acked(lost, 200, ok(3), 0.1)
+    acked, silent = ledger.sent(PLACE, 6.0, 6.0), ledger.sent(PLACE, 6.0, 6.0)
+    ledger.acked(acked, 200, ok(1), 6.1)
+    ledger.notified(stats(9), 6.2)
+    assert ledger.close(11.0) == [
+        Lost(lost, 10.0),
+        Abandoned(acked, 11.0),
+        Abandoned(silent, 11.0),
+        Unclaimed(9, 6.2),
+    ]
+    assert (ledger.in_flight, ledger.waiting, ledger.deadline(), ledger.close(12.0)) == (0, 0, None, [])
+
+
+def test_a_notification_without_a_usable_reference_is_unexpected():
+    ledger = a_ledger()
+    ledger.sent(PLACE, 0.0, 0.0)
+    references: list[JSON] = [None, True, 1.5, [1]]
+    for reference in references:
+        assert ledger.notified({"messageType": "WorkbinStatsMessage", "referenceId": reference}, 0.1) == [
+            Unclaimed(None, 0.1)
+        ]
+
+
+# ---------------------------------------------------------------------- any order of events
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["send", "ack", "notify", "notify", "fail", "wait"]), st.integers(0, 7)), max_size=60
+)
+
+
+@given(EVENTS)
+def test_in_any_order_every_exchange_is_settled_once_and_every_notification_is_counted_once(
+    events: list[tuple[str, int]],
+):
+    ledger, now = a_ledger(), 0.0
+    sent: list[Exchange] = []
+    references: dict[int, int] = {}
+    outcomes: list[Outcome] = []
+    notified = 0
+    for word, number in events:
+        now += 0.25
+        if word == "send":
+            sent.append(ledger.sent(PLACE, now, now))
+        elif word == "wait":
+            now += number
+            outcomes += ledger.advance(now)
+        elif word == "notify":
+            notified += 1
+            outcomes += ledger.notified(stats(number), now)
+        elif sent:
+            exchange = sent[number % len(sent)]
+            if exchange.number in references:
+                continue  # a POST is answered once
+            references[exchange.number] = len(references)
+            if word == "ack":
+                outcomes += ledger.acked(exchange, 200, ok(references[exchange.number]), now)
+            else:
+                outcomes += ledger.failed(exchange, now)
+    outcomes += ledger.close(now + PATIENCE)
+    settled = [each.exchange.number for each in outcomes if isinstance(each, Answered | Mistaken | Lost | Refused)]
+    assert sorted(settled) == [exchange.number for exchange in sent]
+    counted = [
+        each for each in outcomes if isinstance(each, Answered | Mistaken | AnsweredAfterLost | Duplicated | Unclaimed)
+    ]
+    assert len(counted) == notified
+    assert (ledger.in_flight, ledger.waiting, ledger.deadline()) == (0, 0, None)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 3), st.floats(0, 25), st.integers(0, 2), st.booleans()), min_size=1, max_size=12)
+)
+def test_the_ledger_agrees_with_the_definitions(plans: list[tuple[float, float, int, bool]]):
+    """POST n is written at second n and gets reference n; its reply and 0 to 2 notifications come when they do."""
+    ledger = a_ledger()
+    exchanges: dict[int, Exchange] = {}
+    timeline: list[tuple[float, int, str, int]] = []
+    expected: list[tuple[str, int]] = []
+    for number, (reply, answer, times, right) in enumerate(plans):
+        start = float(number)
+        timeline.append((start, 0, "send", number))
+        timeline.append((start + reply, 1, "ack", number))
+        timeline += [(start + answer + extra / 8, 2, "right" if right else "wrong", number) for extra in range(times)]
+        expected += _by_definition(number, start, answer, times, right=right)
+    found: list[Outcome] = []
+    for at, _, word, number in sorted(timeline):
+        if word == "send":
+            exchanges[number] = ledger.sent(PLACE, at, at)
+        elif word == "ack":
+            found += ledger.acked(exchanges[number], 200, ok(number), at)
+        else:
+            found += ledger.notified(stats(number, owner="Place1" if word == "right" else "Place2"), at)
+    found += ledger.close(1000.0)
+    assert sorted(_word(each) for each in found if not isinstance(each, Acknowledged)) == sorted(expected)
+
+
+def _by_definition(number: int, start: float, answer: float, times: int, *, right: bool) -> list[tuple[str, int]]:
+    """What the design's definitions say, in their own words."""
+    arrivals = [start + answer + extra / 8 for extra in range(times)]
+    within = [at for at in arrivals if at < start + PATIENCE]
+    if not within:
+        known = [at for at in arrivals if at < start + 2 * PATIENCE]
+        return [
+            ("Lost", number),
+            *[("AnsweredAfterLost", number)] * len(known),
+            *[("Unclaimed", number)] * (len(arrivals) - len(known)),
+        ]
+    first = "Mistaken" if not right else "Late" if within[0] - start > LATE else "Answered"
+    return [(first, number), *[("Duplicated", number)] * (times - 1)]
+
+
+def _word(outcome: Outcome) -> tuple[str, int]:
+    if isinstance(outcome, Unclaimed):
+        assert isinstance(outcome.reference, int)
+        return "Unclaimed", outcome.reference
+    assert not isinstance(outcome, SessionLost)
+    name = "Late" if isinstance(outcome, Answered) and outcome.late else type(outcome).__name__
+    return name, outcome.exchange.number - 1

@@ -1,0 +1,132 @@
+"""The mix of kinds, and what each kind sends and expects."""
+
+from __future__ import annotations
+
+import pytest
+
+from cometreel.errors import OptionInvalid
+from cometreel.jsonvalue import JSONObject
+from cometreel.load import DEFAULT_MIX, Call, Expectation, Kind, call_for, expectation_for, parse_mix
+
+KINDS = "agent, place, agent-group, place-group, user"
+
+
+def test_a_mix_names_kinds_and_per_cents():
+    mix = parse_mix(" agent=50, place=20,agent-group=15,place-group=10,user=5")
+    assert mix.parts == (
+        (Kind.AGENT, 50.0),
+        (Kind.PLACE, 20.0),
+        (Kind.AGENT_GROUP, 15.0),
+        (Kind.PLACE_GROUP, 10.0),
+        (Kind.USER, 5.0),
+    )
+    assert str(mix) == DEFAULT_MIX
+
+
+def test_a_kind_with_nothing_is_never_asked():
+    assert parse_mix("place=100,user=0").kinds() == (Kind.PLACE,)
+
+
+@pytest.mark.parametrize(
+    ("draw", "kind"),
+    [
+        (0.0, Kind.AGENT),
+        (0.49999, Kind.AGENT),
+        (0.5, Kind.PLACE),
+        (0.69, Kind.PLACE),
+        (0.71, Kind.AGENT_GROUP),
+        (0.9999999, Kind.USER),
+    ],
+)
+def test_a_draw_falls_on_the_kind_whose_part_it_lies_in(draw: float, kind: Kind):
+    assert parse_mix(DEFAULT_MIX).pick(draw) is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "agents=100",
+            f"--reel-mix: 'agents=100'; expected KIND=PERCENT with one of {KINDS} (did you mean 'agent'?)",
+        ),
+        ("", f"--reel-mix: ''; expected KIND=PERCENT with one of {KINDS}"),
+        (
+            "agent",
+            f"--reel-mix: 'agent'; expected KIND=PERCENT with one of {KINDS} (did you mean 'agent'?)",
+        ),
+        ("agent=half", "--reel-mix: 'half' for 'agent'; expected a number from 0 to 100"),
+        ("agent=nan", "--reel-mix: 'nan' for 'agent'; expected a number from 0 to 100"),
+        ("agent=50,agent=50", "--reel-mix: 'agent' stands twice; expected each kind once"),
+        (
+            "agent=50,place=20",
+            "--reel-mix: the parts of 'agent=50,place=20' add up to 70; expected 100 (30 are missing)",
+        ),
+        (
+            "agent=90,place=20",
+            "--reel-mix: the parts of 'agent=90,place=20' add up to 110; expected 100 (10 are too many)",
+        ),
+    ],
+)
+def test_a_mix_that_cant_be_used_says_what_is_wrong(text: str, sentence: str):
+    with pytest.raises(OptionInvalid) as refused:
+        parse_mix(text)
+    assert str(refused.value) == sentence
+
+
+def test_thirds_add_up():
+    assert len(parse_mix("agent=33.333333,place=33.333333,user=33.333334").parts) == 3
+
+
+STATS = "RequestAgentStats"
+
+
+@pytest.mark.parametrize(
+    ("kind", "owner", "call", "expectation", "entry"),
+    [
+        (
+            Kind.AGENT,
+            "",
+            Call("/api/v2/workbins", {"operationName": STATS}),
+            Expectation("Agent", "me"),
+            f"{STATS} Agent",
+        ),
+        (
+            Kind.PLACE,
+            "Place 1",
+            Call("/api/v2/workbins", {"operationName": STATS, "workbinType": "Place", "workbinOwner": "Place 1"}),
+            Expectation("Place", "Place 1"),
+            f"{STATS} Place",
+        ),
+        (
+            Kind.AGENT_GROUP,
+            "G",
+            Call("/api/v2/workbins", {"operationName": STATS, "workbinType": "AgentGroup", "workbinOwner": "G"}),
+            Expectation("AgentGroup", "G"),
+            f"{STATS} AgentGroup",
+        ),
+        (
+            Kind.PLACE_GROUP,
+            "G",
+            Call("/api/v2/workbins", {"operationName": STATS, "workbinType": "PlaceGroup", "workbinOwner": "G"}),
+            Expectation("PlaceGroup", "G"),
+            f"{STATS} PlaceGroup",
+        ),
+        (
+            Kind.USER,
+            "a/b c",
+            Call("/api/v2/users/a%2Fb%20c/workbins", {"operationName": STATS}),
+            Expectation("Agent", "a/b c"),
+            f"{STATS} User",
+        ),
+    ],
+)
+def test_each_kind_sends_what_the_api_reference_says(
+    kind: Kind, owner: str, call: Call, expectation: Expectation, entry: str
+):
+    assert (call_for(kind, owner), expectation_for(kind, owner, "me"), kind.entry) == (call, expectation, entry)
+
+
+def test_an_owner_that_isnt_known_isnt_compared():
+    data: JSONObject = {"messageType": "WorkbinStatsMessage", "workbinStats": {"w": {"Owner": "who?", "Type": "Agent"}}}
+    assert expectation_for(Kind.AGENT).wrong(data) == ""
+    assert expectation_for(Kind.AGENT, own_id="f1a3").wrong(data) == "Owner"

@@ -1,0 +1,113 @@
+"""Owners: patterns and files, and every mistake at its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cometreel.errors import FileInvalid, OptionInvalid
+from cometreel.load import Kind, Owners, parse_mix, read_owners
+
+KINDS = "agent, place, agent-group, place-group, user"
+WANTED = f"expected a file, or KIND=NAME with one of {KINDS}, such as place=Place{{1..200}}"
+
+
+def test_patterns_count_and_join_in_the_order_given():
+    owners = read_owners(["place=Place{9..11}", "place=Lobby", "agent-group=G{01..03}-x", "place=Lobby"])
+    assert owners == Owners(
+        {Kind.PLACE: ["Place9", "Place10", "Place11", "Lobby"], Kind.AGENT_GROUP: ["G01-x", "G02-x", "G03-x"]}
+    )
+    assert owners.of(Kind.USER) == ()
+    assert repr(owners) == "Owners({'place': 4, 'agent-group': 3})"
+
+
+def test_a_csv_file_has_a_header_and_quotes_like_any_table(tmp_path: Path):
+    path = tmp_path / "owners.csv"
+    path.write_text('kind,owner\nplace,Place1\nplace,"Desk, left"\n\nuser,28383e55\n')
+    assert read_owners([str(path)]) == Owners({Kind.PLACE: ["Place1", "Desk, left"], Kind.USER: ["28383e55"]})
+
+
+def test_a_yaml_file_has_a_list_for_each_kind(tmp_path: Path):
+    path = tmp_path / "owners.yaml"
+    path.write_text("place: [Place1, Place2]\nagent-group:\n  - Sales\n")
+    assert read_owners([str(path)]) == Owners({Kind.PLACE: ["Place1", "Place2"], Kind.AGENT_GROUP: ["Sales"]})
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (
+            "nothing.csv",
+            f"--reel-owners: 'nothing.csv' is no file; {WANTED}",
+        ),
+        (
+            "places=P",
+            f"--reel-owners: 'places=P' is no file; {WANTED} (did you mean 'place'?)",
+        ),
+        ("place=", "--reel-owners: 'place=' names nothing; expected a name behind the '='"),
+        ("place=P{1-9}", "--reel-owners: 'place=P{1-9}'; expected a range written {1..200}"),
+        ("place=P{1..2}{1..2}", "--reel-owners: 'place=P{1..2}{1..2}' has 2 ranges; expected one range"),
+        ("place=P{9..1}", "--reel-owners: 'place=P{9..1}' counts down; expected a range from low to high ({1..9})"),
+        ("place=P{1..9999999}", "--reel-owners: 'place=P{1..9999999}' makes more than 1000000 owners; expected fewer"),
+    ],
+)
+def test_a_value_that_cant_be_used_says_what_is_wrong(value: str, sentence: str):
+    with pytest.raises(OptionInvalid) as refused:
+        read_owners([value])
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentences"),
+    [
+        ("o.csv", "", ["o.csv: it names no owner; expected at least one (begin with 'kind,owner')"]),
+        ("o.csv", "kind,owner\n", ["o.csv: it names no owner; expected at least one (begin with 'kind,owner')"]),
+        ("o.csv", "place,P1\n", ["o.csv:1:1: the header 'place,P1'; expected 'kind,owner'"]),
+        (
+            "o.csv",
+            "kind,owner\nplaces,P1\nplace\nplace,\nplace,P1\n",
+            [
+                f"o.csv:2:1: the kind 'places'; expected one of {KINDS} (did you mean 'place'?)",
+                "o.csv:3:1: 1 columns; expected two, kind and owner",
+                "o.csv:4:7: no owner; expected a name",
+            ],
+        ),
+        ("o.csv", b"kind,owner\nplace,\xff\n", ["o.csv:2:1: the byte 0xff is not UTF-8; expected UTF-8 text"]),
+        (
+            "o.yaml",
+            "place: []\n",
+            ["o.yaml: it names no owner; expected at least one (begin with 'place: [Place1]')"],
+        ),
+        ("o.yaml", "- Place1\n", ["o.yaml:1:1: a list; expected a mapping from kind to owners"]),
+        (
+            "o.yaml",
+            "plaice: [a]\nplace: P1\nuser: [u, 12, '']\n",
+            [
+                f"o.yaml:1:1: the key 'plaice'; expected one of {KINDS} (did you mean 'place'?)",
+                "o.yaml:2:8: the text 'P1'; expected a list of names",
+                "o.yaml:3:11: the number 12; expected a name (quote it)",
+                "o.yaml:3:15: the text ''; expected a name (quote it)",
+            ],
+        ),
+    ],
+)
+def test_a_file_that_cant_be_used_says_every_mistake_at_its_place(
+    name: str, text: str | bytes, sentences: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(FileInvalid) as refused:
+        read_owners([name])
+    assert [str(problem) for problem in refused.value.problems] == sentences
+
+
+def test_a_mix_needs_an_owner_for_each_kind_it_asks_about():
+    owners = read_owners(["place=P1"])
+    owners.suffice(parse_mix("agent=50,place=50"))
+    with pytest.raises(OptionInvalid) as refused:
+        owners.suffice(parse_mix("place=50,agent-group=50"))
+    assert str(refused.value) == (
+        "--reel-owners: the mix asks about agent-group, and no owner of that kind is given; "
+        "expected at least one, such as agent-group=AgentGroup{1..10}"
+    )

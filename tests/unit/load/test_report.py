@@ -1,0 +1,303 @@
+"""The report: what it says, what it warns of, how it is written, and that nothing from outside is taken for markup."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from cometreel.jsonvalue import JSONObject
+from cometreel.load import (
+    Ask,
+    CapacitySearch,
+    Expectation,
+    Kind,
+    Latency,
+    Ledger,
+    Report,
+    Run,
+    Tally,
+    figures,
+    html_report,
+    html_section,
+    judge,
+    junit_report,
+    latency_curve,
+    parse_limits,
+    terminal_report,
+    warnings,
+)
+from cometreel.load.pictures import course
+from cometreel.load.pulse import Pulse
+from cometreel.load.words import count, percent, rate, seconds
+
+TERMINAL = """\
+load on http://gws.example:8080 for 10.0s
+5.0/s due, 5.0/s sent; 49 of 50 expected notifications came
+
+owner       sent  acked  expected  answered  lost
+-------------------------------------------------
+Agent         10     10        10        10     0
+Place         10     10        10         9     1
+AgentGroup    10     10        10        10     0
+PlaceGroup    10     10        10        10     0
+User          10     10        10        10     0
+All           50     50        50        49     1
+
+schedule lag: p50 500µs, p99 500µs
+CPU of worker-1: 20% of one core, at most 20%
+
+                                 from the intended start  from the actual start
+owner       latency          p50     p99  p99.99     max     p50     p99  p99.99     max
+----------------------------------------------------------------------------------------
+Agent       ack           20.0ms  20.0ms  20.0ms  20.0ms  19.5ms  19.5ms  19.5ms  19.5ms
+Agent       notification   100ms   100ms   100ms   100ms  99.5ms  99.5ms  99.5ms  99.5ms
+Place       ack           20.0ms  20.0ms  20.0ms  20.0ms  19.5ms  19.5ms  19.5ms  19.5ms
+Place       notification   100ms   100ms   100ms   100ms  99.5ms  99.5ms  99.5ms  99.5ms
+AgentGroup  ack           20.0ms  20.0ms  20.0ms  20.0ms  19.5ms  19.5ms  19.5ms  19.5ms
+AgentGroup  notification   100ms   100ms   100ms   100ms  99.5ms  99.5ms  99.5ms  99.5ms
+PlaceGroup  ack           20.0ms  20.0ms  20.0ms  20.0ms  19.5ms  19.5ms  19.5ms  19.5ms
+PlaceGroup  notification   100ms   100ms   100ms   100ms  99.5ms  99.5ms  99.5ms  99.5ms
+User        ack           20.0ms  20.0ms  20.0ms  20.0ms  19.5ms  19.5ms  19.5ms  19.5ms
+User        notification   100ms   100ms   100ms   100ms  99.5ms  99.5ms  99.5ms  99.5ms
+All         ack           20.0ms  20.0ms  20.0ms  20.0ms  19.5ms  19.5ms  19.5ms  19.5ms
+All         notification   100ms   100ms   100ms   100ms  99.5ms  99.5ms  99.5ms  99.5ms
+
+the slowest answers
+latency  entry                         referenceId  agent    due at
+-------------------------------------------------------------------
+  100ms  RequestAgentStats User                 50  agent-1   9.00s
+  100ms  RequestAgentStats PlaceGroup           49  agent-1   9.00s
+  100ms  RequestAgentStats Place                47  agent-1   9.00s
+  100ms  RequestAgentStats AgentGroup           48  agent-1   9.00s
+  100ms  RequestAgentStats Agent                46  agent-1   9.00s
+
+        limit                     found
+---------------------------------------
+passed  notification p99 < 800ms  100ms
+FAILED  lost == 0                 1
+"""
+
+HOST = "http://gws.example:8080"
+
+
+def a_tally(agent: str = "agent-1") -> Tally:
+    """Ten seconds: each kind asked once a second; one place lost."""
+    tally, ledger = Tally("worker-1", 100.0), Ledger(agent, late=1.0, patience=2.0)
+    reference = 0
+    for second in range(10):
+        for kind in Kind:
+            now = 100.0 + second
+            reference += 1
+            exchange = ledger.sent(Ask(kind.entry, Expectation(kind.workbin_type)), now, now + 0.0005)
+            tally.sent(exchange)
+            tally.due += 1
+            tally.add(ledger.acked(exchange, 200, {"statusCode": 0, "referenceId": reference}, now + 0.02))
+            if (second, kind) != (4, Kind.PLACE):
+                data: JSONObject = {"messageType": "WorkbinStatsMessage", "referenceId": reference}
+                tally.add(ledger.notified(data, now + 0.1))
+    tally.add(ledger.close(112.0))
+    tally.cpu(20.0)
+    return tally
+
+
+def a_report(tally: Tally, *limits: str, seconds: float = 10.0, nominal: float = 50.0) -> Report:
+    what = Run(HOST, seconds, nominal, (("mix", "agent=100"), ("seed", "7")))
+    return Report(what, tally, judge(parse_limits(limits), tally))
+
+
+def test_the_report_in_a_terminal():
+    assert terminal_report(a_report(a_tally(), "notification p99 < 800ms", "lost == 0")) == TERMINAL
+
+
+@pytest.mark.parametrize("agent", ["agent-1", "a" * 300])
+def test_no_line_in_a_terminal_is_wider_than_100_columns(agent: str):
+    tally = a_tally(agent)
+    for text in ("wrong Owner", "duplicate", "late", "late-after-lost", "HTTP 503", "statusCode 4", "no reply"):
+        tally.entries[Kind.AGENT_GROUP.entry].failures[text] += 1_234_567_890
+    tally.workers["x" * 120] = {**tally.workers["worker-1"], "cpu_highest": 990, "cpu_busy": 1, "in_flight": 5}
+    text = terminal_report(a_report(tally, "notification p99 < 800ms", nominal=1_000_000.0))
+    assert max(map(len, text.splitlines())) <= 100
+    assert "the load generator was the limit: CPU 99%" in text
+
+
+def test_a_search_for_capacity_shows_its_steps():
+    search = CapacitySearch(parse_limits(["lost == 0"]), first=5.0, counted=10.0, settle=2.0, highest=10.0)
+    good, bad = Tally("w"), a_tally()
+    good.entry(Kind.AGENT.entry).sent = 1
+    search.judge(good)
+    search.judge(bad)
+    search.judge(bad)
+    while search.step is not None:
+        search.judge(good)
+    report = Report(Run(HOST, 60.0, 300.0), a_tally(), (), search.trials, search.result)
+    text = terminal_report(report)
+    assert " 5.0/s  held\n10.0/s  lost == 0\n" in text
+    assert "capacity: 7.2/s; the limits break above it\n" in text
+    assert "Capacity: 7.2/s" in html_report(report)
+    assert report.passed
+
+
+@pytest.mark.parametrize(
+    ("prepare", "sentence"),
+    [
+        (lambda tally: tally.entries.clear(), "no request was sent: there is nothing to judge"),
+        (
+            lambda tally: tally.cpu(170.0),
+            "the load generator was the limit: CPU 170% on worker-1, above 90% in 50% of the time",
+        ),
+        (
+            lambda tally: [tally.lag.record(0.7) for _ in range(10)],
+            (
+                "requests waited before they were sent, p99 700ms: they queued behind slow replies, or the generator "
+                "was late; compare both latencies"
+            ),
+        ),
+        (
+            lambda tally: tally.gauge(sessions=1, held=1, in_flight=3),
+            "the counts aren't final: 3 exchanges were still under way",
+        ),
+    ],
+)
+def test_what_makes_figures_mean_less_is_said(prepare, sentence: str):
+    tally = a_tally()
+    prepare(tally)
+    assert sentence in warnings(a_report(tally, nominal=0.0))
+
+
+def test_what_a_lost_worker_and_a_stopped_agent_leave_open_is_said():
+    tally = a_tally()
+    tally.entries[Kind.USER.entry].failures["abandoned"] = 2
+    assert warnings(Report(Run(HOST, 10.0, 0.0, lost=("worker-2",)), tally)) == [
+        "worker-2 was lost: what was under way there is in no figure, nor is what was due until others took its part",
+        "2 exchanges were abandoned: their agent was stopped before they could be answered",
+    ]
+
+
+def test_requests_that_were_due_and_not_sent_are_said_but_not_what_is_chance():
+    assert warnings(a_report(a_tally(), nominal=60.0)) == []
+    assert warnings(a_report(a_tally(), nominal=100.0)) == [
+        "only 50% of the requests that were due were sent: 50 of 100"
+    ]
+
+
+def test_the_json_has_every_figure_and_is_json():
+    told = figures(a_report(a_tally(), "lost == 0"))
+    assert json.loads(json.dumps(told)) == told
+    entries = told["entries"]
+    assert isinstance(entries, dict)
+    place = entries["Place"]
+    assert isinstance(place, dict)
+    assert {name: place[name] for name in ("sent", "expected", "answered", "failures")} == {
+        "sent": 10,
+        "expected": 10,
+        "answered": 9,
+        "failures": {"lost": 1},
+    }
+    assert told["limits"] == [{"limit": "lost == 0", "found": "1", "passed": False}]
+    assert (told["passed"], told["due"], told["sent"], told["expected"], told["answered"]) == (False, 50, 50, 50, 49)
+    assert told["workers"] == {"worker-1": {"cpu_mean": 20.0, "cpu_highest": 20.0}}
+
+
+def test_junit_has_a_case_for_each_limit():
+    suite = ET.fromstring(
+        junit_report(a_report(a_tally(), "lost == 0", "ack p99 < 1s", nominal=100.0)).split("\n", 1)[1]
+    )
+    assert dict(suite.attrib) == {
+        "name": "cometreel load",
+        "tests": "2",
+        "failures": "1",
+        "errors": "0",
+        "skipped": "0",
+        "time": "10.000",
+    }
+    cases = [(case.get("name"), [f.get("message") for f in case.iter("failure")]) for case in suite.iter("testcase")]
+    assert cases == [("lost == 0", ["lost == 0: found 1"]), ("ack p99 < 1s", [])]
+    assert suite.findtext("system-out") == "only 50% of the requests that were due were sent: 50 of 100"
+
+
+def test_the_page_stands_alone_and_takes_nothing_for_markup():
+    page = html_report(a_report(a_tally('<script>alert("1")</script>'), "lost == 0"))
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert [word for word in ("http://", "https://", "url(", "@import", "src=") if word in page.replace(HOST, "")] == []
+    assert "prefers-color-scheme: dark" in page
+    assert page.count("<polyline") == 5 + 3 + 3
+    assert html_section(a_report(a_tally())) in html_report(a_report(a_tally()))
+
+
+def test_a_page_about_nothing_is_still_a_page():
+    page = html_report(a_report(Tally("w"), nominal=0.0))
+    assert "no request was sent" in page
+    assert "<polyline" not in page
+    assert terminal_report(a_report(Tally(), nominal=0.0, seconds=0.0)).startswith("load on")
+
+
+def test_a_report_passes_when_something_was_sent_and_every_limit_holds():
+    assert not a_report(Tally("w"), "lost == 0").passed
+    assert a_report(a_tally(), "lost == 1").passed
+    assert not a_report(a_tally(), "lost == 1", "lost == 0").passed
+
+
+# ------------------------------------------------------------------------------ pictures and words
+def test_a_curve_has_as_much_room_for_each_nine():
+    latency = Latency()
+    for millis in range(1, 10_001):
+        latency.record(millis / 1000)
+    picture = latency_curve([("all", latency), ("none", Latency())])
+    assert picture is not None
+    assert [tick.text for tick in picture.across] == ["0", "p90", "p99", "p99.9", "p99.99"]
+    assert [tick.text for tick in picture.up] == ["0s", "2.50s", "5.00s", "7.50s", "10.0s"]
+    points = [tuple(map(float, point.split(","))) for point in picture.lines[0].points.split(" ")]
+    assert [line.label for line in picture.lines] == ["all"]
+    assert (points[0], points[16], points[-1]) == ((0.0, 240.0), (215.0, 23.9), (860.0, 0.0))
+    assert latency_curve([]) is None
+
+
+def test_the_course_shows_quiet_seconds_too():
+    pulse = Pulse()
+    for at in (0.5, 3.5, 3.6):
+        pulse.sent(at)
+    picture = course(pulse)
+    assert picture is not None
+    assert [line.label for line in picture.lines] == ["sent", "answered", "failed"]
+    assert picture.lines[0].points == "107.5,120.0 322.5,240.0 537.5,240.0 752.5,0.0"
+    assert [tick.text for tick in picture.up] == ["0/s", "0.5/s", "1/s", "1.5/s", "2/s"]
+    assert course(Pulse()) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0s"),
+        (0.00034, "340µs"),
+        (0.034, "34.0ms"),
+        (0.9994, "999ms"),
+        (0.9996, "1.00s"),
+        (9.999, "10.0s"),
+        (125, "125s"),
+    ],
+)
+def test_seconds_are_written_with_three_digits(value: float, text: str):
+    assert seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0%"),
+        (0.0001, "<0.01%"),
+        (0.014, "0.01%"),
+        (12.5, "12.5%"),
+        (99.999, ">99.99%"),
+        (100, "100%"),
+        (250, "250%"),
+    ],
+)
+def test_a_per_cent_is_never_rounded_to_nothing_or_to_all(value: float, text: str):
+    assert percent(value) == text
+
+
+def test_counts_and_rates_keep_their_thousands_apart():
+    assert (count(1_234_567), rate(12_345.67)) == ("1,234,567", "12,345.7/s")

@@ -1,0 +1,34 @@
+"""Every key of a scenario is explained, and nothing else is."""
+
+from __future__ import annotations
+
+from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.scenario.explaining import EXPLAINED
+from cometreel.scenario.schema import schema
+
+
+def _object(value: JSON) -> JSONObject:
+    assert isinstance(value, dict)
+    return value
+
+
+def test_each_key_of_each_block_has_its_sentence():
+    found = schema()
+    blocks = {"ScenarioFile": found, **_object(found["$defs"])}
+    written = {name: _object(block) for name, block in blocks.items()}
+    keys = {
+        name: set(_object(block["properties"])) for name, block in written.items() if "additionalProperties" in block
+    }
+    assert {name: set(sentences) for name, sentences in EXPLAINED.items()} == {
+        name: names for name, names in keys.items() if not any(key.startswith("$") for key in names)
+    }
+
+
+def test_a_sentence_ends_as_one():
+    sentences = [sentence for keys in EXPLAINED.values() for sentence in keys.values()]
+    assert [sentence for sentence in sentences if not sentence.endswith(".") or "\n" in sentence] == []
+
+
+def test_an_editor_is_told():
+    exchange = _object(_object(schema()["$defs"])["ExchangeBlock"])
+    assert _object(_object(exchange["properties"])["name"])["description"] == "Its name, once in the scenario."

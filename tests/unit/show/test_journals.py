@@ -1,0 +1,223 @@
+"""A journal as a conversation: correlated and named as its scenario would be, with all that a scenario leaves out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.recording import distill
+from cometreel.show import Conversation, Frame, Lane, Mark, Notification, Poll, Socket, Step, read_conversation
+from tests.unit.show.written import CHANNEL, Written, notification, three_agents, unasked
+
+SAMPLE = Path(__file__).parents[3] / "recordings" / "workbin-desktop.jsonl"
+
+
+def conversation(written: Written, folder: Path) -> Conversation:
+    return read_conversation(written.path(folder))
+
+
+def test_an_exchange_is_a_request_its_reply_and_what_answers_it(tmp_path: Path):
+    made = Written()
+    made.stats(1.0, "ann", 67, "Place1", "Place", after=0.034)
+    made.poll(0.5, 1.12, "ann", notification(67, workbinStats={"wb-1": {"Count": 1}}))
+    (exchange,) = conversation(made, tmp_path).exchanges
+    told: JSON = {"messageType": "WorkbinStatsMessage", "referenceId": 67, "workbinStats": {"wb-1": {"Count": 1}}}
+    assert (exchange.name, exchange.method, exchange.target) == ("stats of place Place1", "POST", "/api/v2/workbins")
+    assert (exchange.operation, exchange.owner_type) == ("RequestAgentStats", "Place")
+    assert (exchange.at, exchange.reply_at, exchange.status) == (0.5, 0.534, "200")
+    assert exchange.reply == {"statusCode": 0, "referenceId": 67}
+    assert exchange.notifications == (Notification(0.62, 0, CHANNEL, "WorkbinStatsMessage", told),)
+    assert not exchange.is_early(exchange.notifications[0])
+
+
+def test_a_notification_may_come_before_the_reply(tmp_path: Path):
+    made = Written()
+    made.stats(1.0, "ann", 67, after=0.2)
+    made.poll(0.5, 1.05, "ann", notification(67))
+    (exchange,) = conversation(made, tmp_path).exchanges
+    assert exchange.is_early(exchange.notifications[0])
+    assert exchange.end == exchange.reply_at
+
+
+def test_what_nobody_asked_for_stands_alone(tmp_path: Path):
+    made = Written()
+    made.poll(0.0, 1.0, "ann", unasked(id="wb-1"))
+    found = conversation(made, tmp_path)
+    data: JSON = {"messageType": "WorkbinStateChangeMessage", "id": "wb-1"}
+    assert found.unsolicited == (Notification(1.0, 0, CHANNEL, "WorkbinStateChangeMessage", data),)
+    assert found.exchanges == ()
+
+
+def test_polls_have_their_true_length_and_say_how_they_ended(tmp_path: Path):
+    made = Written()
+    made.poll(0.0, 1.0, "ann", unasked())
+    made.poll(1.0, 31.0, "ann")
+    made.poll(31.0, 31.1, "ann", error="402::Unknown client")
+    made.poll(32.0, None, "ann")
+    assert conversation(made, tmp_path).polls == (
+        Poll(0, 0.0, 1.0, "answered", 1),
+        Poll(0, 1.0, 31.0, "empty"),
+        Poll(0, 31.0, 31.1, "refused", 0, "402::Unknown client"),
+        Poll(0, 32.0, None, "open"),
+    )
+
+
+def test_a_poll_whose_connection_broke_or_got_no_bayeux_is_broken(tmp_path: Path):
+    made = Written()
+    made.poll(0.0, None, "ann")
+    made.event(2.0, "error", flow="f1", text="server disconnected")
+    made.poll(3.0, None, "ann")
+    made.event(4.0, "reply", flow="f2", status=502)
+    assert conversation(made, tmp_path).polls == (
+        Poll(0, 0.0, 2.0, "broken", 0, "server disconnected"),
+        Poll(0, 3.0, 4.0, "broken", 0, "HTTP 502"),
+    )
+
+
+def test_the_steps_of_bayeux_are_kept_with_what_was_refused(tmp_path: Path):
+    made = Written()
+    made.meta(0.0, "ann", "/meta/handshake")
+    made.meta(0.1, "ann", "/meta/subscribe", subscription=CHANNEL, error="403::denied")
+    made.meta(0.2, "ann", "/meta/disconnect")
+    assert conversation(made, tmp_path).steps == (
+        Step(0, 0.0, "/meta/handshake"),
+        Step(0, 0.1, "/meta/subscribe", CHANNEL, "403::denied"),
+        Step(0, 0.2, "/meta/disconnect"),
+    )
+
+
+def test_a_publish_is_an_exchange(tmp_path: Path):
+    made = Written()
+    echo: JSON = {"channel": "/service/chat", "data": {"text": "hello"}}
+    made.publish(1.0, "ann", "/service/chat", {"operation": "requestChat"}, echo)
+    (exchange,) = conversation(made, tmp_path).exchanges
+    assert (exchange.method, exchange.target, exchange.status) == ("PUBLISH", "/service/chat", "ok")
+    assert (exchange.operation, exchange.request) == ("requestChat", {"operation": "requestChat"})
+    assert [one.data for one in exchange.notifications] == [{"text": "hello"}]
+
+
+def test_each_session_has_a_lane_and_those_who_name_nobody_share_the_last(tmp_path: Path):
+    made = Written()
+    made.call(0.0, "ann", "GET", "/api/v2/me")
+    made.call(1.0, "bob", "GET", "/api/v2/me")
+    lanes = (Lane("agent-1", "user-ann"), Lane("agent-2", "user-bob"))
+    assert conversation(made, tmp_path).lanes == lanes
+    made.event(2.0, "request", flow="x1", method="GET", path="/api/v2/diagnostics/version")
+    made.event(2.1, "reply", flow="x1", status=200)
+    found = conversation(made, tmp_path)
+    assert found.lanes == (*lanes, Lane("somebody"))
+    assert found.exchanges[-1].lane == 2
+
+
+def test_what_went_wrong_is_marked(tmp_path: Path):
+    made = Written()
+    made.call(0.0, "ann", "POST", "/api/v2/workbins/wb-1", {"operationName": "RequestStats"}, status=404)
+    broken = made.asked(1.0, "ann", "POST", "/api/v2/workbins", {"a": 1}, "x=1")
+    made.event(1.5, "error", flow=broken, text="server disconnected")
+    made.asked(2.0, "ann", "GET", "/api/v2/me")
+    found = conversation(made, tmp_path).exchanges
+    assert [exchange.faults for exchange in found] == [
+        ("answered 404",),
+        ("server disconnected",),
+        ("no reply when the recording ended",),
+    ]
+    assert (found[1].name, found[1].target, found[1].request) == (
+        "POST /api/v2/workbins",
+        "/api/v2/workbins?x=1",
+        {"a": 1},
+    )
+    assert found[1].reply_at is None
+
+
+def test_marks_and_losses_concern_everybody(tmp_path: Path):
+    made = Written()
+    made.event(1.0, "mark", text="the call begins")
+    made.event(2.0, "lost", count=3)
+    made.event(3.0, "resume")
+    assert conversation(made, tmp_path).marks == (
+        Mark(0.0, "the call begins"),
+        Mark(1.0, "3 events were lost: the disk was full or missing"),
+        Mark(2.0, "the recording was resumed"),
+    )
+
+
+def test_a_websocket_has_its_frames_its_polls_and_its_steps(tmp_path: Path):
+    made = Written()
+    who: JSON = {"JSESSIONID": "ann"}
+    made.event(0.0, "open", flow="w1", method="GET", path="/api/v2/notifications", who=who)
+    subscribe: JSONObject = {"channel": "/meta/subscribe", "id": "2", "subscription": CHANNEL}
+    made.event(0.1, "frame", flow="w1", **{"from": "client"}, bayeux=[subscribe])
+    made.event(0.2, "frame", flow="w1", **{"from": "server"}, bayeux=[{**subscribe, "successful": True}])
+    connect: JSONObject = {"channel": "/meta/connect", "id": "3"}
+    made.event(0.3, "frame", flow="w1", **{"from": "client"}, bayeux=[connect])
+    made.event(0.8, "frame", flow="w1", **{"from": "server"}, bayeux=[unasked(), {**connect, "successful": True}])
+    made.event(0.9, "frame", flow="w1", **{"from": "client"}, bayeux=[{**connect, "id": "4"}])
+    made.event(1.0, "close", flow="w1", status=1000)
+    found = conversation(made, tmp_path)
+    frames = ((0.1, True, 1), (0.2, False, 1), (0.3, True, 1), (0.8, False, 2), (0.9, True, 1))
+    assert found.sockets == (Socket(0, 0.0, 1.0, tuple(Frame(*frame) for frame in frames)),)
+    assert found.polls == (Poll(0, 0.3, 0.8, "answered", 1), Poll(0, 0.9, None, "open"))
+    assert found.steps == (Step(0, 0.1, "/meta/subscribe", CHANNEL),)
+    assert len(found.unsolicited) == 1
+
+
+def test_of_a_torn_journal_all_but_the_torn_line_is_there_and_that_is_said(tmp_path: Path):
+    lines = SAMPLE.read_bytes().splitlines(keepends=True)
+    torn = tmp_path / "torn.jsonl"
+    torn.write_bytes(b"".join(lines[:-1]) + lines[-1][:30])
+    found = read_conversation(torn)
+    assert len(found.exchanges) == len(read_conversation(SAMPLE).exchanges)  # the last one without its reply
+    assert found.exchanges[-1].reply_at is None
+    assert found.notes[0] == "Line 101: the last line is torn, this event is lost."
+
+
+def test_a_journal_that_ends_in_its_header_is_an_empty_conversation(tmp_path: Path):
+    path = tmp_path / "killed.jsonl"
+    path.write_text('{"journal":1,"comet')
+    found = read_conversation(path)
+    assert (found.exchanges, found.lanes, found.seconds) == ((), (), 0.0)
+    assert found.notes == ("Line 1: the journal ends inside its header.",)
+
+
+def test_what_no_scenario_can_hold_is_drawn_as_it_was_said(tmp_path: Path):
+    made = Written()
+    made.publish(1.0, "ann", "/not a channel", {"a": 1}, {"channel": "/not a channel", "data": {"a": 1}})
+    made.call(2.0, "ann", "GET", "/api/v2/me")
+    publish, me = conversation(made, tmp_path).exchanges
+    notes = ("No scenario can hold this exchange; it is drawn as it was said.",)
+    assert (publish.method, publish.target, publish.request) == ("PUBLISH", "/not a channel", {"a": 1})
+    assert ([one.data for one in publish.notifications], publish.notes) == ([{"a": 1}], notes)
+    assert (me.name, me.notes) == ("me", ())
+
+
+@pytest.mark.parametrize("body", ['"\\ud800"', "[" * 95 + "]" * 95, "[" * 900 + "]" * 900], ids=["half", "deep", "pit"])
+def test_a_body_that_the_recorder_would_leave_out_is_left_out(tmp_path: Path, body: str):
+    path = tmp_path / "edited.jsonl"
+    request = '{"t":0,"kind":"request","flow":"f1","method":"GET","path":"/x"}\n'
+    path.write_text(f'{Written().text()}{request}{{"t":1,"kind":"reply","flow":"f1","status":200,"json":{body}}}\n')
+    (exchange,) = read_conversation(path).exchanges
+    why = "The body of the reply isn't in the journal: it is nested too deeply, or holds half a character."
+    assert (exchange.name, exchange.reply, exchange.notes) == ("x", None, (why,))
+
+
+def test_a_reply_after_a_year_is_drawn_though_no_scenario_can_say_it(tmp_path: Path):
+    made = Written()
+    made.call(0.0, "ann", "GET", "/api/v2/me", after=1e9)
+    (exchange,) = conversation(made, tmp_path).exchanges
+    assert (exchange.name, exchange.reply_at) == ("GET /api/v2/me", 1e9)
+
+
+def test_exchanges_are_named_as_in_the_scenario_of_the_same_journal():
+    names = {exchange.name for exchange in read_conversation(SAMPLE).exchanges}
+    assert names == {exchange.name for exchange in distill(SAMPLE).file.exchanges or []}
+
+
+def test_tokens_of_cookies_and_clients_are_nowhere(tmp_path: Path):
+    """They are pseudonyms in the journal already; a drawing has no use for them."""
+    made = three_agents()
+    shown = repr(conversation(made, tmp_path))
+    assert "client-ann" not in shown
+    assert "JSESSIONID" not in shown
+    assert "clientId" not in shown
