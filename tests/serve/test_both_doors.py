@@ -5,25 +5,45 @@ What is asked is taken from each file that ships: all its exchanges, in order, b
 
 from __future__ import annotations
 
+import gzip
+import json
 import sys
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
+import brotli  # type: ignore[import-untyped]  # it comes without types
 import httpx
 import pytest
+import zstandard
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from demo import peers
 from demo.processes import Process
 from tests.scenarios.asking import example, read
+from tests.serve.conftest import ASKED, SCENARIO
 
 FILES = [*sorted((peers.ROOT / "scenarios").glob("*.yaml")), *sorted((peers.ROOT / "recordings").glob("*.yaml"))]
 HOST = "gws.test:8080"
 """What the client takes both doors for, so that addresses in answers are the same too."""
 
 Heard: TypeAlias = tuple[str, object]
+
+
+BY_CHANCE = ("date", "sec-websocket-accept")
+"""Fields of an upgrade that say when it was and which key the client drew."""
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "identity": bytes,
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstandard.compress,
+}
 
 
 class Asker:
@@ -122,6 +142,82 @@ def test_both_doors_give_the_same_bytes(file: Path, tmp_path: Path, confdir: Pat
         through_serve = transcript(url, file)
     assert through_serve == through_mitmdump
     assert _answered(through_serve) & _asked_for(file)
+
+
+class Listener:
+    """A CometD client on a WebSocket that notes the upgrade and every frame, and asks over HTTP in the same session."""
+
+    def __init__(self, socket: ClientConnection, http: httpx.Client) -> None:
+        upgrade = socket.response
+        assert upgrade is not None
+        fields = sorted((name.lower(), value) for name, value in upgrade.headers.raw_items())
+        kept = [field for field in fields if field[0] not in BY_CHANCE]
+        self.heard: list[Heard] = [("the upgrade", (upgrade.status_code, kept))]
+        self.client_id = ""
+        self._socket, self._http = socket, http
+        http.headers["Cookie"] = upgrade.headers["Set-Cookie"].partition(";")[0]
+
+    def hears(self) -> None:
+        self.heard.append(("a frame", self._socket.recv(30)))
+
+    def says(self, **message: Any) -> None:
+        """Send one message, and hear its answer."""
+        named = {"clientId": self.client_id} if self.client_id else {}
+        self._socket.send(json.dumps([{**message, **named}]))
+        self.hears()
+
+    def shakes_hands(self) -> None:
+        self.says(channel="/meta/handshake", version="1.0", supportedConnectionTypes=["websocket"], id="1")
+        self.client_id = json.loads(str(self.heard[-1][1]))[0]["clientId"]
+
+    def posts(self, coding: str, packed: Callable[[bytes], bytes]) -> None:
+        """Ask over HTTP, in a coding."""
+        fields = {"Content-Type": "application/json", "Content-Encoding": coding}
+        reply = self._http.post("/api/v2/workbins", content=packed(json.dumps(ASKED).encode()), headers=fields)
+        self.heard.append(
+            (f"a POST in {coding}", (reply.status_code, sorted(reply.headers.multi_items()), reply.content))
+        )
+
+    def ends(self) -> None:
+        """Leave, and say what isn't text, which closes the WebSocket."""
+        self.says(channel="/meta/disconnect", id="9")
+        self._socket.send(b"\0")
+        with pytest.raises(ConnectionClosed) as closed:
+            self._socket.recv(30)
+        end = closed.value.rcvd
+        self.heard.append(("the end", (end.code, end.reason) if end else None))
+
+
+def conversation(url: str) -> list[Heard]:
+    """Talk CometD on a WebSocket: a notification comes for each POST of the session, in whatever coding it was sent."""
+    login = {"Authorization": "Basic YWdlbnQtMTp4"}
+    address = url.replace("http", "ws") + "/api/v2/notifications"
+    with (
+        connect(address, additional_headers=login, subprotocols=[Subprotocol("cometd")], proxy=None) as socket,
+        httpx.Client(base_url=url, timeout=30, trust_env=False, headers=login) as http,
+    ):
+        desk = Listener(socket, http)
+        desk.shakes_hands()
+        desk.says(channel="/meta/subscribe", subscription="/v2/me/workbins", id="2")
+        desk.says(channel="/meta/connect", connectionType="websocket", advice={"timeout": 0}, id="3")
+        for coding, packed in PACKED.items():
+            desk.posts(coding, packed)
+            desk.hears()
+        desk.says(channel="/nowhere", data={"n": 1}, id="4")
+        desk.ends()
+    return desk.heard
+
+
+def test_both_doors_say_the_same_on_a_websocket(tmp_path: Path, confdir: Path):
+    file = tmp_path / "scenario.yaml"
+    file.write_text(SCENARIO)
+    with proxied(file, tmp_path, confdir) as url:
+        through_mitmdump = conversation(url)
+    with served(file, tmp_path) as url:
+        through_serve = conversation(url)
+    assert through_serve == through_mitmdump
+    frames = [str(got) for what, got in through_serve if what == "a frame"]
+    assert len([frame for frame in frames if "WorkbinStatsMessage" in frame]) == len(PACKED)
 
 
 def _answered(heard: list[Heard]) -> set[str]:

@@ -217,6 +217,37 @@ exchanges:
     a.heard.clear()
 
 
+FAILING = """
+exchanges:
+  - {name: broken, request: {method: GET, path: /broken}, reply: {body: {$t: "{{ request.body.id }}"}}}
+  - {name: page, request: {method: GET, path: /page}}
+  - name: broken too
+    request: {publish: /service/broken}
+    reply: {data: {$t: "{{ request.body.id }}"}}
+"""
+
+
+def test_a_call_that_failed_says_why_and_outlives_the_journal_until_a_reset(conversation: Talk) -> None:
+    talk = conversation(FAILING, max_calls=2)
+    a = talk.client().connects()
+    a.asks("GET", "/broken")
+    a.says({"channel": "/service/broken", "data": None})
+    for _ in range(3):
+        a.asks("GET", "/page")
+    control = control_of(talk)
+    assert [call.number for call in control.calls] == [4, 5]
+    assert [(call.number, call.outcome, call.status) for call in control.failed] == [
+        (1, "failed", 500),
+        (2, "failed", None),
+    ]
+    assert [call.failure for call in control.failed] == [line.removeprefix("error: ") for line in talk.logs]
+    assert control.unmatched == []
+    control.reset(now=talk.now)
+    assert control.failed == []
+    a.heard.clear()
+    talk.logs.clear()
+
+
 def test_a_publish_that_the_scenario_has_no_word_for_is_unmatched_only_on_a_service_channel(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client().connects()
