@@ -44,6 +44,10 @@ class AgentUser(User):
         self.agent.begin()
 
     @task
+    def work(self) -> None:
+        """Do what this kind of user does. The only task: Locust would add another to it, and draw between the two."""
+        self.ask()
+
     def ask(self) -> None:
         """Be there; in a closed loop, ask again and again, on the pump: switching to this greenlet would cost more."""
         assert self._crew is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gevent
-from locust import task
 from locust.exception import StopUser
 
 from .agent_user import AgentUser
@@ -19,7 +18,6 @@ class ScenarioUser(AgentUser):
 
     abstract = True
 
-    @task
     def ask(self) -> None:
         """Play one part for as long as the run lasts; what is late stays due at its own time."""
         assert self._crew is not None

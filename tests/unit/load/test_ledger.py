@@ -319,3 +319,11 @@ def _word(outcome: Outcome) -> tuple[str, int]:
     assert not isinstance(outcome, SessionLost)
     name = "Late" if isinstance(outcome, Answered) and outcome.late else type(outcome).__name__
     return name, outcome.exchange.number - 1
+
+
+def test_a_number_for_each_of_many_workbins_acknowledges_what_no_notification_must_answer():
+    ledger = a_ledger()
+    exchange = ledger.sent(Ask("Subscribe", None), 0.0, 0.0)
+    body: JSONObject = {"statusCode": 0, "referenceIds": {"861640a2": 56, "861640a3": 57}}
+    assert ledger.acked(exchange, 200, body, 0.1) == [Acknowledged(exchange, 0.1)]
+    assert (ledger.in_flight, ledger.close(1.0)) == (0, [])

@@ -8,6 +8,7 @@ from cometreel.jsonvalue import encode
 from cometreel.load import Ask, Kind, call_for, expectation_for
 from cometreel.replay import ReplaySettings
 from loadtests.agent import Agent, Habits
+from loadtests.script import read_script
 from tests.unit.loadtests.world import World
 
 SCENARIOS = Path(__file__).parents[3] / "scenarios"
@@ -126,3 +127,20 @@ def test_what_was_still_in_the_queue_when_it_leaves_was_never_sent():
     agent.close()
     assert world.not_sent == 2
     assert agent.in_flight == 0
+
+
+def test_what_subscriptions_bring_is_nobodys_answer_and_not_unexpected():
+    """One workbin without a referenceId, a group's with one, and many at once with a number for each."""
+    world = World((SCENARIOS / "subscribe.yaml").read_text(), SEEDED, Habits())
+    agent = world.agent()
+    world.move(1.0)
+    one = "861640a2-7c64-4c0b-9d7e-1f6f0c5a0001"
+    lines = read_script([SCENARIOS / "subscribe.yaml"], 1.0).lines(0)
+    assert agent.request(Ask("one", None), f"/api/v2/me/workbins/{one}", encode({"operationName": "Subscribe"}), 1.0)
+    for line in lines:
+        assert line.body is not None
+        assert agent.request(Ask(line.name, None), line.path, encode(line.body), world.time)
+    world.move(5.0)
+    assert world.outcomes == ["Acknowledged"] * (1 + len(lines))
+    assert any("workbinIds" in line.path for line in lines)
+    assert any("Group=" in line.path for line in lines)
