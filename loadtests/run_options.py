@@ -25,6 +25,7 @@ __all__ = ["RunOptions", "add_options", "add_scenario_options", "read_options", 
 _T = TypeVar("_T")
 
 _BESIDE = {"subscribe": "Subscribe", "request-stats": "RequestStats"}
+_LATE = 2.0
 _PASSWORD = "REEL_PASSWORD"  # noqa: S105  # the name of a variable
 
 _TEXTS = (
@@ -33,7 +34,8 @@ _TEXTS = (
      "'spike 50..500 at 60s for 10s', 'soak 80 for 8h'. Without one, each agent asks again once it is answered.")),
     ("--reel-spacing", "poisson", "How requests are spread at that rate: poisson or constant."),
     ("--reel-seed", "1", "What the requests are drawn from: the same seed asks the same in the same order."),
-    ("--reel-late", "2s", "When an answer counts as late, since its intended start."),
+    ("--reel-late", "", ("When an answer counts as late, since its intended start. "
+     f"Default: {_LATE:g}s, or the patience where that is shorter.")),
     ("--reel-patience", "10s", "When a missing answer counts as lost, since its POST; the run ends that much later."),
     ("--reel-login", "", ("How agents get in: open, basic (with each request) or session (once, then a cookie). "
      "Default: session where --reel-users is given, else open.")),
@@ -167,7 +169,8 @@ def _habits(options: Namespace, users: UserList) -> Habits:
     if login != "open" and not users:
         expected = "--reel-users FILE, or a pattern such as agent-{1..200}"
         raise OptionInvalid("--reel-login", f"{login!r} needs user names and passwords", expected)
-    late, patience = _seconds("--reel-late", options.reel_late), _seconds("--reel-patience", options.reel_patience)
+    patience = _seconds("--reel-patience", options.reel_patience)
+    late = _seconds("--reel-late", options.reel_late) if options.reel_late else min(_LATE, patience)
     if late > patience:
         expected = f"at most the patience, {options.reel_patience}"
         raise OptionInvalid("--reel-late", f"{options.reel_late!r}", expected, "what is lost can't be late")

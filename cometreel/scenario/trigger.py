@@ -163,9 +163,10 @@ def _shown_body(found: HttpQuestion) -> str:
     if not found.content:
         return "nothing"
     try:
-        return f"a text of {len(found.content.decode())} characters"
+        length = len(found.content.decode())
     except UnicodeDecodeError:
         return f"{len(found.content)} bytes"
+    return f"a text of {length} character{'s' if length > 1 else ''}"
 
 
 @dataclass(frozen=True, slots=True)

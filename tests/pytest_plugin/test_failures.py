@@ -81,7 +81,7 @@ POST /api/v2/workbins  (as ann)
   its body isn't JSON, though its Content-Type says so
   nearest: 'stats of place Place1' (desk.yaml:5)
     agrees:  method, path, query
-    differs: body is the text "{", not {operationName: RequestAgentStats, workbinType: Place, workbinOwner: Place1}
+    differs: body is a text of 1 character, not {operationName: RequestAgentStats, workbinType: Place, workbinOwner: Place1}
 
 If this is what the test is about: reel.allow_unmatched()
 To record what is missing: pytest --reel-record=URL --reel-record-mode=new"""
