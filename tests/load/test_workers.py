@@ -39,7 +39,10 @@ def test_a_master_and_two_workers_send_what_is_due_once(rogue: Callable[..., str
 
 
 def test_the_share_of_a_worker_that_died_goes_to_the_other(rogue: Callable[..., str], locust: Start):
-    """Without a new lease half of the rest would never be sent: 1,440 are due, and the death comes early."""
+    """Without a new lease hardly more than half would be sent: 1,440 are due, and the death comes early.
+
+    How much more depends on when Locust notices it, which takes longer on a busy machine.
+    """
     url, port = rogue(), free_port()
     master = locust(
         *("--master", "--expect-workers", 2, "--master-bind-port", port, "--master-bind-host", "127.0.0.1"),
@@ -51,5 +54,5 @@ def test_the_share_of_a_worker_that_died_goes_to_the_other(rogue: Callable[..., 
     sent, *_ = totals(master.await_end(120))
     workers[0].await_end()
     assert re.search(r"\w+ isn't heard of any more", master.err.read_text())
-    assert counts(url)["answer"] > 1200
-    assert sent > 1200
+    assert counts(url)["answer"] > 900
+    assert sent > 900
