@@ -57,7 +57,8 @@ clean: ## remove what was installed and built, never a recording
 
 # What Debian has in packages of their own: root gets them installed, whoever isn't root is told what to ask for.
 from_debian = { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "Cometreel needs $(1): install it (apt-get install $(2)) and call make again."; exit 2; }; } && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qy --no-install-recommends $(2)
-program = command -v $(1) >/dev/null || { $(call from_debian,the program $(1),$(2)); }
+# Debian keeps the programs of services where only root's PATH leads.
+program = PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v $(1) >/dev/null || { $(call from_debian,the program $(1),$(2)); }
 
 # What a failed venv leaves behind goes too: the next make would take it for a whole one.
 $(BIN)/python:

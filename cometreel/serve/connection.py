@@ -38,10 +38,43 @@ class Limits:
     """How long a client may leave an answer unread; then its connection is cut."""
 
 
+class _Outlet:
+    """Where uvicorn writes answers to: the transport, or what is gathered for it."""
+
+    __slots__ = ("_gathered", "_transport", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self.is_closing = transport, transport.is_closing
+        self._gathered: list[bytes] | None = None
+
+    def write(self, data: bytes) -> None:
+        """Write, or hold back."""
+        if self._gathered is None:
+            self._transport.write(data)
+        else:
+            self._gathered.append(data)
+
+    def close(self) -> None:
+        """Close once all is written."""
+        self.flush()
+        self._transport.close()
+
+    def gather(self) -> None:
+        """Hold back from now on."""
+        self._gathered = []
+
+    def flush(self) -> None:
+        """Write what was held back, in one piece, and hold back no more."""
+        gathered, self._gathered = self._gathered, None
+        if gathered:
+            self._transport.write(b"".join(gathered))
+
+
 class HttpConnection(HttpToolsProtocol):
     """One HTTP connection. `look` is to be called now and then."""
 
     lost = False
+    _outlet: _Outlet
 
     def __init__(
         self,
@@ -63,6 +96,14 @@ class HttpConnection(HttpToolsProtocol):
     def abort(self) -> None:
         """End the connection at once, without a reply."""
         self.transport.abort()
+
+    def gather(self) -> None:
+        """Hold back what is written from now on."""
+        self._outlet.gather()
+
+    def flush(self) -> None:
+        """Write what was held back, in one piece."""
+        self._outlet.flush()
 
     def look(self, now: float) -> None:
         """End the connection if its client is too slow."""
@@ -92,6 +133,7 @@ class HttpConnection(HttpToolsProtocol):
         most = self._limits.connections
         if len(self.connections) < most:
             super().connection_made(transport)
+            self._outlet = _Outlet(transport)
         else:
             self.transport = transport
             self._refuse(503, 4, f"there are {most} connections already, as many as this server takes")
@@ -128,6 +170,12 @@ class HttpConnection(HttpToolsProtocol):
         self._begun, self._head_size = True, 0
         if self._reading_since is None:
             self._reading_since = self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        """Begin an answer, which goes to the outlet."""
+        super().on_headers_complete()
+        if self.cycle is not None:
+            self.cycle.transport = self._outlet  # type: ignore[assignment]  # all of a transport that a cycle uses
 
     def on_message_complete(self) -> None:
         """Note that the request is whole."""

@@ -116,6 +116,8 @@ class Door:
     async def _write(self, turn: _Turn, reply: Reply) -> None:
         """Write a reply and tell the engine whether it could be written."""
         line = line_of(turn.scope)
+        if line is not None:
+            line.gather()
         try:
             await turn.send(reply_start(reply))
             await turn.send({"type": "http.response.body", "body": reply.body})
@@ -123,6 +125,9 @@ class Door:
             lost = True
         else:
             lost = line is not None and line.lost
+        finally:
+            if line is not None:
+                line.flush()
         (self.driver.hung_up if lost else self.driver.written)(turn.request_id)
 
     async def _forwarded(self, request: Request) -> Reply:

@@ -24,6 +24,12 @@ class Line(Protocol):
     def abort(self) -> None:
         """End the connection at once; what was not written yet is thrown away."""
 
+    def gather(self) -> None:
+        """Hold back what is written from now on, until `flush`: head and body of an answer that is whole."""
+
+    def flush(self) -> None:
+        """Write at once what was held back: a client that waits is woken once, by one packet."""
+
 
 def line_of(scope: Scope) -> Line | None:
     """Return the line that a request came on; None if the server offers none."""

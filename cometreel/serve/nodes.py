@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import signal
 import socket
 import sys
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cometreel.errors import CometreelError, OptionInvalid
+from cometreel.programs import find_program
 from cometreel.replay.bayeux_settings import bayeux_settings
 from cometreel.scenario import Scenario
 from cometreel.serve.certificate import Certificate, context_of
@@ -50,8 +50,8 @@ class Plan:
             raise OptionInvalid(
                 "nodes", "the scenario has no session cookie to route by", "`session: {cookie: JSESSIONID}`"
             )
-        if shutil.which("haproxy") is None:
-            raise OptionInvalid("nodes", "there is no haproxy on PATH", "Debian's package", "apt-get install haproxy")
+        if find_program("haproxy") is None:
+            raise OptionInvalid("nodes", "there is no haproxy here", "Debian's package", "apt-get install haproxy")
 
 
 def serve_nodes(plan: Plan, announce: Callable[[str], None]) -> None:
@@ -111,7 +111,7 @@ async def _balancing(plan: Plan, listener: socket.socket, nodes: Mapping[str, st
         if plan.listening.certificate is not None:
             bind += f" ssl crt {_linked(plan.listening.certificate, folder)} alpn http/1.1"
         (folder / "haproxy.cfg").write_text(haproxy_config(bind, nodes, cookie, round(longest)))
-        command = tethered(["haproxy", "-db", "-q", "-f", "haproxy.cfg"])
+        command = tethered([find_program("haproxy") or "haproxy", "-db", "-q", "-f", "haproxy.cfg"])
         balancer = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, pass_fds=[listener.fileno()], start_new_session=True, cwd=folder
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import platform
 import resource
-import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+
+from cometreel.programs import find_program
 
 __all__ = ["Check", "checks"]
 
@@ -47,7 +48,7 @@ def checks() -> Iterator[Check]:
     yield _files()
     yield _ports()
     for name, purpose, cure in _PROGRAMS:
-        yield Check(name, shutil.which(name) or "", purpose, cure)
+        yield Check(name, find_program(name) or "", purpose, cure)
 
 
 _PROGRAMS = (

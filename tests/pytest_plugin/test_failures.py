@@ -84,7 +84,7 @@ POST /api/v2/workbins  (as ann)
     differs: body is a text of 1 character, not {operationName: RequestAgentStats, workbinType: Place, workbinOwner: Place1}
 
 If this is what the test is about: reel.allow_unmatched()
-To record what is missing: pytest --reel-record=URL --reel-record-mode=new"""
+To record what is missing: pytest --reel-record=URL --reel-record-mode=new"""  # noqa: E501  # as it is printed
     )
 
 

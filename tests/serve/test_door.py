@@ -102,6 +102,12 @@ class Line:
     def abort(self) -> None:
         raise AssertionError
 
+    def gather(self) -> None:
+        """Nothing is written here."""
+
+    def flush(self) -> None:
+        """Nothing was held back."""
+
 
 def _scope(path: str, *, lost: bool) -> Scope:
     return {

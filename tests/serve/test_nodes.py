@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import ssl
 import subprocess
@@ -16,6 +15,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from cometreel import programs
 from cometreel.errors import OptionInvalid
 from cometreel.scenario import Scenario, loads
 from cometreel.serve import Listening
@@ -179,9 +179,10 @@ def test_what_nodes_cannot_serve_is_refused(scenario: Scenario, count: int, list
 
 def test_without_haproxy_the_error_names_the_package(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(programs, "SERVICES", ())
     with pytest.raises(OptionInvalid) as refused:
         Plan(loads(SCENARIO), [], 2, Listening())
-    text = "nodes: there is no haproxy on PATH; expected Debian's package (apt-get install haproxy)"
+    text = "nodes: there is no haproxy here; expected Debian's package (apt-get install haproxy)"
     assert str(refused.value) == text
 
 
@@ -191,7 +192,7 @@ def test_the_documented_configuration_is_the_one_that_is_made_and_haproxy_accept
     assert shown == haproxy_config(":8080", nodes, "JSESSIONID", 30)
     config = tmp_path / "haproxy.cfg"
     config.write_text(shown)
-    haproxy = shutil.which("haproxy")
+    haproxy = programs.find_program("haproxy")
     assert haproxy, "haproxy is not installed; run `make setup`"
     checked = subprocess.run([haproxy, "-c", "-f", config], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
