@@ -39,7 +39,8 @@ class Piece:
         if self.first == self.last:
             return volume / self.first if self.first else math.inf
         slope = (self.last - self.first) / self.seconds
-        return 2 * volume / (self.first + math.sqrt(max(self.first**2 + 2 * slope * volume, 0.0)))
+        rates = self.first + math.sqrt(max(self.first**2 + 2 * slope * volume, 0.0))  # at the beginning, and then
+        return 2 * volume / rates if rates else 0.0
 
 
 class Rate:

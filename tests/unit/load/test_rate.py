@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cometreel.errors import OptionInvalid
@@ -63,6 +63,7 @@ PIECES = st.lists(
 
 
 @given(PIECES, st.floats(0.1, 1000), st.floats(0, 1_000))
+@example([Piece(60.0, 0.0, 10.0)], 1.0, 0.0).via("a ramp from nothing, at its beginning")
 def test_when_and_volume_are_each_others_inverse(pieces: list[Piece], held: float, seconds: float):
     rate = Rate(pieces, held)
     volume = rate.volume(seconds)
