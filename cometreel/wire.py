@@ -7,9 +7,10 @@ server, a test) makes a `Request`, calls the engine with the time, and does what
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, KeysView, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal, TypeAlias
+
+from cometreel.immutable import immutable
 
 __all__ = ["Accept", "Drop", "Effect", "Forward", "Frame", "Headers", "Log", "Reply", "Request"]
 
@@ -26,7 +27,7 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """The first field of that name, or None."""
-        values = self._named().get(name.lower())
+        values = (self._by_name or self._named()).get(name.lower())
         return None if values is None else values[0]
 
     def get_all(self, name: str) -> list[str]:
@@ -35,7 +36,7 @@ class Headers:
 
     def names(self) -> KeysView[str]:
         """The names that there are, in lower case."""
-        return self._named().keys()
+        return (self._by_name or self._named()).keys()
 
     def _named(self) -> dict[str, list[str]]:
         if self._by_name is None:
@@ -71,7 +72,7 @@ class Headers:
         return f"Headers({[name for name, _ in self._fields]})"  # values may be secrets
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Request:
     """One HTTP request, or the upgrade that opens a WebSocket.
 
@@ -90,7 +91,7 @@ class Request:
     websocket: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Reply:
     """Send this HTTP reply. For a WebSocket upgrade it is the refusal."""
 
@@ -108,7 +109,7 @@ class Reply:
             return ""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Accept:
     """Complete the WebSocket upgrade, with these extra header fields."""
 
@@ -116,7 +117,7 @@ class Accept:
     headers: Headers = Headers()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Frame:
     """Send one text frame on an accepted WebSocket; `delivered` or `gone` follows for each, in order."""
 
@@ -124,7 +125,7 @@ class Frame:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Drop:
     """End the connection of this request: without any reply, or a WebSocket with this close code."""
 
@@ -132,14 +133,14 @@ class Drop:
     code: int = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Forward:
     """Nothing here answers this request; it may go to the real server with the client's own credentials."""
 
     request_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Log:
     """Tell the user this. The text is free of secrets."""
 

@@ -5,10 +5,10 @@ No protocol and no state live here: only the questions, the answers, and an appl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Literal, Protocol, TypeAlias
 
+from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Request
 
@@ -25,7 +25,7 @@ NO_DATA: Final = _NoData.TOKEN
 """The absence of data, which isn't the same as `null`."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Verdict:
     """An application's own decision about one message before the server processes it.
 
@@ -44,7 +44,7 @@ class Verdict:
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Outcome:
     """What came of a published message: its acknowledgement, and whether the application took it over.
 

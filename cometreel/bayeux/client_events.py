@@ -5,10 +5,10 @@ Orders are in the imperative (`Send`), things that happened in the past tense.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from cometreel.bayeux.messages import Message
+from cometreel.immutable import immutable
 
 __all__ = [
     "Broken",
@@ -37,14 +37,14 @@ class Send(NamedTuple):  # it and `Received` are made for each message, and a na
     patience: float
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Established:
     """A handshake succeeded: the session has this id."""
 
     client_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Connected:
     """A `/meta/connect` succeeded for the first time, or for the first time after the connection was broken."""
 
@@ -55,21 +55,21 @@ class Received(NamedTuple):
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Subscribed:
     """A subscription was confirmed."""
 
     channel: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Unsubscribed:
     """The end of a subscription was confirmed."""
 
     channel: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Published:
     """A publish was acknowledged; `reply` is the acknowledgement."""
 
@@ -77,7 +77,7 @@ class Published:
     reply: Message
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Failed:
     """A message was refused with this error, or not answered, where the error is empty."""
 
@@ -85,14 +85,14 @@ class Failed:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Broken:
     """The connection broke; the client tries again after this many seconds."""
 
     retry_in: float
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Lost:
     """The server doesn't know the session any more; the client shakes hands again after this many seconds."""
 
@@ -100,7 +100,7 @@ class Lost:
     retry_in: float
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Closed:
     """The session is over for good. The error is empty where the client asked for it."""
 

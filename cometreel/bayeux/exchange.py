@@ -11,6 +11,7 @@ from cometreel.bayeux.application import Verdict
 from cometreel.bayeux.lines import Line
 from cometreel.bayeux.messages import Message
 from cometreel.bayeux.session import Session
+from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.wire import Request
 
@@ -41,7 +42,7 @@ class Exchange:
     """Whether the answer is put off."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Turn:
     """One message of a live session that the application let go on."""
 

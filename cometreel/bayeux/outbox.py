@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from cometreel.immutable import immutable
 
 __all__ = ["AckedOutbox", "Outbox", "Parcel"]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Parcel:
     """One message on its way to a client, encoded once however many sessions get it."""
 

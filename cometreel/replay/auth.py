@@ -78,8 +78,8 @@ def needs_token(request: Request, auth: Auth) -> bool:
     return auth == "csrf" and request.method.upper() in _MODIFYING
 
 
-def announcement(request: Request, auth: Auth, token: str) -> list[tuple[str, str]]:
-    """The header fields that tell a client the token: on every GET while tokens are wanted."""
-    if auth != "csrf" or request.method.upper() != "GET":
+def announcement(request: Request, token: str) -> list[tuple[str, str]]:
+    """The header fields that tell a client the token: on every GET."""
+    if request.method.upper() != "GET":
         return []
     return [("X-CSRF-HEADER", CSRF_HEADER), (CSRF_HEADER, token)]

@@ -149,10 +149,12 @@ class Backend:
         self._catch_up(now)
         return self._done()
 
+    def awaits(self, request_id: int) -> bool:
+        """Tell whether anything depends on a reply, or on a frame, being written."""
+        return self.server.awaits(request_id)
+
     def delivered(self, request_id: int, now: float) -> list[Effect]:
         """Take note that the reply, or the oldest unconfirmed frame, was written to the client."""
-        if not self.server.awaits(request_id):
-            return []  # nothing depends on it
         self._catch_up(now)
         self._take(self.server.delivered(request_id, self._time))
         return self._done()

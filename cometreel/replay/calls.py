@@ -6,10 +6,11 @@ Read only; a call holds no cookie and no credential. Who keeps calls, and for ho
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypedDict, Unpack, overload
 
 from cometreel.errors import OptionInvalid
+from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, NotJSON, decode
 from cometreel.replay.discreet import covered_text
 from cometreel.replay.misses import Miss
@@ -23,7 +24,7 @@ _OPERATION, _OWNER, _OWNER_TYPE = "/operationName", ("/workbinOwner",), ("/workb
 """Where GWS's documented requests say it; a correlation profile that knows better is asked instead."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Call:
     """One request or publish that a replay was asked to answer. Holds no cookie and no credential."""
 

@@ -6,8 +6,8 @@ In file order the first group that matches and has something left. Renders nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
+from cometreel.immutable import immutable
 from cometreel.replay.casting import Casting
 from cometreel.replay.repertoire import Repertoire
 from cometreel.replay.sessions import Session
@@ -18,7 +18,7 @@ from cometreel.scenario.exchange import Group
 __all__ = ["Chooser", "Choice"]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Choice:
     """The exchange that answers, and what its trigger captured."""
 
@@ -80,4 +80,6 @@ def passes(exchange: Exchange, session: Session, *, locked_out: bool = False) ->
         return False
     if locked_out and exchange.authenticated is not False:
         return False
+    if not exchange.after and not exchange.before:
+        return True
     return session.plays.allow(exchange.after, exchange.before)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSONObject, encode
 from cometreel.replay.answers import failure, http_reply, message_of, status_reply
 from cometreel.replay.auth import refusal
@@ -47,7 +48,7 @@ __all__ = ["Desk", "Heard"]
 _BEFORE_ALL = -1  # what a responder causes comes before what exchanges cause at the same time
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Heard:
     """What comes of an HTTP request: effects now, or a reply that is on the schedule."""
 
@@ -151,9 +152,10 @@ class Desk:
                 return Heard((status_reply(request.id, action),))
         performance = self._player.play(choice, question, session, actions)
         reply = performance.reply if isinstance(performance.reply, ReplyOut) else ReplyOut(0.0, 200, (), content=b"")
-        self._note(caller, exchange.name, "played", None if _breaks(actions) else reply.status)
+        breaks = _breaks(actions)
+        self._note(caller, exchange.name, "played", None if breaks else reply.status)
         after = max(0.0, reply.after_seconds) + _delay(actions)
-        answer = Drop(request.id) if _breaks(actions) else http_reply(request.id, reply)
+        answer = Drop(request.id) if breaks else http_reply(request.id, reply)
         cues = [Cue(after, EndClients(session)) for action in actions if isinstance(action, EndSession)]
         cues += self._player.cues(performance.events, session)
         tick = session.tick(caller.at)
@@ -304,7 +306,7 @@ class CallFailed:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Caller:
     """Who asks what, as the journal of calls tells it."""
 

@@ -40,6 +40,9 @@ class Engine(Protocol):
     def advance(self, now: float) -> list[Effect]:
         """Do what is due by now."""
 
+    def awaits(self, request_id: int) -> bool:
+        """Tell whether it wants to know that the reply, or the oldest unconfirmed frame, was written."""
+
     def delivered(self, request_id: int, now: float) -> list[Effect]:
         """Note that the reply, or the oldest unconfirmed frame, was written."""
 
@@ -99,7 +102,8 @@ class Driver:
 
     def written(self, request_id: int) -> None:
         """Tell the engine that the reply, or the oldest unconfirmed frame, was written."""
-        self._do(self.engine.delivered(request_id, self._loop.time()))
+        if self.engine.awaits(request_id):
+            self._do(self.engine.delivered(request_id, self._loop.time()))
 
     def hung_up(self, request_id: int) -> None:
         """Tell the engine that the client is gone, or that the write failed. Who waits for the answer gets `Drop`."""

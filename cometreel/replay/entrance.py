@@ -49,7 +49,7 @@ class Entrance:
         if login is not None and (not session.authenticated or login.user not in (None, session.user)):
             self._sessions.log_in(session, login.user)
             on_login(session)
-        fields = announcement(request, self._auth, session.token)
+        fields = announcement(request, self._sessions.token_of(session)) if self._auth == "csrf" else []
         if self._wants_cookie(request, new=known is None):
             fields.append(("Set-Cookie", f"{self._cookie}={self._sessions.cookie_of(session)}; Path=/; HttpOnly"))
         return session, fields
@@ -71,7 +71,8 @@ class Entrance:
 
     def lacks_token(self, request: Request, session: Session) -> bool:
         """Tell whether a request must carry the session's CSRF token and doesn't."""
-        return needs_token(request, self._auth) and request.headers.get(CSRF_HEADER) != session.token
+        wanted = needs_token(request, self._auth)
+        return wanted and request.headers.get(CSRF_HEADER) != self._sessions.token_of(session)
 
 
 def _client_ids(request: Request) -> Iterator[str]:

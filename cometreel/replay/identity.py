@@ -21,8 +21,16 @@ class Mint:
 
     def new(self, kind: str) -> str:
         """Make the next id of a kind: 32 lower-case hexadecimal digits."""
+        return self.numbered(kind, self.number(kind))
+
+    def number(self, kind: str) -> int:
+        """Reserve the next id of a kind, for one that is seldom needed: it is made by `numbered`."""
         self._arrivals[kind] += 1
-        return _digest(self._origin, kind, str(self._arrivals[kind]))
+        return self._arrivals[kind]
+
+    def numbered(self, kind: str, number: int) -> str:
+        """Make the id of a kind that has this number."""
+        return _digest(self._origin, kind, str(number))
 
 
 def user_id(user: str) -> str:

@@ -5,9 +5,9 @@ Plain orders, each with the session whose time it counts in. Carrying them out i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSONObject
 from cometreel.replay.sessions import Session
 from cometreel.wire import Drop, Reply
@@ -15,7 +15,7 @@ from cometreel.wire import Drop, Reply
 __all__ = ["AnswerRequest", "EndClients", "Notify", "Order"]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AnswerRequest:
     """Send this reply, or close the connection in its place."""
 
@@ -23,7 +23,7 @@ class AnswerRequest:
     answer: Reply | Drop
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Notify:
     """Deliver these messages; `batch` hands over all at once, else a held poll takes the first one only.
 
@@ -36,7 +36,7 @@ class Notify:
     client_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class EndClients:
     """End the CometD client named, or every client of the session, from the server's side."""
 

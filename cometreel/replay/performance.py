@@ -7,11 +7,12 @@ speed. The scenario's own clock moves with what a session has played.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypeAlias
 
+from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.replay.hosts import rebase
 from cometreel.replay.readymade import Readymade
@@ -42,7 +43,7 @@ LONGEST = 1e9
 """The longest time that an event waits, in seconds: a client can choose `after` and `gap`."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Timed:
     """What is due together, `after_seconds` since the cause: messages, or the end of the CometD clients."""
 
@@ -52,7 +53,7 @@ class Timed:
     disconnect: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Performance:
     """A reply and the events that follow, in the order in which they are due."""
 
@@ -185,8 +186,10 @@ def moved(now: datetime, seconds: float) -> datetime:
         return now
 
 
-def _in_order(timed: Iterable[tuple[float, int, EventOut]], how_often: HowOften) -> tuple[Timed, ...]:
+def _in_order(timed: Sequence[tuple[float, int, EventOut]], how_often: HowOften) -> tuple[Timed, ...]:
     """Put events in the order in which they are due, each as often as faults say; those of one batch become one."""
+    if not timed:
+        return ()
     repeated = [item for item in timed for _ in range(how_often(item[1], item[2]))]
     repeated.sort(key=lambda item: item[:2])
     return tuple(_batched(repeated))

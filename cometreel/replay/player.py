@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
+from cometreel.immutable import immutable
 from cometreel.replay import faults
 from cometreel.replay.choosing import Choice
 from cometreel.replay.identity import user_id
@@ -28,7 +28,7 @@ __all__ = ["Cue", "Player"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Cue:
     """An order and how long after its cause it is due, in seconds of the scenario."""
 

@@ -29,13 +29,15 @@ class Session:
 
     number: int
     """Its arrival number, from 1."""
-    cookie: str
-    """The value of its session cookie, without the node."""
-    token: str
-    """Its CSRF token."""
     started: float
     """When its first request came (seconds): its own times count from here."""
     references: References
+    serial: int
+    """The number of its ids, over all scenarios of a run."""
+    cookie: str | None = None
+    """The value of its session cookie, without the node; None until it is given out."""
+    token: str | None = None
+    """Its CSRF token; None until it is given out."""
     plays: Plays = field(default_factory=Plays)
     user: str | None = None
     """Who has logged in; None before a login, and after one that names nobody."""
@@ -80,7 +82,8 @@ class Sessions:
     def __init__(self, mint: Mint, node: str | None, idle_seconds: float) -> None:
         self._mint, self._node = mint, node
         self.idle_seconds = idle_seconds
-        self._by_cookie: OrderedDict[str, Session] = OrderedDict()  # the one that asked longest ago comes first
+        self._live: OrderedDict[int, Session] = OrderedDict()  # the one that asked longest ago comes first
+        self._by_cookie: dict[str, Session] = {}
         self._by_browser: dict[str, Session] = {}
         self._by_client: dict[str, Session] = {}
         self._by_user: dict[str, dict[int, Session]] = {}
@@ -88,22 +91,30 @@ class Sessions:
         self._arrivals = 0
 
     def __len__(self) -> int:
-        return len(self._by_cookie)
+        return len(self._live)
 
     def __iter__(self) -> Iterator[Session]:
-        return iter(self._by_cookie.values())
+        return iter(self._live.values())
 
     def open(self, now: float, references: References) -> Session:
         """Begin a session."""
         self._arrivals += 1
-        cookie, token = self._mint.new("session"), self._mint.new("token")
-        session = Session(self._arrivals, cookie, token, now, references, last_asked=now)
-        self._by_cookie[cookie] = session
+        serial = self._mint.number("session")
+        session = self._live[self._arrivals] = Session(self._arrivals, now, references, serial, last_asked=now)
         return session
 
     def cookie_of(self, session: Session) -> str:
         """The whole value of a session's cookie: a sticky balancer routes by the node at its end."""
+        if session.cookie is None:
+            session.cookie = self._mint.numbered("session", session.serial)
+            self._by_cookie[session.cookie] = session
         return f"{session.cookie}.{self._node}" if self._node else session.cookie
+
+    def token_of(self, session: Session) -> str:
+        """The CSRF token of a session."""
+        if session.token is None:
+            session.token = self._mint.numbered("token", session.serial)
+        return session.token
 
     def by_cookie(self, value: str | None) -> Session | None:
         """The session that a cookie names, whatever node stands after the dot (some balancers cut it off)."""
@@ -161,13 +172,13 @@ class Sessions:
     def touch(self, session: Session, now: float) -> None:
         """Note that a session asked something, which keeps it alive."""
         session.last_asked = now
-        self._by_cookie.move_to_end(session.cookie)
+        self._live.move_to_end(session.number)
 
     def expired(self, now: float) -> list[Session]:
         """End the sessions that asked nothing for too long and have no live client; return them."""
         ended = []
-        while self._by_cookie:
-            session = next(iter(self._by_cookie.values()))
+        while self._live:
+            session = next(iter(self._live.values()))
             if now - session.last_asked < self.idle_seconds:
                 break
             if session.clients:
@@ -183,7 +194,9 @@ class Sessions:
             self._close(session)
 
     def _close(self, session: Session) -> None:
-        del self._by_cookie[session.cookie]
+        del self._live[session.number]
+        if session.cookie is not None:
+            del self._by_cookie[session.cookie]
         self._log_out(session)
         for browser in self._browsers.pop(session.number, ()):
             if self._by_browser.get(browser) is session:

@@ -7,10 +7,11 @@ no session and no schedule of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from cometreel.bayeux import NO_DATA, EndReason, Outcome, Verdict
+from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSONObject
 from cometreel.replay.orders import EndClients, Order
 from cometreel.replay.player import Cue
@@ -31,7 +32,7 @@ __all__ = ["Answered", "House", "Stage", "verdict_of"]
 _CONNECT = "/meta/connect"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Answered:
     """What an exchange or a responder makes of a publish."""
 

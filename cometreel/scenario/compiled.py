@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
+from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 
 from .question import Question
@@ -114,7 +115,7 @@ def _epoch() -> datetime:
     return EPOCH
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RenderContext:
     """What a template can see while one exchange is played.
 
@@ -134,7 +135,7 @@ class RenderContext:
     wallclock: Callable[[], datetime] = _epoch
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ReplyOut:
     """A rendered HTTP reply. The body is `content` if that isn't None, else the JSON value `body`."""
 
@@ -145,7 +146,7 @@ class ReplyOut:
     content: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PublishReplyOut:
     """A rendered reply to a publish. `members` are the further members of the message (`data`, `ext`)."""
 
@@ -155,7 +156,7 @@ class PublishReplyOut:
     members: Mapping[str, JSON] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class EventPlan:
     """When an event is due: `after_seconds` since the cause, then `count - 1` times more, `gap_seconds` apart."""
 
@@ -164,7 +165,7 @@ class EventPlan:
     gap_seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class EventOut:
     """A rendered event: a message (`channel`, `data`, `ext`) to deliver, or the end of the CometD session.
 

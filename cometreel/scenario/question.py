@@ -13,6 +13,7 @@ from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from cometreel import jsonvalue
+from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Headers, Request
 
@@ -70,7 +71,7 @@ def _decoded(segment: str) -> str:
         return segment
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class HttpQuestion:
     """An HTTP request, normalised.
 
@@ -91,7 +92,7 @@ class HttpQuestion:
     asked: Asked | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PublishQuestion:
     """A Bayeux publish. `data` is as sent, `compared` without the ids that the client chooses."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
 
 from .matchers import MISSING, Difference, Literal, Matcher, Trial, shown
@@ -16,7 +17,7 @@ __all__ = ["HttpTrigger", "Match", "Mismatch", "PublishTrigger", "Trigger"]
 _HIDDEN = ("authorization", "cookie", "token", "csrf", "secret", "key", "ssid", "surl", "rnsid")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Match:
     """The question matches; what it captured: for this exchange, for the session, and new `$id` bindings."""
 
@@ -25,7 +26,7 @@ class Match:
     ids: Mapping[str, JSON]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Mismatch:
     """The question doesn't match: where it agreed (JSON Pointers), and every difference."""
 

@@ -40,6 +40,9 @@ class Echo:
     def advance(self, now: float) -> list[Effect]:
         return []
 
+    def awaits(self, request_id: int) -> bool:
+        return True
+
     def delivered(self, request_id: int, now: float) -> list[Effect]:
         self.seen.append("delivered")
         return []

@@ -33,6 +33,6 @@ def test_module_stays_sans_io_and_says_what_it_is(path: Path) -> None:
     }
     froms = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert not FORBIDDEN & (roots | {module.split(".")[0] for module in froms})
-    ours = ("cometreel.bayeux", "cometreel.wire", "cometreel.jsonvalue", "cometreel.errors")
+    ours = ("cometreel.bayeux", "cometreel.wire", "cometreel.jsonvalue", "cometreel.errors", "cometreel.immutable")
     assert all(module.startswith(ours) for module in froms if module.startswith("cometreel"))
     assert len((ast.get_docstring(tree) or "").split()) >= 15

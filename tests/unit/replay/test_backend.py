@@ -244,7 +244,7 @@ def test_a_websocket_carries_the_same_conversation(conversation: Talk) -> None:
     a.client_id = str(a.meta[-1]["clientId"])
     a.says({"channel": "/meta/connect", "connectionType": "websocket"}, websocket=socket)
     session = next(iter(talk.backend.sessions))
-    a.cookies["JSESSIONID"] = session.cookie
+    a.cookies["JSESSIONID"] = talk.backend.sessions.cookie_of(session)
     a.asks("POST", STATS_PATH, ASK)
     talk.at(1.0)
     a.hears((0.034, 200, done(67)), (0.12, CHANNEL, stats(67)))
