@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cometreel.cli.at_work import at_work
 from cometreel.errors import OptionInvalid
 from cometreel.recording import distill as distill_journal
 from cometreel.recording import key_path, load_policy, scenario_path, write_scenario
@@ -33,12 +34,13 @@ def distill(
     Example:
       cometreel distill recordings/2026-11-23T10-00-00.jsonl
     """
-    made = distill_journal(
-        journal,
-        policy=load_policy(policy) if policy else None,
-        profile=_profile(profile) if profile else None,
-        generalise=generalise,
-    )
+    with at_work(f"distilling {journal.name}"):
+        made = distill_journal(
+            journal,
+            policy=load_policy(policy) if policy else None,
+            profile=_profile(profile) if profile else None,
+            generalise=generalise,
+        )
     written = write_scenario(made.file, _target(journal, out), force=force)
     if written.difference:
         click.echo(written.difference)

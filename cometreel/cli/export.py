@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from cometreel.cli.at_work import at_work
 from cometreel.errors import FileInvalid, Problem
 from cometreel.exporting import har as har_of
 from cometreel.exporting import openapi as openapi_of
@@ -36,7 +37,8 @@ def export(scenario: Path, mitm: Path | None, out: Path | None, *, har: bool, op
         raise click.UsageError("choose one of --har, --mitm FILE, --openapi")
     if mitm is not None and out is not None:
         raise click.UsageError("--mitm names its file itself: leave out -o")
-    content, notes = _content(scenario, har=har, openapi=openapi)
+    with at_work(f"exporting {scenario.name}"):
+        content, notes = _content(scenario, har=har, openapi=openapi)
     target = mitm or out
     if target is None:
         sys.stdout.buffer.write(content)

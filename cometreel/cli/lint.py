@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cometreel.cli.at_work import at_work
 from cometreel.cli.exits import Exit
 from cometreel.lint import FORMATS, fixed, report
 from cometreel.lint import lint as lint_scenario
@@ -29,7 +30,8 @@ def lint(scenarios: tuple[Path, ...], *, fix: bool, form: str) -> int:
       cometreel lint --format sarif scenarios/ > lint.sarif
       cometreel lint --fix recordings/desktop.yaml
     """
-    issues = [issue for path in scenarios for issue in lint_scenario(path)]
+    with at_work("looking"):
+        issues = [issue for path in scenarios for issue in lint_scenario(path)]
     text = report(issues, form)
     if text:
         click.echo(text)

@@ -135,9 +135,12 @@ def _announce(url: str, gate: Gate | None) -> None:
     if gate is None:
         return
     if sys.stderr.isatty():
-        click.echo(f"cometreel: admin API at {url}/__reel__/?token={gate.token}", err=True)
+        click.echo(f"cometreel: console at {url}/__reel__/?token={gate.token}", err=True)
     elif not os.environ.get(TOKEN_VARIABLE):
-        click.echo(f"cometreel: to use the admin API at {url}/__reel__/, start with {TOKEN_VARIABLE} set", err=True)
+        click.echo(
+            f"cometreel: to use the console at {url}/__reel__/, start with {TOKEN_VARIABLE} set",
+            err=True,
+        )
 
 
 def _certificate(options: Options) -> Certificate | None:

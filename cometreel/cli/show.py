@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from cometreel.cli.at_work import at_work
 from cometreel.cli.exits import Exit
 from cometreel.errors import FileInvalid, Problem
 from cometreel.show import (
@@ -47,12 +48,14 @@ def show(files: tuple[Path, ...], out: Path | None, *, open_: bool, text: bool, 
       cometreel show --diff yesterday.jsonl today.jsonl
     """
     _check(files, out, open_=open_, text=text, diff=diff)
-    shown = compare(*map(read_conversation, files)) if diff else read_conversation(files[0])
+    with at_work(f"reading {files[-1].name}"):
+        shown = compare(*map(read_conversation, files)) if diff else read_conversation(files[0])
     if text:
         _print(shown)
         return Exit.DONE
     path = out or _beside(files[-1])
-    _write(path, page(shown))
+    with at_work(f"drawing {path.name}"):
+        _write(path, page(shown))
     click.echo(path)
     return _opened(path) if open_ else Exit.DONE
 

@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from cometreel.cli.at_work import at_work
 from cometreel.cli.exits import Exit
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
 from cometreel.jsonvalue import JSON
@@ -112,7 +113,8 @@ def _verdict(script: Script, against: str, options: _Options) -> Verdict:
     users = {part: credentials.user for part, credentials in known.items()}
     given = _values(options["values"])
     run = Run(script, veil, users=users, given=given, pace=options["pace"], patience_seconds=seconds)
-    asyncio.run(drive(run, script, target, veil, known, seconds))
+    with at_work(f"asking {target.host}"):
+        asyncio.run(drive(run, script, target, veil, known, seconds))
     return run.verdict(target.base)
 
 

@@ -54,7 +54,7 @@ def test_a_terminal_is_told_the_address_with_the_token(scenario: Path):
     with serving(scenario, stderr=theirs) as process, os.fdopen(ours, errors="replace") as terminal:
         url, line = url_of(process), terminal.readline().strip()
         os.close(theirs)
-        told = re.fullmatch(rf"cometreel: admin API at ({re.escape(url)}/__reel__/\?token=[A-Za-z0-9_-]{{32}})", line)
+        told = re.fullmatch(rf"cometreel: console at ({re.escape(url)}/__reel__/\?token=[A-Za-z0-9_-]{{32}})", line)
         assert told, line
         assert httpx.get(told[1], trust_env=False).json()["unplayed"] == 4
 
@@ -62,7 +62,7 @@ def test_a_terminal_is_told_the_address_with_the_token(scenario: Path):
 def test_a_file_is_told_how_to_choose_a_token_and_none(scenario: Path):
     with serving(scenario) as process:
         url, line = url_of(process), line_of(process)
-        assert line == f"cometreel: to use the admin API at {url}/__reel__/, start with COMETREEL_ADMIN_TOKEN set"
+        assert line == f"cometreel: to use the console at {url}/__reel__/, start with COMETREEL_ADMIN_TOKEN set"
         assert httpx.get(f"{url}/__reel__/", trust_env=False).status_code == 401
 
 

@@ -1,0 +1,21 @@
+"""What a terminal shows while a command works: that it does, and for how long. A log shows nothing of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+__all__ = ["at_work"]
+
+
+@contextmanager
+def at_work(what: str) -> Iterator[None]:
+    """Show a moving bar on stderr until the work is done; then nothing is left of it."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        bar.add_task(what, total=None)
+        yield

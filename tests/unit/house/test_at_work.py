@@ -1,0 +1,61 @@
+"""While a command works, a terminal shows that it does; a log shows nothing of it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+COMMANDS = pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["distill", "workbin-desktop.jsonl", "-o", "again.yaml"], "distilling workbin-desktop.jsonl"),
+        (["show", "workbin-desktop.jsonl"], "drawing workbin-desktop.html"),
+        (["show", "--text", "workbin-desktop.yaml"], "reading workbin-desktop.yaml"),
+        (["export", "workbin-desktop.yaml", "--har"], "exporting workbin-desktop.yaml"),
+        (["lint", "workbin-desktop.yaml"], "looking"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for path in (ROOT / "recordings").glob("workbin-desktop.*"):
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+def command(words: list[str]) -> list[str]:
+    return [sys.executable, "-m", "cometreel", *words]
+
+
+@COMMANDS
+def test_a_terminal_sees_what_is_being_done(folder: Path, words: list[str], shown: str):
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    subprocess.run(
+        command(words), cwd=folder, stdout=subprocess.DEVNULL, stderr=follower, check=True, env=environment, timeout=60
+    )
+    os.close(follower)
+    seen = b""
+    try:
+        while piece := os.read(leader, 4096):
+            seen += piece
+    except OSError:  # the other end is closed
+        pass
+    os.close(leader)
+    assert shown in seen.decode()
+
+
+@COMMANDS
+def test_a_log_does_not(folder: Path, words: list[str], shown: str):
+    ended = subprocess.run(command(words), cwd=folder, capture_output=True, check=True, timeout=60)
+    assert shown not in (ended.stdout + ended.stderr).decode()
