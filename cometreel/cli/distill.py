@@ -10,7 +10,7 @@ from cometreel.cli.at_work import at_work
 from cometreel.errors import OptionInvalid
 from cometreel.recording import distill as distill_journal
 from cometreel.recording import key_path, load_policy, scenario_path, write_scenario
-from cometreel.scenario import Profile
+from cometreel.scenario import CorrelationBlock, Profile, profile_names, read_profile
 from cometreel.scenario import profile as shipped_profile
 
 __all__ = ["distill"]
@@ -20,7 +20,7 @@ __all__ = ["distill"]
 @click.argument("journal", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Where to write; NAME.yaml beside the journal.")
 @click.option("--policy", help="Redact once more: default, strict or a policy file. Needs the journal's key.")
-@click.option("--profile", help="Correlate by another profile than the journal's: gws-v2, workspace-v3.")
+@click.option("--profile", help="Correlate by another profile than the journal's: gws-v2, workspace-v3, or a file.")
 @click.option("--generalise", is_flag=True, help="Make the asking user's own id and name templates.")
 @click.option("--force", is_flag=True, help="Write over a scenario that is there already.")
 def distill(
@@ -58,8 +58,10 @@ def _target(journal: Path, out: Path | None) -> Path:
     return target
 
 
-def _profile(name: str) -> Profile:
-    try:
-        return shipped_profile(name)
-    except KeyError:
-        raise OptionInvalid("--profile", repr(name), "gws-v2 or workspace-v3") from None
+def _profile(choice: str) -> Profile | CorrelationBlock:
+    known = profile_names()
+    if choice in known:
+        return shipped_profile(choice)
+    if not Path(choice).exists():
+        raise OptionInvalid("--profile", repr(choice), f"{', '.join(known)}, or a YAML file with a profile")
+    return read_profile(Path(choice))

@@ -30,6 +30,7 @@ from cometreel.recording.transcript import Delivery, Transcript, transcript_of
 from cometreel.scenario import (
     AdviceBlock,
     BayeuxBlock,
+    CorrelationBlock,
     ExchangeBlock,
     Profile,
     RoleBlock,
@@ -38,6 +39,7 @@ from cometreel.scenario import (
     SourceBlock,
     TimelineBlock,
     WhenBlock,
+    profile_of,
 )
 from cometreel.scenario import (
     profile as shipped_profile,
@@ -60,11 +62,16 @@ class Distilled:
 
 
 def distill(
-    journal: Path | str, *, policy: Policy | None = None, profile: Profile | None = None, generalise: bool = False
+    journal: Path | str,
+    *,
+    policy: Policy | None = None,
+    profile: Profile | CorrelationBlock | None = None,
+    generalise: bool = False,
 ) -> Distilled:
     """Build the scenario of a journal, also of a torn one.
 
-    The profile is the one that the journal names, unless another is given. Another policy than the journal's redacts
+    The profile is the one that the journal names, unless another is given; a block, which has no name that others
+    know, is written into the scenario whole. Another policy than the journal's redacts
     it once more, with the journal's key. `generalise` turns the asking user's own id and name in answers into
     templates, so that one recorded agent can play many.
 
@@ -82,7 +89,12 @@ def distill(
 
 
 def distill_events(
-    header: Header, events: list[WireEvent], *, title: str, profile: Profile, generalise: bool = False
+    header: Header,
+    events: list[WireEvent],
+    *,
+    title: str,
+    profile: Profile | CorrelationBlock,
+    generalise: bool = False,
 ) -> Distilled:
     """Build the scenario of a journal's events."""
     return _Distiller(header, events, title, profile, generalise=generalise).distilled()
@@ -109,9 +121,17 @@ def _with(summary: Summary, first: list[str]) -> Summary:
 
 class _Distiller:
     def __init__(
-        self, header: Header, events: list[WireEvent], title: str, profile: Profile, *, generalise: bool
+        self,
+        header: Header,
+        events: list[WireEvent],
+        title: str,
+        said: Profile | CorrelationBlock,
+        *,
+        generalise: bool,
     ) -> None:
-        self._header, self._events, self._title, self._profile = header, events, title, profile
+        self._header, self._events, self._title = header, events, title
+        self._profile = profile = said if isinstance(said, Profile) else profile_of(said)
+        self._correlation = said.name if isinstance(said, Profile) else said
         self._transcript: Transcript = transcript_of(events)
         self._correlated: Correlated = correlate(self._transcript, profile)
         self._identifiers = identifiers = Identifiers()
@@ -137,7 +157,7 @@ class _Distiller:
             source=self._source(),
             bayeux=self._bayeux(),
             session=self._session(),
-            correlation=self._profile.name,
+            correlation=self._correlation,
             roles=self._roles() or None,
             exchanges=exchanges,
             timeline=timeline or None,

@@ -53,7 +53,7 @@ from .model import (
     WhenBlock,
 )
 from .pointer import find, remove, replace
-from .profile import Fallback, Profile, profile, profile_names
+from .profile import Fallback, Profile, profile, profile_names, profile_of, read_profile
 from .question import HttpQuestion, PublishQuestion, Question, publish_question_of, question_of
 from .schema import schema, schema_text
 from .specs import EventSpec, PublishReplySpec, ReplySpec
@@ -128,6 +128,8 @@ __all__ = [
     "parse_duration",
     "profile",
     "profile_names",
+    "profile_of",
+    "read_profile",
     "publish_question_of",
     "question_of",
     "remove",

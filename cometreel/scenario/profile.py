@@ -9,14 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 
+from pydantic import ValidationError
+
+from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
 
 from .durations import parse_duration
+from .findings import Finding, findings_of, near, problems_of
 from .model import CorrelationBlock, FallbackBlock
 from .yamltext import read_yaml
 
-__all__ = ["Fallback", "Profile", "profile", "profile_names", "profile_of"]
+__all__ = ["Fallback", "Profile", "profile", "profile_names", "profile_of", "read_profile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,29 @@ def profile(name: str) -> Profile:
     text = (files(__package__) / "profiles" / f"{name}.yaml").read_bytes()
     document = read_yaml(text, f"profiles/{name}.yaml")
     return profile_of(CorrelationBlock.model_validate(document.value, context={"file": True}))
+
+
+def read_profile(path: Path) -> CorrelationBlock:
+    """Read a profile from a file that says what a scenario says under `correlation:`.
+
+    :raises FileInvalid: if it can't be read or isn't a profile, with all its problems.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        found = f"can't be read: {error.strerror or error}"
+        raise FileInvalid([Problem(str(path), 0, 0, found, "a correlation profile in YAML")]) from None
+    document = read_yaml(text, str(path), kind="a correlation profile", first="reply: [/ticket]")
+    try:
+        block = CorrelationBlock.model_validate(document.value, context={"file": True})
+    except ValidationError as error:
+        raise FileInvalid(problems_of(findings_of(error), document)) from None
+    known = profile_names()
+    if block.extends is not None and block.extends not in known:
+        found = f"no correlation profile is called {block.extends!r}"
+        finding = Finding(("extends",), found, " or ".join(known), near(block.extends, known))
+        raise FileInvalid(problems_of([finding], document))
+    return block
 
 
 def profile_of(block: CorrelationBlock) -> Profile:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cometreel.cli import Exit, run
 from cometreel.scenario import load
@@ -65,7 +66,10 @@ def test_another_policy_redacts_once_more(journal: Path, tmp_path: Path) -> None
     ("arguments", "line"),
     [
         (["none.jsonl"], "none.jsonl: can't be read: No such file or directory; expected a journal"),
-        (["{journal}", "--profile", "gws"], "--profile: 'gws'; expected gws-v2 or workspace-v3"),
+        (
+            ["{journal}", "--profile", "gws"],
+            "--profile: 'gws'; expected gws-v2, workspace-v3, or a YAML file with a profile",
+        ),
         (["{journal}", "-o", "{journal}/x.yaml"], "{journal}/x.yaml: can't be written: "),
         (["{journal}", "--policy", "strikt"], "strikt: can't be read: No such file or directory; expected a policy"),
         (["{journal}", "-o", "{journal}", "--force"], "--out: {journal} is the journal itself; expected another file"),
@@ -87,6 +91,49 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(
     assert err.startswith("cometreel: " + line.format(**places))
     assert err.count("\n") == 1
     assert journal.read_bytes() == before
+
+
+@pytest.fixture
+def orders(wire: Any) -> Path:
+    """A journal of a system whose replies and notifications share a ticket, recorded under another profile."""
+    wire.login(0, "s1", "c1", "kate.smith")
+    for at, ticket in ((1.0, 7), (2.0, 8)):
+        wire.call(at, "POST", "/orders", {"item": f"lamp {ticket}"}, {"ticket": ticket}, session="s1")
+        pushed = {"channel": "/orders", "data": {"ticket": ticket, "state": "on its way"}}
+        wire.poll(at, at + 0.5, "c1", pushed, session="s1")
+    wire.recorder.close()
+    path: Path = wire.path
+    return path
+
+
+def test_a_profile_of_ones_own_pairs_and_stands_in_the_scenario(orders: Path, capsys: pytest.CaptureFixture[str]):
+    own = orders.with_name("orders-profile.yaml")
+    own.write_text("reply: [/ticket]\nevent: [/ticket]\nwindow: 10s\n")
+    assert run(["distill", str(orders)]) == Exit.DONE
+    assert "notifications: 2 that nobody asked for" in capsys.readouterr().err
+    out = orders.with_name("paired.yaml")
+    assert run(["distill", str(orders), "--profile", str(own), "-o", str(out)]) == Exit.DONE
+    assert "notifications: 2 by reference" in capsys.readouterr().err
+    assert yaml.safe_load(out.read_text())["correlation"] == yaml.safe_load(own.read_text())
+    assert [len(exchange.events) for exchange in load([out]).exchanges] == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "{own}: the file is empty; expected a correlation profile (begin with 'reply: [/ticket]')"),
+        ("reply: [/a]\nevnet: [/a]\n", "{own}:2:1: the key 'evnet' is unknown; expected "),
+        ("reply: ticket\n", "{own}:1:8: "),
+        ("extends: gws\n", "{own}:1:10: no correlation profile is called 'gws'; expected gws-v2 or workspace-v3"),
+    ],
+)
+def test_a_profile_that_is_wrong_is_told_with_its_place(
+    journal: Path, capsys: pytest.CaptureFixture[str], text: str, line: str
+):
+    own = journal.with_name("own.yaml")
+    own.write_text(text)
+    assert run(["distill", str(journal), "--profile", str(own)]) == Exit.CANNOT
+    assert capsys.readouterr().err.startswith("cometreel: " + line.format(own=own))
 
 
 def test_without_its_key_a_journal_distils_but_cannot_be_redacted_again(
