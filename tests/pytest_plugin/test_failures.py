@@ -308,9 +308,8 @@ def test_nothing(reel): ...
 """
     )
     assert ran.outcomes == {"errors": 4}
-    assert ran.part("ERROR at setup of test_name") == (
-        "@pytest.mark.reel: it got an unexpected keyword argument 'sped'"
-    )
+    said = "@pytest.mark.reel: it got an unexpected keyword argument 'sped'"
+    assert ran.part("ERROR at setup of test_name").startswith(said)  # Python 3.13 also says what may be meant
     assert ran.part("ERROR at setup of test_value") == (
         "@pytest.mark.reel: speed: -1 can't be used; expected a number, 0 or more"
     )
