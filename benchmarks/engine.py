@@ -77,14 +77,17 @@ class Agent:
         return None
 
 
-def exchanges_per_second(exchanges: int, sessions: int, rounds: int) -> float:
-    """Play POST, acknowledgement, notification on the held poll, and the next poll, and return how many per second."""
+def exchanges_per_second(exchanges: int, sessions: int, rounds: int, *, different: int = 10) -> float:
+    """Play POST, acknowledgement, notification on the held poll, and the next poll, and return how many per second.
+
+    So many different places are asked about, over the whole scenario.
+    """
     backend, ids, now = Backend(loads(scenario(exchanges)), ReplaySettings(seed="bench")), count(1), 0.0
     agents = [Agent(backend, ids, now) for _ in range(sessions)]
     begin = time.perf_counter()
     for turn in range(rounds):
         agent = agents[turn % sessions]
-        assert agent.post("/api/v2/workbins", asked(turn % exchanges), now)
+        assert agent.post("/api/v2/workbins", asked(turn % different * exchanges // different), now)
         now += 0.02
         answered = [effect for effect in backend.advance(now) if isinstance(effect, Reply)]
         assert len(answered) == 1, "the notification did not release the poll"
@@ -97,13 +100,15 @@ def exchanges_per_second(exchanges: int, sessions: int, rounds: int) -> float:
 def bench() -> None:
     """Print exchanges per second of the engine, and the growth."""
     heading("Engine in memory: POST, acknowledgement, notification, next poll; exchanges/s")
-    small, large, crowd = [], [], []
+    small, large, fresh, crowd = [], [], [], []
     for _ in range(5):
         small.append(exchanges_per_second(10, 10, 1000))
         large.append(exchanges_per_second(10_000, 10, 1000))
+        fresh.append(exchanges_per_second(10_000, 10, 1000, different=1000))
         crowd.append(exchanges_per_second(10, 10_000, 1000))
     row("10 exchanges, 10 sessions", small, "exchanges/s")
     row("10,000 exchanges, 10 sessions", large, "exchanges/s")
+    row("the same, each request for the first time", fresh, "exchanges/s")
     row("10 exchanges, 10,000 sessions", crowd, "exchanges/s")
     row("ratio 10 : 10,000 exchanges", [one / other for one, other in zip(small, large, strict=True)])
     row("ratio 10 : 10,000 sessions", [one / other for one, other in zip(small, crowd, strict=True)])
