@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.terminal import seen_on_a_terminal
 
 ROOT = Path(__file__).parents[3]
 
@@ -39,20 +39,7 @@ def command(words: list[str]) -> list[str]:
 
 @COMMANDS
 def test_a_terminal_sees_what_is_being_done(folder: Path, words: list[str], shown: str):
-    leader, follower = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
-    subprocess.run(
-        command(words), cwd=folder, stdout=subprocess.DEVNULL, stderr=follower, check=True, env=environment, timeout=60
-    )
-    os.close(follower)
-    seen = b""
-    try:
-        while piece := os.read(leader, 4096):
-            seen += piece
-    except OSError:  # the other end is closed
-        pass
-    os.close(leader)
-    assert shown in seen.decode()
+    assert shown in seen_on_a_terminal(command(words), folder)
 
 
 @COMMANDS

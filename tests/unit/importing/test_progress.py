@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import subprocess
 import sys
 from pathlib import Path
 
 from cometreel.importing import import_traffic
 from cometreel.recording import load_policy
 from cometreel.scenario import profile
+from tests.terminal import seen_on_a_terminal
 from tests.unit.importing.written import conversation, entry, har
 
 
@@ -28,17 +26,6 @@ def test_it_is_told_how_much_has_been_read_and_never_less_than_before(tmp_path: 
 
 def test_a_terminal_sees_a_bar(tmp_path: Path):
     path = har(tmp_path / "a.har", conversation())
-    leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "cometreel", "import", str(path)]
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
-    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=follower, check=True, env=environment)
-    os.close(follower)
-    shown = b""
-    try:
-        while piece := os.read(leader, 4096):
-            shown += piece
-    except OSError:  # the other end is closed
-        pass
-    os.close(leader)
-    assert b"reading" in shown
-    assert b"1 exchange" in shown
+    seen = seen_on_a_terminal([sys.executable, "-m", "cometreel", "import", str(path)], tmp_path)
+    assert "reading" in seen
+    assert "1 exchange" in seen
