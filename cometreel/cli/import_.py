@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+from rich.progress import DownloadColumn
 
+from cometreel.cli.at_work import bar_on_terminal
 from cometreel.errors import OptionInvalid
 from cometreel.importing import import_traffic
 from cometreel.recording import load_policy, write_scenario
@@ -95,8 +94,7 @@ def _journal(kept: Path | None) -> Iterator[Path]:
 def _progress(file: Path) -> Iterator[Callable[[int], None]]:
     """Show how much of a file has been read, on a terminal only."""
     size = file.stat().st_size if file.is_file() else 0
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    with bar_on_terminal(DownloadColumn()) as bar:
         task = bar.add_task("reading", total=size)
 
         def show(done: int) -> None:

@@ -137,10 +137,7 @@ def _announce(url: str, gate: Gate | None) -> None:
     if sys.stderr.isatty():
         click.echo(f"cometreel: console at {url}/__reel__/?token={gate.token}", err=True)
     elif not os.environ.get(TOKEN_VARIABLE):
-        click.echo(
-            f"cometreel: to use the console at {url}/__reel__/, start with {TOKEN_VARIABLE} set",
-            err=True,
-        )
+        click.echo(f"cometreel: to use the console at {url}/__reel__/, start with {TOKEN_VARIABLE} set", err=True)
 
 
 def _certificate(options: Options) -> Certificate | None:

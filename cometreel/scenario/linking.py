@@ -15,11 +15,10 @@ from .compiled import Fault, Position, Role
 from .compiling import names
 from .crossings import crossings
 from .exchange import Exchange, Group, Scenario, TimelineEntry
-from .findings import near
 from .index import ShapeIndex
 from .model import CorrelationBlock, ExchangeBlock, FaultBlock, PublishBlock, ScenarioFile, TimelineBlock
 from .pointer import find
-from .profile import Profile, profile, profile_names, profile_of
+from .profile import Profile, profile, profile_of, unknown_profile
 from .sources import Source
 from .values import Locate, Steps
 
@@ -108,11 +107,10 @@ class _Linker:
             return _NO_PROFILE
         written = said[0]
         wanted = written.extends if isinstance(written, CorrelationBlock) else written
-        known = profile_names()
-        if wanted is not None and wanted not in known:
+        if (finding := unknown_profile(wanted)) is not None:
             source = next(source for source in self.sources if source.head.correlation == written)
-            found = f"no correlation profile is called {wanted!r}"
-            self._problem(source.position(("correlation", "extends")), found, " or ".join(known), near(wanted, known))
+            position = source.position(("correlation", *finding.path))
+            self._problem(position, finding.found, finding.expected, finding.hint)
             return _NO_PROFILE
         return profile_of(written) if isinstance(written, CorrelationBlock) else profile(written)
 

@@ -21,7 +21,7 @@ from .findings import Finding, findings_of, near, problems_of
 from .model import CorrelationBlock, FallbackBlock
 from .yamltext import read_yaml
 
-__all__ = ["Fallback", "Profile", "profile", "profile_names", "profile_of", "read_profile"]
+__all__ = ["Fallback", "Profile", "profile", "profile_names", "profile_of", "read_profile", "unknown_profile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,17 @@ def read_profile(path: Path) -> CorrelationBlock:
         block = CorrelationBlock.model_validate(document.value, context={"file": True})
     except ValidationError as error:
         raise FileInvalid(problems_of(findings_of(error), document)) from None
-    known = profile_names()
-    if block.extends is not None and block.extends not in known:
-        found = f"no correlation profile is called {block.extends!r}"
-        finding = Finding(("extends",), found, " or ".join(known), near(block.extends, known))
+    if (finding := unknown_profile(block.extends)) is not None:
         raise FileInvalid(problems_of([finding], document))
     return block
+
+
+def unknown_profile(name: str | None) -> Finding | None:
+    """Say what is wrong with a name that no shipped profile has; None if one has it, or nothing is named."""
+    known = profile_names()
+    if name is None or name in known:
+        return None
+    return Finding(("extends",), f"no correlation profile is called {name!r}", " or ".join(known), near(name, known))
 
 
 def profile_of(block: CorrelationBlock) -> Profile:

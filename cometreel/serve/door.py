@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cometreel.replay.auth import error_reply
 from cometreel.replay.driver import Answer, Driver
 from cometreel.serve.bodies import Disconnected, Refused, finish_reading, read_body
-from cometreel.serve.line import line_of
+from cometreel.serve.line import http_line_of, line_of
 from cometreel.serve.translation import headers_of, reply_start, request_from
 from cometreel.serve.websocket import converse
 from cometreel.wire import Drop, Forward, Reply, Request
@@ -115,7 +115,7 @@ class Door:
 
     async def _write(self, turn: _Turn, reply: Reply) -> None:
         """Write a reply and tell the engine whether it could be written."""
-        line = line_of(turn.scope)
+        line = http_line_of(turn.scope)
         if line is not None:
             line.gather()
         try:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from starlette.types import Scope
 
-__all__ = ["LINE", "Line", "line_of"]
+__all__ = ["LINE", "HttpLine", "Line", "http_line_of", "line_of"]
 
 LINE = "cometreel.line"
 """Under this key of `scope["extensions"]`."""
@@ -24,6 +24,10 @@ class Line(Protocol):
     def abort(self) -> None:
         """End the connection at once; what was not written yet is thrown away."""
 
+
+class HttpLine(Line, Protocol):
+    """The connection of an HTTP request, which can hold an answer back until it is whole."""
+
     def gather(self) -> None:
         """Hold back what is written from now on, until `flush`: head and body of an answer that is whole."""
 
@@ -34,4 +38,10 @@ class Line(Protocol):
 def line_of(scope: Scope) -> Line | None:
     """Return the line that a request came on; None if the server offers none."""
     line: Line | None = scope.get("extensions", {}).get(LINE)
+    return line
+
+
+def http_line_of(scope: Scope) -> HttpLine | None:
+    """Return the line of an HTTP request; None if the server offers none."""
+    line: HttpLine | None = scope.get("extensions", {}).get(LINE)
     return line

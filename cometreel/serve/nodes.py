@@ -105,13 +105,15 @@ async def _address(name: str, node: Process) -> str:
 async def _balancing(plan: Plan, listener: socket.socket, nodes: Mapping[str, str]) -> AsyncIterator[Process]:
     """Run HAProxy on a socket that is bound already, so that nobody can take its port meanwhile."""
     cookie, longest = plan.scenario.session.cookie, bayeux_settings(plan.scenario.bayeux).timeout
+    haproxy = find_program("haproxy")
     assert cookie is not None
+    assert haproxy is not None
     with tempfile.TemporaryDirectory(prefix="cometreel-") as name:
         folder, bind = Path(name), f"fd@{listener.fileno()}"
         if plan.listening.certificate is not None:
             bind += f" ssl crt {_linked(plan.listening.certificate, folder)} alpn http/1.1"
         (folder / "haproxy.cfg").write_text(haproxy_config(bind, nodes, cookie, round(longest)))
-        command = tethered([find_program("haproxy") or "haproxy", "-db", "-q", "-f", "haproxy.cfg"])
+        command = tethered([haproxy, "-db", "-q", "-f", "haproxy.cfg"])
         balancer = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, pass_fds=[listener.fileno()], start_new_session=True, cwd=folder
         )
