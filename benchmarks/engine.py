@@ -7,7 +7,7 @@ import time
 from itertools import count
 
 from benchmarks.figures import heading, row
-from cometreel.replay import Backend, ReplaySettings
+from cometreel.engine import Backend, ReplaySettings
 from cometreel.scenario import loads
 from cometreel.wire import Headers, Reply, Request
 

@@ -3,7 +3,7 @@
     mitmdump --mode reverse:http://unused -s proxy_addons/replay.py --set reel_scenario=scenarios/login_workload.yaml
 
 Thin: it hands each flow to the engine and tells it what became of the answer. What to answer is decided in
-`cometreel.replay`. No server is ever contacted, but by a GET that the scenario doesn't answer, if
+`cometreel.engine`. No server is ever contacted, but by a GET that the scenario doesn't answer, if
 `reel_unmatched=forward` says so.
 """
 
@@ -21,13 +21,13 @@ from mitmproxy.net.http import url
 from mitmproxy.proxy.mode_specs import ReverseMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
+from cometreel.engine.driver import Driver, DriverReply
 from cometreel.errors import InputError
+from cometreel.mitmproxy_support.websocket_listener import TICKET, WebSocketListener
 from cometreel.proxy_addons.options import refuse
 from cometreel.proxy_addons.replay_options import OPTIONS, add_options, read_options, unknown_options
 from cometreel.proxy_addons.replay_run import Run, start
 from cometreel.proxy_addons.translation import refusal, reply_into, request_from
-from cometreel.replay.driver import Answer, Driver
-from cometreel.replay.websocket_door import TICKET, WebSocketDoor
 from cometreel.wire import Drop, Reply, Request
 
 BODY_LIMIT = "32m"  # beyond it mitmproxy itself answers 413 and reads no further; below, the engine does
@@ -119,7 +119,7 @@ class Replay:
         if data.server.address not in self._allowed.get(data.client.id, ()):
             data.server.error = "a replay contacts no server"
 
-    async def _hold(self, flow: http.HTTPFlow, driver: Driver, request_id: int) -> Answer:
+    async def _hold(self, flow: http.HTTPFlow, driver: Driver, request_id: int) -> DriverReply:
         held = self._held[flow.client_conn.id]
         held.add((driver, request_id))
         try:
@@ -127,7 +127,7 @@ class Replay:
         finally:
             held.discard((driver, request_id))
 
-    def _put(self, flow: http.HTTPFlow, answer: Answer, driver: Driver) -> None:
+    def _put(self, flow: http.HTTPFlow, answer: DriverReply, driver: Driver) -> None:
         if isinstance(answer, Reply):
             self._answered[flow.id] = driver, answer.request_id
             reply_into(flow, answer)
@@ -146,7 +146,7 @@ class Replay:
         if flow.server_conn.via is not None:
             allowed.add(flow.server_conn.via[1])
 
-    async def _redirect(self, flow: http.HTTPFlow, door: WebSocketDoor, request: Request) -> None:
+    async def _redirect(self, flow: http.HTTPFlow, door: WebSocketListener, request: Request) -> None:
         """Lead an upgrade to our own listener: a layer with no server behind it can't answer pings or closes."""
         address, ticket = await door.expect(request)
         flow.request.headers[TICKET] = ticket

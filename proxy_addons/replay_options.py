@@ -10,12 +10,12 @@ from typing import Optional
 from mitmproxy.addonmanager import Loader
 from mitmproxy.options import Options
 
+from cometreel.engine import ReplaySettings, Responder
+from cometreel.engine.responders import load_responders
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
 from cometreel.proxy_addons.options import RECORD_OPTIONS
 from cometreel.proxy_addons.options import unknown_options as unknown
-from cometreel.replay import ReplaySettings, Responder
-from cometreel.replay.responder_files import load_responders
 from cometreel.scenario import Scenario, load
 
 __all__ = ["OPTIONS", "Plan", "add_options", "read_options", "unknown_options"]

@@ -11,11 +11,11 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cometreel.engine import Backend
+from cometreel.engine.driver import Driver
+from cometreel.engine.file_watcher import follow
+from cometreel.mitmproxy_support.websocket_listener import WebSocketListener
 from cometreel.proxy_addons.replay_options import Plan
-from cometreel.replay import Backend
-from cometreel.replay.driver import Driver
-from cometreel.replay.watch import follow
-from cometreel.replay.websocket_door import WebSocketDoor
 from cometreel.scenario import Scenario
 
 __all__ = ["Run", "start"]
@@ -28,7 +28,7 @@ class Run:
     """What is being played."""
 
     driver: Driver
-    door: WebSocketDoor
+    door: WebSocketListener
     following: asyncio.Task[None]
 
     async def close(self) -> None:
@@ -57,7 +57,7 @@ def start(plan: Plan) -> Run:
     logger.info("Replaying %s: %d exchanges.", title, len(plan.scenario.exchanges))
     following = asyncio.ensure_future(follow(plan.paths, install))
     following.add_done_callback(_tell_of_a_bug)
-    return Run(driver, WebSocketDoor(driver, max_size=plan.settings.max_body), following)
+    return Run(driver, WebSocketListener(driver, max_size=plan.settings.max_body), following)
 
 
 def _tell_of_a_bug(following: asyncio.Task[None]) -> None:

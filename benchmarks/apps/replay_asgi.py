@@ -7,8 +7,8 @@ from functools import cache
 
 from starlette.types import Receive, Scope, Send
 
-from cometreel.replay import Backend
-from cometreel.replay.driver import Driver
+from cometreel.engine import Backend
+from cometreel.engine.driver import Driver
 from cometreel.scenario import load
 from cometreel.serve import Door
 

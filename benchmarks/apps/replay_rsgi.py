@@ -7,8 +7,8 @@ import os
 from functools import cache
 from typing import Any
 
-from cometreel.replay import Backend
-from cometreel.replay.driver import Answer, Driver
+from cometreel.engine import Backend
+from cometreel.engine.driver import Driver, DriverReply
 from cometreel.scenario import load
 from cometreel.wire import Headers, Reply, Request
 
@@ -33,7 +33,7 @@ async def app(scope: Any, protocol: Any) -> None:  # granian ships no types for 
         drives.written(answer.request_id)
 
 
-async def _held(drives: Driver, request_id: int, protocol: Any) -> Answer:
+async def _held(drives: Driver, request_id: int, protocol: Any) -> DriverReply:
     async def until_gone() -> None:
         await protocol.client_disconnect()
         drives.hung_up(request_id)

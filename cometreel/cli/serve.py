@@ -15,8 +15,8 @@ import click
 from cometreel.errors import OptionInvalid
 
 if TYPE_CHECKING:
+    from cometreel.engine.replay_settings import Auth, Repeat, Unmatched
     from cometreel.jsonvalue import JSON
-    from cometreel.replay.settings import Auth, Repeat, Unmatched
     from cometreel.serve import Admin, Certificate
     from cometreel.serve.admin_gate import Gate, Peers
 
@@ -83,7 +83,7 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[Options]) -> None:
       cometreel serve "$(cometreel addons scenarios)/subscribe.yaml" --port 8080 --speed 10
     """
     from cometreel import serve as door  # noqa: PLC0415  # only this command needs a server
-    from cometreel.replay.responder_files import load_responders  # noqa: PLC0415
+    from cometreel.engine.responders import load_responders  # noqa: PLC0415
     from cometreel.scenario import load  # noqa: PLC0415
     from cometreel.serve.files import raise_limit  # noqa: PLC0415
     from cometreel.serve.nodes import Plan, serve_nodes  # noqa: PLC0415

@@ -9,9 +9,9 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cometreel.engine import Backend
 from cometreel.exporting.spoken import Spoken
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
-from cometreel.replay import Backend
 from cometreel.wire import Drop, Effect, Headers, Reply, Request
 
 __all__ = ["Client", "Stage"]

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cometreel.engine import Backend, ReplaySettings
 from cometreel.exporting.client import Client, Stage
 from cometreel.exporting.examples import NoExample, example, example_request, needs_example
 from cometreel.exporting.spoken import Spoken
-from cometreel.replay import Backend, ReplaySettings
 from cometreel.scenario import (
     EventBlock,
     ExchangeBlock,

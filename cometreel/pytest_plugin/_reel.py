@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from cometreel.engine import Auth, Calls, FaultInfo, Repeat, Responder
 from cometreel.errors import CometreelError
 from cometreel.forward import Upstream
 from cometreel.jsonvalue import JSON, JSONObject
@@ -18,7 +19,6 @@ from cometreel.pytest_plugin.playback import Playback
 from cometreel.pytest_plugin.sources import Source, source_of
 from cometreel.pytest_plugin.take import Take
 from cometreel.pytest_plugin.verdict import failed_text, unmatched_text, unplayed_text
-from cometreel.replay import Auth, Calls, FaultSeen, Repeat, Responder
 from cometreel.scenario import Exchange, Scenario
 from cometreel.serve import settings_for
 
@@ -64,7 +64,7 @@ class Running(Protocol):
     def push(self, channel: str, data: JSON, session: int | None, user: str | None, ext: JSONObject | None) -> None:
         """Send a notification."""
 
-    def fault(self, fault: Mapping[str, JSON], session: int | None) -> FaultSeen:
+    def fault(self, fault: Mapping[str, JSON], session: int | None) -> FaultInfo:
         """Put a fault in force."""
 
     def register(self, responder: Responder) -> None:
@@ -151,7 +151,7 @@ class Reel:
         __tracebackhide__ = True
         self._ask(lambda running: running.push(channel, data, session, user, ext))
 
-    def fault(self, fault: Mapping[str, JSON], *, session: int | None = None) -> FaultSeen:
+    def fault(self, fault: Mapping[str, JSON], *, session: int | None = None) -> FaultInfo:
         """Put a fault in force, written as one under `faults:` in a scenario.
 
         :raises FileInvalid: with everything that is wrong with the fault.

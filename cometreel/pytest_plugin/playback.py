@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from cometreel.engine import Calls, Control, FaultInfo, ReplaySettings, Responder
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.replay import Calls, Control, FaultSeen, ReplaySettings, Responder
 from cometreel.scenario import Exchange, Scenario
 from cometreel.serve import playing, serve_in_thread
 
@@ -48,7 +48,7 @@ class Playback:
 
         self._served.call(order)
 
-    def fault(self, fault: Mapping[str, JSON], session: int | None) -> FaultSeen:
+    def fault(self, fault: Mapping[str, JSON], session: int | None) -> FaultInfo:
         """Put a fault in force."""
         return self._served.call(lambda: self._control.arm(fault, session=session))
 

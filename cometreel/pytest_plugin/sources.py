@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from cometreel.engine.file_watcher import Fingerprint, fingerprint
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
 from cometreel.pytest_plugin.options import Options
-from cometreel.replay.watch import Fingerprint, fingerprint
 from cometreel.scenario import Scenario, load, loads
 
 __all__ = ["Source", "source_of"]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from cometreel.bayeux import looks_like_bayeux
+from cometreel.engine import Call, Calls, FaultInfo, Responder
 from cometreel.errors import CometreelError
 from cometreel.forward import Recording, Upstream
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
-from cometreel.replay import Call, Calls, FaultSeen, Responder
 from cometreel.scenario import Exchange
 from cometreel.serve import serve_in_thread
 
@@ -60,7 +60,7 @@ class Take:
         """Refuse."""
         self._refuse("push")
 
-    def fault(self, fault: Mapping[str, JSON], session: int | None) -> FaultSeen:
+    def fault(self, fault: Mapping[str, JSON], session: int | None) -> FaultInfo:
         """Refuse."""
         self._refuse("fault")
 

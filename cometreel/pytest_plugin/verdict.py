@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cometreel.engine import Call, Calls
+from cometreel.engine.near_misses import NearMiss
 from cometreel.jsonvalue import encode
-from cometreel.replay import Call, Calls
-from cometreel.replay.discreet import covered, covered_at, covered_text
-from cometreel.replay.misses import Near
+from cometreel.masking import masked, masked_at, masked_text
 from cometreel.scenario import Exchange
 
 __all__ = ["failed_text", "unmatched_text", "unplayed_text"]
@@ -40,7 +40,7 @@ def failed_text(calls: Calls) -> str:
     many = f"{len(calls)} requests" if len(calls) > 1 else "a request"
     lines = [f"The test made {many} whose answer could not be made."]
     for call in calls[:CALLS]:
-        lines += ["", *_asked(call), f"  {covered_text(call.failure)}"]
+        lines += ["", *_asked(call), f"  {masked_text(call.failure)}"]
     if len(calls) > CALLS:
         lines += ["", f"and {len(calls) - CALLS} more"]
     lines += ["", "If this is what the test is about: reel.allow_failed()"]
@@ -57,7 +57,7 @@ def unplayed_text(exchanges: Sequence[Exchange], shown_from: Path) -> str:
 
 def _asked(call: Call) -> Iterator[str]:
     who = f"  (as {call.user})" if call.user else ""
-    yield f"{call.method} {covered_text(call.target)}{who}"
+    yield f"{call.method} {masked_text(call.target)}{who}"
     if call.body:
         yield f"  {_body(call)}"
 
@@ -74,7 +74,7 @@ def _call(call: Call, shown_from: Path) -> Iterator[str]:
         yield from _near(near, shown_from, "nearest" if number == 0 else "then")
 
 
-def _near(near: Near, shown_from: Path, rank: str) -> Iterator[str]:
+def _near(near: NearMiss, shown_from: Path, rank: str) -> Iterator[str]:
     yield f"  {rank}: {near.exchange.name!r} ({_place(near.exchange, shown_from)})"
     if near.why:
         yield f"    matches, but {near.why}"
@@ -82,7 +82,7 @@ def _near(near: Near, shown_from: Path, rank: str) -> Iterator[str]:
     if near.agreed:
         yield f"    agrees:  {', '.join(dict.fromkeys(map(_part, sorted(near.agreed, key=_order))))}"
     for number, one in enumerate(sorted(near.differences, key=lambda one: _order(one.where))):
-        sentence = f"{_part(one.where)} is {covered_at(one.where, one.found)}, not {one.expected}"
+        sentence = f"{_part(one.where)} is {masked_at(one.where, one.found)}, not {one.expected}"
         yield f"    {'differs:' if number == 0 else '        '} {sentence}"
 
 
@@ -107,5 +107,5 @@ def _place(exchange: Exchange, shown_from: Path) -> str:
 
 def _body(call: Call) -> str:
     data = call.data
-    text = covered_text(call.body.decode(errors="replace")) if data is None else encode(covered(data)).decode()
+    text = masked_text(call.body.decode(errors="replace")) if data is None else encode(masked(data)).decode()
     return text if len(text) <= LENGTH else f"{text[:LENGTH]}… ({len(text)} characters)"

@@ -18,11 +18,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from cometreel.engine import Backend, Calls, Control
+from cometreel.engine.driver import Driver
+from cometreel.engine.request_journal import Wanted
 from cometreel.errors import InputError, OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
-from cometreel.replay import Backend, Calls, Control
-from cometreel.replay.calls import Wanted
-from cometreel.replay.driver import Driver
 from cometreel.scenario import loads
 from cometreel.scenario.fields import Plain
 from cometreel.scenario.findings import findings_of, invalid

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TypeAlias, cast
 
+from cometreel.engine import Call, ClientInfo, Control, FaultInfo, SessionInfo
 from cometreel.errors import FileInvalid, InputError, Problem
 from cometreel.jsonvalue import JSON, JSONObject, encode
-from cometreel.replay import Call, ClientSeen, Control, FaultSeen, SessionSeen
-from cometreel.replay.discreet import covered, covered_text
+from cometreel.masking import masked, masked_text
 
 __all__ = ["Moment", "call_facts", "fault_facts", "overview", "problem_facts", "session_facts", "settings_facts"]
 
@@ -33,7 +33,7 @@ def call_facts(call: Call, moment: Moment) -> JSONObject:
         "role": call.role,
         "user": call.user,
         "method": call.method,
-        "target": covered_text(call.target),
+        "target": masked_text(call.target),
         "body": _body(call),
         "operation": call.operation,
         "owner_type": call.owner_type,
@@ -50,12 +50,12 @@ def _body(call: Call) -> JSON:
         return None
     data = call.data
     if data is not None and len(call.body) <= LONGEST_BODY:
-        return covered(data)
-    text = call.body.decode(errors="replace") if data is None else encode(covered(data)).decode()
-    return covered_text(text) if len(text) <= LONGEST_BODY else covered_text(text[:LONGEST_BODY]) + "…"
+        return masked(data)
+    text = call.body.decode(errors="replace") if data is None else encode(masked(data)).decode()
+    return masked_text(text) if len(text) <= LONGEST_BODY else masked_text(text[:LONGEST_BODY]) + "…"
 
 
-def session_facts(session: SessionSeen, moment: Moment) -> JSONObject:
+def session_facts(session: SessionInfo, moment: Moment) -> JSONObject:
     """Tell one session."""
     return {
         "number": session.number,
@@ -69,7 +69,7 @@ def session_facts(session: SessionSeen, moment: Moment) -> JSONObject:
     }
 
 
-def _client(client: ClientSeen) -> JSON:
+def _client(client: ClientInfo) -> JSON:
     return {
         "label": client.label,
         "transport": client.transport,
@@ -79,7 +79,7 @@ def _client(client: ClientSeen) -> JSON:
     }
 
 
-def fault_facts(fault: FaultSeen) -> JSONObject:
+def fault_facts(fault: FaultInfo) -> JSONObject:
     """Tell one fault."""
     return {
         "number": fault.number,

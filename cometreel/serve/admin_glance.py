@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from cometreel.engine import Control
 from cometreel.jsonvalue import JSON, encode
-from cometreel.replay import Control
 from cometreel.serve import admin_facts as facts
 from cometreel.serve.admin_facts import Moment
 

@@ -10,8 +10,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 
+from cometreel.engine import Call, Control
 from cometreel.jsonvalue import encode
-from cometreel.replay import Call, Control
 from cometreel.serve.admin_facts import Moment, call_facts
 from cometreel.serve.admin_glance import Glance
 

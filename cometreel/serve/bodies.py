@@ -6,7 +6,7 @@ import asyncio
 
 from starlette.types import Receive
 
-from cometreel.replay.auth import error_reply
+from cometreel.engine.session_resolver import error_reply
 from cometreel.wire import Headers, Reply
 
 __all__ = ["Disconnected", "Refused", "finish_reading", "read_body"]

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
-from cometreel.replay.auth import error_reply
+from cometreel.engine.session_resolver import error_reply
 from cometreel.serve.line import LINE
 
 __all__ = ["HttpConnection", "Limits", "WebSocketConnection"]

@@ -1,6 +1,6 @@
 """The ASGI door: hands each request to the driver and tells it what became of the answer.
 
-Thin, as the mitmproxy addon is: it translates, waits and writes. What to answer is decided in `cometreel.replay`.
+Thin, as the mitmproxy addon is: it translates, waits and writes. What to answer is decided in `cometreel.engine`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cometreel.replay.auth import error_reply
-from cometreel.replay.driver import Answer, Driver
+from cometreel.engine.driver import Driver, DriverReply
+from cometreel.engine.session_resolver import error_reply
 from cometreel.serve.bodies import Disconnected, Refused, finish_reading, read_body
 from cometreel.serve.line import http_line_of, line_of
 from cometreel.serve.translation import headers_of, reply_start, request_from
@@ -102,12 +102,12 @@ class Door:
         if not held.done():
             self.driver.hung_up(turn.request_id)
 
-    def _begin_writing(self, turn: _Turn, answered: asyncio.Future[Answer]) -> None:
+    def _begin_writing(self, turn: _Turn, answered: asyncio.Future[DriverReply]) -> None:
         writing = asyncio.ensure_future(self._put(turn, answered.result()))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
 
-    async def _put(self, turn: _Turn, answer: Answer) -> None:
+    async def _put(self, turn: _Turn, answer: DriverReply) -> None:
         if isinstance(answer, Reply):
             await self._write(turn, answer)
         else:  # the engine orders `Forward` at once or never

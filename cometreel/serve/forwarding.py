@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from cometreel.replay.auth import error_reply
+from cometreel.engine.session_resolver import error_reply
 from cometreel.serve.door import Forwarder
 from cometreel.wire import Headers, Reply, Request
 

@@ -10,8 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from cometreel.replay import Control
-from cometreel.replay.counters import BOUNDS, Histogram
+from cometreel.engine import Control
+from cometreel.engine.counters import BOUNDS, Histogram
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 

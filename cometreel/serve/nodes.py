@@ -14,9 +14,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cometreel.engine.bayeux_application import bayeux_settings
 from cometreel.errors import CometreelError, OptionInvalid
 from cometreel.programs import find_program
-from cometreel.replay.bayeux_settings import bayeux_settings
 from cometreel.scenario import Scenario
 from cometreel.serve.certificate import Certificate, context_of
 from cometreel.serve.haproxy import haproxy_config

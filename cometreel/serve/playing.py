@@ -13,11 +13,11 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from cometreel.engine import Backend, ReplaySettings, Responder
+from cometreel.engine.driver import Driver
+from cometreel.engine.file_watcher import follow
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
-from cometreel.replay import Backend, ReplaySettings, Responder
-from cometreel.replay.driver import Driver
-from cometreel.replay.watch import follow
 from cometreel.scenario import Scenario
 from cometreel.serve.door import Door, Forwarder
 from cometreel.serve.listening import Opening

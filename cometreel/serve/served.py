@@ -16,9 +16,9 @@ from typing import Generic, NoReturn, ParamSpec, Self, TypeVar
 import uvloop
 from starlette.types import ASGIApp
 
+from cometreel.engine import Backend
+from cometreel.engine.driver import Driver
 from cometreel.errors import BugError, CometreelError
-from cometreel.replay import Backend
-from cometreel.replay.driver import Driver
 from cometreel.serve.door import Door
 from cometreel.serve.listening import Listener, Listening, Opening, listening_to
 from cometreel.serve.native import Empty, SimpleQueue, current_thread, start_thread

@@ -6,7 +6,7 @@ import asyncio
 
 from starlette.types import Receive, Scope, Send
 
-from cometreel.replay.driver import Conversation, Driver
+from cometreel.engine.driver import Driver, WebSocketConversation
 from cometreel.serve.line import line_of
 from cometreel.serve.translation import headers_of, request_from, response_fields
 from cometreel.wire import Accept, Drop, Frame, Reply
@@ -35,7 +35,7 @@ async def converse(driver: Driver, scope: Scope, receive: Receive, send: Send) -
         conversation.ended()
 
 
-async def _talk(conversation: Conversation, receive: Receive, send: Send) -> None:
+async def _talk(conversation: WebSocketConversation, receive: Receive, send: Send) -> None:
     sending = asyncio.create_task(_send(conversation, send))
     try:
         while (message := await receive())["type"] == "websocket.receive":
@@ -47,7 +47,7 @@ async def _talk(conversation: Conversation, receive: Receive, send: Send) -> Non
         sending.cancel()
 
 
-async def _send(conversation: Conversation, send: Send) -> None:
+async def _send(conversation: WebSocketConversation, send: Send) -> None:
     """Send what the engine says until it ends the connection or the client is gone."""
     try:
         while isinstance(turn := await conversation.next(), Frame):

@@ -7,4 +7,4 @@ from tests.proxy.conftest import confdir as confdir
 from tests.proxy.conftest import desktop as desktop
 from tests.proxy.conftest import eventually as eventually
 from tests.proxy.conftest import start as start
-from tests.unit.replay.conftest import conversation as conversation
+from tests.unit.engine.conftest import conversation as conversation

@@ -6,8 +6,8 @@ import pytest
 
 from cometreel.jsonvalue import JSON
 from cometreel.wire import Frame, Reply, Request
-from tests.unit.replay.conftest import Talk
-from tests.unit.replay.conversation import ENDPOINT, Client, Conversation
+from tests.unit.engine.conftest import Talk
+from tests.unit.engine.conversation import ENDPOINT, Client, Conversation
 
 SCENARIO = f"""
 bayeux: {{endpoint: {ENDPOINT}, max_message_bytes: 2000}}

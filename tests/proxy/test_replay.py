@@ -370,7 +370,7 @@ def test_responders_are_asked_before_the_scenario(
 ) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
-        "from cometreel.replay import Answer\n"
+        "from cometreel.engine import Answer\n"
         "def version(asked):\n"
         "    if asked.path.endswith('version'):\n"
         "        return Answer({'version': 8})\n"

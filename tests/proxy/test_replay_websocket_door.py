@@ -10,8 +10,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidMessage, InvalidStatus
 
-from cometreel.replay.driver import Driver
-from cometreel.replay.websocket_door import TICKET, WebSocketDoor
+from cometreel.engine.driver import Driver
+from cometreel.mitmproxy_support.websocket_listener import TICKET, WebSocketListener
 from cometreel.wire import Accept, Drop, Effect, Frame, Headers, Reply, Request
 
 
@@ -62,7 +62,7 @@ class House:
     def __init__(self) -> None:
         self.engine = Echo()
         self.driver = Driver(self.engine)
-        self.door = WebSocketDoor(self.driver, max_size=1000)
+        self.door = WebSocketListener(self.driver, max_size=1000)
 
     async def ticket(self, path: str) -> tuple[str, dict[str, str]]:
         """Expect one upgrade; return the URL and the header field to come with."""

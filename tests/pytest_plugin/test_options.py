@@ -53,7 +53,7 @@ def test_a_run_that_uses_no_reel_imports_nothing_heavy(project: Any):
 import sys
 
 def test_it():
-    heavy = {"asyncio", "httpx", "uvicorn", "uvloop", "pydantic", "yaml", "cometreel.replay", "cometreel.scenario"}
+    heavy = {"asyncio", "httpx", "uvicorn", "uvloop", "pydantic", "yaml", "cometreel.engine", "cometreel.scenario"}
     assert heavy & {*sys.modules} == set()
 """
     )

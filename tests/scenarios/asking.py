@@ -14,7 +14,7 @@ import yaml
 
 from cometreel.jsonvalue import JSON
 from tests.scenarios.conftest import SCENARIOS
-from tests.unit.replay.conversation import Client, Conversation
+from tests.unit.engine.conversation import Client, Conversation
 
 EXAMPLES: Mapping[str, JSON] = {
     "string": "a text",

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from cometreel.scenario import load
-from tests.unit.replay.conftest import Talk
-from tests.unit.replay.conftest import conversation as conversation
-from tests.unit.replay.conversation import Conversation
+from tests.unit.engine.conftest import Talk
+from tests.unit.engine.conftest import conversation as conversation
+from tests.unit.engine.conversation import Conversation
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 

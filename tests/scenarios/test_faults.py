@@ -7,7 +7,7 @@ import pytest
 from cometreel.jsonvalue import JSON, JSONObject
 from tests.scenarios.conftest import Begin
 from tests.scenarios.words import STATS, TOPIC, meta
-from tests.unit.replay.conversation import Client, Conversation
+from tests.unit.engine.conversation import Client, Conversation
 
 
 def troubled(begin: Begin, user: str, **settings: object) -> tuple[Conversation, Client]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cometreel.jsonvalue import JSON, JSONObject
 from tests.scenarios.conftest import Begin
 from tests.scenarios.words import BIN, meta
-from tests.unit.replay.conversation import Client
+from tests.unit.engine.conversation import Client
 
 CHAT = "/service/chatV2/customer-support"
 CLIENT: JSONObject = {"type": "Client", "nickname": "Carla"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cometreel.jsonvalue import JSON, JSONObject
 from tests.scenarios.conftest import Begin
 from tests.scenarios.words import BIN, SUBSCRIBE, TOPIC, UNSUBSCRIBE, accepted, subscribed
-from tests.unit.replay.conversation import Heard
+from tests.unit.engine.conversation import Heard
 
 
 def test_any_workbin_can_be_subscribed_to_with_or_without_me(begin: Begin) -> None:

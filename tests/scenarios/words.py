@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cometreel.jsonvalue import JSONObject
-from tests.unit.replay.conversation import Client
+from tests.unit.engine.conversation import Client
 
 BIN = "861640a2-7c64-4c0b-9d7e-1f6f0c5a00"
 """The id of a workbin, but for its last two digits."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from cometreel.replay import ReplaySettings
+from cometreel.engine import ReplaySettings
 from cometreel.scenario import loads
 from cometreel.serve import Door, Served, playing, serve_in_thread
 from cometreel.serve.admin import admin_behind

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cometreel.replay import ReplaySettings
+from cometreel.engine import ReplaySettings
 from cometreel.scenario import loads
 from cometreel.serve import Door, Listening, Served, playing, serve_in_thread
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from cometreel.replay import Backend, Control
+from cometreel.engine import Backend, Control
 from cometreel.scenario import loads
 from cometreel.serve.admin_glance import MOST, Glance
 from cometreel.wire import Request

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cometreel.replay.calls import Wanted
+from cometreel.engine.request_journal import Wanted
 from cometreel.serve import metrics
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cometreel.replay import Backend, Control
+from cometreel.engine import Backend, Control
 from cometreel.scenario import loads
 from cometreel.serve.admin_stream import stream
 from cometreel.wire import Request

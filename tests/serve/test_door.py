@@ -19,8 +19,8 @@ from starlette.types import Receive, Scope, Send
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from cometreel.replay import Backend
-from cometreel.replay.driver import Driver
+from cometreel.engine import Backend
+from cometreel.engine.driver import Driver
 from cometreel.scenario import loads
 from cometreel.serve import Door, Listening, playing, serve_in_thread
 from cometreel.serve.listening import listening_to

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from cometreel.engine import Backend, ReplaySettings
+from cometreel.engine.driver import Driver
 from cometreel.errors import OptionInvalid
-from cometreel.replay import Backend, ReplaySettings
-from cometreel.replay.driver import Driver
 from cometreel.scenario import loads
 from cometreel.serve import Door, Served, playing, serve_in_thread
 from cometreel.serve.upstream import checked_upstream

@@ -18,7 +18,7 @@ from websockets.frames import Frame
 from websockets.sync.client import connect
 from websockets.uri import parse_uri
 
-from cometreel.replay import Control
+from cometreel.engine import Control
 from cometreel.serve import Limits, Listening
 from cometreel.serve.files import RESERVE, connections_allowed
 from tests.serve.administered import TOKEN, administered

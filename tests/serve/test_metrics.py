@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from cometreel.replay import Backend, Control
+from cometreel.engine import Backend, Control
 from cometreel.scenario import loads
 from cometreel.serve.metrics import Metrics
 from tests.serve.administered import Administered, administered

@@ -14,9 +14,9 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from cometreel.engine import Backend
+from cometreel.engine.driver import Driver
 from cometreel.errors import BugError, OptionInvalid
-from cometreel.replay import Backend
-from cometreel.replay.driver import Driver
 from cometreel.scenario import loads
 from cometreel.serve import Door, Listening, Served, ServerStopped, playing, serve_in_thread, settings_for
 from tests.serve.conftest import SCENARIO, Serve, calls

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cometreel.engine import ReplaySettings
 from cometreel.jsonvalue import encode
 from cometreel.load import Ask, Kind, call_for, expectation_for
-from cometreel.replay import ReplaySettings
 from loadtests.agent import Agent, Habits
 from loadtests.script import read_script
 from tests.unit.loadtests.world import World

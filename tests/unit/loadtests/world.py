@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from random import Random
 
+from cometreel.engine import Backend, ReplaySettings
 from cometreel.load import Exchange, Outcome
-from cometreel.replay import Backend, ReplaySettings
 from cometreel.scenario import loads
 from cometreel.wire import Drop, Effect, Headers, Reply, Request
 from loadtests.agent import Agent, Habits, Seat

@@ -15,8 +15,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cometreel.engine import Backend, ReplaySettings
 from cometreel.jsonvalue import JSON
-from cometreel.replay import Backend, ReplaySettings
 from cometreel.scenario import ScenarioFile, dump, loads
 from cometreel.wire import Headers, Reply, Request
 

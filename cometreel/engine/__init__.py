@@ -1,0 +1,27 @@
+"""The replay: a scenario played back to any number of live sessions, without I/O."""
+
+from __future__ import annotations
+
+from cometreel.engine.backend import Backend
+from cometreel.engine.control import ClientInfo, Control, FaultInfo, SessionInfo
+from cometreel.engine.replay_settings import Auth, Repeat, ReplaySettings, Unmatched
+from cometreel.engine.request_journal import Call, Calls
+from cometreel.engine.responders import Notification, Responder, ResponderRequest, Response
+
+__all__ = [
+    "Response",
+    "ResponderRequest",
+    "Auth",
+    "Backend",
+    "Call",
+    "Calls",
+    "ClientInfo",
+    "Control",
+    "FaultInfo",
+    "Notification",
+    "Repeat",
+    "ReplaySettings",
+    "Responder",
+    "SessionInfo",
+    "Unmatched",
+]

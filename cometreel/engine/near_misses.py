@@ -1,0 +1,168 @@
+"""What to say when nothing answers: the nearest exchanges, what agreed, exactly what differs, what is used up.
+
+Only explains; it plays nothing and changes no session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from cometreel.engine.matching import passes
+from cometreel.engine.prepared_scenario import PreparedScenario
+from cometreel.engine.sessions import Session
+from cometreel.jsonvalue import JSON, encode
+from cometreel.masking import masked_at
+from cometreel.scenario import Difference, Exchange, HttpQuestion, Mismatch, PublishQuestion, Question
+from cometreel.scenario.exchange import Group
+from cometreel.wire import Headers, Reply
+
+__all__ = ["Miss", "NearMiss", "explain", "miss_reply"]
+
+_SHOWN = 3
+_LOOKED_AT = 2000
+"""How many groups are compared at most: a miss may not cost without bound."""
+
+_WEIGHTS = {"": 12.0, "/path": 4.0, "/channel": 4.0, "/method": 3.0}
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """An exchange that came near: what agreed, what differs, and why it didn't answer although nothing differs."""
+
+    exchange: Exchange
+    agreed: tuple[str, ...]
+    differences: tuple[Difference, ...]
+    why: str = ""
+
+    @property
+    def distance(self) -> float:
+        """How far away it is: each difference counts, that of the path by how much it differs."""
+        return sum(_weight(difference) for difference in self.differences)
+
+    def __str__(self) -> str:
+        if self.why:
+            return f"{self.exchange.name!r} ({self.exchange.position}) matches, but {self.why}"
+        parts = [f"{_part(d.where)} is {masked_at(d.where, d.found)}, expected {d.expected}" for d in self.differences]
+        agreed = ", ".join(dict.fromkeys(_part(where) for where in self.agreed)) or "nothing"
+        return f"{self.exchange.name!r} ({self.exchange.position}): {'; '.join(parts)}; agreed: {agreed}"
+
+    def facts(self) -> JSON:
+        """Return the same for programs."""
+        differs: list[JSON] = [
+            {"where": d.where, "expected": d.expected, "found": masked_at(d.where, d.found)} for d in self.differences
+        ]
+        facts: dict[str, JSON] = {"exchange": self.exchange.name, "agreed": [*self.agreed], "differs": differs}
+        return {**facts, "but": self.why} if self.why else facts
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A question that nothing answers."""
+
+    asked: str
+    nearest: tuple[NearMiss, ...]
+    allowed: tuple[str, ...] = ()
+    """The methods that the same path has exchanges for, where the method asked has none."""
+    malformed: bool = False
+    """Whether the request says that its body is JSON, and it isn't."""
+
+    def __str__(self) -> str:
+        text = f"no exchange answers {self.asked}"
+        if self.malformed:
+            text += "; its body isn't JSON, though its Content-Type says so"
+        if not self.nearest:
+            return f"{text}; nothing in the scenario is near"
+        return f"{text}; nearest: " + " | ".join(map(str, self.nearest))
+
+
+def _part(where: str) -> str:
+    return where.lstrip("/").replace("/", ".") or "the kind of request"
+
+
+def _weight(difference: Difference) -> float:
+    weight = _WEIGHTS.get(difference.where, 1.0)
+    if difference.where in ("/path", "/channel"):
+        weight *= 1.0 - SequenceMatcher(None, difference.expected, difference.found).ratio()
+    return weight
+
+
+def explain(question: Question, session: Session, repertoire: PreparedScenario) -> Miss:
+    """Find the exchanges that come nearest to a question that nothing answers in this session."""
+    near = [_look(group, question, session) for group in repertoire.neighbours(question)[:_LOOKED_AT]]
+    near.sort(key=lambda one: (one.distance, -len(one.agreed), one.exchange.index))
+    malformed = (
+        isinstance(question, HttpQuestion)
+        and bool(question.content)
+        and not question.is_json
+        and "json" in (question.headers.get("content-type") or "").lower()
+    )
+    return Miss(_asked(question), tuple(near[:_SHOWN]), _allowed(near), malformed)
+
+
+def _asked(question: Question) -> str:
+    if isinstance(question, PublishQuestion):
+        return f"the publish on {question.channel}"
+    return f"{question.method} {question.path}"
+
+
+def _allowed(near: Iterable[NearMiss]) -> tuple[str, ...]:
+    """List the methods of the exchanges with the path that was asked; none if the method asked is among them."""
+    allowed = set()
+    for one in near:
+        places = {difference.where: difference for difference in one.differences}
+        if "/path" in places or "" in places:
+            continue
+        if "/method" not in places:
+            return ()
+        allowed.add(places["/method"].expected)
+    return tuple(sorted(allowed))
+
+
+def _look(group: Group, question: Question, session: Session) -> NearMiss:
+    first = group.exchanges[0]
+    result = group.match(question, session.ids)
+    if isinstance(result, Mismatch):
+        return NearMiss(first, result.agreed, result.differences)
+    return NearMiss(first, (), (), _why(group, session))
+
+
+def _why(group: Group, session: Session) -> str:
+    """Say why a group doesn't answer although its trigger matches."""
+    first, last = group.exchanges[0], group.exchanges[-1]
+    if first.roles and session.role not in first.roles:
+        plays = f"plays {session.role}" if session.role else "plays no role"
+        return f"it is for {', '.join(sorted(first.roles))} and this session {plays}"
+    if not passes(first, session):
+        return _guard(first, session)
+    if session.plays.used_up(last.name):
+        return f"it is used up: played {session.plays.counts[last.name]} times in this session, and `repeat: fail`"
+    return "this session has not logged in"
+
+
+def _guard(exchange: Exchange, session: Session) -> str:
+    if exchange.authenticated is not None and exchange.authenticated is not session.authenticated:
+        return f"it is for sessions that have {'' if exchange.authenticated else 'not '}logged in"
+    early = [name for name in exchange.after if not session.plays.used_up(name)]
+    if early:
+        return f"it comes after {early[0]!r}, which was not played yet in this session"
+    late = [name for name in exchange.before if session.plays.used_up(name)]
+    if late:
+        return f"it comes before {late[0]!r}, which was played already in this session"
+    return "its guards don't pass"
+
+
+def miss_reply(request_id: int, miss: Miss) -> Reply:
+    """Answer a miss with an error as GWS has it: 404, or 405 for a wrong method, or 400 for a body that isn't JSON."""
+    status, code = (405, 6) if miss.allowed else (400, 2) if miss.malformed else (404, 6)
+    text = str(miss)
+    body: JSON = {
+        "statusCode": code,
+        "statusMessage": text[0].upper() + text[1:],
+        "nearest": [near.facts() for near in miss.nearest],
+    }
+    fields = [("Content-Type", "application/json;charset=UTF-8")]
+    if status == 405:
+        fields.append(("Allow", ", ".join(miss.allowed)))
+    return Reply(request_id, status, Headers(fields), encode(body))

@@ -1,0 +1,119 @@
+"""A scenario arranged for playing: who may play what, what starts and ends a timeline entry.
+
+Made once for each scenario that comes into force; read only afterwards. Knows no live session.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from cometreel.engine.static_responses import StaticResponse, literal_of, reads, static_response_of
+from cometreel.jsonvalue import JSON
+from cometreel.scenario import Exchange, HttpQuestion, Profile, Question, ReplySpec, Scenario, TimelineEntry
+from cometreel.scenario.exchange import Group
+from cometreel.scenario.matchers import Literal
+from cometreel.scenario.pointer import find
+from cometreel.scenario.trigger import HttpTrigger, ThisPath, Trigger
+
+__all__ = ["RecordedNumbers", "PreparedScenario", "numbers_of"]
+
+
+class PreparedScenario:
+    """What one scenario can play."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self._groups_at: defaultdict[Hashable, list[Group]] = defaultdict(list)
+        for group in scenario.groups:
+            self._groups_at[_place(group.exchanges[0].trigger)].append(group)
+        self._since = _arranged(scenario.timeline, lambda entry: _with_roles((entry.since,), entry))
+        self._until = _arranged(scenario.timeline, lambda entry: _with_roles(entry.until, entry))
+        self.anchors = {name for entry in scenario.timeline for name in (entry.since, *entry.until)}
+        """Everything that a timeline entry starts or ends with."""
+        self.numbers = [numbers_of(exchange, scenario.profile) for exchange in scenario.exchanges]
+        """The reference numbers of each exchange, by its index."""
+        self._ready: dict[int, StaticResponse] = {}
+
+    def ready(self, exchange: Exchange) -> StaticResponse:
+        """Tell what of an exchange needs no rendering; found out when it is played first."""
+        ready = self._ready.get(exchange.index)
+        if ready is None:
+            ready = self._ready[exchange.index] = static_response_of(exchange, self.scenario.profile)
+        return ready
+
+    def neighbours(self, question: Question) -> list[Group]:
+        """List the groups that may come near a question: those with the same path or channel, else all."""
+        if isinstance(question, HttpQuestion):
+            return self._groups_at.get(question.path.segments) or list(self.scenario.groups)
+        return self._groups_at.get(question.channel) or list(self.scenario.groups)
+
+    def starting(self, what: str, role: str | None) -> list[TimelineEntry]:
+        """List the timeline entries that start with this in a session of that role."""
+        return _for_role(self._since, what, role)
+
+    def ending(self, what: str, role: str | None) -> list[TimelineEntry]:
+        """List the timeline entries that are over with this in a session of that role."""
+        return _for_role(self._until, what, role)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedNumbers:
+    """The reference numbers of one exchange as recorded, the reply's first; `templated`: a template reads `ref`."""
+
+    recorded: tuple[int, ...]
+    templated: bool
+
+
+def numbers_of(exchange: Exchange, profile: Profile) -> RecordedNumbers:
+    """Find the reference numbers of an exchange where the correlation says that they stand."""
+    found: list[int] = []
+    if isinstance(exchange.reply, ReplySpec):
+        body = literal_of(exchange.reply.body)
+        maps = [mapping for pointer in profile.map for _, mapping in find(body, pointer)]
+        found = [*_at(body, profile.reply), *(number for mapping in maps for number in _at(mapping, ("/*",)))]
+    for event in exchange.events:
+        found += _at(literal_of(event.data), profile.event)
+    specs = [*exchange.events] if exchange.reply is None else [exchange.reply, *exchange.events]
+    return RecordedNumbers(tuple(dict.fromkeys(found)), any(reads(spec, "ref") for spec in specs))
+
+
+def _at(document: JSON, pointers: Iterable[str]) -> Iterator[int]:
+    for pointer in pointers:
+        for _, value in find(document, pointer):
+            if isinstance(value, int) and not isinstance(value, bool):
+                yield value
+
+
+def _place(trigger: Trigger) -> Hashable:
+    """Return the literal path or channel of a trigger, or None."""
+    if isinstance(trigger, HttpTrigger):
+        return trigger.path.path.segments if isinstance(trigger.path, ThisPath) else None
+    return str(trigger.channel.value) if isinstance(trigger.channel, Literal) else None
+
+
+Anchors: TypeAlias = "Mapping[tuple[str, str | None], Sequence[TimelineEntry]]"
+
+
+def _arranged(
+    entries: Iterable[TimelineEntry], keys: Callable[[TimelineEntry], Iterable[tuple[str, str | None]]]
+) -> Anchors:
+    found: defaultdict[tuple[str, str | None], list[TimelineEntry]] = defaultdict(list)
+    for entry in entries:
+        for key in keys(entry):
+            found[key].append(entry)
+    return dict(found)
+
+
+def _with_roles(names: Iterable[str], entry: TimelineEntry) -> list[tuple[str, str | None]]:
+    roles: list[str | None] = [*sorted(entry.roles)] if entry.roles else [None]
+    return [(name, role) for name in names for role in roles]
+
+
+def _for_role(anchors: Anchors, what: str, role: str | None) -> list[TimelineEntry]:
+    found = [*anchors.get((what, None), ())]
+    if role is not None:
+        found += anchors.get((what, role), ())
+    return found

@@ -1,0 +1,267 @@
+"""What was asked of a replay: one call, and many of them as a sequence that can be filtered.
+
+Read only; a call holds no cookie and no credential. Who keeps calls, and for how long, is the journal's business.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import field
+from typing import TypeAlias, TypedDict, Unpack, overload
+
+from cometreel.engine.near_misses import Miss
+from cometreel.errors import OptionInvalid
+from cometreel.immutable import immutable
+from cometreel.jsonvalue import JSON, NotJSON, decode
+from cometreel.masking import masked_text
+from cometreel.scenario import Profile, find
+from cometreel.scenario.findings import near
+from cometreel.scenario.question import path_of
+
+__all__ = ["Call", "CallListener", "Calls", "RequestJournal", "Wanted"]
+
+_OPERATION, _OWNER, _OWNER_TYPE = "/operationName", ("/workbinOwner",), ("/workbinType",)
+"""Where GWS's documented requests say it; a correlation profile that knows better is asked instead."""
+
+
+@immutable
+class Call:
+    """One request or publish that a replay was asked to answer. Holds no cookie and no credential."""
+
+    at: float
+    """Seconds, on the clock of the door."""
+    session: int
+    """The arrival number of the HTTP session, from 1."""
+    role: str | None
+    """The recorded session that this one plays."""
+    user: str | None
+    """Who is logged in."""
+    method: str
+    """The HTTP method, or `PUBLISH`."""
+    target: str
+    """The path and query as sent, or the channel."""
+    body: bytes
+    """What was sent, decoded; for a publish its data as JSON."""
+    exchange: str | None
+    """The exchange that answered; None for a miss, a refusal or a responder."""
+    outcome: str
+    """What became of it: `played`, `responder`, `missed`, `broadcast` (a publish that the scenario doesn't answer),
+    `forwarded`, `failed`, `fault: …` or `refused: …`."""
+    number: int = 0
+    """Counts the calls of a replay, from 1."""
+    status: int | None = None
+    """The status of the HTTP reply; None for a publish, what was forwarded, and a connection that was broken."""
+    miss: Miss | None = None
+    """What was near, where nothing answered."""
+    failure: str = ""
+    """Why it failed, where it did: an exchange that could not be played, or what a responder raised."""
+    profile: Profile = field(default=Profile("none"), repr=False, compare=False)
+    """Where a body says which operation it asks for."""
+
+    @property
+    def path(self) -> str:
+        """The path without its query, or the channel."""
+        return self.target.partition("?")[0]
+
+    @property
+    def data(self) -> JSON:
+        """The body as JSON; None if there was none, or it wasn't JSON."""
+        try:
+            return decode(self.body) if self.body else None
+        except NotJSON:
+            return None
+
+    @property
+    def operation(self) -> str | None:
+        """The operation that the body asks for: `RequestAgentStats`."""
+        return _text(self.data, (self.profile.operation or _OPERATION,))
+
+    @property
+    def owner_type(self) -> str | None:
+        """The kind of owner that the body names: `Place`."""
+        return _text(self.data, self.profile.owner_type or _OWNER_TYPE)
+
+    @property
+    def owner(self) -> str | None:
+        """The owner that the body names: `Place1`."""
+        return _text(self.data, self.profile.owner or _OWNER)
+
+    def __str__(self) -> str:
+        about = " ".join(part for part in (self.operation, self.owner_type, self.owner) if part)
+        who = f"session {self.session}" + (f", {self.user}" if self.user else "")
+        answer = f"{self.exchange!r}" if self.outcome == "played" else self.outcome
+        return f"{self.method} {masked_text(self.target)}{f' ({about})' if about else ''} by {who}: {answer}"
+
+
+def _text(data: JSON, pointers: Iterable[str]) -> str | None:
+    values = (value for pointer in pointers for _, value in find(data, pointer))
+    return next((value for value in values if isinstance(value, str)), None)
+
+
+class Wanted(TypedDict, total=False):
+    """What calls can be filtered by; each names an attribute of `Call`. None wants calls that have none."""
+
+    operation: str | None
+    owner_type: str | None
+    owner: str | None
+    method: str
+    path: str
+    """A trailing slash and percent-encoding make no difference."""
+    exchange: str | None
+    session: int
+    user: str | None
+    role: str | None
+    outcome: str
+    """`refused` wants every `refused: …`."""
+
+
+class Calls(Sequence[Call]):
+    """Calls, oldest first. Called, they give some of themselves: `calls(operation="Subscribe", owner_type="Place")`."""
+
+    __slots__ = ("_calls",)
+    __hash__ = None  # type: ignore[assignment]  # equal to a list, so not hashable, as a list isn't
+
+    def __init__(self, calls: Iterable[Call] = ()) -> None:
+        self._calls = tuple(calls)
+
+    @overload
+    def __getitem__(self, index: int) -> Call: ...
+    @overload
+    def __getitem__(self, index: slice) -> Calls: ...
+    def __getitem__(self, index: int | slice) -> Call | Calls:
+        return Calls(self._calls[index]) if isinstance(index, slice) else self._calls[index]
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self._calls)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (Calls, list, tuple)) and self._calls == tuple(other)
+
+    def __repr__(self) -> str:
+        return f"Calls([{', '.join(map(str, self._calls))}])"
+
+    def __call__(self, **wanted: Unpack[Wanted]) -> Calls:
+        """Return the calls that have all these values.
+
+        :raises OptionInvalid: if a name isn't one of those that `Wanted` lists.
+        """
+        known = list(Wanted.__annotations__)
+        for name in wanted:
+            if name not in known:
+                expected = f"one of {', '.join(known)}"
+                raise OptionInvalid(name, "calls can't be filtered by it", expected, near(name, known))
+        tests = [(name, _spelled(name, value)) for name, value in wanted.items()]
+        return Calls(call for call in self._calls if all(value in _held(call, name) for name, value in tests))
+
+    def since(self, number: int) -> Calls:
+        """Return those that came after the one with this number."""
+        return Calls(call for call in self._calls if call.number > number)
+
+
+def _held(call: Call, name: str) -> tuple[object, ...]:
+    """Return what a call answers to under a name, in the form in which it is compared."""
+    if name == "outcome":
+        return call.outcome, call.outcome.partition(":")[0]
+    return (_spelled(name, getattr(call, name)),)
+
+
+def _spelled(name: str, value: object) -> object:
+    """Return a value in the form in which it is compared."""
+    if name == "path" and isinstance(value, str):
+        return str(path_of(value))
+    return value.upper() if name == "method" and isinstance(value, str) else value
+
+
+_MAX_BYTES = 64 * 1024 * 1024  # of all bodies together
+_MAX_UNMATCHED, _MAX_UNMATCHED_BYTES = 1000, 16 * 1024 * 1024
+
+CallListener: TypeAlias = Callable[[Call], None]
+"""Is told each call as it is noted. It must return at once."""
+
+
+class _Latest:
+    """The latest calls, at most so many, and with at most so many bytes of bodies."""
+
+    __slots__ = ("_bytes", "_calls", "_max_bytes", "_max_calls")
+
+    def __init__(self, max_calls: int, max_bytes: int) -> None:
+        self._max_calls, self._max_bytes = max_calls, max_bytes
+        self.clear()
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self._calls)
+
+    def add(self, call: Call) -> None:
+        """Keep one more, and let go of the oldest for it."""
+        self._calls.append(call)
+        self._bytes += len(call.body)
+        while self._calls and (len(self._calls) > self._max_calls or self._bytes > self._max_bytes):
+            self._bytes -= len(self._calls.popleft().body)
+
+    def clear(self) -> None:
+        """Let go of all."""
+        self._calls: deque[Call] = deque()
+        self._bytes = 0
+
+
+class RequestJournal:
+    """The latest `max_calls` calls, and fewer where their bodies are large."""
+
+    def __init__(self, max_calls: int) -> None:
+        self._calls = _Latest(max_calls, _MAX_BYTES)
+        self._unmatched = _Latest(_MAX_UNMATCHED, _MAX_UNMATCHED_BYTES)
+        self._failed = _Latest(_MAX_UNMATCHED, _MAX_UNMATCHED_BYTES)
+        self._listeners: list[CallListener] = []
+        self.last = 0
+        """The number of the latest call, 0 before the first."""
+        self.played: Counter[str] = Counter()
+        """How often each exchange was played, over all sessions since the beginning."""
+        self.outcomes: Counter[str] = Counter()
+        """How often each outcome came, without what stands behind its colon."""
+
+    @property
+    def calls(self) -> Calls:
+        """The latest calls, oldest first."""
+        return Calls(self._calls)
+
+    @property
+    def unmatched(self) -> Calls:
+        """The latest calls that nothing answered. They stay when other calls have pushed them out of `calls`."""
+        return Calls(self._unmatched)
+
+    @property
+    def failed(self) -> Calls:
+        """The latest calls that failed. They stay as those do that nothing answered."""
+        return Calls(self._failed)
+
+    def write(self, call: Call) -> None:
+        """Note a call, whose number must be the one after the last."""
+        self.last = call.number
+        self._calls.add(call)
+        outcome = call.outcome
+        self.outcomes[outcome if ":" not in outcome else outcome.partition(":")[0]] += 1
+        if outcome == "played" and call.exchange is not None:
+            self.played[call.exchange] += 1
+        elif call.miss is not None:
+            self._unmatched.add(call)
+        elif call.failure:
+            self._failed.add(call)
+        if self._listeners:
+            for listener in tuple(self._listeners):
+                listener(call)
+
+    def listen(self, listener: CallListener) -> Callable[[], None]:
+        """Tell a listener of each call from now on; return what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def clear(self) -> None:
+        """Forget all calls. The numbers go on, and so do the outcomes, which are counted for good."""
+        self._calls.clear()
+        self._unmatched.clear()
+        self._failed.clear()
+        self.played.clear()

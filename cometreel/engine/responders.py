@@ -1,0 +1,123 @@
+"""Where YAML ends: functions that answer a request before the exchanges are looked at.
+
+A responder is registered on a backend, never named by a scenario, so that loading a scenario can't run code.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TypeAlias
+
+from cometreel.errors import FileInvalid, Problem
+from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.scenario import PublishQuestion, Question
+
+__all__ = ["Notification", "Responder", "ResponderRequest", "Response", "load_responders", "responder_request"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponderRequest:
+    """What a live client asked, ready to be read."""
+
+    method: str
+    """The HTTP method, or `PUBLISH` for a Bayeux publish."""
+    path: str
+    """The path, normalised as for matching; the channel of a publish."""
+    query: Mapping[str, Sequence[str]]
+    headers: Mapping[str, str]
+    """By lower-case name; of a repeated field the first."""
+    body: JSON
+    """The JSON that was sent; None if there was none, or it wasn't JSON."""
+    text: str
+    """The body as text."""
+    user: str | None
+    """Who is logged in, if anybody."""
+    role: str | None
+    """Which recorded session the live one plays, if it is cast."""
+    session: dict[str, JSON]
+    """The session's own values (`session.name` in templates). A responder may change them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A notification that follows the reply."""
+
+    channel: str
+    data: JSON
+    after_seconds: float = 0.0
+    """Since the request, as recorded; the speed scales it."""
+    ext: JSONObject | None = None
+    batch: str | None = None
+    """Notifications due together under one name are delivered together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a responder answers. `body` is sent as JSON; `content` as it is."""
+
+    body: JSON = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    after_seconds: float = 0.0
+    events: Sequence[Notification] = ()
+
+
+def responder_request(
+    question: Question, user: str | None, role: str | None, session: dict[str, JSON]
+) -> ResponderRequest:
+    """Put a question into the form in which responders read it; the body is theirs, equal requests share ours."""
+    if isinstance(question, PublishQuestion):
+        return ResponderRequest("PUBLISH", question.channel, {}, {}, question.data, "", user, role, session)
+    query = {name: value if isinstance(value, list) else [value] for name, value in question.query.items()}
+    texts = {name: tuple(str(value) for value in values) for name, values in query.items()}
+    headers: dict[str, str] = {}
+    for name, value in question.headers:
+        headers.setdefault(name.lower(), value)
+    text = question.content.decode(errors="replace")
+    body = deepcopy(question.body)
+    return ResponderRequest(question.method, str(question.path), texts, headers, body, text, user, role, session)
+
+
+Responder: TypeAlias = "Callable[[ResponderRequest], Response | None]"
+"""Answers, or returns None to leave the request to the next responder or to the exchanges."""
+
+
+def load_responders(path: Path) -> Sequence[Responder]:
+    """Run a Python file and return its list `responders`, as mitmproxy takes the list `addons` of a script.
+
+    :raises FileInvalid: if the file is missing, fails while it runs, or has no such list of functions.
+    """
+    responders = getattr(_run(path), "responders", None)
+    if not isinstance(responders, (list, tuple)):
+        raise _invalid(path, 0, "the file names no responders", "a list `responders = [function, …]`")
+    for responder in responders:
+        if not callable(responder):
+            raise _invalid(path, 0, f"{responder!r} in `responders` can't be called", "a function")
+    return responders
+
+
+def _run(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path) if path.suffix == ".py" else None
+    if spec is None or spec.loader is None or not path.is_file():
+        raise _invalid(path, 0, "there is no such Python file", "a file with responders", "reel_responders=FILE.py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise _invalid(path, error.lineno or 0, f"SyntaxError: {error.msg}") from None
+    except Exception as error:  # noqa: BLE001  # whatever a user's file raises is a fault of that file
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = (lines and lines[-1]) or 0
+        raise _invalid(path, line, f"{type(error).__name__}: {error}") from None
+    return module
+
+
+def _invalid(path: Path, line: int, found: str, expected: str = "", hint: str = "") -> FileInvalid:
+    return FileInvalid([Problem(str(path), line, 1 if line else 0, found, expected, hint)])

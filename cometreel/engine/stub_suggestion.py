@@ -1,0 +1,112 @@
+"""The exchange that would answer a call which nothing answered, as YAML to paste under `exchanges:`.
+
+Its request is the one that was asked; its reply is a beginning that the author completes. Values that may not be shown
+(see `discreet`) are not written either: anything matches in their place. No I/O.
+"""
+
+from __future__ import annotations
+
+import base64
+from itertools import count
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from cometreel.engine.request_journal import Call
+from cometreel.errors import OptionInvalid
+from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.masking import is_secret, masked_text
+from cometreel.scenario import ExchangeBlock, HttpQuestion, Scenario, ScenarioFile, can_be_written, dump
+from cometreel.scenario.question import path_of, without_session
+from cometreel.wire import Headers, Request
+
+__all__ = ["suggest_stub"]
+
+_ANYTHING: JSON = {"$any": "anything"}
+_LONGEST_NAME = 80
+_IN_PATHS = "/%;,=@&+$!*'()~"
+"""What stands for itself in a path, and percent-encoding that is there already."""
+
+
+def suggest_stub(call: Call, scenario: Scenario) -> str:
+    """Write the missing exchange as one item of `exchanges:`, under a name that the scenario doesn't have.
+
+    :raises OptionInvalid: if a scenario can't say it, because of its method or its channel.
+    """
+    asked = _publish(call, scenario) if call.method == "PUBLISH" else _request(call, scenario)
+    reply: JSON = {"successful": True} if "publish" in asked else {"status": 200, "body": {"statusCode": 0}}
+    try:
+        block = ExchangeBlock.model_validate({"name": _name(call, scenario), "request": asked, "reply": reply})
+    except ValidationError:
+        found = f"call {call.number} has a method, path or channel that no scenario can have"
+        raise OptionInvalid("call", found, "an HTTP request, or a publish on a channel of the application") from None
+    _, _, item = dump(ScenarioFile(exchanges=[block])).partition("exchanges:\n")
+    return item
+
+
+def _request(call: Call, scenario: Scenario) -> JSONObject:
+    path, _, query = call.target.partition("?")
+    question = scenario.question(Request(0, call.method, path, query, Headers(), call.body))
+    written: JSONObject = {"method": question.method, "path": _path(path)}
+    if question.query:
+        written["query"] = {_literal(name): _query_value(name, value) for name, value in question.query.items()}
+    return {**written, **_body(question)} if question.content else written
+
+
+def _path(path: str) -> JSON:
+    """Write a path as it was asked, else encoded, else segment by segment with anything for what isn't text."""
+    bare = without_session(path)
+    asked = path_of(bare)
+    if not asked.segments:
+        return "/"
+    if bare.isprintable() and "#" not in bare and "://" not in bare:
+        return bare
+    encoded = quote(bare, _IN_PATHS, errors="surrogateescape")
+    return encoded if path_of(encoded) == asked else [_segment(each) for each in asked.segments]
+
+
+def _segment(text: str) -> JSON:
+    return text if can_be_written(text) and "%" not in text and "/" not in text else {"$any": "string"}
+
+
+def _query_value(name: str, value: JSON) -> JSON:
+    return value if can_be_written(value) and not is_secret(name) else _ANYTHING
+
+
+def _body(question: HttpQuestion) -> JSONObject:
+    if question.is_json and can_be_written(question.compared):
+        return {"body": _pattern(question.compared)}
+    try:
+        text = question.content.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(question.content).decode()}
+    return {"text": text if masked_text(text) == text else {"$any": "string"}}
+
+
+def _publish(call: Call, scenario: Scenario) -> JSONObject:
+    question = scenario.publish_question({"channel": call.target, "data": call.data})
+    written: JSONObject = {"publish": call.target}
+    if question.compared is not None:
+        written["data"] = _pattern(question.compared) if can_be_written(question.compared) else _ANYTHING
+    return written
+
+
+def _pattern(value: JSON) -> JSON:
+    """What matches a value: the value itself, anything in the place of its secrets."""
+    if isinstance(value, dict):
+        return {_literal(name): _ANYTHING if is_secret(name) else _pattern(member) for name, member in value.items()}
+    return [_pattern(item) for item in value] if isinstance(value, list) else value
+
+
+def _literal(name: str) -> str:
+    return f"${name}" if name.startswith("$") else name
+
+
+def _name(call: Call, scenario: Scenario) -> str:
+    """Name it after what it asks for, in one line, as nothing in the scenario is named."""
+    about = " ".join(part for part in (call.operation, call.owner_type, call.owner) if part)
+    meant = about or f"{call.method} {without_session(call.path)}"
+    line = "".join(letter if letter.isprintable() else " " for letter in meant)
+    name = " ".join(line.split())[:_LONGEST_NAME].strip() or "exchange"
+    numbered = (name if number == 1 else f"{name} ({number})" for number in count(1))
+    return next(each for each in numbered if each not in scenario.by_name)

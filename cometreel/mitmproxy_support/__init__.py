@@ -1,0 +1,1 @@
+"""mitmproxy support: the helpers of the addons in `proxy_addons/`."""

@@ -1,0 +1,360 @@
+"""The backend as its clients see it, in virtual time."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cometreel.jsonvalue import JSONObject
+from cometreel.scenario import loads
+from cometreel.wire import Request
+from tests.unit.engine.conftest import Talk
+from tests.unit.engine.conversation import ENDPOINT, whole
+
+STATS_PATH = "/api/v2/workbins"
+ASK: JSONObject = {"operationName": "RequestAgentStats"}
+CHANNEL = "/v2/me/workbins"
+STATS = """
+exchanges:
+  - name: stats
+    request: {method: POST, path: /api/v2/workbins, body: {operationName: RequestAgentStats}}
+    reply: {after: 34ms, body: {statusCode: 0, referenceId: 67}}
+    events:
+      - {after: 120ms, channel: /v2/me/workbins, data: {messageType: WorkbinStatsMessage, referenceId: 67}}
+"""
+
+
+def stats(number: int) -> JSONObject:
+    return {"messageType": "WorkbinStatsMessage", "referenceId": number}
+
+
+def done(number: int) -> JSONObject:
+    return {"statusCode": 0, "referenceId": number}
+
+
+def test_an_answer_comes_at_its_recorded_time_and_its_event_over_the_held_poll(conversation: Talk) -> None:
+    talk = conversation(STATS)
+    a = talk.client().connects()
+    talk.at(1.0)
+    a.asks("POST", STATS_PATH, ASK)
+    talk.at(1.02)
+    a.hears()
+    talk.at(2.0)
+    a.hears((1.034, 200, done(67)), (1.12, CHANNEL, stats(67)))
+
+
+def test_an_event_that_won_the_race_comes_before_the_reply(conversation: Talk) -> None:
+    talk = conversation(STATS.replace("120ms", "4ms"))
+    a = talk.client().connects()
+    a.asks("POST", STATS_PATH, ASK)
+    talk.at(1.0)
+    a.hears((0.004, CHANNEL, stats(67)), (0.034, 200, done(67)))
+
+
+@pytest.mark.parametrize(("speed", "reply_at", "event_at"), [(2, 0.017, 0.06), (0.5, 0.068, 0.24), (0, 0.0, 0.0)])
+def test_speed_scales_every_after_and_nothing_else(
+    conversation: Talk, speed: float, reply_at: float, event_at: float
+) -> None:
+    talk = conversation(STATS, speed=speed)
+    a = talk.client().connects()
+    a.asks("POST", STATS_PATH, ASK)
+    talk.at(1.0)
+    a.hears((reply_at, 200, done(67)), (event_at, CHANNEL, stats(67)))
+
+
+def test_at_speed_zero_what_is_due_earlier_still_comes_first(conversation: Talk) -> None:
+    talk = conversation(STATS.replace("120ms", "4ms"), speed=0)
+    a = talk.client().connects()
+    a.asks("POST", STATS_PATH, ASK)
+    a.hears((0.0, CHANNEL, stats(67)), (0.0, 200, done(67)))
+
+
+def test_a_repeated_request_gets_the_next_number_above_the_highest_of_the_scenario(conversation: Talk) -> None:
+    talk = conversation(STATS, speed=0)
+    a = talk.client().connects()
+    for _ in range(3):
+        a.asks("POST", STATS_PATH, ASK)
+    numbers = [67, 68, 69]
+    a.hears(*[line for n in numbers for line in ((0.0, 200, done(n)), (0.0, CHANNEL, stats(n)))])
+
+
+def test_events_wait_for_a_session_that_posts_before_it_connects(conversation: Talk) -> None:
+    talk = conversation(STATS)
+    a = talk.client()
+    a.asks("POST", STATS_PATH, ASK)
+    talk.at(5.0)
+    a.hears((0.034, 200, done(67)))
+    a.connects()
+    a.hears((5.0, CHANNEL, stats(67)))
+
+
+def test_events_go_to_every_live_client_of_the_session(conversation: Talk) -> None:
+    talk = conversation(STATS + "bayeux: {endpoint: /api/v2/notifications, max_sessions_per_browser: 5}\n")
+    a = talk.client("a").connects()
+    b = talk.client("b")
+    b.cookies.update(a.cookies)
+    b.connects()
+    a.asks("POST", STATS_PATH, ASK)
+    talk.at(1.0)
+    a.hears((0.034, 200, done(67)), (0.12, CHANNEL, stats(67)))
+    b.hears((0.12, CHANNEL, stats(67)))
+
+
+def test_sessions_hear_nothing_of_one_another(conversation: Talk) -> None:
+    talk = conversation(STATS)
+    a, b = talk.client("a").connects(), talk.client("b").connects()
+    a.asks("POST", STATS_PATH, ASK)
+    talk.at(0.5)
+    b.asks("POST", STATS_PATH, ASK)
+    talk.at(1.0)
+    a.hears((0.034, 200, done(67)), (0.12, CHANNEL, stats(67)))
+    b.hears((0.534, 200, done(67)), (0.62, CHANNEL, stats(67)))
+
+
+def test_a_client_that_hangs_up_and_polls_again_misses_nothing(conversation: Talk) -> None:
+    talk = conversation(STATS)
+    a = talk.client().connects()
+    a.asks("POST", STATS_PATH, ASK)
+    talk.at(0.1)
+    a.hangs_up()
+    talk.at(3.0)
+    a.hears((0.034, 200, done(67)))
+    a.polls = True
+    a.poll()
+    a.hears((3.0, CHANNEL, stats(67)))
+
+
+def test_a_reply_whose_client_has_gone_is_not_sent_but_its_events_come(conversation: Talk) -> None:
+    talk = conversation(STATS)
+    a = talk.client().connects()
+    number = a.asks("POST", STATS_PATH, ASK)
+    talk.do(talk.backend.gone(number, talk.now))
+    talk.at(1.0)
+    a.hears((0.12, CHANNEL, stats(67)))
+
+
+def test_releasing_all_answers_what_is_held_at_once(conversation: Talk) -> None:
+    talk = conversation(STATS)
+    a = talk.client().connects()
+    a.asks("POST", STATS_PATH, ASK)
+    a.polls = False
+    talk.do(talk.backend.release_all(talk.now))
+    a.hears((0.0, 200, done(67)))
+    assert a.last is not None
+    assert (a.last.request_id, a.last.status) == (a.held, 200)
+
+
+SEVERAL = """
+exchanges:
+  - name: several
+    request: {method: POST, path: /x}
+    reply: {body: {ok: true}}
+    events:
+      - {after: 2s, channel: /c, data: late}
+      - {after: 1s, channel: /c, data: first}
+      - {after: 1s, channel: /c, data: second}
+      - {after: 1s, channel: /c, data: third, batch: b}
+      - {after: 1s, channel: /c, data: fourth, batch: b}
+      - {after: 3s, channel: /c, data: {$t: "{{ seq }}"}, count: 3, gap: 500ms}
+"""
+
+
+def test_events_are_delivered_one_by_one_unless_they_share_a_batch(conversation: Talk) -> None:
+    talk = conversation(SEVERAL)
+    a = talk.client().connects()
+    a.asks("POST", "/x")
+    answered = len(a.meta)
+    talk.at(1.5)
+    a.hears(
+        (0.0, 200, {"ok": True}),
+        (1.0, "/c", "first"),
+        (1.0, "/c", "second"),
+        (1.0, "/c", "third"),
+        (1.0, "/c", "fourth"),
+    )
+    assert len(a.meta) - answered == 2, "the first alone, and with the next poll what has come due meanwhile"
+    talk.at(9.0)
+    a.hears((2.0, "/c", "late"), (3.0, "/c", 0), (3.5, "/c", 1), (4.0, "/c", 2))
+
+
+def test_a_disconnect_event_ends_the_clients_of_the_session(conversation: Talk) -> None:
+    talk = conversation(
+        "exchanges:\n  - {name: end, request: {method: POST, path: /x}, events: [{after: 1s, disconnect: true}]}\n"
+    )
+    a = talk.client().connects()
+    a.asks("POST", "/x")
+    talk.at(2.0)
+    a.hears((0.0, 200, ""))
+    assert [message["channel"] for message in a.meta[-2:]] == ["/meta/disconnect", "/meta/connect"]
+
+
+PUSH = """
+exchanges:
+  - name: push
+    request: {publish: /service/push, data: {channel: {$capture: channel}, after: {$capture: after}}}
+    reply: {successful: true, ext: {ok: 1}}
+    events:
+      - {after: {$t: "{{ after }}"}, channel: {$t: "{{ channel }}"}, data: pushed}
+"""
+
+
+def test_what_a_publish_causes_at_once_rides_on_its_own_reply(conversation: Talk) -> None:
+    talk = conversation(PUSH)
+    a = talk.client().connects()
+    held = a.held
+    a.says({"channel": "/service/push", "data": {"channel": "/c", "after": "0s"}})
+    a.hears((0.0, "/c", "pushed"))
+    assert a.meta[-1] == {"channel": "/service/push", "successful": True, "ext": {"ok": 1}}
+    assert a.held == held, "the poll stays held"
+
+
+def test_the_later_events_of_a_publish_go_to_the_publishing_client_alone(conversation: Talk) -> None:
+    talk = conversation(PUSH + "bayeux: {endpoint: /api/v2/notifications, max_sessions_per_browser: 5}\n")
+    a, b = talk.client("a").connects(), talk.client("b")
+    b.cookies.update(a.cookies)
+    b.connects()
+    a.says({"channel": "/service/push", "data": {"channel": "/c", "after": "2s"}})
+    talk.at(3.0)
+    a.hears((2.0, "/c", "pushed"))
+    b.hears()
+
+
+def test_an_unmatched_service_publish_is_acknowledged_as_by_a_real_server_and_told(conversation: Talk) -> None:
+    talk = conversation(PUSH)
+    a = talk.client().connects()
+    a.says({"channel": "/service/pull", "data": 1})
+    assert a.meta[-1]["successful"] is True
+    talk.told("warning: no exchange answers the publish on /service/pull; nearest: 'push'")
+    assert [(call.method, call.target, call.outcome) for call in talk.backend.calls] == [
+        ("PUBLISH", "/service/pull", "missed")
+    ]
+
+
+def test_a_websocket_carries_the_same_conversation(conversation: Talk) -> None:
+    talk = conversation(STATS)
+    a = talk.client()
+    socket = talk.number()
+
+    talk.send(a, Request(socket, "GET", ENDPOINT, websocket=True))
+    a.hears((0.0, "Accept", None))
+    a.says(
+        {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["websocket"]}, websocket=socket
+    )
+    a.client_id = str(a.meta[-1]["clientId"])
+    a.says({"channel": "/meta/connect", "connectionType": "websocket"}, websocket=socket)
+    session = next(iter(talk.backend.sessions))
+    a.cookies["JSESSIONID"] = talk.backend.sessions.cookie_of(session)
+    a.asks("POST", STATS_PATH, ASK)
+    talk.at(1.0)
+    a.hears((0.034, 200, done(67)), (0.12, CHANNEL, stats(67)))
+
+
+TIMELINE = """
+exchanges:
+  - {name: come, request: {method: POST, path: /come}, reply: {body: {}}}
+  - {name: go, request: {method: POST, path: /go}, reply: {body: {}}}
+timeline:
+  - {since: come, until: go, after: 1s, channel: /c, data: news}
+  - {since: come, after: 2s, channel: /c, data: more}
+  - {since: connect, after: 500ms, channel: /c, data: welcome}
+"""
+
+
+def test_the_timeline_starts_and_ends_with_its_anchors(conversation: Talk) -> None:
+    talk = conversation(TIMELINE)
+    a = talk.client().connects()
+    a.asks("POST", "/come")
+    talk.at(0.9)
+    a.hears((0.0, 200, {}), (0.5, "/c", "welcome"))
+    a.asks("POST", "/go")
+    talk.at(5.0)
+    a.hears((0.9, 200, {}), (2.0, "/c", "more"))
+    a.asks("POST", "/come")
+    talk.at(9.0)
+    a.hears((5.0, 200, {}), (6.0, "/c", "news"))
+
+
+def test_uris_in_answers_name_the_host_that_the_client_asked(conversation: Talk) -> None:
+    talk = conversation(
+        """
+exchanges:
+  - name: me
+    request: {method: GET, path: /api/v2/me}
+    reply: {body: {user: {uri: "http://gws.old:8090/api/v2/users/1", note: "see http://gws.old:8090"}}}
+"""
+    )
+    a = talk.client()
+    a.asks("GET", "/api/v2/me/")
+    a.hears((0.0, 200, {"user": {"uri": "http://replay:1/api/v2/users/1", "note": "see http://gws.old:8090"}}))
+
+
+CHOSEN = """
+correlation: workspace-v3
+exchanges:
+  - name: do
+    request: {method: POST, path: /workspace/v3/do, body: {operationId: recorded, data: {n: 1}}}
+    reply: {body: {status: {code: 1}, operationId: recorded}}
+    events: [{after: 1s, channel: /workspace/v3/workbins, data: {messageType: M, operationId: recorded}}]
+"""
+
+
+def test_an_id_that_the_client_chose_is_echoed_and_ignored_in_matching(conversation: Talk) -> None:
+    talk = conversation(CHOSEN)
+    a = talk.client().connects()
+    a.asks("POST", "/workspace/v3/do", {"operationId": "mine", "data": {"n": 1}})
+    talk.at(2.0)
+    a.hears(
+        (0.0, 200, {"status": {"code": 1}, "operationId": "mine"}),
+        (1.0, "/workspace/v3/workbins", {"messageType": "M", "operationId": "mine"}),
+    )
+
+
+def test_another_scenario_comes_into_force_while_sessions_live_on(conversation: Talk) -> None:
+
+    talk = conversation(STATS)
+    a = talk.client().connects()
+    a.asks("POST", STATS_PATH, ASK)
+    talk.do(talk.backend.replace(loads(whole(STATS.replace("67", "80").replace("34ms", "1ms"))), talk.now))
+    talk.at(1.0)
+    a.hears((0.034, 200, done(67)), (0.12, CHANNEL, stats(67)))
+    a.asks("POST", STATS_PATH, ASK)
+    talk.at(2.0)
+    a.hears((1.001, 200, done(80)), (1.12, CHANNEL, stats(80)))
+
+
+def test_the_journal_of_calls_says_who_asked_what_and_what_answered(conversation: Talk) -> None:
+    talk = conversation(STATS)
+    a = talk.client(user="kate")
+    a.asks("POST", STATS_PATH, ASK)
+    a.asks("GET", "/nothing", query="a=1")
+    talk.at(1.0)
+    a.heard.clear()
+    talk.logs.clear()
+    calls = [
+        (call.session, call.user, call.method, call.target, call.exchange, call.outcome) for call in talk.backend.calls
+    ]
+    assert calls == [
+        (1, "kate", "POST", STATS_PATH, "stats", "played"),
+        (1, "kate", "GET", "/nothing?a=1", None, "missed"),
+    ]
+    assert json.loads(talk.backend.calls[0].body) == ASK
+
+
+def test_the_journal_of_calls_is_bounded(conversation: Talk) -> None:
+    talk = conversation(STATS, speed=0, max_calls=2)
+    a = talk.client()
+    for _ in range(5):
+        a.asks("POST", STATS_PATH, ASK)
+    a.heard.clear()
+    assert len(talk.backend.calls) == 2
+
+
+def test_a_get_that_nothing_answers_may_be_forwarded_and_nothing_else(conversation: Talk) -> None:
+    talk = conversation(STATS, unmatched="forward")
+    a = talk.client()
+    a.asks("GET", "/api/v2/services")
+    a.hears((0.0, "Forward", None))
+    a.asks("POST", "/api/v2/services", {"a": 1})
+    talk.told("warning: no exchange answers POST /api/v2/services")
+    assert a.heard.pop()[1] == 404

@@ -1,0 +1,154 @@
+"""Where the replay meets the Bayeux server: publishes with faults, late replies, timelines and roles."""
+
+from __future__ import annotations
+
+import pytest
+
+from cometreel.bayeux import BayeuxSettings
+from cometreel.engine import Notification, ResponderRequest, Response
+from cometreel.engine.bayeux_application import bayeux_settings
+from cometreel.jsonvalue import JSON
+from cometreel.scenario import BayeuxSection
+from tests.unit.engine.conftest import Talk
+
+CHAT = """
+exchanges:
+  - name: say
+    request: {publish: /service/chat, data: {text: {$capture: text}}}
+    reply: {after: 50ms, successful: true, data: {heard: {$t: "{{ text }}"}}}
+    events:
+      - {channel: /service/chat, data: at once}
+      - {after: 1s, channel: /service/chat, data: later}
+  - name: refused
+    request: {publish: /service/chat, data: {bad: true}}
+    reply: {successful: false, error: "403::no"}
+"""
+SAY: dict[str, JSON] = {"channel": "/service/chat", "data": {"text": "hi"}}
+
+
+def test_the_reply_to_a_publish_comes_at_its_recorded_time_with_what_rides_on_it(conversation: Talk) -> None:
+    talk = conversation(CHAT)
+    a = talk.client().connects()
+    a.says(SAY)
+    talk.at(2.0)
+    a.hears((0.05, "/service/chat", "at once"), (1.0, "/service/chat", "later"))
+    assert {"channel": "/service/chat", "successful": True, "data": {"heard": "hi"}} in a.meta
+
+
+def test_a_publish_is_refused_as_the_scenario_says(conversation: Talk) -> None:
+    a = conversation(CHAT).client().connects()
+    a.says({"channel": "/service/chat", "data": {"bad": True}})
+    assert a.meta[-1] == {"channel": "/service/chat", "successful": False, "error": "403::no"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reply", "heard"),
+    [
+        ("status: 503", {"successful": False, "error": "503::fault"}, []),
+        ("drop-event: 1", {"successful": True, "data": {"heard": "hi"}}, [(1.0, "/service/chat", "later")]),
+        (
+            "delay: 2s",
+            {"successful": True, "data": {"heard": "hi"}},
+            [(2.05, "/service/chat", "at once"), (2.05, "/service/chat", "later")],
+        ),
+    ],
+)
+def test_a_fault_on_a_publish_does_one_thing(
+    conversation: Talk, fault: str, reply: dict[str, JSON], heard: list[tuple[float, str, JSON]]
+) -> None:
+    talk = conversation(f"{CHAT}faults: [{{exchange: say, {fault}}}]\n")
+    a = talk.client().connects()
+    a.says(SAY)
+    talk.at(5.0)
+    a.hears(*heard)
+    assert {"channel": "/service/chat", **reply} in a.meta
+
+
+def test_a_broken_publish_loses_the_connection_and_no_message(conversation: Talk) -> None:
+    talk = conversation(f"{CHAT}faults: [{{exchange: say, nth: 1, broken: true}}]\n")
+    a = talk.client().connects()
+    a.says(SAY)
+    talk.at(2.0)
+    a.hears((0.0, "Drop", None), (0.0, "/service/chat", "at once"), (1.0, "/service/chat", "later"))
+
+
+def test_a_responder_may_answer_a_publish(conversation: Talk) -> None:
+    talk = conversation(CHAT)
+
+    def respond(question: ResponderRequest) -> Response | None:
+        return Response({"echo": question.body}, events=[Notification("/c", 1), Notification("/c", 2, 1.0)])
+
+    talk.backend.register(respond)
+    a = talk.client().connects()
+    a.says(SAY)
+    talk.at(2.0)
+    a.hears((0.0, "/c", 1), (1.0, "/c", 2))
+    assert {"channel": "/service/chat", "successful": True, "data": {"echo": {"text": "hi"}}} in a.meta
+
+
+ROLES = """
+roles: {one: {user: ann}, two: {user: ben}}
+exchanges:
+  - {name: a, as: one, request: {method: POST, path: /x}, reply: {body: 1}}
+  - {name: b, as: two, request: {method: POST, path: /x}, reply: {body: 2}}
+timeline:
+  - {as: one, since: connect, after: 1s, channel: /c, data: for one}
+  - {as: two, since: connect, after: 1s, channel: /c, data: for two}
+  - {as: two, since: connect, until: disconnect, after: 20s, channel: /c, data: too late}
+"""
+
+
+def test_the_timeline_of_a_role_starts_when_its_session_is_cast_even_after_its_anchor(conversation: Talk) -> None:
+    talk = conversation(ROLES)
+    ann, other = talk.client("ann", user="ann").connects(), talk.client("other").connects()
+    talk.at(3.0)
+    ann.hears((1.0, "/c", "for one"))
+    other.hears()
+    ann.asks("POST", "/x")
+    other.asks("POST", "/x")
+    ann.hears((3.0, 200, "1"))
+    other.hears((3.0, "/c", "for two"), (3.0, 200, "2"))
+    other.says({"channel": "/meta/disconnect"})
+    talk.at(30.0)
+    other.hears()
+
+
+def test_an_identifier_is_bound_to_the_first_value_that_a_session_sends(conversation: Talk) -> None:
+    talk = conversation(
+        """
+exchanges:
+  - name: ask
+    request: {method: POST, path: /x, body: {place: {$id: place-1}}}
+    reply: {body: {place: {$id: place-1}}}
+    events: [{channel: /c, data: {place: {$id: place-1}}}]
+"""
+    )
+    for name in ("north", "south"):
+        a = talk.client(name).connects()
+        a.asks("POST", "/x", {"place": name})
+        a.hears((0.0, 200, {"place": name}), (0.0, "/c", {"place": name}))
+        a.asks("POST", "/x", {"place": "elsewhere"})
+        assert a.heard.pop()[1] == 404
+        talk.told("warning: no exchange answers POST /x; nearest: 'ask'")
+
+
+def test_waiting_notifications_are_bounded_and_the_oldest_go_first(conversation: Talk) -> None:
+    talk = conversation(
+        "exchanges:\n  - {name: x, request: {method: POST, path: /x},"
+        " events: [{channel: /c, data: {$t: '{{ seq }}'}, count: 9}]}\n",
+        max_waiting=3,
+    )
+    a = talk.client()
+    a.asks("POST", "/x")
+    a.connects()
+    a.hears((0.0, 200, ""), (0.0, "/c", 6), (0.0, "/c", 7), (0.0, "/c", 8))
+
+
+def test_a_bayeux_block_becomes_settings_and_what_it_leaves_out_stays_default() -> None:
+    assert bayeux_settings(BayeuxSection()) == BayeuxSettings()
+    section = BayeuxSection(
+        endpoint="/x", timeout_ms=2500, max_interval_seconds=7.5, ack=False, transports=("websocket",)
+    )
+    assert bayeux_settings(section) == BayeuxSettings(
+        endpoint="/x", timeout=2.5, max_interval=7.5, ack=False, transports=("websocket",)
+    )

@@ -1,0 +1,91 @@
+"""The promise holds while a replay is steered: what is done to one session changes nothing for another.
+
+Each test searches for a counterexample among interleavings of calls, pushes and faults.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cometreel.engine import Control
+from cometreel.jsonvalue import JSONObject
+from tests.unit.engine.conversation import Client, Conversation, Heard
+from tests.unit.engine.test_promise import END, SCENARIO, Call, ask, calls, notifications, speeds
+
+PUSHED = "/pushed"
+
+Deed: TypeAlias = tuple[int, str]
+"""When (hundredths of a second), and what is done to the other session: a push, or a fault of this kind."""
+
+FAULTS: dict[str, JSONObject] = {
+    "status": {"exchange": ["stats 1", "get"], "status": 503},
+    "drop": {"exchange": ["stats 1", "stats 2"], "every": 2, "drop-event": True},
+    "chance": {"exchange": "stats 2", "rate": 0.5, "disconnect": True},
+    "refuse": {"meta": "/meta/connect", "nth": 2, "error": "402::Unknown client"},
+}
+deeds = st.lists(st.tuples(st.integers(0, 100), st.sampled_from(["push", *FAULTS])), max_size=6)
+
+
+def play(mine: list[Call], others: list[Call], done: list[Deed], *, to: str, speed: float) -> list[Heard]:
+    """Let two clients make their calls while things are done to one of them; return what the first one heard."""
+    talk = Conversation(SCENARIO, speed=speed)
+    clients = {name: talk.client(name, user=name).connects() for name in ("me", "other")}
+    steps = [(at, "me", what) for at, what in mine] + [(at, "other", what) for at, what in others]
+    steps += [(at, "", what) for at, what in done]
+    for at, name, what in sorted(steps, key=lambda step: step[0]):
+        talk.at(at / 100)
+        if name:
+            ask(clients[name], what)
+        else:
+            do(what, talk, clients[to])
+    talk.at(END)
+    return clients["me"].heard
+
+
+def do(what: str, talk: Conversation, client: Client) -> None:
+    control = Control(talk.backend)
+    if what == "push":
+        talk.do(control.push(PUSHED, "now", now=talk.now, user=client.user))
+    else:
+        (session,) = control.audience(user=client.user)
+        control.arm(FAULTS[what], session=session)
+
+
+@given(calls, calls, deeds, speeds)
+def test_what_is_done_to_another_session_changes_nothing_here(
+    mine: list[Call], others: list[Call], done: list[Deed], speed: float
+) -> None:
+    assert play(mine, others, done, to="other", speed=speed) == play(mine, [], [], to="me", speed=speed)
+
+
+@given(calls, st.lists(st.integers(0, 100), max_size=6), speeds)
+def test_a_push_only_adds_itself_to_what_a_session_hears(mine: list[Call], at: list[int], speed: float) -> None:
+    heard = notifications(play(mine, [], [(moment, "push") for moment in at], to="me", speed=speed))
+    calm = notifications(play(mine, [], [], to="me", speed=speed))
+    assert [one for one in heard if one[0] != PUSHED] == calm
+    assert len(heard) == len(calm) + len(at)
+
+
+@given(calls, calls, deeds, speeds)
+def test_after_a_reset_a_session_hears_what_the_first_one_heard(
+    before: list[Call], mine: list[Call], done: list[Deed], speed: float
+) -> None:
+    talk = Conversation(SCENARIO, speed=speed)
+    first = talk.client("first", user="first").connects()
+    for _, what in before:
+        ask(first, what)
+    for _, what in done:
+        do(what, talk, first)
+    first.polls = False
+    talk.do(Control(talk.backend).reset(now=talk.now))
+    talk.at(1.0)
+    me = talk.client("me", user="me").connects()
+    for at, what in mine:
+        talk.at(1.0 + at / 100)
+        ask(me, what)
+    talk.at(END)
+    fresh = play(mine, [], [], to="me", speed=speed)
+    assert [line[1:] for line in me.heard] == [line[1:] for line in fresh]

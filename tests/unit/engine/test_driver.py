@@ -1,0 +1,313 @@
+"""The driver on a loop whose clock is moved, with an engine that follows a script. Nothing here sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import selectors
+from collections.abc import Coroutine
+from typing import TypeVar
+
+import pytest
+import uvloop
+
+from cometreel.engine.driver import Driver
+from cometreel.errors import BugError
+from cometreel.wire import Accept, Drop, Effect, Forward, Frame, Log, Reply, Request
+
+T = TypeVar("T")
+
+
+class Skipping(selectors.SelectSelector):
+    """Instead of waiting for the next timer, move the clock to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        assert timeout is not None, "nothing is due: the test would hang for ever"
+        self.now += timeout
+        return super().select(0)
+
+
+class MovedLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self.moved = Skipping()
+        super().__init__(self.moved)
+
+    def time(self) -> float:
+        return self.moved.now
+
+
+class Scripted:
+    """An engine that holds everything but `/now`, does `due` at its time, and writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.due: list[tuple[float, Effect]] = []
+        self.seen: list[str] = []
+        self.held: set[int] = set()
+        self.wakes: list[float] = []
+
+    def receive(self, request: Request, now: float) -> list[Effect]:
+        match request.path:
+            case "/now":
+                return [Reply(request.id, 200)]
+            case "/forward":
+                return [Forward(request.id)]
+            case "/drop":
+                return [Drop(request.id)]
+            case "/chat":
+                return [Accept(request.id), Frame(request.id, "welcome")]
+            case "/release":  # a reply, and one for everybody else who is held
+                return [*(Reply(other, 204) for other in sorted(self.held)), Reply(request.id, 200)]
+        self.held.add(request.id)
+        return []
+
+    def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
+        self.seen.append(f"frame {request_id} {text}")
+        return [Frame(request_id, f"echo {text}")]
+
+    def deadline(self) -> float | None:
+        return min((when for when, _ in self.due), default=None)
+
+    def advance(self, now: float) -> list[Effect]:
+        self.wakes.append(now)
+        done = [effect for when, effect in self.due if when <= now]
+        self.due = [(when, effect) for when, effect in self.due if when > now]
+        return done
+
+    def awaits(self, request_id: int) -> bool:
+        return request_id != 0
+
+    def delivered(self, request_id: int, now: float) -> list[Effect]:
+        self.seen.append(f"delivered {request_id}")
+        return []
+
+    def gone(self, request_id: int, now: float) -> list[Effect]:
+        self.seen.append(f"gone {request_id}")
+        self.held.discard(request_id)
+        return []
+
+    def release_all(self, now: float) -> list[Effect]:
+        return [Reply(request_id, 503) for request_id in sorted(self.held) if request_id != 2]
+
+
+def moved(scene: Coroutine[None, None, T]) -> T:
+    """Run a scene on a loop with a moved clock."""
+    with asyncio.Runner(loop_factory=MovedLoop) as runner:
+        return runner.run(scene)
+
+
+def ask(driver: Driver, path: str) -> Request:
+    return Request(driver.new_request_id(), "GET", path)
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [("/now", Reply(1, 200)), ("/forward", Forward(1)), ("/drop", Drop(1))],
+)
+def test_an_answer_that_is_ready_is_returned_without_waiting(path: str, answer: Effect) -> None:
+    async def scene() -> None:
+        driver = Driver(Scripted())
+        assert driver.begin(ask(driver, path)) == answer
+
+    moved(scene())
+
+
+def test_a_held_request_is_answered_when_its_time_has_come() -> None:
+    async def scene() -> None:
+        engine = Scripted()
+        driver = Driver(engine)
+        engine.due = [(1030.0, Reply(1, 200))]
+        assert await driver.answer(ask(driver, "/poll")) == Reply(1, 200)
+        assert engine.wakes == [1030.0]
+
+    moved(scene())
+
+
+def test_the_timer_is_set_anew_when_something_earlier_becomes_due() -> None:
+    async def scene() -> None:
+        engine = Scripted()
+        driver = Driver(engine)
+        engine.due = [(1030.0, Reply(1, 200))]
+        late = asyncio.ensure_future(driver.answer(ask(driver, "/poll")))
+        await asyncio.sleep(0)
+        engine.due.append((1005.0, Reply(2, 200)))
+        assert await driver.answer(ask(driver, "/poll")) == Reply(2, 200)
+        assert engine.wakes == [1005.0]
+        assert await late == Reply(1, 200)
+        assert engine.wakes == [1005.0, 1030.0]
+
+    moved(scene())
+
+
+def test_a_deadline_that_moved_away_costs_one_wake_and_no_answer() -> None:
+    async def scene() -> None:
+        engine = Scripted()
+        driver = Driver(engine)
+        engine.due = [(1005.0, Reply(9, 200))]
+        poll = asyncio.ensure_future(driver.answer(ask(driver, "/poll")))
+        await asyncio.sleep(0)
+        engine.due = [(1030.0, Reply(1, 200))]
+        assert await poll == Reply(1, 200)
+        assert engine.wakes == [1005.0, 1030.0]
+
+    moved(scene())
+
+
+def test_one_request_may_release_others() -> None:
+    async def scene() -> None:
+        driver = Driver(Scripted())
+        polls = [asyncio.ensure_future(driver.answer(ask(driver, "/poll"))) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert await driver.answer(ask(driver, "/release")) == Reply(3, 200)
+        assert await asyncio.gather(*polls) == [Reply(1, 204), Reply(2, 204)]
+
+    moved(scene())
+
+
+def test_the_engine_is_told_what_became_of_a_reply() -> None:
+    async def scene() -> list[str]:
+        engine = Scripted()
+        driver = Driver(engine)
+        await driver.answer(ask(driver, "/now"))
+        driver.written(1)
+        await driver.answer(ask(driver, "/now"))
+        driver.hung_up(2)
+        return engine.seen
+
+    assert moved(scene()) == ["delivered 1", "gone 2"]
+
+
+def test_a_client_that_hangs_up_ends_the_wait_with_a_drop() -> None:
+    async def scene() -> None:
+        engine = Scripted()
+        driver = Driver(engine)
+        poll = asyncio.ensure_future(driver.answer(ask(driver, "/poll")))
+        await asyncio.sleep(0)
+        driver.hung_up(1)
+        assert await poll == Drop(1)
+        assert engine.seen == ["gone 1"]
+
+    moved(scene())
+
+
+def test_a_cancelled_wait_counts_as_a_hang_up_and_a_late_answer_harms_nobody() -> None:
+    async def scene() -> None:
+        engine = Scripted()
+        driver = Driver(engine)
+        poll = asyncio.ensure_future(driver.answer(ask(driver, "/poll")))
+        await asyncio.sleep(0)
+        poll.cancel()
+        await asyncio.gather(poll, return_exceptions=True)
+        assert engine.seen == ["gone 1"]
+        driver.apply(lambda now: [Reply(1, 200)])
+
+    moved(scene())
+
+
+def test_a_stop_is_known_to_whoever_streams_from_the_engine() -> None:
+    async def scene() -> None:
+        driver = Driver(Scripted())
+        streaming = asyncio.ensure_future(driver.closing.wait())
+        await asyncio.sleep(0)
+        assert not streaming.done()
+        driver.close()
+        assert await streaming
+
+    moved(scene())
+
+
+def test_a_stop_answers_what_the_engine_releases_and_drops_the_rest() -> None:
+    async def scene() -> None:
+        engine = Scripted()
+        driver = Driver(engine)
+        engine.due = [(1030.0, Reply(1, 200))]
+        polls = [asyncio.ensure_future(driver.answer(ask(driver, "/poll"))) for _ in range(3)]
+        chat = driver.open(ask(driver, "/chat"))
+        await asyncio.sleep(0)
+        driver.close()
+        assert await asyncio.gather(*polls) == [Reply(1, 503), Drop(2, 1001), Reply(3, 503)]
+        assert [await chat.next() for _ in range(3)] == [Accept(4), Frame(4, "welcome"), Drop(4, 1001)]
+        assert engine.wakes == []
+
+    moved(scene())
+
+
+def test_a_websocket_is_a_conversation() -> None:
+    async def scene() -> None:
+        engine = Scripted()
+        driver = Driver(engine)
+        chat = driver.open(ask(driver, "/chat"))
+        assert [await chat.next(), await chat.next()] == [Accept(1), Frame(1, "welcome")]
+        chat.sent()
+        chat.received("hello")
+        assert await chat.next() == Frame(1, "echo hello")
+        chat.ended()
+        assert engine.seen == ["delivered 1", "frame 1 hello", "gone 1"]
+        driver.apply(lambda now: [Frame(1, "too late")])
+
+    moved(scene())
+
+
+def test_a_websocket_may_be_refused() -> None:
+    async def scene() -> None:
+        driver = Driver(Scripted())
+        assert await driver.open(ask(driver, "/now")).next() == Reply(1, 200)
+
+    moved(scene())
+
+
+def test_a_frame_for_an_http_request_is_a_bug_and_says_so() -> None:
+    async def scene() -> None:
+        driver = Driver(Scripted())
+        poll = asyncio.ensure_future(driver.answer(ask(driver, "/poll")))
+        await asyncio.sleep(0)
+        with pytest.raises(BugError, match="answered an HTTP request with Frame"):
+            driver.apply(lambda now: [Frame(1, "x")])
+        driver.hung_up(1)
+        await poll
+
+    moved(scene())
+
+
+@pytest.mark.parametrize("level", ["info", "warning", "error"])
+def test_what_the_engine_says_is_logged_at_its_level(level: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        Driver(Scripted()).apply(lambda now: [Log(level, "50 % of it")])  # type: ignore[arg-type]  # a table of literals
+
+    with caplog.at_level(logging.INFO):
+        moved(scene())
+    assert caplog.messages == ["50 % of it"]
+    assert caplog.records[0].levelname == level.upper()
+
+
+def test_request_ids_are_never_used_twice() -> None:
+    async def scene() -> list[int]:
+        driver = Driver(Scripted())
+        return [driver.new_request_id() for _ in range(3)]
+
+    assert moved(scene()) == [1, 2, 3]
+
+
+def test_a_driver_needs_a_running_loop() -> None:
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        Driver(Scripted())
+
+
+def test_on_uvloop_something_that_is_due_already_is_done_too() -> None:
+    """Its `call_at` gives a handle without a time for what is past, so a second order must not ask it for one."""
+
+    async def scene() -> None:
+        engine = Scripted()
+        driver = Driver(engine)
+        held = ask(driver, "/held")
+        assert driver.begin(held) is None
+        engine.due = [(0.0, Reply(held.id, 204))]
+        waiting = driver.hold(held.id)
+        driver.apply(lambda _now: [])
+        driver.apply(lambda _now: [])
+        assert (await waiting).status == 204  # type: ignore[union-attr]  # it is the reply above
+
+    uvloop.run(scene())

@@ -1,0 +1,98 @@
+"""Edits of scenario files are noticed, loaded once at rest, and reported when they can't be used."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from cometreel.engine.file_watcher import fingerprint, follow
+from cometreel.scenario import Scenario
+
+FIRST = "cometreel: 1\ntitle: first\nexchanges: []\n"
+
+
+@asynccontextmanager
+async def following(paths: list[Path]) -> AsyncIterator[list[str]]:
+    """Follow files without a pause; yield the titles of what is installed."""
+    titles: list[str] = []
+
+    def install(scenario: Scenario) -> None:
+        titles.append(scenario.title)
+
+    task = asyncio.create_task(follow(paths, install, every=0))
+    await asyncio.sleep(0)
+    yield titles
+    task.cancel()
+
+
+async def until(happened: Callable[[], object]) -> None:
+    while not happened():  # noqa: ASYNC110  # the clock of the test is the loop itself
+        await asyncio.sleep(0)
+
+
+async def test_an_edit_is_installed(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(FIRST)
+    async with following([file]) as titles:
+        file.write_text(FIRST.replace("first", "second"))
+        await until(lambda: titles)
+    assert titles == ["second"]
+
+
+async def test_a_broken_edit_is_reported_once_with_its_line_and_nothing_is_installed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(FIRST)
+    async with following([file]) as titles:
+        file.write_text(FIRST + "exchangs: []\n")
+        await until(lambda: caplog.messages)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert titles == []
+        file.write_text(FIRST.replace("first", "third"))
+        await until(lambda: titles)
+    (message,) = caplog.messages
+    assert message.startswith(f"{file}:4:1: ")
+    assert message.endswith("\nThe scenario stays as it was before this edit.")
+    assert caplog.records[0].levelno == logging.ERROR
+    assert titles == ["third"]
+
+
+async def test_a_file_that_comes_into_a_folder_counts_as_an_edit(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(FIRST)
+    async with following([tmp_path]) as titles:
+        (tmp_path / "b.yml").write_text("cometreel: 1\nexchanges: []\n")
+        await until(lambda: titles)
+    assert titles == ["first"]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param(lambda file: file.write_text("longer than it was"), id="another size"),
+        pytest.param(lambda file: os.utime(file, ns=(1, 1)), id="another time"),
+        pytest.param(lambda file: file.unlink(), id="gone"),
+        pytest.param(lambda file: (file.parent / "b.yaml").write_text(""), id="one more file"),
+    ],
+)
+def test_whatever_an_editor_does_changes_the_fingerprint(tmp_path: Path, edit: Callable[[Path], object]) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("x")
+    before = fingerprint([tmp_path])
+    assert before == fingerprint([tmp_path])
+    edit(file)
+    assert fingerprint([tmp_path]) != before
+
+
+def test_other_files_of_the_folder_are_no_part_of_the_scenario(tmp_path: Path) -> None:
+    before = fingerprint([tmp_path])
+    (tmp_path / ".a.yaml.swp").write_text("x")
+    (tmp_path / "notes.md").write_text("x")
+    assert fingerprint([tmp_path]) == before == ()

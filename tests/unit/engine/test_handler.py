@@ -1,0 +1,329 @@
+"""What answers: repeats, guards, roles, responders, misses, faults, bad requests."""
+
+from __future__ import annotations
+
+import pytest
+
+from cometreel.engine import Notification, ResponderRequest, Response
+from cometreel.jsonvalue import JSON
+from tests.unit.engine.conftest import Talk
+from tests.unit.engine.conversation import Client
+
+
+def asked(client: Client, method: str, path: str, times: int, body: JSON = None) -> list[JSON]:
+    for _ in range(times):
+        client.asks(method, path, body)
+    heard, client.heard = client.heard, []
+    return [body if what == 200 else what for _, what, body in heard]
+
+
+def numbered(repeat: str = "") -> str:
+    last = f", repeat: {repeat}" if repeat else ""
+    return f"""
+exchanges:
+  - {{name: one, request: {{method: GET, path: /n}}, reply: {{body: 1}}}}
+  - {{name: two, request: {{method: GET, path: /n}}, reply: {{body: 2}}{last}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("on_exchange", "setting", "answers"),
+    [
+        ("", "last", ["1", "2", "2", "2", "2"]),
+        ("", "cycle", ["1", "2", "1", "2", "1"]),
+        ("", "fail", ["1", "2", 404, 404, 404]),
+        ("cycle", "fail", ["1", "2", "1", "2", "1"]),
+        ("last", "cycle", ["1", "2", "2", "2", "2"]),
+        ("fail", "last", ["1", "2", 404, 404, 404]),
+    ],
+)
+def test_equal_requests_are_answered_in_order_and_then_as_repeat_says(
+    conversation: Talk, on_exchange: str, setting: str, answers: list[JSON]
+) -> None:
+    talk = conversation(numbered(on_exchange), repeat=setting)
+    assert asked(talk.client(), "GET", "/n", 5) == answers
+    talk.logs.clear()
+
+
+def test_a_rehandshake_resets_nothing(conversation: Talk) -> None:
+    a = conversation(numbered()).client().handshakes()
+    assert asked(a, "GET", "/n", 1) == ["1"]
+    a.handshakes()
+    assert asked(a, "GET", "/n", 1) == ["2"]
+
+
+GUARDED = """
+exchanges:
+  - {name: empty, when: {before: [add]}, request: {method: GET, path: /n}, reply: {body: {n: 0}}}
+  - {name: full, when: {after: [add]}, request: {method: GET, path: /n}, reply: {body: {n: 1}}}
+  - {name: add, request: {method: POST, path: /n}, reply: {body: {}}}
+"""
+
+
+def test_a_guard_hides_the_future_however_often_one_asks(conversation: Talk) -> None:
+    a = conversation(GUARDED).client()
+    assert asked(a, "GET", "/n", 3) == [{"n": 0}] * 3
+    assert asked(a, "POST", "/n", 1) == [{}]
+    assert asked(a, "GET", "/n", 3) == [{"n": 1}] * 3
+
+
+ROLES = """
+roles: {agent-1: {user: ann}, agent-2: {user: ben}}
+exchanges:
+  - {name: stats 1, as: agent-1, request: {method: POST, path: /s}, reply: {body: {n: 1}}}
+  - {name: stats 2, as: agent-2, request: {method: POST, path: /s}, reply: {body: {n: 2}}}
+  - {name: all, request: {method: GET, path: /all}, reply: {body: {}}}
+  - {name: only 2, as: agent-2, request: {method: GET, path: /two}, reply: {body: {}}}
+"""
+
+
+def test_a_login_casts_whom_a_role_names_in_whatever_order_they_come(conversation: Talk) -> None:
+    talk = conversation(ROLES)
+    ben, ann = talk.client("b", user="ben"), talk.client("a", user="ann")
+    assert asked(ben, "POST", "/s", 2) == [{"n": 2}] * 2
+    assert asked(ann, "POST", "/s", 2) == [{"n": 1}] * 2
+
+
+def test_others_lease_the_next_free_role_when_they_need_one_and_round_robin_after_that(conversation: Talk) -> None:
+    talk = conversation(ROLES)
+    clients = [talk.client(str(number)) for number in range(4)]
+    for client in reversed(clients):
+        assert asked(client, "GET", "/all", 1) == [{}]
+    assert [call.role for call in talk.backend.calls] == [None] * 4
+    assert [asked(client, "POST", "/s", 1)[0] for client in clients] == [{"n": 1}, {"n": 2}, {"n": 1}, {"n": 2}]
+
+
+def test_a_request_for_another_role_is_a_miss_that_says_so(conversation: Talk) -> None:
+    talk = conversation(ROLES)
+    ann = talk.client(user="ann")
+    assert asked(ann, "GET", "/two", 1) == [404]
+    talk.told(
+        "warning: no exchange answers GET /two; nearest: 'only 2' (test.yaml:11:5) matches, "
+        "but it is for agent-2 and this session plays agent-1"
+    )
+
+
+def test_a_miss_names_the_nearest_what_agreed_and_exactly_what_differs(conversation: Talk) -> None:
+    talk = conversation(
+        """
+exchanges:
+  - {name: a, request: {method: POST, path: /p, body: {op: Stats, owner: {name: Place1, n: 1}}}, reply: {body: 1}}
+  - {name: b, request: {method: POST, path: /q, body: {op: Other}}, reply: {body: 1}}
+"""
+    )
+    a = talk.client()
+    a.asks("POST", "/p", {"op": "Stats", "owner": {"name": "Place2", "n": True}})
+    message = (
+        "o exchange answers POST /p; nearest: 'a' (test.yaml:7:5): body.owner.name is Place2, expected Place1; "
+        "body.owner.n is true, expected 1; agreed: method, path, query, body.op"
+    )
+    differs: JSON = [
+        {"where": "/body/owner/name", "expected": "Place1", "found": "Place2"},
+        {"where": "/body/owner/n", "expected": "1", "found": "true"},
+    ]
+    agreed: JSON = ["/method", "/path", "/query", "/body/op"]
+    a.hears(
+        (
+            0.0,
+            404,
+            {
+                "statusCode": 6,
+                "statusMessage": "N" + message,
+                "nearest": [{"exchange": "a", "agreed": agreed, "differs": differs}],
+            },
+        )
+    )
+    talk.told("warning: n" + message)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "text", "status", "said"),
+    [
+        ("GET", "/n", None, 404, "it is used up: played 1 times in this session, and `repeat: fail`"),
+        ("DELETE", "/n", None, 405, "method is DELETE, expected GET"),
+        ("GET", "/guarded", None, 404, "it comes after 'never', which was not played yet in this session"),
+        ("POST", "/n/", b"{", 405, "method is POST, expected GET"),
+        ("POST", "/json", b"{not json", 400, "its body isn't JSON, though its Content-Type says so"),
+        ("POST", "/json", b'{"a": NaN}', 400, "its body isn't JSON"),
+        ("POST", "/json", b'{"a":1,"a":2}', 400, "its body isn't JSON"),
+        ("POST", "/json", b"\xff\xfe", 400, "its body isn't JSON"),
+        ("POST", "/json", b"[" * 100_000, 400, "its body isn't JSON"),
+        ("BREW", "/%zz/%00/../x", b"", 404, "no exchange answers BREW"),
+    ],
+)
+def test_what_nothing_answers_gets_a_clear_error(
+    conversation: Talk, method: str, path: str, text: bytes | None, status: int, said: str
+) -> None:
+    talk = conversation(
+        """
+exchanges:
+  - {name: n, request: {method: GET, path: /n}, reply: {body: 1}, repeat: fail}
+  - {name: guarded, when: {after: [never]}, request: {method: GET, path: /guarded}, reply: {body: 1}}
+  - {name: never, request: {method: POST, path: /never}, reply: {body: 1}}
+  - {name: json, request: {method: POST, path: /json, body: {a: 1}}, reply: {body: 1}}
+"""
+    )
+    a = talk.client()
+    assert asked(a, "GET", "/n", 1) == ["1"]
+    a.headers["Content-Type"] = "application/json"
+    a.asks(method, path, text=text)
+    (_, found, body) = a.heard.pop()
+    assert isinstance(body, dict)
+    assert (found, body["statusCode"]) == (status, 2 if status == 400 else 6)
+    assert said in talk.logs.pop()
+
+
+def test_a_body_that_is_too_large_is_not_looked_at(conversation: Talk) -> None:
+    a = conversation(numbered(), max_body=10).client()
+    a.asks("GET", "/n", text=b"x" * 11)
+    a.hears((0.0, 413, {"statusCode": 10, "statusMessage": "the body has 11 bytes; expected at most 10"}))
+
+
+def test_a_template_that_fails_is_told_and_answered_500(conversation: Talk) -> None:
+    talk = conversation(
+        """
+exchanges:
+  - {name: bad, request: {method: POST, path: /x, body: {n: {$capture: n}}}, reply: {body: {x: {$t: "{{ 1 / n }}"}}}}
+"""
+    )
+    a = talk.client()
+    a.asks("POST", "/x", {"n": 0})
+    assert a.heard.pop()[1] == 500
+    talk.told("error: 'bad' can't be played: ")
+    assert asked(a, "POST", "/x", 1, {"n": 2}) == [{"x": 0.5}]
+
+
+# ---------------------------------------------------------------------------------------------- responders
+def test_a_responder_answers_before_the_exchanges_with_its_own_events(conversation: Talk) -> None:
+    talk = conversation(numbered())
+
+    def respond(question: ResponderRequest) -> Response | None:
+        if question.path != "/n":
+            return None
+        count = question.session["count"] = int(str(question.session.get("count", 0))) + 1
+        return Response({"count": count, "user": question.user}, status=202, events=[Notification("/c", count, 0.5)])
+
+    talk.backend.register(respond)
+    a = talk.client(user="ann").connects()
+    a.asks("GET", "/n")
+    talk.at(1.0)
+    a.asks("GET", "/n")
+    talk.at(2.0)
+    a.hears(
+        (0.0, 202, {"count": 1, "user": "ann"}), (0.5, "/c", 1), (1.0, 202, {"count": 2, "user": "ann"}), (1.5, "/c", 2)
+    )
+
+
+def test_a_responder_that_fails_is_told_and_answered_500(conversation: Talk) -> None:
+    talk = conversation(numbered())
+
+    def broken(question: ResponderRequest) -> Response | None:
+        raise LookupError(question.path)
+
+    talk.backend.register(broken)
+    a = talk.client()
+    assert asked(a, "GET", "/n", 1) == [500]
+    talk.told("error: the responder broken failed: LookupError: /n")
+
+
+# ---------------------------------------------------------------------------------------------- faults
+FAULTY = """
+exchanges:
+  - name: x
+    request: {method: POST, path: /x}
+    reply: {after: 1s, body: {}}
+    events:
+      - {after: 2s, channel: /c, data: 1}
+      - {after: 3s, channel: /d, data: 2}
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "heard"),
+    [
+        ("status: 503, body: {statusCode: 4}", [(0.0, 503, {"statusCode": 4})]),
+        ("delay: 5s", [(2.0, "/c", 1), (3.0, "/d", 2), (6.0, 200, {})]),
+        ("drop-event: 1", [(1.0, 200, {}), (3.0, "/d", 2)]),
+        ("drop-event: true", [(1.0, 200, {})]),
+        ("drop-event: /d", [(1.0, 200, {}), (2.0, "/c", 1)]),
+        ("duplicate-event: 2", [(1.0, 200, {}), (2.0, "/c", 1), (3.0, "/d", 2), (3.0, "/d", 2)]),
+        ("broken: true", [(1.0, "Drop", None), (2.0, "/c", 1), (3.0, "/d", 2)]),
+        ("nth: 2, status: 503", [(1.0, 200, {}), (2.0, "/c", 1), (3.0, "/d", 2)]),
+        ("rate: 0.0, status: 503", [(1.0, 200, {}), (2.0, "/c", 1), (3.0, "/d", 2)]),
+        ("rate: 1.0, status: 503", [(0.0, 503, "")]),
+    ],
+)
+def test_a_fault_on_an_exchange_does_one_thing(
+    conversation: Talk, fault: str, heard: list[tuple[float, str, JSON]]
+) -> None:
+    talk = conversation(f"{FAULTY}faults: [{{exchange: x, {fault}}}]\n")
+    a = talk.client().connects()
+    a.asks("POST", "/x")
+    talk.at(9.0)
+    a.hears(*heard)
+
+
+def test_a_disconnect_fault_ends_the_clients_with_the_reply(conversation: Talk) -> None:
+    talk = conversation(f"{FAULTY}faults: [{{exchange: x, disconnect: true}}]\n")
+    a = talk.client().connects()
+    a.asks("POST", "/x")
+    talk.at(1.5)
+    a.hears((1.0, 200, {}))
+    assert a.meta[-1]["advice"] == {"reconnect": "none"}
+
+
+def test_faults_are_counted_in_each_session_alone(conversation: Talk) -> None:
+    talk = conversation(f"{FAULTY}faults: [{{exchange: x, every: 2, status: 500}}]\n", speed=0)
+    a, b = talk.client("a"), talk.client("b")
+    assert asked(a, "POST", "/x", 4) == [{}, 500, {}, 500]
+    assert asked(b, "POST", "/x", 1) == [{}]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reply"),
+    [
+        (
+            "meta: /meta/subscribe, channel: /d, error: '403::no', ext: {why: 1}",
+            {"successful": False, "error": "403::no", "subscription": "/d", "ext": {"why": 1}},
+        ),
+        ("meta: /meta/subscribe, channel: /e, error: '403::no'", {"successful": True, "subscription": "/d"}),
+    ],
+)
+def test_a_subscription_is_denied_by_its_channel(conversation: Talk, fault: str, reply: dict[str, JSON]) -> None:
+    talk = conversation(f"{FAULTY}faults: [{{{fault}}}]\n")
+    a = talk.client().handshakes()
+    a.says({"channel": "/meta/subscribe", "subscription": "/d"})
+    assert a.meta[-1] == {"channel": "/meta/subscribe", **reply}
+
+
+def test_a_session_is_unknown_after_some_polls(conversation: Talk) -> None:
+    talk = conversation(f"{FAULTY}faults: [{{meta: /meta/connect, nth: 3, error: '402::Unknown client'}}]\n")
+    a = talk.client().connects()
+    talk.at(31.0)
+    assert a.meta[-1]["error"] == "402::Unknown client"
+    assert a.meta[-1]["advice"] == {"reconnect": "handshake", "interval": 0}
+
+
+def test_a_connect_fails_with_the_text_and_advice_of_the_scenario(conversation: Talk) -> None:
+    advice = "{reconnect: none, hosts: [a]}"
+    talk = conversation(f"{FAULTY}faults: [{{meta: /meta/connect, nth: 2, error: '500::gone', advice: {advice}}}]\n")
+    a = talk.client().connects()
+    assert a.meta[-1] == {
+        "channel": "/meta/connect",
+        "successful": False,
+        "error": "500::gone",
+        "advice": {"reconnect": "none", "hosts": ["a"]},
+    }
+
+
+def test_a_meta_reply_is_delayed_or_the_poll_broken(conversation: Talk) -> None:
+    faults = "[{meta: /meta/subscribe, delay: 2s}, {meta: /meta/connect, nth: 2, broken: true}]"
+    talk = conversation(f"{FAULTY}faults: {faults}\n")
+    a = talk.client().handshakes()
+    a.says({"channel": "/meta/subscribe", "subscription": "/d"})
+    assert a.meta[-1]["channel"] == "/meta/handshake"
+    talk.at(2.0)
+    assert a.meta[-1]["channel"] == "/meta/subscribe"
+    a.polls = True
+    a.poll()
+    a.hears((2.0, "Drop", None))

@@ -1,0 +1,241 @@
+"""The small rooms of the replay, each on its own: schedule, plays, references, casting, identity, hosts, settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cometreel.engine import ReplaySettings
+from cometreel.engine.id_generator import IdGenerator, user_id
+from cometreel.engine.matching import RoleAllocator
+from cometreel.engine.play_state import Numbering, PlayState, References
+from cometreel.engine.replies import rebase
+from cometreel.engine.scheduling import Schedule
+from cometreel.engine.session_resolver import Login, login_of
+from cometreel.errors import OptionInvalid
+from cometreel.jsonvalue import JSON
+from cometreel.wire import Headers
+
+
+# ------------------------------------------------------------------------------------------------ schedule
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3))))
+def test_things_come_in_order_of_time_then_rank_then_arrival(things: list[tuple[int, int]]) -> None:
+    schedule: Schedule[tuple[int, int, int]] = Schedule()
+    for arrival, (at, rank) in enumerate(things):
+        schedule.add(at, (at, rank, arrival), (rank,))
+    done = [thing for _, thing in schedule.due(10)]
+    assert done == sorted(done)
+    assert len(done) == len(things)
+
+
+def test_what_is_cancelled_never_comes_and_is_no_deadline() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add(1, "a").cancel()
+    schedule.add(2, "b")
+    assert schedule.first() == (2, "b")
+    assert list(schedule.due(9)) == [(2, "b")]
+    assert schedule.first() is None
+
+
+def test_what_is_added_while_others_come_takes_its_place_among_them() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add(1, "a")
+    schedule.add(3, "c")
+    done = []
+    for at, thing in schedule.due(5):
+        done.append((at, thing))
+        if thing == "a":
+            schedule.add(2, "b")
+    assert done == [(1, "a"), (2, "b"), (3, "c")]
+
+
+def test_what_is_not_ready_by_its_own_time_stays_in_its_place() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add(1, "a")
+    schedule.add(1, "b")
+    assert list(schedule.due(1, lambda _, thing: thing == "b")) == [(1, "b")]
+    assert schedule.first() == (1, "a")
+
+
+# ------------------------------------------------------------------------------------------------ plays
+@dataclass(frozen=True)
+class Exchange:
+    name: str
+
+
+@dataclass(frozen=True)
+class Group:
+    exchanges: tuple[Exchange, ...]
+    repeat: Literal["last", "cycle", "fail"] | None = None
+
+
+ABC = Group((Exchange("a"), Exchange("b"), Exchange("c")))
+
+
+def test_another_scenario_goes_on_where_the_names_were_played() -> None:
+    plays = PlayState()
+    for _ in range(2):
+        picked = plays.pick(ABC, "last")
+        assert picked is not None
+        plays.played(picked)
+    plays.regroup()
+    assert plays.pick(Group((Exchange("b"), Exchange("x"))), "last") == Exchange("x")
+
+
+def test_what_was_picked_but_not_played_is_picked_again() -> None:
+    plays = PlayState()
+    assert [plays.pick(ABC, "last"), plays.pick(ABC, "last")] == [Exchange("a")] * 2
+
+
+def test_a_long_group_costs_no_more_than_a_short_one() -> None:
+    looked_at = 0
+
+    @dataclass(frozen=True)
+    class Watched:
+        number: int
+
+        @property
+        def name(self) -> str:
+            nonlocal looked_at
+            looked_at += 1
+            return str(self.number)
+
+    @dataclass(frozen=True)
+    class Long:
+        exchanges: tuple[Watched, ...]
+        repeat: None = None
+
+    group, plays = Long(tuple(map(Watched, range(10_000)))), PlayState()
+    for _ in range(10_000):
+        picked = plays.pick(group, "last")
+        assert picked is not None
+        plays.played(picked)
+    assert looked_at < 10 * 10_000
+
+
+# ------------------------------------------------------------------------------------------------ references
+def test_the_recorded_number_where_it_is_free_else_the_next_above_the_highest() -> None:
+    references = References(highest=70)
+    assert [references.take(recorded) for recorded in (66, 67, 66, 70, 66, None)] == [66, 67, 71, 70, 72, 73]
+
+
+@given(st.lists(st.integers(0, 20)))
+def test_no_number_is_given_twice(recorded: list[int]) -> None:
+    references = References(highest=20)
+    given_out = [references.take(number) for number in recorded]
+    assert len(set(given_out)) == len(given_out)
+
+
+def test_one_answer_has_one_live_number_for_each_recorded_one() -> None:
+    references = References(highest=9)
+    references.take(5)
+    numbering = Numbering(references)
+    assert [numbering.live(5), numbering.live(6), numbering.live(5)] == [10, 6, 10]
+    assert (numbering.ref, numbering.lookup(6), numbering.lookup(99)) == (10, 6, 99)
+    assert Numbering(references).ref == 11
+
+
+# ------------------------------------------------------------------------------------------------ casting
+def test_roles_are_leased_to_the_fewest_players_in_turn() -> None:
+    casting = RoleAllocator({"a": "ann", "b": None, "c": None})
+
+    def lease(among: str) -> str:
+        role = next(casting.turn(among), "")
+        if role:
+            casting.assign(role)
+        return role
+
+    assert [lease("abc") for _ in range(4)] == ["a", "b", "c", "a"]
+    casting.release("b")
+    assert [lease("abc"), lease("c"), lease(""), lease("x")] == ["b", "c", "", ""]
+    assert [*casting.turn("abc")] == ["b", "a", "c"]
+
+
+def test_a_role_is_named_by_its_user_and_no_other() -> None:
+    casting = RoleAllocator({"a": "ann", "b": None})
+    assert [casting.named("ann"), casting.named("ben"), casting.named(None)] == ["a", None, None]
+
+
+# ------------------------------------------------------------------------------------------------ identity
+def test_ids_come_from_seed_node_and_arrival_and_from_the_nonce_only_without_a_seed() -> None:
+    def first(seed: str | None, node: str | None, nonce: str) -> str:
+        return IdGenerator(seed, node, nonce).new("client")
+
+    assert first("s", "n", "1") == first("s", "n", "2")
+    different = [
+        first(None, "n", "1"),
+        first(None, "n", "2"),
+        first("1", "n", ""),
+        first("s", "m", ""),
+        first("s", None, ""),
+    ]
+    assert len(set(different)) == len(different)
+
+
+def test_ids_never_repeat_across_kinds_and_arrivals() -> None:
+    mint = IdGenerator("s", None, "")
+    ids = [mint.new(kind) for kind in ("client", "browser", "session") for _ in range(100)]
+    assert len(set(ids)) == 300
+    assert user_id("ann") == user_id("ann") != user_id("ben")
+
+
+# ------------------------------------------------------------------------------------------------ hosts, logins
+@pytest.mark.parametrize(
+    ("recorded", "live"),
+    [
+        ({"uri": "http://old:1/a?b=http://old:1"}, {"uri": "https://new/a?b=http://old:1"}),
+        ({"deviceUri": "HTTPS://old"}, {"deviceUri": "https://new"}),
+        ({"uris": ["http://old/1", "/2"]}, {"uris": ["https://new/1", "/2"]}),
+        ([{"a": {"uri": "http://old/x"}}], [{"a": {"uri": "https://new/x"}}]),
+        ({"uri": "/relative"}, {"uri": "/relative"}),
+        ({"uri": {"uri": "http://old"}}, {"uri": {"uri": "https://new"}}),
+        ({"text": "http://old/", "curiosity": "http://old/"}, {"text": "http://old/", "curiosity": "http://old/"}),
+        (None, None),
+    ],
+)
+def test_only_absolute_uris_are_moved(recorded: JSON, live: JSON) -> None:
+    assert rebase(recorded, "https://new") == live
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "login"),
+    [
+        ("Authorization", "Basic YW5uOnNlY3JldA==", Login("ann")),
+        ("authorization", "basic  YW5uOg==", Login("ann")),
+        ("Authorization", "Basic OnNlY3JldA==", None),
+        ("Authorization", "Bearer abc", Login(None)),
+        ("Authorization", "Bearer", None),
+        ("x-api-key", "k", Login(None)),
+        ("Cookie", "a=b", None),
+    ],
+)
+def test_a_login_is_whatever_carries_credentials(name: str, value: str, login: Login | None) -> None:
+    assert login_of(Headers([(name, value)])) == login
+
+
+# ------------------------------------------------------------------------------------------------ settings
+def test_the_stronger_settings_win() -> None:
+    settings = ReplaySettings().under({"speed": 2, "seed": 7, "auth": "csrf"}).under({"speed": 0.5})
+    assert settings == ReplaySettings(speed=0.5, seed="7", auth="csrf")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("sped", 1, "sped: is not a setting of a replay; expected one of seed, speed, "),
+        ("repeat", "never", "repeat: 'never' is not a choice; expected one of last, cycle, fail"),
+        ("speed", -1, "speed: -1 can't be used; expected a number, 0 or more"),
+        ("speed", "fast", "speed: 'fast' can't be used; expected a number, 0 or more"),
+        ("speed", float("nan"), "speed: nan can't be used; expected a number, 0 or more"),
+        ("max_body", True, "max_body: True can't be used; expected a number, 0 or more"),
+        ("seed", [1], "seed: [1] is not text; expected text"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused_in_one_sentence(name: str, value: JSON, sentence: str) -> None:
+    with pytest.raises(OptionInvalid) as refused:
+        ReplaySettings().under({name: value})
+    assert str(refused.value).startswith(sentence)

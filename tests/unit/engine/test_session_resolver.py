@@ -1,0 +1,182 @@
+"""Whose request it is, who is let in, which cookie is set."""
+
+from __future__ import annotations
+
+import pytest
+
+from cometreel.jsonvalue import JSONObject
+from tests.unit.engine.conftest import Talk
+from tests.unit.engine.conversation import Client
+
+TWICE = """
+exchanges:
+  - {name: one, request: {method: POST, path: /n}, reply: {body: 1}}
+  - {name: two, request: {method: POST, path: /n}, reply: {body: 2}}
+  - {name: three, request: {method: POST, path: /n}, reply: {body: 3}}
+"""
+DENIED: JSONObject = {"statusCode": 20, "statusMessage": "Access denied"}
+NO_TOKEN: JSONObject = {"statusCode": 3, "statusMessage": "Missing or invalid Csrf token"}
+
+
+def turn(client: Client) -> str:
+    """Ask once more; equal requests are answered in order within one session."""
+    client.asks("POST", "/n")
+    (_, status, body) = client.heard.pop()
+    assert status == 200
+    return str(body)
+
+
+def test_the_first_reply_of_a_session_sets_the_cookie_and_no_later_one(conversation: Talk) -> None:
+    a = conversation(TWICE).client()
+    turn(a)
+    assert a.last is not None
+    assert a.last.headers.get("set-cookie") == f"JSESSIONID={a.cookies['JSESSIONID']}; Path=/; HttpOnly"
+    turn(a)
+    assert a.last.headers.get("set-cookie") is None
+
+
+def test_a_refusal_sets_the_cookie_too(conversation: Talk) -> None:
+    a = conversation(TWICE, auth="session").client()
+    a.asks("POST", "/n")
+    a.hears((0.0, 403, DENIED))
+    assert "JSESSIONID" in a.cookies
+
+
+def test_a_node_appends_its_name_and_finds_a_session_whatever_became_of_the_suffix(conversation: Talk) -> None:
+    a = conversation(TWICE, node="n1").client()
+    assert turn(a) == "1"
+    plain, _, node = a.cookies["JSESSIONID"].partition(".")
+    assert node == "n1"
+    a.cookies["JSESSIONID"] = plain
+    assert turn(a) == "2"
+    a.cookies["JSESSIONID"] = f"{plain}.n2"
+    assert turn(a) == "3"
+
+
+def test_a_session_is_known_by_its_bayeux_cookie_then_by_a_client_id(conversation: Talk) -> None:
+    a = conversation(TWICE).client().handshakes()
+    assert turn(a) == "1"
+    del a.cookies["JSESSIONID"]
+    assert turn(a) == "2"
+
+
+def test_a_client_that_sends_its_name_each_time_stays_in_its_session_without_cookies(conversation: Talk) -> None:
+    talk = conversation(TWICE)
+    a, b = talk.client("a", user="ann"), talk.client("b", user="ben")
+    for expected in ("1", "2", "3"):
+        a.cookies.clear()
+        assert turn(a) == expected
+    assert turn(b) == "1"
+
+
+def test_a_client_that_logs_in_again_without_its_cookie_is_given_it_again(conversation: Talk) -> None:
+    """An application that was started anew: it sends its name once, and relies on the cookie afterwards."""
+    talk = conversation(TWICE, auth="session")
+    assert turn(talk.client("a", user="ann")) == "1"
+    again = talk.client("again", user="ann")
+    assert turn(again) == "2"
+    again.user = None
+    assert turn(again) == "3"
+
+
+def test_without_session_cookies_a_bayeux_client_still_has_its_session(conversation: Talk) -> None:
+    talk = conversation(TWICE + "session: {cookie: none}\n")
+    a = talk.client().handshakes()
+    assert set(a.cookies) == {"BAYEUX_BROWSER"}
+    assert [turn(a), turn(a)] == ["1", "2"]
+    b = talk.client("b")
+    assert [turn(b), turn(b)] == ["1", "1"], "nothing names this one's session"
+    assert len(talk.backend.sessions) == 1, "and nothing is kept of it"
+
+
+@pytest.mark.parametrize(
+    "cookie", ["JSESSIONID", "x=1; ;;=; JSESSIONID=", 'JSESSIONID="\x00é"', "JSESSIONID=" + "a" * 5000]
+)
+def test_a_cookie_that_means_nothing_begins_a_new_session(conversation: Talk, cookie: str) -> None:
+    a = conversation(TWICE).client()
+    a.headers["Cookie"] = cookie
+    assert turn(a) == "1"
+    assert "JSESSIONID" in a.cookies
+
+
+def test_session_mode_wants_a_login_first_over_bayeux_too(conversation: Talk) -> None:
+    talk = conversation(TWICE, auth="session")
+    a = talk.client()
+    a.says({"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]})
+    a.hears((0.0, 403, DENIED))
+    a.user = "ann"
+    assert turn(a) == "1"
+    a.user = None
+    assert turn(a) == "2", "the cookie is enough from now on"
+    a.handshakes()
+    assert a.client_id
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic YQ==", "Basic \udc80", ""])
+def test_broken_credentials_are_no_login(conversation: Talk, header: str) -> None:
+    a = conversation(TWICE, auth="session").client()
+    a.headers["Authorization"] = header
+    a.asks("POST", "/n")
+    a.hears((0.0, 403, DENIED))
+
+
+def test_csrf_mode_announces_the_token_on_gets_and_wants_it_on_what_modifies(conversation: Talk) -> None:
+    talk = conversation(TWICE, auth="csrf")
+    a = talk.client(user="ann")
+    a.asks("POST", "/n")
+    a.hears((0.0, 403, NO_TOKEN))
+    a.asks("GET", "/nothing")
+    assert a.heard.pop()[1] == 404
+    talk.logs.clear()
+    assert a.last is not None
+    announced = a.last.headers.get("x-csrf-header")
+    assert announced == "X-CSRF-TOKEN"
+    a.headers[announced] = a.last.headers.get(announced) or ""
+    assert turn(a) == "1"
+    a.headers[announced] = "wrong"
+    a.asks("POST", "/n")
+    a.hears((0.0, 403, NO_TOKEN))
+    a.handshakes()
+    assert a.client_id, "Bayeux messages are exempt"
+
+
+LOGIN = """
+roles: {agent-1: {user: ann, id: "11"}}
+exchanges:
+  - name: me refused
+    request: {method: GET, path: /api/v2/me, authenticated: false}
+    reply: {status: 403, body: {statusCode: 20}}
+  - name: me
+    request: {method: GET, path: /api/v2/me, authenticated: true}
+    reply: {body: {id: {$t: "{{ user.id }}"}}}
+"""
+
+
+@pytest.mark.parametrize("auth", ["open", "session"])
+def test_authenticated_says_which_of_two_equal_requests_an_exchange_answers(conversation: Talk, auth: str) -> None:
+    a = conversation(LOGIN, auth=auth).client()
+    a.asks("GET", "/api/v2/me")
+    a.hears((0.0, 403, {"statusCode": 20}))
+    a.user = "ann"
+    a.asks("GET", "/api/v2/me")
+    a.hears((0.0, 200, {"id": "11"}))
+
+
+def test_a_user_whom_no_role_names_has_an_id_of_its_own_always_the_same(conversation: Talk) -> None:
+    bodies = []
+    for _ in range(2):
+        a = conversation(LOGIN).client(user="zoe")
+        a.asks("GET", "/api/v2/me")
+        bodies.append(a.heard.pop()[2])
+    assert bodies[0] == bodies[1]
+    assert bodies[0] != {"id": "11"}
+
+
+def test_a_session_that_asks_nothing_for_too_long_is_forgotten(conversation: Talk) -> None:
+    talk = conversation(TWICE + "session: {max_idle: 10s}\n")
+    a = talk.client()
+    assert turn(a) == "1"
+    talk.at(9.0)
+    assert turn(a) == "2"
+    talk.at(20.0)
+    assert turn(a) == "1"
