@@ -10,13 +10,13 @@ from starlette.types import Receive, Scope, Send
 from cometreel.engine import Backend
 from cometreel.engine.driver import Driver
 from cometreel.scenario import load
-from cometreel.serve import Door
+from cometreel.serve import ReplayApp
 
 
 @cache
-def door() -> Door:
+def door() -> ReplayApp:
     """Make the door on the loop that asks first."""
-    return Door(Driver(Backend(load([os.environ["REEL_SCENARIO"]]))))
+    return ReplayApp(Driver(Backend(load([os.environ["REEL_SCENARIO"]]))))
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:

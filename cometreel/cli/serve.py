@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cometreel.engine.replay_settings import Auth, Repeat, Unmatched
     from cometreel.jsonvalue import JSON
     from cometreel.serve import Admin, Certificate
-    from cometreel.serve.admin_gate import Gate, Peers
+    from cometreel.serve.admin.auth import AdminAuth, Peers
 
 __all__ = ["serve"]
 
@@ -85,8 +85,8 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[Options]) -> None:
     from cometreel import serve as door  # noqa: PLC0415  # only this command needs a server
     from cometreel.engine.responders import load_responders  # noqa: PLC0415
     from cometreel.scenario import load  # noqa: PLC0415
-    from cometreel.serve.files import raise_limit  # noqa: PLC0415
-    from cometreel.serve.nodes import Plan, serve_nodes  # noqa: PLC0415
+    from cometreel.serve.cluster import ClusterPlan, serve_nodes  # noqa: PLC0415
+    from cometreel.serve.http_server import raise_limit  # noqa: PLC0415
 
     logging.basicConfig(format="cometreel: %(message)s", level=logging.INFO)
     paths = [path.expanduser() for path in scenarios]
@@ -96,7 +96,7 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[Options]) -> None:
     raise_limit()
     gate = _gate(options)
     with _naming_options():
-        opening = door.playing(
+        opening = door.replay_app(
             scenario,
             door.settings_for(scenario, given),
             responders=responders,
@@ -104,32 +104,32 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[Options]) -> None:
             upstream=options["upstream"],
             admin=_admin(gate),
         )
-        listening = door.Listening(options["host"], options["port"], _certificate(options))
+        listening = door.ListenOptions(options["host"], options["port"], _certificate(options))
         if options["nodes"] is None:
             door.serve(opening, listening, lambda url: _announce(url, gate))
         else:
-            serve_nodes(Plan(scenario, _of_a_node(paths, options), options["nodes"], listening), click.echo)
+            serve_nodes(ClusterPlan(scenario, _of_a_node(paths, options), options["nodes"], listening), click.echo)
 
 
-def _gate(options: Options) -> Gate | None:
+def _gate(options: Options) -> AdminAuth | None:
     """Return the gate of the admin API, unless there is to be none."""
-    from cometreel.serve.admin_gate import Gate, token_from  # noqa: PLC0415
+    from cometreel.serve.admin.auth import AdminAuth, token_from  # noqa: PLC0415
 
-    return Gate(token_from(os.environ), options["admin_from"]) if options["admin"] else None
+    return AdminAuth(token_from(os.environ), options["admin_from"]) if options["admin"] else None
 
 
-def _admin(gate: Gate | None) -> Admin | None:
+def _admin(gate: AdminAuth | None) -> Admin | None:
     """Return what makes the admin API behind its gate; what it stands on is imported only then."""
     if gate is None:
         return None
-    from cometreel.serve.admin import admin_behind  # noqa: PLC0415
+    from cometreel.serve.admin.api import admin_factory  # noqa: PLC0415
 
-    return admin_behind(gate)
+    return admin_factory(gate)
 
 
-def _announce(url: str, gate: Gate | None) -> None:
+def _announce(url: str, gate: AdminAuth | None) -> None:
     """Say where it listens; the token goes to a terminal only, never into a file."""
-    from cometreel.serve.admin_gate import TOKEN_VARIABLE  # noqa: PLC0415
+    from cometreel.serve.admin.auth import TOKEN_VARIABLE  # noqa: PLC0415
 
     click.echo(url)
     if gate is None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from cometreel.engine import Calls, Control, FaultInfo, ReplaySettings, Responder
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import Exchange, Scenario
-from cometreel.serve import playing, serve_in_thread
+from cometreel.serve import replay_app, serve_in_background
 
 __all__ = ["Playback"]
 
@@ -16,7 +16,7 @@ class Playback:
     """One replay on a thread of its own. Every method may be called from any thread, greenlet or coroutine."""
 
     def __init__(self, scenario: Scenario, settings: ReplaySettings) -> None:
-        self._served = serve_in_thread(playing(scenario, settings))
+        self._served = serve_in_background(replay_app(scenario, settings))
         self._control = Control(self._served.backend)
 
     @property

@@ -13,7 +13,7 @@ from cometreel.errors import CometreelError
 from cometreel.forward import Recording, Upstream
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
 from cometreel.scenario import Exchange
-from cometreel.serve import serve_in_thread
+from cometreel.serve import serve_in_background
 
 __all__ = ["NotWhileRecording", "Take"]
 
@@ -36,7 +36,7 @@ class Take:
         self._file, self._say, self._only_new = file, say, only_new
         self._calls: list[Call] = []
         self._recording = Recording(upstream, file)
-        self._served = serve_in_thread(self._recording.opening(self._witness))
+        self._served = serve_in_background(self._recording.opening(self._witness))
 
     @property
     def url(self) -> str:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+from cometreel.serve.app import ADMIN, ForwardRequest, ReplayApp
+from cometreel.serve.app_factory import Admin, replay_app, serve, settings_for
+from cometreel.serve.background import BackgroundServer, ServerStopped, serve_in_background
 from cometreel.serve.certificate import Certificate
-from cometreel.serve.connection import Limits
-from cometreel.serve.door import ADMIN, Door, Forwarder
-from cometreel.serve.listening import Listener, Listening, Opening, listening_to
-from cometreel.serve.playing import Admin, playing, settings_for
-from cometreel.serve.running import serve
-from cometreel.serve.served import Served, ServerStopped, serve_in_thread
+from cometreel.serve.http_server import AppFactory, HttpListener, Limits, ListenOptions, listen
 
 __all__ = [
     "ADMIN",
     "Admin",
     "Certificate",
-    "Door",
-    "Forwarder",
+    "ReplayApp",
+    "ForwardRequest",
     "Limits",
-    "Listener",
-    "Listening",
-    "Opening",
-    "Served",
+    "HttpListener",
+    "ListenOptions",
+    "AppFactory",
+    "BackgroundServer",
     "ServerStopped",
-    "listening_to",
-    "playing",
+    "listen",
+    "replay_app",
     "serve",
-    "serve_in_thread",
+    "serve_in_background",
     "settings_for",
 ]

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import httpx
 
 from cometreel.engine.session_resolver import error_reply
-from cometreel.serve.door import Forwarder
+from cometreel.errors import OptionInvalid
+from cometreel.serve.app import ForwardRequest
 from cometreel.wire import Headers, Reply, Request
 
-__all__ = ["forwarding_to"]
+__all__ = ["checked_upstream", "forwarding_to"]
 
 TIMEOUTS = {"connect": 10.0, "read": 60.0, "write": 10.0, "pool": 10.0}  # seconds
 MAX_REPLY = 64 * 1024 * 1024
@@ -34,7 +36,7 @@ NOT_SENT = OF_ONE_HOP | {"host", "content-length"}
 
 
 @asynccontextmanager
-async def forwarding_to(base: str) -> AsyncIterator[Forwarder]:
+async def forwarding_to(base: str) -> AsyncIterator[ForwardRequest]:
     """Forward to the server at this URL, until the block ends."""
     async with httpx.AsyncHTTPTransport(trust_env=False) as transport:
 
@@ -63,3 +65,14 @@ async def _asked(transport: httpx.AsyncHTTPTransport, base: str, request: Reques
         await response.aclose()
     kept = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in OF_ONE_HOP]
     return Reply(request.id, response.status_code, Headers(kept), bytes(body))
+
+
+def checked_upstream(url: str) -> str:
+    """Return a base URL that can be forwarded to, without a slash at its end.
+
+    :raises OptionInvalid: if it isn't one.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise OptionInvalid("upstream", f"{url!r} can't be forwarded to", "a URL like http://gws.example:8080")
+    return url.rstrip("/")

@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.chromium import Browser, chromium
-from tests.serve.administered import TOKEN, Administered, administered
+from tests.serve.admin_client import TOKEN, Administered, administered
 from tests.serve.conftest import SCENARIO, dial
 
 __all__ = ["Console", "Open", "browser", "console", "dial"]

@@ -11,7 +11,7 @@ import httpx
 
 from tests.chromium import Browser, chromium
 from tests.console.conftest import Console
-from tests.serve.administered import TOKEN, administered
+from tests.serve.admin_client import TOKEN, administered
 from tests.serve.conftest import Desktop
 
 ROOT = Path(__file__).parents[2]

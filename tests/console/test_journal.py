@@ -8,7 +8,7 @@ from selenium.webdriver.common.keys import Keys
 from cometreel.scenario import loads
 from tests.chromium import Browser
 from tests.console.conftest import Console, Open
-from tests.serve.administered import TOKEN
+from tests.serve.admin_client import TOKEN
 from tests.serve.conftest import ASKED, SCENARIO
 
 PLACE = "POST RequestAgentStats Place Place1 /api/v2/workbins > stats of place Place1"

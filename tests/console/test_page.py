@@ -9,12 +9,12 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from cometreel.scenario import loads
-from cometreel.serve import Listening, playing, serve_in_thread
-from cometreel.serve.admin import admin_behind
-from cometreel.serve.admin_gate import Gate
+from cometreel.serve import ListenOptions, replay_app, serve_in_background
+from cometreel.serve.admin.api import admin_factory
+from cometreel.serve.admin.auth import AdminAuth
 from tests.chromium import Browser
 from tests.console.conftest import Console, Open
-from tests.serve.administered import TOKEN, administered
+from tests.serve.admin_client import TOKEN, administered
 from tests.serve.conftest import SCENARIO, Desktop
 
 MARKUP = "<script>window.hurt=1</script><img src=x onerror=window.hurt=1>"
@@ -62,8 +62,8 @@ def test_hostile_texts_stay_texts_everywhere(console: Open, browser: Browser):
 
 def test_the_page_says_that_the_server_is_away_and_goes_on_with_the_next_one(browser: Browser):
     def open_replay(stack: ExitStack, port: int, token: str = TOKEN) -> str:
-        opening = playing(loads(SCENARIO, "test.yaml"), admin=admin_behind(Gate(token)))
-        return stack.enter_context(serve_in_thread(opening, Listening("127.0.0.1", port))).url
+        opening = replay_app(loads(SCENARIO, "test.yaml"), admin=admin_factory(AdminAuth(token)))
+        return stack.enter_context(serve_in_background(opening, ListenOptions("127.0.0.1", port))).url
 
     with ExitStack() as first:
         url = open_replay(first, 0)

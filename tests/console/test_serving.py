@@ -12,11 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cometreel.serve.console import POLICY
-from tests.serve.administered import TOKEN, administered
+from cometreel.serve.admin.console import POLICY
+from tests.serve.admin_client import TOKEN, administered
 from tests.serve.test_admin_page import MARK, ROOT, matches, runnable, shown
 
-FILES = {each.name: each.read_text("utf-8") for each in files("cometreel.serve.console").iterdir() if each.is_file()}
+FILES = {
+    each.name: each.read_text("utf-8") for each in files("cometreel.serve.admin.console").iterdir() if each.is_file()
+}
 SENT = {name: text for name, text in FILES.items() if not name.endswith(".py")}
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cometreel.scenario import load
-from cometreel.serve import playing, serve_in_thread
+from cometreel.serve import replay_app, serve_in_background
 from tests.docs.pages import ROOT, steps
 from tests.docs.shell import Ran, run
 
@@ -17,7 +17,7 @@ SCENARIOS = ("login_workload.yaml", "request_agent_stats.yaml", "request_stats.y
 @pytest.fixture(scope="session")
 def gws() -> Iterator[str]:
     """A replay of a whole desktop, which the pages call http://gws.example:8080."""
-    with serve_in_thread(playing(load([ROOT / "scenarios" / name for name in SCENARIOS]))) as served:
+    with serve_in_background(replay_app(load([ROOT / "scenarios" / name for name in SCENARIOS]))) as served:
         yield served.url
 
 

@@ -15,7 +15,7 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.forward import Recording, Upstream
-from cometreel.serve import Listening, serve_in_thread
+from cometreel.serve import ListenOptions, serve_in_background
 from cometreel.serve.certificate import Certificate
 
 PATIENCE = 30.0
@@ -82,7 +82,7 @@ def serve(stack: ExitStack) -> Callable[..., str]:
         async def opened() -> AsyncIterator[ASGIApp]:
             yield app
 
-        return stack.enter_context(serve_in_thread(opened, Listening(certificate=certificate))).url
+        return stack.enter_context(serve_in_background(opened, ListenOptions(certificate=certificate))).url
 
     return start
 
@@ -94,7 +94,7 @@ def record(stack: ExitStack, tmp_path: Path) -> Callable[[str], Studio]:
     def start(url: str) -> Studio:
         recording = Recording(Upstream.at(url), tmp_path / "run.yaml")
         calls: list[tuple[str, str, bytes, int | None]] = []
-        served = stack.enter_context(serve_in_thread(recording.opening(lambda *call: calls.append(call))))
+        served = stack.enter_context(serve_in_background(recording.opening(lambda *call: calls.append(call))))
         return Studio(served.url, recording, calls)
 
     return start

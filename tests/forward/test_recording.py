@@ -12,7 +12,7 @@ import pytest
 from cometreel.errors import FileInvalid
 from cometreel.forward import Recording, Upstream
 from cometreel.scenario import load, parse
-from cometreel.serve import serve_in_thread
+from cometreel.serve import serve_in_background
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def take(tmp_path: Path, serve: Callable[..., str], server: Any) -> Callable[...
     def run(*paths: str, body: bytes = b'{"statusCode":0}', only_new: bool = False) -> Any:
         server.chunks = [body]
         recording = Recording(upstream, tmp_path / "desktop.yaml")
-        with serve_in_thread(recording.opening(lambda *_: None)) as served:
+        with serve_in_background(recording.opening(lambda *_: None)) as served:
             for path in paths:
                 httpx.get(served.url + path)
         return recording.finish(only_new=only_new)

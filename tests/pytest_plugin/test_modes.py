@@ -12,7 +12,7 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.scenario import load
-from cometreel.serve import serve_in_thread
+from cometreel.serve import serve_in_background
 
 
 class Upstream:
@@ -39,7 +39,7 @@ def upstream() -> Iterator[Upstream]:
     async def opened() -> AsyncIterator[Upstream]:
         yield app
 
-    with serve_in_thread(opened) as served:
+    with serve_in_background(opened) as served:
         app.url = served.url
         yield app
 
@@ -58,7 +58,7 @@ def echo() -> Iterator[str]:
     async def opened() -> AsyncIterator[ASGIApp]:
         yield app
 
-    with serve_in_thread(opened) as served:
+    with serve_in_background(opened) as served:
         yield served.url
 
 

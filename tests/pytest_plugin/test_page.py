@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from cometreel.pytest_plugin.options import MODES
-from cometreel.serve import serve_in_thread
+from cometreel.serve import serve_in_background
 
 PAGE = (Path(__file__).parents[2] / "docs" / "pytest.md").read_text()
 
@@ -55,7 +55,7 @@ def test_its_command_records(project: pytest.Pytester):
     (project.path / "desk.yaml").unlink()
     project.makepyfile(blocks("python")[0])
     (command,) = [line.removeprefix("$ ") for line in blocks("console")[0].splitlines()]
-    with serve_in_thread(opened) as served:
+    with serve_in_background(opened) as served:
         program, *arguments = command.replace("http://gws.example:8080", served.url).split()
         assert program == "pytest"
         project.runpytest_inprocess(*arguments).assert_outcomes(passed=1)

@@ -13,7 +13,7 @@ import pytest
 
 from cometreel.engine import ReplaySettings
 from cometreel.scenario import loads
-from cometreel.serve import Door, Listening, Served, playing, serve_in_thread
+from cometreel.serve import BackgroundServer, ListenOptions, ReplayApp, replay_app, serve_in_background
 
 PATIENCE = 30.0  # seconds until a test gives up on something that always comes
 
@@ -43,7 +43,7 @@ exchanges:
 """
 ASKED = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place1"}
 
-Serve = Callable[..., Served[Door]]
+Serve = Callable[..., BackgroundServer[ReplayApp]]
 
 
 def until(happened: Callable[[], Any], what: str) -> Any:
@@ -61,9 +61,11 @@ def serve() -> Iterator[Serve]:
     """Serve scenarios in this process: `serve(SCENARIO, speed=0)`; all stop with the test."""
     with ExitStack() as stack:
 
-        def start(text: str = SCENARIO, listening: Listening | None = None, **settings: Any) -> Served[Door]:
+        def start(
+            text: str = SCENARIO, listening: ListenOptions | None = None, **settings: Any
+        ) -> BackgroundServer[ReplayApp]:
             given = ReplaySettings().under(settings)
-            return stack.enter_context(serve_in_thread(playing(loads(text), given), listening))
+            return stack.enter_context(serve_in_background(replay_app(loads(text), given), listening))
 
         yield start
 
@@ -91,7 +93,7 @@ def dial() -> Iterator[Callable[[str], socket.socket]]:
         yield connect
 
 
-def calls(served: Served[Door]) -> list[tuple[str, str]]:
+def calls(served: BackgroundServer[ReplayApp]) -> list[tuple[str, str]]:
     """What was asked of a server so far, and what became of it."""
     found = served.call(lambda: served.backend.calls)
     return [(f"{call.method} {call.target}", call.exchange or call.outcome) for call in found]

@@ -12,8 +12,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from cometreel.serve.admin_facts import LONGEST_BODY
-from tests.serve.administered import TOKEN, Administered, administered
+from cometreel.serve.admin.serializers import LONGEST_BODY
+from tests.serve.admin_client import TOKEN, Administered, administered
 from tests.serve.conftest import ASKED, Desktop, until
 
 CHANNEL = "/v2/me/workbins"
@@ -342,7 +342,7 @@ def test_there_is_no_websocket(reel: Administered):
 
 
 def test_a_body_that_is_too_long_is_refused_unread(reel: Administered, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("cometreel.serve.admin.MAX_BODY", 9_999)
+    monkeypatch.setattr("cometreel.serve.admin.api.MAX_BODY", 9_999)
     assert problems(reel.admin.put("/scenario", content=b"#" * 10_000)) == (
         413,
         ["the body has 10000 bytes; expected at most 9999 bytes"],

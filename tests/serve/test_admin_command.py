@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cometreel.serve.admin_gate import TOKEN_VARIABLE
-from tests.serve.administered import TOKEN
+from cometreel.serve.admin.auth import TOKEN_VARIABLE
+from tests.serve.admin_client import TOKEN
 from tests.serve.conftest import PATIENCE, SCENARIO
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cometreel.serve.admin_gate import TOKEN_VARIABLE
-from tests.serve.administered import TOKEN
-from tests.serve.test_nodes import Farm
+from cometreel.serve.admin.auth import TOKEN_VARIABLE
+from tests.serve.admin_client import TOKEN
+from tests.serve.test_cluster import Farm
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from cometreel.engine.request_journal import Wanted
-from cometreel.serve import metrics
+from cometreel.serve.admin import metrics
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "admin.md").read_text()

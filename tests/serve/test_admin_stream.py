@@ -11,7 +11,7 @@ import pytest
 
 from cometreel.engine import Backend, Control
 from cometreel.scenario import loads
-from cometreel.serve.admin_stream import stream
+from cometreel.serve.admin.events import stream
 from cometreel.wire import Request
 from tests.serve.conftest import SCENARIO
 
@@ -64,7 +64,7 @@ async def test_one_event_is_its_number_its_kind_and_the_call():
 
 
 async def test_in_silence_a_comment_shows_that_the_stream_lives(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("cometreel.serve.admin_stream.KEEP_ALIVE", 0.0)
+    monkeypatch.setattr("cometreel.serve.admin.events.KEEP_ALIVE", 0.0)
     streamed = Streamed()
     async with aclosing(streamed.events):
         assert [await anext(streamed.events) for _ in range(2)] == [WELCOME, b": still here\n\n"]

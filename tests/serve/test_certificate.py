@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from cometreel.errors import OptionInvalid
-from cometreel.serve import Certificate, Listening
+from cometreel.serve import Certificate, ListenOptions
 from cometreel.serve import certificate as module
 from cometreel.serve.certificate import context_of, made_here
 from tests.serve.conftest import Serve
@@ -22,7 +22,7 @@ def test_a_client_that_trusts_the_file_is_served(serve: Serve, tmp_path: Path, h
     made = made_here(tmp_path / "certificates")
     trusting = ssl.create_default_context(cafile=str(made.chain))
     trusting.verify_flags |= ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on
-    url = serve(listening=Listening(host, certificate=made)).url
+    url = serve(listening=ListenOptions(host, certificate=made)).url
     assert url.startswith("https://")
     with httpx.Client(verify=trusting, trust_env=False) as client:
         assert client.get(url + "/api/v2/page").text == "a page"

@@ -14,8 +14,8 @@ from cometreel.engine import Backend, ReplaySettings
 from cometreel.engine.driver import Driver
 from cometreel.errors import OptionInvalid
 from cometreel.scenario import loads
-from cometreel.serve import Door, Served, playing, serve_in_thread
-from cometreel.serve.upstream import checked_upstream
+from cometreel.serve import BackgroundServer, ReplayApp, replay_app, serve_in_background
+from cometreel.serve.forwarding import checked_upstream
 from tests.serve.conftest import SCENARIO
 
 FORWARD = ReplaySettings(unmatched="forward")
@@ -38,18 +38,18 @@ def upstream() -> Iterator[tuple[str, list[Any]]]:
     async def opening() -> AsyncIterator[ASGIApp]:
         yield app
 
-    with serve_in_thread(opening) as server:
+    with serve_in_background(opening) as server:
         yield server.url, asked
 
 
 @pytest.fixture
-def served(upstream: tuple[str, list[Any]]) -> Iterator[Served[Door]]:
-    with serve_in_thread(playing(loads(SCENARIO), FORWARD, upstream=upstream[0] + "/base/")) as running:
+def served(upstream: tuple[str, list[Any]]) -> Iterator[BackgroundServer[ReplayApp]]:
+    with serve_in_background(replay_app(loads(SCENARIO), FORWARD, upstream=upstream[0] + "/base/")) as running:
         yield running
 
 
 def test_a_get_that_nothing_answers_is_asked_of_the_server_with_the_clients_own_fields(
-    served: Served[Door], upstream: tuple[str, list[Any]]
+    served: BackgroundServer[ReplayApp], upstream: tuple[str, list[Any]]
 ):
     url, asked = upstream
     fields = {"Authorization": "Basic YTpi", "Cookie": "mine=1", "TE": "trailers", "Accept": "*/*", "User-Agent": "me"}
@@ -62,21 +62,23 @@ def test_a_get_that_nothing_answers_is_asked_of_the_server_with_the_clients_own_
 
 
 def test_cookies_of_the_server_are_not_kept_from_one_client_to_the_next(
-    served: Served[Door], upstream: tuple[str, list[Any]]
+    served: BackgroundServer[ReplayApp], upstream: tuple[str, list[Any]]
 ):
     for _ in range(2):
         httpx.get(served.url + "/api/v2/elsewhere", trust_env=False)
     assert ["cookie" in fields for *_, fields in upstream[1]] == [False, False]
 
 
-def test_what_the_scenario_answers_and_what_is_no_get_stays_here(served: Served[Door], upstream: tuple[str, list[Any]]):
+def test_what_the_scenario_answers_and_what_is_no_get_stays_here(
+    served: BackgroundServer[ReplayApp], upstream: tuple[str, list[Any]]
+):
     assert httpx.get(served.url + "/api/v2/page", trust_env=False).text == "a page"
     assert httpx.post(served.url + "/api/v2/elsewhere", trust_env=False).status_code == 404
     assert upstream[1] == []
 
 
 def test_a_server_that_cannot_be_reached_is_a_502_that_says_so():
-    with serve_in_thread(playing(loads(SCENARIO), FORWARD, upstream="http://127.0.0.1:9")) as served:
+    with serve_in_background(replay_app(loads(SCENARIO), FORWARD, upstream="http://127.0.0.1:9")) as served:
         reply = httpx.get(served.url + "/elsewhere", trust_env=False)
     text = "http://127.0.0.1:9 could not be asked: ConnectError All connection attempts failed"
     assert (reply.status_code, reply.json()) == (502, {"statusCode": 4, "statusMessage": text})
@@ -84,10 +86,10 @@ def test_a_server_that_cannot_be_reached_is_a_502_that_says_so():
 
 def test_a_door_without_a_server_behind_it_says_so():
     @asynccontextmanager
-    async def opening() -> AsyncIterator[Door]:
-        yield Door(Driver(Backend(loads(SCENARIO), FORWARD)))
+    async def opening() -> AsyncIterator[ReplayApp]:
+        yield ReplayApp(Driver(Backend(loads(SCENARIO), FORWARD)))
 
-    with serve_in_thread(opening) as served:
+    with serve_in_background(opening) as served:
         reply = httpx.get(served.url + "/elsewhere", trust_env=False)
     text = "nothing here answers this, and there is no server to forward it to"
     assert (reply.status_code, reply.json()) == (502, {"statusCode": 4, "statusMessage": text})
@@ -104,4 +106,4 @@ def test_an_upstream_is_a_url_with_a_host(url: str):
 
 def test_forwarding_needs_an_upstream():
     with pytest.raises(OptionInvalid, match=r"^upstream: missing; expected the URL of the real server"):
-        playing(loads(SCENARIO), FORWARD)
+        replay_app(loads(SCENARIO), FORWARD)

@@ -19,15 +19,15 @@ from websockets.sync.client import connect
 from websockets.uri import parse_uri
 
 from cometreel.engine import Control
-from cometreel.serve import Limits, Listening
-from cometreel.serve.files import RESERVE, connections_allowed
-from tests.serve.administered import TOKEN, administered
+from cometreel.serve import Limits, ListenOptions
+from cometreel.serve.http_server import RESERVE, connections_allowed
+from tests.serve.admin_client import TOKEN, administered
 from tests.serve.conftest import ASKED, SCENARIO, Desktop, Serve, calls, until
 
 Http = Callable[..., httpx.Client]
 Dial = Callable[[str], socket.socket]
 
-IMPATIENT = Listening(limits=Limits(1000, request_seconds=0.3, write_seconds=0.3))
+IMPATIENT = ListenOptions(limits=Limits(1000, request_seconds=0.3, write_seconds=0.3))
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
@@ -57,7 +57,7 @@ def test_a_request_that_is_never_whole_gets_408(serve: Serve, http: Http, dial: 
 
 def test_a_byte_a_second_is_too_slow(serve: Serve, http: Http, dial: Dial):
     """For real: one second of waiting for an answer, one byte, and so on."""
-    served = serve(listening=Listening(limits=Limits(1000, request_seconds=2.5)))
+    served = serve(listening=ListenOptions(limits=Limits(1000, request_seconds=2.5)))
     slow = dial(served.url)
     slow.settimeout(1.0)
     sent, received = 0, b""
@@ -148,7 +148,7 @@ def _cut(connection: socket.socket) -> bool:
 
 
 def test_one_connection_too_many_gets_503_and_those_that_are_open_go_on(serve: Serve, http: Http, dial: Dial):
-    served = serve(listening=Listening(limits=Limits(3)))
+    served = serve(listening=ListenOptions(limits=Limits(3)))
     client = http(served.url)
     assert client.get("/api/v2/page").text == "a page"
     others = [dial(served.url) for _ in range(2)]

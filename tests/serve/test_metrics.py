@@ -10,8 +10,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from cometreel.engine import Backend, Control
 from cometreel.scenario import loads
-from cometreel.serve.metrics import Metrics
-from tests.serve.administered import Administered, administered
+from cometreel.serve.admin.metrics import Metrics
+from tests.serve.admin_client import Administered, administered
 from tests.serve.conftest import ASKED, SCENARIO, Desktop, until
 
 Samples = dict[tuple[str, tuple[str, ...]], float]

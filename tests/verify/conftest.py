@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import ASGIApp
 
-from cometreel.serve import Certificate, Listening, serve_in_thread
+from cometreel.serve import Certificate, ListenOptions, serve_in_background
 from demo import peers
 
 RECORDED = "recordings/workbin-desktop.yaml"
@@ -89,7 +89,7 @@ def serving() -> Iterator[Callable[..., str]]:
             async def opened() -> AsyncIterator[ASGIApp]:
                 yield app
 
-            return stack.enter_context(serve_in_thread(opened, Listening(certificate=certificate))).url
+            return stack.enter_context(serve_in_background(opened, ListenOptions(certificate=certificate))).url
 
         yield start
 

@@ -9,7 +9,7 @@ import pytest
 
 from cometreel.cli import Exit, run
 from cometreel.scenario import load
-from cometreel.serve import playing, serve_in_thread
+from cometreel.serve import replay_app, serve_in_background
 from demo import peers
 
 SCENARIOS = peers.ROOT / "scenarios"
@@ -73,7 +73,7 @@ def test_nothing_differs_and_what_cannot_be_asked_is_listed(
     monkeypatch.setenv("COMETREEL_USER", "agent-1")
     monkeypatch.setenv("COMETREEL_PASSWORD", "any")
     path = SCENARIOS / f"{name}.yaml"
-    with serve_in_thread(playing(load([path]))) as served:
+    with serve_in_background(replay_app(load([path]))) as served:
         code = run(["verify", str(path), "--against", served.url, "--json"])
     told = json.loads(capsys.readouterr().out)
     assert told["counts"]["differences"] == 0
@@ -86,7 +86,7 @@ def test_nothing_differs_and_what_cannot_be_asked_is_listed(
 def test_with_values_for_its_captures_all_of_it_is_played(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = SCENARIOS / f"{name}.yaml"
     values = [word for value in NAMED[name] for word in ("--value", value)]
-    with serve_in_thread(playing(load([path]))) as served:
+    with serve_in_background(replay_app(load([path]))) as served:
         code = run(["verify", str(path), "--against", served.url, "--json", *values])
     counts = json.loads(capsys.readouterr().out)["counts"]
     assert (code, counts["differences"], counts["notPlayed"]) == (Exit.DONE, 0, 0)

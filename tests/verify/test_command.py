@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.cli import Exit, run
 from cometreel.scenario import load
-from cometreel.serve import playing, serve_in_thread
+from cometreel.serve import replay_app, serve_in_background
 from cometreel.serve.certificate import made_here
 from demo import peers
 from tests.verify.conftest import LOGIN, RECORDED, answering
@@ -353,7 +353,7 @@ def test_each_role_is_a_session_of_its_own(
     path = scenario(f"{head}{roles}exchanges:{one.format('ann')}{one.format('ben')}")
     for name in ("ANN", "BEN"):
         monkeypatch.setenv(f"COMETREEL_PASSWORD_{name}", "any")
-    with serve_in_thread(playing(load([path]))) as served:
+    with serve_in_background(replay_app(load([path]))) as served:
         assert run(["verify", path, "--against", served.url]) == Exit.DONE
         # who logs in as the other is told the other's
         monkeypatch.setenv("COMETREEL_USER_BEN", "ann")

@@ -15,7 +15,7 @@ import pytest
 
 from cometreel.cli.verify import verify
 from cometreel.scenario import load, loads
-from cometreel.serve import playing, serve_in_thread
+from cometreel.serve import replay_app, serve_in_background
 from demo import peers
 from tests.verify.conftest import Ended
 
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def replay() -> Iterator[str]:
     """A replay of the scenario of subscriptions."""
-    with serve_in_thread(playing(load([peers.ROOT / "scenarios" / "subscribe.yaml"]))) as served:
+    with serve_in_background(replay_app(load([peers.ROOT / "scenarios" / "subscribe.yaml"]))) as served:
         yield served.url
 
 

@@ -5,8 +5,11 @@ Serves any ASGI application. Nothing about scenarios may enter but the short way
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
+import sys
+from _queue import Empty, SimpleQueue  # the C type: gevent replaces only the name in `queue`
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,11 +22,18 @@ from starlette.types import ASGIApp
 from cometreel.engine import Backend
 from cometreel.engine.driver import Driver
 from cometreel.errors import BugError, CometreelError
-from cometreel.serve.door import Door
-from cometreel.serve.listening import Listener, Listening, Opening, listening_to
-from cometreel.serve.native import Empty, SimpleQueue, current_thread, start_thread
+from cometreel.serve.app import ReplayApp
+from cometreel.serve.http_server import AppFactory, HttpListener, ListenOptions, listen
 
-__all__ = ["ServerStopped", "Served", "serve_in_thread"]
+__all__ = [
+    "BackgroundServer",
+    "Empty",
+    "ServerStopped",
+    "SimpleQueue",
+    "current_thread",
+    "serve_in_background",
+    "start_thread",
+]
 
 A = TypeVar("A", bound=ASGIApp)
 P = ParamSpec("P")
@@ -37,24 +47,24 @@ class ServerStopped(CometreelError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Running(Generic[A]):
+class _StartedServer(Generic[A]):
     """What the thread reports once it listens."""
 
     app: A
-    listener: Listener
+    listener: HttpListener
     loop: asyncio.AbstractEventLoop
     stopping: asyncio.Event
     thread: int
 
 
-class Served(Generic[A]):
+class BackgroundServer(Generic[A]):
     """A server that runs on its own thread, until `stop` or the end of the `with` block.
 
     The thread is the operating system's own also in a process that gevent has patched.
     """
 
-    def __init__(self, opening: Opening[A], listening: Listening) -> None:
-        self._reports: SimpleQueue[_Running[A] | BaseException] = SimpleQueue()
+    def __init__(self, opening: AppFactory[A], listening: ListenOptions) -> None:
+        self._reports: SimpleQueue[_StartedServer[A] | BaseException] = SimpleQueue()
         self._ended: SimpleQueue[BaseException | None] = SimpleQueue()
         self._stopped = False
         start_thread(lambda: self._run(opening, listening))
@@ -74,12 +84,12 @@ class Served(Generic[A]):
         return self._running.app
 
     @property
-    def driver(self: Served[Door]) -> Driver:
+    def driver(self: BackgroundServer[ReplayApp]) -> Driver:
         """The driver of the replay that is served; use it through `call`."""
         return self.app.driver
 
     @property
-    def backend(self: Served[Door]) -> Backend:
+    def backend(self: BackgroundServer[ReplayApp]) -> Backend:
         """The engine of the replay that is served; use it through `call`."""
         engine = self.app.driver.engine
         if not isinstance(engine, Backend):
@@ -128,7 +138,7 @@ class Served(Generic[A]):
         except RuntimeError:
             raise ServerStopped(f"the server at {self.url} has been stopped") from None
 
-    def _run(self, opening: Opening[A], listening: Listening) -> None:
+    def _run(self, opening: AppFactory[A], listening: ListenOptions) -> None:
         """Live in the thread."""
         failure: BaseException | None = None
         try:
@@ -139,10 +149,10 @@ class Served(Generic[A]):
             self._reports.put(error)
         self._ended.put(failure)
 
-    async def _serve(self, opening: Opening[A], listening: Listening) -> None:
-        async with listening_to(opening, listening) as (app, listener):
+    async def _serve(self, opening: AppFactory[A], listening: ListenOptions) -> None:
+        async with listen(opening, listening) as (app, listener):
             stopping = asyncio.Event()
-            running = _Running(app, listener, asyncio.get_running_loop(), stopping, current_thread())
+            running = _StartedServer(app, listener, asyncio.get_running_loop(), stopping, current_thread())
             self._reports.put(running)
             await stopping.wait()
 
@@ -155,7 +165,7 @@ class Served(Generic[A]):
         self.stop()
 
 
-def serve_in_thread(opening: Opening[A], listening: Listening | None = None) -> Served[A]:
+def serve_in_background(opening: AppFactory[A], listening: ListenOptions | None = None) -> BackgroundServer[A]:
     """Start a server in this process, and return when it listens.
 
         with serve_in_thread(playing(load(["scenarios/subscribe.yaml"]))) as served:
@@ -166,7 +176,7 @@ def serve_in_thread(opening: Opening[A], listening: Listening | None = None) -> 
 
     :raises OptionInvalid: if the address can't be had.
     """
-    return Served(opening, listening or Listening())
+    return BackgroundServer(opening, listening or ListenOptions())
 
 
 def _tried(function: Callable[[], T]) -> Callable[[], T]:
@@ -180,3 +190,21 @@ def _tried(function: Callable[[], T]) -> Callable[[], T]:
 
 def _raise(error: BaseException) -> NoReturn:
     raise error
+
+
+def start_thread(function: Callable[[], None]) -> None:
+    """Run a function on a new thread of the operating system. The thread doesn't keep the process alive."""
+    _original("start_new_thread")(function, ())
+
+
+def current_thread() -> int:
+    """Return the number of the operating system's thread that asks."""
+    number: int = _original("get_ident")()
+    return number
+
+
+def _original(name: str) -> Callable[..., int]:
+    """Return a function of `_thread` as Python has it."""
+    monkey = sys.modules.get("gevent.monkey")
+    function: Callable[..., int] = getattr(_thread, name) if monkey is None else monkey.get_original("_thread", name)
+    return function

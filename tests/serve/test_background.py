@@ -18,7 +18,15 @@ from cometreel.engine import Backend
 from cometreel.engine.driver import Driver
 from cometreel.errors import BugError, OptionInvalid
 from cometreel.scenario import loads
-from cometreel.serve import Door, Listening, Served, ServerStopped, playing, serve_in_thread, settings_for
+from cometreel.serve import (
+    BackgroundServer,
+    ListenOptions,
+    ReplayApp,
+    ServerStopped,
+    replay_app,
+    serve_in_background,
+    settings_for,
+)
 from tests.serve.conftest import SCENARIO, Serve, calls
 
 
@@ -54,7 +62,7 @@ def test_calls_of_many_threads_are_answered_each(serve: Serve):
 
 
 def test_a_server_that_was_stopped_answers_no_more_and_stopping_again_does_no_harm():
-    with serve_in_thread(playing(loads(SCENARIO))) as served:
+    with serve_in_background(replay_app(loads(SCENARIO))) as served:
         url = served.url
     served.stop()
     with pytest.raises(ServerStopped, match=f"^the server at {url} has been stopped$"):
@@ -66,22 +74,22 @@ def test_a_server_that_was_stopped_answers_no_more_and_stopping_again_does_no_ha
 def test_an_error_at_the_start_is_raised_where_the_server_was_asked_for(serve: Serve):
     port = int(serve().url.rpartition(":")[2])
     with pytest.raises(OptionInvalid) as refused:
-        serve(listening=Listening(port=port))
+        serve(listening=ListenOptions(port=port))
     text = f"port: {port} on 127.0.0.1 is taken by another program; expected a free port (0 takes any)"
     assert str(refused.value) == text
 
 
 NO_ADDRESS = {
-    "a port beyond all": (Listening(port=70_000), "port: 70000; expected a number from 0 to 65535"),
+    "a port beyond all": (ListenOptions(port=70_000), "port: 70000; expected a number from 0 to 65535"),
     "another machine": (
-        Listening("192.0.2.1"),
+        ListenOptions("192.0.2.1"),
         "host: '192.0.2.1' is not an address of this machine; expected 127.0.0.1, 0.0.0.0 or the like",
     ),
 }
 
 
 @pytest.mark.parametrize(("listening", "text"), NO_ADDRESS.values(), ids=NO_ADDRESS)
-def test_an_address_that_cannot_be_had_is_refused(serve: Serve, listening: Listening, text: str):
+def test_an_address_that_cannot_be_had_is_refused(serve: Serve, listening: ListenOptions, text: str):
     with pytest.raises(OptionInvalid) as refused:
         serve(listening=listening)
     assert str(refused.value) == text
@@ -89,7 +97,7 @@ def test_an_address_that_cannot_be_had_is_refused(serve: Serve, listening: Liste
 
 @pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("localhost", "localhost")])
 def test_the_url_is_one_that_a_client_here_can_ask(serve: Serve, host: str, shown: str):
-    url = serve(listening=Listening(host)).url
+    url = serve(listening=ListenOptions(host)).url
     assert url.rpartition(":")[0] == f"http://{shown}"
     assert httpx.get(url + "/api/v2/page", trust_env=False).text == "a page"
 
@@ -107,7 +115,7 @@ def test_any_asgi_application_is_served_and_ended():
         yield app
         happened.append("ended")
 
-    with serve_in_thread(opening) as served:
+    with serve_in_background(opening) as served:
         assert httpx.get(served.url, trust_env=False).text == "any"
         assert happened == ["opened"]
     assert happened == ["opened", "ended"]
@@ -116,20 +124,20 @@ def test_any_asgi_application_is_served_and_ended():
 def test_what_goes_wrong_at_the_end_is_raised_by_stop():
     @asynccontextmanager
     async def opening() -> AsyncIterator[ASGIApp]:
-        yield Door(Driver(Backend(loads(SCENARIO))))
+        yield ReplayApp(Driver(Backend(loads(SCENARIO))))
         raise ZeroDivisionError
 
-    served = serve_in_thread(opening)
+    served = serve_in_background(opening)
     with pytest.raises(ZeroDivisionError):
         served.stop()
     served.stop()
 
 
 def test_each_opening_is_a_fresh_replay():
-    opening = playing(loads(SCENARIO))
+    opening = replay_app(loads(SCENARIO))
     found = []
     for _ in range(2):
-        with serve_in_thread(opening) as served:
+        with serve_in_background(opening) as served:
             httpx.get(served.url + "/api/v2/page", trust_env=False)
             found.append(calls(served))
     assert found == [[("GET /api/v2/page", "a page")]] * 2
@@ -137,10 +145,10 @@ def test_each_opening_is_a_fresh_replay():
 
 async def test_a_door_before_another_engine_has_no_backend():
     class Other:
-        app = Door(Driver(object()))  # type: ignore[arg-type]  # what it is matters to nobody here
+        app = ReplayApp(Driver(object()))  # type: ignore[arg-type]  # what it is matters to nobody here
 
     with pytest.raises(BugError, match="which isn't a replay"):
-        Served.backend.fget(Other())  # type: ignore[attr-defined]  # the property's own function
+        BackgroundServer.backend.fget(Other())  # type: ignore[attr-defined]  # the property's own function
 
 
 def test_settings_are_of_the_caller_then_of_the_scenario_then_the_default():

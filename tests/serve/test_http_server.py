@@ -9,8 +9,8 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from cometreel.scenario import loads
-from cometreel.serve import Limits, playing
-from cometreel.serve.connection import HttpConnection
+from cometreel.serve import Limits, replay_app
+from cometreel.serve.http_server import HttpConnection
 from tests.serve.conftest import SCENARIO
 
 
@@ -43,7 +43,7 @@ def written(request: bytes) -> Transport:
     """Return a transport on which a replay has answered this request."""
 
     async def answered() -> Transport:
-        async with playing(loads(SCENARIO.replace("endpoint", "require_cookie: false, endpoint")))() as door:
+        async with replay_app(loads(SCENARIO.replace("endpoint", "require_cookie: false, endpoint")))() as door:
             config = Config(door, lifespan="off", interface="asgi3", log_config=None, date_header=False)
             config.load()
             connection = HttpConnection(config, ServerState(), {}, asyncio.get_running_loop(), Limits(1))

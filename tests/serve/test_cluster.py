@@ -19,10 +19,9 @@ from websockets.asyncio.client import connect as connect_async
 from cometreel import programs
 from cometreel.errors import OptionInvalid
 from cometreel.scenario import Scenario, loads
-from cometreel.serve import Listening
+from cometreel.serve import ListenOptions
 from cometreel.serve.certificate import made_here
-from cometreel.serve.haproxy import haproxy_config
-from cometreel.serve.nodes import Plan
+from cometreel.serve.cluster import ClusterPlan, haproxy_config
 from demo import peers
 from demo.processes import Process
 from tests.serve.conftest import ASKED, SCENARIO, until
@@ -171,20 +170,20 @@ def test_the_admin_api_of_a_node_is_not_reached_through_the_balancer(farm: Farm)
 
 
 NOT_POSSIBLE = {
-    "no node": (loads(SCENARIO), 0, Listening(), "nodes: 0; expected 1 or more"),
+    "no node": (loads(SCENARIO), 0, ListenOptions(), "nodes: 0; expected 1 or more"),
     "no cookie": (
         loads(SCENARIO.replace("bayeux:", "session: {cookie: none}\nbayeux:")),
         2,
-        Listening(),
+        ListenOptions(),
         "nodes: the scenario has no session cookie to route by; expected `session: {cookie: JSESSIONID}`",
     ),
 }
 
 
 @pytest.mark.parametrize(("scenario", "count", "listening", "text"), NOT_POSSIBLE.values(), ids=NOT_POSSIBLE)
-def test_what_nodes_cannot_serve_is_refused(scenario: Scenario, count: int, listening: Listening, text: str):
+def test_what_nodes_cannot_serve_is_refused(scenario: Scenario, count: int, listening: ListenOptions, text: str):
     with pytest.raises(OptionInvalid) as refused:
-        Plan(scenario, [], count, listening)
+        ClusterPlan(scenario, [], count, listening)
     assert str(refused.value) == text
 
 
@@ -192,7 +191,7 @@ def test_without_haproxy_the_error_names_the_package(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(programs, "SERVICES", ())
     with pytest.raises(OptionInvalid) as refused:
-        Plan(loads(SCENARIO), [], 2, Listening())
+        ClusterPlan(loads(SCENARIO), [], 2, ListenOptions())
     text = "nodes: there is no haproxy here; expected Debian's package (apt-get install haproxy)"
     assert str(refused.value) == text
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from starlette.types import Message, Scope
 
 from cometreel.wire import Headers, Reply, Request
 
-__all__ = ["headers_of", "reply_start", "request_from", "response_fields"]
+__all__ = [
+    "CONNECTION_CONTROL",
+    "ConnectionControl",
+    "HttpConnectionControl",
+    "connection_control_of",
+    "headers_of",
+    "http_connection_control_of",
+    "reply_start",
+    "request_from",
+    "response_fields",
+]
 
 BODILESS = frozenset({204, 304})
 FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
@@ -82,3 +92,39 @@ def _text(field: bytes) -> str:
 
 def _bytes(field: str) -> bytes:
     return field.encode("utf-8", "surrogateescape")
+
+
+CONNECTION_CONTROL = "cometreel.line"
+"""Under this key of `scope["extensions"]`."""
+
+
+class ConnectionControl(Protocol):
+    """One connection."""
+
+    lost: bool
+    """Whether the client is gone, so that what is sent now can't reach it."""
+
+    def abort(self) -> None:
+        """End the connection at once; what was not written yet is thrown away."""
+
+
+class HttpConnectionControl(ConnectionControl, Protocol):
+    """The connection of an HTTP request, which can hold an answer back until it is whole."""
+
+    def gather(self) -> None:
+        """Hold back what is written from now on, until `flush`: head and body of an answer that is whole."""
+
+    def flush(self) -> None:
+        """Write at once what was held back: a client that waits is woken once, by one packet."""
+
+
+def connection_control_of(scope: Scope) -> ConnectionControl | None:
+    """Return the line that a request came on; None if the server offers none."""
+    line: ConnectionControl | None = scope.get("extensions", {}).get(CONNECTION_CONTROL)
+    return line
+
+
+def http_connection_control_of(scope: Scope) -> HttpConnectionControl | None:
+    """Return the line of an HTTP request; None if the server offers none."""
+    line: HttpConnectionControl | None = scope.get("extensions", {}).get(CONNECTION_CONTROL)
+    return line

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import secrets
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
+import uvloop
 from starlette.types import ASGIApp
 
 from cometreel.engine import Backend, ReplaySettings, Responder
@@ -19,11 +23,11 @@ from cometreel.engine.file_watcher import follow
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import Scenario
-from cometreel.serve.door import Door, Forwarder
-from cometreel.serve.listening import Opening
-from cometreel.serve.upstream import checked_upstream
+from cometreel.serve.app import ForwardRequest, ReplayApp
+from cometreel.serve.forwarding import checked_upstream
+from cometreel.serve.http_server import AppFactory, ListenOptions, listen
 
-__all__ = ["Admin", "playing", "settings_for"]
+__all__ = ["Admin", "STOPS", "replay_app", "serve", "settings_for"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +47,7 @@ def settings_for(scenario: Scenario, given: Mapping[str, JSON] | None = None) ->
     return settings
 
 
-def playing(
+def replay_app(
     scenario: Scenario,
     settings: ReplaySettings | None = None,
     *,
@@ -51,7 +55,7 @@ def playing(
     watched: Sequence[Path] = (),
     upstream: str | None = None,
     admin: Admin | None = None,
-) -> Opening[Door]:
+) -> AppFactory[ReplayApp]:
     """Return what opens a door that plays a scenario; each opening is a fresh replay.
 
     Without `settings` those of the scenario hold. `watched` are the scenario's files, where edits are to be followed.
@@ -65,7 +69,7 @@ def playing(
     base = None if upstream is None else checked_upstream(upstream)
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[Door]:
+    async def opened() -> AsyncIterator[ReplayApp]:
         backend = Backend(
             scenario,
             settings,
@@ -78,7 +82,7 @@ def playing(
         following = asyncio.ensure_future(_follow(watched, driver, backend)) if watched else None
         try:
             async with _forwarding(base) as forward:
-                yield Door(driver, admin=made, forward=forward, max_body=settings.max_body)
+                yield ReplayApp(driver, admin=made, forward=forward, max_body=settings.max_body)
         finally:
             driver.close()
             if following is not None:
@@ -88,7 +92,7 @@ def playing(
 
 
 @asynccontextmanager
-async def _forwarding(upstream: str | None) -> AsyncIterator[Forwarder | None]:
+async def _forwarding(upstream: str | None) -> AsyncIterator[ForwardRequest | None]:
     if upstream is None:
         yield None
         return
@@ -107,3 +111,34 @@ async def _follow(watched: Sequence[Path], driver: Driver, backend: Backend) -> 
         await follow(watched, install)
     except Exception:  # don't let the watch over the files end unnoticed
         logger.exception("Edits of the scenario are no longer noticed.")
+
+
+A = TypeVar("A", bound=ASGIApp)
+
+COLLECT_AFTER = (20_000, 50, 100)  # new objects, and rounds of the younger generations (gc.set_threshold)
+STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(opening: AppFactory[A], listening: ListenOptions, announce: Callable[[str], None]) -> None:
+    """Serve on the main thread until SIGINT or SIGTERM, then stop gracefully. `announce` is given the URL.
+
+    :raises OptionInvalid: if the address or the certificate can't be used.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(opening, listening, announce))
+
+
+async def _serve(opening: AppFactory[A], listening: ListenOptions, announce: Callable[[str], None]) -> None:
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    for number in STOPS:
+        loop.add_signal_handler(number, stopping.set)
+    async with listen(opening, listening) as (_, listener):
+        _spare_the_collector()
+        announce(listener.url)
+        await stopping.wait()
+
+
+def _spare_the_collector() -> None:
+    """Let garbage be looked for less often: the scenario and the sessions stay, and to look at them costs requests."""
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)

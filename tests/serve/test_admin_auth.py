@@ -11,8 +11,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from cometreel.errors import OptionInvalid
-from cometreel.serve.admin_gate import TOKEN_VARIABLE, Gate, Gated, Peers, token_from
-from tests.serve.administered import TOKEN, administered
+from cometreel.serve.admin.auth import TOKEN_VARIABLE, AdminAuth, AuthenticatedApp, Peers, token_from
+from tests.serve.admin_client import TOKEN, administered
 
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 HERE = {"host": "127.0.0.1:8080", **BEARER}
@@ -50,14 +50,14 @@ def scope(headers: dict[str, str], client: str | None = "127.0.0.1", query: str 
     ],
 )
 def test_only_this_machine_comes_in(client: str | None, refusal: tuple[int, str] | None):
-    assert Gate(TOKEN).refusal(scope(HERE, client)) == refusal
+    assert AdminAuth(TOKEN).refusal(scope(HERE, client)) == refusal
 
 
 @pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded"])
 def test_what_a_proxy_passes_on_counts_as_from_elsewhere(name: str):
     passed_on = {**HERE, name: "127.0.0.1"}
-    assert Gate(TOKEN).refusal(scope(passed_on)) == FOREIGN
-    assert Gate(TOKEN, "any").refusal(scope(passed_on)) is None
+    assert AdminAuth(TOKEN).refusal(scope(passed_on)) == FOREIGN
+    assert AdminAuth(TOKEN, "any").refusal(scope(passed_on)) is None
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_what_a_proxy_passes_on_counts_as_from_elsewhere(name: str):
 )
 def test_a_name_that_may_be_rebound_to_this_machine_is_refused(host: str | None, refusal: tuple[int, str] | None):
     headers = BEARER if host is None else {"host": host, **BEARER}
-    assert Gate(TOKEN).refusal(scope(headers)) == refusal
+    assert AdminAuth(TOKEN).refusal(scope(headers)) == refusal
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_name_that_may_be_rebound_to_this_machine_is_refused(host: str | None,
 )
 @pytest.mark.parametrize("peers", ["loopback", "any"])
 def test_no_other_web_page_comes_in(origin: str, refusal: tuple[int, str] | None, peers: Peers):
-    assert Gate(TOKEN, peers).refusal(scope({**HERE, "origin": origin})) == refusal
+    assert AdminAuth(TOKEN, peers).refusal(scope({**HERE, "origin": origin})) == refusal
 
 
 @pytest.mark.parametrize(
@@ -120,17 +120,17 @@ def test_no_other_web_page_comes_in(origin: str, refusal: tuple[int, str] | None
 def test_nobody_comes_in_without_the_token(
     headers: dict[str, str], query: str, refusal: tuple[int, str] | None, peers: Peers
 ):
-    assert Gate(TOKEN, peers).refusal(scope({"host": "127.0.0.1:8080", **headers}, query=query)) == refusal
+    assert AdminAuth(TOKEN, peers).refusal(scope({"host": "127.0.0.1:8080", **headers}, query=query)) == refusal
 
 
 def test_from_anywhere_the_token_alone_decides():
     headers = {"host": "reel.example", **BEARER}
-    assert Gate(TOKEN, "any").refusal(scope(headers, "192.0.2.1")) is None
-    assert Gate(TOKEN, "any").refusal(scope({"host": "reel.example"}, "192.0.2.1")) == NO_TOKEN
+    assert AdminAuth(TOKEN, "any").refusal(scope(headers, "192.0.2.1")) is None
+    assert AdminAuth(TOKEN, "any").refusal(scope({"host": "reel.example"}, "192.0.2.1")) == NO_TOKEN
 
 
 def test_a_gate_does_not_show_its_token():
-    assert TOKEN not in repr(Gate(TOKEN))
+    assert TOKEN not in repr(AdminAuth(TOKEN))
 
 
 # ---------------------------------------------------------------------- the token of a run
@@ -157,7 +157,7 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def browser(base: str = "http://127.0.0.1:8080") -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(Gated(hello, Gate(TOKEN)), client=("127.0.0.1", 1))
+    transport = httpx.ASGITransport(AuthenticatedApp(hello, AdminAuth(TOKEN)), client=("127.0.0.1", 1))
     return httpx.AsyncClient(transport=transport, base_url=base)
 
 

@@ -27,17 +27,16 @@ from cometreel.scenario import loads
 from cometreel.scenario.fields import Plain
 from cometreel.scenario.findings import findings_of, invalid
 from cometreel.scenario.model import Block
-from cometreel.serve import admin_facts as facts
-from cometreel.serve.admin_gate import Gate, Gated
-from cometreel.serve.admin_glance import Glance
-from cometreel.serve.admin_stream import stream
-from cometreel.serve.bodies import Disconnected, Refused, finish_reading, read_body
-from cometreel.serve.console import Console
-from cometreel.serve.door import ADMIN
-from cometreel.serve.metrics import CONTENT_TYPE, Metrics
-from cometreel.serve.translation import headers_of
+from cometreel.serve.admin import serializers as facts
+from cometreel.serve.admin.auth import AdminAuth, AuthenticatedApp
+from cometreel.serve.admin.console import Console
+from cometreel.serve.admin.events import ChangeFeed, stream
+from cometreel.serve.admin.metrics import CONTENT_TYPE, Metrics
+from cometreel.serve.app import ADMIN
+from cometreel.serve.asgi import headers_of
+from cometreel.serve.request_body import BodyRefused, ClientDisconnected, finish_reading, read_body
 
-__all__ = ["admin", "admin_behind"]
+__all__ = ["admin_app", "admin_factory"]
 
 MAX_BODY = 64 * 1024 * 1024  # a scenario of ten thousand exchanges has some ten of them
 SCENARIO = "scenario.yaml"  # how problems name a scenario that was sent
@@ -62,17 +61,17 @@ class SpeedBlock(Block):
 B = TypeVar("B", bound=Block)
 
 
-def admin_behind(gate: Gate) -> Callable[[Driver, Backend], ASGIApp]:
+def admin_factory(gate: AdminAuth) -> Callable[[Driver, Backend], ASGIApp]:
     """Return what makes the admin API of a server, as `playing` wants it."""
-    return lambda driver, backend: admin(Control(backend), driver, gate)
+    return lambda driver, backend: admin_app(Control(backend), driver, gate)
 
 
-def admin(control: Control, driver: Driver, gate: Gate) -> ASGIApp:
+def admin_app(control: Control, driver: Driver, gate: AdminAuth) -> ASGIApp:
     """Make the admin API of one replay. It must be called on the driver's event loop, and made on it."""
-    return Gated(_Api(control, driver).app, gate)
+    return AuthenticatedApp(_AdminApi(control, driver).app, gate)
 
 
-class _Json(Response):
+class _JsonResponse(Response):
     """A JSON response, written as all of Cometreel's JSON is."""
 
     media_type = "application/json"
@@ -81,7 +80,7 @@ class _Json(Response):
         return encode(content) + b"\n"
 
 
-class _Unread(_Json):
+class _UnreadBodyResponse(_JsonResponse):
     """The answer to a client that may still be sending the body that was refused."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +90,7 @@ class _Unread(_Json):
         await send({"type": "http.response.body", "body": b""})
 
 
-class _Api:
+class _AdminApi:
     """The endpoints."""
 
     def __init__(self, control: Control, driver: Driver) -> None:
@@ -105,8 +104,8 @@ class _Api:
             ],
             exception_handlers={
                 InputError: _unusable,
-                Refused: _refused,
-                Disconnected: _unread,
+                BodyRefused: _refused,
+                ClientDisconnected: _unread,
                 HTTPException: _no_such,
             },
         )
@@ -135,47 +134,47 @@ class _Api:
     async def _overview(self, request: Request) -> Response:
         if self._console.is_wanted(request):
             return self._console.page()
-        return _Json(facts.overview(self._control), headers={"vary": "accept"})
+        return _JsonResponse(facts.overview(self._control), headers={"vary": "accept"})
 
     async def _sessions(self, _: Request) -> Response:
-        return _Json({"sessions": [facts.session_facts(one, self._moment) for one in self._control.sessions]})
+        return _JsonResponse({"sessions": [facts.session_json(one, self._moment) for one in self._control.sessions]})
 
     async def _calls(self, request: Request) -> Response:
-        return _Json({"calls": self._told(_filtered(self._control.calls, request))})
+        return _JsonResponse({"calls": self._told(_filtered(self._control.calls, request))})
 
     async def _events(self, request: Request) -> Response:
         read = request.headers.get("last-event-id") or request.query_params.get("since")
         since = None if read is None else _number("since", read)
         glance = None
         if "glance" in request.query_params:
-            glance = Glance(self._control, self._moment, self._began.isoformat())
+            glance = ChangeFeed(self._control, self._moment, self._began.isoformat())
         calls = stream(self._control, self._moment, self._driver.closing, since, glance)
         return StreamingResponse(calls, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
     async def _unmatched(self, _: Request) -> Response:
-        return _Json({"unmatched": self._told(self._control.unmatched)})
+        return _JsonResponse({"unmatched": self._told(self._control.unmatched)})
 
     async def _missing(self, request: Request) -> Response:
         written = self._control.missing(request.path_params["number"])
         return Response(written, media_type="application/yaml")  # RFC 9512
 
     async def _unplayed(self, _: Request) -> Response:
-        return _Json({"unplayed": [*self._control.unplayed]})
+        return _JsonResponse({"unplayed": [*self._control.unplayed]})
 
     async def _settings(self, _: Request) -> Response:
-        return _Json(facts.settings_facts(self._control))
+        return _JsonResponse(facts.settings_json(self._control))
 
     async def _exposition(self, _: Request) -> Response:
         return Response(self._metrics.exposition(), media_type=CONTENT_TYPE)
 
     async def _faults(self, _: Request) -> Response:
-        return _Json({"faults": [facts.fault_facts(fault) for fault in self._control.faults]})
+        return _JsonResponse({"faults": [facts.fault_json(fault) for fault in self._control.faults]})
 
     # ------------------------------------------------------------------ what can be done
     async def _arm(self, request: Request) -> Response:
         fault, session = await _object(request), request.query_params.get("session")
         armed = self._control.arm(fault, session=None if session is None else _number("session", session))
-        return _Json(facts.fault_facts(armed), 201)
+        return _JsonResponse(facts.fault_json(armed), 201)
 
     async def _lift(self, request: Request) -> Response:
         self._control.lift(request.path_params["number"])
@@ -189,7 +188,7 @@ class _Api:
                 push.channel, push.data, now=now, session=push.session, user=push.user, ext=push.ext
             )
         )
-        return _Json({"sessions": [*sessions]})
+        return _JsonResponse({"sessions": [*sessions]})
 
     async def _reset(self, _: Request) -> Response:
         self._driver.apply(lambda now: self._control.reset(now=now))
@@ -198,16 +197,16 @@ class _Api:
     async def _replace(self, request: Request) -> Response:
         scenario = await asyncio.to_thread(loads, await _body(request), SCENARIO)
         self._driver.apply(lambda now: self._control.replace(scenario, now=now))
-        return _Json(facts.settings_facts(self._control))
+        return _JsonResponse(facts.settings_json(self._control))
 
     async def _set_speed(self, request: Request) -> Response:
         block = await _block(SpeedBlock, "speed", request)
         self._driver.apply(lambda now: self._control.set_speed(block.speed, now=now))
-        return _Json(facts.settings_facts(self._control))
+        return _JsonResponse(facts.settings_json(self._control))
 
     # ------------------------------------------------------------------ inside
     def _told(self, calls: Calls) -> list[JSON]:
-        return [facts.call_facts(call, self._moment) for call in calls]
+        return [facts.call_json(call, self._moment) for call in calls]
 
     def _moment(self, at: float) -> datetime:
         return self._began + timedelta(seconds=at - self._clock)
@@ -255,12 +254,12 @@ async def _block(kind: type[B], name: str, request: Request) -> B:
 
 def _unusable(_: Request, error: Exception) -> Response:
     assert isinstance(error, InputError)
-    return _Json(facts.problem_facts(error), 400)
+    return _JsonResponse(facts.problem_json(error), 400)
 
 
 def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
-    kind = _Unread if error.unread else _Json
+    assert isinstance(error, BodyRefused)
+    kind = _UnreadBodyResponse if error.unread else _JsonResponse
     return kind({"problems": [{"text": error.text}]}, error.status, {"connection": "close"})
 
 
@@ -273,4 +272,4 @@ def _no_such(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     asked = f"{request.method} {request.url.path}"
     text = f"{asked} is not part of the admin API; docs/admin.md lists what is"
-    return _Json({"problems": [{"text": text}]}, error.status_code, dict(error.headers or {}))
+    return _JsonResponse({"problems": [{"text": text}]}, error.status_code, dict(error.headers or {}))

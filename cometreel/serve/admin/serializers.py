@@ -12,16 +12,16 @@ from cometreel.errors import FileInvalid, InputError, Problem
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.masking import masked, masked_text
 
-__all__ = ["Moment", "call_facts", "fault_facts", "overview", "problem_facts", "session_facts", "settings_facts"]
+__all__ = ["ToDatetime", "call_json", "fault_json", "overview", "problem_json", "session_json", "settings_json"]
 
 LONGEST_BODY = 64 * 1024
 """Of a longer body the beginning is told, as text."""
 
-Moment: TypeAlias = Callable[[float], datetime]
+ToDatetime: TypeAlias = Callable[[float], datetime]
 """Turns seconds on the clock of the door into a time of day."""
 
 
-def call_facts(call: Call, moment: Moment) -> JSONObject:
+def call_json(call: Call, moment: ToDatetime) -> JSONObject:
     """Tell one call."""
     miss: JSONObject | None = None
     if call.miss is not None:
@@ -55,7 +55,7 @@ def _body(call: Call) -> JSON:
     return masked_text(text) if len(text) <= LONGEST_BODY else masked_text(text[:LONGEST_BODY]) + "…"
 
 
-def session_facts(session: SessionInfo, moment: Moment) -> JSONObject:
+def session_json(session: SessionInfo, moment: ToDatetime) -> JSONObject:
     """Tell one session."""
     return {
         "number": session.number,
@@ -79,7 +79,7 @@ def _client(client: ClientInfo) -> JSON:
     }
 
 
-def fault_facts(fault: FaultInfo) -> JSONObject:
+def fault_json(fault: FaultInfo) -> JSONObject:
     """Tell one fault."""
     return {
         "number": fault.number,
@@ -89,7 +89,7 @@ def fault_facts(fault: FaultInfo) -> JSONObject:
     }
 
 
-def settings_facts(control: Control) -> JSONObject:
+def settings_json(control: Control) -> JSONObject:
     """Tell what is played, and how."""
     scenario = control.scenario
     facts = cast(JSONObject, asdict(control.settings))
@@ -118,7 +118,7 @@ def overview(control: Control) -> JSONObject:
     }
 
 
-def problem_facts(error: InputError) -> JSONObject:
+def problem_json(error: InputError) -> JSONObject:
     """Tell everything that is wrong with what was sent, each with its place in it if it is a file."""
     if isinstance(error, FileInvalid):
         return {"problems": [_problem(problem) for problem in error.problems]}

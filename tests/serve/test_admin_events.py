@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from cometreel.engine import Backend, Control
 from cometreel.scenario import loads
-from cometreel.serve.admin_glance import MOST, Glance
+from cometreel.serve.admin.events import MOST, ChangeFeed
 from cometreel.wire import Request
 from tests.serve.conftest import SCENARIO
 
@@ -20,7 +20,7 @@ class Looking:
     def __init__(self, text: str = SCENARIO) -> None:
         self.now, self.costs = 100.0, 0.0
         self.control = Control(Backend(loads(text)))
-        self.glance = Glance(self.control, lambda _: datetime(2026, 1, 1, tzinfo=UTC), "run 1", self.clock)
+        self.glance = ChangeFeed(self.control, lambda _: datetime(2026, 1, 1, tzinfo=UTC), "run 1", self.clock)
 
     def clock(self) -> float:
         self.now += self.costs

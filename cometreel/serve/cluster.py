@@ -19,11 +19,10 @@ from cometreel.errors import CometreelError, OptionInvalid
 from cometreel.programs import find_program
 from cometreel.scenario import Scenario
 from cometreel.serve.certificate import Certificate, context_of
-from cometreel.serve.haproxy import haproxy_config
-from cometreel.serve.listening import Listening, bound
-from cometreel.serve.tether import tethered
+from cometreel.serve.exit_with_parent import exit_with_parent
+from cometreel.serve.http_server import ListenOptions, bind_socket
 
-__all__ = ["NodeFailed", "Plan", "serve_nodes"]
+__all__ = ["ClusterPlan", "NodeFailed", "haproxy_config", "serve_nodes"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +34,13 @@ class NodeFailed(CometreelError):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ClusterPlan:
     """What all nodes serve. `arguments` are those of the command line, but for the address, the port and the node."""
 
     scenario: Scenario
     arguments: Sequence[str]
     count: int
-    listening: Listening
+    listening: ListenOptions
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -54,7 +53,7 @@ class Plan:
             raise OptionInvalid("nodes", "there is no haproxy here", "Debian's package", "apt-get install haproxy")
 
 
-def serve_nodes(plan: Plan, announce: Callable[[str], None]) -> None:
+def serve_nodes(plan: ClusterPlan, announce: Callable[[str], None]) -> None:
     """Serve from several processes until SIGINT or SIGTERM, then stop all gracefully. `announce` is given the URL.
 
     TLS ends at HAProxy; the nodes speak plain HTTP with it, on the loopback.
@@ -67,11 +66,11 @@ def serve_nodes(plan: Plan, announce: Callable[[str], None]) -> None:
     asyncio.run(_serve(plan, announce))
 
 
-async def _serve(plan: Plan, announce: Callable[[str], None]) -> None:
+async def _serve(plan: ClusterPlan, announce: Callable[[str], None]) -> None:
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    with bound(plan.listening) as (listener, url):
+    with bind_socket(plan.listening) as (listener, url):
         async with AsyncExitStack() as stack:
             nodes = {f"node{number}": await _start_node(plan, number, stack) for number in range(1, plan.count + 1)}
             addresses = {name: await _address(name, node) for name, node in nodes.items()}
@@ -83,8 +82,8 @@ async def _serve(plan: Plan, announce: Callable[[str], None]) -> None:
             await asyncio.gather(*(_stop(node) for node in nodes.values()))  # while HAProxy still brings their answers
 
 
-async def _start_node(plan: Plan, number: int, stack: AsyncExitStack) -> Process:
-    command = tethered([sys.executable, "-m", "cometreel", "serve", f"--node=node{number}", *plan.arguments])
+async def _start_node(plan: ClusterPlan, number: int, stack: AsyncExitStack) -> Process:
+    command = exit_with_parent([sys.executable, "-m", "cometreel", "serve", f"--node=node{number}", *plan.arguments])
     node = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, start_new_session=True)
     stack.push_async_callback(_stop, node)
     return node
@@ -102,7 +101,7 @@ async def _address(name: str, node: Process) -> str:
 
 
 @asynccontextmanager
-async def _balancing(plan: Plan, listener: socket.socket, nodes: Mapping[str, str]) -> AsyncIterator[Process]:
+async def _balancing(plan: ClusterPlan, listener: socket.socket, nodes: Mapping[str, str]) -> AsyncIterator[Process]:
     """Run HAProxy on a socket that is bound already, so that nobody can take its port meanwhile."""
     cookie, longest = plan.scenario.session.cookie, bayeux_settings(plan.scenario.bayeux).timeout
     haproxy = find_program("haproxy")
@@ -113,7 +112,7 @@ async def _balancing(plan: Plan, listener: socket.socket, nodes: Mapping[str, st
         if plan.listening.certificate is not None:
             bind += f" ssl crt {_linked(plan.listening.certificate, folder)} alpn http/1.1"
         (folder / "haproxy.cfg").write_text(haproxy_config(bind, nodes, cookie, round(longest)))
-        command = tethered([haproxy, "-db", "-q", "-f", "haproxy.cfg"])
+        command = exit_with_parent([haproxy, "-db", "-q", "-f", "haproxy.cfg"])
         balancer = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, pass_fds=[listener.fileno()], start_new_session=True, cwd=folder
         )
@@ -181,3 +180,43 @@ async def _stop(process: Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
+
+
+def haproxy_config(bind: str, nodes: Mapping[str, str], cookie: str, longest_poll_seconds: int) -> str:
+    """Write the configuration.
+
+    `bind` is where HAProxy listens (`:8080`, or `:8443 ssl crt FILE`), `nodes` are addresses (`10.0.0.11:8080`) by node
+    name, `cookie` is the name of the session cookie, whose value ends with a dot and the name of the node that gave it
+    out. No timeout may end a poll that is held.
+    """
+    patience = longest_poll_seconds + 30
+    routes = "\n".join(f"    use-server {name} if {{ var(txn.node) -m str {name} }}" for name in nodes)
+    servers = "\n".join(
+        f"    server {name} {address} check inter 500ms fall 2 rise 1" for name, address in nodes.items()
+    )
+    return f"""\
+defaults
+    mode http
+    timeout connect 5s
+    timeout client {patience}s
+    timeout server {patience}s
+    timeout tunnel 1h
+    # a node that can't be reached is left at once; its clients are told by another one to begin anew
+    retries 3
+    option redispatch 1
+
+frontend clients
+    bind {bind}
+    # each node has an admin API of its own, for who is on its machine: behind a balancer everybody would be
+    http-request deny if {{ path,url_dec -m beg /__reel__ }}
+    # addresses in answers begin as the client's do
+    http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
+    default_backend replay
+
+backend replay
+    balance roundrobin
+    # whoever has a session goes to the node that opened it; whoever has none, or one of a node that is down, to any
+    http-request set-var(txn.node) req.cook({cookie}),field(-1,.)
+{routes}
+{servers}
+"""

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cometreel.errors import OptionInvalid
 
-__all__ = ["TOKEN_VARIABLE", "Gate", "Gated", "Peers", "token_from"]
+__all__ = ["TOKEN_VARIABLE", "AdminAuth", "AuthenticatedApp", "Peers", "token_from"]
 
 TOKEN_VARIABLE = "COMETREEL_ADMIN_TOKEN"  # noqa: S105  # the variable's name
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")  # goes unchanged into a URL, a header and a cookie
@@ -54,7 +54,7 @@ def token_from(environment: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class AdminAuth:
     """Lets in who shows the token. `peers` says from where: from this machine, or from any."""
 
     token: str = field(repr=False)
@@ -74,10 +74,10 @@ class Gate:
         return None
 
 
-class Gated:
+class AuthenticatedApp:
     """The application behind a gate. A browser that shows the token in the URL gets it as a cookie."""
 
-    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+    def __init__(self, app: ASGIApp, gate: AdminAuth) -> None:
         self._app, self._gate = app, gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,10 +12,10 @@ import signal
 import sys
 from collections.abc import Sequence
 
-__all__ = ["tethered"]
+__all__ = ["exit_with_parent"]
 
 
-def tethered(command: Sequence[str]) -> list[str]:
+def exit_with_parent(command: Sequence[str]) -> list[str]:
     """Return the command that runs another one until its standard input ends, then with SIGTERM ends it."""
     return [sys.executable, "-I", "-S", __file__, *command]
 

@@ -11,9 +11,9 @@ import httpx
 
 from cometreel.engine import ReplaySettings
 from cometreel.scenario import loads
-from cometreel.serve import Door, Served, playing, serve_in_thread
-from cometreel.serve.admin import admin_behind
-from cometreel.serve.admin_gate import Gate, Peers
+from cometreel.serve import BackgroundServer, ReplayApp, replay_app, serve_in_background
+from cometreel.serve.admin.api import admin_factory
+from cometreel.serve.admin.auth import AdminAuth, Peers
 from tests.serve.conftest import PATIENCE, SCENARIO
 
 TOKEN = "the-token-of-these-tests"
@@ -23,7 +23,7 @@ TOKEN = "the-token-of-these-tests"
 class Administered:
     """A server, and two clients: one of the application, one of the admin API."""
 
-    served: Served[Door]
+    served: BackgroundServer[ReplayApp]
     app: httpx.Client
     admin: httpx.Client
 
@@ -38,10 +38,10 @@ class Administered:
 def administered(text: str = SCENARIO, peers: Peers = "loopback", **settings: Any) -> Iterator[Administered]:
     """Serve a scenario in this process, with its admin API."""
     given = ReplaySettings().under(settings)
-    opening = playing(loads(text, "test.yaml"), given, admin=admin_behind(Gate(TOKEN, peers)))
+    opening = replay_app(loads(text, "test.yaml"), given, admin=admin_factory(AdminAuth(TOKEN, peers)))
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     with (
-        serve_in_thread(opening) as served,
+        serve_in_background(opening) as served,
         httpx.Client(base_url=served.url, timeout=PATIENCE, trust_env=False) as app,
         httpx.Client(base_url=f"{served.url}/__reel__", headers=bearer, timeout=PATIENCE, trust_env=False) as admin,
     ):

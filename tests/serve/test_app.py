@@ -22,8 +22,8 @@ from websockets.sync.client import connect
 from cometreel.engine import Backend
 from cometreel.engine.driver import Driver
 from cometreel.scenario import loads
-from cometreel.serve import Door, Listening, playing, serve_in_thread
-from cometreel.serve.listening import listening_to
+from cometreel.serve import ListenOptions, ReplayApp, replay_app, serve_in_background
+from cometreel.serve.http_server import listen
 from tests.serve.conftest import ASKED, SCENARIO, Desktop, Serve, calls, until
 
 Http = Callable[..., httpx.Client]
@@ -88,7 +88,7 @@ async def test_a_reply_that_could_not_be_written_counts_as_not_delivered():
         def hung_up(self, request_id: int) -> None:
             noted.append(("hung up", request_id))
 
-    door = Door(Noting(Backend(loads(SCENARIO))))
+    door = ReplayApp(Noting(Backend(loads(SCENARIO))))
     await door(_scope("/api/v2/page", lost=False), _nothing_more, _sink)
     await door(_scope("/api/v2/page", lost=True), _nothing_more, _sink)
     await door(_scope("/api/v2/page", lost=False), _nothing_more, _broken)
@@ -144,7 +144,7 @@ def test_a_connection_that_the_scenario_breaks_ends_without_a_reply(serve: Serve
 
 def test_a_broken_connection_without_a_line_is_the_servers_to_end():
     async def conversation() -> None:
-        door = Door(Driver(Backend(loads(SCENARIO + "faults:\n  - {exchange: a page, broken: true}\n"))))
+        door = ReplayApp(Driver(Backend(loads(SCENARIO + "faults:\n  - {exchange: a page, broken: true}\n"))))
         scope = _scope("/api/v2/page", lost=False)
         del scope["extensions"]
         with pytest.raises(ConnectionAbortedError):
@@ -229,7 +229,7 @@ def test_the_paths_of_the_admin_app_never_reach_the_engine():
         await send({"type": "http.response.body", "body": b"admin"})
 
     with (
-        serve_in_thread(playing(loads(SCENARIO), admin=lambda _driver, _backend: admin)) as served,
+        serve_in_background(replay_app(loads(SCENARIO), admin=lambda _driver, _backend: admin)) as served,
         httpx.Client(base_url=served.url, trust_env=False) as client,
     ):
         texts = [client.get(path).text for path in ("/__reel__", "/__reel__/calls", "/api/v2/page")]
@@ -290,7 +290,7 @@ async def test_listening_ends_with_its_block():
     async def opening():
         yield app
 
-    async with listening_to(opening, Listening()) as (served, listener):
+    async with listen(opening, ListenOptions()) as (served, listener):
         assert served is app
         url = listener.url
     async with httpx.AsyncClient(trust_env=False) as client:

@@ -11,26 +11,31 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cometreel.engine.driver import Driver, DriverReply
+from cometreel.engine.driver import Driver, DriverReply, WebSocketConversation
 from cometreel.engine.session_resolver import error_reply
-from cometreel.serve.bodies import Disconnected, Refused, finish_reading, read_body
-from cometreel.serve.line import http_line_of, line_of
-from cometreel.serve.translation import headers_of, reply_start, request_from
-from cometreel.serve.websocket import converse
-from cometreel.wire import Drop, Forward, Reply, Request
+from cometreel.serve.asgi import (
+    connection_control_of,
+    headers_of,
+    http_connection_control_of,
+    reply_start,
+    request_from,
+    response_fields,
+)
+from cometreel.serve.request_body import BodyRefused, ClientDisconnected, finish_reading, read_body
+from cometreel.wire import Accept, Drop, Forward, Frame, Reply, Request
 
-__all__ = ["ADMIN", "Door"]
+__all__ = ["ADMIN", "ReplayApp", "converse"]
 
 ADMIN = "/__reel__"
 """Paths that begin with this belong to the admin app, if there is one, and never reach the engine."""
 
 MAX_BODY = 16 * 1024 * 1024
 
-Forwarder = Callable[[Request], Awaitable[Reply]]
+ForwardRequest = Callable[[Request], Awaitable[Reply]]
 
 
 @dataclass(slots=True)  # frozen ones cost twice as much to make, and this is made for each request
-class _Turn:
+class _RequestContext:
     """One HTTP request under way, as ASGI has it; only what its answer needs."""
 
     scope: Scope
@@ -39,7 +44,7 @@ class _Turn:
     request_id: int
 
 
-class Door:
+class ReplayApp:
     """The ASGI application in front of one driver: HTTP and WebSocket. It must be called on the driver's event loop.
 
     `admin` gets all that is under `/__reel__`. `forward` answers what the engine wants forwarded; without one that is
@@ -51,7 +56,7 @@ class Door:
         driver: Driver,
         *,
         admin: ASGIApp | None = None,
-        forward: Forwarder | None = None,
+        forward: ForwardRequest | None = None,
         max_body: int = MAX_BODY,
     ) -> None:
         self.driver = driver
@@ -72,16 +77,16 @@ class Door:
         request_id, headers = self.driver.new_request_id(), headers_of(scope)
         try:
             body = await read_body(headers, receive, self._max_body)
-        except Disconnected:
+        except ClientDisconnected:
             return
-        except Refused as refused:
+        except BodyRefused as refused:
             await _refuse(refused, receive, send)
             return
         request = request_from(scope, request_id, headers, body)
         answer = self.driver.begin(request)
         if isinstance(answer, Forward):
             answer = await self._forwarded(request)
-        turn = _Turn(scope, receive, send, request_id)
+        turn = _RequestContext(scope, receive, send, request_id)
         del headers, body, request  # a poll may be held for long, and they are its largest part
         if answer is None:
             await self._hold(turn)
@@ -90,7 +95,7 @@ class Door:
             if isinstance(answer, Drop):
                 await _until_gone(receive)
 
-    async def _hold(self, turn: _Turn) -> None:
+    async def _hold(self, turn: _RequestContext) -> None:
         """Wait for the client to hang up; the answer, when it comes, is written by a task of its own.
 
         `receive` tells of both ends: it returns when the client is gone and when the response is complete. So a held
@@ -102,20 +107,20 @@ class Door:
         if not held.done():
             self.driver.hung_up(turn.request_id)
 
-    def _begin_writing(self, turn: _Turn, answered: asyncio.Future[DriverReply]) -> None:
+    def _begin_writing(self, turn: _RequestContext, answered: asyncio.Future[DriverReply]) -> None:
         writing = asyncio.ensure_future(self._put(turn, answered.result()))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
 
-    async def _put(self, turn: _Turn, answer: DriverReply) -> None:
+    async def _put(self, turn: _RequestContext, answer: DriverReply) -> None:
         if isinstance(answer, Reply):
             await self._write(turn, answer)
         else:  # the engine orders `Forward` at once or never
             _end(turn.scope)
 
-    async def _write(self, turn: _Turn, reply: Reply) -> None:
+    async def _write(self, turn: _RequestContext, reply: Reply) -> None:
         """Write a reply and tell the engine whether it could be written."""
-        line = http_line_of(turn.scope)
+        line = http_connection_control_of(turn.scope)
         if line is not None:
             line.gather()
         try:
@@ -145,7 +150,7 @@ def _end(scope: Scope) -> None:
 
     :raises ConnectionAbortedError: if the server gives us no other way.
     """
-    line = line_of(scope)
+    line = connection_control_of(scope)
     if line is None:
         raise ConnectionAbortedError("the scenario ends this connection")
     line.abort()
@@ -156,7 +161,7 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-async def _refuse(refused: Refused, receive: Receive, send: Send) -> None:
+async def _refuse(refused: BodyRefused, receive: Receive, send: Send) -> None:
     """Say why, and let the client finish sending what nobody reads."""
     reply = refused.reply(0)
     start = reply_start(reply)
@@ -166,3 +171,59 @@ async def _refuse(refused: Refused, receive: Receive, send: Send) -> None:
     if refused.unread:
         await finish_reading(receive)
         await send({"type": "http.response.body", "body": b""})
+
+
+UNSUPPORTED_DATA = 1003  # RFC 6455 §7.4.1: Bayeux is text
+
+
+async def converse(driver: Driver, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one WebSocket from its upgrade to its end."""
+    await receive()  # `websocket.connect`, always the first
+    conversation = driver.open(request_from(scope, driver.new_request_id(), headers_of(scope)))
+    try:
+        match await conversation.next():
+            case Accept(headers=headers):
+                fields = [*response_fields(headers)]
+                await send({"type": "websocket.accept", "subprotocol": _first_offered(scope), "headers": fields})
+                await _talk(conversation, receive, send)
+            case Reply() as refusal:
+                await _refuse_upgrade(refusal, send)
+            case _:
+                if (line := connection_control_of(scope)) is not None:
+                    line.abort()
+    finally:
+        conversation.ended()
+
+
+async def _talk(conversation: WebSocketConversation, receive: Receive, send: Send) -> None:
+    sending = asyncio.create_task(_send(conversation, send))
+    try:
+        while (message := await receive())["type"] == "websocket.receive":
+            if (text := message.get("text")) is not None:
+                conversation.received(text)
+            else:
+                await send({"type": "websocket.close", "code": UNSUPPORTED_DATA, "reason": "Bayeux messages are text"})
+    finally:
+        sending.cancel()
+
+
+async def _send(conversation: WebSocketConversation, send: Send) -> None:
+    """Send what the engine says until it ends the connection or the client is gone."""
+    try:
+        while isinstance(turn := await conversation.next(), Frame):
+            await send({"type": "websocket.send", "text": turn.text})
+            conversation.sent()
+        await send({"type": "websocket.close", "code": turn.code if isinstance(turn, Drop) else 1000})
+    except OSError:
+        pass  # the client is gone; `converse` tells the engine
+
+
+async def _refuse_upgrade(refusal: Reply, send: Send) -> None:
+    fields = [*response_fields(refusal.headers), (b"content-length", b"%d" % len(refusal.body))]
+    await send({"type": "websocket.http.response.start", "status": refusal.status, "headers": fields})
+    await send({"type": "websocket.http.response.body", "body": refusal.body})
+
+
+def _first_offered(scope: Scope) -> str | None:
+    """Agree to the client's first subprotocol: a browser ends a connection on which none was agreed."""
+    return next(iter(scope["subprotocols"]), None)

@@ -1,0 +1,186 @@
+"""Reading the body of a request: bounded, decoded, refused early. Knows ASGI's `receive`; no engine may enter."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import brotli  # type: ignore[import-untyped]  # it comes without types
+import zstandard
+from starlette.types import Receive
+
+from cometreel.engine.session_resolver import error_reply
+from cometreel.wire import Headers, Reply
+
+__all__ = [
+    "BodyRefused",
+    "BodyTooLong",
+    "CODINGS",
+    "ClientDisconnected",
+    "CodingInvalid",
+    "decode_body",
+    "finish_reading",
+    "read_body",
+]
+
+LINGER = 2.0  # seconds that a client may go on sending a body that was refused: cut off, it would not read why
+
+
+class ClientDisconnected(Exception):
+    """The client was gone before its body was there."""
+
+
+class BodyRefused(Exception):
+    """A body that isn't looked at. `unread` tells whether the client may still be sending it."""
+
+    def __init__(self, status: int, code: int, text: str, *, unread: bool = False) -> None:
+        self.status, self.code, self.text, self.unread = status, code, text, unread
+        super().__init__(text)
+
+    def reply(self, request_id: int) -> Reply:
+        """Say so in the form that clients of GWS know."""
+        return error_reply(request_id, self.status, self.code, self.text)
+
+
+async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
+    """Return the body of a request, decoded from its Content-Encoding.
+
+    :raises Refused: if it has more than `limit` bytes, sent or decoded, or isn't what its Content-Encoding says.
+    :raises Disconnected: if the client hung up.
+    """
+    announced = headers.get("content-length")
+    if announced is not None and len(announced) > 4 and int(announced) > limit:
+        raise _too_long(f"{announced} bytes", limit, unread=True)
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnected
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        body = await _rest(body, receive, limit)
+    coding = headers.get("content-encoding")
+    return body if coding is None or not body else _decoded(body, coding.strip().lower(), limit)
+
+
+async def finish_reading(receive: Receive) -> None:
+    """Let the client finish sending what nobody reads, for a while: else it may never see the answer."""
+    try:
+        async with asyncio.timeout(LINGER):
+            while (await receive()).get("more_body"):
+                pass
+    except TimeoutError:
+        pass
+
+
+async def _rest(begun: bytes, receive: Receive, limit: int) -> bytes:
+    body, more = bytearray(begun), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > limit:
+            raise _too_long("more", limit, unread=more)
+    return bytes(body)
+
+
+def _decoded(body: bytes, coding: str, limit: int) -> bytes:
+    from cometreel.serve.request_body import CODINGS, BodyTooLong, CodingInvalid, decode_body  # noqa: PLC0415  # 10 ms, seldom needed
+
+    if coding not in CODINGS:
+        raise BodyRefused(415, 2, f"found Content-Encoding {coding!r}; expected gzip, deflate, br, zstd or none")
+    try:
+        return decode_body(body, coding, limit)
+    except CodingInvalid:
+        raise BodyRefused(400, 2, "the body isn't what its Content-Encoding says") from None
+    except BodyTooLong:
+        raise _too_long("more, decoded", limit) from None
+
+
+def _too_long(found: str, limit: int, *, unread: bool = False) -> BodyRefused:
+    return BodyRefused(413, 10, f"the body has {found}; expected at most {limit} bytes", unread=unread)
+
+
+_ZLIB_STEP = 1024 * 1024  # bytes that come out at once
+_BROTLI_STEP = 32  # bytes that go in: a meta-block takes nine or more and gives 16 MiB at most (RFC 7932 §9.2)
+_ZSTD_STEP = 512  # bytes that go in: a block takes four or more and gives 128 KiB at most (RFC 8878 §3.1.1.2.4)
+_ZSTD_WINDOW = 8 * 1024 * 1024  # bytes; RFC 9659 §3 lets nobody ask for more
+
+
+class CodingInvalid(Exception):
+    """Bytes that aren't what their coding says."""
+
+
+class BodyTooLong(Exception):
+    """Bytes that unpack to more than they may."""
+
+
+def decode_body(body: bytes, coding: str, limit: int) -> bytes:
+    """Decode a body from one of `CODINGS`.
+
+    :raises NotCoded: if it isn't one whole stream of it.
+    :raises TooLong: if it unpacks to more than `limit` bytes.
+    """
+    made = bytearray()
+    try:
+        for piece in CODINGS[coding](body):
+            made += piece
+            if len(made) > limit:
+                raise BodyTooLong
+    except (zlib.error, brotli.error, zstandard.ZstdError):
+        raise CodingInvalid from None
+    return bytes(made)
+
+
+def _identity(body: bytes) -> Iterator[bytes]:
+    yield body
+
+
+def _gzip(body: bytes) -> Iterator[bytes]:
+    return _inflated(body, zlib.MAX_WBITS | 16)
+
+
+def _deflate(body: bytes) -> Iterator[bytes]:
+    """With zlib's header (RFC 1950), or bare (RFC 1951), as some clients have it."""
+    has_header = body[0] & 15 == zlib.DEFLATED and int.from_bytes(body[:2], "big") % 31 == 0
+    return _inflated(body, zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
+
+
+def _inflated(body: bytes, window_bits: int) -> Iterator[bytes]:
+    stream, left = zlib.decompressobj(window_bits), body
+    while not stream.eof:
+        piece = stream.decompress(left, _ZLIB_STEP)
+        if not piece and not stream.eof:
+            raise CodingInvalid
+        yield piece
+        left = stream.unconsumed_tail
+    if stream.unused_data:
+        raise CodingInvalid
+
+
+def _brotli(body: bytes) -> Iterator[bytes]:
+    stream = brotli.Decompressor()
+    for at in range(0, len(body), _BROTLI_STEP):
+        yield stream.process(body[at : at + _BROTLI_STEP])
+    if not stream.is_finished():
+        raise CodingInvalid
+
+
+def _zstd(body: bytes) -> Iterator[bytes]:
+    stream = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
+    for at in range(0, len(body), _ZSTD_STEP):
+        yield stream.decompress(body[at : at + _ZSTD_STEP])
+    if not stream.eof or stream.unused_data:
+        raise CodingInvalid
+
+
+CODINGS: Final[dict[str, Callable[[bytes], Iterator[bytes]]]] = {
+    "identity": _identity,
+    "gzip": _gzip,
+    "x-gzip": _gzip,
+    "deflate": _deflate,
+    "br": _brotli,
+    "zstd": _zstd,
+}
