@@ -21,9 +21,9 @@ from cometreel.bayeux import (
     ClientState,
     Closed,
     Connected,
-    Lost,
     Message,
     Received,
+    SessionUnknown,
 )
 from cometreel.jsonvalue import encode
 from cometreel.load import Ask, Exchange, Ledger, Outcome
@@ -253,7 +253,7 @@ class Agent:
                 self._received(event.message, now)
             elif isinstance(event, Connected):
                 self._connected()
-            elif isinstance(event, Lost):
+            elif isinstance(event, SessionUnknown):
                 self._books(self.ledger.session_lost(now))
             elif isinstance(event, Closed):
                 self._closed()

@@ -4,7 +4,7 @@ Time comes in as `now` (seconds, monotonic); effects and events come out. Nothin
 sleeps, looks at a clock or draws a random number, and nothing knows of scenarios or recordings.
 """
 
-from cometreel.bayeux.application import NO_DATA, Admit, Application, EndReason, Outcome, Verdict
+from cometreel.bayeux.application import NO_DATA, AllowAll, Application, EndReason, PolicyResult, PublishResult
 from cometreel.bayeux.channels import (
     canonical,
     is_broadcast,
@@ -17,33 +17,33 @@ from cometreel.bayeux.channels import (
 )
 from cometreel.bayeux.client import BayeuxClient
 from cometreel.bayeux.client_events import (
-    Broken,
     ClientEvent,
     Closed,
     Connected,
+    ConnectionBroken,
     Established,
     Failed,
-    Lost,
     Published,
     Received,
     Send,
+    SessionUnknown,
     Subscribed,
     Unsubscribed,
 )
 from cometreel.bayeux.client_states import ClientSettings, ClientState
-from cometreel.bayeux.dialect import Dialect, dialect
+from cometreel.bayeux.dialects import Dialect, dialect
 from cometreel.bayeux.messages import MalformedMessages, Message, NullMessage, looks_like_bayeux, parse_messages
-from cometreel.bayeux.server import BayeuxServer, SessionView
+from cometreel.bayeux.server import BayeuxServer, BayeuxSessionInfo
 from cometreel.bayeux.settings import BayeuxSettings, DialectName, TransportName
 
 __all__ = [
     "NO_DATA",
-    "Admit",
+    "AllowAll",
     "Application",
     "BayeuxClient",
     "BayeuxServer",
     "BayeuxSettings",
-    "Broken",
+    "ConnectionBroken",
     "ClientEvent",
     "ClientSettings",
     "ClientState",
@@ -54,19 +54,19 @@ __all__ = [
     "EndReason",
     "Established",
     "Failed",
-    "Lost",
+    "SessionUnknown",
     "MalformedMessages",
     "Message",
     "NullMessage",
-    "Outcome",
+    "PublishResult",
     "Published",
     "Received",
     "Send",
-    "SessionView",
+    "BayeuxSessionInfo",
     "Subscribed",
     "TransportName",
     "Unsubscribed",
-    "Verdict",
+    "PolicyResult",
     "canonical",
     "dialect",
     "is_broadcast",

@@ -12,7 +12,7 @@ from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Request
 
-__all__ = ["NO_DATA", "Admit", "Application", "EndReason", "Outcome", "Verdict"]
+__all__ = ["NO_DATA", "AllowAll", "Application", "EndReason", "PublishResult", "PolicyResult"]
 
 EndReason: TypeAlias = Literal["disconnect", "expired", "kicked"]
 
@@ -26,7 +26,7 @@ NO_DATA: Final = _NoData.TOKEN
 
 
 @immutable
-class Verdict:
+class PolicyResult:
     """An application's own decision about one message before the server processes it.
 
     `error` refuses the message with this text; `unknown` refuses it as if its session did not exist; `drop` ends the
@@ -45,7 +45,7 @@ class Verdict:
 
 
 @immutable
-class Outcome:
+class PublishResult:
     """What came of a published message: its acknowledgement, and whether the application took it over.
 
     A message that is `handled` isn't broadcast to subscribers.
@@ -61,10 +61,10 @@ class Outcome:
 class Application(Protocol):
     """The user of a server. Its methods may call the server back; the effects then join those of the outer call."""
 
-    def allow(self, message: JSONObject, client_id: str | None, request: Request, now: float) -> Verdict | None:
+    def allow(self, message: JSONObject, client_id: str | None, request: Request, now: float) -> PolicyResult | None:
         """Judge a message before it is processed; None lets it go on."""
 
-    def published(self, client_id: str, message: JSONObject, request: Request, now: float) -> Outcome | None:
+    def published(self, client_id: str, message: JSONObject, request: Request, now: float) -> PublishResult | None:
         """Take a message that was published and accepted; None broadcasts it and acknowledges success."""
 
     def started(self, client_id: str, request: Request, now: float) -> None:
@@ -83,14 +83,14 @@ class Application(Protocol):
         """Learn that a session is over."""
 
 
-class Admit:
+class AllowAll:
     """An application that lets everything happen and does nothing."""
 
-    def allow(self, message: JSONObject, client_id: str | None, request: Request, now: float) -> Verdict | None:
+    def allow(self, message: JSONObject, client_id: str | None, request: Request, now: float) -> PolicyResult | None:
         """Let every message go on."""
         return None
 
-    def published(self, client_id: str, message: JSONObject, request: Request, now: float) -> Outcome | None:
+    def published(self, client_id: str, message: JSONObject, request: Request, now: float) -> PublishResult | None:
         """Broadcast every message."""
         return None
 

@@ -10,22 +10,22 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cometreel.bayeux.client_events import (
-    Broken,
     ClientEvent,
     Closed,
     Connected,
+    ConnectionBroken,
     Established,
     Failed,
-    Lost,
     Published,
     Received,
     Send,
+    SessionUnknown,
     Subscribed,
     Unsubscribed,
 )
-from cometreel.bayeux.client_states import AFTER, ClientSettings, ClientState, Next
-from cometreel.bayeux.exchange import as_object
+from cometreel.bayeux.client_states import AFTER, ClientSettings, ClientState, NextStep
 from cometreel.bayeux.messages import Message
+from cometreel.bayeux.request_context import as_object
 from cometreel.bayeux.rules import CONNECT, DISCONNECT, HANDSHAKE, SUBSCRIBE, UNSUBSCRIBE
 from cometreel.errors import BugError
 from cometreel.jsonvalue import JSON, JSONObject
@@ -33,7 +33,7 @@ from cometreel.jsonvalue import JSON, JSONObject
 __all__ = ["BayeuxClient"]
 
 
-class _Asked(NamedTuple):
+class _PendingMessage(NamedTuple):
     """A message that was sent and not answered yet."""
 
     number: int
@@ -54,8 +54,8 @@ class BayeuxClient:
         self._backoff = 0.0
         self._proven = False
         self._batch = -1
-        self._due: tuple[float, Next] | None = None
-        self._asked: dict[str, _Asked] = {}
+        self._due: tuple[float, NextStep] | None = None
+        self._asked: dict[str, _PendingMessage] = {}
         self._ids = 0
         self._sends = 0
 
@@ -131,7 +131,7 @@ class BayeuxClient:
         if self._due is None or self._due[0] > now:
             return []
         following, self._due = self._due[1], None
-        return [self._shake() if following is Next.HANDSHAKE else self._connect()]
+        return [self._shake() if following is NextStep.HANDSHAKE else self._connect()]
 
     def deadline(self) -> float | None:
         """Give the time at which `advance` next has something to send."""
@@ -148,7 +148,7 @@ class BayeuxClient:
     def _send(self, messages: Sequence[Message], held: float = 0.0) -> Send:
         self._sends += 1
         for message in messages:
-            self._asked[str(message["id"])] = _Asked(self._sends, message)
+            self._asked[str(message["id"])] = _PendingMessage(self._sends, message)
         return Send(self._sends, tuple(messages), held + self.settings.max_network_delay)
 
     def _shake(self) -> Send:
@@ -225,9 +225,9 @@ class BayeuxClient:
         following = AFTER.get((channel, successful, reconnect)) or AFTER[channel, successful, "retry"]
         if self.state is ClientState.CLOSING:
             return []
-        if following is Next.CLOSE:
+        if following is NextStep.CLOSE:
             return self._close(error or "the server advises not to come back")
-        if following is Next.HANDSHAKE and channel == CONNECT:
+        if following is NextStep.HANDSHAKE and channel == CONNECT:
             return self._lose(error, now)
         if not successful:
             return self._break(following, now)
@@ -245,7 +245,7 @@ class BayeuxClient:
         news: list[ClientEvent] = [] if self.state is ClientState.CONNECTED else [Connected()]
         self.state, self._proven = ClientState.CONNECTED, True
         self._backoff = 0.0
-        self._due = (now + self._interval, Next.CONNECT)
+        self._due = (now + self._interval, NextStep.CONNECT)
         return [*news, *self._subscribe_missing()]
 
     def _answered(self, message: Message, reply: Message) -> list[ClientEvent]:
@@ -274,15 +274,15 @@ class BayeuxClient:
             return [Failed(message, "")]
         if self.state is ClientState.CLOSING:
             return []
-        return self._break(Next.HANDSHAKE if channel == HANDSHAKE else Next.CONNECT, now)
+        return self._break(NextStep.HANDSHAKE if channel == HANDSHAKE else NextStep.CONNECT, now)
 
-    def _break(self, following: Next, now: float) -> list[ClientEvent]:
+    def _break(self, following: NextStep, now: float) -> list[ClientEvent]:
         """Try again later."""
         wait = self._interval + self._wait_longer()
         if self.state is ClientState.CONNECTED:
             self.state = ClientState.CONNECTING
         self._due = (now + wait, following)
-        return [Broken(wait)]
+        return [ConnectionBroken(wait)]
 
     def _wait_longer(self) -> float:
         """Wait longer with each failure in a row (CometD 3.1 `backoffIncrement`)."""
@@ -297,8 +297,8 @@ class BayeuxClient:
         self.client_id = None
         self._asked.clear()
         self.state = ClientState.HANDSHAKING
-        self._due = (now + wait, Next.HANDSHAKE)
-        return [Lost(error, wait)]
+        self._due = (now + wait, NextStep.HANDSHAKE)
+        return [SessionUnknown(error, wait)]
 
     def _close(self, error: str) -> list[ClientEvent]:
         self.state, self.client_id, self._due = ClientState.CLOSED, None, None

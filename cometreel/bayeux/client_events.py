@@ -11,13 +11,13 @@ from cometreel.bayeux.messages import Message
 from cometreel.immutable import immutable
 
 __all__ = [
-    "Broken",
+    "ConnectionBroken",
     "ClientEvent",
     "Closed",
     "Connected",
     "Established",
     "Failed",
-    "Lost",
+    "SessionUnknown",
     "Published",
     "Received",
     "Send",
@@ -86,14 +86,14 @@ class Failed:
 
 
 @immutable
-class Broken:
+class ConnectionBroken:
     """The connection broke; the client tries again after this many seconds."""
 
     retry_in: float
 
 
 @immutable
-class Lost:
+class SessionUnknown:
     """The server doesn't know the session any more; the client shakes hands again after this many seconds."""
 
     error: str
@@ -108,5 +108,15 @@ class Closed:
 
 
 ClientEvent: TypeAlias = (
-    Send | Established | Connected | Received | Subscribed | Unsubscribed | Published | Failed | Broken | Lost | Closed
+    Send
+    | Established
+    | Connected
+    | Received
+    | Subscribed
+    | Unsubscribed
+    | Published
+    | Failed
+    | ConnectionBroken
+    | SessionUnknown
+    | Closed
 )

@@ -13,7 +13,7 @@ from typing import Final
 
 from cometreel.bayeux.rules import CONNECT, HANDSHAKE
 
-__all__ = ["AFTER", "ClientSettings", "ClientState", "Next"]
+__all__ = ["AFTER", "ClientSettings", "ClientState", "NextStep"]
 
 
 class ClientState(Enum):
@@ -31,7 +31,7 @@ class ClientState(Enum):
     """The client said goodbye and waits for the answer."""
 
 
-class Next(Enum):
+class NextStep(Enum):
     """What follows an answer to a handshake or a connect."""
 
     CONNECT = auto()
@@ -41,18 +41,18 @@ class Next(Enum):
 
 AFTER: Final = MappingProxyType(
     {
-        (HANDSHAKE, True, "retry"): Next.CONNECT,
-        (HANDSHAKE, True, "handshake"): Next.CONNECT,
-        (HANDSHAKE, True, "none"): Next.CLOSE,
-        (HANDSHAKE, False, "retry"): Next.HANDSHAKE,
-        (HANDSHAKE, False, "handshake"): Next.HANDSHAKE,
-        (HANDSHAKE, False, "none"): Next.CLOSE,
-        (CONNECT, True, "retry"): Next.CONNECT,
-        (CONNECT, True, "handshake"): Next.HANDSHAKE,
-        (CONNECT, True, "none"): Next.CLOSE,
-        (CONNECT, False, "retry"): Next.CONNECT,
-        (CONNECT, False, "handshake"): Next.HANDSHAKE,
-        (CONNECT, False, "none"): Next.CLOSE,
+        (HANDSHAKE, True, "retry"): NextStep.CONNECT,
+        (HANDSHAKE, True, "handshake"): NextStep.CONNECT,
+        (HANDSHAKE, True, "none"): NextStep.CLOSE,
+        (HANDSHAKE, False, "retry"): NextStep.HANDSHAKE,
+        (HANDSHAKE, False, "handshake"): NextStep.HANDSHAKE,
+        (HANDSHAKE, False, "none"): NextStep.CLOSE,
+        (CONNECT, True, "retry"): NextStep.CONNECT,
+        (CONNECT, True, "handshake"): NextStep.HANDSHAKE,
+        (CONNECT, True, "none"): NextStep.CLOSE,
+        (CONNECT, False, "retry"): NextStep.CONNECT,
+        (CONNECT, False, "handshake"): NextStep.HANDSHAKE,
+        (CONNECT, False, "none"): NextStep.CLOSE,
     }
 )
 """What to do after an answer: (channel, successful, the `reconnect` advice in force) (Bayeux 1.0 §3.4)."""

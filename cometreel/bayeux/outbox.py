@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from cometreel.immutable import immutable
 
-__all__ = ["AckedOutbox", "Outbox", "Parcel"]
+__all__ = ["AckedOutbox", "Outbox", "EncodedMessage"]
 
 
 @immutable
-class Parcel:
+class EncodedMessage:
     """One message on its way to a client, encoded once however many sessions get it."""
 
     channel: str
@@ -28,7 +28,7 @@ class Outbox:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._parcels: deque[Parcel] = deque()
+        self._parcels: deque[EncodedMessage] = deque()
 
     def __len__(self) -> int:
         return len(self._parcels)
@@ -38,17 +38,17 @@ class Outbox:
         """Whether there is something that was never taken, or was put back."""
         return bool(self._parcels)
 
-    def put(self, parcel: Parcel) -> bool:
+    def put(self, parcel: EncodedMessage) -> bool:
         """Add a message at the end. Gives False if the oldest one had to go for it."""
         self._parcels.append(parcel)
         return self._trim()
 
-    def put_back(self, parcels: Sequence[Parcel]) -> bool:
+    def put_back(self, parcels: Sequence[EncodedMessage]) -> bool:
         """Return messages that did not reach the client to the front. Gives False if some had to go."""
         self._parcels.extendleft(reversed(parcels))
         return self._trim()
 
-    def take(self) -> tuple[Parcel, ...]:
+    def take(self) -> tuple[EncodedMessage, ...]:
         """Remove and give everything that waits."""
         taken = tuple(self._parcels)
         self._parcels.clear()
@@ -72,7 +72,7 @@ class AckedOutbox:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._parcels: deque[tuple[int, Parcel]] = deque()
+        self._parcels: deque[tuple[int, EncodedMessage]] = deque()
         self._batch = 1
 
     def __len__(self) -> int:
@@ -83,7 +83,7 @@ class AckedOutbox:
         """Whether there is a message in the open batch: one that was never taken."""
         return bool(self._parcels) and self._parcels[-1][0] == self._batch
 
-    def put(self, parcel: Parcel) -> bool:
+    def put(self, parcel: EncodedMessage) -> bool:
         """Add a message to the open batch. Gives False if the oldest one had to go for it."""
         self._parcels.append((self._batch, parcel))
         fits = len(self._parcels) <= self._limit
@@ -101,6 +101,6 @@ class AckedOutbox:
         self._batch += 1
         return self._batch - 1
 
-    def take(self) -> tuple[Parcel, ...]:
+    def take(self) -> tuple[EncodedMessage, ...]:
         """Give everything that isn't acknowledged; it all stays here."""
         return tuple(parcel for _, parcel in self._parcels)

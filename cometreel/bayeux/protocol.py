@@ -7,16 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cometreel.bayeux.application import Verdict
+from cometreel.bayeux.application import PolicyResult
 from cometreel.bayeux.channels import is_meta
 from cometreel.bayeux.delivery import Delivery, complete
-from cometreel.bayeux.dialect import dialect
-from cometreel.bayeux.exchange import Exchange, Refusal, Turn, add_verdict, as_object, reply_to
-from cometreel.bayeux.lines import HttpLine, Line
+from cometreel.bayeux.dialects import dialect
 from cometreel.bayeux.messages import Message
 from cometreel.bayeux.registry import Registry
+from cometreel.bayeux.reply_channels import HttpReplyChannel, ReplyChannel
+from cometreel.bayeux.request_context import (
+    BayeuxRequest,
+    MessageContext,
+    RequestRefused,
+    add_policy_result,
+    as_object,
+    reply_to,
+)
 from cometreel.bayeux.rules import CONNECT, HANDSHAKE, Rules, take_advice
-from cometreel.bayeux.session import Session
+from cometreel.bayeux.session import BayeuxSession
 from cometreel.wire import Request
 
 __all__ = ["Protocol"]
@@ -30,12 +37,12 @@ class Protocol:
         self._delivery = delivery
         self._rules = Rules(registry, delivery)
 
-    def run(self, request: Request, line: Line, messages: Sequence[Message], now: float) -> None:
+    def run(self, request: Request, line: ReplyChannel, messages: Sequence[Message], now: float) -> None:
         """Process the messages of one request or frame, and answer unless a `/meta/connect` is held."""
         first = messages[0]
         client_id = None if first.get("channel") == HANDSHAKE else first.get("clientId")
         session = self._registry.find(client_id, line.transport, request)
-        exchange = Exchange(request, line, session, single=len(messages) == 1)
+        exchange = BayeuxRequest(request, line, session, single=len(messages) == 1)
         batched = session if first.get("channel") != CONNECT else None
         if batched is not None:
             batched.batches += 1
@@ -48,21 +55,21 @@ class Protocol:
                 self._registry.rest(exchange.session, now)
                 self._delivery.flush(exchange.session, now)
 
-    def _process_all(self, exchange: Exchange, messages: Sequence[Message], now: float) -> None:
+    def _process_all(self, exchange: BayeuxRequest, messages: Sequence[Message], now: float) -> None:
         line = exchange.line
         try:
             for message in messages:
                 self._process(exchange, message, now)
-        except Refusal as refusal:
+        except RequestRefused as refusal:
             self._delivery.refuse(line, refusal.status, now)
         else:
             if not exchange.held:
                 self._delivery.write(exchange.session, line, exchange.replies, drain=exchange.drain)
 
-    def _process(self, exchange: Exchange, message: Message, now: float) -> None:
+    def _process(self, exchange: BayeuxRequest, message: Message, now: float) -> None:
         channel = message.get("channel")
         if not isinstance(channel, str) or (channel == HANDSHAKE and not exchange.single):
-            raise Refusal(500)
+            raise RequestRefused(500)
         reply, session = reply_to(message, channel), exchange.session
         if channel == HANDSHAKE:
             self._handshake(exchange, message, reply, now)
@@ -73,7 +80,9 @@ class Protocol:
         if not exchange.held:
             self._collect(exchange, channel, reply)
 
-    def _judged(self, exchange: Exchange, session: Session, message: Message, reply: Message, now: float) -> None:
+    def _judged(
+        self, exchange: BayeuxRequest, session: BayeuxSession, message: Message, reply: Message, now: float
+    ) -> None:
         """Let the application judge a message of a live session, and apply the rule of its channel."""
         if reply["channel"] == CONNECT:
             self._delivery.bind(session, exchange.line, now)
@@ -85,19 +94,19 @@ class Protocol:
             if "subscription" in message:
                 reply["subscription"] = message["subscription"]
         else:
-            self._rules.apply(Turn(exchange, session, message, reply, verdict, now))
+            self._rules.apply(MessageContext(exchange, session, message, reply, verdict, now))
             return
-        add_verdict(reply, verdict)
+        add_policy_result(reply, verdict)
 
-    def _judge(self, exchange: Exchange, client_id: str | None, message: Message, now: float) -> Verdict:
-        verdict = self._registry.application.allow(message, client_id, exchange.request, now) or Verdict()
+    def _judge(self, exchange: BayeuxRequest, client_id: str | None, message: Message, now: float) -> PolicyResult:
+        verdict = self._registry.application.allow(message, client_id, exchange.request, now) or PolicyResult()
         if verdict.drop:
-            raise Refusal(None)
+            raise RequestRefused(None)
         if verdict.status is not None:
-            raise Refusal(verdict.status)
+            raise RequestRefused(verdict.status)
         return verdict
 
-    def _collect(self, exchange: Exchange, channel: str, reply: Message) -> None:
+    def _collect(self, exchange: BayeuxRequest, channel: str, reply: Message) -> None:
         session = exchange.session
         if session is not None and channel == CONNECT:
             complete(session, reply)
@@ -115,7 +124,7 @@ class Protocol:
         if reply["channel"] == CONNECT:
             reply["advice"] = {"reconnect": "handshake", "interval": 0}
 
-    def _handshake(self, exchange: Exchange, message: Message, reply: Message, now: float) -> None:
+    def _handshake(self, exchange: BayeuxRequest, message: Message, reply: Message, now: float) -> None:
         verdict = self._judge(exchange, None, message, now)
         if verdict.error is not None or verdict.unknown:
             denied = dialect(self._registry.settings.dialect).handshake_denied
@@ -127,17 +136,17 @@ class Protocol:
             take_advice(session, reply, exchange.line.transport, self._registry.settings)
             if session.acked:
                 reply["ext"] = {"ack": True}
-        add_verdict(reply, verdict)
+        add_policy_result(reply, verdict)
 
-    def _start(self, exchange: Exchange, message: Message, now: float) -> Session:
+    def _start(self, exchange: BayeuxRequest, message: Message, now: float) -> BayeuxSession:
         settings, line = self._registry.settings, exchange.line
         browser = self._registry.browser_of(exchange.request)
-        if browser is None and isinstance(line, HttpLine):
+        if browser is None and isinstance(line, HttpReplyChannel):
             browser = self._registry.new_id("browser")
             line.headers.append(("Set-Cookie", f"{settings.cookie_name}={browser}; {settings.cookie_attributes}"))
         acked = settings.ack and as_object(message.get("ext")).get("ack") is True
         session = self._registry.start(browser or "", line.transport, acked=acked)
-        if not isinstance(line, HttpLine):
+        if not isinstance(line, HttpReplyChannel):
             self._delivery.bind(session, line, now)
         self._registry.rest(session, now)
         self._registry.application.started(session.client_id, exchange.request, now)

@@ -11,7 +11,7 @@ from cometreel.bayeux.application import Application, EndReason
 from cometreel.bayeux.browsers import Browsers
 from cometreel.bayeux.deadlines import Deadlines
 from cometreel.bayeux.outbox import AckedOutbox, Outbox
-from cometreel.bayeux.session import Move, Session, State
+from cometreel.bayeux.session import BayeuxSession, SessionMove, SessionState
 from cometreel.bayeux.settings import BayeuxSettings, TransportName
 from cometreel.bayeux.subscriptions import Subscriptions
 from cometreel.wire import Effect, Request
@@ -27,21 +27,21 @@ class Registry:
         self.application = application
         self.new_id = new_id
         self.effects: list[Effect] = []
-        self.sessions: dict[str, Session] = {}
+        self.sessions: dict[str, BayeuxSession] = {}
         self.browsers = Browsers()
         self.subscriptions = Subscriptions()
         self.deadlines = Deadlines()
         self.stopping = False
 
-    def start(self, browser: str, home: TransportName, *, acked: bool) -> Session:
+    def start(self, browser: str, home: TransportName, *, acked: bool) -> BayeuxSession:
         """Begin a session."""
         outbox = (AckedOutbox if acked else Outbox)(self.settings.max_queue)
-        session = Session(self.new_id("client"), browser, home, outbox, self.settings.interval)
+        session = BayeuxSession(self.new_id("client"), browser, home, outbox, self.settings.interval)
         self.sessions[session.client_id] = session
         self.browsers.join(browser, session.client_id)
         return session
 
-    def find(self, client_id: object, transport: TransportName, request: Request) -> Session | None:
+    def find(self, client_id: object, transport: TransportName, request: Request) -> BayeuxSession | None:
         """Find the session that a message names, if the request may speak for it.
 
         Over HTTP the browser cookie must be the session's and the transport that of its handshake; a WebSocket may
@@ -60,20 +60,20 @@ class Registry:
         """Give the browser cookie of a request."""
         return request.headers.cookies().get(self.settings.cookie_name)
 
-    def end(self, session: Session, reason: EndReason, now: float) -> None:
+    def end(self, session: BayeuxSession, reason: EndReason, now: float) -> None:
         """End a session; its held poll, if there is one, is left to be released."""
-        session.move(Move.END)
+        session.move(SessionMove.END)
         del self.sessions[session.client_id]
         self.deadlines.clear(session.client_id)
         self.browsers.leave(session.browser, session.client_id)
         self.subscriptions.forget(session.client_id, now)
         self.application.ended(session.client_id, reason, now)
 
-    def rest(self, session: Session, now: float) -> None:
+    def rest(self, session: BayeuxSession, now: float) -> None:
         """Start the clock of a session anew, unless it is gone or its poll is held."""
-        if session.state is not State.HELD and session.state is not State.OVER:
+        if session.state is not SessionState.HELD and session.state is not SessionState.OVER:
             self.deadlines.set(session.client_id, now + session.interval + self.settings.max_interval)
 
-    def connect_only(self, session: Session) -> bool:
+    def connect_only(self, session: BayeuxSession) -> bool:
         """Tell whether a session's messages leave on `/meta/connect` replies only."""
         return self.settings.meta_connect_deliver_only or session.acked

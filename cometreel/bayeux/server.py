@@ -11,25 +11,25 @@ from types import TracebackType
 
 from cometreel.bayeux.application import Application
 from cometreel.bayeux.delivery import Delivery
-from cometreel.bayeux.lines import HttpLine, Socket
 from cometreel.bayeux.messages import MalformedMessages, Message, parse_messages
-from cometreel.bayeux.outbox import Parcel
+from cometreel.bayeux.outbox import EncodedMessage
 from cometreel.bayeux.protocol import Protocol
 from cometreel.bayeux.registry import Registry
-from cometreel.bayeux.rules import DISCONNECT, parcel_of
-from cometreel.bayeux.session import Session, State
+from cometreel.bayeux.reply_channels import HttpReplyChannel, WebSocketReplyChannel
+from cometreel.bayeux.rules import DISCONNECT, encoded_message
+from cometreel.bayeux.session import BayeuxSession, SessionState
 from cometreel.bayeux.settings import BayeuxSettings, TransportName
 from cometreel.bayeux.transport import is_endpoint, read_polling
 from cometreel.jsonvalue import encode
 from cometreel.wire import Accept, Effect, Headers, Reply, Request
 
-__all__ = ["BayeuxServer", "SessionView"]
+__all__ = ["BayeuxServer", "BayeuxSessionInfo"]
 
-_GOODBYE = Parcel(DISCONNECT, encode({"channel": DISCONNECT, "successful": True}))
+_GOODBYE = EncodedMessage(DISCONNECT, encode({"channel": DISCONNECT, "successful": True}))
 
 
 @dataclass(frozen=True, slots=True)
-class SessionView:
+class BayeuxSessionInfo:
     """What can be seen of a session from outside: a snapshot."""
 
     client_id: str
@@ -43,7 +43,7 @@ class SessionView:
     """How many messages wait for it, or for its acknowledgement."""
 
 
-class _Turn:
+class _CallDepth:
     """How deep a call is inside others: the application may call back. Entered thousands of times a second."""
 
     __slots__ = ("depth",)
@@ -72,7 +72,7 @@ class BayeuxServer:
         self._registry = Registry(settings, application, new_id)
         self._delivery = Delivery(self._registry)
         self._protocol = Protocol(self._registry, self._delivery)
-        self._turn = _Turn()
+        self._turn = _CallDepth()
 
     @property
     def settings(self) -> BayeuxSettings:
@@ -104,7 +104,7 @@ class BayeuxServer:
         """Take a text frame of an accepted WebSocket."""
         with self._turn:
             socket = self._delivery.lines.get(request_id)
-            if isinstance(socket, Socket):
+            if isinstance(socket, WebSocketReplyChannel):
                 self._read_frame(socket, text, now)
         return self._taken()
 
@@ -142,7 +142,7 @@ class BayeuxServer:
             for session in tuple(self._registry.sessions.values()):
                 self._delivery.release(session, now)
             for line in tuple(self._delivery.lines.values()):
-                if isinstance(line, Socket):
+                if isinstance(line, WebSocketReplyChannel):
                     self._delivery.close(line, 1001, now)
         return self._taken()
 
@@ -168,19 +168,19 @@ class BayeuxServer:
         with self._turn:
             session = self._registry.sessions.get(client_id)
             if session is not None:
-                if session.state is not State.NEW:
+                if session.state is not SessionState.NEW:
                     self._delivery.put(session, _GOODBYE)
                 self._registry.end(session, "kicked", now)
                 self._delivery.flush(session, now)
         return self._taken()
 
     # ------------------------------------------------------------------ what can be seen
-    def session(self, client_id: str) -> SessionView | None:
+    def session(self, client_id: str) -> BayeuxSessionInfo | None:
         """Look at one session."""
         session = self._registry.sessions.get(client_id)
         if session is None:
             return None
-        return SessionView(
+        return BayeuxSessionInfo(
             client_id=session.client_id,
             browser=session.browser,
             transport="websocket" if session.socket is not None else session.home,
@@ -213,7 +213,7 @@ class BayeuxServer:
     def _open(self, request: Request, headers: tuple[tuple[str, str], ...]) -> Effect:
         if "websocket" not in self.settings.transports:
             return Reply(request.id, 400, Headers(headers))
-        self._delivery.open(Socket(request))
+        self._delivery.open(WebSocketReplyChannel(request))
         return Accept(request.id, Headers(headers))
 
     def _answer(self, request: Request, headers: tuple[tuple[str, str], ...], now: float) -> None:
@@ -222,10 +222,10 @@ class BayeuxServer:
             fields = Headers((*polling.headers, *headers))
             self._registry.effects.append(Reply(request.id, polling.status, fields, polling.body))
         else:
-            line = HttpLine(request.id, polling.callback, headers)
+            line = HttpReplyChannel(request.id, polling.callback, headers)
             self._protocol.run(request, line, polling.messages, now)
 
-    def _read_frame(self, socket: Socket, text: str, now: float) -> None:
+    def _read_frame(self, socket: WebSocketReplyChannel, text: str, now: float) -> None:
         if len(text) > self.settings.max_message_bytes:
             self._delivery.close(socket, 1009, now)
             return
@@ -238,13 +238,13 @@ class BayeuxServer:
         else:
             self._delivery.close(socket, 1011, now)
 
-    def _queue(self, session: Session, message: Message) -> None:
+    def _queue(self, session: BayeuxSession, message: Message) -> None:
         channel = str(message["channel"])
         index = self._registry.subscriptions
         if self.settings.deliver == "all" or index.receives(session.client_id, channel):
-            self._delivery.put(session, parcel_of(message))
+            self._delivery.put(session, encoded_message(message))
 
-    def _due(self, session: Session, now: float) -> None:
+    def _due(self, session: BayeuxSession, now: float) -> None:
         if session.poll is not None:
             self._delivery.release(session, now)
         else:

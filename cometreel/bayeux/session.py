@@ -10,16 +10,16 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final
 
-from cometreel.bayeux.lines import Line, Socket
 from cometreel.bayeux.messages import Message
 from cometreel.bayeux.outbox import AckedOutbox, Outbox
+from cometreel.bayeux.reply_channels import ReplyChannel, WebSocketReplyChannel
 from cometreel.bayeux.settings import TransportName
 from cometreel.errors import BugError
 
-__all__ = ["MOVES", "Move", "Poll", "Session", "State"]
+__all__ = ["MOVES", "SessionMove", "Poll", "BayeuxSession", "SessionState"]
 
 
-class State(Enum):
+class SessionState(Enum):
     """Where a session stands."""
 
     NEW = auto()
@@ -32,7 +32,7 @@ class State(Enum):
     """It is gone: whoever names it is told 402."""
 
 
-class Move(Enum):
+class SessionMove(Enum):
     """What can happen to a session."""
 
     CONNECT = auto()
@@ -47,14 +47,14 @@ class Move(Enum):
 
 MOVES: Final = MappingProxyType(
     {
-        (State.NEW, Move.CONNECT): State.IDLE,
-        (State.NEW, Move.END): State.OVER,
-        (State.IDLE, Move.CONNECT): State.IDLE,
-        (State.IDLE, Move.HOLD): State.HELD,
-        (State.IDLE, Move.END): State.OVER,
-        (State.HELD, Move.RELEASE): State.IDLE,
-        (State.HELD, Move.END): State.OVER,  # its poll is released next
-        (State.OVER, Move.RELEASE): State.OVER,
+        (SessionState.NEW, SessionMove.CONNECT): SessionState.IDLE,
+        (SessionState.NEW, SessionMove.END): SessionState.OVER,
+        (SessionState.IDLE, SessionMove.CONNECT): SessionState.IDLE,
+        (SessionState.IDLE, SessionMove.HOLD): SessionState.HELD,
+        (SessionState.IDLE, SessionMove.END): SessionState.OVER,
+        (SessionState.HELD, SessionMove.RELEASE): SessionState.IDLE,
+        (SessionState.HELD, SessionMove.END): SessionState.OVER,  # its poll is released next
+        (SessionState.OVER, SessionMove.RELEASE): SessionState.OVER,
     }
 )
 """The legal moves. The first connect isn't held, because a client is to learn at once that it is connected."""
@@ -64,12 +64,12 @@ MOVES: Final = MappingProxyType(
 class Poll:
     """A held `/meta/connect`: where its answer goes, and the answer so far."""
 
-    line: Line
+    line: ReplyChannel
     reply: Message
 
 
 @dataclass(slots=True, eq=False)
-class Session:
+class BayeuxSession:
     """One client's session."""
 
     client_id: str
@@ -79,9 +79,9 @@ class Session:
     outbox: Outbox | AckedOutbox
     interval: float
     """The interval in force, seconds: what the client asked for, else the setting."""
-    state: State = State.NEW
+    state: SessionState = SessionState.NEW
     poll: Poll | None = None
-    socket: Socket | None = None
+    socket: WebSocketReplyChannel | None = None
     """The WebSocket that messages go to."""
     advised: TransportName | None = None
     """The transport over which the advice in force was told; None when it must be told again."""
@@ -94,14 +94,14 @@ class Session:
     @property
     def over(self) -> bool:
         """Whether the session is gone."""
-        return self.state is State.OVER
+        return self.state is SessionState.OVER
 
     @property
     def acked(self) -> bool:
         """Whether it uses the acknowledgement extension."""
         return isinstance(self.outbox, AckedOutbox)
 
-    def move(self, move: Move) -> None:
+    def move(self, move: SessionMove) -> None:
         """Change the state.
 
         :raises BugError: if the table of moves has no such move.

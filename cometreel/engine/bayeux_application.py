@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from dataclasses import field, fields, replace
 from typing import Protocol, cast
 
-from cometreel.bayeux import NO_DATA, BayeuxSettings, EndReason, MalformedMessages, Outcome, Verdict, parse_messages
+from cometreel.bayeux import (
+    NO_DATA,
+    BayeuxSettings,
+    EndReason,
+    MalformedMessages,
+    PolicyResult,
+    PublishResult,
+    parse_messages,
+)
 from cometreel.bayeux.settings import TransportName
 from cometreel.engine.actions import Action, EndClients
 from cometreel.engine.player import ScheduledAction
@@ -93,7 +101,7 @@ class ReplayApplication:
     def __init__(self, house: BackendView) -> None:
         self._house = house
 
-    def allow(self, message: JSONObject, client_id: str | None, request: Request, now: float) -> Verdict | None:
+    def allow(self, message: JSONObject, client_id: str | None, request: Request, now: float) -> PolicyResult | None:
         """Let a message go on, unless a fault strikes it."""
         channel = str(message.get("channel", ""))
         if not channel.startswith("/meta/"):
@@ -109,7 +117,7 @@ class ReplayApplication:
                 verdict = policy_result_of(action)
         return verdict
 
-    def published(self, client_id: str, message: JSONObject, request: Request, now: float) -> Outcome | None:
+    def published(self, client_id: str, message: JSONObject, request: Request, now: float) -> PublishResult | None:
         """Answer a publish; what is due at once is delivered before its acknowledgement is written."""
         session = self._house.session_of(request)
         answered = self._house.answer_publish(message, session, client_id, now)
@@ -148,26 +156,26 @@ class ReplayApplication:
         self._house.client_ended(client_id)
 
 
-def policy_result_of(action: FaultAction) -> Verdict | None:
+def policy_result_of(action: FaultAction) -> PolicyResult | None:
     """Turn a fault on a meta channel into the server's own terms."""
     if isinstance(action, RefuseMessage):
         if action.error.startswith("402") and action.advice is None:
-            return Verdict(unknown=True, ext=action.ext)
-        return Verdict(error=action.error, advice=action.advice, ext=action.ext)
+            return PolicyResult(unknown=True, ext=action.ext)
+        return PolicyResult(error=action.error, advice=action.advice, ext=action.ext)
     if isinstance(action, SetStatus):
-        return Verdict(status=action.status)
+        return PolicyResult(status=action.status)
     if isinstance(action, BreakConnection):
-        return Verdict(drop=True)
-    return Verdict(hold=action.seconds) if isinstance(action, Delay) else None
+        return PolicyResult(drop=True)
+    return PolicyResult(hold=action.seconds) if isinstance(action, Delay) else None
 
 
-def publish_result_of(reply: PublishReplyOut | None) -> Outcome:
+def publish_result_of(reply: PublishReplyOut | None) -> PublishResult:
     """Turn the reply of a scenario into the server's own terms."""
     if reply is None:
-        return Outcome()
+        return PublishResult()
     ext = reply.members.get("ext")
     data = reply.members.get("data", NO_DATA)
-    return Outcome(reply.successful, reply.error, ext if isinstance(ext, dict) else None, data)
+    return PublishResult(reply.successful, reply.error, ext if isinstance(ext, dict) else None, data)
 
 
 def bayeux_settings(section: BayeuxSection) -> BayeuxSettings:

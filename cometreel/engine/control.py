@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 
-from cometreel.bayeux import SessionView
+from cometreel.bayeux import BayeuxSessionInfo
 from cometreel.engine.backend import Backend
 from cometreel.engine.counters import Counters
 from cometreel.engine.faults import ActiveFault
@@ -260,7 +260,7 @@ class FaultInfo:
     """Where it stands in the scenario (`file:line:column`); None where it was armed."""
 
 
-def client_info(client: SessionView) -> ClientInfo:
+def client_info(client: BayeuxSessionInfo) -> ClientInfo:
     """Describe a CometD client."""
     return ClientInfo(
         label=hashlib.sha256(client.client_id.encode()).hexdigest()[:8],

@@ -16,12 +16,12 @@ from cometreel.bayeux import (
     Closed,
     Connected,
     Failed,
-    Lost,
     MalformedMessages,
     Message,
     Published,
     Received,
     Send,
+    SessionUnknown,
     parse_messages,
 )
 from cometreel.jsonvalue import JSONObject, encode
@@ -149,9 +149,9 @@ class Ear:
             self._settle(event.message, event.reply)
         elif isinstance(event, Failed):
             self._not_done(event)
-        elif isinstance(event, Lost) and self._ready:
+        elif isinstance(event, SessionUnknown) and self._ready:
             self._listener.lost(event.error)
-        elif isinstance(event, Lost):
+        elif isinstance(event, SessionUnknown):
             self._fail(f"the CometD session is lost before it began: {event.error}")
         elif isinstance(event, Closed):
             self._closed.set()

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from cometreel.bayeux import Admit, BayeuxServer, BayeuxSettings, Message, Outcome
+from cometreel.bayeux import AllowAll, BayeuxServer, BayeuxSettings, Message, PublishResult
 from cometreel.wire import Effect, Headers, Reply, Request
 
 HERE = Path(__file__).parent
@@ -32,19 +32,19 @@ SETTINGS = BayeuxSettings(
 )
 
 
-class Push(Admit):
+class Push(AllowAll):
     """What `/service/push` means to the servers that were recorded: deliver to the publisher, later or at once."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def published(self, client_id: str, message: Message, request: Request, now: float) -> Outcome | None:
+    def published(self, client_id: str, message: Message, request: Request, now: float) -> PublishResult | None:
         if message["channel"] != "/service/push":
             return None
         order: Any = message["data"]
         if order.get("kick"):
             self.world.later(order.get("delay", 0), partial(self.world.server.disconnect, client_id))
-            return Outcome()
+            return PublishResult()
         count = order.get("count", 1)
         data = [order["data"] if count == 1 else {**order["data"], "seq": number} for number in range(count)]
         messages: list[Message] = [{"channel": order["channel"], "data": each} for each in data]
@@ -53,7 +53,7 @@ class Push(Admit):
         for number, group in enumerate(groups):
             deliver = partial(self.world.server.deliver, client_id, group, batch=bool(order.get("batch")))
             self.world.later(order.get("delay", 0) + number * (gap or 0), deliver)
-        return Outcome()
+        return PublishResult()
 
 
 class World:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cometreel.bayeux import Admit, Application, BayeuxServer, BayeuxSettings
+from cometreel.bayeux import AllowAll, Application, BayeuxServer, BayeuxSettings
 from cometreel.wire import Accept, Drop, Effect, Frame, Headers, Log, Reply, Request
 
 SETTINGS: dict[str, Any] = {"endpoint": "/cometd", "timeout": 30.0, "max_interval": 10.0}
@@ -94,7 +94,7 @@ class Talk:
         self.answers: dict[int, Answer] = {}
         self.logs: list[Log] = []
         self.count = 0
-        self.server = BayeuxServer(BayeuxSettings(**{**SETTINGS, **settings}), application or Admit(), self.new_id)
+        self.server = BayeuxServer(BayeuxSettings(**{**SETTINGS, **settings}), application or AllowAll(), self.new_id)
 
     def new_id(self, kind: str) -> str:
         self.count += 1

@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 
 from cometreel.bayeux import (
     BayeuxClient,
-    Broken,
     ClientEvent,
     ClientSettings,
     ClientState,
     Closed,
     Connected,
+    ConnectionBroken,
     Established,
     Failed,
-    Lost,
     Message,
     Published,
     Received,
     Send,
+    SessionUnknown,
     Subscribed,
     Unsubscribed,
     parse_messages,
@@ -147,10 +147,10 @@ def test_lost_session_is_followed_by_a_handshake_and_the_same_subscriptions(link
         del link.open[number]
         link.talk.wait(11)
         link.do(link.client.failed(number, link.talk.now))
-    assert link.take() == [Broken(1.0)]
+    assert link.take() == [ConnectionBroken(1.0)]
     link.wait(1.0)
     lost, established, subscribed, connected = link.take()
-    assert isinstance(lost, Lost)
+    assert isinstance(lost, SessionUnknown)
     assert lost.error == "402::Unknown client"
     assert isinstance(established, Established)
     assert (subscribed, connected) == (Subscribed("/a"), Connected())
@@ -166,7 +166,7 @@ def test_402_on_a_publish_is_reported_and_starts_a_new_session_at_once(link: Lin
     link.do(link.client.publish("/a", 1))
     failed, lost = link.take()
     assert isinstance(failed, Failed)
-    assert isinstance(lost, Lost)
+    assert isinstance(lost, SessionUnknown)
     link.wait(0.0)
     assert [type(event) for event in link.take()] == [Established, Connected]
 
@@ -178,14 +178,14 @@ def test_waits_grow_with_each_failure_up_to_the_limit_and_start_anew_after_succe
     del link.open[number]
     link.do(link.client.failed(number, talk.now))
     link.wait(8.0)
-    assert link.take() == [Broken(1.0), Broken(2.0), Broken(3.0), Broken(3.0)]
+    assert link.take() == [ConnectionBroken(1.0), ConnectionBroken(2.0), ConnectionBroken(3.0), ConnectionBroken(3.0)]
     link.up = True
     link.wait(3.0)
     assert Connected() in link.take()
     link.up = False
     number = next(iter(link.open))
     link.do(link.client.failed(number, talk.now))
-    assert link.take() == [Broken(1.0)]
+    assert link.take() == [ConnectionBroken(1.0)]
 
 
 def test_failed_handshake_is_tried_again_with_the_callers_jitter(talk: Any) -> None:
@@ -193,7 +193,7 @@ def test_failed_handshake_is_tried_again_with_the_callers_jitter(talk: Any) -> N
     link.up = False
     link.do(link.client.handshake(0.0))
     link.wait(1.0)
-    assert link.take() == [Broken(0.5), Broken(1.0)]
+    assert link.take() == [ConnectionBroken(0.5), ConnectionBroken(1.0)]
     link.up = True
     link.wait(1.0)
     assert [type(event) for event in link.take()] == [Established, Connected]
@@ -207,7 +207,7 @@ def test_server_that_forgets_each_session_at_once_is_not_hammered(link: Link) ->
         reply: Any = {"channel": "/meta/connect", "successful": False, "error": "402::Unknown client"}
         asked = link.client._connect().messages[0]
         (lost,) = link.client.receive([{**reply, "id": asked["id"]}], 0.0)
-        assert lost == Lost("402::Unknown client", float(failure))
+        assert lost == SessionUnknown("402::Unknown client", float(failure))
 
 
 def test_advice_none_ends_the_session(link: Link) -> None:
@@ -287,7 +287,7 @@ def test_a_closed_client_begins_anew_without_the_waits_it_had(link: Link) -> Non
     link.up = False
     for _ in range(2):
         link.do(link.client.handshake(link.talk.now))
-        assert link.take() == [Broken(1.0)]
+        assert link.take() == [ConnectionBroken(1.0)]
         link.do(link.client.disconnect())
         link.take()
 
@@ -302,7 +302,7 @@ def test_reply_without_the_answer_that_was_asked_for_is_a_failure(link: Link) ->
     link.do(link.client.handshake(0.0))
     link.take()
     number = link.client._connect()
-    assert link.client.receive([], 0.0, number=number.number) == [Broken(1.0)]
+    assert link.client.receive([], 0.0, number=number.number) == [ConnectionBroken(1.0)]
 
 
 def test_strange_answers_are_survived(link: Link) -> None:
@@ -334,7 +334,7 @@ def test_over_a_websocket_frames_are_matched_by_id_and_a_close_is_a_failure_of_a
     told.clear()
     talk.gone(socket)
     do(client.failed(None, 0.0))
-    assert (told, client.state) == ([Broken(1.0)], ClientState.CONNECTING)
+    assert (told, client.state) == ([ConnectionBroken(1.0)], ClientState.CONNECTING)
     socket = talk.request("GET", websocket=True)
     do(client.advance(1.0))
     assert told[1:] == [Connected()]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cometreel.bayeux.outbox import AckedOutbox, Outbox, Parcel
+from cometreel.bayeux.outbox import AckedOutbox, EncodedMessage, Outbox
 
 
-def parcel(number: int) -> Parcel:
-    return Parcel("/a", str(number).encode())
+def parcel(number: int) -> EncodedMessage:
+    return EncodedMessage("/a", str(number).encode())
 
 
-def numbers(parcels: Sequence[Parcel]) -> list[int]:
+def numbers(parcels: Sequence[EncodedMessage]) -> list[int]:
     return [int(each.body) for each in parcels]
 
 

@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cometreel.bayeux import Admit, BayeuxServer, BayeuxSettings
+from cometreel.bayeux import AllowAll, BayeuxServer, BayeuxSettings
 from cometreel.wire import Drop, Effect, Frame, Headers, Log, Reply, Request
 
 KEEP = BayeuxSettings(endpoint="/b", timeout=5.0, max_interval=20.0, max_sessions_per_browser=-1)
@@ -60,7 +60,7 @@ class Promise(RuleBasedStateMachine):
         self.now = 0.0
         self.count = 0
         self.peers: list[Peer] = []
-        self.server = BayeuxServer(KEEP, Admit(), self.new_id)
+        self.server = BayeuxServer(KEEP, AllowAll(), self.new_id)
 
     def new_id(self, kind: str) -> str:
         self.count += 1

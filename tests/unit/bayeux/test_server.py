@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cometreel.bayeux import Admit, Message, Outcome, Verdict
+from cometreel.bayeux import AllowAll, Message, PolicyResult, PublishResult
 from cometreel.wire import Accept, Request
 
 RETRY = {"reconnect": "retry", "interval": 0, "timeout": 30000}
@@ -298,18 +298,18 @@ def test_unknown_request_ids_are_no_news(talk: Any) -> None:
 
 
 # ---------------------------------------------------------------------- the application
-class Rule(Admit):
+class Rule(AllowAll):
     """An application that answers the questions of one test."""
 
-    def __init__(self, verdict: Verdict | None = None, outcome: Outcome | None = None) -> None:
+    def __init__(self, verdict: PolicyResult | None = None, outcome: PublishResult | None = None) -> None:
         self.verdict, self.outcome = verdict, outcome
         self.channel = ""
         self.told: list[tuple[Any, ...]] = []
 
-    def allow(self, message: Message, client_id: str | None, request: Request, now: float) -> Verdict | None:
+    def allow(self, message: Message, client_id: str | None, request: Request, now: float) -> PolicyResult | None:
         return self.verdict if message["channel"] == self.channel else None
 
-    def published(self, client_id: str, message: Message, request: Request, now: float) -> Outcome | None:
+    def published(self, client_id: str, message: Message, request: Request, now: float) -> PublishResult | None:
         return self.outcome
 
     def started(self, client_id: str, request: Request, now: float) -> None:
@@ -355,7 +355,7 @@ def test_application_is_told_what_happens_to_sessions(talk_with: Any) -> None:
 def test_application_can_refuse_any_message_with_its_own_error_and_advice(
     talk_with: Any, channel: str, fields: Any
 ) -> None:
-    rule = Rule(Verdict(error="500::broken", advice={"reconnect": "none"}, ext={"why": 1}))
+    rule = Rule(PolicyResult(error="500::broken", advice={"reconnect": "none"}, ext={"why": 1}))
     session = talk_with(rule).open()
     rule.channel = channel
     (answer,) = session.send(session.message(channel, **fields)).json
@@ -364,7 +364,7 @@ def test_application_can_refuse_any_message_with_its_own_error_and_advice(
 
 
 def test_denied_handshake_has_no_session_no_cookie_and_the_advice_none(talk_with: Any) -> None:
-    rule = Rule(Verdict(error="403::Handshake denied"))
+    rule = Rule(PolicyResult(error="403::Handshake denied"))
     rule.channel = "/meta/handshake"
     talk = talk_with(rule)
     answer = talk.post([{"channel": "/meta/handshake", "id": "1"}])
@@ -374,9 +374,10 @@ def test_denied_handshake_has_no_session_no_cookie_and_the_advice_none(talk_with
 
 
 @pytest.mark.parametrize(
-    ("verdict", "status"), [(Verdict(status=503), 503), (Verdict(drop=True), None), (Verdict(unknown=True), 200)]
+    ("verdict", "status"),
+    [(PolicyResult(status=503), 503), (PolicyResult(drop=True), None), (PolicyResult(unknown=True), 200)],
 )
-def test_application_can_break_a_poll(talk_with: Any, verdict: Verdict, status: int | None) -> None:
+def test_application_can_break_a_poll(talk_with: Any, verdict: PolicyResult, status: int | None) -> None:
     rule = Rule(verdict)
     session = talk_with(rule).open()
     session.deliver(1)
@@ -392,7 +393,7 @@ def test_application_can_break_a_poll(talk_with: Any, verdict: Verdict, status: 
 
 
 def test_application_sets_how_long_a_poll_is_held_even_the_first(talk_with: Any) -> None:
-    rule = Rule(Verdict(hold=3.0))
+    rule = Rule(PolicyResult(hold=3.0))
     rule.channel = "/meta/connect"
     talk = talk_with(rule)
     poll = talk.handshake().connect()
@@ -406,10 +407,10 @@ def test_application_sets_how_long_a_poll_is_held_even_the_first(talk_with: Any)
     ("outcome", "reply", "copies"),
     [
         (None, {"successful": True}, 1),
-        (Outcome(), {"successful": True}, 0),
-        (Outcome(handled=False), {"successful": True}, 1),
-        (Outcome(successful=False, error="407::no"), {"successful": False, "error": "407::no"}, 0),
-        (Outcome(data=None, ext={"e": 1}), {"successful": True, "data": None, "ext": {"e": 1}}, 0),
+        (PublishResult(), {"successful": True}, 0),
+        (PublishResult(handled=False), {"successful": True}, 1),
+        (PublishResult(successful=False, error="407::no"), {"successful": False, "error": "407::no"}, 0),
+        (PublishResult(data=None, ext={"e": 1}), {"successful": True, "data": None, "ext": {"e": 1}}, 0),
     ],
 )
 def test_application_decides_what_came_of_a_publish(talk_with: Any, outcome: Any, reply: Any, copies: int) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from cometreel.bayeux.outbox import Outbox
-from cometreel.bayeux.session import MOVES, Move, Session, State
+from cometreel.bayeux.session import MOVES, BayeuxSession, SessionMove, SessionState
 from cometreel.errors import BugError
 
 
-def session(state: State) -> Session:
-    return Session("c", "b", "long-polling", Outbox(1), 0.0, state=state)
+def session(state: SessionState) -> BayeuxSession:
+    return BayeuxSession("c", "b", "long-polling", Outbox(1), 0.0, state=state)
 
 
-@pytest.mark.parametrize("state", State)
-@pytest.mark.parametrize("move", Move)
-def test_every_move_in_every_state_is_legal_by_the_table_or_a_bug(state: State, move: Move) -> None:
+@pytest.mark.parametrize("state", SessionState)
+@pytest.mark.parametrize("move", SessionMove)
+def test_every_move_in_every_state_is_legal_by_the_table_or_a_bug(state: SessionState, move: SessionMove) -> None:
     mine = session(state)
     if (state, move) in MOVES:
         mine.move(move)
@@ -27,5 +27,5 @@ def test_every_move_in_every_state_is_legal_by_the_table_or_a_bug(state: State, 
 
 
 def test_no_move_leads_back_from_the_end() -> None:
-    assert {after for (state, _), after in MOVES.items() if state is State.OVER} == {State.OVER}
-    assert all((state, Move.END) in MOVES for state in State if state is not State.OVER)
+    assert {after for (state, _), after in MOVES.items() if state is SessionState.OVER} == {SessionState.OVER}
+    assert all((state, SessionMove.END) in MOVES for state in SessionState if state is not SessionState.OVER)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from cometreel.bayeux.lines import HttpLine, Socket
-from cometreel.bayeux.outbox import Outbox, Parcel
-from cometreel.bayeux.session import Session
+from cometreel.bayeux.outbox import EncodedMessage, Outbox
+from cometreel.bayeux.reply_channels import HttpReplyChannel, WebSocketReplyChannel
+from cometreel.bayeux.session import BayeuxSession
 from cometreel.wire import Drop, Frame, Headers, Reply, Request
 
-PARCEL = Parcel("/a", b'{"channel":"/a"}')
+PARCEL = EncodedMessage("/a", b'{"channel":"/a"}')
 
 
 def test_http_reply_has_the_messages_before_the_replies_and_the_headers_it_was_given() -> None:
-    line = HttpLine(7, None, [("Set-Cookie", "a=b")])
+    line = HttpReplyChannel(7, None, [("Set-Cookie", "a=b")])
     assert line.write([PARCEL], [{"channel": "/meta/connect"}]) == [
         Reply(
             7,
@@ -24,23 +24,23 @@ def test_http_reply_has_the_messages_before_the_replies_and_the_headers_it_was_g
 
 def test_jsonp_reply_is_a_call_of_the_clients_function() -> None:
     headers = Headers([("Content-Type", "text/javascript;charset=UTF-8")])
-    assert HttpLine(7, "cb", []).write([PARCEL], []) == [Reply(7, 200, headers, b'cb([{"channel":"/a"}])')]
+    assert HttpReplyChannel(7, "cb", []).write([PARCEL], []) == [Reply(7, 200, headers, b'cb([{"channel":"/a"}])')]
 
 
 def test_refusal_has_no_body_and_no_content_type() -> None:
-    assert HttpLine(7, "cb", []).refuse(500) == [Reply(7, 500)]
+    assert HttpReplyChannel(7, "cb", []).refuse(500) == [Reply(7, 500)]
 
 
 def test_nothing_is_sent_to_a_request_that_is_gone() -> None:
-    line = HttpLine(7, None, [])
+    line = HttpReplyChannel(7, None, [])
     assert line.drop() == [Drop(7)]
     line.gone = True
     assert line.write([PARCEL], []) == line.refuse(500) == line.drop() == []
 
 
 def test_socket_sends_each_message_in_a_frame_and_remembers_what_must_come_back() -> None:
-    socket = Socket(Request(7, "GET", "/", websocket=True))
-    session = Session("c", "b", "websocket", Outbox(1), 0.0)
+    socket = WebSocketReplyChannel(Request(7, "GET", "/", websocket=True))
+    session = BayeuxSession("c", "b", "websocket", Outbox(1), 0.0)
     assert socket.push(session, [PARCEL, PARCEL], remember=True) == [Frame(7, '[{"channel":"/a"}]')] * 2
     assert socket.write([PARCEL], [{"channel": "/b"}]) == [Frame(7, '[{"channel":"/a"},{"channel":"/b"}]')]
     assert list(socket.sent) == [(session, PARCEL), (session, PARCEL), None]

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cometreel.bayeux.application import Verdict
-from cometreel.bayeux.lines import Line
+from cometreel.bayeux.application import PolicyResult
 from cometreel.bayeux.messages import Message
-from cometreel.bayeux.session import Session
+from cometreel.bayeux.reply_channels import ReplyChannel
+from cometreel.bayeux.session import BayeuxSession
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.wire import Request
 
-__all__ = ["Exchange", "Refusal", "Turn", "add_verdict", "as_object", "reply_to"]
+__all__ = ["BayeuxRequest", "RequestRefused", "MessageContext", "add_policy_result", "as_object", "reply_to"]
 
 
-class Refusal(Exception):
+class RequestRefused(Exception):
     """The whole request is answered with a status, or with a broken connection where that is None."""
 
     def __init__(self, status: int | None) -> None:
@@ -27,12 +27,12 @@ class Refusal(Exception):
 
 
 @dataclass(slots=True)
-class Exchange:
+class BayeuxRequest:
     """One HTTP request or WebSocket frame that is being answered."""
 
     request: Request
-    line: Line
-    session: Session | None
+    line: ReplyChannel
+    session: BayeuxSession | None
     """The session of its first message, for which all of it is taken (CometD 3.1)."""
     single: bool
     replies: list[Message] = field(default_factory=list)
@@ -43,14 +43,14 @@ class Exchange:
 
 
 @immutable
-class Turn:
+class MessageContext:
     """One message of a live session that the application let go on."""
 
-    exchange: Exchange
-    session: Session
+    exchange: BayeuxRequest
+    session: BayeuxSession
     message: Message
     reply: Message
-    verdict: Verdict
+    verdict: PolicyResult
     now: float
 
 
@@ -63,7 +63,7 @@ def reply_to(message: Message, channel: str) -> Message:
     return reply
 
 
-def add_verdict(reply: Message, verdict: Verdict) -> None:
+def add_policy_result(reply: Message, verdict: PolicyResult) -> None:
     """Put the advice and the extension that an application asked for into a reply."""
     for key, value in (("advice", verdict.advice), ("ext", verdict.ext)):
         if value is not None:

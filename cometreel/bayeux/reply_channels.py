@@ -11,21 +11,21 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from cometreel.bayeux.messages import Message
-from cometreel.bayeux.outbox import Parcel
+from cometreel.bayeux.outbox import EncodedMessage
 from cometreel.bayeux.settings import TransportName
 from cometreel.jsonvalue import encode
 from cometreel.wire import Drop, Effect, Frame, Headers, Reply, Request
 
 if TYPE_CHECKING:
-    from cometreel.bayeux.session import Session
+    from cometreel.bayeux.session import BayeuxSession
 
-__all__ = ["HttpLine", "Line", "Socket"]
+__all__ = ["HttpReplyChannel", "ReplyChannel", "WebSocketReplyChannel"]
 
 _JSON = ("Content-Type", "application/json;charset=utf-8")
 _SCRIPT = ("Content-Type", "text/javascript;charset=UTF-8")
 
 
-class HttpLine:
+class HttpReplyChannel:
     """An HTTP request to be answered once."""
 
     __slots__ = ("callback", "gone", "headers", "holder", "parcels", "request_id", "session")
@@ -35,18 +35,18 @@ class HttpLine:
         self.callback = callback
         self.headers = list(headers)
         self.gone = False
-        self.holder: Session | None = None
+        self.holder: BayeuxSession | None = None
         """Whose `/meta/connect` this is, while it is held."""
-        self.session: Session | None = None
+        self.session: BayeuxSession | None = None
         """Whose messages the reply carries, while it is neither written nor failed."""
-        self.parcels: Sequence[Parcel] = ()
+        self.parcels: Sequence[EncodedMessage] = ()
 
     @property
     def transport(self) -> TransportName:
         """The transport whose framing this is."""
         return "long-polling" if self.callback is None else "callback-polling"
 
-    def write(self, parcels: Sequence[Parcel], replies: Sequence[Message]) -> list[Effect]:
+    def write(self, parcels: Sequence[EncodedMessage], replies: Sequence[Message]) -> list[Effect]:
         """Answer with the messages and then the replies, in one array (CometD 3.1)."""
         body = b"[" + b",".join([*(parcel.body for parcel in parcels), *map(encode, replies)]) + b"]"
         content_type = _JSON
@@ -69,7 +69,7 @@ class HttpLine:
         return [Reply(self.request_id, status, Headers((*fields, *self.headers)), body)]
 
 
-class Socket:
+class WebSocketReplyChannel:
     """An open WebSocket.
 
     Each message goes in a frame of its own, and the replies to one frame go together (CometD 3.1).
@@ -82,9 +82,9 @@ class Socket:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.gone = False
-        self.sessions: dict[str, Session] = {}
+        self.sessions: dict[str, BayeuxSession] = {}
         """The sessions whose messages go to this socket."""
-        self.sent: deque[tuple[Session, Parcel] | None] = deque()
+        self.sent: deque[tuple[BayeuxSession, EncodedMessage] | None] = deque()
         """What each frame carried that the door hasn't confirmed."""
 
     @property
@@ -92,14 +92,14 @@ class Socket:
         """The id of the request that opened it."""
         return self.request.id
 
-    def push(self, session: Session, parcels: Sequence[Parcel], *, remember: bool) -> list[Effect]:
+    def push(self, session: BayeuxSession, parcels: Sequence[EncodedMessage], *, remember: bool) -> list[Effect]:
         """Send messages, one frame each; `remember` those that must come back if they aren't written."""
         if self.gone:
             return []
         self.sent.extend((session, parcel) if remember else None for parcel in parcels)
         return [Frame(self.request_id, f"[{parcel.body.decode()}]") for parcel in parcels]
 
-    def write(self, parcels: Sequence[Parcel], replies: Sequence[Message]) -> list[Effect]:
+    def write(self, parcels: Sequence[EncodedMessage], replies: Sequence[Message]) -> list[Effect]:
         """Send messages and replies in one frame: a client gets both the messages and their number, or neither."""
         if self.gone:
             return []
@@ -115,4 +115,4 @@ class Socket:
         return [Drop(self.request_id, code)]
 
 
-Line: TypeAlias = HttpLine | Socket
+ReplyChannel: TypeAlias = HttpReplyChannel | WebSocketReplyChannel
