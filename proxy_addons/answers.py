@@ -15,7 +15,7 @@ from mitmproxy import http
 from cometreel.bayeux import Message
 from cometreel.jsonvalue import JSON, NotJSON, decode, encode
 from cometreel.scenario import Profile
-from cometreel.scenario.pointer import find
+from cometreel.scenario.json_pointer import find
 
 __all__ = ["Answers", "Marks", "marks_of"]
 

@@ -36,7 +36,7 @@ from cometreel.scenario import (
     SetStatus,
     TimelineEntry,
 )
-from cometreel.scenario.question import without_session
+from cometreel.scenario.normalized_request import without_session
 from cometreel.scenario.templates import TemplateFailed
 from cometreel.wire import Drop, Effect, Forward, Log, Request
 

@@ -14,7 +14,7 @@ from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.sessions import Session
 from cometreel.jsonvalue import JSON, encode
 from cometreel.masking import masked_at
-from cometreel.scenario import Difference, Exchange, HttpQuestion, Mismatch, PublishQuestion, Question
+from cometreel.scenario import Difference, Exchange, Mismatch, NormalizedPublish, NormalizedRequest, Question
 from cometreel.scenario.exchange import Group
 from cometreel.wire import Headers, Reply
 
@@ -93,7 +93,7 @@ def explain(question: Question, session: Session, repertoire: PreparedScenario) 
     near = [_look(group, question, session) for group in repertoire.neighbours(question)[:_LOOKED_AT]]
     near.sort(key=lambda one: (one.distance, -len(one.agreed), one.exchange.index))
     malformed = (
-        isinstance(question, HttpQuestion)
+        isinstance(question, NormalizedRequest)
         and bool(question.content)
         and not question.is_json
         and "json" in (question.headers.get("content-type") or "").lower()
@@ -102,7 +102,7 @@ def explain(question: Question, session: Session, repertoire: PreparedScenario) 
 
 
 def _asked(question: Question) -> str:
-    if isinstance(question, PublishQuestion):
+    if isinstance(question, NormalizedPublish):
         return f"the publish on {question.channel}"
     return f"{question.method} {question.path}"
 

@@ -29,7 +29,7 @@ from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.scheduling import Schedule, TimerHandle, microseconds
 from cometreel.engine.sessions import Session
 from cometreel.immutable import immutable
-from cometreel.scenario import FaultAction, PublishQuestion, Question, RenderContext, TimelineEntry, User
+from cometreel.scenario import FaultAction, NormalizedPublish, Question, RenderContext, TimelineEntry, User
 
 __all__ = ["Player", "ScheduledAction", "Start", "Timeline"]
 
@@ -154,7 +154,7 @@ class Player:
 
         :raises TemplateFailed: if a template can't be evaluated.
         """
-        score = self._score(session, PublishQuestion(channel=entry.since), f"timeline|{entry.index}")
+        score = self._score(session, NormalizedPublish(channel=entry.since), f"timeline|{entry.index}")
         events = score.events([entry.event])
         place = len(self._repertoire.scenario.exchanges) + entry.index
         session.running[entry.index] = self.put(self.cues(events, session), session, tick, place)

@@ -12,11 +12,11 @@ from typing import TypeAlias
 
 from cometreel.engine.static_responses import StaticResponse, literal_of, reads, static_response_of
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import Exchange, HttpQuestion, Profile, Question, ReplySpec, Scenario, TimelineEntry
+from cometreel.scenario import Exchange, NormalizedRequest, Profile, Question, ReplySpec, Scenario, TimelineEntry
 from cometreel.scenario.exchange import Group
+from cometreel.scenario.json_pointer import find
 from cometreel.scenario.matchers import Literal
-from cometreel.scenario.pointer import find
-from cometreel.scenario.trigger import HttpTrigger, ThisPath, Trigger
+from cometreel.scenario.request_pattern import ExactPath, RequestPattern, Trigger
 
 __all__ = ["RecordedNumbers", "PreparedScenario", "numbers_of"]
 
@@ -46,7 +46,7 @@ class PreparedScenario:
 
     def neighbours(self, question: Question) -> list[Group]:
         """List the groups that may come near a question: those with the same path or channel, else all."""
-        if isinstance(question, HttpQuestion):
+        if isinstance(question, NormalizedRequest):
             return self._groups_at.get(question.path.segments) or list(self.scenario.groups)
         return self._groups_at.get(question.channel) or list(self.scenario.groups)
 
@@ -89,8 +89,8 @@ def _at(document: JSON, pointers: Iterable[str]) -> Iterator[int]:
 
 def _place(trigger: Trigger) -> Hashable:
     """Return the literal path or channel of a trigger, or None."""
-    if isinstance(trigger, HttpTrigger):
-        return trigger.path.path.segments if isinstance(trigger.path, ThisPath) else None
+    if isinstance(trigger, RequestPattern):
+        return trigger.path.path.segments if isinstance(trigger.path, ExactPath) else None
     return str(trigger.channel.value) if isinstance(trigger.channel, Literal) else None
 
 

@@ -23,7 +23,7 @@ from cometreel.scenario import (
     EventPlan,
     EventSpec,
     Exchange,
-    HttpQuestion,
+    NormalizedRequest,
     Profile,
     PublishReplyOut,
     PublishReplySpec,
@@ -31,8 +31,8 @@ from cometreel.scenario import (
     RenderContext,
     ReplyOut,
 )
-from cometreel.scenario.pointer import find
-from cometreel.scenario.pointer import replace as replace_at
+from cometreel.scenario.json_pointer import find
+from cometreel.scenario.json_pointer import replace as replace_at
 
 __all__ = [
     "LONGEST",
@@ -182,7 +182,7 @@ class ExchangeRenderer:
 
 def chosen_id(question: Question, profile: Profile) -> JSON:
     """Return the id that the client chose for its request, or None where it chose none."""
-    asked = question.body if isinstance(question, HttpQuestion) else question.data
+    asked = question.body if isinstance(question, NormalizedRequest) else question.data
     found = (value for pointer in profile.request for _, value in find(asked, pointer))
     return next(found, None)
 

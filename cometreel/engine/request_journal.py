@@ -17,7 +17,7 @@ from cometreel.jsonvalue import JSON, NotJSON, decode
 from cometreel.masking import masked_text
 from cometreel.scenario import Profile, find
 from cometreel.scenario.findings import near
-from cometreel.scenario.question import path_of
+from cometreel.scenario.normalized_request import normalize_path
 
 __all__ = ["Call", "CallListener", "Calls", "RequestJournal", "Wanted"]
 
@@ -172,7 +172,7 @@ def _held(call: Call, name: str) -> tuple[object, ...]:
 def _spelled(name: str, value: object) -> object:
     """Return a value in the form in which it is compared."""
     if name == "path" and isinstance(value, str):
-        return str(path_of(value))
+        return str(normalize_path(value))
     return value.upper() if name == "method" and isinstance(value, str) else value
 
 

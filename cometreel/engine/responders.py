@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario import PublishQuestion, Question
+from cometreel.scenario import NormalizedPublish, Question
 
 __all__ = ["Notification", "Responder", "ResponderRequest", "Response", "load_responders", "responder_request"]
 
@@ -73,7 +73,7 @@ def responder_request(
     question: Question, user: str | None, role: str | None, session: dict[str, JSON]
 ) -> ResponderRequest:
     """Put a question into the form in which responders read it; the body is theirs, equal requests share ours."""
-    if isinstance(question, PublishQuestion):
+    if isinstance(question, NormalizedPublish):
         return ResponderRequest("PUBLISH", question.channel, {}, {}, question.data, "", user, role, session)
     query = {name: value if isinstance(value, list) else [value] for name, value in question.query.items()}
     texts = {name: tuple(str(value) for value in values) for name, values in query.items()}

@@ -18,20 +18,20 @@ from cometreel.scenario import (
     EventOut,
     EventSpec,
     Exchange,
-    HttpQuestion,
+    NormalizedRequest,
     Profile,
     PublishReplySpec,
     RenderContext,
     ReplyOut,
     ReplySpec,
 )
-from cometreel.scenario.pointer import replace
-from cometreel.scenario.question import path_of
+from cometreel.scenario.json_pointer import replace
+from cometreel.scenario.normalized_request import normalize_path
 from cometreel.scenario.values import Fixed, Identifier, Items, Members, Templated, Value
 
 __all__ = ["StaticReply", "StaticResponse", "literal_of", "reads", "static_response_of"]
 
-_NOBODY = RenderContext(HttpQuestion("GET", path_of("/")))
+_NOBODY = RenderContext(NormalizedRequest("GET", normalize_path("/")))
 """Whoever asks: what is fixed doesn't look."""
 _MARK = "\x00number\x00"
 _CUT = encode(_MARK)[1:-1]

@@ -16,8 +16,8 @@ from cometreel.engine.request_journal import Call
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.masking import is_secret, masked_text
-from cometreel.scenario import ExchangeBlock, HttpQuestion, Scenario, ScenarioFile, can_be_written, dump
-from cometreel.scenario.question import path_of, without_session
+from cometreel.scenario import ExchangeBlock, NormalizedRequest, Scenario, ScenarioFile, can_be_written, dump
+from cometreel.scenario.normalized_request import normalize_path, without_session
 from cometreel.wire import Headers, Request
 
 __all__ = ["suggest_stub"]
@@ -56,13 +56,13 @@ def _request(call: Call, scenario: Scenario) -> JSONObject:
 def _path(path: str) -> JSON:
     """Write a path as it was asked, else encoded, else segment by segment with anything for what isn't text."""
     bare = without_session(path)
-    asked = path_of(bare)
+    asked = normalize_path(bare)
     if not asked.segments:
         return "/"
     if bare.isprintable() and "#" not in bare and "://" not in bare:
         return bare
     encoded = quote(bare, _IN_PATHS, errors="surrogateescape")
-    return encoded if path_of(encoded) == asked else [_segment(each) for each in asked.segments]
+    return encoded if normalize_path(encoded) == asked else [_segment(each) for each in asked.segments]
 
 
 def _segment(text: str) -> JSON:
@@ -73,7 +73,7 @@ def _query_value(name: str, value: JSON) -> JSON:
     return value if can_be_written(value) and not is_secret(name) else _ANYTHING
 
 
-def _body(question: HttpQuestion) -> JSONObject:
+def _body(question: NormalizedRequest) -> JSONObject:
     if question.is_json and can_be_written(question.compared):
         return {"body": _pattern(question.compared)}
     try:

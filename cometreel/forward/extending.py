@@ -12,10 +12,10 @@ from urllib.parse import quote, urlencode
 from cometreel.jsonvalue import JSON, encode
 from cometreel.scenario import (
     ExchangeBlock,
-    HttpQuestion,
     Match,
+    NormalizedPublish,
+    NormalizedRequest,
     PublishBlock,
-    PublishQuestion,
     RequestBlock,
     Scenario,
     ScenarioFile,
@@ -109,7 +109,7 @@ def _answering(block: ExchangeBlock, scenario: Scenario) -> str | None:
     return None
 
 
-def _question(request: RequestBlock | PublishBlock, scenario: Scenario) -> HttpQuestion | PublishQuestion:
+def _question(request: RequestBlock | PublishBlock, scenario: Scenario) -> NormalizedRequest | NormalizedPublish:
     """Ask what a recorded exchange was asked, with an example wherever any value would do."""
     if isinstance(request, PublishBlock):
         message = {"channel": request.publish, "data": request.data, "ext": request.ext}

@@ -11,20 +11,20 @@ from cometreel.scenario.matchers import (
     Capture,
     Csv,
     Literal,
+    MatchContext,
     Matcher,
     ObjectOf,
     OneOf,
     Regex,
-    Trial,
 )
-from cometreel.scenario.trigger import (
-    HttpTrigger,
+from cometreel.scenario.request_pattern import (
+    ExactPath,
     JsonBody,
     PathText,
-    PublishTrigger,
+    PublishPattern,
+    RequestPattern,
     Segments,
     TextBody,
-    ThisPath,
     Trigger,
 )
 
@@ -35,7 +35,7 @@ _KINDS = {Regex: "string", Csv: "string", ObjectOf: "object", ArrayOf: "array"}
 
 def covers(general: Trigger, special: Trigger) -> bool:
     """Tell whether every request that `special` answers is one that `general` answers too."""
-    if isinstance(general, HttpTrigger) and isinstance(special, HttpTrigger):
+    if isinstance(general, RequestPattern) and isinstance(special, RequestPattern):
         return (
             general.method == special.method
             and _path(general, special)
@@ -43,18 +43,18 @@ def covers(general: Trigger, special: Trigger) -> bool:
             and _headers(general, special)
             and _body(general, special)
         )
-    if isinstance(general, PublishTrigger) and isinstance(special, PublishTrigger):
+    if isinstance(general, PublishPattern) and isinstance(special, PublishPattern):
         ext = general.ext is None or (special.ext is not None and _value(general.ext, special.ext))
         return ext and _value(general.channel, special.channel) and _value(general.data, special.data)
     return False
 
 
-def _path(general: HttpTrigger, special: HttpTrigger) -> bool:
+def _path(general: RequestPattern, special: RequestPattern) -> bool:
     one, other = general.path, special.path
-    if isinstance(one, ThisPath):  # asked with `/me`, the exchange that is spelt so is preferred
-        return isinstance(other, ThisPath) and one.path == other.path
-    if isinstance(other, ThisPath):
-        trial = Trial()
+    if isinstance(one, ExactPath):  # asked with `/me`, the exchange that is spelt so is preferred
+        return isinstance(other, ExactPath) and one.path == other.path
+    if isinstance(other, ExactPath):
+        trial = MatchContext()
         one.compare(other.path, trial)
         return not trial.differences and not trial.ids
     if isinstance(one, Segments) and isinstance(other, Segments):
@@ -62,12 +62,12 @@ def _path(general: HttpTrigger, special: HttpTrigger) -> bool:
     return isinstance(one, PathText) and isinstance(other, PathText) and _value(one.matcher, other.matcher)
 
 
-def _headers(general: HttpTrigger, special: HttpTrigger) -> bool:
+def _headers(general: RequestPattern, special: RequestPattern) -> bool:
     listed = {name.lower(): matcher for name, matcher in special.headers}
     return all(name.lower() in listed and _value(matcher, listed[name.lower()]) for name, matcher in general.headers)
 
 
-def _body(general: HttpTrigger, special: HttpTrigger) -> bool:
+def _body(general: RequestPattern, special: RequestPattern) -> bool:
     one, other = general.body, special.body
     if isinstance(one, JsonBody) and isinstance(other, JsonBody):
         return _value(one.matcher, other.matcher)
@@ -81,7 +81,7 @@ def _value(general: Matcher, special: Matcher) -> bool:
     if repr(general) == repr(special):
         return True
     if isinstance(special, Literal):
-        trial = Trial()
+        trial = MatchContext()
         general.compare(special.value, "", trial)
         return not trial.differences and not trial.ids
     if isinstance(special, OneOf):

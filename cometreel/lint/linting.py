@@ -19,7 +19,7 @@ from cometreel.lint.unheard import unheard
 from cometreel.lint.unreachable import unreachable
 from cometreel.scenario import load
 from cometreel.scenario.findings import near
-from cometreel.scenario.sources import Source, read_source
+from cometreel.scenario.sources import SourceFile, read_source
 
 __all__ = ["lint"]
 
@@ -90,7 +90,7 @@ class _Meant:
             yield from _unknown(block.source, (block.key, block.number, _MEANT), names)
 
 
-def _unknown(source: Source, path: tuple[str | int, ...], names: tuple[str, ...]) -> Iterator[Issue]:
+def _unknown(source: SourceFile, path: tuple[str | int, ...], names: tuple[str, ...]) -> Iterator[Issue]:
     for name in names:
         if name not in RULES:
             place, rule = source.position(path), RULES["schema"]

@@ -19,7 +19,7 @@ from cometreel.lint.subject import Subject, leaves
 from cometreel.recording import load_policy
 from cometreel.recording.policy import Policy, Treatment
 from cometreel.recording.redaction import HIDDEN
-from cometreel.scenario.sources import Source
+from cometreel.scenario.sources import SourceFile
 
 __all__ = ["secrets"]
 
@@ -72,7 +72,7 @@ def _named(path: Path, value: str, policy: Policy) -> str:
     return f"a value called {name!r}" if rule is not None and rule.treatment is Treatment.HIDE else ""
 
 
-def _issue(source: Source, path: Path, what: str, *, key: bool = False) -> Issue:
+def _issue(source: SourceFile, path: Path, what: str, *, key: bool = False) -> Issue:
     place = source.position(path, key=key)
     rule = RULES["secret"]
     fix = None if key or _ANSWERS.isdisjoint(map(str, path)) else Fix(path, HIDDEN)

@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.lint.issues import RULES, Fix, Issue, Level, Path
 from cometreel.scenario import Exchange, Scenario
-from cometreel.scenario.sources import Source
+from cometreel.scenario.sources import SourceFile
 
 __all__ = ["Block", "Subject", "leaves"]
 
@@ -21,7 +21,7 @@ _LISTS = ("exchanges", "timeline", "faults")
 class Block:
     """One exchange, timeline entry or fault as it is written; its path is (list, number)."""
 
-    source: Source
+    source: SourceFile
     key: str
     number: int
     raw: JSONObject
@@ -50,7 +50,7 @@ class Subject:
     """One scenario: linked, and as it is written."""
 
     scenario: Scenario
-    sources: tuple[Source, ...]
+    sources: tuple[SourceFile, ...]
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:

@@ -14,7 +14,7 @@ from cometreel.errors import FileInvalid, OptionInvalid, Problem
 from cometreel.load.kinds import Kind
 from cometreel.load.mix import Mix
 from cometreel.scenario.findings import describe, near
-from cometreel.scenario.yamltext import Document, read_yaml
+from cometreel.scenario.yaml_reader import Document, read_yaml
 
 __all__ = ["Owners", "read_owners"]
 

@@ -15,8 +15,8 @@ from cometreel.bayeux import is_service
 from cometreel.jsonvalue import JSON, encode, same
 from cometreel.recording.transcript import Call, Delivery, Publish, Transcript
 from cometreel.scenario import Profile
-from cometreel.scenario.pointer import find
-from cometreel.scenario.profile import Fallback
+from cometreel.scenario.json_pointer import find
+from cometreel.scenario.profiles import Fallback
 
 __all__ = ["Ask", "Correlated", "How", "correlate"]
 

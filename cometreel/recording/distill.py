@@ -44,7 +44,7 @@ from cometreel.scenario import (
 from cometreel.scenario import (
     profile as shipped_profile,
 )
-from cometreel.scenario.pointer import find
+from cometreel.scenario.json_pointer import find
 
 __all__ = ["Distilled", "distill", "distill_events"]
 

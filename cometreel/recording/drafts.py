@@ -20,7 +20,7 @@ from cometreel.recording.transcript import Call, Delivery, Publish
 from cometreel.scenario import EventBlock, Profile, PublishBlock, ReplyBlock, RequestBlock, format_duration
 from cometreel.scenario.durations import LONGEST
 from cometreel.scenario.findings import findings_of
-from cometreel.scenario.pointer import remove, replace
+from cometreel.scenario.json_pointer import remove, replace
 
 __all__ = ["Draft", "Drafter", "Unsayable", "canonical", "duration"]
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 
 from cometreel.jsonvalue import JSON
 from cometreel.recording.events import Body, WireEvent
-from cometreel.scenario.pointer import escape, parse_pointer
+from cometreel.scenario.json_pointer import escape, parse_pointer
 
 __all__ = ["Identifiers", "any_of", "as_asked", "as_told", "path_of", "query_of", "value_at"]
 

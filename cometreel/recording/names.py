@@ -15,8 +15,8 @@ from cometreel.recording.markup import Identifiers
 from cometreel.recording.pseudonyms import is_shaped_id
 from cometreel.recording.transcript import Call
 from cometreel.scenario import Profile
-from cometreel.scenario.crossings import SINCE, UNTIL
-from cometreel.scenario.pointer import find
+from cometreel.scenario.cross_references import SINCE, UNTIL
+from cometreel.scenario.json_pointer import find
 
 __all__ = ["Namer"]
 

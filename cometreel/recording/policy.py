@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.scenario.findings import Finding, findings_of, near, problems_of
-from cometreel.scenario.yamltext import read_yaml
+from cometreel.scenario.yaml_reader import read_yaml
 
 __all__ = ["Policy", "Rule", "Treatment", "load_policy"]
 

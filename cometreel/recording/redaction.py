@@ -15,7 +15,7 @@ from cometreel.recording.known import KnownSecrets, looks_random
 from cometreel.recording.policy import Policy, Rule, Treatment
 from cometreel.recording.pseudonyms import EMAIL, SHAPED_ID, Pseudonyms, is_shaped_id
 from cometreel.recording.secret import Secret
-from cometreel.scenario.pointer import escape
+from cometreel.scenario.json_pointer import escape
 
 __all__ = ["HIDDEN", "Marks", "Redactor"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cometreel.recording.events import WireEvent
-from cometreel.scenario.pointer import parse_pointer
+from cometreel.scenario.json_pointer import parse_pointer
 
 __all__ = ["Summary", "replaced_in"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.scenario import ScenarioFile, dump, schema_text
-from cometreel.scenario.load import SCHEMA_NAME
+from cometreel.scenario.files import SCHEMA_NAME
 
 __all__ = ["Written", "scenario_path", "write_scenario"]
 

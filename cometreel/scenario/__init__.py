@@ -4,7 +4,20 @@ Knows nothing of Bayeux, of HTTP servers or of who plays it. No I/O except readi
 `parse` are given; no clock, no randomness that isn't seeded.
 """
 
-from .arming import fault_from, fault_written
+from cometreel.scenario.files import dump, load, loads, parse
+from cometreel.scenario.json_pointer import find, remove, replace
+from cometreel.scenario.json_schema import schema, schema_text
+from cometreel.scenario.normalized_request import (
+    NormalizedPublish,
+    NormalizedRequest,
+    Question,
+    normalize_publish,
+    normalize_request,
+)
+from cometreel.scenario.profiles import Fallback, Profile, profile, profile_names, profile_of, read_profile
+from cometreel.scenario.request_pattern import Match, Mismatch
+from cometreel.scenario.runtime_faults import fault_from, fault_written
+
 from .compiled import (
     BayeuxSection,
     BreakConnection,
@@ -30,7 +43,6 @@ from .compiled import (
 from .durations import format_duration, parse_duration
 from .exchange import Exchange, Group, Index, Scenario, TimelineEntry
 from .findings import can_be_written
-from .load import dump, load, loads, parse
 from .markers import literal
 from .matchers import Difference
 from .model import (
@@ -52,13 +64,8 @@ from .model import (
     TimelineBlock,
     WhenBlock,
 )
-from .pointer import find, remove, replace
-from .profile import Fallback, Profile, profile, profile_names, profile_of, read_profile
-from .question import HttpQuestion, PublishQuestion, Question, publish_question_of, question_of
-from .schema import schema, schema_text
 from .specs import EventSpec, PublishReplySpec, ReplySpec
 from .templates import TemplateFailed
-from .trigger import Match, Mismatch
 
 __all__ = [
     "AdviceBlock",
@@ -83,14 +90,14 @@ __all__ = [
     "FaultAction",
     "FaultBlock",
     "Group",
-    "HttpQuestion",
+    "NormalizedRequest",
     "Index",
     "Match",
     "Mismatch",
     "Position",
     "Profile",
     "PublishBlock",
-    "PublishQuestion",
+    "NormalizedPublish",
     "PublishReplyOut",
     "PublishReplySpec",
     "Question",
@@ -130,8 +137,8 @@ __all__ = [
     "profile_names",
     "profile_of",
     "read_profile",
-    "publish_question_of",
-    "question_of",
+    "normalize_publish",
+    "normalize_request",
     "remove",
     "replace",
     "schema",

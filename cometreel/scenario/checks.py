@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import TypeAlias
 
 from cometreel.jsonvalue import JSON
+from cometreel.scenario.json_pointer import parse_pointer
 
 from .durations import parse_duration
 from .findings import Finding, can_be_written, describe, near
 from .markers import MATCHED, RENDERED, check_markers, marker_of
-from .pointer import parse_pointer
 
 CHANNEL = r'^(/[^/\s\x00-\x1f\x7f"<>\\^`]+)+$'
 """Bayeux 1.0 §2.2.1, and what real servers tolerate beside it: letters of any language, for example."""
@@ -31,7 +31,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _METHOD = re.compile(r"[A-Za-z][A-Za-z-]*")
 
-Check: TypeAlias = Callable[[JSON], Iterator[Finding]]
+FieldCheck: TypeAlias = Callable[[JSON], Iterator[Finding]]
 
 
 def plain(value: JSON) -> Iterator[Finding]:
@@ -282,7 +282,7 @@ def batch(value: JSON) -> Iterator[Finding]:
         yield from name(value)
 
 
-def or_template(check: Check) -> Check:
+def or_template(check: FieldCheck) -> FieldCheck:
     """What passes the check, or a template or an `$id`, whose value is checked when it is rendered."""
 
     def run(value: JSON) -> Iterator[Finding]:

@@ -13,8 +13,7 @@ from typing import Literal, TypeAlias
 
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
-
-from .question import Question
+from cometreel.scenario.normalized_request import Question
 
 __all__ = [
     "BayeuxSection",

@@ -8,6 +8,20 @@ import re
 from collections.abc import Sequence
 
 from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.scenario.normalized_request import normalize_path, without
+from cometreel.scenario.request_pattern import (
+    BodyMatcher,
+    BytesBody,
+    ExactPath,
+    JsonBody,
+    PathMatcher,
+    PathText,
+    PublishPattern,
+    RequestPattern,
+    Segments,
+    TextBody,
+    Trigger,
+)
 
 from .compiled import (
     BayeuxSection,
@@ -37,24 +51,10 @@ from .model import (
     SessionBlock,
     SettingsBlock,
 )
-from .question import path_of, without
 from .specs import EventSpec, PublishReplySpec, ReplySpec
-from .trigger import (
-    BodyMatcher,
-    BytesBody,
-    HttpTrigger,
-    JsonBody,
-    PathMatcher,
-    PathText,
-    PublishTrigger,
-    Segments,
-    TextBody,
-    ThisPath,
-    Trigger,
-)
-from .values import Locate, Steps, Value, value_of
+from .values import Locate, Value, ValuePath, value_of
 
-__all__ = ["bayeux", "events", "fault", "identity", "names", "reply", "session", "settings", "trigger"]
+__all__ = ["bayeux", "events", "fault", "identity", "names", "reply", "session", "settings", "request_pattern"]
 
 
 def names(written: str | list[str] | None) -> tuple[str, ...]:
@@ -62,14 +62,14 @@ def names(written: str | list[str] | None) -> tuple[str, ...]:
     return (written,) if isinstance(written, str) else tuple(written or ())
 
 
-def trigger(block: RequestBlock | PublishBlock, ignored: Sequence[str]) -> Trigger:
+def request_pattern(block: RequestBlock | PublishBlock, ignored: Sequence[str]) -> Trigger:
     """What an exchange answers; `ignored` are the ids that the client chooses."""
     if isinstance(block, PublishBlock):
         data = matcher(_matched(block.data, ignored))
-        return PublishTrigger(matcher(block.publish), data, matcher(block.ext) if _wrote(block, "ext") else None)
+        return PublishPattern(matcher(block.publish), data, matcher(block.ext) if _wrote(block, "ext") else None)
     headers = tuple((name, matcher(pattern)) for name, pattern in (block.headers or {}).items())
     query = matcher({} if block.query is None else block.query)
-    return HttpTrigger(block.method.upper(), _path(block.path), query, headers, _body(block, ignored))
+    return RequestPattern(block.method.upper(), _path(block.path), query, headers, _body(block, ignored))
 
 
 def _wrote(block: RequestBlock | PublishBlock | ReplyBlock | FaultBlock, key: str) -> bool:
@@ -78,11 +78,11 @@ def _wrote(block: RequestBlock | PublishBlock | ReplyBlock | FaultBlock, key: st
 
 def _path(written: JSON) -> PathMatcher:
     if isinstance(written, str):
-        return ThisPath(path_of(written))
+        return ExactPath(normalize_path(written))
     if not isinstance(written, list):
         return PathText(matcher(written))
     if all(isinstance(segment, str) for segment in written):
-        return ThisPath(path_of("/" + "/".join(map(str, written))))
+        return ExactPath(normalize_path("/" + "/".join(map(str, written))))
     segments = list(written)
     if len(segments) > 3 and segments[0] == "api" and re.fullmatch(r"v[0-9.]+", str(segments[1])):
         segments = [segment for number, segment in enumerate(segments) if number != 2 or segment != "me"]
@@ -111,7 +111,7 @@ def identity(block: RequestBlock | PublishBlock, ignored: Sequence[str]) -> str:
     else:
         path: JSON = block.path
         if isinstance(path, str):
-            known = path_of(path)
+            known = normalize_path(path)
             path = ["path", list(known.segments), known.me]
         headers: JSONObject = {name.lower(): pattern for name, pattern in (block.headers or {}).items()}
         body: JSON = [[_matched(block.body, ignored)] if _wrote(block, "body") else None, block.text, block.base64]
@@ -120,7 +120,7 @@ def identity(block: RequestBlock | PublishBlock, ignored: Sequence[str]) -> str:
 
 
 def _under(locate: Locate, *steps: str | int) -> Locate:
-    def found(path: Steps) -> Position:
+    def found(path: ValuePath) -> Position:
         return locate((*steps, *path))
 
     return found

@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from cometreel.jsonvalue import JSON
+from cometreel.scenario.normalized_request import (
+    NormalizedPublish,
+    NormalizedRequest,
+    Question,
+    normalize_publish,
+    normalize_request,
+)
+from cometreel.scenario.profiles import Profile
+from cometreel.scenario.request_pattern import Match, Mismatch, Trigger, match
 from cometreel.wire import Request
 
 from .compiled import BayeuxSection, Fault, Position, Role, SessionSection, SettingsSection
-from .profile import Profile
-from .question import HttpQuestion, PublishQuestion, Question, publish_question_of, question_of
 from .specs import EventSpec, PublishReplySpec, ReplySpec
-from .trigger import Match, Mismatch, Trigger, match
 
 __all__ = ["Exchange", "Group", "Index", "Scenario", "TimelineEntry"]
 
@@ -127,10 +133,10 @@ class Scenario:
     by_name: Mapping[str, Exchange]
     ignore: tuple[str, ...] = ()
 
-    def question(self, request: Request) -> HttpQuestion:
+    def question(self, request: Request) -> NormalizedRequest:
         """Normalise an HTTP request, without the ids that this scenario's clients choose."""
-        return question_of(request, self.profile.request)
+        return normalize_request(request, self.profile.request)
 
-    def publish_question(self, message: Mapping[str, JSON]) -> PublishQuestion:
+    def publish_question(self, message: Mapping[str, JSON]) -> NormalizedPublish:
         """Normalise a Bayeux publish, without the ids that this scenario's clients choose."""
-        return publish_question_of(message, self.profile.request)
+        return normalize_publish(message, self.profile.request)

@@ -16,8 +16,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
-
-from .yamltext import Document
+from cometreel.scenario.yaml_reader import Document
 
 __all__ = ["Finding", "can_be_written", "describe", "findings_of", "invalid", "near", "problems_of", "refuse"]
 

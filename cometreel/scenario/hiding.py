@@ -11,7 +11,7 @@ from fnmatch import translate
 
 from cometreel.jsonvalue import JSON
 
-__all__ = ["HIDDEN", "covered", "hides"]
+__all__ = ["HIDDEN", "without_hidden", "hides"]
 
 HIDDEN = "(hidden)"
 
@@ -47,8 +47,8 @@ def hides(where: str) -> bool:
     return secret or (part == "query" and any(_QUERIES.match(name) for name in names))
 
 
-def covered(value: JSON) -> JSON:
+def without_hidden(value: JSON) -> JSON:
     """Give a value without the members that aren't shown."""
     if isinstance(value, dict):
-        return {name: HIDDEN if _EVERYWHERE.match(name) else covered(member) for name, member in value.items()}
-    return [covered(item) for item in value] if isinstance(value, list) else value
+        return {name: HIDDEN if _EVERYWHERE.match(name) else without_hidden(member) for name, member in value.items()}
+    return [without_hidden(item) for item in value] if isinstance(value, list) else value

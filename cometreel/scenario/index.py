@@ -11,11 +11,20 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from cometreel.jsonvalue import JSON
+from cometreel.scenario.normalized_request import NormalizedPublish, NormalizedRequest, Question, RequestKey
+from cometreel.scenario.request_pattern import (
+    BytesBody,
+    ExactPath,
+    JsonBody,
+    Match,
+    PublishPattern,
+    RequestPattern,
+    Segments,
+    Trigger,
+)
 
 from .exchange import Exchange, Group
 from .matchers import Literal, Matcher, ObjectOf
-from .question import Asked, HttpQuestion, PublishQuestion, Question
-from .trigger import BytesBody, HttpTrigger, JsonBody, Match, PublishTrigger, Segments, ThisPath, Trigger
 
 __all__ = ["ShapeIndex"]
 
@@ -74,7 +83,7 @@ class ShapeIndex:
             shape = tuple(sorted(facts))
             values = tuple(facts[fact] for fact in shape)
             self._shapes.setdefault(shape, {}).setdefault(values, _Bucket()).add(group)
-        self._remembered: dict[tuple[Asked, str | None], tuple[tuple[Group, Match | None], ...]] = {}
+        self._remembered: dict[tuple[RequestKey, str | None], tuple[tuple[Group, Match | None], ...]] = {}
 
     def groups(self, question: Question, role: str | None = None) -> tuple[Group, ...]:
         """The groups that may match, in file order of their first exchange; the same spelling of `/me` first.
@@ -99,7 +108,7 @@ class ShapeIndex:
 
         Requests that are asked again and again are answered from memory.
         """
-        asked = question.asked if isinstance(question, HttpQuestion) else None
+        asked = question.asked if isinstance(question, NormalizedRequest) else None
         if asked is None:
             return tuple((group, None) for group in self.groups(question, role))
         found = self._remembered.get((asked, role))
@@ -122,7 +131,7 @@ class ShapeIndex:
 def _is_exact(group: Group) -> bool:
     """Tell whether only what was asked decides if a group matches: no marker, no header that is listed."""
     trigger = group.exchanges[0].trigger
-    if not isinstance(trigger, HttpTrigger) or trigger.headers or not isinstance(trigger.path, ThisPath):
+    if not isinstance(trigger, RequestPattern) or trigger.headers or not isinstance(trigger.path, ExactPath):
         return False
     is_plain = isinstance(trigger.body, BytesBody) or (
         isinstance(trigger.body, JsonBody) and isinstance(trigger.body.matcher, Literal)
@@ -132,13 +141,17 @@ def _is_exact(group: Group) -> bool:
 
 def _spelt_otherwise(group: Group, question: Question) -> bool:
     trigger = group.exchanges[0].trigger
-    if isinstance(trigger, HttpTrigger) and isinstance(trigger.path, ThisPath) and isinstance(question, HttpQuestion):
+    if (
+        isinstance(trigger, RequestPattern)
+        and isinstance(trigger.path, ExactPath)
+        and isinstance(question, NormalizedRequest)
+    ):
         return trigger.path.path.me != question.path.me
     return False
 
 
 def _facts_of_trigger(trigger: Trigger) -> Iterator[tuple[Fact, Hashable]]:
-    if isinstance(trigger, PublishTrigger):
+    if isinstance(trigger, PublishPattern):
         if isinstance(trigger.channel, Literal):
             yield ("publish",), frozen(trigger.channel.value)
         else:
@@ -146,7 +159,7 @@ def _facts_of_trigger(trigger: Trigger) -> Iterator[tuple[Fact, Hashable]]:
         yield from _facts_of_matcher(("data",), trigger.data)
         return
     yield ("method",), trigger.method
-    if isinstance(trigger.path, ThisPath):
+    if isinstance(trigger.path, ExactPath):
         yield ("path",), trigger.path.path.segments
     elif isinstance(trigger.path, Segments):
         yield ("segments",), len(trigger.path.segments)
@@ -168,7 +181,7 @@ def _facts_of_matcher(fact: Fact, matcher: Matcher) -> Iterator[tuple[Fact, Hash
 
 
 def _fact_of_question(fact: Fact, question: Question) -> Hashable:
-    if isinstance(question, PublishQuestion):
+    if isinstance(question, NormalizedPublish):
         if fact == ("publish",):
             return question.channel
         if fact == ("kind",):
@@ -177,7 +190,7 @@ def _fact_of_question(fact: Fact, question: Question) -> Hashable:
     return _fact_of_http(fact, question)
 
 
-def _fact_of_http(fact: Fact, question: HttpQuestion) -> Hashable:
+def _fact_of_http(fact: Fact, question: NormalizedRequest) -> Hashable:
     if fact[0] == "method":
         return question.method
     if fact[0] == "path":

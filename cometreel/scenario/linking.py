@@ -9,26 +9,26 @@ from typing import TypeVar
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
+from cometreel.scenario.cross_references import cross_reference_problems
+from cometreel.scenario.json_pointer import find
+from cometreel.scenario.profiles import Profile, profile, profile_of, unknown_profile
 
 from . import compiling
 from .compiled import Fault, Position, Role
 from .compiling import names
-from .crossings import crossings
 from .exchange import Exchange, Group, Scenario, TimelineEntry
 from .index import ShapeIndex
 from .model import CorrelationBlock, ExchangeBlock, FaultBlock, PublishBlock, ScenarioFile, TimelineBlock
-from .pointer import find
-from .profile import Profile, profile, profile_of, unknown_profile
-from .sources import Source
-from .values import Locate, Steps
+from .sources import SourceFile
+from .values import Locate, ValuePath
 
 __all__ = ["link"]
 
 _NO_PROFILE = Profile("none")
-_Block = TypeVar("_Block")
+_BlockT = TypeVar("_BlockT")
 
 
-def link(sources: Sequence[Source]) -> Scenario:
+def link(sources: Sequence[SourceFile]) -> Scenario:
     """Make one scenario of several files.
 
     :raises FileInvalid: with every problem of every file.
@@ -43,12 +43,12 @@ def link(sources: Sequence[Source]) -> Scenario:
 class _Linker:
     """Collects what the files say, and what is wrong between them."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[SourceFile]) -> None:
         self.sources = sources
         self.problems = [problem for source in sources for problem in source.problems]
         self._roles = self._merged_roles()
         self._profile = self._merged_profile()
-        self.problems.extend(crossings(sources, self._roles))
+        self.problems.extend(cross_reference_problems(sources, self._roles))
         self._groups: dict[str, list[Exchange]] = {}
 
     def scenario(self) -> Scenario:
@@ -80,7 +80,7 @@ class _Linker:
     def _problem(self, position: Position, found: str, expected: str = "", hint: str = "") -> None:
         self.problems.append(Problem(position.file, position.line, position.column, found, expected, hint))
 
-    def _only(self, key: str, block_of: Callable[[ScenarioFile], _Block | None]) -> _Block | None:
+    def _only(self, key: str, block_of: Callable[[ScenarioFile], _BlockT | None]) -> _BlockT | None:
         """The one block of that name; two different ones are a problem."""
         said = [(source, block) for source in self.sources if (block := block_of(source.head)) is not None]
         for source, block in said[1:]:
@@ -133,7 +133,7 @@ class _Linker:
         exchange = Exchange(
             index=index,
             name=block.name,
-            trigger=members[0].trigger if members else compiling.trigger(block.request, ignored),
+            trigger=members[0].trigger if members else compiling.request_pattern(block.request, ignored),
             roles=roles,
             authenticated=block.request.authenticated,
             after=after,
@@ -195,15 +195,15 @@ def _numbers(value: JSON, prefix: str, pointers: Iterable[str]) -> Iterator[int]
                 yield found
 
 
-def _locator(source: Source, key: str, number: int) -> Locate:
-    def locate(path: Steps) -> Position:
+def _locator(source: SourceFile, key: str, number: int) -> Locate:
+    def locate(path: ValuePath) -> Position:
         return source.position((key, number, *path))
 
     return locate
 
 
 def _under(locate: Locate, *steps: str | int) -> Locate:
-    def found(path: Steps) -> Position:
+    def found(path: ValuePath) -> Position:
         return locate((*steps, *path))
 
     return found

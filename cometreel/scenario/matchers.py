@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cometreel.jsonvalue import JSON, same
+from cometreel.scenario.json_pointer import escape
+from cometreel.scenario.yaml_writer import inline
 
-from .hiding import HIDDEN, covered, hides
+from .hiding import HIDDEN, hides, without_hidden
 from .markers import marker_of, unescaped
-from .pointer import escape
-from .yamlout import inline
 
-__all__ = ["MISSING", "Difference", "Matcher", "Trial", "matcher"]
+__all__ = ["MISSING", "Difference", "Matcher", "MatchContext", "matcher"]
 
 _LONGEST = 200
 MISSING = object()
@@ -34,7 +34,7 @@ class Difference:
 
 
 @dataclass(slots=True)
-class Trial:
+class MatchContext:
     """One comparison under way. `bound` are the session's `$id` bindings before it."""
 
     bound: Mapping[str, JSON] = field(default_factory=dict)
@@ -48,11 +48,11 @@ class Trial:
         """Note a difference."""
         self.differences.append(Difference(where, _short(repr(expected)), shown(found, where)))
 
-    def branch(self) -> Trial:
+    def branch(self) -> MatchContext:
         """A trial of one of several alternatives."""
-        return Trial({**self.bound, **self.ids})
+        return MatchContext({**self.bound, **self.ids})
 
-    def join(self, branch: Trial) -> None:
+    def join(self, branch: MatchContext) -> None:
         """Take over what the alternative that matched has captured."""
         self.captures.update(branch.captures)
         self.session_captures.update(branch.session_captures)
@@ -63,7 +63,7 @@ def shown(found: JSON | object, where: str) -> str:
     """A value of the request at a place of it, as YAML, shortened, and without secrets and personal data."""
     if found is MISSING:
         return "nothing"
-    return HIDDEN if hides(where) else _short(inline(covered(found)))  # type: ignore[arg-type]  # not MISSING is JSON
+    return HIDDEN if hides(where) else _short(inline(without_hidden(found)))  # type: ignore[arg-type]  # not MISSING is JSON
 
 
 def _short(text: str) -> str:
@@ -73,7 +73,7 @@ def _short(text: str) -> str:
 class Matcher(Protocol):
     """One value to compare with."""
 
-    def compare(self, found: JSON | object, where: str, trial: Trial) -> None:
+    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
         """Compare, and note in the trial what agreed, differed and was captured."""
 
 
@@ -86,7 +86,7 @@ class Literal:
     def __repr__(self) -> str:
         return inline(self.value)
 
-    def compare(self, found: JSON | object, where: str, trial: Trial) -> None:
+    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
         """Compare exactly; a difference inside an object or an array is told at its own place."""
         if found is not MISSING and same(self.value, found):  # type: ignore[arg-type]  # not MISSING is JSON
             trial.agreed.append(where)
@@ -109,7 +109,7 @@ class ObjectOf:
         members = "{" + ", ".join(f"{_key(key)}: {member!r}" for key, member in self.members.items()) + "}"
         return f"{{$partial: {members}}}" if self.partial else members
 
-    def compare(self, found: JSON | object, where: str, trial: Trial) -> None:
+    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
         """Compare member by member."""
         if not isinstance(found, dict):
             trial.differs(where, self, found)
@@ -122,7 +122,9 @@ def _key(key: str) -> str:
     return inline(f"${key}" if key.startswith("$") else key)
 
 
-def _compare_members(expected: Mapping[str, Matcher], found: Mapping[str, JSON], where: str, trial: Trial) -> None:
+def _compare_members(
+    expected: Mapping[str, Matcher], found: Mapping[str, JSON], where: str, trial: MatchContext
+) -> None:
     for key, member in expected.items():
         member.compare(found.get(key, MISSING), f"{where}/{escape(key)}", trial)
     for key in found.keys() - expected.keys():
@@ -139,7 +141,7 @@ class ArrayOf:
     def __repr__(self) -> str:
         return "[" + ", ".join(map(repr, self.items)) + "]"
 
-    def compare(self, found: JSON | object, where: str, trial: Trial) -> None:
+    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
         """Compare item by item."""
         if isinstance(found, list):
             _compare_items(self.items, found, where, trial)
@@ -147,7 +149,7 @@ class ArrayOf:
             trial.differs(where, self, found)
 
 
-def _compare_items(expected: Sequence[Matcher], found: Sequence[JSON], where: str, trial: Trial) -> None:
+def _compare_items(expected: Sequence[Matcher], found: Sequence[JSON], where: str, trial: MatchContext) -> None:
     for number, item in enumerate(expected):
         item.compare(found[number] if number < len(found) else MISSING, f"{where}/{number}", trial)
     for number in range(len(expected), len(found)):
@@ -174,7 +176,7 @@ class Any:
     def __repr__(self) -> str:
         return f"{{$any: {self.kind}}}"
 
-    def compare(self, found: JSON | object, where: str, trial: Trial) -> None:
+    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
         """Compare the kind; a whole number may be written `1.0`."""
         if self._fits(found):
             trial.agreed.append(where)
@@ -200,7 +202,7 @@ class Regex:
     def __repr__(self) -> str:
         return f"{{$regex: {inline(self.expression.pattern)}}}"
 
-    def compare(self, found: JSON | object, where: str, trial: Trial) -> None:
+    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
         """Search in the text."""
         hit = self.expression.search(found) if isinstance(found, str) else None
         if hit is None:
@@ -219,7 +221,7 @@ class OneOf:
     def __repr__(self) -> str:
         return "{$one-of: [" + ", ".join(map(repr, self.choices)) + "]}"
 
-    def compare(self, found: JSON | object, where: str, trial: Trial) -> None:
+    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
         """Try each in turn."""
         for choice in self.choices:
             branch = trial.branch()
@@ -241,7 +243,7 @@ class Capture:
     def __repr__(self) -> str:
         return f"{{$capture: {'session.' if self.session else ''}{self.name}}}"
 
-    def compare(self, found: JSON | object, where: str, trial: Trial) -> None:
+    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
         """Keep the value."""
         if found is MISSING:
             trial.differs(where, self, found)
@@ -259,7 +261,7 @@ class Id:
     def __repr__(self) -> str:
         return f"{{$id: {self.name}}}"
 
-    def compare(self, found: JSON | object, where: str, trial: Trial) -> None:
+    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
         """Compare with the bound value, or bind this one."""
         bound = {**trial.bound, **trial.ids}
         if isinstance(found, bool) or not isinstance(found, str | int):
@@ -273,7 +275,7 @@ class Id:
         else:
             self._bind(bound, found, where, trial)
 
-    def _bind(self, bound: Mapping[str, JSON], found: str | int, where: str, trial: Trial) -> None:
+    def _bind(self, bound: Mapping[str, JSON], found: str | int, where: str, trial: MatchContext) -> None:
         owner = next((name for name, value in bound.items() if same(value, found)), None)
         if owner is None:
             trial.agreed.append(where)
@@ -292,7 +294,7 @@ class Csv:
     def __repr__(self) -> str:
         return "{$csv: [" + ", ".join(map(repr, self.items)) + "]}"
 
-    def compare(self, found: JSON | object, where: str, trial: Trial) -> None:
+    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
         """Compare item by item."""
         if isinstance(found, str):
             _compare_items(self.items, found.split(","), where, trial)

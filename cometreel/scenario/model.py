@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from . import checks, fields
+from . import checks, field_types
 from .findings import Finding, findings_of, near, refuse
 
 __all__ = [
@@ -83,25 +83,25 @@ class Block(BaseModel):
 class SourceBlock(Block):
     """Where a scenario comes from."""
 
-    recorded: fields.Moment | None = None
+    recorded: field_types.DateTimeText | None = None
     upstream: str | None = None
 
 
 class AdviceBlock(Block):
     """Bayeux advice, in the wire's own milliseconds."""
 
-    timeout: fields.Count | None = None
-    interval: fields.Count | None = None
+    timeout: field_types.Count | None = None
+    interval: field_types.Count | None = None
 
 
 class BayeuxBlock(Block):
     """How the CometD server behaves; what isn't said is as the engine's defaults."""
 
-    endpoint: fields.Endpoint | None = None
+    endpoint: field_types.EndpointPath | None = None
     advice: AdviceBlock | None = None
-    max_interval: fields.Duration | None = None
+    max_interval: field_types.DurationText | None = None
     max_sessions_per_browser: int | None = None
-    multi_session_interval: fields.Duration | None = None
+    multi_session_interval: field_types.DurationText | None = None
     meta_connect_deliver_only: bool | None = None
     ack: bool | None = None
     require_cookie: bool | None = None
@@ -109,22 +109,22 @@ class BayeuxBlock(Block):
     deliver: Literal["all", "subscribed"] | None = None
     dialect: Literal["3.x", "4+"] | None = None
     transports: list[Literal["long-polling", "callback-polling", "websocket"]] | None = None
-    max_queue: fields.Positive | None = None
-    max_message_bytes: fields.Positive | None = None
+    max_queue: field_types.Positive | None = None
+    max_message_bytes: field_types.Positive | None = None
 
 
 class SessionBlock(Block):
     """The HTTP session: the name of its cookie, or `none`."""
 
-    cookie: fields.Cookie | None = None
-    max_idle: fields.Duration | None = None
+    cookie: field_types.CookieName | None = None
+    max_idle: field_types.DurationText | None = None
 
 
 class SettingsBlock(Block):
     """Defaults for options of the replay; the command line wins."""
 
-    seed: fields.Seed | None = None
-    speed: fields.Speed | None = None
+    seed: field_types.Seed | None = None
+    speed: field_types.Speed | None = None
     repeat: Literal["last", "cycle", "fail"] | None = None
     unmatched: Literal["fail", "forward"] | None = None
     auth: Literal["open", "session", "csrf"] | None = None
@@ -133,27 +133,27 @@ class SettingsBlock(Block):
 class FallbackBlock(Block):
     """How an event without an id finds its request."""
 
-    message: dict[fields.Pointer, fields.Plain]
+    message: dict[field_types.Pointer, field_types.Plain]
     operations: list[str] | None = None
-    event: fields.Pointer
-    request: fields.CorrelationSources
+    event: field_types.Pointer
+    request: field_types.CorrelationSources
 
 
 class CorrelationBlock(Block):
     """A correlation profile written in the scenario itself, or on top of the one that it extends."""
 
     extends: str | None = None
-    name: fields.Name | None = None
-    reply: list[fields.Pointer] | None = None
-    map: list[fields.Pointer] | None = None
-    event: list[fields.Pointer] | None = None
-    request: list[fields.Pointer] | None = None
+    name: field_types.Name | None = None
+    reply: list[field_types.Pointer] | None = None
+    map: list[field_types.Pointer] | None = None
+    event: list[field_types.Pointer] | None = None
+    request: list[field_types.Pointer] | None = None
     fallback: list[FallbackBlock] | None = None
-    volatile: list[fields.Pointer] | None = None
-    window: fields.Duration | None = None
-    operation: fields.Pointer | None = None
-    owner: list[fields.Pointer] | None = None
-    owner_type: list[fields.Pointer] | None = None
+    volatile: list[field_types.Pointer] | None = None
+    window: field_types.DurationText | None = None
+    operation: field_types.Pointer | None = None
+    owner: list[field_types.Pointer] | None = None
+    owner_type: list[field_types.Pointer] | None = None
 
 
 class RoleBlock(Block):
@@ -166,14 +166,14 @@ class RoleBlock(Block):
 class RequestBlock(Block):
     """The HTTP request that an exchange answers."""
 
-    method: fields.Method
-    path: fields.PathPattern
-    query: fields.QueryPattern = None
-    headers: fields.AskedHeaders | None = None
+    method: field_types.Method
+    path: field_types.PathPattern
+    query: field_types.QueryPattern = None
+    headers: field_types.RequestHeaders | None = None
     authenticated: bool | None = None
-    body: fields.Pattern = None
-    text: fields.TextPattern = None
-    base64: fields.Base64 | None = None
+    body: field_types.ValuePattern = None
+    text: field_types.TextPattern = None
+    base64: field_types.Base64 | None = None
 
     def findings(self) -> Iterator[Finding]:
         """A body is written in one way."""
@@ -183,9 +183,9 @@ class RequestBlock(Block):
 class PublishBlock(Block):
     """The Bayeux publish that an exchange answers."""
 
-    publish: fields.TextPattern
-    data: fields.Pattern = None
-    ext: fields.Pattern = None
+    publish: field_types.TextPattern
+    data: field_types.ValuePattern = None
+    ext: field_types.ValuePattern = None
     authenticated: bool | None = None
 
     def findings(self) -> Iterator[Finding]:
@@ -198,16 +198,16 @@ class PublishBlock(Block):
 class ReplyBlock(Block):
     """The reply: of an HTTP request (status, headers, body) or of a publish (successful, error, data, ext)."""
 
-    after: fields.DurationValue = None
-    status: fields.StatusValue = None
-    headers: fields.AnsweredHeaders | None = None
-    body: fields.Value = None
-    text: fields.TextValue = None
-    base64: fields.Base64 | None = None
-    successful: fields.FlagValue = None
-    error: fields.TextValue = None
-    data: fields.Value = None
-    ext: fields.Value = None
+    after: field_types.DurationValue = None
+    status: field_types.StatusValue = None
+    headers: field_types.ReplyHeaders | None = None
+    body: field_types.RenderedValue = None
+    text: field_types.TextValue = None
+    base64: field_types.Base64 | None = None
+    successful: field_types.FlagValue = None
+    error: field_types.TextValue = None
+    data: field_types.RenderedValue = None
+    ext: field_types.RenderedValue = None
 
     def findings(self) -> Iterator[Finding]:
         """A body is written in one way."""
@@ -217,14 +217,14 @@ class ReplyBlock(Block):
 class EventBlock(Block):
     """One notification, or the end of the CometD session (`disconnect`)."""
 
-    after: fields.DurationValue = None
-    channel: fields.ChannelValue = None
-    data: fields.Value = None
-    ext: fields.Value = None
-    disconnect: fields.FlagValue = None
-    batch: fields.BatchValue = None
-    count: fields.CountValue = None
-    gap: fields.DurationValue = None
+    after: field_types.DurationValue = None
+    channel: field_types.ChannelValue = None
+    data: field_types.RenderedValue = None
+    ext: field_types.RenderedValue = None
+    disconnect: field_types.FlagValue = None
+    batch: field_types.BatchValue = None
+    count: field_types.CountValue = None
+    gap: field_types.DurationValue = None
 
     def findings(self) -> Iterator[Finding]:
         """An event is a message or a disconnect."""
@@ -239,8 +239,8 @@ class EventBlock(Block):
 class WhenBlock(Block):
     """Guards: the exchanges that must, or must not, have been played in this session."""
 
-    after: fields.Names | None = None
-    before: fields.Names | None = None
+    after: field_types.Names | None = None
+    before: field_types.Names | None = None
 
 
 def _kind_of_request(value: object) -> str:
@@ -251,8 +251,8 @@ def _kind_of_request(value: object) -> str:
 class ExchangeBlock(Block):
     """One request, its reply and the events that it causes."""
 
-    name: fields.Name
-    as_: fields.Names | None = Field(None, alias="as")
+    name: field_types.Name
+    as_: field_types.Names | None = Field(None, alias="as")
     when: WhenBlock | None = None
     request: Annotated[
         Annotated[RequestBlock, Tag("(http)")] | Annotated[PublishBlock, Tag("(publish)")],
@@ -277,33 +277,33 @@ class ExchangeBlock(Block):
 class TimelineBlock(EventBlock):
     """A notification that nobody asked for."""
 
-    since: fields.Name | None = None
-    until: fields.Names | None = None
-    as_: fields.Names | None = Field(None, alias="as")
+    since: field_types.Name | None = None
+    until: field_types.Names | None = None
+    as_: field_types.Names | None = Field(None, alias="as")
 
 
 class FaultBlock(Block):
     """One fault: its target, how often, and one action."""
 
-    exchange: fields.Names | None = None
-    meta: fields.MetaChannel | None = None
-    channel: fields.Subscription | None = None
-    as_: fields.Names | None = Field(None, alias="as")
-    nth: fields.Positive | None = None
-    every: fields.Positive | None = None
-    rate: fields.Rate | None = None
-    status: fields.Status | None = None
-    headers: fields.FixedHeaders | None = None
-    body: fields.Plain = None
+    exchange: field_types.Names | None = None
+    meta: field_types.MetaChannel | None = None
+    channel: field_types.Subscription | None = None
+    as_: field_types.Names | None = Field(None, alias="as")
+    nth: field_types.Positive | None = None
+    every: field_types.Positive | None = None
+    rate: field_types.Probability | None = None
+    status: field_types.Status | None = None
+    headers: field_types.FixedHeaders | None = None
+    body: field_types.Plain = None
     text: str | None = None
-    delay: fields.Duration | None = None
-    drop_event: fields.EventChoice | None = Field(None, alias="drop-event")
-    duplicate_event: fields.EventChoice | None = Field(None, alias="duplicate-event")
+    delay: field_types.DurationText | None = None
+    drop_event: field_types.EventChoice | None = Field(None, alias="drop-event")
+    duplicate_event: field_types.EventChoice | None = Field(None, alias="duplicate-event")
     disconnect: Literal[True] | None = None
     broken: Literal[True] | None = None
     error: str | None = None
-    advice: dict[str, fields.Plain] | None = None
-    ext: dict[str, fields.Plain] | None = None
+    advice: dict[str, field_types.Plain] | None = None
+    ext: dict[str, field_types.Plain] | None = None
 
     def findings(self) -> Iterator[Finding]:
         """One target, at most one frequency, one action with what belongs to it."""
@@ -379,7 +379,7 @@ class ScenarioFile(Block):
         ]
         | None
     ) = None
-    ignore: list[fields.Pointer] | None = None
+    ignore: list[field_types.Pointer] | None = None
     settings: SettingsBlock | None = None
     roles: dict[str, RoleBlock] | None = None
     exchanges: list[ExchangeBlock] | None = None

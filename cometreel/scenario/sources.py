@@ -12,19 +12,19 @@ from pydantic import ValidationError
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.scenario.yaml_reader import Document, read_yaml
 
 from .compiled import Position
 from .findings import Finding, describe, findings_of, problems_of
 from .model import Block, ExchangeBlock, FaultBlock, ScenarioFile, TimelineBlock
-from .yamltext import Document, read_yaml
 
-__all__ = ["Source", "read_source"]
+__all__ = ["SourceFile", "read_source"]
 
-_Block = TypeVar("_Block", bound=Block)
+_BlockT = TypeVar("_BlockT", bound=Block)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceFile:
     """One file: its text as a document, its head, and those of its blocks that are sound, with their numbers."""
 
     document: Document
@@ -57,7 +57,7 @@ class Source:
         return self.head.model_copy(update=lists)
 
 
-def read_source(text: str | bytes, file: str) -> Source:
+def read_source(text: str | bytes, file: str) -> SourceFile:
     """Read and check one file, as far as it can be understood; what is wrong is in `problems`.
 
     :raises FileInvalid: if it isn't YAML or isn't a scenario at all.
@@ -71,7 +71,7 @@ def read_source(text: str | bytes, file: str) -> Source:
     problems: list[Problem] = []
     rest = {key: member for key, member in value.items() if not _is_list_of_blocks(key, member)}
     head = _head(rest, document, problems)
-    return Source(
+    return SourceFile(
         document,
         head,
         _blocks(ExchangeBlock, "exchanges", value, document, problems),
@@ -98,10 +98,10 @@ def _head(rest: JSONObject, document: Document, problems: list[Problem]) -> Scen
 
 
 def _blocks(
-    kind: type[_Block], key: str, value: JSONObject, document: Document, problems: list[Problem]
-) -> list[tuple[int, _Block]]:
+    kind: type[_BlockT], key: str, value: JSONObject, document: Document, problems: list[Problem]
+) -> list[tuple[int, _BlockT]]:
     items = value.get(key)
-    found: list[tuple[int, _Block]] = []
+    found: list[tuple[int, _BlockT]] = []
     for number, item in enumerate(items if isinstance(items, list) else ()):
         try:
             found.append((number, kind.model_validate(item, context={"file": document.file})))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cometreel.jsonvalue import JSON, JSONObject, encode
 
-from .checks import Check, channel, count, duration, flag, header_line, status
+from .checks import FieldCheck, channel, count, duration, flag, header_line, status
 from .compiled import EventOut, EventPlan, Position, PublishReplyOut, RenderContext, ReplyOut
 from .durations import parse_duration
 from .templates import TemplateFailed
@@ -22,12 +22,12 @@ _NO = Fixed(False)
 _ONCE = Fixed(1)
 
 
-def _checked(value: Value, check: Check, scope: Scope, position: Position) -> JSON:
+def _checked(value: Value, check: FieldCheck, scope: Scope, position: Position) -> JSON:
     """Render a field of which only the template was known at load; what is fixed was checked then."""
     return value.value if isinstance(value, Fixed) else _sound(value.render(scope), check, position)
 
 
-def _sound(result: JSON, check: Check, position: Position) -> JSON:
+def _sound(result: JSON, check: FieldCheck, position: Position) -> JSON:
     for finding in check(result):
         raise TemplateFailed(str(result), f"{finding.found}; expected {finding.expected}", str(position))
     return result

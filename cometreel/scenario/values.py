@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Protocol, TypeAlias
 
 from cometreel.jsonvalue import JSON, encode
+from cometreel.scenario.normalized_request import NormalizedPublish, NormalizedRequest, Question
 
 from .compiled import Position, RenderContext
 from .markers import marker_of, unescaped
-from .question import HttpQuestion, PublishQuestion, Question
 from .templates import Dice, Template, TemplateFailed, template
 
 __all__ = ["TEMPLATE_NAMES", "Locate", "Scope", "Value", "value_of"]
@@ -22,8 +22,8 @@ TEMPLATE_NAMES = frozenset(
 """What every template can see, beside the captures of its exchange."""
 
 
-Steps: TypeAlias = tuple[str | int, ...]
-Locate: TypeAlias = Callable[[Steps], Position]
+ValuePath: TypeAlias = tuple[str | int, ...]
+Locate: TypeAlias = Callable[[ValuePath], Position]
 
 
 class Scope:
@@ -57,7 +57,7 @@ class Scope:
 
 
 def _request(question: Question) -> Mapping[str, object]:
-    if isinstance(question, PublishQuestion):
+    if isinstance(question, NormalizedPublish):
         return {**question.message, "channel": question.channel, "data": question.data, "ext": question.ext}
     return {
         "method": question.method,
@@ -70,7 +70,7 @@ def _request(question: Question) -> Mapping[str, object]:
     }
 
 
-def _text(question: HttpQuestion) -> str:
+def _text(question: NormalizedRequest) -> str:
     return question.content.decode(errors="replace")
 
 
@@ -151,7 +151,7 @@ def _key(value: JSON) -> str:
     return value if isinstance(value, str) else encode(value).decode()
 
 
-def value_of(written: JSON, locate: Locate, path: Steps = ()) -> Value:
+def value_of(written: JSON, locate: Locate, path: ValuePath = ()) -> Value:
     """Compile a checked value; `locate` says where a part of it stands, for the day when it fails."""
     marker = marker_of(written)
     if marker is not None:
@@ -170,7 +170,7 @@ def value_of(written: JSON, locate: Locate, path: Steps = ()) -> Value:
     return Fixed(written)
 
 
-def _marked(key: str, argument: JSON, locate: Locate, path: Steps) -> Value:
+def _marked(key: str, argument: JSON, locate: Locate, path: ValuePath) -> Value:
     path = (*path, key)
     if key == "$entries" and isinstance(argument, list):
         return Members(tuple(_entry(pair, locate, (*path, number)) for number, pair in enumerate(argument)))
@@ -182,7 +182,7 @@ def _marked(key: str, argument: JSON, locate: Locate, path: Steps) -> Value:
     return Templated(template(str(argument)), locate(path))
 
 
-def _entry(pair: JSON, locate: Locate, path: Steps) -> tuple[Value, Value]:
+def _entry(pair: JSON, locate: Locate, path: ValuePath) -> tuple[Value, Value]:
     assert isinstance(pair, list)
     key, member = pair
     return value_of(key, locate, (*path, 0)), value_of(member, locate, (*path, 1))

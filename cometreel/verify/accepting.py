@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import ExchangeBlock, Profile, ScenarioFile, find, literal
+from cometreel.scenario.json_pointer import replace
 from cometreel.scenario.matchers import MISSING
-from cometreel.scenario.pointer import replace
-from cometreel.scenario.sources import Source
+from cometreel.scenario.sources import SourceFile
 from cometreel.verify.comparing import How
 from cometreel.verify.verdict import Finding, Verdict
 
@@ -22,7 +22,7 @@ _ADDING = (How.ADDED.value, How.ITEM_ADDED.value)
 _REMOVING = (How.REMOVED.value, How.ITEM_REMOVED.value, "header removed", "notification missing")
 
 
-def accepted(verdict: Verdict, sources: Sequence[Source], profile: Profile) -> Iterator[tuple[str, ScenarioFile]]:
+def accepted(verdict: Verdict, sources: Sequence[SourceFile], profile: Profile) -> Iterator[tuple[str, ScenarioFile]]:
     """Each file that changes, by its path, as it would be now."""
     for source in sources:
         changed = {
@@ -35,7 +35,7 @@ def accepted(verdict: Verdict, sources: Sequence[Source], profile: Profile) -> I
             yield source.document.file, source.file().model_copy(update={"exchanges": blocks})
 
 
-def _of(verdict: Verdict, source: Source, name: str) -> list[Finding]:
+def _of(verdict: Verdict, source: SourceFile, name: str) -> list[Finding]:
     steps = [step for step in verdict.steps if step.name == name and step.position.file == source.document.file]
     return list(steps[0].findings) if steps else []
 

@@ -14,7 +14,7 @@ from cometreel.errors import CometreelError
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.scenario import Exchange, Match, Mismatch, PublishBlock, Question, RequestBlock, Scenario
 from cometreel.scenario.markers import marker_of, unescaped
-from cometreel.scenario.yamlout import inline
+from cometreel.scenario.yaml_writer import inline
 from cometreel.verify.knowledge import Knowledge
 from cometreel.wire import Headers, Request
 

@@ -12,8 +12,8 @@ from typing import TypeAlias
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import PublishReplySpec, RenderContext, ReplySpec, Scenario, find, parse_duration
 from cometreel.scenario.compiled import EPOCH
+from cometreel.scenario.json_pointer import remove, replace
 from cometreel.scenario.matchers import MISSING
-from cometreel.scenario.pointer import remove, replace
 from cometreel.scenario.values import Fixed
 from cometreel.verify.comparing import Change, How, changes
 from cometreel.verify.knowledge import Knowledge

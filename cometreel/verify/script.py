@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.scenario import Exchange, ExchangeBlock, Position, PublishBlock, Scenario, TimelineBlock, TimelineEntry
-from cometreel.scenario.sources import Source, read_source
+from cometreel.scenario.sources import SourceFile, read_source
 from cometreel.scenario.values import Fixed
 
 __all__ = ["NOBODY", "Cue", "Part", "Script", "Step", "script_of"]
@@ -40,7 +40,7 @@ class Step:
     part: str
     exchange: Exchange
     block: ExchangeBlock
-    source: Source
+    source: SourceFile
     number: int
 
     def position(self, path: Sequence[str | int] = ()) -> Position:
@@ -62,7 +62,7 @@ class Script:
     """Everything there is to play. `listens` is whether CometD is wanted at all, `logs_in` whether a login is."""
 
     scenario: Scenario
-    sources: tuple[Source, ...]
+    sources: tuple[SourceFile, ...]
     parts: tuple[Part, ...]
     steps: tuple[Step, ...]
     cues: tuple[Cue, ...]
@@ -129,7 +129,7 @@ def _taken_by(roles: frozenset[str], order: Mapping[str, object], first: str) ->
     return [role for role in order if role in roles] or [first]
 
 
-def _steps(scenario: Scenario, sources: Sequence[Source], first: str) -> Iterator[Step]:
+def _steps(scenario: Scenario, sources: Sequence[SourceFile], first: str) -> Iterator[Step]:
     written = [(source, number, block) for source in sources for number, block in source.exchanges]
     for index in _in_order(scenario.exchanges):
         exchange, (source, number, block) = scenario.exchanges[index], written[index]
@@ -161,7 +161,7 @@ def _in_order(exchanges: Sequence[Exchange]) -> Iterator[int]:
                 heapq.heappush(ready, later)
 
 
-def _cues(scenario: Scenario, sources: Sequence[Source], first: str) -> Iterator[Cue]:
+def _cues(scenario: Scenario, sources: Sequence[SourceFile], first: str) -> Iterator[Cue]:
     entries = iter(scenario.timeline)
     for source in sources:
         for _, block in source.timeline:

@@ -10,9 +10,9 @@ from enum import Enum
 
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import Position
+from cometreel.scenario.json_pointer import escape
 from cometreel.scenario.matchers import MISSING
-from cometreel.scenario.pointer import escape
-from cometreel.scenario.yamlout import inline
+from cometreel.scenario.yaml_writer import inline
 
 __all__ = ["Finding", "Outcome", "StepVerdict", "Verdict", "shown"]
 

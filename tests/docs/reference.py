@@ -15,7 +15,7 @@ import click
 
 from cometreel.cli.main import COMMANDS, main
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario.schema import schema
+from cometreel.scenario.json_schema import schema
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -44,7 +44,7 @@ and check a scenario, and show these sentences:
 YAML is read as version 1.2: `No`, `on`, `0123`, `12:30:45` and dates are text. Durations have a unit (`120ms`, `1.5s`,
 `2m`), except Bayeux advice, which is in milliseconds as on the wire.
 
-<!-- written by `python -m tests.docs.reference`: edit the sentences in cometreel/scenario/explaining.py -->
+<!-- written by `python -m tests.docs.reference`: edit the sentences in cometreel/scenario/key_descriptions.py -->
 """
 
 _MARKERS_HEAD = """\

@@ -24,7 +24,7 @@ from cometreel.engine.request_journal import Wanted
 from cometreel.errors import InputError, OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
 from cometreel.scenario import loads
-from cometreel.scenario.fields import Plain
+from cometreel.scenario.field_types import Plain
 from cometreel.scenario.findings import findings_of, invalid
 from cometreel.scenario.model import Block
 from cometreel.serve.admin import serializers as facts

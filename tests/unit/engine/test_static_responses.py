@@ -13,12 +13,12 @@ from cometreel.engine.rendering import ExchangeRenderer, RenderedExchange
 from cometreel.engine.replies import http_reply
 from cometreel.engine.static_responses import StaticResponse
 from cometreel.jsonvalue import JSON, encode
-from cometreel.scenario import Exchange, HttpQuestion, RenderContext, ReplyOut, Scenario, load, loads
-from cometreel.scenario.question import path_of
+from cometreel.scenario import Exchange, NormalizedRequest, RenderContext, ReplyOut, Scenario, load, loads
+from cometreel.scenario.normalized_request import normalize_path
 
 ROOT = Path(__file__).parents[3]
 FILES = sorted([*(ROOT / "scenarios").glob("*.yaml"), *(ROOT / "recordings").glob("*.yaml")])
-QUESTION = HttpQuestion("POST", path_of("/api/v2/workbins"))
+QUESTION = NormalizedRequest("POST", normalize_path("/api/v2/workbins"))
 
 NUMBERS = """\
 cometreel: 1

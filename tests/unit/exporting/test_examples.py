@@ -7,7 +7,7 @@ import pytest
 from cometreel.exporting.examples import NoExample, example, example_request, needs_example
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import RequestBlock
-from cometreel.scenario.matchers import Trial, matcher
+from cometreel.scenario.matchers import MatchContext, matcher
 
 PATTERNS: list[tuple[JSON, JSON]] = [
     (1, 1),
@@ -31,7 +31,7 @@ PATTERNS: list[tuple[JSON, JSON]] = [
 @pytest.mark.parametrize(("pattern", "made"), PATTERNS, ids=[str(pattern) for pattern, _ in PATTERNS])
 def test_a_pattern_accepts_its_example(pattern: JSON, made: JSON):
     assert example(pattern) == made
-    trial = Trial()
+    trial = MatchContext()
     matcher(pattern).compare(made, "", trial)
     assert trial.differences == []
 

@@ -25,7 +25,7 @@ from cometreel.scenario import (
     dump,
     literal,
     loads,
-    question_of,
+    normalize_request,
 )
 from cometreel.scenario.sources import read_source
 from cometreel.wire import Request
@@ -86,7 +86,7 @@ def test_a_literal_body_comes_back_as_it_was(value: JSON) -> None:
     """`literal` doubles the `$` of keys that would be markers, at every depth."""
     request = RequestBlock(method="POST", path="/x", body=literal(value))
     scenario = loads(dump(ScenarioFile(exchanges=[ExchangeBlock(name="a", request=request)])))
-    question = question_of(Request(1, "POST", "/x", body=encode(value)))
+    question = normalize_request(Request(1, "POST", "/x", body=encode(value)))
     assert scenario.exchanges[0].match(question, {}) == Match({}, {}, {})
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cometreel.jsonvalue import JSON
-from cometreel.scenario.matchers import MISSING, Difference, Trial, matcher
-from cometreel.scenario.yamltext import read_yaml
+from cometreel.scenario.matchers import MISSING, Difference, MatchContext, matcher
+from cometreel.scenario.yaml_reader import read_yaml
 
 ANY_KIND: list[tuple[str, list[object], list[object]]] = [
     ("string", ["", "x"], [1, None, True, [], {}]),
@@ -20,8 +20,8 @@ ANY_KIND: list[tuple[str, list[object], list[object]]] = [
 ]
 
 
-def trial(pattern: JSON, found: object, **bound: JSON) -> Trial:
-    made = Trial(bound)
+def trial(pattern: JSON, found: object, **bound: JSON) -> MatchContext:
+    made = MatchContext(bound)
     matcher(pattern).compare(found, "", made)
     return made
 
@@ -105,7 +105,7 @@ def test_only_the_alternative_that_matches_captures() -> None:
 def test_an_id_is_bound_once_and_no_two_share_a_value(
     bound: dict[str, JSON], found: JSON, ids: dict[str, JSON], difference: tuple[str, str] | None
 ) -> None:
-    made = Trial(bound)
+    made = MatchContext(bound)
     matcher({"$id": "place-1"}).compare(found, "/owner", made)
     assert made.ids == ids
     assert made.differences == ([Difference("/owner", *difference)] if difference else [])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cometreel.jsonvalue import JSON, same
 from cometreel.scenario import dump, literal
-from cometreel.scenario.yamlout import inline
+from cometreel.scenario.yaml_writer import inline
 from cometreel.verify import accepted, as_json, html, junit, lines
 from cometreel.verify.comparing import changes
 from tests.unit.verify.staging import Stage, veil

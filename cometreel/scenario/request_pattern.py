@@ -8,11 +8,10 @@ from typing import Protocol, TypeAlias
 
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
+from cometreel.scenario.matchers import MISSING, Difference, Literal, MatchContext, Matcher, shown
+from cometreel.scenario.normalized_request import NormalizedPath, NormalizedPublish, NormalizedRequest, Question
 
-from .matchers import MISSING, Difference, Literal, Matcher, Trial, shown
-from .question import HttpQuestion, Path, PublishQuestion, Question
-
-__all__ = ["HttpTrigger", "Match", "Mismatch", "PublishTrigger", "Trigger"]
+__all__ = ["RequestPattern", "Match", "Mismatch", "PublishPattern", "Trigger"]
 
 _HIDDEN = ("authorization", "cookie", "token", "csrf", "secret", "key", "ssid", "surl", "rnsid")
 
@@ -37,20 +36,20 @@ class Mismatch:
 class PathMatcher(Protocol):
     """What a path is compared with."""
 
-    def compare(self, found: Path, trial: Trial) -> None:
+    def compare(self, found: NormalizedPath, trial: MatchContext) -> None:
         """Compare, and note in the trial what agreed, differed and was captured."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ThisPath:
+class ExactPath:
     """One path; whether it was asked as `/me` is left to the index, which prefers the same spelling."""
 
-    path: Path
+    path: NormalizedPath
 
     def __repr__(self) -> str:
         return str(self.path)
 
-    def compare(self, found: Path, trial: Trial) -> None:
+    def compare(self, found: NormalizedPath, trial: MatchContext) -> None:
         """Compare the decoded segments."""
         if found.segments == self.path.segments:
             trial.agreed.append("/path")
@@ -67,7 +66,7 @@ class Segments:
     def __repr__(self) -> str:
         return "[" + ", ".join(map(repr, self.segments)) + "]"
 
-    def compare(self, found: Path, trial: Trial) -> None:
+    def compare(self, found: NormalizedPath, trial: MatchContext) -> None:
         """Compare segment by segment."""
         branch = trial.branch()
         if len(found.segments) == len(self.segments):
@@ -89,9 +88,9 @@ class PathText:
     def __repr__(self) -> str:
         return repr(self.matcher)
 
-    def compare(self, found: Path, trial: Trial) -> None:
+    def compare(self, found: NormalizedPath, trial: MatchContext) -> None:
         """Try the path as asked, then without `/me`."""
-        for text in (str(found), str(Path(found.segments))):
+        for text in (str(found), str(NormalizedPath(found.segments))):
             branch = trial.branch()
             self.matcher.compare(text, "/path", branch)
             if not branch.differences:
@@ -104,7 +103,7 @@ class PathText:
 class BodyMatcher(Protocol):
     """What a request's body is compared with."""
 
-    def compare(self, found: HttpQuestion, trial: Trial) -> None:
+    def compare(self, found: NormalizedRequest, trial: MatchContext) -> None:
         """Compare, and note in the trial what agreed, differed and was captured."""
 
 
@@ -114,7 +113,7 @@ class JsonBody:
 
     matcher: Matcher
 
-    def compare(self, found: HttpQuestion, trial: Trial) -> None:
+    def compare(self, found: NormalizedRequest, trial: MatchContext) -> None:
         """Compare the value."""
         if found.is_json:
             self.matcher.compare(found.compared, "/body", trial)
@@ -128,7 +127,7 @@ class TextBody:
 
     matcher: Matcher
 
-    def compare(self, found: HttpQuestion, trial: Trial) -> None:
+    def compare(self, found: NormalizedRequest, trial: MatchContext) -> None:
         """Compare the text."""
         branch = trial.branch()
         try:
@@ -148,7 +147,7 @@ class BytesBody:
 
     content: bytes
 
-    def compare(self, found: HttpQuestion, trial: Trial) -> None:
+    def compare(self, found: NormalizedRequest, trial: MatchContext) -> None:
         """Compare the bytes."""
         if found.content == self.content:
             trial.agreed.append("/body")
@@ -157,7 +156,7 @@ class BytesBody:
             trial.differences.append(Difference("/body", expected, _shown_body(found)))
 
 
-def _shown_body(found: HttpQuestion) -> str:
+def _shown_body(found: NormalizedRequest) -> str:
     """A body for a person: of a text only its size, as nobody can say what stands in it."""
     if found.is_json:
         return shown(found.body, "/body")
@@ -171,7 +170,7 @@ def _shown_body(found: HttpQuestion) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpTrigger:
+class RequestPattern:
     """An HTTP request: method, path, query, the headers that are listed, and body must all match."""
 
     method: str
@@ -180,9 +179,9 @@ class HttpTrigger:
     headers: tuple[tuple[str, Matcher], ...]
     body: BodyMatcher
 
-    def compare(self, question: Question, trial: Trial) -> None:
+    def compare(self, question: Question, trial: MatchContext) -> None:
         """Compare every part, so that a miss can name all that differs."""
-        if isinstance(question, PublishQuestion):
+        if isinstance(question, NormalizedPublish):
             trial.differences.append(Difference("", f"{self.method} {self.path!r}", f"publish {question.channel}"))
             return
         if question.method == self.method:
@@ -196,7 +195,7 @@ class HttpTrigger:
         self.body.compare(question, trial)
 
 
-def _compare_header(name: str, matcher: Matcher, question: HttpQuestion, trial: Trial) -> None:
+def _compare_header(name: str, matcher: Matcher, question: NormalizedRequest, trial: MatchContext) -> None:
     fields = question.headers.get_all(name)
     where = f"/headers/{name.lower()}"
     branch = trial.branch()
@@ -211,16 +210,16 @@ def _compare_header(name: str, matcher: Matcher, question: HttpQuestion, trial: 
 
 
 @dataclass(frozen=True, slots=True)
-class PublishTrigger:
+class PublishPattern:
     """A Bayeux publish: channel and data must match, ext where it is listed."""
 
     channel: Matcher
     data: Matcher
     ext: Matcher | None
 
-    def compare(self, question: Question, trial: Trial) -> None:
+    def compare(self, question: Question, trial: MatchContext) -> None:
         """Compare every part."""
-        if isinstance(question, HttpQuestion):
+        if isinstance(question, NormalizedRequest):
             asked = f"{question.method} {question.path}"
             trial.differences.append(Difference("", f"publish {self.channel!r}", asked))
             return
@@ -230,12 +229,12 @@ class PublishTrigger:
             self.ext.compare(question.ext, "/ext", trial)
 
 
-Trigger: TypeAlias = HttpTrigger | PublishTrigger
+Trigger: TypeAlias = RequestPattern | PublishPattern
 
 
 def match(trigger: Trigger, question: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
     """Compare a question with a trigger."""
-    trial = Trial(ids)
+    trial = MatchContext(ids)
     trigger.compare(question, trial)
     if trial.differences:
         return Mismatch(tuple(trial.agreed), tuple(trial.differences))

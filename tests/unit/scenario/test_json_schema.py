@@ -11,7 +11,7 @@ import pytest
 
 from cometreel.errors import FileInvalid
 from cometreel.scenario import loads, schema, schema_text
-from cometreel.scenario.yamltext import read_yaml
+from cometreel.scenario.yaml_reader import read_yaml
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "scenarios" / "scenario.schema.json"

@@ -15,11 +15,17 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from cometreel import jsonvalue
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.scenario.json_pointer import remove
 from cometreel.wire import Headers, Request
 
-from .pointer import remove
-
-__all__ = ["HttpQuestion", "Path", "PublishQuestion", "Question", "publish_question_of", "question_of"]
+__all__ = [
+    "NormalizedRequest",
+    "NormalizedPath",
+    "NormalizedPublish",
+    "Question",
+    "normalize_publish",
+    "normalize_request",
+]
 
 _SESSION_PARAMETER = re.compile(r";jsessionid=[^;/]*", re.IGNORECASE)
 _DEEPEST = 100
@@ -27,12 +33,12 @@ _API = re.compile(r"v[0-9]+(\.[0-9]+)?")
 _REMEMBERED = 4096
 """How many requests are remembered, each with at most so many bytes of body."""
 
-Asked: TypeAlias = "tuple[str, str, str, bytes]"
+RequestKey: TypeAlias = "tuple[str, str, str, bytes]"
 """Method, path, query and body, as sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class NormalizedPath:
     """A path as decoded segments, without `/me` behind the API's version; `me` says whether it was there."""
 
     segments: tuple[str, ...]
@@ -44,7 +50,7 @@ class Path:
 
 
 @lru_cache(maxsize=1024)
-def path_of(text: str) -> Path:
+def normalize_path(text: str) -> NormalizedPath:
     """Normalise a path: `api/v2/me/workbins/` and `/api/v2/me/workbins` are the same, and `%41` is `A`.
 
     `/api/v2/me/x` keeps in `me` that it was asked as `me`: it is the same resource as `/api/v2/x` for most
@@ -53,8 +59,8 @@ def path_of(text: str) -> Path:
     bare = without_session(text)
     segments = tuple(_decoded(segment) for segment in bare.split("/") if segment)
     if len(segments) > 3 and segments[0] == "api" and _API.fullmatch(segments[1]) and segments[2] == "me":
-        return Path((*segments[:2], *segments[3:]), me=True)
-    return Path(segments)
+        return NormalizedPath((*segments[:2], *segments[3:]), me=True)
+    return NormalizedPath(segments)
 
 
 def without_session(path: str) -> str:
@@ -72,7 +78,7 @@ def _decoded(segment: str) -> str:
 
 
 @immutable
-class HttpQuestion:
+class NormalizedRequest:
     """An HTTP request, normalised.
 
     `query` maps each name to its text, or to the array of its texts where it was repeated. `body` is the JSON
@@ -82,18 +88,18 @@ class HttpQuestion:
     """
 
     method: str
-    path: Path
+    path: NormalizedPath
     query: JSONObject = field(default_factory=dict)
     content: bytes = b""
     is_json: bool = False
     body: JSON = None
     compared: JSON = None
     headers: Headers = Headers()
-    asked: Asked | None = None
+    asked: RequestKey | None = None
 
 
 @immutable
-class PublishQuestion:
+class NormalizedPublish:
     """A Bayeux publish. `data` is as sent, `compared` without the ids that the client chooses."""
 
     channel: str
@@ -103,18 +109,18 @@ class PublishQuestion:
     message: Mapping[str, JSON] = field(default_factory=dict)
 
 
-Question: TypeAlias = HttpQuestion | PublishQuestion
+Question: TypeAlias = NormalizedRequest | NormalizedPublish
 
 
-def question_of(request: Request, ignored: Sequence[str] = ()) -> HttpQuestion:
+def normalize_request(request: Request, ignored: Sequence[str] = ()) -> NormalizedRequest:
     """Normalise an HTTP request; `ignored` are JSON Pointers to ids in its body that the client chooses."""
     asked = (request.method, request.path, request.query, request.body)
     if len(request.body) > _REMEMBERED:
-        return HttpQuestion(*_read(asked, tuple(ignored)), request.headers)
-    return HttpQuestion(*_remembered(asked, tuple(ignored)), request.headers, asked)
+        return NormalizedRequest(*_read(asked, tuple(ignored)), request.headers)
+    return NormalizedRequest(*_remembered(asked, tuple(ignored)), request.headers, asked)
 
 
-def _read(asked: Asked, ignored: tuple[str, ...]) -> _Read:
+def _read(asked: RequestKey, ignored: tuple[str, ...]) -> _ParsedRequest:
     method, path, query, content = asked
     is_json, body = False, None
     if content:
@@ -125,21 +131,21 @@ def _read(asked: Asked, ignored: tuple[str, ...]) -> _Read:
             is_json = True
         except jsonvalue.NotJSON:
             body = None
-    return method.upper(), path_of(path), query_of(query), content, is_json, body, without(body, ignored)
+    return method.upper(), normalize_path(path), query_of(query), content, is_json, body, without(body, ignored)
 
 
-_Read: TypeAlias = "tuple[str, Path, JSONObject, bytes, bool, JSON, JSON]"
+_ParsedRequest: TypeAlias = "tuple[str, NormalizedPath, JSONObject, bytes, bool, JSON, JSON]"
 _remembered = lru_cache(maxsize=_REMEMBERED)(_read)
 
 
-def publish_question_of(message: Mapping[str, JSON], ignored: Sequence[str] = ()) -> PublishQuestion:
+def normalize_publish(message: Mapping[str, JSON], ignored: Sequence[str] = ()) -> NormalizedPublish:
     """Normalise a Bayeux publish; `ignored` are JSON Pointers to ids in its data that the client chooses."""
     channel = message.get("channel")
     try:
         data, ext = _shallow(message.get("data")), _shallow(message.get("ext"))
     except jsonvalue.NotJSON:
         data, ext = None, None
-    return PublishQuestion(
+    return NormalizedPublish(
         channel=channel if isinstance(channel, str) else "",
         data=data,
         ext=ext,

@@ -15,11 +15,10 @@ from pydantic import ValidationError
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
-
-from .durations import parse_duration
-from .findings import Finding, findings_of, near, problems_of
-from .model import CorrelationBlock, FallbackBlock
-from .yamltext import read_yaml
+from cometreel.scenario.durations import parse_duration
+from cometreel.scenario.findings import Finding, findings_of, near, problems_of
+from cometreel.scenario.model import CorrelationBlock, FallbackBlock
+from cometreel.scenario.yaml_reader import read_yaml
 
 __all__ = ["Fallback", "Profile", "profile", "profile_names", "profile_of", "read_profile", "unknown_profile"]
 

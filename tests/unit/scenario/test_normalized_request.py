@@ -5,37 +5,43 @@ from __future__ import annotations
 import pytest
 
 from cometreel.jsonvalue import JSON
-from cometreel.scenario.question import Path, path_of, publish_question_of, query_of, question_of
+from cometreel.scenario.normalized_request import (
+    NormalizedPath,
+    normalize_path,
+    normalize_publish,
+    normalize_request,
+    query_of,
+)
 from cometreel.wire import Headers, Request
 
 
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("/api/v2/workbins", Path(("api", "v2", "workbins"))),
-        ("api/v2/workbins", Path(("api", "v2", "workbins"))),
-        ("/api/v2/workbins/", Path(("api", "v2", "workbins"))),
-        ("/api/v2//workbins", Path(("api", "v2", "workbins"))),
-        ("/api/v2/me/workbins", Path(("api", "v2", "workbins"), me=True)),
-        ("/api/v2/me", Path(("api", "v2", "me"))),
-        ("/api/v2/me/", Path(("api", "v2", "me"))),
-        ("/app/v2/me/x", Path(("app", "v2", "me", "x"))),
-        ("/api/v2/%77orkbins/a%20b", Path(("api", "v2", "workbins", "a b"))),
-        ("/api/v2/a%2Fb", Path(("api", "v2", "a/b"))),
-        ("/api/v2/caf%C3%A9", Path(("api", "v2", "café"))),
-        ("/api/v2/caf%E9", Path(("api", "v2", "caf%E9"))),
-        ("/api/v2/me;jsessionid=0AF3/x", Path(("api", "v2", "x"), me=True)),
-        ("/", Path(())),
+        ("/api/v2/workbins", NormalizedPath(("api", "v2", "workbins"))),
+        ("api/v2/workbins", NormalizedPath(("api", "v2", "workbins"))),
+        ("/api/v2/workbins/", NormalizedPath(("api", "v2", "workbins"))),
+        ("/api/v2//workbins", NormalizedPath(("api", "v2", "workbins"))),
+        ("/api/v2/me/workbins", NormalizedPath(("api", "v2", "workbins"), me=True)),
+        ("/api/v2/me", NormalizedPath(("api", "v2", "me"))),
+        ("/api/v2/me/", NormalizedPath(("api", "v2", "me"))),
+        ("/app/v2/me/x", NormalizedPath(("app", "v2", "me", "x"))),
+        ("/api/v2/%77orkbins/a%20b", NormalizedPath(("api", "v2", "workbins", "a b"))),
+        ("/api/v2/a%2Fb", NormalizedPath(("api", "v2", "a/b"))),
+        ("/api/v2/caf%C3%A9", NormalizedPath(("api", "v2", "café"))),
+        ("/api/v2/caf%E9", NormalizedPath(("api", "v2", "caf%E9"))),
+        ("/api/v2/me;jsessionid=0AF3/x", NormalizedPath(("api", "v2", "x"), me=True)),
+        ("/", NormalizedPath(())),
     ],
 )
-def test_path(text: str, path: Path) -> None:
+def test_path(text: str, path: NormalizedPath) -> None:
     """A trailing slash, a missing leading one, %-encoding and `/me` make no difference that matters."""
-    assert path_of(text) == path
+    assert normalize_path(text) == path
 
 
 @pytest.mark.parametrize("text", ["/", "/api/v2/me", "/api/v2/me/workbins", "/api/v2/a%2Fb", "/api/v2/100%25"])
 def test_a_path_is_shown_so_that_it_reads_back(text: str) -> None:
-    assert str(path_of(text)) == text
+    assert str(normalize_path(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -57,7 +63,7 @@ def test_query(text: str, query: dict[str, JSON]) -> None:
 
 def test_ids_that_the_client_chooses_are_left_out_of_what_is_compared() -> None:
     request = Request(1, "post", "/x", body=b'{"operationId": "123", "data": {"id": 1}}')
-    question = question_of(request, ["/operationId"])
+    question = normalize_request(request, ["/operationId"])
     assert question.method == "POST"
     assert question.body == {"operationId": "123", "data": {"id": 1}}
     assert question.compared == {"data": {"id": 1}}
@@ -66,16 +72,16 @@ def test_ids_that_the_client_chooses_are_left_out_of_what_is_compared() -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"a":1,"a":2}', b"NaN", b"[" * 5000, b"[" * 150 + b"]" * 150])
 def test_a_body_that_is_no_json_is_bytes(body: bytes) -> None:
     """Nor is JSON that no scenario could hold."""
-    question = question_of(Request(1, "POST", "/x", body=body))
+    question = normalize_request(Request(1, "POST", "/x", body=body))
     assert (question.is_json, question.body, question.content) == (False, None, body)
 
 
 def test_a_publish_is_its_channel_data_and_ext() -> None:
     message: dict[str, JSON] = {"channel": "/service/x", "data": {"a": 1}, "id": "4", "clientId": "c"}
-    question = publish_question_of(message)
+    question = normalize_publish(message)
     assert (question.channel, question.data, question.ext, question.message) == ("/service/x", {"a": 1}, None, message)
 
 
 def test_a_request_shows_no_header_values() -> None:
     request = Request(1, "GET", "/", headers=Headers([("Authorization", "Basic c2VjcmV0")]))
-    assert "c2VjcmV0" not in repr(question_of(request))
+    assert "c2VjcmV0" not in repr(normalize_request(request))

@@ -11,22 +11,21 @@ from collections.abc import Collection, Iterator, Sequence
 
 from cometreel.errors import Problem
 from cometreel.jsonvalue import JSON
+from cometreel.scenario.findings import Finding, near, problems_of
+from cometreel.scenario.markers import captures_in, ids_in, templates_in
+from cometreel.scenario.sources import SourceFile
+from cometreel.scenario.templates import check_template, undefined_names
+from cometreel.scenario.values import TEMPLATE_NAMES
 
-from .findings import Finding, near, problems_of
-from .markers import captures_in, ids_in, templates_in
-from .sources import Source
-from .templates import check_template, undefined_names
-from .values import TEMPLATE_NAMES
-
-__all__ = ["SINCE", "UNTIL", "crossings"]
+__all__ = ["SINCE", "UNTIL", "cross_reference_problems"]
 
 SINCE = ("connect", "handshake", "subscribe")
 UNTIL = ("disconnect", "unsubscribe")
 
 
-def crossings(sources: Sequence[Source], roles: Collection[str]) -> Iterator[Problem]:
+def cross_reference_problems(sources: Sequence[SourceFile], roles: Collection[str]) -> Iterator[Problem]:
     """Every problem between the blocks of all files."""
-    known = _Known(
+    known = _KnownNames(
         exchanges=dict.fromkeys(name for source in sources for name in source.names),
         roles=roles,
         ids={
@@ -43,7 +42,7 @@ def crossings(sources: Sequence[Source], roles: Collection[str]) -> Iterator[Pro
                 yield from problems_of(known.findings(key, raw), source.document, (key, number))
 
 
-def _taken_names(sources: Sequence[Source]) -> Iterator[Problem]:
+def _taken_names(sources: Sequence[SourceFile]) -> Iterator[Problem]:
     first: dict[str, str] = {}
     for source in sources:
         for number, raw in enumerate(source.blocks("exchanges")):
@@ -61,7 +60,7 @@ def _taken_names(sources: Sequence[Source]) -> Iterator[Problem]:
                 yield from problems_of([taken], source.document)
 
 
-class _Known:
+class _KnownNames:
     """What exists in all files together."""
 
     def __init__(self, exchanges: Collection[str], roles: Collection[str], ids: Collection[str]) -> None:

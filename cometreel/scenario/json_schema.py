@@ -8,12 +8,18 @@ from __future__ import annotations
 import json
 
 from cometreel.jsonvalue import JSON, JSONObject
-
-from .checks import CHANNEL, CORRELATION_SOURCE, NAME
-from .durations import DURATION_PATTERN
-from .explaining import EXPLAINED
-from .markers import ANY_KINDS, CAPTURE, ID
-from .model import EXCHANGE_ACTIONS, FAULT_ACTIONS, HTTP_REPLY, META_ACTIONS, PUBLISH_REPLY, ScenarioFile
+from cometreel.scenario.checks import CHANNEL, CORRELATION_SOURCE, NAME
+from cometreel.scenario.durations import DURATION_PATTERN
+from cometreel.scenario.key_descriptions import EXPLAINED
+from cometreel.scenario.markers import ANY_KINDS, CAPTURE, ID
+from cometreel.scenario.model import (
+    EXCHANGE_ACTIONS,
+    FAULT_ACTIONS,
+    HTTP_REPLY,
+    META_ACTIONS,
+    PUBLISH_REPLY,
+    ScenarioFile,
+)
 
 __all__ = ["schema", "schema_text"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario.explaining import EXPLAINED
-from cometreel.scenario.schema import schema
+from cometreel.scenario.json_schema import schema
+from cometreel.scenario.key_descriptions import EXPLAINED
 
 
 def _object(value: JSON) -> JSONObject:

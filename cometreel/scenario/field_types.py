@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from pydantic import AfterValidator, WithJsonSchema
 
 from cometreel.jsonvalue import JSON
-
-from . import checks
-from .checks import Check
-from .durations import DURATION_PATTERN
-from .findings import refuse
+from cometreel.scenario import checks
+from cometreel.scenario.checks import FieldCheck
+from cometreel.scenario.durations import DURATION_PATTERN
+from cometreel.scenario.findings import refuse
 
 if TYPE_CHECKING:
     _Any: TypeAlias = JSON
@@ -22,7 +21,7 @@ else:
     _Any = Any
 
 
-def _checked(check: Check) -> AfterValidator:
+def _checked(check: FieldCheck) -> AfterValidator:
     def run(value: JSON) -> JSON:
         refuse(check(value), value)
         return value
@@ -39,11 +38,11 @@ def _text(pattern: str) -> WithJsonSchema:
 
 
 Plain = Annotated[_Any, _checked(checks.plain), WithJsonSchema({})]
-Pattern = Annotated[_Any, _checked(checks.pattern), _shared("Pattern")]
+ValuePattern = Annotated[_Any, _checked(checks.pattern), _shared("ValuePattern")]
 TextPattern = Annotated[_Any, _checked(checks.text_pattern), _shared("TextPattern")]
 PathPattern = Annotated[_Any, _checked(checks.path_pattern), _shared("PathPattern")]
 QueryPattern = Annotated[_Any, _checked(checks.query_pattern), _shared("QueryPattern")]
-Value = Annotated[_Any, _checked(checks.rendered), _shared("Value")]
+RenderedValue = Annotated[_Any, _checked(checks.rendered), _shared("RenderedValue")]
 TextValue = Annotated[_Any, _checked(checks.or_template(checks.text_value)), _shared("TextValue")]
 HeaderValue = Annotated[_Any, _checked(checks.header_value), _shared("HeaderValue")]
 HeaderLine = Annotated[str, _checked(checks.header_line)]
@@ -54,24 +53,24 @@ CountValue = Annotated[_Any, _checked(checks.or_template(checks.count)), _shared
 FlagValue = Annotated[_Any, _checked(checks.or_template(checks.flag)), _shared("FlagValue")]
 BatchValue = Annotated[_Any, _checked(checks.or_template(checks.batch)), _shared("BatchValue")]
 
-Duration = Annotated[str, _checked(checks.duration), _text(DURATION_PATTERN)]
+DurationText = Annotated[str, _checked(checks.duration), _text(DURATION_PATTERN)]
 Name = Annotated[str, _checked(checks.name), _text(checks.NAME)]
 Method = Annotated[str, _checked(checks.method), _text("^[A-Za-z][A-Za-z-]*$")]
 Base64 = Annotated[str, _checked(checks.base64_text), WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
-Cookie = Annotated[str, _checked(checks.cookie), _text(checks.FIELD_NAME)]
-Moment = Annotated[str, _checked(checks.moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+CookieName = Annotated[str, _checked(checks.cookie), _text(checks.FIELD_NAME)]
+DateTimeText = Annotated[str, _checked(checks.moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Pointer = Annotated[str, _checked(checks.pointer), _text("^(/.*)?$")]
-Endpoint = Annotated[str, _checked(checks.endpoint), _text("^/[^?]*$")]
+EndpointPath = Annotated[str, _checked(checks.endpoint), _text("^/[^?]*$")]
 Subscription = Annotated[str, _checked(checks.subscription), _text(checks.CHANNEL)]
 MetaChannel = Annotated[str, _checked(checks.meta_channel), WithJsonSchema({"enum": list(checks.META_CHANNELS)})]
 Status = Annotated[int, _checked(checks.status), WithJsonSchema({"type": "integer", "minimum": 200, "maximum": 599})]
 Positive = Annotated[int, _checked(checks.positive), WithJsonSchema({"type": "integer", "minimum": 1})]
 Count = Annotated[int, _checked(checks.count), WithJsonSchema({"type": "integer", "minimum": 0})]
-Rate = Annotated[float, _checked(checks.rate), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+Probability = Annotated[float, _checked(checks.rate), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 Speed = Annotated[float, _checked(checks.speed), WithJsonSchema({"type": "number", "minimum": 0})]
 
-AskedHeaders = Annotated[dict[str, TextPattern], _checked(checks.header_names)]
-AnsweredHeaders = Annotated[dict[str, HeaderValue], _checked(checks.header_names)]
+RequestHeaders = Annotated[dict[str, TextPattern], _checked(checks.header_names)]
+ReplyHeaders = Annotated[dict[str, HeaderValue], _checked(checks.header_names)]
 FixedHeaders = Annotated[dict[str, HeaderLine], _checked(checks.header_names)]
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ import yaml
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
 
-__all__ = ["Document", "Place", "Places", "read_yaml"]
+__all__ = ["Document", "NodePosition", "NodePositions", "read_yaml"]
 
-Place: TypeAlias = tuple[int, int]
+NodePosition: TypeAlias = tuple[int, int]
 """Line and column of a scalar, counted from 1."""
 
 _DEEPEST = 100
@@ -40,14 +40,14 @@ _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U0001000
 
 
 @dataclass(slots=True)
-class Places:
+class NodePositions:
     """The places of a mapping or a sequence: its own, its keys' and its children's."""
 
     line: int
     column: int
-    keys: dict[str, Place] = field(default_factory=dict)
-    members: dict[str, Places | Place] = field(default_factory=dict)
-    items: list[Places | Place] = field(default_factory=list)
+    keys: dict[str, NodePosition] = field(default_factory=dict)
+    members: dict[str, NodePositions | NodePosition] = field(default_factory=dict)
+    items: list[NodePositions | NodePosition] = field(default_factory=list)
     nodes: int = 1
     """How many values lie in it, aliases counted in full."""
 
@@ -58,12 +58,12 @@ class Document:
 
     file: str
     value: JSON
-    places: Places | Place
+    places: NodePositions | NodePosition
 
-    def place(self, path: Sequence[str | int], *, key: bool = False) -> Place:
+    def place(self, path: Sequence[str | int], *, key: bool = False) -> NodePosition:
         """Where the value at this path stands, or the key that it belongs to; the nearest one that exists."""
-        here: Places | Place = self.places
-        at_key: Place | None = None
+        here: NodePositions | NodePosition = self.places
+        at_key: NodePosition | None = None
         for step in path:
             if isinstance(here, tuple):
                 break
@@ -82,7 +82,7 @@ def read_yaml(text: str | bytes, file: str, *, kind: str = "a scenario", first: 
     :raises FileInvalid: if it isn't one document of plain YAML 1.2 core data, with every problem.
     """
     checked = _checked(text, file)
-    reader = _Reader(checked, file)
+    reader = _YamlReader(checked, file)
     try:
         reader.run()
     except yaml.MarkedYAMLError as error:
@@ -115,7 +115,7 @@ def _checked(text: str | bytes, file: str) -> str:
     return text
 
 
-def _position(text: str, offset: int) -> Place:
+def _position(text: str, offset: int) -> NodePosition:
     line = text.count("\n", 0, offset) + 1
     return line, offset - (text.rfind("\n", 0, offset) + 1) + 1
 
@@ -130,23 +130,23 @@ def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
     return Problem(file, line, column, found, "YAML 1.2", hint)
 
 
-def _place(event: yaml.Event) -> Place:
+def _place(event: yaml.Event) -> NodePosition:
     mark = event.start_mark
     return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenCollection:
     """A mapping or sequence that hasn't ended yet."""
 
-    places: Places
+    places: NodePositions
     value: dict[str, JSON] | list[JSON]
     anchor: str | None
     key: str | None = None
-    key_place: Place = (0, 0)
+    key_place: NodePosition = (0, 0)
 
 
-class _Reader:
+class _YamlReader:
     """Turns libyaml's events into one value, without recursion."""
 
     def __init__(self, text: str, file: str) -> None:
@@ -154,10 +154,10 @@ class _Reader:
         self.problems: list[Problem] = []
         self.started = False
         self.root: JSON = None
-        self.root_places: Places | Place = (1, 1)
+        self.root_places: NodePositions | NodePosition = (1, 1)
         self._parser = yaml.CSafeLoader(text)
-        self._open: list[_Open] = []
-        self._anchors: dict[str, tuple[JSON, Places | Place]] = {}
+        self._open: list[_OpenCollection] = []
+        self._anchors: dict[str, tuple[JSON, NodePositions | NodePosition]] = {}
         self._copied = 0
 
     def run(self) -> None:
@@ -183,7 +183,7 @@ class _Reader:
         finally:
             parser.dispose()
 
-    def _problem(self, place: Place, found: str, expected: str = "", hint: str = "") -> None:
+    def _problem(self, place: NodePosition, found: str, expected: str = "", hint: str = "") -> None:
         self.problems.append(Problem(self.file, *place, found, expected, hint))
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
@@ -200,7 +200,7 @@ class _Reader:
             self._anchors[event.anchor] = value, place
         self._add(value, place, 1)
 
-    def _resolved(self, text: str, place: Place) -> JSON:
+    def _resolved(self, text: str, place: NodePosition) -> JSON:
         """A plain scalar's value in the core schema; numbers with a leading zero stay text."""
         if text in _WORDS:
             return _WORDS[text]
@@ -222,7 +222,7 @@ class _Reader:
             return text
         return number if _FLOAT.fullmatch(text) else text
 
-    def _key(self, frame: _Open, event: yaml.ScalarEvent, place: Place) -> None:
+    def _key(self, frame: _OpenCollection, event: yaml.ScalarEvent, place: NodePosition) -> None:
         text: str = event.value
         plain = event.implicit[0]
         if plain and text == "<<":
@@ -253,7 +253,7 @@ class _Reader:
         value: dict[str, JSON] | list[JSON] = {} if isinstance(event, yaml.MappingStartEvent) else []
         if event.anchor is not None:
             self._anchors.pop(event.anchor, None)
-        self._open.append(_Open(Places(*place), value, event.anchor))
+        self._open.append(_OpenCollection(NodePositions(*place), value, event.anchor))
         return True
 
     def _end(self) -> None:
@@ -285,7 +285,7 @@ class _Reader:
         self._add(value, places, nodes)
         return True
 
-    def _add(self, value: JSON, place: Places | Place, nodes: int) -> None:
+    def _add(self, value: JSON, place: NodePositions | NodePosition, nodes: int) -> None:
         if not self._open:
             self.root, self.root_places, self.started = value, place, True
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cometreel.jsonvalue import JSON
-from cometreel.scenario.pointer import escape, find, parse_pointer, remove, replace
+from cometreel.scenario.json_pointer import escape, find, parse_pointer, remove, replace
 
 BODY: JSON = {"ref": 1, "refs": {"a": 2, "b/c": 3}, "list": [{"ref": 4}, {"ref": 5}, "x"]}
 

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 
 from cometreel.jsonvalue import JSON, JSONObject
-
-from . import compiling
-from .compiled import (
+from cometreel.scenario import compiling
+from cometreel.scenario.compiled import (
     BreakConnection,
     Delay,
     DropEvent,
@@ -24,10 +23,10 @@ from .compiled import (
     RefuseMessage,
     SetStatus,
 )
-from .durations import format_duration
-from .exchange import Scenario
-from .findings import Finding, findings_of, invalid, near
-from .model import FaultBlock
+from cometreel.scenario.durations import format_duration
+from cometreel.scenario.exchange import Scenario
+from cometreel.scenario.findings import Finding, findings_of, invalid, near
+from cometreel.scenario.model import FaultBlock
 
 __all__ = ["fault_from", "fault_written"]
 

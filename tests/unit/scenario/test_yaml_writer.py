@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cometreel.jsonvalue import JSON
-from cometreel.scenario.yamlout import block, inline
-from cometreel.scenario.yamltext import read_yaml
+from cometreel.scenario.yaml_reader import read_yaml
+from cometreel.scenario.yaml_writer import block, inline
 
 Strategy: TypeAlias = st.SearchStrategy[JSON]
 

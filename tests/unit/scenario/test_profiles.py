@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cometreel.scenario import loads, profile, profile_names
-from cometreel.scenario.pointer import parse_pointer
+from cometreel.scenario.json_pointer import parse_pointer
 
 
 def test_two_profiles_ship() -> None:

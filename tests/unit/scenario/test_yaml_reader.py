@@ -6,7 +6,7 @@ import pytest
 
 from cometreel.errors import FileInvalid
 from cometreel.jsonvalue import JSON
-from cometreel.scenario.yamltext import read_yaml
+from cometreel.scenario.yaml_reader import read_yaml
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,11 @@ from pydantic.fields import FieldInfo
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject
-
-from .exchange import Scenario
-from .linking import link
-from .model import Block, ScenarioFile
-from .sources import Source, read_source
-from .yamlout import block
+from cometreel.scenario.exchange import Scenario
+from cometreel.scenario.linking import link
+from cometreel.scenario.model import Block, ScenarioFile
+from cometreel.scenario.sources import SourceFile, read_source
+from cometreel.scenario.yaml_writer import block
 
 __all__ = ["SCHEMA_NAME", "dump", "load", "loads", "parse"]
 
@@ -32,7 +31,7 @@ def load(paths: Sequence[Path | str]) -> Scenario:
     :raises FileInvalid: with every problem of every file.
     """
     problems: list[Problem] = []
-    sources: list[Source] = []
+    sources: list[SourceFile] = []
     for path in _files([Path(path) for path in paths], problems):
         try:
             sources.append(read_source(_read(path), str(path)))
@@ -60,7 +59,7 @@ def parse(path: Path | str) -> ScenarioFile:
     return source.file()
 
 
-def _linked(sources: Sequence[Source], problems: list[Problem]) -> Scenario:
+def _linked(sources: Sequence[SourceFile], problems: list[Problem]) -> Scenario:
     try:
         scenario = link(sources)
     except FileInvalid as error:
