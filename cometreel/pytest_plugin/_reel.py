@@ -12,13 +12,13 @@ from typing import Protocol, TypeVar
 
 from cometreel.engine import Auth, Calls, FaultInfo, Repeat, Responder
 from cometreel.errors import CometreelError
-from cometreel.forward import Upstream
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.pytest_plugin.options import Options
 from cometreel.pytest_plugin.playback import Playback
 from cometreel.pytest_plugin.sources import Source, source_of
 from cometreel.pytest_plugin.take import Take
 from cometreel.pytest_plugin.verdict import failed_text, unmatched_text, unplayed_text
+from cometreel.recording.upstream import Upstream
 from cometreel.scenario import Exchange, Scenario
 from cometreel.serve import settings_for
 

@@ -81,7 +81,7 @@ def read_options(config: pytest.Config) -> Options:
 
 def _check(record: str) -> None:
     from cometreel.errors import OptionInvalid  # noqa: PLC0415  # only where something is recorded
-    from cometreel.forward import Upstream  # noqa: PLC0415  # heavy
+    from cometreel.recording.upstream import Upstream  # noqa: PLC0415  # heavy
 
     try:
         Upstream.at(record)

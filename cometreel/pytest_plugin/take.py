@@ -10,8 +10,9 @@ from typing import NoReturn
 from cometreel.bayeux import looks_like_bayeux
 from cometreel.engine import Call, Calls, FaultInfo, Responder
 from cometreel.errors import CometreelError
-from cometreel.forward import Recording, Upstream
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
+from cometreel.recording.recording_session import RecordingSession
+from cometreel.recording.upstream import Upstream
 from cometreel.scenario import Exchange
 from cometreel.serve import serve_in_background
 
@@ -35,7 +36,7 @@ class Take:
     def __init__(self, upstream: Upstream, file: Path, say: Callable[[str], None], *, only_new: bool) -> None:
         self._file, self._say, self._only_new = file, say, only_new
         self._calls: list[Call] = []
-        self._recording = Recording(upstream, file)
+        self._recording = RecordingSession(upstream, file)
         self._served = serve_in_background(self._recording.opening(self._witness))
 
     @property

@@ -5,24 +5,24 @@ Knows nothing of mitmproxy: a door translates its own objects and calls `Recorde
 
 from __future__ import annotations
 
-from cometreel.recording.distill import Distilled, distill
-from cometreel.recording.events import Body, Header, WireEvent
-from cometreel.recording.journal import Journal, key_path, read_journal
+from cometreel.recording.distill_summary import DistillSummary
+from cometreel.recording.distiller import Distilled, distill
+from cometreel.recording.journal_events import JournalHeader, RecordedBody, WireEvent
 from cometreel.recording.policy import Policy, load_policy
 from cometreel.recording.recorder import Recorder
-from cometreel.recording.summary import Summary
-from cometreel.recording.writing import Written, scenario_path, write_scenario
+from cometreel.recording.recording_journal import RecordingJournal, key_path, read_journal
+from cometreel.recording.scenario_files import WrittenScenario, scenario_path, write_scenario
 
 __all__ = [
-    "Body",
+    "RecordedBody",
     "Distilled",
-    "Header",
-    "Journal",
+    "JournalHeader",
+    "RecordingJournal",
     "Policy",
     "Recorder",
-    "Summary",
+    "DistillSummary",
     "WireEvent",
-    "Written",
+    "WrittenScenario",
     "distill",
     "key_path",
     "load_policy",

@@ -13,22 +13,22 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from cometreel.jsonvalue import JSON
-from cometreel.recording.correlate import Ask
-from cometreel.recording.events import Body, WireEvent
-from cometreel.recording.markup import Identifiers, any_of, as_asked, as_told, path_of, query_of
-from cometreel.recording.transcript import Call, Delivery, Publish
+from cometreel.recording.correlation import CorrelatedRequest
+from cometreel.recording.journal_events import RecordedBody, WireEvent
+from cometreel.recording.scenario_values import Identifiers, any_of, as_asked, as_told, path_of, query_of
+from cometreel.recording.transcript import RecordedCall, RecordedDelivery, RecordedPublish
 from cometreel.scenario import EventBlock, Profile, PublishBlock, ReplyBlock, RequestBlock, format_duration
 from cometreel.scenario.durations import LONGEST
 from cometreel.scenario.findings import findings_of
 from cometreel.scenario.json_pointer import remove, replace
 
-__all__ = ["Draft", "Drafter", "Unsayable", "canonical", "duration"]
+__all__ = ["ExchangeDraft", "Drafter", "NotExpressible", "canonical", "duration"]
 
 _REPLY_HEADERS = ("content-type", "location", "retry-after", "allow", "content-language")
 _JSON_TYPE = "application/json"
 
 
-class Unsayable(ValueError):
+class NotExpressible(ValueError):
     """Something that was recorded and that no scenario can say; the sentence says what, and why."""
 
     def __init__(self, what: str, error: ValidationError) -> None:
@@ -38,10 +38,10 @@ class Unsayable(ValueError):
 
 
 @dataclass(slots=True, eq=False)
-class Draft:
+class ExchangeDraft:
     """One ask as it would stand in a scenario."""
 
-    ask: Ask
+    ask: CorrelatedRequest
     request: RequestBlock | PublishBlock
     reply: ReplyBlock | None
     events: list[EventBlock]
@@ -71,7 +71,7 @@ class Drafter:
         self._identifiers = identifiers
         self._own = own
 
-    def draft(self, ask: Ask) -> Draft:
+    def draft(self, ask: CorrelatedRequest) -> ExchangeDraft:
         """Make the draft of one ask.
 
         :raises Unsayable: if no scenario can say it.
@@ -79,35 +79,35 @@ class Drafter:
         try:
             return self._draft(ask)
         except ValidationError as error:
-            raise Unsayable(_asked(ask.source), error) from None
+            raise NotExpressible(_asked(ask.source), error) from None
 
-    def _draft(self, ask: Ask) -> Draft:
+    def _draft(self, ask: CorrelatedRequest) -> ExchangeDraft:
         events, unsaid = self._events(ask)
         told: list[JSON] = [[event.channel, self._steady(event.data, self._profile.event)] for event in events]
         source = ask.source
-        if isinstance(source, Publish):
+        if isinstance(source, RecordedPublish):
             publish, published = self._publish(source), self._published(source)
             answer = canonical([published.model_dump(exclude={"after"}, mode="json") if published else None, told])
             trigger = self._trigger(publish, publish.data)
-            return Draft(ask, publish, published, events, trigger, answer, unsaid=unsaid)
+            return ExchangeDraft(ask, publish, published, events, trigger, answer, unsaid=unsaid)
         request, reply = self._request(source), self._reply(source)
         shown = self._steady(reply.body, (*self._profile.reply, *(f"{path}/*" for path in self._profile.map)))
         answer = canonical([reply.status, reply.headers, shown, reply.text, told])
         trigger = self._trigger(request, request.body)
         omitted = str(source.reply.body.value) if source.reply.body.kind == "omitted" else ""
-        return Draft(ask, request, reply, events, trigger, answer, _is_refused(source), omitted, unsaid)
+        return ExchangeDraft(ask, request, reply, events, trigger, answer, _is_refused(source), omitted, unsaid)
 
-    def _events(self, ask: Ask) -> tuple[list[EventBlock], tuple[str, ...]]:
+    def _events(self, ask: CorrelatedRequest) -> tuple[list[EventBlock], tuple[str, ...]]:
         events: list[EventBlock] = []
         unsaid: list[str] = []
         for delivery in ask.owned:
             try:
                 events.append(self.event(delivery, ask.at))
-            except Unsayable as why:
+            except NotExpressible as why:
                 unsaid.append(str(why))
         return events, tuple(unsaid)
 
-    def event(self, delivery: Delivery, since: float) -> EventBlock:
+    def event(self, delivery: RecordedDelivery, since: float) -> EventBlock:
         """Make one event, its time counted from `since`.
 
         :raises Unsayable: if no scenario can say it.
@@ -123,7 +123,7 @@ class Drafter:
         try:
             return EventBlock.model_validate(fields)
         except ValidationError as error:
-            raise Unsayable("a notification", error) from None
+            raise NotExpressible("a notification", error) from None
 
     # --- requests -------------------------------------------------------------------------------------------
 
@@ -136,7 +136,7 @@ class Drafter:
             fields["path"] = path.rstrip("/")
         return canonical([fields, body])
 
-    def _request(self, call: Call) -> RequestBlock:
+    def _request(self, call: RecordedCall) -> RequestBlock:
         event = call.request
         fields: dict[str, JSON] = {"method": event.method, "path": self._path(event, call.session)}
         query = query_of(event, self._identifiers)
@@ -152,7 +152,7 @@ class Drafter:
             return [{"$any": "string"} if segment in own else segment for segment in path.split("/") if segment]
         return path
 
-    def _request_body(self, body: Body, call: Call) -> dict[str, JSON]:
+    def _request_body(self, body: RecordedBody, call: RecordedCall) -> dict[str, JSON]:
         if body.kind in ("none", "bayeux"):
             return {}
         if body.kind in ("form", "omitted"):  # its values are redacted or unknown, so any text will do
@@ -162,7 +162,7 @@ class Drafter:
         hidden = [*body.hidden.secret, *body.hidden.personal]
         return {"body": as_asked(body.value, hidden, self._identifiers, call.at)}
 
-    def _publish(self, publish: Publish) -> PublishBlock:
+    def _publish(self, publish: RecordedPublish) -> PublishBlock:
         prefix = f"/{publish.number}/data"
         hidden = [*publish.hidden.hidden.secret, *publish.hidden.hidden.personal]
         data = publish.message.get("data")
@@ -176,7 +176,7 @@ class Drafter:
 
     # --- answers --------------------------------------------------------------------------------------------
 
-    def _reply(self, call: Call) -> ReplyBlock:
+    def _reply(self, call: RecordedCall) -> ReplyBlock:
         event = call.reply
         fields: dict[str, JSON] = {"after": duration(call.reply_at - call.at), "status": event.status}
         headers: dict[str, JSON] = {
@@ -190,7 +190,7 @@ class Drafter:
             fields["text"] = event.body.value
         return ReplyBlock.model_validate(fields)
 
-    def _published(self, publish: Publish) -> ReplyBlock | None:
+    def _published(self, publish: RecordedPublish) -> ReplyBlock | None:
         answer = publish.reply
         if answer is None or publish.reply_at is None:
             return None
@@ -221,9 +221,9 @@ def duration(seconds: float) -> str:
     return format_duration(round(seconds, 3) if 0 <= seconds <= LONGEST else 0.0)
 
 
-def _asked(source: Call | Publish) -> str:
+def _asked(source: RecordedCall | RecordedPublish) -> str:
     """Say what was asked, for a reader of the journal."""
-    if isinstance(source, Publish):
+    if isinstance(source, RecordedPublish):
         return "a publish"
     return f"{source.request.method} {source.request.path}"
 
@@ -237,7 +237,7 @@ def _meant(event: WireEvent, name: str) -> bool:
     return event.body.kind != "none"
 
 
-def _is_refused(call: Call) -> bool:
+def _is_refused(call: RecordedCall) -> bool:
     """Tell whether a request was refused because nobody had logged in (GWS answers 403 with statusCode 20)."""
     if call.reply.status not in (401, 403):
         return False

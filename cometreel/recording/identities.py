@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from cometreel.recording.events import WireEvent
+from cometreel.recording.journal_events import WireEvent
 
 __all__ = ["Identities"]
 

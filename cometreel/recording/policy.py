@@ -19,7 +19,7 @@ from cometreel.errors import FileInvalid, Problem
 from cometreel.scenario.findings import Finding, findings_of, near, problems_of
 from cometreel.scenario.yaml_reader import read_yaml
 
-__all__ = ["Policy", "Rule", "Treatment", "load_policy"]
+__all__ = ["Policy", "PolicyRule", "Treatment", "load_policy"]
 
 _SHIPPED = ("default", "strict")
 _CACHE_LIMIT = 20_000
@@ -43,7 +43,7 @@ class Treatment(Enum):
     KEEP = "keep"
 
 
-class Rule:
+class PolicyRule:
     """One line of a policy: a treatment, and for identifiers their kind."""
 
     __slots__ = ("kind", "treatment")
@@ -81,22 +81,22 @@ class _PolicyFile(BaseModel):
     literal_texts: list[str] = Field([], alias="literal-texts")
 
 
-class _Names:
+class _NameRules:
     """The rules for names, exact ones first, then wildcards; answers are remembered."""
 
     def __init__(self, rules: dict[str, str]) -> None:
-        self._exact: dict[str, Rule] = {}
-        self._wild: list[tuple[re.Pattern[str], Rule]] = []
-        self._known: dict[str, Rule | None] = {}
+        self._exact: dict[str, PolicyRule] = {}
+        self._wild: list[tuple[re.Pattern[str], PolicyRule]] = []
+        self._known: dict[str, PolicyRule | None] = {}
         for name, text in rules.items():
             word, _, kind = text.partition(" ")
-            rule = Rule(Treatment(word), kind)
+            rule = PolicyRule(Treatment(word), kind)
             if any(sign in name for sign in "*?["):
                 self._wild.append((re.compile(translate(name.lower())), rule))
             else:
                 self._exact[name.lower()] = rule
 
-    def rule(self, name: str) -> Rule | None:
+    def rule(self, name: str) -> PolicyRule | None:
         """Find the rule of a name, None for a name that the policy doesn't know."""
         try:
             return self._known[name]
@@ -120,14 +120,14 @@ class Policy:
         self.paths = dict(file.paths)
         self.literal_texts = frozenset(file.literal_texts)
         self.dictionary_keys = tuple(_with_group(pattern) for pattern in file.dictionary_keys)
-        self._keys = _Names(file.keys)
-        self._queries = _Names({**file.keys, **file.queries})
+        self._keys = _NameRules(file.keys)
+        self._queries = _NameRules({**file.keys, **file.queries})
 
-    def key(self, name: str) -> Rule | None:
+    def key(self, name: str) -> PolicyRule | None:
         """The rule for a key of a JSON object, None where the policy says nothing."""
         return self._keys.rule(name)
 
-    def query(self, name: str) -> Rule | None:
+    def query(self, name: str) -> PolicyRule | None:
         """The rule for a name in a query or a form, None where the policy says nothing."""
         return self._queries.rule(name)
 

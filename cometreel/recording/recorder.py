@@ -13,18 +13,18 @@ from pathlib import Path
 
 from cometreel import __version__
 from cometreel.jsonvalue import JSONObject, encode
-from cometreel.recording.bodies import Parsed, parse, parse_frame, parse_query, redact
-from cometreel.recording.events import Header
-from cometreel.recording.heads import Heads, split_url
-from cometreel.recording.journal import Journal
+from cometreel.recording.header_redaction import HeaderRedactor, split_url
+from cometreel.recording.journal_events import JournalHeader
 from cometreel.recording.policy import Policy
+from cometreel.recording.recorded_bodies import ParsedBody, parse, parse_frame, parse_query, redact
+from cometreel.recording.recording_journal import RecordingJournal
 from cometreel.recording.redaction import Redactor
 from cometreel.scenario import Profile
 from cometreel.wire import Headers
 
 __all__ = ["Recorder"]
 
-_NOT_BAYEUX = Parsed("none")
+_NOT_BAYEUX = ParsedBody("none")
 
 
 @dataclass(slots=True)
@@ -57,10 +57,10 @@ class Recorder:
     ) -> None:
         self._clock = clock
         self._tell = tell or logging.getLogger(__name__).error
-        header = Header(__version__, round(clock(), 6), profile.name, policy.name)
-        self._journal = Journal.open(Path(journal_path), header)
+        header = JournalHeader(__version__, round(clock(), 6), profile.name, policy.name)
+        self._journal = RecordingJournal.open(Path(journal_path), header)
         self._redactor = Redactor(policy, self._journal.key)
-        self._heads = Heads(self._redactor)
+        self._heads = HeaderRedactor(self._redactor)
         self._flows: dict[str, _Flow] = {}
         self._count = self._recorded = self._lost = self._unsaid = 0
         self._run = ""
@@ -174,7 +174,7 @@ class Recorder:
 
     # --------------------------------------------------------------------------------------------------------
 
-    def _question(self, url: str, headers: Headers, body: bytes | None, *, wanted: bool) -> tuple[Parsed, bool]:
+    def _question(self, url: str, headers: Headers, body: bytes | None, *, wanted: bool) -> tuple[ParsedBody, bool]:
         """Look at a request: its body, and whether its messages came in the query. Cheap for what isn't ours."""
         if body is None:
             return parse(None, ""), False
@@ -183,7 +183,7 @@ class Recorder:
                 return parse(body, headers.get("content-type") or ""), False
             return _NOT_BAYEUX, False
         messages = parse_query(split_url(url)[1]) if "message=" in url else []
-        return (Parsed("bayeux", list(messages)), True) if messages else (_NOT_BAYEUX, False)
+        return (ParsedBody("bayeux", list(messages)), True) if messages else (_NOT_BAYEUX, False)
 
     def _start(self, flow: str) -> _Flow:
         self._count += 1

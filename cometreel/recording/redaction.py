@@ -11,13 +11,13 @@ from collections.abc import Callable
 from urllib.parse import quote, unquote_plus
 
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
-from cometreel.recording.known import KnownSecrets, looks_random
-from cometreel.recording.policy import Policy, Rule, Treatment
+from cometreel.recording.known_secrets import KnownSecrets, looks_random
+from cometreel.recording.policy import Policy, PolicyRule, Treatment
 from cometreel.recording.pseudonyms import EMAIL, SHAPED_ID, Pseudonyms, is_shaped_id
 from cometreel.recording.secret import Secret
 from cometreel.scenario.json_pointer import escape
 
-__all__ = ["HIDDEN", "Marks", "Redactor"]
+__all__ = ["HIDDEN", "RedactionMarks", "Redactor"]
 
 HIDDEN = "hidden"
 """What stands in place of a secret that nothing needs to be joined by."""
@@ -41,7 +41,7 @@ _ENVELOPE_KEPT = frozenset((
 # fmt: on
 
 
-class Marks:
+class RedactionMarks:
     """Where one body was redacted, by class, as JSON Pointers."""
 
     __slots__ = ("identifiers", "personal", "secret")
@@ -74,7 +74,7 @@ class Redactor:
         self._plain: dict[str, str] = {}
         self._keys: dict[str, str] = {}
         self._path: list[str] = []
-        self._marks = Marks()
+        self._marks = RedactionMarks()
         self._patterns = self._known_patterns()
 
     def __repr__(self) -> str:
@@ -85,14 +85,14 @@ class Redactor:
         """A number that changes when the same value may be redacted in another way than before."""
         return len(self._names) + self.secrets.forgotten
 
-    def json(self, value: JSON) -> tuple[JSON, Marks]:
+    def json(self, value: JSON) -> tuple[JSON, RedactionMarks]:
         """Redact a JSON value; the marks say where."""
-        self._path, self._marks = [], Marks()
+        self._path, self._marks = [], RedactionMarks()
         return self._value(value, None), self._marks
 
-    def messages(self, messages: list[JSONObject]) -> tuple[list[JSON], Marks]:
+    def messages(self, messages: list[JSONObject]) -> tuple[list[JSON], RedactionMarks]:
         """Redact Bayeux messages: the envelope by Bayeux's own rules, `data` and `ext` as any JSON."""
-        self._path, self._marks = [], Marks()
+        self._path, self._marks = [], RedactionMarks()
         redacted: list[JSON] = []
         for number, message in enumerate(messages):
             self._path.append(str(number))
@@ -145,7 +145,7 @@ class Redactor:
                 self._keys[name] = made
             return made
 
-    def by_rule(self, rule: Rule | None, value: str) -> tuple[str, str]:
+    def by_rule(self, rule: PolicyRule | None, value: str) -> tuple[str, str]:
         """Redact one text by a rule; with the class of what was replaced, or an empty string."""
         if rule is None:
             if self.policy.strict and is_shaped_id(value):
@@ -201,7 +201,7 @@ class Redactor:
             return self.loose(item)
         return self._value(item, None) if isinstance(item, dict | list) else item
 
-    def _value(self, value: JSON, rule: Rule | None) -> JSON:
+    def _value(self, value: JSON, rule: PolicyRule | None) -> JSON:
         if isinstance(value, str):
             return self._text(value, rule)
         if isinstance(value, dict):
@@ -212,13 +212,13 @@ class Redactor:
             return value
         return self._number(value, rule)
 
-    def _text(self, value: str, rule: Rule | None) -> JSON:
+    def _text(self, value: str, rule: PolicyRule | None) -> JSON:
         made, found = self.by_rule(rule, value)
         if found:
             self._mark(found)
         return made
 
-    def _number(self, value: float, rule: Rule) -> JSON:
+    def _number(self, value: float, rule: PolicyRule) -> JSON:
         match rule.treatment:
             case Treatment.HIDE | Treatment.JOIN:
                 self._mark("secret")
@@ -231,7 +231,7 @@ class Redactor:
                 return self.pseudonyms.number(value)
         return value
 
-    def _object(self, value: JSONObject, rule: Rule | None) -> JSON:
+    def _object(self, value: JSONObject, rule: PolicyRule | None) -> JSON:
         if rule is not None and rule.treatment in (Treatment.TREE, Treatment.HIDE, Treatment.JOIN):
             return self._whole(value, rule)
         rules, path, made = self.policy.key, self._path, dict[str, JSON]()
@@ -241,7 +241,7 @@ class Redactor:
             path.pop()
         return made
 
-    def _array(self, value: list[JSON], rule: Rule | None) -> JSON:
+    def _array(self, value: list[JSON], rule: PolicyRule | None) -> JSON:
         if rule is not None and rule.treatment in (Treatment.TREE, Treatment.HIDE, Treatment.JOIN):
             return self._whole(value, rule)
         made: list[JSON] = []
@@ -251,7 +251,7 @@ class Redactor:
             self._path.pop()
         return made
 
-    def _whole(self, value: JSON, rule: Rule) -> JSON:
+    def _whole(self, value: JSON, rule: PolicyRule) -> JSON:
         if not value:
             return value
         if rule.treatment is Treatment.TREE:
@@ -354,7 +354,7 @@ class Redactor:
         except NotJSON:
             return None
         path, marks = self._path, self._marks
-        self._path, self._marks = [], Marks()
+        self._path, self._marks = [], RedactionMarks()
         made = encode(self._value(inner, None)).decode("utf-8")
         self._path, self._marks = path, marks
         return made

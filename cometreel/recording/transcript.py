@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 
 from cometreel.bayeux import is_meta
 from cometreel.jsonvalue import JSON, JSONObject, same
-from cometreel.recording.events import Body, WireEvent
 from cometreel.recording.identities import Identities
+from cometreel.recording.journal_events import RecordedBody, WireEvent
 
-__all__ = ["Call", "Delivery", "Publish", "Transcript", "transcript_of"]
+__all__ = ["RecordedCall", "RecordedDelivery", "RecordedPublish", "Transcript", "transcript_of"]
 
 _COPY_SECONDS = 5.0
 _ANCHORS = {"/meta/handshake": "handshake", "/meta/connect": "connect", "/meta/subscribe": "subscribe"}
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class RecordedCall:
     """An HTTP request that isn't Bayeux, with its reply. Times are seconds since the journal's start."""
 
     at: float
@@ -33,21 +33,21 @@ class Call:
 
 
 @dataclass(slots=True, eq=False)
-class Publish:
+class RecordedPublish:
     """A Bayeux publish, with the server's answer to it if one came. `number` is its place among the messages."""
 
     at: float
     session: int
     client: str
     message: JSONObject
-    hidden: Body
+    hidden: RecordedBody
     number: int
     reply_at: float | None = None
     reply: JSONObject | None = None
 
 
 @dataclass(slots=True, eq=False)
-class Delivery:
+class RecordedDelivery:
     """A message that the server delivered; `number` is its place in the reply that it rode on."""
 
     at: float
@@ -55,7 +55,7 @@ class Delivery:
     client: str
     channel: str
     message: JSONObject
-    body: Body
+    body: RecordedBody
     number: int
     flow: str
 
@@ -69,9 +69,9 @@ class Delivery:
 class Transcript:
     """Everything that was said, in order of time; `left_out` counts what can't be used, by reason."""
 
-    calls: list[Call] = field(default_factory=list)
-    publishes: list[Publish] = field(default_factory=list)
-    deliveries: list[Delivery] = field(default_factory=list)
+    calls: list[RecordedCall] = field(default_factory=list)
+    publishes: list[RecordedPublish] = field(default_factory=list)
+    deliveries: list[RecordedDelivery] = field(default_factory=list)
     anchors: dict[int, dict[str, float]] = field(default_factory=dict)
     handshakes: list[tuple[WireEvent, JSONObject, JSONObject]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -97,15 +97,15 @@ def transcript_of(events: Iterable[WireEvent]) -> Transcript:
     """Put the events of a journal together."""
     ordered = sorted(events, key=lambda event: event.at)
     identities = Identities(ordered)
-    return _Reader(identities).read(ordered)
+    return _TranscriptBuilder(identities).read(ordered)
 
 
-class _Reader:
+class _TranscriptBuilder:
     def __init__(self, identities: Identities) -> None:
         self._identities = identities
         self._made = Transcript(sessions=identities.count, anonymous=identities.anonymous, users=identities.users)
         self._open: dict[str, WireEvent] = {}
-        self._sockets: dict[str, dict[tuple[str, str], tuple[WireEvent, JSONObject, Publish | None]]] = {}
+        self._sockets: dict[str, dict[tuple[str, str], tuple[WireEvent, JSONObject, RecordedPublish | None]]] = {}
         self._unacknowledged: dict[str, _Unacknowledged] = {}
         self._clients: dict[str, str] = {}
 
@@ -160,7 +160,7 @@ class _Reader:
         if reply.status == 101:
             return
         session = self._identities.session(request.flow)
-        self._made.calls.append(Call(request.at, session, request, max(reply.at, request.at), reply))
+        self._made.calls.append(RecordedCall(request.at, session, request, max(reply.at, request.at), reply))
 
     # --- Bayeux ---------------------------------------------------------------------------------------------
 
@@ -178,18 +178,18 @@ class _Reader:
             self._made.left_out[f"a Bayeux request answered with HTTP {reply.status} and no messages"] += 1
             return
         session = self._identities.session(request.flow)
-        asked: dict[tuple[str, str], tuple[WireEvent, JSONObject, Publish | None]] = {}
+        asked: dict[tuple[str, str], tuple[WireEvent, JSONObject, RecordedPublish | None]] = {}
         for number, message in enumerate(request.body.messages):
             asked[_id(message)] = (request, message, self._asked(request, message, number, session))
         client = next(filter(None, map(_client, request.body.messages)), "")
         self._answers(reply, client, asked, session)
 
-    def _asked(self, event: WireEvent, message: JSONObject, number: int, session: int) -> Publish | None:
+    def _asked(self, event: WireEvent, message: JSONObject, number: int, session: int) -> RecordedPublish | None:
         channel = message.get("channel")
         if not isinstance(channel, str) or is_meta(channel):
             return None
-        body = Body("bayeux", message, event.body.hidden)
-        publish = Publish(event.at, session, _client(message), message, body, number)
+        body = RecordedBody("bayeux", message, event.body.hidden)
+        publish = RecordedPublish(event.at, session, _client(message), message, body, number)
         self._made.publishes.append(publish)
         return publish
 
@@ -210,10 +210,10 @@ class _Reader:
         self,
         reply: WireEvent,
         client: str,
-        asked: dict[tuple[str, str], tuple[WireEvent, JSONObject, Publish | None]],
+        asked: dict[tuple[str, str], tuple[WireEvent, JSONObject, RecordedPublish | None]],
         session: int,
     ) -> None:
-        delivered: list[Delivery] = []
+        delivered: list[RecordedDelivery] = []
         batch: int | None = None
         for number, message in enumerate(reply.body.messages):
             answered = asked.pop(_id(message), None) if _is_answer(message) else None
@@ -223,7 +223,9 @@ class _Reader:
             if answered is not None:
                 self._answer(reply, message, *answered, session)
             elif not is_meta(channel) and not _is_answer(message):
-                delivered.append(Delivery(reply.at, session, client, channel, message, reply.body, number, reply.flow))
+                delivered.append(
+                    RecordedDelivery(reply.at, session, client, channel, message, reply.body, number, reply.flow)
+                )
         self._made.deliveries += self._new(client, batch, delivered)
 
     def _answer(
@@ -232,7 +234,7 @@ class _Reader:
         answer: JSONObject,
         event: WireEvent,
         message: JSONObject,
-        publish: Publish | None,
+        publish: RecordedPublish | None,
         session: int,
     ) -> None:
         if publish is not None:
@@ -250,7 +252,7 @@ class _Reader:
         if anchor and answer.get("successful") is True:
             self._made.anchors.setdefault(session, {}).setdefault(anchor, event.at)
 
-    def _new(self, client: str, batch: int | None, delivered: list[Delivery]) -> Iterator[Delivery]:
+    def _new(self, client: str, batch: int | None, delivered: list[RecordedDelivery]) -> Iterator[RecordedDelivery]:
         """Leave out what the server sent before and the client hasn't acknowledged (CometD's ack extension)."""
         waiting = self._waiting(client).waiting
         expected = [message for _, message in waiting]
@@ -289,8 +291,8 @@ def _same_message(one: JSONObject, other: JSONObject) -> bool:
 
 def _without_copies(made: Transcript) -> None:
     """Keep a message once where several CometD clients of one session got it at the same time."""
-    kept: list[Delivery] = []
-    recent: dict[int, list[tuple[Delivery, set[str]]]] = {}
+    kept: list[RecordedDelivery] = []
+    recent: dict[int, list[tuple[RecordedDelivery, set[str]]]] = {}
     several = {session for session, clients in _clients_of(made.deliveries).items() if len(clients) > 1}
     for delivery in made.deliveries:
         if delivery.session not in several or not delivery.client:
@@ -308,11 +310,11 @@ def _without_copies(made: Transcript) -> None:
     made.deliveries = kept
 
 
-def _is_copy(original: Delivery, clients: set[str], delivery: Delivery) -> bool:
+def _is_copy(original: RecordedDelivery, clients: set[str], delivery: RecordedDelivery) -> bool:
     return delivery.client not in clients and _same_message(original.message, delivery.message)
 
 
-def _clients_of(deliveries: list[Delivery]) -> dict[int, set[str]]:
+def _clients_of(deliveries: list[RecordedDelivery]) -> dict[int, set[str]]:
     found: dict[int, set[str]] = {}
     for delivery in deliveries:
         if delivery.client:

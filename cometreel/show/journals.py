@@ -10,15 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
-from cometreel.recording import Body, Header, WireEvent, read_journal
-from cometreel.recording.correlate import Ask, correlate
-from cometreel.recording.drafts import Draft, Drafter
+from cometreel.recording import JournalHeader, RecordedBody, WireEvent, read_journal
+from cometreel.recording.correlation import CorrelatedRequest, correlate
+from cometreel.recording.drafts import Drafter, ExchangeDraft
+from cometreel.recording.exchange_names import ExchangeNamer
+from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
 from cometreel.recording.identities import Identities
-from cometreel.recording.markup import Identifiers
-from cometreel.recording.names import Namer
-from cometreel.recording.plan import Planned, plan
-from cometreel.recording.settle import settled
-from cometreel.recording.transcript import Call, Delivery, Transcript, transcript_of
+from cometreel.recording.scenario_values import Identifiers
+from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
+from cometreel.recording.transcript import RecordedCall, RecordedDelivery, Transcript, transcript_of
 from cometreel.scenario import Profile, can_be_written
 from cometreel.scenario import profile as shipped_profile
 from cometreel.show.blocks import Placed, exchange_of, kind_of
@@ -39,11 +39,11 @@ def conversation_of_journal(path: Path) -> Conversation:
     :raises FileInvalid: if the file is missing, is no journal of this version, or names a profile that isn't shipped.
     """
     header, events, problems = read_journal(path)
-    made = _Reader(_profile(header, path), settled(map(_fit, events))).conversation(path.stem)
+    made = _Reader(_profile(header, path), with_stable_pseudonyms(map(_fit, events))).conversation(path.stem)
     return replace(made, notes=(*map(_sentence, problems), *made.notes))
 
 
-def _profile(header: Header | None, path: Path) -> Profile:
+def _profile(header: JournalHeader | None, path: Path) -> Profile:
     name = header.profile if header else _DEFAULT
     try:
         return shipped_profile(name)
@@ -54,7 +54,7 @@ def _profile(header: Header | None, path: Path) -> Profile:
 
 def _fit(event: WireEvent) -> WireEvent:
     """Leave out a body that no scenario can hold, as the recorder does; this one was put there by hand."""
-    return event if can_be_written(event.body.value) else replace(event, body=Body("omitted", _UNFIT))
+    return event if can_be_written(event.body.value) else replace(event, body=RecordedBody("omitted", _UNFIT))
 
 
 def _sentence(problem: Problem) -> str:
@@ -94,33 +94,33 @@ class _Reader:
             if event.kind == "request" or event.client_side:
                 identifiers.see(event)
         drafter = Drafter(self._profile, identifiers, {})
-        drafts: list[Draft] = []
+        drafts: list[ExchangeDraft] = []
         for ask in self._correlated.asks:
             try:
                 drafts.append(drafter.draft(ask))
             except ValueError:  # a channel that Bayeux doesn't allow, a reply after a year
                 yield self._as_said(ask)
-        names = _names(drafts, Namer(self._profile, identifiers))
+        names = _names(drafts, ExchangeNamer(self._profile, identifiers))
         for draft in drafts:
             yield self._exchange(draft, names(draft))
 
-    def _exchange(self, draft: Draft, name: str) -> Exchange:
+    def _exchange(self, draft: ExchangeDraft, name: str) -> Exchange:
         exchange = exchange_of(
             name, self._placed(draft.ask), draft.request, draft.reply, self._told(draft.ask), self._profile
         )
         notes = (f"The body of the reply isn't in the journal: {draft.omitted}.",) if draft.omitted else ()
         return replace(exchange, notes=notes, faults=exchange.faults or _silence(draft.ask))
 
-    def _placed(self, ask: Ask) -> Placed:
+    def _placed(self, ask: CorrelatedRequest) -> Placed:
         reply_at = ask.source.reply_at
         return Placed(self._lane(ask.session), self._since(ask.at), None if reply_at is None else self._since(reply_at))
 
-    def _told(self, ask: Ask) -> tuple[Notification, ...]:
+    def _told(self, ask: CorrelatedRequest) -> tuple[Notification, ...]:
         return tuple(self._notification(delivery) for delivery in ask.owned)
 
-    def _as_said(self, ask: Ask) -> Exchange:
+    def _as_said(self, ask: CorrelatedRequest) -> Exchange:
         """Draw an exchange as it was said, without the markers that a scenario would put into it."""
-        said = called(ask.source) if isinstance(ask.source, Call) else published(ask.source)
+        said = called(ask.source) if isinstance(ask.source, RecordedCall) else published(ask.source)
         placed = self._placed(ask)
         return replace(
             said,
@@ -132,7 +132,7 @@ class _Reader:
             notes=("No scenario can hold this exchange; it is drawn as it was said.",),
         )
 
-    def _notification(self, delivery: Delivery) -> Notification:
+    def _notification(self, delivery: RecordedDelivery) -> Notification:
         return Notification(
             self._since(delivery.at),
             self._lane(delivery.session),
@@ -167,7 +167,7 @@ class _Reader:
                 yield Mark(self._since(event.at), f"{event.count} events were lost: the disk was full or missing")
 
 
-def _silence(ask: Ask) -> tuple[str, ...]:
+def _silence(ask: CorrelatedRequest) -> tuple[str, ...]:
     return ("no reply",) if ask.source.reply_at is None else ()
 
 
@@ -182,23 +182,23 @@ def _nobody_is_last(made: Conversation) -> bool:
 class _Names:
     """The name of each draft: that of the planned exchange which it would be in the scenario."""
 
-    def __init__(self, planned: Sequence[Planned]) -> None:
-        self._by_answer: dict[tuple[str, str], list[Planned]] = {}
-        self._by_trigger: dict[str, Planned] = {}
+    def __init__(self, planned: Sequence[PlannedExchange]) -> None:
+        self._by_answer: dict[tuple[str, str], list[PlannedExchange]] = {}
+        self._by_trigger: dict[str, PlannedExchange] = {}
         for exchange in planned:
             draft = exchange.draft
             self._by_answer.setdefault((draft.trigger, draft.answer), []).append(exchange)
             self._by_trigger.setdefault(draft.trigger, exchange)
 
-    def __call__(self, draft: Draft) -> str:
+    def __call__(self, draft: ExchangeDraft) -> str:
         same = self._by_answer.get((draft.trigger, draft.answer), [])
         session = draft.ask.session
         mine = (exchange for exchange in same if not exchange.sessions or session in exchange.sessions)
         return next(mine, self._by_trigger[draft.trigger]).name
 
 
-def _names(drafts: Sequence[Draft], namer: Namer) -> _Names:
-    planned = plan(drafts)
+def _names(drafts: Sequence[ExchangeDraft], namer: ExchangeNamer) -> _Names:
+    planned = plan_exchanges(drafts)
     for exchange in planned:
         exchange.name = namer.name(exchange.draft.ask)
     return _Names(planned)

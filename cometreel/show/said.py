@@ -6,7 +6,7 @@ For those that were never answered, and those that no scenario can hold. Where t
 from __future__ import annotations
 
 from cometreel.recording import WireEvent
-from cometreel.recording.transcript import Call, Publish
+from cometreel.recording.transcript import RecordedCall, RecordedPublish
 from cometreel.show.conversation import Exchange
 
 __all__ = ["called", "published", "requested"]
@@ -20,7 +20,7 @@ def requested(request: WireEvent) -> Exchange:
     return Exchange(name, 0, request.at, request.method, target, request.method, request=body)
 
 
-def called(call: Call) -> Exchange:
+def called(call: RecordedCall) -> Exchange:
     """Make an exchange of a request and its reply."""
     made = requested(call.request)
     body = call.reply.body.value if call.reply.body.kind in ("json", "text") else None
@@ -38,7 +38,7 @@ def called(call: Call) -> Exchange:
     )
 
 
-def published(publish: Publish) -> Exchange:
+def published(publish: RecordedPublish) -> Exchange:
     """Make an exchange of a publish and its answer."""
     channel = str(publish.message.get("channel", ""))
     answer = publish.reply or {}

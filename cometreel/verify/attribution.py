@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cometreel.recording.correlate import correlate
-from cometreel.recording.events import NO_BODY, Body, WireEvent
-from cometreel.recording.transcript import Call, Delivery, Publish, Transcript
+from cometreel.recording.correlation import correlate
+from cometreel.recording.journal_events import NO_BODY, RecordedBody, WireEvent
+from cometreel.recording.transcript import RecordedCall, RecordedDelivery, RecordedPublish, Transcript
 from cometreel.scenario import Profile
 from cometreel.verify.asking import PublishAsk
 from cometreel.verify.plays import Heard, LiveReply, Play
@@ -23,8 +23,8 @@ def attribute(plays: Sequence[Play], heard: Sequence[Heard], profile: Profile) -
     sources = {id(source): (play, source) for play in plays for source in [_source(play, sessions)]}
     deliveries = {id(delivery): (each, delivery) for each in heard for delivery in [_delivery(each, sessions)]}
     transcript = Transcript(
-        calls=[source for _, source in sources.values() if isinstance(source, Call)],
-        publishes=[source for _, source in sources.values() if isinstance(source, Publish)],
+        calls=[source for _, source in sources.values() if isinstance(source, RecordedCall)],
+        publishes=[source for _, source in sources.values() if isinstance(source, RecordedPublish)],
         deliveries=[delivery for _, delivery in deliveries.values()],
     )
     found = correlate(transcript, profile)
@@ -33,27 +33,29 @@ def attribute(plays: Sequence[Play], heard: Sequence[Heard], profile: Profile) -
     return _of(found.unsolicited, deliveries)
 
 
-def _of(found: Iterable[Delivery], deliveries: dict[int, tuple[Heard, Delivery]]) -> list[Heard]:
+def _of(found: Iterable[RecordedDelivery], deliveries: dict[int, tuple[Heard, RecordedDelivery]]) -> list[Heard]:
     return [deliveries[id(delivery)][0] for delivery in found]
 
 
-def _source(play: Play, sessions: dict[str, int]) -> Call | Publish:
+def _source(play: Play, sessions: dict[str, int]) -> RecordedCall | RecordedPublish:
     session, ask = sessions[play.step.part], play.ask
     replied_at = play.asked_at if play.replied_at is None else play.replied_at
     if isinstance(ask, PublishAsk):
         message = {"channel": ask.channel, "data": ask.data}
-        return Publish(play.asked_at, session, "", message, NO_BODY, 0, replied_at, play.published)
+        return RecordedPublish(play.asked_at, session, "", message, NO_BODY, 0, replied_at, play.published)
     path, _, query = ask.url.partition("?")
     asked = LiveReply(0, body=ask.body)
     request = WireEvent(0, play.asked_at, "request", method=ask.method, path=path, query=query, body=_body(asked))
     reply = play.reply or LiveReply(0)
-    return Call(play.asked_at, session, request, replied_at, WireEvent(0, replied_at, "reply", body=_body(reply)))
+    return RecordedCall(
+        play.asked_at, session, request, replied_at, WireEvent(0, replied_at, "reply", body=_body(reply))
+    )
 
 
-def _body(content: LiveReply) -> Body:
-    return Body("json", content.json) if content.is_json else NO_BODY
+def _body(content: LiveReply) -> RecordedBody:
+    return RecordedBody("json", content.json) if content.is_json else NO_BODY
 
 
-def _delivery(each: Heard, sessions: dict[str, int]) -> Delivery:
+def _delivery(each: Heard, sessions: dict[str, int]) -> RecordedDelivery:
     session = sessions.get(each.part, len(sessions))
-    return Delivery(each.at, session, "", each.channel, each.message, NO_BODY, 0, "")
+    return RecordedDelivery(each.at, session, "", each.channel, each.message, NO_BODY, 0, "")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
 from cometreel.recording import Policy
-from cometreel.recording.policy import Rule, Treatment
+from cometreel.recording.policy import PolicyRule, Treatment
 from cometreel.recording.pseudonyms import EMAIL, SHAPED_ID, is_shaped_id
 from cometreel.recording.redaction import HIDDEN, Redactor
 from cometreel.recording.secret import Secret
@@ -49,7 +49,7 @@ class Veil:
         """The value as it is compared."""
         return self._value(value, None)
 
-    def learn(self, value: JSON, rule: Rule | None = None) -> None:
+    def learn(self, value: JSON, rule: PolicyRule | None = None) -> None:
         """Remember the names in a value: a recording replaces them where no rule covers them, too."""
         treatment = rule.treatment if rule is not None else None
         if isinstance(value, dict):
@@ -93,7 +93,7 @@ class Veil:
             made[key] = veiled if number == 1 else f"{veiled} {number}"
         return made
 
-    def _value(self, value: JSON, rule: Rule | None) -> JSON:
+    def _value(self, value: JSON, rule: PolicyRule | None) -> JSON:
         treatment = rule.treatment if rule is not None else None
         if treatment in _HIDING and value:
             return HIDDEN

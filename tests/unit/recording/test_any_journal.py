@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cometreel.recording.distill import distill_events
-from cometreel.recording.events import BrokenLine, WireEvent, event_of, header_of
-from cometreel.recording.settle import settled
+from cometreel.recording.distiller import distill_events
+from cometreel.recording.journal_events import JournalLineInvalid, WireEvent, event_of, header_of
+from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.scenario import dump, loads, profile
 
 SAMPLE = Path(__file__).parents[3] / "recordings" / "workbin-desktop.jsonl"
@@ -53,7 +53,7 @@ def read(lines: list[Any]) -> Iterator[WireEvent]:
     for number, line in enumerate(lines, start=1):
         try:
             yield event_of(line, number)
-        except BrokenLine:
+        except JournalLineInvalid:
             continue
 
 
@@ -68,6 +68,6 @@ def test_any_edit_of_a_journal_still_distils_to_a_scenario_that_loads(
     lines = list(LINES)
     for (number, path), junk in edits:
         lines[number] = edited(lines[number], path, junk)
-    events = settled(read(lines[1:]))
+    events = with_stable_pseudonyms(read(lines[1:]))
     made = distill_events(header_of(LINES[0]), events, title="x", profile=profile("gws-v2"), generalise=generalise)
     loads(dump(made.file))

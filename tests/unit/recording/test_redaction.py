@@ -8,7 +8,7 @@ import pytest
 
 from cometreel.jsonvalue import JSON
 from cometreel.recording import load_policy
-from cometreel.recording.heads import Heads, split_url
+from cometreel.recording.header_redaction import HeaderRedactor, split_url
 from cometreel.recording.pseudonyms import Pseudonyms
 from cometreel.recording.redaction import Redactor
 from cometreel.recording.secret import Secret
@@ -227,7 +227,7 @@ def test_nothing_that_hides_shows_in_a_repr() -> None:
 def test_a_head_that_comes_again_is_redacted_again_after_something_was_learned():
     """The same request may show a name that only became known as personal in between."""
     redacts = redactor()
-    heads = Heads(redacts)
+    heads = HeaderRedactor(redacts)
     asked = ("GET", "/files/jane-doe7", Headers([("Accept", "*/*")]))
     assert heads.request(*asked)["path"] == "/files/jane-doe7"
     redacts.name("jane-doe7")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cometreel.errors import OptionInvalid
-from cometreel.forward import Upstream
+from cometreel.recording.upstream import Upstream
 
 EXPECTED = "expected http://HOST:PORT or https://HOST:PORT"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import parse_qsl, unquote
 
 from cometreel.jsonvalue import JSON
-from cometreel.recording.events import Body, WireEvent
+from cometreel.recording.journal_events import RecordedBody, WireEvent
 from cometreel.scenario.json_pointer import escape, parse_pointer
 
 __all__ = ["Identifiers", "any_of", "as_asked", "as_told", "path_of", "query_of", "value_at"]
@@ -48,7 +48,7 @@ class Identifiers:
                 self.sent(piece, kind, event.at)
         self._in_body(event.body, event.at)
 
-    def _in_body(self, body: Body, at: float) -> None:
+    def _in_body(self, body: RecordedBody, at: float) -> None:
         for pointer, kind in body.hidden.identifiers.items():
             value = value_at(body.value, pointer)
             if isinstance(value, str):

@@ -12,11 +12,11 @@ from cometreel.errors import FileInvalid, Problem
 from cometreel.scenario import ScenarioFile, dump, schema_text
 from cometreel.scenario.files import SCHEMA_NAME
 
-__all__ = ["Written", "scenario_path", "write_scenario"]
+__all__ = ["WrittenScenario", "scenario_path", "write_scenario"]
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenScenario:
     """Where a scenario lies now, and how it differs from the one there: a unified diff, empty if it does not."""
 
     path: Path
@@ -28,7 +28,7 @@ def scenario_path(journal: Path) -> Path:
     return journal.with_suffix(".yaml")
 
 
-def write_scenario(file: ScenarioFile, target: Path, *, force: bool = False) -> Written:
+def write_scenario(file: ScenarioFile, target: Path, *, force: bool = False) -> WrittenScenario:
     """Write a scenario to `target`; where another one lies there, to NAME.new.yaml, unless `force` says over it.
 
     The JSON Schema that its first line names is put beside it, so that editors complete and check the file.
@@ -49,17 +49,17 @@ def write_scenario(file: ScenarioFile, target: Path, *, force: bool = False) -> 
     return written
 
 
-def _put(text: str, target: Path, *, force: bool) -> Written:
+def _put(text: str, target: Path, *, force: bool) -> WrittenScenario:
     if not target.exists():
         _write(target, text)
-        return Written(target)
+        return WrittenScenario(target)
     old = target.read_text("utf-8", errors="replace")
     if old == text:
-        return Written(target)
+        return WrittenScenario(target)
     path = target if force else _free(target)
     _write(path, text)
     lines = difflib.unified_diff(old.splitlines(), text.splitlines(), str(target), str(path), lineterm="")
-    return Written(path, "\n".join(lines))
+    return WrittenScenario(path, "\n".join(lines))
 
 
 def _put_schema(path: Path) -> None:

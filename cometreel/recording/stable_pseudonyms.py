@@ -12,29 +12,29 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from cometreel.jsonvalue import JSON
-from cometreel.recording.events import Body, Hidden, WireEvent
-from cometreel.recording.heads import SAFE
-from cometreel.recording.markup import value_at
+from cometreel.recording.header_redaction import SAFE
+from cometreel.recording.journal_events import RecordedBody, RedactedPaths, WireEvent
 from cometreel.recording.pseudonyms import DIGITS, SHAPED_ID, Pseudonyms
+from cometreel.recording.scenario_values import value_at
 from cometreel.recording.secret import Secret
 
-__all__ = ["settled"]
+__all__ = ["with_stable_pseudonyms"]
 
 _SYLLABLES = r"(?:[bdfgklmnprstvz][aeiou])"
 _WORD = re.compile(rf"(?<![^\W_]){_SYLLABLES}{{4,5}}(?![^\W_])", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![A-Za-z])\d(?:[().\s/-]*\d)*")
 
 
-def settled(events: Iterable[WireEvent]) -> list[WireEvent]:
+def with_stable_pseudonyms(events: Iterable[WireEvent]) -> list[WireEvent]:
     """Give the events with their pseudonyms made anew, in the order in which they first appear."""
     ordered = sorted(events, key=lambda event: event.at)
-    names = _Settled()
+    names = _StablePseudonyms()
     for event in ordered:
         names.see(event)
     return [names.changed(event) for event in ordered]
 
 
-class _Settled:
+class _StablePseudonyms:
     """The new pseudonym of each old one: words, machine-made ids, and (where they are marked) runs of digits."""
 
     def __init__(self) -> None:
@@ -89,10 +89,10 @@ class _Settled:
         ]
         return event.query if made == pairs else urlencode(made)
 
-    def _body(self, body: Body) -> Body:
+    def _body(self, body: RecordedBody) -> RecordedBody:
         hidden = body.hidden
         digits = frozenset(hidden.personal)
-        marks = Hidden(
+        marks = RedactedPaths(
             tuple(map(self._text, hidden.secret)),
             tuple(map(self._text, hidden.personal)),
             {self._text(pointer): kind for pointer, kind in hidden.identifiers.items()},

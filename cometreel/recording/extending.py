@@ -45,7 +45,7 @@ def extended(file: ScenarioFile, scenario: Scenario, recorded: ScenarioFile) -> 
     place is put there, and a name that is taken already gets a number.
     """
     answering = {each.name: _answering(each, scenario) for each in recorded.exchanges or ()}
-    names = _Names(answering, set(scenario.by_name))
+    names = _ExtendedNames(answering, set(scenario.by_name))
     added = [each for each in recorded.exchanges or () if answering[each.name] is None]
     if not added:
         return None
@@ -62,7 +62,7 @@ def extended(file: ScenarioFile, scenario: Scenario, recorded: ScenarioFile) -> 
     return file.model_copy(update=changed)
 
 
-class _Names:
+class _ExtendedNames:
     """The names that exchanges of the recording have in the extended scenario."""
 
     def __init__(self, answering: Mapping[str, str | None], taken: set[str]) -> None:

@@ -13,11 +13,11 @@ from urllib.parse import parse_qsl
 
 from cometreel.bayeux import looks_like_bayeux
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode
-from cometreel.recording.policy import Rule, Treatment
-from cometreel.recording.redaction import Marks, Redactor
+from cometreel.recording.policy import PolicyRule, Treatment
+from cometreel.recording.redaction import RedactionMarks, Redactor
 from cometreel.scenario.findings import can_be_written
 
-__all__ = ["LARGEST", "Parsed", "parse", "parse_frame", "parse_query", "redact"]
+__all__ = ["LARGEST", "ParsedBody", "parse", "parse_frame", "parse_query", "redact"]
 
 LARGEST = 16 * 1024 * 1024
 """The largest body, in bytes, that is looked into."""
@@ -31,7 +31,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class ParsedBody:
     """A body as it came, by kind; `reason` says why one is left out and never shows values."""
 
     kind: Literal["none", "bayeux", "json", "form", "text", "omitted"]
@@ -39,17 +39,17 @@ class Parsed:
     reason: str = ""
 
 
-_NONE = Parsed("none")
+_NONE = ParsedBody("none")
 
 
-def parse(body: bytes | None, content_type: str, *, bayeux: bool = False, callback: bool = False) -> Parsed:
+def parse(body: bytes | None, content_type: str, *, bayeux: bool = False, callback: bool = False) -> ParsedBody:
     """Tell what a body is. `bayeux`: it answers Bayeux messages; `callback`: it may be wrapped in a function call."""
     if body is None:
-        return Parsed("omitted", reason=_NEVER_WHOLE)
+        return ParsedBody("omitted", reason=_NEVER_WHOLE)
     if not body:
         return _NONE
     if len(body) > LARGEST:
-        return Parsed("omitted", reason=f"larger than {LARGEST} bytes")
+        return ParsedBody("omitted", reason=f"larger than {LARGEST} bytes")
     kind = content_type.partition(";")[0].strip().lower()
     if callback and (wrapped := _CALLBACK.match(body)):
         body = wrapped[1]
@@ -70,18 +70,18 @@ def parse_query(query: str) -> list[JSONObject]:
     return _messages_of(parse_qsl(query, errors="backslashreplace"))
 
 
-def parse_frame(frame: str | bytes, *, bayeux: bool) -> Parsed:
+def parse_frame(frame: str | bytes, *, bayeux: bool) -> ParsedBody:
     """Tell what a WebSocket message is."""
     if not frame:
         return _NONE
     if len(frame) > LARGEST:
-        return Parsed("omitted", reason=f"larger than {LARGEST} bytes")
+        return ParsedBody("omitted", reason=f"larger than {LARGEST} bytes")
     if frame[:64].lstrip()[:1] in ("{", "[", b"{", b"["):
         return _json(frame, bayeux)
     return _left_out("a text frame" if isinstance(frame, str) else "a binary frame", frame)
 
 
-def redact(parsed: Parsed, redactor: Redactor) -> JSONObject:
+def redact(parsed: ParsedBody, redactor: Redactor) -> JSONObject:
     """Give the fields of a journal line for a body."""
     if parsed.kind == "none":
         return {}
@@ -103,7 +103,7 @@ def redact(parsed: Parsed, redactor: Redactor) -> JSONObject:
     return fields
 
 
-def _redacted(parsed: Parsed, redactor: Redactor) -> tuple[JSON, Marks]:
+def _redacted(parsed: ParsedBody, redactor: Redactor) -> tuple[JSON, RedactionMarks]:
     if parsed.kind == "bayeux":
         messages = parsed.value if isinstance(parsed.value, list) else [parsed.value]
         found, marks = redactor.messages([message for message in messages if isinstance(message, dict)])
@@ -113,31 +113,31 @@ def _redacted(parsed: Parsed, redactor: Redactor) -> tuple[JSON, Marks]:
     return redactor.json(parsed.value)
 
 
-def _redacted_form(value: JSON, redactor: Redactor) -> tuple[JSON, Marks]:
+def _redacted_form(value: JSON, redactor: Redactor) -> tuple[JSON, RedactionMarks]:
     """A field that the policy doesn't name may hold anything, so it counts as personal."""
-    marks, made = Marks(), list[JSON]()
+    marks, made = RedactionMarks(), list[JSON]()
     for pair in value if isinstance(value, list) else []:
         if isinstance(pair, list) and len(pair) == 2:
             name, text = str(pair[0]), str(pair[1])
-            rule = redactor.policy.query(name) or Rule(Treatment.TREE)
+            rule = redactor.policy.query(name) or PolicyRule(Treatment.TREE)
             shown, what = redactor.by_rule(rule, text)
             (marks.secret if what == "secret" else marks.personal).append(f"/{redactor.key(name)}")
             made.append([redactor.key(name), shown])
     return made, marks
 
 
-def _json(body: str | bytes, bayeux: bool) -> Parsed:
+def _json(body: str | bytes, bayeux: bool) -> ParsedBody:
     try:
         value = decode(body)
     except NotJSON as error:
         twice = "twice" in str(error)
-        return Parsed(
+        return ParsedBody(
             "omitted", reason="JSON with a key twice" if twice else "not JSON, or JSON that would not survive"
         )
     if _may_not_survive(body) and not can_be_written(value):
-        return Parsed("omitted", reason="JSON that a scenario can't hold: nested too deeply, or half a character")
+        return ParsedBody("omitted", reason="JSON that a scenario can't hold: nested too deeply, or half a character")
     messages = _may_be_messages(body) and (looks_like_bayeux(value) or (bayeux and _has_channels(value)))
-    return Parsed("bayeux" if messages else "json", value)
+    return ParsedBody("bayeux" if messages else "json", value)
 
 
 def _may_be_messages(body: str | bytes) -> bool:
@@ -156,12 +156,12 @@ def _has_channels(value: JSON) -> bool:
     return all(isinstance(message, dict) and isinstance(message.get("channel"), str) for message in messages)
 
 
-def _form(body: bytes) -> Parsed:
+def _form(body: bytes) -> ParsedBody:
     pairs = parse_qsl(body.decode("latin-1"), keep_blank_values=True, errors="backslashreplace")
     messages = _messages_of(pairs)
     if messages:
-        return Parsed("bayeux", list(messages))
-    return Parsed("form", [[name, value] for name, value in pairs])
+        return ParsedBody("bayeux", list(messages))
+    return ParsedBody("form", [[name, value] for name, value in pairs])
 
 
 def _messages_of(pairs: list[tuple[str, str]]) -> list[JSONObject]:
@@ -180,13 +180,13 @@ def _messages_of(pairs: list[tuple[str, str]]) -> list[JSONObject]:
     return found
 
 
-def _plain(body: bytes, kind: str) -> Parsed:
+def _plain(body: bytes, kind: str) -> ParsedBody:
     try:
-        return Parsed("text", body.decode())
+        return ParsedBody("text", body.decode())
     except UnicodeDecodeError:
         return _left_out(kind or "unknown", body)
 
 
-def _left_out(kind: str, body: str | bytes) -> Parsed:
+def _left_out(kind: str, body: str | bytes) -> ParsedBody:
     shown = kind if re.fullmatch(r"[\w.+/ -]{1,60}", kind) else "unknown"
-    return Parsed("omitted", reason=f"not JSON: {shown}, {len(body)} bytes")
+    return ParsedBody("omitted", reason=f"not JSON: {shown}, {len(body)} bytes")

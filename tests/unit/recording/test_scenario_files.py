@@ -8,7 +8,7 @@ import pytest
 
 from cometreel.errors import FileInvalid
 from cometreel.recording import write_scenario
-from cometreel.recording.writing import Written
+from cometreel.recording.scenario_files import WrittenScenario
 from cometreel.scenario import ScenarioFile, schema_text
 
 ONE, OTHER = ScenarioFile(title="One"), ScenarioFile(title="Other")
@@ -48,7 +48,7 @@ def test_force_writes_over_it(tmp_path: Path):
 
 def test_the_same_scenario_again_changes_nothing(tmp_path: Path):
     target = write_scenario(ONE, tmp_path / "run.yaml").path
-    assert write_scenario(ONE, target) == Written(target)
+    assert write_scenario(ONE, target) == WrittenScenario(target)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.yaml", "scenario.schema.json"]
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSONObject, NotJSON, decode, encode
-from cometreel.recording.events import BrokenLine, Header, WireEvent, event_of, header_of
+from cometreel.recording.journal_events import JournalHeader, JournalLineInvalid, WireEvent, event_of, header_of
 from cometreel.recording.secret import Secret
 
-__all__ = ["Journal", "key_path", "read_journal", "read_key"]
+__all__ = ["RecordingJournal", "key_path", "read_journal", "read_key"]
 
 _EXPECTED = "a journal of version 1, as `record.py` writes it"
 _OPENING = b'{"journal":'
@@ -26,10 +26,12 @@ def key_path(journal: Path) -> Path:
     return journal.with_suffix(".key")
 
 
-class Journal:
+class RecordingJournal:
     """A journal open for appending. Use `Journal.open`; nothing that is there is ever overwritten."""
 
-    def __init__(self, path: Path, descriptor: int, header: Header, key: Secret, *, torn: bool, resumed: bool) -> None:
+    def __init__(
+        self, path: Path, descriptor: int, header: JournalHeader, key: Secret, *, torn: bool, resumed: bool
+    ) -> None:
         self.path = path
         self.resumed = resumed
         self.header = header
@@ -38,7 +40,7 @@ class Journal:
         self._torn = torn
 
     @classmethod
-    def open(cls, path: Path, header: Header) -> Journal:
+    def open(cls, path: Path, header: JournalHeader) -> RecordingJournal:
         """Open a journal for appending, or start one with this header.
 
         A journal that is there already keeps its own header; a torn last line stays and is closed by a newline.
@@ -86,7 +88,7 @@ class Journal:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _begin(self, header: Header) -> None:
+    def _begin(self, header: JournalHeader) -> None:
         try:
             self.write(header.line())
         except OSError as error:
@@ -94,7 +96,7 @@ class Journal:
             raise _unwritable(self.path, error) from None
 
 
-def _opening(path: Path, header: Header) -> tuple[Header | None, bool]:
+def _opening(path: Path, header: JournalHeader) -> tuple[JournalHeader | None, bool]:
     """Look at a file that may be there: its header, and whether its last line is torn."""
     if not path.exists() or path.stat().st_size == 0:
         return None, False
@@ -134,12 +136,12 @@ def _torn_header(first: bytes) -> bool:
     return False
 
 
-def _header(path: Path, first: bytes) -> Header:
+def _header(path: Path, first: bytes) -> JournalHeader:
     try:
         return header_of(decode(first))
     except NotJSON:
         problem = Problem(str(path), 1, 1, "not a Cometreel journal", _EXPECTED)
-    except BrokenLine as error:
+    except JournalLineInvalid as error:
         problem = Problem(str(path), 1, 1, str(error), _EXPECTED)
     raise FileInvalid([problem])
 
@@ -186,7 +188,7 @@ def _unwritable(path: Path, error: OSError) -> FileInvalid:
     return FileInvalid([Problem(where, 0, 0, found, "a folder with room where you may write")])
 
 
-def read_journal(path: Path) -> tuple[Header | None, list[WireEvent], list[Problem]]:
+def read_journal(path: Path) -> tuple[JournalHeader | None, list[WireEvent], list[Problem]]:
     """Read a journal, also a torn one: its header, its events in the order of the file, what couldn't be read.
 
     The header is None where the recorder was killed before it was whole; then there are no events either.
@@ -209,7 +211,7 @@ def read_journal(path: Path) -> tuple[Header | None, list[WireEvent], list[Probl
 
 def _events(
     path: Path, lines: list[bytes], start: int, problems: list[Problem]
-) -> tuple[Header, list[WireEvent], list[Problem]]:
+) -> tuple[JournalHeader, list[WireEvent], list[Problem]]:
     header = _header(path, lines[start])
     events: list[WireEvent] = []
     for number, line in enumerate(lines[start + 1 :], start + 2):
@@ -221,6 +223,6 @@ def _events(
             last = number == len(lines)
             found = "the last line is torn" if last else "a torn line"
             problems.append(Problem(str(path), number, 1, found, "one JSON object", "this event is lost"))
-        except BrokenLine as error:
+        except JournalLineInvalid as error:
             problems.append(Problem(str(path), number, 1, str(error), "a wire event", "this line is left out"))
     return header, events, problems

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cometreel.recording.events import WireEvent
+from cometreel.recording.journal_events import WireEvent
 from cometreel.scenario.json_pointer import parse_pointer
 
-__all__ = ["Summary", "replaced_in"]
+__all__ = ["DistillSummary", "replaced_in"]
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class DistillSummary:
     """Counts and reasons. `replaced` is by class and key, `correlated` by the way in which the request was found."""
 
     exchanges: int

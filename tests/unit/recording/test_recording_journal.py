@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from cometreel.errors import FileInvalid
-from cometreel.recording import Header, Journal, distill, key_path, read_journal
+from cometreel.recording import JournalHeader, RecordingJournal, distill, key_path, read_journal
 
-HEADER = Header("0.1.0", 1000.0, "gws-v2", "default")
+HEADER = JournalHeader("0.1.0", 1000.0, "gws-v2", "default")
 
 
 def test_each_event_is_in_the_file_when_write_returns(tmp_path: Path) -> None:
-    journal = Journal.open(tmp_path / "a.jsonl", HEADER)
+    journal = RecordingJournal.open(tmp_path / "a.jsonl", HEADER)
     journal.write({"t": 1.5, "kind": "mark", "text": "here"})
     lines = (tmp_path / "a.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [HEADER.line(), {"t": 1.5, "kind": "mark", "text": "here"}]
@@ -27,17 +27,17 @@ def test_each_event_is_in_the_file_when_write_returns(tmp_path: Path) -> None:
 
 def test_a_restart_appends_and_keeps_header_and_key(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    first = Journal.open(path, HEADER)
+    first = RecordingJournal.open(path, HEADER)
     first.write({"t": 0, "kind": "mark"})
     first.close()
-    again = Journal.open(path, Header("0.2.0", 2000.0, "gws-v2", "default"))
+    again = RecordingJournal.open(path, JournalHeader("0.2.0", 2000.0, "gws-v2", "default"))
     again.write({"t": 1000, "kind": "mark"})
     assert (again.header, again.key, again.resumed) == (HEADER, first.key, True)
     assert [event.at for event in read_journal(path)[1]] == [0.0, 1000.0]
 
 
 def test_the_key_is_for_its_owner_only(tmp_path: Path) -> None:
-    journal = Journal.open(tmp_path / "a.jsonl", HEADER)
+    journal = RecordingJournal.open(tmp_path / "a.jsonl", HEADER)
     assert stat.S_IMODE(key_path(journal.path).stat().st_mode) == 0o600
     assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
     assert journal.key.reveal().hex() not in repr(journal.key) + str(vars(journal))
@@ -45,10 +45,10 @@ def test_the_key_is_for_its_owner_only(tmp_path: Path) -> None:
 
 def test_a_torn_last_line_stays_and_the_next_event_stands_alone(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    Journal.open(path, HEADER).write({"t": 0, "kind": "mark"})
+    RecordingJournal.open(path, HEADER).write({"t": 0, "kind": "mark"})
     with path.open("ab") as file:
         file.write(b'{"t":1,"kind":"ma')
-    Journal.open(path, HEADER).write({"t": 2, "kind": "mark"})
+    RecordingJournal.open(path, HEADER).write({"t": 2, "kind": "mark"})
     _, events, problems = read_journal(path)
     assert [event.at for event in events] == [0.0, 2.0]
     assert [str(problem) for problem in problems] == [
@@ -72,12 +72,12 @@ def test_a_journal_cut_at_any_byte_loses_at_most_its_last_event(wire: Any) -> No
 
 def test_a_recorder_goes_on_with_a_journal_cut_at_any_byte(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    journal = Journal.open(path, HEADER)
+    journal = RecordingJournal.open(path, HEADER)
     journal.write({"t": 0, "kind": "mark", "text": "first"})
     whole = path.read_bytes()
     for length in range(len(whole) + 1):
         path.write_bytes(whole[:length])
-        Journal.open(path, HEADER).write({"t": 9, "kind": "mark", "text": "last"})
+        RecordingJournal.open(path, HEADER).write({"t": 9, "kind": "mark", "text": "last"})
         assert read_journal(path)[1][-1].text == "last", length
 
 
@@ -96,7 +96,7 @@ def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path, content: bytes
     path = tmp_path / "a.jsonl"
     path.write_bytes(content)
     line = f"{path}:1:1: {found}; expected a journal of version 1, as `record.py` writes it"
-    for attempt in (lambda: Journal.open(path, HEADER), lambda: read_journal(path), lambda: distill(path)):
+    for attempt in (lambda: RecordingJournal.open(path, HEADER), lambda: read_journal(path), lambda: distill(path)):
         with pytest.raises(FileInvalid) as caught:
             attempt()
         assert str(caught.value) == line
@@ -105,9 +105,9 @@ def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path, content: bytes
 
 def test_another_policy_on_the_same_journal_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    Journal.open(path, HEADER).close()
+    RecordingJournal.open(path, HEADER).close()
     with pytest.raises(FileInvalid) as caught:
-        Journal.open(path, Header("0.1.0", 1.0, "gws-v2", "strict"))
+        RecordingJournal.open(path, JournalHeader("0.1.0", 1.0, "gws-v2", "strict"))
     assert str(caught.value) == (
         f"{path}:1:1: recorded under the policy 'default'; expected the policy 'strict' "
         "(record into another file, or choose the same policy)"
@@ -116,10 +116,10 @@ def test_another_policy_on_the_same_journal_is_refused(tmp_path: Path) -> None:
 
 def test_a_journal_without_its_key_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    Journal.open(path, HEADER).close()
+    RecordingJournal.open(path, HEADER).close()
     key_path(path).unlink()
     with pytest.raises(FileInvalid, match=r"a\.key: the journal's pseudonym key is missing"):
-        Journal.open(path, HEADER)
+        RecordingJournal.open(path, HEADER)
 
 
 @pytest.mark.parametrize("name", ["folder/a.jsonl/b.jsonl"])
@@ -127,7 +127,7 @@ def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path, name: 
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.jsonl").write_text("")
     with pytest.raises(FileInvalid) as caught:
-        Journal.open(tmp_path / name, HEADER)
+        RecordingJournal.open(tmp_path / name, HEADER)
     assert "can't be written: " in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -137,7 +137,7 @@ def test_only_a_file_is_a_journal(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", Path("/dev/null")):
         with pytest.raises(FileInvalid) as caught:
-            Journal.open(path, HEADER)
+            RecordingJournal.open(path, HEADER)
         assert str(caught.value) == f"{path}: not a file; expected a journal's name, as recordings/login.jsonl"
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
@@ -165,7 +165,7 @@ def test_a_missing_journal_is_one_clear_line(tmp_path: Path) -> None:
 )
 def test_a_line_that_is_no_event_is_left_out_and_said(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "a.jsonl"
-    Journal.open(path, HEADER).close()
+    RecordingJournal.open(path, HEADER).close()
     with path.open("ab") as file:
         file.write(line + b"\n" + b'{"t":5,"kind":"mark"}\n')
     _, events, problems = read_journal(path)
@@ -187,7 +187,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch, room: int) -> Callable[[], None]:
         left[0] -= len(some)
         return really(descriptor, some)
 
-    monkeypatch.setattr("cometreel.recording.journal.os.write", write)
+    monkeypatch.setattr("cometreel.recording.recording_journal.os.write", write)
     return left.clear
 
 
@@ -218,10 +218,10 @@ def test_a_disk_that_is_full_at_the_start_is_one_clear_line_and_leaves_nothing_i
     path = tmp_path / "a.jsonl"
     freed = full_disk(monkeypatch, room)
     with pytest.raises(FileInvalid) as caught:
-        Journal.open(path, HEADER)
+        RecordingJournal.open(path, HEADER)
     assert str(caught.value) == (
         f"{path}: can't be written: No space left on device; expected a folder with room where you may write"
     )
     freed()
-    Journal.open(path, HEADER).write({"t": 1, "kind": "mark"})
+    RecordingJournal.open(path, HEADER).write({"t": 1, "kind": "mark"})
     assert [event.at for event in read_journal(path)[1]] == [1.0]

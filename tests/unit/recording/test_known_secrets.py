@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cometreel.jsonvalue import JSON, decode, encode
-from cometreel.recording.known import KnownSecrets, looks_random
+from cometreel.recording.known_secrets import KnownSecrets, looks_random
 
 
 def scrubbed(secrets: list[str], event: JSON) -> JSON:
@@ -39,7 +39,7 @@ def test_the_longer_of_two_secrets_goes_first() -> None:
 
 
 def test_the_oldest_of_very_many_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cometreel.recording.known._LIMIT", 2)
+    monkeypatch.setattr("cometreel.recording.known_secrets._LIMIT", 2)
     assert scrubbed(["secret-1", "secret-2", "!o@d#$%"], ["secret-1", "secret-2", "!o@d#$%"]) == ["secret-1", "*", "*"]
 
 

@@ -13,10 +13,10 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
-from cometreel.forward.fields import engine_headers, passed_on
-from cometreel.forward.upstream import CONNECT_PATIENCE, Upstream
+from cometreel.http_fields import end_to_end, engine_headers
 from cometreel.jsonvalue import encode
 from cometreel.recording import Recorder
+from cometreel.recording.upstream import CONNECT_PATIENCE, Upstream
 
 __all__ = ["WebSocketRelay"]
 
@@ -52,7 +52,7 @@ class WebSocketRelay:
         await receive()  # `websocket.connect`, always the first
         target = scope["raw_path"].decode("ascii")  # the listener lets nothing else in
         target += f"?{scope['query_string'].decode('ascii')}" if scope["query_string"] else ""
-        refusal = _Refusal(self._recorder, flow, scope, target, send)
+        refusal = _FailedUpgrade(self._recorder, flow, scope, target, send)
         try:
             server = await _open(self._upstream, scope, target)
         except InvalidStatus as error:
@@ -64,13 +64,15 @@ class WebSocketRelay:
             self._open.add(server)
             try:
                 async with server:
-                    await _Line(server, self._recorder, flow, partial(self._heard, target), receive, send).run()
+                    await _RelayedConnection(
+                        server, self._recorder, flow, partial(self._heard, target), receive, send
+                    ).run()
             finally:
                 self._open.discard(server)
 
 
 async def _open(upstream: Upstream, scope: Scope, target: str) -> ClientConnection:
-    fields = passed_on(scope["headers"], *OPENING_FIELDS)
+    fields = end_to_end(scope["headers"], *OPENING_FIELDS)
     return await connect(
         f"{upstream.scheme.replace('http', 'ws')}://{upstream.authority}{target}",
         additional_headers=[(name.decode(), value.decode(errors="replace")) for name, value in fields],
@@ -86,7 +88,7 @@ async def _open(upstream: Upstream, scope: Scope, target: str) -> ClientConnecti
     )
 
 
-class _Line:
+class _RelayedConnection:
     """An open WebSocket: two ends, and what goes between them."""
 
     def __init__(
@@ -104,7 +106,7 @@ class _Line:
     async def run(self) -> None:
         """Go on until one side ends it; then the other is ended likewise."""
         assert self._server.response is not None
-        fields = passed_on(_fields(self._server.response), *OPENING_FIELDS)
+        fields = end_to_end(_fields(self._server.response), *OPENING_FIELDS)
         await self._send({"type": "websocket.accept", "subprotocol": self._server.subprotocol, "headers": fields})
         returning = asyncio.create_task(self._to_client())
         going = asyncio.create_task(self._to_server())
@@ -146,7 +148,7 @@ def _sendable(code: int) -> int:
     return {NO_CODE: NORMAL, ABNORMAL: GOING_AWAY}.get(code, code)
 
 
-class _Refusal:
+class _FailedUpgrade:
     """An upgrade that came to nothing: recorded and answered as the HTTP request that it was."""
 
     def __init__(self, recorder: Recorder, flow: str, scope: Scope, target: str, send: Send) -> None:
@@ -158,7 +160,7 @@ class _Refusal:
         status, fields, body = response.status_code, _fields(response), bytes(response.body or b"")
         self._begin()
         self._recorder.reply(self._flow, status, engine_headers(fields), body)
-        await self._write(status, passed_on(fields, b"content-length"), body)
+        await self._write(status, end_to_end(fields, b"content-length"), body)
 
     async def failed(self, why: str) -> None:
         """Say that the server can't be reached."""

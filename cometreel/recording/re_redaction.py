@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from cometreel.jsonvalue import JSON
-from cometreel.recording.bodies import Parsed, redact
-from cometreel.recording.events import Body, Hidden, WireEvent, event_of
-from cometreel.recording.heads import Heads
+from cometreel.recording.header_redaction import HeaderRedactor
+from cometreel.recording.journal_events import RecordedBody, RedactedPaths, WireEvent, event_of
+from cometreel.recording.recorded_bodies import ParsedBody, redact
 from cometreel.recording.redaction import Redactor
 from cometreel.wire import Headers
 
@@ -17,7 +17,7 @@ __all__ = ["redacted_again"]
 
 def redacted_again(events: Iterable[WireEvent], redactor: Redactor) -> Iterator[WireEvent]:
     """Redact events that were redacted before; what was hidden stays hidden."""
-    heads = Heads(redactor)
+    heads = HeaderRedactor(redactor)
     for event in events:
         made = replace(event, body=_body(event.body, redactor))
         if event.path:
@@ -33,14 +33,14 @@ def redacted_again(events: Iterable[WireEvent], redactor: Redactor) -> Iterator[
         yield made
 
 
-def _body(body: Body, redactor: Redactor) -> Body:
+def _body(body: RecordedBody, redactor: Redactor) -> RecordedBody:
     if body.kind not in ("bayeux", "json"):
         return body
     kept = _clients(body)
-    made = event_of({"t": 0, "kind": "reply", **redact(Parsed(body.kind, body.value), redactor)}, 0).body
+    made = event_of({"t": 0, "kind": "reply", **redact(ParsedBody(body.kind, body.value), redactor)}, 0).body
     _put_back(made, kept)
     before, now = body.hidden, made.hidden
-    hidden = Hidden(
+    hidden = RedactedPaths(
         tuple(dict.fromkeys([*before.secret, *now.secret])),
         tuple(dict.fromkeys([*before.personal, *now.personal])),
         {**before.identifiers, **now.identifiers},
@@ -48,11 +48,11 @@ def _body(body: Body, redactor: Redactor) -> Body:
     return replace(made, hidden=hidden)
 
 
-def _clients(body: Body) -> list[JSON]:
+def _clients(body: RecordedBody) -> list[JSON]:
     return [message.get("clientId") for message in body.messages]
 
 
-def _put_back(body: Body, clients: list[JSON]) -> None:
+def _put_back(body: RecordedBody, clients: list[JSON]) -> None:
     """A clientId is a token already; it must stay the one that its cookie was seen with."""
     for message, client in zip(body.messages, clients, strict=True):
         if client is not None:

@@ -14,12 +14,12 @@ from typing import TypeVarTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.recording.known import looks_random
-from cometreel.recording.policy import Policy, Rule, Treatment
+from cometreel.recording.known_secrets import looks_random
+from cometreel.recording.policy import Policy, PolicyRule, Treatment
 from cometreel.recording.redaction import HIDDEN, Redactor
 from cometreel.wire import Headers
 
-__all__ = ["SAFE", "Heads", "split_url"]
+__all__ = ["SAFE", "HeaderRedactor", "split_url"]
 
 _SENSITIVE = re.compile(
     r"auth|cookie|token|secret|session|csrf|xsrf|api-?key|password|^ssid$|^surl$|^rn(url|sid|username)$|contactcenterid",
@@ -44,7 +44,7 @@ def split_url(url: str) -> tuple[str, str]:
     return path or "/", query
 
 
-class Heads:
+class HeaderRedactor:
     """Redact heads by one redactor; learns which header carries the CSRF token."""
 
     def __init__(self, redactor: Redactor) -> None:
@@ -124,7 +124,7 @@ class Heads:
         ending = self._redactor.loose(semicolon + parameters)
         kind = self._policy.paths.get(before)
         plain = unquote(bare)
-        made, what = self._redactor.by_rule(Rule(Treatment.IDENTIFIER, kind) if kind else None, plain)
+        made, what = self._redactor.by_rule(PolicyRule(Treatment.IDENTIFIER, kind) if kind else None, plain)
         return (quote(made, safe=SAFE) if made != plain else bare) + ending, what
 
     def _put_query(self, line: JSONObject, query: str) -> None:

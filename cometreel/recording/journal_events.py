@@ -11,20 +11,33 @@ from typing import Literal, TypeAlias, get_args
 
 from cometreel.jsonvalue import JSON, JSONObject
 
-__all__ = ["NO_BODY", "VERSION", "Body", "BrokenLine", "Header", "Hidden", "Kind", "WireEvent", "event_of", "header_of"]
+__all__ = [
+    "NO_BODY",
+    "VERSION",
+    "RecordedBody",
+    "JournalLineInvalid",
+    "JournalHeader",
+    "RedactedPaths",
+    "EventKind",
+    "WireEvent",
+    "event_of",
+    "header_of",
+]
 
 VERSION = 1
-Kind: TypeAlias = Literal["request", "reply", "error", "open", "frame", "close", "mark", "resume", "lost", "unwanted"]
-_KINDS = frozenset(get_args(Kind))
+EventKind: TypeAlias = Literal[
+    "request", "reply", "error", "open", "frame", "close", "mark", "resume", "lost", "unwanted"
+]
+_KINDS = frozenset(get_args(EventKind))
 _LATEST = 253_402_300_800  # the year 10000, which Python's calendar doesn't reach
 
 
-class BrokenLine(ValueError):
+class JournalLineInvalid(ValueError):
     """A journal line that isn't one of ours; its text never shows values."""
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class JournalHeader:
     """The first line of a journal. `started` is wall clock, seconds since 1970."""
 
     cometreel: str
@@ -44,7 +57,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
+class RedactedPaths:
     """Where a body was redacted, as JSON Pointers by class; identifiers (strict policy) with their kind."""
 
     secret: tuple[str, ...] = ()
@@ -53,12 +66,12 @@ class Hidden:
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class RecordedBody:
     """One redacted body: Bayeux messages, another JSON value, a text, nothing, or left out with the reason."""
 
     kind: Literal["none", "bayeux", "json", "form", "text", "omitted"] = "none"
     value: JSON = None
-    hidden: Hidden = Hidden()
+    hidden: RedactedPaths = RedactedPaths()
 
     @property
     def messages(self) -> list[JSONObject]:
@@ -68,7 +81,7 @@ class Body:
         return [message for message in self.value if isinstance(message, dict)]
 
 
-NO_BODY = Body()
+NO_BODY = RecordedBody()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +96,7 @@ class WireEvent:
 
     line: int
     at: float
-    kind: Kind
+    kind: EventKind
     flow: str = ""
     method: str = ""
     path: str = ""
@@ -91,7 +104,7 @@ class WireEvent:
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     who: Mapping[str, str] = field(default_factory=dict)
-    body: Body = NO_BODY
+    body: RecordedBody = NO_BODY
     client_side: bool = False
     text: str = ""
     count: int = 0
@@ -100,23 +113,23 @@ class WireEvent:
     hidden_headers: tuple[str, ...] = ()
 
 
-def header_of(value: JSON) -> Header:
+def header_of(value: JSON) -> JournalHeader:
     """Read the first line of a journal.
 
     :raises BrokenLine: if it isn't a journal header of this version.
     """
     if not isinstance(value, dict) or "journal" not in value:
-        raise BrokenLine("not a Cometreel journal")
+        raise JournalLineInvalid("not a Cometreel journal")
     if value["journal"] != VERSION or value["journal"] is True:
-        raise BrokenLine(f"a journal of version {value['journal']!r}"[:60])
+        raise JournalLineInvalid(f"a journal of version {value['journal']!r}"[:60])
     started = value.get("started")
     names = [value.get(key) for key in ("cometreel", "profile", "policy")]
     if isinstance(started, bool) or not isinstance(started, int | float) or not 0 <= started < _LATEST:
-        raise BrokenLine("a journal header without a start")
+        raise JournalLineInvalid("a journal header without a start")
     texts = [name for name in names if isinstance(name, str)]
     if len(texts) != len(names):
-        raise BrokenLine("an incomplete journal header")
-    return Header(texts[0], float(started), texts[1], texts[2])
+        raise JournalLineInvalid("an incomplete journal header")
+    return JournalHeader(texts[0], float(started), texts[1], texts[2])
 
 
 def event_of(value: JSON, line: int) -> WireEvent:
@@ -125,12 +138,12 @@ def event_of(value: JSON, line: int) -> WireEvent:
     :raises BrokenLine: if it isn't a wire event.
     """
     if not isinstance(value, dict):
-        raise BrokenLine("not a wire event")
+        raise JournalLineInvalid("not a wire event")
     kind, at = value.get("kind"), value.get("t")
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise BrokenLine("an event of an unknown kind")
+        raise JournalLineInvalid("an event of an unknown kind")
     if isinstance(at, bool) or not isinstance(at, int | float):
-        raise BrokenLine("an event without its time")
+        raise JournalLineInvalid("an event without its time")
     return WireEvent(
         line=line,
         at=float(at),
@@ -152,42 +165,42 @@ def event_of(value: JSON, line: int) -> WireEvent:
     )
 
 
-def _body(value: JSONObject) -> Body:
+def _body(value: JSONObject) -> RecordedBody:
     hidden = _hidden(value.get("hid"))
     if "bayeux" in value:
-        return Body("bayeux", value["bayeux"], hidden)
+        return RecordedBody("bayeux", value["bayeux"], hidden)
     if "json" in value:
-        return Body("json", value["json"], hidden)
+        return RecordedBody("json", value["json"], hidden)
     if "form" in value:
-        return Body("form", value["form"], hidden)
+        return RecordedBody("form", value["form"], hidden)
     if "body" in value:
-        return Body("text", value["body"], hidden)
+        return RecordedBody("text", value["body"], hidden)
     if "omitted" in value:
-        return Body("omitted", value["omitted"])
+        return RecordedBody("omitted", value["omitted"])
     return NO_BODY
 
 
-def _hidden(value: JSON) -> Hidden:
+def _hidden(value: JSON) -> RedactedPaths:
     if not isinstance(value, dict):
-        return Hidden()
-    hidden = Hidden(_list(value.get("secret")), _list(value.get("personal")), _texts(value.get("id")))
+        return RedactedPaths()
+    hidden = RedactedPaths(_list(value.get("secret")), _list(value.get("personal")), _texts(value.get("id")))
     places = (*hidden.secret, *hidden.personal, *hidden.identifiers)
     if any(place and not place.startswith("/") for place in places):
-        raise BrokenLine("an event that doesn't say where something was replaced")
+        raise JournalLineInvalid("an event that doesn't say where something was replaced")
     return hidden
 
 
 def _text(value: JSONObject, key: str) -> str:
     found = value.get(key, "")
     if not isinstance(found, str):
-        raise BrokenLine(f"an event whose {key} is not a text")
+        raise JournalLineInvalid(f"an event whose {key} is not a text")
     return found
 
 
 def _number(value: JSONObject, key: str) -> int:
     found = value.get(key, 0)
     if isinstance(found, bool) or not isinstance(found, int):
-        raise BrokenLine(f"an event whose {key} is not a number")
+        raise JournalLineInvalid(f"an event whose {key} is not a number")
     return found
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cometreel.forward import Recording, Upstream
+from cometreel.recording.recording_session import RecordingSession
+from cometreel.recording.upstream import Upstream
 from cometreel.serve import ListenOptions, serve_in_background
 from cometreel.serve.certificate import Certificate
 
@@ -56,7 +57,7 @@ class Studio:
     """A forwarder that records: where it listens, and what it recorded."""
 
     url: str
-    recording: Recording
+    recording: RecordingSession
     calls: list[tuple[str, str, bytes, int | None]]
 
     def events(self) -> list[dict[str, Any]]:
@@ -92,7 +93,7 @@ def record(stack: ExitStack, tmp_path: Path) -> Callable[[str], Studio]:
     """Start a forwarder that records what goes to a URL."""
 
     def start(url: str) -> Studio:
-        recording = Recording(Upstream.at(url), tmp_path / "run.yaml")
+        recording = RecordingSession(Upstream.at(url), tmp_path / "run.yaml")
         calls: list[tuple[str, str, bytes, int | None]] = []
         served = stack.enter_context(serve_in_background(recording.opening(lambda *call: calls.append(call))))
         return Studio(served.url, recording, calls)

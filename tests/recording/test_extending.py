@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cometreel.forward.extending import extended
+from cometreel.recording.extending import extended
 from cometreel.scenario import ScenarioFile, dump, load, parse
 
 HEAD = "cometreel: 1\ncorrelation: gws-v2\nbayeux: {endpoint: /api/v2/notifications}\n"

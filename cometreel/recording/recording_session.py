@@ -16,19 +16,19 @@ from itertools import count
 from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
-from cometreel.forward.extending import extended
-from cometreel.forward.forwarder import Forwarder, Witness
-from cometreel.forward.upstream import Upstream
 from cometreel.recording import Distilled, Recorder, distill, key_path, load_policy, write_scenario
+from cometreel.recording.extending import extended
+from cometreel.recording.record_proxy import CallObserver, RecordProxy
+from cometreel.recording.upstream import Upstream
 from cometreel.scenario import Profile, Scenario, ScenarioFile, load, parse, profile
 
-__all__ = ["Recorded", "Recording"]
+__all__ = ["RecordingResult", "RecordingSession"]
 
 PROFILE, POLICY = "gws-v2", "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordingResult:
     """What a recording left: its journal, and where the scenario lies, or None if there is nothing new in it.
 
     `difference` is a unified diff against the scenario that was there before; `lines` tell the user the rest.
@@ -41,7 +41,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Before:
+class _ExistingScenario:
     """The scenario that was there before, to be played and as it is written."""
 
     scenario: Scenario
@@ -53,7 +53,7 @@ class _Before:
         return self.scenario.profile if self.file.correlation is not None else profile(PROFILE)
 
 
-class Recording:
+class RecordingSession:
     """Record what goes to `upstream`; `scenario` is the file that it is for.
 
     :raises FileInvalid: if the scenario is there already and can't be used, or the journal can't be written.
@@ -61,18 +61,18 @@ class Recording:
 
     def __init__(self, upstream: Upstream, scenario: Path, *, tell: Callable[[str], None] | None = None) -> None:
         self.upstream, self.scenario = upstream, scenario
-        self._before = _Before(load([scenario]), parse(scenario)) if scenario.exists() else None
+        self._before = _ExistingScenario(load([scenario]), parse(scenario)) if scenario.exists() else None
         self._profile = self._before.profile if self._before is not None else profile(PROFILE)
         self.journal = _claimed(scenario)
         self.recorder = Recorder(
             self.journal, policy=load_policy(POLICY), profile=self._profile, clock=time.time, tell=tell
         )
 
-    def opening(self, witness: Witness) -> Callable[[], AbstractAsyncContextManager[Forwarder]]:
+    def opening(self, witness: CallObserver) -> Callable[[], AbstractAsyncContextManager[RecordProxy]]:
         """Return what opens the forwarder of this recording on a server's event loop."""
-        return partial(Forwarder.opened, self.upstream, self.recorder, witness)
+        return partial(RecordProxy.opened, self.upstream, self.recorder, witness)
 
-    def finish(self, *, only_new: bool = False) -> Recorded:
+    def finish(self, *, only_new: bool = False) -> RecordingResult:
         """Close the journal and write the scenario, beside one that is there already and differs: as NAME.new.yaml.
 
         `only_new` keeps that scenario's exchanges as they are and adds what it doesn't answer.
@@ -92,10 +92,10 @@ class Recording:
                 return self._nothing(f"{self.scenario.name} answers all that was asked", made)
             file = added
         written = write_scenario(file, self.scenario)
-        return Recorded(self.journal, written.path, written.difference, self._lines(made))
+        return RecordingResult(self.journal, written.path, written.difference, self._lines(made))
 
-    def _nothing(self, why: str, made: Distilled) -> Recorded:
-        return Recorded(self.journal, None, "", (f"{why}; no scenario is written", *self._lines(made)[1:]))
+    def _nothing(self, why: str, made: Distilled) -> RecordingResult:
+        return RecordingResult(self.journal, None, "", (f"{why}; no scenario is written", *self._lines(made)[1:]))
 
     def _lines(self, made: Distilled) -> tuple[str, ...]:
         lost = self.recorder.lost

@@ -10,15 +10,15 @@ from itertools import count
 from urllib.parse import parse_qs, unquote
 
 from cometreel.jsonvalue import JSON
-from cometreel.recording.correlate import Ask
-from cometreel.recording.markup import Identifiers
+from cometreel.recording.correlation import CorrelatedRequest
 from cometreel.recording.pseudonyms import is_shaped_id
-from cometreel.recording.transcript import Call
+from cometreel.recording.scenario_values import Identifiers
+from cometreel.recording.transcript import RecordedCall
 from cometreel.scenario import Profile
 from cometreel.scenario.cross_references import SINCE, UNTIL
 from cometreel.scenario.json_pointer import find
 
-__all__ = ["Namer"]
+__all__ = ["ExchangeNamer"]
 
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _UNFIT = re.compile(r"[^\w .,()/+@'-]+")
@@ -28,7 +28,7 @@ _LONGEST = 80
 _SPOKEN = {"request agent stats": "stats", "request stats": "stats"}
 
 
-class Namer:
+class ExchangeNamer:
     """Makes names, each one once; ids are counted as they first appear (`workbin 1`)."""
 
     def __init__(self, profile: Profile, identifiers: Identifiers) -> None:
@@ -39,9 +39,9 @@ class Namer:
         self._ids: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
 
-    def name(self, ask: Ask) -> str:
+    def name(self, ask: CorrelatedRequest) -> str:
         """Name an exchange; a name that is taken gets a number."""
-        meant = self._call(ask, ask.source) if isinstance(ask.source, Call) else self._publish(ask)
+        meant = self._call(ask, ask.source) if isinstance(ask.source, RecordedCall) else self._publish(ask)
         return self._unique(_UNFIT.sub(" ", meant).strip()[:_LONGEST].strip() or "exchange")
 
     def _unique(self, name: str) -> str:
@@ -51,7 +51,7 @@ class Namer:
         self._next[name] = self._next.get(name, 1) + 1
         return unique
 
-    def _call(self, ask: Ask, call: Call) -> str:
+    def _call(self, ask: CorrelatedRequest, call: RecordedCall) -> str:
         thing = self._thing(call.request.path, call.request.query)
         operation = self._first(ask.body, (self._profile.operation,) if self._profile.operation else ())
         if isinstance(operation, str):
@@ -62,7 +62,7 @@ class Namer:
             return f"{thing}, refused"
         return f"{thing}, failed" if call.reply.status >= 400 else thing
 
-    def _operation(self, ask: Ask, operation: str, thing: str, call: Call) -> str:
+    def _operation(self, ask: CorrelatedRequest, operation: str, thing: str, call: RecordedCall) -> str:
         words = " ".join(_WORDS.findall(operation)).lower() or operation
         verb = _SPOKEN.get(words, words)
         owner = self._first(ask.body, self._profile.owner)
@@ -108,8 +108,8 @@ class Namer:
             self._ids[key] = f"{one} {self._counts[one]}"
         return self._ids[key]
 
-    def _publish(self, ask: Ask) -> str:
-        assert not isinstance(ask.source, Call)
+    def _publish(self, ask: CorrelatedRequest) -> str:
+        assert not isinstance(ask.source, RecordedCall)
         channel = str(ask.source.message.get("channel", ""))
         operation = self._first(
             ask.body, ("/operation", *([self._profile.operation] if self._profile.operation else []))

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from cometreel.errors import FileInvalid
-from cometreel.forward import Recording, Upstream
+from cometreel.recording.recording_session import RecordingSession
+from cometreel.recording.upstream import Upstream
 from cometreel.scenario import load, parse
 from cometreel.serve import serve_in_background
 
@@ -23,7 +24,7 @@ def take(tmp_path: Path, serve: Callable[..., str], server: Any) -> Callable[...
 
     def run(*paths: str, body: bytes = b'{"statusCode":0}', only_new: bool = False) -> Any:
         server.chunks = [body]
-        recording = Recording(upstream, tmp_path / "desktop.yaml")
+        recording = RecordingSession(upstream, tmp_path / "desktop.yaml")
         with serve_in_background(recording.opening(lambda *_: None)) as served:
             for path in paths:
                 httpx.get(served.url + path)
@@ -113,14 +114,14 @@ def test_a_person_has_the_same_pseudonym_in_every_recording(take: Callable[..., 
 def test_a_scenario_that_can_not_be_used_is_told_before_anything_is_recorded(tmp_path: Path):
     (tmp_path / "desktop.yaml").write_text("cometreel: 1\nexchanges: 7\n")
     with pytest.raises(FileInvalid):
-        Recording(Upstream.at("http://127.0.0.1:1"), tmp_path / "desktop.yaml")
+        RecordingSession(Upstream.at("http://127.0.0.1:1"), tmp_path / "desktop.yaml")
     assert [path.name for path in tmp_path.iterdir()] == ["desktop.yaml"]
 
 
 def test_a_folder_where_nobody_may_write_is_told(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FileInvalid) as refused:
-        Recording(Upstream.at("http://127.0.0.1:1"), tmp_path / "file" / "in" / "desktop.yaml")
+        RecordingSession(Upstream.at("http://127.0.0.1:1"), tmp_path / "file" / "in" / "desktop.yaml")
     target = tmp_path / "file" / "in" / "desktop.yaml"
     assert str(refused.value) == (
         f"{target}: can't be written: Not a directory; expected a folder with room where you may write"

@@ -14,19 +14,19 @@ from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
-from cometreel.recording.again import redacted_again
-from cometreel.recording.correlate import Correlated, correlate
-from cometreel.recording.drafts import Draft, Drafter, Unsayable, canonical
-from cometreel.recording.events import Header, WireEvent
-from cometreel.recording.journal import read_journal, read_key
-from cometreel.recording.markup import Identifiers
-from cometreel.recording.names import Namer
-from cometreel.recording.plan import Planned, plan
+from cometreel.recording.correlation import Correlation, correlate
+from cometreel.recording.distill_summary import DistillSummary, replaced_in
+from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, canonical
+from cometreel.recording.exchange_names import ExchangeNamer
+from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
+from cometreel.recording.journal_events import JournalHeader, WireEvent
 from cometreel.recording.policy import Policy
+from cometreel.recording.re_redaction import redacted_again
+from cometreel.recording.recording_journal import read_journal, read_key
 from cometreel.recording.redaction import Redactor
-from cometreel.recording.settle import settled
-from cometreel.recording.summary import Summary, replaced_in
-from cometreel.recording.transcript import Delivery, Transcript, transcript_of
+from cometreel.recording.scenario_values import Identifiers
+from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
+from cometreel.recording.transcript import RecordedDelivery, Transcript, transcript_of
 from cometreel.scenario import (
     AdviceBlock,
     BayeuxBlock,
@@ -58,7 +58,7 @@ class Distilled:
     """A scenario as a file model, ready for `dump`, and what there is to say about it."""
 
     file: ScenarioFile
-    summary: Summary
+    summary: DistillSummary
 
 
 def distill(
@@ -79,17 +79,17 @@ def distill(
     """
     path = Path(journal)
     header, events, problems = read_journal(path)
-    header = header or Header("", 0.0, "gws-v2", "default")
+    header = header or JournalHeader("", 0.0, "gws-v2", "default")
     if policy is not None and policy.name != header.policy:
         events = list(redacted_again(events, Redactor(policy, read_key(path))))
         header = replace(header, policy=policy.name)
     rule = profile or _profile(header.profile, path)
-    made = distill_events(header, settled(events), title=path.stem, profile=rule, generalise=generalise)
+    made = distill_events(header, with_stable_pseudonyms(events), title=path.stem, profile=rule, generalise=generalise)
     return Distilled(made.file, _with(made.summary, [str(problem) for problem in problems]))
 
 
 def distill_events(
-    header: Header,
+    header: JournalHeader,
     events: list[WireEvent],
     *,
     title: str,
@@ -108,8 +108,8 @@ def _profile(name: str, path: Path) -> Profile:
         raise FileInvalid([Problem(str(path), 1, 1, found, "a shipped profile", "name one with --profile")]) from None
 
 
-def _with(summary: Summary, first: list[str]) -> Summary:
-    return Summary(
+def _with(summary: DistillSummary, first: list[str]) -> DistillSummary:
+    return DistillSummary(
         summary.exchanges,
         summary.timeline,
         summary.sessions,
@@ -122,7 +122,7 @@ def _with(summary: Summary, first: list[str]) -> Summary:
 class _Distiller:
     def __init__(
         self,
-        header: Header,
+        header: JournalHeader,
         events: list[WireEvent],
         title: str,
         said: Profile | CorrelationBlock,
@@ -133,7 +133,7 @@ class _Distiller:
         self._profile = profile = said if isinstance(said, Profile) else profile_of(said)
         self._correlation = said.name if isinstance(said, Profile) else said
         self._transcript: Transcript = transcript_of(events)
-        self._correlated: Correlated = correlate(self._transcript, profile)
+        self._correlated: Correlation = correlate(self._transcript, profile)
         self._identifiers = identifiers = Identifiers()
         for event in events:
             if event.kind == "request" or event.client_side:
@@ -145,8 +145,8 @@ class _Distiller:
 
     def distilled(self) -> Distilled:
         drafts = self._drafts()
-        planned = plan(drafts)
-        namer = Namer(self._profile, self._identifiers)
+        planned = plan_exchanges(drafts)
+        namer = ExchangeNamer(self._profile, self._identifiers)
         for exchange in planned:
             exchange.name = namer.name(exchange.draft.ask)
         exchanges = [self._exchange(exchange) for exchange in planned]
@@ -166,15 +166,15 @@ class _Distiller:
         left_out = _left_out(self._transcript, drafts, planned)
         sessions = max(self._transcript.sessions, 1 if exchanges else 0)
         found = replaced_in(self._events)
-        return Distilled(file, Summary(len(exchanges), len(timeline), sessions, counts, found, left_out))
+        return Distilled(file, DistillSummary(len(exchanges), len(timeline), sessions, counts, found, left_out))
 
-    def _drafts(self) -> list[Draft]:
+    def _drafts(self) -> list[ExchangeDraft]:
         """Make the drafts; what no scenario can say is left out and counted."""
-        drafts: list[Draft] = []
+        drafts: list[ExchangeDraft] = []
         for ask in self._correlated.asks:
             try:
                 draft = self._drafter.draft(ask)
-            except Unsayable as why:
+            except NotExpressible as why:
                 self._transcript.left_out[str(why)] += 1
             else:
                 drafts.append(draft)
@@ -183,7 +183,7 @@ class _Distiller:
 
     # --- blocks ---------------------------------------------------------------------------------------------
 
-    def _exchange(self, planned: Planned) -> ExchangeBlock:
+    def _exchange(self, planned: PlannedExchange) -> ExchangeBlock:
         draft = planned.draft
         when = WhenBlock(after=_names(planned.after), before=_names(planned.before))
         request = draft.request
@@ -268,9 +268,9 @@ class _Distiller:
 
     # --- what nobody asked for ------------------------------------------------------------------------------
 
-    def _timeline(self, planned: list[Planned]) -> list[TimelineBlock]:
+    def _timeline(self, planned: list[PlannedExchange]) -> list[TimelineBlock]:
         """One entry for each message that nobody asked for; the same one in every session is written once."""
-        found: dict[tuple[str, int], list[tuple[Delivery, str, float]]] = {}
+        found: dict[tuple[str, int], list[tuple[RecordedDelivery, str, float]]] = {}
         repeated: Counter[tuple[str, int]] = Counter()
         begins = _begins(planned)
         for delivery in self._correlated.unsolicited:
@@ -285,17 +285,17 @@ class _Distiller:
             everybody = listening <= set(sessions) or sessions == (-1,)
             try:
                 entries.append(self._entry(group[0], () if everybody else sessions))
-            except Unsayable as why:
+            except NotExpressible as why:
                 self._transcript.left_out[str(why)] += len(group)
         return entries
 
-    def _entry(self, one: tuple[Delivery, str, float], sessions: tuple[int, ...]) -> TimelineBlock:
+    def _entry(self, one: tuple[RecordedDelivery, str, float], sessions: tuple[int, ...]) -> TimelineBlock:
         delivery, since, at = one
         event = self._drafter.event(delivery, at)
         told = {name: getattr(event, name) for name in event.model_fields_set}
         return TimelineBlock.model_validate({"as": self._as(sessions), "since": since, **told})
 
-    def _anchor(self, delivery: Delivery, begins: dict[int, list[tuple[float, str]]]) -> tuple[str, float]:
+    def _anchor(self, delivery: RecordedDelivery, begins: dict[int, list[tuple[float, str]]]) -> tuple[str, float]:
         """The last exchange that this session had begun before, else the beginning of its CometD session."""
         begun = begins.get(delivery.session, [])
         place = bisect_right(begun, delivery.at, key=lambda begin: begin[0])
@@ -309,7 +309,7 @@ class _Distiller:
         return "connect", delivery.at
 
 
-def _begins(planned: list[Planned]) -> dict[int, list[tuple[float, str]]]:
+def _begins(planned: list[PlannedExchange]) -> dict[int, list[tuple[float, str]]]:
     """When each session first played each exchange, in order."""
     begins: dict[int, list[tuple[float, str]]] = {}
     for exchange in planned:
@@ -320,7 +320,7 @@ def _begins(planned: list[Planned]) -> dict[int, list[tuple[float, str]]]:
     return begins
 
 
-def _names(planned: list[Planned]) -> str | list[str] | None:
+def _names(planned: list[PlannedExchange]) -> str | list[str] | None:
     names = [exchange.name for exchange in planned]
     return names[0] if len(names) == 1 else names or None
 
@@ -353,7 +353,7 @@ def _first(value: JSON, pointer: str) -> str:
     return next((item for _, item in find(value, pointer) if isinstance(item, str)), "")
 
 
-def _left_out(transcript: Transcript, drafts: list[Draft], planned: list[Planned]) -> list[str]:
+def _left_out(transcript: Transcript, drafts: list[ExchangeDraft], planned: list[PlannedExchange]) -> list[str]:
     reasons = [f"{number} times {reason}" if number > 1 else reason for reason, number in transcript.left_out.items()]
     names = {exchange.draft.trigger: exchange.name for exchange in reversed(planned)}
     bodies = Counter((names.get(draft.trigger, ""), draft.omitted) for draft in drafts if draft.omitted)

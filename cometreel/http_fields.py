@@ -12,9 +12,9 @@ import httpx
 
 from cometreel.wire import Headers
 
-__all__ = ["Fields", "decoded", "engine_headers", "passed_on"]
+__all__ = ["RawFields", "decoded", "engine_headers", "end_to_end"]
 
-Fields: TypeAlias = list[tuple[bytes, bytes]]
+RawFields: TypeAlias = list[tuple[bytes, bytes]]
 
 CONNECTION_FIELDS = frozenset(
     {
@@ -32,14 +32,14 @@ CONNECTION_FIELDS = frozenset(
 """The fields that end at a connection (RFC 9110 §7.6.1), beside those that `Connection` names."""
 
 
-def passed_on(fields: Iterable[tuple[bytes, bytes]], *others: bytes) -> Fields:
+def end_to_end(fields: Iterable[tuple[bytes, bytes]], *others: bytes) -> RawFields:
     """Return the fields without those of the connection and without these others, given in lower case."""
     fields = list(fields)
     dropped = CONNECTION_FIELDS.union(others, _named(fields))
     return [(name, value) for name, value in fields if name.lower() not in dropped]
 
 
-def _named(fields: Fields) -> Iterator[bytes]:
+def _named(fields: RawFields) -> Iterator[bytes]:
     for name, value in fields:
         if name.lower() == b"connection":
             yield from (token.strip().lower() for token in value.split(b","))

@@ -9,25 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from cometreel.recording.drafts import Draft
+from cometreel.recording.drafts import ExchangeDraft
 
-__all__ = ["Planned", "plan"]
+__all__ = ["PlannedExchange", "plan_exchanges"]
 
 
 @dataclass(slots=True, eq=False)
-class Planned:
+class PlannedExchange:
     """One exchange to be. `sessions` is empty for everybody; `first` says when each session first played it."""
 
-    draft: Draft
+    draft: ExchangeDraft
     sessions: tuple[int, ...] = ()
     authenticated: bool | None = None
-    after: list[Planned] = field(default_factory=list)
-    before: list[Planned] = field(default_factory=list)
+    after: list[PlannedExchange] = field(default_factory=list)
+    before: list[PlannedExchange] = field(default_factory=list)
     first: dict[int, float] = field(default_factory=dict)
     order: tuple[float, int] = (0.0, 0)
     name: str = ""
 
-    def played(self, draft: Draft) -> None:
+    def played(self, draft: ExchangeDraft) -> None:
         """Note that a draft is this exchange."""
         self.first.setdefault(draft.ask.session, draft.at)
 
@@ -36,17 +36,17 @@ class Planned:
 class _Cluster:
     """Sessions that got the same answers to one request, and those answers as runs of equal ones."""
 
-    runs: list[list[Draft]]
-    members: dict[int, list[list[Draft]]]
-    planned: list[Planned] = field(default_factory=list)
+    runs: list[list[ExchangeDraft]]
+    members: dict[int, list[list[ExchangeDraft]]]
+    planned: list[PlannedExchange] = field(default_factory=list)
 
 
-def plan(drafts: Sequence[Draft]) -> list[Planned]:
+def plan_exchanges(drafts: Sequence[ExchangeDraft]) -> list[PlannedExchange]:
     """Plan the exchanges of a scenario, in the order in which they were first asked."""
-    groups: dict[str, list[Draft]] = {}
+    groups: dict[str, list[ExchangeDraft]] = {}
     for draft in drafts:
         groups.setdefault(draft.trigger, []).append(draft)
-    planned: list[Planned] = []
+    planned: list[PlannedExchange] = []
     reading: list[_Cluster] = []
     for group in groups.values():
         made, clusters = _group(group)
@@ -58,10 +58,10 @@ def plan(drafts: Sequence[Draft]) -> list[Planned]:
     return sorted(planned, key=lambda exchange: exchange.order)
 
 
-def _group(group: list[Draft]) -> tuple[list[Planned], list[_Cluster]]:
+def _group(group: list[ExchangeDraft]) -> tuple[list[PlannedExchange], list[_Cluster]]:
     refused = [draft for draft in group if draft.refused]
     accepted = [draft for draft in group if not draft.refused]
-    made: list[Planned] = []
+    made: list[PlannedExchange] = []
     both = bool(refused and accepted)
     if both:
         made.append(_planned(refused, (), authenticated=False))
@@ -85,16 +85,16 @@ def _emit(cluster: _Cluster, sessions: tuple[int, ...], authenticated: bool | No
         cluster.planned.append(exchange)
 
 
-def _planned(drafts: list[Draft], sessions: tuple[int, ...], *, authenticated: bool | None) -> Planned:
-    exchange = Planned(drafts[0], sessions, authenticated, order=(drafts[0].at, 0))
+def _planned(drafts: list[ExchangeDraft], sessions: tuple[int, ...], *, authenticated: bool | None) -> PlannedExchange:
+    exchange = PlannedExchange(drafts[0], sessions, authenticated, order=(drafts[0].at, 0))
     for draft in sorted(drafts, key=lambda draft: draft.at):
         exchange.played(draft)
     return exchange
 
 
-def _clusters(drafts: Iterable[Draft]) -> list[_Cluster]:
+def _clusters(drafts: Iterable[ExchangeDraft]) -> list[_Cluster]:
     """Put sessions together whose answers don't contradict: one's are the beginning of the other's."""
-    by_session: dict[int, list[list[Draft]]] = {}
+    by_session: dict[int, list[list[ExchangeDraft]]] = {}
     for draft in drafts:
         _extend(by_session.setdefault(draft.ask.session, []), draft)
     clusters: list[_Cluster] = []
@@ -110,7 +110,7 @@ def _clusters(drafts: Iterable[Draft]) -> list[_Cluster]:
     return sorted(clusters, key=lambda cluster: cluster.runs[0][0].at)
 
 
-def _extend(runs: list[list[Draft]], draft: Draft) -> None:
+def _extend(runs: list[list[ExchangeDraft]], draft: ExchangeDraft) -> None:
     """Add a draft: reads in a row with the same answer are one run, acts are a run each, but for the last ones."""
     if runs and runs[-1][-1].answer == draft.answer:
         runs[-1].append(draft)
@@ -120,18 +120,20 @@ def _extend(runs: list[list[Draft]], draft: Draft) -> None:
         runs.append([draft])
 
 
-def _begins(longer: list[list[Draft]], runs: list[list[Draft]]) -> bool:
+def _begins(longer: list[list[ExchangeDraft]], runs: list[list[ExchangeDraft]]) -> bool:
     return len(runs) <= len(longer) and all(
         one[0].answer == other[0].answer for one, other in zip(runs, longer, strict=False)
     )
 
 
-def _acts(planned: Iterable[Planned], drafts: Iterable[Draft]) -> dict[int, list[tuple[float, Planned]]]:
+def _acts(
+    planned: Iterable[PlannedExchange], drafts: Iterable[ExchangeDraft]
+) -> dict[int, list[tuple[float, PlannedExchange]]]:
     """What each session did, in order: the exchanges that don't only read."""
-    by_draft: dict[str, list[Planned]] = {}
+    by_draft: dict[str, list[PlannedExchange]] = {}
     for exchange in planned:
         by_draft.setdefault(exchange.draft.trigger, []).append(exchange)
-    acts: dict[int, list[tuple[float, Planned]]] = {}
+    acts: dict[int, list[tuple[float, PlannedExchange]]] = {}
     for draft in drafts:
         session = draft.ask.session
         if draft.reads:
@@ -143,7 +145,7 @@ def _acts(planned: Iterable[Planned], drafts: Iterable[Draft]) -> dict[int, list
     return acts
 
 
-def _guard(cluster: _Cluster, acts: dict[int, list[tuple[float, Planned]]]) -> None:
+def _guard(cluster: _Cluster, acts: dict[int, list[tuple[float, PlannedExchange]]]) -> None:
     """Say what was done between two answers, so that asking once more doesn't show the future."""
     for number in range(len(cluster.runs) - 1):
         act = _between(cluster, number, acts)
@@ -152,9 +154,11 @@ def _guard(cluster: _Cluster, acts: dict[int, list[tuple[float, Planned]]]) -> N
             cluster.planned[number + 1].after.append(act)
 
 
-def _between(cluster: _Cluster, number: int, acts: dict[int, list[tuple[float, Planned]]]) -> Planned | None:
+def _between(
+    cluster: _Cluster, number: int, acts: dict[int, list[tuple[float, PlannedExchange]]]
+) -> PlannedExchange | None:
     """The last act that every session did between two answers and not before them."""
-    common: list[Planned] | None = None
+    common: list[PlannedExchange] | None = None
     for session, runs in cluster.members.items():
         if number + 1 >= len(runs):
             continue

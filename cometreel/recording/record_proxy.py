@@ -17,19 +17,19 @@ from typing import Protocol
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from cometreel.forward.fields import Fields, decoded, passed_on
-from cometreel.forward.upstream import CONNECT_PATIENCE, Upstream
-from cometreel.forward.websocket import WebSocketRelay
+from cometreel.http_fields import RawFields, decoded, end_to_end
 from cometreel.jsonvalue import encode
 from cometreel.recording import Recorder
+from cometreel.recording.upstream import CONNECT_PATIENCE, Upstream
+from cometreel.recording.websocket_relay import WebSocketRelay
 
-__all__ = ["Forwarder", "Witness"]
+__all__ = ["RecordProxy", "CallObserver"]
 
 _ASSETS = ("text/css", "text/javascript", "application/javascript", "application/x-javascript", "image/", "font/")
 _BODILESS = frozenset({204, 304})
 
 
-class Witness(Protocol):
+class CallObserver(Protocol):
     """Who is told of each call, as its client made it and as it was answered; None for a reply that never came.
 
     Each frame that a client sends on a WebSocket is one too, with `WEBSOCKET` in place of the method.
@@ -44,7 +44,7 @@ def _nobody(method: str, target: str, body: bytes, status: int | None) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class _ForwardedCall:
     """What a client asked, with its body decoded, and under which name the recorder knows it."""
 
     flow: str
@@ -54,33 +54,33 @@ class _Call:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _ForwardedReply:
     """What it gets."""
 
     status: int
-    fields: Fields
+    fields: RawFields
     body: bytes
 
 
-class Forwarder:
+class RecordProxy:
     """Forward HTTP and WebSockets to `upstream` and record them. It must be called on one event loop.
 
     `opened` makes one and ends it, in the form in which `cometreel.serve` opens an application.
     """
 
-    def __init__(self, upstream: Upstream, recorder: Recorder, witness: Witness = _nobody) -> None:
+    def __init__(self, upstream: Upstream, recorder: Recorder, witness: CallObserver = _nobody) -> None:
         self.upstream = upstream
         self._recorder, self._witness = recorder, witness
         self._transport = upstream.transport()
         self._websockets = WebSocketRelay(upstream, recorder, self._hear)
         self._flows = itertools.count(1)
-        self._asking: set[asyncio.Task[_Answer]] = set()
+        self._asking: set[asyncio.Task[_ForwardedReply]] = set()
 
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, upstream: Upstream, recorder: Recorder, witness: Witness = _nobody
-    ) -> AsyncIterator[Forwarder]:
+        cls, upstream: Upstream, recorder: Recorder, witness: CallObserver = _nobody
+    ) -> AsyncIterator[RecordProxy]:
         """Make a forwarder; at the end, end what the server still holds."""
         forwarder = cls(upstream, recorder, witness)
         try:
@@ -113,14 +113,14 @@ class Forwarder:
         url, method = target.decode("utf-8", "surrogateescape"), scope["method"]
         headers, content = decoded(scope["headers"], body)
         self._recorder.request(flow, method, url, headers, content, wanted=True, at=began)
-        call = _Call(flow, method, url, content)
+        call = _ForwardedCall(flow, method, url, content)
         answer = await self._answer(call, self._request(scope, target, body), receive)
         if answer is not None:
             await _write(answer, send, is_head=method == "HEAD")
 
     def _request(self, scope: Scope, target: bytes, body: bytes) -> httpx.Request:
         """Make the request as the server wants it; its target stays as the client wrote it."""
-        fields = [(b"Host", self.upstream.authority.encode()), *passed_on(scope["headers"], b"host", b"expect")]
+        fields = [(b"Host", self.upstream.authority.encode()), *end_to_end(scope["headers"], b"host", b"expect")]
         waiting = {"connect": CONNECT_PATIENCE, "read": None, "write": None, "pool": None}
         return httpx.Request(
             scope["method"],
@@ -130,7 +130,7 @@ class Forwarder:
             extensions={"target": target, "timeout": waiting},
         )
 
-    async def _answer(self, call: _Call, request: httpx.Request, receive: Receive) -> _Answer | None:
+    async def _answer(self, call: _ForwardedCall, request: httpx.Request, receive: Receive) -> _ForwardedReply | None:
         """Ask the server, record its reply or why there is none; None if the client didn't wait for it."""
         asking = asyncio.create_task(self._ask(request))
         leaving = asyncio.create_task(_until_gone(receive))
@@ -151,35 +151,35 @@ class Forwarder:
             leaving.cancel()
             await asyncio.wait((asking, leaving))
 
-    async def _ask(self, request: httpx.Request) -> _Answer:
+    async def _ask(self, request: httpx.Request) -> _ForwardedReply:
         response = await self._transport.handle_async_request(request)
         assert isinstance(response.stream, httpx.AsyncByteStream)
         try:
             body = b"".join([chunk async for chunk in response.stream])  # not `aread`, which would decode it
         finally:
             await response.stream.aclose()
-        return _Answer(response.status_code, passed_on(response.headers.raw), body)
+        return _ForwardedReply(response.status_code, end_to_end(response.headers.raw), body)
 
-    def _answered(self, call: _Call, answer: _Answer) -> _Answer:
+    def _answered(self, call: _ForwardedCall, answer: _ForwardedReply) -> _ForwardedReply:
         headers, content = decoded(answer.fields, answer.body)
         kind = (headers.get("content-type") or "").lower()
         self._recorder.reply(call.flow, answer.status, headers, content, wanted=not kind.startswith(_ASSETS))
         self._tell(call, answer.status)
         return answer
 
-    def _missed(self, call: _Call, why: str) -> None:
+    def _missed(self, call: _ForwardedCall, why: str) -> None:
         """Note that there is nobody to answer any more."""
         self._recorder.error(call.flow, why)
         self._tell(call, None)
 
-    def _failed(self, call: _Call, status: int, why: str) -> _Answer:
+    def _failed(self, call: _ForwardedCall, status: int, why: str) -> _ForwardedReply:
         """Note that the server gave no reply, and say so in the form that clients of GWS know."""
         self._recorder.error(call.flow, why)
         self._tell(call, status)
         body = encode({"statusCode": 4, "statusMessage": f"cometreel: {why}"})
-        return _Answer(status, [(b"Content-Type", b"application/json;charset=UTF-8")], body)
+        return _ForwardedReply(status, [(b"Content-Type", b"application/json;charset=UTF-8")], body)
 
-    def _tell(self, call: _Call, status: int | None) -> None:
+    def _tell(self, call: _ForwardedCall, status: int | None) -> None:
         self._witness(call.method, call.target, call.body, status)
 
     def _hear(self, target: str, frame: str | bytes) -> None:
@@ -203,10 +203,10 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-async def _write(answer: _Answer, send: Send, *, is_head: bool) -> None:
+async def _write(answer: _ForwardedReply, send: Send, *, is_head: bool) -> None:
     fields = answer.fields
     if not is_head and answer.status not in _BODILESS:  # it may have come in chunks; now its length is known
-        fields = [*passed_on(fields, b"content-length"), (b"Content-Length", b"%d" % len(answer.body))]
+        fields = [*end_to_end(fields, b"content-length"), (b"Content-Length", b"%d" % len(answer.body))]
     await send({"type": "http.response.start", "status": answer.status, "headers": fields})
     await send({"type": "http.response.body", "body": answer.body})
 
