@@ -10,9 +10,9 @@ import click
 
 from cometreel.cli.at_work import at_work
 from cometreel.errors import FileInvalid, Problem
-from cometreel.exporting import har as har_of
-from cometreel.exporting import openapi as openapi_of
-from cometreel.exporting import traffic_of
+from cometreel.traffic.har_files import write_har as har_of
+from cometreel.traffic.openapi_summary import openapi_summary as openapi_of
+from cometreel.traffic.simulation import traffic_of
 
 __all__ = ["export"]
 
@@ -57,9 +57,9 @@ def _content(scenario: Path, *, har: bool, openapi: bool) -> tuple[bytes, list[s
     traffic = traffic_of(scenario)
     if har:
         return har_of(traffic), [*traffic.notes]
-    from cometreel.exporting.flow_file import flows  # noqa: PLC0415  # mitmproxy takes a second to load
+    from cometreel.traffic.mitmproxy_flows import write_flows  # noqa: PLC0415  # mitmproxy takes a second to load
 
-    return flows(traffic), [*traffic.notes]
+    return write_flows(traffic), [*traffic.notes]
 
 
 def _write(path: Path, content: bytes, *, force: bool) -> None:

@@ -13,10 +13,10 @@ from rich.progress import DownloadColumn
 
 from cometreel.cli.at_work import bar_on_terminal
 from cometreel.errors import OptionInvalid
-from cometreel.importing import import_traffic
 from cometreel.recording import load_policy, write_scenario
 from cometreel.scenario import profile as shipped_profile
 from cometreel.scenario import profile_names
+from cometreel.traffic.import_traffic import import_traffic
 
 __all__ = ["import_"]
 

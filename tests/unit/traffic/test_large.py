@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.unit.importing.written import conversation, entry
+from tests.unit.traffic.har_entries import conversation, entry
 
 MEGABYTE = 1_000_000
 PROGRAM = """

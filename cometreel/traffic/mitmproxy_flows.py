@@ -6,18 +6,34 @@ for the times, then in their order, so that only what goes on at one time is in 
 
 from __future__ import annotations
 
+import io
+import uuid
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
-from mitmproxy import exceptions, flow, http
-from mitmproxy.io import FlowReader
+from mitmproxy import connection, exceptions, flow, http
+from mitmproxy.io import FlowReader, FlowWriter
 from mitmproxy.websocket import WebSocketData
 
 from cometreel.errors import FileInvalid, Problem
-from cometreel.importing.steps import Answered, Asked, Closed, Failed, Opened, Said, Step, Story, headers_of, is_asset
+from cometreel.traffic.simulated_client import Transaction
+from cometreel.traffic.simulation import Traffic
+from cometreel.traffic.traffic_events import (
+    ReplyReceived,
+    RequestFailed,
+    RequestSent,
+    TrafficEvent,
+    TrafficEvents,
+    WebSocketClosed,
+    WebSocketMessage,
+    WebSocketOpened,
+    headers_of,
+    is_asset,
+)
 from cometreel.wire import Headers
 
-__all__ = ["flow_stories"]
+__all__ = ["read_flows", "write_flows"]
 
 _BROKEN = 1006
 """A WebSocket that ended without a word (RFC 6455 §7.4.1)."""
@@ -26,7 +42,7 @@ _UNREADABLE = (exceptions.FlowReadException, AttributeError, LookupError, TypeEr
 """What mitmproxy's own reader raises, and what it trips over where a flow lacks what it looks for."""
 
 
-def flow_stories(file: BinaryIO, name: str, wants: Callable[[str], bool]) -> Iterator[Story]:
+def read_flows(file: BinaryIO, name: str, wants: Callable[[str], bool]) -> Iterator[TrafficEvents]:
     """Give what each flow of a file tells; `wants` says which URLs are kept besides CometD.
 
     Flows that aren't HTTP are passed over.
@@ -60,35 +76,35 @@ def _next(file: BinaryIO, name: str, number: int) -> flow.Flow | None:
         raise FileInvalid([Problem(f"{name}: flow {number}", 0, 0, found, expected)]) from None
 
 
-def _story(one: http.HTTPFlow, wants: Callable[[str], bool]) -> Story:
+def _story(one: http.HTTPFlow, wants: Callable[[str], bool]) -> TrafficEvents:
     asked = one.request
     wanted = wants(asked.pretty_url)
     headers, body = _content(asked)
     if one.websocket is not None:
-        opened = Opened(asked.timestamp_start, one.id, asked.pretty_url, headers)
+        opened = WebSocketOpened(asked.timestamp_start, one.id, asked.pretty_url, headers)
         return [opened, *_messages(one, one.websocket)]
     kept = wanted and not (one.response is not None and is_asset(one.response.headers.get("content-type", "")))
-    first = Asked(asked.timestamp_start, one.id, asked.method, asked.pretty_url, headers, body, kept)
+    first = RequestSent(asked.timestamp_start, one.id, asked.method, asked.pretty_url, headers, body, kept)
     return [first, *_end(one)]
 
 
-def _messages(one: http.HTTPFlow, socket: WebSocketData) -> Iterator[Step]:
+def _messages(one: http.HTTPFlow, socket: WebSocketData) -> Iterator[TrafficEvent]:
     for message in socket.messages:
         content = message.text if message.is_text else message.content
-        yield Said(message.timestamp, one.id, message.from_client, content)
+        yield WebSocketMessage(message.timestamp, one.id, message.from_client, content)
     if socket.timestamp_end is not None:
-        yield Closed(socket.timestamp_end, one.id, socket.close_code or _BROKEN)
+        yield WebSocketClosed(socket.timestamp_end, one.id, socket.close_code or _BROKEN)
 
 
-def _end(one: http.HTTPFlow) -> Iterator[Step]:
+def _end(one: http.HTTPFlow) -> Iterator[TrafficEvent]:
     reply = one.response
     began = one.request.timestamp_start
     if reply is not None and one.error is None:
         headers, body = _content(reply)
         ended = max(reply.timestamp_end or reply.timestamp_start, began)
-        yield Answered(ended, one.id, reply.status_code, headers, body)
+        yield ReplyReceived(ended, one.id, reply.status_code, headers, body)
     elif one.error is not None:
-        yield Failed(max(one.error.timestamp, began), one.id, one.error.msg)
+        yield RequestFailed(max(one.error.timestamp, began), one.id, one.error.msg)
 
 
 def _content(message: http.Message) -> tuple[Headers, bytes | None]:
@@ -102,3 +118,63 @@ def _content(message: http.Message) -> tuple[Headers, bytes | None]:
 
 def _text(field: bytes) -> str:
     return field.decode("utf-8", "surrogateescape")  # as mitmproxy reads them
+
+
+_PEER = ("127.0.0.1", 0)
+_NAMES = uuid.UUID("8e3b1c5a-2d4f-5a60-9c41-6f0b7d1e2a37")
+"""What the ids of flows are made from, so that the same scenario is the same file."""
+
+
+def write_flows(traffic: Traffic) -> bytes:
+    """Write traffic as a flow file, as `mitmdump -w` would."""
+    file = io.BytesIO()
+    writer = FlowWriter(file)
+    for number, one in enumerate(traffic.spoken, 1):
+        writer.add(_flow(one, number))
+    return file.getvalue()
+
+
+def _flow(one: Transaction, number: int) -> http.HTTPFlow:
+    at = urlsplit(one.request.base)
+    client = connection.Client(peername=_PEER, sockname=_PEER, timestamp_start=one.at)
+    server = connection.Server(address=(at.hostname or "", at.port or 80))
+    client.id, server.id = (str(uuid.uuid5(_NAMES, f"{number} {side}")) for side in ("client", "server"))
+    made = http.HTTPFlow(client, server)
+    made.id = str(uuid.uuid5(_NAMES, str(number)))
+    made.timestamp_created = one.at
+    query = f"?{one.request.query}" if one.request.query else ""
+    made.request = http.Request(
+        host=at.hostname or "",
+        port=at.port or 80,
+        method=one.request.method.encode(),
+        scheme=at.scheme.encode(),
+        authority=b"",
+        path=f"{one.request.path}{query}".encode(),
+        http_version=b"HTTP/1.1",
+        headers=_fields(Headers([("Host", at.netloc), *one.request.headers])),
+        content=one.request.body,
+        trailers=None,
+        timestamp_start=one.at,
+        timestamp_end=one.at,
+    )
+    if one.reply is None:
+        made.error = flow.Error("the client hung up", one.ended)
+    else:
+        reply = one.reply
+        made.response = http.Response(
+            b"HTTP/1.1",
+            reply.status,
+            reply.reason.encode(),
+            _fields(reply.headers),
+            reply.body,
+            None,
+            one.ended,
+            one.ended,
+        )
+    return made
+
+
+def _fields(headers: Headers) -> http.Headers:
+    return http.Headers(
+        [(name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape")) for name, value in headers]
+    )

@@ -9,19 +9,33 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, BinaryIO, Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import ijson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from cometreel import __version__
 from cometreel.errors import FileInvalid, Problem
-from cometreel.importing.steps import Answered, Asked, Failed, Opened, Said, Step, Story, headers_of, is_asset
-from cometreel.wire import Headers
+from cometreel.jsonvalue import JSON, JSONObject, encode
+from cometreel.traffic.simulated_client import Transaction
+from cometreel.traffic.simulation import Traffic
+from cometreel.traffic.traffic_events import (
+    ReplyReceived,
+    RequestFailed,
+    RequestSent,
+    TrafficEvent,
+    TrafficEvents,
+    WebSocketMessage,
+    WebSocketOpened,
+    headers_of,
+    is_asset,
+)
+from cometreel.wire import Headers, Reply, Request
 
-__all__ = ["har_stories"]
+__all__ = ["read_har", "write_har"]
 
 _EXPECTED = "HAR 1.2, as developer tools save it"
 _WEB = re.compile(r"(https?|wss?)://", re.IGNORECASE)
@@ -32,44 +46,44 @@ _BINARY = 2
 """The opcode of a binary frame (RFC 6455 §5.2); its data is Base64."""
 
 
-class _Part(BaseModel):
+class _HarModel(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class _Pair(_Part):
+class _HarNameValue(_HarModel):
     name: str
     value: str = ""
 
 
-class _Content(_Part):
+class _HarContent(_HarModel):
     text: str | None = Field(None, repr=False)
     encoding: str | None = None
     size: float = 0
     mime_type: str = Field("", alias="mimeType")
 
 
-class _PostData(_Part):
+class _HarPostData(_HarModel):
     mime_type: str = Field("", alias="mimeType")
     text: str | None = Field(None, repr=False)
-    params: list[_Pair] = Field([], repr=False)
+    params: list[_HarNameValue] = Field([], repr=False)
 
 
-class _Request(_Part):
+class _HarRequest(_HarModel):
     method: Annotated[str, Field(pattern=r"^[A-Za-z]+$")]
     url: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:")]
-    headers: list[_Pair] = Field([], repr=False)
-    cookies: list[_Pair] = Field([], repr=False)
-    post_data: _PostData | None = Field(None, alias="postData")
+    headers: list[_HarNameValue] = Field([], repr=False)
+    cookies: list[_HarNameValue] = Field([], repr=False)
+    post_data: _HarPostData | None = Field(None, alias="postData")
 
 
-class _Response(_Part):
+class _HarResponse(_HarModel):
     status: Annotated[int, Field(ge=0, le=599)] = 0
-    headers: list[_Pair] = Field([], repr=False)
-    content: _Content = _Content()
+    headers: list[_HarNameValue] = Field([], repr=False)
+    content: _HarContent = _HarContent()
     error: str | None = Field(None, alias="_error")
 
 
-class _Message(_Part):
+class _HarMessage(_HarModel):
     type: Literal["send", "receive"]
     time: float
     opcode: int = 1
@@ -87,16 +101,16 @@ def _moment(value: object) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-class _Entry(_Part):
+class _HarEntry(_HarModel):
     started: Annotated[datetime, BeforeValidator(_moment)] = Field(alias="startedDateTime")
     time: float | None = None
-    request: _Request
-    response: _Response
-    messages: list[_Message] | None = Field(None, alias="_webSocketMessages", repr=False)
+    request: _HarRequest
+    response: _HarResponse
+    messages: list[_HarMessage] | None = Field(None, alias="_webSocketMessages", repr=False)
     resource: str = Field("", alias="_resourceType")
 
 
-def har_stories(file: BinaryIO, name: str, wants: Callable[[str], bool]) -> Iterator[Story]:
+def read_har(file: BinaryIO, name: str, wants: Callable[[str], bool]) -> Iterator[TrafficEvents]:
     """Give what each entry of a HAR file tells; `wants` says which URLs are kept besides CometD.
 
     :raises FileInvalid: if it isn't HAR, at the first entry that can't be read; the sentence shows no value of it.
@@ -107,7 +121,7 @@ def har_stories(file: BinaryIO, name: str, wants: Callable[[str], bool]) -> Iter
             entry = _entry(value, name, number)
             if _WEB.match(entry.request.url):  # pages hold pictures of their own, `data:…`
                 yield _story(entry, str(number), wants)
-    except _Deep:
+    except _TooDeep:
         raise _invalid(f"{name}: entry {number + 1}", f"nested more than {_DEEPEST} deep") from None
     except (ijson.JSONError, UnicodeDecodeError):
         where = f"after entry {number}" if number else "before its first entry"
@@ -116,7 +130,7 @@ def har_stories(file: BinaryIO, name: str, wants: Callable[[str], bool]) -> Iter
         raise _invalid(name, "no entry under log.entries")
 
 
-class _Deep(Exception):
+class _TooDeep(Exception):
     """What no HAR file needs, and no reader should follow."""
 
 
@@ -139,16 +153,16 @@ def _values(file: BinaryIO) -> Iterator[object]:
         elif ends:
             way.pop()
         if depth + len(way) > _DEEPEST:
-            raise _Deep
+            raise _TooDeep
 
 
 def _invalid(where: str, found: str) -> FileInvalid:
     return FileInvalid([Problem(where, 0, 0, found, _EXPECTED)])
 
 
-def _entry(value: object, name: str, number: int) -> _Entry:
+def _entry(value: object, name: str, number: int) -> _HarEntry:
     try:
-        return _Entry.model_validate(value)
+        return _HarEntry.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         key = ".".join(map(str, first["loc"])) or "the entry"
@@ -156,35 +170,38 @@ def _entry(value: object, name: str, number: int) -> _Entry:
         raise _invalid(f"{name}: entry {number}", f"{key} can't be used: {found}") from None
 
 
-def _story(entry: _Entry, flow: str, wants: Callable[[str], bool]) -> Story:
+def _story(entry: _HarEntry, flow: str, wants: Callable[[str], bool]) -> TrafficEvents:
     at = entry.started.timestamp()
     wanted = wants(entry.request.url)
     headers = _request_headers(entry.request)
     if entry.messages is not None or entry.resource == "websocket":
-        opened = Opened(at, flow, entry.request.url, headers)
-        said = [Said(message.time, flow, message.type == "send", _frame(message)) for message in entry.messages or ()]
+        opened = WebSocketOpened(at, flow, entry.request.url, headers)
+        said = [
+            WebSocketMessage(message.time, flow, message.type == "send", _frame(message))
+            for message in entry.messages or ()
+        ]
         return [opened, *sorted(said, key=lambda one: one.at)]
     kept = wanted and not is_asset(_type_of(entry.response))
-    asked = Asked(at, flow, entry.request.method, entry.request.url, headers, _request_body(entry.request), kept)
+    asked = RequestSent(at, flow, entry.request.method, entry.request.url, headers, _request_body(entry.request), kept)
     return [asked, _end(entry, flow, at + max(entry.time or 0.0, 0.0) / 1000)]
 
 
-def _end(entry: _Entry, flow: str, at: float) -> Step:
+def _end(entry: _HarEntry, flow: str, at: float) -> TrafficEvent:
     reply = entry.response
     if not reply.status:  # Chrome: cancelled, blocked, or the connection broke
-        return Failed(at, flow, reply.error or "no reply")
+        return RequestFailed(at, flow, reply.error or "no reply")
     fields = [(pair.name, pair.value) for pair in reply.headers]
-    return Answered(at, flow, reply.status, headers_of(fields, decoded=True), _reply_body(reply.content))
+    return ReplyReceived(at, flow, reply.status, headers_of(fields, decoded=True), _reply_body(reply.content))
 
 
-def _request_headers(request: _Request) -> Headers:
+def _request_headers(request: _HarRequest) -> Headers:
     fields = [(pair.name, pair.value) for pair in request.headers]
     if request.cookies and not any(name.lower() == "cookie" for name, _ in fields):
         fields.append(("Cookie", "; ".join(f"{cookie.name}={cookie.value}" for cookie in request.cookies)))
     return headers_of(fields, decoded=True)
 
 
-def _request_body(request: _Request) -> bytes:
+def _request_body(request: _HarRequest) -> bytes:
     posted = request.post_data
     if posted is None:
         return b""
@@ -193,7 +210,7 @@ def _request_body(request: _Request) -> bytes:
     return posted.text.encode("utf-8", "surrogatepass")
 
 
-def _reply_body(content: _Content) -> bytes | None:
+def _reply_body(content: _HarContent) -> bytes | None:
     if content.text is None:
         return None if content.size > 0 else b""
     if content.encoding == "base64":
@@ -201,7 +218,7 @@ def _reply_body(content: _Content) -> bytes | None:
     return content.text.encode("utf-8", "surrogatepass")
 
 
-def _frame(message: _Message) -> str | bytes:
+def _frame(message: _HarMessage) -> str | bytes:
     return (_decoded(message.data) or b"") if message.opcode == _BINARY else message.data
 
 
@@ -212,6 +229,62 @@ def _decoded(text: str) -> bytes | None:
         return None
 
 
-def _type_of(reply: _Response) -> str:
+def _type_of(reply: _HarResponse) -> str:
     fields = (pair.value for pair in reply.headers if pair.name.lower() == "content-type")
     return next(fields, reply.content.mime_type)
+
+
+def write_har(traffic: Traffic) -> bytes:
+    """Write traffic as a HAR file."""
+    entries: list[JSON] = [_written_entry(one) for one in traffic.spoken]
+    creator: JSON = {"name": "cometreel", "version": __version__}
+    return encode({"log": {"version": "1.2", "creator": creator, "comment": traffic.title, "entries": entries}}) + b"\n"
+
+
+def _written_entry(one: Transaction) -> JSONObject:
+    took = round((one.ended - one.at) * 1000, 3)
+    return {
+        "startedDateTime": datetime.fromtimestamp(one.at, UTC).isoformat(timespec="microseconds"),
+        "time": took,
+        "request": _request(one.request),
+        "response": _response(one.reply),
+        "cache": {},
+        "timings": {"send": 0, "wait": took, "receive": 0},
+    }
+
+
+def _request(request: Request) -> JSONObject:
+    query = f"?{request.query}" if request.query else ""
+    written: JSONObject = {
+        "method": request.method,
+        "url": f"{request.base}{request.path}{query}",
+        "httpVersion": "HTTP/1.1",
+        "cookies": [{"name": name, "value": value} for name, value in request.headers.cookies().items()],
+        "headers": _fields(request.headers),
+        "queryString": [{"name": name, "value": value} for name, value in parse_qsl(request.query, True)],
+        "headersSize": -1,
+        "bodySize": len(request.body),
+    }
+    if request.body:
+        kind = request.headers.get("content-type") or ""
+        written["postData"] = {"mimeType": kind, "text": request.body.decode("utf-8", "replace")}
+    return written
+
+
+def _response(reply: Reply | None) -> JSONObject:
+    shared: JSONObject = {"httpVersion": "HTTP/1.1", "cookies": [], "redirectURL": "", "headersSize": -1}
+    if reply is None:  # as Chrome writes a request that its user cancelled
+        empty: JSONObject = {"status": 0, "statusText": "", "headers": [], "content": {"size": 0, "mimeType": ""}}
+        return {**empty, **shared, "bodySize": -1, "_error": "net::ERR_ABORTED"}
+    kind = reply.headers.get("content-type") or ""
+    content: JSONObject = {"size": len(reply.body), "mimeType": kind}
+    try:
+        content["text"] = reply.body.decode()
+    except UnicodeDecodeError:
+        content |= {"text": base64.b64encode(reply.body).decode(), "encoding": "base64"}
+    said: JSONObject = {"status": reply.status, "statusText": reply.reason, "headers": _fields(reply.headers)}
+    return {**said, "content": content, **shared, "bodySize": len(reply.body)}
+
+
+def _fields(headers: Iterable[tuple[str, str]] | Headers) -> list[JSON]:
+    return [{"name": name, "value": value} for name, value in headers]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cometreel.exporting.examples import NoExample, example, example_request, needs_example
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import RequestBlock
 from cometreel.scenario.matchers import MatchContext, matcher
+from cometreel.traffic.examples import NoExample, example, example_request, needs_example
 
 PATTERNS: list[tuple[JSON, JSON]] = [
     (1, 1),

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cometreel import __version__
-from cometreel.exporting.shapes import joined, shape_of
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import (
     EventBlock,
@@ -25,21 +24,22 @@ from cometreel.scenario import (
     parse,
 )
 from cometreel.scenario.markers import marker_of
+from cometreel.traffic.json_shapes import joined, shape_of
 
-__all__ = ["openapi"]
+__all__ = ["openapi_summary"]
 
 _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9A-Z]{16}|[0-9]{4,}")
 _JSON = "application/json"
 
 
-def openapi(path: Path) -> tuple[JSONObject, list[str]]:
+def openapi_summary(path: Path) -> tuple[JSONObject, list[str]]:
     """Summarise a scenario, a file or a folder of them; also give what the summary leaves out.
 
     :raises FileInvalid: with every problem of every file.
     """
     scenario = load([path])
     files = [parse(file) for file in scenario.files]
-    summary = _Summary(scenario.profile)
+    summary = _OpenapiSummary(scenario.profile)
     for block in (block for file in files for block in file.exchanges or ()):
         summary.add(block)
     entries: list[EventBlock] = [entry for file in files for entry in file.timeline or ()]
@@ -64,7 +64,7 @@ def openapi(path: Path) -> tuple[JSONObject, list[str]]:
     ]
 
 
-class _Summary:
+class _OpenapiSummary:
     """Paths and publishes, as far as they have been seen."""
 
     def __init__(self, profile: Profile) -> None:

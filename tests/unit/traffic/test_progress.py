@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cometreel.importing import import_traffic
 from cometreel.recording import load_policy
 from cometreel.scenario import profile
+from cometreel.traffic.import_traffic import import_traffic
 from tests.terminal import seen_on_a_terminal
-from tests.unit.importing.written import conversation, entry, har
+from tests.unit.traffic.har_entries import conversation, entry, har
 
 
 def test_it_is_told_how_much_has_been_read_and_never_less_than_before(tmp_path: Path):

@@ -14,14 +14,14 @@ from typing import TypeAlias
 from cometreel.wire import Headers
 
 __all__ = [
-    "Answered",
-    "Asked",
-    "Closed",
-    "Failed",
-    "Opened",
-    "Said",
-    "Step",
-    "Story",
+    "ReplyReceived",
+    "RequestSent",
+    "WebSocketClosed",
+    "RequestFailed",
+    "WebSocketOpened",
+    "WebSocketMessage",
+    "TrafficEvent",
+    "TrafficEvents",
     "headers_of",
     "in_order",
     "is_asset",
@@ -32,7 +32,7 @@ _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestSent:
     """A request. `at` is seconds since 1970, in every step; `wanted` says that it is kept although it isn't CometD."""
 
     at: float
@@ -45,7 +45,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ReplyReceived:
     """The reply of a request, when it was complete; a body of None isn't in the file."""
 
     at: float
@@ -56,7 +56,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class RequestFailed:
     """A request that got no reply."""
 
     at: float
@@ -65,7 +65,7 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class WebSocketOpened:
     """A WebSocket was opened."""
 
     at: float
@@ -76,7 +76,7 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class WebSocketMessage:
     """One message of a WebSocket."""
 
     at: float
@@ -86,7 +86,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class WebSocketClosed:
     """The end of a WebSocket."""
 
     at: float
@@ -94,17 +94,19 @@ class Closed:
     code: int
 
 
-Step: TypeAlias = Asked | Answered | Failed | Opened | Said | Closed
-Story: TypeAlias = Sequence[Step]
+TrafficEvent: TypeAlias = (
+    RequestSent | ReplyReceived | RequestFailed | WebSocketOpened | WebSocketMessage | WebSocketClosed
+)
+TrafficEvents: TypeAlias = Sequence[TrafficEvent]
 """Everything that belongs to one request or one WebSocket, in the order of time; at least one step."""
 
 
-def in_order(stories: Iterable[Story]) -> Iterator[Step]:
+def in_order(stories: Iterable[TrafficEvents]) -> Iterator[TrafficEvent]:
     """Give the steps of all stories in the order of time, if the stories come in the order of their first steps.
 
     Only what still goes on is held in memory. A story that comes too late is told late, with its own times.
     """
-    waiting: list[tuple[float, int, Step]] = []
+    waiting: list[tuple[float, int, TrafficEvent]] = []
     number = 0
     for story in stories:
         while waiting and waiting[0][0] <= story[0].at:

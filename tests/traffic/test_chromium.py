@@ -13,7 +13,7 @@ from cometreel.jsonvalue import JSON
 from cometreel.scenario import parse
 from demo import peers
 from demo.processes import Process
-from tests.importing.devtools import har_of
+from tests.traffic.devtools import har_of
 
 NOTIFICATIONS = "/api/v2/notifications"
 LEFT_OUT = ("cookie", "set-cookie", "authorization")

@@ -13,10 +13,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cometreel.errors import FileInvalid, Problem
-from cometreel.importing.har import har_stories
-from cometreel.importing.steps import Answered, Asked, Failed, Opened, Said, Step, Story, in_order
 from cometreel.recording import Distilled, Policy, Recorder, distill
 from cometreel.scenario import Profile
+from cometreel.traffic.har_files import read_har
+from cometreel.traffic.traffic_events import (
+    ReplyReceived,
+    RequestFailed,
+    RequestSent,
+    TrafficEvent,
+    TrafficEvents,
+    WebSocketMessage,
+    WebSocketOpened,
+    in_order,
+)
 
 __all__ = ["import_traffic"]
 
@@ -95,7 +104,7 @@ def _record(
         raise FileInvalid([Problem(str(path), 0, 0, "nothing to record", "traffic of a CometD application", hint)])
 
 
-def _stories(file: BinaryIO, path: Path, url: re.Pattern[str] | None) -> Iterator[Story]:
+def _stories(file: BinaryIO, path: Path, url: re.Pattern[str] | None) -> Iterator[TrafficEvents]:
     start = file.read(_FIRST_BYTES)
     mark = len(_MARK) if start.startswith(_MARK) else 0
     file.seek(mark)
@@ -104,16 +113,16 @@ def _stories(file: BinaryIO, path: Path, url: re.Pattern[str] | None) -> Iterato
         return url is None or url.search(address) is not None
 
     if start[mark:].lstrip()[:1] == b"{":
-        return har_stories(file, str(path), wants)
+        return read_har(file, str(path), wants)
     if re.match(rb"[0-9]+:", start):  # a netstring, as all flows are
-        from cometreel.importing.flow_file import flow_stories  # noqa: PLC0415  # mitmproxy takes a second to load
+        from cometreel.traffic.mitmproxy_flows import read_flows  # noqa: PLC0415  # mitmproxy takes a second to load
 
-        return flow_stories(file, str(path), wants)
+        return read_flows(file, str(path), wants)
     found = "neither HAR nor flows" if start else "the file is empty"
     raise FileInvalid([Problem(str(path), 0, 0, found, _EXPECTED)])
 
 
-def _told(stories: Iterator[Story], file: BinaryIO, progress: Callable[[int], None]) -> Iterator[Story]:
+def _told(stories: Iterator[TrafficEvents], file: BinaryIO, progress: Callable[[int], None]) -> Iterator[TrafficEvents]:
     furthest = 0
     for story in stories:
         furthest = max(furthest, file.tell())
@@ -121,17 +130,17 @@ def _told(stories: Iterator[Story], file: BinaryIO, progress: Callable[[int], No
         yield story
 
 
-def _tell(recorder: Recorder, step: Step) -> None:
+def _tell(recorder: Recorder, step: TrafficEvent) -> None:
     """Make one step the call that a proxy would have made."""
-    if isinstance(step, Asked):
+    if isinstance(step, RequestSent):
         recorder.request(step.flow, step.method, step.url, step.headers, step.body, wanted=step.wanted, at=step.at)
-    elif isinstance(step, Answered):
+    elif isinstance(step, ReplyReceived):
         recorder.reply(step.flow, step.status, step.headers, step.body, at=step.at)
-    elif isinstance(step, Failed):
+    elif isinstance(step, RequestFailed):
         recorder.error(step.flow, step.why, at=step.at)
-    elif isinstance(step, Opened):
+    elif isinstance(step, WebSocketOpened):
         recorder.opened(step.flow, step.url, step.headers, wanted=step.wanted, at=step.at)
-    elif isinstance(step, Said):
+    elif isinstance(step, WebSocketMessage):
         recorder.frame(step.flow, step.from_client, step.content, at=step.at)
     else:
         recorder.closed(step.flow, step.code, at=step.at)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from jsonschema import Draft202012Validator
 
-from cometreel.exporting.shapes import joined, shape_of
 from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.traffic.json_shapes import joined, shape_of
 
 TEXT: JSONObject = {"type": "string"}
 WHOLE: JSONObject = {"type": "integer"}

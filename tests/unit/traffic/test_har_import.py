@@ -13,7 +13,7 @@ from cometreel.cli import Exit, run
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording import read_journal
 from cometreel.scenario import ExchangeBlock, parse
-from tests.unit.importing.written import START, bayeux, conversation, entry, har
+from tests.unit.traffic.har_entries import START, bayeux, conversation, entry, har
 
 WRITTEN = "as `mitmdump -w` writes it"
 HAR = "expected HAR 1.2, as developer tools save it"

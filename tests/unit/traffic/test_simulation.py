@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cometreel.exporting import traffic_of
 from cometreel.jsonvalue import decode
+from cometreel.traffic.simulation import traffic_of
 
 
 def written(folder: Path, text: str) -> Path:

@@ -10,9 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cometreel.engine import Backend, ReplaySettings
-from cometreel.exporting.client import Client, Stage
-from cometreel.exporting.examples import NoExample, example, example_request, needs_example
-from cometreel.exporting.spoken import Spoken
 from cometreel.scenario import (
     EventBlock,
     ExchangeBlock,
@@ -23,6 +20,8 @@ from cometreel.scenario import (
     parse,
     parse_duration,
 )
+from cometreel.traffic.examples import NoExample, example, example_request, needs_example
+from cometreel.traffic.simulated_client import SimulatedClient, Simulator, Transaction
 
 __all__ = ["Traffic", "traffic_of"]
 
@@ -36,7 +35,7 @@ class Traffic:
     """What crossed the wire, in the order in which it began, and what of the scenario couldn't be said so."""
 
     title: str
-    spoken: tuple[Spoken, ...]
+    spoken: tuple[Transaction, ...]
     notes: tuple[str, ...]
 
 
@@ -46,16 +45,16 @@ def traffic_of(path: Path) -> Traffic:
     :raises FileInvalid: with every problem of every file.
     """
     scenario = load([path])
-    return _Playing(scenario, [parse(file) for file in scenario.files]).traffic(path)
+    return _Simulation(scenario, [parse(file) for file in scenario.files]).traffic(path)
 
 
-class _Playing:
+class _Simulation:
     def __init__(self, scenario: Scenario, files: Sequence[ScenarioFile]) -> None:
         self._scenario, self._files = scenario, files
         settings = ReplaySettings(seed="export", repeat=scenario.settings.repeat or "last")
         start = 0.0 if scenario.recorded is None else scenario.recorded.timestamp()
-        self._stage = Stage(Backend(replace(scenario, faults=()), settings), start)
-        self._clients: dict[str, Client] = {}
+        self._stage = Simulator(Backend(replace(scenario, faults=()), settings), start)
+        self._clients: dict[str, SimulatedClient] = {}
         self._notes: list[str] = []
 
     def traffic(self, path: Path) -> Traffic:
@@ -86,7 +85,7 @@ class _Playing:
         self._stage.until(self._stage.now + _APART_SECONDS)
         self._check(block, roles)
 
-    def _ask(self, client: Client, block: ExchangeBlock) -> None:
+    def _ask(self, client: SimulatedClient, block: ExchangeBlock) -> None:
         request = block.request
         if isinstance(request, PublishBlock):
             client.publishes(str(example(request.publish)), example(request.data), example(request.ext))
@@ -104,11 +103,11 @@ class _Playing:
         if len(roles) > 1:
             self._notes.append(f"{block.name!r}: only {roles[0]} asks, of {', '.join(roles)}")
 
-    def _client(self, role: str) -> Client:
+    def _client(self, role: str) -> SimulatedClient:
         if role not in self._clients:
             known = self._scenario.roles.get(role)
             user = (known.user or role) if known is not None else "user"
-            client = Client(self._stage, self._scenario.bayeux.endpoint or _ENDPOINT, user)
+            client = SimulatedClient(self._stage, self._scenario.bayeux.endpoint or _ENDPOINT, user)
             self._clients[role] = client
             client.begins(sorted(_channels(self._files)))
         return self._clients[role]

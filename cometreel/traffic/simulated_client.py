@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cometreel.engine import Backend
-from cometreel.exporting.spoken import Spoken
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
 from cometreel.wire import Drop, Effect, Headers, Reply, Request
 
-__all__ = ["Client", "Stage"]
+__all__ = ["SimulatedClient", "Simulator", "Transaction"]
 
 _BASE = "http://cometreel.example"
 _PAUSE_SECONDS = 1.0
@@ -22,27 +21,27 @@ _PAUSE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenRequest:
     at: float
     request: Request
     take: Callable[[Reply], None]
 
 
-class Stage:
+class Simulator:
     """One engine, the time, and who waits for which reply. `start` is the scenario's first second, since 1970."""
 
     def __init__(self, backend: Backend, start: float) -> None:
         self.backend = backend
         self.now = 0.0
-        self.spoken: list[Spoken] = []
+        self.spoken: list[Transaction] = []
         self._start = start
-        self._open: dict[int, _Open] = {}
+        self._open: dict[int, _OpenRequest] = {}
         self._number = 0
         self._alarms: list[tuple[float, Callable[[], None]]] = []
 
     def ask(self, request: Request, take: Callable[[Reply], None]) -> None:
         """Hand a request to the engine; `take` gets its reply."""
-        self._open[request.id] = _Open(self.now, request, take)
+        self._open[request.id] = _OpenRequest(self.now, request, take)
         self._do(self.backend.receive(request, self.now))
 
     def number(self) -> int:
@@ -86,14 +85,14 @@ class Stage:
 
     def _close(self, number: int, reply: Reply | None) -> Callable[[Reply], None]:
         ended = self._open.pop(number)
-        self.spoken.append(Spoken(self._start + ended.at, ended.request, self._start + self.now, reply))
+        self.spoken.append(Transaction(self._start + ended.at, ended.request, self._start + self.now, reply))
         return ended.take
 
 
-class Client:
+class SimulatedClient:
     """One session: its cookies, its login, its CometD session, and the latest reply to a call of its own."""
 
-    def __init__(self, stage: Stage, endpoint: str, user: str | None) -> None:
+    def __init__(self, stage: Simulator, endpoint: str, user: str | None) -> None:
         self._stage, self._endpoint, self._user = stage, endpoint, user
         self._cookies: dict[str, str] = {}
         self._id = ""
@@ -187,3 +186,13 @@ class Client:
             if message.get("channel") == "/meta/handshake":
                 self._id = str(message.get("clientId") or "")
         return any("successful" not in message for message in found)
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A request and its reply, None where none came. Times are seconds since 1970."""
+
+    at: float
+    request: Request
+    ended: float
+    reply: Reply | None
