@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cometreel.cli.exits import Exit
+from cometreel.cli.exit_codes import ExitCode
 from cometreel.cli.main import main, run
 
-__all__ = ["Exit", "main", "run"]
+__all__ = ["ExitCode", "main", "run"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cometreel.cli.at_work import at_work
+from cometreel.cli.progress import show_progress
 from cometreel.errors import OptionInvalid
 from cometreel.recording import distill as distill_journal
 from cometreel.recording import key_path, load_policy, scenario_path, write_scenario
@@ -34,7 +34,7 @@ def distill(
     Example:
       cometreel distill recordings/2026-11-23T10-00-00.jsonl
     """
-    with at_work(f"distilling {journal.name}"):
+    with show_progress(f"distilling {journal.name}"):
         made = distill_journal(
             journal,
             policy=load_policy(policy) if policy else None,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from cometreel.cli.at_work import at_work
+from cometreel.cli.progress import show_progress
 from cometreel.errors import FileInvalid, Problem
 from cometreel.traffic.har_files import write_har as har_of
 from cometreel.traffic.openapi_summary import openapi_summary as openapi_of
@@ -37,7 +37,7 @@ def export(scenario: Path, mitm: Path | None, out: Path | None, *, har: bool, op
         raise click.UsageError("choose one of --har, --mitm FILE, --openapi")
     if mitm is not None and out is not None:
         raise click.UsageError("--mitm names its file itself: leave out -o")
-    with at_work(f"exporting {scenario.name}"):
+    with show_progress(f"exporting {scenario.name}"):
         content, notes = _content(scenario, har=har, openapi=openapi)
     target = mitm or out
     if target is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from rich.progress import DownloadColumn
 
-from cometreel.cli.at_work import bar_on_terminal
+from cometreel.cli.progress import progress_bar
 from cometreel.errors import OptionInvalid
 from cometreel.recording import load_policy, write_scenario
 from cometreel.scenario import profile as shipped_profile
@@ -94,7 +94,7 @@ def _journal(kept: Path | None) -> Iterator[Path]:
 def _progress(file: Path) -> Iterator[Callable[[int], None]]:
     """Show how much of a file has been read, on a terminal only."""
     size = file.stat().st_size if file.is_file() else 0
-    with bar_on_terminal(DownloadColumn()) as bar:
+    with progress_bar(DownloadColumn()) as bar:
         task = bar.add_task("reading", total=size)
 
         def show(done: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cometreel.starting import start
+from cometreel.cli.scaffold import write_scaffold
 
 __all__ = ["init"]
 
@@ -23,7 +23,7 @@ def init(folder: Path) -> None:
       cometreel init workbins
       cd workbins && python -m pytest
     """
-    started = start(folder)
+    started = write_scaffold(folder)
     for path in started.written:
         click.echo(path)
     for path in started.kept:

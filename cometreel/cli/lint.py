@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from cometreel.cli.at_work import at_work
-from cometreel.cli.exits import Exit
+from cometreel.cli.exit_codes import ExitCode
+from cometreel.cli.progress import show_progress
 from cometreel.lint import FORMATS, fixed, report
 from cometreel.lint import lint as lint_scenario
 from cometreel.recording import write_scenario
@@ -30,7 +30,7 @@ def lint(scenarios: tuple[Path, ...], *, fix: bool, form: str) -> int:
       cometreel lint --format sarif scenarios/ > lint.sarif
       cometreel lint --fix recordings/desktop.yaml
     """
-    with at_work("looking"):
+    with show_progress("looking"):
         issues = [issue for path in scenarios for issue in lint_scenario(path)]
     text = report(issues, form)
     if text:
@@ -38,4 +38,4 @@ def lint(scenarios: tuple[Path, ...], *, fix: bool, form: str) -> int:
     if fix:
         for path, file in fixed(issues):
             click.echo(f"fixed in {write_scenario(file, path).path}", err=True)
-    return Exit.NO if any(issue.level != "note" for issue in issues) else Exit.DONE
+    return ExitCode.NO if any(issue.level != "note" for issue in issues) else ExitCode.DONE

@@ -12,7 +12,7 @@ from click.shell_completion import shell_complete
 
 from cometreel import CometreelError, __version__
 from cometreel.cli.completion import COMPLETE_VARIABLE
-from cometreel.cli.exits import Exit
+from cometreel.cli.exit_codes import ExitCode
 from cometreel.errors import FileInvalid
 
 __all__ = ["COMMANDS", "main", "run"]
@@ -71,12 +71,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return code
     except BrokenPipeError:  # the reader of our output has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.DONE
+        return ExitCode.DONE
     except (click.Abort, KeyboardInterrupt):
         return _tell("interrupted")
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        return Exit.CANNOT
+        return ExitCode.CANNOT
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "cometreel"
         return _tell(f"{error.format_message().rstrip('.')} (see: {command} --help)")
@@ -97,13 +97,13 @@ def _invoke(arguments: list[str]) -> int:
             code = main.invoke(context)
     except click.exceptions.Exit as exit_:  # after --help and --version
         return exit_.exit_code
-    return code if isinstance(code, int) else Exit.DONE
+    return code if isinstance(code, int) else ExitCode.DONE
 
 
-def _tell(*sentences: str) -> Exit:
+def _tell(*sentences: str) -> ExitCode:
     for sentence in sentences:
         click.echo(f"cometreel: {sentence}", err=True)
-    return Exit.CANNOT
+    return ExitCode.CANNOT
 
 
 def _sentences(error: CometreelError) -> list[str]:

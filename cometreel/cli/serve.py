@@ -25,7 +25,7 @@ __all__ = ["serve"]
 SETTINGS: Final = ("speed", "seed", "repeat", "unmatched", "auth", "node")
 
 
-class Options(TypedDict):
+class ServeOptions(TypedDict):
     """The options, as click hands them over."""
 
     host: str
@@ -74,7 +74,7 @@ class Options(TypedDict):
     show_default=True,
     help="Who may use it, with the token: this machine, or any.",
 )
-def serve(scenarios: tuple[Path, ...], **options: Unpack[Options]) -> None:
+def serve(scenarios: tuple[Path, ...], **options: Unpack[ServeOptions]) -> None:
     """Replay SCENARIOS, files or folders, and print the URL once it listens. Ctrl-C stops it.
 
     \b
@@ -111,7 +111,7 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[Options]) -> None:
             serve_nodes(ClusterPlan(scenario, _of_a_node(paths, options), options["nodes"], listening), click.echo)
 
 
-def _gate(options: Options) -> AdminAuth | None:
+def _gate(options: ServeOptions) -> AdminAuth | None:
     """Return the gate of the admin API, unless there is to be none."""
     from cometreel.serve.admin.auth import AdminAuth, token_from  # noqa: PLC0415
 
@@ -140,7 +140,7 @@ def _announce(url: str, gate: AdminAuth | None) -> None:
         click.echo(f"cometreel: to use the console at {url}/__reel__/, start with {TOKEN_VARIABLE} set", err=True)
 
 
-def _certificate(options: Options) -> Certificate | None:
+def _certificate(options: ServeOptions) -> Certificate | None:
     """Return the certificate that is asked for, if one is; one that is made here says where it lies."""
     from cometreel.serve.certificate import Certificate, made_here  # noqa: PLC0415
 
@@ -155,7 +155,7 @@ def _certificate(options: Options) -> Certificate | None:
     return made
 
 
-def _of_a_node(paths: list[Path], options: Options) -> list[str]:
+def _of_a_node(paths: list[Path], options: ServeOptions) -> list[str]:
     """Return the arguments with which each of several nodes is started.
 
     :raises OptionInvalid: if their admin APIs are to be used from elsewhere, which HAProxy doesn't let through.

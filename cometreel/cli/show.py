@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from cometreel.cli.at_work import at_work
-from cometreel.cli.exits import Exit
+from cometreel.cli.exit_codes import ExitCode
+from cometreel.cli.progress import show_progress
 from cometreel.errors import FileInvalid, Problem
 from cometreel.show import (
     COLUMNS,
@@ -48,16 +48,16 @@ def show(files: tuple[Path, ...], out: Path | None, *, open_: bool, text: bool, 
       cometreel show --diff yesterday.jsonl today.jsonl
     """
     _check(files, out, open_=open_, text=text, diff=diff)
-    with at_work(f"reading {files[-1].name}"):
+    with show_progress(f"reading {files[-1].name}"):
         shown = compare(*map(read_conversation, files)) if diff else read_conversation(files[0])
     if text:
         _print(shown)
-        return Exit.DONE
+        return ExitCode.DONE
     path = out or _beside(files[-1])
-    with at_work(f"drawing {path.name}"):
+    with show_progress(f"drawing {path.name}"):
         _write(path, page(shown))
     click.echo(path)
-    return _opened(path) if open_ else Exit.DONE
+    return _opened(path) if open_ else ExitCode.DONE
 
 
 def _beside(file: Path) -> Path:
@@ -74,7 +74,7 @@ def _check(files: tuple[Path, ...], out: Path | None, *, open_: bool, text: bool
         raise click.UsageError("--text draws no page: leave out -o and --open")
 
 
-class _Console(Console):
+class _PipeConsole(Console):
     """A console that leaves it to `main` what a reader who has seen enough means; Rich would end with exit code 1."""
 
     def on_broken_pipe(self) -> None:
@@ -85,7 +85,7 @@ def _print(shown: Conversation | Comparison) -> None:
     """Print as wide as the terminal is; a log, which has no width, gets 100 columns."""
     if isinstance(sys.stdout, TextIOWrapper):  # recordings may hold letters that the terminal's encoding lacks
         sys.stdout.reconfigure(errors="backslashreplace")
-    console = _Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    console = _PipeConsole(file=sys.stdout, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = COLUMNS
     if isinstance(shown, Comparison):
@@ -120,8 +120,8 @@ def _is_page(path: Path) -> bool:
         return file.read(len(FIRST_LINE)) == FIRST_LINE.encode()
 
 
-def _opened(path: Path) -> Exit:
+def _opened(path: Path) -> ExitCode:
     if webbrowser.open(path.resolve().as_uri()):
-        return Exit.DONE
+        return ExitCode.DONE
     click.echo("cometreel: no browser could be opened; open the page by hand", err=True)
-    return Exit.NO
+    return ExitCode.NO

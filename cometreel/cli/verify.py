@@ -15,8 +15,8 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from cometreel.cli.at_work import at_work
-from cometreel.cli.exits import Exit
+from cometreel.cli.exit_codes import ExitCode
+from cometreel.cli.progress import show_progress
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
 from cometreel.jsonvalue import JSON
 from cometreel.recording import load_policy, write_scenario
@@ -48,7 +48,7 @@ _STYLES = {"drift": "red", "not played": "yellow", "note": "dim", "summary": "bo
 _FILE = click.Path(path_type=Path)
 
 
-class _Options(TypedDict):
+class _VerifyOptions(TypedDict):
     """What the options of the command hold."""
 
     pace: Pace
@@ -78,7 +78,7 @@ class _Options(TypedDict):
 @click.option("--junit", "junit_file", type=_FILE, help="Write the report as JUnit XML too.")
 @click.option("--html", "html_file", type=_FILE, help="Write the report as one HTML page too.")
 @click.option("--accept", is_flag=True, help="Write what came as NAME.new.yaml, and show the difference.")
-def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_Options]) -> int:
+def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOptions]) -> int:
     """Ask a live server what SCENARIO asked when it was recorded, and report every difference.
 
     Ends with 0 if nothing differs, 1 if something does, 2 if it could not run. It really asks: operations that change
@@ -100,10 +100,10 @@ def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_Options]
         _accept(verdict, script)
     if not verdict.played:
         raise OptionInvalid("verify", "no exchange could be played", "at least one", "the report says why")
-    return Exit.DONE if verdict.same else Exit.NO
+    return ExitCode.DONE if verdict.same else ExitCode.NO
 
 
-def _verdict(script: Script, against: str, options: _Options) -> Verdict:
+def _verdict(script: Script, against: str, options: _VerifyOptions) -> Verdict:
     """Ask the server, and judge."""
     target = target_of(against, ca=options["ca"], insecure=options["insecure"])
     veil = Veil(load_policy(options["policy"]), secrets.token_bytes(32))
@@ -113,7 +113,7 @@ def _verdict(script: Script, against: str, options: _Options) -> Verdict:
     users = {part: credentials.user for part, credentials in known.items()}
     given = _values(options["values"])
     run = Run(script, veil, users=users, given=given, pace=options["pace"], patience_seconds=seconds)
-    with at_work(f"asking {target.host}"):
+    with show_progress(f"asking {target.host}"):
         asyncio.run(drive(run, script, target, veil, known, seconds))
     return run.verdict(target.base)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cometreel.cli import Exit, run
+from cometreel.cli import ExitCode, run
 
 SAMPLE = Path(__file__).parents[2] / "recordings" / "workbin-desktop.jsonl"
 JOURNAL = "expected a journal of version 1, as `record.py` writes it"
@@ -98,7 +98,7 @@ def test_what_cannot_be_used_is_one_line(
     for name, content in FILES.items():
         (here / name).write_bytes(content)
     before = contents(here)
-    assert run(arguments) == Exit.CANNOT
+    assert run(arguments) == ExitCode.CANNOT
     assert capsys.readouterr() == ("", f"cometreel: {line}\n")
     assert contents(here) == before
 
@@ -108,7 +108,7 @@ def test_a_place_that_cannot_be_written_is_one_line(
     here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
 ) -> None:
     before = contents(here)
-    assert run(arguments) == Exit.CANNOT
+    assert run(arguments) == ExitCode.CANNOT
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"cometreel: {line}")
@@ -148,7 +148,7 @@ def test_a_policy_that_cannot_be_used_is_one_line(
     if content is not None:
         (here / "p.yaml").write_bytes(content)
     before = contents(here)
-    assert run(["distill", "a.jsonl", "--policy", "p.yaml"]) == Exit.CANNOT
+    assert run(["distill", "a.jsonl", "--policy", "p.yaml"]) == ExitCode.CANNOT
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"cometreel: {line}")
@@ -163,7 +163,7 @@ def test_of_a_journal_cut_in_mid_line_all_but_the_last_event_is_kept(
     lines = SAMPLE.read_bytes().splitlines(keepends=True)
     torn = b"".join(lines[:7]) + lines[7][:20]
     (here / "torn.jsonl").write_bytes(torn)
-    assert run(["distill", "torn.jsonl"]) == Exit.DONE
+    assert run(["distill", "torn.jsonl"]) == ExitCode.DONE
     out, err = capsys.readouterr()
     assert out == "torn.yaml\n"
     assert "left out: torn.jsonl:8:1: the last line is torn; expected one JSON object (this event is lost)\n" in err
@@ -182,7 +182,7 @@ def started(*arguments: str, folder: Path, before: str = "", out: int = subproce
     """What a command of its own process says on stderr; it must end with exit code 2."""
     command = [sys.executable, "-c", before + COMMAND, *arguments]
     ended = subprocess.run(command, cwd=folder, stdout=out, stderr=subprocess.PIPE, check=False, text=True)
-    assert ended.returncode == Exit.CANNOT, ended
+    assert ended.returncode == ExitCode.CANNOT, ended
     return ended.stderr
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cometreel.cli import Exit, run
+from cometreel.cli import ExitCode, run
 from cometreel.scenario import load
 from demo import peers
 from demo.sample import JOURNAL, SCENARIO
@@ -31,7 +31,7 @@ def test_nothing_private_is_in_it(path: Path, word: str):
 
 def test_the_journal_distils_to_the_scenario(tmp_path: Path):
     journal = Path(shutil.copy(JOURNAL, tmp_path))
-    assert run(["distill", str(journal)]) == Exit.DONE
+    assert run(["distill", str(journal)]) == ExitCode.DONE
     assert journal.with_suffix(".yaml").read_text() == SCENARIO.read_text()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cometreel.cli import Exit, run
+from cometreel.cli import ExitCode, run
 from demo.peers import ROOT
 from demo.processes import Process
 from tests.serve.conftest import SCENARIO, Desktop, until
@@ -129,14 +129,14 @@ IMPOSSIBLE = {
 def test_what_cannot_be_is_one_line_and_exit_code_2(
     scenario: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], text: str
 ):
-    assert run(["serve", str(scenario), "--no-watch", *arguments]) == Exit.CANNOT
+    assert run(["serve", str(scenario), "--no-watch", *arguments]) == ExitCode.CANNOT
     assert capsys.readouterr() == ("", f"cometreel: {text}\n")
 
 
 def test_a_port_that_is_taken_is_named(scenario: Path, capsys: pytest.CaptureFixture[str]):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert run(["serve", str(scenario), "--port", str(port)]) == Exit.CANNOT
+        assert run(["serve", str(scenario), "--port", str(port)]) == ExitCode.CANNOT
     text = f"--port: {port} on 127.0.0.1 is taken by another program; expected a free port (0 takes any)"
     assert capsys.readouterr() == ("", f"cometreel: {text}\n")
 

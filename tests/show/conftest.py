@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cometreel.cli import Exit, run
+from cometreel.cli import ExitCode, run
 from tests.chromium import Browser, chromium
 from tests.unit.show.written import Written
 
@@ -32,7 +32,7 @@ def draw(tmp_path: Path) -> Callable[..., Path]:
     def drawn(*made: Written) -> Path:
         files = [str(one.path(tmp_path, f"journal-{number}")) for number, one in enumerate(made)]
         page = tmp_path / "page.html"
-        assert run(["show", *(["--diff"] if len(made) > 1 else []), *files, "-o", str(page)]) == Exit.DONE
+        assert run(["show", *(["--diff"] if len(made) > 1 else []), *files, "-o", str(page)]) == ExitCode.DONE
         return page
 
     return drawn

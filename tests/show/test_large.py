@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from selenium.webdriver.support.ui import Select
 
-from cometreel.cli import Exit, run
+from cometreel.cli import ExitCode, run
 from tests.chromium import Browser
 from tests.unit.show.written import busy
 
@@ -18,7 +18,7 @@ MOST_DRAWN = 300
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("large")
     page = folder / "large.html"
-    assert run(["show", str(busy(10_000).path(folder)), "-o", str(page)]) == Exit.DONE
+    assert run(["show", str(busy(10_000).path(folder)), "-o", str(page)]) == ExitCode.DONE
     return page
 
 
@@ -69,7 +69,7 @@ def test_at_every_zoom_no_more_is_drawn_than_can_be_told_apart(opened: Browser):
 
 def test_only_the_lanes_in_view_are_drawn(browser: Browser, tmp_path: Path):
     page = tmp_path / "lanes.html"
-    assert run(["show", str(busy(400, sessions=200).path(tmp_path)), "-o", str(page)]) == Exit.DONE
+    assert run(["show", str(busy(400, sessions=200).path(tmp_path)), "-o", str(page)]) == ExitCode.DONE
     browser.open(page, reduced_motion=True)
     browser.find("#zoom-fit").click()
     browser.settle()

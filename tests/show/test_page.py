@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import ActionChains
 
-from cometreel.cli import Exit, run
+from cometreel.cli import ExitCode, run
 from cometreel.jsonvalue import JSONObject
 from cometreel.show import Times, latencies_of, read_conversation
 from tests.chromium import Browser
@@ -189,7 +189,7 @@ def test_a_row_of_the_table_filters_by_it(browser: Browser, draw: Draw):
 
 def test_the_sample_that_ships_is_drawn_whole(browser: Browser, tmp_path: Path):
     page = tmp_path / "sample.html"
-    assert run(["show", str(SAMPLE), "-o", str(page)]) == Exit.DONE
+    assert run(["show", str(SAMPLE), "-o", str(page)]) == ExitCode.DONE
     browser.open(page)
     assert len(names(browser)) == 25
     assert browser.find("#lanes").get_attribute("data-drawn") == str(len(browser.all("#lanes .item")))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from selenium.webdriver import Chrome
 
-from cometreel.cli import Exit, run
+from cometreel.cli import ExitCode, run
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import parse
 from demo import peers
@@ -72,7 +72,7 @@ def imported(har: JSON, folder: Path) -> Path:
     """Import a HAR value."""
     file = folder / "browser.har"
     file.write_text(json.dumps(har))
-    assert run(["import", str(file), "--url", "/api/v2/"]) == Exit.DONE
+    assert run(["import", str(file), "--url", "/api/v2/"]) == ExitCode.DONE
     return file.with_suffix(".yaml")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cometreel.cli import Exit, run
+from cometreel.cli import ExitCode, run
 from cometreel.scenario import dump, parse
 
 SECRETS = ("archer-secret", "YW5uLmFyY2hlcjphcmNoZXItc2VjcmV0")
@@ -25,7 +25,7 @@ def test_it_is_the_scenario_that_the_recorder_made_of_the_same_traffic(
 ):
     original = (dumped / name).read_bytes()
     out = tmp_path / "imported.yaml"
-    assert run(["import", str(dumped / name), "--url", "/api/v2/", "-o", str(out)]) == Exit.DONE
+    assert run(["import", str(dumped / name), "--url", "/api/v2/", "-o", str(out)]) == ExitCode.DONE
     said = capsys.readouterr()
     assert said.out == f"{out}\n"
     assert said.err.startswith("24 exchanges, 1 timeline entry, 1 session\n")
@@ -40,7 +40,7 @@ def test_no_secret_of_it_reaches_the_journal_or_the_scenario(dumped: Path, name:
     assert cookies
     assert SECRETS[1] in raw
     arguments = ["import", str(dumped / name), "-o", str(tmp_path / "a.yaml"), "--journal", str(tmp_path / "a.jsonl")]
-    assert run(arguments) == Exit.DONE
+    assert run(arguments) == ExitCode.DONE
     written = "".join(path.read_text() for path in tmp_path.glob("a.*"))
     assert [secret for secret in (*SECRETS, *cookies) if secret in written] == []
 
@@ -50,7 +50,7 @@ def test_a_flow_file_that_was_cut_off_is_refused_at_its_flow_and_leaves_nothing_
 ):
     cut = tmp_path / "cut.mitm"
     cut.write_bytes((dumped / "flows.mitm").read_bytes()[:-1])
-    assert run(["import", str(cut), "--journal", str(tmp_path / "cut.jsonl")]) == Exit.CANNOT
+    assert run(["import", str(cut), "--journal", str(tmp_path / "cut.jsonl")]) == ExitCode.CANNOT
     flows = re.fullmatch(
         rf"cometreel: {re.escape(str(cut))}: flow (\d+): not a flow, or cut off; "
         r"expected a flow file, as `mitmdump -w` writes it\n",

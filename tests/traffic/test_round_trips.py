@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cometreel.cli import Exit, run
+from cometreel.cli import ExitCode, run
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import parse
 
@@ -33,9 +33,9 @@ def there_and_back(path: Path, folder: Path, form: str) -> Path:
     """Export a scenario and import it again."""
     file = folder / f"export.{form}"
     arguments = ["--mitm", str(file)] if form == "mitm" else ["--har", "-o", str(file)]
-    assert run(["export", str(path), *arguments]) == Exit.DONE
+    assert run(["export", str(path), *arguments]) == ExitCode.DONE
     back = folder / "back.yaml"
-    assert run(["import", str(file), "-o", str(back)]) == Exit.DONE
+    assert run(["import", str(file), "-o", str(back)]) == ExitCode.DONE
     return back
 
 
@@ -63,7 +63,7 @@ def test_what_nobody_asked_for_comes_back_after_what_came_before_it(tmp_path: Pa
 
 def test_a_real_mitmdump_reads_the_flows(tmp_path: Path):
     file = tmp_path / "export.mitm"
-    assert run(["export", str(SAMPLE), "--mitm", str(file)]) == Exit.DONE
+    assert run(["export", str(SAMPLE), "--mitm", str(file)]) == ExitCode.DONE
     command = [str(Path(sys.executable).with_name("mitmdump")), "-nr", str(file), "--set", f"confdir={tmp_path / 'm'}"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     calls = re.findall(r"(GET|POST) http://cometreel\.example(\S+)", printed)
@@ -74,7 +74,7 @@ def test_a_real_mitmdump_reads_the_flows(tmp_path: Path):
 
 def test_a_real_mitmdump_reads_the_har(tmp_path: Path):
     file = tmp_path / "export.har"
-    assert run(["export", str(SAMPLE), "--har", "-o", str(file)]) == Exit.DONE
+    assert run(["export", str(SAMPLE), "--har", "-o", str(file)]) == ExitCode.DONE
     entries = json.loads(file.read_text())["log"]["entries"]
     command = [str(Path(sys.executable).with_name("mitmdump")), "-nr", str(file), "--set", f"confdir={tmp_path / 'm'}"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -86,5 +86,5 @@ def test_the_same_scenario_is_the_same_file(tmp_path: Path):
         one, other = tmp_path / f"one.{form}", tmp_path / f"other.{form}"
         for file in (one, other):
             arguments = ["--mitm", str(file)] if form == "mitm" else ["--har", "-o", str(file)]
-            assert run(["export", str(SAMPLE), *arguments]) == Exit.DONE
+            assert run(["export", str(SAMPLE), *arguments]) == ExitCode.DONE
         assert one.read_bytes() == other.read_bytes()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cometreel.cli import Exit, run
+from cometreel.cli import ExitCode, run
 from cometreel.scenario import load
 from cometreel.serve import replay_app, serve_in_background
 from demo import peers
@@ -79,7 +79,7 @@ def test_nothing_differs_and_what_cannot_be_asked_is_listed(
     assert told["counts"]["differences"] == 0
     left = [exchange["name"] for exchange in told["exchanges"] if exchange["outcome"] == "not played"]
     assert left == NOT_PLAYED[name]
-    assert code == (Exit.CANNOT if len(left) == len(told["exchanges"]) else Exit.DONE)
+    assert code == (ExitCode.CANNOT if len(left) == len(told["exchanges"]) else ExitCode.DONE)
 
 
 @pytest.mark.parametrize("name", sorted(NAMED))
@@ -89,7 +89,7 @@ def test_with_values_for_its_captures_all_of_it_is_played(name: str, capsys: pyt
     with serve_in_background(replay_app(load([path]))) as served:
         code = run(["verify", str(path), "--against", served.url, "--json", *values])
     counts = json.loads(capsys.readouterr().out)["counts"]
-    assert (code, counts["differences"], counts["notPlayed"]) == (Exit.DONE, 0, 0)
+    assert (code, counts["differences"], counts["notPlayed"]) == (ExitCode.DONE, 0, 0)
 
 
 def test_through_mitmdump_too(tmp_path: Path, login: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,4 +99,4 @@ def test_through_mitmdump_too(tmp_path: Path, login: None, capsys: pytest.Captur
     with server.process:
         code = run(["verify", str(recorded), "--against", server.url, "--json"])
     counts = json.loads(capsys.readouterr().out)["counts"]
-    assert (code, counts) == (Exit.DONE, {"same": 24, "drift": 0, "notPlayed": 0, "differences": 0})
+    assert (code, counts) == (ExitCode.DONE, {"same": 24, "drift": 0, "notPlayed": 0, "differences": 0})

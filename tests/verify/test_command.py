@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cometreel.cli import Exit, run
+from cometreel.cli import ExitCode, run
 from cometreel.scenario import load
 from cometreel.serve import replay_app, serve_in_background
 from cometreel.serve.certificate import made_here
@@ -50,7 +50,7 @@ def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The one sentence with which the command refuses."""
-    assert run(["verify", *arguments]) == Exit.CANNOT
+    assert run(["verify", *arguments]) == ExitCode.CANNOT
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     return err.removeprefix("cometreel: ").rstrip("\n")
@@ -139,7 +139,7 @@ def test_a_redirect_that_was_recorded_is_an_answer(
 ) -> None:
     text = GET.replace("body: {n: 1}", "status: 302, headers: {Location: /b}")
     url = serving(answering(302, location="/b"))
-    assert run(["verify", scenario(text), "--against", url]) == Exit.DONE
+    assert run(["verify", scenario(text), "--against", url]) == ExitCode.DONE
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -203,7 +203,7 @@ def test_certificates(
     assert told.startswith(f"--against: {url} can't be asked: [SSL: CERTIFICATE_VERIFY_FAILED]")
     assert told.endswith("expected a server that answers (for a server with its own certificate: --ca FILE)")
     for trust in (["--ca", str(certificate.chain)], ["--insecure"]):
-        assert run(["verify", "s.yaml", "--against", url, *trust]) == Exit.DONE
+        assert run(["verify", "s.yaml", "--against", url, *trust]) == ExitCode.DONE
 
 
 def test_the_environment_sends_nobody_elsewhere(
@@ -220,8 +220,8 @@ def test_the_environment_sends_nobody_elsewhere(
     Path("netrc").write_text("machine 127.0.0.1 login ann password s3cret\n")
     monkeypatch.setenv("NETRC", "netrc")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    assert run(["verify", scenario(GET), "--against", url]) == Exit.DONE
-    assert run(["verify", "s.yaml", "--against", url, "--netrc", "netrc"]) == Exit.DONE
+    assert run(["verify", scenario(GET), "--against", url]) == ExitCode.DONE
+    assert run(["verify", "s.yaml", "--against", url, "--netrc", "netrc"]) == ExitCode.DONE
     assert heard == [None, "Basic YW5uOnMzY3JldA=="]
 
 
@@ -232,7 +232,7 @@ def test_a_path_before_the_recorded_ones(scenario: Callable[[str], str], serving
         paths.append(scope["path"])
         await JSONResponse({"n": 1})(scope, receive, send)
 
-    assert run(["verify", scenario(GET), "--against", f"{serving(app)}/gws/"]) == Exit.DONE
+    assert run(["verify", scenario(GET), "--against", f"{serving(app)}/gws/"]) == ExitCode.DONE
     assert paths == ["/gws/a"]
 
 
@@ -247,7 +247,7 @@ def test_a_server_that_hangs_up_once_it_has_answered_is_drift(
         await Response('{"n": 1}')(scope, receive, send)
 
     text = f"{GET}{GET.partition('exchanges:')[2].replace('name: a', 'name: b').replace('/a', '/b').lstrip()}"
-    assert run(["verify", scenario(text.replace("}}}\n-", "}}}\n  -")), "--against", serving(app)]) == Exit.NO
+    assert run(["verify", scenario(text.replace("}}}\n-", "}}}\n  -")), "--against", serving(app)]) == ExitCode.NO
     (line, _) = capsys.readouterr().out.splitlines()
     assert line.startswith("s.yaml:4: b: reply missing at /reply: recorded a reply, live ")
 
@@ -283,7 +283,7 @@ def test_nothing_that_can_be_asked_is_no_success(
     scenario: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = HEAR.replace("path: /a", "path: [{$any: string}]")
-    assert run(["verify", scenario(text), "--against", "http://127.0.0.1:1"]) == Exit.CANNOT
+    assert run(["verify", scenario(text), "--against", "http://127.0.0.1:1"]) == ExitCode.CANNOT
     out, err = capsys.readouterr()
     assert out.splitlines()[0].startswith("s.yaml:3: a: not played: {$any: string} in its path")
     assert err == "cometreel: verify: no exchange could be played; expected at least one (the report says why)\n"
@@ -294,7 +294,7 @@ def test_reports_in_files_and_as_json_say_the_same(
 ) -> None:
     url = serving(answering(200, '{"n": 2}'))
     arguments = ["verify", scenario(GET), "--against", url, "--json", "--junit", "r.xml", "--html", "r.html"]
-    assert run(arguments) == Exit.NO
+    assert run(arguments) == ExitCode.NO
     told = json.loads(capsys.readouterr().out)
     (difference,) = told["exchanges"][0]["differences"]
     assert (difference["what"], difference["recorded"], difference["live"]) == ("value changed", 1, 2)
@@ -315,17 +315,17 @@ def test_what_came_is_written_beside_the_old_file_and_differs_in_nothing(
     scenario: Callable[[str], str], serving: Serving, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = serving(answering(200, '{"n": 2}'))
-    assert run(["verify", scenario(GET), "--against", url, "--accept"]) == Exit.NO
+    assert run(["verify", scenario(GET), "--against", url, "--accept"]) == ExitCode.NO
     assert Path("s.yaml").read_text() == GET
     err = capsys.readouterr().err
     assert '+        "n": 2\n' in err
     assert err.endswith("s.new.yaml\n")
-    assert run(["verify", "s.new.yaml", "--against", url]) == Exit.DONE
+    assert run(["verify", "s.new.yaml", "--against", url]) == ExitCode.DONE
 
 
 def test_without_drift_nothing_is_written(scenario: Callable[[str], str], serving: Serving) -> None:
     url = serving(answering(200, '{"n": 1}'))
-    assert run(["verify", scenario(GET), "--against", url, "--accept"]) == Exit.DONE
+    assert run(["verify", scenario(GET), "--against", url, "--accept"]) == ExitCode.DONE
     assert [path.name for path in Path().iterdir()] == ["s.yaml"]
 
 
@@ -334,7 +334,7 @@ def test_a_token_against_forgery_is_sent_where_it_is_announced(
 ) -> None:
     server = peers.stand_in(tmp_path, "--csrf")
     with server.process:
-        assert run(["verify", str(peers.ROOT / RECORDED), "--against", server.url]) == Exit.DONE
+        assert run(["verify", str(peers.ROOT / RECORDED), "--against", server.url]) == ExitCode.DONE
     assert capsys.readouterr().out.splitlines()[-1].endswith(": 24 same, 0 drifted, 0 not played: 0 differences")
 
 
@@ -354,10 +354,10 @@ def test_each_role_is_a_session_of_its_own(
     for name in ("ANN", "BEN"):
         monkeypatch.setenv(f"COMETREEL_PASSWORD_{name}", "any")
     with serve_in_background(replay_app(load([path]))) as served:
-        assert run(["verify", path, "--against", served.url]) == Exit.DONE
+        assert run(["verify", path, "--against", served.url]) == ExitCode.DONE
         # who logs in as the other is told the other's
         monkeypatch.setenv("COMETREEL_USER_BEN", "ann")
-        assert run(["verify", path, "--against", served.url]) == Exit.NO
+        assert run(["verify", path, "--against", served.url]) == ExitCode.NO
     assert "stats of ben: value changed at /events/0/data/id: recorded ben, live ann" in capsys.readouterr().out
 
 
@@ -377,7 +377,7 @@ def test_at_a_terminal_it_asks_and_shows_no_password(stand_in: str, tmp_path: Pa
         out, err = asking.communicate(timeout=60)
     os.close(slave)
     os.close(master)
-    assert (asking.returncode, json.loads(out)["counts"]["differences"]) == (Exit.DONE, 0)
+    assert (asking.returncode, json.loads(out)["counts"]["differences"]) == (ExitCode.DONE, 0)
     assert peers.ANN.password.encode() not in out + err
 
 
@@ -401,7 +401,7 @@ def test_no_secret_and_nothing_personal_is_printed_or_written(
     server = peers.stand_in(tmp_path, "--csrf")
     with server.process:
         files = ["--junit", str(tmp_path / "r.xml"), "--html", str(tmp_path / "r.html"), "--accept"]
-        assert run(["verify", str(drifted), "--against", server.url, *files]) == Exit.NO
+        assert run(["verify", str(drifted), "--against", server.url, *files]) == ExitCode.NO
         log = server.process.out
     told = "".join(capsys.readouterr())
     told += "".join(path.read_text() for path in tmp_path.iterdir() if path.is_file() and path != log)

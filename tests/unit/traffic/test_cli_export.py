@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cometreel.cli import Exit, run
+from cometreel.cli import ExitCode, run
 
 SCENARIO = """
 cometreel: 1
@@ -58,7 +58,7 @@ def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_har_is_printed_and_what_it_cannot_say_is_named(scenario: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(["export", "two.yaml", "--har"]) == Exit.DONE
+    assert run(["export", "two.yaml", "--har"]) == ExitCode.DONE
     out, err = capsys.readouterr()
     assert err == LEFT_OUT
     log = json.loads(out)["log"]
@@ -86,15 +86,15 @@ def test_har_is_printed_and_what_it_cannot_say_is_named(scenario: Path, capsys: 
 
 
 def test_each_role_has_a_session_of_its_own(scenario: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(["export", "two.yaml", "--har", "-o", "two.har"]) == Exit.DONE
-    assert run(["import", "two.har", "-o", "back.yaml"]) == Exit.DONE
+    assert run(["export", "two.yaml", "--har", "-o", "two.har"]) == ExitCode.DONE
+    assert run(["import", "two.har", "-o", "back.yaml"]) == ExitCode.DONE
     assert ", 2 sessions\n" in capsys.readouterr().err
 
 
 def test_openapi_has_an_operation_for_each_path_and_method_with_all_its_variants(
     scenario: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert run(["export", "two.yaml", "--openapi"]) == Exit.DONE
+    assert run(["export", "two.yaml", "--openapi"]) == ExitCode.DONE
     out, err = capsys.readouterr()
     assert err == (
         "'odd' is left out: its path is a pattern as a whole\n"
@@ -123,12 +123,12 @@ def test_openapi_has_an_operation_for_each_path_and_method_with_all_its_variants
 def test_a_file_that_is_there_stays_unless_it_is_forced(scenario: Path, capsys: pytest.CaptureFixture[str]):
     (scenario.parent / "there").write_text("mine")
     for arguments in (["--har", "-o", "there"], ["--mitm", "there"], ["--openapi", "-o", "there"]):
-        assert run(["export", "two.yaml", *arguments]) == Exit.CANNOT
+        assert run(["export", "two.yaml", *arguments]) == ExitCode.CANNOT
         assert capsys.readouterr().err == (
             "cometreel: there: it is there already; expected no file (--force writes over it)\n"
         )
     assert (scenario.parent / "there").read_text() == "mine"
-    assert run(["export", "two.yaml", "--har", "-o", "there", "--force"]) == Exit.DONE
+    assert run(["export", "two.yaml", "--har", "-o", "there", "--force"]) == ExitCode.DONE
     assert capsys.readouterr().out == "there\n"
 
 
@@ -157,5 +157,5 @@ def test_a_file_that_is_there_stays_unless_it_is_forced(scenario: Path, capsys: 
 def test_what_cannot_run_is_one_line_and_exit_code_2(
     scenario: Path, arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
 ):
-    assert run(["export", *arguments]) == Exit.CANNOT
+    assert run(["export", *arguments]) == ExitCode.CANNOT
     assert capsys.readouterr() == ("", f"cometreel: {line}\n")

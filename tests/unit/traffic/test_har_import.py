@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cometreel.cli import Exit, run
+from cometreel.cli import ExitCode, run
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording import read_journal
 from cometreel.scenario import ExchangeBlock, parse
@@ -25,7 +25,7 @@ def exchanges(path: Path) -> list[ExchangeBlock]:
 
 def test_a_call_and_the_notification_on_the_held_poll_are_one_exchange(tmp_path: Path):
     path = har(tmp_path / "a.har", conversation())
-    assert run(["import", str(path)]) == Exit.DONE
+    assert run(["import", str(path)]) == ExitCode.DONE
     (exchange,) = exchanges(path)
     assert exchange.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True) == {
         "name": "stats of my workbins",
@@ -43,7 +43,7 @@ def test_a_call_and_the_notification_on_the_held_poll_are_one_exchange(tmp_path:
 
 def test_the_journal_has_the_wall_clock_of_the_file_and_is_in_the_order_of_time(tmp_path: Path):
     path, journal = har(tmp_path / "a.har", conversation()), tmp_path / "kept.jsonl"
-    assert run(["import", str(path), "--journal", str(journal)]) == Exit.DONE
+    assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.DONE
     header, events, problems = read_journal(journal)
     assert header is not None
     assert (header.started, problems) == (START, [])
@@ -59,7 +59,7 @@ def test_the_journal_has_the_wall_clock_of_the_file_and_is_in_the_order_of_time(
 
 def test_without_being_asked_it_keeps_no_journal_and_no_key(tmp_path: Path):
     path = har(tmp_path / "a.har", conversation())
-    assert run(["import", str(path)]) == Exit.DONE
+    assert run(["import", str(path)]) == ExitCode.DONE
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a.har", "a.yaml", "scenario.schema.json"]
 
 
@@ -81,7 +81,7 @@ def test_besides_cometd_it_keeps_what_the_url_says_but_never_what_pages_are_made
         entry(3, "GET", "/beacon", None, {"seen": True}),
     ]
     path = har(tmp_path / "a.har", [*conversation(), *page])
-    assert run(["import", str(path), *arguments]) == Exit.DONE
+    assert run(["import", str(path), *arguments]) == ExitCode.DONE
     assert [getattr(exchange.request, "path", None) for exchange in exchanges(path)] == paths
 
 
@@ -97,7 +97,7 @@ def test_a_websocket_is_kept_when_its_messages_are_cometd(tmp_path: Path):
         tmp_path / "a.har",
         [entry(1, "GET", "/cometd", _resourceType="websocket", _webSocketMessages=messages)],
     )
-    assert run(["import", str(path)]) == Exit.DONE
+    assert run(["import", str(path)]) == ExitCode.DONE
     (exchange,) = exchanges(path)
     assert exchange.reply is not None
     assert exchange.request.model_dump(exclude_unset=True) == {"publish": "/chat/room", "data": {"question": 1}}
@@ -108,7 +108,7 @@ def test_a_request_that_got_no_reply_is_said_and_left_out(tmp_path: Path, capsys
     cancelled = entry(5, "GET", "/api/v2/workbins")
     cancelled["response"] = {"status": 0, "headers": [], "content": {"size": 0}, "_error": "net::ERR_ABORTED"}
     path = har(tmp_path / "a.har", [*conversation(), cancelled])
-    assert run(["import", str(path)]) == Exit.DONE
+    assert run(["import", str(path)]) == ExitCode.DONE
     assert "left out: unfinished request: GET /api/v2/workbins\n" in capsys.readouterr().err
 
 
@@ -116,7 +116,7 @@ def test_a_body_that_the_file_does_not_hold_is_said(tmp_path: Path, capsys: pyte
     evicted = entry(5, "GET", "/api/v2/workbins", None, "")
     evicted["response"] = {"status": 200, "headers": [], "content": {"size": 5000, "mimeType": "application/json"}}
     path = har(tmp_path / "a.har", [*conversation(), evicted])
-    assert run(["import", str(path)]) == Exit.DONE
+    assert run(["import", str(path)]) == ExitCode.DONE
     assert "left out: the body of the reply to 'workbins': never whole" in capsys.readouterr().err
 
 
@@ -137,7 +137,7 @@ def test_packed_binary_and_form_bodies_are_read_as_what_they_are(tmp_path: Path)
     request["headers"] = [{"name": "Content-Type", "value": "application/x-www-form-urlencoded"}]
     request["postData"] = {"mimeType": "application/x-www-form-urlencoded", "params": [{"name": "a", "value": "1"}]}
     path, journal = har(tmp_path / "a.har", [*conversation(), packed, form]), tmp_path / "kept.jsonl"
-    assert run(["import", str(path), "--journal", str(journal)]) == Exit.DONE
+    assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.DONE
     _, events, _ = read_journal(journal)
     bodies = [event.body.kind for event in events[-4:]]
     assert (bodies, events[-3].body.value) == (["none", "json", "form", "json"], {"statusCode": 0})
@@ -149,7 +149,7 @@ def test_cookies_that_stand_only_in_their_list_still_say_whose_request_it_is(tmp
     assert isinstance(request, dict)
     request |= {"headers": [], "cookies": [{"name": "JSESSIONID", "value": "s1"}]}
     path, journal = har(tmp_path / "a.har", [*conversation(), listed]), tmp_path / "kept.jsonl"
-    assert run(["import", str(path), "--journal", str(journal)]) == Exit.DONE
+    assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.DONE
     _, events, _ = read_journal(journal)
     assert len({event.who["JSESSIONID"] for event in events if event.kind == "request"}) == 1
 
@@ -173,7 +173,7 @@ def test_a_file_that_is_neither_is_one_clear_line(name: str, tmp_path: Path, cap
     content, line = BAD[name]
     path = tmp_path / "bad.har"
     path.write_bytes(content)
-    assert run(["import", str(path), "--journal", str(tmp_path / "bad.jsonl")]) == Exit.CANNOT
+    assert run(["import", str(path), "--journal", str(tmp_path / "bad.jsonl")]) == ExitCode.CANNOT
     assert capsys.readouterr() == ("", f"cometreel: {line.format(file=path)}\n")
     assert list(tmp_path.iterdir()) == [path]
 
@@ -183,7 +183,7 @@ def test_a_file_that_is_cut_off_is_refused_whole_and_says_after_which_entry(
 ):
     path = har(tmp_path / "cut.har", conversation())
     path.write_bytes(path.read_bytes()[:-40])
-    assert run(["import", str(path)]) == Exit.CANNOT
+    assert run(["import", str(path)]) == ExitCode.CANNOT
     assert capsys.readouterr().err == f"cometreel: {path}: not JSON, or cut off, after entry 2; {HAR}\n"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -208,7 +208,7 @@ def test_an_entry_that_cannot_be_used_is_named_without_its_values(
 ):
     change, line = WRONG[name]
     path = har(tmp_path / "wrong.har", [*conversation(), {**entry(9, "GET", "/hush"), **change}])
-    assert run(["import", str(path)]) == Exit.CANNOT
+    assert run(["import", str(path)]) == ExitCode.CANNOT
     said = capsys.readouterr().err
     assert said.startswith(f"cometreel: {path}: entry 4: {line}")
     assert said.count("\n") == 1
@@ -231,7 +231,7 @@ def test_a_hostile_file_is_one_line_in_little_time_and_memory(
     value, line = HOSTILE[name]
     path = har(tmp_path / "hostile.har", [*conversation(), entry(3, "GET", "/a", took=0.007)])
     path.write_bytes(path.read_bytes().replace(b'"time": 7.0', value))
-    assert run(["import", str(path)]) == Exit.CANNOT
+    assert run(["import", str(path)]) == ExitCode.CANNOT
     said = capsys.readouterr().err
     assert said.startswith(f"cometreel: {line.format(file=path)}; expected ")
     assert said.count("\n") == 1
@@ -247,7 +247,7 @@ def test_a_channel_that_is_none_is_left_out_and_said(side: str, tmp_path: Path, 
         else bayeux(4, poll, {"channel": "/a//b", "data": 1}, {**poll, "successful": True})
     )
     path = har(tmp_path / "odd.har", [*conversation(), said])
-    assert run(["import", str(path)]) == Exit.DONE
+    assert run(["import", str(path)]) == ExitCode.DONE
     (left_out,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("left out:")]
     assert left_out.endswith(" is the text '/a//b'; expected a channel such as /v2/me/workbins")
     assert len(exchanges(path)) == 1
@@ -259,7 +259,7 @@ def test_what_a_page_carries_in_itself_is_no_traffic(tmp_path: Path):
     assert isinstance(request, dict)
     request["url"] = "data:application/json,{}"
     path = har(tmp_path / "a.har", [*conversation(), picture])
-    assert run(["import", str(path)]) == Exit.DONE
+    assert run(["import", str(path)]) == ExitCode.DONE
     assert len(exchanges(path)) == 1
 
 
@@ -275,7 +275,7 @@ def test_misuse_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
             f"{tmp_path}/there.jsonl: it is there already; expected no file",
         ),
     ):
-        assert run(["import", str(path), *arguments]) == Exit.CANNOT
+        assert run(["import", str(path), *arguments]) == ExitCode.CANNOT
         said = capsys.readouterr().err
         assert said.startswith(f"cometreel: {line}")
         assert said.count("\n") == 1
@@ -284,7 +284,7 @@ def test_misuse_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 def test_a_file_without_cometd_is_refused_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     path = har(tmp_path / "a.har", [entry(0, "GET", "/page", None, {"a": 1})])
-    assert run(["import", str(path), "--url", "/api/"]) == Exit.CANNOT
+    assert run(["import", str(path), "--url", "/api/"]) == ExitCode.CANNOT
     assert capsys.readouterr().err == (
         f"cometreel: {path}: nothing to record; expected traffic of a CometD application "
         "(nothing in it is CometD, and no URL matches)\n"
@@ -293,7 +293,7 @@ def test_a_file_without_cometd_is_refused_with_the_reason(tmp_path: Path, capsys
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(["import", str(tmp_path / "none.har")]) == Exit.CANNOT
+    assert run(["import", str(tmp_path / "none.har")]) == ExitCode.CANNOT
     assert re.fullmatch(r"cometreel: \S+none\.har: can't be read: No such file.*\n", capsys.readouterr().err)
 
 
@@ -305,7 +305,7 @@ def test_importing_again_shows_the_difference_and_leaves_the_edited_scenario(
     edited = path.with_suffix(".yaml").read_text().replace("title: a", "title: mine")
     path.with_suffix(".yaml").write_text(edited)
     capsys.readouterr()
-    assert run(["import", str(path)]) == Exit.DONE
+    assert run(["import", str(path)]) == ExitCode.DONE
     assert "-title: mine\n+title: a\n" in capsys.readouterr().out
     assert path.with_suffix(".yaml").read_text() == edited
 
@@ -316,5 +316,5 @@ def test_several_cookies_that_chrome_writes_as_one_field_are_told_apart(tmp_path
     assert isinstance(reply, dict)
     reply["headers"] = [{"name": "Set-Cookie", "value": "theme=dark; Path=/\nJSESSIONID=abc; Path=/api"}]
     path, journal = har(tmp_path / "a.har", [setting]), tmp_path / "kept.jsonl"
-    assert run(["import", str(path), "--journal", str(journal)]) == Exit.DONE
+    assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.DONE
     assert "JSESSIONID" in read_journal(journal)[1][1].who

@@ -9,7 +9,7 @@ from pathlib import Path
 from cometreel.errors import FileInvalid, Problem
 from cometreel.scenario import schema_text
 
-__all__ = ["Started", "start"]
+__all__ = ["ScaffoldResult", "write_scaffold"]
 
 _FILES = {
     "README.md": "readme.txt",
@@ -23,14 +23,14 @@ _SCHEMA = "scenario.schema.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class ScaffoldResult:
     """What was written, and what was there already and stayed."""
 
     written: tuple[Path, ...]
     kept: tuple[Path, ...]
 
 
-def start(folder: Path) -> Started:
+def write_scaffold(folder: Path) -> ScaffoldResult:
     """Make the starter folder, or complete one.
 
     :raises FileInvalid: if it can't be written.
@@ -47,7 +47,7 @@ def start(folder: Path) -> Started:
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"
         raise FileInvalid([Problem(str(folder), 0, 0, found, "a folder with room where you may write")]) from None
-    return Started(tuple(written), tuple(kept))
+    return ScaffoldResult(tuple(written), tuple(kept))
 
 
 def _put(path: Path, text: str) -> bool:

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from cometreel import __version__
-from cometreel.cli import Exit, main, run
+from cometreel.cli import ExitCode, main, run
 from cometreel.cli.main import COMMANDS
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
 
@@ -57,7 +57,7 @@ def test_an_error_is_a_line_on_stderr_and_exit_code_2(
 ):
     monkeypatch.setitem(COMMANDS, "failing", f"{__name__}:failing")
     monkeypatch.setattr(failing, "error", error, raising=False)
-    assert run(["failing"]) == Exit.CANNOT
+    assert run(["failing"]) == ExitCode.CANNOT
     captured = capsys.readouterr()
     assert (captured.out, captured.err.lstrip("\n")) == ("", expected)
 
@@ -71,18 +71,18 @@ MISUSED = {
 
 @pytest.mark.parametrize(("arguments", "expected"), MISUSED.items(), ids=" ".join)
 def test_a_misused_command_line(arguments: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]):
-    assert run(arguments) == Exit.CANNOT
+    assert run(arguments) == ExitCode.CANNOT
     assert capsys.readouterr() == ("", expected)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]):
-    assert run(["--version"]) == Exit.DONE
+    assert run(["--version"]) == ExitCode.DONE
     assert capsys.readouterr() == (f"cometreel {__version__}\n", "")
 
 
 @pytest.mark.parametrize("name", ["", *sorted(COMMANDS)])
 def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]):
-    assert run([*name.split(), "--help"]) == Exit.DONE
+    assert run([*name.split(), "--help"]) == ExitCode.DONE
     text = capsys.readouterr().out
     assert "Example:" in text
     assert f"cometreel {name}" in text.partition("Example:")[2]
@@ -104,4 +104,4 @@ def test_a_reader_that_has_seen_enough_is_no_error():
         [sys.executable, "-m", "cometreel", "addons"], stdout=writing, stderr=subprocess.PIPE, check=False
     )
     os.close(writing)
-    assert (ended.returncode, ended.stderr) == (Exit.DONE, b"")
+    assert (ended.returncode, ended.stderr) == (ExitCode.DONE, b"")

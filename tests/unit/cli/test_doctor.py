@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from cometreel.cli import Exit, run
-from cometreel.starting import Check, checks
-from cometreel.starting.machine import _files, _loopback, _package, _ports
+from cometreel.cli import ExitCode, run
+from cometreel.cli.doctor import DoctorCheck, _files, _loopback, _package, _ports, checks
 
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
     """Run the command on a machine that has these things."""
 
-    def show(*found: Check) -> tuple[int, str]:
+    def show(*found: DoctorCheck) -> tuple[int, str]:
         monkeypatch.setattr("cometreel.cli.doctor.checks", lambda: iter(found))
         code = run(["doctor"])
         return code, capsys.readouterr().out
@@ -25,26 +24,26 @@ def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     return show
 
 
-THERE = Check("Python", "3.11.7", "to run at all", "install it", needed=True)
+THERE = DoctorCheck("Python", "3.11.7", "to run at all", "install it", needed=True)
 
 
 def test_what_is_there_is_shown_with_what_was_found(shown: Callable[..., tuple[int, str]]):
-    assert shown(THERE) == (Exit.DONE, "ok       Python  3.11.7\n")
+    assert shown(THERE) == (ExitCode.DONE, "ok       Python  3.11.7\n")
 
 
 def test_what_is_missing_is_shown_with_its_purpose_and_its_cure(shown: Callable[..., tuple[int, str]]):
-    missing = Check("haproxy", "", "for many processes", "apt-get install haproxy")
+    missing = DoctorCheck("haproxy", "", "for many processes", "apt-get install haproxy")
     line = "missing  haproxy  for many processes; try: apt-get install haproxy\n"
-    assert shown(THERE, missing) == (Exit.DONE, "ok       Python   3.11.7\n" + line)
+    assert shown(THERE, missing) == (ExitCode.DONE, "ok       Python   3.11.7\n" + line)
 
 
 def test_only_what_is_necessary_makes_the_answer_no(shown: Callable[..., tuple[int, str]]):
-    missing = Check("mitmproxy", "", "to record", "pip install mitmproxy", needed=True)
-    assert shown(missing) == (Exit.NO, "MISSING  mitmproxy  to record; try: pip install mitmproxy\n")
+    missing = DoctorCheck("mitmproxy", "", "to record", "pip install mitmproxy", needed=True)
+    assert shown(missing) == (ExitCode.NO, "MISSING  mitmproxy  to record; try: pip install mitmproxy\n")
 
 
 def test_this_machine_has_what_is_necessary(capsys: pytest.CaptureFixture[str]):
-    assert run(["doctor"]) == Exit.DONE
+    assert run(["doctor"]) == ExitCode.DONE
     names = [re.split(r"\s{2,}", line)[1] for line in capsys.readouterr().out.splitlines()]
     assert names == [check.name for check in checks()]
     assert names[:3] == ["Python", "mitmproxy", "a free port"]

@@ -1,0 +1,7 @@
+"""The exit codes are a promise to scripts."""
+
+from cometreel.cli import ExitCode
+
+
+def test_the_three_codes():
+    assert {code.name: code.value for code in ExitCode} == {"DONE": 0, "NO": 1, "CANNOT": 2}
