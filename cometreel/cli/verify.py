@@ -24,18 +24,18 @@ from cometreel.recording.secret import Secret
 from cometreel.scenario import load, parse_duration
 from cometreel.verify import (
     Credentials,
-    Part,
-    Run,
+    ReportMasking,
     Script,
-    Veil,
+    SessionPlan,
     Verdict,
+    VerifyRun,
     accepted,
-    as_json,
     credentials_of,
     drive,
-    html,
-    junit,
-    lines,
+    html_report,
+    json_report,
+    junit_report,
+    report_lines,
     script_of,
     target_of,
     variables,
@@ -92,7 +92,7 @@ def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOp
     """
     script = script_of(load(scenario))
     verdict = _verdict(script, against, options)
-    for file, text in ((options["junit_file"], junit), (options["html_file"], html)):
+    for file, text in ((options["junit_file"], junit_report), (options["html_file"], html_report)):
         if file is not None:
             _write(file, text(verdict))
     _print(verdict, json_=options["json_"])
@@ -106,13 +106,13 @@ def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOp
 def _verdict(script: Script, against: str, options: _VerifyOptions) -> Verdict:
     """Ask the server, and judge."""
     target = target_of(against, ca=options["ca"], insecure=options["insecure"])
-    veil = Veil(load_policy(options["policy"]), secrets.token_bytes(32))
+    veil = ReportMasking(load_policy(options["policy"]), secrets.token_bytes(32))
     prompt = _prompt if script.logs_in and sys.stdin.isatty() else None
     known = credentials_of(script.parts, os.environ, target.host, options["netrc"], prompt)
     seconds = _seconds(options["patience"])
     users = {part: credentials.user for part, credentials in known.items()}
     given = _values(options["values"])
-    run = Run(script, veil, users=users, given=given, pace=options["pace"], patience_seconds=seconds)
+    run = VerifyRun(script, veil, users=users, given=given, pace=options["pace"], patience_seconds=seconds)
     with show_progress(f"asking {target.host}"):
         asyncio.run(drive(run, script, target, veil, known, seconds))
     return run.verdict(target.base)
@@ -135,7 +135,7 @@ def _values(written: Sequence[str]) -> Mapping[str, JSON]:
     return found
 
 
-def _prompt(part: Part) -> Credentials:
+def _prompt(part: SessionPlan) -> Credentials:
     """Ask at the terminal; neither answer is shown anywhere else."""
     user = click.prompt(f"login name of {part.name}", default=part.user, err=True)
     password = click.prompt(f"password of {part.name} ({variables(part.name)[1]})", hide_input=True, err=True)
@@ -152,10 +152,10 @@ def _write(file: Path, text: str) -> None:
 
 def _print(verdict: Verdict, *, json_: bool) -> None:
     if json_:
-        click.echo(json.dumps(as_json(verdict), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(json_report(verdict), indent=2, ensure_ascii=False))
         return
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    for kind, line in lines(verdict):
+    for kind, line in report_lines(verdict):
         console.print(Text(line, style=_STYLES.get(kind, "")))
 
 

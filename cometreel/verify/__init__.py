@@ -7,34 +7,32 @@ from __future__ import annotations
 
 from cometreel.verify.accepting import accepted
 from cometreel.verify.credentials import Credentials, credentials_of, variables
-from cometreel.verify.driving import drive
-from cometreel.verify.html import html
-from cometreel.verify.junit import junit
-from cometreel.verify.report import as_json, lines
-from cometreel.verify.run import Run
-from cometreel.verify.script import Part, Script, script_of
-from cometreel.verify.target import Target, target_of
-from cometreel.verify.veil import Veil
-from cometreel.verify.verdict import Finding, Outcome, StepVerdict, Verdict
+from cometreel.verify.report_masking import ReportMasking
+from cometreel.verify.reports import html_report, json_report, junit_report, report_lines
+from cometreel.verify.run import VerifyRun
+from cometreel.verify.run_driver import drive
+from cometreel.verify.script import Script, SessionPlan, script_of
+from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict
+from cometreel.verify.verify_target import VerifyTarget, target_of
 
 __all__ = [
     "Credentials",
-    "Finding",
-    "Outcome",
-    "Part",
-    "Run",
+    "Drift",
+    "ExchangeOutcome",
+    "SessionPlan",
+    "VerifyRun",
     "Script",
     "StepVerdict",
-    "Target",
-    "Veil",
+    "VerifyTarget",
+    "ReportMasking",
     "Verdict",
     "accepted",
-    "as_json",
+    "json_report",
     "credentials_of",
     "drive",
-    "html",
-    "junit",
-    "lines",
+    "html_report",
+    "junit_report",
+    "report_lines",
     "script_of",
     "target_of",
     "variables",

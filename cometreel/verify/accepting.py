@@ -13,13 +13,13 @@ from cometreel.scenario import ExchangeBlock, Profile, ScenarioFile, find, liter
 from cometreel.scenario.json_pointer import replace
 from cometreel.scenario.matchers import MISSING
 from cometreel.scenario.sources import SourceFile
-from cometreel.verify.comparing import How
-from cometreel.verify.verdict import Finding, Verdict
+from cometreel.verify.value_comparison import ChangeKind
+from cometreel.verify.verdict import Drift, Verdict
 
 __all__ = ["accepted"]
 
-_ADDING = (How.ADDED.value, How.ITEM_ADDED.value)
-_REMOVING = (How.REMOVED.value, How.ITEM_REMOVED.value, "header removed", "notification missing")
+_ADDING = (ChangeKind.ADDED.value, ChangeKind.ITEM_ADDED.value)
+_REMOVING = (ChangeKind.REMOVED.value, ChangeKind.ITEM_REMOVED.value, "header removed", "notification missing")
 
 
 def accepted(verdict: Verdict, sources: Sequence[SourceFile], profile: Profile) -> Iterator[tuple[str, ScenarioFile]]:
@@ -35,12 +35,12 @@ def accepted(verdict: Verdict, sources: Sequence[SourceFile], profile: Profile) 
             yield source.document.file, source.file().model_copy(update={"exchanges": blocks})
 
 
-def _of(verdict: Verdict, source: SourceFile, name: str) -> list[Finding]:
+def _of(verdict: Verdict, source: SourceFile, name: str) -> list[Drift]:
     steps = [step for step in verdict.steps if step.name == name and step.position.file == source.document.file]
     return list(steps[0].findings) if steps else []
 
 
-def _exchange(block: ExchangeBlock, findings: Sequence[Finding], profile: Profile) -> ExchangeBlock:
+def _exchange(block: ExchangeBlock, findings: Sequence[Drift], profile: Profile) -> ExchangeBlock:
     written: JSONObject = block.model_dump(by_alias=True, exclude_unset=True)
     for finding in sorted(findings, key=_turn):
         _put(written, finding)
@@ -52,7 +52,7 @@ def _exchange(block: ExchangeBlock, findings: Sequence[Finding], profile: Profil
     return ExchangeBlock.model_validate(written, context={"file": True})
 
 
-def _turn(finding: Finding) -> tuple[int, int]:
+def _turn(finding: Drift) -> tuple[int, int]:
     """First what stays, then what is taken out of lists, the end first; what is put in has its new place already."""
     last = finding.path[-1]
     number = last if isinstance(last, int) else 0
@@ -61,7 +61,7 @@ def _turn(finding: Finding) -> tuple[int, int]:
     return (2 if finding.what in _ADDING else 0), number
 
 
-def _put(written: JSONObject, finding: Finding) -> None:
+def _put(written: JSONObject, finding: Drift) -> None:
     """Change one value in place; what a marker stands for, and what isn't a value, stays."""
     if len(finding.path) < 2 or (finding.what.startswith("notification ") and finding.what != "notification moved"):
         return
@@ -73,7 +73,7 @@ def _put(written: JSONObject, finding: Finding) -> None:
         _put_item(holder, name, finding)
 
 
-def _put_member(holder: JSONObject, name: str, finding: Finding) -> None:
+def _put_member(holder: JSONObject, name: str, finding: Drift) -> None:
     key = name if name in holder or not name.startswith("$") else f"${name}"
     if finding.what in _REMOVING:
         holder.pop(key, None)
@@ -96,7 +96,7 @@ def _literal_keys(name: str) -> JSONObject:
     return written
 
 
-def _put_item(holder: list[JSON], number: int, finding: Finding) -> None:
+def _put_item(holder: list[JSON], number: int, finding: Drift) -> None:
     if finding.what in _REMOVING:
         del holder[number : number + 1]
     elif finding.what in _ADDING:
@@ -105,7 +105,7 @@ def _put_item(holder: list[JSON], number: int, finding: Finding) -> None:
         holder[number] = _live(finding, holder[number])
 
 
-def _live(finding: Finding, old: JSON) -> JSON:
+def _live(finding: Drift, old: JSON) -> JSON:
     return old if finding.live is MISSING else literal(finding.live)  # type: ignore[arg-type]  # not MISSING is JSON
 
 
@@ -122,7 +122,7 @@ def _holder(written: JSON, path: Sequence[str | int]) -> JSON:
 
 
 # --- notifications ------------------------------------------------------------------------------------------
-def _set_order(events: list[JSON], findings: Sequence[Finding]) -> None:
+def _set_order(events: list[JSON], findings: Sequence[Drift]) -> None:
     """Put events into the order in which they came; the moments stay where they are."""
     for finding in findings:
         order, places = finding.live, finding.recorded
@@ -134,7 +134,7 @@ def _set_order(events: list[JSON], findings: Sequence[Finding]) -> None:
             events[int(str(place))] = {**event, "after": moment} if isinstance(event, dict) and moment else event
 
 
-def _set_number(events: list[JSON], findings: Sequence[Finding]) -> None:
+def _set_number(events: list[JSON], findings: Sequence[Drift]) -> None:
     counted = [each for each in findings if each.what in ("notification missing", "notification doubled")]
     for finding in sorted(counted, key=lambda each: each.path, reverse=True):
         number = int(str(finding.path[1]))
@@ -144,7 +144,7 @@ def _set_number(events: list[JSON], findings: Sequence[Finding]) -> None:
             events.insert(number + 1, events[number])
 
 
-def _with_extras(written: JSONObject, findings: Sequence[Finding], profile: Profile) -> JSONObject:
+def _with_extras(written: JSONObject, findings: Sequence[Drift], profile: Profile) -> JSONObject:
     """Add what came and wasn't recorded, with the reference of the recorded reply."""
     extras = [each.live for each in findings if each.what == "notification extra" and isinstance(each.live, dict)]
     if not extras:

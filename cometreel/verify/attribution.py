@@ -11,13 +11,15 @@ from cometreel.recording.correlation import correlate
 from cometreel.recording.journal_events import NO_BODY, RecordedBody, WireEvent
 from cometreel.recording.transcript import RecordedCall, RecordedDelivery, RecordedPublish, Transcript
 from cometreel.scenario import Profile
-from cometreel.verify.asking import PublishAsk
-from cometreel.verify.plays import Heard, LiveReply, Play
+from cometreel.verify.observations import LiveReply, PlayedStep, ReceivedNotification
+from cometreel.verify.request_building import BuiltPublish
 
 __all__ = ["attribute"]
 
 
-def attribute(plays: Sequence[Play], heard: Sequence[Heard], profile: Profile) -> list[Heard]:
+def attribute(
+    plays: Sequence[PlayedStep], heard: Sequence[ReceivedNotification], profile: Profile
+) -> list[ReceivedNotification]:
     """Give each play the notifications that are its own; return those that nobody asked for."""
     sessions = {part: number for number, part in enumerate(dict.fromkeys(play.step.part for play in plays))}
     sources = {id(source): (play, source) for play in plays for source in [_source(play, sessions)]}
@@ -33,14 +35,16 @@ def attribute(plays: Sequence[Play], heard: Sequence[Heard], profile: Profile) -
     return _of(found.unsolicited, deliveries)
 
 
-def _of(found: Iterable[RecordedDelivery], deliveries: dict[int, tuple[Heard, RecordedDelivery]]) -> list[Heard]:
+def _of(
+    found: Iterable[RecordedDelivery], deliveries: dict[int, tuple[ReceivedNotification, RecordedDelivery]]
+) -> list[ReceivedNotification]:
     return [deliveries[id(delivery)][0] for delivery in found]
 
 
-def _source(play: Play, sessions: dict[str, int]) -> RecordedCall | RecordedPublish:
+def _source(play: PlayedStep, sessions: dict[str, int]) -> RecordedCall | RecordedPublish:
     session, ask = sessions[play.step.part], play.ask
     replied_at = play.asked_at if play.replied_at is None else play.replied_at
-    if isinstance(ask, PublishAsk):
+    if isinstance(ask, BuiltPublish):
         message = {"channel": ask.channel, "data": ask.data}
         return RecordedPublish(play.asked_at, session, "", message, NO_BODY, 0, replied_at, play.published)
     path, _, query = ask.url.partition("?")
@@ -56,6 +60,6 @@ def _body(content: LiveReply) -> RecordedBody:
     return RecordedBody("json", content.json) if content.is_json else NO_BODY
 
 
-def _delivery(each: Heard, sessions: dict[str, int]) -> RecordedDelivery:
+def _delivery(each: ReceivedNotification, sessions: dict[str, int]) -> RecordedDelivery:
     session = sessions.get(each.part, len(sessions))
     return RecordedDelivery(each.at, session, "", each.channel, each.message, NO_BODY, 0, "")

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from cometreel.errors import OptionInvalid
 from cometreel.recording.secret import Secret
-from cometreel.verify.script import NOBODY, Part
+from cometreel.verify.script import NOBODY, SessionPlan
 
 __all__ = ["Credentials", "credentials_of", "variables"]
 
-Ask = Callable[[Part], "Credentials | None"]
+Prompt = Callable[[SessionPlan], "Credentials | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def variables(part: str) -> tuple[str, str]:
 
 
 def credentials_of(
-    parts: Sequence[Part], environment: Mapping[str, str], host: str, file: Path | None, ask: Ask | None
+    parts: Sequence[SessionPlan], environment: Mapping[str, str], host: str, file: Path | None, ask: Prompt | None
 ) -> dict[str, Credentials]:
     """The credentials of each part that has some: the environment first, then the netrc, then the prompt.
 
@@ -60,7 +60,7 @@ def credentials_of(
 
 
 def _from_environment(
-    part: Part, names: Sequence[tuple[str, str]], environment: Mapping[str, str]
+    part: SessionPlan, names: Sequence[tuple[str, str]], environment: Mapping[str, str]
 ) -> Credentials | None:
     for user_name, password_name in names:
         password = environment.get(password_name)
@@ -74,7 +74,7 @@ def _from_environment(
     return None
 
 
-def _from_machines(part: Part, machines: Mapping[str, tuple[str, str]], host: str) -> Credentials | None:
+def _from_machines(part: SessionPlan, machines: Mapping[str, tuple[str, str]], host: str) -> Credentials | None:
     for machine in (f"{part.name}@{host}", host):
         if machine in machines:
             user, password = machines[machine]

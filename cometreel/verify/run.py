@@ -14,19 +14,19 @@ from cometreel.bayeux import is_meta
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import EventSpec, Exchange, ReplySpec, TemplateFailed, User, can_be_written, parse_duration
 from cometreel.scenario.values import Fixed
-from cometreel.verify.asking import CantAsk, PublishAsk, ask_of, matched
 from cometreel.verify.attribution import attribute
-from cometreel.verify.hearing import Hearing, recorded_events
-from cometreel.verify.judging import Judge
-from cometreel.verify.knowledge import Knowledge
-from cometreel.verify.notes import notes
-from cometreel.verify.orders import Ask, Connect, Disconnect, Order, Publish
-from cometreel.verify.plays import Heard, LiveReply, Play
-from cometreel.verify.script import Script, Step
-from cometreel.verify.veil import Veil
-from cometreel.verify.verdict import Finding, Outcome, StepVerdict, Verdict
+from cometreel.verify.comparator import Comparator
+from cometreel.verify.expected_values import SessionVariables
+from cometreel.verify.notification_comparison import NotificationComparison, recorded_events
+from cometreel.verify.observations import LiveReply, PlayedStep, ReceivedNotification
+from cometreel.verify.report_masking import ReportMasking
+from cometreel.verify.request_building import BuiltPublish, RequestNotBuildable, build_request, matched
+from cometreel.verify.run_actions import CloseSession, OpenSession, RunAction, SendPublish, SendRequest
+from cometreel.verify.script import Script, ScriptStep
+from cometreel.verify.timeline_notes import notes
+from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict
 
-__all__ = ["LISTEN_SECONDS", "Pace", "Run"]
+__all__ = ["LISTEN_SECONDS", "Pace", "VerifyRun"]
 
 Pace: TypeAlias = Literal["fast", "recorded"]
 LISTEN_SECONDS: Final = 1.0
@@ -34,19 +34,19 @@ LISTEN_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _PendingStep:
     """A play that is ready or under way: how many notifications it waits for, and how long it took when recorded.
 
     `first` is the number of messages that had been heard before it was asked.
     """
 
-    play: Play
+    play: PlayedStep
     wanted: int
     seconds: float
     first: int = 0
 
 
-class Run:
+class VerifyRun:
     """One run of a script. Each method takes the time and gives orders.
 
     `users` are the live login names by part; `given` are values for markers in requests. `patience_seconds` is how
@@ -56,7 +56,7 @@ class Run:
     def __init__(
         self,
         script: Script,
-        veil: Veil,
+        veil: ReportMasking,
         *,
         users: Mapping[str, str] | None = None,
         given: Mapping[str, JSON] | None = None,
@@ -66,62 +66,63 @@ class Run:
         self._script, self._pace, self._patience = script, pace, patience_seconds
         names = users or {}
         self._knowledge = {
-            part.name: Knowledge(given or {}, _user(names.get(part.name), part.user, part.id)) for part in script.parts
+            part.name: SessionVariables(given or {}, _user(names.get(part.name), part.user, part.id))
+            for part in script.parts
         }
-        self._judge = Judge(script.scenario, veil, self._knowledge)
+        self._judge = Comparator(script.scenario, veil, self._knowledge)
         self._steps = iter(script.steps)
-        self._next: Step | None = next(self._steps)
-        self._plays: list[Play] = []
+        self._next: ScriptStep | None = next(self._steps)
+        self._plays: list[PlayedStep] = []
         self._left: dict[int, str] = {}
-        self._heard: list[Heard] = []
+        self._heard: list[ReceivedNotification] = []
         self._remarks: list[str] = []
         self._connected: set[str] = set()
         self._connecting = False
-        self._waiting: _Waiting | None = None
-        self._ready: _Waiting | None = None
+        self._waiting: _PendingStep | None = None
+        self._ready: _PendingStep | None = None
         self._played: set[str] = set()
         self._listens_until: float | None = None
         self.over = False
 
     # --- what the driver tells ------------------------------------------------------------------------------
-    def start(self, now: float) -> list[Order]:
+    def start(self, now: float) -> list[RunAction]:
         """Begin."""
         return self._go_on(now)
 
-    def connected(self, part: str, now: float) -> list[Order]:
+    def connected(self, part: str, now: float) -> list[RunAction]:
         """Learn that a part's CometD session is there and has all its subscriptions."""
         self._connected.add(part)
         self._connecting = False
         return self._go_on(now)
 
-    def replied(self, number: int, reply: LiveReply, now: float) -> list[Order]:
-        """Learn the reply to an `Ask`."""
+    def replied(self, number: int, reply: LiveReply, now: float) -> list[RunAction]:
+        """Learn the reply to an `SendRequest`."""
         play = self._plays[number]
         play.reply, play.replied_at = reply, now
         self._judge.learn(play)
         return self._go_on(now)
 
-    def published(self, number: int, message: JSONObject, now: float) -> list[Order]:
-        """Learn the acknowledgement of a `Publish`."""
+    def published(self, number: int, message: JSONObject, now: float) -> list[RunAction]:
+        """Learn the acknowledgement of a `SendPublish`."""
         self._plays[number].published = message
         self._plays[number].replied_at = now
         return self._go_on(now)
 
-    def unanswered(self, number: int, reason: str, now: float) -> list[Order]:
-        """Learn that nothing came back on an `Ask` or a `Publish`."""
+    def unanswered(self, number: int, reason: str, now: float) -> list[RunAction]:
+        """Learn that nothing came back on an `SendRequest` or a `SendPublish`."""
         self._plays[number].failure = reason
         self._plays[number].replied_at = now
         return self._go_on(now)
 
-    def heard(self, part: str, message: JSONObject, now: float) -> list[Order]:
+    def heard(self, part: str, message: JSONObject, now: float) -> list[RunAction]:
         """Take a message that was delivered to a part."""
         if not can_be_written(message):
             self._remarks.append(f"{part!r} heard a message that no scenario can hold, and it is left out")
         elif not is_meta(str(message.get("channel"))):
-            self._heard.append(Heard(part, message, now))
+            self._heard.append(ReceivedNotification(part, message, now))
         return self._go_on(now)
 
-    def lost(self, part: str, error: str, now: float) -> list[Order]:
+    def lost(self, part: str, error: str, now: float) -> list[RunAction]:
         """Learn that a CometD session was lost and begins anew: what was sent in between is gone."""
         self._remarks.append(f"the CometD session of {part!r} was lost and began anew: {error}")
         return self._go_on(now)
@@ -132,12 +133,12 @@ class Run:
             return self._ends_at(self._waiting)
         return self._listens_until
 
-    def advance(self, now: float) -> list[Order]:
+    def advance(self, now: float) -> list[RunAction]:
         """Do what is due."""
         return self._go_on(now)
 
     # --- going on -------------------------------------------------------------------------------------------
-    def _go_on(self, now: float) -> list[Order]:
+    def _go_on(self, now: float) -> list[RunAction]:
         """Give the orders of the next step that can be played, if nothing is waited for."""
         while not self._busy(now):
             if self._ready is not None:
@@ -162,14 +163,14 @@ class Run:
         self._waiting = None
         return False
 
-    def _ends_at(self, waiting: _Waiting) -> float:
+    def _ends_at(self, waiting: _PendingStep) -> float:
         """When to go on: as soon as all has come, at the recorded pace not before its time; else after the patience."""
         asked_at = waiting.play.asked_at
         if not self._is_complete(waiting):
             return asked_at + waiting.seconds + self._patience
         return asked_at + waiting.seconds if self._pace == "recorded" else asked_at
 
-    def _is_complete(self, waiting: _Waiting) -> bool:
+    def _is_complete(self, waiting: _PendingStep) -> bool:
         if not waiting.wanted:
             return True
         play = waiting.play
@@ -179,56 +180,58 @@ class Run:
         attribute([play], recent, self._script.scenario.profile)
         return len(play.heard) >= waiting.wanted
 
-    def _play(self, step: Step, now: float) -> list[Order]:
+    def _play(self, step: ScriptStep, now: float) -> list[RunAction]:
         """Order one step, or first the CometD session that it needs; nothing if it can't be played."""
         self._next = next(self._steps, None)
         try:
             self._ready = self._made(step, now)
-        except (CantAsk, TemplateFailed) as reason:
+        except (RequestNotBuildable, TemplateFailed) as reason:
             self._left[id(step)] = str(reason)
             return []
         if self._wants_connection(step):
             self._connecting = True
-            return [Connect(step.part)]
+            return [OpenSession(step.part)]
         return self._begin(self._ready, now)
 
-    def _begin(self, waiting: _Waiting, now: float) -> list[Order]:
+    def _begin(self, waiting: _PendingStep, now: float) -> list[RunAction]:
         play = waiting.play
         play.asked_at, waiting.first = now, len(self._heard)
         self._ready, self._waiting = None, waiting
         number, part = len(self._plays), play.step.part
         self._plays.append(play)
         self._played.add(play.step.exchange.name)
-        if isinstance(play.ask, PublishAsk):
-            return [Publish(number, part, play.ask)]
+        if isinstance(play.ask, BuiltPublish):
+            return [SendPublish(number, part, play.ask)]
         exchange = play.step.exchange
         status = exchange.reply.status if isinstance(exchange.reply, ReplySpec) else None
         recorded = status.value if isinstance(status, Fixed) and isinstance(status.value, int) else None
-        return [Ask(number, part, play.ask, recorded, waiting.seconds, stranger=exchange.authenticated is False)]
+        return [
+            SendRequest(number, part, play.ask, recorded, waiting.seconds, stranger=exchange.authenticated is False)
+        ]
 
-    def _wants_connection(self, step: Step) -> bool:
+    def _wants_connection(self, step: ScriptStep) -> bool:
         """Browsers log in with a GET and then shake hands: the first step that isn't just a GET needs a connection."""
         if step.part in self._connected or not self._script.listens:
             return False
         method = getattr(step.block.request, "method", "")
         return bool(step.exchange.events) or str(method).upper() not in ("GET", "HEAD")
 
-    def _made(self, step: Step, now: float) -> _Waiting:
+    def _made(self, step: ScriptStep, now: float) -> _PendingStep:
         _refuse(step.exchange, self._played)
         knowledge = self._knowledge[step.part]
-        ask = ask_of(step.block.request, knowledge)
+        ask = build_request(step.block.request, knowledge)
         question, match = matched(self._script.scenario, step.exchange, ask, {**knowledge.ids})
         knowledge.learn(match)
-        play = Play(step, ask, question, match.captures, now)
-        return _Waiting(play, len(recorded_events(self._judge, play)), self._judge.seconds(play))
+        play = PlayedStep(step, ask, question, match.captures, now)
+        return _PendingStep(play, len(recorded_events(self._judge, play)), self._judge.seconds(play))
 
-    def _listen(self, now: float) -> list[Order]:
+    def _listen(self, now: float) -> list[RunAction]:
         if self._listens_until is None:
             self._listens_until = now + (self._rest(now) if self._connected else 0.0)
         if now < self._listens_until:
             return []
         self.over = True
-        return [Disconnect(part) for part in sorted(self._connected)]
+        return [CloseSession(part) for part in sorted(self._connected)]
 
     def _rest(self, now: float) -> float:
         """How long to listen at the end: at the recorded pace, until the last that was due without being asked for."""
@@ -250,19 +253,19 @@ class Run:
         files = tuple(source.document.file for source in self._script.sources)
         return Verdict(files, against, steps, (*self._remarks, *told))
 
-    def _hearing(self, play: Play, unsolicited: list[Heard]) -> Hearing:
-        return Hearing(self._judge, self._script.scenario.profile, play, unsolicited)
+    def _hearing(self, play: PlayedStep, unsolicited: list[ReceivedNotification]) -> NotificationComparison:
+        return NotificationComparison(self._judge, self._script.scenario.profile, play, unsolicited)
 
-    def _verdicts(self, plays: Mapping[int, Play], heard: Mapping[int, list[Finding]]) -> Iterator[StepVerdict]:
+    def _verdicts(self, plays: Mapping[int, PlayedStep], heard: Mapping[int, list[Drift]]) -> Iterator[StepVerdict]:
         for step in self._script.steps:
             name, position = step.exchange.name, step.position()
             play = plays.get(id(step))
             if play is None:
                 reason = self._left.get(id(step), "the run ended before it")
-                yield StepVerdict(name, step.part, position, Outcome.NOT_PLAYED, reason=reason)
+                yield StepVerdict(name, step.part, position, ExchangeOutcome.NOT_PLAYED, reason=reason)
                 continue
             findings = (*self._judge.reply(play), *heard[id(play)])
-            outcome = Outcome.DRIFT if findings else Outcome.SAME
+            outcome = ExchangeOutcome.DRIFT if findings else ExchangeOutcome.SAME
             seconds = (play.replied_at or play.asked_at) - play.asked_at
             yield StepVerdict(name, step.part, position, outcome, findings, seconds=seconds)
 
@@ -285,9 +288,9 @@ def _refuse(exchange: Exchange, played: set[str]) -> None:
     """
     missing = [name for name in exchange.after if name not in played]
     if missing:
-        raise CantAsk(f"it comes after {missing[0]!r}, which was not played")
+        raise RequestNotBuildable(f"it comes after {missing[0]!r}, which was not played")
     too_late = [name for name in exchange.before if name in played]
     if too_late:
-        raise CantAsk(f"it comes before {too_late[0]!r}, which is played already")
+        raise RequestNotBuildable(f"it comes before {too_late[0]!r}, which is played already")
     if any(getattr(event.disconnect, "value", True) is not False for event in exchange.events):
-        raise CantAsk("it ends the CometD session, and nobody would hear the rest")
+        raise RequestNotBuildable("it ends the CometD session, and nobody would hear the rest")

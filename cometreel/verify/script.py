@@ -17,14 +17,14 @@ from cometreel.scenario import Exchange, ExchangeBlock, Position, PublishBlock, 
 from cometreel.scenario.sources import SourceFile, read_source
 from cometreel.scenario.values import Fixed
 
-__all__ = ["NOBODY", "Cue", "Part", "Script", "Step", "script_of"]
+__all__ = ["NOBODY", "ExpectedTimelineEvent", "SessionPlan", "Script", "ScriptStep", "script_of"]
 
 NOBODY = "everybody"
 """The one session of a scenario without roles."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SessionPlan:
     """One live session to be. `user` is the recorded login name; `channels` are what it subscribes to."""
 
     name: str
@@ -34,7 +34,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScriptStep:
     """One exchange taken by one part. `source` is the file in which it is number `number`."""
 
     part: str
@@ -49,7 +49,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Cue:
+class ExpectedTimelineEvent:
     """A notification that nobody asked for, heard by one part."""
 
     part: str
@@ -63,9 +63,9 @@ class Script:
 
     scenario: Scenario
     sources: tuple[SourceFile, ...]
-    parts: tuple[Part, ...]
-    steps: tuple[Step, ...]
-    cues: tuple[Cue, ...]
+    parts: tuple[SessionPlan, ...]
+    steps: tuple[ScriptStep, ...]
+    cues: tuple[ExpectedTimelineEvent, ...]
 
     @property
     def endpoint(self) -> str:
@@ -116,25 +116,27 @@ def _names(scenario: Scenario) -> list[str]:
     return [role for role in scenario.roles if role not in only_faulty] or [NOBODY]
 
 
-def _part(scenario: Scenario, name: str, steps: Sequence[Step], cues: Sequence[Cue]) -> Part:
+def _part(
+    scenario: Scenario, name: str, steps: Sequence[ScriptStep], cues: Sequence[ExpectedTimelineEvent]
+) -> SessionPlan:
     role = scenario.roles.get(name)
     events = [event for step in steps if step.part == name for event in step.exchange.events]
     events += [cue.entry.event for cue in cues if cue.part == name]
     channels = [event.channel.value for event in events if isinstance(event.channel, Fixed)]
     topics = sorted({str(channel) for channel in channels if not str(channel).startswith("/service/")})
-    return Part(name, role.user if role else None, role.id if role else None, tuple(topics))
+    return SessionPlan(name, role.user if role else None, role.id if role else None, tuple(topics))
 
 
 def _taken_by(roles: frozenset[str], order: Mapping[str, object], first: str) -> list[str]:
     return [role for role in order if role in roles] or [first]
 
 
-def _steps(scenario: Scenario, sources: Sequence[SourceFile], first: str) -> Iterator[Step]:
+def _steps(scenario: Scenario, sources: Sequence[SourceFile], first: str) -> Iterator[ScriptStep]:
     written = [(source, number, block) for source in sources for number, block in source.exchanges]
     for index in _in_order(scenario.exchanges):
         exchange, (source, number, block) = scenario.exchanges[index], written[index]
         for part in _taken_by(exchange.roles, scenario.roles, first):
-            yield Step(part, exchange, block, source, number)
+            yield ScriptStep(part, exchange, block, source, number)
 
 
 def _in_order(exchanges: Sequence[Exchange]) -> Iterator[int]:
@@ -161,10 +163,10 @@ def _in_order(exchanges: Sequence[Exchange]) -> Iterator[int]:
                 heapq.heappush(ready, later)
 
 
-def _cues(scenario: Scenario, sources: Sequence[SourceFile], first: str) -> Iterator[Cue]:
+def _cues(scenario: Scenario, sources: Sequence[SourceFile], first: str) -> Iterator[ExpectedTimelineEvent]:
     entries = iter(scenario.timeline)
     for source in sources:
         for _, block in source.timeline:
             entry = next(entries)
             for part in _taken_by(entry.roles, scenario.roles, first):
-                yield Cue(part, entry, block)
+                yield ExpectedTimelineEvent(part, entry, block)

@@ -14,12 +14,12 @@ from cometreel.scenario.json_pointer import escape
 from cometreel.scenario.matchers import MISSING
 from cometreel.scenario.yaml_writer import inline
 
-__all__ = ["Finding", "Outcome", "StepVerdict", "Verdict", "shown"]
+__all__ = ["Drift", "ExchangeOutcome", "StepVerdict", "Verdict", "shown"]
 
 _LONGEST = 200
 
 
-class Outcome(Enum):
+class ExchangeOutcome(Enum):
     """What became of an exchange; the words of the report."""
 
     SAME = "same"
@@ -28,7 +28,7 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Drift:
     """One difference. `what` are the report's words for it; `path` leads into the exchange as the file writes it.
 
     `recorded` and `live` are values, or MISSING where there is none. `renamed` is the new name of a field.
@@ -59,15 +59,15 @@ class StepVerdict:
     name: str
     part: str
     position: Position
-    outcome: Outcome
-    findings: tuple[Finding, ...] = ()
+    outcome: ExchangeOutcome
+    findings: tuple[Drift, ...] = ()
     reason: str = ""
     seconds: float = 0.0
 
     def lines(self) -> list[str]:
         """One line for each finding, with the place in the file before it."""
         place = f"{self.position.file}:{self.position.line}"
-        if self.outcome is Outcome.NOT_PLAYED:
+        if self.outcome is ExchangeOutcome.NOT_PLAYED:
             return [f"{place}: {self.name}: not played: {self.reason}"]
         return [f"{finding.position.file}:{finding.position.line}: {self.name}: {finding}" for finding in self.findings]
 
@@ -86,14 +86,14 @@ class Verdict:
         """Whether nothing that was played differs."""
         return not any(step.findings for step in self.steps)
 
-    def count(self, outcome: Outcome) -> int:
+    def count(self, outcome: ExchangeOutcome) -> int:
         """How many exchanges ended so."""
         return sum(step.outcome is outcome for step in self.steps)
 
     @property
     def played(self) -> bool:
         """Whether there was anything to judge."""
-        return self.count(Outcome.NOT_PLAYED) < len(self.steps)
+        return self.count(ExchangeOutcome.NOT_PLAYED) < len(self.steps)
 
     @property
     def differences(self) -> int:
@@ -102,8 +102,8 @@ class Verdict:
 
     def summary(self) -> str:
         """All in one sentence."""
-        parts = [f"{self.count(Outcome.SAME)} same", f"{self.count(Outcome.DRIFT)} drifted"]
-        parts.append(f"{self.count(Outcome.NOT_PLAYED)} not played")
+        parts = [f"{self.count(ExchangeOutcome.SAME)} same", f"{self.count(ExchangeOutcome.DRIFT)} drifted"]
+        parts.append(f"{self.count(ExchangeOutcome.NOT_PLAYED)} not played")
         number = self.differences
         return f"{', '.join(parts)}: {number} difference{'' if number == 1 else 's'}"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.verify.staging import Stage
+from tests.unit.verify.fake_run import Stage
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import dump
 from cometreel.verify import accepted
-from tests.unit.verify.staging import TOPIC, Stage
+from tests.unit.verify.fake_run import TOPIC, Stage
 
 Begin = Callable[..., Stage]
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from cometreel.jsonvalue import JSON, same
 from cometreel.scenario import dump, literal
 from cometreel.scenario.yaml_writer import inline
-from cometreel.verify import accepted, as_json, html, junit, lines
-from cometreel.verify.comparing import changes
-from tests.unit.verify.staging import Stage, veil
+from cometreel.verify import accepted, html_report, json_report, junit_report, report_lines
+from cometreel.verify.value_comparison import changes
+from tests.unit.verify.fake_run import Stage, veil
 
 NAMES = st.sampled_from(
     ["id", "a", "b", "$c", "$$d", "__e", "f/g", "userName", "userData", "referenceId", "subject", "7"]
@@ -60,7 +60,7 @@ def test_what_came_can_be_told_and_taken_over(body: JSON, data: JSON, live_body:
         folder = Path(name)
         run = _played(folder, text, live_body, live_data)
         verdict = run.verdict()
-        assert all([list(lines(verdict)), as_json(verdict), junit(verdict), html(verdict)])
+        assert all([list(report_lines(verdict)), json_report(verdict), junit_report(verdict), html_report(verdict)])
         for _, file in accepted(verdict, run.script.sources, run.script.scenario.profile):
             again = _played(folder, dump(file), live_body, live_data)
             assert again.lines() == []

@@ -8,10 +8,10 @@ import pytest
 
 from cometreel.errors import OptionInvalid
 from cometreel.recording.secret import Secret
-from cometreel.verify import Credentials, Part, credentials_of
+from cometreel.verify import Credentials, SessionPlan, credentials_of
 
-ONE = [Part("agent-1", "recorded")]
-TWO = [Part("agent-1", "recorded"), Part("agent-2")]
+ONE = [SessionPlan("agent-1", "recorded")]
+TWO = [SessionPlan("agent-1", "recorded"), SessionPlan("agent-2")]
 SECRET = {"COMETREEL_PASSWORD_AGENT_1": "s3cret"}
 
 
@@ -30,7 +30,9 @@ def who(name: str, password: str) -> Credentials:
         (ONE, {}, {}),
     ],
 )
-def test_the_environment(parts: list[Part], environment: dict[str, str], expected: dict[str, Credentials]) -> None:
+def test_the_environment(
+    parts: list[SessionPlan], environment: dict[str, str], expected: dict[str, Credentials]
+) -> None:
     assert credentials_of(parts, environment, "gws.example", None, None) == expected
 
 
@@ -45,7 +47,7 @@ def test_the_netrc_knows_parts_and_hosts(tmp_path: Path) -> None:
 def test_the_prompt_is_asked_last_and_only_for_those_who_have_none() -> None:
     asked: list[str] = []
 
-    def ask(part: Part) -> Credentials:
+    def ask(part: SessionPlan) -> Credentials:
         asked.append(part.name)
         return who("typed", "t")
 

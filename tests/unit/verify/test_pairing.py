@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from cometreel.verify.pairing import Likeness, Pairs, pair
+from cometreel.verify.notification_comparison import Pairs, Similarity, pair
 
 
 def alike(recorded: str, live: str) -> Pairs:
     """Notifications as words: a letter that differs is a difference, upper case is another channel."""
 
-    def compare(number: int, each: int) -> Likeness:
+    def compare(number: int, each: int) -> Similarity:
         one, other = recorded.split()[number], live.split()[each]
         differences = sum(a != b for a, b in zip(one.lower(), other.lower(), strict=True))
-        return Likeness(differences, len(one), one.isupper() == other.isupper())
+        return Similarity(differences, len(one), one.isupper() == other.isupper())
 
     return pair(len(recorded.split()), len(live.split()), compare)
 

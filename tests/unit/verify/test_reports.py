@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from cometreel.jsonvalue import JSON
-from cometreel.verify import Verdict, as_json, html, junit, lines
-from tests.unit.verify.staging import Stage
+from cometreel.verify import Verdict, html_report, json_report, junit_report, report_lines
+from tests.unit.verify.fake_run import Stage
 
 TEXT = """cometreel: 1
 exchanges:
@@ -35,7 +35,7 @@ REASON = "{$any: string} in its path stands for a value that the scenario doesn'
 
 
 def test_lines(verdict: Verdict) -> None:
-    assert list(lines(verdict)) == [
+    assert list(report_lines(verdict)) == [
         ("drift", f"s.yaml:4: drift <b>&\x01: {CHANGED}"),
         ("drift", "s.yaml:4: drift <b>&\x01: field removed at /reply/body/gone: recorded x, live nothing"),
         ("drift", "s.yaml:4: drift <b>&\x01: field added at /reply/body/new: recorded nothing, live <i>"),
@@ -47,7 +47,7 @@ def test_lines(verdict: Verdict) -> None:
 def test_json(verdict: Verdict) -> None:
     where = {"session": "everybody", "file": "s.yaml"}
     place = {"file": "s.yaml", "line": 4}
-    assert as_json(verdict) == {
+    assert json_report(verdict) == {
         "scenario": ["s.yaml"],
         "against": "http://live",
         "same": False,
@@ -73,7 +73,7 @@ def test_json(verdict: Verdict) -> None:
 
 
 def test_junit(verdict: Verdict) -> None:
-    (suite,) = ET.fromstring(junit(verdict))
+    (suite,) = ET.fromstring(junit_report(verdict))
     counts = {name: suite.get(name) for name in ("name", "tests", "failures", "errors", "skipped")}
     assert counts == {"name": "s.yaml", "tests": "3", "failures": "1", "errors": "0", "skipped": "1"}
     same, drift, left = suite.findall("testcase")
@@ -102,9 +102,9 @@ class _Page(HTMLParser):
 
 
 def test_html_is_one_page_that_needs_nothing_else(verdict: Verdict) -> None:
-    page = _Page(html(verdict))
+    page = _Page(html_report(verdict))
     assert page.tags & {"script", "link", "img", "iframe", "b", "i"} == set()
-    assert re.findall(r"url\(|@import|https?://(?!live)", html(verdict)) == []
+    assert re.findall(r"url\(|@import|https?://(?!live)", html_report(verdict)) == []
     told = " ".join(page.text.split())
     assert "The server has drifted" in told
     assert "value changed/reply/body/k412" in told.replace(" ", "").replace("valuechanged", "value changed")
@@ -113,7 +113,7 @@ def test_html_is_one_page_that_needs_nothing_else(verdict: Verdict) -> None:
 
 def test_html_of_no_drift_says_so(stage: Callable[..., Stage]) -> None:
     run = stage("exchanges:\n  - {name: same, request: {method: GET, path: /a}, reply: {body: {n: 1}}}\n")
-    assert "The server still answers as recorded" in html(run.replies(0, {"n": 1}).verdict())
+    assert "The server still answers as recorded" in html_report(run.replies(0, {"n": 1}).verdict())
 
 
 def test_nothing_personal_is_in_any_report(stage: Callable[..., Stage]) -> None:
@@ -123,6 +123,6 @@ def test_nothing_personal_is_in_any_report(stage: Callable[..., Stage]) -> None:
         "secureKey": "k3y-k3y-k3y",
     }
     verdict = stage(text).replies(0, live).verdict()
-    told = f"{list(lines(verdict))}{as_json(verdict)}{junit(verdict)}{html(verdict)}"
+    told = f"{list(report_lines(verdict))}{json_report(verdict)}{junit_report(verdict)}{html_report(verdict)}"
     assert [word for word in ("Ann", "Archer", "10.1.2.3", "k3y") if word in told] == []
     assert verdict.differences == 4

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.verify.staging import Stage
+from tests.unit.verify.fake_run import Stage
 
 Begin = Callable[..., Stage]
 

@@ -12,11 +12,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from cometreel.errors import OptionInvalid
 
-__all__ = ["Target", "target_of"]
+__all__ = ["VerifyTarget", "target_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class VerifyTarget:
     """Where to ask: `base` is the URL without a slash at its end; `ca` None trusts what the system does."""
 
     base: str
@@ -64,7 +64,7 @@ class Target:
         return OptionInvalid(names[0], found, f"a login name here and its password in {names[1]}", "or --netrc FILE")
 
 
-def target_of(url: str, *, ca: Path | None = None, insecure: bool = False) -> Target:
+def target_of(url: str, *, ca: Path | None = None, insecure: bool = False) -> VerifyTarget:
     """Read the address of a server.
 
     :raises OptionInvalid: if it isn't an http or https URL of just a host, and a path to put before the recorded ones.
@@ -76,7 +76,7 @@ def target_of(url: str, *, ca: Path | None = None, insecure: bool = False) -> Ta
         raise OptionInvalid("--against", repr(url), "http://HOST[:PORT] or https://HOST[:PORT]")
     if parts.query or parts.fragment:
         raise OptionInvalid("--against", repr(url), "a URL without ? and #")
-    return Target(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}", parts.hostname, ca, insecure)
+    return VerifyTarget(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}", parts.hostname, ca, insecure)
 
 
 def _split(url: str) -> SplitResult:

@@ -6,26 +6,25 @@ exchange's notifications within one channel is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import EventSpec, Profile
 from cometreel.scenario.matchers import MISSING
 from cometreel.scenario.values import Fixed
-from cometreel.verify.comparing import leaves
-from cometreel.verify.judging import Judge, Path
-from cometreel.verify.knowledge import Knowledge
-from cometreel.verify.pairing import Likeness, Pairs, pair
-from cometreel.verify.plays import Heard, Play
-from cometreel.verify.verdict import Finding
+from cometreel.verify.comparator import Comparator, DriftPath
+from cometreel.verify.expected_values import SessionVariables
+from cometreel.verify.observations import PlayedStep, ReceivedNotification
+from cometreel.verify.value_comparison import leaves
+from cometreel.verify.verdict import Drift
 
-__all__ = ["Hearing", "Recorded", "recorded_events"]
+__all__ = ["ExpectedNotification", "NotificationComparison", "Pairs", "Similarity", "pair", "recorded_events"]
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class ExpectedNotification:
     """One notification that is to come: the `seq`-th of `count` that the event numbered `number` stands for."""
 
     number: int
@@ -34,26 +33,28 @@ class Recorded:
     count: int = 1
 
 
-def recorded_events(judge: Judge, play: Play) -> list[Recorded]:
+def recorded_events(judge: Comparator, play: PlayedStep) -> list[ExpectedNotification]:
     """The notifications that are to come, in the order of the file."""
-    made: list[Recorded] = []
+    made: list[ExpectedNotification] = []
     for number, spec in enumerate(play.step.exchange.events):
         count = spec.plan(judge.context(play)).count
-        made += [Recorded(number, spec, seq, count) for seq in range(count)]
+        made += [ExpectedNotification(number, spec, seq, count) for seq in range(count)]
     return made
 
 
-class Hearing:
+class NotificationComparison:
     """Judges the notifications of one play. `unsolicited` loses those that turn out to belong to it."""
 
-    def __init__(self, judge: Judge, profile: Profile, play: Play, unsolicited: list[Heard]) -> None:
+    def __init__(
+        self, judge: Comparator, profile: Profile, play: PlayedStep, unsolicited: list[ReceivedNotification]
+    ) -> None:
         self._judge, self._play, self._unsolicited = judge, play, unsolicited
         self._references = (*profile.event, *profile.request)
         self._window = profile.window_seconds
         self._recorded = recorded_events(judge, play)
         self._live = list(play.heard)
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[Drift]:
         """Every difference, in the order of the file."""
         pairs = pair(len(self._recorded), len(self._live), self._likeness)
         self._adopt(pairs)
@@ -69,15 +70,15 @@ class Hearing:
             self._met(number, self._live[live], trial=False)
 
     # --- which is which -------------------------------------------------------------------------------------
-    def _likeness(self, number: int, live: int) -> Likeness:
+    def _likeness(self, number: int, live: int) -> Similarity:
         channel, data, ext = self._met(number, self._live[live], trial=True)
         heard = self._live[live]
         differences = len(self._judge.compared(data, heard.data, self._references))
         if ext is not MISSING:
             differences += len(self._judge.compared(ext, heard.message.get("ext"), ()))  # type: ignore[arg-type]  # not MISSING is JSON
-        return Likeness(differences, max(leaves(data), leaves(heard.data)), channel == heard.channel)
+        return Similarity(differences, max(leaves(data), leaves(heard.data)), channel == heard.channel)
 
-    def _met(self, number: int, heard: Heard, *, trial: bool) -> tuple[JSON, JSON, JSON | object]:
+    def _met(self, number: int, heard: ReceivedNotification, *, trial: bool) -> tuple[JSON, JSON, JSON | object]:
         """Channel, data and ext of a recorded notification facing a live one; a trial teaches nothing."""
         each = self._recorded[number]
         known = self._judge.known(self._play)
@@ -113,18 +114,18 @@ class Hearing:
                 else:
                     self._live.pop()
 
-    def _candidates(self) -> list[Heard]:
+    def _candidates(self) -> list[ReceivedNotification]:
         begin, part = self._play.asked_at, self._play.step.part
         return [each for each in self._unsolicited if each.part == part and begin <= each.at <= begin + self._window]
 
-    def _repeats(self, live: int, heard: Heard) -> bool:
+    def _repeats(self, live: int, heard: ReceivedNotification) -> bool:
         return heard.at >= self._live[live].at
 
     # --- what differs ---------------------------------------------------------------------------------------
-    def _pair(self, number: int, live: int) -> Iterator[Finding]:
+    def _pair(self, number: int, live: int) -> Iterator[Drift]:
         each, heard, step = self._recorded[number], self._live[live], self._play.step
         channel, data, ext = self._met(number, heard, trial=False)
-        path: Path = ("events", each.number)
+        path: DriftPath = ("events", each.number)
         if channel != heard.channel:
             yield self._judge.finding(step, "notification moved", (*path, "channel"), channel, heard.channel)
         own = isinstance(each.spec.data, Fixed)
@@ -133,25 +134,25 @@ class Hearing:
             live_ext = heard.message.get("ext")
             yield from self._judge.differences(step, (*path, "ext"), ext, live_ext, (), own=False)  # type: ignore[arg-type]  # not MISSING is JSON
 
-    def _missing(self, number: int) -> Finding:
-        nothing = Heard(self._play.step.part, {}, 0.0)
+    def _missing(self, number: int) -> Drift:
+        nothing = ReceivedNotification(self._play.step.part, {}, 0.0)
         channel, data, _ = self._met(number, nothing, trial=True)
         shown = data if isinstance(self._recorded[number].spec.data, Fixed) else self._judge.veil.shown(data)
-        path: Path = ("events", self._recorded[number].number)
+        path: DriftPath = ("events", self._recorded[number].number)
         told: JSON = {"channel": channel, "data": shown}
         return self._judge.finding(self._play.step, "notification missing", path, told, MISSING)
 
-    def _doubled(self, number: int, live: list[int]) -> Finding:
-        path: Path = ("events", self._recorded[number].number)
+    def _doubled(self, number: int, live: list[int]) -> Drift:
+        path: DriftPath = ("events", self._recorded[number].number)
         return self._judge.finding(self._play.step, "notification doubled", path, "once", _times(len(live) + 1))
 
-    def _extra(self, number: int, place: int) -> Finding:
+    def _extra(self, number: int, place: int) -> Drift:
         heard = self._live[number]
-        path: Path = ("events", len(self._play.step.exchange.events) + place)
+        path: DriftPath = ("events", len(self._play.step.exchange.events) + place)
         told: JSON = {"channel": heard.channel, "data": self._judge.veil.shown(heard.data)}
         return self._judge.finding(self._play.step, "notification extra", path, MISSING, told)
 
-    def _orders(self, pairs: Pairs) -> Iterator[Finding]:
+    def _orders(self, pairs: Pairs) -> Iterator[Drift]:
         """A finding for each channel on which the notifications came in another order."""
         arrived = sorted(pairs.pairs.items(), key=lambda each: (self._live[each[1]].at, each[1]))
         by_channel = sorted(arrived, key=lambda each: self._live[each[1]].channel)
@@ -167,5 +168,71 @@ def _times(number: int) -> str:
     return {2: "twice"}.get(number, f"{number} times")
 
 
-def _copy(known: Knowledge) -> Knowledge:
+def _copy(known: SessionVariables) -> SessionVariables:
     return replace(known, ids=dict(known.ids), captures=dict(known.captures))
+
+
+@dataclass(frozen=True, slots=True)
+class Similarity:
+    """How two notifications compare: the number of differences, of values in all, and whether the channel is one."""
+
+    differences: int
+    leaves: int
+    same_channel: bool
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing differs."""
+        return self.same_channel and not self.differences
+
+    @property
+    def close(self) -> bool:
+        """Whether one may be the other, changed: on its own channel half of it may differ, elsewhere a quarter."""
+        return self.differences * (2 if self.same_channel else 4) <= self.leaves + (1 if self.same_channel else 0)
+
+
+@dataclass(slots=True)
+class Pairs:
+    """Numbers of recorded notifications, from 0, and of live ones."""
+
+    pairs: dict[int, int] = field(default_factory=dict)
+    missing: list[int] = field(default_factory=list)
+    doubled: dict[int, list[int]] = field(default_factory=dict)
+    """Live ones that came once more, by the recorded one that they repeat."""
+    extra: list[int] = field(default_factory=list)
+
+
+def pair(recorded: int, live: int, compare: Callable[[int, int], Similarity]) -> Pairs:
+    """Pair so many recorded notifications with so many live ones."""
+    made = Pairs()
+    free = list(range(live))
+    _pair_equal(range(recorded), free, compare, made)
+    rest = [number for number in range(recorded) if number not in made.pairs]
+    _pair_close(rest, free, compare, made)
+    made.missing = [number for number in range(recorded) if number not in made.pairs]
+    for number in free:
+        twin = next((each for each in made.pairs if compare(each, number).equal), None)
+        if twin is None:
+            made.extra.append(number)
+        else:
+            made.doubled.setdefault(twin, []).append(number)
+    return made
+
+
+def _pair_equal(
+    recorded: Sequence[int], free: list[int], compare: Callable[[int, int], Similarity], made: Pairs
+) -> None:
+    for number in recorded:
+        found = next((each for each in free if compare(number, each).equal), None)
+        if found is not None:
+            made.pairs[number] = found
+            free.remove(found)
+
+
+def _pair_close(rest: Sequence[int], free: list[int], compare: Callable[[int, int], Similarity], made: Pairs) -> None:
+    alike = [(compare(number, each), number, each) for number in rest for each in free]
+    close = [(like.differences + (not like.same_channel), number, each) for like, number, each in alike if like.close]
+    for _, number, each in sorted(close):
+        if number not in made.pairs and each in free:
+            made.pairs[number] = each
+            free.remove(each)

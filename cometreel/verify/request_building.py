@@ -15,20 +15,20 @@ from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.scenario import Exchange, Match, Mismatch, PublishBlock, Question, RequestBlock, Scenario
 from cometreel.scenario.markers import marker_of, unescaped
 from cometreel.scenario.yaml_writer import inline
-from cometreel.verify.knowledge import Knowledge
+from cometreel.verify.expected_values import SessionVariables
 from cometreel.wire import Headers, Request
 
-__all__ = ["CantAsk", "HttpAsk", "PublishAsk", "ask_of", "matched"]
+__all__ = ["RequestNotBuildable", "BuiltRequest", "BuiltPublish", "build_request", "matched"]
 
 _SAFE = "~!$&'()*+,=:@"
 
 
-class CantAsk(CometreelError):
+class RequestNotBuildable(CometreelError):
     """A request that can't be made from what the scenario says; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class HttpAsk:
+class BuiltRequest:
     """An HTTP request to send. `path` and `query` are percent-encoded."""
 
     method: str
@@ -44,7 +44,7 @@ class HttpAsk:
 
 
 @dataclass(frozen=True, slots=True)
-class PublishAsk:
+class BuiltPublish:
     """A Bayeux publish to send. `ext` None is none."""
 
     channel: str
@@ -52,32 +52,32 @@ class PublishAsk:
     ext: JSONObject | None = None
 
 
-def ask_of(block: RequestBlock | PublishBlock, knowledge: Knowledge) -> HttpAsk | PublishAsk:
+def build_request(block: RequestBlock | PublishBlock, knowledge: SessionVariables) -> BuiltRequest | BuiltPublish:
     """Make the request that a block describes.
 
     :raises CantAsk: if it has a marker whose value nobody has said.
     """
-    maker = _Maker(knowledge)
+    maker = _ValueBuilder(knowledge)
     if isinstance(block, PublishBlock):
         ext = maker.value(block.ext, "ext")
         data = maker.value(block.data, "data")
-        return PublishAsk(maker.text(block.publish, "channel"), data, ext if isinstance(ext, dict) else None)
+        return BuiltPublish(maker.text(block.publish, "channel"), data, ext if isinstance(ext, dict) else None)
     body, kind = _body(block, maker)
     headers = [(name, maker.text(value, f"header {name}")) for name, value in (block.headers or {}).items()]
     if kind and "content-type" not in {name.lower() for name, _ in headers}:
         headers.append(("Content-Type", kind))
     path = _path(block.path, maker)
-    return HttpAsk(block.method.upper(), path, _query(block.query, maker), tuple(headers), body)
+    return BuiltRequest(block.method.upper(), path, _query(block.query, maker), tuple(headers), body)
 
 
 def matched(
-    scenario: Scenario, exchange: Exchange, ask: HttpAsk | PublishAsk, ids: JSONObject
+    scenario: Scenario, exchange: Exchange, ask: BuiltRequest | BuiltPublish, ids: JSONObject
 ) -> tuple[Question, Match]:
     """What the scenario makes of a request: the question, and what its pattern captures.
 
     :raises CantAsk: if the request isn't one that the exchange answers, as after a value that doesn't fit.
     """
-    if isinstance(ask, PublishAsk):
+    if isinstance(ask, BuiltPublish):
         message: JSONObject = {"channel": ask.channel, "data": ask.data}
         question: Question = scenario.publish_question(message if ask.ext is None else {**message, "ext": ask.ext})
     else:
@@ -86,18 +86,20 @@ def matched(
     found = exchange.match(question, ids)
     if isinstance(found, Mismatch):
         wrong = found.differences[0]
-        raise CantAsk(f"the request that was made of it has {wrong.found} at {wrong.where}, not {wrong.expected}")
+        raise RequestNotBuildable(
+            f"the request that was made of it has {wrong.found} at {wrong.where}, not {wrong.expected}"
+        )
     return question, found
 
 
-def _path(written: JSON, maker: _Maker) -> str:
+def _path(written: JSON, maker: _ValueBuilder) -> str:
     if isinstance(written, list):
         return "/" + "/".join(quote(maker.text(segment, "path"), safe=_SAFE) for segment in written)
     path = maker.text(written, "path")
     return quote(path if path.startswith("/") else f"/{path}", safe=f"{_SAFE}/%;")
 
 
-def _query(written: JSON, maker: _Maker) -> str:
+def _query(written: JSON, maker: _ValueBuilder) -> str:
     marker = marker_of(written)
     if marker is not None and marker[0] == "$any":
         return ""  # any query will do, and none is one
@@ -113,7 +115,7 @@ def _pairs(query: JSONObject) -> Iterator[tuple[str, str]]:
             yield name, _as_text(item)
 
 
-def _body(block: RequestBlock, maker: _Maker) -> tuple[bytes, str]:
+def _body(block: RequestBlock, maker: _ValueBuilder) -> tuple[bytes, str]:
     """The bytes, and the type that is said of them."""
     if "body" in block.model_fields_set:
         return encode(maker.value(block.body, "body")), "application/json"
@@ -122,10 +124,10 @@ def _body(block: RequestBlock, maker: _Maker) -> tuple[bytes, str]:
     return (base64.b64decode(block.base64), "application/octet-stream") if block.base64 else (b"", "")
 
 
-class _Maker:
+class _ValueBuilder:
     """Makes values of patterns."""
 
-    def __init__(self, knowledge: Knowledge) -> None:
+    def __init__(self, knowledge: SessionVariables) -> None:
         self._known = knowledge
 
     def text(self, pattern: JSON, where: str) -> str:
@@ -156,15 +158,19 @@ class _Maker:
             if found is not None:
                 return found
             option = f"--value {name.removeprefix('session.')}=…"
-            raise CantAsk(f"{_marker(key, argument)} in its {where} has no value yet (give one with {option})")
-        raise CantAsk(f"{_marker(key, argument)} in its {where} stands for a value that the scenario doesn't hold")
+            raise RequestNotBuildable(
+                f"{_marker(key, argument)} in its {where} has no value yet (give one with {option})"
+            )
+        raise RequestNotBuildable(
+            f"{_marker(key, argument)} in its {where} stands for a value that the scenario doesn't hold"
+        )
 
     def _first(self, choices: list[JSON], where: str) -> JSON:
-        reasons: list[CantAsk] = []
+        reasons: list[RequestNotBuildable] = []
         for choice in choices:
             try:
                 return self.value(choice, where)
-            except CantAsk as reason:
+            except RequestNotBuildable as reason:
                 reasons.append(reason)
         raise reasons[0]
 

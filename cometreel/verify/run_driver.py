@@ -6,25 +6,25 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TypeAlias
 
+from cometreel.verify.cometd_session import CometdSession, SessionListener
 from cometreel.verify.credentials import Credentials
-from cometreel.verify.http import HttpSession, Unanswered
-from cometreel.verify.listening import Ear, Listener
-from cometreel.verify.orders import Ask, Connect, Disconnect, Order, Publish
-from cometreel.verify.run import Run
+from cometreel.verify.http_session import HttpSession, NoAnswer
+from cometreel.verify.report_masking import ReportMasking
+from cometreel.verify.run import VerifyRun
+from cometreel.verify.run_actions import CloseSession, OpenSession, RunAction, SendPublish, SendRequest
 from cometreel.verify.script import Script
-from cometreel.verify.target import Target
-from cometreel.verify.veil import Veil
+from cometreel.verify.verify_target import VerifyTarget
 
 __all__ = ["drive"]
 
-_News: TypeAlias = Callable[[float], list[Order]]
+_News: TypeAlias = Callable[[float], list[RunAction]]
 
 
 async def drive(
-    run: Run,
+    run: VerifyRun,
     script: Script,
-    target: Target,
-    veil: Veil,
+    target: VerifyTarget,
+    veil: ReportMasking,
     credentials: Mapping[str, Credentials],
     patience_seconds: float,
 ) -> None:
@@ -32,22 +32,22 @@ async def drive(
 
     :raises OptionInvalid: if the server can't be reached, redirects, or refuses the login.
     """
-    driver = _Driver(run, script, target, veil, credentials, patience_seconds)
+    driver = _RunDriver(run, script, target, veil, credentials, patience_seconds)
     try:
         await driver.play()
     finally:
         await driver.close()
 
 
-class _Driver:
+class _RunDriver:
     """Everything that comes in is news in one queue, with the time at which it came; the run takes it in turn."""
 
     def __init__(
         self,
-        run: Run,
+        run: VerifyRun,
         script: Script,
-        target: Target,
-        veil: Veil,
+        target: VerifyTarget,
+        veil: ReportMasking,
         credentials: Mapping[str, Credentials],
         patience_seconds: float,
     ) -> None:
@@ -60,7 +60,9 @@ class _Driver:
             part.name: HttpSession(part.name, target, context, credentials.get(part.name), patience_seconds, veil.hide)
             for part in script.parts
         }
-        self._ears = {name: Ear(http, script.endpoint, self._listener(name)) for name, http in self._https.items()}
+        self._ears = {
+            name: CometdSession(http, script.endpoint, self._listener(name)) for name, http in self._https.items()
+        }
         for known in credentials.values():
             veil.hide(known.password.reveal().decode())
 
@@ -98,8 +100,8 @@ class _Driver:
     def _tell(self, news: _News) -> None:
         self._news.put_nowait((self._now(), news))
 
-    def _listener(self, part: str) -> Listener:
-        return Listener(
+    def _listener(self, part: str) -> SessionListener:
+        return SessionListener(
             connected=lambda: self._tell(lambda at: self._run.connected(part, at)),
             heard=lambda message: self._tell(lambda at: self._run.heard(part, message, at)),
             lost=lambda error: self._tell(lambda at: self._run.lost(part, error, at)),
@@ -107,11 +109,11 @@ class _Driver:
         )
 
     # --- orders ---------------------------------------------------------------------------------------------
-    def _do(self, orders: Iterable[Order]) -> None:
+    def _do(self, orders: Iterable[RunAction]) -> None:
         for order in orders:
-            if isinstance(order, Connect):
+            if isinstance(order, OpenSession):
                 self._ears[order.part].connect(self._channels[order.part])
-            elif isinstance(order, Disconnect):
+            elif isinstance(order, CloseSession):
                 self._start(self._ears[order.part].disconnect())
             else:
                 self._start(self._ask(order))
@@ -126,10 +128,10 @@ class _Driver:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._news.put_nowait(error)
 
-    async def _ask(self, order: Ask | Publish) -> None:
+    async def _ask(self, order: SendRequest | SendPublish) -> None:
         number = order.number
         try:
-            if isinstance(order, Publish):
+            if isinstance(order, SendPublish):
                 message = await self._ears[order.part].publish(order.ask)
                 self._tell(lambda at: self._run.published(number, message, at))
             else:
@@ -137,6 +139,6 @@ class _Driver:
                 ask = http.ask_as_stranger if order.stranger else http.ask
                 reply = await ask(order.ask, order.status, order.seconds)
                 self._tell(lambda at: self._run.replied(number, reply, at))
-        except Unanswered as error:
+        except NoAnswer as error:
             reason = str(error)
             self._tell(lambda at: self._run.unanswered(number, reason, at))

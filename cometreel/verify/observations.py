@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode
 from cometreel.scenario import Question, can_be_written
-from cometreel.verify.asking import HttpAsk, PublishAsk
-from cometreel.verify.script import Step
+from cometreel.verify.request_building import BuiltPublish, BuiltRequest
+from cometreel.verify.script import ScriptStep
 from cometreel.wire import Headers
 
-__all__ = ["Heard", "LiveReply", "Play"]
+__all__ = ["ReceivedNotification", "LiveReply", "PlayedStep"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class LiveReply:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heard:
+class ReceivedNotification:
     """A message that a part was delivered."""
 
     part: str
@@ -66,11 +66,11 @@ class Heard:
 
 
 @dataclass(slots=True, eq=False)
-class Play:
+class PlayedStep:
     """One step that was asked. Its answer is `reply` (HTTP) or `published` (the acknowledgement), or `failure`."""
 
-    step: Step
-    ask: HttpAsk | PublishAsk
+    step: ScriptStep
+    ask: BuiltRequest | BuiltPublish
     question: Question
     captures: Mapping[str, JSON]
     asked_at: float
@@ -78,7 +78,7 @@ class Play:
     published: JSONObject | None = None
     failure: str = ""
     replied_at: float | None = None
-    heard: list[Heard] = field(default_factory=list)
+    heard: list[ReceivedNotification] = field(default_factory=list)
     """The notifications that belong to it, in the order in which they came."""
 
     @property

@@ -6,64 +6,67 @@ import pytest
 
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import PublishBlock, RequestBlock, Scenario, loads
-from cometreel.verify.asking import CantAsk, HttpAsk, PublishAsk, ask_of, matched
-from cometreel.verify.knowledge import Knowledge
+from cometreel.verify.expected_values import SessionVariables
+from cometreel.verify.request_building import BuiltPublish, BuiltRequest, RequestNotBuildable, build_request, matched
 
 JSON_TYPE = (("Content-Type", "application/json"),)
-KNOWN = Knowledge(given={"workbin": "w/1", "place-1": "Place 1"}, ids={"user-1": "u1"}, captures={"chat": "c1"})
+KNOWN = SessionVariables(given={"workbin": "w/1", "place-1": "Place 1"}, ids={"user-1": "u1"}, captures={"chat": "c1"})
 
-MADE: dict[str, tuple[dict[str, JSON], HttpAsk]] = {
-    "a path as it is written": ({"method": "get", "path": "/api/v2/me/"}, HttpAsk("GET", "/api/v2/me/")),
-    "a path that is encoded": ({"method": "GET", "path": "/a%20b/ü"}, HttpAsk("GET", "/a%20b/%C3%BC")),
+MADE: dict[str, tuple[dict[str, JSON], BuiltRequest]] = {
+    "a path as it is written": ({"method": "get", "path": "/api/v2/me/"}, BuiltRequest("GET", "/api/v2/me/")),
+    "a path that is encoded": ({"method": "GET", "path": "/a%20b/ü"}, BuiltRequest("GET", "/a%20b/%C3%BC")),
     "segments": (
         {"method": "GET", "path": ["api", {"$capture": "workbin"}, {"$id": "user-1"}]},
-        HttpAsk("GET", "/api/w%2F1/u1"),
+        BuiltRequest("GET", "/api/w%2F1/u1"),
     ),
     "a query": (
         {"method": "GET", "path": "/w", "query": {"fields": "*", "ids": "a,b", "n": ["1", "2"], "q": "a b&c"}},
-        HttpAsk("GET", "/w", "fields=*&ids=a,b&n=1&n=2&q=a%20b%26c"),
+        BuiltRequest("GET", "/w", "fields=*&ids=a,b&n=1&n=2&q=a%20b%26c"),
     ),
-    "any query is none": ({"method": "GET", "path": "/w", "query": {"$any": "object"}}, HttpAsk("GET", "/w")),
+    "any query is none": ({"method": "GET", "path": "/w", "query": {"$any": "object"}}, BuiltRequest("GET", "/w")),
     "what matters of a query": (
         {"method": "GET", "path": "/w", "query": {"$partial": {"a": {"$csv": ["x", {"$id": "user-1"}]}}}},
-        HttpAsk("GET", "/w", "a=x,u1"),
+        BuiltRequest("GET", "/w", "a=x,u1"),
     ),
     "a body": (
         {"method": "POST", "path": "/w", "body": {"$$any": 1, "a": [{"$capture": "session.chat"}, True]}},
-        HttpAsk("POST", "/w", "", JSON_TYPE, b'{"$any":1,"a":["c1",true]}'),
+        BuiltRequest("POST", "/w", "", JSON_TYPE, b'{"$any":1,"a":["c1",true]}'),
     ),
     "what matters of a body": (
         {"method": "POST", "path": "/w", "body": {"$partial": {"a": {"$id": "place-1"}}}},
-        HttpAsk("POST", "/w", "", JSON_TYPE, b'{"a":"Place 1"}'),
+        BuiltRequest("POST", "/w", "", JSON_TYPE, b'{"a":"Place 1"}'),
     ),
     "the first that can be made": (
         {"method": "POST", "path": "/w", "body": {"$one-of": [{"$any": "string"}, "b", "c"]}},
-        HttpAsk("POST", "/w", "", JSON_TYPE, b'"b"'),
+        BuiltRequest("POST", "/w", "", JSON_TYPE, b'"b"'),
     ),
-    "null is a body": ({"method": "POST", "path": "/w", "body": None}, HttpAsk("POST", "/w", "", JSON_TYPE, b"null")),
+    "null is a body": (
+        {"method": "POST", "path": "/w", "body": None},
+        BuiltRequest("POST", "/w", "", JSON_TYPE, b"null"),
+    ),
     "a text": (
         {"method": "POST", "path": "/w", "text": "hé"},
-        HttpAsk("POST", "/w", "", (("Content-Type", "text/plain;charset=UTF-8"),), "hé".encode()),
+        BuiltRequest("POST", "/w", "", (("Content-Type", "text/plain;charset=UTF-8"),), "hé".encode()),
     ),
     "bytes": (
         {"method": "PUT", "path": "/w", "base64": "AAE="},
-        HttpAsk("PUT", "/w", "", (("Content-Type", "application/octet-stream"),), b"\0\1"),
+        BuiltRequest("PUT", "/w", "", (("Content-Type", "application/octet-stream"),), b"\0\1"),
     ),
     "headers, the type among them": (
         {"method": "POST", "path": "/w", "headers": {"content-type": "text/json", "A": "b"}, "body": 1},
-        HttpAsk("POST", "/w", "", (("content-type", "text/json"), ("A", "b")), b"1"),
+        BuiltRequest("POST", "/w", "", (("content-type", "text/json"), ("A", "b")), b"1"),
     ),
 }
 
 
 @pytest.mark.parametrize(("written", "expected"), MADE.values(), ids=MADE.keys())
-def test_a_request_is_made_of_what_is_written_and_known(written: dict[str, JSON], expected: HttpAsk) -> None:
-    assert ask_of(RequestBlock.model_validate(written), KNOWN) == expected
+def test_a_request_is_made_of_what_is_written_and_known(written: dict[str, JSON], expected: BuiltRequest) -> None:
+    assert build_request(RequestBlock.model_validate(written), KNOWN) == expected
 
 
 def test_a_publish_is_made_in_the_same_way() -> None:
     block = PublishBlock.model_validate({"publish": "/service/x", "data": {"a": {"$capture": "chat"}}, "ext": {"b": 1}})
-    assert ask_of(block, KNOWN) == PublishAsk("/service/x", {"a": "c1"}, {"b": 1})
+    assert build_request(block, KNOWN) == BuiltPublish("/service/x", {"a": "c1"}, {"b": 1})
 
 
 NOT_MADE: dict[str, tuple[dict[str, JSON], str]] = {
@@ -100,8 +103,8 @@ NOT_MADE: dict[str, tuple[dict[str, JSON], str]] = {
 
 @pytest.mark.parametrize(("written", "reason"), NOT_MADE.values(), ids=NOT_MADE.keys())
 def test_what_is_not_known_is_not_invented(written: dict[str, JSON], reason: str) -> None:
-    with pytest.raises(CantAsk) as refused:
-        ask_of(RequestBlock.model_validate(written), KNOWN)
+    with pytest.raises(RequestNotBuildable) as refused:
+        build_request(RequestBlock.model_validate(written), KNOWN)
     assert str(refused.value) == reason
 
 
@@ -114,12 +117,12 @@ def _scenario() -> Scenario:
 
 def test_what_a_request_captures_is_what_the_scenario_makes_of_it() -> None:
     scenario = _scenario()
-    _, match = matched(scenario, scenario.exchanges[0], HttpAsk("GET", "/w/7", "n=1"), {})
+    _, match = matched(scenario, scenario.exchanges[0], BuiltRequest("GET", "/w/7", "n=1"), {})
     assert (match.captures, match.session_captures) == ({}, {"w": "7"})
 
 
 def test_a_request_that_its_exchange_would_not_answer_is_not_asked() -> None:
     scenario = _scenario()
-    with pytest.raises(CantAsk) as refused:
-        matched(scenario, scenario.exchanges[0], HttpAsk("GET", "/w/7", "n=x"), {})
+    with pytest.raises(RequestNotBuildable) as refused:
+        matched(scenario, scenario.exchanges[0], BuiltRequest("GET", "/w/7", "n=x"), {})
     assert str(refused.value) == ('the request that was made of it has x at /query/n, not {$regex: "^[0-9]+$"}')

@@ -25,17 +25,17 @@ from cometreel.bayeux import (
     parse_messages,
 )
 from cometreel.jsonvalue import JSONObject, encode
-from cometreel.verify.asking import PublishAsk
-from cometreel.verify.http import HttpSession, Unanswered
+from cometreel.verify.http_session import HttpSession, NoAnswer
+from cometreel.verify.request_building import BuiltPublish
 
-__all__ = ["Ear", "Listener"]
+__all__ = ["CometdSession", "SessionListener"]
 
 _GOODBYE_SECONDS = 2.0
 """How long to wait for the answer to a disconnect; nothing depends on it any more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class SessionListener:
     """Whom an ear tells: that it is connected, each message, that the session was lost and begins anew, and what
     makes the run impossible.
     """
@@ -46,10 +46,10 @@ class Listener:
     failed: Callable[[BaseException], None]
 
 
-class Ear:
+class CometdSession:
     """The CometD session of one HTTP session. Not thread-safe, as asyncio isn't."""
 
-    def __init__(self, http: HttpSession, endpoint: str, listener: Listener) -> None:
+    def __init__(self, http: HttpSession, endpoint: str, listener: SessionListener) -> None:
         self._http, self._endpoint, self._listener = http, endpoint, listener
         self._client = BayeuxClient(ClientSettings(max_network_delay=http.patience_seconds))
         self._polled = False
@@ -63,7 +63,7 @@ class Ear:
         """Shake hands and subscribe; the listener hears when both are done."""
         self._do([*self._client.subscribe(channels), *self._client.handshake(self._now())])
 
-    async def publish(self, ask: PublishAsk) -> JSONObject:
+    async def publish(self, ask: BuiltPublish) -> JSONObject:
         """Publish, and wait for the acknowledgement, which may be a refusal.
 
         :raises Unanswered: if there is none.
@@ -173,7 +173,7 @@ class Ear:
         if reply is not None:
             answer.set_result(reply)
         else:
-            answer.set_exception(Unanswered("nothing: the publish was not acknowledged"))
+            answer.set_exception(NoAnswer("nothing: the publish was not acknowledged"))
 
 
 def _messages(body: bytes) -> list[Message] | None:

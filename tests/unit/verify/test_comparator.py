@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from cometreel.jsonvalue import JSON
-from tests.unit.verify.staging import Stage
+from tests.unit.verify.fake_run import Stage
 
 Begin = Callable[..., Stage]
 

@@ -12,20 +12,20 @@ from collections.abc import Callable, Sequence
 import httpx
 
 from cometreel.errors import CometreelError
-from cometreel.verify.asking import HttpAsk
 from cometreel.verify.credentials import Credentials, variables
-from cometreel.verify.plays import LiveReply
-from cometreel.verify.target import Target
+from cometreel.verify.observations import LiveReply
+from cometreel.verify.request_building import BuiltRequest
+from cometreel.verify.verify_target import VerifyTarget
 from cometreel.wire import Headers
 
-__all__ = ["HttpSession", "Unanswered"]
+__all__ = ["HttpSession", "NoAnswer"]
 
 MAX_REPLY = 16 * 1024 * 1024  # bytes, decoded; a replay takes no longer requests either
 _REFUSALS = (401, 403)
 _READING = ("GET", "HEAD")
 
 
-class Unanswered(CometreelError):
+class NoAnswer(CometreelError):
     """A request that was not answered; the text is the reason."""
 
 
@@ -35,7 +35,7 @@ class HttpSession:
     def __init__(
         self,
         part: str,
-        target: Target,
+        target: VerifyTarget,
         context: ssl.SSLContext,
         credentials: Credentials | None,
         patience_seconds: float,
@@ -56,7 +56,7 @@ class HttpSession:
             verify=self._context, trust_env=False, timeout=self.patience_seconds, follow_redirects=False
         )
 
-    async def ask(self, ask: HttpAsk, recorded: int | None, seconds: float) -> LiveReply:
+    async def ask(self, ask: BuiltRequest, recorded: int | None, seconds: float) -> LiveReply:
         """Send a request; `recorded` is the status that it had, `seconds` the time that it took.
 
         :raises Unanswered: if nothing comes back in time, once something has.
@@ -70,7 +70,7 @@ class HttpSession:
             raise self._refused(reply.status)
         return reply
 
-    async def ask_as_stranger(self, ask: HttpAsk, recorded: int | None, seconds: float) -> LiveReply:
+    async def ask_as_stranger(self, ask: BuiltRequest, recorded: int | None, seconds: float) -> LiveReply:
         """Send a request without the session and without credentials.
 
         :raises Unanswered: if nothing comes back in time, once something has.
@@ -84,10 +84,10 @@ class HttpSession:
 
         :raises OptionInvalid: if the server can't be reached, redirects, refuses the login, or answers without end.
         """
-        ask = HttpAsk("POST", path, headers=(("Content-Type", "application/json;charset=UTF-8"),), body=body)
+        ask = BuiltRequest("POST", path, headers=(("Content-Type", "application/json;charset=UTF-8"),), body=body)
         try:
             reply = await self._reply(self._http, ask, self.own_headers("POST"), None, seconds - self.patience_seconds)
-        except Unanswered:
+        except NoAnswer:
             return None
         if reply.status in _REFUSALS and not self._admitted:
             raise self._refused(reply.status)
@@ -106,7 +106,7 @@ class HttpSession:
     async def _reply(
         self,
         client: httpx.AsyncClient,
-        ask: HttpAsk,
+        ask: BuiltRequest,
         own: Sequence[tuple[str, str]],
         recorded: int | None,
         seconds: float,
@@ -140,7 +140,7 @@ class HttpSession:
             reason = f"nothing within {limit:g} s"
         if not self._answered or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.InvalidURL):
             return self.target.unreachable(reason)
-        return Unanswered(reason)
+        return NoAnswer(reason)
 
     def _keep_token(self, headers: Headers) -> None:
         """GWS announces the name of the header in one header, and the token under that name."""

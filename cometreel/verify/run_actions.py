@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from cometreel.verify.asking import HttpAsk, PublishAsk
+from cometreel.verify.request_building import BuiltPublish, BuiltRequest
 
-__all__ = ["Ask", "Connect", "Disconnect", "Order", "Publish"]
+__all__ = ["SendRequest", "OpenSession", "CloseSession", "RunAction", "SendPublish"]
 
 
 @dataclass(frozen=True, slots=True)
-class Connect:
+class OpenSession:
     """Begin the CometD session of a part and subscribe to its channels; then say `connected`."""
 
     part: str
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class SendRequest:
     """Send an HTTP request in a part's session; then say `replied` or `unanswered` with the number.
 
     `status` is the one that was recorded, None where it isn't known before; `seconds` how long the reply took then.
@@ -27,26 +27,26 @@ class Ask:
 
     number: int
     part: str
-    ask: HttpAsk
+    ask: BuiltRequest
     status: int | None = None
     seconds: float = 0.0
     stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Publish:
+class SendPublish:
     """Publish in a part's CometD session; then say `published` or `unanswered` with the number."""
 
     number: int
     part: str
-    ask: PublishAsk
+    ask: BuiltPublish
 
 
 @dataclass(frozen=True, slots=True)
-class Disconnect:
+class CloseSession:
     """End the CometD session of a part."""
 
     part: str
 
 
-Order: TypeAlias = Connect | Ask | Publish | Disconnect
+RunAction: TypeAlias = OpenSession | SendRequest | SendPublish | CloseSession

@@ -1,23 +1,50 @@
-"""Where what was recorded meets what came: templates are filled in so that only real differences remain.
+"""What one live session has taught: who its user is, which values stand for the names that a scenario has.
 
-A template whose value is known is rendered. One that names something of the session for the first time, such as
-`{{ user.id }}` or `{$id: workbin-1}`, takes the live value and keeps it: from then on it must be the same. One that no
-two runs give alike (`uuid()`, `now`) takes the live value each time.
+Only values and names; how they come here, from requests and from what the server said, is others' part.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from cometreel.jsonvalue import JSON, JSONObject, encode
-from cometreel.scenario import RenderContext, TemplateFailed
+from cometreel.scenario import Match, RenderContext, TemplateFailed, User
 from cometreel.scenario.matchers import MISSING
 from cometreel.scenario.values import Fixed, Identifier, Items, Members, Scope, Templated, Value
-from cometreel.verify.knowledge import Knowledge
 
-__all__ = ["Meeting"]
+__all__ = ["ExpectedValues", "SessionVariables"]
+
+
+@dataclass(slots=True)
+class SessionVariables:
+    """Grows while a session is played. `given` are the values that a person has named for markers in requests."""
+
+    given: Mapping[str, JSON] = field(default_factory=dict)
+    user: User = field(default_factory=User)
+    ids: dict[str, JSON] = field(default_factory=dict)
+    captures: dict[str, JSON] = field(default_factory=dict)
+    """The captures that outlive their exchange, without their `session.`."""
+
+    def learn(self, match: Match) -> None:
+        """Keep what a request that was made has bound for the session."""
+        self.captures.update(match.session_captures)
+        self.ids.update(match.ids)
+
+    def name_user(self, *, name: str | None = None, id: str | None = None) -> None:  # noqa: A002  # the template's word
+        """Keep what is found out about the user; what is known already stays."""
+        self.user = User(self.user.name or name, self.user.id or id)
+
+    def id(self, name: str) -> JSON:
+        """The value of an `$id` name, None where none is known."""
+        return self.ids.get(name, self.given.get(name))
+
+    def capture(self, name: str) -> JSON:
+        """A value for `$capture`, None where none is known."""
+        bare = name.removeprefix("session.")
+        return self.given.get(bare, self.captures.get(bare))
+
 
 _NEVER_THE_SAME = frozenset({"uuid", "randint", "wallclock", "now"})
 _OWN = re.compile(r"\{\{-?\s*(user|session)\.([A-Za-z_][A-Za-z0-9_]*)\s*-?\}\}")
@@ -25,11 +52,11 @@ _USER_ID = re.compile(r"\buser\s*(\.\s*id\b|\[)")
 _USER_NAME = re.compile(r"\buser\s*(\.\s*name\b|\[)")
 
 
-class Meeting:
+class ExpectedValues:
     """The values of one exchange as they are expected of one live session."""
 
     def __init__(
-        self, context: RenderContext, knowledge: Knowledge, place: str, *, seq: int = 0, count: int = 1
+        self, context: RenderContext, knowledge: SessionVariables, place: str, *, seq: int = 0, count: int = 1
     ) -> None:
         self._knowledge = knowledge
         self._context, self._place, self._seq, self._count = context, place, seq, count

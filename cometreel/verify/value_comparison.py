@@ -15,10 +15,10 @@ from deepdiff.model import DiffLevel
 from cometreel.jsonvalue import JSON, same
 from cometreel.scenario.matchers import MISSING
 
-__all__ = ["Change", "How", "changes", "leaves"]
+__all__ = ["ValueChange", "ChangeKind", "changes", "leaves"]
 
 
-class How(Enum):
+class ChangeKind(Enum):
     """In which way one value differs; the words of the report."""
 
     CHANGED = "value changed"
@@ -31,14 +31,14 @@ class How(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ValueChange:
     """One difference. `recorded` or `live` is MISSING where there is nothing; of a renamed field they are its names.
 
     `path` leads to the recorded value, or, where nothing was recorded, to the live one, as `live_path` always does:
     in an array that has lost an item the two differ. `renamed` is the new name.
     """
 
-    how: How
+    how: ChangeKind
     path: tuple[str | int, ...]
     recorded: JSON | object
     live: JSON | object
@@ -46,7 +46,7 @@ class Change:
     renamed: str = ""
 
 
-def changes(recorded: JSON, live: JSON) -> list[Change]:
+def changes(recorded: JSON, live: JSON) -> list[ValueChange]:
     """Every difference between two values, in the order of the recorded one's members; what is new comes last."""
     if same(recorded, live):
         return []
@@ -64,25 +64,25 @@ def leaves(value: JSON) -> int:
 
 
 _WORDS = {
-    "values_changed": How.CHANGED,
-    "type_changes": How.RETYPED,
-    "dictionary_item_removed": How.REMOVED,
-    "dictionary_item_added": How.ADDED,
-    "iterable_item_removed": How.ITEM_REMOVED,
-    "iterable_item_added": How.ITEM_ADDED,
+    "values_changed": ChangeKind.CHANGED,
+    "type_changes": ChangeKind.RETYPED,
+    "dictionary_item_removed": ChangeKind.REMOVED,
+    "dictionary_item_added": ChangeKind.ADDED,
+    "iterable_item_removed": ChangeKind.ITEM_REMOVED,
+    "iterable_item_added": ChangeKind.ITEM_ADDED,
 }
 
 
-def _found(diff: DeepDiff) -> Iterator[Change]:
+def _found(diff: DeepDiff) -> Iterator[ValueChange]:
     for word, how in _WORDS.items():
         for level in diff.get(word, ()):
-            recorded = MISSING if how in (How.ADDED, How.ITEM_ADDED) else _plain(level.t1)
-            live = MISSING if how in (How.REMOVED, How.ITEM_REMOVED) else _plain(level.t2)
-            if how not in (How.CHANGED, How.RETYPED):
-                yield Change(how, _path(level), recorded, live, _path(level, live=True))
+            recorded = MISSING if how in (ChangeKind.ADDED, ChangeKind.ITEM_ADDED) else _plain(level.t1)
+            live = MISSING if how in (ChangeKind.REMOVED, ChangeKind.ITEM_REMOVED) else _plain(level.t2)
+            if how not in (ChangeKind.CHANGED, ChangeKind.RETYPED):
+                yield ValueChange(how, _path(level), recorded, live, _path(level, live=True))
             elif not same(recorded, live):  # type: ignore[arg-type]  # neither is MISSING
-                how_it_is = How.CHANGED if _type(recorded) is _type(live) else How.RETYPED
-                yield Change(how_it_is, _path(level), recorded, live, _path(level, live=True))
+                how_it_is = ChangeKind.CHANGED if _type(recorded) is _type(live) else ChangeKind.RETYPED
+                yield ValueChange(how_it_is, _path(level), recorded, live, _path(level, live=True))
 
 
 _FLAGS = {True: "\0true", False: "\0false"}
@@ -126,23 +126,23 @@ def _paths(value: JSON, path: tuple[str | int, ...]) -> Iterator[tuple[str | int
         yield from _paths(member, (*path, step))
 
 
-def _with_renames(found: Sequence[Change]) -> Iterator[Change]:
+def _with_renames(found: Sequence[ValueChange]) -> Iterator[ValueChange]:
     """A field that is gone and a new one beside it with the same value are one that was renamed."""
-    new = [change for change in found if change.how is How.ADDED]
+    new = [change for change in found if change.how is ChangeKind.ADDED]
     for change in found:
-        if change.how is How.ADDED:
+        if change.how is ChangeKind.ADDED:
             continue
-        twin = _twin(change, new) if change.how is How.REMOVED else None
+        twin = _twin(change, new) if change.how is ChangeKind.REMOVED else None
         if twin is None:
             yield change
             continue
         new.remove(twin)
         name = str(twin.path[-1])
-        yield Change(How.RENAMED, change.path, change.path[-1], name, renamed=name)
+        yield ValueChange(ChangeKind.RENAMED, change.path, change.path[-1], name, renamed=name)
     yield from new
 
 
-def _twin(gone: Change, new: Sequence[Change]) -> Change | None:
+def _twin(gone: ValueChange, new: Sequence[ValueChange]) -> ValueChange | None:
     beside = [change for change in new if change.path[:-1] == gone.path[:-1]]
     twins = [change for change in beside if same(gone.recorded, change.live)]  # type: ignore[arg-type]  # neither is MISSING
     return twins[0] if len(twins) == 1 else None

@@ -10,16 +10,18 @@ from collections.abc import Iterator, Sequence
 
 from cometreel.jsonvalue import JSON
 from cometreel.scenario.values import Fixed
-from cometreel.verify.comparing import leaves
-from cometreel.verify.judging import Judge
-from cometreel.verify.plays import Heard
-from cometreel.verify.script import Cue
+from cometreel.verify.comparator import Comparator
+from cometreel.verify.observations import ReceivedNotification
+from cometreel.verify.script import ExpectedTimelineEvent
+from cometreel.verify.value_comparison import leaves
 from cometreel.verify.verdict import shown
 
 __all__ = ["notes"]
 
 
-def notes(cues: Sequence[Cue], unsolicited: Sequence[Heard], judge: Judge) -> Iterator[str]:
+def notes(
+    cues: Sequence[ExpectedTimelineEvent], unsolicited: Sequence[ReceivedNotification], judge: Comparator
+) -> Iterator[str]:
     """A sentence for each timeline entry, and for each notification that is in no timeline."""
     left = list(unsolicited)
     for cue in cues:
@@ -35,12 +37,12 @@ def notes(cues: Sequence[Cue], unsolicited: Sequence[Heard], judge: Judge) -> It
         yield f"nobody asked for this: {_shown(each, judge)}"
 
 
-def _shown(heard: Heard, judge: Judge) -> str:
+def _shown(heard: ReceivedNotification, judge: Comparator) -> str:
     told: JSON = {"channel": heard.channel, "data": judge.veil.shown(heard.data)}
     return shown(told)
 
 
-def _differs(cue: Cue, heard: Heard, judge: Judge) -> int | None:
+def _differs(cue: ExpectedTimelineEvent, heard: ReceivedNotification, judge: Comparator) -> int | None:
     """The number of differences; None where they can't be the same, or templates make that unknowable."""
     event = cue.entry.event
     if heard.part != cue.part or not isinstance(event.channel, Fixed) or event.channel.value != heard.channel:
@@ -48,6 +50,6 @@ def _differs(cue: Cue, heard: Heard, judge: Judge) -> int | None:
     return len(judge.compared(event.data.value, heard.data, ())) if isinstance(event.data, Fixed) else None
 
 
-def _is_like(cue: Cue, heard: Heard, judge: Judge) -> bool:
+def _is_like(cue: ExpectedTimelineEvent, heard: ReceivedNotification, judge: Comparator) -> bool:
     differences = _differs(cue, heard, judge)
     return differences is not None and 2 * differences <= leaves(heard.data)

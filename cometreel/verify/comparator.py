@@ -15,36 +15,35 @@ from cometreel.scenario.compiled import EPOCH
 from cometreel.scenario.json_pointer import remove, replace
 from cometreel.scenario.matchers import MISSING
 from cometreel.scenario.values import Fixed
-from cometreel.verify.comparing import Change, How, changes
-from cometreel.verify.knowledge import Knowledge
-from cometreel.verify.meeting import Meeting
-from cometreel.verify.plays import LiveReply, Play
-from cometreel.verify.script import Step
-from cometreel.verify.veil import Veil
-from cometreel.verify.verdict import Finding
+from cometreel.verify.expected_values import ExpectedValues, SessionVariables
+from cometreel.verify.observations import LiveReply, PlayedStep
+from cometreel.verify.report_masking import ReportMasking
+from cometreel.verify.script import ScriptStep
+from cometreel.verify.value_comparison import ChangeKind, ValueChange, changes
+from cometreel.verify.verdict import Drift
 
-__all__ = ["Judge", "Path"]
+__all__ = ["Comparator", "DriftPath"]
 
-Path: TypeAlias = tuple[str | int, ...]
+DriftPath: TypeAlias = tuple[str | int, ...]
 
 
-class Judge:
+class Comparator:
     """Judges the exchanges of one scenario. `knowledge` is what each session has taught, by part."""
 
-    def __init__(self, scenario: Scenario, veil: Veil, knowledge: Mapping[str, Knowledge]) -> None:
+    def __init__(self, scenario: Scenario, veil: ReportMasking, knowledge: Mapping[str, SessionVariables]) -> None:
         profile = scenario.profile
         self.veil = veil
         self._scenario, self._knowledge = scenario, knowledge
         self._reply_references = (*profile.reply, *(f"{path}/*" for path in profile.map), *profile.request)
         self._left_out = (*profile.volatile, *scenario.ignore)
 
-    def learn(self, play: Play) -> None:
+    def learn(self, play: PlayedStep) -> None:
         """Keep what the reply says of names that later requests use."""
         spec, reply = play.step.exchange.reply, play.reply
         if isinstance(spec, ReplySpec) and spec.body is not None and reply is not None and reply.is_json:
             self.meeting(play, "reply").expect(spec.body, reply.json)
 
-    def seconds(self, play: Play) -> float:
+    def seconds(self, play: PlayedStep) -> float:
         """How long the exchange took when it was recorded: until its reply or its last notification came."""
         reply = play.step.exchange.reply
         after = reply.after.value if reply is not None and isinstance(reply.after, Fixed) else "0s"
@@ -52,7 +51,7 @@ class Judge:
         ends = [plan.after_seconds + (plan.count - 1) * plan.gap_seconds for plan in plans]
         return max([parse_duration(str(after)), *ends])
 
-    def reply(self, play: Play) -> list[Finding]:
+    def reply(self, play: PlayedStep) -> list[Drift]:
         """Every difference of the reply."""
         spec, step = play.step.exchange.reply, play.step
         if play.failure:
@@ -69,23 +68,23 @@ class Judge:
         return []
 
     # --- parts of a reply -----------------------------------------------------------------------------------
-    def _status(self, step: Step, recorded: JSON, live: int) -> Iterator[Finding]:
+    def _status(self, step: ScriptStep, recorded: JSON, live: int) -> Iterator[Drift]:
         if recorded != live:
             yield self.finding(step, "status changed", ("reply", "status"), recorded, live)
 
-    def _headers(self, step: Step, spec: ReplySpec, meeting: Meeting, reply: LiveReply) -> Iterator[Finding]:
+    def _headers(self, step: ScriptStep, spec: ReplySpec, meeting: ExpectedValues, reply: LiveReply) -> Iterator[Drift]:
         for name, value in spec.headers:
             live = reply.headers.get(name)
             recorded = meeting.expect(value, MISSING if live is None else live)
-            path: Path = ("reply", "headers", name)
+            path: DriftPath = ("reply", "headers", name)
             if live is None:
                 yield self.finding(step, "header removed", path, recorded, MISSING)
             else:
                 yield from self.differences(step, path, recorded, live, (), what="header changed")
 
-    def _content(self, step: Step, spec: ReplySpec, meeting: Meeting, reply: LiveReply) -> Iterator[Finding]:
+    def _content(self, step: ScriptStep, spec: ReplySpec, meeting: ExpectedValues, reply: LiveReply) -> Iterator[Drift]:
         if spec.body is not None:
-            path: Path = ("reply", "body")
+            path: DriftPath = ("reply", "body")
             live: JSON | object = reply.json if reply.is_json else MISSING
             recorded = meeting.expect(spec.body, live)
             if reply.is_json:
@@ -101,8 +100,8 @@ class Judge:
             yield self.finding(step, "content changed", ("reply", "base64"), *sizes)
 
     def _published(
-        self, step: Step, spec: PublishReplySpec, meeting: Meeting, live: Mapping[str, JSON]
-    ) -> Iterator[Finding]:
+        self, step: ScriptStep, spec: PublishReplySpec, meeting: ExpectedValues, live: Mapping[str, JSON]
+    ) -> Iterator[Drift]:
         error = None if spec.error is None else meeting.expect(spec.error, live.get("error", MISSING))
         recorded = error is None if spec.successful is None else meeting.expect(spec.successful, MISSING)
         successful = live.get("successful") is True
@@ -116,10 +115,10 @@ class Judge:
             if there:
                 yield from self.differences(step, ("reply", name), expected, live[name], self._reply_references)
             else:
-                yield self.finding(step, How.REMOVED.value, ("reply", name), expected, MISSING)
+                yield self.finding(step, ChangeKind.REMOVED.value, ("reply", name), expected, MISSING)
 
     # --- what replies and notifications share ---------------------------------------------------------------
-    def context(self, play: Play) -> RenderContext:
+    def context(self, play: PlayedStep) -> RenderContext:
         """What templates see."""
         reply = play.reply.json if play.reply is not None else None
         found = [value for pointer in self._scenario.profile.reply for _, value in find(reply, pointer)]
@@ -131,17 +130,17 @@ class Judge:
         )
 
     def meeting(
-        self, play: Play, place: str, knowledge: Knowledge | None = None, *, seq: int = 0, count: int = 1
-    ) -> Meeting:
+        self, play: PlayedStep, place: str, knowledge: SessionVariables | None = None, *, seq: int = 0, count: int = 1
+    ) -> ExpectedValues:
         """Where the recorded values of a play meet the live ones."""
         known = knowledge or self.known(play)
-        return Meeting(self.context(play), known, place, seq=seq, count=count)
+        return ExpectedValues(self.context(play), known, place, seq=seq, count=count)
 
-    def known(self, play: Play) -> Knowledge:
+    def known(self, play: PlayedStep) -> SessionVariables:
         """What the session of a play has taught."""
         return self._knowledge[play.step.part]
 
-    def compared(self, recorded: JSON, live: JSON, references: Sequence[str]) -> list[Change]:
+    def compared(self, recorded: JSON, live: JSON, references: Sequence[str]) -> list[ValueChange]:
         """The differences under the veil, without what differs each time."""
         one, other = self.steady(recorded, references), self.steady(live, references)
         self.veil.learn(one)
@@ -158,15 +157,15 @@ class Judge:
 
     def differences(
         self,
-        step: Step,
-        path: Path,
+        step: ScriptStep,
+        path: DriftPath,
         recorded: JSON,
         live: JSON,
         references: Sequence[str],
         *,
         what: str = "",
         own: bool = True,
-    ) -> Iterator[Finding]:
+    ) -> Iterator[Drift]:
         """A finding for each difference; `own` says that the recorded value is the file's, with nothing live in it."""
         found = self.compared(recorded, live, references)
         if not found:
@@ -175,21 +174,28 @@ class Judge:
         told = recorded if own else self.veil.shown(recorded)
         for change in found:
             before, after = self.veil.at(told, change.path), self.veil.at(shown, change.live_path)
-            if change.how in (How.ADDED, How.ITEM_ADDED):
+            if change.how in (ChangeKind.ADDED, ChangeKind.ITEM_ADDED):
                 before = MISSING
-            elif change.how is How.RENAMED:
+            elif change.how is ChangeKind.RENAMED:
                 before, after = change.recorded, change.live
-            elif change.how in (How.REMOVED, How.ITEM_REMOVED):
+            elif change.how in (ChangeKind.REMOVED, ChangeKind.ITEM_REMOVED):
                 after = MISSING
             yield self.finding(
                 step, what or change.how.value, (*path, *change.path), before, after, renamed=change.renamed
             )
 
     def finding(
-        self, step: Step, what: str, path: Path, recorded: JSON | object, live: JSON | object, *, renamed: str = ""
-    ) -> Finding:
+        self,
+        step: ScriptStep,
+        what: str,
+        path: DriftPath,
+        recorded: JSON | object,
+        live: JSON | object,
+        *,
+        renamed: str = "",
+    ) -> Drift:
         """A finding at its place in the file."""
-        return Finding(what, step.position(path), path, recorded, live, renamed)
+        return Drift(what, step.position(path), path, recorded, live, renamed)
 
 
 def _only_type(value: JSON) -> JSON:

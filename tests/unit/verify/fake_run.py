@@ -7,18 +7,18 @@ from pathlib import Path
 from cometreel.jsonvalue import JSON, encode
 from cometreel.recording import load_policy
 from cometreel.scenario import load
-from cometreel.verify import Run, Script, Veil, Verdict, script_of
-from cometreel.verify.orders import Ask, Connect, Disconnect, Order, Publish
-from cometreel.verify.plays import LiveReply
+from cometreel.verify import ReportMasking, Script, Verdict, VerifyRun, script_of
+from cometreel.verify.observations import LiveReply
+from cometreel.verify.run_actions import CloseSession, OpenSession, RunAction, SendPublish, SendRequest
 from cometreel.wire import Headers
 
 TOPIC = "/v2/me/workbins"
 KEY = bytes(32)
 
 
-def veil() -> Veil:
+def veil() -> ReportMasking:
     """The veil of the default policy."""
-    return Veil(load_policy("default"), KEY)
+    return ReportMasking(load_policy("default"), KEY)
 
 
 class Stage:
@@ -28,7 +28,7 @@ class Stage:
         path = folder / "s.yaml"
         path.write_text(text)
         self.script: Script = script_of(load([path]))
-        self.run = Run(self.script, veil(), **settings)  # type: ignore[arg-type]  # a test's own words
+        self.run = VerifyRun(self.script, veil(), **settings)  # type: ignore[arg-type]  # a test's own words
         self.now = 100.0
         self.said: list[str] = []
         self._note(self.run.start(self.now))
@@ -85,19 +85,19 @@ class Stage:
         folder = str(self.script.scenario.files[0].parent) + "/"
         return [note.replace(folder, "") for note in self.verdict().notes]
 
-    def _note(self, orders: list[Order]) -> Stage:
+    def _note(self, orders: list[RunAction]) -> Stage:
         self.said += map(_told, orders)
         return self
 
 
-def _told(order: Order) -> str:
-    if isinstance(order, Connect):
+def _told(order: RunAction) -> str:
+    if isinstance(order, OpenSession):
         return f"connect {order.part}"
-    if isinstance(order, Disconnect):
+    if isinstance(order, CloseSession):
         return f"disconnect {order.part}"
-    if isinstance(order, Publish):
+    if isinstance(order, SendPublish):
         return f"{order.number} publish {order.ask.channel} {encode(order.ask.data).decode()}"
-    assert isinstance(order, Ask)
+    assert isinstance(order, SendRequest)
     body = f" {order.ask.body.decode()}" if order.ask.body else ""
     stranger = " as a stranger" if order.stranger else ""
     return f"{order.number} {order.ask.method} {order.ask.url}{body}{stranger}"

@@ -18,7 +18,7 @@ from cometreel.recording.redaction import HIDDEN, Redactor
 from cometreel.recording.secret import Secret
 from cometreel.scenario.matchers import MISSING
 
-__all__ = ["Veil"]
+__all__ = ["ReportMasking"]
 
 PERSONAL = "(personal)"
 _HOST = re.compile(r"(?<=://)[^/?#\s\"'<>,;\\]+")
@@ -32,7 +32,7 @@ _HIDING = (Treatment.HIDE, Treatment.JOIN)
 _REPLACED = (Treatment.NAME, Treatment.TEXT, Treatment.TREE)
 
 
-class Veil:
+class ReportMasking:
     """One run's view of what is personal. `key` makes the pseudonyms in its report, 32 random bytes."""
 
     def __init__(self, policy: Policy, key: bytes) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from cometreel.jsonvalue import JSON
-from tests.unit.verify.staging import TOPIC, Stage
+from tests.unit.verify.fake_run import TOPIC, Stage
 
 Begin = Callable[..., Stage]
 

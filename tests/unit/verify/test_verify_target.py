@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cometreel.errors import OptionInvalid
-from cometreel.verify import Target, target_of
+from cometreel.verify import VerifyTarget, target_of
 
 REFUSED = {
     "gws.example": "--against: 'gws.example'; expected http://HOST[:PORT] or https://HOST[:PORT]",
@@ -22,7 +22,7 @@ REFUSED = {
 
 
 def test_a_slash_at_the_end_and_a_path_before_the_recorded_ones() -> None:
-    assert target_of("https://gws.example:8443/base/") == Target("https://gws.example:8443/base", "gws.example")
+    assert target_of("https://gws.example:8443/base/") == VerifyTarget("https://gws.example:8443/base", "gws.example")
 
 
 @pytest.mark.parametrize(("url", "sentence"), REFUSED.items(), ids=REFUSED.keys())

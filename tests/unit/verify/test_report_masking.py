@@ -5,8 +5,8 @@ from __future__ import annotations
 from cometreel.jsonvalue import JSON, encode
 from cometreel.recording import load_policy
 from cometreel.scenario.matchers import MISSING
-from cometreel.verify import Veil
-from tests.unit.verify.staging import KEY, veil
+from cometreel.verify import ReportMasking
+from tests.unit.verify.fake_run import KEY, veil
 
 LIVE: JSON = {
     "userName": "ann.archer",
@@ -66,7 +66,7 @@ def test_a_name_is_one_where_no_rule_covers_it_too() -> None:
 
 
 def test_under_the_strict_policy_identifiers_are_compared_by_their_kind_too() -> None:
-    strict = Veil(load_policy("strict"), KEY)
+    strict = ReportMasking(load_policy("strict"), KEY)
     value: JSON = {
         "id": "861640a2-5e11-4c0b-b0a7-93d2c1f4e501",
         "workbinName": "Drafts",
