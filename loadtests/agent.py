@@ -26,7 +26,7 @@ from cometreel.bayeux import (
     SessionUnknown,
 )
 from cometreel.jsonvalue import encode
-from cometreel.load import Ask, Exchange, Ledger, Outcome
+from cometreel.load import Ledger, PendingRequest, PlannedRequest, RequestOutcome
 
 from .http_bytes import HttpReply, quick_json
 from .http_line import Asking, Requests
@@ -67,13 +67,13 @@ class Habits:
 class Books(Protocol):
     """Who keeps account of all agents of a process."""
 
-    def sent(self, exchange: Exchange) -> None:
+    def sent(self, exchange: PendingRequest) -> None:
         """Enter a POST that was written."""
 
     def unsent(self, many: int) -> None:
         """Enter requests that waited for their turn and won't be sent any more."""
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
+    def add(self, outcomes: Sequence[RequestOutcome]) -> None:
         """Enter what became of requests."""
 
     def logged_in(self, seconds: float, error: str) -> None:
@@ -151,7 +151,7 @@ class Agent:
         self._begun = self._seat.timers.now()
         self._enter()
 
-    def request(self, ask: Ask, path: str, body: bytes | None, intended: float) -> bool:
+    def request(self, ask: PlannedRequest, path: str, body: bytes | None, intended: float) -> bool:
         """Send a POST, or a GET, that was meant for this time; or return False, where there is no session for it."""
         if self._leaving or not self.ready.is_set():
             return False
@@ -235,7 +235,9 @@ class Agent:
             for workbin in workbins:
                 body = encode({"operationName": operation})
                 answer = AnyAnswer() if operation == "RequestStats" else None
-                self.request(Ask(operation, answer), f"/api/v2/workbins/{workbin}", body, self._seat.timers.now())
+                self.request(
+                    PlannedRequest(operation, answer), f"/api/v2/workbins/{workbin}", body, self._seat.timers.now()
+                )
 
     def _jitter(self, seconds: float) -> float:
         """Spread what many agents do after the same failure: between half of the time and the whole."""
@@ -292,7 +294,7 @@ class Agent:
             self._posts.ask(Asking(goodbye, self._seat.habits.patience, lambda _outcome, _now: self.left.set()))
 
     # ------------------------------------------------------------------ what becomes of requests
-    def wrote(self, ask: Ask, intended: float, now: float) -> Exchange:
+    def wrote(self, ask: PlannedRequest, intended: float, now: float) -> PendingRequest:
         """Enter a POST that is written now."""
         self._queued -= 1
         exchange = self.ledger.sent(ask, intended, now)
@@ -300,7 +302,7 @@ class Agent:
         self._be_patient()
         return exchange
 
-    def replied(self, exchange: Exchange | None, outcome: HttpOutcome, now: float) -> None:
+    def replied(self, exchange: PendingRequest | None, outcome: HttpOutcome, now: float) -> None:
         """Enter the reply to a POST, or that there is none; without an exchange it was never written."""
         if exchange is None:
             self._drop(1)
@@ -316,7 +318,7 @@ class Agent:
         self._seat.books.unsent(many)
         self._settle()
 
-    def _books(self, outcomes: Sequence[Outcome]) -> None:
+    def _books(self, outcomes: Sequence[RequestOutcome]) -> None:
         if outcomes:
             self._seat.books.add(outcomes)
             self._settle()
@@ -344,9 +346,9 @@ class _Post:
 
     __slots__ = ("_agent", "_ask", "_exchange", "_intended")
 
-    def __init__(self, agent: Agent, ask: Ask, intended: float) -> None:
+    def __init__(self, agent: Agent, ask: PlannedRequest, intended: float) -> None:
         self._agent, self._ask, self._intended = agent, ask, intended
-        self._exchange: Exchange | None = None
+        self._exchange: PendingRequest | None = None
 
     def began(self, now: float) -> None:
         self._exchange = self._agent.wrote(self._ask, self._intended, now)

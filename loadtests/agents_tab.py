@@ -14,7 +14,7 @@ from locust.web import WebUI
 
 from cometreel.jsonvalue import JSONObject
 from cometreel.load import Tally, html_section, rows
-from cometreel.load.words import count, seconds
+from cometreel.load.formatting import count, seconds
 
 from .ending import report_of
 

@@ -22,15 +22,15 @@ from locust.log import greenlet_exception_logger
 from cometreel.jsonvalue import encode
 from cometreel.load import (
     Arrival,
-    Ask,
+    ArrivalSchedule,
+    ClosedLoop,
     Grant,
-    Holding,
-    Kind,
     LeaseReport,
-    Schedule,
+    OwnerKind,
+    PlannedRequest,
     Stages,
     TallyState,
-    Turns,
+    WorkerLeases,
     call_for,
     expectation_for,
 )
@@ -94,13 +94,13 @@ class Crew:
         # no secret, and different in each process: it only spreads retries
         chance = Random(name)  # noqa: S311
         self._seat = Seat(options.target, options.habits, self.books, chance, self.pump, self._line, self.pump)
-        self._holding = Holding(name)
+        self._holding = WorkerLeases(name)
         self._agents: dict[int, Agent] = {}
         self._in_order: list[Agent] | None = None
         self._wanted = 0
-        self._schedule: Schedule | None = None
+        self._schedule: ArrivalSchedule | None = None
         self._changes = 0
-        self._turns = Turns(options.plan)
+        self._turns = ClosedLoop(options.plan)
         self._wanted_stage: int | None = None
         self._measured = clock(), time.process_time()
         self._final: TallyState | None = None
@@ -159,7 +159,7 @@ class Crew:
         gc.set_threshold(*_COLLECT_AFTER)
         if self.options.rate is None:
             return
-        self._schedule = Schedule(self.options.plan, self.options.rate, self._holding.shares)
+        self._schedule = ArrivalSchedule(self.options.plan, self.options.rate, self._holding.shares)
         while not self.ends.is_set():
             for arrival in self._schedule.due(self._seconds(clock())):
                 self._arrive(arrival)
@@ -172,12 +172,12 @@ class Crew:
         agent = agents[arrival.draw % len(agents)] if agents else None
         self._ask(arrival.kind, arrival.owner, agent, self._began + arrival.at)
 
-    def _ask(self, kind: Kind, owner: str, agent: Agent | None, intended: float) -> bool:
+    def _ask(self, kind: OwnerKind, owner: str, agent: Agent | None, intended: float) -> bool:
         own_id = None if agent is None or owner else agent.user_id or None
         ask, path, body = _spoken(kind, owner, own_id)
         return self.ask(ask, path, body, agent, intended)
 
-    def ask(self, ask: Ask, path: str, body: bytes | None, agent: Agent | None, intended: float) -> bool:
+    def ask(self, ask: PlannedRequest, path: str, body: bytes | None, agent: Agent | None, intended: float) -> bool:
         """Send a request that was meant for this time; return whether it could be."""
         assert self._began is not None
         seconds = intended - self._began
@@ -281,7 +281,7 @@ class Crew:
 
 
 @lru_cache(maxsize=65_536)
-def _spoken(kind: Kind, owner: str, own_id: str | None) -> tuple[Ask, str, bytes]:
+def _spoken(kind: OwnerKind, owner: str, own_id: str | None) -> tuple[PlannedRequest, str, bytes]:
     """What is asked, its path and its body: the same objects each time."""
     call = call_for(kind, owner)
-    return Ask(kind.entry, expectation_for(kind, owner, own_id)), call.path, encode(call.body)
+    return PlannedRequest(kind.entry, expectation_for(kind, owner, own_id)), call.path, encode(call.body)

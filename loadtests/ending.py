@@ -7,7 +7,7 @@ from pathlib import Path
 from locust.env import Environment
 
 from cometreel.jsonvalue import encode
-from cometreel.load import Report, Run, figures, html_report, html_section, judge, junit_report, terminal_report
+from cometreel.load import Report, RunInfo, figures, html_report, html_section, judge, junit_report, terminal_report
 
 from .conductor import Conductor
 from .pump import clock
@@ -58,5 +58,5 @@ def report_of(conductor: Conductor) -> Report:
     nominal = rate.volume(seconds) if rate is not None else 0.0
     search = conductor.search.search if conductor.search else None
     verdicts = judge(options.limits, tally) if search is None else []
-    run = Run(options.target.base, seconds, nominal, options.settings(), tuple(conductor.lost))
+    run = RunInfo(options.target.base, seconds, nominal, options.settings(), tuple(conductor.lost))
     return Report(run, tally, verdicts, search.trials if search else (), search.so_far() if search else None)

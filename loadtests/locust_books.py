@@ -16,14 +16,14 @@ from cometreel.load import (
     Abandoned,
     Acknowledged,
     Answered,
-    AnsweredAfterLost,
-    Duplicated,
-    Exchange,
+    Duplicate,
+    LateAfterLost,
     Lost,
-    Mistaken,
-    Outcome,
+    PendingRequest,
     Refused,
+    RequestOutcome,
     Stages,
+    Wrong,
 )
 
 __all__ = ["LocustBooks", "LoginFailed", "NotificationFailed", "PostFailed", "Stray"]
@@ -56,7 +56,7 @@ class LocustBooks:
         self.turned_away = ""
         """Why the last login failed; empty if none did."""
 
-    def sent(self, exchange: Exchange) -> None:
+    def sent(self, exchange: PendingRequest) -> None:
         """Enter a POST that was written."""
         self.stages.sent(exchange)
 
@@ -64,7 +64,7 @@ class LocustBooks:
         """Enter requests that waited for their turn and won't be sent any more."""
         self.stages.whole.unsent += many
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
+    def add(self, outcomes: Sequence[RequestOutcome]) -> None:
         """Enter what became of requests."""
         self.stages.add(outcomes)
         for outcome in outcomes:
@@ -75,11 +75,11 @@ class LocustBooks:
                 self._tell("notification", outcome.exchange, outcome.at, late)
             elif isinstance(outcome, Refused):
                 self._tell("ack", outcome.exchange, outcome.at, PostFailed(outcome.text))
-            elif isinstance(outcome, Mistaken):
+            elif isinstance(outcome, Wrong):
                 self._tell("notification", outcome.exchange, outcome.at, NotificationFailed(outcome.text))
             elif isinstance(outcome, Lost):
                 self._tell("notification", outcome.exchange, None, NotificationFailed(outcome.text))
-            elif isinstance(outcome, AnsweredAfterLost | Duplicated | Abandoned):
+            elif isinstance(outcome, LateAfterLost | Duplicate | Abandoned):
                 self._tell("stray", outcome.exchange, None, Stray(outcome.text))
             else:
                 self._event("stray", "CometD", None, Stray(outcome.text))
@@ -92,7 +92,7 @@ class LocustBooks:
             self.logins += 1
         self._event("login", "Login", seconds, LoginFailed(error) if error else None)
 
-    def _tell(self, phase: str, exchange: Exchange, at: float | None, error: Exception | None) -> None:
+    def _tell(self, phase: str, exchange: PendingRequest, at: float | None, error: Exception | None) -> None:
         self._event(phase, exchange.ask.entry, None if at is None else at - exchange.intended, error)
 
     def _event(self, phase: str, name: str, seconds: float | None, error: Exception | None) -> None:

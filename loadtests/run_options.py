@@ -11,7 +11,17 @@ from typing import Any, TypeVar, get_args
 from locust.argument_parser import LocustArgumentParser
 
 from cometreel.errors import OptionInvalid
-from cometreel.load import DEFAULT_MIX, Limit, Plan, Rate, Spacing, parse_limits, parse_mix, parse_rate, read_owners
+from cometreel.load import (
+    DEFAULT_MIX,
+    ArrivalPlan,
+    Limit,
+    Rate,
+    Spacing,
+    parse_limits,
+    parse_mix,
+    parse_rate,
+    read_owners,
+)
 from cometreel.scenario.durations import parse_duration
 
 from .agent import Habits, Transport
@@ -55,7 +65,7 @@ class RunOptions:
     """What a run is to do."""
 
     target: Target
-    plan: Plan
+    plan: ArrivalPlan
     seed: str
     rate: Rate | None
     """None means a closed loop."""
@@ -158,7 +168,7 @@ def read_options(options: Namespace, host: str | None) -> RunOptions:
     if options.reel_find_capacity and rate is not None and (rate.pieces or rate.ends is not None):
         raise OptionInvalid("--reel-rate", f"a search can't begin at {options.reel_rate!r}", "one rate, such as 10")
     junit, json = (Path(file) if file else None for file in (options.reel_junit, options.reel_json))
-    plan = Plan(mix, owners, options.reel_seed, spacing)
+    plan = ArrivalPlan(mix, owners, options.reel_seed, spacing)
     find, step = options.reel_find_capacity, _seconds("--reel-step", options.reel_step)
     habits = _habits(options, users)
     return RunOptions(target, plan, options.reel_seed, rate, habits, users, limits, find, junit, json, step)

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject, encode
-from cometreel.load import Ask, Expectation, Kind, Owners, expectation_for
+from cometreel.load import Expectation, OwnerKind, Owners, PlannedRequest, expectation_for
 from cometreel.scenario import ExchangeBlock, RequestBlock, load, parse
 from cometreel.scenario.durations import parse_duration
 from cometreel.scenario.markers import marker_of, unescaped
@@ -23,7 +23,7 @@ __all__ = ["AnyAnswer", "Line", "Script", "read_script"]
 _UNASKED = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
 _SAFE = "~!$&'()*+,=:@"
 _ENDS = "EndContactCenterSession"
-_KINDS = {kind.label: kind for kind in Kind if kind.owned}
+_KINDS = {kind.label: kind for kind in OwnerKind if kind.owned}
 
 
 class _CantSay(Exception):
@@ -52,26 +52,26 @@ class Line:
     answered: bool
     """Whether a notification with its referenceId must come."""
 
-    def spoken(self, agent: int, owners: Owners, own_id: str | None) -> tuple[Ask, str, bytes | None]:
+    def spoken(self, agent: int, owners: Owners, own_id: str | None) -> tuple[PlannedRequest, str, bytes | None]:
         """Return what this agent sends, and what must answer it; the owner is one of those that are given, if any."""
         if self.body is None:
-            return Ask(self.name, None), self.path, None
+            return PlannedRequest(self.name, None), self.path, None
         body, path = self.body, self.path
         kind = _KINDS.get(str(body.get("workbinType")))
         if body.get("operationName") != "RequestAgentStats":
-            return Ask(self.name, AnyAnswer() if self.answered else None), path, encode(body)
+            return PlannedRequest(self.name, AnyAnswer() if self.answered else None), path, encode(body)
         owner = str(body.get("workbinOwner", ""))
         if path.startswith("/api/v2/users/"):
-            kind, owner = Kind.USER, path.split("/")[4]
+            kind, owner = OwnerKind.USER, path.split("/")[4]
         names = owners.of(kind) if kind is not None else ()
         if names:
             owner = names[agent % len(names)]
-        if kind is Kind.USER:
+        if kind is OwnerKind.USER:
             path = f"/api/v2/users/{quote(owner, safe='')}/workbins"
         elif kind is not None:
             body = {**body, "workbinOwner": owner}
-        kind = kind or Kind.AGENT
-        return Ask(kind.entry, expectation_for(kind, owner, own_id)), path, encode(body)
+        kind = kind or OwnerKind.AGENT
+        return PlannedRequest(kind.entry, expectation_for(kind, owner, own_id)), path, encode(body)
 
 
 @dataclass(frozen=True)

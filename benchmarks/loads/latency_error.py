@@ -16,7 +16,16 @@ from random import Random
 import gevent
 
 from cometreel.jsonvalue import JSONObject, encode
-from cometreel.load import Answered, Ask, Exchange, Expectation, Kind, Latency, Outcome, call_for
+from cometreel.load import (
+    Answered,
+    Expectation,
+    Latency,
+    OwnerKind,
+    PendingRequest,
+    PlannedRequest,
+    RequestOutcome,
+    call_for,
+)
 from loadtests.agent import Agent, Habits, Seat
 from loadtests.http_line import HttpLine
 from loadtests.pump import Pump, clock
@@ -43,7 +52,7 @@ class Errors:
     def __init__(self) -> None:
         self.latency = Latency()
 
-    def sent(self, exchange: Exchange) -> None:
+    def sent(self, exchange: PendingRequest) -> None:
         """Nothing of that is asked here."""
 
     def unsent(self, many: int) -> None:
@@ -52,7 +61,7 @@ class Errors:
     def logged_in(self, seconds: float, error: str) -> None:
         """Nothing of that is asked here."""
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
+    def add(self, outcomes: Sequence[RequestOutcome]) -> None:
         """Enter what was measured beyond what the server knows."""
         for outcome in outcomes:
             if isinstance(outcome, Answered):
@@ -69,8 +78,8 @@ def main() -> None:
         agent.begin()
     for agent in crew:
         agent.ready.wait(30)
-    call = call_for(Kind.PLACE, "Place1")
-    ask, body = Ask(Kind.PLACE.entry, Held("Place", "Place1")), encode(call.body)
+    call = call_for(OwnerKind.PLACE, "Place1")
+    ask, body = PlannedRequest(OwnerKind.PLACE.entry, Held("Place", "Place1")), encode(call.body)
     gc.collect()
     gc.freeze()  # as a run does when it begins
     begin = clock()

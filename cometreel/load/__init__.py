@@ -23,46 +23,46 @@ One request runs through the rooms of this package like this:
 those of two machines are never compared.
 """
 
-from .arrivals import SHARES, Arrival, Places, Plan, Schedule, Spacing
-from .capacity import CapacitySearch, Held, Step, Stopped, Trial
-from .counts import COUNTED, Counted, count_of, sent_of
+from cometreel.load.charts import Chart, ChartLine, Tick, course, latency_curve
+from cometreel.load.closed_loop import ClosedLoop
+from cometreel.load.html_page import html_report, html_section
+from cometreel.load.load_report import PERCENTILES, Report, ReportRow, RunInfo, figures, headline, rows, warnings
+from cometreel.load.owner_kinds import Expectation, OwnerKind, StatsRequest, call_for, expectation_for
+from cometreel.load.tally import COUNTED, Counted, count_of, sent_of
+from cometreel.load.terminal_report import terminal_report
+from cometreel.load.time_series import Interval, TimeSeries, TimeSeriesState
+from cometreel.load.worker_leases import WorkerLeases
+
+from .arrivals import SHARES, Arrival, ArrivalPlan, ArrivalSchedule, Positions, Spacing
+from .capacity import CapacityResult, CapacitySearch, CapacityStep, CapacityTrial, StopReason
 from .entry import Entry, EntryState, Timing, TimingState
-from .expectation import Expectation, expectation_for
-from .holding import Holding
 from .junit import junit_report
-from .kinds import Call, Kind, call_for
 from .latency import Latency, LatencyState, Point
 from .leases import Grant, LeaseReport, Leases
 from .ledger import Ledger
-from .limits import Limit, Verdict, judge, parse_limit, parse_limits
+from .limits import Limit, LimitResult, judge, parse_limit, parse_limits
 from .mix import DEFAULT_MIX, Mix, parse_mix
 from .outcomes import (
     Abandoned,
     Acknowledged,
     Answered,
-    AnsweredAfterLost,
-    Ask,
-    Duplicated,
-    Exchange,
+    Duplicate,
     Failure,
+    LateAfterLost,
     Lost,
-    Mistaken,
-    Outcome,
+    PendingRequest,
+    PlannedRequest,
     Refused,
+    RequestOutcome,
     SessionLost,
-    Unclaimed,
+    Unexpected,
+    Wrong,
 )
 from .owners import Owners, read_owners
-from .page import html_report, html_section
-from .pictures import Line, Picture, Tick, course, latency_curve
-from .pulse import Beat, Pulse, PulseState
 from .rate import Piece, Rate, parse_rate
-from .report import PERCENTILES, Report, Row, Run, figures, headline, rows, warnings
 from .slowest import SLOWEST_KEPT, SlowAnswer, Slowest, SlowState
 from .stages import Stages
 from .tally import BUSY, Gauges, Tally, TallyState, merged, overloaded
-from .terminal import terminal_report
-from .turns import Turns
 
 __all__ = [
     "BUSY",
@@ -74,66 +74,66 @@ __all__ = [
     "Abandoned",
     "Acknowledged",
     "Answered",
-    "AnsweredAfterLost",
+    "LateAfterLost",
     "Arrival",
-    "Ask",
-    "Beat",
-    "Call",
+    "PlannedRequest",
+    "Interval",
+    "StatsRequest",
     "CapacitySearch",
     "Counted",
-    "Duplicated",
+    "Duplicate",
     "Entry",
     "EntryState",
-    "Exchange",
+    "PendingRequest",
     "Expectation",
     "Failure",
     "Gauges",
     "Grant",
-    "Held",
-    "Holding",
-    "Kind",
+    "CapacityResult",
+    "WorkerLeases",
+    "OwnerKind",
     "Latency",
     "LatencyState",
     "LeaseReport",
     "Leases",
     "Ledger",
     "Limit",
-    "Line",
+    "ChartLine",
     "Lost",
-    "Mistaken",
+    "Wrong",
     "Mix",
-    "Outcome",
+    "RequestOutcome",
     "Owners",
-    "Picture",
+    "Chart",
     "Piece",
-    "Places",
-    "Plan",
+    "Positions",
+    "ArrivalPlan",
     "Point",
-    "Pulse",
-    "PulseState",
+    "TimeSeries",
+    "TimeSeriesState",
     "Rate",
     "Refused",
     "Report",
-    "Row",
-    "Run",
-    "Schedule",
+    "ReportRow",
+    "RunInfo",
+    "ArrivalSchedule",
     "SessionLost",
     "SlowAnswer",
     "SlowState",
     "Slowest",
     "Spacing",
     "Stages",
-    "Step",
-    "Stopped",
+    "CapacityStep",
+    "StopReason",
     "Tally",
     "TallyState",
     "Tick",
     "Timing",
     "TimingState",
-    "Trial",
-    "Turns",
-    "Unclaimed",
-    "Verdict",
+    "CapacityTrial",
+    "ClosedLoop",
+    "Unexpected",
+    "LimitResult",
     "call_for",
     "count_of",
     "course",

@@ -14,16 +14,16 @@ from hashlib import blake2b
 from itertools import count
 from typing import Literal, NamedTuple, TypeAlias
 
-from cometreel.load.kinds import Kind
 from cometreel.load.mix import Mix
+from cometreel.load.owner_kinds import OwnerKind
 from cometreel.load.owners import Owners
 from cometreel.load.rate import Rate
 
-__all__ = ["SHARES", "Arrival", "Places", "Plan", "Schedule", "Spacing"]
+__all__ = ["SHARES", "Arrival", "Positions", "ArrivalPlan", "ArrivalSchedule", "Spacing"]
 
 Spacing: TypeAlias = Literal["constant", "poisson"]
 
-Places: TypeAlias = Mapping[Kind, Sequence[int]]
+Positions: TypeAlias = Mapping[OwnerKind, Sequence[int]]
 """Some owners of each kind, by their places in `Owners`."""
 
 SHARES = 240
@@ -39,7 +39,7 @@ class Arrival(NamedTuple):
 
     at: float
     """The intended start, in seconds since the run began."""
-    kind: Kind
+    kind: OwnerKind
     owner: str
     """The owner to ask about; empty where the agent asks about itself."""
     share: int
@@ -48,7 +48,7 @@ class Arrival(NamedTuple):
     """A number that chooses the agent: `agents[draw % len(agents)]` among those that the worker has."""
 
 
-class Plan:
+class ArrivalPlan:
     """What is to be asked, without when: the mix, the owners, and the seed that decides each draw.
 
     :raises OptionInvalid: if the mix asks about a kind that has no owner.
@@ -81,7 +81,7 @@ class Plan:
                 return
             yield cell * _CELL + offset, drawn
 
-    def arrival(self, at: float, drawn: bytes, places: Places | None = None) -> Arrival:
+    def arrival(self, at: float, drawn: bytes, places: Positions | None = None) -> Arrival:
         """Return the request that these bytes decide; of the owners at these places only, if some are given."""
         kind = self.mix.pick(_fraction(drawn[7:14]))
         draw = int.from_bytes(drawn[14:22])
@@ -92,13 +92,13 @@ class Plan:
         place = among[draw % len(among)]
         return Arrival(at, kind, owners[place], _share_of(place), draw // len(among))
 
-    def turn(self, agent: int, turn: int, places: Places | None = None) -> Arrival:
+    def turn(self, agent: int, turn: int, places: Positions | None = None) -> Arrival:
         """Return what an agent asks on its n-th turn in a closed loop, where it asks again once it was answered."""
         return self.arrival(0.0, self._drawn(f"agent/{agent}/{turn}"), places)
 
-    def places(self, shares: Collection[int]) -> Places:
+    def places(self, shares: Collection[int]) -> Positions:
         """Return where the owners stand that lie in these shares; all of a kind of which none does."""
-        everywhere = {kind: range(len(self.owners.of(kind))) for kind in Kind}
+        everywhere = {kind: range(len(self.owners.of(kind))) for kind in OwnerKind}
         return {
             kind: [place for place in places if _share_of(place) in shares] or places
             for kind, places in everywhere.items()
@@ -120,14 +120,16 @@ def _fraction(drawn: bytes) -> float:
     return (int.from_bytes(drawn) >> 3) / 2**53
 
 
-class Schedule:
+class ArrivalSchedule:
     """The arrivals of some shares, in order of time. It never resets: what wasn't taken in time stays due at its time.
 
     :param rate: may be replaced while the schedule runs; what was taken stays taken, what follows follows the new one.
     :param shares: those that are ours, and from when on; `follow` changes them.
     """
 
-    def __init__(self, plan: Plan, rate: Rate, shares: Mapping[int, float] | None = None, since: float = 0.0) -> None:
+    def __init__(
+        self, plan: ArrivalPlan, rate: Rate, shares: Mapping[int, float] | None = None, since: float = 0.0
+    ) -> None:
         self.plan = plan
         self.rate = rate
         self.served = since

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from cometreel.errors import OptionInvalid
-from cometreel.load.limits import Limit, Verdict, judge
+from cometreel.load.limits import Limit, LimitResult, judge
 from cometreel.load.tally import Tally, overloaded
 
-__all__ = ["CapacitySearch", "Held", "Step", "Stopped", "Trial"]
+__all__ = ["CapacitySearch", "CapacityResult", "CapacityStep", "StopReason", "CapacityTrial"]
 
 _MOST_STEPS = 40
 _DOWN = 8
@@ -26,7 +26,7 @@ _DELIVERED = 0.98
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CapacityStep:
     """Order: send nothing for `rest` seconds, then at this rate for `warm` + `counted` + `settle`; judge `counted`."""
 
     number: int
@@ -37,7 +37,7 @@ class Step:
     settle: float
 
 
-class Stopped(Enum):
+class StopReason(Enum):
     """Why a search ended."""
 
     FOUND = "the limits break above it"
@@ -49,11 +49,11 @@ class Stopped(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class CapacityTrial:
     """What came of one step: the verdicts, what was due and sent, and whether the generator was at its end."""
 
-    step: Step
-    verdicts: tuple[Verdict, ...]
+    step: CapacityStep
+    verdicts: tuple[LimitResult, ...]
     due: int
     sent: int
     overloaded: bool
@@ -80,12 +80,12 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CapacityResult:
     """The result: the highest rate that held (0 if none did), the lowest that didn't, and why it ended there."""
 
     rate: float
     broken: float | None
-    stopped: Stopped
+    stopped: StopReason
 
 
 class CapacitySearch:
@@ -124,11 +124,11 @@ class CapacitySearch:
         self._parts = (warm, counted, settle)
         self._held = 0.0
         self._broken: float | None = None
-        self._last: Trial | None = None  # the latest that didn't hold
-        self.trials: list[Trial] = []
-        self.result: Held | None = None
+        self._last: CapacityTrial | None = None  # the latest that didn't hold
+        self.trials: list[CapacityTrial] = []
+        self.result: CapacityResult | None = None
         """None while it goes on."""
-        self.step: Step | None = Step(1, first, 0.0, *self._parts)
+        self.step: CapacityStep | None = CapacityStep(1, first, 0.0, *self._parts)
         """What to do now; None when the search is over."""
 
     def judge(self, tally: Tally) -> None:
@@ -137,7 +137,7 @@ class CapacitySearch:
         assert step is not None, "the search is over"
         sent = sum(entry.sent for entry in tally.entries.values())
         busy = any(map(overloaded, tally.workers.values()))
-        trial = Trial(step, tuple(judge(self._limits, tally)), tally.due, sent, busy)
+        trial = CapacityTrial(step, tuple(judge(self._limits, tally)), tally.due, sent, busy)
         self.trials.append(trial)
         if trial.held:
             self._held = step.rate
@@ -146,16 +146,16 @@ class CapacitySearch:
             self._last = trial
         self._go_on(step, 0.0 if trial.held else step.settle)
 
-    def so_far(self) -> Held:
+    def so_far(self) -> CapacityResult:
         """Return the result, or what is known of it while the search goes on."""
-        return self.result or Held(self._held, self._broken, Stopped.OPEN)
+        return self.result or CapacityResult(self._held, self._broken, StopReason.OPEN)
 
-    def _go_on(self, step: Step, rest: float) -> None:
+    def _go_on(self, step: CapacityStep, rest: float) -> None:
         rate = self._next_rate()
         if rate is None or step.number >= _MOST_STEPS:
-            self.step, self.result = None, Held(self._held, self._broken, self._stopped())
+            self.step, self.result = None, CapacityResult(self._held, self._broken, self._stopped())
         else:
-            self.step = Step(step.number + 1, rate, rest, *self._parts)
+            self.step = CapacityStep(step.number + 1, rate, rest, *self._parts)
 
     def _next_rate(self) -> float | None:
         if self._broken is None:
@@ -164,11 +164,11 @@ class CapacitySearch:
             return None
         return (self._held + self._broken) / 2
 
-    def _stopped(self) -> Stopped:
+    def _stopped(self) -> StopReason:
         if self._last is None:
-            return Stopped.HIGHEST
+            return StopReason.HIGHEST
         if self._last.overloaded:
-            return Stopped.GENERATOR
+            return StopReason.GENERATOR
         if not self._held:
-            return Stopped.NONE
-        return Stopped.FOUND if self._last.delivered else Stopped.QUEUED
+            return StopReason.NONE
+        return StopReason.FOUND if self._last.delivered else StopReason.QUEUED

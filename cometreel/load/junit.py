@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
-from cometreel.load.report import Report, warnings
+from cometreel.load.load_report import Report, warnings
 
 __all__ = ["junit_report"]
 

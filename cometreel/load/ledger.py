@@ -17,23 +17,23 @@ from cometreel.load.outcomes import (
     Abandoned,
     Acknowledged,
     Answered,
-    AnsweredAfterLost,
-    Ask,
-    Duplicated,
-    Exchange,
+    Duplicate,
     Failure,
+    LateAfterLost,
     Lost,
-    Mistaken,
-    Outcome,
+    PendingRequest,
+    PlannedRequest,
     Refused,
+    RequestOutcome,
     SessionLost,
-    Unclaimed,
+    Unexpected,
+    Wrong,
 )
 
 __all__ = ["Ledger"]
 
 _Reference = int | str
-_NOTHING: Final[deque[Exchange]] = deque(maxlen=0)
+_NOTHING: Final[deque[PendingRequest]] = deque(maxlen=0)
 """What an agent has that never asked: there are thousands of them, and the two deques take 1.5 kB."""
 
 
@@ -61,8 +61,8 @@ class Ledger:
         self._late = late
         self._patience = patience
         self._sent = 0
-        self._posts: dict[int, Exchange] = {}  # written, and neither acknowledged nor refused
-        self._named: dict[_Reference, Exchange] = {}  # by the referenceId of the reply, until forgotten
+        self._posts: dict[int, PendingRequest] = {}  # written, and neither acknowledged nor refused
+        self._named: dict[_Reference, PendingRequest] = {}  # by the referenceId of the reply, until forgotten
         self._early: list[_Early] = []
         self._patient = _NOTHING  # in the order of writing, which is that of their deadlines
         self._settled = _NOTHING  # whose referenceId is to be forgotten
@@ -75,17 +75,17 @@ class Ledger:
         return len(self._posts) + self.waiting
 
     # ------------------------------------------------------------------ what happens
-    def sent(self, ask: Ask, intended: float, now: float) -> Exchange:
+    def sent(self, ask: PlannedRequest, intended: float, now: float) -> PendingRequest:
         """Enter a POST that is written now and was meant for `intended`; hand the result to `acked` or `failed`."""
         if self._patient is _NOTHING:
             self._patient, self._settled = deque(), deque()
         self._sent += 1
-        exchange = Exchange(self._sent, self._agent, ask, intended, now)
+        exchange = PendingRequest(self._sent, self._agent, ask, intended, now)
         self._posts[exchange.number] = exchange
         self._patient.append(exchange)
         return exchange
 
-    def acked(self, exchange: Exchange, status: int, body: JSON, now: float) -> list[Outcome]:
+    def acked(self, exchange: PendingRequest, status: int, body: JSON, now: float) -> list[RequestOutcome]:
         """Take the HTTP reply to a POST: its status, and its body as JSON (None where it is none)."""
         outcomes = self.advance(now)
         reference = _reference(body)
@@ -106,11 +106,11 @@ class Ledger:
             self._named[reference] = exchange
         return outcomes + self._claim(exchange) if self._early else outcomes
 
-    def failed(self, exchange: Exchange, now: float) -> list[Outcome]:
+    def failed(self, exchange: PendingRequest, now: float) -> list[RequestOutcome]:
         """Take it that a POST gets no reply: its connection broke."""
         return self.advance(now) + self._refuse(Refused(exchange, now, Failure.REPLY))
 
-    def notified(self, data: JSONObject, now: float) -> list[Outcome]:
+    def notified(self, data: JSONObject, now: float) -> list[RequestOutcome]:
         """Take the data of a notification that came on the CometD connection."""
         outcomes = self.advance(now)
         reference = _reference(data)
@@ -120,10 +120,10 @@ class Ledger:
         elif self._posts and reference is not None:
             self._early.append(_Early(now, reference, data, self._sent))
         else:
-            outcomes.append(Unclaimed(reference, now))
+            outcomes.append(Unexpected(reference, now))
         return outcomes
 
-    def session_lost(self, now: float) -> list[Outcome]:
+    def session_lost(self, now: float) -> list[RequestOutcome]:
         """Take it that the server has forgotten the CometD session. What waits is still waited for."""
         return [*self.advance(now), SessionLost(now, self.waiting)]
 
@@ -133,9 +133,9 @@ class Ledger:
         self._skip_settled()
         return self._patient[0].sent + self._patience if self._patient else None
 
-    def advance(self, now: float) -> list[Outcome]:
+    def advance(self, now: float) -> list[RequestOutcome]:
         """Settle what has waited for as long as the patience allows."""
-        outcomes: list[Outcome] = []
+        outcomes: list[RequestOutcome] = []
         patient, settled, patience = self._patient, self._settled, self._patience
         while patient and (patient[0].settled_at is not None or patient[0].sent + patience <= now):
             exchange = patient.popleft()
@@ -145,7 +145,7 @@ class Ledger:
             self._forget(settled.popleft())
         return outcomes
 
-    def close(self, now: float) -> list[Outcome]:
+    def close(self, now: float) -> list[RequestOutcome]:
         """Settle everything when the agent stops. What might still have been answered is abandoned, not lost.
 
         At the end of a run nothing new is sent for one patience before this, so that nothing is abandoned.
@@ -156,7 +156,7 @@ class Ledger:
                 self._settle(exchange, now)
             exchange.settled_at = now
             outcomes.append(Abandoned(exchange, now))
-        outcomes += [Unclaimed(early.reference, early.at) for early in self._early]
+        outcomes += [Unexpected(early.reference, early.at) for early in self._early]
         self._early.clear()
         self._patient.clear()
         return outcomes
@@ -166,9 +166,9 @@ class Ledger:
         while self._patient and not self._patient[0].open:
             self._patient.popleft()
 
-    def _claim(self, exchange: Exchange) -> list[Outcome]:
+    def _claim(self, exchange: PendingRequest) -> list[RequestOutcome]:
         """Deliver what came early to the exchange that was just named, and let go of what nobody can claim now."""
-        outcomes: list[Outcome] = []
+        outcomes: list[RequestOutcome] = []
         kept: list[_Early] = []
         oldest = next(iter(self._posts), self._sent + 1)
         for early in self._early:
@@ -177,56 +177,58 @@ class Ledger:
             elif oldest <= early.before:
                 kept.append(early)
             else:
-                outcomes.append(Unclaimed(early.reference, early.at))
+                outcomes.append(Unexpected(early.reference, early.at))
         self._early = kept
         return outcomes
 
-    def _deliver(self, exchange: Exchange, data: JSONObject, at: float) -> Outcome:
+    def _deliver(self, exchange: PendingRequest, data: JSONObject, at: float) -> RequestOutcome:
         if not exchange.open:
-            return Duplicated(exchange, at) if exchange.answered else AnsweredAfterLost(exchange, at)
+            return Duplicate(exchange, at) if exchange.answered else LateAfterLost(exchange, at)
         self._settle(exchange, at)
         exchange.answered = True
         assert exchange.ask.expects is not None
         part = exchange.ask.expects.wrong(data)
         if part:
-            return Mistaken(exchange, at, part)
+            return Wrong(exchange, at, part)
         return Answered(exchange, at, at - exchange.intended > self._late)
 
-    def _settle(self, exchange: Exchange, at: float) -> None:
+    def _settle(self, exchange: PendingRequest, at: float) -> None:
         exchange.settled_at = at
         self.waiting -= 1
         self._settled.append(exchange)
 
-    def _give_up(self, exchange: Exchange, at: float) -> Iterable[Outcome]:
+    def _give_up(self, exchange: PendingRequest, at: float) -> Iterable[RequestOutcome]:
         if exchange.ack_at is None:
             return self._refuse(Refused(exchange, at, Failure.REPLY))
         self._settle(exchange, at)
         return [Lost(exchange, at)]
 
-    def _refuse(self, refusal: Refused) -> list[Outcome]:
+    def _refuse(self, refusal: Refused) -> list[RequestOutcome]:
         exchange = refusal.exchange
         if self._posts.pop(exchange.number, None) is None:
             return []
         exchange.settled_at = refusal.at
         return [refusal, *self._claim(exchange)]
 
-    def _remember(self, exchange: Exchange, reference: _Reference | None, now: float) -> None:
+    def _remember(self, exchange: PendingRequest, reference: _Reference | None, now: float) -> None:
         """Note the referenceId of a reply that came too late, so that its notification isn't one nobody asked for."""
         if reference is not None:
             exchange.reference, exchange.settled_at = reference, now
             self._named.setdefault(reference, exchange)
             self._settled.append(exchange)
 
-    def _forgotten(self, exchange: Exchange, now: float) -> bool:
+    def _forgotten(self, exchange: PendingRequest, now: float) -> bool:
         return exchange.settled_at is not None and exchange.settled_at + self._patience <= now
 
-    def _forget(self, exchange: Exchange) -> None:
+    def _forget(self, exchange: PendingRequest) -> None:
         reference = exchange.reference
         if reference is not None and self._named.get(reference) is exchange:
             del self._named[reference]
 
 
-def _refusal(exchange: Exchange, status: int, body: JSON, reference: _Reference | None, now: float) -> Refused | None:
+def _refusal(
+    exchange: PendingRequest, status: int, body: JSON, reference: _Reference | None, now: float
+) -> Refused | None:
     """Say why this reply is no acknowledgement, or None where it is one."""
     if not 200 <= status < 300:
         return Refused(exchange, now, Failure.HTTP, status)

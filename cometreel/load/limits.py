@@ -19,15 +19,14 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from cometreel.errors import OptionInvalid
-from cometreel.load.counts import COUNTED, count_of, sent_of
-from cometreel.load.kinds import Kind
+from cometreel.load.formatting import percent, seconds
 from cometreel.load.latency import Latency
-from cometreel.load.tally import Tally
-from cometreel.load.words import percent, seconds
+from cometreel.load.owner_kinds import OwnerKind
+from cometreel.load.tally import COUNTED, Tally, count_of, sent_of
 from cometreel.scenario.durations import parse_duration
 from cometreel.scenario.findings import near
 
-__all__ = ["Limit", "Verdict", "judge", "parse_limit", "parse_limits"]
+__all__ = ["Limit", "LimitResult", "judge", "parse_limit", "parse_limits"]
 
 _OPTION = "--reel-limit"
 _PHASES = ("ack", "notification", "lag")
@@ -41,7 +40,7 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
 }
 _SPLIT = re.compile(r"^(.*?)\s*(<=|>=|==|!=|<|>)\s*(.*)$")
 _PERCENTILE = re.compile(r"p(\d+(?:\.\d+)?)")
-_LABELS = {kind.label: kind for kind in Kind}
+_LABELS = {kind.label: kind for kind in OwnerKind}
 _EXAMPLES = "such as 'notification p99 < 800ms', 'ack Place p95 <= 1s', 'lost == 0' or 'error rate < 1%'"
 
 Unit: TypeAlias = Literal["seconds", "count", "percent"]
@@ -54,7 +53,7 @@ class Limit:
     text: str
     what: str
     """`ack`, `notification`, `lag`, or what is counted."""
-    kind: Kind | None
+    kind: OwnerKind | None
     percentile: float | None
     """The percentile of a latency; None for its mean, and for what is counted."""
     actual: bool
@@ -78,15 +77,15 @@ class Limit:
         sent = sent_of(tally, entry)
         return 100 * counted / sent if sent else None
 
-    def check(self, tally: Tally) -> Verdict:
+    def check(self, tally: Tally) -> LimitResult:
         """Hold it against the figures."""
         measured = self.measured(tally)
         passed = measured is not None and _OPERATORS[self.holds](measured, self.value)
-        return Verdict(self, measured, passed)
+        return LimitResult(self, measured, passed)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LimitResult:
     """What a limit came to."""
 
     limit: Limit
@@ -103,7 +102,7 @@ class Verdict:
         return percent(self.measured) if self.limit.unit == "percent" else f"{self.measured:g}"
 
 
-def judge(limits: Iterable[Limit], tally: Tally) -> list[Verdict]:
+def judge(limits: Iterable[Limit], tally: Tally) -> list[LimitResult]:
     """Hold each limit against the figures, in order."""
     return [limit.check(tally) for limit in limits]
 
@@ -185,7 +184,7 @@ def _count_limit(text: str, words: list[str], holds: str, right: str) -> Limit:
     return Limit(text, what, _kind(text, before), None, False, holds, value, "percent" if percent_sign else "count")
 
 
-def _kind(text: str, words: list[str]) -> Kind | None:
+def _kind(text: str, words: list[str]) -> OwnerKind | None:
     if not words:
         return None
     word = " ".join(words)

@@ -7,28 +7,28 @@ from collections.abc import Iterable
 from itertools import accumulate
 
 from cometreel.errors import OptionInvalid
-from cometreel.load.kinds import Kind
+from cometreel.load.owner_kinds import OwnerKind
 from cometreel.scenario.findings import near
 
 __all__ = ["DEFAULT_MIX", "Mix", "parse_mix"]
 
 DEFAULT_MIX = "agent=50,place=20,agent-group=15,place-group=10,user=5"
 _OPTION = "--reel-mix"
-_WORDS = {kind.value: kind for kind in Kind}
+_WORDS = {kind.value: kind for kind in OwnerKind}
 
 
 class Mix:
     """The kinds and their per cents, which add up to 100. A kind that isn't in it isn't asked."""
 
-    def __init__(self, parts: Iterable[tuple[Kind, float]]) -> None:
+    def __init__(self, parts: Iterable[tuple[OwnerKind, float]]) -> None:
         self.parts = tuple(parts)
         self._ends = list(accumulate(percent / 100 for _, percent in self.parts))
 
-    def kinds(self) -> tuple[Kind, ...]:
+    def kinds(self) -> tuple[OwnerKind, ...]:
         """The kinds that are asked."""
         return tuple(kind for kind, _ in self.parts)
 
-    def pick(self, draw: float) -> Kind:
+    def pick(self, draw: float) -> OwnerKind:
         """Return the kind that a number from 0 up to, not including, 1 falls on."""
         return self.parts[min(bisect_right(self._ends, draw), len(self.parts) - 1)][0]
 
@@ -41,7 +41,7 @@ def parse_mix(text: str) -> Mix:
 
     :raises OptionInvalid: if a kind is unknown or stands twice, a number isn't one, or they don't add up to 100.
     """
-    parts: dict[Kind, float] = {}
+    parts: dict[OwnerKind, float] = {}
     for part in text.split(","):
         word, equals, number = (piece.strip() for piece in part.partition("="))
         kind = _WORDS.get(word)

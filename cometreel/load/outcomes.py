@@ -7,11 +7,11 @@ The definitions, for a request whose POST was meant for `intended`, written at `
 | `Acknowledged` | the HTTP reply came, with statusCode 0 and, where a notification is expected, a referenceId |
 | `Refused` | it came with something else, or not within the patience since `sent` |
 | `Answered` | its notification came within the patience since `sent`; `late` if later than that since `intended` |
-| `Mistaken` | it came within the patience and speaks of another owner or type |
+| `Wrong` | it came within the patience and speaks of another owner or type |
 | `Lost` | none came within the patience |
-| `AnsweredAfterLost` | one came after it was counted as lost |
-| `Duplicated` | one more came after it was answered |
-| `Unclaimed` | a notification came that no request of this session explains |
+| `LateAfterLost` | one came after it was counted as lost |
+| `Duplicate` | one more came after it was answered |
+| `Unexpected` | a notification came that no request of this session explains |
 | `Abandoned` | its agent was stopped before the patience was over: neither answered nor lost |
 | `SessionLost` | the server doesn't know the CometD session any more |
 """
@@ -22,40 +22,40 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from cometreel.load.expectation import Expectation
+from cometreel.load.owner_kinds import Expectation
 
 __all__ = [
     "Abandoned",
     "Acknowledged",
     "Answered",
-    "AnsweredAfterLost",
-    "Ask",
-    "Duplicated",
-    "Exchange",
+    "LateAfterLost",
+    "PlannedRequest",
+    "Duplicate",
+    "PendingRequest",
     "Failure",
     "Lost",
-    "Mistaken",
-    "Outcome",
+    "Wrong",
+    "RequestOutcome",
     "Refused",
     "SessionLost",
-    "Unclaimed",
+    "Unexpected",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PlannedRequest:
     """A request that an agent makes: the entry that it counts under, and what must answer it, if anything."""
 
     entry: str
     expects: Expectation | None
 
 
-class Exchange:
+class PendingRequest:
     """One request under way. Times are seconds on the agent's own monotonic clock. Read it; the ledger writes it."""
 
     __slots__ = ("ack_at", "agent", "answered", "ask", "intended", "number", "reference", "sent", "settled_at")
 
-    def __init__(self, number: int, agent: str, ask: Ask, intended: float, sent: float) -> None:
+    def __init__(self, number: int, agent: str, ask: PlannedRequest, intended: float, sent: float) -> None:
         self.number = number
         self.agent = agent
         self.ask = ask
@@ -91,7 +91,7 @@ class Failure(Enum):
 class Acknowledged(NamedTuple):  # the two that each exchange makes are named tuples, which are made thrice as fast
     """The HTTP reply came, with statusCode 0."""
 
-    exchange: Exchange
+    exchange: PendingRequest
     at: float
 
 
@@ -99,7 +99,7 @@ class Acknowledged(NamedTuple):  # the two that each exchange makes are named tu
 class Refused:
     """The POST failed; no notification is expected any more."""
 
-    exchange: Exchange
+    exchange: PendingRequest
     at: float
     failure: Failure
     detail: int = 0
@@ -113,16 +113,16 @@ class Refused:
 class Answered(NamedTuple):
     """The right notification came within the patience."""
 
-    exchange: Exchange
+    exchange: PendingRequest
     at: float
     late: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Mistaken:
+class Wrong:
     """A notification with the right referenceId came within the patience, and this part of it is wrong."""
 
-    exchange: Exchange
+    exchange: PendingRequest
     at: float
     part: str
 
@@ -136,7 +136,7 @@ class Mistaken:
 class Lost:
     """No notification came within the patience; `at` is when that was over."""
 
-    exchange: Exchange
+    exchange: PendingRequest
     at: float
 
     @property
@@ -149,7 +149,7 @@ class Lost:
 class Abandoned:
     """The agent was stopped while this was under way: nobody knows what would have become of it."""
 
-    exchange: Exchange
+    exchange: PendingRequest
     at: float
 
     @property
@@ -159,10 +159,10 @@ class Abandoned:
 
 
 @dataclass(frozen=True, slots=True)
-class AnsweredAfterLost:
+class LateAfterLost:
     """A notification came after its request was given up."""
 
-    exchange: Exchange
+    exchange: PendingRequest
     at: float
 
     @property
@@ -172,10 +172,10 @@ class AnsweredAfterLost:
 
 
 @dataclass(frozen=True, slots=True)
-class Duplicated:
+class Duplicate:
     """One more notification came for a request that was answered."""
 
-    exchange: Exchange
+    exchange: PendingRequest
     at: float
 
     @property
@@ -185,7 +185,7 @@ class Duplicated:
 
 
 @dataclass(frozen=True, slots=True)
-class Unclaimed:
+class Unexpected:
     """A notification came that no request explains."""
 
     reference: int | str | None
@@ -210,15 +210,6 @@ class SessionLost:
         return "session lost"
 
 
-Outcome: TypeAlias = (
-    Acknowledged
-    | Refused
-    | Answered
-    | Mistaken
-    | Lost
-    | Abandoned
-    | AnsweredAfterLost
-    | Duplicated
-    | Unclaimed
-    | SessionLost
+RequestOutcome: TypeAlias = (
+    Acknowledged | Refused | Answered | Wrong | Lost | Abandoned | LateAfterLost | Duplicate | Unexpected | SessionLost
 )

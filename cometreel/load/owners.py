@@ -11,15 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
-from cometreel.load.kinds import Kind
 from cometreel.load.mix import Mix
+from cometreel.load.owner_kinds import OwnerKind
 from cometreel.scenario.findings import describe, near
 from cometreel.scenario.yaml_reader import Document, read_yaml
 
 __all__ = ["Owners", "read_owners"]
 
 _OPTION = "--reel-owners"
-_WORDS = {kind.value: kind for kind in Kind}
+_WORDS = {kind.value: kind for kind in OwnerKind}
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _MOST = 1_000_000
 _HEADER = ["kind", "owner"]
@@ -31,10 +31,10 @@ class Owners:
     Under `agent` stand the user names of the agents themselves, where the run logs them in by name.
     """
 
-    def __init__(self, owners: Mapping[Kind, Iterable[str]]) -> None:
+    def __init__(self, owners: Mapping[OwnerKind, Iterable[str]]) -> None:
         self._owners = {kind: tuple(dict.fromkeys(names)) for kind, names in owners.items()}
 
-    def of(self, kind: Kind) -> tuple[str, ...]:
+    def of(self, kind: OwnerKind) -> tuple[str, ...]:
         """The owners of this kind."""
         return self._owners.get(kind, ())
 
@@ -64,7 +64,7 @@ def read_owners(values: Sequence[str]) -> Owners:
     :raises OptionInvalid: if a value is neither, or a pattern can't be used.
     :raises FileInvalid: if a file can't be used, with every problem at its line and column.
     """
-    found: dict[Kind, list[str]] = {}
+    found: dict[OwnerKind, list[str]] = {}
     for value in values:
         word, equals, pattern = value.partition("=")
         kind = _WORDS.get(word.strip())
@@ -100,7 +100,7 @@ def _expanded(pattern: str, value: str) -> list[str]:
     return [f"{before}{number:0{width}d}{after}" for number in range(int(first), int(last) + 1)]
 
 
-def _read_file(path: Path) -> dict[Kind, list[str]]:
+def _read_file(path: Path) -> dict[OwnerKind, list[str]]:
     raw, yaml = path.read_bytes(), path.suffix.lower() in (".yaml", ".yml")
     begin = "place: [Place1]" if yaml else ",".join(_HEADER)
     if yaml:
@@ -113,14 +113,14 @@ def _read_file(path: Path) -> dict[Kind, list[str]]:
     return found
 
 
-def _from_yaml(document: Document) -> dict[Kind, list[str]]:
+def _from_yaml(document: Document) -> dict[OwnerKind, list[str]]:
     """Read `place: [Place1, Place2]`, one key for each kind."""
     problems: list[Problem] = []
 
     def wrong(path: tuple[str | int, ...], found: str, expected: str, hint: str = "", *, key: bool = False) -> None:
         problems.append(Problem(document.file, *document.place(path, key=key), found, expected, hint))
 
-    found: dict[Kind, list[str]] = {}
+    found: dict[OwnerKind, list[str]] = {}
     if not isinstance(document.value, dict):
         wrong((), describe(document.value), "a mapping from kind to owners")
     for word, names in document.value.items() if isinstance(document.value, dict) else ():
@@ -140,7 +140,7 @@ def _from_yaml(document: Document) -> dict[Kind, list[str]]:
     return found
 
 
-def _from_csv(raw: bytes, file: str) -> dict[Kind, list[str]]:
+def _from_csv(raw: bytes, file: str) -> dict[OwnerKind, list[str]]:
     """Read a table with the header `kind,owner` (RFC 4180; a first line without it is a problem)."""
     try:
         lines = raw.decode("utf-8-sig").splitlines()
@@ -149,7 +149,7 @@ def _from_csv(raw: bytes, file: str) -> dict[Kind, list[str]]:
         problem = Problem(file, line, 1, f"the byte 0x{raw[error.start]:02x} is not UTF-8", "UTF-8 text")
         raise FileInvalid([problem]) from None
     problems: list[Problem] = []
-    found: dict[Kind, list[str]] = {}
+    found: dict[OwnerKind, list[str]] = {}
     reader = csv.reader(lines)
     for row in reader:
         cells = [cell.strip() for cell in row]

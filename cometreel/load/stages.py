@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from cometreel.load.outcomes import Exchange, Outcome, SessionLost, Unclaimed
+from cometreel.load.outcomes import PendingRequest, RequestOutcome, SessionLost, Unexpected
 from cometreel.load.tally import Tally
 
 __all__ = ["Stages"]
@@ -58,18 +58,18 @@ class Stages:
         for tally in self._both(at):
             tally.cpu(percent)
 
-    def sent(self, exchange: Exchange) -> None:
+    def sent(self, exchange: PendingRequest) -> None:
         """Count a POST that was written."""
         for tally in self._both(exchange.intended - self.whole.start):
             tally.sent(exchange)
 
-    def add(self, outcomes: Iterable[Outcome]) -> None:
+    def add(self, outcomes: Iterable[RequestOutcome]) -> None:
         """Count what the ledgers say."""
         if not self._begins:
             self.whole.add(outcomes)
             return
         for outcome in outcomes:
-            at = outcome.at if isinstance(outcome, Unclaimed | SessionLost) else outcome.exchange.intended
+            at = outcome.at if isinstance(outcome, Unexpected | SessionLost) else outcome.exchange.intended
             for tally in self._both(at - self.whole.start):
                 tally.add((outcome,))
 

@@ -6,7 +6,8 @@ Its state is plain JSON. Merging adds states as if one process had counted every
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypedDict
 
 from cometreel.load.entry import Entry, EntryState
@@ -15,20 +16,20 @@ from cometreel.load.outcomes import (
     Abandoned,
     Acknowledged,
     Answered,
-    AnsweredAfterLost,
-    Duplicated,
-    Exchange,
+    Duplicate,
+    LateAfterLost,
     Lost,
-    Mistaken,
-    Outcome,
+    PendingRequest,
     Refused,
+    RequestOutcome,
     SessionLost,
-    Unclaimed,
+    Unexpected,
+    Wrong,
 )
-from cometreel.load.pulse import Pulse, PulseState
 from cometreel.load.slowest import SlowAnswer, Slowest, SlowState
+from cometreel.load.time_series import TimeSeries, TimeSeriesState
 
-__all__ = ["BUSY", "Gauges", "Tally", "TallyState", "merged", "overloaded"]
+__all__ = ["BUSY", "COUNTED", "Counted", "Gauges", "Tally", "TallyState", "count_of", "merged", "overloaded", "sent_of"]
 
 BUSY = 90.0
 """Per cent of one core above which a worker measures itself rather than the server."""
@@ -56,7 +57,7 @@ class TallyState(TypedDict):
     strays: dict[str, int]
     lag: LatencyState
     slowest: list[SlowState]
-    pulse: PulseState
+    pulse: TimeSeriesState
     workers: dict[str, Gauges]
 
 
@@ -79,7 +80,7 @@ class Tally:
         self.lag = Latency()
         """From the intended start of a request to the actual one: what the generator or its queues added."""
         self.slowest = Slowest()
-        self.pulse = Pulse()
+        self.pulse = TimeSeries()
         self.workers: dict[str, Gauges] = {}
         self._own = _no_gauges()
         if worker:
@@ -93,20 +94,20 @@ class Tally:
         return found
 
     # ------------------------------------------------------------------ one worker's facts
-    def sent(self, exchange: Exchange) -> None:
+    def sent(self, exchange: PendingRequest) -> None:
         """Count a POST that was written."""
         self.entry(exchange.ask.entry).sent += 1
         self.lag.record(exchange.sent - exchange.intended)
         self.pulse.sent(exchange.sent - self.start)
 
-    def add(self, outcomes: Iterable[Outcome]) -> None:
+    def add(self, outcomes: Iterable[RequestOutcome]) -> None:
         """Count what the ledgers say."""
         for outcome in outcomes:
             if isinstance(outcome, Acknowledged):
                 self._acknowledged(outcome)
             elif isinstance(outcome, Answered):
                 self._answered(outcome)
-            elif isinstance(outcome, Unclaimed | SessionLost):
+            elif isinstance(outcome, Unexpected | SessionLost):
                 self.strays[outcome.text] += 1
             else:
                 self._failed(outcome)
@@ -171,9 +172,9 @@ class Tally:
             since = round(exchange.intended - self.start, 6)
             self.slowest.offer(SlowAnswer(micros, since, exchange.ask.entry, exchange.agent, str(exchange.reference)))
 
-    def _failed(self, outcome: Refused | Mistaken | Lost | Abandoned | AnsweredAfterLost | Duplicated) -> None:
+    def _failed(self, outcome: Refused | Wrong | Lost | Abandoned | LateAfterLost | Duplicate) -> None:
         self.entry(outcome.exchange.ask.entry).failures[outcome.text] += 1
-        if isinstance(outcome, Refused | Mistaken | Lost):
+        if isinstance(outcome, Refused | Wrong | Lost):
             self.pulse.failed(outcome.at - self.start)
 
 
@@ -204,3 +205,58 @@ def _both(one: Gauges, other: Gauges) -> Gauges:
         "cpu_total": one["cpu_total"] + other["cpu_total"],
         "cpu_highest": max(one["cpu_highest"], other["cpu_highest"]),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A thing that is counted: which failures it sums up, and whether it belongs to entries."""
+
+    is_one: Callable[[str], bool]
+    of_entries: bool = True
+
+
+def _named(*texts: str) -> Callable[[str], bool]:
+    return lambda text: text in texts
+
+
+def _beginning(*starts: str) -> Callable[[str], bool]:
+    return lambda text: text.startswith(starts)
+
+
+_REFUSED = ("HTTP", "statusCode", "no reply", "no referenceId")
+
+COUNTED: Mapping[str, Counted] = {
+    "error": Counted(_beginning(*_REFUSED, "lost", "wrong")),
+    "lost": Counted(_named("lost")),
+    "late": Counted(_named("late")),
+    "late-after-lost": Counted(_named("late-after-lost")),
+    "duplicate": Counted(_named("duplicate")),
+    "wrong": Counted(_beginning("wrong ")),
+    "http error": Counted(_beginning("HTTP")),
+    "status error": Counted(_beginning("statusCode", "no referenceId")),
+    "no reply": Counted(_named("no reply")),
+    "abandoned": Counted(_named("abandoned")),
+    "unexpected": Counted(_named("unexpected"), of_entries=False),
+    "session lost": Counted(_named("session lost"), of_entries=False),
+    "unsent": Counted(_named(), of_entries=False),
+}
+"""`error` is every exchange that failed: refused, lost or wrong. `unsent` was due and never sent."""
+
+
+def count_of(tally: Tally, what: str, entry: str | None = None) -> int:
+    """Count one of `COUNTED`, of one entry or of all."""
+    if what == "unsent":
+        return tally.unsent
+    counted = COUNTED[what]
+    if not counted.of_entries:
+        return sum(number for text, number in tally.strays.items() if counted.is_one(text))
+    return sum(number for row in _rows(tally, entry) for text, number in row.failures.items() if counted.is_one(text))
+
+
+def sent_of(tally: Tally, entry: str | None = None) -> int:
+    """Count the requests that were sent, of one entry or of all."""
+    return sum(row.sent for row in _rows(tally, entry))
+
+
+def _rows(tally: Tally, entry: str | None) -> Iterator[Entry]:
+    return (row for name, row in tally.entries.items() if entry is None or name == entry)

@@ -12,21 +12,31 @@ from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
 from cometreel.errors import OptionInvalid
-from cometreel.load import DEFAULT_MIX, SHARES, Kind, Plan, Schedule, Spacing, parse_mix, parse_rate, read_owners
+from cometreel.load import (
+    DEFAULT_MIX,
+    SHARES,
+    ArrivalPlan,
+    ArrivalSchedule,
+    OwnerKind,
+    Spacing,
+    parse_mix,
+    parse_rate,
+    read_owners,
+)
 
 OWNERS = read_owners(["place=Place{1..50}", "agent-group=G{1..5}", "place-group=PG{1..3}", "user=u{1..300}"])
 MANY = 1_000_000
 
 
-def a_plan(seed: str = "7", spacing: Spacing = "poisson") -> Plan:
-    return Plan(parse_mix(DEFAULT_MIX), OWNERS, seed, spacing)
+def a_plan(seed: str = "7", spacing: Spacing = "poisson") -> ArrivalPlan:
+    return ArrivalPlan(parse_mix(DEFAULT_MIX), OWNERS, seed, spacing)
 
 
 @pytest.mark.parametrize("spacing", ["poisson", "constant"])
 def test_two_runs_with_one_seed_ask_the_same_and_another_seed_asks_something_else(spacing: Spacing):
-    one = Schedule(a_plan(spacing=spacing), parse_rate("50")).due(20, MANY)
-    assert Schedule(a_plan(spacing=spacing), parse_rate("50")).due(20, MANY) == one
-    assert Schedule(a_plan("8", spacing), parse_rate("50")).due(20, MANY) != one
+    one = ArrivalSchedule(a_plan(spacing=spacing), parse_rate("50")).due(20, MANY)
+    assert ArrivalSchedule(a_plan(spacing=spacing), parse_rate("50")).due(20, MANY) == one
+    assert ArrivalSchedule(a_plan("8", spacing), parse_rate("50")).due(20, MANY) != one
 
 
 @example_settings(max_examples=20, deadline=None)
@@ -34,32 +44,32 @@ def test_two_runs_with_one_seed_ask_the_same_and_another_seed_asks_something_els
 def test_however_many_workers_there_are_together_they_ask_what_one_would(workers: int, spacing: Spacing):
     plan, rate = a_plan(spacing=spacing), parse_rate("ramp 10..100 in 5s")
     parts = [
-        Schedule(plan, rate, {share: 0.0 for share in range(SHARES) if share % workers == each}).due(8, MANY)
+        ArrivalSchedule(plan, rate, {share: 0.0 for share in range(SHARES) if share % workers == each}).due(8, MANY)
         for each in range(workers)
     ]
-    assert sorted((a for part in parts for a in part), key=lambda a: a.at) == Schedule(plan, rate).due(8, MANY)
+    assert sorted((a for part in parts for a in part), key=lambda a: a.at) == ArrivalSchedule(plan, rate).due(8, MANY)
 
 
 def test_an_owner_is_only_ever_asked_about_by_the_holder_of_its_share():
-    arrivals = Schedule(a_plan(), parse_rate("1000")).due(10, MANY)
+    arrivals = ArrivalSchedule(a_plan(), parse_rate("1000")).due(10, MANY)
     shares = {(a.kind, a.owner): a.share for a in arrivals if a.kind.owned}
     assert all(shares[a.kind, a.owner] == a.share for a in arrivals if a.kind.owned)
     assert all(0 <= a.share < SHARES for a in arrivals)
 
 
 def test_the_mix_the_owners_and_the_rate_come_out_as_ordered():
-    arrivals = Schedule(a_plan(), parse_rate("1000")).due(20, MANY)
+    arrivals = ArrivalSchedule(a_plan(), parse_rate("1000")).due(20, MANY)
     assert len(arrivals) == pytest.approx(20_000, rel=0.03)
     kinds = Counter(a.kind for a in arrivals)
-    parts = {kind: 100 * kinds[kind] / len(arrivals) for kind in Kind}
+    parts = {kind: 100 * kinds[kind] / len(arrivals) for kind in OwnerKind}
     assert parts == pytest.approx(dict(parse_mix(DEFAULT_MIX).parts), abs=1)
-    assert set(Counter(a.owner for a in arrivals if a.kind is Kind.PLACE)) == set(OWNERS.of(Kind.PLACE))
+    assert set(Counter(a.owner for a in arrivals if a.kind is OwnerKind.PLACE)) == set(OWNERS.of(OwnerKind.PLACE))
 
 
 def test_constant_spacing_is_even_and_poisson_spacing_has_exponential_gaps():
-    even = [a.at for a in Schedule(a_plan(spacing="constant"), parse_rate("10")).due(30, MANY)]
+    even = [a.at for a in ArrivalSchedule(a_plan(spacing="constant"), parse_rate("10")).due(30, MANY)]
     assert even == pytest.approx([number / 10 for number in range(301)])
-    random = [a.at for a in Schedule(a_plan(), parse_rate("1000")).due(30, MANY)]
+    random = [a.at for a in ArrivalSchedule(a_plan(), parse_rate("1000")).due(30, MANY)]
     gaps = [after - before for before, after in pairwise(random)]
     mean = sum(gaps) / len(gaps)
     variance = sum((gap - mean) ** 2 for gap in gaps) / len(gaps)
@@ -67,14 +77,14 @@ def test_constant_spacing_is_even_and_poisson_spacing_has_exponential_gaps():
 
 
 def test_what_isnt_taken_in_time_stays_due_at_its_own_time():
-    stalled, smooth = (Schedule(a_plan(), parse_rate("100")) for _ in range(2))
+    stalled, smooth = (ArrivalSchedule(a_plan(), parse_rate("100")) for _ in range(2))
     expected = [arrival for second in range(1, 11) for arrival in smooth.due(second)]
     assert stalled.due(10.0, MANY) == expected
     assert expected[0].at < 0.2
 
 
 def test_as_many_are_taken_as_the_caller_can_bear():
-    schedule = Schedule(a_plan(spacing="constant"), parse_rate("10"))
+    schedule = ArrivalSchedule(a_plan(spacing="constant"), parse_rate("10"))
     assert [a.at for a in schedule.due(1.0, most=3)] == pytest.approx([0.0, 0.1, 0.2])
     assert [schedule.served, schedule.next_at()] == pytest.approx([0.3, 0.3])
     assert len(schedule.due(1.0)) == 8
@@ -83,8 +93,8 @@ def test_as_many_are_taken_as_the_caller_can_bear():
 
 
 def test_a_schedule_may_begin_in_the_middle():
-    whole = Schedule(a_plan(), parse_rate("100")).due(30, MANY)
-    later = Schedule(a_plan(), parse_rate("100"), since=20.0).due(30, MANY)
+    whole = ArrivalSchedule(a_plan(), parse_rate("100")).due(30, MANY)
+    later = ArrivalSchedule(a_plan(), parse_rate("100"), since=20.0).due(30, MANY)
     assert later == [a for a in whole if a.at >= 20.0]
 
 
@@ -94,7 +104,7 @@ def test_shares_that_change_hands_lose_no_request_and_repeat_none(moves: list[tu
     """Three workers, each share with one of them; at each move the later begins where the earlier has left."""
     plan, rate = a_plan(), parse_rate("80")
     holders = [{share: 0.0 for share in range(SHARES) if share % 3 == each} for each in range(3)]
-    schedules = [Schedule(plan, rate, holder) for holder in holders]
+    schedules = [ArrivalSchedule(plan, rate, holder) for holder in holders]
     taken, now = [], 0.0
     for gap, giver, many in moves:
         now += gap
@@ -109,11 +119,11 @@ def test_shares_that_change_hands_lose_no_request_and_repeat_none(moves: list[tu
         schedules[getter].follow(holders[getter])
     for schedule in schedules:
         taken += schedule.due(25.0, MANY)
-    assert sorted(taken, key=lambda a: a.at) == Schedule(plan, rate).due(25.0, MANY)
+    assert sorted(taken, key=lambda a: a.at) == ArrivalSchedule(plan, rate).due(25.0, MANY)
 
 
 def test_a_new_rate_changes_what_follows_and_not_what_was_taken():
-    schedule = Schedule(a_plan(spacing="constant"), parse_rate("10"))
+    schedule = ArrivalSchedule(a_plan(spacing="constant"), parse_rate("10"))
     assert len(schedule.due(1.0)) == 11
     schedule.rate = schedule.rate.changed(1.0, 100)
     assert [a.at for a in schedule.due(1.05)] == pytest.approx([1.01, 1.02, 1.03, 1.04, 1.05])
@@ -122,19 +132,19 @@ def test_a_new_rate_changes_what_follows_and_not_what_was_taken():
 @pytest.mark.parametrize("workers", [2, 3, 5])
 def test_few_owners_are_spread_over_workers_whose_shares_are_blocks(workers: int):
     """Leases go out in blocks. Where all owners lay in the first one, its worker would do nearly all the work."""
-    plan = Plan(parse_mix("place=100"), read_owners(["place=Place{1..30}"]))
+    plan = ArrivalPlan(parse_mix("place=100"), read_owners(["place=Place{1..30}"]))
     block = SHARES // workers
-    parts = [len(plan.places(range(each * block, (each + 1) * block))[Kind.PLACE]) for each in range(workers)]
+    parts = [len(plan.places(range(each * block, (each + 1) * block))[OwnerKind.PLACE]) for each in range(workers)]
     assert sum(parts) == 30
     assert max(parts) - min(parts) <= 2
 
 
 def test_a_plan_that_lacks_owners_is_refused():
     with pytest.raises(OptionInvalid, match="the mix asks about place-group"):
-        Plan(parse_mix("place-group=100"), read_owners(["place=P"]))
+        ArrivalPlan(parse_mix("place-group=100"), read_owners(["place=P"]))
 
 
 def test_a_run_that_ends_by_itself_asks_the_same_number_each_time():
-    schedule = Schedule(a_plan(spacing="constant"), parse_rate("steps 10,20 of 3s"))
+    schedule = ArrivalSchedule(a_plan(spacing="constant"), parse_rate("steps 10,20 of 3s"))
     assert len(schedule.due(100.0, MANY)) == 90
     assert (schedule.next_at(), schedule.due(1000.0)) == (math.inf, [])

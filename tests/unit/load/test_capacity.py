@@ -5,11 +5,21 @@ from __future__ import annotations
 import pytest
 
 from cometreel.errors import OptionInvalid
-from cometreel.load import CapacitySearch, Exchange, Expectation, Held, Lost, Step, Stopped, Tally, parse_limits
-from cometreel.load.outcomes import Ask
+from cometreel.load import (
+    CapacityResult,
+    CapacitySearch,
+    CapacityStep,
+    Expectation,
+    Lost,
+    PendingRequest,
+    StopReason,
+    Tally,
+    parse_limits,
+)
+from cometreel.load.outcomes import PlannedRequest
 
 LOST = parse_limits(["lost == 0"])
-ASK = Ask("RequestAgentStats Agent", Expectation("Agent"))
+ASK = PlannedRequest("RequestAgentStats Agent", Expectation("Agent"))
 
 
 def a_step(rate: float, capacity: float, *, able: float = 10_000.0, cpu: float = 10.0) -> Tally:
@@ -20,7 +30,7 @@ def a_step(rate: float, capacity: float, *, able: float = 10_000.0, cpu: float =
     row = tally.entry(ASK.entry)
     row.sent = 1000 if rate <= able else 900
     if rate > capacity:
-        tally.add([Lost(Exchange(1, "a", ASK, 0.0, 0.0), 1.0)])
+        tally.add([Lost(PendingRequest(1, "a", ASK, 0.0, 0.0), 1.0)])
     return tally
 
 
@@ -28,7 +38,7 @@ def search(first: float = 10.0, **more: float) -> CapacitySearch:
     return CapacitySearch(LOST, first=first, counted=10.0, settle=5.0, **more)
 
 
-def run(it: CapacitySearch, capacity: float, **more: float) -> tuple[list[float], Held | None]:
+def run(it: CapacitySearch, capacity: float, **more: float) -> tuple[list[float], CapacityResult | None]:
     rates = []
     while it.step is not None:
         rates.append(it.step.rate)
@@ -40,12 +50,12 @@ def test_it_doubles_until_the_limits_break_and_then_halves_the_gap():
     it = search()
     rates, result = run(it, 100.0)
     assert rates == [10, 20, 40, 80, 160, 120, 100, 110, 105]
-    assert result == Held(100.0, 105.0, Stopped.FOUND)
+    assert result == CapacityResult(100.0, 105.0, StopReason.FOUND)
     assert [trial.held for trial in it.trials] == [True, True, True, True, False, False, True, False, False]
 
 
 def test_a_step_says_how_long_to_send_and_what_is_counted():
-    assert search(warm=3.0).step == Step(1, 10.0, 0.0, 3.0, 10.0, 5.0)
+    assert search(warm=3.0).step == CapacityStep(1, 10.0, 0.0, 3.0, 10.0, 5.0)
 
 
 def test_a_step_that_broke_is_followed_by_a_rest_so_that_its_queue_is_not_the_next_ones():
@@ -68,7 +78,7 @@ def test_it_goes_down_where_the_first_rate_breaks_already():
 
 
 def test_a_server_that_holds_nothing_has_no_capacity_and_that_is_known_at_an_eighth_of_the_first_rate():
-    assert run(search(), 0.0) == ([10, 5, 2.5, 1.25], Held(0.0, 1.25, Stopped.NONE))
+    assert run(search(), 0.0) == ([10, 5, 2.5, 1.25], CapacityResult(0.0, 1.25, StopReason.NONE))
 
 
 def test_a_step_in_which_nothing_was_due_holds_nothing():
@@ -79,24 +89,24 @@ def test_a_step_in_which_nothing_was_due_holds_nothing():
 
 def test_a_search_that_is_cut_off_knows_what_held_so_far():
     it = search()
-    assert it.so_far() == Held(0.0, None, Stopped.OPEN)
+    assert it.so_far() == CapacityResult(0.0, None, StopReason.OPEN)
     for capacity in (100.0, 100.0, 15.0):
         assert it.step is not None
         it.judge(a_step(it.step.rate, capacity))
-    assert it.so_far() == Held(20.0, 40.0, Stopped.OPEN)
+    assert it.so_far() == CapacityResult(20.0, 40.0, StopReason.OPEN)
     while it.step is not None:
         it.judge(a_step(it.step.rate, 100.0))
     assert it.so_far() == it.result
 
 
 def test_it_ends_at_the_highest_rate_that_is_allowed():
-    assert run(search(highest=50.0), 1000.0) == ([10, 20, 40, 50], Held(50.0, None, Stopped.HIGHEST))
+    assert run(search(highest=50.0), 1000.0) == ([10, 20, 40, 50], CapacityResult(50.0, None, StopReason.HIGHEST))
 
 
 def test_a_rate_that_isnt_sent_isnt_held_and_nobody_is_blamed_for_it_alone():
     it = search()
     _, result = run(it, 1000.0, able=100.0)
-    assert result == Held(100.0, 105.0, Stopped.QUEUED)
+    assert result == CapacityResult(100.0, 105.0, StopReason.QUEUED)
     assert it.trials[-1].why == "not all that was due was sent"
 
 
@@ -104,7 +114,7 @@ def test_a_generator_at_its_end_says_nothing_about_the_server():
     it = search()
     _, result = run(it, 1000.0, cpu=95.0)
     assert result is not None
-    assert (result.stopped, result.rate) == (Stopped.GENERATOR, 0.0)
+    assert (result.stopped, result.rate) == (StopReason.GENERATOR, 0.0)
     assert it.trials[0].why == "the load generator was at its end"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cometreel.load import COUNTED, Kind, Rate, parse_limit, parse_mix, parse_rate, read_owners
+from cometreel.load import COUNTED, OwnerKind, Rate, parse_limit, parse_mix, parse_rate, read_owners
 
 PAGE = (Path(__file__).parents[3] / "docs" / "load-report.md").read_text()
 EXAMPLES = re.findall(r"^\| `--reel-(\w+)` \| `([^`]+)` \|", PAGE, re.MULTILINE)
@@ -25,7 +25,7 @@ def test_every_example_is_what_the_page_says(option: str, text: str, tmp_path: P
     if option == "mix":
         assert str(parse_mix(text)) == text
     elif option == "owners":
-        assert len(read_owners([text]).of(Kind.PLACE)) in ({200} if "{" in text else {0, 1})
+        assert len(read_owners([text]).of(OwnerKind.PLACE)) in ({200} if "{" in text else {0, 1})
     else:
         assert isinstance(parse_rate(text), Rate)
 

@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
-from cometreel.load import SHARES, Grant, Holding, LeaseReport, Leases
+from cometreel.load import SHARES, Grant, LeaseReport, Leases, WorkerLeases
 
 TERM = 5.0
 START = 100.0
 
 
-def meet(leases: Leases, holding: Holding, wanted: int, now: float, served: float = 0.0) -> list[int]:
+def meet(leases: Leases, holding: WorkerLeases, wanted: int, now: float, served: float = 0.0) -> list[int]:
     grant = leases.heard(holding.report(wanted, now), now)
     assert grant is not None
     return holding.granted(grant, served, now)
 
 
-def take_all(holding: Holding) -> list[int]:
+def take_all(holding: WorkerLeases) -> list[int]:
     taken = []
     while (agent := holding.take_agent()) is not None:
         taken.append(agent)
@@ -29,14 +29,14 @@ def take_all(holding: Holding) -> list[int]:
 
 
 def test_one_worker_gets_everything_that_it_wants():
-    leases, one = Leases(10, start=START, term=TERM), Holding("one")
+    leases, one = Leases(10, start=START, term=TERM), WorkerLeases("one")
     assert meet(leases, one, 4, START) == []
     assert one.shares == dict.fromkeys(range(SHARES), 0.0)
     assert (take_all(one), leases.held()) == ([0, 1, 2, 3], {"one": (4, SHARES)})
 
 
 def test_a_second_worker_gets_its_part_only_after_the_first_has_left_it():
-    leases, one, two = Leases(10, start=START, term=TERM), Holding("one"), Holding("two")
+    leases, one, two = Leases(10, start=START, term=TERM), WorkerLeases("one"), WorkerLeases("two")
     meet(leases, one, 4, START)
     meet(leases, two, 4, START + 1)
     assert (two.shares, take_all(two)) == ({}, [4, 5, 6, 7])
@@ -51,7 +51,7 @@ def test_a_second_worker_gets_its_part_only_after_the_first_has_left_it():
 
 
 def test_a_worker_that_has_no_users_gets_no_share():
-    leases, one, idle = Leases(10, start=START, term=TERM), Holding("one"), Holding("idle")
+    leases, one, idle = Leases(10, start=START, term=TERM), WorkerLeases("one"), WorkerLeases("idle")
     meet(leases, idle, 0, START)
     meet(leases, one, 1, START)
     assert (idle.shares, len(one.shares)) == ({}, SHARES)
@@ -59,7 +59,7 @@ def test_a_worker_that_has_no_users_gets_no_share():
 
 def test_shares_differ_by_one_at_most():
     leases = Leases(70, start=START, term=TERM)
-    workers = [Holding(f"w{number}") for number in range(7)]
+    workers = [WorkerLeases(f"w{number}") for number in range(7)]
     for second in range(4):
         for worker in workers:
             meet(leases, worker, 10, START + second)
@@ -68,7 +68,7 @@ def test_shares_differ_by_one_at_most():
 
 
 def test_what_a_dead_worker_had_goes_to_the_others_at_the_present():
-    leases, one, two = Leases(6, start=START, term=TERM), Holding("one"), Holding("two")
+    leases, one, two = Leases(6, start=START, term=TERM), WorkerLeases("one"), WorkerLeases("two")
     for second in (0, 1, 2):
         meet(leases, one, 3, START + second)
         meet(leases, two, 3, START + second)
@@ -81,7 +81,7 @@ def test_what_a_dead_worker_had_goes_to_the_others_at_the_present():
 
 
 def test_a_worker_that_is_cut_off_stops_before_anybody_has_what_it_had():
-    leases, one = Leases(3, start=START, term=TERM), Holding("one")
+    leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     meet(leases, one, 3, START)
     assert take_all(one) == [0, 1, 2]
     assert one.expired(0.0, START + 4.9) == []
@@ -91,7 +91,7 @@ def test_a_worker_that_is_cut_off_stops_before_anybody_has_what_it_had():
 
 
 def test_a_worker_that_comes_back_goes_on_where_it_stopped():
-    leases, one = Leases(3, start=START, term=TERM), Holding("one")
+    leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     meet(leases, one, 3, START)
     one.expired(4.0, START + 5.0)
     meet(leases, one, 3, START + 6.0, served=6.0)
@@ -99,7 +99,7 @@ def test_a_worker_that_comes_back_goes_on_where_it_stopped():
 
 
 def test_an_answer_that_is_too_late_or_overtaken_is_not_followed():
-    leases, one = Leases(3, start=START, term=TERM), Holding("one")
+    leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     first, second = one.report(1, START), one.report(2, START + 1)
     answers = [leases.heard(first, START + 1), leases.heard(second, START + 1)]
     assert leases.heard(first, START + 1.5) is None
@@ -115,7 +115,7 @@ def test_an_answer_that_is_too_late_or_overtaken_is_not_followed():
 
 
 def test_a_user_that_ends_gives_its_agent_back_and_those_in_use_are_kept_longest():
-    leases, one = Leases(3, start=START, term=TERM), Holding("one")
+    leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     meet(leases, one, 3, START)
     take_all(one)
     one.give_agent(1)
@@ -128,7 +128,7 @@ def test_a_user_that_ends_gives_its_agent_back_and_those_in_use_are_kept_longest
 
 
 def test_shares_that_nobody_had_for_long_are_not_made_up_for():
-    leases, one = Leases(3, start=START, term=TERM), Holding("one")
+    leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     meet(leases, one, 3, START + 60)
     assert set(one.shares.values()) == {55.0}
 
@@ -137,7 +137,7 @@ def test_shares_that_nobody_had_for_long_are_not_made_up_for():
 class Wire:
     """A worker with its own slow and lossy road to the master."""
 
-    holding: Holding
+    holding: WorkerLeases
     reports: list[tuple[float, LeaseReport]] = field(default_factory=list)
     grants: list[tuple[float, Grant]] = field(default_factory=list)
 
@@ -153,7 +153,7 @@ STEPS = st.lists(
 def test_there_is_never_an_agent_or_a_share_with_two_holders(steps):
     """Each step, a worker reports; its report and the answer take their time, in order, or get lost."""
     leases = Leases(8, start=0.0, term=TERM)
-    wires = [Wire(Holding(f"w{number}")) for number in range(3)]
+    wires = [Wire(WorkerLeases(f"w{number}")) for number in range(3)]
     now = 0.0
     for which, wanted, there, back, arrives, passes in steps:
         wire = wires[which]
@@ -189,7 +189,7 @@ def _nobody_twice(wires: list[Wire], now: float) -> None:
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])
 def test_when_all_is_quiet_nothing_is_without_a_holder(workers: int):
     leases = Leases(20, start=START, term=TERM)
-    holdings = [Holding(f"w{number}") for number in range(workers)]
+    holdings = [WorkerLeases(f"w{number}") for number in range(workers)]
     for second in range(5):
         for holding in holdings:
             meet(leases, holding, 20 // workers, START + second)

@@ -10,22 +10,22 @@ from cometreel.load import (
     Abandoned,
     Acknowledged,
     Answered,
-    AnsweredAfterLost,
-    Ask,
-    Duplicated,
-    Exchange,
+    Duplicate,
     Expectation,
     Failure,
+    LateAfterLost,
     Ledger,
     Lost,
-    Mistaken,
-    Outcome,
+    PendingRequest,
+    PlannedRequest,
     Refused,
+    RequestOutcome,
     SessionLost,
-    Unclaimed,
+    Unexpected,
+    Wrong,
 )
 
-PLACE = Ask("RequestAgentStats Place", Expectation("Place", "Place1"))
+PLACE = PlannedRequest("RequestAgentStats Place", Expectation("Place", "Place1"))
 LATE, PATIENCE = 2.0, 10.0
 
 
@@ -66,7 +66,7 @@ def test_an_early_notification_waits_for_every_post_that_was_under_way_when_it_c
     assert ledger.notified(stats(67), 1.1) == []
     third = ledger.sent(PLACE, 1.2, 1.2)
     assert ledger.acked(first, 200, ok(66), 1.3) == [Acknowledged(first, 1.3)]
-    assert ledger.acked(second, 200, ok(68), 1.4) == [Acknowledged(second, 1.4), Unclaimed(67, 1.1)]
+    assert ledger.acked(second, 200, ok(68), 1.4) == [Acknowledged(second, 1.4), Unexpected(67, 1.1)]
     assert ledger.acked(third, 200, ok(67), 1.5) == [Acknowledged(third, 1.5)]
 
 
@@ -74,7 +74,7 @@ def test_a_failed_post_lets_go_of_what_came_early():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 1.0, 1.0)
     assert ledger.notified(stats(67), 1.1) == []
-    assert ledger.failed(exchange, 1.2) == [Refused(exchange, 1.2, Failure.REPLY), Unclaimed(67, 1.1)]
+    assert ledger.failed(exchange, 1.2) == [Refused(exchange, 1.2, Failure.REPLY), Unexpected(67, 1.1)]
 
 
 def test_an_answer_is_late_by_its_intended_start():
@@ -90,15 +90,15 @@ def test_an_answer_is_lost_one_patience_after_the_post_was_written_and_what_stil
     ledger.acked(exchange, 200, ok(1), 2.1)
     assert (ledger.deadline(), ledger.advance(11.999)) == (12.0, [])
     assert ledger.advance(12.5) == [Lost(exchange, 12.0)]
-    assert ledger.notified(stats(1), 13.0) == [AnsweredAfterLost(exchange, 13.0)]
-    assert ledger.notified(stats(1), 22.0) == [Unclaimed(1, 22.0)]
+    assert ledger.notified(stats(1), 13.0) == [LateAfterLost(exchange, 13.0)]
+    assert ledger.notified(stats(1), 22.0) == [Unexpected(1, 22.0)]
 
 
 def test_a_notification_that_comes_when_patience_is_over_is_lost_even_if_nobody_looked_before():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 0.0, 0.0)
     ledger.acked(exchange, 200, ok(1), 0.1)
-    assert ledger.notified(stats(1), 10.0) == [Lost(exchange, 10.0), AnsweredAfterLost(exchange, 10.0)]
+    assert ledger.notified(stats(1), 10.0) == [Lost(exchange, 10.0), LateAfterLost(exchange, 10.0)]
 
 
 def test_a_second_notification_is_a_duplicate_until_its_reference_is_forgotten():
@@ -106,8 +106,8 @@ def test_a_second_notification_is_a_duplicate_until_its_reference_is_forgotten()
     exchange = ledger.sent(PLACE, 0.0, 0.0)
     ledger.acked(exchange, 200, ok(1), 0.1)
     ledger.notified(stats(1), 0.2)
-    assert ledger.notified(stats(1), 0.3) == [Duplicated(exchange, 0.3)]
-    assert ledger.notified(stats(1), 10.2) == [Unclaimed(1, 10.2)]
+    assert ledger.notified(stats(1), 0.3) == [Duplicate(exchange, 0.3)]
+    assert ledger.notified(stats(1), 10.2) == [Unexpected(1, 10.2)]
 
 
 def test_two_early_notifications_of_one_reference_are_an_answer_and_a_duplicate():
@@ -117,7 +117,7 @@ def test_two_early_notifications_of_one_reference_are_an_answer_and_a_duplicate(
     assert ledger.acked(exchange, 200, ok(1), 0.3) == [
         Acknowledged(exchange, 0.3),
         Answered(exchange, 0.1, late=False),
-        Duplicated(exchange, 0.2),
+        Duplicate(exchange, 0.2),
     ]
 
 
@@ -129,7 +129,7 @@ def test_a_reference_that_the_server_uses_again_belongs_to_the_new_post():
     new = ledger.sent(PLACE, 5.0, 5.0)
     ledger.acked(new, 200, ok(1), 5.1)
     assert ledger.notified(stats(1), 5.2) == [Answered(new, 5.2, late=False)]
-    assert ledger.notified(stats(1), 11.0) == [Duplicated(new, 11.0)]
+    assert ledger.notified(stats(1), 11.0) == [Duplicate(new, 11.0)]
 
 
 def test_a_notification_about_another_owner_or_type_is_wrong_and_no_answer():
@@ -144,8 +144,8 @@ def test_a_notification_about_another_owner_or_type_is_wrong_and_no_answer():
     for reference, data, part in cases:
         exchange = ledger.sent(PLACE, 0.0, 0.0)
         ledger.acked(exchange, 200, ok(reference), 0.1)
-        assert ledger.notified(data, 0.2) == [Mistaken(exchange, 0.2, part)]
-        assert ledger.notified(stats(reference), 0.3) == [Duplicated(exchange, 0.3)]
+        assert ledger.notified(data, 0.2) == [Wrong(exchange, 0.2, part)]
+        assert ledger.notified(stats(reference), 0.3) == [Duplicate(exchange, 0.3)]
 
 
 def test_an_empty_result_is_right_however_it_is_told():
@@ -179,7 +179,7 @@ def test_a_reply_that_promises_nothing_is_refused_with_its_own_word():
 
 def test_a_post_that_expects_no_notification_is_done_with_its_reply():
     ledger = a_ledger()
-    exchange = ledger.sent(Ask("StartContactCenterSession", None), 0.0, 0.0)
+    exchange = ledger.sent(PlannedRequest("StartContactCenterSession", None), 0.0, 0.0)
     assert ledger.acked(exchange, 200, {"statusCode": 0}, 0.1) == [Acknowledged(exchange, 0.1)]
     assert ledger.in_flight == 0
 
@@ -189,7 +189,7 @@ def test_a_post_without_a_reply_is_given_up_and_its_late_reply_still_names_its_n
     exchange = ledger.sent(PLACE, 0.0, 0.0)
     assert ledger.advance(10.0) == [Refused(exchange, 10.0, Failure.REPLY)]
     assert ledger.acked(exchange, 200, ok(5), 11.0) == []
-    assert ledger.notified(stats(5), 11.5) == [AnsweredAfterLost(exchange, 11.5)]
+    assert ledger.notified(stats(5), 11.5) == [LateAfterLost(exchange, 11.5)]
 
 
 def test_a_lost_session_is_told_with_what_waits_and_the_waiting_goes_on():
@@ -211,7 +211,7 @@ def test_an_agent_that_stops_too_early_abandons_what_might_still_have_been_answe
         Lost(lost, 10.0),
         Abandoned(acked, 11.0),
         Abandoned(silent, 11.0),
-        Unclaimed(9, 6.2),
+        Unexpected(9, 6.2),
     ]
     assert (ledger.in_flight, ledger.waiting, ledger.deadline(), ledger.close(12.0)) == (0, 0, None, [])
 
@@ -222,7 +222,7 @@ def test_a_notification_without_a_usable_reference_is_unexpected():
     references: list[JSON] = [None, True, 1.5, [1]]
     for reference in references:
         assert ledger.notified({"messageType": "WorkbinStatsMessage", "referenceId": reference}, 0.1) == [
-            Unclaimed(None, 0.1)
+            Unexpected(None, 0.1)
         ]
 
 
@@ -237,9 +237,9 @@ def test_in_any_order_every_exchange_is_settled_once_and_every_notification_is_c
     events: list[tuple[str, int]],
 ):
     ledger, now = a_ledger(), 0.0
-    sent: list[Exchange] = []
+    sent: list[PendingRequest] = []
     references: dict[int, int] = {}
-    outcomes: list[Outcome] = []
+    outcomes: list[RequestOutcome] = []
     notified = 0
     for word, number in events:
         now += 0.25
@@ -261,11 +261,9 @@ def test_in_any_order_every_exchange_is_settled_once_and_every_notification_is_c
             else:
                 outcomes += ledger.failed(exchange, now)
     outcomes += ledger.close(now + PATIENCE)
-    settled = [each.exchange.number for each in outcomes if isinstance(each, Answered | Mistaken | Lost | Refused)]
+    settled = [each.exchange.number for each in outcomes if isinstance(each, Answered | Wrong | Lost | Refused)]
     assert sorted(settled) == [exchange.number for exchange in sent]
-    counted = [
-        each for each in outcomes if isinstance(each, Answered | Mistaken | AnsweredAfterLost | Duplicated | Unclaimed)
-    ]
+    counted = [each for each in outcomes if isinstance(each, Answered | Wrong | LateAfterLost | Duplicate | Unexpected)]
     assert len(counted) == notified
     assert (ledger.in_flight, ledger.waiting, ledger.deadline()) == (0, 0, None)
 
@@ -276,7 +274,7 @@ def test_in_any_order_every_exchange_is_settled_once_and_every_notification_is_c
 def test_the_ledger_agrees_with_the_definitions(plans: list[tuple[float, float, int, bool]]):
     """POST n is written at second n and gets reference n; its reply and 0 to 2 notifications come when they do."""
     ledger = a_ledger()
-    exchanges: dict[int, Exchange] = {}
+    exchanges: dict[int, PendingRequest] = {}
     timeline: list[tuple[float, int, str, int]] = []
     expected: list[tuple[str, int]] = []
     for number, (reply, answer, times, right) in enumerate(plans):
@@ -285,7 +283,7 @@ def test_the_ledger_agrees_with_the_definitions(plans: list[tuple[float, float, 
         timeline.append((start + reply, 1, "ack", number))
         timeline += [(start + answer + extra / 8, 2, "right" if right else "wrong", number) for extra in range(times)]
         expected += _by_definition(number, start, answer, times, right=right)
-    found: list[Outcome] = []
+    found: list[RequestOutcome] = []
     for at, _, word, number in sorted(timeline):
         if word == "send":
             exchanges[number] = ledger.sent(PLACE, at, at)
@@ -312,8 +310,8 @@ def _by_definition(number: int, start: float, answer: float, times: int, *, righ
     return [(first, number), *[("Duplicated", number)] * (times - 1)]
 
 
-def _word(outcome: Outcome) -> tuple[str, int]:
-    if isinstance(outcome, Unclaimed):
+def _word(outcome: RequestOutcome) -> tuple[str, int]:
+    if isinstance(outcome, Unexpected):
         assert isinstance(outcome.reference, int)
         return "Unclaimed", outcome.reference
     assert not isinstance(outcome, SessionLost)
@@ -323,7 +321,7 @@ def _word(outcome: Outcome) -> tuple[str, int]:
 
 def test_a_number_for_each_of_many_workbins_acknowledges_what_no_notification_must_answer():
     ledger = a_ledger()
-    exchange = ledger.sent(Ask("Subscribe", None), 0.0, 0.0)
+    exchange = ledger.sent(PlannedRequest("Subscribe", None), 0.0, 0.0)
     body: JSONObject = {"statusCode": 0, "referenceIds": {"861640a2": 56, "861640a3": 57}}
     assert ledger.acked(exchange, 200, body, 0.1) == [Acknowledged(exchange, 0.1)]
     assert (ledger.in_flight, ledger.close(1.0)) == (0, [])

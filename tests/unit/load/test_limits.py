@@ -5,13 +5,23 @@ from __future__ import annotations
 import pytest
 
 from cometreel.errors import OptionInvalid
-from cometreel.load import Ask, Expectation, Kind, Ledger, Limit, Tally, judge, parse_limit, parse_limits
+from cometreel.load import (
+    Expectation,
+    Ledger,
+    Limit,
+    OwnerKind,
+    PlannedRequest,
+    Tally,
+    judge,
+    parse_limit,
+    parse_limits,
+)
 
 
 def a_tally() -> Tally:
     """A hundred places of which one is lost and one wrong, answered after 10 to 970 milliseconds; sent a tick late."""
     tally, ledger = Tally("w"), Ledger("a", late=0.9, patience=5.0)
-    ask = Ask(Kind.PLACE.entry, Expectation("Place", "P"))
+    ask = PlannedRequest(OwnerKind.PLACE.entry, Expectation("Place", "P"))
     for number in range(100):
         now = number * 10.0
         exchange = ledger.sent(ask, now, now + 0.001)
@@ -71,10 +81,10 @@ def test_limits_are_judged_in_their_order():
 
 def test_a_limit_is_read_once_into_plain_parts():
     assert parse_limit("ack PlaceGroup p99.99 actual >= 1.5s") == Limit(
-        "ack PlaceGroup p99.99 actual >= 1.5s", "ack", Kind.PLACE_GROUP, 99.99, True, ">=", 1.5, "seconds"
+        "ack PlaceGroup p99.99 actual >= 1.5s", "ack", OwnerKind.PLACE_GROUP, 99.99, True, ">=", 1.5, "seconds"
     )
     assert parse_limit("duplicate User rate < 0.5%") == Limit(
-        "duplicate User rate < 0.5%", "duplicate", Kind.USER, None, False, "<", 0.5, "percent"
+        "duplicate User rate < 0.5%", "duplicate", OwnerKind.USER, None, False, "<", 0.5, "percent"
     )
 
 

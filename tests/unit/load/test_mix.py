@@ -6,7 +6,7 @@ import pytest
 
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSONObject
-from cometreel.load import DEFAULT_MIX, Call, Expectation, Kind, call_for, expectation_for, parse_mix
+from cometreel.load import DEFAULT_MIX, Expectation, OwnerKind, StatsRequest, call_for, expectation_for, parse_mix
 
 KINDS = "agent, place, agent-group, place-group, user"
 
@@ -14,31 +14,31 @@ KINDS = "agent, place, agent-group, place-group, user"
 def test_a_mix_names_kinds_and_per_cents():
     mix = parse_mix(" agent=50, place=20,agent-group=15,place-group=10,user=5")
     assert mix.parts == (
-        (Kind.AGENT, 50.0),
-        (Kind.PLACE, 20.0),
-        (Kind.AGENT_GROUP, 15.0),
-        (Kind.PLACE_GROUP, 10.0),
-        (Kind.USER, 5.0),
+        (OwnerKind.AGENT, 50.0),
+        (OwnerKind.PLACE, 20.0),
+        (OwnerKind.AGENT_GROUP, 15.0),
+        (OwnerKind.PLACE_GROUP, 10.0),
+        (OwnerKind.USER, 5.0),
     )
     assert str(mix) == DEFAULT_MIX
 
 
 def test_a_kind_with_nothing_is_never_asked():
-    assert parse_mix("place=100,user=0").kinds() == (Kind.PLACE,)
+    assert parse_mix("place=100,user=0").kinds() == (OwnerKind.PLACE,)
 
 
 @pytest.mark.parametrize(
     ("draw", "kind"),
     [
-        (0.0, Kind.AGENT),
-        (0.49999, Kind.AGENT),
-        (0.5, Kind.PLACE),
-        (0.69, Kind.PLACE),
-        (0.71, Kind.AGENT_GROUP),
-        (0.9999999, Kind.USER),
+        (0.0, OwnerKind.AGENT),
+        (0.49999, OwnerKind.AGENT),
+        (0.5, OwnerKind.PLACE),
+        (0.69, OwnerKind.PLACE),
+        (0.71, OwnerKind.AGENT_GROUP),
+        (0.9999999, OwnerKind.USER),
     ],
 )
-def test_a_draw_falls_on_the_kind_whose_part_it_lies_in(draw: float, kind: Kind):
+def test_a_draw_falls_on_the_kind_whose_part_it_lies_in(draw: float, kind: OwnerKind):
     assert parse_mix(DEFAULT_MIX).pick(draw) is kind
 
 
@@ -84,49 +84,55 @@ STATS = "RequestAgentStats"
     ("kind", "owner", "call", "expectation", "entry"),
     [
         (
-            Kind.AGENT,
+            OwnerKind.AGENT,
             "",
-            Call("/api/v2/workbins", {"operationName": STATS}),
+            StatsRequest("/api/v2/workbins", {"operationName": STATS}),
             Expectation("Agent", "me"),
             f"{STATS} Agent",
         ),
         (
-            Kind.PLACE,
+            OwnerKind.PLACE,
             "Place 1",
-            Call("/api/v2/workbins", {"operationName": STATS, "workbinType": "Place", "workbinOwner": "Place 1"}),
+            StatsRequest(
+                "/api/v2/workbins", {"operationName": STATS, "workbinType": "Place", "workbinOwner": "Place 1"}
+            ),
             Expectation("Place", "Place 1"),
             f"{STATS} Place",
         ),
         (
-            Kind.AGENT_GROUP,
+            OwnerKind.AGENT_GROUP,
             "G",
-            Call("/api/v2/workbins", {"operationName": STATS, "workbinType": "AgentGroup", "workbinOwner": "G"}),
+            StatsRequest(
+                "/api/v2/workbins", {"operationName": STATS, "workbinType": "AgentGroup", "workbinOwner": "G"}
+            ),
             Expectation("AgentGroup", "G"),
             f"{STATS} AgentGroup",
         ),
         (
-            Kind.PLACE_GROUP,
+            OwnerKind.PLACE_GROUP,
             "G",
-            Call("/api/v2/workbins", {"operationName": STATS, "workbinType": "PlaceGroup", "workbinOwner": "G"}),
+            StatsRequest(
+                "/api/v2/workbins", {"operationName": STATS, "workbinType": "PlaceGroup", "workbinOwner": "G"}
+            ),
             Expectation("PlaceGroup", "G"),
             f"{STATS} PlaceGroup",
         ),
         (
-            Kind.USER,
+            OwnerKind.USER,
             "a/b c",
-            Call("/api/v2/users/a%2Fb%20c/workbins", {"operationName": STATS}),
+            StatsRequest("/api/v2/users/a%2Fb%20c/workbins", {"operationName": STATS}),
             Expectation("Agent", "a/b c"),
             f"{STATS} User",
         ),
     ],
 )
 def test_each_kind_sends_what_the_api_reference_says(
-    kind: Kind, owner: str, call: Call, expectation: Expectation, entry: str
+    kind: OwnerKind, owner: str, call: StatsRequest, expectation: Expectation, entry: str
 ):
     assert (call_for(kind, owner), expectation_for(kind, owner, "me"), kind.entry) == (call, expectation, entry)
 
 
 def test_an_owner_that_isnt_known_isnt_compared():
     data: JSONObject = {"messageType": "WorkbinStatsMessage", "workbinStats": {"w": {"Owner": "who?", "Type": "Agent"}}}
-    assert expectation_for(Kind.AGENT).wrong(data) == ""
-    assert expectation_for(Kind.AGENT, own_id="f1a3").wrong(data) == "Owner"
+    assert expectation_for(OwnerKind.AGENT).wrong(data) == ""
+    assert expectation_for(OwnerKind.AGENT, own_id="f1a3").wrong(data) == "Owner"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cometreel.errors import FileInvalid, OptionInvalid
-from cometreel.load import Kind, Owners, parse_mix, read_owners
+from cometreel.load import OwnerKind, Owners, parse_mix, read_owners
 
 KINDS = "agent, place, agent-group, place-group, user"
 WANTED = f"expected a file, or KIND=NAME with one of {KINDS}, such as place=Place{{1..200}}"
@@ -16,22 +16,22 @@ WANTED = f"expected a file, or KIND=NAME with one of {KINDS}, such as place=Plac
 def test_patterns_count_and_join_in_the_order_given():
     owners = read_owners(["place=Place{9..11}", "place=Lobby", "agent-group=G{01..03}-x", "place=Lobby"])
     assert owners == Owners(
-        {Kind.PLACE: ["Place9", "Place10", "Place11", "Lobby"], Kind.AGENT_GROUP: ["G01-x", "G02-x", "G03-x"]}
+        {OwnerKind.PLACE: ["Place9", "Place10", "Place11", "Lobby"], OwnerKind.AGENT_GROUP: ["G01-x", "G02-x", "G03-x"]}
     )
-    assert owners.of(Kind.USER) == ()
+    assert owners.of(OwnerKind.USER) == ()
     assert repr(owners) == "Owners({'place': 4, 'agent-group': 3})"
 
 
 def test_a_csv_file_has_a_header_and_quotes_like_any_table(tmp_path: Path):
     path = tmp_path / "owners.csv"
     path.write_text('kind,owner\nplace,Place1\nplace,"Desk, left"\n\nuser,28383e55\n')
-    assert read_owners([str(path)]) == Owners({Kind.PLACE: ["Place1", "Desk, left"], Kind.USER: ["28383e55"]})
+    assert read_owners([str(path)]) == Owners({OwnerKind.PLACE: ["Place1", "Desk, left"], OwnerKind.USER: ["28383e55"]})
 
 
 def test_a_yaml_file_has_a_list_for_each_kind(tmp_path: Path):
     path = tmp_path / "owners.yaml"
     path.write_text("place: [Place1, Place2]\nagent-group:\n  - Sales\n")
-    assert read_owners([str(path)]) == Owners({Kind.PLACE: ["Place1", "Place2"], Kind.AGENT_GROUP: ["Sales"]})
+    assert read_owners([str(path)]) == Owners({OwnerKind.PLACE: ["Place1", "Place2"], OwnerKind.AGENT_GROUP: ["Sales"]})
 
 
 @pytest.mark.parametrize(

@@ -12,25 +12,25 @@ from cometreel.jsonvalue import JSON, JSONObject, decode, encode
 from cometreel.load import (
     SLOWEST_KEPT,
     Answered,
-    Ask,
-    Beat,
-    Exchange,
     Expectation,
+    Interval,
     Ledger,
-    Pulse,
+    PendingRequest,
+    PlannedRequest,
     SlowAnswer,
     Slowest,
     Stages,
     Tally,
     TallyState,
+    TimeSeries,
     count_of,
     merged,
     overloaded,
     sent_of,
 )
 
-PLACE = Ask("RequestAgentStats Place", Expectation("Place", "Place1"))
-AGENT = Ask("RequestAgentStats Agent", Expectation("Agent"))
+PLACE = PlannedRequest("RequestAgentStats Place", Expectation("Place", "Place1"))
+AGENT = PlannedRequest("RequestAgentStats Agent", Expectation("Agent"))
 
 
 def play(tally: Tally, steps: Sequence[tuple[int, int, int]]) -> Tally:
@@ -95,7 +95,7 @@ def test_latency_is_measured_from_both_starts_and_lag_is_what_lies_between():
     assert (round(timing.intended.highest, 6), round(timing.actual.highest, 6)) == (0.021, 0.02)
     assert round(tally.lag.highest, 6) == 0.001
     assert tally.slowest.answers() == [SlowAnswer(21_000, 0.0, PLACE.entry, "agent-1", "0")]
-    assert tally.pulse.beats() == [Beat(0, 1, 1, 0, 0.021)]
+    assert tally.pulse.beats() == [Interval(0, 1, 1, 0, 0.021)]
 
 
 @example_settings(max_examples=30, deadline=None)
@@ -152,26 +152,31 @@ def test_the_slowest_are_the_same_in_any_order(latencies, random):
 
 # ------------------------------------------------------------------------------ the course
 def test_a_long_run_is_drawn_in_wider_beats():
-    pulse = Pulse()
+    pulse = TimeSeries()
     for second in range(1000):
         pulse.sent(second + 0.5)
     pulse.answered(999.0, 2_000_000)
     pulse.failed(-0.5)
     beats = pulse.beats()
-    assert (pulse.width, len(beats), beats[0], beats[-1]) == (2, 500, Beat(0, 2, 0, 1, 0.0), Beat(998, 2, 1, 0, 2.0))
+    assert (pulse.width, len(beats), beats[0], beats[-1]) == (
+        2,
+        500,
+        Interval(0, 2, 0, 1, 0.0),
+        Interval(998, 2, 1, 0, 2.0),
+    )
 
 
 @given(st.lists(st.lists(st.integers(0, 5000), max_size=8), min_size=1, max_size=4), st.randoms())
 def test_courses_merge_in_any_order(parts, random):
-    def of(seconds: list[int]) -> Pulse:
-        pulse = Pulse()
+    def of(seconds: list[int]) -> TimeSeries:
+        pulse = TimeSeries()
         for second in seconds:
             pulse.sent(float(second))
         return pulse
 
     states = [of(part).state() for part in parts]
     random.shuffle(states)
-    whole = Pulse()
+    whole = TimeSeries()
     for state in states:
         whole.merge(state)
     assert whole.state() == of([second for part in parts for second in part]).state()
@@ -184,7 +189,7 @@ def test_a_request_belongs_to_the_stage_of_its_intended_start():
     stages.begin(2, 20.0)
     for at in (5.0, 15.0, 19.9, 20.0):
         stages.due(at)
-        exchange = Exchange(1, "a", PLACE, 100.0 + at, 101.0 + at)
+        exchange = PendingRequest(1, "a", PLACE, 100.0 + at, 101.0 + at)
         stages.sent(exchange)
         stages.add([Answered(exchange, 125.0, late=False)])
     stages.unsent(15.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cometreel.engine import ReplaySettings
 from cometreel.jsonvalue import encode
-from cometreel.load import Ask, Kind, call_for, expectation_for
+from cometreel.load import OwnerKind, PlannedRequest, call_for, expectation_for
 from loadtests.agent import Agent, Habits
 from loadtests.script import read_script
 from tests.unit.loadtests.world import World
@@ -15,8 +15,8 @@ SCENARIOS = Path(__file__).parents[3] / "scenarios"
 STATS = (SCENARIOS / "request_agent_stats.yaml").read_text()
 LOGIN = (SCENARIOS / "login_workload.yaml").read_text()
 SEEDED = ReplaySettings(seed="test")
-CALL = call_for(Kind.PLACE, "Place1")
-PLACE = Ask(Kind.PLACE.entry, expectation_for(Kind.PLACE, "Place1"))
+CALL = call_for(OwnerKind.PLACE, "Place1")
+PLACE = PlannedRequest(OwnerKind.PLACE.entry, expectation_for(OwnerKind.PLACE, "Place1"))
 
 
 def ask(world: World, agent: Agent) -> bool:
@@ -136,10 +136,12 @@ def test_what_subscriptions_bring_is_nobodys_answer_and_not_unexpected():
     world.move(1.0)
     one = "861640a2-7c64-4c0b-9d7e-1f6f0c5a0001"
     lines = read_script([SCENARIOS / "subscribe.yaml"], 1.0).lines(0)
-    assert agent.request(Ask("one", None), f"/api/v2/me/workbins/{one}", encode({"operationName": "Subscribe"}), 1.0)
+    assert agent.request(
+        PlannedRequest("one", None), f"/api/v2/me/workbins/{one}", encode({"operationName": "Subscribe"}), 1.0
+    )
     for line in lines:
         assert line.body is not None
-        assert agent.request(Ask(line.name, None), line.path, encode(line.body), world.time)
+        assert agent.request(PlannedRequest(line.name, None), line.path, encode(line.body), world.time)
     world.move(5.0)
     assert world.outcomes == ["Acknowledged"] * (1 + len(lines))
     assert any("workbinIds" in line.path for line in lines)

@@ -9,7 +9,7 @@ import pytest
 
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSONObject
-from cometreel.load import Ask, read_owners
+from cometreel.load import PlannedRequest, read_owners
 from loadtests.script import AnyAnswer, Line, read_script
 
 SCENARIOS = Path(__file__).parents[3] / "scenarios"
@@ -110,7 +110,11 @@ def test_owners_are_re_mapped_by_agent_and_kind():
 
 def test_another_operation_is_answered_by_its_reference_alone():
     line = Line(0.0, "POST x", "/x", {"operationName": "Other"}, answered=True)
-    assert line.spoken(0, read_owners([]), None) == (Ask("POST x", AnyAnswer()), "/x", b'{"operationName":"Other"}')
+    assert line.spoken(0, read_owners([]), None) == (
+        PlannedRequest("POST x", AnyAnswer()),
+        "/x",
+        b'{"operationName":"Other"}',
+    )
     assert AnyAnswer().wrong({"messageType": "Whatever"}) == ""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from cometreel.engine import Backend, ReplaySettings
-from cometreel.load import Exchange, Outcome
+from cometreel.load import PendingRequest, RequestOutcome
 from cometreel.scenario import loads
 from cometreel.wire import Drop, Effect, Headers, Reply, Request
 from loadtests.agent import Agent, Habits, Seat
@@ -84,13 +84,13 @@ class World:
         self.seat = Seat(target, habits, self, Random(1), self, lambda: MemoryLine(self))
 
     # ------------------------------------------------------------------ books
-    def sent(self, exchange: Exchange) -> None:
+    def sent(self, exchange: PendingRequest) -> None:
         pass
 
     def unsent(self, many: int) -> None:
         self.not_sent += many
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
+    def add(self, outcomes: Sequence[RequestOutcome]) -> None:
         self.outcomes += [type(outcome).__name__ for outcome in outcomes]
 
     def logged_in(self, seconds: float, error: str) -> None:

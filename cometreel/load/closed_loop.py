@@ -8,23 +8,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from cometreel.load.arrivals import SHARES, Arrival, Places, Plan
+from cometreel.load.arrivals import SHARES, Arrival, ArrivalPlan, Positions
 
-__all__ = ["Turns"]
+__all__ = ["ClosedLoop"]
 
 
-class Turns:
+class ClosedLoop:
     """The turns of a worker's agents: the same ones on each run, where it has the same shares.
 
     A kind of which no owner lies in the shares has fewer owners than there are workers: all of it are asked about,
     since the mix must come out as ordered.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: ArrivalPlan) -> None:
         self._plan = plan
         self._taken: Counter[int] = Counter()
         self._shares = frozenset(range(SHARES))
-        self._places: Places | None = None
+        self._places: Positions | None = None
 
     def follow(self, shares: Collection[int]) -> None:
         """Ask about the owners of these shares from now on."""

@@ -10,16 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.load.capacity import Held, Trial
-from cometreel.load.counts import COUNTED, count_of
+from cometreel.load.capacity import CapacityResult, CapacityTrial
 from cometreel.load.entry import Entry, Timing
-from cometreel.load.kinds import Kind
+from cometreel.load.formatting import count, percent, rate, seconds
 from cometreel.load.latency import Latency, Point
-from cometreel.load.limits import Verdict
-from cometreel.load.tally import BUSY, Tally, overloaded
-from cometreel.load.words import count, percent, rate, seconds
+from cometreel.load.limits import LimitResult
+from cometreel.load.owner_kinds import OwnerKind
+from cometreel.load.tally import BUSY, COUNTED, Tally, count_of, overloaded
 
-__all__ = ["PERCENTILES", "Report", "Row", "Run", "both_latencies", "figures", "headline", "rows", "warnings"]
+__all__ = ["PERCENTILES", "Report", "ReportRow", "RunInfo", "both_latencies", "figures", "headline", "rows", "warnings"]
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99, 100.0)
 """What every latency is told at; the last is the highest value."""
@@ -29,7 +28,7 @@ _DELIVERED = 0.98
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunInfo:
     """What was asked for. Free of secrets; `settings` are shown as they are, name by name."""
 
     host: str
@@ -46,11 +45,11 @@ class Run:
 class Report:
     """A run and what came of it."""
 
-    run: Run
+    run: RunInfo
     tally: Tally
-    verdicts: Sequence[Verdict] = ()
-    trials: Sequence[Trial] = ()
-    held: Held | None = None
+    verdicts: Sequence[LimitResult] = ()
+    trials: Sequence[CapacityTrial] = ()
+    held: CapacityResult | None = None
 
     @property
     def passed(self) -> bool:
@@ -60,7 +59,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ReportRow:
     """The figures of one entry, or of all together under the label `All`."""
 
     label: str
@@ -71,15 +70,15 @@ class Row:
         return sum(number for text, number in self.entry.failures.items() if COUNTED[what].is_one(text))
 
 
-def rows(tally: Tally) -> list[Row]:
-    """Give a row for each kind that was asked, in the order of `Kind`, then other entries, then all together."""
-    labels = {kind.entry: kind.label for kind in Kind}
+def rows(tally: Tally) -> list[ReportRow]:
+    """Give a row for each kind that was asked, in the order of `OwnerKind`, then other entries, then all together."""
+    labels = {kind.entry: kind.label for kind in OwnerKind}
     named = [name for name in labels if name in tally.entries]
     named += sorted(tally.entries.keys() - labels.keys())
     whole = Entry()
     for name in named:
         whole.merge(tally.entries[name].state())
-    return [*(Row(labels.get(name, name), tally.entries[name]) for name in named), Row("All", whole)]
+    return [*(ReportRow(labels.get(name, name), tally.entries[name]) for name in named), ReportRow("All", whole)]
 
 
 def both_latencies(timing: Timing) -> list[tuple[Point, Point]]:
@@ -174,7 +173,7 @@ def _totals(tally: Tally) -> tuple[int, int, int]:
     return sum(e.sent for e in entries), sum(e.expected for e in entries), sum(e.answered for e in entries)
 
 
-def _row_figures(row: Row) -> JSONObject:
+def _row_figures(row: ReportRow) -> JSONObject:
     entry = row.entry
     return {
         "sent": entry.sent,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypedDict
 
-__all__ = ["Beat", "Pulse", "PulseState"]
+__all__ = ["Interval", "TimeSeries", "TimeSeriesState"]
 
 _MOST = 600
 
 
-class Beat(NamedTuple):
+class Interval(NamedTuple):
     """What happened from `at`, in seconds since the run began, for the width of a beat."""
 
     at: int
@@ -24,14 +24,14 @@ class Beat(NamedTuple):
     """The slowest answer that came, in seconds from its intended start."""
 
 
-class PulseState(TypedDict):
+class TimeSeriesState(TypedDict):
     """The course as JSON: each beat is [number, sent, answered, failed, worst in microseconds]."""
 
     width: int
     beats: list[list[int]]
 
 
-class Pulse:
+class TimeSeries:
     """Counts by the second since the run began."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Pulse:
         """Count an exchange that failed."""
         self._beat(int(at))[2] += 1
 
-    def merge(self, other: PulseState) -> None:
+    def merge(self, other: TimeSeriesState) -> None:
         """Add the counts of another."""
         self._widen(other["width"])
         for number, sent, answered, failed, worst in other["beats"]:
@@ -62,12 +62,12 @@ class Pulse:
             beat[2] += failed
             beat[3] = max(beat[3], worst)
 
-    def beats(self) -> list[Beat]:
+    def beats(self) -> list[Interval]:
         """Give the beats in order; those in which nothing happened are left out."""
         rows = sorted(self._beats.items())
-        return [Beat(number * self.width, a, b, c, worst / 1_000_000) for number, (a, b, c, worst) in rows]
+        return [Interval(number * self.width, a, b, c, worst / 1_000_000) for number, (a, b, c, worst) in rows]
 
-    def state(self) -> PulseState:
+    def state(self) -> TimeSeriesState:
         """Give everything that is known, for `merge`."""
         return {"width": self.width, "beats": [[number, *beat] for number, beat in sorted(self._beats.items())]}
 

@@ -7,10 +7,10 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from cometreel import __version__
-from cometreel.load.counts import COUNTED
-from cometreel.load.pictures import course, latency_curve
-from cometreel.load.report import PERCENTILES, Report, both_latencies, headline, rows, warnings
-from cometreel.load.words import count, percent, rate, seconds
+from cometreel.load.charts import course, latency_curve
+from cometreel.load.formatting import count, percent, rate, seconds
+from cometreel.load.load_report import PERCENTILES, Report, both_latencies, headline, rows, warnings
+from cometreel.load.tally import COUNTED
 
 __all__ = ["html_report", "html_section"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from textwrap import wrap
 
-from cometreel.load.report import Report, Row, both_latencies, headline, rows, warnings
-from cometreel.load.words import count, percent, rate, seconds, shortened
+from cometreel.load.formatting import count, percent, rate, seconds, shortened
+from cometreel.load.load_report import Report, ReportRow, both_latencies, headline, rows, warnings
 
 __all__ = ["terminal_report"]
 
@@ -44,7 +44,7 @@ def terminal_report(report: Report) -> str:
     return "\n\n".join("\n".join(_cut(line) for line in part) for part in parts if part) + "\n"
 
 
-def _counts(whole: Sequence[Row]) -> list[str]:
+def _counts(whole: Sequence[ReportRow]) -> list[str]:
     shown = [what for what in _COUNTS if any(row.failed(what) for row in whole)]
     body = []
     for row in whole:
@@ -70,7 +70,7 @@ def _strays(report: Report) -> list[str]:
     return lines
 
 
-def _latencies(whole: Sequence[Row]) -> list[str]:
+def _latencies(whole: Sequence[ReportRow]) -> list[str]:
     body = []
     for row in whole:
         for what, timing in (("ack", row.entry.ack), ("notification", row.entry.notification)):

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from cometreel.load.formatting import count, seconds
 from cometreel.load.latency import Latency
-from cometreel.load.pulse import Pulse
-from cometreel.load.words import count, seconds
+from cometreel.load.time_series import TimeSeries
 
-__all__ = ["Line", "Picture", "Tick", "course", "latency_curve"]
+__all__ = ["ChartLine", "Chart", "Tick", "course", "latency_curve"]
 
 WIDTH, HEIGHT = 860.0, 240.0
 _NINES = 4.0
@@ -27,7 +27,7 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChartLine:
     """A line with its name, its points as SVG writes them (`x,y x,y`), and its tone: a number from 1, or `bad`."""
 
     label: str
@@ -36,17 +36,17 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Chart:
     """Lines in a field of `width` by `height` pixels, the origin at the upper left, and the ticks of both axes."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[ChartLine, ...]
     across: tuple[Tick, ...]
     up: tuple[Tick, ...]
     width: float = WIDTH
     height: float = HEIGHT
 
 
-def latency_curve(named: Iterable[tuple[str, Latency]]) -> Picture | None:
+def latency_curve(named: Iterable[tuple[str, Latency]]) -> Chart | None:
     """Draw latency over percentile, as HdrHistogram's own plotter does; None if nothing was measured."""
     measured = [(name, latency.percentiles(_CURVE)) for name, latency in named if latency.count]
     if not measured:
@@ -55,12 +55,12 @@ def latency_curve(named: Iterable[tuple[str, Latency]]) -> Picture | None:
     lines = []
     for number, (name, points) in enumerate(measured, 1):
         places = [(WIDTH * step / (len(_CURVE) - 1), value) for step, (_, value) in enumerate(points)]
-        lines.append(Line(name, _points(places, top), str(number)))
+        lines.append(ChartLine(name, _points(places, top), str(number)))
     across = tuple(Tick(WIDTH * n / _NINES, text) for n, text in enumerate(("0", "p90", "p99", "p99.9", "p99.99")))
-    return Picture(tuple(lines), across, _up(top, seconds))
+    return Chart(tuple(lines), across, _up(top, seconds))
 
 
-def course(pulse: Pulse) -> Picture | None:
+def course(pulse: TimeSeries) -> Chart | None:
     """Draw what was sent, answered and failed per second; None if nothing happened."""
     beats = {beat.at // pulse.width: beat for beat in pulse.beats()}
     if not beats:
@@ -74,13 +74,11 @@ def course(pulse: Pulse) -> Picture | None:
     }
     top = _round_up(max(value for points in counted.values() for _, value in points) / pulse.width)
     lines = tuple(
-        Line(name, _points([(WIDTH * (n + 0.5) / end, value / pulse.width) for n, value in points], top), tone)
+        ChartLine(name, _points([(WIDTH * (n + 0.5) / end, value / pulse.width) for n, value in points], top), tone)
         for (name, points), tone in zip(counted.items(), ("1", "2", "bad"), strict=True)
     )
     across = tuple(Tick(WIDTH * part / 4, seconds(end * pulse.width * part / 4)) for part in range(5))
-    return Picture(
-        lines, across, _up(top, lambda value: f"{value:g}/s" if value < 1000 else f"{count(round(value))}/s")
-    )
+    return Chart(lines, across, _up(top, lambda value: f"{value:g}/s" if value < 1000 else f"{count(round(value))}/s"))
 
 
 def _points(places: Sequence[tuple[float, float]], top: float) -> str:

@@ -9,14 +9,14 @@ import pytest
 
 from cometreel.jsonvalue import JSONObject
 from cometreel.load import (
-    Ask,
     CapacitySearch,
     Expectation,
-    Kind,
     Latency,
     Ledger,
+    OwnerKind,
+    PlannedRequest,
     Report,
-    Run,
+    RunInfo,
     SlowAnswer,
     Tally,
     figures,
@@ -29,9 +29,9 @@ from cometreel.load import (
     terminal_report,
     warnings,
 )
-from cometreel.load.pictures import course
-from cometreel.load.pulse import Pulse
-from cometreel.load.words import count, percent, rate, seconds, shortened
+from cometreel.load.charts import course
+from cometreel.load.formatting import count, percent, rate, seconds, shortened
+from cometreel.load.time_series import TimeSeries
 
 TERMINAL = """\
 load on http://gws.example:8080 for 10.0s
@@ -88,14 +88,14 @@ def a_tally(agent: str = "agent-1") -> Tally:
     tally, ledger = Tally("worker-1", 100.0), Ledger(agent, late=1.0, patience=2.0)
     reference = 0
     for second in range(10):
-        for kind in Kind:
+        for kind in OwnerKind:
             now = 100.0 + second
             reference += 1
-            exchange = ledger.sent(Ask(kind.entry, Expectation(kind.workbin_type)), now, now + 0.0005)
+            exchange = ledger.sent(PlannedRequest(kind.entry, Expectation(kind.workbin_type)), now, now + 0.0005)
             tally.sent(exchange)
             tally.due += 1
             tally.add(ledger.acked(exchange, 200, {"statusCode": 0, "referenceId": reference}, now + 0.02))
-            if (second, kind) != (4, Kind.PLACE):
+            if (second, kind) != (4, OwnerKind.PLACE):
                 data: JSONObject = {"messageType": "WorkbinStatsMessage", "referenceId": reference}
                 tally.add(ledger.notified(data, now + 0.1))
     tally.add(ledger.close(112.0))
@@ -104,7 +104,7 @@ def a_tally(agent: str = "agent-1") -> Tally:
 
 
 def a_report(tally: Tally, *limits: str, seconds: float = 10.0, nominal: float = 50.0) -> Report:
-    what = Run(HOST, seconds, nominal, (("mix", "agent=100"), ("seed", "7")))
+    what = RunInfo(HOST, seconds, nominal, (("mix", "agent=100"), ("seed", "7")))
     return Report(what, tally, judge(parse_limits(limits), tally))
 
 
@@ -116,7 +116,7 @@ def test_the_report_in_a_terminal():
 def test_no_line_in_a_terminal_is_wider_than_100_columns(agent: str):
     tally = a_tally(agent)
     for text in ("wrong Owner", "duplicate", "late", "late-after-lost", "HTTP 503", "statusCode 4", "no reply"):
-        tally.entries[Kind.AGENT_GROUP.entry].failures[text] += 1_234_567_890
+        tally.entries[OwnerKind.AGENT_GROUP.entry].failures[text] += 1_234_567_890
     tally.workers["x" * 120] = {**tally.workers["worker-1"], "cpu_highest": 990, "cpu_busy": 1, "in_flight": 5}
     text = terminal_report(a_report(tally, "notification p99 < 800ms", nominal=1_000_000.0))
     assert max(map(len, text.splitlines())) <= 100
@@ -126,7 +126,7 @@ def test_no_line_in_a_terminal_is_wider_than_100_columns(agent: str):
 def test_a_long_name_is_shortened_in_the_middle_and_every_figure_stays():
     tally = a_tally("somebody-" + "x" * 60)
     name = "POST subscribe to the workbins of a whole agent group and of all place groups that belong to it"
-    tally.entries[name] = tally.entries.pop(Kind.AGENT.entry)
+    tally.entries[name] = tally.entries.pop(OwnerKind.AGENT.entry)
     tally.slowest.offer(SlowAnswer(9_000_000, 1.0, name, "agent-1", "7"))
     lines = terminal_report(a_report(tally)).splitlines()
     assert max(map(len, lines)) <= 100
@@ -148,13 +148,13 @@ def test_a_name_that_is_too_long_lacks_its_middle(text: str, width: int, written
 def test_a_search_for_capacity_shows_its_steps():
     search = CapacitySearch(parse_limits(["lost == 0"]), first=5.0, counted=10.0, settle=2.0, highest=10.0)
     good, bad = Tally("w"), a_tally()
-    good.entry(Kind.AGENT.entry).sent = 1
+    good.entry(OwnerKind.AGENT.entry).sent = 1
     search.judge(good)
     search.judge(bad)
     search.judge(bad)
     while search.step is not None:
         search.judge(good)
-    report = Report(Run(HOST, 60.0, 300.0), a_tally(), (), search.trials, search.result)
+    report = Report(RunInfo(HOST, 60.0, 300.0), a_tally(), (), search.trials, search.result)
     text = terminal_report(report)
     assert " 5.0/s  held\n10.0/s  lost == 0\n" in text
     assert "capacity: 7.2/s; the limits break above it\n" in text
@@ -191,8 +191,8 @@ def test_what_makes_figures_mean_less_is_said(prepare, sentence: str):
 
 def test_what_a_lost_worker_and_a_stopped_agent_leave_open_is_said():
     tally = a_tally()
-    tally.entries[Kind.USER.entry].failures["abandoned"] = 2
-    assert warnings(Report(Run(HOST, 10.0, 0.0, lost=("worker-2",)), tally)) == [
+    tally.entries[OwnerKind.USER.entry].failures["abandoned"] = 2
+    assert warnings(Report(RunInfo(HOST, 10.0, 0.0, lost=("worker-2",)), tally)) == [
         "worker-2 was lost: what was under way there is in no figure, nor is what was due until others took its part",
         "2 exchanges were abandoned: their agent was stopped before they could be answered",
     ]
@@ -279,7 +279,7 @@ def test_a_curve_has_as_much_room_for_each_nine():
 
 
 def test_the_course_shows_quiet_seconds_too():
-    pulse = Pulse()
+    pulse = TimeSeries()
     for at in (0.5, 3.5, 3.6):
         pulse.sent(at)
     picture = course(pulse)
@@ -287,7 +287,7 @@ def test_the_course_shows_quiet_seconds_too():
     assert [line.label for line in picture.lines] == ["sent", "answered", "failed"]
     assert picture.lines[0].points == "107.5,120.0 322.5,240.0 537.5,240.0 752.5,0.0"
     assert [tick.text for tick in picture.up] == ["0/s", "0.5/s", "1/s", "1.5/s", "2/s"]
-    assert course(Pulse()) is None
+    assert course(TimeSeries()) is None
 
 
 @pytest.mark.parametrize(

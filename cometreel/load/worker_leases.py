@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from cometreel.load.leases import Grant, LeaseReport
 
-__all__ = ["Holding"]
+__all__ = ["WorkerLeases"]
 
 
-class Holding:
+class WorkerLeases:
     """The agents and shares of one worker.
 
     Send `report` every second. Hand each answer to `granted`, ask `expired` before anything is sent.
