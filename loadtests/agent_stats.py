@@ -6,12 +6,12 @@
 Each user is an agent with its own login, cookies, CometD session and held poll. `docs/load.md` has the rest.
 """
 
-from cometreel.loadtests.agent_user import AgentUser
-from cometreel.loadtests.run_options import read_options
-from cometreel.loadtests.wiring import wire
+from cometreel.locust_agents.agent_user import AgentUser
+from cometreel.locust_agents.run_options import read_options
+from cometreel.locust_agents.wiring import wire
 
 wire(read_options)
 
 
-class Desktop(AgentUser):  # type: ignore[misc]  # known to the type checker as loadtests.agent_user
+class Desktop(AgentUser):  # type: ignore[misc]  # known to the type checker as cometreel.locust_agents.agent_user
     """An agent's desktop."""

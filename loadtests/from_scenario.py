@@ -6,12 +6,12 @@
 `docs/load.md` has the rest.
 """
 
-from cometreel.loadtests.run_options import add_scenario_options, read_scenario_options
-from cometreel.loadtests.scenario_user import ScenarioUser
-from cometreel.loadtests.wiring import wire
+from cometreel.locust_agents.run_options import add_scenario_options, read_scenario_options
+from cometreel.locust_agents.scenario_user import ScenarioUser
+from cometreel.locust_agents.wiring import wire
 
 wire(read_scenario_options, add_scenario_options)
 
 
-class Desktop(ScenarioUser):  # type: ignore[misc]  # known to the type checker as loadtests.scenario_user
+class Desktop(ScenarioUser):  # type: ignore[misc]  # known to the type checker as cometreel.locust_agents.scenario_user
     """An agent's desktop, as recorded."""

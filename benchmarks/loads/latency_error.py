@@ -26,10 +26,10 @@ from cometreel.load import (
     RequestOutcome,
     call_for,
 )
-from loadtests.agent import Agent, Habits, Seat
-from loadtests.http_line import HttpLine
-from loadtests.pump import Pump, clock
-from loadtests.target import parse_target
+from cometreel.locust_agents.agent import Agent, AgentConfig, AgentContext
+from cometreel.locust_agents.event_loop import EventLoop, clock
+from cometreel.locust_agents.load_target import parse_target
+from cometreel.locust_agents.request_queue import RequestQueue
 
 HELD: list[float] = []
 
@@ -71,8 +71,8 @@ class Errors:
 def main() -> None:
     """Ask at a constant rate, and print the errors."""
     url, agents, rate, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
-    target, pump, books = parse_target(url), Pump(), Errors()
-    seat = Seat(target, Habits(), books, Random(1), pump, lambda: HttpLine(pump, target), pump)
+    target, pump, books = parse_target(url), EventLoop(), Errors()
+    seat = AgentContext(target, AgentConfig(), books, Random(1), pump, lambda: RequestQueue(pump, target), pump)
     crew = [Agent(number, None, seat) for number in range(agents)]
     for agent in crew:
         agent.begin()

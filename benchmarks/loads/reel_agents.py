@@ -5,9 +5,9 @@ from __future__ import annotations
 from locust.env import Environment
 
 from benchmarks.loads.measured import Measure
-from cometreel.loadtests.agent_user import AgentUser
-from cometreel.loadtests.run_options import read_options
-from cometreel.loadtests.wiring import run_of, wire
+from cometreel.locust_agents.agent_user import AgentUser
+from cometreel.locust_agents.run_options import read_options
+from cometreel.locust_agents.wiring import run_of, wire
 
 wire(read_options)
 
@@ -24,5 +24,5 @@ class WhenAsking(Measure):
 WhenAsking("notification")
 
 
-class Desktop(AgentUser):  # type: ignore[misc]  # known to the type checker as loadtests.agent_user
+class Desktop(AgentUser):  # type: ignore[misc]  # known to the type checker as cometreel.locust_agents.agent_user
     """An agent's desktop."""

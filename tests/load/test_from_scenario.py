@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cometreel.load import Owners
-from loadtests.script import read_script
+from cometreel.locust_agents.scenario_script import read_script
 from tests.load.conftest import SCENARIOS, Start, free_port, requests
 
 NAMES = ("request_agent_stats", "subscribe", "add_and_pull")

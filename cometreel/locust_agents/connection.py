@@ -1,0 +1,159 @@
+"""One connection to the target, on the pump: opened when something is to be sent, plain or under TLS.
+
+It moves bytes and says when the connection is lost. Nothing of HTTP may enter.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from enum import Enum
+from typing import Final, Protocol
+
+from gevent import monkey
+
+from cometreel.locust_agents.event_loop import EventLoop, SocketWatcher, clock
+from cometreel.locust_agents.load_target import LoadTarget
+from cometreel.locust_agents.tls import TlsPipe
+
+__all__ = ["ConnectionHandler", "Connection", "ConnectionLoss"]
+
+_socket: Final = monkey.get_original("socket", "socket")  # gevent's own would wait; this one answers at once
+_PIECE: Final = 65536
+
+
+class ConnectionLoss(Enum):
+    """Why a reply never came, in words that are always the same: a report counts them."""
+
+    REFUSED = "the connection was refused"
+    UNREACHABLE = "the host can't be reached"
+    CLOSED = "the connection was closed before the reply"
+    TLS = "TLS failed"
+    NOT_HTTP = "the reply isn't HTTP"
+    NO_REPLY = "no reply in time"
+    STOPPED = "the agent was stopped"
+
+
+class ConnectionHandler(Protocol):
+    """Who is told what a line brings."""
+
+    def heard(self, data: bytes, now: float) -> None:
+        """Take bytes; `now` was read right after them."""
+
+    def ended(self, loss: ConnectionLoss) -> None:
+        """Learn that the connection is over; the next `send` opens another."""
+
+
+class Connection:
+    """One connection at a time."""
+
+    def __init__(self, pump: EventLoop, target: LoadTarget, ear: ConnectionHandler) -> None:
+        self._pump, self._target, self._ear = pump, target, ear
+        self._socket: socket.socket | None = None
+        self._tls: TlsPipe | None = None
+        self._reading: SocketWatcher | None = None
+        self._writing: SocketWatcher | None = None
+        self._out = b""  # what the kernel hasn't taken yet
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, or one is being opened."""
+        return self._socket is not None
+
+    def send(self, data: bytes) -> None:
+        """Send, on a new connection where there is none. What becomes of it is told to the ear."""
+        if self._socket is None:
+            self._open()
+        if self._tls is not None:
+            self._tls.send(data)
+            data = self._tls.outgoing()
+        self._write(data)
+
+    def close(self) -> None:
+        """End the connection without a word to the ear."""
+        for watch in (self._reading, self._writing):
+            if watch is not None:
+                watch.stop()
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = self._tls = self._reading = self._writing = None
+        self._out = b""
+
+    def _open(self) -> None:
+        address = self._target.address
+        self._socket = opened = _socket(address.family, socket.SOCK_STREAM)
+        opened.setblocking(False)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened.connect_ex(address.place)  # what comes of it is seen when the socket is writable
+        if self._target.secure:
+            self._tls = TlsPipe(self._target.context, self._target.host)
+            self._out = self._tls.outgoing()
+        self._writing = self._pump.writable(opened.fileno(), self._connected)
+
+    def _connected(self) -> None:
+        assert self._socket is not None
+        self._stop_writing()
+        if code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._lose(ConnectionLoss.REFUSED if code == errno.ECONNREFUSED else ConnectionLoss.UNREACHABLE)
+            return
+        self._reading = self._pump.readable(self._socket.fileno(), self._read)
+        waiting, self._out = self._out, b""
+        self._write(waiting)
+
+    def _write(self, data: bytes) -> None:
+        if self._out or self._reading is None:  # behind what is waiting, or the connection isn't there yet
+            self._out += data
+            return
+        assert self._socket is not None
+        try:
+            sent = self._socket.send(data) if data else 0
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # the end of the connection is readable too, behind what the server may have said before it
+        if sent < len(data):
+            self._out = data[sent:]
+            self._writing = self._pump.writable(self._socket.fileno(), self._go_on)
+
+    def _go_on(self) -> None:
+        self._stop_writing()
+        waiting, self._out = self._out, b""
+        self._write(waiting)
+
+    def _stop_writing(self) -> None:
+        if self._writing is not None:
+            self._writing.stop()
+            self._writing = None
+
+    def _read(self) -> None:
+        assert self._socket is not None
+        try:
+            data = self._socket.recv(_PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        now = clock()
+        if not data:
+            self._lose(ConnectionLoss.CLOSED)
+        elif self._tls is None:
+            self._ear.heard(data, now)
+        else:
+            self._decrypt(self._tls, data, now)
+
+    def _decrypt(self, tls: TlsPipe, data: bytes, now: float) -> None:
+        try:
+            plain = tls.receive(data)
+        except ssl.SSLError:
+            self._lose(ConnectionLoss.TLS)
+            return
+        self._write(tls.outgoing())
+        if plain:
+            self._ear.heard(plain, now)
+        if tls.ended and self._tls is tls:
+            self._lose(ConnectionLoss.CLOSED)
+
+    def _lose(self, loss: ConnectionLoss) -> None:
+        self.close()
+        self._ear.ended(loss)

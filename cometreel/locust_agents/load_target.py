@@ -1,0 +1,98 @@
+"""Where the load goes: one server, its address looked up once, and one TLS context for the whole process.
+
+Loading the certificates of the world for each agent would take most of the time and memory of a ramp.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from cometreel.errors import OptionInvalid
+
+__all__ = ["Address", "LoadTarget", "parse_target"]
+
+_PORTS: Final = {"http": 80, "https": 443}
+_SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+_WANTED: Final = "a URL such as https://gws.example:8090"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a socket connects: its family, and what `connect` takes."""
+
+    family: socket.AddressFamily
+    place: tuple[str, int] | tuple[str, int, int, int]
+
+
+@dataclass(frozen=True)
+class LoadTarget:
+    """One server. `authority` is what the `Host` header says; certificates are not checked unless some are given:
+    load goes to servers of one's own, whose certificates are often their own too."""
+
+    secure: bool
+    host: str
+    port: int
+    authority: str
+    trust: Path | None = None
+
+    @property
+    def base(self) -> str:
+        """Scheme and authority."""
+        return f"{'https' if self.secure else 'http'}://{self.authority}"
+
+    @cached_property
+    def address(self) -> Address:
+        """The first address of the host.
+
+        :raises OptionInvalid: if it has none.
+        """
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise OptionInvalid(
+                "--host", f"{self.host} has no address: {error.strerror}", "a host that is known"
+            ) from None
+        family, _, _, _, place = found[0]
+        return Address(family, place)  # type: ignore[arg-type]  # the form for systems without IPv6 never comes
+
+    @cached_property
+    def context(self) -> ssl.SSLContext:
+        """The context of all TLS connections of this process."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self.trust is None:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        else:
+            context.load_verify_locations(self.trust)
+        return context
+
+
+def parse_target(url: str | None, trust: Path | None = None) -> LoadTarget:
+    """Read the URL of `--host`.
+
+    :raises OptionInvalid: if it is none, or has more than scheme, host and port.
+    """
+    if not url:
+        raise OptionInvalid("--host", "nothing is given to put load on", _WANTED)
+    if not _SCHEME.match(url):
+        kind = "a file" if Path(url).suffix in {".yaml", ".yml", ".json", ".jsonl"} or Path(url).exists() else "no URL"
+        hint = "to drive load from a scenario: locust -f loadtests/from_scenario.py --reel-scenario FILE --host URL"
+        raise OptionInvalid("--host", f"{url!r} is {kind}", _WANTED, hint if kind == "a file" else "")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise OptionInvalid("--host", f"{url!r}: {error}", _WANTED) from None
+    if parts.scheme.lower() not in _PORTS or not host:
+        raise OptionInvalid("--host", f"{url!r} can't be asked by HTTP", _WANTED)
+    if parts.path.strip("/") or parts.query or parts.username:
+        raise OptionInvalid("--host", "it has more than scheme, host and port", _WANTED, "paths are those of the API")
+    secure = parts.scheme.lower() == "https"
+    return LoadTarget(secure, host, port or _PORTS[parts.scheme.lower()], parts.netloc, trust)

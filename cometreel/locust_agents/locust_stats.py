@@ -1,0 +1,109 @@
+"""The account of one process: what happened goes into its figures, and into Locust's own as events.
+
+For each kind of owner Locust shows two rows, `ack` and `notification`, with the time from the intended start. What
+belongs to no exchange of its own (a duplicate, an answer after all hope) stands in `stray` rows, so that the first
+two count each request once. Failures have constant texts: Locust counts them by text.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from locust.env import Environment
+
+from cometreel.load import (
+    Abandoned,
+    Acknowledged,
+    Answered,
+    Duplicate,
+    LateAfterLost,
+    Lost,
+    PendingRequest,
+    Refused,
+    RequestOutcome,
+    Stages,
+    Wrong,
+)
+
+__all__ = ["LocustStats", "LoginFailed", "NotificationFailed", "PostFailed", "UnexpectedMessage"]
+
+
+class PostFailed(Exception):
+    """A POST wasn't acknowledged."""
+
+
+class NotificationFailed(Exception):
+    """The notification of a POST was late, lost or wrong."""
+
+
+class UnexpectedMessage(Exception):
+    """Something came that belongs to no exchange, or no longer; or the session is gone."""
+
+
+class LoginFailed(Exception):
+    """An agent wasn't let in."""
+
+
+class LocustStats:
+    """Keeps the figures of a process in step with Locust's."""
+
+    def __init__(self, environment: Environment, stages: Stages) -> None:
+        self._fire: Callable[..., None] = environment.events.request.fire
+        self.stages = stages
+        self.logins = 0
+        """How many agents have logged in."""
+        self.turned_away = ""
+        """Why the last login failed; empty if none did."""
+
+    def sent(self, exchange: PendingRequest) -> None:
+        """Enter a POST that was written."""
+        self.stages.sent(exchange)
+
+    def unsent(self, many: int) -> None:
+        """Enter requests that waited for their turn and won't be sent any more."""
+        self.stages.whole.unsent += many
+
+    def add(self, outcomes: Sequence[RequestOutcome]) -> None:
+        """Enter what became of requests."""
+        self.stages.add(outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, Acknowledged):
+                self._tell("ack", outcome.exchange, outcome.at, None)
+            elif isinstance(outcome, Answered):
+                late = NotificationFailed("late") if outcome.late else None
+                self._tell("notification", outcome.exchange, outcome.at, late)
+            elif isinstance(outcome, Refused):
+                self._tell("ack", outcome.exchange, outcome.at, PostFailed(outcome.text))
+            elif isinstance(outcome, Wrong):
+                self._tell("notification", outcome.exchange, outcome.at, NotificationFailed(outcome.text))
+            elif isinstance(outcome, Lost):
+                self._tell("notification", outcome.exchange, None, NotificationFailed(outcome.text))
+            elif isinstance(outcome, LateAfterLost | Duplicate | Abandoned):
+                self._tell("stray", outcome.exchange, None, UnexpectedMessage(outcome.text))
+            else:
+                self._event("stray", "CometD", None, UnexpectedMessage(outcome.text))
+
+    def logged_in(self, seconds: float, error: str) -> None:
+        """Enter a login."""
+        if error:
+            self.turned_away = error
+        else:
+            self.logins += 1
+        self._event("login", "Login", seconds, LoginFailed(error) if error else None)
+
+    def _tell(self, phase: str, exchange: PendingRequest, at: float | None, error: Exception | None) -> None:
+        self._event(phase, exchange.ask.entry, None if at is None else at - exchange.intended, error)
+
+    def _event(self, phase: str, name: str, seconds: float | None, error: Exception | None) -> None:
+        self._fire(
+            request_type=phase,
+            name=name,
+            response_time=None if seconds is None else seconds * 1000,
+            response_length=0,
+            exception=error,
+            context={},
+            start_time=time.time() - (seconds or 0.0),
+            response=None,
+            url=None,
+        )

@@ -1,0 +1,194 @@
+"""What a scenario makes its agents ask: requests with their place in time, the owners re-mapped. Reads; sends nothing.
+
+A scenario says how long each exchange took and not when it began, so an agent begins one when the one before it is
+over. What can't be sent without inventing something is left out, and named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from cometreel.errors import OptionInvalid
+from cometreel.jsonvalue import JSON, JSONObject, encode
+from cometreel.load import Expectation, OwnerKind, Owners, PlannedRequest, expectation_for
+from cometreel.scenario import ExchangeBlock, RequestBlock, load, parse
+from cometreel.scenario.durations import parse_duration
+from cometreel.scenario.markers import marker_of, unescaped
+
+__all__ = ["AnyAnswer", "ScriptedRequest", "ScenarioScript", "read_script"]
+
+_UNASKED = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
+_SAFE = "~!$&'()*+,=:@"
+_ENDS = "EndContactCenterSession"
+_KINDS = {kind.label: kind for kind in OwnerKind if kind.owned}
+
+
+class _NotSendable(Exception):
+    """A request that the scenario doesn't hold whole; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyAnswer(Expectation):
+    """A notification with the right referenceId is the right one, whatever it says."""
+
+    workbin_type: str = ""
+
+    def wrong(self, data: JSONObject) -> str:
+        """Nothing is."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedRequest:
+    """One request: when, in seconds since the agent began its round, and what. A GET has no body."""
+
+    at: float
+    name: str
+    path: str
+    body: JSONObject | None
+    answered: bool
+    """Whether a notification with its referenceId must come."""
+
+    def spoken(self, agent: int, owners: Owners, own_id: str | None) -> tuple[PlannedRequest, str, bytes | None]:
+        """Return what this agent sends, and what must answer it; the owner is one of those that are given, if any."""
+        if self.body is None:
+            return PlannedRequest(self.name, None), self.path, None
+        body, path = self.body, self.path
+        kind = _KINDS.get(str(body.get("workbinType")))
+        if body.get("operationName") != "RequestAgentStats":
+            return PlannedRequest(self.name, AnyAnswer() if self.answered else None), path, encode(body)
+        owner = str(body.get("workbinOwner", ""))
+        if path.startswith("/api/v2/users/"):
+            kind, owner = OwnerKind.USER, path.split("/")[4]
+        names = owners.of(kind) if kind is not None else ()
+        if names:
+            owner = names[agent % len(names)]
+        if kind is OwnerKind.USER:
+            path = f"/api/v2/users/{quote(owner, safe='')}/workbins"
+        elif kind is not None:
+            body = {**body, "workbinOwner": owner}
+        kind = kind or OwnerKind.AGENT
+        return PlannedRequest(kind.entry, expectation_for(kind, owner, own_id)), path, encode(body)
+
+
+@dataclass(frozen=True)
+class ScenarioScript:
+    """What each role asks, in rounds that begin anew until the run ends."""
+
+    roles: tuple[tuple[ScriptedRequest, ...], ...]
+    seconds: float
+    """How long a round lasts."""
+    endpoint: str | None = None
+    channels: tuple[str, ...] = ()
+    """Where its notifications come; each agent subscribes to them."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Exchanges that are not asked, by name, and why."""
+
+    def lines(self, agent: int) -> tuple[ScriptedRequest, ...]:
+        """What this agent asks: the roles are taken in turn."""
+        return self.roles[agent % len(self.roles)]
+
+
+def read_script(paths: Sequence[Path], speed: float) -> ScenarioScript:
+    """Read scenarios as what agents ask, at that speed: 2 is twice as fast.
+
+    :raises FileInvalid: if a scenario can't be used, with every problem.
+    :raises OptionInvalid: if there is nothing in it that can be asked.
+    """
+    scenario = load(paths)
+    blocks = [block for file in scenario.files for block in parse(file).exchanges or []]
+    left_out: dict[str, str] = {}
+    asked: list[tuple[ExchangeBlock, ScriptedRequest, float]] = []
+    for block in blocks:
+        try:
+            asked.append((block, _line(block), _lasts(block) / speed))
+        except _NotSendable as reason:
+            left_out[block.name] = str(reason)
+    if not asked:
+        expected = "a scenario with a request that can be sent as it stands"
+        raise OptionInvalid("--reel-scenario", "nothing in it can be asked", expected)
+    roles = tuple(_timed(asked, role) for role in scenario.roles or [""])
+    longest = max(sum(lasts for _, _, lasts in asked), 0.001)
+    events = [event for block, _, _ in asked for event in block.events or []]
+    channels = dict.fromkeys(event.channel for event in events if isinstance(event.channel, str))
+    return ScenarioScript(roles, longest, scenario.bayeux.endpoint, tuple(channels), left_out)
+
+
+def _timed(asked: Sequence[tuple[ExchangeBlock, ScriptedRequest, float]], role: str) -> tuple[ScriptedRequest, ...]:
+    at, lines = 0.0, []
+    for block, line, lasts in asked:
+        names = [block.as_] if isinstance(block.as_, str) else block.as_
+        if names is None or role in names:
+            lines.append(ScriptedRequest(at, line.name, line.path, line.body, line.answered))
+        at += lasts
+    return tuple(lines)
+
+
+def _line(block: ExchangeBlock) -> ScriptedRequest:
+    request = block.request
+    if not isinstance(request, RequestBlock):
+        raise _NotSendable("it is a publish on CometD")
+    if request.authenticated is False or _status(block) not in range(200, 300):
+        raise _NotSendable("it is refused, as recorded")
+    if request.method.upper() not in {"GET", "POST"}:
+        raise _NotSendable(f"its method is {request.method}")
+    path, query, body = _path(request.path), _query(request.query), _value(request.body)
+    target = f"{path}?{query}" if query else path
+    if request.method.upper() == "GET":
+        return ScriptedRequest(0.0, f"GET {block.name}", target, None, answered=False)
+    if not isinstance(body, dict):
+        raise _NotSendable("its body is no JSON object")
+    if body.get("operationName") == _ENDS:
+        raise _NotSendable("it ends the session")
+    return ScriptedRequest(0.0, f"POST {block.name}", target, body, answered=any(_answers(block)))
+
+
+def _answers(block: ExchangeBlock) -> Iterator[bool]:
+    for event in block.events or []:
+        data = event.data if isinstance(event.data, dict) else {}
+        yield "referenceId" in data and data.get("messageType") not in _UNASKED
+
+
+def _status(block: ExchangeBlock) -> int:
+    status = block.reply.status if block.reply is not None else None
+    return status if isinstance(status, int) else 200
+
+
+def _lasts(block: ExchangeBlock) -> float:
+    """How long an exchange took, its notifications with it."""
+    afters = [block.reply.after if block.reply is not None else None, *(event.after for event in block.events or [])]
+    return max((parse_duration(after) for after in afters if isinstance(after, str)), default=0.0)
+
+
+def _path(written: JSON) -> str:
+    if isinstance(written, list):
+        return "/" + "/".join(quote(str(_value(segment)), safe=_SAFE) for segment in written)
+    return quote("/" + str(_value(written)).lstrip("/"), safe=f"{_SAFE}/%;")
+
+
+def _query(written: JSON) -> str:
+    marker = marker_of(written)
+    if written is None or (marker is not None and marker[0] == "$any"):
+        return ""  # any query will do, and none is one
+    query = _value(written)
+    return urlencode(query, doseq=True, safe="*,:") if isinstance(query, dict) else ""
+
+
+def _value(pattern: JSON) -> JSON:
+    """The value that a pattern stands for. Nothing is invented."""
+    marker = marker_of(pattern)
+    if marker is None:
+        if isinstance(pattern, dict):
+            return {unescaped(key): _value(member) for key, member in pattern.items()}
+        return [_value(item) for item in pattern] if isinstance(pattern, list) else pattern
+    key, argument = marker
+    if key == "$one-of" and isinstance(argument, list):
+        return _value(argument[0])
+    if key == "$csv" and isinstance(argument, list):
+        return ",".join(str(_value(item)) for item in argument)
+    if key == "$partial":
+        return _value(argument)
+    raise _NotSendable(f"{key} stands for a value that the scenario doesn't hold")

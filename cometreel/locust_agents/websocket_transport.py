@@ -1,0 +1,141 @@
+"""A Bayeux client on a WebSocket: the same pump, the frames by the `websockets` package, which does no I/O here.
+
+The agent's other requests stay on HTTP, as real desktops send them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+from cometreel.bayeux import BayeuxClient, ClientEvent, ClientState, MalformedMessages, Send, parse_messages
+from cometreel.jsonvalue import JSON, encode
+from cometreel.locust_agents.connection import Connection, ConnectionLoss
+from cometreel.locust_agents.event_loop import EventLoop, clock
+from cometreel.locust_agents.http_client import HttpReply
+from cometreel.locust_agents.load_target import LoadTarget
+from cometreel.locust_agents.long_polling import DeadlineTimer, Told
+
+__all__ = ["WebSocketLink"]
+
+
+class WebSocketLink:
+    """One WebSocket at a time, opened when the client has something to send.
+
+    `fields` are those of its opening handshake; `read` is shown the reply to it, which may set cookies.
+    """
+
+    def __init__(
+        self,
+        pump: EventLoop,
+        client: BayeuxClient,
+        target: LoadTarget,
+        endpoint: str,
+        told: Told,
+        fields: Callable[[], Mapping[str, str]],
+        read: Callable[[HttpReply], None],
+    ) -> None:
+        self._pump, self._client, self._told, self._fields, self._read = pump, client, told, fields, read
+        self._uri = parse_uri(f"{'wss' if target.secure else 'ws'}://{target.authority}{endpoint}")
+        self._line = Connection(pump, target, self)
+        self._protocol: ClientProtocol | None = None
+        self._early: list[bytes] = []
+        self._alarm = DeadlineTimer(pump, client, self.do)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the server can push: there is a WebSocket, and a session on it."""
+        return self._protocol is not None and self._client.state is ClientState.CONNECTED
+
+    def close(self) -> None:
+        """End the connection; nobody is told anything any more."""
+        self._alarm.cancel()
+        self._line.close()
+        self._protocol = None
+
+    def do(self, events: Sequence[ClientEvent], now: float) -> None:
+        """Send what is to be sent, and pass on the rest."""
+        due = self._alarm.due(now)
+        told: list[ClientEvent] = []
+        for event in (*due, *events):
+            if isinstance(event, Send):
+                self._send(event, now)
+            else:
+                told.append(event)
+        if told:
+            self._told(told, now)
+
+    def _send(self, send: Send, now: float) -> None:
+        body: list[JSON] = list(send.messages)
+        if self._protocol is None:
+            self._open()
+        assert self._protocol is not None
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_text(encode(body))
+            self._flush(self._protocol)
+        else:
+            self._early.append(encode(body))
+        self._pump.at(now + send.patience, lambda then: self._overdue(send.number, then))
+
+    def _overdue(self, number: int, now: float) -> None:
+        """Give up on what wasn't answered; what was is no longer known to the client."""
+        if self._protocol is not None:
+            self.do(self._client.failed(number, now), now)
+
+    def _open(self) -> None:
+        protocol = self._protocol = ClientProtocol(self._uri)
+        request = protocol.connect()
+        for name, value in self._fields().items():
+            request.headers[name] = value
+        protocol.send_request(request)
+        self._flush(protocol)
+
+    def _flush(self, protocol: ClientProtocol) -> None:
+        if data := b"".join(protocol.data_to_send()):
+            self._line.send(data)
+
+    # ------------------------------------------------------------------ what the line brings
+    def heard(self, data: bytes, now: float) -> None:
+        """Take bytes."""
+        protocol = self._protocol
+        if protocol is None:
+            return
+        opening = protocol.state is State.CONNECTING
+        protocol.receive_data(data)
+        if opening and protocol.state is State.OPEN:
+            for early in self._early:
+                protocol.send_text(early)
+            self._early.clear()
+        for event in protocol.events_received():
+            if isinstance(event, Response):
+                headers = tuple((k.lower().encode(), v.encode()) for k, v in event.headers.raw_items())
+                self._read(HttpReply(event.status_code, headers, b"", last=False))
+            elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
+                self._take(bytes(event.data), now)
+        if protocol.handshake_exc is not None:
+            self._line.close()
+            self.ended(ConnectionLoss.CLOSED)
+        elif self._protocol is protocol:
+            self._flush(protocol)
+            if protocol.state is not State.OPEN and not opening:
+                self._line.close()
+                self.ended(ConnectionLoss.CLOSED)
+
+    def _take(self, data: bytes, now: float) -> None:
+        try:
+            messages = parse_messages(data)
+        except MalformedMessages:
+            return  # whoever waits for it will be told that nothing came
+        self.do(self._client.receive(messages, now), now)
+
+    def ended(self, loss: ConnectionLoss) -> None:
+        """Take the end of the connection: all that was asked has failed."""
+        self._protocol = None
+        self._early.clear()
+        now = clock()
+        self.do(self._client.failed(None, now), now)

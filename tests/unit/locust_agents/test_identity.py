@@ -1,0 +1,71 @@
+"""What an agent sends of itself: cookies, credentials, and the CSRF token under the announced name."""
+
+from __future__ import annotations
+
+import pytest
+
+from cometreel.locust_agents.http_client import HttpReply
+from cometreel.locust_agents.identity import CookieJar, Identity, UserCredentials
+from cometreel.locust_agents.login import LoginMode, LoginRequest
+
+ANN = UserCredentials("ann", "s\u00e9cret")
+BASIC = "Basic YW5uOnPDqWNyZXQ="
+
+
+def cookies(*fields: bytes) -> list[tuple[bytes, bytes]]:
+    return [(b"set-cookie", field) for field in fields]
+
+
+def test_cookies_are_merged_by_name():
+    line = CookieJar()
+    assert line.take(cookies(b"JSESSIONID=a; Path=/; HttpOnly", b"BAYEUX_BROWSER=b;Path=/"))
+    assert line.line == "JSESSIONID=a; BAYEUX_BROWSER=b"
+    assert line.take(cookies(b"JSESSIONID=c"))
+    assert line.line == "BAYEUX_BROWSER=b; JSESSIONID=c"
+    assert not line.take([(b"content-type", b"x")])
+
+
+@pytest.mark.parametrize(
+    "field", [b"a=; Max-Age=0", b"a=x; max-age=-1", b"a=x; Expires=Thu, 01-Jan-1970 00:00:00 GMT; Path=/"]
+)
+def test_a_cookie_can_be_taken_away(field: bytes):
+    line = CookieJar()
+    line.take(cookies(b"a=1", b"b=2"))
+    assert line.take(cookies(field))
+    assert line.line == "b=2"
+
+
+def test_what_is_no_cookie_is_ignored():
+    line = CookieJar()
+    assert not line.take(cookies(b"nonsense", b"=x"))
+    assert line.line == ""
+
+
+def test_secrets_are_shown_nowhere():
+    line = CookieJar()
+    line.take(cookies(b"JSESSIONID=secret-cookie"))
+    assert repr([ANN, line]) == "[Credentials('ann'), CookieLine(['JSESSIONID'])]"
+
+
+@pytest.mark.parametrize(
+    ("login", "step", "other"),
+    [("open", False, False), ("basic", True, True), ("session", True, False)],
+)
+def test_which_requests_carry_credentials(login: LoginMode, step: bool, other: bool):  # a table
+    identity = Identity("gws", login, ANN)
+    field = f"Authorization: {BASIC}\r\n".encode()
+    assert (field in identity.request(LoginRequest("/me", credentials=True))) is step
+    assert (field in identity.request(LoginRequest("/services"))) is other
+    assert (field in identity.head.post("/x", b"{}")) is other
+
+
+def test_the_token_comes_back_under_the_name_that_was_announced():
+    identity = Identity("gws", "session", ANN)
+    fields = ((b"x-csrf-header", b"X-MY-TOKEN"), (b"x-csrf-token", b"t1"), (b"set-cookie", b"JSESSIONID=a"))
+    identity.take(HttpReply(403, fields, b"", last=False))
+    assert identity.request(LoginRequest("/api/v2/me", body={"a": 1})) == (
+        b"POST /api/v2/me HTTP/1.1\r\nHost: gws\r\nAccept: application/json\r\nCookie: JSESSIONID=a\r\n"
+        b"X-MY-TOKEN: t1\r\nContent-Type: application/json;charset=UTF-8\r\nContent-Length: 7\r\n\r\n"
+        b'{"a":1}'
+    )
+    assert identity.fields() == {"Cookie": "JSESSIONID=a"}

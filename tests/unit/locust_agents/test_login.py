@@ -1,0 +1,107 @@
+"""A login as a conversation: what is asked, in which order, and what is taken for a refusal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cometreel.locust_agents.connection import ConnectionLoss
+from cometreel.locust_agents.http_client import HttpReply
+from cometreel.locust_agents.login import LoginMode, LoginRefused, LoginRequest, first_requests, log_in, session_gone
+from cometreel.locust_agents.request_queue import ReplyOrLoss
+
+ME = "/api/v2/me?subresources=features,devices,channels"
+
+
+def reply(status: int = 200, **body: object) -> HttpReply:
+    return HttpReply(status, (), json.dumps({"statusCode": 0, **body}).encode(), last=False)
+
+
+def walk(login: LoginMode, *outcomes: ReplyOrLoss) -> tuple[list[LoginRequest], str]:
+    """Go through a login with these answers; the last stands for all that follow."""
+    steps, answers, asked = log_in(login), list(outcomes), []
+    try:
+        step = next(steps)
+        while True:
+            asked.append(step)
+            step = steps.send(answers.pop(0) if len(answers) > 1 else answers[0])
+    except StopIteration as end:
+        return asked, end.value
+
+
+def test_an_open_server_wants_no_login():
+    assert walk("open", reply()) == ([], "")
+
+
+def test_a_session_begins_with_a_refusal_and_carries_credentials_once():
+    asked, user_id = walk("session", reply(403, statusCode=20), reply(user={"id": "f1a3"}), reply())
+    assert (asked, user_id) == (
+        [
+            LoginRequest(ME),
+            LoginRequest(ME, credentials=True),
+            LoginRequest("/api/v2/services?fields=*"),
+            LoginRequest("/api/v2/me/groups"),
+            LoginRequest("/api/v2/groups"),
+            LoginRequest("/api/v2/me", body={"operationName": "StartContactCenterSession", "channels": ["multimedia"]}),
+        ],
+        "f1a3",
+    )
+
+
+def test_what_only_fills_a_screen_may_be_missing():
+    missing = reply(404, statusCode=6)
+    _, user_id = walk("basic", reply(user={"id": "f1a3"}), missing, missing, missing, reply(statusCode=7))
+    assert user_id == "f1a3"
+
+
+REFUSALS: dict[str, tuple[ReplyOrLoss, str]] = {
+    "wrong password": (reply(403, statusCode=20), f"login: {ME} is refused (HTTP 403, statusCode 20)"),
+    "a redirect": (reply(302), f"login: {ME} is redirected (HTTP 302); redirects are not followed"),
+    "an error": (reply(503, statusCode=4), f"login: {ME} gets HTTP 503, statusCode 4"),
+    "no JSON": (HttpReply(200, (), b"<html>", last=False), f"login: {ME} gets HTTP 200, statusCode None"),
+    "no connection": (ConnectionLoss.REFUSED, "login: the connection was refused"),
+}
+
+
+@pytest.mark.parametrize(("outcome", "sentence"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_refusal_says_what_came(outcome: ReplyOrLoss, sentence: str):
+    with pytest.raises(LoginRefused) as caught:
+        walk("basic", outcome)
+    assert str(caught.value) == sentence
+
+
+def test_a_session_that_can_not_be_started_is_a_refusal():
+    with pytest.raises(LoginRefused, match="StartContactCenterSession gets HTTP 500"):
+        walk("basic", reply(), reply(), reply(), reply(), reply(500, statusCode=4))
+
+
+def test_the_workbins_are_read_the_first_two_one_by_one():
+    asked: list[str] = []
+    workbins = reply(workbins=[{"id": "a"}, {"id": "b"}, {"id": "c"}, {"id": "d"}, {"name": "no id"}])
+
+    def all_of_it() -> list[str]:
+        steps = first_requests()
+        step = next(steps)
+        while True:
+            asked.append(step.target)
+            answer = workbins if step.target == "/api/v2/workbins?fields=*" else ConnectionLoss.CLOSED
+            try:
+                step = steps.send(answer)
+            except StopIteration as end:
+                return [*end.value]
+
+    assert all_of_it() == ["a", "b", "c", "d"]
+    assert asked == [
+        "/api/v2/diagnostics/version",
+        "/api/v2/workbins?fields=*",
+        "/api/v2/me/?subresources=devices,calls,channels,interactions,chats",
+        "/api/v2/workbins/a?subresources=*",
+        "/api/v2/workbins/b?subresources=*",
+        "/api/v2/workbins?workbinIds=c,d&subresources=*",
+    ]
+
+
+@pytest.mark.parametrize(("status", "gone"), [(200, False), (401, True), (403, True), (404, False), (503, False)])
+def test_what_says_that_the_http_session_is_gone(status: int, gone: bool):  # a table
+    assert session_gone(reply(status)) is gone

@@ -1,0 +1,138 @@
+"""A scenario as what agents ask: when, what, of whom; and what is left out, and why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cometreel.errors import OptionInvalid
+from cometreel.jsonvalue import JSONObject
+from cometreel.load import PlannedRequest, read_owners
+from cometreel.locust_agents.scenario_script import AnyAnswer, ScriptedRequest, read_script
+
+SCENARIOS = Path(__file__).parents[3] / "scenarios"
+SCENARIO = """
+cometreel: 1
+roles: {one: {user: ann}, two: {user: ben}}
+exchanges:
+  - name: services
+    request: {method: GET, path: /api/v2/services, query: {fields: "*"}}
+    reply: {after: 100ms, status: 200, body: {statusCode: 0}}
+  - name: stats
+    as: two
+    request:
+      method: POST
+      path: /api/v2/workbins
+      body: {operationName: RequestAgentStats, workbinType: Place, workbinOwner: P1}
+    reply: {after: 30ms, status: 200, body: {statusCode: 0, referenceId: 1}}
+    events: [{after: 300ms, channel: /v2/me/workbins, data: {messageType: WorkbinStatsMessage, referenceId: 1}}]
+  - name: add
+    request:
+      method: POST
+      path: [api, v2, workbins, {$one-of: [w1, w2]}]
+      body: {$partial: {operationName: AddInteraction, id: i}}
+    reply: {after: 50ms, status: 200, body: {statusCode: 0, referenceId: 2}}
+  - name: refused
+    request: {method: GET, path: /api/v2/me}
+    reply: {status: 403, body: {statusCode: 20}}
+  - name: a pattern
+    request: {method: GET, path: {$regex: "/x.*"}}
+  - name: said on CometD
+    request: {publish: /service/chat, data: {}}
+  - name: the end
+    request: {method: POST, path: /api/v2/me, body: {operationName: EndContactCenterSession}}
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "scenario.yaml"
+    path.write_text(SCENARIO)
+    return path
+
+
+def test_one_request_begins_when_the_one_before_is_over_and_speed_scales_it(scenario: Path):
+    script = read_script([scenario], 2.0)
+    services = ScriptedRequest(0.0, "GET services", "/api/v2/services?fields=*", None, answered=False)
+    body: JSONObject = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "P1"}
+    stats = ScriptedRequest(0.05, "POST stats", "/api/v2/workbins", body, answered=True)
+    add = ScriptedRequest(
+        0.2, "POST add", "/api/v2/workbins/w1", {"operationName": "AddInteraction", "id": "i"}, answered=False
+    )
+    assert script.roles == ((services, add), (services, stats, add))
+    assert script.seconds == pytest.approx(0.225)
+    assert [script.lines(agent) for agent in range(3)] == [script.roles[0], script.roles[1], script.roles[0]]
+
+
+def test_agents_subscribe_where_the_notifications_of_what_is_asked_come():
+    channels = {"/v2/me/workbins", "/v2/me/workitems", "/v2/me/emails", "/v2/me/chats"}
+    assert set(read_script([SCENARIOS / "add_and_pull.yaml"], 1.0).channels) == channels
+
+
+def test_what_can_not_be_asked_is_named_with_the_reason(scenario: Path):
+    assert read_script([scenario], 1.0).left_out == {
+        "refused": "it is refused, as recorded",
+        "a pattern": "$regex stands for a value that the scenario doesn't hold",
+        "said on CometD": "it is a publish on CometD",
+        "the end": "it ends the session",
+    }
+
+
+def test_owners_are_re_mapped_by_agent_and_kind():
+    owners = read_owners(["place=Place{1..3}", "user=u{1..2}"])
+    script = read_script([SCENARIOS / "request_agent_stats.yaml"], 1.0)
+    spoken = [line.spoken(4, owners, "own-id") for line in script.lines(0)]
+    assert [
+        (ask.entry, ask.expects and ask.expects.owner, path, json.loads(body or b"null")) for ask, path, body in spoken
+    ] == [
+        ("RequestAgentStats Agent", "own-id", "/api/v2/workbins", {"operationName": "RequestAgentStats"}),
+        (
+            "RequestAgentStats Place",
+            "Place2",
+            "/api/v2/workbins",
+            {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place2"},
+        ),
+        (
+            "RequestAgentStats AgentGroup",
+            "ServiceAgentGroup",
+            "/api/v2/workbins",
+            {"operationName": "RequestAgentStats", "workbinType": "AgentGroup", "workbinOwner": "ServiceAgentGroup"},
+        ),
+        (
+            "RequestAgentStats PlaceGroup",
+            "ServicePlaceGroup",
+            "/api/v2/workbins",
+            {"operationName": "RequestAgentStats", "workbinType": "PlaceGroup", "workbinOwner": "ServicePlaceGroup"},
+        ),
+        ("RequestAgentStats User", "u1", "/api/v2/users/u1/workbins", {"operationName": "RequestAgentStats"}),
+    ]
+
+
+def test_another_operation_is_answered_by_its_reference_alone():
+    line = ScriptedRequest(0.0, "POST x", "/x", {"operationName": "Other"}, answered=True)
+    assert line.spoken(0, read_owners([]), None) == (
+        PlannedRequest("POST x", AnyAnswer()),
+        "/x",
+        b'{"operationName":"Other"}',
+    )
+    assert AnyAnswer().wrong({"messageType": "Whatever"}) == ""
+
+
+def test_a_scenario_with_nothing_to_ask_is_refused(tmp_path: Path):
+    (tmp_path / "empty.yaml").write_text("cometreel: 1\nexchanges: []\n")
+    with pytest.raises(OptionInvalid, match="nothing in it can be asked"):
+        read_script([tmp_path / "empty.yaml"], 1.0)
+
+
+NOT_ASKED = {"chat_publish"}  # it has publishes only
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(SCENARIOS.glob("*.yaml")) if path.stem not in NOT_ASKED],
+    ids=lambda path: path.stem,
+)
+def test_every_scenario_that_ships_can_be_asked(path: Path):
+    assert any(read_script([path], 1.0).roles)
