@@ -5,39 +5,39 @@ Reads files, opens no socket and starts nothing. Only the command line knows thi
 
 from __future__ import annotations
 
-from cometreel.show.comparing import Change, Comparison, Pair, compare
+from cometreel.show.comparison import ChangedPart, Comparison, ExchangePair, compare
 from cometreel.show.conversation import (
+    Bookmark,
     Conversation,
-    Exchange,
-    Frame,
+    ConversationExchange,
+    ConversationNotification,
+    FrameInfo,
+    HeldPoll,
     Lane,
-    Mark,
-    Notification,
-    Poll,
-    Socket,
-    Step,
+    MetaMessage,
+    WebSocketSpan,
 )
 from cometreel.show.latencies import Latencies, Times, latencies_of
 from cometreel.show.reading import read_conversation
-from cometreel.show.terminal import COLUMNS, print_comparison, print_conversation
+from cometreel.show.terminal_view import COLUMNS, print_comparison, print_conversation
 from cometreel.show.webpage import FIRST_LINE, page
 
 __all__ = [
     "COLUMNS",
     "FIRST_LINE",
-    "Change",
+    "ChangedPart",
     "Comparison",
     "Conversation",
-    "Exchange",
-    "Frame",
+    "ConversationExchange",
+    "FrameInfo",
     "Lane",
     "Latencies",
-    "Mark",
-    "Notification",
-    "Pair",
-    "Poll",
-    "Socket",
-    "Step",
+    "Bookmark",
+    "ConversationNotification",
+    "ExchangePair",
+    "HeldPoll",
+    "WebSocketSpan",
+    "MetaMessage",
     "Times",
     "compare",
     "latencies_of",

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from cometreel.jsonvalue import JSON, encode
 from cometreel.scenario import EventBlock, Profile, PublishBlock, ReplyBlock, RequestBlock, find
-from cometreel.show.conversation import Exchange, Notification
+from cometreel.show.conversation import ConversationExchange, ConversationNotification
 
-__all__ = ["Placed", "exchange_of", "kind_of", "notification_of"]
+__all__ = ["Placement", "exchange_of", "kind_of", "notification_of"]
 
 _KINDS = ("messageType", "notificationType")
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class Placement:
     """Where an exchange stands: its lane, when it was asked and when the reply came."""
 
     lane: int
@@ -25,17 +25,17 @@ class Placed:
 
 def exchange_of(
     name: str,
-    placed: Placed,
+    placed: Placement,
     request: RequestBlock | PublishBlock,
     reply: ReplyBlock | None,
-    notifications: Sequence[Notification],
+    notifications: Sequence[ConversationNotification],
     profile: Profile,
-) -> Exchange:
+) -> ConversationExchange:
     """Make an exchange of its blocks; `placed` says when and for whom."""
     asked = request.data if isinstance(request, PublishBlock) else _body(request)
     published = isinstance(request, PublishBlock)
     status = (_outcome(reply) if published else _status(reply)) if placed.reply_at is not None else ""
-    return Exchange(
+    return ConversationExchange(
         name,
         placed.lane,
         placed.at,
@@ -53,11 +53,11 @@ def exchange_of(
     )
 
 
-def notification_of(event: EventBlock, at: float, lane: int) -> Notification:
+def notification_of(event: EventBlock, at: float, lane: int) -> ConversationNotification:
     """Make a notification of its block; a disconnect is drawn as one too."""
     if event.channel is None:
-        return Notification(at, lane, "/meta/disconnect", "the server ends the session")
-    return Notification(at, lane, _shown(event.channel), kind_of(event.data), event.data, event.ext)
+        return ConversationNotification(at, lane, "/meta/disconnect", "the server ends the session")
+    return ConversationNotification(at, lane, _shown(event.channel), kind_of(event.data), event.data, event.ext)
 
 
 def kind_of(data: JSON) -> str:

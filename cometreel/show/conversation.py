@@ -14,20 +14,20 @@ from cometreel.scenario import Profile
 
 __all__ = [
     "Conversation",
-    "Ending",
-    "Exchange",
-    "Frame",
+    "PollEnding",
+    "ConversationExchange",
+    "FrameInfo",
     "Lane",
-    "Mark",
-    "Notification",
-    "Poll",
-    "Socket",
-    "Source",
-    "Step",
+    "Bookmark",
+    "ConversationNotification",
+    "HeldPoll",
+    "WebSocketSpan",
+    "ConversationSource",
+    "MetaMessage",
 ]
 
-Source: TypeAlias = Literal["journal", "scenario"]
-Ending: TypeAlias = Literal["answered", "empty", "refused", "broken", "open"]
+ConversationSource: TypeAlias = Literal["journal", "scenario"]
+PollEnding: TypeAlias = Literal["answered", "empty", "refused", "broken", "open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class ConversationNotification:
     """A message that the server pushed. `at` is seconds since the beginning, `kind` what the message calls itself."""
 
     at: float
@@ -56,7 +56,7 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class ConversationExchange:
     """One request with its acknowledgement and the notifications that answer it.
 
     `method` is an HTTP method or `PUBLISH`; `target` the path with its query, or the channel. `status` is the HTTP
@@ -76,7 +76,7 @@ class Exchange:
     reply_at: float | None = None
     headers: JSON = None
     reply: JSON = None
-    notifications: tuple[Notification, ...] = ()
+    notifications: tuple[ConversationNotification, ...] = ()
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -90,25 +90,25 @@ class Exchange:
         """When the last of it had come."""
         return max([self.at, self.reply_at or self.at, *(one.at for one in self.notifications)])
 
-    def is_early(self, notification: Notification) -> bool:
+    def is_early(self, notification: ConversationNotification) -> bool:
         """Tell whether a notification came before the reply."""
         return self.reply_at is not None and notification.at < self.reply_at
 
 
 @dataclass(frozen=True, slots=True)
-class Poll:
+class HeldPoll:
     """A `/meta/connect`, held from `at` `until`; `until` is None where it was open when the recording ended."""
 
     lane: int
     at: float
     until: float | None
-    ending: Ending
+    ending: PollEnding
     messages: int = 0
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MetaMessage:
     """Another message of Bayeux's own: a handshake, a subscription. `refused` is the server's error, if it said no."""
 
     lane: int
@@ -119,7 +119,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class FrameInfo:
     """One WebSocket frame and how many Bayeux messages it carried."""
 
     at: float
@@ -128,17 +128,17 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Socket:
+class WebSocketSpan:
     """A WebSocket connection; `until` is None where it was open when the recording ended."""
 
     lane: int
     at: float
     until: float | None
-    frames: tuple[Frame, ...] = ()
+    frames: tuple[FrameInfo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Bookmark:
     """A moment that concerns everybody, such as a remark made while recording."""
 
     at: float
@@ -150,15 +150,15 @@ class Conversation:
     """A whole conversation, in order of time. `notes` are whole sentences; `faults` those that aim at no exchange."""
 
     title: str
-    source: Source
+    source: ConversationSource
     profile: Profile
     lanes: tuple[Lane, ...]
-    exchanges: tuple[Exchange, ...]
-    unsolicited: tuple[Notification, ...] = ()
-    polls: tuple[Poll, ...] = ()
-    steps: tuple[Step, ...] = ()
-    sockets: tuple[Socket, ...] = ()
-    marks: tuple[Mark, ...] = ()
+    exchanges: tuple[ConversationExchange, ...]
+    unsolicited: tuple[ConversationNotification, ...] = ()
+    polls: tuple[HeldPoll, ...] = ()
+    steps: tuple[MetaMessage, ...] = ()
+    sockets: tuple[WebSocketSpan, ...] = ()
+    marks: tuple[Bookmark, ...] = ()
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = field(default=())
 

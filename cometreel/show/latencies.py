@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from cometreel.show.conversation import Exchange
+from cometreel.show.conversation import ConversationExchange
 
 __all__ = ["BOUNDS_SECONDS", "Latencies", "Times", "latencies_of"]
 
@@ -48,15 +48,15 @@ class Latencies:
     notification: Times
 
 
-def latencies_of(exchanges: Iterable[Exchange]) -> tuple[Latencies, ...]:
+def latencies_of(exchanges: Iterable[ConversationExchange]) -> tuple[Latencies, ...]:
     """The rows in the order of their operation and owner type."""
-    groups: dict[tuple[str, str], list[Exchange]] = {}
+    groups: dict[tuple[str, str], list[ConversationExchange]] = {}
     for exchange in exchanges:
         groups.setdefault((exchange.operation, exchange.owner_type), []).append(exchange)
     return tuple(_row(*key, group) for key, group in sorted(groups.items()))
 
 
-def _row(operation: str, owner_type: str, group: Sequence[Exchange]) -> Latencies:
+def _row(operation: str, owner_type: str, group: Sequence[ConversationExchange]) -> Latencies:
     acks = (exchange.ack_seconds for exchange in group)
     told = (one.at - exchange.at for exchange in group for one in exchange.notifications)
     ack = Times(tuple(sorted(ack for ack in acks if ack is not None)))

@@ -8,8 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from cometreel.jsonvalue import JSON, JSONObject, encode
-from cometreel.show.comparing import Comparison, Pair
-from cometreel.show.conversation import Conversation, Exchange, Lane, Notification, Poll, Socket, Step
+from cometreel.show.comparison import Comparison, ExchangePair
+from cometreel.show.conversation import (
+    Conversation,
+    ConversationExchange,
+    ConversationNotification,
+    HeldPoll,
+    Lane,
+    MetaMessage,
+    WebSocketSpan,
+)
 
 __all__ = ["payload_of", "payload_of_both"]
 
@@ -18,7 +26,7 @@ _DIGITS = 6
 
 def payload_of(conversation: Conversation) -> JSONObject:
     """What the page needs to draw one conversation."""
-    bodies = _Bodies()
+    bodies = _BodyTable()
     exchanges: list[JSON] = [bodies.exchange(exchange) for exchange in conversation.exchanges]
     told: list[JSON] = [bodies.notification(one) for one in conversation.unsolicited]
     return {
@@ -33,7 +41,7 @@ def payload_of(conversation: Conversation) -> JSONObject:
 
 def payload_of_both(comparison: Comparison) -> JSONObject:
     """What the page needs to draw two conversations over one another."""
-    bodies = _Bodies()
+    bodies = _BodyTable()
     after, before = comparison.after, comparison.before
     exchanges: list[JSON] = [bodies.pair(pair) for pair in comparison.pairs]
     told: list[JSON] = [{**bodies.notification(one), "state": state} for one, state in comparison.unsolicited]
@@ -51,7 +59,7 @@ def payload_of_both(comparison: Comparison) -> JSONObject:
     }
 
 
-class _Bodies:
+class _BodyTable:
     """Writes exchanges and notifications; a body is written as its number in `texts`, 0 where there is none."""
 
     def __init__(self) -> None:
@@ -61,7 +69,7 @@ class _Bodies:
         """The bodies, in order of their numbers."""
         return list(self._numbers)
 
-    def exchange(self, exchange: Exchange) -> JSONObject:
+    def exchange(self, exchange: ConversationExchange) -> JSONObject:
         """One exchange; what it doesn't have is left out."""
         told: list[JSON] = [self.notification(one) for one in exchange.notifications]
         return _without_empty(
@@ -84,7 +92,7 @@ class _Bodies:
             }
         )
 
-    def notification(self, one: Notification) -> JSONObject:
+    def notification(self, one: ConversationNotification) -> JSONObject:
         """One notification."""
         return _without_empty(
             {
@@ -97,7 +105,7 @@ class _Bodies:
             }
         )
 
-    def pair(self, pair: Pair) -> JSONObject:
+    def pair(self, pair: ExchangePair) -> JSONObject:
         """The exchange in front, how it differs, and the times of the one behind."""
         changes: list[JSON] = [{"what": change.what, "lines": list(change.lines)} for change in pair.changes]
         made = {**self.exchange(pair.shown), "state": pair.state, **_without_empty({"changes": changes})}
@@ -127,7 +135,7 @@ def _frame(conversation: Conversation, lanes: Iterable[Lane]) -> JSONObject:
     }
 
 
-def _poll(poll: Poll) -> JSONObject:
+def _poll(poll: HeldPoll) -> JSONObject:
     until = None if poll.until is None else _time(poll.until)
     return {
         "lane": poll.lane,
@@ -139,7 +147,7 @@ def _poll(poll: Poll) -> JSONObject:
     }
 
 
-def _step(step: Step) -> JSONObject:
+def _step(step: MetaMessage) -> JSONObject:
     return {
         "lane": step.lane,
         "at": _time(step.at),
@@ -149,7 +157,7 @@ def _step(step: Step) -> JSONObject:
     }
 
 
-def _socket(socket: Socket) -> JSONObject:
+def _socket(socket: WebSocketSpan) -> JSONObject:
     return {
         "lane": socket.lane,
         "at": _time(socket.at),
@@ -158,7 +166,7 @@ def _socket(socket: Socket) -> JSONObject:
     }
 
 
-def _end(exchange: Exchange | None) -> float:
+def _end(exchange: ConversationExchange | None) -> float:
     return 0.0 if exchange is None else exchange.end
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.show.conversation import Conversation
-from cometreel.show.journals import conversation_of_journal
-from cometreel.show.scenarios import conversation_of_scenario
+from cometreel.show.journal_reader import conversation_of_journal
+from cometreel.show.scenario_reader import conversation_of_scenario
 
 __all__ = ["read_conversation"]
 

@@ -12,7 +12,7 @@ import json
 from importlib.resources import files
 
 from cometreel.jsonvalue import JSONObject
-from cometreel.show.comparing import Comparison
+from cometreel.show.comparison import Comparison
 from cometreel.show.conversation import Conversation
 from cometreel.show.payload import payload_of, payload_of_both
 

@@ -12,10 +12,17 @@ from dataclasses import replace
 from cometreel.bayeux import is_meta
 from cometreel.jsonvalue import JSONObject
 from cometreel.recording import WireEvent
-from cometreel.show.conversation import Ending, Exchange, Frame, Poll, Socket, Step
-from cometreel.show.said import requested
+from cometreel.recording.transcript import RecordedCall, RecordedPublish
+from cometreel.show.conversation import (
+    ConversationExchange,
+    FrameInfo,
+    HeldPoll,
+    MetaMessage,
+    PollEnding,
+    WebSocketSpan,
+)
 
-__all__ = ["Wires"]
+__all__ = ["Wires", "called", "published", "requested"]
 
 _CONNECT = "/meta/connect"
 
@@ -24,14 +31,14 @@ class Wires:
     """Reads the events at once; `lane` gives the lane of a flow, `begun` is the time that counts as 0."""
 
     def __init__(self, events: Iterable[WireEvent], lane: Callable[[str], int], begun: float) -> None:
-        self.polls: list[Poll] = []
-        self.steps: list[Step] = []
-        self.sockets: list[Socket] = []
-        self.unanswered: list[Exchange] = []
+        self.polls: list[HeldPoll] = []
+        self.steps: list[MetaMessage] = []
+        self.sockets: list[WebSocketSpan] = []
+        self.unanswered: list[ConversationExchange] = []
         self._lane = lane
         self._begun = begun
         self._open: dict[str, WireEvent] = {}
-        self._sockets: dict[str, tuple[float, list[Frame]]] = {}
+        self._sockets: dict[str, tuple[float, list[FrameInfo]]] = {}
         self._framed: dict[tuple[str, str], tuple[WireEvent, JSONObject]] = {}
         for event in events:
             self._read(event)
@@ -88,9 +95,9 @@ class Wires:
             ending, detail = "broken", f"HTTP {reply.status}"
         self._held(request.flow, request.at, reply.at, ending, delivered, detail)
 
-    def _held(self, flow: str, at: float, until: float | None, ending: Ending, messages: int, detail: str) -> None:
+    def _held(self, flow: str, at: float, until: float | None, ending: PollEnding, messages: int, detail: str) -> None:
         end = None if until is None else self._since(until)
-        self.polls.append(Poll(self._lane(flow), self._since(at), end, ending, messages, detail))
+        self.polls.append(HeldPoll(self._lane(flow), self._since(at), end, ending, messages, detail))
 
     def _step(self, request: WireEvent, asked: JSONObject, answer: JSONObject) -> None:
         subscription = asked.get("subscription")
@@ -98,13 +105,15 @@ class Wires:
         detail = ", ".join(name for name in names if isinstance(name, str))
         error = answer.get("error")
         refused = (error if isinstance(error, str) else "refused") if answer.get("successful") is False else ""
-        self.steps.append(Step(self._lane(request.flow), self._since(request.at), _channel(asked), detail, refused))
+        self.steps.append(
+            MetaMessage(self._lane(request.flow), self._since(request.at), _channel(asked), detail, refused)
+        )
 
     def _unfinished(self, request: WireEvent, error: WireEvent | None) -> None:
         why = (error.text or "the connection broke") if error else "no reply when the recording ended"
         channels = [_channel(message) for message in request.body.messages]
         if _CONNECT in channels:
-            ending: Ending = "broken" if error else "open"
+            ending: PollEnding = "broken" if error else "open"
             self._held(request.flow, request.at, error.at if error else None, ending, 0, why if error else "")
         elif not channels:
             placed = replace(requested(request), lane=self._lane(request.flow), at=self._since(request.at))
@@ -115,7 +124,7 @@ class Wires:
     def _frame(self, event: WireEvent) -> None:
         messages = event.body.messages
         _, frames = self._sockets.setdefault(event.flow, (event.at, []))
-        frames.append(Frame(self._since(event.at), event.client_side, len(messages)))
+        frames.append(FrameInfo(self._since(event.at), event.client_side, len(messages)))
         delivered = sum(not is_meta(_channel(message)) and "successful" not in message for message in messages)
         for message in messages:
             key = (event.flow, f"{_channel(message)} {message.get('id')}")
@@ -137,10 +146,10 @@ class Wires:
         if flow in self._sockets:
             at, frames = self._sockets.pop(flow)
             until = None if event is None else self._since(event.at)
-            self.sockets.append(Socket(self._lane(flow), self._since(at), until, tuple(frames)))
+            self.sockets.append(WebSocketSpan(self._lane(flow), self._since(at), until, tuple(frames)))
 
 
-def _ending(answer: JSONObject, delivered: int) -> tuple[Ending, str]:
+def _ending(answer: JSONObject, delivered: int) -> tuple[PollEnding, str]:
     if answer.get("successful") is False:
         error = answer.get("error")
         return "refused", error if isinstance(error, str) else "refused"
@@ -153,3 +162,41 @@ def _channel(message: JSONObject) -> str:
 
 def _key(message: JSONObject) -> tuple[str, str]:
     return _channel(message), str(message.get("id", ""))
+
+
+def requested(request: WireEvent) -> ConversationExchange:
+    """Make an exchange of a request alone."""
+    target = f"{request.path}?{request.query}" if request.query else request.path
+    body = request.body.value if request.body.kind in ("json", "text") else None
+    name = f"{request.method} {request.path}"
+    return ConversationExchange(name, 0, request.at, request.method, target, request.method, request=body)
+
+
+def called(call: RecordedCall) -> ConversationExchange:
+    """Make an exchange of a request and its reply."""
+    made = requested(call.request)
+    body = call.reply.body.value if call.reply.body.kind in ("json", "text") else None
+    return ConversationExchange(
+        made.name,
+        0,
+        call.at,
+        made.method,
+        made.target,
+        made.method,
+        "",
+        made.request,
+        str(call.reply.status),
+        reply=body,
+    )
+
+
+def published(publish: RecordedPublish) -> ConversationExchange:
+    """Make an exchange of a publish and its answer."""
+    channel = str(publish.message.get("channel", ""))
+    answer = publish.reply or {}
+    status = "refused" if answer.get("successful") is False else "ok"
+    said = {name: value for name, value in answer.items() if name in ("error", "data", "ext")}
+    data = publish.message.get("data")
+    return ConversationExchange(
+        f"publish {channel}", 0, publish.at, "PUBLISH", channel, "PUBLISH", "", data, status, reply=said or None
+    )

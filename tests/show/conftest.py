@@ -9,7 +9,7 @@ import pytest
 
 from cometreel.cli import ExitCode, run
 from tests.chromium import Browser, chromium
-from tests.unit.show.written import Written
+from tests.unit.show.journal_texts import Written
 
 
 @pytest.fixture(scope="package")

@@ -8,7 +8,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 from tests.chromium import Browser
-from tests.unit.show.written import Written, notification, unasked
+from tests.unit.show.journal_texts import Written, notification, unasked
 
 
 def small() -> Written:

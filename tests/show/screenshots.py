@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cometreel.show import page, read_conversation
 from tests.chromium import Browser, chromium
-from tests.unit.show.written import three_agents
+from tests.unit.show.journal_texts import three_agents
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"

@@ -10,7 +10,7 @@ from selenium.webdriver import ActionChains, Keys
 
 from tests.chromium import Browser
 from tests.show.looking import details, small
-from tests.unit.show.written import three_agents
+from tests.unit.show.journal_texts import three_agents
 
 Draw = Callable[..., Path]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from cometreel.jsonvalue import JSON
 from tests.chromium import Browser
 from tests.show.looking import bodies, choose, count, item, names, small
-from tests.unit.show.written import Written
+from tests.unit.show.journal_texts import Written
 
 Draw = Callable[..., Path]
 

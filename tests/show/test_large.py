@@ -9,7 +9,7 @@ from selenium.webdriver.support.ui import Select
 
 from cometreel.cli import ExitCode, run
 from tests.chromium import Browser
-from tests.unit.show.written import busy
+from tests.unit.show.journal_texts import busy
 
 MOST_DRAWN = 300
 

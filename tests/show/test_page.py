@@ -14,7 +14,7 @@ from cometreel.jsonvalue import JSONObject
 from cometreel.show import Times, latencies_of, read_conversation
 from tests.chromium import Browser
 from tests.show.looking import bodies, choose, count, details, item, names, small
-from tests.unit.show.written import CHANNEL, Written, three_agents
+from tests.unit.show.journal_texts import CHANNEL, Written, three_agents
 
 SAMPLE = Path(__file__).parents[2] / "recordings" / "workbin-desktop.jsonl"
 

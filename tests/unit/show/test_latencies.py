@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cometreel.show import Exchange, Latencies, Notification, Times, latencies_of
+from cometreel.show import ConversationExchange, ConversationNotification, Latencies, Times, latencies_of
 from cometreel.show.latencies import BOUNDS_SECONDS
 
 
-def exchange(operation: str, owner_type: str, ack: float | None, *told: float) -> Exchange:
-    notifications = tuple(Notification(1.0 + after, 0, "/c", "") for after in told)
+def exchange(operation: str, owner_type: str, ack: float | None, *told: float) -> ConversationExchange:
+    notifications = tuple(ConversationNotification(1.0 + after, 0, "/c", "") for after in told)
     reply_at = None if ack is None else 1.0 + ack
-    return Exchange("x", 0, 1.0, "POST", "/", operation, owner_type, reply_at=reply_at, notifications=notifications)
+    return ConversationExchange(
+        "x", 0, 1.0, "POST", "/", operation, owner_type, reply_at=reply_at, notifications=notifications
+    )
 
 
 def test_rows_are_by_operation_and_owner_type_in_their_order():

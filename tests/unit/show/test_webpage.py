@@ -12,7 +12,7 @@ import pytest
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.show import FIRST_LINE, compare, page, read_conversation
-from tests.unit.show.written import Written, notification, three_agents
+from tests.unit.show.journal_texts import Written, notification, three_agents
 
 HOSTILE = "</script><!--<script>alert(1)</script> \u2028\u2029 &quot;'"
 

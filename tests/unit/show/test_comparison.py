@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cometreel.show import Change, Comparison, Conversation, compare, read_conversation
-from tests.unit.show.written import Written, notification, three_agents, unasked
+from cometreel.show import ChangedPart, Comparison, Conversation, compare, read_conversation
+from tests.unit.show.journal_texts import Written, notification, three_agents, unasked
 
 
 def both(before: Written, after: Written, folder: Path) -> Comparison:
@@ -29,7 +29,7 @@ def test_a_body_that_differs_is_shown_line_by_line(tmp_path: Path):
     (pair,) = both(asking(count=1), asking(count=2), tmp_path).pairs
     assert pair.state == "changed"
     assert pair.changes == (
-        Change(
+        ChangedPart(
             "notification 1",
             (
                 '     "referenceId": "…",',

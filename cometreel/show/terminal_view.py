@@ -14,8 +14,15 @@ from rich.console import Console, OverflowMethod
 from rich.table import Table
 from rich.text import Text
 
-from cometreel.show.comparing import Comparison, State
-from cometreel.show.conversation import Conversation, Exchange, Notification, Poll, Socket, Step
+from cometreel.show.comparison import Comparison, PairState
+from cometreel.show.conversation import (
+    Conversation,
+    ConversationExchange,
+    ConversationNotification,
+    HeldPoll,
+    MetaMessage,
+    WebSocketSpan,
+)
 from cometreel.show.latencies import Times, latencies_of
 
 __all__ = ["COLUMNS", "print_comparison", "print_conversation"]
@@ -24,14 +31,14 @@ COLUMNS = 100
 _TIME_WIDTH = 8
 _BAR_WIDTH = 18
 _TIMES_WIDTH = 28
-_SIGNS: dict[State, str] = {"same": " ", "changed": "~", "added": "+", "removed": "-"}
-_STYLES: dict[State, str] = {"same": "", "changed": "yellow", "added": "green", "removed": "red"}
+_SIGNS: dict[PairState, str] = {"same": " ", "changed": "~", "added": "+", "removed": "-"}
+_STYLES: dict[PairState, str] = {"same": "", "changed": "yellow", "added": "green", "removed": "red"}
 _STEPS = " ▁▂▃▄▅▆▇█"
-_OnLane = TypeVar("_OnLane", Exchange, Notification, Poll, Step, Socket)
+_OnLane = TypeVar("_OnLane", ConversationExchange, ConversationNotification, HeldPoll, MetaMessage, WebSocketSpan)
 
 
 @dataclass(frozen=True, slots=True)
-class _Ink:
+class _BarStyle:
     """What bars are made of; ASCII where the terminal knows no more."""
 
     ack: str = "━"
@@ -45,7 +52,7 @@ class _Ink:
     cut: OverflowMethod = "ellipsis"
 
 
-_ASCII = _Ink("=", ".", "*", "-", "o", " .:-=+*#@", "-", "->", "crop")
+_ASCII = _BarStyle("=", ".", "*", "-", "o", " .:-=+*#@", "-", "->", "crop")
 
 
 def print_conversation(conversation: Conversation, console: Console) -> None:
@@ -101,7 +108,7 @@ def _escaped(character: str) -> str:
 # --- lanes ----------------------------------------------------------------------------------------------------
 
 
-def _lane(conversation: Conversation, lane: int, longest: float, ink: _Ink) -> Iterator[tuple[float, Text]]:
+def _lane(conversation: Conversation, lane: int, longest: float, ink: _BarStyle) -> Iterator[tuple[float, Text]]:
     """Every line of a lane, with its time."""
     for exchange in _on(lane, conversation.exchanges):
         yield from ((exchange.at, line) for line in _exchange(exchange, longest, ink))
@@ -116,7 +123,7 @@ def _on(lane: int, things: Sequence[_OnLane]) -> list[_OnLane]:
     return [one for one in things if one.lane == lane]
 
 
-def _exchange(exchange: Exchange, longest: float, ink: _Ink) -> Iterator[Text]:
+def _exchange(exchange: ConversationExchange, longest: float, ink: _BarStyle) -> Iterator[Text]:
     ack = exchange.ack_seconds
     acked = f"{exchange.status} {_ms(ack):>8}" if ack is not None else "no reply"
     times = f"{acked:<12}  {_notified(exchange, ink)}"
@@ -127,7 +134,7 @@ def _exchange(exchange: Exchange, longest: float, ink: _Ink) -> Iterator[Text]:
             yield _line(None, "", f"! {fault}", "", "", "red")
 
 
-def _notified(exchange: Exchange, ink: _Ink) -> str:
+def _notified(exchange: ConversationExchange, ink: _BarStyle) -> str:
     """The one notification, or how many there are and when the first and the last came."""
     told = exchange.notifications
     if not told:
@@ -139,7 +146,7 @@ def _notified(exchange: Exchange, ink: _Ink) -> str:
     return f"{len(told)}{ink.told} {first * 1000:.0f}{ink.dash}{_ms(last)}"
 
 
-def _bar(exchange: Exchange, longest: float, ink: _Ink) -> str:
+def _bar(exchange: ConversationExchange, longest: float, ink: _BarStyle) -> str:
     """The time of an exchange, on a scale that is the same for all."""
 
     def place(at: float) -> int:
@@ -156,7 +163,7 @@ def _bar(exchange: Exchange, longest: float, ink: _Ink) -> str:
     return "".join(cells)
 
 
-def _poll(poll: Poll, ink: _Ink) -> Text:
+def _poll(poll: HeldPoll, ink: _BarStyle) -> Text:
     held = "" if poll.until is None else _ms(poll.until - poll.at)
     words = {
         "answered": _number(poll.messages, "message"),
@@ -168,13 +175,13 @@ def _poll(poll: Poll, ink: _Ink) -> Text:
     return _line(poll.at, ink.held * 3, f"poll, {words[poll.ending]}", f"held {held:>7}", "yellow", "dim")
 
 
-def _step(step: Step, ink: _Ink) -> Text:
+def _step(step: MetaMessage, ink: _BarStyle) -> Text:
     words = f"{step.channel.removeprefix('/meta/')} {step.detail}".strip()
     refused = f", refused: {step.refused}" if step.refused else ""
     return _line(step.at, ink.step, words + refused, "", "", "red" if refused else "dim")
 
 
-def _socket(socket: Socket, ink: _Ink) -> Text:
+def _socket(socket: WebSocketSpan, ink: _BarStyle) -> Text:
     lasted = f"open {_ms(socket.until - socket.at):>7}" if socket.until is not None else "open to the end"
     sent = sum(frame.sent for frame in socket.frames)
     words = f"WebSocket, {_number(sent, 'frame')} sent, {len(socket.frames) - sent} received"
@@ -209,14 +216,14 @@ def _counts(conversation: Conversation) -> str:
     return ", ".join(things + polls)
 
 
-def _legend(ink: _Ink, conversation: Conversation, console: Console) -> None:
+def _legend(ink: _BarStyle, conversation: Conversation, console: Console) -> None:
     words = f"{ink.ack * 3} until the reply  {ink.wait * 3} until the last notification  {ink.told} notification"
     if conversation.polls or conversation.sockets:
         words += f"  {ink.held * 3} held connection"
     console.print(Text(words, style="dim"))
 
 
-def _latencies(exchanges: tuple[Exchange, ...], console: Console, ink: _Ink) -> None:
+def _latencies(exchanges: tuple[ConversationExchange, ...], console: Console, ink: _BarStyle) -> None:
     rows = latencies_of(exchanges)
     if not rows:
         return
@@ -237,13 +244,13 @@ def _latencies(exchanges: tuple[Exchange, ...], console: Console, ink: _Ink) -> 
     console.print(table)
 
 
-def _cells(times: Times, ink: _Ink) -> tuple[str, str, str]:
+def _cells(times: Times, ink: _BarStyle) -> tuple[str, str, str]:
     if not times.seconds:
         return ink.dash, ink.dash, ""
     return _ms(times.percentile(0.5)), _ms(times.percentile(0.95)), _histogram(times, ink)
 
 
-def _histogram(times: Times, ink: _Ink) -> str:
+def _histogram(times: Times, ink: _BarStyle) -> str:
     bars = times.histogram
     top = len(ink.levels) - 1
     return "".join(ink.levels[-(-bar * top // max(bars))] for bar in bars)
@@ -269,5 +276,5 @@ def _number(number: int, name: str) -> str:
     return f"{number} {name}" if number == 1 else f"{number} {name}s"
 
 
-def _ink(console: Console) -> _Ink:
-    return _ASCII if console.options.ascii_only else _Ink()
+def _ink(console: Console) -> _BarStyle:
+    return _ASCII if console.options.ascii_only else _BarStyle()

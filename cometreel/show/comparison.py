@@ -17,19 +17,19 @@ from cometreel.jsonvalue import JSON
 from cometreel.scenario import Profile, find
 from cometreel.scenario import remove as without
 from cometreel.scenario import replace as with_value
-from cometreel.show.conversation import Conversation, Exchange, Lane, Notification
+from cometreel.show.conversation import Conversation, ConversationExchange, ConversationNotification, Lane
 
-__all__ = ["Change", "Comparison", "Pair", "State", "compare"]
+__all__ = ["ChangedPart", "Comparison", "ExchangePair", "PairState", "compare"]
 
-State: TypeAlias = Literal["same", "changed", "added", "removed"]
-_T = TypeVar("_T", Exchange, Notification)
+PairState: TypeAlias = Literal["same", "changed", "added", "removed"]
+_T = TypeVar("_T", ConversationExchange, ConversationNotification)
 _SLACK_SECONDS = 0.02
 _SLACK_SHARE = 0.25
 _CONTEXT_LINES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangedPart:
     """What differs: which part, in one line, and for bodies the lines of a unified difference."""
 
     what: str
@@ -37,15 +37,15 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ExchangePair:
     """One exchange of both, or of one of them; `before` is the first conversation's, moved to the second's time."""
 
-    before: Exchange | None
-    after: Exchange | None
-    changes: tuple[Change, ...] = ()
+    before: ConversationExchange | None
+    after: ConversationExchange | None
+    changes: tuple[ChangedPart, ...] = ()
 
     @property
-    def state(self) -> State:
+    def state(self) -> PairState:
         """How the second conversation differs here from the first."""
         if self.before is None:
             return "added"
@@ -54,7 +54,7 @@ class Pair:
         return "changed" if self.changes else "same"
 
     @property
-    def shown(self) -> Exchange:
+    def shown(self) -> ConversationExchange:
         """The exchange that is drawn in front."""
         exchange = self.after or self.before
         assert exchange is not None
@@ -68,10 +68,10 @@ class Comparison:
     before: Conversation
     after: Conversation
     lanes: tuple[Lane, ...]
-    pairs: tuple[Pair, ...]
-    unsolicited: tuple[tuple[Notification, State], ...]
+    pairs: tuple[ExchangePair, ...]
+    unsolicited: tuple[tuple[ConversationNotification, PairState], ...]
 
-    def counts(self) -> dict[State, int]:
+    def counts(self) -> dict[PairState, int]:
         """How many exchanges are in each state."""
         found = Counter(pair.state for pair in self.pairs)
         return {state: found[state] for state in ("same", "changed", "added", "removed")}
@@ -104,21 +104,21 @@ def _lanes(before: Conversation, after: Conversation) -> tuple[tuple[Lane, ...],
     return tuple(lanes), [place[lane.name] for lane in before.lanes]
 
 
-def _on(exchange: Exchange, lane: Sequence[int]) -> Exchange:
+def _on(exchange: ConversationExchange, lane: Sequence[int]) -> ConversationExchange:
     told = tuple(replace(one, lane=lane[one.lane]) for one in exchange.notifications)
     return replace(exchange, notifications=told)
 
 
-def _name(exchange: Exchange) -> Hashable:
+def _name(exchange: ConversationExchange) -> Hashable:
     return exchange.name
 
 
-def _request(exchange: Exchange) -> Hashable:
+def _request(exchange: ConversationExchange) -> Hashable:
     """What stays where another answer gave an exchange another name."""
     return exchange.method, exchange.target, "\n".join(_lines(exchange.request))
 
 
-def _kind(one: Notification) -> Hashable:
+def _kind(one: ConversationNotification) -> Hashable:
     return one.channel, one.kind
 
 
@@ -141,8 +141,8 @@ def _matched(before: Sequence[_T], after: Sequence[_T], names: Sequence[Callable
 
 
 def _moved(
-    before: Sequence[Exchange], after: Sequence[Exchange], matched: dict[int, int]
-) -> Iterator[tuple[Exchange | None, Exchange | None]]:
+    before: Sequence[ConversationExchange], after: Sequence[ConversationExchange], matched: dict[int, int]
+) -> Iterator[tuple[ConversationExchange | None, ConversationExchange | None]]:
     """The first one's exchanges in the second one's time: with their partner, else beside the last that has one."""
     shift = 0.0
     for number, one in enumerate(before):
@@ -153,46 +153,48 @@ def _moved(
     yield from ((None, other) for number, other in enumerate(after) if number not in taken)
 
 
-def _shifted(exchange: Exchange, shift: float) -> Exchange:
+def _shifted(exchange: ConversationExchange, shift: float) -> ConversationExchange:
     told = tuple(replace(one, at=one.at + shift) for one in exchange.notifications)
     reply_at = None if exchange.reply_at is None else exchange.reply_at + shift
     return replace(exchange, at=exchange.at + shift, reply_at=reply_at, notifications=told)
 
 
-def _pair(before: Exchange | None, after: Exchange | None, profile: Profile) -> Pair:
+def _pair(before: ConversationExchange | None, after: ConversationExchange | None, profile: Profile) -> ExchangePair:
     if before is None or after is None:
-        return Pair(before, after)
-    return Pair(before, after, (*_bodies(before, after, profile), *_times(before, after)))
+        return ExchangePair(before, after)
+    return ExchangePair(before, after, (*_bodies(before, after, profile), *_times(before, after)))
 
 
 # --- what differs ---------------------------------------------------------------------------------------------
 
 
-def _bodies(before: Exchange, after: Exchange, profile: Profile) -> Iterator[Change]:
+def _bodies(before: ConversationExchange, after: ConversationExchange, profile: Profile) -> Iterator[ChangedPart]:
     if (before.method, before.target) != (after.method, after.target):
-        yield Change(f"asked as {after.method} {after.target}, before as {before.method} {before.target}")
+        yield ChangedPart(f"asked as {after.method} {after.target}, before as {before.method} {before.target}")
     if before.status != after.status:
-        yield Change(f"answered {after.status or 'nothing'}, before {before.status or 'nothing'}")
+        yield ChangedPart(f"answered {after.status or 'nothing'}, before {before.status or 'nothing'}")
     replies = (*profile.reply, *(f"{path}/*" for path in profile.map))
     yield from _difference("request", before.request, after.request, (), profile)
     yield from _difference("reply", before.reply, after.reply, replies, profile)
     ours, theirs = before.notifications, after.notifications
     if len(ours) != len(theirs):
-        yield Change(f"{len(theirs)} notifications, before {len(ours)}")
+        yield ChangedPart(f"{len(theirs)} notifications, before {len(ours)}")
     for number, (one, other) in enumerate(zip(ours, theirs, strict=False), 1):
         events = tuple(f"/data{pointer}" for pointer in profile.event)
         yield from _difference(f"notification {number}", _said(one), _said(other), events, profile)
 
 
-def _said(one: Notification) -> JSON:
+def _said(one: ConversationNotification) -> JSON:
     return {"channel": one.channel, "data": one.data}
 
 
-def _difference(what: str, before: JSON, after: JSON, references: Sequence[str], profile: Profile) -> Iterator[Change]:
+def _difference(
+    what: str, before: JSON, after: JSON, references: Sequence[str], profile: Profile
+) -> Iterator[ChangedPart]:
     one, other = (_lines(_steady(value, references, profile)) for value in (before, after))
     if one != other:
         lines = list(unified_diff(one, other, n=_CONTEXT_LINES, lineterm=""))[2:]
-        yield Change(what, tuple(line for line in lines if not line.startswith("@@")))
+        yield ChangedPart(what, tuple(line for line in lines if not line.startswith("@@")))
 
 
 def _steady(value: JSON, references: Sequence[str], profile: Profile) -> JSON:
@@ -209,13 +211,13 @@ def _lines(value: JSON) -> list[str]:
     return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True).splitlines() if value is not None else []
 
 
-def _times(before: Exchange, after: Exchange) -> Iterator[Change]:
+def _times(before: ConversationExchange, after: ConversationExchange) -> Iterator[ChangedPart]:
     times = [("acknowledged", before.ack_seconds, after.ack_seconds)]
     pairs = zip(before.notifications, after.notifications, strict=False)
     times += [("notified", one.at - before.at, other.at - after.at) for one, other in pairs]
     for what, old, new in times:
         if old is not None and new is not None and _differ(old, new):
-            yield Change(f"{what} after {new * 1000:.0f} ms, before {old * 1000:.0f} ms")
+            yield ChangedPart(f"{what} after {new * 1000:.0f} ms, before {old * 1000:.0f} ms")
 
 
 def _differ(one: float, other: float) -> bool:
@@ -224,8 +226,8 @@ def _differ(one: float, other: float) -> bool:
 
 
 def _told(
-    before: Sequence[Notification], after: Sequence[Notification], profile: Profile
-) -> Iterator[tuple[Notification, State]]:
+    before: Sequence[ConversationNotification], after: Sequence[ConversationNotification], profile: Profile
+) -> Iterator[tuple[ConversationNotification, PairState]]:
     matched = _matched(before, after, (_kind,))
     partner = {place: before[number] for number, place in matched.items()}
     for number, one in enumerate(after):

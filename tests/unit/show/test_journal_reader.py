@@ -8,8 +8,18 @@ import pytest
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording import distill
-from cometreel.show import Conversation, Frame, Lane, Mark, Notification, Poll, Socket, Step, read_conversation
-from tests.unit.show.written import CHANNEL, Written, notification, three_agents, unasked
+from cometreel.show import (
+    Bookmark,
+    Conversation,
+    ConversationNotification,
+    FrameInfo,
+    HeldPoll,
+    Lane,
+    MetaMessage,
+    WebSocketSpan,
+    read_conversation,
+)
+from tests.unit.show.journal_texts import CHANNEL, Written, notification, three_agents, unasked
 
 SAMPLE = Path(__file__).parents[3] / "recordings" / "workbin-desktop.jsonl"
 
@@ -28,7 +38,7 @@ def test_an_exchange_is_a_request_its_reply_and_what_answers_it(tmp_path: Path):
     assert (exchange.operation, exchange.owner_type) == ("RequestAgentStats", "Place")
     assert (exchange.at, exchange.reply_at, exchange.status) == (0.5, 0.534, "200")
     assert exchange.reply == {"statusCode": 0, "referenceId": 67}
-    assert exchange.notifications == (Notification(0.62, 0, CHANNEL, "WorkbinStatsMessage", told),)
+    assert exchange.notifications == (ConversationNotification(0.62, 0, CHANNEL, "WorkbinStatsMessage", told),)
     assert not exchange.is_early(exchange.notifications[0])
 
 
@@ -46,7 +56,7 @@ def test_what_nobody_asked_for_stands_alone(tmp_path: Path):
     made.poll(0.0, 1.0, "ann", unasked(id="wb-1"))
     found = conversation(made, tmp_path)
     data: JSON = {"messageType": "WorkbinStateChangeMessage", "id": "wb-1"}
-    assert found.unsolicited == (Notification(1.0, 0, CHANNEL, "WorkbinStateChangeMessage", data),)
+    assert found.unsolicited == (ConversationNotification(1.0, 0, CHANNEL, "WorkbinStateChangeMessage", data),)
     assert found.exchanges == ()
 
 
@@ -57,10 +67,10 @@ def test_polls_have_their_true_length_and_say_how_they_ended(tmp_path: Path):
     made.poll(31.0, 31.1, "ann", error="402::Unknown client")
     made.poll(32.0, None, "ann")
     assert conversation(made, tmp_path).polls == (
-        Poll(0, 0.0, 1.0, "answered", 1),
-        Poll(0, 1.0, 31.0, "empty"),
-        Poll(0, 31.0, 31.1, "refused", 0, "402::Unknown client"),
-        Poll(0, 32.0, None, "open"),
+        HeldPoll(0, 0.0, 1.0, "answered", 1),
+        HeldPoll(0, 1.0, 31.0, "empty"),
+        HeldPoll(0, 31.0, 31.1, "refused", 0, "402::Unknown client"),
+        HeldPoll(0, 32.0, None, "open"),
     )
 
 
@@ -71,8 +81,8 @@ def test_a_poll_whose_connection_broke_or_got_no_bayeux_is_broken(tmp_path: Path
     made.poll(3.0, None, "ann")
     made.event(4.0, "reply", flow="f2", status=502)
     assert conversation(made, tmp_path).polls == (
-        Poll(0, 0.0, 2.0, "broken", 0, "server disconnected"),
-        Poll(0, 3.0, 4.0, "broken", 0, "HTTP 502"),
+        HeldPoll(0, 0.0, 2.0, "broken", 0, "server disconnected"),
+        HeldPoll(0, 3.0, 4.0, "broken", 0, "HTTP 502"),
     )
 
 
@@ -82,9 +92,9 @@ def test_the_steps_of_bayeux_are_kept_with_what_was_refused(tmp_path: Path):
     made.meta(0.1, "ann", "/meta/subscribe", subscription=CHANNEL, error="403::denied")
     made.meta(0.2, "ann", "/meta/disconnect")
     assert conversation(made, tmp_path).steps == (
-        Step(0, 0.0, "/meta/handshake"),
-        Step(0, 0.1, "/meta/subscribe", CHANNEL, "403::denied"),
-        Step(0, 0.2, "/meta/disconnect"),
+        MetaMessage(0, 0.0, "/meta/handshake"),
+        MetaMessage(0, 0.1, "/meta/subscribe", CHANNEL, "403::denied"),
+        MetaMessage(0, 0.2, "/meta/disconnect"),
     )
 
 
@@ -137,9 +147,9 @@ def test_marks_and_losses_concern_everybody(tmp_path: Path):
     made.event(2.0, "lost", count=3)
     made.event(3.0, "resume")
     assert conversation(made, tmp_path).marks == (
-        Mark(0.0, "the call begins"),
-        Mark(1.0, "3 events were lost: the disk was full or missing"),
-        Mark(2.0, "the recording was resumed"),
+        Bookmark(0.0, "the call begins"),
+        Bookmark(1.0, "3 events were lost: the disk was full or missing"),
+        Bookmark(2.0, "the recording was resumed"),
     )
 
 
@@ -157,9 +167,9 @@ def test_a_websocket_has_its_frames_its_polls_and_its_steps(tmp_path: Path):
     made.event(1.0, "close", flow="w1", status=1000)
     found = conversation(made, tmp_path)
     frames = ((0.1, True, 1), (0.2, False, 1), (0.3, True, 1), (0.8, False, 2), (0.9, True, 1))
-    assert found.sockets == (Socket(0, 0.0, 1.0, tuple(Frame(*frame) for frame in frames)),)
-    assert found.polls == (Poll(0, 0.3, 0.8, "answered", 1), Poll(0, 0.9, None, "open"))
-    assert found.steps == (Step(0, 0.1, "/meta/subscribe", CHANNEL),)
+    assert found.sockets == (WebSocketSpan(0, 0.0, 1.0, tuple(FrameInfo(*frame) for frame in frames)),)
+    assert found.polls == (HeldPoll(0, 0.3, 0.8, "answered", 1), HeldPoll(0, 0.9, None, "open"))
+    assert found.steps == (MetaMessage(0, 0.1, "/meta/subscribe", CHANNEL),)
     assert len(found.unsolicited) == 1
 
 

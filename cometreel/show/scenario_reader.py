@@ -23,8 +23,8 @@ from cometreel.scenario import (
     parse,
     parse_duration,
 )
-from cometreel.show.blocks import Placed, exchange_of, notification_of
-from cometreel.show.conversation import Conversation, Exchange, Lane, Notification
+from cometreel.show.blocks import Placement, exchange_of, notification_of
+from cometreel.show.conversation import Conversation, ConversationExchange, ConversationNotification, Lane
 
 __all__ = ["conversation_of_scenario"]
 
@@ -44,10 +44,10 @@ def conversation_of_scenario(path: Path) -> Conversation:
     :raises FileInvalid: with every problem of every file.
     """
     scenario = load([path])
-    return _Reader(scenario, [parse(file) for file in scenario.files]).conversation(path)
+    return _ScenarioReader(scenario, [parse(file) for file in scenario.files]).conversation(path)
 
 
-class _Reader:
+class _ScenarioReader:
     def __init__(self, scenario: Scenario, files: Sequence[ScenarioFile]) -> None:
         self._scenario = scenario
         self._files = files
@@ -72,7 +72,7 @@ class _Reader:
             faults=tuple(_fault_text(fault) for fault in faults if fault.meta is not None),
         )
 
-    def _exchanges(self) -> Iterator[Exchange]:
+    def _exchanges(self) -> Iterator[ConversationExchange]:
         now = 0.0
         for file in self._files:
             for block in file.exchanges or ():
@@ -81,16 +81,16 @@ class _Reader:
                 now = exchange.end + APART_SECONDS
                 yield exchange
 
-    def _exchange(self, block: ExchangeBlock, now: float) -> Exchange:
+    def _exchange(self, block: ExchangeBlock, now: float) -> ConversationExchange:
         lane = self._lane(block.as_)
         notes: list[str] = []
         reply_at = now + _seconds(block.reply.after if block.reply else None, notes)
         told = [one for event in block.events or () for one in self._events(event, now, lane, notes)]
-        placed = Placed(lane, now, reply_at)
+        placed = Placement(lane, now, reply_at)
         exchange = exchange_of(block.name, placed, block.request, block.reply, told, self._scenario.profile)
         return replace(exchange, notes=(*_guards(block), *notes))
 
-    def _events(self, event: EventBlock, now: float, lane: int, notes: list[str]) -> Iterator[Notification]:
+    def _events(self, event: EventBlock, now: float, lane: int, notes: list[str]) -> Iterator[ConversationNotification]:
         after = now + _seconds(event.after, notes)
         count = event.count if isinstance(event.count, int) else 1
         gap = _seconds(event.gap, notes)
@@ -101,11 +101,11 @@ class _Reader:
         if count > _MOST_REPEATS:
             notes.append(f"A notification is repeated {count} times; the first {_MOST_REPEATS} are drawn.")
 
-    def _entry(self, entry: TimelineBlock) -> Iterator[Notification]:
+    def _entry(self, entry: TimelineBlock) -> Iterator[ConversationNotification]:
         begun = self._begun.get(entry.since or "", 0.0)
         yield from self._events(entry, begun, self._lane(entry.as_), self._notes)
 
-    def _with_faults(self, exchange: Exchange, faults: Sequence[FaultBlock]) -> Exchange:
+    def _with_faults(self, exchange: ConversationExchange, faults: Sequence[FaultBlock]) -> ConversationExchange:
         struck = [_fault_text(fault) for fault in faults if exchange.name in _names(fault.exchange)]
         return replace(exchange, faults=(*exchange.faults, *struck)) if struck else exchange
 

@@ -8,7 +8,7 @@ import pytest
 
 from cometreel.errors import FileInvalid
 from cometreel.jsonvalue import JSON
-from cometreel.show import Conversation, Lane, Notification, read_conversation
+from cometreel.show import Conversation, ConversationNotification, Lane, read_conversation
 
 HEAD = "cometreel: 1\ntitle: Small\ncorrelation: gws-v2\n"
 ROLES = "roles: {ann: {user: ann.smith}, bob: {user: bob}}\n"
@@ -35,7 +35,7 @@ def test_exchanges_stand_one_after_the_other_each_with_its_own_times(tmp_path: P
     ask, look = conversation(TWO, tmp_path).exchanges
     data: JSON = {"messageType": "WorkbinStatsMessage", "referenceId": 1}
     assert (ask.at, ask.reply_at, ask.operation, ask.owner_type) == (0.0, 0.034, "RequestAgentStats", "Place")
-    assert ask.notifications == (Notification(0.12, 0, "/v2/me/workbins", "WorkbinStatsMessage", data),)
+    assert ask.notifications == (ConversationNotification(0.12, 0, "/v2/me/workbins", "WorkbinStatsMessage", data),)
     assert [look.at, look.reply_at] == pytest.approx([0.17, 0.18])
     assert (look.status, look.faults, look.operation) == ("404", ("answered 404",), "GET")
     assert look.target == '/api/v2/me?a=1&a=2&b={"$any":"string"}'

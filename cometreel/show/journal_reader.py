@@ -21,10 +21,9 @@ from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedCall, RecordedDelivery, Transcript, transcript_of
 from cometreel.scenario import Profile, can_be_written
 from cometreel.scenario import profile as shipped_profile
-from cometreel.show.blocks import Placed, exchange_of, kind_of
-from cometreel.show.conversation import Conversation, Exchange, Lane, Mark, Notification
-from cometreel.show.said import called, published
-from cometreel.show.wires import Wires
+from cometreel.show.blocks import Placement, exchange_of, kind_of
+from cometreel.show.conversation import Bookmark, Conversation, ConversationExchange, ConversationNotification, Lane
+from cometreel.show.wires import Wires, called, published
 
 __all__ = ["conversation_of_journal"]
 
@@ -39,7 +38,7 @@ def conversation_of_journal(path: Path) -> Conversation:
     :raises FileInvalid: if the file is missing, is no journal of this version, or names a profile that isn't shipped.
     """
     header, events, problems = read_journal(path)
-    made = _Reader(_profile(header, path), with_stable_pseudonyms(map(_fit, events))).conversation(path.stem)
+    made = _JournalReader(_profile(header, path), with_stable_pseudonyms(map(_fit, events))).conversation(path.stem)
     return replace(made, notes=(*map(_sentence, problems), *made.notes))
 
 
@@ -61,7 +60,7 @@ def _sentence(problem: Problem) -> str:
     return f"Line {problem.line}: {problem.found}" + (f", {problem.hint}." if problem.hint else ".")
 
 
-class _Reader:
+class _JournalReader:
     def __init__(self, profile: Profile, events: list[WireEvent]) -> None:
         self._profile = profile
         self._events = events
@@ -88,7 +87,7 @@ class _Reader:
         )
         return replace(made, lanes=made.lanes[: self._transcript.sessions]) if _nobody_is_last(made) else made
 
-    def _exchanges(self) -> Iterator[Exchange]:
+    def _exchanges(self) -> Iterator[ConversationExchange]:
         identifiers = Identifiers()
         for event in self._events:
             if event.kind == "request" or event.client_side:
@@ -104,21 +103,23 @@ class _Reader:
         for draft in drafts:
             yield self._exchange(draft, names(draft))
 
-    def _exchange(self, draft: ExchangeDraft, name: str) -> Exchange:
+    def _exchange(self, draft: ExchangeDraft, name: str) -> ConversationExchange:
         exchange = exchange_of(
             name, self._placed(draft.ask), draft.request, draft.reply, self._told(draft.ask), self._profile
         )
         notes = (f"The body of the reply isn't in the journal: {draft.omitted}.",) if draft.omitted else ()
         return replace(exchange, notes=notes, faults=exchange.faults or _silence(draft.ask))
 
-    def _placed(self, ask: CorrelatedRequest) -> Placed:
+    def _placed(self, ask: CorrelatedRequest) -> Placement:
         reply_at = ask.source.reply_at
-        return Placed(self._lane(ask.session), self._since(ask.at), None if reply_at is None else self._since(reply_at))
+        return Placement(
+            self._lane(ask.session), self._since(ask.at), None if reply_at is None else self._since(reply_at)
+        )
 
-    def _told(self, ask: CorrelatedRequest) -> tuple[Notification, ...]:
+    def _told(self, ask: CorrelatedRequest) -> tuple[ConversationNotification, ...]:
         return tuple(self._notification(delivery) for delivery in ask.owned)
 
-    def _as_said(self, ask: CorrelatedRequest) -> Exchange:
+    def _as_said(self, ask: CorrelatedRequest) -> ConversationExchange:
         """Draw an exchange as it was said, without the markers that a scenario would put into it."""
         said = called(ask.source) if isinstance(ask.source, RecordedCall) else published(ask.source)
         placed = self._placed(ask)
@@ -132,8 +133,8 @@ class _Reader:
             notes=("No scenario can hold this exchange; it is drawn as it was said.",),
         )
 
-    def _notification(self, delivery: RecordedDelivery) -> Notification:
-        return Notification(
+    def _notification(self, delivery: RecordedDelivery) -> ConversationNotification:
+        return ConversationNotification(
             self._since(delivery.at),
             self._lane(delivery.session),
             delivery.channel,
@@ -157,14 +158,14 @@ class _Reader:
             yield Lane(f"agent-{session + 1}", users.get(session, ""))
         yield Lane(_SOMEBODY)
 
-    def _marks(self) -> Iterator[Mark]:
+    def _marks(self) -> Iterator[Bookmark]:
         for event in self._events:
             if event.kind == "mark":
-                yield Mark(self._since(event.at), event.text)
+                yield Bookmark(self._since(event.at), event.text)
             elif event.kind == "resume":
-                yield Mark(self._since(event.at), "the recording was resumed")
+                yield Bookmark(self._since(event.at), "the recording was resumed")
             elif event.kind == "lost":
-                yield Mark(self._since(event.at), f"{event.count} events were lost: the disk was full or missing")
+                yield Bookmark(self._since(event.at), f"{event.count} events were lost: the disk was full or missing")
 
 
 def _silence(ask: CorrelatedRequest) -> tuple[str, ...]:
@@ -179,7 +180,7 @@ def _nobody_is_last(made: Conversation) -> bool:
     return last not in asked | held | {step.lane for step in made.steps}
 
 
-class _Names:
+class _ExchangeNames:
     """The name of each draft: that of the planned exchange which it would be in the scenario."""
 
     def __init__(self, planned: Sequence[PlannedExchange]) -> None:
@@ -197,8 +198,8 @@ class _Names:
         return next(mine, self._by_trigger[draft.trigger]).name
 
 
-def _names(drafts: Sequence[ExchangeDraft], namer: ExchangeNamer) -> _Names:
+def _names(drafts: Sequence[ExchangeDraft], namer: ExchangeNamer) -> _ExchangeNames:
     planned = plan_exchanges(drafts)
     for exchange in planned:
         exchange.name = namer.name(exchange.draft.ask)
-    return _Names(planned)
+    return _ExchangeNames(planned)

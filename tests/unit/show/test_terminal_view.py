@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from cometreel.show import compare, print_comparison, print_conversation, read_conversation
-from cometreel.show.terminal import printable
-from tests.unit.show.written import Written, notification, three_agents, unasked
+from cometreel.show.terminal_view import printable
+from tests.unit.show.journal_texts import Written, notification, three_agents, unasked
 
 
 class _Ascii(io.StringIO):
