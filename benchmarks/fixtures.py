@@ -16,7 +16,7 @@ import httpx
 
 from benchmarks.figures import heading, row
 from cometreel.pytest_plugin import Reel
-from cometreel.pytest_plugin.options import Options
+from cometreel.pytest_plugin.plugin_options import PluginOptions
 
 SCENARIO = Path(__file__).parents[1] / "scenarios" / "request_agent_stats.yaml"
 SERVERS, FEW, MANY = 50, 20, 220
@@ -60,7 +60,7 @@ def bench(folder: Path) -> None:
 def _one() -> dict[str, float]:
     """Play, ask once, stop; seconds for each."""
     began = time.perf_counter()
-    reel = Reel((SCENARIO.parent,), Options("", "once", strict=False), print, shown_from=SCENARIO.parent)
+    reel = Reel((SCENARIO.parent,), PluginOptions("", "once", strict=False), print, shown_from=SCENARIO.parent)
     reel.play(SCENARIO, speed=0)
     played = time.perf_counter()
     with httpx.Client(base_url=reel.url) as client:

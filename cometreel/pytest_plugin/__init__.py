@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cometreel.pytest_plugin.options import OPTIONS, add_options, read_options
-from cometreel.pytest_plugin.summary import Summary
+from cometreel.pytest_plugin.plugin_options import OPTIONS, add_options, read_options
+from cometreel.pytest_plugin.terminal_summary import TerminalSummary
 
 if TYPE_CHECKING:
     from cometreel.pytest_plugin._reel import NothingPlayed, PlayedAlready, Reel
-    from cometreel.pytest_plugin.take import NotWhileRecording
+    from cometreel.pytest_plugin.recording_reel import NotWhileRecording
 
 __all__ = ["NotWhileRecording", "NothingPlayed", "PlayedAlready", "Reel", "reel", "reel_session"]
 
@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     config.addinivalue_line("markers", MARKER)
     config.stash[OPTIONS] = read_options(config)
-    config.pluginmanager.register(Summary(config), "cometreel-summary")
+    config.pluginmanager.register(TerminalSummary(config), "cometreel-summary")
 
 
 @pytest.fixture
@@ -109,9 +109,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         result = yield
     except BaseException:
         for found in _reels(item):
-            if complaint := found.complaint(passed=False):
+            if complaint := found.failure_message(passed=False):
                 item.add_report_section("call", "reel", complaint)
         raise
-    if complaints := [complaint for found in _reels(item) if (complaint := found.complaint(passed=True))]:
+    if complaints := [complaint for found in _reels(item) if (complaint := found.failure_message(passed=True))]:
         pytest.fail("\n\n".join(complaints), pytrace=False)
     return result

@@ -13,11 +13,11 @@ from typing import Protocol, TypeVar
 from cometreel.engine import Auth, Calls, FaultInfo, Repeat, Responder
 from cometreel.errors import CometreelError
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.pytest_plugin.options import Options
-from cometreel.pytest_plugin.playback import Playback
-from cometreel.pytest_plugin.sources import Source, source_of
-from cometreel.pytest_plugin.take import Take
-from cometreel.pytest_plugin.verdict import failed_text, unmatched_text, unplayed_text
+from cometreel.pytest_plugin.failure_messages import failed_text, unmatched_text, unplayed_text
+from cometreel.pytest_plugin.plugin_options import PluginOptions
+from cometreel.pytest_plugin.recording_reel import RecordingReel
+from cometreel.pytest_plugin.replay_reel import ReplayReel
+from cometreel.pytest_plugin.scenario_sources import ScenarioSource, scenario_source_of
 from cometreel.recording.upstream import Upstream
 from cometreel.scenario import Exchange, Scenario
 from cometreel.serve import settings_for
@@ -44,7 +44,7 @@ class PlayedAlready(CometreelError):
         super().__init__(f"the reel plays {first} and can't play {other} too; expected both in one reel.play(…)")
 
 
-class Running(Protocol):
+class RunningReel(Protocol):
     """What a reel is while it runs: a playback, or a take."""
 
     @property
@@ -78,12 +78,12 @@ class Reel:
     """Plays one scenario, or several files as one, on a port of its own."""
 
     def __init__(
-        self, folders: Sequence[Path], options: Options, say: Callable[[str], None], *, shown_from: Path
+        self, folders: Sequence[Path], options: PluginOptions, say: Callable[[str], None], *, shown_from: Path
     ) -> None:
         self._folders, self._options, self._say, self._shown_from = folders, options, say, shown_from
-        self._source: Source | None = None
+        self._source: ScenarioSource | None = None
         self._given: dict[str, JSON] = {}
-        self._running: Running | None = None
+        self._running: RunningReel | None = None
         self._seen = 0
         self._allows_unmatched, self._allows_failed = False, False
 
@@ -109,7 +109,7 @@ class Reel:
         __tracebackhide__ = True
         given: dict[str, JSON] = {"speed": speed, "seed": seed, "repeat": repeat, "auth": auth}
         try:
-            source = source_of(scenarios, self._folders)
+            source = scenario_source_of(scenarios, self._folders)
             if self._running is None:
                 self._running = self._run(source, given)
                 self._source, self._given = source, given
@@ -183,7 +183,7 @@ class Reel:
         self._allows_unmatched, self._allows_failed = False, False
         self._look()
 
-    def complaint(self, *, passed: bool) -> str:
+    def failure_message(self, *, passed: bool) -> str:
         """Tell what a test did that it may not do, and what wasn't told before; empty if there is nothing.
 
         With `--reel-strict` a test that `passed` must have had every exchange played.
@@ -215,14 +215,16 @@ class Reel:
         self._seen = max((call.number for call in (*missed, *failed)), default=self._seen)
         return missed, failed
 
-    def _run(self, source: Source, given: Mapping[str, JSON]) -> Running:
+    def _run(self, source: ScenarioSource, given: Mapping[str, JSON]) -> RunningReel:
         file = source.to_record(self._options)
         if file is not None:
-            return Take(Upstream.at(self._options.record), file, self._say, only_new=self._options.mode == "new")
+            return RecordingReel(
+                Upstream.at(self._options.record), file, self._say, only_new=self._options.mode == "new"
+            )
         scenario = source.load()
-        return Playback(scenario, settings_for(scenario, {**given, "unmatched": "fail"}))  # there is nobody to ask
+        return ReplayReel(scenario, settings_for(scenario, {**given, "unmatched": "fail"}))  # there is nobody to ask
 
-    def _ask(self, question: Callable[[Running], T]) -> T:
+    def _ask(self, question: Callable[[RunningReel], T]) -> T:
         """Ask what runs; an error is shown at the line of the test that asked."""
         __tracebackhide__ = True
         try:

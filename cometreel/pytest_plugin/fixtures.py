@@ -9,8 +9,8 @@ import pytest
 
 from cometreel.errors import CometreelError
 from cometreel.pytest_plugin._reel import Reel
-from cometreel.pytest_plugin.options import OPTIONS
-from cometreel.pytest_plugin.summary import SAID
+from cometreel.pytest_plugin.plugin_options import OPTIONS
+from cometreel.pytest_plugin.terminal_summary import SAID
 
 __all__ = ["own_reel", "shared_reel"]
 
@@ -56,7 +56,7 @@ def shared_reel(request: pytest.FixtureRequest) -> Iterator[Reel]:
 
 def _end(reel: Reel) -> None:
     """Stop a reel; what it was asked after the test is told too."""
-    complaint = reel.complaint(passed=False)
+    complaint = reel.failure_message(passed=False)
     try:
         reel.stop()
     except CometreelError as error:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from cometreel.pytest_plugin import Reel
-from cometreel.pytest_plugin.options import Options
+from cometreel.pytest_plugin.plugin_options import PluginOptions
 
 DESK = """\
 cometreel: 1
@@ -73,7 +73,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
     does, would get them twice, and not know its own exceptions again.
     """
     folder = tmp_path_factory.mktemp("warm")
-    for options in (Options("http://127.0.0.1:1", "once", strict=False), Options("", "once", strict=False)):
+    for options in (PluginOptions("http://127.0.0.1:1", "once", strict=False), PluginOptions("", "once", strict=False)):
         reel = Reel((folder,), options, lambda _: None, shown_from=folder)
         with httpx.Client(base_url=reel.play(folder / "warm.yaml").url) as client:
             client.get("/")

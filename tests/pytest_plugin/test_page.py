@@ -12,7 +12,7 @@ import pytest
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from cometreel.pytest_plugin.options import MODES
+from cometreel.pytest_plugin.plugin_options import MODES
 from cometreel.serve import serve_in_background
 
 PAGE = (Path(__file__).parents[2] / "docs" / "pytest.md").read_text()

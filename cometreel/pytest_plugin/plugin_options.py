@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 
 import pytest
 
-__all__ = ["OPTIONS", "Mode", "Options", "add_options", "read_options"]
+__all__ = ["OPTIONS", "Mode", "PluginOptions", "add_options", "read_options"]
 
 Mode: TypeAlias = Literal["once", "new", "all", "none"]
 
@@ -15,7 +15,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class PluginOptions:
     """What a run of pytest asks for."""
 
     record: str
@@ -24,12 +24,12 @@ class Options:
     strict: bool
     """Whether a test fails that leaves exchanges of its scenario unplayed."""
 
-    def lenient(self) -> Options:
+    def lenient(self) -> PluginOptions:
         """The same options for what several tests play together: each of them plays a part only."""
         return replace(self, strict=False)
 
 
-OPTIONS: pytest.StashKey[Options] = pytest.StashKey()
+OPTIONS: pytest.StashKey[PluginOptions] = pytest.StashKey()
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -58,7 +58,7 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("reel_strict", "The same as --reel-strict.", type="bool", default=False)
 
 
-def read_options(config: pytest.Config) -> Options:
+def read_options(config: pytest.Config) -> PluginOptions:
     """Read the options; the command line wins over the ini file.
 
     :raises pytest.UsageError: if one can't be used.
@@ -76,7 +76,7 @@ def read_options(config: pytest.Config) -> Options:
         )
     if record:
         _check(record)
-    return Options(record, mode, strict)
+    return PluginOptions(record, mode, strict)
 
 
 def _check(record: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
-__all__ = ["SAID", "Summary"]
+__all__ = ["SAID", "TerminalSummary"]
 
 SAID: pytest.StashKey[list[str]] = pytest.StashKey()
 """What is to be said and lies on no report yet."""
@@ -17,7 +17,7 @@ SAID: pytest.StashKey[list[str]] = pytest.StashKey()
 _ON_REPORT = "cometreel_said"
 
 
-class Summary:
+class TerminalSummary:
     """Gathers what was said about each test."""
 
     def __init__(self, config: pytest.Config) -> None:

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from cometreel.engine.file_watcher import Fingerprint, fingerprint
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
-from cometreel.pytest_plugin.options import Options
+from cometreel.pytest_plugin.plugin_options import PluginOptions
 from cometreel.scenario import Scenario, load, loads
 
-__all__ = ["Source", "source_of"]
+__all__ = ["ScenarioSource", "scenario_source_of"]
 
 TEXT = "<text>"
 """How positions in YAML text are told."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ScenarioSource:
     """Files, or one text, or one scenario."""
 
     files: tuple[Path, ...] = ()
@@ -31,7 +31,7 @@ class Source:
             return ", ".join(path.name for path in self.files)
         return "the text given" if self.text else "the scenario given"
 
-    def to_record(self, options: Options) -> Path | None:
+    def to_record(self, options: PluginOptions) -> Path | None:
         """Return the file that the options want recorded; None if this is to be replayed.
 
         Only a single file is recorded: of several, and of text, nobody knows what belongs where.
@@ -56,15 +56,15 @@ class Source:
         return _loaded(self.files, fingerprint(self.files))
 
 
-def source_of(given: Sequence[str | Path | Scenario], folders: Sequence[Path]) -> Source:
+def scenario_source_of(given: Sequence[str | Path | Scenario], folders: Sequence[Path]) -> ScenarioSource:
     """Tell what was given; a relative path is looked for in these folders, in order.
 
     :raises OptionInvalid: if it is nothing that can be played.
     """
     if len(given) == 1 and isinstance(given[0], Scenario):
-        return Source(scenario=given[0])
+        return ScenarioSource(scenario=given[0])
     if len(given) == 1 and isinstance(given[0], str) and "\n" in given[0]:
-        return Source(text=given[0])
+        return ScenarioSource(text=given[0])
     paths = []
     for each in given:
         if isinstance(each, Scenario) or (isinstance(each, str) and "\n" in each):
@@ -74,7 +74,7 @@ def source_of(given: Sequence[str | Path | Scenario], folders: Sequence[Path]) -
         paths.append(_found(Path(each).expanduser(), folders))
     if not paths:
         raise OptionInvalid("reel.play", "nothing to play", "a file, YAML text or a loaded scenario")
-    return Source(tuple(paths))
+    return ScenarioSource(tuple(paths))
 
 
 def _found(path: Path, folders: Sequence[Path]) -> Path:

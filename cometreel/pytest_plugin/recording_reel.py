@@ -16,7 +16,7 @@ from cometreel.recording.upstream import Upstream
 from cometreel.scenario import Exchange
 from cometreel.serve import serve_in_background
 
-__all__ = ["NotWhileRecording", "Take"]
+__all__ = ["NotWhileRecording", "RecordingReel"]
 
 
 class NotWhileRecording(CometreelError):
@@ -30,7 +30,7 @@ class NotWhileRecording(CometreelError):
         )
 
 
-class Take:
+class RecordingReel:
     """One recording, on a thread of its own, with what the test asked meanwhile."""
 
     def __init__(self, upstream: Upstream, file: Path, say: Callable[[str], None], *, only_new: bool) -> None:

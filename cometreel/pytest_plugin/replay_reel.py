@@ -9,10 +9,10 @@ from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import Exchange, Scenario
 from cometreel.serve import replay_app, serve_in_background
 
-__all__ = ["Playback"]
+__all__ = ["ReplayReel"]
 
 
-class Playback:
+class ReplayReel:
     """One replay on a thread of its own. Every method may be called from any thread, greenlet or coroutine."""
 
     def __init__(self, scenario: Scenario, settings: ReplaySettings) -> None:
