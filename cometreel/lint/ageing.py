@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from cometreel.jsonvalue import JSON
-from cometreel.lint.issues import Issue, Path
-from cometreel.lint.subject import Block, Subject, leaves
+from cometreel.lint.issues import Issue, IssuePath
+from cometreel.lint.subject import Subject, WrittenBlock, leaves
 
 __all__ = ["ageing"]
 
@@ -42,13 +42,13 @@ def ageing(subject: Subject) -> Iterator[Issue]:
                 yield block.issue("ageing", path, found, "a template of wallclock(), or a day far away")
 
 
-def _in_request(block: Block, path: Path, value: JSON) -> Iterator[Issue]:
+def _in_request(block: WrittenBlock, path: IssuePath, value: JSON) -> Iterator[Issue]:
     if _is_time(value):
         found = "the request must hold the time of the recording, which no later one does"
         yield block.issue("ageing", path, found, "{$any: string}, or another marker")
 
 
-def _in_header(block: Block, path: Path, value: JSON) -> Iterator[Issue]:
+def _in_header(block: WrittenBlock, path: IssuePath, value: JSON) -> Iterator[Issue]:
     name, text = _name(path).lower(), str(value)
     if name == "set-cookie" and (moment := _http_time(text)) is not None and moment > _EPOCH:
         yield block.issue("ageing", path, "the cookie ends on a day that passes", "Max-Age, or no end")
@@ -73,5 +73,5 @@ def _http_time(text: str) -> datetime | None:
         return None
 
 
-def _name(path: Path) -> str:
+def _name(path: IssuePath) -> str:
     return str(next((step for step in reversed(path) if isinstance(step, str)), ""))

@@ -8,17 +8,17 @@ from typing import Literal, TypeAlias
 
 from cometreel.jsonvalue import JSON
 
-__all__ = ["RULES", "Fix", "Issue", "Level", "Path", "Rule"]
+__all__ = ["RULES", "Fix", "Issue", "Level", "IssuePath", "LintRule"]
 
 Level: TypeAlias = Literal["error", "warning", "note"]
 """SARIF's own words (2.1.0 §3.27.10). A note is a doubt: it doesn't change the exit code."""
 
-Path: TypeAlias = "tuple[str | int, ...]"
+IssuePath: TypeAlias = "tuple[str | int, ...]"
 """Where something stands in a file: keys and numbers, from the top."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class LintRule:
     """One rule: its id, how bad what it finds is, and what it says in a sentence."""
 
     id: str
@@ -35,7 +35,7 @@ class Rule:
 class Fix:
     """A change that is safe: the value at a path becomes another one, or goes (None)."""
 
-    path: Path
+    path: IssuePath
     value: JSON
 
 
@@ -46,7 +46,7 @@ class Issue:
     file: str
     line: int
     column: int
-    rule: Rule
+    rule: LintRule
     level: Level
     found: str
     expected: str = ""
@@ -60,14 +60,14 @@ class Issue:
         return f"{said} ({self.hint})" if self.hint else said
 
 
-RULES: Mapping[str, Rule] = {
+RULES: Mapping[str, LintRule] = {
     rule.id: rule
     for rule in (
-        Rule("schema", "error", "A scenario loads: it is YAML, follows the schema, and names only what exists."),
-        Rule("unreachable", "error", "An exchange can be played: no earlier one answers all that it would answer."),
-        Rule("unheard", "warning", "A notification goes to a channel to which somebody subscribes."),
-        Rule("dangling-reference", "warning", "A notification's reference number is one that its reply gave."),
-        Rule("secret", "error", "No password, token or key stands in a scenario."),
-        Rule("ageing", "warning", "What depends on the day of the recording doesn't decide what happens today."),
+        LintRule("schema", "error", "A scenario loads: it is YAML, follows the schema, and names only what exists."),
+        LintRule("unreachable", "error", "An exchange can be played: no earlier one answers all that it would answer."),
+        LintRule("unheard", "warning", "A notification goes to a channel to which somebody subscribes."),
+        LintRule("dangling-reference", "warning", "A notification's reference number is one that its reply gave."),
+        LintRule("secret", "error", "No password, token or key stands in a scenario."),
+        LintRule("ageing", "warning", "What depends on the day of the recording doesn't decide what happens today."),
     )
 }

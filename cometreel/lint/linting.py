@@ -11,10 +11,10 @@ from pathlib import Path
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
 from cometreel.lint.ageing import ageing
+from cometreel.lint.dangling_references import dangling_references
 from cometreel.lint.issues import RULES, Issue
-from cometreel.lint.references import dangling_references
 from cometreel.lint.secrets import secrets
-from cometreel.lint.subject import Block, Subject
+from cometreel.lint.subject import Subject, WrittenBlock
 from cometreel.lint.unheard import unheard
 from cometreel.lint.unreachable import unreachable
 from cometreel.scenario import load
@@ -40,7 +40,7 @@ def lint(path: Path) -> list[Issue]:
     sources = tuple(read_source(file.read_bytes(), str(file)) for file in scenario.files)
     subject = Subject(scenario, sources)
     found = [issue for rule in _RULES for issue in rule(subject)]
-    meant = _Meant(subject)
+    meant = _Ignored(subject)
     return sorted(
         [*(issue for issue in found if not meant.covers(issue)), *meant.unknown()],
         key=lambda issue: (issue.file, issue.line, issue.column, issue.rule.id),
@@ -66,7 +66,7 @@ def _of_problem(problem: Problem) -> Issue:
     )
 
 
-class _Meant:
+class _Ignored:
     """What the files say is meant so: rules by file, and by the first line of a block and the line after its last."""
 
     def __init__(self, subject: Subject) -> None:
@@ -98,7 +98,7 @@ def _unknown(source: SourceFile, path: tuple[str | int, ...], names: tuple[str, 
             yield Issue(place.file, place.line, place.column, rule, rule.level, found, expected, near(name, RULES))
 
 
-def _line(block: Block) -> int:
+def _line(block: WrittenBlock) -> int:
     return block.source.position((block.key, block.number)).line
 
 

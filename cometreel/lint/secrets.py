@@ -14,7 +14,7 @@ from detect_secrets.core.scan import scan_line
 from detect_secrets.settings import transient_settings
 
 from cometreel.jsonvalue import JSON
-from cometreel.lint.issues import RULES, Fix, Issue, Path
+from cometreel.lint.issues import RULES, Fix, Issue, IssuePath
 from cometreel.lint.subject import Subject, leaves
 from cometreel.recording import load_policy
 from cometreel.recording.policy import Policy, Treatment
@@ -58,7 +58,7 @@ def _kinds(text: str) -> str:
     return " and ".join(sorted(found))
 
 
-def _named(path: Path, value: str, policy: Policy) -> str:
+def _named(path: IssuePath, value: str, policy: Policy) -> str:
     """What the name of a value says of it; a placeholder and what a template makes are no secrets.
 
     Nor is what the format itself calls by such a name: `session: {cookie: …}` says the name of a cookie.
@@ -72,7 +72,7 @@ def _named(path: Path, value: str, policy: Policy) -> str:
     return f"a value called {name!r}" if rule is not None and rule.treatment is Treatment.HIDE else ""
 
 
-def _issue(source: SourceFile, path: Path, what: str, *, key: bool = False) -> Issue:
+def _issue(source: SourceFile, path: IssuePath, what: str, *, key: bool = False) -> Issue:
     place = source.position(path, key=key)
     rule = RULES["secret"]
     fix = None if key or _ANSWERS.isdisjoint(map(str, path)) else Fix(path, HIDDEN)
@@ -81,7 +81,7 @@ def _issue(source: SourceFile, path: Path, what: str, *, key: bool = False) -> I
     return Issue(place.file, place.line, place.column, rule, rule.level, found, expected, _OURS, fix)
 
 
-def _keys(value: JSON, path: Path = ()) -> Iterator[Path]:
+def _keys(value: JSON, path: IssuePath = ()) -> Iterator[IssuePath]:
     if isinstance(value, dict):
         for key, member in value.items():
             yield (*path, key)

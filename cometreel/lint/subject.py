@@ -8,17 +8,17 @@ from functools import cached_property
 from pathlib import Path as FilePath
 
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.lint.issues import RULES, Fix, Issue, Level, Path
+from cometreel.lint.issues import RULES, Fix, Issue, IssuePath, Level
 from cometreel.scenario import Exchange, Scenario
 from cometreel.scenario.sources import SourceFile
 
-__all__ = ["Block", "Subject", "leaves"]
+__all__ = ["WrittenBlock", "Subject", "leaves"]
 
 _LISTS = ("exchanges", "timeline", "faults")
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class WrittenBlock:
     """One exchange, timeline entry or fault as it is written; its path is (list, number)."""
 
     source: SourceFile
@@ -29,7 +29,7 @@ class Block:
     def issue(
         self,
         rule: str,
-        path: Path,
+        path: IssuePath,
         found: str,
         expected: str = "",
         hint: str = "",
@@ -38,7 +38,7 @@ class Block:
         fix: JSON | bool = False,
     ) -> Issue:
         """Make an issue at a path in this block; `fix` is the safe value in its place, None to take it out."""
-        whole: Path = (self.key, self.number, *path)
+        whole: IssuePath = (self.key, self.number, *path)
         place = self.source.position(whole)
         known = RULES[rule]
         change = None if fix is False else Fix(whole, fix)
@@ -53,10 +53,10 @@ class Subject:
     sources: tuple[SourceFile, ...]
 
     @cached_property
-    def blocks(self) -> tuple[Block, ...]:
+    def blocks(self) -> tuple[WrittenBlock, ...]:
         """Everything in the lists of all files, in order."""
         return tuple(
-            Block(source, key, number, raw)
+            WrittenBlock(source, key, number, raw)
             for source in self.sources
             for key in _LISTS
             for number, raw in enumerate(source.blocks(key))
@@ -64,11 +64,11 @@ class Subject:
         )
 
     @cached_property
-    def exchanges(self) -> dict[str, Block]:
+    def exchanges(self) -> dict[str, WrittenBlock]:
         """The exchanges by name."""
         return {str(block.raw.get("name")): block for block in self.blocks if block.key == "exchanges"}
 
-    def block_of(self, exchange: Exchange) -> Block:
+    def block_of(self, exchange: Exchange) -> WrittenBlock:
         """The block in which an exchange is written."""
         return self.exchanges[exchange.name]
 
@@ -78,7 +78,7 @@ class Subject:
         return self.scenario.files
 
 
-def leaves(value: JSON, path: Path = ()) -> Iterator[tuple[Path, JSON]]:
+def leaves(value: JSON, path: IssuePath = ()) -> Iterator[tuple[IssuePath, JSON]]:
     """Every value that isn't a mapping or a list, with its path."""
     if isinstance(value, dict):
         for key, member in value.items():

@@ -16,8 +16,8 @@ from cometreel.bayeux.channels import is_wild, matches
 from cometreel.errors import FileInvalid
 from cometreel.jsonvalue import JSON
 from cometreel.lint.issues import Issue
-from cometreel.lint.issues import Path as Steps
-from cometreel.lint.subject import Block, Subject
+from cometreel.lint.issues import IssuePath as Steps
+from cometreel.lint.subject import Subject, WrittenBlock
 from cometreel.recording import read_journal
 
 __all__ = ["unheard"]
@@ -44,13 +44,13 @@ def unheard(subject: Subject) -> Iterator[Issue]:
             yield block.issue("unheard", path, found, "a channel to which a client subscribes", hint, level="note")
 
 
-def _nobody(block: Block, path: Steps, channel: str, known: frozenset[str]) -> Issue:
+def _nobody(block: WrittenBlock, path: Steps, channel: str, known: frozenset[str]) -> Issue:
     found = f"nobody subscribes to {channel!r}"
     expected = f"a channel under {', '.join(sorted(known))}" if known else "a client that subscribes"
     return block.issue("unheard", path, found, expected, "so says the journal beside the scenario")
 
 
-def _channels(block: Block) -> Iterator[tuple[Block, Steps, str]]:
+def _channels(block: WrittenBlock) -> Iterator[tuple[WrittenBlock, Steps, str]]:
     """The channels that are literal, with their places."""
     if block.key == "timeline":
         yield from _channel(block, (), block.raw)
@@ -59,7 +59,7 @@ def _channels(block: Block) -> Iterator[tuple[Block, Steps, str]]:
         yield from _channel(block, ("events", number), event)
 
 
-def _channel(block: Block, path: Steps, event: JSON) -> Iterator[tuple[Block, Steps, str]]:
+def _channel(block: WrittenBlock, path: Steps, event: JSON) -> Iterator[tuple[WrittenBlock, Steps, str]]:
     channel = event.get("channel") if isinstance(event, dict) else None
     if isinstance(channel, str):
         yield block, (*path, "channel"), channel

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from cometreel.jsonvalue import JSON, encode
-from cometreel.lint.issues import Issue, Path
-from cometreel.lint.subject import Block, Subject
+from cometreel.lint.issues import Issue, IssuePath
+from cometreel.lint.subject import Subject, WrittenBlock
 from cometreel.scenario import Profile, find
 
 __all__ = ["dangling_references"]
@@ -30,22 +30,22 @@ def dangling_references(subject: Subject) -> Iterator[Issue]:
             yield from _in_timeline(block, profile, givers)
 
 
-def _in_exchange(block: Block, profile: Profile, givers: Mapping[str, str]) -> Iterator[Issue]:
+def _in_exchange(block: WrittenBlock, profile: Profile, givers: Mapping[str, str]) -> Iterator[Issue]:
     given = {*_given(block, profile), *_chosen(block, profile)}
     events = block.raw.get("events")
     for number, event in enumerate(events if isinstance(events, list) else ()):
         for pointer, value in _carried(event, profile):
             if value not in given:
                 expected = " or ".join(sorted(given)) or "a reply that gives it"
-                path: Path = ("events", number, "data", *_steps(pointer))
+                path: IssuePath = ("events", number, "data", *_steps(pointer))
                 found = f"the notification carries {value}, the reply gives {'another' if given else 'none'}"
                 yield block.issue(_RULE, path, found, expected, _owner(value, givers))
 
 
-def _in_timeline(block: Block, profile: Profile, givers: Mapping[str, str]) -> Iterator[Issue]:
+def _in_timeline(block: WrittenBlock, profile: Profile, givers: Mapping[str, str]) -> Iterator[Issue]:
     for pointer, value in _carried(block.raw, profile):
         hint = _owner(value, givers) or "at replay no reply gives it either"
-        path: Path = ("data", *_steps(pointer))
+        path: IssuePath = ("data", *_steps(pointer))
         found = f"a notification that nobody asked for carries {value}"
         yield block.issue(_RULE, path, found, "an event of the exchange that gave it", hint, level="note")
 
@@ -54,14 +54,14 @@ def _owner(value: str, givers: Mapping[str, str]) -> str:
     return f"it is the number of {givers[value]!r}" if value in givers else ""
 
 
-def _given(block: Block, profile: Profile) -> Iterator[str]:
+def _given(block: WrittenBlock, profile: Profile) -> Iterator[str]:
     """The numbers that a reply gives, as text; an array or an object may hold several."""
     reply = block.raw.get("reply")
     body = reply.get("body") if isinstance(reply, dict) else None
     yield from _literals(body, (*profile.reply, *(f"{pointer}/*" for pointer in profile.map)))
 
 
-def _chosen(block: Block, profile: Profile) -> Iterator[str]:
+def _chosen(block: WrittenBlock, profile: Profile) -> Iterator[str]:
     """The ids that the client chose itself."""
     request = block.raw.get("request")
     for key in ("body", "data"):
@@ -83,5 +83,5 @@ def _literals(document: JSON, pointers: Iterable[str]) -> Iterator[str]:
                 yield encode(value).decode()
 
 
-def _steps(pointer: str) -> Path:
+def _steps(pointer: str) -> IssuePath:
     return tuple(int(step) if step.isdigit() else step for step in pointer.split("/")[1:])
