@@ -19,8 +19,8 @@ from mitmproxy import contentviews, ctx, http
 from cometreel.bayeux import MalformedMessages, Message, looks_like_bayeux, parse_messages
 from cometreel.errors import InputError
 from cometreel.jsonvalue import JSON
-from cometreel.proxy_addons.answers import Answers, marks_of
-from cometreel.proxy_addons.options import PROFILE, chosen_profile, refuse
+from cometreel.mitmproxy_support.addon_options import PROFILE, chosen_profile, refuse
+from cometreel.mitmproxy_support.promised_notifications import PromisedNotifications, marks_of
 from cometreel.scenario import Profile
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class BayeuxContentView:
     name = "Bayeux"
     syntax_highlight = "yaml"
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: PromisedNotifications) -> None:
         self.answers = answers
 
     def __lt__(self, other: Named) -> bool:
@@ -126,7 +126,7 @@ class BayeuxView:
     """The addon: adds the view, and watches the replies that promise notifications."""
 
     def __init__(self) -> None:
-        self.view = BayeuxContentView(Answers(Profile("none")))
+        self.view = BayeuxContentView(PromisedNotifications(Profile("none")))
         self._running = False
 
     def load(self, loader: Loader) -> None:
@@ -141,7 +141,7 @@ class BayeuxView:
         """
         if "reel_profile" in updated:
             try:
-                self.view.answers = Answers(chosen_profile(ctx.options.reel_profile))
+                self.view.answers = PromisedNotifications(chosen_profile(ctx.options.reel_profile))
             except InputError as error:
                 refuse(error, running=self._running)
 

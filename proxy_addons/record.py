@@ -23,8 +23,8 @@ from mitmproxy import command, ctx, flowfilter, http
 from mitmproxy.log import ALERT
 
 from cometreel.errors import CometreelError, InputError, OptionInvalid
-from cometreel.proxy_addons.fields import engine_headers, raw_field
-from cometreel.proxy_addons.options import PROFILE, REPLAY_OPTIONS, chosen_profile, refuse, unknown_options
+from cometreel.mitmproxy_support.addon_options import PROFILE, REPLAY_OPTIONS, chosen_profile, refuse, unknown_options
+from cometreel.mitmproxy_support.flow_translation import engine_headers, raw_field
 from cometreel.recording import Policy, Recorder, distill, load_policy, scenario_path, write_scenario
 from cometreel.scenario import Profile
 from cometreel.wire import Headers
@@ -47,7 +47,7 @@ _RECORDED = "reel_recorded"  # in a flow's metadata: its request is in the journ
 logger = logging.getLogger(__name__)
 
 
-class Choice(NamedTuple):
+class RecordOptions(NamedTuple):
     """The options, checked. No dataclass: mitmproxy runs this file in a module that isn't in `sys.modules`."""
 
     out: Path
@@ -55,7 +55,7 @@ class Choice(NamedTuple):
     policy: Policy
     profile: Profile
 
-    def same_journal(self, other: Choice | None) -> bool:
+    def same_journal(self, other: RecordOptions | None) -> bool:
         """Tell whether a recording under the other choice can simply go on under this one."""
         return other is not None and (self.out, self.policy, self.profile) == (other.out, other.policy, other.profile)
 
@@ -64,7 +64,7 @@ class Record:
     """The addon: one recording from start to stop, or until an option moves it elsewhere."""
 
     def __init__(self) -> None:
-        self.choice: Choice | None = None
+        self.choice: RecordOptions | None = None
         self.recorder: Recorder | None = None
         self._default_out = Path("recordings", time.strftime("%Y-%m-%dT%H-%M-%S.jsonl", time.gmtime()))
         self._running = False
@@ -168,7 +168,7 @@ class Record:
         self.saving.discard(work)
         logger.log(ALERT, work.result())
 
-    def _begin(self, choice: Choice) -> None:
+    def _begin(self, choice: RecordOptions) -> None:
         recorder = Recorder(
             choice.out, policy=choice.policy, profile=choice.profile, clock=time.time, tell=logger.error
         )
@@ -192,9 +192,9 @@ class Record:
     def _wants(self, flow: http.HTTPFlow) -> bool:
         return bool(self.choice and self.choice.wants(flow))
 
-    def _chosen(self) -> Choice:
+    def _chosen(self) -> RecordOptions:
         options = ctx.options
-        return Choice(
+        return RecordOptions(
             out=_journal(options.reel_out) if options.reel_out else self._default_out,
             wants=_filter(options.reel_filter),
             policy=load_policy(options.reel_policy),
@@ -249,7 +249,7 @@ def _content(message: http.Message) -> tuple[Headers, bytes | None]:
     return engine_headers(fields, decoded=True), body
 
 
-def _distilled(journal: Path, choice: Choice) -> str:
+def _distilled(journal: Path, choice: RecordOptions) -> str:
     """Distil a journal into the scenario beside it; give the sentences for the user."""
     try:
         made = distill(journal, profile=choice.profile)

@@ -23,11 +23,11 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from cometreel.engine.driver import Driver, DriverReply
 from cometreel.errors import InputError
+from cometreel.mitmproxy_support.addon_options import refuse
+from cometreel.mitmproxy_support.flow_translation import refusal, reply_into, request_from
+from cometreel.mitmproxy_support.replay_options import OPTIONS, add_options, read_options, unknown_options
+from cometreel.mitmproxy_support.replay_run import ReplayRun, start_replay
 from cometreel.mitmproxy_support.websocket_listener import TICKET, WebSocketListener
-from cometreel.proxy_addons.options import refuse
-from cometreel.proxy_addons.replay_options import OPTIONS, add_options, read_options, unknown_options
-from cometreel.proxy_addons.replay_run import Run, start
-from cometreel.proxy_addons.translation import refusal, reply_into, request_from
 from cometreel.wire import Drop, Reply, Request
 
 BODY_LIMIT = "32m"  # beyond it mitmproxy itself answers 413 and reads no further; below, the engine does
@@ -40,7 +40,7 @@ class Replay:
     def __init__(self) -> None:
         self._running = False
         self._keep_host_header = False
-        self._run: Run | None = None
+        self._run: ReplayRun | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._held: defaultdict[str, set[tuple[Driver, int]]] = defaultdict(set)  # by client connection
         self._answered: dict[str, tuple[Driver, int]] = {}  # by flow, until it is known what became of the answer
@@ -66,7 +66,7 @@ class Replay:
             refuse(error, running=self._running)
             return
         self._leave_run()
-        self._run = start(plan)
+        self._run = start_replay(plan)
 
     def running(self) -> None:
         """Report the options that no addon took; only now all are loaded."""

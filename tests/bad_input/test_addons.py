@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from cometreel.proxy_addons.options import RECORD_OPTIONS, REPLAY_OPTIONS
+from cometreel.mitmproxy_support.addon_options import RECORD_OPTIONS, REPLAY_OPTIONS
+from cometreel.mitmproxy_support.replay_options import OPTIONS
 from cometreel.proxy_addons.record import Record
-from cometreel.proxy_addons.replay_options import OPTIONS
 from cometreel.scenario import load
 from tests.bad_input.test_command_line import bomb
 from tests.proxy.conftest import Application, Desktop, Proxy, wait_until

@@ -13,8 +13,8 @@ from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.test import taddons
 
 from cometreel.errors import InputError
+from cometreel.mitmproxy_support.replay_options import read_options, unknown_options
 from cometreel.proxy_addons.replay import Replay
-from cometreel.proxy_addons.replay_options import read_options, unknown_options
 from tests.proxy.conftest import Proxy
 
 REVERSE = ("--mode", "reverse:http://unused")

@@ -10,7 +10,7 @@ from mitmproxy.connection import Client
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import tflow, tutils
 
-from cometreel.proxy_addons.translation import refusal, reply_into, request_from
+from cometreel.mitmproxy_support.flow_translation import refusal, reply_into, request_from
 from cometreel.wire import Headers, Reply
 
 

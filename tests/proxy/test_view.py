@@ -13,7 +13,7 @@ from mitmproxy.test import taddons, tflow
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
-from cometreel.proxy_addons.answers import Answers
+from cometreel.mitmproxy_support.promised_notifications import PromisedNotifications
 from cometreel.proxy_addons.bayeux_view import BayeuxView, messages_in
 from cometreel.scenario import Profile
 
@@ -27,7 +27,7 @@ CONNECT = {"channel": "/meta/connect", "id": "5", "successful": True}
 @pytest.fixture
 async def view() -> AsyncIterator[BayeuxView]:  # asynchronous, because mitmproxy wants a running loop
     addon = BayeuxView()
-    addon.view.answers = Answers(RULE)
+    addon.view.answers = PromisedNotifications(RULE)
     with taddons.context(addon):
         yield addon
     addon.done()

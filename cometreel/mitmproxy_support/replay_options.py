@@ -14,11 +14,11 @@ from cometreel.engine import ReplaySettings, Responder
 from cometreel.engine.responders import load_responders
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
-from cometreel.proxy_addons.options import RECORD_OPTIONS
-from cometreel.proxy_addons.options import unknown_options as unknown
+from cometreel.mitmproxy_support.addon_options import RECORD_OPTIONS
+from cometreel.mitmproxy_support.addon_options import unknown_options as unknown
 from cometreel.scenario import Scenario, load
 
-__all__ = ["OPTIONS", "Plan", "add_options", "read_options", "unknown_options"]
+__all__ = ["OPTIONS", "ReplayPlan", "add_options", "read_options", "unknown_options"]
 
 FILES = {
     "reel_scenario": "Scenario to replay: a YAML file or a folder of them. May be given several times.",
@@ -35,7 +35,7 @@ OPTIONS = frozenset({*FILES, *SETTINGS})
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReplayPlan:
     """What the options ask for, loaded and checked."""
 
     paths: tuple[Path, ...]
@@ -52,7 +52,7 @@ def add_options(loader: Loader) -> None:
         loader.add_option(name, Optional[str], None, description)  # type: ignore[arg-type]  # noqa: UP045  # as mitmproxy spells it
 
 
-def read_options(options: Options) -> Plan:
+def read_options(options: Options) -> ReplayPlan:
     """Return what the options ask for, loaded and checked.
 
     :raises InputError: if one can't be used.
@@ -66,7 +66,7 @@ def read_options(options: Options) -> Plan:
     paths = tuple(Path(path).expanduser() for path in options.reel_scenario)
     scenario = load(paths)
     responders = [found for path in options.reel_responders for found in load_responders(Path(path).expanduser())]
-    return Plan(paths, scenario, _settings(scenario, options), responders)
+    return ReplayPlan(paths, scenario, _settings(scenario, options), responders)
 
 
 def _settings(scenario: Scenario, options: Options) -> ReplaySettings:

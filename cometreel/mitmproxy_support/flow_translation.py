@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import TypeAlias
 
 from mitmproxy import http
 from mitmproxy.net.http import url
 from mitmproxy.proxy.mode_specs import ReverseMode
 
 from cometreel.jsonvalue import encode
-from cometreel.proxy_addons.fields import engine_headers
 from cometreel.wire import Headers, Reply, Request
 
-__all__ = ["refusal", "reply_into", "request_from"]
+__all__ = ["engine_headers", "raw_field", "refusal", "reply_into", "request_from"]
 
 BODILESS = frozenset({204, 304})
 CONNECTION_FIELDS = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
@@ -73,3 +74,26 @@ def refusal(status: int, reason: str) -> Reply:
 
 def _bytes(value: str) -> bytes:
     return value.encode("utf-8", "surrogateescape")
+
+
+FlowFields: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+_CODING = b"content-encoding"
+
+
+@lru_cache(maxsize=4096)
+def engine_headers(fields: FlowFields, *, decoded: bool = False) -> Headers:
+    """Translate header fields; those of a body that was `decoded` lose their Content-Encoding."""
+    return Headers((_text(name), _text(value)) for name, value in fields if not (decoded and name.lower() == _CODING))
+
+
+def raw_field(fields: FlowFields, wanted: bytes) -> bytes:
+    """Look up a field by its name in lower case, empty where there is none; mitmproxy's look-up costs far more."""
+    for name, value in fields:
+        if name.lower() == wanted:
+            return value
+    return b""
+
+
+def _text(field: bytes) -> str:
+    return field.decode("utf-8", "surrogateescape")  # as mitmproxy reads them

@@ -17,11 +17,11 @@ from cometreel.jsonvalue import JSON, NotJSON, decode, encode
 from cometreel.scenario import Profile
 from cometreel.scenario.json_pointer import find
 
-__all__ = ["Answers", "Marks", "marks_of"]
+__all__ = ["PromisedNotifications", "SessionMarks", "marks_of"]
 
 _REMEMBERED = 10_000
 
-Marks = frozenset[tuple[str, str]]
+SessionMarks = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class Promise:
     reference: bytes
     label: str
     asked_at: float
-    marks: Marks = field(repr=False)  # cookies and credentials: what says that two requests are one session's
+    marks: SessionMarks = field(repr=False)  # cookies and credentials: what says that two requests are one session's
 
 
-class Answers:
+class PromisedNotifications:
     """The promised notifications of the flows seen in this process, found again by reference and session."""
 
     def __init__(self, rule: Profile) -> None:
@@ -51,7 +51,7 @@ class Answers:
         for reference in references:
             self._add(Promise(encode(reference), label, flow.request.timestamp_start, marks_of(flow)))
 
-    def answered_by(self, message: Message, marks: Marks, at: float) -> str | None:
+    def answered_by(self, message: Message, marks: SessionMarks, at: float) -> str | None:
         """Name the request that this notification answers: the session's latest one before it, or None."""
         references = [encode(value) for value in _found(message.get("data"), self.rule.event)]
         promises = [promise for reference in references for promise in self._by_reference.get(reference, ())]
@@ -91,7 +91,7 @@ def _members(group: JSON) -> list[JSON]:
     return list(group.values()) if isinstance(group, dict) else []
 
 
-def marks_of(flow: http.HTTPFlow) -> Marks:
+def marks_of(flow: http.HTTPFlow) -> SessionMarks:
     """Tell what a session is known by: the cookies and credentials of a request and the cookies of its reply."""
     marks = {(name, value) for name, value in flow.request.cookies.items(multi=True)}
     if flow.response:

@@ -14,17 +14,17 @@ from datetime import UTC, datetime
 from cometreel.engine import Backend
 from cometreel.engine.driver import Driver
 from cometreel.engine.file_watcher import follow
+from cometreel.mitmproxy_support.replay_options import ReplayPlan
 from cometreel.mitmproxy_support.websocket_listener import WebSocketListener
-from cometreel.proxy_addons.replay_options import Plan
 from cometreel.scenario import Scenario
 
-__all__ = ["Run", "start"]
+__all__ = ["ReplayRun", "start_replay"]
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ReplayRun:
     """What is being played."""
 
     driver: Driver
@@ -38,7 +38,7 @@ class Run:
         await self.door.close()
 
 
-def start(plan: Plan) -> Run:
+def start_replay(plan: ReplayPlan) -> ReplayRun:
     """Start to play what the options ask for, and follow the edits of its files."""
     backend = Backend(
         plan.scenario,
@@ -57,7 +57,7 @@ def start(plan: Plan) -> Run:
     logger.info("Replaying %s: %d exchanges.", title, len(plan.scenario.exchanges))
     following = asyncio.ensure_future(follow(plan.paths, install))
     following.add_done_callback(_tell_of_a_bug)
-    return Run(driver, WebSocketListener(driver, max_size=plan.settings.max_body), following)
+    return ReplayRun(driver, WebSocketListener(driver, max_size=plan.settings.max_body), following)
 
 
 def _tell_of_a_bug(following: asyncio.Task[None]) -> None:

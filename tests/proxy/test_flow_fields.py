@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cometreel.proxy_addons.fields import engine_headers, raw_field
+from cometreel.mitmproxy_support.flow_translation import engine_headers, raw_field
 
 FIELDS = ((b"Content-Type", b"text/plain"), (b"Content-Encoding", b"br"), (b"X-Name", b"J\xf6rg"))
 
