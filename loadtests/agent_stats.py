@@ -13,5 +13,5 @@ from cometreel.locust_agents.wiring import wire
 wire(read_options)
 
 
-class Desktop(AgentUser):  # type: ignore[misc]  # known to the type checker as cometreel.locust_agents.agent_user
+class Desktop(AgentUser):
     """An agent's desktop."""

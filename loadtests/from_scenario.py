@@ -13,5 +13,5 @@ from cometreel.locust_agents.wiring import wire
 wire(read_scenario_options, add_scenario_options)
 
 
-class Desktop(ScenarioUser):  # type: ignore[misc]  # known to the type checker as cometreel.locust_agents.scenario_user
+class Desktop(ScenarioUser):
     """An agent's desktop, as recorded."""

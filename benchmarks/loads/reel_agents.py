@@ -24,5 +24,5 @@ class WhenAsking(Measure):
 WhenAsking("notification")
 
 
-class Desktop(AgentUser):  # type: ignore[misc]  # known to the type checker as cometreel.locust_agents.agent_user
+class Desktop(AgentUser):
     """An agent's desktop."""

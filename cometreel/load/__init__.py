@@ -25,11 +25,11 @@ those of two machines are never compared.
 
 from cometreel.load.charts import Chart, ChartLine, Tick, course, latency_curve
 from cometreel.load.closed_loop import ClosedLoop
-from cometreel.load.html_page import html_report, html_section
 from cometreel.load.load_report import PERCENTILES, Report, ReportRow, RunInfo, figures, headline, rows, warnings
 from cometreel.load.owner_kinds import Expectation, OwnerKind, StatsRequest, call_for, expectation_for
+from cometreel.load.report_html import html_report, html_section
+from cometreel.load.report_text import terminal_report
 from cometreel.load.tally import COUNTED, Counted, count_of, sent_of
-from cometreel.load.terminal_report import terminal_report
 from cometreel.load.time_series import Interval, TimeSeries, TimeSeriesState
 from cometreel.load.worker_leases import WorkerLeases
 

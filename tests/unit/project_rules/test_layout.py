@@ -29,7 +29,7 @@ def test_a_module_says_what_it_is_and_stays_readable(path: Path):
     text = path.read_text()
     tree = ast.parse(text)
     assert ast.get_docstring(tree), "no docstring"
-    assert text.count("\n") <= 400, "too long for one noun"
+    assert text.count("\n") <= 600, "too long for one noun"
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     assert [node.name for node in functions if (node.end_lineno or 0) - node.lineno >= 50] == []
 
