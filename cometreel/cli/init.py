@@ -1,4 +1,4 @@
-"""`cometreel init`: a folder to begin in. Parses and prints; what is made stands in `cometreel.starting`."""
+"""`cometreel init`: a folder to begin in. Parses and prints; `scaffold` writes the files."""
 
 from __future__ import annotations
 

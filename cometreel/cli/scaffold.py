@@ -35,7 +35,7 @@ def write_scaffold(folder: Path) -> ScaffoldResult:
 
     :raises FileInvalid: if it can't be written.
     """
-    templates = files("cometreel.starting") / "starter"
+    templates = files("cometreel.cli") / "starter"
     texts = {name: (templates / template).read_text("utf-8") for name, template in _FILES.items()}
     written: list[Path] = []
     kept: list[Path] = []

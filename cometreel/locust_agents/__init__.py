@@ -1,4 +1,4 @@
-"""Locust agents on gevent, the machinery behind `loadtests/`: event loop, connections, transports, worker, coordinator."""
+"""Locust agents on gevent, the code behind `loadtests/`: event loop, connections, transports, worker, coordinator."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from cometreel.pytest_plugin.plugin_options import OPTIONS, add_options, read_op
 from cometreel.pytest_plugin.terminal_summary import TerminalSummary
 
 if TYPE_CHECKING:
-    from cometreel.pytest_plugin._reel import NothingPlayed, PlayedAlready, Reel
     from cometreel.pytest_plugin.recording_reel import NotWhileRecording
+    from cometreel.pytest_plugin.reel_fixture import NothingPlayed, PlayedAlready, Reel
 
 __all__ = ["NotWhileRecording", "NothingPlayed", "PlayedAlready", "Reel", "reel", "reel_session"]
 
@@ -30,7 +30,12 @@ IN_USE: pytest.StashKey[Reel] = pytest.StashKey()
 """The reel of a test, or that of the session."""
 
 
-_HEAVY = {"NotWhileRecording": "take", "NothingPlayed": "_reel", "PlayedAlready": "_reel", "Reel": "_reel"}
+_HEAVY = {
+    "NotWhileRecording": "recording_reel",
+    "NothingPlayed": "reel_fixture",
+    "PlayedAlready": "reel_fixture",
+    "Reel": "reel_fixture",
+}
 
 
 def __getattr__(name: str) -> object:

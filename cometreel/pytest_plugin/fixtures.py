@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from cometreel.errors import CometreelError
-from cometreel.pytest_plugin._reel import Reel
 from cometreel.pytest_plugin.plugin_options import OPTIONS
+from cometreel.pytest_plugin.reel_fixture import Reel
 from cometreel.pytest_plugin.terminal_summary import SAID
 
 __all__ = ["own_reel", "shared_reel"]

@@ -38,11 +38,11 @@ def _text(pattern: str) -> WithJsonSchema:
 
 
 Plain = Annotated[_Any, _checked(checks.plain), WithJsonSchema({})]
-ValuePattern = Annotated[_Any, _checked(checks.pattern), _shared("ValuePattern")]
+ValuePattern = Annotated[_Any, _checked(checks.pattern), _shared("Pattern")]
 TextPattern = Annotated[_Any, _checked(checks.text_pattern), _shared("TextPattern")]
 PathPattern = Annotated[_Any, _checked(checks.path_pattern), _shared("PathPattern")]
 QueryPattern = Annotated[_Any, _checked(checks.query_pattern), _shared("QueryPattern")]
-RenderedValue = Annotated[_Any, _checked(checks.rendered), _shared("RenderedValue")]
+RenderedValue = Annotated[_Any, _checked(checks.rendered), _shared("Value")]
 TextValue = Annotated[_Any, _checked(checks.or_template(checks.text_value)), _shared("TextValue")]
 HeaderValue = Annotated[_Any, _checked(checks.header_value), _shared("HeaderValue")]
 HeaderLine = Annotated[str, _checked(checks.header_line)]

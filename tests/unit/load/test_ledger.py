@@ -303,17 +303,17 @@ def _by_definition(number: int, start: float, answer: float, times: int, *, righ
         known = [at for at in arrivals if at < start + 2 * PATIENCE]
         return [
             ("Lost", number),
-            *[("AnsweredAfterLost", number)] * len(known),
-            *[("Unclaimed", number)] * (len(arrivals) - len(known)),
+            *[("LateAfterLost", number)] * len(known),
+            *[("Unexpected", number)] * (len(arrivals) - len(known)),
         ]
-    first = "Mistaken" if not right else "Late" if within[0] - start > LATE else "Answered"
-    return [(first, number), *[("Duplicated", number)] * (times - 1)]
+    first = "Wrong" if not right else "Late" if within[0] - start > LATE else "Answered"
+    return [(first, number), *[("Duplicate", number)] * (times - 1)]
 
 
 def _word(outcome: RequestOutcome) -> tuple[str, int]:
     if isinstance(outcome, Unexpected):
         assert isinstance(outcome.reference, int)
-        return "Unclaimed", outcome.reference
+        return "Unexpected", outcome.reference
     assert not isinstance(outcome, SessionLost)
     name = "Late" if isinstance(outcome, Answered) and outcome.late else type(outcome).__name__
     return name, outcome.exchange.number - 1

@@ -99,7 +99,7 @@ class Reel:
         """Play these scenarios, and return the reel.
 
         A scenario is a file or a folder (`"desktop.yaml"`), YAML text (anything with a line break in it), or one that
-        `cometreel.scenario.files` gave. Settings that aren't given are those of the scenario. With `--reel-record` the
+        `cometreel.scenario.load` gave. Settings that aren't given are those of the scenario. With `--reel-record` the
         file may be recorded from the real server instead. Playing the same again changes nothing.
 
         :raises FileInvalid: if a scenario is missing or wrong, with everything that is wrong with it.
