@@ -1,1 +1,1 @@
-"""The scenarios that ship: `cometreel addons scenarios` says where they lie. No code."""
+"""The included scenarios; `cometreel addons scenarios` prints their folder. This package contains no code."""
