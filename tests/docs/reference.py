@@ -1,7 +1,7 @@
 """Generates the two reference pages from the program: `python -m tests.docs.reference`.
 
-`docs/format.md` is generated from the JSON Schema, `docs/commands.md` from the `--help` of each command. A test fails if
-one of them is out of date.
+`docs/format.md` is generated from the JSON Schema, `docs/commands.md` from the `--help` of each command. A test fails
+if one of them is out of date.
 """
 
 from __future__ import annotations
