@@ -1,1 +1,1 @@
-"""Benches: throughput and memory, always as ratios measured in one run. Run by `make bench`."""
+"""Benchmarks of throughput and memory, reported as ratios measured in one run. Run them with `make bench`."""

@@ -1,4 +1,4 @@
-"""Run the benches: `python -m benchmarks [engine serving …]`, all of them where none is named."""
+"""Run the benchmarks: `python -m benchmarks [engine serving …]`; all of them by default."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ BENCHES: Final[Mapping[str, Callable[[Path], None]]] = MappingProxyType(
         "loading": loading.bench,
     }
 )
-"""Each bench by name; it is given an empty folder."""
+"""The benchmarks by name; each gets an empty folder."""
 
 
 def main() -> None:
-    """Run the named benches, the servers on one core and the load on the other."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure ratios; nothing is asserted.")
+    """Run the named benchmarks, with the servers on one core and the load on the other."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure ratios; asserts nothing.")
     parser.add_argument("bench", nargs="*", help=f"{', '.join(BENCHES)} (default: all)")
     wanted = parser.parse_args().bench or [*BENCHES]
     if unknown := [name for name in wanted if name not in BENCHES]:
-        parser.error(f"there is no bench {unknown[0]!r}; expected some of {', '.join(BENCHES)}")
+        parser.error(f"unknown benchmark {unknown[0]!r}; expected one or more of {', '.join(BENCHES)}")
     on_client_core()
     print(f"Python {platform.python_version()}, {'servers on core 0, load on core 1' if TWO_CORES else 'one core'}")
     with tempfile.TemporaryDirectory() as folder:

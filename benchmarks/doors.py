@@ -1,4 +1,4 @@
-"""The servers that could carry the door, each with the same application on the servers' core."""
+"""Starts the servers that are compared, each with the same application, on the server core."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROGRAMS = Path(sys.executable).parent
 
 @contextmanager
 def serve(folder: Path, scenario: Path, *arguments: str) -> Iterator[Server]:
-    """Run `cometreel serve` as users do, without the admin API."""
+    """Run `cometreel serve` without the admin API."""
     command = [str(PROGRAMS / "cometreel"), "serve", str(scenario), "--no-watch", "--no-admin", *arguments]
     with running(command, folder / f"serve-{scenario.stem}.log", r"^http://127\.0\.0\.1:(\d+)") as server:
         yield server
@@ -26,7 +26,7 @@ def serve(folder: Path, scenario: Path, *arguments: str) -> Iterator[Server]:
 
 @contextmanager
 def uvicorn(folder: Path, app: str) -> Iterator[Server]:
-    """Run an application of `benchmarks/apps` in uvicorn with uvloop and httptools, and as little logging."""
+    """Run an application of `benchmarks/apps` in uvicorn with uvloop and httptools, with minimal logging."""
     command = [str(PROGRAMS / "uvicorn"), f"{app}:app", "--app-dir", str(APPS), "--port", "0", "--lifespan", "off"]
     command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--no-server-header", "--no-date-header"]
     with running(command, folder / "uvicorn.log", r"http://127\.0\.0\.1:(\d+)") as server:
@@ -35,7 +35,7 @@ def uvicorn(folder: Path, app: str) -> Iterator[Server]:
 
 @contextmanager
 def granian(folder: Path, app: str, interface: str, scenario: Path) -> Iterator[Server]:
-    """Run an application of `benchmarks/apps` in one worker of granian."""
+    """Run an application of `benchmarks/apps` in one granian worker."""
     command = ["env", f"REEL_SCENARIO={scenario}", str(PROGRAMS / "granian"), f"{app}:app", "--interface", interface]
     command += ["--host", "127.0.0.1", "--port", str(free_port()), "--workers", "1", "--loop", "uvloop", "--no-ws"]
     command += ["--working-dir", str(APPS), "--log-level", "info"]

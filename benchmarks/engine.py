@@ -1,4 +1,4 @@
-"""The engine alone, in memory: exchanges per second, and how the cost grows with exchanges and with sessions."""
+"""Measures the engine alone, in memory: exchanges per second, and growth with exchanges and sessions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATH = "/api/v2/notifications"
 
 
 def scenario(exchanges: int, *, events: bool = True) -> str:
-    """A scenario of so many places, each with its statistics; or with the acknowledgement only."""
+    """Return a scenario with statistics for this many places; without `events`, only acknowledgements."""
     entries = [
         {
             "name": f"stats of place Place{number}",
@@ -41,12 +41,12 @@ def _event(number: int) -> dict[str, object]:
 
 
 def asked(number: int) -> dict[str, str]:
-    """The body that asks for one place."""
+    """Return the body that requests one place."""
     return {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": f"Place{number}"}
 
 
 class Agent:
-    """One live session: its cookies, its CometD client, its held poll."""
+    """One live session with its cookies, CometD client and held poll."""
 
     def __init__(self, backend: Backend, ids: count[int], now: float) -> None:
         self.backend, self.ids, self.jar = backend, ids, dict[str, str]()
@@ -57,7 +57,7 @@ class Agent:
         self.poll(now)
 
     def poll(self, now: float) -> Reply | None:
-        """Send a poll; the first one is answered at once, the others are held."""
+        """Send a poll; the first is answered immediately, later ones are held."""
         body = {"channel": "/meta/connect", "connectionType": "long-polling", "clientId": self.client}
         return self.post(PATH, [body], now)
 
@@ -78,9 +78,9 @@ class Agent:
 
 
 def exchanges_per_second(exchanges: int, sessions: int, rounds: int, *, different: int = 10) -> float:
-    """Play POST, acknowledgement, notification on the held poll, and the next poll, and return how many per second.
+    """Return how many exchanges per second run: POST, acknowledgement, notification on the held poll, next poll.
 
-    So many different places are asked about, over the whole scenario.
+    `different` places are requested, spread over the whole scenario.
     """
     backend, ids, now = Backend(loads(scenario(exchanges)), ReplaySettings(seed="bench")), count(1), 0.0
     agents = [Agent(backend, ids, now) for _ in range(sessions)]
@@ -98,7 +98,7 @@ def exchanges_per_second(exchanges: int, sessions: int, rounds: int, *, differen
 
 
 def bench() -> None:
-    """Print exchanges per second of the engine, and the growth."""
+    """Print exchanges per second of the engine, and the growth ratios."""
     heading("Engine in memory: POST, acknowledgement, notification, next poll; exchanges/s")
     small, large, fresh, crowd = [], [], [], []
     for _ in range(5):
@@ -108,7 +108,7 @@ def bench() -> None:
         crowd.append(exchanges_per_second(10, 10_000, 1000))
     row("10 exchanges, 10 sessions", small, "exchanges/s")
     row("10,000 exchanges, 10 sessions", large, "exchanges/s")
-    row("the same, each request for the first time", fresh, "exchanges/s")
+    row("the same, each request new", fresh, "exchanges/s")
     row("10 exchanges, 10,000 sessions", crowd, "exchanges/s")
     row("ratio 10 : 10,000 exchanges", [one / other for one, other in zip(small, large, strict=True)])
     row("ratio 10 : 10,000 sessions", [one / other for one, other in zip(small, crowd, strict=True)])

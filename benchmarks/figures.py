@@ -1,7 +1,7 @@
-"""How the benches count: samples taken in turn, a ratio per turn, and what is printed of them.
+"""Sampling and printing for the benchmarks: alternating samples, one ratio per pair.
 
-A shared machine drifts, so two candidates are always measured A B A B …, and what counts is the ratio of each
-pair. Nothing here asserts anything: a bench reports.
+The speed of a shared machine drifts, so two candidates are always measured A B A B …, and the ratio of each pair is
+reported. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Minimum, median and maximum of some samples."""
+    """Minimum, median and maximum of the samples."""
 
     samples: tuple[float, ...]
 
@@ -27,19 +27,19 @@ def _figure(value: float) -> str:
 
 
 def heading(title: str) -> None:
-    """Print the name of a bench."""
+    """Print the title of a benchmark."""
     print(f"\n{title}\n{'-' * len(title)}\n{'':<52}min / median / max", flush=True)
 
 
 def row(name: str, samples: Sequence[float], unit: str = "") -> None:
-    """Print one line: what was measured, its spread, its unit."""
+    """Print one line: name, spread and unit."""
     print(f"{name:<52}{Spread(tuple(samples))} {unit}".rstrip(), flush=True)
 
 
 def in_turn(
     names: tuple[str, str], measures: tuple[Callable[[], float], Callable[[], float]], unit: str, *, turns: int = 5
 ) -> None:
-    """Measure two candidates in turn (the first turn isn't counted) and print both, and the ratio first : second."""
+    """Measure two candidates alternately (without counting the first pair); print both and the ratio first : second."""
     first, second = [], []
     for turn in range(turns + 1):
         one, other = (measures[0](), measures[1]()) if turn % 2 else (measures[1](), measures[0]())[::-1]

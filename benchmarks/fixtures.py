@@ -1,7 +1,7 @@
-"""What a test pays for a server of its own: to set it up, to ask it something, to stop it; and what a run pays.
+"""Measures the cost of a server per test: start, first request, stop; and the cost per test of a pytest run.
 
-Each server is new, as the fixture `reel` makes one for each test; the scenario's file was read before, as by the second
-test that plays it. Beside it stands pytest's own cost for a test with an empty fixture.
+Each server is new, as with the fixture `reel`; the scenario file is already loaded, as for the second test that uses
+it. For comparison, the cost of a test with an empty fixture is printed.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ def test_it(empty, number):
 
 
 def bench(folder: Path) -> None:
-    """Print milliseconds for each step, for whole runs of pytest, and for the import of the plugin."""
-    heading("Fixtures: what a test pays for a server of its own (goal: milliseconds)")
+    """Print the milliseconds of each step, of a test in a pytest run, and of the import of the plugin."""
+    heading("Fixtures: cost of a server per test (goal: milliseconds)")
     steps: dict[str, list[float]] = {"play": [], "first request": [], "stop": []}
     for _ in range(SERVERS):
         for name, seconds in _one().items():
             steps[name].append(seconds * 1000)
     for name, samples in steps.items():
         row(f"reel: {name}", samples[1:], "ms")
-    for name, source in (("a test with `reel`, as pytest runs it", WITH), ("a test with an empty fixture", WITHOUT)):
+    for name, source in (("pytest, per test with `reel`", WITH), ("pytest, per test with an empty fixture", WITHOUT)):
         row(name, _pytest(folder / str(len(source)), source), "ms")
     row("import of the plugin, without pytest", [_import() for _ in range(10)], "ms")
 
 
 def _one() -> dict[str, float]:
-    """Play, ask once, stop; seconds for each."""
+    """Play, send one request, stop; return the seconds of each."""
     began = time.perf_counter()
     reel = Reel((SCENARIO.parent,), PluginOptions("", "once", strict=False), print, shown_from=SCENARIO.parent)
     reel.play(SCENARIO, speed=0)
@@ -77,7 +77,7 @@ def _one() -> dict[str, float]:
 
 
 def _pytest(folder: Path, source: str, turns: int = 5) -> list[float]:
-    """Run pytest with few tests and with many; return the milliseconds of each test more, without pytest's start."""
+    """Return the milliseconds per test: the difference between a run with many tests and one with few."""
     folder.mkdir()
     (folder / "test_it.py").write_text(source)
     (folder / "pytest.ini").write_text("[pytest]\n")

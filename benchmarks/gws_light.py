@@ -1,7 +1,7 @@
-"""The lightest server that a CometD agent can talk to: uvloop and httptools, one callback for each request.
+"""A minimal CometD server for load benchmarks: uvloop and httptools, one callback per request.
 
-It admits anybody, forgets nothing, and tells in each notification how long it held it (`held`, in seconds on its own
-clock, from the parsed POST to the push). Run by path: `gws_light.py DELAY_MS [CERTIFICATE KEY]`; it prints its port.
+It accepts every client and never removes a session. Each notification contains `held`, the seconds from the parsed POST
+to the push on the server's clock. Usage: `gws_light.py DELAY_MS [CERTIFICATE KEY]`; it prints its port.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _STATS = (
 
 
 class Session:
-    """One CometD session: the poll that is held, and what waits for the next."""
+    """One CometD session: its held poll, and the messages that wait for the next one."""
 
     def __init__(self) -> None:
         self.poll: tuple[Line, str] | None = None
@@ -38,12 +38,12 @@ class Session:
         self.waiting: list[str] = []
 
     def push(self, message: str) -> None:
-        """Deliver on the held poll, or keep it for the next."""
+        """Deliver on the held poll, or queue for the next one."""
         self.waiting.append(message)
         self.release()
 
     def release(self) -> None:
-        """Answer the held poll with all that waits."""
+        """Answer the held poll with all queued messages."""
         if self.poll is None:
             return
         line, number = self.poll
@@ -62,33 +62,33 @@ class Line(asyncio.Protocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to read requests."""
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's has no such base
+        """Start the HTTP parser."""
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transport doesn't inherit from it
         self.parser = httptools.HttpRequestParser(self)
 
     def data_received(self, data: bytes) -> None:
-        """Read requests."""
+        """Parse received bytes."""
         self.parser.feed_data(data)
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Start a request."""
         self.url, self.body, self.cookie = b"", b"", ""
 
     def on_url(self, url: bytes) -> None:
-        """Take the target."""
+        """Store the request target."""
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Find the session."""
+        """Read the session cookie."""
         if name.lower() == b"cookie":
             self.cookie = value.decode().partition("JSESSIONID=")[2].partition(";")[0]
 
     def on_body(self, body: bytes) -> None:
-        """Take the body."""
+        """Store the body."""
         self.body += body
 
     def on_message_complete(self) -> None:
-        """Answer."""
+        """Answer the request."""
         if b"/notifications" in self.url:
             self.bayeux(json.loads(self.body))
         elif self.parser.get_method() == b"POST":
@@ -97,7 +97,7 @@ class Line(asyncio.Protocol):
             self.reply(b'{"statusCode":0}')
 
     def reply(self, body: bytes, extra: str = "") -> None:
-        """Write a reply, unless the client is gone."""
+        """Write a reply, unless the connection is closing."""
         if self.transport.is_closing():
             return
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(body)}\r\n\r\n"
@@ -129,7 +129,7 @@ class Line(asyncio.Protocol):
             session.timer = asyncio.get_running_loop().call_later(_TIMEOUT, session.release)
 
     def stats(self, body: dict[str, Any]) -> None:
-        """Acknowledge, and push the answer after the delay."""
+        """Acknowledge the POST and push its notification after the delay."""
         reference, asked = next(_references), time.perf_counter()
         self.reply(_ACK % reference)
         session = SESSIONS.get(self.cookie)
@@ -147,7 +147,7 @@ class Line(asyncio.Protocol):
 
 
 async def main() -> None:
-    """Listen on a free port of loopback."""
+    """Listen on a free loopback port."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     context = None

@@ -1,6 +1,6 @@
 """A light HTTP/1.1 load generator on asyncio streams: keep-alive, one request in flight per connection.
 
-It counts whole replies and nothing else, so that its own cost stays far below that of what it measures.
+It only counts complete replies, so that its own cost stays far below that of the measured server.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request as bytes, and the status that the reply must have."""
+    """One request as bytes, and the expected status of its reply."""
 
     request: bytes
     status: int = 200
 
 
 def post(path: str, body: bytes, **headers: str) -> Exchange:
-    """Make a POST of JSON; a header's name is written with `_` for `-`."""
+    """Return a POST with a JSON body; `_` in the name of a header stands for `-`."""
     fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{fields}"
     return Exchange(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, exchange: Exchange) -> bytes:
-    """Send one request and return the head and the body of its reply.
+    """Send one request and return head and body of its reply.
 
     :raises AssertionError: if the status isn't the expected one.
     """
@@ -58,5 +58,5 @@ async def _run(port: int, exchange: Exchange, connections: int, each: int) -> fl
 
 
 def requests_per_second(port: int, exchange: Exchange, *, connections: int = 8, each: int = 100) -> float:
-    """Send `connections * each` requests and return how many replies came per second."""
+    """Send `connections * each` requests and return the replies per second."""
     return asyncio.run(_run(port, exchange, connections, each))

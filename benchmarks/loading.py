@@ -1,8 +1,8 @@
-"""Load generation: complete exchanges per second of one core, memory and ramp of agents, and the error of latencies.
+"""Measures load generation: exchanges per second of one core, memory and start time of agents, error of latencies.
 
-An exchange is a POST, its acknowledgement, its notification on the held poll, and the poll sent again. The lightest
-server runs on one core, each candidate in turn on the other. What is compared is exchanges per second *of CPU*, so
-that neither the server nor whoever else is busy here decides.
+An exchange is a POST, its acknowledgement, its notification on the held poll, and the next poll. The server
+(`gws_light.py`) runs on one core, each candidate in turn on the other. Exchanges per second of *CPU time* are compared,
+so that neither the server nor other processes affect the result.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Figures = dict[str, float]
 
 
 def measured(command: list[str], **settings: str) -> Figures:
-    """Run a candidate on the clients' core, and return what it says of itself."""
+    """Run a candidate on the client core and return the figures that it prints."""
     pinned = ["taskset", "-c", str(CLIENT_CORE), *command] if TWO_CORES else command
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **settings}
     ended = subprocess.run(pinned, env=environment, capture_output=True, text=True, timeout=300, check=False)
@@ -42,25 +42,25 @@ def measured(command: list[str], **settings: str) -> Figures:
         if line.startswith("MEASURED "):
             figures: Figures = json.loads(line.removeprefix("MEASURED "))
             return figures
-    raise RuntimeError(f"{command} measured nothing:\n{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}")
+    raise RuntimeError(f"{command} printed no MEASURED line:\n{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}")
 
 
 def locust(file: str, host: str, users: int, *arguments: str, **settings: str) -> Figures:
-    """Run a locustfile of the bench."""
+    """Run a locustfile of `benchmarks/loads`."""
     program = str(Path(sys.executable).with_name("locust"))
     command = [program, "-f", str(LOADS / file), "--headless", "--only-summary", "--host", host]
     return measured([*command, "-u", str(users), "-r", str(users), *arguments], **settings)
 
 
 def light(folder: Path, *certificate: Path) -> AbstractContextManager[Server]:
-    """Run the lightest server, which pushes a notification 5 ms after its POST; with a certificate it speaks TLS."""
+    """Run `gws_light.py`, which pushes a notification 5 ms after its POST; with a certificate it uses TLS."""
     command = [sys.executable, str(LOADS.parent / "gws_light.py"), "5", *map(str, certificate)]
     return running(command, folder / "light.log", r"port (\d+)")
 
 
 def throughput(folder: Path) -> float:
-    """Print exchanges per second of CPU, side by side; return how many our agents do on a whole core."""
-    heading(f"Load of {AGENTS} agents: complete exchanges per second of CPU")
+    """Print exchanges per second of CPU time of all candidates; return the median of our agents."""
+    heading(f"Load of {AGENTS} agents: complete exchanges per second of CPU time")
     with light(folder) as server:
         host = f"http://127.0.0.1:{server.port}"
         node = ["node", str(LOADS / "cometd_agents.mjs"), host, str(AGENTS), "2", "5"]
@@ -81,8 +81,8 @@ def throughput(folder: Path) -> float:
 
 
 def idle(folder: Path) -> None:
-    """Print what an agent costs that only holds its poll, plain and under TLS, and how long a ramp takes."""
-    heading("Idle agents, each with a held poll: memory of one, time to start one")
+    """Print memory and start time of an agent that only holds its poll, plain and with TLS."""
+    heading("Idle agents with a held poll: memory and start time per agent")
     pair = certificate(folder)
     for name, file, arguments, plain, secure in (
         ("our agents", "reel_agents.py", (*OURS, "--reel-rate", "0.001"), 3000, 1000),
@@ -93,13 +93,13 @@ def idle(folder: Path) -> None:
                 host = f"{'https' if files else 'http'}://127.0.0.1:{server.port}"
                 found = locust(file, host, users, *arguments, BENCH_IDLE="1", BENCH_SECONDS="1", BENCH_WARM="1")
             label = f"{name}, {users}{', TLS' if files else ''}"
-            row(f"{label}: memory of one", [found["memory"] / users / 1000], "kB")
-            row(f"{label}: ramp, of one", [found["ramp"] / users * 1000], "ms")
+            row(f"{label}: memory per agent", [found["memory"] / users / 1000], "kB")
+            row(f"{label}: start time per agent", [found["ramp"] / users * 1000], "ms")
 
 
 def truth(folder: Path, core: float) -> None:
-    """Print the error of measured latencies at half of capacity, and the CPU of many agents at a fixed rate."""
-    heading("Latency as measured, less what the server knows; CPU at a fixed rate")
+    """Print the error of latencies at half of the capacity, and the CPU of many agents at a fixed rate."""
+    heading("Measured latency minus the server's own figure; CPU at a fixed rate")
     with light(folder) as server:
         host = f"http://127.0.0.1:{server.port}"
         command = [sys.executable, str(LOADS / "latency_error.py"), host, str(AGENTS), f"{core / 2:.0f}", "5"]
@@ -111,7 +111,7 @@ def truth(folder: Path, core: float) -> None:
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for loopback, and its key."""
+    """Create a certificate for loopback, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = dt.datetime.now(dt.UTC)
@@ -125,7 +125,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def bench(folder: Path) -> None:
-    """Print everything."""
+    """Run all measurements."""
     core = throughput(folder)
     idle(folder)
     truth(folder, core)

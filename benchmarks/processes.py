@@ -1,4 +1,4 @@
-"""The processes that a bench measures: started on one core, ended by their pid, their memory read from the kernel."""
+"""Starts and stops the measured processes on the server core; reads their memory and CPU time from the kernel."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 120.0  # seconds until a process that doesn't start is given up; 10,000 exchanges take a while to load
+PATIENCE = 120.0  # seconds to wait for a process to start; 10,000 exchanges take a while to load
 SERVER_CORE, CLIENT_CORE = 0, 1
 TWO_CORES = {SERVER_CORE, CLIENT_CORE} <= os.sched_getaffinity(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: its process id and its port on loopback."""
+    """A running server: its process id and its loopback port."""
 
     pid: int
     port: int
 
     def memory(self) -> int:
-        """Bytes of memory that are resident now."""
+        """Return the resident memory in bytes."""
         found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
         assert found
         return int(found[1]) * 1024
 
     def cpu(self) -> float:
-        """Seconds of processor time that it and its children have used."""
+        """Return the CPU time of the process and its children, in seconds."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         return sum(map(_cpu, [str(self.pid), *children]))
 
@@ -42,14 +42,14 @@ def _cpu(pid: str) -> float:
 
 
 def on_client_core() -> None:
-    """Keep this process off the servers' core, where the machine has two."""
+    """Pin this process to the client core, if the machine has two cores."""
     if TWO_CORES:
         os.sched_setaffinity(0, {CLIENT_CORE})
 
 
 @contextmanager
 def mitmdump(log: Path, *arguments: str) -> Iterator[Server]:
-    """Run mitmdump on the servers' core, on a free port of loopback, until the block ends."""
+    """Run mitmdump on the server core, on a free loopback port, until the block ends."""
     program = str(Path(sys.executable).with_name("mitmdump"))
     command = [program, "--listen-host", "127.0.0.1", "--listen-port", "0", "--set", "flow_detail=0"]
     with running(
@@ -60,7 +60,7 @@ def mitmdump(log: Path, *arguments: str) -> Iterator[Server]:
 
 @contextmanager
 def running(command: list[str], log: Path, announces: str) -> Iterator[Server]:
-    """Run a server on the servers' core until the block ends; `announces` finds its port in what it prints."""
+    """Run a server on the server core until the block ends; the pattern `announces` finds its port in its output."""
     with log.open("wb") as out:
         process = subprocess.Popen(
             ["taskset", "-c", str(SERVER_CORE), *command] if TWO_CORES else command,

@@ -1,4 +1,4 @@
-"""What recording costs: mitmdump with the record addon against mitmdump alone, the same upstream behind both."""
+"""Measures the cost of recording: mitmdump with the record addon against mitmdump alone, with the same upstream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def bench(folder: Path) -> None:
-    """Print requests/s of both, and their ratio."""
+    """Print the requests per second of both, and their ratio."""
     heading("Recording: RequestAgentStats through mitmdump, requests/s (goal: ratio at least 0.9)")
     asked = post(
         "/api/v2/workbins",

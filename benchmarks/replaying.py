@@ -1,4 +1,4 @@
-"""What replay costs: the replay addon against an addon that answers a constant, and a held poll's memory."""
+"""Measures the replay addon against an addon that returns a constant, and the memory of a held poll."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ exchanges:
 
 
 def replay_addon(folder: Path) -> tuple[str, ...]:
-    """Return the arguments with which mitmdump replays the scenario of this bench."""
+    """Return the arguments with which mitmdump replays the scenario of this benchmark."""
     scenario = folder / "bench.yaml"
     scenario.write_text(SCENARIO)
     return ("-s", str(ROOT / "proxy_addons" / "replay.py"), "--set", f"reel_scenario={scenario}")
 
 
 def bench(folder: Path) -> None:
-    """Print requests/s of both addons and their ratio, then the memory of held polls."""
+    """Print the requests per second of both addons and their ratio, then the memory of held polls."""
     heading("Replay: RequestAgentStats answered by mitmdump, requests/s (goal: ratio at least 0.9)")
     reverse = ("--mode", "reverse:http://unused")
     asked = post("/api/v2/workbins", BODY, Accept="application/json")
@@ -63,7 +63,7 @@ def bench(folder: Path) -> None:
 
 
 async def _poll(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Exchange:
-    """Open a CometD session on this connection and return the poll that will be held."""
+    """Open a CometD session on this connection and return the next poll, which will be held."""
     path = "/api/v2/notifications"
     hello = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
     replied = await ask(reader, writer, post(path, json.dumps([hello]).encode()))
@@ -78,7 +78,7 @@ async def _anything(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
 
 
 async def _held(server: Server, prepare: object, connections: int = 1000) -> float:
-    """Bytes of memory that each held request takes."""
+    """Return the bytes of memory per held request."""
     assert callable(prepare)
     before = server.memory()
     writers = []
@@ -94,7 +94,7 @@ async def _held(server: Server, prepare: object, connections: int = 1000) -> flo
 
 
 async def _settled(server: Server) -> None:
-    """Wait until the memory has stopped growing."""
+    """Wait until the memory stops growing."""
     end, last = time.monotonic() + PATIENCE, 0
     while time.monotonic() < end and (now := server.memory()) != last:
         last = now

@@ -1,7 +1,7 @@
-"""What the fast door costs: against a constant behind the same server, against mitmdump, with sessions, with growth.
+"""Measures `cometreel serve` against a constant in the same server, other servers and mitmdump; sessions; growth.
 
-Figures per second of the server's processor time stand beside those per second of the clock: a busy machine spoils
-the second and hardly the first.
+Requests are counted per second and per second of the server's CPU time. Other processes on the machine affect the first
+figure much more than the second.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from benchmarks.sessions_load import Session, begin_all, exchanges
 from cometreel.jsonvalue import encode
 
 PATH = "/api/v2/workbins"
-OFFSET = 0.02  # seconds after its POST at which the engine's scenario has its notification
+OFFSET = 0.02  # seconds from a POST to its notification in the engine's scenario
 TURNS = 3
-WARMEST = 60  # seconds of load at most, until Java has compiled what it runs
-STEADY = 1.03  # how much faster it may still get
+WARMEST = 60  # maximum seconds of warm-up load, for Java's compiler
+STEADY = 1.03  # warm-up ends if the rate grows by less than this factor
 
 
 def bench(folder: Path) -> None:
-    """Print everything, the comparison of servers first."""
+    """Run all measurements, the comparison of servers first."""
     for name in ("constant.yaml", "pushing.yaml", "large.yaml"):
         text = SCENARIO if name == "constant.yaml" else engine.scenario(10_000 if name == "large.yaml" else 10)
         (folder / name).write_text(text)
@@ -51,7 +51,7 @@ def _servers(folder: Path) -> None:
         servers = {
             "uvicorn answering a constant": constant,
             "serve (uvicorn, uvloop, httptools)": ours,
-            "the same door in granian, ASGI": asgi,
+            "the same application in granian, ASGI": asgi,
             "the same driver in granian, RSGI": rsgi,
             "mitmdump with the replay addon": proxy,
         }
@@ -61,7 +61,7 @@ def _servers(folder: Path) -> None:
                 found[name].append(_measured(server))
     for name, samples in found.items():
         row(name, [clock for clock, _ in samples], "requests/s")
-        row("", [cpu for _, cpu in samples], "requests per s of processor time")
+        row("", [cpu for _, cpu in samples], "requests per s of CPU time")
     first = found["serve (uvicorn, uvloop, httptools)"]
     for other in ("uvicorn answering a constant", "the same driver in granian, RSGI", "mitmdump with the replay addon"):
         pairs = zip(first, found[other], strict=True)
@@ -69,7 +69,7 @@ def _servers(folder: Path) -> None:
 
 
 def _others(folder: Path) -> None:
-    heading("Serving: the same POST from other people's stub servers, requests/s (goal: serve is ahead of each)")
+    heading("Serving: the same POST to other stub servers, requests/s (goal: serve is faster than each)")
     with serve(folder, folder / "constant.yaml") as ours:
         for name, start in stubs.STUBS.items():
             with start(folder) as theirs:
@@ -80,7 +80,7 @@ def _others(folder: Path) -> None:
 
 
 def _warm(server: Server) -> None:
-    """Load a server until it gets no faster."""
+    """Put load on a server until its rate stops growing."""
     step, rate = 5, 1.0
     for _ in range(WARMEST // step):
         before, rate = rate, wrk.requests_per_second(server.port, PATH, BODY.decode(), seconds=step)
@@ -89,14 +89,14 @@ def _warm(server: Server) -> None:
 
 
 def _measured(server: Server, cookie: str | None = None) -> tuple[float, float]:
-    """Requests per second of the clock, and of the server's processor time."""
+    """Return requests per second, and requests per second of the server's CPU time."""
     cpu, begin = server.cpu(), time.perf_counter()
     rate = wrk.requests_per_second(server.port, PATH, BODY.decode(), cookie=cookie, seconds=2)
     return rate, rate * (time.perf_counter() - begin) / max(server.cpu() - cpu, 0.01)
 
 
 def _startup(folder: Path) -> None:
-    heading("Serving: from the start of the process to the URL, ms (goal: well under 1,000)")
+    heading("Serving: time from process start to printed URL, ms (goal: well under 1,000)")
     samples = []
     for _ in range(2 * TURNS):
         begin = time.perf_counter()
@@ -106,11 +106,11 @@ def _startup(folder: Path) -> None:
 
 
 def _sessions(folder: Path) -> None:
-    heading("Serving: exchanges complete with their notification, 1,000 sessions")
+    heading("Serving: exchanges including their notification, 1,000 sessions")
     with serve(folder, folder / "pushing.yaml") as server:
         per_second, per_cpu, late = asyncio.run(_exchanged(server))
-    row("exchanges/s, as fast as they go", [per_second], "exchanges/s")
-    row("the same per second of processor time", [per_cpu], "exchanges per s of processor time")
+    row("exchanges/s at full speed", [per_second], "exchanges/s")
+    row("the same per second of CPU time", [per_cpu], "exchanges per s of CPU time")
     row("lateness of the notification at 200/s, p50", [_percentile(late, 0.5)], "ms")
     row("lateness of the notification at 200/s, p99", [_percentile(late, 0.99)], "ms")
 
@@ -148,7 +148,7 @@ async def _held(server: Server, count: int) -> float:
 
 
 async def _settled(server: Server) -> None:
-    """Wait until the memory has stopped growing."""
+    """Wait until the memory stops growing."""
     end, last = time.monotonic() + PATIENCE, 0
     while time.monotonic() < end and (now := server.memory()) != last:
         last = now
@@ -156,7 +156,7 @@ async def _settled(server: Server) -> None:
 
 
 def _growth(folder: Path) -> None:
-    heading("Serving: growth, POSTs of one session per s of processor time (flat is 1)")
+    heading("Serving: growth, POSTs of one session per s of CPU time (1 is constant cost)")
     for name, count in (("few.yaml", 10), ("many.yaml", 10_000)):
         (folder / name).write_text(engine.scenario(count, events=False))
     with serve(folder, folder / "few.yaml") as few, serve(folder, folder / "many.yaml") as many:
@@ -179,5 +179,5 @@ async def _grown(few: Server, many: Server) -> None:
 
 
 async def _cost(server: Server, session: Session) -> float:
-    """POSTs of this session per second of the server's processor time."""
+    """Return this session's POSTs per second of the server's CPU time."""
     return (await asyncio.to_thread(_measured, server, session.cookie))[1]

@@ -1,6 +1,6 @@
-"""CometD sessions as a load: each with a held poll and, where it asks, a second connection. Counts, and keeps times.
+"""Puts load on a server with CometD sessions: a held poll each, and a second connection for requests.
 
-Everything is on raw streams, so that its own cost stays below that of what it measures.
+Uses raw asyncio streams, so that its own cost stays below that of the measured server.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _COOKIE = re.compile(rb"set-cookie: *([^;\r]+)", re.IGNORECASE)
 
 @dataclass(slots=True)
 class Session:
-    """One live session: its poll connection, its cookies, its client id."""
+    """One live session: poll connection, cookies and client id."""
 
     port: int
     reader: asyncio.StreamReader
@@ -30,7 +30,7 @@ class Session:
 
     @classmethod
     async def begin(cls, port: int) -> Self:
-        """Shake hands, and poll once; the next poll is held."""
+        """Handshake and poll once; the next poll is held."""
         session = cls(port, *await asyncio.open_connection("127.0.0.1", port, limit=4096))
         hello: dict[str, object] = {
             "channel": "/meta/handshake",
@@ -43,15 +43,15 @@ class Session:
         return session
 
     def hold(self) -> None:
-        """Send the poll that will be held."""
+        """Send a poll, which will be held."""
         self.writer.write(self._exchange(self._connect()).request)
 
     async def poll(self) -> bytes:
-        """Poll until something comes."""
+        """Send a poll and return its reply."""
         return await ask(self.reader, self.writer, self._exchange(self._connect()))
 
     def asking(self, path: str, body: bytes) -> Exchange:
-        """Make a request of this session."""
+        """Return a POST with the cookies of this session."""
         return post(path, body, Cookie=self.cookie)
 
     def _connect(self) -> dict[str, object]:
@@ -70,12 +70,12 @@ class Session:
 
     @property
     def cookie(self) -> str:
-        """Its cookies, as a request carries them."""
+        """Return the value of the Cookie header."""
         return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
 
 
 async def begin_all(port: int, count: int, *, at_once: int = 50) -> list[Session]:
-    """Begin so many sessions, some at once."""
+    """Open `count` sessions, up to `at_once` concurrently."""
     found: list[Session] = []
     while len(found) < count:
         batch = min(at_once, count - len(found))
@@ -85,16 +85,16 @@ async def begin_all(port: int, count: int, *, at_once: int = 50) -> list[Session
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """What a load of exchanges came to: how many per second, and when each notification came (s after its POST)."""
+    """The result of a load: exchanges per second, and the seconds from each POST to its notification."""
 
     per_second: float
     delays: tuple[float, ...]
 
 
 async def exchanges(sessions: list[Session], path: str, body: bytes, *, seconds: float, rate: float | None) -> Complete:
-    """Ask in every session and wait for the notification on its held poll, again and again.
+    """Repeat in every session: send the request and wait for the notification on the held poll.
 
-    With a `rate` (exchanges/s of all sessions together) each waits for its turn; without one it asks again at once.
+    `rate` is the number of exchanges per second of all sessions together; None sends the next request immediately.
     """
     delays: list[float] = []
     end = time.perf_counter() + seconds

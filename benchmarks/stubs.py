@@ -1,7 +1,8 @@
-"""The stub servers of others, each with its own simplest stub of the same POST: what the fast door must be ahead of.
+"""Starts other stub servers, each with its simplest stub for the same POST, to compare `cometreel serve` with.
 
-WireMock, mountebank and Mockoon come from npm (`benchmarks/node`, installed by `make bench`); the first needs a Java
-runtime. Each answers the constant reply of one workbin POST; request journals and logs are off, connections kept alive.
+WireMock, mountebank and Mockoon are installed from npm (`benchmarks/node`, by `make bench`); WireMock needs a Java
+runtime. Each returns a constant reply to one workbin POST. Request journals and logs are off; connections are kept
+alive.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _MODULES = Path(__file__).parent / "node" / "node_modules"
 
 
 def missing() -> list[str]:
-    """Which stub servers can't be started here, each with what it lacks."""
+    """Return the missing npm packages and programs; empty if all stub servers can be started."""
     lacks = [f"npm package {name}" for name in ("wiremock", "@mbtest/mountebank", "@mockoon/cli")]
     absent = [name for name in lacks if not (_MODULES / name.split(" ")[-1] / "package.json").is_file()]
     return [*absent, *(f"the program {name}" for name in ("node", "java") if shutil.which(name) is None)]
@@ -34,7 +35,7 @@ def missing() -> list[str]:
 
 @contextmanager
 def wiremock(folder: Path) -> Iterator[Server]:
-    """Run WireMock 3 with one mapping."""
+    """Run WireMock 3 with one stub mapping."""
     reply = {"status": 200, "headers": {"Content-Type": _JSON}, "body": REPLY}
     mappings = folder / "wiremock" / "mappings"
     mappings.mkdir(parents=True)
@@ -49,7 +50,7 @@ def wiremock(folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def mountebank(folder: Path) -> Iterator[Server]:
-    """Run mountebank with one imposter; without the header it would close each connection."""
+    """Run mountebank with one imposter; the header stops it from closing each connection."""
     reply = {"statusCode": 200, "headers": {"Content-Type": _JSON, "Connection": "keep-alive"}, "body": REPLY}
     stub = {"predicates": [{"equals": {"method": "POST", "path": PATH}}], "responses": [{"is": reply}]}
     imposter = {"port": free_port(), "host": "127.0.0.1", "protocol": "http", "stubs": [stub]}
@@ -63,7 +64,7 @@ def mountebank(folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def mockoon(folder: Path) -> Iterator[Server]:
-    """Run Mockoon's command line with one route; it repairs what this short data file leaves out."""
+    """Run Mockoon's command line with one route; `--repair` completes the short data file."""
     reply = {
         "uuid": "reply",
         "body": REPLY,
@@ -83,7 +84,7 @@ def mockoon(folder: Path) -> Iterator[Server]:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago: these two take a number, and not 0."""
+    """Return a free port, for servers that don't accept port 0."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -93,4 +94,4 @@ def free_port() -> int:
 STUBS: Final[Mapping[str, Callable[[Path], AbstractContextManager[Server]]]] = MappingProxyType(
     {"WireMock": wiremock, "mountebank": mountebank, "Mockoon": mockoon}
 )
-"""Each stub server by name: given a folder for its files, it runs until the block ends."""
+"""The stub servers by name; each takes a folder for its files and runs until the block ends."""

@@ -1,6 +1,6 @@
-"""The lightest upstream that records well: it acknowledges every workbin POST, with a new reference each time.
+"""A minimal upstream server for the recording benchmark: acknowledges each POST with a new reference.
 
-Run by path; it prints its port and serves until it is ended.
+Run by path; it prints its port and serves until it is stopped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _references = count(66)
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer the requests of one connection until the client leaves."""
+    """Answer the requests of one connection until the client closes it."""
     try:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -31,7 +31,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def main() -> None:
-    """Listen on a free port of loopback."""
+    """Listen on a free loopback port."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()

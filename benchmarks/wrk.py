@@ -1,7 +1,7 @@
-"""The load generator wrk (Debian's package): requests/s of one POST over keep-alive connections, chunked replies too.
+"""Runs the load generator wrk (a Debian package): requests per second of one POST over keep-alive connections.
 
-It costs so little that a server on the other core is the limit. A reply that isn't 2xx makes the figure worthless,
-and so raises.
+wrk is fast enough that a server on the other core is the bottleneck. Chunked replies are supported. A reply that isn't
+2xx raises, because the figure would be meaningless.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ wrk.headers["Cookie"] = {cookie}
 
 
 def missing() -> list[str]:
-    """What of it isn't installed."""
+    """Return the missing programs."""
     return [] if shutil.which("wrk") else ["the program wrk"]
 
 
 def requests_per_second(
     port: int, path: str, body: str, *, cookie: str | None = None, connections: int = 8, seconds: int = 2
 ) -> float:
-    """Post for some seconds, in the session that the cookie names, and return how many replies came per second.
+    """Send POSTs for some seconds, with this session cookie, and return the replies per second.
 
     :raises AssertionError: if a reply wasn't 2xx, or a connection failed.
     """

@@ -1,1 +1,1 @@
-"""The demonstration, and what it shares with the peer tests: real processes that Cometreel stands between."""
+"""The demo, and the parts that it shares with the peer tests: real clients, servers and proxies."""

@@ -1,4 +1,4 @@
-"""`make demo`: record a real CometD client, replay it without the server: nothing differs. Then a look, and load."""
+"""`make demo`: record a real CometD client, replay it without the server, compare, draw a page, run a load test."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from demo.seen import Seen, differences, seen
 
 CLIENT = "cometd-3"
 SHOWN = "stats of place"
-"""The exchange that is shown of the scenario: a POST and the notification that answers it."""
+"""The name of the exchange that is printed: a POST and its notification."""
 
 console = Console(highlight=False)
 
 
 def main() -> int:
-    """Tell the story in seven steps; the exit code is 1 if the replay differs from the recording."""
+    """Run the demo in seven steps; return 1 if the replay differs from the recording."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cometreel-demo-") as name:
         folder = Path(name)
@@ -34,28 +34,28 @@ def main() -> int:
         same = compare(recorded, replayed)
         conversation = look(folder / "desktop.jsonl")
         report = put_load(folder)
-    console.print(f"   {time.monotonic() - started:.0f} seconds in all. Open the pages in a browser:")
+    console.print(f"   {time.monotonic() - started:.0f} seconds in total. Open these pages in a browser:")
     console.print(f"   {conversation}\n   {report}", soft_wrap=True)
     return 0 if same else 1
 
 
 def compare(recorded: Seen, replayed: Seen) -> bool:
-    """Tell whether the application saw the same twice."""
+    """Compare the two runs as the application saw them; return True if nothing differs."""
     found = differences(recorded, replayed)
-    console.rule("5  What the application saw")
+    console.rule("5  Compare the recording and the replay")
     for channel, messages in recorded.messages.items():
         console.print(f"   {channel}: {len(messages)} messages recorded, {len(replayed.messages[channel])} replayed")
     console.print(f"   HTTP: {len(recorded.replies)} replies recorded, {len(replayed.replies)} replayed")
     if found:
-        console.print(f"[bold red]They differ:[/]\n{found}")
+        console.print(f"[bold red]   Differences:[/]\n{found}")
     else:
         console.print("[bold green]   Nothing differs.[/]")
     return not found
 
 
 def look(journal: Path) -> Path:
-    """Draw the recorded conversation as a page."""
-    console.rule("6  The conversation as a page")
+    """Write the recorded conversation as a page."""
+    console.rule("6  Draw the conversation as a page")
     page = OUT / "conversation.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     program = Path(sys.executable).with_name("cometreel")
@@ -66,15 +66,15 @@ def look(journal: Path) -> Path:
 
 def put_load(folder: Path) -> Path:
     """Put load on the replay and print the report."""
-    console.rule("7  Twenty seconds of load on the replay")
+    console.rule("7  Run a 20-second load test against the replay")
     report = OUT / "load.html"
     console.print(load(folder, report), markup=False, soft_wrap=True)
     return report
 
 
 def record(folder: Path) -> Seen:
-    """Run the client at the server, through mitmdump with the record addon."""
-    console.rule("1  A CometD server, mitmdump, and a desktop that we did not write")
+    """Run the client against the server, through mitmdump with the record addon."""
+    console.rule("1  Record a third-party client and a CometD server with mitmdump")
     server = peers.stand_in(folder)
     with server.process:
         options: dict[str, object] = {"reel_out": folder / "desktop.jsonl", "reel_filter": "~u /api/v2/"}
@@ -82,15 +82,15 @@ def record(folder: Path) -> Seen:
         with proxy.process:
             console.print(f"   {CLIENT} → mitmdump {proxy.url} → {server.url}")
             recorded = seen(peers.client(folder, CLIENT, proxy.url).await_end())
-            console.rule("2  Stop: the recorder writes the scenario")
+            console.rule("2  Stop mitmdump, which writes the scenario")
     lines = len((folder / "desktop.jsonl").read_text().splitlines())
-    console.print(f"   {lines} lines of journal; the server is gone.")
+    console.print(f"   {lines} lines in the journal; the server is stopped.")
     return recorded
 
 
 def show(scenario: Path) -> None:
-    """Print the head of the scenario and one exchange of it."""
-    console.rule(f"3  {scenario.name}")
+    """Print the head of the scenario and one of its exchanges."""
+    console.rule(f"3  Show the scenario {scenario.name}")
     lines = scenario.read_text().splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith("  - name:")] + [len(lines)]
     first = next((at for at in starts if at < len(lines) and SHOWN in lines[at]), starts[0])
@@ -101,8 +101,8 @@ def show(scenario: Path) -> None:
 
 
 def replay(folder: Path) -> Seen:
-    """Run the same client at mitmdump with the replay addon; there is no server."""
-    console.rule("4  The same desktop, and no server")
+    """Run the same client against mitmdump with the replay addon, without a server."""
+    console.rule("4  Replay to the same client, without the server")
     options: dict[str, object] = {"reel_scenario": folder / "desktop.yaml"}
     proxy = peers.mitmdump(folder, "reverse:http://unused.invalid", peers.ADDONS / "replay.py", options, "player")
     with proxy.process:

@@ -1,4 +1,4 @@
-"""`make load`: twenty seconds of load on the replay from forty agents, asking about all five kinds of owner."""
+"""`make load`: a 20-second load test against the replay, with forty agents and all five kinds of owner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from demo.processes import Process, ProcessFailed
 __all__ = ["OUT", "load"]
 
 OUT = peers.ROOT / "build" / "demo"
-"""Where the pages stay that the demo draws."""
+"""The folder of the pages that the demo writes."""
 SCENARIO = peers.ROOT / "scenarios" / "request_agent_stats.yaml"
 OWNERS = (
     "place=Place1",
@@ -20,13 +20,13 @@ OWNERS = (
     "place-group=ServicePlaceGroup",
     "user=28383e5523c7479cae4afa8df88d66df",
 )
-"""Those that the scenario knows; its agents ask about themselves too."""
+"""The owners in the scenario; its agents also request their own statistics."""
 
 
 def load(folder: Path, report: Path) -> str:
-    """Run Locust at the replay, write its report as a page, and return what it printed.
+    """Run Locust against the replay, write its report as a page, and return its output.
 
-    :raises ProcessFailed: if a request was lost, or either program failed.
+    :raises ProcessFailed: if a request is lost, or if one of the programs fails.
     """
     programs = Path(sys.executable).parent
     replay = Process("replay", [programs / "cometreel", "serve", SCENARIO, "--no-admin"], folder)
@@ -40,7 +40,7 @@ def load(folder: Path, report: Path) -> str:
 
 
 def main() -> int:
-    """Put load on the replay and show the report."""
+    """Run the load test and print its report."""
     with tempfile.TemporaryDirectory(prefix="cometreel-load-") as folder:
         print(load(Path(folder), OUT / "load.html"))
     return 0

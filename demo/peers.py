@@ -1,4 +1,4 @@
-"""The parts that Cometreel did not write and how each is started: a server, a proxy, three clients."""
+"""Starts the third-party programs: a CometD server, mitmdump, and three clients."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ NODE = PEERS / "node"
 WORKLOAD = PEERS / "workload.json"
 
 CLIENTS = ("cometd-3", "cometd-9", "aiocometd-ng")
-"""npm's `cometd` in the line that the real desktop ships and in the newest, and a client in Python."""
+"""npm's `cometd` in the version that the real desktop uses and in the newest one, and a Python client."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A user that the stand-in knows."""
+    """A user of the stand-in server."""
 
     user: str
     password: str
@@ -48,27 +48,27 @@ BEN = Agent("ben.baker", "baker-secret")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Something that listens: the stand-in, or a proxy."""
+    """A running server: the stand-in, or a proxy."""
 
     process: Process
     url: str
 
 
 def missing_peers() -> list[str]:
-    """Which third-party parts are not installed."""
+    """Return the npm packages that are not installed."""
     modules = NODE / "node_modules"
     wanted = ("cometd-3", "cometd-9", "cometd-nodejs-client", "cometd-nodejs-server")
     return [f"npm package {name}" for name in wanted if not (modules / name / "package.json").is_file()]
 
 
 def stand_in(folder: Path, *arguments: str, name: str = "stand-in") -> Server:
-    """Start the stand-in for Genesys Web Services on a free port of the loopback."""
+    """Start the stand-in for Genesys Web Services on a free loopback port."""
     process = Process(name, ["node", NODE / "stand_in.js", *arguments], folder)
     return Server(process, process.await_line(r"^listening on (http://\S+)")[1])
 
 
 def mitmdump(folder: Path, mode: str, addon: Path | str, options: dict[str, object], name: str = "mitmdump") -> Server:
-    """Start mitmdump with one addon on a free port of the loopback."""
+    """Start mitmdump with one addon on a free loopback port."""
     settings = {"flow_detail": 0, "confdir": folder / "mitmproxy", **options}
     command: list[str | Path] = [Path(sys.executable).with_name("mitmdump"), "--mode", mode, "-s", addon]
     command += ["--listen-host", "127.0.0.1", "--listen-port", "0"]
@@ -79,9 +79,9 @@ def mitmdump(folder: Path, mode: str, addon: Path | str, options: dict[str, obje
 
 
 def client(folder: Path, name: str, url: str, agent: Agent = ANN, workload: Path = WORKLOAD) -> Process:
-    """Start a client that runs the workload against a URL and prints what its application sees."""
+    """Start a client that runs the workload against a URL and prints the replies and messages that it gets."""
     last: list[str | Path] = [agent.user, agent.password, workload]
-    if name == "aiocometd-ng":  # its cookie jar keeps no cookies of numeric addresses
+    if name == "aiocometd-ng":  # its cookie jar rejects cookies for IP addresses
         url = url.replace("127.0.0.1", "localhost")
         return Process(name, [sys.executable, PEERS / "aiocometd_desktop.py", url, *last], folder)
     return Process(name, ["node", NODE / "desktop.mjs", name, url, *last], folder)

@@ -1,4 +1,4 @@
-"""Real processes, told apart by process id: started, awaited by a line that they print, stopped. Nothing of CometD."""
+"""Starts processes, waits for a line of their output, and stops them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Self
 __all__ = ["Process", "ProcessFailed"]
 
 PATIENCE = 30.0
-"""Seconds until something that always happens is taken to have failed; a busy machine is slow."""
+"""Timeout in seconds, long enough for a busy machine."""
 
 
 class ProcessFailed(Exception):
-    """A process that ended too early, said nothing, or would not end; the message holds the end of what it printed."""
+    """A process ended too early, printed nothing, or did not end; the message contains the end of its output."""
 
 
 class Process:
-    """One running program. What it prints lands in `NAME.out` and `NAME.err` of a folder, and stays there."""
+    """A running program. Its output is written to `NAME.out` and `NAME.err` in a folder and kept."""
 
     def __init__(self, name: str, command: Sequence[str | Path], folder: Path) -> None:
         self.name = name
@@ -34,9 +34,9 @@ class Process:
             )
 
     def await_line(self, pattern: str, seconds: float = PATIENCE) -> re.Match[str]:
-        """Wait until it has printed a line in which the pattern is found.
+        """Wait until the program prints a line that contains the pattern.
 
-        :raises ProcessFailed: if it ends before, or the time is over.
+        :raises ProcessFailed: if it ends first, or after the timeout.
         """
         end = time.monotonic() + seconds
         while True:
@@ -51,9 +51,9 @@ class Process:
             time.sleep(0.02)
 
     def await_end(self, seconds: float = 2 * PATIENCE, *, expected: int = 0) -> str:
-        """Wait until it ends by itself, and return what it printed.
+        """Wait until the program ends, and return its output.
 
-        :raises ProcessFailed: if it ends with another code than is expected, or doesn't end.
+        :raises ProcessFailed: if it ends with another exit code than expected, or not within the timeout.
         """
         try:
             code = self._popen.wait(seconds)
@@ -64,7 +64,7 @@ class Process:
         return self.out.read_text()
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
-        """Ask it to end, and wait for that; one that has ended already is left alone.
+        """Send a signal and wait for the end of the program; do nothing if it has ended.
 
         :raises ProcessFailed: if it doesn't end; it is killed then.
         """
@@ -79,11 +79,11 @@ class Process:
             raise self._failed(f"did not end on {number.name}") from None
 
     def end_of_logs(self, lines: int = 40, width: int = 240) -> str:
-        """The last lines of what it printed, for a person who looks for a cause."""
+        """Return the last lines of the output, for error messages."""
         parts = [
             (path.name, [line[:width] for line in path.read_text(errors="replace").splitlines()[-lines:]])
             for path in (self.out, self.err)
-            if path.exists()  # a folder for one test only may be gone already
+            if path.exists()  # the folder of a test may already be deleted
         ]
         return "\n".join(f"--- {name}\n" + "\n".join(said) for name, said in parts if said)
 

@@ -1,4 +1,4 @@
-"""`make sample`: record the stand-in anew into `recordings/`, the sample that ships. Its key is thrown away."""
+"""`make sample`: record the sample in `recordings/` again. Its key is discarded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCENARIO = JOURNAL.with_suffix(".yaml")
 
 
 def main() -> None:
-    """Run the desktop through the recorder and keep the journal and the scenario distilled from it."""
+    """Record the client and keep the journal and its scenario."""
     with tempfile.TemporaryDirectory(prefix="cometreel-sample-") as name:
         folder = Path(name)
         options: dict[str, object] = {"reel_out": folder / JOURNAL.name, "reel_filter": "~u /api/v2/"}

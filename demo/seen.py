@@ -1,4 +1,4 @@
-"""What the application behind a client saw, and whether two runs of it are the same but for what must differ."""
+"""Compares the replies and messages that an application received in two runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cometreel.jsonvalue import JSON, JSONObject
 __all__ = ["PERSONAL", "Seen", "differences", "seen"]
 
 PERSONAL = frozenset({"userName", "firstName", "lastName", "displayName", "emailAddress", "subject", "userData"})
-"""Keys whose values a recording replaces by pseudonyms, so that a replay must differ from the original there."""
+"""Keys whose values a recording replaces by pseudonyms, so that they differ in a replay."""
 
 REFERENCES = frozenset({"referenceId", "referenceIds"})
 
@@ -24,10 +24,11 @@ _Numbers: TypeAlias = dict[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """`replies` in the order of the requests, `messages` of each channel in the order of arrival, `met` as it happened.
+    """The result of one run.
 
-    Questions that were asked at once reach the server in any order, so their answers stand in one that only what they
-    say decides. `order` tells every line as it came: `reply STEP` or `message CHANNEL`.
+    `replies` are in the order of the requests, `messages` of each channel and `met` in the order of arrival. Concurrent
+    requests reach the server in any order, so their messages are sorted by content. `order` lists all lines as they
+    arrived: `reply STEP` or `message CHANNEL`.
     """
 
     replies: list[JSONObject]
@@ -37,7 +38,7 @@ class Seen:
 
 
 def seen(printed: str) -> Seen:
-    """Read what a client printed."""
+    """Parse the output of a client."""
     lines: list[JSONObject] = [json.loads(line) for line in printed.splitlines()]
     replies = sorted((line for line in lines if line["saw"] == "reply"), key=lambda line: int(str(line["sent"])))
     channels: dict[str, list[JSON]] = {}
@@ -56,10 +57,10 @@ def _said(line: JSONObject) -> str:
 
 
 def differences(one: Seen, other: Seen) -> str:
-    """Tell in words where two runs differ, after hiding what may; empty if they are the same.
+    """Return a description of the differences between two runs; empty if there are none.
 
-    Hidden are the numbers of references (numbered anew, by first appearance), the host in absolute URIs and
-    personal data. Everything else counts: values, types, keys, order.
+    References (renumbered by first appearance), the host in absolute URIs and personal data are not compared.
+    Everything else is: values, types, keys and order.
     """
     return str(DeepDiff(_comparable(one), _comparable(other), ignore_type_in_groups=[], verbose_level=2).pretty())
 

@@ -1,1 +1,1 @@
-"""mitmproxy addons that only the benches use, run by path."""
+"""mitmproxy addons of the benchmarks, run by path."""

@@ -1,4 +1,4 @@
-"""A mitmproxy addon that answers every request with the same reply, to measure what mitmproxy alone costs."""
+"""A mitmproxy addon that answers every request with the same reply, to measure the cost of mitmproxy alone."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ def running() -> None:
 
 
 async def request(flow: http.HTTPFlow) -> None:
-    """Answer as GWS acknowledges a workbin operation."""
+    """Answer with the acknowledgement of a workbin operation."""
     flow.response = http.Response.make(200, b'{"statusCode":0,"referenceId":67}', {"content-type": "application/json"})

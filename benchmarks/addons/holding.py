@@ -1,4 +1,4 @@
-"""A mitmproxy addon that holds every request for a minute, to measure what a held request costs in mitmproxy alone."""
+"""A mitmproxy addon that holds every request for a minute, to measure its cost in mitmproxy alone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def running() -> None:
 
 
 async def request(flow: http.HTTPFlow) -> None:
-    """Hold, then answer."""
+    """Hold the request, then answer."""
     await asyncio.sleep(60)
     flow.response = http.Response.make(200, b"[]")

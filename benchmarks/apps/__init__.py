@@ -1,1 +1,1 @@
-"""Applications that only the benches serve: a constant, and the real door behind other servers."""
+"""Applications of the benchmarks: a constant reply, and the replay application in other servers."""

@@ -1,4 +1,4 @@
-"""An ASGI application that answers every request with the same reply, to measure what the server alone costs."""
+"""An ASGI application that answers every request with the same reply, to measure the cost of the server alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FIELDS = [(b"content-type", b"application/json;charset=UTF-8"), (b"content-lengt
 
 
 async def app(_scope: Scope, receive: Receive, send: Send) -> None:
-    """Read the body and answer."""
+    """Read the request and answer."""
     await receive()
     await send({"type": "http.response.start", "status": 200, "headers": FIELDS})
     await send({"type": "http.response.body", "body": REPLY})

@@ -1,4 +1,4 @@
-"""The real ASGI door for a server that makes its own event loop. The scenario is named by REEL_SCENARIO."""
+"""The replay as an ASGI application, for a server with its own event loop. REEL_SCENARIO names the scenario."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def door() -> ReplayApp:
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve."""
+    """Serve one request."""
     await door()(scope, receive, send)

@@ -1,4 +1,4 @@
-"""The driver behind granian's own interface, RSGI: as thin as the ASGI door, so that only the servers differ."""
+"""The replay as an RSGI application, granian's own interface: as thin as the ASGI one, so that only servers differ."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from cometreel.wire import Headers, Reply, Request
 
 @cache
 def driver() -> Driver:
-    """Make the driver on the loop that asks first."""
+    """Create the driver on the event loop of the first request."""
     return Driver(Backend(load([os.environ["REEL_SCENARIO"]])))
 
 
-async def app(scope: Any, protocol: Any) -> None:  # granian ships no types for these two
+async def app(scope: Any, protocol: Any) -> None:  # granian has no types for these two
     """Answer one HTTP request."""
     drives = driver()
     headers = Headers(scope.headers.items())

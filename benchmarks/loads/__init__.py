@@ -1,1 +1,1 @@
-"""What `benchmarks/loading.py` runs, each in a process of its own: our agents, and others that do the same."""
+"""Programs that `benchmarks/loading.py` runs in separate processes: our agents, and alternatives to compare with."""

@@ -1,4 +1,4 @@
-// Agents on npm's `cometd`, each asking again once it was answered: prints what it measured as one line of JSON.
+// Agents on npm's `cometd` in a closed loop: prints the measured figures as one line of JSON.
 //
 //     node cometd_agents.mjs BASE-URL AGENTS WARM-SECONDS SECONDS
 

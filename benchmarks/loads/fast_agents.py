@@ -1,4 +1,4 @@
-"""The same with Locust's `FastHttpUser`: a greenlet for the poll, one for the POSTs, one client for both."""
+"""The same load with Locust's `FastHttpUser`: one greenlet for polls, one for POSTs, one client for both."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ IDLE = bool(os.environ.get("BENCH_IDLE"))
 
 
 def unchecked() -> ssl.SSLContext:
-    """Trust any certificate, as our agents do."""
+    """Return a TLS context that accepts any certificate, as our agents do."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 
 class Agent(FastHttpUser):
-    """One agent that asks again once it was answered."""
+    """One agent in a closed loop: it sends the next request after the notification."""
 
     wait_time = constant(0)
     ssl_context_factory = staticmethod(unchecked)
@@ -34,7 +34,7 @@ class Agent(FastHttpUser):
     polling = 0
 
     def on_start(self) -> None:
-        """Shake hands, subscribe, poll."""
+        """Handshake, subscribe, poll."""
         self.early: dict[int, float] = {}
         self.awaited: dict[int, float] = {}
         self.answered = Event()
@@ -49,7 +49,7 @@ class Agent(FastHttpUser):
             return reply.js
 
     def poll(self) -> None:
-        """Hold a poll for ever."""
+        """Keep a poll open, forever."""
         Agent.polling += 1
         number = 2
         while True:
@@ -74,7 +74,7 @@ class Agent(FastHttpUser):
             self.done(begin, now)
 
     def done(self, begin: float, now: float) -> None:
-        """Enter an exchange."""
+        """Report a complete exchange to Locust."""
         self.environment.events.request.fire(
             request_type="notification",
             name="RequestAgentStats Place",
@@ -104,10 +104,10 @@ class Agent(FastHttpUser):
 
 
 class WhenPolling(Measure):
-    """Agents are there when each holds a poll."""
+    """Starts to measure when each agent has an open poll."""
 
     def settled(self, environment: Environment) -> bool:
-        """Whether all hold one."""
+        """Return True if all agents have an open poll."""
         runner = environment.runner
         return runner is not None and 0 < runner.target_user_count <= Agent.polling
 

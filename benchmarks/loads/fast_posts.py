@@ -1,4 +1,4 @@
-"""Locust's `FastHttpUser` with the POSTs alone: no CometD session, no poll, no notification."""
+"""The POSTs alone with Locust's `FastHttpUser`: no CometD session, no poll, no notification."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Measure("POST")
 
 
 class Agent(FastHttpUser):
-    """One agent that sends the next POST once it has the reply."""
+    """One agent in a closed loop: it sends the next POST after the reply."""
 
     wait_time = constant(0)
 

@@ -1,7 +1,7 @@
-"""How far the measured latency of notifications is from what the server itself knows: run by path.
+"""Measures the error of the measured latency of notifications: `latency_error.py URL AGENTS RATE SECONDS`, run by path.
 
-`latency_error.py URL AGENTS RATE SECONDS`. The server tells in each notification how long it held it; what the agent
-measured beyond that is the network's and ours. Prints p50 and p99 in milliseconds as JSON.
+Each notification contains the time for which the server held it; the rest of the measured latency is caused by the
+network and the agent. Prints p50 and p99 of this rest in milliseconds, as JSON.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ HELD: list[float] = []
 
 @dataclass(frozen=True, slots=True)
 class Held(Expectation):
-    """Notes how long the server says it held the notification."""
+    """Stores the time for which the server held the notification."""
 
     def wrong(self, data: JSONObject) -> str:
-        """Nothing is."""
+        """Accept every notification."""
         held = data["held"]
         assert isinstance(held, float)
         HELD.append(held)
@@ -47,7 +47,7 @@ class Held(Expectation):
 
 
 class Errors:
-    """Books that keep the error of each answer."""
+    """Collects the error of each latency."""
 
     def __init__(self) -> None:
         self.latency = Latency()
@@ -69,7 +69,7 @@ class Errors:
 
 
 def main() -> None:
-    """Ask at a constant rate, and print the errors."""
+    """Send requests at a constant rate and print the errors."""
     url, agents, rate, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
     target, pump, books = parse_target(url), EventLoop(), Errors()
     seat = AgentContext(target, AgentConfig(), books, Random(1), pump, lambda: RequestQueue(pump, target), pump)
@@ -81,7 +81,7 @@ def main() -> None:
     call = call_for(OwnerKind.PLACE, "Place1")
     ask, body = PlannedRequest(OwnerKind.PLACE.entry, Held("Place", "Place1")), encode(call.body)
     gc.collect()
-    gc.freeze()  # as a run does when it begins
+    gc.freeze()  # as a load run does
     begin = clock()
     for number in range(int(rate * seconds)):
         due = begin + number / rate

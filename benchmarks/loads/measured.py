@@ -1,6 +1,6 @@
-"""What a locustfile of the bench tells of itself: one line of JSON on standard output, then Locust ends.
+"""Measures a locustfile and prints the figures as one line of JSON; then Locust ends.
 
-It counts events of one type from the moment all users have settled in, and the CPU that the process takes meanwhile.
+Counts the events of one type after all users have started, and the CPU time of the process in this period.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
 
 
 def memory() -> int:
-    """Bytes of this process that are resident now."""
+    """Return the resident memory of this process in bytes."""
     found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found[1]) * 1024
 
 
 class Measure:
-    """Counts the events of one type, and errors of any."""
+    """Counts the events of one type, and all errors."""
 
     def __init__(self, counted: str) -> None:
         self._counted = counted
@@ -46,7 +46,7 @@ class Measure:
         gevent.spawn(self._measure, environment)
 
     def settled(self, environment: Environment) -> bool:
-        """Whether all users are there; a locustfile may know better."""
+        """Return True if all users have started; a locustfile may override this."""
         runner = environment.runner
         return runner is not None and runner.state == "running"
 

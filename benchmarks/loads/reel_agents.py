@@ -1,4 +1,4 @@
-"""Our agents, in a closed loop or at a rate: the locustfile of the bench."""
+"""Locustfile of the benchmark: our agents, in a closed loop or at a rate."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ wire(read_options)
 
 
 class WhenAsking(Measure):
-    """Agents are there when the run has begun: each holds a poll by then."""
+    """Starts to measure when the run has begun: each agent then has an open poll."""
 
     def settled(self, environment: Environment) -> bool:
-        """Whether it has begun."""
+        """Return True if the run has begun."""
         crew = run_of(environment).crew
         return crew is not None and bool(crew.begun.is_set())
 

@@ -328,8 +328,8 @@ def test_a_reel_without_a_scenario_says_what_it_wants(run: Callable[..., Any]):
         """\
     def test_it(reel):
 >       reel.url
-E       cometreel.pytest_plugin.reel_fixture.NothingPlayed: the reel has no scenario yet; expected reel.play(SCENARIO) first, \
-or @pytest.mark.reel(SCENARIO)
+E       cometreel.pytest_plugin.reel_fixture.NothingPlayed: the reel has no scenario yet; expected \
+reel.play(SCENARIO) first, or @pytest.mark.reel(SCENARIO)
 
 test_desk.py:2: NothingPlayed"""
     )
