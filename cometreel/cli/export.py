@@ -12,7 +12,7 @@ from cometreel.cli.progress import show_progress
 from cometreel.errors import FileInvalid, Problem
 from cometreel.traffic.har_files import write_har as har_of
 from cometreel.traffic.openapi_summary import openapi_summary as openapi_of
-from cometreel.traffic.simulation import traffic_of
+from cometreel.traffic.simulation import simulate
 
 __all__ = ["export"]
 
@@ -54,7 +54,7 @@ def _content(scenario: Path, *, har: bool, openapi: bool) -> tuple[bytes, list[s
     if openapi:
         document, left_out = openapi_of(scenario)
         return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n", left_out
-    traffic = traffic_of(scenario)
+    traffic = simulate(scenario)
     if har:
         return har_of(traffic), [*traffic.notes]
     from cometreel.traffic.mitmproxy_flows import write_flows  # noqa: PLC0415  # mitmproxy takes a second to load
