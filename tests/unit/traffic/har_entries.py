@@ -51,7 +51,7 @@ def bayeux(at: float, sent: Mapping[str, JSON], *replies: Mapping[str, JSON], se
 
 
 def conversation() -> list[JSONObject]:
-    """A login, a poll that is held while a call is made, and the notification that replies the call on that poll."""
+    """A handshake, a held poll, and a call whose notification arrives on that poll."""
     channel = "/v2/me/workbins"
     done: JSONObject = {"successful": True, "clientId": "c1"}
     shake: JSONObject = {"channel": "/meta/handshake", "id": "1", "version": "1.0"}
