@@ -171,7 +171,7 @@ class Record:
 
     def _begin(self, choice: RecordOptions) -> None:
         recorder = Recorder(
-            choice.out, policy=choice.policy, profile=choice.profile, clock=time.time, tell=logger.error
+            choice.out, policy=choice.policy, profile=choice.profile, clock=time.time, report=logger.error
         )
         self.done()
         self.recorder = recorder

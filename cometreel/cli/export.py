@@ -70,4 +70,4 @@ def _write(path: Path, content: bytes, *, force: bool) -> None:
         path.write_bytes(content)
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"
-        raise FileInvalid([Problem(str(path), 0, 0, found, "a folder with room where you may write")]) from None
+        raise FileInvalid([Problem(str(path), 0, 0, found, "a writable folder with free space")]) from None

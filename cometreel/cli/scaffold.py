@@ -46,7 +46,7 @@ def write_scaffold(folder: Path) -> ScaffoldResult:
             (written if _put(path, text) else kept).append(path)
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"
-        raise FileInvalid([Problem(str(folder), 0, 0, found, "a folder with room where you may write")]) from None
+        raise FileInvalid([Problem(str(folder), 0, 0, found, "a writable folder with free space")]) from None
     return ScaffoldResult(tuple(written), tuple(kept))
 
 

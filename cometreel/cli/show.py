@@ -112,7 +112,7 @@ def _write(path: Path, text: str) -> None:
             beside.unlink(missing_ok=True)
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"
-        raise FileInvalid([Problem(str(path), 0, 0, found, "a folder with room where you may write")]) from None
+        raise FileInvalid([Problem(str(path), 0, 0, found, "a writable folder with free space")]) from None
 
 
 def _is_page(path: Path) -> bool:

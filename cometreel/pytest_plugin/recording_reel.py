@@ -37,7 +37,7 @@ class RecordingReel:
         self._file, self._say, self._only_new = file, say, only_new
         self._calls: list[Call] = []
         self._recording = RecordingSession(upstream, file)
-        self._served = serve_in_background(self._recording.opening(self._witness))
+        self._served = serve_in_background(self._recording.proxy_factory(self._witness))
 
     @property
     def url(self) -> str:

@@ -155,7 +155,7 @@ def _flow(transaction: Transaction, number: int) -> http.HTTPFlow:
         timestamp_end=transaction.at,
     )
     if transaction.reply is None:
-        flow.error = Error("the client hung up", transaction.ended)
+        flow.error = Error("the client disconnected", transaction.ended)
     else:
         reply = transaction.reply
         flow.response = http.Response(

@@ -198,7 +198,7 @@ def test_what_the_filter_leaves_out_passes(record: Any, desktop: Any, journal: P
     assert agent.http.get("/logo.png").content == b"\x89PNG"
     assert agent.http.get("/api/v2/me").status_code == 200
     assert transcript(journal) == ["request GET /logo.png", "unwanted", "request GET /api/v2/me", "reply 200: json"]
-    assert "left out: a request whose reply the filter didn't want\n" in proxy.stop()
+    assert "left out: a request whose reply the filter excludes\n" in proxy.stop()
     assert "logo" not in journal.with_suffix(".yaml").read_text()
 
 
@@ -226,7 +226,7 @@ def test_a_streamed_body_passes_and_is_said_to_be_missing(
     reply = agent.http.post("/echo", content=sent, headers={"Content-Type": "application/json"})
     assert reply.content == sent
     eventually(lambda: len(events(journal)) == 2, "the reply in the journal")
-    missing = "never whole: streamed by the proxy (stream_large_bodies), or not kept in the file"
+    missing = "not available: the proxy streamed it (stream_large_bodies), or the imported file doesn't contain it"
     assert transcript(journal) == [f"request POST /echo: {missing}", f"reply 200: {missing}"]
 
 
@@ -278,7 +278,7 @@ def test_a_full_disk_never_harms_the_traffic(record: Any, desktop: Any, journal:
     agent.http.get("/api/v2/me")
     log = proxy.stop()
     assert f"recorded into {journal}; 10 events couldn't be written" in log
-    line = f"{journal}: can't be written: File too large; the traffic goes on, these events are lost"
+    line = f"{journal}: can't be written: File too large; traffic continues, but these events are lost"
     assert log.count(line) == 2, log
     assert log.count(f"{journal}: can be written again; 8 events were lost") == 1, log
 

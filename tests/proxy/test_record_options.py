@@ -44,7 +44,7 @@ NO_POLICY = (
     "expected a policy in YAML (shipped policies are default and strict)"
 )
 NO_JOURNAL = (
-    "reel_out: 'out/a.yaml'; expected a journal's name, as recordings/login.jsonl "
+    "reel_out: 'out/a.yaml'; expected the path of a journal, for example recordings/login.jsonl "
     "(the scenario beside it gets .yaml, its key .key)"
 )
 BAD = [
@@ -63,12 +63,12 @@ BAD = [
     (
         "reel_out",
         "{tmp}/file/a.jsonl",
-        "{tmp}/file: can't be written: File exists; expected a folder with room where you may write",
+        "{tmp}/file: can't be written: File exists; expected a writable folder with free space",
     ),
     (
         "reel_out",
         "{tmp}/file",
-        "{tmp}/file:1:1: not a Cometreel journal; expected a journal of version 1, as `record.py` writes it",
+        "{tmp}/file:1:1: not a Cometreel journal; expected a journal of version 1, written by the recorder",
     ),
 ]
 

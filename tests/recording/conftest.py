@@ -95,7 +95,7 @@ def record(stack: ExitStack, tmp_path: Path) -> Callable[[str], Studio]:
     def start(url: str) -> Studio:
         recording = RecordingSession(Upstream.at(url), tmp_path / "run.yaml")
         calls: list[tuple[str, str, bytes, int | None]] = []
-        served = stack.enter_context(serve_in_background(recording.opening(lambda *call: calls.append(call))))
+        served = stack.enter_context(serve_in_background(recording.proxy_factory(lambda *call: calls.append(call))))
         return Studio(served.url, recording, calls)
 
     return start

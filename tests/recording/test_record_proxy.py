@@ -91,7 +91,9 @@ def test_a_client_that_hangs_up_ends_its_call_at_the_server_too(studio: Any, ser
         client.sendall(b"GET /api/v2/me HTTP/1.1\r\nHost: x\r\n\r\n")
         server.asked.get(timeout=30)
     assert server.left.get(timeout=30) == "http.disconnect"
-    assert [(event["kind"], event.get("text")) for event in studio.events()][1:] == [("error", "the client hung up")]
+    assert [(event["kind"], event.get("text")) for event in studio.events()][1:] == [
+        ("error", "the client disconnected")
+    ]
     assert studio.calls == [("GET", "/api/v2/me", b"", None)]
 
 
@@ -120,7 +122,7 @@ def test_a_server_that_breaks_off_is_a_502_that_says_so(record: Callable[[str], 
     thread.start()
     reply = httpx.get(studio.url + "/api/v2/me")
     thread.join()
-    said = f"cometreel: {url} broke off: Server disconnected without sending a response."
+    said = f"cometreel: {url} closed the connection: Server disconnected without sending a response."
     assert (reply.status_code, reply.json()["statusMessage"]) == (502, said)
     assert studio.kinds() == ["request", "error"]
 

@@ -25,7 +25,7 @@ def take(tmp_path: Path, serve: Callable[..., str], server: Any) -> Callable[...
     def run(*paths: str, body: bytes = b'{"statusCode":0}', only_new: bool = False) -> Any:
         server.chunks = [body]
         recording = RecordingSession(upstream, tmp_path / "desktop.yaml")
-        with serve_in_background(recording.opening(lambda *_: None)) as served:
+        with serve_in_background(recording.proxy_factory(lambda *_: None)) as served:
             for path in paths:
                 httpx.get(served.url + path)
         return recording.finish(only_new=only_new)
@@ -86,7 +86,10 @@ def test_what_is_recorded_anew_is_correlated_as_before(
 def test_where_nothing_is_new_no_scenario_is_written(take: Callable[..., Any], tmp_path: Path):
     take("/api/v2/me")
     made = take("/api/v2/me", only_new=True)
-    assert (made.scenario, made.lines[0]) == (None, "desktop.yaml answers all that was asked; no scenario is written")
+    assert (made.scenario, made.lines[0]) == (
+        None,
+        "desktop.yaml answers all recorded requests; no scenario is written",
+    )
     assert not (tmp_path / "desktop.new.yaml").exists()
 
 
@@ -124,5 +127,5 @@ def test_a_folder_where_nobody_may_write_is_told(tmp_path: Path):
         RecordingSession(Upstream.at("http://127.0.0.1:1"), tmp_path / "file" / "in" / "desktop.yaml")
     target = tmp_path / "file" / "in" / "desktop.yaml"
     assert str(refused.value) == (
-        f"{target}: can't be written: Not a directory; expected a folder with room where you may write"
+        f"{target}: can't be written: Not a directory; expected a writable folder with free space"
     )

@@ -58,5 +58,5 @@ def test_a_certificate_that_nobody_vouches_for(
     assert reply.status_code == 502
     said = reply.json()["statusMessage"]
     assert said.startswith(f"cometreel: {url} can't be reached: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify")
-    assert said.endswith("(SSL_CERT_FILE=FILE names an authority to trust)")
+    assert said.endswith("(set SSL_CERT_FILE=FILE to trust another authority)")
     assert server.asked.empty()

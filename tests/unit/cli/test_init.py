@@ -55,5 +55,5 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest
     (tmp_path / "file").write_text("")
     assert run(["init", str(tmp_path / "file")]) == ExitCode.CANNOT
     assert capsys.readouterr().err == (
-        f"cometreel: {tmp_path}/file: can't be written: File exists; expected a folder with room where you may write\n"
+        f"cometreel: {tmp_path}/file: can't be written: File exists; expected a writable folder with free space\n"
     )

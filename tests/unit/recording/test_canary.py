@@ -256,7 +256,7 @@ def everything(wire: Any) -> Iterator[tuple[str, str]]:
         made = wire.distil(generalise=generalise)
         yield "scenario", dump(made.file)
         yield "summary", "\n".join(made.summary.lines())
-    yield "told", "\n".join(wire.told)
+    yield "told", "\n".join(wire.reports)
 
 
 @pytest.mark.parametrize("policy", ["default", "strict"])

@@ -29,7 +29,7 @@ def test_it_writes_beside_the_journal_and_says_what_was_replaced(
     assert out == f"{journal.with_suffix('.yaml')}\n"
     assert err == (
         "2 exchanges, 0 timeline entries, 1 session\n"
-        "notifications: 0 that nobody asked for\n"
+        "notifications: 0 unsolicited\n"
         "replaced secret values: 5 (clientId 1, header authorization 1, header cookie 3)\n"
         "replaced personal values: 1 (firstName 1)\n"
     )
@@ -74,8 +74,8 @@ def test_another_policy_redacts_once_more(journal: Path, tmp_path: Path) -> None
         (["{journal}", "--policy", "strikt"], "strikt: can't be read: No such file or directory; expected a policy"),
         (["{journal}", "-o", "{journal}", "--force"], "--out: {journal} is the journal itself; expected another file"),
         (["{journal}", "-o", "{key}", "--force"], "--out: {key} is the journal's key; expected another file"),
-        (["{journal}", "-o", "/dev/full"], "/dev/full: not a file; expected the name of a scenario"),
-        (["{journal}", "-o", "{folder}"], "{folder}: not a file; expected the name of a scenario"),
+        (["{journal}", "-o", "/dev/full"], "/dev/full: not a file; expected the path of a scenario"),
+        (["{journal}", "-o", "{folder}"], "{folder}: not a file; expected the path of a scenario"),
         (["{foreign}"], "{foreign}:1:1: not a Cometreel journal; expected a journal of version 1"),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_profile_of_ones_own_pairs_and_stands_in_the_scenario(orders: Path, ca
     own = orders.with_name("orders-profile.yaml")
     own.write_text("reply: [/ticket]\nevent: [/ticket]\nwindow: 10s\n")
     assert run(["distill", str(orders)]) == ExitCode.DONE
-    assert "notifications: 2 that nobody asked for" in capsys.readouterr().err
+    assert "notifications: 2 unsolicited" in capsys.readouterr().err
     out = orders.with_name("paired.yaml")
     assert run(["distill", str(orders), "--profile", str(own), "-o", str(out)]) == ExitCode.DONE
     assert "notifications: 2 by reference" in capsys.readouterr().err

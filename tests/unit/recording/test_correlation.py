@@ -208,7 +208,7 @@ def test_redelivered_messages_are_recognised(wire: Any) -> None:
     wire.poll(1.5, 1.6, "c1", stats(6), session="s1", acknowledges=2, batch=3)  # acknowledged: a new one like it
     made = wire.distil()
     assert events_of(made) == {"stats of my workbins": [5], "timeline": [6, 6]}
-    assert made.summary.left_out == ["messages delivered again (not acknowledged in time)"]
+    assert made.summary.left_out == ["a redelivered message (not acknowledged in time)"]
 
 
 def test_a_second_cometd_client_of_a_session_gets_copies_that_are_written_once(wire: Any) -> None:
@@ -219,7 +219,7 @@ def test_a_second_cometd_client_of_a_session_gets_copies_that_are_written_once(w
     wire.poll(0.5, 1.3, "c1", stats(5), session="s1")
     made = wire.distil()
     assert events_of(made) == {"stats of my workbins": [5], "timeline": []}
-    assert made.summary.left_out == ["copies for another CometD client of the same session"]
+    assert made.summary.left_out == ["a copy for another CometD client of the same session"]
 
 
 def test_the_operation_id_of_the_workspace_api(wire_of: Callable[..., Any]) -> None:

@@ -241,16 +241,16 @@ def test_everything_left_out_is_said_with_its_reason(wire: Any) -> None:
     made = wire.distil()
     said = set(made.summary.left_out)
     assert {
-        "unfinished request: GET /api/v2/slow",
-        "Bayeux requests still open (nothing is missing)",
+        "a request without a reply: GET /api/v2/slow",
+        "a Bayeux request that is still open (no data is missing)",
         "the body of the reply to 'logo': not JSON: image/png, 8 bytes",
         "the body of the reply to 'page': not JSON: text/html, 3 bytes",
-        "the body of the reply to 'twice': JSON with a key twice",
-        "the body of the reply to 'torn': not JSON, or JSON that would not survive",
-        "the body of the reply to 'deep': JSON that a scenario can't hold: nested too deeply, or half a character",
-        "the body of the reply to 'half': JSON that a scenario can't hold: nested too deeply, or half a character",
-        "the body of the reply to 'huge': JSON that would not survive",
-        "the body of the reply to 'words': text that can't be redacted safely, 10 characters",
+        "the body of the reply to 'twice': JSON with a duplicate key",
+        "the body of the reply to 'torn': invalid JSON, or JSON that can't be stored",
+        "the body of the reply to 'deep': JSON that can't be replayed: nested too deeply, or a lone surrogate",
+        "the body of the reply to 'half': JSON that can't be replayed: nested too deeply, or a lone surrogate",
+        "the body of the reply to 'huge': JSON that can't be stored",
+        "the body of the reply to 'words': a text that can't be redacted safely, 10 characters",
     } <= said
     assert exchange(made, "csrf, refused").reply.text == "Missing or invalid Csrf token"
     assert len(loads(dump(made.file)).exchanges) == len(made.file.exchanges)
@@ -317,7 +317,7 @@ def test_a_recording_continued_after_a_restart_is_one_recording(wire_of: Callabl
     again.answer(61, left, {})
     again.poll(60.1, 62, "c1", {"channel": "/v2/me/workbins", "data": {"referenceId": 1}}, session="s1")
     made = again.distil()
-    assert made.summary.left_out == ["unfinished request: GET /api/v2/lost"]
+    assert made.summary.left_out == ["a request without a reply: GET /api/v2/lost"]
     assert (names(made), made.summary.sessions, made.summary.correlated["reference"]) == (
         ["me", "stats of my workbins"],
         1,
@@ -331,7 +331,7 @@ def test_the_summary_counts_and_never_shows_a_value(wire: Any) -> None:
     lines = wire.distil().summary.lines()
     assert lines == [
         "2 exchanges, 0 timeline entries, 1 session",
-        "notifications: 0 that nobody asked for",
+        "notifications: 0 unsolicited",
         "replaced secret values: 5 (clientId 1, header authorization 1, header cookie 3)",
         "replaced personal values: 2 (query userName 1, userName 1)",
     ]

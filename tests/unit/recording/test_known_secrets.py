@@ -11,7 +11,7 @@ from cometreel.recording.known_secrets import KnownSecrets, looks_random
 def scrubbed(secrets: list[str], event: JSON) -> JSON:
     known = KnownSecrets()
     for secret in secrets:
-        known.learn(secret)
+        known.add(secret)
     return decode(known.scrub(encode(event), event, lambda _: "*"))
 
 

@@ -185,7 +185,7 @@ def test_the_work_for_an_event_does_not_grow_with_the_secrets_that_are_known(wir
     def calls_with(secrets: int) -> int:
         recorder = wire_of(name=f"with-{secrets}").recorder
         for number in range(secrets):
-            recorder._redactor.secret(f"secret-{number}-{number * 7919}")
+            recorder._redactor.secrets.add(f"secret-{number}-{number * 7919}")
         counted = 0
 
         def count(_frame: object, event: str, _argument: object) -> None:

@@ -22,7 +22,7 @@ def test_each_event_is_in_the_file_when_write_returns(tmp_path: Path) -> None:
     journal = RecordingJournal.open(tmp_path / "a.jsonl", HEADER)
     journal.write({"t": 1.5, "kind": "mark", "text": "here"})
     lines = (tmp_path / "a.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [HEADER.line(), {"t": 1.5, "kind": "mark", "text": "here"}]
+    assert [json.loads(line) for line in lines] == [HEADER.to_json(), {"t": 1.5, "kind": "mark", "text": "here"}]
 
 
 def test_a_restart_appends_and_keeps_header_and_key(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_torn_last_line_stays_and_the_next_event_stands_alone(tmp_path: Path) 
     _, events, problems = read_journal(path)
     assert [event.at for event in events] == [0.0, 2.0]
     assert [str(problem) for problem in problems] == [
-        f"{path}:3:1: a torn line; expected one JSON object (this event is lost)"
+        f"{path}:3:1: a truncated line; expected one JSON object (this event is lost)"
     ]
 
 
@@ -88,14 +88,14 @@ def test_a_recorder_goes_on_with_a_journal_cut_at_any_byte(tmp_path: Path) -> No
         (b"\x00\xff\xfe\n", "not a Cometreel journal"),
         (b'{"a":1}\n', "not a Cometreel journal"),
         (b'{"journal":2,"x":1}\n{"t":1}\n', "a journal of version 2"),
-        (b'{"journal":1}\n', "a journal header without a start"),
+        (b'{"journal":1}\n', "a journal header without a valid start time"),
         (b'{"log":{"version":"1.2"}}', "not a Cometreel journal"),
     ],
 )
 def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path, content: bytes, found: str) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(content)
-    line = f"{path}:1:1: {found}; expected a journal of version 1, as `record.py` writes it"
+    line = f"{path}:1:1: {found}; expected a journal of version 1, written by the recorder"
     for attempt in (lambda: RecordingJournal.open(path, HEADER), lambda: read_journal(path), lambda: distill(path)):
         with pytest.raises(FileInvalid) as caught:
             attempt()
@@ -109,8 +109,8 @@ def test_another_policy_on_the_same_journal_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileInvalid) as caught:
         RecordingJournal.open(path, JournalHeader("0.1.0", 1.0, "gws-v2", "strict"))
     assert str(caught.value) == (
-        f"{path}:1:1: recorded under the policy 'default'; expected the policy 'strict' "
-        "(record into another file, or choose the same policy)"
+        f"{path}:1:1: recorded with the policy 'default'; expected the policy 'strict' "
+        "(record to another file, or use the same policy)"
     )
 
 
@@ -138,7 +138,10 @@ def test_only_a_file_is_a_journal(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "pipe", Path("/dev/null")):
         with pytest.raises(FileInvalid) as caught:
             RecordingJournal.open(path, HEADER)
-        assert str(caught.value) == f"{path}: not a file; expected a journal's name, as recordings/login.jsonl"
+        assert (
+            str(caught.value)
+            == f"{path}: not a file; expected the path of a journal, for example recordings/login.jsonl"
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
@@ -202,13 +205,13 @@ def test_on_a_full_disk_traffic_goes_on_and_the_loss_is_counted_and_said(
     assert wire.recorder.lost == 4
     freed()
     wire.call(3, "GET", "/api/v2/d", None, {"statusCode": 0})
-    assert wire.told == [
-        f"{wire.path}: can't be written: No space left on device; the traffic goes on, these events are lost",
+    assert wire.reports == [
+        f"{wire.path}: can't be written: No space left on device; traffic continues, but these events are lost",
         f"{wire.path}: can be written again; 4 events were lost",
     ]
     made = wire.distil()
     assert [exchange.name for exchange in made.file.exchanges or []] == ["a", "d"]
-    assert "4 times events that the full or missing disk lost" in made.summary.left_out
+    assert "4 times events that could not be written to the journal" in made.summary.left_out
 
 
 @pytest.mark.parametrize("room", [0, 70])
@@ -220,7 +223,7 @@ def test_a_disk_that_is_full_at_the_start_is_one_clear_line_and_leaves_nothing_i
     with pytest.raises(FileInvalid) as caught:
         RecordingJournal.open(path, HEADER)
     assert str(caught.value) == (
-        f"{path}: can't be written: No space left on device; expected a folder with room where you may write"
+        f"{path}: can't be written: No space left on device; expected a writable folder with free space"
     )
     freed()
     RecordingJournal.open(path, HEADER).write({"t": 1, "kind": "mark"})

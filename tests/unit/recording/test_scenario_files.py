@@ -57,5 +57,5 @@ def test_a_folder_that_is_a_file_is_one_clear_line(tmp_path: Path):
     with pytest.raises(FileInvalid) as caught:
         write_scenario(ONE, tmp_path / "file" / "run.yaml")
     assert str(caught.value) == (
-        f"{tmp_path}/file/run.yaml: can't be written: File exists; expected a folder with room where you may write"
+        f"{tmp_path}/file/run.yaml: can't be written: File exists; expected a writable folder with free space"
     )

@@ -114,11 +114,11 @@ WRONG = {
     ),
     "below a file": (
         ["a.jsonl", "-o", "a.yaml/x.html"],
-        "a.yaml/x.html: can't be written: File exists; expected a folder with room where you may write",
+        "a.yaml/x.html: can't be written: File exists; expected a writable folder with free space",
     ),
     "onto a folder": (
         ["a.jsonl", "-o", "empty"],
-        "empty: can't be written: Is a directory; expected a folder with room where you may write",
+        "empty: can't be written: Is a directory; expected a writable folder with free space",
     ),
     "over the journal": (
         ["a.jsonl", "-o", "a.jsonl"],

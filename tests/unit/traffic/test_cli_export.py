@@ -153,7 +153,7 @@ def test_a_file_that_is_there_stays_unless_it_is_forced(scenario: Path, capsys: 
         ),
         (
             ["two.yaml", "--har", "-o", "two.yaml/x"],
-            "two.yaml/x: can't be written: File exists; expected a folder with room where you may write",
+            "two.yaml/x: can't be written: File exists; expected a writable folder with free space",
         ),
     ],
 )
