@@ -13,8 +13,8 @@ from mitmproxy.test import taddons, tflow
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
-from cometreel.mitmproxy_support.promised_notifications import PromisedNotifications
-from cometreel.proxy_addons.bayeux_view import BayeuxView, messages_in
+from cometreel.mitmproxy_support.content_view import PromisedNotifications, messages_in
+from cometreel.proxy_addons.bayeux_view import BayeuxView
 from cometreel.scenario import Profile
 
 RULE = Profile(
@@ -27,7 +27,7 @@ CONNECT = {"channel": "/meta/connect", "id": "5", "successful": True}
 @pytest.fixture
 async def view() -> AsyncIterator[BayeuxView]:  # asynchronous, because mitmproxy wants a running loop
     addon = BayeuxView()
-    addon.view.answers = PromisedNotifications(RULE)
+    addon.view.notifications = PromisedNotifications(RULE)
     with taddons.context(addon):
         yield addon
     addon.done()
@@ -167,17 +167,17 @@ def test_a_long_value_is_spread_over_lines_and_control_characters_are_escaped(vi
 
 
 def test_an_unknown_profile_is_refused_and_the_old_one_stays(view: BayeuxView, caplog: Any) -> None:
-    sentence = "reel_profile: 'gws-v9'; expected the name of a profile that ships (gws-v2 or workspace-v3)"
-    old = view.view.answers
+    sentence = "reel_profile: 'gws-v9'; expected the name of a shipped profile (gws-v2 or workspace-v3)"
+    old = view.view.notifications
     ctx.options.reel_profile = "gws-v9"
     assert caplog.messages == [sentence], "while mitmproxy starts: one line, after which it ends"
     view.running()
     with pytest.raises(exceptions.OptionsError, match=re.escape(sentence)):
         view.configure({"reel_profile"})
-    assert view.view.answers is old
+    assert view.view.notifications is old
 
 
 def test_another_profile_is_taken_while_running(view: BayeuxView) -> None:
     view.running()
     ctx.options.reel_profile = "workspace-v3"
-    assert view.view.answers.rule.name == "workspace-v3"
+    assert view.view.notifications.profile.name == "workspace-v3"

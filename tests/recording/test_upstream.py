@@ -33,7 +33,10 @@ def test_a_server_is_named_by_scheme_host_and_port(url: str, authority: str):
         ("http://:80", f"--reel-record: 'http://:80'; {EXPECTED}"),
         (
             "http://gws.example/api/v2",
-            f"--reel-record: 'http://gws.example/api/v2' has a path; {EXPECTED} (leave out the path; the client sends the paths)",
+            (
+                f"--reel-record: 'http://gws.example/api/v2' has a path; {EXPECTED} "
+                "(leave out the path; the client sends the paths)"
+            ),
         ),
         (
             "http://ann:canary@gws.example",
