@@ -277,7 +277,7 @@ def test_a_full_disk_never_harms_the_traffic(record: Any, desktop: Any, journal:
     resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (full, unlimited[1]))
     agent.http.get("/api/v2/me")
     log = proxy.stop()
-    assert f"recorded into {journal}; 10 events couldn't be written" in log
+    assert f"recorded into {journal}; 10 events could not be written" in log
     line = f"{journal}: can't be written: File too large; traffic continues, but these events are lost"
     assert log.count(line) == 2, log
     assert log.count(f"{journal}: can be written again; 8 events were lost") == 1, log
@@ -353,7 +353,7 @@ def test_a_bad_option_is_one_line_and_no_start(record: Any) -> None:
     proxy = record(listens=False, reel_profile="gws-v9")
     assert proxy.process.wait(30) == 1
     assert (
-        "] reel_profile: 'gws-v9'; expected the name of a profile that ships (gws-v2 or workspace-v3)\n"
+        "] reel_profile: 'gws-v9'; expected the name of a shipped profile (gws-v2 or workspace-v3)\n"
         in proxy.output()
     )
     assert "Traceback" not in proxy.output()

@@ -112,6 +112,6 @@ def test_http2_gets_lower_case_names_and_nothing_about_the_connection() -> None:
 
 
 def test_a_error_reply_has_the_form_of_a_gws_error() -> None:
-    reply = error_reply(503, "no scenario is being played")
-    assert reply.body == b'{"statusCode":6,"statusMessage":"cometreel: no scenario is being played"}'
+    reply = error_reply(503, "no scenario is being replayed")
+    assert reply.body == b'{"statusCode":6,"statusMessage":"cometreel: no scenario is being replayed"}'
     assert (reply.status, reply.headers.get("content-type")) == (503, "application/json;charset=UTF-8")
