@@ -11,7 +11,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from demo.processes import PATIENCE
+from demo.processes import TIMEOUT
 from tests.load.conftest import MIX, OWNERS, Start, await_log, free_port
 
 
@@ -36,7 +36,7 @@ def test_the_agents_tab_shows_sessions_polls_latencies_and_a_picture(
     )
     await_log(process, "The run begins: 7 of 7 agents can ask")
     browser.get(f"http://127.0.0.1:{port}/?tab=agents")
-    wait = WebDriverWait(browser, PATIENCE)
+    wait = WebDriverWait(browser, TIMEOUT)
 
     def seen(script: str) -> Any:
         """Ask the page in one go: it changes each second."""
@@ -66,7 +66,7 @@ def test_other_tabs_are_as_they_were(rogue: Callable[..., str], locust: Start, b
     )
     await_log(process, "The run begins")
     browser.get(f"http://127.0.0.1:{port}/?tab=stats")
-    wait = WebDriverWait(browser, PATIENCE)
+    wait = WebDriverWait(browser, TIMEOUT)
     rows = ("ack", "notification", "RequestAgentStats Agent")
     wait.until(lambda _: all(row in browser.find_element(By.TAG_NAME, "body").text for row in rows))
     assert not browser.find_element(By.ID, "reel-agents").is_displayed()
