@@ -159,7 +159,7 @@ async def test_another_filter_while_running_keeps_the_journal(context: Any, tmp_
         "text/javascript",
     ],
 )
-async def test_the_default_filter_is_mitmproxys_own(context: Any, kind: str) -> None:
+async def test_the_default_filter_equals_the_one_of_mitmproxy(context: Any, kind: str) -> None:
     """The addon has a faster implementation, which must give the same results."""
     context.options.reel_filter = "!~a"
     flow = get("/x")

@@ -39,7 +39,7 @@ async def addon() -> AsyncIterator[tuple[Replay, taddons.context]]:
 Addon = tuple[Replay, taddons.context]
 
 
-async def test_the_command_line_wins_over_the_file_and_the_file_over_the_default(addon: Addon, scenario: Path) -> None:
+async def test_options_override_the_scenario_which_overrides_the_defaults(addon: Addon, scenario: Path) -> None:
     _, context = addon
     context.configure(addon[0], reel_scenario=[str(scenario)], reel_speed="0.5")
     settings = read_options(context.options).settings
@@ -47,7 +47,7 @@ async def test_the_command_line_wins_over_the_file_and_the_file_over_the_default
     assert (settings.repeat, settings.unmatched) == ("last", "fail")
 
 
-async def test_a_running_proxy_keeps_the_old_value_of_an_option_that_is_refused(addon: Addon, scenario: Path) -> None:
+async def test_a_running_proxy_keeps_the_old_value_of_an_invalid_option(addon: Addon, scenario: Path) -> None:
     replay, context = addon
     context.configure(replay, reel_scenario=[str(scenario)])
     replay.running()

@@ -1,4 +1,4 @@
-"""A scenario is extended by what it doesn't answer yet, and nothing that a person may have edited is touched."""
+"""A scenario is extended by requests that it doesn't answer; existing exchanges are not changed."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def _names(file: ScenarioFile | None) -> list[str]:
     return [exchange.name for exchange in file.exchanges or ()]
 
 
-def test_what_is_answered_already_is_left_out(tmp_path: Path):
+def test_requests_that_are_answered_already_are_left_out(tmp_path: Path):
     written = f"exchanges:\n  - {{name: edited, request: {STATS % '{$regex: Place.*}'}}}\n"
     recorded = f"exchanges:\n  - {{name: stats of Place1, request: {STATS % 'Place1'}}}\n"
     assert _extend_scenario(tmp_path, written, recorded) is None
 
 
-def test_what_is_not_answered_is_added_at_the_end(tmp_path: Path):
+def test_unanswered_requests_are_added_at_the_end(tmp_path: Path):
     written = f"exchanges:\n  - {{name: one, request: {STATS % 'Place1'}}}\n"
     recorded = (
         f"exchanges:\n  - {{name: again, request: {STATS % 'Place1'}}}\n"
@@ -46,7 +46,7 @@ def test_what_is_not_answered_is_added_at_the_end(tmp_path: Path):
     assert [exchange.name for exchange in load([tmp_path / "made.yaml"]).exchanges] == ["one", "two"]
 
 
-def test_any_value_of_the_recording_is_asked_with_an_example(tmp_path: Path):
+def test_markers_of_the_recording_are_replaced_by_examples(tmp_path: Path):
     written = "exchanges:\n  - {name: me, request: {method: GET, path: /api/v2/me, query: {name: {$any: string}}}}\n"
     recorded = (
         "exchanges:\n  - {name: a, request: {method: GET, path: /api/v2/me, query: {name: {$any: string}}}}\n"
@@ -56,7 +56,7 @@ def test_any_value_of_the_recording_is_asked_with_an_example(tmp_path: Path):
     assert _names(_extend_scenario(tmp_path, written, recorded)) == ["me", "b", "c"]
 
 
-def test_names_that_are_taken_get_a_number_and_guards_follow(tmp_path: Path):
+def test_used_names_get_a_number_and_guards_follow(tmp_path: Path):
     written = "exchanges:\n  - {name: me, request: {method: GET, path: /api/v2/me}}\n"
     recorded = (
         "exchanges:\n  - {name: start, request: {method: GET, path: /api/v2/me}}\n"
@@ -84,7 +84,7 @@ def test_a_publish_is_compared_by_channel_and_data(tmp_path: Path):
     assert _names(_extend_scenario(tmp_path, written, recorded)) == ["chat", "b"]
 
 
-def test_new_roles_come_along_and_written_ones_stay(tmp_path: Path):
+def test_new_roles_are_added_and_existing_ones_are_kept(tmp_path: Path):
     written = "roles: {agent-1: {user: ann}}\nexchanges:\n  - {name: me, request: {method: GET, path: /me}}\n"
     recorded = (
         "roles: {agent-1: {user: other}, agent-2: {user: ben}}\n"
@@ -96,7 +96,7 @@ def test_new_roles_come_along_and_written_ones_stay(tmp_path: Path):
     assert {name: role.user for name, role in made.roles.items()} == {"agent-1": "ann", "agent-2": "ben"}
 
 
-def test_a_scenario_that_says_nothing_of_notifications_learns_of_them(tmp_path: Path):
+def test_a_scenario_without_a_bayeux_block_gets_the_recorded_one(tmp_path: Path):
     (tmp_path / "plain.yaml").write_text("cometreel: 1\nexchanges: []\n")
     recorded = _file(tmp_path, "recorded.yaml", "exchanges:\n  - {name: me, request: {method: GET, path: /me}}\n")
     made = extend_scenario(parse(tmp_path / "plain.yaml"), load([tmp_path / "plain.yaml"]), parse(recorded))

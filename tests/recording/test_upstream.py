@@ -1,4 +1,4 @@
-"""The address of the real server, as a user gives it."""
+"""The URL of the server, as given by a user."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_server_is_named_by_scheme_host_and_port(url: str, authority: str):
         ("http://gws.example:port", f"--reel-record: the URL is invalid; {EXPECTED}"),
     ],
 )
-def test_anything_else_is_refused_with_what_was_expected(url: str, sentence: str):
+def test_other_urls_are_rejected(url: str, sentence: str):
     with pytest.raises(OptionInvalid) as refused:
         Upstream.at(url)
     assert str(refused.value) == sentence

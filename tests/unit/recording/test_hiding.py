@@ -1,4 +1,4 @@
-"""What a diagnosis of a replay hides is what a recording replaces."""
+"""Diagnoses of a replay mask the values that a recording replaces."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def test_a_diagnosis_shows_what_the_policy_keeps(name: str, rule: str) -> None:
     assert not hides(f"/body/{name}") or rule == "message"
 
 
-def test_the_names_of_the_parts_themselves_hide_nothing() -> None:
+def test_names_of_the_schema_are_not_hidden() -> None:
     assert not any(hides(place) for place in ("/body", "/query", "/headers", "/data", "/body/operationName", "/body/0"))

@@ -1,4 +1,4 @@
-"""Policies: two ship, a user's file extends one, and what is wrong in it is said with its line."""
+"""Policies: the shipped ones, a file that extends one, and errors with their line."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def rule(text: str) -> str:
         ("messageType", None, None),
     ],
 )
-def test_the_shipped_policies_know_a_key_by_its_name_in_any_case(key: str, default: str, strict: str) -> None:
+def test_keys_of_the_shipped_policies_are_case_insensitive(key: str, default: str, strict: str) -> None:
     for name, expected in (("default", default), ("strict", strict)):
         assert repr(load_policy(name).key_rule(key)) == (rule(expected) if expected else "None")
 
 
-def test_a_query_may_mean_something_else_than_a_key() -> None:
+def test_a_query_parameter_may_have_another_rule_than_a_key() -> None:
     policy = load_policy("default")
     assert (repr(policy.query_rule("code")), policy.key_rule("code")) == (rule("secret"), None)
 
@@ -99,7 +99,7 @@ def test_a_user_name_that_a_policy_keeps_is_kept_everywhere(tmp_path: Path, wire
         ("policy: 1\nname: x\nextends: nobody\n", [" it extends 'nobody'; expected default or strict"]),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, problems: list[str] | None) -> None:
+def test_an_invalid_policy_is_reported_with_its_position(tmp_path: Path, text: str, problems: list[str] | None) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(FileInvalid) as caught:
@@ -110,7 +110,7 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, problem
     assert all(line.startswith(str(path)) for line in lines)
 
 
-def test_a_missing_file_is_one_line_that_names_what_ships(tmp_path: Path) -> None:
+def test_a_missing_file_is_one_line_with_the_shipped_policies(tmp_path: Path) -> None:
     with pytest.raises(FileInvalid) as caught:
         load_policy(str(tmp_path / "strikt"))
     assert str(caught.value) == (
