@@ -45,7 +45,7 @@ class Identities:
 
     def _add(self, event: WireEvent) -> None:
         nodes = list(_names(event))
-        user = event.who.get("user")
+        user = event.identity.get("user")
         before = self._flows.get(event.flow)
         if before is not None and before != _ANONYMOUS:
             nodes.insert(0, before)
@@ -83,7 +83,7 @@ _ANONYMOUS = "anonymous"
 
 
 def _names(event: WireEvent) -> Iterator[str]:
-    for name, token in event.who.items():
+    for name, token in event.identity.items():
         if name != "user":
             yield f"cookie {name} {token}"
     for message in event.body.messages:

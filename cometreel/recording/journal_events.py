@@ -88,7 +88,7 @@ NO_BODY = RecordedBody()
 class WireEvent:
     """One journal line. `at` is in seconds since the start of the journal; `line` counts from 1.
 
-    `who` contains pseudonyms: session cookies by name, and `user` for credentials with a user name. `client_side` is
+    `identity` contains pseudonyms: session cookies by name, and `user` for credentials with a user name. `client_side` is
     true for a frame of the client. `hidden_query` and `hidden_path` map the name of a parameter or the number of a path
     segment to the class of the replaced value: `secret`, `personal` or `id KIND`. `hidden_headers` are the names of the
     omitted header fields with credentials.
@@ -103,7 +103,7 @@ class WireEvent:
     query: str = ""
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
-    who: Mapping[str, str] = field(default_factory=dict)
+    identity: Mapping[str, str] = field(default_factory=dict)
     body: RecordedBody = NO_BODY
     client_side: bool = False
     text: str = ""
@@ -154,7 +154,7 @@ def event_of(value: JSON, line: int) -> WireEvent:
         query=_text(value, "query"),
         status=_number(value, "status"),
         headers=_texts(value.get("headers")),
-        who=_texts(value.get("who")),
+        identity=_texts(value.get("who")),
         body=_body(value),
         client_side=value.get("from") == "client",
         text=_text(value, "text"),

@@ -61,10 +61,10 @@ class _StablePseudonyms:
 
     def replace_in(self, event: WireEvent) -> WireEvent:
         """Return an event with the new pseudonyms."""
-        who = {name: self._text(value) if name == "user" else value for name, value in event.who.items()}
+        identity = {name: self._text(value) if name == "user" else value for name, value in event.identity.items()}
         return replace(
             event,
-            who=who,
+            identity=identity,
             path="/".join(self._segment(segment) for segment in event.path.split("/")),
             query=self._query(event),
             hidden_query={self._text(name): what for name, what in event.hidden_query.items()},
@@ -131,8 +131,8 @@ class _StablePseudonyms:
 
 def _hidden_texts(event: WireEvent) -> Iterator[str]:
     """Yield the replaced texts of an event, except secrets."""
-    if "user" in event.who:
-        yield event.who["user"]
+    if "user" in event.identity:
+        yield event.identity["user"]
     if event.hidden_path:
         segments = event.path.split("/")
         yield from (unquote(segments[int(n)]) for n in event.hidden_path if n.isdigit() and int(n) < len(segments))

@@ -119,9 +119,9 @@ class _TranscriptBuilder:
             self._add(event)
         for request in self._open.values():
             self._add_unanswered(request)
-        transcript.cookies = frozenset(name for event in events for name in event.who if name != "user")
+        transcript.cookies = frozenset(name for event in events for name in event.identity if name != "user")
         transcript.cookies_on_bayeux = any(
-            event.kind in ("request", "open") and event.who.keys() - {"user"}
+            event.kind in ("request", "open") and event.identity.keys() - {"user"}
             for event in events
             if event.body.kind == "bayeux" or event.kind == "open"
         )

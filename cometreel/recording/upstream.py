@@ -17,7 +17,7 @@ CONNECT_TIMEOUT = 10.0  # seconds
 
 @dataclass(frozen=True)
 class Upstream:
-    """A server by scheme, host and port. Certificates are verified; SSL_CERT_FILE names additional authorities."""
+    """A server by scheme, host and port. Certificates are verified; SSL_CERT_FILE sets other authorities."""
 
     scheme: str
     authority: str

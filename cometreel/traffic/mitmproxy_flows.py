@@ -42,7 +42,7 @@ _ABNORMAL_CLOSURE = 1006
 
 _EXPECTED = "a flow file written by `mitmdump -w`"
 _UNREADABLE = (exceptions.FlowReadException, AttributeError, LookupError, TypeError, ValueError, RecursionError)
-"""What mitmproxy's reader raises, including the errors for flows with missing or invalid fields."""
+"""The exceptions of mitmproxy's reader, including those for flows with missing or invalid fields."""
 
 
 def read_flows(file: BinaryIO, name: str, is_wanted: Callable[[str], bool]) -> Iterator[TrafficEvents]:

@@ -151,7 +151,7 @@ def test_cookies_of_the_cookie_list_identify_the_session(tmp_path: Path):
     path, journal = har(tmp_path / "a.har", [*conversation(), listed]), tmp_path / "kept.jsonl"
     assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.DONE
     _, events, _ = read_journal(journal)
-    assert len({event.who["JSESSIONID"] for event in events if event.kind == "request"}) == 1
+    assert len({event.identity["JSESSIONID"] for event in events if event.kind == "request"}) == 1
 
 
 BAD: dict[str, tuple[bytes, str]] = {
@@ -316,4 +316,4 @@ def test_several_cookies_in_one_field_as_chrome_writes_them_are_separated(tmp_pa
     reply["headers"] = [{"name": "Set-Cookie", "value": "theme=dark; Path=/\nJSESSIONID=abc; Path=/api"}]
     path, journal = har(tmp_path / "a.har", [setting]), tmp_path / "kept.jsonl"
     assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.DONE
-    assert "JSESSIONID" in read_journal(journal)[1][1].who
+    assert "JSESSIONID" in read_journal(journal)[1][1].identity
