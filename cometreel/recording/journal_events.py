@@ -88,10 +88,10 @@ NO_BODY = RecordedBody()
 class WireEvent:
     """One journal line. `at` is in seconds since the start of the journal; `line` counts from 1.
 
-    `identity` contains pseudonyms: session cookies by name, and `user` for credentials with a user name. `client_side` is
-    true for a frame of the client. `hidden_query` and `hidden_path` map the name of a parameter or the number of a path
-    segment to the class of the replaced value: `secret`, `personal` or `id KIND`. `hidden_headers` are the names of the
-    omitted header fields with credentials.
+    `identity` contains pseudonyms: session cookies by name, and `user` for credentials with a user name. `client_side`
+    is true for a frame of the client. `hidden_query` and `hidden_path` map the name of a parameter or the number of a
+    path segment to the class of the replaced value: `secret`, `personal` or `id KIND`. `hidden_headers` are the names
+    of the omitted header fields with credentials.
     """
 
     line: int
