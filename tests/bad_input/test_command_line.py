@@ -81,7 +81,7 @@ MISUSE = {
 PLACES = {
     "a folder": (
         ["distill", "a.jsonl", "-o", "."],
-        ".: not a file; expected the path of a scenario, as recordings/login.yaml",
+        ".: not a file; expected the path of a scenario, for example recordings/login.yaml",
     ),
     "below a file": (
         ["distill", "a.jsonl", "-o", "a.jsonl/x.yaml"],
