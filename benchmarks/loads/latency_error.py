@@ -24,7 +24,7 @@ from cometreel.load import (
     PendingRequest,
     PlannedRequest,
     RequestOutcome,
-    call_for,
+    request_for,
 )
 from cometreel.locust_agents.agent import Agent, AgentConfig, AgentContext
 from cometreel.locust_agents.event_loop import EventLoop, clock
@@ -78,7 +78,7 @@ def main() -> None:
         agent.begin()
     for agent in crew:
         agent.ready.wait(30)
-    call = call_for(OwnerKind.PLACE, "Place1")
+    call = request_for(OwnerKind.PLACE, "Place1")
     ask, body = PlannedRequest(OwnerKind.PLACE.entry, Held("Place", "Place1")), encode(call.body)
     gc.collect()
     gc.freeze()  # as a load run does

@@ -23,24 +23,37 @@ One request runs through the rooms of this package like this:
 those of two machines are never compared.
 """
 
-from cometreel.load.charts import Chart, ChartLine, Tick, course, latency_curve
-from cometreel.load.closed_loop import ClosedLoop
+from cometreel.load.arrivals import ClosedLoop
+from cometreel.load.charts import Chart, ChartLine, Tick, latency_curve, run_chart
+from cometreel.load.leases import WorkerLeases
 from cometreel.load.load_report import PERCENTILES, Report, ReportRow, RunInfo, figures, headline, rows, warnings
-from cometreel.load.owner_kinds import Expectation, OwnerKind, StatsRequest, call_for, expectation_for
+from cometreel.load.owner_kinds import Expectation, OwnerKind, StatsRequest, expectation_for, request_for
 from cometreel.load.report_html import html_report, html_section
 from cometreel.load.report_text import terminal_report
-from cometreel.load.tally import COUNTED, Counted, count_of, sent_of
+from cometreel.load.tally import (
+    COUNTED,
+    SLOWEST_KEPT,
+    Counted,
+    Entry,
+    EntryState,
+    SlowAnswer,
+    Slowest,
+    SlowState,
+    StepTallies,
+    Timing,
+    TimingState,
+    count_of,
+    count_sent,
+)
 from cometreel.load.time_series import Interval, TimeSeries, TimeSeriesState
-from cometreel.load.worker_leases import WorkerLeases
 
 from .arrivals import SHARES, Arrival, ArrivalPlan, ArrivalSchedule, Positions, Spacing
 from .capacity import CapacityResult, CapacitySearch, CapacityStep, CapacityTrial, StopReason
-from .entry import Entry, EntryState, Timing, TimingState
 from .junit import junit_report
 from .latency import Latency, LatencyState, Point
 from .leases import Grant, LeaseReport, Leases
 from .ledger import Ledger
-from .limits import Limit, LimitResult, judge, parse_limit, parse_limits
+from .limits import Limit, LimitResult, check_limits, parse_limit, parse_limits
 from .mix import DEFAULT_MIX, Mix, parse_mix
 from .outcomes import (
     Abandoned,
@@ -60,12 +73,10 @@ from .outcomes import (
 )
 from .owners import Owners, read_owners
 from .rate import Piece, Rate, parse_rate
-from .slowest import SLOWEST_KEPT, SlowAnswer, Slowest, SlowState
-from .stages import Stages
-from .tally import BUSY, Gauges, Tally, TallyState, merged, overloaded
+from .tally import BUSY_PERCENT, Gauges, Tally, TallyState, merge_tallies, overloaded
 
 __all__ = [
-    "BUSY",
+    "BUSY_PERCENT",
     "COUNTED",
     "DEFAULT_MIX",
     "PERCENTILES",
@@ -122,7 +133,7 @@ __all__ = [
     "SlowState",
     "Slowest",
     "Spacing",
-    "Stages",
+    "StepTallies",
     "CapacityStep",
     "StopReason",
     "Tally",
@@ -134,18 +145,18 @@ __all__ = [
     "ClosedLoop",
     "Unexpected",
     "LimitResult",
-    "call_for",
+    "request_for",
     "count_of",
-    "course",
+    "run_chart",
     "expectation_for",
     "figures",
     "headline",
     "html_report",
     "html_section",
-    "judge",
+    "check_limits",
     "junit_report",
     "latency_curve",
-    "merged",
+    "merge_tallies",
     "overloaded",
     "parse_limit",
     "parse_limits",
@@ -153,7 +164,7 @@ __all__ = [
     "parse_rate",
     "read_owners",
     "rows",
-    "sent_of",
+    "count_sent",
     "terminal_report",
     "warnings",
 ]

@@ -8,7 +8,7 @@ spaced, or have exponential gaps; since these have no memory, beginning anew in 
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import count
@@ -19,7 +19,7 @@ from cometreel.load.owner_kinds import OwnerKind
 from cometreel.load.owners import Owners
 from cometreel.load.rate import Rate
 
-__all__ = ["SHARES", "Arrival", "Positions", "ArrivalPlan", "ArrivalSchedule", "Spacing"]
+__all__ = ["Arrival", "ArrivalPlan", "ArrivalSchedule", "ClosedLoop", "Positions", "SHARES", "Spacing"]
 
 Spacing: TypeAlias = Literal["constant", "poisson"]
 
@@ -175,3 +175,28 @@ class ArrivalSchedule:
             self._volume, self._drawn = next(self._walk)
         self.served = max(self.served, self.rate.when(self._volume))
         return taken
+
+
+class ClosedLoop:
+    """The turns of a worker's agents: the same ones on each run, where it has the same shares.
+
+    A kind of which no owner lies in the shares has fewer owners than there are workers: all of it are asked about,
+    since the mix must come out as ordered.
+    """
+
+    def __init__(self, plan: ArrivalPlan) -> None:
+        self._plan = plan
+        self._taken: Counter[int] = Counter()
+        self._shares = frozenset(range(SHARES))
+        self._places: Positions | None = None
+
+    def follow(self, shares: Collection[int]) -> None:
+        """Ask about the owners of these shares from now on."""
+        if self._shares != shares:
+            self._shares = frozenset(shares)
+            self._places = self._plan.places(self._shares)
+
+    def take(self, agent: int) -> Arrival:
+        """Return what an agent asks next."""
+        self._taken[agent] += 1
+        return self._plan.turn(agent, self._taken[agent], self._places)

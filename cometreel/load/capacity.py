@@ -1,6 +1,6 @@
 """The search for the highest rate that holds the limits: double it until they break, then halve the gap.
 
-A state machine without a clock: `step` says what to do next, `judge` takes what came of it. Only requests that are
+A state machine without a clock: `step` says what to do next, `check_limits` takes what came of it. Only requests that are
 settled and begun in a settled system are judged, so each step has four parts: `rest`, with nothing due, after a step
 that broke and left a queue; `warm` at the rate, uncounted; `counted`; and `settle`, uncounted, in which the rate stays
 and the last answers may still come.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from cometreel.errors import OptionInvalid
-from cometreel.load.limits import Limit, LimitResult, judge
+from cometreel.load.limits import Limit, LimitResult, check_limits
 from cometreel.load.tally import Tally, overloaded
 
 __all__ = ["CapacitySearch", "CapacityResult", "CapacityStep", "StopReason", "CapacityTrial"]
@@ -137,7 +137,7 @@ class CapacitySearch:
         assert step is not None, "the search is over"
         sent = sum(entry.sent for entry in tally.entries.values())
         busy = any(map(overloaded, tally.workers.values()))
-        trial = CapacityTrial(step, tuple(judge(self._limits, tally)), tally.due, sent, busy)
+        trial = CapacityTrial(step, tuple(check_limits(self._limits, tally)), tally.due, sent, busy)
         self.trials.append(trial)
         if trial.held:
             self._held = step.rate

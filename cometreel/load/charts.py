@@ -10,7 +10,7 @@ from cometreel.load.formatting import count, seconds
 from cometreel.load.latency import Latency
 from cometreel.load.time_series import TimeSeries
 
-__all__ = ["ChartLine", "Chart", "Tick", "course", "latency_curve"]
+__all__ = ["ChartLine", "Chart", "Tick", "run_chart", "latency_curve"]
 
 WIDTH, HEIGHT = 860.0, 240.0
 _NINES = 4.0
@@ -60,7 +60,7 @@ def latency_curve(named: Iterable[tuple[str, Latency]]) -> Chart | None:
     return Chart(tuple(lines), across, _up(top, seconds))
 
 
-def course(pulse: TimeSeries) -> Chart | None:
+def run_chart(pulse: TimeSeries) -> Chart | None:
     """Draw what was sent, answered and failed per second; None if nothing happened."""
     beats = {beat.at // pulse.width: beat for beat in pulse.beats()}
     if not beats:

@@ -22,11 +22,11 @@ from cometreel.errors import OptionInvalid
 from cometreel.load.formatting import percent, seconds
 from cometreel.load.latency import Latency
 from cometreel.load.owner_kinds import OwnerKind
-from cometreel.load.tally import COUNTED, Tally, count_of, sent_of
+from cometreel.load.tally import COUNTED, Tally, count_of, count_sent
 from cometreel.scenario.durations import parse_duration
 from cometreel.scenario.findings import near
 
-__all__ = ["Limit", "LimitResult", "judge", "parse_limit", "parse_limits"]
+__all__ = ["Limit", "LimitResult", "check_limits", "parse_limit", "parse_limits"]
 
 _OPTION = "--reel-limit"
 _PHASES = ("ack", "notification", "lag")
@@ -74,7 +74,7 @@ class Limit:
         counted = count_of(tally, self.what, entry)
         if self.unit == "count":
             return counted
-        sent = sent_of(tally, entry)
+        sent = count_sent(tally, entry)
         return 100 * counted / sent if sent else None
 
     def check(self, tally: Tally) -> LimitResult:
@@ -102,7 +102,7 @@ class LimitResult:
         return percent(self.measured) if self.limit.unit == "percent" else f"{self.measured:g}"
 
 
-def judge(limits: Iterable[Limit], tally: Tally) -> list[LimitResult]:
+def check_limits(limits: Iterable[Limit], tally: Tally) -> list[LimitResult]:
     """Hold each limit against the figures, in order."""
     return [limit.check(tally) for limit in limits]
 

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.load.capacity import CapacityResult, CapacityTrial
-from cometreel.load.entry import Entry, Timing
 from cometreel.load.formatting import count, percent, rate, seconds
 from cometreel.load.latency import Latency, Point
 from cometreel.load.limits import LimitResult
 from cometreel.load.owner_kinds import OwnerKind
-from cometreel.load.tally import BUSY, COUNTED, Tally, count_of, overloaded
+from cometreel.load.tally import BUSY_PERCENT, COUNTED, Entry, Tally, Timing, count_of, overloaded
 
 __all__ = ["PERCENTILES", "Report", "ReportRow", "RunInfo", "both_latencies", "figures", "headline", "rows", "warnings"]
 
@@ -102,7 +101,7 @@ def warnings(report: Report) -> list[str]:
             part = percent(100 * gauges["cpu_busy"] / gauges["cpu_samples"])
             highest = f"CPU {gauges['cpu_highest'] / 10:.0f}%"
             found.append(
-                f"the load generator was the limit: {highest} on {name}, above {BUSY:.0f}% in {part} of the time"
+                f"the load generator was the limit: {highest} on {name}, above {BUSY_PERCENT:.0f}% in {part} of the time"
             )
     if sent < _DELIVERED * run.nominal - 3 * math.sqrt(run.nominal):  # so much is chance where arrivals are random
         part = percent(100 * sent / run.nominal)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from cometreel.jsonvalue import JSONObject
 
-__all__ = ["Expectation", "OwnerKind", "StatsRequest", "call_for", "expectation_for"]
+__all__ = ["Expectation", "OwnerKind", "StatsRequest", "request_for", "expectation_for"]
 
 _PATH = "/api/v2/workbins"
 _OPERATION = "RequestAgentStats"
@@ -55,7 +55,7 @@ class StatsRequest:
     method: str = "POST"
 
 
-def call_for(kind: OwnerKind, owner: str = "") -> StatsRequest:
+def request_for(kind: OwnerKind, owner: str = "") -> StatsRequest:
     """Return the request of this kind about this owner (API reference, operation RequestAgentStats).
 
     The owner is the name of a place or a group, or the id of a user; it is ignored for an agent's own.

@@ -7,7 +7,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from cometreel import __version__
-from cometreel.load.charts import course, latency_curve
+from cometreel.load.charts import latency_curve, run_chart
 from cometreel.load.formatting import count, percent, rate, seconds
 from cometreel.load.load_report import PERCENTILES, Report, both_latencies, headline, rows, warnings
 from cometreel.load.tally import COUNTED
@@ -47,7 +47,7 @@ def _facts(report: Report) -> dict[str, object]:
             ]
         ),
         "owners_curve": latency_curve((row.label, row.entry.notification.intended) for row in whole[:-1]),
-        "course": course(report.tally.pulse),
+        "course": run_chart(report.tally.pulse),
         "slowest": report.tally.slowest.answers(),
         "count": count,
         "percent": percent,

@@ -1,16 +1,14 @@
-"""The figures of a run so far, of one worker or of all: fed with outcomes, read by reports, limits and pictures.
-
-Its state is plain JSON. Merging adds states as if one process had counted everything, in any order and grouping.
-"""
+"""One row of the figures: what was asked of one kind of owner, and what came of it. Counts only; decides nothing."""
 
 from __future__ import annotations
 
+import heapq
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
-from cometreel.load.entry import Entry, EntryState
 from cometreel.load.latency import Latency, LatencyState
 from cometreel.load.outcomes import (
     Abandoned,
@@ -26,12 +24,184 @@ from cometreel.load.outcomes import (
     Unexpected,
     Wrong,
 )
-from cometreel.load.slowest import SlowAnswer, Slowest, SlowState
 from cometreel.load.time_series import TimeSeries, TimeSeriesState
 
-__all__ = ["BUSY", "COUNTED", "Counted", "Gauges", "Tally", "TallyState", "count_of", "merged", "overloaded", "sent_of"]
+__all__ = [
+    "BUSY_PERCENT",
+    "COUNTED",
+    "Counted",
+    "Entry",
+    "EntryState",
+    "Gauges",
+    "SLOWEST_KEPT",
+    "SlowAnswer",
+    "SlowState",
+    "Slowest",
+    "StepTallies",
+    "Tally",
+    "TallyState",
+    "Timing",
+    "TimingState",
+    "count_of",
+    "count_sent",
+    "merge_tallies",
+    "overloaded",
+]
 
-BUSY = 90.0
+
+class TimingState(TypedDict):
+    """Both latencies as JSON."""
+
+    intended: LatencyState
+    actual: LatencyState
+
+
+class EntryState(TypedDict):
+    """A row as JSON."""
+
+    sent: int
+    acknowledged: int
+    expected: int
+    answered: int
+    failures: dict[str, int]
+    ack: TimingState
+    notification: TimingState
+
+
+class Timing:
+    """One latency, measured twice: from the intended start and from the actual one."""
+
+    def __init__(self) -> None:
+        self.intended = Latency()
+        """From when the request was meant to be written: what a person who wanted it then has waited."""
+        self.actual = Latency()
+        """From when it was written."""
+
+    def record(self, intended: float, actual: float, at: float) -> None:
+        """Add an end at `at` of what was meant to start at `intended` and started at `actual`."""
+        self.intended.record(at - intended)
+        self.actual.record(at - actual)
+
+    def merge(self, other: TimingState) -> None:
+        """Add the values of another."""
+        self.intended.merge(other["intended"])
+        self.actual.merge(other["actual"])
+
+    def state(self) -> TimingState:
+        """Give everything that is known, for `merge`."""
+        return {"intended": self.intended.state(), "actual": self.actual.state()}
+
+
+class Entry:
+    """What happened to the requests of one entry.
+
+    When all are settled, `expected` is answered + wrong + lost, and what of it was abandoned.
+    """
+
+    def __init__(self) -> None:
+        self.sent = 0
+        """POSTs written."""
+        self.acknowledged = 0
+        """HTTP replies that were right."""
+        self.expected = 0
+        """Notifications that these replies promised."""
+        self.answered = 0
+        """Right notifications within the patience, late ones too."""
+        self.failures: Counter[str] = Counter()
+        """What went wrong, by the text of its outcome, and `late`."""
+        self.ack = Timing()
+        self.notification = Timing()
+
+    def merge(self, other: EntryState) -> None:
+        """Add what another counted."""
+        self.sent += other["sent"]
+        self.acknowledged += other["acknowledged"]
+        self.expected += other["expected"]
+        self.answered += other["answered"]
+        self.failures.update(other["failures"])
+        self.ack.merge(other["ack"])
+        self.notification.merge(other["notification"])
+
+    def state(self) -> EntryState:
+        """Give everything that is known, for `merge`."""
+        return {
+            "sent": self.sent,
+            "acknowledged": self.acknowledged,
+            "expected": self.expected,
+            "answered": self.answered,
+            "failures": dict(sorted(self.failures.items())),
+            "ack": self.ack.state(),
+            "notification": self.notification.state(),
+        }
+
+
+SLOWEST_KEPT = 20
+
+
+class SlowAnswer(NamedTuple):
+    """One answer, ordered by how slow it was; everything in it decides, so that merging in any order keeps the same."""
+
+    micros: int
+    """From the intended start."""
+    at: float
+    """The intended start, in seconds since the run began."""
+    entry: str
+    agent: str
+    reference: str
+    """The referenceId, as text."""
+
+
+class SlowState(TypedDict):
+    """The same as JSON."""
+
+    micros: int
+    at: float
+    entry: str
+    agent: str
+    reference: str
+
+
+class Slowest:
+    """The slowest answers that were offered."""
+
+    def __init__(self) -> None:
+        self._heap: list[SlowAnswer] = []
+
+    def admits(self, micros: int) -> bool:
+        """Tell whether one as slow as this may be among them, so that the others cost nothing."""
+        return len(self._heap) < SLOWEST_KEPT or micros >= self._heap[0].micros
+
+    def offer(self, answer: SlowAnswer) -> None:
+        """Take it if it is among the slowest."""
+        if len(self._heap) < SLOWEST_KEPT:
+            heapq.heappush(self._heap, answer)
+        else:
+            heapq.heappushpop(self._heap, answer)
+
+    def merge(self, others: Iterable[SlowState]) -> None:
+        """Offer those of another."""
+        for each in others:
+            self.offer(SlowAnswer(**each))
+
+    def answers(self) -> list[SlowAnswer]:
+        """Give them, the slowest first."""
+        return sorted(self._heap, reverse=True)
+
+    def state(self) -> list[SlowState]:
+        """Give them for `merge`."""
+        return [
+            {
+                "micros": each.micros,
+                "at": each.at,
+                "entry": each.entry,
+                "agent": each.agent,
+                "reference": each.reference,
+            }
+            for each in self.answers()
+        ]
+
+
+BUSY_PERCENT = 90.0
 """Per cent of one core above which a worker measures itself rather than the server."""
 
 
@@ -43,7 +213,7 @@ class Gauges(TypedDict):
     in_flight: int
     cpu_samples: int
     cpu_busy: int
-    """How many of the samples were above `BUSY`."""
+    """How many of the samples were above `BUSY_PERCENT`."""
     cpu_total: int
     cpu_highest: int
 
@@ -119,7 +289,7 @@ class Tally:
     def cpu(self, percent: float) -> None:
         """Add a sample of this worker's CPU, in per cent of one core."""
         self._own["cpu_samples"] += 1
-        self._own["cpu_busy"] += percent > BUSY
+        self._own["cpu_busy"] += percent > BUSY_PERCENT
         self._own["cpu_total"] += round(percent * 10)
         self._own["cpu_highest"] = max(self._own["cpu_highest"], round(percent * 10))
 
@@ -178,7 +348,7 @@ class Tally:
             self.pulse.failed(outcome.at - self.start)
 
 
-def merged(states: Iterable[TallyState]) -> Tally:
+def merge_tallies(states: Iterable[TallyState]) -> Tally:
     """Return the tally of several workers: hand it the last state of each."""
     tally = Tally()
     for state in states:
@@ -253,10 +423,76 @@ def count_of(tally: Tally, what: str, entry: str | None = None) -> int:
     return sum(number for row in _rows(tally, entry) for text, number in row.failures.items() if counted.is_one(text))
 
 
-def sent_of(tally: Tally, entry: str | None = None) -> int:
+def count_sent(tally: Tally, entry: str | None = None) -> int:
     """Count the requests that were sent, of one entry or of all."""
     return sum(row.sent for row in _rows(tally, entry))
 
 
 def _rows(tally: Tally, entry: str | None) -> Iterator[Entry]:
     return (row for name, row in tally.entries.items() if entry is None or name == entry)
+
+
+_KEPT = 3
+
+
+class StepTallies:
+    """A tally for the whole run, and one for each of the latest stages.
+
+    :param worker: the name of this worker.
+    :param start: when the run began, on the clock of the exchanges.
+    """
+
+    def __init__(self, worker: str, start: float) -> None:
+        self.whole = Tally(worker, start)
+        self._only = (self.whole,)
+        self._worker = worker
+        self._begins: list[float] = []
+        self._stages: list[tuple[int, Tally]] = []
+
+    def begin(self, number: int, since: float) -> None:
+        """Let a stage begin, in seconds since the run began; nothing if it, or a later one, was begun already."""
+        if self._begins and since <= self._begins[-1]:
+            return
+        self._begins.append(since)
+        self._stages.append((number, Tally(self._worker, self.whole.start)))
+        del self._begins[:-_KEPT], self._stages[:-_KEPT]
+
+    def stage(self, number: int) -> Tally | None:
+        """Give the figures of a stage, or None if it hasn't begun here or is long over."""
+        return next((tally for each, tally in self._stages if each == number), None)
+
+    def due(self, at: float) -> None:
+        """Count a request whose intended start, in seconds since the run began, has come."""
+        for tally in self._both(at):
+            tally.due += 1
+
+    def unsent(self, at: float) -> None:
+        """Count a request that was due then and is given up."""
+        for tally in self._both(at):
+            tally.unsent += 1
+
+    def cpu(self, percent: float, at: float) -> None:
+        """Add a sample of this worker's CPU, in per cent of one core, taken then."""
+        for tally in self._both(at):
+            tally.cpu(percent)
+
+    def sent(self, exchange: PendingRequest) -> None:
+        """Count a POST that was written."""
+        for tally in self._both(exchange.intended - self.whole.start):
+            tally.sent(exchange)
+
+    def add(self, outcomes: Iterable[RequestOutcome]) -> None:
+        """Count what the ledgers say."""
+        if not self._begins:
+            self.whole.add(outcomes)
+            return
+        for outcome in outcomes:
+            at = outcome.at if isinstance(outcome, Unexpected | SessionLost) else outcome.exchange.intended
+            for tally in self._both(at - self.whole.start):
+                tally.add((outcome,))
+
+    def _both(self, at: float) -> tuple[Tally, ...]:
+        if not self._begins:
+            return self._only
+        place = bisect_right(self._begins, at) - 1
+        return self._only if place < 0 else (self.whole, self._stages[place][1])

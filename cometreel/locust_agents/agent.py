@@ -28,11 +28,11 @@ from cometreel.bayeux import (
 from cometreel.jsonvalue import encode
 from cometreel.load import Ledger, PendingRequest, PlannedRequest, RequestOutcome
 from cometreel.locust_agents.event_loop import Clock, EventLoop, Timer
-from cometreel.locust_agents.http_client import HttpReply, quick_json
+from cometreel.locust_agents.http_client import HttpReply, lenient_json
 from cometreel.locust_agents.identity import Identity, UserCredentials
 from cometreel.locust_agents.load_target import LoadTarget
 from cometreel.locust_agents.login import (
-    GOODBYE,
+    END_SESSION,
     LoginMode,
     LoginRefused,
     LoginRequest,
@@ -44,7 +44,7 @@ from cometreel.locust_agents.long_polling import BayeuxTransport, LongPollingTra
 from cometreel.locust_agents.request_queue import QueuedRequest, RequestSender
 from cometreel.locust_agents.request_queue import ReplyOrLoss as HttpOutcome
 from cometreel.locust_agents.scenario_script import AnyAnswer
-from cometreel.locust_agents.websocket_transport import WebSocketLink
+from cometreel.locust_agents.websocket_transport import WebSocketTransport
 
 __all__ = ["Agent", "StatsSink", "AgentConfig", "AgentContext", "Transport"]
 
@@ -131,7 +131,7 @@ class Agent:
         endpoint = seat.habits.endpoint
         if seat.habits.transport == "websocket":
             assert seat.pump is not None
-            return WebSocketLink(
+            return WebSocketTransport(
                 seat.pump, self._client, seat.target, endpoint, self._told, identity.fields, self._read
             )
         lines = self._posts, seat.line()
@@ -297,7 +297,7 @@ class Agent:
         if self._seat.habits.login == "open":
             self.left.set()
         else:
-            goodbye = self._identity.request(GOODBYE)
+            goodbye = self._identity.request(END_SESSION)
             self._posts.ask(QueuedRequest(goodbye, self._seat.habits.patience, lambda _outcome, _now: self.left.set()))
 
     # ------------------------------------------------------------------ what becomes of requests
@@ -314,7 +314,7 @@ class Agent:
         if exchange is None:
             self._drop(1)
         elif isinstance(outcome, HttpReply):
-            self._books(self.ledger.acked(exchange, outcome.status, quick_json(outcome.body), now))
+            self._books(self.ledger.acked(exchange, outcome.status, lenient_json(outcome.body), now))
             self._read(outcome)
         else:
             self._books(self.ledger.failed(exchange, now))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gevent
 from locust import User, constant, task
 from locust.exception import StopUser
 
@@ -10,7 +11,7 @@ from cometreel.locust_agents.event_loop import clock
 from cometreel.locust_agents.wiring import run_of
 from cometreel.locust_agents.worker_run import WorkerRun
 
-__all__ = ["AgentUser"]
+__all__ = ["AgentUser", "ScenarioUser"]
 
 _GOODBYE = 1.0  # seconds that a goodbye may take when a test stops
 _PAUSE = 1.0  # seconds until an agent without a session asks again
@@ -84,3 +85,33 @@ class AgentUser(User):
             self.agent.left.wait(_GOODBYE)
             self.agent.close()
             self._crew.part(self.agent)
+
+
+_GOLDEN = 0.6180339887498949
+
+
+class ScenarioUser(AgentUser):
+    """One agent that asks what the scenario asked. Rounds begin spread over the length of one."""
+
+    abstract = True
+
+    def ask(self) -> None:
+        """Play one part for as long as the run lasts; what is late stays due at its own time."""
+        assert self._crew is not None
+        assert self.agent is not None
+        crew, script = self._crew, self._crew.options.script
+        assert script is not None
+        crew.begun.wait()
+        self.agent.ready.wait()
+        number = self.agent.number
+        begin = clock() + script.seconds * ((number * _GOLDEN) % 1)
+        while True:
+            for line in script.lines(number):
+                due = begin + line.at
+                gevent.sleep(max(due - clock(), 0))
+                if crew.ends.is_set():
+                    self.agent.left.wait()
+                    raise StopUser
+                ask, path, body = line.spoken(number, crew.options.plan.owners, self.agent.user_id or None)
+                crew.ask(ask, path, body, self.agent, due)
+            begin += script.seconds

@@ -11,13 +11,13 @@ import httptools
 from cometreel.errors import PeerError
 from cometreel.jsonvalue import JSON
 
-__all__ = ["BrokenReply", "HttpReader", "HttpReply", "RequestHead", "quick_json"]
+__all__ = ["BrokenReply", "ReplyParser", "HttpReply", "RequestHead", "lenient_json"]
 
 
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # the type checker doesn't know it
 
 
-def quick_json(body: bytes) -> JSON:
+def lenient_json(body: bytes) -> JSON:
     """Read a body as JSON, None where it is none: what the strict reader refuses matters to recordings, not to load."""
     try:
         value: JSON = _scan(body.decode().lstrip(), 0)[0]
@@ -73,7 +73,7 @@ class RequestHead:
         return b"POST " + target.encode("ascii") + self._joined + extra + tail + body
 
 
-class HttpReader:
+class ReplyParser:
     """Reads the replies of a connection: of any length, chunked, ended by the connection, after any number of 1xx."""
 
     def __init__(self) -> None:

@@ -22,11 +22,11 @@ from cometreel.load import (
     PendingRequest,
     Refused,
     RequestOutcome,
-    Stages,
+    StepTallies,
     Wrong,
 )
 
-__all__ = ["LocustStats", "LoginFailed", "NotificationFailed", "PostFailed", "UnexpectedMessage"]
+__all__ = ["LocustStats", "LoginFailed", "NotificationFailed", "PostFailed", "Stray"]
 
 
 class PostFailed(Exception):
@@ -37,7 +37,7 @@ class NotificationFailed(Exception):
     """The notification of a POST was late, lost or wrong."""
 
 
-class UnexpectedMessage(Exception):
+class Stray(Exception):
     """Something came that belongs to no exchange, or no longer; or the session is gone."""
 
 
@@ -48,7 +48,7 @@ class LoginFailed(Exception):
 class LocustStats:
     """Keeps the figures of a process in step with Locust's."""
 
-    def __init__(self, environment: Environment, stages: Stages) -> None:
+    def __init__(self, environment: Environment, stages: StepTallies) -> None:
         self._fire: Callable[..., None] = environment.events.request.fire
         self.stages = stages
         self.logins = 0
@@ -80,9 +80,9 @@ class LocustStats:
             elif isinstance(outcome, Lost):
                 self._tell("notification", outcome.exchange, None, NotificationFailed(outcome.text))
             elif isinstance(outcome, LateAfterLost | Duplicate | Abandoned):
-                self._tell("stray", outcome.exchange, None, UnexpectedMessage(outcome.text))
+                self._tell("stray", outcome.exchange, None, Stray(outcome.text))
             else:
-                self._event("stray", "CometD", None, UnexpectedMessage(outcome.text))
+                self._event("stray", "CometD", None, Stray(outcome.text))
 
     def logged_in(self, seconds: float, error: str) -> None:
         """Enter a login."""

@@ -17,8 +17,8 @@ from cometreel.locust_agents.http_client import HttpReply
 from cometreel.locust_agents.request_queue import ReplyOrLoss
 
 __all__ = [
-    "GOODBYE",
-    "LOGINS",
+    "END_SESSION",
+    "LOGIN_MODES",
     "LoginMode",
     "LoginRefused",
     "LoginRequest",
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 LoginMode: TypeAlias = Literal["open", "basic", "session"]
-LOGINS: tuple[LoginMode, ...] = get_args(LoginMode)
+LOGIN_MODES: tuple[LoginMode, ...] = get_args(LoginMode)
 
 _ME = "/api/v2/me?subresources=features,devices,channels"
 _STATE = "/api/v2/me/?subresources=devices,calls,channels,interactions,chats"
@@ -49,7 +49,7 @@ class LoginRequest:
     credentials: bool = False
 
 
-GOODBYE = LoginRequest("/api/v2/me", body={"operationName": "EndContactCenterSession"})
+END_SESSION = LoginRequest("/api/v2/me", body={"operationName": "EndContactCenterSession"})
 """What must come last: it ends the HTTP session too (documented)."""
 
 LoginRequests: TypeAlias = Generator[LoginRequest, ReplyOrLoss, str]

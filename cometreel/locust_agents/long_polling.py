@@ -13,16 +13,16 @@ from typing import Protocol
 from cometreel.bayeux import BayeuxClient, ClientEvent, Message, Send
 from cometreel.jsonvalue import JSON, encode
 from cometreel.locust_agents.event_loop import Clock, Timer
-from cometreel.locust_agents.http_client import HttpReply, RequestHead, quick_json
+from cometreel.locust_agents.http_client import HttpReply, RequestHead, lenient_json
 from cometreel.locust_agents.request_queue import QueuedRequest, ReplyOrLoss, RequestSender
 
-__all__ = ["DeadlineTimer", "BayeuxTransport", "LongPollingTransport", "Told"]
+__all__ = ["DeadlineTimer", "BayeuxTransport", "LongPollingTransport", "EventCallback"]
 
 CONNECT = "/meta/connect"
 _ID = "<id>"
 _SUFFIXES = {"/meta/handshake": "handshake", CONNECT: "connect", "/meta/disconnect": "disconnect"}
 
-Told = Callable[[Sequence[ClientEvent], float], None]
+EventCallback = Callable[[Sequence[ClientEvent], float], None]
 """Who is told what happened (never a `Send`), and when."""
 
 
@@ -86,7 +86,7 @@ class LongPollingTransport:
         lines: tuple[RequestSender, RequestSender],
         head: RequestHead,
         endpoint: str,
-        told: Told,
+        told: EventCallback,
         read: Callable[[HttpReply], None],
     ) -> None:
         self._client, self._head, self._endpoint, self._told, self._read = client, head, endpoint, told, read
@@ -148,7 +148,7 @@ class LongPollingTransport:
 def _messages(reply: HttpReply) -> list[Message] | None:
     if reply.status != 200:
         return None
-    found = quick_json(reply.body)
+    found = lenient_json(reply.body)
     messages = found if isinstance(found, list) else [found]
     objects = [message for message in messages if isinstance(message, dict)]
     return objects if len(objects) == len(messages) else None

@@ -5,6 +5,8 @@ What would make every agent fail is said once, in one line, and nothing is start
 
 from __future__ import annotations
 
+import resource
+
 from gevent.event import AsyncResult
 
 from cometreel.bayeux import MalformedMessages, Message, parse_messages
@@ -14,11 +16,11 @@ from cometreel.locust_agents.connection import ConnectionLoss
 from cometreel.locust_agents.event_loop import EventLoop
 from cometreel.locust_agents.http_client import HttpReply
 from cometreel.locust_agents.identity import Identity
-from cometreel.locust_agents.login import GOODBYE, LoginRefused, log_in
+from cometreel.locust_agents.login import END_SESSION, LoginRefused, log_in
 from cometreel.locust_agents.request_queue import QueuedRequest, ReplyOrLoss, RequestQueue
 from cometreel.locust_agents.run_options import RunOptions
 
-__all__ = ["visit"]
+__all__ = ["check_open_files", "check_server", "raise_open_files"]
 
 _HOST = "--host"
 _WANTED = "a GWS server or a replay"
@@ -31,7 +33,7 @@ _HANDSHAKE: Message = {
 }
 
 
-def visit(options: RunOptions) -> None:
+def check_server(options: RunOptions) -> None:
     """Log in as the first user, shake hands, and leave.
 
     :raises OptionInvalid: if one of that doesn't work; the sentence says what came instead.
@@ -98,8 +100,36 @@ class _PreflightAgent:
         goodbye = {"channel": "/meta/disconnect", "id": "2", "clientId": answer.get("clientId")}
         self._ask(self._identity.head.post(f"{endpoint}/disconnect", encode([goodbye])))
         if self._habits.login != "open":
-            self._ask(self._identity.request(GOODBYE))
+            self._ask(self._identity.request(END_SESSION))
 
     def close(self) -> None:
         """End the connection."""
         self._line.close()
+
+
+_EACH = 2
+_OTHERS = 64
+_MANY = 262_144
+
+
+def check_open_files(agents: int) -> None:
+    """Raise this process's limit of open files as far as these agents need.
+
+    :raises OptionInvalid: if the system doesn't allow so many.
+    """
+    needed = _EACH * agents + _OTHERS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= needed or soft == resource.RLIM_INFINITY:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        found = f"{agents} agents need {needed} open files, and {hard} are allowed"
+        raise OptionInvalid("--users", found, "fewer agents in a process", "more workers, or ulimit -Hn in the shell")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def raise_open_files() -> None:
+    """Raise this process's limit of open files as far as it goes: a worker isn't told how many agents it will have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MANY if hard == resource.RLIM_INFINITY else min(hard, _MANY)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeAlias
 
 from cometreel.locust_agents.connection import Connection, ConnectionLoss
 from cometreel.locust_agents.event_loop import EventLoop, Timer, clock
-from cometreel.locust_agents.http_client import BrokenReply, HttpReader, HttpReply
+from cometreel.locust_agents.http_client import BrokenReply, HttpReply, ReplyParser
 from cometreel.locust_agents.load_target import LoadTarget
 
 __all__ = ["QueuedRequest", "RequestQueue", "ReplyOrLoss", "RequestSender"]
@@ -41,7 +41,7 @@ class RequestSender(Protocol):
         """End the connection; nobody is told anything any more."""
 
 
-_RESTING: Final[list[HttpReader]] = []
+_RESTING: Final[list[ReplyParser]] = []
 """Readers that are within no reply: an idle connection has none, of thousands few are read at once."""
 
 
@@ -51,7 +51,7 @@ class RequestQueue:
     def __init__(self, pump: EventLoop, target: LoadTarget) -> None:
         self._pump = pump
         self._line = Connection(pump, target, self)
-        self._reader: HttpReader | None = None  # while it is within a reply
+        self._reader: ReplyParser | None = None  # while it is within a reply
         self._waiting: list[QueuedRequest] = []  # nearly always empty, and an empty deque is ten times as large
         self._asked: QueuedRequest | None = None
         self._due = 0.0
@@ -102,7 +102,7 @@ class RequestQueue:
     # ------------------------------------------------------------------ what the line brings
     def heard(self, data: bytes, now: float) -> None:
         """Take bytes."""
-        reader = self._reader or (_RESTING.pop() if _RESTING else HttpReader())
+        reader = self._reader or (_RESTING.pop() if _RESTING else ReplyParser())
         try:
             replies = reader.feed(data)
         except BrokenReply:

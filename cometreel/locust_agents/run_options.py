@@ -24,7 +24,7 @@ from cometreel.load import (
 )
 from cometreel.locust_agents.agent import AgentConfig, Transport
 from cometreel.locust_agents.load_target import LoadTarget, parse_target
-from cometreel.locust_agents.login import LOGINS
+from cometreel.locust_agents.login import LOGIN_MODES
 from cometreel.locust_agents.scenario_script import ScenarioScript, read_script
 from cometreel.locust_agents.user_list import UserList, read_users
 from cometreel.scenario.durations import parse_duration
@@ -174,7 +174,7 @@ def read_options(options: Namespace, host: str | None) -> RunOptions:
 
 
 def _habits(options: Namespace, users: UserList) -> AgentConfig:
-    login = _choice("--reel-login", options.reel_login or ("session" if users else "open"), LOGINS)
+    login = _choice("--reel-login", options.reel_login or ("session" if users else "open"), LOGIN_MODES)
     if login != "open" and not users:
         expected = "--reel-users FILE, or a pattern such as agent-{1..200}"
         raise OptionInvalid("--reel-login", f"{login!r} needs user names and passwords", expected)

@@ -7,7 +7,16 @@ from pathlib import Path
 from locust.env import Environment
 
 from cometreel.jsonvalue import encode
-from cometreel.load import Report, RunInfo, figures, html_report, html_section, judge, junit_report, terminal_report
+from cometreel.load import (
+    Report,
+    RunInfo,
+    check_limits,
+    figures,
+    html_report,
+    html_section,
+    junit_report,
+    terminal_report,
+)
 from cometreel.locust_agents.coordinator import Coordinator
 from cometreel.locust_agents.event_loop import clock
 
@@ -56,6 +65,6 @@ def report_of(conductor: Coordinator) -> Report:
     rate = conductor.search.rate if conductor.search else options.rate
     nominal = rate.volume(seconds) if rate is not None else 0.0
     search = conductor.search.search if conductor.search else None
-    verdicts = judge(options.limits, tally) if search is None else []
+    verdicts = check_limits(options.limits, tally) if search is None else []
     run = RunInfo(options.target.base, seconds, nominal, options.settings(), tuple(conductor.lost))
     return Report(run, tally, verdicts, search.trials if search else (), search.so_far() if search else None)

@@ -19,12 +19,12 @@ from cometreel.locust_agents.connection import Connection, ConnectionLoss
 from cometreel.locust_agents.event_loop import EventLoop, clock
 from cometreel.locust_agents.http_client import HttpReply
 from cometreel.locust_agents.load_target import LoadTarget
-from cometreel.locust_agents.long_polling import DeadlineTimer, Told
+from cometreel.locust_agents.long_polling import DeadlineTimer, EventCallback
 
-__all__ = ["WebSocketLink"]
+__all__ = ["WebSocketTransport"]
 
 
-class WebSocketLink:
+class WebSocketTransport:
     """One WebSocket at a time, opened when the client has something to send.
 
     `fields` are those of its opening handshake; `read` is shown the reply to it, which may set cookies.
@@ -36,7 +36,7 @@ class WebSocketLink:
         client: BayeuxClient,
         target: LoadTarget,
         endpoint: str,
-        told: Told,
+        told: EventCallback,
         fields: Callable[[], Mapping[str, str]],
         read: Callable[[HttpReply], None],
     ) -> None:

@@ -20,8 +20,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from cometreel.errors import CometreelError
 from cometreel.locust_agents.agents_tab import AgentsTab
 from cometreel.locust_agents.coordinator import Coordinator
-from cometreel.locust_agents.file_limits import check_descriptors, raise_descriptors
-from cometreel.locust_agents.preflight import visit
+from cometreel.locust_agents.preflight import check_open_files, check_server, raise_open_files
 from cometreel.locust_agents.run_options import RunOptions, add_options
 from cometreel.locust_agents.run_reports import RunReports
 from cometreel.locust_agents.worker_run import WorkerRun
@@ -71,7 +70,7 @@ class ReelRun:
         if self.leads:
             self.conductor = Coordinator(self._environment, options)
         if self.works:
-            raise_descriptors()
+            raise_open_files()
             self.crew = WorkerRun(self._environment, options, self._name())
 
     def _name(self) -> str:
@@ -152,8 +151,8 @@ def _check(run: ReelRun) -> None:
         options = run.options()
         agents = run.agents_wanted()
         options.users.suffice(agents)
-        check_descriptors(agents if run.works else 0)
-        visit(options)
+        check_open_files(agents if run.works else 0)
+        check_server(options)
     except CometreelError as error:
         for line in str(error).splitlines():
             print(f"cometreel: {line}", file=sys.stderr)  # noqa: T201  # as the command line says it

@@ -28,11 +28,11 @@ from cometreel.load import (
     LeaseReport,
     OwnerKind,
     PlannedRequest,
-    Stages,
+    StepTallies,
     TallyState,
     WorkerLeases,
-    call_for,
     expectation_for,
+    request_for,
 )
 from cometreel.locust_agents.agent import Agent, AgentContext
 from cometreel.locust_agents.event_loop import EventLoop, clock
@@ -87,7 +87,7 @@ class WorkerRun:
         assert environment.runner is not None
         self._runner = environment.runner
         self._began: float | None = None
-        self.stages = Stages(name, 0.0)
+        self.stages = StepTallies(name, 0.0)
         self.books = LocustStats(environment, self.stages)
         self.pump = EventLoop()
         # no secret, and different in each process: it only spreads retries
@@ -282,5 +282,5 @@ class WorkerRun:
 @lru_cache(maxsize=65_536)
 def _spoken(kind: OwnerKind, owner: str, own_id: str | None) -> tuple[PlannedRequest, str, bytes]:
     """What is asked, its path and its body: the same objects each time."""
-    call = call_for(kind, owner)
+    call = request_for(kind, owner)
     return PlannedRequest(kind.entry, expectation_for(kind, owner, own_id)), call.path, encode(call.body)

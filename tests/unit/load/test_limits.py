@@ -12,7 +12,7 @@ from cometreel.load import (
     OwnerKind,
     PlannedRequest,
     Tally,
-    judge,
+    check_limits,
     parse_limit,
     parse_limits,
 )
@@ -73,7 +73,7 @@ def test_a_limit_says_what_it_found_and_whether_that_holds(text: str, found: str
 
 def test_limits_are_judged_in_their_order():
     limits = parse_limits(["lost == 0", "wrong == 1"])
-    assert [(each.limit.text, each.passed) for each in judge(limits, a_tally())] == [
+    assert [(each.limit.text, each.passed) for each in check_limits(limits, a_tally())] == [
         ("lost == 0", False),
         ("wrong == 1", True),
     ]

@@ -19,17 +19,17 @@ from cometreel.load import (
     RunInfo,
     SlowAnswer,
     Tally,
+    check_limits,
     figures,
     html_report,
     html_section,
-    judge,
     junit_report,
     latency_curve,
     parse_limits,
     terminal_report,
     warnings,
 )
-from cometreel.load.charts import course
+from cometreel.load.charts import run_chart
 from cometreel.load.formatting import count, percent, rate, seconds, shortened
 from cometreel.load.time_series import TimeSeries
 
@@ -105,7 +105,7 @@ def a_tally(agent: str = "agent-1") -> Tally:
 
 def a_report(tally: Tally, *limits: str, seconds: float = 10.0, nominal: float = 50.0) -> Report:
     what = RunInfo(HOST, seconds, nominal, (("mix", "agent=100"), ("seed", "7")))
-    return Report(what, tally, judge(parse_limits(limits), tally))
+    return Report(what, tally, check_limits(parse_limits(limits), tally))
 
 
 def test_the_report_in_a_terminal():
@@ -282,12 +282,12 @@ def test_the_course_shows_quiet_seconds_too():
     pulse = TimeSeries()
     for at in (0.5, 3.5, 3.6):
         pulse.sent(at)
-    picture = course(pulse)
+    picture = run_chart(pulse)
     assert picture is not None
     assert [line.label for line in picture.lines] == ["sent", "answered", "failed"]
     assert picture.lines[0].points == "107.5,120.0 322.5,240.0 537.5,240.0 752.5,0.0"
     assert [tick.text for tick in picture.up] == ["0/s", "0.5/s", "1/s", "1.5/s", "2/s"]
-    assert course(TimeSeries()) is None
+    assert run_chart(TimeSeries()) is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSONObject
-from cometreel.load import DEFAULT_MIX, Expectation, OwnerKind, StatsRequest, call_for, expectation_for, parse_mix
+from cometreel.load import DEFAULT_MIX, Expectation, OwnerKind, StatsRequest, expectation_for, parse_mix, request_for
 
 KINDS = "agent, place, agent-group, place-group, user"
 
@@ -129,7 +129,7 @@ STATS = "RequestAgentStats"
 def test_each_kind_sends_what_the_api_reference_says(
     kind: OwnerKind, owner: str, call: StatsRequest, expectation: Expectation, entry: str
 ):
-    assert (call_for(kind, owner), expectation_for(kind, owner, "me"), kind.entry) == (call, expectation, entry)
+    assert (request_for(kind, owner), expectation_for(kind, owner, "me"), kind.entry) == (call, expectation, entry)
 
 
 def test_an_owner_that_isnt_known_isnt_compared():

@@ -19,14 +19,14 @@ from cometreel.load import (
     PlannedRequest,
     SlowAnswer,
     Slowest,
-    Stages,
+    StepTallies,
     Tally,
     TallyState,
     TimeSeries,
     count_of,
-    merged,
+    count_sent,
+    merge_tallies,
     overloaded,
-    sent_of,
 )
 
 PLACE = PlannedRequest("RequestAgentStats Place", Expectation("Place", "Place1"))
@@ -75,7 +75,7 @@ def test_everything_that_happened_is_counted_under_its_word():
     assert dict(tally.strays) == {"session lost": 1, "unexpected": 1}
     counts = {what: count_of(tally, what) for what in ("error", "lost", "late", "wrong", "http error", "unexpected")}
     assert counts == {"error": 3, "lost": 1, "late": 1, "wrong": 1, "http error": 1, "unexpected": 1}
-    assert (count_of(tally, "error", AGENT.entry), sent_of(tally), sent_of(tally, AGENT.entry)) == (1, 8, 3)
+    assert (count_of(tally, "error", AGENT.entry), count_sent(tally), count_sent(tally, AGENT.entry)) == (1, 8, 3)
     assert tally.workers == {
         "w": {
             "sessions": 1,
@@ -110,9 +110,9 @@ def test_when_all_is_settled_what_was_expected_is_answered_wrong_or_lost(steps: 
 @given(st.lists(STEPS, min_size=1, max_size=4), st.integers(0, 4), st.randoms())
 def test_merging_is_exact_in_any_order_and_grouping_and_survives_json(parts, cut, random):
     states = [_through_json(play(Tally(f"w{number}", 7.0), part).state()) for number, part in enumerate(parts)]
-    whole = merged(states).state()
+    whole = merge_tallies(states).state()
     random.shuffle(states)
-    grouped = merged([merged(states[:cut]).state(), merged(states[cut:]).state()]).state()
+    grouped = merge_tallies([merge_tallies(states[:cut]).state(), merge_tallies(states[cut:]).state()]).state()
     assert grouped == whole
     assert whole["due"] == sum(len(part) for part in parts)
 
@@ -123,7 +123,7 @@ def _through_json(state: TallyState) -> TallyState:
 
 
 def test_figures_under_one_name_twice_add_up():
-    tally = merged([play(Tally("w"), []).state(), play(Tally("w"), []).state()])
+    tally = merge_tallies([play(Tally("w"), []).state(), play(Tally("w"), []).state()])
     assert tally.workers == {
         "w": {
             "sessions": 2,
@@ -184,7 +184,7 @@ def test_courses_merge_in_any_order(parts, random):
 
 # ------------------------------------------------------------------------------ stages
 def test_a_request_belongs_to_the_stage_of_its_intended_start():
-    stages = Stages("w", 100.0)
+    stages = StepTallies("w", 100.0)
     stages.begin(1, 10.0)
     stages.begin(2, 20.0)
     for at in (5.0, 15.0, 19.9, 20.0):
@@ -198,13 +198,13 @@ def test_a_request_belongs_to_the_stage_of_its_intended_start():
     assert first is not None
     assert second is not None
     assert (stages.whole.due, first.due, second.due) == (4, 2, 1)
-    assert [sent_of(tally) for tally in (stages.whole, first, second)] == [4, 2, 1]
+    assert [count_sent(tally) for tally in (stages.whole, first, second)] == [4, 2, 1]
     assert (stages.whole.unsent, first.unsent, second.unsent) == (1, 1, 0)
     assert (second.workers["w"]["cpu_samples"], first.workers["w"]["cpu_samples"]) == (1, 0)
 
 
 def test_only_the_latest_stages_are_kept_and_telling_of_one_twice_changes_nothing():
-    stages = Stages("w", 0.0)
+    stages = StepTallies("w", 0.0)
     for _ in range(2):
         for number in range(5):
             stages.begin(number, 10.0 * number)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cometreel.engine import ReplaySettings
 from cometreel.jsonvalue import encode
-from cometreel.load import OwnerKind, PlannedRequest, call_for, expectation_for
+from cometreel.load import OwnerKind, PlannedRequest, expectation_for, request_for
 from cometreel.locust_agents.agent import Agent, AgentConfig
 from cometreel.locust_agents.scenario_script import read_script
 from tests.unit.locust_agents.fake_server import World
@@ -15,7 +15,7 @@ SCENARIOS = Path(__file__).parents[3] / "scenarios"
 STATS = (SCENARIOS / "request_agent_stats.yaml").read_text()
 LOGIN = (SCENARIOS / "login_workload.yaml").read_text()
 SEEDED = ReplaySettings(seed="test")
-CALL = call_for(OwnerKind.PLACE, "Place1")
+CALL = request_for(OwnerKind.PLACE, "Place1")
 PLACE = PlannedRequest(OwnerKind.PLACE.entry, expectation_for(OwnerKind.PLACE, "Place1"))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cometreel.locust_agents.http_client import BrokenReply, HttpReader, HttpReply, RequestHead
+from cometreel.locust_agents.http_client import BrokenReply, HttpReply, ReplyParser, RequestHead
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
@@ -29,12 +29,12 @@ REPLIES = {
 
 @pytest.mark.parametrize(("data", "reply"), REPLIES.values(), ids=REPLIES.keys())
 def test_a_reply_is_read_whole(data: bytes, reply: HttpReply):
-    assert HttpReader().feed(data) == [reply]
+    assert ReplyParser().feed(data) == [reply]
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=30))
 def test_it_does_not_matter_how_bytes_are_cut(sizes: list[int]):
-    reader, data, replies = HttpReader(), LENGTH + ANNOUNCED + CHUNKED + EMPTY, []
+    reader, data, replies = ReplyParser(), LENGTH + ANNOUNCED + CHUNKED + EMPTY, []
     for size in sizes:
         piece, data = data[:size], data[size:]
         replies += reader.feed(piece)
@@ -43,7 +43,7 @@ def test_it_does_not_matter_how_bytes_are_cut(sizes: list[int]):
 
 
 def test_a_reply_without_a_length_ends_with_its_connection():
-    reader = HttpReader()
+    reader = ReplyParser()
     assert reader.feed(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhel") == []
     assert reader.feed(b"lo") == []
     assert reader.end() == [HttpReply(200, ((b"content-type", b"text/plain"),), b"hello", last=True)]
@@ -51,14 +51,14 @@ def test_a_reply_without_a_length_ends_with_its_connection():
 
 @pytest.mark.parametrize("data", [LENGTH[:-1], CHUNKED[:-3], LENGTH[:30], b"HTTP/1.1 200 OK\r\nA: b\r\n"])
 def test_a_connection_that_ends_within_a_reply_broke_it(data: bytes):
-    reader = HttpReader()
+    reader = ReplyParser()
     reader.feed(data)
     with pytest.raises(BrokenReply, match="ended within a reply"):
         reader.end()
 
 
 def test_a_connection_that_ends_between_replies_broke_nothing():
-    reader = HttpReader()
+    reader = ReplyParser()
     assert reader.end() == []
     reader.feed(LENGTH)
     assert reader.end() == []
@@ -66,12 +66,12 @@ def test_a_connection_that_ends_between_replies_broke_nothing():
 
 def test_what_is_no_http_is_broken():
     with pytest.raises(BrokenReply, match="no HTTP reply"):
-        HttpReader().feed(b"SSH-2.0-OpenSSH\r\n")
+        ReplyParser().feed(b"SSH-2.0-OpenSSH\r\n")
 
 
 def test_an_upgrade_that_nobody_asked_for_is_broken():
     with pytest.raises(BrokenReply, match="another protocol"):
-        HttpReader().feed(b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        ReplyParser().feed(b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
 
 
 def test_requests_as_bytes():

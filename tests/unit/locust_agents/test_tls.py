@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from cometreel.locust_agents.tls import TlsPipe
+from cometreel.locust_agents.connection import TlsPipe
 
 
 class Server:
