@@ -26,7 +26,17 @@ those of two machines are never compared.
 from cometreel.load.arrivals import ClosedLoop
 from cometreel.load.charts import Chart, ChartLine, Tick, latency_curve, run_chart
 from cometreel.load.leases import WorkerLeases
-from cometreel.load.load_report import PERCENTILES, Report, ReportRow, RunInfo, figures, headline, rows, warnings
+from cometreel.load.load_report import (
+    PERCENTILES,
+    Report,
+    ReportRow,
+    RunInfo,
+    figures,
+    headline,
+    junit_report,
+    rows,
+    warnings,
+)
 from cometreel.load.owner_kinds import Expectation, OwnerKind, StatsRequest, expectation_for, request_for
 from cometreel.load.report_html import html_report, html_section
 from cometreel.load.report_text import terminal_report
@@ -49,7 +59,6 @@ from cometreel.load.time_series import Interval, TimeSeries, TimeSeriesState
 
 from .arrivals import SHARES, Arrival, ArrivalPlan, ArrivalSchedule, Positions, Spacing
 from .capacity import CapacityResult, CapacitySearch, CapacityStep, CapacityTrial, StopReason
-from .junit import junit_report
 from .latency import Latency, LatencyState, Point
 from .leases import Grant, LeaseReport, Leases
 from .ledger import Ledger

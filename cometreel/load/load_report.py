@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.junit import JUnitCase, JUnitSuite
 from cometreel.load.capacity import CapacityResult, CapacityTrial
 from cometreel.load.formatting import count, percent, rate, seconds
 from cometreel.load.latency import Latency, Point
@@ -17,7 +18,18 @@ from cometreel.load.limits import LimitResult
 from cometreel.load.owner_kinds import OwnerKind
 from cometreel.load.tally import BUSY_PERCENT, COUNTED, Entry, Tally, Timing, count_of, overloaded
 
-__all__ = ["PERCENTILES", "Report", "ReportRow", "RunInfo", "both_latencies", "figures", "headline", "rows", "warnings"]
+__all__ = [
+    "PERCENTILES",
+    "Report",
+    "ReportRow",
+    "RunInfo",
+    "both_latencies",
+    "figures",
+    "headline",
+    "junit_report",
+    "rows",
+    "warnings",
+]
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99, 100.0)
 """What every latency is told at; the last is the highest value."""
@@ -165,6 +177,20 @@ def figures(report: Report) -> JSONObject:
         "warnings": [*warnings(report)],
         "passed": report.passed,
     }
+
+
+def junit_report(report: Report) -> str:
+    """Return the limits as JUnit XML, one test case each; the warnings are its `system-out`."""
+    cases = [
+        JUnitCase(
+            "limits",
+            verdict.limit.text,
+            failure="" if verdict.passed else f"{verdict.limit.text}: found {verdict.found}",
+        )
+        for verdict in report.verdicts
+    ]
+    suite = JUnitSuite("cometreel load", cases, report.run.seconds, "\n".join(warnings(report)))
+    return suite.document(wrapped=False)
 
 
 def _totals(tally: Tally) -> tuple[int, int, int]:

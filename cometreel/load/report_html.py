@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
 from cometreel import __version__
+from cometreel.html_templates import html_template
 from cometreel.load.charts import latency_curve, run_chart
 from cometreel.load.formatting import count, percent, rate, seconds
 from cometreel.load.load_report import PERCENTILES, Report, both_latencies, headline, rows, warnings
@@ -17,12 +14,12 @@ __all__ = ["html_report", "html_section"]
 
 def html_report(report: Report) -> str:
     """Write the whole page; everything that came from outside is escaped."""
-    return _template("report.html.j2").render(_facts(report))
+    return html_template("cometreel.load", "report").render(_facts(report))
 
 
 def html_section(report: Report) -> str:
     """Write the same without its head, to be set into another page; its style touches nothing outside of itself."""
-    return _template("section.html.j2").render(_facts(report))
+    return html_template("cometreel.load", "section").render(_facts(report))
 
 
 def _facts(report: Report) -> dict[str, object]:
@@ -54,12 +51,3 @@ def _facts(report: Report) -> dict[str, object]:
         "rate": rate,
         "seconds": seconds,
     }
-
-
-@cache
-def _template(name: str) -> Template:
-    loader = PackageLoader("cometreel.load", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template(name)
