@@ -38,7 +38,7 @@ HELD: list[float] = []
 class Held(Expectation):
     """Stores the time for which the server held the notification."""
 
-    def wrong(self, data: JSONObject) -> str:
+    def mismatch(self, data: JSONObject) -> str:
         """Accept every notification."""
         held = data["held"]
         assert isinstance(held, float)
@@ -71,12 +71,14 @@ class Errors:
 def main() -> None:
     """Send requests at a constant rate and print the errors."""
     url, agents, rate, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
-    target, pump, books = parse_target(url), EventLoop(), Errors()
-    seat = AgentContext(target, AgentConfig(), books, Random(1), pump, lambda: RequestQueue(pump, target), pump)
-    crew = [Agent(number, None, seat) for number in range(agents)]
-    for agent in crew:
-        agent.begin()
-    for agent in crew:
+    target, event_loop, stats = parse_target(url), EventLoop(), Errors()
+    context = AgentContext(
+        target, AgentConfig(), stats, Random(1), event_loop, lambda: RequestQueue(event_loop, target), event_loop
+    )
+    worker = [Agent(number, None, context) for number in range(agents)]
+    for agent in worker:
+        agent.start()
+    for agent in worker:
         agent.ready.wait(30)
     call = request_for(OwnerKind.PLACE, "Place1")
     ask, body = PlannedRequest(OwnerKind.PLACE.entry, Held("Place", "Place1")), encode(call.body)
@@ -87,9 +89,9 @@ def main() -> None:
         due = begin + number / rate
         if (wait := due - clock()) > 0:
             gevent.sleep(wait)
-        crew[number % agents].request(ask, call.path, body, due)
+        worker[number % agents].request(ask, call.path, body, due)
     gevent.sleep(1)
-    found = books.latency
+    found = stats.latency
     figures = {"count": found.count, "p50": 1000 * found.percentile(50), "p99": 1000 * found.percentile(99)}
     print("MEASURED " + json.dumps(figures), flush=True)
 

@@ -13,7 +13,7 @@ One request runs through the rooms of this package like this:
         exchange = ledger.sent(ask, began + arrival.at, now)      # intended and actual start
         tally.sent(exchange)
     …
-    tally.add(ledger.acked(exchange, 200, {"statusCode": 0, "referenceId": 67}, now))
+    tally.add(ledger.replied(exchange, 200, {"statusCode": 0, "referenceId": 67}, now))
     tally.add(ledger.notified({"messageType": "WorkbinStatsMessage", "referenceId": 67, …}, now))
     tally.add(ledger.advance(now))                                # what has become late or lost, at ledger.deadline()
     …

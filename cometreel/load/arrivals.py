@@ -45,7 +45,7 @@ class Arrival(NamedTuple):
     share: int
     """The share that it belongs to, from 0 to `SHARES` - 1."""
     draw: int
-    """A number that chooses the agent: `agents[draw % len(agents)]` among those that the worker has."""
+    """A number that chooses the agent: `agents[draw % len(agents)]` candidates those that the worker has."""
 
 
 class ArrivalPlan:
@@ -55,24 +55,24 @@ class ArrivalPlan:
     """
 
     def __init__(self, mix: Mix, owners: Owners, seed: str = "", spacing: Spacing = "poisson") -> None:
-        owners.suffice(mix)
+        owners.check(mix)
         self.mix = mix
         self.owners = owners
         self.seed = seed
         self.spacing = spacing
         self._seeded = blake2b(digest_size=22, key=blake2b(seed.encode(), digest_size=32).digest())
 
-    def walk(self, volume: float) -> Iterator[tuple[float, bytes]]:
+    def draws_from(self, volume: float) -> Iterator[tuple[float, bytes]]:
         """Give every arrival from a volume on, for ever: where it lies, and the bytes that decide what it is."""
         for cell in count(int(volume // _CELL)):
-            for position, drawn in self._cell(cell):
-                if position >= volume:
-                    yield position, drawn
+            for volume_at, drawn in self._cell(cell):
+                if volume_at >= volume:
+                    yield volume_at, drawn
 
     def _cell(self, cell: int) -> Iterator[tuple[float, bytes]]:
         offset = 0.0
         for number in count():
-            drawn = self._drawn(f"{cell}/{number}")
+            drawn = self._draw(f"{cell}/{number}")
             if self.spacing == "constant":
                 offset = float(number)
             else:
@@ -81,38 +81,38 @@ class ArrivalPlan:
                 return
             yield cell * _CELL + offset, drawn
 
-    def arrival(self, at: float, drawn: bytes, places: Positions | None = None) -> Arrival:
+    def arrival(self, at: float, drawn: bytes, positions: Positions | None = None) -> Arrival:
         """Return the request that these bytes decide; of the owners at these places only, if some are given."""
         kind = self.mix.pick(_fraction(drawn[7:14]))
         draw = int.from_bytes(drawn[14:22])
         if not kind.owned:
             return Arrival(at, kind, "", draw % SHARES, draw // SHARES)
         owners = self.owners.of(kind)
-        among = range(len(owners)) if places is None else places[kind]
-        place = among[draw % len(among)]
-        return Arrival(at, kind, owners[place], _share_of(place), draw // len(among))
+        candidates = range(len(owners)) if positions is None else positions[kind]
+        position = candidates[draw % len(candidates)]
+        return Arrival(at, kind, owners[position], _share_of(position), draw // len(candidates))
 
-    def turn(self, agent: int, turn: int, places: Positions | None = None) -> Arrival:
+    def closed_loop_arrival(self, agent: int, number: int, positions: Positions | None = None) -> Arrival:
         """Return what an agent asks on its n-th turn in a closed loop, where it asks again once it was answered."""
-        return self.arrival(0.0, self._drawn(f"agent/{agent}/{turn}"), places)
+        return self.arrival(0.0, self._draw(f"agent/{agent}/{number}"), positions)
 
-    def places(self, shares: Collection[int]) -> Positions:
+    def positions(self, shares: Collection[int]) -> Positions:
         """Return where the owners stand that lie in these shares; all of a kind of which none does."""
-        everywhere = {kind: range(len(self.owners.of(kind))) for kind in OwnerKind}
+        every_position = {kind: range(len(self.owners.of(kind))) for kind in OwnerKind}
         return {
-            kind: [place for place in places if _share_of(place) in shares] or places
-            for kind, places in everywhere.items()
+            kind: [position for position in all_positions if _share_of(position) in shares] or all_positions
+            for kind, all_positions in every_position.items()
         }
 
-    def _drawn(self, label: str) -> bytes:
+    def _draw(self, label: str) -> bytes:
         hashing = self._seeded.copy()
         hashing.update(label.encode())
         return hashing.digest()
 
 
-def _share_of(place: int) -> int:
-    """The share of the owner at this place among those of its kind."""
-    return place * _STRIDE % SHARES
+def _share_of(position: int) -> int:
+    """The share of the owner at this place candidates those of its kind."""
+    return position * _STRIDE % SHARES
 
 
 def _fraction(drawn: bytes) -> float:
@@ -132,48 +132,48 @@ class ArrivalSchedule:
     ) -> None:
         self.plan = plan
         self.rate = rate
-        self.served = since
+        self.served_until = since
         """Everything due before this, in seconds since the run began, is given out here, and nothing due later."""
         self._shares = dict.fromkeys(range(SHARES), 0.0) if shares is None else dict(shares)
-        self._late: deque[Arrival] = deque()
-        self._walk = plan.walk(rate.volume(since))
-        self._volume, self._drawn = next(self._walk)
+        self._overdue: deque[Arrival] = deque()
+        self._draws = plan.draws_from(rate.volume(since))
+        self._next_volume, self._next_draw = next(self._draws)
 
-    def follow(self, shares: Mapping[int, float]) -> None:
+    def set_shares(self, shares: Mapping[int, float]) -> None:
         """Serve these shares from now on; what is due already of those that are new, since their time, comes first.
 
-        What waited in this way when a share is left again is still given out here: `served` has spoken for it.
+        What waited in this way when a share is left again is still given out here: `served_until` has spoken for it.
         """
-        gained = {share: since for share, since in shares.items() if share not in self._shares}
+        added = {share: since for share, since in shares.items() if share not in self._shares}
         self._shares = dict(shares)
-        if gained:
-            first = self.rate.volume(max(min(gained.values()), 0.0)) - 1  # before it: times and volumes are rounded
-            for volume, drawn in self.plan.walk(max(first, 0.0)):
-                if volume >= self._volume:
+        if added:
+            first = self.rate.volume(max(min(added.values()), 0.0)) - 1  # before it: times and volumes are rounded
+            for volume, drawn in self.plan.draws_from(max(first, 0.0)):
+                if volume >= self._next_volume:
                     break
                 arrival = self.plan.arrival(self.rate.when(volume), drawn)
-                if arrival.at >= gained.get(arrival.share, math.inf):
-                    self._late.append(arrival)
+                if arrival.at >= added.get(arrival.share, math.inf):
+                    self._overdue.append(arrival)
 
     def next_at(self) -> float:
         """When the next request of any share is due, in seconds since the run began; infinite if never."""
-        return self._late[0].at if self._late else self.rate.when(self._volume)
+        return self._overdue[0].at if self._overdue else self.rate.when(self._next_volume)
 
-    def due(self, seconds: float, most: int = 1_000) -> list[Arrival]:
+    def due(self, seconds: float, limit: int = 1_000) -> list[Arrival]:
         """Take what is due by now, in order; at most so many at once, so that a caller can do something between."""
         taken: list[Arrival] = []
-        while self._late and len(taken) < most:
-            taken.append(self._late.popleft())
-        while len(taken) < most:
-            at = self.rate.when(self._volume)
+        while self._overdue and len(taken) < limit:
+            taken.append(self._overdue.popleft())
+        while len(taken) < limit:
+            at = self.rate.when(self._next_volume)
             if at > seconds:
-                self.served = max(self.served, math.nextafter(seconds, math.inf))
+                self.served_until = max(self.served_until, math.nextafter(seconds, math.inf))
                 return taken
-            arrival = self.plan.arrival(at, self._drawn)
+            arrival = self.plan.arrival(at, self._next_draw)
             if at >= self._shares.get(arrival.share, math.inf):
                 taken.append(arrival)
-            self._volume, self._drawn = next(self._walk)
-        self.served = max(self.served, self.rate.when(self._volume))
+            self._next_volume, self._next_draw = next(self._draws)
+        self.served_until = max(self.served_until, self.rate.when(self._next_volume))
         return taken
 
 
@@ -186,17 +186,17 @@ class ClosedLoop:
 
     def __init__(self, plan: ArrivalPlan) -> None:
         self._plan = plan
-        self._taken: Counter[int] = Counter()
+        self._sent: Counter[int] = Counter()
         self._shares = frozenset(range(SHARES))
-        self._places: Positions | None = None
+        self._positions: Positions | None = None
 
-    def follow(self, shares: Collection[int]) -> None:
+    def set_shares(self, shares: Collection[int]) -> None:
         """Ask about the owners of these shares from now on."""
         if self._shares != shares:
             self._shares = frozenset(shares)
-            self._places = self._plan.places(self._shares)
+            self._positions = self._plan.positions(self._shares)
 
-    def take(self, agent: int) -> Arrival:
+    def next_request(self, agent: int) -> Arrival:
         """Return what an agent asks next."""
-        self._taken[agent] += 1
-        return self._plan.turn(agent, self._taken[agent], self._places)
+        self._sent[agent] += 1
+        return self._plan.closed_loop_arrival(agent, self._sent[agent], self._positions)

@@ -18,10 +18,10 @@ from cometreel.load.tally import Tally, overloaded
 
 __all__ = ["CapacitySearch", "CapacityResult", "CapacityStep", "StopReason", "CapacityTrial"]
 
-_MOST_STEPS = 40
-_DOWN = 8
+_MAX_STEPS = 40
+_GIVE_UP_FACTOR = 8
 """Where not even this part of the first rate holds, nothing does."""
-_DELIVERED = 0.98
+_SENT_PART = 0.98
 """Which part of what was due must have been sent in a step: a rate that isn't sent isn't held."""
 
 
@@ -50,10 +50,10 @@ class StopReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CapacityTrial:
-    """What came of one step: the verdicts, what was due and sent, and whether the generator was at its end."""
+    """What came of one step: the limit_results, what was due and sent, and whether the generator was at its end."""
 
     step: CapacityStep
-    verdicts: tuple[LimitResult, ...]
+    limit_results: tuple[LimitResult, ...]
     due: int
     sent: int
     overloaded: bool
@@ -61,19 +61,19 @@ class CapacityTrial:
     @property
     def delivered(self) -> bool:
         """Whether what was due was sent; where nothing was, nothing is known of the server."""
-        return self.sent > 0 and self.sent >= _DELIVERED * self.due
+        return self.sent > 0 and self.sent >= _SENT_PART * self.due
 
     @property
     def held(self) -> bool:
         """Whether the rate was delivered by a generator with power to spare, and every limit held."""
-        return self.why == ""
+        return self.reason == ""
 
     @property
-    def why(self) -> str:
+    def reason(self) -> str:
         """Say why it didn't hold; empty if it did."""
         if self.overloaded:
             return "the load generator was at its end"
-        broken = [verdict.limit.text for verdict in self.verdicts if not verdict.passed]
+        broken = [result.limit.text for result in self.limit_results if not result.passed]
         if not self.delivered:
             broken.append("not all that was due was sent" if self.due else "nothing was due")
         return "; ".join(broken)
@@ -121,17 +121,17 @@ class CapacitySearch:
         self._limits = tuple(limits)
         self._first, self._highest = first, highest
         self._precision = precision
-        self._parts = (warm, counted, settle)
+        self._durations = (warm, counted, settle)
         self._held = 0.0
         self._broken: float | None = None
-        self._last: CapacityTrial | None = None  # the latest that didn't hold
+        self._last_broken: CapacityTrial | None = None  # the latest that didn't hold
         self.trials: list[CapacityTrial] = []
         self.result: CapacityResult | None = None
         """None while it goes on."""
-        self.step: CapacityStep | None = CapacityStep(1, first, 0.0, *self._parts)
+        self.step: CapacityStep | None = CapacityStep(1, first, 0.0, *self._durations)
         """What to do now; None when the search is over."""
 
-    def judge(self, tally: Tally) -> None:
+    def add_result(self, tally: Tally) -> None:
         """Take what came of the step: the figures of the requests whose intended start lay in `counted`."""
         step = self.step
         assert step is not None, "the search is over"
@@ -143,32 +143,32 @@ class CapacitySearch:
             self._held = step.rate
         else:
             self._broken = step.rate
-            self._last = trial
-        self._go_on(step, 0.0 if trial.held else step.settle)
+            self._last_broken = trial
+        self._set_next_step(step, 0.0 if trial.held else step.settle)
 
-    def so_far(self) -> CapacityResult:
+    def result_so_far(self) -> CapacityResult:
         """Return the result, or what is known of it while the search goes on."""
         return self.result or CapacityResult(self._held, self._broken, StopReason.OPEN)
 
-    def _go_on(self, step: CapacityStep, rest: float) -> None:
+    def _set_next_step(self, step: CapacityStep, rest: float) -> None:
         rate = self._next_rate()
-        if rate is None or step.number >= _MOST_STEPS:
-            self.step, self.result = None, CapacityResult(self._held, self._broken, self._stopped())
+        if rate is None or step.number >= _MAX_STEPS:
+            self.step, self.result = None, CapacityResult(self._held, self._broken, self._stop_reason())
         else:
-            self.step = CapacityStep(step.number + 1, rate, rest, *self._parts)
+            self.step = CapacityStep(step.number + 1, rate, rest, *self._durations)
 
     def _next_rate(self) -> float | None:
         if self._broken is None:
             return None if self._held >= self._highest else min(self._held * 2, self._highest)
-        if self._broken - self._held <= self._precision * self._broken or self._broken <= self._first / _DOWN:
+        if self._broken - self._held <= self._precision * self._broken or self._broken <= self._first / _GIVE_UP_FACTOR:
             return None
         return (self._held + self._broken) / 2
 
-    def _stopped(self) -> StopReason:
-        if self._last is None:
+    def _stop_reason(self) -> StopReason:
+        if self._last_broken is None:
             return StopReason.HIGHEST
-        if self._last.overloaded:
+        if self._last_broken.overloaded:
             return StopReason.GENERATOR
         if not self._held:
             return StopReason.NONE
-        return StopReason.FOUND if self._last.delivered else StopReason.QUEUED
+        return StopReason.FOUND if self._last_broken.delivered else StopReason.QUEUED

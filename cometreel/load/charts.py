@@ -60,24 +60,26 @@ def latency_curve(named: Iterable[tuple[str, Latency]]) -> Chart | None:
     return Chart(tuple(lines), across, _up(top, seconds))
 
 
-def run_chart(pulse: TimeSeries) -> Chart | None:
+def run_chart(time_series: TimeSeries) -> Chart | None:
     """Draw what was sent, answered and failed per second; None if nothing happened."""
-    beats = {beat.at // pulse.width: beat for beat in pulse.beats()}
-    if not beats:
+    intervals = {interval.at // time_series.width: interval for interval in time_series.intervals()}
+    if not intervals:
         return None
-    end = max(beats) + 1
-    rows = [(number, beats.get(number)) for number in range(end)]
+    end = max(intervals) + 1
+    rows = [(number, intervals.get(number)) for number in range(end)]
     counted = {
-        "sent": [(number, beat.sent if beat else 0) for number, beat in rows],
-        "answered": [(number, beat.answered if beat else 0) for number, beat in rows],
-        "failed": [(number, beat.failed if beat else 0) for number, beat in rows],
+        "sent": [(number, interval.sent if interval else 0) for number, interval in rows],
+        "answered": [(number, interval.answered if interval else 0) for number, interval in rows],
+        "failed": [(number, interval.failed if interval else 0) for number, interval in rows],
     }
-    top = _round_up(max(value for points in counted.values() for _, value in points) / pulse.width)
+    top = _round_up(max(value for points in counted.values() for _, value in points) / time_series.width)
     lines = tuple(
-        ChartLine(name, _points([(WIDTH * (n + 0.5) / end, value / pulse.width) for n, value in points], top), tone)
+        ChartLine(
+            name, _points([(WIDTH * (n + 0.5) / end, value / time_series.width) for n, value in points], top), tone
+        )
         for (name, points), tone in zip(counted.items(), ("1", "2", "bad"), strict=True)
     )
-    across = tuple(Tick(WIDTH * part / 4, seconds(end * pulse.width * part / 4)) for part in range(5))
+    across = tuple(Tick(WIDTH * part / 4, seconds(end * time_series.width * part / 4)) for part in range(5))
     return Chart(lines, across, _up(top, lambda value: f"{value:g}/s" if value < 1000 else f"{count(round(value))}/s"))
 
 

@@ -49,7 +49,7 @@ class Grant(TypedDict):
 class _Worker:
     """What a worker may believe that it holds. What is leaving was left out of the grant with that sequence."""
 
-    heard: float
+    reported_at: float
     sequence: int = 0
     wanted: int = 0
     agents: set[int] = field(default_factory=set)
@@ -70,28 +70,28 @@ class Leases:
         self.start = start
         self._term = term
         self._workers: dict[str, _Worker] = {}
-        self._fresh = iter(range(agents))  # nobody's yet, in order
-        self._agents: dict[int, None] = {}  # nobody's any more, in order
-        self._shares = dict.fromkeys(range(SHARES), 0.0)  # nobody's, and from when on they are due
+        self._unused_agents = iter(range(agents))  # nobody's yet, in order
+        self._free_agents: dict[int, None] = {}  # nobody's any more, in order
+        self._free_shares = dict.fromkeys(range(SHARES), 0.0)  # nobody's, and from when on they are due
 
     @property
     def workers(self) -> list[str]:
         """Those that are heard of."""
         return list(self._workers)
 
-    def held(self) -> dict[str, tuple[int, int]]:
+    def counts(self) -> dict[str, tuple[int, int]]:
         """How many agents and shares each worker has."""
         return {name: (len(worker.agents), len(worker.shares)) for name, worker in self._workers.items()}
 
-    def heard(self, report: LeaseReport, now: float) -> Grant | None:
+    def handle_report(self, report: LeaseReport, now: float) -> Grant | None:
         """Take a worker's report; return what it may hold from now on, or None for a report that was overtaken."""
         worker = self._workers.setdefault(report["worker"], _Worker(now))
         if report["sequence"] <= worker.sequence:
             return None
-        worker.heard, worker.sequence, worker.wanted = now, report["sequence"], report["wanted"]
-        self._take_back(worker, report)
-        self._share_agents(worker, report)
-        self._share_load(worker, now)
+        worker.reported_at, worker.sequence, worker.wanted = now, report["sequence"], report["wanted"]
+        self._reclaim(worker, report)
+        self._lease_agents(worker, report)
+        self._lease_shares(worker, now)
         return {
             "sequence": report["sequence"],
             "term": self._term,
@@ -109,28 +109,28 @@ class Leases:
         What was due of their shares in between was sent by nobody, or by a worker whose word about it is lost: the
         next holder begins at the present, and the report shows fewer requests sent than were due.
         """
-        lost = [name for name, worker in self._workers.items() if worker.heard + 1.5 * self._term <= now]
+        lost = [name for name, worker in self._workers.items() if worker.reported_at + 1.5 * self._term <= now]
         for name in lost:
             worker = self._workers.pop(name)
-            self._agents |= dict.fromkeys(sorted(worker.agents))
+            self._free_agents |= dict.fromkeys(sorted(worker.agents))
             for share, since in worker.shares.items():
-                self._shares[share] = max(since, now - self.start)
+                self._free_shares[share] = max(since, now - self.start)
         return lost
 
     # ------------------------------------------------------------------ inside
-    def _take_back(self, worker: _Worker, report: LeaseReport) -> None:
+    def _reclaim(self, worker: _Worker, report: LeaseReport) -> None:
         """What a worker was told to leave is left once it follows a grant without it."""
         for agent, sequence in list(worker.agents_leaving.items()):
             if sequence <= report["seen"]:
                 del worker.agents_leaving[agent]
                 worker.agents.discard(agent)
-                self._agents[agent] = None
+                self._free_agents[agent] = None
         for share, sequence in list(worker.shares_leaving.items()):
             if sequence <= report["seen"]:
                 del worker.shares_leaving[share]
-                self._shares[share] = max(worker.shares.pop(share), report["left"].get(str(share), 0.0))
+                self._free_shares[share] = max(worker.shares.pop(share), report["left"].get(str(share), 0.0))
 
-    def _share_agents(self, worker: _Worker, report: LeaseReport) -> None:
+    def _lease_agents(self, worker: _Worker, report: LeaseReport) -> None:
         """Give a worker as many agents as it has users for; take those first that it doesn't use."""
         has = worker.agents - worker.agents_leaving.keys()
         while len(has) < worker.wanted and (agent := self._free_agent()) is not None:
@@ -141,24 +141,24 @@ class Leases:
             worker.agents_leaving[agent] = report["sequence"]
 
     def _free_agent(self) -> int | None:
-        agent = next(self._fresh, None)
+        agent = next(self._unused_agents, None)
         if agent is None:
-            agent = next(iter(self._agents), None)
+            agent = next(iter(self._free_agents), None)
             if agent is not None:
-                del self._agents[agent]
+                del self._free_agents[agent]
         return agent
 
-    def _share_load(self, worker: _Worker, now: float) -> None:
+    def _lease_shares(self, worker: _Worker, now: float) -> None:
         """Bring this worker nearer to an equal part. Others are told when they report."""
         has = [share for share in worker.shares if share not in worker.shares_leaving]
-        most = self._part(worker)
+        most = self._target(worker)
         for share in has[most:]:
             worker.shares_leaving[share] = worker.sequence
         fresh = now - self.start - self._term  # what was nobody's for longer isn't made up for
-        for share in list(self._shares)[: max(most - len(has), 0)]:
-            worker.shares[share] = max(self._shares.pop(share), fresh)
+        for share in list(self._free_shares)[: max(most - len(has), 0)]:
+            worker.shares[share] = max(self._free_shares.pop(share), fresh)
 
-    def _part(self, worker: _Worker) -> int:
+    def _target(self, worker: _Worker) -> int:
         """How many shares a worker is to have: as many as the others that can send, or one more."""
         able = [each for each in self._workers.values() if each.wanted]
         if not worker.wanted:
@@ -176,12 +176,14 @@ class WorkerLeases:
 
     def __init__(self, worker: str) -> None:
         self._worker = worker
-        self._sequence = self._seen = 0
+        self._sequence = self._last_grant = 0
         self._sent: dict[int, float] = {}  # when each report that may still be answered was sent
-        self._until = 0.0
+        self._expires_at = 0.0
         self._free: dict[int, None] = {}
         self._used: dict[int, None] = {}
-        self._left: dict[int, tuple[float, int]] = {}  # up to when it was served, and the first report that says so
+        self._left: dict[
+            int, tuple[float, int]
+        ] = {}  # up to when it was served_until, and the first report that says so
         self.shares: dict[int, float] = {}
         """The shares, and from when on what is due of them is ours."""
 
@@ -192,22 +194,22 @@ class WorkerLeases:
         return {
             "worker": self._worker,
             "sequence": self._sequence,
-            "seen": self._seen,
+            "seen": self._last_grant,
             "wanted": wanted,
             "agents": sorted(self._used),
-            "left": {str(share): served for share, (served, _) in sorted(self._left.items())},
+            "left": {str(share): served_until for share, (served_until, _) in sorted(self._left.items())},
         }
 
-    def granted(self, grant: Grant, served: float, now: float) -> list[int]:
+    def apply_grant(self, grant: Grant, served_until: float, now: float) -> list[int]:
         """Follow a grant; return the agents in use that must stop now.
 
-        :param served: up to when what was due of our shares was taken, in seconds since the run began.
+        :param served_until: up to when what was due of our shares was taken, in seconds since the run began.
         """
         sequence = grant["sequence"]
         sent = self._sent.get(sequence)
-        if sequence <= self._seen or sent is None or sent + grant["term"] <= now:
+        if sequence <= self._last_grant or sent is None or sent + grant["term"] <= now:
             return []  # an answer that was overtaken, or came when it had run out
-        self._seen, self._until = sequence, sent + grant["term"]
+        self._last_grant, self._expires_at = sequence, sent + grant["term"]
         self._sent = {number: at for number, at in self._sent.items() if number > sequence}
         shares = {int(share): since for share, since in grant["shares"].items()}
         for share in shares.keys() & self._left.keys():
@@ -217,19 +219,19 @@ class WorkerLeases:
             for share, (upto, first) in self._left.items()
             if first > sequence and share not in shares
         }
-        self._leave(set(self.shares) - set(shares), served)
+        self._leave(set(self.shares) - set(shares), served_until)
         self.shares = {share: self.shares.get(share, since) for share, since in shares.items()}
-        return self._keep_agents(grant["agents"])
+        return self._set_agents(grant["agents"])
 
-    def expired(self, served: float, now: float) -> list[int]:
+    def drop_expired(self, served_until: float, now: float) -> list[int]:
         """Leave everything if the last grant has run out; return the agents in use that must stop now."""
-        if now < self._until or not (self.shares or self._used or self._free):
+        if now < self._expires_at or not (self.shares or self._used or self._free):
             return []
-        self._leave(set(self.shares), served)
+        self._leave(set(self.shares), served_until)
         self.shares = {}
-        return self._keep_agents([])
+        return self._set_agents([])
 
-    def take_agent(self) -> int | None:
+    def acquire_agent(self) -> int | None:
         """Become an agent that nobody else is; None if none is free now."""
         agent = next(iter(self._free), None)
         if agent is not None:
@@ -237,17 +239,17 @@ class WorkerLeases:
             self._used[agent] = None
         return agent
 
-    def give_agent(self, agent: int) -> None:
+    def release_agent(self, agent: int) -> None:
         """Be that agent no longer."""
         if agent in self._used:
             del self._used[agent]
             self._free[agent] = None
 
-    def _leave(self, shares: set[int], served: float) -> None:
+    def _leave(self, shares: set[int], served_until: float) -> None:
         for share in shares:
-            self._left[share] = (max(served, self.shares[share]), self._sequence + 1)
+            self._left[share] = (max(served_until, self.shares[share]), self._sequence + 1)
 
-    def _keep_agents(self, agents: list[int]) -> list[int]:
+    def _set_agents(self, agents: list[int]) -> list[int]:
         kept = set(agents)
         stopped = [agent for agent in self._used if agent not in kept]
         self._used = {agent: None for agent in self._used if agent in kept}

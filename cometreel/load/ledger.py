@@ -33,12 +33,12 @@ from cometreel.load.outcomes import (
 __all__ = ["Ledger"]
 
 _Reference = int | str
-_NOTHING: Final[deque[PendingRequest]] = deque(maxlen=0)
+_EMPTY: Final[deque[PendingRequest]] = deque(maxlen=0)
 """What an agent has that never asked: there are thousands of them, and the two deques take 1.5 kB."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Early:
+class _EarlyNotification:
     """A notification that no reply has named yet. A POST up to number `before` may still do so."""
 
     at: float
@@ -62,10 +62,10 @@ class Ledger:
         self._patience = patience
         self._sent = 0
         self._posts: dict[int, PendingRequest] = {}  # written, and neither acknowledged nor refused
-        self._named: dict[_Reference, PendingRequest] = {}  # by the referenceId of the reply, until forgotten
-        self._early: list[_Early] = []
-        self._patient = _NOTHING  # in the order of writing, which is that of their deadlines
-        self._settled = _NOTHING  # whose referenceId is to be forgotten
+        self._by_reference: dict[_Reference, PendingRequest] = {}  # by the referenceId of the reply, until forgotten
+        self._early: list[_EarlyNotification] = []
+        self._by_deadline = _EMPTY  # in the order of writing, which is that of their deadlines
+        self._settled = _EMPTY  # whose referenceId is to be forgotten
         self.waiting = 0
         """How many acknowledged exchanges wait for their notification."""
 
@@ -75,17 +75,17 @@ class Ledger:
         return len(self._posts) + self.waiting
 
     # ------------------------------------------------------------------ what happens
-    def sent(self, ask: PlannedRequest, intended: float, now: float) -> PendingRequest:
-        """Enter a POST that is written now and was meant for `intended`; hand the result to `acked` or `failed`."""
-        if self._patient is _NOTHING:
-            self._patient, self._settled = deque(), deque()
+    def sent(self, planned: PlannedRequest, intended: float, now: float) -> PendingRequest:
+        """Enter a POST that is written now and was meant for `intended`; hand the result to `replied` or `failed`."""
+        if self._by_deadline is _EMPTY:
+            self._by_deadline, self._settled = deque(), deque()
         self._sent += 1
-        exchange = PendingRequest(self._sent, self._agent, ask, intended, now)
+        exchange = PendingRequest(self._sent, self._agent, planned, intended, now)
         self._posts[exchange.number] = exchange
-        self._patient.append(exchange)
+        self._by_deadline.append(exchange)
         return exchange
 
-    def acked(self, exchange: PendingRequest, status: int, body: JSON, now: float) -> list[RequestOutcome]:
+    def replied(self, exchange: PendingRequest, status: int, body: JSON, now: float) -> list[RequestOutcome]:
         """Take the HTTP reply to a POST: its status, and its body as JSON (None where it is none)."""
         outcomes = self.advance(now)
         reference = _reference(body)
@@ -93,18 +93,18 @@ class Ledger:
         if refusal is not None:
             return outcomes + self._refuse(refusal)
         if self._posts.pop(exchange.number, None) is None:  # given up already
-            self._remember(exchange, reference, now)
+            self._remember_reference(exchange, reference, now)
             return outcomes
         exchange.ack_at = now
         outcomes.append(Acknowledged(exchange, now))
-        if exchange.ask.expects is None:
+        if exchange.planned.expectation is None:
             exchange.settled_at = now
         else:
             self.waiting += 1
             assert reference is not None
             exchange.reference = reference
-            self._named[reference] = exchange
-        return outcomes + self._claim(exchange) if self._early else outcomes
+            self._by_reference[reference] = exchange
+        return outcomes + self._deliver_early(exchange) if self._early else outcomes
 
     def failed(self, exchange: PendingRequest, now: float) -> list[RequestOutcome]:
         """Take it that a POST gets no reply: its connection broke."""
@@ -114,11 +114,11 @@ class Ledger:
         """Take the data of a notification that came on the CometD connection."""
         outcomes = self.advance(now)
         reference = _reference(data)
-        exchange = None if reference is None else self._named.get(reference)
+        exchange = None if reference is None else self._by_reference.get(reference)
         if exchange is not None and not self._forgotten(exchange, now):
             outcomes.append(self._deliver(exchange, data, now))
         elif self._posts and reference is not None:
-            self._early.append(_Early(now, reference, data, self._sent))
+            self._early.append(_EarlyNotification(now, reference, data, self._sent))
         else:
             outcomes.append(Unexpected(reference, now))
         return outcomes
@@ -131,16 +131,16 @@ class Ledger:
     def deadline(self) -> float | None:
         """Give the time at which `advance` next settles something."""
         self._skip_settled()
-        return self._patient[0].sent + self._patience if self._patient else None
+        return self._by_deadline[0].sent + self._patience if self._by_deadline else None
 
     def advance(self, now: float) -> list[RequestOutcome]:
         """Settle what has waited for as long as the patience allows."""
         outcomes: list[RequestOutcome] = []
-        patient, settled, patience = self._patient, self._settled, self._patience
-        while patient and (patient[0].settled_at is not None or patient[0].sent + patience <= now):
-            exchange = patient.popleft()
+        by_deadline, settled, patience = self._by_deadline, self._settled, self._patience
+        while by_deadline and (by_deadline[0].settled_at is not None or by_deadline[0].sent + patience <= now):
+            exchange = by_deadline.popleft()
             if exchange.settled_at is None:
-                outcomes += self._give_up(exchange, exchange.sent + patience)
+                outcomes += self._expire(exchange, exchange.sent + patience)
         while settled and self._forgotten(settled[0], now):
             self._forget(settled.popleft())
         return outcomes
@@ -151,25 +151,25 @@ class Ledger:
         At the end of a run nothing new is sent for one patience before this, so that nothing is abandoned.
         """
         outcomes = self.advance(now)
-        for exchange in [each for each in self._patient if each.open]:
+        for exchange in [each for each in self._by_deadline if each.open]:
             if self._posts.pop(exchange.number, None) is None:
                 self._settle(exchange, now)
             exchange.settled_at = now
             outcomes.append(Abandoned(exchange, now))
         outcomes += [Unexpected(early.reference, early.at) for early in self._early]
         self._early.clear()
-        self._patient.clear()
+        self._by_deadline.clear()
         return outcomes
 
     # ------------------------------------------------------------------ inside
     def _skip_settled(self) -> None:
-        while self._patient and not self._patient[0].open:
-            self._patient.popleft()
+        while self._by_deadline and not self._by_deadline[0].open:
+            self._by_deadline.popleft()
 
-    def _claim(self, exchange: PendingRequest) -> list[RequestOutcome]:
+    def _deliver_early(self, exchange: PendingRequest) -> list[RequestOutcome]:
         """Deliver what came early to the exchange that was just named, and let go of what nobody can claim now."""
         outcomes: list[RequestOutcome] = []
-        kept: list[_Early] = []
+        kept: list[_EarlyNotification] = []
         oldest = next(iter(self._posts), self._sent + 1)
         for early in self._early:
             if exchange.reference is not None and early.reference == exchange.reference:
@@ -186,8 +186,8 @@ class Ledger:
             return Duplicate(exchange, at) if exchange.answered else LateAfterLost(exchange, at)
         self._settle(exchange, at)
         exchange.answered = True
-        assert exchange.ask.expects is not None
-        part = exchange.ask.expects.wrong(data)
+        assert exchange.planned.expectation is not None
+        part = exchange.planned.expectation.mismatch(data)
         if part:
             return Wrong(exchange, at, part)
         return Answered(exchange, at, at - exchange.intended > self._late)
@@ -197,7 +197,7 @@ class Ledger:
         self.waiting -= 1
         self._settled.append(exchange)
 
-    def _give_up(self, exchange: PendingRequest, at: float) -> Iterable[RequestOutcome]:
+    def _expire(self, exchange: PendingRequest, at: float) -> Iterable[RequestOutcome]:
         if exchange.ack_at is None:
             return self._refuse(Refused(exchange, at, Failure.REPLY))
         self._settle(exchange, at)
@@ -208,13 +208,13 @@ class Ledger:
         if self._posts.pop(exchange.number, None) is None:
             return []
         exchange.settled_at = refusal.at
-        return [refusal, *self._claim(exchange)]
+        return [refusal, *self._deliver_early(exchange)]
 
-    def _remember(self, exchange: PendingRequest, reference: _Reference | None, now: float) -> None:
+    def _remember_reference(self, exchange: PendingRequest, reference: _Reference | None, now: float) -> None:
         """Note the referenceId of a reply that came too late, so that its notification isn't one nobody asked for."""
         if reference is not None:
             exchange.reference, exchange.settled_at = reference, now
-            self._named.setdefault(reference, exchange)
+            self._by_reference.setdefault(reference, exchange)
             self._settled.append(exchange)
 
     def _forgotten(self, exchange: PendingRequest, now: float) -> bool:
@@ -222,8 +222,8 @@ class Ledger:
 
     def _forget(self, exchange: PendingRequest) -> None:
         reference = exchange.reference
-        if reference is not None and self._named.get(reference) is exchange:
-            del self._named[reference]
+        if reference is not None and self._by_reference.get(reference) is exchange:
+            del self._by_reference[reference]
 
 
 def _refusal(
@@ -237,7 +237,7 @@ def _refusal(
         return Refused(exchange, now, Failure.STATUS, -1)
     if code != 0:
         return Refused(exchange, now, Failure.STATUS, code)
-    if exchange.ask.expects is not None and reference is None:
+    if exchange.planned.expectation is not None and reference is None:
         return Refused(exchange, now, Failure.REFERENCE)
     return None
 

@@ -57,7 +57,7 @@ class Limit:
     percentile: float | None
     """The percentile of a latency; None for its mean, and for what is counted."""
     actual: bool
-    holds: str
+    comparison: str
     """The operator."""
     value: float
     """Seconds, a number, or per cent."""
@@ -80,7 +80,7 @@ class Limit:
     def check(self, tally: Tally) -> LimitResult:
         """Hold it against the figures."""
         measured = self.measured(tally)
-        passed = measured is not None and _OPERATORS[self.holds](measured, self.value)
+        passed = measured is not None and _OPERATORS[self.comparison](measured, self.value)
         return LimitResult(self, measured, passed)
 
 
@@ -123,14 +123,14 @@ def parse_limit(text: str) -> Limit:
     found = _SPLIT.match(" ".join(text.split()))
     if found is None:
         raise OptionInvalid(_OPTION, f"{text!r} compares nothing", f"one of < <= > >= == !=, {_EXAMPLES}")
-    left, holds, right = found.groups()
+    left, comparison, right = found.groups()
     words = left.split(" ")
     if words[0] in _PHASES:
-        return _latency_limit(text, words, holds, right)
-    return _count_limit(text, words, holds, right)
+        return _latency_limit(text, words, comparison, right)
+    return _count_limit(text, words, comparison, right)
 
 
-def _latency_limit(text: str, words: list[str], holds: str, right: str) -> Limit:
+def _latency_limit(text: str, words: list[str], comparison: str, right: str) -> Limit:
     what, *rest = words
     actual = rest[-1:] == ["actual"]
     rest = rest[:-1] if actual else rest
@@ -148,7 +148,7 @@ def _latency_limit(text: str, words: list[str], holds: str, right: str) -> Limit
         raise OptionInvalid(
             _OPTION, f"{right!r} in {text!r}", "a duration with its unit, such as 800ms or 1s"
         ) from None
-    return Limit(text, what, kind, _percentile(text, statistic), actual, holds, value, "seconds")
+    return Limit(text, what, kind, _percentile(text, statistic), actual, comparison, value, "seconds")
 
 
 def _percentile(text: str, word: str) -> float | None:
@@ -160,7 +160,7 @@ def _percentile(text: str, word: str) -> float | None:
     return float(found[1])
 
 
-def _count_limit(text: str, words: list[str], holds: str, right: str) -> Limit:
+def _count_limit(text: str, words: list[str], comparison: str, right: str) -> Limit:
     rate = words[-1] == "rate"
     words = words[:-1] if rate else words
     before: list[str] = []
@@ -181,7 +181,9 @@ def _count_limit(text: str, words: list[str], holds: str, right: str) -> Limit:
         raise OptionInvalid(_OPTION, f"{right!r} in {text!r}", "a number, or one with %")
     if rate and not percent_sign:
         raise OptionInvalid(_OPTION, f"{right!r} in {text!r}", "a per cent behind 'rate', such as 1%")
-    return Limit(text, what, _kind(text, before), None, False, holds, value, "percent" if percent_sign else "count")
+    return Limit(
+        text, what, _kind(text, before), None, False, comparison, value, "percent" if percent_sign else "count"
+    )
 
 
 def _kind(text: str, words: list[str]) -> OwnerKind | None:

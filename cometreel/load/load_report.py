@@ -34,8 +34,8 @@ __all__ = [
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99, 100.0)
 """What every latency is told at; the last is the highest value."""
 
-_LAG = 0.05
-_DELIVERED = 0.98
+_HIGH_LAG = 0.05
+_MOST_SENT = 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,19 @@ class Report:
 
     run: RunInfo
     tally: Tally
-    verdicts: Sequence[LimitResult] = ()
+    limit_results: Sequence[LimitResult] = ()
     trials: Sequence[CapacityTrial] = ()
-    held: CapacityResult | None = None
+    capacity: CapacityResult | None = None
 
     @property
     def passed(self) -> bool:
         """Whether anything was sent and every limit held; a search for capacity passes if it found a rate."""
         sent = any(entry.sent for entry in self.tally.entries.values())
-        return sent and all(verdict.passed for verdict in self.verdicts) and (self.held is None or self.held.rate > 0)
+        return (
+            sent
+            and all(result.passed for result in self.limit_results)
+            and (self.capacity is None or self.capacity.rate > 0)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class ReportRow:
 
     def failed(self, what: str) -> int:
         """Count one of `COUNTED` in this row."""
-        return sum(number for text, number in self.entry.failures.items() if COUNTED[what].is_one(text))
+        return sum(number for text, number in self.entry.failures.items() if COUNTED[what].matches(text))
 
 
 def rows(tally: Tally) -> list[ReportRow]:
@@ -115,13 +119,13 @@ def warnings(report: Report) -> list[str]:
             found.append(
                 f"the load generator was the limit: {highest} on {name}, above {BUSY_PERCENT:.0f}% in {part} of the time"
             )
-    if sent < _DELIVERED * run.nominal - 3 * math.sqrt(run.nominal):  # so much is chance where arrivals are random
+    if sent < _MOST_SENT * run.nominal - 3 * math.sqrt(run.nominal):  # so much is chance where arrivals are random
         part = percent(100 * sent / run.nominal)
         found.append(
             f"only {part} of the requests that were due were sent: {count(sent)} of {count(round(run.nominal))}"
         )
     lag = tally.lag.percentile(99)
-    if lag > _LAG:
+    if lag > _HIGH_LAG:
         found.append(
             f"requests waited before they were sent, p99 {seconds(lag)}: they queued behind slow replies, or the "
             "generator was late; compare both latencies"
@@ -172,7 +176,9 @@ def figures(report: Report) -> JSONObject:
         "lag": _latency_figures(tally.lag),
         "slowest": [answer._asdict() for answer in tally.slowest.answers()],
         "workers": workers,
-        "limits": [{"limit": each.limit.text, "found": each.found, "passed": each.passed} for each in report.verdicts],
+        "limits": [
+            {"limit": each.limit.text, "found": each.found, "passed": each.passed} for each in report.limit_results
+        ],
         "capacity": _capacity_figures(report),
         "warnings": [*warnings(report)],
         "passed": report.passed,
@@ -184,10 +190,10 @@ def junit_report(report: Report) -> str:
     cases = [
         JUnitCase(
             "limits",
-            verdict.limit.text,
-            failure="" if verdict.passed else f"{verdict.limit.text}: found {verdict.found}",
+            result.limit.text,
+            failure="" if result.passed else f"{result.limit.text}: found {result.found}",
         )
-        for verdict in report.verdicts
+        for result in report.limit_results
     ]
     suite = JUnitSuite("cometreel load", cases, report.run.seconds, "\n".join(warnings(report)))
     return suite.document(wrapped=False)
@@ -222,11 +228,11 @@ def _latency_figures(latency: Latency) -> JSONObject | None:
 
 
 def _capacity_figures(report: Report) -> JSON:
-    if report.held is None:
+    if report.capacity is None:
         return None
     return {
-        "rate": report.held.rate,
-        "broken": report.held.broken,
-        "stopped": report.held.stopped.value,
+        "rate": report.capacity.rate,
+        "broken": report.capacity.broken,
+        "stopped": report.capacity.stopped.value,
         "trials": [{"rate": trial.step.rate, "held": trial.held} for trial in report.trials],
     }

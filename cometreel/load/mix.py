@@ -54,7 +54,7 @@ def parse_mix(text: str) -> Mix:
         parts[kind] = _percent(word, number)
     total = round(sum(parts.values()), 6)
     if total != 100:
-        raise OptionInvalid(_OPTION, f"the parts of {text!r} add up to {total:g}", "100", _mend(total))
+        raise OptionInvalid(_OPTION, f"the parts of {text!r} add up to {total:g}", "100", _difference(total))
     return Mix((kind, percent) for kind, percent in parts.items() if percent)
 
 
@@ -68,5 +68,5 @@ def _percent(word: str, number: str) -> float:
     return percent
 
 
-def _mend(total: float) -> str:
+def _difference(total: float) -> str:
     return f"{100 - total:g} are missing" if total < 100 else f"{total - 100:g} are too many"

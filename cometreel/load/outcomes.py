@@ -47,18 +47,18 @@ class PlannedRequest:
     """A request that an agent makes: the entry that it counts under, and what must answer it, if anything."""
 
     entry: str
-    expects: Expectation | None
+    expectation: Expectation | None
 
 
 class PendingRequest:
     """One request under way. Times are seconds on the agent's own monotonic clock. Read it; the ledger writes it."""
 
-    __slots__ = ("ack_at", "agent", "answered", "ask", "intended", "number", "reference", "sent", "settled_at")
+    __slots__ = ("ack_at", "agent", "answered", "intended", "number", "planned", "reference", "sent", "settled_at")
 
-    def __init__(self, number: int, agent: str, ask: PlannedRequest, intended: float, sent: float) -> None:
+    def __init__(self, number: int, agent: str, planned: PlannedRequest, intended: float, sent: float) -> None:
         self.number = number
         self.agent = agent
-        self.ask = ask
+        self.planned = planned
         self.intended = intended
         self.sent = sent
         self.ack_at: float | None = None
@@ -72,7 +72,7 @@ class PendingRequest:
         return self.settled_at is None
 
     def __repr__(self) -> str:
-        return f"Exchange({self.number}, {self.ask.entry!r}, reference={self.reference})"
+        return f"PendingRequest({self.number}, {self.planned.entry!r}, reference={self.reference})"
 
 
 class Failure(Enum):

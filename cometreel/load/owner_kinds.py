@@ -79,7 +79,7 @@ class Expectation:
     owner: str | None = None
     message_type: str = _MESSAGE
 
-    def wrong(self, data: JSONObject) -> str:
+    def mismatch(self, data: JSONObject) -> str:
         """Say which part of this notification is wrong: `messageType`, `workbinStats`, `Owner`, `Type`; empty if none.
 
         How an empty result is notified is unknown, so no `workbinStats`, and an empty one, are right.

@@ -38,7 +38,7 @@ class Owners:
         """The owners of this kind."""
         return self._owners.get(kind, ())
 
-    def suffice(self, mix: Mix) -> None:
+    def check(self, mix: Mix) -> None:
         """Check that there is an owner for each kind of the mix that needs one.
 
         :raises OptionInvalid: if a kind has none, with what to write.

@@ -129,31 +129,31 @@ def parse_rate(text: str) -> Rate:
     for shape, pattern in _PATTERNS.items():
         found = pattern.fullmatch(words)
         if found:
-            rate = _made(shape, [group for group in found.groups() if group is not None], words)
+            rate = _build(shape, [group for group in found.groups() if group is not None], words)
             if not (rate.held or any(piece.first or piece.last for piece in rate.pieces)):
                 raise OptionInvalid(_OPTION, f"{text!r} asks for nothing", "a rate above 0")
             return rate
     raise OptionInvalid(_OPTION, repr(text), _FORMS)
 
 
-def _made(shape: str, groups: list[str], text: str) -> Rate:
+def _build(shape: str, groups: list[str], text: str) -> Rate:
     if shape == "constant":
         return Rate([], float(groups[0]), text=text)
     if shape == "ramp":
         first, last = float(groups[0]), float(groups[1])
-        return Rate([Piece(_lasting(groups[2]), first, last)], last, text=text)
+        return Rate([Piece(_positive_seconds(groups[2]), first, last)], last, text=text)
     if shape == "steps":
-        each, rates = _lasting(groups[-1]), [float(part) for part in groups[0].split(",")]
+        each, rates = _positive_seconds(groups[-1]), [float(part) for part in groups[0].split(",")]
         return Rate([Piece(each, rate, rate) for rate in rates], 0.0, each * len(rates), text)
     if shape == "spike":
         low, high = float(groups[0]), float(groups[1])
-        at, lasts = _lasting(groups[2]), _lasting(groups[3])
+        at, lasts = _positive_seconds(groups[2]), _positive_seconds(groups[3])
         return Rate([Piece(at, low, low), Piece(lasts, high, high)], low, text=text)
-    seconds, rate = _lasting(groups[1]), float(groups[0])
+    seconds, rate = _positive_seconds(groups[1]), float(groups[0])
     return Rate([Piece(seconds, rate, rate)], 0.0, seconds, text)
 
 
-def _lasting(text: str) -> float:
+def _positive_seconds(text: str) -> float:
     try:
         seconds = parse_duration(text)
     except ValueError as error:

@@ -14,15 +14,15 @@ __all__ = ["html_report", "html_section"]
 
 def html_report(report: Report) -> str:
     """Write the whole page; everything that came from outside is escaped."""
-    return html_template("cometreel.load", "report").render(_facts(report))
+    return html_template("cometreel.load", "report").render(_context(report))
 
 
 def html_section(report: Report) -> str:
     """Write the same without its head, to be set into another page; its style touches nothing outside of itself."""
-    return html_template("cometreel.load", "section").render(_facts(report))
+    return html_template("cometreel.load", "section").render(_context(report))
 
 
-def _facts(report: Report) -> dict[str, object]:
+def _context(report: Report) -> dict[str, object]:
     """What the templates name."""
     whole = rows(report.tally)
     everything = whole[-1].entry
@@ -44,7 +44,7 @@ def _facts(report: Report) -> dict[str, object]:
             ]
         ),
         "owners_curve": latency_curve((row.label, row.entry.notification.intended) for row in whole[:-1]),
-        "course": run_chart(report.tally.pulse),
+        "course": run_chart(report.tally.time_series),
         "slowest": report.tally.slowest.answers(),
         "count": count,
         "percent": percent,

@@ -11,7 +11,7 @@ from cometreel.load.load_report import Report, ReportRow, both_latencies, headli
 __all__ = ["terminal_report"]
 
 _WIDTH = 100
-_LEAST = 16
+_MIN_NAME_WIDTH = 16
 """What is left of a column of names, however narrow it gets."""
 _COUNTS = (
     "lost",
@@ -99,15 +99,15 @@ def _slowest(report: Report) -> list[str]:
 
 
 def _trials(report: Report) -> list[str]:
-    if report.held is None:
+    if report.capacity is None:
         return []
-    body = [[rate(trial.step.rate), trial.why or "held"] for trial in report.trials]
-    end = f"capacity: {rate(report.held.rate)}; {report.held.stopped.value}"
+    body = [[rate(trial.step.rate), trial.reason or "held"] for trial in report.trials]
+    end = f"capacity: {rate(report.capacity.rate)}; {report.capacity.stopped.value}"
     return [*_table(["rate", "limits"], body, left=(1,)), end]
 
 
 def _limits(report: Report) -> list[str]:
-    body = [["passed" if each.passed else "FAILED", each.limit.text, each.found] for each in report.verdicts]
+    body = [["passed" if each.passed else "FAILED", each.limit.text, each.found] for each in report.limit_results]
     return _table(["", "limit", "found"], body, left=(0, 1, 2)) if body else []
 
 
@@ -132,7 +132,7 @@ def _layout(lines: Sequence[Sequence[str]], left: Sequence[int]) -> tuple[str, l
     for column in sorted(left, key=lambda each: -widths[each]):
         excess = sum(widths) + len(gap) * (len(widths) - 1) - _WIDTH
         if excess > 0:
-            widths[column] = max(widths[column] - excess, min(widths[column], _LEAST))
+            widths[column] = max(widths[column] - excess, min(widths[column], _MIN_NAME_WIDTH))
     return gap, widths
 
 

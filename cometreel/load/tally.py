@@ -167,11 +167,11 @@ class Slowest:
     def __init__(self) -> None:
         self._heap: list[SlowAnswer] = []
 
-    def admits(self, micros: int) -> bool:
+    def would_keep(self, micros: int) -> bool:
         """Tell whether one as slow as this may be among them, so that the others cost nothing."""
         return len(self._heap) < SLOWEST_KEPT or micros >= self._heap[0].micros
 
-    def offer(self, answer: SlowAnswer) -> None:
+    def add(self, answer: SlowAnswer) -> None:
         """Take it if it is among the slowest."""
         if len(self._heap) < SLOWEST_KEPT:
             heapq.heappush(self._heap, answer)
@@ -181,7 +181,7 @@ class Slowest:
     def merge(self, others: Iterable[SlowState]) -> None:
         """Offer those of another."""
         for each in others:
-            self.offer(SlowAnswer(**each))
+            self.add(SlowAnswer(**each))
 
     def answers(self) -> list[SlowAnswer]:
         """Give them, the slowest first."""
@@ -227,7 +227,7 @@ class TallyState(TypedDict):
     strays: dict[str, int]
     lag: LatencyState
     slowest: list[SlowState]
-    pulse: TimeSeriesState
+    time_series: TimeSeriesState
     workers: dict[str, Gauges]
 
 
@@ -250,7 +250,7 @@ class Tally:
         self.lag = Latency()
         """From the intended start of a request to the actual one: what the generator or its queues added."""
         self.slowest = Slowest()
-        self.pulse = TimeSeries()
+        self.time_series = TimeSeries()
         self.workers: dict[str, Gauges] = {}
         self._own = _no_gauges()
         if worker:
@@ -266,9 +266,9 @@ class Tally:
     # ------------------------------------------------------------------ one worker's facts
     def sent(self, exchange: PendingRequest) -> None:
         """Count a POST that was written."""
-        self.entry(exchange.ask.entry).sent += 1
+        self.entry(exchange.planned.entry).sent += 1
         self.lag.record(exchange.sent - exchange.intended)
-        self.pulse.sent(exchange.sent - self.start)
+        self.time_series.sent(exchange.sent - self.start)
 
     def add(self, outcomes: Iterable[RequestOutcome]) -> None:
         """Count what the ledgers say."""
@@ -282,11 +282,11 @@ class Tally:
             else:
                 self._failed(outcome)
 
-    def gauge(self, *, sessions: int, held: int, in_flight: int) -> None:
+    def set_gauges(self, *, sessions: int, held: int, in_flight: int) -> None:
         """Say how many sessions are up, polls are held and exchanges are under way in this worker now."""
         self._own.update({"sessions": sessions, "held": held, "in_flight": in_flight})
 
-    def cpu(self, percent: float) -> None:
+    def add_cpu_sample(self, percent: float) -> None:
         """Add a sample of this worker's CPU, in per cent of one core."""
         self._own["cpu_samples"] += 1
         self._own["cpu_busy"] += percent > BUSY_PERCENT
@@ -303,9 +303,9 @@ class Tally:
         self.strays.update(other["strays"])
         self.lag.merge(other["lag"])
         self.slowest.merge(other["slowest"])
-        self.pulse.merge(other["pulse"])
+        self.time_series.merge(other["time_series"])
         for name, gauges in other["workers"].items():
-            self.workers[name] = _both(self.workers[name], gauges) if name in self.workers else gauges.copy()
+            self.workers[name] = _add_gauges(self.workers[name], gauges) if name in self.workers else gauges.copy()
 
     def state(self) -> TallyState:
         """Give everything that is known, for `merge`."""
@@ -316,36 +316,36 @@ class Tally:
             "strays": dict(sorted(self.strays.items())),
             "lag": self.lag.state(),
             "slowest": self.slowest.state(),
-            "pulse": self.pulse.state(),
+            "time_series": self.time_series.state(),
             "workers": {name: gauges.copy() for name, gauges in sorted(self.workers.items())},
         }
 
     # ------------------------------------------------------------------ inside
     def _acknowledged(self, outcome: Acknowledged) -> None:
         exchange = outcome.exchange
-        entry = self.entry(exchange.ask.entry)
+        entry = self.entry(exchange.planned.entry)
         entry.acknowledged += 1
         entry.ack.record(exchange.intended, exchange.sent, outcome.at)
-        if exchange.ask.expects is not None:
+        if exchange.planned.expectation is not None:
             entry.expected += 1
 
     def _answered(self, outcome: Answered) -> None:
         exchange = outcome.exchange
-        entry = self.entry(exchange.ask.entry)
+        entry = self.entry(exchange.planned.entry)
         entry.answered += 1
         entry.notification.record(exchange.intended, exchange.sent, outcome.at)
         if outcome.late:
             entry.failures["late"] += 1
         micros = round((outcome.at - exchange.intended) * 1_000_000)
-        self.pulse.answered(outcome.at - self.start, micros)
-        if self.slowest.admits(micros):
+        self.time_series.answered(outcome.at - self.start, micros)
+        if self.slowest.would_keep(micros):
             since = round(exchange.intended - self.start, 6)
-            self.slowest.offer(SlowAnswer(micros, since, exchange.ask.entry, exchange.agent, str(exchange.reference)))
+            self.slowest.add(SlowAnswer(micros, since, exchange.planned.entry, exchange.agent, str(exchange.reference)))
 
     def _failed(self, outcome: Refused | Wrong | Lost | Abandoned | LateAfterLost | Duplicate) -> None:
-        self.entry(outcome.exchange.ask.entry).failures[outcome.text] += 1
+        self.entry(outcome.exchange.planned.entry).failures[outcome.text] += 1
         if isinstance(outcome, Refused | Wrong | Lost):
-            self.pulse.failed(outcome.at - self.start)
+            self.time_series.failed(outcome.at - self.start)
 
 
 def merge_tallies(states: Iterable[TallyState]) -> Tally:
@@ -365,7 +365,7 @@ def _no_gauges() -> Gauges:
     return {"sessions": 0, "held": 0, "in_flight": 0, "cpu_samples": 0, "cpu_busy": 0, "cpu_total": 0, "cpu_highest": 0}
 
 
-def _both(one: Gauges, other: Gauges) -> Gauges:
+def _add_gauges(one: Gauges, other: Gauges) -> Gauges:
     return {
         "sessions": one["sessions"] + other["sessions"],
         "held": one["held"] + other["held"],
@@ -381,34 +381,34 @@ def _both(one: Gauges, other: Gauges) -> Gauges:
 class Counted:
     """A thing that is counted: which failures it sums up, and whether it belongs to entries."""
 
-    is_one: Callable[[str], bool]
+    matches: Callable[[str], bool]
     of_entries: bool = True
 
 
-def _named(*texts: str) -> Callable[[str], bool]:
+def _equal_to(*texts: str) -> Callable[[str], bool]:
     return lambda text: text in texts
 
 
-def _beginning(*starts: str) -> Callable[[str], bool]:
+def _starting_with(*starts: str) -> Callable[[str], bool]:
     return lambda text: text.startswith(starts)
 
 
 _REFUSED = ("HTTP", "statusCode", "no reply", "no referenceId")
 
 COUNTED: Mapping[str, Counted] = {
-    "error": Counted(_beginning(*_REFUSED, "lost", "wrong")),
-    "lost": Counted(_named("lost")),
-    "late": Counted(_named("late")),
-    "late-after-lost": Counted(_named("late-after-lost")),
-    "duplicate": Counted(_named("duplicate")),
-    "wrong": Counted(_beginning("wrong ")),
-    "http error": Counted(_beginning("HTTP")),
-    "status error": Counted(_beginning("statusCode", "no referenceId")),
-    "no reply": Counted(_named("no reply")),
-    "abandoned": Counted(_named("abandoned")),
-    "unexpected": Counted(_named("unexpected"), of_entries=False),
-    "session lost": Counted(_named("session lost"), of_entries=False),
-    "unsent": Counted(_named(), of_entries=False),
+    "error": Counted(_starting_with(*_REFUSED, "lost", "wrong")),
+    "lost": Counted(_equal_to("lost")),
+    "late": Counted(_equal_to("late")),
+    "late-after-lost": Counted(_equal_to("late-after-lost")),
+    "duplicate": Counted(_equal_to("duplicate")),
+    "wrong": Counted(_starting_with("wrong ")),
+    "http error": Counted(_starting_with("HTTP")),
+    "status error": Counted(_starting_with("statusCode", "no referenceId")),
+    "no reply": Counted(_equal_to("no reply")),
+    "abandoned": Counted(_equal_to("abandoned")),
+    "unexpected": Counted(_equal_to("unexpected"), of_entries=False),
+    "session lost": Counted(_equal_to("session lost"), of_entries=False),
+    "unsent": Counted(_equal_to(), of_entries=False),
 }
 """`error` is every exchange that failed: refused, lost or wrong. `unsent` was due and never sent."""
 
@@ -419,8 +419,8 @@ def count_of(tally: Tally, what: str, entry: str | None = None) -> int:
         return tally.unsent
     counted = COUNTED[what]
     if not counted.of_entries:
-        return sum(number for text, number in tally.strays.items() if counted.is_one(text))
-    return sum(number for row in _rows(tally, entry) for text, number in row.failures.items() if counted.is_one(text))
+        return sum(number for text, number in tally.strays.items() if counted.matches(text))
+    return sum(number for row in _rows(tally, entry) for text, number in row.failures.items() if counted.matches(text))
 
 
 def count_sent(tally: Tally, entry: str | None = None) -> int:
@@ -432,7 +432,7 @@ def _rows(tally: Tally, entry: str | None) -> Iterator[Entry]:
     return (row for name, row in tally.entries.items() if entry is None or name == entry)
 
 
-_KEPT = 3
+_KEPT_STEPS = 3
 
 
 class StepTallies:
@@ -444,55 +444,55 @@ class StepTallies:
 
     def __init__(self, worker: str, start: float) -> None:
         self.whole = Tally(worker, start)
-        self._only = (self.whole,)
+        self._only_whole = (self.whole,)
         self._worker = worker
-        self._begins: list[float] = []
-        self._stages: list[tuple[int, Tally]] = []
+        self._starts: list[float] = []
+        self._steps: list[tuple[int, Tally]] = []
 
-    def begin(self, number: int, since: float) -> None:
+    def add_step(self, number: int, since: float) -> None:
         """Let a stage begin, in seconds since the run began; nothing if it, or a later one, was begun already."""
-        if self._begins and since <= self._begins[-1]:
+        if self._starts and since <= self._starts[-1]:
             return
-        self._begins.append(since)
-        self._stages.append((number, Tally(self._worker, self.whole.start)))
-        del self._begins[:-_KEPT], self._stages[:-_KEPT]
+        self._starts.append(since)
+        self._steps.append((number, Tally(self._worker, self.whole.start)))
+        del self._starts[:-_KEPT_STEPS], self._steps[:-_KEPT_STEPS]
 
-    def stage(self, number: int) -> Tally | None:
+    def step(self, number: int) -> Tally | None:
         """Give the figures of a stage, or None if it hasn't begun here or is long over."""
-        return next((tally for each, tally in self._stages if each == number), None)
+        return next((tally for each, tally in self._steps if each == number), None)
 
     def due(self, at: float) -> None:
         """Count a request whose intended start, in seconds since the run began, has come."""
-        for tally in self._both(at):
+        for tally in self._tallies(at):
             tally.due += 1
 
     def unsent(self, at: float) -> None:
         """Count a request that was due then and is given up."""
-        for tally in self._both(at):
+        for tally in self._tallies(at):
             tally.unsent += 1
 
-    def cpu(self, percent: float, at: float) -> None:
+    def add_cpu_sample(self, percent: float, at: float) -> None:
         """Add a sample of this worker's CPU, in per cent of one core, taken then."""
-        for tally in self._both(at):
-            tally.cpu(percent)
+        for tally in self._tallies(at):
+            tally.add_cpu_sample(percent)
 
     def sent(self, exchange: PendingRequest) -> None:
         """Count a POST that was written."""
-        for tally in self._both(exchange.intended - self.whole.start):
+        for tally in self._tallies(exchange.intended - self.whole.start):
             tally.sent(exchange)
 
     def add(self, outcomes: Iterable[RequestOutcome]) -> None:
         """Count what the ledgers say."""
-        if not self._begins:
+        if not self._starts:
             self.whole.add(outcomes)
             return
         for outcome in outcomes:
             at = outcome.at if isinstance(outcome, Unexpected | SessionLost) else outcome.exchange.intended
-            for tally in self._both(at - self.whole.start):
+            for tally in self._tallies(at - self.whole.start):
                 tally.add((outcome,))
 
-    def _both(self, at: float) -> tuple[Tally, ...]:
-        if not self._begins:
-            return self._only
-        place = bisect_right(self._begins, at) - 1
-        return self._only if place < 0 else (self.whole, self._stages[place][1])
+    def _tallies(self, at: float) -> tuple[Tally, ...]:
+        if not self._starts:
+            return self._only_whole
+        place = bisect_right(self._starts, at) - 1
+        return self._only_whole if place < 0 else (self.whole, self._steps[place][1])

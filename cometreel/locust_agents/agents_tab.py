@@ -66,11 +66,11 @@ class AgentsTab:
         web_ui.template_args["extended_tables"] = [{"key": _KEY, "structure": structure}]
         assert web_ui.app is not None
         web_ui.app.after_request(self._extend)
-        web_ui.app.add_url_rule("/agents/picture", "reel_agents", web_ui.auth_required_if_enabled(self._picture))
+        web_ui.app.add_url_rule("/agents/picture", "reel_agents", web_ui.auth_required_if_enabled(self._charts))
 
-    def _conductor(self) -> Coordinator | None:
+    def _coordinator(self) -> Coordinator | None:
         self._run.refresh()
-        return self._run.conductor
+        return self._run.coordinator
 
     def _extend(self, response: Response) -> Response:
         """Add our rows to Locust's figures, and our script to its page."""
@@ -78,22 +78,22 @@ class AgentsTab:
         if endpoint == "index" and response.status_code == 200 and not response.is_streamed:
             page, body, rest = response.get_data(as_text=True).rpartition("</body>")
             response.set_data(page + _SCRIPT % _STYLE + body + rest)
-        conductor = self._conductor() if endpoint == "request_stats" else None
-        if conductor is not None and response.is_json:
+        coordinator = self._coordinator() if endpoint == "request_stats" else None
+        if coordinator is not None and response.is_json:
             whole = json.loads(response.get_data(as_text=True))
             whole["extended_stats"] = [
                 *whole.get("extended_stats", []),
-                {"key": _KEY, "data": _table(conductor.tally())},
+                {"key": _KEY, "data": _table(coordinator.tally())},
             ]
             response.set_data(json.dumps(whole))
         return response
 
-    def _picture(self) -> str:
+    def _charts(self) -> str:
         """Return the gauges and the pictures as a piece of a page."""
-        conductor = self._conductor()
-        if conductor is None:
+        coordinator = self._coordinator()
+        if coordinator is None:
             return "<p>No test has run yet.</p>"
-        report = report_of(conductor)
+        report = report_of(coordinator)
         lost = sum(row.failed("lost") for row in rows(report.tally)[:-1])
         workers = report.tally.workers.values()
         gauges = {

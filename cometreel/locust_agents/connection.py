@@ -15,7 +15,7 @@ from cometreel.locust_agents.load_target import LoadTarget
 
 __all__ = ["Connection", "ConnectionHandler", "ConnectionLoss", "TlsPipe"]
 
-_PIECE = 65536
+_READ_SIZE = 65536
 
 
 class TlsPipe:
@@ -31,7 +31,7 @@ class TlsPipe:
         self._ready = False
         self.ended = False
         """Whether the server has said that nothing more will come."""
-        self._shake()
+        self._handshake()
 
     def send(self, data: bytes) -> None:
         """Encrypt; before the end of the handshake, as soon as that is over."""
@@ -44,24 +44,24 @@ class TlsPipe:
         """Decrypt all that is there: what one read left behind would wake nobody."""
         self._incoming.write(data)
         if not self._ready:
-            self._shake()
-        pieces: list[bytes] = []
+            self._handshake()
+        chunks: list[bytes] = []
         while self._ready and not self.ended:
             try:
-                piece = self._tls.read(_PIECE)
+                chunk = self._tls.read(_READ_SIZE)
             except ssl.SSLWantReadError:
                 break
             except ssl.SSLZeroReturnError:
-                piece = b""
-            self.ended = not piece
-            pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                chunk = b""
+            self.ended = not chunk
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def outgoing(self) -> bytes:
         """Take what must be sent."""
         return self._outgoing.read()
 
-    def _shake(self) -> None:
+    def _handshake(self) -> None:
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -90,18 +90,18 @@ class ConnectionLoss(Enum):
 class ConnectionHandler(Protocol):
     """Who is told what a line brings."""
 
-    def heard(self, data: bytes, now: float) -> None:
+    def data_received(self, data: bytes, now: float) -> None:
         """Take bytes; `now` was read right after them."""
 
-    def ended(self, loss: ConnectionLoss) -> None:
+    def connection_lost(self, loss: ConnectionLoss) -> None:
         """Learn that the connection is over; the next `send` opens another."""
 
 
 class Connection:
     """One connection at a time."""
 
-    def __init__(self, pump: EventLoop, target: LoadTarget, ear: ConnectionHandler) -> None:
-        self._pump, self._target, self._ear = pump, target, ear
+    def __init__(self, event_loop: EventLoop, target: LoadTarget, handler: ConnectionHandler) -> None:
+        self._event_loop, self._target, self._handler = event_loop, target, handler
         self._socket: socket.socket | None = None
         self._tls: TlsPipe | None = None
         self._reading: SocketWatcher | None = None
@@ -114,7 +114,7 @@ class Connection:
         return self._socket is not None
 
     def send(self, data: bytes) -> None:
-        """Send, on a new connection where there is none. What becomes of it is told to the ear."""
+        """Send, on a new connection where there is none. What becomes of it is told to the handler."""
         if self._socket is None:
             self._open()
         if self._tls is not None:
@@ -123,7 +123,7 @@ class Connection:
         self._write(data)
 
     def close(self) -> None:
-        """End the connection without a word to the ear."""
+        """End the connection without a word to the handler."""
         for watch in (self._reading, self._writing):
             if watch is not None:
                 watch.stop()
@@ -137,19 +137,19 @@ class Connection:
         self._socket = opened = _socket(address.family, socket.SOCK_STREAM)
         opened.setblocking(False)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        opened.connect_ex(address.place)  # what comes of it is seen when the socket is writable
+        opened.connect_ex(address.socket_address)  # what comes of it is seen when the socket is writable
         if self._target.secure:
             self._tls = TlsPipe(self._target.context, self._target.host)
             self._out = self._tls.outgoing()
-        self._writing = self._pump.writable(opened.fileno(), self._connected)
+        self._writing = self._event_loop.writable(opened.fileno(), self._connected)
 
     def _connected(self) -> None:
         assert self._socket is not None
         self._stop_writing()
         if code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self._lose(ConnectionLoss.REFUSED if code == errno.ECONNREFUSED else ConnectionLoss.UNREACHABLE)
+            self._report_loss(ConnectionLoss.REFUSED if code == errno.ECONNREFUSED else ConnectionLoss.UNREACHABLE)
             return
-        self._reading = self._pump.readable(self._socket.fileno(), self._read)
+        self._reading = self._event_loop.readable(self._socket.fileno(), self._read)
         waiting, self._out = self._out, b""
         self._write(waiting)
 
@@ -166,9 +166,9 @@ class Connection:
             return  # the end of the connection is readable too, behind what the server may have said before it
         if sent < len(data):
             self._out = data[sent:]
-            self._writing = self._pump.writable(self._socket.fileno(), self._go_on)
+            self._writing = self._event_loop.writable(self._socket.fileno(), self._write_rest)
 
-    def _go_on(self) -> None:
+    def _write_rest(self) -> None:
         self._stop_writing()
         waiting, self._out = self._out, b""
         self._write(waiting)
@@ -181,16 +181,16 @@ class Connection:
     def _read(self) -> None:
         assert self._socket is not None
         try:
-            data = self._socket.recv(_PIECE)
+            data = self._socket.recv(_READ_SIZE)
         except BlockingIOError:
             return
         except OSError:
             data = b""
         now = clock()
         if not data:
-            self._lose(ConnectionLoss.CLOSED)
+            self._report_loss(ConnectionLoss.CLOSED)
         elif self._tls is None:
-            self._ear.heard(data, now)
+            self._handler.data_received(data, now)
         else:
             self._decrypt(self._tls, data, now)
 
@@ -198,14 +198,14 @@ class Connection:
         try:
             plain = tls.receive(data)
         except ssl.SSLError:
-            self._lose(ConnectionLoss.TLS)
+            self._report_loss(ConnectionLoss.TLS)
             return
         self._write(tls.outgoing())
         if plain:
-            self._ear.heard(plain, now)
+            self._handler.data_received(plain, now)
         if tls.ended and self._tls is tls:
-            self._lose(ConnectionLoss.CLOSED)
+            self._report_loss(ConnectionLoss.CLOSED)
 
-    def _lose(self, loss: ConnectionLoss) -> None:
+    def _report_loss(self, loss: ConnectionLoss) -> None:
         self.close()
-        self._ear.ended(loss)
+        self._handler.connection_lost(loss)

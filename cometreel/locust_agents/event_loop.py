@@ -1,4 +1,4 @@
-"""The pump: one greenlet that serves every ready connection and every due timer of this process.
+"""The event_loop: one greenlet that serves every ready connection and every due timer of this process.
 
 gevent's loop tells which sockets are readable or writable; nothing but their callbacks runs in between. It is made
 when first used, never at import: Locust forks its workers after it has read the locustfile. Nothing of HTTP, Bayeux
@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 clock: Final = time.perf_counter
 """The one clock of the load room: seconds, monotonic, of this machine alone."""
 
-_GRAIN: Final = 0.01  # seconds between two looks at the timers: what they guard takes seconds
-_FAILED: Final = "a callback of the pump failed"
+_TICK: Final = 0.01  # seconds between two looks at the timers: what they guard takes seconds
+_FAILED: Final = "a callback of the event_loop failed"
 _READ, _WRITE = 1, 2  # of libev
 
 
@@ -54,19 +54,19 @@ class Timer:
 class SocketWatcher:
     """What the loop watches of one socket. `stop` it before the socket is closed."""
 
-    __slots__ = ("_call", "_pump", "_stopped", "_watcher", "queued")
+    __slots__ = ("_call", "_event_loop", "_stopped", "_watcher", "queued")
 
-    def __init__(self, pump: EventLoop, descriptor: int, events: int, call: Callable[[], None]) -> None:
-        self._pump, self._call = pump, call
+    def __init__(self, event_loop: EventLoop, descriptor: int, events: int, call: Callable[[], None]) -> None:
+        self._event_loop, self._call = event_loop, call
         self._stopped = self.queued = False
-        self._watcher = pump.hub.loop.io(descriptor, events)
-        self._watcher.start(self._mark)
+        self._watcher = event_loop.hub.loop.io(descriptor, events)
+        self._watcher.start(self._enqueue)
 
-    def _mark(self) -> None:
+    def _enqueue(self) -> None:
         """Queue the callback: the loop's own callbacks may not block, and must be short."""
         if not self.queued:
             self.queued = True
-            self._pump.queue(self)
+            self._event_loop.enqueue(self)
 
     def run(self) -> None:
         """Call what was registered, unless the watch was stopped since it was queued."""
@@ -88,7 +88,7 @@ class Clock(Protocol):
     def now(self) -> float:
         """The time, in seconds on a monotonic clock."""
 
-    def at(self, due: float, call: Callable[[float], None]) -> Timer:
+    def call_at(self, due: float, call: Callable[[float], None]) -> Timer:
         """Call this with the time when it is due."""
 
 
@@ -100,8 +100,8 @@ class EventLoop:
         self._ready: deque[SocketWatcher] = deque()
         self._timers: list[Timer] = []
         self._wake = Event()
-        self._ticks = self.hub.loop.timer(_GRAIN, _GRAIN)
-        self._ticks.start(self._tick)
+        self._ticker = self.hub.loop.timer(_TICK, _TICK)
+        self._ticker.start(self._tick)
         self._greenlet = gevent.spawn(self._run)
         self.failures = 0
         """How many callbacks have failed: each is a defect of this program."""
@@ -118,13 +118,13 @@ class EventLoop:
         """The time on the clock of the load room."""
         return clock()
 
-    def at(self, due: float, call: Callable[[float], None]) -> Timer:
+    def call_at(self, due: float, call: Callable[[float], None]) -> Timer:
         """Call this with the time when it is due, at most a hundredth of a second late."""
         timer = Timer(due, call)
         heapq.heappush(self._timers, timer)
         return timer
 
-    def queue(self, watch: SocketWatcher) -> None:
+    def enqueue(self, watch: SocketWatcher) -> None:
         """Serve a socket that is ready."""
         self._ready.append(watch)
         if len(self._ready) == 1:
@@ -132,8 +132,8 @@ class EventLoop:
 
     def stop(self) -> None:
         """Serve nobody any more."""
-        self._ticks.stop()
-        self._ticks.close()
+        self._ticker.stop()
+        self._ticker.close()
         self._greenlet.kill(block=False)
 
     def _tick(self) -> None:

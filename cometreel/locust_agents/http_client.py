@@ -53,7 +53,7 @@ class RequestHead:
         self._fields = dict(fields)
         self._joined = self._join()
 
-    def put(self, name: str, value: str) -> None:
+    def set_field(self, name: str, value: str) -> None:
         """Send this field from now on; an empty value sends it no longer."""
         if self._fields.get(name, "") != value:
             self._fields[name] = value
@@ -81,9 +81,9 @@ class ReplyParser:
         self._replies: list[HttpReply] = []
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._inside = False  # a reply has begun and isn't whole yet
-        self._headed = False  # its fields are all there
-        self.rests = True
+        self._in_reply = False  # a reply has begun and isn't whole yet
+        self._has_headers = False  # its fields are all there
+        self.idle = True
         """Whether it is between two replies: it may read another connection then."""
 
     def feed(self, data: bytes) -> list[HttpReply]:
@@ -105,10 +105,10 @@ class ReplyParser:
 
         :raises BrokenReply: if it ends within a reply.
         """
-        if not self._inside:
+        if not self._in_reply:
             return []
         known = {name for name, _ in self._headers}
-        if not (self._headed and known.isdisjoint({b"content-length", b"transfer-encoding"})):
+        if not (self._has_headers and known.isdisjoint({b"content-length", b"transfer-encoding"})):
             raise BrokenReply("the connection ended within a reply")
         self._complete(self._parser.get_status_code(), last=True)
         replies, self._replies = self._replies, []
@@ -117,8 +117,8 @@ class ReplyParser:
     # ------------------------------------------------------------------ what httptools calls
     def on_message_begin(self) -> None:
         """Begin a reply."""
-        self._headers, self._body, self._headed = [], [], False
-        self._inside, self.rests = True, False
+        self._headers, self._body, self._has_headers = [], [], False
+        self._in_reply, self.idle = True, False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a field."""
@@ -126,7 +126,7 @@ class ReplyParser:
 
     def on_headers_complete(self) -> None:
         """Note that only the body is missing now."""
-        self._headed = True
+        self._has_headers = True
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body, without its chunk's frame."""
@@ -139,7 +139,7 @@ class ReplyParser:
             self._complete(status, last=not self._parser.should_keep_alive())
 
     def _complete(self, status: int, *, last: bool) -> None:
-        self._inside, self.rests = False, not last
+        self._in_reply, self.idle = False, not last
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._replies.append(HttpReply(status, tuple(self._headers), body, last))
         self._headers, self._body = [], []

@@ -20,7 +20,7 @@ __all__ = ["Address", "LoadTarget", "parse_target"]
 
 _PORTS: Final = {"http": 80, "https": 443}
 _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
-_WANTED: Final = "a URL such as https://gws.example:8090"
+_EXPECTED: Final = "a URL such as https://gws.example:8090"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Address:
     """Where a socket connects: its family, and what `connect` takes."""
 
     family: socket.AddressFamily
-    place: tuple[str, int] | tuple[str, int, int, int]
+    socket_address: tuple[str, int] | tuple[str, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class LoadTarget:
             raise OptionInvalid(
                 "--host", f"{self.host} has no address: {error.strerror}", "a host that is known"
             ) from None
-        family, _, _, _, place = found[0]
-        return Address(family, place)  # type: ignore[arg-type]  # the form for systems without IPv6 never comes
+        family, _, _, _, socket_address = found[0]
+        return Address(family, socket_address)  # type: ignore[arg-type]  # the form for systems without IPv6 never comes
 
     @cached_property
     def context(self) -> ssl.SSLContext:
@@ -80,19 +80,19 @@ def parse_target(url: str | None, trust: Path | None = None) -> LoadTarget:
     :raises OptionInvalid: if it is none, or has more than scheme, host and port.
     """
     if not url:
-        raise OptionInvalid("--host", "nothing is given to put load on", _WANTED)
+        raise OptionInvalid("--host", "nothing is given to put load on", _EXPECTED)
     if not _SCHEME.match(url):
         kind = "a file" if Path(url).suffix in {".yaml", ".yml", ".json", ".jsonl"} or Path(url).exists() else "no URL"
         hint = "to drive load from a scenario: locust -f loadtests/from_scenario.py --reel-scenario FILE --host URL"
-        raise OptionInvalid("--host", f"{url!r} is {kind}", _WANTED, hint if kind == "a file" else "")
+        raise OptionInvalid("--host", f"{url!r} is {kind}", _EXPECTED, hint if kind == "a file" else "")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise OptionInvalid("--host", f"{url!r}: {error}", _WANTED) from None
+        raise OptionInvalid("--host", f"{url!r}: {error}", _EXPECTED) from None
     if parts.scheme.lower() not in _PORTS or not host:
-        raise OptionInvalid("--host", f"{url!r} can't be asked by HTTP", _WANTED)
+        raise OptionInvalid("--host", f"{url!r} can't be asked by HTTP", _EXPECTED)
     if parts.path.strip("/") or parts.query or parts.username:
-        raise OptionInvalid("--host", "it has more than scheme, host and port", _WANTED, "paths are those of the API")
+        raise OptionInvalid("--host", "it has more than scheme, host and port", _EXPECTED, "paths are those of the API")
     secure = parts.scheme.lower() == "https"
     return LoadTarget(secure, host, port or _PORTS[parts.scheme.lower()], parts.netloc, trust)

@@ -48,54 +48,54 @@ class LoginFailed(Exception):
 class LocustStats:
     """Keeps the figures of a process in step with Locust's."""
 
-    def __init__(self, environment: Environment, stages: StepTallies) -> None:
+    def __init__(self, environment: Environment, tallies: StepTallies) -> None:
         self._fire: Callable[..., None] = environment.events.request.fire
-        self.stages = stages
+        self.tallies = tallies
         self.logins = 0
         """How many agents have logged in."""
-        self.turned_away = ""
+        self.login_error = ""
         """Why the last login failed; empty if none did."""
 
     def sent(self, exchange: PendingRequest) -> None:
         """Enter a POST that was written."""
-        self.stages.sent(exchange)
+        self.tallies.sent(exchange)
 
     def unsent(self, many: int) -> None:
         """Enter requests that waited for their turn and won't be sent any more."""
-        self.stages.whole.unsent += many
+        self.tallies.whole.unsent += many
 
     def add(self, outcomes: Sequence[RequestOutcome]) -> None:
         """Enter what became of requests."""
-        self.stages.add(outcomes)
+        self.tallies.add(outcomes)
         for outcome in outcomes:
             if isinstance(outcome, Acknowledged):
-                self._tell("ack", outcome.exchange, outcome.at, None)
+                self._fire_exchange("ack", outcome.exchange, outcome.at, None)
             elif isinstance(outcome, Answered):
                 late = NotificationFailed("late") if outcome.late else None
-                self._tell("notification", outcome.exchange, outcome.at, late)
+                self._fire_exchange("notification", outcome.exchange, outcome.at, late)
             elif isinstance(outcome, Refused):
-                self._tell("ack", outcome.exchange, outcome.at, PostFailed(outcome.text))
+                self._fire_exchange("ack", outcome.exchange, outcome.at, PostFailed(outcome.text))
             elif isinstance(outcome, Wrong):
-                self._tell("notification", outcome.exchange, outcome.at, NotificationFailed(outcome.text))
+                self._fire_exchange("notification", outcome.exchange, outcome.at, NotificationFailed(outcome.text))
             elif isinstance(outcome, Lost):
-                self._tell("notification", outcome.exchange, None, NotificationFailed(outcome.text))
+                self._fire_exchange("notification", outcome.exchange, None, NotificationFailed(outcome.text))
             elif isinstance(outcome, LateAfterLost | Duplicate | Abandoned):
-                self._tell("stray", outcome.exchange, None, Stray(outcome.text))
+                self._fire_exchange("stray", outcome.exchange, None, Stray(outcome.text))
             else:
-                self._event("stray", "CometD", None, Stray(outcome.text))
+                self._fire_event("stray", "CometD", None, Stray(outcome.text))
 
     def logged_in(self, seconds: float, error: str) -> None:
         """Enter a login."""
         if error:
-            self.turned_away = error
+            self.login_error = error
         else:
             self.logins += 1
-        self._event("login", "Login", seconds, LoginFailed(error) if error else None)
+        self._fire_event("login", "Login", seconds, LoginFailed(error) if error else None)
 
-    def _tell(self, phase: str, exchange: PendingRequest, at: float | None, error: Exception | None) -> None:
-        self._event(phase, exchange.ask.entry, None if at is None else at - exchange.intended, error)
+    def _fire_exchange(self, phase: str, exchange: PendingRequest, at: float | None, error: Exception | None) -> None:
+        self._fire_event(phase, exchange.planned.entry, None if at is None else at - exchange.intended, error)
 
-    def _event(self, phase: str, name: str, seconds: float | None, error: Exception | None) -> None:
+    def _fire_event(self, phase: str, name: str, seconds: float | None, error: Exception | None) -> None:
         self._fire(
             request_type=phase,
             name=name,

@@ -66,11 +66,11 @@ def log_in(login: LoginMode) -> LoginRequests:
     if login == "session":
         yield LoginRequest(_ME)  # refused, and good for the cookie and the CSRF token
     reply = yield LoginRequest(_ME, credentials=True)
-    user_id = _user_id(_admitted(reply, _ME))
+    user_id = _user_id(_required(reply, _ME))
     yield LoginRequest("/api/v2/services?fields=*")
     yield LoginRequest("/api/v2/me/groups")
     yield LoginRequest("/api/v2/groups")
-    _admitted((yield LoginRequest("/api/v2/me", body=_START)), "StartContactCenterSession")
+    _required((yield LoginRequest("/api/v2/me", body=_START)), "StartContactCenterSession")
     return user_id
 
 
@@ -91,18 +91,18 @@ def session_gone(reply: HttpReply) -> bool:
     return reply.status in {401, 403}
 
 
-def _admitted(outcome: ReplyOrLoss, asked: str) -> JSON:
+def _required(outcome: ReplyOrLoss, request_name: str) -> JSON:
     """Return the body of the reply to a step that the agent can't do without."""
     if not isinstance(outcome, HttpReply):
         raise LoginRefused(f"login: {outcome.value}")
     if 300 <= outcome.status < 400:
-        raise LoginRefused(f"login: {asked} is redirected (HTTP {outcome.status}); redirects are not followed")
+        raise LoginRefused(f"login: {request_name} is redirected (HTTP {outcome.status}); redirects are not followed")
     body = _json(outcome)
     code = body.get("statusCode") if isinstance(body, dict) else None
     if outcome.status in {401, 403}:
-        raise LoginRefused(f"login: {asked} is refused (HTTP {outcome.status}, statusCode {code})")
+        raise LoginRefused(f"login: {request_name} is refused (HTTP {outcome.status}, statusCode {code})")
     if not 200 <= outcome.status < 300 or code not in {0, 7}:  # 7: some of several channels could be started
-        raise LoginRefused(f"login: {asked} gets HTTP {outcome.status}, statusCode {code}")
+        raise LoginRefused(f"login: {request_name} gets HTTP {outcome.status}, statusCode {code}")
     return body
 
 

@@ -29,14 +29,14 @@ EventCallback = Callable[[Sequence[ClientEvent], float], None]
 class BayeuxTransport(Protocol):
     """What carries one Bayeux client."""
 
-    def do(self, events: Sequence[ClientEvent], now: float) -> None:
+    def process(self, events: Sequence[ClientEvent], now: float) -> None:
         """Send what is to be sent, and pass on the rest."""
 
     def close(self) -> None:
         """End all connections; nobody is told anything any more."""
 
     @property
-    def holds(self) -> bool:
+    def can_push(self) -> bool:
         """Whether the server holds a poll, or a WebSocket is open in its place."""
 
 
@@ -44,9 +44,9 @@ class DeadlineTimer:
     """Wakes one Bayeux client at its deadline. It sets itself anew when it finds that it rang too early."""
 
     def __init__(
-        self, timers: Clock, client: BayeuxClient, ring: Callable[[Sequence[ClientEvent], float], None]
+        self, clock: Clock, client: BayeuxClient, on_due: Callable[[Sequence[ClientEvent], float], None]
     ) -> None:
-        self._timers, self._client, self._ring = timers, client, ring
+        self._clock, self._client, self._on_due = clock, client, on_due
         self._timer: Timer | None = None
 
     def due(self, now: float) -> list[ClientEvent]:
@@ -58,7 +58,7 @@ class DeadlineTimer:
             return self._client.advance(now)
         if self._timer is None or self._timer.due > deadline:
             self.cancel()
-            self._timer = self._timers.at(deadline, self._wake)
+            self._timer = self._clock.call_at(deadline, self._wake)
         return []
 
     def cancel(self) -> None:
@@ -70,7 +70,7 @@ class DeadlineTimer:
     def _wake(self, now: float) -> None:
         self._timer = None
         if events := self.due(now):
-            self._ring(events, now)
+            self._on_due(events, now)
 
 
 class LongPollingTransport:
@@ -81,49 +81,55 @@ class LongPollingTransport:
 
     def __init__(
         self,
-        timers: Clock,
+        clock: Clock,
         client: BayeuxClient,
-        lines: tuple[RequestSender, RequestSender],
+        senders: tuple[RequestSender, RequestSender],
         head: RequestHead,
         endpoint: str,
-        told: EventCallback,
-        read: Callable[[HttpReply], None],
+        on_events: EventCallback,
+        on_reply: Callable[[HttpReply], None],
     ) -> None:
-        self._client, self._head, self._endpoint, self._told, self._read = client, head, endpoint, told, read
-        self._posts, self._polls = lines
-        self._alarm = DeadlineTimer(timers, client, self.do)
+        self._client, self._head, self._endpoint, self._on_events, self._on_reply = (
+            client,
+            head,
+            endpoint,
+            on_events,
+            on_reply,
+        )
+        self._posts, self._polls = senders
+        self._deadline_timer = DeadlineTimer(clock, client, self.process)
         self._session: JSON = None
-        self._before = self._behind = b""  # what stands around the id in this session's polls
+        self._poll_start = self._poll_end = b""  # what stands around the id in this session's polls
 
     @property
-    def holds(self) -> bool:
+    def can_push(self) -> bool:
         """Whether a poll is under way."""
         return self._polls.busy
 
     def close(self) -> None:
         """End the polls; the other line is the agent's."""
-        self._alarm.cancel()
+        self._deadline_timer.cancel()
         self._polls.close()
 
-    def do(self, events: Sequence[ClientEvent], now: float) -> None:
+    def process(self, events: Sequence[ClientEvent], now: float) -> None:
         """Send what is to be sent, the next poll first: while there is none, nothing can be pushed."""
-        due = self._alarm.due(now)
-        told: list[ClientEvent] = []
+        due = self._deadline_timer.due(now)
+        others: list[ClientEvent] = []
         for event in (*due, *events) if due else events:
             if type(event) is Send:
                 self._send(event)
             else:
-                told.append(event)
-        if told:
-            self._told(told, now)
+                others.append(event)
+        if others:
+            self._on_events(others, now)
 
     def _send(self, send: Send) -> None:
         channel = str(send.messages[0]["channel"])
         # the JavaScript client's way: the name behind the path for these three, else only a slash (CometD 3.1)
         target = f"{self._endpoint}/{_SUFFIXES.get(channel, '')}"
         body = self._poll(send.messages[0]) if channel == CONNECT else encode([*send.messages])
-        asking = QueuedRequest(self._head.post(target, body), send.patience, partial(self._answered, send.number))
-        (self._polls if channel == CONNECT else self._posts).ask(asking)
+        queued = QueuedRequest(self._head.post(target, body), send.patience, partial(self._handle_reply, send.number))
+        (self._polls if channel == CONNECT else self._posts).send(queued)
 
     def _poll(self, message: Message) -> bytes:
         """Return the body of a poll. Those of one session differ by their id, a number, alone."""
@@ -131,18 +137,18 @@ class LongPollingTransport:
             return encode([message])
         if self._session != message["clientId"]:
             self._session = message["clientId"]
-            self._before, _, self._behind = encode([{**message, "id": _ID}]).partition(_ID.encode())
-        return b"%b%b%b" % (self._before, str(message["id"]).encode(), self._behind)
+            self._poll_start, _, self._poll_end = encode([{**message, "id": _ID}]).partition(_ID.encode())
+        return b"%b%b%b" % (self._poll_start, str(message["id"]).encode(), self._poll_end)
 
-    def _answered(self, number: int, outcome: ReplyOrLoss, now: float) -> None:
+    def _handle_reply(self, number: int, outcome: ReplyOrLoss, now: float) -> None:
         messages = None
         if isinstance(outcome, HttpReply):
-            self._read(outcome)
+            self._on_reply(outcome)
             messages = _messages(outcome)
         if messages is None:
-            self.do(self._client.failed(number, now), now)
+            self.process(self._client.failed(number, now), now)
         else:
-            self.do(self._client.receive(messages, now, number=number), now)
+            self.process(self._client.receive(messages, now, number=number), now)
 
 
 def _messages(reply: HttpReply) -> list[Message] | None:

@@ -23,7 +23,7 @@ from cometreel.locust_agents.run_options import RunOptions
 __all__ = ["check_open_files", "check_server", "raise_open_files"]
 
 _HOST = "--host"
-_WANTED = "a GWS server or a replay"
+_EXPECTED = "a GWS server or a replay"
 _HANDSHAKE: Message = {
     "channel": "/meta/handshake",
     "id": "1",
@@ -38,42 +38,42 @@ def check_server(options: RunOptions) -> None:
 
     :raises OptionInvalid: if one of that doesn't work; the sentence says what came instead.
     """
-    pump = EventLoop()
-    visitor = _PreflightAgent(options, pump)
+    event_loop = EventLoop()
+    agent = _PreflightAgent(options, event_loop)
     try:
-        visitor.log_in()
-        visitor.shake_hands()
+        agent.log_in()
+        agent.handshake()
     finally:
-        visitor.close()
-        pump.stop()
+        agent.close()
+        event_loop.stop()
 
 
 class _PreflightAgent:
     """An agent that only looks whether the door is open."""
 
-    def __init__(self, options: RunOptions, pump: EventLoop) -> None:
-        self._options, self._habits = options, options.habits
-        who = options.users[0] if options.users else None
-        self._identity = Identity(options.target.authority, self._habits.login, who)
-        self._line = RequestQueue(pump, options.target)
+    def __init__(self, options: RunOptions, event_loop: EventLoop) -> None:
+        self._options, self._config = options, options.config
+        credentials = options.users[0] if options.users else None
+        self._identity = Identity(options.target.authority, self._config.login, credentials)
+        self._sender = RequestQueue(event_loop, options.target)
 
-    def _ask(self, request: bytes) -> HttpReply:
+    def _send(self, request: bytes) -> HttpReply:
         answer: AsyncResult[ReplyOrLoss] = AsyncResult()
-        self._line.ask(QueuedRequest(request, self._habits.patience, lambda outcome, _now: answer.set(outcome)))
+        self._sender.send(QueuedRequest(request, self._config.patience, lambda outcome, _now: answer.set(outcome)))
         outcome = answer.get()
         assert outcome is not None
         if isinstance(outcome, ConnectionLoss):
             raise OptionInvalid(_HOST, f"{self._options.target.base}: {outcome.value}", "a server that answers")
-        self._identity.take(outcome)
+        self._identity.update(outcome)
         return outcome
 
     def log_in(self) -> None:
         """Go through the requests of a login."""
-        steps = log_in(self._habits.login)
+        steps = log_in(self._config.login)
         try:
             step = next(steps)
             while True:
-                step = steps.send(self._ask(self._identity.request(step)))
+                step = steps.send(self._send(self._identity.request(step)))
         except StopIteration:
             return
         except LoginRefused as error:
@@ -81,35 +81,35 @@ class _PreflightAgent:
             expected = "a user name and a password that the server takes"
             raise OptionInvalid("--reel-users", f"{user}: {error}", expected) from None
 
-    def shake_hands(self) -> None:
+    def handshake(self) -> None:
         """Begin and end a CometD session."""
-        endpoint = self._habits.endpoint
-        reply = self._ask(self._identity.head.post(f"{endpoint}/handshake", encode([_HANDSHAKE])))
+        endpoint = self._config.endpoint
+        reply = self._send(self._identity.head.post(f"{endpoint}/handshake", encode([_HANDSHAKE])))
         where = f"{self._options.target.base}{endpoint}"
         if 300 <= reply.status < 400:
             hint = "redirects are not followed: give the host that they lead to"
-            raise OptionInvalid(_HOST, f"{where} is redirected (HTTP {reply.status})", _WANTED, hint)
+            raise OptionInvalid(_HOST, f"{where} is redirected (HTTP {reply.status})", _EXPECTED, hint)
         try:
             answer = parse_messages(reply.body)[0]
         except (MalformedMessages, IndexError):
             answer = {}
         if reply.status != 200 or answer.get("channel") != "/meta/handshake":
-            raise OptionInvalid(_HOST, f"{where} answers HTTP {reply.status} without Bayeux", _WANTED)
+            raise OptionInvalid(_HOST, f"{where} answers HTTP {reply.status} without Bayeux", _EXPECTED)
         if answer.get("successful") is not True:
-            raise OptionInvalid(_HOST, f"{where} refuses the handshake: {answer.get('error')}", _WANTED)
-        goodbye = {"channel": "/meta/disconnect", "id": "2", "clientId": answer.get("clientId")}
-        self._ask(self._identity.head.post(f"{endpoint}/disconnect", encode([goodbye])))
-        if self._habits.login != "open":
-            self._ask(self._identity.request(END_SESSION))
+            raise OptionInvalid(_HOST, f"{where} refuses the handshake: {answer.get('error')}", _EXPECTED)
+        disconnect = {"channel": "/meta/disconnect", "id": "2", "clientId": answer.get("clientId")}
+        self._send(self._identity.head.post(f"{endpoint}/disconnect", encode([disconnect])))
+        if self._config.login != "open":
+            self._send(self._identity.request(END_SESSION))
 
     def close(self) -> None:
         """End the connection."""
-        self._line.close()
+        self._sender.close()
 
 
-_EACH = 2
-_OTHERS = 64
-_MANY = 262_144
+_SOCKETS_PER_AGENT = 2
+_OTHER_FILES = 64
+_MAX_FILES = 262_144
 
 
 def check_open_files(agents: int) -> None:
@@ -117,7 +117,7 @@ def check_open_files(agents: int) -> None:
 
     :raises OptionInvalid: if the system doesn't allow so many.
     """
-    needed = _EACH * agents + _OTHERS
+    needed = _SOCKETS_PER_AGENT * agents + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= needed or soft == resource.RLIM_INFINITY:
         return
@@ -130,6 +130,6 @@ def check_open_files(agents: int) -> None:
 def raise_open_files() -> None:
     """Raise this process's limit of open files as far as it goes: a worker isn't told how many agents it will have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MANY if hard == resource.RLIM_INFINITY else min(hard, _MANY)
+    wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

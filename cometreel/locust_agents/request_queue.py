@@ -23,8 +23,8 @@ class QueuedRequest:
 
     request: bytes
     patience: float
-    done: Callable[[ReplyOrLoss, float], None]
-    began: Callable[[float], None] | None = None
+    on_done: Callable[[ReplyOrLoss, float], None]
+    on_sent: Callable[[float], None] | None = None
 
 
 class RequestSender(Protocol):
@@ -34,26 +34,26 @@ class RequestSender(Protocol):
     def busy(self) -> bool:
         """Whether a request is waiting for its reply."""
 
-    def ask(self, asking: QueuedRequest) -> None:
+    def send(self, queued: QueuedRequest) -> None:
         """Send a request when its turn comes."""
 
     def close(self) -> None:
         """End the connection; nobody is told anything any more."""
 
 
-_RESTING: Final[list[ReplyParser]] = []
+_IDLE_PARSERS: Final[list[ReplyParser]] = []
 """Readers that are within no reply: an idle connection has none, of thousands few are read at once."""
 
 
 class RequestQueue:
     """A queue of requests on one connection; the next is sent when the one before has its reply."""
 
-    def __init__(self, pump: EventLoop, target: LoadTarget) -> None:
-        self._pump = pump
-        self._line = Connection(pump, target, self)
-        self._reader: ReplyParser | None = None  # while it is within a reply
+    def __init__(self, event_loop: EventLoop, target: LoadTarget) -> None:
+        self._event_loop = event_loop
+        self._connection = Connection(event_loop, target, self)
+        self._parser: ReplyParser | None = None  # while it is within a reply
         self._waiting: list[QueuedRequest] = []  # nearly always empty, and an empty deque is ten times as large
-        self._asked: QueuedRequest | None = None
+        self._current: QueuedRequest | None = None
         self._due = 0.0
         self._timer: Timer | None = None
         self._closed = False
@@ -61,82 +61,82 @@ class RequestQueue:
     @property
     def busy(self) -> bool:
         """Whether a request is waiting for its reply."""
-        return self._asked is not None
+        return self._current is not None
 
-    def ask(self, asking: QueuedRequest) -> None:
+    def send(self, queued: QueuedRequest) -> None:
         """Send a request when its turn comes; after `close` it is told at once that it won't be."""
         if self._closed:
-            asking.done(ConnectionLoss.STOPPED, clock())
+            queued.on_done(ConnectionLoss.STOPPED, clock())
             return
-        if self._asked is None and not self._waiting:
-            self._begin(asking)
+        if self._current is None and not self._waiting:
+            self._start(queued)
         else:
-            self._waiting.append(asking)
+            self._waiting.append(queued)
             self._next()
 
     def close(self) -> None:
         """End the connection; nobody is told anything any more."""
-        self._closed, self._asked = True, None
+        self._closed, self._current = True, None
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
-        self._line.close()
+        self._connection.close()
 
     def _next(self) -> None:
-        if self._waiting and self._asked is None:
-            self._begin(self._waiting.pop(0))
+        if self._waiting and self._current is None:
+            self._start(self._waiting.pop(0))
 
-    def _begin(self, asking: QueuedRequest) -> None:
-        self._asked = asking
-        if not self._line.is_open:
-            self._reader = None
+    def _start(self, queued: QueuedRequest) -> None:
+        self._current = queued
+        if not self._connection.is_open:
+            self._parser = None
         now = clock()
-        self._due = now + asking.patience
-        if asking.began is not None:
-            asking.began(now)
-        self._line.send(asking.request)
-        asking.request = b""  # it may wait for long, and the line has it
+        self._due = now + queued.patience
+        if queued.on_sent is not None:
+            queued.on_sent(now)
+        self._connection.send(queued.request)
+        queued.request = b""  # it may wait for long, and the line has it
         if self._timer is None or self._timer.due > self._due:
             self._set_timer()
 
     # ------------------------------------------------------------------ what the line brings
-    def heard(self, data: bytes, now: float) -> None:
+    def data_received(self, data: bytes, now: float) -> None:
         """Take bytes."""
-        reader = self._reader or (_RESTING.pop() if _RESTING else ReplyParser())
+        parser = self._parser or (_IDLE_PARSERS.pop() if _IDLE_PARSERS else ReplyParser())
         try:
-            replies = reader.feed(data)
+            replies = parser.feed(data)
         except BrokenReply:
-            self._line.close()
-            self._settle(ConnectionLoss.NOT_HTTP, now)
+            self._connection.close()
+            self._complete(ConnectionLoss.NOT_HTTP, now)
             return
-        if reader.rests:
-            self._reader = None
-            _RESTING.append(reader)
+        if parser.idle:
+            self._parser = None
+            _IDLE_PARSERS.append(parser)
         else:
-            self._reader = reader
+            self._parser = parser
         for reply in replies:
-            if reply.last or self._asked is None:  # a reply to nothing: what follows on this connection means nothing
-                self._line.close()
-            self._settle(reply, now)
+            if reply.last or self._current is None:  # a reply to nothing: what follows on this connection means nothing
+                self._connection.close()
+            self._complete(reply, now)
 
-    def ended(self, loss: ConnectionLoss) -> None:
+    def connection_lost(self, loss: ConnectionLoss) -> None:
         """Take the end of the connection; a reply may have needed just that."""
         now = clock()
         try:
-            replies = self._reader.end() if self._reader is not None else []
+            replies = self._parser.end() if self._parser is not None else []
         except BrokenReply:
             replies = []
-        if replies and self._asked is not None:
-            self._settle(replies[0], now)
+        if replies and self._current is not None:
+            self._complete(replies[0], now)
         else:
-            self._settle(loss, now)
+            self._complete(loss, now)
 
-    def _settle(self, outcome: ReplyOrLoss, now: float) -> None:
+    def _complete(self, outcome: ReplyOrLoss, now: float) -> None:
         """Tell who asked, then go on: what it asks for in turn comes behind what waits already."""
-        asking, self._asked = self._asked, None
-        if asking is not None:
+        queued, self._current = self._current, None
+        if queued is not None:
             try:
-                asking.done(outcome, now)
+                queued.on_done(outcome, now)
             finally:
                 if self._waiting:
                     self._next()
@@ -146,14 +146,14 @@ class RequestQueue:
         """One timer serves all requests: it is set anew when it finds that it rang too early."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._pump.at(self._due, self._ring)
+        self._timer = self._event_loop.call_at(self._due, self._time_out)
 
-    def _ring(self, now: float) -> None:
+    def _time_out(self, now: float) -> None:
         self._timer = None
-        if self._asked is None:
+        if self._current is None:
             return
         if self._due > now:
             self._set_timer()
             return
-        self._line.close()  # the reply may still come, and would be taken for the next one's
-        self._settle(ConnectionLoss.NO_REPLY, now)
+        self._connection.close()  # the reply may still come, and would be taken for the next one's
+        self._complete(ConnectionLoss.NO_REPLY, now)

@@ -33,7 +33,7 @@ __all__ = ["RunOptions", "add_options", "add_scenario_options", "read_options", 
 
 _T = TypeVar("_T")
 
-_BESIDE = {"subscribe": "Subscribe", "request-stats": "RequestStats"}
+_AFTER_LOGIN = {"subscribe": "Subscribe", "request-stats": "RequestStats"}
 _LATE = 2.0
 _PASSWORD = "REEL_PASSWORD"  # noqa: S105  # the name of a variable
 
@@ -51,7 +51,7 @@ _TEXTS = (
     ("--reel-users", "", ("User names: a CSV file with the header user,password, or a pattern such as agent-{1..200} "
      f"whose password is in the variable {_PASSWORD}.")),
     ("--reel-transport", "long-polling", "How notifications come: long-polling or websocket."),
-    ("--reel-beside", "", f"What each agent sends for its workbins after login: {', '.join(_BESIDE)}."),
+    ("--reel-beside", "", f"What each agent sends for its workbins after login: {', '.join(_AFTER_LOGIN)}."),
     ("--reel-trust", "", "A file of certificates to check the server's against. Without one, any is taken."),
     ("--reel-step", "10s", "How long each step of --reel-find-capacity is judged."),
     ("--reel-junit", "", "Write the limits as JUnit XML to this file."),
@@ -68,7 +68,7 @@ class RunOptions:
     seed: str
     rate: Rate | None
     """None means a closed loop."""
-    habits: AgentConfig
+    config: AgentConfig
     users: UserList
     limits: tuple[Limit, ...]
     find_capacity: bool
@@ -82,22 +82,22 @@ class RunOptions:
     def settings(self) -> tuple[tuple[str, str], ...]:
         """What a report says of them. No secret is among it."""
         if self.script is not None:
-            return (("scenario", f"a round lasts {self.script.seconds:g} s"), *self._manners())
+            return (("scenario", f"a round lasts {self.script.seconds:g} s"), *self._agent_settings())
         rate = "closed loop" if self.rate is None else f"{self.rate} requests/s, {self.plan.spacing}"
-        return (("mix", str(self.plan.mix)), ("rate", rate), ("seed", self.seed), *self._manners())
+        return (("mix", str(self.plan.mix)), ("rate", rate), ("seed", self.seed), *self._agent_settings())
 
-    def _manners(self) -> tuple[tuple[str, str], ...]:
-        habits = self.habits
+    def _agent_settings(self) -> tuple[tuple[str, str], ...]:
+        config = self.config
         return (
-            ("login", habits.login),
-            ("transport", habits.transport),
-            ("late", f"{habits.late:g} s"),
-            ("patience", f"{habits.patience:g} s"),
+            ("login", config.login),
+            ("transport", config.transport),
+            ("late", f"{config.late:g} s"),
+            ("patience", f"{config.patience:g} s"),
         )
 
 
 def add_options(parser: LocustArgumentParser) -> None:
-    """Make the options known to Locust. They are not in its web form: a run is what its command line says."""
+    """Make the options config to Locust. They are not in its web form: a run is what its command line says."""
     for name, default, text in _TEXTS:
         variable = name.strip("-").replace("-", "_").upper()
         parser.add_argument(name, default=default, help=text, env_var=variable, include_in_web_ui=False)
@@ -111,7 +111,7 @@ def add_options(parser: LocustArgumentParser) -> None:
 
 
 def add_scenario_options(parser: LocustArgumentParser) -> None:
-    """Make the options known that a scenario's load has."""
+    """Make the options config that a scenario's load has."""
     add_options(parser)
     text = "Scenario whose requests are asked: a YAML file or a folder of them. May be repeated."
     parser.add_argument("--reel-scenario", action="append", default=[], help=text, include_in_web_ui=False)
@@ -131,9 +131,9 @@ def read_scenario_options(options: Namespace, host: str | None) -> RunOptions:
         raise OptionInvalid("--reel-scenario", "nothing is given to play", "a YAML file or a folder of them")
     script = read_script([Path(path) for path in options.reel_scenario], _speed(options.reel_speed))
     run = read_options(Namespace(**{**vars(options), "reel_mix": "agent=100"}), host)
-    known = run.habits
-    habits = replace(known, endpoint=script.endpoint or known.endpoint, channels=script.channels or known.channels)
-    return replace(run, script=script, habits=habits)
+    config = run.config
+    config = replace(config, endpoint=script.endpoint or config.endpoint, channels=script.channels or config.channels)
+    return replace(run, script=script, config=config)
 
 
 def _speed(text: str) -> float:
@@ -154,7 +154,7 @@ def read_options(options: Namespace, host: str | None) -> RunOptions:
     target = parse_target(host, _file("--reel-trust", options.reel_trust))
     mix = parse_mix(options.reel_mix)
     owners = read_owners(options.reel_owners)
-    owners.suffice(mix)
+    owners.check(mix)
     spacing = _choice("--reel-spacing", options.reel_spacing, get_args(Spacing))
     rate = parse_rate(options.reel_rate) if options.reel_rate else None
     users = read_users(options.reel_users, os.environ.get(_PASSWORD))
@@ -169,11 +169,11 @@ def read_options(options: Namespace, host: str | None) -> RunOptions:
     junit, json = (Path(file) if file else None for file in (options.reel_junit, options.reel_json))
     plan = ArrivalPlan(mix, owners, options.reel_seed, spacing)
     find, step = options.reel_find_capacity, _seconds("--reel-step", options.reel_step)
-    habits = _habits(options, users)
-    return RunOptions(target, plan, options.reel_seed, rate, habits, users, limits, find, junit, json, step)
+    config = _config(options, users)
+    return RunOptions(target, plan, options.reel_seed, rate, config, users, limits, find, junit, json, step)
 
 
-def _habits(options: Namespace, users: UserList) -> AgentConfig:
+def _config(options: Namespace, users: UserList) -> AgentConfig:
     login = _choice("--reel-login", options.reel_login or ("session" if users else "open"), LOGIN_MODES)
     if login != "open" and not users:
         expected = "--reel-users FILE, or a pattern such as agent-{1..200}"
@@ -184,9 +184,9 @@ def _habits(options: Namespace, users: UserList) -> AgentConfig:
         expected = f"at most the patience, {options.reel_patience}"
         raise OptionInvalid("--reel-late", f"{options.reel_late!r}", expected, "what is lost can't be late")
     words = [word.strip() for word in options.reel_beside.split(",") if word.strip()]
-    beside = tuple(_BESIDE[_choice("--reel-beside", word, tuple(_BESIDE))] for word in words)
+    after_login = tuple(_AFTER_LOGIN[_choice("--reel-beside", word, tuple(_AFTER_LOGIN))] for word in words)
     transport: Transport = _choice("--reel-transport", options.reel_transport, get_args(Transport))
-    return AgentConfig(login, transport, beside=beside, late=late, patience=patience)
+    return AgentConfig(login, transport, after_login=after_login, late=late, patience=patience)
 
 
 def _choice(option: str, value: Any, choices: tuple[_T, ...]) -> _T:

@@ -29,18 +29,18 @@ class RunReports:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
 
-    def write(self, conductor: Coordinator) -> None:
+    def write(self, coordinator: Coordinator) -> None:
         """Write everything, and set the exit code: 1 if a limit is broken or nothing was sent."""
-        report = report_of(conductor)
+        report = report_of(coordinator)
         print(f"\n{terminal_report(report)}", flush=True)  # noqa: T201  # this is what the run was for
-        if conductor.options.junit is not None:
-            conductor.options.junit.write_text(junit_report(report), "utf-8")
-        if conductor.options.json is not None:
-            conductor.options.json.write_bytes(encode(figures(report)))
+        if coordinator.options.junit is not None:
+            coordinator.options.junit.write_text(junit_report(report), "utf-8")
+        if coordinator.options.json is not None:
+            coordinator.options.json.write_bytes(encode(figures(report)))
         self._into_page(report)
         if not report.passed:
             self._environment.process_exit_code = 1
-        elif report.verdicts or report.held is not None:
+        elif report.limit_results or report.capacity is not None:
             self._environment.process_exit_code = 0  # the limits are the word on failures, where there are some
 
     def _into_page(self, report: Report) -> None:
@@ -57,14 +57,16 @@ class RunReports:
         print(f"report: {page}")  # noqa: T201  # so that it is found
 
 
-def report_of(conductor: Coordinator) -> Report:
+def report_of(coordinator: Coordinator) -> Report:
     """Return the report of a run as it is now."""
-    options, now = conductor.options, clock()
-    tally = conductor.tally()
-    seconds = conductor.elapsed(now)
-    rate = conductor.search.rate if conductor.search else options.rate
+    options, now = coordinator.options, clock()
+    tally = coordinator.tally()
+    seconds = coordinator.elapsed(now)
+    rate = coordinator.search.rate if coordinator.search else options.rate
     nominal = rate.volume(seconds) if rate is not None else 0.0
-    search = conductor.search.search if conductor.search else None
-    verdicts = check_limits(options.limits, tally) if search is None else []
-    run = RunInfo(options.target.base, seconds, nominal, options.settings(), tuple(conductor.lost))
-    return Report(run, tally, verdicts, search.trials if search else (), search.so_far() if search else None)
+    search = coordinator.search.search if coordinator.search else None
+    limit_results = check_limits(options.limits, tally) if search is None else []
+    run = RunInfo(options.target.base, seconds, nominal, options.settings(), tuple(coordinator.lost))
+    return Report(
+        run, tally, limit_results, search.trials if search else (), search.result_so_far() if search else None
+    )

@@ -20,9 +20,9 @@ from cometreel.scenario.markers import marker_of, unescaped
 
 __all__ = ["AnyAnswer", "ScriptedRequest", "ScenarioScript", "read_script"]
 
-_UNASKED = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
+_STATE_CHANGES = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
 _SAFE = "~!$&'()*+,=:@"
-_ENDS = "EndContactCenterSession"
+_END_SESSION = "EndContactCenterSession"
 _KINDS = {kind.label: kind for kind in OwnerKind if kind.owned}
 
 
@@ -36,7 +36,7 @@ class AnyAnswer(Expectation):
 
     workbin_type: str = ""
 
-    def wrong(self, data: JSONObject) -> str:
+    def mismatch(self, data: JSONObject) -> str:
         """Nothing is."""
         return ""
 
@@ -49,17 +49,17 @@ class ScriptedRequest:
     name: str
     path: str
     body: JSONObject | None
-    answered: bool
+    expects_notification: bool
     """Whether a notification with its referenceId must come."""
 
-    def spoken(self, agent: int, owners: Owners, own_id: str | None) -> tuple[PlannedRequest, str, bytes | None]:
+    def prepare(self, agent: int, owners: Owners, own_id: str | None) -> tuple[PlannedRequest, str, bytes | None]:
         """Return what this agent sends, and what must answer it; the owner is one of those that are given, if any."""
         if self.body is None:
             return PlannedRequest(self.name, None), self.path, None
         body, path = self.body, self.path
         kind = _KINDS.get(str(body.get("workbinType")))
         if body.get("operationName") != "RequestAgentStats":
-            return PlannedRequest(self.name, AnyAnswer() if self.answered else None), path, encode(body)
+            return PlannedRequest(self.name, AnyAnswer() if self.expects_notification else None), path, encode(body)
         owner = str(body.get("workbinOwner", ""))
         if path.startswith("/api/v2/users/"):
             kind, owner = OwnerKind.USER, path.split("/")[4]
@@ -80,14 +80,14 @@ class ScenarioScript:
 
     roles: tuple[tuple[ScriptedRequest, ...], ...]
     seconds: float
-    """How long a round lasts."""
+    """How long a round duration."""
     endpoint: str | None = None
     channels: tuple[str, ...] = ()
     """Where its notifications come; each agent subscribes to them."""
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    """Exchanges that are not asked, by name, and why."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Exchanges that are not sendable, by name, and why."""
 
-    def lines(self, agent: int) -> tuple[ScriptedRequest, ...]:
+    def requests_of(self, agent: int) -> tuple[ScriptedRequest, ...]:
         """What this agent asks: the roles are taken in turn."""
         return self.roles[agent % len(self.roles)]
 
@@ -96,38 +96,40 @@ def read_script(paths: Sequence[Path], speed: float) -> ScenarioScript:
     """Read scenarios as what agents ask, at that speed: 2 is twice as fast.
 
     :raises FileInvalid: if a scenario can't be used, with every problem.
-    :raises OptionInvalid: if there is nothing in it that can be asked.
+    :raises OptionInvalid: if there is nothing in it that can be sendable.
     """
     scenario = load(paths)
     blocks = [block for file in scenario.files for block in parse(file).exchanges or []]
-    left_out: dict[str, str] = {}
-    asked: list[tuple[ExchangeBlock, ScriptedRequest, float]] = []
+    skipped: dict[str, str] = {}
+    sendable: list[tuple[ExchangeBlock, ScriptedRequest, float]] = []
     for block in blocks:
         try:
-            asked.append((block, _line(block), _lasts(block) / speed))
+            sendable.append((block, _request(block), _duration(block) / speed))
         except _NotSendable as reason:
-            left_out[block.name] = str(reason)
-    if not asked:
+            skipped[block.name] = str(reason)
+    if not sendable:
         expected = "a scenario with a request that can be sent as it stands"
         raise OptionInvalid("--reel-scenario", "nothing in it can be asked", expected)
-    roles = tuple(_timed(asked, role) for role in scenario.roles or [""])
-    longest = max(sum(lasts for _, _, lasts in asked), 0.001)
-    events = [event for block, _, _ in asked for event in block.events or []]
+    roles = tuple(_requests_of_role(sendable, role) for role in scenario.roles or [""])
+    longest = max(sum(duration for _, _, duration in sendable), 0.001)
+    events = [event for block, _, _ in sendable for event in block.events or []]
     channels = dict.fromkeys(event.channel for event in events if isinstance(event.channel, str))
-    return ScenarioScript(roles, longest, scenario.bayeux.endpoint, tuple(channels), left_out)
+    return ScenarioScript(roles, longest, scenario.bayeux.endpoint, tuple(channels), skipped)
 
 
-def _timed(asked: Sequence[tuple[ExchangeBlock, ScriptedRequest, float]], role: str) -> tuple[ScriptedRequest, ...]:
-    at, lines = 0.0, []
-    for block, line, lasts in asked:
+def _requests_of_role(
+    sendable: Sequence[tuple[ExchangeBlock, ScriptedRequest, float]], role: str
+) -> tuple[ScriptedRequest, ...]:
+    at, requests = 0.0, []
+    for block, request, duration in sendable:
         names = [block.as_] if isinstance(block.as_, str) else block.as_
         if names is None or role in names:
-            lines.append(ScriptedRequest(at, line.name, line.path, line.body, line.answered))
-        at += lasts
-    return tuple(lines)
+            requests.append(ScriptedRequest(at, request.name, request.path, request.body, request.expects_notification))
+        at += duration
+    return tuple(requests)
 
 
-def _line(block: ExchangeBlock) -> ScriptedRequest:
+def _request(block: ExchangeBlock) -> ScriptedRequest:
     request = block.request
     if not isinstance(request, RequestBlock):
         raise _NotSendable("it is a publish on CometD")
@@ -138,18 +140,20 @@ def _line(block: ExchangeBlock) -> ScriptedRequest:
     path, query, body = _path(request.path), _query(request.query), _value(request.body)
     target = f"{path}?{query}" if query else path
     if request.method.upper() == "GET":
-        return ScriptedRequest(0.0, f"GET {block.name}", target, None, answered=False)
+        return ScriptedRequest(0.0, f"GET {block.name}", target, None, expects_notification=False)
     if not isinstance(body, dict):
         raise _NotSendable("its body is no JSON object")
-    if body.get("operationName") == _ENDS:
+    if body.get("operationName") == _END_SESSION:
         raise _NotSendable("it ends the session")
-    return ScriptedRequest(0.0, f"POST {block.name}", target, body, answered=any(_answers(block)))
+    return ScriptedRequest(
+        0.0, f"POST {block.name}", target, body, expects_notification=any(_expected_notifications(block))
+    )
 
 
-def _answers(block: ExchangeBlock) -> Iterator[bool]:
+def _expected_notifications(block: ExchangeBlock) -> Iterator[bool]:
     for event in block.events or []:
         data = event.data if isinstance(event.data, dict) else {}
-        yield "referenceId" in data and data.get("messageType") not in _UNASKED
+        yield "referenceId" in data and data.get("messageType") not in _STATE_CHANGES
 
 
 def _status(block: ExchangeBlock) -> int:
@@ -157,7 +161,7 @@ def _status(block: ExchangeBlock) -> int:
     return status if isinstance(status, int) else 200
 
 
-def _lasts(block: ExchangeBlock) -> float:
+def _duration(block: ExchangeBlock) -> float:
     """How long an exchange took, its notifications with it."""
     afters = [block.reply.after if block.reply is not None else None, *(event.after for event in block.events or [])]
     return max((parse_duration(after) for after in afters if isinstance(after, str)), default=0.0)

@@ -30,7 +30,7 @@ class UserList(Sequence[UserCredentials]):
     def __getitem__(self, number: int) -> UserCredentials:  # type: ignore[override]  # nobody takes a slice
         return self._users[number]
 
-    def suffice(self, agents: int) -> None:
+    def check(self, agents: int) -> None:
         """Check that each agent has a user of its own: two desktops of one user are not a contact centre.
 
         :raises OptionInvalid: if there are too few.

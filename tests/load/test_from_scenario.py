@@ -31,7 +31,7 @@ def test_two_workers_play_it_at_twice_its_pace_and_whole_and_what_subscriptions_
     assert len(told["workers"]) == 2
     assert requests(tmp_path / "run")["login", "Login"] == agents
     sent = {name: entry["sent"] for name, entry in told["entries"].items() if name != "All"}
-    lines = Counter(line.spoken(0, Owners({}), None)[0].entry for line in as_recorded.lines(0))
+    lines = Counter(line.prepare(0, Owners({}), None)[0].entry for line in as_recorded.requests_of(0))
     played = {
         name: sent.get(name, 0) / number
         for name, number in ((entry.removeprefix("RequestAgentStats "), number) for entry, number in lines.items())

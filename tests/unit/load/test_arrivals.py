@@ -85,10 +85,10 @@ def test_what_isnt_taken_in_time_stays_due_at_its_own_time():
 
 def test_as_many_are_taken_as_the_caller_can_bear():
     schedule = ArrivalSchedule(a_plan(spacing="constant"), parse_rate("10"))
-    assert [a.at for a in schedule.due(1.0, most=3)] == pytest.approx([0.0, 0.1, 0.2])
-    assert [schedule.served, schedule.next_at()] == pytest.approx([0.3, 0.3])
+    assert [a.at for a in schedule.due(1.0, limit=3)] == pytest.approx([0.0, 0.1, 0.2])
+    assert [schedule.served_until, schedule.next_at()] == pytest.approx([0.3, 0.3])
     assert len(schedule.due(1.0)) == 8
-    assert schedule.served == pytest.approx(1.0)
+    assert schedule.served_until == pytest.approx(1.0)
     assert schedule.due(1.0) == []
 
 
@@ -109,14 +109,14 @@ def test_shares_that_change_hands_lose_no_request_and_repeat_none(moves: list[tu
     for gap, giver, many in moves:
         now += gap
         for each, schedule in enumerate(schedules):
-            taken += schedule.due(now + each / 100, most=many if each == giver else MANY)
+            taken += schedule.due(now + each / 100, limit=many if each == giver else MANY)
         getter = (giver + 1) % 3
         moved = list(holders[giver])[:many]
         for share in moved:
             del holders[giver][share]
-            holders[getter][share] = schedules[giver].served
-        schedules[giver].follow(holders[giver])
-        schedules[getter].follow(holders[getter])
+            holders[getter][share] = schedules[giver].served_until
+        schedules[giver].set_shares(holders[giver])
+        schedules[getter].set_shares(holders[getter])
     for schedule in schedules:
         taken += schedule.due(25.0, MANY)
     assert sorted(taken, key=lambda a: a.at) == ArrivalSchedule(plan, rate).due(25.0, MANY)
@@ -134,7 +134,7 @@ def test_few_owners_are_spread_over_workers_whose_shares_are_blocks(workers: int
     """Leases go out in blocks. Where all owners lay in the first one, its worker would do nearly all the work."""
     plan = ArrivalPlan(parse_mix("place=100"), read_owners(["place=Place{1..30}"]))
     block = SHARES // workers
-    parts = [len(plan.places(range(each * block, (each + 1) * block))[OwnerKind.PLACE]) for each in range(workers)]
+    parts = [len(plan.positions(range(each * block, (each + 1) * block))[OwnerKind.PLACE]) for each in range(workers)]
     assert sum(parts) == 30
     assert max(parts) - min(parts) <= 2
 

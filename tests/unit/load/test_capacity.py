@@ -25,7 +25,7 @@ ASK = PlannedRequest("RequestAgentStats Agent", Expectation("Agent"))
 def a_step(rate: float, capacity: float, *, able: float = 10_000.0, cpu: float = 10.0) -> Tally:
     """A step against a server that loses above its capacity, by a generator that can send so much."""
     tally = Tally("w")
-    tally.cpu(cpu)
+    tally.add_cpu_sample(cpu)
     tally.due = 1000
     row = tally.entry(ASK.entry)
     row.sent = 1000 if rate <= able else 900
@@ -42,7 +42,7 @@ def run(it: CapacitySearch, capacity: float, **more: float) -> tuple[list[float]
     rates = []
     while it.step is not None:
         rates.append(it.step.rate)
-        it.judge(a_step(it.step.rate, capacity, **more))
+        it.add_result(a_step(it.step.rate, capacity, **more))
     return rates, it.result
 
 
@@ -63,7 +63,7 @@ def test_a_step_that_broke_is_followed_by_a_rest_so_that_its_queue_is_not_the_ne
     rests = []
     while it.step is not None:
         rests.append((it.step.rate, it.step.rest))
-        it.judge(a_step(it.step.rate, 100.0))
+        it.add_result(a_step(it.step.rate, 100.0))
     assert rests == [(80, 0.0), (160, 0.0), (120, 5.0), (100, 5.0), (110, 0.0), (105, 5.0)]
 
 
@@ -83,20 +83,20 @@ def test_a_server_that_holds_nothing_has_no_capacity_and_that_is_known_at_an_eig
 
 def test_a_step_in_which_nothing_was_due_holds_nothing():
     it = search()
-    it.judge(Tally("w"))
-    assert (it.trials[0].held, it.trials[0].why) == (False, "nothing was due")
+    it.add_result(Tally("w"))
+    assert (it.trials[0].held, it.trials[0].reason) == (False, "nothing was due")
 
 
 def test_a_search_that_is_cut_off_knows_what_held_so_far():
     it = search()
-    assert it.so_far() == CapacityResult(0.0, None, StopReason.OPEN)
+    assert it.result_so_far() == CapacityResult(0.0, None, StopReason.OPEN)
     for capacity in (100.0, 100.0, 15.0):
         assert it.step is not None
-        it.judge(a_step(it.step.rate, capacity))
-    assert it.so_far() == CapacityResult(20.0, 40.0, StopReason.OPEN)
+        it.add_result(a_step(it.step.rate, capacity))
+    assert it.result_so_far() == CapacityResult(20.0, 40.0, StopReason.OPEN)
     while it.step is not None:
-        it.judge(a_step(it.step.rate, 100.0))
-    assert it.so_far() == it.result
+        it.add_result(a_step(it.step.rate, 100.0))
+    assert it.result_so_far() == it.result
 
 
 def test_it_ends_at_the_highest_rate_that_is_allowed():
@@ -107,7 +107,7 @@ def test_a_rate_that_isnt_sent_isnt_held_and_nobody_is_blamed_for_it_alone():
     it = search()
     _, result = run(it, 1000.0, able=100.0)
     assert result == CapacityResult(100.0, 105.0, StopReason.QUEUED)
-    assert it.trials[-1].why == "not all that was due was sent"
+    assert it.trials[-1].reason == "not all that was due was sent"
 
 
 def test_a_generator_at_its_end_says_nothing_about_the_server():
@@ -115,7 +115,7 @@ def test_a_generator_at_its_end_says_nothing_about_the_server():
     _, result = run(it, 1000.0, cpu=95.0)
     assert result is not None
     assert (result.stopped, result.rate) == (StopReason.GENERATOR, 0.0)
-    assert it.trials[0].why == "the load generator was at its end"
+    assert it.trials[0].reason == "the load generator was at its end"
 
 
 def test_a_search_ends_even_if_it_is_to_be_finer_than_numbers_are():

@@ -13,16 +13,16 @@ PLAN = ArrivalPlan(parse_mix("agent=20,place=50,agent-group=30"), read_owners(OW
 
 
 def taken(shares: range | None = None, many: int = 2_000) -> Counter[tuple[OwnerKind, str]]:
-    turns = ClosedLoop(PLAN)
+    loop = ClosedLoop(PLAN)
     if shares is not None:
-        turns.follow(shares)
-    return Counter((each.kind, each.owner) for each in (turns.take(number % 10) for number in range(many)))
+        loop.set_shares(shares)
+    return Counter((each.kind, each.owner) for each in (loop.next_request(number % 10) for number in range(many)))
 
 
 def test_two_runs_take_the_same_turns_and_each_agent_its_own():
     one, other = ClosedLoop(PLAN), ClosedLoop(PLAN)
-    told = {agent: [one.take(agent) for _ in range(50)] for agent in range(3)}
-    assert {agent: [other.take(agent) for _ in range(50)] for agent in range(3)} == told
+    told = {agent: [one.next_request(agent) for _ in range(50)] for agent in range(3)}
+    assert {agent: [other.next_request(agent) for _ in range(50)] for agent in range(3)} == told
     assert told[0] != told[1]
 
 
@@ -45,11 +45,11 @@ def test_the_mix_comes_out_as_ordered_even_where_a_kind_has_fewer_owners_than_th
 
 
 def test_shares_that_come_and_go_are_followed_from_the_next_turn_on():
-    turns = ClosedLoop(PLAN)
+    loop = ClosedLoop(PLAN)
     for part in (HALVES[0], HALVES[1], HALVES[0]):
-        turns.follow(part)
-        owners = {each.owner for each in (turns.take(1) for _ in range(500)) if each.kind is OwnerKind.PLACE}
-        assert owners == {PLAN.owners.of(OwnerKind.PLACE)[place] for place in PLAN.places(part)[OwnerKind.PLACE]}
+        loop.set_shares(part)
+        owners = {each.owner for each in (loop.next_request(1) for _ in range(500)) if each.kind is OwnerKind.PLACE}
+        assert owners == {PLAN.owners.of(OwnerKind.PLACE)[place] for place in PLAN.positions(part)[OwnerKind.PLACE]}
 
 
 HALVES = range(SHARES // 2), range(SHARES // 2, SHARES)

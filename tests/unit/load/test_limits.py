@@ -26,7 +26,7 @@ def a_tally() -> Tally:
         now = number * 10.0
         exchange = ledger.sent(ask, now, now + 0.001)
         tally.sent(exchange)
-        tally.add(ledger.acked(exchange, 200, {"statusCode": 0, "referenceId": number}, now + 0.005))
+        tally.add(ledger.replied(exchange, 200, {"statusCode": 0, "referenceId": number}, now + 0.005))
         stats: dict[str, object] = {"Owner": "Q" if number == 98 else "P", "Type": "Place"}
         if number < 99:
             at = now + (number + 1) / 100
@@ -67,8 +67,8 @@ def a_tally() -> Tally:
     ],
 )
 def test_a_limit_says_what_it_found_and_whether_that_holds(text: str, found: str, passed: bool):
-    verdict = parse_limit(text).check(a_tally())
-    assert (verdict.found, verdict.passed) == (found, passed)
+    result = parse_limit(text).check(a_tally())
+    assert (result.found, result.passed) == (found, passed)
 
 
 def test_limits_are_judged_in_their_order():

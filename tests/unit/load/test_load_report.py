@@ -94,12 +94,12 @@ def a_tally(agent: str = "agent-1") -> Tally:
             exchange = ledger.sent(PlannedRequest(kind.entry, Expectation(kind.workbin_type)), now, now + 0.0005)
             tally.sent(exchange)
             tally.due += 1
-            tally.add(ledger.acked(exchange, 200, {"statusCode": 0, "referenceId": reference}, now + 0.02))
+            tally.add(ledger.replied(exchange, 200, {"statusCode": 0, "referenceId": reference}, now + 0.02))
             if (second, kind) != (4, OwnerKind.PLACE):
                 data: JSONObject = {"messageType": "WorkbinStatsMessage", "referenceId": reference}
                 tally.add(ledger.notified(data, now + 0.1))
     tally.add(ledger.close(112.0))
-    tally.cpu(20.0)
+    tally.add_cpu_sample(20.0)
     return tally
 
 
@@ -127,7 +127,7 @@ def test_a_long_name_is_shortened_in_the_middle_and_every_figure_stays():
     tally = a_tally("somebody-" + "x" * 60)
     name = "POST subscribe to the workbins of a whole agent group and of all place groups that belong to it"
     tally.entries[name] = tally.entries.pop(OwnerKind.AGENT.entry)
-    tally.slowest.offer(SlowAnswer(9_000_000, 1.0, name, "agent-1", "7"))
+    tally.slowest.add(SlowAnswer(9_000_000, 1.0, name, "agent-1", "7"))
     lines = terminal_report(a_report(tally)).splitlines()
     assert max(map(len, lines)) <= 100
     (counts,) = [line for line in lines if line.startswith("POST subscribe to the")]
@@ -149,11 +149,11 @@ def test_a_search_for_capacity_shows_its_steps():
     search = CapacitySearch(parse_limits(["lost == 0"]), first=5.0, counted=10.0, settle=2.0, highest=10.0)
     good, bad = Tally("w"), a_tally()
     good.entry(OwnerKind.AGENT.entry).sent = 1
-    search.judge(good)
-    search.judge(bad)
-    search.judge(bad)
+    search.add_result(good)
+    search.add_result(bad)
+    search.add_result(bad)
     while search.step is not None:
-        search.judge(good)
+        search.add_result(good)
     report = Report(RunInfo(HOST, 60.0, 300.0), a_tally(), (), search.trials, search.result)
     text = terminal_report(report)
     assert " 5.0/s  held\n10.0/s  lost == 0\n" in text
@@ -167,7 +167,7 @@ def test_a_search_for_capacity_shows_its_steps():
     [
         (lambda tally: tally.entries.clear(), "no request was sent: there is nothing to judge"),
         (
-            lambda tally: tally.cpu(170.0),
+            lambda tally: tally.add_cpu_sample(170.0),
             "the load generator was the limit: CPU 170% on worker-1, above 90% in 50% of the time",
         ),
         (
@@ -178,7 +178,7 @@ def test_a_search_for_capacity_shows_its_steps():
             ),
         ),
         (
-            lambda tally: tally.gauge(sessions=1, held=1, in_flight=3),
+            lambda tally: tally.set_gauges(sessions=1, held=1, in_flight=3),
             "the counts aren't final: 3 exchanges were still under way",
         ),
     ],
@@ -279,10 +279,10 @@ def test_a_curve_has_as_much_room_for_each_nine():
 
 
 def test_the_course_shows_quiet_seconds_too():
-    pulse = TimeSeries()
+    time_series = TimeSeries()
     for at in (0.5, 3.5, 3.6):
-        pulse.sent(at)
-    picture = run_chart(pulse)
+        time_series.sent(at)
+    picture = run_chart(time_series)
     assert picture is not None
     assert [line.label for line in picture.lines] == ["sent", "answered", "failed"]
     assert picture.lines[0].points == "107.5,120.0 322.5,240.0 537.5,240.0 752.5,0.0"

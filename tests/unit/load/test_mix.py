@@ -1,4 +1,4 @@
-"""The mix of kinds, and what each kind sends and expects."""
+"""The mix of kinds, and what each kind sends and expectation."""
 
 from __future__ import annotations
 
@@ -134,5 +134,5 @@ def test_each_kind_sends_what_the_api_reference_says(
 
 def test_an_owner_that_isnt_known_isnt_compared():
     data: JSONObject = {"messageType": "WorkbinStatsMessage", "workbinStats": {"w": {"Owner": "who?", "Type": "Agent"}}}
-    assert expectation_for(OwnerKind.AGENT).wrong(data) == ""
-    assert expectation_for(OwnerKind.AGENT, own_id="f1a3").wrong(data) == "Owner"
+    assert expectation_for(OwnerKind.AGENT).mismatch(data) == ""
+    assert expectation_for(OwnerKind.AGENT, own_id="f1a3").mismatch(data) == "Owner"

@@ -104,9 +104,9 @@ def test_a_file_that_cant_be_used_says_every_mistake_at_its_place(
 
 def test_a_mix_needs_an_owner_for_each_kind_it_asks_about():
     owners = read_owners(["place=P1"])
-    owners.suffice(parse_mix("agent=50,place=50"))
+    owners.check(parse_mix("agent=50,place=50"))
     with pytest.raises(OptionInvalid) as refused:
-        owners.suffice(parse_mix("place=50,agent-group=50"))
+        owners.check(parse_mix("place=50,agent-group=50"))
     assert str(refused.value) == (
         "--reel-owners: the mix asks about agent-group, and no owner of that kind is given; "
         "expected at least one, such as agent-group=AgentGroup{1..10}"

@@ -44,7 +44,7 @@ def play(tally: Tally, steps: Sequence[tuple[int, int, int]]) -> Tally:
         tally.sent(exchange)
         reply = now + 0.001 + millis / 1000
         status = 503 if fate == 1 else 200
-        tally.add(ledger.acked(exchange, status, {"statusCode": 0, "referenceId": number}, reply))
+        tally.add(ledger.replied(exchange, status, {"statusCode": 0, "referenceId": number}, reply))
         if fate not in (1, 2):
             owner = "Place2" if fate == 3 and kind else "Place1"
             stats: JSON = {"w": {"Owner": owner, "Type": "Place" if kind else "Agent"}}
@@ -55,8 +55,8 @@ def play(tally: Tally, steps: Sequence[tuple[int, int, int]]) -> Tally:
             tally.add(ledger.session_lost(reply + 0.5))
         tally.add(ledger.notified({"referenceId": 10**6}, reply + 0.6) if fate == 6 else [])
         tally.add(ledger.close(now + 2.9))
-    tally.cpu(12.5)
-    tally.gauge(sessions=1, held=1, in_flight=ledger.in_flight)
+    tally.add_cpu_sample(12.5)
+    tally.set_gauges(sessions=1, held=1, in_flight=ledger.in_flight)
     return tally
 
 
@@ -95,7 +95,7 @@ def test_latency_is_measured_from_both_starts_and_lag_is_what_lies_between():
     assert (round(timing.intended.highest, 6), round(timing.actual.highest, 6)) == (0.021, 0.02)
     assert round(tally.lag.highest, 6) == 0.001
     assert tally.slowest.answers() == [SlowAnswer(21_000, 0.0, PLACE.entry, "agent-1", "0")]
-    assert tally.pulse.beats() == [Interval(0, 1, 1, 0, 0.021)]
+    assert tally.time_series.intervals() == [Interval(0, 1, 1, 0, 0.021)]
 
 
 @example_settings(max_examples=30, deadline=None)
@@ -143,8 +143,8 @@ def test_the_slowest_are_the_same_in_any_order(latencies, random):
     answers = [SlowAnswer(micros, float(at), "e", "a", str(at)) for at, micros in enumerate(latencies)]
     one, other = Slowest(), Slowest()
     for answer in answers:
-        if one.admits(answer.micros):
-            one.offer(answer)
+        if one.would_keep(answer.micros):
+            one.add(answer)
     random.shuffle(answers)
     other.merge([answer._asdict() for answer in answers])  # type: ignore[misc]  # its fields are those of the state
     assert one.answers() == other.answers() == sorted(answers, reverse=True)[:SLOWEST_KEPT]
@@ -152,13 +152,13 @@ def test_the_slowest_are_the_same_in_any_order(latencies, random):
 
 # ------------------------------------------------------------------------------ the course
 def test_a_long_run_is_drawn_in_wider_beats():
-    pulse = TimeSeries()
+    time_series = TimeSeries()
     for second in range(1000):
-        pulse.sent(second + 0.5)
-    pulse.answered(999.0, 2_000_000)
-    pulse.failed(-0.5)
-    beats = pulse.beats()
-    assert (pulse.width, len(beats), beats[0], beats[-1]) == (
+        time_series.sent(second + 0.5)
+    time_series.answered(999.0, 2_000_000)
+    time_series.failed(-0.5)
+    intervals = time_series.intervals()
+    assert (time_series.width, len(intervals), intervals[0], intervals[-1]) == (
         2,
         500,
         Interval(0, 2, 0, 1, 0.0),
@@ -169,10 +169,10 @@ def test_a_long_run_is_drawn_in_wider_beats():
 @given(st.lists(st.lists(st.integers(0, 5000), max_size=8), min_size=1, max_size=4), st.randoms())
 def test_courses_merge_in_any_order(parts, random):
     def of(seconds: list[int]) -> TimeSeries:
-        pulse = TimeSeries()
+        time_series = TimeSeries()
         for second in seconds:
-            pulse.sent(float(second))
-        return pulse
+            time_series.sent(float(second))
+        return time_series
 
     states = [of(part).state() for part in parts]
     random.shuffle(states)
@@ -182,35 +182,35 @@ def test_courses_merge_in_any_order(parts, random):
     assert whole.state() == of([second for part in parts for second in part]).state()
 
 
-# ------------------------------------------------------------------------------ stages
+# ------------------------------------------------------------------------------ tallies
 def test_a_request_belongs_to_the_stage_of_its_intended_start():
-    stages = StepTallies("w", 100.0)
-    stages.begin(1, 10.0)
-    stages.begin(2, 20.0)
+    tallies = StepTallies("w", 100.0)
+    tallies.add_step(1, 10.0)
+    tallies.add_step(2, 20.0)
     for at in (5.0, 15.0, 19.9, 20.0):
-        stages.due(at)
+        tallies.due(at)
         exchange = PendingRequest(1, "a", PLACE, 100.0 + at, 101.0 + at)
-        stages.sent(exchange)
-        stages.add([Answered(exchange, 125.0, late=False)])
-    stages.unsent(15.0)
-    stages.cpu(50.0, 25.0)
-    first, second = stages.stage(1), stages.stage(2)
+        tallies.sent(exchange)
+        tallies.add([Answered(exchange, 125.0, late=False)])
+    tallies.unsent(15.0)
+    tallies.add_cpu_sample(50.0, 25.0)
+    first, second = tallies.step(1), tallies.step(2)
     assert first is not None
     assert second is not None
-    assert (stages.whole.due, first.due, second.due) == (4, 2, 1)
-    assert [count_sent(tally) for tally in (stages.whole, first, second)] == [4, 2, 1]
-    assert (stages.whole.unsent, first.unsent, second.unsent) == (1, 1, 0)
+    assert (tallies.whole.due, first.due, second.due) == (4, 2, 1)
+    assert [count_sent(tally) for tally in (tallies.whole, first, second)] == [4, 2, 1]
+    assert (tallies.whole.unsent, first.unsent, second.unsent) == (1, 1, 0)
     assert (second.workers["w"]["cpu_samples"], first.workers["w"]["cpu_samples"]) == (1, 0)
 
 
 def test_only_the_latest_stages_are_kept_and_telling_of_one_twice_changes_nothing():
-    stages = StepTallies("w", 0.0)
+    tallies = StepTallies("w", 0.0)
     for _ in range(2):
         for number in range(5):
-            stages.begin(number, 10.0 * number)
-            stages.due(10.0 * number + 1)
-    stages.due(39.0)
-    kept = {number: stages.stage(number) for number in range(6)}
+            tallies.add_step(number, 10.0 * number)
+            tallies.due(10.0 * number + 1)
+    tallies.due(39.0)
+    kept = {number: tallies.step(number) for number in range(6)}
     assert {number: tally.due for number, tally in kept.items() if tally} == {2: 2, 3: 3, 4: 2}
 
 
@@ -219,7 +219,7 @@ def test_a_worker_is_overloaded_when_it_was_busy_for_more_than_a_tenth_of_the_ti
     tally = Tally("w")
     assert not overloaded(tally.workers["w"])
     for percent in [91.0] + [20.0] * 9:
-        tally.cpu(percent)
+        tally.add_cpu_sample(percent)
     assert not overloaded(tally.workers["w"])
-    tally.cpu(91.0)
+    tally.add_cpu_sample(91.0)
     assert overloaded(tally.workers["w"])

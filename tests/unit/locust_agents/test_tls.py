@@ -56,7 +56,7 @@ def client() -> TlsPipe:
     return TlsPipe(context, "localhost")
 
 
-def shake(pipe: TlsPipe, server: Server) -> bytes:
+def handshake(pipe: TlsPipe, server: Server) -> bytes:
     """Carry bytes to and fro until neither has anything to say; return what the server read."""
     heard = b""
     while data := pipe.outgoing():
@@ -69,13 +69,13 @@ def test_what_is_sent_early_arrives_after_the_handshake(tmp_path: Path):
     pipe, server = client(), Server(tmp_path)
     pipe.send(b"first ")
     pipe.send(b"second")
-    assert shake(pipe, server).startswith(b"first")
+    assert handshake(pipe, server).startswith(b"first")
 
 
 def test_all_records_of_one_read_are_decrypted(tmp_path: Path):
     """Otherwise the rest would lie there until the next byte comes, since nothing is left for the kernel to tell of."""
     pipe, server = client(), Server(tmp_path)
-    shake(pipe, server)
+    handshake(pipe, server)
     for number in range(50):
         server.tls.write(b"%02d" % number)
     assert pipe.receive(server.outgoing.read()) == b"".join(b"%02d" % number for number in range(50))
@@ -83,7 +83,7 @@ def test_all_records_of_one_read_are_decrypted(tmp_path: Path):
 
 def test_more_than_one_record_may_be_sent_at_once(tmp_path: Path):
     pipe, server = client(), Server(tmp_path)
-    shake(pipe, server)
+    handshake(pipe, server)
     pipe.send(b"x" * 40_000)
     server.incoming.write(pipe.outgoing())
     heard = b""
@@ -94,7 +94,7 @@ def test_more_than_one_record_may_be_sent_at_once(tmp_path: Path):
 
 def test_the_goodbye_of_the_server_is_noticed(tmp_path: Path):
     pipe, server = client(), Server(tmp_path)
-    shake(pipe, server)
+    handshake(pipe, server)
     server.tls.write(b"bye")
     with pytest.raises(ssl.SSLWantReadError):
         server.tls.unwrap()
