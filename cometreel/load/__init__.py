@@ -1,26 +1,27 @@
-"""Load on a GWS server or on the replay: what is asked, when, and what came of it. No socket, no clock, no gevent.
+"""Load planning and measurement: which requests are due when, and what happened to each. No sockets, clock or gevent.
 
-One request runs through the rooms of this package like this:
+One agent sends requests at a rate and counts the results:
 
-    plan = Plan(parse_mix("agent=50,place=50"), read_owners(["place=Place{1..200}"]), seed="7")
-    schedule = Schedule(plan, parse_rate("ramp 10..200 in 60s"))  # the same requests in the same order on each run
-    ledger = Ledger("agent-17", late=2.0, patience=10.0)          # one for each agent
-    tally = Tally("worker-1", start=began)                        # one for each worker
+    plan = ArrivalPlan(parse_mix("agent=50,place=50"), read_owners(["place=Place{1..200}"]), seed="7")
+    schedule = ArrivalSchedule(plan, parse_rate("ramp 10..200 in 60s"))  # the same requests in each run
+    ledger = Ledger("agent-17", late=2.0, patience=10.0)  # one per agent
+    tally = Tally("worker-1", start=began)  # one per worker
 
-    for arrival in schedule.due(now - began):                     # what is due, however late we are
-        call = call_for(arrival.kind, arrival.owner)              # POST /api/v2/workbins …
-        ask = Ask(arrival.kind.entry, expectation_for(arrival.kind, arrival.owner, own_id))
-        exchange = ledger.sent(ask, began + arrival.at, now)      # intended and actual start
+    for arrival in schedule.due(now - began):  # all that is due by now, also if the caller is late
+        request = request_for(arrival.kind, arrival.owner)  # POST /api/v2/workbins …
+        expectation = expectation_for(arrival.kind, arrival.owner, own_id)
+        planned = PlannedRequest(arrival.kind.entry, expectation)
+        exchange = ledger.sent(planned, began + arrival.at, now)  # intended and actual start
         tally.sent(exchange)
-    …
-    tally.add(ledger.replied(exchange, 200, {"statusCode": 0, "referenceId": 67}, now))
-    tally.add(ledger.notified({"messageType": "WorkbinStatsMessage", "referenceId": 67, …}, now))
-    tally.add(ledger.advance(now))                                # what has become late or lost, at ledger.deadline()
-    …
-    whole = merged([tally.state(), state_of_another_worker])      # JSON; exact, in any order
 
-`outcomes` defines every word that a report uses. Times are seconds on a monotonic clock that the caller reads;
-those of two machines are never compared.
+    tally.add(ledger.replied(exchange, 200, {"statusCode": 0, "referenceId": 67}, now))
+    tally.add(ledger.notified({"messageType": "WorkbinStatsMessage", "referenceId": 67}, now))
+    tally.add(ledger.advance(now))  # at ledger.deadline(): the requests that are lost
+
+    total = merge_tallies([tally.state(), state_of_another_worker])  # exact, in any order
+
+`outcomes` defines the words that a report uses. Times are seconds on a monotonic clock that the caller reads; times of
+two machines are never compared.
 """
 
 from cometreel.load.arrivals import ClosedLoop

@@ -1,9 +1,9 @@
-"""The search for the highest rate that holds the limits: double it until they break, then halve the gap.
+"""The search for the highest rate that meets the limits: double the rate until a limit fails, then bisect.
 
-A state machine without a clock: `step` says what to do next, `check_limits` takes what came of it. Only requests that are
-settled and begun in a settled system are judged, so each step has four parts: `rest`, with nothing due, after a step
-that broke and left a queue; `warm` at the rate, uncounted; `counted`; and `settle`, uncounted, in which the rate stays
-and the last answers may still come.
+A state machine without a clock: `step` is the next thing to do, `add_result` takes its result. Only requests that
+were sent at a steady rate and have a final result are judged, so each step has four phases: `rest`, without requests,
+if the previous step failed and left a queue; `warm` at the rate, not counted; `counted`; and `settle`, at the same
+rate and not counted, in which the last answers arrive.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["CapacitySearch", "CapacityResult", "CapacityStep", "StopReason", "Ca
 
 _MAX_STEPS = 40
 _GIVE_UP_FACTOR = 8
-"""Where not even this part of the first rate holds, nothing does."""
+"""The search ends if the limits fail at the first rate divided by this."""
 _SENT_PART = 0.98
-"""Which part of what was due must have been sent in a step: a rate that isn't sent isn't held."""
+"""Part of the due requests that must be sent in a step; else the rate was not reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityStep:
-    """Order: send nothing for `rest` seconds, then at this rate for `warm` + `counted` + `settle`; judge `counted`."""
+    """One step: send nothing for `rest` seconds, then at this rate for `warm` + `counted` + `settle` seconds."""
 
     number: int
     rate: float
@@ -38,7 +38,7 @@ class CapacityStep:
 
 
 class StopReason(Enum):
-    """Why a search ended."""
+    """The reason why a search ended."""
 
     FOUND = "the limits break above it"
     GENERATOR = "the load generator was the limit, not the server: use more workers"
@@ -50,7 +50,7 @@ class StopReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CapacityTrial:
-    """What came of one step: the limit_results, what was due and sent, and whether the generator was at its end."""
+    """The result of one step: limits, numbers of due and sent requests, and overload of the load generator."""
 
     step: CapacityStep
     limit_results: tuple[LimitResult, ...]
@@ -60,17 +60,17 @@ class CapacityTrial:
 
     @property
     def delivered(self) -> bool:
-        """Whether what was due was sent; where nothing was, nothing is known of the server."""
+        """True if the due requests were sent. If none was sent, nothing is known about the server."""
         return self.sent > 0 and self.sent >= _SENT_PART * self.due
 
     @property
     def held(self) -> bool:
-        """Whether the rate was delivered by a generator with power to spare, and every limit held."""
+        """True if the rate was reached, the load generator had CPU to spare, and every limit was met."""
         return self.reason == ""
 
     @property
     def reason(self) -> str:
-        """Say why it didn't hold; empty if it did."""
+        """The reason why the step failed; empty if it didn't."""
         if self.overloaded:
             return "the load generator was at its end"
         broken = [result.limit.text for result in self.limit_results if not result.passed]
@@ -81,7 +81,7 @@ class CapacityTrial:
 
 @dataclass(frozen=True, slots=True)
 class CapacityResult:
-    """The result: the highest rate that held (0 if none did), the lowest that didn't, and why it ended there."""
+    """The highest rate that met the limits (0 if none did), the lowest that didn't, and the reason for the end."""
 
     rate: float
     broken: float | None
@@ -89,12 +89,12 @@ class CapacityResult:
 
 
 class CapacitySearch:
-    """Finds the highest rate that holds the limits.
+    """Finds the highest rate that meets the limits.
 
-    :param limits: what must hold; at least one.
-    :param first: the rate of the first step, requests per second.
-    :param highest: the rate that is never exceeded.
-    :param precision: how near the result must be to the lowest rate that broke, as a part of it.
+    :param limits: the limits; at least one.
+    :param first: rate of the first step, in requests per second.
+    :param highest: maximum rate.
+    :param precision: maximum gap between the result and the lowest failed rate, as a fraction of the latter.
     :raises OptionInvalid: if there is no limit, or the first rate isn't between 0 and the highest.
     """
 
@@ -124,15 +124,15 @@ class CapacitySearch:
         self._durations = (warm, counted, settle)
         self._held = 0.0
         self._broken: float | None = None
-        self._last_broken: CapacityTrial | None = None  # the latest that didn't hold
+        self._last_broken: CapacityTrial | None = None  # the latest step that failed
         self.trials: list[CapacityTrial] = []
         self.result: CapacityResult | None = None
-        """None while it goes on."""
+        """The result; None while the search runs."""
         self.step: CapacityStep | None = CapacityStep(1, first, 0.0, *self._durations)
-        """What to do now; None when the search is over."""
+        """The step to run now; None if the search is over."""
 
     def add_result(self, tally: Tally) -> None:
-        """Take what came of the step: the figures of the requests whose intended start lay in `counted`."""
+        """Take the figures of the requests whose intended start was in `counted`."""
         step = self.step
         assert step is not None, "the search is over"
         sent = sum(entry.sent for entry in tally.entries.values())
@@ -147,7 +147,7 @@ class CapacitySearch:
         self._set_next_step(step, 0.0 if trial.held else step.settle)
 
     def result_so_far(self) -> CapacityResult:
-        """Return the result, or what is known of it while the search goes on."""
+        """Return the result, or the preliminary result if the search still runs."""
         return self.result or CapacityResult(self._held, self._broken, StopReason.OPEN)
 
     def _set_next_step(self, step: CapacityStep, rest: float) -> None:

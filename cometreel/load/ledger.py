@@ -1,8 +1,8 @@
-"""The ledger of one agent: which reply and which notification belong to which POST. No I/O, no clock.
+"""The ledger of one agent: matches replies and notifications to POSTs. No I/O, no clock.
 
-Nothing is ever counted by a guess: a notification that comes before the HTTP reply waits until each POST that was
-under way when it came is answered, and only then is it one that nobody asked for. A referenceId belongs to the latest
-POST that was answered with it. The definitions stand in `outcomes`, and for users in `docs/load-report.md`.
+A notification that arrives before the HTTP reply is kept until every POST that was open at its arrival has a reply.
+Only then is it counted as unexpected. A referenceId belongs to the latest POST whose reply contained it. `outcomes`
+defines the results; `docs/load-report.md` explains them to users.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ __all__ = ["Ledger"]
 
 _Reference = int | str
 _EMPTY: Final[deque[PendingRequest]] = deque(maxlen=0)
-"""What an agent has that never asked: there are thousands of them, and the two deques take 1.5 kB."""
+"""Shared by agents that have not sent a request: there are thousands, and two deques take 1.5 kB."""
 
 
 @dataclass(frozen=True, slots=True)
 class _EarlyNotification:
-    """A notification that no reply has named yet. A POST up to number `before` may still do so."""
+    """A notification that matches no reply yet. The reply to a POST up to number `before` may still match."""
 
     at: float
     reference: _Reference
@@ -48,12 +48,12 @@ class _EarlyNotification:
 
 
 class Ledger:
-    """The exchanges of one agent.
+    """Tracks the exchanges of one agent.
 
-    :param agent: the name that its exchanges carry into reports.
+    :param agent: name of the agent in reports.
     :param late: seconds since the intended start after which an answer is late.
-    :param patience: seconds since the POST was written after which a missing answer is lost. A settled referenceId is
-        remembered for as long again; after that the server may use it anew.
+    :param patience: seconds since the POST was sent after which a missing answer is lost. The referenceId of a finished
+    exchange is remembered for the same time; after that the server may use it again.
     """
 
     def __init__(self, agent: str, *, late: float, patience: float) -> None:
@@ -61,22 +61,22 @@ class Ledger:
         self._late = late
         self._patience = patience
         self._sent = 0
-        self._posts: dict[int, PendingRequest] = {}  # written, and neither acknowledged nor refused
-        self._by_reference: dict[_Reference, PendingRequest] = {}  # by the referenceId of the reply, until forgotten
+        self._posts: dict[int, PendingRequest] = {}  # sent, neither acknowledged nor refused
+        self._by_reference: dict[_Reference, PendingRequest] = {}  # by the referenceId of the reply, until it expires
         self._early: list[_EarlyNotification] = []
-        self._by_deadline = _EMPTY  # in the order of writing, which is that of their deadlines
-        self._settled = _EMPTY  # whose referenceId is to be forgotten
+        self._by_deadline = _EMPTY  # in order of sending, so in order of their deadlines
+        self._settled = _EMPTY  # finished; their referenceIds expire in this order
         self.waiting = 0
-        """How many acknowledged exchanges wait for their notification."""
+        """Number of acknowledged exchanges without a notification."""
 
     @property
     def in_flight(self) -> int:
-        """How many exchanges aren't settled: they wait for a reply or for a notification."""
+        """Number of exchanges that wait for a reply or for a notification."""
         return len(self._posts) + self.waiting
 
-    # ------------------------------------------------------------------ what happens
+    # ------------------------------------------------------------------ events
     def sent(self, planned: PlannedRequest, intended: float, now: float) -> PendingRequest:
-        """Enter a POST that is written now and was meant for `intended`; hand the result to `replied` or `failed`."""
+        """Record a POST that is sent now, with its intended start. Pass the result to `replied` or `failed`."""
         if self._by_deadline is _EMPTY:
             self._by_deadline, self._settled = deque(), deque()
         self._sent += 1
@@ -86,13 +86,13 @@ class Ledger:
         return exchange
 
     def replied(self, exchange: PendingRequest, status: int, body: JSON, now: float) -> list[RequestOutcome]:
-        """Take the HTTP reply to a POST: its status, and its body as JSON (None where it is none)."""
+        """Process the HTTP reply to a POST: its status and its JSON body (None if it isn't JSON)."""
         outcomes = self.advance(now)
         reference = _reference(body)
         refusal = _refusal(exchange, status, body, reference, now)
         if refusal is not None:
             return outcomes + self._refuse(refusal)
-        if self._posts.pop(exchange.number, None) is None:  # given up already
+        if self._posts.pop(exchange.number, None) is None:  # it was given up before
             self._remember_reference(exchange, reference, now)
             return outcomes
         exchange.ack_at = now
@@ -107,11 +107,11 @@ class Ledger:
         return outcomes + self._deliver_early(exchange) if self._early else outcomes
 
     def failed(self, exchange: PendingRequest, now: float) -> list[RequestOutcome]:
-        """Take it that a POST gets no reply: its connection broke."""
+        """Process the loss of a connection: the POST gets no reply."""
         return self.advance(now) + self._refuse(Refused(exchange, now, Failure.REPLY))
 
     def notified(self, data: JSONObject, now: float) -> list[RequestOutcome]:
-        """Take the data of a notification that came on the CometD connection."""
+        """Process the data of a notification from the CometD connection."""
         outcomes = self.advance(now)
         reference = _reference(data)
         exchange = None if reference is None else self._by_reference.get(reference)
@@ -124,17 +124,17 @@ class Ledger:
         return outcomes
 
     def session_lost(self, now: float) -> list[RequestOutcome]:
-        """Take it that the server has forgotten the CometD session. What waits is still waited for."""
+        """Process the loss of the CometD session. Open exchanges stay open."""
         return [*self.advance(now), SessionLost(now, self.waiting)]
 
     # ------------------------------------------------------------------ time
     def deadline(self) -> float | None:
-        """Give the time at which `advance` next settles something."""
+        """Return the time at which `advance` must be called next."""
         self._skip_settled()
         return self._by_deadline[0].sent + self._patience if self._by_deadline else None
 
     def advance(self, now: float) -> list[RequestOutcome]:
-        """Settle what has waited for as long as the patience allows."""
+        """Give up all exchanges whose patience is over."""
         outcomes: list[RequestOutcome] = []
         by_deadline, settled, patience = self._by_deadline, self._settled, self._patience
         while by_deadline and (by_deadline[0].settled_at is not None or by_deadline[0].sent + patience <= now):
@@ -146,9 +146,9 @@ class Ledger:
         return outcomes
 
     def close(self, now: float) -> list[RequestOutcome]:
-        """Settle everything when the agent stops. What might still have been answered is abandoned, not lost.
+        """Finish all exchanges because the agent stops. Exchanges that could still be answered are abandoned, not lost.
 
-        At the end of a run nothing new is sent for one patience before this, so that nothing is abandoned.
+        A run stops sending one patience before this call, so that no exchange is abandoned.
         """
         outcomes = self.advance(now)
         for exchange in [each for each in self._by_deadline if each.open]:
@@ -161,13 +161,13 @@ class Ledger:
         self._by_deadline.clear()
         return outcomes
 
-    # ------------------------------------------------------------------ inside
+    # ------------------------------------------------------------------ internals
     def _skip_settled(self) -> None:
         while self._by_deadline and not self._by_deadline[0].open:
             self._by_deadline.popleft()
 
     def _deliver_early(self, exchange: PendingRequest) -> list[RequestOutcome]:
-        """Deliver what came early to the exchange that was just named, and let go of what nobody can claim now."""
+        """Match early notifications to this exchange, and report those that no open POST can match any more."""
         outcomes: list[RequestOutcome] = []
         kept: list[_EarlyNotification] = []
         oldest = next(iter(self._posts), self._sent + 1)
@@ -211,7 +211,7 @@ class Ledger:
         return [refusal, *self._deliver_early(exchange)]
 
     def _remember_reference(self, exchange: PendingRequest, reference: _Reference | None, now: float) -> None:
-        """Note the referenceId of a reply that came too late, so that its notification isn't one nobody asked for."""
+        """Store the referenceId of a reply that came too late, so that its notification isn't counted as unexpected."""
         if reference is not None:
             exchange.reference, exchange.settled_at = reference, now
             self._by_reference.setdefault(reference, exchange)
@@ -229,7 +229,7 @@ class Ledger:
 def _refusal(
     exchange: PendingRequest, status: int, body: JSON, reference: _Reference | None, now: float
 ) -> Refused | None:
-    """Say why this reply is no acknowledgement, or None where it is one."""
+    """Return why this reply is no acknowledgement, or None if it is one."""
     if not 200 <= status < 300:
         return Refused(exchange, now, Failure.HTTP, status)
     code = body.get("statusCode") if isinstance(body, dict) else None
@@ -243,7 +243,7 @@ def _refusal(
 
 
 def _reference(body: JSON) -> _Reference | None:
-    """Read the referenceId of a reply or of a notification: a whole number in GWS, a text elsewhere."""
+    """Return the referenceId of a reply or notification: an integer in GWS, a string elsewhere."""
     reference = body.get("referenceId") if isinstance(body, dict) else None
     if isinstance(reference, bool) or not isinstance(reference, int | str):
         return None

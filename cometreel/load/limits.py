@@ -1,4 +1,4 @@
-"""Limits: `notification p99 < 800ms`, `lost == 0`, `error rate < 1%`, read from text and held against the figures.
+"""Limits such as `notification p99 < 800ms`, `lost == 0` or `error rate < 1%`: parsing and checking.
 
     limit     = latency | count
     latency   = ("ack" | "notification" | "lag") [entry] ("p" NUMBER | "mean" | "max") [actual] operator DURATION
@@ -6,8 +6,8 @@
     entry     = "Agent" | "Place" | "AgentGroup" | "PlaceGroup" | "User"
     operator  = "<" | "<=" | ">" | ">=" | "==" | "!="
 
-Latencies are those from the intended start unless `actual` says otherwise; without an entry, those of all together.
-A per cent is one of the requests sent. A latency that was never measured holds no limit.
+Latencies are measured from the intended start, or from the actual start with `actual`. Without an entry, a limit is
+about all entries together. Percentages are of the requests sent. A limit on a latency without values fails.
 """
 
 from __future__ import annotations
@@ -48,23 +48,23 @@ Unit: TypeAlias = Literal["seconds", "count", "percent"]
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit: what is measured, of which entry, and what it must be."""
+    """One limit: the measured value, its entry, and the condition."""
 
     text: str
     what: str
-    """`ack`, `notification`, `lag`, or what is counted."""
+    """`ack`, `notification`, `lag`, or one of the counted words."""
     kind: OwnerKind | None
     percentile: float | None
-    """The percentile of a latency; None for its mean, and for what is counted."""
+    """The percentile of a latency; None for its mean, and for counts."""
     actual: bool
     comparison: str
     """The operator."""
     value: float
-    """Seconds, a number, or per cent."""
+    """Seconds, a number, or a percentage."""
     unit: Unit
 
     def measured(self, tally: Tally) -> float | None:
-        """Return what this limit is about, in its own unit; None if it was never measured."""
+        """Return the measured value in the unit of the limit; None if there are no values."""
         entry = self.kind.entry if self.kind else None
         if self.unit == "seconds":
             latency = _latency(tally, self.what, entry, actual=self.actual)
@@ -78,7 +78,7 @@ class Limit:
         return 100 * counted / sent if sent else None
 
     def check(self, tally: Tally) -> LimitResult:
-        """Hold it against the figures."""
+        """Check the limit against the figures."""
         measured = self.measured(tally)
         passed = measured is not None and _OPERATORS[self.comparison](measured, self.value)
         return LimitResult(self, measured, passed)
@@ -86,7 +86,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class LimitResult:
-    """What a limit came to."""
+    """The result of a limit."""
 
     limit: Limit
     measured: float | None
@@ -94,7 +94,7 @@ class LimitResult:
 
     @property
     def found(self) -> str:
-        """What was measured, as a report writes it."""
+        """The measured value as text."""
         if self.measured is None:
             return "nothing measured"
         if self.limit.unit == "seconds":
@@ -103,22 +103,22 @@ class LimitResult:
 
 
 def check_limits(limits: Iterable[Limit], tally: Tally) -> list[LimitResult]:
-    """Hold each limit against the figures, in order."""
+    """Check each limit against the figures, in order."""
     return [limit.check(tally) for limit in limits]
 
 
 def parse_limits(texts: Sequence[str]) -> list[Limit]:
-    """Read the values of `--reel-limit`.
+    """Parse the values of `--reel-limit`.
 
-    :raises OptionInvalid: if one can't be read; the sentence says which part, and what may stand there.
+    :raises OptionInvalid: if one is invalid; the text says which part, and what is expected there.
     """
     return [parse_limit(text) for text in texts]
 
 
 def parse_limit(text: str) -> Limit:
-    """Read one limit; the grammar stands at the top of this module.
+    """Parse one limit. The grammar is in the docstring of this module.
 
-    :raises OptionInvalid: if it can't be read.
+    :raises OptionInvalid: if it is invalid.
     """
     found = _SPLIT.match(" ".join(text.split()))
     if found is None:
@@ -196,7 +196,7 @@ def _kind(text: str, words: list[str]) -> OwnerKind | None:
 
 
 def _latency(tally: Tally, what: str, entry: str | None, *, actual: bool) -> Latency:
-    """The latency of one entry, or of all together."""
+    """Return the latency of one entry, or of all together."""
     if what == "lag":
         return tally.lag
     whole = Latency()

@@ -1,7 +1,4 @@
-"""The report of a run as plain figures: what the terminal, the page, the JSON file and JUnit all write from.
-
-Decides what is worth a warning; how anything looks is the writers' part.
-"""
+"""The report of a run as figures, with its warnings: the source of the terminal, HTML, JSON and JUnit reports."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ __all__ = [
 ]
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99, 100.0)
-"""What every latency is told at; the last is the highest value."""
+"""The percentiles of each latency; the last is the maximum."""
 
 _HIGH_LAG = 0.05
 _MOST_SENT = 0.98
@@ -40,21 +37,21 @@ _MOST_SENT = 0.98
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What was asked for. Free of secrets; `settings` are shown as they are, name by name."""
+    """The settings of a run. They are shown as they are and must not contain secrets."""
 
     host: str
     seconds: float
-    """How long requests were due: without the drain."""
+    """Time in which requests were due, without the wait for the last answers."""
     nominal: float
-    """How many requests the rate made due in that time; 0 in a closed loop, where nothing is due."""
+    """Number of requests that the rate made due in this time; 0 in a closed loop."""
     settings: tuple[tuple[str, str], ...] = ()
     lost: tuple[str, ...] = ()
-    """Workers that were lost."""
+    """Names of lost workers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run and what came of it."""
+    """A run and its results."""
 
     run: RunInfo
     tally: Tally
@@ -64,7 +61,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether anything was sent and every limit held; a search for capacity passes if it found a rate."""
+        """True if a request was sent and every limit was met; a search for capacity must also have found a rate."""
         sent = any(entry.sent for entry in self.tally.entries.values())
         return (
             sent
@@ -75,18 +72,18 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """The figures of one entry, or of all together under the label `All`."""
+    """The figures of one entry, or of all entries under the label `All`."""
 
     label: str
     entry: Entry
 
     def failed(self, what: str) -> int:
-        """Count one of `COUNTED` in this row."""
+        """Return the number of one of `COUNTED` in this row."""
         return sum(number for text, number in self.entry.failures.items() if COUNTED[what].matches(text))
 
 
 def rows(tally: Tally) -> list[ReportRow]:
-    """Give a row for each kind that was asked, in the order of `OwnerKind`, then other entries, then all together."""
+    """Return a row for each kind in the order of `OwnerKind`, then for other entries, then for all together."""
     labels = {kind.entry: kind.label for kind in OwnerKind}
     named = [name for name in labels if name in tally.entries]
     named += sorted(tally.entries.keys() - labels.keys())
@@ -97,12 +94,12 @@ def rows(tally: Tally) -> list[ReportRow]:
 
 
 def both_latencies(timing: Timing) -> list[tuple[Point, Point]]:
-    """Give the latency from the intended start and from the actual one, side by side at each of `PERCENTILES`."""
+    """Return pairs of the latency from the intended and from the actual start, for each of `PERCENTILES`."""
     return list(zip(timing.intended.percentiles(PERCENTILES), timing.actual.percentiles(PERCENTILES), strict=True))
 
 
 def warnings(report: Report) -> list[str]:
-    """Say what makes the figures mean less than they seem to: one sentence each."""
+    """Return a sentence for each fact that makes the figures less reliable than they seem."""
     tally, run = report.tally, report.run
     sent = sum(entry.sent for entry in tally.entries.values())
     found: list[str] = []
@@ -117,9 +114,9 @@ def warnings(report: Report) -> list[str]:
             part = percent(100 * gauges["cpu_busy"] / gauges["cpu_samples"])
             highest = f"CPU {gauges['cpu_highest'] / 10:.0f}%"
             found.append(
-                f"the load generator was the limit: {highest} on {name}, above {BUSY_PERCENT:.0f}% in {part} of the time"
+                f"the load generator was the limit: {highest} on {name}, above {BUSY_PERCENT:.0f}% for {part} of the run"
             )
-    if sent < _MOST_SENT * run.nominal - 3 * math.sqrt(run.nominal):  # so much is chance where arrivals are random
+    if sent < _MOST_SENT * run.nominal - 3 * math.sqrt(run.nominal):  # random arrivals vary by this much
         part = percent(100 * sent / run.nominal)
         found.append(
             f"only {part} of the requests that were due were sent: {count(sent)} of {count(round(run.nominal))}"
@@ -142,7 +139,7 @@ def warnings(report: Report) -> list[str]:
 
 
 def headline(report: Report) -> str:
-    """Say the most important in one line: how much was due, sent and answered."""
+    """Return the most important figures in one line: due, sent and answered."""
     sent, expected, answered = _totals(report.tally)
     run = report.run
     due = f"{rate(run.nominal / run.seconds)} due, " if run.nominal and run.seconds else ""
@@ -151,7 +148,7 @@ def headline(report: Report) -> str:
 
 
 def figures(report: Report) -> JSONObject:
-    """Return the report as JSON, latencies in seconds. Names are stable; new ones may be added."""
+    """Return the report as JSON, with latencies in seconds. Names are stable; new ones may be added."""
     sent, expected, answered = _totals(report.tally)
     run, tally = report.run, report.tally
     strays: dict[str, JSON] = {what: count_of(tally, what) for what in ("unexpected", "session lost", "unsent")}
@@ -186,7 +183,7 @@ def figures(report: Report) -> JSONObject:
 
 
 def junit_report(report: Report) -> str:
-    """Return the limits as JUnit XML, one test case each; the warnings are its `system-out`."""
+    """Return the limits as JUnit XML, one test case each. The warnings are the `system-out`."""
     cases = [
         JUnitCase(
             "limits",

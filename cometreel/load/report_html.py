@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: no script, no font, no picture from anywhere. Writes only."""
+"""The HTML report: one page without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["html_report", "html_section"]
 
 
 def html_report(report: Report) -> str:
-    """Write the whole page; everything that came from outside is escaped."""
+    """Return the whole page. All values are escaped."""
     return html_template("cometreel.load", "report").render(_context(report))
 
 
 def html_section(report: Report) -> str:
-    """Write the same without its head, to be set into another page; its style touches nothing outside of itself."""
+    """Return the report as an HTML section for another page. Its style doesn't affect the rest of the page."""
     return html_template("cometreel.load", "section").render(_context(report))
 
 
 def _context(report: Report) -> dict[str, object]:
-    """What the templates name."""
+    """Return the variables of the templates."""
     whole = rows(report.tally)
     everything = whole[-1].entry
     failures = [what for what in COUNTED if what not in ("error", "unsent") and any(row.failed(what) for row in whole)]

@@ -1,4 +1,4 @@
-"""The report as text for a terminal, never wider than 100 columns. Writes; decides nothing."""
+"""The text report for a terminal, at most 100 columns wide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["terminal_report"]
 
 _WIDTH = 100
 _MIN_NAME_WIDTH = 16
-"""What is left of a column of names, however narrow it gets."""
+"""Minimum width of a column of names."""
 _COUNTS = (
     "lost",
     "late",
@@ -29,7 +29,7 @@ _PERCENTILES = ("p50", "p99", "p99.99", "max")
 
 
 def terminal_report(report: Report) -> str:
-    """Write the report: counts, both latencies, the slowest answers, limits, warnings."""
+    """Return the report: counts, latencies, the slowest answers, limits and warnings."""
     whole = rows(report.tally)
     parts = [
         [f"load on {report.run.host} for {seconds(report.run.seconds)}", headline(report)],
@@ -112,7 +112,7 @@ def _limits(report: Report) -> list[str]:
 
 
 def _table(head: Sequence[str], body: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
-    """Align columns: text to the left, figures to the right."""
+    """Return an aligned table: text to the left, figures to the right."""
     lines = [list(head), *map(list, body)]
     gap, widths = _layout(lines, left)
     made = [
@@ -126,7 +126,7 @@ def _table(head: Sequence[str], body: Iterable[Sequence[str]], left: Sequence[in
 
 
 def _layout(lines: Sequence[Sequence[str]], left: Sequence[int]) -> tuple[str, list[int]]:
-    """Give the gap between columns, and their widths. Where it is too wide the gap shrinks, then the widest text."""
+    """Return the gap between columns, and their widths. If the table is too wide, the gap shrinks, then the widest text."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= _WIDTH else " "
     for column in sorted(left, key=lambda each: -widths[each]):

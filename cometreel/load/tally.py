@@ -1,4 +1,7 @@
-"""One row of the figures: what was asked of one kind of owner, and what came of it. Counts only; decides nothing."""
+"""The figures of a run, of one worker or of all, computed from outcomes.
+
+The state of a tally is plain JSON. Merging states is exact, in any order and grouping.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ class TimingState(TypedDict):
 
 
 class EntryState(TypedDict):
-    """A row as JSON."""
+    """An entry as JSON."""
 
     sent: int
     acknowledged: int
@@ -69,51 +72,51 @@ class EntryState(TypedDict):
 
 
 class Timing:
-    """One latency, measured twice: from the intended start and from the actual one."""
+    """One latency, measured from the intended and from the actual start."""
 
     def __init__(self) -> None:
         self.intended = Latency()
-        """From when the request was meant to be written: what a person who wanted it then has waited."""
+        """From the intended start: the time that a user had to wait."""
         self.actual = Latency()
-        """From when it was written."""
+        """From the time at which the request was sent."""
 
     def record(self, intended: float, actual: float, at: float) -> None:
-        """Add an end at `at` of what was meant to start at `intended` and started at `actual`."""
+        """Add a request that ended at `at`."""
         self.intended.record(at - intended)
         self.actual.record(at - actual)
 
     def merge(self, other: TimingState) -> None:
-        """Add the values of another."""
+        """Add the values of another state."""
         self.intended.merge(other["intended"])
         self.actual.merge(other["actual"])
 
     def state(self) -> TimingState:
-        """Give everything that is known, for `merge`."""
+        """Return the state for `merge`."""
         return {"intended": self.intended.state(), "actual": self.actual.state()}
 
 
 class Entry:
-    """What happened to the requests of one entry.
+    """The figures of one entry, that is, of one kind of owner or one request of a scenario.
 
-    When all are settled, `expected` is answered + wrong + lost, and what of it was abandoned.
+    At the end of a run, `expected` is the sum of answered, wrong, lost and abandoned exchanges.
     """
 
     def __init__(self) -> None:
         self.sent = 0
-        """POSTs written."""
+        """POSTs sent."""
         self.acknowledged = 0
-        """HTTP replies that were right."""
+        """HTTP replies that acknowledged the POST."""
         self.expected = 0
-        """Notifications that these replies promised."""
+        """Notifications expected after these replies."""
         self.answered = 0
-        """Right notifications within the patience, late ones too."""
+        """Right notifications within the patience, including late ones."""
         self.failures: Counter[str] = Counter()
-        """What went wrong, by the text of its outcome, and `late`."""
+        """Failures by the text of their outcome, and `late`."""
         self.ack = Timing()
         self.notification = Timing()
 
     def merge(self, other: EntryState) -> None:
-        """Add what another counted."""
+        """Add the figures of another state."""
         self.sent += other["sent"]
         self.acknowledged += other["acknowledged"]
         self.expected += other["expected"]
@@ -123,7 +126,7 @@ class Entry:
         self.notification.merge(other["notification"])
 
     def state(self) -> EntryState:
-        """Give everything that is known, for `merge`."""
+        """Return the state for `merge`."""
         return {
             "sent": self.sent,
             "acknowledged": self.acknowledged,
@@ -139,20 +142,20 @@ SLOWEST_KEPT = 20
 
 
 class SlowAnswer(NamedTuple):
-    """One answer, ordered by how slow it was; everything in it decides, so that merging in any order keeps the same."""
+    """One slow answer. The order depends on all fields, so that merging in any order gives the same result."""
 
     micros: int
     """From the intended start."""
     at: float
-    """The intended start, in seconds since the run began."""
+    """The intended start, in seconds since the start of the run."""
     entry: str
     agent: str
     reference: str
-    """The referenceId, as text."""
+    """The referenceId as text, to find the request in the log of the server."""
 
 
 class SlowState(TypedDict):
-    """The same as JSON."""
+    """A slow answer as JSON."""
 
     micros: int
     at: float
@@ -162,33 +165,33 @@ class SlowState(TypedDict):
 
 
 class Slowest:
-    """The slowest answers that were offered."""
+    """Keeps the slowest answers."""
 
     def __init__(self) -> None:
         self._heap: list[SlowAnswer] = []
 
     def would_keep(self, micros: int) -> bool:
-        """Tell whether one as slow as this may be among them, so that the others cost nothing."""
+        """Return True if an answer with this latency may be among the slowest. Check this first: it is cheap."""
         return len(self._heap) < SLOWEST_KEPT or micros >= self._heap[0].micros
 
     def add(self, answer: SlowAnswer) -> None:
-        """Take it if it is among the slowest."""
+        """Add an answer if it is among the slowest."""
         if len(self._heap) < SLOWEST_KEPT:
             heapq.heappush(self._heap, answer)
         else:
             heapq.heappushpop(self._heap, answer)
 
     def merge(self, others: Iterable[SlowState]) -> None:
-        """Offer those of another."""
+        """Add the answers of another state."""
         for each in others:
             self.add(SlowAnswer(**each))
 
     def answers(self) -> list[SlowAnswer]:
-        """Give them, the slowest first."""
+        """Return the answers, slowest first."""
         return sorted(self._heap, reverse=True)
 
     def state(self) -> list[SlowState]:
-        """Give them for `merge`."""
+        """Return the state for `merge`."""
         return [
             {
                 "micros": each.micros,
@@ -202,18 +205,18 @@ class Slowest:
 
 
 BUSY_PERCENT = 90.0
-"""Per cent of one core above which a worker measures itself rather than the server."""
+"""Percentage of one core above which the load generator, not the server, limits a run."""
 
 
 class Gauges(TypedDict):
-    """How a worker is right now. CPU is sampled in tenths of a per cent of one core, whole so that sums are exact."""
+    """The current state of a worker. CPU samples are tenths of a percent of one core; integers keep the sums exact."""
 
     sessions: int
     held: int
     in_flight: int
     cpu_samples: int
     cpu_busy: int
-    """How many of the samples were above `BUSY_PERCENT`."""
+    """Number of samples above `BUSY_PERCENT`."""
     cpu_total: int
     cpu_highest: int
 
@@ -232,23 +235,23 @@ class TallyState(TypedDict):
 
 
 class Tally:
-    """What was due, sent and became of it.
+    """The figures of a run.
 
-    :param worker: the name under which the gauges of this process stand; empty for one that only merges.
-    :param start: when the run began, on the same clock as the exchanges.
+    :param worker: name of this worker; empty for a tally that only merges others.
+    :param start: start of the run, on the same clock as the exchanges.
     """
 
     def __init__(self, worker: str = "", start: float = 0.0) -> None:
         self.start = start
         self.due = 0
-        """Requests whose intended start has come, whether or not they were sent."""
+        """Requests whose intended start has passed, sent or not."""
         self.unsent = 0
         """Requests that were due and will never be sent: their agent had no session, or the run ended."""
         self.entries: dict[str, Entry] = {}
         self.strays: Counter[str] = Counter()
-        """What belongs to no entry: `unexpected`, `session lost`, `dropped notification`."""
+        """Outcomes without an entry: `unexpected`, `session lost`, `dropped notification`."""
         self.lag = Latency()
-        """From the intended start of a request to the actual one: what the generator or its queues added."""
+        """Time from the intended to the actual start of a request: delay in the load generator and its queues."""
         self.slowest = Slowest()
         self.time_series = TimeSeries()
         self.workers: dict[str, Gauges] = {}
@@ -257,21 +260,21 @@ class Tally:
             self.workers[worker] = self._own
 
     def entry(self, name: str) -> Entry:
-        """Give the row of this name, a new one if there is none."""
+        """Return the entry of this name. It is created if missing."""
         found = self.entries.get(name)
         if found is None:
             found = self.entries[name] = Entry()
         return found
 
-    # ------------------------------------------------------------------ one worker's facts
+    # ------------------------------------------------------------------ events of one worker
     def sent(self, exchange: PendingRequest) -> None:
-        """Count a POST that was written."""
+        """Count a POST that was sent."""
         self.entry(exchange.planned.entry).sent += 1
         self.lag.record(exchange.sent - exchange.intended)
         self.time_series.sent(exchange.sent - self.start)
 
     def add(self, outcomes: Iterable[RequestOutcome]) -> None:
-        """Count what the ledgers say."""
+        """Count outcomes."""
         for outcome in outcomes:
             if isinstance(outcome, Acknowledged):
                 self._acknowledged(outcome)
@@ -283,19 +286,19 @@ class Tally:
                 self._failed(outcome)
 
     def set_gauges(self, *, sessions: int, held: int, in_flight: int) -> None:
-        """Say how many sessions are up, polls are held and exchanges are under way in this worker now."""
+        """Set the number of connected sessions, held polls and exchanges in progress of this worker."""
         self._own.update({"sessions": sessions, "held": held, "in_flight": in_flight})
 
     def add_cpu_sample(self, percent: float) -> None:
-        """Add a sample of this worker's CPU, in per cent of one core."""
+        """Add a sample of this worker's CPU, as a percentage of one core."""
         self._own["cpu_samples"] += 1
         self._own["cpu_busy"] += percent > BUSY_PERCENT
         self._own["cpu_total"] += round(percent * 10)
         self._own["cpu_highest"] = max(self._own["cpu_highest"], round(percent * 10))
 
-    # ------------------------------------------------------------------ many workers'
+    # ------------------------------------------------------------------ merging
     def merge(self, other: TallyState) -> None:
-        """Add what another worker counted. The states of one worker are cumulative: merge its last one only."""
+        """Add the figures of another worker. States are cumulative: merge the last state of each worker only."""
         self.due += other["due"]
         self.unsent += other["unsent"]
         for name, entry in other["entries"].items():
@@ -308,7 +311,7 @@ class Tally:
             self.workers[name] = _add_gauges(self.workers[name], gauges) if name in self.workers else gauges.copy()
 
     def state(self) -> TallyState:
-        """Give everything that is known, for `merge`."""
+        """Return the state for `merge`."""
         return {
             "due": self.due,
             "unsent": self.unsent,
@@ -320,7 +323,7 @@ class Tally:
             "workers": {name: gauges.copy() for name, gauges in sorted(self.workers.items())},
         }
 
-    # ------------------------------------------------------------------ inside
+    # ------------------------------------------------------------------ internals
     def _acknowledged(self, outcome: Acknowledged) -> None:
         exchange = outcome.exchange
         entry = self.entry(exchange.planned.entry)
@@ -349,7 +352,7 @@ class Tally:
 
 
 def merge_tallies(states: Iterable[TallyState]) -> Tally:
-    """Return the tally of several workers: hand it the last state of each."""
+    """Return the tally of several workers from the last state of each."""
     tally = Tally()
     for state in states:
         tally.merge(state)
@@ -357,7 +360,7 @@ def merge_tallies(states: Iterable[TallyState]) -> Tally:
 
 
 def overloaded(gauges: Gauges) -> bool:
-    """Tell whether a worker was busy in more than a tenth of its samples: then its latencies are its own."""
+    """Return True if a worker was busy in more than a tenth of its samples. Its latencies are not reliable then."""
     return gauges["cpu_busy"] * 10 > gauges["cpu_samples"]
 
 
@@ -379,7 +382,7 @@ def _add_gauges(one: Gauges, other: Gauges) -> Gauges:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A thing that is counted: which failures it sums up, and whether it belongs to entries."""
+    """A word that reports and limits count: the failures that it includes, and whether it belongs to entries."""
 
     matches: Callable[[str], bool]
     of_entries: bool = True
@@ -410,11 +413,11 @@ COUNTED: Mapping[str, Counted] = {
     "session lost": Counted(_equal_to("session lost"), of_entries=False),
     "unsent": Counted(_equal_to(), of_entries=False),
 }
-"""`error` is every exchange that failed: refused, lost or wrong. `unsent` was due and never sent."""
+"""`error` is every failed exchange: refused, lost or wrong. `unsent` was due and never sent."""
 
 
 def count_of(tally: Tally, what: str, entry: str | None = None) -> int:
-    """Count one of `COUNTED`, of one entry or of all."""
+    """Return the number of one of `COUNTED`, of one entry or of all."""
     if what == "unsent":
         return tally.unsent
     counted = COUNTED[what]
@@ -424,7 +427,7 @@ def count_of(tally: Tally, what: str, entry: str | None = None) -> int:
 
 
 def count_sent(tally: Tally, entry: str | None = None) -> int:
-    """Count the requests that were sent, of one entry or of all."""
+    """Return the number of requests sent, of one entry or of all."""
     return sum(row.sent for row in _rows(tally, entry))
 
 
@@ -436,10 +439,13 @@ _KEPT_STEPS = 3
 
 
 class StepTallies:
-    """A tally for the whole run, and one for each of the latest stages.
+    """The tally of a whole run, and one for each of the latest steps of a search for capacity.
 
-    :param worker: the name of this worker.
-    :param start: when the run began, on the clock of the exchanges.
+    A request belongs to the step of its intended start. Steps are added in advance, so that all workers change at the
+    same time. Without steps there is only the tally of the whole run.
+
+    :param worker: name of this worker.
+    :param start: start of the run, on the clock of the exchanges.
     """
 
     def __init__(self, worker: str, start: float) -> None:
@@ -450,7 +456,7 @@ class StepTallies:
         self._steps: list[tuple[int, Tally]] = []
 
     def add_step(self, number: int, since: float) -> None:
-        """Let a stage begin, in seconds since the run began; nothing if it, or a later one, was begun already."""
+        """Add a step that starts at `since` seconds of the run. Nothing happens if it, or a later one, exists."""
         if self._starts and since <= self._starts[-1]:
             return
         self._starts.append(since)
@@ -458,31 +464,31 @@ class StepTallies:
         del self._starts[:-_KEPT_STEPS], self._steps[:-_KEPT_STEPS]
 
     def step(self, number: int) -> Tally | None:
-        """Give the figures of a stage, or None if it hasn't begun here or is long over."""
+        """Return the tally of a step, or None if it has not started or is too old."""
         return next((tally for each, tally in self._steps if each == number), None)
 
     def due(self, at: float) -> None:
-        """Count a request whose intended start, in seconds since the run began, has come."""
+        """Count a due request. `at` is its intended start in seconds since the start of the run."""
         for tally in self._tallies(at):
             tally.due += 1
 
     def unsent(self, at: float) -> None:
-        """Count a request that was due then and is given up."""
+        """Count a request that was due at `at` and is given up."""
         for tally in self._tallies(at):
             tally.unsent += 1
 
     def add_cpu_sample(self, percent: float, at: float) -> None:
-        """Add a sample of this worker's CPU, in per cent of one core, taken then."""
+        """Add a sample of this worker's CPU, taken at `at`, as a percentage of one core."""
         for tally in self._tallies(at):
             tally.add_cpu_sample(percent)
 
     def sent(self, exchange: PendingRequest) -> None:
-        """Count a POST that was written."""
+        """Count a POST that was sent."""
         for tally in self._tallies(exchange.intended - self.whole.start):
             tally.sent(exchange)
 
     def add(self, outcomes: Iterable[RequestOutcome]) -> None:
-        """Count what the ledgers say."""
+        """Count outcomes."""
         if not self._starts:
             self.whole.add(outcomes)
             return

@@ -1,7 +1,7 @@
-"""The course of a run: what was sent, answered and failed in each second, for a picture that stays small.
+"""The requests that were sent, answered and failed per second, in a bounded number of intervals.
 
-Seconds are widened to 2, 4, 8… when a run grows long; the width follows from the last second alone, so that merging
-gives the same in any order.
+In a long run the intervals become 2, 4, 8… seconds wide. The width depends on the last second only, so that merging
+gives the same result in any order.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ _MOST = 600
 
 
 class Interval(NamedTuple):
-    """What happened from `at`, in seconds since the run began, for the width of a interval."""
+    """The events of one interval, which starts at `at` seconds since the start of the run."""
 
     at: int
     sent: int
     answered: int
     failed: int
     worst: float
-    """The slowest answer that came, in seconds from its intended start."""
+    """The slowest answer, in seconds from its intended start."""
 
 
 class TimeSeriesState(TypedDict):
-    """The course as JSON: each interval is [number, sent, answered, failed, worst in microseconds]."""
+    """A time series as JSON: each interval is [number, sent, answered, failed, worst in microseconds]."""
 
     width: int
     intervals: list[list[int]]
 
 
 class TimeSeries:
-    """Counts by the second since the run began."""
+    """Counts per interval since the start of the run."""
 
     def __init__(self) -> None:
         self.width = 1
@@ -43,7 +43,7 @@ class TimeSeries:
         self._interval(int(at))[0] += 1
 
     def answered(self, at: float, micros: int) -> None:
-        """Count an answer that took so long from its intended start."""
+        """Count an answer and its latency from the intended start."""
         interval = self._interval(int(at))
         interval[1] += 1
         interval[3] = max(interval[3], micros)
@@ -53,7 +53,7 @@ class TimeSeries:
         self._interval(int(at))[2] += 1
 
     def merge(self, other: TimeSeriesState) -> None:
-        """Add the counts of another."""
+        """Add the counts of another state."""
         self._widen(other["width"])
         for number, sent, answered, failed, worst in other["intervals"]:
             interval = self._interval(number * other["width"])
@@ -63,12 +63,12 @@ class TimeSeries:
             interval[3] = max(interval[3], worst)
 
     def intervals(self) -> list[Interval]:
-        """Give the intervals in order; those in which nothing happened are left out."""
+        """Return the intervals in order, without empty ones."""
         rows = sorted(self._intervals.items())
         return [Interval(number * self.width, a, b, c, worst / 1_000_000) for number, (a, b, c, worst) in rows]
 
     def state(self) -> TimeSeriesState:
-        """Give everything that is known, for `merge`."""
+        """Return the state for `merge`."""
         return {
             "width": self.width,
             "intervals": [[number, *interval] for number, interval in sorted(self._intervals.items())],
