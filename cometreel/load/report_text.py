@@ -126,7 +126,7 @@ def _table(head: Sequence[str], body: Iterable[Sequence[str]], left: Sequence[in
 
 
 def _layout(lines: Sequence[Sequence[str]], left: Sequence[int]) -> tuple[str, list[int]]:
-    """Return the gap between columns, and their widths. If the table is too wide, the gap shrinks, then the widest text."""
+    """Return the gap between columns, and their widths. In a wide table the gap shrinks, then the widest text."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= _WIDTH else " "
     for column in sorted(left, key=lambda each: -widths[each]):

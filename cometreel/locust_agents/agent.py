@@ -1,8 +1,8 @@
-"""One virtual agent: its login, its CometD session, its held poll, its requests, and the ledger of what became of them.
+"""One virtual agent: its login, CometD session, held poll and requests, and the ledger of their outcomes.
 
-Everything happens on the event_loop, in callbacks that never wait. It follows the server's advice, shakes hands and
-subscribes again when its session is lost, logs in again when the HTTP session is, and waits longer, by chance, with
-each failure in a row. Nothing of Locust may enter.
+Everything runs in callbacks of the event loop, which never block. The agent follows the server's advice, does a new
+handshake and subscribes again if the CometD session is lost, and logs in again if the HTTP session is lost. Retries
+use random, growing delays. This module doesn't use Locust.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ _Result = TypeVar("_Result")
 _STATS = "WorkbinStatsMessage"
 _STATE_CHANGES = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
 _MAX_BACKOFF = 60.0
-_GRACE = 5.0  # seconds after a login in which a refusal isn't taken for the end of the HTTP session
+_GRACE = 5.0  # seconds after a login in which HTTP 401 and 403 don't mean that the HTTP session is lost
 
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """How all the agents of a run behave. Times are seconds."""
+    """The configuration of all agents of a run. Times are seconds."""
 
     login: LoginMode = "open"
     transport: Transport = "long-polling"
@@ -72,24 +72,24 @@ class AgentConfig:
 
 
 class StatsSink(Protocol):
-    """Who keeps account of all agents of a process."""
+    """Collects the results of all agents in this process."""
 
     def sent(self, exchange: PendingRequest) -> None:
-        """Enter a POST that was written."""
+        """Record a POST that was sent."""
 
     def unsent(self, many: int) -> None:
-        """Enter requests that waited for their turn and won't be sent any more."""
+        """Record queued requests that will not be sent."""
 
     def add(self, outcomes: Sequence[RequestOutcome]) -> None:
-        """Enter what became of requests."""
+        """Record outcomes of requests."""
 
     def logged_in(self, seconds: float, error: str) -> None:
-        """Enter a login: how long it took until CometD was up, or why it failed."""
+        """Record a login: the time until the CometD session was ready, or the error."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentContext:
-    """Where an agent sits: what it shares with all agents of its process."""
+    """Settings and services shared by all agents of a process."""
 
     target: LoadTarget
     config: AgentConfig
@@ -97,16 +97,16 @@ class AgentContext:
     random: Random
     clock: Clock
     new_sender: Callable[[], RequestSender]
-    """Makes a connection of one's own."""
+    """Returns a new connection."""
     event_loop: EventLoop | None = None
-    """What WebSockets are opened on."""
+    """The event loop for WebSockets."""
 
 
 class Agent:
-    """An agent, from `begin` to `leave` and `close`.
+    """A virtual agent. Call `start`, then `log_out`, then `close`.
 
-    `number` counts from 0, and is the same agent in each run. `ready` is set while it can ask, `settled` says
-    that nothing is under way, `left` is set once it has said end_session.
+    `number` starts at 0 and identifies the same agent in each run. `ready` is set while the agent can send requests.
+    `idle` is true while no request is in progress. `logged_out` is set when the logout is complete.
     """
 
     def __init__(self, number: int, credentials: UserCredentials | None, context: AgentContext) -> None:
@@ -122,7 +122,7 @@ class Agent:
         self._login_started = self._backoff = self._logged_in_at = 0.0
         self._queued = 0
         self.on_idle: Callable[[], None] | None = None
-        """Called whenever nothing is under way any more: in a closed loop the next request follows."""
+        """Called when the last request in progress has finished: in a closed loop, it sends the next request."""
         self._logging_in = self._stopping = False
         self._timeout: Timer | None = None
 
@@ -145,29 +145,29 @@ class Agent:
             context.clock, self._client, senders, identity.head, endpoint, self._handle_events, self._handle_reply
         )
 
-    # ------------------------------------------------------------------ what its user sees and asks
+    # ------------------------------------------------------------------ public methods
     @property
     def connected(self) -> bool:
-        """Whether there is a CometD session."""
+        """True if there is a CometD session."""
         return self._client.client_id is not None
 
     @property
     def can_push(self) -> bool:
-        """Whether the server can push: it holds a poll, or there is a WebSocket."""
+        """True if a poll is held or a WebSocket is open, so the server can push."""
         return self._transport.can_push
 
     @property
     def in_flight(self) -> int:
-        """How many requests are neither answered nor given up."""
+        """Number of requests without a final outcome."""
         return self._queued + self.ledger.in_flight
 
     def start(self) -> None:
-        """Log in, shake hands, subscribe, poll; `ready` is set when all that is done."""
+        """Log in, do the CometD handshake, subscribe and poll. `ready` is set when all this is complete."""
         self._login_started = self._context.clock.now()
         self._log_in()
 
     def request(self, planned: PlannedRequest, path: str, body: bytes | None, intended: float) -> bool:
-        """Send a POST, or a GET, that was meant for this time; or return False, where there is no session for it."""
+        """Send a POST, or a GET if the body is None. Return False if there is no session to send it in."""
         if self._stopping or not self.ready.is_set():
             return False
         self._queued += 1
@@ -179,7 +179,7 @@ class Agent:
         return True
 
     def log_out(self) -> None:
-        """Say end_session as a desktop does; `left` is set when the server has heard it."""
+        """Disconnect and end the session. `logged_out` is set when the server has replied."""
         self._stopping = True
         self.ready.clear()
         if self.connected:
@@ -188,7 +188,7 @@ class Agent:
             self._end_session()
 
     def close(self) -> None:
-        """End all connections, and settle what is still open."""
+        """Close all connections and finish all open exchanges."""
         self._stopping = True
         self.ready.clear()
         if self._timeout is not None:
@@ -219,7 +219,7 @@ class Agent:
         then: Callable[[_Result], None],
         outcome: HttpOutcome | None,
     ) -> None:
-        """Make the next step; the reply to it makes the one after."""
+        """Send the next request of a login; its reply triggers the request after it."""
         try:
             step = next(steps) if outcome is None else steps.send(outcome)
         except StopIteration as end:
@@ -257,10 +257,10 @@ class Agent:
                 )
 
     def _jitter(self, seconds: float) -> float:
-        """Spread what many agents do after the same failure: between half of the time and the whole."""
+        """Return a random delay between `seconds / 2` and `seconds`, so that agents don't retry together."""
         return seconds * (0.5 + self._context.random.random() / 2)
 
-    # ------------------------------------------------------------------ what CometD brings
+    # ------------------------------------------------------------------ CometD events
     def _handle_reply(self, reply: HttpReply) -> None:
         self._identity.update(reply)
         if session_gone(reply) and self._context.clock.now() > self._logged_in_at + _GRACE:
@@ -278,7 +278,7 @@ class Agent:
                 self._closed()
 
     def _received(self, message: Message, now: float) -> None:
-        """Enter a notification that answers a request; state changes come unasked."""
+        """Record a notification that answers a request. State changes answer none."""
         data = message.get("data")
         if not isinstance(data, dict):
             return
@@ -295,7 +295,7 @@ class Agent:
             self._run_steps(first_requests(), self._login_complete, None)
 
     def _closed(self) -> None:
-        """The session is over: as this agent wished, or the server advises not to come back."""
+        """Handle the end of the CometD session: after a logout, or if the server advises not to reconnect."""
         if self._stopping:
             self._end_session()
         else:
@@ -312,9 +312,9 @@ class Agent:
                 QueuedRequest(end_session, self._context.config.patience, lambda _outcome, _now: self.logged_out.set())
             )
 
-    # ------------------------------------------------------------------ what becomes of requests
+    # ------------------------------------------------------------------ outcomes
     def request_sent(self, planned: PlannedRequest, intended: float, now: float) -> PendingRequest:
-        """Enter a POST that is written now."""
+        """Record a POST that is sent now."""
         self._queued -= 1
         exchange = self.ledger.sent(planned, intended, now)
         self._context.stats.sent(exchange)
@@ -322,7 +322,7 @@ class Agent:
         return exchange
 
     def reply_received(self, exchange: PendingRequest | None, outcome: HttpOutcome, now: float) -> None:
-        """Enter the reply to a POST, or that there is none; without an exchange it was never written."""
+        """Record the outcome of a POST. `exchange` is None if it was never sent."""
         if exchange is None:
             self._record_unsent(1)
         elif isinstance(outcome, HttpReply):
@@ -332,7 +332,7 @@ class Agent:
             self._record(self.ledger.failed(exchange, now))
 
     def _record_unsent(self, many: int) -> None:
-        """Enter that so many requests in the queue won't be sent."""
+        """Record queued requests that will not be sent."""
         self._queued -= many
         self._context.stats.unsent(many)
         self._check_idle()
@@ -350,7 +350,7 @@ class Agent:
             self.on_idle()
 
     def _set_timeout(self) -> None:
-        """Give up what isn't answered when its time is over. A timer that rings too early sets itself anew."""
+        """Set a timer for the next deadline of the ledger. If the timer fires too early, it is set again."""
         if self._timeout is None and (deadline := self.ledger.deadline()) is not None:
             self._timeout = self._context.clock.call_at(deadline, self._time_out)
 
@@ -361,7 +361,7 @@ class Agent:
 
 
 class _SentPost:
-    """One request on its way through the line."""
+    """One request, from the queue to its reply."""
 
     __slots__ = ("_agent", "_exchange", "_intended", "_planned")
 

@@ -1,4 +1,4 @@
-"""The Locust user that is an agent: it joins, asks where the loop is closed, and leaves cleanly. Thin."""
+"""Locust users that are agents: `AgentUser` follows a rate or a closed loop, `ScenarioUser` a recorded scenario."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cometreel.locust_agents.worker_run import WorkerRun
 
 __all__ = ["AgentUser", "ScenarioUser"]
 
-_LOGOUT_TIMEOUT = 1.0  # seconds that a goodbye may take when a test stops
-_RETRY = 1.0  # seconds until an agent without a session asks again
+_LOGOUT_TIMEOUT = 1.0  # maximum time of a logout when a test stops, in seconds
+_RETRY = 1.0  # seconds until an agent without a session tries again
 
 
 class AgentUser(User):
-    """One agent. With `--reel-rate` the schedule asks through it; without, it asks again once it was answered.
+    """One agent. With `--reel-rate` the schedule sends its requests; without, it sends the next one after each answer.
 
-    `wait_time` is how long it waits between the two, in a closed loop.
+    `wait_time` is the pause before the next request in a closed loop.
     """
 
     abstract = True
@@ -30,7 +30,7 @@ class AgentUser(User):
     _worker: WorkerRun | None = None
 
     def on_start(self) -> None:
-        """Become an agent and log in; it goes on trying for as long as the test lasts."""
+        """Get an agent and log it in. The agent retries until the test ends."""
         self._worker = run_of(self.environment).worker
         if self._worker is None:
             raise StopUser
@@ -40,17 +40,17 @@ class AgentUser(User):
         self._worker.event_loop.call_at(0.0, self._log_in)
 
     def _log_in(self, _now: float) -> None:
-        """Log in, on the event_loop: a greenlet that never went deep is 5 kB smaller, for as long as it lives."""
+        """Log in. Called by the event loop: a greenlet with a small stack takes 5 kB less memory."""
         assert self.agent is not None
         self.agent.start()
 
     @task
     def work(self) -> None:
-        """Do what this kind of user does. The only task: Locust would add another to it, and draw between the two."""
+        """Run the agent. This is the only task, so that Locust has nothing to choose from."""
         self.run_agent()
 
     def run_agent(self) -> None:
-        """Be there; in a closed loop, ask again and again, on the event loop."""
+        """Wait for the logout. In a closed loop, the event loop sends the requests, to avoid greenlet switches."""
         assert self._worker is not None
         assert self.agent is not None
         self._worker.started.wait()
@@ -79,7 +79,7 @@ class AgentUser(User):
         self._worker.event_loop.call_at(clock() + seconds, self._send)
 
     def on_stop(self) -> None:
-        """Say goodbye, but not for long."""
+        """Log out, with a short timeout."""
         if self.agent is not None and self._worker is not None:
             self.agent.log_out()
             self.agent.logged_out.wait(_LOGOUT_TIMEOUT)
@@ -91,12 +91,12 @@ _GOLDEN_RATIO = 0.6180339887498949
 
 
 class ScenarioUser(AgentUser):
-    """One agent that asks what the scenario asked. Rounds round_start spread over the length of one."""
+    """One agent that sends the requests of a scenario, in rounds. Agents start their rounds at different times."""
 
     abstract = True
 
     def run_agent(self) -> None:
-        """Play one part for as long as the run lasts; what is late stays due at its own time."""
+        """Send the requests of one role until the run ends. A request that is sent late keeps its intended start."""
         assert self._worker is not None
         assert self.agent is not None
         worker, script = self._worker, self._worker.options.script

@@ -1,7 +1,7 @@
-"""The Agents tab of Locust's page: how the agents are, latency by kind of owner, and pictures, while a test runs.
+"""The Agents tab in Locust's web UI: sessions, latencies by kind of owner, and charts while a test runs.
 
-The table is Locust's own extension point for tabs. A picture has no place in it, so a small script shows ours below
-the table, where the tab is open.
+The table uses Locust's extension point for tabs. Locust can't show charts there, so a small script adds them below the
+table while the tab is open.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _SCRIPT = """<style>%s</style><div id="reel-agents" hidden></div><script>
 
 
 class AgentsTab:
-    """Adds the tab to a page, and answers what it asks."""
+    """Adds the tab to the web UI and serves its data."""
 
     def __init__(self, run: ReelRun, web_ui: WebUI) -> None:
         self._run = run
@@ -73,7 +73,7 @@ class AgentsTab:
         return self._run.coordinator
 
     def _extend(self, response: Response) -> Response:
-        """Add our rows to Locust's figures, and our script to its page."""
+        """Add the rows of the table to Locust's statistics, and the script to its page."""
         endpoint = (request.endpoint or "").rpartition(".")[2]
         if endpoint == "index" and response.status_code == 200 and not response.is_streamed:
             page, body, rest = response.get_data(as_text=True).rpartition("</body>")
@@ -89,7 +89,7 @@ class AgentsTab:
         return response
 
     def _charts(self) -> str:
-        """Return the gauges and the pictures as a piece of a page."""
+        """Return the gauges and charts as an HTML fragment."""
         coordinator = self._coordinator()
         if coordinator is None:
             return "<p>No test has run yet.</p>"

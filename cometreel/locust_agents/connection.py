@@ -1,4 +1,4 @@
-"""TLS without I/O: plain bytes go in and encrypted ones come out, and the other way round. No socket may enter."""
+"""One connection to the target on the event loop, plain or with TLS. It is opened when data is sent. No HTTP here."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _READ_SIZE = 65536
 
 
 class TlsPipe:
-    """The client's end of one TLS connection. After each call, `outgoing` has what must be sent.
+    """The client side of a TLS connection without I/O. After each call, `outgoing` returns the bytes to send.
 
-    Any call may raise `ssl.SSLError`: the connection is of no use then.
+    Each call may raise `ssl.SSLError`; the connection can't be used after that.
     """
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
@@ -30,18 +30,18 @@ class TlsPipe:
         self._early: list[bytes] = []
         self._ready = False
         self.ended = False
-        """Whether the server has said that nothing more will come."""
+        """True if the server has closed the TLS connection."""
         self._handshake()
 
     def send(self, data: bytes) -> None:
-        """Encrypt; before the end of the handshake, as soon as that is over."""
+        """Encrypt data. Before the end of the handshake it is queued."""
         if self._ready:
             self._tls.write(data)
         else:
             self._early.append(data)
 
     def receive(self, data: bytes) -> bytes:
-        """Decrypt all that is there: what one read left behind would wake nobody."""
+        """Return all decrypted data. Data left in the buffer would not trigger another read event."""
         self._incoming.write(data)
         if not self._ready:
             self._handshake()
@@ -58,7 +58,7 @@ class TlsPipe:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def outgoing(self) -> bytes:
-        """Take what must be sent."""
+        """Return the bytes to send."""
         return self._outgoing.read()
 
     def _handshake(self) -> None:
@@ -72,11 +72,13 @@ class TlsPipe:
         self._early.clear()
 
 
-_socket: Final = monkey.get_original("socket", "socket")  # gevent's own would wait; this one answers at once
+_socket: Final = monkey.get_original(
+    "socket", "socket"
+)  # the gevent socket would block the greenlet; this one is non-blocking
 
 
 class ConnectionLoss(Enum):
-    """Why a reply never came, in words that are always the same: a report counts them."""
+    """The reason why there is no reply. The texts are constant because reports count them."""
 
     REFUSED = "the connection was refused"
     UNREACHABLE = "the host can't be reached"
@@ -88,17 +90,17 @@ class ConnectionLoss(Enum):
 
 
 class ConnectionHandler(Protocol):
-    """Who is told what a line brings."""
+    """Receives the events of a connection."""
 
     def data_received(self, data: bytes, now: float) -> None:
-        """Take bytes; `now` was read right after them."""
+        """Handle data; `now` is the time right after it was read."""
 
     def connection_lost(self, loss: ConnectionLoss) -> None:
-        """Learn that the connection is over; the next `send` opens another."""
+        """Handle the end of the connection. The next `send` opens a new one."""
 
 
 class Connection:
-    """One connection at a time."""
+    """At most one open TCP connection to the target."""
 
     def __init__(self, event_loop: EventLoop, target: LoadTarget, handler: ConnectionHandler) -> None:
         self._event_loop, self._target, self._handler = event_loop, target, handler
@@ -106,15 +108,15 @@ class Connection:
         self._tls: TlsPipe | None = None
         self._reading: SocketWatcher | None = None
         self._writing: SocketWatcher | None = None
-        self._out = b""  # what the kernel hasn't taken yet
+        self._out = b""  # data that the kernel has not accepted yet
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connection, or one is being opened."""
+        """True if the connection is open or opening."""
         return self._socket is not None
 
     def send(self, data: bytes) -> None:
-        """Send, on a new connection where there is none. What becomes of it is told to the handler."""
+        """Send data; open a connection first if there is none. Errors are reported to the handler."""
         if self._socket is None:
             self._open()
         if self._tls is not None:
@@ -123,7 +125,7 @@ class Connection:
         self._write(data)
 
     def close(self) -> None:
-        """End the connection without a word to the handler."""
+        """Close the connection without calling the handler."""
         for watch in (self._reading, self._writing):
             if watch is not None:
                 watch.stop()
@@ -137,7 +139,7 @@ class Connection:
         self._socket = opened = _socket(address.family, socket.SOCK_STREAM)
         opened.setblocking(False)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        opened.connect_ex(address.socket_address)  # what comes of it is seen when the socket is writable
+        opened.connect_ex(address.socket_address)  # the result is known when the socket is writable
         if self._target.secure:
             self._tls = TlsPipe(self._target.context, self._target.host)
             self._out = self._tls.outgoing()
@@ -154,7 +156,7 @@ class Connection:
         self._write(waiting)
 
     def _write(self, data: bytes) -> None:
-        if self._out or self._reading is None:  # behind what is waiting, or the connection isn't there yet
+        if self._out or self._reading is None:  # after queued data, or the connection is not open yet
             self._out += data
             return
         assert self._socket is not None
@@ -163,7 +165,7 @@ class Connection:
         except BlockingIOError:
             sent = 0
         except OSError:
-            return  # the end of the connection is readable too, behind what the server may have said before it
+            return  # the loss is also a read event, after the data that the server sent before it
         if sent < len(data):
             self._out = data[sent:]
             self._writing = self._event_loop.writable(self._socket.fileno(), self._write_rest)

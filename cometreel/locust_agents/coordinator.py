@@ -1,6 +1,7 @@
-"""The search for capacity on a running system: it turns the steps of the search into changes of the rate and steps.
+"""The coordinator: runs in the master or in the only process, starts and ends a run and distributes it to the workers.
 
-All crews must change at the same moment, so each change is announced a little before it is due.
+It leases agents and load shares to the workers by message, leases those of a lost worker to the others, and keeps the
+latest figures of each worker. Its clock is the clock of the run.
 """
 
 from __future__ import annotations
@@ -22,12 +23,16 @@ __all__ = ["CapacityRun", "Coordinator"]
 
 logger = logging.getLogger(__name__)
 
-_WARM_PART = 0.2  # of what is counted: so long a rate is there before
-_CHANGE_DELAY = 2.0  # seconds: crews report twice in each of them
+_WARM_PART = 0.2  # part of the counted time for which a rate is used before
+_CHANGE_DELAY = 2.0  # seconds; a worker reports four times in this time
 
 
 class CapacityRun:
-    """One search. `rates`, `steps` and `wanted` are what the crews are told."""
+    """A search for capacity in a running test: turns each step into changes of the rate, and steps of the tallies.
+
+    Changes are announced in advance, so that all workers apply them at the same time. `rates`, `steps` and `wanted` are
+    sent to the workers.
+    """
 
     def __init__(self, options: RunOptions) -> None:
         assert options.rate is not None
@@ -47,28 +52,28 @@ class CapacityRun:
 
     @property
     def over(self) -> bool:
-        """Whether the highest rate is found, or it is known that there is none."""
+        """True if the search is finished."""
         return self.search.step is None
 
     @property
     def rate(self) -> Rate:
-        """The rate that the crews were told, from the beginning on."""
+        """The rate that the workers use, from the start of the run."""
         rate = self._first
         for since, per_second in self.rates:
             rate = rate.changed(since, per_second)
         return rate
 
     def begin(self) -> None:
-        """Take the first step; the rate is there already."""
+        """Start the first step. The workers use its rate from the start."""
         self._announce(0.0, first=True)
 
     def add_figures(self, worker: str, number: int, state: TallyState) -> None:
-        """Take a worker's figures of a stage."""
+        """Add a worker's figures of a step."""
         if self.search.step is not None and number == self.search.step.number:
             self._states[worker] = state
 
     def advance(self, elapsed: float, workers: list[str]) -> None:
-        """Judge the step when its last answers may have come and all crews have told its figures."""
+        """Judge the step after its last answers, when all workers have sent their figures."""
         step = self.search.step
         if step is None or elapsed < self._judge_at:
             return
@@ -96,12 +101,12 @@ class CapacityRun:
 
 _MAX_AGENTS = 100_000
 _TICK = 0.25
-_START_DELAY = 1.0  # seconds from the decision to begin until it is done: every worker has heard of it by then
-_GRACE = 3.0  # seconds for the last messages to travel
+_START_DELAY = 1.0  # seconds from the decision to start until the start, so that every worker knows it in time
+_GRACE = 3.0  # seconds for the last messages
 
 
 class Coordinator:
-    """One run, from its start to its last figure."""
+    """One run, from its start to its final figures."""
 
     def __init__(self, environment: Environment, options: RunOptions) -> None:
         assert environment.runner is not None
@@ -110,11 +115,11 @@ class Coordinator:
         self._leases = Leases(len(options.users) or _MAX_AGENTS, start=clock())
         self._since = clock()
         self.began: float | None = None
-        """When the run began, on this process's clock; None while agents still log in."""
+        """Start of the run on the clock of this process; None while agents log in."""
         self.ended: float | None = None
-        """When nothing new was sent any more."""
+        """The time after which no new requests were sent."""
         self.lost: list[str] = []
-        """Workers that were not heard of any more."""
+        """Names of lost workers."""
         self._figures: dict[str, TallyState] = {}
         self._final: set[str] = set()
         self._ready: dict[str, int] = {}
@@ -126,15 +131,15 @@ class Coordinator:
         self._greenlet = gevent.spawn(self._watch)
         self._greenlet.link_exception(greenlet_exception_logger(logger))
 
-    # ------------------------------------------------------------------ the conversation
+    # ------------------------------------------------------------------ messages
     def handle_report(self, report: WorkerReport, client_id: str) -> None:
-        """Take a worker's report, and answer it."""
+        """Process a worker's report and reply to it."""
         now = clock()
         self._drop_lost_workers(now)
         name = report["report"]["worker"]
         grant = self._leases.handle_report(report["report"], now)
         if grant is None:
-            return  # a report that was overtaken on its way
+            return  # a newer report was already processed
         self._ready[name] = report["ready"]
         self._login_error = report["login_error"] or self._login_error
         if report["final"] is not None:
@@ -154,21 +159,21 @@ class Coordinator:
         self._runner.send_message("reel-grant", instructions, client_id=client_id)
 
     def set_figures(self, name: str, state: TallyState) -> None:
-        """Take the figures of a worker so far."""
+        """Store a worker's current figures."""
         if name not in self._final:
             self._figures[name] = state
 
     def tally(self) -> Tally:
-        """Return the figures of all crews together."""
+        """Return the figures of all workers together."""
         return merge_tallies(self._figures.values())
 
     def lease_counts(self) -> dict[str, tuple[int, int]]:
-        """How many agents and shares of the load each worker has."""
+        """Number of agents and load shares of each worker."""
         return self._leases.counts()
 
-    # ------------------------------------------------------------------ the course of the run
+    # ------------------------------------------------------------------ progress of the run
     def elapsed(self, now: float) -> float:
-        """How many seconds were asked: since the run began, until nothing new was sent."""
+        """Return the seconds from the start of the run until now, or until no new requests were sent."""
         return 0.0 if self.began is None else max((self.ended or now) - self.began, 0.0)
 
     def _watch(self) -> None:
@@ -218,7 +223,7 @@ class Coordinator:
             logger.warning("%s isn't heard of any more: its agents and its share of the load go to the others", name)
 
     def finish(self) -> None:
-        """Let nothing new be sent, and wait until all is answered or given up; then the figures are final."""
+        """Stop new requests and wait until all requests are finished. The figures are final then."""
         if self._stopping:
             return
         self._stopping = True
@@ -231,8 +236,8 @@ class Coordinator:
             gevent.sleep(_TICK / 5)
         options = self._environment.parsed_options
         if options is not None and options.csv_prefix:
-            gevent.sleep(2 * CSV_STATS_INTERVAL_SEC)  # Locust writes its files that often, and not at the end
+            gevent.sleep(2 * CSV_STATS_INTERVAL_SEC)  # Locust writes its CSV files at this interval, and not at the end
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stop the watcher."""
         self._greenlet.kill(block=False)

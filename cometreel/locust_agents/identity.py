@@ -1,6 +1,6 @@
-"""Who an agent is towards the server: its credentials, its cookies, its CSRF token, and the requests that bear them.
+"""The identity of an agent: credentials, cookies and CSRF token, and the requests that contain them.
 
-What is secret is sent to the target, and shown nowhere else.
+Secrets are sent to the target only, and never shown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cometreel.locust_agents.login import LoginMode, LoginRequest
 
 __all__ = ["CookieJar", "Identity", "UserCredentials"]
 
-_TOKEN_NAME = b"x-csrf-header"  # a reply names the header that the token must come back under (GWS, CSRFProtection)
+_TOKEN_NAME = b"x-csrf-header"  # names the request header for the token (GWS, CSRFProtection)
 _TOKEN = b"x-csrf-token"
 _READ_HEADERS = frozenset({b"set-cookie", _TOKEN_NAME})
 
@@ -28,7 +28,7 @@ class UserCredentials:
     password: str
 
     def basic(self) -> str:
-        """The value of the `Authorization` header (RFC 7617, in UTF-8)."""
+        """Return the value of the `Authorization` header (RFC 7617, in UTF-8)."""
         return "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode()
 
     def __repr__(self) -> str:
@@ -36,7 +36,7 @@ class UserCredentials:
 
 
 class Identity:
-    """What one agent sends with each request. With `basic` its credentials go along always, with `session` once."""
+    """The headers of one agent. `basic` sends the credentials with each request, `session` with the login only."""
 
     def __init__(self, authority: str, login: LoginMode, credentials: UserCredentials | None) -> None:
         secret = {"Authorization": credentials.basic()} if credentials is not None and login != "open" else {}
@@ -46,8 +46,8 @@ class Identity:
         self.head = RequestHead(authority, {"Accept": "application/json", **self._always}.items())
 
     def update(self, reply: HttpReply) -> None:
-        """Keep the cookies that a reply sets, and the CSRF token that it announces."""
-        for name, _ in reply.headers:  # most replies have nothing for us, and there are very many
+        """Store the cookies and the CSRF token of a reply."""
+        for name, _ in reply.headers:  # most replies have neither, and this runs for each reply
             if name in _READ_HEADERS:
                 break
         else:
@@ -59,22 +59,22 @@ class Identity:
             self.head.set_field(announced.decode("latin-1"), token.decode("latin-1"))
 
     def request(self, step: LoginRequest) -> bytes:
-        """Return a step of the login as bytes."""
+        """Return a request of the login as bytes."""
         extra = self._once.encode() if step.credentials else b""
         if step.body is None:
             return self.head.get(step.target, extra)
         return self.head.post(step.target, encode(step.body), extra)
 
     def websocket_headers(self) -> dict[str, str]:
-        """What the opening handshake of a WebSocket carries."""
+        """Return the headers of the opening handshake of a WebSocket."""
         return {**self._always, **({"Cookie": self._cookies.header} if self._cookies.header else {})}
 
 
-_EPOCH = "1970"  # the year to which servers date back a cookie that they take away
+_EPOCH = "1970"  # servers delete a cookie with an expiry date in this year
 
 
 class CookieJar:
-    """Cookies by name, the latest of each (RFC 6265 §5.3), and `line`, the value of the `Cookie` header."""
+    """Stores cookies by name (RFC 6265 §5.3). `header` is the value of the `Cookie` header."""
 
     __slots__ = ("_cookies", "header")
 
@@ -83,7 +83,7 @@ class CookieJar:
         self.header = ""
 
     def update(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        """Take the cookies that a reply sets or takes away; return whether the line is another one now."""
+        """Store or delete the cookies of a reply; return True if `header` changed."""
         before = self.header
         for name, value in headers:
             if name == b"set-cookie":
@@ -102,7 +102,7 @@ class CookieJar:
             self._cookies[name] = value
 
     def __repr__(self) -> str:
-        return f"CookieJar({list(self._cookies)})"  # values are secrets
+        return f"CookieJar({list(self._cookies)})"  # the values are secrets
 
 
 def _deletes(attribute: str) -> bool:

@@ -1,6 +1,6 @@
-"""Where the load goes: one server, its address looked up once, and one TLS context for the whole process.
+"""The target of a load test: one server with its address and TLS context, which all agents of a process share.
 
-Loading the certificates of the world for each agent would take most of the time and memory of a ramp.
+Loading the CA certificates for each agent would take most of the time and memory of the ramp-up.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EXPECTED: Final = "a URL such as https://gws.example:8090"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a socket connects: its family, and what `connect` takes."""
+    """A socket address: its family, and the argument of `connect`."""
 
     family: socket.AddressFamily
     socket_address: tuple[str, int] | tuple[str, int, int, int]
@@ -33,8 +33,10 @@ class Address:
 
 @dataclass(frozen=True)
 class LoadTarget:
-    """One server. `authority` is what the `Host` header says; certificates are not checked unless some are given:
-    load goes to servers of one's own, whose certificates are often their own too."""
+    """One server. `authority` is the value of the `Host` header.
+
+    Certificates are verified only if `trust` is given: test servers often have self-signed ones.
+    """
 
     secure: bool
     host: str
@@ -51,7 +53,7 @@ class LoadTarget:
     def address(self) -> Address:
         """The first address of the host.
 
-        :raises OptionInvalid: if it has none.
+        :raises OptionInvalid: if the host can't be resolved.
         """
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
@@ -60,7 +62,7 @@ class LoadTarget:
                 "--host", f"{self.host} has no address: {error.strerror}", "a host that is known"
             ) from None
         family, _, _, _, socket_address = found[0]
-        return Address(family, socket_address)  # type: ignore[arg-type]  # the form for systems without IPv6 never comes
+        return Address(family, socket_address)  # type: ignore[arg-type]  # the type of systems without IPv6 doesn't occur
 
     @cached_property
     def context(self) -> ssl.SSLContext:
@@ -75,9 +77,9 @@ class LoadTarget:
 
 
 def parse_target(url: str | None, trust: Path | None = None) -> LoadTarget:
-    """Read the URL of `--host`.
+    """Parse the URL of `--host`.
 
-    :raises OptionInvalid: if it is none, or has more than scheme, host and port.
+    :raises OptionInvalid: if it isn't a URL, or contains more than scheme, host and port.
     """
     if not url:
         raise OptionInvalid("--host", "nothing is given to put load on", _EXPECTED)

@@ -1,8 +1,8 @@
-"""The account of one process: what happened goes into its figures, and into Locust's own as events.
+"""Records the results of one process in its tallies, and as events in Locust's statistics.
 
-For each kind of owner Locust shows two rows, `ack` and `notification`, with the time from the intended start. What
-belongs to no exchange of its own (a duplicate, an answer after all hope) stands in `stray` rows, so that the first
-two count each request once. Failures have constant texts: Locust counts them by text.
+Locust shows two rows for each kind of owner, `ack` and `notification`, with the time from the intended start. Results
+without an exchange of their own, such as duplicates and late-after-lost, are in `stray` rows, so that the first two
+rows count each request once. Locust counts failures by text, so the texts are constant.
 """
 
 from __future__ import annotations
@@ -38,34 +38,34 @@ class NotificationFailed(Exception):
 
 
 class Stray(Exception):
-    """Something came that belongs to no exchange, or no longer; or the session is gone."""
+    """A notification belonged to no open exchange, or the session was lost."""
 
 
 class LoginFailed(Exception):
-    """An agent wasn't let in."""
+    """The login of an agent failed."""
 
 
 class LocustStats:
-    """Keeps the figures of a process in step with Locust's."""
+    """Updates the tallies and Locust's statistics."""
 
     def __init__(self, environment: Environment, tallies: StepTallies) -> None:
         self._fire: Callable[..., None] = environment.events.request.fire
         self.tallies = tallies
         self.logins = 0
-        """How many agents have logged in."""
+        """Number of successful logins."""
         self.login_error = ""
-        """Why the last login failed; empty if none did."""
+        """Error of the last failed login; empty if none failed."""
 
     def sent(self, exchange: PendingRequest) -> None:
-        """Enter a POST that was written."""
+        """Record a POST that was sent."""
         self.tallies.sent(exchange)
 
     def unsent(self, many: int) -> None:
-        """Enter requests that waited for their turn and won't be sent any more."""
+        """Record queued requests that will not be sent."""
         self.tallies.whole.unsent += many
 
     def add(self, outcomes: Sequence[RequestOutcome]) -> None:
-        """Enter what became of requests."""
+        """Record outcomes of requests."""
         self.tallies.add(outcomes)
         for outcome in outcomes:
             if isinstance(outcome, Acknowledged):
@@ -85,7 +85,7 @@ class LocustStats:
                 self._fire_event("stray", "CometD", None, Stray(outcome.text))
 
     def logged_in(self, seconds: float, error: str) -> None:
-        """Enter a login."""
+        """Record a login."""
         if error:
             self.login_error = error
         else:

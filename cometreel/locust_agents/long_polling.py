@@ -1,7 +1,6 @@
-"""A Bayeux client on HTTP, as browsers have it: polls on one line, everything else on another. Long polling.
+"""The long-polling transport: runs a Bayeux client over HTTP, with one connection for polls and one for the rest.
 
-It sends what the client orders, gives it what comes back, wakes it when something is due, and passes on what the
-client has to tell. What that means for an agent is not known here.
+It sends the messages of the client, passes the replies to it, wakes it at its deadlines, and passes its events on.
 """
 
 from __future__ import annotations
@@ -23,25 +22,25 @@ _ID = "<id>"
 _SUFFIXES = {"/meta/handshake": "handshake", CONNECT: "connect", "/meta/disconnect": "disconnect"}
 
 EventCallback = Callable[[Sequence[ClientEvent], float], None]
-"""Who is told what happened (never a `Send`), and when."""
+"""Receives the events of a Bayeux client (never a `Send`) and the current time."""
 
 
 class BayeuxTransport(Protocol):
-    """What carries one Bayeux client."""
+    """Sends and receives the messages of one Bayeux client."""
 
     def process(self, events: Sequence[ClientEvent], now: float) -> None:
-        """Send what is to be sent, and pass on the rest."""
+        """Send messages, and pass all other events on."""
 
     def close(self) -> None:
-        """End all connections; nobody is told anything any more."""
+        """Close all connections; no more events are passed on."""
 
     @property
     def can_push(self) -> bool:
-        """Whether the server holds a poll, or a WebSocket is open in its place."""
+        """True if a poll is held or a WebSocket is open."""
 
 
 class DeadlineTimer:
-    """Wakes one Bayeux client at its deadline. It sets itself anew when it finds that it rang too early."""
+    """Wakes one Bayeux client at its deadline. If the timer fires too early, it is set again."""
 
     def __init__(
         self, clock: Clock, client: BayeuxClient, on_due: Callable[[Sequence[ClientEvent], float], None]
@@ -50,7 +49,7 @@ class DeadlineTimer:
         self._timer: Timer | None = None
 
     def due(self, now: float) -> list[ClientEvent]:
-        """Return what the client sends by now, and wake it for the rest."""
+        """Return the events that are due now; else set the timer."""
         deadline = self._client.deadline()
         if deadline is None:
             return []
@@ -62,7 +61,7 @@ class DeadlineTimer:
         return []
 
     def cancel(self) -> None:
-        """Wake nobody."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -74,9 +73,9 @@ class DeadlineTimer:
 
 
 class LongPollingTransport:
-    """Long polling on two lines: the first is the agent's own, shared with its other requests, the second is ours.
+    """Long polling on two connections: the first is shared with the agent's other requests, the second is for polls.
 
-    `read` is shown each reply before its messages are: it may set cookies, or say that the session is gone.
+    `on_reply` is called with each reply before its messages are processed; it handles cookies and lost sessions.
     """
 
     def __init__(
@@ -99,20 +98,20 @@ class LongPollingTransport:
         self._posts, self._polls = senders
         self._deadline_timer = DeadlineTimer(clock, client, self.process)
         self._session: JSON = None
-        self._poll_start = self._poll_end = b""  # what stands around the id in this session's polls
+        self._poll_start = self._poll_end = b""  # the JSON before and after the id in the polls of this session
 
     @property
     def can_push(self) -> bool:
-        """Whether a poll is under way."""
+        """True if a poll is held."""
         return self._polls.busy
 
     def close(self) -> None:
-        """End the polls; the other line is the agent's."""
+        """Close the connection for polls; the other belongs to the agent."""
         self._deadline_timer.cancel()
         self._polls.close()
 
     def process(self, events: Sequence[ClientEvent], now: float) -> None:
-        """Send what is to be sent, the next poll first: while there is none, nothing can be pushed."""
+        """Send messages, and pass all other events on. A poll is sent first: the server can't push without it."""
         due = self._deadline_timer.due(now)
         others: list[ClientEvent] = []
         for event in (*due, *events) if due else events:
@@ -125,14 +124,14 @@ class LongPollingTransport:
 
     def _send(self, send: Send) -> None:
         channel = str(send.messages[0]["channel"])
-        # the JavaScript client's way: the name behind the path for these three, else only a slash (CometD 3.1)
+        # like the JavaScript client: these three have their name in the path, all others only a slash (CometD 3.1)
         target = f"{self._endpoint}/{_SUFFIXES.get(channel, '')}"
         body = self._poll(send.messages[0]) if channel == CONNECT else encode([*send.messages])
         queued = QueuedRequest(self._head.post(target, body), send.patience, partial(self._handle_reply, send.number))
         (self._polls if channel == CONNECT else self._posts).send(queued)
 
     def _poll(self, message: Message) -> bytes:
-        """Return the body of a poll. Those of one session differ by their id, a number, alone."""
+        """Return the body of a poll. Polls of one session differ in their id only."""
         if "advice" in message or "ext" in message:
             return encode([message])
         if self._session != message["clientId"]:

@@ -1,6 +1,6 @@
-"""One visit to the server before any load: does it answer, let the first user in, and speak Bayeux?
+"""Checks before a run: the server, the login of the first user, CometD, and the limit of open files.
 
-What would make every agent fail is said once, in one line, and nothing is started.
+An error that would affect every agent is reported once, in one line, and nothing is started.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _HANDSHAKE: Message = {
 
 
 def check_server(options: RunOptions) -> None:
-    """Log in as the first user, shake hands, and leave.
+    """Log in as the first user, do the CometD handshake, and log out.
 
-    :raises OptionInvalid: if one of that doesn't work; the sentence says what came instead.
+    :raises OptionInvalid: if one of these fails, with the reply of the server.
     """
     event_loop = EventLoop()
     agent = _PreflightAgent(options, event_loop)
@@ -49,7 +49,7 @@ def check_server(options: RunOptions) -> None:
 
 
 class _PreflightAgent:
-    """An agent that only looks whether the door is open."""
+    """An agent that checks the server."""
 
     def __init__(self, options: RunOptions, event_loop: EventLoop) -> None:
         self._options, self._config = options, options.config
@@ -68,7 +68,7 @@ class _PreflightAgent:
         return outcome
 
     def log_in(self) -> None:
-        """Go through the requests of a login."""
+        """Send the requests of a login."""
         steps = log_in(self._config.login)
         try:
             step = next(steps)
@@ -82,7 +82,7 @@ class _PreflightAgent:
             raise OptionInvalid("--reel-users", f"{user}: {error}", expected) from None
 
     def handshake(self) -> None:
-        """Begin and end a CometD session."""
+        """Start and end a CometD session."""
         endpoint = self._config.endpoint
         reply = self._send(self._identity.head.post(f"{endpoint}/handshake", encode([_HANDSHAKE])))
         where = f"{self._options.target.base}{endpoint}"
@@ -103,7 +103,7 @@ class _PreflightAgent:
             self._send(self._identity.request(END_SESSION))
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._sender.close()
 
 
@@ -113,7 +113,7 @@ _MAX_FILES = 262_144
 
 
 def check_open_files(agents: int) -> None:
-    """Raise this process's limit of open files as far as these agents need.
+    """Raise the limit of open files of this process for this number of agents.
 
     :raises OptionInvalid: if the system doesn't allow so many.
     """
@@ -128,7 +128,7 @@ def check_open_files(agents: int) -> None:
 
 
 def raise_open_files() -> None:
-    """Raise this process's limit of open files as far as it goes: a worker isn't told how many agents it will have."""
+    """Raise the limit of open files to its maximum: a worker doesn't know how many agents it will get."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,4 +1,4 @@
-"""HTTP on one line: requests one after the other, each told its reply or why there is none. No Bayeux may enter."""
+"""HTTP requests on one connection, one after the other. Each gets a reply or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cometreel.locust_agents.load_target import LoadTarget
 __all__ = ["QueuedRequest", "RequestQueue", "ReplyOrLoss", "RequestSender"]
 
 ReplyOrLoss: TypeAlias = HttpReply | ConnectionLoss
-"""What became of a request."""
+"""The outcome of a request."""
 
 
 @dataclass(slots=True)
 class QueuedRequest:
-    """One request: its bytes, the seconds it waits for a reply once sent, who is told when it is sent and answered."""
+    """A request with its timeout in seconds after it was sent. `on_sent` and `on_done` are called with its outcome."""
 
     request: bytes
     patience: float
@@ -28,31 +28,33 @@ class QueuedRequest:
 
 
 class RequestSender(Protocol):
-    """What takes requests one after the other: an `RequestQueue`, or in a test one that is answered by hand."""
+    """Sends requests one after the other: a `RequestQueue`, or a fake in tests."""
 
     @property
     def busy(self) -> bool:
-        """Whether a request is waiting for its reply."""
+        """True if a request waits for its reply."""
 
     def send(self, queued: QueuedRequest) -> None:
-        """Send a request when its turn comes."""
+        """Send a request after those in the queue."""
 
     def close(self) -> None:
-        """End the connection; nobody is told anything any more."""
+        """Close the connection; no more callbacks are called."""
 
 
 _IDLE_PARSERS: Final[list[ReplyParser]] = []
-"""Readers that are within no reply: an idle connection has none, of thousands few are read at once."""
+"""Unused parsers. Idle connections have none, since few of thousands are read at the same time."""
 
 
 class RequestQueue:
-    """A queue of requests on one connection; the next is sent when the one before has its reply."""
+    """A queue of requests on one connection. A request is sent when the one before it has its reply."""
 
     def __init__(self, event_loop: EventLoop, target: LoadTarget) -> None:
         self._event_loop = event_loop
         self._connection = Connection(event_loop, target, self)
-        self._parser: ReplyParser | None = None  # while it is within a reply
-        self._waiting: list[QueuedRequest] = []  # nearly always empty, and an empty deque is ten times as large
+        self._parser: ReplyParser | None = None  # set while a reply is incomplete
+        self._waiting: list[
+            QueuedRequest
+        ] = []  # nearly always empty, and an empty deque takes ten times as much memory
         self._current: QueuedRequest | None = None
         self._due = 0.0
         self._timer: Timer | None = None
@@ -60,11 +62,11 @@ class RequestQueue:
 
     @property
     def busy(self) -> bool:
-        """Whether a request is waiting for its reply."""
+        """True if a request waits for its reply."""
         return self._current is not None
 
     def send(self, queued: QueuedRequest) -> None:
-        """Send a request when its turn comes; after `close` it is told at once that it won't be."""
+        """Send a request after those in the queue. After `close`, it fails at once."""
         if self._closed:
             queued.on_done(ConnectionLoss.STOPPED, clock())
             return
@@ -75,7 +77,7 @@ class RequestQueue:
             self._next()
 
     def close(self) -> None:
-        """End the connection; nobody is told anything any more."""
+        """Close the connection; no more callbacks are called."""
         self._closed, self._current = True, None
         self._waiting.clear()
         if self._timer is not None:
@@ -95,13 +97,13 @@ class RequestQueue:
         if queued.on_sent is not None:
             queued.on_sent(now)
         self._connection.send(queued.request)
-        queued.request = b""  # it may wait for long, and the line has it
+        queued.request = b""  # frees memory: the request may wait for a long time
         if self._timer is None or self._timer.due > self._due:
             self._set_timer()
 
-    # ------------------------------------------------------------------ what the line brings
+    # ------------------------------------------------------------------ events of the connection
     def data_received(self, data: bytes, now: float) -> None:
-        """Take bytes."""
+        """Handle data."""
         parser = self._parser or (_IDLE_PARSERS.pop() if _IDLE_PARSERS else ReplyParser())
         try:
             replies = parser.feed(data)
@@ -115,12 +117,14 @@ class RequestQueue:
         else:
             self._parser = parser
         for reply in replies:
-            if reply.last or self._current is None:  # a reply to nothing: what follows on this connection means nothing
+            if (
+                reply.last or self._current is None
+            ):  # a reply without a request: later data on this connection has no meaning
                 self._connection.close()
             self._complete(reply, now)
 
     def connection_lost(self, loss: ConnectionLoss) -> None:
-        """Take the end of the connection; a reply may have needed just that."""
+        """Handle the end of the connection, which may complete a reply."""
         now = clock()
         try:
             replies = self._parser.end() if self._parser is not None else []
@@ -132,7 +136,7 @@ class RequestQueue:
             self._complete(loss, now)
 
     def _complete(self, outcome: ReplyOrLoss, now: float) -> None:
-        """Tell who asked, then go on: what it asks for in turn comes behind what waits already."""
+        """Call the callback, then send the next request. Requests from the callback go to the end of the queue."""
         queued, self._current = self._current, None
         if queued is not None:
             try:
@@ -141,9 +145,9 @@ class RequestQueue:
                 if self._waiting:
                     self._next()
 
-    # ------------------------------------------------------------------ patience
+    # ------------------------------------------------------------------ timeout
     def _set_timer(self) -> None:
-        """One timer serves all requests: it is set anew when it finds that it rang too early."""
+        """Set the timer of this connection. If it fires too early, it is set again."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._event_loop.call_at(self._due, self._time_out)
@@ -155,5 +159,5 @@ class RequestQueue:
         if self._due > now:
             self._set_timer()
             return
-        self._connection.close()  # the reply may still come, and would be taken for the next one's
+        self._connection.close()  # a late reply would be taken for the reply to the next request
         self._complete(ConnectionLoss.NO_REPLY, now)

@@ -1,4 +1,4 @@
-"""The options of a load test: their names and help, and what they ask for, checked. Nothing of sockets may enter."""
+"""The command line options of a load test and their values."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ _TEXTS = (
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run is to do."""
+    """The options of a run."""
 
     target: LoadTarget
     plan: ArrivalPlan
     seed: str
     rate: Rate | None
-    """None means a closed loop."""
+    """None in a closed loop."""
     config: AgentConfig
     users: UserList
     limits: tuple[Limit, ...]
@@ -75,12 +75,12 @@ class RunOptions:
     junit: Path | None
     json: Path | None = None
     step: float = 10.0
-    """How many seconds of each step of a search for capacity are judged."""
+    """Seconds of each step of a search for capacity that are judged."""
     script: ScenarioScript | None = None
-    """What is asked instead of the plan, where a scenario says so."""
+    """The requests of a scenario, which replace the plan."""
 
     def settings(self) -> tuple[tuple[str, str], ...]:
-        """What a report says of them. No secret is among it."""
+        """Return the settings that a report shows. They contain no secrets."""
         if self.script is not None:
             return (("scenario", f"a round lasts {self.script.seconds:g} s"), *self._agent_settings())
         rate = "closed loop" if self.rate is None else f"{self.rate} requests/s, {self.plan.spacing}"
@@ -97,7 +97,7 @@ class RunOptions:
 
 
 def add_options(parser: LocustArgumentParser) -> None:
-    """Make the options config to Locust. They are not in its web form: a run is what its command line says."""
+    """Add the options to Locust's parser. The web form doesn't show them: the command line defines a run."""
     for name, default, text in _TEXTS:
         variable = name.strip("-").replace("-", "_").upper()
         parser.add_argument(name, default=default, help=text, env_var=variable, include_in_web_ui=False)
@@ -111,7 +111,7 @@ def add_options(parser: LocustArgumentParser) -> None:
 
 
 def add_scenario_options(parser: LocustArgumentParser) -> None:
-    """Make the options config that a scenario's load has."""
+    """Add the options of a load test with a scenario."""
     add_options(parser)
     text = "Scenario whose requests are asked: a YAML file or a folder of them. May be repeated."
     parser.add_argument("--reel-scenario", action="append", default=[], help=text, include_in_web_ui=False)
@@ -120,9 +120,9 @@ def add_scenario_options(parser: LocustArgumentParser) -> None:
 
 
 def read_scenario_options(options: Namespace, host: str | None) -> RunOptions:
-    """Return what the options ask for, where the scenario says what is asked and when.
+    """Return the options of a run whose requests come from a scenario.
 
-    :raises InputError: if one can't be used.
+    :raises InputError: if an option is invalid.
     """
     if options.reel_rate or options.reel_find_capacity:
         option = "--reel-rate" if options.reel_rate else "--reel-find-capacity"
@@ -147,9 +147,9 @@ def _speed(text: str) -> float:
 
 
 def read_options(options: Namespace, host: str | None) -> RunOptions:
-    """Return what the options ask for.
+    """Return the options of a run.
 
-    :raises InputError: if one can't be used.
+    :raises InputError: if an option is invalid.
     """
     target = parse_target(host, _file("--reel-trust", options.reel_trust))
     mix = parse_mix(options.reel_mix)

@@ -1,4 +1,4 @@
-"""What is left of a run: the report in the terminal, in Locust's HTML page, as JSON and JUnit, and the exit code."""
+"""The reports of a run: in the terminal, in Locust's HTML report, as JSON and JUnit XML; and the exit code."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["RunReports"]
 
 
 class RunReports:
-    """Writes once, when Locust quits."""
+    """Writes the reports when Locust quits."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
 
     def write(self, coordinator: Coordinator) -> None:
-        """Write everything, and set the exit code: 1 if a limit is broken or nothing was sent."""
+        """Write all reports and set the exit code: 1 if a limit failed or nothing was sent."""
         report = report_of(coordinator)
         print(f"\n{terminal_report(report)}", flush=True)  # noqa: T201  # this is what the run was for
         if coordinator.options.junit is not None:
@@ -41,15 +41,15 @@ class RunReports:
         if not report.passed:
             self._environment.process_exit_code = 1
         elif report.limit_results or report.capacity is not None:
-            self._environment.process_exit_code = 0  # the limits are the word on failures, where there are some
+            self._environment.process_exit_code = 0  # if there are limits, they alone decide
 
     def _into_page(self, report: Report) -> None:
-        """Add our part to the page that `--html` has written already."""
+        """Add the report to the HTML page that `--html` has written."""
         options = self._environment.parsed_options
         if options is None or not options.html_file:
             return
         page = Path(options.html_file)
-        if page.is_file():  # Locust writes none when it is ended by SIGTERM
+        if page.is_file():  # Locust writes none if it is ended by SIGTERM
             before, body, after = page.read_text("utf-8").rpartition("</body>")
             page.write_text(f"{before}{html_section(report)}{body}{after}", "utf-8")
         else:
@@ -58,7 +58,7 @@ class RunReports:
 
 
 def report_of(coordinator: Coordinator) -> Report:
-    """Return the report of a run as it is now."""
+    """Return the current report of a run."""
     options, now = coordinator.options, clock()
     tally = coordinator.tally()
     seconds = coordinator.elapsed(now)

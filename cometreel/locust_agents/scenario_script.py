@@ -1,7 +1,7 @@
-"""What a scenario makes its agents ask: requests with their place in time, the owners re-mapped. Reads; sends nothing.
+"""The requests of a scenario, with their times, for agents to send. Owners can be replaced.
 
-A scenario says how long each exchange took and not when it began, so an agent begins one when the one before it is
-over. What can't be sent without inventing something is left out, and named.
+A scenario contains the duration of each exchange but not its start, so an agent sends a request when the exchange
+before it is over. Exchanges that can't be sent because a value is unknown are skipped and listed.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ _KINDS = {kind.label: kind for kind in OwnerKind if kind.owned}
 
 
 class _NotSendable(Exception):
-    """A request that the scenario doesn't hold whole; the text says why."""
+    """A request that can't be sent; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnyAnswer(Expectation):
-    """A notification with the right referenceId is the right one, whatever it says."""
+    """Accepts any notification with the right referenceId."""
 
     workbin_type: str = ""
 
     def mismatch(self, data: JSONObject) -> str:
-        """Nothing is."""
+        """Return an empty string: nothing is wrong."""
         return ""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedRequest:
-    """One request: when, in seconds since the agent began its round, and what. A GET has no body."""
+    """One request. `at` is its time in seconds since the start of a round. A GET has no body."""
 
     at: float
     name: str
     path: str
     body: JSONObject | None
     expects_notification: bool
-    """Whether a notification with its referenceId must come."""
+    """True if a notification with its referenceId is expected."""
 
     def prepare(self, agent: int, owners: Owners, own_id: str | None) -> tuple[PlannedRequest, str, bytes | None]:
-        """Return what this agent sends, and what must answer it; the owner is one of those that are given, if any."""
+        """Return the request of this agent and its expected notification. Given owners replace the recorded one."""
         if self.body is None:
             return PlannedRequest(self.name, None), self.path, None
         body, path = self.body, self.path
@@ -76,27 +76,27 @@ class ScriptedRequest:
 
 @dataclass(frozen=True)
 class ScenarioScript:
-    """What each role asks, in rounds that begin anew until the run ends."""
+    """The requests of each role. Agents repeat them in rounds until the run ends."""
 
     roles: tuple[tuple[ScriptedRequest, ...], ...]
     seconds: float
-    """How long a round duration."""
+    """Duration of a round."""
     endpoint: str | None = None
     channels: tuple[str, ...] = ()
-    """Where its notifications come; each agent subscribes to them."""
+    """The channels of its notifications; each agent subscribes to them."""
     skipped: Mapping[str, str] = field(default_factory=dict)
-    """Exchanges that are not sendable, by name, and why."""
+    """Skipped exchanges by name, with the reason."""
 
     def requests_of(self, agent: int) -> tuple[ScriptedRequest, ...]:
-        """What this agent asks: the roles are taken in turn."""
+        """Return the requests of an agent. Roles are assigned round-robin."""
         return self.roles[agent % len(self.roles)]
 
 
 def read_script(paths: Sequence[Path], speed: float) -> ScenarioScript:
-    """Read scenarios as what agents ask, at that speed: 2 is twice as fast.
+    """Read scenarios; `speed` 2 is twice as fast as recorded.
 
-    :raises FileInvalid: if a scenario can't be used, with every problem.
-    :raises OptionInvalid: if there is nothing in it that can be sendable.
+    :raises FileInvalid: if a scenario is invalid, with every problem.
+    :raises OptionInvalid: if no request of the scenarios can be sent.
     """
     scenario = load(paths)
     blocks = [block for file in scenario.files for block in parse(file).exchanges or []]
@@ -162,7 +162,7 @@ def _status(block: ExchangeBlock) -> int:
 
 
 def _duration(block: ExchangeBlock) -> float:
-    """How long an exchange took, its notifications with it."""
+    """Return the duration of an exchange including its notifications."""
     afters = [block.reply.after if block.reply is not None else None, *(event.after for event in block.events or [])]
     return max((parse_duration(after) for after in afters if isinstance(after, str)), default=0.0)
 
@@ -176,13 +176,13 @@ def _path(written: JSON) -> str:
 def _query(written: JSON) -> str:
     marker = marker_of(written)
     if written is None or (marker is not None and marker[0] == "$any"):
-        return ""  # any query will do, and none is one
+        return ""  # any query matches, also none
     query = _value(written)
     return urlencode(query, doseq=True, safe="*,:") if isinstance(query, dict) else ""
 
 
 def _value(pattern: JSON) -> JSON:
-    """The value that a pattern stands for. Nothing is invented."""
+    """Return the value of a pattern. No value is invented."""
     marker = marker_of(pattern)
     if marker is None:
         if isinstance(pattern, dict):

@@ -1,6 +1,6 @@
-"""A Bayeux client on a WebSocket: the same event_loop, the frames by the `websockets` package, which does no I/O here.
+"""The WebSocket transport: runs a Bayeux client on a WebSocket, with the sans-IO protocol of the `websockets` package.
 
-The agent's other requests stay on HTTP, as real desktops send them.
+The agent's other requests use HTTP, as those of real desktops do.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = ["WebSocketTransport"]
 
 
 class WebSocketTransport:
-    """One WebSocket at a time, opened when the client has something to send.
+    """At most one WebSocket, opened when the client sends a message.
 
-    `fields` are those of its opening handshake; `read` is shown the reply to it, which may set cookies.
+    `headers` returns the headers of the opening handshake. `on_reply` is called with its reply, which may set cookies.
     """
 
     def __init__(
@@ -55,17 +55,17 @@ class WebSocketTransport:
 
     @property
     def can_push(self) -> bool:
-        """Whether the server can push: there is a WebSocket, and a session on it."""
+        """True if there is a WebSocket with a CometD session."""
         return self._protocol is not None and self._client.state is ClientState.CONNECTED
 
     def close(self) -> None:
-        """End the connection; nobody is told anything any more."""
+        """Close the connection; no more events are passed on."""
         self._deadline_timer.cancel()
         self._connection.close()
         self._protocol = None
 
     def process(self, events: Sequence[ClientEvent], now: float) -> None:
-        """Send what is to be sent, and pass on the rest."""
+        """Send messages, and pass all other events on."""
         due = self._deadline_timer.due(now)
         others: list[ClientEvent] = []
         for event in (*due, *events):
@@ -89,7 +89,7 @@ class WebSocketTransport:
         self._event_loop.call_at(now + send.patience, lambda then: self._time_out(send.number, then))
 
     def _time_out(self, number: int, now: float) -> None:
-        """Give up on what wasn't answered; what was is no longer known to the client."""
+        """Report a missing reply to the client. The client ignores it if the reply has arrived."""
         if self._protocol is not None:
             self.process(self._client.failed(number, now), now)
 
@@ -105,9 +105,9 @@ class WebSocketTransport:
         if data := b"".join(protocol.data_to_send()):
             self._connection.send(data)
 
-    # ------------------------------------------------------------------ what the line brings
+    # ------------------------------------------------------------------ events of the connection
     def data_received(self, data: bytes, now: float) -> None:
-        """Take bytes."""
+        """Handle data."""
         protocol = self._protocol
         if protocol is None:
             return
@@ -136,11 +136,11 @@ class WebSocketTransport:
         try:
             messages = parse_messages(data)
         except MalformedMessages:
-            return  # whoever waits for it will be told that nothing came
+            return  # the request will time out
         self.process(self._client.receive(messages, now), now)
 
     def connection_lost(self, loss: ConnectionLoss) -> None:
-        """Take the end of the connection: all that was asked has failed."""
+        """Handle the end of the connection: all requests on it have failed."""
         self._protocol = None
         self._early.clear()
         now = clock()

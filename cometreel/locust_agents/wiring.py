@@ -1,7 +1,7 @@
-"""Where Locust's events meet ours: a run is made when a test starts, drained when it stops, judged when Locust quits.
+"""Connects Locust's events to a run: start and stop of a test, messages between master and workers, reports at the end.
 
-A locustfile says `wire(read)` once. One code path serves a single process, masters and workers: the two halves of a
-run, worker and coordinator, talk by Locust's messages, which a single process sends to itself.
+A locustfile calls `wire(read_options)` once. The same code runs in a single process, masters and workers: the worker
+side and the coordinator exchange Locust messages, which a single process sends to itself.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _RUNS: WeakKeyDictionary[Environment, ReelRun] = WeakKeyDictionary()
 
 
 class ReelRun:
-    """What an environment has of a run: a worker where agents live, a coordinator where the run is led."""
+    """The run of a Locust environment: `worker` in a process with agents, `coordinator` in a master or single process."""
 
     def __init__(self, environment: Environment, read: ReadOptions) -> None:
         assert environment.runner is not None
@@ -47,24 +47,24 @@ class ReelRun:
         self.coordinator: Coordinator | None = None
         options = environment.parsed_options
         if self.coordinates and options is not None:
-            options.enable_rebalancing = True  # the users of a worker that died go on elsewhere, as its load does
+            options.enable_rebalancing = True  # Locust moves the users of a lost worker to the others
         if self.coordinates:
             self._runner.register_message("reel-report", self._report)
         if self.has_agents:
             self._runner.register_message("reel-grant", self._grant)
 
     def options(self) -> RunOptions:
-        """Read the options anew: a worker has them from its master, when a test starts."""
+        """Return the current options: a worker receives them from its master when a test starts."""
         assert self._environment.parsed_options is not None
         return self._read(self._environment.parsed_options, self._environment.host)
 
     def agents_wanted(self) -> int:
-        """How many agents the command line asks for."""
+        """Return the number of agents on the command line."""
         options = self._environment.parsed_options
         return int(options.num_users or 1) if options is not None else 1
 
     def start(self) -> None:
-        """Make the parts of a run."""
+        """Create the worker side and the coordinator of a new run."""
         self._close()
         options = self.options()
         if self.coordinates:
@@ -77,12 +77,12 @@ class ReelRun:
         return self._runner.client_id if isinstance(self._runner, WorkerRunner) else "local"
 
     def drain(self) -> None:
-        """Let nothing new be sent, and wait for what is under way."""
+        """Stop new requests and wait for those in progress."""
         if self.coordinator is not None:
             self.coordinator.finish()
 
     def stop(self) -> None:
-        """End what runs; the figures stay."""
+        """Stop the run; its figures stay available."""
         if self.coordinator is not None:
             self.coordinator.close()
         if self.worker is not None:
@@ -93,17 +93,17 @@ class ReelRun:
         self.worker = self.coordinator = None
 
     def add_figures(self, data: dict[str, Any]) -> None:
-        """Add a worker's figures to what a worker tells its master."""
+        """Add the figures of this worker to its report to the master."""
         if self.worker is not None:
             data["reel"] = {"worker": self.worker.name, "tally": self.worker.tallies.whole.state()}
 
     def take_figures(self, data: dict[str, Any]) -> None:
-        """Take a worker's figures at the master."""
+        """Store the figures of a worker, in the master."""
         if self.coordinator is not None and "reel" in data:
             self.coordinator.set_figures(data["reel"]["worker"], data["reel"]["tally"])
 
     def refresh(self) -> None:
-        """Take the figures of a worker in this same process."""
+        """Store the figures of the worker in this process."""
         if self.coordinator is not None and self.worker is not None:
             self.coordinator.set_figures(self.worker.name, self.worker.tallies.whole.state())
 
@@ -117,12 +117,12 @@ class ReelRun:
 
 
 def run_of(environment: Environment) -> ReelRun:
-    """Return what an environment has of a run."""
+    """Return the run of an environment."""
     return _RUNS[environment]
 
 
 def wire(read: ReadOptions, add: Callable[[Any], None] = add_options) -> None:
-    """Listen to Locust's events. `read` makes the run of the options, `add` makes these known."""
+    """Register for Locust's events. `read` returns the options of a run, `add` adds them to Locust's parser."""
     events.init_command_line_parser.add_listener(add)
     events.init.add_listener(lambda environment, **_: _init(environment, read))
 
@@ -146,7 +146,7 @@ def _init(environment: Environment, read: ReadOptions) -> None:
 
 
 def _check(run: ReelRun) -> None:
-    """Refuse in one line what can't work, before anything is started."""
+    """Check the options and the server; print errors in one line each and exit before anything is started."""
     try:
         options = run.options()
         agents = run.agents_wanted()
@@ -162,7 +162,7 @@ def _check(run: ReelRun) -> None:
 def _start(run: ReelRun) -> None:
     try:
         run.start()
-    except CometreelError as error:  # the host was given in the page, or differs between master and worker
+    except CometreelError as error:  # the host was set in the web UI, or differs between master and worker
         logger.error("%s", error)  # noqa: TRY400  # its sentence says it all
 
 

@@ -1,8 +1,8 @@
-"""The agents of one process, and the schedule by which they ask. One half of a conversation with the coordinator.
+"""The worker side of a run: the agents of one process and the schedule of their requests.
 
-The worker reports every half second what it holds and how it is, and follows what it is granted: which agents it may
-be, which shares of the load are its own, when the run began, and that it ends. Its clock is its own: all it is told
-is how many seconds the run is old.
+Every half second it reports its leases and state to the coordinator, and applies the instructions that it gets back:
+leased agents and load shares, start and end of the run. The clocks of processes are not compared: instructions contain
+the age of the run in seconds.
 """
 
 from __future__ import annotations
@@ -46,41 +46,41 @@ logger = logging.getLogger(__name__)
 
 _REPORT_INTERVAL = 0.5  # seconds between two reports
 _FINISH_INTERVAL = 0.05
-_GC_THRESHOLDS = (20_000, 50, 100)  # new objects, and rounds of the younger generations: next to none are garbage
+_GC_THRESHOLDS = (20_000, 50, 100)  # fewer collections: nearly no objects are garbage
 
 
 class WorkerReport(TypedDict):
-    """Crew to coordinator."""
+    """Message from a worker to the coordinator."""
 
     report: LeaseReport
     ready: int
-    """How many agents can ask."""
+    """Number of agents that can send requests."""
     login_error: str
-    """Why the last login failed; empty if none did."""
+    """Error of the last failed login; empty if none failed."""
     final: TallyState | None
-    """The figures when all is settled; None before."""
+    """The final figures; None before the end."""
     step: tuple[int, TallyState] | None
-    """The figures of the stage that was asked for."""
+    """Number and figures of the requested step."""
 
 
 class Instructions(TypedDict):
-    """Conductor to worker."""
+    """Message from the coordinator to a worker."""
 
     grant: Grant
     elapsed: float | None
-    """How many seconds the run is old; None before it begins."""
+    """Age of the run in seconds; None before its start."""
     rates: list[tuple[float, float]]
-    """Changes of the rate: from when on, and requests per second."""
+    """Changes of the rate: the time, and requests per second."""
     steps: list[tuple[int, float]]
-    """The stages so far, and when each begins."""
+    """The steps so far: number and start."""
     wanted_step: int | None
-    """The stage whose figures are wanted."""
+    """The step whose figures are requested."""
     stop: bool
-    """Whether nothing new is to be sent."""
+    """True if no new requests are to be sent."""
 
 
 class WorkerRun:
-    """The agents of one process, while a run lasts."""
+    """The agents of one process during a run."""
 
     def __init__(self, environment: Environment, options: RunOptions, name: str) -> None:
         self.options, self.name = options, name
@@ -90,7 +90,7 @@ class WorkerRun:
         self.tallies = StepTallies(name, 0.0)
         self.stats = LocustStats(environment, self.tallies)
         self.event_loop = EventLoop()
-        # no secret, and different in each process: it only spreads retries
+        # not a secret; different in each process, to spread retries
         random = Random(name)  # noqa: S311
         self._context = AgentContext(
             options.target, options.config, self.stats, random, self.event_loop, self._new_sender, self.event_loop
@@ -111,9 +111,9 @@ class WorkerRun:
         for greenlet in self._greenlets:
             greenlet.link_exception(greenlet_exception_logger(logger))
 
-    # ------------------------------------------------------------------ its agents
+    # ------------------------------------------------------------------ agents
     def acquire_agent(self) -> Agent | None:
-        """Become an agent; wait until one is granted. None if the run ends before."""
+        """Wait for a leased agent and return it; None if the run ends before."""
         self._wanted += 1
         while (number := self._leases.acquire_agent()) is None:
             if self.stopping.is_set():
@@ -127,7 +127,7 @@ class WorkerRun:
 
     @property
     def _agents_in_order(self) -> list[Agent]:
-        """The agents by their numbers: a request's draw chooses the same one in each run."""
+        """The agents in order of their numbers, so that a draw selects the same agent in each run."""
         if self._sorted_agents is None:
             self._sorted_agents = [self._agents[number] for number in sorted(self._agents)]
         return self._sorted_agents
@@ -136,7 +136,7 @@ class WorkerRun:
         return RequestQueue(self.event_loop, self.options.target)
 
     def release_agent(self, agent: Agent) -> None:
-        """Be that agent no longer."""
+        """Release an agent."""
         self._wanted -= 1
         if self._agents.get(agent.number) is agent:
             del self._agents[agent.number]
@@ -144,19 +144,19 @@ class WorkerRun:
             self._leases.release_agent(agent.number)
 
     def send_next(self, agent: Agent) -> bool:
-        """Let an agent ask once, in a closed loop; return whether it could."""
+        """Send the next request of an agent in a closed loop; return True if it was sent."""
         arrival = self._closed_loop.next_request(agent.number)
         return self._send(arrival.kind, arrival.owner, agent, clock())
 
-    # ------------------------------------------------------------------ what is due
+    # ------------------------------------------------------------------ requests
     def _seconds(self, now: float) -> float:
         return 0.0 if self._began is None else now - self._began
 
     def _send_scheduled(self) -> None:
-        """Send what is due, for as long as the run lasts. What is late stays due at its own time."""
+        """Send the due requests until the run ends. A request that is sent late keeps its intended start."""
         self.started.wait()
         gc.collect()
-        gc.freeze()  # the agents are here to stay: the collector needn't look at them again and again
+        gc.freeze()  # the agents live until the end: exclude them from garbage collection
         gc.set_threshold(*_GC_THRESHOLDS)
         if self.options.rate is None:
             return
@@ -181,7 +181,7 @@ class WorkerRun:
     def send(
         self, planned: PlannedRequest, path: str, body: bytes | None, agent: Agent | None, intended: float
     ) -> bool:
-        """Send a request that was meant for this time; return whether it could be."""
+        """Send a request with this intended start; return True if it was sent."""
         assert self._began is not None
         seconds = intended - self._began
         self.tallies.due(seconds)
@@ -190,14 +190,14 @@ class WorkerRun:
             return False
         return True
 
-    # ------------------------------------------------------------------ the conversation
+    # ------------------------------------------------------------------ messages
     def _report_loop(self) -> None:
         while True:
             self.send_report()
             gevent.sleep(_REPORT_INTERVAL)
 
     def send_report(self) -> None:
-        """Say how it is, and ask for what is needed."""
+        """Send a report to the coordinator."""
         now = clock()
         for number in self._leases.drop_expired(self._served_until(), now):
             self._close_agent(number)
@@ -213,7 +213,7 @@ class WorkerRun:
         self._runner.send_message("reel-report", report)
 
     def _measure(self) -> None:
-        """Enter how this process is."""
+        """Update the gauges and take a CPU sample."""
         agents = self._agents_in_order
         self.tallies.whole.set_gauges(
             sessions=sum(agent.connected for agent in agents),
@@ -228,7 +228,7 @@ class WorkerRun:
             self._measured = now, used
 
     def apply(self, instructions: Instructions) -> None:
-        """Follow what the coordinator says."""
+        """Apply the instructions of the coordinator."""
         now = clock()
         for number in self._leases.apply_grant(instructions["grant"], self._served_until(), now):
             self._close_agent(number)
@@ -246,7 +246,7 @@ class WorkerRun:
             self._greenlets.append(gevent.spawn(self._finish))
 
     def _apply_load(self, rates: list[tuple[float, float]]) -> None:
-        """Take the shares that are ours now, and the rate that is due."""
+        """Apply the leased shares and the changes of the rate."""
         self._closed_loop.set_shares(self._leases.shares.keys())
         if self._schedule is None:
             return
@@ -264,7 +264,7 @@ class WorkerRun:
             agent.close()
 
     def _finish(self) -> None:
-        """Wait until each request is answered or given up; then the figures are final."""
+        """Wait until all requests are finished; then send the final figures."""
         end = clock() + 2 * self.options.config.patience + 1
         while any(agent.in_flight for agent in self._agents_in_order) and clock() < end:
             gevent.sleep(_FINISH_INTERVAL)
@@ -273,7 +273,7 @@ class WorkerRun:
         self.send_report()
 
     def close(self) -> None:
-        """Stop everything that still runs."""
+        """Stop all greenlets and close all agents."""
         gc.unfreeze()
         gc.set_threshold(*self._old_gc_thresholds)
         for greenlet in self._greenlets:
@@ -285,6 +285,6 @@ class WorkerRun:
 
 @lru_cache(maxsize=65_536)
 def _prepared(kind: OwnerKind, owner: str, own_id: str | None) -> tuple[PlannedRequest, str, bytes]:
-    """What is asked, its path and its body: the same objects each time."""
+    """Return a request, its path and its body. The result is cached."""
     call = request_for(kind, owner)
     return PlannedRequest(kind.entry, expectation_for(kind, owner, own_id)), call.path, encode(call.body)
