@@ -43,9 +43,9 @@ class StopReason(Enum):
     FOUND = "the limits break above it"
     GENERATOR = "the load generator was the limit, not the server: use more workers"
     QUEUED = "requests queued behind slow replies above it: the server was slow, or there were too few agents"
-    HIGHEST = "it is the highest rate that was allowed"
+    HIGHEST = "it is the highest allowed rate"
     NONE = "no rate held the limits"
-    OPEN = "the search wasn't over: there may be a higher one"
+    OPEN = "the search was not finished; a higher rate may hold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class CapacityTrial:
     def reason(self) -> str:
         """The reason why the step failed; empty if it didn't."""
         if self.overloaded:
-            return "the load generator was at its end"
+            return "the load generator was overloaded"
         broken = [result.limit.text for result in self.limit_results if not result.passed]
         if not self.delivered:
-            broken.append("not all that was due was sent" if self.due else "nothing was due")
+            broken.append("not all due requests were sent" if self.due else "no request was due")
         return "; ".join(broken)
 
 
@@ -110,13 +110,13 @@ class CapacitySearch:
         precision: float = 0.05,
     ) -> None:
         if not limits:
-            expected = "a limit that tells when the server has had enough"
+            expected = "a limit that decides if a rate is too high"
             raise OptionInvalid(
                 "--reel-find-capacity", "no --reel-limit is given", expected, "add --reel-limit 'lost == 0'"
             )
         if not 0 < first <= highest:
             raise OptionInvalid(
-                "--reel-rate", f"a search can't begin at {first:g}", f"a rate above 0, up to {highest:g}"
+                "--reel-rate", f"a search can't start at {first:g}", f"a rate above 0, up to {highest:g}"
             )
         self._limits = tuple(limits)
         self._first, self._highest = first, highest

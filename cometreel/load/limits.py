@@ -122,7 +122,7 @@ def parse_limit(text: str) -> Limit:
     """
     found = _SPLIT.match(" ".join(text.split()))
     if found is None:
-        raise OptionInvalid(_OPTION, f"{text!r} compares nothing", f"one of < <= > >= == !=, {_EXAMPLES}")
+        raise OptionInvalid(_OPTION, f"{text!r} has no operator", f"one of < <= > >= == !=, {_EXAMPLES}")
     left, comparison, right = found.groups()
     words = left.split(" ")
     if words[0] in _PHASES:
@@ -135,12 +135,10 @@ def _latency_limit(text: str, words: list[str], comparison: str, right: str) -> 
     actual = rest[-1:] == ["actual"]
     rest = rest[:-1] if actual else rest
     if not rest:
-        raise OptionInvalid(_OPTION, f"{text!r} doesn't say which {what}", "p50, p99, p99.99, mean or max behind it")
+        raise OptionInvalid(_OPTION, f"{text!r} has no statistic for {what}", "p50, p99, p99.99, mean or max after it")
     *before, statistic = rest
     if what == "lag" and (before or actual):
-        raise OptionInvalid(
-            _OPTION, f"{' '.join(words)!r} in {text!r}", "'lag' and a percentile: it belongs to no entry"
-        )
+        raise OptionInvalid(_OPTION, f"{' '.join(words)!r} in {text!r}", "'lag' and a statistic: it has no entries")
     kind = _kind(text, before)
     try:
         value = parse_duration(right)
@@ -171,16 +169,16 @@ def _count_limit(text: str, words: list[str], comparison: str, right: str) -> Li
         expected = f"ack, notification, lag, {', '.join(COUNTED)}"
         raise OptionInvalid(_OPTION, f"{what!r} in {text!r}", f"one of {expected}", near(what, [*_PHASES, *COUNTED]))
     if before and not COUNTED[what].of_entries:
-        raise OptionInvalid(_OPTION, f"{before[0]!r} in {text!r}", f"{what!r} alone: it belongs to no entry")
+        raise OptionInvalid(_OPTION, f"{before[0]!r} in {text!r}", f"{what!r} alone: it has no entries")
     number, percent_sign, rest = right.partition("%")
     try:
         value = float(number)
     except ValueError:
         value = -1.0
     if rest or not 0 <= value < float("inf"):
-        raise OptionInvalid(_OPTION, f"{right!r} in {text!r}", "a number, or one with %")
+        raise OptionInvalid(_OPTION, f"{right!r} in {text!r}", "a number or a percentage")
     if rate and not percent_sign:
-        raise OptionInvalid(_OPTION, f"{right!r} in {text!r}", "a per cent behind 'rate', such as 1%")
+        raise OptionInvalid(_OPTION, f"{right!r} in {text!r}", "a percentage after 'rate', such as 1%")
     return Limit(
         text, what, _kind(text, before), None, False, comparison, value, "percent" if percent_sign else "count"
     )

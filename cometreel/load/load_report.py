@@ -104,9 +104,9 @@ def warnings(report: Report) -> list[str]:
     sent = sum(entry.sent for entry in tally.entries.values())
     found: list[str] = []
     if not sent:
-        found.append("no request was sent: there is nothing to judge")
+        found.append("no request was sent, so there are no results")
     found += [
-        f"{name} was lost: what was under way there is in no figure, nor is what was due until others took its part"
+        f"{name} was lost: its requests in progress, and those due until other workers took over, are in no figure"
         for name in run.lost
     ]
     for name, gauges in sorted(tally.workers.items()):
@@ -114,13 +114,11 @@ def warnings(report: Report) -> list[str]:
             part = percent(100 * gauges["cpu_busy"] / gauges["cpu_samples"])
             highest = f"CPU {gauges['cpu_highest'] / 10:.0f}%"
             found.append(
-                f"the load generator was the limit: {highest} on {name}, above {BUSY_PERCENT:.0f}% for {part} of the run"
+                f"the load generator was the limit: {highest} on {name}, above {BUSY_PERCENT:.0f}% in {part} of samples"
             )
     if sent < _MOST_SENT * run.nominal - 3 * math.sqrt(run.nominal):  # random arrivals vary by this much
         part = percent(100 * sent / run.nominal)
-        found.append(
-            f"only {part} of the requests that were due were sent: {count(sent)} of {count(round(run.nominal))}"
-        )
+        found.append(f"only {part} of the due requests were sent: {count(sent)} of {count(round(run.nominal))}")
     lag = tally.lag.percentile(99)
     if lag > _HIGH_LAG:
         found.append(
@@ -129,12 +127,10 @@ def warnings(report: Report) -> list[str]:
         )
     abandoned = count_of(tally, "abandoned")
     if abandoned:
-        found.append(
-            f"{count(abandoned)} exchanges were abandoned: their agent was stopped before they could be answered"
-        )
+        found.append(f"{count(abandoned)} exchanges were abandoned: their agents were stopped before the answer")
     waiting = sum(gauges["in_flight"] for gauges in tally.workers.values())
     if waiting:
-        found.append(f"the counts aren't final: {count(waiting)} exchanges were still under way")
+        found.append(f"the counts aren't final: {count(waiting)} exchanges were still in progress")
     return found
 
 

@@ -50,11 +50,11 @@ def parse_mix(text: str) -> Mix:
                 _OPTION, f"{part.strip()!r}", f"KIND=PERCENT with one of {', '.join(_WORDS)}", near(word, _WORDS)
             )
         if kind in parts:
-            raise OptionInvalid(_OPTION, f"{word!r} stands twice", "each kind once")
+            raise OptionInvalid(_OPTION, f"{word!r} is repeated", "each kind once")
         parts[kind] = _percent(word, number)
     total = round(sum(parts.values()), 6)
     if total != 100:
-        raise OptionInvalid(_OPTION, f"the parts of {text!r} add up to {total:g}", "100", _difference(total))
+        raise OptionInvalid(_OPTION, f"the percentages of {text!r} add up to {total:g}", "100", _difference(total))
     return Mix((kind, percent) for kind, percent in parts.items() if percent)
 
 

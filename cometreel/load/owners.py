@@ -42,7 +42,7 @@ class Owners:
         """
         for kind in mix.kinds():
             if kind.owned and not self.of(kind):
-                found = f"the mix asks about {kind.value}, and no owner of that kind is given"
+                found = f"the mix has {kind.value}, but no owner of this kind is given"
                 raise OptionInvalid(_OPTION, found, f"at least one, such as {kind.value}={kind.label}{{1..10}}")
 
     def __eq__(self, other: object) -> bool:
@@ -79,11 +79,11 @@ def read_owners(values: Sequence[str]) -> Owners:
 def _expanded(pattern: str, value: str) -> list[str]:
     """Expand a pattern: `{1..200}` counts, `{001..200}` counts with leading zeros."""
     if not pattern:
-        raise OptionInvalid(_OPTION, f"{value!r} names nothing", "a name behind the '='")
+        raise OptionInvalid(_OPTION, f"{value!r} has no name", "a name after the '='")
     ranges = list(_RANGE.finditer(pattern))
     if not ranges:
         if "{" in pattern or "}" in pattern:
-            raise OptionInvalid(_OPTION, f"{value!r}", "a range written {1..200}")
+            raise OptionInvalid(_OPTION, f"{value!r}", "a range such as {1..200}")
         return [pattern]
     if len(ranges) > 1:
         raise OptionInvalid(_OPTION, f"{value!r} has {len(ranges)} ranges", "one range")
@@ -92,7 +92,7 @@ def _expanded(pattern: str, value: str) -> list[str]:
     if int(first) > int(last):
         raise OptionInvalid(_OPTION, f"{value!r} counts down", "a range from low to high", f"{{{last}..{first}}}")
     if int(last) - int(first) >= _MOST:
-        raise OptionInvalid(_OPTION, f"{value!r} makes more than {_MOST} owners", "fewer")
+        raise OptionInvalid(_OPTION, f"{value!r} has more than {_MOST} owners", "fewer")
     width = len(first) if first.startswith("0") else 0
     return [f"{before}{number:0{width}d}{after}" for number in range(int(first), int(last) + 1)]
 
@@ -105,7 +105,7 @@ def _read_file(path: Path) -> dict[OwnerKind, list[str]]:
     else:
         found = _from_csv(raw, str(path))
     if not any(found.values()):
-        nothing = Problem(str(path), 0, 0, "it names no owner", "at least one", f"begin with '{begin}'")
+        nothing = Problem(str(path), 0, 0, "it contains no owner", "at least one", f"start with '{begin}'")
         raise FileInvalid([nothing])
     return found
 

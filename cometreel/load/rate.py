@@ -133,7 +133,7 @@ def parse_rate(text: str) -> Rate:
         if found:
             rate = _build(shape, [group for group in found.groups() if group is not None], words)
             if not (rate.held or any(piece.first or piece.last for piece in rate.pieces)):
-                raise OptionInvalid(_OPTION, f"{text!r} asks for nothing", "a rate above 0")
+                raise OptionInvalid(_OPTION, f"{text!r} never sends a request", "a rate above 0")
             return rate
     raise OptionInvalid(_OPTION, repr(text), _FORMS)
 
@@ -161,5 +161,5 @@ def _positive_seconds(text: str) -> float:
     except ValueError as error:
         raise OptionInvalid(_OPTION, str(error), "a shorter time") from None
     if not seconds:
-        raise OptionInvalid(_OPTION, f"{text!r} lasts no time", "a duration above 0")
+        raise OptionInvalid(_OPTION, f"{text!r} is no time", "a duration above 0")
     return seconds

@@ -301,7 +301,7 @@ class Agent:
         else:
             self._record(self.ledger.session_lost(self._context.clock.now()))
             self.ready.clear()
-            self._login_failed("CometD: the server advises not to come back")
+            self._login_failed("CometD: the server advises not to reconnect")
 
     def _end_session(self) -> None:
         if self._context.config.login == "open":

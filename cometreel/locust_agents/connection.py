@@ -81,7 +81,7 @@ class ConnectionLoss(Enum):
     """The reason why there is no reply. The texts are constant because reports count them."""
 
     REFUSED = "the connection was refused"
-    UNREACHABLE = "the host can't be reached"
+    UNREACHABLE = "the host is unreachable"
     CLOSED = "the connection was closed before the reply"
     TLS = "TLS failed"
     NOT_HTTP = "the reply isn't HTTP"

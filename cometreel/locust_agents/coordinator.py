@@ -127,7 +127,7 @@ class Coordinator:
         self._stopping = False
         self.search = CapacityRun(options) if options.find_capacity else None
         for name, why in options.script.skipped.items() if options.script else ():
-            logger.warning("%r is not asked: %s", name, why)
+            logger.warning("%r is skipped: %s", name, why)
         self._greenlet = gevent.spawn(self._watch)
         self._greenlet.link_exception(greenlet_exception_logger(logger))
 
@@ -195,8 +195,8 @@ class Coordinator:
         if ready < wanted and now < self._since + self.options.config.patience:
             return
         if ready < wanted:
-            logger.warning("%s", self._login_error or "not all agents have logged in yet")
-        logger.info("The run begins: %d of %d agents can ask", ready, wanted)
+            logger.warning("%s", self._login_error or "not all agents have logged in")
+        logger.info("The run starts: %d of %d agents are ready", ready, wanted)
         self.began = self._leases.start = now + _START_DELAY
         if self.search is not None:
             self.search.begin()
@@ -220,7 +220,7 @@ class Coordinator:
         for name in self._leases.advance(now):
             self.lost.append(name)
             self._ready.pop(name, None)
-            logger.warning("%s isn't heard of any more: its agents and its share of the load go to the others", name)
+            logger.warning("%s is lost: no report in time; its agents and load move to the other workers", name)
 
     def finish(self) -> None:
         """Stop new requests and wait until all requests are finished. The figures are final then."""
@@ -230,7 +230,7 @@ class Coordinator:
         now = self.ended = clock()
         patience = self.options.config.patience
         if self.began is not None:
-            logger.info("Waiting for what is still under way, at most %g s", 2 * patience + _GRACE)
+            logger.info("Waiting for requests in progress, at most %g s", 2 * patience + _GRACE)
         while clock() < now + 2 * patience + _GRACE and not self._final.issuperset(self._leases.workers):
             self._drop_lost_workers(clock())
             gevent.sleep(_TICK / 5)

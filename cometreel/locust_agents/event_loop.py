@@ -24,7 +24,7 @@ clock: Final = time.perf_counter
 """The clock of all load tests: seconds, monotonic, comparable on one machine only."""
 
 _TICK: Final = 0.01  # seconds between two checks of the timers; their timeouts are seconds
-_FAILED: Final = "a callback of the event_loop failed"
+_FAILED: Final = "a callback of the event loop raised an exception"
 _READ, _WRITE = 1, 2  # constants of libev
 
 

@@ -94,9 +94,9 @@ class ReplyParser:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            raise BrokenReply("the server switched to another protocol unasked") from None
+            raise BrokenReply("the server switched to another protocol without a request for it") from None
         except httptools.HttpParserError as error:
-            raise BrokenReply(f"what came is no HTTP reply: {error}") from None
+            raise BrokenReply(f"the data is not an HTTP reply: {error}") from None
         replies, self._replies = self._replies, []
         return replies
 

@@ -59,7 +59,7 @@ class LoadTarget:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise OptionInvalid(
-                "--host", f"{self.host} has no address: {error.strerror}", "a host that is known"
+                "--host", f"{self.host} can't be resolved: {error.strerror}", "a host that can be resolved"
             ) from None
         family, _, _, _, socket_address = found[0]
         return Address(family, socket_address)  # type: ignore[arg-type]  # the type of systems without IPv6 doesn't occur
@@ -82,9 +82,11 @@ def parse_target(url: str | None, trust: Path | None = None) -> LoadTarget:
     :raises OptionInvalid: if it isn't a URL, or contains more than scheme, host and port.
     """
     if not url:
-        raise OptionInvalid("--host", "nothing is given to put load on", _EXPECTED)
+        raise OptionInvalid("--host", "no target is given", _EXPECTED)
     if not _SCHEME.match(url):
-        kind = "a file" if Path(url).suffix in {".yaml", ".yml", ".json", ".jsonl"} or Path(url).exists() else "no URL"
+        kind = (
+            "a file" if Path(url).suffix in {".yaml", ".yml", ".json", ".jsonl"} or Path(url).exists() else "not a URL"
+        )
         hint = "to drive load from a scenario: locust -f loadtests/from_scenario.py --reel-scenario FILE --host URL"
         raise OptionInvalid("--host", f"{url!r} is {kind}", _EXPECTED, hint if kind == "a file" else "")
     try:
@@ -93,8 +95,10 @@ def parse_target(url: str | None, trust: Path | None = None) -> LoadTarget:
     except ValueError as error:
         raise OptionInvalid("--host", f"{url!r}: {error}", _EXPECTED) from None
     if parts.scheme.lower() not in _PORTS or not host:
-        raise OptionInvalid("--host", f"{url!r} can't be asked by HTTP", _EXPECTED)
+        raise OptionInvalid("--host", f"{url!r} is not an HTTP URL", _EXPECTED)
     if parts.path.strip("/") or parts.query or parts.username:
-        raise OptionInvalid("--host", "it has more than scheme, host and port", _EXPECTED, "paths are those of the API")
+        raise OptionInvalid(
+            "--host", "it contains more than scheme, host and port", _EXPECTED, "the paths are those of the API"
+        )
     secure = parts.scheme.lower() == "https"
     return LoadTarget(secure, host, port or _PORTS[parts.scheme.lower()], parts.netloc, trust)

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias, get_args
 
 from cometreel.errors import PeerError
 from cometreel.jsonvalue import JSON, NotJSON, decode
+from cometreel.load.formatting import shortened
 from cometreel.locust_agents.http_client import HttpReply
 from cometreel.locust_agents.request_queue import ReplyOrLoss
 
@@ -33,11 +34,19 @@ LOGIN_MODES: tuple[LoginMode, ...] = get_args(LoginMode)
 
 _ME = "/api/v2/me?subresources=features,devices,channels"
 _STATE = "/api/v2/me/?subresources=devices,calls,channels,interactions,chats"
+_MAX_MESSAGE = 200
 _START: JSON = {"operationName": "StartContactCenterSession", "channels": ["multimedia"]}
 
 
 class LoginRefused(PeerError):
-    """The login failed. The message is the same for all agents, because reports count failures by text."""
+    """The login failed. The message is the same for all agents, because reports count failures by text.
+
+    `credentials` is true if the server refused the user name or password.
+    """
+
+    def __init__(self, message: str, *, credentials: bool = False) -> None:
+        super().__init__(message)
+        self.credentials = credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +103,26 @@ def session_gone(reply: HttpReply) -> bool:
 def _required(outcome: ReplyOrLoss, request_name: str) -> JSON:
     """Return the body of the reply to a request that must succeed."""
     if not isinstance(outcome, HttpReply):
-        raise LoginRefused(f"login: {outcome.value}")
+        raise LoginRefused(f"login failed: {outcome.value}")
     if 300 <= outcome.status < 400:
-        raise LoginRefused(f"login: {request_name} is redirected (HTTP {outcome.status}); redirects are not followed")
+        raise LoginRefused(
+            f"login failed: the server redirected {request_name} (HTTP {outcome.status}); redirects are not followed"
+        )
     body = _json(outcome)
     code = body.get("statusCode") if isinstance(body, dict) else None
     if outcome.status in {401, 403}:
-        raise LoginRefused(f"login: {request_name} is refused (HTTP {outcome.status}, statusCode {code})")
+        text = f"login failed: the server refused {request_name} with HTTP {outcome.status} (statusCode {code})"
+        raise LoginRefused(text, credentials=True)
     if not 200 <= outcome.status < 300 or code not in {0, 7}:  # 7: only some of several channels were started
-        raise LoginRefused(f"login: {request_name} gets HTTP {outcome.status}, statusCode {code}")
+        reason = _reason(code, body)
+        raise LoginRefused(f"login failed: the server answered {request_name} with HTTP {outcome.status} ({reason})")
     return body
+
+
+def _reason(code: JSON, body: JSON) -> str:
+    message = body.get("statusMessage") if isinstance(body, dict) else None
+    text = "no statusCode" if code is None else f"statusCode {code}"
+    return f"{text}: {shortened(message, _MAX_MESSAGE)}" if isinstance(message, str) and message else text
 
 
 def _json(reply: HttpReply) -> JSON:

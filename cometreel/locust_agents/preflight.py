@@ -77,8 +77,11 @@ class _PreflightAgent:
         except StopIteration:
             return
         except LoginRefused as error:
+            if not error.credentials:
+                expected = "a GWS server, or a replay with a recorded login"
+                raise OptionInvalid(_HOST, f"{self._options.target.base}: {error}", expected) from None
             user = self._options.users[0].user if self._options.users else ""
-            expected = "a user name and a password that the server takes"
+            expected = "a user name and a password that the server accepts"
             raise OptionInvalid("--reel-users", f"{user}: {error}", expected) from None
 
     def handshake(self) -> None:
@@ -87,16 +90,16 @@ class _PreflightAgent:
         reply = self._send(self._identity.head.post(f"{endpoint}/handshake", encode([_HANDSHAKE])))
         where = f"{self._options.target.base}{endpoint}"
         if 300 <= reply.status < 400:
-            hint = "redirects are not followed: give the host that they lead to"
-            raise OptionInvalid(_HOST, f"{where} is redirected (HTTP {reply.status})", _EXPECTED, hint)
+            hint = "redirects are not followed: use the host of the target"
+            raise OptionInvalid(_HOST, f"{where} answered with a redirect (HTTP {reply.status})", _EXPECTED, hint)
         try:
             answer = parse_messages(reply.body)[0]
         except (MalformedMessages, IndexError):
             answer = {}
         if reply.status != 200 or answer.get("channel") != "/meta/handshake":
-            raise OptionInvalid(_HOST, f"{where} answers HTTP {reply.status} without Bayeux", _EXPECTED)
+            raise OptionInvalid(_HOST, f"{where} answered HTTP {reply.status} without a Bayeux message", _EXPECTED)
         if answer.get("successful") is not True:
-            raise OptionInvalid(_HOST, f"{where} refuses the handshake: {answer.get('error')}", _EXPECTED)
+            raise OptionInvalid(_HOST, f"{where} refused the handshake: {answer.get('error')}", _EXPECTED)
         disconnect = {"channel": "/meta/disconnect", "id": "2", "clientId": answer.get("clientId")}
         self._send(self._identity.head.post(f"{endpoint}/disconnect", encode([disconnect])))
         if self._config.login != "open":
@@ -122,7 +125,7 @@ def check_open_files(agents: int) -> None:
     if soft >= needed or soft == resource.RLIM_INFINITY:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
-        found = f"{agents} agents need {needed} open files, and {hard} are allowed"
+        found = f"{agents} agents need {needed} open files, but only {hard} are allowed"
         raise OptionInvalid("--users", found, "fewer agents in a process", "more workers, or ulimit -Hn in the shell")
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 

@@ -37,25 +37,26 @@ _AFTER_LOGIN = {"subscribe": "Subscribe", "request-stats": "RequestStats"}
 _LATE = 2.0
 _PASSWORD = "REEL_PASSWORD"  # noqa: S105  # the name of a variable
 
-_TEXTS = (
-    ("--reel-mix", DEFAULT_MIX, "Whose workbins are asked about, in per cent."),
+_OPTIONS = (
+    ("--reel-mix", DEFAULT_MIX, "Share of each kind of owner, in per cent."),
     ("--reel-rate", "", ("Requests per second over all workers: 100, 'ramp 10..200 in 60s', 'steps 50,100 of 30s', "
-     "'spike 50..500 at 60s for 10s', 'soak 80 for 8h'. Without one, each agent asks again once it is answered.")),
-    ("--reel-spacing", "poisson", "How requests are spread at that rate: poisson or constant."),
-    ("--reel-seed", "1", "What the requests are drawn from: the same seed asks the same in the same order."),
-    ("--reel-late", "", ("When an answer counts as late, since its intended start. "
-     f"Default: {_LATE:g}s, or the patience where that is shorter.")),
-    ("--reel-patience", "10s", "When a missing answer counts as lost, since its POST; the run ends that much later."),
-    ("--reel-login", "", ("How agents get in: open, basic (with each request) or session (once, then a cookie). "
-     "Default: session where --reel-users is given, else open.")),
+     "'spike 50..500 at 60s for 10s', 'soak 80 for 8h'. Without it, agents send the next request after each answer.")),
+    ("--reel-spacing", "poisson", "Distribution of the requests: poisson or constant."),
+    ("--reel-seed", "1", "The same seed sends the same requests in the same order."),
+    ("--reel-late", "", ("Time since the intended start after which an answer is late. "
+     f"Default: {_LATE:g}s, or the patience if that is shorter.")),
+    ("--reel-patience", "10s", ("Time since the POST after which a missing answer is lost; "
+     "the run waits this long at its end.")),
+    ("--reel-login", "", ("Login of the agents: open, basic (with each request) or session (once, then a cookie). "
+     "Default: session with --reel-users, else open.")),
     ("--reel-users", "", ("User names: a CSV file with the header user,password, or a pattern such as agent-{1..200} "
-     f"whose password is in the variable {_PASSWORD}.")),
-    ("--reel-transport", "long-polling", "How notifications come: long-polling or websocket."),
-    ("--reel-beside", "", f"What each agent sends for its workbins after login: {', '.join(_AFTER_LOGIN)}."),
-    ("--reel-trust", "", "A file of certificates to check the server's against. Without one, any is taken."),
-    ("--reel-step", "10s", "How long each step of --reel-find-capacity is judged."),
+     f"with the password in the variable {_PASSWORD}.")),
+    ("--reel-transport", "long-polling", "Transport of the notifications: long-polling or websocket."),
+    ("--reel-beside", "", f"Operations to send for each workbin of an agent after login: {', '.join(_AFTER_LOGIN)}."),
+    ("--reel-trust", "", "Certificates to verify the server with. Without it, any certificate is accepted."),
+    ("--reel-step", "10s", "Measured time of each step of --reel-find-capacity."),
     ("--reel-junit", "", "Write the limits as JUnit XML to this file."),
-    ("--reel-json", "", "Write every figure of the report as JSON to this file."),
+    ("--reel-json", "", "Write all figures of the report as JSON to this file."),
 )  # fmt: skip
 
 
@@ -98,24 +99,24 @@ class RunOptions:
 
 def add_options(parser: LocustArgumentParser) -> None:
     """Add the options to Locust's parser. The web form doesn't show them: the command line defines a run."""
-    for name, default, text in _TEXTS:
+    for name, default, text in _OPTIONS:
         variable = name.strip("-").replace("-", "_").upper()
         parser.add_argument(name, default=default, help=text, env_var=variable, include_in_web_ui=False)
     for name, text in (
         ("--reel-owners", "Owners: a CSV or YAML file, or a pattern such as place=Place{1..200}. May be repeated."),
-        ("--reel-limit", "What must hold at the end: 'notification p99 < 800ms', 'lost == 0'. May be repeated."),
+        ("--reel-limit", "Limit that must hold at the end: 'notification p99 < 800ms', 'lost == 0'. May be repeated."),
     ):
         parser.add_argument(name, action="append", default=[], help=text, include_in_web_ui=False)
-    text = "Raise the rate until a limit breaks, and report the highest that held; --reel-rate is where it begins."
+    text = "Raise the rate from --reel-rate until a limit breaks; report the highest rate that held."
     parser.add_argument("--reel-find-capacity", action="store_true", help=text, include_in_web_ui=False)
 
 
 def add_scenario_options(parser: LocustArgumentParser) -> None:
     """Add the options of a load test with a scenario."""
     add_options(parser)
-    text = "Scenario whose requests are asked: a YAML file or a folder of them. May be repeated."
+    text = "Scenario whose requests are sent: a YAML file or a folder. May be repeated."
     parser.add_argument("--reel-scenario", action="append", default=[], help=text, include_in_web_ui=False)
-    text = "How fast it is played: 2 is twice as fast as recorded."
+    text = "Speed: 2 is twice as fast as recorded."
     parser.add_argument("--reel-speed", default="1", help=text, env_var="REEL_SPEED", include_in_web_ui=False)
 
 
@@ -126,9 +127,9 @@ def read_scenario_options(options: Namespace, host: str | None) -> RunOptions:
     """
     if options.reel_rate or options.reel_find_capacity:
         option = "--reel-rate" if options.reel_rate else "--reel-find-capacity"
-        raise OptionInvalid(option, "the pace is the scenario's", "--reel-speed, and more or fewer --users")
+        raise OptionInvalid(option, "the scenario defines the rate", "--reel-speed, and more or fewer --users")
     if not options.reel_scenario:
-        raise OptionInvalid("--reel-scenario", "nothing is given to play", "a YAML file or a folder of them")
+        raise OptionInvalid("--reel-scenario", "no scenario is given", "a YAML file or a folder of them")
     script = read_script([Path(path) for path in options.reel_scenario], _speed(options.reel_speed))
     run = read_options(Namespace(**{**vars(options), "reel_mix": "agent=100"}), host)
     config = run.config
@@ -160,12 +161,14 @@ def read_options(options: Namespace, host: str | None) -> RunOptions:
     users = read_users(options.reel_users, os.environ.get(_PASSWORD))
     limits = tuple(parse_limits(options.reel_limit))
     if options.reel_find_capacity and not limits:
-        expected = "a limit that tells when the server has had enough"
+        expected = "a limit that decides if a rate is too high"
         raise OptionInvalid("--reel-find-capacity", "no --reel-limit is given", expected)
     if options.reel_find_capacity and rate is None:
-        raise OptionInvalid("--reel-find-capacity", "no --reel-rate is given", "the rate to begin at, such as 10")
+        raise OptionInvalid("--reel-find-capacity", "no --reel-rate is given", "the first rate, such as 10")
     if options.reel_find_capacity and rate is not None and (rate.pieces or rate.ends is not None):
-        raise OptionInvalid("--reel-rate", f"a search can't begin at {options.reel_rate!r}", "one rate, such as 10")
+        raise OptionInvalid(
+            "--reel-rate", f"a search can't start at {options.reel_rate!r}", "a constant rate, such as 10"
+        )
     junit, json = (Path(file) if file else None for file in (options.reel_junit, options.reel_json))
     plan = ArrivalPlan(mix, owners, options.reel_seed, spacing)
     find, step = options.reel_find_capacity, _seconds("--reel-step", options.reel_step)
@@ -181,8 +184,8 @@ def _config(options: Namespace, users: UserList) -> AgentConfig:
     patience = _seconds("--reel-patience", options.reel_patience)
     late = _seconds("--reel-late", options.reel_late) if options.reel_late else min(_LATE, patience)
     if late > patience:
-        expected = f"at most the patience, {options.reel_patience}"
-        raise OptionInvalid("--reel-late", f"{options.reel_late!r}", expected, "what is lost can't be late")
+        expected = f"at most --reel-patience, {options.reel_patience}"
+        raise OptionInvalid("--reel-late", f"{options.reel_late!r}", expected, "a lost answer can't be late")
     words = [word.strip() for word in options.reel_beside.split(",") if word.strip()]
     after_login = tuple(_AFTER_LOGIN[_choice("--reel-beside", word, tuple(_AFTER_LOGIN))] for word in words)
     transport: Transport = _choice("--reel-transport", options.reel_transport, get_args(Transport))
@@ -191,7 +194,7 @@ def _config(options: Namespace, users: UserList) -> AgentConfig:
 
 def _choice(option: str, value: Any, choices: tuple[_T, ...]) -> _T:
     if value not in choices:
-        raise OptionInvalid(option, f"{value!r} is not a choice", f"one of {', '.join(map(str, choices))}")
+        raise OptionInvalid(option, f"{value!r} is not allowed", f"one of {', '.join(map(str, choices))}")
     chosen: _T = value
     return chosen
 

@@ -108,8 +108,8 @@ def read_script(paths: Sequence[Path], speed: float) -> ScenarioScript:
         except _NotSendable as reason:
             skipped[block.name] = str(reason)
     if not sendable:
-        expected = "a scenario with a request that can be sent as it stands"
-        raise OptionInvalid("--reel-scenario", "nothing in it can be asked", expected)
+        expected = "a scenario with at least one complete request"
+        raise OptionInvalid("--reel-scenario", "none of its requests can be sent", expected)
     roles = tuple(_requests_of_role(sendable, role) for role in scenario.roles or [""])
     longest = max(sum(duration for _, _, duration in sendable), 0.001)
     events = [event for block, _, _ in sendable for event in block.events or []]
@@ -132,9 +132,9 @@ def _requests_of_role(
 def _request(block: ExchangeBlock) -> ScriptedRequest:
     request = block.request
     if not isinstance(request, RequestBlock):
-        raise _NotSendable("it is a publish on CometD")
+        raise _NotSendable("it is a CometD publish")
     if request.authenticated is False or _status(block) not in range(200, 300):
-        raise _NotSendable("it is refused, as recorded")
+        raise _NotSendable("the recorded reply is an error")
     if request.method.upper() not in {"GET", "POST"}:
         raise _NotSendable(f"its method is {request.method}")
     path, query, body = _path(request.path), _query(request.query), _value(request.body)
@@ -142,7 +142,7 @@ def _request(block: ExchangeBlock) -> ScriptedRequest:
     if request.method.upper() == "GET":
         return ScriptedRequest(0.0, f"GET {block.name}", target, None, expects_notification=False)
     if not isinstance(body, dict):
-        raise _NotSendable("its body is no JSON object")
+        raise _NotSendable("its body is not a JSON object")
     if body.get("operationName") == _END_SESSION:
         raise _NotSendable("it ends the session")
     return ScriptedRequest(
@@ -195,4 +195,4 @@ def _value(pattern: JSON) -> JSON:
         return ",".join(str(_value(item)) for item in argument)
     if key == "$partial":
         return _value(argument)
-    raise _NotSendable(f"{key} stands for a value that the scenario doesn't hold")
+    raise _NotSendable(f"{key} matches a value that the scenario doesn't contain")

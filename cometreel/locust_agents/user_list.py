@@ -66,7 +66,7 @@ def _read(path: Path) -> list[UserCredentials]:
     except UnicodeDecodeError:
         raise FileInvalid([Problem(str(path), 0, 0, "it is not UTF-8", "UTF-8 text")]) from None
     if not rows or [cell.strip() for cell in rows[0]] != _HEADER:
-        raise FileInvalid([Problem(str(path), 1, 1, "the header is another", repr(",".join(_HEADER)))])
+        raise FileInvalid([Problem(str(path), 1, 1, "the header is wrong", repr(",".join(_HEADER)))])
     problems = [
         Problem(
             str(path), number, 1, f"{len(row)} columns", "two, user and password"
@@ -77,5 +77,5 @@ def _read(path: Path) -> list[UserCredentials]:
     if problems:
         raise FileInvalid(problems)
     if len(rows) == 1:
-        raise FileInvalid([Problem(str(path), 0, 0, "it names no user", "at least one")])
+        raise FileInvalid([Problem(str(path), 0, 0, "it contains no user", "at least one")])
     return [UserCredentials(*row) for row in rows[1:] if row]

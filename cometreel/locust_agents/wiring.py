@@ -35,7 +35,7 @@ _RUNS: WeakKeyDictionary[Environment, ReelRun] = WeakKeyDictionary()
 
 
 class ReelRun:
-    """The run of a Locust environment: `worker` in a process with agents, `coordinator` in a master or single process."""
+    """The run of a Locust environment: `worker` if it has agents, `coordinator` unless it is a Locust worker."""
 
     def __init__(self, environment: Environment, read: ReadOptions) -> None:
         assert environment.runner is not None

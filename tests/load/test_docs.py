@@ -46,5 +46,5 @@ def test_the_only_other_command_installs():
 
 
 def test_every_option_is_on_the_page():
-    source = (ROOT / "loadtests" / "run_options.py").read_text()
+    source = (ROOT / "cometreel" / "locust_agents" / "run_options.py").read_text()
     assert sorted(set(re.findall(r'"(--reel-[a-z-]+)"', source)) - set(re.findall(r"--reel-[a-z-]+", PAGE))) == []

@@ -34,7 +34,7 @@ def test_the_agents_tab_shows_sessions_polls_latencies_and_a_picture(
         *("--web-port", port, "--web-host", "127.0.0.1", "--autostart", "--host", rogue(), "-u", 7, "-r", 7),
         *("--reel-rate", 50, *MIX, *OWNERS),
     )
-    await_log(process, "The run begins: 7 of 7 agents can ask")
+    await_log(process, "The run starts: 7 of 7 agents are ready")
     browser.get(f"http://127.0.0.1:{port}/?tab=agents")
     wait = WebDriverWait(browser, PATIENCE)
 
@@ -64,7 +64,7 @@ def test_other_tabs_are_as_they_were(rogue: Callable[..., str], locust: Start, b
         *("--web-port", port, "--web-host", "127.0.0.1", "--autostart", "--host", rogue(), "-u", 2, "-r", 2),
         *("--reel-rate", 20, *MIX, *OWNERS),
     )
-    await_log(process, "The run begins")
+    await_log(process, "The run starts")
     browser.get(f"http://127.0.0.1:{port}/?tab=stats")
     wait = WebDriverWait(browser, PATIENCE)
     rows = ("ack", "notification", "RequestAgentStats Agent")

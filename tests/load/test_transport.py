@@ -159,7 +159,7 @@ def test_whatever_http_allows_is_understood_and_a_redirect_is_a_failure_that_is_
 def test_whoever_interrupts_gets_a_report_and_no_agent_is_left(rogue: Callable[..., str], locust: Start):
     url = rogue()
     process = locust("--host", url, "-u", 5, "-r", 5, "--reel-rate", 20, *MIX, *OWNERS, "--reel-patience", "2s")
-    await_log(process, "The run begins: 5 of 5")
+    await_log(process, "The run starts: 5 of 5")
     process.stop(signal.SIGINT)
     assert "expected notifications came" in process.out.read_text()
     assert counts(url)["goodbyes"] == 5 + 1  # the agents, and the visit before

@@ -49,10 +49,10 @@ def test_the_share_of_a_worker_that_died_goes_to_the_other(rogue: Callable[..., 
         *("--host", url, "--reel-rate", "steps 60,0 of 24s", *SHAPE, "--reel-limit", "error rate < 100%"),
     )
     workers = [locust("--worker", "--master-port", port, *LOOPBACK) for _ in range(2)]
-    await_log(master, "The run begins: 12 of 12 agents can ask")
+    await_log(master, "The run starts: 12 of 12 agents are ready")
     workers[1].stop(signal.SIGKILL)
     sent, *_ = totals(master.await_end(120))
     workers[0].await_end()
-    assert re.search(r"\w+ isn't heard of any more", master.err.read_text())
+    assert re.search(r"\w+ is lost: no report in time", master.err.read_text())
     assert counts(url)["answer"] > 900
     assert sent > 900

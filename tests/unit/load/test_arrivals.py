@@ -140,7 +140,7 @@ def test_few_owners_are_spread_over_workers_whose_shares_are_blocks(workers: int
 
 
 def test_a_plan_that_lacks_owners_is_refused():
-    with pytest.raises(OptionInvalid, match="the mix asks about place-group"):
+    with pytest.raises(OptionInvalid, match="the mix has place-group"):
         ArrivalPlan(parse_mix("place-group=100"), read_owners(["place=P"]))
 
 

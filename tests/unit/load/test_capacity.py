@@ -84,7 +84,7 @@ def test_a_server_that_holds_nothing_has_no_capacity_and_that_is_known_at_an_eig
 def test_a_step_in_which_nothing_was_due_holds_nothing():
     it = search()
     it.add_result(Tally("w"))
-    assert (it.trials[0].held, it.trials[0].reason) == (False, "nothing was due")
+    assert (it.trials[0].held, it.trials[0].reason) == (False, "no request was due")
 
 
 def test_a_search_that_is_cut_off_knows_what_held_so_far():
@@ -107,7 +107,7 @@ def test_a_rate_that_isnt_sent_isnt_held_and_nobody_is_blamed_for_it_alone():
     it = search()
     _, result = run(it, 1000.0, able=100.0)
     assert result == CapacityResult(100.0, 105.0, StopReason.QUEUED)
-    assert it.trials[-1].reason == "not all that was due was sent"
+    assert it.trials[-1].reason == "not all due requests were sent"
 
 
 def test_a_generator_at_its_end_says_nothing_about_the_server():
@@ -115,7 +115,7 @@ def test_a_generator_at_its_end_says_nothing_about_the_server():
     _, result = run(it, 1000.0, cpu=95.0)
     assert result is not None
     assert (result.stopped, result.rate) == (StopReason.GENERATOR, 0.0)
-    assert it.trials[0].reason == "the load generator was at its end"
+    assert it.trials[0].reason == "the load generator was overloaded"
 
 
 def test_a_search_ends_even_if_it_is_to_be_finer_than_numbers_are():
@@ -130,15 +130,15 @@ def test_a_search_ends_even_if_it_is_to_be_finer_than_numbers_are():
             [],
             10.0,
             (
-                "--reel-find-capacity: no --reel-limit is given; expected a limit that tells when the server has had "
-                "enough (add --reel-limit 'lost == 0')"
+                "--reel-find-capacity: no --reel-limit is given; expected a limit that decides if a rate is too "
+                "high (add --reel-limit 'lost == 0')"
             ),
         ),
-        (["lost == 0"], 0.0, "--reel-rate: a search can't begin at 0; expected a rate above 0, up to 100000"),
+        (["lost == 0"], 0.0, "--reel-rate: a search can't start at 0; expected a rate above 0, up to 100000"),
         (
             ["lost == 0"],
             200_000.0,
-            "--reel-rate: a search can't begin at 200000; expected a rate above 0, up to 100000",
+            "--reel-rate: a search can't start at 200000; expected a rate above 0, up to 100000",
         ),
     ],
 )

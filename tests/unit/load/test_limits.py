@@ -98,19 +98,19 @@ EXAMPLES = "such as 'notification p99 < 800ms', 'ack Place p95 <= 1s', 'lost == 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("lost", f"'lost' compares nothing; expected one of < <= > >= == !=, {EXAMPLES}"),
+        ("lost", f"'lost' has no operator; expected one of < <= > >= == !=, {EXAMPLES}"),
         ("lst == 0", f"'lst' in 'lst == 0'; {WHAT} (did you mean 'lost'?)"),
         ("== 0", f"'' in '== 0'; {WHAT}"),
-        ("lost = 0", f"'lost = 0' compares nothing; expected one of < <= > >= == !=, {EXAMPLES}"),
-        ("lost == none", "'none' in 'lost == none'; expected a number, or one with %"),
-        ("lost == -1", "'-1' in 'lost == -1'; expected a number, or one with %"),
-        ("lost == 1%%", "'1%%' in 'lost == 1%%'; expected a number, or one with %"),
-        ("lost rate == 1", "'1' in 'lost rate == 1'; expected a per cent behind 'rate', such as 1%"),
+        ("lost = 0", f"'lost = 0' has no operator; expected one of < <= > >= == !=, {EXAMPLES}"),
+        ("lost == none", "'none' in 'lost == none'; expected a number or a percentage"),
+        ("lost == -1", "'-1' in 'lost == -1'; expected a number or a percentage"),
+        ("lost == 1%%", "'1%%' in 'lost == 1%%'; expected a number or a percentage"),
+        ("lost rate == 1", "'1' in 'lost rate == 1'; expected a percentage after 'rate', such as 1%"),
         (
             "unexpected Place == 1",
-            "'Place' in 'unexpected Place == 1'; expected 'unexpected' alone: it belongs to no entry",
+            "'Place' in 'unexpected Place == 1'; expected 'unexpected' alone: it has no entries",
         ),
-        ("ack < 1s", "'ack < 1s' doesn't say which ack; expected p50, p99, p99.99, mean or max behind it"),
+        ("ack < 1s", "'ack < 1s' has no statistic for ack; expected p50, p99, p99.99, mean or max after it"),
         ("ack p0 < 1s", "'p0' in 'ack p0 < 1s'; expected a percentile from p0.01 to p100, mean or max"),
         ("ack p101 < 1s", "'p101' in 'ack p101 < 1s'; expected a percentile from p0.01 to p100, mean or max"),
         ("ack median < 1s", "'median' in 'ack median < 1s'; expected a percentile from p0.01 to p100, mean or max"),
@@ -124,7 +124,7 @@ EXAMPLES = "such as 'notification p99 < 800ms', 'ack Place p95 <= 1s', 'lost == 
         ("ack p99 < 800", "'800' in 'ack p99 < 800'; expected a duration with its unit, such as 800ms or 1s"),
         (
             "lag Place p99 < 1s",
-            "'lag Place p99' in 'lag Place p99 < 1s'; expected 'lag' and a percentile: it belongs to no entry",
+            "'lag Place p99' in 'lag Place p99 < 1s'; expected 'lag' and a statistic: it has no entries",
         ),
     ],
 )

@@ -165,10 +165,10 @@ def test_a_search_for_capacity_shows_its_steps():
 @pytest.mark.parametrize(
     ("prepare", "sentence"),
     [
-        (lambda tally: tally.entries.clear(), "no request was sent: there is nothing to judge"),
+        (lambda tally: tally.entries.clear(), "no request was sent, so there are no results"),
         (
             lambda tally: tally.add_cpu_sample(170.0),
-            "the load generator was the limit: CPU 170% on worker-1, above 90% in 50% of the time",
+            "the load generator was the limit: CPU 170% on worker-1, above 90% in 50% of samples",
         ),
         (
             lambda tally: [tally.lag.record(0.7) for _ in range(10)],
@@ -179,7 +179,7 @@ def test_a_search_for_capacity_shows_its_steps():
         ),
         (
             lambda tally: tally.set_gauges(sessions=1, held=1, in_flight=3),
-            "the counts aren't final: 3 exchanges were still under way",
+            "the counts aren't final: 3 exchanges were still in progress",
         ),
     ],
 )
@@ -193,16 +193,14 @@ def test_what_a_lost_worker_and_a_stopped_agent_leave_open_is_said():
     tally = a_tally()
     tally.entries[OwnerKind.USER.entry].failures["abandoned"] = 2
     assert warnings(Report(RunInfo(HOST, 10.0, 0.0, lost=("worker-2",)), tally)) == [
-        "worker-2 was lost: what was under way there is in no figure, nor is what was due until others took its part",
-        "2 exchanges were abandoned: their agent was stopped before they could be answered",
+        "worker-2 was lost: its requests in progress, and those due until other workers took over, are in no figure",
+        "2 exchanges were abandoned: their agents were stopped before the answer",
     ]
 
 
 def test_requests_that_were_due_and_not_sent_are_said_but_not_what_is_chance():
     assert warnings(a_report(a_tally(), nominal=60.0)) == []
-    assert warnings(a_report(a_tally(), nominal=100.0)) == [
-        "only 50% of the requests that were due were sent: 50 of 100"
-    ]
+    assert warnings(a_report(a_tally(), nominal=100.0)) == ["only 50% of the due requests were sent: 50 of 100"]
 
 
 def test_the_json_has_every_figure_and_is_json():
@@ -237,7 +235,7 @@ def test_junit_has_a_case_for_each_limit():
     }
     cases = [(case.get("name"), [f.get("message") for f in case.iter("failure")]) for case in suite.iter("testcase")]
     assert cases == [("lost == 0", ["lost == 0: found 1"]), ("ack p99 < 1s", [])]
-    assert suite.findtext("system-out") == "only 50% of the requests that were due were sent: 50 of 100"
+    assert suite.findtext("system-out") == "only 50% of the due requests were sent: 50 of 100"
 
 
 def test_the_page_stands_alone_and_takes_nothing_for_markup():

@@ -56,14 +56,14 @@ def test_a_draw_falls_on_the_kind_whose_part_it_lies_in(draw: float, kind: Owner
         ),
         ("agent=half", "--reel-mix: 'half' for 'agent'; expected a number from 0 to 100"),
         ("agent=nan", "--reel-mix: 'nan' for 'agent'; expected a number from 0 to 100"),
-        ("agent=50,agent=50", "--reel-mix: 'agent' stands twice; expected each kind once"),
+        ("agent=50,agent=50", "--reel-mix: 'agent' is repeated; expected each kind once"),
         (
             "agent=50,place=20",
-            "--reel-mix: the parts of 'agent=50,place=20' add up to 70; expected 100 (30 are missing)",
+            "--reel-mix: the percentages of 'agent=50,place=20' add up to 70; expected 100 (30 are missing)",
         ),
         (
             "agent=90,place=20",
-            "--reel-mix: the parts of 'agent=90,place=20' add up to 110; expected 100 (10 are too many)",
+            "--reel-mix: the percentages of 'agent=90,place=20' add up to 110; expected 100 (10 are too many)",
         ),
     ],
 )

@@ -45,11 +45,11 @@ def test_a_yaml_file_has_a_list_for_each_kind(tmp_path: Path):
             "places=P",
             f"--reel-owners: 'places=P' is no file; {WANTED} (did you mean 'place'?)",
         ),
-        ("place=", "--reel-owners: 'place=' names nothing; expected a name behind the '='"),
-        ("place=P{1-9}", "--reel-owners: 'place=P{1-9}'; expected a range written {1..200}"),
+        ("place=", "--reel-owners: 'place=' has no name; expected a name after the '='"),
+        ("place=P{1-9}", "--reel-owners: 'place=P{1-9}'; expected a range such as {1..200}"),
         ("place=P{1..2}{1..2}", "--reel-owners: 'place=P{1..2}{1..2}' has 2 ranges; expected one range"),
         ("place=P{9..1}", "--reel-owners: 'place=P{9..1}' counts down; expected a range from low to high ({1..9})"),
-        ("place=P{1..9999999}", "--reel-owners: 'place=P{1..9999999}' makes more than 1000000 owners; expected fewer"),
+        ("place=P{1..9999999}", "--reel-owners: 'place=P{1..9999999}' has more than 1000000 owners; expected fewer"),
     ],
 )
 def test_a_value_that_cant_be_used_says_what_is_wrong(value: str, sentence: str):
@@ -61,8 +61,8 @@ def test_a_value_that_cant_be_used_says_what_is_wrong(value: str, sentence: str)
 @pytest.mark.parametrize(
     ("name", "text", "sentences"),
     [
-        ("o.csv", "", ["o.csv: it names no owner; expected at least one (begin with 'kind,owner')"]),
-        ("o.csv", "kind,owner\n", ["o.csv: it names no owner; expected at least one (begin with 'kind,owner')"]),
+        ("o.csv", "", ["o.csv: it contains no owner; expected at least one (start with 'kind,owner')"]),
+        ("o.csv", "kind,owner\n", ["o.csv: it contains no owner; expected at least one (start with 'kind,owner')"]),
         ("o.csv", "place,P1\n", ["o.csv:1:1: the header 'place,P1'; expected 'kind,owner'"]),
         (
             "o.csv",
@@ -77,7 +77,7 @@ def test_a_value_that_cant_be_used_says_what_is_wrong(value: str, sentence: str)
         (
             "o.yaml",
             "place: []\n",
-            ["o.yaml: it names no owner; expected at least one (begin with 'place: [Place1]')"],
+            ["o.yaml: it contains no owner; expected at least one (start with 'place: [Place1]')"],
         ),
         ("o.yaml", "- Place1\n", ["o.yaml:1:1: a list; expected a mapping from kind to owners"]),
         (
@@ -108,6 +108,6 @@ def test_a_mix_needs_an_owner_for_each_kind_it_asks_about():
     with pytest.raises(OptionInvalid) as refused:
         owners.check(parse_mix("place=50,agent-group=50"))
     assert str(refused.value) == (
-        "--reel-owners: the mix asks about agent-group, and no owner of that kind is given; "
+        "--reel-owners: the mix has agent-group, but no owner of this kind is given; "
         "expected at least one, such as agent-group=AgentGroup{1..10}"
     )

@@ -42,9 +42,9 @@ FORMS = (
         ("fast", f"--reel-rate: 'fast'; {FORMS}"),
         ("-5", f"--reel-rate: '-5'; {FORMS}"),
         ("ramp 10..200 in 60", f"--reel-rate: 'ramp 10..200 in 60'; {FORMS}"),
-        ("0", "--reel-rate: '0' asks for nothing; expected a rate above 0"),
-        ("steps 0,0 of 5s", "--reel-rate: 'steps 0,0 of 5s' asks for nothing; expected a rate above 0"),
-        ("soak 5 for 0s", "--reel-rate: '0s' lasts no time; expected a duration above 0"),
+        ("0", "--reel-rate: '0' never sends a request; expected a rate above 0"),
+        ("steps 0,0 of 5s", "--reel-rate: 'steps 0,0 of 5s' never sends a request; expected a rate above 0"),
+        ("soak 5 for 0s", "--reel-rate: '0s' is no time; expected a duration above 0"),
         ("soak 5 for 9000h", "--reel-rate: '9000h' is longer than a year; expected a shorter time"),
     ],
 )

@@ -65,7 +65,7 @@ def test_a_connection_that_ends_between_replies_broke_nothing():
 
 
 def test_what_is_no_http_is_broken():
-    with pytest.raises(BrokenReply, match="no HTTP reply"):
+    with pytest.raises(BrokenReply, match="not an HTTP reply"):
         ReplyParser().feed(b"SSH-2.0-OpenSSH\r\n")
 
 

@@ -17,11 +17,11 @@ TARGETS = {
     "HTTP://[::1]:80": LoadTarget(secure=False, host="::1", port=80, authority="[::1]:80"),
 }
 REFUSED = {
-    None: "nothing is given to put load on",
-    "gws.example": "'gws.example' is no URL",
-    "ftp://gws.example": "'ftp://gws.example' can't be asked by HTTP",
-    "http://gws.example/api": "it has more than scheme, host and port",
-    "http://ann:secret@gws.example": "it has more than scheme, host and port",
+    None: "no target is given",
+    "gws.example": "'gws.example' is not a URL",
+    "ftp://gws.example": "'ftp://gws.example' is not an HTTP URL",
+    "http://gws.example/api": "it contains more than scheme, host and port",
+    "http://ann:secret@gws.example": "it contains more than scheme, host and port",
     "http://gws.example:port": "'http://gws.example:port': Port could not be cast to integer value as 'port'",
     "recordings/a.yaml": "'recordings/a.yaml' is a file",
 }
@@ -51,9 +51,9 @@ def test_users_from_a_file(tmp_path: Path):
 
 
 BAD_FILES = {
-    "user;password\n": "1:1: the header is another; expected 'user,password'",
+    "user;password\n": "1:1: the header is wrong; expected 'user,password'",
     "user,password\nann\nben,x,y\n": "2:1: 1 columns; expected two, user and password",
-    "user,password\n": ": it names no user; expected at least one",
+    "user,password\n": ": it contains no user; expected at least one",
 }
 
 

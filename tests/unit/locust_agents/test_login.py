@@ -56,11 +56,20 @@ def test_what_only_fills_a_screen_may_be_missing():
 
 
 REFUSALS: dict[str, tuple[ReplyOrLoss, str]] = {
-    "wrong password": (reply(403, statusCode=20), f"login: {ME} is refused (HTTP 403, statusCode 20)"),
-    "a redirect": (reply(302), f"login: {ME} is redirected (HTTP 302); redirects are not followed"),
-    "an error": (reply(503, statusCode=4), f"login: {ME} gets HTTP 503, statusCode 4"),
-    "no JSON": (HttpReply(200, (), b"<html>", last=False), f"login: {ME} gets HTTP 200, statusCode None"),
-    "no connection": (ConnectionLoss.REFUSED, "login: the connection was refused"),
+    "wrong password": (
+        reply(403, statusCode=20),
+        f"login failed: the server refused {ME} with HTTP 403 (statusCode 20)",
+    ),
+    "a redirect": (reply(302), f"login failed: the server redirected {ME} (HTTP 302); redirects are not followed"),
+    "an error": (
+        reply(503, statusCode=4, statusMessage="down"),
+        f"login failed: the server answered {ME} with HTTP 503 (statusCode 4: down)",
+    ),
+    "no JSON": (
+        HttpReply(200, (), b"<html>", last=False),
+        f"login failed: the server answered {ME} with HTTP 200 (no statusCode)",
+    ),
+    "no connection": (ConnectionLoss.REFUSED, "login failed: the connection was refused"),
 }
 
 
@@ -72,7 +81,7 @@ def test_a_refusal_says_what_came(outcome: ReplyOrLoss, sentence: str):
 
 
 def test_a_session_that_can_not_be_started_is_a_refusal():
-    with pytest.raises(LoginRefused, match="StartContactCenterSession gets HTTP 500"):
+    with pytest.raises(LoginRefused, match=r"answered StartContactCenterSession with HTTP 500 \(statusCode 4\)$"):
         walk("basic", reply(), reply(), reply(), reply(), reply(500, statusCode=4))
 
 

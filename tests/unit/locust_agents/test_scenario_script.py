@@ -77,9 +77,9 @@ def test_agents_subscribe_where_the_notifications_of_what_is_asked_come():
 
 def test_what_can_not_be_asked_is_named_with_the_reason(scenario: Path):
     assert read_script([scenario], 1.0).skipped == {
-        "refused": "it is refused, as recorded",
-        "a pattern": "$regex stands for a value that the scenario doesn't hold",
-        "said on CometD": "it is a publish on CometD",
+        "refused": "the recorded reply is an error",
+        "a pattern": "$regex matches a value that the scenario doesn't contain",
+        "said on CometD": "it is a CometD publish",
         "the end": "it ends the session",
     }
 
@@ -127,7 +127,7 @@ def test_another_operation_is_answered_by_its_reference_alone():
 
 def test_a_scenario_with_nothing_to_ask_is_refused(tmp_path: Path):
     (tmp_path / "empty.yaml").write_text("cometreel: 1\nexchanges: []\n")
-    with pytest.raises(OptionInvalid, match="nothing in it can be asked"):
+    with pytest.raises(OptionInvalid, match="none of its requests can be sent"):
         read_script([tmp_path / "empty.yaml"], 1.0)
 
 
