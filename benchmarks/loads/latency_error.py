@@ -55,7 +55,7 @@ class Errors:
     def sent(self, exchange: PendingRequest) -> None:
         """Nothing of that is asked here."""
 
-    def unsent(self, many: int) -> None:
+    def unsent(self, count: int) -> None:
         """Nothing of that is asked here."""
 
     def logged_in(self, seconds: float, error: str) -> None:

@@ -148,9 +148,8 @@ class ArrivalSchedule:
         added = {share: since for share, since in shares.items() if share not in self._shares}
         self._shares = dict(shares)
         if added:
-            first = (
-                self.rate.volume(max(min(added.values()), 0.0)) - 1
-            )  # one request earlier: times and volumes are rounded
+            # one request earlier, because times and volumes are rounded
+            first = self.rate.volume(max(min(added.values()), 0.0)) - 1
             for volume, drawn in self.plan.draws_from(max(first, 0.0)):
                 if volume >= self._next_volume:
                     break

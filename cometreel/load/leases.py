@@ -73,9 +73,8 @@ class Leases:
         self._workers: dict[str, _Worker] = {}
         self._unused_agents = iter(range(agents))  # never leased, in order
         self._free_agents: dict[int, None] = {}  # returned, in order
-        self._free_shares = dict.fromkeys(
-            range(SHARES), 0.0
-        )  # not leased, with the time from which their requests are due
+        # not leased, with the time from which their requests are due
+        self._free_shares = dict.fromkeys(range(SHARES), 0.0)
 
     @property
     def workers(self) -> list[str]:

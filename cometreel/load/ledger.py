@@ -53,7 +53,7 @@ class Ledger:
     :param agent: name of the agent in reports.
     :param late: seconds since the intended start after which an answer is late.
     :param patience: seconds since the POST was sent after which a missing answer is lost. The referenceId of a finished
-    exchange is remembered for the same time; after that the server may use it again.
+        exchange is remembered for the same time; after that the server may use it again.
     """
 
     def __init__(self, agent: str, *, late: float, patience: float) -> None:

@@ -44,7 +44,7 @@ def _context(report: Report) -> dict[str, object]:
             ]
         ),
         "owners_curve": latency_curve((row.label, row.entry.notification.intended) for row in whole[:-1]),
-        "course": run_chart(report.tally.time_series),
+        "run_chart": run_chart(report.tally.time_series),
         "slowest": report.tally.slowest.answers(),
         "count": count,
         "percent": percent,

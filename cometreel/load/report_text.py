@@ -29,7 +29,7 @@ _PERCENTILES = ("p50", "p99", "p99.99", "max")
 
 
 def terminal_report(report: Report) -> str:
-    """Return the report: counts, latencies, the slowest answers, limits and warnings."""
+    """Return the report: counts, latencies, slowest answers, limits and warnings."""
     whole = rows(report.tally)
     parts = [
         [f"load on {report.run.host} for {seconds(report.run.seconds)}", headline(report)],
@@ -95,7 +95,7 @@ def _slowest(report: Report) -> list[str]:
         [seconds(each.micros / 1_000_000), each.entry, each.reference, each.agent, seconds(max(each.at, 0.0))]
         for each in answers
     ]
-    return ["the slowest answers", *_table(["latency", "entry", "referenceId", "agent", "due at"], body, left=(1, 3))]
+    return ["slowest answers", *_table(["latency", "entry", "referenceId", "agent", "due at"], body, left=(1, 3))]
 
 
 def _trials(report: Report) -> list[str]:

@@ -77,7 +77,7 @@ class StatsSink(Protocol):
     def sent(self, exchange: PendingRequest) -> None:
         """Record a POST that was sent."""
 
-    def unsent(self, many: int) -> None:
+    def unsent(self, count: int) -> None:
         """Record queued requests that will not be sent."""
 
     def add(self, outcomes: Sequence[RequestOutcome]) -> None:
@@ -331,10 +331,10 @@ class Agent:
         else:
             self._record(self.ledger.failed(exchange, now))
 
-    def _record_unsent(self, many: int) -> None:
+    def _record_unsent(self, count: int) -> None:
         """Record queued requests that will not be sent."""
-        self._queued -= many
-        self._context.stats.unsent(many)
+        self._queued -= count
+        self._context.stats.unsent(count)
         self._check_idle()
 
     def _record(self, outcomes: Sequence[RequestOutcome]) -> None:

@@ -14,6 +14,7 @@ from cometreel.locust_agents.worker_run import WorkerRun
 __all__ = ["AgentUser", "ScenarioUser"]
 
 _LOGOUT_TIMEOUT = 1.0  # maximum time of a logout when a test stops, in seconds
+_GOLDEN_RATIO = 0.6180339887498949
 _RETRY = 1.0  # seconds until an agent without a session tries again
 
 
@@ -85,9 +86,6 @@ class AgentUser(User):
             self.agent.logged_out.wait(_LOGOUT_TIMEOUT)
             self.agent.close()
             self._worker.release_agent(self.agent)
-
-
-_GOLDEN_RATIO = 0.6180339887498949
 
 
 class ScenarioUser(AgentUser):

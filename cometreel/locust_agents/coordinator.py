@@ -23,7 +23,11 @@ __all__ = ["CapacityRun", "Coordinator"]
 
 logger = logging.getLogger(__name__)
 
-_WARM_PART = 0.2  # part of the counted time for which a rate is used before
+_MAX_AGENTS = 100_000
+_TICK = 0.25
+_START_DELAY = 1.0  # seconds from the decision to start until the start, so that every worker knows it in time
+_GRACE = 3.0  # seconds for the last messages
+_WARM_PART = 0.2  # duration of `warm`, as a fraction of the counted time
 _CHANGE_DELAY = 2.0  # seconds; a worker reports four times in this time
 
 
@@ -63,7 +67,7 @@ class CapacityRun:
             rate = rate.changed(since, per_second)
         return rate
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Start the first step. The workers use its rate from the start."""
         self._announce(0.0, first=True)
 
@@ -97,12 +101,6 @@ class CapacityRun:
         counted = starts + step.warm
         self.steps += [(step.number, counted), (0, counted + step.counted)]
         self._judge_at = counted + step.counted + step.settle
-
-
-_MAX_AGENTS = 100_000
-_TICK = 0.25
-_START_DELAY = 1.0  # seconds from the decision to start until the start, so that every worker knows it in time
-_GRACE = 3.0  # seconds for the last messages
 
 
 class Coordinator:
@@ -199,7 +197,7 @@ class Coordinator:
         logger.info("The run starts: %d of %d agents are ready", ready, wanted)
         self.began = self._leases.start = now + _START_DELAY
         if self.search is not None:
-            self.search.begin()
+            self.search.start()
 
     def _is_over(self, now: float) -> bool:
         elapsed = self.elapsed(now)

@@ -60,9 +60,9 @@ class LocustStats:
         """Record a POST that was sent."""
         self.tallies.sent(exchange)
 
-    def unsent(self, many: int) -> None:
+    def unsent(self, count: int) -> None:
         """Record queued requests that will not be sent."""
-        self.tallies.whole.unsent += many
+        self.tallies.whole.unsent += count
 
     def add(self, outcomes: Sequence[RequestOutcome]) -> None:
         """Record outcomes of requests."""

@@ -155,7 +155,7 @@ def _check(run: ReelRun) -> None:
         check_server(options)
     except CometreelError as error:
         for line in str(error).splitlines():
-            print(f"cometreel: {line}", file=sys.stderr)  # noqa: T201  # as the command line says it
+            print(f"cometreel: {line}", file=sys.stderr)  # noqa: T201  # same format as the command line
         sys.exit(2)
 
 
@@ -163,7 +163,7 @@ def _start(run: ReelRun) -> None:
     try:
         run.start()
     except CometreelError as error:  # the host was set in the web UI, or differs between master and worker
-        logger.error("%s", error)  # noqa: TRY400  # its sentence says it all
+        logger.error("%s", error)  # noqa: TRY400  # the message is complete without a traceback
 
 
 def _finish(run: ReelRun, ending: RunReports) -> None:

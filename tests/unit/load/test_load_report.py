@@ -65,7 +65,7 @@ User        notification   100ms   100ms   100ms   100ms  99.5ms  99.5ms  99.5ms
 All         ack           20.0ms  20.0ms  20.0ms  20.0ms  19.5ms  19.5ms  19.5ms  19.5ms
 All         notification   100ms   100ms   100ms   100ms  99.5ms  99.5ms  99.5ms  99.5ms
 
-the slowest answers
+slowest answers
 latency  entry                         referenceId  agent    due at
 -------------------------------------------------------------------
   100ms  RequestAgentStats User                 50  agent-1   9.00s

@@ -87,8 +87,8 @@ class World:
     def sent(self, exchange: PendingRequest) -> None:
         pass
 
-    def unsent(self, many: int) -> None:
-        self.unsent_count += many
+    def unsent(self, count: int) -> None:
+        self.unsent_count += count
 
     def add(self, outcomes: Sequence[RequestOutcome]) -> None:
         self.outcomes += [type(outcome).__name__ for outcome in outcomes]
