@@ -54,17 +54,17 @@ Start = Callable[..., Process]
 
 
 @pytest.fixture
-def rogue(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
-    """Start a server that misbehaves: `rogue(drop=10, double=10)`, in thousandths of the POSTs."""
+def faulty(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
+    """Start a server that misbehaves: `faulty(drop=10, double=10)`, in thousandths of the POSTs."""
 
-    def start(seed: str = "7", **fates: int) -> str:
+    def start(seed: str = "7", **faults: int) -> str:
         command: list[str | Path] = [
             sys.executable,
-            ROOT / "tests" / "load" / "rogue_server.py",
-            json.dumps(fates),
+            ROOT / "tests" / "load" / "faulty_server.py",
+            json.dumps(faults),
             seed,
         ]
-        process = Process(f"rogue-{len(processes)}", command, tmp_path)
+        process = Process(f"faulty-{len(processes)}", command, tmp_path)
         processes.append(process)
         port = process.await_line(r"^port (\d+)")[1]
         return f"http://127.0.0.1:{port}"
@@ -155,7 +155,7 @@ def free_port() -> int:
 
 
 def counts(url: str) -> dict[str, int]:
-    """What a rogue server did, by fate."""
+    """What a faulty server did, by fault."""
     found: dict[str, int] = httpx.get(f"{url}/counts", verify=False).json()  # its certificate is its own
     return found
 

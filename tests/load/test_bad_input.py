@@ -103,7 +103,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("arguments", "line"), CASES.values(), ids=CASES.keys())
-def test_it_is_one_line_before_any_load(arguments: tuple[object, ...], line: str, tmp_path: Path):
+def test_invalid_options_give_one_line_before_any_load(arguments: tuple[object, ...], line: str, tmp_path: Path):
     assert refused(tmp_path, *arguments) == [f"cometreel: {line}"]
 
 
@@ -145,7 +145,7 @@ def test_wrong_credentials(http_server: Callable[..., str], tmp_path: Path):
     ]
 
 
-def test_a_session_that_can_not_be_started_is_no_matter_of_credentials(http_server: Callable[..., str], tmp_path: Path):
+def test_a_failed_login_that_is_not_about_credentials(http_server: Callable[..., str], tmp_path: Path):
     url = http_server("404 Not Found", {"statusCode": 6, "statusMessage": "Not recorded"})
     (tmp_path / "users.csv").write_text("user,password\nann,secret-of-ann\n")
     assert refused(tmp_path, "--host", url, "--reel-mix", "agent=100", "--reel-users", "users.csv") == [

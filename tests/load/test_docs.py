@@ -25,10 +25,10 @@ def shorter(block: str, url: str) -> str:
 
 
 @pytest.mark.parametrize("block", RUNS, ids=[re.sub(r"\W+", "-", block)[-40:] for block in RUNS])
-def test_each_command_runs(block: str, rogue: Callable[..., str], tmp_path: Path):
+def test_each_command_runs(block: str, faulty: Callable[..., str], tmp_path: Path):
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
     ended = subprocess.run(
-        ["bash", "-ec", shorter(block, rogue())],
+        ["bash", "-ec", shorter(block, faulty())],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

@@ -15,9 +15,7 @@ NAMES = ("request_agent_stats", "subscribe", "add_and_pull")
 HOLDS = ("--reel-limit", "error == 0", "--reel-limit", "unexpected == 0", "--reel-limit", "session lost == 0")
 
 
-def test_two_workers_play_it_at_twice_its_pace_and_whole_and_what_subscriptions_bring_is_not_unexpected(
-    replay: Callable[..., str], locust: Start, tmp_path: Path
-):
+def test_two_workers_send_a_scenario_at_twice_its_speed(replay: Callable[..., str], locust: Start, tmp_path: Path):
     """Among the requests are subscriptions to many workbins, acknowledged by a number for each of them."""
     agents, port, paths = 2, free_port(), [SCENARIOS / f"{name}.yaml" for name in NAMES]
     out = locust(

@@ -26,12 +26,12 @@ def browser() -> Iterator[webdriver.Chrome]:
     driver.quit()
 
 
-def test_the_agents_tab_shows_sessions_polls_latencies_and_a_picture(
-    rogue: Callable[..., str], locust: Start, browser: webdriver.Chrome
+def test_the_agents_tab_shows_sessions_polls_latencies_and_charts(
+    faulty: Callable[..., str], locust: Start, browser: webdriver.Chrome
 ):
     port = free_port()
     process = locust(
-        *("--web-port", port, "--web-host", "127.0.0.1", "--autostart", "--host", rogue(), "-u", 7, "-r", 7),
+        *("--web-port", port, "--web-host", "127.0.0.1", "--autostart", "--host", faulty(), "-u", 7, "-r", 7),
         *("--reel-rate", 50, *MIX, *OWNERS),
     )
     await_log(process, "The run starts: 7 of 7 agents are ready")
@@ -58,10 +58,10 @@ def test_the_agents_tab_shows_sessions_polls_latencies_and_a_picture(
     assert errors == []
 
 
-def test_other_tabs_are_as_they_were(rogue: Callable[..., str], locust: Start, browser: webdriver.Chrome):
+def test_other_tabs_are_unchanged(faulty: Callable[..., str], locust: Start, browser: webdriver.Chrome):
     port = free_port()
     process = locust(
-        *("--web-port", port, "--web-host", "127.0.0.1", "--autostart", "--host", rogue(), "-u", 2, "-r", 2),
+        *("--web-port", port, "--web-host", "127.0.0.1", "--autostart", "--host", faulty(), "-u", 2, "-r", 2),
         *("--reel-rate", 20, *MIX, *OWNERS),
     )
     await_log(process, "The run starts")

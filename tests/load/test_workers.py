@@ -20,8 +20,8 @@ def totals(out: str) -> tuple[int, ...]:
     return tuple(int(number.replace(",", "")) for number in found.groups())
 
 
-def test_a_master_and_two_workers_send_what_is_due_once(rogue: Callable[..., str], locust: Start, tmp_path: Path):
-    url, port = rogue(drop=10, double=10), free_port()
+def test_a_master_and_two_workers_send_each_due_request_once(faulty: Callable[..., str], locust: Start, tmp_path: Path):
+    url, port = faulty(drop=10, double=10), free_port()
     out = locust(
         *("--host", url, "--processes", 2, "--reel-rate", "steps 60,0 of 6s", *SHAPE, "--csv", "run"),
         *("--master-bind-port", port, "--master-port", port, "--reel-limit", "lost > 0"),
@@ -38,12 +38,12 @@ def test_a_master_and_two_workers_send_what_is_due_once(rogue: Callable[..., str
     assert rows["login", "Login"] == 12
 
 
-def test_the_share_of_a_worker_that_died_goes_to_the_other(rogue: Callable[..., str], locust: Start):
+def test_the_load_of_a_killed_worker_moves_to_the_other(faulty: Callable[..., str], locust: Start):
     """Without a new lease hardly more than half would be sent: 1,440 are due, and the death comes early.
 
     How much more depends on when Locust notices it, which takes longer on a busy machine.
     """
-    url, port = rogue(), free_port()
+    url, port = faulty(), free_port()
     master = locust(
         *("--master", "--expect-workers", 2, "--master-bind-port", port, "--master-bind-host", "127.0.0.1"),
         *("--host", url, "--reel-rate", "steps 60,0 of 24s", *SHAPE, "--reel-limit", "error rate < 100%"),

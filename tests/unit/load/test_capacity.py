@@ -46,7 +46,7 @@ def run(it: CapacitySearch, capacity: float, **more: float) -> tuple[list[float]
     return rates, it.result
 
 
-def test_it_doubles_until_the_limits_break_and_then_halves_the_gap():
+def test_it_doubles_the_rate_and_then_bisects():
     it = search()
     rates, result = run(it, 100.0)
     assert rates == [10, 20, 40, 80, 160, 120, 100, 110, 105]
@@ -54,11 +54,11 @@ def test_it_doubles_until_the_limits_break_and_then_halves_the_gap():
     assert [trial.held for trial in it.trials] == [True, True, True, True, False, False, True, False, False]
 
 
-def test_a_step_says_how_long_to_send_and_what_is_counted():
+def test_a_step_contains_its_durations():
     assert search(warm=3.0).step == CapacityStep(1, 10.0, 0.0, 3.0, 10.0, 5.0)
 
 
-def test_a_step_that_broke_is_followed_by_a_rest_so_that_its_queue_is_not_the_next_ones():
+def test_a_failed_step_is_followed_by_a_rest():
     it = search(first=80.0)
     rests = []
     while it.step is not None:
@@ -67,7 +67,7 @@ def test_a_step_that_broke_is_followed_by_a_rest_so_that_its_queue_is_not_the_ne
     assert rests == [(80, 0.0), (160, 0.0), (120, 5.0), (100, 5.0), (110, 0.0), (105, 5.0)]
 
 
-def test_it_goes_down_where_the_first_rate_breaks_already():
+def test_it_goes_down_if_the_first_rate_fails():
     rates, result = run(
         search(),
         3.0,
@@ -77,17 +77,17 @@ def test_it_goes_down_where_the_first_rate_breaks_already():
     assert 2.8 <= result.rate <= 3.0
 
 
-def test_a_server_that_holds_nothing_has_no_capacity_and_that_is_known_at_an_eighth_of_the_first_rate():
+def test_the_search_gives_up_at_an_eighth_of_the_first_rate():
     assert run(search(), 0.0) == ([10, 5, 2.5, 1.25], CapacityResult(0.0, 1.25, StopReason.NONE))
 
 
-def test_a_step_in_which_nothing_was_due_holds_nothing():
+def test_a_step_without_due_requests_fails():
     it = search()
     it.add_result(Tally("w"))
     assert (it.trials[0].held, it.trials[0].reason) == (False, "no request was due")
 
 
-def test_a_search_that_is_cut_off_knows_what_held_so_far():
+def test_an_unfinished_search_has_a_preliminary_result():
     it = search()
     assert it.result_so_far() == CapacityResult(0.0, None, StopReason.OPEN)
     for capacity in (100.0, 100.0, 15.0):
@@ -99,18 +99,18 @@ def test_a_search_that_is_cut_off_knows_what_held_so_far():
     assert it.result_so_far() == it.result
 
 
-def test_it_ends_at_the_highest_rate_that_is_allowed():
+def test_it_ends_at_the_highest_allowed_rate():
     assert run(search(highest=50.0), 1000.0) == ([10, 20, 40, 50], CapacityResult(50.0, None, StopReason.HIGHEST))
 
 
-def test_a_rate_that_isnt_sent_isnt_held_and_nobody_is_blamed_for_it_alone():
+def test_a_rate_that_was_not_reached_fails():
     it = search()
     _, result = run(it, 1000.0, able=100.0)
     assert result == CapacityResult(100.0, 105.0, StopReason.QUEUED)
     assert it.trials[-1].reason == "not all due requests were sent"
 
 
-def test_a_generator_at_its_end_says_nothing_about_the_server():
+def test_an_overloaded_generator_ends_the_search():
     it = search()
     _, result = run(it, 1000.0, cpu=95.0)
     assert result is not None
@@ -118,7 +118,7 @@ def test_a_generator_at_its_end_says_nothing_about_the_server():
     assert it.trials[0].reason == "the load generator was overloaded"
 
 
-def test_a_search_ends_even_if_it_is_to_be_finer_than_numbers_are():
+def test_a_search_with_precision_0_ends():
     rates, result = run(search(precision=0.0), 100.3)
     assert (len(rates), result is not None) == (40, True)
 
@@ -142,7 +142,7 @@ def test_a_search_ends_even_if_it_is_to_be_finer_than_numbers_are():
         ),
     ],
 )
-def test_a_search_that_cant_begin_is_refused(limits: list[str], first: float, sentence: str):
+def test_invalid_arguments_are_refused(limits: list[str], first: float, sentence: str):
     with pytest.raises(OptionInvalid) as refused:
         CapacitySearch(parse_limits(limits), first=first, counted=10.0, settle=5.0)
     assert str(refused.value) == sentence

@@ -14,12 +14,12 @@ EXAMPLES = re.findall(r"^\| `--reel-(\w+)` \| `([^`]+)` \|", PAGE, re.MULTILINE)
 LIMITS = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)[0].splitlines()
 
 
-def test_there_is_an_example_of_each_option():
+def test_each_option_has_an_example():
     assert [option for option, _ in EXAMPLES] == ["mix", *["owners"] * 3, *["rate"] * 5]
 
 
 @pytest.mark.parametrize(("option", "text"), EXAMPLES)
-def test_every_example_is_what_the_page_says(option: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_every_example_is_valid(option: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     Path("owners.csv").write_text("kind,owner\nplace,Place1\n")
     if option == "mix":
@@ -31,10 +31,10 @@ def test_every_example_is_what_the_page_says(option: str, text: str, tmp_path: P
 
 
 @pytest.mark.parametrize("text", LIMITS)
-def test_every_limit_of_the_page_can_be_read(text: str):
+def test_every_limit_of_the_page_is_valid(text: str):
     assert parse_limit(text).text == text
 
 
-def test_every_word_that_is_counted_is_explained():
+def test_every_counted_word_is_explained():
     words = re.findall(r"^\| `([^`]+)` \| ", PAGE, re.MULTILINE)
     assert set(COUNTED) <= set(words)

@@ -30,14 +30,14 @@ def take_all(leases_of_worker: WorkerLeases) -> list[int]:
     return taken
 
 
-def test_one_worker_gets_everything_that_it_wants():
+def test_one_worker_gets_all_that_it_needs():
     leases, one = Leases(10, start=START, term=TERM), WorkerLeases("one")
     assert meet(leases, one, 4, START) == []
     assert one.shares == dict.fromkeys(range(SHARES), 0.0)
     assert (take_all(one), leases.counts()) == ([0, 1, 2, 3], {"one": (4, SHARES)})
 
 
-def test_a_second_worker_gets_its_part_only_after_the_first_has_left_it():
+def test_a_second_worker_gets_its_shares_after_the_first_has_returned_them():
     leases, one, two = Leases(10, start=START, term=TERM), WorkerLeases("one"), WorkerLeases("two")
     meet(leases, one, 4, START)
     meet(leases, two, 4, START + 1)
@@ -52,7 +52,7 @@ def test_a_second_worker_gets_its_part_only_after_the_first_has_left_it():
     assert one.shares.keys().isdisjoint(two.shares)
 
 
-def test_a_worker_that_has_no_users_gets_no_share():
+def test_a_worker_without_users_gets_no_share():
     leases, one, idle = Leases(10, start=START, term=TERM), WorkerLeases("one"), WorkerLeases("idle")
     meet(leases, idle, 0, START)
     meet(leases, one, 1, START)
@@ -69,7 +69,7 @@ def test_shares_differ_by_one_at_most():
     assert leases.workers == [f"w{number}" for number in range(7)]
 
 
-def test_what_a_dead_worker_had_goes_to_the_others_at_the_present():
+def test_leases_of_a_lost_worker_move_to_the_others_from_now_on():
     leases, one, two = Leases(6, start=START, term=TERM), WorkerLeases("one"), WorkerLeases("two")
     for second in (0, 1, 2):
         meet(leases, one, 3, START + second)
@@ -82,7 +82,7 @@ def test_what_a_dead_worker_had_goes_to_the_others_at_the_present():
     assert set(two.shares.values()) == {0.0, 9.5}
 
 
-def test_a_worker_that_is_cut_off_stops_before_anybody_has_what_it_had():
+def test_a_disconnected_worker_stops_before_its_leases_move():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     meet(leases, one, 3, START)
     assert take_all(one) == [0, 1, 2]
@@ -92,7 +92,7 @@ def test_a_worker_that_is_cut_off_stops_before_anybody_has_what_it_had():
     assert leases.advance(START + 7.4) == []
 
 
-def test_a_worker_that_comes_back_goes_on_where_it_stopped():
+def test_a_worker_that_reconnects_continues_where_it_stopped():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     meet(leases, one, 3, START)
     one.drop_expired(4.0, START + 5.0)
@@ -100,7 +100,7 @@ def test_a_worker_that_comes_back_goes_on_where_it_stopped():
     assert one.shares == dict.fromkeys(range(SHARES), 4.0)
 
 
-def test_an_answer_that_is_too_late_or_overtaken_is_not_followed():
+def test_late_and_outdated_grants_are_ignored():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     first, second = one.report(1, START), one.report(2, START + 1)
     answers = [leases.handle_report(first, START + 1), leases.handle_report(second, START + 1)]
@@ -116,7 +116,7 @@ def test_an_answer_that_is_too_late_or_overtaken_is_not_followed():
     assert take_all(one) == []
 
 
-def test_a_user_that_ends_gives_its_agent_back_and_those_in_use_are_kept_longest():
+def test_unused_agents_are_taken_back_first():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     meet(leases, one, 3, START)
     take_all(one)
@@ -129,7 +129,7 @@ def test_a_user_that_ends_gives_its_agent_back_and_those_in_use_are_kept_longest
     assert meet(leases, one, 1, START + 3) == [0]
 
 
-def test_shares_that_nobody_had_for_long_are_not_made_up_for():
+def test_old_due_requests_of_free_shares_are_skipped():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     meet(leases, one, 3, START + 60)
     assert set(one.shares.values()) == {55.0}
@@ -152,7 +152,7 @@ STEPS = st.lists(
 
 @example_settings(max_examples=150, deadline=None)
 @given(STEPS)
-def test_there_is_never_an_agent_or_a_share_with_two_holders(steps):
+def test_no_agent_or_share_has_two_workers(steps):
     """Each step, a worker reports; its report and the answer take their time, in order, or get lost."""
     leases = Leases(8, start=0.0, term=TERM)
     wires = [Wire(WorkerLeases(f"w{number}")) for number in range(3)]
@@ -189,7 +189,7 @@ def _nobody_twice(wires: list[Wire], now: float) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])
-def test_when_all_is_quiet_nothing_is_without_a_holder(workers: int):
+def test_all_shares_are_leased_after_a_few_reports(workers: int):
     leases = Leases(20, start=START, term=TERM)
     workers_leases = [WorkerLeases(f"w{number}") for number in range(workers)]
     for second in range(5):

@@ -50,7 +50,7 @@ def test_a_reply_and_its_notification_are_one_exchange():
     assert (ledger.in_flight, ledger.deadline(), ledger.close(20.0)) == (0, None, [])
 
 
-def test_a_notification_before_its_reply_counts_from_when_it_came():
+def test_an_early_notification_counts_from_its_arrival():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 1.0, 1.0)
     assert ledger.notified(stats(66), 1.1) == []
@@ -60,7 +60,7 @@ def test_a_notification_before_its_reply_counts_from_when_it_came():
     ]
 
 
-def test_an_early_notification_waits_for_every_post_that_was_under_way_when_it_came():
+def test_an_early_notification_waits_for_every_open_post():
     ledger = a_ledger()
     first, second = ledger.sent(PLACE, 1.0, 1.0), ledger.sent(PLACE, 1.0, 1.0)
     assert ledger.notified(stats(67), 1.1) == []
@@ -70,21 +70,21 @@ def test_an_early_notification_waits_for_every_post_that_was_under_way_when_it_c
     assert ledger.replied(third, 200, ok(67), 1.5) == [Acknowledged(third, 1.5)]
 
 
-def test_a_failed_post_lets_go_of_what_came_early():
+def test_a_failed_post_makes_an_early_notification_unexpected():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 1.0, 1.0)
     assert ledger.notified(stats(67), 1.1) == []
     assert ledger.failed(exchange, 1.2) == [Refused(exchange, 1.2, Failure.REPLY), Unexpected(67, 1.1)]
 
 
-def test_an_answer_is_late_by_its_intended_start():
+def test_late_counts_from_the_intended_start():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, intended=1.0, now=2.5)
     ledger.replied(exchange, 200, ok(1), 2.6)
     assert ledger.notified(stats(1), 3.001) == [Answered(exchange, 3.001, late=True)]
 
 
-def test_an_answer_is_lost_one_patience_after_the_post_was_written_and_what_still_comes_is_known():
+def test_an_answer_is_lost_one_patience_after_the_post():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, intended=1.0, now=2.0)
     ledger.replied(exchange, 200, ok(1), 2.1)
@@ -94,14 +94,14 @@ def test_an_answer_is_lost_one_patience_after_the_post_was_written_and_what_stil
     assert ledger.notified(stats(1), 22.0) == [Unexpected(1, 22.0)]
 
 
-def test_a_notification_that_comes_when_patience_is_over_is_lost_even_if_nobody_looked_before():
+def test_a_notification_after_the_patience_is_lost_without_a_call_of_advance():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 0.0, 0.0)
     ledger.replied(exchange, 200, ok(1), 0.1)
     assert ledger.notified(stats(1), 10.0) == [Lost(exchange, 10.0), LateAfterLost(exchange, 10.0)]
 
 
-def test_a_second_notification_is_a_duplicate_until_its_reference_is_forgotten():
+def test_a_second_notification_is_a_duplicate_until_its_reference_expires():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 0.0, 0.0)
     ledger.replied(exchange, 200, ok(1), 0.1)
@@ -121,7 +121,7 @@ def test_two_early_notifications_of_one_reference_are_an_answer_and_a_duplicate(
     ]
 
 
-def test_a_reference_that_the_server_uses_again_belongs_to_the_new_post():
+def test_a_reused_reference_belongs_to_the_new_post():
     ledger = a_ledger()
     old = ledger.sent(PLACE, 0.0, 0.0)
     ledger.replied(old, 200, ok(1), 0.1)
@@ -132,7 +132,7 @@ def test_a_reference_that_the_server_uses_again_belongs_to_the_new_post():
     assert ledger.notified(stats(1), 11.0) == [Duplicate(new, 11.0)]
 
 
-def test_a_notification_about_another_owner_or_type_is_wrong_and_no_answer():
+def test_a_notification_with_another_owner_or_type_is_wrong():
     ledger = a_ledger()
     cases: list[tuple[int, JSONObject, str]] = [
         (1, stats(1, owner="Place2"), "Owner"),
@@ -148,7 +148,7 @@ def test_a_notification_about_another_owner_or_type_is_wrong_and_no_answer():
         assert ledger.notified(stats(reference), 0.3) == [Duplicate(exchange, 0.3)]
 
 
-def test_an_empty_result_is_right_however_it_is_told():
+def test_an_empty_result_is_right():
     ledger = a_ledger()
     cases: list[tuple[int, JSONObject]] = [
         (1, {**stats(1), "workbinStats": {}}),
@@ -160,7 +160,7 @@ def test_an_empty_result_is_right_however_it_is_told():
         assert ledger.notified(data, 0.2) == [Answered(exchange, 0.2, late=False)]
 
 
-def test_a_reply_that_promises_nothing_is_refused_with_its_own_word():
+def test_other_replies_are_refused_with_a_reason():
     cases: list[tuple[int, JSONObject | None, Failure, int, str]] = [
         (503, {"statusCode": 4}, Failure.HTTP, 503, "HTTP 503"),
         (302, None, Failure.HTTP, 302, "HTTP 302"),
@@ -177,14 +177,14 @@ def test_a_reply_that_promises_nothing_is_refused_with_its_own_word():
         assert (refused.text, ledger.in_flight) == (text, 0)
 
 
-def test_a_post_that_expects_no_notification_is_done_with_its_reply():
+def test_a_post_without_an_expected_notification_ends_with_its_reply():
     ledger = a_ledger()
     exchange = ledger.sent(PlannedRequest("StartContactCenterSession", None), 0.0, 0.0)
     assert ledger.replied(exchange, 200, {"statusCode": 0}, 0.1) == [Acknowledged(exchange, 0.1)]
     assert ledger.in_flight == 0
 
 
-def test_a_post_without_a_reply_is_given_up_and_its_late_reply_still_names_its_notification():
+def test_a_late_reply_still_identifies_its_notification():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 0.0, 0.0)
     assert ledger.advance(10.0) == [Refused(exchange, 10.0, Failure.REPLY)]
@@ -192,7 +192,7 @@ def test_a_post_without_a_reply_is_given_up_and_its_late_reply_still_names_its_n
     assert ledger.notified(stats(5), 11.5) == [LateAfterLost(exchange, 11.5)]
 
 
-def test_a_lost_session_is_told_with_what_waits_and_the_waiting_goes_on():
+def test_a_lost_session_keeps_open_exchanges():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 0.0, 0.0)
     ledger.replied(exchange, 200, ok(1), 0.1)
@@ -200,7 +200,7 @@ def test_a_lost_session_is_told_with_what_waits_and_the_waiting_goes_on():
     assert ledger.notified(stats(1), 0.6) == [Answered(exchange, 0.6, late=False)]
 
 
-def test_an_agent_that_stops_too_early_abandons_what_might_still_have_been_answered():
+def test_an_agent_that_stops_abandons_open_exchanges():
     ledger = a_ledger()
     lost = ledger.sent(PLACE, 0.0, 0.0)
     ledger.replied(lost, 200, ok(3), 0.1)
@@ -216,7 +216,7 @@ def test_an_agent_that_stops_too_early_abandons_what_might_still_have_been_answe
     assert (ledger.in_flight, ledger.waiting, ledger.deadline(), ledger.close(12.0)) == (0, 0, None, [])
 
 
-def test_a_notification_without_a_usable_reference_is_unexpected():
+def test_a_notification_without_a_valid_reference_is_unexpected():
     ledger = a_ledger()
     ledger.sent(PLACE, 0.0, 0.0)
     references: list[JSON] = [None, True, 1.5, [1]]
@@ -233,7 +233,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS)
-def test_in_any_order_every_exchange_is_settled_once_and_every_notification_is_counted_once(
+def test_every_exchange_and_notification_is_counted_once(
     events: list[tuple[str, int]],
 ):
     ledger, now = a_ledger(), 0.0
@@ -319,7 +319,7 @@ def _word(outcome: RequestOutcome) -> tuple[str, int]:
     return name, outcome.exchange.number - 1
 
 
-def test_a_number_for_each_of_many_workbins_acknowledges_what_no_notification_must_answer():
+def test_a_reply_with_several_references_is_an_acknowledgement():
     ledger = a_ledger()
     exchange = ledger.sent(PlannedRequest("Subscribe", None), 0.0, 0.0)
     body: JSONObject = {"statusCode": 0, "referenceIds": {"861640a2": 56, "861640a3": 57}}

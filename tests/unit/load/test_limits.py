@@ -66,12 +66,12 @@ def a_tally() -> Tally:
         ("unsent < 3", "3", False),
     ],
 )
-def test_a_limit_says_what_it_found_and_whether_that_holds(text: str, found: str, passed: bool):
+def test_a_limit_is_checked(text: str, found: str, passed: bool):
     result = parse_limit(text).check(a_tally())
     assert (result.found, result.passed) == (found, passed)
 
 
-def test_limits_are_judged_in_their_order():
+def test_limits_are_checked_in_order():
     limits = parse_limits(["lost == 0", "wrong == 1"])
     assert [(each.limit.text, each.passed) for each in check_limits(limits, a_tally())] == [
         ("lost == 0", False),
@@ -79,7 +79,7 @@ def test_limits_are_judged_in_their_order():
     ]
 
 
-def test_a_limit_is_read_once_into_plain_parts():
+def test_a_limit_is_parsed():
     assert parse_limit("ack PlaceGroup p99.99 actual >= 1.5s") == Limit(
         "ack PlaceGroup p99.99 actual >= 1.5s", "ack", OwnerKind.PLACE_GROUP, 99.99, True, ">=", 1.5, "seconds"
     )
@@ -128,7 +128,7 @@ EXAMPLES = "such as 'notification p99 < 800ms', 'ack Place p95 <= 1s', 'lost == 
         ),
     ],
 )
-def test_a_limit_that_cant_be_read_says_which_part_and_what_may_stand_there(text: str, sentence: str):
+def test_an_invalid_limit_is_refused_with_the_part_and_what_is_expected(text: str, sentence: str):
     with pytest.raises(OptionInvalid) as refused:
         parse_limit(text)
     assert str(refused.value) == f"--reel-limit: {sentence}"

@@ -108,7 +108,7 @@ def a_report(tally: Tally, *limits: str, seconds: float = 10.0, nominal: float =
     return Report(what, tally, check_limits(parse_limits(limits), tally))
 
 
-def test_the_report_in_a_terminal():
+def test_terminal_report():
     assert terminal_report(a_report(a_tally(), "notification p99 < 800ms", "lost == 0")) == TERMINAL
 
 
@@ -141,7 +141,7 @@ def test_a_long_name_is_shortened_in_the_middle_and_every_figure_stays():
     ("text", "width", "written"),
     [("Place", 5, "Place"), ("AgentGroup", 9, "Agen…roup"), ("AgentGroup", 6, "Age…up"), ("AgentGroup", 1, "…")],
 )
-def test_a_name_that_is_too_long_lacks_its_middle(text: str, width: int, written: str):
+def test_long_names_are_shortened_in_the_middle(text: str, width: int, written: str):
     assert shortened(text, width) == written
 
 
@@ -183,13 +183,13 @@ def test_a_search_for_capacity_shows_its_steps():
         ),
     ],
 )
-def test_what_makes_figures_mean_less_is_said(prepare, sentence: str):
+def test_warnings_about_unreliable_figures(prepare, sentence: str):
     tally = a_tally()
     prepare(tally)
     assert sentence in warnings(a_report(tally, nominal=0.0))
 
 
-def test_what_a_lost_worker_and_a_stopped_agent_leave_open_is_said():
+def test_warnings_about_lost_workers_and_stopped_agents():
     tally = a_tally()
     tally.entries[OwnerKind.USER.entry].failures["abandoned"] = 2
     assert warnings(Report(RunInfo(HOST, 10.0, 0.0, lost=("worker-2",)), tally)) == [
@@ -198,12 +198,12 @@ def test_what_a_lost_worker_and_a_stopped_agent_leave_open_is_said():
     ]
 
 
-def test_requests_that_were_due_and_not_sent_are_said_but_not_what_is_chance():
+def test_warning_about_due_requests_that_were_not_sent():
     assert warnings(a_report(a_tally(), nominal=60.0)) == []
     assert warnings(a_report(a_tally(), nominal=100.0)) == ["only 50% of the due requests were sent: 50 of 100"]
 
 
-def test_the_json_has_every_figure_and_is_json():
+def test_json_report():
     told = figures(a_report(a_tally(), "lost == 0"))
     assert json.loads(json.dumps(told)) == told
     entries = told["entries"]
@@ -238,7 +238,7 @@ def test_junit_has_a_case_for_each_limit():
     assert suite.findtext("system-out") == "only 50% of the due requests were sent: 50 of 100"
 
 
-def test_the_page_stands_alone_and_takes_nothing_for_markup():
+def test_the_page_needs_no_other_resources_and_escapes_values():
     page = html_report(a_report(a_tally('<script>alert("1")</script>'), "lost == 0"))
     assert "<script" not in page
     assert "&lt;script&gt;" in page
@@ -248,7 +248,7 @@ def test_the_page_stands_alone_and_takes_nothing_for_markup():
     assert html_section(a_report(a_tally())) in html_report(a_report(a_tally()))
 
 
-def test_a_page_about_nothing_is_still_a_page():
+def test_the_page_of_an_empty_run():
     page = html_report(a_report(Tally("w"), nominal=0.0))
     assert "no request was sent" in page
     assert "<polyline" not in page
@@ -262,7 +262,7 @@ def test_a_report_passes_when_something_was_sent_and_every_limit_holds():
 
 
 # ------------------------------------------------------------------------------ pictures and words
-def test_a_curve_has_as_much_room_for_each_nine():
+def test_the_percentile_axis_is_logarithmic():
     latency = Latency()
     for millis in range(1, 10_001):
         latency.record(millis / 1000)
@@ -276,7 +276,7 @@ def test_a_curve_has_as_much_room_for_each_nine():
     assert latency_curve([]) is None
 
 
-def test_the_course_shows_quiet_seconds_too():
+def test_the_chart_over_time_includes_empty_seconds():
     time_series = TimeSeries()
     for at in (0.5, 3.5, 3.6):
         time_series.sent(at)
@@ -300,7 +300,7 @@ def test_the_course_shows_quiet_seconds_too():
         (125, "125s"),
     ],
 )
-def test_seconds_are_written_with_three_digits(value: float, text: str):
+def test_seconds_have_three_digits(value: float, text: str):
     assert seconds(value) == text
 
 
@@ -316,9 +316,9 @@ def test_seconds_are_written_with_three_digits(value: float, text: str):
         (250, "250%"),
     ],
 )
-def test_a_per_cent_is_never_rounded_to_nothing_or_to_all(value: float, text: str):
+def test_percentages_are_never_rounded_to_0_or_100(value: float, text: str):
     assert percent(value) == text
 
 
-def test_counts_and_rates_keep_their_thousands_apart():
+def test_counts_and_rates_have_thousands_separators():
     assert (count(1_234_567), rate(12_345.67)) == ("1,234,567", "12,345.7/s")

@@ -13,7 +13,7 @@ KINDS = "agent, place, agent-group, place-group, user"
 WANTED = f"expected a file, or KIND=NAME with one of {KINDS}, such as place=Place{{1..200}}"
 
 
-def test_patterns_count_and_join_in_the_order_given():
+def test_patterns_are_expanded_in_order():
     owners = read_owners(["place=Place{9..11}", "place=Lobby", "agent-group=G{01..03}-x", "place=Lobby"])
     assert owners == Owners(
         {OwnerKind.PLACE: ["Place9", "Place10", "Place11", "Lobby"], OwnerKind.AGENT_GROUP: ["G01-x", "G02-x", "G03-x"]}
@@ -22,13 +22,13 @@ def test_patterns_count_and_join_in_the_order_given():
     assert repr(owners) == "Owners({'place': 4, 'agent-group': 3})"
 
 
-def test_a_csv_file_has_a_header_and_quotes_like_any_table(tmp_path: Path):
+def test_owners_from_a_csv_file(tmp_path: Path):
     path = tmp_path / "owners.csv"
     path.write_text('kind,owner\nplace,Place1\nplace,"Desk, left"\n\nuser,28383e55\n')
     assert read_owners([str(path)]) == Owners({OwnerKind.PLACE: ["Place1", "Desk, left"], OwnerKind.USER: ["28383e55"]})
 
 
-def test_a_yaml_file_has_a_list_for_each_kind(tmp_path: Path):
+def test_owners_from_a_yaml_file(tmp_path: Path):
     path = tmp_path / "owners.yaml"
     path.write_text("place: [Place1, Place2]\nagent-group:\n  - Sales\n")
     assert read_owners([str(path)]) == Owners({OwnerKind.PLACE: ["Place1", "Place2"], OwnerKind.AGENT_GROUP: ["Sales"]})
@@ -52,7 +52,7 @@ def test_a_yaml_file_has_a_list_for_each_kind(tmp_path: Path):
         ("place=P{1..9999999}", "--reel-owners: 'place=P{1..9999999}' has more than 1000000 owners; expected fewer"),
     ],
 )
-def test_a_value_that_cant_be_used_says_what_is_wrong(value: str, sentence: str):
+def test_an_invalid_value_is_refused(value: str, sentence: str):
     with pytest.raises(OptionInvalid) as refused:
         read_owners([value])
     assert str(refused.value) == sentence
@@ -92,7 +92,7 @@ def test_a_value_that_cant_be_used_says_what_is_wrong(value: str, sentence: str)
         ),
     ],
 )
-def test_a_file_that_cant_be_used_says_every_mistake_at_its_place(
+def test_an_invalid_file_is_refused_with_all_problems(
     name: str, text: str | bytes, sentences: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -102,7 +102,7 @@ def test_a_file_that_cant_be_used_says_every_mistake_at_its_place(
     assert [str(problem) for problem in refused.value.problems] == sentences
 
 
-def test_a_mix_needs_an_owner_for_each_kind_it_asks_about():
+def test_each_kind_of_the_mix_needs_an_owner():
     owners = read_owners(["place=P1"])
     owners.check(parse_mix("agent=50,place=50"))
     with pytest.raises(OptionInvalid) as refused:

@@ -36,24 +36,24 @@ AGENT = PlannedRequest("RequestAgentStats Agent", Expectation("Agent"))
 def play(tally: Tally, steps: Sequence[tuple[int, int, int]]) -> Tally:
     """Each step is one exchange: its kind, what becomes of it, how many milliseconds its parts take."""
     ledger = Ledger("agent-1", late=0.1, patience=1.0)
-    for number, (kind, fate, millis) in enumerate(steps):
+    for number, (kind, fault, millis) in enumerate(steps):
         now = tally.start + number * 3.0
         tally.due += 1
         ask = PLACE if kind else AGENT
         exchange = ledger.sent(ask, now, now + 0.001)
         tally.sent(exchange)
         reply = now + 0.001 + millis / 1000
-        status = 503 if fate == 1 else 200
+        status = 503 if fault == 1 else 200
         tally.add(ledger.replied(exchange, status, {"statusCode": 0, "referenceId": number}, reply))
-        if fate not in (1, 2):
-            owner = "Place2" if fate == 3 and kind else "Place1"
+        if fault not in (1, 2):
+            owner = "Place2" if fault == 3 and kind else "Place1"
             stats: JSON = {"w": {"Owner": owner, "Type": "Place" if kind else "Agent"}}
             data: JSONObject = {"messageType": "WorkbinStatsMessage", "referenceId": number, "workbinStats": stats}
-            for _ in range(2 if fate == 4 else 1):
+            for _ in range(2 if fault == 4 else 1):
                 tally.add(ledger.notified(data, reply + millis / 1000))
-        if fate == 5:
+        if fault == 5:
             tally.add(ledger.session_lost(reply + 0.5))
-        tally.add(ledger.notified({"referenceId": 10**6}, reply + 0.6) if fate == 6 else [])
+        tally.add(ledger.notified({"referenceId": 10**6}, reply + 0.6) if fault == 6 else [])
         tally.add(ledger.close(now + 2.9))
     tally.add_cpu_sample(12.5)
     tally.set_gauges(sessions=1, held=1, in_flight=ledger.in_flight)
@@ -63,7 +63,7 @@ def play(tally: Tally, steps: Sequence[tuple[int, int, int]]) -> Tally:
 STEPS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 6), st.integers(0, 300)), max_size=12)
 
 
-def test_everything_that_happened_is_counted_under_its_word():
+def test_outcomes_are_counted():
     tally = play(
         Tally("w", 50.0), [(1, 0, 10), (1, 0, 90), (1, 1, 5), (0, 2, 5), (1, 3, 5), (1, 4, 5), (0, 5, 5), (0, 6, 5)]
     )
@@ -89,7 +89,7 @@ def test_everything_that_happened_is_counted_under_its_word():
     }
 
 
-def test_latency_is_measured_from_both_starts_and_lag_is_what_lies_between():
+def test_latency_from_both_starts_and_lag():
     tally = play(Tally("w", 50.0), [(1, 0, 10)])
     timing = tally.entries[PLACE.entry].notification
     assert (round(timing.intended.highest, 6), round(timing.actual.highest, 6)) == (0.021, 0.02)
@@ -100,7 +100,7 @@ def test_latency_is_measured_from_both_starts_and_lag_is_what_lies_between():
 
 @example_settings(max_examples=30, deadline=None)
 @given(STEPS)
-def test_when_all_is_settled_what_was_expected_is_answered_wrong_or_lost(steps: list[tuple[int, int, int]]):
+def test_expected_is_the_sum_of_answered_wrong_and_lost(steps: list[tuple[int, int, int]]):
     for entry in play(Tally("w"), steps).entries.values():
         wrong = sum(number for text, number in entry.failures.items() if text.startswith("wrong"))
         assert entry.expected == entry.answered + wrong + entry.failures["lost"]
@@ -108,7 +108,7 @@ def test_when_all_is_settled_what_was_expected_is_answered_wrong_or_lost(steps: 
 
 @example_settings(max_examples=40, deadline=None)
 @given(st.lists(STEPS, min_size=1, max_size=4), st.integers(0, 4), st.randoms())
-def test_merging_is_exact_in_any_order_and_grouping_and_survives_json(parts, cut, random):
+def test_merging_json_states_is_exact_in_any_order_and_grouping(parts, cut, random):
     states = [_through_json(play(Tally(f"w{number}", 7.0), part).state()) for number, part in enumerate(parts)]
     whole = merge_tallies(states).state()
     random.shuffle(states)
@@ -122,7 +122,7 @@ def _through_json(state: TallyState) -> TallyState:
     return state
 
 
-def test_figures_under_one_name_twice_add_up():
+def test_gauges_of_the_same_worker_are_added():
     tally = merge_tallies([play(Tally("w"), []).state(), play(Tally("w"), []).state()])
     assert tally.workers == {
         "w": {
@@ -139,7 +139,7 @@ def test_figures_under_one_name_twice_add_up():
 
 # ------------------------------------------------------------------------------ the slowest
 @given(st.lists(st.integers(0, 50), max_size=100), st.randoms())
-def test_the_slowest_are_the_same_in_any_order(latencies, random):
+def test_the_slowest_answers_are_the_same_in_any_order(latencies, random):
     answers = [SlowAnswer(micros, float(at), "e", "a", str(at)) for at, micros in enumerate(latencies)]
     one, other = Slowest(), Slowest()
     for answer in answers:
@@ -151,7 +151,7 @@ def test_the_slowest_are_the_same_in_any_order(latencies, random):
 
 
 # ------------------------------------------------------------------------------ the course
-def test_a_long_run_is_drawn_in_wider_beats():
+def test_a_long_run_has_wider_intervals():
     time_series = TimeSeries()
     for second in range(1000):
         time_series.sent(second + 0.5)
@@ -167,7 +167,7 @@ def test_a_long_run_is_drawn_in_wider_beats():
 
 
 @given(st.lists(st.lists(st.integers(0, 5000), max_size=8), min_size=1, max_size=4), st.randoms())
-def test_courses_merge_in_any_order(parts, random):
+def test_time_series_merge_in_any_order(parts, random):
     def of(seconds: list[int]) -> TimeSeries:
         time_series = TimeSeries()
         for second in seconds:
@@ -183,7 +183,7 @@ def test_courses_merge_in_any_order(parts, random):
 
 
 # ------------------------------------------------------------------------------ tallies
-def test_a_request_belongs_to_the_stage_of_its_intended_start():
+def test_a_request_belongs_to_the_step_of_its_intended_start():
     tallies = StepTallies("w", 100.0)
     tallies.add_step(1, 10.0)
     tallies.add_step(2, 20.0)
@@ -203,7 +203,7 @@ def test_a_request_belongs_to_the_stage_of_its_intended_start():
     assert (second.workers["w"]["cpu_samples"], first.workers["w"]["cpu_samples"]) == (1, 0)
 
 
-def test_only_the_latest_stages_are_kept_and_telling_of_one_twice_changes_nothing():
+def test_the_latest_steps_are_kept_and_adding_one_twice_changes_nothing():
     tallies = StepTallies("w", 0.0)
     for _ in range(2):
         for number in range(5):
@@ -215,7 +215,7 @@ def test_only_the_latest_stages_are_kept_and_telling_of_one_twice_changes_nothin
 
 
 # ------------------------------------------------------------------------------ the generator
-def test_a_worker_is_overloaded_when_it_was_busy_for_more_than_a_tenth_of_the_time():
+def test_a_worker_is_overloaded_if_more_than_a_tenth_of_its_samples_are_busy():
     tally = Tally("w")
     assert not overloaded(tally.workers["w"])
     for percent in [91.0] + [20.0] * 9:

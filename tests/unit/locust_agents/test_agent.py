@@ -27,7 +27,7 @@ def faulty(scenario: str, fault: str) -> str:
     return f"{scenario}\nfaults:\n  - {fault}\n"
 
 
-def test_it_shakes_hands_subscribes_holds_a_poll_and_is_answered():
+def test_handshake_subscription_poll_and_answer():
     world = World(STATS, SEEDED, AgentConfig())
     agent = world.agent()
     world.advance(1.0)
@@ -46,7 +46,7 @@ def test_it_shakes_hands_subscribes_holds_a_poll_and_is_answered():
     assert (agent.in_flight, agent.idle) == (0, True)
 
 
-def test_a_poll_is_held_for_ever_by_being_sent_anew_whenever_it_is_over():
+def test_polls_are_repeated():
     world = World(STATS, SEEDED, AgentConfig())
     agent = world.agent()
     world.advance(100.0)
@@ -54,7 +54,7 @@ def test_a_poll_is_held_for_ever_by_being_sent_anew_whenever_it_is_over():
     assert world.requests.count("POST /api/v2/notifications/connect") == 2 + 3
 
 
-def test_it_logs_in_as_a_desktop_does_and_leaves_as_one():
+def test_login_and_logout_are_those_of_a_desktop():
     world = World(LOGIN, SEEDED, AgentConfig(login="session", after_login=("Subscribe",)))
     agent = world.agent()
     world.advance(5.0)
@@ -73,7 +73,7 @@ def test_it_logs_in_as_a_desktop_does_and_leaves_as_one():
     assert not ask(world, agent)
 
 
-def test_a_server_that_is_down_is_tried_again_ever_more_seldom_and_then_found():
+def test_retries_slow_down_while_the_server_is_down():
     world = World(STATS, SEEDED, AgentConfig())
     world.down = True
     agent = world.agent()
@@ -88,7 +88,7 @@ def test_a_server_that_is_down_is_tried_again_ever_more_seldom_and_then_found():
     assert ask(world, agent)
 
 
-def test_after_402_it_shakes_hands_and_subscribes_again():
+def test_handshake_and_subscription_after_402():
     world = World(STATS, SEEDED, AgentConfig())
     agent = world.agent()
     world.advance(1.0)
@@ -105,7 +105,7 @@ def test_after_402_it_shakes_hands_and_subscribes_again():
     assert world.outcomes[-2:] == ["Acknowledged", "Answered"]
 
 
-def test_what_is_not_answered_is_given_up_after_the_patience():
+def test_an_unanswered_request_is_lost_after_the_patience():
     scenario = faulty(STATS, "{exchange: stats of place Place1, drop-event: true}")
     world = World(scenario, SEEDED, AgentConfig(patience=3.0))
     agent = world.agent()
@@ -118,7 +118,7 @@ def test_what_is_not_answered_is_given_up_after_the_patience():
     assert agent.idle
 
 
-def test_what_was_still_in_the_queue_when_it_leaves_was_never_sent():
+def test_queued_requests_are_unsent_after_close():
     world = World(STATS, SEEDED, AgentConfig())
     agent = world.agent()
     world.advance(1.0)
@@ -129,7 +129,7 @@ def test_what_was_still_in_the_queue_when_it_leaves_was_never_sent():
     assert agent.in_flight == 0
 
 
-def test_what_subscriptions_bring_is_nobodys_answer_and_not_unexpected():
+def test_notifications_of_subscriptions_are_not_unexpected():
     """One workbin without a referenceId, a group's with one, and many at once with a number for each."""
     world = World((SCENARIOS / "subscribe.yaml").read_text(), SEEDED, AgentConfig())
     agent = world.agent()

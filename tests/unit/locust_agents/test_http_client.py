@@ -28,12 +28,12 @@ REPLIES = {
 
 
 @pytest.mark.parametrize(("data", "reply"), REPLIES.values(), ids=REPLIES.keys())
-def test_a_reply_is_read_whole(data: bytes, reply: HttpReply):
+def test_a_reply_is_parsed(data: bytes, reply: HttpReply):
     assert ReplyParser().feed(data) == [reply]
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=30))
-def test_it_does_not_matter_how_bytes_are_cut(sizes: list[int]):
+def test_replies_may_arrive_in_any_chunks(sizes: list[int]):
     parser, data, replies = ReplyParser(), LENGTH + ANNOUNCED + CHUNKED + EMPTY, []
     for size in sizes:
         piece, data = data[:size], data[size:]
@@ -50,26 +50,26 @@ def test_a_reply_without_a_length_ends_with_its_connection():
 
 
 @pytest.mark.parametrize("data", [LENGTH[:-1], CHUNKED[:-3], LENGTH[:30], b"HTTP/1.1 200 OK\r\nA: b\r\n"])
-def test_a_connection_that_ends_within_a_reply_broke_it(data: bytes):
+def test_the_end_of_the_connection_within_a_reply_is_an_error(data: bytes):
     parser = ReplyParser()
     parser.feed(data)
     with pytest.raises(BrokenReply, match="ended within a reply"):
         parser.end()
 
 
-def test_a_connection_that_ends_between_replies_broke_nothing():
+def test_the_end_of_the_connection_between_replies_is_no_error():
     parser = ReplyParser()
     assert parser.end() == []
     parser.feed(LENGTH)
     assert parser.end() == []
 
 
-def test_what_is_no_http_is_broken():
+def test_data_that_is_not_http_is_an_error():
     with pytest.raises(BrokenReply, match="not an HTTP reply"):
         ReplyParser().feed(b"SSH-2.0-OpenSSH\r\n")
 
 
-def test_an_upgrade_that_nobody_asked_for_is_broken():
+def test_an_unrequested_upgrade_is_an_error():
     with pytest.raises(BrokenReply, match="another protocol"):
         ReplyParser().feed(b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
 

@@ -28,20 +28,20 @@ def test_cookies_are_merged_by_name():
 @pytest.mark.parametrize(
     "field", [b"a=; Max-Age=0", b"a=x; max-age=-1", b"a=x; Expires=Thu, 01-Jan-1970 00:00:00 GMT; Path=/"]
 )
-def test_a_cookie_can_be_taken_away(field: bytes):
+def test_a_cookie_can_be_deleted(field: bytes):
     jar = CookieJar()
     jar.update(cookies(b"a=1", b"b=2"))
     assert jar.update(cookies(field))
     assert jar.header == "b=2"
 
 
-def test_what_is_no_cookie_is_ignored():
+def test_invalid_cookies_are_ignored():
     jar = CookieJar()
     assert not jar.update(cookies(b"nonsense", b"=x"))
     assert jar.header == ""
 
 
-def test_secrets_are_shown_nowhere():
+def test_secrets_are_not_in_repr():
     jar = CookieJar()
     jar.update(cookies(b"JSESSIONID=secret-cookie"))
     assert repr([ANN, jar]) == "[UserCredentials('ann'), CookieJar(['JSESSIONID'])]"
@@ -59,7 +59,7 @@ def test_which_requests_carry_credentials(login: LoginMode, step: bool, other: b
     assert (field in identity.head.post("/x", b"{}")) is other
 
 
-def test_the_token_comes_back_under_the_name_that_was_announced():
+def test_the_csrf_token_is_sent_under_the_announced_name():
     identity = Identity("gws", "session", ANN)
     fields = ((b"x-csrf-header", b"X-MY-TOKEN"), (b"x-csrf-token", b"t1"), (b"set-cookie", b"JSESSIONID=a"))
     identity.update(HttpReply(403, fields, b"", last=False))

@@ -28,12 +28,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("url", "target"), TARGETS.items())
-def test_a_url_names_one_server(url: str, target: LoadTarget):
+def test_a_target_is_parsed(url: str, target: LoadTarget):
     assert parse_target(url) == target
 
 
 @pytest.mark.parametrize(("url", "found"), REFUSED.items())
-def test_anything_else_is_refused(url: str | None, found: str):
+def test_an_invalid_target_is_refused(url: str | None, found: str):
     with pytest.raises(OptionInvalid) as caught:
         parse_target(url)
     assert (caught.value.option, caught.value.found) == ("--host", found)
@@ -58,7 +58,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize(("text", "found"), BAD_FILES.items())
-def test_a_bad_file_is_refused_without_a_word_of_what_stands_in_it(text: str, found: str, tmp_path: Path):
+def test_an_invalid_file_is_refused_without_showing_its_values(text: str, found: str, tmp_path: Path):
     path = tmp_path / "users.csv"
     path.write_text(text)
     with pytest.raises(FileInvalid) as caught:
@@ -67,11 +67,11 @@ def test_a_bad_file_is_refused_without_a_word_of_what_stands_in_it(text: str, fo
     assert "ann" not in str(caught.value).replace(str(path), "")
 
 
-def test_nobody_logs_in_where_no_user_is_given():
+def test_no_value_gives_no_users():
     assert len(read_users("", None)) == 0
 
 
 @pytest.mark.parametrize("value", ["nobody", "agent-{9..1}"])
-def test_what_is_neither_file_nor_pattern_is_refused(value: str):
+def test_a_value_that_is_neither_file_nor_pattern_is_refused(value: str):
     with pytest.raises(OptionInvalid, match="is no file"):
         read_users(value, "x")

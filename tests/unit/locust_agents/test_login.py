@@ -30,11 +30,11 @@ def walk(login: LoginMode, *outcomes: ReplyOrLoss) -> tuple[list[LoginRequest], 
         return asked, end.value
 
 
-def test_an_open_server_wants_no_login():
+def test_an_open_server_needs_no_login():
     assert walk("open", reply()) == ([], "")
 
 
-def test_a_session_begins_with_a_refusal_and_carries_credentials_once():
+def test_a_session_login_sends_credentials_once_after_a_refusal():
     asked, user_id = walk("session", reply(403, statusCode=20), reply(user={"id": "f1a3"}), reply())
     assert (asked, user_id) == (
         [
@@ -49,7 +49,7 @@ def test_a_session_begins_with_a_refusal_and_carries_credentials_once():
     )
 
 
-def test_what_only_fills_a_screen_may_be_missing():
+def test_optional_replies_may_be_missing():
     missing = reply(404, statusCode=6)
     _, user_id = walk("basic", reply(user={"id": "f1a3"}), missing, missing, missing, reply(statusCode=7))
     assert user_id == "f1a3"
@@ -74,18 +74,18 @@ REFUSALS: dict[str, tuple[ReplyOrLoss, str]] = {
 
 
 @pytest.mark.parametrize(("outcome", "sentence"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_a_refusal_says_what_came(outcome: ReplyOrLoss, sentence: str):
+def test_a_failed_login_shows_the_reply(outcome: ReplyOrLoss, sentence: str):
     with pytest.raises(LoginRefused) as caught:
         walk("basic", outcome)
     assert str(caught.value) == sentence
 
 
-def test_a_session_that_can_not_be_started_is_a_refusal():
+def test_a_session_that_can_not_be_started_fails_the_login():
     with pytest.raises(LoginRefused, match=r"answered StartContactCenterSession with HTTP 500 \(statusCode 4\)$"):
         walk("basic", reply(), reply(), reply(), reply(), reply(500, statusCode=4))
 
 
-def test_the_workbins_are_read_the_first_two_one_by_one():
+def test_the_first_two_workbins_are_requested_one_by_one():
     asked: list[str] = []
     workbins = reply(workbins=[{"id": "a"}, {"id": "b"}, {"id": "c"}, {"id": "d"}, {"name": "no id"}])
 
@@ -112,5 +112,5 @@ def test_the_workbins_are_read_the_first_two_one_by_one():
 
 
 @pytest.mark.parametrize(("status", "gone"), [(200, False), (401, True), (403, True), (404, False), (503, False)])
-def test_what_says_that_the_http_session_is_gone(status: int, gone: bool):  # a table
+def test_status_codes_of_a_lost_http_session(status: int, gone: bool):  # a table
     assert session_gone(reply(status)) is gone

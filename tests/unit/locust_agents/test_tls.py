@@ -65,7 +65,7 @@ def handshake(pipe: TlsPipe, server: Server) -> bytes:
     return heard
 
 
-def test_what_is_sent_early_arrives_after_the_handshake(tmp_path: Path):
+def test_early_data_is_sent_after_the_handshake(tmp_path: Path):
     pipe, server = client(), Server(tmp_path)
     pipe.send(b"first ")
     pipe.send(b"second")
@@ -92,7 +92,7 @@ def test_more_than_one_record_may_be_sent_at_once(tmp_path: Path):
     assert heard == b"x" * 40_000
 
 
-def test_the_goodbye_of_the_server_is_noticed(tmp_path: Path):
+def test_the_close_of_the_server_is_detected(tmp_path: Path):
     pipe, server = client(), Server(tmp_path)
     handshake(pipe, server)
     server.tls.write(b"bye")
@@ -102,6 +102,6 @@ def test_the_goodbye_of_the_server_is_noticed(tmp_path: Path):
     assert pipe.ended
 
 
-def test_what_is_no_tls_is_an_error():
+def test_data_that_is_not_tls_is_an_error():
     with pytest.raises(ssl.SSLError):
         client().receive(b"HTTP/1.1 400 Bad Request\r\n\r\n")

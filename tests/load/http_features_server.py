@@ -1,8 +1,8 @@
-"""A server as a real one may be, and correct: `python -m tests.load.mannered_server FATES SEED CERTIFICATE KEY`.
+"""A server as a real one may be, and correct: `python -m tests.load.http_features_server FAULTS SEED CERTIFICATE KEY`.
 
 It speaks TLS, asks for Basic credentials with each request, announces each reply by a 103, sends its body in chunks,
 and ends the connection after every fifth. Agents have two workbins each, which can be subscribed to and counted; what
-is told of a subscription carries no referenceId, and changes of state come unasked. The rest is the rogue server's.
+is told of a subscription carries no referenceId, and changes of state come unasked. The rest is the faulty server's.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import sys
 from itertools import count
 from typing import Any
 
-from tests.load.rogue_server import COUNTS, SESSIONS, Line, Session, loop, references
+from tests.load.faulty_server import COUNTS, SESSIONS, Line, Session, loop, references
 
 WORKBINS = ["861640a2-7c64-4c0b-9d7e-1f6f0c5a0001", "861640a2-7c64-4c0b-9d7e-1f6f0c5a0002"]
 replies = count(1)
 
 
-class Mannered(Line):
+class FeatureConnection(Line):
     """One connection."""
 
     def on_message_begin(self) -> None:
@@ -84,7 +84,7 @@ def unasked(workbin: str) -> dict[str, Any]:
 async def main() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*sys.argv[3:5])
-    server = await loop().create_server(Mannered, "127.0.0.1", 0, ssl=context)
+    server = await loop().create_server(FeatureConnection, "127.0.0.1", 0, ssl=context)
     print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 

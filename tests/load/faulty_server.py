@@ -1,9 +1,9 @@
-"""A server that misbehaves in known ways, seeded and counted: `rogue_server.py FATES SEED`, run by path.
+"""A server that misbehaves in known ways, seeded and counted: `faulty_server.py FAULTS SEED`, run by path.
 
-FATES is JSON: what happens to how many of a thousand POSTs, such as `{"drop": 10, "double": 10}`. Each POST meets one
-fate, drawn in the order of arrival. GET /counts tells how many met which. It prints its port.
+FAULTS is JSON: what happens to how many of a thousand POSTs, such as `{"drop": 10, "double": 10}`. Each POST meets one
+fault, drawn in the order of arrival. GET /counts tells how many met which. It prints its port.
 
-| fate | what happens |
+| fault | what happens |
 |---|---|
 | `drop` | the notification never comes |
 | `double` | it comes twice |
@@ -18,7 +18,7 @@ fate, drawn in the order of arrival. GET /counts tells how many met which. It pr
 | `freeze` | everything stands still for 3 s; then all goes on (at most once) |
 | `redirect` | HTTP 302 to /elsewhere, which counts who comes |
 
-One key of FATES is no share: `{"above": 60}` drops the notifications of what is asked beyond 60 POSTs per second. A
+One key of FAULTS is no share: `{"above": 60}` drops the notifications of what is asked beyond 60 POSTs per second. A
 half second's worth may come at once, so that a client that stands still for a moment isn't taken for a faster one.
 """
 
@@ -35,14 +35,14 @@ from typing import Any, cast
 
 import httptools
 
-FATES: dict[str, int] = json.loads(sys.argv[1])
+FAULTS: dict[str, int] = json.loads(sys.argv[1])
 CHANCE = random.Random(sys.argv[2])
 COUNTS: Counter[str] = Counter()
 SESSIONS: dict[str, Session] = {}
 USED: Counter[str] = Counter()
 references, ids = count(66), count(1)
 PAUSE = 0.01
-ABOVE = FATES.pop("above", 0)
+ABOVE = FAULTS.pop("above", 0)
 
 
 class Bucket:
@@ -106,11 +106,11 @@ def loop() -> asyncio.AbstractEventLoop:
     return asyncio.get_running_loop()
 
 
-def fate() -> str:
+def fault() -> str:
     if ABOVE and not BUCKET.takes():
         return "drop"
     drawn = CHANCE.random() * 1000
-    for name, share in FATES.items():
+    for name, share in FAULTS.items():
         drawn -= share
         if drawn < 0:
             USED[name] += 1
@@ -183,7 +183,7 @@ class Line(asyncio.Protocol):
             self.reply([{**each, "successful": True} for each in messages])
 
     def stats(self, body: dict[str, Any]) -> None:
-        what, reference = fate(), next(references)
+        what, reference = fault(), next(references)
         if what == "owner" and "workbinOwner" not in body:
             what = "answer"  # an agent that didn't log in doesn't know its own id
         COUNTS[what] += 1
