@@ -53,16 +53,16 @@ class Errors:
         self.latency = Latency()
 
     def sent(self, exchange: PendingRequest) -> None:
-        """Nothing of that is asked here."""
+        """Ignore the event."""
 
     def unsent(self, count: int) -> None:
-        """Nothing of that is asked here."""
+        """Ignore the event."""
 
     def logged_in(self, seconds: float, error: str) -> None:
-        """Nothing of that is asked here."""
+        """Ignore the event."""
 
     def add(self, outcomes: Sequence[RequestOutcome]) -> None:
-        """Enter what was measured beyond what the server knows."""
+        """Record the difference between the measured latency and the hold time of the server."""
         for outcome in outcomes:
             if isinstance(outcome, Answered):
                 self.latency.record(outcome.at - outcome.exchange.sent - HELD.pop())
@@ -75,21 +75,21 @@ def main() -> None:
     context = AgentContext(
         target, AgentConfig(), stats, Random(1), event_loop, lambda: RequestQueue(event_loop, target), event_loop
     )
-    worker = [Agent(number, None, context) for number in range(agents)]
-    for agent in worker:
+    fleet = [Agent(number, None, context) for number in range(agents)]
+    for agent in fleet:
         agent.start()
-    for agent in worker:
+    for agent in fleet:
         agent.ready.wait(30)
-    call = request_for(OwnerKind.PLACE, "Place1")
-    ask, body = PlannedRequest(OwnerKind.PLACE.entry, Held("Place", "Place1")), encode(call.body)
+    request = request_for(OwnerKind.PLACE, "Place1")
+    planned, body = PlannedRequest(OwnerKind.PLACE.entry, Held("Place", "Place1")), encode(request.body)
     gc.collect()
-    gc.freeze()  # as a load run does
+    gc.freeze()  # as in a load test
     begin = clock()
     for number in range(int(rate * seconds)):
         due = begin + number / rate
         if (wait := due - clock()) > 0:
             gevent.sleep(wait)
-        worker[number % agents].request(ask, call.path, body, due)
+        fleet[number % agents].request(planned, request.path, body, due)
     gevent.sleep(1)
     found = stats.latency
     figures = {"count": found.count, "p50": 1000 * found.percentile(50), "p99": 1000 * found.percentile(99)}

@@ -1,8 +1,8 @@
-"""A server as a real one may be, and correct: `python -m tests.load.http_features_server FAULTS SEED CERTIFICATE KEY`.
+"""A correct server with many HTTP features: `python -m tests.load.http_features_server FAULTS SEED CERTIFICATE KEY`.
 
-It speaks TLS, asks for Basic credentials with each request, announces each reply by a 103, sends its body in chunks,
-and ends the connection after every fifth. Agents have two workbins each, which can be subscribed to and counted; what
-is told of a subscription carries no referenceId, and changes of state come unasked. The rest is the faulty server's.
+It uses TLS, requires Basic credentials in each request, sends a 103 before each reply and chunked bodies, and closes
+the connection after every fifth reply. Each agent has two workbins, which can be subscribed to and counted.
+Notifications of a subscription have no referenceId, and state changes answer no request. The rest is the faulty server.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class FeatureConnection(Line):
             super().on_message_complete()
 
     def answer(self, events: list[dict[str, Any]], *, named: bool = False) -> None:
-        """Acknowledge a request, and notify these events."""
+        """Acknowledge a request and send notifications."""
         reference = next(references)
         self.reply({"statusCode": 0, "referenceId": reference})
         for event in events:
@@ -77,7 +77,7 @@ class FeatureConnection(Line):
 
 
 def unasked(workbin: str) -> dict[str, Any]:
-    """A change that somebody else made; its referenceId is that of another request."""
+    """A state change by another user; its referenceId is that of another request."""
     return {"messageType": "WorkbinStateChangeMessage", "id": workbin, "action": "ItemAdded", "referenceId": 1}
 
 

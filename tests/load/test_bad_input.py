@@ -1,4 +1,4 @@
-"""What can't work is refused before any load: one clear line on standard error, exit code 2."""
+"""Invalid input is refused before any load, with one line on standard error and exit code 2."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCENARIO = LOADTESTS.parent / "scenarios" / "request_agent_stats.yaml"
 
 
 def refused(folder: Path, *arguments: object, file: str = "agent_stats.py") -> list[str]:
-    """Run Locust to its end, and return what it says of ours on standard error."""
+    """Run Locust to its end and return its error lines that start with `cometreel: `."""
     command: list[str | Path] = [Path(sys.executable).with_name("locust"), "-f", LOADTESTS / file, "--headless"]
     ended = subprocess.run(
         [*command, "-t", "1s", *map(str, arguments)],

@@ -1,4 +1,4 @@
-"""The search for capacity, on a server that bears so many requests per second and no more, by its own count."""
+"""The search for capacity, on a server with a known maximum rate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RUN = ("-u", 10, "-r", 10, *SHORT, *MIX, *OWNERS, "--reel-limit", "lost == 0", "
 
 
 def steps(out: str) -> dict[float, str]:
-    """What came of each rate, from the report in the terminal."""
+    """Return the result of each rate in the terminal report."""
     found = re.findall(r"^ *([\d.]+)/s  (held|lost == 0)$", out, re.MULTILINE)
     return {float(rate): why for rate, why in found}
 

@@ -1,4 +1,4 @@
-"""The counts of a run are those of a server that misbehaves in known ways, exactly, and a freeze can't hide."""
+"""The counts of a run equal the faults of the server, and a freeze shows in the latencies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.load.conftest import MIX, OWNERS, Start, counts, failures, requests
 
-RATE = ("--reel-rate", "steps 100,0 of 7s")  # the second half is for answers that come after all hope
+RATE = ("--reel-rate", "steps 100,0 of 7s")  # the second half waits for late-after-lost notifications
 RUN = ("-u", 20, "-r", 20, *RATE, "--reel-late", "1s", "--reel-patience", "4s", *MIX, *OWNERS, "--csv", "run")
 
 
@@ -35,7 +35,7 @@ def test_every_kind_of_failure_is_counted_exactly(faulty: Callable[..., str], lo
 def test_a_frozen_server_shows_in_latencies_from_the_intended_start_only(
     faulty: Callable[..., str], locust: Start, tmp_path: Path
 ):
-    """3 s of 10 stood still: three requests in ten were due then. Their senders had to wait, so few were in flight."""
+    """The server stops for 3 of 10 s, so three in ten requests are due then. Few are in flight, since agents wait."""
     url = faulty(freeze=5)
     steps = ("--reel-rate", "steps 100,0 of 10s", "--reel-spacing", "constant", "--reel-patience", "8s")
     limits = (

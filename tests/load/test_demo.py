@@ -1,4 +1,4 @@
-"""`make load` tells its story to the end."""
+"""`make load` runs to its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on load can't drift from the program: each command in it runs, each option is in it."""
+"""The page on load tests: each command runs, and each option is documented."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNS = [block for block in BLOCKS if "locust" in block]
 
 
 def shorter(block: str, url: str) -> str:
-    """The same commands on a server of ours, for a moment."""
+    """Return the commands for a test server, with a short run."""
     block = block.replace("https://gws.example", url).replace("loadtests/", f"{ROOT}/loadtests/")
     block = block.replace("scenarios/", f"{ROOT}/scenarios/").replace("--reel-find-capacity", "")
     return re.sub(r"-t \S+", "-t 4s --reel-patience 2s --only-summary", block)

@@ -1,4 +1,4 @@
-"""A recorded scenario drives load: its requests, at its pace or another, from as many processes as there are."""
+"""Load from a recorded scenario, at any speed and with several workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOLDS = ("--reel-limit", "error == 0", "--reel-limit", "unexpected == 0", "--ree
 
 
 def test_two_workers_send_a_scenario_at_twice_its_speed(replay: Callable[..., str], locust: Start, tmp_path: Path):
-    """Among the requests are subscriptions to many workbins, acknowledged by a number for each of them."""
+    """The requests include subscriptions to several workbins, whose replies have a referenceId for each of them."""
     agents, port, paths = 2, free_port(), [SCENARIOS / f"{name}.yaml" for name in NAMES]
     out = locust(
         *("--host", replay(*NAMES), "-u", agents, "-r", agents, "-t", "9s", "--reel-patience", "3s", *HOLDS),

@@ -1,4 +1,4 @@
-"""Locust's page with the Agents tab, as a person sees it in a real browser while a test runs."""
+"""The Agents tab in Locust's web UI, in a real browser during a test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.load.conftest import MIX, OWNERS, Start, await_log, free_port
 
 @pytest.fixture
 def browser() -> Iterator[webdriver.Chrome]:
-    """Chromium without a window."""
+    """Headless Chromium."""
     options = webdriver.ChromeOptions()
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,1200"):
         options.add_argument(argument)
@@ -39,7 +39,7 @@ def test_the_agents_tab_shows_sessions_polls_latencies_and_charts(
     wait = WebDriverWait(browser, PATIENCE)
 
     def seen(script: str) -> Any:
-        """Ask the page in one go: it changes each second."""
+        """Evaluate an expression in the page. The page changes every second, so elements are not kept."""
         return browser.execute_script(f"return {script}")
 
     def gauge(name: str) -> object:
@@ -52,7 +52,7 @@ def test_the_agents_tab_shows_sessions_polls_latencies_and_charts(
     wait.until(lambda _: owners <= set(seen("[...document.querySelectorAll('td')].map(cell => cell.textContent)")))
     wait.until(lambda _: seen("document.querySelectorAll('#reel-agents svg polyline').length >= 3"))
     wait.until(lambda _: seen("document.querySelector('#reel-agents svg').getBoundingClientRect().width > 300"))
-    # in sight: right below the table
+    # visible: directly below the table
     wait.until(lambda _: seen("document.querySelector('#reel-gauges').getBoundingClientRect().bottom < innerHeight"))
     errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert errors == []

@@ -1,4 +1,4 @@
-"""The agents' connections to real servers: TLS, WebSocket, chunked replies, closed connections; and a clean leave."""
+"""Connections to real servers: TLS, WebSocket, chunked replies, closed connections, and logout."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def pem(folder: Path) -> tuple[Path, Path]:
 
 @pytest.fixture
 def light(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
-    """Start the lightest server; with a certificate and a key it speaks TLS."""
+    """Start the benchmark server; with a certificate and a key it uses TLS."""
 
     def start(*arguments: object) -> str:
         program = ROOT / "benchmarks" / "gws_light.py"
@@ -62,7 +62,7 @@ def light(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
 
 
 def start_http_features_server(folder: Path, processes: list[Process], **faults: int) -> tuple[str, Path]:
-    """Start a server with all that HTTP allows; return its URL, and the certificate that it is known by."""
+    """Start the server with many HTTP features; return its URL and its certificate."""
     certificate, key = pem(folder)
     command: list[str | Path] = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.load.http_features_server"]
     process = Process("http-features", [*command, json.dumps(faults), "7", certificate, key], folder)
@@ -132,7 +132,7 @@ def test_desktops_log_in_with_a_csrf_token_and_subscribe(replay: Callable[..., s
 def test_http_features_are_supported_and_redirects_are_failures(
     locust: Start, processes: list[Process], tmp_path: Path
 ):
-    """Basic with each request, a trusted certificate, 103 and chunks, closed connections, and what comes unasked."""
+    """Basic credentials in each request, a trusted certificate, 103, chunks, closed connections, and state changes."""
     url, certificate = start_http_features_server(tmp_path, processes, redirect=50)
     (tmp_path / "users.csv").write_text("user,password\n" + "".join(f"user-{n},secret-{n}\n" for n in range(5)))
     process = locust(
@@ -160,5 +160,5 @@ def test_an_interrupted_run_logs_out_and_writes_a_report(faulty: Callable[..., s
     await_log(process, "The run starts: 5 of 5")
     process.stop(signal.SIGINT)
     assert "expected notifications came" in process.out.read_text()
-    assert counts(url)["goodbyes"] == 5 + 1  # the agents, and the visit before
+    assert counts(url)["goodbyes"] == 5 + 1  # the agents, and the check before the run
     assert "Traceback" not in process.err.read_text()

@@ -1,4 +1,4 @@
-"""More than one process: agents, owners and rate are leased to workers, and anew when one of them dies."""
+"""Several workers: agents, owners and rate are leased, and leases of a lost worker move to the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOOPBACK = ("--master-host", "127.0.0.1")
 
 
 def totals(out: str) -> tuple[int, ...]:
-    """Sent, acknowledged, expected, answered, of all owners together."""
+    """Return sent, acknowledged, expected and answered of all owners together."""
     found = re.search(r"^All +([\d,]+) +([\d,]+) +([\d,]+) +([\d,]+)", out, re.MULTILINE)
     assert found
     return tuple(int(number.replace(",", "")) for number in found.groups())
@@ -39,9 +39,9 @@ def test_a_master_and_two_workers_send_each_due_request_once(faulty: Callable[..
 
 
 def test_the_load_of_a_killed_worker_moves_to_the_other(faulty: Callable[..., str], locust: Start):
-    """Without a new lease hardly more than half would be sent: 1,440 are due, and the death comes early.
+    """Without the move, hardly more than half of the 1,440 due requests would be sent: the worker is killed early.
 
-    How much more depends on when Locust notices it, which takes longer on a busy machine.
+    The exact number depends on when Locust notices the loss, which takes longer on a busy machine.
     """
     url, port = faulty(), free_port()
     master = locust(

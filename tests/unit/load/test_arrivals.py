@@ -1,4 +1,4 @@
-"""Arrivals: the same requests in the same order on each run, whatever the number of workers, and never forgotten."""
+"""Arrivals: each run has the same requests in the same order, with any number of workers, and none is missing."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_schedule_can_start_in_the_middle():
 @example_settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.floats(0.05, 3), st.integers(0, 2), st.integers(1, 40)), max_size=6))
 def test_moved_shares_lose_and_repeat_no_request(moves: list[tuple[float, int, int]]):
-    """Three workers, each share with one of them; at each move the later begins where the earlier has left."""
+    """Three workers share the load; moved shares continue where the earlier worker stopped."""
     plan, rate = a_plan(), parse_rate("80")
     holders = [{share: 0.0 for share in range(SHARES) if share % 3 == each} for each in range(3)]
     schedules = [ArrivalSchedule(plan, rate, holder) for holder in holders]
@@ -131,7 +131,7 @@ def test_a_new_rate_affects_later_requests_only():
 
 @pytest.mark.parametrize("workers", [2, 3, 5])
 def test_few_owners_are_spread_evenly_over_blocks_of_shares(workers: int):
-    """Leases go out in blocks. Where all owners lay in the first one, its worker would do nearly all the work."""
+    """Leases are blocks of shares. If all owners were in the first block, one worker would send nearly all requests."""
     plan = ArrivalPlan(parse_mix("place=100"), read_owners(["place=Place{1..30}"]))
     block = SHARES // workers
     parts = [len(plan.positions(range(each * block, (each + 1) * block))[OwnerKind.PLACE]) for each in range(workers)]

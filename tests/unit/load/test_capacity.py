@@ -1,4 +1,4 @@
-"""The search for capacity: double until the limits break, then halve the gap, and never blame the server for us."""
+"""The search for capacity: double the rate, then bisect, and detect an overloaded load generator."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ASK = PlannedRequest("RequestAgentStats Agent", Expectation("Agent"))
 
 
 def a_step(rate: float, capacity: float, *, able: float = 10_000.0, cpu: float = 10.0) -> Tally:
-    """A step against a server that loses above its capacity, by a generator that can send so much."""
+    """Return the result of a server that loses requests above its capacity, and a generator with a maximum rate."""
     tally = Tally("w")
     tally.add_cpu_sample(cpu)
     tally.due = 1000

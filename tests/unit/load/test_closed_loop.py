@@ -1,4 +1,4 @@
-"""The closed loop: the same turns on each run, and no owner that two workers ask about."""
+"""The closed loop: the same requests in each run, and no owner used by two workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on load reports can't drift: every example is read by the program, every word is explained."""
+"""The page on load reports: every example is valid, every word is explained."""
 
 from __future__ import annotations
 

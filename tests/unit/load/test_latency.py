@@ -1,4 +1,4 @@
-"""Latencies: three digits from a microsecond to an hour, percentiles that never flatter, merging without loss."""
+"""Latencies: three digits from one microsecond to one hour, exact percentiles, and merging without loss."""
 
 from __future__ import annotations
 

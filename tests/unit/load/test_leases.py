@@ -1,4 +1,4 @@
-"""Leases: never two holders of one agent or share, whatever is late, lost or cut off, and never one that has nobody."""
+"""Leases: no agent or share has two workers, also if messages are late or lost, and all shares are used in the end."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def test_a_second_worker_gets_its_shares_after_the_first_has_returned_them():
     meet(leases, one, 4, START)
     meet(leases, two, 4, START + 1)
     assert (two.shares, take_all(two)) == ({}, [4, 5, 6, 7])
-    meet(leases, one, 4, START + 2, served_until=2.5)  # is told to leave half
+    meet(leases, one, 4, START + 2, served_until=2.5)  # half of the shares must be returned
     assert len(one.shares) == SHARES // 2
     meet(leases, two, 4, START + 2.1)
     assert two.shares == {}
-    meet(leases, one, 4, START + 3, served_until=3.5)  # says that it has
+    meet(leases, one, 4, START + 3, served_until=3.5)  # the shares are returned
     meet(leases, two, 4, START + 3.1)
     assert two.shares == dict.fromkeys(range(SHARES // 2, SHARES), 2.5)
     assert one.shares.keys().isdisjoint(two.shares)
@@ -137,7 +137,7 @@ def test_old_due_requests_of_free_shares_are_skipped():
 
 @dataclass
 class Wire:
-    """A worker with its own slow and lossy road to the master."""
+    """A worker with a slow and lossy connection to the master."""
 
     leases_of_worker: WorkerLeases
     reports: list[tuple[float, LeaseReport]] = field(default_factory=list)
@@ -153,7 +153,7 @@ STEPS = st.lists(
 @example_settings(max_examples=150, deadline=None)
 @given(STEPS)
 def test_no_agent_or_share_has_two_workers(steps):
-    """Each step, a worker reports; its report and the answer take their time, in order, or get lost."""
+    """In each step a worker reports. Reports and grants are delayed, in order, or lost."""
     leases = Leases(8, start=0.0, term=TERM)
     wires = [Wire(WorkerLeases(f"w{number}")) for number in range(3)]
     now = 0.0

@@ -1,4 +1,4 @@
-"""The ledger: which reply and which notification belong to which POST, and when each counts as what."""
+"""The ledger: matching of replies and notifications to POSTs, and their outcomes."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def test_every_exchange_and_notification_is_counted_once(
     st.lists(st.tuples(st.floats(0, 3), st.floats(0, 25), st.integers(0, 2), st.booleans()), min_size=1, max_size=12)
 )
 def test_the_ledger_agrees_with_the_definitions(plans: list[tuple[float, float, int, bool]]):
-    """POST n is written at second n and gets reference n; its reply and 0 to 2 notifications come when they do."""
+    """POST n is sent at second n and gets reference n; its reply and 0 to 2 notifications come at the given times."""
     ledger = a_ledger()
     exchanges: dict[int, PendingRequest] = {}
     timeline: list[tuple[float, int, str, int]] = []
@@ -296,7 +296,7 @@ def test_the_ledger_agrees_with_the_definitions(plans: list[tuple[float, float, 
 
 
 def _by_definition(number: int, start: float, answer: float, times: int, *, right: bool) -> list[tuple[str, int]]:
-    """What the design's definitions say, in their own words."""
+    """Return the outcomes according to the definitions."""
     arrivals = [start + answer + extra / 8 for extra in range(times)]
     within = [at for at in arrivals if at < start + PATIENCE]
     if not within:

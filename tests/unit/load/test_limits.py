@@ -1,4 +1,4 @@
-"""Limits: their grammar, what they measure, and how they fail."""
+"""Limits: grammar, measured values and errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cometreel.load import (
 
 
 def a_tally() -> Tally:
-    """A hundred places of which one is lost and one wrong, answered after 10 to 970 milliseconds; sent a tick late."""
+    """Return a tally of 100 requests, sent 1 ms late and answered after 10 to 980 ms; one is lost and one wrong."""
     tally, ledger = Tally("w"), Ledger("a", late=0.9, patience=5.0)
     ask = PlannedRequest(OwnerKind.PLACE.entry, Expectation("Place", "P"))
     for number in range(100):

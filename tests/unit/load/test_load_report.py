@@ -1,4 +1,4 @@
-"""The report: what it says, what it warns of, how it is written, and that nothing from outside is taken for markup."""
+"""The report: figures, warnings, all formats, and escaping."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ HOST = "http://gws.example:8080"
 
 
 def a_tally(agent: str = "agent-1") -> Tally:
-    """Ten seconds: each kind asked once a second; one place lost."""
+    """Ten seconds with one request of each kind per second; one is lost."""
     tally, ledger = Tally("worker-1", 100.0), Ledger(agent, late=1.0, patience=2.0)
     reference = 0
     for second in range(10):
@@ -261,7 +261,7 @@ def test_a_report_passes_when_something_was_sent_and_every_limit_holds():
     assert not a_report(a_tally(), "lost == 1", "lost == 0").passed
 
 
-# ------------------------------------------------------------------------------ pictures and words
+# ------------------------------------------------------------------------------ charts and formatting
 def test_the_percentile_axis_is_logarithmic():
     latency = Latency()
     for millis in range(1, 10_001):

@@ -1,4 +1,4 @@
-"""The mix of kinds, and what each kind sends and expectation."""
+"""The mix, and the request and expected notification of each kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owners: patterns and files, and every mistake at its place."""
+"""Owners: patterns and files, and the position of every problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rates: shapes as functions of time, computed both ways."""
+"""Rates: shapes as functions of time, and their inverse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures: what is counted where, and that workers' figures add up to those of one."""
+"""The tally: counts by outcome, and merging of workers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AGENT = PlannedRequest("RequestAgentStats Agent", Expectation("Agent"))
 
 
 def play(tally: Tally, steps: Sequence[tuple[int, int, int]]) -> Tally:
-    """Each step is one exchange: its kind, what becomes of it, how many milliseconds its parts take."""
+    """Add one exchange per step, given as kind, outcome, and duration of its parts in milliseconds."""
     ledger = Ledger("agent-1", late=0.1, patience=1.0)
     for number, (kind, fault, millis) in enumerate(steps):
         now = tally.start + number * 3.0
@@ -150,7 +150,7 @@ def test_the_slowest_answers_are_the_same_in_any_order(latencies, random):
     assert one.answers() == other.answers() == sorted(answers, reverse=True)[:SLOWEST_KEPT]
 
 
-# ------------------------------------------------------------------------------ the course
+# ------------------------------------------------------------------------------ time series
 def test_a_long_run_has_wider_intervals():
     time_series = TimeSeries()
     for second in range(1000):
@@ -182,7 +182,7 @@ def test_time_series_merge_in_any_order(parts, random):
     assert whole.state() == of([second for part in parts for second in part]).state()
 
 
-# ------------------------------------------------------------------------------ tallies
+# ------------------------------------------------------------------------------ steps
 def test_a_request_belongs_to_the_step_of_its_intended_start():
     tallies = StepTallies("w", 100.0)
     tallies.add_step(1, 10.0)
@@ -214,7 +214,7 @@ def test_the_latest_steps_are_kept_and_adding_one_twice_changes_nothing():
     assert {number: tally.due for number, tally in kept.items() if tally} == {2: 2, 3: 3, 4: 2}
 
 
-# ------------------------------------------------------------------------------ the generator
+# ------------------------------------------------------------------------------ load generator
 def test_a_worker_is_overloaded_if_more_than_a_tenth_of_its_samples_are_busy():
     tally = Tally("w")
     assert not overloaded(tally.workers["w"])

@@ -1,4 +1,4 @@
-"""An agent and a server in one process, in virtual time: requests go to an engine as bytes, time is moved by hand."""
+"""An agent and a replay engine in one process, in virtual time: requests are passed as bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["World"]
 
 
 class MemorySender:
-    """A connection to the engine: one request at a time, its patience kept."""
+    """A connection to the engine that sends one request at a time."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -67,7 +67,7 @@ class MemorySender:
 
 
 class World:
-    """Time, an engine, and what agents enter in their stats. `down` refuses all connections."""
+    """Virtual time, an engine, and the recorded results of agents. If `down` is set, all connections are refused."""
 
     def __init__(self, scenario: str, settings: ReplaySettings, config: AgentConfig) -> None:
         self.time = 1000.0
@@ -106,7 +106,7 @@ class World:
         return timer
 
     def advance(self, seconds: float) -> None:
-        """Let so much time pass; everything that is due happens at its own time."""
+        """Advance the time; everything that is due happens at its time."""
         end = self.time + seconds
         while True:
             deadline = self.backend.deadline()
@@ -148,11 +148,11 @@ class World:
                 self._later(self._answers.pop(effect.request_id), ConnectionLoss.CLOSED)
 
     def _later(self, answered: Callable[[HttpOutcome], None], outcome: HttpOutcome) -> None:
-        """Answer when who asked has finished queued, as a network does."""
+        """Call back after the current callback has returned, as a network does."""
         self.call_at(self.time, lambda _now: answered(outcome))
 
     def agent(self, number: int = 0, user: str = "agent-1") -> Agent:
-        """Make an agent and let it log in."""
+        """Create an agent and start its login."""
         agent = Agent(number, UserCredentials(user, "x"), self.context)
         agent.start()
         return agent

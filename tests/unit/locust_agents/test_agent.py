@@ -1,4 +1,4 @@
-"""An agent against the engine of the replay, in virtual time: it logs in, asks, loses its session, and leaves."""
+"""An agent against the replay engine in virtual time: login, requests, lost sessions and logout."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_queued_requests_are_unsent_after_close():
 
 
 def test_notifications_of_subscriptions_are_not_unexpected():
-    """One workbin without a referenceId, a group's with one, and many at once with a number for each."""
+    """The scenario has one workbin without a referenceId, a group with one, and several workbins with one each."""
     world = World((SCENARIOS / "subscribe.yaml").read_text(), SEEDED, AgentConfig())
     agent = world.agent()
     world.advance(1.0)

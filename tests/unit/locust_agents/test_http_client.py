@@ -1,4 +1,4 @@
-"""HTTP/1.1 replies, however they are cut into pieces, and requests as bytes."""
+"""HTTP/1.1 replies in any chunks, and requests as bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an agent sends of itself: cookies, credentials, and the CSRF token under the announced name."""
+"""The identity of an agent: cookies, credentials, and the CSRF token under the announced name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may stand for `--host` and `--reel-users`, and how what may not is refused."""
+"""Valid and invalid values of `--host` and `--reel-users`."""
 
 from __future__ import annotations
 

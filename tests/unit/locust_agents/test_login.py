@@ -1,4 +1,4 @@
-"""A login as a conversation: what is asked, in which order, and what is taken for a refusal."""
+"""The login: its requests, their order, and failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def reply(status: int = 200, **body: object) -> HttpReply:
 
 
 def walk(login: LoginMode, *outcomes: ReplyOrLoss) -> tuple[list[LoginRequest], str]:
-    """Go through a login with these answers; the last stands for all that follow."""
+    """Run a login with these replies; the last is repeated."""
     steps, answers, asked = log_in(login), list(outcomes), []
     try:
         step = next(steps)

@@ -1,4 +1,4 @@
-"""A scenario as what agents ask: when, what, of whom; and what is left out, and why."""
+"""Scenarios as requests of agents: times, owners and skipped exchanges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS in memory: what is sent before the handshake is over, many records in one read, and the goodbye."""
+"""TLS in memory: data before the end of the handshake, several records in one read, and the close."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cometreel.locust_agents.connection import TlsPipe
 
 
 class Server:
-    """The other end, in memory too."""
+    """The server side, in memory."""
 
     def __init__(self, folder: Path) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -57,7 +57,7 @@ def client() -> TlsPipe:
 
 
 def handshake(pipe: TlsPipe, server: Server) -> bytes:
-    """Carry bytes to and fro until neither has anything to say; return what the server read."""
+    """Exchange data until both sides have nothing to send; return the data that the server read."""
     heard = b""
     while data := pipe.outgoing():
         heard += server.receive(data)
@@ -73,7 +73,7 @@ def test_early_data_is_sent_after_the_handshake(tmp_path: Path):
 
 
 def test_all_records_of_one_read_are_decrypted(tmp_path: Path):
-    """Otherwise the rest would lie there until the next byte comes, since nothing is left for the kernel to tell of."""
+    """The rest would not be read before the next byte arrives, because the kernel reports no further read event."""
     pipe, server = client(), Server(tmp_path)
     handshake(pipe, server)
     for number in range(50):
