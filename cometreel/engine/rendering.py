@@ -38,11 +38,11 @@ __all__ = [
     "LONGEST",
     "MAX_COUNT",
     "DeliveryCount",
-    "RenderedExchange",
     "ExchangeRenderer",
+    "RenderedExchange",
     "TimedEvents",
-    "scenario_time",
     "delivered_once",
+    "scenario_time",
 ]
 
 MAX_COUNT = 10_000

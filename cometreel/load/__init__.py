@@ -24,48 +24,16 @@ One agent sends requests at a rate and counts the results:
 two machines are never compared.
 """
 
-from cometreel.load.arrivals import ClosedLoop
-from cometreel.load.charts import Chart, ChartLine, Tick, latency_curve, run_chart
-from cometreel.load.leases import WorkerLeases
-from cometreel.load.load_report import (
-    PERCENTILES,
-    Report,
-    ReportRow,
-    RunInfo,
-    figures,
-    headline,
-    junit_report,
-    rows,
-    warnings,
-)
-from cometreel.load.owner_kinds import Expectation, OwnerKind, StatsRequest, expectation_for, request_for
-from cometreel.load.report_html import html_report, html_section
-from cometreel.load.report_text import terminal_report
-from cometreel.load.tally import (
-    COUNTED,
-    SLOWEST_KEPT,
-    Counted,
-    Entry,
-    EntryState,
-    SlowAnswer,
-    Slowest,
-    SlowState,
-    StepTallies,
-    Timing,
-    TimingState,
-    count_of,
-    count_sent,
-)
-from cometreel.load.time_series import Interval, TimeSeries, TimeSeriesState
-
-from .arrivals import SHARES, Arrival, ArrivalPlan, ArrivalSchedule, Positions, Spacing
-from .capacity import CapacityResult, CapacitySearch, CapacityStep, CapacityTrial, StopReason
-from .latency import Latency, LatencyState, Point
-from .leases import Grant, LeaseReport, Leases
-from .ledger import Ledger
-from .limits import Limit, LimitResult, check_limits, parse_limit, parse_limits
-from .mix import DEFAULT_MIX, Mix, parse_mix
-from .outcomes import (
+from cometreel.load.arrivals import SHARES, Arrival, ArrivalPlan, ArrivalSchedule, ClosedLoop, Spacing
+from cometreel.load.capacity import CapacityResult, CapacitySearch, CapacityStep, CapacityTrial, StopReason
+from cometreel.load.charts import latency_curve
+from cometreel.load.latency import Latency
+from cometreel.load.leases import Grant, LeaseReport, Leases, WorkerLeases
+from cometreel.load.ledger import Ledger
+from cometreel.load.limits import Limit, LimitResult, check_limits, parse_limit, parse_limits
+from cometreel.load.load_report import Report, RunInfo, figures, junit_report, rows, warnings
+from cometreel.load.mix import DEFAULT_MIX, Mix, parse_mix
+from cometreel.load.outcomes import (
     Abandoned,
     Acknowledged,
     Answered,
@@ -81,89 +49,86 @@ from .outcomes import (
     Unexpected,
     Wrong,
 )
-from .owners import Owners, read_owners
-from .rate import Piece, Rate, parse_rate
-from .tally import BUSY_PERCENT, Gauges, Tally, TallyState, merge_tallies, overloaded
+from cometreel.load.owner_kinds import Expectation, OwnerKind, StatsRequest, expectation_for, request_for
+from cometreel.load.owners import Owners, read_owners
+from cometreel.load.rate import Piece, Rate, parse_rate
+from cometreel.load.report_html import html_report, html_section
+from cometreel.load.report_text import terminal_report
+from cometreel.load.tally import (
+    COUNTED,
+    SLOWEST_KEPT,
+    SlowAnswer,
+    Slowest,
+    StepTallies,
+    Tally,
+    TallyState,
+    count_of,
+    count_sent,
+    merge_tallies,
+    overloaded,
+)
+from cometreel.load.time_series import Interval, TimeSeries
 
 __all__ = [
-    "BUSY_PERCENT",
     "COUNTED",
     "DEFAULT_MIX",
-    "PERCENTILES",
     "SHARES",
     "SLOWEST_KEPT",
     "Abandoned",
     "Acknowledged",
     "Answered",
-    "LateAfterLost",
     "Arrival",
-    "PlannedRequest",
-    "Interval",
-    "StatsRequest",
+    "ArrivalPlan",
+    "ArrivalSchedule",
+    "CapacityResult",
     "CapacitySearch",
-    "Counted",
+    "CapacityStep",
+    "CapacityTrial",
+    "ClosedLoop",
     "Duplicate",
-    "Entry",
-    "EntryState",
-    "PendingRequest",
     "Expectation",
     "Failure",
-    "Gauges",
     "Grant",
-    "CapacityResult",
-    "WorkerLeases",
-    "OwnerKind",
+    "Interval",
+    "LateAfterLost",
     "Latency",
-    "LatencyState",
     "LeaseReport",
     "Leases",
     "Ledger",
     "Limit",
-    "ChartLine",
+    "LimitResult",
     "Lost",
-    "Wrong",
     "Mix",
-    "RequestOutcome",
+    "OwnerKind",
     "Owners",
-    "Chart",
+    "PendingRequest",
     "Piece",
-    "Positions",
-    "ArrivalPlan",
-    "Point",
-    "TimeSeries",
-    "TimeSeriesState",
+    "PlannedRequest",
     "Rate",
     "Refused",
     "Report",
-    "ReportRow",
+    "RequestOutcome",
     "RunInfo",
-    "ArrivalSchedule",
     "SessionLost",
     "SlowAnswer",
-    "SlowState",
     "Slowest",
     "Spacing",
+    "StatsRequest",
     "StepTallies",
-    "CapacityStep",
     "StopReason",
     "Tally",
     "TallyState",
-    "Tick",
-    "Timing",
-    "TimingState",
-    "CapacityTrial",
-    "ClosedLoop",
+    "TimeSeries",
     "Unexpected",
-    "LimitResult",
-    "request_for",
+    "WorkerLeases",
+    "Wrong",
+    "check_limits",
     "count_of",
-    "run_chart",
+    "count_sent",
     "expectation_for",
     "figures",
-    "headline",
     "html_report",
     "html_section",
-    "check_limits",
     "junit_report",
     "latency_curve",
     "merge_tallies",
@@ -173,8 +138,8 @@ __all__ = [
     "parse_mix",
     "parse_rate",
     "read_owners",
+    "request_for",
     "rows",
-    "count_sent",
     "terminal_report",
     "warnings",
 ]

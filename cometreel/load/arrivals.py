@@ -20,7 +20,7 @@ from cometreel.load.owner_kinds import OwnerKind
 from cometreel.load.owners import Owners
 from cometreel.load.rate import Rate
 
-__all__ = ["Arrival", "ArrivalPlan", "ArrivalSchedule", "ClosedLoop", "Positions", "SHARES", "Spacing"]
+__all__ = ["SHARES", "Arrival", "ArrivalPlan", "ArrivalSchedule", "ClosedLoop", "Positions", "Spacing"]
 
 Spacing: TypeAlias = Literal["constant", "poisson"]
 

@@ -16,7 +16,7 @@ from cometreel.errors import OptionInvalid
 from cometreel.load.limits import Limit, LimitResult, check_limits
 from cometreel.load.tally import Tally, overloaded
 
-__all__ = ["CapacitySearch", "CapacityResult", "CapacityStep", "StopReason", "CapacityTrial"]
+__all__ = ["CapacityResult", "CapacitySearch", "CapacityStep", "CapacityTrial", "StopReason"]
 
 _MAX_STEPS = 40
 _GIVE_UP_FACTOR = 8

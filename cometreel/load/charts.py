@@ -10,7 +10,7 @@ from cometreel.load.formatting import count, seconds
 from cometreel.load.latency import Latency
 from cometreel.load.time_series import TimeSeries
 
-__all__ = ["ChartLine", "Chart", "Tick", "run_chart", "latency_curve"]
+__all__ = ["Chart", "ChartLine", "Tick", "latency_curve", "run_chart"]
 
 WIDTH, HEIGHT = 860.0, 240.0
 _NINES = 4.0

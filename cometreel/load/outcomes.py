@@ -28,17 +28,17 @@ __all__ = [
     "Abandoned",
     "Acknowledged",
     "Answered",
-    "LateAfterLost",
-    "PlannedRequest",
     "Duplicate",
-    "PendingRequest",
     "Failure",
+    "LateAfterLost",
     "Lost",
-    "Wrong",
-    "RequestOutcome",
+    "PendingRequest",
+    "PlannedRequest",
     "Refused",
+    "RequestOutcome",
     "SessionLost",
     "Unexpected",
+    "Wrong",
 ]
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from cometreel.jsonvalue import JSONObject
 
-__all__ = ["Expectation", "OwnerKind", "StatsRequest", "request_for", "expectation_for"]
+__all__ = ["Expectation", "OwnerKind", "StatsRequest", "expectation_for", "request_for"]
 
 _PATH = "/api/v2/workbins"
 _OPERATION = "RequestAgentStats"
@@ -52,7 +52,6 @@ class StatsRequest:
 
     path: str
     body: JSONObject
-    method: str = "POST"
 
 
 def request_for(kind: OwnerKind, owner: str = "") -> StatsRequest:

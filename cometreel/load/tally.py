@@ -32,11 +32,11 @@ from cometreel.load.time_series import TimeSeries, TimeSeriesState
 __all__ = [
     "BUSY_PERCENT",
     "COUNTED",
+    "SLOWEST_KEPT",
     "Counted",
     "Entry",
     "EntryState",
     "Gauges",
-    "SLOWEST_KEPT",
     "SlowAnswer",
     "SlowState",
     "Slowest",

@@ -43,16 +43,15 @@ from cometreel.locust_agents.login import (
 from cometreel.locust_agents.long_polling import BayeuxTransport, LongPollingTransport
 from cometreel.locust_agents.request_queue import QueuedRequest, RequestSender
 from cometreel.locust_agents.request_queue import ReplyOrLoss as HttpOutcome
-from cometreel.locust_agents.scenario_script import AnyAnswer
+from cometreel.locust_agents.scenario_script import STATE_CHANGES, AnyAnswer
 from cometreel.locust_agents.websocket_transport import WebSocketTransport
 
-__all__ = ["Agent", "StatsSink", "AgentConfig", "AgentContext", "Transport"]
+__all__ = ["Agent", "AgentConfig", "AgentContext", "StatsSink", "Transport"]
 
 Transport: TypeAlias = Literal["long-polling", "websocket"]
 _Result = TypeVar("_Result")
 
 _STATS = "WorkbinStatsMessage"
-_STATE_CHANGES = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
 _MAX_BACKOFF = 60.0
 _GRACE = 5.0  # seconds after a login in which HTTP 401 and 403 don't mean that the HTTP session is lost
 
@@ -283,7 +282,7 @@ class Agent:
         if not isinstance(data, dict):
             return
         kind = data.get("messageType")
-        if kind == _STATS or ("referenceId" in data and kind not in _STATE_CHANGES):
+        if kind == _STATS or ("referenceId" in data and kind not in STATE_CHANGES):
             self._record(self.ledger.notified(data, now))
 
     def _connected(self) -> None:

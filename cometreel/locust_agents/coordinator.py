@@ -165,10 +165,6 @@ class Coordinator:
         """Return the figures of all workers together."""
         return merge_tallies(self._figures.values())
 
-    def lease_counts(self) -> dict[str, tuple[int, int]]:
-        """Number of agents and load shares of each worker."""
-        return self._leases.counts()
-
     # ------------------------------------------------------------------ progress of the run
     def elapsed(self, now: float) -> float:
         """Return the seconds from the start of the run until now, or until no new requests were sent."""

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import gevent
 from gevent.event import Event
 
-__all__ = ["EventLoop", "Timer", "Clock", "SocketWatcher", "clock"]
+__all__ = ["Clock", "EventLoop", "SocketWatcher", "Timer", "clock"]
 
 logger = logging.getLogger(__name__)
 
@@ -102,8 +102,6 @@ class EventLoop:
         self._ticker = self.hub.loop.timer(_TICK, _TICK)
         self._ticker.start(self._tick)
         self._greenlet = gevent.spawn(self._run)
-        self.failures = 0
-        """Number of callbacks that raised an exception. Each is a bug."""
 
     def readable(self, descriptor: int, call: Callable[[], None]) -> SocketWatcher:
         """Call `call` whenever the socket can be read, or was closed by the peer."""
@@ -149,7 +147,6 @@ class EventLoop:
                     watch.run()
                 except Exception:  # an error of one agent must not stop the others
                     logger.exception(_FAILED)
-                    self.failures += 1
             now = clock()
             while self._timers and self._timers[0].due <= now:
                 timer = heapq.heappop(self._timers)
@@ -157,4 +154,3 @@ class EventLoop:
                     timer.run()
                 except Exception:
                     logger.exception(_FAILED)
-                    self.failures += 1

@@ -11,7 +11,7 @@ import httptools
 from cometreel.errors import PeerError
 from cometreel.jsonvalue import JSON
 
-__all__ = ["BrokenReply", "ReplyParser", "HttpReply", "RequestHead", "lenient_json"]
+__all__ = ["BrokenReply", "HttpReply", "ReplyParser", "RequestHead", "lenient_json"]
 
 
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # mypy doesn't know it

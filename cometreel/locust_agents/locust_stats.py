@@ -51,8 +51,6 @@ class LocustStats:
     def __init__(self, environment: Environment, tallies: StepTallies) -> None:
         self._fire: Callable[..., None] = environment.events.request.fire
         self.tallies = tallies
-        self.logins = 0
-        """Number of successful logins."""
         self.login_error = ""
         """Error of the last failed login; empty if none failed."""
 
@@ -86,10 +84,7 @@ class LocustStats:
 
     def logged_in(self, seconds: float, error: str) -> None:
         """Record a login."""
-        if error:
-            self.login_error = error
-        else:
-            self.logins += 1
+        self.login_error = error or self.login_error
         self._fire_event("login", "Login", seconds, LoginFailed(error) if error else None)
 
     def _fire_exchange(self, phase: str, exchange: PendingRequest, at: float | None, error: Exception | None) -> None:

@@ -24,8 +24,8 @@ __all__ = [
     "LoginRefused",
     "LoginRequest",
     "LoginRequests",
-    "log_in",
     "first_requests",
+    "log_in",
     "session_gone",
 ]
 

@@ -15,7 +15,7 @@ from cometreel.locust_agents.event_loop import Clock, Timer
 from cometreel.locust_agents.http_client import HttpReply, RequestHead, lenient_json
 from cometreel.locust_agents.request_queue import QueuedRequest, ReplyOrLoss, RequestSender
 
-__all__ = ["DeadlineTimer", "BayeuxTransport", "LongPollingTransport", "EventCallback"]
+__all__ = ["BayeuxTransport", "DeadlineTimer", "EventCallback", "LongPollingTransport"]
 
 CONNECT = "/meta/connect"
 _ID = "<id>"

@@ -11,7 +11,7 @@ from cometreel.locust_agents.event_loop import EventLoop, Timer, clock
 from cometreel.locust_agents.http_client import BrokenReply, HttpReply, ReplyParser
 from cometreel.locust_agents.load_target import LoadTarget
 
-__all__ = ["QueuedRequest", "RequestQueue", "ReplyOrLoss", "RequestSender"]
+__all__ = ["QueuedRequest", "ReplyOrLoss", "RequestQueue", "RequestSender"]
 
 ReplyOrLoss: TypeAlias = HttpReply | ConnectionLoss
 """The outcome of a request."""

@@ -18,9 +18,10 @@ from cometreel.scenario import ExchangeBlock, RequestBlock, load, parse
 from cometreel.scenario.durations import parse_duration
 from cometreel.scenario.markers import marker_of, unescaped
 
-__all__ = ["AnyAnswer", "ScriptedRequest", "ScenarioScript", "read_script"]
+__all__ = ["STATE_CHANGES", "AnyAnswer", "ScenarioScript", "ScriptedRequest", "read_script"]
 
-_STATE_CHANGES = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
+STATE_CHANGES = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
+"""Notifications that answer no request."""
 _SAFE = "~!$&'()*+,=:@"
 _END_SESSION = "EndContactCenterSession"
 _KINDS = {kind.label: kind for kind in OwnerKind if kind.owned}
@@ -153,7 +154,7 @@ def _request(block: ExchangeBlock) -> ScriptedRequest:
 def _expected_notifications(block: ExchangeBlock) -> Iterator[bool]:
     for event in block.events or []:
         data = event.data if isinstance(event.data, dict) else {}
-        yield "referenceId" in data and data.get("messageType") not in _STATE_CHANGES
+        yield "referenceId" in data and data.get("messageType") not in STATE_CHANGES
 
 
 def _status(block: ExchangeBlock) -> int:

@@ -40,7 +40,7 @@ from cometreel.locust_agents.locust_stats import LocustStats
 from cometreel.locust_agents.request_queue import RequestQueue
 from cometreel.locust_agents.run_options import RunOptions
 
-__all__ = ["WorkerRun", "WorkerReport", "Instructions"]
+__all__ = ["Instructions", "WorkerReport", "WorkerRun"]
 
 logger = logging.getLogger(__name__)
 
