@@ -1,12 +1,14 @@
-"""The page on load reports: every example is valid, every word is explained."""
+"""The page on load reports and the package docstring: examples are valid, and every word is explained."""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
+import cometreel.load
 from cometreel.load import COUNTED, OwnerKind, Rate, parse_limit, parse_mix, parse_rate, read_owners
 
 PAGE = (Path(__file__).parents[3] / "docs" / "load-report.md").read_text()
@@ -38,3 +40,16 @@ def test_every_limit_of_the_page_is_valid(text: str):
 def test_every_counted_word_is_explained():
     words = re.findall(r"^\| `([^`]+)` \| ", PAGE, re.MULTILINE)
     assert set(COUNTED) <= set(words)
+
+
+def test_the_example_of_the_package_runs():
+    doc = cometreel.load.__doc__ or ""
+    example = textwrap.dedent("\n".join(line for line in doc.splitlines() if line.startswith("    ")))
+    names = {**vars(cometreel.load), "began": 100.0, "now": 101.0, "own_id": "f1a3"}
+    names["state_of_another_worker"] = cometreel.load.Tally("worker-2").state()
+    exec(example, names)  # our own docstring
+    total = names["total"]
+    assert isinstance(total, cometreel.load.Tally)
+    sent = [row.sent for row in total.entries.values()]
+    assert sum(sent) > 1
+    assert sum(row.answered for row in total.entries.values()) == 1
