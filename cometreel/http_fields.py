@@ -12,7 +12,7 @@ import httpx
 
 from cometreel.wire import Headers
 
-__all__ = ["RawFields", "decoded", "end_to_end", "engine_headers"]
+__all__ = ["RawFields", "decoded", "engine_headers", "end_to_end"]
 
 RawFields: TypeAlias = list[tuple[bytes, bytes]]
 

@@ -9,7 +9,7 @@ import re
 
 from cometreel.jsonvalue import JSON
 
-__all__ = ["HIDDEN", "is_secret", "masked", "masked_at", "masked_text"]
+__all__ = ["HIDDEN", "masked", "masked_at", "masked_text", "is_secret"]
 
 HIDDEN = "[hidden]"
 

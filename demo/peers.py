@@ -19,8 +19,8 @@ __all__ = [
     "Agent",
     "Server",
     "client",
-    "missing_peers",
     "mitmdump",
+    "missing_peers",
     "stand_in",
 ]
 

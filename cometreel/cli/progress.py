@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
-__all__ = ["progress_bar", "show_progress"]
+__all__ = ["show_progress", "progress_bar"]
 
 
 def progress_bar(last: ProgressColumn) -> Progress:

@@ -12,7 +12,7 @@ from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSONObject
 from cometreel.wire import Drop, Reply
 
-__all__ = ["Action", "AnswerRequest", "EndClients", "Notify"]
+__all__ = ["AnswerRequest", "EndClients", "Notify", "Action"]
 
 
 @immutable

@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 from cometreel.errors import BugError
 from cometreel.wire import Accept, Drop, Effect, Forward, Frame, Log, Reply, Request
 
-__all__ = ["Driver", "DriverReply", "Engine", "WebSocketConversation"]
+__all__ = ["DriverReply", "WebSocketConversation", "Driver", "Engine"]
 
 logger = logging.getLogger(__name__)
 

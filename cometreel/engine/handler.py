@@ -40,7 +40,7 @@ from cometreel.scenario.normalized_request import without_session
 from cometreel.scenario.templates import TemplateFailed
 from cometreel.wire import Drop, Effect, Forward, Log, Request
 
-__all__ = ["HandlerResult", "RequestHandler"]
+__all__ = ["RequestHandler", "HandlerResult"]
 
 _BEFORE_ALL = -1  # what a responder causes comes before what exchanges cause at the same time
 

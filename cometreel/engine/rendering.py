@@ -38,11 +38,11 @@ __all__ = [
     "LONGEST",
     "MAX_COUNT",
     "DeliveryCount",
-    "ExchangeRenderer",
     "RenderedExchange",
+    "ExchangeRenderer",
     "TimedEvents",
-    "delivered_once",
     "scenario_time",
+    "delivered_once",
 ]
 
 MAX_COUNT = 10_000

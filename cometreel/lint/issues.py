@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from cometreel.jsonvalue import JSON
 
-__all__ = ["RULES", "Fix", "Issue", "IssuePath", "Level", "LintRule"]
+__all__ = ["RULES", "Fix", "Issue", "Level", "IssuePath", "LintRule"]
 
 Level: TypeAlias = Literal["error", "warning", "note"]
 """SARIF's own words (2.1.0 §3.27.10). A note is a doubt: it doesn't change the exit code."""

@@ -14,13 +14,13 @@ from cometreel.recording.recording_journal import RecordingJournal, key_path, re
 from cometreel.recording.scenario_files import WrittenScenario, scenario_path, write_scenario
 
 __all__ = [
-    "DistillSummary",
+    "RecordedBody",
     "Distilled",
     "JournalHeader",
-    "Policy",
-    "RecordedBody",
-    "Recorder",
     "RecordingJournal",
+    "Policy",
+    "Recorder",
+    "DistillSummary",
     "WireEvent",
     "WrittenScenario",
     "distill",

@@ -23,7 +23,7 @@ from cometreel.recording import Recorder
 from cometreel.recording.upstream import CONNECT_PATIENCE, Upstream
 from cometreel.recording.websocket_relay import WebSocketRelay
 
-__all__ = ["CallObserver", "RecordProxy"]
+__all__ = ["RecordProxy", "CallObserver"]
 
 _ASSETS = ("text/css", "text/javascript", "application/javascript", "application/x-javascript", "image/", "font/")
 _BODILESS = frozenset({204, 304})

@@ -11,7 +11,7 @@ from fnmatch import translate
 
 from cometreel.jsonvalue import JSON
 
-__all__ = ["HIDDEN", "hides", "without_hidden"]
+__all__ = ["HIDDEN", "without_hidden", "hides"]
 
 HIDDEN = "(hidden)"
 

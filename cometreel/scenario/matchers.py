@@ -17,7 +17,7 @@ from cometreel.scenario.yaml_writer import inline
 from .hiding import HIDDEN, hides, without_hidden
 from .markers import marker_of, unescaped
 
-__all__ = ["MISSING", "Difference", "MatchContext", "Matcher", "matcher"]
+__all__ = ["MISSING", "Difference", "Matcher", "MatchContext", "matcher"]
 
 _LONGEST = 200
 MISSING = object()

@@ -19,9 +19,9 @@ from cometreel.scenario.json_pointer import remove
 from cometreel.wire import Headers, Request
 
 __all__ = [
+    "NormalizedRequest",
     "NormalizedPath",
     "NormalizedPublish",
-    "NormalizedRequest",
     "Question",
     "normalize_publish",
     "normalize_request",

@@ -11,7 +11,7 @@ from cometreel.jsonvalue import JSON
 from cometreel.scenario.matchers import MISSING, Difference, Literal, MatchContext, Matcher, shown
 from cometreel.scenario.normalized_request import NormalizedPath, NormalizedPublish, NormalizedRequest, Question
 
-__all__ = ["Match", "Mismatch", "PublishPattern", "RequestPattern", "Trigger"]
+__all__ = ["RequestPattern", "Match", "Mismatch", "PublishPattern", "Trigger"]
 
 _HIDDEN = ("authorization", "cookie", "token", "csrf", "secret", "key", "ssid", "surl", "rnsid")
 

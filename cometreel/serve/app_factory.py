@@ -27,7 +27,7 @@ from cometreel.serve.app import ForwardRequest, ReplayApp
 from cometreel.serve.forwarding import checked_upstream
 from cometreel.serve.http_server import AppFactory, ListenOptions, listen
 
-__all__ = ["STOPS", "Admin", "replay_app", "serve", "settings_for"]
+__all__ = ["Admin", "STOPS", "replay_app", "serve", "settings_for"]
 
 logger = logging.getLogger(__name__)
 

@@ -27,12 +27,12 @@ from cometreel.serve.asgi import CONNECTION_CONTROL
 from cometreel.serve.certificate import Certificate, context_of
 
 __all__ = [
-    "RESERVE",
     "AppFactory",
     "HttpConnection",
     "HttpListener",
     "Limits",
     "ListenOptions",
+    "RESERVE",
     "WebSocketConnection",
     "bind_socket",
     "connections_allowed",

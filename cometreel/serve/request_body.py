@@ -15,9 +15,9 @@ from cometreel.engine.session_resolver import error_reply
 from cometreel.wire import Headers, Reply
 
 __all__ = [
-    "CODINGS",
     "BodyRefused",
     "BodyTooLong",
+    "CODINGS",
     "ClientDisconnected",
     "CodingInvalid",
     "decode_body",

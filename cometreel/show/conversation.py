@@ -13,17 +13,17 @@ from cometreel.jsonvalue import JSON
 from cometreel.scenario import Profile
 
 __all__ = [
-    "Bookmark",
     "Conversation",
-    "ConversationExchange",
-    "ConversationNotification",
-    "ConversationSource",
-    "FrameInfo",
-    "HeldPoll",
-    "Lane",
-    "MetaMessage",
     "PollEnding",
+    "ConversationExchange",
+    "FrameInfo",
+    "Lane",
+    "Bookmark",
+    "ConversationNotification",
+    "HeldPoll",
     "WebSocketSpan",
+    "ConversationSource",
+    "MetaMessage",
 ]
 
 ConversationSource: TypeAlias = Literal["journal", "scenario"]

@@ -15,13 +15,13 @@ from cometreel.wire import Headers
 
 __all__ = [
     "ReplyReceived",
-    "RequestFailed",
     "RequestSent",
+    "WebSocketClosed",
+    "RequestFailed",
+    "WebSocketOpened",
+    "WebSocketMessage",
     "TrafficEvent",
     "TrafficEvents",
-    "WebSocketClosed",
-    "WebSocketMessage",
-    "WebSocketOpened",
     "headers_of",
     "in_order",
     "is_asset",

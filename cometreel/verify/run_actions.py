@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from cometreel.verify.request_building import BuiltPublish, BuiltRequest
 
-__all__ = ["CloseSession", "OpenSession", "RunAction", "SendPublish", "SendRequest"]
+__all__ = ["SendRequest", "OpenSession", "CloseSession", "RunAction", "SendPublish"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from cometreel.scenario import Exchange, ExchangeBlock, Position, PublishBlock, 
 from cometreel.scenario.sources import SourceFile, read_source
 from cometreel.scenario.values import Fixed
 
-__all__ = ["NOBODY", "ExpectedTimelineEvent", "Script", "ScriptStep", "SessionPlan", "script_of"]
+__all__ = ["NOBODY", "ExpectedTimelineEvent", "SessionPlan", "Script", "ScriptStep", "script_of"]
 
 NOBODY = "everybody"
 """The one session of a scenario without roles."""

@@ -15,7 +15,7 @@ from deepdiff.model import DiffLevel
 from cometreel.jsonvalue import JSON, same
 from cometreel.scenario.matchers import MISSING
 
-__all__ = ["ChangeKind", "ValueChange", "changes", "leaves"]
+__all__ = ["ValueChange", "ChangeKind", "changes", "leaves"]
 
 
 class ChangeKind(Enum):

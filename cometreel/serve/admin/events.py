@@ -15,7 +15,7 @@ from cometreel.jsonvalue import JSON, encode
 from cometreel.serve.admin import serializers as facts
 from cometreel.serve.admin.serializers import ToDatetime, call_json
 
-__all__ = ["KEEP_ALIVE", "MOST", "ChangeFeed", "stream"]
+__all__ = ["ChangeFeed", "KEEP_ALIVE", "MOST", "stream"]
 
 MOST = 500
 """How many sessions, exchanges and unplayed ones are told at most: a page for people shows no more."""
