@@ -179,7 +179,7 @@ class Line(asyncio.Protocol):
             if session.waiting or "advice" in message:
                 session.release({"successful": True})
         else:
-            COUNTS["goodbyes"] += channel == "/meta/disconnect"
+            COUNTS["disconnects"] += channel == "/meta/disconnect"
             self.reply([{**each, "successful": True} for each in messages])
 
     def stats(self, body: dict[str, Any]) -> None:

@@ -62,7 +62,7 @@ CASES = {
             "'spike 50..500 at 60s for 10s' or 'soak 80 for 8h'"
         ),
     ),
-    "nobody listens": (
+    "connection refused": (
         (*HOST, "--reel-mix", "agent=100"),
         "--host: http://127.0.0.1:9: the connection was refused; expected a server that answers",
     ),

@@ -29,7 +29,9 @@ def test_every_kind_of_failure_is_counted_exactly(faulty: Callable[..., str], lo
         "stray: Stray('late-after-lost')": made["after"],
     }
     rows = requests(tmp_path / "run")
-    assert sum(number for (kind, _), number in rows.items() if kind == "ack") == sum(made.values()) - made["goodbyes"]
+    assert (
+        sum(number for (kind, _), number in rows.items() if kind == "ack") == sum(made.values()) - made["disconnects"]
+    )
 
 
 def test_a_frozen_server_shows_in_latencies_from_the_intended_start_only(
@@ -72,6 +74,9 @@ def test_counts_of_a_closed_loop(faulty: Callable[..., str], locust: Start, tmp_
         "notification: NotificationFailed('lost')": made["drop"],
         "stray: Stray('duplicate')": made["double"],
     }
-    told = json.loads((tmp_path / "run.json").read_text())
-    assert (told["sent"], told["sent"] - told["answered"]) == (sum(made.values()) - made["goodbyes"], made["drop"])
+    report = json.loads((tmp_path / "run.json").read_text())
+    assert (report["sent"], report["sent"] - report["answered"]) == (
+        sum(made.values()) - made["disconnects"],
+        made["drop"],
+    )
     assert 'name="lost &gt; 0"' in (tmp_path / "run.xml").read_text()

@@ -25,17 +25,19 @@ def test_two_workers_send_a_scenario_at_twice_its_speed(replay: Callable[..., st
         *(word for path in paths for word in ("--reel-scenario", path)),
         file="from_scenario.py",
     ).await_end()
-    told, as_recorded = json.loads((tmp_path / "run.json").read_text()), read_script(paths, 1.0)
-    assert len(told["workers"]) == 2
+    report, as_recorded = json.loads((tmp_path / "run.json").read_text()), read_script(paths, 1.0)
+    assert len(report["workers"]) == 2
     assert requests(tmp_path / "run")["login", "Login"] == agents
-    sent = {name: entry["sent"] for name, entry in told["entries"].items() if name != "All"}
+    sent = {name: entry["sent"] for name, entry in report["entries"].items() if name != "All"}
     lines = Counter(line.prepare(0, Owners({}), None)[0].entry for line in as_recorded.requests_of(0))
     played = {
         name: sent.get(name, 0) / number
         for name, number in ((entry.removeprefix("RequestAgentStats "), number) for entry, number in lines.items())
     }
     assert played.keys() == sent.keys()
-    assert max(played.values()) - min(played.values()) <= agents, "an agent asks its part in order, and whole"
-    rounds = agents * told["seconds"] / as_recorded.seconds
-    assert max(played.values()) > rounds + 1, "at the recorded pace nobody could have asked so often"
+    assert max(played.values()) - min(played.values()) <= agents, (
+        "an agent sends the requests of its role in order and completely"
+    )
+    rounds = agents * report["seconds"] / as_recorded.seconds
+    assert max(played.values()) > rounds + 1, "at the recorded pace fewer rounds are possible"
     assert max(map(len, out.splitlines())) <= 100

@@ -147,10 +147,10 @@ def test_http_features_are_supported_and_redirects_are_failures(
     assert re.search(r"^Subscribe +10 +10 +0 +0", out, re.MULTILINE)
     assert re.search(r"^RequestStats +10 +10 +10 +10", out, re.MULTILINE)
     assert (made["WorkbinSubscriptionStateChangeMessage"], made["WorkbinStateChangeMessage"]) == (10, 10)
-    asked = sum(
+    sent_stats = sum(
         number for (kind, name), number in requests(tmp_path / "run").items() if "Agent" in name and kind == "ack"
     )
-    assert asked == made["answer"] + made["redirect"]
+    assert sent_stats == made["answer"] + made["redirect"]
     assert "secret-" not in out + process.err.read_text()
 
 
@@ -160,5 +160,5 @@ def test_an_interrupted_run_logs_out_and_writes_a_report(faulty: Callable[..., s
     await_log(process, "The run starts: 5 of 5")
     process.stop(signal.SIGINT)
     assert "expected notifications came" in process.out.read_text()
-    assert counts(url)["goodbyes"] == 5 + 1  # the agents, and the check before the run
+    assert counts(url)["disconnects"] == 5 + 1  # the agents, and the check before the run
     assert "Traceback" not in process.err.read_text()

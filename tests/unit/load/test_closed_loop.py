@@ -21,9 +21,9 @@ def taken(shares: range | None = None, many: int = 2_000) -> Counter[tuple[Owner
 
 def test_two_runs_send_the_same_requests_and_agents_differ():
     one, other = ClosedLoop(PLAN), ClosedLoop(PLAN)
-    told = {agent: [one.next_request(agent) for _ in range(50)] for agent in range(3)}
-    assert {agent: [other.next_request(agent) for _ in range(50)] for agent in range(3)} == told
-    assert told[0] != told[1]
+    requests = {agent: [one.next_request(agent) for _ in range(50)] for agent in range(3)}
+    assert {agent: [other.next_request(agent) for _ in range(50)] for agent in range(3)} == requests
+    assert requests[0] != requests[1]
 
 
 def test_all_shares_include_all_owners():

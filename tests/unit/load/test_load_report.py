@@ -124,7 +124,7 @@ def test_no_line_in_a_terminal_is_wider_than_100_columns(agent: str):
 
 
 def test_a_long_name_is_shortened_in_the_middle_and_every_figure_stays():
-    tally = a_tally("somebody-" + "x" * 60)
+    tally = a_tally("someone-" + "x" * 60)
     name = "POST subscribe to the workbins of a whole agent group and of all place groups that belong to it"
     tally.entries[name] = tally.entries.pop(OwnerKind.AGENT.entry)
     tally.slowest.add(SlowAnswer(9_000_000, 1.0, name, "agent-1", "7"))
@@ -204,9 +204,9 @@ def test_warning_about_due_requests_that_were_not_sent():
 
 
 def test_json_report():
-    told = figures(a_report(a_tally(), "lost == 0"))
-    assert json.loads(json.dumps(told)) == told
-    entries = told["entries"]
+    report = figures(a_report(a_tally(), "lost == 0"))
+    assert json.loads(json.dumps(report)) == report
+    entries = report["entries"]
     assert isinstance(entries, dict)
     place = entries["Place"]
     assert isinstance(place, dict)
@@ -216,9 +216,15 @@ def test_json_report():
         "answered": 9,
         "failures": {"lost": 1},
     }
-    assert told["limits"] == [{"limit": "lost == 0", "found": "1", "passed": False}]
-    assert (told["passed"], told["due"], told["sent"], told["expected"], told["answered"]) == (False, 50, 50, 50, 49)
-    assert told["workers"] == {"worker-1": {"cpu_mean": 20.0, "cpu_highest": 20.0}}
+    assert report["limits"] == [{"limit": "lost == 0", "found": "1", "passed": False}]
+    assert (report["passed"], report["due"], report["sent"], report["expected"], report["answered"]) == (
+        False,
+        50,
+        50,
+        50,
+        49,
+    )
+    assert report["workers"] == {"worker-1": {"cpu_mean": 20.0, "cpu_highest": 20.0}}
 
 
 def test_junit_has_a_case_for_each_limit():
@@ -266,12 +272,12 @@ def test_the_percentile_axis_is_logarithmic():
     latency = Latency()
     for millis in range(1, 10_001):
         latency.record(millis / 1000)
-    picture = latency_curve([("all", latency), ("none", Latency())])
-    assert picture is not None
-    assert [tick.text for tick in picture.across] == ["0", "p90", "p99", "p99.9", "p99.99"]
-    assert [tick.text for tick in picture.up] == ["0s", "2.50s", "5.00s", "7.50s", "10.0s"]
-    points = [tuple(map(float, point.split(","))) for point in picture.lines[0].points.split(" ")]
-    assert [line.label for line in picture.lines] == ["all"]
+    chart = latency_curve([("all", latency), ("none", Latency())])
+    assert chart is not None
+    assert [tick.text for tick in chart.across] == ["0", "p90", "p99", "p99.9", "p99.99"]
+    assert [tick.text for tick in chart.up] == ["0s", "2.50s", "5.00s", "7.50s", "10.0s"]
+    points = [tuple(map(float, point.split(","))) for point in chart.lines[0].points.split(" ")]
+    assert [line.label for line in chart.lines] == ["all"]
     assert (points[0], points[16], points[-1]) == ((0.0, 240.0), (215.0, 23.9), (860.0, 0.0))
     assert latency_curve([]) is None
 
@@ -280,11 +286,11 @@ def test_the_chart_over_time_includes_empty_seconds():
     time_series = TimeSeries()
     for at in (0.5, 3.5, 3.6):
         time_series.sent(at)
-    picture = run_chart(time_series)
-    assert picture is not None
-    assert [line.label for line in picture.lines] == ["sent", "answered", "failed"]
-    assert picture.lines[0].points == "107.5,120.0 322.5,240.0 537.5,240.0 752.5,0.0"
-    assert [tick.text for tick in picture.up] == ["0/s", "0.5/s", "1/s", "1.5/s", "2/s"]
+    chart = run_chart(time_series)
+    assert chart is not None
+    assert [line.label for line in chart.lines] == ["sent", "answered", "failed"]
+    assert chart.lines[0].points == "107.5,120.0 322.5,240.0 537.5,240.0 752.5,0.0"
+    assert [tick.text for tick in chart.up] == ["0/s", "0.5/s", "1/s", "1.5/s", "2/s"]
     assert run_chart(TimeSeries()) is None
 
 

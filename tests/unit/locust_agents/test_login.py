@@ -20,14 +20,14 @@ def reply(status: int = 200, **body: object) -> HttpReply:
 
 def walk(login: LoginMode, *outcomes: ReplyOrLoss) -> tuple[list[LoginRequest], str]:
     """Run a login with these replies; the last is repeated."""
-    steps, answers, asked = log_in(login), list(outcomes), []
+    steps, answers, requests = log_in(login), list(outcomes), []
     try:
         step = next(steps)
         while True:
-            asked.append(step)
+            requests.append(step)
             step = steps.send(answers.pop(0) if len(answers) > 1 else answers[0])
     except StopIteration as end:
-        return asked, end.value
+        return requests, end.value
 
 
 def test_an_open_server_needs_no_login():
@@ -35,8 +35,8 @@ def test_an_open_server_needs_no_login():
 
 
 def test_a_session_login_sends_credentials_once_after_a_refusal():
-    asked, user_id = walk("session", reply(403, statusCode=20), reply(user={"id": "f1a3"}), reply())
-    assert (asked, user_id) == (
+    requests, user_id = walk("session", reply(403, statusCode=20), reply(user={"id": "f1a3"}), reply())
+    assert (requests, user_id) == (
         [
             LoginRequest(ME),
             LoginRequest(ME, credentials=True),
@@ -86,14 +86,14 @@ def test_a_session_that_can_not_be_started_fails_the_login():
 
 
 def test_the_first_two_workbins_are_requested_one_by_one():
-    asked: list[str] = []
+    requests: list[str] = []
     workbins = reply(workbins=[{"id": "a"}, {"id": "b"}, {"id": "c"}, {"id": "d"}, {"name": "no id"}])
 
     def all_of_it() -> list[str]:
         steps = first_requests()
         step = next(steps)
         while True:
-            asked.append(step.target)
+            requests.append(step.target)
             answer = workbins if step.target == "/api/v2/workbins?fields=*" else ConnectionLoss.CLOSED
             try:
                 step = steps.send(answer)
@@ -101,7 +101,7 @@ def test_the_first_two_workbins_are_requested_one_by_one():
                 return [*end.value]
 
     assert all_of_it() == ["a", "b", "c", "d"]
-    assert asked == [
+    assert requests == [
         "/api/v2/diagnostics/version",
         "/api/v2/workbins?fields=*",
         "/api/v2/me/?subresources=devices,calls,channels,interactions,chats",

@@ -58,11 +58,11 @@ def client() -> TlsPipe:
 
 def handshake(pipe: TlsPipe, server: Server) -> bytes:
     """Exchange data until both sides have nothing to send; return the data that the server read."""
-    heard = b""
+    received = b""
     while data := pipe.outgoing():
-        heard += server.receive(data)
+        received += server.receive(data)
         pipe.receive(server.outgoing.read())
-    return heard
+    return received
 
 
 def test_early_data_is_sent_after_the_handshake(tmp_path: Path):
@@ -86,10 +86,10 @@ def test_more_than_one_record_may_be_sent_at_once(tmp_path: Path):
     handshake(pipe, server)
     pipe.send(b"x" * 40_000)
     server.incoming.write(pipe.outgoing())
-    heard = b""
-    while len(heard) < 40_000:
-        heard += server.tls.read(65536)
-    assert heard == b"x" * 40_000
+    received = b""
+    while len(received) < 40_000:
+        received += server.tls.read(65536)
+    assert received == b"x" * 40_000
 
 
 def test_the_close_of_the_server_is_detected(tmp_path: Path):
