@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
 from cometreel.errors import BugError
+from cometreel.masking import masked_text
 from cometreel.wire import Accept, Drop, Effect, Forward, Frame, Log, Reply, Request
 
 __all__ = ["DriverReply", "WebSocketConversation", "Driver", "Engine"]
@@ -134,7 +135,7 @@ class Driver:
         answer = None
         for effect in effects:
             if isinstance(effect, Log):
-                logger.log(logging.getLevelNamesMapping()[effect.level.upper()], "%s", effect.text)
+                logger.log(logging.getLevelNamesMapping()[effect.level.upper()], "%s", masked_text(effect.text))
             elif effect.request_id == asking and isinstance(effect, (Reply, Drop, Forward)):
                 answer = effect
             else:
