@@ -133,6 +133,8 @@ _PATH_PARAMETER_VALUE = re.compile(r"[^&;/?#\s]*")  # of `;jsessionid=`
 
 def masked_text(text: str, *, personal: bool = False) -> str:
     """Return JSON, a path with its query, a form, header fields or a sentence with the values of secrets hidden."""
+    if "=" not in text and ":" not in text:
+        return text
     bare = text.strip()
     if bare[:1] in ("{", "[") and bare[-1:] in ("}", "]"):
         try:
