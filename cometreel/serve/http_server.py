@@ -16,13 +16,16 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from starlette.types import ASGIApp
+from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import get_path_with_query_string
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 from cometreel.engine.session_resolver import error_reply
 from cometreel.errors import OptionInvalid
+from cometreel.masking import masked_text
 from cometreel.serve.asgi import CONNECTION_CONTROL
 from cometreel.serve.certificate import Certificate, context_of
 
@@ -41,6 +44,9 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+uvicorn_logger = logging.getLogger(f"{__name__}.uvicorn")
+"""Logs errors only: uvicorn logs each WebSocket in up to four lines, with its whole query."""
+uvicorn_logger.setLevel(logging.ERROR)
 
 MAX_HEAD = 64 * 1024  # bytes; Jetty in GWS takes less
 
@@ -212,14 +218,29 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         """Whether the client is gone."""
         return self.disconnected
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Log nothing of the handshake: its header fields hold cookies."""
+        self.logger = self.conn.logger = uvicorn_logger
+        self.conn.debug = False
+        super().connection_made(transport)
+
     async def run_asgi(self) -> None:
-        """Run the application on a scope that leads to this line."""
-        self.logger = logger
+        """Run the application on a scope that leads to this connection."""
         self.scope["extensions"][CONNECTION_CONTROL] = self  # type: ignore[assignment]  # uvicorn has just set it; the value is ours
         await super().run_asgi()
 
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send a message of the application; log a refusal in one line."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.start":
+            target = masked_text(get_path_with_query_string(self.scope))
+            logger.warning("WebSocket refused: %d for %s.", message["status"], target)
+        elif message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True  # else uvicorn logs that the handshake is missing
+
     def abort(self) -> None:
-        """End the connection at once, without a closing handshake."""
+        """Close the connection at once, without a closing handshake."""
+        self.handshake_complete = True  # as above
         self.transport.abort()
 
     def look(self, now: float, limits: Limits) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 import socket
 import threading
 import zlib
@@ -16,13 +17,14 @@ import httpx
 import pytest
 import zstandard
 from starlette.types import Receive, Scope, Send
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.sync.client import connect
 
 from cometreel.engine import Backend
 from cometreel.engine.driver import Driver
 from cometreel.scenario import loads
 from cometreel.serve import ListenOptions, ReplayApp, replay_app, serve_in_background
+from cometreel.serve.asgi import connection_control_of
 from cometreel.serve.http_server import listen
 from tests.serve.conftest import ASKED, SCENARIO, Desktop, Serve, calls, until
 
@@ -266,6 +268,46 @@ def test_a_websocket_elsewhere_is_refused_with_a_reply(serve: Serve, http: Http)
     }
     reply = http(serve().url).get("/elsewhere", headers=fields)
     assert (reply.status_code, reply.json()["statusMessage"]) == (404, "there is no WebSocket here")
+
+
+def test_a_refused_websocket_is_one_line_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    with pytest.raises(InvalidStatus):
+        connect(serve().url.replace("http", "ws") + "/elsewhere?access_token=s3cret")
+    until(lambda: caplog.records, "a line in the log")
+    lines = [(record.name, record.levelname, record.getMessage()) for record in _of_the_server(caplog)]
+    text = "WebSocket refused: 404 for /elsewhere?access_token=[hidden]."
+    assert lines == [("cometreel.serve.http_server", "WARNING", text)]
+
+
+def test_a_websocket_that_is_accepted_leaves_no_line_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    served = serve()
+    with connect(served.url.replace("http", "ws") + "/api/v2/notifications") as socket:
+        socket.send(HELLO)
+        assert '"successful":true' in str(socket.recv(10))
+    served.stop()
+    assert _of_the_server(caplog) == []
+
+
+def test_a_websocket_that_is_dropped_before_it_is_accepted_leaves_no_line_in_the_log(caplog: pytest.LogCaptureFixture):
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        control = connection_control_of(scope)
+        assert control is not None
+        control.abort()
+
+    @asynccontextmanager
+    async def opened():
+        yield app
+
+    caplog.set_level(logging.INFO)
+    with serve_in_background(opened) as served, pytest.raises((InvalidMessage, OSError)):
+        connect(served.url.replace("http", "ws"))
+    assert _of_the_server(caplog) == []
+
+
+def _of_the_server(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if not record.name.startswith(("websockets", "asyncio"))]
 
 
 def test_a_stop_answers_held_polls_and_says_goodbye_to_websockets(serve: Serve, http: Http):
