@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cometreel.engine.driver import Driver, DriverReply, WebSocketConversation
+from cometreel.engine.driver import BINARY_REFUSED, Driver, DriverReply, WebSocketConversation
 from cometreel.engine.session_resolver import error_reply
 from cometreel.serve.asgi import (
     connection_control_of,
@@ -22,7 +23,7 @@ from cometreel.serve.asgi import (
     response_fields,
 )
 from cometreel.serve.request_body import BodyRefused, ClientDisconnected, finish_reading, read_body
-from cometreel.wire import Accept, Drop, Forward, Frame, Reply, Request
+from cometreel.wire import Accept, Drop, Forward, Reply, Request
 
 __all__ = ["ADMIN", "ReplayApp", "converse"]
 
@@ -173,9 +174,6 @@ async def _refuse(refused: BodyRefused, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": b""})
 
 
-UNSUPPORTED_DATA = 1003  # RFC 6455 §7.4.1: Bayeux is text
-
-
 async def converse(driver: Driver, scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one WebSocket from its upgrade to its end."""
     await receive()  # `websocket.connect`, always the first
@@ -202,20 +200,17 @@ async def _talk(conversation: WebSocketConversation, receive: Receive, send: Sen
             if (text := message.get("text")) is not None:
                 conversation.received(text)
             else:
-                await send({"type": "websocket.close", "code": UNSUPPORTED_DATA, "reason": "Bayeux messages are text"})
+                code, reason = BINARY_REFUSED
+                await send({"type": "websocket.close", "code": code, "reason": reason})
     finally:
         sending.cancel()
 
 
 async def _send(conversation: WebSocketConversation, send: Send) -> None:
-    """Send what the engine says until it ends the connection or the client is gone."""
-    try:
-        while isinstance(turn := await conversation.next(), Frame):
-            await send({"type": "websocket.send", "text": turn.text})
-            conversation.sent()
-        await send({"type": "websocket.close", "code": turn.code if isinstance(turn, Drop) else 1000})
-    except OSError:
-        pass  # the client is gone; `converse` tells the engine
+    """Send frames until the engine closes the connection or the client is gone."""
+    with suppress(OSError):  # the client is gone; `converse` tells the engine
+        code = await conversation.send_frames(lambda text: send({"type": "websocket.send", "text": text}))
+        await send({"type": "websocket.close", "code": code})
 
 
 async def _refuse_upgrade(refusal: Reply, send: Send) -> None:
