@@ -25,7 +25,7 @@ from cometreel.serve.asgi import (
 from cometreel.serve.request_body import BodyRefused, ClientDisconnected, finish_reading, read_body
 from cometreel.wire import Accept, Drop, Forward, Reply, Request
 
-__all__ = ["ADMIN", "ReplayApp", "converse"]
+__all__ = ["ADMIN", "ReplayApp", "serve_websocket"]
 
 ADMIN = "/__reel__"
 """Paths that begin with this belong to the admin app, if there is one, and never reach the engine."""
@@ -72,7 +72,7 @@ class ReplayApp:
         elif kind == "http":
             await self._http(scope, receive, send)
         elif kind == "websocket":
-            await converse(self.driver, scope, receive, send)
+            await serve_websocket(self.driver, scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id, headers = self.driver.new_request_id(), headers_of(scope)
@@ -174,7 +174,7 @@ async def _refuse(refused: BodyRefused, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": b""})
 
 
-async def converse(driver: Driver, scope: Scope, receive: Receive, send: Send) -> None:
+async def serve_websocket(driver: Driver, scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one WebSocket from its upgrade to its end."""
     await receive()  # `websocket.connect`, always the first
     conversation = driver.open(request_from(scope, driver.new_request_id(), headers_of(scope)))
@@ -208,7 +208,7 @@ async def _talk(conversation: WebSocketConversation, receive: Receive, send: Sen
 
 async def _send(conversation: WebSocketConversation, send: Send) -> None:
     """Send frames until the engine closes the connection or the client is gone."""
-    with suppress(OSError):  # the client is gone; `converse` tells the engine
+    with suppress(OSError):  # the client is gone; `serve_websocket` tells the engine
         code = await conversation.send_frames(lambda text: send({"type": "websocket.send", "text": text}))
         await send({"type": "websocket.close", "code": code})
 

@@ -27,7 +27,7 @@ from cometreel.serve.app import ForwardRequest, ReplayApp
 from cometreel.serve.forwarding import checked_upstream
 from cometreel.serve.http_server import AppFactory, ListenOptions, listen
 
-__all__ = ["Admin", "STOPS", "replay_app", "serve", "settings_for"]
+__all__ = ["Admin", "STOP_SIGNALS", "replay_app", "serve", "settings_for"]
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ async def _follow(watched: Sequence[Path], driver: Driver, backend: Backend) -> 
 A = TypeVar("A", bound=ASGIApp)
 
 COLLECT_AFTER = (20_000, 50, 100)  # new objects, and rounds of the younger generations (gc.set_threshold)
-STOPS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(opening: AppFactory[A], listening: ListenOptions, announce: Callable[[str], None]) -> None:
@@ -130,7 +130,7 @@ def serve(opening: AppFactory[A], listening: ListenOptions, announce: Callable[[
 
 async def _serve(opening: AppFactory[A], listening: ListenOptions, announce: Callable[[str], None]) -> None:
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-    for number in STOPS:
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stopping.set)
     async with listen(opening, listening) as (_, listener):
         _spare_the_collector()

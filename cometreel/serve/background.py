@@ -39,7 +39,7 @@ A = TypeVar("A", bound=ASGIApp)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PATIENCE = 30.0  # seconds until a loop that doesn't answer is taken for stuck
+REPLY_TIMEOUT = 30.0  # seconds until a loop that doesn't answer is taken for stuck
 
 
 class ServerStopped(CometreelError):
@@ -109,9 +109,9 @@ class BackgroundServer(Generic[A]):
         outcome: SimpleQueue[Callable[[], T]] = SimpleQueue()
         self._soon(lambda: outcome.put(_tried(partial(function, *args, **kwargs))))
         try:
-            return outcome.get(timeout=PATIENCE)()
+            return outcome.get(timeout=REPLY_TIMEOUT)()
         except Empty:
-            raise ServerStopped(f"the server at {self.url} didn't answer within {PATIENCE:g} s") from None
+            raise ServerStopped(f"the server at {self.url} didn't answer within {REPLY_TIMEOUT:g} s") from None
 
     def stop(self) -> None:
         """Stop gracefully: held polls are answered, answers are written, the thread ends. Twice does no harm.
@@ -126,9 +126,9 @@ class BackgroundServer(Generic[A]):
         with contextlib.suppress(ServerStopped):  # it has ended by itself, and the reason is told below
             self._soon(self._running.stopping.set)
         try:
-            failure = self._ended.get(timeout=PATIENCE)
+            failure = self._ended.get(timeout=REPLY_TIMEOUT)
         except Empty:
-            raise ServerStopped(f"the server at {self.url} didn't end within {PATIENCE:g} s") from None
+            raise ServerStopped(f"the server at {self.url} didn't end within {REPLY_TIMEOUT:g} s") from None
         if failure is not None:
             raise failure
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cometreel.errors import OptionInvalid
 
-__all__ = ["Certificate", "context_of", "made_here"]
+__all__ = ["Certificate", "ssl_context", "local_certificate"]
 
 NAMES = ("localhost",)
 ADDRESSES = ("127.0.0.1", "::1")
@@ -27,7 +27,7 @@ class Certificate:
     key: Path | None = None
 
 
-def context_of(certificate: Certificate) -> ssl.SSLContext:
+def ssl_context(certificate: Certificate) -> ssl.SSLContext:
     """Load a certificate for a server.
 
     :raises OptionInvalid: if a file can't be read, isn't what it should be, or the two don't belong together.
@@ -53,7 +53,7 @@ def _no_password() -> str:
     return ""
 
 
-def made_here(folder: Path) -> Certificate:
+def local_certificate(folder: Path) -> Certificate:
     """Return a certificate for `localhost`, `127.0.0.1` and `::1`, made once and kept in a folder.
 
     It signs itself: a client trusts it by taking its file as a certificate authority.
@@ -74,7 +74,7 @@ def _is_good(certificate: Certificate) -> bool:
     from cryptography import x509  # noqa: PLC0415  # 40 ms that only TLS needs
 
     try:
-        context_of(certificate)
+        ssl_context(certificate)
         found = x509.load_pem_x509_certificate(certificate.chain.read_bytes())
     except (OptionInvalid, ValueError):
         return False

@@ -18,7 +18,7 @@ from cometreel.engine.bayeux_application import bayeux_settings
 from cometreel.errors import CometreelError, OptionInvalid
 from cometreel.programs import find_program
 from cometreel.scenario import Scenario
-from cometreel.serve.certificate import Certificate, context_of
+from cometreel.serve.certificate import Certificate, ssl_context
 from cometreel.serve.exit_with_parent import exit_with_parent
 from cometreel.serve.http_server import ListenOptions, bind_socket
 
@@ -26,7 +26,7 @@ __all__ = ["ClusterPlan", "NodeFailed", "haproxy_config", "serve_nodes"]
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 30.0  # seconds until a process that doesn't start or end is given up
+PROCESS_TIMEOUT = 30.0  # seconds until a process that doesn't start or end is given up
 
 
 class NodeFailed(CometreelError):
@@ -62,7 +62,7 @@ def serve_nodes(plan: ClusterPlan, announce: Callable[[str], None]) -> None:
     :raises NodeFailed: if a process doesn't start, or none is left.
     """
     if plan.listening.certificate is not None:
-        context_of(plan.listening.certificate)  # its errors are clearer than HAProxy's
+        ssl_context(plan.listening.certificate)  # its errors are clearer than HAProxy's
     asyncio.run(_serve(plan, announce))
 
 
@@ -92,7 +92,7 @@ async def _start_node(plan: ClusterPlan, number: int, stack: AsyncExitStack) -> 
 async def _address(name: str, node: Process) -> str:
     assert node.stdout is not None
     try:
-        line = await asyncio.wait_for(node.stdout.readline(), PATIENCE)
+        line = await asyncio.wait_for(node.stdout.readline(), PROCESS_TIMEOUT)
     except TimeoutError:
         line = b""
     if not line:
@@ -137,7 +137,7 @@ def _linked(certificate: Certificate, folder: Path) -> str:
 async def _listens(listener: socket.socket, balancer: Process) -> None:
     """Wait until HAProxy listens: only then can one connect."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + PATIENCE
+    end = loop.time() + PROCESS_TIMEOUT
     while balancer.returncode is None and loop.time() < end:
         try:
             _, writer = await asyncio.open_connection(*listener.getsockname()[:2])
@@ -176,7 +176,7 @@ async def _stop(process: Process) -> None:
         return
     process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), PATIENCE)
+        await asyncio.wait_for(process.wait(), PROCESS_TIMEOUT)
     except TimeoutError:
         process.kill()
         await process.wait()

@@ -27,7 +27,7 @@ from cometreel.engine.session_resolver import error_reply
 from cometreel.errors import OptionInvalid
 from cometreel.masking import masked_text
 from cometreel.serve.asgi import CONNECTION_CONTROL
-from cometreel.serve.certificate import Certificate, context_of
+from cometreel.serve.certificate import Certificate, ssl_context
 
 __all__ = [
     "AppFactory",
@@ -35,12 +35,12 @@ __all__ = [
     "HttpListener",
     "Limits",
     "ListenOptions",
-    "RESERVE",
+    "RESERVED_FILES",
     "WebSocketConnection",
     "bind_socket",
     "connections_allowed",
     "listen",
-    "raise_limit",
+    "raise_open_files_limit",
 ]
 
 logger = logging.getLogger(__name__)
@@ -266,10 +266,10 @@ AppFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[A]]
 """Makes an application on the event loop that will serve it, and ends it when the server stops."""
 
 KEEP_ALIVE = 75  # seconds that an idle connection stays open; longer than clients pool theirs
-LOOK_EVERY = 1.0  # seconds between two looks at the connections
+CHECK_INTERVAL = 1.0  # seconds between two looks at the connections
 BACKLOG = 2048
 HIGHEST_PORT = 65535
-PATIENCE = 2.0  # seconds that a stop waits until the last answers are written
+STOP_TIMEOUT = 2.0  # seconds that a stop waits until the last answers are written
 MAX_FRAME = 16 * 1024 * 1024
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # only compared with
 
@@ -302,7 +302,7 @@ class HttpListener:
         """
         loop, at = asyncio.get_running_loop(), self._listening
         _check_port(at.port)
-        secure = context_of(at.certificate) if at.certificate else None
+        secure = ssl_context(at.certificate) if at.certificate else None
         config = _configured(app)
         try:
             self._server = await loop.create_server(
@@ -315,7 +315,7 @@ class HttpListener:
         except OSError as error:
             raise _unavailable(at, error) from None
         self.url = _url("https" if secure else "http", at.host, self._server.sockets[0])
-        self._looking = loop.call_later(LOOK_EVERY, self._look)
+        self._looking = loop.call_later(CHECK_INTERVAL, self._look)
 
     def _look(self) -> None:
         """Look at every connection, now and then: a timer for each would cost each request."""
@@ -326,7 +326,7 @@ class HttpListener:
                 connection.look(now)
             elif isinstance(connection, WebSocketConnection):
                 connection.look(now, self._listening.limits)
-        self._looking = loop.call_later(LOOK_EVERY, self._look)
+        self._looking = loop.call_later(CHECK_INTERVAL, self._look)
 
     def stop_accepting(self) -> None:
         """Take no more connections; those that are open go on."""
@@ -335,7 +335,7 @@ class HttpListener:
 
     async def finish(self) -> None:
         """Let every answer that is under way be written, for a moment, and end all connections."""
-        end = asyncio.get_running_loop().time() + PATIENCE
+        end = asyncio.get_running_loop().time() + STOP_TIMEOUT
         if self._looking is not None:
             self._looking.cancel()
         for connection in list(self._state.connections):
@@ -430,11 +430,11 @@ def _unavailable(at: ListenOptions, error: OSError) -> OptionInvalid:
     return OptionInvalid("host", f"can't listen on {at.host}: {error.strerror or error}", "another address")
 
 
-RESERVE = 64  # for what isn't a connection: listeners, logs, the files of the scenario
+RESERVED_FILES = 64  # for what isn't a connection: listeners, logs, the files of the scenario
 UNLIMITED = 1_000_000
 
 
-def raise_limit() -> None:
+def raise_open_files_limit() -> None:
     """Raise the soft limit of open files to the hard one. It is the whole process's, so only a program does that."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -443,4 +443,4 @@ def raise_limit() -> None:
 def connections_allowed() -> int:
     """Return how many connections this process may hold open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return UNLIMITED if soft == resource.RLIM_INFINITY else max(1, soft - RESERVE)
+    return UNLIMITED if soft == resource.RLIM_INFINITY else max(1, soft - RESERVED_FILES)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from cometreel.engine import Backend, Control
 from cometreel.scenario import loads
-from cometreel.serve.admin.events import MOST, ChangeFeed
+from cometreel.serve.admin.events import MAX_ITEMS, ChangeFeed
 from cometreel.wire import Request
 from tests.serve.conftest import SCENARIO
 
@@ -62,13 +62,13 @@ def test_a_look_that_takes_long_is_followed_by_a_rest_of_twenty_times_as_long():
 
 
 def test_a_large_replay_is_told_in_part():
-    exchanges = "".join(f"  - {{name: e{n}, request: {{method: GET, path: /e{n}}}}}\n" for n in range(MOST + 1))
+    exchanges = "".join(f"  - {{name: e{n}, request: {{method: GET, path: /e{n}}}}}\n" for n in range(MAX_ITEMS + 1))
     looking = Looking(f"cometreel: 1\nexchanges:\n{exchanges}")
-    for number in range(MOST + 2):
+    for number in range(MAX_ITEMS + 2):
         looking.ask(number)
     told = looking.told()
     lengths = {name: len(value) for name, value in told.items() if isinstance(value, list)}
-    assert lengths == {"exchanges": MOST, "sessions": MOST, "unplayed": MOST, "faults": 0}
+    assert lengths == {"exchanges": MAX_ITEMS, "sessions": MAX_ITEMS, "unplayed": MAX_ITEMS, "faults": 0}
     overview = told["overview"]
     assert isinstance(overview, dict)
-    assert (overview["sessions"], overview["unplayed"]) == (MOST + 2, MOST + 1)
+    assert (overview["sessions"], overview["unplayed"]) == (MAX_ITEMS + 2, MAX_ITEMS + 1)

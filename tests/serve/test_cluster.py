@@ -20,7 +20,7 @@ from cometreel import programs
 from cometreel.errors import OptionInvalid
 from cometreel.scenario import Scenario, loads
 from cometreel.serve import ListenOptions
-from cometreel.serve.certificate import made_here
+from cometreel.serve.certificate import local_certificate
 from cometreel.serve.cluster import ClusterPlan, haproxy_config
 from demo import peers
 from demo.processes import Process
@@ -109,7 +109,7 @@ def test_a_stop_ends_every_process(farm: Farm):
 
 @pytest.mark.parametrize("in_one_file", [False, True], ids=["certificate and key", "both in one file"])
 def test_tls_ends_at_haproxy_and_addresses_in_answers_are_the_clients(tmp_path: Path, in_one_file: bool):
-    made = made_here(tmp_path)
+    made = local_certificate(tmp_path)
     assert made.key is not None
     if in_one_file:
         both = tmp_path / "both.pem"

@@ -20,7 +20,7 @@ from websockets.uri import parse_uri
 
 from cometreel.engine import Control
 from cometreel.serve import Limits, ListenOptions
-from cometreel.serve.http_server import RESERVE, connections_allowed
+from cometreel.serve.http_server import RESERVED_FILES, connections_allowed
 from tests.serve.admin_client import TOKEN, administered
 from tests.serve.conftest import ASKED, SCENARIO, Desktop, Serve, calls, until
 
@@ -191,7 +191,7 @@ def test_ten_thousand_connections_of_one_client_leave_room_for_others(many_files
             for _ in range(wanted):
                 stack.enter_context(socket.create_connection((address[0], int(address[2])), 30))
             assert other.post("/api/v2/workbins", json=ASKED).status_code == 200
-        if connections_allowed() > wanted + RESERVE:
+        if connections_allowed() > wanted + RESERVED_FILES:
             assert _is_served(url)
 
 

@@ -15,12 +15,12 @@ from cometreel.jsonvalue import JSON, encode
 from cometreel.serve.admin import serializers as facts
 from cometreel.serve.admin.serializers import ToDatetime, call_json
 
-__all__ = ["ChangeFeed", "KEEP_ALIVE", "MOST", "stream"]
+__all__ = ["ChangeFeed", "KEEP_ALIVE", "MAX_ITEMS", "stream"]
 
-MOST = 500
+MAX_ITEMS = 500
 """How many sessions, exchanges and unplayed ones are told at most: a page for people shows no more."""
 
-REST = 0.5  # seconds between two looks at least
+MIN_INTERVAL = 0.5  # seconds between two looks at least
 _SHARE = 20
 
 
@@ -48,16 +48,16 @@ class ChangeFeed:
                 self._told[name] = data
                 yield b"event: %s\ndata: %s\n\n" % (name.encode(), data)
         now = self._clock()
-        self._due = now + max(REST, _SHARE * (now - looked))
+        self._due = now + max(MIN_INTERVAL, _SHARE * (now - looked))
 
     def _parts(self) -> Iterator[tuple[str, JSON]]:
         control = self._control
         yield "run", {"began": self._began}
         yield "settings", facts.settings_json(control)
-        yield "exchanges", [exchange.name for exchange in control.scenario.exchanges[:MOST]]
+        yield "exchanges", [exchange.name for exchange in control.scenario.exchanges[:MAX_ITEMS]]
         yield "overview", facts.overview(control)
-        yield "sessions", [facts.session_json(one, self._moment) for one in control.latest_sessions(MOST)]
-        yield "unplayed", [*control.unplayed[:MOST]]
+        yield "sessions", [facts.session_json(one, self._moment) for one in control.latest_sessions(MAX_ITEMS)]
+        yield "unplayed", [*control.unplayed[:MAX_ITEMS]]
         yield "faults", [facts.fault_json(fault) for fault in control.faults]
 
 
