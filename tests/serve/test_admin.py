@@ -198,8 +198,8 @@ def test_a_push_reaches_the_client_that_polls(reel: Administered):
 @pytest.mark.parametrize(
     ("body", "texts"),
     [
-        ("{", ["body: it isn't JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"]),
-        ("[]", ["body: it isn't a JSON object; expected a JSON object"]),
+        ("{", ["body: it is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"]),
+        ("[]", ["body: it is not a JSON object; expected a JSON object"]),
         ('{"channel": "/c"}', ["push: the key 'data' is missing; expected 'data'"]),
         (
             '{"chanel": "/c", "data": 1, "session": "x"}',
@@ -330,7 +330,7 @@ def test_a_reset_forgets_everything(reel: Administered):
     [("GET", "/nothing", 404), ("GET", "/push", 405), ("PUT", "/sessions", 405), ("DELETE", "/faults/x", 404)],
 )
 def test_what_the_api_hasn_t_is_refused(reel: Administered, method: str, path: str, status: int):
-    text = f"{method} /__reel__{path} is not part of the admin API; docs/admin.md lists what is"
+    text = f"{method} /__reel__{path} is not part of the admin API; see docs/admin.md"
     assert problems(reel.admin.request(method, path)) == (status, [text])
 
 

@@ -17,9 +17,9 @@ from tests.serve.admin_client import TOKEN, administered
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 HERE = {"host": "127.0.0.1:8080", **BEARER}
 FOREIGN = (403, "only this machine may use the admin API (see: cometreel serve --admin-from)")
-WRONG_HOST = (403, "the Host asked for isn't this machine; use 127.0.0.1 or localhost")
+WRONG_HOST = (403, "the Host of the request is not this machine; use 127.0.0.1 or localhost")
 OTHER_PAGE = (403, "another web page may not use the admin API")
-NO_TOKEN = (401, "the token of this run is wanted: Authorization: Bearer TOKEN")
+NO_TOKEN = (401, "the token of this run is missing; send Authorization: Bearer TOKEN")
 
 
 def scope(headers: dict[str, str], client: str | None = "127.0.0.1", query: str = "") -> Scope:
@@ -146,8 +146,8 @@ def test_a_token_that_can_t_be_used_is_refused_without_showing_it(given: str):
     with pytest.raises(OptionInvalid) as caught:
         token_from({TOKEN_VARIABLE: given})
     assert str(caught.value) == (
-        f"COMETREEL_ADMIN_TOKEN: its value, of {len(given)} characters, can't be used; expected 16 to 200 letters, "
-        "digits and . _ ~ - (unset it, and a token is made for each run)"
+        f"COMETREEL_ADMIN_TOKEN: its value of {len(given)} characters is not a token; expected 16 to 200 letters, "
+        "digits and . _ ~ - (unset it to get a new token for each run)"
     )
 
 

@@ -94,6 +94,6 @@ def test_a_token_that_can_t_be_used_ends_the_command_before_it_listens(scenario:
         out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (2, "")
     assert err == (
-        "cometreel: COMETREEL_ADMIN_TOKEN: its value, of 5 characters, can't be used; expected 16 to 200 letters, "
-        "digits and . _ ~ - (unset it, and a token is made for each run)\n"
+        "cometreel: COMETREEL_ADMIN_TOKEN: its value of 5 characters is not a token; expected 16 to 200 letters, "
+        "digits and . _ ~ - (unset it to get a new token for each run)\n"
     )

@@ -189,7 +189,7 @@ def _wide(body: bytes) -> bytes:
     return made.compress(body) + made.flush()
 
 
-NOT_CODED = "the body isn't what its Content-Encoding says"
+NOT_CODED = "the body is not encoded as its Content-Encoding states"
 CODED_WRONGLY = {
     "compress": (b"x", 415, "found Content-Encoding 'compress'; expected gzip, deflate, br, zstd or none"),
     "no gzip": (b"x", 400, NOT_CODED),

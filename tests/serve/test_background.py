@@ -75,7 +75,7 @@ def test_an_error_at_the_start_is_raised_where_the_server_was_asked_for(serve: S
     port = int(serve().url.rpartition(":")[2])
     with pytest.raises(OptionInvalid) as refused:
         serve(listening=ListenOptions(port=port))
-    text = f"port: {port} on 127.0.0.1 is taken by another program; expected a free port (0 takes any)"
+    text = f"port: {port} on 127.0.0.1 is used by another program; expected a free port (0 selects one)"
     assert str(refused.value) == text
 
 

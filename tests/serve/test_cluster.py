@@ -99,7 +99,10 @@ def test_the_clients_of_a_killed_node_are_told_to_shake_hands_and_carry_on(farm:
         client.await_line(r'"saw":"refusal","error":"402::[^"]*","advice":"handshake"')
         client.await_line(rf'"node":"{other}","saw":"handshake","successful":true')
         client.await_line(rf'"node":"{other}","saw":"message","type":"WorkbinStatsMessage"')
-    assert f"{first} ended with code -9: its clients begin anew on the others." in farm.process.err.read_text()
+    assert (
+        f"{first} ended with code -9: its clients start new sessions on the other nodes."
+        in farm.process.err.read_text()
+    )
 
 
 def test_a_stop_ends_every_process(farm: Farm):
@@ -162,7 +165,7 @@ def test_when_every_node_has_ended_so_does_the_command(farm: Farm):
         os.kill(pid, signal.SIGKILL)
     until(lambda: farm.process._popen.poll() is not None, "the command ends")
     assert farm.process._popen.returncode == 2
-    assert "cometreel: every node has ended\n" in farm.process.err.read_text()
+    assert "cometreel: all nodes have ended\n" in farm.process.err.read_text()
 
 
 def test_the_admin_api_of_a_node_is_not_reached_through_the_balancer(farm: Farm):
@@ -192,7 +195,7 @@ def test_without_haproxy_the_error_names_the_package(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(programs, "SERVICES", ())
     with pytest.raises(OptionInvalid) as refused:
         ClusterPlan(loads(SCENARIO), [], 2, ListenOptions())
-    text = "nodes: there is no haproxy here; expected Debian's package (apt-get install haproxy)"
+    text = "nodes: haproxy is not installed; expected Debian's package (apt-get install haproxy)"
     assert str(refused.value) == text
 
 

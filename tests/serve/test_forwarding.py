@@ -91,7 +91,7 @@ def test_what_the_scenario_answers_and_what_is_no_get_stays_here(
 def test_a_server_that_cannot_be_reached_is_a_502_that_says_so():
     with serve_in_background(replay_app(loads(SCENARIO), FORWARD, upstream="http://127.0.0.1:9")) as served:
         reply = httpx.get(served.url + "/elsewhere", trust_env=False)
-    text = "http://127.0.0.1:9 could not be asked: ConnectError All connection attempts failed"
+    text = "http://127.0.0.1:9 could not be reached: ConnectError All connection attempts failed"
     assert (reply.status_code, reply.json()) == (502, {"statusCode": 4, "statusMessage": text})
 
 
@@ -102,7 +102,7 @@ def test_a_door_without_a_server_behind_it_says_so():
 
     with serve_in_background(opening) as served:
         reply = httpx.get(served.url + "/elsewhere", trust_env=False)
-    text = "nothing here answers this, and there is no server to forward it to"
+    text = "no exchange answers this request, and there is no server to forward it to; start with --upstream URL"
     assert (reply.status_code, reply.json()) == (502, {"statusCode": 4, "statusMessage": text})
 
 
@@ -111,7 +111,7 @@ def test_an_upstream_is_a_url_with_a_host(url: str):
     with pytest.raises(OptionInvalid) as refused:
         checked_upstream(url)
     assert str(refused.value) == (
-        f"upstream: {url!r} can't be forwarded to; expected a URL like http://gws.example:8080"
+        f"upstream: {url!r} is not the base URL of a server; expected a URL like http://gws.example:8080"
     )
 
 

@@ -50,7 +50,7 @@ def test_a_request_that_is_never_whole_gets_408(serve: Serve, http: Http, dial: 
     served = serve(listening=IMPATIENT)
     slow = dial(served.url)
     slow.sendall(begun)
-    assert answer(slow) == (408, {"statusCode": 2, "statusMessage": "the request was not whole after 0.3 s"})
+    assert answer(slow) == (408, {"statusCode": 2, "statusMessage": "the request was not complete after 0.3 s"})
     assert http(served.url).get("/api/v2/page").text == "a page"
     assert calls(served) == [("GET /api/v2/page", "a page")]
 
@@ -70,7 +70,7 @@ def test_a_byte_a_second_is_too_slow(serve: Serve, http: Http, dial: Dial):
         except TimeoutError:
             assert http(served.url).get("/api/v2/page").text == "a page"
     assert received.startswith(b"HTTP/1.1 408 ")
-    assert b"the request was not whole after 2.5 s" in received
+    assert b"the request was not complete after 2.5 s" in received
     assert 2 < sent < len("GET /api/v2/page")
 
 
@@ -152,7 +152,7 @@ def test_one_connection_too_many_gets_503_and_those_that_are_open_go_on(serve: S
     client = http(served.url)
     assert client.get("/api/v2/page").text == "a page"
     others = [dial(served.url) for _ in range(2)]
-    text = "there are 3 connections already, as many as this server takes"
+    text = "there are 3 connections already, the maximum of this server"
     assert answer(dial(served.url)) == (503, {"statusCode": 4, "statusMessage": text})
     assert client.get("/api/v2/page").text == "a page"
     others[0].close()

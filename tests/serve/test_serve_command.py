@@ -105,7 +105,9 @@ IMPOSSIBLE = {
     ("--unmatched", "forward"): (
         "--upstream: missing; expected the URL of the real server, to which unmatched GETs are forwarded"
     ),
-    ("--upstream", "gws"): ("--upstream: 'gws' can't be forwarded to; expected a URL like http://gws.example:8080"),
+    ("--upstream", "gws"): (
+        "--upstream: 'gws' is not the base URL of a server; expected a URL like http://gws.example:8080"
+    ),
     ("--key", "x.pem"): "--key: given without its certificate; expected --certificate FILE too",
     ("--certificate", "/nowhere.pem"): (
         "--certificate: /nowhere.pem can't be read: No such file or directory; expected a PEM file"
@@ -137,7 +139,7 @@ def test_a_port_that_is_taken_is_named(scenario: Path, capsys: pytest.CaptureFix
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert run(["serve", str(scenario), "--port", str(port)]) == ExitCode.CANNOT
-    text = f"--port: {port} on 127.0.0.1 is taken by another program; expected a free port (0 takes any)"
+    text = f"--port: {port} on 127.0.0.1 is used by another program; expected a free port (0 selects one)"
     assert capsys.readouterr() == ("", f"cometreel: {text}\n")
 
 
