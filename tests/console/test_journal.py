@@ -35,7 +35,7 @@ def test_the_token_is_nowhere_to_be_seen(console: Open, browser: Browser):
 
 def test_calls_come_as_they_are_answered_and_the_numbers_with_them(console: Open):
     opened = console()
-    assert opened.text("#nothing") == "Nothing was asked yet. Point your application at this server."
+    assert opened.text("#nothing") == "No requests yet. Point your application at this server."
     asked_some(opened)
     assert opened.rows() == [PLACE, PAGE, NOWHERE, PAGE]
     opened.shows("#number-calls", "4")
@@ -67,7 +67,7 @@ def test_a_text_is_searched_in_paths_bodies_and_names_and_cleared_again(console:
     for text, left in [("pLaCe1", 1), ("nowhere", 1), ("a page", 2), ("kate", 3), ("nothing of it", 0)]:
         opened.fill("#filter-text", text)
         opened.shows("#count", f"{left} of 4 calls")
-    assert opened.text("#nothing") == "Nothing is left by these filters."
+    assert opened.text("#nothing") == "No call matches these filters."
     opened.browser.find("#filters button[type=reset]").click()
     opened.shows("#count", "4 calls")
     assert opened.rows() == [PLACE, PAGE, NOWHERE, PAGE]
@@ -88,7 +88,7 @@ def test_during_a_pause_calls_wait(console: Open):
     asked_some(opened)
     opened.browser.find("#pause").click()
     opened.reel.app.get("/nowhere")
-    opened.shows("#pause", "Go on (1 new)")
+    opened.shows("#pause", "Resume (1 new)")
     assert opened.text("#count") == "4 calls"
     opened.browser.find("#pause").click()
     opened.shows("#count", "5 calls")

@@ -74,7 +74,7 @@ def test_the_page_says_that_the_server_is_away_and_goes_on_with_the_next_one(bro
         browser.run("fetch('/api/v2/page')")
         browser.run("fetch('/nowhere')")
         console.shows("#count", "2 calls")
-    console.shows("#connection", "the server is away, trying again…")
+    console.shows("#connection", "the server does not answer, retrying…")
     assert console.text("#count") == "2 calls"
     with ExitStack() as second:
         open_replay(second, port)
@@ -84,7 +84,7 @@ def test_the_page_says_that_the_server_is_away_and_goes_on_with_the_next_one(bro
         console.shows("#count", "1 call")
     with ExitStack() as third:
         open_replay(third, port, "the-token-of-another-run")
-        console.shows("#connection", "this run has another token: open the address that it printed")
+        console.shows("#connection", "the server has a new token: open the address that it printed")
         browser.driver.get("about:blank")
     browser.complaints()  # of what was away
 

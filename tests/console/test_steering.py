@@ -23,7 +23,7 @@ def in_force(console: Console) -> list[object]:
 def test_sessions_show_their_clients_polls_and_subscriptions_as_they_change(console: Open, dial: Dial):
     opened = console()
     opened.open_tab("sessions")
-    assert opened.text("#panel-sessions") == "No session is live."
+    assert opened.text("#panel-sessions") == "There are no sessions."
     opened.reel.app.auth = ("kate", "any")
     desktop = Desktop(opened.reel.app).shakes_hands()
     desktop.bayeux(channel="/meta/subscribe", subscription="/v2/me/*")
@@ -69,10 +69,10 @@ def test_a_notification_is_pushed_by_hand(console: Open, to: str):
     ("field", "typed", "problem"),
     [
         ("channel", "workbins", "the text 'workbins'; expected a channel such as /v2/me/workbins"),
-        ("data", '{"a": ', "It isn't JSON: "),
-        ("data", " ", "Some JSON is wanted, null at least."),
+        ("data", '{"a": ', "This is not JSON: "),
+        ("data", " ", "Enter JSON, for example null."),
         ("session", "9", "no live session has the number 9; expected none: there is no live session"),
-        ("session", "one", "The number of a session is wanted."),
+        ("session", "one", "enter the number of a session"),
         ("user", "<i>nobody</i>", "'<i>nobody</i>' has no live session"),
     ],
 )
@@ -97,9 +97,9 @@ def test_a_fault_is_armed_strikes_and_is_lifted(console: Open, browser: Browser)
     opened.fill("#fault-status", "503")
     opened.fill("#fault-body", '{"busy": true}')
     browser.find("#fault-form .primary").click()
-    opened.shows("#fault-done", "Fault 1 is in force.")
+    opened.shows("#fault-done", "Fault 1 is active.")
     assert in_force(opened) == [{"exchange": "a page", "nth": 1, "status": 503, "body": {"busy": True}}]
-    opened.shows("#faults", "armed here")
+    opened.shows("#faults", "added here")
     reply = opened.reel.app.get("/api/v2/page")
     assert (reply.status_code, reply.json()) == (503, {"busy": True})
     opened.shows("#rows .row .answered", "fault: ")
@@ -134,7 +134,7 @@ def test_each_kind_of_fault_has_a_form(
     for name, text in typed.items():
         opened.fill(f"#fault-{name}", text)
     opened.browser.find("#fault-form .primary").click()
-    opened.shows("#fault-done", "Fault 1 is in force.")
+    opened.shows("#fault-done", "Fault 1 is active.")
     target = "a page" if at == "exchange" else "/meta/handshake"
     (fault,) = in_force(opened)
     assert isinstance(fault, dict)
@@ -150,8 +150,8 @@ def test_each_kind_of_fault_has_a_form(
             "no exchange is called 'a pag'; expected the name of an exchange (did you mean 'a page'?)",
         ),
         ("status", "99", "expected"),
-        ("status", "", "It is wanted."),
-        ("headers", "{", "It isn't JSON: "),
+        ("status", "", "enter a value"),
+        ("headers", "{", "This is not JSON: "),
         ("amount", "0", "expected"),
         ("as", "nobody", "no role is called 'nobody'"),
         ("session", "7", "no live session has the number 7"),
@@ -185,7 +185,7 @@ def test_a_fault_is_also_taken_as_json_which_begins_as_the_form_is(console: Open
     opened.shows("#fault-json-problem", "the key 'stauts' is unknown")
     opened.fill("#fault-json", '{"exchange": ["a page", "nothing"], "broken": true}')
     browser.find("#fault-form .primary").click()
-    opened.shows("#fault-done", "is in force.")
+    opened.shows("#fault-done", "is active.")
     assert in_force(opened) == [{"exchange": ["a page", "nothing"], "broken": True}]
     browser.complaints()
 
@@ -201,7 +201,7 @@ def test_the_speed_is_set(console: Open, browser: Browser):
     opened.shows("#speed-problem", "0 or more")
     opened.fill("#speed", "fast")
     browser.find("#speed-form button").click()
-    opened.shows("#speed-problem", "A number is wanted, 0 or more.")
+    opened.shows("#speed-problem", "Enter a number, 0 or more.")
     assert opened.reel.get("/settings")["speed"] == 2.5
     browser.complaints()
 

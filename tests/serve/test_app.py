@@ -24,7 +24,7 @@ from cometreel.engine import Backend
 from cometreel.engine.driver import Driver
 from cometreel.scenario import loads
 from cometreel.serve import ListenOptions, ReplayApp, replay_app, serve_in_background
-from cometreel.serve.asgi import connection_control_of
+from cometreel.serve.asgi import CONNECTION_CONTROL, connection_control_of
 from cometreel.serve.http_server import listen
 from tests.serve.conftest import ASKED, SCENARIO, Desktop, Serve, calls, until
 
@@ -104,11 +104,11 @@ class Line:
     def abort(self) -> None:
         raise AssertionError
 
-    def gather(self) -> None:
+    def buffer(self) -> None:
         """Nothing is written here."""
 
     def flush(self) -> None:
-        """Nothing was held back."""
+        """Nothing was buffered."""
 
 
 def _scope(path: str, *, lost: bool) -> Scope:
@@ -120,7 +120,7 @@ def _scope(path: str, *, lost: bool) -> Scope:
         "query_string": b"",
         "scheme": "http",
         "headers": [(b"host", b"x")],
-        "extensions": {"cometreel.line": Line(lost=lost)},
+        "extensions": {CONNECTION_CONTROL: Line(lost=lost)},
     }
 
 
