@@ -124,7 +124,7 @@ def test_tabs_and_keys_work_without_a_mouse(console: Open, browser: Browser):
     opened.browser.driver.switch_to.active_element.send_keys(Keys.END)
     assert browser.find("#panel-unplayed").is_displayed()
     browser.find("body").send_keys("p")
-    opened.shows("#pause", "Go on")
+    opened.shows("#pause", "Resume")
     browser.find("body").send_keys("/")
     assert opened.browser.driver.switch_to.active_element.get_attribute("id") == "filter-text"
     opened.browser.driver.switch_to.active_element.send_keys("p/t")
@@ -134,7 +134,7 @@ def test_tabs_and_keys_work_without_a_mouse(console: Open, browser: Browser):
 def test_what_changes_by_itself_is_told_to_who_listens(console: Open, browser: Browser):
     opened = console()
     roles = "return [...document.querySelectorAll('[role=status], [aria-live]')].map((each) => each.id)"
-    assert browser.run(roles) == ["connection", "push-done", "fault-done", "spoken"]
+    assert browser.run(roles) == ["connection", "push-done", "fault-done", "announcement"]
     unnamed = """return [...document.querySelectorAll('input, select, textarea, button')].filter((each) =>
         !each.labels?.length && !each.ariaLabel && !each.textContent.trim()).map((each) => each.id)"""
     for tab in ("push", "faults"):
