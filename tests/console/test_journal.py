@@ -53,7 +53,7 @@ def test_calls_come_as_they_are_answered_and_the_numbers_with_them(console: Open
         ("#filter-outcome", "played", [PLACE, PAGE, PAGE]),
     ],
 )
-def test_each_filter_leaves_what_fits(console: Open, select: str, value: str, rows: list[str]):
+def test_each_filter_shows_matching_calls(console: Open, select: str, value: str, rows: list[str]):
     opened = console()
     asked_some(opened)
     opened.choose(select, value)
@@ -73,7 +73,7 @@ def test_a_text_is_searched_in_paths_bodies_and_names_and_cleared_again(console:
     assert opened.rows() == [PLACE, PAGE, NOWHERE, PAGE]
 
 
-def test_what_comes_while_a_filter_is_set_is_filtered_too(console: Open):
+def test_new_calls_are_filtered_too(console: Open):
     opened = console()
     asked_some(opened)
     opened.choose("#filter-outcome", "missed")
@@ -132,7 +132,7 @@ def test_thousands_of_rows_are_drawn_as_far_as_they_are_in_view(console: Open, b
     assert len(opened.rows()) < 60
 
 
-def test_no_more_than_ten_thousand_calls_are_kept_and_what_is_left_out_is_told(console: Open, browser: Browser):
+def test_at_most_ten_thousand_calls_are_kept_and_gaps_are_shown(console: Open, browser: Browser):
     """The model by itself: a browser that keeps up loses nothing."""
     console()
     kept = browser.driver.execute_async_script("""
@@ -149,7 +149,7 @@ def test_no_more_than_ten_thousand_calls_are_kept_and_what_is_left_out_is_told(c
     assert kept == [10_000, 1_000, 1_001, 4, 9_002]
 
 
-def test_what_nothing_answered_shows_what_was_near_and_what_is_missing(console: Open, browser: Browser):
+def test_an_unmatched_call_shows_near_misses_and_the_suggested_exchange(console: Open, browser: Browser):
     opened = console()
     wanted = {**ASKED, "workbinOwner": "Place2"}
     opened.reel.app.post("/api/v2/workbins", json=wanted)
@@ -177,7 +177,7 @@ def test_what_nothing_answered_shows_what_was_near_and_what_is_missing(console: 
     assert opened.reel.app.post("/api/v2/workbins", json=wanted).json() == {"statusCode": 0}
 
 
-def test_what_was_never_asked_for_is_listed(console: Open):
+def test_unplayed_exchanges_are_listed(console: Open):
     opened = console()
     opened.open_tab("unplayed")
     opened.shows("#panel-unplayed", "stats of place Place1\na slow answer\na page\nnothing")

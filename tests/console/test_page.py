@@ -60,7 +60,7 @@ def test_hostile_texts_stay_texts_everywhere(console: Open, browser: Browser):
     assert len(browser.all("script")) == 1
 
 
-def test_the_page_says_that_the_server_is_away_and_goes_on_with_the_next_one(browser: Browser):
+def test_the_page_shows_a_lost_connection_and_continues_after_a_restart(browser: Browser):
     def open_replay(stack: ExitStack, port: int, token: str = TOKEN) -> str:
         opening = replay_app(loads(SCENARIO, "test.yaml"), admin=admin_factory(AdminAuth(token)))
         return stack.enter_context(serve_in_background(opening, ListenOptions("127.0.0.1", port))).url
@@ -131,7 +131,7 @@ def test_tabs_and_keys_work_without_a_mouse(console: Open, browser: Browser):
     assert browser.run("return document.querySelector('#filter-text').value") == "p/t"
 
 
-def test_what_changes_by_itself_is_told_to_who_listens(console: Open, browser: Browser):
+def test_changes_are_announced_to_screen_readers(console: Open, browser: Browser):
     opened = console()
     roles = "return [...document.querySelectorAll('[role=status], [aria-live]')].map((each) => each.id)"
     assert browser.run(roles) == ["connection", "push-done", "fault-done", "announcement"]

@@ -48,7 +48,7 @@ def test_the_calls_of_a_session_are_a_click_away(console: Open):
 
 
 @pytest.mark.parametrize("to", ["all", "session", "user"])
-def test_a_notification_is_pushed_by_hand(console: Open, to: str):
+def test_a_notification_is_pushed(console: Open, to: str):
     opened = console()
     opened.reel.app.auth = ("kate", "any")
     desktop = Desktop(opened.reel.app).shakes_hands()
@@ -76,7 +76,7 @@ def test_a_notification_is_pushed_by_hand(console: Open, to: str):
         ("user", "<i>nobody</i>", "'<i>nobody</i>' has no live session"),
     ],
 )
-def test_a_push_that_can_t_be_is_refused_at_its_field(console: Open, field: str, typed: str, problem: str):
+def test_an_invalid_push_is_refused_at_its_field(console: Open, field: str, typed: str, problem: str):
     opened = console()
     opened.open_tab("push")
     opened.fill("#push-channel", CHANNEL)
@@ -88,7 +88,7 @@ def test_a_push_that_can_t_be_is_refused_at_its_field(console: Open, field: str,
 
 
 # ---------------------------------------------------------------------- faults
-def test_a_fault_is_armed_strikes_and_is_lifted(console: Open, browser: Browser):
+def test_a_fault_is_added_applied_and_removed(console: Open, browser: Browser):
     opened = console()
     opened.open_tab("faults")
     opened.fill("#fault-exchange", "a page")
@@ -157,7 +157,7 @@ def test_each_kind_of_fault_has_a_form(
         ("session", "7", "no live session has the number 7"),
     ],
 )
-def test_what_is_wrong_with_a_fault_stands_at_its_field(console: Open, field: str, typed: str, problem: str):
+def test_problems_of_a_fault_are_shown_at_their_fields(console: Open, field: str, typed: str, problem: str):
     opened = console()
     opened.open_tab("faults")
     opened.fill("#fault-exchange", "a page")
@@ -172,7 +172,7 @@ def test_what_is_wrong_with_a_fault_stands_at_its_field(console: Open, field: st
     opened.browser.complaints()
 
 
-def test_a_fault_is_also_taken_as_json_which_begins_as_the_form_is(console: Open, browser: Browser):
+def test_the_json_of_a_fault_starts_with_the_values_of_the_form(console: Open, browser: Browser):
     opened = console()
     opened.open_tab("faults")
     opened.fill("#fault-exchange", "a page")
@@ -206,7 +206,7 @@ def test_the_speed_is_set(console: Open, browser: Browser):
     browser.complaints()
 
 
-def test_what_another_sets_is_shown(console: Open):
+def test_changes_of_other_clients_are_shown(console: Open):
     opened = console()
     opened.reel.admin.put("/speed", json={"speed": 7})
     opened.browser.wait(
@@ -214,7 +214,7 @@ def test_what_another_sets_is_shown(console: Open):
     )
 
 
-def test_to_begin_anew_is_asked_first(console: Open, browser: Browser):
+def test_a_restart_needs_confirmation(console: Open, browser: Browser):
     opened = console()
     opened.reel.app.post("/api/v2/workbins", json=ASKED)
     opened.reel.app.get("/nowhere")

@@ -1,4 +1,4 @@
-"""The ASGI door: what a client gets, and what the engine is told became of it."""
+"""The ASGI application: what clients receive, and what the engine is told about it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_poll_that_is_held_brings_the_notification(serve: Serve, http: Http):
     assert served.call(lambda: (served.driver._held, served.app._writing)) == ({}, set())
 
 
-def test_a_client_that_hangs_up_in_mid_poll_finds_its_messages_at_the_next(serve: Serve, http: Http, dial: Dial):
+def test_messages_of_an_aborted_poll_are_sent_with_the_next_one(serve: Serve, http: Http, dial: Dial):
     served = serve()
     desktop = Desktop(http(served.url)).shakes_hands()
     plain = dial(served.url)
@@ -90,14 +90,14 @@ async def test_a_reply_that_could_not_be_written_counts_as_not_delivered():
         def hung_up(self, request_id: int) -> None:
             noted.append(("hung up", request_id))
 
-    door = ReplayApp(Noting(Backend(loads(SCENARIO))))
-    await door(_scope("/api/v2/page", lost=False), _nothing_more, _sink)
-    await door(_scope("/api/v2/page", lost=True), _nothing_more, _sink)
-    await door(_scope("/api/v2/page", lost=False), _nothing_more, _broken)
+    app = ReplayApp(Noting(Backend(loads(SCENARIO))))
+    await app(_scope("/api/v2/page", lost=False), _nothing_more, _sink)
+    await app(_scope("/api/v2/page", lost=True), _nothing_more, _sink)
+    await app(_scope("/api/v2/page", lost=False), _nothing_more, _broken)
     assert noted == [("written", 1), ("hung up", 2), ("hung up", 3)]
 
 
-class Line:
+class FakeConnection:
     def __init__(self, *, lost: bool) -> None:
         self.lost = lost
 
@@ -120,7 +120,7 @@ def _scope(path: str, *, lost: bool) -> Scope:
         "query_string": b"",
         "scheme": "http",
         "headers": [(b"host", b"x")],
-        "extensions": {CONNECTION_CONTROL: Line(lost=lost)},
+        "extensions": {CONNECTION_CONTROL: FakeConnection(lost=lost)},
     }
 
 
@@ -144,13 +144,13 @@ def test_a_connection_that_the_scenario_breaks_ends_without_a_reply(serve: Serve
     assert http(served.url).get("/api/v2/nothing").status_code == 204
 
 
-def test_a_broken_connection_without_a_line_is_the_servers_to_end():
+def test_without_connection_control_a_broken_connection_raises():
     async def conversation() -> None:
-        door = ReplayApp(Driver(Backend(loads(SCENARIO + "faults:\n  - {exchange: a page, broken: true}\n"))))
+        app = ReplayApp(Driver(Backend(loads(SCENARIO + "faults:\n  - {exchange: a page, broken: true}\n"))))
         scope = _scope("/api/v2/page", lost=False)
         del scope["extensions"]
         with pytest.raises(ConnectionAbortedError):
-            await door(scope, _nothing_more, _sink)
+            await app(scope, _nothing_more, _sink)
 
     asyncio.run(conversation())
 
@@ -310,7 +310,7 @@ def _of_the_server(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [record for record in caplog.records if not record.name.startswith(("websockets", "asyncio"))]
 
 
-def test_a_stop_answers_held_polls_and_says_goodbye_to_websockets(serve: Serve, http: Http):
+def test_a_stop_answers_held_polls_and_closes_websockets(serve: Serve, http: Http):
     served = serve()
     desktop = Desktop(http(served.url)).shakes_hands()
     with connect(served.url.replace("http", "ws") + "/api/v2/notifications") as socket, ThreadPoolExecutor(1) as pool:

@@ -89,14 +89,14 @@ NO_ADDRESS = {
 
 
 @pytest.mark.parametrize(("listening", "text"), NO_ADDRESS.values(), ids=NO_ADDRESS)
-def test_an_address_that_cannot_be_had_is_refused(serve: Serve, listening: ListenOptions, text: str):
+def test_an_unavailable_address_is_refused(serve: Serve, listening: ListenOptions, text: str):
     with pytest.raises(OptionInvalid) as refused:
         serve(listening=listening)
     assert str(refused.value) == text
 
 
 @pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("localhost", "localhost")])
-def test_the_url_is_one_that_a_client_here_can_ask(serve: Serve, host: str, shown: str):
+def test_the_url_works_for_local_clients(serve: Serve, host: str, shown: str):
     url = serve(listening=ListenOptions(host)).url
     assert url.rpartition(":")[0] == f"http://{shown}"
     assert httpx.get(url + "/api/v2/page", trust_env=False).text == "a page"
@@ -133,7 +133,7 @@ def test_what_goes_wrong_at_the_end_is_raised_by_stop():
     served.stop()
 
 
-def test_each_opening_is_a_fresh_replay():
+def test_each_application_of_a_factory_is_a_new_replay():
     opening = replay_app(loads(SCENARIO))
     found = []
     for _ in range(2):
@@ -143,7 +143,7 @@ def test_each_opening_is_a_fresh_replay():
     assert found == [[("GET /api/v2/page", "a page")]] * 2
 
 
-async def test_a_door_before_another_engine_has_no_backend():
+async def test_an_application_with_another_engine_has_no_backend():
     class Other:
         app = ReplayApp(Driver(object()))  # type: ignore[arg-type]  # what it is matters to nobody here
 
@@ -174,7 +174,7 @@ with serve_in_thread(playing(loads({scenario!r}))) as served:
 """
 
 
-def test_a_server_in_a_process_that_gevent_patched_is_asked_by_its_greenlets():
+def test_greenlets_call_a_server_in_a_process_that_gevent_has_patched():
     """The greenlets and the server share a process, not a thread: a greenlet that waits doesn't stop the server."""
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", GEVENT.format(scenario=SCENARIO)],

@@ -40,7 +40,7 @@ def test_a_certificate_is_made_once_and_its_key_is_for_its_owner_only(tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["localhost.key", "localhost.pem"]
 
 
-def test_a_certificate_that_is_about_to_end_or_is_broken_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_certificate_that_expires_soon_or_is_invalid_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "LIFETIME", dt.timedelta(days=6))
     old = local_certificate(tmp_path).chain.read_bytes()
     monkeypatch.undo()

@@ -91,7 +91,7 @@ def test_a_session_stays_on_the_node_that_opened_it_and_new_ones_are_spread(farm
     assert sorted(nodes) == ["node1", "node1", "node2", "node2"]
 
 
-def test_the_clients_of_a_killed_node_are_told_to_shake_hands_and_carry_on(farm: Farm, tmp_path: Path):
+def test_clients_of_a_killed_node_repeat_the_handshake_on_another(farm: Farm, tmp_path: Path):
     with Process("phoenix", ["node", peers.NODE / "phoenix.mjs", farm.url], tmp_path) as client:
         first = client.await_line(r'"node":"(node\d)","saw":"message"')[1]
         os.kill(farm.pids[first], signal.SIGKILL)

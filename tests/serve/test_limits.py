@@ -74,7 +74,7 @@ def test_a_byte_a_second_is_too_slow(serve: Serve, http: Http, dial: Dial):
     assert 2 < sent < len("GET /api/v2/page")
 
 
-def test_a_connection_on_which_nothing_comes_is_closed_without_a_word(serve: Serve, dial: Dial):
+def test_an_idle_connection_is_closed_without_a_response(serve: Serve, dial: Dial):
     silent = dial(serve(listening=IMPATIENT).url)
     silent.settimeout(30)
     assert silent.recv(100) == b""
@@ -96,7 +96,7 @@ LARGE = SCENARIO + (
 )
 
 
-def test_a_client_that_never_reads_is_cut_off(serve: Serve, http: Http, dial: Dial):
+def test_a_client_that_never_reads_is_disconnected(serve: Serve, http: Http, dial: Dial):
     served = serve(LARGE, IMPATIENT)
     deaf = dial(served.url)
     deaf.sendall(b"GET /api/v2/large HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -105,7 +105,7 @@ def test_a_client_that_never_reads_is_cut_off(serve: Serve, http: Http, dial: Di
     assert len(http(served.url).get("/api/v2/large").content) == 8_000_000
 
 
-def test_a_websocket_that_never_reads_is_cut_off_and_others_go_on(serve: Serve, http: Http, dial: Dial):
+def test_a_websocket_that_never_reads_is_closed_and_others_continue(serve: Serve, http: Http, dial: Dial):
     served = serve(listening=IMPATIENT)
     deaf = dial(served.url)
     client = ClientProtocol(parse_uri(served.url.replace("http", "ws") + "/api/v2/notifications"))
@@ -156,7 +156,7 @@ def test_one_connection_too_many_gets_503_and_those_that_are_open_go_on(serve: S
     assert answer(dial(served.url)) == (503, {"statusCode": 4, "statusMessage": text})
     assert client.get("/api/v2/page").text == "a page"
     others[0].close()
-    until(lambda: _is_served(served.url), "there is room again")
+    until(lambda: _is_served(served.url), "another connection is accepted")
 
 
 def _is_served(url: str) -> bool:

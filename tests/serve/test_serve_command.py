@@ -128,7 +128,7 @@ IMPOSSIBLE = {
 
 
 @pytest.mark.parametrize(("arguments", "text"), IMPOSSIBLE.items(), ids=" ".join)
-def test_what_cannot_be_is_one_line_and_exit_code_2(
+def test_an_invalid_option_is_one_line_and_exit_code_2(
     scenario: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], text: str
 ):
     assert run(["serve", str(scenario), "--no-watch", *arguments]) == ExitCode.CANNOT

@@ -38,7 +38,7 @@ from cometreel.masking import (
         ({"raw": '{"a": "{\\"otp\\": 1}"}'}, {"raw": '{"a":"{\\"otp\\":\\"[hidden]\\"}"}'}),
     ],
 )
-def test_members_whose_names_mark_a_secret_are_masked(value: JSON, shown: JSON) -> None:
+def test_members_with_secret_names_are_masked(value: JSON, shown: JSON) -> None:
     assert masked(value) == shown
 
 
