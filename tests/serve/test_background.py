@@ -147,7 +147,7 @@ async def test_an_application_with_another_engine_has_no_backend():
     class Other:
         app = ReplayApp(Driver(object()))  # type: ignore[arg-type]  # what it is matters to nobody here
 
-    with pytest.raises(BugError, match="which isn't a replay"):
+    with pytest.raises(BugError, match="expected a Backend"):
         BackgroundServer.backend.fget(Other())  # type: ignore[attr-defined]  # the property's own function
 
 
@@ -162,9 +162,9 @@ from gevent import monkey
 monkey.patch_all()
 import gevent, urllib.request
 from cometreel.scenario import loads
-from cometreel.serve import playing, serve_in_thread
+from cometreel.serve import replay_app, serve_in_background
 
-with serve_in_thread(playing(loads({scenario!r}))) as served:
+with serve_in_background(replay_app(loads({scenario!r}))) as served:
     def ask():
         return urllib.request.urlopen(served.url + "/api/v2/page").read().decode()
 

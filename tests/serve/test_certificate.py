@@ -56,7 +56,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_in_words(tmp_path: Path):
         local_certificate(tmp_path / "file" / "certificates")
     assert (
         str(refused.value)
-        == f"tls: {tmp_path / 'file' / 'certificates'}: Not a directory; expected a folder for a certificate"
+        == f"tls: {tmp_path / 'file' / 'certificates'}: Not a directory; expected a writable folder for the certificate"
     )
 
 

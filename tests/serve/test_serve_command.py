@@ -89,7 +89,7 @@ def test_settings_of_the_command_line_are_in_force(start: Start):
 def test_responders_of_a_file_answer_first(start: Start, tmp_path: Path):
     responders = tmp_path / "responders.py"
     responders.write_text(
-        "from cometreel.engine import Answer\n\n\ndef first(asked):\n    return Answer({'asked': asked.path})\n\n\n"
+        "from cometreel.engine import Response\n\n\ndef first(asked):\n    return Response({'asked': asked.path})\n\n\n"
         "responders = [first]\n"
     )
     _, url = start("--responders", responders)
