@@ -10,6 +10,7 @@ import click
 
 from cometreel.cli.progress import show_progress
 from cometreel.errors import FileInvalid, Problem
+from cometreel.extras import require_extra
 from cometreel.traffic.har_files import write_har as har_of
 from cometreel.traffic.openapi_summary import openapi_summary as openapi_of
 from cometreel.traffic.simulation import traffic_of
@@ -57,6 +58,7 @@ def _content(scenario: Path, *, har: bool, openapi: bool) -> tuple[bytes, list[s
     traffic = traffic_of(scenario)
     if har:
         return har_of(traffic), [*traffic.notes]
+    require_extra("record", "exporting a flow file")
     from cometreel.traffic.mitmproxy_flows import write_flows  # noqa: PLC0415  # mitmproxy takes a second to load
 
     return write_flows(traffic), [*traffic.notes]

@@ -8,7 +8,7 @@ import click
 
 from cometreel.cli.exit_codes import ExitCode
 from cometreel.cli.progress import show_progress
-from cometreel.lint import FORMATS, fixed, report
+from cometreel.lint import FORMATS, fixed, report, rules_not_run
 from cometreel.lint import lint as lint_scenario
 from cometreel.recording import write_scenario
 
@@ -32,7 +32,7 @@ def lint(scenarios: tuple[Path, ...], *, fix: bool, form: str) -> int:
     """
     with show_progress("looking"):
         issues = [issue for path in scenarios for issue in lint_scenario(path)]
-    text = report(issues, form)
+    text = report(issues, form, rules_not_run())
     if text:
         click.echo(text)
     if fix:

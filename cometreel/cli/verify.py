@@ -18,6 +18,7 @@ from rich.text import Text
 from cometreel.cli.exit_codes import ExitCode
 from cometreel.cli.progress import show_progress
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
+from cometreel.extras import require_extra
 from cometreel.jsonvalue import JSON
 from cometreel.recording import load_policy, write_scenario
 from cometreel.recording.secret import Secret
@@ -31,7 +32,6 @@ from cometreel.verify import (
     VerifyRun,
     accepted,
     credentials_of,
-    drive,
     html_report,
     json_report,
     junit_report,
@@ -90,6 +90,7 @@ def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOp
     Example:
       cometreel verify scenarios/desktop.yaml --against https://gws.example --html drift.html
     """
+    require_extra("verify", "cometreel verify")
     script = script_of(load(scenario))
     verdict = _verdict(script, against, options)
     for file, text in ((options["junit_file"], junit_report), (options["html_file"], html_report)):
@@ -104,7 +105,9 @@ def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOp
 
 
 def _verdict(script: Script, against: str, options: _VerifyOptions) -> Verdict:
-    """Ask the server, and judge."""
+    """Send the requests to the server and compare the answers."""
+    from cometreel.verify.run_driver import drive  # noqa: PLC0415  # httpx, an optional dependency
+
     target = target_of(against, ca=options["ca"], insecure=options["insecure"])
     veil = ReportMasking(load_policy(options["policy"]), secrets.token_bytes(32))
     prompt = _prompt if script.logs_in and sys.stdin.isatty() else None

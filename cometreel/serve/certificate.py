@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cometreel.errors import OptionInvalid
+from cometreel.extras import require_extra
 
 __all__ = ["Certificate", "context_of", "made_here"]
 
@@ -59,7 +60,9 @@ def made_here(folder: Path) -> Certificate:
     It signs itself: a client trusts it by taking its file as a certificate authority.
 
     :raises OptionInvalid: if the folder can't be written.
+    :raises ExtraMissing: without the extra `tls`.
     """
+    require_extra("tls", "a generated certificate")
     certificate = Certificate(folder / "localhost.pem", folder / "localhost.key")
     try:
         if not _is_good(certificate):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cometreel.errors import FileInvalid, Problem
+from cometreel.extras import require_extra
 from cometreel.recording import Distilled, Policy, Recorder, distill
 from cometreel.scenario import Profile
 from cometreel.traffic.har_files import read_har
@@ -115,6 +116,7 @@ def _stories(file: BinaryIO, path: Path, url: re.Pattern[str] | None) -> Iterato
     if start[mark:].lstrip()[:1] == b"{":
         return read_har(file, str(path), wants)
     if re.match(rb"[0-9]+:", start):  # a netstring, as all flows are
+        require_extra("record", "importing a flow file")
         from cometreel.traffic.mitmproxy_flows import read_flows  # noqa: PLC0415  # mitmproxy takes a second to load
 
         return read_flows(file, str(path), wants)

@@ -260,7 +260,7 @@ def _unusable(_: Request, error: Exception) -> Response:
 def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, BodyRefused)
     kind = _UnreadBodyResponse if error.unread else _JsonResponse
-    return kind({"problems": [{"text": error.text}]}, error.status, {"connection": "close"})
+    return kind({"problems": [{"text": error.text}]}, error.status, {"connection": "close", **error.fields})
 
 
 def _unread(_: Request, _error: Exception) -> Response:
