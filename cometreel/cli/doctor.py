@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from cometreel.cli.exit_codes import ExitCode
+from cometreel.extras import EXTRAS, install_command, missing_distributions
 from cometreel.programs import find_program
 
 __all__ = ["DoctorCheck", "checks", "doctor"]
@@ -44,10 +45,9 @@ class DoctorCheck:
 def checks() -> Iterator[DoctorCheck]:
     """Look for everything, the necessary first."""
     yield _python()
-    yield _package("mitmproxy", "to record and to replay in a proxy", "pip install mitmproxy", needed=True)
     yield _loopback()
     yield _package("pytest", "for the fixture `reel`", "pip install pytest")
-    yield _package("locust", "for load", "pip install 'cometreel[load]'")
+    yield from map(_extra, EXTRAS)
     yield _files()
     yield _ports()
     for name, purpose, cure in _PROGRAMS:
@@ -73,6 +73,13 @@ def _package(name: str, purpose: str, cure: str, *, needed: bool = False) -> Doc
     except metadata.PackageNotFoundError:
         found = ""
     return DoctorCheck(name, found, purpose, cure, needed=needed)
+
+
+def _extra(name: str) -> DoctorCheck:
+    extra = EXTRAS[name]
+    missing = missing_distributions(name)
+    found = "" if missing else ", ".join(f"{each} {metadata.version(each)}" for each in extra.modules)
+    return DoctorCheck(f"extra {name}", found, extra.purpose, install_command(name))
 
 
 def _loopback(bind: Callable[[], int] | None = None) -> DoctorCheck:
