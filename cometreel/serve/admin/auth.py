@@ -11,14 +11,15 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cometreel.errors import OptionInvalid
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
 
 __all__ = ["TOKEN_VARIABLE", "AdminAuth", "AuthenticatedApp", "Peers", "token_from"]
 
@@ -62,6 +63,8 @@ class AdminAuth:
 
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Tell why a request isn't let in, as an HTTP status and a sentence; None if it is."""
+        from starlette.datastructures import Headers  # noqa: PLC0415  # `serve` needs no more of this module at its start
+
         headers = Headers(scope=scope)
         if self.peers == "loopback" and not _is_local(scope, headers):
             return 403, "only this machine may use the admin API (see: cometreel serve --admin-from)"
@@ -85,6 +88,9 @@ class AuthenticatedApp:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})  # RFC 6455 §7.4.1: policy violation
             return
+        from starlette.datastructures import MutableHeaders  # noqa: PLC0415  # as above
+        from starlette.responses import JSONResponse  # noqa: PLC0415
+
         cookie = self._cookie(scope) if _in_query(scope) else None
 
         async def send_safely(message: Message) -> None:

@@ -125,7 +125,7 @@ def test_a_file_that_is_there_stays_unless_it_is_forced(scenario: Path, capsys: 
     for arguments in (["--har", "-o", "there"], ["--mitm", "there"], ["--openapi", "-o", "there"]):
         assert run(["export", "two.yaml", *arguments]) == ExitCode.CANNOT
         assert capsys.readouterr().err == (
-            "cometreel: there: it is there already; expected no file (--force writes over it)\n"
+            "cometreel: there: the file exists; expected no file (--force overwrites it)\n"
         )
     assert (scenario.parent / "there").read_text() == "mine"
     assert run(["export", "two.yaml", "--har", "-o", "there", "--force"]) == ExitCode.DONE
@@ -142,7 +142,7 @@ def test_a_file_that_is_there_stays_unless_it_is_forced(scenario: Path, capsys: 
         ),
         (
             ["two.yaml", "--mitm", "a", "-o", "b"],
-            "--mitm names its file itself: leave out -o (see: cometreel export --help)",
+            "--mitm has its own file name: omit -o (see: cometreel export --help)",
         ),
         (
             ["none.yaml", "--har"],
@@ -150,7 +150,7 @@ def test_a_file_that_is_there_stays_unless_it_is_forced(scenario: Path, capsys: 
         ),
         (
             ["two.yaml", "--har", "-o", "two.yaml/x"],
-            "two.yaml/x: can't be written: File exists; expected a folder with room where you may write",
+            "two.yaml/x: can't be written: File exists; expected a writable folder with free space",
         ),
     ],
 )
