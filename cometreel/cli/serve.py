@@ -88,14 +88,14 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[ServeOptions]) -> None:
         from cometreel.scenario import load  # noqa: PLC0415
         from cometreel.serve import ListenOptions, replay_app, settings_for  # noqa: PLC0415
         from cometreel.serve import serve as run_server  # noqa: PLC0415
-        from cometreel.serve.http_server import raise_limit  # noqa: PLC0415
+        from cometreel.serve.http_server import raise_open_files_limit  # noqa: PLC0415
 
         logging.basicConfig(format="cometreel: %(message)s", level=logging.INFO)
         paths = [path.expanduser() for path in scenarios]
         scenario = load(paths)
     given: dict[str, JSON] = {name: options[name] for name in SETTINGS}
     responders = [responder for path in options["responders"] for responder in load_responders(path.expanduser())]
-    raise_limit()
+    raise_open_files_limit()
     admin_auth = _admin_auth(options)
     with _options_as_flags():
         factory = replay_app(
@@ -158,7 +158,7 @@ def _certificate(options: ServeOptions) -> Certificate | None:
     :raises OptionInvalid: if there is a key without a certificate, or no certificate can be generated.
     :raises ExtraMissing: if one is to be generated, without the extra `tls`.
     """
-    from cometreel.serve.certificate import Certificate, made_here  # noqa: PLC0415
+    from cometreel.serve.certificate import Certificate, local_certificate  # noqa: PLC0415
 
     if options["certificate"] is not None:
         return Certificate(options["certificate"], options["key"])
@@ -166,7 +166,9 @@ def _certificate(options: ServeOptions) -> Certificate | None:
         raise OptionInvalid("key", "given without a certificate", "--certificate FILE too")
     if not options["tls"]:
         return None
-    generated = made_here(Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "cometreel")
+    generated = local_certificate(
+        Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "cometreel"
+    )
     text = f"cometreel: clients must trust {generated.chain}, for example: curl --cacert {generated.chain} …"
     click.echo(text, err=True)
     return generated

@@ -23,7 +23,7 @@ import pytest
 from cometreel.cli import ExitCode, run
 from cometreel.cli.main import COMMANDS
 from cometreel.extras import EXTRAS, install_command
-from cometreel.serve.certificate import made_here
+from cometreel.serve.certificate import local_certificate
 from tests.base_install import hide_modules, modules_outside, requirements_of
 
 ROOT = Path(__file__).parents[2]
@@ -179,7 +179,7 @@ def test_serve_answers_and_refuses_the_codings_that_it_lacks(folder: Path, envir
 
 
 def test_serve_uses_a_certificate_of_the_user(folder: Path, environment: dict[str, str]):
-    made = made_here(folder / "certificate")
+    made = local_certificate(folder / "certificate")
     options = ("--certificate", str(made.chain), "--key", str(made.key))
     with serving(folder, environment, *options) as (url, _):
         assert url.startswith("https://")
