@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cometreel.errors import FileInvalid, Problem
+from cometreel.extras import require_extra
 from cometreel.recording import Distilled, Policy, Recorder, distill
 from cometreel.scenario import Profile
 from cometreel.traffic.har_files import read_har
@@ -115,7 +116,8 @@ def _read_groups(file: BinaryIO, path: Path, url: re.Pattern[str] | None) -> Ite
     if start[offset:].lstrip()[:1] == b"{":
         return read_har(file, str(path), is_wanted)
     if re.match(rb"[0-9]+:", start):  # a netstring: every flow is one
-        from cometreel.traffic.mitmproxy_flows import read_flows  # noqa: PLC0415  # mitmproxy takes a second to load
+        require_extra("record", "importing a flow file")
+        from cometreel.traffic.mitmproxy_flows import read_flows  # noqa: PLC0415  # mitmproxy, an optional dependency
 
         return read_flows(file, str(path), is_wanted)
     found = "neither HAR nor flows" if start else "the file is empty"

@@ -32,7 +32,7 @@ def test_a_file_that_is_there_stays_and_the_rest_is_made(tmp_path: Path, capsys:
     (tmp_path / "README.md").write_text("mine")
     assert run(["init", str(tmp_path)]) == ExitCode.DONE
     out, err = capsys.readouterr()
-    assert err == f"{tmp_path}/README.md was there already and stays\n"
+    assert err == f"{tmp_path}/README.md exists and was not changed\n"
     assert out.count("\n") == len(MADE) - 1
     assert (tmp_path / "README.md").read_text() == "mine"
     assert run(["init", str(tmp_path)]) == ExitCode.DONE

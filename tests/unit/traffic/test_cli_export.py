@@ -128,7 +128,7 @@ def test_a_file_that_is_there_stays_unless_it_is_forced(scenario: Path, capsys: 
     for arguments in (["--har", "-o", "there"], ["--mitm", "there"], ["--openapi", "-o", "there"]):
         assert run(["export", "two.yaml", *arguments]) == ExitCode.CANNOT
         assert capsys.readouterr().err == (
-            "cometreel: there: it is there already; expected no file (--force writes over it)\n"
+            "cometreel: there: the file exists; expected no file (--force overwrites it)\n"
         )
     assert (scenario.parent / "there").read_text() == "mine"
     assert run(["export", "two.yaml", "--har", "-o", "there", "--force"]) == ExitCode.DONE
@@ -145,7 +145,7 @@ def test_a_file_that_is_there_stays_unless_it_is_forced(scenario: Path, capsys: 
         ),
         (
             ["two.yaml", "--mitm", "a", "-o", "b"],
-            "--mitm names its file itself: leave out -o (see: cometreel export --help)",
+            "--mitm has its own file name: omit -o (see: cometreel export --help)",
         ),
         (
             ["none.yaml", "--har"],
