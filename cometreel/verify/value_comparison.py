@@ -51,7 +51,11 @@ def changes(recorded: JSON, live: JSON) -> list[ValueChange]:
     if same(recorded, live):
         return []
     flagged = _flagged(recorded), _flagged(live)
-    found = list(_found(DeepDiff(*flagged, view="tree", threshold_to_diff_deeper=0, ignore_private_variables=False)))
+    # report_repetition: else deepdiff joins an item removed at one place and one added at another if both have one index
+    diff = DeepDiff(
+        *flagged, view="tree", threshold_to_diff_deeper=0, ignore_private_variables=False, report_repetition=True
+    )
+    found = list(_found(diff))
     order = {path: number for number, path in enumerate(_paths(recorded, ()))}
     return sorted(_with_renames(found), key=lambda change: order.get(change.path, len(order)))
 

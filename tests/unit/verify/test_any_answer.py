@@ -48,6 +48,7 @@ def _played(folder: Path, text: str, body: JSON, data: JSON) -> Stage:
 @given(VALUES, VALUES, VALUES, VALUES)
 @example([False, None, None], None, [None, True], None)  # an item is gone, and the one after it has changed
 @example([None, 0, None], None, [False, False], None)  # 0 is not false, in an array either
+@example([None, [0, None, True]], None, [None, [None, False, 0, True]], None)  # an item moved: one index, two places
 @example({"id": None}, '{"a": 1}', {"$c": None}, {})
 def test_what_came_can_be_told_and_taken_over(body: JSON, data: JSON, live_body: JSON, live_data: JSON) -> None:
     text = (
