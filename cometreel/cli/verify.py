@@ -29,16 +29,16 @@ from cometreel.verify import (
     SessionPlan,
     Verdict,
     VerifyRun,
-    accepted,
-    credentials_of,
+    build_script,
     drive,
+    environment_variables,
+    find_credentials,
     html_report,
     json_report,
     junit_report,
+    parse_target,
     report_lines,
-    script_of,
-    target_of,
-    variables,
+    updated_files,
 )
 from cometreel.verify.run import Pace
 
@@ -90,7 +90,7 @@ def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOp
     Example:
       cometreel verify scenarios/desktop.yaml --against https://gws.example --html drift.html
     """
-    script = script_of(load(scenario))
+    script = build_script(load(scenario))
     verdict = _verdict(script, against, options)
     for file, text in ((options["junit_file"], junit_report), (options["html_file"], html_report)):
         if file is not None:
@@ -105,10 +105,10 @@ def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOp
 
 def _verdict(script: Script, against: str, options: _VerifyOptions) -> Verdict:
     """Ask the server, and judge."""
-    target = target_of(against, ca=options["ca"], insecure=options["insecure"])
+    target = parse_target(against, ca=options["ca"], insecure=options["insecure"])
     veil = ReportMasking(load_policy(options["policy"]), secrets.token_bytes(32))
     prompt = _prompt if script.logs_in and sys.stdin.isatty() else None
-    known = credentials_of(script.parts, os.environ, target.host, options["netrc"], prompt)
+    known = find_credentials(script.parts, os.environ, target.host, options["netrc"], prompt)
     seconds = _seconds(options["patience"])
     users = {part: credentials.user for part, credentials in known.items()}
     given = _values(options["values"])
@@ -138,7 +138,9 @@ def _values(written: Sequence[str]) -> Mapping[str, JSON]:
 def _prompt(part: SessionPlan) -> Credentials:
     """Ask at the terminal; neither answer is shown anywhere else."""
     user = click.prompt(f"login name of {part.name}", default=part.user, err=True)
-    password = click.prompt(f"password of {part.name} ({variables(part.name)[1]})", hide_input=True, err=True)
+    password = click.prompt(
+        f"password of {part.name} ({environment_variables(part.name)[1]})", hide_input=True, err=True
+    )
     return Credentials(user, Secret(password.encode()))
 
 
@@ -160,7 +162,7 @@ def _print(verdict: Verdict, *, json_: bool) -> None:
 
 
 def _accept(verdict: Verdict, script: Script) -> None:
-    for path, file in accepted(verdict, script.sources, script.scenario.profile):
+    for path, file in updated_files(verdict, script.sources, script.scenario.profile):
         written = write_scenario(file, Path(path))
         click.echo(written.difference, err=True)
         click.echo(written.path, err=True)

@@ -71,9 +71,9 @@ def reel(request: pytest.FixtureRequest) -> Iterator[Reel]:
     answers fails, unless it calls `reel.allow_unmatched()`; so does one whose answer can't be made, unless it calls
     `reel.allow_failed()`.
     """
-    from cometreel.pytest_plugin.fixtures import own_reel  # noqa: PLC0415  # heavy
+    from cometreel.pytest_plugin.reel_fixture import reel_for_test  # noqa: PLC0415  # heavy
 
-    with own_reel(request) as found:
+    with reel_for_test(request) as found:
         request.node.stash[IN_USE] = found
         yield found
         del request.node.stash[IN_USE]
@@ -85,9 +85,9 @@ def reel_session(request: pytest.FixtureRequest) -> Iterator[Reel]:
 
     Paths are looked for in pytest's root folder. Under pytest-xdist each worker has its own.
     """
-    from cometreel.pytest_plugin.fixtures import shared_reel  # noqa: PLC0415  # heavy
+    from cometreel.pytest_plugin.reel_fixture import reel_for_session  # noqa: PLC0415  # heavy
 
-    with shared_reel(request) as found:
+    with reel_for_session(request) as found:
         request.session.stash[IN_USE] = found
         yield found
         del request.session.stash[IN_USE]

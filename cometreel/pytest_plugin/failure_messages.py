@@ -14,12 +14,12 @@ from cometreel.jsonvalue import encode
 from cometreel.masking import masked, masked_at, masked_text
 from cometreel.scenario import Exchange
 
-__all__ = ["failed_text", "unmatched_text", "unplayed_text"]
+__all__ = ["failed_message", "unmatched_message", "unplayed_message"]
 
 CALLS, LENGTH = 10, 1000  # how many calls, and how much of a body, are shown
 
 
-def unmatched_text(calls: Calls, shown_from: Path) -> str:
+def unmatched_message(calls: Calls, shown_from: Path) -> str:
     """Say what was asked that nothing answers, and what comes near; files are shown from a folder."""
     many = f"{len(calls)} requests" if len(calls) > 1 else "a request"
     lines = [f"The test made {many} that nothing in its scenario answers."]
@@ -35,7 +35,7 @@ def unmatched_text(calls: Calls, shown_from: Path) -> str:
     return "\n".join(lines)
 
 
-def failed_text(calls: Calls) -> str:
+def failed_message(calls: Calls) -> str:
     """Say what was asked whose answer could not be made, and why."""
     many = f"{len(calls)} requests" if len(calls) > 1 else "a request"
     lines = [f"The test made {many} whose answer could not be made."]
@@ -47,7 +47,7 @@ def failed_text(calls: Calls) -> str:
     return "\n".join(lines)
 
 
-def unplayed_text(exchanges: Sequence[Exchange], shown_from: Path) -> str:
+def unplayed_message(exchanges: Sequence[Exchange], shown_from: Path) -> str:
     """Say which exchanges nobody asked for."""
     many = f"{len(exchanges)} exchanges of its scenario" if len(exchanges) > 1 else "an exchange of its scenario"
     lines = [f"--reel-strict: the test left {many} unplayed."]

@@ -6,23 +6,27 @@ because importing it would put it in the place of the package's fixture of that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
+
+import pytest
 
 from cometreel.engine import Auth, Calls, FaultInfo, Repeat, Responder
 from cometreel.errors import CometreelError
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.pytest_plugin.failure_messages import failed_text, unmatched_text, unplayed_text
-from cometreel.pytest_plugin.plugin_options import PluginOptions
+from cometreel.pytest_plugin.failure_messages import failed_message, unmatched_message, unplayed_message
+from cometreel.pytest_plugin.plugin_options import OPTIONS, PluginOptions
 from cometreel.pytest_plugin.recording_reel import RecordingReel
 from cometreel.pytest_plugin.replay_reel import ReplayReel
-from cometreel.pytest_plugin.scenario_sources import ScenarioSource, scenario_source_of
+from cometreel.pytest_plugin.scenario_sources import ScenarioSource, parse_source
+from cometreel.pytest_plugin.terminal_summary import MESSAGES
 from cometreel.recording.upstream import Upstream
 from cometreel.scenario import Exchange, Scenario
 from cometreel.serve import settings_for
 
-__all__ = ["NothingPlayed", "PlayedAlready", "Reel"]
+__all__ = ["NothingPlayed", "PlayedAlready", "Reel", "reel_for_session", "reel_for_test"]
 
 T = TypeVar("T")
 
@@ -109,7 +113,7 @@ class Reel:
         __tracebackhide__ = True
         given: dict[str, JSON] = {"speed": speed, "seed": seed, "repeat": repeat, "auth": auth}
         try:
-            source = scenario_source_of(scenarios, self._folders)
+            source = parse_source(scenarios, self._folders)
             if self._running is None:
                 self._running = self._run(source, given)
                 self._source, self._given = source, given
@@ -193,13 +197,13 @@ class Reel:
         missed, failed = self._look()
         told = []
         if missed and not self._allows_unmatched:
-            told.append(unmatched_text(missed, self._shown_from))
+            told.append(unmatched_message(missed, self._shown_from))
         if failed and not self._allows_failed:
-            told.append(failed_text(failed))
+            told.append(failed_message(failed))
         if told:
             return "\n\n".join(told)
         if passed and self._options.strict and (unplayed := self._running.unplayed()):
-            return unplayed_text(unplayed, self._shown_from)
+            return unplayed_message(unplayed, self._shown_from)
         return ""
 
     def stop(self) -> None:
@@ -233,3 +237,53 @@ class Reel:
             return question(self._running)
         except CometreelError as error:
             raise error.with_traceback(None) from None
+
+
+@contextmanager
+def reel_for_test(request: pytest.FixtureRequest) -> Iterator[Reel]:
+    """Make the reel of one test; it plays what the test's marker says."""
+    reel = Reel(
+        (request.path.parent, request.config.rootpath),
+        request.config.stash[OPTIONS],
+        request.config.stash[MESSAGES].append,
+        shown_from=request.config.invocation_params.dir,
+    )
+    marker = request.node.get_closest_marker("reel")
+    if marker is not None and (wrong := _wrong(reel, marker)):
+        pytest.fail(f"@pytest.mark.reel: {wrong}", pytrace=False)
+    yield reel
+    _end(reel)
+
+
+def _wrong(reel: Reel, marker: pytest.Mark) -> str:
+    """Play what a marker says; tell what is wrong with it, empty if nothing is."""
+    try:
+        reel.play(*marker.args, **marker.kwargs)
+    except (CometreelError, TypeError) as error:
+        return str(error).replace("Reel.play()", "it")
+    return ""
+
+
+@contextmanager
+def reel_for_session(request: pytest.FixtureRequest) -> Iterator[Reel]:
+    """Make the reel of a run. What no test can be blamed for, `--reel-strict` doesn't ask."""
+    config = request.config
+    reel = Reel(
+        (config.rootpath,),
+        config.stash[OPTIONS].lenient(),
+        config.stash[MESSAGES].append,
+        shown_from=config.invocation_params.dir,
+    )
+    yield reel
+    _end(reel)
+
+
+def _end(reel: Reel) -> None:
+    """Stop a reel; what it was asked after the test is told too."""
+    complaint = reel.failure_message(passed=False)
+    try:
+        reel.stop()
+    except CometreelError as error:
+        pytest.fail(str(error), pytrace=False)
+    if complaint:
+        pytest.fail(complaint, pytrace=False)

@@ -12,7 +12,7 @@ from cometreel.errors import FileInvalid, OptionInvalid, Problem
 from cometreel.pytest_plugin.plugin_options import PluginOptions
 from cometreel.scenario import Scenario, load, loads
 
-__all__ = ["ScenarioSource", "scenario_source_of"]
+__all__ = ["ScenarioSource", "parse_source"]
 
 TEXT = "<text>"
 """How positions in YAML text are told."""
@@ -56,7 +56,7 @@ class ScenarioSource:
         return _loaded(self.files, fingerprint(self.files))
 
 
-def scenario_source_of(given: Sequence[str | Path | Scenario], folders: Sequence[Path]) -> ScenarioSource:
+def parse_source(given: Sequence[str | Path | Scenario], folders: Sequence[Path]) -> ScenarioSource:
     """Tell what was given; a relative path is looked for in these folders, in order.
 
     :raises OptionInvalid: if it is nothing that can be played.

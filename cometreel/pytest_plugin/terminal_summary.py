@@ -9,9 +9,9 @@ from collections.abc import Generator
 
 import pytest
 
-__all__ = ["SAID", "TerminalSummary"]
+__all__ = ["MESSAGES", "TerminalSummary"]
 
-SAID: pytest.StashKey[list[str]] = pytest.StashKey()
+MESSAGES: pytest.StashKey[list[str]] = pytest.StashKey()
 """What is to be said and lies on no report yet."""
 
 _ON_REPORT = "cometreel_said"
@@ -21,7 +21,7 @@ class TerminalSummary:
     """Gathers what was said about each test."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self._waiting = config.stash.setdefault(SAID, [])
+        self._waiting = config.stash.setdefault(MESSAGES, [])
         self._said: list[str] = []
 
     @pytest.hookimpl(wrapper=True)

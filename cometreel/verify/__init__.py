@@ -5,15 +5,15 @@ The run, the judging and the reports are without I/O; `driving`, `http` and `lis
 
 from __future__ import annotations
 
-from cometreel.verify.accepting import accepted
-from cometreel.verify.credentials import Credentials, credentials_of, variables
+from cometreel.verify.accepting import updated_files
+from cometreel.verify.credentials import Credentials, environment_variables, find_credentials
 from cometreel.verify.report_masking import ReportMasking
 from cometreel.verify.reports import html_report, json_report, junit_report, report_lines
 from cometreel.verify.run import VerifyRun
 from cometreel.verify.run_driver import drive
-from cometreel.verify.script import Script, SessionPlan, script_of
+from cometreel.verify.script import Script, SessionPlan, build_script
 from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict
-from cometreel.verify.verify_target import VerifyTarget, target_of
+from cometreel.verify.verify_target import VerifyTarget, parse_target
 
 __all__ = [
     "Credentials",
@@ -26,14 +26,14 @@ __all__ = [
     "VerifyTarget",
     "ReportMasking",
     "Verdict",
-    "accepted",
+    "updated_files",
     "json_report",
-    "credentials_of",
+    "find_credentials",
     "drive",
     "html_report",
     "junit_report",
     "report_lines",
-    "script_of",
-    "target_of",
-    "variables",
+    "build_script",
+    "parse_target",
+    "environment_variables",
 ]

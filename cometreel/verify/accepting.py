@@ -16,13 +16,15 @@ from cometreel.scenario.sources import SourceFile
 from cometreel.verify.value_comparison import ChangeKind
 from cometreel.verify.verdict import Drift, Verdict
 
-__all__ = ["accepted"]
+__all__ = ["updated_files"]
 
 _ADDING = (ChangeKind.ADDED.value, ChangeKind.ITEM_ADDED.value)
 _REMOVING = (ChangeKind.REMOVED.value, ChangeKind.ITEM_REMOVED.value, "header removed", "notification missing")
 
 
-def accepted(verdict: Verdict, sources: Sequence[SourceFile], profile: Profile) -> Iterator[tuple[str, ScenarioFile]]:
+def updated_files(
+    verdict: Verdict, sources: Sequence[SourceFile], profile: Profile
+) -> Iterator[tuple[str, ScenarioFile]]:
     """Each file that changes, by its path, as it would be now."""
     for source in sources:
         changed = {

@@ -19,7 +19,7 @@ from cometreel.verify.expected_values import ExpectedValues, SessionVariables
 from cometreel.verify.observations import LiveReply, PlayedStep
 from cometreel.verify.report_masking import ReportMasking
 from cometreel.verify.script import ScriptStep
-from cometreel.verify.value_comparison import ChangeKind, ValueChange, changes
+from cometreel.verify.value_comparison import ChangeKind, ValueChange, value_changes
 from cometreel.verify.verdict import Drift
 
 __all__ = ["Comparator", "DriftPath"]
@@ -145,7 +145,7 @@ class Comparator:
         one, other = self.steady(recorded, references), self.steady(live, references)
         self.veil.learn(one)
         self.veil.learn(other)
-        return changes(self.veil.over(one), self.veil.over(other))
+        return value_changes(self.veil.over(one), self.veil.over(other))
 
     def steady(self, value: JSON, references: Sequence[str]) -> JSON:
         """A value without what differs each time; of a reference only its type is left."""

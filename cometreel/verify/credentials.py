@@ -13,9 +13,9 @@ from pathlib import Path
 
 from cometreel.errors import OptionInvalid
 from cometreel.recording.secret import Secret
-from cometreel.verify.script import NOBODY, SessionPlan
+from cometreel.verify.script import DEFAULT_SESSION, SessionPlan
 
-__all__ = ["Credentials", "credentials_of", "variables"]
+__all__ = ["Credentials", "find_credentials", "environment_variables"]
 
 Prompt = Callable[[SessionPlan], "Credentials | None"]
 
@@ -28,15 +28,15 @@ class Credentials:
     password: Secret
 
 
-def variables(part: str) -> tuple[str, str]:
+def environment_variables(part: str) -> tuple[str, str]:
     """The environment variables of a part: COMETREEL_USER_AGENT_1 and COMETREEL_PASSWORD_AGENT_1 of `agent-1`."""
-    if part == NOBODY:
+    if part == DEFAULT_SESSION:
         return "COMETREEL_USER", "COMETREEL_PASSWORD"
     name = re.sub(r"[^A-Z0-9]+", "_", part.upper())
     return f"COMETREEL_USER_{name}", f"COMETREEL_PASSWORD_{name}"
 
 
-def credentials_of(
+def find_credentials(
     parts: Sequence[SessionPlan], environment: Mapping[str, str], host: str, file: Path | None, ask: Prompt | None
 ) -> dict[str, Credentials]:
     """The credentials of each part that has some: the environment first, then the netrc, then the prompt.
@@ -49,7 +49,7 @@ def credentials_of(
     machines = _machines(file) if file is not None else {}
     found: dict[str, Credentials] = {}
     for part in parts:
-        names = [variables(part.name)]
+        names = [environment_variables(part.name)]
         if len(parts) == 1:
             names.append(("COMETREEL_USER", "COMETREEL_PASSWORD"))
         known = _from_environment(part, names, environment) or _from_machines(part, machines, host)

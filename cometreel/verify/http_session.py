@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import httpx
 
 from cometreel.errors import CometreelError
-from cometreel.verify.credentials import Credentials, variables
+from cometreel.verify.credentials import Credentials, environment_variables
 from cometreel.verify.observations import LiveReply
 from cometreel.verify.request_building import BuiltRequest
 from cometreel.verify.verify_target import VerifyTarget
@@ -151,7 +151,9 @@ class HttpSession:
             self.hide(token)
 
     def _refused(self, status: int) -> CometreelError:
-        return self.target.refused(self.part, status, variables(self.part), with_credentials=bool(self._login))
+        return self.target.refused(
+            self.part, status, environment_variables(self.part), with_credentials=bool(self._login)
+        )
 
 
 def _basic(credentials: Credentials) -> str:

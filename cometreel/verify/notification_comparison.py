@@ -6,21 +6,35 @@ exchange's notifications within one channel is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from cometreel.jsonvalue import JSON
+from cometreel.recording.correlation import correlate
+from cometreel.recording.journal_events import NO_BODY, RecordedBody, WireEvent
+from cometreel.recording.transcript import RecordedCall, RecordedDelivery, RecordedPublish, Transcript
 from cometreel.scenario import EventSpec, Profile
 from cometreel.scenario.matchers import MISSING
 from cometreel.scenario.values import Fixed
 from cometreel.verify.comparator import Comparator, DriftPath
 from cometreel.verify.expected_values import SessionVariables
-from cometreel.verify.observations import PlayedStep, ReceivedNotification
-from cometreel.verify.value_comparison import leaves
-from cometreel.verify.verdict import Drift
+from cometreel.verify.observations import LiveReply, PlayedStep, ReceivedNotification
+from cometreel.verify.request_building import BuiltPublish
+from cometreel.verify.script import ExpectedTimelineEvent
+from cometreel.verify.value_comparison import count_values
+from cometreel.verify.verdict import Drift, one_line
 
-__all__ = ["ExpectedNotification", "NotificationComparison", "Pairs", "Similarity", "pair", "recorded_events"]
+__all__ = [
+    "ExpectedNotification",
+    "NotificationComparison",
+    "Pairs",
+    "Similarity",
+    "assign_notifications",
+    "expected_notifications",
+    "pair_notifications",
+    "timeline_notes",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +47,7 @@ class ExpectedNotification:
     count: int = 1
 
 
-def recorded_events(judge: Comparator, play: PlayedStep) -> list[ExpectedNotification]:
+def expected_notifications(judge: Comparator, play: PlayedStep) -> list[ExpectedNotification]:
     """The notifications that are to come, in the order of the file."""
     made: list[ExpectedNotification] = []
     for number, spec in enumerate(play.step.exchange.events):
@@ -51,12 +65,12 @@ class NotificationComparison:
         self._judge, self._play, self._unsolicited = judge, play, unsolicited
         self._references = (*profile.event, *profile.request)
         self._window = profile.window_seconds
-        self._recorded = recorded_events(judge, play)
+        self._recorded = expected_notifications(judge, play)
         self._live = list(play.heard)
 
     def findings(self) -> list[Drift]:
         """Every difference, in the order of the file."""
-        pairs = pair(len(self._recorded), len(self._live), self._likeness)
+        pairs = pair_notifications(len(self._recorded), len(self._live), self._likeness)
         self._adopt(pairs)
         found = [finding for number, live in sorted(pairs.pairs.items()) for finding in self._pair(number, live)]
         found += [self._missing(number) for number in pairs.missing]
@@ -66,7 +80,7 @@ class NotificationComparison:
 
     def learn(self) -> None:
         """Keep what the notifications say of names that later requests use."""
-        for number, live in pair(len(self._recorded), len(self._live), self._likeness).pairs.items():
+        for number, live in pair_notifications(len(self._recorded), len(self._live), self._likeness).pairs.items():
             self._met(number, self._live[live], trial=False)
 
     # --- which is which -------------------------------------------------------------------------------------
@@ -76,7 +90,7 @@ class NotificationComparison:
         differences = len(self._judge.compared(data, heard.data, self._references))
         if ext is not MISSING:
             differences += len(self._judge.compared(ext, heard.message.get("ext"), ()))  # type: ignore[arg-type]  # not MISSING is JSON
-        return Similarity(differences, max(leaves(data), leaves(heard.data)), channel == heard.channel)
+        return Similarity(differences, max(count_values(data), count_values(heard.data)), channel == heard.channel)
 
     def _met(self, number: int, heard: ReceivedNotification, *, trial: bool) -> tuple[JSON, JSON, JSON | object]:
         """Channel, data and ext of a recorded notification facing a live one; a trial teaches nothing."""
@@ -202,7 +216,7 @@ class Pairs:
     extra: list[int] = field(default_factory=list)
 
 
-def pair(recorded: int, live: int, compare: Callable[[int, int], Similarity]) -> Pairs:
+def pair_notifications(recorded: int, live: int, compare: Callable[[int, int], Similarity]) -> Pairs:
     """Pair so many recorded notifications with so many live ones."""
     made = Pairs()
     free = list(range(live))
@@ -236,3 +250,87 @@ def _pair_close(rest: Sequence[int], free: list[int], compare: Callable[[int, in
         if number not in made.pairs and each in free:
             made.pairs[number] = each
             free.remove(each)
+
+
+def assign_notifications(
+    plays: Sequence[PlayedStep], heard: Sequence[ReceivedNotification], profile: Profile
+) -> list[ReceivedNotification]:
+    """Give each play the notifications that are its own; return those that nobody asked for."""
+    sessions = {part: number for number, part in enumerate(dict.fromkeys(play.step.part for play in plays))}
+    sources = {id(source): (play, source) for play in plays for source in [_source(play, sessions)]}
+    deliveries = {id(delivery): (each, delivery) for each in heard for delivery in [_delivery(each, sessions)]}
+    transcript = Transcript(
+        calls=[source for _, source in sources.values() if isinstance(source, RecordedCall)],
+        publishes=[source for _, source in sources.values() if isinstance(source, RecordedPublish)],
+        deliveries=[delivery for _, delivery in deliveries.values()],
+    )
+    found = correlate(transcript, profile)
+    for ask in found.asks:
+        sources[id(ask.source)][0].heard = _of(ask.owned, deliveries)
+    return _of(found.unsolicited, deliveries)
+
+
+def _of(
+    found: Iterable[RecordedDelivery], deliveries: dict[int, tuple[ReceivedNotification, RecordedDelivery]]
+) -> list[ReceivedNotification]:
+    return [deliveries[id(delivery)][0] for delivery in found]
+
+
+def _source(play: PlayedStep, sessions: dict[str, int]) -> RecordedCall | RecordedPublish:
+    session, ask = sessions[play.step.part], play.ask
+    replied_at = play.asked_at if play.replied_at is None else play.replied_at
+    if isinstance(ask, BuiltPublish):
+        message = {"channel": ask.channel, "data": ask.data}
+        return RecordedPublish(play.asked_at, session, "", message, NO_BODY, 0, replied_at, play.published)
+    path, _, query = ask.url.partition("?")
+    asked = LiveReply(0, body=ask.body)
+    request = WireEvent(0, play.asked_at, "request", method=ask.method, path=path, query=query, body=_body(asked))
+    reply = play.reply or LiveReply(0)
+    return RecordedCall(
+        play.asked_at, session, request, replied_at, WireEvent(0, replied_at, "reply", body=_body(reply))
+    )
+
+
+def _body(content: LiveReply) -> RecordedBody:
+    return RecordedBody("json", content.json) if content.is_json else NO_BODY
+
+
+def _delivery(each: ReceivedNotification, sessions: dict[str, int]) -> RecordedDelivery:
+    session = sessions.get(each.part, len(sessions))
+    return RecordedDelivery(each.at, session, "", each.channel, each.message, NO_BODY, 0, "")
+
+
+def timeline_notes(
+    cues: Sequence[ExpectedTimelineEvent], unsolicited: Sequence[ReceivedNotification], judge: Comparator
+) -> Iterator[str]:
+    """A sentence for each timeline entry, and for each notification that is in no timeline."""
+    left = list(unsolicited)
+    for cue in cues:
+        place = f"{cue.entry.position.file}:{cue.entry.position.line}: timeline"
+        twin = next((each for each in left if _differs(cue, each, judge) == 0), None)
+        like = twin or next((each for each in left if _is_like(cue, each, judge)), None)
+        if like is None:
+            yield f"{place}: did not come while the run listened"
+            continue
+        left.remove(like)
+        yield f"{place}: came" if like is twin else f"{place}: came, with other values: {_shown(like, judge)}"
+    for each in left:
+        yield f"nobody asked for this: {_shown(each, judge)}"
+
+
+def _shown(heard: ReceivedNotification, judge: Comparator) -> str:
+    told: JSON = {"channel": heard.channel, "data": judge.veil.shown(heard.data)}
+    return one_line(told)
+
+
+def _differs(cue: ExpectedTimelineEvent, heard: ReceivedNotification, judge: Comparator) -> int | None:
+    """The number of differences; None where they can't be the same, or templates make that unknowable."""
+    event = cue.entry.event
+    if heard.part != cue.part or not isinstance(event.channel, Fixed) or event.channel.value != heard.channel:
+        return None
+    return len(judge.compared(event.data.value, heard.data, ())) if isinstance(event.data, Fixed) else None
+
+
+def _is_like(cue: ExpectedTimelineEvent, heard: ReceivedNotification, judge: Comparator) -> bool:
+    differences = _differs(cue, heard, judge)
+    return differences is not None and 2 * differences <= count_values(heard.data)

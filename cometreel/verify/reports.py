@@ -11,7 +11,7 @@ import jinja2
 
 from cometreel.jsonvalue import JSONObject
 from cometreel.scenario.matchers import MISSING
-from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict, shown
+from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict, one_line
 
 __all__ = ["html_report", "json_report", "junit_report", "report_lines"]
 
@@ -21,7 +21,7 @@ def html_report(verdict: Verdict) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["shown"] = shown
+    environment.filters["shown"] = one_line
     text = files("cometreel.verify").joinpath("page.html.jinja").read_text("utf-8")
     return environment.from_string(text).render(verdict=verdict)
 

@@ -18,7 +18,7 @@ from cometreel.scenario.yaml_writer import inline
 from cometreel.verify.expected_values import SessionVariables
 from cometreel.wire import Headers, Request
 
-__all__ = ["RequestNotBuildable", "BuiltRequest", "BuiltPublish", "build_request", "matched"]
+__all__ = ["RequestNotBuildable", "BuiltRequest", "BuiltPublish", "build_request", "match_request"]
 
 _SAFE = "~!$&'()*+,=:@"
 
@@ -70,7 +70,7 @@ def build_request(block: RequestBlock | PublishBlock, knowledge: SessionVariable
     return BuiltRequest(block.method.upper(), path, _query(block.query, maker), tuple(headers), body)
 
 
-def matched(
+def match_request(
     scenario: Scenario, exchange: Exchange, ask: BuiltRequest | BuiltPublish, ids: JSONObject
 ) -> tuple[Question, Match]:
     """What the scenario makes of a request: the question, and what its pattern captures.

@@ -1,8 +1,4 @@
-"""The run, without I/O: what to ask next, what to wait for, and when to give up waiting.
-
-One exchange at a time, in the order of the file, whatever session takes it: the next one begins when the reply and as
-many notifications as were recorded have come. Which notification belongs to which exchange is decided at the end.
-"""
+"""What a run orders: everything that its driver does on the network. Orders are in the imperative."""
 
 from __future__ import annotations
 
@@ -14,19 +10,79 @@ from cometreel.bayeux import is_meta
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import EventSpec, Exchange, ReplySpec, TemplateFailed, User, can_be_written, parse_duration
 from cometreel.scenario.values import Fixed
-from cometreel.verify.attribution import attribute
 from cometreel.verify.comparator import Comparator
 from cometreel.verify.expected_values import SessionVariables
-from cometreel.verify.notification_comparison import NotificationComparison, recorded_events
+from cometreel.verify.notification_comparison import (
+    NotificationComparison,
+    assign_notifications,
+    expected_notifications,
+    timeline_notes,
+)
 from cometreel.verify.observations import LiveReply, PlayedStep, ReceivedNotification
 from cometreel.verify.report_masking import ReportMasking
-from cometreel.verify.request_building import BuiltPublish, RequestNotBuildable, build_request, matched
-from cometreel.verify.run_actions import CloseSession, OpenSession, RunAction, SendPublish, SendRequest
+from cometreel.verify.request_building import (
+    BuiltPublish,
+    BuiltRequest,
+    RequestNotBuildable,
+    build_request,
+    match_request,
+)
 from cometreel.verify.script import Script, ScriptStep
-from cometreel.verify.timeline_notes import notes
 from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict
 
-__all__ = ["LISTEN_SECONDS", "Pace", "VerifyRun"]
+__all__ = [
+    "CloseSession",
+    "LISTEN_SECONDS",
+    "OpenSession",
+    "Pace",
+    "RunAction",
+    "SendPublish",
+    "SendRequest",
+    "VerifyRun",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Begin the CometD session of a part and subscribe to its channels; then say `connected`."""
+
+    part: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """Send an HTTP request in a part's session; then say `replied` or `unanswered` with the number.
+
+    `status` is the one that was recorded, None where it isn't known before; `seconds` how long the reply took then.
+    `stranger` wants no session and no credentials: the request is to be refused, as it was when it was recorded.
+    """
+
+    number: int
+    part: str
+    ask: BuiltRequest
+    status: int | None = None
+    seconds: float = 0.0
+    stranger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendPublish:
+    """Publish in a part's CometD session; then say `published` or `unanswered` with the number."""
+
+    number: int
+    part: str
+    ask: BuiltPublish
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession:
+    """End the CometD session of a part."""
+
+    part: str
+
+
+RunAction: TypeAlias = OpenSession | SendRequest | SendPublish | CloseSession
+
 
 Pace: TypeAlias = Literal["fast", "recorded"]
 LISTEN_SECONDS: Final = 1.0
@@ -177,7 +233,7 @@ class VerifyRun:
         recent = [each for each in self._heard[waiting.first :] if each.part == play.step.part]
         if len(recent) < waiting.wanted:
             return False
-        attribute([play], recent, self._script.scenario.profile)
+        assign_notifications([play], recent, self._script.scenario.profile)
         return len(play.heard) >= waiting.wanted
 
     def _play(self, step: ScriptStep, now: float) -> list[RunAction]:
@@ -220,10 +276,10 @@ class VerifyRun:
         _refuse(step.exchange, self._played)
         knowledge = self._knowledge[step.part]
         ask = build_request(step.block.request, knowledge)
-        question, match = matched(self._script.scenario, step.exchange, ask, {**knowledge.ids})
+        question, match = match_request(self._script.scenario, step.exchange, ask, {**knowledge.ids})
         knowledge.learn(match)
         play = PlayedStep(step, ask, question, match.captures, now)
-        return _PendingStep(play, len(recorded_events(self._judge, play)), self._judge.seconds(play))
+        return _PendingStep(play, len(expected_notifications(self._judge, play)), self._judge.seconds(play))
 
     def _listen(self, now: float) -> list[RunAction]:
         if self._listens_until is None:
@@ -244,12 +300,12 @@ class VerifyRun:
     # --- the end --------------------------------------------------------------------------------------------
     def verdict(self, against: str) -> Verdict:
         """What was found, once the run is over."""
-        unsolicited = attribute(self._plays, self._heard, self._script.scenario.profile)
+        unsolicited = assign_notifications(self._plays, self._heard, self._script.scenario.profile)
         plays = {id(play.step): play for play in self._plays}
         # the latest first: what came once too often belongs to the exchange that was asked last before it
         heard = {id(play): self._hearing(play, unsolicited).findings() for play in reversed(self._plays)}
         steps = tuple(self._verdicts(plays, heard))
-        told = notes(self._script.cues, unsolicited, self._judge)
+        told = timeline_notes(self._script.cues, unsolicited, self._judge)
         files = tuple(source.document.file for source in self._script.sources)
         return Verdict(files, against, steps, (*self._remarks, *told))
 

@@ -10,8 +10,7 @@ from cometreel.verify.cometd_session import CometdSession, SessionListener
 from cometreel.verify.credentials import Credentials
 from cometreel.verify.http_session import HttpSession, NoAnswer
 from cometreel.verify.report_masking import ReportMasking
-from cometreel.verify.run import VerifyRun
-from cometreel.verify.run_actions import CloseSession, OpenSession, RunAction, SendPublish, SendRequest
+from cometreel.verify.run import CloseSession, OpenSession, RunAction, SendPublish, SendRequest, VerifyRun
 from cometreel.verify.script import Script
 from cometreel.verify.verify_target import VerifyTarget
 

@@ -17,9 +17,9 @@ from cometreel.scenario import Exchange, ExchangeBlock, Position, PublishBlock, 
 from cometreel.scenario.sources import SourceFile, read_source
 from cometreel.scenario.values import Fixed
 
-__all__ = ["NOBODY", "ExpectedTimelineEvent", "SessionPlan", "Script", "ScriptStep", "script_of"]
+__all__ = ["DEFAULT_SESSION", "ExpectedTimelineEvent", "SessionPlan", "Script", "ScriptStep", "build_script"]
 
-NOBODY = "everybody"
+DEFAULT_SESSION = "everybody"
 """The one session of a scenario without roles."""
 
 
@@ -85,7 +85,7 @@ class Script:
         return wanted or self.scenario.settings.auth in ("session", "csrf")
 
 
-def script_of(scenario: Scenario) -> Script:
+def build_script(scenario: Scenario) -> Script:
     """Make the script of a scenario; its files are read once more, for the lines that a report names.
 
     :raises FileInvalid: if a file can't be read any more, or holds nothing to play.
@@ -113,7 +113,7 @@ def _names(scenario: Scenario) -> list[str]:
     named = {role for exchange in scenario.exchanges for role in exchange.roles}
     named |= {role for entry in scenario.timeline for role in entry.roles}
     only_faulty = {role for fault in scenario.faults for role in fault.roles} - named
-    return [role for role in scenario.roles if role not in only_faulty] or [NOBODY]
+    return [role for role in scenario.roles if role not in only_faulty] or [DEFAULT_SESSION]
 
 
 def _part(

@@ -15,7 +15,7 @@ from deepdiff.model import DiffLevel
 from cometreel.jsonvalue import JSON, same
 from cometreel.scenario.matchers import MISSING
 
-__all__ = ["ValueChange", "ChangeKind", "changes", "leaves"]
+__all__ = ["ValueChange", "ChangeKind", "value_changes", "count_values"]
 
 
 class ChangeKind(Enum):
@@ -46,7 +46,7 @@ class ValueChange:
     renamed: str = ""
 
 
-def changes(recorded: JSON, live: JSON) -> list[ValueChange]:
+def value_changes(recorded: JSON, live: JSON) -> list[ValueChange]:
     """Every difference between two values, in the order of the recorded one's members; what is new comes last."""
     if same(recorded, live):
         return []
@@ -60,10 +60,10 @@ def changes(recorded: JSON, live: JSON) -> list[ValueChange]:
     return sorted(_with_renames(found), key=lambda change: order.get(change.path, len(order)))
 
 
-def leaves(value: JSON) -> int:
+def count_values(value: JSON) -> int:
     """How many values without members there are; at least one."""
     if isinstance(value, dict | list) and value:
-        return sum(map(leaves, value.values() if isinstance(value, dict) else value))
+        return sum(map(count_values, value.values() if isinstance(value, dict) else value))
     return 1
 
 

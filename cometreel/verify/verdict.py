@@ -14,7 +14,7 @@ from cometreel.scenario.json_pointer import escape
 from cometreel.scenario.matchers import MISSING
 from cometreel.scenario.yaml_writer import inline
 
-__all__ = ["Drift", "ExchangeOutcome", "StepVerdict", "Verdict", "shown"]
+__all__ = ["Drift", "ExchangeOutcome", "StepVerdict", "Verdict", "one_line"]
 
 _LONGEST = 200
 
@@ -47,7 +47,7 @@ class Drift:
         return "".join(f"/{escape(str(step))}" for step in self.path)
 
     def __str__(self) -> str:
-        recorded, live = shown(self.recorded), shown(self.live)
+        recorded, live = one_line(self.recorded), one_line(self.live)
         return f"{self.what} at {self.pointer}: recorded {recorded}, live {live}"
 
 
@@ -108,7 +108,7 @@ class Verdict:
         return f"{', '.join(parts)}: {number} difference{'' if number == 1 else 's'}"
 
 
-def shown(value: JSON | object) -> str:
+def one_line(value: JSON | object) -> str:
     """A value on one line of YAML, shortened."""
     if value is MISSING:
         return "nothing"

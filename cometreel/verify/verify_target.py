@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from cometreel.errors import OptionInvalid
 
-__all__ = ["VerifyTarget", "target_of"]
+__all__ = ["VerifyTarget", "parse_target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class VerifyTarget:
         return OptionInvalid(names[0], found, f"a login name here and its password in {names[1]}", "or --netrc FILE")
 
 
-def target_of(url: str, *, ca: Path | None = None, insecure: bool = False) -> VerifyTarget:
+def parse_target(url: str, *, ca: Path | None = None, insecure: bool = False) -> VerifyTarget:
     """Read the address of a server.
 
     :raises OptionInvalid: if it isn't an http or https URL of just a host, and a path to put before the recorded ones.

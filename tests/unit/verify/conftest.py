@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.verify.fake_run import Stage
+from tests.unit.verify.fake_run import FakeRun
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Callable[..., Stage]:
+def stage(tmp_path: Path) -> Callable[..., FakeRun]:
     """Begin a run: `stage("exchanges: …", patience_seconds=1)`; the first line of the file is put before it."""
 
-    def begin(text: str, **settings: object) -> Stage:
-        return Stage(tmp_path, f"cometreel: 1\n{text}", **settings)
+    def begin(text: str, **settings: object) -> FakeRun:
+        return FakeRun(tmp_path, f"cometreel: 1\n{text}", **settings)
 
     return begin

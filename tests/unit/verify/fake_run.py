@@ -7,33 +7,33 @@ from pathlib import Path
 from cometreel.jsonvalue import JSON, encode
 from cometreel.recording import load_policy
 from cometreel.scenario import load
-from cometreel.verify import ReportMasking, Script, Verdict, VerifyRun, script_of
+from cometreel.verify import ReportMasking, Script, Verdict, VerifyRun, build_script
 from cometreel.verify.observations import LiveReply
-from cometreel.verify.run_actions import CloseSession, OpenSession, RunAction, SendPublish, SendRequest
+from cometreel.verify.run import CloseSession, OpenSession, RunAction, SendPublish, SendRequest
 from cometreel.wire import Headers
 
 TOPIC = "/v2/me/workbins"
 KEY = bytes(32)
 
 
-def veil() -> ReportMasking:
+def report_masking() -> ReportMasking:
     """The veil of the default policy."""
     return ReportMasking(load_policy("default"), KEY)
 
 
-class Stage:
+class FakeRun:
     """Drives one run as its driver would. `said` are the orders since the test last looked."""
 
     def __init__(self, folder: Path, text: str, **settings: object) -> None:
         path = folder / "s.yaml"
         path.write_text(text)
-        self.script: Script = script_of(load([path]))
-        self.run = VerifyRun(self.script, veil(), **settings)  # type: ignore[arg-type]  # a test's own words
+        self.script: Script = build_script(load([path]))
+        self.run = VerifyRun(self.script, report_masking(), **settings)  # type: ignore[arg-type]  # a test's own words
         self.now = 100.0
         self.said: list[str] = []
         self._note(self.run.start(self.now))
 
-    def at(self, seconds: float) -> Stage:
+    def at(self, seconds: float) -> FakeRun:
         """Move time, to seconds since the start, and wake the run whenever it wants to be."""
         end = 100.0 + seconds
         while not self.run.over and (due := self.run.deadline()) is not None and due <= end:
@@ -42,25 +42,25 @@ class Stage:
         self.now = end
         return self
 
-    def connects(self, part: str = "everybody") -> Stage:
+    def connects(self, part: str = "everybody") -> FakeRun:
         """The server completes a CometD session."""
         return self._note(self.run.connected(part, self.now))
 
-    def replies(self, number: int, body: JSON = None, status: int = 200, **headers: str) -> Stage:
+    def replies(self, number: int, body: JSON = None, status: int = 200, **headers: str) -> FakeRun:
         """The server answers a request."""
         content = b"" if body is None else body.encode() if isinstance(body, str) else encode(body)
         fields = Headers([(name.replace("_", "-"), value) for name, value in headers.items()])
         return self._note(self.run.replied(number, LiveReply(status, fields, content), self.now))
 
-    def acknowledges(self, number: int, **members: JSON) -> Stage:
+    def acknowledges(self, number: int, **members: JSON) -> FakeRun:
         """The server answers a publish."""
         return self._note(self.run.published(number, {"successful": True, **members}, self.now))
 
-    def is_silent(self, number: int, reason: str = "nothing within 10 s") -> Stage:
+    def is_silent(self, number: int, reason: str = "nothing within 10 s") -> FakeRun:
         """The server doesn't answer."""
         return self._note(self.run.unanswered(number, reason, self.now))
 
-    def notifies(self, data: JSON, channel: str = TOPIC, part: str = "everybody") -> Stage:
+    def notifies(self, data: JSON, channel: str = TOPIC, part: str = "everybody") -> FakeRun:
         """The server delivers a message."""
         return self._note(self.run.heard(part, {"channel": channel, "data": data}, self.now))
 
@@ -85,12 +85,12 @@ class Stage:
         folder = str(self.script.scenario.files[0].parent) + "/"
         return [note.replace(folder, "") for note in self.verdict().notes]
 
-    def _note(self, orders: list[RunAction]) -> Stage:
-        self.said += map(_told, orders)
+    def _note(self, orders: list[RunAction]) -> FakeRun:
+        self.said += map(_describe, orders)
         return self
 
 
-def _told(order: RunAction) -> str:
+def _describe(order: RunAction) -> str:
     if isinstance(order, OpenSession):
         return f"connect {order.part}"
     if isinstance(order, CloseSession):

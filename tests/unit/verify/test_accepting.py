@@ -9,10 +9,10 @@ import pytest
 
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import dump
-from cometreel.verify import accepted
-from tests.unit.verify.fake_run import TOPIC, Stage
+from cometreel.verify import updated_files
+from tests.unit.verify.fake_run import TOPIC, FakeRun
 
-Begin = Callable[..., Stage]
+Begin = Callable[..., FakeRun]
 
 TEXT = """correlation: gws-v2
 exchanges:
@@ -32,7 +32,7 @@ SECOND: dict[str, JSON] = {"referenceId": 9, "kind": "second", "c": 3, "$d": 4}
 BOTH: list[tuple[str, JSON]] = [(TOPIC, FIRST), (TOPIC, SECOND)]
 
 
-def play(run: Stage, body: JSON, heard: list[tuple[str, JSON]], status: int = 200, **headers: str) -> Stage:
+def play(run: FakeRun, body: JSON, heard: list[tuple[str, JSON]], status: int = 200, **headers: str) -> FakeRun:
     run.connects().at(0.1).replies(0, body, status, **{"allow": "GET", **headers})
     for number, (channel, data) in enumerate(heard):
         run.at(0.2 + number / 100).notifies(data, channel)
@@ -67,7 +67,7 @@ def test_from_the_new_scenario_nothing_differs(
     run = play(stage(TEXT), body, heard, status)
     verdict = run.verdict()
     assert verdict.differences > 0
-    ((path, file),) = accepted(verdict, run.script.sources, run.script.scenario.profile)
+    ((path, file),) = updated_files(verdict, run.script.sources, run.script.scenario.profile)
     assert path == str(tmp_path / "s.yaml")
     new = dump(file).partition("cometreel: 1\n")[2]
     again = play(stage(new), body, heard, status)
@@ -78,7 +78,7 @@ def test_only_what_differs_is_changed(stage: Begin) -> None:
     old = stage(TEXT)
     before = dump(old.script.sources[0].file())
     run = play(stage(TEXT), {**BODY, "statusCode": 4}, BOTH)
-    ((_, file),) = accepted(run.verdict(), run.script.sources, run.script.scenario.profile)
+    ((_, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
     changed = [(a, b) for a, b in zip(before.splitlines(), dump(file).splitlines(), strict=True) if a != b]
     assert changed == [("        statusCode: 0", "        statusCode: 4")]
 
@@ -86,7 +86,7 @@ def test_only_what_differs_is_changed(stage: Begin) -> None:
 def test_a_field_with_a_new_name_keeps_its_place(stage: Begin) -> None:
     live = {("code" if name == "statusCode" else name): value for name, value in BODY.items()}
     run = play(stage(TEXT), live, BOTH)
-    ((_, file),) = accepted(run.verdict(), run.script.sources, run.script.scenario.profile)
+    ((_, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
     assert file.exchanges is not None
     assert file.exchanges[0].reply is not None
     body = file.exchanges[0].reply.body
@@ -96,7 +96,7 @@ def test_a_field_with_a_new_name_keeps_its_place(stage: Begin) -> None:
 
 def test_in_another_order_the_moments_stay_where_they_are(stage: Begin) -> None:
     run = play(stage(TEXT), BODY, BOTH[::-1])
-    ((_, file),) = accepted(run.verdict(), run.script.sources, run.script.scenario.profile)
+    ((_, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
     events = (file.exchanges or [])[0].events or []
     found = [(event.after, event.data["kind"]) for event in events if isinstance(event.data, dict)]
     assert found == [("50ms", "second"), ("70ms", "first")]
@@ -104,10 +104,10 @@ def test_in_another_order_the_moments_stay_where_they_are(stage: Begin) -> None:
 
 def test_what_is_new_is_redacted(stage: Begin) -> None:
     run = play(stage(TEXT), {**BODY, "firstName": "Ann", "uri": "http://10.1.2.3/a"}, BOTH)
-    ((_, file),) = accepted(run.verdict(), run.script.sources, run.script.scenario.profile)
+    ((_, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
     assert [word for word in ("Ann", "10.1.2.3") if word in dump(file)] == []
 
 
 def test_without_drift_there_is_nothing_to_write(stage: Begin) -> None:
     run = play(stage(TEXT), BODY, BOTH)
-    assert list(accepted(run.verdict(), run.script.sources, run.script.scenario.profile)) == []
+    assert list(updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)) == []

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from cometreel.jsonvalue import JSON, same
 from cometreel.scenario import dump, literal
 from cometreel.scenario.yaml_writer import inline
-from cometreel.verify import accepted, html_report, json_report, junit_report, report_lines
-from cometreel.verify.value_comparison import changes
-from tests.unit.verify.fake_run import Stage, veil
+from cometreel.verify import html_report, json_report, junit_report, report_lines, updated_files
+from cometreel.verify.value_comparison import value_changes
+from tests.unit.verify.fake_run import FakeRun, report_masking
 
 NAMES = st.sampled_from(
     ["id", "a", "b", "$c", "$$d", "__e", "f/g", "userName", "userData", "referenceId", "subject", "7"]
@@ -29,19 +29,19 @@ VALUES: st.SearchStrategy[JSON] = st.recursive(
 
 @given(VALUES, VALUES)
 def test_there_are_differences_exactly_where_the_values_are_not_the_same(one: JSON, other: JSON) -> None:
-    assert (changes(one, other) == []) is same(one, other)
+    assert (value_changes(one, other) == []) is same(one, other)
 
 
 @given(VALUES)
 def test_what_is_shown_looks_under_the_veil_as_what_came(value: JSON) -> None:
-    hiding = veil()
+    hiding = report_masking()
     hiding.learn(value)
     hiding.learn(hiding.shown(value))
     assert same(hiding.over(hiding.shown(value)), hiding.over(value))
 
 
-def _played(folder: Path, text: str, body: JSON, data: JSON) -> Stage:
-    run = Stage(folder, text).connects().replies(0, body, 200)
+def _played(folder: Path, text: str, body: JSON, data: JSON) -> FakeRun:
+    run = FakeRun(folder, text).connects().replies(0, body, 200)
     return run.notifies(data, "/c") if data is not None else run
 
 
@@ -62,6 +62,6 @@ def test_what_came_can_be_told_and_taken_over(body: JSON, data: JSON, live_body:
         run = _played(folder, text, live_body, live_data)
         verdict = run.verdict()
         assert all([list(report_lines(verdict)), json_report(verdict), junit_report(verdict), html_report(verdict)])
-        for _, file in accepted(verdict, run.script.sources, run.script.scenario.profile):
+        for _, file in updated_files(verdict, run.script.sources, run.script.scenario.profile):
             again = _played(folder, dump(file), live_body, live_data)
             assert again.lines() == []

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from cometreel.jsonvalue import JSON
-from tests.unit.verify.fake_run import Stage
+from tests.unit.verify.fake_run import FakeRun
 
-Begin = Callable[..., Stage]
+Begin = Callable[..., FakeRun]
 
 
 def me(reply: str) -> str:

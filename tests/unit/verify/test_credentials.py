@@ -8,7 +8,7 @@ import pytest
 
 from cometreel.errors import OptionInvalid
 from cometreel.recording.secret import Secret
-from cometreel.verify import Credentials, SessionPlan, credentials_of
+from cometreel.verify import Credentials, SessionPlan, find_credentials
 
 ONE = [SessionPlan("agent-1", "recorded")]
 TWO = [SessionPlan("agent-1", "recorded"), SessionPlan("agent-2")]
@@ -33,15 +33,15 @@ def who(name: str, password: str) -> Credentials:
 def test_the_environment(
     parts: list[SessionPlan], environment: dict[str, str], expected: dict[str, Credentials]
 ) -> None:
-    assert credentials_of(parts, environment, "gws.example", None, None) == expected
+    assert find_credentials(parts, environment, "gws.example", None, None) == expected
 
 
 def test_the_netrc_knows_parts_and_hosts(tmp_path: Path) -> None:
     file = tmp_path / "netrc"
     file.write_text("machine agent-2@gws.example login ben password b\nmachine gws.example login ann password a\n")
-    found = credentials_of(TWO, {}, "gws.example", file, None)
+    found = find_credentials(TWO, {}, "gws.example", file, None)
     assert found == {"agent-1": who("ann", "a"), "agent-2": who("ben", "b")}
-    assert credentials_of(TWO, {}, "other.example", file, None) == {}
+    assert find_credentials(TWO, {}, "other.example", file, None) == {}
 
 
 def test_the_prompt_is_asked_last_and_only_for_those_who_have_none() -> None:
@@ -52,7 +52,7 @@ def test_the_prompt_is_asked_last_and_only_for_those_who_have_none() -> None:
         return who("typed", "t")
 
     environment = {**SECRET, "COMETREEL_USER_AGENT_1": "ann"}
-    found = credentials_of(TWO, environment, "gws.example", None, ask)
+    found = find_credentials(TWO, environment, "gws.example", None, ask)
     assert (asked, found["agent-2"]) == (["agent-2"], who("typed", "t"))
 
 
@@ -89,10 +89,10 @@ def test_what_cannot_be_used(tmp_path: Path, environment: dict[str, str], netrc:
     if netrc:
         file.write_text(netrc)
     with pytest.raises(OptionInvalid) as refused:
-        credentials_of(ONE, environment, "gws.example", None if netrc is None else file, None)
+        find_credentials(ONE, environment, "gws.example", None if netrc is None else file, None)
     assert str(refused.value) == sentence.format(netrc=file)
 
 
 def test_a_password_without_a_name_is_refused() -> None:
     with pytest.raises(OptionInvalid, match=r"^COMETREEL_USER_AGENT_2: not set; expected the login name that "):
-        credentials_of(TWO, {"COMETREEL_PASSWORD_AGENT_2": "x"}, "gws.example", None, None)
+        find_credentials(TWO, {"COMETREEL_PASSWORD_AGENT_2": "x"}, "gws.example", None, None)

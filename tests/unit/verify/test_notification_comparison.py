@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from cometreel.jsonvalue import JSON
-from tests.unit.verify.fake_run import TOPIC, Stage
+from cometreel.verify.notification_comparison import Pairs, Similarity, pair_notifications
+from tests.unit.verify.fake_run import TOPIC, FakeRun
 
-Begin = Callable[..., Stage]
+Begin = Callable[..., FakeRun]
 
 TEXT = """correlation: gws-v2
 exchanges:
@@ -193,3 +194,40 @@ def test_what_a_late_notification_teaches_holds_for_the_rest_of_it(stage: Begin)
     )
     run = stage(text, patience_seconds=1).connects().replies(0, {"statusCode": 0, "referenceId": 9}).at(1.5)
     assert run.notifies({"referenceId": 9, "id": "u7", "uri": "/users/u7"}, "/c").lines() == []
+
+
+def alike(recorded: str, live: str) -> Pairs:
+    """Notifications as words: a letter that differs is a difference, upper case is another channel."""
+
+    def compare(number: int, each: int) -> Similarity:
+        one, other = recorded.split()[number], live.split()[each]
+        differences = sum(a != b for a, b in zip(one.lower(), other.lower(), strict=True))
+        return Similarity(differences, len(one), one.isupper() == other.isupper())
+
+    return pair_notifications(len(recorded.split()), len(live.split()), compare)
+
+
+def test_equal_ones_are_paired_in_order() -> None:
+    assert alike("aaaa bbbb aaaa", "bbbb aaaa aaaa") == Pairs({0: 1, 1: 0, 2: 2})
+
+
+def test_then_the_most_alike() -> None:
+    assert alike("aaaa aaab", "aaac aabb") == Pairs({0: 0, 1: 1})
+
+
+def test_an_equal_one_is_never_given_away_to_one_that_is_alike() -> None:
+    assert alike("aaab aaaa", "aaaa") == Pairs({1: 0}, missing=[0])
+
+
+def test_what_is_too_different_is_missing_and_extra() -> None:
+    assert alike("aaaa", "bbbb") == Pairs(missing=[0], extra=[0])
+
+
+def test_another_channel_must_be_more_alike() -> None:
+    assert alike("aaaa", "AABB") == Pairs(missing=[0], extra=[0])
+    assert alike("aaaa", "AAAB") == Pairs({0: 0})
+    assert alike("aaaa", "aabb") == Pairs({0: 0})
+
+
+def test_what_repeats_a_paired_one_is_doubled() -> None:
+    assert alike("aaaa bbbb", "aaaa aaaa bbbb aaaa") == Pairs({0: 0, 1: 2}, doubled={0: [1, 3]})

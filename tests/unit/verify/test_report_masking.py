@@ -6,7 +6,7 @@ from cometreel.jsonvalue import JSON, encode
 from cometreel.recording import load_policy
 from cometreel.scenario.matchers import MISSING
 from cometreel.verify import ReportMasking
-from tests.unit.verify.fake_run import KEY, veil
+from tests.unit.verify.fake_run import KEY, report_masking
 
 LIVE: JSON = {
     "userName": "ann.archer",
@@ -19,30 +19,30 @@ LIVE: JSON = {
 
 
 def test_nothing_private_is_shown() -> None:
-    shown = encode(veil().shown(LIVE)).decode()
+    shown = encode(report_masking().shown(LIVE)).decode()
     private = ["archer", "10.0.0.7", "5550100", "Carla", "5k2abc", "company"]
     assert [word for word in private if word in shown] == []
     assert '"Count":3' in shown
 
 
 def test_a_secret_is_hidden_wherever_it_turns_up() -> None:
-    hiding = veil()
+    hiding = report_masking()
     hiding.hide("archer-secret")
     assert hiding.shown({"echo": "you sent archer-secret"}) == {"echo": "you sent hidden"}
 
 
 def test_a_live_value_and_its_pseudonym_look_alike_under_it() -> None:
-    hiding = veil()
+    hiding = report_masking()
     assert hiding.over(hiding.shown(LIVE)) == hiding.over(LIVE)
 
 
 def test_identifiers_are_compared_as_they_are() -> None:
     value: JSON = {"id": "28383e5523c7479cae4afa8df88d66df", "workbinName": "Drafts", "Owner": "Place1"}
-    assert veil().over(value) == value
+    assert report_masking().over(value) == value
 
 
 def test_what_was_compared_is_found_in_the_value_itself() -> None:
-    hiding = veil()
+    hiding = report_masking()
     assert hiding.at({"userData": {"WWE_PARTY_77": [1, 2]}}, ("userData", "WWE_PARTY_*", 1)) == 2
     assert hiding.at({"a": [1]}, ("a", 1)) is MISSING
     assert hiding.at({"a": [1]}, ("b",)) is MISSING
@@ -50,14 +50,14 @@ def test_what_was_compared_is_found_in_the_value_itself() -> None:
 
 
 def test_json_within_a_text_is_compared_as_json() -> None:
-    hiding = veil()
+    hiding = report_masking()
     assert hiding.over({"x": '{"userName":"ann"}'}) == hiding.over({"x": '{"userName": "ben"}'})
     assert hiding.over({"x": '{"Count":1}'}) != hiding.over({"x": '{"Count":2}'})
 
 
 def test_a_name_is_one_where_no_rule_covers_it_too() -> None:
     """Recorded was the pseudonym of the same name; both are known by the key under which they first stood."""
-    hiding = veil()
+    hiding = report_masking()
     hiding.learn({"userName": "dapepomoba"})
     hiding.learn({"userName": "ann.archer"})
     assert hiding.over({"agent": "dapepomoba"}) == hiding.over({"agent": "ann.archer"})

@@ -12,7 +12,7 @@ import pytest
 
 from cometreel.jsonvalue import JSON
 from cometreel.verify import Verdict, html_report, json_report, junit_report, report_lines
-from tests.unit.verify.fake_run import Stage
+from tests.unit.verify.fake_run import FakeRun
 
 TEXT = """cometreel: 1
 exchanges:
@@ -26,7 +26,7 @@ exchanges:
 def verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verdict:
     """One exchange of each kind; the file is named as a person would."""
     monkeypatch.chdir(tmp_path)
-    run = Stage(Path(), TEXT)
+    run = FakeRun(Path(), TEXT)
     return run.replies(0, {"n": 1}).replies(1, {"k": 2, "new": "<i>"}).verdict()
 
 
@@ -111,12 +111,12 @@ def test_html_is_one_page_that_needs_nothing_else(verdict: Verdict) -> None:
     assert f"not played: {REASON}" in told
 
 
-def test_html_of_no_drift_says_so(stage: Callable[..., Stage]) -> None:
+def test_html_of_no_drift_says_so(stage: Callable[..., FakeRun]) -> None:
     run = stage("exchanges:\n  - {name: same, request: {method: GET, path: /a}, reply: {body: {n: 1}}}\n")
     assert "The server still answers as recorded" in html_report(run.replies(0, {"n": 1}).verdict())
 
 
-def test_nothing_personal_is_in_any_report(stage: Callable[..., Stage]) -> None:
+def test_nothing_personal_is_in_any_report(stage: Callable[..., FakeRun]) -> None:
     text = "exchanges:\n  - {name: me, request: {method: GET, path: /a}, reply: {body: {user: {firstName: Bapo}}}}\n"
     live: JSON = {
         "user": {"firstName": ["Ann"], "lastName": "Archer", "uri": "http://10.1.2.3/x"},

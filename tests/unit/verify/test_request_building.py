@@ -7,7 +7,13 @@ import pytest
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import PublishBlock, RequestBlock, Scenario, loads
 from cometreel.verify.expected_values import SessionVariables
-from cometreel.verify.request_building import BuiltPublish, BuiltRequest, RequestNotBuildable, build_request, matched
+from cometreel.verify.request_building import (
+    BuiltPublish,
+    BuiltRequest,
+    RequestNotBuildable,
+    build_request,
+    match_request,
+)
 
 JSON_TYPE = (("Content-Type", "application/json"),)
 KNOWN = SessionVariables(given={"workbin": "w/1", "place-1": "Place 1"}, ids={"user-1": "u1"}, captures={"chat": "c1"})
@@ -117,12 +123,12 @@ def _scenario() -> Scenario:
 
 def test_what_a_request_captures_is_what_the_scenario_makes_of_it() -> None:
     scenario = _scenario()
-    _, match = matched(scenario, scenario.exchanges[0], BuiltRequest("GET", "/w/7", "n=1"), {})
+    _, match = match_request(scenario, scenario.exchanges[0], BuiltRequest("GET", "/w/7", "n=1"), {})
     assert (match.captures, match.session_captures) == ({}, {"w": "7"})
 
 
 def test_a_request_that_its_exchange_would_not_answer_is_not_asked() -> None:
     scenario = _scenario()
     with pytest.raises(RequestNotBuildable) as refused:
-        matched(scenario, scenario.exchanges[0], BuiltRequest("GET", "/w/7", "n=x"), {})
+        match_request(scenario, scenario.exchanges[0], BuiltRequest("GET", "/w/7", "n=x"), {})
     assert str(refused.value) == ('the request that was made of it has x at /query/n, not {$regex: "^[0-9]+$"}')

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.verify.fake_run import Stage
+from tests.unit.verify.fake_run import FakeRun
 
-Begin = Callable[..., Stage]
+Begin = Callable[..., FakeRun]
 
 GET = "{method: GET, path: /api/v2/me}"
 ASK = "{method: POST, path: /api/v2/workbins, body: {operationName: RequestAgentStats}}"
