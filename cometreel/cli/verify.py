@@ -98,7 +98,7 @@ def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOp
     _print(verdict, json_=options["json_"])
     if options["accept"]:
         _accept(verdict, script)
-    if not verdict.played:
+    if not verdict.any_played:
         raise OptionInvalid("verify", "no exchange could be played", "at least one", "the report says why")
     return ExitCode.DONE if verdict.same else ExitCode.NO
 
@@ -107,12 +107,12 @@ def _verdict(script: Script, against: str, options: _VerifyOptions) -> Verdict:
     """Ask the server, and judge."""
     target = parse_target(against, ca=options["ca"], insecure=options["insecure"])
     veil = ReportMasking(load_policy(options["policy"]), secrets.token_bytes(32))
-    prompt = _prompt if script.logs_in and sys.stdin.isatty() else None
-    known = find_credentials(script.parts, os.environ, target.host, options["netrc"], prompt)
+    prompt = _prompt if script.needs_login and sys.stdin.isatty() else None
+    known = find_credentials(script.sessions, os.environ, target.host, options["netrc"], prompt)
     seconds = _seconds(options["patience"])
     users = {part: credentials.user for part, credentials in known.items()}
     given = _values(options["values"])
-    run = VerifyRun(script, veil, users=users, given=given, pace=options["pace"], patience_seconds=seconds)
+    run = VerifyRun(script, veil, users=users, option_values=given, pace=options["pace"], patience_seconds=seconds)
     with show_progress(f"asking {target.host}"):
         asyncio.run(drive(run, script, target, veil, known, seconds))
     return run.verdict(target.base)

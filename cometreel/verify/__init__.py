@@ -1,6 +1,6 @@
-"""Verification: does a live server still answer as it did when a scenario was recorded?
+"""Verification of a live server: sends the requests of a scenario and reports differences from the recording.
 
-The run, the judging and the reports are without I/O; `driving`, `http` and `listening` stand on asyncio and httpx.
+Only `run_driver`, `http_session` and `cometd_session` do I/O, with asyncio and httpx.
 """
 
 from __future__ import annotations

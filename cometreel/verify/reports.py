@@ -1,4 +1,4 @@
-"""The verdict as one HTML page that needs nothing else: no script, no font, no picture from anywhere."""
+"""Reports of a verdict: lines for the terminal, JSON, JUnit XML, and a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["html_report", "json_report", "junit_report", "report_lines"]
 
 
 def html_report(verdict: Verdict) -> str:
-    """The whole page."""
+    """Return the verdict as an HTML page without external resources."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["shown"] = one_line
+    environment.filters["one_line"] = one_line
     text = files("cometreel.verify").joinpath("page.html.jinja").read_text("utf-8")
     return environment.from_string(text).render(verdict=verdict)
 
@@ -30,7 +30,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit_report(verdict: Verdict) -> str:
-    """The whole document."""
+    """Return the verdict as a JUnit XML document."""
     suite = ET.Element(
         "testsuite",
         name=_clean(" ".join(verdict.scenario)),
@@ -43,7 +43,7 @@ def junit_report(verdict: Verdict) -> str:
     properties = ET.SubElement(suite, "properties")
     ET.SubElement(properties, "property", name="against", value=_clean(verdict.against))
     for step in verdict.steps:
-        suite.append(_case(step))
+        suite.append(_test_case(step))
     if verdict.notes:
         ET.SubElement(suite, "system-out").text = _clean("\n".join(verdict.notes))
     suites = ET.Element("testsuites")
@@ -52,10 +52,10 @@ def junit_report(verdict: Verdict) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
 
 
-def _case(step: StepVerdict) -> ET.Element:
+def _test_case(step: StepVerdict) -> ET.Element:
     case = ET.Element(
         "testcase",
-        classname=_clean(step.part),
+        classname=_clean(step.session),
         name=_clean(step.name),
         file=_clean(step.position.file),
         line=str(step.position.line),
@@ -63,20 +63,20 @@ def _case(step: StepVerdict) -> ET.Element:
     )
     if step.outcome is ExchangeOutcome.NOT_PLAYED:
         ET.SubElement(case, "skipped", message=_clean(step.reason))
-    elif step.findings:
-        number = len(step.findings)
-        message = _clean(str(step.findings[0])) if number == 1 else f"{number} differences"
+    elif step.drifts:
+        number = len(step.drifts)
+        message = _clean(str(step.drifts[0])) if number == 1 else f"{number} differences"
         ET.SubElement(case, "failure", message=message, type="drift").text = _clean("\n".join(step.lines()))
     return case
 
 
 def _clean(text: str) -> str:
-    """XML 1.0 knows no control characters, not even escaped."""
+    """Replace characters that XML 1.0 does not allow, even escaped."""
     return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def report_lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
-    """Each line with the kind that it is of: `drift`, `not played`, `note`, `summary`."""
+    """Yield each line with its kind: `drift`, `not played`, `note` or `summary`."""
     for step in verdict.steps:
         for line in step.lines():
             yield step.outcome.value, line
@@ -86,7 +86,7 @@ def report_lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
 
 
 def json_report(verdict: Verdict) -> JSONObject:
-    """The verdict as one JSON value; a value that isn't there has no member."""
+    """Return the verdict as JSON; a missing value has no member."""
     return {
         "scenario": list(verdict.scenario),
         "against": verdict.against,
@@ -95,7 +95,7 @@ def json_report(verdict: Verdict) -> JSONObject:
             "same": verdict.count(ExchangeOutcome.SAME),
             "drift": verdict.count(ExchangeOutcome.DRIFT),
             "notPlayed": verdict.count(ExchangeOutcome.NOT_PLAYED),
-            "differences": verdict.differences,
+            "differences": verdict.difference_count,
         },
         "exchanges": [_step(step) for step in verdict.steps],
         "notes": list(verdict.notes),
@@ -103,26 +103,26 @@ def json_report(verdict: Verdict) -> JSONObject:
 
 
 def _step(step: StepVerdict) -> JSONObject:
-    made: JSONObject = {
+    result: JSONObject = {
         "name": step.name,
-        "session": step.part,
+        "session": step.session,
         "file": step.position.file,
         "line": step.position.line,
         "outcome": step.outcome.value,
     }
     if step.outcome is ExchangeOutcome.NOT_PLAYED:
-        return {**made, "reason": step.reason}
-    return {**made, "seconds": round(step.seconds, 3), "differences": [_finding(each) for each in step.findings]}
+        return {**result, "reason": step.reason}
+    return {**result, "seconds": round(step.seconds, 3), "differences": [_drift(drift) for drift in step.drifts]}
 
 
-def _finding(finding: Drift) -> JSONObject:
-    made: JSONObject = {
-        "what": finding.what,
-        "pointer": finding.pointer,
-        "file": finding.position.file,
-        "line": finding.position.line,
+def _drift(drift: Drift) -> JSONObject:
+    result: JSONObject = {
+        "what": drift.kind,
+        "pointer": drift.pointer,
+        "file": drift.position.file,
+        "line": drift.position.line,
     }
-    for name, value in (("recorded", finding.recorded), ("live", finding.live)):
+    for name, value in (("recorded", drift.recorded), ("live", drift.live)):
         if value is not MISSING:
-            made[name] = value  # type: ignore[assignment]  # not MISSING is JSON
-    return made
+            result[name] = value  # type: ignore[assignment]  # not MISSING is JSON
+    return result

@@ -209,7 +209,7 @@ def test_certificates(
 def test_the_environment_sends_nobody_elsewhere(
     scenario: Callable[[str], str], serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither a proxy nor a netrc of the environment plays a part."""
+    """Neither a proxy nor a netrc of the environment plays a session."""
     heard: list[str | None] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -17,12 +17,12 @@ KEY = bytes(32)
 
 
 def report_masking() -> ReportMasking:
-    """The veil of the default policy."""
+    """The masking of the default policy."""
     return ReportMasking(load_policy("default"), KEY)
 
 
 class FakeRun:
-    """Drives one run as its driver would. `said` are the orders since the test last looked."""
+    """Drives one run as its driver would. `log` are the actions since the test last looked."""
 
     def __init__(self, folder: Path, text: str, **settings: object) -> None:
         path = folder / "s.yaml"
@@ -30,21 +30,21 @@ class FakeRun:
         self.script: Script = build_script(load([path]))
         self.run = VerifyRun(self.script, report_masking(), **settings)  # type: ignore[arg-type]  # a test's own words
         self.now = 100.0
-        self.said: list[str] = []
+        self.log: list[str] = []
         self._note(self.run.start(self.now))
 
     def at(self, seconds: float) -> FakeRun:
         """Move time, to seconds since the start, and wake the run whenever it wants to be."""
         end = 100.0 + seconds
-        while not self.run.over and (due := self.run.deadline()) is not None and due <= end:
+        while not self.run.finished and (due := self.run.deadline()) is not None and due <= end:
             self.now = max(self.now, due)
             self._note(self.run.advance(self.now))
         self.now = end
         return self
 
-    def connects(self, part: str = "everybody") -> FakeRun:
+    def connects(self, session: str = "everybody") -> FakeRun:
         """The server completes a CometD session."""
-        return self._note(self.run.connected(part, self.now))
+        return self._note(self.run.connected(session, self.now))
 
     def replies(self, number: int, body: JSON = None, status: int = 200, **headers: str) -> FakeRun:
         """The server answers a request."""
@@ -58,21 +58,21 @@ class FakeRun:
 
     def is_silent(self, number: int, reason: str = "nothing within 10 s") -> FakeRun:
         """The server doesn't answer."""
-        return self._note(self.run.unanswered(number, reason, self.now))
+        return self._note(self.run.no_answer(number, reason, self.now))
 
-    def notifies(self, data: JSON, channel: str = TOPIC, part: str = "everybody") -> FakeRun:
+    def notifies(self, data: JSON, channel: str = TOPIC, session: str = "everybody") -> FakeRun:
         """The server delivers a message."""
-        return self._note(self.run.heard(part, {"channel": channel, "data": data}, self.now))
+        return self._note(self.run.received(session, {"channel": channel, "data": data}, self.now))
 
-    def orders(self) -> list[str]:
+    def actions(self) -> list[str]:
         """What was ordered since the test last asked."""
-        said, self.said = self.said, []
-        return said
+        log, self.log = self.log, []
+        return log
 
     def verdict(self) -> Verdict:
-        """Let the run end, and judge."""
+        """Let the run end, and comparator."""
         self.at(1000)
-        assert self.run.over, "the run waits for an answer that the test never gave"
+        assert self.run.finished, "the run waits for an answer that the test never gave"
         return self.run.verdict("http://live")
 
     def lines(self) -> list[str]:
@@ -85,19 +85,19 @@ class FakeRun:
         folder = str(self.script.scenario.files[0].parent) + "/"
         return [note.replace(folder, "") for note in self.verdict().notes]
 
-    def _note(self, orders: list[RunAction]) -> FakeRun:
-        self.said += map(_describe, orders)
+    def _note(self, actions: list[RunAction]) -> FakeRun:
+        self.log += map(_describe, actions)
         return self
 
 
-def _describe(order: RunAction) -> str:
-    if isinstance(order, OpenSession):
-        return f"connect {order.part}"
-    if isinstance(order, CloseSession):
-        return f"disconnect {order.part}"
-    if isinstance(order, SendPublish):
-        return f"{order.number} publish {order.ask.channel} {encode(order.ask.data).decode()}"
-    assert isinstance(order, SendRequest)
-    body = f" {order.ask.body.decode()}" if order.ask.body else ""
-    stranger = " as a stranger" if order.stranger else ""
-    return f"{order.number} {order.ask.method} {order.ask.url}{body}{stranger}"
+def _describe(action: RunAction) -> str:
+    if isinstance(action, OpenSession):
+        return f"connect {action.session}"
+    if isinstance(action, CloseSession):
+        return f"disconnect {action.session}"
+    if isinstance(action, SendPublish):
+        return f"{action.number} publish {action.request.channel} {encode(action.request.data).decode()}"
+    assert isinstance(action, SendRequest)
+    body = f" {action.request.body.decode()}" if action.request.body else ""
+    anonymous = " as a anonymous" if action.anonymous else ""
+    return f"{action.number} {action.request.method} {action.request.url}{body}{anonymous}"

@@ -66,7 +66,7 @@ def test_from_the_new_scenario_nothing_differs(
 ) -> None:
     run = play(stage(TEXT), body, heard, status)
     verdict = run.verdict()
-    assert verdict.differences > 0
+    assert verdict.difference_count > 0
     ((path, file),) = updated_files(verdict, run.script.sources, run.script.scenario.profile)
     assert path == str(tmp_path / "s.yaml")
     new = dump(file).partition("cometreel: 1\n")[2]

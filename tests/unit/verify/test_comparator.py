@@ -175,7 +175,7 @@ PERSONAL: dict[str, tuple[str, JSON, list[str]]] = {
     "numbers": ("{employeeId: 17}", {"employeeId": 4711}, []),
     "user data": ("{userData: {PhoneNumber: '+393435', n: 4}}", {"userData": {"PhoneNumber": "+1555", "n": 17}}, []),
     "keys that hold numbers": ("{userData: {WWE_PARTY_77: x}}", {"userData": {"WWE_PARTY_5550100": "y"}}, []),
-    "quoted parts of messages": (
+    "quoted sessions of messages": (
         "{statusMessage: \"Device 'ba' is not registered.\"}",
         {"statusMessage": "Device '5550100' is not registered."},
         [],
@@ -239,7 +239,7 @@ def test_identifiers_stand_for_what_the_server_first_says(
 ) -> None:
     text = f"{me(f'{{body: {body}}}')}  - {{name: w, request: {{method: GET, path: [w, {{$id: w-1}}]}}}}\n"
     run = stage(text).replies(0, live)
-    if run.orders()[1:]:
+    if run.actions()[1:]:
         run.replies(1)
     assert [each for each in run.lines() if "not played" not in each] == [line(each) for each in expected]
 
@@ -268,5 +268,5 @@ PUBLISH = "exchanges:\n  - name: say\n    request: {publish: /service/x, data: {
 )
 def test_the_answer_to_a_publish(stage: Begin, reply: str, live: dict[str, JSON], expected: list[str]) -> None:
     run = stage(PUBLISH + reply).connects()
-    assert run.orders()[1:] == ['0 publish /service/x {"a":1}']
+    assert run.actions()[1:] == ['0 publish /service/x {"a":1}']
     assert run.acknowledges(0, **live).lines() == [f"s.yaml:5: say: {each}" for each in expected]

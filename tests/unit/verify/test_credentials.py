@@ -20,7 +20,7 @@ def who(name: str, password: str) -> Credentials:
 
 
 @pytest.mark.parametrize(
-    ("parts", "environment", "expected"),
+    ("sessions", "environment", "expected"),
     [
         (ONE, {**SECRET, "COMETREEL_USER_AGENT_1": "ann"}, {"agent-1": who("ann", "s3cret")}),
         (ONE, SECRET, {"agent-1": who("recorded", "s3cret")}),
@@ -31,9 +31,9 @@ def who(name: str, password: str) -> Credentials:
     ],
 )
 def test_the_environment(
-    parts: list[SessionPlan], environment: dict[str, str], expected: dict[str, Credentials]
+    sessions: list[SessionPlan], environment: dict[str, str], expected: dict[str, Credentials]
 ) -> None:
-    assert find_credentials(parts, environment, "gws.example", None, None) == expected
+    assert find_credentials(sessions, environment, "gws.example", None, None) == expected
 
 
 def test_the_netrc_knows_parts_and_hosts(tmp_path: Path) -> None:
@@ -47,8 +47,8 @@ def test_the_netrc_knows_parts_and_hosts(tmp_path: Path) -> None:
 def test_the_prompt_is_asked_last_and_only_for_those_who_have_none() -> None:
     asked: list[str] = []
 
-    def ask(part: SessionPlan) -> Credentials:
-        asked.append(part.name)
+    def ask(session: SessionPlan) -> Credentials:
+        asked.append(session.name)
         return who("typed", "t")
 
     environment = {**SECRET, "COMETREEL_USER_AGENT_1": "ann"}

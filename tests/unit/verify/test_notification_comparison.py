@@ -146,7 +146,7 @@ def test_repetitions_are_expected_as_often_as_they_are_written(stage: Begin) -> 
 def test_ext_is_compared_where_it_is_written(stage: Begin) -> None:
     text = TEXT.partition("      - {channel")[0] + "      - {channel: /c, data: {referenceId: 1}, ext: {n: 1}}\n"
     run = stage(text).connects().replies(0, {"statusCode": 0, "referenceId": 9})
-    run.run.heard("everybody", {"channel": "/c", "data": {"referenceId": 9}, "ext": {"n": 2}}, run.now)
+    run.run.received("everybody", {"channel": "/c", "data": {"referenceId": 9}, "ext": {"n": 2}}, run.now)
     assert run.lines() == ["s.yaml:8: pull: value changed at /events/0/ext/n: recorded 1, live 2"]
 
 
@@ -230,4 +230,4 @@ def test_another_channel_must_be_more_alike() -> None:
 
 
 def test_what_repeats_a_paired_one_is_doubled() -> None:
-    assert alike("aaaa bbbb", "aaaa aaaa bbbb aaaa") == Pairs({0: 0, 1: 2}, doubled={0: [1, 3]})
+    assert alike("aaaa bbbb", "aaaa aaaa bbbb aaaa") == Pairs({0: 0, 1: 2}, duplicates={0: [1, 3]})

@@ -1,4 +1,4 @@
-"""The veil: what a report shows is what a recording would hold, and a secret in no case."""
+"""The masking: what a report shows is what a recording would hold, and a secret in no case."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ LIVE: JSON = {
 
 
 def test_nothing_private_is_shown() -> None:
-    shown = encode(report_masking().shown(LIVE)).decode()
+    shown = encode(report_masking().redact(LIVE)).decode()
     private = ["archer", "10.0.0.7", "5550100", "Carla", "5k2abc", "company"]
     assert [word for word in private if word in shown] == []
     assert '"Count":3' in shown
 
 
 def test_a_secret_is_hidden_wherever_it_turns_up() -> None:
-    hiding = report_masking()
-    hiding.hide("archer-secret")
-    assert hiding.shown({"echo": "you sent archer-secret"}) == {"echo": "you sent hidden"}
+    masking = report_masking()
+    masking.add_secret("archer-secret")
+    assert masking.redact({"echo": "you sent archer-secret"}) == {"echo": "you sent hidden"}
 
 
 def test_a_live_value_and_its_pseudonym_look_alike_under_it() -> None:
-    hiding = report_masking()
-    assert hiding.over(hiding.shown(LIVE)) == hiding.over(LIVE)
+    masking = report_masking()
+    assert masking.mask(masking.redact(LIVE)) == masking.mask(LIVE)
 
 
 def test_identifiers_are_compared_as_they_are() -> None:
     value: JSON = {"id": "28383e5523c7479cae4afa8df88d66df", "workbinName": "Drafts", "Owner": "Place1"}
-    assert report_masking().over(value) == value
+    assert report_masking().mask(value) == value
 
 
 def test_what_was_compared_is_found_in_the_value_itself() -> None:
-    hiding = report_masking()
-    assert hiding.at({"userData": {"WWE_PARTY_77": [1, 2]}}, ("userData", "WWE_PARTY_*", 1)) == 2
-    assert hiding.at({"a": [1]}, ("a", 1)) is MISSING
-    assert hiding.at({"a": [1]}, ("b",)) is MISSING
-    assert hiding.at({"a": 1}, ("a", "b")) is MISSING
+    masking = report_masking()
+    assert masking.value_at({"userData": {"WWE_PARTY_77": [1, 2]}}, ("userData", "WWE_PARTY_*", 1)) == 2
+    assert masking.value_at({"a": [1]}, ("a", 1)) is MISSING
+    assert masking.value_at({"a": [1]}, ("b",)) is MISSING
+    assert masking.value_at({"a": 1}, ("a", "b")) is MISSING
 
 
 def test_json_within_a_text_is_compared_as_json() -> None:
-    hiding = report_masking()
-    assert hiding.over({"x": '{"userName":"ann"}'}) == hiding.over({"x": '{"userName": "ben"}'})
-    assert hiding.over({"x": '{"Count":1}'}) != hiding.over({"x": '{"Count":2}'})
+    masking = report_masking()
+    assert masking.mask({"x": '{"userName":"ann"}'}) == masking.mask({"x": '{"userName": "ben"}'})
+    assert masking.mask({"x": '{"Count":1}'}) != masking.mask({"x": '{"Count":2}'})
 
 
 def test_a_name_is_one_where_no_rule_covers_it_too() -> None:
     """Recorded was the pseudonym of the same name; both are known by the key under which they first stood."""
-    hiding = report_masking()
-    hiding.learn({"userName": "dapepomoba"})
-    hiding.learn({"userName": "ann.archer"})
-    assert hiding.over({"agent": "dapepomoba"}) == hiding.over({"agent": "ann.archer"})
-    assert hiding.over({"agent": "dapepomoba"}) != hiding.over({"agent": "nobody"})
-    assert hiding.over({"Owner": "dapepomoba"}) != hiding.over({"Owner": "ann.archer"})
+    masking = report_masking()
+    masking.learn_names({"userName": "dapepomoba"})
+    masking.learn_names({"userName": "ann.archer"})
+    assert masking.mask({"agent": "dapepomoba"}) == masking.mask({"agent": "ann.archer"})
+    assert masking.mask({"agent": "dapepomoba"}) != masking.mask({"agent": "nobody"})
+    assert masking.mask({"Owner": "dapepomoba"}) != masking.mask({"Owner": "ann.archer"})
 
 
 def test_under_the_strict_policy_identifiers_are_compared_by_their_kind_too() -> None:
@@ -76,8 +76,8 @@ def test_under_the_strict_policy_identifiers_are_compared_by_their_kind_too() ->
             "861640a2-5e11-4c0b-b0a7-93d2c1f4e502": {"Count": 2, "Owner": "Place2"},
         },
     }
-    shown = strict.shown(value)
+    shown = strict.redact(value)
     assert shown != value
-    assert strict.over(shown) == strict.over(value)
-    assert strict.at(shown, ("workbinStats", "(id) 2", "Count")) == 2
-    assert strict.over({"id": 7}) != strict.over({"id": "7"})
+    assert strict.mask(shown) == strict.mask(value)
+    assert strict.value_at(shown, ("workbinStats", "(id) 2", "Count")) == 2
+    assert strict.mask({"id": 7}) != strict.mask({"id": "7"})

@@ -125,4 +125,4 @@ def test_nothing_personal_is_in_any_report(stage: Callable[..., FakeRun]) -> Non
     verdict = stage(text).replies(0, live).verdict()
     told = f"{list(report_lines(verdict))}{json_report(verdict)}{junit_report(verdict)}{html_report(verdict)}"
     assert [word for word in ("Ann", "Archer", "10.1.2.3", "k3y") if word in told] == []
-    assert verdict.differences == 4
+    assert verdict.difference_count == 4

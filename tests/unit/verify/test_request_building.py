@@ -16,7 +16,9 @@ from cometreel.verify.request_building import (
 )
 
 JSON_TYPE = (("Content-Type", "application/json"),)
-KNOWN = SessionVariables(given={"workbin": "w/1", "place-1": "Place 1"}, ids={"user-1": "u1"}, captures={"chat": "c1"})
+KNOWN = SessionVariables(
+    option_values={"workbin": "w/1", "place-1": "Place 1"}, ids={"user-1": "u1"}, captures={"chat": "c1"}
+)
 
 MADE: dict[str, tuple[dict[str, JSON], BuiltRequest]] = {
     "a path as it is written": ({"method": "get", "path": "/api/v2/me/"}, BuiltRequest("GET", "/api/v2/me/")),

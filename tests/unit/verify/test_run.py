@@ -25,18 +25,18 @@ ME = f"\n  - name: me\n    request: {GET}\n    reply: {{body: {{statusCode: 0}}}
 
 def test_a_get_comes_before_the_handshake_as_browsers_log_in(stage: Begin) -> None:
     run = stage(f"correlation: gws-v2\nexchanges:{ME}{STATS}")
-    assert run.orders() == ["0 GET /api/v2/me"]
+    assert run.actions() == ["0 GET /api/v2/me"]
     run.replies(0, {"statusCode": 0})
-    assert run.orders() == ["connect everybody"]
+    assert run.actions() == ["connect everybody"]
     run.connects()
-    assert run.orders() == ['1 POST /api/v2/workbins {"operationName":"RequestAgentStats"}']
+    assert run.actions() == ['1 POST /api/v2/workbins {"operationName":"RequestAgentStats"}']
 
 
 def test_without_anything_to_hear_there_is_no_cometd_session(stage: Begin) -> None:
     run = stage(f"exchanges:{ME}")
     run.replies(0, {"statusCode": 0})
-    assert run.orders() == ["0 GET /api/v2/me"]
-    assert run.run.over
+    assert run.actions() == ["0 GET /api/v2/me"]
+    assert run.run.finished
 
 
 @pytest.mark.parametrize("first", ["reply", "notification"])
@@ -44,14 +44,14 @@ def test_the_next_exchange_begins_when_reply_and_notification_have_come_in_eithe
     stage: Begin, first: str
 ) -> None:
     run = stage(f"correlation: gws-v2\nexchanges:{STATS}{ME}").connects()
-    run.orders()
+    run.actions()
     for step in [first, "notification" if first == "reply" else "reply"]:
-        assert run.orders() == []
+        assert run.actions() == []
         if step == "reply":
             run.at(0.2).replies(0, {"statusCode": 0, "referenceId": 9})
         else:
             run.at(0.2).notifies({"referenceId": 9, "n": 1})
-    assert run.orders() == ["1 GET /api/v2/me"]
+    assert run.actions() == ["1 GET /api/v2/me"]
     run.replies(1, {"statusCode": 0})
     assert run.lines() == []
 
@@ -59,47 +59,47 @@ def test_the_next_exchange_begins_when_reply_and_notification_have_come_in_eithe
 def test_a_notification_of_another_exchange_does_not_end_the_wait(stage: Begin) -> None:
     run = stage(f"correlation: gws-v2\nexchanges:{STATS}{ME}").connects()
     run.replies(0, {"statusCode": 0, "referenceId": 9}).notifies({"referenceId": 8, "n": 1}).at(5)
-    assert run.orders()[2:] == []
+    assert run.actions()[2:] == []
 
 
 def test_a_notification_is_waited_for_as_long_as_it_took_and_the_patience(stage: Begin) -> None:
     run = stage(f"correlation: gws-v2\nexchanges:{STATS}{ME}", patience_seconds=2).connects()
     run.replies(0, {"statusCode": 0, "referenceId": 9})
-    run.orders()
-    assert run.at(2.09).orders() == []
-    assert run.at(2.1).orders() == ["1 GET /api/v2/me"]
+    run.actions()
+    assert run.at(2.09).actions() == []
+    assert run.at(2.1).actions() == ["1 GET /api/v2/me"]
 
 
 def test_at_the_recorded_pace_an_exchange_takes_as_long_as_it_took(stage: Begin) -> None:
     run = stage(f"correlation: gws-v2\nexchanges:{STATS}{ME}", pace="recorded").connects()
     run.replies(0, {"statusCode": 0, "referenceId": 9}).notifies({"referenceId": 9, "n": 1})
-    run.orders()
-    assert run.at(0.09).orders() == []
-    assert run.at(0.1).orders() == ["1 GET /api/v2/me"]
+    run.actions()
+    assert run.at(0.09).actions() == []
+    assert run.at(0.1).actions() == ["1 GET /api/v2/me"]
 
 
 def test_at_the_end_it_listens_a_second_for_what_comes_once_too_often(stage: Begin) -> None:
     run = stage(ONE).connects()
     run.replies(0, {"statusCode": 0, "referenceId": 9}).notifies({"referenceId": 9, "n": 1})
-    run.orders()
-    assert run.at(0.99).orders() == []
-    assert not run.run.over
-    assert run.at(1).orders() == ["disconnect everybody"]
-    assert run.run.over
+    run.actions()
+    assert run.at(0.99).actions() == []
+    assert not run.run.finished
+    assert run.at(1).actions() == ["disconnect everybody"]
+    assert run.run.finished
 
 
 def test_at_the_recorded_pace_it_listens_until_the_last_entry_of_the_timeline(stage: Begin) -> None:
-    cue = "timeline:\n  - {since: stats, after: 7s, channel: /v2/me/workbins, data: {a: 1}}\n"
-    run = stage(f"{ONE}{cue}", pace="recorded").connects()
+    timeline_event = "timeline:\n  - {since: stats, after: 7s, channel: /v2/me/workbins, data: {a: 1}}\n"
+    run = stage(f"{ONE}{timeline_event}", pace="recorded").connects()
     run.replies(0, {"statusCode": 0, "referenceId": 9}).notifies({"referenceId": 9, "n": 1})
     run.at(7.99)
-    assert not run.run.over
-    assert run.at(8.01).run.over
+    assert not run.run.finished
+    assert run.at(8.01).run.finished
 
 
 def test_who_was_refused_asks_as_a_stranger(stage: Begin) -> None:
     refused = f"\n  - name: refused\n    request: {GET[:-1]}, authenticated: false}}\n    reply: {{status: 403}}\n"
-    assert stage(f"exchanges:{refused}").orders() == ["0 GET /api/v2/me as a stranger"]
+    assert stage(f"exchanges:{refused}").actions() == ["0 GET /api/v2/me as a anonymous"]
 
 
 def test_an_exchange_is_taken_by_the_session_that_it_names_any_other_by_the_first(stage: Begin) -> None:
@@ -110,18 +110,20 @@ def test_an_exchange_is_taken_by_the_session_that_it_names_any_other_by_the_firs
         for role in "ab"
     )
     run = stage(f"{roles}exchanges:{ME}{own}")
-    assert [(part.name, part.user, part.channels) for part in run.script.parts] == [
+    assert [(session.name, session.user, session.channels) for session in run.script.sessions] == [
         ("a", "ann", ("/v2/me/a",)),
         ("b", "ben", ("/v2/me/b",)),
     ]
     run.replies(0, {"statusCode": 0})
-    assert [step.part for step in run.script.steps] == ["a", "a", "b"]
-    assert run.orders() == ["0 GET /api/v2/me", "connect a"]
+    assert [step.session for step in run.script.steps] == ["a", "a", "b"]
+    assert run.actions() == ["0 GET /api/v2/me", "connect a"]
 
 
 def test_roles_that_only_faults_name_have_no_part(stage: Begin) -> None:
     faults = "faults: [{exchange: me, as: late, delay: 1s}]\n"
-    assert [part.name for part in stage(f"roles: {{late: {{}}}}\nexchanges:{ME}{faults}").script.parts] == ["everybody"]
+    assert [session.name for session in stage(f"roles: {{late: {{}}}}\nexchanges:{ME}{faults}").script.sessions] == [
+        "everybody"
+    ]
 
 
 def test_guards_come_before_the_order_of_the_file(stage: Begin) -> None:
@@ -173,7 +175,7 @@ def test_a_template_that_fails_leaves_its_exchange_out(stage: Begin) -> None:
 
 def test_a_session_that_is_lost_and_begins_anew_is_told(stage: Begin) -> None:
     run = stage(ONE).connects()
-    run.run.lost("everybody", "402::Unknown client", run.now)
+    run.run.session_lost("everybody", "402::Unknown client", run.now)
     run.replies(0, {"statusCode": 0, "referenceId": 9}).notifies({"referenceId": 9, "n": 1})
     assert run.notes() == ["the CometD session of 'everybody' was lost and began anew: 402::Unknown client"]
 
@@ -189,7 +191,7 @@ exchanges:
     reply: {body: {id: {$id: workbin-1}}}
 """
     run = stage(text).replies(0, {"workbins": [{"id": "live-7", "name": "Drafts"}]})
-    assert run.orders() == ["0 GET /workbins", "1 GET /workbins/live-7"]
+    assert run.actions() == ["0 GET /workbins", "1 GET /workbins/live-7"]
     assert run.replies(1, {"id": "live-8"}).lines() == [
         "s.yaml:9: one: value changed at /reply/body/id: recorded live-7, live live-8"
     ]
@@ -206,11 +208,11 @@ exchanges:
     request: {method: GET, path: [things, {$id: thing-1}]}
 """
     run = stage(text).connects().replies(0, {"referenceId": 3}).notifies({"referenceId": 3, "found": "t-3"})
-    assert run.orders()[2:] == ["1 GET /things/t-3"]
+    assert run.actions()[2:] == ["1 GET /things/t-3"]
     assert run.replies(1).lines() == []
 
 
 def test_a_session_is_begun_only_for_what_can_be_asked(stage: Begin) -> None:
     run = stage("exchanges:\n  - {name: a, request: {method: POST, path: [{$any: string}]}, events: [{channel: /c}]}\n")
-    assert run.orders() == []
-    assert run.run.over
+    assert run.actions() == []
+    assert run.run.finished

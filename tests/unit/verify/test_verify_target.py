@@ -41,8 +41,8 @@ def test_what_cannot_even_be_read_is_refused(url: str) -> None:
 
 
 def test_certificates_are_checked_unless_it_is_said_otherwise() -> None:
-    assert parse_target("https://x").context().verify_mode is ssl.CERT_REQUIRED
-    assert parse_target("https://x", insecure=True).context().verify_mode is ssl.CERT_NONE
+    assert parse_target("https://x").ssl_context().verify_mode is ssl.CERT_REQUIRED
+    assert parse_target("https://x", insecure=True).ssl_context().verify_mode is ssl.CERT_NONE
 
 
 @pytest.mark.parametrize(("text", "reason"), [(None, "No such file or directory"), ("x", "no certificate in it")])
@@ -51,12 +51,12 @@ def test_a_file_of_certificates_that_is_none_is_refused(tmp_path: Path, text: st
     if text is not None:
         file.write_text(text)
     with pytest.raises(OptionInvalid) as refused:
-        parse_target("https://x", ca=file).context()
+        parse_target("https://x", ca=file).ssl_context()
     assert str(refused.value) == f"--ca: {file} can't be used: {reason}; expected a file of certificates (PEM)"
 
 
 def test_a_redirect_is_told_without_what_its_address_may_hold() -> None:
-    told = parse_target("http://x").redirected("GET /a", "https://u:p@sso.example/login;jsessionid=1?token=abc")
+    told = parse_target("http://x").redirect_error("GET /a", "https://u:p@sso.example/login;jsessionid=1?token=abc")
     assert str(told) == (
         "--against: GET /a is redirected to https://sso.example; "
         "expected the address that answers itself (redirects are not followed)"
