@@ -1,4 +1,4 @@
-"""A run on a stage: a scenario in YAML, a server that says what the test says, and time that the test moves."""
+"""A verify run with a scenario in YAML, replies given by the test, and a clock set by the test."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ KEY = bytes(32)
 
 
 def report_masking() -> ReportMasking:
-    """The masking of the default policy."""
+    """Return the masking of the default policy."""
     return ReportMasking(load_policy("default"), KEY)
 
 
 class FakeRun:
-    """Drives one run as its driver would. `log` are the actions since the test last looked."""
+    """Drives one run. `log` contains the actions since the last call of `actions`."""
 
     def __init__(self, folder: Path, text: str, **settings: object) -> None:
         path = folder / "s.yaml"
@@ -34,7 +34,7 @@ class FakeRun:
         self._note(self.run.start(self.now))
 
     def at(self, seconds: float) -> FakeRun:
-        """Move time, to seconds since the start, and wake the run whenever it wants to be."""
+        """Set the time, in seconds since the start, and call `advance` at each deadline before it."""
         end = 100.0 + seconds
         while not self.run.finished and (due := self.run.deadline()) is not None and due <= end:
             self.now = max(self.now, due)
@@ -43,45 +43,45 @@ class FakeRun:
         return self
 
     def connects(self, session: str = "everybody") -> FakeRun:
-        """The server completes a CometD session."""
+        """Complete the CometD session."""
         return self._note(self.run.connected(session, self.now))
 
     def replies(self, number: int, body: JSON = None, status: int = 200, **headers: str) -> FakeRun:
-        """The server answers a request."""
+        """Reply to a request."""
         content = b"" if body is None else body.encode() if isinstance(body, str) else encode(body)
         fields = Headers([(name.replace("_", "-"), value) for name, value in headers.items()])
         return self._note(self.run.replied(number, LiveReply(status, fields, content), self.now))
 
     def acknowledges(self, number: int, **members: JSON) -> FakeRun:
-        """The server answers a publish."""
+        """Acknowledge a publish."""
         return self._note(self.run.published(number, {"successful": True, **members}, self.now))
 
-    def is_silent(self, number: int, reason: str = "nothing within 10 s") -> FakeRun:
-        """The server doesn't answer."""
+    def does_not_answer(self, number: int, reason: str = "no reply within 10 s") -> FakeRun:
+        """Fail a request without a reply."""
         return self._note(self.run.no_answer(number, reason, self.now))
 
     def notifies(self, data: JSON, channel: str = TOPIC, session: str = "everybody") -> FakeRun:
-        """The server delivers a message."""
+        """Deliver a message."""
         return self._note(self.run.received(session, {"channel": channel, "data": data}, self.now))
 
     def actions(self) -> list[str]:
-        """What was ordered since the test last asked."""
-        log, self.log = self.log, []
-        return log
+        """Return the actions since the last call."""
+        actions, self.log = self.log, []
+        return actions
 
     def verdict(self) -> Verdict:
-        """Let the run end, and comparator."""
+        """Finish the run and return its verdict."""
         self.at(1000)
-        assert self.run.finished, "the run waits for an answer that the test never gave"
+        assert self.run.finished, "the run waits for a reply that the test did not give"
         return self.run.verdict("http://live")
 
     def lines(self) -> list[str]:
-        """The lines of each difference, and of what wasn't played, without the folder."""
+        """Return the lines of the differences and of exchanges that were not played, without the folder."""
         folder = str(self.script.scenario.files[0].parent) + "/"
         return [line.replace(folder, "") for step in self.verdict().steps for line in step.lines()]
 
     def notes(self) -> list[str]:
-        """What is told beside the differences."""
+        """Return the notes, without the folder."""
         folder = str(self.script.scenario.files[0].parent) + "/"
         return [note.replace(folder, "") for note in self.verdict().notes]
 
@@ -99,5 +99,5 @@ def _describe(action: RunAction) -> str:
         return f"{action.number} publish {action.request.channel} {encode(action.request.data).decode()}"
     assert isinstance(action, SendRequest)
     body = f" {action.request.body.decode()}" if action.request.body else ""
-    anonymous = " as a anonymous" if action.anonymous else ""
+    anonymous = " anonymously" if action.anonymous else ""
     return f"{action.number} {action.request.method} {action.request.url}{body}{anonymous}"

@@ -1,4 +1,4 @@
-"""Whatever a server says: it is judged, nothing raises, and what is accepted doesn't differ any more."""
+"""Any live reply can be compared without an exception, and has no differences once it is accepted."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ VALUES: st.SearchStrategy[JSON] = st.recursive(
 
 
 @given(VALUES, VALUES)
-def test_there_are_differences_exactly_where_the_values_are_not_the_same(one: JSON, other: JSON) -> None:
+def test_values_differ_exactly_if_they_are_not_the_same(one: JSON, other: JSON) -> None:
     assert (value_changes(one, other) == []) is same(one, other)
 
 
 @given(VALUES)
-def test_what_is_shown_looks_under_the_veil_as_what_came(value: JSON) -> None:
+def test_redacted_and_live_value_are_masked_alike(value: JSON) -> None:
     masking = report_masking()
     masking.learn_names(value)
     masking.learn_names(masking.redact(value))
@@ -46,11 +46,12 @@ def _played(folder: Path, text: str, body: JSON, data: JSON) -> FakeRun:
 
 
 @given(VALUES, VALUES, VALUES, VALUES)
-@example([False, None, None], None, [None, True], None)  # an item is gone, and the one after it has changed
-@example([None, 0, None], None, [False, False], None)  # 0 is not false, in an array either
-@example([None, [0, None, True]], None, [None, [None, False, 0, True]], None)  # an item moved: one index, two places
+@example([False, None, None], None, [None, True], None)  # an item removed, and the next one changed
+@example([None, 0, None], None, [False, False], None)  # 0 is not false, also in an array
+# an item removed and one added at the same index, but at different places of the aligned arrays
+@example([None, [0, None, True]], None, [None, [None, False, 0, True]], None)
 @example({"id": None}, '{"a": 1}', {"$c": None}, {})
-def test_what_came_can_be_told_and_taken_over(body: JSON, data: JSON, live_body: JSON, live_data: JSON) -> None:
+def test_any_reply_can_be_reported_and_accepted(body: JSON, data: JSON, live_body: JSON, live_data: JSON) -> None:
     text = (
         "cometreel: 1\ncorrelation: {reply: [/referenceId], event: [/referenceId]}\nexchanges:\n"
         "  - name: a\n    request: {method: POST, path: /a}\n"
