@@ -81,13 +81,16 @@ _KINDS = {
 def _changes(diff: DeepDiff) -> Iterator[ValueChange]:
     for report_type, kind in _KINDS.items():
         for level in diff.get(report_type, ()):
-            recorded = MISSING if kind in (ChangeKind.ADDED, ChangeKind.ITEM_ADDED) else _decoded(level.t1)
-            live = MISSING if kind in (ChangeKind.REMOVED, ChangeKind.ITEM_REMOVED) else _decoded(level.t2)
-            if kind not in (ChangeKind.CHANGED, ChangeKind.RETYPED):
-                yield ValueChange(kind, _path(level), recorded, live, _path(level, live=True))
-            elif not same(recorded, live):  # type: ignore[arg-type]  # neither is MISSING
-                type_or_value = ChangeKind.CHANGED if _type(recorded) is _type(live) else ChangeKind.RETYPED
-                yield ValueChange(type_or_value, _path(level), recorded, live, _path(level, live=True))
+            path, live_path = _path(level), _path(level, live=True)
+            if kind in (ChangeKind.CHANGED, ChangeKind.RETYPED):
+                recorded, live = _decoded(level.t1), _decoded(level.t2)
+                if not same(recorded, live):
+                    type_or_value = ChangeKind.CHANGED if _type(recorded) is _type(live) else ChangeKind.RETYPED
+                    yield ValueChange(type_or_value, path, recorded, live, live_path)
+            elif kind in (ChangeKind.ADDED, ChangeKind.ITEM_ADDED):
+                yield ValueChange(kind, path, MISSING, _decoded(level.t2), live_path)
+            else:
+                yield ValueChange(kind, path, _decoded(level.t1), MISSING, live_path)
 
 
 _ENCODED = {True: "\0true", False: "\0false"}
@@ -112,7 +115,7 @@ def _decoded(value: JSON) -> JSON:
     return {key: _decoded(member) for key, member in value.items()} if isinstance(value, dict) else value
 
 
-def _type(value: JSON | object) -> type:
+def _type(value: JSON) -> type:
     """Return the JSON type; all numbers have the same one."""
     return float if isinstance(value, int) and not isinstance(value, bool) else type(value)
 
