@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
 from cometreel.recording import Policy
@@ -64,7 +65,7 @@ class ReportMasking:
         elif isinstance(value, str) and len(value) >= _SHORTEST_NAME:
             one_word = " " not in value.strip()  # in a tree, several words are a text
             if treatment is Treatment.NAME or (treatment is Treatment.TREE and one_word):
-                self._names.add(value)
+                self._names.add(self._name_form(value))
 
     def mask(self, value: JSON) -> JSON:
         """Return the value as it is compared."""
@@ -122,15 +123,24 @@ class ReportMasking:
         return [self._mask_tree(item) for item in value] if isinstance(value, list) else _kind(value)
 
     def _mask_text(self, value: str, treatment: Treatment | None) -> JSON:
+        if treatment in (None, Treatment.KEEP) and self._name_form(value) in self._names:
+            return _PERSONAL
         if value[:1] in ("{", "[") and value[-1:] in ("}", "]"):
             try:
                 return encode(self._mask_value(decode(value), None)).decode()  # JSON inside a string
             except NotJSON:
                 pass
-        if value in self._names and treatment in (None, Treatment.KEEP):
-            return _PERSONAL
         if treatment is Treatment.MESSAGE:
             value = _NUMBERS.sub("#", _QUOTED.sub("…", value))
+        return self._mask_patterns(value)
+
+    def _name_form(self, value: str) -> str:
+        """Return the form in which names are compared.
+
+        If a name occurs before its key, a recording replaces only its host, and rewrites JSON without spaces.
+        """
+        with suppress(NotJSON):
+            value = encode(decode(value)).decode() if value[:1] in ("{", "[") else value
         return self._mask_patterns(value)
 
     def _mask_patterns(self, value: str) -> str:

@@ -51,6 +51,9 @@ def _played(folder: Path, text: str, body: JSON, data: JSON) -> FakeRun:
 # an item removed and one added at the same index, but at different places of the aligned arrays
 @example([None, [0, None, True]], None, [None, [None, False, 0, True]], None)
 @example({"id": None}, '{"a": 1}', {"$c": None}, {})
+# names that are a URL or JSON, and occur before the key `userName`
+@example(None, None, ['{"a": 1}'], {"userName": '{"a": 1}'})
+@example(None, None, None, {"a": ["http://h.example/a"], "userName": "http://h.example/a"})
 def test_any_reply_can_be_reported_and_accepted(body: JSON, data: JSON, live_body: JSON, live_data: JSON) -> None:
     text = (
         "cometreel: 1\ncorrelation: {reply: [/referenceId], event: [/referenceId]}\nexchanges:\n"
