@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
@@ -23,16 +23,17 @@ _LONG_LISTS = ("exchanges", "timeline", "faults")
 _JSON_FIELDS = frozenset({"body", "data", "ext"})
 
 
-def load(paths: Sequence[Path | str]) -> Scenario:
-    """Load files and folders as one scenario.
+def load(paths: Path | str | Iterable[Path | str]) -> Scenario:
+    """Load a file, a folder, or several of them as one scenario.
 
-    Of a folder these are its `*.yaml` and `*.yml`, sorted, without the proposals `*.new.yaml`.
+    A folder contributes its `*.yaml` and `*.yml` files in alphabetical order, without the proposals `*.new.yaml`.
 
     :raises FileInvalid: with every problem of every file.
     """
     problems: list[Problem] = []
     sources: list[SourceFile] = []
-    for path in _files([Path(path) for path in paths], problems):
+    several = [paths] if isinstance(paths, Path | str) else paths
+    for path in _files([Path(path) for path in several], problems):
         try:
             sources.append(read_source(_read(path), str(path)))
         except FileInvalid as error:

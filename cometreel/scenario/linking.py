@@ -25,7 +25,7 @@ from .values import Locate, ValuePath
 __all__ = ["link"]
 
 _NO_PROFILE = Profile("none")
-_BlockT = TypeVar("_BlockT")
+_T = TypeVar("_T")
 
 
 def link(sources: Sequence[SourceFile]) -> Scenario:
@@ -80,7 +80,7 @@ class _Linker:
     def _problem(self, position: Position, found: str, expected: str = "", hint: str = "") -> None:
         self.problems.append(Problem(position.file, position.line, position.column, found, expected, hint))
 
-    def _only(self, key: str, block_of: Callable[[ScenarioFile], _BlockT | None]) -> _BlockT | None:
+    def _only(self, key: str, block_of: Callable[[ScenarioFile], _T | None]) -> _T | None:
         """The one block of that name; two different ones are a problem."""
         said = [(source, block) for source in self.sources if (block := block_of(source.head)) is not None]
         for source, block in said[1:]:

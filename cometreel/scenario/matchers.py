@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from enum import Enum
+from typing import Final, Protocol
 
 from cometreel.jsonvalue import JSON, same
 from cometreel.scenario.json_pointer import escape
@@ -17,11 +18,19 @@ from cometreel.scenario.yaml_writer import inline
 from .hiding import HIDDEN, hides, without_hidden
 from .markers import marker_of, unescaped
 
-__all__ = ["MISSING", "Difference", "Matcher", "MatchContext", "matcher"]
+__all__ = ["MISSING", "Difference", "MatchContext", "Matcher", "Missing", "matcher"]
 
 _LONGEST = 200
-MISSING = object()
-"""What stands where the request has no value at all."""
+
+
+class Missing(Enum):
+    """The type of `MISSING`: an enum, so that type checkers narrow `JSON | Missing`."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+"""Stands for a value that the request doesn't have; null is a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class MatchContext:
     session_captures: dict[str, JSON] = field(default_factory=dict)
     ids: dict[str, JSON] = field(default_factory=dict)
 
-    def differs(self, where: str, expected: object, found: object) -> None:
+    def differs(self, where: str, expected: object, found: JSON | Missing) -> None:
         """Note a difference."""
         self.differences.append(Difference(where, _short(repr(expected)), shown(found, where)))
 
@@ -59,11 +68,11 @@ class MatchContext:
         self.ids.update(branch.ids)
 
 
-def shown(found: JSON | object, where: str) -> str:
+def shown(found: JSON | Missing, where: str) -> str:
     """A value of the request at a place of it, as YAML, shortened, and without secrets and personal data."""
     if found is MISSING:
         return "nothing"
-    return HIDDEN if hides(where) else _short(inline(without_hidden(found)))  # type: ignore[arg-type]  # not MISSING is JSON
+    return HIDDEN if hides(where) else _short(inline(without_hidden(found)))
 
 
 def _short(text: str) -> str:
@@ -73,7 +82,7 @@ def _short(text: str) -> str:
 class Matcher(Protocol):
     """One value to compare with."""
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
+    def compare(self, found: JSON | Missing, where: str, trial: MatchContext) -> None:
         """Compare, and note in the trial what agreed, differed and was captured."""
 
 
@@ -86,9 +95,9 @@ class Literal:
     def __repr__(self) -> str:
         return inline(self.value)
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
+    def compare(self, found: JSON | Missing, where: str, trial: MatchContext) -> None:
         """Compare exactly; a difference inside an object or an array is told at its own place."""
-        if found is not MISSING and same(self.value, found):  # type: ignore[arg-type]  # not MISSING is JSON
+        if found is not MISSING and same(self.value, found):
             trial.agreed.append(where)
         elif isinstance(self.value, dict) and isinstance(found, dict):
             _compare_members({key: Literal(member) for key, member in self.value.items()}, found, where, trial)
@@ -109,7 +118,7 @@ class ObjectOf:
         members = "{" + ", ".join(f"{_key(key)}: {member!r}" for key, member in self.members.items()) + "}"
         return f"{{$partial: {members}}}" if self.partial else members
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
+    def compare(self, found: JSON | Missing, where: str, trial: MatchContext) -> None:
         """Compare member by member."""
         if not isinstance(found, dict):
             trial.differs(where, self, found)
@@ -141,7 +150,7 @@ class ArrayOf:
     def __repr__(self) -> str:
         return "[" + ", ".join(map(repr, self.items)) + "]"
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
+    def compare(self, found: JSON | Missing, where: str, trial: MatchContext) -> None:
         """Compare item by item."""
         if isinstance(found, list):
             _compare_items(self.items, found, where, trial)
@@ -176,14 +185,14 @@ class Any:
     def __repr__(self) -> str:
         return f"{{$any: {self.kind}}}"
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
+    def compare(self, found: JSON | Missing, where: str, trial: MatchContext) -> None:
         """Compare the kind; a whole number may be written `1.0`."""
         if self._fits(found):
             trial.agreed.append(where)
         else:
             trial.differs(where, self, found)
 
-    def _fits(self, found: object) -> bool:
+    def _fits(self, found: JSON | Missing) -> bool:
         if self.kind == "anything":
             return found is not MISSING
         if isinstance(found, bool):
@@ -202,7 +211,7 @@ class Regex:
     def __repr__(self) -> str:
         return f"{{$regex: {inline(self.expression.pattern)}}}"
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
+    def compare(self, found: JSON | Missing, where: str, trial: MatchContext) -> None:
         """Search in the text."""
         hit = self.expression.search(found) if isinstance(found, str) else None
         if hit is None:
@@ -221,7 +230,7 @@ class OneOf:
     def __repr__(self) -> str:
         return "{$one-of: [" + ", ".join(map(repr, self.choices)) + "]}"
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
+    def compare(self, found: JSON | Missing, where: str, trial: MatchContext) -> None:
         """Try each in turn."""
         for choice in self.choices:
             branch = trial.branch()
@@ -243,13 +252,13 @@ class Capture:
     def __repr__(self) -> str:
         return f"{{$capture: {'session.' if self.session else ''}{self.name}}}"
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
+    def compare(self, found: JSON | Missing, where: str, trial: MatchContext) -> None:
         """Keep the value."""
         if found is MISSING:
             trial.differs(where, self, found)
             return
         trial.agreed.append(where)
-        (trial.session_captures if self.session else trial.captures)[self.name] = found  # type: ignore[assignment]  # not MISSING is JSON
+        (trial.session_captures if self.session else trial.captures)[self.name] = found
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -261,7 +270,7 @@ class Id:
     def __repr__(self) -> str:
         return f"{{$id: {self.name}}}"
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
+    def compare(self, found: JSON | Missing, where: str, trial: MatchContext) -> None:
         """Compare with the bound value, or bind this one."""
         bound = {**trial.bound, **trial.ids}
         if isinstance(found, bool) or not isinstance(found, str | int):
@@ -294,7 +303,7 @@ class Csv:
     def __repr__(self) -> str:
         return "{$csv: [" + ", ".join(map(repr, self.items)) + "]}"
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
+    def compare(self, found: JSON | Missing, where: str, trial: MatchContext) -> None:
         """Compare item by item."""
         if isinstance(found, str):
             _compare_items(self.items, found.split(","), where, trial)

@@ -1,5 +1,5 @@
-"""Scenario files from text to checked models: every block is checked on its own, so that one bad exchange doesn't
-hide what is wrong with the next. What one block says of another is checked in `compiling`.
+"""Reads one scenario file into checked models. Each block is validated separately, so that an invalid exchange doesn't
+hide the problems of the next one. References between blocks are checked by `cross_references`, called by `linking`.
 """
 
 from __future__ import annotations

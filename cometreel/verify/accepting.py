@@ -106,7 +106,7 @@ def _put_item(holder: list[JSON], number: int, finding: Drift) -> None:
 
 
 def _live(finding: Drift, old: JSON) -> JSON:
-    return old if finding.live is MISSING else literal(finding.live)  # type: ignore[arg-type]  # not MISSING is JSON
+    return old if finding.live is MISSING else literal(finding.live)
 
 
 def _holder(written: JSON, path: Sequence[str | int]) -> JSON:

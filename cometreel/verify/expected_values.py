@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.scenario import Match, RenderContext, TemplateFailed, User
-from cometreel.scenario.matchers import MISSING
+from cometreel.scenario.matchers import MISSING, Missing
 from cometreel.scenario.values import Fixed, Identifier, Items, Members, Scope, Templated, Value
 
 __all__ = ["ExpectedValues", "SessionVariables"]
@@ -68,7 +68,7 @@ class ExpectedValues:
         context = replace(self._context, user=known.user, ids=ids, session=known.captures)
         return Scope(context, self._place, seq=self._seq, count=self._count)
 
-    def expect(self, value: Value, live: JSON | object) -> JSON:
+    def expect(self, value: Value, live: JSON | Missing) -> JSON:
         """The JSON that should have come; `live` is what came, or MISSING."""
         if isinstance(value, Fixed):
             return value.value
@@ -80,7 +80,7 @@ class ExpectedValues:
             return self._identifier(value, live)
         return self._template(value, live) if isinstance(value, Templated) else value.render(self._scope())
 
-    def _members(self, value: Members, live: JSON | object) -> JSON:
+    def _members(self, value: Members, live: JSON | Missing) -> JSON:
         found = live if isinstance(live, dict) else {}
         made: JSONObject = {}
         for key, member in value.members:
@@ -90,7 +90,7 @@ class ExpectedValues:
             made[name] = self.expect(member, found.get(name, MISSING))
         return made
 
-    def _items(self, value: Items, live: JSON | object) -> JSON:
+    def _items(self, value: Items, live: JSON | Missing) -> JSON:
         if value.joined:
             pieces: Sequence[JSON] = live.split(",") if isinstance(live, str) else []
             return ",".join(map(_text, self._each(value.items, pieces)))
@@ -99,7 +99,7 @@ class ExpectedValues:
     def _each(self, items: Sequence[Value], live: Sequence[JSON]) -> list[JSON]:
         return [self.expect(item, live[number] if number < len(live) else MISSING) for number, item in enumerate(items)]
 
-    def _identifier(self, value: Identifier, live: JSON | object) -> JSON:
+    def _identifier(self, value: Identifier, live: JSON | Missing) -> JSON:
         known = self._knowledge.id(value.name)
         if known is not None:
             return known
@@ -108,7 +108,7 @@ class ExpectedValues:
             return live
         return f"{{$id: {value.name}}}"
 
-    def _template(self, value: Templated, live: JSON | object) -> JSON:
+    def _template(self, value: Templated, live: JSON | Missing) -> JSON:
         template = value.template
         if template.names & _NEVER_THE_SAME or self._unknown(template.text):
             if _OWN.fullmatch(template.text.strip()) and isinstance(live, str):
@@ -132,9 +132,9 @@ class ExpectedValues:
             self._knowledge.captures.setdefault(found[2], live)
 
 
-def _taken(live: JSON | object, text: str) -> JSON:
+def _taken(live: JSON | Missing, text: str) -> JSON:
     """The live value where a template stands that can't be known; its text where nothing came."""
-    return text if live is MISSING or isinstance(live, dict | list) else live  # type: ignore[return-value]  # not MISSING is JSON
+    return text if live is MISSING or isinstance(live, dict | list) else live
 
 
 def _text(value: JSON) -> str:

@@ -12,7 +12,7 @@ from itertools import groupby
 
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import EventSpec, Profile
-from cometreel.scenario.matchers import MISSING
+from cometreel.scenario.matchers import MISSING, Missing
 from cometreel.scenario.values import Fixed
 from cometreel.verify.comparator import Comparator, DriftPath
 from cometreel.verify.expected_values import SessionVariables
@@ -75,10 +75,10 @@ class NotificationComparison:
         heard = self._live[live]
         differences = len(self._judge.compared(data, heard.data, self._references))
         if ext is not MISSING:
-            differences += len(self._judge.compared(ext, heard.message.get("ext"), ()))  # type: ignore[arg-type]  # not MISSING is JSON
+            differences += len(self._judge.compared(ext, heard.message.get("ext"), ()))
         return Similarity(differences, max(leaves(data), leaves(heard.data)), channel == heard.channel)
 
-    def _met(self, number: int, heard: ReceivedNotification, *, trial: bool) -> tuple[JSON, JSON, JSON | object]:
+    def _met(self, number: int, heard: ReceivedNotification, *, trial: bool) -> tuple[JSON, JSON, JSON | Missing]:
         """Channel, data and ext of a recorded notification facing a live one; a trial teaches nothing."""
         each = self._recorded[number]
         known = self._judge.known(self._play)
@@ -132,7 +132,7 @@ class NotificationComparison:
         yield from self._judge.differences(step, (*path, "data"), data, heard.data, self._references, own=own)
         if ext is not MISSING:
             live_ext = heard.message.get("ext")
-            yield from self._judge.differences(step, (*path, "ext"), ext, live_ext, (), own=False)  # type: ignore[arg-type]  # not MISSING is JSON
+            yield from self._judge.differences(step, (*path, "ext"), ext, live_ext, (), own=False)
 
     def _missing(self, number: int) -> Drift:
         nothing = ReceivedNotification(self._play.step.part, {}, 0.0)

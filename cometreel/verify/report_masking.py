@@ -16,7 +16,7 @@ from cometreel.recording.policy import PolicyRule, Treatment
 from cometreel.recording.pseudonyms import EMAIL, SHAPED_ID, is_shaped_id
 from cometreel.recording.redaction import HIDDEN, Redactor
 from cometreel.recording.secret import Secret
-from cometreel.scenario.matchers import MISSING
+from cometreel.scenario.matchers import MISSING, Missing
 
 __all__ = ["ReportMasking"]
 
@@ -63,9 +63,9 @@ class ReportMasking:
             if treatment is Treatment.NAME or (treatment is Treatment.TREE and word):
                 self._names.add(value)
 
-    def at(self, value: JSON, path: Sequence[str | int]) -> JSON | object:
+    def at(self, value: JSON, path: Sequence[str | int]) -> JSON | Missing:
         """What stands at a path of a value that was compared, in the value itself; MISSING if nothing does."""
-        here: JSON | object = value
+        here: JSON | Missing = value
         for step in path:
             if isinstance(here, list) and isinstance(step, int):
                 here = here[step] if step < len(here) else MISSING
@@ -76,7 +76,7 @@ class ReportMasking:
                 return MISSING
         return here
 
-    def _like(self, members: JSONObject, veiled: str) -> JSON | object:
+    def _like(self, members: JSONObject, veiled: str) -> JSON | Missing:
         for tree in (False, True):
             for key, shown in self._keys(members, tree=tree).items():
                 if shown == veiled:

@@ -124,5 +124,5 @@ def _finding(finding: Drift) -> JSONObject:
     }
     for name, value in (("recorded", finding.recorded), ("live", finding.live)):
         if value is not MISSING:
-            made[name] = value  # type: ignore[assignment]  # not MISSING is JSON
+            made[name] = value
     return made

@@ -13,7 +13,7 @@ from deepdiff import DeepDiff
 from deepdiff.model import DiffLevel
 
 from cometreel.jsonvalue import JSON, same
-from cometreel.scenario.matchers import MISSING
+from cometreel.scenario.matchers import MISSING, Missing
 
 __all__ = ["ValueChange", "ChangeKind", "changes", "leaves"]
 
@@ -40,8 +40,8 @@ class ValueChange:
 
     how: ChangeKind
     path: tuple[str | int, ...]
-    recorded: JSON | object
-    live: JSON | object
+    recorded: JSON | Missing
+    live: JSON | Missing
     live_path: tuple[str | int, ...] = ()
     renamed: str = ""
 
@@ -76,13 +76,16 @@ _WORDS = {
 def _found(diff: DeepDiff) -> Iterator[ValueChange]:
     for word, how in _WORDS.items():
         for level in diff.get(word, ()):
-            recorded = MISSING if how in (ChangeKind.ADDED, ChangeKind.ITEM_ADDED) else _plain(level.t1)
-            live = MISSING if how in (ChangeKind.REMOVED, ChangeKind.ITEM_REMOVED) else _plain(level.t2)
-            if how not in (ChangeKind.CHANGED, ChangeKind.RETYPED):
-                yield ValueChange(how, _path(level), recorded, live, _path(level, live=True))
-            elif not same(recorded, live):  # type: ignore[arg-type]  # neither is MISSING
-                how_it_is = ChangeKind.CHANGED if _type(recorded) is _type(live) else ChangeKind.RETYPED
-                yield ValueChange(how_it_is, _path(level), recorded, live, _path(level, live=True))
+            paths = _path(level), _path(level, live=True)
+            if how in (ChangeKind.CHANGED, ChangeKind.RETYPED):
+                recorded, live = _plain(level.t1), _plain(level.t2)
+                if not same(recorded, live):
+                    kind = ChangeKind.CHANGED if _type(recorded) is _type(live) else ChangeKind.RETYPED
+                    yield ValueChange(kind, paths[0], recorded, live, paths[1])
+            elif how in (ChangeKind.ADDED, ChangeKind.ITEM_ADDED):
+                yield ValueChange(how, paths[0], MISSING, _plain(level.t2), paths[1])
+            else:
+                yield ValueChange(how, paths[0], _plain(level.t1), MISSING, paths[1])
 
 
 _FLAGS = {True: "\0true", False: "\0false"}
@@ -105,7 +108,7 @@ def _plain(value: JSON) -> JSON:
     return {key: _plain(member) for key, member in value.items()} if isinstance(value, dict) else value
 
 
-def _type(value: JSON | object) -> type:
+def _type(value: JSON) -> type:
     """The type as JSON has it: one for all numbers."""
     return float if isinstance(value, int) and not isinstance(value, bool) else type(value)
 
@@ -144,5 +147,9 @@ def _with_renames(found: Sequence[ValueChange]) -> Iterator[ValueChange]:
 
 def _twin(gone: ValueChange, new: Sequence[ValueChange]) -> ValueChange | None:
     beside = [change for change in new if change.path[:-1] == gone.path[:-1]]
-    twins = [change for change in beside if same(gone.recorded, change.live)]  # type: ignore[arg-type]  # neither is MISSING
+    twins = [change for change in beside if _same(gone.recorded, change.live)]
     return twins[0] if len(twins) == 1 else None
+
+
+def _same(recorded: JSON | Missing, live: JSON | Missing) -> bool:
+    return recorded is not MISSING and live is not MISSING and same(recorded, live)

@@ -11,7 +11,7 @@ from enum import Enum
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import Position
 from cometreel.scenario.json_pointer import escape
-from cometreel.scenario.matchers import MISSING
+from cometreel.scenario.matchers import MISSING, Missing
 from cometreel.scenario.yaml_writer import inline
 
 __all__ = ["Drift", "ExchangeOutcome", "StepVerdict", "Verdict", "shown"]
@@ -37,8 +37,8 @@ class Drift:
     what: str
     position: Position
     path: tuple[str | int, ...]
-    recorded: JSON | object
-    live: JSON | object
+    recorded: JSON | Missing
+    live: JSON | Missing
     renamed: str = ""
 
     @property
@@ -108,9 +108,9 @@ class Verdict:
         return f"{', '.join(parts)}: {number} difference{'' if number == 1 else 's'}"
 
 
-def shown(value: JSON | object) -> str:
+def shown(value: JSON | Missing) -> str:
     """A value on one line of YAML, shortened."""
     if value is MISSING:
         return "nothing"
-    text = inline(value)  # type: ignore[arg-type]  # not MISSING is JSON
+    text = inline(value)
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"

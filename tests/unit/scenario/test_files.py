@@ -70,6 +70,19 @@ def test_the_problems_of_all_files_are_told_together(tmp_path: Path) -> None:
     ]
 
 
+def test_a_single_path_is_one_file_or_folder(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(exchange("first"))
+    for paths in (file, str(file), tmp_path, str(tmp_path), iter([file]), [str(file)]):
+        assert load(paths).files == (file,)
+
+
+def test_a_single_text_is_never_read_letter_by_letter() -> None:
+    with pytest.raises(FileInvalid) as caught:
+        load("missing.yaml")
+    assert [problem.file for problem in caught.value.problems] == ["missing.yaml"]
+
+
 def test_no_file_at_all_is_a_problem() -> None:
     with pytest.raises(FileInvalid, match="no file; expected at least one file or folder"):
         load([])

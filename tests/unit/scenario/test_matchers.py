@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cometreel.jsonvalue import JSON
-from cometreel.scenario.matchers import MISSING, Difference, MatchContext, matcher
+from cometreel.scenario.matchers import MISSING, Difference, MatchContext, Missing, matcher
 from cometreel.scenario.yaml_reader import read_yaml
 
 ANY_KIND: list[tuple[str, list[object], list[object]]] = [
@@ -20,7 +20,7 @@ ANY_KIND: list[tuple[str, list[object], list[object]]] = [
 ]
 
 
-def trial(pattern: JSON, found: object, **bound: JSON) -> MatchContext:
+def trial(pattern: JSON, found: JSON | Missing, **bound: JSON) -> MatchContext:
     made = MatchContext(bound)
     matcher(pattern).compare(found, "", made)
     return made
@@ -30,7 +30,7 @@ def trial(pattern: JSON, found: object, **bound: JSON) -> MatchContext:
     ("kind", "found", "fits"),
     [(kind, one, fits) for kind, yes, no in ANY_KIND for fits, all_ in ((True, yes), (False, no)) for one in all_],
 )
-def test_any(kind: str, found: object, fits: bool) -> None:
+def test_any(kind: str, found: JSON | Missing, fits: bool) -> None:
     assert (not trial({"$any": kind}, found).differences) is fits
 
 
@@ -70,7 +70,7 @@ def test_any(kind: str, found: object, fits: bool) -> None:
     ],
     ids=lambda value: "nothing" if value is MISSING else repr(value),
 )
-def test_compare(pattern: JSON, found: object, differences: list[Difference]) -> None:
+def test_compare(pattern: JSON, found: JSON | Missing, differences: list[Difference]) -> None:
     """Equality is JSON's: typed, exact unless $partial; each difference is told at its own place."""
     expected = [Difference(one.where, one.expected, one.found.strip('"')) for one in differences]
     seen = [Difference(one.where, one.expected, one.found.strip('"')) for one in trial(pattern, found).differences]
