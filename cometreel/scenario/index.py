@@ -108,7 +108,7 @@ class ShapeIndex:
 
         Requests that are asked again and again are answered from memory.
         """
-        asked = question.asked if isinstance(question, NormalizedRequest) else None
+        asked = question.key if isinstance(question, NormalizedRequest) else None
         if asked is None:
             return tuple((group, None) for group in self.groups(question, role))
         found = self._remembered.get((asked, role))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.json_schema import schema
-from cometreel.scenario.key_descriptions import EXPLAINED
+from cometreel.scenario.key_descriptions import KEY_DESCRIPTIONS
 
 
 def _object(value: JSON) -> JSONObject:
@@ -12,23 +12,26 @@ def _object(value: JSON) -> JSONObject:
     return value
 
 
-def test_each_key_of_each_block_has_its_sentence():
+def test_each_key_of_each_block_has_a_description():
     found = schema()
     blocks = {"ScenarioFile": found, **_object(found["$defs"])}
     written = {name: _object(block) for name, block in blocks.items()}
     keys = {
         name: set(_object(block["properties"])) for name, block in written.items() if "additionalProperties" in block
     }
-    assert {name: set(sentences) for name, sentences in EXPLAINED.items()} == {
+    assert {name: set(sentences) for name, sentences in KEY_DESCRIPTIONS.items()} == {
         name: names for name, names in keys.items() if not any(key.startswith("$") for key in names)
     }
 
 
 def test_a_sentence_ends_as_one():
-    sentences = [sentence for keys in EXPLAINED.values() for sentence in keys.values()]
+    sentences = [sentence for keys in KEY_DESCRIPTIONS.values() for sentence in keys.values()]
     assert [sentence for sentence in sentences if not sentence.endswith(".") or "\n" in sentence] == []
 
 
-def test_an_editor_is_told():
+def test_an_editor_gets_the_description():
     exchange = _object(_object(schema()["$defs"])["ExchangeBlock"])
-    assert _object(_object(exchange["properties"])["name"])["description"] == "Its name, once in the scenario."
+    assert (
+        _object(_object(exchange["properties"])["name"])["description"]
+        == "The name of the exchange, unique in the scenario."
+    )
