@@ -56,7 +56,7 @@ def _check_there(path: Path) -> None:
         found = f"can't be read: {error.strerror or error}"
         raise FileInvalid([Problem(str(path), 0, 0, found, "a scenario file or folder")]) from None
     if empty:
-        raise FileInvalid([Problem(str(path), 0, 0, "a folder without scenarios", "*.yaml or *.yml in it")])
+        raise FileInvalid([Problem(str(path), 0, 0, "the folder has no scenarios", "*.yaml or *.yml files")])
 
 
 def _of_problem(problem: Problem) -> Issue:

@@ -96,15 +96,14 @@ def _finding(details: Mapping[str, Any]) -> Finding:
 
 
 def _missing_key(path: tuple[str | int, ...], key: str) -> Finding:
-    """Name the block by the last key of its path: `exchanges`, 0 is "exchange 1"."""
+    """Return the finding for a key that the block at a path doesn't have."""
     steps = [step for step in path if not str(step).startswith("(")]  # tags of pydantic's unions
-    if not steps:
-        block = "the file"
-    elif isinstance(steps[-1], int):
-        block = f"item {steps[-1] + 1} of {steps[-2]}" if len(steps) > 1 else f"item {steps[-1] + 1}"
-    else:
-        block = steps[-1]
-    return Finding(path, f"{block} has no `{key}`", hint=f"add one, for example `{_EXAMPLES.get(key, key + ': …')}`")
+    found = f"`{key}` is missing"
+    if steps and isinstance(steps[-1], str):
+        found = f"{steps[-1]} has no `{key}`"
+    elif len(steps) > 1:
+        found = f"item {int(steps[-1]) + 1} of {steps[-2]} has no `{key}`"
+    return Finding(path, found, hint=f"add one, for example `{_EXAMPLES.get(key, key + ': …')}`")
 
 
 def problems_of(findings: Iterable[Finding], document: Document, under: tuple[str | int, ...] = ()) -> list[Problem]:
