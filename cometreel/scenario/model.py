@@ -230,7 +230,7 @@ class EventBlock(Block):
         """Require either a channel or `disconnect: true`."""
         if self.disconnect is None or self.disconnect is False:
             if self.channel is None:
-                yield Finding((), "event has no `channel`", hint="add `channel: /…` or `disconnect: true`")
+                yield Finding((), "the event has no `channel`", hint="add `channel: /…` or `disconnect: true`")
         elif self.disconnect is True:
             for key in sorted(self.model_fields_set & {"channel", "data", "ext", "batch", "count", "gap"}):
                 found = f"{key} can't be combined with disconnect"
@@ -317,7 +317,7 @@ class FaultBlock(Block):
 
 def _fault_target(fault: FaultBlock) -> Iterator[Finding]:
     if (fault.exchange is None) == (fault.meta is None):
-        found = "fault has no target" if fault.meta is None else "fault has two targets"
+        found = "the fault has no target" if fault.meta is None else "the fault has two targets"
         yield Finding((), found, "exchange: NAME or meta: /meta/…")
     elif fault.channel is not None and fault.meta not in ("/meta/subscribe", "/meta/unsubscribe"):
         yield Finding(
@@ -330,7 +330,7 @@ def _fault_action(fault: FaultBlock) -> Iterator[Finding]:
     actions = sorted(keys & FAULT_ACTIONS.keys())
     allowed = EXCHANGE_ACTIONS if fault.meta is None else META_ACTIONS
     if len(actions) != 1:
-        found = f"fault has several actions: {', '.join(actions)}" if actions else "fault has no action"
+        found = f"the fault has several actions: {', '.join(actions)}" if actions else "the fault has no action"
         yield Finding((), found, f"one of {', '.join(sorted(allowed))}")
         return
     if actions[0] not in allowed:

@@ -131,7 +131,7 @@ def test_a_folder_is_one_scenario_and_proposals_in_it_are_none(folder: Path, cap
             ["none.yaml"],
             "none.yaml: can't be read: No such file or directory; expected a scenario file or folder",
         ),
-        (["empty"], "empty: a folder without scenarios; expected *.yaml or *.yml in it"),
+        (["empty"], "empty: the folder has no scenarios; expected *.yaml or *.yml files"),
         (
             ["good.yaml", "--format", "xml"],
             "Invalid value for '--format': 'xml' is not one of 'text', 'json', 'sarif' (see: cometreel lint --help)",

@@ -121,10 +121,10 @@ def test_a_profile_of_ones_own_pairs_and_stands_in_the_scenario(orders: Path, ca
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("", "{own}: the file is empty; expected a correlation profile (begin with 'reply: [/ticket]')"),
-        ("reply: [/a]\nevnet: [/a]\n", "{own}:2:1: the key 'evnet' is unknown; expected "),
+        ("", "{own}: the file is empty; expected a correlation profile (start with 'reply: [/ticket]')"),
+        ("reply: [/a]\nevnet: [/a]\n", "{own}:2:1: unknown key 'evnet'; expected one of "),
         ("reply: ticket\n", "{own}:1:8: "),
-        ("extends: gws\n", "{own}:1:10: no correlation profile is called 'gws'; expected gws-v2 or workspace-v3"),
+        ("extends: gws\n", "{own}:1:10: unknown correlation profile 'gws'; expected gws-v2 or workspace-v3"),
     ],
 )
 def test_a_profile_that_is_wrong_is_told_with_its_place(

@@ -39,7 +39,7 @@ def test_names_may_be_defined_in_another_file(tmp_path: Path) -> None:
     faults.write_text("cometreel: 1\nfaults:\n  - {exchange: first, broken: true}\n")
     assert [fault.exchanges for fault in load([tmp_path]).faults] == [frozenset({"first"})]
     assert parse(faults).faults is not None
-    with pytest.raises(FileInvalid, match="no exchange is called 'first'"):
+    with pytest.raises(FileInvalid, match="unknown exchange 'first'"):
         load([faults])
 
 
@@ -49,8 +49,8 @@ def test_what_two_files_say_differently_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(FileInvalid) as caught:
         load([tmp_path])
     assert told(caught, tmp_path) == [
-        "b.yaml:2:1: bayeux differs from a.yaml:2:1; expected one and the same",
-        "b.yaml:4:9: the role 'r' differs from the one in another file; expected one and the same",
+        "b.yaml:2:1: bayeux differs from a.yaml:2:1; expected the same value in all files",
+        "b.yaml:4:9: the role 'r' differs from the one in another file; expected the same value in all files",
     ]
 
 
@@ -65,7 +65,7 @@ def test_the_problems_of_all_files_are_told_together(tmp_path: Path) -> None:
         "a.yaml:2:1: not YAML: did not find expected node content while parsing a flow node; expected YAML 1.2",
         "b.yaml:4:23: the number 7; expected text",
         "c.yaml:1:1: the byte 0xff is not UTF-8; expected UTF-8 text (save the file as UTF-8)",
-        "empty: a folder without scenarios; expected *.yaml or *.yml in it",
+        "empty: the folder has no scenarios; expected *.yaml or *.yml files",
         "missing.yaml: can't be read: No such file or directory; expected a scenario file or folder",
     ]
 
@@ -84,7 +84,7 @@ def test_a_single_text_is_never_read_letter_by_letter() -> None:
 
 
 def test_no_file_at_all_is_a_problem() -> None:
-    with pytest.raises(FileInvalid, match="no file; expected at least one file or folder"):
+    with pytest.raises(FileInvalid, match="no file was given; expected at least one file or folder"):
         load([])
 
 

@@ -51,7 +51,7 @@ def test_remove_takes_members_and_leaves_items(document: JSON, pointer: str, lef
 
 
 def test_a_pointer_begins_with_a_slash() -> None:
-    with pytest.raises(ValueError, match="must begin with '/'"):
+    with pytest.raises(ValueError, match="must start with '/'"):
         parse_pointer("referenceId")
 
 

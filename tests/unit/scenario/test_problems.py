@@ -144,7 +144,7 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
             REPLY + "{boddy: 1}",
             "f:5:13: unknown key 'boddy'; expected one of after, base64, body, data, error, ext, headers, status, succ",
         ),
-        (EVENT + "{data: 1}", "f:6:9: event has no `channel`; add `channel: /…` or `disconnect: true`"),
+        (EVENT + "{data: 1}", "f:6:9: the event has no `channel`; add `channel: /…` or `disconnect: true`"),
         (EVENT + "{channel: a/b}", "f:6:19: the text 'a/b'; expected a channel such as /v2/me/workbins (a channel"),
         (EVENT + "{channel: /meta/connect}", "f:6:19: the text '/meta/connect'; expected a channel of the"),
         (
@@ -188,16 +188,16 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         ),
         (
             FAULT + "{exchange: one}",
-            "f:6:5: fault has no action; expected one of broken, delay, disconnect, drop-event, duplicate-event, error",
+            "f:6:5: the fault has no action; expected one of broken, delay, disconnect, drop-event, duplicate-event, e",
         ),
-        (FAULT + "{status: 500}", "f:6:5: fault has no target; expected exchange: NAME or meta: /meta/…"),
+        (FAULT + "{status: 500}", "f:6:5: the fault has no target; expected exchange: NAME or meta: /meta/…"),
         (
             FAULT + "{exchange: one, meta: /meta/connect, delay: 1s}",
-            "f:6:5: fault has two targets; expected exchange: NAME or meta: /meta/…",
+            "f:6:5: the fault has two targets; expected exchange: NAME or meta: /meta/…",
         ),
         (
             FAULT + "{exchange: one, delay: 1s, status: 500}",
-            "f:6:5: fault has several actions: delay, status; expected one of broken, delay, disconnect, drop-event, d",
+            "f:6:5: the fault has several actions: delay, status; expected one of broken, delay, disconnect, drop-even",
         ),
         (
             FAULT + "{exchange: one, delay: 1s, nth: 1, every: 2}",

@@ -158,7 +158,7 @@ def test_an_event_without_a_channel_at_run_time_fails_clearly() -> None:
 def test_an_id_that_this_session_has_not_named_fails_clearly() -> None:
     exchange, context = play("reply: {body: {$id: w-1}}")
     assert exchange.reply is not None
-    with pytest.raises(TemplateFailed, match="no request of this session has named it yet"):
+    with pytest.raises(TemplateFailed, match="no request of this session has bound it yet"):
         exchange.reply.render(RenderContext(context.request))
 
 

@@ -87,7 +87,7 @@ def test_a_failure_names_template_and_reason(text: str, reason: str) -> None:
         ("{{ x", "unexpected end of template"),
         ("{{ x | random }}", "No filter named 'random'"),
         ("{% include 'x' %}", ""),
-        ("a\n{% for %}", "in its line 2"),
+        ("a\n{% for %}", "in line 2"),
         ("{{ 10**(10**10) }}", ""),
     ],
 )
@@ -115,5 +115,5 @@ def test_randint_lies_between(low: int, width: int, seed: str) -> None:
 
 
 def test_randint_of_nothing_fails_clearly() -> None:
-    with pytest.raises(TemplateFailed, match="nothing lies between"):
+    with pytest.raises(TemplateFailed, match="the range is empty"):
         template("{{ randint(2, 1) }}").render({"randint": Dice("", "").randint})

@@ -107,7 +107,7 @@ WRONG = {
         ["none.yaml"],
         "none.yaml: can't be read: No such file or directory; expected a scenario file or folder",
     ),
-    "a folder without scenarios": (["empty"], "empty: a folder without scenarios; expected *.yaml or *.yml in it"),
+    "a folder without scenarios": (["empty"], "empty: the folder has no scenarios; expected *.yaml or *.yml files"),
     "HAR": (
         ["a.har"],
         f"a.har: neither a scenario nor a journal; {EITHER}",

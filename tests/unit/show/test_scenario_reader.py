@@ -159,7 +159,7 @@ def test_every_scenario_that_ships_can_be_drawn():
         ("a.txt", b"", "empty; expected a scenario (`cometreel: 1`) or a journal,"),
         ("a.jsonl", b"hello\n", ":1:1: not a Cometreel journal; expected a journal of version 1,"),
         ("a.yaml", b"- 1\n", ":1:1: "),
-        ("a.yaml", b"cometreel: 1\nexchange: []\n", ":2:1: the key 'exchange' is unknown"),
+        ("a.yaml", b"cometreel: 1\nexchange: []\n", ":2:1: unknown key 'exchange'"),
     ],
 )
 def test_a_file_that_is_neither_is_refused_with_what_was_expected(
