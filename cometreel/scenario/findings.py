@@ -98,11 +98,8 @@ def _finding(details: Mapping[str, Any]) -> Finding:
 def _missing_key(path: tuple[str | int, ...], key: str) -> Finding:
     """Return the finding for a key that the block at a path doesn't have."""
     steps = [step for step in path if not str(step).startswith("(")]  # tags of pydantic's unions
-    found = f"`{key}` is missing"
-    if steps and isinstance(steps[-1], str):
-        found = f"{steps[-1]} has no `{key}`"
-    elif len(steps) > 1:
-        found = f"item {int(steps[-1]) + 1} of {steps[-2]} has no `{key}`"
+    named = steps and isinstance(steps[-1], str)
+    found = f"{steps[-1]} has no `{key}`" if named else f"`{key}` is missing"
     return Finding(path, found, hint=f"add one, for example `{_EXAMPLES.get(key, key + ': …')}`")
 
 

@@ -282,7 +282,7 @@ def test_a_scenario_that_can_t_be_used_is_refused_with_the_place_of_each_error_a
         {
             "problems": [
                 {
-                    "text": "scenario.yaml:3:5: item 1 of exchanges has no `request`; "
+                    "text": "scenario.yaml:3:5: `request` is missing; "
                     "add one, for example `request: {method: GET, path: /api/v2/me}`",
                     "file": "scenario.yaml",
                     "line": 3,
