@@ -6,9 +6,9 @@ One module for each rule. A rule that can't be sure says nothing, or says it as 
 
 from __future__ import annotations
 
-from cometreel.lint.fixing import fixed
+from cometreel.lint.fixes import fixed
 from cometreel.lint.issues import RULES, Issue, Level, LintRule
-from cometreel.lint.linting import lint
+from cometreel.lint.linter import lint
 from cometreel.lint.reports import FORMATS, report
 
 __all__ = ["FORMATS", "RULES", "Issue", "Level", "LintRule", "fixed", "lint", "report"]

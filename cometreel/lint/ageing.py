@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 
 from cometreel.jsonvalue import JSON
 from cometreel.lint.issues import Issue, IssuePath
-from cometreel.lint.subject import Subject, WrittenBlock, leaves
+from cometreel.lint.lint_context import LintContext, RawBlock, leaves
 
 __all__ = ["ageing"]
 
@@ -27,7 +27,7 @@ _OPEN = frozenset({"$any", "$regex", "$capture", "$id", "$t"})
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def ageing(subject: Subject) -> Iterator[Issue]:
+def ageing(subject: LintContext) -> Iterator[Issue]:
     """Every value that ages."""
     for block in subject.blocks:
         for path, value in leaves(block.raw):
@@ -42,13 +42,13 @@ def ageing(subject: Subject) -> Iterator[Issue]:
                 yield block.issue("ageing", path, found, "a template of wallclock(), or a day far away")
 
 
-def _in_request(block: WrittenBlock, path: IssuePath, value: JSON) -> Iterator[Issue]:
+def _in_request(block: RawBlock, path: IssuePath, value: JSON) -> Iterator[Issue]:
     if _is_time(value):
         found = "the request must hold the time of the recording, which no later one does"
         yield block.issue("ageing", path, found, "{$any: string}, or another marker")
 
 
-def _in_header(block: WrittenBlock, path: IssuePath, value: JSON) -> Iterator[Issue]:
+def _in_header(block: RawBlock, path: IssuePath, value: JSON) -> Iterator[Issue]:
     name, text = _name(path).lower(), str(value)
     if name == "set-cookie" and (moment := _http_time(text)) is not None and moment > _EPOCH:
         yield block.issue("ageing", path, "the cookie ends on a day that passes", "Max-Age, or no end")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from cometreel.jsonvalue import JSON, encode
 from cometreel.lint.issues import Issue, IssuePath
-from cometreel.lint.subject import Subject, WrittenBlock
+from cometreel.lint.lint_context import LintContext, RawBlock
 from cometreel.scenario import Profile, find
 
 __all__ = ["dangling_references"]
@@ -14,7 +14,7 @@ __all__ = ["dangling_references"]
 _RULE = "dangling-reference"
 
 
-def dangling_references(subject: Subject) -> Iterator[Issue]:
+def dangling_references(subject: LintContext) -> Iterator[Issue]:
     """Every number in a notification that no reply gave."""
     profile = subject.scenario.profile
     givers = {
@@ -30,7 +30,7 @@ def dangling_references(subject: Subject) -> Iterator[Issue]:
             yield from _in_timeline(block, profile, givers)
 
 
-def _in_exchange(block: WrittenBlock, profile: Profile, givers: Mapping[str, str]) -> Iterator[Issue]:
+def _in_exchange(block: RawBlock, profile: Profile, givers: Mapping[str, str]) -> Iterator[Issue]:
     given = {*_given(block, profile), *_chosen(block, profile)}
     events = block.raw.get("events")
     for number, event in enumerate(events if isinstance(events, list) else ()):
@@ -42,7 +42,7 @@ def _in_exchange(block: WrittenBlock, profile: Profile, givers: Mapping[str, str
                 yield block.issue(_RULE, path, found, expected, _owner(value, givers))
 
 
-def _in_timeline(block: WrittenBlock, profile: Profile, givers: Mapping[str, str]) -> Iterator[Issue]:
+def _in_timeline(block: RawBlock, profile: Profile, givers: Mapping[str, str]) -> Iterator[Issue]:
     for pointer, value in _carried(block.raw, profile):
         hint = _owner(value, givers) or "at replay no reply gives it either"
         path: IssuePath = ("data", *_steps(pointer))
@@ -54,14 +54,14 @@ def _owner(value: str, givers: Mapping[str, str]) -> str:
     return f"it is the number of {givers[value]!r}" if value in givers else ""
 
 
-def _given(block: WrittenBlock, profile: Profile) -> Iterator[str]:
+def _given(block: RawBlock, profile: Profile) -> Iterator[str]:
     """The numbers that a reply gives, as text; an array or an object may hold several."""
     reply = block.raw.get("reply")
     body = reply.get("body") if isinstance(reply, dict) else None
     yield from _literals(body, (*profile.reply, *(f"{pointer}/*" for pointer in profile.map)))
 
 
-def _chosen(block: WrittenBlock, profile: Profile) -> Iterator[str]:
+def _chosen(block: RawBlock, profile: Profile) -> Iterator[str]:
     """The ids that the client chose itself."""
     request = block.raw.get("request")
     for key in ("body", "data"):

@@ -15,7 +15,7 @@ from detect_secrets.settings import transient_settings
 
 from cometreel.jsonvalue import JSON
 from cometreel.lint.issues import RULES, Fix, Issue, IssuePath
-from cometreel.lint.subject import Subject, leaves
+from cometreel.lint.lint_context import LintContext, leaves
 from cometreel.recording import load_policy
 from cometreel.recording.policy import Policy, Treatment
 from cometreel.recording.redaction import HIDDEN
@@ -32,7 +32,7 @@ _ANSWERS = frozenset({"reply", "events", "timeline"})
 _OURS = "hide it, as a recording does"
 
 
-def secrets(subject: Subject) -> Iterator[Issue]:
+def secrets(subject: LintContext) -> Iterator[Issue]:
     """Every value and every key that looks like a secret."""
     policy = load_policy("default")
     settings = {"plugins_used": [{"name": name} for name in _detectors()]}

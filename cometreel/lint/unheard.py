@@ -17,7 +17,7 @@ from cometreel.errors import FileInvalid
 from cometreel.jsonvalue import JSON
 from cometreel.lint.issues import Issue
 from cometreel.lint.issues import IssuePath as Steps
-from cometreel.lint.subject import Subject, WrittenBlock
+from cometreel.lint.lint_context import LintContext, RawBlock
 from cometreel.recording import read_journal
 
 __all__ = ["unheard"]
@@ -26,7 +26,7 @@ _ALIKE = 0.9
 _USUAL = 3
 
 
-def unheard(subject: Subject) -> Iterator[Issue]:
+def unheard(subject: LintContext) -> Iterator[Issue]:
     """Every notification that nobody hears, as far as that can be known."""
     told = [one for block in subject.blocks for one in _channels(block)]
     counts = Counter(channel for _, _, channel in told)
@@ -44,13 +44,13 @@ def unheard(subject: Subject) -> Iterator[Issue]:
             yield block.issue("unheard", path, found, "a channel to which a client subscribes", hint, level="note")
 
 
-def _nobody(block: WrittenBlock, path: Steps, channel: str, known: frozenset[str]) -> Issue:
+def _nobody(block: RawBlock, path: Steps, channel: str, known: frozenset[str]) -> Issue:
     found = f"nobody subscribes to {channel!r}"
     expected = f"a channel under {', '.join(sorted(known))}" if known else "a client that subscribes"
     return block.issue("unheard", path, found, expected, "so says the journal beside the scenario")
 
 
-def _channels(block: WrittenBlock) -> Iterator[tuple[WrittenBlock, Steps, str]]:
+def _channels(block: RawBlock) -> Iterator[tuple[RawBlock, Steps, str]]:
     """The channels that are literal, with their places."""
     if block.key == "timeline":
         yield from _channel(block, (), block.raw)
@@ -59,7 +59,7 @@ def _channels(block: WrittenBlock) -> Iterator[tuple[WrittenBlock, Steps, str]]:
         yield from _channel(block, ("events", number), event)
 
 
-def _channel(block: WrittenBlock, path: Steps, event: JSON) -> Iterator[tuple[WrittenBlock, Steps, str]]:
+def _channel(block: RawBlock, path: Steps, event: JSON) -> Iterator[tuple[RawBlock, Steps, str]]:
     channel = event.get("channel") if isinstance(event, dict) else None
     if isinstance(channel, str):
         yield block, (*path, "channel"), channel

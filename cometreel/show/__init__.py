@@ -17,8 +17,8 @@ from cometreel.show.conversation import (
     MetaMessage,
     WebSocketSpan,
 )
+from cometreel.show.conversation_reader import read_conversation
 from cometreel.show.latencies import Latencies, Times, latencies_of
-from cometreel.show.reading import read_conversation
 from cometreel.show.terminal_view import COLUMNS, print_comparison, print_conversation
 from cometreel.show.webpage import FIRST_LINE, page
 

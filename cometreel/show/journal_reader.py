@@ -22,8 +22,8 @@ from cometreel.recording.transcript import RecordedCall, RecordedDelivery, Trans
 from cometreel.scenario import Profile, can_be_written
 from cometreel.scenario import profile as shipped_profile
 from cometreel.show.blocks import Placement, exchange_of, kind_of
+from cometreel.show.connections import ConnectionReader, called, published
 from cometreel.show.conversation import Bookmark, Conversation, ConversationExchange, ConversationNotification, Lane
-from cometreel.show.wires import Wires, called, published
 
 __all__ = ["conversation_of_journal"]
 
@@ -70,7 +70,7 @@ class _JournalReader:
 
     def conversation(self, title: str) -> Conversation:
         identities = Identities(self._events)
-        wires = Wires(self._events, lambda flow: self._lane(identities.session(flow)), self._begun)
+        wires = ConnectionReader(self._events, lambda flow: self._lane(identities.session(flow)), self._begun)
         exchanges = [*self._exchanges(), *wires.unanswered]
         made = Conversation(
             title,

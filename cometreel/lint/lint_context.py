@@ -12,13 +12,13 @@ from cometreel.lint.issues import RULES, Fix, Issue, IssuePath, Level
 from cometreel.scenario import Exchange, Scenario
 from cometreel.scenario.sources import SourceFile
 
-__all__ = ["WrittenBlock", "Subject", "leaves"]
+__all__ = ["RawBlock", "LintContext", "leaves"]
 
 _LISTS = ("exchanges", "timeline", "faults")
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenBlock:
+class RawBlock:
     """One exchange, timeline entry or fault as it is written; its path is (list, number)."""
 
     source: SourceFile
@@ -46,17 +46,17 @@ class WrittenBlock:
 
 
 @dataclass(frozen=True)
-class Subject:
+class LintContext:
     """One scenario: linked, and as it is written."""
 
     scenario: Scenario
     sources: tuple[SourceFile, ...]
 
     @cached_property
-    def blocks(self) -> tuple[WrittenBlock, ...]:
+    def blocks(self) -> tuple[RawBlock, ...]:
         """Everything in the lists of all files, in order."""
         return tuple(
-            WrittenBlock(source, key, number, raw)
+            RawBlock(source, key, number, raw)
             for source in self.sources
             for key in _LISTS
             for number, raw in enumerate(source.blocks(key))
@@ -64,11 +64,11 @@ class Subject:
         )
 
     @cached_property
-    def exchanges(self) -> dict[str, WrittenBlock]:
+    def exchanges(self) -> dict[str, RawBlock]:
         """The exchanges by name."""
         return {str(block.raw.get("name")): block for block in self.blocks if block.key == "exchanges"}
 
-    def block_of(self, exchange: Exchange) -> WrittenBlock:
+    def block_of(self, exchange: Exchange) -> RawBlock:
         """The block in which an exchange is written."""
         return self.exchanges[exchange.name]
 

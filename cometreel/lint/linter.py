@@ -13,8 +13,8 @@ from cometreel.jsonvalue import JSON
 from cometreel.lint.ageing import ageing
 from cometreel.lint.dangling_references import dangling_references
 from cometreel.lint.issues import RULES, Issue
+from cometreel.lint.lint_context import LintContext, RawBlock
 from cometreel.lint.secrets import secrets
-from cometreel.lint.subject import Subject, WrittenBlock
 from cometreel.lint.unheard import unheard
 from cometreel.lint.unreachable import unreachable
 from cometreel.scenario import load
@@ -24,7 +24,13 @@ from cometreel.scenario.sources import SourceFile, read_source
 __all__ = ["lint"]
 
 _MEANT = "x-lint"
-_RULES: tuple[Callable[[Subject], Iterator[Issue]], ...] = (unreachable, unheard, dangling_references, secrets, ageing)
+_RULES: tuple[Callable[[LintContext], Iterator[Issue]], ...] = (
+    unreachable,
+    unheard,
+    dangling_references,
+    secrets,
+    ageing,
+)
 
 
 def lint(path: Path) -> list[Issue]:
@@ -38,7 +44,7 @@ def lint(path: Path) -> list[Issue]:
     except FileInvalid as error:
         return [_of_problem(problem) for problem in error.problems]
     sources = tuple(read_source(file.read_bytes(), str(file)) for file in scenario.files)
-    subject = Subject(scenario, sources)
+    subject = LintContext(scenario, sources)
     found = [issue for rule in _RULES for issue in rule(subject)]
     meant = _Ignored(subject)
     return sorted(
@@ -69,7 +75,7 @@ def _of_problem(problem: Problem) -> Issue:
 class _Ignored:
     """What the files say is meant so: rules by file, and by the first line of a block and the line after its last."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: LintContext) -> None:
         self._subject = subject
         self._files = {source.document.file: _names(source.document.value) for source in subject.sources}
         self._blocks = [(block, _names(block.raw)) for block in subject.blocks]
@@ -98,7 +104,7 @@ def _unknown(source: SourceFile, path: tuple[str | int, ...], names: tuple[str, 
             yield Issue(place.file, place.line, place.column, rule, rule.level, found, expected, near(name, RULES))
 
 
-def _line(block: WrittenBlock) -> int:
+def _line(block: RawBlock) -> int:
     return block.source.position((block.key, block.number)).line
 
 

@@ -22,12 +22,12 @@ from cometreel.show.conversation import (
     WebSocketSpan,
 )
 
-__all__ = ["Wires", "called", "published", "requested"]
+__all__ = ["ConnectionReader", "called", "published", "requested"]
 
 _CONNECT = "/meta/connect"
 
 
-class Wires:
+class ConnectionReader:
     """Reads the events at once; `lane` gives the lane of a flow, `begun` is the time that counts as 0."""
 
     def __init__(self, events: Iterable[WireEvent], lane: Callable[[str], int], begun: float) -> None:
