@@ -1,4 +1,4 @@
-"""What was found, for a person, a program, or a forge: as text, JSON, or SARIF 2.1.0 (OASIS, March 2020)."""
+"""Formats issues as text, JSON, or SARIF 2.1.0 (OASIS, March 2020)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _NAMES = list(RULES)
 
 
 def report(issues: Sequence[Issue], form: str) -> str:
-    """Write the issues in one of `FORMATS`, without a newline at the end; text of no issues is empty."""
+    """Format the issues in one of `FORMATS`, without a newline at the end; the text of no issues is empty."""
     return FORMATS[form](issues)
 
 
 def _text(issues: Sequence[Issue]) -> str:
-    return "\n".join(f"{_where(issue)}: {issue.level} {issue.rule.id}: {issue.sentence}" for issue in issues)
+    return "\n".join(f"{_where(issue)}: {issue.level} {issue.rule.id}: {issue.message}" for issue in issues)
 
 
 def _where(issue: Issue) -> str:
@@ -51,7 +51,7 @@ def _sarif(issues: Sequence[Issue]) -> str:
     rules: list[JSON] = [
         {
             "id": rule.id,
-            "shortDescription": {"text": rule.sentence},
+            "shortDescription": {"text": rule.description},
             "help": {"text": f"See {rule.help}"},
             "defaultConfiguration": {"level": rule.level},
         }
@@ -70,13 +70,13 @@ def _result(issue: Issue) -> JSON:
         "ruleId": issue.rule.id,
         "ruleIndex": _NAMES.index(issue.rule.id),
         "level": issue.level,
-        "message": {"text": issue.sentence},
+        "message": {"text": issue.message},
         "locations": [{"physicalLocation": place}],
     }
 
 
 def _uri(file: str) -> str:
-    """The file as a URI (§3.4.3): relative as it was named, so that a forge finds it in the repository."""
+    """Return the file as a URI (§3.4.3); a relative one stays relative, so that code scanning finds it."""
     path = PurePath(file)
     return path.as_uri() if path.is_absolute() else path.as_posix().replace("%", "%25").replace(" ", "%20")
 

@@ -19,8 +19,8 @@ BAD = (
     "    reply: {headers: {Date: 'Mon, 23 Nov 2026 10:00:00 GMT'}, body: {password: hunter2hunter2, id: 5}}\n"
 )
 NOTE = GOOD + "timeline:\n  - {since: a, channel: /v2/me/x, data: {referenceId: 3}}\ncorrelation: gws-v2\n"
-SECRET = "it looks like a secret: a value called 'password'; expected the word 'hidden' (hide it, as a recording does)"
-DATE = "the header Date is the recording's; expected none (caches compare it with the clock of today)"
+SECRET = "the value looks like a secret: its name is 'password'; expected 'hidden' (--fix replaces it)"
+DATE = "the header Date is the time of the recording; expected no such header (caches compare it with the current time)"
 
 
 @pytest.fixture
@@ -55,9 +55,9 @@ def test_json_is_one_list_with_the_facts_of_each_issue(folder: Path, capsys: pyt
         "column": 80,
         "level": "error",
         "rule": "secret",
-        "found": "it looks like a secret: a value called 'password'",
-        "expected": "the word 'hidden'",
-        "hint": "hide it, as a recording does",
+        "found": "the value looks like a secret: its name is 'password'",
+        "expected": "'hidden'",
+        "hint": "--fix replaces it",
         "fixable": True,
     }
     assert run(["lint", "--format", "json", "good.yaml"]) == ExitCode.DONE

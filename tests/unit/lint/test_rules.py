@@ -31,7 +31,7 @@ def found(text: str, folder: Path, *, head: str = HEAD) -> list[tuple[str, str, 
     """What is found in a scenario: rule, level, line, sentence."""
     file = folder / "lint.yaml"
     file.write_text(head + text.lstrip("\n"))
-    return [(issue.rule.id, issue.level, issue.line, issue.sentence) for issue in lint(file)]
+    return [(issue.rule.id, issue.level, issue.line, issue.message) for issue in lint(file)]
 
 
 def places(first: str, more: str = "", path: str = "/p") -> str:
@@ -67,8 +67,8 @@ def test_unreachable_is_an_exchange_that_an_earlier_one_answers_for(name: str, t
             "error",
             6,
             (
-                "'place 1' is never played: 'any place' answers all that it would answer; "
-                f"expected a request of its own, or a place before it (the other is at {where})"
+                "'place 1' is never played: 'any place' matches all its requests; "
+                f"expected a different request, or a position before the other exchange (the other is at {where})"
             ),
         )
     ]
@@ -156,8 +156,8 @@ def test_unheard_is_a_channel_to_which_nobody_in_the_journal_beside_it_subscribe
             "warning",
             8,
             (
-                "nobody subscribes to '/v2/me/workbins'; expected a channel under /v2/me/workitems "
-                "(so says the journal beside the scenario)"
+                "no client subscribes to '/v2/me/workbins'; expected a channel that matches /v2/me/workitems "
+                "(according to the journal next to the scenario)"
             ),
         )
     ]
@@ -179,7 +179,7 @@ def test_without_a_journal_only_a_misspelt_channel_is_doubted_and_as_a_note(tmp_
             7,
             (
                 "'/v2/me/workbin' is used once, '/v2/me/workbins' 3 times; "
-                "expected a channel to which a client subscribes (did you mean '/v2/me/workbins'?)"
+                "expected a channel with a subscriber (did you mean '/v2/me/workbins'?)"
             ),
         )
     ]
@@ -188,7 +188,12 @@ def test_without_a_journal_only_a_misspelt_channel_is_doubted_and_as_a_note(tmp_
 
 def test_dangling_reference_is_a_number_that_the_reply_did_not_give(tmp_path: Path):
     assert found(STATS.replace("NUMBER", "8"), tmp_path) == [
-        ("dangling-reference", "warning", 8, "the notification carries 8, the reply gives another; expected 7")
+        (
+            "dangling-reference",
+            "warning",
+            8,
+            "the notification has reference number 8, the reply has another; expected 7",
+        )
     ]
     assert found(STATS.replace("NUMBER", "7"), tmp_path) == []
 
@@ -201,8 +206,8 @@ def test_a_notification_that_nobody_asked_for_with_the_number_of_an_exchange_is_
             "note",
             10,
             (
-                "a notification that nobody asked for carries 7; expected an event of the exchange that gave it "
-                "(it is the number of 'stats')"
+                "an unsolicited notification has reference number 7; "
+                "expected an event of the exchange with this number (the reply of 'stats' has it)"
             ),
         )
     ]
@@ -213,7 +218,7 @@ def answer(body: str, request: str = "") -> str:
 
 
 SECRETS = {
-    "a password": ("{password: hunter2hunter2}", "a value called 'password'"),
+    "a password": ("{password: hunter2hunter2}", "its name is 'password'"),
     "a key of a cloud": ("{note: AKIAQWERTYUIOPASDFGH}", "AWS Access Key"),
     "a token of a forge": ("{note: ghp_16C7e42F292c6912E7710c838347Ae178B4a}", "GitHub Token"),
     "credentials in a URL": ("{uri: 'https://bob:hunter2@gws.example/x'}", "Basic Auth Credentials"),
@@ -226,7 +231,7 @@ def test_secret_is_what_has_the_shape_or_the_name_of_one_and_is_not_shown(name: 
     body, what = SECRETS[name]
     ((rule, level, line, sentence),) = found(answer(body), tmp_path)
     assert (rule, level, line) == ("secret", "error", 6)
-    assert sentence == f"it looks like a secret: {what}; expected the word 'hidden' (hide it, as a recording does)"
+    assert sentence == f"the value looks like a secret: {what}; expected 'hidden' (--fix replaces it)"
 
 
 def test_a_secret_in_a_request_and_in_a_cookie_is_found_too(tmp_path: Path):
@@ -290,7 +295,7 @@ def test_meaning_a_rule_that_does_not_exist_is_an_error(tmp_path: Path):
     text = "exchanges:\n  - name: a\n    x-lint: [secrets]\n    request: {method: GET, path: /a}\n"
     ((rule, level, line, sentence),) = found(text, tmp_path)
     assert (rule, level, line) == ("schema", "error", 5)
-    assert sentence == f"no rule is called 'secrets'; expected {', '.join(RULES)} (did you mean 'secret'?)"
+    assert sentence == f"unknown rule 'secrets'; expected one of {', '.join(RULES)} (did you mean 'secret'?)"
 
 
 def test_issues_come_in_the_order_of_the_file(tmp_path: Path):
