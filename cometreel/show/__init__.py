@@ -1,6 +1,6 @@
-"""Showing: a journal or a scenario as a conversation, drawn on a page or in a terminal, or two over one another.
+"""Shows a journal or a scenario as a timeline, in an HTML page or in a terminal, or compares two of them.
 
-Reads files, opens no socket and starts nothing. Only the command line knows this room.
+Reads files only. Used by the command line.
 """
 
 from __future__ import annotations

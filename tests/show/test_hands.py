@@ -45,7 +45,7 @@ def test_what_is_chosen_is_announced(browser: Browser, draw: Draw):
     chosen = browser.find("#lanes").get_attribute("aria-activedescendant")
     selected = [one.get_attribute("id") for one in browser.all('#lanes [aria-selected="true"]')]
     assert selected == [chosen]
-    spoken = browser.find("#spoken").get_attribute("textContent")
+    spoken = browser.find("#announcement").get_attribute("textContent")
     assert spoken == browser.find(f"#{chosen}").get_attribute("aria-label")
     assert spoken == (
         "stats of agent group Sales, POST /api/v2/workbins, 200 after 400 ms, notified after 200 ms (before the reply)"
@@ -64,7 +64,7 @@ def test_enter_goes_to_the_bodies_and_escape_back_and_then_away(browser: Browser
     assert focused() == "lanes"
     press(browser, Keys.ESCAPE)
     assert browser.all("#details h3") == []
-    assert browser.find("#details").text.startswith("Choose something in the timeline")
+    assert browser.find("#details").text.startswith("Select an item in the timeline")
 
 
 def window(browser: Browser) -> tuple[float, float]:

@@ -108,4 +108,4 @@ def test_the_next_one_is_found_however_far_away_it_is(opened: Browser):
     opened.wait(lambda: opened.find("#count").text == "1 of 10,000 exchanges", "the filter doesn't filter")
     opened.find("#next").click()
     opened.settle()
-    assert [one.get_attribute("id") for one in opened.all("#lanes .exchange.chosen")] == ["x7776"]
+    assert [one.get_attribute("id") for one in opened.all("#lanes .exchange.selected")] == ["x7776"]

@@ -25,10 +25,13 @@ Draw = Callable[..., Path]
 def test_every_part_of_the_conversation_is_drawn(browser: Browser, draw: Draw):
     browser.open(draw(small()))
     assert names(browser) == ["stats of place Place1", "stats of agent group Sales", "me, refused"]
-    drawn = {sign: len(browser.all(f"#lanes {sign}")) for sign in (".arrow", ".arrow.early", ".told", ".told.early")}
-    assert drawn == {".arrow": 2, ".arrow.early": 1, ".told": 2, ".told.early": 1}
-    others = {sign: len(browser.all(f"#lanes {sign}")) for sign in (".alone", ".poll", ".step", ".fault")}
-    assert others == {".alone": 1, ".poll": 3, ".step": 1, ".fault": 1}
+    drawn = {
+        sign: len(browser.all(f"#lanes {sign}"))
+        for sign in (".arrow", ".arrow.early", ".notification", ".notification.early")
+    }
+    assert drawn == {".arrow": 2, ".arrow.early": 1, ".notification": 2, ".notification.early": 1}
+    others = {sign: len(browser.all(f"#lanes {sign}")) for sign in (".unsolicited", ".poll", ".meta", ".fault")}
+    assert others == {".unsolicited": 1, ".poll": 3, ".meta": 1, ".fault": 1}
     assert [name.text for name in browser.all("#lanes .lane-name")] == ["agent-1", "agent-2"]
     facts = ["journal", "4.03 s", "2 sessions", "3 exchanges", "3 notifications", "3 polls"]
     assert browser.find("#facts").text.split(" · ") == facts
@@ -45,7 +48,7 @@ def test_an_arrow_leads_from_the_request_to_the_moment_of_the_notification(brows
     browser.open(draw(small()))
     bar = browser.find("#lanes .exchange .bar")
     arrow = browser.find("#lanes .arrow").get_attribute("d") or ""
-    told = browser.find("#lanes .told").get_attribute("d") or ""
+    told = browser.find("#lanes .notification").get_attribute("d") or ""
     begin, end = re.findall(r"^M([\d.]+)", arrow)[0], arrow.split()[-2]
     assert float(begin) == pytest.approx(float(bar.get_attribute("x") or 0) + 1)
     assert float(end) == pytest.approx(float(re.findall(r"^M([\d.]+)", told)[0]))
@@ -62,7 +65,7 @@ def test_a_click_shows_the_bodies_with_every_number_as_it_was(browser: Browser, 
 
 def test_a_click_on_a_notification_shows_its_exchange(browser: Browser, draw: Draw):
     browser.open(draw(small()))
-    browser.all("#lanes [data-told]")[1].click()
+    browser.all("#lanes [data-notification]")[1].click()
     assert details(browser) == "stats of agent group Sales"
     heading = browser.find("#details h4.notification")
     assert heading.text.split("\n") == ["WorkbinStatsMessage", "+200 ms early"]
@@ -70,7 +73,7 @@ def test_a_click_on_a_notification_shows_its_exchange(browser: Browser, draw: Dr
 
 @pytest.mark.parametrize(
     ("sign", "title"),
-    [(".alone-item", "WorkbinStateChangeMessage"), (".held", "Held poll"), (".step-item", "/meta/handshake")],
+    [(".unsolicited-item", "WorkbinStateChangeMessage"), (".held", "Held poll"), (".meta-item", "/meta/handshake")],
 )
 def test_everything_can_be_clicked(browser: Browser, draw: Draw, sign: str, title: str):
     browser.open(draw(small()))
@@ -82,12 +85,12 @@ def test_hovering_shows_a_card_and_lights_what_belongs_together(browser: Browser
     browser.open(draw(small()))
     tip = browser.find("#tip")
     assert not tip.is_displayed()
-    ActionChains(browser.driver).move_to_element(browser.find("#lanes [data-told]")).perform()
+    ActionChains(browser.driver).move_to_element(browser.find("#lanes [data-notification]")).perform()
     assert tip.is_displayed()
     assert tip.text.startswith("WorkbinStatsMessage\nstats of place Place1\nPOST /api/v2/workbins\n200 after 200 ms\n")
     assert '"Count": 3' in tip.text
-    lit = {lit.get_attribute("data-item") for lit in browser.all("#lanes .lit")}
-    assert (lit, len(browser.all("#lanes .lit"))) == ({"x0"}, 3)  # its bar, its arrow, its notification
+    lit = {lit.get_attribute("data-item") for lit in browser.all("#lanes .highlighted")}
+    assert (lit, len(browser.all("#lanes .highlighted"))) == ({"x0"}, 3)  # its bar, its arrow, its notification
     ActionChains(browser.driver).move_to_element(browser.find("h1")).perform()
     assert not tip.is_displayed()
 
@@ -175,7 +178,7 @@ def test_the_table_counts_as_the_terminal_does(browser: Browser, draw: Draw, tmp
         ]
         for row in expected
     ]
-    bars = browser.all("#latencies tbody tr:nth-child(3) td.told .bar")
+    bars = browser.all("#latencies tbody tr:nth-child(3) td.notification .bar")
     assert len(bars) == sum(bar > 0 for bar in expected[2].notification.histogram)
 
 

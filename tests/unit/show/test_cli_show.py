@@ -90,7 +90,7 @@ def test_what_differs_is_printed_too(here: Path, capsys: pytest.CaptureFixture[s
     )
 
 
-EITHER = "expected a scenario (`cometreel: 1`) or a journal, as `record.py` writes it"
+EITHER = "expected a scenario (`cometreel: 1`) or a journal written by `record.py`"
 WRONG = {
     "nothing": ([], "no files; expected one file, or two with --diff (see: cometreel show --help)"),
     "two": (["a.jsonl", "a.yaml"], "2 files; expected one file, or two with --diff (see: cometreel show --help)"),

@@ -61,8 +61,8 @@ def test_what_was_answered_otherwise_is_said(tmp_path: Path):
     after.call(0.0, "ann", "GET", "/api/v2/thing", {"a": 1}, status=204, query="x=1")
     (pair,) = both(before, after, tmp_path).pairs
     assert [change.what for change in pair.changes] == [
-        "asked as GET /api/v2/thing?x=1, before as GET /api/v2/thing",
-        "answered 204, before 200",
+        "request GET /api/v2/thing?x=1, before GET /api/v2/thing",
+        "status 204, before 200",
     ]
 
 

@@ -91,7 +91,7 @@ def test_the_steps_of_bayeux_are_kept_with_what_was_refused(tmp_path: Path):
     made.meta(0.0, "ann", "/meta/handshake")
     made.meta(0.1, "ann", "/meta/subscribe", subscription=CHANNEL, error="403::denied")
     made.meta(0.2, "ann", "/meta/disconnect")
-    assert conversation(made, tmp_path).steps == (
+    assert conversation(made, tmp_path).meta_messages == (
         MetaMessage(0, 0.0, "/meta/handshake"),
         MetaMessage(0, 0.1, "/meta/subscribe", CHANNEL, "403::denied"),
         MetaMessage(0, 0.2, "/meta/disconnect"),
@@ -169,7 +169,7 @@ def test_a_websocket_has_its_frames_its_polls_and_its_steps(tmp_path: Path):
     frames = ((0.1, True, 1), (0.2, False, 1), (0.3, True, 1), (0.8, False, 2), (0.9, True, 1))
     assert found.sockets == (WebSocketSpan(0, 0.0, 1.0, tuple(FrameInfo(*frame) for frame in frames)),)
     assert found.polls == (HeldPoll(0, 0.3, 0.8, "answered", 1), HeldPoll(0, 0.9, None, "open"))
-    assert found.steps == (MetaMessage(0, 0.1, "/meta/subscribe", CHANNEL),)
+    assert found.meta_messages == (MetaMessage(0, 0.1, "/meta/subscribe", CHANNEL),)
     assert len(found.unsolicited) == 1
 
 
@@ -196,7 +196,7 @@ def test_what_no_scenario_can_hold_is_drawn_as_it_was_said(tmp_path: Path):
     made.publish(1.0, "ann", "/not a channel", {"a": 1}, {"channel": "/not a channel", "data": {"a": 1}})
     made.call(2.0, "ann", "GET", "/api/v2/me")
     publish, me = conversation(made, tmp_path).exchanges
-    notes = ("No scenario can hold this exchange; it is drawn as it was said.",)
+    notes = ("A scenario can't contain this exchange; it is shown as recorded.",)
     assert (publish.method, publish.target, publish.request) == ("PUBLISH", "/not a channel", {"a": 1})
     assert ([one.data for one in publish.notifications], publish.notes) == ([{"a": 1}], notes)
     assert (me.name, me.notes) == ("me", ())
@@ -208,7 +208,7 @@ def test_a_body_that_the_recorder_would_leave_out_is_left_out(tmp_path: Path, bo
     request = '{"t":0,"kind":"request","flow":"f1","method":"GET","path":"/x"}\n'
     path.write_text(f'{Written().text()}{request}{{"t":1,"kind":"reply","flow":"f1","status":200,"json":{body}}}\n')
     (exchange,) = read_conversation(path).exchanges
-    why = "The body of the reply isn't in the journal: it is nested too deeply, or holds half a character."
+    why = "The body of the reply isn't in the journal: it is nested too deeply, or contains a lone surrogate."
     assert (exchange.name, exchange.reply, exchange.notes) == ("x", None, (why,))
 
 

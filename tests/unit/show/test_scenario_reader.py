@@ -45,8 +45,8 @@ def test_it_says_that_moments_and_polls_are_not_in_a_scenario(tmp_path: Path):
     found = conversation(TWO, tmp_path)
     assert (found.polls, found.source, found.title) == ((), "scenario", "Small")
     assert [note.partition(":")[0] for note in found.notes] == [
-        "A scenario doesn't say when requests are made",
-        "Held polls aren't part of a scenario",
+        "A scenario doesn't contain the times of requests",
+        "A scenario doesn't contain polls. Show the journal to see them.",
     ]
 
 
@@ -96,14 +96,14 @@ def test_a_million_repeats_are_not_drawn_but_said(tmp_path: Path):
     timeline = "timeline: [{since: ask, channel: /a, count: 1000000}]\n"
     found = conversation(TWO + timeline, tmp_path)
     assert len(found.unsolicited) == 50
-    assert found.notes[-1] == "A notification is repeated 1000000 times; the first 50 are drawn."
+    assert found.notes[-1] == "A notification is repeated 1000000 times; the first 50 are shown."
 
 
 def test_what_replay_computes_is_said_and_not_guessed(tmp_path: Path):
     text = TWO.replace("after: 34ms", 'after: {$t: "{{ randint(1, 9) }}ms"}')
     ask = conversation(text, tmp_path).exchanges[0]
     assert ask.reply_at == 0.0
-    assert ask.notes == ("A time in it is computed at replay; it is drawn as if it were none.",)
+    assert ask.notes == ("A time is a template, evaluated at replay; it is shown as 0.",)
 
 
 def test_guards_are_said(tmp_path: Path):
@@ -111,8 +111,8 @@ def test_guards_are_said(tmp_path: Path):
         "method: GET", "authenticated: true, method: GET"
     )
     assert conversation(text, tmp_path).exchanges[1].notes == (
-        "Answers only after ask.",
-        "Answers only those who have logged in.",
+        "Matches only after ask.",
+        "Matches only after the login.",
     )
 
 
@@ -149,14 +149,14 @@ def test_every_scenario_that_ships_can_be_drawn():
         (
             "a.png",
             b"\x89PNG\r\n",
-            "neither a scenario nor a journal; expected a scenario (`cometreel: 1`) or a journal,",
+            "neither a scenario nor a journal; expected a scenario (`cometreel: 1`) or a journal written by",
         ),
         (
             "a.har",
             b'{"log": {}}',
-            "neither a scenario nor a journal; expected a scenario (`cometreel: 1`) or a journal,",
+            "neither a scenario nor a journal; expected a scenario (`cometreel: 1`) or a journal written by",
         ),
-        ("a.txt", b"", "empty; expected a scenario (`cometreel: 1`) or a journal,"),
+        ("a.txt", b"", "empty; expected a scenario (`cometreel: 1`) or a journal written by"),
         ("a.jsonl", b"hello\n", ":1:1: not a Cometreel journal; expected a journal of version 1,"),
         ("a.yaml", b"- 1\n", ":1:1: "),
         ("a.yaml", b"cometreel: 1\nexchange: []\n", ":2:1: unknown key 'exchange'"),

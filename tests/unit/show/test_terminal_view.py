@@ -48,12 +48,12 @@ agent-1  user-ann
    0.410  ═══                 held   90 ms                  poll, 1 message
    0.450  ━━━━◆━━━━━━━━━━━━━  200   200 ms  ◆ 50 ms early   stats of my workbins
    0.510  ═══                 held  390 ms                  poll, 1 message
-   0.900  ◆                   nobody asked                  /v2/me/workbins WorkbinStateChangeMessa…
+   0.900  ◆                   unsolicited                   /v2/me/workbins WorkbinStateChangeMessa…
    0.910  ═══                 held                          poll, still held at the end
    1.000  ━━━                 404    30 ms                  subscribe workbins wb-1, failed
 
 Latencies  bars: 1 ms to 30 s, from left to right
-operation         owner type n ack p50    p95                 told p50    p95
+operation         owner type n ack p50    p95                 push p50    p95
 """.splitlines()
 
 
@@ -130,5 +130,5 @@ def test_a_comparison_shows_what_differs_and_counts_the_rest(tmp_path: Path):
         "       }\n"
         "\n"
         "- old  (removed, GET /api/v2/old)\n"
-        "+ /v2/me/workbins  WorkbinStateChangeMessage  (added, nobody asked for it)\n"
+        "+ /v2/me/workbins  WorkbinStateChangeMessage  (added, unsolicited)\n"
     )

@@ -107,7 +107,9 @@ def test_what_an_exchange_does_not_have_is_left_out(tmp_path: Path):
             "replyAt": 0.534,
             "request": 2,
             "reply": 3,
-            "told": [{"at": 0.62, "lane": 0, "channel": "/v2/me/workbins", "kind": "WorkbinStatsMessage", "data": 1}],
+            "notifications": [
+                {"at": 0.62, "lane": 0, "channel": "/v2/me/workbins", "kind": "WorkbinStatsMessage", "data": 1}
+            ],
         },
         {
             "name": "GET /api/v2/me",
@@ -131,7 +133,7 @@ def test_a_comparison_says_of_each_exchange_how_it_differs_and_when_it_was_befor
     assert (found["title"], found["compared"]) == ("a → b", {"before": "a (journal)", "after": "b (journal)"})
     (exchange,) = _list(found["exchanges"])
     assert isinstance(exchange, dict)
-    assert (exchange["state"], exchange["before"]) == ("changed", {"replyAt": 0.03, "told": [0.1]})
+    assert (exchange["state"], exchange["before"]) == ("changed", {"replyAt": 0.03, "notifications": [0.1]})
     assert exchange["changes"] == [{"what": "notified after 500 ms, before 100 ms", "lines": []}]
 
 
