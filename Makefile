@@ -14,7 +14,7 @@ PEERS_READY  := $(PEERS)/node_modules/.ready
 STUBS_READY  := $(STUBS)/node_modules/.ready
 DEBIAN_READY := $(VENV)/.debian-ready
 
-.PHONY: help setup demo load sample nox test lint bench docs clean
+.PHONY: help setup demo load sample nox test lint bench counts docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -44,6 +44,9 @@ lint: $(PYTHON_READY) ## style, types, direction of imports
 
 bench: setup $(STUBS_READY) ## throughput and memory, as ratios measured in one run
 	$(BIN)/python -m benchmarks $(ARGS)
+
+counts: $(PYTHON_READY) ## names that occur more than once
+	$(BIN)/python -m tests.unit.project_rules.sources
 
 docs: setup ## the documentation as a site, with its pictures taken anew
 	$(BIN)/python -m tests.docs.reference

@@ -1,67 +1,76 @@
-"""Header fields on their way through: which concern one connection only, and bodies as the recorder reads them.
-
-Pure functions over bytes; nothing is sent or written.
-"""
+"""HTTP header fields: bytes to text and back, and the fields that are not forwarded (RFC 9110 §7.6.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import TypeAlias
-
-import httpx
 
 from cometreel.wire import Headers
 
-__all__ = ["RawFields", "decoded", "engine_headers", "end_to_end"]
+__all__ = [
+    "BODILESS",
+    "CONNECTION_SPECIFIC",
+    "RawFields",
+    "drop_fields",
+    "end_to_end",
+    "field_bytes",
+    "field_text",
+    "headers_from_raw",
+    "raw_from_headers",
+]
 
-RawFields: TypeAlias = list[tuple[bytes, bytes]]
+RawFields: TypeAlias = Sequence[tuple[bytes, bytes]]
+"""Header fields as ASGI, httpx and mitmproxy have them."""
 
-CONNECTION_FIELDS = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
-"""The fields that end at a connection (RFC 9110 §7.6.1), beside those that `Connection` names."""
+BODILESS = frozenset({204, 304})
+"""The statuses of responses without a body (RFC 9110 §6.4.1)."""
+
+CONNECTION_SPECIFIC = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+"""The fields that HTTP/2 forbids (RFC 9113 §8.2.2)."""
+
+_HOP_BY_HOP = CONNECTION_SPECIFIC | {b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer"}
+
+
+def headers_from_raw(fields: Iterable[tuple[bytes, bytes]], *, decoded: bool = False) -> Headers:
+    """Return the fields as text; without Content-Encoding if the body was `decoded`. Equal fields: the same object."""
+    return _cached_headers(tuple(fields), decoded)
+
+
+@lru_cache(maxsize=4096)
+def _cached_headers(fields: RawFields, decoded: bool) -> Headers:
+    kept = [field for field in fields if field[0].lower() != b"content-encoding"] if decoded else fields
+    return Headers((field_text(name), field_text(value)) for name, value in kept)
+
+
+def raw_from_headers(headers: Headers) -> RawFields:
+    """Return the fields as bytes, in their order."""
+    return [(field_bytes(name), field_bytes(value)) for name, value in headers]
 
 
 def end_to_end(fields: Iterable[tuple[bytes, bytes]], *others: bytes) -> RawFields:
-    """Return the fields without those of the connection and without these others, given in lower case."""
+    """Return the fields that a proxy forwards: without hop-by-hop fields and without `others`, given in lower case."""
+    return drop_fields(fields, _HOP_BY_HOP.union(others))
+
+
+def drop_fields(fields: Iterable[tuple[bytes, bytes]], names: AbstractSet[bytes]) -> RawFields:
+    """Return the fields without these names, given in lower case, and without those that `Connection` lists."""
     fields = list(fields)
-    dropped = CONNECTION_FIELDS.union(others, _named(fields))
-    return [(name, value) for name, value in fields if name.lower() not in dropped]
+    dropped = {
+        option.strip().lower()
+        for name, value in fields
+        if name.lower() == b"connection"
+        for option in value.split(b",")
+    }
+    return [(name, value) for name, value in fields if name.lower() not in names and name.lower() not in dropped]
 
 
-def _named(fields: RawFields) -> Iterator[bytes]:
-    for name, value in fields:
-        if name.lower() == b"connection":
-            yield from (token.strip().lower() for token in value.split(b","))
+def field_text(value: bytes) -> str:
+    """Decode a name or a value; bytes that are not UTF-8 survive the way back."""
+    return value.decode("utf-8", "surrogateescape")
 
 
-def decoded(fields: Iterable[tuple[bytes, bytes]], body: bytes) -> tuple[Headers, bytes]:
-    """Give fields and body as the recorder takes them: without Content-Encoding, or as they came if it doesn't hold."""
-    fields = list(fields)
-    if body and any(name.lower() == b"content-encoding" for name, _ in fields):
-        codings = [(name, value) for name, value in fields if name.lower() == b"content-encoding"]
-        try:
-            body = httpx.Response(200, headers=codings, content=body).content
-        except httpx.DecodingError:
-            return engine_headers(fields), body
-        fields = [(name, value) for name, value in fields if name.lower() != b"content-encoding"]
-    return engine_headers(fields), body
-
-
-def engine_headers(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Translate fields for the recorder."""
-    return Headers((_text(name), _text(value)) for name, value in fields)
-
-
-def _text(field: bytes) -> str:
-    return field.decode("utf-8", "surrogateescape")
+def field_bytes(value: str) -> bytes:
+    """Encode a name or a value."""
+    return value.encode("utf-8", "surrogateescape")

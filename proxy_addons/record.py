@@ -23,8 +23,9 @@ from mitmproxy import command, ctx, flowfilter, http
 from mitmproxy.log import ALERT
 
 from cometreel.errors import CometreelError, InputError, OptionInvalid
+from cometreel.http_fields import headers_from_raw
 from cometreel.mitmproxy_support.addon_options import PROFILE, REPLAY_OPTIONS, chosen_profile, refuse, unknown_options
-from cometreel.mitmproxy_support.flow_translation import engine_headers, raw_field
+from cometreel.mitmproxy_support.flow_translation import raw_field
 from cometreel.recording import Policy, Recorder, distill, load_policy, scenario_path, write_scenario
 from cometreel.scenario import Profile
 from cometreel.wire import Headers
@@ -135,7 +136,7 @@ class Record:
     def websocket_start(self, flow: http.HTTPFlow) -> None:
         """Tell the recorder of a WebSocket; its frames show whether it is CometD."""
         if self.recorder and flow.live:
-            headers = engine_headers(flow.request.headers.fields)
+            headers = headers_from_raw(flow.request.headers.fields)
             self.recorder.opened(flow.id, flow.request.url, headers, wanted=self._wants(flow))
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:
@@ -241,12 +242,12 @@ def _content(message: http.Message) -> tuple[Headers, bytes | None]:
     """Give header fields and the body without its Content-Encoding; as it came where that can't be undone."""
     fields = message.headers.fields
     if not raw_field(fields, b"content-encoding"):
-        return engine_headers(fields), message.raw_content
+        return headers_from_raw(fields), message.raw_content
     try:
         body = message.content
     except ValueError:
-        return engine_headers(fields), message.raw_content
-    return engine_headers(fields, decoded=True), body
+        return headers_from_raw(fields), message.raw_content
+    return headers_from_raw(fields, decoded=True), body
 
 
 def _distilled(journal: Path, choice: RecordOptions) -> str:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import TypeAlias
 
 from mitmproxy import http
 from mitmproxy.net.http import url
 from mitmproxy.proxy.mode_specs import ReverseMode
 
+from cometreel.http_fields import (
+    BODILESS,
+    CONNECTION_SPECIFIC,
+    RawFields,
+    drop_fields,
+    headers_from_raw,
+    raw_from_headers,
+)
 from cometreel.jsonvalue import encode
 from cometreel.wire import Headers, Reply, Request
 
-__all__ = ["engine_headers", "raw_field", "refusal", "reply_into", "request_from"]
-
-BODILESS = frozenset({204, 304})
-CONNECTION_FIELDS = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+__all__ = ["raw_field", "refusal", "reply_into", "request_from"]
 
 
 def request_from(flow: http.HTTPFlow, request_id: int) -> Request:
@@ -26,7 +29,7 @@ def request_from(flow: http.HTTPFlow, request_id: int) -> Request:
     """
     asked = flow.request
     path, _, query = asked.path.partition("?")
-    headers = engine_headers(asked.headers.fields)
+    headers = headers_from_raw(asked.headers.fields)
     body = asked.raw_content if headers.get("content-encoding") is None else asked.content
     upgrade = asked.method == "GET" and (headers.get("upgrade") or "").lower() == "websocket"
     return Request(request_id, asked.method, path, query, headers, body or b"", _base(flow), upgrade)
@@ -54,15 +57,11 @@ def reply_into(flow: http.HTTPFlow, reply: Reply) -> None:
 
 def _fields(reply: Reply, *, http2: bool) -> Iterator[tuple[bytes, bytes]]:
     """Yield the header fields; over HTTP/2 in lower case and without what concerns a connection (RFC 9113 §8.2)."""
-    measured = reply.status in BODILESS
-    for name, value in reply.headers:
-        field, lower = _bytes(name), _bytes(name).lower()
-        measured = measured or lower == b"content-length"
-        if not http2:
-            yield field, _bytes(value)
-        elif lower not in CONNECTION_FIELDS:
-            yield lower, _bytes(value)
-    if not measured:
+    fields = raw_from_headers(reply.headers)
+    if http2:
+        fields = [(name.lower(), value) for name, value in drop_fields(fields, CONNECTION_SPECIFIC)]
+    yield from fields
+    if reply.status not in BODILESS and "content-length" not in reply.headers.names():
         yield b"content-length", str(len(reply.body)).encode()
 
 
@@ -72,28 +71,9 @@ def refusal(status: int, reason: str) -> Reply:
     return Reply(0, status, Headers([("Content-Type", "application/json;charset=UTF-8")]), body)
 
 
-def _bytes(value: str) -> bytes:
-    return value.encode("utf-8", "surrogateescape")
-
-
-FlowFields: TypeAlias = tuple[tuple[bytes, bytes], ...]
-
-_CODING = b"content-encoding"
-
-
-@lru_cache(maxsize=4096)
-def engine_headers(fields: FlowFields, *, decoded: bool = False) -> Headers:
-    """Translate header fields; those of a body that was `decoded` lose their Content-Encoding."""
-    return Headers((_text(name), _text(value)) for name, value in fields if not (decoded and name.lower() == _CODING))
-
-
-def raw_field(fields: FlowFields, wanted: bytes) -> bytes:
+def raw_field(fields: RawFields, wanted: bytes) -> bytes:
     """Look up a field by its name in lower case, empty where there is none; mitmproxy's look-up costs far more."""
     for name, value in fields:
         if name.lower() == wanted:
             return value
     return b""
-
-
-def _text(field: bytes) -> str:
-    return field.decode("utf-8", "surrogateescape")  # as mitmproxy reads them

@@ -17,16 +17,16 @@ from typing import Protocol
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from cometreel.http_fields import RawFields, decoded, end_to_end
+from cometreel.http_fields import BODILESS, RawFields, end_to_end, headers_from_raw
 from cometreel.jsonvalue import encode
 from cometreel.recording import Recorder
 from cometreel.recording.upstream import CONNECT_PATIENCE, Upstream
 from cometreel.recording.websocket_relay import WebSocketRelay
+from cometreel.wire import Headers
 
 __all__ = ["RecordProxy", "CallObserver"]
 
 _ASSETS = ("text/css", "text/javascript", "application/javascript", "application/x-javascript", "image/", "font/")
-_BODILESS = frozenset({204, 304})
 
 
 class CallObserver(Protocol):
@@ -111,7 +111,7 @@ class RecordProxy:
             return
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         url, method = target.decode("utf-8", "surrogateescape"), scope["method"]
-        headers, content = decoded(scope["headers"], body)
+        headers, content = _decoded(scope["headers"], body)
         self._recorder.request(flow, method, url, headers, content, wanted=True, at=began)
         call = _ForwardedCall(flow, method, url, content)
         answer = await self._answer(call, self._request(scope, target, body), receive)
@@ -161,7 +161,7 @@ class RecordProxy:
         return _ForwardedReply(response.status_code, end_to_end(response.headers.raw), body)
 
     def _answered(self, call: _ForwardedCall, answer: _ForwardedReply) -> _ForwardedReply:
-        headers, content = decoded(answer.fields, answer.body)
+        headers, content = _decoded(answer.fields, answer.body)
         kind = (headers.get("content-type") or "").lower()
         self._recorder.reply(call.flow, answer.status, headers, content, wanted=not kind.startswith(_ASSETS))
         self._tell(call, answer.status)
@@ -198,6 +198,18 @@ async def _body(receive: Receive) -> bytes | None:
             return b"".join(parts)
 
 
+def _decoded(fields: RawFields, body: bytes) -> tuple[Headers, bytes]:
+    """Return header fields and body without their Content-Encoding, or unchanged if the body is not encoded so."""
+    codings = [(name, value) for name, value in fields if name.lower() == b"content-encoding"]
+    if not body or not codings:
+        return headers_from_raw(fields), body
+    try:
+        body = httpx.Response(200, headers=codings, content=body).content
+    except httpx.DecodingError:
+        return headers_from_raw(fields), body
+    return headers_from_raw(fields, decoded=True), body
+
+
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -205,7 +217,7 @@ async def _until_gone(receive: Receive) -> None:
 
 async def _write(answer: _ForwardedReply, send: Send, *, is_head: bool) -> None:
     fields = answer.fields
-    if not is_head and answer.status not in _BODILESS:  # it may have come in chunks; now its length is known
+    if not is_head and answer.status not in BODILESS:  # it may have come in chunks; now its length is known
         fields = [*end_to_end(fields, b"content-length"), (b"Content-Length", b"%d" % len(answer.body))]
     await send({"type": "http.response.start", "status": answer.status, "headers": fields})
     await send({"type": "http.response.body", "body": answer.body})

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
-from cometreel.http_fields import end_to_end, engine_headers
+from cometreel.http_fields import RawFields, end_to_end, headers_from_raw
 from cometreel.jsonvalue import encode
 from cometreel.recording import Recorder
 from cometreel.recording.upstream import CONNECT_PATIENCE, Upstream
@@ -60,7 +60,7 @@ class WebSocketRelay:
         except (OSError, InvalidHandshake) as error:
             await refusal.failed(f"{self._upstream} can't be reached: {str(error) or type(error).__name__}")
         else:
-            self._recorder.opened(flow, target, engine_headers(scope["headers"]), wanted=True)
+            self._recorder.opened(flow, target, headers_from_raw(scope["headers"]), wanted=True)
             self._open.add(server)
             try:
                 async with server:
@@ -140,7 +140,7 @@ class _RelayedConnection:
             await self._send({"type": "websocket.close", "code": _sendable(self._server.close_code or ABNORMAL)})
 
 
-def _fields(response: Response) -> list[tuple[bytes, bytes]]:
+def _fields(response: Response) -> RawFields:
     return [(name.encode(), value.encode()) for name, value in response.headers.raw_items()]
 
 
@@ -153,13 +153,13 @@ class _FailedUpgrade:
 
     def __init__(self, recorder: Recorder, flow: str, scope: Scope, target: str, send: Send) -> None:
         self._recorder, self._flow, self._send = recorder, flow, send
-        self._target, self._headers = target, engine_headers(scope["headers"])
+        self._target, self._headers = target, headers_from_raw(scope["headers"])
 
     async def pass_on(self, response: Response) -> None:
         """Pass the server's own refusal on."""
         status, fields, body = response.status_code, _fields(response), bytes(response.body or b"")
         self._begin()
-        self._recorder.reply(self._flow, status, engine_headers(fields), body)
+        self._recorder.reply(self._flow, status, headers_from_raw(fields), body)
         await self._write(status, end_to_end(fields, b"content-length"), body)
 
     async def failed(self, why: str) -> None:
@@ -172,7 +172,7 @@ class _FailedUpgrade:
     def _begin(self) -> None:
         self._recorder.request(self._flow, "GET", self._target, self._headers, b"", wanted=True)
 
-    async def _write(self, status: int, fields: list[tuple[bytes, bytes]], body: bytes) -> None:
+    async def _write(self, status: int, fields: RawFields, body: bytes) -> None:
         start = [*fields, (b"Content-Length", b"%d" % len(body))]
         await self._send({"type": "websocket.http.response.start", "status": status, "headers": start})
         await self._send({"type": "websocket.http.response.body", "body": body})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from starlette.types import Message, Scope
 
+from cometreel.http_fields import BODILESS, field_bytes, field_text, headers_from_raw
 from cometreel.wire import Headers, Reply, Request
 
 __all__ = [
@@ -22,21 +23,13 @@ __all__ = [
     "response_fields",
 ]
 
-BODILESS = frozenset({204, 304})
 FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
 """What the server decides by itself, whatever a scenario says."""
-
-RawFields: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 
 def headers_of(scope: Scope) -> Headers:
     """Return the header fields of a request; a client that sends the same again gets the same object, already read."""
-    return _engine_headers(tuple(scope["headers"]))
-
-
-@lru_cache(maxsize=4096)
-def _engine_headers(fields: RawFields) -> Headers:
-    return Headers((_text(name), _text(value)) for name, value in fields)
+    return headers_from_raw(scope["headers"])
 
 
 def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = b"") -> Request:
@@ -45,8 +38,8 @@ def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = 
     return Request(
         request_id,
         "GET" if websocket else scope["method"],
-        _text(scope["raw_path"]),
-        _text(scope["query_string"]),
+        field_text(scope["raw_path"]),
+        field_text(scope["query_string"]),
         headers,
         body,
         _base(scope, headers),
@@ -83,15 +76,7 @@ def response_fields(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
 @lru_cache(maxsize=1024)
 def _field(name: str, value: str) -> tuple[bytes, bytes] | None:
     lower = name.lower()
-    return None if lower in FRAMING else (_bytes(lower), _bytes(value))
-
-
-def _text(field: bytes) -> str:
-    return field.decode("utf-8", "surrogateescape")
-
-
-def _bytes(field: str) -> bytes:
-    return field.encode("utf-8", "surrogateescape")
+    return None if lower in FRAMING else (field_bytes(lower), field_bytes(value))
 
 
 CONNECTION_CONTROL = "cometreel.line"

@@ -13,26 +13,14 @@ import httpx
 
 from cometreel.engine.session_resolver import error_reply
 from cometreel.errors import OptionInvalid
+from cometreel.http_fields import end_to_end, headers_from_raw, raw_from_headers
 from cometreel.serve.app import ForwardRequest
-from cometreel.wire import Headers, Reply, Request
+from cometreel.wire import Reply, Request
 
 __all__ = ["checked_upstream", "forwarding_to"]
 
 TIMEOUTS = {"connect": 10.0, "read": 60.0, "write": 10.0, "pool": 10.0}  # seconds
 MAX_REPLY = 64 * 1024 * 1024
-OF_ONE_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)  # RFC 9110 §7.6.1
-NOT_SENT = OF_ONE_HOP | {"host", "content-length"}
 
 
 @asynccontextmanager
@@ -52,7 +40,7 @@ async def forwarding_to(base: str) -> AsyncIterator[ForwardRequest]:
 
 async def _asked(transport: httpx.AsyncHTTPTransport, base: str, request: Request) -> Reply:
     target = request.path + (f"?{request.query}" if request.query else "")
-    fields = [(name, value) for name, value in request.headers if name.lower() not in NOT_SENT]
+    fields = end_to_end(raw_from_headers(request.headers), b"host", b"content-length")
     asked = httpx.Request(request.method, base + target, headers=fields, extensions={"timeout": TIMEOUTS})
     response = await transport.handle_async_request(asked)
     try:
@@ -63,8 +51,8 @@ async def _asked(transport: httpx.AsyncHTTPTransport, base: str, request: Reques
                 return error_reply(request.id, 502, 4, f"{base} answered more than {MAX_REPLY} bytes")
     finally:
         await response.aclose()
-    kept = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in OF_ONE_HOP]
-    return Reply(request.id, response.status_code, Headers(kept), bytes(body))
+    headers = headers_from_raw(end_to_end(response.headers.raw))
+    return Reply(request.id, response.status_code, headers, bytes(body))
 
 
 def checked_upstream(url: str) -> str:

@@ -17,6 +17,7 @@ from mitmproxy.io import FlowReader, FlowWriter
 from mitmproxy.websocket import WebSocketData
 
 from cometreel.errors import FileInvalid, Problem
+from cometreel.http_fields import headers_from_raw, raw_from_headers
 from cometreel.traffic.simulated_client import Transaction
 from cometreel.traffic.simulation import Traffic
 from cometreel.traffic.traffic_events import (
@@ -109,15 +110,11 @@ def _end(one: http.HTTPFlow) -> Iterator[TrafficEvent]:
 
 def _content(message: http.Message) -> tuple[Headers, bytes | None]:
     """Give header fields and the body without its Content-Encoding; as it came where that can't be undone."""
-    fields = [(_text(name), _text(value)) for name, value in message.headers.fields]
+    fields = headers_from_raw(message.headers.fields)
     try:
         return headers_of(fields, decoded=True), message.content
     except ValueError:
         return headers_of(fields, decoded=False), message.raw_content
-
-
-def _text(field: bytes) -> str:
-    return field.decode("utf-8", "surrogateescape")  # as mitmproxy reads them
 
 
 _PEER = ("127.0.0.1", 0)
@@ -175,6 +172,4 @@ def _flow(one: Transaction, number: int) -> http.HTTPFlow:
 
 
 def _fields(headers: Headers) -> http.Headers:
-    return http.Headers(
-        [(name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape")) for name, value in headers]
-    )
+    return http.Headers(raw_from_headers(headers))

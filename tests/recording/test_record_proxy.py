@@ -33,6 +33,7 @@ def test_a_reply_reaches_the_client_as_the_server_made_it(studio: Any, server: A
     """Cookies and redirects are the client's business; a body in chunks comes whole."""
     server.status = 302
     server.fields = [("Set-Cookie", "a=1; Path=/"), ("Set-Cookie", "b=2; Secure"), ("Location", "/there")]
+    server.fields += [("Connection", "X-Hop"), ("X-Hop", "gone")]
     server.chunks = [b'{"status', b'Code":0}']
     for _ in range(2):
         with httpx.Client(base_url=studio.url) as client:
@@ -40,6 +41,7 @@ def test_a_reply_reaches_the_client_as_the_server_made_it(studio: Any, server: A
         assert (reply.status_code, reply.content) == (302, b'{"statusCode":0}')
         assert reply.headers.get_list("set-cookie") == ["a=1; Path=/", "b=2; Secure"]
         assert reply.headers["location"] == "/there"
+        assert "x-hop" not in reply.headers
         assert reply.headers["content-length"] == "16"
         assert "cookie" not in dict(server.asked.get()["headers"])
 

@@ -47,6 +47,7 @@ class Refuse:
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         fields = [(b"content-type", b"application/json"), (b"content-length", b"16")]
+        fields += [(b"connection", b"X-Hop"), (b"x-hop", b"1")]
         await send({"type": "websocket.http.response.start", "status": 403, "headers": fields})
         await send({"type": "websocket.http.response.body", "body": b'{"statusCode":3}'})
 
@@ -66,7 +67,7 @@ def _websocket(studio: Any) -> str:
 
 
 def test_frames_go_both_ways_and_into_the_journal(studio: Any, echo: Echo):
-    headers = {"Cookie": "JSESSIONID=canary-one"}
+    headers = {"Cookie": "JSESSIONID=canary-one", "Connection": "Upgrade, X-Hop", "X-Hop": "1"}
     with connect(
         _websocket(studio), subprotocols=[Subprotocol("one"), Subprotocol("two")], additional_headers=headers
     ) as client:
@@ -81,6 +82,7 @@ def test_frames_go_both_ways_and_into_the_journal(studio: Any, echo: Echo):
         "JSESSIONID=canary-one",
         studio.recording.upstream.authority,
     )
+    assert "x-hop" not in echo.headers
     assert echo.closed.get(timeout=30) == 1000
     frames = [(event["from"], "bayeux" in event) for event in studio.events() if event["kind"] == "frame"]
     assert frames == [("client", True), ("server", True), ("client", False), ("server", False)]
@@ -133,6 +135,7 @@ def test_a_refusal_is_passed_on_in_the_servers_words(serve: Callable[..., str], 
         connect(_websocket(studio))
     response = refused.value.response
     assert (response.status_code, response.body) == (403, b'{"statusCode":3}')
+    assert "X-Hop" not in response.headers
     assert [(event["kind"], event.get("json")) for event in studio.events()] == [
         ("request", None),
         ("reply", {"statusCode": 3}),

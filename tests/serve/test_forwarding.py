@@ -30,7 +30,8 @@ def upstream() -> Iterator[tuple[str, list[Any]]]:
         fields = {name.decode(): value.decode() for name, value in scope["headers"]}
         asked.append((scope["method"], scope["raw_path"], scope["query_string"], fields))
         cookie = (b"set-cookie", b"SERVER=1")
-        headers = [(b"content-type", b"text/plain"), (b"content-length", b"4"), cookie, (b"x-answer", b"yes")]
+        hop = [(b"connection", b"X-Server-Hop"), (b"x-server-hop", b"1")]
+        headers = [(b"content-type", b"text/plain"), (b"content-length", b"4"), cookie, (b"x-answer", b"yes"), *hop]
         await send({"type": "http.response.start", "status": 203, "headers": headers})
         await send({"type": "http.response.body", "body": b"real"})
 
@@ -59,6 +60,16 @@ def test_a_get_that_nothing_answers_is_asked_of_the_server_with_the_clients_own_
     sent = {"authorization": "Basic YTpi", "cookie": "mine=1", "accept": "*/*", "user-agent": "me"}
     encoding = {"accept-encoding": httpx.Client().headers["accept-encoding"]}
     assert asked == [("GET", b"/base/api/v2/a%20b", b"x=1", {**sent, **encoding, "host": url.removeprefix("http://")})]
+
+
+def test_fields_that_connection_lists_are_dropped_in_both_directions(
+    served: BackgroundServer[ReplayApp], upstream: tuple[str, list[Any]]
+):
+    fields = {"Connection": "keep-alive, X-Hop", "X-Hop": "1", "Proxy-Authorization": "Basic YTpi"}
+    reply = httpx.get(served.url + "/elsewhere", headers=fields, trust_env=False)
+    assert not {"x-hop", "connection", "proxy-authorization"} & upstream[1][0][3].keys()
+    assert reply.status_code == 203
+    assert "x-server-hop" not in reply.headers
 
 
 def test_cookies_of_the_server_are_not_kept_from_one_client_to_the_next(

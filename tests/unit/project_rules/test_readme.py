@@ -1,4 +1,4 @@
-"""README and docs can't drift from the program: every command, option and room is named, and the example works."""
+"""README and docs name every command, option and package, and the README's example works."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ README = (ROOT / "README.md").read_text()
 MAP = (ROOT / "CONTRIBUTING.md").read_text()
 PAGES = "\n".join((ROOT / "docs" / f"{name}.md").read_text() for name in ("record", "replay"))
 _NAMES = re.compile(r'"(reel_[a-z]+)"[,:]')
-OPTIONS = sorted({name for path in (ROOT / "proxy_addons").glob("*.py") for name in _NAMES.findall(path.read_text())})
+ADDONS = [*(ROOT / "proxy_addons").glob("*.py"), *(ROOT / "cometreel/mitmproxy_support").glob("*.py")]
+OPTIONS = sorted({name for path in ADDONS for name in _NAMES.findall(path.read_text())})
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -29,9 +30,9 @@ def test_every_option_of_the_addons_is_on_its_page(name: str):
 
 
 @pytest.mark.parametrize("folder", ["cometreel", "tests"])
-def test_every_room_is_on_the_map(folder: str):
-    rooms = sorted(path.parent.name for path in (ROOT / folder).glob("*/*.py") if path.parent.name != "__pycache__")
-    assert [room for room in dict.fromkeys(rooms) if f"`{folder}/{room}/`" not in MAP] == []
+def test_contributing_describes_every_package(folder: str):
+    packages = sorted(path.parent.name for path in (ROOT / folder).glob("*/*.py") if path.parent.name != "__pycache__")
+    assert [name for name in dict.fromkeys(packages) if f"`{folder}/{name}/`" not in MAP] == []
 
 
 def test_the_scenario_of_the_readme_loads():
