@@ -9,6 +9,6 @@ from __future__ import annotations
 from cometreel.lint.fixes import fixed
 from cometreel.lint.issues import RULES, Issue, Level, LintRule
 from cometreel.lint.linter import lint
-from cometreel.lint.reports import FORMATS, report
+from cometreel.lint.report_formats import FORMATS, report
 
 __all__ = ["FORMATS", "RULES", "Issue", "Level", "LintRule", "fixed", "lint", "report"]
