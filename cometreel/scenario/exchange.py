@@ -1,4 +1,4 @@
-"""An exchange, a timeline entry and the scenario that holds them, compiled and checked."""
+"""The compiled scenario: exchanges, timeline entries and their container."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ __all__ = ["Exchange", "Group", "Index", "Scenario", "TimelineEntry"]
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One exchange. `index` is its place in the scenario; exchanges with equal triggers share a `group` number.
+    """One exchange. `index` is its position in the scenario; exchanges with equal patterns share a `group` number.
 
-    `roles` empty serves everybody. `authenticated` None serves both. `after` and `before` are guards: names of
-    exchanges. Without a `reply` an HTTP request is answered 200 with no body, a publish as the server does.
+    Empty `roles` match every session; `authenticated` None matches both. `after` and `before` are guards: names of
+    exchanges. Without a `reply`, the reply to an HTTP request is 200 with no body, that to a publish is the default.
     """
 
     index: int
@@ -47,9 +47,9 @@ class Exchange:
     group: int
     position: Position
 
-    def match(self, question: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
-        """Compare a question with the trigger; `ids` are the session's `$id` bindings so far."""
-        return match(self.trigger, question, ids)
+    def match(self, request: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
+        """Compare a request with the pattern; `ids` are the current `$id` bindings of the session."""
+        return match(self.trigger, request, ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +67,17 @@ class Group:
         """What the last exchange says."""
         return self.exchanges[-1].repeat
 
-    def match(self, question: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
-        """Compare a question with the trigger that they share."""
-        return self.exchanges[0].match(question, ids)
+    def match(self, request: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
+        """Compare a request with the common pattern."""
+        return self.exchanges[0].match(request, ids)
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """A notification that nobody asked for.
+    """An unsolicited notification.
 
-    `since` is an exchange's name, or `handshake`, `connect`, `subscribe`: the first time that happens in a
-    session. It is over when one of `until` happens (exchange names, or `unsubscribe`, `disconnect`).
+    It starts with the first `since` in a session (an exchange name, `handshake`, `connect` or `subscribe`) and ends
+    with one of `until` (exchange names, `unsubscribe` or `disconnect`).
     """
 
     index: int
@@ -89,31 +89,27 @@ class TimelineEntry:
 
 
 class Index(Protocol):
-    """Finds what may answer a question, at a cost that doesn't grow with the scenario."""
+    """Finds the exchanges that may match a request, at a cost that doesn't grow with the scenario."""
 
-    def groups(self, question: Question, role: str | None = None) -> tuple[Group, ...]:
-        """The groups that may match, in file order of their first exchange; the same spelling of `/me` first.
+    def groups(self, request: Question, role: str | None = None) -> tuple[Group, ...]:
+        """Return the groups that may match, in file order of their first exchange; the same spelling of `/me` first.
 
         With a role, only those that it may play.
         """
         ...
 
-    def answers(self, question: Question, role: str | None = None) -> tuple[tuple[Group, Match | None], ...]:
-        """The same groups, each with its match where that is known beforehand: nothing but the request decides it."""
-        ...
-
-    def candidates(self, question: Question) -> tuple[Exchange, ...]:
-        """The exchanges of those groups."""
+    def answers(self, request: Question, role: str | None = None) -> tuple[tuple[Group, Match | None], ...]:
+        """Return the groups with their match, if it depends on nothing but the request."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Everything that one or several scenario files say, checked.
+    """One or several scenario files, checked and linked.
 
-    `highest_ref` is the largest correlation number that occurs in it, 0 where there is none. `ignore` are JSON
-    Pointers into reply bodies and event data, as in a profile's `volatile`: values that may differ from one server, or
-    one day, to the next. `verify` leaves them out; replay and matching don't look at them.
+    `highest_ref` is the largest reference number in it, 0 if there is none. `ignore` are JSON Pointers into reply
+    bodies and event data, as in a profile's `volatile`: values that may differ between servers or days. `verify` doesn't
+    compare them; replay doesn't use them.
     """
 
     title: str
@@ -134,9 +130,9 @@ class Scenario:
     ignore: tuple[str, ...] = ()
 
     def question(self, request: Request) -> NormalizedRequest:
-        """Normalise an HTTP request, without the ids that this scenario's clients choose."""
+        """Normalise an HTTP request, without the ids that the clients of this scenario choose."""
         return normalize_request(request, self.profile.request)
 
     def publish_question(self, message: Mapping[str, JSON]) -> NormalizedPublish:
-        """Normalise a Bayeux publish, without the ids that this scenario's clients choose."""
+        """Normalise a Bayeux publish, without the ids that the clients of this scenario choose."""
         return normalize_publish(message, self.profile.request)

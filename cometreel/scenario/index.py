@@ -1,8 +1,8 @@
-"""The index: from a question to the few groups of exchanges that may answer it.
+"""The index: finds the groups of exchanges that may match a request.
 
-Each trigger fixes some facts of a request: its method, its path, members of its query and body. The facts that
-it fixes are its shape; one dictionary per shape maps their values to groups. A scenario has few shapes,
-however many exchanges it has, so a lookup costs a few dictionary reads.
+Each pattern fixes some features of a request, such as the method, the path, or members of the query and the body. The
+set of these features is the shape of the pattern; one dictionary per shape maps their values to groups. A scenario has
+few shapes, so a lookup costs a few dictionary reads.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from cometreel.scenario.request_pattern import (
     Trigger,
 )
 
-from .exchange import Exchange, Group
+from .exchange import Group
 from .matchers import Literal, Matcher, ObjectOf
 
 __all__ = ["ShapeIndex"]
 
-Fact: TypeAlias = tuple[str, ...]
-"""Where a fact stands: `("method",)`, `("segment", "2")`, `("body", "operationName")`."""
+Feature: TypeAlias = tuple[str, ...]
+"""The location of a feature: `("method",)`, `("segment", "2")`, `("body", "operationName")`."""
 
-_DEPTH = 2
+_MAX_DEPTH = 2
 _ABSENT = ("absent",)
 _NOT_INDEXED = ("other",)
-_REMEMBERED = 4096
-"""How many requests the answers are remembered of, for each scenario."""
-_EXACTLY = Match({}, {}, {})
+_CACHE_SIZE = 4096
+"""The number of requests whose groups are cached, for each scenario."""
+_NO_CAPTURES = Match({}, {}, {})
 
 
 def frozen(value: JSON) -> Hashable:
-    """A hashable stand-in, equal exactly where the JSON values are the same: `1` is `1.0`, but isn't `true`."""
+    """Return a hashable value that is equal for equal JSON values: `1` equals `1.0`, but not `true`."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -53,83 +53,76 @@ def frozen(value: JSON) -> Hashable:
 
 
 class _Bucket:
-    """Groups with equal facts, by the role that they are for."""
+    """Groups with equal features, by role."""
 
     def __init__(self) -> None:
         self._all: list[Group] = []
-        self._everybody: list[Group] = []
+        self._without_role: list[Group] = []
         self._of_role: dict[str, list[Group]] = {}
 
     def add(self, group: Group) -> None:
         roles = group.exchanges[0].roles
         self._all.append(group)
         if not roles:
-            self._everybody.append(group)
+            self._without_role.append(group)
         for role in roles:
             self._of_role.setdefault(role, []).append(group)
 
     def groups(self, role: str | None) -> list[Group]:
-        """Those that a role may play; all without a role."""
-        return self._all if role is None else [*self._everybody, *self._of_role.get(role, ())]
+        """Return the groups that a role may play; all groups if the role is None."""
+        return self._all if role is None else [*self._without_role, *self._of_role.get(role, ())]
 
 
 class ShapeIndex:
-    """Groups by the facts that their triggers fix."""
+    """Indexes groups by the features that their patterns fix."""
 
     def __init__(self, groups: Sequence[Group]) -> None:
-        self._shapes: dict[tuple[Fact, ...], dict[tuple[Hashable, ...], _Bucket]] = {}
+        self._shapes: dict[tuple[Feature, ...], dict[tuple[Hashable, ...], _Bucket]] = {}
         for group in groups:
-            facts = dict(_facts_of_trigger(group.exchanges[0].trigger))
-            shape = tuple(sorted(facts))
-            values = tuple(facts[fact] for fact in shape)
+            features = dict(_features_of_pattern(group.exchanges[0].trigger))
+            shape = tuple(sorted(features))
+            values = tuple(features[feature] for feature in shape)
             self._shapes.setdefault(shape, {}).setdefault(values, _Bucket()).add(group)
-        self._remembered: dict[tuple[RequestKey, str | None], tuple[tuple[Group, Match | None], ...]] = {}
+        self._cache: dict[tuple[RequestKey, str | None], tuple[tuple[Group, Match | None], ...]] = {}
 
-    def groups(self, question: Question, role: str | None = None) -> tuple[Group, ...]:
-        """The groups that may match, in file order of their first exchange; the same spelling of `/me` first.
+    def groups(self, request: Question, role: str | None = None) -> tuple[Group, ...]:
+        """Return the groups that may match, in file order of their first exchange; the same spelling of `/me` first.
 
-        With a role, only those that it may play; a thousand roles that ask the same then cost what one does.
+        With a role, only those that it may play, so that a request of a thousand roles costs as much as one of a single role.
         """
-        facts: dict[Fact, Hashable] = {}
+        features: dict[Feature, Hashable] = {}
         found: list[Group] = []
         for shape, table in self._shapes.items():
-            for fact in shape:
-                if fact not in facts:
-                    facts[fact] = _fact_of_question(fact, question)
-            bucket = table.get(tuple(facts[fact] for fact in shape))
+            for feature in shape:
+                if feature not in features:
+                    features[feature] = _feature_of_request(feature, request)
+            bucket = table.get(tuple(features[feature] for feature in shape))
             if bucket is not None:
                 found.extend(bucket.groups(role))
         if len(found) > 1:
-            found.sort(key=lambda group: (_spelt_otherwise(group, question), group.number))
+            found.sort(key=lambda group: (_has_other_spelling(group, request), group.number))
         return tuple(found)
 
-    def answers(self, question: Question, role: str | None = None) -> tuple[tuple[Group, Match | None], ...]:
-        """The same groups, each with its match where that is known beforehand: nothing but the request decides it.
-
-        Requests that are asked again and again are answered from memory.
-        """
-        asked = question.key if isinstance(question, NormalizedRequest) else None
-        if asked is None:
-            return tuple((group, None) for group in self.groups(question, role))
-        found = self._remembered.get((asked, role))
+    def answers(self, request: Question, role: str | None = None) -> tuple[tuple[Group, Match | None], ...]:
+        """Return the groups with their match, if it depends on nothing but the request; repeated requests are cached."""
+        key = request.key if isinstance(request, NormalizedRequest) else None
+        if key is None:
+            return tuple((group, None) for group in self.groups(request, role))
+        found = self._cache.get((key, role))
         if found is None:
             found = tuple(
-                (group, _EXACTLY if _is_exact(group) else None)
-                for group in self.groups(question, role)
-                if not _is_exact(group) or isinstance(group.match(question, {}), Match)
+                (group, _NO_CAPTURES if _is_exact(group) else None)
+                for group in self.groups(request, role)
+                if not _is_exact(group) or isinstance(group.match(request, {}), Match)
             )
-            if len(self._remembered) >= _REMEMBERED:
-                self._remembered.clear()
-            self._remembered[asked, role] = found
+            if len(self._cache) >= _CACHE_SIZE:
+                self._cache.clear()
+            self._cache[key, role] = found
         return found
-
-    def candidates(self, question: Question) -> tuple[Exchange, ...]:
-        """The exchanges of those groups."""
-        return tuple(exchange for group in self.groups(question) for exchange in group.exchanges)
 
 
 def _is_exact(group: Group) -> bool:
-    """Tell whether only what was asked decides if a group matches: no marker, no header that is listed."""
+    """True if a match depends only on the request key: the pattern has no markers and no headers."""
     trigger = group.exchanges[0].trigger
     if not isinstance(trigger, RequestPattern) or trigger.headers or not isinstance(trigger.path, ExactPath):
         return False
@@ -139,24 +132,24 @@ def _is_exact(group: Group) -> bool:
     return is_plain and isinstance(trigger.query, Literal)
 
 
-def _spelt_otherwise(group: Group, question: Question) -> bool:
+def _has_other_spelling(group: Group, request: Question) -> bool:
     trigger = group.exchanges[0].trigger
     if (
         isinstance(trigger, RequestPattern)
         and isinstance(trigger.path, ExactPath)
-        and isinstance(question, NormalizedRequest)
+        and isinstance(request, NormalizedRequest)
     ):
-        return trigger.path.path.me != question.path.me
+        return trigger.path.path.me != request.path.me
     return False
 
 
-def _facts_of_trigger(trigger: Trigger) -> Iterator[tuple[Fact, Hashable]]:
+def _features_of_pattern(trigger: Trigger) -> Iterator[tuple[Feature, Hashable]]:
     if isinstance(trigger, PublishPattern):
         if isinstance(trigger.channel, Literal):
             yield ("publish",), frozen(trigger.channel.value)
         else:
             yield ("kind",), "publish"
-        yield from _facts_of_matcher(("data",), trigger.data)
+        yield from _features_of_matcher(("data",), trigger.data)
         return
     yield ("method",), trigger.method
     if isinstance(trigger.path, ExactPath):
@@ -166,43 +159,43 @@ def _facts_of_trigger(trigger: Trigger) -> Iterator[tuple[Fact, Hashable]]:
         for number, segment in enumerate(trigger.path.segments):
             if isinstance(segment, Literal):
                 yield ("segment", str(number)), frozen(segment.value)
-    yield from _facts_of_matcher(("query",), trigger.query)
+    yield from _features_of_matcher(("query",), trigger.query)
     if isinstance(trigger.body, JsonBody):
-        yield from _facts_of_matcher(("body",), trigger.body.matcher)
+        yield from _features_of_matcher(("body",), trigger.body.matcher)
 
 
-def _facts_of_matcher(fact: Fact, matcher: Matcher) -> Iterator[tuple[Fact, Hashable]]:
-    """A literal as a whole, else the literal members down to a small depth."""
+def _features_of_matcher(feature: Feature, matcher: Matcher) -> Iterator[tuple[Feature, Hashable]]:
+    """Yield a literal as a whole, otherwise its literal members down to a small depth."""
     if isinstance(matcher, Literal):
-        yield fact, frozen(matcher.value)
-    elif isinstance(matcher, ObjectOf) and len(fact) <= _DEPTH:
+        yield feature, frozen(matcher.value)
+    elif isinstance(matcher, ObjectOf) and len(feature) <= _MAX_DEPTH:
         for key, member in matcher.members.items():
-            yield from _facts_of_matcher((*fact, key), member)
+            yield from _features_of_matcher((*feature, key), member)
 
 
-def _fact_of_question(fact: Fact, question: Question) -> Hashable:
-    if isinstance(question, NormalizedPublish):
-        if fact == ("publish",):
-            return question.channel
-        if fact == ("kind",):
+def _feature_of_request(feature: Feature, request: Question) -> Hashable:
+    if isinstance(request, NormalizedPublish):
+        if feature == ("publish",):
+            return request.channel
+        if feature == ("kind",):
             return "publish"
-        return _member(question.compared, fact[1:]) if fact[0] == "data" else _NOT_INDEXED
-    return _fact_of_http(fact, question)
+        return _member(request.compared, feature[1:]) if feature[0] == "data" else _NOT_INDEXED
+    return _feature_of_http_request(feature, request)
 
 
-def _fact_of_http(fact: Fact, question: NormalizedRequest) -> Hashable:
-    if fact[0] == "method":
-        return question.method
-    if fact[0] == "path":
-        return question.path.segments
-    if fact[0] == "segments":
-        return len(question.path.segments)
-    if fact[0] == "segment":
-        return question.path.segments[int(fact[1])] if int(fact[1]) < len(question.path.segments) else _ABSENT
-    if fact[0] == "query":
-        return _member(question.query, fact[1:])
-    if fact[0] == "body":
-        return _member(question.compared, fact[1:]) if question.is_json else _ABSENT
+def _feature_of_http_request(feature: Feature, request: NormalizedRequest) -> Hashable:
+    if feature[0] == "method":
+        return request.method
+    if feature[0] == "path":
+        return request.path.segments
+    if feature[0] == "segments":
+        return len(request.path.segments)
+    if feature[0] == "segment":
+        return request.path.segments[int(feature[1])] if int(feature[1]) < len(request.path.segments) else _ABSENT
+    if feature[0] == "query":
+        return _member(request.query, feature[1:])
+    if feature[0] == "body":
+        return _member(request.compared, feature[1:]) if request.is_json else _ABSENT
     return _NOT_INDEXED
 
 
