@@ -108,8 +108,8 @@ class Scenario:
     """One or several scenario files, checked and linked.
 
     `highest_ref` is the largest reference number in it, 0 if there is none. `ignore` are JSON Pointers into reply
-    bodies and event data, as in a profile's `volatile`: values that may differ between servers or days. `verify` doesn't
-    compare them; replay doesn't use them.
+    bodies and event data, as in a profile's `volatile`: values that may differ between servers or days, which `verify`
+    doesn't compare. Replay doesn't use them.
     """
 
     title: str

@@ -88,7 +88,7 @@ class ShapeIndex:
     def groups(self, request: Question, role: str | None = None) -> tuple[Group, ...]:
         """Return the groups that may match, in file order of their first exchange; the same spelling of `/me` first.
 
-        With a role, only those that it may play, so that a request of a thousand roles costs as much as one of a single role.
+        With a role, only those that it may play, so that the cost doesn't grow with the number of roles.
         """
         features: dict[Feature, Hashable] = {}
         found: list[Group] = []
@@ -104,7 +104,7 @@ class ShapeIndex:
         return tuple(found)
 
     def answers(self, request: Question, role: str | None = None) -> tuple[tuple[Group, Match | None], ...]:
-        """Return the groups with their match, if it depends on nothing but the request; repeated requests are cached."""
+        """Return the groups with their match, if it depends on nothing but the request; cached for repeated requests."""
         key = request.key if isinstance(request, NormalizedRequest) else None
         if key is None:
             return tuple((group, None) for group in self.groups(request, role))

@@ -1,6 +1,6 @@
 """Matchers for single JSON values. The `repr` of a matcher is the YAML that it was created from.
 
-A comparison collects all agreements, differences and captures in a `MatchContext`, so that near misses can be explained.
+A comparison collects all agreements, differences and captures in a `MatchContext`, to explain near misses.
 """
 
 from __future__ import annotations

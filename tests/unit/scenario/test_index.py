@@ -1,4 +1,4 @@
-"""Finding an exchange costs the same in a scenario of ten and of ten thousand exchanges."""
+"""The cost of finding an exchange doesn't depend on the size of the scenario."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEAD = "cometreel: 1\ncorrelation: workspace-v3\nexchanges:\n"
 
 
 def many(number: int) -> Scenario:
-    """Exchanges of four kinds, alike but for one value each."""
+    """Exchanges of four kinds that differ in one value."""
     lines = [HEAD]
     for n in range(number // 4):
         body = f"{{operationName: RequestAgentStats, workbinOwner: Place{n}}}"
@@ -53,7 +53,7 @@ def test_the_number_of_comparisons_does_not_grow_with_the_scenario(number: int) 
         "nothing": scenario.question(post({"operationName": "Nobody"})),
     }
     tried: dict[str, list[str]] = {}
-    with mock.patch.object(MatchContext, "differs", side_effect=AssertionError("a needless comparison")):
+    with mock.patch.object(MatchContext, "differs", side_effect=AssertionError("an unnecessary comparison")):
         for name, question in questions.items():
             found = candidates(scenario, question)
             tried[name] = [exchange.name for exchange in found if isinstance(exchange.match(question, {}), Match)]
@@ -62,7 +62,7 @@ def test_the_number_of_comparisons_does_not_grow_with_the_scenario(number: int) 
 
 
 def test_a_request_repeated_ten_thousand_times_is_compared_once() -> None:
-    """Exchanges with equal triggers are one group."""
+    """Exchanges with equal patterns are one group."""
     text = HEAD + "".join(f"  - {{name: n{n}, request: {{method: GET, path: /x}}}}\n" for n in range(1000))
     scenario = loads(text)
     (group,) = scenario.index.groups(scenario.question(Request(1, "GET", "/x")))
@@ -91,7 +91,7 @@ ORDER = """
         ("/x", {}, []),
     ],
 )
-def test_candidates_stand_in_file_order_and_the_same_spelling_of_me_comes_first(
+def test_candidates_are_in_file_order_and_the_same_spelling_of_me_comes_first(
     path: str, body: Mapping[str, JSON], found: list[str]
 ) -> None:
     scenario = loads(HEAD + ORDER.replace("name: true", "name: 'true'"))
@@ -100,14 +100,14 @@ def test_candidates_stand_in_file_order_and_the_same_spelling_of_me_comes_first(
     assert matched == found
 
 
-def test_an_id_that_the_client_chooses_decides_nothing() -> None:
+def test_ids_chosen_by_the_client_are_ignored_in_matching() -> None:
     text = HEAD + "  - {name: a, request: {method: POST, path: /w, body: {operationId: recorded, n: 1}}}\n"
     scenario = loads(text)
     question = scenario.question(Request(1, "POST", "/w", body=b'{"operationId": "live", "n": 1}'))
     assert [exchange.name for exchange in candidates(scenario, question)] == ["a"]
 
 
-def test_equal_requests_with_other_roles_or_guards_are_other_groups() -> None:
+def test_equal_requests_with_different_roles_or_guards_are_different_groups() -> None:
     text = """\
 cometreel: 1
 roles: {one: {}, two: {}}

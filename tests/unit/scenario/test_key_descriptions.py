@@ -1,4 +1,4 @@
-"""Every key of a scenario is explained, and nothing else is."""
+"""Every key of a scenario has a description."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def test_each_key_of_each_block_has_a_description():
     keys = {
         name: set(_object(block["properties"])) for name, block in written.items() if "additionalProperties" in block
     }
-    assert {name: set(sentences) for name, sentences in KEY_DESCRIPTIONS.items()} == {
+    assert {name: set(descriptions) for name, descriptions in KEY_DESCRIPTIONS.items()} == {
         name: names for name, names in keys.items() if not any(key.startswith("$") for key in names)
     }
 
 
-def test_a_sentence_ends_as_one():
-    sentences = [sentence for keys in KEY_DESCRIPTIONS.values() for sentence in keys.values()]
-    assert [sentence for sentence in sentences if not sentence.endswith(".") or "\n" in sentence] == []
+def test_descriptions_are_one_line_and_end_with_a_full_stop():
+    descriptions = [description for keys in KEY_DESCRIPTIONS.values() for description in keys.values()]
+    assert [description for description in descriptions if not description.endswith(".") or "\n" in description] == []
 
 
 def test_an_editor_gets_the_description():

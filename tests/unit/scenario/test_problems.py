@@ -1,4 +1,4 @@
-"""Everything wrong in a scenario is told at once, at its line and column, with what was expected."""
+"""All problems of a scenario are reported at once, with line, column and expected value."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         ),
         (EVENT + "{channel: /a, count: -1}", "f:6:30: the number -1; expected a whole number, 0 or more"),
         (EVENT + "{channel: /a, batch: true}", "f:6:30: true; expected the name of a batch"),
-        # what names each other
+        # references
         (HEAD + HEAD[24:], "f:5:11: the name 'one' is used twice; expected a unique name (first used at f:3:11)"),
         (
             HEAD.replace("one", "connect"),
@@ -230,7 +230,7 @@ def test_problem(text: str, problem: str) -> None:
     assert [line for line in found if line.startswith(problem)] == found[:1]
 
 
-def test_all_problems_of_all_blocks_are_told_at_once_in_the_order_of_the_file() -> None:
+def test_all_problems_of_all_blocks_are_reported_in_file_order() -> None:
     text = """\
 cometreel: 1
 titel: x
@@ -258,10 +258,10 @@ faults:
     ]
 
 
-def test_your_own_keys_begin_with_x() -> None:
+def test_custom_keys_start_with_x() -> None:
     loads(HEAD + "    x-note: anything\nx-team: [a, b]\n", "f")
 
 
 @pytest.mark.parametrize("text", [HEAD, "cometreel: 1\n", "cometreel: 1\nexchanges:\nfaults: []\n"])
-def test_what_is_not_said_is_no_problem(text: str) -> None:
+def test_optional_blocks_may_be_left_out_or_empty(text: str) -> None:
     loads(text, "f")

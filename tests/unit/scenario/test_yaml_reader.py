@@ -1,4 +1,4 @@
-"""Reading YAML 1.2 core: what values mean, where they stand, what is refused."""
+"""Reading YAML 1.2 core: values, positions and errors."""
 
 from __future__ import annotations
 
@@ -90,17 +90,17 @@ def test_what_is_refused(text: str, problem: str) -> None:
     assert str(caught.value).startswith(problem)
 
 
-def test_bytes_that_are_not_utf8_are_named_with_their_place() -> None:
+def test_bytes_that_are_not_utf8_are_reported_with_their_position() -> None:
     with pytest.raises(FileInvalid) as caught:
         read_yaml("cometreel: 1\ntitle: Grüße".encode("latin-1"), "f")
     assert str(caught.value) == "f:2:10: the byte 0xfc is not UTF-8; expected UTF-8 text (save the file as UTF-8)"
 
 
-def test_several_mistakes_are_told_at_once() -> None:
+def test_several_problems_are_reported_at_once() -> None:
     with pytest.raises(FileInvalid) as caught:
         read_yaml("a: !x 1\nb: .nan\na: 2\n", "f")
     assert [(problem.line, problem.column) for problem in caught.value.problems] == [(1, 4), (2, 4), (3, 1)]
 
 
-def test_an_alias_is_a_copy_and_a_byte_order_mark_is_nothing() -> None:
+def test_an_alias_is_a_copy_and_a_byte_order_mark_is_ignored() -> None:
     assert read_yaml("\ufeffa: &x {b: 1}\nc: [*x, *x]\n", "f").value == {"a": {"b": 1}, "c": [{"b": 1}, {"b": 1}]}
