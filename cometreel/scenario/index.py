@@ -104,7 +104,7 @@ class ShapeIndex:
         return tuple(found)
 
     def answers(self, request: Question, role: str | None = None) -> tuple[tuple[Group, Match | None], ...]:
-        """Return the groups with their match, if it depends on nothing but the request; cached for repeated requests."""
+        """Return the groups with their match, if it depends only on the request; cached for repeated requests."""
         key = request.key if isinstance(request, NormalizedRequest) else None
         if key is None:
             return tuple((group, None) for group in self.groups(request, role))
