@@ -12,10 +12,10 @@ from enum import Enum
 from typing import Final, Protocol
 
 from cometreel.jsonvalue import JSON, same
+from cometreel.masking import HIDDEN, is_hidden_at, masked
 from cometreel.scenario.json_pointer import escape
 from cometreel.scenario.yaml_writer import inline
 
-from .hiding import HIDDEN, hides, without_hidden
 from .markers import marker_of, unescaped
 
 __all__ = ["MISSING", "Difference", "MatchContext", "Matcher", "Missing", "matcher"]
@@ -72,7 +72,9 @@ def shown(found: JSON | Missing, where: str) -> str:
     """Format a value of the request as YAML, shortened, with secrets and personal data masked."""
     if found is MISSING:
         return "nothing"
-    return HIDDEN if hides(where) else _short(inline(without_hidden(found)))
+    if is_hidden_at(where):
+        return HIDDEN
+    return _short(inline(masked(found, personal=True, query=where == "/query")))
 
 
 def _short(text: str) -> str:

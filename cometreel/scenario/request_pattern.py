@@ -8,12 +8,11 @@ from typing import Protocol, TypeAlias
 
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
+from cometreel.masking import HIDDEN, is_secret_header
 from cometreel.scenario.matchers import MISSING, Difference, MatchContext, Matcher, shown
 from cometreel.scenario.normalized_request import NormalizedPath, NormalizedPublish, NormalizedRequest, Question
 
 __all__ = ["RequestPattern", "Match", "Mismatch", "PublishPattern", "Trigger"]
-
-_SECRET_HEADERS = ("authorization", "cookie", "token", "csrf", "secret", "key", "ssid", "surl", "rnsid")
 
 
 @immutable
@@ -202,11 +201,9 @@ def _compare_header(name: str, matcher: Matcher, request: NormalizedRequest, con
     matcher.compare(", ".join(fields) if fields else MISSING, where, branch)
     context.join(branch)
     context.agreed.extend(branch.agreed)
+    secret = is_secret_header(name)
     for difference in branch.differences:
-        secret = any(word in name.lower() for word in _SECRET_HEADERS)
-        context.differences.append(
-            Difference(where, "(hidden)", "(hidden)" if fields else "nothing") if secret else difference
-        )
+        context.differences.append(Difference(where, HIDDEN, HIDDEN if fields else "nothing") if secret else difference)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the page on servers says can be measured again."""
+"""The figures of the page on servers can be measured again."""
 
 from __future__ import annotations
 
