@@ -30,6 +30,7 @@ __all__ = [
     "PublishReplyOut",
     "RefuseMessage",
     "RenderContext",
+    "Repeat",
     "ReplyOut",
     "Role",
     "SessionSection",
@@ -37,6 +38,9 @@ __all__ = [
     "SettingsSection",
     "User",
 ]
+
+Repeat: TypeAlias = Literal["last", "cycle", "fail"]
+"""The reply after the last of several equal requests: repeat it, start again, or a miss."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -88,7 +92,7 @@ class SettingsSection:
 
     seed: str | None = None
     speed: float | None = None
-    repeat: Literal["last", "cycle", "fail"] | None = None
+    repeat: Repeat | None = None
     unmatched: Literal["fail", "forward"] | None = None
     auth: Literal["open", "session", "csrf"] | None = None
 

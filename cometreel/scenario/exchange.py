@@ -1,29 +1,53 @@
-"""The compiled scenario: exchanges, timeline entries and their container."""
+"""The compiled scenario: exchanges, the index that finds them, timeline entries."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TypeAlias
 
 from cometreel.jsonvalue import JSON
+from cometreel.scenario.matchers import Literal, Matcher, ObjectOf
 from cometreel.scenario.normalized_request import (
     NormalizedPublish,
     NormalizedRequest,
     Question,
+    RequestKey,
     normalize_publish,
     normalize_request,
 )
 from cometreel.scenario.profiles import Profile
-from cometreel.scenario.request_pattern import Match, Mismatch, Trigger, match
+from cometreel.scenario.request_pattern import (
+    BytesBody,
+    ExactPath,
+    JsonBody,
+    Match,
+    Mismatch,
+    PublishPattern,
+    RequestPattern,
+    Segments,
+    Trigger,
+    match,
+)
 from cometreel.wire import Request
 
-from .compiled import BayeuxSection, Fault, Position, Role, SessionSection, SettingsSection
+from .compiled import BayeuxSection, Fault, Position, Repeat, Role, SessionSection, SettingsSection
 from .specs import EventSpec, PublishReplySpec, ReplySpec
 
-__all__ = ["Exchange", "Group", "Index", "Scenario", "TimelineEntry"]
+__all__ = ["Exchange", "ExchangeIndex", "Group", "Scenario", "TimelineEntry"]
+
+
+Feature: TypeAlias = tuple[str, ...]
+"""The location of a feature: `("method",)`, `("segment", "2")`, `("body", "operationName")`."""
+
+_MAX_DEPTH = 2
+_ABSENT = ("absent",)
+_NOT_INDEXED = ("other",)
+_CACHE_SIZE = 4096
+"""The number of requests whose groups are cached, for each scenario."""
+_NO_CAPTURES = Match({}, {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +67,7 @@ class Exchange:
     before: tuple[str, ...]
     reply: ReplySpec | PublishReplySpec | None
     events: tuple[EventSpec, ...]
-    repeat: Literal["last", "cycle", "fail"] | None
+    repeat: Repeat | None
     group: int
     position: Position
 
@@ -56,16 +80,12 @@ class Exchange:
 class Group:
     """Exchanges with equal triggers, roles and guards, in the order in which a session plays them.
 
-    `repeat` is what happens when they run out, None where the scenario doesn't say.
+    `repeat` is that of the last exchange: what happens when all were played, None for the default.
     """
 
     number: int
     exchanges: tuple[Exchange, ...]
-
-    @property
-    def repeat(self) -> Literal["last", "cycle", "fail"] | None:
-        """What the last exchange says."""
-        return self.exchanges[-1].repeat
+    repeat: Repeat | None
 
     def match(self, request: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
         """Compare a request with the common pattern."""
@@ -88,19 +108,78 @@ class TimelineEntry:
     position: Position
 
 
-class Index(Protocol):
-    """Finds the exchanges that may match a request, at a cost that doesn't grow with the scenario."""
+class _Bucket:
+    """Groups with equal features, by role."""
+
+    def __init__(self) -> None:
+        self._all: list[Group] = []
+        self._without_role: list[Group] = []
+        self._of_role: dict[str, list[Group]] = {}
+
+    def add(self, group: Group) -> None:
+        roles = group.exchanges[0].roles
+        self._all.append(group)
+        if not roles:
+            self._without_role.append(group)
+        for role in roles:
+            self._of_role.setdefault(role, []).append(group)
+
+    def groups(self, role: str | None) -> list[Group]:
+        """Return the groups that a role may play; all groups if the role is None."""
+        return self._all if role is None else [*self._without_role, *self._of_role.get(role, ())]
+
+
+class ExchangeIndex:
+    """Finds the groups of exchanges that may match a request.
+
+    Each pattern fixes some features of a request, such as the method, the path, or members of the query and the body.
+    The set of these features is the shape of the pattern; one dictionary per shape maps their values to groups. A
+    scenario has few shapes, so the cost of a lookup doesn't grow with the scenario.
+    """
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self._shapes: dict[tuple[Feature, ...], dict[tuple[Hashable, ...], _Bucket]] = {}
+        for group in groups:
+            features = dict(_features_of_pattern(group.exchanges[0].trigger))
+            shape = tuple(sorted(features))
+            values = tuple(features[feature] for feature in shape)
+            self._shapes.setdefault(shape, {}).setdefault(values, _Bucket()).add(group)
+        self._cache: dict[tuple[RequestKey, str | None], tuple[tuple[Group, Match | None], ...]] = {}
 
     def groups(self, request: Question, role: str | None = None) -> tuple[Group, ...]:
         """Return the groups that may match, in file order of their first exchange; the same spelling of `/me` first.
 
-        With a role, only those that it may play.
+        With a role, only those that it may play, so that the cost doesn't grow with the number of roles.
         """
-        ...
+        features: dict[Feature, Hashable] = {}
+        found: list[Group] = []
+        for shape, table in self._shapes.items():
+            for feature in shape:
+                if feature not in features:
+                    features[feature] = _feature_of_request(feature, request)
+            bucket = table.get(tuple(features[feature] for feature in shape))
+            if bucket is not None:
+                found.extend(bucket.groups(role))
+        if len(found) > 1:
+            found.sort(key=lambda group: (_has_other_spelling(group, request), group.number))
+        return tuple(found)
 
     def answers(self, request: Question, role: str | None = None) -> tuple[tuple[Group, Match | None], ...]:
-        """Return the groups with their match, if it depends on nothing but the request."""
-        ...
+        """Return the groups with their match, if it depends only on the request; cached for repeated requests."""
+        key = request.key if isinstance(request, NormalizedRequest) else None
+        if key is None:
+            return tuple((group, None) for group in self.groups(request, role))
+        found = self._cache.get((key, role))
+        if found is None:
+            found = tuple(
+                (group, _NO_CAPTURES if _is_exact(group) else None)
+                for group in self.groups(request, role)
+                if not _is_exact(group) or isinstance(group.match(request, {}), Match)
+            )
+            if len(self._cache) >= _CACHE_SIZE:
+                self._cache.clear()
+            self._cache[key, role] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +204,7 @@ class Scenario:
     faults: tuple[Fault, ...]
     recorded: datetime | None
     highest_ref: int
-    index: Index
+    index: ExchangeIndex
     by_name: Mapping[str, Exchange]
     ignore: tuple[str, ...] = ()
 
@@ -136,3 +215,102 @@ class Scenario:
     def publish_question(self, message: Mapping[str, JSON]) -> NormalizedPublish:
         """Normalise a Bayeux publish, without the ids that the clients of this scenario choose."""
         return normalize_publish(message, self.profile.request)
+
+
+def frozen(value: JSON) -> Hashable:
+    """Return a hashable value that is equal for equal JSON values: `1` equals `1.0`, but not `true`."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return ("bool", value)
+    if isinstance(value, dict):
+        return frozenset((key, frozen(member)) for key, member in value.items())
+    if isinstance(value, list):
+        return ("list", *map(frozen, value))
+    return value
+
+
+def _is_exact(group: Group) -> bool:
+    """True if a match depends only on the request key: the pattern has no markers and no headers."""
+    trigger = group.exchanges[0].trigger
+    if not isinstance(trigger, RequestPattern) or trigger.headers or not isinstance(trigger.path, ExactPath):
+        return False
+    is_plain = isinstance(trigger.body, BytesBody) or (
+        isinstance(trigger.body, JsonBody) and isinstance(trigger.body.matcher, Literal)
+    )
+    return is_plain and isinstance(trigger.query, Literal)
+
+
+def _has_other_spelling(group: Group, request: Question) -> bool:
+    trigger = group.exchanges[0].trigger
+    if (
+        isinstance(trigger, RequestPattern)
+        and isinstance(trigger.path, ExactPath)
+        and isinstance(request, NormalizedRequest)
+    ):
+        return trigger.path.path.me != request.path.me
+    return False
+
+
+def _features_of_pattern(trigger: Trigger) -> Iterator[tuple[Feature, Hashable]]:
+    if isinstance(trigger, PublishPattern):
+        if isinstance(trigger.channel, Literal):
+            yield ("publish",), frozen(trigger.channel.value)
+        else:
+            yield ("kind",), "publish"
+        yield from _features_of_matcher(("data",), trigger.data)
+        return
+    yield ("method",), trigger.method
+    if isinstance(trigger.path, ExactPath):
+        yield ("path",), trigger.path.path.segments
+    elif isinstance(trigger.path, Segments):
+        yield ("segments",), len(trigger.path.segments)
+        for number, segment in enumerate(trigger.path.segments):
+            if isinstance(segment, Literal):
+                yield ("segment", str(number)), frozen(segment.value)
+    yield from _features_of_matcher(("query",), trigger.query)
+    if isinstance(trigger.body, JsonBody):
+        yield from _features_of_matcher(("body",), trigger.body.matcher)
+
+
+def _features_of_matcher(feature: Feature, matcher: Matcher) -> Iterator[tuple[Feature, Hashable]]:
+    """Yield a literal as a whole, otherwise its literal members down to a small depth."""
+    if isinstance(matcher, Literal):
+        yield feature, frozen(matcher.value)
+    elif isinstance(matcher, ObjectOf) and len(feature) <= _MAX_DEPTH:
+        for key, member in matcher.members.items():
+            yield from _features_of_matcher((*feature, key), member)
+
+
+def _feature_of_request(feature: Feature, request: Question) -> Hashable:
+    if isinstance(request, NormalizedPublish):
+        if feature == ("publish",):
+            return request.channel
+        if feature == ("kind",):
+            return "publish"
+        return _member(request.compared, feature[1:]) if feature[0] == "data" else _NOT_INDEXED
+    return _feature_of_http_request(feature, request)
+
+
+def _feature_of_http_request(feature: Feature, request: NormalizedRequest) -> Hashable:
+    if feature[0] == "method":
+        return request.method
+    if feature[0] == "path":
+        return request.path.segments
+    if feature[0] == "segments":
+        return len(request.path.segments)
+    if feature[0] == "segment":
+        return request.path.segments[int(feature[1])] if int(feature[1]) < len(request.path.segments) else _ABSENT
+    if feature[0] == "query":
+        return _member(request.query, feature[1:])
+    if feature[0] == "body":
+        return _member(request.compared, feature[1:]) if request.is_json else _ABSENT
+    return _NOT_INDEXED
+
+
+def _member(value: JSON, keys: Sequence[str]) -> Hashable:
+    for key in keys:
+        if not isinstance(value, Mapping) or key not in value:
+            return _ABSENT
+        value = value[key]
+    return frozen(value)

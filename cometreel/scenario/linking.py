@@ -16,8 +16,7 @@ from cometreel.scenario.profiles import Profile, profile, profile_of, unknown_pr
 from . import compiling
 from .compiled import Fault, Position, Role
 from .compiling import names, under
-from .exchange import Exchange, Group, Scenario, TimelineEntry
-from .index import ShapeIndex
+from .exchange import Exchange, ExchangeIndex, Group, Scenario, TimelineEntry
 from .model import CorrelationBlock, ExchangeBlock, FaultBlock, PublishBlock, ScenarioFile, TimelineBlock
 from .sources import SourceFile
 from .values import Locate, ValuePath
@@ -55,7 +54,9 @@ class _Linker:
         """Compile and combine all valid blocks."""
         exchanges = tuple(self._exchanges())
         self._check_repeats()
-        groups = tuple(Group(number, tuple(members)) for number, members in enumerate(self._groups.values()))
+        groups = tuple(
+            Group(number, tuple(members), members[-1].repeat) for number, members in enumerate(self._groups.values())
+        )
         heads = [source.head for source in self.sources]
         recorded = next((head.source.recorded for head in heads if head.source and head.source.recorded), None)
         return Scenario(
@@ -72,7 +73,7 @@ class _Linker:
             faults=tuple(self._faults()),
             recorded=None if recorded is None else _date_time(recorded),
             highest_ref=max(self._references(), default=0),
-            index=ShapeIndex(groups),
+            index=ExchangeIndex(groups),
             by_name={exchange.name: exchange for exchange in exchanges},
             ignore=tuple(dict.fromkeys(pointer for head in heads for pointer in head.ignore or ())),
         )
