@@ -12,7 +12,7 @@ from cometreel.lint.issues import Issue
 from cometreel.lint.lint_context import LintContext
 from cometreel.scenario import Exchange, Group
 from cometreel.scenario.matchers import (
-    Any,
+    AnyOfType,
     ArrayOf,
     Capture,
     Csv,
@@ -134,7 +134,7 @@ def _value_covers(general: Matcher, special: Matcher) -> bool:
 
 
 def _same_type(general: Matcher, special: Matcher) -> bool:
-    if isinstance(general, Any):
+    if isinstance(general, AnyOfType):
         return _any_covers(general, special)
     if isinstance(general, ObjectOf) and isinstance(special, ObjectOf):
         return _object_covers(general, special)
@@ -143,10 +143,10 @@ def _same_type(general: Matcher, special: Matcher) -> bool:
     return False
 
 
-def _any_covers(general: Any, special: Matcher) -> bool:
+def _any_covers(general: AnyOfType, special: Matcher) -> bool:
     if general.kind == "anything":
         return True
-    kind = special.kind if isinstance(special, Any) else _KINDS.get(type(special))
+    kind = special.kind if isinstance(special, AnyOfType) else _KINDS.get(type(special))
     return kind == general.kind or (general.kind == "number" and kind == "integer")
 
 

@@ -179,7 +179,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Any:
+class AnyOfType:
     """Any value of a type."""
 
     kind: str
@@ -342,4 +342,4 @@ def _marked(key: str, argument: JSON) -> Matcher:
         return Regex(re.compile(text))
     if key == "$capture":
         return Capture(text.removeprefix("session."), text.startswith("session."))
-    return Id(text) if key == "$id" else Any(text)
+    return Id(text) if key == "$id" else AnyOfType(text)
