@@ -56,22 +56,22 @@ class Scope:
         }
 
 
-def _request(question: Question) -> Mapping[str, object]:
-    if isinstance(question, NormalizedPublish):
-        return {**question.message, "channel": question.channel, "data": question.data, "ext": question.ext}
+def _request(request: Question) -> Mapping[str, object]:
+    if isinstance(request, NormalizedPublish):
+        return {**request.message, "channel": request.channel, "data": request.data, "ext": request.ext}
     return {
-        "method": question.method,
-        "path": str(question.path),
-        "segments": list(question.path.segments),
-        "query": question.query,
-        "headers": {name.lower(): value for name, value in question.headers},
-        "body": question.body,
-        "text": _text(question),
+        "method": request.method,
+        "path": str(request.path),
+        "segments": list(request.path.segments),
+        "query": request.query,
+        "headers": {name.lower(): value for name, value in request.headers},
+        "body": request.body,
+        "text": _text(request),
     }
 
 
-def _text(question: NormalizedRequest) -> str:
-    return question.content.decode(errors="replace")
+def _text(request: NormalizedRequest) -> str:
+    return request.content.decode(errors="replace")
 
 
 class Value(Protocol):
