@@ -184,6 +184,6 @@ def test_the_python_of_the_documentation_runs(monkeypatch: pytest.MonkeyPatch, c
 
 
 def test_every_link_of_the_documentation_leads_somewhere():
-    pages = [ROOT / "docs" / name for name in ("serve.md", "many-machines.md", "doors.md")]
+    pages = [ROOT / "docs" / name for name in ("serve.md", "many-machines.md", "choice-of-server.md")]
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
     assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
