@@ -39,7 +39,7 @@ def test_a_frozen_server_shows_in_the_percentiles_of_the_intended_start_alone(
 ):
     """3 s of 10 stood still: three requests in ten were due then. Their senders had to wait, so few were in flight."""
     url = rogue(freeze=5)
-    steps = ("--reel-rate", "steps 100,0 of 10s", "--reel-spacing", "constant", "--reel-patience", "8s")
+    steps = ("--reel-rate", "steps 100,100,0 of 5s", "--reel-spacing", "constant", "--reel-patience", "8s")
     limits = (
         "notification p80 > 700ms",
         "notification p50 < 500ms",
