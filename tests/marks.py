@@ -1,7 +1,7 @@
 """Marks each test with the programs that it needs, and stops a test that starts a program without its mark.
 
-`pytest -m "not chromium"` then runs on a machine without Chromium. The marks are set here and nowhere else, except for
-pages of the documentation (`tests/docs/test_pages.py`), which are marked by the commands that they show.
+`pytest -m "not chromium"` then runs on a machine without Chromium. The marks are set here; only single parameters of a
+test are marked in their own file, such as the pages of the documentation whose commands run mitmdump.
 """
 
 from __future__ import annotations
