@@ -127,7 +127,14 @@ IMPOSSIBLE = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "text"), IMPOSSIBLE.items(), ids=" ".join)
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        pytest.param(*case, marks=[pytest.mark.haproxy] if {"--nodes", "--certificate"} <= set(case[0]) else [])
+        for case in IMPOSSIBLE.items()
+    ],
+    ids=" ".join,
+)
 def test_an_invalid_option_is_one_line_and_exit_code_2(
     scenario: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], text: str
 ):
