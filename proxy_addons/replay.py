@@ -23,8 +23,9 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from cometreel.engine.driver import Driver, DriverReply
 from cometreel.errors import InputError
+from cometreel.http_fields import error_reply
 from cometreel.mitmproxy_support.addon_options import refuse
-from cometreel.mitmproxy_support.flow_translation import refusal, reply_into, request_from
+from cometreel.mitmproxy_support.flow_translation import reply_into, request_from
 from cometreel.mitmproxy_support.replay_options import OPTIONS, add_options, read_options, unknown_options
 from cometreel.mitmproxy_support.replay_run import ReplayRun, start_replay
 from cometreel.mitmproxy_support.websocket_listener import TICKET, WebSocketListener
@@ -86,12 +87,12 @@ class Replay:
         if flow.response or flow.error or not flow.live:
             return
         if (run := self._run) is None:
-            reply_into(flow, refusal(503, "no scenario is being played"))
+            reply_into(flow, error_reply(0, 503, 6, "cometreel: no scenario is being played"))
             return
         try:
             request = request_from(flow, run.driver.new_request_id())
         except ValueError:
-            reply_into(flow, refusal(400, "the body isn't what its Content-Encoding says"))
+            reply_into(flow, error_reply(0, 400, 6, "cometreel: the body isn't what its Content-Encoding says"))
             return
         if request.websocket:
             await self._redirect(flow, run.door, request)

@@ -133,7 +133,7 @@ class BayeuxServer:
 
     def deadline(self) -> float | None:
         """Give the time at which `advance` next has something to do."""
-        return self._registry.deadlines.next()
+        return self._registry.deadlines.first
 
     def release_all(self, now: float) -> list[Effect]:
         """Answer every held request and close every WebSocket, for a graceful stop; from now on nothing is held."""

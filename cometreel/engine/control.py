@@ -63,7 +63,7 @@ class Control:
 
     def latest_sessions(self, count: int) -> tuple[SessionInfo, ...]:
         """The live sessions that asked last, at most so many, in the order in which they began."""
-        latest = nlargest(count, self._backend.sessions, key=lambda one: one.last_asked)
+        latest = nlargest(count, self._backend.sessions, key=lambda one: one.last_request)
         return tuple(self._seen(session) for session in sorted(latest, key=lambda one: one.number))
 
     @property
@@ -238,7 +238,7 @@ class SessionInfo:
     authenticated: bool
     started: float
     """When its first request came, in seconds on the clock of the door."""
-    last_asked: float
+    last_request: float
     """When its latest request came."""
     clients: tuple[ClientInfo, ...]
     """Its live CometD clients, oldest first."""
@@ -279,7 +279,7 @@ def session_info(session: Session, clients: tuple[ClientInfo, ...]) -> SessionIn
         user=session.user,
         authenticated=session.authenticated,
         started=session.started,
-        last_asked=session.last_asked,
+        last_request=session.last_request,
         clients=clients,
         waiting=len(session.waiting),
     )

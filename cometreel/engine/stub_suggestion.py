@@ -1,6 +1,6 @@
-"""The exchange that would answer a call which nothing answered, as YAML to paste under `exchanges:`.
+"""Suggests an exchange for an unmatched call, as YAML to paste under `exchanges:`.
 
-Its request is the one that was asked; its reply is a beginning that the author completes. Values that may not be shown
+The request is that of the call; the reply is a template to complete. Values that may not be shown
 (see `discreet`) are not written either: anything matches in their place. No I/O.
 """
 

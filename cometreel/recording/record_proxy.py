@@ -17,8 +17,7 @@ from typing import Protocol
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from cometreel.http_fields import BODILESS, RawFields, end_to_end, headers_from_raw
-from cometreel.jsonvalue import encode
+from cometreel.http_fields import BODILESS, RawFields, end_to_end, error_reply, headers_from_raw, raw_from_headers
 from cometreel.recording import Recorder
 from cometreel.recording.upstream import CONNECT_PATIENCE, Upstream
 from cometreel.recording.websocket_relay import WebSocketRelay
@@ -176,8 +175,8 @@ class RecordProxy:
         """Note that the server gave no reply, and say so in the form that clients of GWS know."""
         self._recorder.error(call.flow, why)
         self._tell(call, status)
-        body = encode({"statusCode": 4, "statusMessage": f"cometreel: {why}"})
-        return _ForwardedReply(status, [(b"Content-Type", b"application/json;charset=UTF-8")], body)
+        reply = error_reply(0, status, 4, f"cometreel: {why}")
+        return _ForwardedReply(status, raw_from_headers(reply.headers), reply.body)
 
     def _tell(self, call: _ForwardedCall, status: int | None) -> None:
         self._witness(call.method, call.target, call.body, status)

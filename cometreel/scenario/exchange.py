@@ -56,16 +56,12 @@ class Exchange:
 class Group:
     """Exchanges with equal triggers, roles and guards, in the order in which a session plays them.
 
-    `repeat` is what happens when they run out, None where the scenario doesn't say.
+    `repeat` is that of the last exchange: what happens when all were played, None for the default.
     """
 
     number: int
     exchanges: tuple[Exchange, ...]
-
-    @property
-    def repeat(self) -> Literal["last", "cycle", "fail"] | None:
-        """What the last exchange says."""
-        return self.exchanges[-1].repeat
+    repeat: Literal["last", "cycle", "fail"] | None
 
     def match(self, question: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
         """Compare a question with the trigger that they share."""

@@ -55,7 +55,9 @@ class _Linker:
         """The whole, as far as it can be made."""
         exchanges = tuple(self._exchanges())
         self._check_repeats()
-        groups = tuple(Group(number, tuple(members)) for number, members in enumerate(self._groups.values()))
+        groups = tuple(
+            Group(number, tuple(members), members[-1].repeat) for number, members in enumerate(self._groups.values())
+        )
         heads = [source.head for source in self.sources]
         recorded = next((head.source.recorded for head in heads if head.source and head.source.recorded), None)
         return Scenario(

@@ -11,7 +11,7 @@ import brotli  # type: ignore[import-untyped]  # it comes without types
 import zstandard
 from starlette.types import Receive
 
-from cometreel.engine.session_resolver import error_reply
+from cometreel.http_fields import error_reply
 from cometreel.wire import Headers, Reply
 
 __all__ = [

@@ -89,7 +89,7 @@ def test_a_wrong_method_at_the_endpoint_is_refused(conversation: Talk, method: s
     agent = talk.client().connects("/v2/me/workbins")
     agent.asks(method, ENDPOINT)
     assert agent.heard.pop()[1] == 400
-    talk.told(f"warning: {method} {ENDPOINT} is refused: no transport of Bayeux asks like this")
+    talk.told(f"warning: {method} {ENDPOINT} is refused: no Bayeux transport sends such a request")
     is_as_ever(talk, agent)
 
 

@@ -265,7 +265,7 @@ def test_a_websocket_elsewhere_is_refused_with_a_reply(serve: Serve, http: Http)
         "Sec-WebSocket-Version": "13",
     }
     reply = http(serve().url).get("/elsewhere", headers=fields)
-    assert (reply.status_code, reply.json()["statusMessage"]) == (404, "there is no WebSocket here")
+    assert (reply.status_code, reply.json()["statusMessage"]) == (404, "this path is no WebSocket endpoint")
 
 
 def test_a_stop_answers_held_polls_and_says_goodbye_to_websockets(serve: Serve, http: Http):

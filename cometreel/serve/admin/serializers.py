@@ -63,7 +63,7 @@ def session_json(session: SessionInfo, moment: ToDatetime) -> JSONObject:
         "user": session.user,
         "authenticated": session.authenticated,
         "started": _time(moment(session.started)),
-        "last_asked": _time(moment(session.last_asked)),
+        "last_asked": _time(moment(session.last_request)),
         "clients": [_client(client) for client in session.clients],
         "waiting": session.waiting,
     }

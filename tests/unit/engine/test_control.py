@@ -56,7 +56,7 @@ def test_sessions_are_seen_with_their_clients_and_without_any_secret(conversatio
         (1, "agent-1", "kate", True),
         (2, None, None, False),
     ]
-    assert [(one.started, one.last_asked, one.waiting) for one in seen] == [(1000.0, 1000.0, 0), (1002.0, 1002.0, 0)]
+    assert [(one.started, one.last_request, one.waiting) for one in seen] == [(1000.0, 1000.0, 0), (1002.0, 1002.0, 0)]
     ((client,), ()) = (one.clients for one in seen)
     assert (client.transport, client.polls, client.subscriptions, client.waiting) == (
         "long-polling",

@@ -10,7 +10,7 @@ from cometreel.wire import Request
 
 SETTINGS = BayeuxSettings(max_message_bytes=100)
 SOUND = '[{"channel":"/meta/connect"}]'
-NO_TRANSPORT = "no transport of Bayeux asks like this"
+NO_TRANSPORT = "no Bayeux transport sends such a request"
 
 
 @pytest.mark.parametrize(
