@@ -14,23 +14,23 @@ from cometreel.wire import Headers, Reply, Request
 PATH = "/api/v2/notifications"
 
 
-def scenario(exchanges: int, *, events: bool = True, after: str = "20ms") -> str:
-    """Return a scenario with statistics for this many places, `after` their acknowledgement if there are `events`."""
+def scenario(exchanges: int, *, events: bool = True) -> str:
+    """Return a scenario with statistics for this many places; without `events`, only acknowledgements."""
     entries = [
         {
             "name": f"stats of place Place{number}",
             "request": {"method": "POST", "path": "/api/v2/workbins", "body": asked(number)},
             "reply": {"status": 200, "body": {"statusCode": 0, "referenceId": 1000 + number}},
-            **({"events": [_event(number, after)]} if events else {}),
+            **({"events": [_event(number)]} if events else {}),
         }
         for number in range(exchanges)
     ]
     return json.dumps({"cometreel": 1, "bayeux": {"endpoint": PATH}, "exchanges": entries})  # JSON is YAML
 
 
-def _event(number: int, after: str) -> dict[str, object]:
+def _event(number: int) -> dict[str, object]:
     return {
-        "after": after,
+        "after": "20ms",
         "channel": "/v2/me/workbins",
         "data": {
             "messageType": "WorkbinStatsMessage",

@@ -18,7 +18,6 @@ from types import FrameType
 from typing import Final
 
 from benchmarks import engine
-from benchmarks.figures import heading
 from cometreel.scenario import loads
 from cometreel.serve import ListenOptions, replay_app
 from cometreel.serve.admin.api import admin_factory
@@ -29,7 +28,25 @@ PACKAGE: Final = Path(__file__).parents[1] / "cometreel"
 POSTS: Final = "/api/v2/workbins"
 WARM_UP: Final = 20  # POSTs before the one that is traced
 COMPREHENSIONS: Final = ("<listcomp>", "<dictcomp>", "<setcomp>")  # no function from Python 3.12 on
-LATER: Final = "1h"  # after the POST: its notification is scheduled, but not delivered while the POST is traced
+SCENARIO: Final = """\
+cometreel: 1
+correlation: gws-v2
+bayeux: {endpoint: /api/v2/notifications}
+roles:
+  agent-1: {user: ann}
+exchanges:
+  - name: stats of place Place1
+    request:
+      method: POST
+      path: /api/v2/workbins
+      body: {operationName: RequestAgentStats, workbinType: Place, workbinOwner: Place1}
+    reply: {after: 5ms, status: 200, body: {statusCode: 0, referenceId: 67}}
+    events:
+      - after: 1h
+        channel: /v2/me/workbins
+        data: {messageType: WorkbinStatsMessage, referenceId: 67, workbinStats: {a1: {Count: 1, Owner: Place1}}}
+"""
+"""A recorded exchange. Its notification is scheduled, but not delivered while the POST is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +93,11 @@ class Client:
         self.send(path, body)
         return await self.receive()
 
+    async def close(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+        await self._writer.wait_closed()
+
 
 def trace() -> Trace:
     """Serve a scenario, warm it up, and trace one POST of a session that holds a poll."""
@@ -83,16 +105,18 @@ def trace() -> Trace:
 
 
 async def _trace() -> Trace:
-    scenario = loads(engine.scenario(10, after=LATER))
-    app = replay_app(scenario, admin=admin_factory(AdminAuth("token", "loopback")))
+    app = replay_app(loads(SCENARIO), admin=admin_factory(AdminAuth("token", "loopback")))
     async with listen(app, ListenOptions()) as (_, listener):
         port = int(listener.url.rpartition(":")[2])
         cookies: dict[str, str] = {}
         poster, poller = [Client(*await asyncio.open_connection("127.0.0.1", port), cookies) for _ in range(2)]
         await _hold_poll(poller)
         for _ in range(WARM_UP):
-            await poster.post(POSTS, engine.asked(1))
-        return await _traced(poster.post(POSTS, engine.asked(1)))
+            assert b'"statusCode":0' in await poster.post(POSTS, engine.asked(1))
+        traced = await _traced(poster.post(POSTS, engine.asked(1)))
+        for client in (poster, poller):
+            await client.close()
+        return traced
 
 
 async def _hold_poll(client: Client) -> None:
@@ -108,24 +132,25 @@ async def _traced(post: Coroutine[None, None, bytes]) -> Trace:
     """Trace the project's functions until the reply was read and the server has finished with the request."""
     entered: dict[FrameType, None] = {}  # a coroutine that continues is the same frame, so it is counted once
 
-    def note(frame: FrameType, event: str, _argument: object) -> None:
+    def record(frame: FrameType, event: str, _argument: object) -> None:
         if event == "call" and frame.f_code.co_filename.startswith(str(PACKAGE)):
             entered[frame] = None
 
-    sys.setprofile(note)
+    before = sys.getprofile()
+    sys.setprofile(record)
     try:
         await post
         await asyncio.sleep(0)
     finally:
-        sys.setprofile(None)
+        sys.setprofile(before)
     codes = [frame.f_code for frame in entered if frame.f_code.co_name not in COMPREHENSIONS]
     return Trace(tuple((str(Path(code.co_filename).relative_to(PACKAGE)), code.co_qualname) for code in codes))
 
 
 def bench() -> None:
     """Print the figures."""
-    heading("Path of one POST through the code (goal: at most 16 files)")
-    print(trace())
+    title = "Path of one POST through the code (goal: at most 16 files)"
+    print(f"\n{title}\n{'-' * len(title)}\n{trace()}")
 
 
 def main() -> None:
