@@ -70,7 +70,7 @@ class RecordingReel:
         self._refuse("register")
 
     def stop(self) -> None:
-        """Stop to listen, write the scenario, and say where it is.
+        """Stop listening, write the scenario, and say where it is.
 
         :raises FileInvalid: if it can't be written; the journal is safe.
         """

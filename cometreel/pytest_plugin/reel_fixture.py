@@ -203,7 +203,7 @@ class Reel:
         return ""
 
     def stop(self) -> None:
-        """Stop to listen; a recording becomes a scenario."""
+        """Stop listening; a recording becomes a scenario."""
         if self._running is not None:
             self._running.stop()
 

@@ -57,5 +57,5 @@ class ReplayReel:
         self._served.call(lambda: self._served.backend.register(responder))
 
     def stop(self) -> None:
-        """Stop to listen; held polls are answered."""
+        """Stop listening; held polls are answered."""
         self._served.stop()
