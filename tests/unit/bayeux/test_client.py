@@ -203,10 +203,10 @@ def test_server_that_forgets_each_session_at_once_is_not_hammered(link: Link) ->
     link.do(link.client.handshake(0.0))
     link.take()
     for failure in range(1, 4):
-        link.client.state, link.client._proven = ClientState.CONNECTING, False
+        link.client.state, link.client._was_connected = ClientState.CONNECTING, False
         reply: Any = {"channel": "/meta/connect", "successful": False, "error": "402::Unknown client"}
-        asked = link.client._connect().messages[0]
-        (lost,) = link.client.receive([{**reply, "id": asked["id"]}], 0.0)
+        pending = link.client._connect().messages[0]
+        (lost,) = link.client.receive([{**reply, "id": pending["id"]}], 0.0)
         assert lost == SessionUnknown("402::Unknown client", float(failure))
 
 
@@ -392,7 +392,7 @@ def test_no_answer_in_any_state_raises_and_an_open_client_always_waits_for_somet
         elif client.state is ClientState.CLOSED:
             client.handshake(now)
         waits = client.deadline() is not None or any(
-            asked.message["channel"] in {"/meta/handshake", "/meta/connect", "/meta/disconnect"}
-            for asked in client._asked.values()
+            pending.message["channel"] in {"/meta/handshake", "/meta/connect", "/meta/disconnect"}
+            for pending in client._pending.values()
         )
         assert waits is (client.state is not ClientState.CLOSED)
