@@ -37,7 +37,7 @@ class TimerHandle(Generic[Item]):
     sort_key: SortKey
     arrival: int
     item: Item | None = field(compare=False)
-    """What is due; None after `cancel`."""
+    """The scheduled item; None after `cancel`."""
 
     def cancel(self) -> None:
         """Cancel the timer. Has no effect if it was cancelled or is over."""

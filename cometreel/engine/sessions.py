@@ -60,7 +60,7 @@ class PlayableGroup(Protocol, Generic[AnyPlayable_co]):
 
     @property
     def repeat(self) -> Repeat | None:
-        """How to go on when all were played; None for the default."""
+        """The rule for a group that is used up; None for the default."""
 
 
 class PlayState:
@@ -73,7 +73,7 @@ class PlayState:
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
-        """How often each exchange was played in this session, by name."""
+        """The number of plays of each exchange in this session, by name."""
         self._round: set[str] = set()
         self._cursors: dict[str, int] = {}
 
@@ -178,9 +178,9 @@ class Session:
     timeline: dict[int, list[TimerHandle[Action]]] = field(default_factory=dict)
     """The timers of each timeline entry that has started, by its index."""
     fault_counts: dict[int, int] = field(default_factory=dict)
-    """How often the target of each fault was requested, by the fault's index."""
+    """The number of requests for the target of each fault, by its index."""
     causes: int = 0
-    """How many times actions were scheduled; orders those of equal time."""
+    """The number of times that actions were scheduled; it orders actions of equal time."""
     last_request: float = 0.0
 
     def ticks(self, now: float) -> Ticks:

@@ -42,7 +42,7 @@ NOT_BAYEUX: dict[str, tuple[bytes, int, str]] = {
     "a key twice": (
         b'[{"channel":"/a","channel":"/b"}]',
         400,
-        NO_JSON + "the key 'channel' stands twice in one object",
+        NO_JSON + "the key 'channel' occurs twice in one object",
     ),
     "too deep": (b"[" * 1999, 400, REFUSED),
     "numbers": (b"[1,2]", 400, REFUSED + "element 0 is a number; expected a Bayeux message"),

@@ -305,7 +305,7 @@ def test_a_push_goes_to_one_session_to_a_user_or_to_all(conversation: Talk) -> N
     talk.do(control.push(CHANNEL, {"to": "kate"}, now=talk.now, user="kate", ext={"x": 1}))
     a.hears((1.0, CHANNEL, {"to": "all"}), (2.0, CHANNEL, {"to": "kate"}))
     b.hears((1.0, CHANNEL, {"to": "all"}), (2.0, CHANNEL, {"to": "two"}))
-    assert (control.audience(), control.audience(user="tom")) == ((1, 2), (2,))
+    assert (control.receivers(), control.receivers(user="tom")) == ((1, 2), (2,))
 
 
 def test_a_push_waits_for_a_session_that_has_no_client_yet(conversation: Talk) -> None:
@@ -336,8 +336,8 @@ def test_a_push_comes_after_what_was_due_before_it(conversation: Talk) -> None:
         ({"session": 2, "user": "kate"}, "user: session 2 isn't 'kate''s; expected one of session and user"),
         ({"channel": "news"}, "channel: the text 'news'; expected a channel such as /v2/me/workbins"),
         ({"channel": "/meta/connect"}, "channel: the text '/meta/connect'; expected a channel of the application"),
-        ({"data": float("nan")}, "data: it can't be sent: Out of range float values are not JSON compliant"),
-        ({"data": object}, "data: it can't be sent: Object of type type is not JSON serializable"),
+        ({"data": float("nan")}, "data: it can't be encoded: Out of range float values are not JSON compliant"),
+        ({"data": object}, "data: it can't be encoded: Object of type type is not JSON serializable"),
     ],
 )
 def test_a_push_that_can_t_be_sent_says_why(conversation: Talk, arguments: dict[str, object], text: str) -> None:

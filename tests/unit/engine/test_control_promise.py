@@ -50,7 +50,7 @@ def do(what: str, talk: Conversation, client: Client) -> None:
     if what == "push":
         talk.do(control.push(PUSHED, "now", now=talk.now, user=client.user))
     else:
-        (session,) = control.audience(user=client.user)
+        (session,) = control.receivers(user=client.user)
         control.arm(FAULTS[what], session=session)
 
 
