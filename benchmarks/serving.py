@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 from benchmarks import engine, stubs, wrk
-from benchmarks.doors import granian, serve, uvicorn
 from benchmarks.figures import heading, row
 from benchmarks.processes import PATIENCE, Server, mitmdump
 from benchmarks.replaying import BODY, SCENARIO, replay_addon
+from benchmarks.servers import granian, serve, uvicorn
 from benchmarks.sessions_load import Session, begin_all, exchanges
 from cometreel.jsonvalue import encode
 

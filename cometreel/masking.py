@@ -1,55 +1,181 @@
-"""What of a request may be shown: values under names that mark a secret are covered up. Knows only names and JSON.
+"""Masking: the names of values that are not shown to people, and functions that replace those values by `[hidden]`.
 
-A scenario says what it needs of a request; a password in a login needn't appear in a report of what was asked.
+Secrets are hidden everywhere: in the admin API, near misses, suggested stubs, logs and test failures. Personal data is
+hidden in near misses only, because they are answered to clients; the admin API needs a token. `SECRETS` and `PERSONAL`
+are the names of the recorder's policy `default` (`cometreel/recording/policies/default.yaml`); a test compares them.
 """
 
 from __future__ import annotations
 
 import re
+from fnmatch import translate
+from functools import lru_cache
+from urllib.parse import unquote_plus
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, NotJSON, decode, encode
 
-__all__ = ["HIDDEN", "masked", "masked_at", "masked_text", "is_secret"]
+__all__ = ["HIDDEN", "is_hidden_at", "is_secret", "is_secret_header", "masked", "masked_text"]
 
 HIDDEN = "[hidden]"
 
-_SECRET = re.compile(
-    r"passw|passphrase|secret|token|csrf|api[_-]?key|authorization|credential|session_?id|client_?id|saml"
-    r"|^(pin|ssid|surl|rnsid|rnurl|rnusername|wwe_code|relaystate|code)$",
-    re.IGNORECASE,
-)
-"""What the names of secrets look like in GWS's logins, SAML and OAuth (RFC 6749 §4.1)."""
+SECRETS = """
+*password* *passwd *passphrase *passcode *pwd pass pin otp *verificationcode *securityanswer cvv cvc *secret* securekey
+clientid *csrf* *xsrf* *token jwt bearer cookie cookies *accesskey *access_key *access-key *privatekey *private_key
+*private-key *apikey *api_key *api-key authorization credentials jsessionid *sessionid *session_id *session-id ssid surl
+rnurl rnsid rnusername samlrequest samlresponse relaystate wwe_code contactcenterid
+"""
+"""Names of secrets in JSON, queries, forms and header fields. Case is ignored, `*` is a wildcard."""
 
-_PAIR = re.compile(
-    r"""(?P<before>(?:^|(?<=[&?\s]))(?P<name>[^&?=\s"]{1,100})=)[^&\s]*"""  # of a query or a form
-    r"""|(?P<opening>"(?P<key>[^"\\]{1,100})"\s{0,9}:\s{0,9}")[^"]*"""  # of JSON, as far as it goes
-    r"""|(?P<flow>(?<=[{,\s])(?P<word>[^&?=\s"':,{}]{1,100}):\s)[^,}]*"""  # of YAML, as differences are told
-)
+QUERY_SECRETS = """
+code state nonce sig *signature *credential auth key session sid assertion redirect_uri j_password sso ticket
+"""
+"""Further names of secrets in queries and forms (OAuth, RFC 6749 §4.1; servlet logins)."""
+
+PERSONAL = """
+username user_name login firstname lastname middlename fullname displayname displayusername user agentname nickname
+emailaddress* email mail employeeid agentlogin logincode phonenumber phone mobile e164number formattedphonenumber dnis
+ani callerid otherdn from fromaddress* to toaddress* cc ccaddress* bcc bccaddress* replyto sender recipient recipients
+screenname twitterhandle socialhandle *handle address street city postalcode birthdate ssn *cardnumber creditcard iban
+contactid chatserverhost participants participant party parties contact contacts userdata attacheddata extensions
+customattributes subject text body htmlbody plaintextbody bodytext structuredtext content comment comments note notes
+description messagetext message chat originalmessage transcript messages messagelog attachments filename
+"""
+"""Names of personal data."""
+
+QUERY_PERSONAL = "j_username"
+"""Further names of personal data in queries and forms."""
+
+_MORE_SECRETS = """
+*passw* *passphrase* *token* *authorization* *credential* *saml* *sessionid* *clientid* *apikey* set-cookie code
+"""
+"""Names that the recorder shows or redacts by value, hidden from people to be on the safe side."""
+
+_HEADER_SECRETS = "*cookie* *key* *ssid* *surl* *rnsid*"
+_LONGEST_NAME = 200
 
 
-def is_secret(name: str) -> bool:
-    """Tell whether a name marks its value as a secret."""
-    return _SECRET.search(name) is not None
+class _Names:
+    """A set of names with wildcards."""
+
+    def __init__(self, *tables: str) -> None:
+        names = " ".join(tables).split()
+        self._exact = frozenset(names)
+        self._wild = re.compile("|".join(translate(name) for name in names if "*" in name) or r"(?!)")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._exact or self._wild.match(name) is not None
 
 
-def masked(value: JSON) -> JSON:
-    """Return the value with every member whose name marks a secret covered up."""
+_SECRET_NAMES = _Names(SECRETS, _MORE_SECRETS)
+_QUERY_SECRET_NAMES = _Names(SECRETS, _MORE_SECRETS, QUERY_SECRETS)
+_HEADER_SECRET_NAMES = _Names(_HEADER_SECRETS)
+_PERSONAL_NAMES = _Names(PERSONAL)
+_QUERY_PERSONAL_NAMES = _Names(PERSONAL, QUERY_PERSONAL)
+
+
+def is_secret(name: str, *, query: bool = False) -> bool:
+    """Tell whether a name marks its value as a secret; more names do so in a `query` or a form."""
+    return _is_secret(name[:_LONGEST_NAME].lower(), query)
+
+
+@lru_cache(maxsize=4096)
+def _is_secret(name: str, query: bool) -> bool:
+    names = _QUERY_SECRET_NAMES if query else _SECRET_NAMES
+    return name in names or name.replace("-", "").replace("_", "") in names
+
+
+def is_secret_header(name: str) -> bool:
+    """Tell whether the value of a header field is a secret: by its name, or by one word of it (`X-Otp`)."""
+    name = name.lower()
+    return (
+        is_secret(name) or name in _HEADER_SECRET_NAMES or any(is_secret(word, query=True) for word in name.split("-"))
+    )
+
+
+def is_hidden_at(pointer: str) -> bool:
+    """Tell whether a near miss hides a value; its JSON Pointer begins with a part of the request: `/body/pin`."""
+    part, *names = pointer.removeprefix("/").split("/")
+    if part == "headers":
+        return any(is_secret_header(name) or name.lower() in _PERSONAL_NAMES for name in names)
+    return any(_is_hidden(name, personal=True, query=part == "query") for name in names)
+
+
+def _is_hidden(name: str, *, personal: bool, query: bool) -> bool:
+    if is_secret(name, query=query):
+        return True
+    return personal and name.lower() in (_QUERY_PERSONAL_NAMES if query else _PERSONAL_NAMES)
+
+
+def masked(value: JSON, *, personal: bool = False, query: bool = False) -> JSON:
+    """Return the value with its secrets hidden, also in JSON, queries and forms that are strings in it.
+
+    `personal` hides personal data too. `query` says that the value is a query or a form as an object.
+    """
     if isinstance(value, dict):
-        return {name: HIDDEN if is_secret(name) else masked(member) for name, member in value.items()}
-    return [masked(item) for item in value] if isinstance(value, list) else value
+        return {
+            name: HIDDEN if _is_hidden(name, personal=personal, query=query) else masked(member, personal=personal)
+            for name, member in value.items()
+        }
+    if isinstance(value, list):
+        return [masked(item, personal=personal) for item in value]
+    return masked_text(value, personal=personal) if isinstance(value, str) else value
 
 
-def masked_at(pointer: str, text: str) -> str:
-    """Return the text of a value that stands at this JSON Pointer, covered up where it or a part of it is secret."""
-    return HIDDEN if is_secret(pointer.rpartition("/")[2]) else masked_text(text)
+_NAME = re.compile(
+    r"""(?:^|(?<=[&?;,({\s]))(?P<pair>[^&?;,({=\s"'\\]{1,100})="""  # of a query, a form or a cookie
+    r"""|(?<!\\)(?P<quote>\\{0,9}["'])(?P<key>[^"'\\]{1,100})(?P=quote)\s{0,9}:\s{0,9}"""  # of JSON, also in a string
+    r"""|(?:^|(?<=[{,\s]))(?P<word>[^&?=\s"':,{}\\]{1,100}):\s"""  # of YAML, or a header field
+)
+_QUOTE = re.compile(r"""\\{0,9}["']""")
+_PAIR_VALUE, _WORD_VALUE = re.compile(r"[^&\s]*"), re.compile(r"[^,}\]\n]*")
+_PATH_PARAMETER_VALUE = re.compile(r"[^&;/?#\s]*")  # of `;jsessionid=`
 
 
-def masked_text(text: str) -> str:
-    """Return a path with its query, a form, or what isn't quite JSON, with values covered up in the same way."""
-    return _PAIR.sub(_masked_pair, text)
+def masked_text(text: str, *, personal: bool = False) -> str:
+    """Return JSON, a path with its query, a form, header fields or a sentence with the values of secrets hidden."""
+    if "=" not in text and ":" not in text:
+        return text
+    bare = text.strip()
+    if bare[:1] in ("{", "[") and bare[-1:] in ("}", "]"):
+        try:
+            value = decode(bare)
+            shown = masked(value, personal=personal)
+        except (NotJSON, RecursionError):
+            pass
+        else:
+            return text if shown == value else encode(shown).decode()
+    return _masked_pairs(text, personal)
 
 
-def _masked_pair(pair: re.Match[str]) -> str:
-    name = pair["name"] or pair["key"] or pair["word"]
-    kept = pair["before"] or pair["opening"] or pair["flow"]
-    return f"{kept}{HIDDEN}" if is_secret(name) else pair[0]
+def _masked_pairs(text: str, personal: bool) -> str:
+    """Hide the values that follow a name and `=` or `:`."""
+    pieces, end = [], 0
+    for found in _NAME.finditer(text):
+        if found.start() < end:
+            continue
+        if found["pair"] is None:
+            hidden, bare = _is_hidden(found["key"] or found["word"], personal=personal, query=False), _WORD_VALUE
+        else:
+            hidden = _is_hidden(unquote_plus(found["pair"]), personal=personal, query=True)
+            bare = _PATH_PARAMETER_VALUE if text[found.start() - 1 : found.start()] == ";" else _PAIR_VALUE
+        if hidden:
+            pieces.append(text[end : found.end()])
+            shown, end = _hidden_value(text, found.end(), bare)
+            pieces.append(shown)
+    return "".join([*pieces, text[end:]])
+
+
+def _hidden_value(text: str, start: int, bare: re.Pattern[str]) -> tuple[str, int]:
+    """Return the placeholder for the value at `start`, and its end. `bare` matches a value that is not quoted."""
+    opening = _QUOTE.match(text, start)
+    if opening is not None:
+        quote = opening[0]
+        closing = re.compile(r"(?<!\\)" + re.escape(quote)).search(text, opening.end())
+        return (f"{quote}{HIDDEN}{quote}", closing.end()) if closing else (f"{quote}{HIDDEN}", len(text))
+    if text.startswith(HIDDEN, start):
+        return HIDDEN, start + len(HIDDEN)
+    if text[start : start + 1] in ("{", "["):
+        return HIDDEN, len(text)
+    value = bare.match(text, start)
+    assert value is not None
+    return HIDDEN, value.end()

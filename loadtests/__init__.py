@@ -1,1 +1,1 @@
-"""The locustfiles, run by path: `locust -f loadtests/agent_stats.py --host URL`."""
+"""Locustfiles, run by path: `locust -f loadtests/agent_stats.py --host URL`."""

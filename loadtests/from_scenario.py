@@ -6,8 +6,8 @@
 `docs/load.md` has the rest.
 """
 
+from cometreel.locust_agents.agent_user import ScenarioUser
 from cometreel.locust_agents.run_options import add_scenario_options, read_scenario_options
-from cometreel.locust_agents.scenario_user import ScenarioUser
 from cometreel.locust_agents.wiring import wire
 
 wire(read_scenario_options, add_scenario_options)

@@ -14,11 +14,11 @@ from cometreel.serve import ReplayApp
 
 
 @cache
-def door() -> ReplayApp:
-    """Make the door on the loop that asks first."""
+def replay_app() -> ReplayApp:
+    """Return the application, created on the event loop of the first request."""
     return ReplayApp(Driver(Backend(load([os.environ["REEL_SCENARIO"]]))))
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one request."""
-    await door()(scope, receive, send)
+    await replay_app()(scope, receive, send)

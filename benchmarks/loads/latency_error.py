@@ -24,7 +24,7 @@ from cometreel.load import (
     PendingRequest,
     PlannedRequest,
     RequestOutcome,
-    call_for,
+    request_for,
 )
 from cometreel.locust_agents.agent import Agent, AgentConfig, AgentContext
 from cometreel.locust_agents.event_loop import EventLoop, clock
@@ -38,7 +38,7 @@ HELD: list[float] = []
 class Held(Expectation):
     """Stores the time for which the server held the notification."""
 
-    def wrong(self, data: JSONObject) -> str:
+    def mismatch(self, data: JSONObject) -> str:
         """Accept every notification."""
         held = data["held"]
         assert isinstance(held, float)
@@ -53,16 +53,16 @@ class Errors:
         self.latency = Latency()
 
     def sent(self, exchange: PendingRequest) -> None:
-        """Nothing of that is asked here."""
+        """Ignore the event."""
 
-    def unsent(self, many: int) -> None:
-        """Nothing of that is asked here."""
+    def unsent(self, count: int) -> None:
+        """Ignore the event."""
 
     def logged_in(self, seconds: float, error: str) -> None:
-        """Nothing of that is asked here."""
+        """Ignore the event."""
 
     def add(self, outcomes: Sequence[RequestOutcome]) -> None:
-        """Enter what was measured beyond what the server knows."""
+        """Record the difference between the measured latency and the hold time of the server."""
         for outcome in outcomes:
             if isinstance(outcome, Answered):
                 self.latency.record(outcome.at - outcome.exchange.sent - HELD.pop())
@@ -71,25 +71,27 @@ class Errors:
 def main() -> None:
     """Send requests at a constant rate and print the errors."""
     url, agents, rate, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
-    target, pump, books = parse_target(url), EventLoop(), Errors()
-    seat = AgentContext(target, AgentConfig(), books, Random(1), pump, lambda: RequestQueue(pump, target), pump)
-    crew = [Agent(number, None, seat) for number in range(agents)]
-    for agent in crew:
-        agent.begin()
-    for agent in crew:
+    target, event_loop, stats = parse_target(url), EventLoop(), Errors()
+    context = AgentContext(
+        target, AgentConfig(), stats, Random(1), event_loop, lambda: RequestQueue(event_loop, target), event_loop
+    )
+    fleet = [Agent(number, None, context) for number in range(agents)]
+    for agent in fleet:
+        agent.start()
+    for agent in fleet:
         agent.ready.wait(30)
-    call = call_for(OwnerKind.PLACE, "Place1")
-    ask, body = PlannedRequest(OwnerKind.PLACE.entry, Held("Place", "Place1")), encode(call.body)
+    request = request_for(OwnerKind.PLACE, "Place1")
+    planned, body = PlannedRequest(OwnerKind.PLACE.entry, Held("Place", "Place1")), encode(request.body)
     gc.collect()
-    gc.freeze()  # as a load run does
+    gc.freeze()  # as in a load test
     begin = clock()
     for number in range(int(rate * seconds)):
         due = begin + number / rate
         if (wait := due - clock()) > 0:
             gevent.sleep(wait)
-        crew[number % agents].request(ask, call.path, body, due)
+        fleet[number % agents].request(planned, request.path, body, due)
     gevent.sleep(1)
-    found = books.latency
+    found = stats.latency
     figures = {"count": found.count, "p50": 1000 * found.percentile(50), "p99": 1000 * found.percentile(99)}
     print("MEASURED " + json.dumps(figures), flush=True)
 

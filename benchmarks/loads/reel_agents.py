@@ -17,8 +17,8 @@ class WhenAsking(Measure):
 
     def settled(self, environment: Environment) -> bool:
         """Return True if the run has begun."""
-        crew = run_of(environment).crew
-        return crew is not None and bool(crew.begun.is_set())
+        worker = run_of(environment).worker
+        return worker is not None and bool(worker.started.is_set())
 
 
 WhenAsking("notification")

@@ -86,14 +86,14 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[ServeOptions]) -> None:
     from cometreel.engine.responders import load_responders  # noqa: PLC0415
     from cometreel.scenario import load  # noqa: PLC0415
     from cometreel.serve.cluster import ClusterPlan, serve_nodes  # noqa: PLC0415
-    from cometreel.serve.http_server import raise_limit  # noqa: PLC0415
+    from cometreel.serve.http_server import raise_open_files_limit  # noqa: PLC0415
 
     logging.basicConfig(format="cometreel: %(message)s", level=logging.INFO)
     paths = [path.expanduser() for path in scenarios]
     scenario = load(paths)
     given: dict[str, JSON] = {name: options[name] for name in SETTINGS}
     responders = [found for path in options["responders"] for found in load_responders(path.expanduser())]
-    raise_limit()
+    raise_open_files_limit()
     gate = _gate(options)
     with _naming_options():
         opening = door.replay_app(
@@ -142,7 +142,7 @@ def _announce(url: str, gate: AdminAuth | None) -> None:
 
 def _certificate(options: ServeOptions) -> Certificate | None:
     """Return the certificate that is asked for, if one is; one that is made here says where it lies."""
-    from cometreel.serve.certificate import Certificate, made_here  # noqa: PLC0415
+    from cometreel.serve.certificate import Certificate, local_certificate  # noqa: PLC0415
 
     if options["certificate"] is not None:
         return Certificate(options["certificate"], options["key"])
@@ -150,7 +150,7 @@ def _certificate(options: ServeOptions) -> Certificate | None:
         raise OptionInvalid("key", "given without its certificate", "--certificate FILE too")
     if not options["tls"]:
         return None
-    made = made_here(Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "cometreel")
+    made = local_certificate(Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "cometreel")
     click.echo(f"cometreel: clients must trust {made.chain}, for example: curl --cacert {made.chain} …", err=True)
     return made
 

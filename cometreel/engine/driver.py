@@ -9,15 +9,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol, TypeAlias
 
 from cometreel.errors import BugError
+from cometreel.masking import masked_text
 from cometreel.wire import Accept, Drop, Effect, Forward, Frame, Log, Reply, Request
 
-__all__ = ["DriverReply", "WebSocketConversation", "Driver", "Engine"]
+__all__ = ["BINARY_REFUSED", "DriverReply", "WebSocketConversation", "Driver", "Engine"]
 
 logger = logging.getLogger(__name__)
+
+NORMAL_CLOSURE = 1000  # RFC 6455 §7.4.1
+BINARY_REFUSED = (1003, "Bayeux messages are text")
+"""Close code (RFC 6455 §7.4.1) and reason for a client that sends a binary message."""
 
 DriverReply: TypeAlias = Reply | Drop | Forward
 """The result of an HTTP request."""
@@ -134,7 +139,7 @@ class Driver:
         answer = None
         for effect in effects:
             if isinstance(effect, Log):
-                logger.log(logging.getLevelNamesMapping()[effect.level.upper()], "%s", effect.text)
+                logger.log(logging.getLevelNamesMapping()[effect.level.upper()], "%s", masked_text(effect.text))
             elif effect.request_id == current and isinstance(effect, (Reply, Drop, Forward)):
                 answer = effect
             else:
@@ -197,6 +202,13 @@ class WebSocketConversation:
     def sent(self) -> None:
         """Report that the oldest unconfirmed frame was written."""
         self._driver.written(self.request_id)
+
+    async def send_frames(self, send: Callable[[str], Awaitable[None]]) -> int:
+        """Send and confirm each frame until the engine closes the connection; return the close code to send."""
+        while isinstance(action := await self.next(), Frame):
+            await send(action.text)
+            self.sent()
+        return action.code if isinstance(action, Drop) else NORMAL_CLOSURE
 
     def ended(self) -> None:
         """Report that the connection is closed; unconfirmed frames count as not delivered."""

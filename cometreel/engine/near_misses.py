@@ -14,7 +14,6 @@ from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.sessions import Session
 from cometreel.http_fields import error_reply
 from cometreel.jsonvalue import JSON
-from cometreel.masking import masked_at
 from cometreel.scenario import Difference, Exchange, Mismatch, NormalizedPublish, NormalizedRequest, Question
 from cometreel.scenario.exchange import Group
 from cometreel.wire import Headers, Reply
@@ -45,15 +44,13 @@ class NearMiss:
     def __str__(self) -> str:
         if self.why:
             return f"{self.exchange.name!r} ({self.exchange.position}) matches, but {self.why}"
-        parts = [f"{_part(d.where)} is {masked_at(d.where, d.found)}, expected {d.expected}" for d in self.differences]
+        parts = [f"{_part(d.where)} is {d.found}, expected {d.expected}" for d in self.differences]
         agreed = ", ".join(dict.fromkeys(_part(where) for where in self.agreed)) or "nothing"
         return f"{self.exchange.name!r} ({self.exchange.position}): {'; '.join(parts)}; agreed: {agreed}"
 
     def facts(self) -> JSON:
         """Return the near miss as JSON."""
-        differs: list[JSON] = [
-            {"where": d.where, "expected": d.expected, "found": masked_at(d.where, d.found)} for d in self.differences
-        ]
+        differs: list[JSON] = [{"where": d.where, "expected": d.expected, "found": d.found} for d in self.differences]
         facts: dict[str, JSON] = {"exchange": self.exchange.name, "agreed": [*self.agreed], "differs": differs}
         return {**facts, "but": self.why} if self.why else facts
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from cometreel.engine.request_journal import Call
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.masking import is_secret, masked_text
+from cometreel.masking import is_secret, masked, masked_text
 from cometreel.scenario import ExchangeBlock, NormalizedRequest, Scenario, ScenarioFile, can_be_written, dump
 from cometreel.scenario.normalized_request import normalize_path, without_session
 from cometreel.wire import Headers, Request
@@ -70,7 +70,8 @@ def _segment(text: str) -> JSON:
 
 
 def _query_value(name: str, value: JSON) -> JSON:
-    return value if can_be_written(value) and not is_secret(name) else _ANYTHING
+    shown = can_be_written(value) and not is_secret(name, query=True) and masked(value) == value
+    return value if shown else _ANYTHING
 
 
 def _body(question: NormalizedRequest) -> JSONObject:
@@ -95,7 +96,9 @@ def _pattern(value: JSON) -> JSON:
     """Return the pattern of a value: the value itself, with a marker for each secret."""
     if isinstance(value, dict):
         return {_literal(name): _ANYTHING if is_secret(name) else _pattern(member) for name, member in value.items()}
-    return [_pattern(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_pattern(item) for item in value]
+    return _ANYTHING if isinstance(value, str) and masked_text(value) != value else value
 
 
 def _literal(name: str) -> str:

@@ -1,48 +1,39 @@
-"""Load on a GWS server or on the replay: what is asked, when, and what came of it. No socket, no clock, no gevent.
+"""Load planning and measurement: which requests are due when, and what happened to each. No sockets, clock or gevent.
 
-One request runs through the rooms of this package like this:
+One agent sends requests at a rate and counts the results:
 
-    plan = Plan(parse_mix("agent=50,place=50"), read_owners(["place=Place{1..200}"]), seed="7")
-    schedule = Schedule(plan, parse_rate("ramp 10..200 in 60s"))  # the same requests in the same order on each run
-    ledger = Ledger("agent-17", late=2.0, patience=10.0)          # one for each agent
-    tally = Tally("worker-1", start=began)                        # one for each worker
+    plan = ArrivalPlan(parse_mix("agent=50,place=50"), read_owners(["place=Place{1..200}"]), seed="7")
+    schedule = ArrivalSchedule(plan, parse_rate("ramp 10..200 in 60s"))  # the same requests in each run
+    ledger = Ledger("agent-17", late=2.0, patience=10.0)  # one per agent
+    tally = Tally("worker-1", start=began)  # one per worker
 
-    for arrival in schedule.due(now - began):                     # what is due, however late we are
-        call = call_for(arrival.kind, arrival.owner)              # POST /api/v2/workbins …
-        ask = Ask(arrival.kind.entry, expectation_for(arrival.kind, arrival.owner, own_id))
-        exchange = ledger.sent(ask, began + arrival.at, now)      # intended and actual start
+    for arrival in schedule.due(now - began):  # all that is due by now, also if the caller is late
+        request = request_for(arrival.kind, arrival.owner)  # POST /api/v2/workbins …
+        expectation = expectation_for(arrival.kind, arrival.owner, own_id)
+        planned = PlannedRequest(arrival.kind.entry, expectation)
+        exchange = ledger.sent(planned, began + arrival.at, now)  # intended and actual start
         tally.sent(exchange)
-    …
-    tally.add(ledger.acked(exchange, 200, {"statusCode": 0, "referenceId": 67}, now))
-    tally.add(ledger.notified({"messageType": "WorkbinStatsMessage", "referenceId": 67, …}, now))
-    tally.add(ledger.advance(now))                                # what has become late or lost, at ledger.deadline()
-    …
-    whole = merged([tally.state(), state_of_another_worker])      # JSON; exact, in any order
 
-`outcomes` defines every word that a report uses. Times are seconds on a monotonic clock that the caller reads;
-those of two machines are never compared.
+    tally.add(ledger.replied(exchange, 200, {"statusCode": 0, "referenceId": 67}, now))
+    tally.add(ledger.notified({"messageType": "WorkbinStatsMessage", "referenceId": 67}, now))
+    tally.add(ledger.advance(now))  # at ledger.deadline(): the requests that are lost
+
+    total = merge_tallies([tally.state(), state_of_another_worker])  # exact, in any order
+
+`outcomes` defines the words that a report uses. Times are seconds on a monotonic clock that the caller reads; times of
+two machines are never compared.
 """
 
-from cometreel.load.charts import Chart, ChartLine, Tick, course, latency_curve
-from cometreel.load.closed_loop import ClosedLoop
-from cometreel.load.load_report import PERCENTILES, Report, ReportRow, RunInfo, figures, headline, rows, warnings
-from cometreel.load.owner_kinds import Expectation, OwnerKind, StatsRequest, call_for, expectation_for
-from cometreel.load.report_html import html_report, html_section
-from cometreel.load.report_text import terminal_report
-from cometreel.load.tally import COUNTED, Counted, count_of, sent_of
-from cometreel.load.time_series import Interval, TimeSeries, TimeSeriesState
-from cometreel.load.worker_leases import WorkerLeases
-
-from .arrivals import SHARES, Arrival, ArrivalPlan, ArrivalSchedule, Positions, Spacing
-from .capacity import CapacityResult, CapacitySearch, CapacityStep, CapacityTrial, StopReason
-from .entry import Entry, EntryState, Timing, TimingState
-from .junit import junit_report
-from .latency import Latency, LatencyState, Point
-from .leases import Grant, LeaseReport, Leases
-from .ledger import Ledger
-from .limits import Limit, LimitResult, judge, parse_limit, parse_limits
-from .mix import DEFAULT_MIX, Mix, parse_mix
-from .outcomes import (
+from cometreel.load.arrivals import SHARES, Arrival, ArrivalPlan, ArrivalSchedule, ClosedLoop, Spacing
+from cometreel.load.capacity import CapacityResult, CapacitySearch, CapacityStep, CapacityTrial, StopReason
+from cometreel.load.charts import latency_curve
+from cometreel.load.latency import Latency
+from cometreel.load.leases import Grant, LeaseReport, Leases, WorkerLeases
+from cometreel.load.ledger import Ledger
+from cometreel.load.limits import Limit, LimitResult, check_limits, parse_limit, parse_limits
+from cometreel.load.load_report import Report, RunInfo, figures, junit_report, rows, warnings
+from cometreel.load.mix import DEFAULT_MIX, Mix, parse_mix
+from cometreel.load.outcomes import (
     Abandoned,
     Acknowledged,
     Answered,
@@ -58,102 +49,97 @@ from .outcomes import (
     Unexpected,
     Wrong,
 )
-from .owners import Owners, read_owners
-from .rate import Piece, Rate, parse_rate
-from .slowest import SLOWEST_KEPT, SlowAnswer, Slowest, SlowState
-from .stages import Stages
-from .tally import BUSY, Gauges, Tally, TallyState, merged, overloaded
+from cometreel.load.owner_kinds import Expectation, OwnerKind, StatsRequest, expectation_for, request_for
+from cometreel.load.owners import Owners, read_owners
+from cometreel.load.rate import Piece, Rate, parse_rate
+from cometreel.load.report_html import html_report, html_section
+from cometreel.load.report_text import terminal_report
+from cometreel.load.tally import (
+    COUNTED,
+    SLOWEST_KEPT,
+    SlowAnswer,
+    Slowest,
+    StepTallies,
+    Tally,
+    TallyState,
+    count_of,
+    count_sent,
+    merge_tallies,
+    overloaded,
+)
+from cometreel.load.time_series import Interval, TimeSeries
 
 __all__ = [
-    "BUSY",
     "COUNTED",
     "DEFAULT_MIX",
-    "PERCENTILES",
     "SHARES",
     "SLOWEST_KEPT",
     "Abandoned",
     "Acknowledged",
     "Answered",
-    "LateAfterLost",
     "Arrival",
-    "PlannedRequest",
-    "Interval",
-    "StatsRequest",
+    "ArrivalPlan",
+    "ArrivalSchedule",
+    "CapacityResult",
     "CapacitySearch",
-    "Counted",
+    "CapacityStep",
+    "CapacityTrial",
+    "ClosedLoop",
     "Duplicate",
-    "Entry",
-    "EntryState",
-    "PendingRequest",
     "Expectation",
     "Failure",
-    "Gauges",
     "Grant",
-    "CapacityResult",
-    "WorkerLeases",
-    "OwnerKind",
+    "Interval",
+    "LateAfterLost",
     "Latency",
-    "LatencyState",
     "LeaseReport",
     "Leases",
     "Ledger",
     "Limit",
-    "ChartLine",
+    "LimitResult",
     "Lost",
-    "Wrong",
     "Mix",
-    "RequestOutcome",
+    "OwnerKind",
     "Owners",
-    "Chart",
+    "PendingRequest",
     "Piece",
-    "Positions",
-    "ArrivalPlan",
-    "Point",
-    "TimeSeries",
-    "TimeSeriesState",
+    "PlannedRequest",
     "Rate",
     "Refused",
     "Report",
-    "ReportRow",
+    "RequestOutcome",
     "RunInfo",
-    "ArrivalSchedule",
     "SessionLost",
     "SlowAnswer",
-    "SlowState",
     "Slowest",
     "Spacing",
-    "Stages",
-    "CapacityStep",
+    "StatsRequest",
+    "StepTallies",
     "StopReason",
     "Tally",
     "TallyState",
-    "Tick",
-    "Timing",
-    "TimingState",
-    "CapacityTrial",
-    "ClosedLoop",
+    "TimeSeries",
     "Unexpected",
-    "LimitResult",
-    "call_for",
+    "WorkerLeases",
+    "Wrong",
+    "check_limits",
     "count_of",
-    "course",
+    "count_sent",
     "expectation_for",
     "figures",
-    "headline",
     "html_report",
     "html_section",
-    "judge",
     "junit_report",
     "latency_curve",
-    "merged",
+    "merge_tallies",
     "overloaded",
     "parse_limit",
     "parse_limits",
     "parse_mix",
     "parse_rate",
     "read_owners",
+    "request_for",
     "rows",
-    "sent_of",
     "terminal_report",
     "warnings",
 ]

@@ -1,9 +1,9 @@
-"""The search for the highest rate that holds the limits: double it until they break, then halve the gap.
+"""The search for the highest rate that meets the limits: double the rate until a limit fails, then bisect.
 
-A state machine without a clock: `step` says what to do next, `judge` takes what came of it. Only requests that are
-settled and begun in a settled system are judged, so each step has four parts: `rest`, with nothing due, after a step
-that broke and left a queue; `warm` at the rate, uncounted; `counted`; and `settle`, uncounted, in which the rate stays
-and the last answers may still come.
+A state machine without a clock: `step` is the next thing to do, `add_result` takes its result. Only requests that
+were sent at a steady rate and have a final result are judged, so each step has four phases: `rest`, without requests,
+if the previous step failed and left a queue; `warm` at the rate, not counted; `counted`; and `settle`, at the same
+rate and not counted, in which the last answers arrive.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from dataclasses import dataclass
 from enum import Enum
 
 from cometreel.errors import OptionInvalid
-from cometreel.load.limits import Limit, LimitResult, judge
+from cometreel.load.limits import Limit, LimitResult, check_limits
 from cometreel.load.tally import Tally, overloaded
 
-__all__ = ["CapacitySearch", "CapacityResult", "CapacityStep", "StopReason", "CapacityTrial"]
+__all__ = ["CapacityResult", "CapacitySearch", "CapacityStep", "CapacityTrial", "StopReason"]
 
-_MOST_STEPS = 40
-_DOWN = 8
-"""Where not even this part of the first rate holds, nothing does."""
-_DELIVERED = 0.98
-"""Which part of what was due must have been sent in a step: a rate that isn't sent isn't held."""
+_MAX_STEPS = 40
+_GIVE_UP_FACTOR = 8
+"""The search ends if the limits fail at the first rate divided by this."""
+_SENT_PART = 0.98
+"""Part of the due requests that must be sent in a step; else the rate was not reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityStep:
-    """Order: send nothing for `rest` seconds, then at this rate for `warm` + `counted` + `settle`; judge `counted`."""
+    """One step: send nothing for `rest` seconds, then at this rate for `warm` + `counted` + `settle` seconds."""
 
     number: int
     rate: float
@@ -38,50 +38,50 @@ class CapacityStep:
 
 
 class StopReason(Enum):
-    """Why a search ended."""
+    """The reason why a search ended."""
 
     FOUND = "the limits break above it"
     GENERATOR = "the load generator was the limit, not the server: use more workers"
     QUEUED = "requests queued behind slow replies above it: the server was slow, or there were too few agents"
-    HIGHEST = "it is the highest rate that was allowed"
+    HIGHEST = "it is the highest allowed rate"
     NONE = "no rate held the limits"
-    OPEN = "the search wasn't over: there may be a higher one"
+    OPEN = "the search was not finished; a higher rate may hold"
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityTrial:
-    """What came of one step: the verdicts, what was due and sent, and whether the generator was at its end."""
+    """The result of one step: limits, numbers of due and sent requests, and overload of the load generator."""
 
     step: CapacityStep
-    verdicts: tuple[LimitResult, ...]
+    limit_results: tuple[LimitResult, ...]
     due: int
     sent: int
     overloaded: bool
 
     @property
     def delivered(self) -> bool:
-        """Whether what was due was sent; where nothing was, nothing is known of the server."""
-        return self.sent > 0 and self.sent >= _DELIVERED * self.due
+        """True if the due requests were sent. If none was sent, nothing is known about the server."""
+        return self.sent > 0 and self.sent >= _SENT_PART * self.due
 
     @property
     def held(self) -> bool:
-        """Whether the rate was delivered by a generator with power to spare, and every limit held."""
-        return self.why == ""
+        """True if the rate was reached, the load generator had CPU to spare, and every limit was met."""
+        return self.reason == ""
 
     @property
-    def why(self) -> str:
-        """Say why it didn't hold; empty if it did."""
+    def reason(self) -> str:
+        """The reason why the step failed; empty if it didn't."""
         if self.overloaded:
-            return "the load generator was at its end"
-        broken = [verdict.limit.text for verdict in self.verdicts if not verdict.passed]
+            return "the load generator was overloaded"
+        broken = [result.limit.text for result in self.limit_results if not result.passed]
         if not self.delivered:
-            broken.append("not all that was due was sent" if self.due else "nothing was due")
+            broken.append("not all due requests were sent" if self.due else "no request was due")
         return "; ".join(broken)
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityResult:
-    """The result: the highest rate that held (0 if none did), the lowest that didn't, and why it ended there."""
+    """The highest rate that met the limits (0 if none did), the lowest that didn't, and the reason for the end."""
 
     rate: float
     broken: float | None
@@ -89,12 +89,12 @@ class CapacityResult:
 
 
 class CapacitySearch:
-    """Finds the highest rate that holds the limits.
+    """Finds the highest rate that meets the limits.
 
-    :param limits: what must hold; at least one.
-    :param first: the rate of the first step, requests per second.
-    :param highest: the rate that is never exceeded.
-    :param precision: how near the result must be to the lowest rate that broke, as a part of it.
+    :param limits: the limits; at least one.
+    :param first: rate of the first step, in requests per second.
+    :param highest: maximum rate.
+    :param precision: maximum gap between the result and the lowest failed rate, as a fraction of the latter.
     :raises OptionInvalid: if there is no limit, or the first rate isn't between 0 and the highest.
     """
 
@@ -110,65 +110,65 @@ class CapacitySearch:
         precision: float = 0.05,
     ) -> None:
         if not limits:
-            expected = "a limit that tells when the server has had enough"
+            expected = "a limit that decides if a rate is too high"
             raise OptionInvalid(
                 "--reel-find-capacity", "no --reel-limit is given", expected, "add --reel-limit 'lost == 0'"
             )
         if not 0 < first <= highest:
             raise OptionInvalid(
-                "--reel-rate", f"a search can't begin at {first:g}", f"a rate above 0, up to {highest:g}"
+                "--reel-rate", f"a search can't start at {first:g}", f"a rate above 0, up to {highest:g}"
             )
         self._limits = tuple(limits)
         self._first, self._highest = first, highest
         self._precision = precision
-        self._parts = (warm, counted, settle)
+        self._durations = (warm, counted, settle)
         self._held = 0.0
         self._broken: float | None = None
-        self._last: CapacityTrial | None = None  # the latest that didn't hold
+        self._last_broken: CapacityTrial | None = None  # the latest step that failed
         self.trials: list[CapacityTrial] = []
         self.result: CapacityResult | None = None
-        """None while it goes on."""
-        self.step: CapacityStep | None = CapacityStep(1, first, 0.0, *self._parts)
-        """What to do now; None when the search is over."""
+        """The result; None while the search runs."""
+        self.step: CapacityStep | None = CapacityStep(1, first, 0.0, *self._durations)
+        """The step to run now; None if the search is over."""
 
-    def judge(self, tally: Tally) -> None:
-        """Take what came of the step: the figures of the requests whose intended start lay in `counted`."""
+    def add_result(self, tally: Tally) -> None:
+        """Take the figures of the requests whose intended start was in `counted`."""
         step = self.step
         assert step is not None, "the search is over"
         sent = sum(entry.sent for entry in tally.entries.values())
         busy = any(map(overloaded, tally.workers.values()))
-        trial = CapacityTrial(step, tuple(judge(self._limits, tally)), tally.due, sent, busy)
+        trial = CapacityTrial(step, tuple(check_limits(self._limits, tally)), tally.due, sent, busy)
         self.trials.append(trial)
         if trial.held:
             self._held = step.rate
         else:
             self._broken = step.rate
-            self._last = trial
-        self._go_on(step, 0.0 if trial.held else step.settle)
+            self._last_broken = trial
+        self._set_next_step(step, 0.0 if trial.held else step.settle)
 
-    def so_far(self) -> CapacityResult:
-        """Return the result, or what is known of it while the search goes on."""
+    def result_so_far(self) -> CapacityResult:
+        """Return the result, or the preliminary result if the search still runs."""
         return self.result or CapacityResult(self._held, self._broken, StopReason.OPEN)
 
-    def _go_on(self, step: CapacityStep, rest: float) -> None:
+    def _set_next_step(self, step: CapacityStep, rest: float) -> None:
         rate = self._next_rate()
-        if rate is None or step.number >= _MOST_STEPS:
-            self.step, self.result = None, CapacityResult(self._held, self._broken, self._stopped())
+        if rate is None or step.number >= _MAX_STEPS:
+            self.step, self.result = None, CapacityResult(self._held, self._broken, self._stop_reason())
         else:
-            self.step = CapacityStep(step.number + 1, rate, rest, *self._parts)
+            self.step = CapacityStep(step.number + 1, rate, rest, *self._durations)
 
     def _next_rate(self) -> float | None:
         if self._broken is None:
             return None if self._held >= self._highest else min(self._held * 2, self._highest)
-        if self._broken - self._held <= self._precision * self._broken or self._broken <= self._first / _DOWN:
+        if self._broken - self._held <= self._precision * self._broken or self._broken <= self._first / _GIVE_UP_FACTOR:
             return None
         return (self._held + self._broken) / 2
 
-    def _stopped(self) -> StopReason:
-        if self._last is None:
+    def _stop_reason(self) -> StopReason:
+        if self._last_broken is None:
             return StopReason.HIGHEST
-        if self._last.overloaded:
+        if self._last_broken.overloaded:
             return StopReason.GENERATOR
         if not self._held:
             return StopReason.NONE
-        return StopReason.FOUND if self._last.delivered else StopReason.QUEUED
+        return StopReason.FOUND if self._last_broken.delivered else StopReason.QUEUED

@@ -1,4 +1,4 @@
-"""The pictures of a report, as coordinates: latency by percentile, and the course of the run. Draws no markup."""
+"""The charts of a report as coordinates: latency by percentile, and requests over time. Templates draw them as SVG."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from cometreel.load.formatting import count, seconds
 from cometreel.load.latency import Latency
 from cometreel.load.time_series import TimeSeries
 
-__all__ = ["ChartLine", "Chart", "Tick", "course", "latency_curve"]
+__all__ = ["Chart", "ChartLine", "Tick", "latency_curve", "run_chart"]
 
 WIDTH, HEIGHT = 860.0, 240.0
 _NINES = 4.0
 _CURVE = tuple(100 * (1 - 10 ** -(step / 16)) for step in range(int(_NINES * 16) + 1))
-"""Percentiles from 0 to 99.99, evenly spaced by how many of a hundred, a thousand… are slower."""
+"""Percentiles from 0 to 99.99 on a logarithmic scale: 90, 99, 99.9 and 99.99 are evenly spaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A mark on an axis: where, in pixels, and what is written there."""
+    """A mark on an axis: its position in pixels and its text."""
 
     at: float
     text: str
@@ -28,7 +28,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class ChartLine:
-    """A line with its name, its points as SVG writes them (`x,y x,y`), and its tone: a number from 1, or `bad`."""
+    """A line: its name, its points in SVG syntax (`x,y x,y`), and its colour, a number from 1 or `bad`."""
 
     label: str
     points: str
@@ -37,7 +37,7 @@ class ChartLine:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Lines in a field of `width` by `height` pixels, the origin at the upper left, and the ticks of both axes."""
+    """A line chart of `width` by `height` pixels, with the origin at the upper left, and the ticks of both axes."""
 
     lines: tuple[ChartLine, ...]
     across: tuple[Tick, ...]
@@ -47,7 +47,7 @@ class Chart:
 
 
 def latency_curve(named: Iterable[tuple[str, Latency]]) -> Chart | None:
-    """Draw latency over percentile, as HdrHistogram's own plotter does; None if nothing was measured."""
+    """Return latency over percentile, as in HdrHistogram's plotter; None if there are no values."""
     measured = [(name, latency.percentiles(_CURVE)) for name, latency in named if latency.count]
     if not measured:
         return None
@@ -60,24 +60,26 @@ def latency_curve(named: Iterable[tuple[str, Latency]]) -> Chart | None:
     return Chart(tuple(lines), across, _up(top, seconds))
 
 
-def course(pulse: TimeSeries) -> Chart | None:
-    """Draw what was sent, answered and failed per second; None if nothing happened."""
-    beats = {beat.at // pulse.width: beat for beat in pulse.beats()}
-    if not beats:
+def run_chart(time_series: TimeSeries) -> Chart | None:
+    """Return the sent, answered and failed requests per second; None if there are none."""
+    intervals = {interval.at // time_series.width: interval for interval in time_series.intervals()}
+    if not intervals:
         return None
-    end = max(beats) + 1
-    rows = [(number, beats.get(number)) for number in range(end)]
+    end = max(intervals) + 1
+    rows = [(number, intervals.get(number)) for number in range(end)]
     counted = {
-        "sent": [(number, beat.sent if beat else 0) for number, beat in rows],
-        "answered": [(number, beat.answered if beat else 0) for number, beat in rows],
-        "failed": [(number, beat.failed if beat else 0) for number, beat in rows],
+        "sent": [(number, interval.sent if interval else 0) for number, interval in rows],
+        "answered": [(number, interval.answered if interval else 0) for number, interval in rows],
+        "failed": [(number, interval.failed if interval else 0) for number, interval in rows],
     }
-    top = _round_up(max(value for points in counted.values() for _, value in points) / pulse.width)
+    top = _round_up(max(value for points in counted.values() for _, value in points) / time_series.width)
     lines = tuple(
-        ChartLine(name, _points([(WIDTH * (n + 0.5) / end, value / pulse.width) for n, value in points], top), tone)
+        ChartLine(
+            name, _points([(WIDTH * (n + 0.5) / end, value / time_series.width) for n, value in points], top), tone
+        )
         for (name, points), tone in zip(counted.items(), ("1", "2", "bad"), strict=True)
     )
-    across = tuple(Tick(WIDTH * part / 4, seconds(end * pulse.width * part / 4)) for part in range(5))
+    across = tuple(Tick(WIDTH * part / 4, seconds(end * time_series.width * part / 4)) for part in range(5))
     return Chart(lines, across, _up(top, lambda value: f"{value:g}/s" if value < 1000 else f"{count(round(value))}/s"))
 
 
@@ -90,7 +92,7 @@ def _up(top: float, write: Callable[[float], str]) -> tuple[Tick, ...]:
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 4, 8, 10 times a power of ten, so that quarters of it read well."""
+    """Return the next of 1, 2, 4, 8 or 10 times a power of ten, so that the ticks are round numbers."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))

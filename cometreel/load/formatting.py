@@ -1,7 +1,4 @@
-"""How a report writes numbers: a latency, a per cent, a count, a rate. Short, with the unit, and never rounded to 0.
-
-And names, where they are too long.
-"""
+"""Formats the values of a report: latencies, percentages, counts, rates and long names."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ __all__ = ["count", "percent", "rate", "seconds", "shortened"]
 
 
 def seconds(value: float) -> str:
-    """Write seconds with three digits: `0s`, `340µs`, `34.0ms`, `1.02s`, `125s`."""
+    """Format seconds with three digits: `0s`, `340µs`, `34.0ms`, `1.02s`, `125s`."""
     micros = value * 1_000_000
     if micros < 0.5:
         return "0s"
@@ -21,7 +18,7 @@ def seconds(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """Write a per cent: `0%`, `0.01%`, `12.5%`, `100%`; what is below 100 never reads so, nor what is above 0 as 0."""
+    """Format a percentage: `0%`, `0.01%`, `12.5%`, `100%`. Only exact values are written as `0%` or `100%`."""
     if 0 < value < 0.01:
         return "<0.01%"
     if 99.99 < value < 100:
@@ -30,17 +27,17 @@ def percent(value: float) -> str:
 
 
 def count(value: int) -> str:
-    """Write a whole number with its thousands apart: `12,345`."""
+    """Format a whole number with thousands separators: `12,345`."""
     return f"{value:,}"
 
 
 def rate(value: float) -> str:
-    """Write requests per second: `98.5/s`."""
+    """Format requests per second: `98.5/s`."""
     return f"{value:,.1f}/s"
 
 
 def shortened(text: str, width: int) -> str:
-    """Write a text in at most so many columns: what is too much is left out in the middle, as `…`."""
+    """Shorten a text to `width` columns by replacing its middle with `…`."""
     if len(text) <= width:
         return text
     tail = (width - 1) // 2

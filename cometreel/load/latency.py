@@ -1,8 +1,8 @@
-"""Latencies in HDR histograms: three significant digits from a microsecond to an hour, merged without loss.
+"""Latencies in HDR histograms: three significant digits from one microsecond to one hour, merged without loss.
 
-The histogram is the `hdrhistogram` package's, and so is its encoding (HdrHistogram V2, which other tools read). Two
-things are done here instead: recording, because its `record_value` takes 2 µs and there are four of them in each
-exchange, and percentiles, because it rounds a rank to the nearest where the honest one is rounded up.
+The histogram and its encoding (HdrHistogram V2, which other tools read) are those of the `hdrhistogram` package. Two
+parts are implemented here: recording, because `record_value` takes 2 µs and each exchange needs four calls; and
+percentiles, because the package rounds a rank to the nearest instead of up.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ __all__ = ["Latency", "LatencyState", "Point"]
 
 _HOUR = 3_600_000_000
 _DIGITS = 3
-_BITS = 11  # 2,048 sub-buckets hold three digits
+_BITS = 11  # 2,048 sub-buckets give three digits
 _EXACT = 1 << _BITS
 _FULL = 4_096
 
 Point = tuple[float, float]
-"""A percentile, 0 to 100, and the latency there, in seconds."""
+"""A percentile from 0 to 100, and its latency in seconds."""
 
 
 class LatencyState(TypedDict):
-    """A histogram as JSON: counts in HdrHistogram's own encoding, and what is exact beside it, in microseconds."""
+    """A histogram as JSON: the counts in HdrHistogram's encoding, and exact values in microseconds."""
 
     count: int
     total: int
@@ -39,59 +39,59 @@ class LatencyState(TypedDict):
 
 
 class Latency:
-    """How long something took, many times. Seconds go in and come out; a value above an hour counts as an hour."""
+    """A histogram of latencies. Values are seconds; a value above one hour counts as one hour."""
 
     def __init__(self) -> None:
         self._new: list[float] = []
-        self._buckets: Counter[int] = Counter()  # by the lowest value of a bucket, in microseconds
+        self._buckets: Counter[int] = Counter()  # key: the lowest value of a bucket, in microseconds
         self._histogram: HdrHistogram | None = None
         self._count = self._total = self._highest = 0
         self._lowest = _HOUR
 
     def record(self, seconds: float) -> None:
-        """Add one value. What is negative, by a clock's last digit, counts as nothing."""
+        """Add one value. Negative values, caused by clock rounding, count as 0."""
         self._new.append(seconds)
         if len(self._new) >= _FULL:
             self._sort()
 
     @property
     def count(self) -> int:
-        """How many values were recorded."""
+        """Number of recorded values."""
         return self._count + len(self._new)
 
     @property
     def mean(self) -> float:
-        """The exact mean, in seconds; 0 if nothing was recorded."""
+        """Exact mean in seconds; 0 if there are no values."""
         self._flush()
         return self._total / self._count / 1_000_000 if self._count else 0.0
 
     @property
     def lowest(self) -> float:
-        """The exact lowest value, in seconds; 0 if nothing was recorded."""
+        """Exact minimum in seconds; 0 if there are no values."""
         self._flush()
         return self._lowest / 1_000_000 if self._count else 0.0
 
     @property
     def highest(self) -> float:
-        """The exact highest value, in seconds; 0 if nothing was recorded."""
+        """Exact maximum in seconds; 0 if there are no values."""
         self._flush()
         return self._highest / 1_000_000
 
     def percentiles(self, wanted: Iterable[float]) -> list[Point]:
-        """Give the latency at each percentile: the lowest value that at least so many per cent are not above.
+        """Return the latency at each percentile: the lowest value that this percentage of values doesn't exceed.
 
-        A value is known to its bucket, of which the upper end is told, so that a limit is never passed by rounding.
+        Values are known by bucket. The upper end of the bucket is returned, so that rounding never makes a limit pass.
         """
         counts = self._counts()
         reached = list(accumulate(count for _, count in counts))
         return [(percentile, self._at(percentile, counts, reached)) for percentile in wanted]
 
     def percentile(self, percentile: float) -> float:
-        """Give the latency at one percentile, in seconds; 0 if nothing was recorded."""
+        """Return the latency at one percentile, in seconds; 0 if there are no values."""
         return self.percentiles([percentile])[0][1]
 
     def merge(self, other: LatencyState) -> None:
-        """Add the values of another histogram, as if they had been recorded here."""
+        """Add the values of another histogram."""
         if not other["count"]:
             return
         histogram = self._flush()
@@ -102,7 +102,7 @@ class Latency:
         histogram.decode_and_add(other["hdr"].encode())
 
     def state(self) -> LatencyState:
-        """Give everything that is known, for `merge`."""
+        """Return the state for `merge`."""
         histogram = self._flush()
         return {
             "count": self._count,
@@ -113,7 +113,7 @@ class Latency:
         }
 
     def _sort(self) -> None:
-        """Count the new values, each as the lowest value of its bucket."""
+        """Count the new values, each under the lowest value of its bucket."""
         values = sorted([int(seconds * 1_000_000 + 0.5) for seconds in self._new])
         self._new.clear()
         if values[0] < 0 or values[-1] > _HOUR:
@@ -123,7 +123,7 @@ class Latency:
         self._lowest = min(self._lowest, values[0])
         self._highest = max(self._highest, values[-1])
         begin = 0
-        while begin < len(values):  # all values with the same number of bits lose the same number of them
+        while begin < len(values):  # all values with the same number of bits are rounded by the same number of bits
             shift = max(values[begin].bit_length() - _BITS, 0)
             end = bisect_left(values, _EXACT << shift, begin)
             self._buckets.update([value >> shift << shift for value in values[begin:end]])
@@ -141,7 +141,7 @@ class Latency:
         return self._histogram
 
     def _counts(self) -> list[tuple[int, int]]:
-        """The lowest value of each bucket that isn't empty, in microseconds, and its count."""
+        """Return the lowest value of each non-empty bucket, in microseconds, and its count."""
         histogram = self._flush()
         if not self._count:
             return []

@@ -1,8 +1,8 @@
-"""The ledger of one agent: which reply and which notification belong to which POST. No I/O, no clock.
+"""The ledger of one agent: matches replies and notifications to POSTs. No I/O, no clock.
 
-Nothing is ever counted by a guess: a notification that comes before the HTTP reply waits until each POST that was
-under way when it came is answered, and only then is it one that nobody asked for. A referenceId belongs to the latest
-POST that was answered with it. The definitions stand in `outcomes`, and for users in `docs/load-report.md`.
+A notification that arrives before the HTTP reply is kept until every POST that was open at its arrival has a reply.
+Only then is it counted as unexpected. A referenceId belongs to the latest POST whose reply contained it. `outcomes`
+defines the results; `docs/load-report.md` explains them to users.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from cometreel.load.outcomes import (
 __all__ = ["Ledger"]
 
 _Reference = int | str
-_NOTHING: Final[deque[PendingRequest]] = deque(maxlen=0)
-"""What an agent has that never asked: there are thousands of them, and the two deques take 1.5 kB."""
+_EMPTY: Final[deque[PendingRequest]] = deque(maxlen=0)
+"""Shared by agents that have not sent a request: there are thousands, and two deques take 1.5 kB."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Early:
-    """A notification that no reply has named yet. A POST up to number `before` may still do so."""
+class _EarlyNotification:
+    """A notification that matches no reply yet. The reply to a POST up to number `before` may still match."""
 
     at: float
     reference: _Reference
@@ -48,12 +48,12 @@ class _Early:
 
 
 class Ledger:
-    """The exchanges of one agent.
+    """Tracks the exchanges of one agent.
 
-    :param agent: the name that its exchanges carry into reports.
+    :param agent: name of the agent in reports.
     :param late: seconds since the intended start after which an answer is late.
-    :param patience: seconds since the POST was written after which a missing answer is lost. A settled referenceId is
-        remembered for as long again; after that the server may use it anew.
+    :param patience: seconds since the POST was sent after which a missing answer is lost. The referenceId of a finished
+        exchange is remembered for the same time; after that the server may use it again.
     """
 
     def __init__(self, agent: str, *, late: float, patience: float) -> None:
@@ -61,115 +61,115 @@ class Ledger:
         self._late = late
         self._patience = patience
         self._sent = 0
-        self._posts: dict[int, PendingRequest] = {}  # written, and neither acknowledged nor refused
-        self._named: dict[_Reference, PendingRequest] = {}  # by the referenceId of the reply, until forgotten
-        self._early: list[_Early] = []
-        self._patient = _NOTHING  # in the order of writing, which is that of their deadlines
-        self._settled = _NOTHING  # whose referenceId is to be forgotten
+        self._posts: dict[int, PendingRequest] = {}  # sent, neither acknowledged nor refused
+        self._by_reference: dict[_Reference, PendingRequest] = {}  # by the referenceId of the reply, until it expires
+        self._early: list[_EarlyNotification] = []
+        self._by_deadline = _EMPTY  # in order of sending, so in order of their deadlines
+        self._settled = _EMPTY  # finished; their referenceIds expire in this order
         self.waiting = 0
-        """How many acknowledged exchanges wait for their notification."""
+        """Number of acknowledged exchanges without a notification."""
 
     @property
     def in_flight(self) -> int:
-        """How many exchanges aren't settled: they wait for a reply or for a notification."""
+        """Number of exchanges that wait for a reply or for a notification."""
         return len(self._posts) + self.waiting
 
-    # ------------------------------------------------------------------ what happens
-    def sent(self, ask: PlannedRequest, intended: float, now: float) -> PendingRequest:
-        """Enter a POST that is written now and was meant for `intended`; hand the result to `acked` or `failed`."""
-        if self._patient is _NOTHING:
-            self._patient, self._settled = deque(), deque()
+    # ------------------------------------------------------------------ events
+    def sent(self, planned: PlannedRequest, intended: float, now: float) -> PendingRequest:
+        """Record a POST that is sent now, with its intended start. Pass the result to `replied` or `failed`."""
+        if self._by_deadline is _EMPTY:
+            self._by_deadline, self._settled = deque(), deque()
         self._sent += 1
-        exchange = PendingRequest(self._sent, self._agent, ask, intended, now)
+        exchange = PendingRequest(self._sent, self._agent, planned, intended, now)
         self._posts[exchange.number] = exchange
-        self._patient.append(exchange)
+        self._by_deadline.append(exchange)
         return exchange
 
-    def acked(self, exchange: PendingRequest, status: int, body: JSON, now: float) -> list[RequestOutcome]:
-        """Take the HTTP reply to a POST: its status, and its body as JSON (None where it is none)."""
+    def replied(self, exchange: PendingRequest, status: int, body: JSON, now: float) -> list[RequestOutcome]:
+        """Process the HTTP reply to a POST: its status and its JSON body (None if it isn't JSON)."""
         outcomes = self.advance(now)
         reference = _reference(body)
         refusal = _refusal(exchange, status, body, reference, now)
         if refusal is not None:
             return outcomes + self._refuse(refusal)
-        if self._posts.pop(exchange.number, None) is None:  # given up already
-            self._remember(exchange, reference, now)
+        if self._posts.pop(exchange.number, None) is None:  # it was given up before
+            self._remember_reference(exchange, reference, now)
             return outcomes
         exchange.ack_at = now
         outcomes.append(Acknowledged(exchange, now))
-        if exchange.ask.expects is None:
+        if exchange.planned.expectation is None:
             exchange.settled_at = now
         else:
             self.waiting += 1
             assert reference is not None
             exchange.reference = reference
-            self._named[reference] = exchange
-        return outcomes + self._claim(exchange) if self._early else outcomes
+            self._by_reference[reference] = exchange
+        return outcomes + self._deliver_early(exchange) if self._early else outcomes
 
     def failed(self, exchange: PendingRequest, now: float) -> list[RequestOutcome]:
-        """Take it that a POST gets no reply: its connection broke."""
+        """Process the loss of a connection: the POST gets no reply."""
         return self.advance(now) + self._refuse(Refused(exchange, now, Failure.REPLY))
 
     def notified(self, data: JSONObject, now: float) -> list[RequestOutcome]:
-        """Take the data of a notification that came on the CometD connection."""
+        """Process the data of a notification from the CometD connection."""
         outcomes = self.advance(now)
         reference = _reference(data)
-        exchange = None if reference is None else self._named.get(reference)
+        exchange = None if reference is None else self._by_reference.get(reference)
         if exchange is not None and not self._forgotten(exchange, now):
             outcomes.append(self._deliver(exchange, data, now))
         elif self._posts and reference is not None:
-            self._early.append(_Early(now, reference, data, self._sent))
+            self._early.append(_EarlyNotification(now, reference, data, self._sent))
         else:
             outcomes.append(Unexpected(reference, now))
         return outcomes
 
     def session_lost(self, now: float) -> list[RequestOutcome]:
-        """Take it that the server has forgotten the CometD session. What waits is still waited for."""
+        """Process the loss of the CometD session. Open exchanges stay open."""
         return [*self.advance(now), SessionLost(now, self.waiting)]
 
     # ------------------------------------------------------------------ time
     def deadline(self) -> float | None:
-        """Give the time at which `advance` next settles something."""
+        """Return the time at which `advance` must be called next."""
         self._skip_settled()
-        return self._patient[0].sent + self._patience if self._patient else None
+        return self._by_deadline[0].sent + self._patience if self._by_deadline else None
 
     def advance(self, now: float) -> list[RequestOutcome]:
-        """Settle what has waited for as long as the patience allows."""
+        """Give up all exchanges whose patience is over."""
         outcomes: list[RequestOutcome] = []
-        patient, settled, patience = self._patient, self._settled, self._patience
-        while patient and (patient[0].settled_at is not None or patient[0].sent + patience <= now):
-            exchange = patient.popleft()
+        by_deadline, settled, patience = self._by_deadline, self._settled, self._patience
+        while by_deadline and (by_deadline[0].settled_at is not None or by_deadline[0].sent + patience <= now):
+            exchange = by_deadline.popleft()
             if exchange.settled_at is None:
-                outcomes += self._give_up(exchange, exchange.sent + patience)
+                outcomes += self._expire(exchange, exchange.sent + patience)
         while settled and self._forgotten(settled[0], now):
             self._forget(settled.popleft())
         return outcomes
 
     def close(self, now: float) -> list[RequestOutcome]:
-        """Settle everything when the agent stops. What might still have been answered is abandoned, not lost.
+        """Finish all exchanges because the agent stops. Exchanges that could still be answered are abandoned, not lost.
 
-        At the end of a run nothing new is sent for one patience before this, so that nothing is abandoned.
+        A run stops sending one patience before this call, so that no exchange is abandoned.
         """
         outcomes = self.advance(now)
-        for exchange in [each for each in self._patient if each.open]:
+        for exchange in [each for each in self._by_deadline if each.open]:
             if self._posts.pop(exchange.number, None) is None:
                 self._settle(exchange, now)
             exchange.settled_at = now
             outcomes.append(Abandoned(exchange, now))
         outcomes += [Unexpected(early.reference, early.at) for early in self._early]
         self._early.clear()
-        self._patient.clear()
+        self._by_deadline.clear()
         return outcomes
 
-    # ------------------------------------------------------------------ inside
+    # ------------------------------------------------------------------ internals
     def _skip_settled(self) -> None:
-        while self._patient and not self._patient[0].open:
-            self._patient.popleft()
+        while self._by_deadline and not self._by_deadline[0].open:
+            self._by_deadline.popleft()
 
-    def _claim(self, exchange: PendingRequest) -> list[RequestOutcome]:
-        """Deliver what came early to the exchange that was just named, and let go of what nobody can claim now."""
+    def _deliver_early(self, exchange: PendingRequest) -> list[RequestOutcome]:
+        """Match early notifications to this exchange, and report those that no open POST can match any more."""
         outcomes: list[RequestOutcome] = []
-        kept: list[_Early] = []
+        kept: list[_EarlyNotification] = []
         oldest = next(iter(self._posts), self._sent + 1)
         for early in self._early:
             if exchange.reference is not None and early.reference == exchange.reference:
@@ -186,8 +186,8 @@ class Ledger:
             return Duplicate(exchange, at) if exchange.answered else LateAfterLost(exchange, at)
         self._settle(exchange, at)
         exchange.answered = True
-        assert exchange.ask.expects is not None
-        part = exchange.ask.expects.wrong(data)
+        assert exchange.planned.expectation is not None
+        part = exchange.planned.expectation.mismatch(data)
         if part:
             return Wrong(exchange, at, part)
         return Answered(exchange, at, at - exchange.intended > self._late)
@@ -197,7 +197,7 @@ class Ledger:
         self.waiting -= 1
         self._settled.append(exchange)
 
-    def _give_up(self, exchange: PendingRequest, at: float) -> Iterable[RequestOutcome]:
+    def _expire(self, exchange: PendingRequest, at: float) -> Iterable[RequestOutcome]:
         if exchange.ack_at is None:
             return self._refuse(Refused(exchange, at, Failure.REPLY))
         self._settle(exchange, at)
@@ -208,13 +208,13 @@ class Ledger:
         if self._posts.pop(exchange.number, None) is None:
             return []
         exchange.settled_at = refusal.at
-        return [refusal, *self._claim(exchange)]
+        return [refusal, *self._deliver_early(exchange)]
 
-    def _remember(self, exchange: PendingRequest, reference: _Reference | None, now: float) -> None:
-        """Note the referenceId of a reply that came too late, so that its notification isn't one nobody asked for."""
+    def _remember_reference(self, exchange: PendingRequest, reference: _Reference | None, now: float) -> None:
+        """Store the referenceId of a reply that came too late, so that its notification isn't counted as unexpected."""
         if reference is not None:
             exchange.reference, exchange.settled_at = reference, now
-            self._named.setdefault(reference, exchange)
+            self._by_reference.setdefault(reference, exchange)
             self._settled.append(exchange)
 
     def _forgotten(self, exchange: PendingRequest, now: float) -> bool:
@@ -222,14 +222,14 @@ class Ledger:
 
     def _forget(self, exchange: PendingRequest) -> None:
         reference = exchange.reference
-        if reference is not None and self._named.get(reference) is exchange:
-            del self._named[reference]
+        if reference is not None and self._by_reference.get(reference) is exchange:
+            del self._by_reference[reference]
 
 
 def _refusal(
     exchange: PendingRequest, status: int, body: JSON, reference: _Reference | None, now: float
 ) -> Refused | None:
-    """Say why this reply is no acknowledgement, or None where it is one."""
+    """Return why this reply is no acknowledgement, or None if it is one."""
     if not 200 <= status < 300:
         return Refused(exchange, now, Failure.HTTP, status)
     code = body.get("statusCode") if isinstance(body, dict) else None
@@ -237,13 +237,13 @@ def _refusal(
         return Refused(exchange, now, Failure.STATUS, -1)
     if code != 0:
         return Refused(exchange, now, Failure.STATUS, code)
-    if exchange.ask.expects is not None and reference is None:
+    if exchange.planned.expectation is not None and reference is None:
         return Refused(exchange, now, Failure.REFERENCE)
     return None
 
 
 def _reference(body: JSON) -> _Reference | None:
-    """Read the referenceId of a reply or of a notification: a whole number in GWS, a text elsewhere."""
+    """Return the referenceId of a reply or notification: an integer in GWS, a string elsewhere."""
     reference = body.get("referenceId") if isinstance(body, dict) else None
     if isinstance(reference, bool) or not isinstance(reference, int | str):
         return None

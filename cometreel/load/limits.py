@@ -1,4 +1,4 @@
-"""Limits: `notification p99 < 800ms`, `lost == 0`, `error rate < 1%`, read from text and held against the figures.
+"""Limits such as `notification p99 < 800ms`, `lost == 0` or `error rate < 1%`: parsing and checking.
 
     limit     = latency | count
     latency   = ("ack" | "notification" | "lag") [entry] ("p" NUMBER | "mean" | "max") [actual] operator DURATION
@@ -6,8 +6,8 @@
     entry     = "Agent" | "Place" | "AgentGroup" | "PlaceGroup" | "User"
     operator  = "<" | "<=" | ">" | ">=" | "==" | "!="
 
-Latencies are those from the intended start unless `actual` says otherwise; without an entry, those of all together.
-A per cent is one of the requests sent. A latency that was never measured holds no limit.
+Latencies are measured from the intended start, or from the actual start with `actual`. Without an entry, a limit is
+about all entries together. Percentages are of the requests sent. A limit on a latency without values fails.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from cometreel.errors import OptionInvalid
 from cometreel.load.formatting import percent, seconds
 from cometreel.load.latency import Latency
 from cometreel.load.owner_kinds import OwnerKind
-from cometreel.load.tally import COUNTED, Tally, count_of, sent_of
+from cometreel.load.tally import COUNTED, Tally, count_of, count_sent
 from cometreel.scenario.durations import parse_duration
 from cometreel.scenario.findings import near
 
-__all__ = ["Limit", "LimitResult", "judge", "parse_limit", "parse_limits"]
+__all__ = ["Limit", "LimitResult", "check_limits", "parse_limit", "parse_limits"]
 
 _OPTION = "--reel-limit"
 _PHASES = ("ack", "notification", "lag")
@@ -48,23 +48,23 @@ Unit: TypeAlias = Literal["seconds", "count", "percent"]
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit: what is measured, of which entry, and what it must be."""
+    """One limit: the measured value, its entry, and the condition."""
 
     text: str
     what: str
-    """`ack`, `notification`, `lag`, or what is counted."""
+    """`ack`, `notification`, `lag`, or one of the counted words."""
     kind: OwnerKind | None
     percentile: float | None
-    """The percentile of a latency; None for its mean, and for what is counted."""
+    """The percentile of a latency; None for its mean, and for counts."""
     actual: bool
-    holds: str
+    comparison: str
     """The operator."""
     value: float
-    """Seconds, a number, or per cent."""
+    """Seconds, a number, or a percentage."""
     unit: Unit
 
     def measured(self, tally: Tally) -> float | None:
-        """Return what this limit is about, in its own unit; None if it was never measured."""
+        """Return the measured value in the unit of the limit; None if there are no values."""
         entry = self.kind.entry if self.kind else None
         if self.unit == "seconds":
             latency = _latency(tally, self.what, entry, actual=self.actual)
@@ -74,19 +74,19 @@ class Limit:
         counted = count_of(tally, self.what, entry)
         if self.unit == "count":
             return counted
-        sent = sent_of(tally, entry)
+        sent = count_sent(tally, entry)
         return 100 * counted / sent if sent else None
 
     def check(self, tally: Tally) -> LimitResult:
-        """Hold it against the figures."""
+        """Check the limit against the figures."""
         measured = self.measured(tally)
-        passed = measured is not None and _OPERATORS[self.holds](measured, self.value)
+        passed = measured is not None and _OPERATORS[self.comparison](measured, self.value)
         return LimitResult(self, measured, passed)
 
 
 @dataclass(frozen=True, slots=True)
 class LimitResult:
-    """What a limit came to."""
+    """The result of a limit."""
 
     limit: Limit
     measured: float | None
@@ -94,7 +94,7 @@ class LimitResult:
 
     @property
     def found(self) -> str:
-        """What was measured, as a report writes it."""
+        """The measured value as text."""
         if self.measured is None:
             return "nothing measured"
         if self.limit.unit == "seconds":
@@ -102,45 +102,43 @@ class LimitResult:
         return percent(self.measured) if self.limit.unit == "percent" else f"{self.measured:g}"
 
 
-def judge(limits: Iterable[Limit], tally: Tally) -> list[LimitResult]:
-    """Hold each limit against the figures, in order."""
+def check_limits(limits: Iterable[Limit], tally: Tally) -> list[LimitResult]:
+    """Check each limit against the figures, in order."""
     return [limit.check(tally) for limit in limits]
 
 
 def parse_limits(texts: Sequence[str]) -> list[Limit]:
-    """Read the values of `--reel-limit`.
+    """Parse the values of `--reel-limit`.
 
-    :raises OptionInvalid: if one can't be read; the sentence says which part, and what may stand there.
+    :raises OptionInvalid: if one is invalid; the text says which part, and what is expected there.
     """
     return [parse_limit(text) for text in texts]
 
 
 def parse_limit(text: str) -> Limit:
-    """Read one limit; the grammar stands at the top of this module.
+    """Parse one limit. The grammar is in the docstring of this module.
 
-    :raises OptionInvalid: if it can't be read.
+    :raises OptionInvalid: if it is invalid.
     """
     found = _SPLIT.match(" ".join(text.split()))
     if found is None:
-        raise OptionInvalid(_OPTION, f"{text!r} compares nothing", f"one of < <= > >= == !=, {_EXAMPLES}")
-    left, holds, right = found.groups()
+        raise OptionInvalid(_OPTION, f"{text!r} has no operator", f"one of < <= > >= == !=, {_EXAMPLES}")
+    left, comparison, right = found.groups()
     words = left.split(" ")
     if words[0] in _PHASES:
-        return _latency_limit(text, words, holds, right)
-    return _count_limit(text, words, holds, right)
+        return _latency_limit(text, words, comparison, right)
+    return _count_limit(text, words, comparison, right)
 
 
-def _latency_limit(text: str, words: list[str], holds: str, right: str) -> Limit:
+def _latency_limit(text: str, words: list[str], comparison: str, right: str) -> Limit:
     what, *rest = words
     actual = rest[-1:] == ["actual"]
     rest = rest[:-1] if actual else rest
     if not rest:
-        raise OptionInvalid(_OPTION, f"{text!r} doesn't say which {what}", "p50, p99, p99.99, mean or max behind it")
+        raise OptionInvalid(_OPTION, f"{text!r} has no statistic for {what}", "p50, p99, p99.99, mean or max after it")
     *before, statistic = rest
     if what == "lag" and (before or actual):
-        raise OptionInvalid(
-            _OPTION, f"{' '.join(words)!r} in {text!r}", "'lag' and a percentile: it belongs to no entry"
-        )
+        raise OptionInvalid(_OPTION, f"{' '.join(words)!r} in {text!r}", "'lag' and a statistic: it has no entries")
     kind = _kind(text, before)
     try:
         value = parse_duration(right)
@@ -148,7 +146,7 @@ def _latency_limit(text: str, words: list[str], holds: str, right: str) -> Limit
         raise OptionInvalid(
             _OPTION, f"{right!r} in {text!r}", "a duration with its unit, such as 800ms or 1s"
         ) from None
-    return Limit(text, what, kind, _percentile(text, statistic), actual, holds, value, "seconds")
+    return Limit(text, what, kind, _percentile(text, statistic), actual, comparison, value, "seconds")
 
 
 def _percentile(text: str, word: str) -> float | None:
@@ -160,7 +158,7 @@ def _percentile(text: str, word: str) -> float | None:
     return float(found[1])
 
 
-def _count_limit(text: str, words: list[str], holds: str, right: str) -> Limit:
+def _count_limit(text: str, words: list[str], comparison: str, right: str) -> Limit:
     rate = words[-1] == "rate"
     words = words[:-1] if rate else words
     before: list[str] = []
@@ -171,17 +169,19 @@ def _count_limit(text: str, words: list[str], holds: str, right: str) -> Limit:
         expected = f"ack, notification, lag, {', '.join(COUNTED)}"
         raise OptionInvalid(_OPTION, f"{what!r} in {text!r}", f"one of {expected}", near(what, [*_PHASES, *COUNTED]))
     if before and not COUNTED[what].of_entries:
-        raise OptionInvalid(_OPTION, f"{before[0]!r} in {text!r}", f"{what!r} alone: it belongs to no entry")
+        raise OptionInvalid(_OPTION, f"{before[0]!r} in {text!r}", f"{what!r} alone: it has no entries")
     number, percent_sign, rest = right.partition("%")
     try:
         value = float(number)
     except ValueError:
         value = -1.0
     if rest or not 0 <= value < float("inf"):
-        raise OptionInvalid(_OPTION, f"{right!r} in {text!r}", "a number, or one with %")
+        raise OptionInvalid(_OPTION, f"{right!r} in {text!r}", "a number or a percentage")
     if rate and not percent_sign:
-        raise OptionInvalid(_OPTION, f"{right!r} in {text!r}", "a per cent behind 'rate', such as 1%")
-    return Limit(text, what, _kind(text, before), None, False, holds, value, "percent" if percent_sign else "count")
+        raise OptionInvalid(_OPTION, f"{right!r} in {text!r}", "a percentage after 'rate', such as 1%")
+    return Limit(
+        text, what, _kind(text, before), None, False, comparison, value, "percent" if percent_sign else "count"
+    )
 
 
 def _kind(text: str, words: list[str]) -> OwnerKind | None:
@@ -194,7 +194,7 @@ def _kind(text: str, words: list[str]) -> OwnerKind | None:
 
 
 def _latency(tally: Tally, what: str, entry: str | None, *, actual: bool) -> Latency:
-    """The latency of one entry, or of all together."""
+    """Return the latency of one entry, or of all together."""
     if what == "lag":
         return tally.lag
     whole = Latency()

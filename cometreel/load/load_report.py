@@ -1,7 +1,4 @@
-"""The report of a run as plain figures: what the terminal, the page, the JSON file and JUnit all write from.
-
-Decides what is worth a warning; how anything looks is the writers' part.
-"""
+"""The report of a run as figures, with its warnings: the source of the terminal, HTML, JSON and JUnit reports."""
 
 from __future__ import annotations
 
@@ -10,68 +7,83 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.junit import JUnitCase, JUnitSuite
 from cometreel.load.capacity import CapacityResult, CapacityTrial
-from cometreel.load.entry import Entry, Timing
 from cometreel.load.formatting import count, percent, rate, seconds
 from cometreel.load.latency import Latency, Point
 from cometreel.load.limits import LimitResult
 from cometreel.load.owner_kinds import OwnerKind
-from cometreel.load.tally import BUSY, COUNTED, Tally, count_of, overloaded
+from cometreel.load.tally import BUSY_PERCENT, COUNTED, Entry, Tally, Timing, count_of, overloaded
 
-__all__ = ["PERCENTILES", "Report", "ReportRow", "RunInfo", "both_latencies", "figures", "headline", "rows", "warnings"]
+__all__ = [
+    "PERCENTILES",
+    "Report",
+    "ReportRow",
+    "RunInfo",
+    "both_latencies",
+    "figures",
+    "headline",
+    "junit_report",
+    "rows",
+    "warnings",
+]
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99, 100.0)
-"""What every latency is told at; the last is the highest value."""
+"""The percentiles of each latency; the last is the maximum."""
 
-_LAG = 0.05
-_DELIVERED = 0.98
+_HIGH_LAG = 0.05
+_MOST_SENT = 0.98
 
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What was asked for. Free of secrets; `settings` are shown as they are, name by name."""
+    """The settings of a run. They are shown as they are and must not contain secrets."""
 
     host: str
     seconds: float
-    """How long requests were due: without the drain."""
+    """Time in which requests were due, without the wait for the last answers."""
     nominal: float
-    """How many requests the rate made due in that time; 0 in a closed loop, where nothing is due."""
+    """Number of requests that the rate made due in this time; 0 in a closed loop."""
     settings: tuple[tuple[str, str], ...] = ()
     lost: tuple[str, ...] = ()
-    """Workers that were lost."""
+    """Names of lost workers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run and what came of it."""
+    """A run and its results."""
 
     run: RunInfo
     tally: Tally
-    verdicts: Sequence[LimitResult] = ()
+    limit_results: Sequence[LimitResult] = ()
     trials: Sequence[CapacityTrial] = ()
-    held: CapacityResult | None = None
+    capacity: CapacityResult | None = None
 
     @property
     def passed(self) -> bool:
-        """Whether anything was sent and every limit held; a search for capacity passes if it found a rate."""
+        """True if a request was sent and every limit was met; a search for capacity must also have found a rate."""
         sent = any(entry.sent for entry in self.tally.entries.values())
-        return sent and all(verdict.passed for verdict in self.verdicts) and (self.held is None or self.held.rate > 0)
+        return (
+            sent
+            and all(result.passed for result in self.limit_results)
+            and (self.capacity is None or self.capacity.rate > 0)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """The figures of one entry, or of all together under the label `All`."""
+    """The figures of one entry, or of all entries under the label `All`."""
 
     label: str
     entry: Entry
 
     def failed(self, what: str) -> int:
-        """Count one of `COUNTED` in this row."""
-        return sum(number for text, number in self.entry.failures.items() if COUNTED[what].is_one(text))
+        """Return the number of one of `COUNTED` in this row."""
+        return sum(number for text, number in self.entry.failures.items() if COUNTED[what].matches(text))
 
 
 def rows(tally: Tally) -> list[ReportRow]:
-    """Give a row for each kind that was asked, in the order of `OwnerKind`, then other entries, then all together."""
+    """Return a row for each kind in the order of `OwnerKind`, then for other entries, then for all together."""
     labels = {kind.entry: kind.label for kind in OwnerKind}
     named = [name for name in labels if name in tally.entries]
     named += sorted(tally.entries.keys() - labels.keys())
@@ -82,19 +94,19 @@ def rows(tally: Tally) -> list[ReportRow]:
 
 
 def both_latencies(timing: Timing) -> list[tuple[Point, Point]]:
-    """Give the latency from the intended start and from the actual one, side by side at each of `PERCENTILES`."""
+    """Return pairs of the latency from the intended and from the actual start, for each of `PERCENTILES`."""
     return list(zip(timing.intended.percentiles(PERCENTILES), timing.actual.percentiles(PERCENTILES), strict=True))
 
 
 def warnings(report: Report) -> list[str]:
-    """Say what makes the figures mean less than they seem to: one sentence each."""
+    """Return a sentence for each fact that makes the figures less reliable than they seem."""
     tally, run = report.tally, report.run
     sent = sum(entry.sent for entry in tally.entries.values())
     found: list[str] = []
     if not sent:
-        found.append("no request was sent: there is nothing to judge")
+        found.append("no request was sent, so there are no results")
     found += [
-        f"{name} was lost: what was under way there is in no figure, nor is what was due until others took its part"
+        f"{name} was lost: its requests in progress, and those due until other workers took over, are in no figure"
         for name in run.lost
     ]
     for name, gauges in sorted(tally.workers.items()):
@@ -102,32 +114,28 @@ def warnings(report: Report) -> list[str]:
             part = percent(100 * gauges["cpu_busy"] / gauges["cpu_samples"])
             highest = f"CPU {gauges['cpu_highest'] / 10:.0f}%"
             found.append(
-                f"the load generator was the limit: {highest} on {name}, above {BUSY:.0f}% in {part} of the time"
+                f"the load generator was the limit: {highest} on {name}, above {BUSY_PERCENT:.0f}% in {part} of samples"
             )
-    if sent < _DELIVERED * run.nominal - 3 * math.sqrt(run.nominal):  # so much is chance where arrivals are random
+    if sent < _MOST_SENT * run.nominal - 3 * math.sqrt(run.nominal):  # random arrivals vary by this much
         part = percent(100 * sent / run.nominal)
-        found.append(
-            f"only {part} of the requests that were due were sent: {count(sent)} of {count(round(run.nominal))}"
-        )
+        found.append(f"only {part} of the due requests were sent: {count(sent)} of {count(round(run.nominal))}")
     lag = tally.lag.percentile(99)
-    if lag > _LAG:
+    if lag > _HIGH_LAG:
         found.append(
             f"requests waited before they were sent, p99 {seconds(lag)}: they queued behind slow replies, or the "
             "generator was late; compare both latencies"
         )
     abandoned = count_of(tally, "abandoned")
     if abandoned:
-        found.append(
-            f"{count(abandoned)} exchanges were abandoned: their agent was stopped before they could be answered"
-        )
+        found.append(f"{count(abandoned)} exchanges were abandoned: their agents were stopped before the answer")
     waiting = sum(gauges["in_flight"] for gauges in tally.workers.values())
     if waiting:
-        found.append(f"the counts aren't final: {count(waiting)} exchanges were still under way")
+        found.append(f"the counts aren't final: {count(waiting)} exchanges were still in progress")
     return found
 
 
 def headline(report: Report) -> str:
-    """Say the most important in one line: how much was due, sent and answered."""
+    """Return the most important figures in one line: due, sent and answered."""
     sent, expected, answered = _totals(report.tally)
     run = report.run
     due = f"{rate(run.nominal / run.seconds)} due, " if run.nominal and run.seconds else ""
@@ -136,7 +144,7 @@ def headline(report: Report) -> str:
 
 
 def figures(report: Report) -> JSONObject:
-    """Return the report as JSON, latencies in seconds. Names are stable; new ones may be added."""
+    """Return the report as JSON, with latencies in seconds. Names are stable; new ones may be added."""
     sent, expected, answered = _totals(report.tally)
     run, tally = report.run, report.tally
     strays: dict[str, JSON] = {what: count_of(tally, what) for what in ("unexpected", "session lost", "unsent")}
@@ -161,11 +169,27 @@ def figures(report: Report) -> JSONObject:
         "lag": _latency_figures(tally.lag),
         "slowest": [answer._asdict() for answer in tally.slowest.answers()],
         "workers": workers,
-        "limits": [{"limit": each.limit.text, "found": each.found, "passed": each.passed} for each in report.verdicts],
+        "limits": [
+            {"limit": each.limit.text, "found": each.found, "passed": each.passed} for each in report.limit_results
+        ],
         "capacity": _capacity_figures(report),
         "warnings": [*warnings(report)],
         "passed": report.passed,
     }
+
+
+def junit_report(report: Report) -> str:
+    """Return the limits as JUnit XML, one test case each. The warnings are the `system-out`."""
+    cases = [
+        JUnitCase(
+            "limits",
+            result.limit.text,
+            failure="" if result.passed else f"{result.limit.text}: found {result.found}",
+        )
+        for result in report.limit_results
+    ]
+    suite = JUnitSuite("cometreel load", cases, report.run.seconds, "\n".join(warnings(report)))
+    return suite.document(wrapped=False)
 
 
 def _totals(tally: Tally) -> tuple[int, int, int]:
@@ -197,11 +221,11 @@ def _latency_figures(latency: Latency) -> JSONObject | None:
 
 
 def _capacity_figures(report: Report) -> JSON:
-    if report.held is None:
+    if report.capacity is None:
         return None
     return {
-        "rate": report.held.rate,
-        "broken": report.held.broken,
-        "stopped": report.held.stopped.value,
+        "rate": report.capacity.rate,
+        "broken": report.capacity.broken,
+        "stopped": report.capacity.stopped.value,
         "trials": [{"rate": trial.step.rate, "held": trial.held} for trial in report.trials],
     }

@@ -1,4 +1,4 @@
-"""The mix: how many of a hundred requests ask about which kind of owner. Reads text; draws nothing itself."""
+"""The mix: the percentage of requests for each kind of owner."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _WORDS = {kind.value: kind for kind in OwnerKind}
 
 
 class Mix:
-    """The kinds and their per cents, which add up to 100. A kind that isn't in it isn't asked."""
+    """Kinds and their percentages, which add up to 100. Kinds that are not in the mix are not requested."""
 
     def __init__(self, parts: Iterable[tuple[OwnerKind, float]]) -> None:
         self.parts = tuple(parts)
         self._ends = list(accumulate(percent / 100 for _, percent in self.parts))
 
     def kinds(self) -> tuple[OwnerKind, ...]:
-        """The kinds that are asked."""
+        """The kinds in the mix."""
         return tuple(kind for kind, _ in self.parts)
 
     def pick(self, draw: float) -> OwnerKind:
-        """Return the kind that a number from 0 up to, not including, 1 falls on."""
+        """Return the kind for a random number from 0 up to, but not including, 1."""
         return self.parts[min(bisect_right(self._ends, draw), len(self.parts) - 1)][0]
 
     def __str__(self) -> str:
@@ -37,9 +37,9 @@ class Mix:
 
 
 def parse_mix(text: str) -> Mix:
-    """Read `agent=50,place=20,agent-group=15,place-group=10,user=5`.
+    """Parse a mix such as `agent=50,place=20,agent-group=15,place-group=10,user=5`.
 
-    :raises OptionInvalid: if a kind is unknown or stands twice, a number isn't one, or they don't add up to 100.
+    :raises OptionInvalid: if a kind is unknown or repeated, a number is invalid, or the sum isn't 100.
     """
     parts: dict[OwnerKind, float] = {}
     for part in text.split(","):
@@ -50,11 +50,11 @@ def parse_mix(text: str) -> Mix:
                 _OPTION, f"{part.strip()!r}", f"KIND=PERCENT with one of {', '.join(_WORDS)}", near(word, _WORDS)
             )
         if kind in parts:
-            raise OptionInvalid(_OPTION, f"{word!r} stands twice", "each kind once")
+            raise OptionInvalid(_OPTION, f"{word!r} is repeated", "each kind once")
         parts[kind] = _percent(word, number)
     total = round(sum(parts.values()), 6)
     if total != 100:
-        raise OptionInvalid(_OPTION, f"the parts of {text!r} add up to {total:g}", "100", _mend(total))
+        raise OptionInvalid(_OPTION, f"the percentages of {text!r} add up to {total:g}", "100", _difference(total))
     return Mix((kind, percent) for kind, percent in parts.items() if percent)
 
 
@@ -68,5 +68,5 @@ def _percent(word: str, number: str) -> float:
     return percent
 
 
-def _mend(total: float) -> str:
+def _difference(total: float) -> str:
     return f"{100 - total:g} are missing" if total < 100 else f"{total - 100:g} are too many"

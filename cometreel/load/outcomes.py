@@ -1,18 +1,18 @@
-"""What became of the requests of an agent: one frozen fact for each thing that happened. Nothing here decides.
+"""Outcomes of requests: one immutable value for each thing that can happen to an agent's request.
 
-The definitions, for a request whose POST was meant for `intended`, written at `sent`, and answered with a referenceId:
+`intended` is the intended start of a POST, `sent` the time at which it was written.
 
 | outcome | when |
 |---|---|
-| `Acknowledged` | the HTTP reply came, with statusCode 0 and, where a notification is expected, a referenceId |
-| `Refused` | it came with something else, or not within the patience since `sent` |
-| `Answered` | its notification came within the patience since `sent`; `late` if later than that since `intended` |
-| `Wrong` | it came within the patience and speaks of another owner or type |
-| `Lost` | none came within the patience |
-| `LateAfterLost` | one came after it was counted as lost |
-| `Duplicate` | one more came after it was answered |
-| `Unexpected` | a notification came that no request of this session explains |
-| `Abandoned` | its agent was stopped before the patience was over: neither answered nor lost |
+| `Acknowledged` | the HTTP reply has statusCode 0 and, if a notification is expected, a referenceId |
+| `Refused` | any other HTTP reply, or none within the patience since `sent` |
+| `Answered` | the notification arrived within the patience since `sent`; `late` is counted from `intended` |
+| `Wrong` | the notification arrived within the patience but is about another owner or has another type |
+| `Lost` | no notification arrived within the patience |
+| `LateAfterLost` | a notification arrived after its request was counted as lost |
+| `Duplicate` | another notification arrived after the request was answered |
+| `Unexpected` | a notification arrived that belongs to no request of this session |
+| `Abandoned` | the agent was stopped before the patience was over: neither answered nor lost |
 | `SessionLost` | the server doesn't know the CometD session any more |
 """
 
@@ -28,37 +28,37 @@ __all__ = [
     "Abandoned",
     "Acknowledged",
     "Answered",
-    "LateAfterLost",
-    "PlannedRequest",
     "Duplicate",
-    "PendingRequest",
     "Failure",
+    "LateAfterLost",
     "Lost",
-    "Wrong",
-    "RequestOutcome",
+    "PendingRequest",
+    "PlannedRequest",
     "Refused",
+    "RequestOutcome",
     "SessionLost",
     "Unexpected",
+    "Wrong",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRequest:
-    """A request that an agent makes: the entry that it counts under, and what must answer it, if anything."""
+    """A request that an agent will send: the entry under which it is counted, and the expected notification, if any."""
 
     entry: str
-    expects: Expectation | None
+    expectation: Expectation | None
 
 
 class PendingRequest:
-    """One request under way. Times are seconds on the agent's own monotonic clock. Read it; the ledger writes it."""
+    """A POST and its expected notification. Times are seconds on the agent's clock. Only the ledger changes it."""
 
-    __slots__ = ("ack_at", "agent", "answered", "ask", "intended", "number", "reference", "sent", "settled_at")
+    __slots__ = ("ack_at", "agent", "answered", "intended", "number", "planned", "reference", "sent", "settled_at")
 
-    def __init__(self, number: int, agent: str, ask: PlannedRequest, intended: float, sent: float) -> None:
+    def __init__(self, number: int, agent: str, planned: PlannedRequest, intended: float, sent: float) -> None:
         self.number = number
         self.agent = agent
-        self.ask = ask
+        self.planned = planned
         self.intended = intended
         self.sent = sent
         self.ack_at: float | None = None
@@ -68,28 +68,30 @@ class PendingRequest:
 
     @property
     def open(self) -> bool:
-        """Whether something can still become of it."""
+        """True if the exchange is not finished."""
         return self.settled_at is None
 
     def __repr__(self) -> str:
-        return f"Exchange({self.number}, {self.ask.entry!r}, reference={self.reference})"
+        return f"PendingRequest({self.number}, {self.planned.entry!r}, reference={self.reference})"
 
 
 class Failure(Enum):
-    """Why a POST wasn't acknowledged."""
+    """The reason why a POST wasn't acknowledged."""
 
     HTTP = "HTTP"
     """The HTTP status isn't 2xx; the detail is the status."""
     STATUS = "statusCode"
-    """The body says a statusCode other than 0; the detail is that code, or -1 where there is none."""
+    """The statusCode in the body isn't 0; the detail is the statusCode, or -1 if there is none."""
     REFERENCE = "no referenceId"
-    """The body names no referenceId although a notification is expected."""
+    """The body has no referenceId although a notification is expected."""
     REPLY = "no reply"
-    """The connection broke, or nothing came within the patience."""
+    """The connection was lost, or there was no reply within the patience."""
 
 
-class Acknowledged(NamedTuple):  # the two that each exchange makes are named tuples, which are made thrice as fast
-    """The HTTP reply came, with statusCode 0."""
+class Acknowledged(
+    NamedTuple
+):  # the two most frequent outcomes are named tuples: creating one takes a third of the time of a dataclass
+    """The HTTP reply has statusCode 0."""
 
     exchange: PendingRequest
     at: float
@@ -97,7 +99,7 @@ class Acknowledged(NamedTuple):  # the two that each exchange makes are named tu
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The POST failed; no notification is expected any more."""
+    """The POST failed; no notification is expected."""
 
     exchange: PendingRequest
     at: float
@@ -106,12 +108,12 @@ class Refused:
 
     @property
     def text(self) -> str:
-        """What a report counts it under: `HTTP 503`, `statusCode 4`, `no referenceId`, `no reply`."""
+        """The name in reports: `HTTP 503`, `statusCode 4`, `no referenceId`, `no reply`."""
         return f"{self.failure.value} {self.detail}" if self.detail else self.failure.value
 
 
 class Answered(NamedTuple):
-    """The right notification came within the patience."""
+    """The expected notification arrived within the patience."""
 
     exchange: PendingRequest
     at: float
@@ -120,7 +122,7 @@ class Answered(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """A notification with the right referenceId came within the patience, and this part of it is wrong."""
+    """A notification with the right referenceId arrived within the patience, but `part` of it is wrong."""
 
     exchange: PendingRequest
     at: float
@@ -128,85 +130,85 @@ class Wrong:
 
     @property
     def text(self) -> str:
-        """What a report counts it under."""
+        """The name in reports."""
         return f"wrong {self.part}"
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """No notification came within the patience; `at` is when that was over."""
+    """No notification arrived within the patience, which ended at `at`."""
 
     exchange: PendingRequest
     at: float
 
     @property
     def text(self) -> str:
-        """What a report counts it under."""
+        """The name in reports."""
         return "lost"
 
 
 @dataclass(frozen=True, slots=True)
 class Abandoned:
-    """The agent was stopped while this was under way: nobody knows what would have become of it."""
+    """The agent was stopped while the exchange was in progress; its result is unknown."""
 
     exchange: PendingRequest
     at: float
 
     @property
     def text(self) -> str:
-        """What a report counts it under."""
+        """The name in reports."""
         return "abandoned"
 
 
 @dataclass(frozen=True, slots=True)
 class LateAfterLost:
-    """A notification came after its request was given up."""
+    """A notification arrived after its request was given up."""
 
     exchange: PendingRequest
     at: float
 
     @property
     def text(self) -> str:
-        """What a report counts it under."""
+        """The name in reports."""
         return "late-after-lost"
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """One more notification came for a request that was answered."""
+    """Another notification arrived for an answered request."""
 
     exchange: PendingRequest
     at: float
 
     @property
     def text(self) -> str:
-        """What a report counts it under."""
+        """The name in reports."""
         return "duplicate"
 
 
 @dataclass(frozen=True, slots=True)
 class Unexpected:
-    """A notification came that no request explains."""
+    """A notification arrived that belongs to no request."""
 
     reference: int | str | None
     at: float
 
     @property
     def text(self) -> str:
-        """What a report counts it under."""
+        """The name in reports."""
         return "unexpected"
 
 
 @dataclass(frozen=True, slots=True)
 class SessionLost:
-    """The CometD session was lost while this many requests waited for their notification."""
+    """The CometD session was lost while `waiting` requests had no notification."""
 
     at: float
     waiting: int
 
     @property
     def text(self) -> str:
-        """What a report counts it under."""
+        """The name in reports."""
         return "session lost"
 
 

@@ -1,4 +1,4 @@
-"""The five kinds of `RequestAgentStats`: what each sends, and what it is called. Knows no sockets and no results."""
+"""The five kinds of owners in `RequestAgentStats`: the request of each kind and its expected notification."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from urllib.parse import quote
 
 from cometreel.jsonvalue import JSONObject
 
-__all__ = ["Expectation", "OwnerKind", "StatsRequest", "call_for", "expectation_for"]
+__all__ = ["Expectation", "OwnerKind", "StatsRequest", "expectation_for", "request_for"]
 
 _PATH = "/api/v2/workbins"
 _OPERATION = "RequestAgentStats"
 
 
 class OwnerKind(Enum):
-    """Whose workbins a request asks about. The value is its word in a mix and in an owners file."""
+    """The kind of owner whose workbins a request is about. The value is the word in a mix and in an owners file."""
 
     AGENT = "agent"
-    """Those of the agent who asks."""
+    """The agent that sends the request."""
     PLACE = "place"
     AGENT_GROUP = "agent-group"
     PLACE_GROUP = "place-group"
     USER = "user"
-    """Those of another user, by id."""
+    """Another user, by id."""
 
     @property
     def label(self) -> str:
-        """The kind as reports and limits write it: `Agent`, `Place`, `AgentGroup`, `PlaceGroup`, `User`."""
+        """The name in reports and limits: `Agent`, `Place`, `AgentGroup`, `PlaceGroup`, `User`."""
         return self.value.title().replace("-", "")
 
     @property
     def entry(self) -> str:
-        """The name of its rows in Locust's statistics: `RequestAgentStats Place`."""
+        """The name in Locust's statistics, such as `RequestAgentStats Place`."""
         return f"{_OPERATION} {self.label}"
 
     @property
     def workbin_type(self) -> str:
-        """What the answer must say as `Type`; a user's workbins are those of an agent."""
+        """The expected `Type` in the notification. The workbins of a user have the type `Agent`."""
         return "Agent" if self is OwnerKind.USER else self.label
 
     @property
     def owned(self) -> bool:
-        """Whether the request names an owner. An agent who asks for its own names none."""
+        """True if the request names an owner. An agent that requests its own workbins names none."""
         return self is not OwnerKind.AGENT
 
 
@@ -52,13 +52,12 @@ class StatsRequest:
 
     path: str
     body: JSONObject
-    method: str = "POST"
 
 
-def call_for(kind: OwnerKind, owner: str = "") -> StatsRequest:
-    """Return the request of this kind about this owner (API reference, operation RequestAgentStats).
+def request_for(kind: OwnerKind, owner: str = "") -> StatsRequest:
+    """Return the request for an owner (API reference, operation RequestAgentStats).
 
-    The owner is the name of a place or a group, or the id of a user; it is ignored for an agent's own.
+    The owner is the name of a place or group, or the id of a user; it is ignored for the agent's own workbins.
     """
     if kind is OwnerKind.USER:
         return StatsRequest(f"/api/v2/users/{quote(owner, safe='')}/workbins", {"operationName": _OPERATION})
@@ -73,16 +72,16 @@ _MESSAGE = "WorkbinStatsMessage"
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What the answer to one request must say; None as owner means that the owner isn't known, so any is right."""
+    """The expected notification of one request. If `owner` is None, any owner is accepted."""
 
     workbin_type: str
     owner: str | None = None
     message_type: str = _MESSAGE
 
-    def wrong(self, data: JSONObject) -> str:
-        """Say which part of this notification is wrong: `messageType`, `workbinStats`, `Owner`, `Type`; empty if none.
+    def mismatch(self, data: JSONObject) -> str:
+        """Return the part that is wrong: `messageType`, `workbinStats`, `Owner` or `Type`; empty if nothing is wrong.
 
-        How an empty result is notified is unknown, so no `workbinStats`, and an empty one, are right.
+        GWS doesn't document the notification of an empty result, so a missing or empty `workbinStats` is accepted.
         """
         if data.get("messageType") != self.message_type:
             return "messageType"
@@ -102,5 +101,5 @@ class Expectation:
 
 
 def expectation_for(kind: OwnerKind, owner: str = "", own_id: str | None = None) -> Expectation:
-    """Return what answers a request of this kind; `own_id` is the id of the agent who asks, where it is known."""
+    """Return the expected notification of a request. `own_id` is the id of the agent that sends it, if known."""
     return Expectation(kind.workbin_type, owner if kind.owned else own_id)

@@ -1,7 +1,4 @@
-"""The owners that requests ask about: from a CSV or YAML file, or made from a pattern such as `place=Place{1..200}`.
-
-Reads the files that it is given; draws nothing, and knows nothing of workers.
-"""
+"""The owners that requests name: from a CSV or YAML file, or from a pattern such as `place=Place{1..200}`."""
 
 from __future__ import annotations
 
@@ -26,26 +23,26 @@ _HEADER = ["kind", "owner"]
 
 
 class Owners:
-    """The owners of each kind, in the order in which they were given, each once.
+    """The owners of each kind, in the given order, without duplicates.
 
-    Under `agent` stand the user names of the agents themselves, where the run logs them in by name.
+    The owners of `agent` are the user names of the agents, if the run logs them in.
     """
 
     def __init__(self, owners: Mapping[OwnerKind, Iterable[str]]) -> None:
         self._owners = {kind: tuple(dict.fromkeys(names)) for kind, names in owners.items()}
 
     def of(self, kind: OwnerKind) -> tuple[str, ...]:
-        """The owners of this kind."""
+        """Return the owners of this kind."""
         return self._owners.get(kind, ())
 
-    def suffice(self, mix: Mix) -> None:
-        """Check that there is an owner for each kind of the mix that needs one.
+    def check(self, mix: Mix) -> None:
+        """Check that each kind of the mix that needs an owner has one.
 
-        :raises OptionInvalid: if a kind has none, with what to write.
+        :raises OptionInvalid: if a kind has none, with an example.
         """
         for kind in mix.kinds():
             if kind.owned and not self.of(kind):
-                found = f"the mix asks about {kind.value}, and no owner of that kind is given"
+                found = f"the mix has {kind.value}, but no owner of this kind is given"
                 raise OptionInvalid(_OPTION, found, f"at least one, such as {kind.value}={kind.label}{{1..10}}")
 
     def __eq__(self, other: object) -> bool:
@@ -59,10 +56,10 @@ class Owners:
 
 
 def read_owners(values: Sequence[str]) -> Owners:
-    """Read the values of `--reel-owners`: patterns (`place=Place{1..200}`) and names of files, joined in order.
+    """Read the values of `--reel-owners`: patterns (`place=Place{1..200}`) and file names, joined in order.
 
-    :raises OptionInvalid: if a value is neither, or a pattern can't be used.
-    :raises FileInvalid: if a file can't be used, with every problem at its line and column.
+    :raises OptionInvalid: if a value is neither, or a pattern is invalid.
+    :raises FileInvalid: if a file is invalid, with the line and column of every problem.
     """
     found: dict[OwnerKind, list[str]] = {}
     for value in values:
@@ -80,13 +77,13 @@ def read_owners(values: Sequence[str]) -> Owners:
 
 
 def _expanded(pattern: str, value: str) -> list[str]:
-    """Write a pattern out: `{1..200}` counts, `{001..200}` counts with zeros in front."""
+    """Expand a pattern: `{1..200}` counts, `{001..200}` counts with leading zeros."""
     if not pattern:
-        raise OptionInvalid(_OPTION, f"{value!r} names nothing", "a name behind the '='")
+        raise OptionInvalid(_OPTION, f"{value!r} has no name", "a name after the '='")
     ranges = list(_RANGE.finditer(pattern))
     if not ranges:
         if "{" in pattern or "}" in pattern:
-            raise OptionInvalid(_OPTION, f"{value!r}", "a range written {1..200}")
+            raise OptionInvalid(_OPTION, f"{value!r}", "a range such as {1..200}")
         return [pattern]
     if len(ranges) > 1:
         raise OptionInvalid(_OPTION, f"{value!r} has {len(ranges)} ranges", "one range")
@@ -95,7 +92,7 @@ def _expanded(pattern: str, value: str) -> list[str]:
     if int(first) > int(last):
         raise OptionInvalid(_OPTION, f"{value!r} counts down", "a range from low to high", f"{{{last}..{first}}}")
     if int(last) - int(first) >= _MOST:
-        raise OptionInvalid(_OPTION, f"{value!r} makes more than {_MOST} owners", "fewer")
+        raise OptionInvalid(_OPTION, f"{value!r} has more than {_MOST} owners", "fewer")
     width = len(first) if first.startswith("0") else 0
     return [f"{before}{number:0{width}d}{after}" for number in range(int(first), int(last) + 1)]
 
@@ -108,13 +105,13 @@ def _read_file(path: Path) -> dict[OwnerKind, list[str]]:
     else:
         found = _from_csv(raw, str(path))
     if not any(found.values()):
-        nothing = Problem(str(path), 0, 0, "it names no owner", "at least one", f"begin with '{begin}'")
+        nothing = Problem(str(path), 0, 0, "it contains no owner", "at least one", f"start with '{begin}'")
         raise FileInvalid([nothing])
     return found
 
 
 def _from_yaml(document: Document) -> dict[OwnerKind, list[str]]:
-    """Read `place: [Place1, Place2]`, one key for each kind."""
+    """Read `place: [Place1, Place2]`, with one key for each kind."""
     problems: list[Problem] = []
 
     def wrong(path: tuple[str | int, ...], found: str, expected: str, hint: str = "", *, key: bool = False) -> None:
@@ -141,7 +138,7 @@ def _from_yaml(document: Document) -> dict[OwnerKind, list[str]]:
 
 
 def _from_csv(raw: bytes, file: str) -> dict[OwnerKind, list[str]]:
-    """Read a table with the header `kind,owner` (RFC 4180; a first line without it is a problem)."""
+    """Read a CSV table (RFC 4180) with the header `kind,owner`. The header is required."""
     try:
         lines = raw.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:

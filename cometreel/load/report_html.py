@@ -1,13 +1,10 @@
-"""The report as one HTML page that needs nothing else: no script, no font, no picture from anywhere. Writes only."""
+"""The HTML report: one page without scripts or external resources."""
 
 from __future__ import annotations
 
-from functools import cache
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
 from cometreel import __version__
-from cometreel.load.charts import course, latency_curve
+from cometreel.html_templates import html_template
+from cometreel.load.charts import latency_curve, run_chart
 from cometreel.load.formatting import count, percent, rate, seconds
 from cometreel.load.load_report import PERCENTILES, Report, both_latencies, headline, rows, warnings
 from cometreel.load.tally import COUNTED
@@ -16,17 +13,17 @@ __all__ = ["html_report", "html_section"]
 
 
 def html_report(report: Report) -> str:
-    """Write the whole page; everything that came from outside is escaped."""
-    return _template("report.html.j2").render(_facts(report))
+    """Return the whole page. All values are escaped."""
+    return html_template("cometreel.load", "report").render(_context(report))
 
 
 def html_section(report: Report) -> str:
-    """Write the same without its head, to be set into another page; its style touches nothing outside of itself."""
-    return _template("section.html.j2").render(_facts(report))
+    """Return the report as an HTML section for another page. Its style doesn't affect the rest of the page."""
+    return html_template("cometreel.load", "section").render(_context(report))
 
 
-def _facts(report: Report) -> dict[str, object]:
-    """What the templates name."""
+def _context(report: Report) -> dict[str, object]:
+    """Return the variables of the templates."""
     whole = rows(report.tally)
     everything = whole[-1].entry
     failures = [what for what in COUNTED if what not in ("error", "unsent") and any(row.failed(what) for row in whole)]
@@ -47,19 +44,10 @@ def _facts(report: Report) -> dict[str, object]:
             ]
         ),
         "owners_curve": latency_curve((row.label, row.entry.notification.intended) for row in whole[:-1]),
-        "course": course(report.tally.pulse),
+        "run_chart": run_chart(report.tally.time_series),
         "slowest": report.tally.slowest.answers(),
         "count": count,
         "percent": percent,
         "rate": rate,
         "seconds": seconds,
     }
-
-
-@cache
-def _template(name: str) -> Template:
-    loader = PackageLoader("cometreel.load", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template(name)

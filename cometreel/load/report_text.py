@@ -1,4 +1,4 @@
-"""The report as text for a terminal, never wider than 100 columns. Writes; decides nothing."""
+"""The text report for a terminal, at most 100 columns wide."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from cometreel.load.load_report import Report, ReportRow, both_latencies, headli
 __all__ = ["terminal_report"]
 
 _WIDTH = 100
-_LEAST = 16
-"""What is left of a column of names, however narrow it gets."""
+_MIN_NAME_WIDTH = 16
+"""Minimum width of a column of names."""
 _COUNTS = (
     "lost",
     "late",
@@ -29,7 +29,7 @@ _PERCENTILES = ("p50", "p99", "p99.99", "max")
 
 
 def terminal_report(report: Report) -> str:
-    """Write the report: counts, both latencies, the slowest answers, limits, warnings."""
+    """Return the report: counts, latencies, slowest answers, limits and warnings."""
     whole = rows(report.tally)
     parts = [
         [f"load on {report.run.host} for {seconds(report.run.seconds)}", headline(report)],
@@ -95,24 +95,24 @@ def _slowest(report: Report) -> list[str]:
         [seconds(each.micros / 1_000_000), each.entry, each.reference, each.agent, seconds(max(each.at, 0.0))]
         for each in answers
     ]
-    return ["the slowest answers", *_table(["latency", "entry", "referenceId", "agent", "due at"], body, left=(1, 3))]
+    return ["slowest answers", *_table(["latency", "entry", "referenceId", "agent", "due at"], body, left=(1, 3))]
 
 
 def _trials(report: Report) -> list[str]:
-    if report.held is None:
+    if report.capacity is None:
         return []
-    body = [[rate(trial.step.rate), trial.why or "held"] for trial in report.trials]
-    end = f"capacity: {rate(report.held.rate)}; {report.held.stopped.value}"
+    body = [[rate(trial.step.rate), trial.reason or "held"] for trial in report.trials]
+    end = f"capacity: {rate(report.capacity.rate)}; {report.capacity.stopped.value}"
     return [*_table(["rate", "limits"], body, left=(1,)), end]
 
 
 def _limits(report: Report) -> list[str]:
-    body = [["passed" if each.passed else "FAILED", each.limit.text, each.found] for each in report.verdicts]
+    body = [["passed" if each.passed else "FAILED", each.limit.text, each.found] for each in report.limit_results]
     return _table(["", "limit", "found"], body, left=(0, 1, 2)) if body else []
 
 
 def _table(head: Sequence[str], body: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
-    """Align columns: text to the left, figures to the right."""
+    """Return an aligned table: text to the left, figures to the right."""
     lines = [list(head), *map(list, body)]
     gap, widths = _layout(lines, left)
     made = [
@@ -126,13 +126,13 @@ def _table(head: Sequence[str], body: Iterable[Sequence[str]], left: Sequence[in
 
 
 def _layout(lines: Sequence[Sequence[str]], left: Sequence[int]) -> tuple[str, list[int]]:
-    """Give the gap between columns, and their widths. Where it is too wide the gap shrinks, then the widest text."""
+    """Return the gap between columns, and their widths. In a wide table the gap shrinks, then the widest text."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= _WIDTH else " "
     for column in sorted(left, key=lambda each: -widths[each]):
         excess = sum(widths) + len(gap) * (len(widths) - 1) - _WIDTH
         if excess > 0:
-            widths[column] = max(widths[column] - excess, min(widths[column], _LEAST))
+            widths[column] = max(widths[column] - excess, min(widths[column], _MIN_NAME_WIDTH))
     return gap, widths
 
 

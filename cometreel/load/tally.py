@@ -1,16 +1,17 @@
-"""The figures of a run so far, of one worker or of all: fed with outcomes, read by reports, limits and pictures.
+"""The figures of a run, of one worker or of all, computed from outcomes.
 
-Its state is plain JSON. Merging adds states as if one process had counted everything, in any order and grouping.
+The state of a tally is plain JSON. Merging states is exact, in any order and grouping.
 """
 
 from __future__ import annotations
 
+import heapq
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
-from cometreel.load.entry import Entry, EntryState
 from cometreel.load.latency import Latency, LatencyState
 from cometreel.load.outcomes import (
     Abandoned,
@@ -26,24 +27,196 @@ from cometreel.load.outcomes import (
     Unexpected,
     Wrong,
 )
-from cometreel.load.slowest import SlowAnswer, Slowest, SlowState
 from cometreel.load.time_series import TimeSeries, TimeSeriesState
 
-__all__ = ["BUSY", "COUNTED", "Counted", "Gauges", "Tally", "TallyState", "count_of", "merged", "overloaded", "sent_of"]
+__all__ = [
+    "BUSY_PERCENT",
+    "COUNTED",
+    "SLOWEST_KEPT",
+    "Counted",
+    "Entry",
+    "EntryState",
+    "Gauges",
+    "SlowAnswer",
+    "SlowState",
+    "Slowest",
+    "StepTallies",
+    "Tally",
+    "TallyState",
+    "Timing",
+    "TimingState",
+    "count_of",
+    "count_sent",
+    "merge_tallies",
+    "overloaded",
+]
 
-BUSY = 90.0
-"""Per cent of one core above which a worker measures itself rather than the server."""
+
+class TimingState(TypedDict):
+    """Both latencies as JSON."""
+
+    intended: LatencyState
+    actual: LatencyState
+
+
+class EntryState(TypedDict):
+    """An entry as JSON."""
+
+    sent: int
+    acknowledged: int
+    expected: int
+    answered: int
+    failures: dict[str, int]
+    ack: TimingState
+    notification: TimingState
+
+
+class Timing:
+    """One latency, measured from the intended and from the actual start."""
+
+    def __init__(self) -> None:
+        self.intended = Latency()
+        """From the intended start: the time that a user had to wait."""
+        self.actual = Latency()
+        """From the time at which the request was sent."""
+
+    def record(self, intended: float, actual: float, at: float) -> None:
+        """Add a request that ended at `at`."""
+        self.intended.record(at - intended)
+        self.actual.record(at - actual)
+
+    def merge(self, other: TimingState) -> None:
+        """Add the values of another state."""
+        self.intended.merge(other["intended"])
+        self.actual.merge(other["actual"])
+
+    def state(self) -> TimingState:
+        """Return the state for `merge`."""
+        return {"intended": self.intended.state(), "actual": self.actual.state()}
+
+
+class Entry:
+    """The figures of one entry, that is, of one kind of owner or one request of a scenario.
+
+    At the end of a run, `expected` is the sum of answered, wrong, lost and abandoned exchanges.
+    """
+
+    def __init__(self) -> None:
+        self.sent = 0
+        """POSTs sent."""
+        self.acknowledged = 0
+        """HTTP replies that acknowledged the POST."""
+        self.expected = 0
+        """Notifications expected after these replies."""
+        self.answered = 0
+        """Right notifications within the patience, including late ones."""
+        self.failures: Counter[str] = Counter()
+        """Failures by the text of their outcome, and `late`."""
+        self.ack = Timing()
+        self.notification = Timing()
+
+    def merge(self, other: EntryState) -> None:
+        """Add the figures of another state."""
+        self.sent += other["sent"]
+        self.acknowledged += other["acknowledged"]
+        self.expected += other["expected"]
+        self.answered += other["answered"]
+        self.failures.update(other["failures"])
+        self.ack.merge(other["ack"])
+        self.notification.merge(other["notification"])
+
+    def state(self) -> EntryState:
+        """Return the state for `merge`."""
+        return {
+            "sent": self.sent,
+            "acknowledged": self.acknowledged,
+            "expected": self.expected,
+            "answered": self.answered,
+            "failures": dict(sorted(self.failures.items())),
+            "ack": self.ack.state(),
+            "notification": self.notification.state(),
+        }
+
+
+SLOWEST_KEPT = 20
+
+
+class SlowAnswer(NamedTuple):
+    """One slow answer. The order depends on all fields, so that merging in any order gives the same result."""
+
+    micros: int
+    """From the intended start."""
+    at: float
+    """The intended start, in seconds since the start of the run."""
+    entry: str
+    agent: str
+    reference: str
+    """The referenceId as text, to find the request in the log of the server."""
+
+
+class SlowState(TypedDict):
+    """A slow answer as JSON."""
+
+    micros: int
+    at: float
+    entry: str
+    agent: str
+    reference: str
+
+
+class Slowest:
+    """Keeps the slowest answers."""
+
+    def __init__(self) -> None:
+        self._heap: list[SlowAnswer] = []
+
+    def would_keep(self, micros: int) -> bool:
+        """Return True if an answer with this latency may be among the slowest. Check this first: it is cheap."""
+        return len(self._heap) < SLOWEST_KEPT or micros >= self._heap[0].micros
+
+    def add(self, answer: SlowAnswer) -> None:
+        """Add an answer if it is among the slowest."""
+        if len(self._heap) < SLOWEST_KEPT:
+            heapq.heappush(self._heap, answer)
+        else:
+            heapq.heappushpop(self._heap, answer)
+
+    def merge(self, others: Iterable[SlowState]) -> None:
+        """Add the answers of another state."""
+        for each in others:
+            self.add(SlowAnswer(**each))
+
+    def answers(self) -> list[SlowAnswer]:
+        """Return the answers, slowest first."""
+        return sorted(self._heap, reverse=True)
+
+    def state(self) -> list[SlowState]:
+        """Return the state for `merge`."""
+        return [
+            {
+                "micros": each.micros,
+                "at": each.at,
+                "entry": each.entry,
+                "agent": each.agent,
+                "reference": each.reference,
+            }
+            for each in self.answers()
+        ]
+
+
+BUSY_PERCENT = 90.0
+"""Percentage of one core above which the load generator, not the server, limits a run."""
 
 
 class Gauges(TypedDict):
-    """How a worker is right now. CPU is sampled in tenths of a per cent of one core, whole so that sums are exact."""
+    """The current state of a worker. CPU samples are tenths of a percent of one core; integers keep the sums exact."""
 
     sessions: int
     held: int
     in_flight: int
     cpu_samples: int
     cpu_busy: int
-    """How many of the samples were above `BUSY`."""
+    """Number of samples above `BUSY_PERCENT`."""
     cpu_total: int
     cpu_highest: int
 
@@ -57,51 +230,51 @@ class TallyState(TypedDict):
     strays: dict[str, int]
     lag: LatencyState
     slowest: list[SlowState]
-    pulse: TimeSeriesState
+    time_series: TimeSeriesState
     workers: dict[str, Gauges]
 
 
 class Tally:
-    """What was due, sent and became of it.
+    """The figures of a run.
 
-    :param worker: the name under which the gauges of this process stand; empty for one that only merges.
-    :param start: when the run began, on the same clock as the exchanges.
+    :param worker: name of this worker; empty for a tally that only merges others.
+    :param start: start of the run, on the same clock as the exchanges.
     """
 
     def __init__(self, worker: str = "", start: float = 0.0) -> None:
         self.start = start
         self.due = 0
-        """Requests whose intended start has come, whether or not they were sent."""
+        """Requests whose intended start has passed, sent or not."""
         self.unsent = 0
         """Requests that were due and will never be sent: their agent had no session, or the run ended."""
         self.entries: dict[str, Entry] = {}
         self.strays: Counter[str] = Counter()
-        """What belongs to no entry: `unexpected`, `session lost`, `dropped notification`."""
+        """Outcomes without an entry: `unexpected`, `session lost`, `dropped notification`."""
         self.lag = Latency()
-        """From the intended start of a request to the actual one: what the generator or its queues added."""
+        """Time from the intended to the actual start of a request: delay in the load generator and its queues."""
         self.slowest = Slowest()
-        self.pulse = TimeSeries()
+        self.time_series = TimeSeries()
         self.workers: dict[str, Gauges] = {}
         self._own = _no_gauges()
         if worker:
             self.workers[worker] = self._own
 
     def entry(self, name: str) -> Entry:
-        """Give the row of this name, a new one if there is none."""
+        """Return the entry of this name. It is created if missing."""
         found = self.entries.get(name)
         if found is None:
             found = self.entries[name] = Entry()
         return found
 
-    # ------------------------------------------------------------------ one worker's facts
+    # ------------------------------------------------------------------ events of one worker
     def sent(self, exchange: PendingRequest) -> None:
-        """Count a POST that was written."""
-        self.entry(exchange.ask.entry).sent += 1
+        """Count a POST that was sent."""
+        self.entry(exchange.planned.entry).sent += 1
         self.lag.record(exchange.sent - exchange.intended)
-        self.pulse.sent(exchange.sent - self.start)
+        self.time_series.sent(exchange.sent - self.start)
 
     def add(self, outcomes: Iterable[RequestOutcome]) -> None:
-        """Count what the ledgers say."""
+        """Count outcomes."""
         for outcome in outcomes:
             if isinstance(outcome, Acknowledged):
                 self._acknowledged(outcome)
@@ -112,20 +285,20 @@ class Tally:
             else:
                 self._failed(outcome)
 
-    def gauge(self, *, sessions: int, held: int, in_flight: int) -> None:
-        """Say how many sessions are up, polls are held and exchanges are under way in this worker now."""
+    def set_gauges(self, *, sessions: int, held: int, in_flight: int) -> None:
+        """Set the number of connected sessions, held polls and exchanges in progress of this worker."""
         self._own.update({"sessions": sessions, "held": held, "in_flight": in_flight})
 
-    def cpu(self, percent: float) -> None:
-        """Add a sample of this worker's CPU, in per cent of one core."""
+    def add_cpu_sample(self, percent: float) -> None:
+        """Add a sample of this worker's CPU, as a percentage of one core."""
         self._own["cpu_samples"] += 1
-        self._own["cpu_busy"] += percent > BUSY
+        self._own["cpu_busy"] += percent > BUSY_PERCENT
         self._own["cpu_total"] += round(percent * 10)
         self._own["cpu_highest"] = max(self._own["cpu_highest"], round(percent * 10))
 
-    # ------------------------------------------------------------------ many workers'
+    # ------------------------------------------------------------------ merging
     def merge(self, other: TallyState) -> None:
-        """Add what another worker counted. The states of one worker are cumulative: merge its last one only."""
+        """Add the figures of another worker. States are cumulative: merge the last state of each worker only."""
         self.due += other["due"]
         self.unsent += other["unsent"]
         for name, entry in other["entries"].items():
@@ -133,12 +306,12 @@ class Tally:
         self.strays.update(other["strays"])
         self.lag.merge(other["lag"])
         self.slowest.merge(other["slowest"])
-        self.pulse.merge(other["pulse"])
+        self.time_series.merge(other["time_series"])
         for name, gauges in other["workers"].items():
-            self.workers[name] = _both(self.workers[name], gauges) if name in self.workers else gauges.copy()
+            self.workers[name] = _add_gauges(self.workers[name], gauges) if name in self.workers else gauges.copy()
 
     def state(self) -> TallyState:
-        """Give everything that is known, for `merge`."""
+        """Return the state for `merge`."""
         return {
             "due": self.due,
             "unsent": self.unsent,
@@ -146,40 +319,40 @@ class Tally:
             "strays": dict(sorted(self.strays.items())),
             "lag": self.lag.state(),
             "slowest": self.slowest.state(),
-            "pulse": self.pulse.state(),
+            "time_series": self.time_series.state(),
             "workers": {name: gauges.copy() for name, gauges in sorted(self.workers.items())},
         }
 
-    # ------------------------------------------------------------------ inside
+    # ------------------------------------------------------------------ internals
     def _acknowledged(self, outcome: Acknowledged) -> None:
         exchange = outcome.exchange
-        entry = self.entry(exchange.ask.entry)
+        entry = self.entry(exchange.planned.entry)
         entry.acknowledged += 1
         entry.ack.record(exchange.intended, exchange.sent, outcome.at)
-        if exchange.ask.expects is not None:
+        if exchange.planned.expectation is not None:
             entry.expected += 1
 
     def _answered(self, outcome: Answered) -> None:
         exchange = outcome.exchange
-        entry = self.entry(exchange.ask.entry)
+        entry = self.entry(exchange.planned.entry)
         entry.answered += 1
         entry.notification.record(exchange.intended, exchange.sent, outcome.at)
         if outcome.late:
             entry.failures["late"] += 1
         micros = round((outcome.at - exchange.intended) * 1_000_000)
-        self.pulse.answered(outcome.at - self.start, micros)
-        if self.slowest.admits(micros):
+        self.time_series.answered(outcome.at - self.start, micros)
+        if self.slowest.would_keep(micros):
             since = round(exchange.intended - self.start, 6)
-            self.slowest.offer(SlowAnswer(micros, since, exchange.ask.entry, exchange.agent, str(exchange.reference)))
+            self.slowest.add(SlowAnswer(micros, since, exchange.planned.entry, exchange.agent, str(exchange.reference)))
 
     def _failed(self, outcome: Refused | Wrong | Lost | Abandoned | LateAfterLost | Duplicate) -> None:
-        self.entry(outcome.exchange.ask.entry).failures[outcome.text] += 1
+        self.entry(outcome.exchange.planned.entry).failures[outcome.text] += 1
         if isinstance(outcome, Refused | Wrong | Lost):
-            self.pulse.failed(outcome.at - self.start)
+            self.time_series.failed(outcome.at - self.start)
 
 
-def merged(states: Iterable[TallyState]) -> Tally:
-    """Return the tally of several workers: hand it the last state of each."""
+def merge_tallies(states: Iterable[TallyState]) -> Tally:
+    """Return the tally of several workers from the last state of each."""
     tally = Tally()
     for state in states:
         tally.merge(state)
@@ -187,7 +360,7 @@ def merged(states: Iterable[TallyState]) -> Tally:
 
 
 def overloaded(gauges: Gauges) -> bool:
-    """Tell whether a worker was busy in more than a tenth of its samples: then its latencies are its own."""
+    """Return True if a worker was busy in more than a tenth of its samples. Its latencies are not reliable then."""
     return gauges["cpu_busy"] * 10 > gauges["cpu_samples"]
 
 
@@ -195,7 +368,7 @@ def _no_gauges() -> Gauges:
     return {"sessions": 0, "held": 0, "in_flight": 0, "cpu_samples": 0, "cpu_busy": 0, "cpu_total": 0, "cpu_highest": 0}
 
 
-def _both(one: Gauges, other: Gauges) -> Gauges:
+def _add_gauges(one: Gauges, other: Gauges) -> Gauges:
     return {
         "sessions": one["sessions"] + other["sessions"],
         "held": one["held"] + other["held"],
@@ -209,54 +382,123 @@ def _both(one: Gauges, other: Gauges) -> Gauges:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A thing that is counted: which failures it sums up, and whether it belongs to entries."""
+    """A word that reports and limits count: the failures that it includes, and whether it belongs to entries."""
 
-    is_one: Callable[[str], bool]
+    matches: Callable[[str], bool]
     of_entries: bool = True
 
 
-def _named(*texts: str) -> Callable[[str], bool]:
+def _equal_to(*texts: str) -> Callable[[str], bool]:
     return lambda text: text in texts
 
 
-def _beginning(*starts: str) -> Callable[[str], bool]:
+def _starting_with(*starts: str) -> Callable[[str], bool]:
     return lambda text: text.startswith(starts)
 
 
 _REFUSED = ("HTTP", "statusCode", "no reply", "no referenceId")
 
 COUNTED: Mapping[str, Counted] = {
-    "error": Counted(_beginning(*_REFUSED, "lost", "wrong")),
-    "lost": Counted(_named("lost")),
-    "late": Counted(_named("late")),
-    "late-after-lost": Counted(_named("late-after-lost")),
-    "duplicate": Counted(_named("duplicate")),
-    "wrong": Counted(_beginning("wrong ")),
-    "http error": Counted(_beginning("HTTP")),
-    "status error": Counted(_beginning("statusCode", "no referenceId")),
-    "no reply": Counted(_named("no reply")),
-    "abandoned": Counted(_named("abandoned")),
-    "unexpected": Counted(_named("unexpected"), of_entries=False),
-    "session lost": Counted(_named("session lost"), of_entries=False),
-    "unsent": Counted(_named(), of_entries=False),
+    "error": Counted(_starting_with(*_REFUSED, "lost", "wrong")),
+    "lost": Counted(_equal_to("lost")),
+    "late": Counted(_equal_to("late")),
+    "late-after-lost": Counted(_equal_to("late-after-lost")),
+    "duplicate": Counted(_equal_to("duplicate")),
+    "wrong": Counted(_starting_with("wrong ")),
+    "http error": Counted(_starting_with("HTTP")),
+    "status error": Counted(_starting_with("statusCode", "no referenceId")),
+    "no reply": Counted(_equal_to("no reply")),
+    "abandoned": Counted(_equal_to("abandoned")),
+    "unexpected": Counted(_equal_to("unexpected"), of_entries=False),
+    "session lost": Counted(_equal_to("session lost"), of_entries=False),
+    "unsent": Counted(_equal_to(), of_entries=False),
 }
-"""`error` is every exchange that failed: refused, lost or wrong. `unsent` was due and never sent."""
+"""`error` is every failed exchange: refused, lost or wrong. `unsent` was due and never sent."""
 
 
 def count_of(tally: Tally, what: str, entry: str | None = None) -> int:
-    """Count one of `COUNTED`, of one entry or of all."""
+    """Return the number of one of `COUNTED`, of one entry or of all."""
     if what == "unsent":
         return tally.unsent
     counted = COUNTED[what]
     if not counted.of_entries:
-        return sum(number for text, number in tally.strays.items() if counted.is_one(text))
-    return sum(number for row in _rows(tally, entry) for text, number in row.failures.items() if counted.is_one(text))
+        return sum(number for text, number in tally.strays.items() if counted.matches(text))
+    return sum(number for row in _rows(tally, entry) for text, number in row.failures.items() if counted.matches(text))
 
 
-def sent_of(tally: Tally, entry: str | None = None) -> int:
-    """Count the requests that were sent, of one entry or of all."""
+def count_sent(tally: Tally, entry: str | None = None) -> int:
+    """Return the number of requests sent, of one entry or of all."""
     return sum(row.sent for row in _rows(tally, entry))
 
 
 def _rows(tally: Tally, entry: str | None) -> Iterator[Entry]:
     return (row for name, row in tally.entries.items() if entry is None or name == entry)
+
+
+_KEPT_STEPS = 3
+
+
+class StepTallies:
+    """The tally of a whole run, and one for each of the latest steps of a search for capacity.
+
+    A request belongs to the step of its intended start. Steps are added in advance, so that all workers change at the
+    same time. Without steps there is only the tally of the whole run.
+
+    :param worker: name of this worker.
+    :param start: start of the run, on the clock of the exchanges.
+    """
+
+    def __init__(self, worker: str, start: float) -> None:
+        self.whole = Tally(worker, start)
+        self._only_whole = (self.whole,)
+        self._worker = worker
+        self._starts: list[float] = []
+        self._steps: list[tuple[int, Tally]] = []
+
+    def add_step(self, number: int, since: float) -> None:
+        """Add a step that starts at `since` seconds of the run. Nothing happens if it, or a later one, exists."""
+        if self._starts and since <= self._starts[-1]:
+            return
+        self._starts.append(since)
+        self._steps.append((number, Tally(self._worker, self.whole.start)))
+        del self._starts[:-_KEPT_STEPS], self._steps[:-_KEPT_STEPS]
+
+    def step(self, number: int) -> Tally | None:
+        """Return the tally of a step, or None if it has not started or is too old."""
+        return next((tally for each, tally in self._steps if each == number), None)
+
+    def due(self, at: float) -> None:
+        """Count a due request. `at` is its intended start in seconds since the start of the run."""
+        for tally in self._tallies(at):
+            tally.due += 1
+
+    def unsent(self, at: float) -> None:
+        """Count a request that was due at `at` and is given up."""
+        for tally in self._tallies(at):
+            tally.unsent += 1
+
+    def add_cpu_sample(self, percent: float, at: float) -> None:
+        """Add a sample of this worker's CPU, taken at `at`, as a percentage of one core."""
+        for tally in self._tallies(at):
+            tally.add_cpu_sample(percent)
+
+    def sent(self, exchange: PendingRequest) -> None:
+        """Count a POST that was sent."""
+        for tally in self._tallies(exchange.intended - self.whole.start):
+            tally.sent(exchange)
+
+    def add(self, outcomes: Iterable[RequestOutcome]) -> None:
+        """Count outcomes."""
+        if not self._starts:
+            self.whole.add(outcomes)
+            return
+        for outcome in outcomes:
+            at = outcome.at if isinstance(outcome, Unexpected | SessionLost) else outcome.exchange.intended
+            for tally in self._tallies(at - self.whole.start):
+                tally.add((outcome,))
+
+    def _tallies(self, at: float) -> tuple[Tally, ...]:
+        if not self._starts:
+            return self._only_whole
+        place = bisect_right(self._starts, at) - 1
+        return self._only_whole if place < 0 else (self.whole, self._steps[place][1])

@@ -1,8 +1,8 @@
-"""One virtual agent: its login, its CometD session, its held poll, its requests, and the ledger of what became of them.
+"""One virtual agent: its login, CometD session, held poll and requests, and the ledger of their outcomes.
 
-Everything happens on the pump, in callbacks that never wait. It follows the server's advice, shakes hands and
-subscribes again when its session is lost, logs in again when the HTTP session is, and waits longer, by chance, with
-each failure in a row. Nothing of Locust may enter.
+Everything runs in callbacks of the event loop, which never block. The agent follows the server's advice, does a new
+handshake and subscribes again if the CometD session is lost, and logs in again if the HTTP session is lost. Retries
+use random, growing delays. This module doesn't use Locust.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from cometreel.bayeux import (
 from cometreel.jsonvalue import encode
 from cometreel.load import Ledger, PendingRequest, PlannedRequest, RequestOutcome
 from cometreel.locust_agents.event_loop import Clock, EventLoop, Timer
-from cometreel.locust_agents.http_client import HttpReply, quick_json
+from cometreel.locust_agents.http_client import HttpReply, lenient_json
 from cometreel.locust_agents.identity import Identity, UserCredentials
 from cometreel.locust_agents.load_target import LoadTarget
 from cometreel.locust_agents.login import (
-    GOODBYE,
+    END_SESSION,
     LoginMode,
     LoginRefused,
     LoginRequest,
@@ -43,322 +43,333 @@ from cometreel.locust_agents.login import (
 from cometreel.locust_agents.long_polling import BayeuxTransport, LongPollingTransport
 from cometreel.locust_agents.request_queue import QueuedRequest, RequestSender
 from cometreel.locust_agents.request_queue import ReplyOrLoss as HttpOutcome
-from cometreel.locust_agents.scenario_script import AnyAnswer
-from cometreel.locust_agents.websocket_transport import WebSocketLink
+from cometreel.locust_agents.scenario_script import STATE_CHANGES, AnyAnswer
+from cometreel.locust_agents.websocket_transport import WebSocketTransport
 
-__all__ = ["Agent", "StatsSink", "AgentConfig", "AgentContext", "Transport"]
+__all__ = ["Agent", "AgentConfig", "AgentContext", "StatsSink", "Transport"]
 
 Transport: TypeAlias = Literal["long-polling", "websocket"]
 _Result = TypeVar("_Result")
 
 _STATS = "WorkbinStatsMessage"
-_UNASKED = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
-_MOST_BACKOFF = 60.0
-_RESPITE = 5.0  # seconds after a login in which a refusal isn't taken for the end of the HTTP session
+_MAX_BACKOFF = 60.0
+_GRACE = 5.0  # seconds after a login in which HTTP 401 and 403 don't mean that the HTTP session is lost
 
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """How all the agents of a run behave. Times are seconds."""
+    """The configuration of all agents of a run. Times are seconds."""
 
     login: LoginMode = "open"
     transport: Transport = "long-polling"
     endpoint: str = "/api/v2/notifications"
     channels: tuple[str, ...] = ("/v2/me/workbins",)
-    beside: tuple[str, ...] = ()
+    after_login: tuple[str, ...] = ()
     """Operations that are sent for each of the agent's workbins after its login."""
     late: float = 2.0
     patience: float = 10.0
 
 
 class StatsSink(Protocol):
-    """Who keeps account of all agents of a process."""
+    """Collects the results of all agents in this process."""
 
     def sent(self, exchange: PendingRequest) -> None:
-        """Enter a POST that was written."""
+        """Record a POST that was sent."""
 
-    def unsent(self, many: int) -> None:
-        """Enter requests that waited for their turn and won't be sent any more."""
+    def unsent(self, count: int) -> None:
+        """Record queued requests that will not be sent."""
 
     def add(self, outcomes: Sequence[RequestOutcome]) -> None:
-        """Enter what became of requests."""
+        """Record outcomes of requests."""
 
     def logged_in(self, seconds: float, error: str) -> None:
-        """Enter a login: how long it took until CometD was up, or why it failed."""
+        """Record a login: the time until the CometD session was ready, or the error."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentContext:
-    """Where an agent sits: what it shares with all agents of its process."""
+    """Settings and services shared by all agents of a process."""
 
     target: LoadTarget
-    habits: AgentConfig
-    books: StatsSink
-    chance: Random
-    timers: Clock
-    line: Callable[[], RequestSender]
-    """Makes a connection of one's own."""
-    pump: EventLoop | None = None
-    """What WebSockets are opened on."""
+    config: AgentConfig
+    stats: StatsSink
+    random: Random
+    clock: Clock
+    new_sender: Callable[[], RequestSender]
+    """Returns a new connection."""
+    event_loop: EventLoop | None = None
+    """The event loop for WebSockets."""
 
 
 class Agent:
-    """An agent, from `begin` to `leave` and `close`.
+    """A virtual agent. Call `start`, then `log_out`, then `close`.
 
-    `number` counts from 0, and is the same agent in each run. `ready` is set while it can ask, `settled` says
-    that nothing is under way, `left` is set once it has said goodbye.
+    `number` starts at 0 and identifies the same agent in each run. `ready` is set while the agent can send requests.
+    `idle` is true while no request is in progress. `logged_out` is set when the logout is complete.
     """
 
-    def __init__(self, number: int, who: UserCredentials | None, seat: AgentContext) -> None:
+    def __init__(self, number: int, credentials: UserCredentials | None, context: AgentContext) -> None:
         self.number, self.user_id = number, ""
-        self._seat, habits = seat, seat.habits
-        self.ledger = Ledger(f"agent-{number + 1}", late=habits.late, patience=habits.patience)
-        self.ready, self.left = Event(), Event()
-        self.settled = True
-        self._identity = Identity(seat.target.authority, habits.login, who)
-        self._posts = seat.line()
-        self._client = BayeuxClient(ClientSettings(connection_type=habits.transport, jitter=self._jitter))
-        self._link = self._make_link()
-        self._begun = self._backoff = self._entered_at = 0.0
+        self._context, config = context, context.config
+        self.ledger = Ledger(f"agent-{number + 1}", late=config.late, patience=config.patience)
+        self.ready, self.logged_out = Event(), Event()
+        self.idle = True
+        self._identity = Identity(context.target.authority, config.login, credentials)
+        self._posts = context.new_sender()
+        self._client = BayeuxClient(ClientSettings(connection_type=config.transport, jitter=self._jitter))
+        self._transport = self._make_transport()
+        self._login_started = self._backoff = self._logged_in_at = 0.0
         self._queued = 0
-        self.when_settled: Callable[[], None] | None = None
-        """Called whenever nothing is under way any more: in a closed loop the next request follows."""
-        self._entering = self._leaving = False
-        self._patience: Timer | None = None
+        self.on_idle: Callable[[], None] | None = None
+        """Called when the last request in progress has finished: in a closed loop, it sends the next request."""
+        self._logging_in = self._stopping = False
+        self._timeout: Timer | None = None
 
-    def _make_link(self) -> BayeuxTransport:
-        seat, identity = self._seat, self._identity
-        endpoint = seat.habits.endpoint
-        if seat.habits.transport == "websocket":
-            assert seat.pump is not None
-            return WebSocketLink(
-                seat.pump, self._client, seat.target, endpoint, self._told, identity.fields, self._read
+    def _make_transport(self) -> BayeuxTransport:
+        context, identity = self._context, self._identity
+        endpoint = context.config.endpoint
+        if context.config.transport == "websocket":
+            assert context.event_loop is not None
+            return WebSocketTransport(
+                context.event_loop,
+                self._client,
+                context.target,
+                endpoint,
+                self._handle_events,
+                identity.websocket_headers,
+                self._handle_reply,
             )
-        lines = self._posts, seat.line()
-        return LongPollingTransport(seat.timers, self._client, lines, identity.head, endpoint, self._told, self._read)
+        senders = self._posts, context.new_sender()
+        return LongPollingTransport(
+            context.clock, self._client, senders, identity.head, endpoint, self._handle_events, self._handle_reply
+        )
 
-    # ------------------------------------------------------------------ what its user sees and asks
+    # ------------------------------------------------------------------ public methods
     @property
-    def up(self) -> bool:
-        """Whether there is a CometD session."""
+    def connected(self) -> bool:
+        """True if there is a CometD session."""
         return self._client.client_id is not None
 
     @property
-    def holds(self) -> bool:
-        """Whether the server can push: it holds a poll, or there is a WebSocket."""
-        return self._link.holds
+    def can_push(self) -> bool:
+        """True if a poll is held or a WebSocket is open, so the server can push."""
+        return self._transport.can_push
 
     @property
     def in_flight(self) -> int:
-        """How many requests are neither answered nor given up."""
+        """Number of requests without a final outcome."""
         return self._queued + self.ledger.in_flight
 
-    def begin(self) -> None:
-        """Log in, shake hands, subscribe, poll; `ready` is set when all that is done."""
-        self._begun = self._seat.timers.now()
-        self._enter()
+    def start(self) -> None:
+        """Log in, do the CometD handshake, subscribe and poll. `ready` is set when all this is complete."""
+        self._login_started = self._context.clock.now()
+        self._log_in()
 
-    def request(self, ask: PlannedRequest, path: str, body: bytes | None, intended: float) -> bool:
-        """Send a POST, or a GET, that was meant for this time; or return False, where there is no session for it."""
-        if self._leaving or not self.ready.is_set():
+    def request(self, planned: PlannedRequest, path: str, body: bytes | None, intended: float) -> bool:
+        """Send a POST, or a GET if the body is None. Return False if there is no session to send it in."""
+        if self._stopping or not self.ready.is_set():
             return False
         self._queued += 1
-        self.settled = False
-        post = _SentPost(self, ask, intended)
+        self.idle = False
+        post = _SentPost(self, planned, intended)
         head = self._identity.head
         request = head.get(path) if body is None else head.post(path, body)
-        self._posts.ask(QueuedRequest(request, self._seat.habits.patience, post.done, post.began))
+        self._posts.send(QueuedRequest(request, self._context.config.patience, post.on_done, post.on_sent))
         return True
 
-    def leave(self) -> None:
-        """Say goodbye as a desktop does; `left` is set when the server has heard it."""
-        self._leaving = True
+    def log_out(self) -> None:
+        """Disconnect and end the session. `logged_out` is set when the server has replied."""
+        self._stopping = True
         self.ready.clear()
-        if self.up:
-            self._link.do(self._client.disconnect(), self._seat.timers.now())
+        if self.connected:
+            self._transport.process(self._client.disconnect(), self._context.clock.now())
         else:
-            self._say_goodbye()
+            self._end_session()
 
     def close(self) -> None:
-        """End all connections, and settle what is still open."""
-        self._leaving = True
+        """Close all connections and finish all open exchanges."""
+        self._stopping = True
         self.ready.clear()
-        if self._patience is not None:
-            self._patience.cancel()
-        self._link.close()
+        if self._timeout is not None:
+            self._timeout.cancel()
+        self._transport.close()
         self._posts.close()
-        self._books(self.ledger.close(self._seat.timers.now()))
-        self._drop(self._queued)
-        self.left.set()
+        self._record(self.ledger.close(self._context.clock.now()))
+        self._record_unsent(self._queued)
+        self.logged_out.set()
 
     # ------------------------------------------------------------------ login
-    def _enter(self) -> None:
-        if not (self._entering or self._leaving):
-            self._entering = True
-            self._walk(log_in(self._seat.habits.login), self._entered, None)
+    def _log_in(self) -> None:
+        if not (self._logging_in or self._stopping):
+            self._logging_in = True
+            self._run_steps(log_in(self._context.config.login), self._logged_in, None)
 
-    def _entered(self, user_id: str) -> None:
-        self._entering, self._backoff, self._entered_at = False, 0.0, self._seat.timers.now()
+    def _logged_in(self, user_id: str) -> None:
+        self._logging_in, self._backoff, self._logged_in_at = False, 0.0, self._context.clock.now()
         self.user_id = user_id or self.user_id
         if self._client.state is ClientState.CLOSED:
-            now = self._seat.timers.now()
-            self._client.subscribe(self._seat.habits.channels)
-            self._link.do(self._client.handshake(now), now)
+            now = self._context.clock.now()
+            self._client.subscribe(self._context.config.channels)
+            self._transport.process(self._client.handshake(now), now)
 
-    def _walk(
+    def _run_steps(
         self,
         steps: Generator[LoginRequest, HttpOutcome, _Result],
         then: Callable[[_Result], None],
         outcome: HttpOutcome | None,
     ) -> None:
-        """Make the next step; the reply to it makes the one after."""
+        """Send the next request of a login; its reply triggers the request after it."""
         try:
             step = next(steps) if outcome is None else steps.send(outcome)
         except StopIteration as end:
             then(end.value)
             return
         except LoginRefused as error:
-            self._turned_away(str(error))
+            self._login_failed(str(error))
             return
 
         def answered(outcome: HttpOutcome, _now: float) -> None:
             if isinstance(outcome, HttpReply):
-                self._identity.take(outcome)
-            if not self._leaving:
-                self._walk(steps, then, outcome)
+                self._identity.update(outcome)
+            if not self._stopping:
+                self._run_steps(steps, then, outcome)
 
-        self._posts.ask(QueuedRequest(self._identity.request(step), self._seat.habits.patience, answered))
+        self._posts.send(QueuedRequest(self._identity.request(step), self._context.config.patience, answered))
 
-    def _turned_away(self, error: str) -> None:
-        self._entering = False
-        self._seat.books.logged_in(self._seat.timers.now() - self._begun, error)
-        self._backoff = min(max(1.0, 2 * self._backoff), _MOST_BACKOFF)
-        self._seat.timers.at(self._seat.timers.now() + self._jitter(self._backoff), lambda _now: self._enter())
+    def _login_failed(self, error: str) -> None:
+        self._logging_in = False
+        self._context.stats.logged_in(self._context.clock.now() - self._login_started, error)
+        self._backoff = min(max(1.0, 2 * self._backoff), _MAX_BACKOFF)
+        self._context.clock.call_at(
+            self._context.clock.now() + self._jitter(self._backoff), lambda _now: self._log_in()
+        )
 
-    def _settle_in(self, workbins: list[str]) -> None:
-        self._seat.books.logged_in(self._seat.timers.now() - self._begun, "")
+    def _login_complete(self, workbins: list[str]) -> None:
+        self._context.stats.logged_in(self._context.clock.now() - self._login_started, "")
         self.ready.set()
-        for operation in self._seat.habits.beside:
+        for operation in self._context.config.after_login:
             for workbin in workbins:
                 body = encode({"operationName": operation})
                 answer = AnyAnswer() if operation == "RequestStats" else None
                 self.request(
-                    PlannedRequest(operation, answer), f"/api/v2/workbins/{workbin}", body, self._seat.timers.now()
+                    PlannedRequest(operation, answer), f"/api/v2/workbins/{workbin}", body, self._context.clock.now()
                 )
 
     def _jitter(self, seconds: float) -> float:
-        """Spread what many agents do after the same failure: between half of the time and the whole."""
-        return seconds * (0.5 + self._seat.chance.random() / 2)
+        """Return a random delay between `seconds / 2` and `seconds`, so that agents don't retry together."""
+        return seconds * (0.5 + self._context.random.random() / 2)
 
-    # ------------------------------------------------------------------ what CometD brings
-    def _read(self, reply: HttpReply) -> None:
-        self._identity.take(reply)
-        if session_gone(reply) and self._seat.timers.now() > self._entered_at + _RESPITE:
-            self._enter()
+    # ------------------------------------------------------------------ CometD events
+    def _handle_reply(self, reply: HttpReply) -> None:
+        self._identity.update(reply)
+        if session_gone(reply) and self._context.clock.now() > self._logged_in_at + _GRACE:
+            self._log_in()
 
-    def _told(self, events: Sequence[ClientEvent], now: float) -> None:
+    def _handle_events(self, events: Sequence[ClientEvent], now: float) -> None:
         for event in events:
             if type(event) is Received:
                 self._received(event.message, now)
             elif isinstance(event, Connected):
                 self._connected()
             elif isinstance(event, SessionUnknown):
-                self._books(self.ledger.session_lost(now))
+                self._record(self.ledger.session_lost(now))
             elif isinstance(event, Closed):
                 self._closed()
 
     def _received(self, message: Message, now: float) -> None:
-        """Enter a notification that answers a request; state changes come unasked."""
+        """Record a notification that answers a request. State changes answer none."""
         data = message.get("data")
         if not isinstance(data, dict):
             return
         kind = data.get("messageType")
-        if kind == _STATS or ("referenceId" in data and kind not in _UNASKED):
-            self._books(self.ledger.notified(data, now))
+        if kind == _STATS or ("referenceId" in data and kind not in STATE_CHANGES):
+            self._record(self.ledger.notified(data, now))
 
     def _connected(self) -> None:
-        if self.ready.is_set() or self._leaving:
+        if self.ready.is_set() or self._stopping:
             return
-        if self._seat.habits.login == "open":
-            self._settle_in([])
+        if self._context.config.login == "open":
+            self._login_complete([])
         else:
-            self._walk(first_requests(), self._settle_in, None)
+            self._run_steps(first_requests(), self._login_complete, None)
 
     def _closed(self) -> None:
-        """The session is over: as this agent wished, or the server advises not to come back."""
-        if self._leaving:
-            self._say_goodbye()
+        """Handle the end of the CometD session: after a logout, or if the server advises not to reconnect."""
+        if self._stopping:
+            self._end_session()
         else:
-            self._books(self.ledger.session_lost(self._seat.timers.now()))
+            self._record(self.ledger.session_lost(self._context.clock.now()))
             self.ready.clear()
-            self._turned_away("CometD: the server advises not to come back")
+            self._login_failed("CometD: the server advises not to reconnect")
 
-    def _say_goodbye(self) -> None:
-        if self._seat.habits.login == "open":
-            self.left.set()
+    def _end_session(self) -> None:
+        if self._context.config.login == "open":
+            self.logged_out.set()
         else:
-            goodbye = self._identity.request(GOODBYE)
-            self._posts.ask(QueuedRequest(goodbye, self._seat.habits.patience, lambda _outcome, _now: self.left.set()))
+            end_session = self._identity.request(END_SESSION)
+            self._posts.send(
+                QueuedRequest(end_session, self._context.config.patience, lambda _outcome, _now: self.logged_out.set())
+            )
 
-    # ------------------------------------------------------------------ what becomes of requests
-    def wrote(self, ask: PlannedRequest, intended: float, now: float) -> PendingRequest:
-        """Enter a POST that is written now."""
+    # ------------------------------------------------------------------ outcomes
+    def request_sent(self, planned: PlannedRequest, intended: float, now: float) -> PendingRequest:
+        """Record a POST that is sent now."""
         self._queued -= 1
-        exchange = self.ledger.sent(ask, intended, now)
-        self._seat.books.sent(exchange)
-        self._be_patient()
+        exchange = self.ledger.sent(planned, intended, now)
+        self._context.stats.sent(exchange)
+        self._set_timeout()
         return exchange
 
-    def replied(self, exchange: PendingRequest | None, outcome: HttpOutcome, now: float) -> None:
-        """Enter the reply to a POST, or that there is none; without an exchange it was never written."""
+    def reply_received(self, exchange: PendingRequest | None, outcome: HttpOutcome, now: float) -> None:
+        """Record the outcome of a POST. `exchange` is None if it was never sent."""
         if exchange is None:
-            self._drop(1)
+            self._record_unsent(1)
         elif isinstance(outcome, HttpReply):
-            self._books(self.ledger.acked(exchange, outcome.status, quick_json(outcome.body), now))
-            self._read(outcome)
+            self._record(self.ledger.replied(exchange, outcome.status, lenient_json(outcome.body), now))
+            self._handle_reply(outcome)
         else:
-            self._books(self.ledger.failed(exchange, now))
+            self._record(self.ledger.failed(exchange, now))
 
-    def _drop(self, many: int) -> None:
-        """Enter that so many requests in the queue won't be sent."""
-        self._queued -= many
-        self._seat.books.unsent(many)
-        self._settle()
+    def _record_unsent(self, count: int) -> None:
+        """Record queued requests that will not be sent."""
+        self._queued -= count
+        self._context.stats.unsent(count)
+        self._check_idle()
 
-    def _books(self, outcomes: Sequence[RequestOutcome]) -> None:
+    def _record(self, outcomes: Sequence[RequestOutcome]) -> None:
         if outcomes:
-            self._seat.books.add(outcomes)
-            self._settle()
+            self._context.stats.add(outcomes)
+            self._check_idle()
 
-    def _settle(self) -> None:
-        if self.settled or self._queued or self.ledger.in_flight:
+    def _check_idle(self) -> None:
+        if self.idle or self._queued or self.ledger.in_flight:
             return
-        self.settled = True
-        if self.when_settled is not None and not self._leaving:
-            self.when_settled()
+        self.idle = True
+        if self.on_idle is not None and not self._stopping:
+            self.on_idle()
 
-    def _be_patient(self) -> None:
-        """Give up what isn't answered when its time is over. A timer that rings too early sets itself anew."""
-        if self._patience is None and (deadline := self.ledger.deadline()) is not None:
-            self._patience = self._seat.timers.at(deadline, self._lose_patience)
+    def _set_timeout(self) -> None:
+        """Set a timer for the next deadline of the ledger. If the timer fires too early, it is set again."""
+        if self._timeout is None and (deadline := self.ledger.deadline()) is not None:
+            self._timeout = self._context.clock.call_at(deadline, self._time_out)
 
-    def _lose_patience(self, now: float) -> None:
-        self._patience = None
-        self._books(self.ledger.advance(now))
-        self._be_patient()
+    def _time_out(self, now: float) -> None:
+        self._timeout = None
+        self._record(self.ledger.advance(now))
+        self._set_timeout()
 
 
 class _SentPost:
-    """One request on its way through the line."""
+    """One request, from the queue to its reply."""
 
-    __slots__ = ("_agent", "_ask", "_exchange", "_intended")
+    __slots__ = ("_agent", "_exchange", "_intended", "_planned")
 
-    def __init__(self, agent: Agent, ask: PlannedRequest, intended: float) -> None:
-        self._agent, self._ask, self._intended = agent, ask, intended
+    def __init__(self, agent: Agent, planned: PlannedRequest, intended: float) -> None:
+        self._agent, self._planned, self._intended = agent, planned, intended
         self._exchange: PendingRequest | None = None
 
-    def began(self, now: float) -> None:
-        self._exchange = self._agent.wrote(self._ask, self._intended, now)
+    def on_sent(self, now: float) -> None:
+        self._exchange = self._agent.request_sent(self._planned, self._intended, now)
 
-    def done(self, outcome: HttpOutcome, now: float) -> None:
-        self._agent.replied(self._exchange, outcome, now)
+    def on_done(self, outcome: HttpOutcome, now: float) -> None:
+        self._agent.reply_received(self._exchange, outcome, now)

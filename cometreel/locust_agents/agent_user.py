@@ -1,7 +1,8 @@
-"""The Locust user that is an agent: it joins, asks where the loop is closed, and leaves cleanly. Thin."""
+"""Locust users that are agents: `AgentUser` follows a rate or a closed loop, `ScenarioUser` a recorded scenario."""
 
 from __future__ import annotations
 
+import gevent
 from locust import User, constant, task
 from locust.exception import StopUser
 
@@ -10,77 +11,105 @@ from cometreel.locust_agents.event_loop import clock
 from cometreel.locust_agents.wiring import run_of
 from cometreel.locust_agents.worker_run import WorkerRun
 
-__all__ = ["AgentUser"]
+__all__ = ["AgentUser", "ScenarioUser"]
 
-_GOODBYE = 1.0  # seconds that a goodbye may take when a test stops
-_PAUSE = 1.0  # seconds until an agent without a session asks again
+_LOGOUT_TIMEOUT = 1.0  # maximum time of a logout when a test stops, in seconds
+_GOLDEN_RATIO = 0.6180339887498949
+_RETRY = 1.0  # seconds until an agent without a session tries again
 
 
 class AgentUser(User):
-    """One agent. With `--reel-rate` the schedule asks through it; without, it asks again once it was answered.
+    """One agent. With `--reel-rate` the schedule sends its requests; without, it sends the next one after each answer.
 
-    `wait_time` is how long it waits between the two, in a closed loop.
+    `wait_time` is the pause before the next request in a closed loop.
     """
 
     abstract = True
     wait_time = constant(0)
 
     agent: Agent | None = None
-    _crew: WorkerRun | None = None
+    _worker: WorkerRun | None = None
 
     def on_start(self) -> None:
-        """Become an agent and log in; it goes on trying for as long as the test lasts."""
-        self._crew = run_of(self.environment).crew
-        if self._crew is None:
+        """Get an agent and log it in. The agent retries until the test ends."""
+        self._worker = run_of(self.environment).worker
+        if self._worker is None:
             raise StopUser
-        self.agent = self._crew.join()
+        self.agent = self._worker.acquire_agent()
         if self.agent is None:
             raise StopUser
-        self._crew.pump.at(0.0, self._enter)
+        self._worker.event_loop.call_at(0.0, self._log_in)
 
-    def _enter(self, _now: float) -> None:
-        """Log in, on the pump: a greenlet that never went deep is 5 kB smaller, for as long as it lives."""
+    def _log_in(self, _now: float) -> None:
+        """Log in. Called by the event loop: a greenlet with a small stack takes 5 kB less memory."""
         assert self.agent is not None
-        self.agent.begin()
+        self.agent.start()
 
     @task
     def work(self) -> None:
-        """Do what this kind of user does. The only task: Locust would add another to it, and draw between the two."""
-        self.ask()
+        """Run the agent. This is the only task, so that Locust has nothing to choose from."""
+        self.run_agent()
 
-    def ask(self) -> None:
-        """Be there; in a closed loop, ask again and again, on the pump: switching to this greenlet would cost more."""
-        assert self._crew is not None
+    def run_agent(self) -> None:
+        """Wait for the logout. In a closed loop, the event loop sends the requests, to avoid greenlet switches."""
+        assert self._worker is not None
         assert self.agent is not None
-        self._crew.begun.wait()
-        if self._crew.options.rate is None:
+        self._worker.started.wait()
+        if self._worker.options.rate is None:
             self.agent.ready.wait()
-            self.agent.when_settled = self._go_on
-            self._turn(0.0)
-        self.agent.left.wait()
+            self.agent.on_idle = self._next_request
+            self._send(0.0)
+        self.agent.logged_out.wait()
         raise StopUser
 
-    def _go_on(self) -> None:
+    def _next_request(self) -> None:
         wait = self.wait_time()
         if wait > 0:
-            self._later(wait)
+            self._send_later(wait)
         else:
-            self._turn(0.0)
+            self._send(0.0)
 
-    def _turn(self, _now: float) -> None:
-        assert self._crew is not None
+    def _send(self, _now: float) -> None:
+        assert self._worker is not None
         assert self.agent is not None
-        if not self._crew.ends.is_set() and not self._crew.turn(self.agent):
-            self._later(_PAUSE)
+        if not self._worker.stopping.is_set() and not self._worker.send_next(self.agent):
+            self._send_later(_RETRY)
 
-    def _later(self, seconds: float) -> None:
-        assert self._crew is not None
-        self._crew.pump.at(clock() + seconds, self._turn)
+    def _send_later(self, seconds: float) -> None:
+        assert self._worker is not None
+        self._worker.event_loop.call_at(clock() + seconds, self._send)
 
     def on_stop(self) -> None:
-        """Say goodbye, but not for long."""
-        if self.agent is not None and self._crew is not None:
-            self.agent.leave()
-            self.agent.left.wait(_GOODBYE)
+        """Log out, with a short timeout."""
+        if self.agent is not None and self._worker is not None:
+            self.agent.log_out()
+            self.agent.logged_out.wait(_LOGOUT_TIMEOUT)
             self.agent.close()
-            self._crew.part(self.agent)
+            self._worker.release_agent(self.agent)
+
+
+class ScenarioUser(AgentUser):
+    """One agent that sends the requests of a scenario, in rounds. Agents start their rounds at different times."""
+
+    abstract = True
+
+    def run_agent(self) -> None:
+        """Send the requests of one role until the run ends. A request that is sent late keeps its intended start."""
+        assert self._worker is not None
+        assert self.agent is not None
+        worker, script = self._worker, self._worker.options.script
+        assert script is not None
+        worker.started.wait()
+        self.agent.ready.wait()
+        number = self.agent.number
+        round_start = clock() + script.seconds * ((number * _GOLDEN_RATIO) % 1)
+        while True:
+            for request in script.requests_of(number):
+                due = round_start + request.at
+                gevent.sleep(max(due - clock(), 0))
+                if worker.stopping.is_set():
+                    self.agent.logged_out.wait()
+                    raise StopUser
+                planned, path, body = request.prepare(number, worker.options.plan.owners, self.agent.user_id or None)
+                worker.send(planned, path, body, self.agent, due)
+            round_start += script.seconds

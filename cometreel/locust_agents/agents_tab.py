@@ -1,7 +1,7 @@
-"""The Agents tab of Locust's page: how the agents are, latency by kind of owner, and pictures, while a test runs.
+"""The Agents tab in Locust's web UI: sessions, latencies by kind of owner, and charts while a test runs.
 
-The table is Locust's own extension point for tabs. A picture has no place in it, so a small script shows ours below
-the table, where the tab is open.
+The table uses Locust's extension point for tabs. Locust can't show charts there, so a small script adds them below the
+table while the tab is open.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _SCRIPT = """<style>%s</style><div id="reel-agents" hidden></div><script>
 
 
 class AgentsTab:
-    """Adds the tab to a page, and answers what it asks."""
+    """Adds the tab to the web UI and serves its data."""
 
     def __init__(self, run: ReelRun, web_ui: WebUI) -> None:
         self._run = run
@@ -66,34 +66,34 @@ class AgentsTab:
         web_ui.template_args["extended_tables"] = [{"key": _KEY, "structure": structure}]
         assert web_ui.app is not None
         web_ui.app.after_request(self._extend)
-        web_ui.app.add_url_rule("/agents/picture", "reel_agents", web_ui.auth_required_if_enabled(self._picture))
+        web_ui.app.add_url_rule("/agents/picture", "reel_agents", web_ui.auth_required_if_enabled(self._charts))
 
-    def _conductor(self) -> Coordinator | None:
+    def _coordinator(self) -> Coordinator | None:
         self._run.refresh()
-        return self._run.conductor
+        return self._run.coordinator
 
     def _extend(self, response: Response) -> Response:
-        """Add our rows to Locust's figures, and our script to its page."""
+        """Add the rows of the table to Locust's statistics, and the script to its page."""
         endpoint = (request.endpoint or "").rpartition(".")[2]
         if endpoint == "index" and response.status_code == 200 and not response.is_streamed:
             page, body, rest = response.get_data(as_text=True).rpartition("</body>")
             response.set_data(page + _SCRIPT % _STYLE + body + rest)
-        conductor = self._conductor() if endpoint == "request_stats" else None
-        if conductor is not None and response.is_json:
+        coordinator = self._coordinator() if endpoint == "request_stats" else None
+        if coordinator is not None and response.is_json:
             whole = json.loads(response.get_data(as_text=True))
             whole["extended_stats"] = [
                 *whole.get("extended_stats", []),
-                {"key": _KEY, "data": _table(conductor.tally())},
+                {"key": _KEY, "data": _table(coordinator.tally())},
             ]
             response.set_data(json.dumps(whole))
         return response
 
-    def _picture(self) -> str:
-        """Return the gauges and the pictures as a piece of a page."""
-        conductor = self._conductor()
-        if conductor is None:
+    def _charts(self) -> str:
+        """Return the gauges and charts as an HTML fragment."""
+        coordinator = self._coordinator()
+        if coordinator is None:
             return "<p>No test has run yet.</p>"
-        report = report_of(conductor)
+        report = report_of(coordinator)
         lost = sum(row.failed("lost") for row in rows(report.tally)[:-1])
         workers = report.tally.workers.values()
         gauges = {

@@ -1,8 +1,7 @@
-"""The pump: one greenlet that serves every ready connection and every due timer of this process.
+"""The event loop: one greenlet that runs the callbacks of all ready sockets and due timers of this process.
 
-gevent's loop tells which sockets are readable or writable; nothing but their callbacks runs in between. It is made
-when first used, never at import: Locust forks its workers after it has read the locustfile. Nothing of HTTP, Bayeux
-or Locust may enter.
+gevent's hub watches the sockets; no other greenlet is switched to between callbacks. The loop is created on first use,
+not at import, because Locust forks its workers after importing the locustfile. No HTTP, Bayeux or Locust here.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ from typing import Final, Protocol
 import gevent
 from gevent.event import Event
 
-__all__ = ["EventLoop", "Timer", "Clock", "SocketWatcher", "clock"]
+__all__ = ["Clock", "EventLoop", "SocketWatcher", "Timer", "clock"]
 
 logger = logging.getLogger(__name__)
 
 clock: Final = time.perf_counter
-"""The one clock of the load room: seconds, monotonic, of this machine alone."""
+"""The clock of all load tests: seconds, monotonic, comparable on one machine only."""
 
-_GRAIN: Final = 0.01  # seconds between two looks at the timers: what they guard takes seconds
-_FAILED: Final = "a callback of the pump failed"
-_READ, _WRITE = 1, 2  # of libev
+_TICK: Final = 0.01  # seconds between two checks of the timers; their timeouts are seconds
+_FAILED: Final = "a callback of the event loop raised an exception"
+_READ, _WRITE = 1, 2  # constants of libev
 
 
 class Timer:
-    """A call that is due at some time, unless it is cancelled."""
+    """A callback that is due at a time, unless it is cancelled."""
 
     __slots__ = ("call", "due")
 
@@ -39,11 +38,11 @@ class Timer:
         self.call: Callable[[float], None] | None = call
 
     def cancel(self) -> None:
-        """Let it never be called."""
+        """Cancel the timer."""
         self.call = None
 
     def run(self) -> None:
-        """Call what is due."""
+        """Call the callback."""
         if self.call is not None:
             self.call(clock())
 
@@ -52,30 +51,30 @@ class Timer:
 
 
 class SocketWatcher:
-    """What the loop watches of one socket. `stop` it before the socket is closed."""
+    """Watches one socket. Call `stop` before closing the socket."""
 
-    __slots__ = ("_call", "_pump", "_stopped", "_watcher", "queued")
+    __slots__ = ("_call", "_event_loop", "_stopped", "_watcher", "queued")
 
-    def __init__(self, pump: EventLoop, descriptor: int, events: int, call: Callable[[], None]) -> None:
-        self._pump, self._call = pump, call
+    def __init__(self, event_loop: EventLoop, descriptor: int, events: int, call: Callable[[], None]) -> None:
+        self._event_loop, self._call = event_loop, call
         self._stopped = self.queued = False
-        self._watcher = pump.hub.loop.io(descriptor, events)
-        self._watcher.start(self._mark)
+        self._watcher = event_loop.hub.loop.io(descriptor, events)
+        self._watcher.start(self._enqueue)
 
-    def _mark(self) -> None:
-        """Queue the callback: the loop's own callbacks may not block, and must be short."""
+    def _enqueue(self) -> None:
+        """Queue the callback. Callbacks of gevent's hub may not block and must be short."""
         if not self.queued:
             self.queued = True
-            self._pump.queue(self)
+            self._event_loop.enqueue(self)
 
     def run(self) -> None:
-        """Call what was registered, unless the watch was stopped since it was queued."""
+        """Call the callback, unless the watcher was stopped after it was queued."""
         self.queued = False
         if not self._stopped:
             self._call()
 
     def stop(self) -> None:
-        """Watch no longer; what is queued isn't called."""
+        """Stop watching. A queued callback isn't called."""
         if not self._stopped:
             self._stopped = True
             self._watcher.stop()
@@ -83,57 +82,55 @@ class SocketWatcher:
 
 
 class Clock(Protocol):
-    """What tells the time and wakes: a `EventLoop`, or in a test one whose time is moved by hand."""
+    """A clock with timers: an `EventLoop`, or virtual time in tests."""
 
     def now(self) -> float:
-        """The time, in seconds on a monotonic clock."""
+        """Return the time in seconds on a monotonic clock."""
 
-    def at(self, due: float, call: Callable[[float], None]) -> Timer:
-        """Call this with the time when it is due."""
+    def call_at(self, due: float, call: Callable[[float], None]) -> Timer:
+        """Call `call` with the current time when it is due."""
 
 
 class EventLoop:
-    """Serves connections and timers until it is stopped. A callback that fails is logged and hurts nobody else."""
+    """Runs the callbacks of sockets and timers until it is stopped. An exception in a callback is logged."""
 
     def __init__(self) -> None:
         self.hub = gevent.get_hub()
         self._ready: deque[SocketWatcher] = deque()
         self._timers: list[Timer] = []
         self._wake = Event()
-        self._ticks = self.hub.loop.timer(_GRAIN, _GRAIN)
-        self._ticks.start(self._tick)
+        self._ticker = self.hub.loop.timer(_TICK, _TICK)
+        self._ticker.start(self._tick)
         self._greenlet = gevent.spawn(self._run)
-        self.failures = 0
-        """How many callbacks have failed: each is a defect of this program."""
 
     def readable(self, descriptor: int, call: Callable[[], None]) -> SocketWatcher:
-        """Call this whenever the socket can be read, or has ended."""
+        """Call `call` whenever the socket can be read, or was closed by the peer."""
         return SocketWatcher(self, descriptor, _READ, call)
 
     def writable(self, descriptor: int, call: Callable[[], None]) -> SocketWatcher:
-        """Call this whenever the socket can be written to."""
+        """Call `call` whenever the socket can be written to."""
         return SocketWatcher(self, descriptor, _WRITE, call)
 
     def now(self) -> float:
-        """The time on the clock of the load room."""
+        """Return the current time."""
         return clock()
 
-    def at(self, due: float, call: Callable[[float], None]) -> Timer:
-        """Call this with the time when it is due, at most a hundredth of a second late."""
+    def call_at(self, due: float, call: Callable[[float], None]) -> Timer:
+        """Call `call` with the current time when it is due, at most 0.01 s late."""
         timer = Timer(due, call)
         heapq.heappush(self._timers, timer)
         return timer
 
-    def queue(self, watch: SocketWatcher) -> None:
-        """Serve a socket that is ready."""
+    def enqueue(self, watch: SocketWatcher) -> None:
+        """Queue the callback of a ready socket."""
         self._ready.append(watch)
         if len(self._ready) == 1:
             self._wake.set()
 
     def stop(self) -> None:
-        """Serve nobody any more."""
-        self._ticks.stop()
-        self._ticks.close()
+        """Stop the loop."""
+        self._ticker.stop()
+        self._ticker.close()
         self._greenlet.kill(block=False)
 
     def _tick(self) -> None:
@@ -148,9 +145,8 @@ class EventLoop:
                 watch = self._ready.popleft()
                 try:
                     watch.run()
-                except Exception:  # one broken agent must not stop the others
+                except Exception:  # an error of one agent must not stop the others
                     logger.exception(_FAILED)
-                    self.failures += 1
             now = clock()
             while self._timers and self._timers[0].due <= now:
                 timer = heapq.heappop(self._timers)
@@ -158,4 +154,3 @@ class EventLoop:
                     timer.run()
                 except Exception:
                     logger.exception(_FAILED)
-                    self.failures += 1

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as a client sees it, without I/O: a request becomes bytes, bytes become replies. No socket may enter."""
+"""HTTP/1.1 for clients without I/O: requests to bytes, bytes to replies."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import httptools
 from cometreel.errors import PeerError
 from cometreel.jsonvalue import JSON
 
-__all__ = ["BrokenReply", "HttpReader", "HttpReply", "RequestHead", "quick_json"]
+__all__ = ["BrokenReply", "HttpReply", "ReplyParser", "RequestHead", "lenient_json"]
 
 
-_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # the type checker doesn't know it
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # mypy doesn't know it
 
 
-def quick_json(body: bytes) -> JSON:
-    """Read a body as JSON, None where it is none: what the strict reader refuses matters to recordings, not to load."""
+def lenient_json(body: bytes) -> JSON:
+    """Parse a body as JSON; None if it isn't JSON. It is faster and less strict than `cometreel.jsonvalue`."""
     try:
         value: JSON = _scan(body.decode().lstrip(), 0)[0]
     except (ValueError, StopIteration):
@@ -27,11 +27,11 @@ def quick_json(body: bytes) -> JSON:
 
 
 class BrokenReply(PeerError):
-    """Bytes that are no HTTP reply, or a reply that its connection didn't live to finish."""
+    """The server sent invalid HTTP, or closed the connection before the end of a reply."""
 
 
 class HttpReply(NamedTuple):
-    """One whole reply. Header names are lower-case; `last` says that the connection carries no further one."""
+    """One complete reply. Header names are lower-case. `last` is true if the connection can't be used again."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -39,12 +39,12 @@ class HttpReply(NamedTuple):
     last: bool
 
     def header(self, name: bytes) -> bytes | None:
-        """Return the first field of that lower-case name, or None."""
+        """Return the first header of this lower-case name, or None."""
         return next((value for known, value in self.headers if known == name), None)
 
 
 class RequestHead:
-    """The fields that all requests of an agent share, joined once and again whenever one changes."""
+    """The headers that all requests of an agent share, encoded in advance."""
 
     __slots__ = ("_fields", "_host", "_joined")
 
@@ -53,8 +53,8 @@ class RequestHead:
         self._fields = dict(fields)
         self._joined = self._join()
 
-    def put(self, name: str, value: str) -> None:
-        """Send this field from now on; an empty value sends it no longer."""
+    def set_field(self, name: str, value: str) -> None:
+        """Set a header for all later requests; an empty value removes it."""
         if self._fields.get(name, "") != value:
             self._fields[name] = value
             self._joined = self._join()
@@ -64,82 +64,82 @@ class RequestHead:
         return f" HTTP/1.1\r\nHost: {self._host}\r\n{fields}".encode("latin-1")
 
     def get(self, target: str, extra: bytes = b"") -> bytes:
-        """Return a GET as bytes; `extra` are fields of this request alone, each with its line end."""
+        """Return a GET as bytes. `extra` contains headers of this request only, each with its line end."""
         return b"GET " + target.encode("ascii") + self._joined + extra + b"\r\n"
 
     def post(self, target: str, body: bytes, extra: bytes = b"") -> bytes:
-        """Return a POST of JSON as bytes."""
+        """Return a POST with a JSON body as bytes."""
         tail = b"Content-Type: application/json;charset=UTF-8\r\nContent-Length: %d\r\n\r\n" % len(body)
         return b"POST " + target.encode("ascii") + self._joined + extra + tail + body
 
 
-class HttpReader:
-    """Reads the replies of a connection: of any length, chunked, ended by the connection, after any number of 1xx."""
+class ReplyParser:
+    """Parses replies: with a length, chunked, or ended by the connection. 1xx replies are skipped."""
 
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._replies: list[HttpReply] = []
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._inside = False  # a reply has begun and isn't whole yet
-        self._headed = False  # its fields are all there
-        self.rests = True
-        """Whether it is between two replies: it may read another connection then."""
+        self._in_reply = False  # a reply has started and isn't complete
+        self._has_headers = False  # its headers are complete
+        self.idle = True
+        """True between two replies; the parser can be used for another connection then."""
 
     def feed(self, data: bytes) -> list[HttpReply]:
-        """Return the replies that these bytes complete.
+        """Return the replies that this data completes.
 
-        :raises BrokenReply: if they are no HTTP.
+        :raises BrokenReply: if it isn't HTTP.
         """
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            raise BrokenReply("the server switched to another protocol unasked") from None
+            raise BrokenReply("the server switched to another protocol without a request for it") from None
         except httptools.HttpParserError as error:
-            raise BrokenReply(f"what came is no HTTP reply: {error}") from None
+            raise BrokenReply(f"the data is not an HTTP reply: {error}") from None
         replies, self._replies = self._replies, []
         return replies
 
     def end(self) -> list[HttpReply]:
-        """Take the end of the connection: a reply without a length is whole with it.
+        """Handle the end of the connection, which completes a reply without a length.
 
-        :raises BrokenReply: if it ends within a reply.
+        :raises BrokenReply: if a reply is incomplete.
         """
-        if not self._inside:
+        if not self._in_reply:
             return []
         known = {name for name, _ in self._headers}
-        if not (self._headed and known.isdisjoint({b"content-length", b"transfer-encoding"})):
+        if not (self._has_headers and known.isdisjoint({b"content-length", b"transfer-encoding"})):
             raise BrokenReply("the connection ended within a reply")
         self._complete(self._parser.get_status_code(), last=True)
         replies, self._replies = self._replies, []
         return replies
 
-    # ------------------------------------------------------------------ what httptools calls
+    # ------------------------------------------------------------------ callbacks of httptools
     def on_message_begin(self) -> None:
-        """Begin a reply."""
-        self._headers, self._body, self._headed = [], [], False
-        self._inside, self.rests = True, False
+        """Start a reply."""
+        self._headers, self._body, self._has_headers = [], [], False
+        self._in_reply, self.idle = True, False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field."""
+        """Add a header."""
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Note that only the body is missing now."""
-        self._headed = True
+        """Mark the headers as complete."""
+        self._has_headers = True
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body, without its chunk's frame."""
+        """Add a part of the body."""
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """End a reply, unless it only announces the real one (RFC 9110 §15.2)."""
+        """Finish a reply, unless it is an interim reply (RFC 9110 §15.2)."""
         status = self._parser.get_status_code()
         if status >= 200:
             self._complete(status, last=not self._parser.should_keep_alive())
 
     def _complete(self, status: int, *, last: bool) -> None:
-        self._inside, self.rests = False, not last
+        self._in_reply, self.idle = False, not last
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._replies.append(HttpReply(status, tuple(self._headers), body, last))
         self._headers, self._body = [], []

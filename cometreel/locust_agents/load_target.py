@@ -1,6 +1,6 @@
-"""Where the load goes: one server, its address looked up once, and one TLS context for the whole process.
+"""The target of a load test: one server with its address and TLS context, which all agents of a process share.
 
-Loading the certificates of the world for each agent would take most of the time and memory of a ramp.
+Loading the CA certificates for each agent would take most of the time and memory of the ramp-up.
 """
 
 from __future__ import annotations
@@ -20,21 +20,23 @@ __all__ = ["Address", "LoadTarget", "parse_target"]
 
 _PORTS: Final = {"http": 80, "https": 443}
 _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
-_WANTED: Final = "a URL such as https://gws.example:8090"
+_EXPECTED: Final = "a URL such as https://gws.example:8090"
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a socket connects: its family, and what `connect` takes."""
+    """A socket address: its family, and the argument of `connect`."""
 
     family: socket.AddressFamily
-    place: tuple[str, int] | tuple[str, int, int, int]
+    socket_address: tuple[str, int] | tuple[str, int, int, int]
 
 
 @dataclass(frozen=True)
 class LoadTarget:
-    """One server. `authority` is what the `Host` header says; certificates are not checked unless some are given:
-    load goes to servers of one's own, whose certificates are often their own too."""
+    """One server. `authority` is the value of the `Host` header.
+
+    Certificates are verified only if `trust` is given: test servers often have self-signed ones.
+    """
 
     secure: bool
     host: str
@@ -51,16 +53,16 @@ class LoadTarget:
     def address(self) -> Address:
         """The first address of the host.
 
-        :raises OptionInvalid: if it has none.
+        :raises OptionInvalid: if the host can't be resolved.
         """
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise OptionInvalid(
-                "--host", f"{self.host} has no address: {error.strerror}", "a host that is known"
+                "--host", f"{self.host} can't be resolved: {error.strerror}", "a host that can be resolved"
             ) from None
-        family, _, _, _, place = found[0]
-        return Address(family, place)  # type: ignore[arg-type]  # the form for systems without IPv6 never comes
+        family, _, _, _, socket_address = found[0]
+        return Address(family, socket_address)  # type: ignore[arg-type]  # the type of systems without IPv6 doesn't occur
 
     @cached_property
     def context(self) -> ssl.SSLContext:
@@ -75,24 +77,28 @@ class LoadTarget:
 
 
 def parse_target(url: str | None, trust: Path | None = None) -> LoadTarget:
-    """Read the URL of `--host`.
+    """Parse the URL of `--host`.
 
-    :raises OptionInvalid: if it is none, or has more than scheme, host and port.
+    :raises OptionInvalid: if it isn't a URL, or contains more than scheme, host and port.
     """
     if not url:
-        raise OptionInvalid("--host", "nothing is given to put load on", _WANTED)
+        raise OptionInvalid("--host", "no target is given", _EXPECTED)
     if not _SCHEME.match(url):
-        kind = "a file" if Path(url).suffix in {".yaml", ".yml", ".json", ".jsonl"} or Path(url).exists() else "no URL"
+        kind = (
+            "a file" if Path(url).suffix in {".yaml", ".yml", ".json", ".jsonl"} or Path(url).exists() else "not a URL"
+        )
         hint = "to drive load from a scenario: locust -f loadtests/from_scenario.py --reel-scenario FILE --host URL"
-        raise OptionInvalid("--host", f"{url!r} is {kind}", _WANTED, hint if kind == "a file" else "")
+        raise OptionInvalid("--host", f"{url!r} is {kind}", _EXPECTED, hint if kind == "a file" else "")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise OptionInvalid("--host", f"{url!r}: {error}", _WANTED) from None
+        raise OptionInvalid("--host", f"{url!r}: {error}", _EXPECTED) from None
     if parts.scheme.lower() not in _PORTS or not host:
-        raise OptionInvalid("--host", f"{url!r} can't be asked by HTTP", _WANTED)
+        raise OptionInvalid("--host", f"{url!r} is not an HTTP URL", _EXPECTED)
     if parts.path.strip("/") or parts.query or parts.username:
-        raise OptionInvalid("--host", "it has more than scheme, host and port", _WANTED, "paths are those of the API")
+        raise OptionInvalid(
+            "--host", "it contains more than scheme, host and port", _EXPECTED, "the paths are those of the API"
+        )
     secure = parts.scheme.lower() == "https"
     return LoadTarget(secure, host, port or _PORTS[parts.scheme.lower()], parts.netloc, trust)

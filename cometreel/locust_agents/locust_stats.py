@@ -1,8 +1,8 @@
-"""The account of one process: what happened goes into its figures, and into Locust's own as events.
+"""Records the results of one process in its tallies, and as events in Locust's statistics.
 
-For each kind of owner Locust shows two rows, `ack` and `notification`, with the time from the intended start. What
-belongs to no exchange of its own (a duplicate, an answer after all hope) stands in `stray` rows, so that the first
-two count each request once. Failures have constant texts: Locust counts them by text.
+Locust shows two rows for each kind of owner, `ack` and `notification`, with the time from the intended start. Results
+without an exchange of their own, such as duplicates and late-after-lost, are in `stray` rows, so that the first two
+rows count each request once. Locust counts failures by text, so the texts are constant.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from cometreel.load import (
     PendingRequest,
     Refused,
     RequestOutcome,
-    Stages,
+    StepTallies,
     Wrong,
 )
 
-__all__ = ["LocustStats", "LoginFailed", "NotificationFailed", "PostFailed", "UnexpectedMessage"]
+__all__ = ["LocustStats", "LoginFailed", "NotificationFailed", "PostFailed", "Stray"]
 
 
 class PostFailed(Exception):
@@ -37,65 +37,60 @@ class NotificationFailed(Exception):
     """The notification of a POST was late, lost or wrong."""
 
 
-class UnexpectedMessage(Exception):
-    """Something came that belongs to no exchange, or no longer; or the session is gone."""
+class Stray(Exception):
+    """A notification belonged to no open exchange, or the session was lost."""
 
 
 class LoginFailed(Exception):
-    """An agent wasn't let in."""
+    """The login of an agent failed."""
 
 
 class LocustStats:
-    """Keeps the figures of a process in step with Locust's."""
+    """Updates the tallies and Locust's statistics."""
 
-    def __init__(self, environment: Environment, stages: Stages) -> None:
+    def __init__(self, environment: Environment, tallies: StepTallies) -> None:
         self._fire: Callable[..., None] = environment.events.request.fire
-        self.stages = stages
-        self.logins = 0
-        """How many agents have logged in."""
-        self.turned_away = ""
-        """Why the last login failed; empty if none did."""
+        self.tallies = tallies
+        self.login_error = ""
+        """Error of the last failed login; empty if none failed."""
 
     def sent(self, exchange: PendingRequest) -> None:
-        """Enter a POST that was written."""
-        self.stages.sent(exchange)
+        """Record a POST that was sent."""
+        self.tallies.sent(exchange)
 
-    def unsent(self, many: int) -> None:
-        """Enter requests that waited for their turn and won't be sent any more."""
-        self.stages.whole.unsent += many
+    def unsent(self, count: int) -> None:
+        """Record queued requests that will not be sent."""
+        self.tallies.whole.unsent += count
 
     def add(self, outcomes: Sequence[RequestOutcome]) -> None:
-        """Enter what became of requests."""
-        self.stages.add(outcomes)
+        """Record outcomes of requests."""
+        self.tallies.add(outcomes)
         for outcome in outcomes:
             if isinstance(outcome, Acknowledged):
-                self._tell("ack", outcome.exchange, outcome.at, None)
+                self._fire_exchange("ack", outcome.exchange, outcome.at, None)
             elif isinstance(outcome, Answered):
                 late = NotificationFailed("late") if outcome.late else None
-                self._tell("notification", outcome.exchange, outcome.at, late)
+                self._fire_exchange("notification", outcome.exchange, outcome.at, late)
             elif isinstance(outcome, Refused):
-                self._tell("ack", outcome.exchange, outcome.at, PostFailed(outcome.text))
+                self._fire_exchange("ack", outcome.exchange, outcome.at, PostFailed(outcome.text))
             elif isinstance(outcome, Wrong):
-                self._tell("notification", outcome.exchange, outcome.at, NotificationFailed(outcome.text))
+                self._fire_exchange("notification", outcome.exchange, outcome.at, NotificationFailed(outcome.text))
             elif isinstance(outcome, Lost):
-                self._tell("notification", outcome.exchange, None, NotificationFailed(outcome.text))
+                self._fire_exchange("notification", outcome.exchange, None, NotificationFailed(outcome.text))
             elif isinstance(outcome, LateAfterLost | Duplicate | Abandoned):
-                self._tell("stray", outcome.exchange, None, UnexpectedMessage(outcome.text))
+                self._fire_exchange("stray", outcome.exchange, None, Stray(outcome.text))
             else:
-                self._event("stray", "CometD", None, UnexpectedMessage(outcome.text))
+                self._fire_event("stray", "CometD", None, Stray(outcome.text))
 
     def logged_in(self, seconds: float, error: str) -> None:
-        """Enter a login."""
-        if error:
-            self.turned_away = error
-        else:
-            self.logins += 1
-        self._event("login", "Login", seconds, LoginFailed(error) if error else None)
+        """Record a login."""
+        self.login_error = error or self.login_error
+        self._fire_event("login", "Login", seconds, LoginFailed(error) if error else None)
 
-    def _tell(self, phase: str, exchange: PendingRequest, at: float | None, error: Exception | None) -> None:
-        self._event(phase, exchange.ask.entry, None if at is None else at - exchange.intended, error)
+    def _fire_exchange(self, phase: str, exchange: PendingRequest, at: float | None, error: Exception | None) -> None:
+        self._fire_event(phase, exchange.planned.entry, None if at is None else at - exchange.intended, error)
 
-    def _event(self, phase: str, name: str, seconds: float | None, error: Exception | None) -> None:
+    def _fire_event(self, phase: str, name: str, seconds: float | None, error: Exception | None) -> None:
         self._fire(
             request_type=phase,
             name=name,

@@ -1,8 +1,8 @@
-"""How an agent gets in: the requests of each way, in order, as a generator. It yields requests and is sent replies.
+"""The login of an agent as a generator: it yields requests and receives their replies.
 
-The login workload is what a desktop of version 8.5.202.96 was seen to ask, and in that order: who am I (refused, then
-with credentials), what is there, start of the session, and, once CometD is up, the workbins. Answers to what only
-fills a screen are not looked at: a server may lack one of them and the desktop goes on.
+The requests and their order are those of a desktop of version 8.5.202.96: the user (refused, then with credentials),
+services and groups, the start of the session and, after the CometD handshake, the workbins. Replies that a desktop only
+displays are ignored, since the desktop also works if the server lacks them.
 """
 
 from __future__ import annotations
@@ -13,69 +13,78 @@ from typing import Literal, TypeAlias, get_args
 
 from cometreel.errors import PeerError
 from cometreel.jsonvalue import JSON, NotJSON, decode
+from cometreel.load.formatting import shortened
 from cometreel.locust_agents.http_client import HttpReply
 from cometreel.locust_agents.request_queue import ReplyOrLoss
 
 __all__ = [
-    "GOODBYE",
-    "LOGINS",
+    "END_SESSION",
+    "LOGIN_MODES",
     "LoginMode",
     "LoginRefused",
     "LoginRequest",
     "LoginRequests",
-    "log_in",
     "first_requests",
+    "log_in",
     "session_gone",
 ]
 
 LoginMode: TypeAlias = Literal["open", "basic", "session"]
-LOGINS: tuple[LoginMode, ...] = get_args(LoginMode)
+LOGIN_MODES: tuple[LoginMode, ...] = get_args(LoginMode)
 
 _ME = "/api/v2/me?subresources=features,devices,channels"
 _STATE = "/api/v2/me/?subresources=devices,calls,channels,interactions,chats"
+_MAX_MESSAGE = 200
 _START: JSON = {"operationName": "StartContactCenterSession", "channels": ["multimedia"]}
 
 
 class LoginRefused(PeerError):
-    """The server doesn't let the agent in. The sentence is the same for all agents: a report counts it."""
+    """The login failed. The message is the same for all agents, because reports count failures by text.
+
+    `credentials` is true if the server refused the user name or password.
+    """
+
+    def __init__(self, message: str, *, credentials: bool = False) -> None:
+        super().__init__(message)
+        self.credentials = credentials
 
 
 @dataclass(frozen=True, slots=True)
 class LoginRequest:
-    """One request of a login; `credentials` says whether it carries the agent's own."""
+    """One request of a login. `credentials` is true if it contains the user's credentials."""
 
     target: str
     body: JSON = None
     credentials: bool = False
 
 
-GOODBYE = LoginRequest("/api/v2/me", body={"operationName": "EndContactCenterSession"})
-"""What must come last: it ends the HTTP session too (documented)."""
+END_SESSION = LoginRequest("/api/v2/me", body={"operationName": "EndContactCenterSession"})
+"""The last request of a session. It ends the HTTP session too (documented)."""
 
 LoginRequests: TypeAlias = Generator[LoginRequest, ReplyOrLoss, str]
-"""Yields requests, is sent what became of them, and returns the agent's own id, empty where no reply told it."""
+"""Yields requests, receives their outcomes, and returns the agent's user id, or an empty string if it is unknown."""
 
 
 def log_in(login: LoginMode) -> LoginRequests:
-    """Log in and start the session of a contact centre's agent.
+    """Log in and start the contact center session.
 
-    :raises LoginRefused: if the server doesn't let the agent in.
+    :raises LoginRefused: if the login fails.
     """
     if login == "open":
         return ""
     if login == "session":
-        yield LoginRequest(_ME)  # refused, and good for the cookie and the CSRF token
+        yield LoginRequest(_ME)  # refused, but sets the cookie and the CSRF token
     reply = yield LoginRequest(_ME, credentials=True)
-    user_id = _user_id(_admitted(reply, _ME))
+    user_id = _user_id(_required(reply, _ME))
     yield LoginRequest("/api/v2/services?fields=*")
     yield LoginRequest("/api/v2/me/groups")
     yield LoginRequest("/api/v2/groups")
-    _admitted((yield LoginRequest("/api/v2/me", body=_START)), "StartContactCenterSession")
+    _required((yield LoginRequest("/api/v2/me", body=_START)), "StartContactCenterSession")
     return user_id
 
 
 def first_requests() -> Generator[LoginRequest, ReplyOrLoss, list[str]]:
-    """Read what a desktop shows once CometD is up; return the ids of the workbins."""
+    """Send the requests of a desktop after the CometD handshake; return the ids of the workbins."""
     yield LoginRequest("/api/v2/diagnostics/version")
     workbins = _workbins((yield LoginRequest("/api/v2/workbins?fields=*")))
     yield LoginRequest(_STATE)
@@ -87,23 +96,33 @@ def first_requests() -> Generator[LoginRequest, ReplyOrLoss, list[str]]:
 
 
 def session_gone(reply: HttpReply) -> bool:
-    """Tell whether a reply says that the HTTP session isn't there (any more): log in again."""
+    """Return True if the HTTP session doesn't exist any more, so that the agent must log in again."""
     return reply.status in {401, 403}
 
 
-def _admitted(outcome: ReplyOrLoss, asked: str) -> JSON:
-    """Return the body of the reply to a step that the agent can't do without."""
+def _required(outcome: ReplyOrLoss, request_name: str) -> JSON:
+    """Return the body of the reply to a request that must succeed."""
     if not isinstance(outcome, HttpReply):
-        raise LoginRefused(f"login: {outcome.value}")
+        raise LoginRefused(f"login failed: {outcome.value}")
     if 300 <= outcome.status < 400:
-        raise LoginRefused(f"login: {asked} is redirected (HTTP {outcome.status}); redirects are not followed")
+        raise LoginRefused(
+            f"login failed: the server redirected {request_name} (HTTP {outcome.status}); redirects are not followed"
+        )
     body = _json(outcome)
     code = body.get("statusCode") if isinstance(body, dict) else None
     if outcome.status in {401, 403}:
-        raise LoginRefused(f"login: {asked} is refused (HTTP {outcome.status}, statusCode {code})")
-    if not 200 <= outcome.status < 300 or code not in {0, 7}:  # 7: some of several channels could be started
-        raise LoginRefused(f"login: {asked} gets HTTP {outcome.status}, statusCode {code}")
+        text = f"login failed: the server refused {request_name} with HTTP {outcome.status} (statusCode {code})"
+        raise LoginRefused(text, credentials=True)
+    if not 200 <= outcome.status < 300 or code not in {0, 7}:  # 7: only some of several channels were started
+        reason = _reason(code, body)
+        raise LoginRefused(f"login failed: the server answered {request_name} with HTTP {outcome.status} ({reason})")
     return body
+
+
+def _reason(code: JSON, body: JSON) -> str:
+    message = body.get("statusMessage") if isinstance(body, dict) else None
+    text = "no statusCode" if code is None else f"statusCode {code}"
+    return f"{text}: {shortened(message, _MAX_MESSAGE)}" if isinstance(message, str) and message else text
 
 
 def _json(reply: HttpReply) -> JSON:

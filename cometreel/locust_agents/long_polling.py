@@ -1,7 +1,6 @@
-"""A Bayeux client on HTTP, as browsers have it: polls on one line, everything else on another. Long polling.
+"""The long-polling transport: runs a Bayeux client over HTTP, with one connection for polls and one for the rest.
 
-It sends what the client orders, gives it what comes back, wakes it when something is due, and passes on what the
-client has to tell. What that means for an agent is not known here.
+It sends the messages of the client, passes the replies to it, wakes it at its deadlines, and passes its events on.
 """
 
 from __future__ import annotations
@@ -13,44 +12,44 @@ from typing import Protocol
 from cometreel.bayeux import BayeuxClient, ClientEvent, Message, Send
 from cometreel.jsonvalue import JSON, encode
 from cometreel.locust_agents.event_loop import Clock, Timer
-from cometreel.locust_agents.http_client import HttpReply, RequestHead, quick_json
+from cometreel.locust_agents.http_client import HttpReply, RequestHead, lenient_json
 from cometreel.locust_agents.request_queue import QueuedRequest, ReplyOrLoss, RequestSender
 
-__all__ = ["DeadlineTimer", "BayeuxTransport", "LongPollingTransport", "Told"]
+__all__ = ["BayeuxTransport", "DeadlineTimer", "EventCallback", "LongPollingTransport"]
 
 CONNECT = "/meta/connect"
 _ID = "<id>"
 _SUFFIXES = {"/meta/handshake": "handshake", CONNECT: "connect", "/meta/disconnect": "disconnect"}
 
-Told = Callable[[Sequence[ClientEvent], float], None]
-"""Who is told what happened (never a `Send`), and when."""
+EventCallback = Callable[[Sequence[ClientEvent], float], None]
+"""Receives the events of a Bayeux client (never a `Send`) and the current time."""
 
 
 class BayeuxTransport(Protocol):
-    """What carries one Bayeux client."""
+    """Sends and receives the messages of one Bayeux client."""
 
-    def do(self, events: Sequence[ClientEvent], now: float) -> None:
-        """Send what is to be sent, and pass on the rest."""
+    def process(self, events: Sequence[ClientEvent], now: float) -> None:
+        """Send messages, and pass all other events on."""
 
     def close(self) -> None:
-        """End all connections; nobody is told anything any more."""
+        """Close all connections; no more events are passed on."""
 
     @property
-    def holds(self) -> bool:
-        """Whether the server holds a poll, or a WebSocket is open in its place."""
+    def can_push(self) -> bool:
+        """True if a poll is held or a WebSocket is open."""
 
 
 class DeadlineTimer:
-    """Wakes one Bayeux client at its deadline. It sets itself anew when it finds that it rang too early."""
+    """Wakes one Bayeux client at its deadline. If the timer fires too early, it is set again."""
 
     def __init__(
-        self, timers: Clock, client: BayeuxClient, ring: Callable[[Sequence[ClientEvent], float], None]
+        self, clock: Clock, client: BayeuxClient, on_due: Callable[[Sequence[ClientEvent], float], None]
     ) -> None:
-        self._timers, self._client, self._ring = timers, client, ring
+        self._clock, self._client, self._on_due = clock, client, on_due
         self._timer: Timer | None = None
 
     def due(self, now: float) -> list[ClientEvent]:
-        """Return what the client sends by now, and wake it for the rest."""
+        """Return the events that are due now; else set the timer."""
         deadline = self._client.deadline()
         if deadline is None:
             return []
@@ -58,11 +57,11 @@ class DeadlineTimer:
             return self._client.advance(now)
         if self._timer is None or self._timer.due > deadline:
             self.cancel()
-            self._timer = self._timers.at(deadline, self._wake)
+            self._timer = self._clock.call_at(deadline, self._wake)
         return []
 
     def cancel(self) -> None:
-        """Wake nobody."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -70,85 +69,91 @@ class DeadlineTimer:
     def _wake(self, now: float) -> None:
         self._timer = None
         if events := self.due(now):
-            self._ring(events, now)
+            self._on_due(events, now)
 
 
 class LongPollingTransport:
-    """Long polling on two lines: the first is the agent's own, shared with its other requests, the second is ours.
+    """Long polling on two connections: the first is shared with the agent's other requests, the second is for polls.
 
-    `read` is shown each reply before its messages are: it may set cookies, or say that the session is gone.
+    `on_reply` is called with each reply before its messages are processed; it handles cookies and lost sessions.
     """
 
     def __init__(
         self,
-        timers: Clock,
+        clock: Clock,
         client: BayeuxClient,
-        lines: tuple[RequestSender, RequestSender],
+        senders: tuple[RequestSender, RequestSender],
         head: RequestHead,
         endpoint: str,
-        told: Told,
-        read: Callable[[HttpReply], None],
+        on_events: EventCallback,
+        on_reply: Callable[[HttpReply], None],
     ) -> None:
-        self._client, self._head, self._endpoint, self._told, self._read = client, head, endpoint, told, read
-        self._posts, self._polls = lines
-        self._alarm = DeadlineTimer(timers, client, self.do)
+        self._client, self._head, self._endpoint, self._on_events, self._on_reply = (
+            client,
+            head,
+            endpoint,
+            on_events,
+            on_reply,
+        )
+        self._posts, self._polls = senders
+        self._deadline_timer = DeadlineTimer(clock, client, self.process)
         self._session: JSON = None
-        self._before = self._behind = b""  # what stands around the id in this session's polls
+        self._poll_start = self._poll_end = b""  # the JSON before and after the id in the polls of this session
 
     @property
-    def holds(self) -> bool:
-        """Whether a poll is under way."""
+    def can_push(self) -> bool:
+        """True if a poll is held."""
         return self._polls.busy
 
     def close(self) -> None:
-        """End the polls; the other line is the agent's."""
-        self._alarm.cancel()
+        """Close the connection for polls; the other belongs to the agent."""
+        self._deadline_timer.cancel()
         self._polls.close()
 
-    def do(self, events: Sequence[ClientEvent], now: float) -> None:
-        """Send what is to be sent, the next poll first: while there is none, nothing can be pushed."""
-        due = self._alarm.due(now)
-        told: list[ClientEvent] = []
+    def process(self, events: Sequence[ClientEvent], now: float) -> None:
+        """Send messages, and pass all other events on. A poll is sent first: the server can't push without it."""
+        due = self._deadline_timer.due(now)
+        others: list[ClientEvent] = []
         for event in (*due, *events) if due else events:
             if type(event) is Send:
                 self._send(event)
             else:
-                told.append(event)
-        if told:
-            self._told(told, now)
+                others.append(event)
+        if others:
+            self._on_events(others, now)
 
     def _send(self, send: Send) -> None:
         channel = str(send.messages[0]["channel"])
-        # the JavaScript client's way: the name behind the path for these three, else only a slash (CometD 3.1)
+        # like the JavaScript client: these three have their name in the path, all others only a slash (CometD 3.1)
         target = f"{self._endpoint}/{_SUFFIXES.get(channel, '')}"
         body = self._poll(send.messages[0]) if channel == CONNECT else encode([*send.messages])
-        asking = QueuedRequest(self._head.post(target, body), send.patience, partial(self._answered, send.number))
-        (self._polls if channel == CONNECT else self._posts).ask(asking)
+        queued = QueuedRequest(self._head.post(target, body), send.patience, partial(self._handle_reply, send.number))
+        (self._polls if channel == CONNECT else self._posts).send(queued)
 
     def _poll(self, message: Message) -> bytes:
-        """Return the body of a poll. Those of one session differ by their id, a number, alone."""
+        """Return the body of a poll. Polls of one session differ in their id only."""
         if "advice" in message or "ext" in message:
             return encode([message])
         if self._session != message["clientId"]:
             self._session = message["clientId"]
-            self._before, _, self._behind = encode([{**message, "id": _ID}]).partition(_ID.encode())
-        return b"%b%b%b" % (self._before, str(message["id"]).encode(), self._behind)
+            self._poll_start, _, self._poll_end = encode([{**message, "id": _ID}]).partition(_ID.encode())
+        return b"%b%b%b" % (self._poll_start, str(message["id"]).encode(), self._poll_end)
 
-    def _answered(self, number: int, outcome: ReplyOrLoss, now: float) -> None:
+    def _handle_reply(self, number: int, outcome: ReplyOrLoss, now: float) -> None:
         messages = None
         if isinstance(outcome, HttpReply):
-            self._read(outcome)
+            self._on_reply(outcome)
             messages = _messages(outcome)
         if messages is None:
-            self.do(self._client.failed(number, now), now)
+            self.process(self._client.failed(number, now), now)
         else:
-            self.do(self._client.receive(messages, now, number=number), now)
+            self.process(self._client.receive(messages, now, number=number), now)
 
 
 def _messages(reply: HttpReply) -> list[Message] | None:
     if reply.status != 200:
         return None
-    found = quick_json(reply.body)
+    found = lenient_json(reply.body)
     messages = found if isinstance(found, list) else [found]
     objects = [message for message in messages if isinstance(message, dict)]
     return objects if len(objects) == len(messages) else None

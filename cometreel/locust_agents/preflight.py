@@ -1,9 +1,11 @@
-"""One visit to the server before any load: does it answer, let the first user in, and speak Bayeux?
+"""Checks before a run: the server, the login of the first user, CometD, and the limit of open files.
 
-What would make every agent fail is said once, in one line, and nothing is started.
+An error that would affect every agent is reported once, in one line, and nothing is started.
 """
 
 from __future__ import annotations
+
+import resource
 
 from gevent.event import AsyncResult
 
@@ -14,14 +16,14 @@ from cometreel.locust_agents.connection import ConnectionLoss
 from cometreel.locust_agents.event_loop import EventLoop
 from cometreel.locust_agents.http_client import HttpReply
 from cometreel.locust_agents.identity import Identity
-from cometreel.locust_agents.login import GOODBYE, LoginRefused, log_in
+from cometreel.locust_agents.login import END_SESSION, LoginRefused, log_in
 from cometreel.locust_agents.request_queue import QueuedRequest, ReplyOrLoss, RequestQueue
 from cometreel.locust_agents.run_options import RunOptions
 
-__all__ = ["visit"]
+__all__ = ["check_open_files", "check_server", "raise_open_files"]
 
 _HOST = "--host"
-_WANTED = "a GWS server or a replay"
+_EXPECTED = "a GWS server or a replay"
 _HANDSHAKE: Message = {
     "channel": "/meta/handshake",
     "id": "1",
@@ -31,75 +33,106 @@ _HANDSHAKE: Message = {
 }
 
 
-def visit(options: RunOptions) -> None:
-    """Log in as the first user, shake hands, and leave.
+def check_server(options: RunOptions) -> None:
+    """Log in as the first user, do the CometD handshake, and log out.
 
-    :raises OptionInvalid: if one of that doesn't work; the sentence says what came instead.
+    :raises OptionInvalid: if one of these fails, with the reply of the server.
     """
-    pump = EventLoop()
-    visitor = _PreflightAgent(options, pump)
+    event_loop = EventLoop()
+    agent = _PreflightAgent(options, event_loop)
     try:
-        visitor.log_in()
-        visitor.shake_hands()
+        agent.log_in()
+        agent.handshake()
     finally:
-        visitor.close()
-        pump.stop()
+        agent.close()
+        event_loop.stop()
 
 
 class _PreflightAgent:
-    """An agent that only looks whether the door is open."""
+    """An agent that checks the server."""
 
-    def __init__(self, options: RunOptions, pump: EventLoop) -> None:
-        self._options, self._habits = options, options.habits
-        who = options.users[0] if options.users else None
-        self._identity = Identity(options.target.authority, self._habits.login, who)
-        self._line = RequestQueue(pump, options.target)
+    def __init__(self, options: RunOptions, event_loop: EventLoop) -> None:
+        self._options, self._config = options, options.config
+        credentials = options.users[0] if options.users else None
+        self._identity = Identity(options.target.authority, self._config.login, credentials)
+        self._sender = RequestQueue(event_loop, options.target)
 
-    def _ask(self, request: bytes) -> HttpReply:
+    def _send(self, request: bytes) -> HttpReply:
         answer: AsyncResult[ReplyOrLoss] = AsyncResult()
-        self._line.ask(QueuedRequest(request, self._habits.patience, lambda outcome, _now: answer.set(outcome)))
+        self._sender.send(QueuedRequest(request, self._config.patience, lambda outcome, _now: answer.set(outcome)))
         outcome = answer.get()
         assert outcome is not None
         if isinstance(outcome, ConnectionLoss):
             raise OptionInvalid(_HOST, f"{self._options.target.base}: {outcome.value}", "a server that answers")
-        self._identity.take(outcome)
+        self._identity.update(outcome)
         return outcome
 
     def log_in(self) -> None:
-        """Go through the requests of a login."""
-        steps = log_in(self._habits.login)
+        """Send the requests of a login."""
+        steps = log_in(self._config.login)
         try:
             step = next(steps)
             while True:
-                step = steps.send(self._ask(self._identity.request(step)))
+                step = steps.send(self._send(self._identity.request(step)))
         except StopIteration:
             return
         except LoginRefused as error:
+            if not error.credentials:
+                expected = "a GWS server, or a replay with a recorded login"
+                raise OptionInvalid(_HOST, f"{self._options.target.base}: {error}", expected) from None
             user = self._options.users[0].user if self._options.users else ""
-            expected = "a user name and a password that the server takes"
+            expected = "a user name and a password that the server accepts"
             raise OptionInvalid("--reel-users", f"{user}: {error}", expected) from None
 
-    def shake_hands(self) -> None:
-        """Begin and end a CometD session."""
-        endpoint = self._habits.endpoint
-        reply = self._ask(self._identity.head.post(f"{endpoint}/handshake", encode([_HANDSHAKE])))
+    def handshake(self) -> None:
+        """Start and end a CometD session."""
+        endpoint = self._config.endpoint
+        reply = self._send(self._identity.head.post(f"{endpoint}/handshake", encode([_HANDSHAKE])))
         where = f"{self._options.target.base}{endpoint}"
         if 300 <= reply.status < 400:
-            hint = "redirects are not followed: give the host that they lead to"
-            raise OptionInvalid(_HOST, f"{where} is redirected (HTTP {reply.status})", _WANTED, hint)
+            hint = "redirects are not followed: use the host of the target"
+            raise OptionInvalid(_HOST, f"{where} answered with a redirect (HTTP {reply.status})", _EXPECTED, hint)
         try:
             answer = parse_messages(reply.body)[0]
         except (MalformedMessages, IndexError):
             answer = {}
         if reply.status != 200 or answer.get("channel") != "/meta/handshake":
-            raise OptionInvalid(_HOST, f"{where} answers HTTP {reply.status} without Bayeux", _WANTED)
+            raise OptionInvalid(_HOST, f"{where} answered HTTP {reply.status} without a Bayeux message", _EXPECTED)
         if answer.get("successful") is not True:
-            raise OptionInvalid(_HOST, f"{where} refuses the handshake: {answer.get('error')}", _WANTED)
-        goodbye = {"channel": "/meta/disconnect", "id": "2", "clientId": answer.get("clientId")}
-        self._ask(self._identity.head.post(f"{endpoint}/disconnect", encode([goodbye])))
-        if self._habits.login != "open":
-            self._ask(self._identity.request(GOODBYE))
+            raise OptionInvalid(_HOST, f"{where} refused the handshake: {answer.get('error')}", _EXPECTED)
+        disconnect = {"channel": "/meta/disconnect", "id": "2", "clientId": answer.get("clientId")}
+        self._send(self._identity.head.post(f"{endpoint}/disconnect", encode([disconnect])))
+        if self._config.login != "open":
+            self._send(self._identity.request(END_SESSION))
 
     def close(self) -> None:
-        """End the connection."""
-        self._line.close()
+        """Close the connection."""
+        self._sender.close()
+
+
+_SOCKETS_PER_AGENT = 2
+_OTHER_FILES = 64
+_MAX_FILES = 262_144
+
+
+def check_open_files(agents: int) -> None:
+    """Raise the limit of open files of this process for this number of agents.
+
+    :raises OptionInvalid: if the system doesn't allow so many.
+    """
+    needed = _SOCKETS_PER_AGENT * agents + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= needed or soft == resource.RLIM_INFINITY:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        found = f"{agents} agents need {needed} open files, but only {hard} are allowed"
+        raise OptionInvalid("--users", found, "fewer agents in a process", "more workers, or ulimit -Hn in the shell")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def raise_open_files() -> None:
+    """Raise the limit of open files to its maximum: a worker doesn't know how many agents it will get."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

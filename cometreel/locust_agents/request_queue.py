@@ -1,4 +1,4 @@
-"""HTTP on one line: requests one after the other, each told its reply or why there is none. No Bayeux may enter."""
+"""HTTP requests on one connection, one after the other. Each gets a reply or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -8,152 +8,156 @@ from typing import Final, Protocol, TypeAlias
 
 from cometreel.locust_agents.connection import Connection, ConnectionLoss
 from cometreel.locust_agents.event_loop import EventLoop, Timer, clock
-from cometreel.locust_agents.http_client import BrokenReply, HttpReader, HttpReply
+from cometreel.locust_agents.http_client import BrokenReply, HttpReply, ReplyParser
 from cometreel.locust_agents.load_target import LoadTarget
 
-__all__ = ["QueuedRequest", "RequestQueue", "ReplyOrLoss", "RequestSender"]
+__all__ = ["QueuedRequest", "ReplyOrLoss", "RequestQueue", "RequestSender"]
 
 ReplyOrLoss: TypeAlias = HttpReply | ConnectionLoss
-"""What became of a request."""
+"""The outcome of a request."""
 
 
 @dataclass(slots=True)
 class QueuedRequest:
-    """One request: its bytes, the seconds it waits for a reply once sent, who is told when it is sent and answered."""
+    """A request with its timeout in seconds after it was sent. `on_sent` and `on_done` are called with its outcome."""
 
     request: bytes
     patience: float
-    done: Callable[[ReplyOrLoss, float], None]
-    began: Callable[[float], None] | None = None
+    on_done: Callable[[ReplyOrLoss, float], None]
+    on_sent: Callable[[float], None] | None = None
 
 
 class RequestSender(Protocol):
-    """What takes requests one after the other: an `RequestQueue`, or in a test one that is answered by hand."""
+    """Sends requests one after the other: a `RequestQueue`, or a fake in tests."""
 
     @property
     def busy(self) -> bool:
-        """Whether a request is waiting for its reply."""
+        """True if a request waits for its reply."""
 
-    def ask(self, asking: QueuedRequest) -> None:
-        """Send a request when its turn comes."""
+    def send(self, queued: QueuedRequest) -> None:
+        """Send a request after those in the queue."""
 
     def close(self) -> None:
-        """End the connection; nobody is told anything any more."""
+        """Close the connection; no more callbacks are called."""
 
 
-_RESTING: Final[list[HttpReader]] = []
-"""Readers that are within no reply: an idle connection has none, of thousands few are read at once."""
+_IDLE_PARSERS: Final[list[ReplyParser]] = []
+"""Unused parsers. Idle connections have none, since few of thousands are read at the same time."""
 
 
 class RequestQueue:
-    """A queue of requests on one connection; the next is sent when the one before has its reply."""
+    """A queue of requests on one connection. A request is sent when the one before it has its reply."""
 
-    def __init__(self, pump: EventLoop, target: LoadTarget) -> None:
-        self._pump = pump
-        self._line = Connection(pump, target, self)
-        self._reader: HttpReader | None = None  # while it is within a reply
-        self._waiting: list[QueuedRequest] = []  # nearly always empty, and an empty deque is ten times as large
-        self._asked: QueuedRequest | None = None
+    def __init__(self, event_loop: EventLoop, target: LoadTarget) -> None:
+        self._event_loop = event_loop
+        self._connection = Connection(event_loop, target, self)
+        self._parser: ReplyParser | None = None  # set while a reply is incomplete
+        self._waiting: list[
+            QueuedRequest
+        ] = []  # nearly always empty, and an empty deque takes ten times as much memory
+        self._current: QueuedRequest | None = None
         self._due = 0.0
         self._timer: Timer | None = None
         self._closed = False
 
     @property
     def busy(self) -> bool:
-        """Whether a request is waiting for its reply."""
-        return self._asked is not None
+        """True if a request waits for its reply."""
+        return self._current is not None
 
-    def ask(self, asking: QueuedRequest) -> None:
-        """Send a request when its turn comes; after `close` it is told at once that it won't be."""
+    def send(self, queued: QueuedRequest) -> None:
+        """Send a request after those in the queue. After `close`, it fails at once."""
         if self._closed:
-            asking.done(ConnectionLoss.STOPPED, clock())
+            queued.on_done(ConnectionLoss.STOPPED, clock())
             return
-        if self._asked is None and not self._waiting:
-            self._begin(asking)
+        if self._current is None and not self._waiting:
+            self._start(queued)
         else:
-            self._waiting.append(asking)
+            self._waiting.append(queued)
             self._next()
 
     def close(self) -> None:
-        """End the connection; nobody is told anything any more."""
-        self._closed, self._asked = True, None
+        """Close the connection; no more callbacks are called."""
+        self._closed, self._current = True, None
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
-        self._line.close()
+        self._connection.close()
 
     def _next(self) -> None:
-        if self._waiting and self._asked is None:
-            self._begin(self._waiting.pop(0))
+        if self._waiting and self._current is None:
+            self._start(self._waiting.pop(0))
 
-    def _begin(self, asking: QueuedRequest) -> None:
-        self._asked = asking
-        if not self._line.is_open:
-            self._reader = None
+    def _start(self, queued: QueuedRequest) -> None:
+        self._current = queued
+        if not self._connection.is_open:
+            self._parser = None
         now = clock()
-        self._due = now + asking.patience
-        if asking.began is not None:
-            asking.began(now)
-        self._line.send(asking.request)
-        asking.request = b""  # it may wait for long, and the line has it
+        self._due = now + queued.patience
+        if queued.on_sent is not None:
+            queued.on_sent(now)
+        self._connection.send(queued.request)
+        queued.request = b""  # frees memory: the request may wait for a long time
         if self._timer is None or self._timer.due > self._due:
             self._set_timer()
 
-    # ------------------------------------------------------------------ what the line brings
-    def heard(self, data: bytes, now: float) -> None:
-        """Take bytes."""
-        reader = self._reader or (_RESTING.pop() if _RESTING else HttpReader())
+    # ------------------------------------------------------------------ events of the connection
+    def data_received(self, data: bytes, now: float) -> None:
+        """Handle data."""
+        parser = self._parser or (_IDLE_PARSERS.pop() if _IDLE_PARSERS else ReplyParser())
         try:
-            replies = reader.feed(data)
+            replies = parser.feed(data)
         except BrokenReply:
-            self._line.close()
-            self._settle(ConnectionLoss.NOT_HTTP, now)
+            self._connection.close()
+            self._complete(ConnectionLoss.NOT_HTTP, now)
             return
-        if reader.rests:
-            self._reader = None
-            _RESTING.append(reader)
+        if parser.idle:
+            self._parser = None
+            _IDLE_PARSERS.append(parser)
         else:
-            self._reader = reader
+            self._parser = parser
         for reply in replies:
-            if reply.last or self._asked is None:  # a reply to nothing: what follows on this connection means nothing
-                self._line.close()
-            self._settle(reply, now)
+            if (
+                reply.last or self._current is None
+            ):  # a reply without a request: later data on this connection has no meaning
+                self._connection.close()
+            self._complete(reply, now)
 
-    def ended(self, loss: ConnectionLoss) -> None:
-        """Take the end of the connection; a reply may have needed just that."""
+    def connection_lost(self, loss: ConnectionLoss) -> None:
+        """Handle the end of the connection, which may complete a reply."""
         now = clock()
         try:
-            replies = self._reader.end() if self._reader is not None else []
+            replies = self._parser.end() if self._parser is not None else []
         except BrokenReply:
             replies = []
-        if replies and self._asked is not None:
-            self._settle(replies[0], now)
+        if replies and self._current is not None:
+            self._complete(replies[0], now)
         else:
-            self._settle(loss, now)
+            self._complete(loss, now)
 
-    def _settle(self, outcome: ReplyOrLoss, now: float) -> None:
-        """Tell who asked, then go on: what it asks for in turn comes behind what waits already."""
-        asking, self._asked = self._asked, None
-        if asking is not None:
+    def _complete(self, outcome: ReplyOrLoss, now: float) -> None:
+        """Call the callback, then send the next request. Requests from the callback go to the end of the queue."""
+        queued, self._current = self._current, None
+        if queued is not None:
             try:
-                asking.done(outcome, now)
+                queued.on_done(outcome, now)
             finally:
                 if self._waiting:
                     self._next()
 
-    # ------------------------------------------------------------------ patience
+    # ------------------------------------------------------------------ timeout
     def _set_timer(self) -> None:
-        """One timer serves all requests: it is set anew when it finds that it rang too early."""
+        """Set the timer of this connection. If it fires too early, it is set again."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._pump.at(self._due, self._ring)
+        self._timer = self._event_loop.call_at(self._due, self._time_out)
 
-    def _ring(self, now: float) -> None:
+    def _time_out(self, now: float) -> None:
         self._timer = None
-        if self._asked is None:
+        if self._current is None:
             return
         if self._due > now:
             self._set_timer()
             return
-        self._line.close()  # the reply may still come, and would be taken for the next one's
-        self._settle(ConnectionLoss.NO_REPLY, now)
+        self._connection.close()  # a late reply would be taken for the reply to the next request
+        self._complete(ConnectionLoss.NO_REPLY, now)

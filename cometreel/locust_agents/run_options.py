@@ -1,4 +1,4 @@
-"""The options of a load test: their names and help, and what they ask for, checked. Nothing of sockets may enter."""
+"""The command line options of a load test and their values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cometreel.load import (
 )
 from cometreel.locust_agents.agent import AgentConfig, Transport
 from cometreel.locust_agents.load_target import LoadTarget, parse_target
-from cometreel.locust_agents.login import LOGINS
+from cometreel.locust_agents.login import LOGIN_MODES
 from cometreel.locust_agents.scenario_script import ScenarioScript, read_script
 from cometreel.locust_agents.user_list import UserList, read_users
 from cometreel.scenario.durations import parse_duration
@@ -33,107 +33,108 @@ __all__ = ["RunOptions", "add_options", "add_scenario_options", "read_options", 
 
 _T = TypeVar("_T")
 
-_BESIDE = {"subscribe": "Subscribe", "request-stats": "RequestStats"}
+_AFTER_LOGIN = {"subscribe": "Subscribe", "request-stats": "RequestStats"}
 _LATE = 2.0
 _PASSWORD = "REEL_PASSWORD"  # noqa: S105  # the name of a variable
 
-_TEXTS = (
-    ("--reel-mix", DEFAULT_MIX, "Whose workbins are asked about, in per cent."),
+_OPTIONS = (
+    ("--reel-mix", DEFAULT_MIX, "Share of each kind of owner, in per cent."),
     ("--reel-rate", "", ("Requests per second over all workers: 100, 'ramp 10..200 in 60s', 'steps 50,100 of 30s', "
-     "'spike 50..500 at 60s for 10s', 'soak 80 for 8h'. Without one, each agent asks again once it is answered.")),
-    ("--reel-spacing", "poisson", "How requests are spread at that rate: poisson or constant."),
-    ("--reel-seed", "1", "What the requests are drawn from: the same seed asks the same in the same order."),
-    ("--reel-late", "", ("When an answer counts as late, since its intended start. "
-     f"Default: {_LATE:g}s, or the patience where that is shorter.")),
-    ("--reel-patience", "10s", "When a missing answer counts as lost, since its POST; the run ends that much later."),
-    ("--reel-login", "", ("How agents get in: open, basic (with each request) or session (once, then a cookie). "
-     "Default: session where --reel-users is given, else open.")),
+     "'spike 50..500 at 60s for 10s', 'soak 80 for 8h'. Without it, agents send the next request after each answer.")),
+    ("--reel-spacing", "poisson", "Distribution of the requests: poisson or constant."),
+    ("--reel-seed", "1", "The same seed sends the same requests in the same order."),
+    ("--reel-late", "", ("Time since the intended start after which an answer is late. "
+     f"Default: {_LATE:g}s, or the patience if that is shorter.")),
+    ("--reel-patience", "10s", ("Time since the POST after which a missing answer is lost; "
+     "the run waits this long at its end.")),
+    ("--reel-login", "", ("Login of the agents: open, basic (with each request) or session (once, then a cookie). "
+     "Default: session with --reel-users, else open.")),
     ("--reel-users", "", ("User names: a CSV file with the header user,password, or a pattern such as agent-{1..200} "
-     f"whose password is in the variable {_PASSWORD}.")),
-    ("--reel-transport", "long-polling", "How notifications come: long-polling or websocket."),
-    ("--reel-beside", "", f"What each agent sends for its workbins after login: {', '.join(_BESIDE)}."),
-    ("--reel-trust", "", "A file of certificates to check the server's against. Without one, any is taken."),
-    ("--reel-step", "10s", "How long each step of --reel-find-capacity is judged."),
+     f"with the password in the variable {_PASSWORD}.")),
+    ("--reel-transport", "long-polling", "Transport of the notifications: long-polling or websocket."),
+    ("--reel-beside", "", f"Operations to send for each workbin of an agent after login: {', '.join(_AFTER_LOGIN)}."),
+    ("--reel-trust", "", "Certificates to verify the server with. Without it, any certificate is accepted."),
+    ("--reel-step", "10s", "Measured time of each step of --reel-find-capacity."),
     ("--reel-junit", "", "Write the limits as JUnit XML to this file."),
-    ("--reel-json", "", "Write every figure of the report as JSON to this file."),
+    ("--reel-json", "", "Write all figures of the report as JSON to this file."),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run is to do."""
+    """The options of a run."""
 
     target: LoadTarget
     plan: ArrivalPlan
     seed: str
     rate: Rate | None
-    """None means a closed loop."""
-    habits: AgentConfig
+    """None in a closed loop."""
+    config: AgentConfig
     users: UserList
     limits: tuple[Limit, ...]
     find_capacity: bool
     junit: Path | None
     json: Path | None = None
     step: float = 10.0
-    """How many seconds of each step of a search for capacity are judged."""
+    """Seconds of each step of a search for capacity that are judged."""
     script: ScenarioScript | None = None
-    """What is asked instead of the plan, where a scenario says so."""
+    """The requests of a scenario, which replace the plan."""
 
     def settings(self) -> tuple[tuple[str, str], ...]:
-        """What a report says of them. No secret is among it."""
+        """Return the settings that a report shows. They contain no secrets."""
         if self.script is not None:
-            return (("scenario", f"a round lasts {self.script.seconds:g} s"), *self._manners())
+            return (("scenario", f"a round lasts {self.script.seconds:g} s"), *self._agent_settings())
         rate = "closed loop" if self.rate is None else f"{self.rate} requests/s, {self.plan.spacing}"
-        return (("mix", str(self.plan.mix)), ("rate", rate), ("seed", self.seed), *self._manners())
+        return (("mix", str(self.plan.mix)), ("rate", rate), ("seed", self.seed), *self._agent_settings())
 
-    def _manners(self) -> tuple[tuple[str, str], ...]:
-        habits = self.habits
+    def _agent_settings(self) -> tuple[tuple[str, str], ...]:
+        config = self.config
         return (
-            ("login", habits.login),
-            ("transport", habits.transport),
-            ("late", f"{habits.late:g} s"),
-            ("patience", f"{habits.patience:g} s"),
+            ("login", config.login),
+            ("transport", config.transport),
+            ("late", f"{config.late:g} s"),
+            ("patience", f"{config.patience:g} s"),
         )
 
 
 def add_options(parser: LocustArgumentParser) -> None:
-    """Make the options known to Locust. They are not in its web form: a run is what its command line says."""
-    for name, default, text in _TEXTS:
+    """Add the options to Locust's parser. The web form doesn't show them: the command line defines a run."""
+    for name, default, text in _OPTIONS:
         variable = name.strip("-").replace("-", "_").upper()
         parser.add_argument(name, default=default, help=text, env_var=variable, include_in_web_ui=False)
     for name, text in (
         ("--reel-owners", "Owners: a CSV or YAML file, or a pattern such as place=Place{1..200}. May be repeated."),
-        ("--reel-limit", "What must hold at the end: 'notification p99 < 800ms', 'lost == 0'. May be repeated."),
+        ("--reel-limit", "Limit that must hold at the end: 'notification p99 < 800ms', 'lost == 0'. May be repeated."),
     ):
         parser.add_argument(name, action="append", default=[], help=text, include_in_web_ui=False)
-    text = "Raise the rate until a limit breaks, and report the highest that held; --reel-rate is where it begins."
+    text = "Raise the rate from --reel-rate until a limit breaks; report the highest rate that held."
     parser.add_argument("--reel-find-capacity", action="store_true", help=text, include_in_web_ui=False)
 
 
 def add_scenario_options(parser: LocustArgumentParser) -> None:
-    """Make the options known that a scenario's load has."""
+    """Add the options of a load test with a scenario."""
     add_options(parser)
-    text = "Scenario whose requests are asked: a YAML file or a folder of them. May be repeated."
+    text = "Scenario whose requests are sent: a YAML file or a folder. May be repeated."
     parser.add_argument("--reel-scenario", action="append", default=[], help=text, include_in_web_ui=False)
-    text = "How fast it is played: 2 is twice as fast as recorded."
+    text = "Speed: 2 is twice as fast as recorded."
     parser.add_argument("--reel-speed", default="1", help=text, env_var="REEL_SPEED", include_in_web_ui=False)
 
 
 def read_scenario_options(options: Namespace, host: str | None) -> RunOptions:
-    """Return what the options ask for, where the scenario says what is asked and when.
+    """Return the options of a run whose requests come from a scenario.
 
-    :raises InputError: if one can't be used.
+    :raises InputError: if an option is invalid.
     """
     if options.reel_rate or options.reel_find_capacity:
         option = "--reel-rate" if options.reel_rate else "--reel-find-capacity"
-        raise OptionInvalid(option, "the pace is the scenario's", "--reel-speed, and more or fewer --users")
+        raise OptionInvalid(option, "the scenario defines the rate", "--reel-speed, and more or fewer --users")
     if not options.reel_scenario:
-        raise OptionInvalid("--reel-scenario", "nothing is given to play", "a YAML file or a folder of them")
+        raise OptionInvalid("--reel-scenario", "no scenario is given", "a YAML file or a folder of them")
     script = read_script([Path(path) for path in options.reel_scenario], _speed(options.reel_speed))
     run = read_options(Namespace(**{**vars(options), "reel_mix": "agent=100"}), host)
-    known = run.habits
-    habits = replace(known, endpoint=script.endpoint or known.endpoint, channels=script.channels or known.channels)
-    return replace(run, script=script, habits=habits)
+    config = run.config
+    config = replace(config, endpoint=script.endpoint or config.endpoint, channels=script.channels or config.channels)
+    return replace(run, script=script, config=config)
 
 
 def _speed(text: str) -> float:
@@ -147,51 +148,53 @@ def _speed(text: str) -> float:
 
 
 def read_options(options: Namespace, host: str | None) -> RunOptions:
-    """Return what the options ask for.
+    """Return the options of a run.
 
-    :raises InputError: if one can't be used.
+    :raises InputError: if an option is invalid.
     """
     target = parse_target(host, _file("--reel-trust", options.reel_trust))
     mix = parse_mix(options.reel_mix)
     owners = read_owners(options.reel_owners)
-    owners.suffice(mix)
+    owners.check(mix)
     spacing = _choice("--reel-spacing", options.reel_spacing, get_args(Spacing))
     rate = parse_rate(options.reel_rate) if options.reel_rate else None
     users = read_users(options.reel_users, os.environ.get(_PASSWORD))
     limits = tuple(parse_limits(options.reel_limit))
     if options.reel_find_capacity and not limits:
-        expected = "a limit that tells when the server has had enough"
+        expected = "a limit that decides if a rate is too high"
         raise OptionInvalid("--reel-find-capacity", "no --reel-limit is given", expected)
     if options.reel_find_capacity and rate is None:
-        raise OptionInvalid("--reel-find-capacity", "no --reel-rate is given", "the rate to begin at, such as 10")
+        raise OptionInvalid("--reel-find-capacity", "no --reel-rate is given", "the first rate, such as 10")
     if options.reel_find_capacity and rate is not None and (rate.pieces or rate.ends is not None):
-        raise OptionInvalid("--reel-rate", f"a search can't begin at {options.reel_rate!r}", "one rate, such as 10")
+        raise OptionInvalid(
+            "--reel-rate", f"a search can't start at {options.reel_rate!r}", "a constant rate, such as 10"
+        )
     junit, json = (Path(file) if file else None for file in (options.reel_junit, options.reel_json))
     plan = ArrivalPlan(mix, owners, options.reel_seed, spacing)
     find, step = options.reel_find_capacity, _seconds("--reel-step", options.reel_step)
-    habits = _habits(options, users)
-    return RunOptions(target, plan, options.reel_seed, rate, habits, users, limits, find, junit, json, step)
+    config = _config(options, users)
+    return RunOptions(target, plan, options.reel_seed, rate, config, users, limits, find, junit, json, step)
 
 
-def _habits(options: Namespace, users: UserList) -> AgentConfig:
-    login = _choice("--reel-login", options.reel_login or ("session" if users else "open"), LOGINS)
+def _config(options: Namespace, users: UserList) -> AgentConfig:
+    login = _choice("--reel-login", options.reel_login or ("session" if users else "open"), LOGIN_MODES)
     if login != "open" and not users:
         expected = "--reel-users FILE, or a pattern such as agent-{1..200}"
         raise OptionInvalid("--reel-login", f"{login!r} needs user names and passwords", expected)
     patience = _seconds("--reel-patience", options.reel_patience)
     late = _seconds("--reel-late", options.reel_late) if options.reel_late else min(_LATE, patience)
     if late > patience:
-        expected = f"at most the patience, {options.reel_patience}"
-        raise OptionInvalid("--reel-late", f"{options.reel_late!r}", expected, "what is lost can't be late")
+        expected = f"at most --reel-patience, {options.reel_patience}"
+        raise OptionInvalid("--reel-late", f"{options.reel_late!r}", expected, "a lost answer can't be late")
     words = [word.strip() for word in options.reel_beside.split(",") if word.strip()]
-    beside = tuple(_BESIDE[_choice("--reel-beside", word, tuple(_BESIDE))] for word in words)
+    after_login = tuple(_AFTER_LOGIN[_choice("--reel-beside", word, tuple(_AFTER_LOGIN))] for word in words)
     transport: Transport = _choice("--reel-transport", options.reel_transport, get_args(Transport))
-    return AgentConfig(login, transport, beside=beside, late=late, patience=patience)
+    return AgentConfig(login, transport, after_login=after_login, late=late, patience=patience)
 
 
 def _choice(option: str, value: Any, choices: tuple[_T, ...]) -> _T:
     if value not in choices:
-        raise OptionInvalid(option, f"{value!r} is not a choice", f"one of {', '.join(map(str, choices))}")
+        raise OptionInvalid(option, f"{value!r} is not allowed", f"one of {', '.join(map(str, choices))}")
     chosen: _T = value
     return chosen
 

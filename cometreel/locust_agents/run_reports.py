@@ -1,4 +1,4 @@
-"""What is left of a run: the report in the terminal, in Locust's HTML page, as JSON and JUnit, and the exit code."""
+"""The reports of a run: in the terminal, in Locust's HTML report, as JSON and JUnit XML; and the exit code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from pathlib import Path
 from locust.env import Environment
 
 from cometreel.jsonvalue import encode
-from cometreel.load import Report, RunInfo, figures, html_report, html_section, judge, junit_report, terminal_report
+from cometreel.load import (
+    Report,
+    RunInfo,
+    check_limits,
+    figures,
+    html_report,
+    html_section,
+    junit_report,
+    terminal_report,
+)
 from cometreel.locust_agents.coordinator import Coordinator
 from cometreel.locust_agents.event_loop import clock
 
@@ -15,32 +24,32 @@ __all__ = ["RunReports"]
 
 
 class RunReports:
-    """Writes once, when Locust quits."""
+    """Writes the reports when Locust quits."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
 
-    def write(self, conductor: Coordinator) -> None:
-        """Write everything, and set the exit code: 1 if a limit is broken or nothing was sent."""
-        report = report_of(conductor)
+    def write(self, coordinator: Coordinator) -> None:
+        """Write all reports and set the exit code: 1 if a limit failed or nothing was sent."""
+        report = report_of(coordinator)
         print(f"\n{terminal_report(report)}", flush=True)  # noqa: T201  # this is what the run was for
-        if conductor.options.junit is not None:
-            conductor.options.junit.write_text(junit_report(report), "utf-8")
-        if conductor.options.json is not None:
-            conductor.options.json.write_bytes(encode(figures(report)))
+        if coordinator.options.junit is not None:
+            coordinator.options.junit.write_text(junit_report(report), "utf-8")
+        if coordinator.options.json is not None:
+            coordinator.options.json.write_bytes(encode(figures(report)))
         self._into_page(report)
         if not report.passed:
             self._environment.process_exit_code = 1
-        elif report.verdicts or report.held is not None:
-            self._environment.process_exit_code = 0  # the limits are the word on failures, where there are some
+        elif report.limit_results or report.capacity is not None:
+            self._environment.process_exit_code = 0  # if there are limits, they alone decide
 
     def _into_page(self, report: Report) -> None:
-        """Add our part to the page that `--html` has written already."""
+        """Add the report to the HTML page that `--html` has written."""
         options = self._environment.parsed_options
         if options is None or not options.html_file:
             return
         page = Path(options.html_file)
-        if page.is_file():  # Locust writes none when it is ended by SIGTERM
+        if page.is_file():  # Locust writes none if it is ended by SIGTERM
             before, body, after = page.read_text("utf-8").rpartition("</body>")
             page.write_text(f"{before}{html_section(report)}{body}{after}", "utf-8")
         else:
@@ -48,14 +57,16 @@ class RunReports:
         print(f"report: {page}")  # noqa: T201  # so that it is found
 
 
-def report_of(conductor: Coordinator) -> Report:
-    """Return the report of a run as it is now."""
-    options, now = conductor.options, clock()
-    tally = conductor.tally()
-    seconds = conductor.elapsed(now)
-    rate = conductor.search.rate if conductor.search else options.rate
+def report_of(coordinator: Coordinator) -> Report:
+    """Return the current report of a run."""
+    options, now = coordinator.options, clock()
+    tally = coordinator.tally()
+    seconds = coordinator.elapsed(now)
+    rate = coordinator.search.rate if coordinator.search else options.rate
     nominal = rate.volume(seconds) if rate is not None else 0.0
-    search = conductor.search.search if conductor.search else None
-    verdicts = judge(options.limits, tally) if search is None else []
-    run = RunInfo(options.target.base, seconds, nominal, options.settings(), tuple(conductor.lost))
-    return Report(run, tally, verdicts, search.trials if search else (), search.so_far() if search else None)
+    search = coordinator.search.search if coordinator.search else None
+    limit_results = check_limits(options.limits, tally) if search is None else []
+    run = RunInfo(options.target.base, seconds, nominal, options.settings(), tuple(coordinator.lost))
+    return Report(
+        run, tally, limit_results, search.trials if search else (), search.result_so_far() if search else None
+    )

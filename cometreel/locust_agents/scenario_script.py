@@ -1,7 +1,7 @@
-"""What a scenario makes its agents ask: requests with their place in time, the owners re-mapped. Reads; sends nothing.
+"""The requests of a scenario, with their times, for agents to send. Owners can be replaced.
 
-A scenario says how long each exchange took and not when it began, so an agent begins one when the one before it is
-over. What can't be sent without inventing something is left out, and named.
+A scenario contains the duration of each exchange but not its start, so an agent sends a request when the exchange
+before it is over. Exchanges that can't be sent because a value is unknown are skipped and listed.
 """
 
 from __future__ import annotations
@@ -18,48 +18,49 @@ from cometreel.scenario import ExchangeBlock, RequestBlock, load, parse
 from cometreel.scenario.durations import parse_duration
 from cometreel.scenario.markers import marker_of, unescaped
 
-__all__ = ["AnyAnswer", "ScriptedRequest", "ScenarioScript", "read_script"]
+__all__ = ["STATE_CHANGES", "AnyAnswer", "ScenarioScript", "ScriptedRequest", "read_script"]
 
-_UNASKED = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
+STATE_CHANGES = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
+"""Notifications that answer no request."""
 _SAFE = "~!$&'()*+,=:@"
-_ENDS = "EndContactCenterSession"
+_END_SESSION = "EndContactCenterSession"
 _KINDS = {kind.label: kind for kind in OwnerKind if kind.owned}
 
 
 class _NotSendable(Exception):
-    """A request that the scenario doesn't hold whole; the text says why."""
+    """A request that can't be sent; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnyAnswer(Expectation):
-    """A notification with the right referenceId is the right one, whatever it says."""
+    """Accepts any notification with the right referenceId."""
 
     workbin_type: str = ""
 
-    def wrong(self, data: JSONObject) -> str:
-        """Nothing is."""
+    def mismatch(self, data: JSONObject) -> str:
+        """Return an empty string: nothing is wrong."""
         return ""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedRequest:
-    """One request: when, in seconds since the agent began its round, and what. A GET has no body."""
+    """One request. `at` is its time in seconds since the start of a round. A GET has no body."""
 
     at: float
     name: str
     path: str
     body: JSONObject | None
-    answered: bool
-    """Whether a notification with its referenceId must come."""
+    expects_notification: bool
+    """True if a notification with its referenceId is expected."""
 
-    def spoken(self, agent: int, owners: Owners, own_id: str | None) -> tuple[PlannedRequest, str, bytes | None]:
-        """Return what this agent sends, and what must answer it; the owner is one of those that are given, if any."""
+    def prepare(self, agent: int, owners: Owners, own_id: str | None) -> tuple[PlannedRequest, str, bytes | None]:
+        """Return the request of this agent and its expected notification. Given owners replace the recorded one."""
         if self.body is None:
             return PlannedRequest(self.name, None), self.path, None
         body, path = self.body, self.path
         kind = _KINDS.get(str(body.get("workbinType")))
         if body.get("operationName") != "RequestAgentStats":
-            return PlannedRequest(self.name, AnyAnswer() if self.answered else None), path, encode(body)
+            return PlannedRequest(self.name, AnyAnswer() if self.expects_notification else None), path, encode(body)
         owner = str(body.get("workbinOwner", ""))
         if path.startswith("/api/v2/users/"):
             kind, owner = OwnerKind.USER, path.split("/")[4]
@@ -76,80 +77,84 @@ class ScriptedRequest:
 
 @dataclass(frozen=True)
 class ScenarioScript:
-    """What each role asks, in rounds that begin anew until the run ends."""
+    """The requests of each role. Agents repeat them in rounds until the run ends."""
 
     roles: tuple[tuple[ScriptedRequest, ...], ...]
     seconds: float
-    """How long a round lasts."""
+    """Duration of a round."""
     endpoint: str | None = None
     channels: tuple[str, ...] = ()
-    """Where its notifications come; each agent subscribes to them."""
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    """Exchanges that are not asked, by name, and why."""
+    """The channels of its notifications; each agent subscribes to them."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Skipped exchanges by name, with the reason."""
 
-    def lines(self, agent: int) -> tuple[ScriptedRequest, ...]:
-        """What this agent asks: the roles are taken in turn."""
+    def requests_of(self, agent: int) -> tuple[ScriptedRequest, ...]:
+        """Return the requests of an agent. Roles are assigned round-robin."""
         return self.roles[agent % len(self.roles)]
 
 
 def read_script(paths: Sequence[Path], speed: float) -> ScenarioScript:
-    """Read scenarios as what agents ask, at that speed: 2 is twice as fast.
+    """Read scenarios; `speed` 2 is twice as fast as recorded.
 
-    :raises FileInvalid: if a scenario can't be used, with every problem.
-    :raises OptionInvalid: if there is nothing in it that can be asked.
+    :raises FileInvalid: if a scenario is invalid, with every problem.
+    :raises OptionInvalid: if no request of the scenarios can be sent.
     """
     scenario = load(paths)
     blocks = [block for file in scenario.files for block in parse(file).exchanges or []]
-    left_out: dict[str, str] = {}
-    asked: list[tuple[ExchangeBlock, ScriptedRequest, float]] = []
+    skipped: dict[str, str] = {}
+    sendable: list[tuple[ExchangeBlock, ScriptedRequest, float]] = []
     for block in blocks:
         try:
-            asked.append((block, _line(block), _lasts(block) / speed))
+            sendable.append((block, _request(block), _duration(block) / speed))
         except _NotSendable as reason:
-            left_out[block.name] = str(reason)
-    if not asked:
-        expected = "a scenario with a request that can be sent as it stands"
-        raise OptionInvalid("--reel-scenario", "nothing in it can be asked", expected)
-    roles = tuple(_timed(asked, role) for role in scenario.roles or [""])
-    longest = max(sum(lasts for _, _, lasts in asked), 0.001)
-    events = [event for block, _, _ in asked for event in block.events or []]
+            skipped[block.name] = str(reason)
+    if not sendable:
+        expected = "a scenario with at least one complete request"
+        raise OptionInvalid("--reel-scenario", "none of its requests can be sent", expected)
+    roles = tuple(_requests_of_role(sendable, role) for role in scenario.roles or [""])
+    longest = max(sum(duration for _, _, duration in sendable), 0.001)
+    events = [event for block, _, _ in sendable for event in block.events or []]
     channels = dict.fromkeys(event.channel for event in events if isinstance(event.channel, str))
-    return ScenarioScript(roles, longest, scenario.bayeux.endpoint, tuple(channels), left_out)
+    return ScenarioScript(roles, longest, scenario.bayeux.endpoint, tuple(channels), skipped)
 
 
-def _timed(asked: Sequence[tuple[ExchangeBlock, ScriptedRequest, float]], role: str) -> tuple[ScriptedRequest, ...]:
-    at, lines = 0.0, []
-    for block, line, lasts in asked:
+def _requests_of_role(
+    sendable: Sequence[tuple[ExchangeBlock, ScriptedRequest, float]], role: str
+) -> tuple[ScriptedRequest, ...]:
+    at, requests = 0.0, []
+    for block, request, duration in sendable:
         names = [block.as_] if isinstance(block.as_, str) else block.as_
         if names is None or role in names:
-            lines.append(ScriptedRequest(at, line.name, line.path, line.body, line.answered))
-        at += lasts
-    return tuple(lines)
+            requests.append(ScriptedRequest(at, request.name, request.path, request.body, request.expects_notification))
+        at += duration
+    return tuple(requests)
 
 
-def _line(block: ExchangeBlock) -> ScriptedRequest:
+def _request(block: ExchangeBlock) -> ScriptedRequest:
     request = block.request
     if not isinstance(request, RequestBlock):
-        raise _NotSendable("it is a publish on CometD")
+        raise _NotSendable("it is a CometD publish")
     if request.authenticated is False or _status(block) not in range(200, 300):
-        raise _NotSendable("it is refused, as recorded")
+        raise _NotSendable("the recorded reply is an error")
     if request.method.upper() not in {"GET", "POST"}:
         raise _NotSendable(f"its method is {request.method}")
     path, query, body = _path(request.path), _query(request.query), _value(request.body)
     target = f"{path}?{query}" if query else path
     if request.method.upper() == "GET":
-        return ScriptedRequest(0.0, f"GET {block.name}", target, None, answered=False)
+        return ScriptedRequest(0.0, f"GET {block.name}", target, None, expects_notification=False)
     if not isinstance(body, dict):
-        raise _NotSendable("its body is no JSON object")
-    if body.get("operationName") == _ENDS:
+        raise _NotSendable("its body is not a JSON object")
+    if body.get("operationName") == _END_SESSION:
         raise _NotSendable("it ends the session")
-    return ScriptedRequest(0.0, f"POST {block.name}", target, body, answered=any(_answers(block)))
+    return ScriptedRequest(
+        0.0, f"POST {block.name}", target, body, expects_notification=any(_expected_notifications(block))
+    )
 
 
-def _answers(block: ExchangeBlock) -> Iterator[bool]:
+def _expected_notifications(block: ExchangeBlock) -> Iterator[bool]:
     for event in block.events or []:
         data = event.data if isinstance(event.data, dict) else {}
-        yield "referenceId" in data and data.get("messageType") not in _UNASKED
+        yield "referenceId" in data and data.get("messageType") not in STATE_CHANGES
 
 
 def _status(block: ExchangeBlock) -> int:
@@ -157,8 +162,8 @@ def _status(block: ExchangeBlock) -> int:
     return status if isinstance(status, int) else 200
 
 
-def _lasts(block: ExchangeBlock) -> float:
-    """How long an exchange took, its notifications with it."""
+def _duration(block: ExchangeBlock) -> float:
+    """Return the duration of an exchange including its notifications."""
     afters = [block.reply.after if block.reply is not None else None, *(event.after for event in block.events or [])]
     return max((parse_duration(after) for after in afters if isinstance(after, str)), default=0.0)
 
@@ -172,13 +177,13 @@ def _path(written: JSON) -> str:
 def _query(written: JSON) -> str:
     marker = marker_of(written)
     if written is None or (marker is not None and marker[0] == "$any"):
-        return ""  # any query will do, and none is one
+        return ""  # any query matches, also none
     query = _value(written)
     return urlencode(query, doseq=True, safe="*,:") if isinstance(query, dict) else ""
 
 
 def _value(pattern: JSON) -> JSON:
-    """The value that a pattern stands for. Nothing is invented."""
+    """Return the value of a pattern. No value is invented."""
     marker = marker_of(pattern)
     if marker is None:
         if isinstance(pattern, dict):
@@ -191,4 +196,4 @@ def _value(pattern: JSON) -> JSON:
         return ",".join(str(_value(item)) for item in argument)
     if key == "$partial":
         return _value(argument)
-    raise _NotSendable(f"{key} stands for a value that the scenario doesn't hold")
+    raise _NotSendable(f"{key} matches a value that the scenario doesn't contain")

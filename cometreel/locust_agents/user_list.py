@@ -1,4 +1,4 @@
-"""The users that agents log in as: from a CSV file, or made from a pattern. The passwords are shown nowhere."""
+"""The users of the agents: from a CSV file or a pattern. Passwords are never shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WANTED = "a CSV file with the header user,password, or a pattern such as agent-
 
 
 class UserList(Sequence[UserCredentials]):
-    """Users in order: agent number n is the n-th of them."""
+    """Users in order: agent number n is the n-th user."""
 
     def __init__(self, users: Sequence[UserCredentials] = ()) -> None:
         self._users = tuple(users)
@@ -27,11 +27,11 @@ class UserList(Sequence[UserCredentials]):
     def __len__(self) -> int:
         return len(self._users)
 
-    def __getitem__(self, number: int) -> UserCredentials:  # type: ignore[override]  # nobody takes a slice
+    def __getitem__(self, number: int) -> UserCredentials:  # type: ignore[override]  # slices are not used
         return self._users[number]
 
-    def suffice(self, agents: int) -> None:
-        """Check that each agent has a user of its own: two desktops of one user are not a contact centre.
+    def check(self, agents: int) -> None:
+        """Check that there is a user for each agent.
 
         :raises OptionInvalid: if there are too few.
         """
@@ -40,10 +40,10 @@ class UserList(Sequence[UserCredentials]):
 
 
 def read_users(value: str, password: str | None) -> UserList:
-    """Read the value of `--reel-users`; `password` is that of a pattern's users.
+    """Read the value of `--reel-users`; `password` is for all users of a pattern.
 
     :raises OptionInvalid: if it is neither a file nor a pattern, or a pattern has no password.
-    :raises FileInvalid: if the file can't be used, with every problem at its line.
+    :raises FileInvalid: if the file is invalid, with the line of every problem.
     """
     if not value:
         return UserList()
@@ -66,14 +66,16 @@ def _read(path: Path) -> list[UserCredentials]:
     except UnicodeDecodeError:
         raise FileInvalid([Problem(str(path), 0, 0, "it is not UTF-8", "UTF-8 text")]) from None
     if not rows or [cell.strip() for cell in rows[0]] != _HEADER:
-        raise FileInvalid([Problem(str(path), 1, 1, "the header is another", repr(",".join(_HEADER)))])
+        raise FileInvalid([Problem(str(path), 1, 1, "the header is wrong", repr(",".join(_HEADER)))])
     problems = [
-        Problem(str(path), number, 1, f"{len(row)} columns", "two, user and password")  # never what stands in them
+        Problem(
+            str(path), number, 1, f"{len(row)} columns", "two, user and password"
+        )  # the message never contains values
         for number, row in enumerate(rows[1:], 2)
         if row and (len(row) != 2 or not row[0])
     ]
     if problems:
         raise FileInvalid(problems)
     if len(rows) == 1:
-        raise FileInvalid([Problem(str(path), 0, 0, "it names no user", "at least one")])
+        raise FileInvalid([Problem(str(path), 0, 0, "it contains no user", "at least one")])
     return [UserCredentials(*row) for row in rows[1:] if row]

@@ -1,6 +1,6 @@
-"""A Bayeux client on a WebSocket: the same pump, the frames by the `websockets` package, which does no I/O here.
+"""The WebSocket transport: runs a Bayeux client on a WebSocket, with the sans-IO protocol of the `websockets` package.
 
-The agent's other requests stay on HTTP, as real desktops send them.
+The agent's other requests use HTTP, as those of real desktops do.
 """
 
 from __future__ import annotations
@@ -19,56 +19,62 @@ from cometreel.locust_agents.connection import Connection, ConnectionLoss
 from cometreel.locust_agents.event_loop import EventLoop, clock
 from cometreel.locust_agents.http_client import HttpReply
 from cometreel.locust_agents.load_target import LoadTarget
-from cometreel.locust_agents.long_polling import DeadlineTimer, Told
+from cometreel.locust_agents.long_polling import DeadlineTimer, EventCallback
 
-__all__ = ["WebSocketLink"]
+__all__ = ["WebSocketTransport"]
 
 
-class WebSocketLink:
-    """One WebSocket at a time, opened when the client has something to send.
+class WebSocketTransport:
+    """At most one WebSocket, opened when the client sends a message.
 
-    `fields` are those of its opening handshake; `read` is shown the reply to it, which may set cookies.
+    `headers` returns the headers of the opening handshake. `on_reply` is called with its reply, which may set cookies.
     """
 
     def __init__(
         self,
-        pump: EventLoop,
+        event_loop: EventLoop,
         client: BayeuxClient,
         target: LoadTarget,
         endpoint: str,
-        told: Told,
-        fields: Callable[[], Mapping[str, str]],
-        read: Callable[[HttpReply], None],
+        on_events: EventCallback,
+        headers: Callable[[], Mapping[str, str]],
+        on_reply: Callable[[HttpReply], None],
     ) -> None:
-        self._pump, self._client, self._told, self._fields, self._read = pump, client, told, fields, read
+        self._event_loop, self._client, self._on_events, self._headers, self._on_reply = (
+            event_loop,
+            client,
+            on_events,
+            headers,
+            on_reply,
+        )
         self._uri = parse_uri(f"{'wss' if target.secure else 'ws'}://{target.authority}{endpoint}")
-        self._line = Connection(pump, target, self)
+        self._connection = Connection(event_loop, target, self)
         self._protocol: ClientProtocol | None = None
         self._early: list[bytes] = []
-        self._alarm = DeadlineTimer(pump, client, self.do)
+        self._deadline_timer = DeadlineTimer(event_loop, client, self.process)
 
     @property
-    def holds(self) -> bool:
-        """Whether the server can push: there is a WebSocket, and a session on it."""
+    def can_push(self) -> bool:
+        """True if there is a WebSocket with a CometD session."""
         return self._protocol is not None and self._client.state is ClientState.CONNECTED
 
     def close(self) -> None:
-        """End the connection; nobody is told anything any more."""
-        self._alarm.cancel()
-        self._line.close()
+        """Close the connection; no more events are passed on."""
+        self._deadline_timer.cancel()
+        self._connection.close()
         self._protocol = None
 
-    def do(self, events: Sequence[ClientEvent], now: float) -> None:
-        """Send what is to be sent, and pass on the rest."""
-        due = self._alarm.due(now)
-        told: list[ClientEvent] = []
+    def process(self, events: Sequence[ClientEvent], now: float) -> None:
+        """Send messages, and pass all other events on."""
+        due = self._deadline_timer.due(now)
+        others: list[ClientEvent] = []
         for event in (*due, *events):
             if isinstance(event, Send):
                 self._send(event, now)
             else:
-                told.append(event)
-        if told:
-            self._told(told, now)
+                others.append(event)
+        if others:
+            self._on_events(others, now)
 
     def _send(self, send: Send, now: float) -> None:
         body: list[JSON] = list(send.messages)
@@ -80,28 +86,28 @@ class WebSocketLink:
             self._flush(self._protocol)
         else:
             self._early.append(encode(body))
-        self._pump.at(now + send.patience, lambda then: self._overdue(send.number, then))
+        self._event_loop.call_at(now + send.patience, lambda then: self._time_out(send.number, then))
 
-    def _overdue(self, number: int, now: float) -> None:
-        """Give up on what wasn't answered; what was is no longer known to the client."""
+    def _time_out(self, number: int, now: float) -> None:
+        """Report a missing reply to the client. The client ignores it if the reply has arrived."""
         if self._protocol is not None:
-            self.do(self._client.failed(number, now), now)
+            self.process(self._client.failed(number, now), now)
 
     def _open(self) -> None:
         protocol = self._protocol = ClientProtocol(self._uri)
         request = protocol.connect()
-        for name, value in self._fields().items():
+        for name, value in self._headers().items():
             request.headers[name] = value
         protocol.send_request(request)
         self._flush(protocol)
 
     def _flush(self, protocol: ClientProtocol) -> None:
         if data := b"".join(protocol.data_to_send()):
-            self._line.send(data)
+            self._connection.send(data)
 
-    # ------------------------------------------------------------------ what the line brings
-    def heard(self, data: bytes, now: float) -> None:
-        """Take bytes."""
+    # ------------------------------------------------------------------ events of the connection
+    def data_received(self, data: bytes, now: float) -> None:
+        """Handle data."""
         protocol = self._protocol
         if protocol is None:
             return
@@ -114,28 +120,28 @@ class WebSocketLink:
         for event in protocol.events_received():
             if isinstance(event, Response):
                 headers = tuple((k.lower().encode(), v.encode()) for k, v in event.headers.raw_items())
-                self._read(HttpReply(event.status_code, headers, b"", last=False))
+                self._on_reply(HttpReply(event.status_code, headers, b"", last=False))
             elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
                 self._take(bytes(event.data), now)
         if protocol.handshake_exc is not None:
-            self._line.close()
-            self.ended(ConnectionLoss.CLOSED)
+            self._connection.close()
+            self.connection_lost(ConnectionLoss.CLOSED)
         elif self._protocol is protocol:
             self._flush(protocol)
             if protocol.state is not State.OPEN and not opening:
-                self._line.close()
-                self.ended(ConnectionLoss.CLOSED)
+                self._connection.close()
+                self.connection_lost(ConnectionLoss.CLOSED)
 
     def _take(self, data: bytes, now: float) -> None:
         try:
             messages = parse_messages(data)
         except MalformedMessages:
-            return  # whoever waits for it will be told that nothing came
-        self.do(self._client.receive(messages, now), now)
+            return  # the request will time out
+        self.process(self._client.receive(messages, now), now)
 
-    def ended(self, loss: ConnectionLoss) -> None:
-        """Take the end of the connection: all that was asked has failed."""
+    def connection_lost(self, loss: ConnectionLoss) -> None:
+        """Handle the end of the connection: all requests on it have failed."""
         self._protocol = None
         self._early.clear()
         now = clock()
-        self.do(self._client.failed(None, now), now)
+        self.process(self._client.failed(None, now), now)

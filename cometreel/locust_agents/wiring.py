@@ -1,7 +1,7 @@
-"""Where Locust's events meet ours: a run is made when a test starts, drained when it stops, judged when Locust quits.
+"""Connects Locust's events to a run: start and stop of a test, messages between master and workers, reports at the end.
 
-A locustfile says `wire(read)` once. One code path serves a single process, masters and workers: the two halves of a
-run, crew and conductor, talk by Locust's messages, which a single process sends to itself.
+A locustfile calls `wire(read_options)` once. The same code runs in a single process, masters and workers: the worker
+side and the coordinator exchange Locust messages, which a single process sends to itself.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from cometreel.errors import CometreelError
 from cometreel.locust_agents.agents_tab import AgentsTab
 from cometreel.locust_agents.coordinator import Coordinator
-from cometreel.locust_agents.file_limits import check_descriptors, raise_descriptors
-from cometreel.locust_agents.preflight import visit
+from cometreel.locust_agents.preflight import check_open_files, check_server, raise_open_files
 from cometreel.locust_agents.run_options import RunOptions, add_options
 from cometreel.locust_agents.run_reports import RunReports
 from cometreel.locust_agents.worker_run import WorkerRun
@@ -36,94 +35,94 @@ _RUNS: WeakKeyDictionary[Environment, ReelRun] = WeakKeyDictionary()
 
 
 class ReelRun:
-    """What an environment has of a run: a crew where agents live, a conductor where the run is led."""
+    """The run of a Locust environment: `worker` if it has agents, `coordinator` unless it is a Locust worker."""
 
     def __init__(self, environment: Environment, read: ReadOptions) -> None:
         assert environment.runner is not None
         self._environment, self._read = environment, read
         self._runner = environment.runner
-        self.leads = not isinstance(self._runner, WorkerRunner)
-        self.works = not isinstance(self._runner, MasterRunner)
-        self.crew: WorkerRun | None = None
-        self.conductor: Coordinator | None = None
+        self.coordinates = not isinstance(self._runner, WorkerRunner)
+        self.has_agents = not isinstance(self._runner, MasterRunner)
+        self.worker: WorkerRun | None = None
+        self.coordinator: Coordinator | None = None
         options = environment.parsed_options
-        if self.leads and options is not None:
-            options.enable_rebalancing = True  # the users of a worker that died go on elsewhere, as its load does
-        if self.leads:
+        if self.coordinates and options is not None:
+            options.enable_rebalancing = True  # Locust moves the users of a lost worker to the others
+        if self.coordinates:
             self._runner.register_message("reel-report", self._report)
-        if self.works:
+        if self.has_agents:
             self._runner.register_message("reel-grant", self._grant)
 
     def options(self) -> RunOptions:
-        """Read the options anew: a worker has them from its master, when a test starts."""
+        """Return the current options: a worker receives them from its master when a test starts."""
         assert self._environment.parsed_options is not None
         return self._read(self._environment.parsed_options, self._environment.host)
 
     def agents_wanted(self) -> int:
-        """How many agents the command line asks for."""
+        """Return the number of agents on the command line."""
         options = self._environment.parsed_options
         return int(options.num_users or 1) if options is not None else 1
 
-    def begin(self) -> None:
-        """Make the parts of a run."""
+    def start(self) -> None:
+        """Create the worker side and the coordinator of a new run."""
         self._close()
         options = self.options()
-        if self.leads:
-            self.conductor = Coordinator(self._environment, options)
-        if self.works:
-            raise_descriptors()
-            self.crew = WorkerRun(self._environment, options, self._name())
+        if self.coordinates:
+            self.coordinator = Coordinator(self._environment, options)
+        if self.has_agents:
+            raise_open_files()
+            self.worker = WorkerRun(self._environment, options, self._name())
 
     def _name(self) -> str:
         return self._runner.client_id if isinstance(self._runner, WorkerRunner) else "local"
 
     def drain(self) -> None:
-        """Let nothing new be sent, and wait for what is under way."""
-        if self.conductor is not None:
-            self.conductor.end()
+        """Stop new requests and wait for those in progress."""
+        if self.coordinator is not None:
+            self.coordinator.finish()
 
     def stop(self) -> None:
-        """End what runs; the figures stay."""
-        if self.conductor is not None:
-            self.conductor.close()
-        if self.crew is not None:
-            self.crew.close()
+        """Stop the run; its figures stay available."""
+        if self.coordinator is not None:
+            self.coordinator.close()
+        if self.worker is not None:
+            self.worker.close()
 
     def _close(self) -> None:
         self.stop()
-        self.crew = self.conductor = None
+        self.worker = self.coordinator = None
 
-    def tell(self, data: dict[str, Any]) -> None:
-        """Add a crew's figures to what a worker tells its master."""
-        if self.crew is not None:
-            data["reel"] = {"worker": self.crew.name, "tally": self.crew.stages.whole.state()}
+    def add_figures(self, data: dict[str, Any]) -> None:
+        """Add the figures of this worker to its report to the master."""
+        if self.worker is not None:
+            data["reel"] = {"worker": self.worker.name, "tally": self.worker.tallies.whole.state()}
 
-    def told(self, data: dict[str, Any]) -> None:
-        """Take a crew's figures at the master."""
-        if self.conductor is not None and "reel" in data:
-            self.conductor.figures(data["reel"]["worker"], data["reel"]["tally"])
+    def take_figures(self, data: dict[str, Any]) -> None:
+        """Store the figures of a worker, in the master."""
+        if self.coordinator is not None and "reel" in data:
+            self.coordinator.set_figures(data["reel"]["worker"], data["reel"]["tally"])
 
     def refresh(self) -> None:
-        """Take the figures of a crew in this same process."""
-        if self.conductor is not None and self.crew is not None:
-            self.conductor.figures(self.crew.name, self.crew.stages.whole.state())
+        """Store the figures of the worker in this process."""
+        if self.coordinator is not None and self.worker is not None:
+            self.coordinator.set_figures(self.worker.name, self.worker.tallies.whole.state())
 
     def _report(self, environment: Environment, msg: Any) -> None:
-        if self.conductor is not None:
-            self.conductor.heard(msg.data, msg.node_id)
+        if self.coordinator is not None:
+            self.coordinator.handle_report(msg.data, msg.node_id)
 
     def _grant(self, environment: Environment, msg: Any) -> None:
-        if self.crew is not None:
-            self.crew.follow(msg.data)
+        if self.worker is not None:
+            self.worker.apply(msg.data)
 
 
 def run_of(environment: Environment) -> ReelRun:
-    """Return what an environment has of a run."""
+    """Return the run of an environment."""
     return _RUNS[environment]
 
 
 def wire(read: ReadOptions, add: Callable[[Any], None] = add_options) -> None:
-    """Listen to Locust's events. `read` makes the run of the options, `add` makes these known."""
+    """Register for Locust's events. `read` returns the options of a run, `add` adds them to Locust's parser."""
     events.init_command_line_parser.add_listener(add)
     events.init.add_listener(lambda environment, **_: _init(environment, read))
 
@@ -135,9 +134,9 @@ def _init(environment: Environment, read: ReadOptions) -> None:
     hooks.test_start.add_listener(lambda environment, **_: _start(run))
     hooks.test_stopping.add_listener(lambda environment, **_: run.drain())
     hooks.test_stop.add_listener(lambda environment, **_: run.stop())
-    hooks.report_to_master.add_listener(lambda client_id, data: run.tell(data))
-    hooks.worker_report.add_listener(lambda client_id, data: run.told(data))
-    if not run.leads:
+    hooks.report_to_master.add_listener(lambda client_id, data: run.add_figures(data))
+    hooks.worker_report.add_listener(lambda client_id, data: run.take_figures(data))
+    if not run.coordinates:
         return
     hooks.quitting.add_listener(lambda environment, **_: _finish(run, ending))
     if environment.web_ui is not None:
@@ -147,26 +146,26 @@ def _init(environment: Environment, read: ReadOptions) -> None:
 
 
 def _check(run: ReelRun) -> None:
-    """Refuse in one line what can't work, before anything is started."""
+    """Check the options and the server; print errors in one line each and exit before anything is started."""
     try:
         options = run.options()
         agents = run.agents_wanted()
-        options.users.suffice(agents)
-        check_descriptors(agents if run.works else 0)
-        visit(options)
+        options.users.check(agents)
+        check_open_files(agents if run.has_agents else 0)
+        check_server(options)
     except CometreelError as error:
         for line in str(error).splitlines():
-            print(f"cometreel: {line}", file=sys.stderr)  # noqa: T201  # as the command line says it
+            print(f"cometreel: {line}", file=sys.stderr)  # noqa: T201  # same format as the command line
         sys.exit(2)
 
 
 def _start(run: ReelRun) -> None:
     try:
-        run.begin()
-    except CometreelError as error:  # the host was given in the page, or differs between master and worker
-        logger.error("%s", error)  # noqa: TRY400  # its sentence says it all
+        run.start()
+    except CometreelError as error:  # the host was set in the web UI, or differs between master and worker
+        logger.error("%s", error)  # noqa: TRY400  # the message is complete without a traceback
 
 
 def _finish(run: ReelRun, ending: RunReports) -> None:
-    if run.conductor is not None and run.conductor.began is not None:
-        ending.write(run.conductor)
+    if run.coordinator is not None and run.coordinator.began is not None:
+        ending.write(run.coordinator)

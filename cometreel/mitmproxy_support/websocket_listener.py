@@ -19,8 +19,8 @@ from websockets.http11 import Request as Upgrade
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
-from cometreel.engine.driver import Driver, WebSocketConversation
-from cometreel.wire import Accept, Drop, Frame, Reply, Request
+from cometreel.engine.driver import BINARY_REFUSED, Driver, WebSocketConversation
+from cometreel.wire import Accept, Reply, Request
 
 __all__ = ["TICKET", "WebSocketListener"]
 
@@ -28,7 +28,6 @@ TICKET = "X-Cometreel-Ticket"
 """The header field that carries the ticket."""
 
 HOST = "127.0.0.1"
-UNSUPPORTED_DATA = 1003  # RFC 6455 §7.4.1: Bayeux is text
 
 
 class WebSocketListener:
@@ -123,7 +122,7 @@ class WebSocketListener:
         try:
             async for message in connection:
                 if isinstance(message, bytes):
-                    await connection.close(UNSUPPORTED_DATA, "Bayeux messages are text")
+                    await connection.close(*BINARY_REFUSED)
                 else:
                     conversation.received(message)
         except ConnectionClosed:
@@ -133,14 +132,12 @@ class WebSocketListener:
 
 
 async def _send(connection: ServerConnection, conversation: WebSocketConversation) -> None:
-    """Send what the engine says until it ends the connection or the client is gone."""
+    """Send frames until the engine closes the connection or the client is gone."""
     try:
-        while isinstance(turn := await conversation.next(), Frame):
-            await connection.send(turn.text)
-            conversation.sent()
+        code = await conversation.send_frames(connection.send)
     except ConnectionClosed:
         return
-    await connection.close(turn.code if isinstance(turn, Drop) else 1000)
+    await connection.close(code)
 
 
 def _first_offered(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from cometreel.engine import Call, Calls
 from cometreel.engine.near_misses import NearMiss
 from cometreel.jsonvalue import encode
-from cometreel.masking import masked, masked_at, masked_text
+from cometreel.masking import masked, masked_text
 from cometreel.scenario import Exchange
 
 __all__ = ["failed_text", "unmatched_text", "unplayed_text"]
@@ -82,7 +82,7 @@ def _near(near: NearMiss, shown_from: Path, rank: str) -> Iterator[str]:
     if near.agreed:
         yield f"    agrees:  {', '.join(dict.fromkeys(map(_part, sorted(near.agreed, key=_order))))}"
     for number, one in enumerate(sorted(near.differences, key=lambda one: _order(one.where))):
-        sentence = f"{_part(one.where)} is {masked_at(one.where, one.found)}, not {one.expected}"
+        sentence = f"{_part(one.where)} is {one.found}, not {one.expected}"
         yield f"    {'differs:' if number == 0 else '        '} {sentence}"
 
 

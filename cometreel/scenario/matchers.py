@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cometreel.jsonvalue import JSON, same
+from cometreel.masking import HIDDEN, is_hidden_at, masked
 from cometreel.scenario.json_pointer import escape
 from cometreel.scenario.yaml_writer import inline
 
-from .hiding import HIDDEN, hides, without_hidden
 from .markers import marker_of, unescaped
 
 __all__ = ["MISSING", "Difference", "Matcher", "MatchContext", "matcher"]
@@ -63,7 +63,9 @@ def shown(found: JSON | object, where: str) -> str:
     """A value of the request at a place of it, as YAML, shortened, and without secrets and personal data."""
     if found is MISSING:
         return "nothing"
-    return HIDDEN if hides(where) else _short(inline(without_hidden(found)))  # type: ignore[arg-type]  # not MISSING is JSON
+    if is_hidden_at(where):
+        return HIDDEN
+    return _short(inline(masked(found, personal=True, query=where == "/query")))  # type: ignore[arg-type]  # not MISSING is JSON
 
 
 def _short(text: str) -> str:

@@ -8,12 +8,11 @@ from typing import Protocol, TypeAlias
 
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
+from cometreel.masking import HIDDEN, is_secret_header
 from cometreel.scenario.matchers import MISSING, Difference, Literal, MatchContext, Matcher, shown
 from cometreel.scenario.normalized_request import NormalizedPath, NormalizedPublish, NormalizedRequest, Question
 
 __all__ = ["RequestPattern", "Match", "Mismatch", "PublishPattern", "Trigger"]
-
-_HIDDEN = ("authorization", "cookie", "token", "csrf", "secret", "key", "ssid", "surl", "rnsid")
 
 
 @immutable
@@ -202,11 +201,9 @@ def _compare_header(name: str, matcher: Matcher, question: NormalizedRequest, tr
     matcher.compare(", ".join(fields) if fields else MISSING, where, branch)
     trial.join(branch)
     trial.agreed.extend(branch.agreed)
+    secret = is_secret_header(name)
     for difference in branch.differences:
-        secret = any(word in name.lower() for word in _HIDDEN)
-        trial.differences.append(
-            Difference(where, "(hidden)", "(hidden)" if fields else "nothing") if secret else difference
-        )
+        trial.differences.append(Difference(where, HIDDEN, HIDDEN if fields else "nothing") if secret else difference)
 
 
 @dataclass(frozen=True, slots=True)

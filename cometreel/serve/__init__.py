@@ -1,4 +1,4 @@
-"""The fast door: the replay behind an HTTP server of its own, on the command line or in a thread of this process."""
+"""The HTTP server of a replay: on the command line, or in a thread of this process."""
 
 from __future__ import annotations
 

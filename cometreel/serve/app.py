@@ -1,17 +1,18 @@
-"""The ASGI door: hands each request to the driver and tells it what became of the answer.
+"""The ASGI application: passes each request to the driver and reports whether the reply was written.
 
-Thin, as the mitmproxy addon is: it translates, waits and writes. What to answer is decided in `cometreel.engine`.
+It translates, waits and writes; `cometreel.engine` decides the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cometreel.engine.driver import Driver, DriverReply, WebSocketConversation
+from cometreel.engine.driver import BINARY_REFUSED, Driver, DriverReply, WebSocketConversation
 from cometreel.http_fields import error_reply
 from cometreel.serve.asgi import (
     connection_control_of,
@@ -22,21 +23,21 @@ from cometreel.serve.asgi import (
     response_fields,
 )
 from cometreel.serve.request_body import BodyRefused, ClientDisconnected, finish_reading, read_body
-from cometreel.wire import Accept, Drop, Forward, Frame, Reply, Request
+from cometreel.wire import Accept, Drop, Forward, Reply, Request
 
-__all__ = ["ADMIN", "ReplayApp", "converse"]
+__all__ = ["ADMIN", "ReplayApp", "serve_websocket"]
 
 ADMIN = "/__reel__"
-"""Paths that begin with this belong to the admin app, if there is one, and never reach the engine."""
+"""Paths below this one go to the admin app, if there is one, and never to the engine."""
 
 MAX_BODY = 16 * 1024 * 1024
 
 ForwardRequest = Callable[[Request], Awaitable[Reply]]
 
 
-@dataclass(slots=True)  # frozen ones cost twice as much to make, and this is made for each request
+@dataclass(slots=True)  # not frozen: created per request, and frozen dataclasses cost twice as much
 class _RequestContext:
-    """One HTTP request under way, as ASGI has it; only what its answer needs."""
+    """One HTTP request in progress: the parts of ASGI that its reply needs."""
 
     scope: Scope
     receive: Receive
@@ -45,10 +46,10 @@ class _RequestContext:
 
 
 class ReplayApp:
-    """The ASGI application in front of one driver: HTTP and WebSocket. It must be called on the driver's event loop.
+    """The ASGI application of one driver: HTTP and WebSocket. It must be called on the driver's event loop.
 
-    `admin` gets all that is under `/__reel__`. `forward` answers what the engine wants forwarded; without one that is
-    a 502. `max_body` is the longest body that is read, in bytes, sent and decoded.
+    `admin` serves the paths under `/__reel__`. `forward` answers the requests that the engine forwards; without it they
+    get a 502. `max_body` is the maximum length of a body in bytes, both as sent and decoded.
     """
 
     def __init__(
@@ -64,14 +65,14 @@ class ReplayApp:
         self._writing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI scope. Lifespan is not served: the driver must have been made on a loop already."""
+        """Serve one ASGI scope, except `lifespan`: the driver must exist already."""
         kind = scope["type"]
         if self._admin is not None and kind != "lifespan" and _is_admin(scope["path"]):
             await self._admin(scope, receive, send)
         elif kind == "http":
             await self._http(scope, receive, send)
         elif kind == "websocket":
-            await converse(self.driver, scope, receive, send)
+            await serve_websocket(self.driver, scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id, headers = self.driver.new_request_id(), headers_of(scope)
@@ -86,58 +87,63 @@ class ReplayApp:
         answer = self.driver.begin(request)
         if isinstance(answer, Forward):
             answer = await self._forwarded(request)
-        turn = _RequestContext(scope, receive, send, request_id)
+        context = _RequestContext(scope, receive, send, request_id)
         del headers, body, request  # a poll may be held for long, and they are its largest part
         if answer is None:
-            await self._hold(turn)
+            await self._hold(context)
         else:
-            await self._put(turn, answer)
+            await self._respond(context, answer)
             if isinstance(answer, Drop):
-                await _until_gone(receive)
+                await _until_disconnect(receive)
 
-    async def _hold(self, turn: _RequestContext) -> None:
-        """Wait for the client to hang up; the answer, when it comes, is written by a task of its own.
+    async def _hold(self, context: _RequestContext) -> None:
+        """Wait until the client disconnects; a separate task writes the reply as soon as there is one.
 
-        `receive` tells of both ends: it returns when the client is gone and when the response is complete. So a held
-        poll costs one task, not two.
+        `receive` returns when the client disconnects and when the response is complete, so a held poll costs one task
+        instead of two.
         """
-        held = self.driver.hold(turn.request_id)
-        held.add_done_callback(lambda answered: self._begin_writing(turn, answered))
-        await _until_gone(turn.receive)
+        held = self.driver.hold(context.request_id)
+        held.add_done_callback(lambda answered: self._start_response(context, answered))
+        await _until_disconnect(context.receive)
         if not held.done():
-            self.driver.hung_up(turn.request_id)
+            self.driver.hung_up(context.request_id)
 
-    def _begin_writing(self, turn: _RequestContext, answered: asyncio.Future[DriverReply]) -> None:
-        writing = asyncio.ensure_future(self._put(turn, answered.result()))
+    def _start_response(self, context: _RequestContext, answered: asyncio.Future[DriverReply]) -> None:
+        writing = asyncio.ensure_future(self._respond(context, answered.result()))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
 
-    async def _put(self, turn: _RequestContext, answer: DriverReply) -> None:
+    async def _respond(self, context: _RequestContext, answer: DriverReply) -> None:
         if isinstance(answer, Reply):
-            await self._write(turn, answer)
-        else:  # the engine orders `Forward` at once or never
-            _end(turn.scope)
+            await self._write(context, answer)
+        else:  # `Drop`: the engine returns `Forward` immediately or never
+            _abort(context.scope)
 
-    async def _write(self, turn: _RequestContext, reply: Reply) -> None:
-        """Write a reply and tell the engine whether it could be written."""
-        line = http_connection_control_of(turn.scope)
-        if line is not None:
-            line.gather()
+    async def _write(self, context: _RequestContext, reply: Reply) -> None:
+        """Write a reply and report to the engine whether that succeeded."""
+        connection = http_connection_control_of(context.scope)
+        if connection is not None:
+            connection.buffer()
         try:
-            await turn.send(reply_start(reply))
-            await turn.send({"type": "http.response.body", "body": reply.body})
-        except OSError:  # as ASGI 2.4 has it for a client that is gone
+            await context.send(reply_start(reply))
+            await context.send({"type": "http.response.body", "body": reply.body})
+        except OSError:  # ASGI 2.4: the client has disconnected
             lost = True
         else:
-            lost = line is not None and line.lost
+            lost = connection is not None and connection.lost
         finally:
-            if line is not None:
-                line.flush()
-        (self.driver.hung_up if lost else self.driver.written)(turn.request_id)
+            if connection is not None:
+                connection.flush()
+        (self.driver.hung_up if lost else self.driver.written)(context.request_id)
 
     async def _forwarded(self, request: Request) -> Reply:
         if self._forward is None:
-            return error_reply(request.id, 502, 4, "nothing here answers this, and there is no server to forward it to")
+            return error_reply(
+                request.id,
+                502,
+                4,
+                "no exchange answers this request, and there is no server to forward it to; start with --upstream URL",
+            )
         return await self._forward(request)
 
 
@@ -145,24 +151,24 @@ def _is_admin(path: str) -> bool:
     return path.startswith(ADMIN) and path[len(ADMIN) :][:1] in ("", "/")
 
 
-def _end(scope: Scope) -> None:
-    """End a connection without a reply.
+def _abort(scope: Scope) -> None:
+    """Close a connection without a reply.
 
-    :raises ConnectionAbortedError: if the server gives us no other way.
+    :raises ConnectionAbortedError: if the server has no `ConnectionControl`.
     """
-    line = connection_control_of(scope)
-    if line is None:
-        raise ConnectionAbortedError("the scenario ends this connection")
-    line.abort()
+    connection = connection_control_of(scope)
+    if connection is None:
+        raise ConnectionAbortedError("the scenario closes this connection without a reply")
+    connection.abort()
 
 
-async def _until_gone(receive: Receive) -> None:
+async def _until_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def _refuse(refused: BodyRefused, receive: Receive, send: Send) -> None:
-    """Say why, and let the client finish sending what nobody reads."""
+    """Send the error, then read and discard the rest of the body."""
     reply = refused.reply(0)
     start = reply_start(reply)
     start["headers"].append((b"connection", b"close"))
@@ -173,49 +179,43 @@ async def _refuse(refused: BodyRefused, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": b""})
 
 
-UNSUPPORTED_DATA = 1003  # RFC 6455 §7.4.1: Bayeux is text
-
-
-async def converse(driver: Driver, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve one WebSocket from its upgrade to its end."""
-    await receive()  # `websocket.connect`, always the first
+async def serve_websocket(driver: Driver, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one WebSocket from the upgrade to the close."""
+    await receive()  # `websocket.connect` is always first
     conversation = driver.open(request_from(scope, driver.new_request_id(), headers_of(scope)))
     try:
         match await conversation.next():
             case Accept(headers=headers):
                 fields = [*response_fields(headers)]
                 await send({"type": "websocket.accept", "subprotocol": _first_offered(scope), "headers": fields})
-                await _talk(conversation, receive, send)
+                await _exchange_frames(conversation, receive, send)
             case Reply() as refusal:
                 await _refuse_upgrade(refusal, send)
             case _:
-                if (line := connection_control_of(scope)) is not None:
-                    line.abort()
+                if (connection := connection_control_of(scope)) is not None:
+                    connection.abort()
     finally:
         conversation.ended()
 
 
-async def _talk(conversation: WebSocketConversation, receive: Receive, send: Send) -> None:
+async def _exchange_frames(conversation: WebSocketConversation, receive: Receive, send: Send) -> None:
     sending = asyncio.create_task(_send(conversation, send))
     try:
         while (message := await receive())["type"] == "websocket.receive":
             if (text := message.get("text")) is not None:
                 conversation.received(text)
             else:
-                await send({"type": "websocket.close", "code": UNSUPPORTED_DATA, "reason": "Bayeux messages are text"})
+                code, reason = BINARY_REFUSED
+                await send({"type": "websocket.close", "code": code, "reason": reason})
     finally:
         sending.cancel()
 
 
 async def _send(conversation: WebSocketConversation, send: Send) -> None:
-    """Send what the engine says until it ends the connection or the client is gone."""
-    try:
-        while isinstance(turn := await conversation.next(), Frame):
-            await send({"type": "websocket.send", "text": turn.text})
-            conversation.sent()
-        await send({"type": "websocket.close", "code": turn.code if isinstance(turn, Drop) else 1000})
-    except OSError:
-        pass  # the client is gone; `converse` tells the engine
+    """Send frames until the engine closes the connection or the client disconnects."""
+    with suppress(OSError):  # the client has disconnected; `serve_websocket` reports it
+        code = await conversation.send_frames(lambda text: send({"type": "websocket.send", "text": text}))
+        await send({"type": "websocket.close", "code": code})
 
 
 async def _refuse_upgrade(refusal: Reply, send: Send) -> None:
@@ -225,5 +225,5 @@ async def _refuse_upgrade(refusal: Reply, send: Send) -> None:
 
 
 def _first_offered(scope: Scope) -> str | None:
-    """Agree to the client's first subprotocol: a browser ends a connection on which none was agreed."""
+    """Return the first subprotocol that the client offers: browsers close a connection that accepts none of theirs."""
     return next(iter(scope["subprotocols"]), None)

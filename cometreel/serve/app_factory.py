@@ -1,4 +1,4 @@
-"""From a loaded scenario to the door that plays it: engine, driver, door, and the watch over edited files."""
+"""Builds the application of a scenario (engine, driver, file watcher) and serves it on the main thread."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from cometreel.serve.app import ForwardRequest, ReplayApp
 from cometreel.serve.forwarding import checked_upstream
 from cometreel.serve.http_server import AppFactory, ListenOptions, listen
 
-__all__ = ["Admin", "STOPS", "replay_app", "serve", "settings_for"]
+__all__ = ["Admin", "STOP_SIGNALS", "replay_app", "serve", "settings_for"]
 
 logger = logging.getLogger(__name__)
 
 Admin = Callable[[Driver, Backend], ASGIApp]
-"""Makes the app for the paths under `/__reel__` of one server."""
+"""Creates the admin app of one server, for the paths under `/__reel__`."""
 
 
 def settings_for(scenario: Scenario, given: Mapping[str, JSON] | None = None) -> ReplaySettings:
-    """Join the defaults, what the scenario sets and what is given; the later wins, and None gives nothing.
+    """Return the defaults, overridden by the scenario, overridden by `given`; None overrides nothing.
 
-    :raises OptionInvalid: if a value can't be used.
+    :raises OptionInvalid: if a value is invalid.
     """
     layers = (asdict(scenario.settings), given or {})
     settings = ReplaySettings()
@@ -56,12 +56,12 @@ def replay_app(
     upstream: str | None = None,
     admin: Admin | None = None,
 ) -> AppFactory[ReplayApp]:
-    """Return what opens a door that plays a scenario; each opening is a fresh replay.
+    """Return a factory of applications that replay a scenario; each application starts a new replay.
 
-    Without `settings` those of the scenario hold. `watched` are the scenario's files, where edits are to be followed.
-    `upstream` is the URL of the real server, for what is to be forwarded.
+    The default `settings` are those of the scenario. `watched` are the scenario's files that are reloaded when they
+    change. `upstream` is the URL of the real server, for unmatched requests.
 
-    :raises OptionInvalid: if that URL can't be used, or is missing and something is to be forwarded.
+    :raises OptionInvalid: if the URL is invalid, or missing although unmatched requests are to be forwarded.
     """
     settings = settings or settings_for(scenario)
     if settings.unmatched == "forward" and upstream is None:
@@ -69,7 +69,7 @@ def replay_app(
     base = None if upstream is None else checked_upstream(upstream)
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[ReplayApp]:
+    async def open_app() -> AsyncIterator[ReplayApp]:
         backend = Backend(
             scenario,
             settings,
@@ -78,17 +78,17 @@ def replay_app(
             wallclock=lambda: datetime.now(UTC),
         )
         driver = Driver(backend)
-        made = admin(driver, backend) if admin is not None else None
+        admin_app = admin(driver, backend) if admin is not None else None
         following = asyncio.ensure_future(_follow(watched, driver, backend)) if watched else None
         try:
             async with _forwarding(base) as forward:
-                yield ReplayApp(driver, admin=made, forward=forward, max_body=settings.max_body)
+                yield ReplayApp(driver, admin=admin_app, forward=forward, max_body=settings.max_body)
         finally:
             driver.close()
             if following is not None:
                 following.cancel()
 
-    return opened
+    return open_app
 
 
 @asynccontextmanager
@@ -105,40 +105,40 @@ async def _forwarding(upstream: str | None) -> AsyncIterator[ForwardRequest | No
 async def _follow(watched: Sequence[Path], driver: Driver, backend: Backend) -> None:
     def install(scenario: Scenario) -> None:
         driver.apply(lambda now: backend.replace(scenario, now))
-        logger.info("The scenario was edited: now %d exchanges are played.", len(scenario.exchanges))
+        logger.info("The scenario was reloaded: %d exchanges.", len(scenario.exchanges))
 
     try:
         await follow(watched, install)
-    except Exception:  # don't let the watch over the files end unnoticed
-        logger.exception("Edits of the scenario are no longer noticed.")
+    except Exception:
+        logger.exception("The scenario is no longer reloaded when its files change; restart the server.")
 
 
 A = TypeVar("A", bound=ASGIApp)
 
-COLLECT_AFTER = (20_000, 50, 100)  # new objects, and rounds of the younger generations (gc.set_threshold)
-STOPS = (signal.SIGINT, signal.SIGTERM)
+GC_THRESHOLDS = (20_000, 50, 100)  # of `gc.set_threshold`
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def serve(opening: AppFactory[A], listening: ListenOptions, announce: Callable[[str], None]) -> None:
-    """Serve on the main thread until SIGINT or SIGTERM, then stop gracefully. `announce` is given the URL.
+def serve(factory: AppFactory[A], options: ListenOptions, announce: Callable[[str], None]) -> None:
+    """Serve on the main thread until SIGINT or SIGTERM, then stop gracefully. `announce` gets the URL.
 
-    :raises OptionInvalid: if the address or the certificate can't be used.
+    :raises OptionInvalid: if the address or the certificate is invalid.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(opening, listening, announce))
+        runner.run(_serve(factory, options, announce))
 
 
-async def _serve(opening: AppFactory[A], listening: ListenOptions, announce: Callable[[str], None]) -> None:
+async def _serve(factory: AppFactory[A], options: ListenOptions, announce: Callable[[str], None]) -> None:
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-    for number in STOPS:
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stopping.set)
-    async with listen(opening, listening) as (_, listener):
-        _spare_the_collector()
+    async with listen(factory, options) as (_, listener):
+        _collect_garbage_less_often()
         announce(listener.url)
         await stopping.wait()
 
 
-def _spare_the_collector() -> None:
-    """Let garbage be looked for less often: the scenario and the sessions stay, and to look at them costs requests."""
+def _collect_garbage_less_often() -> None:
+    """Run the garbage collector less often: traversing the scenario and the sessions, which stay, delays requests."""
     gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
+    gc.set_threshold(*GC_THRESHOLDS)

@@ -1,4 +1,4 @@
-"""ASGI's scopes into requests of the engine, and its replies back into ASGI's messages. No state but equal headers."""
+"""Translation between ASGI and the engine: scopes to requests, replies to messages."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ __all__ = [
 ]
 
 FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive"})
-"""What the server decides by itself, whatever a scenario says."""
+"""The fields that the server sets itself; those of a scenario are dropped."""
 
 
 def headers_of(scope: Scope) -> Headers:
-    """Return the header fields of a request; a client that sends the same again gets the same object, already read."""
+    """Return the header fields of a request. Equal fields give the same object, which is parsed once."""
     return cached_headers(tuple(scope["headers"]))
 
 
 def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = b"") -> Request:
-    """Translate a request whose body was read, or the upgrade that opens a WebSocket."""
+    """Translate a request with its body, or the upgrade of a WebSocket."""
     websocket = scope["type"] == "websocket"
     return Request(
         request_id,
@@ -48,7 +48,7 @@ def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = 
 
 
 def _base(scope: Scope, headers: Headers) -> str:
-    """Return scheme and authority as the client asked; a balancer where TLS ends says so."""
+    """Return scheme and authority as the client sees them; X-Forwarded-Proto comes from a proxy that terminates TLS."""
     secure = scope["scheme"] in ("https", "wss") or headers.get("x-forwarded-proto") == "https"
     scheme = "https" if secure else "http"
     host = headers.get("host")
@@ -59,7 +59,7 @@ def _base(scope: Scope, headers: Headers) -> str:
 
 
 def reply_start(reply: Reply) -> Message:
-    """Make the message that begins a response."""
+    """Return the message that starts a response."""
     fields = [*response_fields(reply.headers)]
     if reply.status not in BODILESS:
         fields.append((b"content-length", b"%d" % len(reply.body)))
@@ -67,7 +67,7 @@ def reply_start(reply: Reply) -> Message:
 
 
 def response_fields(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
-    """Yield header fields as ASGI has them, without those of the framing."""
+    """Yield header fields for ASGI, without those that the server sets itself."""
     for name, value in headers:
         if (field := _field(name, value)) is not None:
             yield field
@@ -79,37 +79,37 @@ def _field(name: str, value: str) -> tuple[bytes, bytes] | None:
     return None if lower in FRAMING else (field_bytes(lower), field_bytes(value))
 
 
-CONNECTION_CONTROL = "cometreel.line"
-"""Under this key of `scope["extensions"]`."""
+CONNECTION_CONTROL = "cometreel.connection"
+"""The key of `scope["extensions"]` for the `ConnectionControl` of a request."""
 
 
 class ConnectionControl(Protocol):
-    """One connection."""
+    """Control over one connection of a client."""
 
     lost: bool
-    """Whether the client is gone, so that what is sent now can't reach it."""
+    """True if the client has disconnected."""
 
     def abort(self) -> None:
-        """End the connection at once; what was not written yet is thrown away."""
+        """Close the connection immediately; unwritten bytes are discarded."""
 
 
 class HttpConnectionControl(ConnectionControl, Protocol):
-    """The connection of an HTTP request, which can hold an answer back until it is whole."""
+    """Control over the connection of an HTTP request, which can write a whole response with one send."""
 
-    def gather(self) -> None:
-        """Hold back what is written from now on, until `flush`: head and body of an answer that is whole."""
+    def buffer(self) -> None:
+        """Buffer what is written from now on, until `flush`: head and body of one response."""
 
     def flush(self) -> None:
-        """Write at once what was held back: a client that waits is woken once, by one packet."""
+        """Write the buffered bytes with one send, so that the client gets one packet."""
 
 
 def connection_control_of(scope: Scope) -> ConnectionControl | None:
-    """Return the line that a request came on; None if the server offers none."""
-    line: ConnectionControl | None = scope.get("extensions", {}).get(CONNECTION_CONTROL)
-    return line
+    """Return the connection of a request; None if the server does not provide it."""
+    connection: ConnectionControl | None = scope.get("extensions", {}).get(CONNECTION_CONTROL)
+    return connection
 
 
 def http_connection_control_of(scope: Scope) -> HttpConnectionControl | None:
-    """Return the line of an HTTP request; None if the server offers none."""
-    line: HttpConnectionControl | None = scope.get("extensions", {}).get(CONNECTION_CONTROL)
-    return line
+    """Return the connection of an HTTP request; None if the server does not provide it."""
+    connection: HttpConnectionControl | None = scope.get("extensions", {}).get(CONNECTION_CONTROL)
+    return connection

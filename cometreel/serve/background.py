@@ -1,7 +1,4 @@
-"""A server in this process, on a thread of its own: started in milliseconds, asked from any thread, stopped gracefully.
-
-Serves any ASGI application. Nothing about scenarios may enter but the short ways to a door's driver and engine.
-"""
+"""A server on a background thread of this process, for any ASGI application."""
 
 from __future__ import annotations
 
@@ -39,16 +36,16 @@ A = TypeVar("A", bound=ASGIApp)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PATIENCE = 30.0  # seconds until a loop that doesn't answer is taken for stuck
+REPLY_TIMEOUT = 30.0  # seconds until the event loop counts as stuck
 
 
 class ServerStopped(CometreelError):
-    """A server was asked for something after its end."""
+    """A method was called after the server had stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class _StartedServer(Generic[A]):
-    """What the thread reports once it listens."""
+    """The report of the thread when the server listens."""
 
     app: A
     listener: HttpListener
@@ -58,16 +55,16 @@ class _StartedServer(Generic[A]):
 
 
 class BackgroundServer(Generic[A]):
-    """A server that runs on its own thread, until `stop` or the end of the `with` block.
+    """A server on a background thread, until `stop` or the end of the `with` block.
 
-    The thread is the operating system's own also in a process that gevent has patched.
+    It is an operating system thread, even if gevent has patched the process.
     """
 
-    def __init__(self, opening: AppFactory[A], listening: ListenOptions) -> None:
+    def __init__(self, factory: AppFactory[A], options: ListenOptions) -> None:
         self._reports: SimpleQueue[_StartedServer[A] | BaseException] = SimpleQueue()
         self._ended: SimpleQueue[BaseException | None] = SimpleQueue()
         self._stopped = False
-        start_thread(lambda: self._run(opening, listening))
+        start_thread(lambda: self._run(factory, options))
         report = self._reports.get()
         if isinstance(report, BaseException):
             raise report
@@ -75,82 +72,82 @@ class BackgroundServer(Generic[A]):
 
     @property
     def url(self) -> str:
-        """Where it listens: `http://127.0.0.1:43211`, without a slash at the end."""
+        """The URL of the server without a trailing slash: `http://127.0.0.1:43211`."""
         return self._running.listener.url
 
     @property
     def app(self) -> A:
-        """The application. Use `call` for what isn't safe from another thread."""
+        """The application. It is not thread-safe: use it through `call`."""
         return self._running.app
 
     @property
     def driver(self: BackgroundServer[ReplayApp]) -> Driver:
-        """The driver of the replay that is served; use it through `call`."""
+        """The driver of the replay; use it through `call`."""
         return self.app.driver
 
     @property
     def backend(self: BackgroundServer[ReplayApp]) -> Backend:
-        """The engine of the replay that is served; use it through `call`."""
+        """The engine of the replay; use it through `call`."""
         engine = self.app.driver.engine
         if not isinstance(engine, Backend):
-            raise BugError(f"the door drives {engine!r}, which isn't a replay")
+            raise BugError(f"the driver has {engine!r}; expected a Backend")
         return engine
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function on the server's event loop, and return its result or raise its exception.
 
-        It may be called from any thread, a greenlet or a coroutine of another event loop: the caller's thread waits.
-        On the server's own thread the function runs at once.
+        It may be called from any thread, greenlet or coroutine; it blocks the calling thread. On the server's own
+        thread the function runs directly.
 
         :raises ServerStopped: if the server has been stopped.
         """
         if current_thread() == self._running.thread:
             return function(*args, **kwargs)
-        outcome: SimpleQueue[Callable[[], T]] = SimpleQueue()
-        self._soon(lambda: outcome.put(_tried(partial(function, *args, **kwargs))))
+        results: SimpleQueue[Callable[[], T]] = SimpleQueue()
+        self._call_soon(lambda: results.put(_outcome(partial(function, *args, **kwargs))))
         try:
-            return outcome.get(timeout=PATIENCE)()
+            return results.get(timeout=REPLY_TIMEOUT)()
         except Empty:
-            raise ServerStopped(f"the server at {self.url} didn't answer within {PATIENCE:g} s") from None
+            raise ServerStopped(f"the server at {self.url} didn't answer within {REPLY_TIMEOUT:g} s") from None
 
     def stop(self) -> None:
-        """Stop gracefully: held polls are answered, answers are written, the thread ends. Twice does no harm.
+        """Stop gracefully: answer held polls, write pending replies, end the thread. A second call does nothing.
 
-        What went wrong on the thread is raised here.
+        An exception of the thread is raised here.
 
-        :raises ServerStopped: if the thread doesn't end.
+        :raises ServerStopped: if the thread does not end.
         """
         if self._stopped:
             return
         self._stopped = True
-        with contextlib.suppress(ServerStopped):  # it has ended by itself, and the reason is told below
-            self._soon(self._running.stopping.set)
+        with contextlib.suppress(ServerStopped):  # it has ended already; the reason is raised below
+            self._call_soon(self._running.stopping.set)
         try:
-            failure = self._ended.get(timeout=PATIENCE)
+            failure = self._ended.get(timeout=REPLY_TIMEOUT)
         except Empty:
-            raise ServerStopped(f"the server at {self.url} didn't end within {PATIENCE:g} s") from None
+            raise ServerStopped(f"the server at {self.url} didn't end within {REPLY_TIMEOUT:g} s") from None
         if failure is not None:
             raise failure
 
-    def _soon(self, callback: Callable[[], object]) -> None:
+    def _call_soon(self, callback: Callable[[], object]) -> None:
         try:
             self._running.loop.call_soon_threadsafe(callback)
         except RuntimeError:
             raise ServerStopped(f"the server at {self.url} has been stopped") from None
 
-    def _run(self, opening: AppFactory[A], listening: ListenOptions) -> None:
-        """Live in the thread."""
+    def _run(self, factory: AppFactory[A], options: ListenOptions) -> None:
+        """Run the server; the function of the thread."""
         failure: BaseException | None = None
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._serve(opening, listening))
-        except BaseException as error:  # noqa: BLE001  # it is raised again where the server was asked for
+                runner.run(self._serve(factory, options))
+        except BaseException as error:  # noqa: BLE001  # raised again in the calling thread
             failure = error
             self._reports.put(error)
         self._ended.put(failure)
 
-    async def _serve(self, opening: AppFactory[A], listening: ListenOptions) -> None:
-        async with listen(opening, listening) as (app, listener):
+    async def _serve(self, factory: AppFactory[A], options: ListenOptions) -> None:
+        async with listen(factory, options) as (app, listener):
             stopping = asyncio.Event()
             running = _StartedServer(app, listener, asyncio.get_running_loop(), stopping, current_thread())
             self._reports.put(running)
@@ -165,25 +162,25 @@ class BackgroundServer(Generic[A]):
         self.stop()
 
 
-def serve_in_background(opening: AppFactory[A], listening: ListenOptions | None = None) -> BackgroundServer[A]:
-    """Start a server in this process, and return when it listens.
+def serve_in_background(factory: AppFactory[A], options: ListenOptions | None = None) -> BackgroundServer[A]:
+    """Start a server in this process and return when it listens.
 
-        with serve_in_thread(playing(load(["scenarios/subscribe.yaml"]))) as served:
-            httpx.get(served.url + "/api/v2/me")
+        with serve_in_background(replay_app(load(["scenarios/subscribe.yaml"]))) as server:
+            httpx.get(server.url + "/api/v2/me")
 
-    `opening` makes the application on the server's own event loop, as an asynchronous context manager, and ends it:
-    `playing(…)` for a scenario, or your own for any other ASGI application.
+    `factory` returns an asynchronous context manager for the application, which is entered on the server's event loop:
+    `replay_app(…)` for a scenario, or your own for another ASGI application.
 
-    :raises OptionInvalid: if the address can't be had.
+    :raises OptionInvalid: if the address is not available.
     """
-    return BackgroundServer(opening, listening or ListenOptions())
+    return BackgroundServer(factory, options or ListenOptions())
 
 
-def _tried(function: Callable[[], T]) -> Callable[[], T]:
-    """Call a function; return what returns its result again, or raises its exception."""
+def _outcome(function: Callable[[], T]) -> Callable[[], T]:
+    """Call a function; return a function that returns its result or raises its exception."""
     try:
         result = function()
-    except BaseException as error:  # noqa: BLE001  # it is raised again in the thread that asked
+    except BaseException as error:  # noqa: BLE001  # raised again in the calling thread
         return partial(_raise, error)
     return lambda: result
 
@@ -193,18 +190,18 @@ def _raise(error: BaseException) -> NoReturn:
 
 
 def start_thread(function: Callable[[], None]) -> None:
-    """Run a function on a new thread of the operating system. The thread doesn't keep the process alive."""
+    """Run a function on a new daemon thread of the operating system."""
     _original("start_new_thread")(function, ())
 
 
 def current_thread() -> int:
-    """Return the number of the operating system's thread that asks."""
+    """Return the identifier of the calling operating system thread."""
     number: int = _original("get_ident")()
     return number
 
 
 def _original(name: str) -> Callable[..., int]:
-    """Return a function of `_thread` as Python has it."""
+    """Return a function of `_thread` without the patches of gevent."""
     monkey = sys.modules.get("gevent.monkey")
     function: Callable[..., int] = getattr(_thread, name) if monkey is None else monkey.get_original("_thread", name)
     return function

@@ -1,4 +1,4 @@
-"""Certificates for TLS: the user's own, or one made here for this machine's own names. No socket may enter."""
+"""Certificates for TLS: the user's, or a generated one for localhost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cometreel.errors import OptionInvalid
 
-__all__ = ["Certificate", "context_of", "made_here"]
+__all__ = ["Certificate", "ssl_context", "local_certificate"]
 
 NAMES = ("localhost",)
 ADDRESSES = ("127.0.0.1", "::1")
@@ -21,16 +21,16 @@ RENEWED = dt.timedelta(days=7)  # before its end
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate with its chain, and its private key unless that stands in the same file. Both are PEM."""
+    """A certificate with its chain, and its private key unless the same file contains it. Both are PEM."""
 
     chain: Path
     key: Path | None = None
 
 
-def context_of(certificate: Certificate) -> ssl.SSLContext:
-    """Load a certificate for a server.
+def ssl_context(certificate: Certificate) -> ssl.SSLContext:
+    """Return the TLS context of a server with this certificate.
 
-    :raises OptionInvalid: if a file can't be read, isn't what it should be, or the two don't belong together.
+    :raises OptionInvalid: if a file cannot be read or is not PEM, or the key does not fit the certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     for option, path in (("certificate", certificate.chain), ("key", certificate.key)):
@@ -49,39 +49,41 @@ def context_of(certificate: Certificate) -> ssl.SSLContext:
 
 
 def _no_password() -> str:
-    """Answer OpenSSL's question for a passphrase, which it would else put to the terminal."""
+    """Return an empty passphrase, so that OpenSSL does not ask on the terminal."""
     return ""
 
 
-def made_here(folder: Path) -> Certificate:
-    """Return a certificate for `localhost`, `127.0.0.1` and `::1`, made once and kept in a folder.
+def local_certificate(folder: Path) -> Certificate:
+    """Return a certificate for `localhost`, `127.0.0.1` and `::1`, generated once and kept in a folder.
 
-    It signs itself: a client trusts it by taking its file as a certificate authority.
+    It is self-signed: a client that uses its file as a certificate authority trusts it.
 
-    :raises OptionInvalid: if the folder can't be written.
+    :raises OptionInvalid: if the folder is not writable.
     """
     certificate = Certificate(folder / "localhost.pem", folder / "localhost.key")
     try:
-        if not _is_good(certificate):
+        if not _is_valid(certificate):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _make(certificate)
+            _generate(certificate)
     except OSError as error:
-        raise OptionInvalid("tls", f"{error.filename}: {error.strerror}", "a folder for a certificate") from None
+        raise OptionInvalid(
+            "tls", f"{error.filename}: {error.strerror}", "a writable folder for the certificate"
+        ) from None
     return certificate
 
 
-def _is_good(certificate: Certificate) -> bool:
-    from cryptography import x509  # noqa: PLC0415  # 40 ms that only TLS needs
+def _is_valid(certificate: Certificate) -> bool:
+    from cryptography import x509  # noqa: PLC0415  # 40 ms, only for TLS
 
     try:
-        context_of(certificate)
+        ssl_context(certificate)
         found = x509.load_pem_x509_certificate(certificate.chain.read_bytes())
     except (OptionInvalid, ValueError):
         return False
     return found.not_valid_after_utc - dt.datetime.now(dt.UTC) > RENEWED
 
 
-def _make(certificate: Certificate) -> None:
+def _generate(certificate: Certificate) -> None:
     from cryptography import x509  # noqa: PLC0415  # as above
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
@@ -92,7 +94,9 @@ def _make(certificate: Certificate) -> None:
     names = [x509.DNSName(each) for each in NAMES]
     addresses = [x509.IPAddress(ipaddress.ip_address(each)) for each in ADDRESSES]
     identity = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    signs = x509.KeyUsage(True, False, False, False, False, True, True, False, False)  # sign, as an authority too
+    signs = x509.KeyUsage(
+        True, False, False, False, False, True, True, False, False
+    )  # digital signature, certificate sign, CRL sign
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -118,7 +122,7 @@ def _make(certificate: Certificate) -> None:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Write a file in one step, so that another server that starts now never reads half of it."""
+    """Write a file atomically: another server may read it at the same time."""
     draft = path.with_suffix(f".{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as file:

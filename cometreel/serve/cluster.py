@@ -1,4 +1,4 @@
-"""Several nodes behind HAProxy: one process each, started, watched and stopped together. No engine runs in here."""
+"""Several nodes behind HAProxy: one process each, started, monitored and stopped together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cometreel.engine.bayeux_application import bayeux_settings
 from cometreel.errors import CometreelError, OptionInvalid
 from cometreel.programs import find_program
 from cometreel.scenario import Scenario
-from cometreel.serve.certificate import Certificate, context_of
+from cometreel.serve.certificate import Certificate, ssl_context
 from cometreel.serve.exit_with_parent import exit_with_parent
 from cometreel.serve.http_server import ListenOptions, bind_socket
 
@@ -26,16 +26,16 @@ __all__ = ["ClusterPlan", "NodeFailed", "haproxy_config", "serve_nodes"]
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 30.0  # seconds until a process that doesn't start or end is given up
+PROCESS_TIMEOUT = 30.0  # seconds for a process to start or to end
 
 
 class NodeFailed(CometreelError):
-    """A node or HAProxy could not be started, or nothing is left to serve."""
+    """A node or HAProxy did not start, HAProxy ended, or all nodes ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterPlan:
-    """What all nodes serve. `arguments` are those of the command line, but for the address, the port and the node."""
+    """The scenario, the number of nodes and the address. `arguments` are command line arguments for every node."""
 
     scenario: Scenario
     arguments: Sequence[str]
@@ -50,19 +50,19 @@ class ClusterPlan:
                 "nodes", "the scenario has no session cookie to route by", "`session: {cookie: JSESSIONID}`"
             )
         if find_program("haproxy") is None:
-            raise OptionInvalid("nodes", "there is no haproxy here", "Debian's package", "apt-get install haproxy")
+            raise OptionInvalid("nodes", "haproxy is not installed", "Debian's package", "apt-get install haproxy")
 
 
 def serve_nodes(plan: ClusterPlan, announce: Callable[[str], None]) -> None:
-    """Serve from several processes until SIGINT or SIGTERM, then stop all gracefully. `announce` is given the URL.
+    """Serve from several processes until SIGINT or SIGTERM, then stop all gracefully. `announce` gets the URL.
 
-    TLS ends at HAProxy; the nodes speak plain HTTP with it, on the loopback.
+    HAProxy terminates TLS; the nodes use plain HTTP on the loopback interface.
 
-    :raises OptionInvalid: if the address or the certificate can't be used.
-    :raises NodeFailed: if a process doesn't start, or none is left.
+    :raises OptionInvalid: if the address or the certificate is invalid.
+    :raises NodeFailed: if a process does not start, or all nodes end.
     """
     if plan.listening.certificate is not None:
-        context_of(plan.listening.certificate)  # its errors are clearer than HAProxy's
+        ssl_context(plan.listening.certificate)  # its errors are clearer than HAProxy's
     asyncio.run(_serve(plan, announce))
 
 
@@ -79,7 +79,9 @@ async def _serve(plan: ClusterPlan, announce: Callable[[str], None]) -> None:
                 logger.info("%s is process %d at %s.", name, node.pid, addresses[name])
             announce(url)
             await _watch(nodes, balancer, stopping)
-            await asyncio.gather(*(_stop(node) for node in nodes.values()))  # while HAProxy still brings their answers
+            await asyncio.gather(
+                *(_stop(node) for node in nodes.values())
+            )  # while HAProxy still forwards their responses
 
 
 async def _start_node(plan: ClusterPlan, number: int, stack: AsyncExitStack) -> Process:
@@ -92,7 +94,7 @@ async def _start_node(plan: ClusterPlan, number: int, stack: AsyncExitStack) -> 
 async def _address(name: str, node: Process) -> str:
     assert node.stdout is not None
     try:
-        line = await asyncio.wait_for(node.stdout.readline(), PATIENCE)
+        line = await asyncio.wait_for(node.stdout.readline(), PROCESS_TIMEOUT)
     except TimeoutError:
         line = b""
     if not line:
@@ -102,7 +104,7 @@ async def _address(name: str, node: Process) -> str:
 
 @asynccontextmanager
 async def _balancing(plan: ClusterPlan, listener: socket.socket, nodes: Mapping[str, str]) -> AsyncIterator[Process]:
-    """Run HAProxy on a socket that is bound already, so that nobody can take its port meanwhile."""
+    """Run HAProxy on a socket that is already bound, so that no other program can take the port."""
     cookie, longest = plan.scenario.session.cookie, bayeux_settings(plan.scenario.bayeux).timeout
     haproxy = find_program("haproxy")
     assert cookie is not None
@@ -110,23 +112,24 @@ async def _balancing(plan: ClusterPlan, listener: socket.socket, nodes: Mapping[
     with tempfile.TemporaryDirectory(prefix="cometreel-") as name:
         folder, bind = Path(name), f"fd@{listener.fileno()}"
         if plan.listening.certificate is not None:
-            bind += f" ssl crt {_linked(plan.listening.certificate, folder)} alpn http/1.1"
+            bind += f" ssl crt {_link_certificate(plan.listening.certificate, folder)} alpn http/1.1"
         (folder / "haproxy.cfg").write_text(haproxy_config(bind, nodes, cookie, round(longest)))
         command = exit_with_parent([haproxy, "-db", "-q", "-f", "haproxy.cfg"])
         balancer = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, pass_fds=[listener.fileno()], start_new_session=True, cwd=folder
         )
         try:
-            await _listens(listener, balancer)
+            await _wait_until_listening(listener, balancer)
             yield balancer
         finally:
             await _stop(balancer)
 
 
-def _linked(certificate: Certificate, folder: Path) -> str:
-    """Put a certificate where HAProxy looks for it and for its key, and name it; a copy of a key might be left behind.
+def _link_certificate(certificate: Certificate, folder: Path) -> str:
+    """Link a certificate and its key into the folder of HAProxy, and return the file name.
 
-    The key stands beside the certificate, under its name and `.key` (HAProxy's `ssl-load-extra-files`).
+    HAProxy expects the key next to the certificate, with the suffix `.key` (`ssl-load-extra-files`). They are linked
+    because a copy of the key could be left behind.
     """
     (folder / "certificate.pem").symlink_to(certificate.chain.resolve())
     if certificate.key is not None:
@@ -134,10 +137,10 @@ def _linked(certificate: Certificate, folder: Path) -> str:
     return "certificate.pem"
 
 
-async def _listens(listener: socket.socket, balancer: Process) -> None:
-    """Wait until HAProxy listens: only then can one connect."""
+async def _wait_until_listening(listener: socket.socket, balancer: Process) -> None:
+    """Wait until HAProxy accepts connections."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + PATIENCE
+    end = loop.time() + PROCESS_TIMEOUT
     while balancer.returncode is None and loop.time() < end:
         try:
             _, writer = await asyncio.open_connection(*listener.getsockname()[:2])
@@ -146,11 +149,11 @@ async def _listens(listener: socket.socket, balancer: Process) -> None:
         else:
             writer.close()
             return
-    raise NodeFailed(f"haproxy (process {balancer.pid}) did not start; what it said stands above")
+    raise NodeFailed(f"haproxy (process {balancer.pid}) did not start; see its messages above")
 
 
 async def _watch(nodes: Mapping[str, Process], balancer: Process, stopping: asyncio.Event) -> None:
-    """Return when the end is asked for; tell of each node that ends before."""
+    """Return when the cluster is to stop; log each node that ends before."""
     stop = asyncio.ensure_future(stopping.wait())
     balancing = asyncio.ensure_future(balancer.wait())
     alive = {asyncio.ensure_future(node.wait()): name for name, node in nodes.items()}
@@ -163,33 +166,35 @@ async def _watch(nodes: Mapping[str, Process], balancer: Process, stopping: asyn
                 raise NodeFailed(f"haproxy (process {balancer.pid}) ended with code {balancer.returncode}")
             for gone in [each for each in alive if each in ended]:
                 name = alive.pop(gone)
-                logger.warning("%s ended with code %s: its clients begin anew on the others.", name, gone.result())
-        raise NodeFailed("every node has ended")
+                logger.warning(
+                    "%s ended with code %s: its clients start new sessions on the other nodes.", name, gone.result()
+                )
+        raise NodeFailed("all nodes have ended")
     finally:
         for waiting in (stop, balancing, *alive):
             waiting.cancel()
 
 
 async def _stop(process: Process) -> None:
-    """End a process, and wait for it."""
+    """Terminate a process and wait for its end."""
     if process.returncode is not None:
         return
     process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), PATIENCE)
+        await asyncio.wait_for(process.wait(), PROCESS_TIMEOUT)
     except TimeoutError:
         process.kill()
         await process.wait()
 
 
 def haproxy_config(bind: str, nodes: Mapping[str, str], cookie: str, longest_poll_seconds: int) -> str:
-    """Write the configuration.
+    """Return the configuration of HAProxy.
 
-    `bind` is where HAProxy listens (`:8080`, or `:8443 ssl crt FILE`), `nodes` are addresses (`10.0.0.11:8080`) by node
-    name, `cookie` is the name of the session cookie, whose value ends with a dot and the name of the node that gave it
-    out. No timeout may end a poll that is held.
+    `bind` is the address of HAProxy (`:8080`, or `:8443 ssl crt FILE`), `nodes` are addresses (`10.0.0.11:8080`) by
+    node name, `cookie` is the name of the session cookie; its value ends with a dot and the name of the node that set
+    it. The timeouts are longer than a held poll.
     """
-    patience = longest_poll_seconds + 30
+    timeout = longest_poll_seconds + 30
     routes = "\n".join(f"    use-server {name} if {{ var(txn.node) -m str {name} }}" for name in nodes)
     servers = "\n".join(
         f"    server {name} {address} check inter 500ms fall 2 rise 1" for name, address in nodes.items()
@@ -198,24 +203,24 @@ def haproxy_config(bind: str, nodes: Mapping[str, str], cookie: str, longest_pol
 defaults
     mode http
     timeout connect 5s
-    timeout client {patience}s
-    timeout server {patience}s
+    timeout client {timeout}s
+    timeout server {timeout}s
     timeout tunnel 1h
-    # a node that can't be reached is left at once; its clients are told by another one to begin anew
+    # if a node is down, send its clients to another one, which asks them for a new handshake
     retries 3
     option redispatch 1
 
 frontend clients
     bind {bind}
-    # each node has an admin API of its own, for who is on its machine: behind a balancer everybody would be
+    # each node has its own admin API for local clients; requests that HAProxy forwards are not local
     http-request deny if {{ path,url_dec -m beg /__reel__ }}
-    # addresses in answers begin as the client's do
+    # URLs in replies start with the scheme that the client used
     http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
     default_backend replay
 
 backend replay
     balance roundrobin
-    # whoever has a session goes to the node that opened it; whoever has none, or one of a node that is down, to any
+    # send a session to the node that created it; new sessions, and those of a node that is down, to any node
     http-request set-var(txn.node) req.cook({cookie}),field(-1,.)
 {routes}
 {servers}

@@ -1,8 +1,8 @@
-"""Run a command that ends with whoever started it: `python tether.py COMMAND…`, its standard input a pipe from there.
+"""Run a command that ends with its parent process: `python exit_with_parent.py COMMAND…`, with a pipe as its stdin.
 
-A parent that is killed tells nobody, but the system closes its end of the pipe. The command keeps the process, and its
-id, that was started; the child that watches the pipe is forked before. Run as a file, before anything is imported: a
-watcher is to cost next to nothing. So nothing but the standard library may enter.
+When the parent is killed, the operating system closes its end of the pipe. A forked child watches the pipe; the command
+replaces the process that was started, so it keeps the process id. This file runs as a script and imports only the
+standard library, so that the child needs little memory.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ __all__ = ["exit_with_parent"]
 
 
 def exit_with_parent(command: Sequence[str]) -> list[str]:
-    """Return the command that runs another one until its standard input ends, then with SIGTERM ends it."""
+    """Return a command that runs another one, and ends it with SIGTERM when its standard input is closed."""
     return [sys.executable, "-I", "-S", __file__, *command]
 
 
-def _watch(watched: int) -> None:
-    """Wait until the pipe ends, and end the process unless that has happened by itself."""
+def _watch(process: int) -> None:
+    """Wait until the pipe is closed, then end the process if it still runs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.closerange(1, os.sysconf("SC_OPEN_MAX"))  # whoever reads what the command prints must see its end
+    os.closerange(1, os.sysconf("SC_OPEN_MAX"))  # readers of the command's output must see its end
     while os.read(0, 1024):
         pass
-    if os.getppid() == watched:  # else it is gone, and the number may be somebody else's
-        os.kill(watched, signal.SIGTERM)
+    if os.getppid() == process:  # else it has ended, and another process may have its id
+        os.kill(process, signal.SIGTERM)
 
 
 def _main() -> None:
-    itself = os.getpid()
+    process = os.getpid()
     if os.fork() == 0:
         try:
-            _watch(itself)
+            _watch(process)
         finally:
             os._exit(0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606  # what it is given is what it is for
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606  # running the given command is its purpose
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Forwarding what no exchange answers: one GET, to the real server, with the client's own credentials.
+"""Forwarding of unmatched GET requests to the real server, with the credentials of the client.
 
-Nothing is kept from one request to the next: no cookies, no redirects, no proxies of the environment.
+Requests are independent: no cookies are kept, no redirects followed, no proxies of the environment used.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ MAX_REPLY = 64 * 1024 * 1024
 
 @asynccontextmanager
 async def forwarding_to(base: str) -> AsyncIterator[ForwardRequest]:
-    """Forward to the server at this URL, until the block ends."""
+    """Yield a function that forwards requests to the server at this URL."""
     async with httpx.AsyncHTTPTransport(trust_env=False) as transport:
 
         async def forward(request: Request) -> Reply:
             try:
-                return await _asked(transport, base, request)
+                return await _forward(transport, base, request)
             except (httpx.TransportError, httpx.InvalidURL) as error:
-                text = f"{base} could not be asked: {type(error).__name__} {error}".rstrip()
+                text = f"{base} could not be reached: {type(error).__name__} {error}".rstrip()
                 return error_reply(request.id, 502, 4, text)
 
         yield forward
 
 
-async def _asked(transport: httpx.AsyncHTTPTransport, base: str, request: Request) -> Reply:
+async def _forward(transport: httpx.AsyncHTTPTransport, base: str, request: Request) -> Reply:
     target = request.path + (f"?{request.query}" if request.query else "")
     fields = end_to_end(raw_from_headers(request.headers), b"host", b"content-length")
-    asked = httpx.Request(request.method, base + target, headers=fields, extensions={"timeout": TIMEOUTS})
-    response = await transport.handle_async_request(asked)
+    outgoing = httpx.Request(request.method, base + target, headers=fields, extensions={"timeout": TIMEOUTS})
+    response = await transport.handle_async_request(outgoing)
     try:
         body = bytearray()
-        async for piece in response.aiter_raw():  # still encoded, as its header says
+        async for piece in response.aiter_raw():  # not decoded: Content-Encoding is forwarded too
             body += piece
             if len(body) > MAX_REPLY:
-                return error_reply(request.id, 502, 4, f"{base} answered more than {MAX_REPLY} bytes")
+                return error_reply(request.id, 502, 4, f"the response of {base} is longer than {MAX_REPLY} bytes")
     finally:
         await response.aclose()
     headers = headers_from_raw(end_to_end(response.headers.raw))
@@ -55,11 +55,13 @@ async def _asked(transport: httpx.AsyncHTTPTransport, base: str, request: Reques
 
 
 def checked_upstream(url: str) -> str:
-    """Return a base URL that can be forwarded to, without a slash at its end.
+    """Return the base URL of a server without a trailing slash.
 
-    :raises OptionInvalid: if it isn't one.
+    :raises OptionInvalid: if it is not an HTTP URL with a host.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise OptionInvalid("upstream", f"{url!r} can't be forwarded to", "a URL like http://gws.example:8080")
+        raise OptionInvalid(
+            "upstream", f"{url!r} is not the base URL of a server", "a URL like http://gws.example:8080"
+        )
     return url.rstrip("/")

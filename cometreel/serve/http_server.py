@@ -1,6 +1,6 @@
-"""Connections of uvicorn with what it leaves open: a line for the door, and limits for clients that misbehave.
+"""The HTTP server: uvicorn's connections with `ConnectionControl` and limits for slow clients, and the listener.
 
-Both classes are what uvicorn's own options `http=` and `ws=` take. What a request means may not enter.
+`HttpConnection` and `WebSocketConnection` are values of uvicorn's options `http` and `ws`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from starlette.types import ASGIApp
+from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import get_path_with_query_string
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 from cometreel.errors import OptionInvalid
 from cometreel.http_fields import error_reply
+from cometreel.masking import masked_text
 from cometreel.serve.asgi import CONNECTION_CONTROL
-from cometreel.serve.certificate import Certificate, context_of
+from cometreel.serve.certificate import Certificate, ssl_context
 
 __all__ = [
     "AppFactory",
@@ -32,74 +35,77 @@ __all__ = [
     "HttpListener",
     "Limits",
     "ListenOptions",
-    "RESERVE",
+    "RESERVED_FILES",
     "WebSocketConnection",
     "bind_socket",
     "connections_allowed",
     "listen",
-    "raise_limit",
+    "raise_open_files_limit",
 ]
 
 logger = logging.getLogger(__name__)
+uvicorn_logger = logging.getLogger(f"{__name__}.uvicorn")
+"""Logs errors only: uvicorn logs each WebSocket in up to four lines, with its whole query."""
+uvicorn_logger.setLevel(logging.ERROR)
 
 MAX_HEAD = 64 * 1024  # bytes; Jetty in GWS takes less
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much patience a server has with its clients."""
+    """The limits of a server for its clients."""
 
     connections: int
-    """How many may be open at once; one more gets 503, and those that are open go on."""
+    """The maximum number of open connections; another one gets 503."""
     request_seconds: float = 60.0
-    """How long a request may take to arrive, head and body; then it gets 408."""
+    """The maximum time for receiving a request, head and body; then it gets 408."""
     write_seconds: float = 60.0
-    """How long a client may leave an answer unread; then its connection is cut."""
+    """The maximum time that a client may not read its response; then its connection is closed."""
 
 
 class _BufferedTransport:
-    """Where uvicorn writes answers to: the transport, or what is gathered for it."""
+    """The transport to which uvicorn writes responses; it can buffer them."""
 
-    __slots__ = ("_gathered", "_transport", "is_closing")
+    __slots__ = ("_buffered", "_transport", "is_closing")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport, self.is_closing = transport, transport.is_closing
-        self._gathered: list[bytes] | None = None
+        self._buffered: list[bytes] | None = None
 
     def write(self, data: bytes) -> None:
-        """Write, or hold back."""
-        if self._gathered is None:
+        """Write, or buffer."""
+        if self._buffered is None:
             self._transport.write(data)
         else:
-            self._gathered.append(data)
+            self._buffered.append(data)
 
     def close(self) -> None:
-        """Close once all is written."""
+        """Close when everything is written."""
         self.flush()
         self._transport.close()
 
-    def gather(self) -> None:
-        """Hold back from now on."""
-        self._gathered = []
+    def buffer(self) -> None:
+        """Buffer what is written from now on."""
+        self._buffered = []
 
     def flush(self) -> None:
-        """Write what was held back, in one piece, and hold back no more."""
-        gathered, self._gathered = self._gathered, None
-        if gathered:
-            self._transport.write(b"".join(gathered))
+        """Write the buffered bytes with one send, and stop buffering."""
+        buffered, self._buffered = self._buffered, None
+        if buffered:
+            self._transport.write(b"".join(buffered))
 
 
 class HttpConnection(HttpToolsProtocol):
-    """One HTTP connection. `look` is to be called now and then."""
+    """One HTTP connection. Call `check_timeouts` regularly."""
 
     lost = False
-    _outlet: _BufferedTransport
+    _output: _BufferedTransport
 
     def __init__(
         self,
         config: Config,
         server_state: ServerState,
-        app_state: dict[str, Any],  # as uvicorn has it; nothing of ours is in it
+        app_state: dict[str, Any],  # uvicorn's type; not used here
         loop: asyncio.AbstractEventLoop,
         limits: Limits,
     ) -> None:
@@ -107,38 +113,40 @@ class HttpConnection(HttpToolsProtocol):
         self.logger, self.access_log = logger, False
         self._limits = limits
         self._extensions = {CONNECTION_CONTROL: self}
-        self._reading_since: float | None = loop.time()  # None while no request is on its way
+        self._reading_since: float | None = loop.time()  # None while no request is being received
         self._blocked_since: float | None = None
-        self._begun = False
+        self._started = False
         self._head_size = 0
 
     def abort(self) -> None:
-        """End the connection at once, without a reply."""
+        """Close the connection immediately, without a reply."""
         self.transport.abort()
 
-    def gather(self) -> None:
-        """Hold back what is written from now on."""
-        self._outlet.gather()
+    def buffer(self) -> None:
+        """Buffer what is written from now on."""
+        self._output.buffer()
 
     def flush(self) -> None:
-        """Write what was held back, in one piece."""
-        self._outlet.flush()
+        """Write the buffered bytes with one send."""
+        self._output.flush()
 
-    def look(self, now: float) -> None:
-        """End the connection if its client is too slow."""
+    def check_timeouts(self, now: float) -> None:
+        """Close the connection if its client is too slow."""
         limits = self._limits
         if self._blocked_since is not None and now - self._blocked_since > limits.write_seconds:
-            logger.warning("A client left its answer unread for %g s: its connection is cut.", limits.write_seconds)
+            logger.warning(
+                "A connection was closed: its client did not read a response for %g s.", limits.write_seconds
+            )
             self.transport.abort()
         elif self._reading_since is not None and now - self._reading_since > limits.request_seconds:
-            if self._begun:
-                self._refuse(408, 2, f"the request was not whole after {limits.request_seconds:g} s")
+            if self._started:
+                self._refuse(408, 2, f"the request was not complete after {limits.request_seconds:g} s")
             else:
-                self.transport.close()  # not a byte came: nothing to answer
+                self.transport.close()  # nothing was received, so there is nothing to answer
 
     def _refuse(self, status: int, code: int, text: str) -> None:
-        """Answer what no application is asked about, and end the connection."""
-        logger.warning("A connection is refused: %s.", text)
+        """Send an error without asking the application, and close the connection."""
+        logger.warning("A connection was refused: %s.", text)
         reply = error_reply(0, status, code, text)
         head = f"HTTP/1.1 {status} {reply.reason}\r\ncontent-type: {reply.headers.get('content-type')}\r\n"
         head += f"content-length: {len(reply.body)}\r\nconnection: close\r\n\r\n"
@@ -146,95 +154,110 @@ class HttpConnection(HttpToolsProtocol):
         self.transport.write(head.encode() + reply.body)
         self.transport.close()
 
-    # ------------------------------------------------------------------ what the event loop calls
+    # ------------------------------------------------------------------ callbacks of the event loop
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Take the connection, unless there are too many."""
-        most = self._limits.connections
-        if len(self.connections) < most:
+        """Accept the connection, or refuse it if there are too many."""
+        limit = self._limits.connections
+        if len(self.connections) < limit:
             super().connection_made(transport)
-            self._outlet = _BufferedTransport(transport)
+            self._output = _BufferedTransport(transport)
         else:
             self.transport = transport
-            self._refuse(503, 4, f"there are {most} connections already, as many as this server takes")
+            self._refuse(503, 4, f"there are {limit} connections already, the maximum of this server")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note that the client is gone."""
+        """Record that the client has disconnected."""
         self.lost = True
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; a head that has no end is refused."""
+        """Parse the data; refuse a head that is too long."""
         super().data_received(data)
-        scope: Mapping[str, object] = self.scope  # it has a path from the end of the head on
-        if self._reading_since is not None and self._begun and "path" not in scope:
+        scope: Mapping[str, object] = self.scope  # it has a path once the head is complete
+        if self._reading_since is not None and self._started and "path" not in scope:
             self._head_size += len(data)
             if self._head_size > MAX_HEAD:
                 self._refuse(431, 2, f"the head of the request is longer than {MAX_HEAD} bytes")
 
     def pause_writing(self) -> None:
-        """Note since when the client doesn't read."""
+        """Record the time since which the client does not read."""
         self._blocked_since = self.loop.time()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Note that the client reads again."""
+        """Record that the client reads again."""
         self._blocked_since = None
         super().resume_writing()
 
-    # ------------------------------------------------------------------ what the parser calls
+    # ------------------------------------------------------------------ callbacks of the parser
     def on_message_begin(self) -> None:
-        """Begin a request; its scope leads to this line."""
+        """Start a request; its scope gets this connection as `ConnectionControl`."""
         super().on_message_begin()
-        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]  # a value of our own
-        self._begun, self._head_size = True, 0
+        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]  # our own value
+        self._started, self._head_size = True, 0
         if self._reading_since is None:
             self._reading_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
-        """Begin an answer, which goes to the outlet."""
+        """Start a response, which is written to the buffering transport."""
         super().on_headers_complete()
         if self.cycle is not None:
-            self.cycle.transport = self._outlet  # type: ignore[assignment]  # all of a transport that a cycle uses
+            self.cycle.transport = self._output  # type: ignore[assignment]  # it has the methods of a transport that a cycle uses
 
     def on_message_complete(self) -> None:
-        """Note that the request is whole."""
+        """Record that the request is complete."""
         self._reading_since = None
         super().on_message_complete()
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
-    """One WebSocket. `look` is to be called now and then."""
+    """One WebSocket. Call `check_timeouts` regularly."""
 
     _blocked_since: float | None = None
 
     @property
     def lost(self) -> bool:
-        """Whether the client is gone."""
+        """True if the client has disconnected."""
         return self.disconnected
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Log nothing of the handshake: its header fields hold cookies."""
+        self.logger = self.conn.logger = uvicorn_logger
+        self.conn.debug = False
+        super().connection_made(transport)
+
     async def run_asgi(self) -> None:
-        """Run the application on a scope that leads to this line."""
-        self.logger = logger
-        self.scope["extensions"][CONNECTION_CONTROL] = self  # type: ignore[assignment]  # uvicorn has just set it; the value is ours
+        """Run the application; its scope gets this connection as `ConnectionControl`."""
+        self.scope["extensions"][CONNECTION_CONTROL] = self  # type: ignore[assignment]  # our own value in a dict of uvicorn
         await super().run_asgi()
 
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send a message of the application; log a refusal in one line."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.start":
+            target = masked_text(get_path_with_query_string(self.scope))
+            logger.warning("WebSocket refused: %d for %s.", message["status"], target)
+        elif message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True  # else uvicorn logs that the handshake is missing
+
     def abort(self) -> None:
-        """End the connection at once, without a closing handshake."""
+        """Close the connection at once, without a closing handshake."""
+        self.handshake_complete = True  # as above
         self.transport.abort()
 
-    def look(self, now: float, limits: Limits) -> None:
-        """End the connection if its client doesn't read."""
+    def check_timeouts(self, now: float, limits: Limits) -> None:
+        """Close the connection if its client does not read."""
         if self._blocked_since is not None and now - self._blocked_since > limits.write_seconds:
-            logger.warning("A WebSocket left its messages unread for %g s: it is cut.", limits.write_seconds)
+            logger.warning("A WebSocket was closed: its client did not read messages for %g s.", limits.write_seconds)
             self.transport.abort()
 
     def pause_writing(self) -> None:
-        """Note since when the client doesn't read."""
+        """Record the time since which the client does not read."""
         self._blocked_since = self.loop.time()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Note that the client reads again."""
+        """Record that the client reads again."""
         self._blocked_since = None
         super().resume_writing()
 
@@ -242,20 +265,20 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 A = TypeVar("A", bound=ASGIApp)
 
 AppFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[A]]
-"""Makes an application on the event loop that will serve it, and ends it when the server stops."""
+"""Creates an application on the event loop of the server, and closes it when the server stops."""
 
-KEEP_ALIVE = 75  # seconds that an idle connection stays open; longer than clients pool theirs
-LOOK_EVERY = 1.0  # seconds between two looks at the connections
+KEEP_ALIVE = 75  # seconds until an idle connection is closed; clients close theirs earlier
+CHECK_INTERVAL = 1.0  # seconds between two checks of all connections
 BACKLOG = 2048
 HIGHEST_PORT = 65535
-PATIENCE = 2.0  # seconds that a stop waits until the last answers are written
+STOP_TIMEOUT = 2.0  # seconds until a stop closes connections with unwritten responses
 MAX_FRAME = 16 * 1024 * 1024
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # only compared with
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # only compared
 
 
 @dataclass(frozen=True, slots=True)
 class ListenOptions:
-    """Where to listen and how. At port 0 the system chooses a free one; with a certificate it is TLS."""
+    """Address, port, TLS certificate and limits of a server. Port 0 is any free port."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -264,63 +287,63 @@ class ListenOptions:
 
 
 class HttpListener:
-    """One listening socket and its connections. Not thread-safe, as asyncio isn't."""
+    """A listening socket and its connections. Not thread-safe."""
 
-    def __init__(self, listening: ListenOptions) -> None:
-        self._listening = listening
+    def __init__(self, options: ListenOptions) -> None:
+        self._options = options
         self._state = ServerState()
         self._server: asyncio.Server | None = None
-        self._looking: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.url = ""
-        """Where it listens, once it is open, without a slash at the end."""
+        """The URL after `open`, without a trailing slash."""
 
     async def open(self, app: ASGIApp) -> None:
-        """Listen, on the running loop.
+        """Listen on the running event loop.
 
-        :raises OptionInvalid: if the address can't be had.
+        :raises OptionInvalid: if the address is not available.
         """
-        loop, at = asyncio.get_running_loop(), self._listening
-        _check_port(at.port)
-        secure = context_of(at.certificate) if at.certificate else None
-        config = _configured(app)
+        loop, options = asyncio.get_running_loop(), self._options
+        _check_port(options.port)
+        secure = ssl_context(options.certificate) if options.certificate else None
+        config = _uvicorn_config(app)
         try:
             self._server = await loop.create_server(
-                lambda: HttpConnection(config, self._state, {}, loop, at.limits),
-                at.host,
-                at.port,
+                lambda: HttpConnection(config, self._state, {}, loop, options.limits),
+                options.host,
+                options.port,
                 ssl=secure,
                 backlog=BACKLOG,
             )
         except OSError as error:
-            raise _unavailable(at, error) from None
-        self.url = _url("https" if secure else "http", at.host, self._server.sockets[0])
-        self._looking = loop.call_later(LOOK_EVERY, self._look)
+            raise _cannot_listen(options, error) from None
+        self.url = _url("https" if secure else "http", options.host, self._server.sockets[0])
+        self._timer = loop.call_later(CHECK_INTERVAL, self._check_timeouts)
 
-    def _look(self) -> None:
-        """Look at every connection, now and then: a timer for each would cost each request."""
+    def _check_timeouts(self) -> None:
+        """Check every connection. One timer for all: a timer per connection would cost time in each request."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         for connection in list(self._state.connections):
             if isinstance(connection, HttpConnection):
-                connection.look(now)
+                connection.check_timeouts(now)
             elif isinstance(connection, WebSocketConnection):
-                connection.look(now, self._listening.limits)
-        self._looking = loop.call_later(LOOK_EVERY, self._look)
+                connection.check_timeouts(now, self._options.limits)
+        self._timer = loop.call_later(CHECK_INTERVAL, self._check_timeouts)
 
     def stop_accepting(self) -> None:
-        """Take no more connections; those that are open go on."""
+        """Accept no more connections; open ones continue."""
         if self._server is not None:
             self._server.close()
 
     async def finish(self) -> None:
-        """Let every answer that is under way be written, for a moment, and end all connections."""
-        end = asyncio.get_running_loop().time() + PATIENCE
-        if self._looking is not None:
-            self._looking.cancel()
+        """Wait a short time until pending responses are written, then close all connections."""
+        end = asyncio.get_running_loop().time() + STOP_TIMEOUT
+        if self._timer is not None:
+            self._timer.cancel()
         for connection in list(self._state.connections):
-            if isinstance(connection, HttpConnection):  # a WebSocket is ended by its application
+            if isinstance(connection, HttpConnection):  # the application closes WebSockets
                 connection.shutdown()
-        while self._state.connections and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110  # no event to wait for
+        while self._state.connections and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110  # uvicorn has no event for it
             await asyncio.sleep(0.005)
         for connection in list(self._state.connections):
             connection.transport.abort()
@@ -329,11 +352,11 @@ class HttpListener:
 
 
 @asynccontextmanager
-async def listen(opening: AppFactory[A], listening: ListenOptions) -> AsyncIterator[tuple[A, HttpListener]]:
-    """Make the application, listen, and at the end stop in this order: no new connection, the application, the rest."""
-    listener = HttpListener(listening)
+async def listen(factory: AppFactory[A], options: ListenOptions) -> AsyncIterator[tuple[A, HttpListener]]:
+    """Create the application and listen; at the end stop accepting, close the application, then the connections."""
+    listener = HttpListener(options)
     try:
-        async with opening() as app:
+        async with factory() as app:
             await listener.open(app)
             try:
                 yield app, listener
@@ -344,33 +367,33 @@ async def listen(opening: AppFactory[A], listening: ListenOptions) -> AsyncItera
 
 
 @contextmanager
-def bind_socket(listening: ListenOptions) -> Iterator[tuple[socket.socket, str]]:
-    """Bind a socket that another process is to listen on, and name its URL.
+def bind_socket(options: ListenOptions) -> Iterator[tuple[socket.socket, str]]:
+    """Bind a socket for another process, and yield it with its URL.
 
-    :raises OptionInvalid: if the address can't be had.
+    :raises OptionInvalid: if the address is not available.
     """
-    _check_port(listening.port)
+    _check_port(options.port)
     try:
         family, kind, number, _, address = socket.getaddrinfo(
-            listening.host, listening.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, number)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
-        raise _unavailable(listening, error) from None
+        raise _cannot_listen(options, error) from None
     with listener:
-        yield listener, _url("https" if listening.certificate else "http", listening.host, listener)
+        yield listener, _url("https" if options.certificate else "http", options.host, listener)
 
 
 def _check_port(port: int) -> None:
-    """Refuse a port that libuv would silently take modulo 65,536."""
+    """Refuse a port above 65,535, which libuv would take modulo 65,536."""
     if not 0 <= port <= HIGHEST_PORT:
         raise OptionInvalid("port", str(port), f"a number from 0 to {HIGHEST_PORT}")
 
 
-def _configured(app: ASGIApp) -> Config:
-    """Set uvicorn up, with nothing of its own in logs, nor on WebSockets that the recorded server didn't send."""
+def _uvicorn_config(app: ASGIApp) -> Config:
+    """Return uvicorn's configuration: no logging, no header fields, pings or compression of its own."""
     config = Config(
         app,
         http=HttpConnection,
@@ -391,35 +414,39 @@ def _configured(app: ASGIApp) -> Config:
 
 
 def _url(scheme: str, host: str, listener: socket.socket) -> str:
-    """Name the address as a client on this machine would."""
+    """Return the URL for clients on this machine."""
     address, port = listener.getsockname()[:2]
     name = host if host == "localhost" else WILDCARDS.get(address, address)
     return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"
 
 
-def _unavailable(at: ListenOptions, error: OSError) -> OptionInvalid:
-    """Say which half of the address can't be had, and why."""
+def _cannot_listen(options: ListenOptions, error: OSError) -> OptionInvalid:
+    """Return the error for an address that is not available: its host or its port, and the reason."""
     if error.errno == errno.EADDRINUSE:
-        found = f"{at.port} on {at.host} is taken by another program"
-        return OptionInvalid("port", found, "a free port", "0 takes any")
+        found = f"{options.port} on {options.host} is used by another program"
+        return OptionInvalid("port", found, "a free port", "0 selects one")
     if error.errno == errno.EACCES:
-        return OptionInvalid("port", f"{at.port} may not be opened by this user", "a port from 1024 on, or 0 for any")
+        return OptionInvalid(
+            "port", f"{options.port} may not be opened by this user", "a port from 1024 on, or 0 for any"
+        )
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-        return OptionInvalid("host", f"{at.host!r} is not an address of this machine", "127.0.0.1, 0.0.0.0 or the like")
-    return OptionInvalid("host", f"can't listen on {at.host}: {error.strerror or error}", "another address")
+        return OptionInvalid(
+            "host", f"{options.host!r} is not an address of this machine", "127.0.0.1, 0.0.0.0 or the like"
+        )
+    return OptionInvalid("host", f"can't listen on {options.host}: {error.strerror or error}", "another address")
 
 
-RESERVE = 64  # for what isn't a connection: listeners, logs, the files of the scenario
+RESERVED_FILES = 64  # open files that are not connections: listeners, logs, the scenario
 UNLIMITED = 1_000_000
 
 
-def raise_limit() -> None:
-    """Raise the soft limit of open files to the hard one. It is the whole process's, so only a program does that."""
+def raise_open_files_limit() -> None:
+    """Raise the soft limit of open files to the hard limit. It affects the whole process: for programs only."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def connections_allowed() -> int:
-    """Return how many connections this process may hold open."""
+    """Return the number of connections that this process may have open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return UNLIMITED if soft == resource.RLIM_INFINITY else max(1, soft - RESERVE)
+    return UNLIMITED if soft == resource.RLIM_INFINITY else max(1, soft - RESERVED_FILES)

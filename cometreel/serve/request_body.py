@@ -1,4 +1,4 @@
-"""Reading the body of a request: bounded, decoded, refused early. Knows ASGI's `receive`; no engine may enter."""
+"""Reads and decodes the body of a request, with limits."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ LINGER = 2.0  # seconds that a client may go on sending a body that was refused:
 
 
 class ClientDisconnected(Exception):
-    """The client was gone before its body was there."""
+    """The client disconnected before it had sent the body."""
 
 
 class BodyRefused(Exception):
-    """A body that isn't looked at. `unread` tells whether the client may still be sending it."""
+    """A body that is not read. `unread`: the client may still be sending it."""
 
     def __init__(self, status: int, code: int, text: str, *, unread: bool = False) -> None:
         self.status, self.code, self.text, self.unread = status, code, text, unread
         super().__init__(text)
 
     def reply(self, request_id: int) -> Reply:
-        """Say so in the form that clients of GWS know."""
+        """Return the error in the format of GWS."""
         return error_reply(request_id, self.status, self.code, self.text)
 
 
 async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
     """Return the body of a request, decoded from its Content-Encoding.
 
-    :raises Refused: if it has more than `limit` bytes, sent or decoded, or isn't what its Content-Encoding says.
-    :raises Disconnected: if the client hung up.
+    :raises BodyRefused: if it has more than `limit` bytes, as sent or decoded, or its Content-Encoding is wrong.
+    :raises ClientDisconnected: if the client disconnects.
     """
     announced = headers.get("content-length")
     if announced is not None and len(announced) > 4 and int(announced) > limit:
@@ -64,7 +64,7 @@ async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
 
 
 async def finish_reading(receive: Receive) -> None:
-    """Let the client finish sending what nobody reads, for a while: else it may never see the answer."""
+    """Discard the rest of a body for a while, because clients read the response only after sending."""
     try:
         async with asyncio.timeout(LINGER):
             while (await receive()).get("more_body"):
@@ -94,7 +94,7 @@ def _decoded(body: bytes, coding: str, limit: int) -> bytes:
     try:
         return decode_body(body, coding, limit)
     except CodingInvalid:
-        raise BodyRefused(400, 2, "the body isn't what its Content-Encoding says") from None
+        raise BodyRefused(400, 2, "the body is not encoded as its Content-Encoding states") from None
     except BodyTooLong:
         raise _too_long("more, decoded", limit) from None
 
@@ -110,18 +110,18 @@ _ZSTD_WINDOW = 8 * 1024 * 1024  # bytes; RFC 9659 §3 lets nobody ask for more
 
 
 class CodingInvalid(Exception):
-    """Bytes that aren't what their coding says."""
+    """The bytes do not have the stated coding."""
 
 
 class BodyTooLong(Exception):
-    """Bytes that unpack to more than they may."""
+    """The decoded bytes exceed the limit."""
 
 
 def decode_body(body: bytes, coding: str, limit: int) -> bytes:
     """Decode a body from one of `CODINGS`.
 
-    :raises NotCoded: if it isn't one whole stream of it.
-    :raises TooLong: if it unpacks to more than `limit` bytes.
+    :raises CodingInvalid: if it is not one complete stream of this coding.
+    :raises BodyTooLong: if it decodes to more than `limit` bytes.
     """
     made = bytearray()
     try:
@@ -143,7 +143,7 @@ def _gzip(body: bytes) -> Iterator[bytes]:
 
 
 def _deflate(body: bytes) -> Iterator[bytes]:
-    """With zlib's header (RFC 1950), or bare (RFC 1951), as some clients have it."""
+    """Decode deflate with zlib's header (RFC 1950), or without it (RFC 1951), as some clients send it."""
     has_header = body[0] & 15 == zlib.DEFLATED and int.from_bytes(body[:2], "big") % 31 == 0
     return _inflated(body, zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
 

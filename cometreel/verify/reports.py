@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from importlib.resources import files
-from xml.etree import ElementTree as ET
 
-import jinja2
-
+from cometreel.html_templates import html_template
 from cometreel.jsonvalue import JSONObject
+from cometreel.junit import JUnitCase, JUnitSuite
 from cometreel.scenario.matchers import MISSING
 from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict, shown
 
@@ -18,61 +15,30 @@ __all__ = ["html_report", "json_report", "junit_report", "report_lines"]
 
 def html_report(verdict: Verdict) -> str:
     """The whole page."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["shown"] = shown
-    text = files("cometreel.verify").joinpath("page.html.jinja").read_text("utf-8")
-    return environment.from_string(text).render(verdict=verdict)
-
-
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+    return html_template("cometreel.verify", "report").render(verdict=verdict, shown=shown)
 
 
 def junit_report(verdict: Verdict) -> str:
     """The whole document."""
-    suite = ET.Element(
-        "testsuite",
-        name=_clean(" ".join(verdict.scenario)),
-        tests=str(len(verdict.steps)),
-        failures=str(verdict.count(ExchangeOutcome.DRIFT)),
-        errors="0",
-        skipped=str(verdict.count(ExchangeOutcome.NOT_PLAYED)),
-        time=f"{sum(step.seconds for step in verdict.steps):.3f}",
+    suite = JUnitSuite(
+        " ".join(verdict.scenario),
+        [_case(step) for step in verdict.steps],
+        sum(step.seconds for step in verdict.steps),
+        "\n".join(verdict.notes) if verdict.notes else None,
+        {"against": verdict.against},
     )
-    properties = ET.SubElement(suite, "properties")
-    ET.SubElement(properties, "property", name="against", value=_clean(verdict.against))
-    for step in verdict.steps:
-        suite.append(_case(step))
-    if verdict.notes:
-        ET.SubElement(suite, "system-out").text = _clean("\n".join(verdict.notes))
-    suites = ET.Element("testsuites")
-    suites.append(suite)
-    ET.indent(suites)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
+    return suite.document(wrapped=True)
 
 
-def _case(step: StepVerdict) -> ET.Element:
-    case = ET.Element(
-        "testcase",
-        classname=_clean(step.part),
-        name=_clean(step.name),
-        file=_clean(step.position.file),
-        line=str(step.position.line),
-        time=f"{step.seconds:.3f}",
-    )
+def _case(step: StepVerdict) -> JUnitCase:
+    time, position = f"{step.seconds:.3f}", (step.position.file, step.position.line)
     if step.outcome is ExchangeOutcome.NOT_PLAYED:
-        ET.SubElement(case, "skipped", message=_clean(step.reason))
-    elif step.findings:
-        number = len(step.findings)
-        message = _clean(str(step.findings[0])) if number == 1 else f"{number} differences"
-        ET.SubElement(case, "failure", message=message, type="drift").text = _clean("\n".join(step.lines()))
-    return case
-
-
-def _clean(text: str) -> str:
-    """XML 1.0 knows no control characters, not even escaped."""
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+        return JUnitCase(step.part, step.name, time, position, skipped=step.reason)
+    if not step.findings:
+        return JUnitCase(step.part, step.name, time, position)
+    number = len(step.findings)
+    message = str(step.findings[0]) if number == 1 else f"{number} differences"
+    return JUnitCase(step.part, step.name, time, position, message, "drift", "\n".join(step.lines()))
 
 
 def report_lines(verdict: Verdict) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ class Console:
     reel: Administered
 
     def text(self, selector: str) -> str:
-        """What an element shows now; nothing if it isn't there."""
+        """Return the visible text of an element, empty if there is none."""
         return str(self.browser.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)).strip()
 
     def shows(self, selector: str, text: str) -> None:
@@ -38,7 +38,7 @@ class Console:
             raise
 
     def rows(self) -> list[str]:
-        """What the drawn rows ask for and what answered them, from top to bottom."""
+        """Return the request and the answer of each drawn row, from top to bottom."""
         script = """return [...document.querySelectorAll('#rows .row')]
             .sort((one, other) => one.dataset.index - other.dataset.index)
             .map(row => row.classList.contains('gap') ? row.textContent

@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/console.md anew, in the real browser: `python -m tests.console.screenshots`."""
+"""Takes the screenshots of docs/console.md in a real browser: `python -m tests.console.screenshots`."""
 
 from __future__ import annotations
 

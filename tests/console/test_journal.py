@@ -35,7 +35,7 @@ def test_the_token_is_nowhere_to_be_seen(console: Open, browser: Browser):
 
 def test_calls_come_as_they_are_answered_and_the_numbers_with_them(console: Open):
     opened = console()
-    assert opened.text("#nothing") == "Nothing was asked yet. Point your application at this server."
+    assert opened.text("#nothing") == "No requests yet. Point your application at this server."
     asked_some(opened)
     assert opened.rows() == [PLACE, PAGE, NOWHERE, PAGE]
     opened.shows("#number-calls", "4")
@@ -53,7 +53,7 @@ def test_calls_come_as_they_are_answered_and_the_numbers_with_them(console: Open
         ("#filter-outcome", "played", [PLACE, PAGE, PAGE]),
     ],
 )
-def test_each_filter_leaves_what_fits(console: Open, select: str, value: str, rows: list[str]):
+def test_each_filter_shows_matching_calls(console: Open, select: str, value: str, rows: list[str]):
     opened = console()
     asked_some(opened)
     opened.choose(select, value)
@@ -67,13 +67,13 @@ def test_a_text_is_searched_in_paths_bodies_and_names_and_cleared_again(console:
     for text, left in [("pLaCe1", 1), ("nowhere", 1), ("a page", 2), ("kate", 3), ("nothing of it", 0)]:
         opened.fill("#filter-text", text)
         opened.shows("#count", f"{left} of 4 calls")
-    assert opened.text("#nothing") == "Nothing is left by these filters."
+    assert opened.text("#nothing") == "No call matches these filters."
     opened.browser.find("#filters button[type=reset]").click()
     opened.shows("#count", "4 calls")
     assert opened.rows() == [PLACE, PAGE, NOWHERE, PAGE]
 
 
-def test_what_comes_while_a_filter_is_set_is_filtered_too(console: Open):
+def test_new_calls_are_filtered_too(console: Open):
     opened = console()
     asked_some(opened)
     opened.choose("#filter-outcome", "missed")
@@ -88,7 +88,7 @@ def test_during_a_pause_calls_wait(console: Open):
     asked_some(opened)
     opened.browser.find("#pause").click()
     opened.reel.app.get("/nowhere")
-    opened.shows("#pause", "Go on (1 new)")
+    opened.shows("#pause", "Resume (1 new)")
     assert opened.text("#count") == "4 calls"
     opened.browser.find("#pause").click()
     opened.shows("#count", "5 calls")
@@ -132,7 +132,7 @@ def test_thousands_of_rows_are_drawn_as_far_as_they_are_in_view(console: Open, b
     assert len(opened.rows()) < 60
 
 
-def test_no_more_than_ten_thousand_calls_are_kept_and_what_is_left_out_is_told(console: Open, browser: Browser):
+def test_at_most_ten_thousand_calls_are_kept_and_gaps_are_shown(console: Open, browser: Browser):
     """The model by itself: a browser that keeps up loses nothing."""
     console()
     kept = browser.driver.execute_async_script("""
@@ -149,7 +149,7 @@ def test_no_more_than_ten_thousand_calls_are_kept_and_what_is_left_out_is_told(c
     assert kept == [10_000, 1_000, 1_001, 4, 9_002]
 
 
-def test_what_nothing_answered_shows_what_was_near_and_what_is_missing(console: Open, browser: Browser):
+def test_an_unmatched_call_shows_near_misses_and_the_suggested_exchange(console: Open, browser: Browser):
     opened = console()
     wanted = {**ASKED, "workbinOwner": "Place2"}
     opened.reel.app.post("/api/v2/workbins", json=wanted)
@@ -177,7 +177,7 @@ def test_what_nothing_answered_shows_what_was_near_and_what_is_missing(console: 
     assert opened.reel.app.post("/api/v2/workbins", json=wanted).json() == {"statusCode": 0}
 
 
-def test_what_was_never_asked_for_is_listed(console: Open):
+def test_unplayed_exchanges_are_listed(console: Open):
     opened = console()
     opened.open_tab("unplayed")
     opened.shows("#panel-unplayed", "stats of place Place1\na slow answer\na page\nnothing")

@@ -60,7 +60,7 @@ def test_hostile_texts_stay_texts_everywhere(console: Open, browser: Browser):
     assert len(browser.all("script")) == 1
 
 
-def test_the_page_says_that_the_server_is_away_and_goes_on_with_the_next_one(browser: Browser):
+def test_the_page_shows_a_lost_connection_and_continues_after_a_restart(browser: Browser):
     def open_replay(stack: ExitStack, port: int, token: str = TOKEN) -> str:
         opening = replay_app(loads(SCENARIO, "test.yaml"), admin=admin_factory(AdminAuth(token)))
         return stack.enter_context(serve_in_background(opening, ListenOptions("127.0.0.1", port))).url
@@ -74,7 +74,7 @@ def test_the_page_says_that_the_server_is_away_and_goes_on_with_the_next_one(bro
         browser.run("fetch('/api/v2/page')")
         browser.run("fetch('/nowhere')")
         console.shows("#count", "2 calls")
-    console.shows("#connection", "the server is away, trying again…")
+    console.shows("#connection", "the server does not answer, retrying…")
     assert console.text("#count") == "2 calls"
     with ExitStack() as second:
         open_replay(second, port)
@@ -84,7 +84,7 @@ def test_the_page_says_that_the_server_is_away_and_goes_on_with_the_next_one(bro
         console.shows("#count", "1 call")
     with ExitStack() as third:
         open_replay(third, port, "the-token-of-another-run")
-        console.shows("#connection", "this run has another token: open the address that it printed")
+        console.shows("#connection", "the server has a new token: open the address that it printed")
         browser.driver.get("about:blank")
     browser.complaints()  # of what was away
 
@@ -124,17 +124,17 @@ def test_tabs_and_keys_work_without_a_mouse(console: Open, browser: Browser):
     opened.browser.driver.switch_to.active_element.send_keys(Keys.END)
     assert browser.find("#panel-unplayed").is_displayed()
     browser.find("body").send_keys("p")
-    opened.shows("#pause", "Go on")
+    opened.shows("#pause", "Resume")
     browser.find("body").send_keys("/")
     assert opened.browser.driver.switch_to.active_element.get_attribute("id") == "filter-text"
     opened.browser.driver.switch_to.active_element.send_keys("p/t")
     assert browser.run("return document.querySelector('#filter-text').value") == "p/t"
 
 
-def test_what_changes_by_itself_is_told_to_who_listens(console: Open, browser: Browser):
+def test_changes_are_announced_to_screen_readers(console: Open, browser: Browser):
     opened = console()
     roles = "return [...document.querySelectorAll('[role=status], [aria-live]')].map((each) => each.id)"
-    assert browser.run(roles) == ["connection", "push-done", "fault-done", "spoken"]
+    assert browser.run(roles) == ["connection", "push-done", "fault-done", "announcement"]
     unnamed = """return [...document.querySelectorAll('input, select, textarea, button')].filter((each) =>
         !each.labels?.length && !each.ariaLabel && !each.textContent.trim()).map((each) => each.id)"""
     for tab in ("push", "faults"):

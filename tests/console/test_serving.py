@@ -1,4 +1,4 @@
-"""What the server sends of the console, to whom, and what its own files may not do."""
+"""The files of the console, who gets them, and their content security policy."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def in_force(console: Console) -> list[object]:
 def test_sessions_show_their_clients_polls_and_subscriptions_as_they_change(console: Open, dial: Dial):
     opened = console()
     opened.open_tab("sessions")
-    assert opened.text("#panel-sessions") == "No session is live."
+    assert opened.text("#panel-sessions") == "There are no sessions."
     opened.reel.app.auth = ("kate", "any")
     desktop = Desktop(opened.reel.app).shakes_hands()
     desktop.bayeux(channel="/meta/subscribe", subscription="/v2/me/*")
@@ -48,7 +48,7 @@ def test_the_calls_of_a_session_are_a_click_away(console: Open):
 
 
 @pytest.mark.parametrize("to", ["all", "session", "user"])
-def test_a_notification_is_pushed_by_hand(console: Open, to: str):
+def test_a_notification_is_pushed(console: Open, to: str):
     opened = console()
     opened.reel.app.auth = ("kate", "any")
     desktop = Desktop(opened.reel.app).shakes_hands()
@@ -69,14 +69,14 @@ def test_a_notification_is_pushed_by_hand(console: Open, to: str):
     ("field", "typed", "problem"),
     [
         ("channel", "workbins", "the text 'workbins'; expected a channel such as /v2/me/workbins"),
-        ("data", '{"a": ', "It isn't JSON: "),
-        ("data", " ", "Some JSON is wanted, null at least."),
+        ("data", '{"a": ', "This is not JSON: "),
+        ("data", " ", "Enter JSON, for example null."),
         ("session", "9", "no live session has the number 9; expected none: there is no live session"),
-        ("session", "one", "The number of a session is wanted."),
+        ("session", "one", "enter the number of a session"),
         ("user", "<i>nobody</i>", "'<i>nobody</i>' has no live session"),
     ],
 )
-def test_a_push_that_can_t_be_is_refused_at_its_field(console: Open, field: str, typed: str, problem: str):
+def test_an_invalid_push_is_refused_at_its_field(console: Open, field: str, typed: str, problem: str):
     opened = console()
     opened.open_tab("push")
     opened.fill("#push-channel", CHANNEL)
@@ -88,7 +88,7 @@ def test_a_push_that_can_t_be_is_refused_at_its_field(console: Open, field: str,
 
 
 # ---------------------------------------------------------------------- faults
-def test_a_fault_is_armed_strikes_and_is_lifted(console: Open, browser: Browser):
+def test_a_fault_is_added_applied_and_removed(console: Open, browser: Browser):
     opened = console()
     opened.open_tab("faults")
     opened.fill("#fault-exchange", "a page")
@@ -97,9 +97,9 @@ def test_a_fault_is_armed_strikes_and_is_lifted(console: Open, browser: Browser)
     opened.fill("#fault-status", "503")
     opened.fill("#fault-body", '{"busy": true}')
     browser.find("#fault-form .primary").click()
-    opened.shows("#fault-done", "Fault 1 is in force.")
+    opened.shows("#fault-done", "Fault 1 is active.")
     assert in_force(opened) == [{"exchange": "a page", "nth": 1, "status": 503, "body": {"busy": True}}]
-    opened.shows("#faults", "armed here")
+    opened.shows("#faults", "added here")
     reply = opened.reel.app.get("/api/v2/page")
     assert (reply.status_code, reply.json()) == (503, {"busy": True})
     opened.shows("#rows .row .answered", "fault: ")
@@ -134,7 +134,7 @@ def test_each_kind_of_fault_has_a_form(
     for name, text in typed.items():
         opened.fill(f"#fault-{name}", text)
     opened.browser.find("#fault-form .primary").click()
-    opened.shows("#fault-done", "Fault 1 is in force.")
+    opened.shows("#fault-done", "Fault 1 is active.")
     target = "a page" if at == "exchange" else "/meta/handshake"
     (fault,) = in_force(opened)
     assert isinstance(fault, dict)
@@ -150,14 +150,14 @@ def test_each_kind_of_fault_has_a_form(
             "no exchange is called 'a pag'; expected the name of an exchange (did you mean 'a page'?)",
         ),
         ("status", "99", "expected"),
-        ("status", "", "It is wanted."),
-        ("headers", "{", "It isn't JSON: "),
+        ("status", "", "enter a value"),
+        ("headers", "{", "This is not JSON: "),
         ("amount", "0", "expected"),
         ("as", "nobody", "no role is called 'nobody'"),
         ("session", "7", "no live session has the number 7"),
     ],
 )
-def test_what_is_wrong_with_a_fault_stands_at_its_field(console: Open, field: str, typed: str, problem: str):
+def test_problems_of_a_fault_are_shown_at_their_fields(console: Open, field: str, typed: str, problem: str):
     opened = console()
     opened.open_tab("faults")
     opened.fill("#fault-exchange", "a page")
@@ -172,7 +172,7 @@ def test_what_is_wrong_with_a_fault_stands_at_its_field(console: Open, field: st
     opened.browser.complaints()
 
 
-def test_a_fault_is_also_taken_as_json_which_begins_as_the_form_is(console: Open, browser: Browser):
+def test_the_json_of_a_fault_starts_with_the_values_of_the_form(console: Open, browser: Browser):
     opened = console()
     opened.open_tab("faults")
     opened.fill("#fault-exchange", "a page")
@@ -185,7 +185,7 @@ def test_a_fault_is_also_taken_as_json_which_begins_as_the_form_is(console: Open
     opened.shows("#fault-json-problem", "the key 'stauts' is unknown")
     opened.fill("#fault-json", '{"exchange": ["a page", "nothing"], "broken": true}')
     browser.find("#fault-form .primary").click()
-    opened.shows("#fault-done", "is in force.")
+    opened.shows("#fault-done", "is active.")
     assert in_force(opened) == [{"exchange": ["a page", "nothing"], "broken": True}]
     browser.complaints()
 
@@ -201,12 +201,12 @@ def test_the_speed_is_set(console: Open, browser: Browser):
     opened.shows("#speed-problem", "0 or more")
     opened.fill("#speed", "fast")
     browser.find("#speed-form button").click()
-    opened.shows("#speed-problem", "A number is wanted, 0 or more.")
+    opened.shows("#speed-problem", "Enter a number, 0 or more.")
     assert opened.reel.get("/settings")["speed"] == 2.5
     browser.complaints()
 
 
-def test_what_another_sets_is_shown(console: Open):
+def test_changes_of_other_clients_are_shown(console: Open):
     opened = console()
     opened.reel.admin.put("/speed", json={"speed": 7})
     opened.browser.wait(
@@ -214,7 +214,7 @@ def test_what_another_sets_is_shown(console: Open):
     )
 
 
-def test_to_begin_anew_is_asked_first(console: Open, browser: Browser):
+def test_a_restart_needs_confirmation(console: Open, browser: Browser):
     opened = console()
     opened.reel.app.post("/api/v2/workbins", json=ASKED)
     opened.reel.app.get("/nowhere")

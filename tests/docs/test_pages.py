@@ -20,7 +20,7 @@ NOT_RUN = {"README.md": 5, "recipes.md": 4, "record.md": 2, "tutorial.md": 1}
 RUNNERS = {
     "admin.md": "tests/serve/test_admin_page.py",
     "console.md": "tests/console/test_serving.py",
-    "doors.md": "tests/serve/test_choice_of_server_page.py",
+    "choice-of-server.md": "tests/serve/test_choice_of_server_page.py",
     "export.md": "tests/cli/test_docs.py",
     "import.md": "tests/cli/test_docs.py",
     "lint.md": "tests/cli/test_docs.py",

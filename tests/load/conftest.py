@@ -1,4 +1,4 @@
-"""Real processes for the load tests: servers on loopback, and Locust with one of our locustfiles."""
+"""Processes for the load tests: servers on loopback, and Locust with a locustfile."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RUNNING: pytest.StashKey[list[Process]] = pytest.StashKey()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the end of each process's log when a test fails."""
+    """Add the end of each process's log to the report of a failed test."""
     report = yield
     if report.failed:
         for process in item.stash.get(RUNNING, []):
@@ -42,7 +42,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture
 def processes(request: pytest.FixtureRequest) -> Iterator[list[Process]]:
-    """The processes that a test has started; they end with it, the youngest first."""
+    """The processes of a test; the latest is stopped first."""
     running: list[Process] = []
     request.node.stash[RUNNING] = running
     yield running
@@ -54,17 +54,17 @@ Start = Callable[..., Process]
 
 
 @pytest.fixture
-def rogue(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
-    """Start a server that misbehaves: `rogue(drop=10, double=10)`, in thousandths of the POSTs."""
+def faulty(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
+    """Start a server with faults: `faulty(drop=10, double=10)`, per thousand POSTs."""
 
-    def start(seed: str = "7", **fates: int) -> str:
+    def start(seed: str = "7", **faults: int) -> str:
         command: list[str | Path] = [
             sys.executable,
-            ROOT / "tests" / "load" / "rogue_server.py",
-            json.dumps(fates),
+            ROOT / "tests" / "load" / "faulty_server.py",
+            json.dumps(faults),
             seed,
         ]
-        process = Process(f"rogue-{len(processes)}", command, tmp_path)
+        process = Process(f"faulty-{len(processes)}", command, tmp_path)
         processes.append(process)
         port = process.await_line(r"^port (\d+)")[1]
         return f"http://127.0.0.1:{port}"
@@ -74,7 +74,7 @@ def rogue(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
 
 @pytest.fixture
 def replay(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
-    """Replay scenarios that ship: `replay("csrf", reel_auth="csrf")` is the URL of the server."""
+    """Start a replay of shipped scenarios: `replay("csrf", reel_auth="csrf")` returns its URL."""
 
     def start(*names: str, **options: object) -> str:
         command: list[str | Path] = [Path(sys.executable).with_name("mitmdump"), "--mode", "reverse:http://127.0.0.1:9"]
@@ -91,7 +91,7 @@ def replay(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
 
 @pytest.fixture
 def locust(tmp_path: Path, processes: list[Process]) -> Start:
-    """Start Locust: `locust("--host", url, "-u", 20, …)`, headless unless a web port is given."""
+    """Start Locust: `locust("--host", url, "-u", 20, …)`, headless without a web port."""
 
     def start(*arguments: object, file: str = "agent_stats.py") -> Process:
         quiet = [] if "--web-port" in arguments or "--worker" in arguments else ["--headless", "--only-summary"]
@@ -106,7 +106,7 @@ def locust(tmp_path: Path, processes: list[Process]) -> Start:
 
 @pytest.fixture
 def http_server() -> Iterator[Callable[..., str]]:
-    """Start a server that answers everything with one status: `http_server("404 Not Found")` is its URL."""
+    """Start a server that answers all requests with one status: `http_server("404 Not Found")` returns its URL."""
     running: list[ThreadingHTTPServer] = []
 
     def start(status: str, body: object = None) -> str:
@@ -126,7 +126,7 @@ def http_server() -> Iterator[Callable[..., str]]:
             do_GET = do_POST = answer  # noqa: N815  # the names that http.server looks for
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
@@ -141,7 +141,7 @@ def http_server() -> Iterator[Callable[..., str]]:
 
 
 def await_log(process: Process, pattern: str) -> None:
-    """Wait until a process has said this on its standard error."""
+    """Wait until the standard error of a process matches a pattern."""
     end = time.monotonic() + PATIENCE
     while not re.search(pattern, process.err.read_text()):
         assert time.monotonic() < end, f"{process.name} did not say {pattern!r}"
@@ -149,19 +149,19 @@ def await_log(process: Process, pattern: str) -> None:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """Return a free port of the loopback interface."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
 def counts(url: str) -> dict[str, int]:
-    """What a rogue server did, by fate."""
-    found: dict[str, int] = httpx.get(f"{url}/counts", verify=False).json()  # its certificate is its own
+    """Return the number of each fault that the server has counted."""
+    found: dict[str, int] = httpx.get(f"{url}/counts", verify=False).json()  # self-signed certificate
     return found
 
 
 def failures(prefix: Path) -> dict[str, int]:
-    """How often each failure stands in the files of `--csv`, over all rows."""
+    """Return the number of each failure in the `--csv` files, over all rows."""
     found: dict[str, int] = {}
     with Path(f"{prefix}_failures.csv").open() as file:
         for row in csv.DictReader(file):
@@ -171,6 +171,6 @@ def failures(prefix: Path) -> dict[str, int]:
 
 
 def requests(prefix: Path) -> dict[tuple[str, str], int]:
-    """How many requests each row of the files of `--csv` has."""
+    """Return the number of requests in each row of the `--csv` files."""
     with Path(f"{prefix}_stats.csv").open() as file:
         return {(row["Type"], row["Name"]): int(row["Request Count"]) for row in csv.DictReader(file)}

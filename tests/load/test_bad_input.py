@@ -1,4 +1,4 @@
-"""What can't work is refused before any load: one clear line on standard error, exit code 2."""
+"""Invalid input is refused before any load, with one line on standard error and exit code 2."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCENARIO = LOADTESTS.parent / "scenarios" / "request_agent_stats.yaml"
 
 
 def refused(folder: Path, *arguments: object, file: str = "agent_stats.py") -> list[str]:
-    """Run Locust to its end, and return what it says of ours on standard error."""
+    """Run Locust to its end and return its error lines that start with `cometreel: `."""
     command: list[str | Path] = [Path(sys.executable).with_name("locust"), "-f", LOADTESTS / file, "--headless"]
     ended = subprocess.run(
         [*command, "-t", "1s", *map(str, arguments)],
@@ -35,7 +35,7 @@ HOST = ("--host", "http://127.0.0.1:9")
 CASES = {
     "no host": (
         (*OWNERS,),
-        "--host: nothing is given to put load on; expected a URL such as https://gws.example:8090",
+        "--host: no target is given; expected a URL such as https://gws.example:8090",
     ),
     "an unknown name in the mix": (
         (*HOST, "--reel-mix", "agent=50,plaze=50"),
@@ -46,12 +46,12 @@ CASES = {
     ),
     "a mix that doesn't add up": (
         (*HOST, "--reel-mix", "agent=50,place=40"),
-        "--reel-mix: the parts of 'agent=50,place=40' add up to 90; expected 100 (10 are missing)",
+        "--reel-mix: the percentages of 'agent=50,place=40' add up to 90; expected 100 (10 are missing)",
     ),
     "a kind without an owner": (
         (*HOST, "--reel-mix", "agent=50,place=50"),
         (
-            "--reel-owners: the mix asks about place, and no owner of that kind is given; expected at least one, "
+            "--reel-owners: the mix has place, but no owner of this kind is given; expected at least one, "
             "such as place=Place{1..10}"
         ),
     ),
@@ -62,7 +62,7 @@ CASES = {
             "'spike 50..500 at 60s for 10s' or 'soak 80 for 8h'"
         ),
     ),
-    "nobody listens": (
+    "connection refused": (
         (*HOST, "--reel-mix", "agent=100"),
         "--host: http://127.0.0.1:9: the connection was refused; expected a server that answers",
     ),
@@ -79,18 +79,18 @@ CASES = {
     ),
     "a search without a limit": (
         (*HOST, "--reel-mix", "agent=100", "--reel-rate", 5, "--reel-find-capacity"),
-        "--reel-find-capacity: no --reel-limit is given; expected a limit that tells when the server has had enough",
+        "--reel-find-capacity: no --reel-limit is given; expected a limit that decides if a rate is too high",
     ),
     "a search that begins with a shape": (
         (
             *(*HOST, "--reel-mix", "agent=100", "--reel-rate", "ramp 1..9 in 5s"),
             *("--reel-find-capacity", "--reel-limit", "lost == 0"),
         ),
-        "--reel-rate: a search can't begin at 'ramp 1..9 in 5s'; expected one rate, such as 10",
+        "--reel-rate: a search can't start at 'ramp 1..9 in 5s'; expected a constant rate, such as 10",
     ),
     "more lateness than patience": (
         (*HOST, "--reel-mix", "agent=100", "--reel-late", "20s"),
-        "--reel-late: '20s'; expected at most the patience, 10s (what is lost can't be late)",
+        "--reel-late: '20s'; expected at most --reel-patience, 10s (a lost answer can't be late)",
     ),
     "a scenario in place of a host": (
         ("--host", SCENARIO, "--reel-mix", "agent=100"),
@@ -103,21 +103,21 @@ CASES = {
 
 
 @pytest.mark.parametrize(("arguments", "line"), CASES.values(), ids=CASES.keys())
-def test_it_is_one_line_before_any_load(arguments: tuple[object, ...], line: str, tmp_path: Path):
+def test_invalid_options_give_one_line_before_any_load(arguments: tuple[object, ...], line: str, tmp_path: Path):
     assert refused(tmp_path, *arguments) == [f"cometreel: {line}"]
 
 
 def test_an_empty_owners_file(tmp_path: Path):
     (tmp_path / "owners.csv").write_text("kind,owner\n")
     (line,) = refused(tmp_path, *HOST, "--reel-owners", "owners.csv")
-    assert line.startswith("cometreel: owners.csv: it names no owner; expected at least one")
+    assert line.startswith("cometreel: owners.csv: it contains no owner; expected at least one")
 
 
 def test_a_host_without_bayeux(http_server: Callable[..., str], tmp_path: Path):
     url = http_server("404 Not Found")
     assert refused(tmp_path, "--host", url, "--reel-mix", "agent=100") == [
         (
-            f"cometreel: --host: {url}/api/v2/notifications answers HTTP 404 without Bayeux; "
+            f"cometreel: --host: {url}/api/v2/notifications answered HTTP 404 without a Bayeux message; "
             "expected a GWS server or a replay"
         )
     ]
@@ -127,8 +127,8 @@ def test_a_redirect_is_not_followed(http_server: Callable[..., str], tmp_path: P
     url = http_server("302 Found")
     assert refused(tmp_path, "--host", url, "--reel-mix", "agent=100") == [
         (
-            f"cometreel: --host: {url}/api/v2/notifications is redirected (HTTP 302); "
-            "expected a GWS server or a replay (redirects are not followed: give the host that they lead to)"
+            f"cometreel: --host: {url}/api/v2/notifications answered with a redirect (HTTP 302); "
+            "expected a GWS server or a replay (redirects are not followed: use the host of the target)"
         )
     ]
 
@@ -138,8 +138,21 @@ def test_wrong_credentials(http_server: Callable[..., str], tmp_path: Path):
     (tmp_path / "users.csv").write_text("user,password\nann,secret-of-ann\n")
     assert refused(tmp_path, "--host", url, "--reel-mix", "agent=100", "--reel-users", "users.csv") == [
         (
-            "cometreel: --reel-users: ann: login: /api/v2/me?subresources=features,devices,channels is refused "
-            "(HTTP 403, statusCode 20); expected a user name and a password that the server takes"
+            "cometreel: --reel-users: ann: login failed: the server refused "
+            "/api/v2/me?subresources=features,devices,channels with HTTP 403 (statusCode 20); "
+            "expected a user name and a password that the server accepts"
+        )
+    ]
+
+
+def test_a_failed_login_that_is_not_about_credentials(http_server: Callable[..., str], tmp_path: Path):
+    url = http_server("404 Not Found", {"statusCode": 6, "statusMessage": "Not recorded"})
+    (tmp_path / "users.csv").write_text("user,password\nann,secret-of-ann\n")
+    assert refused(tmp_path, "--host", url, "--reel-mix", "agent=100", "--reel-users", "users.csv") == [
+        (
+            f"cometreel: --host: {url}: login failed: the server answered "
+            "/api/v2/me?subresources=features,devices,channels with HTTP 404 (statusCode 6: Not recorded); "
+            "expected a GWS server, or a replay with a recorded login"
         )
     ]
 

@@ -1,4 +1,4 @@
-"""The search for capacity, on a server that bears so many requests per second and no more, by its own count."""
+"""The search for capacity, on a server with a known maximum rate."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ RUN = ("-u", 10, "-r", 10, *SHORT, *MIX, *OWNERS, "--reel-limit", "lost == 0", "
 
 
 def steps(out: str) -> dict[float, str]:
-    """What came of each rate, from the report in the terminal."""
+    """Return the result of each rate in the terminal report."""
     found = re.findall(r"^ *([\d.]+)/s  (held|lost == 0)$", out, re.MULTILINE)
     return {float(rate): why for rate, why in found}
 
 
-def test_the_highest_rate_that_a_server_bears_is_found_between_one_that_held_and_one_that_broke(
-    rogue: Callable[..., str], locust: Start, tmp_path: Path
-):
-    out = locust("--host", rogue(above=60), "--reel-rate", 40, *RUN).await_end(110)
+def test_the_capacity_of_a_server_is_found(faulty: Callable[..., str], locust: Start, tmp_path: Path):
+    out = locust("--host", faulty(above=60), "--reel-rate", 40, *RUN).await_end(110)
     tried = steps(out)
     assert (tried[40.0], tried[80.0]) == ("held", "lost == 0")
     found = json.loads((tmp_path / "run.json").read_text())
@@ -35,9 +33,7 @@ def test_the_highest_rate_that_a_server_bears_is_found_between_one_that_held_and
     assert found["passed"]
 
 
-def test_where_the_first_limit_breaks_at_once_and_goes_on_breaking_the_report_says_that_nothing_held(
-    rogue: Callable[..., str], locust: Start
-):
-    out = locust("--host", rogue(drop=1000), "--reel-rate", 16, *RUN, "--reel-step", "1s").await_end(110, expected=1)
+def test_no_rate_held_the_limits(faulty: Callable[..., str], locust: Start):
+    out = locust("--host", faulty(drop=1000), "--reel-rate", 16, *RUN, "--reel-step", "1s").await_end(110, expected=1)
     assert steps(out) == dict.fromkeys([16.0, 8.0, 4.0, 2.0], "lost == 0")
     assert "capacity: 0.0/s; no rate held the limits\n" in out

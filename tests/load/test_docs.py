@@ -1,4 +1,4 @@
-"""The page on load can't drift from the program: each command in it runs, each option is in it."""
+"""The page on load tests: each command runs, and each option is documented."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ RUNS = [block for block in BLOCKS if "locust" in block]
 
 
 def shorter(block: str, url: str) -> str:
-    """The same commands on a server of ours, for a moment."""
+    """Return the commands for a test server, with a short run."""
     block = block.replace("https://gws.example", url).replace("loadtests/", f"{ROOT}/loadtests/")
     block = block.replace("scenarios/", f"{ROOT}/scenarios/").replace("--reel-find-capacity", "")
     return re.sub(r"-t \S+", "-t 4s --reel-patience 2s --only-summary", block)
 
 
 @pytest.mark.parametrize("block", RUNS, ids=[re.sub(r"\W+", "-", block)[-40:] for block in RUNS])
-def test_each_command_runs(block: str, rogue: Callable[..., str], tmp_path: Path):
+def test_each_command_runs(block: str, faulty: Callable[..., str], tmp_path: Path):
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
     ended = subprocess.run(
-        ["bash", "-ec", shorter(block, rogue())],
+        ["bash", "-ec", shorter(block, faulty())],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -46,5 +46,5 @@ def test_the_only_other_command_installs():
 
 
 def test_every_option_is_on_the_page():
-    source = (ROOT / "loadtests" / "run_options.py").read_text()
+    source = (ROOT / "cometreel" / "locust_agents" / "run_options.py").read_text()
     assert sorted(set(re.findall(r'"(--reel-[a-z-]+)"', source)) - set(re.findall(r"--reel-[a-z-]+", PAGE))) == []

@@ -1,4 +1,4 @@
-"""Locust's page with the Agents tab, as a person sees it in a real browser while a test runs."""
+"""The Agents tab in Locust's web UI, in a real browser during a test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.load.conftest import MIX, OWNERS, Start, await_log, free_port
 
 @pytest.fixture
 def browser() -> Iterator[webdriver.Chrome]:
-    """Chromium without a window."""
+    """Headless Chromium."""
     options = webdriver.ChromeOptions()
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,1200"):
         options.add_argument(argument)
@@ -26,20 +26,20 @@ def browser() -> Iterator[webdriver.Chrome]:
     driver.quit()
 
 
-def test_the_agents_tab_shows_sessions_polls_latencies_and_a_picture(
-    rogue: Callable[..., str], locust: Start, browser: webdriver.Chrome
+def test_the_agents_tab_shows_sessions_polls_latencies_and_charts(
+    faulty: Callable[..., str], locust: Start, browser: webdriver.Chrome
 ):
     port = free_port()
     process = locust(
-        *("--web-port", port, "--web-host", "127.0.0.1", "--autostart", "--host", rogue(), "-u", 7, "-r", 7),
+        *("--web-port", port, "--web-host", "127.0.0.1", "--autostart", "--host", faulty(), "-u", 7, "-r", 7),
         *("--reel-rate", 50, *MIX, *OWNERS),
     )
-    await_log(process, "The run begins: 7 of 7 agents can ask")
+    await_log(process, "The run starts: 7 of 7 agents are ready")
     browser.get(f"http://127.0.0.1:{port}/?tab=agents")
     wait = WebDriverWait(browser, PATIENCE)
 
     def seen(script: str) -> Any:
-        """Ask the page in one go: it changes each second."""
+        """Evaluate an expression in the page. The page changes every second, so elements are not kept."""
         return browser.execute_script(f"return {script}")
 
     def gauge(name: str) -> object:
@@ -52,19 +52,19 @@ def test_the_agents_tab_shows_sessions_polls_latencies_and_a_picture(
     wait.until(lambda _: owners <= set(seen("[...document.querySelectorAll('td')].map(cell => cell.textContent)")))
     wait.until(lambda _: seen("document.querySelectorAll('#reel-agents svg polyline').length >= 3"))
     wait.until(lambda _: seen("document.querySelector('#reel-agents svg').getBoundingClientRect().width > 300"))
-    # in sight: right below the table
+    # visible: directly below the table
     wait.until(lambda _: seen("document.querySelector('#reel-gauges').getBoundingClientRect().bottom < innerHeight"))
     errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert errors == []
 
 
-def test_other_tabs_are_as_they_were(rogue: Callable[..., str], locust: Start, browser: webdriver.Chrome):
+def test_other_tabs_are_unchanged(faulty: Callable[..., str], locust: Start, browser: webdriver.Chrome):
     port = free_port()
     process = locust(
-        *("--web-port", port, "--web-host", "127.0.0.1", "--autostart", "--host", rogue(), "-u", 2, "-r", 2),
+        *("--web-port", port, "--web-host", "127.0.0.1", "--autostart", "--host", faulty(), "-u", 2, "-r", 2),
         *("--reel-rate", 20, *MIX, *OWNERS),
     )
-    await_log(process, "The run begins")
+    await_log(process, "The run starts")
     browser.get(f"http://127.0.0.1:{port}/?tab=stats")
     wait = WebDriverWait(browser, PATIENCE)
     rows = ("ack", "notification", "RequestAgentStats Agent")

@@ -1,4 +1,4 @@
-"""The agents' connections to real servers: TLS, WebSocket, chunked replies, closed connections; and a clean leave."""
+"""Connections to real servers: TLS, WebSocket, chunked replies, closed connections, and logout."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def pem(folder: Path) -> tuple[Path, Path]:
 
 @pytest.fixture
 def light(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
-    """Start the lightest server; with a certificate and a key it speaks TLS."""
+    """Start the benchmark server; with a certificate and a key it uses TLS."""
 
     def start(*arguments: object) -> str:
         program = ROOT / "benchmarks" / "gws_light.py"
@@ -61,11 +61,11 @@ def light(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
     return start
 
 
-def a_mannered_server(folder: Path, processes: list[Process], **fates: int) -> tuple[str, Path]:
-    """Start a server with all that HTTP allows; return its URL, and the certificate that it is known by."""
+def start_http_features_server(folder: Path, processes: list[Process], **faults: int) -> tuple[str, Path]:
+    """Start the server with many HTTP features; return its URL and its certificate."""
     certificate, key = pem(folder)
-    command: list[str | Path] = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.load.mannered_server"]
-    process = Process("mannered", [*command, json.dumps(fates), "7", certificate, key], folder)
+    command: list[str | Path] = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.load.http_features_server"]
+    process = Process("http-features", [*command, json.dumps(faults), "7", certificate, key], folder)
     processes.append(process)
     port = process.await_line(r"^port (\d+)")[1]
     return f"https://127.0.0.1:{port}", certificate
@@ -82,9 +82,7 @@ def test_over_tls_nothing_is_lost(light: Callable[..., str], locust: Start, tmp_
     assert sent(out) > 80
 
 
-def test_a_certificate_that_is_not_trusted_is_said_before_any_load(
-    light: Callable[..., str], locust: Start, tmp_path: Path
-):
+def test_an_untrusted_certificate_is_reported_before_any_load(light: Callable[..., str], locust: Start, tmp_path: Path):
     (tmp_path / "other").mkdir()
     strange, _ = pem(tmp_path / "other")
     process = locust("--host", light(*pem(tmp_path)), *LOAD, "--reel-trust", strange)
@@ -110,7 +108,7 @@ def test_the_replay_answers_all_five_kinds(transport: str, replay: Callable[...,
     assert max(map(len, out.splitlines())) <= 100
 
 
-def test_desktops_log_in_with_a_token_and_subscribe_beside(replay: Callable[..., str], locust: Start, tmp_path: Path):
+def test_desktops_log_in_with_a_csrf_token_and_subscribe(replay: Callable[..., str], locust: Start, tmp_path: Path):
     (tmp_path / "users.csv").write_text("user,password\n" + "".join(f"user-{n},secret-{n}\n" for n in range(4)))
     load = (
         "-u",
@@ -131,11 +129,11 @@ def test_desktops_log_in_with_a_token_and_subscribe_beside(replay: Callable[...,
     assert "secret-" not in out + process.err.read_text()
 
 
-def test_whatever_http_allows_is_understood_and_a_redirect_is_a_failure_that_is_not_followed(
+def test_http_features_are_supported_and_redirects_are_failures(
     locust: Start, processes: list[Process], tmp_path: Path
 ):
-    """Basic with each request, a trusted certificate, 103 and chunks, closed connections, and what comes unasked."""
-    url, certificate = a_mannered_server(tmp_path, processes, redirect=50)
+    """Basic credentials in each request, a trusted certificate, 103, chunks, closed connections, and state changes."""
+    url, certificate = start_http_features_server(tmp_path, processes, redirect=50)
     (tmp_path / "users.csv").write_text("user,password\n" + "".join(f"user-{n},secret-{n}\n" for n in range(5)))
     process = locust(
         *("--host", url, *LOAD, "--reel-users", "users.csv", "--reel-login", "basic", "--reel-trust", certificate),
@@ -149,18 +147,18 @@ def test_whatever_http_allows_is_understood_and_a_redirect_is_a_failure_that_is_
     assert re.search(r"^Subscribe +10 +10 +0 +0", out, re.MULTILINE)
     assert re.search(r"^RequestStats +10 +10 +10 +10", out, re.MULTILINE)
     assert (made["WorkbinSubscriptionStateChangeMessage"], made["WorkbinStateChangeMessage"]) == (10, 10)
-    asked = sum(
+    sent_stats = sum(
         number for (kind, name), number in requests(tmp_path / "run").items() if "Agent" in name and kind == "ack"
     )
-    assert asked == made["answer"] + made["redirect"]
+    assert sent_stats == made["answer"] + made["redirect"]
     assert "secret-" not in out + process.err.read_text()
 
 
-def test_whoever_interrupts_gets_a_report_and_no_agent_is_left(rogue: Callable[..., str], locust: Start):
-    url = rogue()
+def test_an_interrupted_run_logs_out_and_writes_a_report(faulty: Callable[..., str], locust: Start):
+    url = faulty()
     process = locust("--host", url, "-u", 5, "-r", 5, "--reel-rate", 20, *MIX, *OWNERS, "--reel-patience", "2s")
-    await_log(process, "The run begins: 5 of 5")
+    await_log(process, "The run starts: 5 of 5")
     process.stop(signal.SIGINT)
     assert "expected notifications came" in process.out.read_text()
-    assert counts(url)["goodbyes"] == 5 + 1  # the agents, and the visit before
+    assert counts(url)["disconnects"] == 5 + 1  # the agents, and the check before the run
     assert "Traceback" not in process.err.read_text()

@@ -1,4 +1,4 @@
-"""More than one process: agents, owners and rate are leased to workers, and anew when one of them dies."""
+"""Several workers: agents, owners and rate are leased, and leases of a lost worker move to the others."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LOOPBACK = ("--master-host", "127.0.0.1")
 
 
 def totals(out: str) -> tuple[int, ...]:
-    """Sent, acknowledged, expected, answered, of all owners together."""
+    """Return sent, acknowledged, expected and answered of all owners together."""
     found = re.search(r"^All +([\d,]+) +([\d,]+) +([\d,]+) +([\d,]+)", out, re.MULTILINE)
     assert found
     return tuple(int(number.replace(",", "")) for number in found.groups())
 
 
-def test_a_master_and_two_workers_send_what_is_due_once(rogue: Callable[..., str], locust: Start, tmp_path: Path):
-    url, port = rogue(drop=10, double=10), free_port()
+def test_a_master_and_two_workers_send_each_due_request_once(faulty: Callable[..., str], locust: Start, tmp_path: Path):
+    url, port = faulty(drop=10, double=10), free_port()
     out = locust(
         *("--host", url, "--processes", 2, "--reel-rate", "steps 60,0 of 6s", *SHAPE, "--csv", "run"),
         *("--master-bind-port", port, "--master-port", port, "--reel-limit", "lost > 0"),
@@ -38,21 +38,21 @@ def test_a_master_and_two_workers_send_what_is_due_once(rogue: Callable[..., str
     assert rows["login", "Login"] == 12
 
 
-def test_the_share_of_a_worker_that_died_goes_to_the_other(rogue: Callable[..., str], locust: Start):
-    """Without a new lease hardly more than half would be sent: 1,440 are due, and the death comes early.
+def test_the_load_of_a_killed_worker_moves_to_the_other(faulty: Callable[..., str], locust: Start):
+    """Without the move, hardly more than half of the 1,440 due requests would be sent: the worker is killed early.
 
-    How much more depends on when Locust notices it, which takes longer on a busy machine.
+    The exact number depends on when Locust notices the loss, which takes longer on a busy machine.
     """
-    url, port = rogue(), free_port()
+    url, port = faulty(), free_port()
     master = locust(
         *("--master", "--expect-workers", 2, "--master-bind-port", port, "--master-bind-host", "127.0.0.1"),
         *("--host", url, "--reel-rate", "steps 60,0 of 24s", *SHAPE, "--reel-limit", "error rate < 100%"),
     )
     workers = [locust("--worker", "--master-port", port, *LOOPBACK) for _ in range(2)]
-    await_log(master, "The run begins: 12 of 12 agents can ask")
+    await_log(master, "The run starts: 12 of 12 agents are ready")
     workers[1].stop(signal.SIGKILL)
     sent, *_ = totals(master.await_end(120))
     workers[0].await_end()
-    assert re.search(r"\w+ isn't heard of any more", master.err.read_text())
+    assert re.search(r"\w+ is lost: no report in time", master.err.read_text())
     assert counts(url)["answer"] > 900
     assert sent > 900

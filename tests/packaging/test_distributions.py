@@ -53,7 +53,7 @@ def _expected() -> set[str]:
     return {str(path) for path in kept} | {str("cometreel" / path.relative_to(ROOT)) for path in mapped}
 
 
-DATA = {".py", ".yaml", ".json", ".typed", ".html", ".css", ".js", ".j2", ".jinja", ".txt"}
+DATA = {".py", ".yaml", ".json", ".typed", ".html", ".css", ".js", ".j2", ".txt"}
 
 
 def test_the_wheel_holds_every_file(distributions: Path):

@@ -11,12 +11,12 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from websockets.sync.client import connect
 
-from cometreel.serve.certificate import Certificate, made_here
+from cometreel.serve.certificate import Certificate, local_certificate
 
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Certificate:
-    return made_here(tmp_path / "certificates")
+    return local_certificate(tmp_path / "certificates")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A served replay with its admin API, and who talks to it."""
+"""A replay with its admin API, and clients for both."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Administered:
     admin: httpx.Client
 
     def get(self, path: str) -> Any:
-        """What the API tells, as JSON."""
+        """Return the JSON of a path."""
         reply = self.admin.get(path)
         assert reply.status_code == 200, reply.text
         return reply.json()

@@ -1,4 +1,4 @@
-"""What the tests of the fast door share: servers in this process, and clients as small as can be."""
+"""Shared by the tests of the server: servers in this process, and small clients."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def dial() -> Iterator[Callable[[str], socket.socket]]:
 
 
 def calls(served: BackgroundServer[ReplayApp]) -> list[tuple[str, str]]:
-    """What was asked of a server so far, and what became of it."""
+    """Return the calls of a server with their exchanges or outcomes."""
     found = served.call(lambda: served.backend.calls)
     return [(f"{call.method} {call.target}", call.exchange or call.outcome) for call in found]
 

@@ -138,7 +138,7 @@ def test_a_query_that_means_nothing_is_refused(reel: Administered, query: str, t
     assert problems(reel.admin.get(f"/calls?{query}")) == (400, [text])
 
 
-def test_what_a_client_keeps_secret_is_covered_up(reel: Administered):
+def test_secrets_of_a_client_are_masked(reel: Administered):
     reel.app.post("/login?access_token=s3cret&x=1", json={"userName": "kate", "password": "s3cret", "n": [{"pin": 1}]})
     reel.app.post("/login", data={"user": "kate", "password": "s3cret"})
     one, two = reel.get("/unmatched")["unmatched"]
@@ -147,7 +147,7 @@ def test_what_a_client_keeps_secret_is_covered_up(reel: Administered):
     assert two["body"] == "user=kate&password=[hidden]"
 
 
-def test_of_a_long_body_the_beginning_is_shown_and_of_none_nothing(reel: Administered):
+def test_a_long_body_is_truncated_and_a_missing_one_is_null(reel: Administered):
     reel.app.post("/api/v2/page", content=b"[" + b"1" * LONGEST_BODY)
     reel.app.get("/api/v2/page")
     long, none = reel.get("/calls")["calls"]
@@ -198,8 +198,8 @@ def test_a_push_reaches_the_client_that_polls(reel: Administered):
 @pytest.mark.parametrize(
     ("body", "texts"),
     [
-        ("{", ["body: it isn't JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"]),
-        ("[]", ["body: it isn't a JSON object; expected a JSON object"]),
+        ("{", ["body: it is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"]),
+        ("[]", ["body: it is not a JSON object; expected a JSON object"]),
         ('{"channel": "/c"}', ["push: the key 'data' is missing; expected 'data'"]),
         (
             '{"chanel": "/c", "data": 1, "session": "x"}',
@@ -216,13 +216,13 @@ def test_a_push_reaches_the_client_that_polls(reel: Administered):
         ),
     ],
 )
-def test_a_push_that_can_t_be_sent_is_refused_with_all_reasons(reel: Administered, body: str, texts: list[str]):
+def test_an_invalid_push_is_refused_with_all_problems(reel: Administered, body: str, texts: list[str]):
     status, found = problems(reel.admin.post("/push", content=body))
     assert status == 400
     assert [text[: len(expected)] for text, expected in zip(found, texts, strict=True)] == texts
 
 
-def test_a_fault_is_armed_shown_and_lifted(reel: Administered):
+def test_a_fault_is_added_listed_and_removed(reel: Administered):
     reel.app.get("/api/v2/page")
     reply = reel.admin.post("/faults?session=1", json={"exchange": "a page", "status": 503, "text": "down"})
     fault = {
@@ -245,7 +245,7 @@ def test_a_fault_is_armed_shown_and_lifted(reel: Administered):
     )
 
 
-def test_a_fault_that_can_t_be_armed_is_refused_with_all_reasons(reel: Administered):
+def test_an_invalid_fault_is_refused_with_all_problems(reel: Administered):
     reply = reel.admin.post("/faults", json={"exchange": "a pag", "as": "agent", "status": 503})
     assert problems(reply) == (
         400,
@@ -329,8 +329,8 @@ def test_a_reset_forgets_everything(reel: Administered):
     ("method", "path", "status"),
     [("GET", "/nothing", 404), ("GET", "/push", 405), ("PUT", "/sessions", 405), ("DELETE", "/faults/x", 404)],
 )
-def test_what_the_api_hasn_t_is_refused(reel: Administered, method: str, path: str, status: int):
-    text = f"{method} /__reel__{path} is not part of the admin API; docs/admin.md lists what is"
+def test_an_unknown_path_is_refused(reel: Administered, method: str, path: str, status: int):
+    text = f"{method} /__reel__{path} is not part of the admin API; see docs/admin.md"
     assert problems(reel.admin.request(method, path)) == (status, [text])
 
 
@@ -384,7 +384,7 @@ def events(lines: Iterator[str]) -> Iterator[tuple[str, str, Any]]:
             yield fields.pop("id"), fields.pop("event"), json.loads(fields.pop("data"))
 
 
-def test_the_stream_tells_each_call_as_it_comes(reel: Administered):
+def test_the_stream_sends_each_call_immediately(reel: Administered):
     reel.app.get("/api/v2/page")
     with reel.admin.stream("GET", "/events") as reply:
         lines = reply.iter_lines()
@@ -401,7 +401,7 @@ def test_the_stream_tells_each_call_as_it_comes(reel: Administered):
 @pytest.mark.parametrize(
     ("query", "headers"), [("?since=1", {}), ("", {"Last-Event-ID": "1"}), ("?since=9", {"Last-Event-ID": "1"})]
 )
-def test_a_stream_that_broke_goes_on_where_it_ended(reel: Administered, query: str, headers: dict[str, str]):
+def test_a_stream_resumes_after_the_last_event(reel: Administered, query: str, headers: dict[str, str]):
     for _ in range(3):
         reel.app.get("/api/v2/page")
     with reel.admin.stream("GET", f"/events{query}", headers=headers) as reply:
@@ -417,7 +417,7 @@ def test_the_stream_ends_when_the_server_does():
         assert [line for line in lines if line] == []
 
 
-def test_a_reader_that_leaves_is_forgotten(reel: Administered):
+def test_a_client_that_disconnects_from_the_stream_is_removed(reel: Administered):
     journal = reel.served.backend.journal
     with reel.admin.stream("GET", "/events") as reply:
         lines = reply.iter_lines()

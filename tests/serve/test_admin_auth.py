@@ -1,4 +1,4 @@
-"""Who may use the admin API: table by table, then over a server."""
+"""Authentication of the admin API: first as functions, then over a server."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.serve.admin_client import TOKEN, administered
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 HERE = {"host": "127.0.0.1:8080", **BEARER}
 FOREIGN = (403, "only this machine may use the admin API (see: cometreel serve --admin-from)")
-WRONG_HOST = (403, "the Host asked for isn't this machine; use 127.0.0.1 or localhost")
+WRONG_HOST = (403, "the Host of the request is not this machine; use 127.0.0.1 or localhost")
 OTHER_PAGE = (403, "another web page may not use the admin API")
-NO_TOKEN = (401, "the token of this run is wanted: Authorization: Bearer TOKEN")
+NO_TOKEN = (401, "the token of this run is missing; send Authorization: Bearer TOKEN")
 
 
 def scope(headers: dict[str, str], client: str | None = "127.0.0.1", query: str = "") -> Scope:
@@ -49,12 +49,12 @@ def scope(headers: dict[str, str], client: str | None = "127.0.0.1", query: str 
         (None, FOREIGN),
     ],
 )
-def test_only_this_machine_comes_in(client: str | None, refusal: tuple[int, str] | None):
+def test_only_this_machine_is_allowed(client: str | None, refusal: tuple[int, str] | None):
     assert AdminAuth(TOKEN).refusal(scope(HERE, client)) == refusal
 
 
 @pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded"])
-def test_what_a_proxy_passes_on_counts_as_from_elsewhere(name: str):
+def test_forwarded_requests_count_as_remote(name: str):
     passed_on = {**HERE, name: "127.0.0.1"}
     assert AdminAuth(TOKEN).refusal(scope(passed_on)) == FOREIGN
     assert AdminAuth(TOKEN, "any").refusal(scope(passed_on)) is None
@@ -96,7 +96,7 @@ def test_a_name_that_may_be_rebound_to_this_machine_is_refused(host: str | None,
     ],
 )
 @pytest.mark.parametrize("peers", ["loopback", "any"])
-def test_no_other_web_page_comes_in(origin: str, refusal: tuple[int, str] | None, peers: Peers):
+def test_requests_of_other_web_pages_are_refused(origin: str, refusal: tuple[int, str] | None, peers: Peers):
     assert AdminAuth(TOKEN, peers).refusal(scope({**HERE, "origin": origin})) == refusal
 
 
@@ -117,19 +117,17 @@ def test_no_other_web_page_comes_in(origin: str, refusal: tuple[int, str] | None
     ],
 )
 @pytest.mark.parametrize("peers", ["loopback", "any"])
-def test_nobody_comes_in_without_the_token(
-    headers: dict[str, str], query: str, refusal: tuple[int, str] | None, peers: Peers
-):
+def test_the_token_is_required(headers: dict[str, str], query: str, refusal: tuple[int, str] | None, peers: Peers):
     assert AdminAuth(TOKEN, peers).refusal(scope({"host": "127.0.0.1:8080", **headers}, query=query)) == refusal
 
 
-def test_from_anywhere_the_token_alone_decides():
+def test_with_any_peer_only_the_token_is_required():
     headers = {"host": "reel.example", **BEARER}
     assert AdminAuth(TOKEN, "any").refusal(scope(headers, "192.0.2.1")) is None
     assert AdminAuth(TOKEN, "any").refusal(scope({"host": "reel.example"}, "192.0.2.1")) == NO_TOKEN
 
 
-def test_a_gate_does_not_show_its_token():
+def test_the_representation_does_not_show_the_token():
     assert TOKEN not in repr(AdminAuth(TOKEN))
 
 
@@ -146,8 +144,8 @@ def test_a_token_that_can_t_be_used_is_refused_without_showing_it(given: str):
     with pytest.raises(OptionInvalid) as caught:
         token_from({TOKEN_VARIABLE: given})
     assert str(caught.value) == (
-        f"COMETREEL_ADMIN_TOKEN: its value, of {len(given)} characters, can't be used; expected 16 to 200 letters, "
-        "digits and . _ ~ - (unset it, and a token is made for each run)"
+        f"COMETREEL_ADMIN_TOKEN: its value of {len(given)} characters is not a token; expected 16 to 200 letters, "
+        "digits and . _ ~ - (unset it to get a new token for each run)"
     )
 
 
@@ -196,7 +194,7 @@ async def test_every_answer_forbids_what_could_carry_it_elsewhere():
 
 
 # ---------------------------------------------------------------------- over a server
-def test_a_server_refuses_whoever_has_no_token_and_says_no_token_in_its_log(caplog: pytest.LogCaptureFixture):
+def test_a_server_requires_the_token_and_does_not_log_it(caplog: pytest.LogCaptureFixture):
     with administered() as reel:
         refused = reel.app.get("/__reel__/calls")
         assert (refused.status_code, refused.json()) == (401, {"problems": [{"text": NO_TOKEN[1]}]})

@@ -1,4 +1,4 @@
-"""What `cometreel serve` says of its admin API, to a terminal and to a file."""
+"""The output of `cometreel serve` about its admin API, on a terminal and in a file."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def line_of(process: subprocess.Popen[str]) -> str:
     return process.stderr.readline().strip()
 
 
-def test_a_terminal_is_told_the_address_with_the_token(scenario: Path):
+def test_a_terminal_shows_the_address_with_the_token(scenario: Path):
     ours, theirs = pty.openpty()
     with serving(scenario, stderr=theirs) as process, os.fdopen(ours, errors="replace") as terminal:
         url, line = url_of(process), terminal.readline().strip()
@@ -59,14 +59,14 @@ def test_a_terminal_is_told_the_address_with_the_token(scenario: Path):
         assert httpx.get(told[1], trust_env=False).json()["unplayed"] == 4
 
 
-def test_a_file_is_told_how_to_choose_a_token_and_none(scenario: Path):
+def test_a_redirected_log_explains_how_to_choose_a_token_without_showing_one(scenario: Path):
     with serving(scenario) as process:
         url, line = url_of(process), line_of(process)
         assert line == f"cometreel: to use the console at {url}/__reel__/, start with COMETREEL_ADMIN_TOKEN set"
         assert httpx.get(f"{url}/__reel__/", trust_env=False).status_code == 401
 
 
-def test_the_token_of_the_environment_holds_and_is_not_told(scenario: Path):
+def test_the_token_of_the_environment_is_used_and_not_shown(scenario: Path):
     with serving(scenario, token=TOKEN) as process:
         url = url_of(process)
         bearer = {"Authorization": f"Bearer {TOKEN}"}
@@ -75,7 +75,7 @@ def test_the_token_of_the_environment_holds_and_is_not_told(scenario: Path):
         assert process.communicate(timeout=PATIENCE)[1] == ""
 
 
-def test_without_the_admin_api_nothing_is_told_and_nothing_is_there(scenario: Path):
+def test_without_the_admin_api_there_is_no_address_and_no_path(scenario: Path):
     with serving(scenario, "--no-admin", token=TOKEN) as process:
         bearer = {"Authorization": f"Bearer {TOKEN}"}
         reply = httpx.get(f"{url_of(process)}/__reel__/", headers=bearer, trust_env=False)
@@ -94,6 +94,6 @@ def test_a_token_that_can_t_be_used_ends_the_command_before_it_listens(scenario:
         out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (2, "")
     assert err == (
-        "cometreel: COMETREEL_ADMIN_TOKEN: its value, of 5 characters, can't be used; expected 16 to 200 letters, "
-        "digits and . _ ~ - (unset it, and a token is made for each run)\n"
+        "cometreel: COMETREEL_ADMIN_TOKEN: its value of 5 characters is not a token; expected 16 to 200 letters, "
+        "digits and . _ ~ - (unset it to get a new token for each run)\n"
     )

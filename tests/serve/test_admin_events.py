@@ -1,4 +1,4 @@
-"""What the stream tells beside the calls: each part when it has changed, and never at the cost of the replay."""
+"""Events for changes of the replay's state: each part when it has changed, without slowing the replay."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from cometreel.engine import Backend, Control
 from cometreel.scenario import loads
-from cometreel.serve.admin.events import MOST, ChangeFeed
+from cometreel.serve.admin.events import MAX_ITEMS, ChangeFeed
 from cometreel.wire import Request
 from tests.serve.conftest import SCENARIO
 
@@ -15,12 +15,12 @@ PARTS = ["run", "settings", "exchanges", "overview", "sessions", "unplayed", "fa
 
 
 class Looking:
-    """A replay, a glance at it, and a clock that each look at it moves by `costs`."""
+    """A replay, its change feed, and a clock that each read advances by `costs`."""
 
     def __init__(self, text: str = SCENARIO) -> None:
         self.now, self.costs = 100.0, 0.0
         self.control = Control(Backend(loads(text)))
-        self.glance = ChangeFeed(self.control, lambda _: datetime(2026, 1, 1, tzinfo=UTC), "run 1", self.clock)
+        self.feed = ChangeFeed(self.control, lambda _: datetime(2026, 1, 1, tzinfo=UTC), "run 1", self.clock)
 
     def clock(self) -> float:
         self.now += self.costs
@@ -30,11 +30,11 @@ class Looking:
         self.control._backend.receive(Request(number, "GET", "/api/v2/page"), 0.0)
 
     def told(self) -> dict[str, object]:
-        events = [event.decode().splitlines() for event in self.glance.changes()]
+        events = [event.decode().splitlines() for event in self.feed.changes()]
         return {event.removeprefix("event: "): json.loads(data.removeprefix("data: ")) for event, data, _ in events}
 
 
-def test_first_everything_is_told_and_then_what_has_changed():
+def test_all_parts_are_sent_first_and_then_changed_ones():
     looking = Looking()
     assert [*looking.told()] == PARTS
     looking.now += 0.5
@@ -44,31 +44,31 @@ def test_first_everything_is_told_and_then_what_has_changed():
     assert [*looking.told()] == ["overview", "sessions", "unplayed"]
 
 
-def test_it_rests_between_two_looks():
+def test_there_is_a_minimum_time_between_two_reads():
     looking = Looking()
     looking.told()
     looking.ask(1)
-    assert (looking.told(), looking.glance.seconds()) == ({}, 0.5)
+    assert (looking.told(), looking.feed.seconds()) == ({}, 0.5)
     looking.now += 0.5
     assert [*looking.told()] == ["overview", "sessions", "unplayed"]
 
 
-def test_a_look_that_takes_long_is_followed_by_a_rest_of_twenty_times_as_long():
+def test_after_a_slow_read_the_next_one_is_twenty_times_as_late():
     looking = Looking()
     looking.costs = 1.0
     looking.told()
     looking.costs = 0.0
-    assert looking.glance.seconds() == 20.0
+    assert looking.feed.seconds() == 20.0
 
 
-def test_a_large_replay_is_told_in_part():
-    exchanges = "".join(f"  - {{name: e{n}, request: {{method: GET, path: /e{n}}}}}\n" for n in range(MOST + 1))
+def test_events_of_a_large_replay_are_truncated():
+    exchanges = "".join(f"  - {{name: e{n}, request: {{method: GET, path: /e{n}}}}}\n" for n in range(MAX_ITEMS + 1))
     looking = Looking(f"cometreel: 1\nexchanges:\n{exchanges}")
-    for number in range(MOST + 2):
+    for number in range(MAX_ITEMS + 2):
         looking.ask(number)
     told = looking.told()
     lengths = {name: len(value) for name, value in told.items() if isinstance(value, list)}
-    assert lengths == {"exchanges": MOST, "sessions": MOST, "unplayed": MOST, "faults": 0}
+    assert lengths == {"exchanges": MAX_ITEMS, "sessions": MAX_ITEMS, "unplayed": MAX_ITEMS, "faults": 0}
     overview = told["overview"]
     assert isinstance(overview, dict)
-    assert (overview["sessions"], overview["unplayed"]) == (MOST + 2, MOST + 1)
+    assert (overview["sessions"], overview["unplayed"]) == (MAX_ITEMS + 2, MAX_ITEMS + 1)

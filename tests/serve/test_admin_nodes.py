@@ -15,9 +15,7 @@ from tests.serve.test_cluster import Farm
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
-def test_each_node_is_asked_where_it_listens_and_through_the_balancer_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_admin_api_of_a_node_is_available_at_its_own_address_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
     farm = Farm(tmp_path, 2)
     with farm.process, httpx.Client(headers=BEARER, trust_env=False) as client:

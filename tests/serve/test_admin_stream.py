@@ -72,7 +72,7 @@ async def test_in_silence_a_comment_shows_that_the_stream_lives(monkeypatch: pyt
         assert await streamed.numbers(1) == [1]
 
 
-async def test_it_ends_with_the_replay_after_the_last_call_and_then_nobody_listens():
+async def test_it_ends_with_the_replay_after_the_last_call_and_removes_its_listener():
     streamed = Streamed(since=0)
     await anext(streamed.events)
     assert len(streamed.backend.journal._listeners) == 1

@@ -1,9 +1,10 @@
-"""The ASGI door: what a client gets, and what the engine is told became of it."""
+"""The ASGI application: what clients receive, and what the engine is told about it."""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 import socket
 import threading
 import zlib
@@ -16,13 +17,14 @@ import httpx
 import pytest
 import zstandard
 from starlette.types import Receive, Scope, Send
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.sync.client import connect
 
 from cometreel.engine import Backend
 from cometreel.engine.driver import Driver
 from cometreel.scenario import loads
 from cometreel.serve import ListenOptions, ReplayApp, replay_app, serve_in_background
+from cometreel.serve.asgi import CONNECTION_CONTROL, connection_control_of
 from cometreel.serve.http_server import listen
 from tests.serve.conftest import ASKED, SCENARIO, Desktop, Serve, calls, until
 
@@ -65,7 +67,7 @@ def test_a_poll_that_is_held_brings_the_notification(serve: Serve, http: Http):
     assert served.call(lambda: (served.driver._held, served.app._writing)) == ({}, set())
 
 
-def test_a_client_that_hangs_up_in_mid_poll_finds_its_messages_at_the_next(serve: Serve, http: Http, dial: Dial):
+def test_messages_of_an_aborted_poll_are_sent_with_the_next_one(serve: Serve, http: Http, dial: Dial):
     served = serve()
     desktop = Desktop(http(served.url)).shakes_hands()
     plain = dial(served.url)
@@ -88,25 +90,25 @@ async def test_a_reply_that_could_not_be_written_counts_as_not_delivered():
         def hung_up(self, request_id: int) -> None:
             noted.append(("hung up", request_id))
 
-    door = ReplayApp(Noting(Backend(loads(SCENARIO))))
-    await door(_scope("/api/v2/page", lost=False), _nothing_more, _sink)
-    await door(_scope("/api/v2/page", lost=True), _nothing_more, _sink)
-    await door(_scope("/api/v2/page", lost=False), _nothing_more, _broken)
+    app = ReplayApp(Noting(Backend(loads(SCENARIO))))
+    await app(_scope("/api/v2/page", lost=False), _nothing_more, _sink)
+    await app(_scope("/api/v2/page", lost=True), _nothing_more, _sink)
+    await app(_scope("/api/v2/page", lost=False), _nothing_more, _broken)
     assert noted == [("written", 1), ("hung up", 2), ("hung up", 3)]
 
 
-class Line:
+class FakeConnection:
     def __init__(self, *, lost: bool) -> None:
         self.lost = lost
 
     def abort(self) -> None:
         raise AssertionError
 
-    def gather(self) -> None:
+    def buffer(self) -> None:
         """Nothing is written here."""
 
     def flush(self) -> None:
-        """Nothing was held back."""
+        """Nothing was buffered."""
 
 
 def _scope(path: str, *, lost: bool) -> Scope:
@@ -118,7 +120,7 @@ def _scope(path: str, *, lost: bool) -> Scope:
         "query_string": b"",
         "scheme": "http",
         "headers": [(b"host", b"x")],
-        "extensions": {"cometreel.line": Line(lost=lost)},
+        "extensions": {CONNECTION_CONTROL: FakeConnection(lost=lost)},
     }
 
 
@@ -142,13 +144,13 @@ def test_a_connection_that_the_scenario_breaks_ends_without_a_reply(serve: Serve
     assert http(served.url).get("/api/v2/nothing").status_code == 204
 
 
-def test_a_broken_connection_without_a_line_is_the_servers_to_end():
+def test_without_connection_control_a_broken_connection_raises():
     async def conversation() -> None:
-        door = ReplayApp(Driver(Backend(loads(SCENARIO + "faults:\n  - {exchange: a page, broken: true}\n"))))
+        app = ReplayApp(Driver(Backend(loads(SCENARIO + "faults:\n  - {exchange: a page, broken: true}\n"))))
         scope = _scope("/api/v2/page", lost=False)
         del scope["extensions"]
         with pytest.raises(ConnectionAbortedError):
-            await door(scope, _nothing_more, _sink)
+            await app(scope, _nothing_more, _sink)
 
     asyncio.run(conversation())
 
@@ -187,7 +189,7 @@ def _wide(body: bytes) -> bytes:
     return made.compress(body) + made.flush()
 
 
-NOT_CODED = "the body isn't what its Content-Encoding says"
+NOT_CODED = "the body is not encoded as its Content-Encoding states"
 CODED_WRONGLY = {
     "compress": (b"x", 415, "found Content-Encoding 'compress'; expected gzip, deflate, br, zstd or none"),
     "no gzip": (b"x", 400, NOT_CODED),
@@ -268,7 +270,47 @@ def test_a_websocket_elsewhere_is_refused_with_a_reply(serve: Serve, http: Http)
     assert (reply.status_code, reply.json()["statusMessage"]) == (404, "this path is no WebSocket endpoint")
 
 
-def test_a_stop_answers_held_polls_and_says_goodbye_to_websockets(serve: Serve, http: Http):
+def test_a_refused_websocket_is_one_line_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    with pytest.raises(InvalidStatus):
+        connect(serve().url.replace("http", "ws") + "/elsewhere?access_token=s3cret")
+    until(lambda: caplog.records, "a line in the log")
+    lines = [(record.name, record.levelname, record.getMessage()) for record in _of_the_server(caplog)]
+    text = "WebSocket refused: 404 for /elsewhere?access_token=[hidden]."
+    assert lines == [("cometreel.serve.http_server", "WARNING", text)]
+
+
+def test_a_websocket_that_is_accepted_leaves_no_line_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    served = serve()
+    with connect(served.url.replace("http", "ws") + "/api/v2/notifications") as socket:
+        socket.send(HELLO)
+        assert '"successful":true' in str(socket.recv(10))
+    served.stop()
+    assert _of_the_server(caplog) == []
+
+
+def test_a_websocket_that_is_dropped_before_it_is_accepted_leaves_no_line_in_the_log(caplog: pytest.LogCaptureFixture):
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        control = connection_control_of(scope)
+        assert control is not None
+        control.abort()
+
+    @asynccontextmanager
+    async def opened():
+        yield app
+
+    caplog.set_level(logging.INFO)
+    with serve_in_background(opened) as served, pytest.raises((InvalidMessage, OSError)):
+        connect(served.url.replace("http", "ws"))
+    assert _of_the_server(caplog) == []
+
+
+def _of_the_server(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if not record.name.startswith(("websockets", "asyncio"))]
+
+
+def test_a_stop_answers_held_polls_and_closes_websockets(serve: Serve, http: Http):
     served = serve()
     desktop = Desktop(http(served.url)).shakes_hands()
     with connect(served.url.replace("http", "ws") + "/api/v2/notifications") as socket, ThreadPoolExecutor(1) as pool:

@@ -75,7 +75,7 @@ def test_an_error_at_the_start_is_raised_where_the_server_was_asked_for(serve: S
     port = int(serve().url.rpartition(":")[2])
     with pytest.raises(OptionInvalid) as refused:
         serve(listening=ListenOptions(port=port))
-    text = f"port: {port} on 127.0.0.1 is taken by another program; expected a free port (0 takes any)"
+    text = f"port: {port} on 127.0.0.1 is used by another program; expected a free port (0 selects one)"
     assert str(refused.value) == text
 
 
@@ -89,14 +89,14 @@ NO_ADDRESS = {
 
 
 @pytest.mark.parametrize(("listening", "text"), NO_ADDRESS.values(), ids=NO_ADDRESS)
-def test_an_address_that_cannot_be_had_is_refused(serve: Serve, listening: ListenOptions, text: str):
+def test_an_unavailable_address_is_refused(serve: Serve, listening: ListenOptions, text: str):
     with pytest.raises(OptionInvalid) as refused:
         serve(listening=listening)
     assert str(refused.value) == text
 
 
 @pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("localhost", "localhost")])
-def test_the_url_is_one_that_a_client_here_can_ask(serve: Serve, host: str, shown: str):
+def test_the_url_works_for_local_clients(serve: Serve, host: str, shown: str):
     url = serve(listening=ListenOptions(host)).url
     assert url.rpartition(":")[0] == f"http://{shown}"
     assert httpx.get(url + "/api/v2/page", trust_env=False).text == "a page"
@@ -133,7 +133,7 @@ def test_what_goes_wrong_at_the_end_is_raised_by_stop():
     served.stop()
 
 
-def test_each_opening_is_a_fresh_replay():
+def test_each_application_of_a_factory_is_a_new_replay():
     opening = replay_app(loads(SCENARIO))
     found = []
     for _ in range(2):
@@ -143,11 +143,11 @@ def test_each_opening_is_a_fresh_replay():
     assert found == [[("GET /api/v2/page", "a page")]] * 2
 
 
-async def test_a_door_before_another_engine_has_no_backend():
+async def test_an_application_with_another_engine_has_no_backend():
     class Other:
         app = ReplayApp(Driver(object()))  # type: ignore[arg-type]  # what it is matters to nobody here
 
-    with pytest.raises(BugError, match="which isn't a replay"):
+    with pytest.raises(BugError, match="expected a Backend"):
         BackgroundServer.backend.fget(Other())  # type: ignore[attr-defined]  # the property's own function
 
 
@@ -162,9 +162,9 @@ from gevent import monkey
 monkey.patch_all()
 import gevent, urllib.request
 from cometreel.scenario import loads
-from cometreel.serve import playing, serve_in_thread
+from cometreel.serve import replay_app, serve_in_background
 
-with serve_in_thread(playing(loads({scenario!r}))) as served:
+with serve_in_background(replay_app(loads({scenario!r}))) as served:
     def ask():
         return urllib.request.urlopen(served.url + "/api/v2/page").read().decode()
 
@@ -174,7 +174,7 @@ with serve_in_thread(playing(loads({scenario!r}))) as served:
 """
 
 
-def test_a_server_in_a_process_that_gevent_patched_is_asked_by_its_greenlets():
+def test_greenlets_call_a_server_in_a_process_that_gevent_has_patched():
     """The greenlets and the server share a process, not a thread: a greenlet that waits doesn't stop the server."""
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", GEVENT.format(scenario=SCENARIO)],

@@ -1,4 +1,4 @@
-"""Same scenario, seed and calls give the same bytes in either door: mitmdump with the addon, and `cometreel serve`.
+"""Same scenario, seed and calls give the same bytes from both servers: mitmdump with the addon, and `cometreel serve`.
 
 What is asked is taken from each file that ships: all its exchanges, in order, by one client that polls after each.
 """
@@ -30,7 +30,7 @@ from tests.serve.conftest import ASKED, SCENARIO
 
 FILES = [*sorted((peers.ROOT / "scenarios").glob("*.yaml")), *sorted((peers.ROOT / "recordings").glob("*.yaml"))]
 HOST = "gws.test:8080"
-"""What the client takes both doors for, so that addresses in answers are the same too."""
+"""The Host that the client sends to both servers, so that URLs in replies are equal."""
 
 Heard: TypeAlias = tuple[str, object]
 
@@ -68,7 +68,7 @@ class Asker:
         return reply
 
     def says(self, **message: Any) -> None:
-        """Send one Bayeux message; shake hands anew where the server asks for it."""
+        """Send one Bayeux message; repeat the handshake if the server asks for it."""
         named = {"clientId": self.client_id} if self.client_id else {}
         reply = self.send(str(message["channel"]), "POST", self.endpoint, json=[{**message, **named}])
         answers = reply.json() if reply is not None and reply.status_code == 200 else []
@@ -122,7 +122,7 @@ def proxied(file: Path, folder: Path, confdir: Path) -> Iterator[str]:
 
 @contextmanager
 def served(file: Path, folder: Path) -> Iterator[str]:
-    """Play a file in the fast door."""
+    """Replay a file with `cometreel serve`."""
     command: list[str | Path] = [Path(sys.executable).with_name("cometreel"), "serve", file]
     with Process("serve", [*command, "--seed", "1", "--speed", "0"], folder) as process:
         yield process.await_line(r"^(http://127\.0\.0\.1:\d+)$")[1]
@@ -135,7 +135,7 @@ def confdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_both_doors_give_the_same_bytes(file: Path, tmp_path: Path, confdir: Path):
+def test_both_servers_send_the_same_bytes(file: Path, tmp_path: Path, confdir: Path):
     with proxied(file, tmp_path, confdir) as url:
         through_mitmdump = transcript(url, file)
     with served(file, tmp_path) as url:
@@ -196,19 +196,19 @@ def conversation(url: str) -> list[Heard]:
         connect(address, additional_headers=login, subprotocols=[Subprotocol("cometd")], proxy=None) as socket,
         httpx.Client(base_url=url, timeout=30, trust_env=False, headers=login) as http,
     ):
-        desk = Listener(socket, http)
-        desk.shakes_hands()
-        desk.says(channel="/meta/subscribe", subscription="/v2/me/workbins", id="2")
-        desk.says(channel="/meta/connect", connectionType="websocket", advice={"timeout": 0}, id="3")
+        client = Listener(socket, http)
+        client.shakes_hands()
+        client.says(channel="/meta/subscribe", subscription="/v2/me/workbins", id="2")
+        client.says(channel="/meta/connect", connectionType="websocket", advice={"timeout": 0}, id="3")
         for coding, packed in PACKED.items():
-            desk.posts(coding, packed)
-            desk.hears()
-        desk.says(channel="/nowhere", data={"n": 1}, id="4")
-        desk.ends()
-    return desk.heard
+            client.posts(coding, packed)
+            client.hears()
+        client.says(channel="/nowhere", data={"n": 1}, id="4")
+        client.ends()
+    return client.heard
 
 
-def test_both_doors_say_the_same_on_a_websocket(tmp_path: Path, confdir: Path):
+def test_both_servers_send_the_same_on_a_websocket(tmp_path: Path, confdir: Path):
     file = tmp_path / "scenario.yaml"
     file.write_text(SCENARIO)
     with proxied(file, tmp_path, confdir) as url:

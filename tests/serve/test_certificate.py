@@ -13,13 +13,13 @@ import pytest
 from cometreel.errors import OptionInvalid
 from cometreel.serve import Certificate, ListenOptions
 from cometreel.serve import certificate as module
-from cometreel.serve.certificate import context_of, made_here
+from cometreel.serve.certificate import local_certificate, ssl_context
 from tests.serve.conftest import Serve
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_a_client_that_trusts_the_file_is_served(serve: Serve, tmp_path: Path, host: str):
-    made = made_here(tmp_path / "certificates")
+    made = local_certificate(tmp_path / "certificates")
     trusting = ssl.create_default_context(cafile=str(made.chain))
     trusting.verify_flags |= ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on
     url = serve(listening=ListenOptions(host, certificate=made)).url
@@ -31,37 +31,37 @@ def test_a_client_that_trusts_the_file_is_served(serve: Serve, tmp_path: Path, h
 
 
 def test_a_certificate_is_made_once_and_its_key_is_for_its_owner_only(tmp_path: Path):
-    made = made_here(tmp_path)
+    made = local_certificate(tmp_path)
     assert made.key is not None
     first = (made.chain.read_bytes(), made.key.read_bytes())
-    assert made_here(tmp_path) == made
+    assert local_certificate(tmp_path) == made
     assert (made.chain.read_bytes(), made.key.read_bytes()) == first
     assert stat.S_IMODE(made.key.stat().st_mode) == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == ["localhost.key", "localhost.pem"]
 
 
-def test_a_certificate_that_is_about_to_end_or_is_broken_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_certificate_that_expires_soon_or_is_invalid_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "LIFETIME", dt.timedelta(days=6))
-    old = made_here(tmp_path).chain.read_bytes()
+    old = local_certificate(tmp_path).chain.read_bytes()
     monkeypatch.undo()
-    new = made_here(tmp_path).chain.read_bytes()
+    new = local_certificate(tmp_path).chain.read_bytes()
     assert new != old
     (tmp_path / "localhost.pem").write_text("broken")
-    assert made_here(tmp_path).chain.read_text().startswith("-----BEGIN CERTIFICATE-----")
+    assert local_certificate(tmp_path).chain.read_text().startswith("-----BEGIN CERTIFICATE-----")
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_in_words(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OptionInvalid) as refused:
-        made_here(tmp_path / "file" / "certificates")
+        local_certificate(tmp_path / "file" / "certificates")
     assert (
         str(refused.value)
-        == f"tls: {tmp_path / 'file' / 'certificates'}: Not a directory; expected a folder for a certificate"
+        == f"tls: {tmp_path / 'file' / 'certificates'}: Not a directory; expected a writable folder for the certificate"
     )
 
 
 def test_a_certificate_that_cannot_be_used_is_refused(tmp_path: Path):
-    made, other = made_here(tmp_path / "one"), made_here(tmp_path / "other")
+    made, other = local_certificate(tmp_path / "one"), local_certificate(tmp_path / "other")
     assert made.key is not None
     missing = tmp_path / "missing.pem"
     wrong = {
@@ -75,13 +75,13 @@ def test_a_certificate_that_cannot_be_used_is_refused(tmp_path: Path):
     }
     for certificate, text in wrong.items():
         with pytest.raises(OptionInvalid) as refused:
-            context_of(certificate)
+            ssl_context(certificate)
         assert str(refused.value).startswith(text)
 
 
 def test_a_certificate_may_hold_its_key(tmp_path: Path):
-    made = made_here(tmp_path)
+    made = local_certificate(tmp_path)
     assert made.key is not None
     both = tmp_path / "both.pem"
     both.write_bytes(made.chain.read_bytes() + made.key.read_bytes())
-    assert context_of(Certificate(both)).cert_store_stats()["x509"] == 0
+    assert ssl_context(Certificate(both)).cert_store_stats()["x509"] == 0

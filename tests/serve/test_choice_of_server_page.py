@@ -1,4 +1,4 @@
-"""What the page on servers says can be measured again."""
+"""The figures of the page on servers can be measured again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from demo.peers import ROOT
 
 
 def test_the_command_of_the_page_names_a_bench_that_is_there():
-    page = (ROOT / "docs" / "doors.md").read_text()
+    page = (ROOT / "docs" / "choice-of-server.md").read_text()
     (command,) = re.findall(r"^\$ python -m benchmarks (\w+)$", page, re.MULTILINE)
     ran = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True

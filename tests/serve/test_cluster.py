@@ -20,7 +20,7 @@ from cometreel import programs
 from cometreel.errors import OptionInvalid
 from cometreel.scenario import Scenario, loads
 from cometreel.serve import ListenOptions
-from cometreel.serve.certificate import made_here
+from cometreel.serve.certificate import local_certificate
 from cometreel.serve.cluster import ClusterPlan, haproxy_config
 from demo import peers
 from demo.processes import Process
@@ -91,7 +91,7 @@ def test_a_session_stays_on_the_node_that_opened_it_and_new_ones_are_spread(farm
     assert sorted(nodes) == ["node1", "node1", "node2", "node2"]
 
 
-def test_the_clients_of_a_killed_node_are_told_to_shake_hands_and_carry_on(farm: Farm, tmp_path: Path):
+def test_clients_of_a_killed_node_repeat_the_handshake_on_another(farm: Farm, tmp_path: Path):
     with Process("phoenix", ["node", peers.NODE / "phoenix.mjs", farm.url], tmp_path) as client:
         first = client.await_line(r'"node":"(node\d)","saw":"message"')[1]
         os.kill(farm.pids[first], signal.SIGKILL)
@@ -99,7 +99,10 @@ def test_the_clients_of_a_killed_node_are_told_to_shake_hands_and_carry_on(farm:
         client.await_line(r'"saw":"refusal","error":"402::[^"]*","advice":"handshake"')
         client.await_line(rf'"node":"{other}","saw":"handshake","successful":true')
         client.await_line(rf'"node":"{other}","saw":"message","type":"WorkbinStatsMessage"')
-    assert f"{first} ended with code -9: its clients begin anew on the others." in farm.process.err.read_text()
+    assert (
+        f"{first} ended with code -9: its clients start new sessions on the other nodes."
+        in farm.process.err.read_text()
+    )
 
 
 def test_a_stop_ends_every_process(farm: Farm):
@@ -109,7 +112,7 @@ def test_a_stop_ends_every_process(farm: Farm):
 
 @pytest.mark.parametrize("in_one_file", [False, True], ids=["certificate and key", "both in one file"])
 def test_tls_ends_at_haproxy_and_addresses_in_answers_are_the_clients(tmp_path: Path, in_one_file: bool):
-    made = made_here(tmp_path)
+    made = local_certificate(tmp_path)
     assert made.key is not None
     if in_one_file:
         both = tmp_path / "both.pem"
@@ -162,7 +165,7 @@ def test_when_every_node_has_ended_so_does_the_command(farm: Farm):
         os.kill(pid, signal.SIGKILL)
     until(lambda: farm.process._popen.poll() is not None, "the command ends")
     assert farm.process._popen.returncode == 2
-    assert "cometreel: every node has ended\n" in farm.process.err.read_text()
+    assert "cometreel: all nodes have ended\n" in farm.process.err.read_text()
 
 
 def test_the_admin_api_of_a_node_is_not_reached_through_the_balancer(farm: Farm):
@@ -192,7 +195,7 @@ def test_without_haproxy_the_error_names_the_package(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(programs, "SERVICES", ())
     with pytest.raises(OptionInvalid) as refused:
         ClusterPlan(loads(SCENARIO), [], 2, ListenOptions())
-    text = "nodes: there is no haproxy here; expected Debian's package (apt-get install haproxy)"
+    text = "nodes: haproxy is not installed; expected Debian's package (apt-get install haproxy)"
     assert str(refused.value) == text
 
 

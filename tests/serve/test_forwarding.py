@@ -1,4 +1,4 @@
-"""What no exchange answers goes to the real server, if the user says so: a GET, as the client sent it."""
+"""Unmatched GET requests are forwarded to the real server, unchanged, if the settings say so."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def served(upstream: tuple[str, list[Any]]) -> Iterator[BackgroundServer[ReplayA
         yield running
 
 
-def test_a_get_that_nothing_answers_is_asked_of_the_server_with_the_clients_own_fields(
+def test_an_unmatched_get_is_forwarded_with_the_fields_of_the_client(
     served: BackgroundServer[ReplayApp], upstream: tuple[str, list[Any]]
 ):
     url, asked = upstream
@@ -80,7 +80,7 @@ def test_cookies_of_the_server_are_not_kept_from_one_client_to_the_next(
     assert ["cookie" in fields for *_, fields in upstream[1]] == [False, False]
 
 
-def test_what_the_scenario_answers_and_what_is_no_get_stays_here(
+def test_matched_requests_and_other_methods_are_not_forwarded(
     served: BackgroundServer[ReplayApp], upstream: tuple[str, list[Any]]
 ):
     assert httpx.get(served.url + "/api/v2/page", trust_env=False).text == "a page"
@@ -91,18 +91,18 @@ def test_what_the_scenario_answers_and_what_is_no_get_stays_here(
 def test_a_server_that_cannot_be_reached_is_a_502_that_says_so():
     with serve_in_background(replay_app(loads(SCENARIO), FORWARD, upstream="http://127.0.0.1:9")) as served:
         reply = httpx.get(served.url + "/elsewhere", trust_env=False)
-    text = "http://127.0.0.1:9 could not be asked: ConnectError All connection attempts failed"
+    text = "http://127.0.0.1:9 could not be reached: ConnectError All connection attempts failed"
     assert (reply.status_code, reply.json()) == (502, {"statusCode": 4, "statusMessage": text})
 
 
-def test_a_door_without_a_server_behind_it_says_so():
+def test_without_an_upstream_forwarding_is_a_502():
     @asynccontextmanager
     async def opening() -> AsyncIterator[ReplayApp]:
         yield ReplayApp(Driver(Backend(loads(SCENARIO), FORWARD)))
 
     with serve_in_background(opening) as served:
         reply = httpx.get(served.url + "/elsewhere", trust_env=False)
-    text = "nothing here answers this, and there is no server to forward it to"
+    text = "no exchange answers this request, and there is no server to forward it to; start with --upstream URL"
     assert (reply.status_code, reply.json()) == (502, {"statusCode": 4, "statusMessage": text})
 
 
@@ -111,7 +111,7 @@ def test_an_upstream_is_a_url_with_a_host(url: str):
     with pytest.raises(OptionInvalid) as refused:
         checked_upstream(url)
     assert str(refused.value) == (
-        f"upstream: {url!r} can't be forwarded to; expected a URL like http://gws.example:8080"
+        f"upstream: {url!r} is not the base URL of a server; expected a URL like http://gws.example:8080"
     )
 
 

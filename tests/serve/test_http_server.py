@@ -1,4 +1,4 @@
-"""What a connection writes, piece by piece, as its transport is given it."""
+"""The writes of a connection to its transport."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def written(request: bytes) -> Transport:
     """Return a transport on which a replay has answered this request."""
 
     async def answered() -> Transport:
-        async with replay_app(loads(SCENARIO.replace("endpoint", "require_cookie: false, endpoint")))() as door:
-            config = Config(door, lifespan="off", interface="asgi3", log_config=None, date_header=False)
+        async with replay_app(loads(SCENARIO.replace("endpoint", "require_cookie: false, endpoint")))() as app:
+            config = Config(app, lifespan="off", interface="asgi3", log_config=None, date_header=False)
             config.load()
             connection = HttpConnection(config, ServerState(), {}, asyncio.get_running_loop(), Limits(1))
             transport = Transport()
@@ -57,7 +57,7 @@ def written(request: bytes) -> Transport:
 
 
 @pytest.mark.parametrize("last", [b"", b"Connection: close\r\n"], ids=["kept", "closed"])
-def test_head_and_body_of_an_answer_are_one_piece(last: bytes):
+def test_head_and_body_of_a_response_are_sent_together(last: bytes):
     """A client that waits is woken once."""
     transport = written(b"GET /api/v2/page HTTP/1.1\r\nHost: x\r\n" + last + b"\r\n")
     (piece,) = transport.pieces
@@ -70,7 +70,7 @@ def test_head_and_body_of_an_answer_are_one_piece(last: bytes):
     ("request_line", "status"),
     [(b"HEAD /api/v2/page HTTP/1.1", b"405 Method Not Allowed"), (b"GET /api/v2/nothing HTTP/1.1", b"204 No Content")],
 )
-def test_an_answer_without_a_body_is_not_kept_back(request_line: bytes, status: bytes):
+def test_a_response_without_a_body_is_sent_immediately(request_line: bytes, status: bytes):
     (piece,) = written(request_line + b"\r\nHost: x\r\n\r\n").pieces
     assert piece.startswith(b"HTTP/1.1 " + status)
     assert piece.endswith(b"\r\n\r\n")

@@ -20,7 +20,7 @@ from websockets.uri import parse_uri
 
 from cometreel.engine import Control
 from cometreel.serve import Limits, ListenOptions
-from cometreel.serve.http_server import RESERVE, connections_allowed
+from cometreel.serve.http_server import RESERVED_FILES, connections_allowed
 from tests.serve.admin_client import TOKEN, administered
 from tests.serve.conftest import ASKED, SCENARIO, Desktop, Serve, calls, until
 
@@ -50,7 +50,7 @@ def test_a_request_that_is_never_whole_gets_408(serve: Serve, http: Http, dial: 
     served = serve(listening=IMPATIENT)
     slow = dial(served.url)
     slow.sendall(begun)
-    assert answer(slow) == (408, {"statusCode": 2, "statusMessage": "the request was not whole after 0.3 s"})
+    assert answer(slow) == (408, {"statusCode": 2, "statusMessage": "the request was not complete after 0.3 s"})
     assert http(served.url).get("/api/v2/page").text == "a page"
     assert calls(served) == [("GET /api/v2/page", "a page")]
 
@@ -70,11 +70,11 @@ def test_a_byte_a_second_is_too_slow(serve: Serve, http: Http, dial: Dial):
         except TimeoutError:
             assert http(served.url).get("/api/v2/page").text == "a page"
     assert received.startswith(b"HTTP/1.1 408 ")
-    assert b"the request was not whole after 2.5 s" in received
+    assert b"the request was not complete after 2.5 s" in received
     assert 2 < sent < len("GET /api/v2/page")
 
 
-def test_a_connection_on_which_nothing_comes_is_closed_without_a_word(serve: Serve, dial: Dial):
+def test_an_idle_connection_is_closed_without_a_response(serve: Serve, dial: Dial):
     silent = dial(serve(listening=IMPATIENT).url)
     silent.settimeout(30)
     assert silent.recv(100) == b""
@@ -96,7 +96,7 @@ LARGE = SCENARIO + (
 )
 
 
-def test_a_client_that_never_reads_is_cut_off(serve: Serve, http: Http, dial: Dial):
+def test_a_client_that_never_reads_is_disconnected(serve: Serve, http: Http, dial: Dial):
     served = serve(LARGE, IMPATIENT)
     deaf = dial(served.url)
     deaf.sendall(b"GET /api/v2/large HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -105,7 +105,7 @@ def test_a_client_that_never_reads_is_cut_off(serve: Serve, http: Http, dial: Di
     assert len(http(served.url).get("/api/v2/large").content) == 8_000_000
 
 
-def test_a_websocket_that_never_reads_is_cut_off_and_others_go_on(serve: Serve, http: Http, dial: Dial):
+def test_a_websocket_that_never_reads_is_closed_and_others_continue(serve: Serve, http: Http, dial: Dial):
     served = serve(listening=IMPATIENT)
     deaf = dial(served.url)
     client = ClientProtocol(parse_uri(served.url.replace("http", "ws") + "/api/v2/notifications"))
@@ -152,11 +152,11 @@ def test_one_connection_too_many_gets_503_and_those_that_are_open_go_on(serve: S
     client = http(served.url)
     assert client.get("/api/v2/page").text == "a page"
     others = [dial(served.url) for _ in range(2)]
-    text = "there are 3 connections already, as many as this server takes"
+    text = "there are 3 connections already, the maximum of this server"
     assert answer(dial(served.url)) == (503, {"statusCode": 4, "statusMessage": text})
     assert client.get("/api/v2/page").text == "a page"
     others[0].close()
-    until(lambda: _is_served(served.url), "there is room again")
+    until(lambda: _is_served(served.url), "another connection is accepted")
 
 
 def _is_served(url: str) -> bool:
@@ -191,7 +191,7 @@ def test_ten_thousand_connections_of_one_client_leave_room_for_others(many_files
             for _ in range(wanted):
                 stack.enter_context(socket.create_connection((address[0], int(address[2])), 30))
             assert other.post("/api/v2/workbins", json=ASKED).status_code == 200
-        if connections_allowed() > wanted + RESERVE:
+        if connections_allowed() > wanted + RESERVED_FILES:
             assert _is_served(url)
 
 

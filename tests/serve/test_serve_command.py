@@ -89,7 +89,7 @@ def test_settings_of_the_command_line_are_in_force(start: Start):
 def test_responders_of_a_file_answer_first(start: Start, tmp_path: Path):
     responders = tmp_path / "responders.py"
     responders.write_text(
-        "from cometreel.engine import Answer\n\n\ndef first(asked):\n    return Answer({'asked': asked.path})\n\n\n"
+        "from cometreel.engine import Response\n\n\ndef first(asked):\n    return Response({'asked': asked.path})\n\n\n"
         "responders = [first]\n"
     )
     _, url = start("--responders", responders)
@@ -105,7 +105,9 @@ IMPOSSIBLE = {
     ("--unmatched", "forward"): (
         "--upstream: missing; expected the URL of the real server, to which unmatched GETs are forwarded"
     ),
-    ("--upstream", "gws"): ("--upstream: 'gws' can't be forwarded to; expected a URL like http://gws.example:8080"),
+    ("--upstream", "gws"): (
+        "--upstream: 'gws' is not the base URL of a server; expected a URL like http://gws.example:8080"
+    ),
     ("--key", "x.pem"): "--key: given without its certificate; expected --certificate FILE too",
     ("--certificate", "/nowhere.pem"): (
         "--certificate: /nowhere.pem can't be read: No such file or directory; expected a PEM file"
@@ -126,7 +128,7 @@ IMPOSSIBLE = {
 
 
 @pytest.mark.parametrize(("arguments", "text"), IMPOSSIBLE.items(), ids=" ".join)
-def test_what_cannot_be_is_one_line_and_exit_code_2(
+def test_an_invalid_option_is_one_line_and_exit_code_2(
     scenario: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], text: str
 ):
     assert run(["serve", str(scenario), "--no-watch", *arguments]) == ExitCode.CANNOT
@@ -137,7 +139,7 @@ def test_a_port_that_is_taken_is_named(scenario: Path, capsys: pytest.CaptureFix
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert run(["serve", str(scenario), "--port", str(port)]) == ExitCode.CANNOT
-    text = f"--port: {port} on 127.0.0.1 is taken by another program; expected a free port (0 takes any)"
+    text = f"--port: {port} on 127.0.0.1 is used by another program; expected a free port (0 selects one)"
     assert capsys.readouterr() == ("", f"cometreel: {text}\n")
 
 
@@ -182,6 +184,6 @@ def test_the_python_of_the_documentation_runs(monkeypatch: pytest.MonkeyPatch, c
 
 
 def test_every_link_of_the_documentation_leads_somewhere():
-    pages = [ROOT / "docs" / name for name in ("serve.md", "many-machines.md", "doors.md")]
+    pages = [ROOT / "docs" / name for name in ("serve.md", "many-machines.md", "choice-of-server.md")]
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
     assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []

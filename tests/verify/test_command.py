@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cometreel.cli import ExitCode, run
 from cometreel.scenario import load
 from cometreel.serve import replay_app, serve_in_background
-from cometreel.serve.certificate import made_here
+from cometreel.serve.certificate import local_certificate
 from demo import peers
 from tests.verify.conftest import LOGIN, RECORDED, answering
 
@@ -197,7 +197,7 @@ def test_a_server_that_does_not_speak_cometd(
 def test_certificates(
     scenario: Callable[[str], str], serving: Serving, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    certificate = made_here(tmp_path / "tls")
+    certificate = local_certificate(tmp_path / "tls")
     url = serving(answering(200, '{"n": 1}'), certificate)
     told = refused(capsys, scenario(GET), "--against", url)
     assert told.startswith(f"--against: {url} can't be asked: [SSL: CERTIFICATE_VERIFY_FAILED]")

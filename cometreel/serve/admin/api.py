@@ -1,6 +1,6 @@
-"""The admin API under `/__reel__/`: HTTP in front of `replay.control`. It translates; it decides nothing.
+"""The admin API under `/__reel__/`: `cometreel.engine.Control` over HTTP. docs/admin.md shows each path with its JSON.
 
-docs/admin.md shows each path with its JSON. People with a browser get the console at the same address.
+Browsers get the console at the same address.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from cometreel.serve.request_body import BodyRefused, ClientDisconnected, finish
 
 __all__ = ["admin_app", "admin_factory"]
 
-MAX_BODY = 64 * 1024 * 1024  # a scenario of ten thousand exchanges has some ten of them
-SCENARIO = "scenario.yaml"  # how problems name a scenario that was sent
+MAX_BODY = 64 * 1024 * 1024  # a scenario of 10,000 exchanges has about 10 MiB
+SCENARIO = "scenario.yaml"  # the file name in problems of an uploaded scenario
 
 
 class PushBlock(Block):
-    """The body of a push."""
+    """The body of `POST /push`."""
 
     channel: str
     data: Plain
@@ -53,7 +53,7 @@ class PushBlock(Block):
 
 
 class SpeedBlock(Block):
-    """The body that sets the speed."""
+    """The body of `PUT /speed`."""
 
     speed: float
 
@@ -61,18 +61,18 @@ class SpeedBlock(Block):
 B = TypeVar("B", bound=Block)
 
 
-def admin_factory(gate: AdminAuth) -> Callable[[Driver, Backend], ASGIApp]:
-    """Return what makes the admin API of a server, as `playing` wants it."""
-    return lambda driver, backend: admin_app(Control(backend), driver, gate)
+def admin_factory(auth: AdminAuth) -> Callable[[Driver, Backend], ASGIApp]:
+    """Return a factory of admin APIs for `replay_app`."""
+    return lambda driver, backend: admin_app(Control(backend), driver, auth)
 
 
-def admin_app(control: Control, driver: Driver, gate: AdminAuth) -> ASGIApp:
-    """Make the admin API of one replay. It must be called on the driver's event loop, and made on it."""
-    return AuthenticatedApp(_AdminApi(control, driver).app, gate)
+def admin_app(control: Control, driver: Driver, auth: AdminAuth) -> ASGIApp:
+    """Create the admin API of one replay. Create and call it on the driver's event loop."""
+    return AuthenticatedApp(_AdminApi(control, driver).app, auth)
 
 
 class _JsonResponse(Response):
-    """A JSON response, written as all of Cometreel's JSON is."""
+    """A JSON response with Cometreel's encoder."""
 
     media_type = "application/json"
 
@@ -81,7 +81,7 @@ class _JsonResponse(Response):
 
 
 class _UnreadBodyResponse(_JsonResponse):
-    """The answer to a client that may still be sending the body that was refused."""
+    """The response to a client that may still be sending the refused body."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -103,10 +103,10 @@ class _AdminApi:
                 *(Route(f"{ADMIN}{path}", endpoint, methods=[method]) for method, path, endpoint in self._endpoints()),
             ],
             exception_handlers={
-                InputError: _unusable,
+                InputError: _invalid_input,
                 BodyRefused: _refused,
-                ClientDisconnected: _unread,
-                HTTPException: _no_such,
+                ClientDisconnected: _disconnected,
+                HTTPException: _not_found,
             },
         )
 
@@ -117,46 +117,46 @@ class _AdminApi:
             ("GET", "/calls", self._calls),
             ("GET", "/events", self._events),
             ("GET", "/unmatched", self._unmatched),
-            ("GET", "/unmatched/{number:int}/exchange", self._missing),
+            ("GET", "/unmatched/{number:int}/exchange", self._suggested_stub),
             ("GET", "/unplayed", self._unplayed),
             ("GET", "/settings", self._settings),
             ("GET", "/metrics", self._exposition),
             ("GET", "/faults", self._faults),
-            ("POST", "/faults", self._arm),
-            ("DELETE", "/faults/{number:int}", self._lift),
+            ("POST", "/faults", self._add_fault),
+            ("DELETE", "/faults/{number:int}", self._remove_fault),
             ("POST", "/push", self._push),
             ("POST", "/reset", self._reset),
             ("PUT", "/scenario", self._replace),
             ("PUT", "/speed", self._set_speed),
         ]
 
-    # ------------------------------------------------------------------ what can be seen
+    # ------------------------------------------------------------------ read
     async def _overview(self, request: Request) -> Response:
         if self._console.is_wanted(request):
             return self._console.page()
         return _JsonResponse(facts.overview(self._control), headers={"vary": "accept"})
 
     async def _sessions(self, _: Request) -> Response:
-        return _JsonResponse({"sessions": [facts.session_json(one, self._moment) for one in self._control.sessions]})
+        return _JsonResponse({"sessions": [facts.session_json(one, self._datetime) for one in self._control.sessions]})
 
     async def _calls(self, request: Request) -> Response:
-        return _JsonResponse({"calls": self._told(_filtered(self._control.calls, request))})
+        return _JsonResponse({"calls": self._calls_json(_filtered(self._control.calls, request))})
 
     async def _events(self, request: Request) -> Response:
         read = request.headers.get("last-event-id") or request.query_params.get("since")
         since = None if read is None else _number("since", read)
-        glance = None
+        feed = None
         if "glance" in request.query_params:
-            glance = ChangeFeed(self._control, self._moment, self._began.isoformat())
-        calls = stream(self._control, self._moment, self._driver.closing, since, glance)
+            feed = ChangeFeed(self._control, self._datetime, self._began.isoformat())
+        calls = stream(self._control, self._datetime, self._driver.closing, since, feed)
         return StreamingResponse(calls, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
     async def _unmatched(self, _: Request) -> Response:
-        return _JsonResponse({"unmatched": self._told(self._control.unmatched)})
+        return _JsonResponse({"unmatched": self._calls_json(self._control.unmatched)})
 
-    async def _missing(self, request: Request) -> Response:
-        written = self._control.suggested_stub(request.path_params["number"])
-        return Response(written, media_type="application/yaml")  # RFC 9512
+    async def _suggested_stub(self, request: Request) -> Response:
+        stub = self._control.suggested_stub(request.path_params["number"])
+        return Response(stub, media_type="application/yaml")  # RFC 9512
 
     async def _unplayed(self, _: Request) -> Response:
         return _JsonResponse({"unplayed": [*self._control.unplayed]})
@@ -170,13 +170,13 @@ class _AdminApi:
     async def _faults(self, _: Request) -> Response:
         return _JsonResponse({"faults": [facts.fault_json(fault) for fault in self._control.faults]})
 
-    # ------------------------------------------------------------------ what can be done
-    async def _arm(self, request: Request) -> Response:
+    # ------------------------------------------------------------------ change
+    async def _add_fault(self, request: Request) -> Response:
         fault, session = await _object(request), request.query_params.get("session")
-        armed = self._control.arm(fault, session=None if session is None else _number("session", session))
-        return _JsonResponse(facts.fault_json(armed), 201)
+        added = self._control.arm(fault, session=None if session is None else _number("session", session))
+        return _JsonResponse(facts.fault_json(added), 201)
 
-    async def _lift(self, request: Request) -> Response:
+    async def _remove_fault(self, request: Request) -> Response:
         self._control.lift(request.path_params["number"])
         return Response(status_code=204)
 
@@ -204,16 +204,16 @@ class _AdminApi:
         self._driver.apply(lambda now: self._control.set_speed(block.speed, now=now))
         return _JsonResponse(facts.settings_json(self._control))
 
-    # ------------------------------------------------------------------ inside
-    def _told(self, calls: Calls) -> list[JSON]:
-        return [facts.call_json(call, self._moment) for call in calls]
+    # ------------------------------------------------------------------ helpers
+    def _calls_json(self, calls: Calls) -> list[JSON]:
+        return [facts.call_json(call, self._datetime) for call in calls]
 
-    def _moment(self, at: float) -> datetime:
+    def _datetime(self, at: float) -> datetime:
         return self._began + timedelta(seconds=at - self._clock)
 
 
 def _filtered(calls: Calls, request: Request) -> Calls:
-    """Apply the filters of a query; an empty value wants calls that have none."""
+    """Apply the filters of a query; an empty value selects calls without that property."""
     wanted: dict[str, str | int | None] = {}
     for name, value in request.query_params.items():
         if name == "since":
@@ -237,22 +237,22 @@ async def _object(request: Request) -> JSONObject:
     try:
         value = decode(await _body(request))
     except NotJSON as error:
-        raise OptionInvalid("body", f"it isn't JSON: {error}", "a JSON object") from None
+        raise OptionInvalid("body", f"it is not JSON: {error}", "a JSON object") from None
     if not isinstance(value, dict):
-        raise OptionInvalid("body", "it isn't a JSON object", "a JSON object")
+        raise OptionInvalid("body", "it is not a JSON object", "a JSON object")
     return value
 
 
 async def _block(kind: type[B], name: str, request: Request) -> B:
-    """Read the body as a block; `name` is what problems call it."""
-    written = await _object(request)
+    """Read the body as a block; `name` is its name in problems."""
+    value = await _object(request)
     try:
-        return kind.model_validate(written)
+        return kind.model_validate(value)
     except ValidationError as error:
         raise invalid(name, findings_of(error)) from None
 
 
-def _unusable(_: Request, error: Exception) -> Response:
+def _invalid_input(_: Request, error: Exception) -> Response:
     assert isinstance(error, InputError)
     return _JsonResponse(facts.problem_json(error), 400)
 
@@ -263,13 +263,12 @@ def _refused(_: Request, error: Exception) -> Response:
     return kind({"problems": [{"text": error.text}]}, error.status, {"connection": "close"})
 
 
-def _unread(_: Request, _error: Exception) -> Response:
-    """Answer a client that has left in the middle of its body."""
+def _disconnected(_: Request, _error: Exception) -> Response:
+    """Answer a client that disconnected while sending its body."""
     return Response(status_code=400)
 
 
-def _no_such(request: Request, error: Exception) -> Response:
+def _not_found(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    asked = f"{request.method} {request.url.path}"
-    text = f"{asked} is not part of the admin API; docs/admin.md lists what is"
+    text = f"{request.method} {request.url.path} is not part of the admin API; see docs/admin.md"
     return _JsonResponse({"problems": [{"text": text}]}, error.status_code, dict(error.headers or {}))

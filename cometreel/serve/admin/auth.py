@@ -1,6 +1,6 @@
-"""Who may use the admin API: who comes from this machine, through no other web page, with the token of this run.
+"""Authentication of the admin API: requests from this machine, not from other web pages, with the token of this run.
 
-Stands before the API as an ASGI application. What the API does may not enter; the token enters no log and no error.
+The token is never logged and never part of an error.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from cometreel.errors import OptionInvalid
 __all__ = ["TOKEN_VARIABLE", "AdminAuth", "AuthenticatedApp", "Peers", "token_from"]
 
 TOKEN_VARIABLE = "COMETREEL_ADMIN_TOKEN"  # noqa: S105  # the variable's name
-_TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")  # goes unchanged into a URL, a header and a cookie
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")  # valid in a URL, a header field and a cookie without encoding
 
 Peers: TypeAlias = Literal["loopback", "any"]
 
-_SAFETY = {
+_SECURITY_HEADERS = {
     "cache-control": "no-store",
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
@@ -36,9 +36,9 @@ _SAFETY = {
 
 
 def token_from(environment: Mapping[str, str]) -> str:
-    """Return the token of this run: the one that the environment gives, else a new one.
+    """Return the token of this run: from the environment, else a new one.
 
-    :raises OptionInvalid: if the environment gives one that can't be used.
+    :raises OptionInvalid: if the token in the environment is invalid.
     """
     given = environment.get(TOKEN_VARIABLE)
     if not given:
@@ -46,79 +46,81 @@ def token_from(environment: Mapping[str, str]) -> str:
     if not _TOKEN.fullmatch(given):
         raise OptionInvalid(
             TOKEN_VARIABLE,
-            f"its value, of {len(given)} characters, can't be used",
+            f"its value of {len(given)} characters is not a token",
             "16 to 200 letters, digits and . _ ~ -",
-            "unset it, and a token is made for each run",
+            "unset it to get a new token for each run",
         )
     return given
 
 
 @dataclass(frozen=True, slots=True)
 class AdminAuth:
-    """Lets in who shows the token. `peers` says from where: from this machine, or from any."""
+    """Allows requests with the token. `peers` restricts them to this machine or allows any address."""
 
     token: str = field(repr=False)
     peers: Peers = "loopback"
 
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """Tell why a request isn't let in, as an HTTP status and a sentence; None if it is."""
+        """Return why a request is refused, as HTTP status and text; None if it is allowed."""
         headers = Headers(scope=scope)
         if self.peers == "loopback" and not _is_local(scope, headers):
             return 403, "only this machine may use the admin API (see: cometreel serve --admin-from)"
         if self.peers == "loopback" and not _is_local_name(headers.get("host", "")):
-            return 403, "the Host asked for isn't this machine; use 127.0.0.1 or localhost"
+            return 403, "the Host of the request is not this machine; use 127.0.0.1 or localhost"
         if not _is_same_origin(headers):
             return 403, "another web page may not use the admin API"
-        if not any(secrets.compare_digest(shown.encode(), self.token.encode()) for shown in _shown(scope, headers)):
-            return 401, "the token of this run is wanted: Authorization: Bearer TOKEN"
+        if not any(
+            secrets.compare_digest(token.encode(), self.token.encode()) for token in _sent_tokens(scope, headers)
+        ):
+            return 401, "the token of this run is missing; send Authorization: Bearer TOKEN"
         return None
 
 
 class AuthenticatedApp:
-    """The application behind a gate. A browser that shows the token in the URL gets it as a cookie."""
+    """An application that requires authentication. A browser with the token in the URL gets it as a cookie."""
 
-    def __init__(self, app: ASGIApp, gate: AdminAuth) -> None:
-        self._app, self._gate = app, gate
+    def __init__(self, app: ASGIApp, auth: AdminAuth) -> None:
+        self._app, self._auth = app, auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request; there are no WebSockets here."""
+        """Serve one HTTP request; refuse WebSockets."""
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})  # RFC 6455 §7.4.1: policy violation
             return
         cookie = self._cookie(scope) if _in_query(scope) else None
 
-        async def send_safely(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(_SAFETY)
+                headers.update(_SECURITY_HEADERS)
                 if cookie is not None and message["status"] < 400:
                     headers.append("set-cookie", cookie)
             await send(message)
 
-        refusal = self._gate.refusal(scope)
+        refusal = self._auth.refusal(scope)
         if refusal is None:
-            await self._app(scope, receive, send_safely)
+            await self._app(scope, receive, send_with_headers)
         else:
             status, text = refusal
             response = JSONResponse({"problems": [{"text": text}]}, status)
             if status == 401:
                 response.headers["www-authenticate"] = 'Bearer realm="cometreel"'
-            await response(scope, receive, send_safely)
+            await response(scope, receive, send_with_headers)
 
     def _cookie(self, scope: Scope) -> str:
         secure = "; Secure" if scope["scheme"] == "https" else ""
-        return f"{_cookie_name(scope)}={self._gate.token}; Path=/__reel__; HttpOnly; SameSite=Strict{secure}"
+        return f"{_cookie_name(scope)}={self._auth.token}; Path=/__reel__; HttpOnly; SameSite=Strict{secure}"
 
 
-def _shown(scope: Scope, headers: Headers) -> list[str]:
-    """List the tokens that a request shows."""
+def _sent_tokens(scope: Scope, headers: Headers) -> list[str]:
+    """Return the tokens of a request: Authorization, cookie, query."""
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
-    shown = [credentials.strip()] if scheme.lower() == "bearer" else []
+    tokens = [credentials.strip()] if scheme.lower() == "bearer" else []
     cookies: SimpleCookie = SimpleCookie()
     cookies.load(headers.get("cookie", ""))
     if (morsel := cookies.get(_cookie_name(scope))) is not None:
-        shown.append(morsel.value)
-    return shown + _in_query(scope)
+        tokens.append(morsel.value)
+    return tokens + _in_query(scope)
 
 
 def _in_query(scope: Scope) -> list[str]:
@@ -126,13 +128,13 @@ def _in_query(scope: Scope) -> list[str]:
 
 
 def _cookie_name(scope: Scope) -> str:
-    """Name the cookie after the port: browsers don't keep cookies of two ports of one host apart."""
+    """Return a cookie name with the port, because browsers share cookies between the ports of a host."""
     _, port = scope.get("server") or ("", "")
     return f"reel-admin-{port}"
 
 
 def _is_local(scope: Scope, headers: Headers) -> bool:
-    """Tell whether a request comes from this machine. One that a proxy passes on may come from anywhere."""
+    """Tell whether a request comes from this machine; a forwarded request may come from any."""
     client = scope.get("client")
     proxied = "forwarded" in headers or "x-forwarded-for" in headers
     return client is not None and not proxied and _is_loopback(client[0])
@@ -149,19 +151,19 @@ def _is_loopback(address: str) -> bool:
 
 
 def _is_local_name(host: str) -> bool:
-    """Tell whether a Host means this machine. Any other name may be an attacker's that resolves to 127.0.0.1."""
+    """Tell whether a Host is this machine; another name may be an attacker's that resolves to 127.0.0.1."""
     name = _parts(f"//{host}")[0]
     return name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
 
 
 def _is_same_origin(headers: Headers) -> bool:
-    """Tell whether no web page, or one of this server, makes the request (RFC 6454 §7)."""
+    """Tell whether a request comes from a page of this server, or from no web page (RFC 6454 §7)."""
     origin = headers.get("origin")
     return origin is None or (origin != "null" and _authority(origin) == _authority(f"//{headers.get('host', '')}"))
 
 
 def _parts(address: str) -> tuple[str, str]:
-    """Return the host name and the whole authority of an address; empty ones if it is none."""
+    """Return the host name and the authority of a URL; empty texts if it is invalid."""
     try:
         parts = urlsplit(address)
         return parts.hostname or "", parts.netloc.lower()

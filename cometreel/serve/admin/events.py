@@ -1,6 +1,6 @@
-"""What a console shows beside the calls, as server-sent events: each part again when it has changed.
+"""The event stream of the admin API (server-sent events): calls, and the state that the console shows when it changes.
 
-The replay comes first: after a look it rests for at least twenty times as long as the look took.
+Reading the state costs the replay time, so at least twenty times as much time passes before the next read.
 """
 
 from __future__ import annotations
@@ -15,87 +15,89 @@ from cometreel.jsonvalue import JSON, encode
 from cometreel.serve.admin import serializers as facts
 from cometreel.serve.admin.serializers import ToDatetime, call_json
 
-__all__ = ["ChangeFeed", "KEEP_ALIVE", "MOST", "stream"]
+__all__ = ["ChangeFeed", "KEEP_ALIVE", "MAX_ITEMS", "stream"]
 
-MOST = 500
-"""How many sessions, exchanges and unplayed ones are told at most: a page for people shows no more."""
+MAX_ITEMS = 500
+"""The maximum number of sessions, exchanges and unplayed exchanges in an event."""
 
-REST = 0.5  # seconds between two looks at least
+MIN_INTERVAL = 0.5  # seconds between two reads at least
 _SHARE = 20
 
 
 class ChangeFeed:
-    """Looks at a replay now and then. `began` names the run, so that a page notices that another one answers."""
+    """Events for changes of the replay's state. `began` identifies the run, so that the console notices a restart."""
 
-    def __init__(self, control: Control, moment: ToDatetime, began: str, clock: Callable[[], float] = time.monotonic):
-        self._control, self._moment, self._clock = control, moment, clock
-        self._told: dict[str, bytes] = {}
+    def __init__(
+        self, control: Control, to_datetime: ToDatetime, began: str, clock: Callable[[], float] = time.monotonic
+    ):
+        self._control, self._to_datetime, self._clock = control, to_datetime, clock
+        self._sent: dict[str, bytes] = {}
         self._due = clock()
         self._began = began
 
     def seconds(self) -> float:
-        """How long it rests until its next look."""
+        """Return the seconds until the next read."""
         return max(0.0, self._due - self._clock())
 
     def changes(self) -> Iterator[bytes]:
-        """Yield an event for each part that has changed since it was told, if it is time to look."""
-        looked = self._clock()
-        if looked < self._due:
+        """Yield an event for each part that has changed since the last read, if a read is due."""
+        started = self._clock()
+        if started < self._due:
             return
         for name, value in self._parts():
             data = encode(value)
-            if self._told.get(name) != data:
-                self._told[name] = data
+            if self._sent.get(name) != data:
+                self._sent[name] = data
                 yield b"event: %s\ndata: %s\n\n" % (name.encode(), data)
         now = self._clock()
-        self._due = now + max(REST, _SHARE * (now - looked))
+        self._due = now + max(MIN_INTERVAL, _SHARE * (now - started))
 
     def _parts(self) -> Iterator[tuple[str, JSON]]:
         control = self._control
         yield "run", {"began": self._began}
         yield "settings", facts.settings_json(control)
-        yield "exchanges", [exchange.name for exchange in control.scenario.exchanges[:MOST]]
+        yield "exchanges", [exchange.name for exchange in control.scenario.exchanges[:MAX_ITEMS]]
         yield "overview", facts.overview(control)
-        yield "sessions", [facts.session_json(one, self._moment) for one in control.latest_sessions(MOST)]
-        yield "unplayed", [*control.unplayed[:MOST]]
+        yield "sessions", [facts.session_json(one, self._to_datetime) for one in control.latest_sessions(MAX_ITEMS)]
+        yield "unplayed", [*control.unplayed[:MAX_ITEMS]]
         yield "faults", [facts.fault_json(fault) for fault in control.faults]
 
 
-KEEP_ALIVE = 15.0  # seconds of silence, after which a comment tells proxies and us that the reader is still there
-_BEHIND = 1000  # calls that wait for one reader at most
+KEEP_ALIVE = 15.0  # seconds without an event until a comment is sent, so that proxies keep the connection open
+_MAX_WAITING = 1000  # calls per client
 
 
 async def stream(
-    control: Control, moment: ToDatetime, closing: asyncio.Event, since: int | None, glance: ChangeFeed | None = None
+    control: Control, to_datetime: ToDatetime, closing: asyncio.Event, since: int | None, feed: ChangeFeed | None = None
 ) -> AsyncGenerator[bytes, None]:
-    """Yield each call from now on, after those with a number above `since`, until `closing` is set.
+    """Yield the calls with a number above `since`, then each new call, until `closing` is set.
 
-    With a `glance`, what it sees stands between them.
+    With a `feed`, its changes are yielded between them.
     """
-    waiting: deque[Call] = deque(() if since is None else control.calls.since(since), maxlen=_BEHIND)
-    news = asyncio.Event()
+    waiting: deque[Call] = deque(() if since is None else control.calls.since(since), maxlen=_MAX_WAITING)
+    changed = asyncio.Event()
 
-    def note(call: Call) -> None:
+    def add(call: Call) -> None:
         waiting.append(call)
-        news.set()
+        changed.set()
 
-    stop, ending = control.listen(note), asyncio.ensure_future(closing.wait())
-    ending.add_done_callback(lambda _: news.set())
+    stop, ending = control.listen(add), asyncio.ensure_future(closing.wait())
+    ending.add_done_callback(lambda _: changed.set())
     try:
         yield b": the calls of this replay, as they come\n\n"
         while True:
-            for change in glance.changes() if glance else ():
+            for change in feed.changes() if feed else ():
                 yield change
             for _ in range(len(waiting)):
-                yield _event(waiting.popleft(), moment)
+                yield _event(waiting.popleft(), to_datetime)
             if waiting:
                 continue
             if closing.is_set():
                 return
-            news.clear()
+            changed.clear()
             try:
-                async with asyncio.timeout(glance.seconds() if glance else KEEP_ALIVE):
-                    await news.wait()
+                async with asyncio.timeout(feed.seconds() if feed else KEEP_ALIVE):
+                    await changed.wait()
             except TimeoutError:
                 yield b": still here\n\n"
     finally:
@@ -103,5 +105,5 @@ async def stream(
         ending.cancel()
 
 
-def _event(call: Call, moment: ToDatetime) -> bytes:
-    return b"id: %d\nevent: call\ndata: %s\n\n" % (call.number, encode(call_json(call, moment)))
+def _event(call: Call, to_datetime: ToDatetime) -> bytes:
+    return b"id: %d\nevent: call\ndata: %s\n\n" % (call.number, encode(call_json(call, to_datetime)))

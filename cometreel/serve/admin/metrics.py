@@ -1,4 +1,4 @@
-"""The replay's own numbers in OpenMetrics, as Prometheus reads them. The engine counts; this only writes it down."""
+"""Metrics of a replay in the OpenMetrics format, for Prometheus."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OUTCOMES = ("played", "responder", "missed", "broadcast", "forwarded", "failed"
 
 
 class Metrics(Collector):
-    """Exposes one replay, on a registry of its own: several replays may live in one process."""
+    """The collector of one replay, with its own registry: a process may have several replays."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -30,12 +30,12 @@ class Metrics(Collector):
         self._registry.register(self)
 
     def exposition(self) -> bytes:
-        """Write all metrics as they are now, in the text format of `CONTENT_TYPE`."""
-        text: bytes = generate_latest(self._registry)  # type: ignore[no-untyped-call]  # not annotated there
+        """Return all current metrics in the text format of `CONTENT_TYPE`."""
+        text: bytes = generate_latest(self._registry)  # type: ignore[no-untyped-call]  # prometheus_client has no annotation for it
         return text
 
     def collect(self) -> Iterator[Metric]:
-        """Yield each metric; called by the registry."""
+        """Yield each metric; the registry calls this."""
         control, counters = self._control, self._control.counters
         requests = CounterMetricFamily("cometreel_requests", "Requests received.", labels=["kind"])
         for kind in _KINDS:

@@ -1,4 +1,4 @@
-"""The JSON of the admin API: what `replay.control` shows, under the same names. No rule, HTTP or secret may enter."""
+"""The JSON of the admin API: the properties of `cometreel.engine.Control` under the same names, without secrets."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from cometreel.masking import masked, masked_text
 __all__ = ["ToDatetime", "call_json", "fault_json", "overview", "problem_json", "session_json", "settings_json"]
 
 LONGEST_BODY = 64 * 1024
-"""Of a longer body the beginning is told, as text."""
+"""The maximum length of a body; of a longer one, the beginning is shown as text."""
 
 ToDatetime: TypeAlias = Callable[[float], datetime]
-"""Turns seconds on the clock of the door into a time of day."""
+"""Converts seconds on the clock of the event loop to a date and time."""
 
 
-def call_json(call: Call, moment: ToDatetime) -> JSONObject:
-    """Tell one call."""
+def call_json(call: Call, to_datetime: ToDatetime) -> JSONObject:
+    """Return the JSON of a call."""
     miss: JSONObject | None = None
     if call.miss is not None:
         miss = {"text": str(call.miss), "nearest": [near.facts() for near in call.miss.nearest]}
     return {
         "number": call.number,
-        "at": _time(moment(call.at)),
+        "at": _time(to_datetime(call.at)),
         "session": call.session,
         "role": call.role,
         "user": call.user,
@@ -55,15 +55,15 @@ def _body(call: Call) -> JSON:
     return masked_text(text) if len(text) <= LONGEST_BODY else masked_text(text[:LONGEST_BODY]) + "…"
 
 
-def session_json(session: SessionInfo, moment: ToDatetime) -> JSONObject:
-    """Tell one session."""
+def session_json(session: SessionInfo, to_datetime: ToDatetime) -> JSONObject:
+    """Return the JSON of a session."""
     return {
         "number": session.number,
         "role": session.role,
         "user": session.user,
         "authenticated": session.authenticated,
-        "started": _time(moment(session.started)),
-        "last_asked": _time(moment(session.last_request)),
+        "started": _time(to_datetime(session.started)),
+        "last_asked": _time(to_datetime(session.last_request)),
         "clients": [_client(client) for client in session.clients],
         "waiting": session.waiting,
     }
@@ -80,7 +80,7 @@ def _client(client: ClientInfo) -> JSON:
 
 
 def fault_json(fault: FaultInfo) -> JSONObject:
-    """Tell one fault."""
+    """Return the JSON of a fault."""
     return {
         "number": fault.number,
         "fault": fault.written,
@@ -90,7 +90,7 @@ def fault_json(fault: FaultInfo) -> JSONObject:
 
 
 def settings_json(control: Control) -> JSONObject:
-    """Tell what is played, and how."""
+    """Return the JSON of the scenario and the settings."""
     scenario = control.scenario
     facts = cast(JSONObject, asdict(control.settings))
     return {
@@ -105,7 +105,7 @@ def settings_json(control: Control) -> JSONObject:
 
 
 def overview(control: Control) -> JSONObject:
-    """Tell the most important in numbers."""
+    """Return the numbers of the overview."""
     return {
         "title": control.scenario.title,
         "sessions": control.session_count,
@@ -119,7 +119,7 @@ def overview(control: Control) -> JSONObject:
 
 
 def problem_json(error: InputError) -> JSONObject:
-    """Tell everything that is wrong with what was sent, each with its place in it if it is a file."""
+    """Return all problems of an invalid request; problems of a file have their position in it."""
     if isinstance(error, FileInvalid):
         return {"problems": [_problem(problem) for problem in error.problems]}
     return {"problems": [{"text": " ".join(str(error).split())}]}
@@ -131,5 +131,5 @@ def _problem(problem: Problem) -> JSON:
     return {"text": str(problem), "file": problem.file, "line": problem.line, "column": problem.column}
 
 
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,11 +1,24 @@
-"""What of a request may be shown."""
+"""Masking: values whose names mark secrets or personal data are hidden; the table follows the recorder's policy."""
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 import pytest
+import yaml
 
 from cometreel.jsonvalue import JSON
-from cometreel.masking import masked, masked_text
+from cometreel.masking import (
+    PERSONAL,
+    QUERY_PERSONAL,
+    QUERY_SECRETS,
+    SECRETS,
+    is_hidden_at,
+    is_secret,
+    is_secret_header,
+    masked,
+    masked_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,9 +32,13 @@ from cometreel.masking import masked, masked_text
             {"pin": "[hidden]", "pinned": 1, "code": "[hidden]", "statusCode": 0},
         ),
         ("token", "token"),
+        ({"otp": "1", "pwd": "x", "cvv": 1, "jwt": "x"}, dict.fromkeys(("otp", "pwd", "cvv", "jwt"), "[hidden]")),
+        (["a", '{"pin": 1, "n": [2]}', '{"n": 1}'], ["a", '{"pin":"[hidden]","n":[2]}', '{"n": 1}']),
+        ({"link": "https://a.example/?jwt=x&n=1"}, {"link": "https://a.example/?jwt=[hidden]&n=1"}),
+        ({"raw": '{"a": "{\\"otp\\": 1}"}'}, {"raw": '{"a":"{\\"otp\\":\\"[hidden]\\"}"}'}),
     ],
 )
-def test_members_whose_names_mark_a_secret_are_covered(value: JSON, shown: JSON) -> None:
+def test_members_with_secret_names_are_masked(value: JSON, shown: JSON) -> None:
     assert masked(value) == shown
 
 
@@ -35,14 +52,122 @@ def test_members_whose_names_mark_a_secret_are_covered(value: JSON, shown: JSON)
         ('{"secret":"cut o', '{"secret":"[hidden]'),
         ("{userName: kate, password: x, n: 1}", "{userName: kate, password: [hidden], n: 1}"),
         ("no pairs", "no pairs"),
+        ('{"pin": 12, "n": 1, broken', '{"pin": [hidden], "n": 1, broken'),
+        ('{"password":"a\\"b","n":1, broken', '{"password":"[hidden]","n":1, broken'),
+        ('{"n": 1, "credentials": ["a", {"b": 1}], broken', '{"n": 1, "credentials": [hidden]'),
+        ('{"d":"{\\"pin\\":\\"12\\",\\"n\\":1}', '{"d":"{\\"pin\\":\\"[hidden]\\",\\"n\\":1}'),
+        ("{'password': 'x, y', 'n': 1}", "{'password': '[hidden]', 'n': 1}"),
+        ("Credentials(user='kate', password='a b')", "Credentials(user='kate', password='[hidden]')"),
+        ("Authorization: Basic YTpi", "Authorization: [hidden]"),
+        ("/me;jsessionid=A1?x=1", "/me;jsessionid=[hidden]?x=1"),
+        ("a=1; JSESSIONID=x; b=2", "a=1; JSESSIONID=[hidden] b=2"),
+        ("pin=a;b?c&n=1", "pin=[hidden]&n=1"),
+        ("pass%77ord=x&b=1", "pass%77ord=[hidden]&b=1"),
+        ("key=x&keyboard=1&state=y", "key=[hidden]&keyboard=1&state=[hidden]"),
     ],
 )
-def test_values_of_a_query_a_form_and_half_json_are_covered_by_the_same_names(text: str, shown: str) -> None:
+def test_values_of_a_query_a_form_and_half_json_are_masked_by_the_same_names(text: str, shown: str) -> None:
     assert masked_text(text) == shown
 
 
 @pytest.mark.parametrize(
-    "text", ["1" * 1_000_000, '"' * 1_000_000, "a=" * 500_000, '"a":' * 250_000, "a " * 500_000, "{a: " * 250_000]
+    "text",
+    [
+        "1" * 1_000_000,
+        '"' * 1_000_000,
+        "a=" * 500_000,
+        '"a":' * 250_000,
+        "a " * 500_000,
+        "{a: " * 250_000,
+        "\\" * 1_000_000,
+        '\\"' * 500_000,
+        "{" * 500_000 + "}",
+    ],
 )
 def test_no_text_takes_long(text: str) -> None:
     assert masked_text(text) == text
+
+
+@pytest.mark.parametrize("text", ['"pin":"' * 100_000, '"pin":1,' * 100_000, "?key=&" * 100_000, "pin: x," * 100_000])
+def test_no_text_full_of_secrets_takes_long(text: str) -> None:
+    assert "[hidden]" in masked_text(text)
+
+
+# ---------------------------------------------------------------------- the table
+POLICY = yaml.safe_load(files("cometreel.recording").joinpath("policies", "default.yaml").read_text("utf-8"))
+TREATMENTS = {"secret": ("secret", "token"), "personal": ("name", "text", "tree")}
+
+
+@pytest.mark.parametrize(
+    ("table", "part", "kind"),
+    [
+        (SECRETS, "keys", "secret"),
+        (QUERY_SECRETS, "queries", "secret"),
+        (PERSONAL, "keys", "personal"),
+        (QUERY_PERSONAL, "queries", "personal"),
+    ],
+)
+def test_the_table_has_the_names_of_the_recorders_policy(table: str, part: str, kind: str) -> None:
+    assert sorted(table.split()) == sorted(
+        {name.lower() for name, rule in POLICY[part].items() if rule in TREATMENTS[kind]}
+    )
+
+
+@pytest.mark.parametrize(
+    "place",
+    [f"/body/{name.replace('*', 'x')}" for name in f"{SECRETS} {PERSONAL}".split()]
+    + [f"/query/{name.replace('*', 'x')}" for name in f"{SECRETS} {QUERY_SECRETS} {PERSONAL} {QUERY_PERSONAL}".split()]
+    + [f"/headers/x-{name.replace('*', 'x')}" for name in SECRETS.split()],
+)
+def test_a_near_miss_hides_what_the_policy_replaces(place: str) -> None:
+    assert is_hidden_at(place)
+    assert is_hidden_at(
+        place.upper().replace("/BODY", "/body").replace("/QUERY", "/query").replace("/HEADERS", "/headers")
+    )
+
+
+KEPT = [name for name, rule in POLICY["keys"].items() if rule not in ("secret", "token", "name", "text", "tree")]
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_near_miss_shows_what_the_policy_keeps(name: str) -> None:
+    assert not is_hidden_at(f"/body/{name}")
+
+
+def test_the_names_of_the_parts_themselves_hide_nothing() -> None:
+    places = ("", "/body", "/query", "/headers", "/data", "/body/operationName", "/body/0")
+    assert not any(is_hidden_at(place) for place in places)
+
+
+@pytest.mark.parametrize("name", ["X-Otp", "Cookie", "Set-Cookie", "X-Auth-Key", "Api_Key", "X-Pass-Code", "My-Pin-2"])
+def test_a_header_field_is_secret_by_one_word_of_its_name(name: str) -> None:
+    assert is_secret_header(name)
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Accept", "Host", "X-Requested-With", "User-Agent", "X-Pinned"])
+def test_other_header_fields_are_shown(name: str) -> None:
+    assert not is_secret_header(name)
+
+
+@pytest.mark.parametrize("name", ["Access-Key", "access_key", "PRIVATE_KEY", "verification_code", "tokenValue", "code"])
+def test_a_name_is_secret_whatever_its_spelling(name: str) -> None:
+    assert is_secret(name)
+
+
+def test_a_query_has_more_secret_names_than_json() -> None:
+    assert [is_secret("state", query=query) for query in (False, True)] == [False, True]
+    assert masked({"state": 1, "n": {"state": 1}}, query=True) == {"state": "[hidden]", "n": {"state": 1}}
+
+
+def test_personal_data_is_hidden_only_on_request() -> None:
+    value: JSON = {"email": "a@b", "n": ['{"userName":"kate"}', "/a?j_username=kate"]}
+    assert masked(value) == value
+    assert masked(value, personal=True) == {
+        "email": "[hidden]",
+        "n": ['{"userName":"[hidden]"}', "/a?j_username=[hidden]"],
+    }
+
+
+def test_a_masked_text_stays_as_it_is_when_it_is_masked_again() -> None:
+    for text in ("password=x&b=1", '{"pin": 12, "broken', "{password: x, n: 1}", '{"a": "{\\"pin\\": [1', "otp: 1"):
+        assert masked_text(masked_text(text)) == masked_text(text)

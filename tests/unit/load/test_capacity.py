@@ -1,4 +1,4 @@
-"""The search for capacity: double until the limits break, then halve the gap, and never blame the server for us."""
+"""The search for capacity: double the rate, then bisect, and detect an overloaded load generator."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ ASK = PlannedRequest("RequestAgentStats Agent", Expectation("Agent"))
 
 
 def a_step(rate: float, capacity: float, *, able: float = 10_000.0, cpu: float = 10.0) -> Tally:
-    """A step against a server that loses above its capacity, by a generator that can send so much."""
+    """Return the result of a server that loses requests above its capacity, and a generator with a maximum rate."""
     tally = Tally("w")
-    tally.cpu(cpu)
+    tally.add_cpu_sample(cpu)
     tally.due = 1000
     row = tally.entry(ASK.entry)
     row.sent = 1000 if rate <= able else 900
@@ -42,11 +42,11 @@ def run(it: CapacitySearch, capacity: float, **more: float) -> tuple[list[float]
     rates = []
     while it.step is not None:
         rates.append(it.step.rate)
-        it.judge(a_step(it.step.rate, capacity, **more))
+        it.add_result(a_step(it.step.rate, capacity, **more))
     return rates, it.result
 
 
-def test_it_doubles_until_the_limits_break_and_then_halves_the_gap():
+def test_it_doubles_the_rate_and_then_bisects():
     it = search()
     rates, result = run(it, 100.0)
     assert rates == [10, 20, 40, 80, 160, 120, 100, 110, 105]
@@ -54,20 +54,20 @@ def test_it_doubles_until_the_limits_break_and_then_halves_the_gap():
     assert [trial.held for trial in it.trials] == [True, True, True, True, False, False, True, False, False]
 
 
-def test_a_step_says_how_long_to_send_and_what_is_counted():
+def test_a_step_contains_its_durations():
     assert search(warm=3.0).step == CapacityStep(1, 10.0, 0.0, 3.0, 10.0, 5.0)
 
 
-def test_a_step_that_broke_is_followed_by_a_rest_so_that_its_queue_is_not_the_next_ones():
+def test_a_failed_step_is_followed_by_a_rest():
     it = search(first=80.0)
     rests = []
     while it.step is not None:
         rests.append((it.step.rate, it.step.rest))
-        it.judge(a_step(it.step.rate, 100.0))
+        it.add_result(a_step(it.step.rate, 100.0))
     assert rests == [(80, 0.0), (160, 0.0), (120, 5.0), (100, 5.0), (110, 0.0), (105, 5.0)]
 
 
-def test_it_goes_down_where_the_first_rate_breaks_already():
+def test_it_goes_down_if_the_first_rate_fails():
     rates, result = run(
         search(),
         3.0,
@@ -77,48 +77,48 @@ def test_it_goes_down_where_the_first_rate_breaks_already():
     assert 2.8 <= result.rate <= 3.0
 
 
-def test_a_server_that_holds_nothing_has_no_capacity_and_that_is_known_at_an_eighth_of_the_first_rate():
+def test_the_search_gives_up_at_an_eighth_of_the_first_rate():
     assert run(search(), 0.0) == ([10, 5, 2.5, 1.25], CapacityResult(0.0, 1.25, StopReason.NONE))
 
 
-def test_a_step_in_which_nothing_was_due_holds_nothing():
+def test_a_step_without_due_requests_fails():
     it = search()
-    it.judge(Tally("w"))
-    assert (it.trials[0].held, it.trials[0].why) == (False, "nothing was due")
+    it.add_result(Tally("w"))
+    assert (it.trials[0].held, it.trials[0].reason) == (False, "no request was due")
 
 
-def test_a_search_that_is_cut_off_knows_what_held_so_far():
+def test_an_unfinished_search_has_a_preliminary_result():
     it = search()
-    assert it.so_far() == CapacityResult(0.0, None, StopReason.OPEN)
+    assert it.result_so_far() == CapacityResult(0.0, None, StopReason.OPEN)
     for capacity in (100.0, 100.0, 15.0):
         assert it.step is not None
-        it.judge(a_step(it.step.rate, capacity))
-    assert it.so_far() == CapacityResult(20.0, 40.0, StopReason.OPEN)
+        it.add_result(a_step(it.step.rate, capacity))
+    assert it.result_so_far() == CapacityResult(20.0, 40.0, StopReason.OPEN)
     while it.step is not None:
-        it.judge(a_step(it.step.rate, 100.0))
-    assert it.so_far() == it.result
+        it.add_result(a_step(it.step.rate, 100.0))
+    assert it.result_so_far() == it.result
 
 
-def test_it_ends_at_the_highest_rate_that_is_allowed():
+def test_it_ends_at_the_highest_allowed_rate():
     assert run(search(highest=50.0), 1000.0) == ([10, 20, 40, 50], CapacityResult(50.0, None, StopReason.HIGHEST))
 
 
-def test_a_rate_that_isnt_sent_isnt_held_and_nobody_is_blamed_for_it_alone():
+def test_a_rate_that_was_not_reached_fails():
     it = search()
     _, result = run(it, 1000.0, able=100.0)
     assert result == CapacityResult(100.0, 105.0, StopReason.QUEUED)
-    assert it.trials[-1].why == "not all that was due was sent"
+    assert it.trials[-1].reason == "not all due requests were sent"
 
 
-def test_a_generator_at_its_end_says_nothing_about_the_server():
+def test_an_overloaded_generator_ends_the_search():
     it = search()
     _, result = run(it, 1000.0, cpu=95.0)
     assert result is not None
     assert (result.stopped, result.rate) == (StopReason.GENERATOR, 0.0)
-    assert it.trials[0].why == "the load generator was at its end"
+    assert it.trials[0].reason == "the load generator was overloaded"
 
 
-def test_a_search_ends_even_if_it_is_to_be_finer_than_numbers_are():
+def test_a_search_with_precision_0_ends():
     rates, result = run(search(precision=0.0), 100.3)
     assert (len(rates), result is not None) == (40, True)
 
@@ -130,19 +130,19 @@ def test_a_search_ends_even_if_it_is_to_be_finer_than_numbers_are():
             [],
             10.0,
             (
-                "--reel-find-capacity: no --reel-limit is given; expected a limit that tells when the server has had "
-                "enough (add --reel-limit 'lost == 0')"
+                "--reel-find-capacity: no --reel-limit is given; expected a limit that decides if a rate is too "
+                "high (add --reel-limit 'lost == 0')"
             ),
         ),
-        (["lost == 0"], 0.0, "--reel-rate: a search can't begin at 0; expected a rate above 0, up to 100000"),
+        (["lost == 0"], 0.0, "--reel-rate: a search can't start at 0; expected a rate above 0, up to 100000"),
         (
             ["lost == 0"],
             200_000.0,
-            "--reel-rate: a search can't begin at 200000; expected a rate above 0, up to 100000",
+            "--reel-rate: a search can't start at 200000; expected a rate above 0, up to 100000",
         ),
     ],
 )
-def test_a_search_that_cant_begin_is_refused(limits: list[str], first: float, sentence: str):
+def test_invalid_arguments_are_refused(limits: list[str], first: float, sentence: str):
     with pytest.raises(OptionInvalid) as refused:
         CapacitySearch(parse_limits(limits), first=first, counted=10.0, settle=5.0)
     assert str(refused.value) == sentence

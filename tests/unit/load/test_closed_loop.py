@@ -1,4 +1,4 @@
-"""The closed loop: the same turns on each run, and no owner that two workers ask about."""
+"""The closed loop: the same requests in each run, and no owner used by two workers."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ PLAN = ArrivalPlan(parse_mix("agent=20,place=50,agent-group=30"), read_owners(OW
 
 
 def taken(shares: range | None = None, many: int = 2_000) -> Counter[tuple[OwnerKind, str]]:
-    turns = ClosedLoop(PLAN)
+    loop = ClosedLoop(PLAN)
     if shares is not None:
-        turns.follow(shares)
-    return Counter((each.kind, each.owner) for each in (turns.take(number % 10) for number in range(many)))
+        loop.set_shares(shares)
+    return Counter((each.kind, each.owner) for each in (loop.next_request(number % 10) for number in range(many)))
 
 
-def test_two_runs_take_the_same_turns_and_each_agent_its_own():
+def test_two_runs_send_the_same_requests_and_agents_differ():
     one, other = ClosedLoop(PLAN), ClosedLoop(PLAN)
-    told = {agent: [one.take(agent) for _ in range(50)] for agent in range(3)}
-    assert {agent: [other.take(agent) for _ in range(50)] for agent in range(3)} == told
-    assert told[0] != told[1]
+    requests = {agent: [one.next_request(agent) for _ in range(50)] for agent in range(3)}
+    assert {agent: [other.next_request(agent) for _ in range(50)] for agent in range(3)} == requests
+    assert requests[0] != requests[1]
 
 
-def test_who_has_all_shares_asks_about_all_owners():
+def test_all_shares_include_all_owners():
     assert taken() == taken(range(SHARES))
     assert {owner for kind, owner in taken() if kind is OwnerKind.PLACE} == set(PLAN.owners.of(OwnerKind.PLACE))
 
 
-def test_no_owner_is_asked_about_by_two_workers_and_none_is_forgotten():
+def test_workers_split_the_owners():
     one, other = ({owner for kind, owner in taken(part) if kind is OwnerKind.PLACE} for part in HALVES)
     assert one.isdisjoint(other)
     assert one | other == set(PLAN.owners.of(OwnerKind.PLACE))
 
 
 @pytest.mark.parametrize("half", [0, 1])
-def test_the_mix_comes_out_as_ordered_even_where_a_kind_has_fewer_owners_than_there_are_workers(half: int):
+def test_the_mix_is_kept_if_a_kind_has_fewer_owners_than_workers(half: int):
     kinds = Counter(kind for kind, owner in taken(HALVES[half]).elements())
     parts = {kind: 100 * kinds[kind] / 2_000 for kind in kinds}
     assert parts == pytest.approx({OwnerKind.AGENT: 20, OwnerKind.PLACE: 50, OwnerKind.AGENT_GROUP: 30}, abs=4)
 
 
-def test_shares_that_come_and_go_are_followed_from_the_next_turn_on():
-    turns = ClosedLoop(PLAN)
+def test_changed_shares_apply_to_the_next_request():
+    loop = ClosedLoop(PLAN)
     for part in (HALVES[0], HALVES[1], HALVES[0]):
-        turns.follow(part)
-        owners = {each.owner for each in (turns.take(1) for _ in range(500)) if each.kind is OwnerKind.PLACE}
-        assert owners == {PLAN.owners.of(OwnerKind.PLACE)[place] for place in PLAN.places(part)[OwnerKind.PLACE]}
+        loop.set_shares(part)
+        owners = {each.owner for each in (loop.next_request(1) for _ in range(500)) if each.kind is OwnerKind.PLACE}
+        assert owners == {PLAN.owners.of(OwnerKind.PLACE)[place] for place in PLAN.positions(part)[OwnerKind.PLACE]}
 
 
 HALVES = range(SHARES // 2), range(SHARES // 2, SHARES)

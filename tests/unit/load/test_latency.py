@@ -1,4 +1,4 @@
-"""Latencies: three digits from a microsecond to an hour, percentiles that never flatter, merging without loss."""
+"""Latencies: three digits from one microsecond to one hour, exact percentiles, and merging without loss."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def of(values: list[float]) -> Latency:
 
 
 @given(VALUES)
-def test_it_counts_in_the_very_buckets_of_hdrhistogram(values: list[float]):
+def test_values_are_in_the_buckets_of_hdrhistogram(values: list[float]):
     theirs = HdrHistogram(1, 3_600_000_000, 3)
     for value in values:
         theirs.record_value(min(int(value * 1_000_000 + 0.5), 3_600_000_000))
@@ -31,7 +31,7 @@ def test_it_counts_in_the_very_buckets_of_hdrhistogram(values: list[float]):
 
 
 @given(VALUES.filter(bool))
-def test_a_percentile_is_the_nearest_rank_rounded_up_and_at_most_a_thousandth_more(values: list[float]):
+def test_a_percentile_is_the_rank_rounded_up_and_at_most_a_thousandth_more(values: list[float]):
     latency = of(values)
     micros = sorted(min(int(value * 1_000_000 + 0.5), 3_600_000_000) for value in values)
     for percentile, found in latency.percentiles(PERCENTILES):
@@ -39,13 +39,13 @@ def test_a_percentile_is_the_nearest_rank_rounded_up_and_at_most_a_thousandth_mo
         assert exact - 1e-9 <= found <= exact * 1.001 + 1e-9
 
 
-def test_a_rank_that_falls_between_two_values_takes_the_upper():
+def test_a_rank_between_two_values_is_rounded_up():
     latency = of([0.001] * 69 + [9.0])
     assert latency.percentile(99) == 9.0  # of 70 values, 69 are only 98.6 %
 
 
 @given(st.lists(VALUES, min_size=1, max_size=4), st.randoms())
-def test_merging_in_any_order_and_grouping_is_as_if_one_had_counted_everything(parts, random):
+def test_merging_is_exact_in_any_order_and_grouping(parts, random):
     whole = of([value for part in parts for value in part])
     states = [of(part).state() for part in parts]
     random.shuffle(states)
@@ -58,24 +58,24 @@ def test_merging_in_any_order_and_grouping_is_as_if_one_had_counted_everything(p
     assert left.state() == whole.state()
 
 
-def test_the_mean_and_both_ends_are_exact():
+def test_mean_minimum_and_maximum_are_exact():
     latency = of([0.001, 0.002, 3.000001])
     assert (latency.count, latency.lowest, latency.highest) == (3, 0.001, 3.000001)
     assert latency.mean == pytest.approx(1.001000333)
 
 
-def test_nothing_recorded_is_nothing_everywhere():
+def test_an_empty_histogram_is_0_everywhere():
     latency = Latency()
     assert (latency.count, latency.mean, latency.lowest, latency.highest) == (0, 0.0, 0.0, 0.0)
     assert latency.percentiles([50, 100]) == [(50, 0.0), (100, 0.0)]
     assert latency.state()["hdr"] == ""
 
 
-def test_what_is_negative_counts_as_nothing_and_what_is_above_an_hour_as_an_hour():
+def test_values_are_limited_to_0_and_one_hour():
     latency = of([-0.1, 5000.0])
     assert (latency.lowest, latency.highest, latency.percentile(100)) == (0.0, 3600.0, 3600.0)
 
 
-def test_many_values_are_folded_as_they_come():
+def test_many_values_are_counted_early():
     latency = of([0.01] * 10_000)
     assert (latency.count, latency.percentile(50)) == (10_000, 0.01)

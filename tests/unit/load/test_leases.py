@@ -1,4 +1,4 @@
-"""Leases: never two holders of one agent or share, whatever is late, lost or cut off, and never one that has nobody."""
+"""Leases: no agent or share has two workers, also if messages are late or lost, and all shares are used in the end."""
 
 from __future__ import annotations
 
@@ -15,42 +15,44 @@ TERM = 5.0
 START = 100.0
 
 
-def meet(leases: Leases, holding: WorkerLeases, wanted: int, now: float, served: float = 0.0) -> list[int]:
-    grant = leases.heard(holding.report(wanted, now), now)
+def meet(
+    leases: Leases, leases_of_worker: WorkerLeases, wanted: int, now: float, served_until: float = 0.0
+) -> list[int]:
+    grant = leases.handle_report(leases_of_worker.report(wanted, now), now)
     assert grant is not None
-    return holding.granted(grant, served, now)
+    return leases_of_worker.apply_grant(grant, served_until, now)
 
 
-def take_all(holding: WorkerLeases) -> list[int]:
+def take_all(leases_of_worker: WorkerLeases) -> list[int]:
     taken = []
-    while (agent := holding.take_agent()) is not None:
+    while (agent := leases_of_worker.acquire_agent()) is not None:
         taken.append(agent)
     return taken
 
 
-def test_one_worker_gets_everything_that_it_wants():
+def test_one_worker_gets_all_that_it_needs():
     leases, one = Leases(10, start=START, term=TERM), WorkerLeases("one")
     assert meet(leases, one, 4, START) == []
     assert one.shares == dict.fromkeys(range(SHARES), 0.0)
-    assert (take_all(one), leases.held()) == ([0, 1, 2, 3], {"one": (4, SHARES)})
+    assert (take_all(one), leases.counts()) == ([0, 1, 2, 3], {"one": (4, SHARES)})
 
 
-def test_a_second_worker_gets_its_part_only_after_the_first_has_left_it():
+def test_a_second_worker_gets_its_shares_after_the_first_has_returned_them():
     leases, one, two = Leases(10, start=START, term=TERM), WorkerLeases("one"), WorkerLeases("two")
     meet(leases, one, 4, START)
     meet(leases, two, 4, START + 1)
     assert (two.shares, take_all(two)) == ({}, [4, 5, 6, 7])
-    meet(leases, one, 4, START + 2, served=2.5)  # is told to leave half
+    meet(leases, one, 4, START + 2, served_until=2.5)  # half of the shares must be returned
     assert len(one.shares) == SHARES // 2
     meet(leases, two, 4, START + 2.1)
     assert two.shares == {}
-    meet(leases, one, 4, START + 3, served=3.5)  # says that it has
+    meet(leases, one, 4, START + 3, served_until=3.5)  # the shares are returned
     meet(leases, two, 4, START + 3.1)
     assert two.shares == dict.fromkeys(range(SHARES // 2, SHARES), 2.5)
     assert one.shares.keys().isdisjoint(two.shares)
 
 
-def test_a_worker_that_has_no_users_gets_no_share():
+def test_a_worker_without_users_gets_no_share():
     leases, one, idle = Leases(10, start=START, term=TERM), WorkerLeases("one"), WorkerLeases("idle")
     meet(leases, idle, 0, START)
     meet(leases, one, 1, START)
@@ -67,7 +69,7 @@ def test_shares_differ_by_one_at_most():
     assert leases.workers == [f"w{number}" for number in range(7)]
 
 
-def test_what_a_dead_worker_had_goes_to_the_others_at_the_present():
+def test_leases_of_a_lost_worker_move_to_the_others_from_now_on():
     leases, one, two = Leases(6, start=START, term=TERM), WorkerLeases("one"), WorkerLeases("two")
     for second in (0, 1, 2):
         meet(leases, one, 3, START + second)
@@ -80,54 +82,54 @@ def test_what_a_dead_worker_had_goes_to_the_others_at_the_present():
     assert set(two.shares.values()) == {0.0, 9.5}
 
 
-def test_a_worker_that_is_cut_off_stops_before_anybody_has_what_it_had():
+def test_a_disconnected_worker_stops_before_its_leases_move():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     meet(leases, one, 3, START)
     assert take_all(one) == [0, 1, 2]
-    assert one.expired(0.0, START + 4.9) == []
-    assert one.expired(4.0, START + 5.0) == [0, 1, 2]
-    assert (one.shares, one.take_agent(), one.expired(4.0, START + 6.0)) == ({}, None, [])
+    assert one.drop_expired(0.0, START + 4.9) == []
+    assert one.drop_expired(4.0, START + 5.0) == [0, 1, 2]
+    assert (one.shares, one.acquire_agent(), one.drop_expired(4.0, START + 6.0)) == ({}, None, [])
     assert leases.advance(START + 7.4) == []
 
 
-def test_a_worker_that_comes_back_goes_on_where_it_stopped():
+def test_a_worker_that_reconnects_continues_where_it_stopped():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     meet(leases, one, 3, START)
-    one.expired(4.0, START + 5.0)
-    meet(leases, one, 3, START + 6.0, served=6.0)
+    one.drop_expired(4.0, START + 5.0)
+    meet(leases, one, 3, START + 6.0, served_until=6.0)
     assert one.shares == dict.fromkeys(range(SHARES), 4.0)
 
 
-def test_an_answer_that_is_too_late_or_overtaken_is_not_followed():
+def test_late_and_outdated_grants_are_ignored():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     first, second = one.report(1, START), one.report(2, START + 1)
-    answers = [leases.heard(first, START + 1), leases.heard(second, START + 1)]
-    assert leases.heard(first, START + 1.5) is None
+    answers = [leases.handle_report(first, START + 1), leases.handle_report(second, START + 1)]
+    assert leases.handle_report(first, START + 1.5) is None
     assert answers[0] is not None
     assert answers[1] is not None
-    assert one.granted(answers[1], 0.0, START + 2) == []
-    assert one.granted(answers[0], 0.0, START + 2) == []
+    assert one.apply_grant(answers[1], 0.0, START + 2) == []
+    assert one.apply_grant(answers[0], 0.0, START + 2) == []
     assert take_all(one) == [0, 1]
-    late = leases.heard(one.report(3, START + 3), START + 3)
+    late = leases.handle_report(one.report(3, START + 3), START + 3)
     assert late is not None
-    assert one.granted(late, 0.0, START + 8.0) == []
+    assert one.apply_grant(late, 0.0, START + 8.0) == []
     assert take_all(one) == []
 
 
-def test_a_user_that_ends_gives_its_agent_back_and_those_in_use_are_kept_longest():
+def test_unused_agents_are_taken_back_first():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     meet(leases, one, 3, START)
     take_all(one)
-    one.give_agent(1)
-    one.give_agent(1)
+    one.release_agent(1)
+    one.release_agent(1)
     assert meet(leases, one, 2, START + 1) == []
-    assert one.take_agent() is None
+    assert one.acquire_agent() is None
     meet(leases, one, 2, START + 2)
-    assert leases.held() == {"one": (2, SHARES)}
+    assert leases.counts() == {"one": (2, SHARES)}
     assert meet(leases, one, 1, START + 3) == [0]
 
 
-def test_shares_that_nobody_had_for_long_are_not_made_up_for():
+def test_old_due_requests_of_free_shares_are_skipped():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
     meet(leases, one, 3, START + 60)
     assert set(one.shares.values()) == {55.0}
@@ -135,9 +137,9 @@ def test_shares_that_nobody_had_for_long_are_not_made_up_for():
 
 @dataclass
 class Wire:
-    """A worker with its own slow and lossy road to the master."""
+    """A worker with a slow and lossy connection to the master."""
 
-    holding: WorkerLeases
+    leases_of_worker: WorkerLeases
     reports: list[tuple[float, LeaseReport]] = field(default_factory=list)
     grants: list[tuple[float, Grant]] = field(default_factory=list)
 
@@ -150,14 +152,14 @@ STEPS = st.lists(
 
 @example_settings(max_examples=150, deadline=None)
 @given(STEPS)
-def test_there_is_never_an_agent_or_a_share_with_two_holders(steps):
-    """Each step, a worker reports; its report and the answer take their time, in order, or get lost."""
+def test_no_agent_or_share_has_two_workers(steps):
+    """In each step a worker reports. Reports and grants are delayed, in order, or lost."""
     leases = Leases(8, start=0.0, term=TERM)
     wires = [Wire(WorkerLeases(f"w{number}")) for number in range(3)]
     now = 0.0
     for which, wanted, there, back, arrives, passes in steps:
         wire = wires[which]
-        report = wire.holding.report(wanted, now)
+        report = wire.leases_of_worker.report(wanted, now)
         if arrives:
             wire.reports.append((max([now + there, *[at for at, _ in wire.reports]]), report))
         for _ in range(4):
@@ -170,27 +172,29 @@ def test_there_is_never_an_agent_or_a_share_with_two_holders(steps):
 
 def _deliver(wire: Wire, leases: Leases, now: float, back: float) -> None:
     while wire.reports and wire.reports[0][0] <= now:
-        grant = leases.heard(wire.reports.pop(0)[1], now)
+        grant = leases.handle_report(wire.reports.pop(0)[1], now)
         if grant is not None:
             wire.grants.append((max([now + back, *[at for at, _ in wire.grants]]), grant))
-    wire.holding.expired(now, now)
+    wire.leases_of_worker.drop_expired(now, now)
     while wire.grants and wire.grants[0][0] <= now:
-        wire.holding.granted(wire.grants.pop(0)[1], now, now)
-    take_all(wire.holding)
+        wire.leases_of_worker.apply_grant(wire.grants.pop(0)[1], now, now)
+    take_all(wire.leases_of_worker)
 
 
 def _nobody_twice(wires: list[Wire], now: float) -> None:
-    agents = [agent for wire in wires for agent in wire.holding.report(0, now)["agents"]]
-    shares = [share for wire in wires for share in wire.holding.shares]
+    agents = [agent for wire in wires for agent in wire.leases_of_worker.report(0, now)["agents"]]
+    shares = [share for wire in wires for share in wire.leases_of_worker.shares]
     assert len(agents) == len(set(agents))
     assert len(shares) == len(set(shares))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])
-def test_when_all_is_quiet_nothing_is_without_a_holder(workers: int):
+def test_all_shares_are_leased_after_a_few_reports(workers: int):
     leases = Leases(20, start=START, term=TERM)
-    holdings = [WorkerLeases(f"w{number}") for number in range(workers)]
+    workers_leases = [WorkerLeases(f"w{number}") for number in range(workers)]
     for second in range(5):
-        for holding in holdings:
-            meet(leases, holding, 20 // workers, START + second)
-    assert sorted(share for holding in holdings for share in holding.shares) == list(range(SHARES))
+        for leases_of_worker in workers_leases:
+            meet(leases, leases_of_worker, 20 // workers, START + second)
+    assert sorted(share for leases_of_worker in workers_leases for share in leases_of_worker.shares) == list(
+        range(SHARES)
+    )

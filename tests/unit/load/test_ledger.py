@@ -1,4 +1,4 @@
-"""The ledger: which reply and which notification belong to which POST, and when each counts as what."""
+"""The ledger: matching of replies and notifications to POSTs, and their outcomes."""
 
 from __future__ import annotations
 
@@ -45,66 +45,66 @@ def stats(reference: int, owner: str = "Place1", kind: str = "Place") -> JSONObj
 def test_a_reply_and_its_notification_are_one_exchange():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, intended=0.9, now=1.0)
-    assert ledger.acked(exchange, 200, ok(66), 1.1) == [Acknowledged(exchange, 1.1)]
+    assert ledger.replied(exchange, 200, ok(66), 1.1) == [Acknowledged(exchange, 1.1)]
     assert ledger.notified(stats(66), 1.3) == [Answered(exchange, 1.3, late=False)]
     assert (ledger.in_flight, ledger.deadline(), ledger.close(20.0)) == (0, None, [])
 
 
-def test_a_notification_before_its_reply_counts_from_when_it_came():
+def test_an_early_notification_counts_from_its_arrival():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 1.0, 1.0)
     assert ledger.notified(stats(66), 1.1) == []
-    assert ledger.acked(exchange, 200, ok(66), 1.3) == [
+    assert ledger.replied(exchange, 200, ok(66), 1.3) == [
         Acknowledged(exchange, 1.3),
         Answered(exchange, 1.1, late=False),
     ]
 
 
-def test_an_early_notification_waits_for_every_post_that_was_under_way_when_it_came():
+def test_an_early_notification_waits_for_every_open_post():
     ledger = a_ledger()
     first, second = ledger.sent(PLACE, 1.0, 1.0), ledger.sent(PLACE, 1.0, 1.0)
     assert ledger.notified(stats(67), 1.1) == []
     third = ledger.sent(PLACE, 1.2, 1.2)
-    assert ledger.acked(first, 200, ok(66), 1.3) == [Acknowledged(first, 1.3)]
-    assert ledger.acked(second, 200, ok(68), 1.4) == [Acknowledged(second, 1.4), Unexpected(67, 1.1)]
-    assert ledger.acked(third, 200, ok(67), 1.5) == [Acknowledged(third, 1.5)]
+    assert ledger.replied(first, 200, ok(66), 1.3) == [Acknowledged(first, 1.3)]
+    assert ledger.replied(second, 200, ok(68), 1.4) == [Acknowledged(second, 1.4), Unexpected(67, 1.1)]
+    assert ledger.replied(third, 200, ok(67), 1.5) == [Acknowledged(third, 1.5)]
 
 
-def test_a_failed_post_lets_go_of_what_came_early():
+def test_a_failed_post_makes_an_early_notification_unexpected():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 1.0, 1.0)
     assert ledger.notified(stats(67), 1.1) == []
     assert ledger.failed(exchange, 1.2) == [Refused(exchange, 1.2, Failure.REPLY), Unexpected(67, 1.1)]
 
 
-def test_an_answer_is_late_by_its_intended_start():
+def test_late_counts_from_the_intended_start():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, intended=1.0, now=2.5)
-    ledger.acked(exchange, 200, ok(1), 2.6)
+    ledger.replied(exchange, 200, ok(1), 2.6)
     assert ledger.notified(stats(1), 3.001) == [Answered(exchange, 3.001, late=True)]
 
 
-def test_an_answer_is_lost_one_patience_after_the_post_was_written_and_what_still_comes_is_known():
+def test_an_answer_is_lost_one_patience_after_the_post():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, intended=1.0, now=2.0)
-    ledger.acked(exchange, 200, ok(1), 2.1)
+    ledger.replied(exchange, 200, ok(1), 2.1)
     assert (ledger.deadline(), ledger.advance(11.999)) == (12.0, [])
     assert ledger.advance(12.5) == [Lost(exchange, 12.0)]
     assert ledger.notified(stats(1), 13.0) == [LateAfterLost(exchange, 13.0)]
     assert ledger.notified(stats(1), 22.0) == [Unexpected(1, 22.0)]
 
 
-def test_a_notification_that_comes_when_patience_is_over_is_lost_even_if_nobody_looked_before():
+def test_a_notification_after_the_patience_is_lost_without_a_call_of_advance():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 0.0, 0.0)
-    ledger.acked(exchange, 200, ok(1), 0.1)
+    ledger.replied(exchange, 200, ok(1), 0.1)
     assert ledger.notified(stats(1), 10.0) == [Lost(exchange, 10.0), LateAfterLost(exchange, 10.0)]
 
 
-def test_a_second_notification_is_a_duplicate_until_its_reference_is_forgotten():
+def test_a_second_notification_is_a_duplicate_until_its_reference_expires():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 0.0, 0.0)
-    ledger.acked(exchange, 200, ok(1), 0.1)
+    ledger.replied(exchange, 200, ok(1), 0.1)
     ledger.notified(stats(1), 0.2)
     assert ledger.notified(stats(1), 0.3) == [Duplicate(exchange, 0.3)]
     assert ledger.notified(stats(1), 10.2) == [Unexpected(1, 10.2)]
@@ -114,25 +114,25 @@ def test_two_early_notifications_of_one_reference_are_an_answer_and_a_duplicate(
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 0.0, 0.0)
     assert ledger.notified(stats(1), 0.1) + ledger.notified(stats(1), 0.2) == []
-    assert ledger.acked(exchange, 200, ok(1), 0.3) == [
+    assert ledger.replied(exchange, 200, ok(1), 0.3) == [
         Acknowledged(exchange, 0.3),
         Answered(exchange, 0.1, late=False),
         Duplicate(exchange, 0.2),
     ]
 
 
-def test_a_reference_that_the_server_uses_again_belongs_to_the_new_post():
+def test_a_reused_reference_belongs_to_the_new_post():
     ledger = a_ledger()
     old = ledger.sent(PLACE, 0.0, 0.0)
-    ledger.acked(old, 200, ok(1), 0.1)
+    ledger.replied(old, 200, ok(1), 0.1)
     ledger.notified(stats(1), 0.2)
     new = ledger.sent(PLACE, 5.0, 5.0)
-    ledger.acked(new, 200, ok(1), 5.1)
+    ledger.replied(new, 200, ok(1), 5.1)
     assert ledger.notified(stats(1), 5.2) == [Answered(new, 5.2, late=False)]
     assert ledger.notified(stats(1), 11.0) == [Duplicate(new, 11.0)]
 
 
-def test_a_notification_about_another_owner_or_type_is_wrong_and_no_answer():
+def test_a_notification_with_another_owner_or_type_is_wrong():
     ledger = a_ledger()
     cases: list[tuple[int, JSONObject, str]] = [
         (1, stats(1, owner="Place2"), "Owner"),
@@ -143,12 +143,12 @@ def test_a_notification_about_another_owner_or_type_is_wrong_and_no_answer():
     ]
     for reference, data, part in cases:
         exchange = ledger.sent(PLACE, 0.0, 0.0)
-        ledger.acked(exchange, 200, ok(reference), 0.1)
+        ledger.replied(exchange, 200, ok(reference), 0.1)
         assert ledger.notified(data, 0.2) == [Wrong(exchange, 0.2, part)]
         assert ledger.notified(stats(reference), 0.3) == [Duplicate(exchange, 0.3)]
 
 
-def test_an_empty_result_is_right_however_it_is_told():
+def test_an_empty_result_is_right():
     ledger = a_ledger()
     cases: list[tuple[int, JSONObject]] = [
         (1, {**stats(1), "workbinStats": {}}),
@@ -156,11 +156,11 @@ def test_an_empty_result_is_right_however_it_is_told():
     ]
     for reference, data in cases:
         exchange = ledger.sent(PLACE, 0.0, 0.0)
-        ledger.acked(exchange, 200, ok(reference), 0.1)
+        ledger.replied(exchange, 200, ok(reference), 0.1)
         assert ledger.notified(data, 0.2) == [Answered(exchange, 0.2, late=False)]
 
 
-def test_a_reply_that_promises_nothing_is_refused_with_its_own_word():
+def test_other_replies_are_refused_with_a_reason():
     cases: list[tuple[int, JSONObject | None, Failure, int, str]] = [
         (503, {"statusCode": 4}, Failure.HTTP, 503, "HTTP 503"),
         (302, None, Failure.HTTP, 302, "HTTP 302"),
@@ -173,50 +173,50 @@ def test_a_reply_that_promises_nothing_is_refused_with_its_own_word():
         ledger = a_ledger()
         exchange = ledger.sent(PLACE, 0.0, 0.0)
         refused = Refused(exchange, 0.1, failure, detail)
-        assert ledger.acked(exchange, status, body, 0.1) == [refused]
+        assert ledger.replied(exchange, status, body, 0.1) == [refused]
         assert (refused.text, ledger.in_flight) == (text, 0)
 
 
-def test_a_post_that_expects_no_notification_is_done_with_its_reply():
+def test_a_post_without_an_expected_notification_ends_with_its_reply():
     ledger = a_ledger()
     exchange = ledger.sent(PlannedRequest("StartContactCenterSession", None), 0.0, 0.0)
-    assert ledger.acked(exchange, 200, {"statusCode": 0}, 0.1) == [Acknowledged(exchange, 0.1)]
+    assert ledger.replied(exchange, 200, {"statusCode": 0}, 0.1) == [Acknowledged(exchange, 0.1)]
     assert ledger.in_flight == 0
 
 
-def test_a_post_without_a_reply_is_given_up_and_its_late_reply_still_names_its_notification():
+def test_a_late_reply_still_identifies_its_notification():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 0.0, 0.0)
     assert ledger.advance(10.0) == [Refused(exchange, 10.0, Failure.REPLY)]
-    assert ledger.acked(exchange, 200, ok(5), 11.0) == []
+    assert ledger.replied(exchange, 200, ok(5), 11.0) == []
     assert ledger.notified(stats(5), 11.5) == [LateAfterLost(exchange, 11.5)]
 
 
-def test_a_lost_session_is_told_with_what_waits_and_the_waiting_goes_on():
+def test_a_lost_session_keeps_open_exchanges():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 0.0, 0.0)
-    ledger.acked(exchange, 200, ok(1), 0.1)
+    ledger.replied(exchange, 200, ok(1), 0.1)
     assert ledger.session_lost(0.5) == [SessionLost(0.5, 1)]
     assert ledger.notified(stats(1), 0.6) == [Answered(exchange, 0.6, late=False)]
 
 
-def test_an_agent_that_stops_too_early_abandons_what_might_still_have_been_answered():
+def test_an_agent_that_stops_abandons_open_exchanges():
     ledger = a_ledger()
     lost = ledger.sent(PLACE, 0.0, 0.0)
-    ledger.acked(lost, 200, ok(3), 0.1)
-    acked, silent = ledger.sent(PLACE, 6.0, 6.0), ledger.sent(PLACE, 6.0, 6.0)
-    ledger.acked(acked, 200, ok(1), 6.1)
+    ledger.replied(lost, 200, ok(3), 0.1)
+    replied, silent = ledger.sent(PLACE, 6.0, 6.0), ledger.sent(PLACE, 6.0, 6.0)
+    ledger.replied(replied, 200, ok(1), 6.1)
     ledger.notified(stats(9), 6.2)
     assert ledger.close(11.0) == [
         Lost(lost, 10.0),
-        Abandoned(acked, 11.0),
+        Abandoned(replied, 11.0),
         Abandoned(silent, 11.0),
         Unexpected(9, 6.2),
     ]
     assert (ledger.in_flight, ledger.waiting, ledger.deadline(), ledger.close(12.0)) == (0, 0, None, [])
 
 
-def test_a_notification_without_a_usable_reference_is_unexpected():
+def test_a_notification_without_a_valid_reference_is_unexpected():
     ledger = a_ledger()
     ledger.sent(PLACE, 0.0, 0.0)
     references: list[JSON] = [None, True, 1.5, [1]]
@@ -233,7 +233,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS)
-def test_in_any_order_every_exchange_is_settled_once_and_every_notification_is_counted_once(
+def test_every_exchange_and_notification_is_counted_once(
     events: list[tuple[str, int]],
 ):
     ledger, now = a_ledger(), 0.0
@@ -257,7 +257,7 @@ def test_in_any_order_every_exchange_is_settled_once_and_every_notification_is_c
                 continue  # a POST is answered once
             references[exchange.number] = len(references)
             if word == "ack":
-                outcomes += ledger.acked(exchange, 200, ok(references[exchange.number]), now)
+                outcomes += ledger.replied(exchange, 200, ok(references[exchange.number]), now)
             else:
                 outcomes += ledger.failed(exchange, now)
     outcomes += ledger.close(now + PATIENCE)
@@ -272,7 +272,7 @@ def test_in_any_order_every_exchange_is_settled_once_and_every_notification_is_c
     st.lists(st.tuples(st.floats(0, 3), st.floats(0, 25), st.integers(0, 2), st.booleans()), min_size=1, max_size=12)
 )
 def test_the_ledger_agrees_with_the_definitions(plans: list[tuple[float, float, int, bool]]):
-    """POST n is written at second n and gets reference n; its reply and 0 to 2 notifications come when they do."""
+    """POST n is sent at second n and gets reference n; its reply and 0 to 2 notifications come at the given times."""
     ledger = a_ledger()
     exchanges: dict[int, PendingRequest] = {}
     timeline: list[tuple[float, int, str, int]] = []
@@ -288,7 +288,7 @@ def test_the_ledger_agrees_with_the_definitions(plans: list[tuple[float, float, 
         if word == "send":
             exchanges[number] = ledger.sent(PLACE, at, at)
         elif word == "ack":
-            found += ledger.acked(exchanges[number], 200, ok(number), at)
+            found += ledger.replied(exchanges[number], 200, ok(number), at)
         else:
             found += ledger.notified(stats(number, owner="Place1" if word == "right" else "Place2"), at)
     found += ledger.close(1000.0)
@@ -296,7 +296,7 @@ def test_the_ledger_agrees_with_the_definitions(plans: list[tuple[float, float, 
 
 
 def _by_definition(number: int, start: float, answer: float, times: int, *, right: bool) -> list[tuple[str, int]]:
-    """What the design's definitions say, in their own words."""
+    """Return the outcomes according to the definitions."""
     arrivals = [start + answer + extra / 8 for extra in range(times)]
     within = [at for at in arrivals if at < start + PATIENCE]
     if not within:
@@ -319,9 +319,9 @@ def _word(outcome: RequestOutcome) -> tuple[str, int]:
     return name, outcome.exchange.number - 1
 
 
-def test_a_number_for_each_of_many_workbins_acknowledges_what_no_notification_must_answer():
+def test_a_reply_with_several_references_is_an_acknowledgement():
     ledger = a_ledger()
     exchange = ledger.sent(PlannedRequest("Subscribe", None), 0.0, 0.0)
     body: JSONObject = {"statusCode": 0, "referenceIds": {"861640a2": 56, "861640a3": 57}}
-    assert ledger.acked(exchange, 200, body, 0.1) == [Acknowledged(exchange, 0.1)]
+    assert ledger.replied(exchange, 200, body, 0.1) == [Acknowledged(exchange, 0.1)]
     assert (ledger.in_flight, ledger.close(1.0)) == (0, [])

@@ -1,4 +1,4 @@
-"""Limits: their grammar, what they measure, and how they fail."""
+"""Limits: grammar, measured values and errors."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from cometreel.load import (
     OwnerKind,
     PlannedRequest,
     Tally,
-    judge,
+    check_limits,
     parse_limit,
     parse_limits,
 )
 
 
 def a_tally() -> Tally:
-    """A hundred places of which one is lost and one wrong, answered after 10 to 970 milliseconds; sent a tick late."""
+    """Return a tally of 100 requests, sent 1 ms late and answered after 10 to 980 ms; one is lost and one wrong."""
     tally, ledger = Tally("w"), Ledger("a", late=0.9, patience=5.0)
     ask = PlannedRequest(OwnerKind.PLACE.entry, Expectation("Place", "P"))
     for number in range(100):
         now = number * 10.0
         exchange = ledger.sent(ask, now, now + 0.001)
         tally.sent(exchange)
-        tally.add(ledger.acked(exchange, 200, {"statusCode": 0, "referenceId": number}, now + 0.005))
+        tally.add(ledger.replied(exchange, 200, {"statusCode": 0, "referenceId": number}, now + 0.005))
         stats: dict[str, object] = {"Owner": "Q" if number == 98 else "P", "Type": "Place"}
         if number < 99:
             at = now + (number + 1) / 100
@@ -66,20 +66,20 @@ def a_tally() -> Tally:
         ("unsent < 3", "3", False),
     ],
 )
-def test_a_limit_says_what_it_found_and_whether_that_holds(text: str, found: str, passed: bool):
-    verdict = parse_limit(text).check(a_tally())
-    assert (verdict.found, verdict.passed) == (found, passed)
+def test_a_limit_is_checked(text: str, found: str, passed: bool):
+    result = parse_limit(text).check(a_tally())
+    assert (result.found, result.passed) == (found, passed)
 
 
-def test_limits_are_judged_in_their_order():
+def test_limits_are_checked_in_order():
     limits = parse_limits(["lost == 0", "wrong == 1"])
-    assert [(each.limit.text, each.passed) for each in judge(limits, a_tally())] == [
+    assert [(each.limit.text, each.passed) for each in check_limits(limits, a_tally())] == [
         ("lost == 0", False),
         ("wrong == 1", True),
     ]
 
 
-def test_a_limit_is_read_once_into_plain_parts():
+def test_a_limit_is_parsed():
     assert parse_limit("ack PlaceGroup p99.99 actual >= 1.5s") == Limit(
         "ack PlaceGroup p99.99 actual >= 1.5s", "ack", OwnerKind.PLACE_GROUP, 99.99, True, ">=", 1.5, "seconds"
     )
@@ -98,19 +98,19 @@ EXAMPLES = "such as 'notification p99 < 800ms', 'ack Place p95 <= 1s', 'lost == 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("lost", f"'lost' compares nothing; expected one of < <= > >= == !=, {EXAMPLES}"),
+        ("lost", f"'lost' has no operator; expected one of < <= > >= == !=, {EXAMPLES}"),
         ("lst == 0", f"'lst' in 'lst == 0'; {WHAT} (did you mean 'lost'?)"),
         ("== 0", f"'' in '== 0'; {WHAT}"),
-        ("lost = 0", f"'lost = 0' compares nothing; expected one of < <= > >= == !=, {EXAMPLES}"),
-        ("lost == none", "'none' in 'lost == none'; expected a number, or one with %"),
-        ("lost == -1", "'-1' in 'lost == -1'; expected a number, or one with %"),
-        ("lost == 1%%", "'1%%' in 'lost == 1%%'; expected a number, or one with %"),
-        ("lost rate == 1", "'1' in 'lost rate == 1'; expected a per cent behind 'rate', such as 1%"),
+        ("lost = 0", f"'lost = 0' has no operator; expected one of < <= > >= == !=, {EXAMPLES}"),
+        ("lost == none", "'none' in 'lost == none'; expected a number or a percentage"),
+        ("lost == -1", "'-1' in 'lost == -1'; expected a number or a percentage"),
+        ("lost == 1%%", "'1%%' in 'lost == 1%%'; expected a number or a percentage"),
+        ("lost rate == 1", "'1' in 'lost rate == 1'; expected a percentage after 'rate', such as 1%"),
         (
             "unexpected Place == 1",
-            "'Place' in 'unexpected Place == 1'; expected 'unexpected' alone: it belongs to no entry",
+            "'Place' in 'unexpected Place == 1'; expected 'unexpected' alone: it has no entries",
         ),
-        ("ack < 1s", "'ack < 1s' doesn't say which ack; expected p50, p99, p99.99, mean or max behind it"),
+        ("ack < 1s", "'ack < 1s' has no statistic for ack; expected p50, p99, p99.99, mean or max after it"),
         ("ack p0 < 1s", "'p0' in 'ack p0 < 1s'; expected a percentile from p0.01 to p100, mean or max"),
         ("ack p101 < 1s", "'p101' in 'ack p101 < 1s'; expected a percentile from p0.01 to p100, mean or max"),
         ("ack median < 1s", "'median' in 'ack median < 1s'; expected a percentile from p0.01 to p100, mean or max"),
@@ -124,11 +124,11 @@ EXAMPLES = "such as 'notification p99 < 800ms', 'ack Place p95 <= 1s', 'lost == 
         ("ack p99 < 800", "'800' in 'ack p99 < 800'; expected a duration with its unit, such as 800ms or 1s"),
         (
             "lag Place p99 < 1s",
-            "'lag Place p99' in 'lag Place p99 < 1s'; expected 'lag' and a percentile: it belongs to no entry",
+            "'lag Place p99' in 'lag Place p99 < 1s'; expected 'lag' and a statistic: it has no entries",
         ),
     ],
 )
-def test_a_limit_that_cant_be_read_says_which_part_and_what_may_stand_there(text: str, sentence: str):
+def test_an_invalid_limit_is_refused_with_the_part_and_what_is_expected(text: str, sentence: str):
     with pytest.raises(OptionInvalid) as refused:
         parse_limit(text)
     assert str(refused.value) == f"--reel-limit: {sentence}"

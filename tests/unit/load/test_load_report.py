@@ -1,4 +1,4 @@
-"""The report: what it says, what it warns of, how it is written, and that nothing from outside is taken for markup."""
+"""The report: figures, warnings, all formats, and escaping."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from cometreel.load import (
     RunInfo,
     SlowAnswer,
     Tally,
+    check_limits,
     figures,
     html_report,
     html_section,
-    judge,
     junit_report,
     latency_curve,
     parse_limits,
     terminal_report,
     warnings,
 )
-from cometreel.load.charts import course
+from cometreel.load.charts import run_chart
 from cometreel.load.formatting import count, percent, rate, seconds, shortened
 from cometreel.load.time_series import TimeSeries
 
@@ -65,7 +65,7 @@ User        notification   100ms   100ms   100ms   100ms  99.5ms  99.5ms  99.5ms
 All         ack           20.0ms  20.0ms  20.0ms  20.0ms  19.5ms  19.5ms  19.5ms  19.5ms
 All         notification   100ms   100ms   100ms   100ms  99.5ms  99.5ms  99.5ms  99.5ms
 
-the slowest answers
+slowest answers
 latency  entry                         referenceId  agent    due at
 -------------------------------------------------------------------
   100ms  RequestAgentStats User                 50  agent-1   9.00s
@@ -84,7 +84,7 @@ HOST = "http://gws.example:8080"
 
 
 def a_tally(agent: str = "agent-1") -> Tally:
-    """Ten seconds: each kind asked once a second; one place lost."""
+    """Ten seconds with one request of each kind per second; one is lost."""
     tally, ledger = Tally("worker-1", 100.0), Ledger(agent, late=1.0, patience=2.0)
     reference = 0
     for second in range(10):
@@ -94,21 +94,21 @@ def a_tally(agent: str = "agent-1") -> Tally:
             exchange = ledger.sent(PlannedRequest(kind.entry, Expectation(kind.workbin_type)), now, now + 0.0005)
             tally.sent(exchange)
             tally.due += 1
-            tally.add(ledger.acked(exchange, 200, {"statusCode": 0, "referenceId": reference}, now + 0.02))
+            tally.add(ledger.replied(exchange, 200, {"statusCode": 0, "referenceId": reference}, now + 0.02))
             if (second, kind) != (4, OwnerKind.PLACE):
                 data: JSONObject = {"messageType": "WorkbinStatsMessage", "referenceId": reference}
                 tally.add(ledger.notified(data, now + 0.1))
     tally.add(ledger.close(112.0))
-    tally.cpu(20.0)
+    tally.add_cpu_sample(20.0)
     return tally
 
 
 def a_report(tally: Tally, *limits: str, seconds: float = 10.0, nominal: float = 50.0) -> Report:
     what = RunInfo(HOST, seconds, nominal, (("mix", "agent=100"), ("seed", "7")))
-    return Report(what, tally, judge(parse_limits(limits), tally))
+    return Report(what, tally, check_limits(parse_limits(limits), tally))
 
 
-def test_the_report_in_a_terminal():
+def test_terminal_report():
     assert terminal_report(a_report(a_tally(), "notification p99 < 800ms", "lost == 0")) == TERMINAL
 
 
@@ -124,10 +124,10 @@ def test_no_line_in_a_terminal_is_wider_than_100_columns(agent: str):
 
 
 def test_a_long_name_is_shortened_in_the_middle_and_every_figure_stays():
-    tally = a_tally("somebody-" + "x" * 60)
+    tally = a_tally("someone-" + "x" * 60)
     name = "POST subscribe to the workbins of a whole agent group and of all place groups that belong to it"
     tally.entries[name] = tally.entries.pop(OwnerKind.AGENT.entry)
-    tally.slowest.offer(SlowAnswer(9_000_000, 1.0, name, "agent-1", "7"))
+    tally.slowest.add(SlowAnswer(9_000_000, 1.0, name, "agent-1", "7"))
     lines = terminal_report(a_report(tally)).splitlines()
     assert max(map(len, lines)) <= 100
     (counts,) = [line for line in lines if line.startswith("POST subscribe to the")]
@@ -141,7 +141,7 @@ def test_a_long_name_is_shortened_in_the_middle_and_every_figure_stays():
     ("text", "width", "written"),
     [("Place", 5, "Place"), ("AgentGroup", 9, "Agen…roup"), ("AgentGroup", 6, "Age…up"), ("AgentGroup", 1, "…")],
 )
-def test_a_name_that_is_too_long_lacks_its_middle(text: str, width: int, written: str):
+def test_long_names_are_shortened_in_the_middle(text: str, width: int, written: str):
     assert shortened(text, width) == written
 
 
@@ -149,11 +149,11 @@ def test_a_search_for_capacity_shows_its_steps():
     search = CapacitySearch(parse_limits(["lost == 0"]), first=5.0, counted=10.0, settle=2.0, highest=10.0)
     good, bad = Tally("w"), a_tally()
     good.entry(OwnerKind.AGENT.entry).sent = 1
-    search.judge(good)
-    search.judge(bad)
-    search.judge(bad)
+    search.add_result(good)
+    search.add_result(bad)
+    search.add_result(bad)
     while search.step is not None:
-        search.judge(good)
+        search.add_result(good)
     report = Report(RunInfo(HOST, 60.0, 300.0), a_tally(), (), search.trials, search.result)
     text = terminal_report(report)
     assert " 5.0/s  held\n10.0/s  lost == 0\n" in text
@@ -165,10 +165,10 @@ def test_a_search_for_capacity_shows_its_steps():
 @pytest.mark.parametrize(
     ("prepare", "sentence"),
     [
-        (lambda tally: tally.entries.clear(), "no request was sent: there is nothing to judge"),
+        (lambda tally: tally.entries.clear(), "no request was sent, so there are no results"),
         (
-            lambda tally: tally.cpu(170.0),
-            "the load generator was the limit: CPU 170% on worker-1, above 90% in 50% of the time",
+            lambda tally: tally.add_cpu_sample(170.0),
+            "the load generator was the limit: CPU 170% on worker-1, above 90% in 50% of samples",
         ),
         (
             lambda tally: [tally.lag.record(0.7) for _ in range(10)],
@@ -178,37 +178,35 @@ def test_a_search_for_capacity_shows_its_steps():
             ),
         ),
         (
-            lambda tally: tally.gauge(sessions=1, held=1, in_flight=3),
-            "the counts aren't final: 3 exchanges were still under way",
+            lambda tally: tally.set_gauges(sessions=1, held=1, in_flight=3),
+            "the counts aren't final: 3 exchanges were still in progress",
         ),
     ],
 )
-def test_what_makes_figures_mean_less_is_said(prepare, sentence: str):
+def test_warnings_about_unreliable_figures(prepare, sentence: str):
     tally = a_tally()
     prepare(tally)
     assert sentence in warnings(a_report(tally, nominal=0.0))
 
 
-def test_what_a_lost_worker_and_a_stopped_agent_leave_open_is_said():
+def test_warnings_about_lost_workers_and_stopped_agents():
     tally = a_tally()
     tally.entries[OwnerKind.USER.entry].failures["abandoned"] = 2
     assert warnings(Report(RunInfo(HOST, 10.0, 0.0, lost=("worker-2",)), tally)) == [
-        "worker-2 was lost: what was under way there is in no figure, nor is what was due until others took its part",
-        "2 exchanges were abandoned: their agent was stopped before they could be answered",
+        "worker-2 was lost: its requests in progress, and those due until other workers took over, are in no figure",
+        "2 exchanges were abandoned: their agents were stopped before the answer",
     ]
 
 
-def test_requests_that_were_due_and_not_sent_are_said_but_not_what_is_chance():
+def test_warning_about_due_requests_that_were_not_sent():
     assert warnings(a_report(a_tally(), nominal=60.0)) == []
-    assert warnings(a_report(a_tally(), nominal=100.0)) == [
-        "only 50% of the requests that were due were sent: 50 of 100"
-    ]
+    assert warnings(a_report(a_tally(), nominal=100.0)) == ["only 50% of the due requests were sent: 50 of 100"]
 
 
-def test_the_json_has_every_figure_and_is_json():
-    told = figures(a_report(a_tally(), "lost == 0"))
-    assert json.loads(json.dumps(told)) == told
-    entries = told["entries"]
+def test_json_report():
+    report = figures(a_report(a_tally(), "lost == 0"))
+    assert json.loads(json.dumps(report)) == report
+    entries = report["entries"]
     assert isinstance(entries, dict)
     place = entries["Place"]
     assert isinstance(place, dict)
@@ -218,9 +216,15 @@ def test_the_json_has_every_figure_and_is_json():
         "answered": 9,
         "failures": {"lost": 1},
     }
-    assert told["limits"] == [{"limit": "lost == 0", "found": "1", "passed": False}]
-    assert (told["passed"], told["due"], told["sent"], told["expected"], told["answered"]) == (False, 50, 50, 50, 49)
-    assert told["workers"] == {"worker-1": {"cpu_mean": 20.0, "cpu_highest": 20.0}}
+    assert report["limits"] == [{"limit": "lost == 0", "found": "1", "passed": False}]
+    assert (report["passed"], report["due"], report["sent"], report["expected"], report["answered"]) == (
+        False,
+        50,
+        50,
+        50,
+        49,
+    )
+    assert report["workers"] == {"worker-1": {"cpu_mean": 20.0, "cpu_highest": 20.0}}
 
 
 def test_junit_has_a_case_for_each_limit():
@@ -237,10 +241,10 @@ def test_junit_has_a_case_for_each_limit():
     }
     cases = [(case.get("name"), [f.get("message") for f in case.iter("failure")]) for case in suite.iter("testcase")]
     assert cases == [("lost == 0", ["lost == 0: found 1"]), ("ack p99 < 1s", [])]
-    assert suite.findtext("system-out") == "only 50% of the requests that were due were sent: 50 of 100"
+    assert suite.findtext("system-out") == "only 50% of the due requests were sent: 50 of 100"
 
 
-def test_the_page_stands_alone_and_takes_nothing_for_markup():
+def test_the_page_needs_no_other_resources_and_escapes_values():
     page = html_report(a_report(a_tally('<script>alert("1")</script>'), "lost == 0"))
     assert "<script" not in page
     assert "&lt;script&gt;" in page
@@ -250,7 +254,7 @@ def test_the_page_stands_alone_and_takes_nothing_for_markup():
     assert html_section(a_report(a_tally())) in html_report(a_report(a_tally()))
 
 
-def test_a_page_about_nothing_is_still_a_page():
+def test_the_page_of_an_empty_run():
     page = html_report(a_report(Tally("w"), nominal=0.0))
     assert "no request was sent" in page
     assert "<polyline" not in page
@@ -263,31 +267,31 @@ def test_a_report_passes_when_something_was_sent_and_every_limit_holds():
     assert not a_report(a_tally(), "lost == 1", "lost == 0").passed
 
 
-# ------------------------------------------------------------------------------ pictures and words
-def test_a_curve_has_as_much_room_for_each_nine():
+# ------------------------------------------------------------------------------ charts and formatting
+def test_the_percentile_axis_is_logarithmic():
     latency = Latency()
     for millis in range(1, 10_001):
         latency.record(millis / 1000)
-    picture = latency_curve([("all", latency), ("none", Latency())])
-    assert picture is not None
-    assert [tick.text for tick in picture.across] == ["0", "p90", "p99", "p99.9", "p99.99"]
-    assert [tick.text for tick in picture.up] == ["0s", "2.50s", "5.00s", "7.50s", "10.0s"]
-    points = [tuple(map(float, point.split(","))) for point in picture.lines[0].points.split(" ")]
-    assert [line.label for line in picture.lines] == ["all"]
+    chart = latency_curve([("all", latency), ("none", Latency())])
+    assert chart is not None
+    assert [tick.text for tick in chart.across] == ["0", "p90", "p99", "p99.9", "p99.99"]
+    assert [tick.text for tick in chart.up] == ["0s", "2.50s", "5.00s", "7.50s", "10.0s"]
+    points = [tuple(map(float, point.split(","))) for point in chart.lines[0].points.split(" ")]
+    assert [line.label for line in chart.lines] == ["all"]
     assert (points[0], points[16], points[-1]) == ((0.0, 240.0), (215.0, 23.9), (860.0, 0.0))
     assert latency_curve([]) is None
 
 
-def test_the_course_shows_quiet_seconds_too():
-    pulse = TimeSeries()
+def test_the_chart_over_time_includes_empty_seconds():
+    time_series = TimeSeries()
     for at in (0.5, 3.5, 3.6):
-        pulse.sent(at)
-    picture = course(pulse)
-    assert picture is not None
-    assert [line.label for line in picture.lines] == ["sent", "answered", "failed"]
-    assert picture.lines[0].points == "107.5,120.0 322.5,240.0 537.5,240.0 752.5,0.0"
-    assert [tick.text for tick in picture.up] == ["0/s", "0.5/s", "1/s", "1.5/s", "2/s"]
-    assert course(TimeSeries()) is None
+        time_series.sent(at)
+    chart = run_chart(time_series)
+    assert chart is not None
+    assert [line.label for line in chart.lines] == ["sent", "answered", "failed"]
+    assert chart.lines[0].points == "107.5,120.0 322.5,240.0 537.5,240.0 752.5,0.0"
+    assert [tick.text for tick in chart.up] == ["0/s", "0.5/s", "1/s", "1.5/s", "2/s"]
+    assert run_chart(TimeSeries()) is None
 
 
 @pytest.mark.parametrize(
@@ -302,7 +306,7 @@ def test_the_course_shows_quiet_seconds_too():
         (125, "125s"),
     ],
 )
-def test_seconds_are_written_with_three_digits(value: float, text: str):
+def test_seconds_have_three_digits(value: float, text: str):
     assert seconds(value) == text
 
 
@@ -318,9 +322,9 @@ def test_seconds_are_written_with_three_digits(value: float, text: str):
         (250, "250%"),
     ],
 )
-def test_a_per_cent_is_never_rounded_to_nothing_or_to_all(value: float, text: str):
+def test_percentages_are_never_rounded_to_0_or_100(value: float, text: str):
     assert percent(value) == text
 
 
-def test_counts_and_rates_keep_their_thousands_apart():
+def test_counts_and_rates_have_thousands_separators():
     assert (count(1_234_567), rate(12_345.67)) == ("1,234,567", "12,345.7/s")

@@ -1,4 +1,4 @@
-"""The mix of kinds, and what each kind sends and expects."""
+"""The mix, and the request and expected notification of each kind."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import pytest
 
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSONObject
-from cometreel.load import DEFAULT_MIX, Expectation, OwnerKind, StatsRequest, call_for, expectation_for, parse_mix
+from cometreel.load import DEFAULT_MIX, Expectation, OwnerKind, StatsRequest, expectation_for, parse_mix, request_for
 
 KINDS = "agent, place, agent-group, place-group, user"
 
 
-def test_a_mix_names_kinds_and_per_cents():
+def test_a_mix_has_kinds_and_percentages():
     mix = parse_mix(" agent=50, place=20,agent-group=15,place-group=10,user=5")
     assert mix.parts == (
         (OwnerKind.AGENT, 50.0),
@@ -23,7 +23,7 @@ def test_a_mix_names_kinds_and_per_cents():
     assert str(mix) == DEFAULT_MIX
 
 
-def test_a_kind_with_nothing_is_never_asked():
+def test_a_kind_with_0_percent_is_left_out():
     assert parse_mix("place=100,user=0").kinds() == (OwnerKind.PLACE,)
 
 
@@ -38,7 +38,7 @@ def test_a_kind_with_nothing_is_never_asked():
         (0.9999999, OwnerKind.USER),
     ],
 )
-def test_a_draw_falls_on_the_kind_whose_part_it_lies_in(draw: float, kind: OwnerKind):
+def test_a_draw_selects_a_kind(draw: float, kind: OwnerKind):
     assert parse_mix(DEFAULT_MIX).pick(draw) is kind
 
 
@@ -56,18 +56,18 @@ def test_a_draw_falls_on_the_kind_whose_part_it_lies_in(draw: float, kind: Owner
         ),
         ("agent=half", "--reel-mix: 'half' for 'agent'; expected a number from 0 to 100"),
         ("agent=nan", "--reel-mix: 'nan' for 'agent'; expected a number from 0 to 100"),
-        ("agent=50,agent=50", "--reel-mix: 'agent' stands twice; expected each kind once"),
+        ("agent=50,agent=50", "--reel-mix: 'agent' is repeated; expected each kind once"),
         (
             "agent=50,place=20",
-            "--reel-mix: the parts of 'agent=50,place=20' add up to 70; expected 100 (30 are missing)",
+            "--reel-mix: the percentages of 'agent=50,place=20' add up to 70; expected 100 (30 are missing)",
         ),
         (
             "agent=90,place=20",
-            "--reel-mix: the parts of 'agent=90,place=20' add up to 110; expected 100 (10 are too many)",
+            "--reel-mix: the percentages of 'agent=90,place=20' add up to 110; expected 100 (10 are too many)",
         ),
     ],
 )
-def test_a_mix_that_cant_be_used_says_what_is_wrong(text: str, sentence: str):
+def test_an_invalid_mix_is_refused(text: str, sentence: str):
     with pytest.raises(OptionInvalid) as refused:
         parse_mix(text)
     assert str(refused.value) == sentence
@@ -126,13 +126,13 @@ STATS = "RequestAgentStats"
         ),
     ],
 )
-def test_each_kind_sends_what_the_api_reference_says(
+def test_requests_are_those_of_the_api_reference(
     kind: OwnerKind, owner: str, call: StatsRequest, expectation: Expectation, entry: str
 ):
-    assert (call_for(kind, owner), expectation_for(kind, owner, "me"), kind.entry) == (call, expectation, entry)
+    assert (request_for(kind, owner), expectation_for(kind, owner, "me"), kind.entry) == (call, expectation, entry)
 
 
-def test_an_owner_that_isnt_known_isnt_compared():
+def test_an_unknown_owner_is_not_compared():
     data: JSONObject = {"messageType": "WorkbinStatsMessage", "workbinStats": {"w": {"Owner": "who?", "Type": "Agent"}}}
-    assert expectation_for(OwnerKind.AGENT).wrong(data) == ""
-    assert expectation_for(OwnerKind.AGENT, own_id="f1a3").wrong(data) == "Owner"
+    assert expectation_for(OwnerKind.AGENT).mismatch(data) == ""
+    assert expectation_for(OwnerKind.AGENT, own_id="f1a3").mismatch(data) == "Owner"

@@ -1,4 +1,4 @@
-"""Owners: patterns and files, and every mistake at its place."""
+"""Owners: patterns and files, and the position of every problem."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KINDS = "agent, place, agent-group, place-group, user"
 WANTED = f"expected a file, or KIND=NAME with one of {KINDS}, such as place=Place{{1..200}}"
 
 
-def test_patterns_count_and_join_in_the_order_given():
+def test_patterns_are_expanded_in_order():
     owners = read_owners(["place=Place{9..11}", "place=Lobby", "agent-group=G{01..03}-x", "place=Lobby"])
     assert owners == Owners(
         {OwnerKind.PLACE: ["Place9", "Place10", "Place11", "Lobby"], OwnerKind.AGENT_GROUP: ["G01-x", "G02-x", "G03-x"]}
@@ -22,13 +22,13 @@ def test_patterns_count_and_join_in_the_order_given():
     assert repr(owners) == "Owners({'place': 4, 'agent-group': 3})"
 
 
-def test_a_csv_file_has_a_header_and_quotes_like_any_table(tmp_path: Path):
+def test_owners_from_a_csv_file(tmp_path: Path):
     path = tmp_path / "owners.csv"
     path.write_text('kind,owner\nplace,Place1\nplace,"Desk, left"\n\nuser,28383e55\n')
     assert read_owners([str(path)]) == Owners({OwnerKind.PLACE: ["Place1", "Desk, left"], OwnerKind.USER: ["28383e55"]})
 
 
-def test_a_yaml_file_has_a_list_for_each_kind(tmp_path: Path):
+def test_owners_from_a_yaml_file(tmp_path: Path):
     path = tmp_path / "owners.yaml"
     path.write_text("place: [Place1, Place2]\nagent-group:\n  - Sales\n")
     assert read_owners([str(path)]) == Owners({OwnerKind.PLACE: ["Place1", "Place2"], OwnerKind.AGENT_GROUP: ["Sales"]})
@@ -45,14 +45,14 @@ def test_a_yaml_file_has_a_list_for_each_kind(tmp_path: Path):
             "places=P",
             f"--reel-owners: 'places=P' is no file; {WANTED} (did you mean 'place'?)",
         ),
-        ("place=", "--reel-owners: 'place=' names nothing; expected a name behind the '='"),
-        ("place=P{1-9}", "--reel-owners: 'place=P{1-9}'; expected a range written {1..200}"),
+        ("place=", "--reel-owners: 'place=' has no name; expected a name after the '='"),
+        ("place=P{1-9}", "--reel-owners: 'place=P{1-9}'; expected a range such as {1..200}"),
         ("place=P{1..2}{1..2}", "--reel-owners: 'place=P{1..2}{1..2}' has 2 ranges; expected one range"),
         ("place=P{9..1}", "--reel-owners: 'place=P{9..1}' counts down; expected a range from low to high ({1..9})"),
-        ("place=P{1..9999999}", "--reel-owners: 'place=P{1..9999999}' makes more than 1000000 owners; expected fewer"),
+        ("place=P{1..9999999}", "--reel-owners: 'place=P{1..9999999}' has more than 1000000 owners; expected fewer"),
     ],
 )
-def test_a_value_that_cant_be_used_says_what_is_wrong(value: str, sentence: str):
+def test_an_invalid_value_is_refused(value: str, sentence: str):
     with pytest.raises(OptionInvalid) as refused:
         read_owners([value])
     assert str(refused.value) == sentence
@@ -61,8 +61,8 @@ def test_a_value_that_cant_be_used_says_what_is_wrong(value: str, sentence: str)
 @pytest.mark.parametrize(
     ("name", "text", "sentences"),
     [
-        ("o.csv", "", ["o.csv: it names no owner; expected at least one (begin with 'kind,owner')"]),
-        ("o.csv", "kind,owner\n", ["o.csv: it names no owner; expected at least one (begin with 'kind,owner')"]),
+        ("o.csv", "", ["o.csv: it contains no owner; expected at least one (start with 'kind,owner')"]),
+        ("o.csv", "kind,owner\n", ["o.csv: it contains no owner; expected at least one (start with 'kind,owner')"]),
         ("o.csv", "place,P1\n", ["o.csv:1:1: the header 'place,P1'; expected 'kind,owner'"]),
         (
             "o.csv",
@@ -77,7 +77,7 @@ def test_a_value_that_cant_be_used_says_what_is_wrong(value: str, sentence: str)
         (
             "o.yaml",
             "place: []\n",
-            ["o.yaml: it names no owner; expected at least one (begin with 'place: [Place1]')"],
+            ["o.yaml: it contains no owner; expected at least one (start with 'place: [Place1]')"],
         ),
         ("o.yaml", "- Place1\n", ["o.yaml:1:1: a list; expected a mapping from kind to owners"]),
         (
@@ -92,7 +92,7 @@ def test_a_value_that_cant_be_used_says_what_is_wrong(value: str, sentence: str)
         ),
     ],
 )
-def test_a_file_that_cant_be_used_says_every_mistake_at_its_place(
+def test_an_invalid_file_is_refused_with_all_problems(
     name: str, text: str | bytes, sentences: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -102,12 +102,12 @@ def test_a_file_that_cant_be_used_says_every_mistake_at_its_place(
     assert [str(problem) for problem in refused.value.problems] == sentences
 
 
-def test_a_mix_needs_an_owner_for_each_kind_it_asks_about():
+def test_each_kind_of_the_mix_needs_an_owner():
     owners = read_owners(["place=P1"])
-    owners.suffice(parse_mix("agent=50,place=50"))
+    owners.check(parse_mix("agent=50,place=50"))
     with pytest.raises(OptionInvalid) as refused:
-        owners.suffice(parse_mix("place=50,agent-group=50"))
+        owners.check(parse_mix("place=50,agent-group=50"))
     assert str(refused.value) == (
-        "--reel-owners: the mix asks about agent-group, and no owner of that kind is given; "
+        "--reel-owners: the mix has agent-group, but no owner of this kind is given; "
         "expected at least one, such as agent-group=AgentGroup{1..10}"
     )

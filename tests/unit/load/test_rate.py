@@ -1,4 +1,4 @@
-"""Rates: shapes as functions of time, computed both ways."""
+"""Rates: shapes as functions of time, and their inverse."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cometreel.load import Piece, Rate, parse_rate
         (" soak  80 for 8h ", {0: 80, 100: 80, 28_801: 0}, 28_800.0),
     ],
 )
-def test_a_shape_is_a_rate_at_each_time(text: str, rates: dict[float, float], ends: float | None):
+def test_shapes_are_parsed(text: str, rates: dict[float, float], ends: float | None):
     rate = parse_rate(text)
     assert {at: rate.at(at) for at in rates} == pytest.approx(rates)
     assert rate.ends == ends
@@ -42,13 +42,13 @@ FORMS = (
         ("fast", f"--reel-rate: 'fast'; {FORMS}"),
         ("-5", f"--reel-rate: '-5'; {FORMS}"),
         ("ramp 10..200 in 60", f"--reel-rate: 'ramp 10..200 in 60'; {FORMS}"),
-        ("0", "--reel-rate: '0' asks for nothing; expected a rate above 0"),
-        ("steps 0,0 of 5s", "--reel-rate: 'steps 0,0 of 5s' asks for nothing; expected a rate above 0"),
-        ("soak 5 for 0s", "--reel-rate: '0s' lasts no time; expected a duration above 0"),
+        ("0", "--reel-rate: '0' never sends a request; expected a rate above 0"),
+        ("steps 0,0 of 5s", "--reel-rate: 'steps 0,0 of 5s' never sends a request; expected a rate above 0"),
+        ("soak 5 for 0s", "--reel-rate: '0s' is no time; expected a duration above 0"),
         ("soak 5 for 9000h", "--reel-rate: '9000h' is longer than a year; expected a shorter time"),
     ],
 )
-def test_a_rate_that_cant_be_used_says_what_is_wrong(text: str, sentence: str):
+def test_an_invalid_rate_is_refused(text: str, sentence: str):
     with pytest.raises(OptionInvalid) as refused:
         parse_rate(text)
     assert str(refused.value) == sentence
@@ -64,14 +64,14 @@ PIECES = st.lists(
 
 @given(PIECES, st.floats(0.1, 1000), st.floats(0, 1_000))
 @example([Piece(60.0, 0.0, 10.0)], 1.0, 0.0).via("a ramp from nothing, at its beginning")
-def test_when_and_volume_are_each_others_inverse(pieces: list[Piece], held: float, seconds: float):
+def test_when_is_the_inverse_of_volume(pieces: list[Piece], held: float, seconds: float):
     rate = Rate(pieces, held)
     volume = rate.volume(seconds)
     assert rate.volume(rate.when(volume)) == pytest.approx(volume, rel=1e-6, abs=1e-4)
 
 
 @given(PIECES, st.floats(0.1, 1000), st.floats(0, 500), st.floats(0.1, 1000))
-def test_a_changed_rate_leaves_the_past_as_it_was(pieces: list[Piece], held: float, at: float, new: float):
+def test_a_changed_rate_keeps_the_volume_before_the_change(pieces: list[Piece], held: float, at: float, new: float):
     rate = Rate(pieces, held)
     changed = rate.changed(at, new)
     assert changed.volume(at) == pytest.approx(rate.volume(at), rel=1e-6, abs=1e-6)
@@ -79,10 +79,10 @@ def test_a_changed_rate_leaves_the_past_as_it_was(pieces: list[Piece], held: flo
     assert changed.volume(at + 10) == pytest.approx(rate.volume(at) + 10 * new, rel=1e-6)
 
 
-def test_a_rate_that_has_ended_at_nothing_is_never_due_again():
+def test_no_request_is_due_at_rate_0():
     rate = parse_rate("ramp 10..0 in 2s")
     assert (rate.volume(100), rate.when(10), rate.when(10.5)) == (10.0, math.inf, math.inf)
 
 
-def test_a_changed_rate_is_written_as_what_it_comes_to():
+def test_the_text_of_a_changed_rate():
     assert str(parse_rate("10").changed(5, 20)) == "20"

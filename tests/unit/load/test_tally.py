@@ -1,4 +1,4 @@
-"""The figures: what is counted where, and that workers' figures add up to those of one."""
+"""The tally: counts by outcome, and merging of workers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from cometreel.load import (
     PlannedRequest,
     SlowAnswer,
     Slowest,
-    Stages,
+    StepTallies,
     Tally,
     TallyState,
     TimeSeries,
     count_of,
-    merged,
+    count_sent,
+    merge_tallies,
     overloaded,
-    sent_of,
 )
 
 PLACE = PlannedRequest("RequestAgentStats Place", Expectation("Place", "Place1"))
@@ -34,36 +34,36 @@ AGENT = PlannedRequest("RequestAgentStats Agent", Expectation("Agent"))
 
 
 def play(tally: Tally, steps: Sequence[tuple[int, int, int]]) -> Tally:
-    """Each step is one exchange: its kind, what becomes of it, how many milliseconds its parts take."""
+    """Add one exchange per step, given as kind, outcome, and duration of its parts in milliseconds."""
     ledger = Ledger("agent-1", late=0.1, patience=1.0)
-    for number, (kind, fate, millis) in enumerate(steps):
+    for number, (kind, fault, millis) in enumerate(steps):
         now = tally.start + number * 3.0
         tally.due += 1
         ask = PLACE if kind else AGENT
         exchange = ledger.sent(ask, now, now + 0.001)
         tally.sent(exchange)
         reply = now + 0.001 + millis / 1000
-        status = 503 if fate == 1 else 200
-        tally.add(ledger.acked(exchange, status, {"statusCode": 0, "referenceId": number}, reply))
-        if fate not in (1, 2):
-            owner = "Place2" if fate == 3 and kind else "Place1"
+        status = 503 if fault == 1 else 200
+        tally.add(ledger.replied(exchange, status, {"statusCode": 0, "referenceId": number}, reply))
+        if fault not in (1, 2):
+            owner = "Place2" if fault == 3 and kind else "Place1"
             stats: JSON = {"w": {"Owner": owner, "Type": "Place" if kind else "Agent"}}
             data: JSONObject = {"messageType": "WorkbinStatsMessage", "referenceId": number, "workbinStats": stats}
-            for _ in range(2 if fate == 4 else 1):
+            for _ in range(2 if fault == 4 else 1):
                 tally.add(ledger.notified(data, reply + millis / 1000))
-        if fate == 5:
+        if fault == 5:
             tally.add(ledger.session_lost(reply + 0.5))
-        tally.add(ledger.notified({"referenceId": 10**6}, reply + 0.6) if fate == 6 else [])
+        tally.add(ledger.notified({"referenceId": 10**6}, reply + 0.6) if fault == 6 else [])
         tally.add(ledger.close(now + 2.9))
-    tally.cpu(12.5)
-    tally.gauge(sessions=1, held=1, in_flight=ledger.in_flight)
+    tally.add_cpu_sample(12.5)
+    tally.set_gauges(sessions=1, held=1, in_flight=ledger.in_flight)
     return tally
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 6), st.integers(0, 300)), max_size=12)
 
 
-def test_everything_that_happened_is_counted_under_its_word():
+def test_outcomes_are_counted():
     tally = play(
         Tally("w", 50.0), [(1, 0, 10), (1, 0, 90), (1, 1, 5), (0, 2, 5), (1, 3, 5), (1, 4, 5), (0, 5, 5), (0, 6, 5)]
     )
@@ -75,7 +75,7 @@ def test_everything_that_happened_is_counted_under_its_word():
     assert dict(tally.strays) == {"session lost": 1, "unexpected": 1}
     counts = {what: count_of(tally, what) for what in ("error", "lost", "late", "wrong", "http error", "unexpected")}
     assert counts == {"error": 3, "lost": 1, "late": 1, "wrong": 1, "http error": 1, "unexpected": 1}
-    assert (count_of(tally, "error", AGENT.entry), sent_of(tally), sent_of(tally, AGENT.entry)) == (1, 8, 3)
+    assert (count_of(tally, "error", AGENT.entry), count_sent(tally), count_sent(tally, AGENT.entry)) == (1, 8, 3)
     assert tally.workers == {
         "w": {
             "sessions": 1,
@@ -89,18 +89,18 @@ def test_everything_that_happened_is_counted_under_its_word():
     }
 
 
-def test_latency_is_measured_from_both_starts_and_lag_is_what_lies_between():
+def test_latency_from_both_starts_and_lag():
     tally = play(Tally("w", 50.0), [(1, 0, 10)])
     timing = tally.entries[PLACE.entry].notification
     assert (round(timing.intended.highest, 6), round(timing.actual.highest, 6)) == (0.021, 0.02)
     assert round(tally.lag.highest, 6) == 0.001
     assert tally.slowest.answers() == [SlowAnswer(21_000, 0.0, PLACE.entry, "agent-1", "0")]
-    assert tally.pulse.beats() == [Interval(0, 1, 1, 0, 0.021)]
+    assert tally.time_series.intervals() == [Interval(0, 1, 1, 0, 0.021)]
 
 
 @example_settings(max_examples=30, deadline=None)
 @given(STEPS)
-def test_when_all_is_settled_what_was_expected_is_answered_wrong_or_lost(steps: list[tuple[int, int, int]]):
+def test_expected_is_the_sum_of_answered_wrong_and_lost(steps: list[tuple[int, int, int]]):
     for entry in play(Tally("w"), steps).entries.values():
         wrong = sum(number for text, number in entry.failures.items() if text.startswith("wrong"))
         assert entry.expected == entry.answered + wrong + entry.failures["lost"]
@@ -108,11 +108,11 @@ def test_when_all_is_settled_what_was_expected_is_answered_wrong_or_lost(steps: 
 
 @example_settings(max_examples=40, deadline=None)
 @given(st.lists(STEPS, min_size=1, max_size=4), st.integers(0, 4), st.randoms())
-def test_merging_is_exact_in_any_order_and_grouping_and_survives_json(parts, cut, random):
+def test_merging_json_states_is_exact_in_any_order_and_grouping(parts, cut, random):
     states = [_through_json(play(Tally(f"w{number}", 7.0), part).state()) for number, part in enumerate(parts)]
-    whole = merged(states).state()
+    whole = merge_tallies(states).state()
     random.shuffle(states)
-    grouped = merged([merged(states[:cut]).state(), merged(states[cut:]).state()]).state()
+    grouped = merge_tallies([merge_tallies(states[:cut]).state(), merge_tallies(states[cut:]).state()]).state()
     assert grouped == whole
     assert whole["due"] == sum(len(part) for part in parts)
 
@@ -122,8 +122,8 @@ def _through_json(state: TallyState) -> TallyState:
     return state
 
 
-def test_figures_under_one_name_twice_add_up():
-    tally = merged([play(Tally("w"), []).state(), play(Tally("w"), []).state()])
+def test_gauges_of_the_same_worker_are_added():
+    tally = merge_tallies([play(Tally("w"), []).state(), play(Tally("w"), []).state()])
     assert tally.workers == {
         "w": {
             "sessions": 2,
@@ -139,26 +139,26 @@ def test_figures_under_one_name_twice_add_up():
 
 # ------------------------------------------------------------------------------ the slowest
 @given(st.lists(st.integers(0, 50), max_size=100), st.randoms())
-def test_the_slowest_are_the_same_in_any_order(latencies, random):
+def test_the_slowest_answers_are_the_same_in_any_order(latencies, random):
     answers = [SlowAnswer(micros, float(at), "e", "a", str(at)) for at, micros in enumerate(latencies)]
     one, other = Slowest(), Slowest()
     for answer in answers:
-        if one.admits(answer.micros):
-            one.offer(answer)
+        if one.would_keep(answer.micros):
+            one.add(answer)
     random.shuffle(answers)
     other.merge([answer._asdict() for answer in answers])  # type: ignore[misc]  # its fields are those of the state
     assert one.answers() == other.answers() == sorted(answers, reverse=True)[:SLOWEST_KEPT]
 
 
-# ------------------------------------------------------------------------------ the course
-def test_a_long_run_is_drawn_in_wider_beats():
-    pulse = TimeSeries()
+# ------------------------------------------------------------------------------ time series
+def test_a_long_run_has_wider_intervals():
+    time_series = TimeSeries()
     for second in range(1000):
-        pulse.sent(second + 0.5)
-    pulse.answered(999.0, 2_000_000)
-    pulse.failed(-0.5)
-    beats = pulse.beats()
-    assert (pulse.width, len(beats), beats[0], beats[-1]) == (
+        time_series.sent(second + 0.5)
+    time_series.answered(999.0, 2_000_000)
+    time_series.failed(-0.5)
+    intervals = time_series.intervals()
+    assert (time_series.width, len(intervals), intervals[0], intervals[-1]) == (
         2,
         500,
         Interval(0, 2, 0, 1, 0.0),
@@ -167,12 +167,12 @@ def test_a_long_run_is_drawn_in_wider_beats():
 
 
 @given(st.lists(st.lists(st.integers(0, 5000), max_size=8), min_size=1, max_size=4), st.randoms())
-def test_courses_merge_in_any_order(parts, random):
+def test_time_series_merge_in_any_order(parts, random):
     def of(seconds: list[int]) -> TimeSeries:
-        pulse = TimeSeries()
+        time_series = TimeSeries()
         for second in seconds:
-            pulse.sent(float(second))
-        return pulse
+            time_series.sent(float(second))
+        return time_series
 
     states = [of(part).state() for part in parts]
     random.shuffle(states)
@@ -182,44 +182,44 @@ def test_courses_merge_in_any_order(parts, random):
     assert whole.state() == of([second for part in parts for second in part]).state()
 
 
-# ------------------------------------------------------------------------------ stages
-def test_a_request_belongs_to_the_stage_of_its_intended_start():
-    stages = Stages("w", 100.0)
-    stages.begin(1, 10.0)
-    stages.begin(2, 20.0)
+# ------------------------------------------------------------------------------ steps
+def test_a_request_belongs_to_the_step_of_its_intended_start():
+    tallies = StepTallies("w", 100.0)
+    tallies.add_step(1, 10.0)
+    tallies.add_step(2, 20.0)
     for at in (5.0, 15.0, 19.9, 20.0):
-        stages.due(at)
+        tallies.due(at)
         exchange = PendingRequest(1, "a", PLACE, 100.0 + at, 101.0 + at)
-        stages.sent(exchange)
-        stages.add([Answered(exchange, 125.0, late=False)])
-    stages.unsent(15.0)
-    stages.cpu(50.0, 25.0)
-    first, second = stages.stage(1), stages.stage(2)
+        tallies.sent(exchange)
+        tallies.add([Answered(exchange, 125.0, late=False)])
+    tallies.unsent(15.0)
+    tallies.add_cpu_sample(50.0, 25.0)
+    first, second = tallies.step(1), tallies.step(2)
     assert first is not None
     assert second is not None
-    assert (stages.whole.due, first.due, second.due) == (4, 2, 1)
-    assert [sent_of(tally) for tally in (stages.whole, first, second)] == [4, 2, 1]
-    assert (stages.whole.unsent, first.unsent, second.unsent) == (1, 1, 0)
+    assert (tallies.whole.due, first.due, second.due) == (4, 2, 1)
+    assert [count_sent(tally) for tally in (tallies.whole, first, second)] == [4, 2, 1]
+    assert (tallies.whole.unsent, first.unsent, second.unsent) == (1, 1, 0)
     assert (second.workers["w"]["cpu_samples"], first.workers["w"]["cpu_samples"]) == (1, 0)
 
 
-def test_only_the_latest_stages_are_kept_and_telling_of_one_twice_changes_nothing():
-    stages = Stages("w", 0.0)
+def test_the_latest_steps_are_kept_and_adding_one_twice_changes_nothing():
+    tallies = StepTallies("w", 0.0)
     for _ in range(2):
         for number in range(5):
-            stages.begin(number, 10.0 * number)
-            stages.due(10.0 * number + 1)
-    stages.due(39.0)
-    kept = {number: stages.stage(number) for number in range(6)}
+            tallies.add_step(number, 10.0 * number)
+            tallies.due(10.0 * number + 1)
+    tallies.due(39.0)
+    kept = {number: tallies.step(number) for number in range(6)}
     assert {number: tally.due for number, tally in kept.items() if tally} == {2: 2, 3: 3, 4: 2}
 
 
-# ------------------------------------------------------------------------------ the generator
-def test_a_worker_is_overloaded_when_it_was_busy_for_more_than_a_tenth_of_the_time():
+# ------------------------------------------------------------------------------ load generator
+def test_a_worker_is_overloaded_if_more_than_a_tenth_of_its_samples_are_busy():
     tally = Tally("w")
     assert not overloaded(tally.workers["w"])
     for percent in [91.0] + [20.0] * 9:
-        tally.cpu(percent)
+        tally.add_cpu_sample(percent)
     assert not overloaded(tally.workers["w"])
-    tally.cpu(91.0)
+    tally.add_cpu_sample(91.0)
     assert overloaded(tally.workers["w"])

@@ -1,4 +1,4 @@
-"""An agent and a server in one process, in virtual time: requests go to an engine as bytes, time is moved by hand."""
+"""An agent and a replay engine in one process, in virtual time: requests are passed as bytes."""
 
 from __future__ import annotations
 
@@ -23,72 +23,72 @@ from cometreel.wire import Drop, Effect, Headers, Reply, Request
 __all__ = ["World"]
 
 
-class MemoryLine:
-    """A connection to the engine: one request at a time, its patience kept."""
+class MemorySender:
+    """A connection to the engine that sends one request at a time."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._waiting: list[QueuedRequest] = []
-        self._asked: QueuedRequest | None = None
+        self._current: QueuedRequest | None = None
         self._request_id = 0
         self.closed = False
 
     @property
     def busy(self) -> bool:
-        return self._asked is not None
+        return self._current is not None
 
-    def ask(self, asking: QueuedRequest) -> None:
-        self._waiting.append(asking)
-        if self._asked is None:
+    def send(self, queued: QueuedRequest) -> None:
+        self._waiting.append(queued)
+        if self._current is None:
             self._next()
 
     def close(self) -> None:
-        self.closed, self._asked = True, None
+        self.closed, self._current = True, None
         self._waiting.clear()
 
     def _next(self) -> None:
-        if self._waiting and self._asked is None and not self.closed:
-            asking = self._asked = self._waiting.pop(0)
-            if asking.began is not None:
-                asking.began(self._world.time)
-            self._request_id = self._world.send(asking.request, self.answered)
+        if self._waiting and self._current is None and not self.closed:
+            queued = self._current = self._waiting.pop(0)
+            if queued.on_sent is not None:
+                queued.on_sent(self._world.time)
+            self._request_id = self._world.send(queued.request, self.answered)
             number = self._request_id
-            self._world.at(self._world.time + asking.patience, lambda _now: self._overdue(number))
+            self._world.call_at(self._world.time + queued.patience, lambda _now: self._overdue(number))
 
     def _overdue(self, number: int) -> None:
-        if self._asked is not None and number == self._request_id:
+        if self._current is not None and number == self._request_id:
             self.answered(ConnectionLoss.NO_REPLY)
 
     def answered(self, outcome: HttpOutcome) -> None:
-        asking, self._asked = self._asked, None
-        if asking is not None:
-            asking.done(outcome, self._world.time)
+        queued, self._current = self._current, None
+        if queued is not None:
+            queued.on_done(outcome, self._world.time)
             self._next()
 
 
 class World:
-    """Time, an engine, and what agents enter in their books. `down` refuses all connections."""
+    """Virtual time, an engine, and the recorded results of agents. If `down` is set, all connections are refused."""
 
-    def __init__(self, scenario: str, settings: ReplaySettings, habits: AgentConfig) -> None:
+    def __init__(self, scenario: str, settings: ReplaySettings, config: AgentConfig) -> None:
         self.time = 1000.0
         self.down = False
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.outcomes: list[str] = []
         self.logins: list[str] = []
-        self.not_sent = 0
+        self.unsent_count = 0
         self.backend = Backend(loads(scenario), settings)
         self._timers: list[Timer] = []
         self._ids = itertools.count(1)
         self._answers: dict[int, Callable[[HttpOutcome], None]] = {}
         target = parse_target("http://gws.example")
-        self.seat = AgentContext(target, habits, self, Random(1), self, lambda: MemoryLine(self))
+        self.context = AgentContext(target, config, self, Random(1), self, lambda: MemorySender(self))
 
-    # ------------------------------------------------------------------ books
+    # ------------------------------------------------------------------ stats
     def sent(self, exchange: PendingRequest) -> None:
         pass
 
-    def unsent(self, many: int) -> None:
-        self.not_sent += many
+    def unsent(self, count: int) -> None:
+        self.unsent_count += count
 
     def add(self, outcomes: Sequence[RequestOutcome]) -> None:
         self.outcomes += [type(outcome).__name__ for outcome in outcomes]
@@ -100,13 +100,13 @@ class World:
     def now(self) -> float:
         return self.time
 
-    def at(self, due: float, call: Callable[[float], None]) -> Timer:
+    def call_at(self, due: float, call: Callable[[float], None]) -> Timer:
         timer = Timer(due, call)
         heapq.heappush(self._timers, timer)
         return timer
 
-    def move(self, seconds: float) -> None:
-        """Let so much time pass; everything that is due happens at its own time."""
+    def advance(self, seconds: float) -> None:
+        """Advance the time; everything that is due happens at its time."""
         end = self.time + seconds
         while True:
             deadline = self.backend.deadline()
@@ -125,10 +125,10 @@ class World:
         head, _, body = data.partition(b"\r\n\r\n")
         line, *fields = head.decode().split("\r\n")
         method, target, _ = line.split(" ")
-        self.asked.append(f"{method} {target}")
+        self.requests.append(f"{method} {target}")
         number = next(self._ids)
         if self.down:
-            self.at(self.time + 0.001, lambda _now: answered(ConnectionLoss.REFUSED))
+            self.call_at(self.time + 0.001, lambda _now: answered(ConnectionLoss.REFUSED))
             return number
         path, _, query = target.partition("?")
         pairs = [(name, value) for name, _, value in (field.partition(": ") for field in fields)]
@@ -148,11 +148,11 @@ class World:
                 self._later(self._answers.pop(effect.request_id), ConnectionLoss.CLOSED)
 
     def _later(self, answered: Callable[[HttpOutcome], None], outcome: HttpOutcome) -> None:
-        """Answer when who asked has finished asking, as a network does."""
-        self.at(self.time, lambda _now: answered(outcome))
+        """Call back after the current callback has returned, as a network does."""
+        self.call_at(self.time, lambda _now: answered(outcome))
 
     def agent(self, number: int = 0, user: str = "agent-1") -> Agent:
-        """Make an agent and let it log in."""
-        agent = Agent(number, UserCredentials(user, "x"), self.seat)
-        agent.begin()
+        """Create an agent and start its login."""
+        agent = Agent(number, UserCredentials(user, "x"), self.context)
+        agent.start()
         return agent

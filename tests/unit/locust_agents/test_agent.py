@@ -1,4 +1,4 @@
-"""An agent against the engine of the replay, in virtual time: it logs in, asks, loses its session, and leaves."""
+"""An agent against the replay engine in virtual time: login, requests, lost sessions and logout."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cometreel.engine import ReplaySettings
 from cometreel.jsonvalue import encode
-from cometreel.load import OwnerKind, PlannedRequest, call_for, expectation_for
+from cometreel.load import OwnerKind, PlannedRequest, expectation_for, request_for
 from cometreel.locust_agents.agent import Agent, AgentConfig
 from cometreel.locust_agents.scenario_script import read_script
 from tests.unit.locust_agents.fake_server import World
@@ -15,7 +15,7 @@ SCENARIOS = Path(__file__).parents[3] / "scenarios"
 STATS = (SCENARIOS / "request_agent_stats.yaml").read_text()
 LOGIN = (SCENARIOS / "login_workload.yaml").read_text()
 SEEDED = ReplaySettings(seed="test")
-CALL = call_for(OwnerKind.PLACE, "Place1")
+CALL = request_for(OwnerKind.PLACE, "Place1")
 PLACE = PlannedRequest(OwnerKind.PLACE.entry, expectation_for(OwnerKind.PLACE, "Place1"))
 
 
@@ -27,15 +27,15 @@ def faulty(scenario: str, fault: str) -> str:
     return f"{scenario}\nfaults:\n  - {fault}\n"
 
 
-def test_it_shakes_hands_subscribes_holds_a_poll_and_is_answered():
+def test_handshake_subscription_poll_and_answer():
     world = World(STATS, SEEDED, AgentConfig())
     agent = world.agent()
-    world.move(1.0)
-    assert (agent.ready.is_set(), agent.up, agent.holds, world.logins) == (True, True, True, [""])
+    world.advance(1.0)
+    assert (agent.ready.is_set(), agent.connected, agent.can_push, world.logins) == (True, True, True, [""])
     assert ask(world, agent)
-    world.move(1.0)
+    world.advance(1.0)
     assert world.outcomes == ["Acknowledged", "Answered"]
-    assert world.asked == [
+    assert world.requests == [
         "POST /api/v2/notifications/handshake",
         "POST /api/v2/notifications/",
         "POST /api/v2/notifications/connect",
@@ -43,29 +43,29 @@ def test_it_shakes_hands_subscribes_holds_a_poll_and_is_answered():
         "POST /api/v2/workbins",
         "POST /api/v2/notifications/connect",
     ]
-    assert (agent.in_flight, agent.settled) == (0, True)
+    assert (agent.in_flight, agent.idle) == (0, True)
 
 
-def test_a_poll_is_held_for_ever_by_being_sent_anew_whenever_it_is_over():
+def test_polls_are_repeated():
     world = World(STATS, SEEDED, AgentConfig())
     agent = world.agent()
-    world.move(100.0)
-    assert agent.holds
-    assert world.asked.count("POST /api/v2/notifications/connect") == 2 + 3
+    world.advance(100.0)
+    assert agent.can_push
+    assert world.requests.count("POST /api/v2/notifications/connect") == 2 + 3
 
 
-def test_it_logs_in_as_a_desktop_does_and_leaves_as_one():
-    world = World(LOGIN, SEEDED, AgentConfig(login="session", beside=("Subscribe",)))
+def test_login_and_logout_are_those_of_a_desktop():
+    world = World(LOGIN, SEEDED, AgentConfig(login="session", after_login=("Subscribe",)))
     agent = world.agent()
-    world.move(5.0)
+    world.advance(5.0)
     assert (agent.ready.is_set(), bool(agent.user_id)) == (True, True)
-    assert world.asked[:2] == ["GET /api/v2/me?subresources=features,devices,channels"] * 2
-    assert "GET /api/v2/workbins?fields=*" in world.asked
+    assert world.requests[:2] == ["GET /api/v2/me?subresources=features,devices,channels"] * 2
+    assert "GET /api/v2/workbins?fields=*" in world.requests
     assert world.outcomes == ["Acknowledged"] * 4
-    agent.leave()
-    world.move(1.0)
-    assert agent.left.is_set()
-    assert [each for each in world.asked[-3:] if "connect" not in each or "disconnect" in each] == [
+    agent.log_out()
+    world.advance(1.0)
+    assert agent.logged_out.is_set()
+    assert [each for each in world.requests[-3:] if "connect" not in each or "disconnect" in each] == [
         "POST /api/v2/notifications/disconnect",
         "POST /api/v2/me",
     ]
@@ -73,76 +73,76 @@ def test_it_logs_in_as_a_desktop_does_and_leaves_as_one():
     assert not ask(world, agent)
 
 
-def test_a_server_that_is_down_is_tried_again_ever_more_seldom_and_then_found():
+def test_retries_slow_down_while_the_server_is_down():
     world = World(STATS, SEEDED, AgentConfig())
     world.down = True
     agent = world.agent()
-    world.move(60.0)
-    tries = len(world.asked)
+    world.advance(60.0)
+    tries = len(world.requests)
     assert 5 < tries < 40
     assert not agent.ready.is_set()
     assert not ask(world, agent)
     world.down = False
-    world.move(60.0)
+    world.advance(60.0)
     assert agent.ready.is_set()
     assert ask(world, agent)
 
 
-def test_after_402_it_shakes_hands_and_subscribes_again():
+def test_handshake_and_subscription_after_402():
     world = World(STATS, SEEDED, AgentConfig())
     agent = world.agent()
-    world.move(1.0)
-    first = world.asked.count("POST /api/v2/notifications/handshake")
+    world.advance(1.0)
+    first = world.requests.count("POST /api/v2/notifications/handshake")
     world.down = True
-    world.move(45.0)  # longer than the server waits for the next poll
+    world.advance(45.0)  # longer than the server waits for the next poll
     world.down = False
-    world.move(60.0)
-    assert (agent.up, agent.holds) == (True, True)
-    assert world.asked.count("POST /api/v2/notifications/handshake") == first + 1
+    world.advance(60.0)
+    assert (agent.connected, agent.can_push) == (True, True)
+    assert world.requests.count("POST /api/v2/notifications/handshake") == first + 1
     assert "SessionLost" in world.outcomes
     assert ask(world, agent)
-    world.move(1.0)
+    world.advance(1.0)
     assert world.outcomes[-2:] == ["Acknowledged", "Answered"]
 
 
-def test_what_is_not_answered_is_given_up_after_the_patience():
+def test_an_unanswered_request_is_lost_after_the_patience():
     scenario = faulty(STATS, "{exchange: stats of place Place1, drop-event: true}")
     world = World(scenario, SEEDED, AgentConfig(patience=3.0))
     agent = world.agent()
-    world.move(1.0)
+    world.advance(1.0)
     ask(world, agent)
-    world.move(2.9)
+    world.advance(2.9)
     assert world.outcomes == ["Acknowledged"]
-    world.move(0.2)
+    world.advance(0.2)
     assert world.outcomes == ["Acknowledged", "Lost"]
-    assert agent.settled
+    assert agent.idle
 
 
-def test_what_was_still_in_the_queue_when_it_leaves_was_never_sent():
+def test_queued_requests_are_unsent_after_close():
     world = World(STATS, SEEDED, AgentConfig())
     agent = world.agent()
-    world.move(1.0)
+    world.advance(1.0)
     for _ in range(3):
         ask(world, agent)
     agent.close()
-    assert world.not_sent == 2
+    assert world.unsent_count == 2
     assert agent.in_flight == 0
 
 
-def test_what_subscriptions_bring_is_nobodys_answer_and_not_unexpected():
-    """One workbin without a referenceId, a group's with one, and many at once with a number for each."""
+def test_notifications_of_subscriptions_are_not_unexpected():
+    """The scenario has one workbin without a referenceId, a group with one, and several workbins with one each."""
     world = World((SCENARIOS / "subscribe.yaml").read_text(), SEEDED, AgentConfig())
     agent = world.agent()
-    world.move(1.0)
+    world.advance(1.0)
     one = "861640a2-7c64-4c0b-9d7e-1f6f0c5a0001"
-    lines = read_script([SCENARIOS / "subscribe.yaml"], 1.0).lines(0)
+    lines = read_script([SCENARIOS / "subscribe.yaml"], 1.0).requests_of(0)
     assert agent.request(
         PlannedRequest("one", None), f"/api/v2/me/workbins/{one}", encode({"operationName": "Subscribe"}), 1.0
     )
     for line in lines:
         assert line.body is not None
         assert agent.request(PlannedRequest(line.name, None), line.path, encode(line.body), world.time)
-    world.move(5.0)
+    world.advance(5.0)
     assert world.outcomes == ["Acknowledged"] * (1 + len(lines))
     assert any("workbinIds" in line.path for line in lines)
     assert any("Group=" in line.path for line in lines)

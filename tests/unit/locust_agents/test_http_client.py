@@ -1,4 +1,4 @@
-"""HTTP/1.1 replies, however they are cut into pieces, and requests as bytes."""
+"""HTTP/1.1 replies in any chunks, and requests as bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cometreel.locust_agents.http_client import BrokenReply, HttpReader, HttpReply, RequestHead
+from cometreel.locust_agents.http_client import BrokenReply, HttpReply, ReplyParser, RequestHead
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
@@ -28,59 +28,59 @@ REPLIES = {
 
 
 @pytest.mark.parametrize(("data", "reply"), REPLIES.values(), ids=REPLIES.keys())
-def test_a_reply_is_read_whole(data: bytes, reply: HttpReply):
-    assert HttpReader().feed(data) == [reply]
+def test_a_reply_is_parsed(data: bytes, reply: HttpReply):
+    assert ReplyParser().feed(data) == [reply]
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=30))
-def test_it_does_not_matter_how_bytes_are_cut(sizes: list[int]):
-    reader, data, replies = HttpReader(), LENGTH + ANNOUNCED + CHUNKED + EMPTY, []
+def test_replies_may_arrive_in_any_chunks(sizes: list[int]):
+    parser, data, replies = ReplyParser(), LENGTH + ANNOUNCED + CHUNKED + EMPTY, []
     for size in sizes:
         piece, data = data[:size], data[size:]
-        replies += reader.feed(piece)
-    replies += reader.feed(data)
+        replies += parser.feed(piece)
+    replies += parser.feed(data)
     assert [(reply.status, reply.body) for reply in replies] == [(200, b"hello")] * 3 + [(204, b"")]
 
 
 def test_a_reply_without_a_length_ends_with_its_connection():
-    reader = HttpReader()
-    assert reader.feed(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhel") == []
-    assert reader.feed(b"lo") == []
-    assert reader.end() == [HttpReply(200, ((b"content-type", b"text/plain"),), b"hello", last=True)]
+    parser = ReplyParser()
+    assert parser.feed(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhel") == []
+    assert parser.feed(b"lo") == []
+    assert parser.end() == [HttpReply(200, ((b"content-type", b"text/plain"),), b"hello", last=True)]
 
 
 @pytest.mark.parametrize("data", [LENGTH[:-1], CHUNKED[:-3], LENGTH[:30], b"HTTP/1.1 200 OK\r\nA: b\r\n"])
-def test_a_connection_that_ends_within_a_reply_broke_it(data: bytes):
-    reader = HttpReader()
-    reader.feed(data)
+def test_the_end_of_the_connection_within_a_reply_is_an_error(data: bytes):
+    parser = ReplyParser()
+    parser.feed(data)
     with pytest.raises(BrokenReply, match="ended within a reply"):
-        reader.end()
+        parser.end()
 
 
-def test_a_connection_that_ends_between_replies_broke_nothing():
-    reader = HttpReader()
-    assert reader.end() == []
-    reader.feed(LENGTH)
-    assert reader.end() == []
+def test_the_end_of_the_connection_between_replies_is_no_error():
+    parser = ReplyParser()
+    assert parser.end() == []
+    parser.feed(LENGTH)
+    assert parser.end() == []
 
 
-def test_what_is_no_http_is_broken():
-    with pytest.raises(BrokenReply, match="no HTTP reply"):
-        HttpReader().feed(b"SSH-2.0-OpenSSH\r\n")
+def test_data_that_is_not_http_is_an_error():
+    with pytest.raises(BrokenReply, match="not an HTTP reply"):
+        ReplyParser().feed(b"SSH-2.0-OpenSSH\r\n")
 
 
-def test_an_upgrade_that_nobody_asked_for_is_broken():
+def test_an_unrequested_upgrade_is_an_error():
     with pytest.raises(BrokenReply, match="another protocol"):
-        HttpReader().feed(b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        ReplyParser().feed(b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
 
 
 def test_requests_as_bytes():
     head = RequestHead("gws:8090", [("Accept", "application/json")])
     assert head.get("/a?b=c") == b"GET /a?b=c HTTP/1.1\r\nHost: gws:8090\r\nAccept: application/json\r\n\r\n"
-    head.put("Cookie", "a=1")
+    head.set_field("Cookie", "a=1")
     assert head.post("/a", b"{}", b"X: y\r\n") == (
         b"POST /a HTTP/1.1\r\nHost: gws:8090\r\nAccept: application/json\r\nCookie: a=1\r\nX: y\r\n"
         b"Content-Type: application/json;charset=UTF-8\r\nContent-Length: 2\r\n\r\n{}"
     )
-    head.put("Cookie", "")
+    head.set_field("Cookie", "")
     assert head.get("/") == b"GET / HTTP/1.1\r\nHost: gws:8090\r\nAccept: application/json\r\n\r\n"

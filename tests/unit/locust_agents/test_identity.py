@@ -1,4 +1,4 @@
-"""What an agent sends of itself: cookies, credentials, and the CSRF token under the announced name."""
+"""The identity of an agent: cookies, credentials, and the CSRF token under the announced name."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ def cookies(*fields: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def test_cookies_are_merged_by_name():
-    line = CookieJar()
-    assert line.take(cookies(b"JSESSIONID=a; Path=/; HttpOnly", b"BAYEUX_BROWSER=b;Path=/"))
-    assert line.line == "JSESSIONID=a; BAYEUX_BROWSER=b"
-    assert line.take(cookies(b"JSESSIONID=c"))
-    assert line.line == "BAYEUX_BROWSER=b; JSESSIONID=c"
-    assert not line.take([(b"content-type", b"x")])
+    jar = CookieJar()
+    assert jar.update(cookies(b"JSESSIONID=a; Path=/; HttpOnly", b"BAYEUX_BROWSER=b;Path=/"))
+    assert jar.header == "JSESSIONID=a; BAYEUX_BROWSER=b"
+    assert jar.update(cookies(b"JSESSIONID=c"))
+    assert jar.header == "BAYEUX_BROWSER=b; JSESSIONID=c"
+    assert not jar.update([(b"content-type", b"x")])
 
 
 @pytest.mark.parametrize(
     "field", [b"a=; Max-Age=0", b"a=x; max-age=-1", b"a=x; Expires=Thu, 01-Jan-1970 00:00:00 GMT; Path=/"]
 )
-def test_a_cookie_can_be_taken_away(field: bytes):
-    line = CookieJar()
-    line.take(cookies(b"a=1", b"b=2"))
-    assert line.take(cookies(field))
-    assert line.line == "b=2"
+def test_a_cookie_can_be_deleted(field: bytes):
+    jar = CookieJar()
+    jar.update(cookies(b"a=1", b"b=2"))
+    assert jar.update(cookies(field))
+    assert jar.header == "b=2"
 
 
-def test_what_is_no_cookie_is_ignored():
-    line = CookieJar()
-    assert not line.take(cookies(b"nonsense", b"=x"))
-    assert line.line == ""
+def test_invalid_cookies_are_ignored():
+    jar = CookieJar()
+    assert not jar.update(cookies(b"nonsense", b"=x"))
+    assert jar.header == ""
 
 
-def test_secrets_are_shown_nowhere():
-    line = CookieJar()
-    line.take(cookies(b"JSESSIONID=secret-cookie"))
-    assert repr([ANN, line]) == "[Credentials('ann'), CookieLine(['JSESSIONID'])]"
+def test_secrets_are_not_in_repr():
+    jar = CookieJar()
+    jar.update(cookies(b"JSESSIONID=secret-cookie"))
+    assert repr([ANN, jar]) == "[UserCredentials('ann'), CookieJar(['JSESSIONID'])]"
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_which_requests_carry_credentials(login: LoginMode, step: bool, other: b
     assert (field in identity.head.post("/x", b"{}")) is other
 
 
-def test_the_token_comes_back_under_the_name_that_was_announced():
+def test_the_csrf_token_is_sent_under_the_announced_name():
     identity = Identity("gws", "session", ANN)
     fields = ((b"x-csrf-header", b"X-MY-TOKEN"), (b"x-csrf-token", b"t1"), (b"set-cookie", b"JSESSIONID=a"))
-    identity.take(HttpReply(403, fields, b"", last=False))
+    identity.update(HttpReply(403, fields, b"", last=False))
     assert identity.request(LoginRequest("/api/v2/me", body={"a": 1})) == (
         b"POST /api/v2/me HTTP/1.1\r\nHost: gws\r\nAccept: application/json\r\nCookie: JSESSIONID=a\r\n"
         b"X-MY-TOKEN: t1\r\nContent-Type: application/json;charset=UTF-8\r\nContent-Length: 7\r\n\r\n"
         b'{"a":1}'
     )
-    assert identity.fields() == {"Cookie": "JSESSIONID=a"}
+    assert identity.websocket_headers() == {"Cookie": "JSESSIONID=a"}

@@ -1,4 +1,4 @@
-"""What may stand for `--host` and `--reel-users`, and how what may not is refused."""
+"""Valid and invalid values of `--host` and `--reel-users`."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ TARGETS = {
     "HTTP://[::1]:80": LoadTarget(secure=False, host="::1", port=80, authority="[::1]:80"),
 }
 REFUSED = {
-    None: "nothing is given to put load on",
-    "gws.example": "'gws.example' is no URL",
-    "ftp://gws.example": "'ftp://gws.example' can't be asked by HTTP",
-    "http://gws.example/api": "it has more than scheme, host and port",
-    "http://ann:secret@gws.example": "it has more than scheme, host and port",
+    None: "no target is given",
+    "gws.example": "'gws.example' is not a URL",
+    "ftp://gws.example": "'ftp://gws.example' is not an HTTP URL",
+    "http://gws.example/api": "it contains more than scheme, host and port",
+    "http://ann:secret@gws.example": "it contains more than scheme, host and port",
     "http://gws.example:port": "'http://gws.example:port': Port could not be cast to integer value as 'port'",
     "recordings/a.yaml": "'recordings/a.yaml' is a file",
 }
 
 
 @pytest.mark.parametrize(("url", "target"), TARGETS.items())
-def test_a_url_names_one_server(url: str, target: LoadTarget):
+def test_a_target_is_parsed(url: str, target: LoadTarget):
     assert parse_target(url) == target
 
 
 @pytest.mark.parametrize(("url", "found"), REFUSED.items())
-def test_anything_else_is_refused(url: str | None, found: str):
+def test_an_invalid_target_is_refused(url: str | None, found: str):
     with pytest.raises(OptionInvalid) as caught:
         parse_target(url)
     assert (caught.value.option, caught.value.found) == ("--host", found)
@@ -51,14 +51,14 @@ def test_users_from_a_file(tmp_path: Path):
 
 
 BAD_FILES = {
-    "user;password\n": "1:1: the header is another; expected 'user,password'",
+    "user;password\n": "1:1: the header is wrong; expected 'user,password'",
     "user,password\nann\nben,x,y\n": "2:1: 1 columns; expected two, user and password",
-    "user,password\n": ": it names no user; expected at least one",
+    "user,password\n": ": it contains no user; expected at least one",
 }
 
 
 @pytest.mark.parametrize(("text", "found"), BAD_FILES.items())
-def test_a_bad_file_is_refused_without_a_word_of_what_stands_in_it(text: str, found: str, tmp_path: Path):
+def test_an_invalid_file_is_refused_without_showing_its_values(text: str, found: str, tmp_path: Path):
     path = tmp_path / "users.csv"
     path.write_text(text)
     with pytest.raises(FileInvalid) as caught:
@@ -67,11 +67,11 @@ def test_a_bad_file_is_refused_without_a_word_of_what_stands_in_it(text: str, fo
     assert "ann" not in str(caught.value).replace(str(path), "")
 
 
-def test_nobody_logs_in_where_no_user_is_given():
+def test_no_value_gives_no_users():
     assert len(read_users("", None)) == 0
 
 
 @pytest.mark.parametrize("value", ["nobody", "agent-{9..1}"])
-def test_what_is_neither_file_nor_pattern_is_refused(value: str):
+def test_a_value_that_is_neither_file_nor_pattern_is_refused(value: str):
     with pytest.raises(OptionInvalid, match="is no file"):
         read_users(value, "x")

@@ -1,4 +1,4 @@
-"""A login as a conversation: what is asked, in which order, and what is taken for a refusal."""
+"""The login: its requests, their order, and failures."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ def reply(status: int = 200, **body: object) -> HttpReply:
 
 
 def walk(login: LoginMode, *outcomes: ReplyOrLoss) -> tuple[list[LoginRequest], str]:
-    """Go through a login with these answers; the last stands for all that follow."""
-    steps, answers, asked = log_in(login), list(outcomes), []
+    """Run a login with these replies; the last is repeated."""
+    steps, answers, requests = log_in(login), list(outcomes), []
     try:
         step = next(steps)
         while True:
-            asked.append(step)
+            requests.append(step)
             step = steps.send(answers.pop(0) if len(answers) > 1 else answers[0])
     except StopIteration as end:
-        return asked, end.value
+        return requests, end.value
 
 
-def test_an_open_server_wants_no_login():
+def test_an_open_server_needs_no_login():
     assert walk("open", reply()) == ([], "")
 
 
-def test_a_session_begins_with_a_refusal_and_carries_credentials_once():
-    asked, user_id = walk("session", reply(403, statusCode=20), reply(user={"id": "f1a3"}), reply())
-    assert (asked, user_id) == (
+def test_a_session_login_sends_credentials_once_after_a_refusal():
+    requests, user_id = walk("session", reply(403, statusCode=20), reply(user={"id": "f1a3"}), reply())
+    assert (requests, user_id) == (
         [
             LoginRequest(ME),
             LoginRequest(ME, credentials=True),
@@ -49,42 +49,51 @@ def test_a_session_begins_with_a_refusal_and_carries_credentials_once():
     )
 
 
-def test_what_only_fills_a_screen_may_be_missing():
+def test_optional_replies_may_be_missing():
     missing = reply(404, statusCode=6)
     _, user_id = walk("basic", reply(user={"id": "f1a3"}), missing, missing, missing, reply(statusCode=7))
     assert user_id == "f1a3"
 
 
 REFUSALS: dict[str, tuple[ReplyOrLoss, str]] = {
-    "wrong password": (reply(403, statusCode=20), f"login: {ME} is refused (HTTP 403, statusCode 20)"),
-    "a redirect": (reply(302), f"login: {ME} is redirected (HTTP 302); redirects are not followed"),
-    "an error": (reply(503, statusCode=4), f"login: {ME} gets HTTP 503, statusCode 4"),
-    "no JSON": (HttpReply(200, (), b"<html>", last=False), f"login: {ME} gets HTTP 200, statusCode None"),
-    "no connection": (ConnectionLoss.REFUSED, "login: the connection was refused"),
+    "wrong password": (
+        reply(403, statusCode=20),
+        f"login failed: the server refused {ME} with HTTP 403 (statusCode 20)",
+    ),
+    "a redirect": (reply(302), f"login failed: the server redirected {ME} (HTTP 302); redirects are not followed"),
+    "an error": (
+        reply(503, statusCode=4, statusMessage="down"),
+        f"login failed: the server answered {ME} with HTTP 503 (statusCode 4: down)",
+    ),
+    "no JSON": (
+        HttpReply(200, (), b"<html>", last=False),
+        f"login failed: the server answered {ME} with HTTP 200 (no statusCode)",
+    ),
+    "no connection": (ConnectionLoss.REFUSED, "login failed: the connection was refused"),
 }
 
 
 @pytest.mark.parametrize(("outcome", "sentence"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_a_refusal_says_what_came(outcome: ReplyOrLoss, sentence: str):
+def test_a_failed_login_shows_the_reply(outcome: ReplyOrLoss, sentence: str):
     with pytest.raises(LoginRefused) as caught:
         walk("basic", outcome)
     assert str(caught.value) == sentence
 
 
-def test_a_session_that_can_not_be_started_is_a_refusal():
-    with pytest.raises(LoginRefused, match="StartContactCenterSession gets HTTP 500"):
+def test_a_session_that_can_not_be_started_fails_the_login():
+    with pytest.raises(LoginRefused, match=r"answered StartContactCenterSession with HTTP 500 \(statusCode 4\)$"):
         walk("basic", reply(), reply(), reply(), reply(), reply(500, statusCode=4))
 
 
-def test_the_workbins_are_read_the_first_two_one_by_one():
-    asked: list[str] = []
+def test_the_first_two_workbins_are_requested_one_by_one():
+    requests: list[str] = []
     workbins = reply(workbins=[{"id": "a"}, {"id": "b"}, {"id": "c"}, {"id": "d"}, {"name": "no id"}])
 
     def all_of_it() -> list[str]:
         steps = first_requests()
         step = next(steps)
         while True:
-            asked.append(step.target)
+            requests.append(step.target)
             answer = workbins if step.target == "/api/v2/workbins?fields=*" else ConnectionLoss.CLOSED
             try:
                 step = steps.send(answer)
@@ -92,7 +101,7 @@ def test_the_workbins_are_read_the_first_two_one_by_one():
                 return [*end.value]
 
     assert all_of_it() == ["a", "b", "c", "d"]
-    assert asked == [
+    assert requests == [
         "/api/v2/diagnostics/version",
         "/api/v2/workbins?fields=*",
         "/api/v2/me/?subresources=devices,calls,channels,interactions,chats",
@@ -103,5 +112,5 @@ def test_the_workbins_are_read_the_first_two_one_by_one():
 
 
 @pytest.mark.parametrize(("status", "gone"), [(200, False), (401, True), (403, True), (404, False), (503, False)])
-def test_what_says_that_the_http_session_is_gone(status: int, gone: bool):  # a table
+def test_status_codes_of_a_lost_http_session(status: int, gone: bool):  # a table
     assert session_gone(reply(status)) is gone

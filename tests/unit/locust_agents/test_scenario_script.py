@@ -1,4 +1,4 @@
-"""A scenario as what agents ask: when, what, of whom; and what is left out, and why."""
+"""Scenarios as requests of agents: times, owners and skipped exchanges."""
 
 from __future__ import annotations
 
@@ -53,39 +53,44 @@ def scenario(tmp_path: Path) -> Path:
     return path
 
 
-def test_one_request_begins_when_the_one_before_is_over_and_speed_scales_it(scenario: Path):
+def test_a_request_starts_when_the_exchange_before_it_is_over(scenario: Path):
     script = read_script([scenario], 2.0)
-    services = ScriptedRequest(0.0, "GET services", "/api/v2/services?fields=*", None, answered=False)
+    services = ScriptedRequest(0.0, "GET services", "/api/v2/services?fields=*", None, expects_notification=False)
     body: JSONObject = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "P1"}
-    stats = ScriptedRequest(0.05, "POST stats", "/api/v2/workbins", body, answered=True)
+    stats = ScriptedRequest(0.05, "POST stats", "/api/v2/workbins", body, expects_notification=True)
     add = ScriptedRequest(
-        0.2, "POST add", "/api/v2/workbins/w1", {"operationName": "AddInteraction", "id": "i"}, answered=False
+        0.2,
+        "POST add",
+        "/api/v2/workbins/w1",
+        {"operationName": "AddInteraction", "id": "i"},
+        expects_notification=False,
     )
     assert script.roles == ((services, add), (services, stats, add))
     assert script.seconds == pytest.approx(0.225)
-    assert [script.lines(agent) for agent in range(3)] == [script.roles[0], script.roles[1], script.roles[0]]
+    assert [script.requests_of(agent) for agent in range(3)] == [script.roles[0], script.roles[1], script.roles[0]]
 
 
-def test_agents_subscribe_where_the_notifications_of_what_is_asked_come():
+def test_agents_subscribe_to_the_channels_of_the_notifications():
     channels = {"/v2/me/workbins", "/v2/me/workitems", "/v2/me/emails", "/v2/me/chats"}
     assert set(read_script([SCENARIOS / "add_and_pull.yaml"], 1.0).channels) == channels
 
 
-def test_what_can_not_be_asked_is_named_with_the_reason(scenario: Path):
-    assert read_script([scenario], 1.0).left_out == {
-        "refused": "it is refused, as recorded",
-        "a pattern": "$regex stands for a value that the scenario doesn't hold",
-        "said on CometD": "it is a publish on CometD",
+def test_skipped_exchanges_have_a_reason(scenario: Path):
+    assert read_script([scenario], 1.0).skipped == {
+        "refused": "the recorded reply is an error",
+        "a pattern": "$regex matches a value that the scenario doesn't contain",
+        "said on CometD": "it is a CometD publish",
         "the end": "it ends the session",
     }
 
 
-def test_owners_are_re_mapped_by_agent_and_kind():
+def test_owners_are_replaced_by_agent_and_kind():
     owners = read_owners(["place=Place{1..3}", "user=u{1..2}"])
     script = read_script([SCENARIOS / "request_agent_stats.yaml"], 1.0)
-    spoken = [line.spoken(4, owners, "own-id") for line in script.lines(0)]
+    spoken = [line.prepare(4, owners, "own-id") for line in script.requests_of(0)]
     assert [
-        (ask.entry, ask.expects and ask.expects.owner, path, json.loads(body or b"null")) for ask, path, body in spoken
+        (ask.entry, ask.expectation and ask.expectation.owner, path, json.loads(body or b"null"))
+        for ask, path, body in spoken
     ] == [
         ("RequestAgentStats Agent", "own-id", "/api/v2/workbins", {"operationName": "RequestAgentStats"}),
         (
@@ -110,19 +115,19 @@ def test_owners_are_re_mapped_by_agent_and_kind():
     ]
 
 
-def test_another_operation_is_answered_by_its_reference_alone():
-    line = ScriptedRequest(0.0, "POST x", "/x", {"operationName": "Other"}, answered=True)
-    assert line.spoken(0, read_owners([]), None) == (
+def test_other_operations_accept_any_notification_with_their_reference():
+    line = ScriptedRequest(0.0, "POST x", "/x", {"operationName": "Other"}, expects_notification=True)
+    assert line.prepare(0, read_owners([]), None) == (
         PlannedRequest("POST x", AnyAnswer()),
         "/x",
         b'{"operationName":"Other"}',
     )
-    assert AnyAnswer().wrong({"messageType": "Whatever"}) == ""
+    assert AnyAnswer().mismatch({"messageType": "Whatever"}) == ""
 
 
-def test_a_scenario_with_nothing_to_ask_is_refused(tmp_path: Path):
+def test_a_scenario_without_requests_is_refused(tmp_path: Path):
     (tmp_path / "empty.yaml").write_text("cometreel: 1\nexchanges: []\n")
-    with pytest.raises(OptionInvalid, match="nothing in it can be asked"):
+    with pytest.raises(OptionInvalid, match="none of its requests can be sent"):
         read_script([tmp_path / "empty.yaml"], 1.0)
 
 
@@ -134,5 +139,5 @@ NOT_ASKED = {"chat_publish"}  # it has publishes only
     [path for path in sorted(SCENARIOS.glob("*.yaml")) if path.stem not in NOT_ASKED],
     ids=lambda path: path.stem,
 )
-def test_every_scenario_that_ships_can_be_asked(path: Path):
+def test_every_shipped_scenario_has_requests(path: Path):
     assert any(read_script([path], 1.0).roles)

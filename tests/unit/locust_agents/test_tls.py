@@ -1,4 +1,4 @@
-"""TLS in memory: what is sent before the handshake is over, many records in one read, and the goodbye."""
+"""TLS in memory: data before the end of the handshake, several records in one read, and the close."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from cometreel.locust_agents.tls import TlsPipe
+from cometreel.locust_agents.connection import TlsPipe
 
 
 class Server:
-    """The other end, in memory too."""
+    """The server side, in memory."""
 
     def __init__(self, folder: Path) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -56,26 +56,26 @@ def client() -> TlsPipe:
     return TlsPipe(context, "localhost")
 
 
-def shake(pipe: TlsPipe, server: Server) -> bytes:
-    """Carry bytes to and fro until neither has anything to say; return what the server read."""
-    heard = b""
+def handshake(pipe: TlsPipe, server: Server) -> bytes:
+    """Exchange data until both sides have nothing to send; return the data that the server read."""
+    received = b""
     while data := pipe.outgoing():
-        heard += server.receive(data)
+        received += server.receive(data)
         pipe.receive(server.outgoing.read())
-    return heard
+    return received
 
 
-def test_what_is_sent_early_arrives_after_the_handshake(tmp_path: Path):
+def test_early_data_is_sent_after_the_handshake(tmp_path: Path):
     pipe, server = client(), Server(tmp_path)
     pipe.send(b"first ")
     pipe.send(b"second")
-    assert shake(pipe, server).startswith(b"first")
+    assert handshake(pipe, server).startswith(b"first")
 
 
 def test_all_records_of_one_read_are_decrypted(tmp_path: Path):
-    """Otherwise the rest would lie there until the next byte comes, since nothing is left for the kernel to tell of."""
+    """The rest would not be read before the next byte arrives, because the kernel reports no further read event."""
     pipe, server = client(), Server(tmp_path)
-    shake(pipe, server)
+    handshake(pipe, server)
     for number in range(50):
         server.tls.write(b"%02d" % number)
     assert pipe.receive(server.outgoing.read()) == b"".join(b"%02d" % number for number in range(50))
@@ -83,18 +83,18 @@ def test_all_records_of_one_read_are_decrypted(tmp_path: Path):
 
 def test_more_than_one_record_may_be_sent_at_once(tmp_path: Path):
     pipe, server = client(), Server(tmp_path)
-    shake(pipe, server)
+    handshake(pipe, server)
     pipe.send(b"x" * 40_000)
     server.incoming.write(pipe.outgoing())
-    heard = b""
-    while len(heard) < 40_000:
-        heard += server.tls.read(65536)
-    assert heard == b"x" * 40_000
+    received = b""
+    while len(received) < 40_000:
+        received += server.tls.read(65536)
+    assert received == b"x" * 40_000
 
 
-def test_the_goodbye_of_the_server_is_noticed(tmp_path: Path):
+def test_the_close_of_the_server_is_detected(tmp_path: Path):
     pipe, server = client(), Server(tmp_path)
-    shake(pipe, server)
+    handshake(pipe, server)
     server.tls.write(b"bye")
     with pytest.raises(ssl.SSLWantReadError):
         server.tls.unwrap()
@@ -102,6 +102,6 @@ def test_the_goodbye_of_the_server_is_noticed(tmp_path: Path):
     assert pipe.ended
 
 
-def test_what_is_no_tls_is_an_error():
+def test_data_that_is_not_tls_is_an_error():
     with pytest.raises(ssl.SSLError):
         client().receive(b"HTTP/1.1 400 Bad Request\r\n\r\n")

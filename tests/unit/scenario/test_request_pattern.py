@@ -68,19 +68,19 @@ def test_a_miss_hides_headers_that_may_be_secret(name: str) -> None:
     request = Request(1, "GET", "/x", headers=Headers([(name, "s3cret")]))
     found = compare(f"{{method: GET, path: /x, headers: {{{name}: expected}}}}", request)
     assert found == Mismatch(
-        ("/method", "/path", "/query", "/body"), (Difference(f"/headers/{name.lower()}", "(hidden)", "(hidden)"),)
+        ("/method", "/path", "/query", "/body"), (Difference(f"/headers/{name.lower()}", "[hidden]", "[hidden]"),)
     )
 
 
 @pytest.mark.parametrize(
     ("written", "body", "where", "found"),
     [
-        ("body: {oldPassword: a}", b'{"oldPassword":"s3cret"}', "oldPassword", "(hidden)"),
-        ("body: {}", b'{"newPwd":"s3cret"}', "newPwd", "(hidden)"),
-        ("body: {userData: {a: 1}}", b'{"userData":{"a":"s3cret"}}', "userData/a", "(hidden)"),
-        ("body: {me: 1}", b'{"me":[{"email":"s3cret"}]}', "me", "[{email: (hidden)}]"),
-        ("body: {to: [a]}", b'{"to":["a","s3cret"]}', "to/1", "(hidden)"),
-        ("text: a", b'{"me":{"pin":"s3cret"}}', "", "{me: {pin: (hidden)}}"),
+        ("body: {oldPassword: a}", b'{"oldPassword":"s3cret"}', "oldPassword", "[hidden]"),
+        ("body: {}", b'{"newPwd":"s3cret"}', "newPwd", "[hidden]"),
+        ("body: {userData: {a: 1}}", b'{"userData":{"a":"s3cret"}}', "userData/a", "[hidden]"),
+        ("body: {me: 1}", b'{"me":[{"email":"s3cret"}]}', "me", '[{email: "[hidden]"}]'),
+        ("body: {to: [a]}", b'{"to":["a","s3cret"]}', "to/1", "[hidden]"),
+        ("text: a", b'{"me":{"pin":"s3cret"}}', "", '{me: {pin: "[hidden]"}}'),
         ("text: {$regex: z}", b"j_password=s3cret", "", "a text of 17 characters"),
         ("text: {$regex: z}", b"\xff\xfe", "", "2 bytes"),
         ("body: {}", b"pw=s3cret", "", "a text of 9 characters"),
@@ -99,8 +99,8 @@ def test_a_miss_hides_what_a_query_means_by_a_name() -> None:
     )
     assert isinstance(found, Mismatch)
     assert found.differences == (
-        Difference("/query/code", "a", "(hidden)"),
-        Difference("/query/access_token", "nothing", "(hidden)"),
+        Difference("/query/code", "a", "[hidden]"),
+        Difference("/query/access_token", "nothing", "[hidden]"),
     )
 
 

@@ -1,7 +1,4 @@
-"""The console: a page for people at the address of the admin API, which it uses as any program does.
-
-Serves its own files only, read once; no call, session or token may enter.
-"""
+"""The console: a web page at the address of the admin API. It uses the admin API like any other client."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
 )
-"""The last part sees to it that no text ever becomes markup, also not by a mistake of ours."""
+"""The last directive prevents that text is ever parsed as markup."""
 
 _PAGE = "console.html"
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
@@ -25,15 +22,15 @@ _HEADERS = {"content-security-policy": POLICY, "cross-origin-opener-policy": "sa
 
 
 class Console:
-    """The page and its files."""
+    """The page and its files, which are read once."""
 
     def __init__(self) -> None:
         folder = files(__name__)
-        kept = (each for each in folder.iterdir() if each.name.rpartition(".")[2] in _TYPES)
-        self._files = {each.name: each.read_bytes() for each in kept}
+        served = (file for file in folder.iterdir() if file.name.rpartition(".")[2] in _TYPES)
+        self._files = {file.name: file.read_bytes() for file in served}
 
     def is_wanted(self, request: Request) -> bool:
-        """Tell whether a request is a browser's for a page, and not a program's for JSON (RFC 9110 §12.5.1)."""
+        """Tell whether a request accepts HTML, so that it comes from a browser (RFC 9110 §12.5.1)."""
         return any(kind.partition(";")[0].strip() == "text/html" for kind in _accepted(request))
 
     def page(self) -> Response:
@@ -43,7 +40,7 @@ class Console:
     async def file(self, request: Request) -> Response:
         """Return one file of the page.
 
-        :raises HTTPException: if there is none of this name.
+        :raises HTTPException: if there is no file of this name.
         """
         name = request.path_params["name"]
         if name not in self._files:

@@ -1,9 +1,9 @@
-// The admin API as docs/admin.md has it. The cookie that the server has set says who asks.
+// Client of the admin API (docs/admin.md). A cookie of the server authenticates the requests.
 
 const ROOT = "/__reel__/";
 
-// Asks, and gives {value} or {problems: [text, …]}.
-export async function ask(method, path, body) {
+// Sends a request and returns {value} or {problems: [text, …]}.
+export async function send(method, path, body) {
   const options = { method, headers: { Accept: "application/json" } };
   if (body !== undefined) options.body = typeof body === "string" ? body : JSON.stringify(body);
   try {
@@ -13,7 +13,7 @@ export async function ask(method, path, body) {
     const json = (reply.headers.get("content-type") ?? "").startsWith("application/json");
     return { value: json ? JSON.parse(text) : text };
   } catch {
-    return { problems: ["The server doesn't answer."] };
+    return { problems: ["The server does not answer."] };
   }
 }
 
@@ -21,8 +21,8 @@ function problemsIn(text) {
   try {
     return JSON.parse(text).problems.map((problem) => problem.text);
   } catch {
-    return ["The server refuses it."];
+    return ["The server refused the request."];
   }
 }
 
-export const streamOf = (since) => new EventSource(`${ROOT}events?glance=1&since=${since}`);
+export const eventStream = (since) => new EventSource(`${ROOT}events?glance=1&since=${since}`);

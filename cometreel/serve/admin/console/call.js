@@ -1,7 +1,7 @@
-// One call: what was asked, what answered it, and where nothing did, what was near and the exchange that is missing.
+// The details of one call: request, outcome, and for an unmatched request its near misses and the suggested exchange.
 
-import { ask } from "./api.js";
-import { button, byId, complain, element, pairs, speak } from "./elements.js";
+import { send } from "./api.js";
+import { announce, button, byId, element, pairs, showProblem } from "./elements.js";
 import { outcomeOf } from "./journal.js";
 import { pretty } from "./json.js";
 import { timeOf } from "./rows.js";
@@ -20,7 +20,7 @@ export function showCall(call) {
       ["exchange", call.exchange],
     ]),
     ...bodyOf(call),
-    ...(call.miss ? missOf(call) : []),
+    ...(call.miss ? nearMissesOf(call) : []),
   );
   byId("panel-call").scrollTop = 0;
 }
@@ -30,13 +30,13 @@ function bodyOf(call) {
   return [element("h4", {}, call.method === "PUBLISH" ? "Data" : "Body"), pretty(call.body)];
 }
 
-function missOf(call) {
+function nearMissesOf(call) {
   const place = element("div", { class: "yaml" });
   const write = button("Write the missing exchange", () => writeExchange(call, place), { class: "primary", id: "write" });
   return [
     element("div", { class: "ends" }, write),
     place,
-    element("h4", {}, call.miss.nearest.length ? "Nearest exchanges" : "Nothing in the scenario is near"),
+    element("h4", {}, call.miss.nearest.length ? "Nearest exchanges" : "No exchange is similar"),
     ...call.miss.nearest.map(nearOf),
   ];
 }
@@ -59,30 +59,30 @@ function nearOf(near) {
 const placeOf = (where) => where.replace(/^\//, "").replaceAll("/", ".") || "kind of request";
 
 async function writeExchange(call, place) {
-  const { value, problems } = await ask("GET", `unmatched/${call.number}/exchange`);
+  const { value, problems } = await send("GET", `unmatched/${call.number}/exchange`);
   if (problems) {
     const problem = element("output", { class: "problem" });
-    complain(problem, problems.join(" "));
+    showProblem(problem, problems.join(" "));
     place.replaceChildren(problem);
     return;
   }
   const text = element("pre", { tabindex: "0", id: "exchange" }, value);
   const copy = button("Copy", () => copyText(value, text, copy), { id: "copy" });
   place.replaceChildren(
-    element("div", { class: "ends" }, element("span", { class: "hint" }, "Paste it under exchanges: and complete its reply."), copy),
+    element("div", { class: "ends" }, element("span", { class: "hint" }, "Paste it under exchanges: and complete the reply."), copy),
     text,
   );
-  speak("The missing exchange is written below.");
+  announce("The missing exchange is shown below.");
 }
 
-// Where the browser lets no page use the clipboard, the text is selected instead.
-async function copyText(text, block, pressed) {
+// Selects the text if the browser does not allow access to the clipboard.
+async function copyText(text, block, copyButton) {
   try {
     await navigator.clipboard.writeText(text);
-    pressed.textContent = "Copied";
+    copyButton.textContent = "Copied";
   } catch {
     getSelection().selectAllChildren(block);
-    pressed.textContent = "Selected: copy it";
+    copyButton.textContent = "Selected: press Ctrl+C";
   }
-  speak(pressed.textContent);
+  announce(copyButton.textContent);
 }

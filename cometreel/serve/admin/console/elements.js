@@ -1,19 +1,19 @@
-// Elements: made by name, filled with text only. Nothing of this page ever parses markup.
+// Creates elements from names and text. The page never parses markup.
 
 export const byId = (id) => document.getElementById(id);
 
 export function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
+  const created = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
-    if (typeof value === "function") made.addEventListener(key, value);
-    else if (value !== undefined && value !== null && value !== false) made.setAttribute(key, value);
+    if (typeof value === "function") created.addEventListener(key, value);
+    else if (value !== undefined && value !== null && value !== false) created.setAttribute(key, value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
-  return made;
+  created.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  return created;
 }
 
-export function button(text, pressed, attributes = {}) {
-  return element("button", { type: "button", click: pressed, ...attributes }, text);
+export function button(text, onClick, attributes = {}) {
+  return element("button", { type: "button", click: onClick, ...attributes }, text);
 }
 
 export function pairs(entries) {
@@ -26,13 +26,13 @@ export function pairs(entries) {
   return list;
 }
 
-// Tells those who listen to the page instead of looking at it.
-export function speak(text) {
-  byId("spoken").textContent = text;
+// Announces a text to screen readers.
+export function announce(text) {
+  byId("announcement").textContent = text;
 }
 
-// Shows problems at a place of their own; an empty text takes them away.
-export function complain(output, text, field = null) {
+// Shows a problem; an empty text hides it.
+export function showProblem(output, text, field = null) {
   output.textContent = text;
   output.hidden = !text;
   if (field) field.setAttribute("aria-invalid", text ? "true" : "false");

@@ -1,8 +1,8 @@
-// The filters of the journal: their fields, and the choices that come with what is asked.
+// The filters of the journal: their fields, and their options, which depend on the calls.
 
 import { byId, element } from "./elements.js";
 
-const CHOICES = ["operation", "owner_type", "session", "outcome"];
+const SELECTS = ["operation", "owner_type", "session", "outcome"];
 
 export class Filters {
   #counts = new Map();
@@ -13,17 +13,17 @@ export class Filters {
     form.addEventListener("submit", (event) => event.preventDefault());
     for (const kind of ["input", "change"]) form.addEventListener(kind, () => changed());
     form.addEventListener("reset", () => setTimeout(changed)); // the fields are empty only after the event
-    for (const name of CHOICES) this.#fill(name, []);
+    for (const name of SELECTS) this.#fill(name, []);
   }
 
   get values() {
     const text = byId("filter-text").value.trim().toLowerCase();
-    return { text, ...Object.fromEntries(CHOICES.map((name) => [name, byId(`filter-${name}`).value])) };
+    return { text, ...Object.fromEntries(SELECTS.map((name) => [name, byId(`filter-${name}`).value])) };
   }
 
-  // Lays the choices out anew, where there are more of them than before.
-  renew() {
-    for (const name of CHOICES) {
+  // Updates the options if there are more values than before.
+  updateOptions() {
+    for (const name of SELECTS) {
       const values = this.journal.values[name];
       if (this.#counts.get(name) === values.size) continue;
       const keys = [...values.keys()];
@@ -32,16 +32,16 @@ export class Filters {
   }
 
   choose(name, value) {
-    for (const other of CHOICES) byId(`filter-${other}`).value = "";
+    for (const other of SELECTS) byId(`filter-${other}`).value = "";
     byId("filter-text").value = "";
-    this.renew();
+    this.updateOptions();
     byId(`filter-${name}`).value = value;
   }
 
   #fill(name, entries) {
     const select = byId(`filter-${name}`);
     const { value } = select;
-    select.replaceChildren(element("option", { value: "" }, "all"), ...entries.map(([key, says]) => element("option", { value: key }, says)));
+    select.replaceChildren(element("option", { value: "" }, "all"), ...entries.map(([key, label]) => element("option", { value: key }, label)));
     select.value = entries.some(([key]) => key === value) ? value : "";
     this.#counts.set(name, entries.length);
   }

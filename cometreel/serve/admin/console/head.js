@@ -1,12 +1,12 @@
-// The head of the page: what is played, whether the server is there, numbers, speed, begin anew, light or dark.
+// The head of the page: scenario, connection, numbers, speed, restart, theme.
 
-import { ask } from "./api.js";
-import { byId, complain, element, speak } from "./elements.js";
+import { send } from "./api.js";
+import { announce, byId, element, showProblem } from "./elements.js";
 
 const STATES = {
   connected: ["live", "live"],
-  waiting: ["waiting", "the server is away, trying again…"],
-  refused: ["refused", "this run has another token: open the address that it printed"],
+  waiting: ["waiting", "the server does not answer, retrying…"],
+  refused: ["refused", "the server has a new token: open the address that it printed"],
 };
 const NUMBERS = [
   ["sessions", "sessions"],
@@ -17,7 +17,7 @@ const NUMBERS = [
   ["faults", "faults"],
 ];
 
-export function startHead(begunAnew) {
+export function startHead(onRestart) {
   byId("speed-form").addEventListener("submit", (event) => {
     event.preventDefault();
     setSpeed();
@@ -27,18 +27,18 @@ export function startHead(begunAnew) {
   byId("reset-no").addEventListener("click", () => dialog.close());
   byId("reset-yes").addEventListener("click", async () => {
     dialog.close();
-    const { problems } = await ask("POST", "reset");
-    if (!problems) begunAnew();
-    speak(problems ? problems.join(" ") : "Begun anew.");
+    const { problems } = await send("POST", "reset");
+    if (!problems) onRestart();
+    announce(problems ? problems.join(" ") : "Restarted.");
   });
   startTheme();
 }
 
 export function showState(state) {
-  const [kind, says] = STATES[state];
+  const [kind, label] = STATES[state];
   byId("connection").className = `pill ${kind}`;
-  byId("connection-text").textContent = says;
-  document.body.classList.toggle("away", state !== "connected");
+  byId("connection-text").textContent = label;
+  document.body.classList.toggle("offline", state !== "connected");
 }
 
 export function showSettings({ scenario, speed, seed, repeat, unmatched, auth, node }) {
@@ -55,12 +55,12 @@ export function showSettings({ scenario, speed, seed, repeat, unmatched, auth, n
 export function showNumbers(overview) {
   const place = byId("numbers");
   if (!place.firstChild) {
-    for (const [name, says] of NUMBERS) place.append(element("div", { id: `number-${name}` }, element("dt", {}, says), element("dd")));
+    for (const [name, label] of NUMBERS) place.append(element("div", { id: `number-${name}` }, element("dt", {}, label), element("dd")));
   }
   for (const [name] of NUMBERS) {
     const figure = byId(`number-${name}`);
     figure.lastChild.textContent = overview[name].toLocaleString("en");
-    figure.classList.toggle("alarm", overview[name] > 0 && name === "unmatched");
+    figure.classList.toggle("warning", overview[name] > 0 && name === "unmatched");
   }
   byId("badge-unmatched").textContent = overview.unmatched || "";
 }
@@ -68,13 +68,13 @@ export function showNumbers(overview) {
 async function setSpeed() {
   const field = byId("speed");
   const speed = Number(field.value.trim().replace(",", ".") || NaN);
-  if (Number.isNaN(speed)) return complain(byId("speed-problem"), "A number is wanted, 0 or more.", field);
-  const { problems } = await ask("PUT", "speed", { speed });
-  complain(byId("speed-problem"), (problems ?? []).join(" ").replace(/^speed: /, ""), field);
-  if (!problems) speak(`The speed is ${speed}.`);
+  if (Number.isNaN(speed)) return showProblem(byId("speed-problem"), "Enter a number, 0 or more.", field);
+  const { problems } = await send("PUT", "speed", { speed });
+  showProblem(byId("speed-problem"), (problems ?? []).join(" ").replace(/^speed: /, ""), field);
+  if (!problems) announce(`The speed is ${speed}.`);
 }
 
-// What the system prefers, until the person chooses; the choice holds in this browser.
+// The theme of the system, or the one that was chosen in this browser.
 function startTheme() {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const chosen = () => localStorage.getItem("reel-theme") ?? (dark.matches ? "dark" : "light");

@@ -1,8 +1,8 @@
-// The calls that the page knows, and those of them that the filters leave. Knows nothing of how they are drawn.
+// The calls that the page has loaded, and those that match the filters.
 
-const MOST = 10_000;
-const DROPPED = 1_000; // so many go at once, so that dropping costs nothing for each
-const LONGEST = 20_000; // characters of a body that are searched
+const MAX_CALLS = 10_000;
+const DROPPED = 1_000; // calls that are dropped together
+const LONGEST = 20_000; // maximum of searched characters in a body
 
 export class Journal {
   calls = [];
@@ -11,13 +11,13 @@ export class Journal {
   values = { operation: new Set(), owner_type: new Set(), session: new Map(), outcome: new Set() };
   last = 0;
 
-  // Takes a call; gives how many rows went at the top, so that what is in view can stay in view.
+  // Adds a call; returns the number of rows that were dropped at the top.
   add(call) {
     if (this.last && call.number > this.last + 1) this.#append({ gap: call.number - this.last - 1, number: call.number - 0.5 });
     this.last = call.number;
-    this.#note(call);
+    this.#collectValues(call);
     this.#append(call);
-    return this.calls.length > MOST ? this.#drop() : 0;
+    return this.calls.length > MAX_CALLS ? this.#drop() : 0;
   }
 
   clear() {
@@ -29,15 +29,15 @@ export class Journal {
 
   filter(filters) {
     this.filters = filters;
-    this.shown = this.calls.filter((call) => this.#passes(call));
+    this.shown = this.calls.filter((call) => this.#matches(call));
   }
 
   #append(call) {
     this.calls.push(call);
-    if (this.#passes(call)) this.shown.push(call);
+    if (this.#matches(call)) this.shown.push(call);
   }
 
-  #note(call) {
+  #collectValues(call) {
     if (call.operation) this.values.operation.add(call.operation);
     if (call.owner_type) this.values.owner_type.add(call.owner_type);
     this.values.session.set(String(call.session), call.user);
@@ -51,7 +51,7 @@ export class Journal {
     return this.shown.splice(0, gone === -1 ? this.shown.length : gone).length;
   }
 
-  #passes(call) {
+  #matches(call) {
     const { text, operation, owner_type, session, outcome } = this.filters;
     if (call.gap) return !(text || operation || owner_type || session || outcome);
     return (
@@ -59,17 +59,17 @@ export class Journal {
       (!owner_type || call.owner_type === owner_type) &&
       (!session || String(call.session) === session) &&
       (!outcome || outcomeOf(call) === outcome) &&
-      (!text || searched(call).includes(text))
+      (!text || searchText(call).includes(text))
     );
   }
 }
 
-// The outcome without what stands behind its colon.
+// The outcome without the details after its colon.
 export const outcomeOf = (call) => call.outcome.split(":")[0];
 
 const texts = new WeakMap();
 
-function searched(call) {
+function searchText(call) {
   if (!texts.has(call)) {
     const body = typeof call.body === "string" ? call.body : JSON.stringify(call.body ?? "");
     const parts = [call.method, call.target, call.exchange, call.user, call.role, call.outcome, body.slice(0, LONGEST)];

@@ -1,16 +1,16 @@
-// The lists beside the journal: sessions with their clients, calls that nothing answered, exchanges nobody asked for.
+// The lists next to the journal: sessions with their clients, unmatched requests, unplayed exchanges.
 
 import { button, byId, element } from "./elements.js";
 import { timeOf, whoOf } from "./rows.js";
 
-const MOST = 200; // what is in a list for people; the numbers above tell how many there are
-const kept = new Map();
+const MAX_ITEMS = 200; // in each list; the head of the page shows the totals
+const drawn = new Map();
 
-// Draws a list unless it is as it was, so that a hand or a screen reader in it isn't disturbed.
+// Draws a list only if it has changed, so that focus and screen readers keep their position.
 function redraw(panel, facts, draw) {
   const now = JSON.stringify(facts);
-  if (kept.get(panel) === now) return;
-  kept.set(panel, now);
+  if (drawn.get(panel) === now) return;
+  drawn.set(panel, now);
   const place = byId(panel);
   const focused = place.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   place.replaceChildren(...draw());
@@ -21,9 +21,9 @@ const more = (all, shown) => (all > shown ? element("p", { class: "hint" }, `${s
 
 export function showSessions(sessions, all, { filter, push }) {
   redraw("panel-sessions", [sessions, all], () => [
-    sessions.length ? null : element("p", { class: "empty" }, "No session is live."),
-    ...sessions.slice(-MOST).map((session) => card(session, filter, push)),
-    more(all, Math.min(sessions.length, MOST)),
+    sessions.length ? null : element("p", { class: "empty" }, "There are no sessions."),
+    ...sessions.slice(-MAX_ITEMS).map((session) => card(session, filter, push)),
+    more(all, Math.min(sessions.length, MAX_ITEMS)),
   ].filter(Boolean));
 }
 
@@ -35,12 +35,12 @@ function card(session, filter, push) {
     element("h3", {}, `Session ${session.number}`, session.user ? element("span", { class: "user" }, session.user) : null),
     element("p", { class: "hint" }, about.filter(Boolean).join(" · ")),
     ...session.clients.map(client),
-    session.waiting ? element("p", { class: "hint" }, `Waiting for its first client: ${session.waiting} ${session.waiting === 1 ? "notification" : "notifications"}.`) : null,
+    session.waiting ? element("p", { class: "hint" }, `Waiting for the first client: ${session.waiting} ${session.waiting === 1 ? "notification" : "notifications"}.`) : null,
     element(
       "div",
       { class: "ends" },
-      button("Its calls", () => filter(session.number), { "data-key": `calls ${session.number}` }),
-      button("Push to it…", () => push(session.number), { "data-key": `push ${session.number}` }),
+      button("Show calls", () => filter(session.number), { "data-key": `calls ${session.number}` }),
+      button("Push…", () => push(session.number), { "data-key": `push ${session.number}` }),
     ),
   );
 }
@@ -56,15 +56,15 @@ function client(one) {
 }
 
 export function showUnmatched(calls, all, choose) {
-  const latest = calls.slice(-MOST).reverse();
+  const latest = calls.slice(-MAX_ITEMS).reverse();
   redraw("panel-unmatched", [latest.map((call) => call.number), all], () => [
-    latest.length ? null : element("p", { class: "empty" }, "Everything that was asked was answered."),
-    ...latest.map((call) => missed(call, choose)),
+    latest.length ? null : element("p", { class: "empty" }, "All requests were answered."),
+    ...latest.map((call) => unmatchedItem(call, choose)),
     more(all, latest.length),
   ].filter(Boolean));
 }
 
-function missed(call, choose) {
+function unmatchedItem(call, choose) {
   const about = [call.operation, call.owner_type, call.owner].filter(Boolean).join(" ") || call.target;
   const [near] = call.miss.nearest;
   return element(
@@ -72,14 +72,14 @@ function missed(call, choose) {
     { class: "missed", type: "button", click: () => choose(call), "data-key": `call ${call.number}` },
     element("strong", {}, `${call.method} ${about}`),
     element("small", {}, `№ ${call.number} · ${timeOf(call.at)} · session ${whoOf(call)}`),
-    near ? element("span", {}, `near: ${near.exchange}`, near.differs.length ? `, but for ${near.differs.length === 1 ? near.differs[0].where : `${near.differs.length} differences`}` : "") : element("span", {}, "nothing is near"),
+    near ? element("span", {}, `closest: ${near.exchange}`, near.differs.length ? `, differs in ${near.differs.length === 1 ? near.differs[0].where : `${near.differs.length} differences`}` : "") : element("span", {}, "no exchange is similar"),
   );
 }
 
 export function showUnplayed(names, all) {
   redraw("panel-unplayed", [names, all], () => [
-    element("h3", {}, all ? "Nobody asked for these yet" : "Every exchange was played"),
-    element("ol", { class: "names" }, ...names.slice(0, MOST).map((name) => element("li", {}, name))),
-    more(all, Math.min(names.length, MOST)),
+    element("h3", {}, all ? "Not played yet" : "All exchanges were played"),
+    element("ol", { class: "names" }, ...names.slice(0, MAX_ITEMS).map((name) => element("li", {}, name))),
+    more(all, Math.min(names.length, MAX_ITEMS)),
   ].filter(Boolean));
 }

@@ -1,6 +1,6 @@
-// The console of a running replay: joins the stream of the server with what the page shows.
+// The console of a running replay: connects the event stream with the parts of the page.
 
-import { ask } from "./api.js";
+import { send } from "./api.js";
 import { showCall } from "./call.js";
 import { byId, element } from "./elements.js";
 import { showFaults, startFaults } from "./faults.js";
@@ -9,19 +9,19 @@ import { showNumbers, showSettings, showState, startHead } from "./head.js";
 import { Journal } from "./journal.js";
 import { showSessions, showUnmatched, showUnplayed } from "./lists.js";
 import { Live } from "./live.js";
-import { aimAt, startPush } from "./push.js";
+import { pushToSession, startPush } from "./push.js";
 import { Rows } from "./rows.js";
 import { openTab, startTabs } from "./tabs.js";
 
-history.replaceState(null, "", location.pathname); // the token was shown; the cookie has it now
+history.replaceState(null, "", location.pathname); // remove the token; the cookie has it now
 
 const live = new Live();
 const journal = new Journal();
 const rows = new Rows(journal, choose);
-const filters = new Filters(journal, refilter);
+const filters = new Filters(journal, applyFilters);
 const facts = { overview: null, sessions: [], unplayed: [] };
-const unmatched = new Map(); // by number: they stay when the journal has let go of them
-let held = null; // calls that came during a pause
+const unmatched = new Map(); // by number; kept when the journal drops them
+let paused = null; // the calls received during a pause
 
 // ------------------------------------------------------------------ the journal
 function choose(call) {
@@ -30,36 +30,36 @@ function choose(call) {
   openTab("call");
 }
 
-function take(call) {
+function addCall(call) {
   if (call.miss) unmatched.set(call.number, call);
-  if (held) held.push(call);
+  if (paused) paused.push(call);
   else rows.shift(journal.add(call));
   refresh();
 }
 
-function refilter() {
+function applyFilters() {
   journal.filter(filters.values);
-  rows.renew();
+  rows.redraw();
   refresh();
 }
 
 function pause() {
-  const calls = held;
-  held = held ? null : [];
+  const calls = paused;
+  paused = paused ? null : [];
   for (const call of calls ?? []) rows.shift(journal.add(call));
-  byId("pause").setAttribute("aria-pressed", held !== null);
+  byId("pause").setAttribute("aria-pressed", paused !== null);
   refresh();
 }
 
-function forget() {
+function clear() {
   journal.clear();
   unmatched.clear();
-  if (held) held = [];
-  rows.renew();
+  if (paused) paused = [];
+  rows.redraw();
   refresh();
 }
 
-// ------------------------------------------------------------------ drawing, once for each frame
+// ------------------------------------------------------------------ drawing, once per frame
 let waiting = false;
 
 function refresh() {
@@ -73,58 +73,58 @@ function refresh() {
 
 function draw() {
   const { calls, shown } = journal;
-  filters.renew();
+  filters.updateOptions();
   rows.draw();
   byId("count").textContent = shown.length === calls.length ? `${calls.length} ${calls.length === 1 ? "call" : "calls"}` : `${shown.length} of ${calls.length} calls`;
-  byId("pause").textContent = held === null ? "Pause" : `Go on${held.length ? ` (${held.length} new)` : ""}`;
+  byId("pause").textContent = paused === null ? "Pause" : `Resume${paused.length ? ` (${paused.length} new)` : ""}`;
   byId("nothing").hidden = shown.length > 0;
-  byId("nothing").textContent = calls.length ? "Nothing is left by these filters." : "Nothing was asked yet. Point your application at this server.";
+  byId("nothing").textContent = calls.length ? "No call matches these filters." : "No requests yet. Point your application at this server.";
   const missed = [...unmatched.values()];
   showUnmatched(missed, facts.overview?.unmatched ?? missed.length, choose);
-  showSessions(facts.sessions, facts.overview?.sessions ?? 0, { filter: showCallsOf, push: pushTo });
+  showSessions(facts.sessions, facts.overview?.sessions ?? 0, { filter: showCallsOf, push: openPush });
   showUnplayed(facts.unplayed, facts.overview?.unplayed ?? 0);
 }
 
 function showCallsOf(session) {
   filters.choose("session", String(session));
-  refilter();
+  applyFilters();
   rows.follow();
 }
 
-function pushTo(session) {
+function openPush(session) {
   openTab("push");
-  aimAt(session);
+  pushToSession(session);
 }
 
-// ------------------------------------------------------------------ what the server tells
+// ------------------------------------------------------------------ events of the server
 const suggest = (id, values) => byId(id).replaceChildren(...[...new Set(values)].map((value) => element("option", { value })));
 
-function keep(name) {
+function storeFact(name) {
   return (value) => {
     facts[name] = value;
     refresh();
   };
 }
 
-async function recall() {
-  const { value } = await ask("GET", "unmatched");
+async function loadUnmatched() {
+  const { value } = await send("GET", "unmatched");
   for (const call of value?.unmatched ?? []) if (!unmatched.has(call.number)) unmatched.set(call.number, call);
   refresh();
 }
 
 live.on("state", showState);
-live.on("call", take);
-live.on("run", forget);
+live.on("call", addCall);
+live.on("run", clear);
 live.on("settings", showSettings);
 live.on("faults", showFaults);
 live.on("exchanges", (names) => suggest("exchanges", names));
-live.on("unplayed", keep("unplayed"));
+live.on("unplayed", storeFact("unplayed"));
 live.on("overview", (overview) => {
-  keep("overview")(overview);
+  storeFact("overview")(overview);
   showNumbers(overview);
 });
 live.on("sessions", (sessions) => {
-  keep("sessions")(sessions);
+  storeFact("sessions")(sessions);
   suggest("users", sessions.map((session) => session.user).filter(Boolean));
   const subscriptions = sessions.flatMap((session) => session.clients.flatMap((client) => client.subscriptions));
   suggest("channels", subscriptions.filter((channel) => !channel.includes("*")));
@@ -140,11 +140,11 @@ document.addEventListener("keydown", (event) => {
 });
 byId("pause").addEventListener("click", pause);
 
-startHead(forget);
+startHead(clear);
 startTabs();
 startPush();
 startFaults();
 showFaults([]);
 refresh();
-recall();
+loadUnmatched();
 live.connect();

@@ -1,11 +1,11 @@
-// The journal as rows, of which only those in view are drawn. It follows the latest as long as its end is in view.
+// The rows of the journal. Only visible rows are drawn; the list follows the latest call while its end is visible.
 
 import { byId, element } from "./elements.js";
 import { outcomeOf } from "./journal.js";
 
-const HEIGHT = 32; // as page.css has it
-const NARROW = matchMedia("(max-width: 1100px)"); // as page.css has it: the call stands below the journal
-const SPARE = 8; // rows above and below, so that a quick hand sees no gap
+const HEIGHT = 32; // same as in page.css
+const NARROW = matchMedia("(max-width: 1100px)"); // same as in page.css: the call is below the journal
+const SPARE = 8; // additional rows above and below, so that fast scrolling shows no gap
 
 export class Rows {
   #list = byId("rows");
@@ -19,14 +19,14 @@ export class Rows {
   constructor(journal, chosen) {
     this.journal = journal;
     this.choose = chosen;
-    this.#list.addEventListener("scroll", () => this.#scrolled());
-    this.#list.addEventListener("keydown", (event) => this.#moved(event));
-    this.#list.addEventListener("click", (event) => this.#clicked(event));
+    this.#list.addEventListener("scroll", () => this.#onScroll());
+    this.#list.addEventListener("keydown", (event) => this.#onKeydown(event));
+    this.#list.addEventListener("click", (event) => this.#onClick(event));
     new ResizeObserver(() => this.draw()).observe(this.#list);
     byId("follow").addEventListener("click", () => this.follow());
   }
 
-  // Draws soon; however often it is called, once for each frame.
+  // Schedules a draw, at most one per frame.
   draw() {
     if (this.#waiting) return;
     this.#waiting = true;
@@ -36,8 +36,8 @@ export class Rows {
     });
   }
 
-  // The rows are others than before: draw all of them anew.
-  renew() {
+  // Draws all rows again.
+  redraw() {
     for (const row of this.#drawn.values()) row.remove();
     this.#drawn.clear();
     this.draw();
@@ -52,11 +52,11 @@ export class Rows {
     this.#follows = false;
   }
 
-  // Rows at the top are gone; what is in view stays there.
+  // Keeps the visible rows in place after rows at the top were dropped.
   shift(count) {
     if (!count) return;
     if (!this.#follows) this.#list.scrollTop -= count * HEIGHT;
-    this.renew();
+    this.redraw();
   }
 
   select(number) {
@@ -112,7 +112,7 @@ export class Rows {
     if (chosen) this.#list.setAttribute("aria-activedescendant", row.id);
   }
 
-  #scrolled() {
+  #onScroll() {
     const { scrollTop, clientHeight, scrollHeight } = this.#list;
     if (scrollTop < this.#scrolledTo) this.#follows = false;
     if (scrollTop + clientHeight >= scrollHeight - HEIGHT / 2) this.#follows = true;
@@ -120,13 +120,13 @@ export class Rows {
     this.draw();
   }
 
-  #clicked(event) {
+  #onClick(event) {
     const row = event.target.closest(".row");
     if (row) this.#pick(Number(row.dataset.index));
     if (row && NARROW.matches) byId("panel-call").scrollIntoView({ block: "center" });
   }
 
-  #moved(event) {
+  #onKeydown(event) {
     const { shown } = this.journal;
     const at = shown.findIndex((call) => call.number === this.#chosen);
     const page = Math.max(1, Math.floor(this.#list.clientHeight / HEIGHT) - 1);
@@ -145,7 +145,7 @@ export class Rows {
 }
 
 function gapRow(call) {
-  return element("div", { class: "row gap", role: "option", id: `row-${call.number}` }, `${call.gap} calls came too fast to be shown`);
+  return element("div", { class: "row gap", role: "option", id: `row-${call.number}` }, `${call.gap} calls arrived too fast to be shown`);
 }
 
 function callRow(call) {

@@ -1,4 +1,4 @@
-// The tabs beside the journal, as the ARIA practices have them: arrow keys move, one is open.
+// The tabs next to the journal, with the keyboard behaviour of the ARIA Authoring Practices.
 
 import { byId } from "./elements.js";
 

@@ -1,25 +1,25 @@
-"""A server that misbehaves in known ways, seeded and counted: `rogue_server.py FATES SEED`, run by path.
+"""A server with random, counted faults: `faulty_server.py FAULTS SEED`, run by path. It prints its port.
 
-FATES is JSON: what happens to how many of a thousand POSTs, such as `{"drop": 10, "double": 10}`. Each POST meets one
-fate, drawn in the order of arrival. GET /counts tells how many met which. It prints its port.
+FAULTS is JSON: the number of each fault per thousand POSTs, such as `{"drop": 10, "double": 10}`. At most one fault is
+drawn for each POST, in order of arrival. GET /counts returns the number of each fault.
 
-| fate | what happens |
+| fault | effect |
 |---|---|
-| `drop` | the notification never comes |
-| `double` | it comes twice |
-| `delay` | it comes 2 s late |
-| `after` | it comes 5 s late |
-| `owner`, `type` | it speaks of another owner (where the request names one), of another type |
+| `drop` | no notification |
+| `double` | two notifications |
+| `delay` | the notification is 2 s late |
+| `after` | the notification is 5 s late |
+| `owner`, `type` | the notification has another owner (if the request names one) or type |
 | `refuse` | HTTP 503, statusCode 4 |
 | `deny` | HTTP 200, statusCode 5 |
-| `early` | it comes before the HTTP reply |
-| `stray` | one more comes, with a referenceId that nobody was told |
-| `forget` | the CometD session is forgotten, with the notification and all others that it still had to get |
-| `freeze` | everything stands still for 3 s; then all goes on (at most once) |
-| `redirect` | HTTP 302 to /elsewhere, which counts who comes |
+| `early` | the notification comes before the HTTP reply |
+| `stray` | an additional notification with an unknown referenceId |
+| `forget` | the CometD session is lost, with all its pending notifications |
+| `freeze` | the server stops for 3 s (at most once) |
+| `redirect` | HTTP 302 to /elsewhere, which counts its requests |
 
-One key of FATES is no share: `{"above": 60}` drops the notifications of what is asked beyond 60 POSTs per second. A
-half second's worth may come at once, so that a client that stands still for a moment isn't taken for a faster one.
+`above` is no share: `{"above": 60}` drops the notifications of all requests above 60 POSTs per second. Bursts of half a
+second are allowed, so that a client that pauses for a moment isn't counted as faster.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from typing import Any, cast
 
 import httptools
 
-FATES: dict[str, int] = json.loads(sys.argv[1])
+FAULTS: dict[str, int] = json.loads(sys.argv[1])
 CHANCE = random.Random(sys.argv[2])
 COUNTS: Counter[str] = Counter()
 SESSIONS: dict[str, Session] = {}
 USED: Counter[str] = Counter()
 references, ids = count(66), count(1)
 PAUSE = 0.01
-ABOVE = FATES.pop("above", 0)
+ABOVE = FAULTS.pop("above", 0)
 
 
 class Bucket:
-    """What may still be asked now: it fills at the rate that the server can bear."""
+    """A token bucket that is filled at the maximum rate of the server."""
 
     def __init__(self) -> None:
         self.most = self.left = ABOVE / 2
@@ -70,7 +70,7 @@ REFUSALS: dict[str, tuple[object, str, str]] = {
 
 
 class Session:
-    """One CometD session: the held poll, what waits, and what is still to come."""
+    """One CometD session: held poll, queued messages, and scheduled notifications."""
 
     def __init__(self, client_id: str) -> None:
         self.client_id = client_id
@@ -89,7 +89,7 @@ class Session:
             self.waiting = []
 
     def forget(self) -> None:
-        """Lose the session, and every notification that it was still to get."""
+        """Drop the session and its pending notifications."""
         undone = [timer for timer in self.coming if not timer.cancelled() and timer.when() > loop().time()]
         for timer in undone:
             timer.cancel()
@@ -106,11 +106,11 @@ def loop() -> asyncio.AbstractEventLoop:
     return asyncio.get_running_loop()
 
 
-def fate() -> str:
+def fault() -> str:
     if ABOVE and not BUCKET.takes():
         return "drop"
     drawn = CHANCE.random() * 1000
-    for name, share in FATES.items():
+    for name, share in FAULTS.items():
         drawn -= share
         if drawn < 0:
             USED[name] += 1
@@ -149,7 +149,7 @@ class Line(asyncio.Protocol):
         elif self.url == b"/elsewhere":
             COUNTS["elsewhere"] += 1
             self.reply({"statusCode": 0, "referenceId": 0})
-        elif b"RequestAgentStats" not in self.body:  # a step of the login: all are fine
+        elif b"RequestAgentStats" not in self.body:  # a request of the login: always accepted
             self.reply({"statusCode": 0, "user": {"id": "me"}})
         else:
             self.stats(json.loads(self.body))
@@ -179,13 +179,13 @@ class Line(asyncio.Protocol):
             if session.waiting or "advice" in message:
                 session.release({"successful": True})
         else:
-            COUNTS["goodbyes"] += channel == "/meta/disconnect"
+            COUNTS["disconnects"] += channel == "/meta/disconnect"
             self.reply([{**each, "successful": True} for each in messages])
 
     def stats(self, body: dict[str, Any]) -> None:
-        what, reference = fate(), next(references)
+        what, reference = fault(), next(references)
         if what == "owner" and "workbinOwner" not in body:
-            what = "answer"  # an agent that didn't log in doesn't know its own id
+            what = "answer"  # an agent without a login doesn't know its own id
         COUNTS[what] += 1
         if what in REFUSALS:
             self.reply(*REFUSALS[what])

@@ -1,4 +1,4 @@
-"""The counts of a run are those of a server that misbehaves in known ways, exactly, and a freeze can't hide."""
+"""The counts of a run equal the faults of the server, and a freeze shows in the latencies."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from pathlib import Path
 
 from tests.load.conftest import MIX, OWNERS, Start, counts, failures, requests
 
-RATE = ("--reel-rate", "steps 100,0 of 7s")  # the second half is for answers that come after all hope
+RATE = ("--reel-rate", "steps 100,0 of 7s")  # the second half waits for late-after-lost notifications
 RUN = ("-u", 20, "-r", 20, *RATE, "--reel-late", "1s", "--reel-patience", "4s", *MIX, *OWNERS, "--csv", "run")
 
 
-def test_every_kind_of_failure_is_counted_as_often_as_it_was_made(
-    rogue: Callable[..., str], locust: Start, tmp_path: Path
-):
-    fates = ["drop", "double", "owner", "type", "refuse", "deny", "stray", "after"]
-    url = rogue(**dict.fromkeys(fates, 10), delay=50, early=50)
+def test_every_kind_of_failure_is_counted_exactly(faulty: Callable[..., str], locust: Start, tmp_path: Path):
+    faults = ["drop", "double", "owner", "type", "refuse", "deny", "stray", "after"]
+    url = faulty(**dict.fromkeys(faults, 10), delay=50, early=50)
     locust("--host", url, *RUN, "--reel-limit", "lost > 0").await_end()
     made, found = counts(url), failures(tmp_path / "run")
     assert found == {
@@ -31,14 +29,16 @@ def test_every_kind_of_failure_is_counted_as_often_as_it_was_made(
         "stray: Stray('late-after-lost')": made["after"],
     }
     rows = requests(tmp_path / "run")
-    assert sum(number for (kind, _), number in rows.items() if kind == "ack") == sum(made.values()) - made["goodbyes"]
+    assert (
+        sum(number for (kind, _), number in rows.items() if kind == "ack") == sum(made.values()) - made["disconnects"]
+    )
 
 
-def test_a_frozen_server_shows_in_the_percentiles_of_the_intended_start_alone(
-    rogue: Callable[..., str], locust: Start, tmp_path: Path
+def test_a_frozen_server_shows_in_latencies_from_the_intended_start_only(
+    faulty: Callable[..., str], locust: Start, tmp_path: Path
 ):
-    """3 s of 10 stood still: three requests in ten were due then. Their senders had to wait, so few were in flight."""
-    url = rogue(freeze=5)
+    """The server stops for 3 of 10 s, so three in ten requests are due then. Few are in flight, since agents wait."""
+    url = faulty(freeze=5)
     steps = ("--reel-rate", "steps 100,0 of 10s", "--reel-spacing", "constant", "--reel-patience", "8s")
     limits = (
         "notification p80 > 700ms",
@@ -52,10 +52,8 @@ def test_a_frozen_server_shows_in_the_percentiles_of_the_intended_start_alone(
     assert counts(url)["freeze"] == 1
 
 
-def test_forgotten_sessions_are_counted_and_their_agents_come_back(
-    rogue: Callable[..., str], locust: Start, tmp_path: Path
-):
-    url = rogue(forget=10)
+def test_lost_sessions_are_counted_and_restored(faulty: Callable[..., str], locust: Start, tmp_path: Path):
+    url = faulty(forget=10)
     locust("--host", url, *RUN, "--reel-limit", "lost > 0").await_end()
     made = counts(url)
     assert failures(tmp_path / "run") == {
@@ -65,8 +63,8 @@ def test_forgotten_sessions_are_counted_and_their_agents_come_back(
     assert made["answer"] > 500
 
 
-def test_closed_loop_counts_too(rogue: Callable[..., str], locust: Start, tmp_path: Path):
-    url = rogue(drop=10, double=10)
+def test_counts_of_a_closed_loop(faulty: Callable[..., str], locust: Start, tmp_path: Path):
+    url = faulty(drop=10, double=10)
     locust(
         *("--host", url, "-u", 5, "-r", 5, "-t", "6s", "--reel-patience", "2s", *MIX, *OWNERS, "--csv", "run"),
         *("--reel-limit", "lost > 0", "--reel-json", "run.json", "--reel-junit", "run.xml"),
@@ -76,6 +74,9 @@ def test_closed_loop_counts_too(rogue: Callable[..., str], locust: Start, tmp_pa
         "notification: NotificationFailed('lost')": made["drop"],
         "stray: Stray('duplicate')": made["double"],
     }
-    told = json.loads((tmp_path / "run.json").read_text())
-    assert (told["sent"], told["sent"] - told["answered"]) == (sum(made.values()) - made["goodbyes"], made["drop"])
+    report = json.loads((tmp_path / "run.json").read_text())
+    assert (report["sent"], report["sent"] - report["answered"]) == (
+        sum(made.values()) - made["disconnects"],
+        made["drop"],
+    )
     assert 'name="lost &gt; 0"' in (tmp_path / "run.xml").read_text()

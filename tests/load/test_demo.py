@@ -1,4 +1,4 @@
-"""`make load` tells its story to the end."""
+"""`make load` runs to its end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.load.conftest import ROOT
 
 
-def test_twenty_seconds_on_the_replay_lose_nothing_and_leave_a_report():
+def test_make_load_loses_nothing_and_writes_a_report():
     ended = subprocess.run(
         [sys.executable, "-m", "demo.load"], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
     )

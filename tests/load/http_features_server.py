@@ -1,8 +1,8 @@
-"""A server as a real one may be, and correct: `python -m tests.load.mannered_server FATES SEED CERTIFICATE KEY`.
+"""A correct server with many HTTP features: `python -m tests.load.http_features_server FAULTS SEED CERTIFICATE KEY`.
 
-It speaks TLS, asks for Basic credentials with each request, announces each reply by a 103, sends its body in chunks,
-and ends the connection after every fifth. Agents have two workbins each, which can be subscribed to and counted; what
-is told of a subscription carries no referenceId, and changes of state come unasked. The rest is the rogue server's.
+It uses TLS, requires Basic credentials in each request, sends a 103 before each reply and chunked bodies, and closes
+the connection after every fifth reply. Each agent has two workbins, which can be subscribed to and counted.
+Notifications of a subscription have no referenceId, and state changes answer no request. The rest is the faulty server.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import sys
 from itertools import count
 from typing import Any
 
-from tests.load.rogue_server import COUNTS, SESSIONS, Line, Session, loop, references
+from tests.load.faulty_server import COUNTS, SESSIONS, Line, Session, loop, references
 
 WORKBINS = ["861640a2-7c64-4c0b-9d7e-1f6f0c5a0001", "861640a2-7c64-4c0b-9d7e-1f6f0c5a0002"]
 replies = count(1)
 
 
-class Mannered(Line):
+class FeatureConnection(Line):
     """One connection."""
 
     def on_message_begin(self) -> None:
@@ -49,7 +49,7 @@ class Mannered(Line):
             super().on_message_complete()
 
     def answer(self, events: list[dict[str, Any]], *, named: bool = False) -> None:
-        """Acknowledge a request, and notify these events."""
+        """Acknowledge a request and send notifications."""
         reference = next(references)
         self.reply({"statusCode": 0, "referenceId": reference})
         for event in events:
@@ -77,14 +77,14 @@ class Mannered(Line):
 
 
 def unasked(workbin: str) -> dict[str, Any]:
-    """A change that somebody else made; its referenceId is that of another request."""
+    """A state change by another user; its referenceId is that of another request."""
     return {"messageType": "WorkbinStateChangeMessage", "id": workbin, "action": "ItemAdded", "referenceId": 1}
 
 
 async def main() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*sys.argv[3:5])
-    server = await loop().create_server(Mannered, "127.0.0.1", 0, ssl=context)
+    server = await loop().create_server(FeatureConnection, "127.0.0.1", 0, ssl=context)
     print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 

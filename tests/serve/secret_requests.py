@@ -1,0 +1,54 @@
+"""Requests that nothing answers and that carry a secret under every name of the table, in every place of a request."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlencode
+
+import httpx
+
+from cometreel.masking import QUERY_SECRETS, SECRETS
+from tests.serve.conftest import Desktop
+
+SECRET = "s3cret"
+IN_JSON = [name.replace("*", "my") for name in SECRETS.split()] + ["accessKey", "privateKey", "passCode", "OTP"]
+IN_QUERIES = [*IN_JSON, *(name.replace("*", "my") for name in QUERY_SECRETS.split())]
+IN_HEADERS = [*dict.fromkeys(f"X-{name.replace('_', '-')}".lower() for name in IN_JSON)]
+
+SCENARIO = f"""\
+cometreel: 1
+bayeux: {{endpoint: /api/v2/notifications}}
+exchanges:
+  - name: lists every secret
+    request:
+      method: POST
+      path: /login
+      query: {{{", ".join(f"{name}: other" for name in dict.fromkeys(IN_QUERIES))}}}
+      headers: {{{", ".join(f"{name}: other" for name in IN_HEADERS)}}}
+      body: {{{", ".join(f"{name}: other" for name in dict.fromkeys(IN_JSON))}, link: other, list: [other]}}
+  - name: compares the whole
+    request: {{method: PUT, path: /login, query: {{$any: object}}, body: {{all: other, text: other}}}}
+  - name: a service
+    request: {{publish: /service/login, data: {{all: other}}}}
+"""
+
+
+def send_secrets(app: httpx.Client) -> int:
+    """Send the requests, and return how many calls they are."""
+    query = {name: f"{SECRET}-{number}" for number, name in enumerate(IN_QUERIES)}
+    body = {name: f"{SECRET}-{number}" for number, name in enumerate(IN_JSON)}
+    headers = {name: f"{SECRET}-{number}" for number, name in enumerate(IN_HEADERS)}
+    packed, link = json.dumps(body), f"https://gws.example/login?{urlencode(query)}"
+    whole = {"all": body, "packed": packed, "link": link, "list": [body, packed, link]}
+    replies = [
+        app.post("/login", params=query, headers=headers, json={**body, "link": link, "list": [packed]}),
+        app.put("/login", params=query, json=whole),
+        app.post("/login", data=query),
+        app.post("/login", content=packed[:-1], headers={"Content-Type": "application/json"}),
+        app.post("/login", content=json.dumps(whole)[:-1]),
+        app.post(f"/login;jsessionid={SECRET}?x=1", content=repr(body)),
+    ]
+    assert [reply.status_code for reply in replies] == [404, 404, 404, 400, 404, 404]
+    assert not any(SECRET in reply.text for reply in replies)
+    Desktop(app).shakes_hands().bayeux(channel="/service/login", data=whole)
+    return len(replies) + 1
