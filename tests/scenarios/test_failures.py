@@ -1,4 +1,4 @@
-"""What fails, fails as the documentation has it."""
+"""Failures are as documented."""
 
 from __future__ import annotations
 

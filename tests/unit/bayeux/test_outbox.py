@@ -1,4 +1,4 @@
-"""What waits for a session: order, bounds, acknowledgements."""
+"""Queued messages of a session: order, limits, acknowledgements."""
 
 from __future__ import annotations
 

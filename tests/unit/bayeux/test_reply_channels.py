@@ -1,4 +1,4 @@
-"""Where answers go: the framing of each transport, and nothing to a client that is gone."""
+"""Reply channels: the framing of each transport, and nothing for a client that is gone."""
 
 from __future__ import annotations
 

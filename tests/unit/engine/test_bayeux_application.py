@@ -1,4 +1,4 @@
-"""Where the replay meets the Bayeux server: publishes with faults, late replies, timelines and roles."""
+"""The Bayeux application: publishes with faults, delayed replies, timelines and roles."""
 
 from __future__ import annotations
 

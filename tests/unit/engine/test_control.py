@@ -1,4 +1,4 @@
-"""What can be asked of a running replay, and done to it, in virtual time."""
+"""Inspecting and controlling a running replay, in virtual time."""
 
 from __future__ import annotations
 

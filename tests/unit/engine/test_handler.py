@@ -1,4 +1,4 @@
-"""What answers: repeats, guards, roles, responders, misses, faults, bad requests."""
+"""The request handler: repeats, guards, roles, responders, misses, faults, bad requests."""
 
 from __future__ import annotations
 

@@ -87,12 +87,12 @@ def play(talk: Conversation, sessions: dict[str, tuple[int, list[Call]]]) -> dic
 
 
 def notifications(heard: list[Heard]) -> list[tuple[str, JSON]]:
-    """What a client heard over CometD, in order."""
+    """Return the notifications that a client received over CometD, in order."""
     return [(what, data) for _, what, data in heard if isinstance(what, str)]
 
 
 def per_exchange(heard: list[Heard]) -> dict[str, list[str]]:
-    """What a client heard, split by what belongs together: the replies, and the events of each exchange."""
+    """Return what a client received in groups: the replies, and the events of each exchange."""
     parts: defaultdict[str, list[str]] = defaultdict(list)
     for _, what, data in heard:
         assert isinstance(data, dict)

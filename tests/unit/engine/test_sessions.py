@@ -1,4 +1,4 @@
-"""Whose request it is, who is let in, which cookie is set."""
+"""Sessions of requests, authentication, and cookies."""
 
 from __future__ import annotations
 

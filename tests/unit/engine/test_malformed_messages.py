@@ -1,4 +1,4 @@
-"""What is wrong with Bayeux messages, in words; sound ones have nothing wrong."""
+"""The error texts for malformed Bayeux messages; valid messages have none."""
 
 from __future__ import annotations
 
