@@ -97,10 +97,10 @@ def ask(client: Client, exchange: dict[str, Any]) -> None:
     """Ask what this exchange answers."""
     request = exchange["request"]
     if "publish" in request:
-        client.says({"channel": request["publish"], "data": example(request.get("data"))})
+        client.sends_messages({"channel": request["publish"], "data": example(request.get("data"))})
         return
     path, query = example(request["path"]), example(request.get("query") or {})
-    client.asks(
+    client.sends(
         request["method"],
         "/" + "/".join(path) if isinstance(path, list) else path,
         example(request["body"]) if "body" in request else None,

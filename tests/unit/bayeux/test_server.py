@@ -328,7 +328,7 @@ class Rule(AllowAll):
         self.told.append(("ended", client_id, reason, now))
 
 
-def test_application_is_told_what_happens_to_sessions(talk_with: Any) -> None:
+def test_application_is_informed_about_sessions(talk_with: Any) -> None:
     rule = Rule()
     talk = talk_with(rule)
     one, two, three = talk.open(), talk.open(), talk.open()

@@ -57,7 +57,7 @@ def replaying(text: str) -> tuple[Control, Backend]:
         ("POST", "/x", {"k" * 2000: "v"}),
     ],
 )
-def test_what_is_pasted_answers_the_request_that_was_asked(method: str, target: str, body: JSON):
+def test_the_suggested_stub_answers_the_request(method: str, target: str, body: JSON):
     check(method, target, b"" if body is None else encode(body))
 
 
