@@ -370,10 +370,10 @@ def test_responders_are_asked_before_the_scenario(
 ) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
-        "from cometreel.engine import Answer\n"
-        "def version(asked):\n"
-        "    if asked.path.endswith('version'):\n"
-        "        return Answer({'version': 8})\n"
+        "from cometreel.engine import Response\n"
+        "def version(request):\n"
+        "    if request.path.endswith('version'):\n"
+        "        return Response({'version': 8})\n"
         "responders = [version]\n"
     )
     client = desktop(replay(reel_responders=file).url).http
