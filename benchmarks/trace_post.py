@@ -20,8 +20,8 @@ from typing import Final
 from benchmarks import engine
 from cometreel.scenario import loads
 from cometreel.serve import ListenOptions, replay_app
-from cometreel.serve.admin.api import admin_factory
 from cometreel.serve.admin.auth import AdminAuth
+from cometreel.serve.admin.on_demand import admin_factory
 from cometreel.serve.http_server import listen
 
 PACKAGE: Final = Path(__file__).parents[1] / "cometreel"

@@ -4,6 +4,7 @@ CometreelError
 ├── InputError            something we were given can't be used; exit code 2
 │   ├── FileInvalid       a scenario, policy, profile or journal, with every problem at its line
 │   └── OptionInvalid     an option, an argument, an environment
+├── ExtraMissing          an optional dependency isn't installed; exit code 2
 ├── PeerError             a client or a server at the other end broke its protocol
 └── BugError              Cometreel itself is wrong; please report it
 
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 __all__ = [
     "BugError",
     "CometreelError",
+    "ExtraMissing",
     "FileInvalid",
     "InputError",
     "OptionInvalid",
@@ -70,6 +72,16 @@ class OptionInvalid(InputError):
         self.option, self.found, self.expected, self.hint = option, found, expected, hint
         sentence = f"{option}: {found}; expected {expected}"
         super().__init__(f"{sentence} ({hint})" if hint else sentence)
+
+
+class ExtraMissing(CometreelError):
+    """An optional dependency isn't installed. `distributions` are the missing ones, `command` installs them."""
+
+    def __init__(self, extra: str, feature: str, distributions: Sequence[str], command: str) -> None:
+        self.extra, self.feature, self.command = extra, feature, command
+        self.distributions = tuple(distributions)
+        pronoun = "it" if len(self.distributions) == 1 else "them"
+        super().__init__(f"{feature} needs {' and '.join(self.distributions)}; install {pronoun}: {command}")
 
 
 class PeerError(CometreelError):

@@ -1,4 +1,4 @@
-"""`cometreel addons`: where the files lie that are used by path: mitmproxy's addons, locustfiles, scenarios."""
+"""`cometreel addons`: the paths of the mitmproxy addons, the locustfiles and the included scenarios."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ __all__ = ["addon_paths", "addons"]
 
 
 def addon_paths() -> dict[str, Path]:
-    """Every addon and locustfile that is installed, by name, and the folder of the scenarios.
+    """Return the path of every addon and locustfile by name, and the folder of the scenarios.
 
-    An addon is a file with a list called `addons`: that is what mitmproxy looks for. A locustfile is one that wires
-    itself into Locust. The other files serve them.
+    An addon is a file with a list called `addons`, as in mitmproxy. A locustfile is a file that calls `wire`.
     """
     found = {
         path.stem: path
-        for folder, is_one in (("proxy_addons", _has_addons), ("loadtests", _wires))
+        for folder, is_wanted in (("proxy_addons", _has_addons), ("loadtests", _calls_wire))
         for path in sorted(Path(str(files(f"cometreel.{folder}"))).glob("*.py"))
-        if is_one(ast.parse(path.read_bytes()).body)  # without importing it: mitmproxy or Locust may be missing
+        if is_wanted(ast.parse(path.read_bytes()).body)  # not imported: mitmproxy or Locust may be missing
     }
     return {**found, "scenarios": Path(str(files("cometreel.scenarios")))}
 
@@ -36,7 +35,7 @@ def _has_addons(statements: list[ast.stmt]) -> bool:
     return any(isinstance(target, ast.Name) and target.id == "addons" for target in targets)
 
 
-def _wires(statements: list[ast.stmt]) -> bool:
+def _calls_wire(statements: list[ast.stmt]) -> bool:
     calls = [node.value.func for node in statements if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
     return any(isinstance(called, ast.Name) and called.id == "wire" for called in calls)
 
@@ -44,7 +43,9 @@ def _wires(statements: list[ast.stmt]) -> bool:
 @click.command()
 @click.argument("name", required=False)
 def addons(name: str | None) -> None:
-    """Print where the mitmproxy addons, the locustfiles and the scenarios lie: all, or the one called NAME.
+    """Print the paths of the mitmproxy addons, the locustfiles and the included scenarios.
+
+    With NAME, print only that path.
 
     \b
     Example:
@@ -56,8 +57,8 @@ def addons(name: str | None) -> None:
     paths = addon_paths()
     if name is None:
         width = max(map(len, paths), default=0)
-        for known, path in paths.items():
-            click.echo(f"{known:<{width}}  {path}")
+        for known_name, path in paths.items():
+            click.echo(f"{known_name:<{width}}  {path}")
         return
     if name not in paths:
         raise OptionInvalid("addons", f"there is no addon {name!r}", " or ".join(paths))

@@ -1,4 +1,4 @@
-"""What this machine has of what Cometreel can use, and how to get the rest. Looks, opens one port, installs nothing."""
+"""`cometreel doctor`: checks for requirements and optional parts. Opens one local port and installs nothing."""
 
 from __future__ import annotations
 
@@ -14,123 +14,129 @@ from pathlib import Path
 import click
 
 from cometreel.cli.exit_codes import ExitCode
+from cometreel.extras import EXTRAS, install_command, missing_distributions
 from cometreel.programs import find_program
 
 __all__ = ["DoctorCheck", "checks", "doctor"]
 
-_OLDEST = (3, 11)
-_FILES_WANTED = 4096
-_PORTS_WANTED = 20_000
+_OLDEST_PYTHON = (3, 11)
+_MIN_OPEN_FILES = 4096
+_MIN_LOCAL_PORTS = 20_000
 _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+_PROGRAMS = (
+    ("node", "for the third-party clients of `make demo` and `make test`", "apt-get install nodejs npm"),
+    ("haproxy", "for replays on several nodes", "apt-get install haproxy"),
+    ("chromium", "for browser tests", "apt-get install chromium"),
+    ("chromedriver", "for browser tests", "apt-get install chromium-driver"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorCheck:
-    """One thing that was looked for: what was found (empty for nothing), what for, and how to get it."""
+    """The result of one check."""
 
     name: str
     found: str
+    """The version, path or value; empty if it is missing."""
     purpose: str
-    cure: str
-    needed: bool = False
-    """Whether recording and replaying themselves need it."""
+    advice: str
+    """The command that installs or changes it."""
+    required: bool = False
+    """True if nothing works without it."""
 
     @property
     def ok(self) -> bool:
-        """Tell whether it is there."""
+        """True if it was found."""
         return bool(self.found)
 
 
 def checks() -> Iterator[DoctorCheck]:
-    """Look for everything, the necessary first."""
+    """Run all checks, the required ones first."""
     yield _python()
-    yield _package("mitmproxy", "to record and to replay in a proxy", "pip install mitmproxy", needed=True)
-    yield _loopback()
-    yield _package("pytest", "for the fixture `reel`", "pip install pytest")
-    yield _package("locust", "for load", "pip install 'cometreel[load]'")
-    yield _files()
-    yield _ports()
-    for name, purpose, cure in _PROGRAMS:
-        yield DoctorCheck(name, find_program(name) or "", purpose, cure)
-
-
-_PROGRAMS = (
-    ("node", "for the third-party peers of `make demo` and `make test`", "apt-get install nodejs npm"),
-    ("haproxy", "for replays on several processes or machines", "apt-get install haproxy"),
-    ("chromium", "for tests of pages", "apt-get install chromium"),
-    ("chromedriver", "for tests of pages", "apt-get install chromium-driver"),
-)
+    yield _listening()
+    yield _pytest()
+    yield from map(_extra, EXTRAS)
+    yield _open_files()
+    yield _local_ports()
+    for name, purpose, advice in _PROGRAMS:
+        yield DoctorCheck(name, find_program(name) or "", purpose, advice)
 
 
 def _python() -> DoctorCheck:
-    found = platform.python_version() if sys.version_info >= _OLDEST else ""
-    return DoctorCheck("Python", found, "to run at all", "install Python 3.11 or newer", needed=True)
+    found = platform.python_version() if sys.version_info >= _OLDEST_PYTHON else ""
+    return DoctorCheck("Python", found, "to run Cometreel", "install Python 3.11 or newer", required=True)
 
 
-def _package(name: str, purpose: str, cure: str, *, needed: bool = False) -> DoctorCheck:
+def _listening(bind: Callable[[], int] | None = None) -> DoctorCheck:
     try:
-        found = metadata.version(name)
-    except metadata.PackageNotFoundError:
-        found = ""
-    return DoctorCheck(name, found, purpose, cure, needed=needed)
-
-
-def _loopback(bind: Callable[[], int] | None = None) -> DoctorCheck:
-    try:
-        port = (bind or _bound)()
+        port = (bind or _bind)()
     except OSError as error:
-        cure = f"allow programs to listen on 127.0.0.1 ({error.strerror or error})"
-        return DoctorCheck("a free port", "", "to listen", cure, needed=True)
-    return DoctorCheck("a free port", f"127.0.0.1:{port}", "to listen", "", needed=True)
+        advice = f"allow programs to listen on 127.0.0.1 ({error.strerror or error})"
+        return DoctorCheck("listening", "", "to serve", advice, required=True)
+    return DoctorCheck("listening", f"127.0.0.1:{port}", "to serve", "", required=True)
 
 
-def _bound() -> int:
+def _bind() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
 
 
-def _files(limit: int | None = None) -> DoctorCheck:
+def _pytest() -> DoctorCheck:
+    try:
+        found = metadata.version("pytest")
+    except metadata.PackageNotFoundError:
+        found = ""
+    return DoctorCheck("pytest", found, "for the pytest fixtures", "pip install pytest")
+
+
+def _extra(name: str) -> DoctorCheck:
+    extra = EXTRAS[name]
+    versions = [] if missing_distributions(name) else [f"{each} {metadata.version(each)}" for each in extra.modules]
+    return DoctorCheck(f"extra {name}", ", ".join(versions), extra.purpose, install_command(name))
+
+
+def _open_files(limit: int | None = None) -> DoctorCheck:
     number = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if limit is None else limit
-    endless = number == resource.RLIM_INFINITY
-    enough = endless or number >= _FILES_WANTED
-    shown = "no limit" if endless else f"{number} open files"
-    cure = f"ulimit -n {_FILES_WANTED} (it is {number})"
-    return DoctorCheck("file limit", shown if enough else "", "for thousands of held polls", cure)
+    unlimited = number == resource.RLIM_INFINITY
+    value = "no limit" if unlimited else f"{number} open files"
+    enough = unlimited or number >= _MIN_OPEN_FILES
+    advice = f"ulimit -n {_MIN_OPEN_FILES} (it is {number})"
+    return DoctorCheck("file limit", value if enough else "", "for thousands of held polls", advice)
 
 
-def _ports(path: Path = _PORT_RANGE) -> DoctorCheck:
+def _local_ports(path: Path = _PORT_RANGE) -> DoctorCheck:
+    purpose = "for thousands of connections from this machine"
     try:
         first, last = map(int, path.read_text().split())
-    except (OSError, ValueError):  # another system than Linux; its own limit isn't known here
-        return DoctorCheck("local ports", "not limited as Linux does", "for thousands of connections", "")
+    except (OSError, ValueError):  # not Linux: the limit of other systems is unknown here
+        return DoctorCheck("local ports", "not limited as on Linux", purpose, "")
     number = last - first + 1
-    cure = f"sysctl net.ipv4.ip_local_port_range='1024 65535' (they are {number})"
-    return DoctorCheck(
-        "local ports", f"{number}" if number >= _PORTS_WANTED else "", "for thousands of connections from here", cure
-    )
+    advice = f"sysctl net.ipv4.ip_local_port_range='1024 65535' (it has {number} ports)"
+    return DoctorCheck("local ports", f"{number}" if number >= _MIN_LOCAL_PORTS else "", purpose, advice)
 
 
 @click.command()
 def doctor() -> int:
-    """Say what this machine has of what Cometreel can use, and how to get the rest.
+    """Check the installation and print how to install missing parts.
 
-    Exit codes: 0 all that is necessary is there, 1 something necessary is missing.
+    Exit codes: 0 all requirements are met, 1 a requirement is missing. Missing optional parts don't change the code.
 
     \b
     Example:
       cometreel doctor
     """
-    found = list(checks())
-    width = max(len(check.name) for check in found)
-    for check in found:
-        click.echo(f"{_mark(check)}  {check.name:<{width}}  {_rest(check)}")
-    return ExitCode.NO if any(check.needed and not check.ok for check in found) else ExitCode.DONE
+    results = list(checks())
+    width = max(len(check.name) for check in results)
+    for check in results:
+        click.echo(f"{_status(check)}  {check.name:<{width}}  {_details(check)}")
+    return ExitCode.NO if any(check.required and not check.ok for check in results) else ExitCode.DONE
 
 
-def _mark(check: DoctorCheck) -> str:
-    return "ok     " if check.ok else "MISSING" if check.needed else "missing"
+def _status(check: DoctorCheck) -> str:
+    return "ok     " if check.ok else "MISSING" if check.required else "missing"
 
 
-def _rest(check: DoctorCheck) -> str:
-    return check.found if check.ok else f"{check.purpose}; try: {check.cure}"
+def _details(check: DoctorCheck) -> str:
+    return check.found if check.ok else f"{check.purpose}; try: {check.advice}"

@@ -1,4 +1,4 @@
-"""What the command line says to the shell when it ends."""
+"""The exit codes of the command line."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class ExitCode(IntEnum):
     """The exit codes of every command."""
 
     DONE = 0
-    """The command did what it was asked."""
+    """The command succeeded."""
     NO = 1
-    """It ran, and the answer is no: something differs, a limit was broken, a check found something."""
+    """The command ran, and a check failed: a difference, a broken limit, an issue."""
     CANNOT = 2
-    """It could not run: bad input or a bad environment. Nothing was changed."""
+    """The command could not run: invalid input, or a missing requirement. Nothing was changed."""

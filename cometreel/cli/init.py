@@ -1,4 +1,4 @@
-"""`cometreel init`: a folder to begin in. Parses and prints; `scaffold` writes the files."""
+"""`cometreel init`: creates a starter project."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["init"]
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
 def init(folder: Path) -> None:
-    """Make a starter FOLDER (default: this one): a scenario, a test that passes, a README with three commands.
+    """Create a starter project: a scenario and a passing test.
 
-    A file that is there already stays as it is.
+    FOLDER is the current folder by default. Existing files are not overwritten.
 
     \b
     Example:
       cometreel init workbins
       cd workbins && python -m pytest
     """
-    started = write_scaffold(folder)
-    for path in started.written:
+    result = write_scaffold(folder)
+    for path in result.written:
         click.echo(path)
-    for path in started.kept:
-        click.echo(f"{path} was there already and stays", err=True)
+    for path in result.kept:
+        click.echo(f"{path} exists and was not changed", err=True)

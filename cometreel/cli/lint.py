@@ -1,4 +1,4 @@
-"""`cometreel lint`: what loads and yet isn't meant so. Parses, writes the fixes beside the files, and prints."""
+"""`cometreel lint`: checks scenarios for likely mistakes; writes fixed copies and prints the issues."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from cometreel.cli.exit_codes import ExitCode
 from cometreel.cli.progress import show_progress
-from cometreel.lint import FORMATS, fixed, report
+from cometreel.lint import FORMATS, fixed, report, rules_not_run
 from cometreel.lint import lint as lint_scenario
 from cometreel.recording import write_scenario
 
@@ -17,12 +17,12 @@ __all__ = ["lint"]
 
 @click.command()
 @click.argument("scenarios", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="SCENARIO...")
-@click.option("--fix", is_flag=True, help="Write what can be mended safely as NAME.new.yaml beside the file.")
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", help="How to print; text.")
+@click.option("--fix", is_flag=True, help="Write safe fixes to NAME.new.yaml next to each file.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", help="Output format; default text.")
 def lint(scenarios: tuple[Path, ...], *, fix: bool, form: str) -> int:
-    """Look for what is wrong in each SCENARIO, a file or a folder of them, though it may load.
+    """Check scenarios for likely mistakes.
 
-    Exit codes: 0 nothing found, or only notes; 1 something found; 2 could not run.
+    Each SCENARIO is a file or a folder. Exit codes: 0 no issues, or only notes; 1 issues were found; 2 could not run.
 
     \b
     Example:
@@ -30,9 +30,9 @@ def lint(scenarios: tuple[Path, ...], *, fix: bool, form: str) -> int:
       cometreel lint --format sarif scenarios/ > lint.sarif
       cometreel lint --fix recordings/desktop.yaml
     """
-    with show_progress("looking"):
+    with show_progress("checking"):
         issues = [issue for path in scenarios for issue in lint_scenario(path)]
-    text = report(issues, form)
+    text = report(issues, form, rules_not_run())
     if text:
         click.echo(text)
     if fix:

@@ -1,4 +1,4 @@
-"""The group `cometreel`, and the one place where an error becomes a line on stderr and an exit code."""
+"""The command group `cometreel`; turns every error into one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -6,36 +6,58 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import click
-from click.shell_completion import shell_complete
+from click.shell_completion import CompletionItem, shell_complete
 
 from cometreel import CometreelError, __version__
 from cometreel.cli.completion import COMPLETE_VARIABLE
 from cometreel.cli.exit_codes import ExitCode
 from cometreel.errors import FileInvalid
 
-__all__ = ["COMMANDS", "main", "run"]
+__all__ = ["COMMANDS", "CommandEntry", "main", "run"]
+
+
+class CommandEntry(NamedTuple):
+    """A command that isn't imported yet."""
+
+    target: str
+    """`module:attribute`."""
+    summary: str
+    """The first sentence of its help."""
+
 
 COMMANDS = {
-    "addons": "cometreel.cli.addons:addons",
-    "completion": "cometreel.cli.completion:completion",
-    "distill": "cometreel.cli.distill:distill",
-    "doctor": "cometreel.cli.doctor:doctor",
-    "export": "cometreel.cli.export:export",
-    "import": "cometreel.cli.import_:import_",
-    "init": "cometreel.cli.init:init",
-    "lint": "cometreel.cli.lint:lint",
-    "schema": "cometreel.cli.schema:schema",
-    "serve": "cometreel.cli.serve:serve",
-    "show": "cometreel.cli.show:show",
-    "verify": "cometreel.cli.verify:verify",
+    "addons": CommandEntry(
+        "cometreel.cli.addons:addons",
+        "Print the paths of the mitmproxy addons, the locustfiles and the included scenarios.",
+    ),
+    "completion": CommandEntry(
+        "cometreel.cli.completion:completion", "Print the shell completion for bash, zsh or fish."
+    ),
+    "distill": CommandEntry("cometreel.cli.distill:distill", "Create a scenario from a journal."),
+    "doctor": CommandEntry(
+        "cometreel.cli.doctor:doctor", "Check the installation and print how to install missing parts."
+    ),
+    "export": CommandEntry(
+        "cometreel.cli.export:export", "Convert a scenario to HAR, mitmproxy flows or an OpenAPI summary."
+    ),
+    "import": CommandEntry(
+        "cometreel.cli.import_:import_", "Create a scenario from a browser's HAR file or a mitmproxy flow file."
+    ),
+    "init": CommandEntry("cometreel.cli.init:init", "Create a starter project: a scenario and a passing test."),
+    "lint": CommandEntry("cometreel.cli.lint:lint", "Check scenarios for likely mistakes."),
+    "schema": CommandEntry("cometreel.cli.schema:schema", "Print the JSON Schema of scenarios."),
+    "serve": CommandEntry("cometreel.cli.serve:serve", "Replay scenarios on an HTTP server and print its URL."),
+    "show": CommandEntry("cometreel.cli.show:show", "Draw a journal or scenario as an HTML page, or print it as text."),
+    "verify": CommandEntry("cometreel.cli.verify:verify", "Compare the answers of a live server with a scenario."),
 }
-"""Each command and where it lives. A command is imported when it is asked for, so that `--version` answers at once."""
+"""Every command. A command is imported only to run it or to print its own help, so that `--help` is fast."""
 
 
-class _Commands(click.Group):
-    """A group that imports a command only when it is needed."""
+class _LazyGroup(click.Group):
+    """A group that imports a command when it is needed; the list of commands needs none of them."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -43,13 +65,22 @@ class _Commands(click.Group):
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[name].partition(":")
+        module, _, attribute = COMMANDS[name].target.partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name].summary) for name in self.list_commands(ctx)])
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=COMMANDS[name].summary) for name in names]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", prog_name="cometreel", message="%(prog)s %(version)s")
 def main() -> None:
     """Record and replay CometD applications: the HTTP call and the notification that answers it.
@@ -58,38 +89,37 @@ def main() -> None:
     Example:
       mitmdump --mode reverse:http://gws.example:8080 -s "$(cometreel addons record)"
       cometreel distill recordings/2026-11-23T10-00-00.jsonl
-      mitmdump --mode reverse:http://unused -s "$(cometreel addons replay)" \\
-          --set reel_scenario=recordings/2026-11-23T10-00-00.yaml
+      cometreel serve recordings/2026-11-23T10-00-00.yaml
     """
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; without arguments, those of the process."""
+    """Run the command line and return its exit code. The default arguments are those of the process."""
     try:
         code = _invoke(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # the reader of our output has seen enough, as `head` has
+    except BrokenPipeError:  # the reader of the output has closed it, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.DONE
     except (click.Abort, KeyboardInterrupt):
-        return _tell("interrupted")
+        return _print_error("interrupted")
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return ExitCode.CANNOT
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "cometreel"
-        return _tell(f"{error.format_message().rstrip('.')} (see: {command} --help)")
+        return _print_error(f"{error.format_message().rstrip('.')} (see: {command} --help)")
     except click.ClickException as error:
-        return _tell(error.format_message())
+        return _print_error(error.format_message())
     except CometreelError as error:
-        return _tell(*_sentences(error))
+        return _print_error(*_error_lines(error))
     except OSError as error:
-        return _tell(_of_the_system(error))
+        return _print_error(_os_error_text(error))
 
 
 def _invoke(arguments: list[str]) -> int:
-    """Call the command itself: click's own `main` would answer some errors in its own way."""
+    """Run the command without click's own `main`, which would print some errors in its own format."""
     if instruction := os.environ.get(COMPLETE_VARIABLE):
         return shell_complete(main, {}, "cometreel", COMPLETE_VARIABLE, instruction)
     try:
@@ -100,20 +130,20 @@ def _invoke(arguments: list[str]) -> int:
     return code if isinstance(code, int) else ExitCode.DONE
 
 
-def _tell(*sentences: str) -> ExitCode:
-    for sentence in sentences:
-        click.echo(f"cometreel: {sentence}", err=True)
+def _print_error(*lines: str) -> ExitCode:
+    for line in lines:
+        click.echo(f"cometreel: {line}", err=True)
     return ExitCode.CANNOT
 
 
-def _sentences(error: CometreelError) -> list[str]:
-    """One line for each problem."""
+def _error_lines(error: CometreelError) -> list[str]:
+    """Return one line for each problem."""
     if isinstance(error, FileInvalid):
         return [str(problem) for problem in error.problems]
     return [" ".join(str(error).split())]
 
 
-def _of_the_system(error: OSError) -> str:
-    """Say what the operating system refused: the file, then its reason."""
+def _os_error_text(error: OSError) -> str:
+    """Return the file, then the reason of the operating system."""
     reason = error.strerror or str(error)
     return f"{error.filename}: {reason}" if error.filename else reason

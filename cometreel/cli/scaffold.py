@@ -1,4 +1,4 @@
-"""The starter folder: a scenario, a test that passes, and three commands. Never writes over a file."""
+"""The starter project: a scenario, its JSON Schema, a passing test and a README. Never overwrites a file."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _FILES = {
     "test_workbins.py": "test.txt",
     ".gitignore": "gitignore.txt",
 }
-"""What is made, and of which template. A template is named so that no tool takes it for the thing itself."""
+"""The files and their templates. The suffix .txt keeps tools from using the templates themselves."""
 
 _SCHEMA = "scenario.schema.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ScaffoldResult:
-    """What was written, and what was there already and stayed."""
+    """The files that were written, and the existing files that were kept."""
 
     written: tuple[Path, ...]
     kept: tuple[Path, ...]
 
 
 def write_scaffold(folder: Path) -> ScaffoldResult:
-    """Make the starter folder, or complete one.
+    """Create the starter project, or the missing files of one.
 
-    :raises FileInvalid: if it can't be written.
+    :raises FileInvalid: if a file can't be written.
     """
     templates = files("cometreel.cli") / "starter"
     texts = {name: (templates / template).read_text("utf-8") for name, template in _FILES.items()}
@@ -43,14 +43,15 @@ def write_scaffold(folder: Path) -> ScaffoldResult:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in {**texts, _SCHEMA: schema_text()}.items():
             path = folder / name
-            (written if _put(path, text) else kept).append(path)
+            (written if _write_new(path, text) else kept).append(path)
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"
-        raise FileInvalid([Problem(str(folder), 0, 0, found, "a folder with room where you may write")]) from None
+        raise FileInvalid([Problem(str(folder), 0, 0, found, "a writable folder with free space")]) from None
     return ScaffoldResult(tuple(written), tuple(kept))
 
 
-def _put(path: Path, text: str) -> bool:
+def _write_new(path: Path, text: str) -> bool:
+    """Write a file and return True; return False if it exists."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)

@@ -1,4 +1,4 @@
-"""`cometreel schema`: the JSON Schema that editors use to complete and check a scenario."""
+"""`cometreel schema`: the JSON Schema with which editors complete and check scenarios."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["schema"]
 
 @click.command()
 def schema() -> None:
-    """Print the JSON Schema of scenario files.
+    """Print the JSON Schema of scenarios.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`cometreel show`: a conversation as a page or in the terminal. Parses, writes one file and prints; draws nothing."""
+"""`cometreel show`: draws a journal or scenario as an HTML page, or prints it as text."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ __all__ = ["show"]
 
 @click.command()
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, metavar="FILE...")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Where to write; NAME.html beside the file.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Output file; default NAME.html next to FILE.")
 @click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
-@click.option("--text", is_flag=True, help="Print the conversation in place of drawing a page.")
-@click.option("--diff", is_flag=True, help="Lay the second FILE over the first.")
+@click.option("--text", is_flag=True, help="Print text instead of drawing a page.")
+@click.option("--diff", is_flag=True, help="Compare two FILEs.")
 def show(files: tuple[Path, ...], out: Path | None, *, open_: bool, text: bool, diff: bool) -> int:
-    """Draw the conversation in a scenario or a journal, as one page that needs no network.
+    """Draw a journal or scenario as an HTML page, or print it as text.
 
-    A page that is there already is drawn anew; any other file stays.
+    The page needs no network. An existing page is replaced; any other existing file is not overwritten.
 
     \b
     Example:
@@ -47,43 +47,43 @@ def show(files: tuple[Path, ...], out: Path | None, *, open_: bool, text: bool, 
       cometreel show --text recordings/workbin-desktop.jsonl
       cometreel show --diff yesterday.jsonl today.jsonl
     """
-    _check(files, out, open_=open_, text=text, diff=diff)
+    _check_usage(files, out, open_=open_, text=text, diff=diff)
     with show_progress(f"reading {files[-1].name}"):
         shown = compare(*map(read_conversation, files)) if diff else read_conversation(files[0])
     if text:
         _print(shown)
         return ExitCode.DONE
-    path = out or _beside(files[-1])
+    path = out or _default_path(files[-1])
     with show_progress(f"drawing {path.name}"):
         _write(path, page(shown))
     click.echo(path)
-    return _opened(path) if open_ else ExitCode.DONE
+    return _open(path) if open_ else ExitCode.DONE
 
 
-def _beside(file: Path) -> Path:
-    """Name the page of a file or folder: NAME.html beside it."""
+def _default_path(file: Path) -> Path:
+    """Return the path of the page of a file or folder: NAME.html next to it."""
     return file.with_name(f"{file.stem or file.resolve().name}.html")
 
 
-def _check(files: tuple[Path, ...], out: Path | None, *, open_: bool, text: bool, diff: bool) -> None:
+def _check_usage(files: tuple[Path, ...], out: Path | None, *, open_: bool, text: bool, diff: bool) -> None:
     wanted = 2 if diff else 1
     if len(files) != wanted:
-        what = "two files with --diff" if diff else "one file, or two with --diff"
-        raise click.UsageError(f"{len(files) or 'no'} file{'' if len(files) == 1 else 's'}; expected {what}")
+        expected = "two files with --diff" if diff else "one file, or two with --diff"
+        raise click.UsageError(f"{len(files) or 'no'} file{'' if len(files) == 1 else 's'}; expected {expected}")
     if text and (out or open_):
-        raise click.UsageError("--text draws no page: leave out -o and --open")
+        raise click.UsageError("--text draws no page: omit -o and --open")
 
 
 class _PipeConsole(Console):
-    """A console that leaves it to `main` what a reader who has seen enough means; Rich would end with exit code 1."""
+    """A console that lets `run` handle a closed pipe; Rich would end with exit code 1."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
 def _print(shown: Conversation | Comparison) -> None:
-    """Print as wide as the terminal is; a log, which has no width, gets 100 columns."""
-    if isinstance(sys.stdout, TextIOWrapper):  # recordings may hold letters that the terminal's encoding lacks
+    """Print in the width of the terminal, or in 100 columns to a file."""
+    if isinstance(sys.stdout, TextIOWrapper):  # the terminal's encoding may lack characters of a recording
         sys.stdout.reconfigure(errors="backslashreplace")
     console = _PipeConsole(file=sys.stdout, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
@@ -95,24 +95,24 @@ def _print(shown: Conversation | Comparison) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write the page whole or not at all, and never over a file that isn't such a page.
+    """Write the page in one step. Replaces only a page of this command.
 
-    :raises FileInvalid: if it can't be written, or another file is there.
+    :raises FileInvalid: if it can't be written, or another file exists.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         if path.exists() and not _is_page(path):
-            expected = "no file, or a page that was drawn before"
-            raise FileInvalid([Problem(str(path), 0, 0, "another file is there", expected, "choose a name with -o")])
+            expected = "no file, or a page that `cometreel show` has drawn"
+            raise FileInvalid([Problem(str(path), 0, 0, "the file exists", expected, "choose a name with -o")])
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            beside.write_text(text, "utf-8")
-            beside.replace(path)
+            draft.write_text(text, "utf-8")
+            draft.replace(path)
         finally:
-            beside.unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"
-        raise FileInvalid([Problem(str(path), 0, 0, found, "a folder with room where you may write")]) from None
+        raise FileInvalid([Problem(str(path), 0, 0, found, "a writable folder with free space")]) from None
 
 
 def _is_page(path: Path) -> bool:
@@ -120,8 +120,8 @@ def _is_page(path: Path) -> bool:
         return file.read(len(FIRST_LINE)) == FIRST_LINE.encode()
 
 
-def _opened(path: Path) -> ExitCode:
+def _open(path: Path) -> ExitCode:
     if webbrowser.open(path.resolve().as_uri()):
         return ExitCode.DONE
-    click.echo("cometreel: no browser could be opened; open the page by hand", err=True)
+    click.echo("cometreel: no browser could be started; open the page yourself", err=True)
     return ExitCode.NO

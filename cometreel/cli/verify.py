@@ -1,4 +1,4 @@
-"""`cometreel verify`: has the real server drifted from what was recorded? Parses, asks for passwords and prints."""
+"""`cometreel verify`: compares the answers of a live server with a scenario. Prompts for missing passwords."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from cometreel.cli.exit_codes import ExitCode
 from cometreel.cli.progress import show_progress
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
+from cometreel.extras import require_extra
 from cometreel.jsonvalue import JSON
 from cometreel.recording import load_policy, write_scenario
 from cometreel.recording.secret import Secret
@@ -31,7 +30,6 @@ from cometreel.verify import (
     VerifyRun,
     accepted,
     credentials_of,
-    drive,
     html_report,
     json_report,
     junit_report,
@@ -49,7 +47,7 @@ _FILE = click.Path(path_type=Path)
 
 
 class _VerifyOptions(TypedDict):
-    """What the options of the command hold."""
+    """The values of the options, as click passes them."""
 
     pace: Pace
     patience: str
@@ -67,29 +65,40 @@ class _VerifyOptions(TypedDict):
 @click.command()
 @click.argument("scenario", nargs=-1, required=True, type=_FILE)
 @click.option("--against", metavar="URL", required=True, help="The server: http://HOST[:PORT] or https://HOST[:PORT].")
-@click.option("--pace", type=click.Choice(["fast", "recorded"]), default="fast", show_default=True, help="How soon.")
-@click.option("--patience", default="10s", show_default=True, help="How much later than recorded an answer may come.")
-@click.option("--value", "values", multiple=True, metavar="NAME=VALUE", help="The value of a {$capture} or {$id}.")
-@click.option("--policy", default="default", show_default=True, help="What is personal: default, strict or a file.")
-@click.option("--netrc", type=_FILE, help="Credentials by machine: PART@HOST or HOST.")
-@click.option("--ca", type=_FILE, help="Certificates (PEM) to trust in place of the system's.")
-@click.option("--insecure", is_flag=True, help="Trust any certificate. Whoever is in between sees the password.")
+@click.option(
+    "--pace",
+    type=click.Choice(["fast", "recorded"]),
+    default="fast",
+    show_default=True,
+    help="Send requests as fast as possible, or with the recorded delays.",
+)
+@click.option(
+    "--patience", default="10s", show_default=True, help="Maximum delay of an answer, compared with the recording."
+)
+@click.option("--value", "values", multiple=True, metavar="NAME=VALUE", help="Value of a {$capture} or {$id}.")
+@click.option("--policy", default="default", show_default=True, help="Redaction policy: default, strict or a file.")
+@click.option("--netrc", type=_FILE, help="netrc file with credentials; machine is ROLE@HOST or HOST.")
+@click.option("--ca", type=_FILE, help="PEM file of the certificates to trust, instead of the system's.")
+@click.option(
+    "--insecure", is_flag=True, help="Trust any certificate. An attacker on the network can read the password."
+)
 @click.option("--json", "json_", is_flag=True, help="Print the report as JSON.")
-@click.option("--junit", "junit_file", type=_FILE, help="Write the report as JUnit XML too.")
-@click.option("--html", "html_file", type=_FILE, help="Write the report as one HTML page too.")
-@click.option("--accept", is_flag=True, help="Write what came as NAME.new.yaml, and show the difference.")
+@click.option("--junit", "junit_file", type=_FILE, help="Also write the report as JUnit XML.")
+@click.option("--html", "html_file", type=_FILE, help="Also write the report as an HTML page.")
+@click.option("--accept", is_flag=True, help="Write the live answers to NAME.new.yaml and print the difference.")
 def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOptions]) -> int:
-    """Ask a live server what SCENARIO asked when it was recorded, and report every difference.
+    """Compare the answers of a live server with a scenario.
 
-    Ends with 0 if nothing differs, 1 if something does, 2 if it could not run. It really asks: operations that change
-    something change it on the server. The login name and password of the role agent-1 come from COMETREEL_USER_AGENT_1
-    and COMETREEL_PASSWORD_AGENT_1 (of a single role also COMETREEL_USER and COMETREEL_PASSWORD), from a netrc or, on a
-    terminal, from a prompt.
+    The recorded requests are sent to the server; requests that change data change it there. Exit codes: 0 no
+    differences, 1 differences, 2 could not run. The login name and password of the role agent-1 are read from
+    COMETREEL_USER_AGENT_1 and COMETREEL_PASSWORD_AGENT_1 (with a single role also COMETREEL_USER and
+    COMETREEL_PASSWORD), from a netrc file or, on a terminal, from a prompt.
 
     \b
     Example:
       cometreel verify scenarios/desktop.yaml --against https://gws.example --html drift.html
     """
+    require_extra("verify", "cometreel verify")
     script = script_of(load(scenario))
     verdict = _verdict(script, against, options)
     for file, text in ((options["junit_file"], junit_report), (options["html_file"], html_report)):
@@ -104,7 +113,9 @@ def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOp
 
 
 def _verdict(script: Script, against: str, options: _VerifyOptions) -> Verdict:
-    """Ask the server, and judge."""
+    """Send the requests to the server and compare the answers."""
+    from cometreel.verify.run_driver import drive  # noqa: PLC0415  # httpx, an optional dependency
+
     target = target_of(against, ca=options["ca"], insecure=options["insecure"])
     veil = ReportMasking(load_policy(options["policy"]), secrets.token_bytes(32))
     prompt = _prompt if script.logs_in and sys.stdin.isatty() else None
@@ -136,7 +147,7 @@ def _values(written: Sequence[str]) -> Mapping[str, JSON]:
 
 
 def _prompt(part: SessionPlan) -> Credentials:
-    """Ask at the terminal; neither answer is shown anywhere else."""
+    """Prompt on the terminal."""
     user = click.prompt(f"login name of {part.name}", default=part.user, err=True)
     password = click.prompt(f"password of {part.name} ({variables(part.name)[1]})", hide_input=True, err=True)
     return Credentials(user, Secret(password.encode()))
@@ -147,13 +158,16 @@ def _write(file: Path, text: str) -> None:
         file.write_text(text, "utf-8")
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"
-        raise FileInvalid([Problem(str(file), 0, 0, found, "a folder where you may write")]) from None
+        raise FileInvalid([Problem(str(file), 0, 0, found, "a writable folder")]) from None
 
 
 def _print(verdict: Verdict, *, json_: bool) -> None:
     if json_:
         click.echo(json.dumps(json_report(verdict), indent=2, ensure_ascii=False))
         return
+    from rich.console import Console  # noqa: PLC0415  # slow, and not needed for JSON
+    from rich.text import Text  # noqa: PLC0415
+
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for kind, line in report_lines(verdict):
         console.print(Text(line, style=_STYLES.get(kind, "")))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cometreel.lint.fixing import fixed
 from cometreel.lint.issues import RULES, Issue, Level, LintRule
-from cometreel.lint.linting import lint
+from cometreel.lint.linting import lint, rules_not_run
 from cometreel.lint.reports import FORMATS, report
 
-__all__ = ["FORMATS", "RULES", "Issue", "Level", "LintRule", "fixed", "lint", "report"]
+__all__ = ["FORMATS", "RULES", "Issue", "Level", "LintRule", "fixed", "lint", "report", "rules_not_run"]

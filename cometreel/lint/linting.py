@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from cometreel.errors import FileInvalid, Problem
+from cometreel.extras import install_command, missing_distributions
 from cometreel.jsonvalue import JSON
 from cometreel.lint.ageing import ageing
 from cometreel.lint.dangling_references import dangling_references
 from cometreel.lint.issues import RULES, Issue
-from cometreel.lint.secrets import secrets
 from cometreel.lint.subject import Subject, WrittenBlock
 from cometreel.lint.unheard import unheard
 from cometreel.lint.unreachable import unreachable
@@ -21,10 +22,25 @@ from cometreel.scenario import load
 from cometreel.scenario.findings import near
 from cometreel.scenario.sources import SourceFile, read_source
 
-__all__ = ["lint"]
+__all__ = ["lint", "rules_not_run"]
 
 _MEANT = "x-lint"
-_RULES: tuple[Callable[[Subject], Iterator[Issue]], ...] = (unreachable, unheard, dangling_references, secrets, ageing)
+_RuleCheck: TypeAlias = Callable[[Subject], Iterator[Issue]]
+_RULES: tuple[_RuleCheck, ...] = (unreachable, unheard, dangling_references, ageing)
+
+
+def rules_not_run() -> Mapping[str, str]:
+    """Return the rules that can't run on this installation, each with the missing requirement and the pip command."""
+    missing = missing_distributions("secrets")
+    return {"secret": f"it needs {' and '.join(missing)}: {install_command('secrets')}"} if missing else {}
+
+
+def _rules() -> tuple[_RuleCheck, ...]:
+    if rules_not_run():
+        return _RULES
+    from cometreel.lint.secrets import secrets  # noqa: PLC0415  # detect-secrets, an optional dependency
+
+    return (*_RULES, secrets)
 
 
 def lint(path: Path) -> list[Issue]:
@@ -39,7 +55,7 @@ def lint(path: Path) -> list[Issue]:
         return [_of_problem(problem) for problem in error.problems]
     sources = tuple(read_source(file.read_bytes(), str(file)) for file in scenario.files)
     subject = Subject(scenario, sources)
-    found = [issue for rule in _RULES for issue in rule(subject)]
+    found = [issue for rule in _rules() for issue in rule(subject)]
     meant = _Ignored(subject)
     return sorted(
         [*(issue for issue in found if not meant.covers(issue)), *meant.unknown()],

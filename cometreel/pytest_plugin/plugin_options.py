@@ -80,10 +80,13 @@ def read_options(config: pytest.Config) -> PluginOptions:
 
 
 def _check(record: str) -> None:
-    from cometreel.errors import OptionInvalid  # noqa: PLC0415  # only where something is recorded
-    from cometreel.recording.upstream import Upstream  # noqa: PLC0415  # heavy
+    from cometreel.errors import ExtraMissing, OptionInvalid  # noqa: PLC0415  # only where something is recorded
+    from cometreel.extras import require_extra  # noqa: PLC0415
 
     try:
+        require_extra("forward", "--reel-record")
+        from cometreel.recording.upstream import Upstream  # noqa: PLC0415  # httpx, an optional dependency
+
         Upstream.at(record)
-    except OptionInvalid as error:
+    except (ExtraMissing, OptionInvalid) as error:
         raise pytest.UsageError(str(error)) from None

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from cometreel.bayeux import looks_like_bayeux
 from cometreel.engine import Call, Calls, FaultInfo, Responder
 from cometreel.errors import CometreelError
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
-from cometreel.recording.recording_session import RecordingSession
-from cometreel.recording.upstream import Upstream
 from cometreel.scenario import Exchange
 from cometreel.serve import serve_in_background
+
+if TYPE_CHECKING:
+    from cometreel.recording.upstream import Upstream
 
 __all__ = ["NotWhileRecording", "RecordingReel"]
 
@@ -34,10 +35,12 @@ class RecordingReel:
     """One recording, on a thread of its own, with what the test asked meanwhile."""
 
     def __init__(self, upstream: Upstream, file: Path, say: Callable[[str], None], *, only_new: bool) -> None:
+        from cometreel.recording.recording_session import RecordingSession  # noqa: PLC0415  # httpx, optional
+
         self._file, self._say, self._only_new = file, say, only_new
         self._calls: list[Call] = []
         self._recording = RecordingSession(upstream, file)
-        self._served = serve_in_background(self._recording.opening(self._witness))
+        self._served = serve_in_background(self._recording.proxy_factory(self._witness))
 
     @property
     def url(self) -> str:

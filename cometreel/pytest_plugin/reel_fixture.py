@@ -15,10 +15,8 @@ from cometreel.errors import CometreelError
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.pytest_plugin.failure_messages import failed_text, unmatched_text, unplayed_text
 from cometreel.pytest_plugin.plugin_options import PluginOptions
-from cometreel.pytest_plugin.recording_reel import RecordingReel
 from cometreel.pytest_plugin.replay_reel import ReplayReel
 from cometreel.pytest_plugin.scenario_sources import ScenarioSource, scenario_source_of
-from cometreel.recording.upstream import Upstream
 from cometreel.scenario import Exchange, Scenario
 from cometreel.serve import settings_for
 
@@ -218,6 +216,9 @@ class Reel:
     def _run(self, source: ScenarioSource, given: Mapping[str, JSON]) -> RunningReel:
         file = source.to_record(self._options)
         if file is not None:
+            from cometreel.pytest_plugin.recording_reel import RecordingReel  # noqa: PLC0415  # seldom needed
+            from cometreel.recording.upstream import Upstream  # noqa: PLC0415  # httpx, an optional dependency
+
             return RecordingReel(
                 Upstream.at(self._options.record), file, self._say, only_new=self._options.mode == "new"
             )

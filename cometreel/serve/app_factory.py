@@ -21,10 +21,10 @@ from cometreel.engine import Backend, ReplaySettings, Responder
 from cometreel.engine.driver import Driver
 from cometreel.engine.file_watcher import follow
 from cometreel.errors import OptionInvalid
+from cometreel.extras import require_extra
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import Scenario
 from cometreel.serve.app import ForwardRequest, ReplayApp
-from cometreel.serve.forwarding import checked_upstream
 from cometreel.serve.http_server import AppFactory, ListenOptions, listen
 
 __all__ = ["Admin", "STOP_SIGNALS", "replay_app", "serve", "settings_for"]
@@ -62,11 +62,12 @@ def replay_app(
     change. `upstream` is the URL of the real server, for unmatched requests.
 
     :raises OptionInvalid: if the URL is invalid, or missing although unmatched requests are to be forwarded.
+    :raises ExtraMissing: if there is an upstream, without the extra `forward`.
     """
     settings = settings or settings_for(scenario)
     if settings.unmatched == "forward" and upstream is None:
         raise OptionInvalid("upstream", "missing", "the URL of the real server, to which unmatched GETs are forwarded")
-    base = None if upstream is None else checked_upstream(upstream)
+    base = None if upstream is None else _checked(upstream)
 
     @asynccontextmanager
     async def open_app() -> AsyncIterator[ReplayApp]:
@@ -91,12 +92,19 @@ def replay_app(
     return open_app
 
 
+def _checked(upstream: str) -> str:
+    require_extra("forward", "forwarding of unmatched requests")
+    from cometreel.serve.forwarding import checked_upstream  # noqa: PLC0415  # httpx, an optional dependency
+
+    return checked_upstream(upstream)
+
+
 @asynccontextmanager
 async def _forwarding(upstream: str | None) -> AsyncIterator[ForwardRequest | None]:
     if upstream is None:
         yield None
         return
-    from cometreel.serve.forwarding import forwarding_to  # noqa: PLC0415  # httpx, which only forwarding needs
+    from cometreel.serve.forwarding import forwarding_to  # noqa: PLC0415  # httpx, an optional dependency
 
     async with forwarding_to(upstream) as forward:
         yield forward

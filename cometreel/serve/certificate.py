@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cometreel.errors import OptionInvalid
+from cometreel.extras import require_extra
 
 __all__ = ["Certificate", "ssl_context", "local_certificate"]
 
@@ -59,7 +60,9 @@ def local_certificate(folder: Path) -> Certificate:
     It is self-signed: a client that uses its file as a certificate authority trusts it.
 
     :raises OptionInvalid: if the folder is not writable.
+    :raises ExtraMissing: without the extra `tls`.
     """
+    require_extra("tls", "a generated certificate")
     certificate = Certificate(folder / "localhost.pem", folder / "localhost.key")
     try:
         if not _is_valid(certificate):

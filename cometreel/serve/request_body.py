@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
-import brotli  # type: ignore[import-untyped]  # it comes without types
-import zstandard
 from starlette.types import Receive
 
+from cometreel.extras import install_command, missing_distributions
 from cometreel.http_fields import error_reply
 from cometreel.wire import Headers, Reply
 
@@ -25,6 +26,8 @@ __all__ = [
     "read_body",
 ]
 
+logger = logging.getLogger(__name__)
+
 LINGER = 2.0  # seconds that a client may go on sending a body that was refused: cut off, it would not read why
 
 
@@ -35,13 +38,22 @@ class ClientDisconnected(Exception):
 class BodyRefused(Exception):
     """A body that is not read. `unread`: the client may still be sending it."""
 
-    def __init__(self, status: int, code: int, text: str, *, unread: bool = False) -> None:
-        self.status, self.code, self.text, self.unread = status, code, text, unread
+    def __init__(
+        self,
+        status: int,
+        code: int,
+        text: str,
+        *,
+        unread: bool = False,
+        fields: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.status, self.code, self.text, self.unread, self.fields = status, code, text, unread, fields
         super().__init__(text)
 
     def reply(self, request_id: int) -> Reply:
         """Return the error in the format of GWS."""
-        return error_reply(request_id, self.status, self.code, self.text)
+        reply = error_reply(request_id, self.status, self.code, self.text)
+        return Reply(reply.request_id, reply.status, Headers([*reply.headers, *self.fields.items()]), reply.body)
 
 
 async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
@@ -87,16 +99,26 @@ async def _rest(begun: bytes, receive: Receive, limit: int) -> bytes:
 
 
 def _decoded(body: bytes, coding: str, limit: int) -> bytes:
-    from cometreel.serve.request_body import CODINGS, BodyTooLong, CodingInvalid, decode_body  # noqa: PLC0415  # 10 ms, seldom needed
-
     if coding not in CODINGS:
-        raise BodyRefused(415, 2, f"found Content-Encoding {coding!r}; expected gzip, deflate, br, zstd or none")
+        raise _unsupported(coding)
     try:
         return decode_body(body, coding, limit)
+    except ModuleNotFoundError:
+        logger.warning("A request body in %s was refused; to decode it: %s", coding, install_command("codings"))
+        raise _unsupported(coding) from None
     except CodingInvalid:
         raise BodyRefused(400, 2, "the body is not encoded as its Content-Encoding states") from None
     except BodyTooLong:
         raise _too_long("more, decoded", limit) from None
+
+
+def _unsupported(coding: str) -> BodyRefused:
+    """Refuse a coding, and list the supported ones in Accept-Encoding (RFC 9110 §12.5.3)."""
+    missing = missing_distributions("codings")
+    optional = [name for name, distribution in (("br", "Brotli"), ("zstd", "zstandard")) if distribution not in missing]
+    supported = ", ".join(["gzip", "deflate", *optional])
+    text = f"found Content-Encoding {coding!r}; expected {supported} or none"
+    return BodyRefused(415, 2, text, fields={"Accept-Encoding": supported})
 
 
 def _too_long(found: str, limit: int, *, unread: bool = False) -> BodyRefused:
@@ -129,7 +151,7 @@ def decode_body(body: bytes, coding: str, limit: int) -> bytes:
             made += piece
             if len(made) > limit:
                 raise BodyTooLong
-    except (zlib.error, brotli.error, zstandard.ZstdError):
+    except zlib.error:
         raise CodingInvalid from None
     return bytes(made)
 
@@ -161,17 +183,27 @@ def _inflated(body: bytes, window_bits: int) -> Iterator[bytes]:
 
 
 def _brotli(body: bytes) -> Iterator[bytes]:
+    import brotli  # type: ignore[import-untyped]  # noqa: PLC0415  # it has no types; an optional dependency
+
     stream = brotli.Decompressor()
-    for at in range(0, len(body), _BROTLI_STEP):
-        yield stream.process(body[at : at + _BROTLI_STEP])
+    try:
+        for at in range(0, len(body), _BROTLI_STEP):
+            yield stream.process(body[at : at + _BROTLI_STEP])
+    except brotli.error:
+        raise CodingInvalid from None
     if not stream.is_finished():
         raise CodingInvalid
 
 
 def _zstd(body: bytes) -> Iterator[bytes]:
+    import zstandard  # noqa: PLC0415  # an optional dependency
+
     stream = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
-    for at in range(0, len(body), _ZSTD_STEP):
-        yield stream.decompress(body[at : at + _ZSTD_STEP])
+    try:
+        for at in range(0, len(body), _ZSTD_STEP):
+            yield stream.decompress(body[at : at + _ZSTD_STEP])
+    except zstandard.ZstdError:
+        raise CodingInvalid from None
     if not stream.eof or stream.unused_data:
         raise CodingInvalid
 

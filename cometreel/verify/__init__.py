@@ -10,7 +10,6 @@ from cometreel.verify.credentials import Credentials, credentials_of, variables
 from cometreel.verify.report_masking import ReportMasking
 from cometreel.verify.reports import html_report, json_report, junit_report, report_lines
 from cometreel.verify.run import VerifyRun
-from cometreel.verify.run_driver import drive
 from cometreel.verify.script import Script, SessionPlan, script_of
 from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict
 from cometreel.verify.verify_target import VerifyTarget, target_of
@@ -29,7 +28,6 @@ __all__ = [
     "accepted",
     "json_report",
     "credentials_of",
-    "drive",
     "html_report",
     "junit_report",
     "report_lines",

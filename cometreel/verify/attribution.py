@@ -30,8 +30,8 @@ def attribute(
         deliveries=[delivery for _, delivery in deliveries.values()],
     )
     found = correlate(transcript, profile)
-    for ask in found.asks:
-        sources[id(ask.source)][0].heard = _of(ask.owned, deliveries)
+    for ask in found.requests:
+        sources[id(ask.source)][0].heard = _of(ask.deliveries, deliveries)
     return _of(found.unsolicited, deliveries)
 
 

@@ -28,7 +28,7 @@ _NUMBERS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b|\d{4,}")
 _SESSION = re.compile(r";jsessionid=[^;/?#\s\"'<>]*", re.IGNORECASE)
 _SHORTEST = 5
 """Shorter names aren't remembered in recording either."""
-_HIDING = (Treatment.HIDE, Treatment.JOIN)
+_HIDING = (Treatment.SECRET, Treatment.TOKEN)
 _REPLACED = (Treatment.NAME, Treatment.TEXT, Treatment.TREE)
 
 
@@ -42,7 +42,7 @@ class ReportMasking:
 
     def hide(self, secret: str) -> None:
         """Never show this text: a password, a token."""
-        self._redactor.secret(secret)
+        self._redactor.secrets.add(secret)
 
     # --- comparing ------------------------------------------------------------------------------------------
     def over(self, value: JSON) -> JSON:
@@ -54,7 +54,7 @@ class ReportMasking:
         treatment = rule.treatment if rule is not None else None
         if isinstance(value, dict):
             for key, member in value.items():
-                self.learn(member, rule if treatment is Treatment.TREE else self._policy.key(key))
+                self.learn(member, rule if treatment is Treatment.TREE else self._policy.key_rule(key))
         elif isinstance(value, list):
             for item in value:
                 self.learn(item, rule)
@@ -101,7 +101,7 @@ class ReportMasking:
             return self._tree(value)
         if isinstance(value, dict):
             keys = self._keys(value, tree=False)
-            return {keys[key]: self._value(member, self._policy.key(key)) for key, member in value.items()}
+            return {keys[key]: self._value(member, self._policy.key_rule(key)) for key, member in value.items()}
         if isinstance(value, list):
             return [self._value(item, rule) for item in value]
         if treatment in _REPLACED or (treatment is Treatment.IDENTIFIER and self._policy.strict):
@@ -141,7 +141,7 @@ class ReportMasking:
     # --- showing --------------------------------------------------------------------------------------------
     def shown(self, value: JSON) -> JSON:
         """The value as a recording would hold it."""
-        redacted = self._redactor.json(value)[0]
+        redacted = self._redactor.redact_json(value)[0]
         line = self._redactor.secrets.scrub(encode(redacted), redacted, lambda _: HIDDEN)
         return decode(line)
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-
-from deepdiff import DeepDiff
-from deepdiff.model import DiffLevel
+from typing import TYPE_CHECKING
 
 from cometreel.jsonvalue import JSON, same
 from cometreel.scenario.matchers import MISSING
+
+if TYPE_CHECKING:
+    from deepdiff import DeepDiff
+    from deepdiff.model import DiffLevel
 
 __all__ = ["ValueChange", "ChangeKind", "changes", "leaves"]
 
@@ -50,6 +52,8 @@ def changes(recorded: JSON, live: JSON) -> list[ValueChange]:
     """Every difference between two values, in the order of the recorded one's members; what is new comes last."""
     if same(recorded, live):
         return []
+    from deepdiff import DeepDiff  # noqa: PLC0415  # an optional dependency
+
     flagged = _flagged(recorded), _flagged(live)
     found = list(_found(DeepDiff(*flagged, view="tree", threshold_to_diff_deeper=0, ignore_private_variables=False)))
     order = {path: number for number, path in enumerate(_paths(recorded, ()))}

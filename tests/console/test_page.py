@@ -10,8 +10,8 @@ from selenium.webdriver.common.keys import Keys
 
 from cometreel.scenario import loads
 from cometreel.serve import ListenOptions, replay_app, serve_in_background
-from cometreel.serve.admin.api import admin_factory
 from cometreel.serve.admin.auth import AdminAuth
+from cometreel.serve.admin.on_demand import admin_factory
 from tests.chromium import Browser
 from tests.console.conftest import Console, Open
 from tests.serve.admin_client import TOKEN, administered

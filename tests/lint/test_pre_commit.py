@@ -20,7 +20,7 @@ BAD = GOOD.replace("path: /a", "path: /a, body: {password: hunter2hunter2}")
 def repository(tmp_path: Path) -> Path:
     """A repository that uses the hook as it is defined, with the `cometreel` of this environment."""
     (hook,) = yaml.safe_load(MANIFEST.read_text())
-    config = {"repos": [{"repo": "local", "hooks": [{**hook, "language": "system"}]}]}
+    config = {"repos": [{"repo": "local", "hooks": [{**hook, "language": "system", "additional_dependencies": []}]}]}
     (tmp_path / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "scenarios").mkdir()
     (tmp_path / "scenarios" / "good.yaml").write_text(GOOD)

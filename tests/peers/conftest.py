@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from demo import peers
+from demo.client_output import ClientOutput, parse_output
 from demo.processes import Process
-from demo.seen import Seen, seen
 
 RUNNING: pytest.StashKey[list[Process]] = pytest.StashKey()
 
@@ -41,7 +41,7 @@ def _peers_or_fail() -> None:
 
 
 @pytest.fixture(scope="session")
-def direct(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
+def direct(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ClientOutput]:
     """What each client's application sees with nothing in between, each at a stand-in of its own, all at once."""
     _peers_or_fail()
     runs: dict[str, tuple[str, peers.Agent, tuple[str, ...]]] = {name: (name, peers.ANN, ()) for name in peers.CLIENTS}
@@ -55,7 +55,7 @@ def direct(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
             server = peers.stand_in(folder, *arguments)
             stack.enter_context(server.process)
             started[run] = stack.enter_context(peers.client(folder, name, server.url, agent))
-        return {run: seen(process.await_end()) for run, process in started.items()}
+        return {run: parse_output(process.await_end()) for run, process in started.items()}
 
 
 @pytest.fixture
@@ -111,10 +111,10 @@ def start_client(tmp_path: Path, processes: list[Process]) -> Callable[..., Proc
 
 
 @pytest.fixture
-def client(start_client: Callable[..., Process]) -> Callable[..., Seen]:
+def client(start_client: Callable[..., Process]) -> Callable[..., ClientOutput]:
     """Run a third-party client to its end: `client("cometd-3", url)` is what its application saw."""
 
-    def run(name: str, url: str, agent: peers.Agent = peers.ANN, workload: Path = peers.WORKLOAD) -> Seen:
-        return seen(start_client(name, url, agent, workload).await_end())
+    def run(name: str, url: str, agent: peers.Agent = peers.ANN, workload: Path = peers.WORKLOAD) -> ClientOutput:
+        return parse_output(start_client(name, url, agent, workload).await_end())
 
     return run

@@ -12,8 +12,8 @@ import pytest
 from cometreel.cli import ExitCode, run
 from cometreel.scenario import load
 from demo import peers
+from demo.client_output import ClientOutput, differences
 from demo.sample import JOURNAL, SCENARIO
-from demo.seen import Seen, differences
 
 
 def _private() -> list[str]:
@@ -35,7 +35,9 @@ def test_the_journal_distils_to_the_scenario(tmp_path: Path):
     assert journal.with_suffix(".yaml").read_text() == SCENARIO.read_text()
 
 
-def test_it_plays(direct: dict[str, Seen], mitmdump: Callable[..., peers.Server], client: Callable[..., Seen]):
+def test_it_plays(
+    direct: dict[str, ClientOutput], mitmdump: Callable[..., peers.Server], client: Callable[..., ClientOutput]
+):
     """What the client once saw through the recorder is what the same client sees from the sample today."""
     player = mitmdump("reverse:http://unused.invalid", "replay", reel_scenario=SCENARIO)
     assert differences(direct["cometd-3"], client("cometd-3", player.url)) == ""

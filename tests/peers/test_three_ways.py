@@ -14,8 +14,8 @@ import pytest
 
 from cometreel.scenario import load
 from demo import peers
+from demo.client_output import ClientOutput, differences, parse_output
 from demo.processes import Process
-from demo.seen import Seen, differences, seen
 
 FILTER = "~u /api/v2/"
 
@@ -45,7 +45,9 @@ def studio(tmp_path: Path, stand_in: Callable[..., str], mitmdump: Callable[...,
 
 
 @pytest.mark.parametrize("name", peers.CLIENTS)
-def test_one_client_three_ways(name: str, studio: Studio, direct: dict[str, Seen], client: Callable[..., Seen]):
+def test_one_client_three_ways(
+    name: str, studio: Studio, direct: dict[str, ClientOutput], client: Callable[..., ClientOutput]
+):
     recorder = studio.recorder()
     through_record = client(name, recorder.url)
     assert differences(direct[name], through_record) == ""
@@ -55,7 +57,7 @@ def test_one_client_three_ways(name: str, studio: Studio, direct: dict[str, Seen
     assert differences(direct[name], from_replay) == ""
 
 
-def test_with_csrf_protection(studio: Studio, direct: dict[str, Seen], client: Callable[..., Seen]):
+def test_with_csrf_protection(studio: Studio, direct: dict[str, ClientOutput], client: Callable[..., ClientOutput]):
     """The replay announces a token of its own and wants it back, as the recorded server did."""
     recorder = studio.recorder("--csrf")
     assert differences(direct["csrf"], client("cometd-9", recorder.url)) == ""
@@ -64,11 +66,11 @@ def test_with_csrf_protection(studio: Studio, direct: dict[str, Seen], client: C
 
 
 def test_under_the_strict_policy_a_client_gets_back_what_it_sends(
-    studio: Studio, direct: dict[str, Seen], client: Callable[..., Seen]
+    studio: Studio, direct: dict[str, ClientOutput], client: Callable[..., ClientOutput]
 ):
     """No identifier is recorded; at replay the client's own take their places, and the workload runs to its end."""
 
-    def course(run: Seen) -> object:
+    def course(run: ClientOutput) -> object:
         told = {
             channel: [isinstance(data, dict) and sorted(data) for data in messages]
             for channel, messages in run.messages.items()
@@ -87,7 +89,10 @@ def test_under_the_strict_policy_a_client_gets_back_what_it_sends(
 
 
 def test_one_scenario_serves_every_client(
-    studio: Studio, direct: dict[str, Seen], client: Callable[..., Seen], start_client: Callable[..., Process]
+    studio: Studio,
+    direct: dict[str, ClientOutput],
+    client: Callable[..., ClientOutput],
+    start_client: Callable[..., Process],
 ):
     """What one client recorded is replayed to all three at once, which send other bytes for the same questions."""
     recorder = studio.recorder()
@@ -95,7 +100,7 @@ def test_one_scenario_serves_every_client(
     recorder.process.stop()
     url = studio.replay().url
     started = {name: start_client(name, url) for name in peers.CLIENTS}
-    found = {name: differences(direct[name], seen(process.await_end())) for name, process in started.items()}
+    found = {name: differences(direct[name], parse_output(process.await_end())) for name, process in started.items()}
     assert found == dict.fromkeys(peers.CLIENTS, "")
 
 
@@ -105,11 +110,11 @@ def test_two_agents_at_once(studio: Studio, tmp_path: Path, start_client: Callab
     workload = tmp_path / "without_moves.json"
     workload.write_text(json.dumps(steps))
 
-    def both(url: str) -> tuple[Seen, Seen]:
+    def both(url: str) -> tuple[ClientOutput, ClientOutput]:
         ann = start_client("cometd-3", url, peers.ANN, workload)
         ann.await_line('"log in"')
         ben = start_client("cometd-9", url, peers.BEN, workload)
-        return seen(ann.await_end()), seen(ben.await_end())
+        return parse_output(ann.await_end()), parse_output(ben.await_end())
 
     recorder = studio.recorder()
     recorded = both(recorder.url)

@@ -106,7 +106,7 @@ def test_the_run_says_what_was_recorded(record: Callable[..., Any], project: Any
     assert ran.part("recordings") == (
         f"scenario in {folder}/new.yaml; journal in {folder}/new.jsonl\n"
         "  1 exchange, 0 timeline entries, 1 session\n"
-        "  notifications: 0 that nobody asked for"
+        "  notifications: 0 unsolicited"
     )
 
 
@@ -140,7 +140,7 @@ def test_new_writes_nothing_where_nothing_is_new(record: Callable[..., Any], pro
     ran = record("me", "--reel-record-mode=new")
     assert ran.part("recordings").splitlines()[:2] == [
         f"{project.path}/new.yaml stays as it is; journal in {project.path}/new.2.jsonl",
-        "  new.yaml answers all that was asked; no scenario is written",
+        "  new.yaml answers all recorded requests; no scenario is written",
     ]
     assert not (project.path / "new.new.yaml").exists()
 

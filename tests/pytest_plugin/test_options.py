@@ -25,7 +25,7 @@ BAD = [
         ["-o", "reel_record=http://gws.example/x"],
         (
             "--reel-record: 'http://gws.example/x' has a path; expected http://HOST:PORT or https://HOST:PORT "
-            "(the client asks for the paths)"
+            "(leave out the path; the client sends the paths)"
         ),
     ),
 ]

@@ -12,8 +12,8 @@ import httpx
 from cometreel.engine import ReplaySettings
 from cometreel.scenario import loads
 from cometreel.serve import BackgroundServer, ReplayApp, replay_app, serve_in_background
-from cometreel.serve.admin.api import admin_factory
 from cometreel.serve.admin.auth import AdminAuth, Peers
+from cometreel.serve.admin.on_demand import admin_factory
 from tests.serve.conftest import PATIENCE, SCENARIO
 
 TOKEN = "the-token-of-these-tests"

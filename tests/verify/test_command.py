@@ -308,7 +308,7 @@ def test_a_report_that_cannot_be_written(
 ) -> None:
     url = serving(answering(200, '{"n": 1}'))
     told = refused(capsys, scenario(GET), "--against", url, "--html", "none/r.html")
-    assert told == "none/r.html: can't be written: No such file or directory; expected a folder where you may write"
+    assert told == "none/r.html: can't be written: No such file or directory; expected a writable folder"
 
 
 def test_what_came_is_written_beside_the_old_file_and_differs_in_nothing(

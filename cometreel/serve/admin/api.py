@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar, cast
 
 from pydantic import ValidationError
@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cometreel.engine import Backend, Calls, Control
+from cometreel.engine import Calls, Control
 from cometreel.engine.driver import Driver
 from cometreel.engine.request_journal import Wanted
 from cometreel.errors import InputError, OptionInvalid
@@ -31,12 +31,11 @@ from cometreel.serve.admin import serializers as facts
 from cometreel.serve.admin.auth import AdminAuth, AuthenticatedApp
 from cometreel.serve.admin.console import Console
 from cometreel.serve.admin.events import ChangeFeed, stream
-from cometreel.serve.admin.metrics import CONTENT_TYPE, Metrics
 from cometreel.serve.app import ADMIN
 from cometreel.serve.asgi import headers_of
 from cometreel.serve.request_body import BodyRefused, ClientDisconnected, finish_reading, read_body
 
-__all__ = ["admin_app", "admin_factory"]
+__all__ = ["admin_app"]
 
 MAX_BODY = 64 * 1024 * 1024  # a scenario of 10,000 exchanges has about 10 MiB
 SCENARIO = "scenario.yaml"  # the file name in problems of an uploaded scenario
@@ -61,14 +60,12 @@ class SpeedBlock(Block):
 B = TypeVar("B", bound=Block)
 
 
-def admin_factory(auth: AdminAuth) -> Callable[[Driver, Backend], ASGIApp]:
-    """Return a factory of admin APIs for `replay_app`."""
-    return lambda driver, backend: admin_app(Control(backend), driver, auth)
+def admin_app(control: Control, driver: Driver, auth: AdminAuth, began: tuple[datetime, float]) -> ASGIApp:
+    """Create the admin API of one replay. Call it on the driver's event loop.
 
-
-def admin_app(control: Control, driver: Driver, auth: AdminAuth) -> ASGIApp:
-    """Create the admin API of one replay. Create and call it on the driver's event loop."""
-    return AuthenticatedApp(_AdminApi(control, driver).app, auth)
+    `began` is the start of the server: the time of day, and the same moment on the event loop's clock.
+    """
+    return AuthenticatedApp(_AdminApi(control, driver, began).app, auth)
 
 
 class _JsonResponse(Response):
@@ -93,9 +90,9 @@ class _UnreadBodyResponse(_JsonResponse):
 class _AdminApi:
     """The endpoints."""
 
-    def __init__(self, control: Control, driver: Driver) -> None:
-        self._control, self._driver, self._metrics = control, driver, Metrics(control)
-        self._began, self._clock = datetime.now(UTC), asyncio.get_running_loop().time()
+    def __init__(self, control: Control, driver: Driver, began: tuple[datetime, float]) -> None:
+        self._control, self._driver = control, driver
+        self._began, self._clock = began
         self._console = Console()
         self.app = Starlette(
             routes=[
@@ -165,7 +162,9 @@ class _AdminApi:
         return _JsonResponse(facts.settings_json(self._control))
 
     async def _exposition(self, _: Request) -> Response:
-        return Response(self._metrics.exposition(), media_type=CONTENT_TYPE)
+        from cometreel.serve.admin.metrics import CONTENT_TYPE, Metrics  # noqa: PLC0415  # 30 ms, seldom needed
+
+        return Response(Metrics(self._control).exposition(), media_type=CONTENT_TYPE)
 
     async def _faults(self, _: Request) -> Response:
         return _JsonResponse({"faults": [facts.fault_json(fault) for fault in self._control.faults]})
@@ -260,7 +259,7 @@ def _invalid_input(_: Request, error: Exception) -> Response:
 def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, BodyRefused)
     kind = _UnreadBodyResponse if error.unread else _JsonResponse
-    return kind({"problems": [{"text": error.text}]}, error.status, {"connection": "close"})
+    return kind({"problems": [{"text": error.text}]}, error.status, {"connection": "close", **error.fields})
 
 
 def _disconnected(_: Request, _error: Exception) -> Response:

@@ -11,14 +11,15 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cometreel.errors import OptionInvalid
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
 
 __all__ = ["TOKEN_VARIABLE", "AdminAuth", "AuthenticatedApp", "Peers", "token_from"]
 
@@ -62,6 +63,8 @@ class AdminAuth:
 
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Return why a request is refused, as HTTP status and text; None if it is allowed."""
+        from starlette.datastructures import Headers  # noqa: PLC0415  # slow, and not needed before the first request
+
         headers = Headers(scope=scope)
         if self.peers == "loopback" and not _is_local(scope, headers):
             return 403, "only this machine may use the admin API (see: cometreel serve --admin-from)"
@@ -87,6 +90,9 @@ class AuthenticatedApp:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})  # RFC 6455 §7.4.1: policy violation
             return
+        from starlette.datastructures import MutableHeaders  # noqa: PLC0415  # as above
+        from starlette.responses import JSONResponse  # noqa: PLC0415
+
         cookie = self._cookie(scope) if _in_query(scope) else None
 
         async def send_with_headers(message: Message) -> None:

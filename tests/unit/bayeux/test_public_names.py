@@ -18,8 +18,8 @@ def test_all_names_exist_and_none_is_missing() -> None:
     assert all(hasattr(cometreel.bayeux, name) for name in names)
     imported = {
         alias.asname or alias.name
-        for node in ast.parse((HOME / "__init__.py").read_text("utf-8")).body
-        if isinstance(node, ast.ImportFrom)
+        for node in ast.walk(ast.parse((HOME / "__init__.py").read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cometreel.")
         for alias in node.names
     }
     assert set(names) == imported

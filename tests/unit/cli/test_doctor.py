@@ -1,20 +1,23 @@
-"""`cometreel doctor`: each thing found or missing, what it is for, how to get it; 1 only for what is necessary."""
+"""`cometreel doctor`: one line for each check; exit code 1 only if a requirement is missing."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from cometreel.cli import ExitCode, run
-from cometreel.cli.doctor import DoctorCheck, _files, _loopback, _package, _ports, checks
+from cometreel.cli.doctor import DoctorCheck, _extra, _listening, _local_ports, _open_files, checks
+from cometreel.extras import EXTRAS
 
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    """Run the command on a machine that has these things."""
+    """Run the command with these results."""
 
     def show(*found: DoctorCheck) -> tuple[int, str]:
         monkeypatch.setattr("cometreel.cli.doctor.checks", lambda: iter(found))
@@ -24,61 +27,68 @@ def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     return show
 
 
-THERE = DoctorCheck("Python", "3.11.7", "to run at all", "install it", needed=True)
+PYTHON = DoctorCheck("Python", "3.11.7", "to run Cometreel", "install it", required=True)
 
 
-def test_what_is_there_is_shown_with_what_was_found(shown: Callable[..., tuple[int, str]]):
-    assert shown(THERE) == (ExitCode.DONE, "ok       Python  3.11.7\n")
+def test_a_part_that_was_found_is_printed_with_its_version(shown: Callable[..., tuple[int, str]]):
+    assert shown(PYTHON) == (ExitCode.DONE, "ok       Python  3.11.7\n")
 
 
-def test_what_is_missing_is_shown_with_its_purpose_and_its_cure(shown: Callable[..., tuple[int, str]]):
+def test_a_missing_part_is_printed_with_its_purpose_and_advice(shown: Callable[..., tuple[int, str]]):
     missing = DoctorCheck("haproxy", "", "for many processes", "apt-get install haproxy")
     line = "missing  haproxy  for many processes; try: apt-get install haproxy\n"
-    assert shown(THERE, missing) == (ExitCode.DONE, "ok       Python   3.11.7\n" + line)
+    assert shown(PYTHON, missing) == (ExitCode.DONE, "ok       Python   3.11.7\n" + line)
 
 
-def test_only_what_is_necessary_makes_the_answer_no(shown: Callable[..., tuple[int, str]]):
-    missing = DoctorCheck("mitmproxy", "", "to record", "pip install mitmproxy", needed=True)
-    assert shown(missing) == (ExitCode.NO, "MISSING  mitmproxy  to record; try: pip install mitmproxy\n")
+def test_only_a_missing_requirement_changes_the_exit_code(shown: Callable[..., tuple[int, str]]):
+    missing = DoctorCheck("Python", "", "to run Cometreel", "install it", required=True)
+    assert shown(missing) == (ExitCode.NO, "MISSING  Python  to run Cometreel; try: install it\n")
 
 
-def test_this_machine_has_what_is_necessary(capsys: pytest.CaptureFixture[str]):
+def test_this_machine_meets_the_requirements(capsys: pytest.CaptureFixture[str]):
     assert run(["doctor"]) == ExitCode.DONE
     names = [re.split(r"\s{2,}", line)[1] for line in capsys.readouterr().out.splitlines()]
     assert names == [check.name for check in checks()]
-    assert names[:3] == ["Python", "mitmproxy", "a free port"]
-    assert {"locust", "file limit", "local ports", "node", "haproxy", "chromium"} <= {*names}
+    assert names[:3] == ["Python", "listening", "pytest"]
+    assert {"extra record", "extra load", "file limit", "local ports", "node", "haproxy", "chromium"} <= {*names}
 
 
-def test_every_check_of_something_missing_has_a_cure():
-    assert [check.name for check in checks() if not check.ok and not check.cure] == []
+def test_every_missing_part_has_advice():
+    assert [check.name for check in checks() if not check.ok and not check.advice] == []
 
 
-def test_a_package_that_is_not_installed_is_missing():
-    assert not _package("no-such-package-as-this", "for nothing", "leave it").ok
+def test_every_extra_is_listed_with_its_versions():
+    assert [check.name for check in checks() if check.name.startswith("extra ")] == [f"extra {each}" for each in EXTRAS]
+    assert _extra("verify").found == f"httpx {version('httpx')}, deepdiff {version('deepdiff')}"
+
+
+def test_an_extra_with_one_missing_distribution_is_missing(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "deepdiff", None)
+    check = _extra("verify")
+    assert (check.ok, check.required, check.advice) == (False, False, "pip install 'cometreel[verify]'")
 
 
 @pytest.mark.parametrize(("limit", "found"), [(1024, ""), (4096, "4096 open files"), (-1, "no limit")])
-def test_the_file_limit_must_hold_thousands_of_polls(limit: int, found: str):
-    assert _files(limit).found == found
+def test_the_file_limit_must_allow_thousands_of_polls(limit: int, found: str):
+    assert _open_files(limit).found == found
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("32768\t60999\n", "28232"), ("50000\t60999\n", ""), (None, "not limited as Linux does")]
+    ("text", "found"), [("32768\t60999\n", "28232"), ("50000\t60999\n", ""), (None, "not limited as on Linux")]
 )
 def test_the_local_ports_must_be_enough(text: str | None, found: str, tmp_path: Path):
     path = tmp_path / "range"
     if text is not None:
         path.write_text(text)
-    assert _ports(path).found == found
+    assert _local_ports(path).found == found
 
 
-def test_a_machine_on_which_nothing_may_listen_is_told_so():
+def test_a_machine_that_forbids_listening():
     def refuse() -> int:
         raise PermissionError(1, "Operation not permitted")
 
-    check = _loopback(refuse)
-    assert (check.ok, check.needed, check.cure) == (
+    check = _listening(refuse)
+    assert (check.ok, check.required, check.advice) == (
         False,
         True,
         "allow programs to listen on 127.0.0.1 (Operation not permitted)",

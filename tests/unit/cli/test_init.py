@@ -32,7 +32,7 @@ def test_a_file_that_is_there_stays_and_the_rest_is_made(tmp_path: Path, capsys:
     (tmp_path / "README.md").write_text("mine")
     assert run(["init", str(tmp_path)]) == ExitCode.DONE
     out, err = capsys.readouterr()
-    assert err == f"{tmp_path}/README.md was there already and stays\n"
+    assert err == f"{tmp_path}/README.md exists and was not changed\n"
     assert out.count("\n") == len(MADE) - 1
     assert (tmp_path / "README.md").read_text() == "mine"
     assert run(["init", str(tmp_path)]) == ExitCode.DONE
@@ -55,5 +55,5 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest
     (tmp_path / "file").write_text("")
     assert run(["init", str(tmp_path / "file")]) == ExitCode.CANNOT
     assert capsys.readouterr().err == (
-        f"cometreel: {tmp_path}/file: can't be written: File exists; expected a folder with room where you may write\n"
+        f"cometreel: {tmp_path}/file: can't be written: File exists; expected a writable folder with free space\n"
     )

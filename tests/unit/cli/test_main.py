@@ -1,18 +1,22 @@
-"""The command line as a whole: what it prints, on which stream, and how it ends."""
+"""The command line as a whole: output, streams and exit codes."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 
 from cometreel import __version__
-from cometreel.cli import ExitCode, main, run
-from cometreel.cli.main import COMMANDS
+from cometreel.cli import ExitCode, run
+from cometreel.cli.main import COMMANDS, CommandEntry, main
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
+
+README = Path(__file__).parents[3] / "README.md"
 
 TWO_PROBLEMS = FileInvalid(
     [
@@ -47,7 +51,7 @@ RAISED = {
 
 @click.command()
 def failing() -> None:
-    """Raise what a test has put in `failing.error`."""
+    """Raise `failing.error`, which the test sets."""
     raise failing.error  # type: ignore[attr-defined]  # set by the test
 
 
@@ -55,7 +59,7 @@ def failing() -> None:
 def test_an_error_is_a_line_on_stderr_and_exit_code_2(
     error: BaseException, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setitem(COMMANDS, "failing", f"{__name__}:failing")
+    monkeypatch.setitem(COMMANDS, "failing", CommandEntry(f"{__name__}:failing", "Fail."))
     monkeypatch.setattr(failing, "error", error, raising=False)
     assert run(["failing"]) == ExitCode.CANNOT
     captured = capsys.readouterr()
@@ -88,16 +92,26 @@ def test_every_command_has_help_with_an_example(name: str, capsys: pytest.Captur
     assert f"cometreel {name}" in text.partition("Example:")[2]
 
 
-def test_every_command_says_on_one_line_what_it_does():
+def test_the_list_of_commands_has_the_first_sentence_of_each_help():
+    """The list is printed without importing the commands; no sentence is cut."""
     context = click.Context(main)
     for name in main.list_commands(context):
         command = main.get_command(context, name)
         assert command is not None
-        assert command.get_short_help_str(100).endswith(".")
+        assert COMMANDS[name].summary == command.get_short_help_str(100)
+        assert COMMANDS[name].summary.endswith(".")
 
 
-def test_a_reader_that_has_seen_enough_is_no_error():
-    """`cometreel schema | head -1` ends well, and without a traceback of Python's own at exit."""
+def test_the_list_of_commands_has_the_sentences_of_the_readme():
+    rows = re.findall(r"^\| `cometreel (\w+)[^|]*\| ([^|;]*)", README.read_text("utf-8"), re.MULTILINE)
+    assert {name: COMMANDS[name].summary for name, _ in rows} == {
+        name: f"{text.strip()[0].upper()}{text.strip()[1:]}." for name, text in rows
+    }
+    assert sorted(name for name, _ in rows) == sorted(COMMANDS)
+
+
+def test_a_closed_pipe_is_no_error():
+    """`cometreel schema | head -1` succeeds, without a traceback of Python at exit."""
     reading, writing = os.pipe()
     os.close(reading)
     ended = subprocess.run(

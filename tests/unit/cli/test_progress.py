@@ -20,7 +20,7 @@ COMMANDS = pytest.mark.parametrize(
         (["show", "workbin-desktop.jsonl"], "drawing workbin-desktop.html"),
         (["show", "--text", "workbin-desktop.yaml"], "reading workbin-desktop.yaml"),
         (["export", "workbin-desktop.yaml", "--har"], "exporting workbin-desktop.yaml"),
-        (["lint", "workbin-desktop.yaml"], "looking"),
+        (["lint", "workbin-desktop.yaml"], "checking"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

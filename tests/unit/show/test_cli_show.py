@@ -68,7 +68,7 @@ def test_a_page_is_drawn_anew_and_any_other_file_stays(here: Path, capsys: pytes
     page.write_text("<!doctype html>\nmine")
     capsys.readouterr()
     assert run(["show", "a.jsonl"]) == ExitCode.CANNOT
-    why = "another file is there; expected no file, or a page that was drawn before (choose a name with -o)"
+    why = "the file exists; expected no file, or a page that `cometreel show` has drawn (choose a name with -o)"
     assert capsys.readouterr() == ("", f"cometreel: a.html: {why}\n")
     assert page.read_text() == "<!doctype html>\nmine"
 
@@ -97,7 +97,7 @@ WRONG = {
     "one to compare": (["--diff", "a.yaml"], "1 file; expected two files with --diff (see: cometreel show --help)"),
     "text and a page": (
         ["--text", "-o", "x.html", "a.yaml"],
-        "--text draws no page: leave out -o and --open (see: cometreel show --help)",
+        "--text draws no page: omit -o and --open (see: cometreel show --help)",
     ),
     "missing": (
         ["none.jsonl"],
@@ -114,15 +114,15 @@ WRONG = {
     ),
     "below a file": (
         ["a.jsonl", "-o", "a.yaml/x.html"],
-        "a.yaml/x.html: can't be written: File exists; expected a folder with room where you may write",
+        "a.yaml/x.html: can't be written: File exists; expected a writable folder with free space",
     ),
     "onto a folder": (
         ["a.jsonl", "-o", "empty"],
-        "empty: can't be written: Is a directory; expected a folder with room where you may write",
+        "empty: can't be written: Is a directory; expected a writable folder with free space",
     ),
     "over the journal": (
         ["a.jsonl", "-o", "a.jsonl"],
-        "a.jsonl: another file is there; expected no file, or a page that was drawn before (choose a name with -o)",
+        "a.jsonl: the file exists; expected no file, or a page that `cometreel show` has drawn (choose a name with -o)",
     ),
 }
 
@@ -185,7 +185,7 @@ def test_without_any_browser_the_page_is_there_and_the_answer_is_no(here: Path):
         check=False,
         cwd=here,
     )
-    told = "cometreel: no browser could be opened; open the page by hand\n"
+    told = "cometreel: no browser could be started; open the page yourself\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (ExitCode.NO, "a.html\n", told)
     assert (here / "a.html").exists()
 
