@@ -19,7 +19,7 @@ def scenario(exchanges: int, *, events: bool = True) -> str:
     entries = [
         {
             "name": f"stats of place Place{number}",
-            "request": {"method": "POST", "path": "/api/v2/workbins", "body": asked(number)},
+            "request": {"method": "POST", "path": "/api/v2/workbins", "body": request_body(number)},
             "reply": {"status": 200, "body": {"statusCode": 0, "referenceId": 1000 + number}},
             **({"events": [_event(number)]} if events else {}),
         }
@@ -40,8 +40,8 @@ def _event(number: int) -> dict[str, object]:
     }
 
 
-def asked(number: int) -> dict[str, str]:
-    """Return the body that requests one place."""
+def request_body(number: int) -> dict[str, str]:
+    """Return the body of a request for the statistics of one place."""
     return {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": f"Place{number}"}
 
 
@@ -87,7 +87,7 @@ def exchanges_per_second(exchanges: int, sessions: int, rounds: int, *, differen
     begin = time.perf_counter()
     for turn in range(rounds):
         agent = agents[turn % sessions]
-        assert agent.post("/api/v2/workbins", asked(turn % different * exchanges // different), now)
+        assert agent.post("/api/v2/workbins", request_body(turn % different * exchanges // different), now)
         now += 0.02
         answered = [effect for effect in backend.advance(now) if isinstance(effect, Reply)]
         assert len(answered) == 1, "the notification did not release the poll"

@@ -64,15 +64,15 @@ def _one() -> dict[str, float]:
     reel.play(SCENARIO, speed=0)
     played = time.perf_counter()
     with httpx.Client(base_url=reel.url) as client:
-        began_to_ask = time.perf_counter()
+        sent = time.perf_counter()
         client.post("/api/v2/workbins", json=ASKED).raise_for_status()
-        asked = time.perf_counter()
-    began_to_stop = time.perf_counter()
+        answered = time.perf_counter()
+    stopping = time.perf_counter()
     reel.stop()
     return {
         "play": played - began,
-        "first request": asked - began_to_ask,
-        "stop": time.perf_counter() - began_to_stop,
+        "first request": answered - sent,
+        "stop": time.perf_counter() - stopping,
     }
 
 

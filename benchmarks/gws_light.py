@@ -33,7 +33,7 @@ class Session:
     """One CometD session: its held poll, and the messages that wait for the next one."""
 
     def __init__(self) -> None:
-        self.poll: tuple[Line, str] | None = None
+        self.poll: tuple[ServerConnection, str] | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.waiting: list[str] = []
 
@@ -58,7 +58,7 @@ class Session:
 SESSIONS: dict[str, Session] = {}
 
 
-class Line(asyncio.Protocol):
+class ServerConnection(asyncio.Protocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -130,7 +130,7 @@ class Line(asyncio.Protocol):
 
     def stats(self, body: dict[str, Any]) -> None:
         """Acknowledge the POST and push its notification after the delay."""
-        reference, asked = next(_references), time.perf_counter()
+        reference, received = next(_references), time.perf_counter()
         self.reply(_ACK % reference)
         session = SESSIONS.get(self.cookie)
         if session is None:
@@ -138,7 +138,7 @@ class Line(asyncio.Protocol):
         owner, kind = body.get("workbinOwner", "x"), body.get("workbinType", "Agent")
 
         def push() -> None:
-            session.push(_STATS % (reference, time.perf_counter() - asked, owner, kind))
+            session.push(_STATS % (reference, time.perf_counter() - received, owner, kind))
 
         if _delay:
             asyncio.get_running_loop().call_later(_delay, push)
@@ -154,7 +154,7 @@ async def main() -> None:
     if len(sys.argv) > 3:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[2], sys.argv[3])
-    server = await asyncio.get_running_loop().create_server(Line, "127.0.0.1", 0, ssl=context, backlog=4096)
+    server = await asyncio.get_running_loop().create_server(ServerConnection, "127.0.0.1", 0, ssl=context, backlog=4096)
     print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 

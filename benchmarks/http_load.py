@@ -22,13 +22,13 @@ class Exchange:
 
 
 def post(path: str, body: bytes, **headers: str) -> Exchange:
-    """Return a POST with a JSON body; `_` in the name of a header stands for `-`."""
+    """Return a POST with a JSON body; `_` in the name of a header is replaced by `-`."""
     fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{fields}"
     return Exchange(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
 
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, exchange: Exchange) -> bytes:
+async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, exchange: Exchange) -> bytes:
     """Send one request and return head and body of its reply.
 
     :raises AssertionError: if the status isn't the expected one.
@@ -47,7 +47,7 @@ async def _run(port: int, exchange: Exchange, connections: int, each: int) -> fl
 
     async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for _ in range(each):
-            await ask(reader, writer, exchange)
+            await send(reader, writer, exchange)
 
     begin = time.perf_counter()
     await asyncio.gather(*(repeat(*streams) for streams in opened))

@@ -37,12 +37,12 @@ def measured(command: list[str], **settings: str) -> Figures:
     """Run a candidate on the client core and return the figures that it prints."""
     pinned = ["taskset", "-c", str(CLIENT_CORE), *command] if TWO_CORES else command
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **settings}
-    ended = subprocess.run(pinned, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    for line in ended.stdout.splitlines():
+    process = subprocess.run(pinned, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    for line in process.stdout.splitlines():
         if line.startswith("MEASURED "):
             figures: Figures = json.loads(line.removeprefix("MEASURED "))
             return figures
-    raise RuntimeError(f"{command} printed no MEASURED line:\n{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}")
+    raise RuntimeError(f"{command} printed no MEASURED line:\n{process.stdout[-2000:]}\n{process.stderr[-2000:]}")
 
 
 def locust(file: str, host: str, users: int, *arguments: str, **settings: str) -> Figures:
@@ -97,7 +97,7 @@ def idle(folder: Path) -> None:
             row(f"{label}: start time per agent", [found["ramp"] / users * 1000], "ms")
 
 
-def truth(folder: Path, core: float) -> None:
+def accuracy(folder: Path, core: float) -> None:
     """Print the error of latencies at half of the capacity, and the CPU of many agents at a fixed rate."""
     heading("Measured latency minus the server's own figure; CPU at a fixed rate")
     with light(folder) as server:
@@ -128,4 +128,4 @@ def bench(folder: Path) -> None:
     """Run all measurements."""
     core = throughput(folder)
     idle(folder)
-    truth(folder, core)
+    accuracy(folder, core)

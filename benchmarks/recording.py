@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 def bench(folder: Path) -> None:
     """Print the requests per second of both, and their ratio."""
     heading("Recording: RequestAgentStats through mitmdump, requests/s (goal: ratio at least 0.9)")
-    asked = post(
+    request = post(
         "/api/v2/workbins",
         b'{"operationName":"RequestAgentStats","workbinType":"Place","workbinOwner":"Place1"}',
         Cookie="JSESSIONID=1x0kd8z7wq2n41bench",
@@ -28,6 +28,6 @@ def bench(folder: Path) -> None:
         with mitmdump(folder / "record.log", *mode, *record) as ours, mitmdump(folder / "bare.log", *mode) as bare:
             in_turn(
                 ("record addon", "mitmdump alone"),
-                (lambda: requests_per_second(ours.port, asked), lambda: requests_per_second(bare.port, asked)),
+                (lambda: requests_per_second(ours.port, request), lambda: requests_per_second(bare.port, request)),
                 "requests/s",
             )

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import heading, in_turn, row
-from benchmarks.http_load import Exchange, ask, post, requests_per_second
+from benchmarks.http_load import Exchange, post, requests_per_second, send
 from benchmarks.processes import PATIENCE, Server, mitmdump
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +41,7 @@ def bench(folder: Path) -> None:
     """Print the requests per second of both addons and their ratio, then the memory of held polls."""
     heading("Replay: RequestAgentStats answered by mitmdump, requests/s (goal: ratio at least 0.9)")
     reverse = ("--mode", "reverse:http://unused")
-    asked = post("/api/v2/workbins", BODY, Accept="application/json")
+    request = post("/api/v2/workbins", BODY, Accept="application/json")
     constant = ("-s", str(ADDONS / "constant.py"))
     with (
         mitmdump(folder / "replay.log", *reverse, *replay_addon(folder)) as ours,
@@ -49,14 +49,14 @@ def bench(folder: Path) -> None:
     ):
         in_turn(
             ("replay addon", "constant addon"),
-            (lambda: requests_per_second(ours.port, asked), lambda: requests_per_second(bare.port, asked)),
+            (lambda: requests_per_second(ours.port, request), lambda: requests_per_second(bare.port, request)),
             "requests/s",
         )
     heading("Replay: memory of a held poll in mitmdump, kB (1,000 connections)")
     with mitmdump(folder / "replay-held.log", *reverse, *replay_addon(folder)) as ours:
-        held = asyncio.run(_held(ours, _poll))
+        held = asyncio.run(_memory_per_request(ours, _poll))
     with mitmdump(folder / "holding.log", *reverse, "-s", str(ADDONS / "holding.py")) as bare:
-        plain = asyncio.run(_held(bare, _anything))
+        plain = asyncio.run(_memory_per_request(bare, _any_request))
     row("replay addon, CometD session and its held poll", [held / 1000], "kB")
     row("mitmdump holding a request", [plain / 1000], "kB")
     row("ratio replay addon : mitmdump alone", [held / plain])
@@ -65,19 +65,19 @@ def bench(folder: Path) -> None:
 async def _poll(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Exchange:
     """Open a CometD session on this connection and return the next poll, which will be held."""
     path = "/api/v2/notifications"
-    hello = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
-    replied = await ask(reader, writer, post(path, json.dumps([hello]).encode()))
-    client = json.loads(replied.split(b"\r\n\r\n", 1)[1])[0]["clientId"]
+    handshake = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+    reply = await send(reader, writer, post(path, json.dumps([handshake]).encode()))
+    client = json.loads(reply.split(b"\r\n\r\n", 1)[1])[0]["clientId"]
     poll = {"channel": "/meta/connect", "connectionType": "long-polling", "clientId": client}
-    await ask(reader, writer, post(path, json.dumps([{**poll, "advice": {"timeout": 0}}]).encode()))
+    await send(reader, writer, post(path, json.dumps([{**poll, "advice": {"timeout": 0}}]).encode()))
     return post(path, json.dumps([poll]).encode())
 
 
-async def _anything(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Exchange:
+async def _any_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Exchange:
     return post("/", b"[]")
 
 
-async def _held(server: Server, prepare: object, connections: int = 1000) -> float:
+async def _memory_per_request(server: Server, prepare: object, connections: int = 1000) -> float:
     """Return the bytes of memory per held request."""
     assert callable(prepare)
     before = server.memory()
@@ -86,14 +86,14 @@ async def _held(server: Server, prepare: object, connections: int = 1000) -> flo
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write((await prepare(reader, writer)).request)
         writers.append(writer)
-    await _settled(server)
+    await _wait_for_stable_memory(server)
     after = server.memory()
     for writer in writers:
         writer.close()
     return (after - before) / connections
 
 
-async def _settled(server: Server) -> None:
+async def _wait_for_stable_memory(server: Server) -> None:
     """Wait until the memory stops growing."""
     end, last = time.monotonic() + PATIENCE, 0
     while time.monotonic() < end and (now := server.memory()) != last:

@@ -15,7 +15,7 @@ from benchmarks.figures import heading, row
 from benchmarks.processes import PATIENCE, Server, mitmdump
 from benchmarks.replaying import BODY, SCENARIO, replay_addon
 from benchmarks.servers import granian, serve, uvicorn
-from benchmarks.sessions_load import Session, begin_all, exchanges
+from benchmarks.sessions_load import Session, exchanges, open_sessions
 from cometreel.jsonvalue import encode
 
 PATH = "/api/v2/workbins"
@@ -108,15 +108,15 @@ def _startup(folder: Path) -> None:
 def _sessions(folder: Path) -> None:
     heading("Serving: exchanges including their notification, 1,000 sessions")
     with serve(folder, folder / "pushing.yaml") as server:
-        per_second, per_cpu, late = asyncio.run(_exchanged(server))
+        per_second, per_cpu, late = asyncio.run(_run_exchanges(server))
     row("exchanges/s at full speed", [per_second], "exchanges/s")
     row("the same per second of CPU time", [per_cpu], "exchanges per s of CPU time")
     row("lateness of the notification at 200/s, p50", [_percentile(late, 0.5)], "ms")
     row("lateness of the notification at 200/s, p99", [_percentile(late, 0.99)], "ms")
 
 
-async def _exchanged(server: Server) -> tuple[float, float, list[float]]:
-    sessions, body = await begin_all(server.port, 1000), encode({**engine.asked(0)})
+async def _run_exchanges(server: Server) -> tuple[float, float, list[float]]:
+    sessions, body = await open_sessions(server.port, 1000), encode({**engine.request_body(0)})
     paced = await exchanges(sessions, PATH, body, seconds=5, rate=200)
     cpu = server.cpu()
     fast = await exchanges(sessions, PATH, body, seconds=5, rate=None)
@@ -132,22 +132,22 @@ def _memory(folder: Path) -> None:
     heading("Serving: memory of an idle session with its held poll, kB (goal: at most 25)")
     for count in (1000, 10_000):
         with serve(folder, folder / "pushing.yaml") as server:
-            row(f"{count:,} sessions", [asyncio.run(_held(server, count)) / 1000], "kB")
+            row(f"{count:,} sessions", [asyncio.run(_memory_per_session(server, count)) / 1000], "kB")
 
 
-async def _held(server: Server, count: int) -> float:
+async def _memory_per_session(server: Server, count: int) -> float:
     before = server.memory()
-    sessions = await begin_all(server.port, count)
+    sessions = await open_sessions(server.port, count)
     for session in sessions:
         session.hold()
-    await _settled(server)
+    await _wait_for_stable_memory(server)
     each = (server.memory() - before) / count
     for session in sessions:
         session.writer.close()
     return each
 
 
-async def _settled(server: Server) -> None:
+async def _wait_for_stable_memory(server: Server) -> None:
     """Wait until the memory stops growing."""
     end, last = time.monotonic() + PATIENCE, 0
     while time.monotonic() < end and (now := server.memory()) != last:
@@ -160,18 +160,18 @@ def _growth(folder: Path) -> None:
     for name, count in (("few.yaml", 10), ("many.yaml", 10_000)):
         (folder / name).write_text(engine.scenario(count, events=False))
     with serve(folder, folder / "few.yaml") as few, serve(folder, folder / "many.yaml") as many:
-        asyncio.run(_grown(few, many))
+        asyncio.run(_compare_growth(few, many))
 
 
-async def _grown(few: Server, many: Server) -> None:
-    (one,), (other,) = await begin_all(few.port, 1), await begin_all(many.port, 1)
+async def _compare_growth(few: Server, many: Server) -> None:
+    (one,), (other,) = await open_sessions(few.port, 1), await open_sessions(many.port, 1)
     pairs = [(await _cost(few, one), await _cost(many, other)) for _ in range(TURNS)]
     row("ratio 10 : 10,000 exchanges", [first / second for first, second in pairs])
     alone = [await _cost(few, one) for _ in range(TURNS)]
-    crowd = await begin_all(few.port, 10_000)
+    crowd = await open_sessions(few.port, 10_000)
     for session in crowd:
         session.hold()
-    await _settled(few)
+    await _wait_for_stable_memory(few)
     crowded = [await _cost(few, one) for _ in range(TURNS)]
     row("ratio 1 : 10,000 sessions", [first / second for first, second in zip(alone, crowded, strict=True)])
     for session in [one, other, *crowd]:

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Self
 
-from benchmarks.http_load import Exchange, ask, post
+from benchmarks.http_load import Exchange, post, send
 
 ENDPOINT = "/api/v2/notifications"
 _COOKIE = re.compile(rb"set-cookie: *([^;\r]+)", re.IGNORECASE)
@@ -29,39 +29,39 @@ class Session:
     client_id: str = ""
 
     @classmethod
-    async def begin(cls, port: int) -> Self:
+    async def open(cls, port: int) -> Self:
         """Handshake and poll once; the next poll is held."""
         session = cls(port, *await asyncio.open_connection("127.0.0.1", port, limit=4096))
-        hello: dict[str, object] = {
+        handshake: dict[str, object] = {
             "channel": "/meta/handshake",
             "version": "1.0",
             "supportedConnectionTypes": ["long-polling"],
         }
-        answer = await session._told(hello)
+        answer = await session._exchange(handshake)
         session.client_id = answer[-1]["clientId"]
-        await session._told({**session._connect(), "advice": {"timeout": 0}})
+        await session._exchange({**session._connect(), "advice": {"timeout": 0}})
         return session
 
     def hold(self) -> None:
         """Send a poll, which will be held."""
-        self.writer.write(self._exchange(self._connect()).request)
+        self.writer.write(self._message(self._connect()).request)
 
     async def poll(self) -> bytes:
         """Send a poll and return its reply."""
-        return await ask(self.reader, self.writer, self._exchange(self._connect()))
+        return await send(self.reader, self.writer, self._message(self._connect()))
 
-    def asking(self, path: str, body: bytes) -> Exchange:
+    def request(self, path: str, body: bytes) -> Exchange:
         """Return a POST with the cookies of this session."""
         return post(path, body, Cookie=self.cookie)
 
     def _connect(self) -> dict[str, object]:
         return {"channel": "/meta/connect", "connectionType": "long-polling", "clientId": self.client_id}
 
-    def _exchange(self, message: dict[str, object]) -> Exchange:
+    def _message(self, message: dict[str, object]) -> Exchange:
         return post(ENDPOINT, json.dumps([message]).encode(), Cookie=self.cookie)
 
-    async def _told(self, message: dict[str, object]) -> list[dict[str, str]]:
-        reply = await ask(self.reader, self.writer, self._exchange(message))
+    async def _exchange(self, message: dict[str, object]) -> list[dict[str, str]]:
+        reply = await send(self.reader, self.writer, self._message(message))
         for found in _COOKIE.findall(reply):
             name, _, value = found.decode().partition("=")
             self.cookies[name] = value
@@ -74,24 +74,26 @@ class Session:
         return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
 
 
-async def begin_all(port: int, count: int, *, at_once: int = 50) -> list[Session]:
+async def open_sessions(port: int, count: int, *, at_once: int = 50) -> list[Session]:
     """Open `count` sessions, up to `at_once` concurrently."""
     found: list[Session] = []
     while len(found) < count:
         batch = min(at_once, count - len(found))
-        found += await asyncio.gather(*(Session.begin(port) for _ in range(batch)))
+        found += await asyncio.gather(*(Session.open(port) for _ in range(batch)))
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class Complete:
+class LoadResult:
     """The result of a load: exchanges per second, and the seconds from each POST to its notification."""
 
     per_second: float
     delays: tuple[float, ...]
 
 
-async def exchanges(sessions: list[Session], path: str, body: bytes, *, seconds: float, rate: float | None) -> Complete:
+async def exchanges(
+    sessions: list[Session], path: str, body: bytes, *, seconds: float, rate: float | None
+) -> LoadResult:
     """Repeat in every session: send the request and wait for the notification on the held poll.
 
     `rate` is the number of exchanges per second of all sessions together; None sends the next request immediately.
@@ -102,19 +104,19 @@ async def exchanges(sessions: list[Session], path: str, body: bytes, *, seconds:
 
     async def repeat(session: Session, number: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", session.port, limit=4096)
-        asked, due = session.asking(path, body), time.perf_counter() + (pause or 0) * number / len(sessions)
+        request, due = session.request(path, body), time.perf_counter() + (pause or 0) * number / len(sessions)
         while due < end and time.perf_counter() < end:
             if pause is not None:
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
                 due += pause
-            polling = asyncio.ensure_future(session.poll())
+            poll = asyncio.ensure_future(session.poll())
             await asyncio.sleep(0)
             began = time.perf_counter()
-            await ask(reader, writer, asked)
-            await polling
+            await send(reader, writer, request)
+            await poll
             delays.append(time.perf_counter() - began)
         writer.close()
 
     begin = time.perf_counter()
     await asyncio.gather(*(repeat(session, number) for number, session in enumerate(sessions)))
-    return Complete(len(delays) / (time.perf_counter() - begin), tuple(sorted(delays)))
+    return LoadResult(len(delays) / (time.perf_counter() - begin), tuple(sorted(delays)))

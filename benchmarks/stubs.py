@@ -39,8 +39,8 @@ def wiremock(folder: Path) -> Iterator[Server]:
     reply = {"status": 200, "headers": {"Content-Type": _JSON}, "body": REPLY}
     mappings = folder / "wiremock" / "mappings"
     mappings.mkdir(parents=True)
-    asked = {"method": "POST", "urlPath": PATH}
-    (mappings / "stub.json").write_text(json.dumps({"request": asked, "response": reply}))
+    request = {"method": "POST", "urlPath": PATH}
+    (mappings / "stub.json").write_text(json.dumps({"request": request, "response": reply}))
     (jar,) = (_MODULES / "wiremock" / "build").glob("wiremock-standalone-*.jar")
     command = ["java", "-jar", str(jar), "--port", "0", "--bind-address", "127.0.0.1", "--no-request-journal"]
     command += ["--root-dir", str(mappings.parent), "--disable-gzip"]

@@ -112,16 +112,16 @@ async def _trace() -> Trace:
         poster, poller = [Client(*await asyncio.open_connection("127.0.0.1", port), cookies) for _ in range(2)]
         await _hold_poll(poller)
         for _ in range(WARM_UP):
-            assert b'"statusCode":0' in await poster.post(POSTS, engine.asked(1))
-        traced = await _traced(poster.post(POSTS, engine.asked(1)))
+            assert b'"statusCode":0' in await poster.post(POSTS, engine.request_body(1))
+        traced = await _traced(poster.post(POSTS, engine.request_body(1)))
         for client in (poster, poller):
             await client.close()
         return traced
 
 
 async def _hold_poll(client: Client) -> None:
-    hello = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
-    client_id = json.loads(await client.post(engine.PATH, [hello]))[0]["clientId"]
+    handshake = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+    client_id = json.loads(await client.post(engine.PATH, [handshake]))[0]["clientId"]
     connect = {"channel": "/meta/connect", "connectionType": "long-polling", "clientId": client_id}
     await client.post(engine.PATH, [connect])
     client.send(engine.PATH, [connect])
@@ -154,7 +154,7 @@ def bench() -> None:
 
 
 def main() -> None:
-    """Print the figures, and the calls of each file if they are asked for."""
+    """Print the figures, and the calls of each file with `--calls`."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.trace_post", description=(__doc__ or "").partition("\n")[0]
     )

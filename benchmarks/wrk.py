@@ -42,10 +42,10 @@ def requests_per_second(
         command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
         command += ["--script", script.name, f"http://127.0.0.1:{port}{path}"]
         pinned = ["taskset", "-c", str(CLIENT_CORE), *command] if TWO_CORES else command
-        said = subprocess.run(pinned, capture_output=True, text=True, check=True).stdout
-    assert "Non-2xx" not in said, said
-    assert "Socket errors" not in said, said
-    found = re.search(r"Requests/sec: +([\d.]+)", said)
-    assert found, said
-    assert float(found[1]) > 0, said
+        output = subprocess.run(pinned, capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in output, output
+    assert "Socket errors" not in output, output
+    found = re.search(r"Requests/sec: +([\d.]+)", output)
+    assert found, output
+    assert float(found[1]) > 0, output
     return float(found[1])

@@ -86,7 +86,7 @@ class Agent(FastHttpUser):
         self.answered.set()
 
     @task
-    def ask(self) -> None:
+    def send(self) -> None:
         """Send a POST and wait for the notification."""
         if IDLE:
             gevent.sleep(3600)
@@ -103,13 +103,13 @@ class Agent(FastHttpUser):
             self.done(begin, now)
 
 
-class WhenPolling(Measure):
+class MeasurePolling(Measure):
     """Starts to measure when each agent has an open poll."""
 
-    def settled(self, environment: Environment) -> bool:
+    def is_ready(self, environment: Environment) -> bool:
         """Return True if all agents have an open poll."""
         runner = environment.runner
         return runner is not None and 0 < runner.target_user_count <= Agent.polling
 
 
-WhenPolling("notification")
+MeasurePolling("notification")

@@ -16,6 +16,6 @@ class Agent(FastHttpUser):
     wait_time = constant(0)
 
     @task
-    def ask(self) -> None:
+    def send(self) -> None:
         """Send a POST."""
         self.client.post("/api/v2/workbins", json=BODY, name="ack")

@@ -75,10 +75,10 @@ def main() -> None:
     context = AgentContext(
         target, AgentConfig(), stats, Random(1), event_loop, lambda: RequestQueue(event_loop, target), event_loop
     )
-    fleet = [Agent(number, None, context) for number in range(agents)]
-    for agent in fleet:
+    all_agents = [Agent(number, None, context) for number in range(agents)]
+    for agent in all_agents:
         agent.start()
-    for agent in fleet:
+    for agent in all_agents:
         agent.ready.wait(30)
     request = request_for(OwnerKind.PLACE, "Place1")
     planned, body = PlannedRequest(OwnerKind.PLACE.entry, Held("Place", "Place1")), encode(request.body)
@@ -89,7 +89,7 @@ def main() -> None:
         due = begin + number / rate
         if (wait := due - clock()) > 0:
             gevent.sleep(wait)
-        fleet[number % agents].request(planned, request.path, body, due)
+        all_agents[number % agents].request(planned, request.path, body, due)
     gevent.sleep(1)
     found = stats.latency
     figures = {"count": found.count, "p50": 1000 * found.percentile(50), "p99": 1000 * found.percentile(99)}

@@ -45,13 +45,13 @@ class Measure:
         self._memory, self._spawning = memory(), time.perf_counter()
         gevent.spawn(self._measure, environment)
 
-    def settled(self, environment: Environment) -> bool:
+    def is_ready(self, environment: Environment) -> bool:
         """Return True if all users have started; a locustfile may override this."""
         runner = environment.runner
         return runner is not None and runner.state == "running"
 
     def _measure(self, environment: Environment) -> None:
-        while not self.settled(environment):
+        while not self.is_ready(environment):
             gevent.sleep(0.02)
         ramp = time.perf_counter() - self._spawning
         gevent.sleep(WARM)

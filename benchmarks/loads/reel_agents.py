@@ -12,16 +12,16 @@ from cometreel.locust_agents.wiring import run_of, wire
 wire(read_options)
 
 
-class WhenAsking(Measure):
-    """Starts to measure when the run has begun: each agent then has an open poll."""
+class MeasureRun(Measure):
+    """Starts to measure when the run has begun, with an open poll for each agent."""
 
-    def settled(self, environment: Environment) -> bool:
+    def is_ready(self, environment: Environment) -> bool:
         """Return True if the run has begun."""
         worker = run_of(environment).worker
         return worker is not None and bool(worker.started.is_set())
 
 
-WhenAsking("notification")
+MeasureRun("notification")
 
 
 class Desktop(AgentUser):

@@ -34,7 +34,7 @@ class PlannedExchange:
 
 @dataclass(slots=True)
 class _Cluster:
-    """Sessions with the same answers to one request; `runs` are the answers, equal consecutive ones together."""
+    """Sessions with the same answers to one request. Each of `runs` is a list of consecutive equal answers."""
 
     runs: list[list[ExchangeDraft]]
     members: dict[int, list[list[ExchangeDraft]]]
@@ -93,7 +93,7 @@ def _planned(drafts: list[ExchangeDraft], sessions: tuple[int, ...], *, authenti
 
 
 def _clusters(drafts: Iterable[ExchangeDraft]) -> list[_Cluster]:
-    """Group sessions whose answers are the same as far as both have answers."""
+    """Group sessions with equal answers; a session may have fewer answers than its group."""
     by_session: dict[int, list[list[ExchangeDraft]]] = {}
     for draft in drafts:
         _extend(by_session.setdefault(draft.recorded.session, []), draft)

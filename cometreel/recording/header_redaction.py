@@ -25,7 +25,7 @@ _SENSITIVE = re.compile(
     r"auth|cookie|token|secret|session|csrf|xsrf|api-?key|password|^ssid$|^surl$|^rn(url|sid|username)$|contactcenterid",
     re.IGNORECASE,
 )
-_PRODUCT = re.compile(r"^[\w-]+$")
+_FIELD_NAME = re.compile(r"^[\w-]+$")
 _EXPIRED = re.compile(r"(?i)max-age=-?0*(;|$)")
 _CACHE_LIMIT = 10_000
 SAFE = "~!$&'()*+,=:@"
@@ -147,7 +147,7 @@ class HeaderRedactor:
     def _query_value(self, name: str, value: str) -> tuple[str, str]:
         rule = self._policy.query_rule(name)
         if rule is not None and rule.treatment is Treatment.SECRET and not looks_random(value):
-            return HIDDEN, "secret"  # `active` in `state=active` is no known secret
+            return HIDDEN, "secret"  # a word such as `active` must not be removed elsewhere
         if rule is not None and rule.treatment is Treatment.IDENTIFIER and "," in value:
             pieces = [self._redactor.by_rule(rule, piece) for piece in value.split(",")]
             return ",".join(text for text, _ in pieces), next((replaced for _, replaced in pieces if replaced), "")
@@ -173,7 +173,7 @@ class HeaderRedactor:
 
     def _allowed(self, name: str, value: str) -> str:
         if name == "x-csrf-header":  # the name of a header field; other values are not kept
-            return value if _PRODUCT.match(value) else HIDDEN
+            return value if _FIELD_NAME.match(value) else HIDDEN
         if name == "location":
             return self._location(value)
         return self._redactor.text(value)
@@ -238,7 +238,7 @@ class HeaderRedactor:
             return
         if name in self._policy.session_cookies:
             tokens.setdefault(name, self._redactor.token(value))
-        elif looks_random(value):  # common words, as in `theme=default`, are no secrets
+        elif looks_random(value):  # common words, as in `theme=default`, must not be removed elsewhere
             self._redactor.secrets.add(value)
 
     def _user(self, authorization: str) -> str:

@@ -44,7 +44,7 @@ class Identities:
         self.users = {self._numbers[root]: user for root, user in self._user.items() if root in self._numbers}
 
     def _add(self, event: WireEvent) -> None:
-        nodes = list(_names(event))
+        nodes = list(_nodes_of(event))
         user = event.identity.get("user")
         before = self._flows.get(event.flow)
         if before is not None and before != _ANONYMOUS:
@@ -82,7 +82,7 @@ class Identities:
 _ANONYMOUS = "anonymous"
 
 
-def _names(event: WireEvent) -> Iterator[str]:
+def _nodes_of(event: WireEvent) -> Iterator[str]:
     for name, token in event.identity.items():
         if name != "user":
             yield f"cookie {name} {token}"

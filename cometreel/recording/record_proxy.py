@@ -196,7 +196,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def _decoded(fields: RawFields, body: bytes) -> tuple[Headers, bytes]:
-    """Return header fields and body without their Content-Encoding, or unchanged if the body is not encoded so."""
+    """Return header fields and body without their Content-Encoding, or unchanged if the body can't be decoded."""
     codings = [(name, value) for name, value in fields if name.lower() == b"content-encoding"]
     if not body or not codings:
         return headers_from_raw(fields), body

@@ -1,7 +1,7 @@
 """Redaction of JSON values, Bayeux messages and texts, in memory: replaces secrets and personal data.
 
-The policy decides what is replaced, `pseudonyms` decides by which value. The places of replaced values are collected.
-Log messages and exceptions never contain values.
+The policy selects the values to replace; `pseudonyms` creates the replacements. The paths of replaced values are
+collected. Log messages and exceptions never contain values.
 """
 
 from __future__ import annotations
@@ -340,7 +340,7 @@ class Redactor:
             return found[0]
         plain = unquote_plus(found[2])
         if rule.treatment is Treatment.SECRET and not looks_random(plain):
-            return f"{found[1]}={HIDDEN}"  # `active` in `state=active` is no known secret
+            return f"{found[1]}={HIDDEN}"  # a word such as `active` must not be removed elsewhere
         return f"{found[1]}={quote(self.by_rule(rule, plain)[0], safe='')}"
 
     def _nested(self, value: str) -> str | None:

@@ -33,8 +33,8 @@ def exchange_of(
 ) -> ConversationExchange:
     """Convert the blocks of an exchange."""
     body = request.data if isinstance(request, PublishBlock) else _body(request)
-    published = isinstance(request, PublishBlock)
-    status = (_publish_status(reply) if published else _status(reply)) if placement.reply_at is not None else ""
+    is_publish = isinstance(request, PublishBlock)
+    status = (_publish_status(reply) if is_publish else _status(reply)) if placement.reply_at is not None else ""
     return ConversationExchange(
         name,
         placement.lane,
@@ -110,8 +110,8 @@ def _text(value: JSON) -> str:
 
 
 def _operation(body: JSON, request: RequestBlock | PublishBlock, profile: Profile) -> str:
-    published = isinstance(request, PublishBlock)
-    name = _first(body, ((profile.operation,) if profile.operation else ()) + (("/operation",) if published else ()))
+    is_publish = isinstance(request, PublishBlock)
+    name = _first(body, ((profile.operation,) if profile.operation else ()) + (("/operation",) if is_publish else ()))
     return name or ("PUBLISH" if isinstance(request, PublishBlock) else request.method)
 
 

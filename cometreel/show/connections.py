@@ -21,7 +21,7 @@ from cometreel.show.conversation import (
     WebSocketSpan,
 )
 
-__all__ = ["ConnectionReader", "called", "published", "requested"]
+__all__ = ["ConnectionReader", "exchange_of_call", "exchange_of_publish", "exchange_of_request"]
 
 _CONNECT = "/meta/connect"
 
@@ -115,7 +115,7 @@ class ConnectionReader:
             ending: PollEnding = "broken" if error else "open"
             self._held(request.flow, request.at, error.at if error else None, ending, 0, why if error else "")
         elif not channels:
-            exchange = replace(requested(request), lane=self._lane(request.flow), at=self._since(request.at))
+            exchange = replace(exchange_of_request(request), lane=self._lane(request.flow), at=self._since(request.at))
             self.unanswered.append(replace(exchange, faults=(why,)))
 
     # --- WebSockets -------------------------------------------------------------------------------------------
@@ -130,9 +130,9 @@ class ConnectionReader:
             if event.client_side and is_meta(_channel(message)):
                 self._pending[key] = (event, message)
             elif key in self._pending:
-                self._answered_by_frame(*self._pending.pop(key), event, message, delivered)
+                self._add_answer_in_frame(*self._pending.pop(key), event, message, delivered)
 
-    def _answered_by_frame(
+    def _add_answer_in_frame(
         self, request: WireEvent, message: JSONObject, reply: WireEvent, answer: JSONObject, delivered: int
     ) -> None:
         if _channel(message) == _CONNECT:
@@ -163,7 +163,7 @@ def _key(message: JSONObject) -> tuple[str, str]:
     return _channel(message), str(message.get("id", ""))
 
 
-def requested(request: WireEvent) -> ConversationExchange:
+def exchange_of_request(request: WireEvent) -> ConversationExchange:
     """Return the exchange of a request without a reply."""
     target = f"{request.path}?{request.query}" if request.query else request.path
     body = request.body.value if request.body.kind in ("json", "text") else None
@@ -171,9 +171,9 @@ def requested(request: WireEvent) -> ConversationExchange:
     return ConversationExchange(name, 0, request.at, request.method, target, request.method, request=body)
 
 
-def called(call: RecordedCall) -> ConversationExchange:
+def exchange_of_call(call: RecordedCall) -> ConversationExchange:
     """Return the exchange of a request and its reply."""
-    exchange = requested(call.request)
+    exchange = exchange_of_request(call.request)
     body = call.reply.body.value if call.reply.body.kind in ("json", "text") else None
     return ConversationExchange(
         exchange.name,
@@ -189,7 +189,7 @@ def called(call: RecordedCall) -> ConversationExchange:
     )
 
 
-def published(publish: RecordedPublish) -> ConversationExchange:
+def exchange_of_publish(publish: RecordedPublish) -> ConversationExchange:
     """Return the exchange of a publish and its reply."""
     channel = str(publish.message.get("channel", ""))
     answer = publish.reply or {}

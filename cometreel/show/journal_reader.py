@@ -22,7 +22,7 @@ from cometreel.recording.transcript import RecordedCall, RecordedDelivery, Trans
 from cometreel.scenario import Profile, can_be_written, profile_names
 from cometreel.scenario import profile as shipped_profile
 from cometreel.show.blocks import Placement, exchange_of, kind_of
-from cometreel.show.connections import ConnectionReader, called, published
+from cometreel.show.connections import ConnectionReader, exchange_of_call, exchange_of_publish
 from cometreel.show.conversation import Bookmark, Conversation, ConversationExchange, ConversationNotification, Lane
 
 __all__ = ["conversation_of_journal"]
@@ -38,10 +38,10 @@ def conversation_of_journal(path: Path) -> Conversation:
     :raises FileInvalid: if the file is missing, isn't a journal of this version, or has an unknown profile.
     """
     header, events, problems = read_journal(path)
-    made = _JournalReader(
+    conversation = _JournalReader(
         _profile(header, path), with_stable_pseudonyms(map(_without_unsupported_body, events))
     ).conversation(path.stem)
-    return replace(made, notes=(*map(_sentence, problems), *made.notes))
+    return replace(conversation, notes=(*map(_sentence, problems), *conversation.notes))
 
 
 def _profile(header: JournalHeader | None, path: Path) -> Profile:
@@ -74,7 +74,7 @@ class _JournalReader:
         identities = Identities(self._events)
         connections = ConnectionReader(self._events, lambda flow: self._lane(identities.session(flow)), self._start)
         exchanges = [*self._exchanges(), *connections.unanswered]
-        made = Conversation(
+        conversation = Conversation(
             title,
             "journal",
             self._profile,
@@ -87,7 +87,11 @@ class _JournalReader:
             tuple(self._bookmarks()),
             tuple(f"Not an exchange, {number} times: {why}." for why, number in self._transcript.left_out.items()),
         )
-        return replace(made, lanes=made.lanes[: self._transcript.sessions]) if _last_lane_is_empty(made) else made
+        return (
+            replace(conversation, lanes=conversation.lanes[: self._transcript.sessions])
+            if _last_lane_is_empty(conversation)
+            else conversation
+        )
 
     def _exchanges(self) -> Iterator[ConversationExchange]:
         identifiers = Identifiers()
@@ -96,11 +100,11 @@ class _JournalReader:
                 identifiers.add_request(event)
         drafter = Drafter(self._profile, identifiers, {})
         drafts: list[ExchangeDraft] = []
-        for ask in self._correlated.requests:
+        for request in self._correlated.requests:
             try:
-                drafts.append(drafter.draft(ask))
+                drafts.append(drafter.draft(request))
             except ValueError:  # a scenario can't contain it: an invalid channel, a reply after more than a year
-                yield self._unchanged(ask)
+                yield self._unchanged(request)
         names = _names_of(drafts, ExchangeNamer(self._profile, identifiers))
         for draft in drafts:
             yield self._exchange(draft, names(draft))
@@ -117,26 +121,30 @@ class _JournalReader:
         notes = (f"The body of the reply isn't in the journal: {draft.omitted}.",) if draft.omitted else ()
         return replace(exchange, notes=notes, faults=exchange.faults or _missing_reply(draft.recorded))
 
-    def _placement(self, ask: CorrelatedRequest) -> Placement:
-        reply_at = ask.source.reply_at
+    def _placement(self, request: CorrelatedRequest) -> Placement:
+        reply_at = request.source.reply_at
         return Placement(
-            self._lane(ask.session), self._since(ask.at), None if reply_at is None else self._since(reply_at)
+            self._lane(request.session), self._since(request.at), None if reply_at is None else self._since(reply_at)
         )
 
-    def _notifications(self, ask: CorrelatedRequest) -> tuple[ConversationNotification, ...]:
-        return tuple(self._notification(delivery) for delivery in ask.deliveries)
+    def _notifications(self, request: CorrelatedRequest) -> tuple[ConversationNotification, ...]:
+        return tuple(self._notification(delivery) for delivery in request.deliveries)
 
-    def _unchanged(self, ask: CorrelatedRequest) -> ConversationExchange:
+    def _unchanged(self, request: CorrelatedRequest) -> ConversationExchange:
         """Return an exchange as recorded, without the markers of a scenario."""
-        exchange = called(ask.source) if isinstance(ask.source, RecordedCall) else published(ask.source)
-        placement = self._placement(ask)
+        exchange = (
+            exchange_of_call(request.source)
+            if isinstance(request.source, RecordedCall)
+            else exchange_of_publish(request.source)
+        )
+        placement = self._placement(request)
         return replace(
             exchange,
             lane=placement.lane,
             at=placement.at,
             reply_at=placement.reply_at,
-            notifications=self._notifications(ask),
-            faults=_missing_reply(ask),
+            notifications=self._notifications(request),
+            faults=_missing_reply(request),
             notes=("A scenario can't contain this exchange; it is shown as recorded.",),
         )
 
@@ -175,16 +183,16 @@ class _JournalReader:
                 yield Bookmark(self._since(event.at), f"{event.count} events were lost: the disk was full or missing")
 
 
-def _missing_reply(ask: CorrelatedRequest) -> tuple[str, ...]:
-    return ("no reply",) if ask.source.reply_at is None else ()
+def _missing_reply(request: CorrelatedRequest) -> tuple[str, ...]:
+    return ("no reply",) if request.source.reply_at is None else ()
 
 
-def _last_lane_is_empty(made: Conversation) -> bool:
+def _last_lane_is_empty(conversation: Conversation) -> bool:
     """True if the lane of the requests without a session is empty."""
-    last = len(made.lanes) - 1
-    used = {exchange.lane for exchange in made.exchanges} | {one.lane for one in made.unsolicited}
-    held = {poll.lane for poll in made.polls} | {socket.lane for socket in made.sockets}
-    return last not in used | held | {message.lane for message in made.meta_messages}
+    last = len(conversation.lanes) - 1
+    used = {exchange.lane for exchange in conversation.exchanges} | {one.lane for one in conversation.unsolicited}
+    held = {poll.lane for poll in conversation.polls} | {socket.lane for socket in conversation.sockets}
+    return last not in used | held | {message.lane for message in conversation.meta_messages}
 
 
 class _ExchangeNames:
