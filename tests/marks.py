@@ -43,7 +43,7 @@ NEEDS: tuple[tuple[str, str, str], ...] = (
     ("mitmproxy", "traffic/", "dumped"),
     ("mitmproxy", "traffic/", "test_messages_of_a_websocket_become_exchanges"),
     ("mitmproxy", "load/", "replay"),
-    ("mitmproxy", "packaging/", "test_the_addons_lie_where_the_command_says_and_mitmproxy_and_locust_load_them"),
+    ("mitmproxy", "packaging/", "test_mitmproxy_and_locust_load_the_addons_at_the_printed_paths"),
     ("mitmproxy", "peers/", "mitmdump"),
     ("mitmproxy", "peers/test_demo.py", ""),
     ("mitmproxy", "proxy/", ""),

@@ -76,7 +76,7 @@ def test_foreign_bodies_pass_the_recorder_unaltered_and_the_stop_still_distils(
     for method, path in (("GET", "/%ff%00//..?=&;"), ("DELETE", "/api/v2/workbins"), ("BREW", "/tea")):
         assert agent.http.request(method, path).status_code in (200, 501)
     agent.log_in()
-    assert agent.ask("Place1")["statusCode"] == 0
+    assert agent.request_stats("Place1")["statusCode"] == 0
     assert kinds(journal).count("request") == kinds(journal).count("reply") == len(FOREIGN) + 3 + 3
     stopped(proxy, agent)
     assert any(exchange.name == "stats of place Place1" for exchange in load([journal.with_suffix(".yaml")]).exchanges)
@@ -204,5 +204,5 @@ def test_a_scenario_that_vanishes_while_it_is_played_stays_in_force(
     )
     proxy = start("mitmdump", "--mode", "reverse:http://unused", script="replay.py", reel_scenario=file)
     file.unlink()
-    proxy.says("can't be read: No such file or directory")
+    proxy.await_log("can't be read: No such file or directory")
     assert httpx.get(f"{proxy.url}/a", trust_env=False).json() == {"a": 1}

@@ -169,7 +169,7 @@ UNANSWERED: dict[str, tuple[str, str, bytes, int, str]] = {
 def test_what_nothing_answers_names_the_nearest(
     conversation: Talk, method: str, path: str, body: bytes, status: int, line: str
 ) -> None:
-    """The reply says the same as the log."""
+    """The reply await_log the same as the log."""
     talk = conversation(SCENARIO)
     agent = talk.client().connects("/v2/me/workbins")
     agent.sends(method, path, text=body)

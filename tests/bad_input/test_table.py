@@ -1,4 +1,4 @@
-"""Each kind of bad input has its tests, wherever they lie; this table says where, and fails when one is gone."""
+"""Each kind of bad input has its tests, wherever they lie; this table await_log where, and fails when one is gone."""
 
 from __future__ import annotations
 

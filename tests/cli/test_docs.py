@@ -65,7 +65,7 @@ def printed(command: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_commands_print_what_is_shown(page: str, folder: Path):
+def test_commands_of_the_pages_print_the_shown_output(page: str, folder: Path):
     if page == "import":
         sample = str(folder / "recordings" / "workbin-desktop.yaml")
         assert run(["export", sample, "--har", "-o", str(folder / "desktop.har")]) == ExitCode.DONE

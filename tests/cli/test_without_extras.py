@@ -92,7 +92,7 @@ def test_every_command_prints_its_help(name: str, command: Command):
     assert "Example:" in command(*name.split(), "--help").stdout
 
 
-def test_the_commands_of_the_base(command: Command, folder: Path):
+def test_commands_without_an_extra_run(command: Command, folder: Path):
     assert "record" in command("addons").stdout
     assert command("addons", "record").stdout.endswith("proxy_addons/record.py\n")
     assert "complete" in command("completion", "bash").stdout

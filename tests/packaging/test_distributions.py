@@ -78,7 +78,7 @@ def test_the_checkout_is_not_what_is_tested(installed: Path):
     assert Path(where.strip()).is_relative_to(installed.parent)
 
 
-def test_the_addons_lie_where_the_command_says_and_mitmproxy_and_locust_load_them(installed: Path):
+def test_mitmproxy_and_locust_load_the_addons_at_the_printed_paths(installed: Path):
     load = "import sys; from mitmproxy.addons.script import load_script; print(len(load_script(sys.argv[1]).addons))"
     lines = _run(installed / "cometreel", "addons", cwd=installed).splitlines()
     paths = {name: Path(path) for name, path in (line.split(maxsplit=1) for line in lines)}

@@ -47,7 +47,7 @@ def record_and_replay(
 
 
 @pytest.mark.parametrize("name", peers.CLIENTS)
-def test_one_client_three_ways(
+def test_a_client_receives_the_same_from_server_recorder_and_replay(
     name: str, record_and_replay: RecordAndReplay, direct: dict[str, ClientOutput], client: Callable[..., ClientOutput]
 ):
     recorder = record_and_replay.recorder()
@@ -59,7 +59,7 @@ def test_one_client_three_ways(
     assert differences(direct[name], from_replay) == ""
 
 
-def test_with_csrf_protection(
+def test_a_recording_with_csrf_protection_can_be_replayed(
     record_and_replay: RecordAndReplay, direct: dict[str, ClientOutput], client: Callable[..., ClientOutput]
 ):
     """The replay returns its own token and requires it, as the recorded server did."""

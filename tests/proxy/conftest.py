@@ -62,7 +62,7 @@ class Proxy:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def says(self, text: str) -> str:
+    def await_log(self, text: str) -> str:
         """Wait until the log contains a text; return the log."""
 
         def look() -> str | None:
@@ -126,7 +126,7 @@ def start(tmp_path: Path, confdir: Path) -> Iterator[Callable[..., Proxy]]:
         if terminal:
             wait_until(lambda: answers(port), f"port {port}")
         elif listens:
-            found = re.search(r"listening at 127\.0\.0\.1:(\d+)", proxy.says("listening at"))
+            found = re.search(r"listening at 127\.0\.0\.1:(\d+)", proxy.await_log("listening at"))
             assert found
             proxy.port = int(found[1])
         return proxy
@@ -377,7 +377,7 @@ class Desktop:
         """Poll once, as long as the server holds it."""
         return self.bayeux({"channel": "/meta/connect", "connectionType": "long-polling"}, **extra)
 
-    def ask(self, owner: str, **extra: Any) -> dict[str, Any]:
+    def request_stats(self, owner: str, **extra: Any) -> dict[str, Any]:
         """Request the statistics of a place; return the HTTP reply, which contains only the reference."""
         body = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": owner}
         reply = self.http.post("/api/v2/workbins", json=body, **extra)

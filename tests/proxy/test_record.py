@@ -45,10 +45,10 @@ def line_of(event: dict[str, Any]) -> str:
     return " ".join(head) + (f": {body}" if body else "")
 
 
-def ask_and_poll(agent: Any) -> list[dict[str, Any]]:
+def request_stats_and_poll(agent: Any) -> list[dict[str, Any]]:
     """Log in, request statistics and poll for the notification."""
     agent.log_in()
-    promised = agent.ask("Place1")
+    promised = agent.request_stats("Place1")
     answer: list[dict[str, Any]] = agent.poll()
     assert answer[0]["data"]["referenceId"] == promised["referenceId"]
     return answer
@@ -81,26 +81,26 @@ def record(start: Any, application: Any, journal: Path) -> Callable[..., Any]:
 def test_http_1_in_reverse_mode(record: Any, desktop: Any, journal: Path) -> None:
     """Each event is written to the journal before it is forwarded, so the journal can be read while the proxy runs."""
     proxy = record()
-    ask_and_poll(desktop(proxy.url))
+    request_stats_and_poll(desktop(proxy.url))
     assert transcript(journal) == [*LOGIN, *ASK, *POLL]
     assert "secret0" not in journal.read_text() + proxy.output(), "cookies and client ids never reach a file"
 
 
 def test_http_2_over_tls(record: Any, desktop: Any, journal: Path) -> None:
     proxy = record()
-    ask_and_poll(desktop(proxy.url.replace("http:", "https:"), http2=True, verify=False))
+    request_stats_and_poll(desktop(proxy.url.replace("http:", "https:"), http2=True, verify=False))
     assert transcript(journal) == [*LOGIN, *ASK, *POLL]
 
 
 def test_regular_mode(record: Any, application: Any, desktop: Any, journal: Path) -> None:
     proxy = record("--mode", "regular")
-    ask_and_poll(desktop(application.url, proxy=proxy.url))
+    request_stats_and_poll(desktop(application.url, proxy=proxy.url))
     assert transcript(journal) == [*LOGIN, *ASK, *POLL]
 
 
 def test_mitmweb_records(record: Any, desktop: Any, journal: Path) -> None:
     proxy = record("--no-web-open-browser", "--web-port", "0", program="mitmweb")
-    ask_and_poll(desktop(proxy.url))
+    request_stats_and_poll(desktop(proxy.url))
     assert transcript(journal) == [*LOGIN, *ASK, *POLL]
     assert "scenario in " in proxy.stop()
 
@@ -108,7 +108,7 @@ def test_mitmweb_records(record: Any, desktop: Any, journal: Path) -> None:
 def test_https_and_http_2_in_regular_mode(record: Any, secure_application: Any, desktop: Any, journal: Path) -> None:
     """The client trusts mitmproxy's certificate authority and uses HTTP/2 in a CONNECT tunnel."""
     proxy = record("--mode", "regular", ssl_insecure="true")
-    ask_and_poll(desktop(secure_application.url, proxy=proxy.url, http2=True, verify=proxy.authority()))
+    request_stats_and_poll(desktop(secure_application.url, proxy=proxy.url, http2=True, verify=proxy.authority()))
     assert transcript(journal) == [*LOGIN, *ASK, *POLL]
 
 
@@ -117,7 +117,7 @@ def test_the_console_records_and_prints_the_path_at_its_end(
 ) -> None:
     """Its screen shows no log, so the summary is printed at the end."""
     proxy = record(program="mitmproxy", terminal=True)
-    ask_and_poll(desktop(proxy.url))
+    request_stats_and_poll(desktop(proxy.url))
     assert transcript(journal) == [*LOGIN, *ASK, *POLL]
     log = proxy.stop()
     assert f"scenario in {journal.with_suffix('.yaml')}" in log[log.rindex("recorded into") :]
@@ -173,7 +173,7 @@ def test_a_poll_is_held_during_other_requests_and_delivers_the_notification(
     held = threading.Thread(target=lambda: answers.extend(agent.poll()))
     held.start()
     application.wait_for("POST /api/v2/notifications", times=3)
-    promised = agent.ask("Place1")
+    promised = agent.request_stats("Place1")
     held.join()
     assert [answer["channel"] for answer in answers] == ["/v2/me/workbins", "/meta/connect"]
     assert answers[0]["data"]["referenceId"] == promised["referenceId"]
@@ -270,7 +270,7 @@ def test_traffic_continues_on_a_full_disk(record: Any, desktop: Any, journal: Pa
     full = journal.stat().st_size
     unlimited = resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (full, unlimited[1]))
-    ask_and_poll(agent)
+    request_stats_and_poll(agent)
     assert journal.stat().st_size == full
     resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, unlimited)
     agent.http.get("/api/v2/me")
@@ -289,10 +289,12 @@ def test_traffic_continues_on_a_full_disk(record: Any, desktop: Any, journal: Pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_normal_stop_distills(record: Any, desktop: Any, journal: Path, number: signal.Signals) -> None:
+def test_the_journal_is_distilled_on_a_normal_stop(
+    record: Any, desktop: Any, journal: Path, number: signal.Signals
+) -> None:
     proxy = record()
     agent = desktop(proxy.url)
-    ask_and_poll(agent)
+    request_stats_and_poll(agent)
     agent.http.close()  # mitmproxy 11 logs a traceback for each open connection
     log = proxy.stop(number)
     assert f"scenario in {journal.with_suffix('.yaml')}" in log
@@ -301,11 +303,13 @@ def test_a_normal_stop_distills(record: Any, desktop: Any, journal: Path, number
     assert "Traceback" not in log
 
 
-def test_a_stop_during_a_poll_distills(record: Any, application: Any, desktop: Any, journal: Path) -> None:
+def test_the_journal_is_distilled_on_a_stop_during_a_poll(
+    record: Any, application: Any, desktop: Any, journal: Path
+) -> None:
     application.hold = 5.0
     proxy = record()
     agent = desktop(proxy.url)
-    ask_and_poll(agent)
+    request_stats_and_poll(agent)
     held = threading.Thread(target=poll_until_cut, args=[agent])
     held.start()
     application.wait_for("POST /api/v2/notifications", times=4)
@@ -316,7 +320,7 @@ def test_a_stop_during_a_poll_distills(record: Any, application: Any, desktop: A
 
 def test_kill_9_loses_no_forwarded_event_and_a_restart_appends(record: Any, desktop: Any, journal: Path) -> None:
     proxy = record()
-    ask_and_poll(desktop(proxy.url))
+    request_stats_and_poll(desktop(proxy.url))
     proxy.stop(signal.SIGKILL)
     assert transcript(journal) == [*LOGIN, *ASK, *POLL]
     before = journal.read_bytes()

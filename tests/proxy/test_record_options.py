@@ -78,7 +78,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("option", "value", "sentence"), BAD)
-async def test_a_bad_option_at_the_start_is_one_error_in_the_log(
+async def test_an_invalid_option_at_the_start_is_logged_as_one_error(
     context: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, option: str, value: str, sentence: str
 ) -> None:
     """An error in the log ends mitmproxy with exit code 1 while it starts."""
@@ -93,7 +93,7 @@ async def test_a_bad_option_at_the_start_is_one_error_in_the_log(
 
 
 @pytest.mark.parametrize(("option", "value", "sentence"), BAD)
-async def test_a_bad_option_while_running_is_refused_and_the_recording_continues(
+async def test_an_invalid_option_while_running_is_refused_and_the_recording_continues(
     context: Any, tmp_path: Path, option: str, value: str, sentence: str
 ) -> None:
     (tmp_path / "file").write_text("foreign\n")

@@ -1,6 +1,6 @@
-"""The replay addon in a real mitmproxy: a client gets its replies and notifications, and no server is there.
+"""The replay addon in a real mitmproxy: a client gets its replies and notifications without a server.
 
-A test waits for what happens (a reply, a line in the log), never for a time.
+Tests wait for an event, such as a reply or a log line, never for a time.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ exchanges:
   - name: my workbins
     request: {method: GET, path: /api/v2/me/workbins}
     reply: {status: 200, body: {statusCode: 0, workbins: []}}
-  - name: a slow one
+  - name: slow
     request: {method: GET, path: /api/v2/slow}
     reply: {after: 60s, status: 200, body: {statusCode: 0}}
-  - name: a broken one
+  - name: broken
     request: {method: GET, path: /api/v2/broken}
     reply: {status: 200, body: {statusCode: 0}}
 faults:
-  - {exchange: a broken one, broken: true}
+  - {exchange: broken, broken: true}
 """
 
 
@@ -80,8 +80,8 @@ def replay(start: Callable[..., Proxy], scenario: Path) -> Callable[..., Proxy]:
     return run
 
 
-class Offering(ssl.SSLContext):
-    """A client's TLS that trusts everybody and offers one HTTP version."""
+class InsecureContext(ssl.SSLContext):
+    """A TLS context of a client that accepts any certificate and offers one HTTP version."""
 
     offer = "h2"
 
@@ -89,8 +89,8 @@ class Offering(ssl.SSLContext):
         super().set_alpn_protocols([self.offer])
 
 
-def trusting(offer: str = "h2") -> ssl.SSLContext:
-    context = Offering(ssl.PROTOCOL_TLS_CLIENT)
+def insecure_context(offer: str = "h2") -> ssl.SSLContext:
+    context = InsecureContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode, context.offer = False, ssl.CERT_NONE, offer
     context.set_alpn_protocols([offer])
     return context
@@ -117,24 +117,27 @@ def test_the_notification_arrives_on_the_held_poll(
     client = desktop(
         target,
         http2=version == "HTTP/2",
-        verify=trusting("h2" if version == "HTTP/2" else "http/1.1"),
+        verify=insecure_context("h2" if version == "HTTP/2" else "http/1.1"),
         **({"proxy": proxy.url} if regular else {}),
     )
     client.log_in()
     client.poll()
     sent = threading.Event()
     with ThreadPoolExecutor() as pool:
-        held = pool.submit(client.poll, extensions=telling(sent))
+        held = pool.submit(client.poll, extensions=set_when_sent(sent))
         assert sent.wait(PATIENCE)
-        assert client.ask("Place1") == {"statusCode": 0, "referenceId": 67}
+        assert client.request_stats("Place1") == {"statusCode": 0, "referenceId": 67}
         pushed, connected = held.result(PATIENCE)
     assert pushed == PUSHED
     assert (connected["channel"], connected["successful"]) == ("/meta/connect", True)
     assert client.http.get("/api/v2/me/workbins").http_version == version
 
 
-def telling(sent: threading.Event) -> dict[str, Any]:
-    """Have httpx tell when a request was sent: it may give two that begin at once the same stream of HTTP/2."""
+def set_when_sent(sent: threading.Event) -> dict[str, Any]:
+    """Return extensions of httpx that set an event once a request is sent.
+
+    httpx may give two concurrent requests the same HTTP/2 stream.
+    """
 
     def trace(step: str, _facts: object) -> None:
         if step.endswith("send_request_body.complete"):
@@ -143,12 +146,12 @@ def telling(sent: threading.Event) -> dict[str, Any]:
     return {"trace": trace}
 
 
-def test_it_works_in_mitmweb(replay: Callable[..., Proxy], desktop: Callable[..., Desktop]) -> None:
+def test_replay_in_mitmweb(replay: Callable[..., Proxy], desktop: Callable[..., Desktop]) -> None:
     proxy = replay(*REVERSE, program="mitmweb", web_open_browser="false", web_port=0)
     assert desktop(proxy.url).http.get("/api/v2/me/workbins").json() == {"statusCode": 0, "workbins": []}
 
 
-def test_a_hundred_polls_are_held_while_others_are_answered(
+def test_requests_are_answered_while_a_hundred_polls_are_held(
     replay: Callable[..., Proxy], desktop: Callable[..., Desktop]
 ) -> None:
     proxy = replay()
@@ -157,14 +160,14 @@ def test_a_hundred_polls_are_held_while_others_are_answered(
         list(pool.map(Desktop.log_in, clients))
         list(pool.map(Desktop.poll, clients))
         held = [pool.submit(client.poll) for client in clients[1:]]
-        clients[0].ask("Place1")
+        clients[0].request_stats("Place1")
         assert clients[0].poll()[0] == PUSHED
         assert not any(poll.done() for poll in held)
         proxy.stop()
         assert all(poll.result(PATIENCE)[-1]["channel"] == "/meta/connect" for poll in held)
 
 
-def send_and_leave(proxy: Proxy, request: httpx.Request) -> socket.socket:
+def send_without_reading(proxy: Proxy, request: httpx.Request) -> socket.socket:
     """Send a request without reading its reply."""
     client = socket.create_connection(("127.0.0.1", proxy.port))
     fields = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
@@ -184,12 +187,12 @@ def test_a_notification_after_a_disconnect_is_delivered_with_the_next_poll(
     client = desktop(proxy.url)
     client.log_in()
     client.poll()
-    left = send_and_leave(proxy, poll_request(client))
-    port = left.getsockname()[1]
-    proxy.says(f"127.0.0.1:{port}] client connect")
-    left.close()
-    proxy.says(f"127.0.0.1:{port}] client disconnect")
-    client.ask("Place1")
+    client_socket = send_without_reading(proxy, poll_request(client))
+    port = client_socket.getsockname()[1]
+    proxy.await_log(f"127.0.0.1:{port}] client connect")
+    client_socket.close()
+    proxy.await_log(f"127.0.0.1:{port}] client disconnect")
+    client.request_stats("Place1")
     assert client.poll()[0] == PUSHED
 
 
@@ -210,13 +213,13 @@ def test_a_reply_that_another_addon_delays_until_the_client_disconnects_is_not_d
     client = desktop(proxy.url)
     client.log_in()
     client.poll()
-    client.ask("Place1")
+    client.request_stats("Place1")
     (tmp_path / "held back").touch()
-    left = send_and_leave(proxy, poll_request(client))
-    port = left.getsockname()[1]
-    proxy.says(f"127.0.0.1:{port}] client connect")
-    left.close()
-    proxy.says(f"127.0.0.1:{port}] client disconnect")
+    client_socket = send_without_reading(proxy, poll_request(client))
+    port = client_socket.getsockname()[1]
+    proxy.await_log(f"127.0.0.1:{port}] client connect")
+    client_socket.close()
+    proxy.await_log(f"127.0.0.1:{port}] client disconnect")
     (tmp_path / "held back").unlink()
     assert client.poll()[0] == PUSHED
 
@@ -225,11 +228,11 @@ def test_messages_of_a_reset_http2_stream_are_delivered_with_the_next_poll(
     replay: Callable[..., Proxy], desktop: Callable[..., Desktop]
 ) -> None:
     proxy = replay()
-    client = desktop(f"https://127.0.0.1:{proxy.port}", verify=trusting(), http2=True)
+    client = desktop(f"https://127.0.0.1:{proxy.port}", verify=insecure_context(), http2=True)
     client.log_in()
     client.poll()
     request = poll_request(client)
-    with trusting().wrap_socket(socket.create_connection(("127.0.0.1", proxy.port))) as stream:
+    with insecure_context().wrap_socket(socket.create_connection(("127.0.0.1", proxy.port))) as stream:
         stream.settimeout(PATIENCE)
         http2 = h2.connection.H2Connection(h2.config.H2Configuration())
         http2.initiate_connection()
@@ -242,7 +245,7 @@ def test_messages_of_a_reset_http2_stream_are_delivered_with_the_next_poll(
         http2.reset_stream(1)
         http2.ping(b"received")
         exchange_until(h2.events.PingAckReceived, http2, stream)
-        client.ask("Place1")
+        client.request_stats("Place1")
         assert client.poll()[0] == PUSHED
         fields |= {":method": "GET", ":path": "/api/v2/me/workbins"}
         http2.send_headers(3, list(fields.items()), end_stream=True)
@@ -250,7 +253,7 @@ def test_messages_of_a_reset_http2_stream_are_delivered_with_the_next_poll(
 
 
 def exchange_until(event: type, http2: h2.connection.H2Connection, stream: ssl.SSLSocket) -> None:
-    """Send what is to be sent, and receive until a certain event came."""
+    """Send the pending data, then receive until an event of this type."""
     stream.sendall(http2.data_to_send())
     while received := stream.recv(65536):
         if any(isinstance(seen, event) for seen in http2.receive_data(received)):
@@ -264,7 +267,9 @@ def test_a_dropped_connection_gets_no_reply(
 ) -> None:
     proxy = replay()
     http2 = version == "HTTP/2"
-    client = desktop(f"https://127.0.0.1:{proxy.port}", verify=trusting("h2" if http2 else "http/1.1"), http2=http2)
+    client = desktop(
+        f"https://127.0.0.1:{proxy.port}", verify=insecure_context("h2" if http2 else "http/1.1"), http2=http2
+    )
     with pytest.raises(httpx.RemoteProtocolError):
         client.http.get("/api/v2/broken")
     assert client.http.get("/api/v2/me/workbins").status_code == 200
@@ -291,7 +296,7 @@ def test_bytes_that_are_not_http_reach_no_server(replay: Callable[..., Proxy], a
         assert client.recv(1000).startswith(b"HTTP/1.1 200")
         client.sendall(b"SSH-2.0-OpenSSH\r\n")
         assert client.recv(1000) == b""
-    proxy.says("a replay contacts no server")
+    proxy.await_log("a replay contacts no server")
     assert application.seen == []
 
 
@@ -326,27 +331,26 @@ def test_bayeux_over_a_websocket(replay: Callable[..., Proxy], desktop: Callable
     url = f"ws://127.0.0.1:{proxy.port}/api/v2/notifications"
     with connect(url, additional_headers={"Cookie": cookies}, proxy=None) as socket_:
 
-        def say(**message: Any) -> None:
+        def send(**message: Any) -> None:
             socket_.send(json.dumps([client.complete(message)]))
 
-        def hear() -> list[dict[str, Any]]:
-            heard: list[dict[str, Any]] = json.loads(socket_.recv(PATIENCE))
-            return heard
+        def receive() -> list[dict[str, Any]]:
+            messages: list[dict[str, Any]] = json.loads(socket_.recv(PATIENCE))
+            return messages
 
-        say(channel="/meta/handshake", version="1.0", supportedConnectionTypes=["websocket"])
-        (shaken,) = hear()
-        client.client_id = shaken["clientId"]
-        say(channel="/meta/subscribe", subscription="/v2/me/workbins")
-        assert hear()[0]["successful"]
-        say(channel="/meta/connect", connectionType="websocket", advice={"timeout": 0})
-        assert hear()[0]["successful"]
-        say(channel="/meta/connect", connectionType="websocket")
-        client.ask("Place1")
-        heard = hear()
-        assert heard[0] == PUSHED
+        send(channel="/meta/handshake", version="1.0", supportedConnectionTypes=["websocket"])
+        (reply,) = receive()
+        client.client_id = reply["clientId"]
+        send(channel="/meta/subscribe", subscription="/v2/me/workbins")
+        assert receive()[0]["successful"]
+        send(channel="/meta/connect", connectionType="websocket", advice={"timeout": 0})
+        assert receive()[0]["successful"]
+        send(channel="/meta/connect", connectionType="websocket")
+        client.request_stats("Place1")
+        assert receive()[0] == PUSHED
 
 
-def test_an_edit_is_loaded_and_an_invalid_one_is_reported(
+def test_an_edited_scenario_is_reloaded_and_an_invalid_edit_is_reported(
     replay: Callable[..., Proxy], desktop: Callable[..., Desktop], scenario: Path
 ) -> None:
     proxy = replay()
@@ -354,13 +358,13 @@ def test_an_edit_is_loaded_and_an_invalid_one_is_reported(
     client.log_in()
     client.poll()
     scenario.write_text(SCENARIO.replace("workbins: []", "workbins: [new]"))
-    proxy.says("The scenario was edited")
+    proxy.await_log("The scenario was edited")
     assert client.http.get("/api/v2/me/workbins").json() == {"statusCode": 0, "workbins": ["new"]}
     scenario.write_text(SCENARIO.replace("title:", "titel:"))
-    log = proxy.says("The previous scenario stays in force.")
+    log = proxy.await_log("The previous scenario stays in force.")
     assert f"{scenario}:2:1: " in log
     assert client.http.get("/api/v2/me/workbins").json() == {"statusCode": 0, "workbins": ["new"]}
-    client.ask("Place1")
+    client.request_stats("Place1")
     assert client.poll()[0] == PUSHED
     assert "Traceback" not in proxy.output()
 
@@ -382,7 +386,7 @@ def test_responders_are_called_before_the_scenario(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_answers_held_requests(
+def test_held_requests_are_answered_when_mitmdump_stops(
     replay: Callable[..., Proxy], desktop: Callable[..., Desktop], number: signal.Signals
 ) -> None:
     proxy = replay()
@@ -391,9 +395,9 @@ def test_a_stop_answers_held_requests(
     client.poll()
     url = f"ws://127.0.0.1:{proxy.port}/api/v2/notifications"
     with connect(url, proxy=None) as chat:
-        held = send_and_leave(proxy, poll_request(client))
-        slow = send_and_leave(proxy, client.http.build_request("GET", "/api/v2/slow"))
-        for _ in range(3):  # all of that was sent before, and is received before the last of these
+        held = send_without_reading(proxy, poll_request(client))
+        slow = send_without_reading(proxy, client.http.build_request("GET", "/api/v2/slow"))
+        for _ in range(3):  # the requests above were sent earlier, so they arrive before the last of these
             idle.http.get("/api/v2/me/workbins")
         proxy.process.send_signal(number)
         head, _, body = received(held).partition(b"\r\n\r\n")
@@ -407,7 +411,7 @@ def test_a_stop_answers_held_requests(
 
 
 def received(client: socket.socket) -> bytes:
-    """Everything that comes until the connection is closed."""
+    """Return all data up to the end of the connection."""
     client.settimeout(PATIENCE)
     with client:
         return b"".join(iter(lambda: client.recv(65536), b""))

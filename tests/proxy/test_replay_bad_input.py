@@ -41,7 +41,7 @@ ENDPOINT = "/api/v2/notifications"
 DEEP = b"[" * 100_000
 
 
-def test_bad_requests_get_their_status(proxy: Proxy, desktop: Callable[..., Desktop]) -> None:
+def test_each_bad_request_gets_the_right_status(proxy: Proxy, desktop: Callable[..., Desktop]) -> None:
     """One process for the whole table: a bad request must not disturb the next one either."""
     client = desktop(proxy.url).http
     table = [
@@ -68,7 +68,7 @@ def test_an_unmatched_request_gets_an_error_in_the_format_of_gws_with_the_neares
     assert reply.status_code == 404
     assert reply.json()["statusCode"] == 6
     assert "stats" in reply.json()["statusMessage"]
-    proxy.says("RequestAgentStat")
+    proxy.await_log("RequestAgentStat")
 
 
 def test_a_body_that_can_not_be_decoded_gets_400(proxy: Proxy, desktop: Callable[..., Desktop]) -> None:
@@ -104,11 +104,11 @@ def test_an_incomplete_request_is_dropped_with_its_connection(proxy: Proxy) -> N
     with socket.create_connection(("127.0.0.1", proxy.port)) as client:
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         port = client.getsockname()[1]
-        proxy.says(f"127.0.0.1:{port}] client connect")
-    proxy.says(f"127.0.0.1:{port}] client disconnect")
+        proxy.await_log(f"127.0.0.1:{port}] client connect")
+    proxy.await_log(f"127.0.0.1:{port}] client disconnect")
 
 
-def test_a_bad_cookie_makes_a_new_session(proxy: Proxy) -> None:
+def test_an_invalid_cookie_creates_a_new_session(proxy: Proxy) -> None:
     for cookie in ("JSESSIONID=", "JSESSIONID=../..", "=; ;;;", "BAYEUX_BROWSER=" + "x" * 5000, "é"):
         fields = [(b"Cookie", cookie.encode("latin-1"))]
         reply = httpx.get(f"{proxy.url}/api/v2/me/workbins", headers=fields, trust_env=False)

@@ -97,7 +97,7 @@ def test_a_reply_has_a_content_length(method: bytes, status: int, body: bytes, l
     assert sent.response.headers.get_all("set-cookie") == ["a=1", "b=2"]
 
 
-def test_a_length_that_the_engine_gives_is_kept() -> None:
+def test_a_content_length_from_the_engine_is_kept() -> None:
     sent = flow(method=b"HEAD")
     reply_into(sent, Reply(1, 200, Headers([("Content-Length", "99")])))
     assert sent.response is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 
-def test_the_terminal_shows_which_call_a_notification_answers(
+def test_the_terminal_shows_the_call_that_a_notification_answers(
     start: Any, application: Any, desktop: Any, tmp_path: Path
 ) -> None:
     addons = Path(__file__).parents[2] / "proxy_addons"
@@ -20,8 +20,8 @@ def test_the_terminal_shows_which_call_a_notification_answers(
     )
     agent = desktop(proxy.url)
     agent.log_in()
-    agent.ask("Place1")
+    agent.request_stats("Place1")
     agent.poll()
-    shown = proxy.says("# answers POST /api/v2/workbins RequestAgentStats")
+    shown = proxy.await_log("# answers POST /api/v2/workbins RequestAgentStats")
     assert "- channel: /meta/subscribe" in shown
     assert "Over-riding" not in shown, "both addons declare reel_profile, alike"

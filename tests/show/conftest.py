@@ -9,7 +9,7 @@ import pytest
 
 from cometreel.cli import ExitCode, run
 from tests.chromium import Browser, chromium
-from tests.unit.show.journal_texts import Written
+from tests.unit.show.journal_texts import JournalBuilder
 
 
 @pytest.fixture(scope="package")
@@ -29,10 +29,10 @@ def browser(chromium_browser: Browser) -> Iterator[Browser]:
 def draw(tmp_path: Path) -> Callable[..., Path]:
     """Create the page of a journal, or of the comparison of two, with `cometreel show`."""
 
-    def drawn(*made: Written) -> Path:
-        files = [str(one.path(tmp_path, f"journal-{number}")) for number, one in enumerate(made)]
+    def drawn(*journal: JournalBuilder) -> Path:
+        files = [str(one.path(tmp_path, f"journal-{number}")) for number, one in enumerate(journal)]
         page = tmp_path / "page.html"
-        assert run(["show", *(["--diff"] if len(made) > 1 else []), *files, "-o", str(page)]) == ExitCode.DONE
+        assert run(["show", *(["--diff"] if len(journal) > 1 else []), *files, "-o", str(page)]) == ExitCode.DONE
         return page
 
     return drawn

@@ -8,20 +8,20 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 from tests.chromium import Browser
-from tests.unit.show.journal_texts import Written, notification, unsolicited
+from tests.unit.show.journal_texts import JournalBuilder, notification, unsolicited
 
 
-def small() -> Written:
+def small() -> JournalBuilder:
     """One exchange of each kind, far enough apart to be clicked."""
-    made = Written()
-    made.meta(0.0, "ann", "/meta/handshake")
-    made.stats(1.0, "ann", 67, "Place1", "Place", after=0.2)
-    made.poll(0.5, 1.6, "ann", notification(67, workbinStats={"wb-1": {"Count": 3}}))
-    made.stats(2.0, "ann", 68, "Sales", "AgentGroup", after=0.4)
-    made.poll(1.7, 2.2, "ann", notification(68))
-    made.poll(2.5, 3.0, "ann", unsolicited(id="wb-2"))
-    made.call(4.0, "bob", "GET", "/api/v2/me", status=403, reply={"statusCode": 20})
-    return made
+    journal = JournalBuilder()
+    journal.meta(0.0, "ann", "/meta/handshake")
+    journal.stats(1.0, "ann", 67, "Place1", "Place", after=0.2)
+    journal.poll(0.5, 1.6, "ann", notification(67, workbinStats={"wb-1": {"Count": 3}}))
+    journal.stats(2.0, "ann", 68, "Sales", "AgentGroup", after=0.4)
+    journal.poll(1.7, 2.2, "ann", notification(68))
+    journal.poll(2.5, 3.0, "ann", unsolicited(id="wb-2"))
+    journal.call(4.0, "bob", "GET", "/api/v2/me", status=403, reply={"statusCode": 20})
+    return journal
 
 
 def names(browser: Browser) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from cometreel.jsonvalue import JSON
 from tests.chromium import Browser
 from tests.show.page_elements import bodies, choose, count, item, names, small
-from tests.unit.show.journal_texts import Written
+from tests.unit.show.journal_texts import JournalBuilder
 
 Draw = Callable[..., Path]
 
@@ -23,17 +23,17 @@ POINT = "document.getElementById(arguments[0]).dispatchEvent(new PointerEvent(ar
 
 
 def test_hostile_bodies_stay_text(browser: Browser, draw: Draw):
-    made = Written()
+    journal = JournalBuilder()
     body: JSON = {"operationName": HOSTILE, "workbinType": HOSTILE, HOSTILE: [HOSTILE]}
-    made.call(0.0, HOSTILE, "POST", f"/{HOSTILE}", body, reply={HOSTILE: HOSTILE}, status=404, query=HOSTILE)
-    made.poll(0.2, 0.4, HOSTILE, {"channel": f"/{HOSTILE}", "data": {"messageType": HOSTILE, HOSTILE: HOSTILE}})
-    made.poll(0.5, 0.7, HOSTILE, error=HOSTILE)
-    made.meta(0.8, HOSTILE, "/meta/subscribe", subscription=HOSTILE, error=HOSTILE)
-    made.publish(0.9, HOSTILE, f"/{HOSTILE}", {"operation": HOSTILE})
-    broken = made.request(1.0, HOSTILE, "GET", f"/{HOSTILE}")
-    made.event(1.1, "error", flow=broken, text=HOSTILE)
-    made.event(1.2, "mark", text=HOSTILE)
-    browser.open(draw(made))
+    journal.call(0.0, HOSTILE, "POST", f"/{HOSTILE}", body, reply={HOSTILE: HOSTILE}, status=404, query=HOSTILE)
+    journal.poll(0.2, 0.4, HOSTILE, {"channel": f"/{HOSTILE}", "data": {"messageType": HOSTILE, HOSTILE: HOSTILE}})
+    journal.poll(0.5, 0.7, HOSTILE, error=HOSTILE)
+    journal.meta(0.8, HOSTILE, "/meta/subscribe", subscription=HOSTILE, error=HOSTILE)
+    journal.publish(0.9, HOSTILE, f"/{HOSTILE}", {"operation": HOSTILE})
+    broken = journal.request(1.0, HOSTILE, "GET", f"/{HOSTILE}")
+    journal.event(1.1, "error", flow=broken, text=HOSTILE)
+    journal.event(1.2, "mark", text=HOSTILE)
+    browser.open(draw(journal))
     texts = []
     for number in [one.get_attribute("id") for one in browser.all("#lanes .item[id]")]:
         for kind in ("pointermove", "pointerdown", "pointerup"):  # shows the tooltip, and selects
@@ -48,16 +48,16 @@ def test_hostile_bodies_stay_text(browser: Browser, draw: Draw):
 
 
 def test_a_hostile_difference_stays_text(browser: Browser, draw: Draw):
-    before, after = Written(), Written()
-    for made, value in ((before, "a"), (after, HOSTILE)):
-        made.call(0.0, "ann", "GET", "/api/v2/me", reply={"name": value})
+    before, after = JournalBuilder(), JournalBuilder()
+    for journal, value in ((before, "a"), (after, HOSTILE)):
+        journal.call(0.0, "ann", "GET", "/api/v2/me", reply={"name": value})
     browser.open(draw(before, after))
     assert '+  "name": "<script>window.hurt=1</script></script><img' in browser.find("#details .difference").text
     assert browser.run("return window.hurt === undefined") is True
 
 
 def test_an_empty_conversation_has_a_page(browser: Browser, draw: Draw):
-    browser.open(draw(Written()))
+    browser.open(draw(JournalBuilder()))
     assert count(browser) == "0 of 0 exchanges"
     assert browser.find("#nothing").is_displayed()
 
@@ -84,19 +84,19 @@ def test_two_conversations_are_drawn_in_one_timeline(browser: Browser, draw: Dra
 
 
 def test_a_wrong_clock_does_not_hang_the_page(browser: Browser, draw: Draw):
-    made = Written()
-    made.call(-5.0, "ann", "GET", "/api/v2/me")
-    made.call(1e12, "ann", "GET", "/api/v2/late")
-    browser.open(draw(made))
+    journal = JournalBuilder()
+    journal.call(-5.0, "ann", "GET", "/api/v2/me")
+    journal.call(1e12, "ann", "GET", "/api/v2/late")
+    browser.open(draw(journal))
     assert names(browser) == ["me", "late"]
     assert 1 <= len(browser.all("#axis text")) <= 20
 
 
 def test_exchanges_at_the_same_time_can_be_selected(browser: Browser, draw: Draw):
-    made = Written()
+    journal = JournalBuilder()
     for number in range(400):
-        made.call(1.0, "ann", "GET", f"/api/v2/thing-{number}", after=0.0)
-    browser.open(draw(made))
+        journal.call(1.0, "ann", "GET", f"/api/v2/thing-{number}", after=0.0)
+    browser.open(draw(journal))
     assert count(browser) == "400 of 400 exchanges"
     assert browser.find("#lanes").get_attribute("data-dense") == "true"
     browser.find("#next").click()

@@ -14,7 +14,7 @@ from cometreel.jsonvalue import JSONObject
 from cometreel.show import Times, latencies_of, read_conversation
 from tests.chromium import Browser
 from tests.show.page_elements import bodies, choose, count, details, item, names, small
-from tests.unit.show.journal_texts import CHANNEL, Written, three_agents
+from tests.unit.show.journal_texts import CHANNEL, JournalBuilder, three_agents
 
 SAMPLE = Path(__file__).parents[2] / "recordings" / "workbin-desktop.jsonl"
 
@@ -55,9 +55,9 @@ def test_an_arrow_leads_from_the_request_to_the_notification(browser: Browser, d
 
 
 def test_a_click_shows_the_bodies_with_unchanged_numbers(browser: Browser, draw: Draw):
-    made = small()
-    made.call(5.0, "bob", "GET", "/api/v2/big", reply={"id": 12345678901234567890, "empty": {}, "list": [1, []]})
-    browser.open(draw(made))
+    journal = small()
+    journal.call(5.0, "bob", "GET", "/api/v2/big", reply={"id": 12345678901234567890, "empty": {}, "list": [1, []]})
+    browser.open(draw(journal))
     item(browser, "big").click()
     assert details(browser) == "big"
     assert bodies(browser) == ['{\n  "id": 12345678901234567890,\n  "empty": {},\n  "list": [\n    1,\n    []\n  ]\n}']
@@ -96,13 +96,13 @@ def test_hovering_shows_a_tooltip_and_highlights_the_exchange(browser: Browser, 
 
 
 def test_a_websocket_is_drawn_with_its_frames_and_polls(browser: Browser, draw: Draw):
-    made = Written()
+    journal = JournalBuilder()
     connect: JSONObject = {"channel": "/meta/connect", "id": "1"}
-    made.event(0.0, "open", flow="w1", method="GET", path="/cometd")
-    made.event(0.5, "frame", flow="w1", **{"from": "client"}, bayeux=[connect])
-    made.event(1.5, "frame", flow="w1", **{"from": "server"}, bayeux=[{**connect, "successful": True}])
-    made.event(2.0, "close", flow="w1", status=1000)
-    browser.open(draw(made))
+    journal.event(0.0, "open", flow="w1", method="GET", path="/cometd")
+    journal.event(0.5, "frame", flow="w1", **{"from": "client"}, bayeux=[connect])
+    journal.event(1.5, "frame", flow="w1", **{"from": "server"}, bayeux=[{**connect, "successful": True}])
+    journal.event(2.0, "close", flow="w1", status=1000)
+    browser.open(draw(journal))
     drawn = {sign: len(browser.all(f"#lanes {sign}")) for sign in (".socket", ".frame", ".frame.sent", ".poll")}
     assert drawn == {".socket": 1, ".frame": 2, ".frame.sent": 1, ".poll": 1}
     browser.find("#lanes .socket").click()
@@ -157,9 +157,9 @@ def rows(browser: Browser) -> list[list[str]]:
 
 
 def test_the_table_has_the_figures_of_the_terminal(browser: Browser, draw: Draw, tmp_path: Path):
-    made = three_agents()
-    browser.open(draw(made))
-    expected = latencies_of(read_conversation(made.path(tmp_path)).exchanges)
+    journal = three_agents()
+    browser.open(draw(journal))
+    expected = latencies_of(read_conversation(journal.path(tmp_path)).exchanges)
 
     def figures(times: Times) -> list[str]:
         if not times.seconds:

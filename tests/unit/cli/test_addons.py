@@ -28,7 +28,7 @@ def test_the_table_names_every_addon_and_its_path(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_one_name_prints_just_the_path(name: str, capsys: pytest.CaptureFixture[str]):
+def test_with_a_name_only_its_path_is_printed(name: str, capsys: pytest.CaptureFixture[str]):
     assert run(["addons", name]) == ExitCode.DONE
     assert capsys.readouterr().out == f"{ROOT / PLACES[name]}\n"
 

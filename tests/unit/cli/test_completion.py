@@ -43,7 +43,7 @@ def test_commands_and_options_are_completed():
     assert asked("cometreel completion ", 2) == ["bash", "zsh", "fish"]
 
 
-def test_a_real_bash_takes_the_script():
+def test_bash_accepts_the_script():
     program = 'eval "$(cometreel completion bash)" && complete -p cometreel'
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     ended = subprocess.run(["/bin/bash", "-c", program], env=environment, capture_output=True, text=True, check=True)

@@ -3,5 +3,5 @@
 from cometreel.cli import ExitCode
 
 
-def test_the_three_codes():
+def test_exit_codes_are_0_1_and_2():
     assert {code.name: code.value for code in ExitCode} == {"DONE": 0, "NO": 1, "CANNOT": 2}

@@ -56,7 +56,7 @@ def failing() -> None:
 
 
 @pytest.mark.parametrize(("error", "expected"), RAISED.values(), ids=RAISED.keys())
-def test_an_error_is_a_line_on_stderr_and_exit_code_2(
+def test_an_error_gives_a_line_on_stderr_and_exit_code_2(
     error: BaseException, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setitem(COMMANDS, "failing", CommandEntry(f"{__name__}:failing", "Fail."))
@@ -74,7 +74,9 @@ MISUSED = {
 
 
 @pytest.mark.parametrize(("arguments", "expected"), MISUSED.items(), ids=" ".join)
-def test_a_misused_command_line(arguments: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]):
+def test_a_usage_error_gives_a_line_and_exit_code_2(
+    arguments: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]
+):
     assert run(arguments) == ExitCode.CANNOT
     assert capsys.readouterr() == ("", expected)
 

@@ -46,7 +46,7 @@ def run(it: CapacitySearch, capacity: float, **more: float) -> tuple[list[float]
     return rates, it.result
 
 
-def test_it_doubles_the_rate_and_then_bisects():
+def test_the_search_doubles_the_rate_and_then_bisects():
     it = search()
     rates, result = run(it, 100.0)
     assert rates == [10, 20, 40, 80, 160, 120, 100, 110, 105]
@@ -67,7 +67,7 @@ def test_a_failed_step_is_followed_by_a_rest():
     assert rests == [(80, 0.0), (160, 0.0), (120, 5.0), (100, 5.0), (110, 0.0), (105, 5.0)]
 
 
-def test_it_goes_down_if_the_first_rate_fails():
+def test_the_search_goes_down_if_the_first_rate_fails():
     rates, result = run(
         search(),
         3.0,
@@ -99,7 +99,7 @@ def test_an_unfinished_search_has_a_preliminary_result():
     assert it.result_so_far() == it.result
 
 
-def test_it_ends_at_the_highest_allowed_rate():
+def test_the_search_ends_at_the_highest_allowed_rate():
     assert run(search(highest=50.0), 1000.0) == ([10, 20, 40, 50], CapacityResult(50.0, None, StopReason.HIGHEST))
 
 

@@ -110,7 +110,7 @@ def test_a_second_notification_is_a_duplicate_until_its_reference_expires():
     assert ledger.notified(stats(1), 10.2) == [Unexpected(1, 10.2)]
 
 
-def test_two_early_notifications_of_one_reference_are_an_answer_and_a_duplicate():
+def test_the_second_of_two_early_notifications_of_a_reference_is_a_duplicate():
     ledger = a_ledger()
     exchange = ledger.sent(PLACE, 0.0, 0.0)
     assert ledger.notified(stats(1), 0.1) + ledger.notified(stats(1), 0.2) == []

@@ -89,7 +89,7 @@ def test_outcomes_are_counted():
     }
 
 
-def test_latency_from_both_starts_and_lag():
+def test_latencies_count_from_the_intended_and_from_the_actual_start():
     tally = play(Tally("w", 50.0), [(1, 0, 10)])
     timing = tally.entries[PLACE.entry].notification
     assert (round(timing.intended.highest, 6), round(timing.actual.highest, 6)) == (0.021, 0.02)

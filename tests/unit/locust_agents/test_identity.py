@@ -51,7 +51,7 @@ def test_secrets_are_not_in_repr():
     ("login", "step", "other"),
     [("open", False, False), ("basic", True, True), ("session", True, False)],
 )
-def test_which_requests_carry_credentials(login: LoginMode, step: bool, other: bool):  # a table
+def test_requests_with_credentials(login: LoginMode, step: bool, other: bool):  # a table
     identity = Identity("gws", login, ANN)
     field = f"Authorization: {BASIC}\r\n".encode()
     assert (field in identity.request(LoginRequest("/me", credentials=True))) is step

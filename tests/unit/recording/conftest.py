@@ -33,7 +33,7 @@ class Wire:
             path, policy=chosen, profile=self.profile, clock=lambda: self.now, report=self.reports.append
         )
 
-    def ask(
+    def request(
         self,
         at: float,
         method: str,
@@ -54,7 +54,7 @@ class Wire:
         self.recorder.request(flow, method, f"http://gws.corp:8080{path}", fields, sent, wanted=wanted)
         return flow
 
-    def answer(
+    def reply(
         self,
         at: float,
         flow: str,
@@ -72,12 +72,12 @@ class Wire:
         """Send a request and reply 30 ms later."""
         status = more.pop("status", 200)
         reply_headers = more.pop("reply_headers", (JSON_TYPE,))
-        flow = self.ask(at, method, path, body, **more)  # type: ignore[arg-type]  # the keywords of `ask`
-        self.answer(at + 0.03, flow, answer, status=status, headers=reply_headers)  # type: ignore[arg-type]  # as above
+        flow = self.request(at, method, path, body, **more)  # type: ignore[arg-type]  # the keywords of `request`
+        self.reply(at + 0.03, flow, answer, status=status, headers=reply_headers)  # type: ignore[arg-type]  # as above
 
     def bayeux(self, at: float, messages: JSON, **more: object) -> str:
         """Send Bayeux messages; return the flow."""
-        return self.ask(at, "POST", "/api/v2/notifications/", messages, wanted=False, **more)  # type: ignore[arg-type]  # the keywords of `ask`
+        return self.request(at, "POST", "/api/v2/notifications/", messages, wanted=False, **more)  # type: ignore[arg-type]  # the keywords of `request`
 
     def login(self, at: float, session: str, client: str, user: str = "") -> None:
         """Log in with a session cookie, and send a handshake."""
@@ -87,14 +87,14 @@ class Wire:
         flow = self.bayeux(at, [{"channel": "/meta/handshake", "version": "1.0", "id": "1"}], session=session)
         reply: JSON = [{"channel": "/meta/handshake", "successful": True, "id": "1", "clientId": client,
                         "advice": {"timeout": 30000, "interval": 0, "reconnect": "retry"}}]  # fmt: skip
-        self.answer(at, flow, reply)
+        self.reply(at, flow, reply)
 
     def poll(self, at: float, until: float, client: str, *delivered: JSON, session: str = "", **ext: JSON) -> None:
         """Hold a poll from `at` to `until`, and deliver messages in its reply."""
         connect: dict[str, JSON] = {"channel": "/meta/connect", "id": "9", "clientId": client}
         flow = self.bayeux(at, [connect | ({"ext": {"ack": ext["acknowledges"]}} if ext else {})], session=session)
         done: dict[str, JSON] = {"channel": "/meta/connect", "id": "9", "successful": True}
-        self.answer(until, flow, [*delivered, done | ({"ext": {"ack": ext["batch"]}} if ext else {})])
+        self.reply(until, flow, [*delivered, done | ({"ext": {"ack": ext["batch"]}} if ext else {})])
 
     def text(self) -> str:
         """Return the journal as text."""

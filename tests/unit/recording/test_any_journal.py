@@ -36,13 +36,13 @@ PLACES = [(number, path) for number, line in enumerate(LINES) if number for path
 
 def edited(line: Any, path: tuple[Any, ...], junk: Any) -> Any:
     """Return the line with another value at a path, if the path exists."""
-    made = json.loads(json.dumps(line))
-    inside = made
+    distilled = json.loads(json.dumps(line))
+    inside = distilled
     for step in path[:-1]:
         inside = inside[step] if isinstance(inside, dict | list) and step in dict(_items(inside)) else None
     if isinstance(inside, dict | list) and path[-1] in dict(_items(inside)):
         inside[path[-1]] = junk
-    return made
+    return distilled
 
 
 def _items(value: Any) -> Any:
@@ -69,5 +69,5 @@ def test_any_edited_journal_distills_to_a_valid_scenario(
     for (number, path), junk in edits:
         lines[number] = edited(lines[number], path, junk)
     events = with_stable_pseudonyms(read(lines[1:]))
-    made = distill_events(header_of(LINES[0]), events, title="x", profile=profile("gws-v2"), generalise=generalise)
-    loads(dump(made.file))
+    distilled = distill_events(header_of(LINES[0]), events, title="x", profile=profile("gws-v2"), generalise=generalise)
+    loads(dump(distilled.file))

@@ -146,7 +146,7 @@ def work(canary: Canaries, wire: Any) -> None:
         ],
         headers=headers,
     )
-    wire.answer(1.1, shake, [{"channel": "/meta/handshake", "id": "1", "successful": True, "clientId": client}])
+    wire.reply(1.1, shake, [{"channel": "/meta/handshake", "id": "1", "successful": True, "clientId": client}])
     poll = wire.bayeux(2, [{"channel": "/meta/connect", "id": "2", "clientId": client}], headers=headers)
     query = "&".join(f"{name}={canary.word('query ' + name)}" for name in SENSITIVE_QUERIES)
     wire.call(
@@ -157,7 +157,7 @@ def work(canary: Canaries, wire: Any) -> None:
         {"statusCode": 0, "referenceId": 5},
         headers=[*headers, ("X-Odd-Name", csrf)],
     )
-    wire.answer(
+    wire.reply(
         4,
         poll,
         [
@@ -211,7 +211,7 @@ def odd_bodies(canary: Canaries, wire: Any) -> None:
         b"\x89PNG" + canary.word("binary").encode(),
         reply_headers=[("Content-Type", "image/png")],
     )
-    wire.recorder.error(wire.ask(26, "GET", "/gone"), f"connect to '{canary.word('error')}' failed")
+    wire.recorder.error(wire.request(26, "GET", "/gone"), f"connect to '{canary.word('error')}' failed")
     wire.recorder.mark(f"now as {canary.mail('mark')}")
     wire.recorder.opened("ws", f"ws://h/ws?token={canary.word('socket token')}", Headers())
     client = canary.word("clientId of the socket")
@@ -253,9 +253,9 @@ SENSITIVE_QUERIES = [
 def everything(wire: Any) -> Iterator[tuple[str, str]]:
     yield "journal", wire.text()
     for generalise in (False, True):
-        made = wire.distil(generalise=generalise)
-        yield "scenario", dump(made.file)
-        yield "summary", "\n".join(made.summary.lines())
+        distilled = wire.distil(generalise=generalise)
+        yield "scenario", dump(distilled.file)
+        yield "summary", "\n".join(distilled.summary.lines())
     yield "reports", "\n".join(wire.reports)
 
 
@@ -272,6 +272,6 @@ def test_no_canary_is_written_or_shown(
     assert canary.found_in(caplog.text) == {}
 
 
-def test_the_canary_would_be_found() -> None:
+def test_an_unredacted_canary_is_found() -> None:
     canary = Canaries()
     assert canary.found_in(f"x{canary.word('there')}x") == {"Canary0zq": "there"}

@@ -21,7 +21,7 @@ def journal(wire: Any) -> Path:
     return path
 
 
-def test_it_writes_next_to_the_journal_and_prints_the_summary(
+def test_the_scenario_is_written_next_to_the_journal_and_the_summary_is_printed(
     journal: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["distill", str(journal)]) == ExitCode.DONE
@@ -79,7 +79,7 @@ def test_another_policy_redacts_again(journal: Path, tmp_path: Path) -> None:
         (["{foreign}"], "{foreign}:1:1: not a Cometreel journal; expected a journal of version 1"),
     ],
 )
-def test_an_invalid_argument_or_file_is_one_line_and_exit_code_2(
+def test_an_invalid_argument_or_file_gives_one_line_and_exit_code_2(
     journal: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
 ) -> None:
     foreign = journal.with_name("foreign.jsonl")

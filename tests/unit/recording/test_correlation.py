@@ -31,12 +31,13 @@ def subscribed(workbin: str, state: str = "Subscribed", **more: JSON) -> JSON:
     return event(messageType="WorkbinSubscriptionStateChangeMessage", stateResource=state, id=workbin, **more)
 
 
-def events_of(made: Distilled) -> dict[str, list[JSON]]:
+def events_of(distilled: Distilled) -> dict[str, list[JSON]]:
     """Return the numbers or ids of the events by exchange name; those of the timeline as `timeline`."""
     found = {
-        exchange.name: [short(item.data) for item in exchange.events or []] for exchange in made.file.exchanges or []
+        exchange.name: [short(item.data) for item in exchange.events or []]
+        for exchange in distilled.file.exchanges or []
     }
-    found["timeline"] = [short(entry.data) for entry in made.file.timeline or []]
+    found["timeline"] = [short(entry.data) for entry in distilled.file.timeline or []]
     return found
 
 
@@ -48,37 +49,37 @@ def afters(exchange: ExchangeBlock) -> list[JSON]:
     return [exchange.reply.after if exchange.reply else None, *[item.after for item in exchange.events or []]]
 
 
-def test_the_notification_after_the_reply(wire: Any) -> None:
+def test_a_notification_after_the_reply(wire: Any) -> None:
     wire.login(0, "s1", "c1")
-    post = wire.ask(1, "POST", "/api/v2/workbins", STATS, session="s1")
-    wire.answer(1.034, post, {"statusCode": 0, "referenceId": 66})
+    post = wire.request(1, "POST", "/api/v2/workbins", STATS, session="s1")
+    wire.reply(1.034, post, {"statusCode": 0, "referenceId": 66})
     wire.poll(0.5, 1.12, "c1", stats(66), session="s1")
-    made = wire.distil()
-    assert events_of(made) == {"stats of my workbins": [66], "timeline": []}
-    assert [afters(exchange) for exchange in made.file.exchanges] == [["34ms", "120ms"]]
+    distilled = wire.distil()
+    assert events_of(distilled) == {"stats of my workbins": [66], "timeline": []}
+    assert [afters(exchange) for exchange in distilled.file.exchanges] == [["34ms", "120ms"]]
 
 
-def test_the_notification_may_arrive_before_the_reply(wire: Any) -> None:
+def test_a_notification_before_the_reply(wire: Any) -> None:
     wire.login(0, "s1", "c1")
-    post = wire.ask(1, "POST", "/api/v2/workbins", STATS, session="s1")
+    post = wire.request(1, "POST", "/api/v2/workbins", STATS, session="s1")
     wire.poll(0.5, 1.02, "c1", stats(66), session="s1")
-    wire.answer(3, post, {"statusCode": 0, "referenceId": 66})
-    made = wire.distil()
-    assert events_of(made) == {"stats of my workbins": [66], "timeline": []}
-    assert [afters(exchange) for exchange in made.file.exchanges] == [["2s", "20ms"]]
+    wire.reply(3, post, {"statusCode": 0, "referenceId": 66})
+    distilled = wire.distil()
+    assert events_of(distilled) == {"stats of my workbins": [66], "timeline": []}
+    assert [afters(exchange) for exchange in distilled.file.exchanges] == [["2s", "20ms"]]
 
 
 @pytest.mark.parametrize("order", list(permutations(["reply 1", "reply 2", "event 1", "event 2"])))
-def test_two_requests_at_once_in_every_order(wire: Any, order: tuple[str, ...]) -> None:
+def test_concurrent_requests_are_correlated_in_every_order(wire: Any, order: tuple[str, ...]) -> None:
     wire.login(0, "s1", "c1")
     flows = {}
     for number, owner in enumerate(("Place1", "Place2"), 1):
         body = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": owner}
-        flows[f"reply {number}"] = wire.ask(1 + number / 1000, "POST", "/api/v2/workbins", body, session="s1")
+        flows[f"reply {number}"] = wire.request(1 + number / 1000, "POST", "/api/v2/workbins", body, session="s1")
     for step, what in enumerate(order):
         number = int(what[-1])
         if what.startswith("reply"):
-            wire.answer(1.1 + step, flows[what], {"statusCode": 0, "referenceId": 65 + number})
+            wire.reply(1.1 + step, flows[what], {"statusCode": 0, "referenceId": 65 + number})
         else:
             wire.poll(1.05 + step, 1.1 + step, "c1", stats(65 + number), session="s1")
     assert events_of(wire.distil()) == {"stats of place Place1": [66], "stats of place Place2": [67], "timeline": []}
@@ -88,13 +89,13 @@ def test_two_requests_at_once_in_every_order(wire: Any, order: tuple[str, ...]) 
 def test_one_request_gets_many_notifications_by_the_map(wire: Any, *, reply_first: bool) -> None:
     wire.login(0, "s1", "c1")
     path = f"/api/v2/me/workbins?workbinIds={WORKBINS[0]},{WORKBINS[1]}"
-    post = wire.ask(1, "POST", path, {"operationName": "Subscribe"}, session="s1")
-    wire.answer(1.1 if reply_first else 2, post, {"referenceIds": {WORKBINS[0]: 56, WORKBINS[1]: 57}})
+    post = wire.request(1, "POST", path, {"operationName": "Subscribe"}, session="s1")
+    wire.reply(1.1 if reply_first else 2, post, {"referenceIds": {WORKBINS[0]: 56, WORKBINS[1]: 57}})
     wire.poll(0.5, 1.5, "c1", subscribed(WORKBINS[1], referenceId=57), session="s1")
     wire.poll(1.5, 1.6, "c1", subscribed(WORKBINS[0], referenceId=56), session="s1")
-    made = wire.distil()
-    assert events_of(made) == {"subscribe my workbins 1, 2": [57, 56], "timeline": []}
-    assert made.summary.correlated == {"reference": 0, "map": 2, "fallback": 0, "channel": 0}
+    distilled = wire.distil()
+    assert events_of(distilled) == {"subscribe my workbins 1, 2": [57, 56], "timeline": []}
+    assert distilled.summary.correlated == {"reference": 0, "map": 2, "fallback": 0, "channel": 0}
 
 
 def test_without_a_reference_the_workbin_and_the_type_are_used(wire: Any) -> None:
@@ -107,15 +108,15 @@ def test_without_a_reference_the_workbin_and_the_type_are_used(wire: Any) -> Non
         for number, workbin in enumerate(reversed(WORKBINS)):
             wire.poll(at, at + number / 10, "c1", subscribed(workbin, state), session="s1")
     wire.poll(5, 6, "c1", subscribed(WORKBINS[0], "Subscribed"), session="s1")
-    made = wire.distil()
-    assert events_of(made) == {
+    distilled = wire.distil()
+    assert events_of(distilled) == {
         "subscribe workbin 1": [WORKBINS[0]],
         "subscribe workbin 2": [WORKBINS[1]],
         "unsubscribe workbin 1": [WORKBINS[0]],
         "unsubscribe workbin 2": [WORKBINS[1]],
         "timeline": [WORKBINS[0]],  # each request has one answer; this one is unsolicited
     }
-    assert made.summary.correlated["fallback"] == 4
+    assert distilled.summary.correlated["fallback"] == 4
 
 
 @pytest.mark.parametrize("order", list(permutations(["group", "own"])))
@@ -139,11 +140,11 @@ def test_a_request_that_is_answered_by_reference_gets_no_other_notification(wire
 def test_two_sessions_with_equal_references_are_kept_apart(wire: Any) -> None:
     for number in (1, 2):
         wire.login(0.1 * number, f"s{number}", f"c{number}", f"agent.{number}")
-    posts = [wire.ask(1 + n / 10, "POST", "/api/v2/workbins", STATS, session=f"s{n}") for n in (1, 2)]
+    posts = [wire.request(1 + n / 10, "POST", "/api/v2/workbins", STATS, session=f"s{n}") for n in (1, 2)]
     for number in (2, 1):
         wire.poll(1.2, 2 + number, f"c{number}", stats(7, count=number), session=f"s{number}")
     for number, post in enumerate(posts, 1):
-        wire.answer(6, post, {"statusCode": 0, "referenceId": 7})
+        wire.reply(6, post, {"statusCode": 0, "referenceId": 7})
         assert number
     exchanges = wire.distil().file.exchanges
     played = [(e.as_, [item.data["count"] for item in e.events]) for e in exchanges if e.events]
@@ -158,17 +159,17 @@ def test_a_client_without_cookies_is_identified_by_its_client_id(wire: Any) -> N
         for n in (1, 2)
     ]
     for number, publish in enumerate(publishes, 1):
-        wire.answer(1.1, publish, [{"channel": "/service/chat", "data": {"id": f"room {number}"}},
+        wire.reply(1.1, publish, [{"channel": "/service/chat", "data": {"id": f"room {number}"}},
                                    {"channel": "/service/chat", "id": "5", "successful": True}])  # fmt: skip
-    made = wire.distil()
-    assert events_of(made) == {
+    distilled = wire.distil()
+    assert events_of(distilled) == {
         "publish /service/chat join": ["room 1"],
         "publish /service/chat join (2)": ["room 2"],
         "timeline": [],
     }
-    assert [exchange.as_ for exchange in made.file.exchanges] == ["agent-1", "agent-2"]
-    assert made.file.session.cookie == "none"
-    assert made.file.bayeux.require_cookie is False
+    assert [exchange.as_ for exchange in distilled.file.exchanges] == ["agent-1", "agent-2"]
+    assert distilled.file.session.cookie == "none"
+    assert distilled.file.bayeux.require_cookie is False
 
 
 def test_a_reference_used_again_belongs_to_the_latest_request(wire: Any) -> None:
@@ -184,9 +185,9 @@ def test_a_notification_outside_the_window_is_in_the_timeline(wire: Any) -> None
     wire.login(0, "s1", "c1")
     wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
     wire.poll(20, 31.5, "c1", stats(5), session="s1")
-    made = wire.distil()
-    assert events_of(made) == {"stats of my workbins": [], "timeline": [5]}
-    assert (made.file.timeline[0].since, made.file.timeline[0].after) == ("stats of my workbins", "30.5s")
+    distilled = wire.distil()
+    assert events_of(distilled) == {"stats of my workbins": [], "timeline": [5]}
+    assert (distilled.file.timeline[0].since, distilled.file.timeline[0].after) == ("stats of my workbins", "30.5s")
 
 
 @pytest.mark.parametrize("meta", ["handshake", "subscribe", "connect", "publish", "unsubscribe", "disconnect"])
@@ -196,7 +197,7 @@ def test_messages_are_read_from_any_bayeux_reply(wire: Any, meta: str) -> None:
     channel = "/service/x" if meta == "publish" else f"/meta/{meta}"
     flow = wire.bayeux(1.5, [{"channel": channel, "id": "7", "clientId": "c1"}], session="s1")
     answer: JSON = {"channel": channel, "id": "7", "successful": True}
-    wire.answer(1.6, flow, [stats(5), answer])
+    wire.reply(1.6, flow, [stats(5), answer])
     assert events_of(wire.distil())["stats of my workbins"] == [5]
 
 
@@ -206,9 +207,9 @@ def test_redelivered_messages_are_detected(wire: Any) -> None:
     wire.poll(1.1, 1.2, "c1", stats(5), session="s1", acknowledges=0, batch=1)
     wire.poll(1.3, 1.4, "c1", stats(5), stats(6), session="s1", acknowledges=0, batch=2)  # 1 was never acknowledged
     wire.poll(1.5, 1.6, "c1", stats(6), session="s1", acknowledges=2, batch=3)  # acknowledged: a new one like it
-    made = wire.distil()
-    assert events_of(made) == {"stats of my workbins": [5], "timeline": [6, 6]}
-    assert made.summary.left_out == ["a redelivered message (not acknowledged in time)"]
+    distilled = wire.distil()
+    assert events_of(distilled) == {"stats of my workbins": [5], "timeline": [6, 6]}
+    assert distilled.summary.left_out == ["a redelivered message (not acknowledged in time)"]
 
 
 def test_a_second_cometd_client_of_a_session_gets_copies_that_are_written_once(wire: Any) -> None:
@@ -217,12 +218,12 @@ def test_a_second_cometd_client_of_a_session_gets_copies_that_are_written_once(w
     wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
     wire.poll(0.5, 1.2, "c2", stats(5), session="s1")
     wire.poll(0.5, 1.3, "c1", stats(5), session="s1")
-    made = wire.distil()
-    assert events_of(made) == {"stats of my workbins": [5], "timeline": []}
-    assert made.summary.left_out == ["a copy for another CometD client of the same session"]
+    distilled = wire.distil()
+    assert events_of(distilled) == {"stats of my workbins": [5], "timeline": []}
+    assert distilled.summary.left_out == ["a copy for another CometD client of the same session"]
 
 
-def test_the_operation_id_of_the_workspace_api(wire_of: Callable[..., Any]) -> None:
+def test_notifications_are_correlated_by_the_operation_id_of_the_workspace_api(wire_of: Callable[..., Any]) -> None:
     wire = wire_of(profile_name="workspace-v3")
     wire.login(0, "s1", "c1")
     for at, operation in ((1, "op-a"), (1.1, "op-b")):
@@ -232,9 +233,9 @@ def test_the_operation_id_of_the_workspace_api(wire_of: Callable[..., Any]) -> N
     for at, operation in ((2, "op-b"), (3, "op-a")):
         message = {"messageType": "WorkbinsMessage", "name": "EventWorkbinContent", "operationId": operation}
         wire.poll(at - 0.5, at, "c1", {"channel": "/workspace/v3/workbins", "data": message}, session="s1")
-    made = wire.distil()
-    assert list(events_of(made).values()) == [["op-a"], ["op-b"], []]
-    assert made.file.correlation == "workspace-v3"
+    distilled = wire.distil()
+    assert list(events_of(distilled).values()) == [["op-a"], ["op-b"], []]
+    assert distilled.file.correlation == "workspace-v3"
 
 
 def test_a_publish_gets_its_echo_and_no_other_messages(wire: Any) -> None:
@@ -242,14 +243,14 @@ def test_a_publish_gets_its_echo_and_no_other_messages(wire: Any) -> None:
     chat: dict[str, JSON] = {"channel": "/chat", "data": {"user": "k", "text": "hi"}}
     flow = wire.bayeux(1, [chat | {"id": "5", "clientId": "c1"}], session="s1")
     other: JSON = {"channel": "/chat", "data": {"user": "x", "text": "ho"}}
-    wire.answer(1.1, flow, [other, chat, {"channel": "/chat", "id": "5", "successful": True}])
-    made = wire.distil()
-    assert [len(made.file.exchanges[0].events), len(made.file.timeline)] == [1, 1]
-    assert made.file.exchanges[0].request.data == {"user": {"$any": "string"}, "text": {"$any": "string"}}
-    assert made.file.exchanges[0].reply.successful is True
+    wire.reply(1.1, flow, [other, chat, {"channel": "/chat", "id": "5", "successful": True}])
+    distilled = wire.distil()
+    assert [len(distilled.file.exchanges[0].events), len(distilled.file.timeline)] == [1, 1]
+    assert distilled.file.exchanges[0].request.data == {"user": {"$any": "string"}, "text": {"$any": "string"}}
+    assert distilled.file.exchanges[0].reply.successful is True
 
 
-def test_websocket_frames_are_a_transport_like_any_other(wire: Any) -> None:
+def test_notifications_in_websocket_frames_are_correlated(wire: Any) -> None:
     recorder = wire.recorder
     recorder.opened("w", "ws://gws/api/v2/notifications", Headers([("Cookie", "JSESSIONID=s1")]))
 
@@ -264,17 +265,17 @@ def test_websocket_frames_are_a_transport_like_any_other(wire: Any) -> None:
     say(1.2, stats(5), client=False)
     say(1.3, {"channel": "/service/chat", "id": "3", "clientId": "c1", "data": {"operation": "join"}}, client=True)
     say(1.4, {"channel": "/service/chat", "id": "3", "successful": True}, client=False)
-    made = wire.distil()
-    assert events_of(made) == {"stats of my workbins": [5], "publish /service/chat join": [], "timeline": []}
-    assert made.file.bayeux.endpoint == "/api/v2/notifications"
+    distilled = wire.distil()
+    assert events_of(distilled) == {"stats of my workbins": [5], "publish /service/chat join": [], "timeline": []}
+    assert distilled.file.bayeux.endpoint == "/api/v2/notifications"
 
 
-def test_callback_polling_is_bayeux_too(wire: Any) -> None:
+def test_notifications_of_callback_polling_are_correlated(wire: Any) -> None:
     wire.login(0, "s1", "c1")
     wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
     message = quote('[{"channel":"/meta/connect","id":"9","clientId":"c1"}]')
-    flow = wire.ask(1.1, "GET", f"/api/v2/notifications?jsonp=f1&message={message}", session="s1", wanted=False)
+    flow = wire.request(1.1, "GET", f"/api/v2/notifications?jsonp=f1&message={message}", session="s1", wanted=False)
     body = b'/**/f1([{"channel":"/v2/me/workbins","data":{"referenceId":5}},'
-    wire.answer(1.2, flow, body + b'{"channel":"/meta/connect","id":"9","successful":true}]);',
+    wire.reply(1.2, flow, body + b'{"channel":"/meta/connect","id":"9","successful":true}]);',
                 headers=[("Content-Type", "text/javascript")])  # fmt: skip
     assert events_of(wire.distil())["stats of my workbins"] == [5]

@@ -14,20 +14,20 @@ ME, BIN = "/api/v2/me", "861640a2-0000-4000-8000-000000000001"
 REFUSED: JSON = {"statusCode": 20, "statusMessage": "Access denied"}
 
 
-def names(made: Any) -> list[str]:
-    return [exchange.name for exchange in made.file.exchanges or []]
+def names(distilled: Any) -> list[str]:
+    return [exchange.name for exchange in distilled.file.exchanges or []]
 
 
-def exchange(made: Any, name: str) -> Any:
-    return next(one for one in made.file.exchanges if one.name == name)
+def exchange(distilled: Any, name: str) -> Any:
+    return next(one for one in distilled.file.exchanges if one.name == name)
 
 
 def test_a_refused_request_and_its_repetition_after_the_login_are_two_exchanges(wire: Any) -> None:
     wire.call(0, "GET", ME, None, REFUSED, status=403)
     wire.login(1, "s1", "c1", "kate.smith")
-    made = wire.distil()
-    assert names(made) == ["me, refused", "me"]
-    assert [one.request.authenticated for one in made.file.exchanges] == [False, True]
+    distilled = wire.distil()
+    assert names(distilled) == ["me, refused", "me"]
+    assert [one.request.authenticated for one in distilled.file.exchanges] == [False, True]
 
 
 def test_a_read_that_changed_after_a_write_is_guarded_on_both_sides(wire: Any) -> None:
@@ -36,8 +36,8 @@ def test_a_read_that_changed_after_a_write_is_guarded_on_both_sides(wire: Any) -
     for at, item in ((3, "A"), (6, "B")):
         body: JSON = {"operationName": "AddWorkitem", "id": item}
         wire.call(at, "POST", f"/api/v2/workbins/{BIN}", body, {"statusCode": 0}, session="s1")
-    made = wire.distil()
-    whens = {one.name: one.when and (one.when.after, one.when.before) for one in made.file.exchanges}
+    distilled = wire.distil()
+    whens = {one.name: one.when and (one.when.after, one.when.before) for one in distilled.file.exchanges}
     assert whens == {
         "workbins": (None, "add workitem workbin 1"),
         "add workitem workbin 1": None,
@@ -47,11 +47,11 @@ def test_a_read_that_changed_after_a_write_is_guarded_on_both_sides(wire: Any) -
     }
 
 
-def test_a_read_that_changed_by_itself_is_a_sequence(wire: Any) -> None:
+def test_a_read_that_changed_without_a_write_becomes_a_sequence(wire: Any) -> None:
     for at, count in ((1, 0), (2, 0), (3, 1)):
         wire.call(at, "GET", "/api/v2/workbins", None, {"count": count}, session="s1")
-    made = wire.distil()
-    assert [(one.name, one.when) for one in made.file.exchanges] == [("workbins", None), ("workbins (2)", None)]
+    distilled = wire.distil()
+    assert [(one.name, one.when) for one in distilled.file.exchanges] == [("workbins", None), ("workbins (2)", None)]
 
 
 def test_equal_requests_with_equal_answers_are_written_once(wire: Any) -> None:
@@ -62,27 +62,27 @@ def test_equal_requests_with_equal_answers_are_written_once(wire: Any) -> None:
     assert names(wire.distil()) == ["stats of my workbins", "services"]
 
 
-def test_writes_with_different_answers_keep_their_number(wire: Any) -> None:
+def test_equal_writes_are_merged_only_after_the_last_different_answer(wire: Any) -> None:
     for at, status in ((1, 500), (2, 500), (3, 200), (4, 200)):
         wire.call(at, "POST", ME, {"operationName": "Ready"}, {"statusCode": 0}, status=status, session="s1")
-    made = wire.distil()
-    assert [one.reply.status for one in made.file.exchanges] == [500, 500, 200]
-    assert names(made) == ["ready, failed", "ready, failed (2)", "ready"]
+    distilled = wire.distil()
+    assert [one.reply.status for one in distilled.file.exchanges] == [500, 500, 200]
+    assert names(distilled) == ["ready, failed", "ready, failed (2)", "ready"]
 
 
-def test_as_is_written_only_if_the_answer_depends_on_the_session(wire: Any) -> None:
+def test_a_role_is_written_only_if_the_answer_depends_on_the_session(wire: Any) -> None:
     for number in (1, 2):
         wire.login(number / 10, f"s{number}", f"c{number}", f"agent.{number}")
         wire.call(1, "GET", "/api/v2/services", None, {"services": []}, session=f"s{number}")
         wire.call(2, "GET", "/api/v2/me/channels", None, {"channels": number}, session=f"s{number}")
-    made = wire.distil()
-    assert [(one.name, one.as_) for one in made.file.exchanges] == [
+    distilled = wire.distil()
+    assert [(one.name, one.as_) for one in distilled.file.exchanges] == [
         ("me", None),
         ("services", None),
         ("my channels", "agent-1"),
         ("my channels (2)", "agent-2"),
     ]
-    assert list(made.file.roles) == ["agent-1", "agent-2"]
+    assert list(distilled.file.roles) == ["agent-1", "agent-2"]
 
 
 def test_a_session_with_fewer_requests_shares_the_exchanges(wire: Any) -> None:
@@ -116,14 +116,14 @@ def test_strict_names_the_identifiers_that_clients_send(wire_of: Callable[..., A
     )
     wire.call(2, "POST", f"/api/v2/workbins/{BIN}", {"operationName": "RequestStats"}, {"referenceId": 1}, session="s1")
     wire.poll(2, 3, "c1", {"channel": "/v2/me/workbins", "data": {"referenceId": 1, "id": BIN}}, session="s1")
-    made = wire.distil()
-    asked = exchange(made, "workbins 1, 2")
-    assert asked.request.query == {"workbinIds": {"$csv": [{"$id": "workbin-1"}, {"$id": "workbin-2"}]}}
-    assert asked.reply.body == {"workbins": {"$entries": [[{"$id": "workbin-1"}, {"id": {"$id": "workbin-1"}}]]}}
-    stats = exchange(made, "stats of workbin 1")
+    distilled = wire.distil()
+    found = exchange(distilled, "workbins 1, 2")
+    assert found.request.query == {"workbinIds": {"$csv": [{"$id": "workbin-1"}, {"$id": "workbin-2"}]}}
+    assert found.reply.body == {"workbins": {"$entries": [[{"$id": "workbin-1"}, {"id": {"$id": "workbin-1"}}]]}}
+    stats = exchange(distilled, "stats of workbin 1")
     assert stats.request.path == ["api", "v2", "workbins", {"$id": "workbin-1"}]
     assert stats.events[0].data == {"referenceId": 1, "id": {"$id": "workbin-1"}}
-    assert loads(dump(made.file)).exchanges[1].name == "stats of workbin 1"
+    assert loads(dump(distilled.file)).exchanges[1].name == "stats of workbin 1"
 
 
 def test_strict_gives_an_identifier_one_name_in_all_urls(wire_of: Callable[..., Any]) -> None:
@@ -132,9 +132,9 @@ def test_strict_gives_an_identifier_one_name_in_all_urls(wire_of: Callable[..., 
     wire.login(0, "s1", "c1")
     wire.call(1, "POST", f"{ME}/workbins?workbinIds={BIN},{other}", {"operationName": "Subscribe"}, {}, session="s1")
     wire.call(2, "POST", f"/api/v2/workbins/{other}", {"operationName": "Subscribe"}, {}, session="s1")
-    asking: JSON = {"operationName": "RequestAgentStats", "workbinOwner": "Big Sales"}
+    body: JSON = {"operationName": "RequestAgentStats", "workbinOwner": "Big Sales"}
     wire.call(3, "GET", "/api/v2/places/Big%20Sales?place=Big%20Sales,Small+Sales", None, {}, session="s1")
-    wire.call(4, "POST", "/api/v2/workbins", asking, {}, session="s1")
+    wire.call(4, "POST", "/api/v2/workbins", body, {}, session="s1")
     many, one, place, stats = (exchange.request for exchange in wire.distil().file.exchanges)
     assert many.query == {"workbinIds": {"$csv": [{"$id": "workbin-1"}, {"$id": "workbin-2"}]}}
     assert one.path == ["api", "v2", "workbins", {"$id": "workbin-2"}]
@@ -179,9 +179,9 @@ def test_a_value_that_looks_like_a_marker_is_escaped(wire: Any) -> None:
 
 
 def test_the_bayeux_section_is_taken_from_the_replies_of_the_server(wire: Any) -> None:
-    asked: JSON = [{"channel": "/meta/handshake", "id": "1", "ext": {"ack": True}}]
-    flow = wire.ask(0, "POST", "/genesys/cometd/handshake", asked, wanted=False, session="s1")
-    wire.answer(0.1, flow, [{"channel": "/meta/handshake", "id": "1", "successful": True, "clientId": "c1",
+    handshake: JSON = [{"channel": "/meta/handshake", "id": "1", "ext": {"ack": True}}]
+    flow = wire.request(0, "POST", "/genesys/cometd/handshake", handshake, wanted=False, session="s1")
+    wire.reply(0.1, flow, [{"channel": "/meta/handshake", "id": "1", "successful": True, "clientId": "c1",
                              "supportedConnectionTypes": ["websocket", "long-polling"], "ext": {"ack": True},
                              "advice": {"timeout": 60000, "interval": 5, "reconnect": "retry"}}])  # fmt: skip
     block = wire.distil().file.bayeux
@@ -219,7 +219,7 @@ def test_a_timeline_entry_names_its_roles_unless_all_sessions_got_it(wire: Any) 
 
 
 def test_everything_left_out_is_listed_with_its_reason(wire: Any) -> None:
-    wire.ask(1, "GET", "/api/v2/slow")
+    wire.request(1, "GET", "/api/v2/slow")
     wire.bayeux(1, [{"channel": "/meta/connect", "id": "1", "clientId": "c"}])
     wire.call(2, "GET", "/logo", None, b"\x89PNG....", reply_headers=[("Content-Type", "image/png")])
     wire.call(3, "GET", "/page", None, b"<p>", reply_headers=[("Content-Type", "text/html")])
@@ -238,8 +238,8 @@ def test_everything_left_out_is_listed_with_its_reason(wire: Any) -> None:
         status=403,
         reply_headers=[("Content-Type", "text/plain")],
     )
-    made = wire.distil()
-    reasons = set(made.summary.left_out)
+    distilled = wire.distil()
+    reasons = set(distilled.summary.left_out)
     assert {
         "a request without a reply: GET /api/v2/slow",
         "a Bayeux request that is still open (no data is missing)",
@@ -252,8 +252,8 @@ def test_everything_left_out_is_listed_with_its_reason(wire: Any) -> None:
         "the body of the reply to 'huge': JSON that can't be stored",
         "the body of the reply to 'words': a text that can't be redacted safely, 10 characters",
     } <= reasons
-    assert exchange(made, "csrf, refused").reply.text == "Missing or invalid Csrf token"
-    assert len(loads(dump(made.file)).exchanges) == len(made.file.exchanges)
+    assert exchange(distilled, "csrf, refused").reply.text == "Missing or invalid Csrf token"
+    assert len(loads(dump(distilled.file)).exchanges) == len(distilled.file.exchanges)
 
 
 @pytest.mark.parametrize(
@@ -296,10 +296,10 @@ def test_the_same_traffic_recorded_again_gives_the_same_scenario(wire_of: Callab
         wire.call(
             2, "POST", "/api/v2/workbins", {"operationName": "RequestAgentStats"}, {"referenceId": 1}, session=session
         )
-        made = wire.distil()
-        texts.append(dump(made.file.model_copy(update={"title": ""})))
+        distilled = wire.distil()
+        texts.append(dump(distilled.file.model_copy(update={"title": ""})))
         if policy == "default":
-            body = exchange(made, "user 1").reply.body
+            body = exchange(distilled, "user 1").reply.body
             key = next(iter(body["userData"]))
             assert key.removeprefix("WWE_PARTY_") != "4930123456"
             assert body["user"]["firstName"] == body["userData"][key]
@@ -310,15 +310,15 @@ def test_the_same_traffic_recorded_again_gives_the_same_scenario(wire_of: Callab
 def test_a_recording_continued_after_a_restart_is_one_recording(wire_of: Callable[..., Any]) -> None:
     wire = wire_of()
     wire.login(0, "s1", "c1", "kate.smith")
-    left = wire.ask(0.5, "GET", "/api/v2/lost", session="s1")
+    left = wire.request(0.5, "GET", "/api/v2/lost", session="s1")
     wire.recorder.close()
     again = wire_of()
     again.call(60, "POST", "/api/v2/workbins", {"operationName": "RequestAgentStats"}, {"referenceId": 1}, session="s1")
-    again.answer(61, left, {})
+    again.reply(61, left, {})
     again.poll(60.1, 62, "c1", {"channel": "/v2/me/workbins", "data": {"referenceId": 1}}, session="s1")
-    made = again.distil()
-    assert made.summary.left_out == ["a request without a reply: GET /api/v2/lost"]
-    assert (names(made), made.summary.sessions, made.summary.correlated["reference"]) == (
+    distilled = again.distil()
+    assert distilled.summary.left_out == ["a request without a reply: GET /api/v2/lost"]
+    assert (names(distilled), distilled.summary.sessions, distilled.summary.correlated["reference"]) == (
         ["me", "stats of my workbins"],
         1,
         1,
@@ -337,12 +337,12 @@ def test_the_summary_counts_and_never_shows_a_value(wire: Any) -> None:
     ]
 
 
-def test_an_empty_journal_is_an_empty_scenario(wire: Any) -> None:
-    made = wire.distil()
-    assert (made.file.exchanges, made.file.timeline, made.summary.left_out) == ([], None, [])
+def test_an_empty_journal_gives_an_empty_scenario(wire: Any) -> None:
+    distilled = wire.distil()
+    assert (distilled.file.exchanges, distilled.file.timeline, distilled.summary.left_out) == ([], None, [])
 
 
-def test_a_body_that_is_null_is_not_no_body(wire: Any) -> None:
+def test_a_null_body_is_kept(wire: Any) -> None:
     wire.call(1, "POST", "/api/v2/x", b"null", b"null")
     assert dump(wire.distil().file).count("body: null\n") == 2
 
@@ -350,17 +350,17 @@ def test_a_body_that_is_null_is_not_no_body(wire: Any) -> None:
 @pytest.mark.parametrize("path", ["//", "/proxy/http://gws.corp/x", "/connect", "/subscribe", "/handshake?a=b", "/%2F"])
 def test_any_path_becomes_an_exchange(wire: Any, path: str) -> None:
     wire.call(1, "GET", path, None, {"x": 1}, session="s1")
-    made = wire.distil()
-    assert len(loads(dump(made.file)).exchanges) == 1
-    assert made.summary.left_out == []
+    distilled = wire.distil()
+    assert len(loads(dump(distilled.file)).exchanges) == 1
+    assert distilled.summary.left_out == []
 
 
 def test_a_channel_may_be_written_in_any_language(wire: Any) -> None:
     wire.login(0, "s1", "c1")
     wire.poll(1, 2, "c1", {"channel": "/chat/Größe", "data": 1}, session="s1")
-    made = wire.distil()
-    assert len(loads(dump(made.file)).timeline) == 1
-    assert [entry.channel for entry in made.file.timeline] == ["/chat/Größe"]
+    distilled = wire.distil()
+    assert len(loads(dump(distilled.file)).timeline) == 1
+    assert [entry.channel for entry in distilled.file.timeline] == ["/chat/Größe"]
 
 
 def test_only_events_that_no_scenario_can_express_are_left_out(wire: Any) -> None:
@@ -371,22 +371,22 @@ def test_only_events_that_no_scenario_can_express_are_left_out(wire: Any) -> Non
     unsolicited: JSON = {"channel": "/v2/me/a b", "data": 1}
     wire.poll(2, 3, "c1", answered, unsolicited, {**answered, "channel": "/v2/me/workbins"}, session="s1")
     wire.poll(4, 5, "c1", unsolicited, session="s1")
-    made = wire.distil()
-    assert len(loads(dump(made.file)).exchanges) == 1
-    assert [(one.name, [event.channel for event in one.events]) for one in made.file.exchanges] == [
+    distilled = wire.distil()
+    assert len(loads(dump(distilled.file)).exchanges) == 1
+    assert [(one.name, [event.channel for event in one.events]) for one in distilled.file.exchanges] == [
         ("stats of my workbins", ["/v2/me/workbins"])
     ]
-    assert made.summary.left_out == [
+    assert distilled.summary.left_out == [
         "GET /blocked: status is the number 999; expected an HTTP status from 200 to 599",
         "a notification: channel is the text '/v2/me/work bins'; expected a channel such as /v2/me/workbins",
         "2 times a notification: channel is the text '/v2/me/a b'; expected a channel such as /v2/me/workbins",
     ]
 
 
-def test_a_change_of_the_clock_during_a_call_gives_no_endless_delay(wire: Any) -> None:
+def test_a_clock_change_during_a_call_gives_a_delay_of_0(wire: Any) -> None:
     """A virtual machine that starts in 1970 and sets its clock later."""
-    flow = wire.ask(1, "GET", "/slow", None, session="s1")
-    wire.answer(56 * 365 * 86400, flow, {"x": 1})
+    flow = wire.request(1, "GET", "/slow", None, session="s1")
+    wire.reply(56 * 365 * 86400, flow, {"x": 1})
     assert wire.distil().file.exchanges[0].reply.after == "0s"
 
 
@@ -394,5 +394,5 @@ def test_invalid_advice_is_left_out(wire: Any) -> None:
     flow = wire.bayeux(0, [{"channel": "/meta/handshake", "version": "1.0", "id": "1"}], session="s1")
     advice: JSON = {"timeout": -1, "interval": 2000, "reconnect": "retry"}
     answer: JSON = {"channel": "/meta/handshake", "successful": True, "id": "1", "clientId": "c", "advice": advice}
-    wire.answer(1, flow, [answer])
+    wire.reply(1, flow, [answer])
     assert wire.distil().file.bayeux.advice.model_dump(exclude_none=True) == {"interval": 2000}

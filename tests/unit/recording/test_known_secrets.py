@@ -47,5 +47,5 @@ def test_beyond_the_limit_the_oldest_secret_is_dropped(monkeypatch: pytest.Monke
     ("value", "random"),
     [("default", False), ("workbins", False), ("1234567890", False), ("node0abc1", True), ("a b c d 1 2", False)],
 )
-def test_a_word_is_not_random(value: str, *, random: bool) -> None:
+def test_a_word_does_not_look_random(value: str, *, random: bool) -> None:
     assert looks_random(value) is random

@@ -110,7 +110,7 @@ def test_an_invalid_policy_is_reported_with_its_position(tmp_path: Path, text: s
     assert all(line.startswith(str(path)) for line in lines)
 
 
-def test_a_missing_file_is_one_line_with_the_shipped_policies(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_the_shipped_policies(tmp_path: Path) -> None:
     with pytest.raises(FileInvalid) as caught:
         load_policy(str(tmp_path / "strikt"))
     assert str(caught.value) == (

@@ -138,7 +138,7 @@ TEXT = st.text(max_size=30)
         max_size=4,
     ),
 )
-def test_nothing_on_the_wire_makes_it_fail(
+def test_any_traffic_is_recorded_without_an_exception(
     wire: Any, body: bytes, reply: bytes, path: str, query: str, kind: str, fields: list[tuple[str, str]]
 ) -> None:
     headers = Headers([("Content-Type", kind), *fields])
@@ -164,20 +164,20 @@ VALUES = st.recursive(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(asked=VALUES, answered=VALUES, delivered=VALUES, path=TEXT, query=TEXT)
+@given(requested=VALUES, answered=VALUES, delivered=VALUES, path=TEXT, query=TEXT)
 def test_any_recording_distills_to_a_valid_scenario(
-    wire_of: Callable[..., Any], asked: Any, answered: Any, delivered: Any, path: str, query: str
+    wire_of: Callable[..., Any], requested: Any, answered: Any, delivered: Any, path: str, query: str
 ) -> None:
     wire = wire_of()
-    wire.call(1, "POST", f"/{quote(path)}?{quote(query)}", asked, answered, session="s1")
+    wire.call(1, "POST", f"/{quote(path)}?{quote(query)}", requested, answered, session="s1")
     wire.poll(2, 3, "c1", {"channel": "/x", "data": delivered}, session="s1")
-    made = wire.distil()
-    again = loads(dump(made.file))
+    distilled = wire.distil()
+    again = loads(dump(distilled.file))
     assert (len(again.exchanges), len(again.timeline)) == (1, 1)
     wire.path.unlink()
 
 
-def test_the_work_for_an_event_does_not_grow_with_the_secrets_that_are_known(wire_of: Callable[..., Any]) -> None:
+def test_the_work_per_event_is_independent_of_the_number_of_known_secrets(wire_of: Callable[..., Any]) -> None:
     """Counts function calls, which don't depend on the load of the machine."""
     message = b'[{"channel":"/meta/connect","connectionType":"long-polling","id":"5","clientId":"1k2j3h4g5f6d7s8a9"}]'
     headers = Headers([("Cookie", "JSESSIONID=node0abcdef.n1; BAYEUX_BROWSER=zzz12345abc"), ("Accept", "*/*")])

@@ -36,7 +36,7 @@ def test_a_restart_appends_and_keeps_header_and_key(tmp_path: Path) -> None:
     assert [event.at for event in read_journal(path)[1]] == [0.0, 1000.0]
 
 
-def test_the_key_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_key(tmp_path: Path) -> None:
     journal = RecordingJournal.open(tmp_path / "a.jsonl", HEADER)
     assert stat.S_IMODE(key_path(journal.path).stat().st_mode) == 0o600
     assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
@@ -209,9 +209,9 @@ def test_on_a_full_disk_traffic_continues_and_lost_events_are_reported(
         f"{wire.path}: can't be written: No space left on device; traffic continues, but these events are lost",
         f"{wire.path}: can be written again; 4 events were lost",
     ]
-    made = wire.distil()
-    assert [exchange.name for exchange in made.file.exchanges or []] == ["a", "d"]
-    assert "4 times events that could not be written to the journal" in made.summary.left_out
+    distilled = wire.distil()
+    assert [exchange.name for exchange in distilled.file.exchanges or []] == ["a", "d"]
+    assert "4 times events that could not be written to the journal" in distilled.summary.left_out
 
 
 @pytest.mark.parametrize("space", [0, 70])

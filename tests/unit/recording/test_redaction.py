@@ -87,27 +87,27 @@ CASES = [
 
 @pytest.mark.parametrize(("key", "value", "expected"), CASES)
 def test_values_are_redacted_by_their_key(key: str, value: JSON, expected: JSON) -> None:
-    made, marks = redactor().redact_json({key: value})
-    assert isinstance(made, dict)
+    redacted, marks = redactor().redact_json({key: value})
+    assert isinstance(redacted, dict)
     if isinstance(expected, str) and isinstance(value, str | list):
-        assert isinstance(made[key], str)
-        assert re.fullmatch(expected, str(made[key]))
+        assert isinstance(redacted[key], str)
+        assert re.fullmatch(expected, str(redacted[key]))
     elif key == "dnis":
-        assert isinstance(made[key], int)
-        assert (made[key] != value, len(str(made[key]))) == (True, 7)
+        assert isinstance(redacted[key], int)
+        assert (redacted[key] != value, len(str(redacted[key]))) == (True, 7)
     else:
-        assert made[key] == expected
-        assert type(made[key]) is type(expected)
-    changed = made[key] != value
+        assert redacted[key] == expected
+        assert type(redacted[key]) is type(expected)
+    changed = redacted[key] != value
     assert bool(marks.to_json()) == changed
 
 
 def test_all_values_and_keys_of_user_data_are_personal() -> None:
-    made, marks = redactor().redact_json(
+    redacted, marks = redactor().redact_json(
         {"userData": {"WWE_PARTY_7001": "x", "call 5551234": {"Amount": 12.5, "VIP": True, "Note": None}, "a@b.de": 1}}
     )
-    assert isinstance(made, dict)
-    tree = made["userData"]
+    assert isinstance(redacted, dict)
+    tree = redacted["userData"]
     assert isinstance(tree, dict)
     party, call, mail = tree
     assert re.fullmatch(r"WWE_PARTY_[1-9]\d{3}", party)
@@ -117,13 +117,13 @@ def test_all_values_and_keys_of_user_data_are_personal() -> None:
     assert isinstance(inner, dict)
     assert inner.keys() == {"Amount", "VIP", "Note"}
     assert (inner["Amount"] != 12.5, inner["VIP"], inner["Note"]) == (True, True, None)
-    assert "7001" not in str(made)
-    assert "5551234" not in str(made)
+    assert "7001" not in str(redacted)
+    assert "5551234" not in str(redacted)
     assert marks.personal == ["/userData"]
 
 
 def test_equal_values_get_equal_tokens_everywhere() -> None:
-    made, _ = redactor().redact_json(
+    redacted, _ = redactor().redact_json(
         {
             "userName": "agent-1",
             "userData": {"WWE_PARTY_+4930123456": "agent-1"},
@@ -131,20 +131,20 @@ def test_equal_values_get_equal_tokens_everywhere() -> None:
             "x": "agent-1",
         }
     )
-    assert isinstance(made, dict)
-    data = made["userData"]
+    assert isinstance(redacted, dict)
+    data = redacted["userData"]
     assert isinstance(data, dict)
     ((key, value),) = data.items()
-    assert made["userName"] == value == made["x"]
-    assert key.removeprefix("WWE_PARTY_") == str(made["phoneNumber"]).replace(" ", "")
+    assert redacted["userName"] == value == redacted["x"]
+    assert key.removeprefix("WWE_PARTY_") == str(redacted["phoneNumber"]).replace(" ", "")
 
 
 def test_an_identifier_that_equals_a_user_name_is_kept_but_an_address_is_not() -> None:
-    made, _ = redactor().redact_json(
+    redacted, _ = redactor().redact_json(
         {"userName": "agent-1", "emailAddress": "a@b.example", "workbinOwner": "agent-1", "assignedTo": "a@b.example"}
     )
-    assert isinstance(made, dict)
-    assert (made["workbinOwner"], made["assignedTo"]) == ("agent-1", made["emailAddress"])
+    assert isinstance(redacted, dict)
+    assert (redacted["workbinOwner"], redacted["assignedTo"]) == ("agent-1", redacted["emailAddress"])
 
 
 def test_tokens_depend_on_the_key() -> None:
@@ -168,13 +168,13 @@ def test_tokens_depend_on_the_key() -> None:
     ],
 )
 def test_a_pseudonym_has_the_shape_of_its_value(value: str, shape: str) -> None:
-    made = Pseudonyms(KEY).same_shape(value)
-    assert made != value
-    assert re.fullmatch(shape, made)
+    redacted = Pseudonyms(KEY).same_shape(value)
+    assert redacted != value
+    assert re.fullmatch(shape, redacted)
 
 
 def test_strict_replaces_equal_identifiers_by_equal_pseudonyms() -> None:
-    made, marks = redactor("strict").redact_json(
+    redacted, marks = redactor("strict").redact_json(
         {
             "workbinOwner": "Place1",
             "id": UUID,
@@ -182,19 +182,19 @@ def test_strict_replaces_equal_identifiers_by_equal_pseudonyms() -> None:
             "uri": f"http://h/{UUID}",
         }
     )
-    assert isinstance(made, dict)
-    ident, stats = made["id"], made["workbinStats"]
+    assert isinstance(redacted, dict)
+    ident, stats = redacted["id"], redacted["workbinStats"]
     assert isinstance(stats, dict)
     assert isinstance(ident, str)
-    assert stats == {ident: {"Owner": made["workbinOwner"], "Type": "Place"}}
-    assert str(made["uri"]).endswith(ident)
-    assert "Place1" not in str(made)
-    assert UUID not in str(made)
+    assert stats == {ident: {"Owner": redacted["workbinOwner"], "Type": "Place"}}
+    assert str(redacted["uri"]).endswith(ident)
+    assert "Place1" not in str(redacted)
+    assert UUID not in str(redacted)
     assert marks.identifiers["/workbinOwner"] == "owner"
 
 
 def test_the_envelope_of_a_bayeux_message_is_kept_except_the_client_id() -> None:
-    made, marks = redactor("strict").redact_messages(
+    redacted, marks = redactor("strict").redact_messages(
         [
             {
                 "channel": "/service/chat",
@@ -205,7 +205,7 @@ def test_the_envelope_of_a_bayeux_message_is_kept_except_the_client_id() -> None
             }
         ]
     )
-    message = made[0]
+    message = redacted[0]
     assert isinstance(message, dict)
     assert (message["channel"], message["id"]) == ("/service/chat", "7")
     assert re.fullmatch(r"s[0-9a-f]{20}", str(message["clientId"]))
@@ -218,9 +218,9 @@ def test_marks_never_show_a_key_that_was_replaced() -> None:
 
 
 def test_no_repr_contains_a_secret() -> None:
-    made = redactor()
-    made.secrets.add("tr0ub4dor&3")
-    assert "tr0ub4dor" not in repr(made) + repr(made.secrets) + repr(KEY) + str(KEY)
+    redacted = redactor()
+    redacted.secrets.add("tr0ub4dor&3")
+    assert "tr0ub4dor" not in repr(redacted) + repr(redacted.secrets) + repr(KEY) + str(KEY)
     assert "kkkk" not in repr(KEY) + str(KEY)
 
 
@@ -228,10 +228,10 @@ def test_a_cached_head_is_redacted_again_when_results_may_change():
     """A name in a repeated request may have become known in between."""
     redacts = redactor()
     heads = HeaderRedactor(redacts)
-    asked = ("GET", "/files/jane-doe7", Headers([("Accept", "*/*")]))
-    assert heads.request(*asked)["path"] == "/files/jane-doe7"
+    request = ("GET", "/files/jane-doe7", Headers([("Accept", "*/*")]))
+    assert heads.request(*request)["path"] == "/files/jane-doe7"
     redacts.name("jane-doe7")
-    assert "jane-doe7" not in str(heads.request(*asked))
+    assert "jane-doe7" not in str(heads.request(*request))
 
 
 @pytest.mark.parametrize(

@@ -51,33 +51,33 @@ class Player:
             if now >= until:
                 return
             if deadline is not None and deadline <= due:
-                self._take(self._backend.advance(now), now)
+                self._handle(self._backend.advance(now), now)
             else:
-                self._ask(*heappop(self._due))
+                self._send(*heappop(self._due))
 
-    def _ask(self, now: float, number: int, method: str, path: str, body: JSON) -> None:
+    def _send(self, now: float, number: int, method: str, path: str, body: JSON) -> None:
         bayeux = path == COMETD
         if bayeux and self._client:
             body = [{**message, "clientId": self._client} for message in body]  # type: ignore[union-attr, dict-item]  # messages
         cookie = ("Cookie", "; ".join(f"{name}={value}" for name, value in self._cookies.items()))
         headers = [LOGIN, *([cookie] if self._cookies else [])]
-        flow = self._wire.ask(now, method, path, body, headers=headers, wanted=not bayeux)
+        flow = self._wire.request(now, method, path, body, headers=headers, wanted=not bayeux)
         self._flows[number] = (flow, bayeux)
         sent = b"" if body is None else json.dumps(body).encode()
         bare, _, query = path.partition("?")
         request = Request(number, method, bare, query, Headers([*headers, ("Content-Type", "application/json")]), sent)
-        self._take(self._backend.receive(request, now), now)
+        self._handle(self._backend.receive(request, now), now)
 
-    def _take(self, effects: Any, now: float) -> None:
+    def _handle(self, effects: Any, now: float) -> None:
         for effect in effects:
             if not isinstance(effect, Reply):
                 continue
             flow, bayeux = self._flows.pop(effect.request_id)
-            self._wire.answer(now, flow, effect.body, status=effect.status, headers=list(effect.headers))
+            self._wire.reply(now, flow, effect.body, status=effect.status, headers=list(effect.headers))
             for field in effect.headers.get_all("set-cookie"):
                 name, _, value = field.partition(";")[0].partition("=")
                 self._cookies[name] = value
-            self._take(self._backend.delivered(effect.request_id, now), now)
+            self._handle(self._backend.delivered(effect.request_id, now), now)
             if bayeux:
                 self._poll(json.loads(effect.body), now)
 
@@ -109,12 +109,12 @@ def test_a_recorded_replay_distills_to_the_same_scenario(
     for number, (owner, reply_ms, event_ms) in enumerate(acts):
         at = 1 + number * 4.0
         body: JSON = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": owner}
-        flow = first.ask(at, "POST", "/api/v2/workbins", body, session="s1", headers=[LOGIN])
+        flow = first.request(at, "POST", "/api/v2/workbins", body, session="s1", headers=[LOGIN])
         data: JSON = {"messageType": "WorkbinStatsMessage", "referenceId": 60 + number, "count": number}
         steps = [(reply_ms, "reply"), (event_ms, "event")]
         for after_ms, what in sorted(steps):
             if what == "reply":
-                first.answer(at + after_ms / 1000, flow, {"statusCode": 0, "referenceId": 60 + number})
+                first.reply(at + after_ms / 1000, flow, {"statusCode": 0, "referenceId": 60 + number})
             else:
                 message = {"channel": "/v2/me/workbins", "data": data}
                 first.poll(at, at + after_ms / 1000, "c1", message, session="s1")

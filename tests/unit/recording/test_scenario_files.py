@@ -52,7 +52,7 @@ def test_the_same_scenario_again_changes_nothing(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.yaml", "scenario.schema.json"]
 
 
-def test_a_folder_that_is_a_file_is_one_clear_line(tmp_path: Path):
+def test_a_file_in_place_of_the_folder_is_reported_in_one_line(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FileInvalid) as caught:
         write_scenario(ONE, tmp_path / "file" / "run.yaml")

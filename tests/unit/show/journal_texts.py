@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 
 from cometreel.jsonvalue import JSON, JSONObject, encode
 
-__all__ = ["Written", "busy", "three_agents"]
+__all__ = ["JournalBuilder", "busy", "three_agents"]
 
 START = 1_795_496_112.0
 CHANNEL = "/v2/me/workbins"
@@ -26,7 +26,7 @@ class More(TypedDict, total=False):
     reply: JSON
 
 
-class Written:
+class JournalBuilder:
     """Builds a journal. Times are seconds since its start; `session` is any name."""
 
     def __init__(self) -> None:
@@ -123,50 +123,50 @@ def unsolicited(kind: str = "WorkbinStateChangeMessage", **data: JSON) -> JSONOb
 OWNERS: Mapping[str, str] = {"Place1": "Place", "Sales": "AgentGroup", "Floor2": "PlaceGroup"}
 
 
-def three_agents(pace: float = 1.0) -> Written:
+def three_agents(pace: float = 1.0) -> JournalBuilder:
     """Three agents whose journal contains every kind of item. `pace` scales the delay of notifications."""
-    made = Written()
+    journal = JournalBuilder()
     number = 66
     for place, session in enumerate(("ann", "bob", "eve")):
         start = place * 0.35
-        made.call(start, session, "GET", "/api/v2/me", status=403 if place == 0 else 200, query="subresources=*")
-        made.meta(start + 0.05, session, "/meta/handshake")
-        made.meta(start + 0.10, session, "/meta/subscribe", subscription=CHANNEL)
+        journal.call(start, session, "GET", "/api/v2/me", status=403 if place == 0 else 200, query="subresources=*")
+        journal.meta(start + 0.05, session, "/meta/handshake")
+        journal.meta(start + 0.10, session, "/meta/subscribe", subscription=CHANNEL)
         held = start + 0.14
         for turn, (owner, kind) in enumerate(OWNERS.items()):
             number += 1
             asked = start + 0.3 + turn * (0.55 + 0.06 * place)
             early = (turn + place) % 3 == 1
-            made.stats(asked, session, number, owner, kind, after=0.14 if early else 0.035)
+            journal.stats(asked, session, number, owner, kind, after=0.14 if early else 0.035)
             notified = asked + (0.05 if early else 0.19 * pace)
             stats: JSON = {"wb-1": {"Count": turn + 1, "Owner": owner, "Type": kind}}
-            made.poll(held, notified, session, notification(number, workbinStats=stats))
+            journal.poll(held, notified, session, notification(number, workbinStats=stats))
             held = notified + 0.006
-        made.poll(held, held + 0.4, session, *([unsolicited(action="ItemAdded", id="wb-1")] if place else []))
-        made.poll(held + 0.41, None, session)
-    made.event(1.1, "mark", text="Ann takes the call")
-    flow = made.request(1.62, "eve", "POST", "/api/v2/workbins/wb-9", {"operationName": "RequestStats"})
-    made.event(1.9, "error", flow=flow, text="server disconnected")
-    made.call(
+        journal.poll(held, held + 0.4, session, *([unsolicited(action="ItemAdded", id="wb-1")] if place else []))
+        journal.poll(held + 0.41, None, session)
+    journal.event(1.1, "mark", text="Ann takes the call")
+    flow = journal.request(1.62, "eve", "POST", "/api/v2/workbins/wb-9", {"operationName": "RequestStats"})
+    journal.event(1.9, "error", flow=flow, text="server disconnected")
+    journal.call(
         2.0, "bob", "POST", "/api/v2/workbins/wb-7", {"operationName": "Subscribe"}, status=404, reply={"statusCode": 6}
     )
-    made.publish(
+    journal.publish(
         2.2, "ann", "/service/chat", {"operation": "requestChat"}, {"channel": "/service/chat", "data": {"id": 1}}
     )
-    return made
+    return journal
 
 
-def busy(exchanges: int, sessions: int = 4) -> Written:
+def busy(exchanges: int, sessions: int = 4) -> JournalBuilder:
     """Many exchanges, a hundred in a second, each with a notification on its own poll."""
-    made = Written()
+    journal = JournalBuilder()
     kinds = list(OWNERS.items())
     held = dict.fromkeys(range(sessions), 0.0)
     for number in range(exchanges):
         place = number % sessions
         session, at = f"s{place}", 0.1 + number / 100
         owner, kind = kinds[number % len(kinds)]
-        made.stats(at, session, number + 1, owner, kind, after=0.01 + (number % 7) / 200)
+        journal.stats(at, session, number + 1, owner, kind, after=0.01 + (number % 7) / 200)
         notified = at + 0.02 + (number % 5) / 300
-        made.poll(held[place], notified, session, notification(number + 1))
+        journal.poll(held[place], notified, session, notification(number + 1))
         held[place] = notified + 0.001
-    return made
+    return journal

@@ -53,14 +53,14 @@ def test_the_page_of_a_folder_is_written_next_to_it(here: Path, capsys: pytest.C
     assert capsys.readouterr().out == "set.html\n"
 
 
-def test_the_same_conversation_is_the_same_page(here: Path):
+def test_equal_conversations_give_equal_pages(here: Path):
     run(["show", "a.jsonl"])
     first = (here / "a.html").read_bytes()
     run(["show", "a.jsonl"])
     assert (here / "a.html").read_bytes() == first
 
 
-def test_a_page_is_overwritten_and_no_other_file(here: Path, capsys: pytest.CaptureFixture[str]):
+def test_only_a_page_is_overwritten(here: Path, capsys: pytest.CaptureFixture[str]):
     page = here / "a.html"
     page.write_text(FIRST_LINE + "\nold")
     assert run(["show", "a.jsonl"]) == ExitCode.DONE
@@ -128,7 +128,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("arguments", "line"), WRONG.values(), ids=WRONG.keys())
-def test_bad_input_is_one_line_and_nothing_is_written(
+def test_bad_input_is_reported_in_one_line_and_nothing_is_written(
     here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
 ):
     (here / "empty").mkdir()
@@ -139,7 +139,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert contents(here) == before
 
 
-def test_every_problem_of_a_scenario_is_a_line(here: Path, capsys: pytest.CaptureFixture[str]):
+def test_each_problem_of_a_scenario_is_reported_in_a_line(here: Path, capsys: pytest.CaptureFixture[str]):
     (here / "bad.yaml").write_text("cometreel: 1\nexchange: []\nfaults: [{}]\n")
     assert run(["show", "bad.yaml"]) == ExitCode.CANNOT
     places = [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()]
@@ -149,7 +149,7 @@ def test_every_problem_of_a_scenario_is_a_line(here: Path, capsys: pytest.Captur
 COMMAND = [sys.executable, "-m", "cometreel", "show"]
 
 
-def test_on_a_full_disk_the_old_page_stays_and_no_half_of_a_new_one(here: Path):
+def test_a_full_disk_keeps_the_old_page_and_leaves_no_partial_one(here: Path):
     (here / "a.html").write_text(FIRST_LINE)
     before = contents(here)
     limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)); "
@@ -160,7 +160,7 @@ def test_on_a_full_disk_the_old_page_stays_and_no_half_of_a_new_one(here: Path):
     assert contents(here) == before
 
 
-def test_open_starts_the_browser_of_the_user(here: Path):
+def test_open_starts_the_default_browser(here: Path):
     browser = here / "browser"
     browser.write_text(f'#!/bin/sh\nprintf %s "$1" > "{here}/opened"\n')
     browser.chmod(0o755)

@@ -5,28 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 
 from cometreel.show import ChangedPart, Comparison, Conversation, compare, read_conversation
-from tests.unit.show.journal_texts import Written, notification, three_agents, unsolicited
+from tests.unit.show.journal_texts import JournalBuilder, notification, three_agents, unsolicited
 
 
-def both(before: Written, after: Written, folder: Path) -> Comparison:
-    return compare(*(read_conversation(made.path(folder, name)) for made, name in ((before, "a"), (after, "b"))))
+def both(before: JournalBuilder, after: JournalBuilder, folder: Path) -> Comparison:
+    return compare(*(read_conversation(journal.path(folder, name)) for journal, name in ((before, "a"), (after, "b"))))
 
 
-def asking(number: int = 67, count: int = 1, ack: float = 0.03, notified: float = 0.1, begin: float = 0.0) -> Written:
-    made = Written()
-    made.stats(begin, "ann", number, "Place1", "Place", after=ack)
-    made.poll(begin, begin + notified, "ann", notification(number, workbinStats={"wb-1": {"Count": count}}))
-    return made
+def one_call(
+    number: int = 67, count: int = 1, ack: float = 0.03, notified: float = 0.1, begin: float = 0.0
+) -> JournalBuilder:
+    journal = JournalBuilder()
+    journal.stats(begin, "ann", number, "Place1", "Place", after=ack)
+    journal.poll(begin, begin + notified, "ann", notification(number, workbinStats={"wb-1": {"Count": count}}))
+    return journal
 
 
-def test_recordings_that_differ_only_in_reference_numbers_are_the_same(tmp_path: Path):
-    found = both(asking(67), asking(2345), tmp_path)
+def test_recordings_that_differ_only_in_reference_numbers_are_equal(tmp_path: Path):
+    found = both(one_call(67), one_call(2345), tmp_path)
     assert found.counts() == {"same": 1, "changed": 0, "added": 0, "removed": 0}
     assert found.pairs[0].changes == ()
 
 
 def test_a_body_that_differs_is_shown_line_by_line(tmp_path: Path):
-    (pair,) = both(asking(count=1), asking(count=2), tmp_path).pairs
+    (pair,) = both(one_call(count=1), one_call(count=2), tmp_path).pairs
     assert pair.state == "changed"
     assert pair.changes == (
         ChangedPart(
@@ -46,17 +48,17 @@ def test_a_body_that_differs_is_shown_line_by_line(tmp_path: Path):
 
 
 def test_a_latency_differs_by_more_than_a_quarter_and_more_than_20_ms(tmp_path: Path):
-    def changes(before: Written, after: Written) -> list[str]:
+    def changes(before: JournalBuilder, after: JournalBuilder) -> list[str]:
         return [change.what for change in both(before, after, tmp_path).pairs[0].changes]
 
-    assert changes(asking(ack=0.010), asking(ack=0.029)) == []
-    assert changes(asking(notified=1.0), asking(notified=1.2)) == []
-    assert changes(asking(ack=0.03), asking(ack=0.06)) == ["acknowledged after 60 ms, before 30 ms"]
-    assert changes(asking(notified=0.2), asking(notified=0.1)) == ["notified after 100 ms, before 200 ms"]
+    assert changes(one_call(ack=0.010), one_call(ack=0.029)) == []
+    assert changes(one_call(notified=1.0), one_call(notified=1.2)) == []
+    assert changes(one_call(ack=0.03), one_call(ack=0.06)) == ["acknowledged after 60 ms, before 30 ms"]
+    assert changes(one_call(notified=0.2), one_call(notified=0.1)) == ["notified after 100 ms, before 200 ms"]
 
 
 def test_a_different_request_and_status_are_listed(tmp_path: Path):
-    before, after = Written(), Written()
+    before, after = JournalBuilder(), JournalBuilder()
     before.call(0.0, "ann", "GET", "/api/v2/thing", {"a": 1})
     after.call(0.0, "ann", "GET", "/api/v2/thing", {"a": 1}, status=204, query="x=1")
     (pair,) = both(before, after, tmp_path).pairs
@@ -67,14 +69,14 @@ def test_a_different_request_and_status_are_listed(tmp_path: Path):
 
 
 def test_notifications_that_are_missing_are_counted(tmp_path: Path):
-    lost = Written()
+    lost = JournalBuilder()
     lost.stats(0.0, "ann", 67, "Place1", "Place")
-    (pair,) = both(asking(), lost, tmp_path).pairs
+    (pair,) = both(one_call(), lost, tmp_path).pairs
     assert [change.what for change in pair.changes] == ["0 notifications, before 1"]
 
 
 def test_an_exchange_of_one_conversation_is_added_or_removed(tmp_path: Path):
-    before, after = asking(), asking()
+    before, after = one_call(), one_call()
     before.call(2.0, "ann", "GET", "/api/v2/old")
     after.call(1.0, "ann", "GET", "/api/v2/new")
     found = both(before, after, tmp_path)
@@ -86,10 +88,10 @@ def test_an_exchange_of_one_conversation_is_added_or_removed(tmp_path: Path):
 
 
 def test_exchanges_of_the_first_are_aligned_with_their_partners(tmp_path: Path):
-    before, after = Written(), Written()
-    for made, begin in ((before, 1.0), (after, 3.0)):
-        made.call(0.0, "ann", "GET", "/api/v2/me")
-        made.call(begin, "ann", "GET", "/api/v2/then", after=0.1 * begin)
+    before, after = JournalBuilder(), JournalBuilder()
+    for journal, begin in ((before, 1.0), (after, 3.0)):
+        journal.call(0.0, "ann", "GET", "/api/v2/me")
+        journal.call(begin, "ann", "GET", "/api/v2/then", after=0.1 * begin)
     before.call(1.5, "ann", "GET", "/api/v2/old")
     pairs = {pair.shown.name: pair for pair in both(before, after, tmp_path).pairs}
     then = pairs["then"]
@@ -100,28 +102,28 @@ def test_exchanges_of_the_first_are_aligned_with_their_partners(tmp_path: Path):
 
 
 def test_exchanges_of_the_same_name_and_lane_are_paired_first(tmp_path: Path):
-    before, after = Written(), Written()
-    for made, order in ((before, ("ann", "bob")), (after, ("ann", "bob"))):
+    before, after = JournalBuilder(), JournalBuilder()
+    for journal, order in ((before, ("ann", "bob")), (after, ("ann", "bob"))):
         for place, session in enumerate(order):
-            made.call(place * 0.1, session, "GET", "/api/v2/me", reply={"statusCode": 0})
+            journal.call(place * 0.1, session, "GET", "/api/v2/me", reply={"statusCode": 0})
     after.call(0.05, "ann", "GET", "/api/v2/me")
     found = both(before, after, tmp_path)
     assert [(pair.shown.lane, pair.state) for pair in found.pairs] == [(0, "same"), (0, "added"), (1, "same")]
 
 
 def test_exchanges_with_different_names_are_paired_by_request(tmp_path: Path):
-    before, after = Written(), Written()
-    for made, second in ((before, 1), (after, 2)):
-        made.call(0.0, "ann", "GET", "/api/v2/me", reply={"n": 1})
-        made.call(1.0, "ann", "POST", "/api/v2/x", {"a": 1}, reply={"n": second})
-        made.call(2.0, "ann", "GET", "/api/v2/me", reply={"n": second})
+    before, after = JournalBuilder(), JournalBuilder()
+    for journal, second in ((before, 1), (after, 2)):
+        journal.call(0.0, "ann", "GET", "/api/v2/me", reply={"n": 1})
+        journal.call(1.0, "ann", "POST", "/api/v2/x", {"a": 1}, reply={"n": second})
+        journal.call(2.0, "ann", "GET", "/api/v2/me", reply={"n": second})
     (_, _, last) = both(before, after, tmp_path).pairs
     assert last.before is not None
     assert last.after is not None
     assert (last.before.name, last.after.name, last.state) == ("me", "me (2)", "changed")
 
 
-def test_a_journal_and_its_scenario_are_the_same_though_their_lanes_differ():
+def test_a_journal_equals_its_scenario_in_spite_of_different_lanes():
     folder = Path(__file__).parents[3] / "recordings"
     found = compare(*(read_conversation(folder / f"workbin-desktop.{kind}") for kind in ("jsonl", "yaml")))
     assert found.counts() == {"same": 24, "changed": 0, "added": 0, "removed": 1}
@@ -129,7 +131,7 @@ def test_a_journal_and_its_scenario_are_the_same_though_their_lanes_differ():
 
 
 def test_unsolicited_notifications_are_compared(tmp_path: Path):
-    before, after = Written(), Written()
+    before, after = JournalBuilder(), JournalBuilder()
     before.poll(0.0, 1.0, "ann", unsolicited(count=1), unsolicited("Gone"))
     after.poll(0.0, 1.0, "ann", unsolicited(count=2), unsolicited("New"))
     states = [(one.kind, state) for one, state in both(before, after, tmp_path).unsolicited]
@@ -142,5 +144,5 @@ def test_a_conversation_equals_itself(tmp_path: Path):
 
 
 def test_an_empty_conversation_has_nothing_to_compare(tmp_path: Path):
-    empty: Conversation = read_conversation(Written().path(tmp_path))
+    empty: Conversation = read_conversation(JournalBuilder().path(tmp_path))
     assert compare(empty, empty).pairs == ()

@@ -24,7 +24,7 @@ def steps() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("command", "printed"), steps(), ids=[command for command, _ in steps()])
-def test_a_command_prints_what_is_shown(command: str, printed: str, tmp_path: Path):
+def test_commands_of_the_page_print_the_shown_output(command: str, printed: str, tmp_path: Path):
     (tmp_path / "recordings").mkdir()
     for kind in ("jsonl", "yaml"):
         shutil.copy(ROOT / "recordings" / f"workbin-desktop.{kind}", tmp_path / "recordings")
@@ -60,7 +60,7 @@ def test_every_key_of_the_page_is_in_the_table():
     assert [key for key in keys if f"`{key}`" not in PAGE] == []
 
 
-def test_its_pictures_exist_and_are_small():
+def test_pictures_of_the_page_exist_and_are_small():
     names = re.findall(r"\]\((images/[^)]+)\)", PAGE)
     sizes = {name: (DOCS / name).stat().st_size for name in names}
     assert len(sizes) == 2

@@ -162,7 +162,9 @@ def test_every_shipped_scenario_can_be_shown():
         ("a.yaml", b"cometreel: 1\nexchange: []\n", ":2:1: unknown key 'exchange'"),
     ],
 )
-def test_a_file_that_is_neither_is_rejected(tmp_path: Path, name: str, content: bytes, message: str):
+def test_a_file_that_is_neither_journal_nor_scenario_is_rejected(
+    tmp_path: Path, name: str, content: bytes, message: str
+):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(FileInvalid) as caught:
@@ -171,7 +173,7 @@ def test_a_file_that_is_neither_is_rejected(tmp_path: Path, name: str, content: 
 
 
 @pytest.mark.parametrize("name", ["plain", "a.txt"])
-def test_the_content_decides_if_the_suffix_does_not(tmp_path: Path, name: str):
+def test_a_file_with_an_unknown_suffix_is_detected_by_its_content(tmp_path: Path, name: str):
     (tmp_path / name).write_text(HEAD + TWO)
     assert read_conversation(tmp_path / name).source == "scenario"
     (tmp_path / name).write_text('{"journal":1,"cometreel":"1","started":1.0,"profile":"gws-v2","policy":"default"}\n')

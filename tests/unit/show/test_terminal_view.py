@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cometreel.show import compare, print_comparison, print_conversation, read_conversation
 from cometreel.show.terminal_view import printable
-from tests.unit.show.journal_texts import Written, notification, three_agents, unsolicited
+from tests.unit.show.journal_texts import JournalBuilder, notification, three_agents, unsolicited
 
 
 class _Ascii(io.StringIO):
@@ -25,16 +25,16 @@ def printed(path: Path, file: io.StringIO | None = None) -> list[str]:
 
 
 def small(folder: Path) -> Path:
-    made = Written()
-    made.meta(0.0, "ann", "/meta/handshake")
-    made.poll(0.1, 0.4, "ann", notification(67))
-    made.stats(0.2, "ann", 67, "Place1", "Place", after=0.05)
-    made.stats(0.45, "ann", 68, after=0.2)
-    made.poll(0.41, 0.5, "ann", notification(68))
-    made.poll(0.51, 0.9, "ann", unsolicited())
-    made.poll(0.91, None, "ann")
-    made.call(1.0, "ann", "POST", "/api/v2/workbins/wb-1", {"operationName": "Subscribe"}, status=404)
-    return made.path(folder)
+    journal = JournalBuilder()
+    journal.meta(0.0, "ann", "/meta/handshake")
+    journal.poll(0.1, 0.4, "ann", notification(67))
+    journal.stats(0.2, "ann", 67, "Place1", "Place", after=0.05)
+    journal.stats(0.45, "ann", 68, after=0.2)
+    journal.poll(0.41, 0.5, "ann", notification(68))
+    journal.poll(0.51, 0.9, "ann", unsolicited())
+    journal.poll(0.91, None, "ann")
+    journal.call(1.0, "ann", "POST", "/api/v2/workbins/wb-1", {"operationName": "Subscribe"}, status=404)
+    return journal.path(folder)
 
 
 SMALL = """\
@@ -91,12 +91,12 @@ HOSTILE = "\x1b[31mred\x1b]0;title\x07 \u202eesrever\u2028[bold]x[/bold]\x9b2J"
 
 
 def test_terminal_control_characters_are_escaped(tmp_path: Path):
-    made = Written()
-    made.call(0.0, "ann", "POST", "/api/v2/x", {"operationName": HOSTILE, "workbinType": HOSTILE}, status=404)
-    made.poll(0.1, 0.2, "ann", {"channel": f"/{HOSTILE}", "data": {"messageType": HOSTILE}})
-    made.poll(0.3, 0.4, "ann", error=HOSTILE)
-    made.event(0.5, "mark", text=HOSTILE)
-    text = "\n".join(printed(made.path(tmp_path, "evil")))
+    journal = JournalBuilder()
+    journal.call(0.0, "ann", "POST", "/api/v2/x", {"operationName": HOSTILE, "workbinType": HOSTILE}, status=404)
+    journal.poll(0.1, 0.2, "ann", {"channel": f"/{HOSTILE}", "data": {"messageType": HOSTILE}})
+    journal.poll(0.3, 0.4, "ann", error=HOSTILE)
+    journal.event(0.5, "mark", text=HOSTILE)
+    text = "\n".join(printed(journal.path(tmp_path, "evil")))
     assert not set(text) & set("\x1b\x07\x9b\u202e\u2028")
     assert "remark: \\x1b[31mred" in text
     assert "[bold]" in text
@@ -110,10 +110,10 @@ def test_letters_of_all_languages_are_printed(text: str, expected: str):
 
 
 def test_a_comparison_prints_differences_and_counts(tmp_path: Path):
-    before, after = Written(), Written()
-    for made, count in ((before, 1), (after, 2)):
-        made.call(0.0, "ann", "GET", "/api/v2/me", reply={"count": count})
-        made.call(0.1, "ann", "GET", "/api/v2/same")
+    before, after = JournalBuilder(), JournalBuilder()
+    for journal, count in ((before, 1), (after, 2)):
+        journal.call(0.0, "ann", "GET", "/api/v2/me", reply={"count": count})
+        journal.call(0.1, "ann", "GET", "/api/v2/same")
     before.call(0.2, "ann", "GET", "/api/v2/old")
     after.poll(0.3, 0.4, "ann", unsolicited())
     found = compare(read_conversation(before.path(tmp_path, "a")), read_conversation(after.path(tmp_path, "b")))

@@ -12,7 +12,7 @@ import pytest
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.show import FIRST_LINE, compare, page, read_conversation
-from tests.unit.show.journal_texts import Written, notification, three_agents
+from tests.unit.show.journal_texts import JournalBuilder, notification, three_agents
 
 HOSTILE = "</script><!--<script>alert(1)</script> \u2028\u2029 &quot;'"
 
@@ -58,11 +58,11 @@ def test_the_script_never_parses_markup(drawn: str):
 
 
 def test_recorded_data_cannot_leave_the_data_element(tmp_path: Path):
-    made = Written()
+    journal = JournalBuilder()
     body: JSON = {"operationName": HOSTILE, HOSTILE: [HOSTILE]}
-    made.call(0.0, "ann", "POST", "/api/v2/x", body, reply={HOSTILE: HOSTILE})
-    made.poll(0.1, 0.2, "ann", {"channel": HOSTILE, "data": {"messageType": HOSTILE}})
-    text = page(read_conversation(made.path(tmp_path, "evil")))
+    journal.call(0.0, "ann", "POST", "/api/v2/x", body, reply={HOSTILE: HOSTILE})
+    journal.poll(0.1, 0.2, "ann", {"channel": HOSTILE, "data": {"messageType": HOSTILE}})
+    text = page(read_conversation(journal.path(tmp_path, "evil")))
     assert text.count("</script") == 2
     assert text.count("<!--") == 1
     assert not set(text) & set("\u2028\u2029")
@@ -72,29 +72,29 @@ def test_recorded_data_cannot_leave_the_data_element(tmp_path: Path):
 
 
 def test_a_placeholder_in_recorded_data_is_text(tmp_path: Path):
-    made = Written()
-    made.call(
+    journal = JournalBuilder()
+    journal.call(
         0.0, "ann", "GET", "/api/v2/x", reply={"a": "@CONVERSATION@ /*@SCRIPT@*/ /*@STYLE@*/ @POLICY@ @FIRST_LINE@"}
     )
-    text = page(read_conversation(made.path(tmp_path)))
+    text = page(read_conversation(journal.path(tmp_path)))
     (line,) = [body for body in _bodies(text) if "@POLICY@" in body]
     assert line == '{"a":"@CONVERSATION@ /*@SCRIPT@*/ /*@STYLE@*/ @POLICY@ @FIRST_LINE@"}'
 
 
 def test_a_body_is_embedded_once_and_numbers_are_unchanged(tmp_path: Path):
-    made = Written()
+    journal = JournalBuilder()
     for at in range(3):
-        made.call(at, "ann", "GET", "/api/v2/x", reply={"n": 12345678901234567890, "f": 1.10})
-    text = page(read_conversation(made.path(tmp_path)))
+        journal.call(at, "ann", "GET", "/api/v2/x", reply={"n": 12345678901234567890, "f": 1.10})
+    text = page(read_conversation(journal.path(tmp_path)))
     assert _bodies(text) == ["", '{"n":12345678901234567890,"f":1.1}']
 
 
 def test_empty_fields_of_an_exchange_are_left_out(tmp_path: Path):
-    made = Written()
-    made.stats(1.0, "ann", 67, "Place1", "Place", after=0.034)
-    made.poll(0.5, 1.12, "ann", notification(67))
-    made.request(2.0, "ann", "GET", "/api/v2/me")
-    assert embedded(page(read_conversation(made.path(tmp_path))))["exchanges"] == [
+    journal = JournalBuilder()
+    journal.stats(1.0, "ann", 67, "Place1", "Place", after=0.034)
+    journal.poll(0.5, 1.12, "ann", notification(67))
+    journal.request(2.0, "ann", "GET", "/api/v2/me")
+    assert embedded(page(read_conversation(journal.path(tmp_path))))["exchanges"] == [
         {
             "name": "stats of place Place1",
             "lane": 0,
@@ -124,10 +124,10 @@ def test_empty_fields_of_an_exchange_are_left_out(tmp_path: Path):
 
 
 def test_a_comparison_contains_states_changes_and_previous_times(tmp_path: Path):
-    before, after = Written(), Written()
-    for made, notified in ((before, 0.1), (after, 0.5)):
-        made.stats(0.0, "ann", 67, after=0.03)
-        made.poll(0.0, notified, "ann", notification(67))
+    before, after = JournalBuilder(), JournalBuilder()
+    for journal, notified in ((before, 0.1), (after, 0.5)):
+        journal.stats(0.0, "ann", 67, after=0.03)
+        journal.poll(0.0, notified, "ann", notification(67))
     shown = compare(read_conversation(before.path(tmp_path, "a")), read_conversation(after.path(tmp_path, "b")))
     found = embedded(page(shown))
     assert (found["title"], found["compared"]) == ("a → b", {"before": "a (journal)", "after": "b (journal)"})

@@ -123,7 +123,7 @@ def test_openapi_has_an_operation_for_each_path_and_method_with_all_its_variants
     assert [one["channel"] for one in document["x-unsolicited"]] == ["/v2/me/workbins"]
 
 
-def test_a_file_that_is_there_stays_unless_it_is_forced(scenario: Path, capsys: pytest.CaptureFixture[str]):
+def test_an_existing_file_is_overwritten_only_with_force(scenario: Path, capsys: pytest.CaptureFixture[str]):
     (scenario.parent / "there").write_text("mine")
     for arguments in (["--har", "-o", "there"], ["--mitm", "there"], ["--openapi", "-o", "there"]):
         assert run(["export", "two.yaml", *arguments]) == ExitCode.CANNOT
@@ -157,7 +157,7 @@ def test_a_file_that_is_there_stays_unless_it_is_forced(scenario: Path, capsys: 
         ),
     ],
 )
-def test_a_usage_error_is_one_line_and_exit_code_2(
+def test_a_usage_error_gives_one_line_and_exit_code_2(
     scenario: Path, arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
 ):
     assert run(["export", *arguments]) == ExitCode.CANNOT

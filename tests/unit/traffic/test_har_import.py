@@ -262,7 +262,7 @@ def test_data_urls_are_ignored(tmp_path: Path):
     assert len(exchanges(path)) == 1
 
 
-def test_a_usage_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_usage_error_is_reported_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     path = har(tmp_path / "a.har", conversation())
     (tmp_path / "there.jsonl").write_text("kept")
     for arguments, line in (
@@ -291,12 +291,12 @@ def test_a_file_without_cometd_is_refused_with_the_reason(tmp_path: Path, capsys
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_missing_file_is_reported_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["import", str(tmp_path / "none.har")]) == ExitCode.CANNOT
     assert re.fullmatch(r"cometreel: \S+none\.har: can't be read: No such file.*\n", capsys.readouterr().err)
 
 
-def test_importing_again_shows_the_difference_and_leaves_the_edited_scenario(
+def test_importing_again_keeps_the_edited_scenario_and_shows_the_difference(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     path = har(tmp_path / "a.har", conversation())

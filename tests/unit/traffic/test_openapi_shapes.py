@@ -33,7 +33,7 @@ SHAPES: list[tuple[JSON, JSONObject]] = [
 
 
 @pytest.mark.parametrize(("value", "shape"), SHAPES, ids=[str(value) for value, _ in SHAPES])
-def test_a_value_shows_a_shape(value: JSON, shape: JSONObject):
+def test_a_value_gives_a_json_schema(value: JSON, shape: JSONObject):
     assert shape_of(value) == shape
 
 
@@ -49,16 +49,16 @@ VALUES: list[tuple[JSON, JSON]] = [
 
 
 @pytest.mark.parametrize(("one", "other"), VALUES)
-def test_both_values_fit_what_they_show_together(one: JSON, other: JSON):
+def test_both_values_match_the_joined_schema(one: JSON, other: JSON):
     schema = join_shapes(shape_of(one), shape_of(other))
     Draft202012Validator.check_schema(schema)
     validator = Draft202012Validator(schema)
     assert [*validator.iter_errors(one), *validator.iter_errors(other)] == []
 
 
-def test_what_only_one_has_is_not_required():
+def test_a_member_of_only_one_value_is_not_required():
     assert join_shapes(shape_of({"a": 1}), shape_of({"a": 2, "b": 1}))["required"] == ["a"]
 
 
-def test_the_same_again_adds_nothing():
+def test_joining_an_equal_schema_changes_nothing():
     assert join_shapes(join_shapes(TEXT, WHOLE), TEXT) == {"anyOf": [TEXT, WHOLE]}

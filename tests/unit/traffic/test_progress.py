@@ -24,7 +24,7 @@ def test_the_number_of_bytes_read_never_decreases(tmp_path: Path):
     assert reported[-1] == path.stat().st_size
 
 
-def test_a_terminal_sees_a_bar(tmp_path: Path):
+def test_a_terminal_shows_a_progress_bar(tmp_path: Path):
     path = har(tmp_path / "a.har", conversation())
     seen = seen_on_a_terminal([sys.executable, "-m", "cometreel", "import", str(path)], tmp_path)
     assert "reading" in seen
