@@ -13,6 +13,7 @@ import pytest
 from cometreel.cli import ExitCode, run
 from cometreel.cli.doctor import DoctorCheck, _extra, _listening, _local_ports, _open_files, checks
 from cometreel.extras import EXTRAS
+from tests.base_install import needs_extra
 
 
 @pytest.fixture
@@ -57,6 +58,7 @@ def test_every_missing_part_has_advice():
     assert [check.name for check in checks() if not check.ok and not check.advice] == []
 
 
+@needs_extra("verify")
 def test_every_extra_is_listed_with_its_versions():
     assert [check.name for check in checks() if check.name.startswith("extra ")] == [f"extra {each}" for each in EXTRAS]
     assert _extra("verify").found == f"httpx {version('httpx')}, deepdiff {version('deepdiff')}"

@@ -12,6 +12,9 @@ from cometreel import __version__
 from cometreel.cli import ExitCode, run
 from cometreel.lint import FORMATS, RULES
 from cometreel.scenario import parse
+from tests.base_install import needs_extra
+
+pytestmark = needs_extra("secrets")
 
 GOOD = "cometreel: 1\nexchanges:\n  - name: a\n    request: {method: GET, path: /a}\n"
 BAD = (

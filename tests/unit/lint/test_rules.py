@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cometreel.lint import RULES, Issue, lint
+from tests.base_install import needs_extra
 
 HEAD = "cometreel: 1\ncorrelation: gws-v2\n"
 STATS = """
@@ -221,6 +222,7 @@ SECRETS = {
 }
 
 
+@needs_extra("secrets")
 @pytest.mark.parametrize("name", SECRETS)
 def test_secret_is_what_has_the_shape_or_the_name_of_one_and_is_not_shown(name: str, tmp_path: Path):
     body, what = SECRETS[name]
@@ -229,6 +231,7 @@ def test_secret_is_what_has_the_shape_or_the_name_of_one_and_is_not_shown(name: 
     assert sentence == f"it looks like a secret: {what}; expected the word 'hidden' (hide it, as a recording does)"
 
 
+@needs_extra("secrets")
 def test_a_secret_in_a_request_and_in_a_cookie_is_found_too(tmp_path: Path):
     text = answer("{a: 1}", ", headers: {Cookie: JSESSIONID=node0abc}, body: {password: hunter2hunter2}")
     assert [(rule, line) for rule, _, line, _ in found(text, tmp_path)] == [("secret", 5), ("secret", 5)]
@@ -293,6 +296,7 @@ def test_meaning_a_rule_that_does_not_exist_is_an_error(tmp_path: Path):
     assert sentence == f"no rule is called 'secrets'; expected {', '.join(RULES)} (did you mean 'secret'?)"
 
 
+@needs_extra("secrets")
 def test_issues_come_in_the_order_of_the_file(tmp_path: Path):
     file = tmp_path / "many.yaml"
     file.write_text(HEAD + answer("{password: hunter2hunter2}", ", query: {since: '2026-11-23T10:00:00Z'}"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cometreel.cli import ExitCode, run
+from tests.base_install import needs_extra
 
 SCENARIO = """
 cometreel: 1
@@ -120,6 +121,7 @@ def test_openapi_has_an_operation_for_each_path_and_method_with_all_its_variants
     assert [one["channel"] for one in document["x-unsolicited"]] == ["/v2/me/workbins"]
 
 
+@needs_extra("record")
 def test_a_file_that_is_there_stays_unless_it_is_forced(scenario: Path, capsys: pytest.CaptureFixture[str]):
     (scenario.parent / "there").write_text("mine")
     for arguments in (["--har", "-o", "there"], ["--mitm", "there"], ["--openapi", "-o", "there"]):

@@ -13,6 +13,7 @@ from cometreel.cli import ExitCode, run
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording import read_journal
 from cometreel.scenario import ExchangeBlock, parse
+from tests.base_install import needs_extra
 from tests.unit.traffic.har_entries import START, bayeux, conversation, entry, har
 
 WRITTEN = "as `mitmdump -w` writes it"
@@ -168,6 +169,7 @@ BAD: dict[str, tuple[bytes, str]] = {
 }
 
 
+@needs_extra("record")
 @pytest.mark.parametrize("name", BAD)
 def test_a_file_that_is_neither_is_one_clear_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     content, line = BAD[name]
