@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.syntax import Syntax
 
 from demo import peers
+from demo.client_output import ClientOutput, differences, parse_output
 from demo.load import OUT, load
 from demo.processes import ProcessFailed
-from demo.seen import Seen, differences, seen
 
 CLIENT = "cometd-3"
 SHOWN = "stats of place"
@@ -32,14 +32,14 @@ def main() -> int:
         show(folder / "desktop.yaml")
         replayed = replay(folder)
         same = compare(recorded, replayed)
-        conversation = look(folder / "desktop.jsonl")
-        report = put_load(folder)
+        conversation = draw_page(folder / "desktop.jsonl")
+        report = run_load_test(folder)
     console.print(f"   {time.monotonic() - started:.0f} seconds in total. Open these pages in a browser:")
     console.print(f"   {conversation}\n   {report}", soft_wrap=True)
     return 0 if same else 1
 
 
-def compare(recorded: Seen, replayed: Seen) -> bool:
+def compare(recorded: ClientOutput, replayed: ClientOutput) -> bool:
     """Compare the two runs as the application saw them; return True if nothing differs."""
     found = differences(recorded, replayed)
     console.rule("5  Compare the recording and the replay")
@@ -53,7 +53,7 @@ def compare(recorded: Seen, replayed: Seen) -> bool:
     return not found
 
 
-def look(journal: Path) -> Path:
+def draw_page(journal: Path) -> Path:
     """Write the recorded conversation as a page."""
     console.rule("6  Draw the conversation as a page")
     page = OUT / "conversation.html"
@@ -64,7 +64,7 @@ def look(journal: Path) -> Path:
     return page
 
 
-def put_load(folder: Path) -> Path:
+def run_load_test(folder: Path) -> Path:
     """Put load on the replay and print the report."""
     console.rule("7  Run a 20-second load test against the replay")
     report = OUT / "load.html"
@@ -72,7 +72,7 @@ def put_load(folder: Path) -> Path:
     return report
 
 
-def record(folder: Path) -> Seen:
+def record(folder: Path) -> ClientOutput:
     """Run the client against the server, through mitmdump with the record addon."""
     console.rule("1  Record a third-party client and a CometD server with mitmdump")
     server = peers.stand_in(folder)
@@ -81,7 +81,7 @@ def record(folder: Path) -> Seen:
         proxy = peers.mitmdump(folder, f"reverse:{server.url}", peers.ADDONS / "record.py", options, "recorder")
         with proxy.process:
             console.print(f"   {CLIENT} → mitmdump {proxy.url} → {server.url}")
-            recorded = seen(peers.client(folder, CLIENT, proxy.url).await_end())
+            recorded = parse_output(peers.client(folder, CLIENT, proxy.url).await_end())
             console.rule("2  Stop mitmdump, which writes the scenario")
     lines = len((folder / "desktop.jsonl").read_text().splitlines())
     console.print(f"   {lines} lines in the journal; the server is stopped.")
@@ -100,7 +100,7 @@ def show(scenario: Path) -> None:
     console.print(f"   … {len(lines)} lines, {len(starts) - 1} exchanges")
 
 
-def replay(folder: Path) -> Seen:
+def replay(folder: Path) -> ClientOutput:
     """Run the same client against mitmdump with the replay addon, without a server."""
     console.rule("4  Replay to the same client, without the server")
     options: dict[str, object] = {"reel_scenario": folder / "desktop.yaml"}
@@ -108,7 +108,7 @@ def replay(folder: Path) -> Seen:
     with proxy.process:
         console.print(f"   {CLIENT} → mitmdump {proxy.url}")
         (folder / "again").mkdir()
-        return seen(peers.client(folder / "again", CLIENT, proxy.url).await_end())
+        return parse_output(peers.client(folder / "again", CLIENT, proxy.url).await_end())
 
 
 if __name__ == "__main__":

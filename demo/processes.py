@@ -13,7 +13,7 @@ from typing import Self
 
 __all__ = ["Process", "ProcessFailed"]
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Timeout in seconds, long enough for a busy machine."""
 
 
@@ -33,7 +33,7 @@ class Process:
                 [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder
             )
 
-    def await_line(self, pattern: str, seconds: float = PATIENCE) -> re.Match[str]:
+    def await_line(self, pattern: str, seconds: float = TIMEOUT) -> re.Match[str]:
         """Wait until the program prints a line that contains the pattern.
 
         :raises ProcessFailed: if it ends first, or after the timeout.
@@ -50,7 +50,7 @@ class Process:
                 raise self._failed(f"did not print {pattern!r} within {seconds} s")
             time.sleep(0.02)
 
-    def await_end(self, seconds: float = 2 * PATIENCE, *, expected: int = 0) -> str:
+    def await_end(self, seconds: float = 2 * TIMEOUT, *, expected: int = 0) -> str:
         """Wait until the program ends, and return its output.
 
         :raises ProcessFailed: if it ends with another exit code than expected, or not within the timeout.
@@ -72,10 +72,10 @@ class Process:
             return
         self._popen.send_signal(number)
         try:
-            self._popen.wait(PATIENCE)
+            self._popen.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self._popen.kill()
-            self._popen.wait(PATIENCE)
+            self._popen.wait(TIMEOUT)
             raise self._failed(f"did not end on {number.name}") from None
 
     def end_of_logs(self, lines: int = 40, width: int = 240) -> str:
@@ -85,7 +85,7 @@ class Process:
             for path in (self.out, self.err)
             if path.exists()  # the folder of a test may already be deleted
         ]
-        return "\n".join(f"--- {name}\n" + "\n".join(said) for name, said in parts if said)
+        return "\n".join(f"--- {name}\n" + "\n".join(tail) for name, tail in parts if tail)
 
     def _failed(self, what: str) -> ProcessFailed:
         return ProcessFailed(f"{self.name} (process {self._popen.pid}) {what}\n{self.end_of_logs()}")

@@ -1,1 +1,1 @@
-"""The mitmproxy addons, run by path: `mitmdump -s proxy_addons/record.py`. Thin: they translate, the engine decides."""
+"""The mitmproxy addons, loaded by path: `mitmdump -s proxy_addons/record.py`. Their logic is in `mitmproxy_support`."""

@@ -13,7 +13,7 @@ from cometreel.errors import FileInvalid, Problem
 from cometreel.extras import require_extra
 from cometreel.traffic.har_files import write_har
 from cometreel.traffic.openapi_summary import openapi_summary
-from cometreel.traffic.simulation import traffic_of
+from cometreel.traffic.simulation import simulate
 
 __all__ = ["export"]
 
@@ -57,7 +57,7 @@ def _content(scenario: Path, *, har: bool, openapi: bool) -> tuple[bytes, list[s
     if openapi:
         document, left_out = openapi_summary(scenario)
         return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n", left_out
-    traffic = traffic_of(scenario)
+    traffic = simulate(scenario)
     if har:
         return write_har(traffic), [*traffic.notes]
     require_extra("record", "exporting a flow file")

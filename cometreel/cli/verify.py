@@ -28,15 +28,15 @@ from cometreel.verify import (
     SessionPlan,
     Verdict,
     VerifyRun,
-    accepted,
-    credentials_of,
+    build_script,
+    environment_variables,
+    find_credentials,
     html_report,
     json_report,
     junit_report,
+    parse_target,
     report_lines,
-    script_of,
-    target_of,
-    variables,
+    updated_files,
 )
 from cometreel.verify.run import Pace
 
@@ -99,7 +99,7 @@ def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOp
       cometreel verify scenarios/desktop.yaml --against https://gws.example --html drift.html
     """
     require_extra("verify", "cometreel verify")
-    script = script_of(load(scenario))
+    script = build_script(load(scenario))
     verdict = _verdict(script, against, options)
     for file, text in ((options["junit_file"], junit_report), (options["html_file"], html_report)):
         if file is not None:
@@ -107,7 +107,7 @@ def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOp
     _print(verdict, json_=options["json_"])
     if options["accept"]:
         _accept(verdict, script)
-    if not verdict.played:
+    if not verdict.any_played:
         raise OptionInvalid("verify", "no exchange could be played", "at least one", "the report says why")
     return ExitCode.DONE if verdict.same else ExitCode.NO
 
@@ -116,14 +116,14 @@ def _verdict(script: Script, against: str, options: _VerifyOptions) -> Verdict:
     """Send the requests to the server and compare the answers."""
     from cometreel.verify.run_driver import drive  # noqa: PLC0415  # httpx, an optional dependency
 
-    target = target_of(against, ca=options["ca"], insecure=options["insecure"])
+    target = parse_target(against, ca=options["ca"], insecure=options["insecure"])
     veil = ReportMasking(load_policy(options["policy"]), secrets.token_bytes(32))
-    prompt = _prompt if script.logs_in and sys.stdin.isatty() else None
-    known = credentials_of(script.parts, os.environ, target.host, options["netrc"], prompt)
+    prompt = _prompt if script.needs_login and sys.stdin.isatty() else None
+    known = find_credentials(script.sessions, os.environ, target.host, options["netrc"], prompt)
     seconds = _seconds(options["patience"])
     users = {part: credentials.user for part, credentials in known.items()}
     given = _values(options["values"])
-    run = VerifyRun(script, veil, users=users, given=given, pace=options["pace"], patience_seconds=seconds)
+    run = VerifyRun(script, veil, users=users, option_values=given, pace=options["pace"], patience_seconds=seconds)
     with show_progress(f"asking {target.host}"):
         asyncio.run(drive(run, script, target, veil, known, seconds))
     return run.verdict(target.base)
@@ -149,7 +149,9 @@ def _values(written: Sequence[str]) -> Mapping[str, JSON]:
 def _prompt(part: SessionPlan) -> Credentials:
     """Prompt on the terminal."""
     user = click.prompt(f"login name of {part.name}", default=part.user, err=True)
-    password = click.prompt(f"password of {part.name} ({variables(part.name)[1]})", hide_input=True, err=True)
+    password = click.prompt(
+        f"password of {part.name} ({environment_variables(part.name)[1]})", hide_input=True, err=True
+    )
     return Credentials(user, Secret(password.encode()))
 
 
@@ -174,7 +176,7 @@ def _print(verdict: Verdict, *, json_: bool) -> None:
 
 
 def _accept(verdict: Verdict, script: Script) -> None:
-    for path, file in accepted(verdict, script.sources, script.scenario.profile):
+    for path, file in updated_files(verdict, script.sources, script.scenario.profile):
         written = write_scenario(file, Path(path))
         click.echo(written.difference, err=True)
         click.echo(written.path, err=True)

@@ -68,8 +68,8 @@ def _named(path: IssuePath, value: str, policy: Policy) -> str:
     name = str(next((step for step in reversed(path) if isinstance(step, str)), ""))
     if name.lower() in _COOKIES and "headers" in path:
         return "a cookie" if "=" in value else ""
-    rule = policy.key(name)
-    return f"a value called {name!r}" if rule is not None and rule.treatment is Treatment.HIDE else ""
+    rule = policy.key_rule(name)
+    return f"a value called {name!r}" if rule is not None and rule.treatment is Treatment.SECRET else ""
 
 
 def _issue(source: SourceFile, path: IssuePath, what: str, *, key: bool = False) -> Issue:

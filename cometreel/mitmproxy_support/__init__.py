@@ -1,4 +1,4 @@
-"""mitmproxy support: the helpers of the addons in `proxy_addons/`."""
+"""mitmproxy support: options, translation of flows, recording and replay for the addons in `proxy_addons/`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flows of mitmproxy into requests of the engine, and its replies back into flows. No addon of its own, no state."""
+"""Translates mitmproxy flows into requests of the engine, and replies of the engine into responses of flows."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ from cometreel.http_fields import (
 from cometreel.jsonvalue import encode
 from cometreel.wire import Headers, Reply, Request
 
-__all__ = ["raw_field", "refusal", "reply_into", "request_from"]
+__all__ = ["raw_field", "error_reply", "reply_into", "request_from"]
 
 
 def request_from(flow: http.HTTPFlow, request_id: int) -> Request:
     """Translate a flow's request for the engine.
 
-    :raises ValueError: if the body isn't what its Content-Encoding says.
+    :raises ValueError: if the body can't be decoded as its Content-Encoding.
     """
-    asked = flow.request
-    path, _, query = asked.path.partition("?")
-    headers = headers_from_raw(asked.headers.fields)
-    body = asked.raw_content if headers.get("content-encoding") is None else asked.content
-    upgrade = asked.method == "GET" and (headers.get("upgrade") or "").lower() == "websocket"
-    return Request(request_id, asked.method, path, query, headers, body or b"", _base(flow), upgrade)
+    request = flow.request
+    path, _, query = request.path.partition("?")
+    headers = headers_from_raw(request.headers.fields)
+    body = request.raw_content if headers.get("content-encoding") is None else request.content
+    upgrade = request.method == "GET" and (headers.get("upgrade") or "").lower() == "websocket"
+    return Request(request_id, request.method, path, query, headers, body or b"", _base(flow), upgrade)
 
 
 def _base(flow: http.HTTPFlow) -> str:
-    """Return scheme and authority as the client asked."""
-    asked = flow.request
-    if isinstance(flow.client_conn.proxy_mode, ReverseMode):  # here the request's own scheme is the target's
+    """Return scheme and authority of the request as the client sent it."""
+    request = flow.request
+    if isinstance(flow.client_conn.proxy_mode, ReverseMode):  # the scheme of the request is the one of the target
         scheme = "https" if flow.client_conn.tls else "http"
     else:
-        scheme = asked.scheme
-    return f"{scheme}://{asked.host_header or url.hostport(scheme, asked.host, asked.port)}"
+        scheme = request.scheme
+    return f"{scheme}://{request.host_header or url.hostport(scheme, request.host, request.port)}"
 
 
 def reply_into(flow: http.HTTPFlow, reply: Reply) -> None:
-    """Make the flow's response what the engine replied, framed as the HTTP version of the client wants it."""
+    """Set the response of a flow to a reply of the engine, for the HTTP version of the client."""
     fields = list(_fields(reply, http2=flow.request.is_http2 or flow.request.is_http3))
     body = b"" if reply.status in BODILESS or flow.request.method == "HEAD" else reply.body
-    began = flow.request.timestamp_start
+    started = flow.request.timestamp_start
     flow.response = http.Response(
-        b"HTTP/1.1", reply.status, reply.reason.encode(), http.Headers(fields), body, None, began, None
+        b"HTTP/1.1", reply.status, reply.reason.encode(), http.Headers(fields), body, None, started, None
     )
 
 
 def _fields(reply: Reply, *, http2: bool) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the header fields; over HTTP/2 in lower case and without what concerns a connection (RFC 9113 §8.2)."""
+    """Yield the header fields; for HTTP/2 in lower case and without connection-specific fields (RFC 9113 §8.2)."""
     fields = raw_from_headers(reply.headers)
     if http2:
         fields = [(name.lower(), value) for name, value in drop_fields(fields, CONNECTION_SPECIFIC)]
@@ -65,15 +65,15 @@ def _fields(reply: Reply, *, http2: bool) -> Iterator[tuple[bytes, bytes]]:
         yield b"content-length", str(len(reply.body)).encode()
 
 
-def refusal(status: int, reason: str) -> Reply:
-    """Return the reply of an addon that can't ask the engine, in the form that clients of GWS know."""
+def error_reply(status: int, reason: str) -> Reply:
+    """Return an error reply of the addon in the format of GWS."""
     body = encode({"statusCode": 6, "statusMessage": f"cometreel: {reason}"})
     return Reply(0, status, Headers([("Content-Type", "application/json;charset=UTF-8")]), body)
 
 
-def raw_field(fields: RawFields, wanted: bytes) -> bytes:
-    """Look up a field by its name in lower case, empty where there is none; mitmproxy's look-up costs far more."""
+def raw_field(fields: RawFields, lower_name: bytes) -> bytes:
+    """Return the value of the first field with this name, or b""; much faster than mitmproxy's lookup."""
     for name, value in fields:
-        if name.lower() == wanted:
+        if name.lower() == lower_name:
             return value
     return b""

@@ -1,4 +1,4 @@
-"""The options of the replay addon: their names and help, and what they ask for. Nothing about flows may enter."""
+"""The options of the replay addon: their names and help texts, and their checked values."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ __all__ = ["OPTIONS", "ReplayPlan", "add_options", "read_options", "unknown_opti
 
 FILES = {
     "reel_scenario": "Scenario to replay: a YAML file or a folder of them. May be given several times.",
-    "reel_responders": "Python file with responders, asked before the scenario. May be given several times.",
+    "reel_responders": "Python file with responders, which are called before the scenario. May be given several times.",
 }
 SETTINGS = {
-    "reel_seed": "What generated values and opaque ids are made from. Without one, opaque ids differ in each run.",
-    "reel_speed": "How fast to play: 2 is twice as fast, at 0 everything due follows its cause at once.",
-    "reel_repeat": "What equal requests get when the answers of the scenario have run out: last, cycle or fail.",
-    "reel_unmatched": "What a request gets that nothing answers: fail, or forward (a GET goes to the real server).",
-    "reel_auth": "Who is let in: open, session (whoever has logged in) or csrf (who also sends the token).",
+    "reel_seed": "Seed of generated values and ids. Without a seed, opaque ids differ in each run.",
+    "reel_speed": "Replay speed: 2 is twice as fast, 0 removes all recorded delays.",
+    "reel_repeat": "How to answer equal requests when the recorded answers are used up: last, cycle or fail.",
+    "reel_unmatched": "How to answer unmatched requests: fail, or forward (send GET requests to the real server).",
+    "reel_auth": "Authentication required: open (none), session (a login) or csrf (a login and the CSRF token).",
 }
 OPTIONS = frozenset({*FILES, *SETTINGS})
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayPlan:
-    """What the options ask for, loaded and checked."""
+    """The loaded scenario and responders, and the checked settings."""
 
     paths: tuple[Path, ...]
     scenario: Scenario
@@ -45,7 +45,7 @@ class ReplayPlan:
 
 
 def add_options(loader: Loader) -> None:
-    """Make the options known to mitmproxy, which has no type for numbers with a fraction."""
+    """Register the options with mitmproxy, which has no type for decimal numbers."""
     for name, description in FILES.items():
         loader.add_option(name, Sequence[str], [], description)
     for name, description in SETTINGS.items():
@@ -53,35 +53,37 @@ def add_options(loader: Loader) -> None:
 
 
 def read_options(options: Options) -> ReplayPlan:
-    """Return what the options ask for, loaded and checked.
+    """Load the files and check the settings.
 
-    :raises InputError: if one can't be used.
+    :raises InputError: if an option or a file is invalid.
     """
     if options.stream_large_bodies:
-        found = "would send the body of a large request to the server"
-        raise OptionInvalid("stream_large_bodies", found, "no such option beside the replay addon")
+        found = "it would send the body of a large request to the server"
+        raise OptionInvalid("stream_large_bodies", found, "no such option together with the replay addon")
     if not options.reel_scenario:
         expected = "a YAML file or a folder of them"
-        raise OptionInvalid("reel_scenario", "nothing is given to replay", expected, "--set reel_scenario=FILE")
+        raise OptionInvalid("reel_scenario", "no scenario is given", expected, "--set reel_scenario=FILE")
     paths = tuple(Path(path).expanduser() for path in options.reel_scenario)
     scenario = load(paths)
-    responders = [found for path in options.reel_responders for found in load_responders(Path(path).expanduser())]
+    responders = [
+        responder for path in options.reel_responders for responder in load_responders(Path(path).expanduser())
+    ]
     return ReplayPlan(paths, scenario, _settings(scenario, options), responders)
 
 
 def _settings(scenario: Scenario, options: Options) -> ReplaySettings:
-    """Join the defaults, what the scenario sets and what the options say; the later wins."""
+    """Merge the defaults, the settings of the scenario and the options; the latter win."""
     given = {name.removeprefix("reel_"): getattr(options, name) for name in SETTINGS}
     try:
-        return ReplaySettings().under(_said(asdict(scenario.settings))).under(_said(given))
+        return ReplaySettings().under(_without_none(asdict(scenario.settings))).under(_without_none(given))
     except OptionInvalid as error:
         raise OptionInvalid(f"reel_{error.option}", error.found, error.expected, error.hint) from None
 
 
-def _said(values: Mapping[str, JSON]) -> dict[str, JSON]:
+def _without_none(values: Mapping[str, JSON]) -> dict[str, JSON]:
     return {name: value for name, value in values.items() if value is not None}
 
 
 def unknown_options(names: Iterable[str]) -> Iterator[OptionInvalid]:
-    """Yield an error for each option that no addon took and that looks like one of ours."""
+    """Yield an error for each unknown option that begins with `reel_`."""
     yield from unknown(names, OPTIONS, RECORD_OPTIONS)

@@ -1,7 +1,4 @@
-"""What the replay addon plays at the moment: engine, driver, WebSocket listener, and the watch over edited files.
-
-Not in the addon's own file, as mitmproxy runs that one without making it a module. Nothing about flows may enter.
-"""
+"""A run of the replay addon: engine, driver, WebSocket listener, and the watcher that reloads edited files."""
 
 from __future__ import annotations
 
@@ -25,21 +22,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReplayRun:
-    """What is being played."""
+    """A running replay."""
 
     driver: Driver
-    door: WebSocketListener
-    following: asyncio.Task[None]
+    listener: WebSocketListener
+    watching: asyncio.Task[None]
 
     async def close(self) -> None:
-        """Answer all who are held, and end every WebSocket."""
-        self.following.cancel()
+        """Answer held requests and close every WebSocket."""
+        self.watching.cancel()
         self.driver.close()
-        await self.door.close()
+        await self.listener.close()
 
 
 def start_replay(plan: ReplayPlan) -> ReplayRun:
-    """Start to play what the options ask for, and follow the edits of its files."""
+    """Start a replay, and reload the scenario when its files are edited."""
     backend = Backend(
         plan.scenario,
         plan.settings,
@@ -51,16 +48,16 @@ def start_replay(plan: ReplayPlan) -> ReplayRun:
 
     def install(scenario: Scenario) -> None:
         driver.apply(lambda now: backend.replace(scenario, now))
-        logger.info("The scenario was edited: now %d exchanges are played.", len(scenario.exchanges))
+        logger.info("The scenario was edited and reloaded: %d exchanges.", len(scenario.exchanges))
 
     title = plan.scenario.title or ", ".join(map(str, plan.paths))
     logger.info("Replaying %s: %d exchanges.", title, len(plan.scenario.exchanges))
-    following = asyncio.ensure_future(follow(plan.paths, install))
-    following.add_done_callback(_tell_of_a_bug)
-    return ReplayRun(driver, WebSocketListener(driver, max_size=plan.settings.max_body), following)
+    watching = asyncio.ensure_future(follow(plan.paths, install))
+    watching.add_done_callback(_log_failure)
+    return ReplayRun(driver, WebSocketListener(driver, max_size=plan.settings.max_body), watching)
 
 
-def _tell_of_a_bug(following: asyncio.Task[None]) -> None:
-    """Don't let the watch over the files end unnoticed."""
-    if not following.cancelled() and (error := following.exception()) is not None:
-        logger.error("Edits of the scenario are no longer noticed.", exc_info=error)
+def _log_failure(watching: asyncio.Task[None]) -> None:
+    """Log an error that ended the watcher."""
+    if not watching.cancelled() and (error := watching.exception()) is not None:
+        logger.error("Edits of the scenario are no longer detected; restart mitmproxy.", exc_info=error)

@@ -1,8 +1,8 @@
-"""A WebSocket listener on loopback, for a host that can't end a WebSocket itself.
+"""A WebSocket server on loopback for the replay addon.
 
-mitmproxy can make an upgrade look accepted, but its layer then has no server behind it: pings and closes fail. So the
-addon redirects the upgrade to here, with a ticket that names the request as the client sent it. Whoever comes without
-a ticket is refused. Nothing about Bayeux or mitmproxy may enter.
+mitmproxy can't terminate a WebSocket without a server: pings and closes would fail. The addon redirects upgrades to
+this server, with a one-time ticket in a header field that identifies the original request. Other upgrades are
+rejected.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ HOST = "127.0.0.1"
 
 
 class WebSocketListener:
-    """Listen on a free loopback port from the first `expect` on, and lead each WebSocket to the driver.
+    """Listens on a free loopback port from the first `expect` on and connects each WebSocket to the driver.
 
-    `max_size` is the longest message that a client may send, in bytes.
+    `max_size` is the maximum size of a message of a client, in bytes.
     """
 
     def __init__(self, driver: Driver, *, max_size: int = 16 * 1024 * 1024) -> None:
@@ -45,9 +45,9 @@ class WebSocketListener:
         self._watches: set[asyncio.Task[None]] = set()
 
     async def expect(self, request: Request) -> tuple[tuple[str, int], str]:
-        """Prepare for one upgrade; return the address to redirect it to, and its ticket.
+        """Register an upgrade; return the address to redirect it to, and its ticket.
 
-        :raises OSError: if no port can be opened.
+        :raises OSError: if no port is available.
         """
         async with self._starting:
             if self._server is None:
@@ -64,15 +64,15 @@ class WebSocketListener:
 
     async def _listen(self) -> Server:
         quiet = logging.getLogger(f"{__name__}.protocol")
-        quiet.setLevel(logging.ERROR)  # each open and close is seen in the host's own log already
+        quiet.setLevel(logging.ERROR)  # mitmproxy logs each WebSocket already
         return await serve(
             self._converse,
             HOST,
             0,
             select_subprotocol=_first_offered,
             compression=None,
-            process_request=self._admit,
-            process_response=self._ask,
+            process_request=self._check_ticket,
+            process_response=self._accept,
             server_header=None,
             open_timeout=None,
             ping_interval=None,
@@ -80,13 +80,13 @@ class WebSocketListener:
             logger=quiet,
         )
 
-    def _admit(self, connection: ServerConnection, upgrade: Upgrade) -> Response | None:
+    def _check_ticket(self, connection: ServerConnection, upgrade: Upgrade) -> Response | None:
         if upgrade.headers.get(TICKET) in self._expected:
             return None
         return connection.respond(403, "This port serves one proxy only.\n")
 
-    async def _ask(self, connection: ServerConnection, upgrade: Upgrade, response: Response) -> Response | None:
-        """Ask the engine, once the upgrade itself is known to be well formed."""
+    async def _accept(self, connection: ServerConnection, upgrade: Upgrade, response: Response) -> Response | None:
+        """Pass a valid upgrade to the engine."""
         request = self._expected.pop(upgrade.headers.get(TICKET, ""), None)
         if request is None or response.status_code != 101:
             return None
@@ -98,14 +98,14 @@ class WebSocketListener:
                     response.headers[name] = value
                 self._accepted[connection] = conversation
                 return None
-            case Reply() as refusal:
-                return Response(refusal.status, refusal.reason, Headers(refusal.headers), refusal.body)
+            case Reply() as rejection:
+                return Response(rejection.status, rejection.reason, Headers(rejection.headers), rejection.body)
             case _:
                 connection.transport.abort()
                 return None
 
     def _watch(self, connection: ServerConnection, conversation: WebSocketConversation) -> None:
-        """Make sure that the engine hears of the end, whichever way the connection ends."""
+        """Report the end of the connection to the engine."""
 
         async def until_closed() -> None:
             await connection.wait_closed()
@@ -126,13 +126,13 @@ class WebSocketListener:
                 else:
                     conversation.received(message)
         except ConnectionClosed:
-            pass  # without a closing handshake; `_watch` tells the engine
+            pass  # no closing handshake; `_watch` reports the end
         finally:
             sending.cancel()
 
 
 async def _send(connection: ServerConnection, conversation: WebSocketConversation) -> None:
-    """Send frames until the engine closes the connection or the client is gone."""
+    """Send messages of the engine until it closes the connection or the client disconnects."""
     try:
         code = await conversation.send_frames(connection.send)
     except ConnectionClosed:
@@ -141,5 +141,5 @@ async def _send(connection: ServerConnection, conversation: WebSocketConversatio
 
 
 def _first_offered(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """Agree to the client's first subprotocol: a browser ends a connection on which none was agreed."""
+    """Accept the first subprotocol: a browser closes the connection if it offered some and none is accepted."""
     return next(iter(offered), None)

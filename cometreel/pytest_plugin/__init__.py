@@ -1,7 +1,7 @@
-"""The pytest plugin: fixtures that give a test its own replay, and fail it for requests that nothing answered.
+"""The pytest plugin: fixtures that serve a scenario, and fail a test that sends unmatched requests.
 
-Every pytest run on a machine where Cometreel is installed loads it, so nothing heavy may be imported here: servers,
-scenarios and recorders come in when a test asks for them.
+Every pytest run loads the plugin if Cometreel is installed. Servers, scenarios and recorders are imported only when a
+test uses them.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["NotWhileRecording", "NothingPlayed", "PlayedAlready", "Reel", "reel", "reel_session"]
 
 MARKER = (
-    "reel(*scenarios, speed=None, seed=None, repeat=None, auth=None): what the fixture `reel` plays to this test, "
-    "as by reel.play(...)"
+    "reel(*scenarios, speed=None, seed=None, repeat=None, auth=None): the scenarios that the fixture `reel` plays in "
+    "this test; takes the arguments of reel.play(...)"
 )
 
-IN_USE: pytest.StashKey[Reel] = pytest.StashKey()
-"""The reel of a test, or that of the session."""
+CURRENT_REEL: pytest.StashKey[Reel] = pytest.StashKey()
+"""The reel of a test or of the session."""
 
 
-_HEAVY = {
+_LAZY = {
     "NotWhileRecording": "recording_reel",
     "NothingPlayed": "reel_fixture",
     "PlayedAlready": "reel_fixture",
@@ -39,12 +39,12 @@ _HEAVY = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what a test names in an annotation, or in `pytest.raises`, when it does.
+    """Import a class when a test uses it, for example in an annotation or in `pytest.raises`.
 
-    :raises AttributeError: for every other name.
+    :raises AttributeError: if there is no such class.
     """
-    if name in _HEAVY:
-        return getattr(importlib.import_module(f"{__name__}.{_HEAVY[name]}"), name)
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -54,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the options, and make the marker known.
+    """Check the options and register the marker.
 
     :raises pytest.UsageError: if an option can't be used.
     """
@@ -65,58 +65,58 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def reel(request: pytest.FixtureRequest) -> Iterator[Reel]:
-    """A replay of this test's own: `reel.play("scenario.yaml", speed=0)`, then `reel.url`.
+    """Serves a scenario to one test: `reel.play("scenario.yaml", speed=0)`, then `reel.url`.
 
-    Paths are looked for beside the test's file, then in pytest's root folder. A test that makes a request that nothing
-    answers fails, unless it calls `reel.allow_unmatched()`; so does one whose answer can't be made, unless it calls
+    Paths are relative to the folder of the test's file, then to pytest's root folder. An unmatched request fails the
+    test, unless it calls `reel.allow_unmatched()`; a response that cannot be rendered fails it, unless it calls
     `reel.allow_failed()`.
     """
-    from cometreel.pytest_plugin.fixtures import own_reel  # noqa: PLC0415  # heavy
+    from cometreel.pytest_plugin.reel_fixture import reel_for_test  # noqa: PLC0415  # heavy
 
-    with own_reel(request) as found:
-        request.node.stash[IN_USE] = found
-        yield found
-        del request.node.stash[IN_USE]
+    with reel_for_test(request) as current:
+        request.node.stash[CURRENT_REEL] = current
+        yield current
+        del request.node.stash[CURRENT_REEL]
 
 
 @pytest.fixture(scope="session")
 def reel_session(request: pytest.FixtureRequest) -> Iterator[Reel]:
-    """A replay that the tests of a run share, with its sessions: `reel_session.play("tests/scenario.yaml")`.
+    """Serves a scenario to all tests of a run: `reel_session.play("tests/scenario.yaml")`.
 
-    Paths are looked for in pytest's root folder. Under pytest-xdist each worker has its own.
+    Paths are relative to pytest's root folder. With pytest-xdist, each worker has its own server.
     """
-    from cometreel.pytest_plugin.fixtures import shared_reel  # noqa: PLC0415  # heavy
+    from cometreel.pytest_plugin.reel_fixture import reel_for_session  # noqa: PLC0415  # heavy
 
-    with shared_reel(request) as found:
-        request.session.stash[IN_USE] = found
-        yield found
-        del request.session.stash[IN_USE]
+    with reel_for_session(request) as current:
+        request.session.stash[CURRENT_REEL] = current
+        yield current
+        del request.session.stash[CURRENT_REEL]
 
 
 def _reels(item: pytest.Item) -> Iterator[Reel]:
-    """The reels that a test uses, that of the session first."""
-    if IN_USE in item.session.stash and "reel_session" in getattr(item, "fixturenames", ()):
-        yield item.session.stash[IN_USE]
-    if IN_USE in item.stash:
-        yield item.stash[IN_USE]
+    """Return the reels that a test uses, that of the session first."""
+    if CURRENT_REEL in item.session.stash and "reel_session" in getattr(item, "fixturenames", ()):
+        yield item.session.stash[CURRENT_REEL]
+    if CURRENT_REEL in item.stash:
+        yield item.stash[CURRENT_REEL]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Begin a test: what the session's reel was asked before is not this test's doing."""
-    for found in _reels(item):
-        found.begin()
+    """Tell the reels that a test starts, so that it does not fail for earlier requests."""
+    for each in _reels(item):
+        each.start_test()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a test that passed although nothing answered a request of it; tell one that failed of it too."""
+    """Fail a passed test for its unmatched requests; add them to the report of a failed one."""
     try:
         result = yield
     except BaseException:
-        for found in _reels(item):
-            if complaint := found.failure_message(passed=False):
-                item.add_report_section("call", "reel", complaint)
+        for each in _reels(item):
+            if message := each.failure_message(passed=False):
+                item.add_report_section("call", "reel", message)
         raise
-    if complaints := [complaint for found in _reels(item) if (complaint := found.failure_message(passed=True))]:
-        pytest.fail("\n\n".join(complaints), pytrace=False)
+    if messages := [message for each in _reels(item) if (message := each.failure_message(passed=True))]:
+        pytest.fail("\n\n".join(messages), pytrace=False)
     return result

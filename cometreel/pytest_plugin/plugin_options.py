@@ -1,4 +1,4 @@
-"""The plugin's options, on the command line and in pytest's ini file, checked. Imports nothing heavy."""
+"""The plugin's options, on the command line and in pytest's ini file. Imported by every pytest run."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 @dataclass(frozen=True, slots=True)
 class PluginOptions:
-    """What a run of pytest asks for."""
+    """The options of a pytest run."""
 
     record: str
-    """The URL of the server to record; empty if nothing is to be recorded."""
+    """The URL of the server to record; empty if nothing is recorded."""
     mode: Mode
     strict: bool
-    """Whether a test fails that leaves exchanges of its scenario unplayed."""
+    """True if a test fails that does not play all exchanges of its scenario."""
 
-    def lenient(self) -> PluginOptions:
-        """The same options for what several tests play together: each of them plays a part only."""
+    def not_strict(self) -> PluginOptions:
+        """Return the options for a reel that several tests share, each of which plays only some exchanges."""
         return replace(self, strict=False)
 
 
@@ -33,35 +33,35 @@ OPTIONS: pytest.StashKey[PluginOptions] = pytest.StashKey()
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Add the options to pytest's."""
+    """Add the options to pytest."""
     group = parser.getgroup("cometreel", "Cometreel: record and replay CometD applications")
     group.addoption(
         "--reel-record",
         metavar="URL",
-        help="Record the scenarios that tests play from the real server at this URL, as --reel-record-mode says.",
+        help="Record scenarios from the real server at this URL. --reel-record-mode selects what to record.",
     )
     group.addoption(
         "--reel-record-mode",
         choices=MODES,
-        help="once: record a scenario whose file is missing, replay the others (default). new: record, and add what "
-        "the file doesn't answer yet. all: record anew. none: record nothing. A file that is there is never "
-        "overwritten: what was recorded for it lies beside it, as NAME.new.yaml.",
+        help="What to record. once: scenarios whose file is missing; replay the others (default). new: use the server, "
+        "and add the exchanges that the file does not answer. all: record again. none: record nothing. An existing "
+        "file is never overwritten; the new scenario is written next to it, to NAME.new.yaml.",
     )
     group.addoption(
         "--reel-strict",
         action="store_true",
         default=None,
-        help="Fail a test whose `reel` leaves exchanges of its scenario unplayed.",
+        help="Fail a test that does not play all exchanges of its scenario.",
     )
-    parser.addini("reel_record", "The same as --reel-record.", default="")
-    parser.addini("reel_record_mode", "The same as --reel-record-mode.", default="")
-    parser.addini("reel_strict", "The same as --reel-strict.", type="bool", default=False)
+    parser.addini("reel_record", "Same as --reel-record.", default="")
+    parser.addini("reel_record_mode", "Same as --reel-record-mode.", default="")
+    parser.addini("reel_strict", "Same as --reel-strict.", type="bool", default=False)
 
 
 def read_options(config: pytest.Config) -> PluginOptions:
-    """Read the options; the command line wins over the ini file.
+    """Read the options; the command line takes precedence over the ini file.
 
-    :raises pytest.UsageError: if one can't be used.
+    :raises pytest.UsageError: if a value is invalid.
     """
     record = config.getoption("--reel-record")
     record = str(config.getini("reel_record")) if record is None else str(record)
@@ -72,7 +72,7 @@ def read_options(config: pytest.Config) -> PluginOptions:
         raise pytest.UsageError(f"reel_record_mode: {mode!r}; expected one of {', '.join(MODES)}")
     if mode in ("new", "all") and not record:
         raise pytest.UsageError(
-            f"--reel-record-mode: {mode!r} without a server to record; expected --reel-record=URL too"
+            f"--reel-record-mode: {mode!r} without a server to record; expected --reel-record=URL as well"
         )
     if record:
         _check(record)
@@ -80,7 +80,7 @@ def read_options(config: pytest.Config) -> PluginOptions:
 
 
 def _check(record: str) -> None:
-    from cometreel.errors import ExtraMissing, OptionInvalid  # noqa: PLC0415  # only where something is recorded
+    from cometreel.errors import ExtraMissing, OptionInvalid  # noqa: PLC0415  # imported only to record
     from cometreel.extras import require_extra  # noqa: PLC0415
 
     try:

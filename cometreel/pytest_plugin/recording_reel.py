@@ -1,4 +1,4 @@
-"""A scenario that is being recorded from the real server while a test runs. Knows no pytest."""
+"""The recording behind the `reel` fixture, from the real server."""
 
 from __future__ import annotations
 
@@ -21,94 +21,94 @@ __all__ = ["NotWhileRecording", "RecordingReel"]
 
 
 class NotWhileRecording(CometreelError):
-    """A test wants to act in the place of a server that is real."""
+    """A test has called a method that is only available in a replay."""
 
-    def __init__(self, what: str, upstream: str) -> None:
-        self.what = what
+    def __init__(self, method: str, upstream: str) -> None:
+        self.method = method
         super().__init__(
-            f"reel.{what}: the real server at {upstream} is being recorded, and only it decides; "
-            "expected a scenario that is replayed (leave this test out, or --reel-record-mode=none)"
+            f"reel.{method}: not available while {upstream} is being recorded; "
+            "expected a scenario that is replayed (skip this test, or pass --reel-record-mode=none)"
         )
 
 
 class RecordingReel:
-    """One recording, on a thread of its own, with what the test asked meanwhile."""
+    """A recording proxy on its own thread, with the calls of the test."""
 
-    def __init__(self, upstream: Upstream, file: Path, say: Callable[[str], None], *, only_new: bool) -> None:
+    def __init__(self, upstream: Upstream, file: Path, report: Callable[[str], None], *, only_new: bool) -> None:
         from cometreel.recording.recording_session import RecordingSession  # noqa: PLC0415  # httpx, optional
 
-        self._file, self._say, self._only_new = file, say, only_new
+        self._file, self._report, self._only_new = file, report, only_new
         self._calls: list[Call] = []
         self._recording = RecordingSession(upstream, file)
-        self._served = serve_in_background(self._recording.opening(self._witness))
+        self._server = serve_in_background(self._recording.proxy_factory(self._add_calls))
 
     @property
     def url(self) -> str:
-        """Where it listens."""
-        return self._served.url
+        """The URL of the proxy."""
+        return self._server.url
 
     @property
     def calls(self) -> Calls:
-        """What was asked so far; nothing here tells one session from another, so all have the number 0."""
+        """The calls so far, all with session 0, because the proxy does not distinguish sessions."""
         return Calls(self._calls)
 
-    def unanswered(self) -> tuple[Calls, Calls]:
-        """Nothing: the server answers in its own way."""
+    def unmatched_and_failed(self) -> tuple[Calls, Calls]:
+        """Return no calls, because the real server answers all of them."""
         return Calls(), Calls()
 
     def unplayed(self) -> Sequence[Exchange]:
-        """Nothing: there is no scenario yet."""
+        """Return no exchanges, because there is no scenario yet."""
         return ()
 
     def push(self, channel: str, data: JSON, session: int | None, user: str | None, ext: JSONObject | None) -> NoReturn:
-        """Refuse."""
+        """Raise NotWhileRecording."""
         self._refuse("push")
 
     def fault(self, fault: Mapping[str, JSON], session: int | None) -> FaultInfo:
-        """Refuse."""
+        """Raise NotWhileRecording."""
         self._refuse("fault")
 
     def register(self, responder: Responder) -> NoReturn:
-        """Refuse."""
+        """Raise NotWhileRecording."""
         self._refuse("register")
 
     def stop(self) -> None:
-        """Stop to listen, write the scenario, and say where it is.
+        """Stop the proxy, write the scenario, and report its path.
 
-        :raises FileInvalid: if it can't be written; the journal is safe.
+        :raises FileInvalid: if the scenario can't be written; the journal is complete.
         """
-        self._served.stop()
-        made = self._recording.finish(only_new=self._only_new)
-        where = f"scenario in {made.scenario}" if made.scenario else f"{self._file} stays as it is"
-        for line in (f"{where}; journal in {made.journal}", *(f"  {line}" for line in made.lines)):
-            self._say(line)
-        for line in made.difference.splitlines():
-            self._say(f"  {line}")
+        self._server.stop()
+        result = self._recording.finish(only_new=self._only_new)
+        scenario = f"scenario in {result.scenario}" if result.scenario else f"{self._file} is unchanged"
+        for line in (f"{scenario}; journal in {result.journal}", *(f"  {line}" for line in result.lines)):
+            self._report(line)
+        for line in result.difference.splitlines():
+            self._report(f"  {line}")
 
-    def _refuse(self, what: str) -> NoReturn:
-        raise NotWhileRecording(what, str(self._recording.upstream))
+    def _refuse(self, method: str) -> NoReturn:
+        raise NotWhileRecording(method, str(self._recording.upstream))
 
-    def _witness(self, method: str, target: str, body: bytes, status: int | None) -> None:
-        for said in _calls(method, target, body):
+    def _add_calls(self, method: str, target: str, body: bytes, status: int | None) -> None:
+        for call_method, call_target, call_body in _calls_of(method, target, body):
             self._calls.append(
                 Call(
                     at=time.monotonic(),
                     session=0,
                     role=None,
                     user=None,
-                    method=said[0],
-                    target=said[1],
-                    body=said[2],
+                    method=call_method,
+                    target=call_target,
+                    body=call_body,
                     exchange=None,
                     outcome="recorded",
                     number=len(self._calls) + 1,
-                    status=status if said[0] == method else None,
+                    status=status if call_method == method else None,
                 )
             )
 
 
-def _calls(method: str, target: str, body: bytes) -> Iterator[tuple[str, str, bytes]]:
-    """Tell what a request or a frame is to a replay: a call, or for Bayeux messages each publish among them."""
+def _calls_of(method: str, target: str, body: bytes) -> Iterator[tuple[str, str, bytes]]:
+    """Yield method, target and body of a request, or of each publish if it consists of Bayeux messages."""
     try:
         value = decode(body) if b"channel" in body else None
     except NotJSON:

@@ -1,88 +1,89 @@
-"""What a test has in its hands: one scenario, played to whoever asks at a URL, or recorded there.
+"""The object behind the fixtures `reel` and `reel_session`: serves one scenario, or records it.
 
-Joins what was given to what plays it. Nothing about fixtures, hooks or HTTP may enter. The module isn't called `reel`
-because importing it would put it in the place of the package's fixture of that name.
+The module is not called `reel`, because importing it would replace the package's fixture of that name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
+
+import pytest
 
 from cometreel.engine import Auth, Calls, FaultInfo, Repeat, Responder
 from cometreel.errors import CometreelError
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.pytest_plugin.failure_messages import failed_text, unmatched_text, unplayed_text
-from cometreel.pytest_plugin.plugin_options import PluginOptions
+from cometreel.pytest_plugin.failure_messages import failed_message, unmatched_message, unplayed_message
+from cometreel.pytest_plugin.plugin_options import OPTIONS, PluginOptions
 from cometreel.pytest_plugin.replay_reel import ReplayReel
-from cometreel.pytest_plugin.scenario_sources import ScenarioSource, scenario_source_of
+from cometreel.pytest_plugin.scenario_sources import ScenarioSource, parse_source
+from cometreel.pytest_plugin.terminal_summary import MESSAGES
 from cometreel.scenario import Exchange, Scenario
 from cometreel.serve import settings_for
 
-__all__ = ["NothingPlayed", "PlayedAlready", "Reel"]
+__all__ = ["NothingPlayed", "PlayedAlready", "Reel", "reel_for_session", "reel_for_test"]
 
 T = TypeVar("T")
 
 
 class NothingPlayed(CometreelError):
-    """A reel was asked for something before it was given a scenario."""
+    """A reel was used before it had a scenario."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "the reel has no scenario yet; expected reel.play(SCENARIO) first, or @pytest.mark.reel(SCENARIO)"
-        )
+        super().__init__("the reel has no scenario; expected reel.play(SCENARIO) first, or @pytest.mark.reel(SCENARIO)")
 
 
 class PlayedAlready(CometreelError):
-    """A reel that plays one scenario was given another."""
+    """A reel that plays a scenario was given another one."""
 
     def __init__(self, first: str, other: str) -> None:
         self.first, self.other = first, other
-        super().__init__(f"the reel plays {first} and can't play {other} too; expected both in one reel.play(…)")
+        super().__init__(f"the reel already plays {first} and can't play {other}; expected both in one reel.play(…)")
 
 
 class RunningReel(Protocol):
-    """What a reel is while it runs: a playback, or a take."""
+    """A running replay or recording."""
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the server."""
 
     @property
     def calls(self) -> Calls:
-        """What was asked so far."""
+        """The calls so far."""
 
-    def unanswered(self) -> tuple[Calls, Calls]:
-        """What nothing answered, and what failed."""
+    def unmatched_and_failed(self) -> tuple[Calls, Calls]:
+        """Return the unmatched calls, and those whose response could not be rendered."""
 
     def unplayed(self) -> Sequence[Exchange]:
-        """What was never asked for."""
+        """Return the exchanges that were not played."""
 
     def push(self, channel: str, data: JSON, session: int | None, user: str | None, ext: JSONObject | None) -> None:
         """Send a notification."""
 
     def fault(self, fault: Mapping[str, JSON], session: int | None) -> FaultInfo:
-        """Put a fault in force."""
+        """Activate a fault."""
 
     def register(self, responder: Responder) -> None:
-        """Ask this responder first."""
+        """Add a responder, which takes precedence over the scenario."""
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
 
 
 class Reel:
-    """Plays one scenario, or several files as one, on a port of its own."""
+    """Serves one scenario, or several files combined into one, on its own port."""
 
     def __init__(
-        self, folders: Sequence[Path], options: PluginOptions, say: Callable[[str], None], *, shown_from: Path
+        self, folders: Sequence[Path], options: PluginOptions, report: Callable[[str], None], *, shown_from: Path
     ) -> None:
-        self._folders, self._options, self._say, self._shown_from = folders, options, say, shown_from
+        self._folders, self._options, self._report, self._shown_from = folders, options, report, shown_from
         self._source: ScenarioSource | None = None
         self._given: dict[str, JSON] = {}
         self._running: RunningReel | None = None
-        self._seen = 0
+        self._last_reported = 0
         self._allows_unmatched, self._allows_failed = False, False
 
     # ------------------------------------------------------------------ for tests
@@ -94,43 +95,43 @@ class Reel:
         repeat: Repeat | None = None,
         auth: Auth | None = None,
     ) -> Reel:
-        """Play these scenarios, and return the reel.
+        """Serve these scenarios, and return the reel.
 
-        A scenario is a file or a folder (`"desktop.yaml"`), YAML text (anything with a line break in it), or one that
-        `cometreel.scenario.load` gave. Settings that aren't given are those of the scenario. With `--reel-record` the
-        file may be recorded from the real server instead. Playing the same again changes nothing.
+        A scenario is a file or a folder (`"desktop.yaml"`), YAML text (a string with a line break), or the result of
+        `cometreel.scenario.load`. The arguments default to the settings of the scenario. With `--reel-record`, the file
+        may be recorded from the real server instead. A second call with the same arguments has no effect.
 
-        :raises FileInvalid: if a scenario is missing or wrong, with everything that is wrong with it.
-        :raises OptionInvalid: if a setting can't be used.
-        :raises PlayedAlready: if the reel plays something else.
+        :raises FileInvalid: if a scenario is missing or invalid, with all problems.
+        :raises OptionInvalid: if a setting is invalid.
+        :raises PlayedAlready: if the reel already plays another scenario.
         """
         __tracebackhide__ = True
         given: dict[str, JSON] = {"speed": speed, "seed": seed, "repeat": repeat, "auth": auth}
         try:
-            source = scenario_source_of(scenarios, self._folders)
+            source = parse_source(scenarios, self._folders)
             if self._running is None:
-                self._running = self._run(source, given)
+                self._running = self._start(source, given)
                 self._source, self._given = source, given
             elif (source, given) != (self._source, self._given):
                 raise PlayedAlready(str(self._source), str(source))
         except CometreelError as error:
-            raise error.with_traceback(None) from None  # the place of interest is the caller's
+            raise error.with_traceback(None) from None  # the traceback should end in the test
         return self
 
     @property
     def url(self) -> str:
-        """Where the application under test finds its server: `http://127.0.0.1:43211`."""
+        """The URL of the server for the application under test, such as `http://127.0.0.1:43211`."""
         __tracebackhide__ = True
-        return self._ask(lambda running: running.url)
+        return self._use(lambda running: running.url)
 
     @property
     def calls(self) -> Calls:
-        """What was asked so far, but for CometD's own messages. It can be called to filter:
+        """The requests so far, without CometD's meta messages. Call it to filter:
 
         reel.calls(operation="RequestAgentStats", owner_type="Place")
         """
         __tracebackhide__ = True
-        return self._ask(lambda running: running.calls)
+        return self._use(lambda running: running.calls)
 
     def push(
         self,
@@ -141,96 +142,147 @@ class Reel:
         user: str | None = None,
         ext: JSONObject | None = None,
     ) -> None:
-        """Send a notification now: to every live session, or to one (by its number), or to those of a user.
+        """Send a notification now: to all live sessions, to one (by its number), or to all sessions of a user.
 
-        :raises OptionInvalid: if there is no such session or user, or it isn't a message that could be sent.
+        :raises OptionInvalid: if there is no such session or user, or the message is invalid.
         :raises NotWhileRecording: if the real server is being recorded.
         """
         __tracebackhide__ = True
-        self._ask(lambda running: running.push(channel, data, session, user, ext))
+        self._use(lambda running: running.push(channel, data, session, user, ext))
 
     def fault(self, fault: Mapping[str, JSON], *, session: int | None = None) -> FaultInfo:
-        """Put a fault in force, written as one under `faults:` in a scenario.
+        """Activate a fault, written as under `faults:` in a scenario.
 
-        :raises FileInvalid: with everything that is wrong with the fault.
+        :raises FileInvalid: if the fault is invalid, with all problems.
         :raises NotWhileRecording: if the real server is being recorded.
         """
         __tracebackhide__ = True
-        return self._ask(lambda running: running.fault(fault, session))
+        return self._use(lambda running: running.fault(fault, session))
 
     def register(self, responder: Responder) -> Responder:
-        """Ask this function before the scenario; it may be used as a decorator.
+        """Add a responder, which takes precedence over the scenario; may be used as a decorator.
 
         :raises NotWhileRecording: if the real server is being recorded.
         """
         __tracebackhide__ = True
-        self._ask(lambda running: running.register(responder))
+        self._use(lambda running: running.register(responder))
         return responder
 
     def allow_unmatched(self) -> None:
-        """Let this test make requests that nothing answers."""
+        """Allow unmatched requests in this test."""
         self._allows_unmatched = True
 
     def allow_failed(self) -> None:
-        """Let this test make requests whose exchange can't be played, or whose responder raises something."""
+        """Allow responses that cannot be rendered, because a template fails or a responder raises, in this test."""
         self._allows_failed = True
 
     # ------------------------------------------------------------------ for the plugin
-    def begin(self) -> None:
-        """Begin a test of several: what was asked before isn't its doing."""
+    def start_test(self) -> None:
+        """Start a test of several, which does not fail for earlier requests."""
         self._allows_unmatched, self._allows_failed = False, False
-        self._look()
+        self._new_unmatched_and_failed()
 
     def failure_message(self, *, passed: bool) -> str:
-        """Tell what a test did that it may not do, and what wasn't told before; empty if there is nothing.
+        """Return why a test should fail, without what was returned before; empty if it should not.
 
-        With `--reel-strict` a test that `passed` must have had every exchange played.
+        With `--reel-strict`, a test that `passed` must have played all exchanges.
         """
         if self._running is None:
             return ""
-        missed, failed = self._look()
-        told = []
-        if missed and not self._allows_unmatched:
-            told.append(unmatched_text(missed, self._shown_from))
+        unmatched, failed = self._new_unmatched_and_failed()
+        messages = []
+        if unmatched and not self._allows_unmatched:
+            messages.append(unmatched_message(unmatched, self._shown_from))
         if failed and not self._allows_failed:
-            told.append(failed_text(failed))
-        if told:
-            return "\n\n".join(told)
+            messages.append(failed_message(failed))
+        if messages:
+            return "\n\n".join(messages)
         if passed and self._options.strict and (unplayed := self._running.unplayed()):
-            return unplayed_text(unplayed, self._shown_from)
+            return unplayed_message(unplayed, self._shown_from)
         return ""
 
     def stop(self) -> None:
-        """Stop to listen; a recording becomes a scenario."""
+        """Stop the server; a recording is written as a scenario."""
         if self._running is not None:
             self._running.stop()
 
-    def _look(self) -> tuple[Calls, Calls]:
-        """Look at what nothing answered, and at what failed, since the last look."""
+    def _new_unmatched_and_failed(self) -> tuple[Calls, Calls]:
+        """Return the unmatched and the failed calls since the last call of this method."""
         if self._running is None:
             return Calls(), Calls()
-        missed, failed = (calls.since(self._seen) for calls in self._running.unanswered())
-        self._seen = max((call.number for call in (*missed, *failed)), default=self._seen)
-        return missed, failed
+        new = [calls.since(self._last_reported) for calls in self._running.unmatched_and_failed()]
+        self._last_reported = max((call.number for calls in new for call in calls), default=self._last_reported)
+        unmatched, failed = new
+        return unmatched, failed
 
-    def _run(self, source: ScenarioSource, given: Mapping[str, JSON]) -> RunningReel:
-        file = source.to_record(self._options)
+    def _start(self, source: ScenarioSource, given: Mapping[str, JSON]) -> RunningReel:
+        file = source.file_to_record(self._options)
         if file is not None:
             from cometreel.pytest_plugin.recording_reel import RecordingReel  # noqa: PLC0415  # seldom needed
             from cometreel.recording.upstream import Upstream  # noqa: PLC0415  # httpx, an optional dependency
 
             return RecordingReel(
-                Upstream.at(self._options.record), file, self._say, only_new=self._options.mode == "new"
+                Upstream.at(self._options.record), file, self._report, only_new=self._options.mode == "new"
             )
         scenario = source.load()
-        return ReplayReel(scenario, settings_for(scenario, {**given, "unmatched": "fail"}))  # there is nobody to ask
+        return ReplayReel(scenario, settings_for(scenario, {**given, "unmatched": "fail"}))  # no server to forward to
 
-    def _ask(self, question: Callable[[RunningReel], T]) -> T:
-        """Ask what runs; an error is shown at the line of the test that asked."""
+    def _use(self, function: Callable[[RunningReel], T]) -> T:
+        """Call a function with the running reel; the traceback of an error ends in the test."""
         __tracebackhide__ = True
         try:
             if self._running is None:
                 raise NothingPlayed
-            return question(self._running)
+            return function(self._running)
         except CometreelError as error:
             raise error.with_traceback(None) from None
+
+
+@contextmanager
+def reel_for_test(request: pytest.FixtureRequest) -> Iterator[Reel]:
+    """Provide the reel of one test, which plays the scenarios of the test's marker."""
+    reel = Reel(
+        (request.path.parent, request.config.rootpath),
+        request.config.stash[OPTIONS],
+        request.config.stash[MESSAGES].append,
+        shown_from=request.config.invocation_params.dir,
+    )
+    marker = request.node.get_closest_marker("reel")
+    if marker is not None and (error := _play_marker(reel, marker)):
+        pytest.fail(f"@pytest.mark.reel: {error}", pytrace=False)
+    yield reel
+    _stop(reel)
+
+
+def _play_marker(reel: Reel, marker: pytest.Mark) -> str:
+    """Play the scenarios of a marker; return an error's text, empty if there is none."""
+    try:
+        reel.play(*marker.args, **marker.kwargs)
+    except (CometreelError, TypeError) as error:
+        return str(error).replace("Reel.play()", "it")
+    return ""
+
+
+@contextmanager
+def reel_for_session(request: pytest.FixtureRequest) -> Iterator[Reel]:
+    """Provide the reel of a run. `--reel-strict` does not apply, because no single test plays all exchanges."""
+    config = request.config
+    reel = Reel(
+        (config.rootpath,),
+        config.stash[OPTIONS].not_strict(),
+        config.stash[MESSAGES].append,
+        shown_from=config.invocation_params.dir,
+    )
+    yield reel
+    _stop(reel)
+
+
+def _stop(reel: Reel) -> None:
+    """Stop a reel, and fail the teardown for unmatched requests after the test."""
+    message = reel.failure_message(passed=False)
+    try:
+        reel.stop()
+    except CometreelError as error:
+        pytest.fail(str(error), pytrace=False)
+    if message:
+        pytest.fail(message, pytrace=False)

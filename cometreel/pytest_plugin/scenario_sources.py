@@ -1,4 +1,4 @@
-"""What a test gives to be played: files, YAML text, or a scenario that is loaded already. Starts nothing."""
+"""The scenario that a test passes to `reel.play`: files, YAML text, or a loaded scenario."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from cometreel.errors import FileInvalid, OptionInvalid, Problem
 from cometreel.pytest_plugin.plugin_options import PluginOptions
 from cometreel.scenario import Scenario, load, loads
 
-__all__ = ["ScenarioSource", "scenario_source_of"]
+__all__ = ["ScenarioSource", "parse_source"]
 
 TEXT = "<text>"
-"""How positions in YAML text are told."""
+"""The file name in positions of YAML text."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioSource:
-    """Files, or one text, or one scenario."""
+    """Files, one text, or one loaded scenario."""
 
     files: tuple[Path, ...] = ()
     text: str = ""
@@ -29,12 +29,12 @@ class ScenarioSource:
     def __str__(self) -> str:
         if self.files:
             return ", ".join(path.name for path in self.files)
-        return "the text given" if self.text else "the scenario given"
+        return "YAML text" if self.text else "a loaded scenario"
 
-    def to_record(self, options: PluginOptions) -> Path | None:
-        """Return the file that the options want recorded; None if this is to be replayed.
+    def file_to_record(self, options: PluginOptions) -> Path | None:
+        """Return the file to record; None if the scenario is to be replayed.
 
-        Only a single file is recorded: of several, and of text, nobody knows what belongs where.
+        Only a single file is recorded: new exchanges have no definite place in several files or in text.
         """
         if not options.record or options.mode == "none" or len(self.files) != 1 or self.files[0].is_dir():
             return None
@@ -44,7 +44,7 @@ class ScenarioSource:
     def load(self) -> Scenario:
         """Load the scenario.
 
-        :raises FileInvalid: with every problem.
+        :raises FileInvalid: with all problems.
         """
         if self.scenario is not None:
             return self.scenario
@@ -56,10 +56,10 @@ class ScenarioSource:
         return _loaded(self.files, fingerprint(self.files))
 
 
-def scenario_source_of(given: Sequence[str | Path | Scenario], folders: Sequence[Path]) -> ScenarioSource:
-    """Tell what was given; a relative path is looked for in these folders, in order.
+def parse_source(given: Sequence[str | Path | Scenario], folders: Sequence[Path]) -> ScenarioSource:
+    """Parse the arguments of `reel.play`; a relative path is resolved against these folders, in order.
 
-    :raises OptionInvalid: if it is nothing that can be played.
+    :raises OptionInvalid: if an argument is not a scenario.
     """
     if len(given) == 1 and isinstance(given[0], Scenario):
         return ScenarioSource(scenario=given[0])
@@ -68,7 +68,7 @@ def scenario_source_of(given: Sequence[str | Path | Scenario], folders: Sequence
     paths = []
     for each in given:
         if isinstance(each, Scenario) or (isinstance(each, str) and "\n" in each):
-            raise OptionInvalid("reel.play", "a loaded scenario or a text beside others", "it alone, or files only")
+            raise OptionInvalid("reel.play", "text or a scenario with other arguments", "it alone, or files only")
         if not isinstance(each, str | Path):
             raise OptionInvalid("reel.play", f"{each!r}", "a file, YAML text or a loaded scenario")
         paths.append(_found(Path(each).expanduser(), folders))
@@ -78,17 +78,17 @@ def scenario_source_of(given: Sequence[str | Path | Scenario], folders: Sequence
 
 
 def _found(path: Path, folders: Sequence[Path]) -> Path:
-    """Find a path in the first folder that has it; where none has, it belongs into the first."""
+    """Resolve a path against the first folder in which it exists, else against the first folder."""
     candidates = [folder / path for folder in folders]
     return next((candidate for candidate in candidates if candidate.exists()), candidates[0])
 
 
 def _missing(path: Path) -> Problem:
-    hint = "record it: pytest --reel-record=URL"
-    return Problem(str(path), 0, 0, "there is no such file", "a scenario file or folder", hint)
+    hint = "to record it: pytest --reel-record=URL"
+    return Problem(str(path), 0, 0, "no such file", "a scenario file or folder", hint)
 
 
 @lru_cache(maxsize=64)
-def _loaded(files: tuple[Path, ...], _as_they_are: Fingerprint) -> Scenario:
-    """Load files once for all tests that play them, until they are edited."""
+def _loaded(files: tuple[Path, ...], _fingerprint: Fingerprint) -> Scenario:
+    """Load files once for all tests, until a file changes."""
     return load(files)

@@ -1,6 +1,6 @@
-"""What the plugin says at the end of a run: where recordings lie, and how they differ from what was there.
+"""The section `recordings` of the terminal summary: the recorded files, and their differences from existing ones.
 
-Lines travel on the reports of tests, so that pytest-xdist carries them from its workers. Imports nothing heavy.
+Lines are attached to test reports, because pytest-xdist sends these from its workers. Imported by every pytest run.
 """
 
 from __future__ import annotations
@@ -9,37 +9,37 @@ from collections.abc import Generator
 
 import pytest
 
-__all__ = ["SAID", "TerminalSummary"]
+__all__ = ["MESSAGES", "TerminalSummary"]
 
-SAID: pytest.StashKey[list[str]] = pytest.StashKey()
-"""What is to be said and lies on no report yet."""
+MESSAGES: pytest.StashKey[list[str]] = pytest.StashKey()
+"""Lines that are not attached to a report yet."""
 
-_ON_REPORT = "cometreel_said"
+_REPORT_ATTRIBUTE = "cometreel_messages"
 
 
 class TerminalSummary:
-    """Gathers what was said about each test."""
+    """Collects the lines of all tests and prints them at the end."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self._waiting = config.stash.setdefault(SAID, [])
-        self._said: list[str] = []
+        self._pending = config.stash.setdefault(MESSAGES, [])
+        self._lines: list[str] = []
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Put what was said since the last report on this one."""
+        """Attach the pending lines to a report."""
         report = yield
-        if self._waiting:
-            setattr(report, _ON_REPORT, [*self._waiting])
-            self._waiting.clear()
+        if self._pending:
+            setattr(report, _REPORT_ATTRIBUTE, [*self._pending])
+            self._pending.clear()
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what was said from a report, also of another process."""
-        self._said += getattr(report, _ON_REPORT, ())
+        """Collect the lines of a report, also from another process."""
+        self._lines += getattr(report, _REPORT_ATTRIBUTE, ())
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say it."""
-        if self._said:
+        """Print the lines."""
+        if self._lines:
             terminalreporter.section("recordings")
-            for line in self._said:
+            for line in self._lines:
                 terminalreporter.write_line(line)

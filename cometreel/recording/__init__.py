@@ -1,12 +1,11 @@
-"""Recording: from what crossed the wire to a journal without secrets, and from a journal to a scenario.
+"""Recording: writes traffic to a journal without secrets, and distills journals into scenarios.
 
-Knows nothing of mitmproxy: a door translates its own objects and calls `Recorder`.
+Independent of mitmproxy: callers translate their objects and call `Recorder`.
 """
 
 from __future__ import annotations
 
-from cometreel.recording.distill_summary import DistillSummary
-from cometreel.recording.distiller import Distilled, distill
+from cometreel.recording.distiller import Distilled, DistillSummary, distill
 from cometreel.recording.journal_events import JournalHeader, RecordedBody, WireEvent
 from cometreel.recording.policy import Policy, load_policy
 from cometreel.recording.recorder import Recorder

@@ -1,32 +1,32 @@
-"""Distilling: from a finished journal to a scenario that a person likes to read. Reads one file, writes nothing.
+"""Distills a journal into a scenario that is easy to read and edit. Reads one file and writes nothing.
 
-What can't be used is left out and said, never silently.
+Events that can't be used are left out and listed in the summary.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
 from cometreel.recording.correlation import Correlation, correlate
-from cometreel.recording.distill_summary import DistillSummary, replaced_in
 from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, canonical
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
-from cometreel.recording.journal_events import JournalHeader, WireEvent
+from cometreel.recording.header_redaction import HeaderRedactor
+from cometreel.recording.journal_events import JournalHeader, RecordedBody, RedactedPaths, WireEvent, event_of
 from cometreel.recording.policy import Policy
-from cometreel.recording.re_redaction import redacted_again
+from cometreel.recording.recorded_bodies import ParsedBody, redact
 from cometreel.recording.recording_journal import read_journal, read_key
 from cometreel.recording.redaction import Redactor
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
-from cometreel.recording.transcript import RecordedDelivery, Transcript, transcript_of
+from cometreel.recording.transcript import RecordedDelivery, Transcript, build_transcript
 from cometreel.scenario import (
     AdviceBlock,
     BayeuxBlock,
@@ -44,9 +44,10 @@ from cometreel.scenario import (
 from cometreel.scenario import (
     profile as shipped_profile,
 )
-from cometreel.scenario.json_pointer import find
+from cometreel.scenario.json_pointer import find, parse_pointer
+from cometreel.wire import Headers
 
-__all__ = ["Distilled", "distill", "distill_events"]
+__all__ = ["DistillSummary", "Distilled", "distill", "distill_events"]
 
 _META = ("handshake", "connect", "disconnect", "subscribe", "unsubscribe", "publish")
 _TRANSPORTS = ("long-polling", "callback-polling", "websocket")
@@ -54,8 +55,41 @@ _FALLBACK_ANCHORS = ("subscribe", "connect", "handshake")
 
 
 @dataclass(frozen=True, slots=True)
+class DistillSummary:
+    """Counts and omissions, without recorded values.
+
+    `replaced` is by class and key, `correlated` by the kind of match (reference, map, fallback, channel).
+    """
+
+    exchanges: int
+    timeline: int
+    sessions: int
+    correlated: dict[str, int]
+    replaced: dict[tuple[str, str], int]
+    left_out: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Return the summary as lines of text."""
+        size = (
+            _count(self.exchanges, "exchange"),
+            _count(self.timeline, "timeline entry"),
+            _count(self.sessions, "session"),
+        )
+        lines = [", ".join(size)]
+        matches = [f"{number} by {match}" for match, number in self.correlated.items() if number]
+        lines.append("notifications: " + ", ".join([*matches, f"{self.timeline} unsolicited"]))
+        for kind in ("secret", "personal", "identifier"):
+            found = {key: number for (class_, key), number in self.replaced.items() if class_ == kind}
+            if found:
+                keys = ", ".join(f"{key} {number}" for key, number in sorted(found.items()))
+                lines.append(f"replaced {kind} values: {sum(found.values())} ({keys})")
+        lines += [f"left out: {reason}" for reason in self.left_out]
+        return lines
+
+
+@dataclass(frozen=True, slots=True)
 class Distilled:
-    """A scenario as a file model, ready for `dump`, and what there is to say about it."""
+    """The scenario of a journal as a file model, ready for `dump`, and its summary."""
 
     file: ScenarioFile
     summary: DistillSummary
@@ -68,24 +102,30 @@ def distill(
     profile: Profile | CorrelationBlock | None = None,
     generalise: bool = False,
 ) -> Distilled:
-    """Build the scenario of a journal, also of a torn one.
+    """Build the scenario of a journal, also of a truncated one.
 
-    The profile is the one that the journal names, unless another is given; a block, which has no name that others
-    know, is written into the scenario whole. Another policy than the journal's redacts
-    it once more, with the journal's key. `generalise` turns the asking user's own id and name in answers into
-    templates, so that one recorded agent can play many.
+    The default profile is the one in the header of the journal; a correlation block is written into the scenario.
+    If `policy` is not the policy of the journal, the events are redacted again with the key of the journal.
+    `generalise` replaces the id and name of the requesting user in replies by templates, so that one recorded user
+    can be replayed to many.
 
-    :raises FileInvalid: if the file is missing, is no journal of this version, or its key is wanted and missing.
+    :raises FileInvalid: if the file is missing, isn't a journal of this version, or its key is needed and missing.
     """
     path = Path(journal)
     header, events, problems = read_journal(path)
     header = header or JournalHeader("", 0.0, "gws-v2", "default")
     if policy is not None and policy.name != header.policy:
-        events = list(redacted_again(events, Redactor(policy, read_key(path))))
+        events = list(_redact(events, Redactor(policy, read_key(path))))
         header = replace(header, policy=policy.name)
-    rule = profile or _profile(header.profile, path)
-    made = distill_events(header, with_stable_pseudonyms(events), title=path.stem, profile=rule, generalise=generalise)
-    return Distilled(made.file, _with(made.summary, [str(problem) for problem in problems]))
+    distilled = distill_events(
+        header,
+        with_stable_pseudonyms(events),
+        title=path.stem,
+        profile=profile or _profile(header.profile, path),
+        generalise=generalise,
+    )
+    left_out = [*map(str, problems), *distilled.summary.left_out]
+    return Distilled(distilled.file, replace(distilled.summary, left_out=left_out))
 
 
 def distill_events(
@@ -97,26 +137,15 @@ def distill_events(
     generalise: bool = False,
 ) -> Distilled:
     """Build the scenario of a journal's events."""
-    return _Distiller(header, events, title, profile, generalise=generalise).distilled()
+    return _Distiller(header, events, title, profile, generalise=generalise).distill()
 
 
 def _profile(name: str, path: Path) -> Profile:
     try:
         return shipped_profile(name)
     except KeyError:
-        found = f"recorded under the profile {name!r}, which isn't shipped"
-        raise FileInvalid([Problem(str(path), 1, 1, found, "a shipped profile", "name one with --profile")]) from None
-
-
-def _with(summary: DistillSummary, first: list[str]) -> DistillSummary:
-    return DistillSummary(
-        summary.exchanges,
-        summary.timeline,
-        summary.sessions,
-        summary.correlated,
-        summary.replaced,
-        first + summary.left_out,
-    )
+        found = f"recorded with the profile {name!r}, which isn't shipped"
+        raise FileInvalid([Problem(str(path), 1, 1, found, "a shipped profile", "choose one with --profile")]) from None
 
 
 class _Distiller:
@@ -125,30 +154,30 @@ class _Distiller:
         header: JournalHeader,
         events: list[WireEvent],
         title: str,
-        said: Profile | CorrelationBlock,
+        profile: Profile | CorrelationBlock,
         *,
         generalise: bool,
     ) -> None:
         self._header, self._events, self._title = header, events, title
-        self._profile = profile = said if isinstance(said, Profile) else profile_of(said)
-        self._correlation = said.name if isinstance(said, Profile) else said
-        self._transcript: Transcript = transcript_of(events)
-        self._correlated: Correlation = correlate(self._transcript, profile)
+        self._profile = profile if isinstance(profile, Profile) else profile_of(profile)
+        self._correlation_block = profile.name if isinstance(profile, Profile) else profile
+        self._transcript: Transcript = build_transcript(events)
+        self._correlation: Correlation = correlate(self._transcript, self._profile)
         self._identifiers = identifiers = Identifiers()
         for event in events:
             if event.kind == "request" or event.client_side:
-                identifiers.see(event)
+                identifiers.add_request(event)
         self._ids = _user_ids(self._transcript)
-        own = self._own() if generalise else {}
-        self._drafter = Drafter(profile, identifiers, own)
-        self._used: set[int] = set()
+        user_values = self._user_values() if generalise else {}
+        self._drafter = Drafter(self._profile, identifiers, user_values)
+        self._sessions_with_role: set[int] = set()
 
-    def distilled(self) -> Distilled:
+    def distill(self) -> Distilled:
         drafts = self._drafts()
         planned = plan_exchanges(drafts)
         namer = ExchangeNamer(self._profile, self._identifiers)
         for exchange in planned:
-            exchange.name = namer.name(exchange.draft.ask)
+            exchange.name = namer.name(exchange.draft.recorded)
         exchanges = [self._exchange(exchange) for exchange in planned]
         timeline = self._timeline(planned)
         file = ScenarioFile(
@@ -157,28 +186,28 @@ class _Distiller:
             source=self._source(),
             bayeux=self._bayeux(),
             session=self._session(),
-            correlation=self._correlation,
+            correlation=self._correlation_block,
             roles=self._roles() or None,
             exchanges=exchanges,
             timeline=timeline or None,
         )
-        counts: dict[str, int] = {str(how): number for how, number in self._correlated.counts.items()}
+        counts: dict[str, int] = {str(joined_by): number for joined_by, number in self._correlation.counts.items()}
         left_out = _left_out(self._transcript, drafts, planned)
         sessions = max(self._transcript.sessions, 1 if exchanges else 0)
-        found = replaced_in(self._events)
-        return Distilled(file, DistillSummary(len(exchanges), len(timeline), sessions, counts, found, left_out))
+        replaced = _count_replaced(self._events)
+        return Distilled(file, DistillSummary(len(exchanges), len(timeline), sessions, counts, replaced, left_out))
 
     def _drafts(self) -> list[ExchangeDraft]:
-        """Make the drafts; what no scenario can say is left out and counted."""
+        """Create the drafts; requests that the scenario format can't express are left out and counted."""
         drafts: list[ExchangeDraft] = []
-        for ask in self._correlated.asks:
+        for recorded in self._correlation.requests:
             try:
-                draft = self._drafter.draft(ask)
-            except NotExpressible as why:
-                self._transcript.left_out[str(why)] += 1
+                draft = self._drafter.draft(recorded)
+            except NotExpressible as error:
+                self._transcript.left_out[str(error)] += 1
             else:
                 drafts.append(draft)
-                self._transcript.left_out.update(draft.unsaid)
+                self._transcript.left_out.update(draft.omitted_events)
         return drafts
 
     # --- blocks ---------------------------------------------------------------------------------------------
@@ -201,7 +230,7 @@ class _Distiller:
         )
 
     def _as(self, sessions: tuple[int, ...]) -> str | list[str] | None:
-        self._used.update(sessions)
+        self._sessions_with_role.update(sessions)
         roles = [_role(session) for session in sessions]
         return roles[0] if len(roles) == 1 else roles or None
 
@@ -220,87 +249,87 @@ class _Distiller:
     def _bayeux(self) -> BayeuxBlock | None:
         if not self._transcript.handshakes:
             return None
-        event, asked, answer = self._transcript.handshakes[0]
-        advice = answer.get("advice")
+        event, handshake, reply = self._transcript.handshakes[0]
+        advice = reply.get("advice")
         fields: dict[str, JSON] = {"endpoint": self._endpoint(event)}
         if isinstance(advice, dict):
             times = {name: advice[name] for name in ("timeout", "interval") if _is_count(advice.get(name))}
             fields["advice"] = dict(AdviceBlock.model_validate(times).model_dump(exclude_none=True)) if times else None
-        if _offers_ack(asked):
-            fields["ack"] = _offers_ack(answer)
+        if _offers_ack(handshake):
+            fields["ack"] = _offers_ack(reply)
         if not self._transcript.cookies_on_bayeux:
             fields["require_cookie"] = False
         if self._transcript.dialect == "4+":
             fields["dialect"] = "4+"
-        offered = answer.get("supportedConnectionTypes")
+        offered = reply.get("supportedConnectionTypes")
         found: list[JSON] = [name for name in _TRANSPORTS if isinstance(offered, list) and name in offered]
         if found and found != ["long-polling", "callback-polling"]:
             fields["transports"] = found
         return BayeuxBlock.model_validate(fields)
 
     def _endpoint(self, event: WireEvent) -> str:
-        own = (other.path for other in (event, *self._events) if other.flow == event.flow)
-        path = next((path for path in own if path.startswith("/")), "/cometd")
+        paths = (other.path for other in (event, *self._events) if other.flow == event.flow)
+        path = next((path for path in paths if path.startswith("/")), "/cometd")
         base, _, last = path.rstrip("/").rpartition("/")
         return base if last in _META and base else path.rstrip("/") or "/"
 
-    def _own(self) -> dict[int, dict[str, str]]:
-        own: dict[int, dict[str, str]] = {}
+    def _user_values(self) -> dict[int, dict[str, str]]:
+        found: dict[int, dict[str, str]] = {}
         for session, (user_id, name) in self._ids.items():
             values = {user_id: "{{ user.id }}", name: "{{ user.name }}"}
-            own[session] = {value: template for value, template in values.items() if value}
+            found[session] = {value: template for value, template in values.items() if value}
         for session, user in self._transcript.users.items():
-            own.setdefault(session, {}).setdefault(user, "{{ user.name }}")
-        return own
+            found.setdefault(session, {}).setdefault(user, "{{ user.name }}")
+        return found
 
     def _roles(self) -> dict[str, RoleBlock]:
-        known: Mapping[int, str] = self._transcript.users
-        first = {user: session for session, user in sorted(known.items(), reverse=True)}
-        sessions = sorted({*first.values(), *self._used, *(set(self._ids) - set(known))} - {-1})
+        users: Mapping[int, str] = self._transcript.users
+        first = {user: session for session, user in sorted(users.items(), reverse=True)}
+        sessions = sorted({*first.values(), *self._sessions_with_role, *(set(self._ids) - set(users))} - {-1})
         literal = self._header.policy != "strict"
         return {
             _role(session): RoleBlock(
-                user=known.get(session) or self._ids.get(session, ("", ""))[1] or None,
+                user=users.get(session) or self._ids.get(session, ("", ""))[1] or None,
                 id=(self._ids.get(session, ("", ""))[0] or None) if literal else None,
             )
             for session in sessions
         }
 
-    # --- what nobody asked for ------------------------------------------------------------------------------
+    # --- timeline -------------------------------------------------------------------------------------------
 
     def _timeline(self, planned: list[PlannedExchange]) -> list[TimelineBlock]:
-        """One entry for each message that nobody asked for; the same one in every session is written once."""
+        """Return an entry per unsolicited message; equal messages of several sessions share an entry."""
         found: dict[tuple[str, int], list[tuple[RecordedDelivery, str, float]]] = {}
         repeated: Counter[tuple[str, int]] = Counter()
-        begins = _begins(planned)
-        for delivery in self._correlated.unsolicited:
-            since, at = self._anchor(delivery, begins)
-            told = canonical([since, delivery.channel, delivery.data])
-            repeated[told, delivery.session] += 1
-            found.setdefault((told, repeated[told, delivery.session]), []).append((delivery, since, at))
-        listening = set(self._transcript.anchors) | {delivery.session for delivery in self._transcript.deliveries}
+        starts = _starts(planned)
+        for delivery in self._correlation.unsolicited:
+            since, at = self._anchor(delivery, starts)
+            key = canonical([since, delivery.channel, delivery.data])
+            repeated[key, delivery.session] += 1
+            found.setdefault((key, repeated[key, delivery.session]), []).append((delivery, since, at))
+        all_sessions = set(self._transcript.anchors) | {delivery.session for delivery in self._transcript.deliveries}
         entries: list[TimelineBlock] = []
         for group in found.values():
             sessions = tuple(sorted({delivery.session for delivery, _, _ in group}))
-            everybody = listening <= set(sessions) or sessions == (-1,)
+            is_for_all = all_sessions <= set(sessions) or sessions == (-1,)
             try:
-                entries.append(self._entry(group[0], () if everybody else sessions))
-            except NotExpressible as why:
-                self._transcript.left_out[str(why)] += len(group)
+                entries.append(self._entry(group[0], () if is_for_all else sessions))
+            except NotExpressible as error:
+                self._transcript.left_out[str(error)] += len(group)
         return entries
 
     def _entry(self, one: tuple[RecordedDelivery, str, float], sessions: tuple[int, ...]) -> TimelineBlock:
         delivery, since, at = one
         event = self._drafter.event(delivery, at)
-        told = {name: getattr(event, name) for name in event.model_fields_set}
-        return TimelineBlock.model_validate({"as": self._as(sessions), "since": since, **told})
+        fields = {name: getattr(event, name) for name in event.model_fields_set}
+        return TimelineBlock.model_validate({"as": self._as(sessions), "since": since, **fields})
 
-    def _anchor(self, delivery: RecordedDelivery, begins: dict[int, list[tuple[float, str]]]) -> tuple[str, float]:
-        """The last exchange that this session had begun before, else the beginning of its CometD session."""
-        begun = begins.get(delivery.session, [])
-        place = bisect_right(begun, delivery.at, key=lambda begin: begin[0])
-        if place:
-            at, name = begun[place - 1]
+    def _anchor(self, delivery: RecordedDelivery, starts: dict[int, list[tuple[float, str]]]) -> tuple[str, float]:
+        """Return the latest exchange of the session before a delivery, else the start of its CometD session."""
+        started = starts.get(delivery.session, [])
+        index = bisect_right(started, delivery.at, key=lambda start: start[0])
+        if index:
+            at, name = started[index - 1]
             return name, at
         anchors = self._transcript.anchors.get(delivery.session, {})
         for name in _FALLBACK_ANCHORS:
@@ -309,15 +338,15 @@ class _Distiller:
         return "connect", delivery.at
 
 
-def _begins(planned: list[PlannedExchange]) -> dict[int, list[tuple[float, str]]]:
-    """When each session first played each exchange, in order."""
-    begins: dict[int, list[tuple[float, str]]] = {}
+def _starts(planned: list[PlannedExchange]) -> dict[int, list[tuple[float, str]]]:
+    """Return the times of the first use of each exchange by session, in order."""
+    starts: dict[int, list[tuple[float, str]]] = {}
     for exchange in planned:
         for session, at in exchange.first.items():
-            begins.setdefault(session, []).append((at, exchange.name))
-    for begun in begins.values():
-        begun.sort(key=lambda begin: begin[0])
-    return begins
+            starts.setdefault(session, []).append((at, exchange.name))
+    for started in starts.values():
+        started.sort(key=lambda start: start[0])
+    return starts
 
 
 def _names(planned: list[PlannedExchange]) -> str | list[str] | None:
@@ -339,7 +368,7 @@ def _offers_ack(message: Mapping[str, JSON]) -> bool:
 
 
 def _user_ids(transcript: Transcript) -> dict[int, tuple[str, str]]:
-    """Each session's own user id and name, as `GET …/me` told it."""
+    """Return the user id and name of each session from the replies to `GET …/me`."""
     found: dict[int, tuple[str, str]] = {}
     for call in transcript.calls:
         if call.request.method == "GET" and call.request.path.rstrip("/").endswith("/me"):
@@ -355,9 +384,75 @@ def _first(value: JSON, pointer: str) -> str:
 
 def _left_out(transcript: Transcript, drafts: list[ExchangeDraft], planned: list[PlannedExchange]) -> list[str]:
     reasons = [f"{number} times {reason}" if number > 1 else reason for reason, number in transcript.left_out.items()]
-    names = {exchange.draft.trigger: exchange.name for exchange in reversed(planned)}
-    bodies = Counter((names.get(draft.trigger, ""), draft.omitted) for draft in drafts if draft.omitted)
+    names = {exchange.draft.request_key: exchange.name for exchange in reversed(planned)}
+    bodies = Counter((names.get(draft.request_key, ""), draft.omitted) for draft in drafts if draft.omitted)
     for (name, reason), number in bodies.items():
         times = f", {number} times" if number > 1 else ""
         reasons.append(f"the body of the reply to {name!r}: {reason}{times}")
     return reasons
+
+
+def _count(number: int, name: str) -> str:
+    if number == 1:
+        return f"1 {name}"
+    return f"{number} {name.removesuffix('y')}ies" if name.endswith("ry") else f"{number} {name}s"
+
+
+def _count_replaced(events: Iterable[WireEvent]) -> dict[tuple[str, str], int]:
+    """Count the replaced values of a journal by class and key."""
+    found: Counter[tuple[str, str]] = Counter()
+    for event in events:
+        found.update(("secret", f"header {name}") for name in event.hidden_headers)
+        found.update((_class(redaction), f"query {name}") for name, redaction in event.hidden_query.items())
+        found.update((_class(redaction), "path") for redaction in event.hidden_path.values())
+        hidden = event.body.hidden
+        found.update(("secret", _last_key(pointer)) for pointer in hidden.secret)
+        found.update(("personal", _last_key(pointer)) for pointer in hidden.personal)
+        found.update(("identifier", _last_key(pointer)) for pointer in hidden.identifiers)
+    return dict(found)
+
+
+def _class(redaction: str) -> str:
+    return "identifier" if redaction.startswith("id ") else redaction
+
+
+def _last_key(pointer: str) -> str:
+    names = [token for token in parse_pointer(pointer) if not token.isdigit()]
+    return names[-1] if names else "body"
+
+
+def _redact(events: Iterable[WireEvent], redactor: Redactor) -> Iterator[WireEvent]:
+    """Redact the events of a journal again with another policy; values that are replaced already stay replaced."""
+    head_redactor = HeaderRedactor(redactor)
+    for event in events:
+        redacted = replace(event, body=_redact_body(event.body, redactor))
+        if event.path:
+            url = f"{event.path}?{event.query}" if event.query else event.path
+            head = event_of(
+                {"t": 0, "kind": "request", **head_redactor.request(event.method, url, Headers())}, event.line
+            )
+            redacted = replace(
+                redacted,
+                path=head.path,
+                query=head.query,
+                hidden_path={**event.hidden_path, **head.hidden_path},
+                hidden_query={**event.hidden_query, **head.hidden_query},
+            )
+        yield redacted
+
+
+def _redact_body(body: RecordedBody, redactor: Redactor) -> RecordedBody:
+    if body.kind not in ("bayeux", "json"):
+        return body
+    client_ids = [message.get("clientId") for message in body.messages]
+    redacted = event_of({"t": 0, "kind": "reply", **redact(ParsedBody(body.kind, body.value), redactor)}, 0).body
+    for message, client_id in zip(redacted.messages, client_ids, strict=True):
+        if client_id is not None:  # a token already, which must stay equal to the one of its session
+            message["clientId"] = client_id
+    before, now = body.hidden, redacted.hidden
+    hidden = RedactedPaths(
+        tuple(dict.fromkeys([*before.secret, *now.secret])),
+        tuple(dict.fromkeys([*before.personal, *now.personal])),
+        {**before.identifiers, **now.identifiers},
+    )
+    return replace(redacted, hidden=hidden)

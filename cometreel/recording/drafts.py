@@ -1,7 +1,7 @@
-"""Drafts: one for each ask of a journal, as the blocks of a scenario, with the two keys that tell drafts apart.
+"""Drafts: the recorded requests of a journal as blocks of a scenario, with two keys to compare them.
 
-`trigger` is equal where the same request was asked, `answer` where the same was answered but for what always
-differs (reference numbers, the profile's volatile values, time).
+`request_key` is equal for equal requests, `answer_key` for equal replies and notifications, without the values that
+always differ: reference numbers, the volatile values of the profile, and times.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ from pydantic import ValidationError
 from cometreel.jsonvalue import JSON
 from cometreel.recording.correlation import CorrelatedRequest
 from cometreel.recording.journal_events import RecordedBody, WireEvent
-from cometreel.recording.scenario_values import Identifiers, any_of, as_asked, as_told, path_of, query_of
+from cometreel.recording.scenario_values import (
+    Identifiers,
+    any_marker,
+    path_pattern,
+    query_pattern,
+    reply_value,
+    request_pattern,
+)
 from cometreel.recording.transcript import RecordedCall, RecordedDelivery, RecordedPublish
 from cometreel.scenario import EventBlock, Profile, PublishBlock, ReplyBlock, RequestBlock, format_duration
 from cometreel.scenario.durations import LONGEST
@@ -29,97 +36,107 @@ _JSON_TYPE = "application/json"
 
 
 class NotExpressible(ValueError):
-    """Something that was recorded and that no scenario can say; the sentence says what, and why."""
+    """A recorded event that the scenario format can't express; the message contains the reason."""
 
-    def __init__(self, what: str, error: ValidationError) -> None:
+    def __init__(self, subject: str, error: ValidationError) -> None:
         finding = findings_of(error)[0]
-        where = ".".join(str(step) for step in finding.path if not str(step).startswith("("))
-        super().__init__(f"{what}: {f'{where} is ' if where else ''}{finding.found}; expected {finding.expected}")
+        key = ".".join(str(step) for step in finding.path if not str(step).startswith("("))
+        super().__init__(f"{subject}: {f'{key} is ' if key else ''}{finding.found}; expected {finding.expected}")
 
 
 @dataclass(slots=True, eq=False)
 class ExchangeDraft:
-    """One ask as it would stand in a scenario."""
+    """A recorded request as blocks of a scenario."""
 
-    ask: CorrelatedRequest
+    recorded: CorrelatedRequest
     request: RequestBlock | PublishBlock
     reply: ReplyBlock | None
     events: list[EventBlock]
-    trigger: str
-    answer: str
+    request_key: str
+    answer_key: str
     refused: bool = False
+    """True if the request was refused because of a missing login."""
     omitted: str = ""
-    unsaid: tuple[str, ...] = ()
-    """What of it no scenario can say: its notifications that are left out."""
+    """The reason why the journal doesn't contain the body of the reply."""
+    omitted_events: tuple[str, ...] = ()
+    """The reasons for notifications that the scenario format can't express."""
 
     @property
     def at(self) -> float:
-        """When it was asked, in seconds since the journal's start."""
-        return self.ask.at
+        """Time of the request, in seconds since the start of the journal."""
+        return self.recorded.at
 
     @property
-    def reads(self) -> bool:
-        """Whether asking only reads."""
+    def is_read(self) -> bool:
+        """True if the request only reads."""
         return isinstance(self.request, RequestBlock) and self.request.method in ("GET", "HEAD")
 
 
 class Drafter:
-    """Makes drafts under one profile; `own` maps, for each session, values of the user to templates."""
+    """Creates drafts with one profile; `user_values` maps, for each session, values of the user to templates."""
 
-    def __init__(self, profile: Profile, identifiers: Identifiers, own: Mapping[int, Mapping[str, str]]) -> None:
+    def __init__(
+        self, profile: Profile, identifiers: Identifiers, user_values: Mapping[int, Mapping[str, str]]
+    ) -> None:
         self._profile = profile
         self._identifiers = identifiers
-        self._own = own
+        self._user_values = user_values
 
-    def draft(self, ask: CorrelatedRequest) -> ExchangeDraft:
-        """Make the draft of one ask.
+    def draft(self, recorded: CorrelatedRequest) -> ExchangeDraft:
+        """Return the draft of a recorded request.
 
-        :raises Unsayable: if no scenario can say it.
+        :raises NotExpressible: if the scenario format can't express it.
         """
         try:
-            return self._draft(ask)
+            return self._draft(recorded)
         except ValidationError as error:
-            raise NotExpressible(_asked(ask.source), error) from None
+            raise NotExpressible(_description(recorded.source), error) from None
 
-    def _draft(self, ask: CorrelatedRequest) -> ExchangeDraft:
-        events, unsaid = self._events(ask)
-        told: list[JSON] = [[event.channel, self._steady(event.data, self._profile.event)] for event in events]
-        source = ask.source
+    def _draft(self, recorded: CorrelatedRequest) -> ExchangeDraft:
+        events, omitted_events = self._events(recorded)
+        event_keys: list[JSON] = [[event.channel, self._stable(event.data, self._profile.event)] for event in events]
+        source = recorded.source
         if isinstance(source, RecordedPublish):
-            publish, published = self._publish(source), self._published(source)
-            answer = canonical([published.model_dump(exclude={"after"}, mode="json") if published else None, told])
-            trigger = self._trigger(publish, publish.data)
-            return ExchangeDraft(ask, publish, published, events, trigger, answer, unsaid=unsaid)
+            publish, acknowledgement = self._publish(source), self._publish_reply(source)
+            fields = acknowledgement.model_dump(exclude={"after"}, mode="json") if acknowledgement else None
+            answer_key = canonical([fields, event_keys])
+            request_key = self._request_key(publish, publish.data)
+            return ExchangeDraft(
+                recorded, publish, acknowledgement, events, request_key, answer_key, omitted_events=omitted_events
+            )
         request, reply = self._request(source), self._reply(source)
-        shown = self._steady(reply.body, (*self._profile.reply, *(f"{path}/*" for path in self._profile.map)))
-        answer = canonical([reply.status, reply.headers, shown, reply.text, told])
-        trigger = self._trigger(request, request.body)
+        body = self._stable(reply.body, (*self._profile.reply, *(f"{path}/*" for path in self._profile.map)))
+        answer_key = canonical([reply.status, reply.headers, body, reply.text, event_keys])
+        request_key = self._request_key(request, request.body)
         omitted = str(source.reply.body.value) if source.reply.body.kind == "omitted" else ""
-        return ExchangeDraft(ask, request, reply, events, trigger, answer, _is_refused(source), omitted, unsaid)
+        refused = _is_refused(source)
+        return ExchangeDraft(
+            recorded, request, reply, events, request_key, answer_key, refused, omitted, omitted_events
+        )
 
-    def _events(self, ask: CorrelatedRequest) -> tuple[list[EventBlock], tuple[str, ...]]:
+    def _events(self, recorded: CorrelatedRequest) -> tuple[list[EventBlock], tuple[str, ...]]:
         events: list[EventBlock] = []
-        unsaid: list[str] = []
-        for delivery in ask.owned:
+        omitted: list[str] = []
+        for delivery in recorded.deliveries:
             try:
-                events.append(self.event(delivery, ask.at))
-            except NotExpressible as why:
-                unsaid.append(str(why))
-        return events, tuple(unsaid)
+                events.append(self.event(delivery, recorded.at))
+            except NotExpressible as error:
+                omitted.append(str(error))
+        return events, tuple(omitted)
 
     def event(self, delivery: RecordedDelivery, since: float) -> EventBlock:
-        """Make one event, its time counted from `since`.
+        """Return a notification as an event block; its delay counts from `since`.
 
-        :raises Unsayable: if no scenario can say it.
+        :raises NotExpressible: if the scenario format can't express it.
         """
         ext = delivery.message.get("ext")
         fields: dict[str, JSON] = {
             "after": duration(delivery.at - since),
             "channel": delivery.channel,
-            "data": self._told(delivery.data, delivery.at, delivery.session),
+            "data": self._reply_value(delivery.data, delivery.at, delivery.session),
         }
         if ext:
-            fields["ext"] = self._told(ext, delivery.at, delivery.session)
+            fields["ext"] = self._reply_value(ext, delivery.at, delivery.session)
         try:
             return EventBlock.model_validate(fields)
         except ValidationError as error:
@@ -127,7 +144,7 @@ class Drafter:
 
     # --- requests -------------------------------------------------------------------------------------------
 
-    def _trigger(self, block: RequestBlock | PublishBlock, body: JSON) -> str:
+    def _request_key(self, block: RequestBlock | PublishBlock, body: JSON) -> str:
         for pointer in self._profile.request:
             body = remove(body, pointer)
         fields = block.model_dump(mode="json", exclude={"body", "data"})
@@ -139,28 +156,28 @@ class Drafter:
     def _request(self, call: RecordedCall) -> RequestBlock:
         event = call.request
         fields: dict[str, JSON] = {"method": event.method, "path": self._path(event, call.session)}
-        query = query_of(event, self._identifiers)
+        query = query_pattern(event, self._identifiers)
         if query:
             fields["query"] = query
         fields.update(self._request_body(event.body, call))
         return RequestBlock.model_validate(fields)
 
     def _path(self, event: WireEvent, session: int) -> JSON:
-        path = path_of(event, self._identifiers)
-        own = self._own.get(session, {})
-        if isinstance(path, str) and any(segment in own for segment in path.split("/")):
-            return [{"$any": "string"} if segment in own else segment for segment in path.split("/") if segment]
+        path = path_pattern(event, self._identifiers)
+        user_values = self._user_values.get(session, {})
+        if isinstance(path, str) and any(segment in user_values for segment in path.split("/")):
+            return [{"$any": "string"} if segment in user_values else segment for segment in path.split("/") if segment]
         return path
 
     def _request_body(self, body: RecordedBody, call: RecordedCall) -> dict[str, JSON]:
         if body.kind in ("none", "bayeux"):
             return {}
-        if body.kind in ("form", "omitted"):  # its values are redacted or unknown, so any text will do
+        if body.kind in ("form", "omitted"):  # its values are redacted or unknown
             return {"text": {"$any": "string"}}
         if body.kind == "text":
             return {"text": body.value}
         hidden = [*body.hidden.secret, *body.hidden.personal]
-        return {"body": as_asked(body.value, hidden, self._identifiers, call.at)}
+        return {"body": request_pattern(body.value, hidden, self._identifiers, call.at)}
 
     def _publish(self, publish: RecordedPublish) -> PublishBlock:
         prefix = f"/{publish.number}/data"
@@ -168,42 +185,42 @@ class Drafter:
         data = publish.message.get("data")
         fields: dict[str, JSON] = {"publish": publish.message.get("channel")}
         if prefix in hidden:
-            fields["data"] = any_of(data)
+            fields["data"] = any_marker(data)
         elif data is not None:
             inside = [pointer for pointer in hidden if pointer.startswith(f"{prefix}/")]
-            fields["data"] = as_asked(data, inside, self._identifiers, publish.at, prefix)
+            fields["data"] = request_pattern(data, inside, self._identifiers, publish.at, prefix)
         return PublishBlock.model_validate(fields)
 
-    # --- answers --------------------------------------------------------------------------------------------
+    # --- replies --------------------------------------------------------------------------------------------
 
     def _reply(self, call: RecordedCall) -> ReplyBlock:
         event = call.reply
         fields: dict[str, JSON] = {"after": duration(call.reply_at - call.at), "status": event.status}
         headers: dict[str, JSON] = {
-            name: event.headers[name] for name in _REPLY_HEADERS if name in event.headers and _meant(event, name)
+            name: event.headers[name] for name in _REPLY_HEADERS if name in event.headers and _is_relevant(event, name)
         }
         if headers:
             fields["headers"] = headers
         if event.body.kind == "json":
-            fields["body"] = self._told(event.body.value, call.at, call.session)
+            fields["body"] = self._reply_value(event.body.value, call.at, call.session)
         elif event.body.kind == "text":
             fields["text"] = event.body.value
         return ReplyBlock.model_validate(fields)
 
-    def _published(self, publish: RecordedPublish) -> ReplyBlock | None:
-        answer = publish.reply
-        if answer is None or publish.reply_at is None:
+    def _publish_reply(self, publish: RecordedPublish) -> ReplyBlock | None:
+        reply = publish.reply
+        if reply is None or publish.reply_at is None:
             return None
         fields: dict[str, JSON] = {"after": duration(publish.reply_at - publish.at)}
         for name in ("successful", "error", "data", "ext"):
-            if answer.get(name) is not None:
-                fields[name] = self._told(answer[name], publish.at, publish.session)
+            if reply.get(name) is not None:
+                fields[name] = self._reply_value(reply[name], publish.at, publish.session)
         return ReplyBlock.model_validate(fields)
 
-    def _told(self, value: JSON, at: float, session: int) -> JSON:
-        return as_told(value, self._identifiers, at, self._own.get(session, {}))
+    def _reply_value(self, value: JSON, at: float, session: int) -> JSON:
+        return reply_value(value, self._identifiers, at, self._user_values.get(session, {}))
 
-    def _steady(self, value: JSON, references: Iterable[str]) -> JSON:
+    def _stable(self, value: JSON, references: Iterable[str]) -> JSON:
         for pointer in (*references, *self._profile.request):
             value = replace(value, pointer, lambda _: 0)
         for pointer in self._profile.volatile:
@@ -212,24 +229,23 @@ class Drafter:
 
 
 def canonical(value: JSON) -> str:
-    """Write a value so that equal ones are equal texts, whatever the order of their keys."""
+    """Return a value as JSON text with sorted keys, so that equal values have equal texts."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def duration(seconds: float) -> str:
-    """Write a recorded time, to the millisecond; what a clock that was set made negative or endless is at once."""
+    """Format a recorded delay in milliseconds; 0 if a change of the clock made it negative or too long."""
     return format_duration(round(seconds, 3) if 0 <= seconds <= LONGEST else 0.0)
 
 
-def _asked(source: RecordedCall | RecordedPublish) -> str:
-    """Say what was asked, for a reader of the journal."""
+def _description(source: RecordedCall | RecordedPublish) -> str:
     if isinstance(source, RecordedPublish):
         return "a publish"
     return f"{source.request.method} {source.request.path}"
 
 
-def _meant(event: WireEvent, name: str) -> bool:
-    """Leave out the content type that a JSON body has anyway."""
+def _is_relevant(event: WireEvent, name: str) -> bool:
+    """Return False for the default content type of a JSON body."""
     if name != "content-type":
         return True
     if event.body.kind == "json":
@@ -238,7 +254,7 @@ def _meant(event: WireEvent, name: str) -> bool:
 
 
 def _is_refused(call: RecordedCall) -> bool:
-    """Tell whether a request was refused because nobody had logged in (GWS answers 403 with statusCode 20)."""
+    """Return True if a request was refused before the login (GWS replies 403 with statusCode 20)."""
     if call.reply.status not in (401, 403):
         return False
     body = call.reply.body.value if call.reply.body.kind == "json" else None

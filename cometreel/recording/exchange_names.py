@@ -1,6 +1,6 @@
-"""Names of exchanges, made from what they mean: `stats of place Place1`, `subscribe workbin 1`, `me, refused`.
+"""Generates names of exchanges from their requests: `stats of place Place1`, `subscribe workbin 1`, `me, refused`.
 
-The same recording made again gives the same names, so that its scenario shows a small difference.
+The same traffic always gets the same names, so that the scenarios of two recordings differ as little as possible.
 """
 
 from __future__ import annotations
@@ -21,82 +21,86 @@ from cometreel.scenario.json_pointer import find
 __all__ = ["ExchangeNamer"]
 
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
-_UNFIT = re.compile(r"[^\w .,()/+@'-]+")
+_NOT_ALLOWED = re.compile(r"[^\w .,()/+@'-]+")
 _VERSION = re.compile(r"api|v\d+(\.\d+)?")
 _INTERACTION = re.compile(r"(?=[A-Z0-9]*\d)[A-Z0-9]{16}")
-_LONGEST = 80
-_SPOKEN = {"request agent stats": "stats", "request stats": "stats"}
+_MAX_LENGTH = 80
+_SHORT_FORMS = {"request agent stats": "stats", "request stats": "stats"}
 
 
 class ExchangeNamer:
-    """Makes names, each one once; ids are counted as they first appear (`workbin 1`)."""
+    """Generates unique names; ids are numbered in the order in which they appear (`workbin 1`)."""
 
     def __init__(self, profile: Profile, identifiers: Identifiers) -> None:
         self._identifiers = identifiers
         self._profile = profile
-        self._taken: set[str] = {*SINCE, *UNTIL}
+        self._used: set[str] = {*SINCE, *UNTIL}
         self._next: dict[str, int] = {}
         self._ids: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
 
-    def name(self, ask: CorrelatedRequest) -> str:
-        """Name an exchange; a name that is taken gets a number."""
-        meant = self._call(ask, ask.source) if isinstance(ask.source, RecordedCall) else self._publish(ask)
-        return self._unique(_UNFIT.sub(" ", meant).strip()[:_LONGEST].strip() or "exchange")
+    def name(self, recorded: CorrelatedRequest) -> str:
+        """Return the name of an exchange; repeated names get a number."""
+        text = (
+            self._call(recorded, recorded.source)
+            if isinstance(recorded.source, RecordedCall)
+            else self._publish(recorded)
+        )
+        return self._unique(_NOT_ALLOWED.sub(" ", text).strip()[:_MAX_LENGTH].strip() or "exchange")
 
     def _unique(self, name: str) -> str:
         numbered = (name if number == 1 else f"{name} ({number})" for number in count(self._next.get(name, 1)))
-        unique = next(each for each in numbered if each not in self._taken)
-        self._taken.add(unique)
+        unique = next(each for each in numbered if each not in self._used)
+        self._used.add(unique)
         self._next[name] = self._next.get(name, 1) + 1
         return unique
 
-    def _call(self, ask: CorrelatedRequest, call: RecordedCall) -> str:
-        thing = self._thing(call.request.path, call.request.query)
-        operation = self._first(ask.body, (self._profile.operation,) if self._profile.operation else ())
+    def _call(self, recorded: CorrelatedRequest, call: RecordedCall) -> str:
+        resource = self._resource(call.request.path, call.request.query)
+        operation = self._first(recorded.body, (self._profile.operation,) if self._profile.operation else ())
         if isinstance(operation, str):
-            thing = self._operation(ask, operation, thing, call)
+            resource = self._operation(recorded, operation, resource, call)
         elif call.request.method != "GET":
-            thing = f"{call.request.method.lower()} {thing}"
+            resource = f"{call.request.method.lower()} {resource}"
         if call.reply.status in (401, 403):
-            return f"{thing}, refused"
-        return f"{thing}, failed" if call.reply.status >= 400 else thing
+            return f"{resource}, refused"
+        return f"{resource}, failed" if call.reply.status >= 400 else resource
 
-    def _operation(self, ask: CorrelatedRequest, operation: str, thing: str, call: RecordedCall) -> str:
+    def _operation(self, recorded: CorrelatedRequest, operation: str, resource: str, call: RecordedCall) -> str:
         words = " ".join(_WORDS.findall(operation)).lower() or operation
-        verb = _SPOKEN.get(words, words)
-        owner = self._first(ask.body, self._profile.owner)
+        verb = _SHORT_FORMS.get(words, words)
+        owner = self._first(recorded.body, self._profile.owner)
         if isinstance(owner, str):
-            owner = self._identifiers.name(owner, ask.at) or owner
-            kind = self._first(ask.body, self._profile.owner_type)
-            thing = " ".join([*_WORDS.findall(kind)]).lower() + f" {owner}" if isinstance(kind, str) else owner
+            owner = self._identifiers.name(owner, recorded.at) or owner
+            kind = self._first(recorded.body, self._profile.owner_type)
+            resource = " ".join([*_WORDS.findall(kind)]).lower() + f" {owner}" if isinstance(kind, str) else owner
         elif verb == "stats":
-            thing = "my workbins" if thing in ("workbins", "my workbins") else thing.removesuffix(" workbins")
+            resource = "my workbins" if resource in ("workbins", "my workbins") else resource.removesuffix(" workbins")
         query = parse_qs(call.request.query)
         group = next((query[key][0] for key in ("agentGroup", "placeGroup") if key in query), "")
-        if thing in {"me", verb.rpartition(" ")[2]}:
+        if resource in {"me", verb.rpartition(" ")[2]}:
             return verb
-        joined = f"{verb} of {thing}" if verb == "stats" else f"{verb} {thing}"
+        joined = f"{verb} of {resource}" if verb == "stats" else f"{verb} {resource}"
         return f"{joined} of group {group}" if group else joined
 
-    def _thing(self, path: str, query: str) -> str:
+    def _resource(self, path: str, query: str) -> str:
         words: list[str] = []
         segments = [unquote(segment) for segment in path.split("/") if segment]
-        kept = [segment for segment in segments if not _VERSION.fullmatch(segment)]
-        for segment in kept:
+        names = [segment for segment in segments if not _VERSION.fullmatch(segment)]
+        for segment in names:
             if _is_id(segment) and words:
                 words[-1] = self._numbered(words[-1], segment)
             elif segment == "me":
-                words.append("me" if len(kept) == 1 else "my")
+                words.append("me" if len(names) == 1 else "my")
             else:
                 words.append(segment)
         pairs = parse_qs(query)
         if "workbinIds" in pairs and words:
-            words[-1] = self._several(words[-1], pairs["workbinIds"][0].split(","))
+            words[-1] = self._numbered_list(words[-1], pairs["workbinIds"][0].split(","))
         name = " ".join(words) or "/"
         return f"{name} with content" if "subresources" in pairs and words[:1] != ["me"] else name
 
-    def _several(self, word: str, values: list[str]) -> str:
+    def _numbered_list(self, word: str, values: list[str]) -> str:
         numbers = [self._numbered(word, value).rpartition(" ")[2] for value in values]
         return f"{word} {', '.join(numbers)}" if len(numbers) <= 6 else f"{len(numbers)} {word}"
 
@@ -108,11 +112,11 @@ class ExchangeNamer:
             self._ids[key] = f"{one} {self._counts[one]}"
         return self._ids[key]
 
-    def _publish(self, ask: CorrelatedRequest) -> str:
-        assert not isinstance(ask.source, RecordedCall)
-        channel = str(ask.source.message.get("channel", ""))
+    def _publish(self, recorded: CorrelatedRequest) -> str:
+        assert not isinstance(recorded.source, RecordedCall)
+        channel = str(recorded.source.message.get("channel", ""))
         operation = self._first(
-            ask.body, ("/operation", *([self._profile.operation] if self._profile.operation else []))
+            recorded.body, ("/operation", *([self._profile.operation] if self._profile.operation else []))
         )
         return f"publish {channel} {operation}" if isinstance(operation, str) else f"publish {channel}"
 

@@ -1,7 +1,7 @@
-"""The plan: which drafts become one exchange, and what each exchange must say besides its request and its answer.
+"""Groups drafts into exchanges and decides what distinguishes exchanges with the same request.
 
-`as` where the answer depended on who asked, `authenticated` where the first was refused, guards where the same
-read gave another answer after something was done, and otherwise one exchange after the other.
+`as` if the answer depended on the session, `authenticated` if it was refused before the login, guards (`when:`) if the
+same read had another answer after a write, otherwise the order of the exchanges.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["PlannedExchange", "plan_exchanges"]
 
 @dataclass(slots=True, eq=False)
 class PlannedExchange:
-    """One exchange to be. `sessions` is empty for everybody; `first` says when each session first played it."""
+    """An exchange of the scenario. `sessions` is empty for all sessions; `first` is the first use by each session."""
 
     draft: ExchangeDraft
     sessions: tuple[int, ...] = ()
@@ -27,14 +27,14 @@ class PlannedExchange:
     order: tuple[float, int] = (0.0, 0)
     name: str = ""
 
-    def played(self, draft: ExchangeDraft) -> None:
-        """Note that a draft is this exchange."""
-        self.first.setdefault(draft.ask.session, draft.at)
+    def add(self, draft: ExchangeDraft) -> None:
+        """Add a draft to this exchange."""
+        self.first.setdefault(draft.recorded.session, draft.at)
 
 
 @dataclass(slots=True)
 class _Cluster:
-    """Sessions that got the same answers to one request, and those answers as runs of equal ones."""
+    """Sessions with the same answers to one request; `runs` are the answers, equal consecutive ones together."""
 
     runs: list[list[ExchangeDraft]]
     members: dict[int, list[list[ExchangeDraft]]]
@@ -42,44 +42,44 @@ class _Cluster:
 
 
 def plan_exchanges(drafts: Sequence[ExchangeDraft]) -> list[PlannedExchange]:
-    """Plan the exchanges of a scenario, in the order in which they were first asked."""
+    """Return the exchanges of a scenario, ordered by their first request."""
     groups: dict[str, list[ExchangeDraft]] = {}
     for draft in drafts:
-        groups.setdefault(draft.trigger, []).append(draft)
+        groups.setdefault(draft.request_key, []).append(draft)
     planned: list[PlannedExchange] = []
-    reading: list[_Cluster] = []
+    read_clusters: list[_Cluster] = []
     for group in groups.values():
-        made, clusters = _group(group)
-        planned += made
-        reading += [cluster for cluster in clusters if group[0].reads]
-    acts = _acts(planned, drafts)
-    for cluster in reading:
-        _guard(cluster, acts)
+        exchanges, clusters = _group(group)
+        planned += exchanges
+        read_clusters += [cluster for cluster in clusters if group[0].is_read]
+    writes = _writes(planned, drafts)
+    for cluster in read_clusters:
+        _add_guards(cluster, writes)
     return sorted(planned, key=lambda exchange: exchange.order)
 
 
 def _group(group: list[ExchangeDraft]) -> tuple[list[PlannedExchange], list[_Cluster]]:
     refused = [draft for draft in group if draft.refused]
     accepted = [draft for draft in group if not draft.refused]
-    made: list[PlannedExchange] = []
-    both = bool(refused and accepted)
-    if both:
-        made.append(_planned(refused, (), authenticated=False))
-    clusters = _clusters(accepted if both else group)
+    planned: list[PlannedExchange] = []
+    has_both = bool(refused and accepted)
+    if has_both:
+        planned.append(_planned(refused, (), authenticated=False))
+    clusters = _clusters(accepted if has_both else group)
     for number, cluster in enumerate(clusters):
         sessions = tuple(sorted(cluster.members)) if len(clusters) > 1 else ()
-        _emit(cluster, tuple(session for session in sessions if session >= 0), both or None)
-        if len(clusters) > 1 and -1 in sessions:  # for anybody else, so it comes after those for somebody
+        _plan_cluster(cluster, tuple(session for session in sessions if session >= 0), has_both or None)
+        if len(clusters) > 1 and -1 in sessions:  # exchanges for all sessions follow those with `as`
             for exchange in cluster.planned:
                 exchange.order = (group[-1].at, number + 1)
-        made += cluster.planned
-    return made, clusters
+        planned += cluster.planned
+    return planned, clusters
 
 
-def _emit(cluster: _Cluster, sessions: tuple[int, ...], authenticated: bool | None) -> None:
+def _plan_cluster(cluster: _Cluster, sessions: tuple[int, ...], authenticated: bool | None) -> None:
     for number, run in enumerate(cluster.runs):
-        played = [draft for runs in cluster.members.values() for draft in (runs[number] if number < len(runs) else [])]
-        exchange = _planned(played or run, sessions, authenticated=authenticated)
+        drafts = [draft for runs in cluster.members.values() for draft in (runs[number] if number < len(runs) else [])]
+        exchange = _planned(drafts or run, sessions, authenticated=authenticated)
         exchange.draft = run[0]
         exchange.order = (run[0].at, number)
         cluster.planned.append(exchange)
@@ -88,18 +88,18 @@ def _emit(cluster: _Cluster, sessions: tuple[int, ...], authenticated: bool | No
 def _planned(drafts: list[ExchangeDraft], sessions: tuple[int, ...], *, authenticated: bool | None) -> PlannedExchange:
     exchange = PlannedExchange(drafts[0], sessions, authenticated, order=(drafts[0].at, 0))
     for draft in sorted(drafts, key=lambda draft: draft.at):
-        exchange.played(draft)
+        exchange.add(draft)
     return exchange
 
 
 def _clusters(drafts: Iterable[ExchangeDraft]) -> list[_Cluster]:
-    """Put sessions together whose answers don't contradict: one's are the beginning of the other's."""
+    """Group sessions whose answers are the same as far as both have answers."""
     by_session: dict[int, list[list[ExchangeDraft]]] = {}
     for draft in drafts:
-        _extend(by_session.setdefault(draft.ask.session, []), draft)
+        _extend(by_session.setdefault(draft.recorded.session, []), draft)
     clusters: list[_Cluster] = []
     for session, runs in sorted(by_session.items(), key=lambda item: -len(item[1])):
-        cluster = next((cluster for cluster in clusters if _begins(cluster.runs, runs)), None)
+        cluster = next((cluster for cluster in clusters if _is_prefix(cluster.runs, runs)), None)
         if cluster is None:
             clusters.append(_Cluster(runs, {session: runs}))
         else:
@@ -111,60 +111,62 @@ def _clusters(drafts: Iterable[ExchangeDraft]) -> list[_Cluster]:
 
 
 def _extend(runs: list[list[ExchangeDraft]], draft: ExchangeDraft) -> None:
-    """Add a draft: reads in a row with the same answer are one run, acts are a run each, but for the last ones."""
-    if runs and runs[-1][-1].answer == draft.answer:
+    """Add a draft. Consecutive reads with the same answer share a run; each write has a run, except the last ones."""
+    if runs and runs[-1][-1].answer_key == draft.answer_key:
         runs[-1].append(draft)
     else:
-        if runs and not draft.reads:
+        if runs and not draft.is_read:
             runs[-1:] = [[one] for one in runs[-1]]
         runs.append([draft])
 
 
-def _begins(longer: list[list[ExchangeDraft]], runs: list[list[ExchangeDraft]]) -> bool:
+def _is_prefix(longer: list[list[ExchangeDraft]], runs: list[list[ExchangeDraft]]) -> bool:
     return len(runs) <= len(longer) and all(
-        one[0].answer == other[0].answer for one, other in zip(runs, longer, strict=False)
+        one[0].answer_key == other[0].answer_key for one, other in zip(runs, longer, strict=False)
     )
 
 
-def _acts(
+def _writes(
     planned: Iterable[PlannedExchange], drafts: Iterable[ExchangeDraft]
 ) -> dict[int, list[tuple[float, PlannedExchange]]]:
-    """What each session did, in order: the exchanges that don't only read."""
+    """Return the writes of each session in order, with their exchanges."""
     by_draft: dict[str, list[PlannedExchange]] = {}
     for exchange in planned:
-        by_draft.setdefault(exchange.draft.trigger, []).append(exchange)
-    acts: dict[int, list[tuple[float, PlannedExchange]]] = {}
+        by_draft.setdefault(exchange.draft.request_key, []).append(exchange)
+    writes: dict[int, list[tuple[float, PlannedExchange]]] = {}
     for draft in drafts:
-        session = draft.ask.session
-        if draft.reads:
+        session = draft.recorded.session
+        if draft.is_read:
             continue
-        for exchange in by_draft[draft.trigger]:
-            if exchange.draft.answer == draft.answer and (not exchange.sessions or session in exchange.sessions):
-                acts.setdefault(session, []).append((draft.at, exchange))
+        for exchange in by_draft[draft.request_key]:
+            if exchange.draft.answer_key == draft.answer_key and (
+                not exchange.sessions or session in exchange.sessions
+            ):
+                writes.setdefault(session, []).append((draft.at, exchange))
                 break
-    return acts
+    return writes
 
 
-def _guard(cluster: _Cluster, acts: dict[int, list[tuple[float, PlannedExchange]]]) -> None:
-    """Say what was done between two answers, so that asking once more doesn't show the future."""
+def _add_guards(cluster: _Cluster, writes: dict[int, list[tuple[float, PlannedExchange]]]) -> None:
+    """Guard different answers to one read with the write between them, so that a replay doesn't answer too early."""
     for number in range(len(cluster.runs) - 1):
-        act = _between(cluster, number, acts)
-        if act is not None:
-            cluster.planned[number].before.append(act)
-            cluster.planned[number + 1].after.append(act)
+        write = _write_between(cluster, number, writes)
+        if write is not None:
+            cluster.planned[number].before.append(write)
+            cluster.planned[number + 1].after.append(write)
 
 
-def _between(
-    cluster: _Cluster, number: int, acts: dict[int, list[tuple[float, PlannedExchange]]]
+def _write_between(
+    cluster: _Cluster, number: int, writes: dict[int, list[tuple[float, PlannedExchange]]]
 ) -> PlannedExchange | None:
-    """The last act that every session did between two answers and not before them."""
+    """Return the last write that every session made between two answers and not before, or None."""
     common: list[PlannedExchange] | None = None
     for session, runs in cluster.members.items():
         if number + 1 >= len(runs):
             continue
         start, end = runs[number][-1].at, runs[number + 1][0].at
-        done = acts.get(session, [])
-        earlier = [act for at, act in done if at <= start]
-        here = [act for at, act in done if start < at <= end and act not in earlier]
-        common = here if common is None else [act for act in common if act in here]
+        session_writes = writes.get(session, [])
+        earlier = [write for at, write in session_writes if at <= start]
+        between = [write for at, write in session_writes if start < at <= end and write not in earlier]
+        common = between if common is None else [write for write in common if write in between]
     return common[-1] if common else None

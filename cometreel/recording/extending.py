@@ -1,6 +1,6 @@
-"""Extending a scenario by what a new recording has and it doesn't answer yet. Plain data in, plain data out.
+"""Adds the exchanges of a new recording to a scenario that doesn't answer them yet.
 
-What the scenario answers stays as a person may have edited it; of the new recording only the rest is taken.
+Existing exchanges are kept, because they may have been edited. Works on values, reads and writes no files.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cometreel.scenario import (
 from cometreel.scenario.markers import marker_of, unescaped
 from cometreel.wire import Request
 
-__all__ = ["extended"]
+__all__ = ["extend_scenario"]
 
 _EXAMPLES: Mapping[str, JSON] = {
     "number": 1.5,
@@ -35,57 +35,59 @@ _EXAMPLES: Mapping[str, JSON] = {
     "array": [],
     "null": None,
 }
-"""What stands for `{$any: KIND}` when it is asked whether something answers it; a text for every other kind."""
+"""Example values for `{$any: KIND}`; a text for all other kinds."""
 
 
-def extended(file: ScenarioFile, scenario: Scenario, recorded: ScenarioFile) -> ScenarioFile | None:
-    """Add to a file what was recorded and its `scenario` doesn't answer; None if it answers everything.
+def extend_scenario(file: ScenarioFile, scenario: Scenario, recorded: ScenarioFile) -> ScenarioFile | None:
+    """Add the recorded exchanges that `scenario`, the loaded `file`, doesn't answer; None if it answers all of them.
 
-    What was recorded refers to exchanges by name: where one is left out, the name of the exchange that answers in its
-    place is put there, and a name that is taken already gets a number.
+    References to a recorded exchange that is not added are changed to the exchange that answers its request. Names that
+    exist already get a number.
     """
-    answering = {each.name: _answering(each, scenario) for each in recorded.exchanges or ()}
-    names = _ExtendedNames(answering, set(scenario.by_name))
-    added = [each for each in recorded.exchanges or () if answering[each.name] is None]
+    answered_by = {each.name: _answered_by(each, scenario) for each in recorded.exchanges or ()}
+    names = _ExtendedNames(answered_by, set(scenario.by_name))
+    added = [each for each in recorded.exchanges or () if answered_by[each.name] is None]
     if not added:
         return None
-    fresh = {each.name for each in added}
-    timeline = [each for each in recorded.timeline or () if each.since in fresh]
-    changed: dict[str, object] = {"exchanges": [*(file.exchanges or ()), *map(names.exchange, added)]}
+    new_names = {each.name for each in added}
+    timeline = [each for each in recorded.timeline or () if each.since in new_names]
+    update: dict[str, object] = {"exchanges": [*(file.exchanges or ()), *map(names.exchange, added)]}
     if timeline:
-        changed["timeline"] = [*(file.timeline or ()), *map(names.timeline, timeline)]
+        update["timeline"] = [*(file.timeline or ()), *map(names.timeline, timeline)]
     if recorded.roles:
-        changed["roles"] = {**recorded.roles, **(file.roles or {})}
+        update["roles"] = {**recorded.roles, **(file.roles or {})}
     for block in ("bayeux", "correlation"):
         if getattr(file, block) is None and getattr(recorded, block) is not None:
-            changed[block] = getattr(recorded, block)
-    return file.model_copy(update=changed)
+            update[block] = getattr(recorded, block)
+    return file.model_copy(update=update)
 
 
 class _ExtendedNames:
-    """The names that exchanges of the recording have in the extended scenario."""
+    """Maps names of recorded exchanges to names in the extended scenario."""
 
-    def __init__(self, answering: Mapping[str, str | None], taken: set[str]) -> None:
+    def __init__(self, answered_by: Mapping[str, str | None], used: set[str]) -> None:
         self._names: dict[str, str] = {}
-        for name, answers in answering.items():
-            self._names[name] = answers or next(free for free in _numbered(name) if free not in taken)
-            taken.add(self._names[name])
+        for name, existing in answered_by.items():
+            self._names[name] = existing or next(free for free in _numbered(name) if free not in used)
+            used.add(self._names[name])
 
     def exchange(self, block: ExchangeBlock) -> ExchangeBlock:
-        """Give an exchange its name, and its guards theirs."""
-        changed: dict[str, object] = {"name": self._names[block.name]}
+        """Return an exchange with the new names in it and its guards."""
+        update: dict[str, object] = {"name": self._names[block.name]}
         if block.when is not None:
-            changed["when"] = WhenBlock.model_validate({key: self._all(value) for key, value in _guards(block.when)})
-        return block.model_copy(update=changed)
+            update["when"] = WhenBlock.model_validate(
+                {key: self._new_names(value) for key, value in _guards(block.when)}
+            )
+        return block.model_copy(update=update)
 
     def timeline(self, block: TimelineBlock) -> TimelineBlock:
-        """Give what a timeline entry starts and ends with its name."""
-        changed: dict[str, object] = {"since": self._all(block.since)}
+        """Return a timeline entry with the new names in `since` and `until`."""
+        update: dict[str, object] = {"since": self._new_names(block.since)}
         if block.until is not None:
-            changed["until"] = self._all(block.until)
-        return block.model_copy(update=changed)
+            update["until"] = self._new_names(block.until)
+        return block.model_copy(update=update)
 
-    def _all(self, names: str | list[str] | None) -> str | list[str] | None:
+    def _new_names(self, names: str | list[str] | None) -> str | list[str] | None:
         if isinstance(names, list):
             return [self._names.get(name, name) for name in names]
         return names if names is None else self._names.get(names, names)
@@ -100,17 +102,17 @@ def _numbered(name: str) -> Iterator[str]:
     yield from (f"{name} {number}" for number in count(2))
 
 
-def _answering(block: ExchangeBlock, scenario: Scenario) -> str | None:
-    """Name the exchange that answers what a recorded one answers, if there is one."""
-    asked = _question(block.request, scenario)
-    for group in scenario.index.groups(asked):
-        if isinstance(group.match(asked, {}), Match):
+def _answered_by(block: ExchangeBlock, scenario: Scenario) -> str | None:
+    """Return the name of the exchange that answers the request of a recorded one, or None."""
+    request = _example_request(block.request, scenario)
+    for group in scenario.index.groups(request):
+        if isinstance(group.match(request, {}), Match):
             return group.exchanges[0].name
     return None
 
 
-def _question(request: RequestBlock | PublishBlock, scenario: Scenario) -> NormalizedRequest | NormalizedPublish:
-    """Ask what a recorded exchange was asked, with an example wherever any value would do."""
+def _example_request(request: RequestBlock | PublishBlock, scenario: Scenario) -> NormalizedRequest | NormalizedPublish:
+    """Return a request that a recorded pattern matches, with examples for the markers."""
     if isinstance(request, PublishBlock):
         message = {"channel": request.publish, "data": request.data, "ext": request.ext}
         return scenario.publish_question({key: _example(value) for key, value in message.items()})

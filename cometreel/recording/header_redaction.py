@@ -1,7 +1,7 @@
-"""The heads of requests and replies without what they must not show: URL, header fields, cookies, credentials.
+"""Redaction of request and reply heads: URL, header fields, cookies and credentials.
 
-Headers pass by an allow-list. What identifies a session or a user comes out as pseudonyms; every credential that
-passes here is remembered, so that it is scrubbed wherever else it turns up.
+Header fields are kept if the policy lists them. Values that identify a session or a user become pseudonyms. Credentials
+are added to the known secrets, so that they are removed from all later journal lines.
 """
 
 from __future__ import annotations
@@ -26,59 +26,62 @@ _SENSITIVE = re.compile(
     re.IGNORECASE,
 )
 _PRODUCT = re.compile(r"^[\w-]+$")
-_GONE = re.compile(r"(?i)max-age=-?0*(;|$)")
+_EXPIRED = re.compile(r"(?i)max-age=-?0*(;|$)")
 _CACHE_LIMIT = 10_000
 SAFE = "~!$&'()*+,=:@"
-"""What a segment of a path may hold as it is (RFC 3986 §3.3)."""
+"""Characters that are not escaped in a path segment (RFC 3986 §3.3)."""
 
-Asked = TypeVarTuple("Asked")
+Arguments = TypeVarTuple("Arguments")
 
 
 def split_url(url: str) -> tuple[str, str]:
-    """Give the path and the query of a URL, or of a request target, without the fragment."""
+    """Return path and query of a URL or request target, without the fragment."""
     _, scheme, rest = url.partition("://")
-    if scheme and url[:1] != "/":  # `/login?back=http://…` is no absolute URL
-        slash = min((place for place in (rest.find("/"), rest.find("?")) if place >= 0), default=len(rest))
-        url = rest[slash:]
+    if scheme and url[:1] != "/":  # `/login?back=http://…` isn't an absolute URL
+        start = min((index for index in (rest.find("/"), rest.find("?")) if index >= 0), default=len(rest))
+        url = rest[start:]
     path, _, query = url.partition("#")[0].partition("?")
     return path or "/", query
 
 
 class HeaderRedactor:
-    """Redact heads by one redactor; learns which header carries the CSRF token."""
+    """Redacts request and reply heads; detects the header field of the CSRF token."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._policy: Policy = redactor.policy
-        self._csrf = {"x-csrf-token"}
+        self._csrf_fields = {"x-csrf-token"}
         self._cookies: dict[str, dict[str, str]] = {}
         self._requests: dict[tuple[str, str, Headers], JSONObject] = {}
         self._replies: dict[tuple[int, Headers], JSONObject] = {}
-        self._known = (0, 0)
+        self._version = (0, 0)
 
     def request(self, method: str, url: str, headers: Headers) -> JSONObject:
-        """Give what a journal line says of a request, but for its body; not to be changed by the caller."""
-        return self._remembered(self._requests, (method, url, headers), self._request)
+        """Return the members of a journal line for a request, without the body. Callers must not change the result."""
+        return self._cached(self._requests, (method, url, headers), self._request)
 
     def reply(self, status: int, headers: Headers) -> JSONObject:
-        """Give what a journal line says of a reply, but for its body; not to be changed by the caller."""
-        return self._remembered(self._replies, (status, headers), self._reply)
+        """Return the members of a journal line for a reply, without the body. Callers must not change the result."""
+        return self._cached(self._replies, (status, headers), self._reply)
 
-    def _remembered(
-        self, made: dict[tuple[*Asked], JSONObject], asked: tuple[*Asked], make: Callable[[*Asked], JSONObject]
+    def _cached(
+        self,
+        cache: dict[tuple[*Arguments], JSONObject],
+        arguments: tuple[*Arguments],
+        redact: Callable[[*Arguments], JSONObject],
     ) -> JSONObject:
-        """Give a head that came before as it was redacted then, unless something was learned since."""
-        known = (self._redactor.learned, len(self._csrf))
-        if known != self._known:
+        """Return the result for equal arguments from the cache, which is cleared when results may change."""
+        version = (self._redactor.version, len(self._csrf_fields))
+        if version != self._version:
             self._requests.clear()
             self._replies.clear()
-            self._known = known
-        line = made.get(asked)
+            self._version = version
+        line = cache.get(arguments)
         if line is None:
-            line = make(*asked)
-            if len(made) >= _CACHE_LIMIT:
-                made.clear()
-            made[asked] = line
+            line = redact(*arguments)
+            if len(cache) >= _CACHE_LIMIT:
+                cache.clear()
+            cache[arguments] = line
         return line
 
     def _request(self, method: str, url: str, headers: Headers) -> JSONObject:
@@ -87,20 +90,20 @@ class HeaderRedactor:
         self._put_path(line, path)
         self._put_query(line, query)
         self._put_headers(line, headers, self._policy.request_headers)
-        who = self._asker(headers)
-        if who:
-            line["who"] = dict(who)
+        identity = self._identity(headers)
+        if identity:
+            line["who"] = dict(identity)
         return line
 
     def _reply(self, status: int, headers: Headers) -> JSONObject:
         line: JSONObject = {"status": status}
         name = headers.get("x-csrf-header")
         if name:
-            self._csrf.add(name.strip().lower())
+            self._csrf_fields.add(name.strip().lower())
         self._put_headers(line, headers, self._policy.reply_headers)
-        who = self._set_cookies(headers)
-        if who:
-            line["who"] = dict(who)
+        tokens = self._set_cookies(headers)
+        if tokens:
+            line["who"] = dict(tokens)
         return line
 
     # --- URL ------------------------------------------------------------------------------------------------
@@ -110,10 +113,9 @@ class HeaderRedactor:
         segments = path.split("/")
         before = ""
         for number, segment in enumerate(segments):
-            made, what = self._segment(segment, before)
-            segments[number] = made
-            if what:
-                found[str(number)] = what
+            segments[number], replaced = self._segment(segment, before)
+            if replaced:
+                found[str(number)] = replaced
             before = segment
         line["path"] = "/".join(segments)
         if found:
@@ -121,11 +123,11 @@ class HeaderRedactor:
 
     def _segment(self, segment: str, before: str) -> tuple[str, str]:
         bare, semicolon, parameters = segment.partition(";")
-        ending = self._redactor.loose(semicolon + parameters)
+        suffix = self._redactor.text(semicolon + parameters)
         kind = self._policy.paths.get(before)
         plain = unquote(bare)
-        made, what = self._redactor.by_rule(PolicyRule(Treatment.IDENTIFIER, kind) if kind else None, plain)
-        return (quote(made, safe=SAFE) if made != plain else bare) + ending, what
+        redacted, replaced = self._redactor.by_rule(PolicyRule(Treatment.IDENTIFIER, kind) if kind else None, plain)
+        return (quote(redacted, safe=SAFE) if redacted != plain else bare) + suffix, replaced
 
     def _put_query(self, line: JSONObject, query: str) -> None:
         if not query:
@@ -133,22 +135,22 @@ class HeaderRedactor:
         found: JSONObject = {}
         pairs: list[tuple[str, str]] = []
         for name, value in parse_qsl(query, keep_blank_values=True, errors="backslashreplace"):
-            shown = self._redactor.key(name)
-            made, what = self._query_value(name, value)
-            if what:
-                found[shown] = what
-            pairs.append((shown, made))
+            redacted_name = self._redactor.key(name)
+            redacted, replaced = self._query_value(name, value)
+            if replaced:
+                found[redacted_name] = replaced
+            pairs.append((redacted_name, redacted))
         line["query"] = query if pairs == parse_qsl(query, keep_blank_values=True) else urlencode(pairs)
         if found:
             line["hid-query"] = found
 
     def _query_value(self, name: str, value: str) -> tuple[str, str]:
-        rule = self._policy.query(name)
-        if rule is not None and rule.treatment is Treatment.HIDE and not looks_random(value):
-            return HIDDEN, "secret"  # `state=active` is hidden here, and `active` stays a word elsewhere
+        rule = self._policy.query_rule(name)
+        if rule is not None and rule.treatment is Treatment.SECRET and not looks_random(value):
+            return HIDDEN, "secret"  # `active` in `state=active` is no known secret
         if rule is not None and rule.treatment is Treatment.IDENTIFIER and "," in value:
             pieces = [self._redactor.by_rule(rule, piece) for piece in value.split(",")]
-            return ",".join(made for made, _ in pieces), next((what for _, what in pieces if what), "")
+            return ",".join(text for text, _ in pieces), next((replaced for _, replaced in pieces if replaced), "")
         return self._redactor.by_rule(rule, value)
 
     # --- header fields --------------------------------------------------------------------------------------
@@ -157,90 +159,90 @@ class HeaderRedactor:
         kept: JSONObject = {}
         hidden: list[JSON] = []
         for name, value in headers:
-            low = name.lower()
-            if low in allowed:
-                kept[low] = self._allowed(low, value)
-            elif low in self._csrf or _SENSITIVE.search(low):
-                hidden.append(low)
-                if "cookie" not in low:
-                    self._learn(value)
+            lower = name.lower()
+            if lower in allowed:
+                kept[lower] = self._allowed(lower, value)
+            elif lower in self._csrf_fields or _SENSITIVE.search(lower):
+                hidden.append(lower)
+                if "cookie" not in lower:
+                    self._add_credentials(value)
         if kept:
             line["headers"] = kept
         if hidden:
             line["hid-headers"] = hidden
 
     def _allowed(self, name: str, value: str) -> str:
-        if name == "x-csrf-header":  # the name of a header; anything else in it is not for us to keep
+        if name == "x-csrf-header":  # the name of a header field; other values are not kept
             return value if _PRODUCT.match(value) else HIDDEN
         if name == "location":
             return self._location(value)
-        return self._redactor.loose(value)
+        return self._redactor.text(value)
 
     def _location(self, value: str) -> str:
-        base = self._redactor.loose(value[: -len(value.partition("://")[2])]) if "://" in value else ""
+        base = self._redactor.text(value[: -len(value.partition("://")[2])]) if "://" in value else ""
         line: JSONObject = {}
         path, query = split_url(value)
         self._put_path(line, path)
         self._put_query(line, query)
-        host = self._redactor.loose(value).partition("://")[2].partition("/")[0].partition("?")[0] if base else ""
+        host = self._redactor.text(value).partition("://")[2].partition("/")[0].partition("?")[0] if base else ""
         return f"{base}{host}{line['path']}" + (f"?{line['query']}" if query else "")
 
-    def _learn(self, value: str) -> None:
-        """Remember credentials, and any other value that isn't a common word: `X-Session-Kind: customer`."""
+    def _add_credentials(self, value: str) -> None:
+        """Add credentials to the known secrets, but no common words such as `X-Session-Kind: customer`."""
         scheme, _, rest = value.partition(" ")
         if rest and scheme.isalpha():
-            self._redactor.secret(value)
-            self._redactor.secret(rest.strip())
+            self._redactor.secrets.add(value)
+            self._redactor.secrets.add(rest.strip())
         elif looks_random(value):
-            self._redactor.secret(value)
+            self._redactor.secrets.add(value)
 
-    # --- who ------------------------------------------------------------------------------------------------
+    # --- session and user -----------------------------------------------------------------------------------
 
-    def _asker(self, headers: Headers) -> dict[str, str]:
-        who: dict[str, str] = {}
+    def _identity(self, headers: Headers) -> dict[str, str]:
+        identity: dict[str, str] = {}
         for name, value in headers:
-            low = name.lower()
-            if low == "cookie":
-                who = {**self._cookie(value), **who}
-            elif low == "authorization":
+            lower = name.lower()
+            if lower == "cookie":
+                identity = {**self._cookie(value), **identity}
+            elif lower == "authorization":
                 user = self._user(value)
                 if user:
-                    who["user"] = user
-        return who
+                    identity["user"] = user
+        return identity
 
     def _cookie(self, field: str) -> dict[str, str]:
-        """Read a Cookie field; a client sends the same one again and again."""
+        """Return the session tokens of a Cookie field, with a cache because clients repeat the field."""
         try:
             return self._cookies[field]
         except KeyError:
-            who: dict[str, str] = {}
+            tokens: dict[str, str] = {}
             for pair in field.split(";"):
-                self._take(pair, who)
+                self._add_cookie(pair, tokens)
             if len(self._cookies) >= _CACHE_LIMIT:
                 self._cookies.clear()
-            self._cookies[field] = who
-            return who
+            self._cookies[field] = tokens
+            return tokens
 
     def _set_cookies(self, headers: Headers) -> dict[str, str]:
-        who: dict[str, str] = {}
+        tokens: dict[str, str] = {}
         for field in headers.get_all("set-cookie"):
             pair, _, attributes = field.partition(";")
-            if not _GONE.search(attributes):
-                self._take(pair, who)
-        return who
+            if not _EXPIRED.search(attributes):
+                self._add_cookie(pair, tokens)
+        return tokens
 
-    def _take(self, pair: str, who: dict[str, str]) -> None:
+    def _add_cookie(self, pair: str, tokens: dict[str, str]) -> None:
         name, _, value = pair.strip().partition("=")
         name, value = name.strip(), value.strip().strip('"')
         if not value:
             return
         if name in self._policy.session_cookies:
-            who.setdefault(name, self._redactor.token(value))
-        elif looks_random(value):  # `theme=default` must not make a secret of a common word
-            self._redactor.secret(value)
+            tokens.setdefault(name, self._redactor.token(value))
+        elif looks_random(value):  # common words, as in `theme=default`, are no secrets
+            self._redactor.secrets.add(value)
 
     def _user(self, authorization: str) -> str:
-        """The pseudonym of the user who logs in with Basic (RFC 7617), empty for other credentials."""
+        """Return the pseudonym of the user of Basic credentials (RFC 7617); empty for other credentials."""
         scheme, _, rest = authorization.strip().partition(" ")
         if scheme.lower() != "basic":
             return ""
@@ -251,6 +253,6 @@ class HeaderRedactor:
         user, colon, password = text.partition(":")
         if not colon or not user:
             return ""
-        if password != user:  # a laboratory's habit; the name is personal and handled as such
-            self._redactor.secret(password)
-        return self._redactor.by_rule(self._policy.key("userName"), user)[0]
+        if password != user:  # in test systems the password may be the user name, which is redacted as a name
+            self._redactor.secrets.add(password)
+        return self._redactor.by_rule(self._policy.key_rule("userName"), user)[0]

@@ -1,7 +1,7 @@
-"""Who said what: puts the flows of a journal into sessions, by cookie, by clientId, by credentials.
+"""Assigns the flows of a journal to sessions by cookies, clientIds and credentials. All values are pseudonyms.
 
-All values here are pseudonyms. A request belongs to the session of its cookies, else of its clientId, else to the
-latest session of its user; what names nobody is anonymous, and belongs to the only session where there is one.
+A request belongs to the session of its cookies, else of its clientId, else to the latest session of its user. Requests
+without any of them are anonymous; if there is only one session, they belong to it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class Identities:
         self._flows: dict[str, str] = {}
         for event in events:
             if event.flow:
-                self._see(event)
+                self._add(event)
         self._number()
 
     def session(self, flow: str) -> int:
-        """The session of a flow; the number of the anonymous one for a flow that names nobody."""
+        """Return the session number of a flow; `anonymous` for a flow that identifies no session."""
         node = self._flows.get(flow)
         return self._numbers[self._root(node)] if node is not None else self.anonymous
 
@@ -43,9 +43,9 @@ class Identities:
         self._numbers[anonymous] = self.anonymous
         self.users = {self._numbers[root]: user for root, user in self._user.items() if root in self._numbers}
 
-    def _see(self, event: WireEvent) -> None:
+    def _add(self, event: WireEvent) -> None:
         nodes = list(_names(event))
-        user = event.who.get("user")
+        user = event.identity.get("user")
         before = self._flows.get(event.flow)
         if before is not None and before != _ANONYMOUS:
             nodes.insert(0, before)
@@ -54,7 +54,7 @@ class Identities:
         first = nodes[0]
         for node in nodes[1:]:
             self._join(first, node)
-        self._flows[event.flow] = first if nodes[1:] == [] or self._joined(first, nodes[-1]) else nodes[-1]
+        self._flows[event.flow] = first if nodes[1:] == [] or self._is_same(first, nodes[-1]) else nodes[-1]
         if user:
             self._user.setdefault(self._root(first), user)
             self._latest[user] = first
@@ -64,11 +64,11 @@ class Identities:
             node = self._parent[node]
         return node
 
-    def _joined(self, one: str, other: str) -> bool:
+    def _is_same(self, one: str, other: str) -> bool:
         return self._root(one) == self._root(other)
 
     def _join(self, one: str, other: str) -> None:
-        """Make two names one session, unless two users logged in under them."""
+        """Merge two sessions, unless they have different users."""
         one, other = self._root(one), self._root(other)
         users = {self._user.get(one), self._user.get(other)} - {None}
         if one == other or len(users) > 1:
@@ -83,7 +83,7 @@ _ANONYMOUS = "anonymous"
 
 
 def _names(event: WireEvent) -> Iterator[str]:
-    for name, token in event.who.items():
+    for name, token in event.identity.items():
         if name != "user":
             yield f"cookie {name} {token}"
     for message in event.body.messages:

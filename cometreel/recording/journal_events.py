@@ -1,6 +1,6 @@
-"""What a journal holds: its header and one event for each thing that crossed the wire, already redacted.
+"""The lines of a journal: its header and one redacted event for each request, reply or WebSocket message.
 
-This room knows the shape of a journal line, both ways, and nothing of files, policies or scenarios.
+Converts lines from and to JSON; does not read or write files.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ EventKind: TypeAlias = Literal[
     "request", "reply", "error", "open", "frame", "close", "mark", "resume", "lost", "unwanted"
 ]
 _KINDS = frozenset(get_args(EventKind))
-_LATEST = 253_402_300_800  # the year 10000, which Python's calendar doesn't reach
+_MAX_STARTED = 253_402_300_800  # the year 10000, beyond the range of datetime
 
 
 class JournalLineInvalid(ValueError):
-    """A journal line that isn't one of ours; its text never shows values."""
+    """An invalid journal line; the message contains no values."""
 
 
 @dataclass(frozen=True, slots=True)
 class JournalHeader:
-    """The first line of a journal. `started` is wall clock, seconds since 1970."""
+    """The first line of a journal. `started` is in seconds since 1970."""
 
     cometreel: str
     started: float
     profile: str
     policy: str
 
-    def line(self) -> JSONObject:
-        """Give the header as its journal line."""
+    def to_json(self) -> JSONObject:
+        """Return the header as a journal line."""
         return {
             "journal": VERSION,
             "cometreel": self.cometreel,
@@ -58,7 +58,7 @@ class JournalHeader:
 
 @dataclass(frozen=True, slots=True)
 class RedactedPaths:
-    """Where a body was redacted, as JSON Pointers by class; identifiers (strict policy) with their kind."""
+    """The JSON Pointers of the replaced values of a body, by class; identifiers (strict policy) with their kind."""
 
     secret: tuple[str, ...] = ()
     personal: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class RedactedPaths:
 
 @dataclass(frozen=True, slots=True)
 class RecordedBody:
-    """One redacted body: Bayeux messages, another JSON value, a text, nothing, or left out with the reason."""
+    """A redacted body: Bayeux messages, another JSON value, a form, a text, nothing, or the reason of an omission."""
 
     kind: Literal["none", "bayeux", "json", "form", "text", "omitted"] = "none"
     value: JSON = None
@@ -75,7 +75,7 @@ class RecordedBody:
 
     @property
     def messages(self) -> list[JSONObject]:
-        """The Bayeux messages, none for any other body."""
+        """The Bayeux messages; empty for other bodies."""
         if self.kind != "bayeux" or not isinstance(self.value, list):
             return []
         return [message for message in self.value if isinstance(message, dict)]
@@ -86,12 +86,12 @@ NO_BODY = RecordedBody()
 
 @dataclass(frozen=True, slots=True)
 class WireEvent:
-    """One journal line. `at` is seconds since the journal's start; `line` counts from 1.
+    """One journal line. `at` is in seconds since the start of the journal; `line` counts from 1.
 
-    `who` holds pseudonyms: session cookies by name, and `user` where credentials named one.
-    `client_side` says of a frame that the client sent it. `hidden_query` and `hidden_path` say what was replaced
-    there: name, or number of the path's segment, to `secret`, `personal` or `id KIND`. `hidden_headers` are the names
-    of the headers with credentials that were left out.
+    `identity` contains pseudonyms: session cookies by name, and `user` for credentials with a user name. `client_side`
+    is true for a frame of the client. `hidden_query` and `hidden_path` map the name of a parameter or the number of a
+    path segment to the class of the replaced value: `secret`, `personal` or `id KIND`. `hidden_headers` are the names
+    of the omitted header fields with credentials.
     """
 
     line: int
@@ -103,7 +103,7 @@ class WireEvent:
     query: str = ""
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
-    who: Mapping[str, str] = field(default_factory=dict)
+    identity: Mapping[str, str] = field(default_factory=dict)
     body: RecordedBody = NO_BODY
     client_side: bool = False
     text: str = ""
@@ -114,9 +114,9 @@ class WireEvent:
 
 
 def header_of(value: JSON) -> JournalHeader:
-    """Read the first line of a journal.
+    """Parse the first line of a journal.
 
-    :raises BrokenLine: if it isn't a journal header of this version.
+    :raises JournalLineInvalid: if it isn't a journal header of this version.
     """
     if not isinstance(value, dict) or "journal" not in value:
         raise JournalLineInvalid("not a Cometreel journal")
@@ -124,8 +124,8 @@ def header_of(value: JSON) -> JournalHeader:
         raise JournalLineInvalid(f"a journal of version {value['journal']!r}"[:60])
     started = value.get("started")
     names = [value.get(key) for key in ("cometreel", "profile", "policy")]
-    if isinstance(started, bool) or not isinstance(started, int | float) or not 0 <= started < _LATEST:
-        raise JournalLineInvalid("a journal header without a start")
+    if isinstance(started, bool) or not isinstance(started, int | float) or not 0 <= started < _MAX_STARTED:
+        raise JournalLineInvalid("a journal header without a valid start time")
     texts = [name for name in names if isinstance(name, str)]
     if len(texts) != len(names):
         raise JournalLineInvalid("an incomplete journal header")
@@ -133,28 +133,28 @@ def header_of(value: JSON) -> JournalHeader:
 
 
 def event_of(value: JSON, line: int) -> WireEvent:
-    """Read one journal line.
+    """Parse one journal line.
 
-    :raises BrokenLine: if it isn't a wire event.
+    :raises JournalLineInvalid: if it isn't an event.
     """
     if not isinstance(value, dict):
-        raise JournalLineInvalid("not a wire event")
+        raise JournalLineInvalid("not an event")
     kind, at = value.get("kind"), value.get("t")
     if not isinstance(kind, str) or kind not in _KINDS:
         raise JournalLineInvalid("an event of an unknown kind")
     if isinstance(at, bool) or not isinstance(at, int | float):
-        raise JournalLineInvalid("an event without its time")
+        raise JournalLineInvalid("an event without a time")
     return WireEvent(
         line=line,
         at=float(at),
-        kind=kind,  # type: ignore[arg-type]  # checked against Kind's own values above
+        kind=kind,  # type: ignore[arg-type]  # checked against the values of EventKind above
         flow=_text(value, "flow"),
         method=_text(value, "method"),
         path=_text(value, "path"),
         query=_text(value, "query"),
         status=_number(value, "status"),
         headers=_texts(value.get("headers")),
-        who=_texts(value.get("who")),
+        identity=_texts(value.get("who")),
         body=_body(value),
         client_side=value.get("from") == "client",
         text=_text(value, "text"),
@@ -184,16 +184,16 @@ def _hidden(value: JSON) -> RedactedPaths:
     if not isinstance(value, dict):
         return RedactedPaths()
     hidden = RedactedPaths(_list(value.get("secret")), _list(value.get("personal")), _texts(value.get("id")))
-    places = (*hidden.secret, *hidden.personal, *hidden.identifiers)
-    if any(place and not place.startswith("/") for place in places):
-        raise JournalLineInvalid("an event that doesn't say where something was replaced")
+    pointers = (*hidden.secret, *hidden.personal, *hidden.identifiers)
+    if any(pointer and not pointer.startswith("/") for pointer in pointers):
+        raise JournalLineInvalid("an event with an invalid JSON Pointer to a replaced value")
     return hidden
 
 
 def _text(value: JSONObject, key: str) -> str:
     found = value.get(key, "")
     if not isinstance(found, str):
-        raise JournalLineInvalid(f"an event whose {key} is not a text")
+        raise JournalLineInvalid(f"an event whose {key} is not a string")
     return found
 
 

@@ -1,7 +1,4 @@
-"""The redaction policy: which keys, headers and queries hold what. Data in YAML, read once at the door.
-
-This room knows the file and its classes of values; how a value is replaced is `redaction.py`'s matter.
-"""
+"""Redaction policies: YAML files that assign a treatment to keys, headers and query parameters."""
 
 from __future__ import annotations
 
@@ -31,10 +28,10 @@ _KEYS = (
 
 
 class Treatment(Enum):
-    """What happens to a value; the policy's own words."""
+    """Treatments of values, as written in a policy file."""
 
-    HIDE = "secret"
-    JOIN = "token"
+    SECRET = "secret"  # noqa: S105  # the name of a treatment
+    TOKEN = "token"  # noqa: S105  # the name of a treatment
     NAME = "name"
     TEXT = "text"
     TREE = "tree"
@@ -44,7 +41,7 @@ class Treatment(Enum):
 
 
 class PolicyRule:
-    """One line of a policy: a treatment, and for identifiers their kind."""
+    """A treatment, with the kind for identifiers."""
 
     __slots__ = ("kind", "treatment")
 
@@ -52,7 +49,7 @@ class PolicyRule:
         self.treatment, self.kind = treatment, kind
 
     def __repr__(self) -> str:
-        return f"Rule({self.treatment.value} {self.kind})" if self.kind else f"Rule({self.treatment.value})"
+        return f"PolicyRule({self.treatment.value} {self.kind})" if self.kind else f"PolicyRule({self.treatment.value})"
 
 
 _RuleText = Annotated[str, Field(pattern=r"^(secret|token|name|text|tree|message|keep|id [a-z][a-z-]*)$")]
@@ -82,34 +79,36 @@ class _PolicyFile(BaseModel):
 
 
 class _NameRules:
-    """The rules for names, exact ones first, then wildcards; answers are remembered."""
+    """Rules by name: exact names first, then wildcards. Results are cached."""
 
     def __init__(self, rules: dict[str, str]) -> None:
         self._exact: dict[str, PolicyRule] = {}
-        self._wild: list[tuple[re.Pattern[str], PolicyRule]] = []
-        self._known: dict[str, PolicyRule | None] = {}
+        self._wildcards: list[tuple[re.Pattern[str], PolicyRule]] = []
+        self._cache: dict[str, PolicyRule | None] = {}
         for name, text in rules.items():
             word, _, kind = text.partition(" ")
             rule = PolicyRule(Treatment(word), kind)
             if any(sign in name for sign in "*?["):
-                self._wild.append((re.compile(translate(name.lower())), rule))
+                self._wildcards.append((re.compile(translate(name.lower())), rule))
             else:
                 self._exact[name.lower()] = rule
 
     def rule(self, name: str) -> PolicyRule | None:
-        """Find the rule of a name, None for a name that the policy doesn't know."""
+        """Return the rule for a name, or None."""
         try:
-            return self._known[name]
+            return self._cache[name]
         except KeyError:
-            low = name.lower()
-            found = self._exact.get(low) or next((rule for wild, rule in self._wild if wild.match(low)), None)
-            if len(self._known) < _CACHE_LIMIT:
-                self._known[name] = found
+            lower = name.lower()
+            found = self._exact.get(lower) or next(
+                (rule for pattern, rule in self._wildcards if pattern.match(lower)), None
+            )
+            if len(self._cache) < _CACHE_LIMIT:
+                self._cache[name] = found
             return found
 
 
 class Policy:
-    """A redaction policy, merged with what it extends and ready to be asked."""
+    """A redaction policy, merged with the policy that it extends."""
 
     def __init__(self, file: _PolicyFile) -> None:
         self.name = file.name
@@ -123,12 +122,12 @@ class Policy:
         self._keys = _NameRules(file.keys)
         self._queries = _NameRules({**file.keys, **file.queries})
 
-    def key(self, name: str) -> PolicyRule | None:
-        """The rule for a key of a JSON object, None where the policy says nothing."""
+    def key_rule(self, name: str) -> PolicyRule | None:
+        """Return the rule for a key of a JSON object, or None."""
         return self._keys.rule(name)
 
-    def query(self, name: str) -> PolicyRule | None:
-        """The rule for a name in a query or a form, None where the policy says nothing."""
+    def query_rule(self, name: str) -> PolicyRule | None:
+        """Return the rule for a parameter of a query or form, or None."""
         return self._queries.rule(name)
 
 
@@ -145,7 +144,7 @@ def _shipped(name: str) -> Policy:
 def load_policy(choice: str | Path) -> Policy:
     """Load a policy: `default`, `strict`, or a file.
 
-    :raises FileInvalid: if the file can't be read or isn't a policy, with all its problems.
+    :raises FileInvalid: with all problems, if the file can't be read or isn't a policy.
     """
     if isinstance(choice, str) and choice in _SHIPPED:
         return _shipped(choice)
@@ -157,7 +156,7 @@ def _file(path: Path) -> _PolicyFile:
         return _read(str(path), path.read_text("utf-8"))
     except OSError as error:
         found = f"can't be read: {error.strerror or error}"
-        hint = "shipped policies are " + " and ".join(_SHIPPED)
+        hint = "shipped policies: " + " and ".join(_SHIPPED)
     except UnicodeDecodeError:
         found, hint = "not UTF-8 text", ""
     raise FileInvalid([Problem(str(path), 0, 0, found, "a policy in YAML", hint)])
@@ -178,16 +177,16 @@ def _read(name: str, text: str) -> _PolicyFile:
 def _findings(error: ValidationError) -> list[Finding]:
     details = error.errors(include_url=False)
     return [
-        _in_our_words(one["type"], one["input"], finding)
+        _policy_finding(one["type"], one["input"], finding)
         for one, finding in zip(details, findings_of(error), strict=True)
     ]
 
 
-def _in_our_words(kind: str, value: object, finding: Finding) -> Finding:
-    """Say what is wrong in the policy's own words, where pydantic's say too little."""
+def _policy_finding(kind: str, value: object, finding: Finding) -> Finding:
+    """Return a finding with the terms of policies where the message of pydantic is unclear."""
     if kind == "extra_forbidden":
         key = str(finding.path[-1])
-        found = f"no key of a policy is called {key!r}"
+        found = f"policies have no key {key!r}"
         return Finding(finding.path, found, ", ".join(_KEYS), near(key, _KEYS), at_key=True)
     if kind == "string_pattern_mismatch" and finding.path[0] in ("keys", "queries"):
         return Finding(finding.path, finding.found, _RULES, near(str(value), _RULES.split(", ")))
@@ -195,7 +194,7 @@ def _in_our_words(kind: str, value: object, finding: Finding) -> Finding:
 
 
 def _merged(file: _PolicyFile, name: str, seen: tuple[str, ...] = ()) -> _PolicyFile:
-    """Put a policy on top of what it extends; its own rules come first."""
+    """Merge a policy with the one that it extends; its own rules come first."""
     if file.extends is None:
         return file
     if file.extends in seen or file.extends not in _SHIPPED:
@@ -212,8 +211,8 @@ def _merged(file: _PolicyFile, name: str, seen: tuple[str, ...] = ()) -> _Policy
                 "reply": base.headers.reply + file.headers.reply,
             },
             "cookies": base.cookies + file.cookies,
-            "keys": _over(file.keys, base.keys),
-            "queries": _over(file.queries, base.queries),
+            "keys": _merged_rules(file.keys, base.keys),
+            "queries": _merged_rules(file.queries, base.queries),
             "dictionary-keys": file.dictionary_keys + base.dictionary_keys,
             "paths": {**base.paths, **file.paths},
             "literal-texts": base.literal_texts + file.literal_texts,
@@ -221,6 +220,6 @@ def _merged(file: _PolicyFile, name: str, seen: tuple[str, ...] = ()) -> _Policy
     )
 
 
-def _over(own: dict[str, str], base: dict[str, str]) -> dict[str, str]:
-    taken = {name.lower() for name in own}
-    return own | {name: rule for name, rule in base.items() if name.lower() not in taken}
+def _merged_rules(own: dict[str, str], base: dict[str, str]) -> dict[str, str]:
+    own_names = {name.lower() for name in own}
+    return own | {name: rule for name, rule in base.items() if name.lower() not in own_names}

@@ -1,7 +1,6 @@
-"""Keyed pseudonyms that look like their kind: the same value gives the same token in one recording, and no other.
+"""Keyed pseudonyms that have the shape of the value: equal values get equal pseudonyms within one recording.
 
-An HMAC under the journal's key; without the key a token says nothing of its value. Knows shapes of values and
-nothing of keys, headers or policies.
+Pseudonyms are computed with HMAC and the key of the journal; without the key they reveal nothing about the value.
 """
 
 from __future__ import annotations
@@ -31,63 +30,63 @@ _CACHE_LIMIT = 100_000
 
 
 def is_shaped_id(value: str) -> bool:
-    """Tell whether a value has the shape of a machine-made id: a UUID or 32 hexadecimal digits."""
+    """Return True if a value has the shape of a generated id: a UUID or 32 hexadecimal digits."""
     length = len(value)
     return (length == 36 and UUID.fullmatch(value) is not None) or (length == 32 and HEX32.fullmatch(value) is not None)
 
 
 class Pseudonyms:
-    """Make pseudonyms under one key; each answer is remembered."""
+    """Creates pseudonyms with one key, with a cache."""
 
     def __init__(self, key: Secret) -> None:
         self._key = key
-        self._known: dict[tuple[str, str], str] = {}
+        self._cache: dict[tuple[str, str], str] = {}
 
-    def like(self, value: str) -> str:
+    def same_shape(self, value: str) -> str:
         """Replace a name, an address, a number or an id by one of the same shape."""
-        return self._remembered("like", value)
+        return self._cached("same-shape", value)
 
     def text(self, value: str) -> str:
-        """Replace a free text as a whole; one word, number or address keeps its shape."""
-        return self._remembered("text", value)
+        """Replace a free text as a whole; a single word, number or address keeps its shape."""
+        return self._cached("text", value)
 
     def token(self, value: str) -> str:
-        """Replace a session's capability by a token that only joins what belongs together."""
-        return self._remembered("token", value)
+        """Replace a session or client id by a token, which is equal for equal ids."""
+        return self._cached("token", value)
 
     def host(self, value: str) -> str:
-        """Replace a host, with its port, by a name that no network resolves."""
-        return self._remembered("host", value)
+        """Replace a host and port by a name that can't be resolved."""
+        return self._cached("host", value)
 
     def digits(self, value: str) -> str:
-        """Replace the digits of a text one by one, and leave the rest as it is."""
-        return self._remembered("digits", value)
+        """Replace the digits of a text and keep the other characters."""
+        return self._cached("digits", value)
 
-    def counted(self, number: int, count: int) -> str:
-        """Give the digits, so many, that stand for the value of this number in an order."""
-        return self._decimal(str(number), count)
+    def numbered_digits(self, number: int, count: int) -> str:
+        """Return `count` digits that only depend on a number."""
+        return self._decimal_digits(str(number), count)
 
     def number(self, value: float) -> int | float:
-        """Replace a number by one of as many digits."""
+        """Replace a number by one with the same number of digits."""
         text = self.digits(str(abs(value)))
         if isinstance(value, int):
             return int(text)
-        made = float(text)
-        return made if math.isfinite(made) else 0.0
+        pseudonym = float(text)
+        return pseudonym if math.isfinite(pseudonym) else 0.0
 
-    def _remembered(self, way: str, value: str) -> str:
+    def _cached(self, method: str, value: str) -> str:
         try:
-            return self._known[way, value]
+            return self._cache[method, value]
         except KeyError:
-            if len(self._known) >= _CACHE_LIMIT:
-                self._known.clear()
-            made = self._known[way, value] = self._make(way, value)
-            return made
+            if len(self._cache) >= _CACHE_LIMIT:
+                self._cache.clear()
+            pseudonym = self._cache[method, value] = self._create(method, value)
+            return pseudonym
 
-    def _make(self, way: str, value: str) -> str:
+    def _create(self, method: str, value: str) -> str:
         if not value or value.isspace():
             return value
-        match way:
+        match method:
             case "token":
                 return f"s{self._digest('token', value)[:20]}"
             case "host":
@@ -95,21 +94,21 @@ class Pseudonyms:
             case "digits":
                 return self._digits(value)
             case "text":
-                return self._like(value) or f"text {self._word(value)}"
-        return self._like(value) or _WORD.sub(lambda found: self._name(found[0]), value)
+                return self._known_shape(value) or f"text {self._word(value)}"
+        return self._known_shape(value) or _WORD.sub(lambda found: self._name(found[0]), value)
 
-    def _like(self, value: str) -> str:
-        """Replace a value of a known shape; the empty string if it has none."""
+    def _known_shape(self, value: str) -> str:
+        """Replace a value of a known shape; return an empty string for other values."""
         bare = value.strip()
         if EMAIL.fullmatch(bare):
             return f"{self._word(bare.lower())}@example.invalid"
         if UUID.fullmatch(bare):
-            made = self._digest("id", bare.lower())
-            made = "-".join((made[:8], made[8:12], made[12:16], made[16:20], made[20:32]))
-            return made if bare == bare.lower() else made.upper()
+            result = self._digest("id", bare.lower())
+            result = "-".join((result[:8], result[8:12], result[12:16], result[16:20], result[20:32]))
+            return result if bare == bare.lower() else result.upper()
         if HEX32.fullmatch(bare):
-            made = self._digest("id", bare.lower())[:32]
-            return made if bare == bare.lower() else made.upper()
+            result = self._digest("id", bare.lower())[:32]
+            return result if bare == bare.lower() else result.upper()
         if _PHONE.fullmatch(bare):
             return self._digits(bare)
         if _INTERACTION.fullmatch(bare):
@@ -118,34 +117,34 @@ class Pseudonyms:
         return ""
 
     def _name(self, word: str) -> str:
-        found = self._like(word)
+        found = self._known_shape(word)
         if found:
             return found
-        made = self._word(word)
-        return made.capitalize() if word[0].isupper() else made
+        result = self._word(word)
+        return result.capitalize() if word[0].isupper() else result
 
     def _digits(self, value: str) -> str:
-        """Digits depend on the digits alone, so that one number written in two ways stays one number."""
+        """Replace the digits independently of the punctuation, so that two spellings of a number stay equal."""
         count = len(DIGITS.findall(value))
-        source = iter(self._decimal("".join(DIGITS.findall(value)), count))
+        source = iter(self._decimal_digits("".join(DIGITS.findall(value)), count))
         return DIGITS.sub(lambda _: next(source), value)
 
-    def _decimal(self, value: str, count: int) -> str:
-        made, block = "", 0
-        while len(made) < count:
-            made += str(int(self._digest(f"digits{block}", value), 16))[1:-1]
+    def _decimal_digits(self, value: str, count: int) -> str:
+        result, block = "", 0
+        while len(result) < count:
+            result += str(int(self._digest(f"digits{block}", value), 16))[1:-1]
             block += 1
-        first = "123456789"[int(made[0]) % 9] if made else ""
-        return first + made[1:count]
+        first = "123456789"[int(result[0]) % 9] if result else ""
+        return first + result[1:count]
 
     def _word(self, value: str, syllables: int = 5) -> str:
         number = int(self._digest("word", value)[:24], 16)
-        made = ""
+        result = ""
         for _ in range(syllables):
             number, consonant = divmod(number, len(_CONSONANTS))
             number, vowel = divmod(number, len(_VOWELS))
-            made += _CONSONANTS[consonant] + _VOWELS[vowel]
-        return made
+            result += _CONSONANTS[consonant] + _VOWELS[vowel]
+        return result
 
     def _digest(self, use: str, value: str) -> str:
         message = f"{use}\0{value}".encode("utf-8", "surrogatepass")

@@ -1,7 +1,7 @@
-"""The forwarder: an ASGI application that passes everything on to one server and shows it to a recorder first.
+"""A recording proxy: an ASGI application that forwards requests and WebSockets to one server and records them.
 
-What crosses is in the journal before the other side sees it. Bodies are whole before they are passed on, held polls
-wait as long as the server holds them, nothing is retried, redirected or taken from a cookie jar.
+Each event is written to the journal before it is forwarded. Bodies are forwarded as a whole. Held polls are held as
+long as the server holds them. Nothing is retried, redirected or stored in a cookie jar.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from cometreel.http_fields import BODILESS, RawFields, end_to_end, headers_from_raw
 from cometreel.jsonvalue import encode
 from cometreel.recording import Recorder
-from cometreel.recording.upstream import CONNECT_PATIENCE, Upstream
+from cometreel.recording.upstream import CONNECT_TIMEOUT, Upstream
 from cometreel.recording.websocket_relay import WebSocketRelay
 from cometreel.wire import Headers
 
@@ -30,22 +30,22 @@ _ASSETS = ("text/css", "text/javascript", "application/javascript", "application
 
 
 class CallObserver(Protocol):
-    """Who is told of each call, as its client made it and as it was answered; None for a reply that never came.
+    """Called for each call with the status of its reply, or None if there is no reply.
 
-    Each frame that a client sends on a WebSocket is one too, with `WEBSOCKET` in place of the method.
+    Also called for each WebSocket message of a client, with `WEBSOCKET` as the method.
     """
 
     def __call__(self, method: str, target: str, body: bytes, status: int | None) -> None:
-        """Take note of one call, with its body decoded."""
+        """Observe one call; the body is decoded."""
 
 
-def _nobody(method: str, target: str, body: bytes, status: int | None) -> None:
-    """Tell nobody."""
+def _no_observer(method: str, target: str, body: bytes, status: int | None) -> None:
+    """Ignore the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ForwardedCall:
-    """What a client asked, with its body decoded, and under which name the recorder knows it."""
+    """A request with its decoded body; `flow` identifies it in the recorder."""
 
     flow: str
     method: str
@@ -55,7 +55,7 @@ class _ForwardedCall:
 
 @dataclass(frozen=True, slots=True)
 class _ForwardedReply:
-    """What it gets."""
+    """The reply that the client gets."""
 
     status: int
     fields: RawFields
@@ -63,38 +63,38 @@ class _ForwardedReply:
 
 
 class RecordProxy:
-    """Forward HTTP and WebSockets to `upstream` and record them. It must be called on one event loop.
+    """Forwards HTTP requests and WebSockets to `upstream` and records them. It must be used on one event loop.
 
-    `opened` makes one and ends it, in the form in which `cometreel.serve` opens an application.
+    `open` is an application factory for `cometreel.serve`.
     """
 
-    def __init__(self, upstream: Upstream, recorder: Recorder, witness: CallObserver = _nobody) -> None:
+    def __init__(self, upstream: Upstream, recorder: Recorder, observer: CallObserver = _no_observer) -> None:
         self.upstream = upstream
-        self._recorder, self._witness = recorder, witness
+        self._recorder, self._observer = recorder, observer
         self._transport = upstream.transport()
-        self._websockets = WebSocketRelay(upstream, recorder, self._hear)
+        self._websockets = WebSocketRelay(upstream, recorder, self._observe_frame)
         self._flows = itertools.count(1)
-        self._asking: set[asyncio.Task[_ForwardedReply]] = set()
+        self._pending: set[asyncio.Task[_ForwardedReply]] = set()
 
     @classmethod
     @asynccontextmanager
-    async def opened(
-        cls, upstream: Upstream, recorder: Recorder, witness: CallObserver = _nobody
+    async def open(
+        cls, upstream: Upstream, recorder: Recorder, observer: CallObserver = _no_observer
     ) -> AsyncIterator[RecordProxy]:
-        """Make a forwarder; at the end, end what the server still holds."""
-        forwarder = cls(upstream, recorder, witness)
+        """Create a proxy and close it at the end."""
+        proxy = cls(upstream, recorder, observer)
         try:
-            yield forwarder
+            yield proxy
         finally:
-            await forwarder.close()
+            await proxy.close()
 
     async def close(self) -> None:
-        """End every request and WebSocket that is under way, and all connections to the server."""
+        """Cancel open requests, close open WebSockets and all connections to the server."""
         await self._websockets.close()
-        for asking in self._asking:
-            asking.cancel()
-        if self._asking:
-            await asyncio.wait(self._asking)
+        for pending in self._pending:
+            pending.cancel()
+        if self._pending:
+            await asyncio.wait(self._pending)
         await self._transport.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,88 +106,86 @@ class RecordProxy:
             await self._http(flow, scope, receive, send)
 
     async def _http(self, flow: str, scope: Scope, receive: Receive, send: Send) -> None:
-        began, body = time.time(), await _body(receive)
+        started, body = time.time(), await _body(receive)
         if body is None:
             return
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         url, method = target.decode("utf-8", "surrogateescape"), scope["method"]
         headers, content = _decoded(scope["headers"], body)
-        self._recorder.request(flow, method, url, headers, content, wanted=True, at=began)
+        self._recorder.request(flow, method, url, headers, content, wanted=True, at=started)
         call = _ForwardedCall(flow, method, url, content)
-        answer = await self._answer(call, self._request(scope, target, body), receive)
-        if answer is not None:
-            await _write(answer, send, is_head=method == "HEAD")
+        reply = await self._forward(call, self._request(scope, target, body), receive)
+        if reply is not None:
+            await _write(reply, send, is_head=method == "HEAD")
 
     def _request(self, scope: Scope, target: bytes, body: bytes) -> httpx.Request:
-        """Make the request as the server wants it; its target stays as the client wrote it."""
+        """Return the request to the server, with the unchanged request target."""
         fields = [(b"Host", self.upstream.authority.encode()), *end_to_end(scope["headers"], b"host", b"expect")]
-        waiting = {"connect": CONNECT_PATIENCE, "read": None, "write": None, "pool": None}
+        timeout = {"connect": CONNECT_TIMEOUT, "read": None, "write": None, "pool": None}
         return httpx.Request(
             scope["method"],
             str(self.upstream),
             headers=fields,
             content=body or None,
-            extensions={"target": target, "timeout": waiting},
+            extensions={"target": target, "timeout": timeout},
         )
 
-    async def _answer(self, call: _ForwardedCall, request: httpx.Request, receive: Receive) -> _ForwardedReply | None:
-        """Ask the server, record its reply or why there is none; None if the client didn't wait for it."""
-        asking = asyncio.create_task(self._ask(request))
-        leaving = asyncio.create_task(_until_gone(receive))
-        self._asking.add(asking)
+    async def _forward(self, call: _ForwardedCall, request: httpx.Request, receive: Receive) -> _ForwardedReply | None:
+        """Send a request to the server and record its reply or failure; None if the client disconnected."""
+        sending = asyncio.create_task(self._send_upstream(request))
+        disconnect = asyncio.create_task(_wait_for_disconnect(receive))
+        self._pending.add(sending)
         try:
-            await asyncio.wait((asking, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if not asking.done():
-                self._missed(call, "the client hung up")
+            await asyncio.wait((sending, disconnect), return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done():
+                self._record_error(call, "the client disconnected", None)
                 return None
-            if asking.cancelled():
+            if sending.cancelled():
                 return self._failed(call, 503, "the recording has ended")
-            return self._answered(call, asking.result())
+            return self._record_reply(call, sending.result())
         except httpx.TransportError as error:
-            return self._failed(call, 502, f"{self.upstream} {_why(error)}")
+            return self._failed(call, 502, f"{self.upstream} {_reason(error)}")
         finally:
-            self._asking.discard(asking)
-            asking.cancel()
-            leaving.cancel()
-            await asyncio.wait((asking, leaving))
+            self._pending.discard(sending)
+            sending.cancel()
+            disconnect.cancel()
+            await asyncio.wait((sending, disconnect))
 
-    async def _ask(self, request: httpx.Request) -> _ForwardedReply:
+    async def _send_upstream(self, request: httpx.Request) -> _ForwardedReply:
         response = await self._transport.handle_async_request(request)
         assert isinstance(response.stream, httpx.AsyncByteStream)
         try:
-            body = b"".join([chunk async for chunk in response.stream])  # not `aread`, which would decode it
+            body = b"".join([chunk async for chunk in response.stream])  # `aread` would decode the body
         finally:
             await response.stream.aclose()
         return _ForwardedReply(response.status_code, end_to_end(response.headers.raw), body)
 
-    def _answered(self, call: _ForwardedCall, answer: _ForwardedReply) -> _ForwardedReply:
-        headers, content = _decoded(answer.fields, answer.body)
+    def _record_reply(self, call: _ForwardedCall, reply: _ForwardedReply) -> _ForwardedReply:
+        headers, content = _decoded(reply.fields, reply.body)
         kind = (headers.get("content-type") or "").lower()
-        self._recorder.reply(call.flow, answer.status, headers, content, wanted=not kind.startswith(_ASSETS))
-        self._tell(call, answer.status)
-        return answer
+        self._recorder.reply(call.flow, reply.status, headers, content, wanted=not kind.startswith(_ASSETS))
+        self._observe(call, reply.status)
+        return reply
 
-    def _missed(self, call: _ForwardedCall, why: str) -> None:
-        """Note that there is nobody to answer any more."""
-        self._recorder.error(call.flow, why)
-        self._tell(call, None)
+    def _record_error(self, call: _ForwardedCall, reason: str, status: int | None) -> None:
+        self._recorder.error(call.flow, reason)
+        self._observe(call, status)
 
-    def _failed(self, call: _ForwardedCall, status: int, why: str) -> _ForwardedReply:
-        """Note that the server gave no reply, and say so in the form that clients of GWS know."""
-        self._recorder.error(call.flow, why)
-        self._tell(call, status)
-        body = encode({"statusCode": 4, "statusMessage": f"cometreel: {why}"})
+    def _failed(self, call: _ForwardedCall, status: int, reason: str) -> _ForwardedReply:
+        """Record a failed request and return an error reply in the format of GWS."""
+        self._record_error(call, reason, status)
+        body = encode({"statusCode": 4, "statusMessage": f"cometreel: {reason}"})
         return _ForwardedReply(status, [(b"Content-Type", b"application/json;charset=UTF-8")], body)
 
-    def _tell(self, call: _ForwardedCall, status: int | None) -> None:
-        self._witness(call.method, call.target, call.body, status)
+    def _observe(self, call: _ForwardedCall, status: int | None) -> None:
+        self._observer(call.method, call.target, call.body, status)
 
-    def _hear(self, target: str, frame: str | bytes) -> None:
-        self._witness("WEBSOCKET", target, frame.encode() if isinstance(frame, str) else frame, None)
+    def _observe_frame(self, target: str, frame: str | bytes) -> None:
+        self._observer("WEBSOCKET", target, frame.encode() if isinstance(frame, str) else frame, None)
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """Read the body of a request; None if the client hangs up before its end."""
+    """Read the body of a request; None if the client disconnects before its end."""
     parts = []
     while True:
         message = await receive()
@@ -210,25 +208,25 @@ def _decoded(fields: RawFields, body: bytes) -> tuple[Headers, bytes]:
     return headers_from_raw(fields, decoded=True), body
 
 
-async def _until_gone(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _write(answer: _ForwardedReply, send: Send, *, is_head: bool) -> None:
-    fields = answer.fields
-    if not is_head and answer.status not in BODILESS:  # it may have come in chunks; now its length is known
-        fields = [*end_to_end(fields, b"content-length"), (b"Content-Length", b"%d" % len(answer.body))]
-    await send({"type": "http.response.start", "status": answer.status, "headers": fields})
-    await send({"type": "http.response.body", "body": answer.body})
+async def _write(reply: _ForwardedReply, send: Send, *, is_head: bool) -> None:
+    fields = reply.fields
+    if not is_head and reply.status not in BODILESS:  # the server may have sent it in chunks
+        fields = [*end_to_end(fields, b"content-length"), (b"Content-Length", b"%d" % len(reply.body))]
+    await send({"type": "http.response.start", "status": reply.status, "headers": fields})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
-def _why(error: httpx.TransportError) -> str:
-    """Say what went wrong with the server; the library's own words are the reason."""
+def _reason(error: httpx.TransportError) -> str:
+    """Describe an error of the connection to the server."""
     reason = str(error) or type(error).__name__
     if isinstance(error, httpx.ConnectTimeout):
-        return f"can't be reached: it took no connection within {CONNECT_PATIENCE:g} s"
+        return f"can't be reached: no connection within {CONNECT_TIMEOUT:g} s"
     if isinstance(error, httpx.ConnectError):
-        hint = " (SSL_CERT_FILE=FILE names an authority to trust)" if "CERTIFICATE_VERIFY_FAILED" in reason else ""
+        hint = " (set SSL_CERT_FILE=FILE to trust another authority)" if "CERTIFICATE_VERIFY_FAILED" in reason else ""
         return f"can't be reached: {reason}{hint}"
-    return f"broke off: {reason}"
+    return f"closed the connection: {reason}"

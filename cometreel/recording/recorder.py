@@ -1,7 +1,6 @@
-"""The recorder: takes what crossed the wire, redacts it in memory, and appends it to the journal.
+"""The recorder: redacts requests, replies and WebSocket messages in memory and appends them to a journal.
 
-The door (a mitmproxy addon, a test) calls one method for each thing that happened. This room knows nothing of
-mitmproxy, starts no thread and never waits.
+Its caller (a mitmproxy addon, a proxy, an import) calls one method for each event. It starts no thread and never waits.
 """
 
 from __future__ import annotations
@@ -29,19 +28,19 @@ _NOT_BAYEUX = ParsedBody("none")
 
 @dataclass(slots=True)
 class _Flow:
-    """What the recorder remembers of a request in flight, or of an open WebSocket."""
+    """The state of an open request or WebSocket."""
 
     label: str
     bayeux: bool = False
     callback: bool = False
-    waiting: JSONObject | None = field(default=None, repr=False)
+    upgrade: JSONObject | None = field(default=None, repr=False)
 
 
 class Recorder:
-    """Write one journal. `clock` is wall clock, seconds since 1970; `at` in a call overrides it.
+    """Writes one journal. `clock` returns seconds since 1970; the argument `at` of a method overrides it.
 
-    `tell` gets one clear line, free of values, when the journal can't be written and when it can again; the default
-    is this module's logger. Traffic never waits for the journal and never fails because of it.
+    `report` is called with one line, without recorded values, when the journal can't be written and when it can be
+    written again; the default is the logger of this module. Traffic never fails because of the journal.
 
     :raises FileInvalid: if the journal can't be opened for appending.
     """
@@ -53,16 +52,16 @@ class Recorder:
         policy: Policy,
         profile: Profile,
         clock: Callable[[], float],
-        tell: Callable[[str], None] | None = None,
+        report: Callable[[str], None] | None = None,
     ) -> None:
         self._clock = clock
-        self._tell = tell or logging.getLogger(__name__).error
+        self._report = report or logging.getLogger(__name__).error
         header = JournalHeader(__version__, round(clock(), 6), profile.name, policy.name)
         self._journal = RecordingJournal.open(Path(journal_path), header)
         self._redactor = Redactor(policy, self._journal.key)
-        self._heads = HeaderRedactor(self._redactor)
+        self._head_redactor = HeaderRedactor(self._redactor)
         self._flows: dict[str, _Flow] = {}
-        self._count = self._recorded = self._lost = self._unsaid = 0
+        self._count = self._recorded = self._lost = self._unreported = 0
         self._run = ""
         if self._journal.resumed:
             self._run = f"{max(0, round(self._time(None) * 1000)):x}-"
@@ -70,17 +69,17 @@ class Recorder:
 
     @property
     def path(self) -> Path:
-        """Where the journal lies."""
+        """Path of the journal."""
         return self._journal.path
 
     @property
     def lost(self) -> int:
-        """How many events could not be written."""
+        """Number of events that could not be written."""
         return self._lost
 
     @property
     def recorded(self) -> int:
-        """How many events were written."""
+        """Number of events that were written."""
         return self._recorded
 
     def request(
@@ -94,16 +93,16 @@ class Recorder:
         wanted: bool = False,
         at: float | None = None,
     ) -> bool:
-        """Record a request if it has the shape of Bayeux or is wanted; tell whether it was recorded.
+        """Record a request if it is Bayeux or `wanted`; return True if it was recorded.
 
-        `at` is the moment when it started. A body of None passed through without being kept.
+        `at` is the start of the request. A body of None is not available: it was streamed.
         """
-        parsed, callback = self._question(url, headers, body, wanted=wanted)
+        parsed, callback = self._parse_request(url, headers, body, wanted=wanted)
         if parsed.kind != "bayeux" and not wanted:
             return False
         state = self._start(flow)
         state.bayeux, state.callback = parsed.kind == "bayeux", callback
-        head = self._heads.request(method, split_url(url)[0] if callback else url, headers)
+        head = self._head_redactor.request(method, split_url(url)[0] if callback else url, headers)
         self._write("request", state, {**head, **redact(parsed, self._redactor)}, at)
         return True
 
@@ -117,9 +116,9 @@ class Recorder:
         wanted: bool = True,
         at: float | None = None,
     ) -> None:
-        """Record the reply of a recorded request, at the moment when it was complete.
+        """Record the complete reply of a recorded request.
 
-        A reply that nobody wants, now that it is seen, is recorded as just that, unless it is Bayeux.
+        A reply that is neither Bayeux nor `wanted` is recorded without its content.
         """
         state = self._flows.pop(flow, None)
         if state is None:
@@ -127,55 +126,55 @@ class Recorder:
         if not (state.bayeux or wanted):
             self._write("unwanted", state, {}, at)
             return
-        head = self._heads.reply(status, headers)
+        head = self._head_redactor.reply(status, headers)
         parsed = parse(body, headers.get("content-type") or "", bayeux=state.bayeux, callback=state.callback)
         self._write("reply", state, {**head, **redact(parsed, self._redactor)}, at)
 
     def error(self, flow: str, message: str, *, at: float | None = None) -> None:
-        """Record that a recorded request never got its reply, or that its reply never arrived."""
+        """Record that a recorded request failed."""
         state = self._flows.pop(flow, None)
         if state is not None:
             self._write("error", state, {"text": self._redactor.message(message)}, at)
 
     def opened(self, flow: str, url: str, headers: Headers, *, wanted: bool = False, at: float | None = None) -> None:
-        """Remember that a WebSocket was opened; it is recorded from its first Bayeux frame, or if wanted."""
+        """Record a WebSocket: at once if `wanted`, else from its first Bayeux message."""
         state = self._start(flow)
-        state.waiting = {"t": self._time(at), **self._heads.request("GET", url, headers)}
+        state.upgrade = {"t": self._time(at), **self._head_redactor.request("GET", url, headers)}
         if wanted:
-            self._begin(state)
+            self._write_upgrade(state)
 
     def frame(self, flow: str, from_client: bool, text: str | bytes, *, at: float | None = None) -> None:
-        """Record one message of a WebSocket."""
+        """Record a message of a WebSocket."""
         state = self._flows.get(flow)
         if state is None:
             return
         parsed = parse_frame(text, bayeux=state.bayeux)
         state.bayeux = state.bayeux or parsed.kind == "bayeux"
-        if state.waiting is not None:
+        if state.upgrade is not None:
             if not state.bayeux:
                 return
-            self._begin(state)
+            self._write_upgrade(state)
         side = "client" if from_client else "server"
         self._write("frame", state, {"from": side, **redact(parsed, self._redactor)}, at)
 
     def closed(self, flow: str, code: int, *, at: float | None = None) -> None:
-        """Record that a WebSocket ended."""
+        """Record the end of a WebSocket."""
         state = self._flows.pop(flow, None)
-        if state is not None and state.waiting is None:
+        if state is not None and state.upgrade is None:
             self._write("close", state, {"status": code}, at)
 
     def mark(self, text: str) -> None:
-        """Write the user's own mark into the journal."""
-        self._write("mark", None, {"text": self._redactor.loose(text)}, None)
+        """Write a remark of the user into the journal."""
+        self._write("mark", None, {"text": self._redactor.text(text)}, None)
 
     def close(self) -> None:
-        """Close the journal; closing twice is no error."""
+        """Close the journal; may be called twice."""
         self._journal.close()
 
-    # --------------------------------------------------------------------------------------------------------
-
-    def _question(self, url: str, headers: Headers, body: bytes | None, *, wanted: bool) -> tuple[ParsedBody, bool]:
-        """Look at a request: its body, and whether its messages came in the query. Cheap for what isn't ours."""
+    def _parse_request(
+        self, url: str, headers: Headers, body: bytes | None, *, wanted: bool
+    ) -> tuple[ParsedBody, bool]:
+        """Parse the body of a request; also return True if the messages are in the query. Fast for other traffic."""
         if body is None:
             return parse(None, ""), False
         if body:
@@ -190,9 +189,9 @@ class Recorder:
         state = self._flows[flow] = _Flow(f"{self._run}f{self._count}")
         return state
 
-    def _begin(self, state: _Flow) -> None:
-        waiting, state.waiting = state.waiting, None
-        self._write("open", state, waiting or {}, None)
+    def _write_upgrade(self, state: _Flow) -> None:
+        upgrade, state.upgrade = state.upgrade, None
+        self._write("open", state, upgrade or {}, None)
 
     def _time(self, at: float | None) -> float:
         return round((self._clock() if at is None else at) - self._journal.header.started, 6)
@@ -201,28 +200,28 @@ class Recorder:
         event: JSONObject = {"t": self._time(at), "kind": kind, **({"flow": flow.label} if flow else {}), **fields}
         try:
             line = self._line(event)
-            if self._unsaid:
-                self._journal.write({"t": self._time(None), "kind": "lost", "count": self._unsaid})
-                self._tell(f"{self.path}: can be written again; {self._unsaid} events were lost")
-                self._unsaid = 0
+            if self._unreported:
+                self._journal.write({"t": self._time(None), "kind": "lost", "count": self._unreported})
+                self._report(f"{self.path}: can be written again; {self._unreported} events were lost")
+                self._unreported = 0
             self._journal.write_line(line)
             self._recorded += 1
         except OSError as error:
-            self._missed(error)
+            self._write_failed(error)
 
     def _line(self, event: JSONObject) -> bytes:
         try:
             line = encode(event)
-        except (ValueError, RecursionError):  # a number beyond JSON, or nested beyond what can be written
+        except (ValueError, RecursionError):  # a number that JSON can't express, or nested too deeply
             body = ("bayeux", "json", "hid")
             event = {key: value for key, value in event.items() if key not in body}
-            event["omitted"] = "JSON that would not survive"
+            event["omitted"] = "JSON that can't be stored"
             line = encode(event)
         return self._redactor.secrets.scrub(line, event, self._redactor.pseudonyms.token)
 
-    def _missed(self, error: OSError) -> None:
-        if not self._unsaid:
+    def _write_failed(self, error: OSError) -> None:
+        if not self._unreported:
             reason = error.strerror or type(error).__name__
-            self._tell(f"{self.path}: can't be written: {reason}; the traffic goes on, these events are lost")
+            self._report(f"{self.path}: can't be written: {reason}; traffic continues, but these events are lost")
         self._lost += 1
-        self._unsaid += 1
+        self._unreported += 1

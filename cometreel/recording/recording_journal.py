@@ -1,7 +1,6 @@
-"""The journal: JSON Lines on disk, one line for each wire event, appended and handed to the kernel at once.
+"""The journal file: JSON Lines, one line per event, each written with one system call.
 
-A killed recorder loses at most the line in flight. What comes in here is already redacted; this room never
-looks inside. It knows files and nothing of HTTP, Bayeux or policies.
+A killed recorder loses at most the last line. Events are redacted before they are passed to the journal.
 """
 
 from __future__ import annotations
@@ -17,94 +16,96 @@ from cometreel.recording.secret import Secret
 
 __all__ = ["RecordingJournal", "key_path", "read_journal", "read_key"]
 
-_EXPECTED = "a journal of version 1, as `record.py` writes it"
-_OPENING = b'{"journal":'
+_EXPECTED = "a journal of version 1, written by the recorder"
+_HEADER_START = b'{"journal":'
 
 
 def key_path(journal: Path) -> Path:
-    """Name the file that holds the journal's pseudonym key: NAME.key beside NAME.jsonl."""
+    """Return the path of the pseudonym key: NAME.key next to NAME.jsonl."""
     return journal.with_suffix(".key")
 
 
 class RecordingJournal:
-    """A journal open for appending. Use `Journal.open`; nothing that is there is ever overwritten."""
+    """A journal that is open for appending, created with `RecordingJournal.open`. Never overwrites existing lines."""
 
     def __init__(
-        self, path: Path, descriptor: int, header: JournalHeader, key: Secret, *, torn: bool, resumed: bool
+        self, path: Path, descriptor: int, header: JournalHeader, key: Secret, *, truncated: bool, resumed: bool
     ) -> None:
         self.path = path
         self.resumed = resumed
         self.header = header
         self.key = key
         self._descriptor = descriptor
-        self._torn = torn
+        self._truncated = truncated
 
     @classmethod
     def open(cls, path: Path, header: JournalHeader) -> RecordingJournal:
-        """Open a journal for appending, or start one with this header.
+        """Open a journal for appending, or create one with this header.
 
-        A journal that is there already keeps its own header; a torn last line stays and is closed by a newline.
+        An existing journal keeps its header. A truncated last line is kept and completed with a newline.
 
-        :raises FileInvalid: if the file is no journal of this version, was recorded under another policy, or it
+        :raises FileInvalid: if the file isn't a journal of this version, was recorded with another policy, or the file
             or its key can't be written.
         """
         path = Path(path)
-        if path.exists() and not path.is_file():  # a pipe would hold up the traffic, a device keeps nothing
-            raise FileInvalid([Problem(str(path), 0, 0, "not a file", "a journal's name, as recordings/login.jsonl")])
+        if path.exists() and not path.is_file():  # writing to a pipe could block
+            raise FileInvalid(
+                [Problem(str(path), 0, 0, "not a file", "the path of a journal, for example recordings/login.jsonl")]
+            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            found, torn = _opening(path, header)
-            key = _key(key_path(path), fresh=found is None)
+            found, truncated = _inspect(path, header)
+            key = _key(key_path(path), create=found is None)
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         except OSError as error:
             raise _unwritable(path, error) from None
-        journal = cls(path, descriptor, found or header, key, torn=torn, resumed=found is not None)
+        journal = cls(path, descriptor, found or header, key, truncated=truncated, resumed=found is not None)
         if found is None:
-            journal._begin(header)
+            journal._write_header(header)
         return journal
 
     def write(self, event: JSONObject) -> None:
-        """Append one event as one line, and hand it to the kernel before returning.
+        """Append one event as one line.
 
-        :raises OSError: if the disk is full or gone; the next write starts on a line of its own.
+        :raises OSError: if the line can't be written; the next write starts with a new line.
         """
         self.write_line(encode(event))
 
     def write_line(self, line: bytes) -> None:
-        """Append one event that is encoded already.
+        """Append one encoded event.
 
-        :raises OSError: as `write`.
+        :raises OSError: see `write`.
         """
-        data = b"\n" + line + b"\n" if self._torn else line + b"\n"
+        data = b"\n" + line + b"\n" if self._truncated else line + b"\n"
         written = os.write(self._descriptor, data)
         while written < len(data):
-            self._torn = True
+            self._truncated = True
             written += os.write(self._descriptor, data[written:])
-        self._torn = False
+        self._truncated = False
 
     def close(self) -> None:
-        """Close the file; closing twice is no error."""
+        """Close the file; may be called twice."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _begin(self, header: JournalHeader) -> None:
+    def _write_header(self, header: JournalHeader) -> None:
         try:
-            self.write(header.line())
+            self.write(header.to_json())
         except OSError as error:
             self.close()
             raise _unwritable(self.path, error) from None
 
 
-def _opening(path: Path, header: JournalHeader) -> tuple[JournalHeader | None, bool]:
-    """Look at a file that may be there: its header, and whether its last line is torn."""
+def _inspect(path: Path, header: JournalHeader) -> tuple[JournalHeader | None, bool]:
+    """Return the header of an existing journal, or None, and True if its last line is truncated."""
     if not path.exists() or path.stat().st_size == 0:
         return None, False
     with path.open("rb") as file:
         first = file.readline()
         file.seek(-1, os.SEEK_END)
-        torn = file.read(1) != b"\n"
-    if _torn_header(first):
+        truncated = file.read(1) != b"\n"
+    if _is_truncated_header(first):
         return None, True
     found = _header(path, first)
     if found.policy != header.policy:
@@ -114,25 +115,25 @@ def _opening(path: Path, header: JournalHeader) -> tuple[JournalHeader | None, b
                     str(path),
                     1,
                     1,
-                    f"recorded under the policy {found.policy!r}",
+                    f"recorded with the policy {found.policy!r}",
                     f"the policy {header.policy!r}",
-                    "record into another file, or choose the same policy",
+                    "record to another file, or use the same policy",
                 )
             ]
         )
-    return found, torn
+    return found, truncated
 
 
-def _torn_header(first: bytes) -> bool:
-    """Tell whether the only line is the beginning of a header that was cut off."""
+def _is_truncated_header(first: bytes) -> bool:
+    """Return True if the line is a truncated header."""
     if first.endswith(b"\n"):
         return False
-    if len(first) <= len(_OPENING):
-        return _OPENING.startswith(first)
+    if len(first) <= len(_HEADER_START):
+        return _HEADER_START.startswith(first)
     try:
         decode(first)
     except NotJSON:
-        return first.startswith(_OPENING)
+        return first.startswith(_HEADER_START)
     return False
 
 
@@ -149,33 +150,33 @@ def _header(path: Path, first: bytes) -> JournalHeader:
 def read_key(journal: Path) -> Secret:
     """Read the pseudonym key of a journal.
 
-    :raises FileInvalid: if it is missing, can't be read or isn't a key.
+    :raises FileInvalid: if the key is missing, can't be read or is invalid.
     """
     try:
-        return _key(key_path(journal), fresh=False)
+        return _key(key_path(journal), create=False)
     except OSError as error:
         found = f"can't be read: {error.strerror or error}"
         raise FileInvalid([Problem(str(key_path(journal)), 0, 0, found, "the journal's key")]) from None
 
 
-def _key(path: Path, *, fresh: bool) -> Secret:
-    """Read the pseudonym key, or make one that only its owner can read."""
+def _key(path: Path, *, create: bool) -> Secret:
+    """Read the pseudonym key, or create one that only its owner can read."""
     if path.exists():
         text = path.read_text("ascii", errors="replace").strip()
         if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
             expected = "64 hexadecimal digits"
-            raise FileInvalid([Problem(str(path), 0, 0, "not a pseudonym key", expected, "record into another file")])
+            raise FileInvalid([Problem(str(path), 0, 0, "not a pseudonym key", expected, "record to another file")])
         path.chmod(0o600)
         return Secret(bytes.fromhex(text))
-    if not fresh:
-        hint = "put the key back, or record into another file"
+    if not create:
+        hint = "restore the key, or record to another file"
         raise FileInvalid([Problem(str(path), 0, 0, "the journal's pseudonym key is missing", "its key", hint)])
     key = secrets.token_bytes(32)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.write(descriptor, key.hex().encode() + b"\n")
     except OSError:
-        path.unlink(missing_ok=True)  # half a key would refuse every later start
+        path.unlink(missing_ok=True)  # an incomplete key would make every later start fail
         raise
     finally:
         os.close(descriptor)
@@ -185,15 +186,15 @@ def _key(path: Path, *, fresh: bool) -> Secret:
 def _unwritable(path: Path, error: OSError) -> FileInvalid:
     where = error.filename if isinstance(error.filename, str) else str(path)
     found = f"can't be written: {error.strerror or error}"
-    return FileInvalid([Problem(where, 0, 0, found, "a folder with room where you may write")])
+    return FileInvalid([Problem(where, 0, 0, found, "a writable folder with free space")])
 
 
 def read_journal(path: Path) -> tuple[JournalHeader | None, list[WireEvent], list[Problem]]:
-    """Read a journal, also a torn one: its header, its events in the order of the file, what couldn't be read.
+    """Read a journal, also a truncated one: its header, its events in file order, and the lines that are invalid.
 
-    The header is None where the recorder was killed before it was whole; then there are no events either.
+    The header is None if the recorder was killed while writing it; then there are no events.
 
-    :raises FileInvalid: if the file is missing, or is no journal of this version.
+    :raises FileInvalid: if the file is missing or isn't a journal of this version.
     """
     path = Path(path)
     try:
@@ -202,10 +203,10 @@ def read_journal(path: Path) -> tuple[JournalHeader | None, list[WireEvent], lis
         found = f"can't be read: {error.strerror or error}"
         raise FileInvalid([Problem(str(path), 0, 0, found, "a journal")]) from None
     lines = data.split(b"\n")
-    if len(lines) == 1 and _torn_header(data):
-        return None, [], [Problem(str(path), 1, 1, "the journal ends inside its header", "a whole header")]
-    if len(lines) > 1 and _torn_header(lines[0]):
-        return _events(path, lines, 1, [Problem(str(path), 1, 1, "a torn header", "a whole header")])
+    if len(lines) == 1 and _is_truncated_header(data):
+        return None, [], [Problem(str(path), 1, 1, "the header is truncated", "a complete header")]
+    if len(lines) > 1 and _is_truncated_header(lines[0]):
+        return _events(path, lines, 1, [Problem(str(path), 1, 1, "the header is truncated", "a complete header")])
     return _events(path, lines, 0, [])
 
 
@@ -221,8 +222,8 @@ def _events(
             events.append(event_of(decode(line), number))
         except NotJSON:
             last = number == len(lines)
-            found = "the last line is torn" if last else "a torn line"
+            found = "the last line is truncated" if last else "a truncated line"
             problems.append(Problem(str(path), number, 1, found, "one JSON object", "this event is lost"))
         except JournalLineInvalid as error:
-            problems.append(Problem(str(path), number, 1, str(error), "a wire event", "this line is left out"))
+            problems.append(Problem(str(path), number, 1, str(error), "an event", "this line is ignored"))
     return header, events, problems

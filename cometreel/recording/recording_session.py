@@ -1,6 +1,6 @@
-"""One recording: a journal, what is forwarded into it, and the scenario that it becomes at its end.
+"""A recording session: a new journal, the recorder that writes it, and the scenario that is written at the end.
 
-Each recording has a journal of its own, which stays. Knows files; sends nothing.
+Each session keeps its own journal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.recording import Distilled, Recorder, distill, key_path, load_policy, write_scenario
-from cometreel.recording.extending import extended
+from cometreel.recording.extending import extend_scenario
 from cometreel.recording.record_proxy import CallObserver, RecordProxy
 from cometreel.recording.upstream import Upstream
 from cometreel.scenario import Profile, Scenario, ScenarioFile, load, parse, profile
@@ -29,9 +29,9 @@ PROFILE, POLICY = "gws-v2", "default"
 
 @dataclass(frozen=True, slots=True)
 class RecordingResult:
-    """What a recording left: its journal, and where the scenario lies, or None if there is nothing new in it.
+    """The files of a recording. `scenario` is None if nothing new was recorded.
 
-    `difference` is a unified diff against the scenario that was there before; `lines` tell the user the rest.
+    `difference` is a unified diff against the existing scenario; `lines` are the summary for the user.
     """
 
     journal: Path
@@ -42,88 +42,90 @@ class RecordingResult:
 
 @dataclass(frozen=True, slots=True)
 class _ExistingScenario:
-    """The scenario that was there before, to be played and as it is written."""
+    """The scenario that exists before the recording, loaded and as a file model."""
 
     scenario: Scenario
     file: ScenarioFile
 
     @property
     def profile(self) -> Profile:
-        """Which notification answers which call, as the scenario says or as is usual."""
+        """The correlation profile of the scenario, or the default one."""
         return self.scenario.profile if self.file.correlation is not None else profile(PROFILE)
 
 
 class RecordingSession:
-    """Record what goes to `upstream`; `scenario` is the file that it is for.
+    """Records the traffic to `upstream`; `scenario` is the path of the scenario to write.
 
-    :raises FileInvalid: if the scenario is there already and can't be used, or the journal can't be written.
+    :raises FileInvalid: if an existing scenario is invalid, or the journal can't be written.
     """
 
-    def __init__(self, upstream: Upstream, scenario: Path, *, tell: Callable[[str], None] | None = None) -> None:
+    def __init__(self, upstream: Upstream, scenario: Path, *, report: Callable[[str], None] | None = None) -> None:
         self.upstream, self.scenario = upstream, scenario
-        self._before = _ExistingScenario(load([scenario]), parse(scenario)) if scenario.exists() else None
-        self._profile = self._before.profile if self._before is not None else profile(PROFILE)
-        self.journal = _claimed(scenario)
+        self._existing = _ExistingScenario(load([scenario]), parse(scenario)) if scenario.exists() else None
+        self._profile = self._existing.profile if self._existing is not None else profile(PROFILE)
+        self.journal = _create_journal(scenario)
         self.recorder = Recorder(
-            self.journal, policy=load_policy(POLICY), profile=self._profile, clock=time.time, tell=tell
+            self.journal, policy=load_policy(POLICY), profile=self._profile, clock=time.time, report=report
         )
 
-    def opening(self, witness: CallObserver) -> Callable[[], AbstractAsyncContextManager[RecordProxy]]:
-        """Return what opens the forwarder of this recording on a server's event loop."""
-        return partial(RecordProxy.opened, self.upstream, self.recorder, witness)
+    def proxy_factory(self, observer: CallObserver) -> Callable[[], AbstractAsyncContextManager[RecordProxy]]:
+        """Return a function that creates the proxy of this session on the event loop of a server."""
+        return partial(RecordProxy.open, self.upstream, self.recorder, observer)
 
     def finish(self, *, only_new: bool = False) -> RecordingResult:
-        """Close the journal and write the scenario, beside one that is there already and differs: as NAME.new.yaml.
+        """Close the journal and write the scenario; if a different one exists, to NAME.new.yaml.
 
-        `only_new` keeps that scenario's exchanges as they are and adds what it doesn't answer.
+        With `only_new`, the existing exchanges are kept and only requests that they don't answer are added.
 
-        :raises FileInvalid: if it can't be written; the journal is safe.
+        :raises FileInvalid: if the scenario can't be written; the journal is kept.
         """
         self.recorder.close()
-        made = distill(self.journal, profile=self._profile)
-        file = made.file.model_copy(update={"title": self.scenario.stem})
+        distilled = distill(self.journal, profile=self._profile)
+        file = distilled.file.model_copy(update={"title": self.scenario.stem})
         if not file.exchanges:
-            return self._nothing("nothing was recorded", made)
-        if self._before is not None and self._before.file.correlation is not None:
-            file = file.model_copy(update={"correlation": self._before.file.correlation})
-        if only_new and self._before is not None:
-            added = extended(self._before.file, self._before.scenario, file)
+            return self._without_scenario("nothing was recorded", distilled)
+        if self._existing is not None and self._existing.file.correlation is not None:
+            file = file.model_copy(update={"correlation": self._existing.file.correlation})
+        if only_new and self._existing is not None:
+            added = extend_scenario(self._existing.file, self._existing.scenario, file)
             if added is None:
-                return self._nothing(f"{self.scenario.name} answers all that was asked", made)
+                return self._without_scenario(f"{self.scenario.name} answers all recorded requests", distilled)
             file = added
         written = write_scenario(file, self.scenario)
-        return RecordingResult(self.journal, written.path, written.difference, self._lines(made))
+        return RecordingResult(self.journal, written.path, written.difference, self._lines(distilled))
 
-    def _nothing(self, why: str, made: Distilled) -> RecordingResult:
-        return RecordingResult(self.journal, None, "", (f"{why}; no scenario is written", *self._lines(made)[1:]))
+    def _without_scenario(self, reason: str, distilled: Distilled) -> RecordingResult:
+        return RecordingResult(
+            self.journal, None, "", (f"{reason}; no scenario is written", *self._lines(distilled)[1:])
+        )
 
-    def _lines(self, made: Distilled) -> tuple[str, ...]:
+    def _lines(self, distilled: Distilled) -> tuple[str, ...]:
         lost = self.recorder.lost
-        missing = [f"{lost} events couldn't be written into the journal"] if lost else []
-        return (*made.summary.lines(), *missing)
+        missing = [f"{lost} events could not be written to the journal"] if lost else []
+        return (*distilled.summary.lines(), *missing)
 
 
-def _claimed(scenario: Path) -> Path:
-    """Take a name for the journal, NAME.jsonl, or NAME.2.jsonl and so on where earlier recordings lie.
+def _create_journal(scenario: Path) -> Path:
+    """Create an empty journal, NAME.jsonl, or NAME.2.jsonl and so on if earlier recordings exist.
 
-    The pseudonym key of the first is copied, so that a person keeps the same pseudonym in every recording.
+    The pseudonym key of the first journal is copied, so that a value has the same pseudonym in every recording.
     """
     try:
         scenario.parent.mkdir(parents=True, exist_ok=True)
         for number in count(1):
             journal = scenario.with_suffix(".jsonl" if number == 1 else f".{number}.jsonl")
-            if _made(journal):
+            if _create_file(journal):
                 if number > 1:
-                    _share_key(key_path(scenario.with_suffix(".jsonl")), key_path(journal))
+                    _copy_key(key_path(scenario.with_suffix(".jsonl")), key_path(journal))
                 return journal
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"
-        raise FileInvalid([Problem(str(scenario), 0, 0, found, "a folder with room where you may write")]) from None
-    raise AssertionError("a count has no end")
+        raise FileInvalid([Problem(str(scenario), 0, 0, found, "a writable folder with free space")]) from None
+    raise AssertionError("unreachable: count() is infinite")
 
 
-def _made(journal: Path) -> bool:
-    """Make an empty file, unless there is one."""
+def _create_file(journal: Path) -> bool:
+    """Create an empty file; False if it exists."""
     try:
         os.close(os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
@@ -131,7 +133,7 @@ def _made(journal: Path) -> bool:
     return True
 
 
-def _share_key(key: Path, other: Path) -> None:
+def _copy_key(key: Path, other: Path) -> None:
     if key.exists() and not other.exists():
         shutil.copyfile(key, other)
         other.chmod(0o600)

@@ -1,7 +1,7 @@
-"""Redaction: takes a value from the wire and gives it back without secrets and personal data, in memory.
+"""Redaction of JSON values, Bayeux messages and texts, in memory: replaces secrets and personal data.
 
-Which key holds what is the policy's word; what a pseudonym looks like is `pseudonyms.py`'s. This room walks JSON
-and remembers where it replaced something. Nothing here writes, logs or raises with a value in it.
+The policy decides what is replaced, `pseudonyms` decides by which value. The places of replaced values are collected.
+Log messages and exceptions never contain values.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cometreel.scenario.json_pointer import escape
 __all__ = ["HIDDEN", "RedactionMarks", "Redactor"]
 
 HIDDEN = "hidden"
-"""What stands in place of a secret that nothing needs to be joined by."""
+"""The replacement of a secret that does not identify a session."""
 
 _URL_HOST = re.compile(r"(?<=://)(?:[^/@\s\"'<>]*@)?([^/?#\s\"'<>,;\\]+)")
 _SESSION_PARAMETER = re.compile(r";jsessionid=([^;/?#\s\"'<>]*)", re.IGNORECASE)
@@ -42,7 +42,7 @@ _ENVELOPE_KEPT = frozenset((
 
 
 class RedactionMarks:
-    """Where one body was redacted, by class, as JSON Pointers."""
+    """The JSON Pointers of the replaced values of one body, by class."""
 
     __slots__ = ("identifiers", "personal", "secret")
 
@@ -51,8 +51,8 @@ class RedactionMarks:
         self.personal: list[str] = []
         self.identifiers: dict[str, str] = {}
 
-    def line(self) -> JSONObject:
-        """Give the marks as a journal line has them; empty where nothing was replaced."""
+    def to_json(self) -> JSONObject:
+        """Return the marks in the form of a journal line; empty if nothing was replaced."""
         found: JSONObject = {}
         if self.secret:
             found["secret"] = list(self.secret)
@@ -64,34 +64,34 @@ class RedactionMarks:
 
 
 class Redactor:
-    """Replace values by a policy, under one key. It remembers secrets and personal names that it has seen."""
+    """Redacts values with a policy and a pseudonym key. Found secrets and names are also replaced in later texts."""
 
     def __init__(self, policy: Policy, key: Secret) -> None:
         self.policy = policy
         self.pseudonyms = Pseudonyms(key)
         self.secrets = KnownSecrets()
         self._names: dict[str, str] = {}
-        self._plain: dict[str, str] = {}
-        self._keys: dict[str, str] = {}
+        self._text_cache: dict[str, str] = {}
+        self._key_cache: dict[str, str] = {}
         self._path: list[str] = []
         self._marks = RedactionMarks()
-        self._patterns = self._known_patterns()
+        self._patterns = self._text_patterns()
 
     def __repr__(self) -> str:
         return f"Redactor({self.policy.name})"
 
     @property
-    def learned(self) -> int:
-        """A number that changes when the same value may be redacted in another way than before."""
-        return len(self._names) + self.secrets.forgotten
+    def version(self) -> int:
+        """A number that changes when the result for an equal value may change."""
+        return len(self._names) + self.secrets.dropped
 
-    def json(self, value: JSON) -> tuple[JSON, RedactionMarks]:
-        """Redact a JSON value; the marks say where."""
+    def redact_json(self, value: JSON) -> tuple[JSON, RedactionMarks]:
+        """Redact a JSON value; also return the marks of the replaced values."""
         self._path, self._marks = [], RedactionMarks()
         return self._value(value, None), self._marks
 
-    def messages(self, messages: list[JSONObject]) -> tuple[list[JSON], RedactionMarks]:
-        """Redact Bayeux messages: the envelope by Bayeux's own rules, `data` and `ext` as any JSON."""
+    def redact_messages(self, messages: list[JSONObject]) -> tuple[list[JSON], RedactionMarks]:
+        """Redact Bayeux messages: the envelope with fixed rules, `data` and `ext` as JSON."""
         self._path, self._marks = [], RedactionMarks()
         redacted: list[JSON] = []
         for number, message in enumerate(messages):
@@ -100,83 +100,79 @@ class Redactor:
             self._path.pop()
         return redacted, self._marks
 
-    def secret(self, value: str) -> None:
-        """Remember a value as a secret that must not turn up anywhere else."""
-        self.secrets.learn(value)
-
     def token(self, value: str) -> str:
-        """Replace a session's capability, and remember it as a secret."""
-        self.secrets.learn(value)
+        """Replace a session or client id, and add it to the known secrets."""
+        self.secrets.add(value)
         return self.pseudonyms.token(value)
 
     def name(self, value: str) -> str:
-        """Replace a personal name, address or number, and remember it if it can't be mistaken for a common word."""
-        made = self.pseudonyms.like(value)
+        """Replace a personal name, address or number, also in later texts if it can't be a common word."""
+        pseudonym = self.pseudonyms.same_shape(value)
         if len(value) >= 5 and value not in self._names and not value.isalpha() and len(self._names) < _CACHE_LIMIT:
-            self._names[value] = made
-            self._plain.pop(value, None)
-        return made
+            self._names[value] = pseudonym
+            self._text_cache.pop(value, None)
+        return pseudonym
 
-    def loose(self, value: str) -> str:
-        """Redact a text that no rule covers: addresses, hosts, international numbers, credentials, known names."""
+    def text(self, value: str) -> str:
+        """Redact a text without a rule: addresses, hosts, international numbers, credentials and known names."""
         try:
-            return self._plain[value]
+            return self._text_cache[value]
         except KeyError:
-            made = self._loose(value)
-            if len(self._plain) >= _CACHE_LIMIT:
-                self._plain.clear()
+            redacted = self._redact_text(value)
+            if len(self._text_cache) >= _CACHE_LIMIT:
+                self._text_cache.clear()
             if len(value) < 200:
-                self._plain[value] = made
-            return made
+                self._text_cache[value] = redacted
+            return redacted
 
     def message(self, value: str) -> str:
-        """Redact the server's own words: quoted parts and long numbers too."""
-        value = _QUOTED.sub(lambda found: self.pseudonyms.like(found[0]), self.loose(value))
+        """Redact an error message of the server: also quoted parts and long numbers."""
+        value = _QUOTED.sub(lambda found: self.pseudonyms.same_shape(found[0]), self.text(value))
         value = _PRIVATE_ADDRESS.sub(lambda found: self.pseudonyms.host(found[0]), value)
         return _LONG_NUMBER.sub(lambda found: self.pseudonyms.digits(found[0]), value)
 
     def key(self, name: str) -> str:
-        """Redact a key of a dictionary."""
+        """Redact a key of an object."""
         try:
-            return self._keys[name]
+            return self._key_cache[name]
         except KeyError:
-            made = self._key(name)
-            if len(self._keys) < _CACHE_LIMIT:
-                self._keys[name] = made
-            return made
+            redacted = self._redact_key(name)
+            if len(self._key_cache) < _CACHE_LIMIT:
+                self._key_cache[name] = redacted
+            return redacted
 
     def by_rule(self, rule: PolicyRule | None, value: str) -> tuple[str, str]:
-        """Redact one text by a rule; with the class of what was replaced, or an empty string."""
+        """Redact a text with a rule; also return the class of the replaced value, or an empty string."""
         if rule is None:
             if self.policy.strict and is_shaped_id(value):
-                return self.pseudonyms.like(value), "id thing"
-            return self._by(self.loose, value)
+                return self.pseudonyms.same_shape(value), "id thing"
+            return self._personal(self.text, value)
         treatment = rule.treatment
-        if treatment is Treatment.HIDE:
-            self.secrets.learn(value)
+        if treatment is Treatment.SECRET:
+            self.secrets.add(value)
             return (HIDDEN, "secret") if value else ("", "")
-        if treatment is Treatment.JOIN:
+        if treatment is Treatment.TOKEN:
             return self.token(value), "secret"
         if treatment is Treatment.IDENTIFIER and self.policy.strict and value:
-            return self.pseudonyms.like(value), f"id {rule.kind}"
+            return self.pseudonyms.same_shape(value), f"id {rule.kind}"
         if treatment is Treatment.IDENTIFIER and value in self._names and "@" not in value and "+" not in value:
-            return value, ""  # clients send it again and matching needs it, though a user is called so too
-        return self._by(self._way(treatment), value)
+            return value, ""  # clients send the identifier again, even if it equals the name of a user
+        return self._personal(self._method(treatment), value)
 
-    def _way(self, treatment: Treatment) -> Callable[[str], str]:
+    def _method(self, treatment: Treatment) -> Callable[[str], str]:
         if treatment is Treatment.NAME:
             return self.name
         if treatment is Treatment.TEXT:
             return self.pseudonyms.text
         if treatment is Treatment.TREE:
             return self._leaf
-        return self.message if treatment is Treatment.MESSAGE else self.loose
+        return self.message if treatment is Treatment.MESSAGE else self.text
 
-    def _by(self, way: Callable[[str], str], value: str) -> tuple[str, str]:
-        made = way(value)
-        return made, "personal" if made != value else ""
+    def _personal(self, method: Callable[[str], str], value: str) -> tuple[str, str]:
+        redacted = method(value)
+        return redacted, "personal" if redacted != value else ""
 
-    # --- walking -------------------------------------------------------------------------------------------
+    # --- JSON ----------------------------------------------------------------------------------------------
 
     def _message(self, message: JSONObject) -> JSONObject:
         redacted: JSONObject = {}
@@ -188,22 +184,22 @@ class Redactor:
             elif name in _ENVELOPE_DATA:
                 redacted[name] = self._value(item, None)
             elif name == "error" and isinstance(item, str):
-                redacted[name] = self.loose(item)
+                redacted[name] = self.text(item)
             elif name in _ENVELOPE_KEPT:
-                redacted[name] = self._kept(item)
+                redacted[name] = self._envelope_value(item)
             else:
-                redacted[self.key(name)] = self._value(item, self.policy.key(name))
+                redacted[self.key(name)] = self._value(item, self.policy.key_rule(name))
             self._path.pop()
         return redacted
 
-    def _kept(self, item: JSON) -> JSON:
+    def _envelope_value(self, item: JSON) -> JSON:
         if isinstance(item, str):
-            return self.loose(item)
+            return self.text(item)
         return self._value(item, None) if isinstance(item, dict | list) else item
 
     def _value(self, value: JSON, rule: PolicyRule | None) -> JSON:
         if isinstance(value, str):
-            return self._text(value, rule)
+            return self._string(value, rule)
         if isinstance(value, dict):
             return self._object(value, rule)
         if isinstance(value, list):
@@ -212,15 +208,15 @@ class Redactor:
             return value
         return self._number(value, rule)
 
-    def _text(self, value: str, rule: PolicyRule | None) -> JSON:
-        made, found = self.by_rule(rule, value)
-        if found:
-            self._mark(found)
-        return made
+    def _string(self, value: str, rule: PolicyRule | None) -> JSON:
+        redacted, replaced = self.by_rule(rule, value)
+        if replaced:
+            self._mark(replaced)
+        return redacted
 
     def _number(self, value: float, rule: PolicyRule) -> JSON:
         match rule.treatment:
-            case Treatment.HIDE | Treatment.JOIN:
+            case Treatment.SECRET | Treatment.TOKEN:
                 self._mark("secret")
                 return HIDDEN
             case Treatment.NAME | Treatment.TEXT | Treatment.TREE:
@@ -232,24 +228,24 @@ class Redactor:
         return value
 
     def _object(self, value: JSONObject, rule: PolicyRule | None) -> JSON:
-        if rule is not None and rule.treatment in (Treatment.TREE, Treatment.HIDE, Treatment.JOIN):
+        if rule is not None and rule.treatment in (Treatment.TREE, Treatment.SECRET, Treatment.TOKEN):
             return self._whole(value, rule)
-        rules, path, made = self.policy.key, self._path, dict[str, JSON]()
+        rule_of, path, redacted = self.policy.key_rule, self._path, dict[str, JSON]()
         for name, item in value.items():
             path.append(name)
-            made[self.key(name)] = self._value(item, rules(name))
+            redacted[self.key(name)] = self._value(item, rule_of(name))
             path.pop()
-        return made
+        return redacted
 
     def _array(self, value: list[JSON], rule: PolicyRule | None) -> JSON:
-        if rule is not None and rule.treatment in (Treatment.TREE, Treatment.HIDE, Treatment.JOIN):
+        if rule is not None and rule.treatment in (Treatment.TREE, Treatment.SECRET, Treatment.TOKEN):
             return self._whole(value, rule)
-        made: list[JSON] = []
+        redacted: list[JSON] = []
         for number, item in enumerate(value):
             self._path.append(str(number))
-            made.append(self._value(item, rule))
+            redacted.append(self._value(item, rule))
             self._path.pop()
-        return made
+        return redacted
 
     def _whole(self, value: JSON, rule: PolicyRule) -> JSON:
         if not value:
@@ -258,78 +254,78 @@ class Redactor:
             self._mark("personal")
             return self._tree(value)
         self._mark("secret")
-        self._learn_all(value)
+        self._add_secrets(value)
         return HIDDEN
 
-    def _learn_all(self, value: JSON) -> None:
+    def _add_secrets(self, value: JSON) -> None:
         if isinstance(value, str):
-            self.secrets.learn(value)
+            self.secrets.add(value)
         elif isinstance(value, dict | list):
             for item in value.values() if isinstance(value, dict) else value:
-                self._learn_all(item)
+                self._add_secrets(item)
 
     def _tree(self, value: JSON, name: str = "") -> JSON:
-        """Everything below is personal; secrets in it are still secrets."""
+        """Redact all values of a tree as personal data, and secrets in it as secrets."""
         if isinstance(value, dict):
             return {self._tree_key(key): self._tree(item, key) for key, item in value.items()}
         if isinstance(value, list):
             return [self._tree(item, name) for item in value]
-        rule = self.policy.key(name)
+        rule = self.policy.key_rule(name)
         if isinstance(value, str):
-            hidden = rule is not None and rule.treatment in (Treatment.HIDE, Treatment.JOIN)
-            return self.by_rule(rule, value)[0] if hidden else self._leaf(value)
+            is_secret = rule is not None and rule.treatment in (Treatment.SECRET, Treatment.TOKEN)
+            return self.by_rule(rule, value)[0] if is_secret else self._leaf(value)
         return value if value is None or isinstance(value, bool) else self.pseudonyms.number(value)
 
     def _leaf(self, value: str) -> str:
-        """A text in a tree: one word looks like its kind, more than one is replaced as a whole."""
+        """Redact a text in a tree: a single word keeps its shape, a longer text is replaced as a whole."""
         return self.pseudonyms.text(value) if " " in value.strip() else self.name(value)
 
     def _tree_key(self, name: str) -> str:
-        made = self.key(name)
-        return made if made != name else _LONG_NUMBER.sub(lambda found: self.pseudonyms.digits(found[0]), name)
+        redacted = self.key(name)
+        return redacted if redacted != name else _LONG_NUMBER.sub(lambda found: self.pseudonyms.digits(found[0]), name)
 
-    def _key(self, name: str) -> str:
+    def _redact_key(self, name: str) -> str:
         for pattern in self.policy.dictionary_keys:
             found = pattern.match(name)
             if found:
-                return f"{found[1]}{self.pseudonyms.like(found[2])}{found[3]}"
+                return f"{found[1]}{self.pseudonyms.same_shape(found[2])}{found[3]}"
         if self.policy.strict and is_shaped_id(name):
-            return self.pseudonyms.like(name)
-        return self.loose(name)
+            return self.pseudonyms.same_shape(name)
+        return self.text(name)
 
-    def _mark(self, found: str) -> None:
-        pointer = "".join("/" + escape(self._shown(name)) for name in self._path)
-        if found == "secret":
+    def _mark(self, replaced: str) -> None:
+        pointer = "".join("/" + escape(self._path_step(name)) for name in self._path)
+        if replaced == "secret":
             self._marks.secret.append(pointer)
-        elif found == "personal":
+        elif replaced == "personal":
             self._marks.personal.append(pointer)
         else:
-            self._marks.identifiers[pointer] = found.removeprefix("id ")
+            self._marks.identifiers[pointer] = replaced.removeprefix("id ")
 
-    def _shown(self, name: str) -> str:
+    def _path_step(self, name: str) -> str:
         return name if name.isdigit() and len(name) < 4 else self.key(name)
 
-    # --- texts that no rule covers -------------------------------------------------------------------------
+    # --- texts without a rule ------------------------------------------------------------------------------
 
-    def _loose(self, value: str) -> str:
+    def _redact_text(self, value: str) -> str:
         if value in self._names:
             return self._names[value]
         if value[:1] in ("{", "[") and value[-1:] in ("}", "]"):
             inner = self._nested(value)
             if inner is not None:
                 return inner
-        for sign, pattern, put in self._patterns:
-            if sign in value:
-                value = pattern.sub(put, value)
+        for marker, pattern, replace in self._patterns:
+            if marker in value:
+                value = pattern.sub(replace, value)
         return value
 
-    def _known_patterns(self) -> list[tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]]]:
-        """What is looked for in any text: a sign that is cheap to find, the pattern, what to put in its place."""
-        shaped = [("", SHAPED_ID, lambda found: self.pseudonyms.like(found[0]))] if self.policy.strict else []
+    def _text_patterns(self) -> list[tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]]]:
+        """Return the patterns to replace in any text: a marker that is fast to find, the pattern, the replacement."""
+        shaped_ids = [("", SHAPED_ID, lambda found: self.pseudonyms.same_shape(found[0]))] if self.policy.strict else []
         return [
             ("=", _PARAMETER, self._parameter),
             ("://", _URL_HOST, lambda found: self.pseudonyms.host(found[1])),
-            *shaped,
+            *shaped_ids,
             ("@", EMAIL, lambda found: self.name(found[0])),
             ("+", _INTERNATIONAL, lambda found: self.name(found[0])),
             (";", _SESSION_PARAMETER, lambda found: f";jsessionid={self.token(found[1])}"),
@@ -338,23 +334,23 @@ class Redactor:
         ]
 
     def _parameter(self, found: re.Match[str]) -> str:
-        """A parameter of a URL that stands in a text, redacted as in the query of a request."""
-        rule = self.policy.query(found[1])
-        if rule is None or rule.treatment not in (Treatment.HIDE, Treatment.JOIN, Treatment.NAME):
+        """Redact a parameter of a URL in a text like one of a request."""
+        rule = self.policy.query_rule(found[1])
+        if rule is None or rule.treatment not in (Treatment.SECRET, Treatment.TOKEN, Treatment.NAME):
             return found[0]
         plain = unquote_plus(found[2])
-        if rule.treatment is Treatment.HIDE and not looks_random(plain):
-            return f"{found[1]}={HIDDEN}"  # `state=active` is hidden here, and `active` stays a word elsewhere
+        if rule.treatment is Treatment.SECRET and not looks_random(plain):
+            return f"{found[1]}={HIDDEN}"  # `active` in `state=active` is no known secret
         return f"{found[1]}={quote(self.by_rule(rule, plain)[0], safe='')}"
 
     def _nested(self, value: str) -> str | None:
-        """JSON that was packed into a string is redacted as JSON; None if it isn't JSON."""
+        """Redact JSON in a string; None if the string isn't JSON."""
         try:
             inner = decode(value)
         except NotJSON:
             return None
         path, marks = self._path, self._marks
         self._path, self._marks = [], RedactionMarks()
-        made = encode(self._value(inner, None)).decode("utf-8")
+        redacted = encode(self._value(inner, None)).decode("utf-8")
         self._path, self._marks = path, marks
-        return made
+        return redacted

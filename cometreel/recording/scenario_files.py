@@ -1,4 +1,4 @@
-"""Writing a distilled scenario beside its journal: whole or not at all, never over what a person may have edited."""
+"""Writes scenarios atomically, and never over an existing one that may have been edited, unless forced."""
 
 from __future__ import annotations
 
@@ -17,67 +17,67 @@ __all__ = ["WrittenScenario", "scenario_path", "write_scenario"]
 
 @dataclass(frozen=True, slots=True)
 class WrittenScenario:
-    """Where a scenario lies now, and how it differs from the one there: a unified diff, empty if it does not."""
+    """The path of a written scenario, and a unified diff to the existing one; empty if they are equal."""
 
     path: Path
     difference: str = ""
 
 
 def scenario_path(journal: Path) -> Path:
-    """Name the scenario of a journal: NAME.yaml beside NAME.jsonl."""
+    """Return the path of the scenario of a journal: NAME.yaml next to NAME.jsonl."""
     return journal.with_suffix(".yaml")
 
 
 def write_scenario(file: ScenarioFile, target: Path, *, force: bool = False) -> WrittenScenario:
-    """Write a scenario to `target`; where another one lies there, to NAME.new.yaml, unless `force` says over it.
+    """Write a scenario to `target`; if a different one exists, to NAME.new.yaml, or over it with `force`.
 
-    The JSON Schema that its first line names is put beside it, so that editors complete and check the file.
+    The JSON Schema that the first line names is written next to it, for completion and checks in editors.
 
-    :raises FileInvalid: if the file can't be written, or something else than a file lies there.
+    :raises FileInvalid: if the file can't be written, or `target` isn't a file.
     """
-    if target.exists() and not target.is_file():  # a device can be read without end, and must not be replaced
+    if target.exists() and not target.is_file():  # a device must not be read or replaced
         raise FileInvalid(
-            [Problem(str(target), 0, 0, "not a file", "the name of a scenario, as recordings/login.yaml")]
+            [Problem(str(target), 0, 0, "not a file", "the path of a scenario, for example recordings/login.yaml")]
         )
     try:
-        written = _put(dump(file), target, force=force)
-        _put_schema(target.parent / SCHEMA_NAME)  # not before: what is refused leaves nothing behind
+        written = _write_scenario(dump(file), target, force=force)
+        _write_schema(target.parent / SCHEMA_NAME)  # last, so that an error leaves no files
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"
-        expected = "a folder with room where you may write"
+        expected = "a writable folder with free space"
         raise FileInvalid([Problem(str(target), 0, 0, found, expected)]) from None
     return written
 
 
-def _put(text: str, target: Path, *, force: bool) -> WrittenScenario:
+def _write_scenario(text: str, target: Path, *, force: bool) -> WrittenScenario:
     if not target.exists():
         _write(target, text)
         return WrittenScenario(target)
     old = target.read_text("utf-8", errors="replace")
     if old == text:
         return WrittenScenario(target)
-    path = target if force else _free(target)
+    path = target if force else _unused(target)
     _write(path, text)
     lines = difflib.unified_diff(old.splitlines(), text.splitlines(), str(target), str(path), lineterm="")
     return WrittenScenario(path, "\n".join(lines))
 
 
-def _put_schema(path: Path) -> None:
-    """One that lies there may be the user's own, or be shared by scenarios that another version wrote: it stays."""
+def _write_schema(path: Path) -> None:
+    """Write the schema unless it exists; it may be edited, or shared with scenarios of another version."""
     if not path.exists():
         _write(path, schema_text())
 
 
-def _free(target: Path) -> Path:
+def _unused(target: Path) -> Path:
     names = (f"{target.stem}.new{number if number > 1 else ''}{target.suffix}" for number in count(1))
     return next(path for path in map(target.with_name, names) if not path.exists())
 
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(text, "utf-8")
-        beside.replace(path)
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A value that must not be seen: prints as asterisks wherever it turns up. Knows nothing of policies or files."""
+"""A secret value that is never shown in logs, errors and tracebacks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["Secret"]
 
 
 class Secret:
-    """Hold a value that no log, error or traceback may show; `reveal` is the only way to it."""
+    """Wraps a secret value; only `reveal` returns it."""
 
     __slots__ = ("_value",)
 
@@ -14,7 +14,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> bytes:
-        """Give the value itself, for the one place that computes with it."""
+        """Return the value."""
         return self._value
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
-"""Settling: the journal's pseudonyms, which another key makes anew, become ones that only depend on their order.
+"""Replaces the keyed pseudonyms of a journal by pseudonyms that only depend on their order.
 
-So the same traffic recorded again gives the same scenario, and a scenario says nothing even to one who has the key.
-Only what the journal's marks name is touched; equal pseudonyms stay equal.
+The same traffic then gives the same scenario with any key, and a scenario reveals nothing even to someone with the key.
+Only values that the journal marks as replaced are changed; equal pseudonyms stay equal.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from cometreel.recording.journal_events import RecordedBody, RedactedPaths, Wire
 from cometreel.recording.pseudonyms import DIGITS, SHAPED_ID, Pseudonyms
 from cometreel.recording.scenario_values import value_at
 from cometreel.recording.secret import Secret
+from cometreel.scenario.json_pointer import escape
 
 __all__ = ["with_stable_pseudonyms"]
 
@@ -26,48 +27,44 @@ _NUMBER = re.compile(r"(?<![A-Za-z])\d(?:[().\s/-]*\d)*")
 
 
 def with_stable_pseudonyms(events: Iterable[WireEvent]) -> list[WireEvent]:
-    """Give the events with their pseudonyms made anew, in the order in which they first appear."""
+    """Return the events, ordered by time, with pseudonyms that are numbered in the order in which they appear."""
     ordered = sorted(events, key=lambda event: event.at)
-    names = _StablePseudonyms()
+    pseudonyms = _StablePseudonyms()
     for event in ordered:
-        names.see(event)
-    return [names.changed(event) for event in ordered]
+        pseudonyms.add(event)
+    return [pseudonyms.replace_in(event) for event in ordered]
 
 
 class _StablePseudonyms:
-    """The new pseudonym of each old one: words, machine-made ids, and (where they are marked) runs of digits."""
+    """The new pseudonym of each old one: words, generated ids and, in marked values, numbers."""
 
     def __init__(self) -> None:
-        self._make = Pseudonyms(Secret(b"settled"))
+        self._pseudonyms = Pseudonyms(Secret(b"settled"))
         self._words: dict[str, str] = {}
         self._ids: dict[str, str] = {}
         self._digits: dict[str, str] = {}
 
-    # --- seeing -----------------------------------------------------------------------------------------------
-
-    def see(self, event: WireEvent) -> None:
-        """Note the pseudonyms of an event."""
+    def add(self, event: WireEvent) -> None:
+        """Add the pseudonyms of an event."""
         for text in _hidden_texts(event):
-            if SHAPED_ID.fullmatch(text):  # inside a longer text it may be an identifier that was left as it is
-                self._ids.setdefault(text, self._make.like(_like(text, len(self._ids))))
+            if SHAPED_ID.fullmatch(text):  # in a longer text it may be an identifier that was kept
+                self._ids.setdefault(text, self._pseudonyms.same_shape(_numbered_id(text, len(self._ids))))
             for found in _WORD.finditer(text):
                 self._words.setdefault(found[0].lower(), self._word(found[0]))
             for found in _NUMBER.finditer(SHAPED_ID.sub("", text)) if "://" not in text else ():
-                old = _bare(found[0])
-                self._digits.setdefault(old, self._make.counted(len(self._digits), len(old)))
+                old = _digits_of(found[0])
+                self._digits.setdefault(old, self._pseudonyms.numbered_digits(len(self._digits), len(old)))
 
     def _word(self, old: str) -> str:
-        made = self._make.host(str(len(self._words))).partition(".")[0].removeprefix("host-")
-        return made if len(old) == len(made) else self._make.text(f"word {len(self._words)}").removeprefix("text ")
+        new = self._pseudonyms.host(str(len(self._words))).partition(".")[0].removeprefix("host-")
+        return new if len(old) == len(new) else self._pseudonyms.text(f"word {len(self._words)}").removeprefix("text ")
 
-    # --- changing ---------------------------------------------------------------------------------------------
-
-    def changed(self, event: WireEvent) -> WireEvent:
-        """Give an event with the new pseudonyms."""
-        who = {name: self._text(value) if name == "user" else value for name, value in event.who.items()}
+    def replace_in(self, event: WireEvent) -> WireEvent:
+        """Return an event with the new pseudonyms."""
+        identity = {name: self._text(value) if name == "user" else value for name, value in event.identity.items()}
         return replace(
             event,
-            who=who,
+            identity=identity,
             path="/".join(self._segment(segment) for segment in event.path.split("/")),
             query=self._query(event),
             hidden_query={self._text(name): what for name, what in event.hidden_query.items()},
@@ -76,18 +73,18 @@ class _StablePseudonyms:
         )
 
     def _segment(self, segment: str) -> str:
-        """Change a segment of a path as it reads: in `%2C` a `C` isn't the end of a word."""
+        """Replace pseudonyms in the decoded segment: the `C` of `%2C` isn't part of a word."""
         plain = unquote(segment)
-        made = self._text(plain)
-        return segment if made == plain else quote(made, safe=SAFE)
+        new = self._text(plain)
+        return segment if new == plain else quote(new, safe=SAFE)
 
     def _query(self, event: WireEvent) -> str:
         pairs = parse_qsl(event.query, keep_blank_values=True)
-        made = [
+        new = [
             (self._text(name), self._text(value, digits=event.hidden_query.get(name) == "personal"))
             for name, value in pairs
         ]
-        return event.query if made == pairs else urlencode(made)
+        return event.query if new == pairs else urlencode(new)
 
     def _body(self, body: RecordedBody) -> RecordedBody:
         hidden = body.hidden
@@ -107,7 +104,7 @@ class _StablePseudonyms:
             return [self._value(item, f"{pointer}/{n}", digits, within=within) for n, item in enumerate(value)]
         if isinstance(value, dict):
             return {
-                self._text(name, digits=within): self._value(item, pointer + _step(name), digits, within=within)
+                self._text(name, digits=within): self._value(item, f"{pointer}/{escape(name)}", digits, within=within)
                 for name, item in value.items()
             }
         if within and isinstance(value, int | float) and not isinstance(value, bool):
@@ -117,25 +114,25 @@ class _StablePseudonyms:
 
     def _text(self, text: str, *, digits: bool = False) -> str:
         text = SHAPED_ID.sub(lambda found: self._ids.get(found[0], found[0]), text)
-        text = _WORD.sub(self._cased, text)
+        text = _WORD.sub(self._same_case, text)
         return _NUMBER.sub(self._numbered, text) if digits and "://" not in text else text
 
     def _numbered(self, found: re.Match[str]) -> str:
-        """Put the new digits where the old ones were, so that one number written in two ways stays one number."""
-        new = iter(self._digits.get(_bare(found[0]), _bare(found[0])))
+        """Replace the digits and keep the punctuation, so that two spellings of a number stay equal."""
+        new = iter(self._digits.get(_digits_of(found[0]), _digits_of(found[0])))
         return DIGITS.sub(lambda _: next(new), found[0])
 
-    def _cased(self, found: re.Match[str]) -> str:
-        made = self._words.get(found[0].lower())
-        if made is None:
+    def _same_case(self, found: re.Match[str]) -> str:
+        new = self._words.get(found[0].lower())
+        if new is None:
             return found[0]
-        return made.capitalize() if found[0][0].isupper() else made
+        return new.capitalize() if found[0][0].isupper() else new
 
 
 def _hidden_texts(event: WireEvent) -> Iterator[str]:
-    """Every text of an event that its marks call replaced, but for secrets."""
-    if "user" in event.who:
-        yield event.who["user"]
+    """Yield the replaced texts of an event, except secrets."""
+    if "user" in event.identity:
+        yield event.identity["user"]
     if event.hidden_path:
         segments = event.path.split("/")
         yield from (unquote(segments[int(n)]) for n in event.hidden_path if n.isdigit() and int(n) < len(segments))
@@ -161,17 +158,13 @@ def _texts(value: JSON) -> Iterator[str]:
         yield str(value)
 
 
-def _bare(number: str) -> str:
+def _digits_of(number: str) -> str:
     return "".join(DIGITS.findall(number))
 
 
-def _step(name: str) -> str:
-    return "/" + name.replace("~", "~0").replace("/", "~1")
-
-
-def _like(old: str, number: int) -> str:
-    """A value of the same shape as an id, that only depends on a number."""
-    made = f"{number:032x}"
+def _numbered_id(old: str, number: int) -> str:
+    """Return an id with the shape of `old` that only depends on a number."""
+    new = f"{number:032x}"
     if "-" in old:
-        made = "-".join((made[:8], made[8:12], made[12:16], made[16:20], made[20:]))
-    return made if old == old.lower() else made.upper()
+        new = "-".join((new[:8], new[8:12], new[12:16], new[16:20], new[20:]))
+    return new if old == old.lower() else new.upper()

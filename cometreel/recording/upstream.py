@@ -1,4 +1,4 @@
-"""The real server that everything is forwarded to: its address, checked, and how it is reached. Sends nothing."""
+"""The server that requests are forwarded to: its checked address and the HTTP transport."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from cometreel.errors import OptionInvalid
 
 __all__ = ["Upstream"]
 
-CONNECT_PATIENCE = 10.0  # seconds until a server that doesn't take a connection counts as down
+CONNECT_TIMEOUT = 10.0  # seconds
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """A server by scheme, host and port. Certificates are checked; SSL_CERT_FILE names other authorities than usual."""
+    """A server by scheme, host and port. Certificates are verified; SSL_CERT_FILE sets other authorities."""
 
     scheme: str
     authority: str
-    """Host and port as the server's `Host` field has them."""
+    """Host and port as in the `Host` field."""
 
     @classmethod
     def at(cls, url: str, option: str = "--reel-record") -> Upstream:
-        """Read a URL that a user gave under an option.
+        """Parse the URL of a command line option.
 
         :raises OptionInvalid: if it isn't `http://HOST:PORT` or `https://HOST:PORT`.
         """
@@ -33,14 +33,14 @@ class Upstream:
         try:
             parsed = httpx.URL(url)
         except httpx.InvalidURL:
-            raise OptionInvalid(option, "the URL can't be read", expected) from None
+            raise OptionInvalid(option, "the URL is invalid", expected) from None
         if parsed.userinfo:
-            hint = "the client logs in by itself"
-            raise OptionInvalid(option, "the URL holds credentials", expected, hint)
+            hint = "the client sends its own credentials"
+            raise OptionInvalid(option, "the URL contains credentials", expected, hint)
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise OptionInvalid(option, repr(url), expected)
         if parsed.raw_path not in (b"", b"/") or parsed.fragment:
-            hint = "the client asks for the paths"
+            hint = "leave out the path; the client sends the paths"
             raise OptionInvalid(option, f"{url!r} has a path", expected, hint)
         return cls(parsed.scheme, parsed.netloc.decode("ascii"))
 
@@ -48,11 +48,11 @@ class Upstream:
         return f"{self.scheme}://{self.authority}"
 
     @cached_property
-    def trust(self) -> ssl.SSLContext | None:
-        """Whose certificates are believed; None where there are none."""
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The TLS context; None for HTTP."""
         return ssl.create_default_context() if self.scheme == "https" else None
 
     def transport(self) -> httpx.AsyncHTTPTransport:
-        """Make what carries HTTP/1.1: any number of connections, for each held poll has its own."""
+        """Return an HTTP/1.1 transport without a limit of connections, because each held poll uses one."""
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
-        return httpx.AsyncHTTPTransport(verify=self.trust or False, http2=False, trust_env=False, limits=limits)
+        return httpx.AsyncHTTPTransport(verify=self.ssl_context or False, http2=False, trust_env=False, limits=limits)

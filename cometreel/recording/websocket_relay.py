@@ -1,4 +1,4 @@
-"""A WebSocket on its way through: the upgrade to the server, then frames both ways, each recorded before it goes on."""
+"""Relays and records WebSockets: the upgrade, then the messages of both sides, each recorded before it is forwarded."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from websockets.typing import Subprotocol
 from cometreel.http_fields import RawFields, end_to_end, headers_from_raw
 from cometreel.jsonvalue import encode
 from cometreel.recording import Recorder
-from cometreel.recording.upstream import CONNECT_PATIENCE, Upstream
+from cometreel.recording.upstream import CONNECT_TIMEOUT, Upstream
 
 __all__ = ["WebSocketRelay"]
 
-CLOSE_PATIENCE = 2.0  # seconds until a server that doesn't answer the end of a WebSocket is left alone
+CLOSE_TIMEOUT = 2.0  # seconds to wait for the closing handshake of the server
 
 OPENING_FIELDS = (
     b"host",
@@ -30,42 +30,42 @@ OPENING_FIELDS = (
     b"sec-websocket-protocol",
     b"sec-websocket-version",
 )
-"""The fields that make an upgrade (RFC 6455 §4): each side of the forwarder makes its own."""
+"""The fields of the opening handshake (RFC 6455 §4); each side of the proxy creates its own."""
 
 NORMAL, GOING_AWAY, NO_CODE, ABNORMAL = 1000, 1001, 1005, 1006
-"""Close codes (RFC 6455 §7.4.1). The last two are never sent: closed without a code, and broken."""
+"""Close codes (RFC 6455 §7.4.1). NO_CODE and ABNORMAL are never sent."""
 
 
 class WebSocketRelay:
-    """Passes WebSockets on to one server; `heard` is told each frame of a client, with the path that it asked for."""
+    """Relays WebSockets to one server; `observe` is called with the target and each message of a client."""
 
-    def __init__(self, upstream: Upstream, recorder: Recorder, heard: Callable[[str, str | bytes], None]) -> None:
-        self._upstream, self._recorder, self._heard = upstream, recorder, heard
+    def __init__(self, upstream: Upstream, recorder: Recorder, observe: Callable[[str, str | bytes], None]) -> None:
+        self._upstream, self._recorder, self._observe = upstream, recorder, observe
         self._open: set[ClientConnection] = set()
 
     async def close(self) -> None:
-        """End every WebSocket: going away."""
+        """Close every WebSocket with code 1001 (going away)."""
         await asyncio.gather(*(server.close(GOING_AWAY) for server in self._open))
 
     async def relay(self, flow: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one on, from its upgrade to its end; that a server refuses it is passed on too."""
-        await receive()  # `websocket.connect`, always the first
-        target = scope["raw_path"].decode("ascii")  # the listener lets nothing else in
+        """Relay one WebSocket; a rejected upgrade is forwarded to the client."""
+        await receive()  # `websocket.connect`
+        target = scope["raw_path"].decode("ascii")  # the server rejects other targets
         target += f"?{scope['query_string'].decode('ascii')}" if scope["query_string"] else ""
-        refusal = _FailedUpgrade(self._recorder, flow, scope, target, send)
+        failed_upgrade = _FailedUpgrade(self._recorder, flow, scope, target, send)
         try:
             server = await _open(self._upstream, scope, target)
         except InvalidStatus as error:
-            await refusal.pass_on(error.response)
+            await failed_upgrade.forward(error.response)
         except (OSError, InvalidHandshake) as error:
-            await refusal.failed(f"{self._upstream} can't be reached: {str(error) or type(error).__name__}")
+            await failed_upgrade.unreachable(f"{self._upstream} can't be reached: {str(error) or type(error).__name__}")
         else:
             self._recorder.opened(flow, target, headers_from_raw(scope["headers"]), wanted=True)
             self._open.add(server)
             try:
                 async with server:
                     await _RelayedConnection(
-                        server, self._recorder, flow, partial(self._heard, target), receive, send
+                        server, self._recorder, flow, partial(self._observe, target), receive, send
                     ).run()
             finally:
                 self._open.discard(server)
@@ -77,34 +77,34 @@ async def _open(upstream: Upstream, scope: Scope, target: str) -> ClientConnecti
         f"{upstream.scheme.replace('http', 'ws')}://{upstream.authority}{target}",
         additional_headers=[(name.decode(), value.decode(errors="replace")) for name, value in fields],
         subprotocols=[Subprotocol(name) for name in scope["subprotocols"]] or None,
-        ssl=upstream.trust,
+        ssl=upstream.ssl_context,
         compression=None,
         user_agent_header=None,
         proxy=None,
-        open_timeout=CONNECT_PATIENCE,
-        close_timeout=CLOSE_PATIENCE,
+        open_timeout=CONNECT_TIMEOUT,
+        close_timeout=CLOSE_TIMEOUT,
         ping_interval=None,
         max_size=None,
     )
 
 
 class _RelayedConnection:
-    """An open WebSocket: two ends, and what goes between them."""
+    """An open WebSocket with a connection to the client and one to the server."""
 
     def __init__(
         self,
         server: ClientConnection,
         recorder: Recorder,
         flow: str,
-        heard: Callable[[str | bytes], None],
+        observe: Callable[[str | bytes], None],
         receive: Receive,
         send: Send,
     ) -> None:
-        self._server, self._recorder, self._flow, self._heard = server, recorder, flow, heard
+        self._server, self._recorder, self._flow, self._observe = server, recorder, flow, observe
         self._receive, self._send = receive, send
 
     async def run(self) -> None:
-        """Go on until one side ends it; then the other is ended likewise."""
+        """Relay messages until one side closes; then close the other side with the same code."""
         assert self._server.response is not None
         fields = end_to_end(_fields(self._server.response), *OPENING_FIELDS)
         await self._send({"type": "websocket.accept", "subprotocol": self._server.subprotocol, "headers": fields})
@@ -123,7 +123,7 @@ class _RelayedConnection:
             frame = message.get("text")
             frame = message["bytes"] if frame is None else frame
             self._recorder.frame(self._flow, True, frame)
-            self._heard(frame)
+            self._observe(frame)
             try:
                 await self._server.send(frame)
             except ConnectionClosed:
@@ -131,8 +131,8 @@ class _RelayedConnection:
         await self._server.close(_sendable(message.get("code", ABNORMAL)))
 
     async def _to_client(self) -> None:
-        with suppress(OSError):  # as ASGI 2.4 has it for a client that is gone; `_to_server` hears of it
-            with suppress(ConnectionClosed):  # without a closing handshake: the client's side ends likewise
+        with suppress(OSError):  # the client is gone (ASGI 2.4); `_to_server` gets the event
+            with suppress(ConnectionClosed):  # no closing handshake: the client's side is closed too
                 async for frame in self._server:
                     self._recorder.frame(self._flow, False, frame)
                     kind = "text" if isinstance(frame, str) else "bytes"
@@ -149,27 +149,27 @@ def _sendable(code: int) -> int:
 
 
 class _FailedUpgrade:
-    """An upgrade that came to nothing: recorded and answered as the HTTP request that it was."""
+    """A failed upgrade, recorded and answered as an HTTP request."""
 
     def __init__(self, recorder: Recorder, flow: str, scope: Scope, target: str, send: Send) -> None:
         self._recorder, self._flow, self._send = recorder, flow, send
         self._target, self._headers = target, headers_from_raw(scope["headers"])
 
-    async def pass_on(self, response: Response) -> None:
-        """Pass the server's own refusal on."""
+    async def forward(self, response: Response) -> None:
+        """Forward the reply of the server."""
         status, fields, body = response.status_code, _fields(response), bytes(response.body or b"")
-        self._begin()
+        self._record_request()
         self._recorder.reply(self._flow, status, headers_from_raw(fields), body)
         await self._write(status, end_to_end(fields, b"content-length"), body)
 
-    async def failed(self, why: str) -> None:
-        """Say that the server can't be reached."""
-        self._begin()
-        self._recorder.error(self._flow, why)
-        body = encode({"statusCode": 4, "statusMessage": f"cometreel: {why}"})
+    async def unreachable(self, reason: str) -> None:
+        """Reply that the server can't be reached."""
+        self._record_request()
+        self._recorder.error(self._flow, reason)
+        body = encode({"statusCode": 4, "statusMessage": f"cometreel: {reason}"})
         await self._write(502, [(b"Content-Type", b"application/json;charset=UTF-8")], body)
 
-    def _begin(self) -> None:
+    def _record_request(self) -> None:
         self._recorder.request(self._flow, "GET", self._target, self._headers, b"", wanted=True)
 
     async def _write(self, status: int, fields: RawFields, body: bytes) -> None:

@@ -18,7 +18,7 @@ from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
 from cometreel.recording.identities import Identities
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
-from cometreel.recording.transcript import RecordedCall, RecordedDelivery, Transcript, transcript_of
+from cometreel.recording.transcript import RecordedCall, RecordedDelivery, Transcript, build_transcript
 from cometreel.scenario import Profile, can_be_written
 from cometreel.scenario import profile as shipped_profile
 from cometreel.show.blocks import Placement, exchange_of, kind_of
@@ -64,7 +64,7 @@ class _JournalReader:
     def __init__(self, profile: Profile, events: list[WireEvent]) -> None:
         self._profile = profile
         self._events = events
-        self._transcript: Transcript = transcript_of(events)
+        self._transcript: Transcript = build_transcript(events)
         self._correlated = correlate(self._transcript, profile)
         self._begun = min((event.at for event in events), default=0.0)
 
@@ -91,10 +91,10 @@ class _JournalReader:
         identifiers = Identifiers()
         for event in self._events:
             if event.kind == "request" or event.client_side:
-                identifiers.see(event)
+                identifiers.add_request(event)
         drafter = Drafter(self._profile, identifiers, {})
         drafts: list[ExchangeDraft] = []
-        for ask in self._correlated.asks:
+        for ask in self._correlated.requests:
             try:
                 drafts.append(drafter.draft(ask))
             except ValueError:  # a channel that Bayeux doesn't allow, a reply after a year
@@ -105,10 +105,10 @@ class _JournalReader:
 
     def _exchange(self, draft: ExchangeDraft, name: str) -> ConversationExchange:
         exchange = exchange_of(
-            name, self._placed(draft.ask), draft.request, draft.reply, self._told(draft.ask), self._profile
+            name, self._placed(draft.recorded), draft.request, draft.reply, self._told(draft.recorded), self._profile
         )
         notes = (f"The body of the reply isn't in the journal: {draft.omitted}.",) if draft.omitted else ()
-        return replace(exchange, notes=notes, faults=exchange.faults or _silence(draft.ask))
+        return replace(exchange, notes=notes, faults=exchange.faults or _silence(draft.recorded))
 
     def _placed(self, ask: CorrelatedRequest) -> Placement:
         reply_at = ask.source.reply_at
@@ -117,7 +117,7 @@ class _JournalReader:
         )
 
     def _told(self, ask: CorrelatedRequest) -> tuple[ConversationNotification, ...]:
-        return tuple(self._notification(delivery) for delivery in ask.owned)
+        return tuple(self._notification(delivery) for delivery in ask.deliveries)
 
     def _as_said(self, ask: CorrelatedRequest) -> ConversationExchange:
         """Draw an exchange as it was said, without the markers that a scenario would put into it."""
@@ -188,18 +188,18 @@ class _ExchangeNames:
         self._by_trigger: dict[str, PlannedExchange] = {}
         for exchange in planned:
             draft = exchange.draft
-            self._by_answer.setdefault((draft.trigger, draft.answer), []).append(exchange)
-            self._by_trigger.setdefault(draft.trigger, exchange)
+            self._by_answer.setdefault((draft.request_key, draft.answer_key), []).append(exchange)
+            self._by_trigger.setdefault(draft.request_key, exchange)
 
     def __call__(self, draft: ExchangeDraft) -> str:
-        same = self._by_answer.get((draft.trigger, draft.answer), [])
-        session = draft.ask.session
+        same = self._by_answer.get((draft.request_key, draft.answer_key), [])
+        session = draft.recorded.session
         mine = (exchange for exchange in same if not exchange.sessions or session in exchange.sessions)
-        return next(mine, self._by_trigger[draft.trigger]).name
+        return next(mine, self._by_trigger[draft.request_key]).name
 
 
 def _names(drafts: Sequence[ExchangeDraft], namer: ExchangeNamer) -> _ExchangeNames:
     planned = plan_exchanges(drafts)
     for exchange in planned:
-        exchange.name = namer.name(exchange.draft.ask)
+        exchange.name = namer.name(exchange.draft.recorded)
     return _ExchangeNames(planned)

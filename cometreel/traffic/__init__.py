@@ -1,4 +1,7 @@
-"""Traffic in the formats of other programs: HAR and mitmproxy flow files are read and written, OpenAPI is written."""
+"""Traffic in the formats of other programs: reads and writes HAR and mitmproxy flow files, writes OpenAPI.
+
+Nothing is imported here: each command imports the module of its format, and mitmproxy is loaded only for flow files.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""An example of what a pattern accepts: the request that a client might have sent.
+"""Creates example values that match a pattern, and example requests.
 
-Knows the markers of requests and nothing of sessions. What can't be made up honestly is refused, not guessed.
+Supports the markers of requests. A pattern without a safe example raises `NoExample`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cometreel.scenario.markers import marker_of, unescaped
 
 __all__ = ["NoExample", "example", "example_request", "needs_example"]
 
-_ANY: dict[str, JSON] = {
+_ANY_EXAMPLES: dict[str, JSON] = {
     "string": "text",
     "number": 1,
     "integer": 1,
@@ -25,7 +25,7 @@ _ANY: dict[str, JSON] = {
     "null": None,
     "anything": "anything",
 }
-_SIMPLE = (
+_REGEX_EXAMPLES = (
     ("\\d+", "1"),
     ("\\d", "1"),
     ("[0-9]+", "1"),
@@ -38,17 +38,17 @@ _SIMPLE = (
 
 
 class NoExample(ValueError):
-    """A pattern of which no example can be made; says why."""
+    """No example can be created for a pattern; the message contains the pattern."""
 
 
 def example(pattern: JSON) -> JSON:
-    """Make a value that a pattern accepts.
+    """Return a value that matches a pattern.
 
-    :raises NoExample: if it holds a regular expression that isn't simple.
+    :raises NoExample: if the pattern contains a regular expression that isn't simple.
     """
     marker = marker_of(pattern)
     if marker is not None:
-        return _of_marker(*marker)
+        return _marker_example(*marker)
     if isinstance(pattern, dict):
         return {unescaped(key): example(member) for key, member in pattern.items()}
     if isinstance(pattern, list):
@@ -57,17 +57,17 @@ def example(pattern: JSON) -> JSON:
 
 
 def _has_marker(pattern: JSON) -> bool:
-    """Tell whether a pattern accepts more than one value."""
+    """Return True if a pattern contains a marker, so it can match several values."""
     if isinstance(pattern, dict):
         return marker_of(pattern) is not None or any(map(_has_marker, pattern.values()))
     return isinstance(pattern, list) and any(map(_has_marker, pattern))
 
 
-def _of_marker(key: str, argument: JSON) -> JSON:
+def _marker_example(key: str, argument: JSON) -> JSON:
     if key == "$any":
-        return _ANY[str(argument)]
+        return _ANY_EXAMPLES[str(argument)]
     if key == "$regex":
-        return _of_regex(str(argument))
+        return _regex_example(str(argument))
     if isinstance(argument, list):
         return example(argument[0]) if key == "$one-of" else ",".join(str(example(item)) for item in argument)
     if isinstance(argument, dict):
@@ -75,28 +75,28 @@ def _of_marker(key: str, argument: JSON) -> JSON:
     return str(argument).removeprefix("session.")
 
 
-def _of_regex(text: str) -> str:
+def _regex_example(text: str) -> str:
     candidate = text.removeprefix("^").removesuffix("$")
-    for written, meant in _SIMPLE:
-        candidate = candidate.replace(written, meant)
+    for expression, text_example in _REGEX_EXAMPLES:
+        candidate = candidate.replace(expression, text_example)
     if not re.search(text, candidate):
-        raise NoExample(f"no example of {{$regex: {text}}} is known")
+        raise NoExample(f"no example can be created for {{$regex: {text}}}")
     return candidate
 
 
 def example_request(block: RequestBlock) -> tuple[str, str, list[tuple[str, str]], bytes]:
-    """Make an example of a request: its path, its query, its header fields and its body.
+    """Return path, query, header fields and body of an example request.
 
-    :raises NoExample: as `example`.
+    :raises NoExample: see `example`.
     """
     path = example(block.path)
     segments = path if isinstance(path, list) else str(path).split("/")
-    spelt = "/".join(quote(str(segment), safe="%~!$&'()*+,;=:@-._") for segment in segments)
+    encoded = "/".join(quote(str(segment), safe="%~!$&'()*+,;=:@-._") for segment in segments)
     headers = [(name, str(example(pattern))) for name, pattern in (block.headers or {}).items()]
-    body, kind = _body(block)
-    if kind and not any(name.lower() == "content-type" for name, _ in headers):
-        headers.append(("Content-Type", kind))
-    return "/" + spelt.lstrip("/"), _query(block), headers, body
+    body, content_type = _body(block)
+    if content_type and not any(name.lower() == "content-type" for name, _ in headers):
+        headers.append(("Content-Type", content_type))
+    return "/" + encoded.lstrip("/"), _query(block), headers, body
 
 
 def _query(block: RequestBlock) -> str:
@@ -120,6 +120,6 @@ def _body(block: RequestBlock) -> tuple[bytes, str]:
 
 
 def needs_example(block: RequestBlock | PublishBlock) -> bool:
-    """Tell whether a request of a block is one of several that would do."""
-    written = block.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return any(_has_marker(value) for value in written.values())
+    """Return True if requests other than the example match the block too."""
+    members = block.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return any(_has_marker(value) for value in members.values())

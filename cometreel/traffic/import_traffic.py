@@ -1,12 +1,13 @@
-"""One import: a file of traffic is told to a recorder, into a journal, of which a scenario is distilled.
+"""Imports a traffic file: its events are recorded into a journal, and a scenario is distilled from the journal.
 
-Which format a file has is seen by its first bytes. mitmproxy is loaded only for a flow file.
+The format is detected from the first bytes. mitmproxy is loaded only for a flow file.
 """
 
 from __future__ import annotations
 
+import heapq
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -25,7 +26,6 @@ from cometreel.traffic.traffic_events import (
     TrafficEvents,
     WebSocketMessage,
     WebSocketOpened,
-    in_order,
 )
 
 __all__ = ["import_traffic"]
@@ -33,7 +33,7 @@ __all__ = ["import_traffic"]
 _EXPECTED = "a HAR file, or a flow file of mitmproxy"
 _FIRST_BYTES = 1024
 _LONGEST_SECONDS = 30 * 86400
-_MARK = b"\xef\xbb\xbf"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def import_traffic(
@@ -46,28 +46,28 @@ def import_traffic(
     generalise: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Distilled:
-    """Record the traffic in a file into a new journal, and distil it; the file itself isn't touched.
+    """Record the traffic of a file into a new journal and distil it. The file is not changed.
 
-    `url` is searched in the URLs of calls: those in which it is found are kept besides CometD, without it all but
-    what pages are made of. Times are the file's own. `progress` is told how many bytes of the file have been read.
+    Calls whose URL contains a match of `url` are kept besides CometD; without `url`, all calls except scripts, styles,
+    images and fonts. Times are taken from the file. `progress` is called with the number of bytes read so far.
 
-    :raises FileInvalid: if the file can't be read, is neither HAR nor a flow file, is broken or holds nothing to keep;
-        or a journal is there already. No journal is left behind then.
+    :raises FileInvalid: if the file can't be read, is neither HAR nor a flow file, is damaged or contains nothing to
+        record, or if the journal exists. No journal is left behind then.
     """
     if journal.exists():
-        raise FileInvalid([Problem(str(journal), 0, 0, "it is there already", "no file", "choose another name")])
+        raise FileInvalid([Problem(str(journal), 0, 0, "it exists already", "a new file", "choose another name")])
     try:
-        with _reading(path) as file:
+        with _open_file(path) as file:
             _record(file, path, journal, policy, profile, url, progress or (lambda _: None))
         return distill(journal, profile=profile, generalise=generalise)
     except BaseException:
-        for left in (journal, journal.with_suffix(".key")):
-            left.unlink(missing_ok=True)
+        for created in (journal, journal.with_suffix(".key")):
+            created.unlink(missing_ok=True)
         raise
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[BinaryIO]:
+def _open_file(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
             yield file
@@ -87,62 +87,83 @@ def _record(
     url: re.Pattern[str] | None,
     progress: Callable[[int], None],
 ) -> None:
-    steps = in_order(_told(_stories(file, path, url), file, progress))
-    first = next(steps, None)
+    events = _in_order(_with_progress(_read_groups(file, path, url), file, progress))
+    first = next(events, None)
     if first is None:
-        raise FileInvalid([Problem(str(path), 0, 0, "no HTTP in it", "traffic of a CometD application")])
+        raise FileInvalid([Problem(str(path), 0, 0, "it contains no HTTP traffic", "traffic of a CometD application")])
     recorder = Recorder(journal, policy=policy, profile=profile, clock=lambda: first.at)
     try:
-        for step in chain([first], steps):
-            if not abs(step.at - first.at) <= _LONGEST_SECONDS:
-                found = f"its times lie more than {_LONGEST_SECONDS // 86400} days apart"
+        for event in chain([first], events):
+            if not abs(event.at - first.at) <= _LONGEST_SECONDS:
+                found = f"its times are more than {_LONGEST_SECONDS // 86400} days apart"
                 raise FileInvalid([Problem(str(path), 0, 0, found, "the traffic of one recording")])
-            _tell(recorder, step)
+            _record_event(recorder, event)
     finally:
         recorder.close()
     if not recorder.recorded:
-        hint = "nothing in it is CometD" + (", and no URL matches" if url else "")
+        hint = "it contains no CometD traffic" + (", and no URL matches" if url else "")
         raise FileInvalid([Problem(str(path), 0, 0, "nothing to record", "traffic of a CometD application", hint)])
 
 
-def _stories(file: BinaryIO, path: Path, url: re.Pattern[str] | None) -> Iterator[TrafficEvents]:
+def _read_groups(file: BinaryIO, path: Path, url: re.Pattern[str] | None) -> Iterator[TrafficEvents]:
     start = file.read(_FIRST_BYTES)
-    mark = len(_MARK) if start.startswith(_MARK) else 0
-    file.seek(mark)
+    offset = len(_BYTE_ORDER_MARK) if start.startswith(_BYTE_ORDER_MARK) else 0
+    file.seek(offset)
 
-    def wants(address: str) -> bool:
+    def is_wanted(address: str) -> bool:
         return url is None or url.search(address) is not None
 
-    if start[mark:].lstrip()[:1] == b"{":
-        return read_har(file, str(path), wants)
-    if re.match(rb"[0-9]+:", start):  # a netstring, as all flows are
+    if start[offset:].lstrip()[:1] == b"{":
+        return read_har(file, str(path), is_wanted)
+    if re.match(rb"[0-9]+:", start):  # a netstring: every flow is one
         require_extra("record", "importing a flow file")
-        from cometreel.traffic.mitmproxy_flows import read_flows  # noqa: PLC0415  # mitmproxy takes a second to load
+        from cometreel.traffic.mitmproxy_flows import read_flows  # noqa: PLC0415  # mitmproxy, an optional dependency
 
-        return read_flows(file, str(path), wants)
+        return read_flows(file, str(path), is_wanted)
     found = "neither HAR nor flows" if start else "the file is empty"
     raise FileInvalid([Problem(str(path), 0, 0, found, _EXPECTED)])
 
 
-def _told(stories: Iterator[TrafficEvents], file: BinaryIO, progress: Callable[[int], None]) -> Iterator[TrafficEvents]:
+def _with_progress(
+    groups: Iterator[TrafficEvents], file: BinaryIO, progress: Callable[[int], None]
+) -> Iterator[TrafficEvents]:
     furthest = 0
-    for story in stories:
+    for group in groups:
         furthest = max(furthest, file.tell())
         progress(furthest)
-        yield story
+        yield group
 
 
-def _tell(recorder: Recorder, step: TrafficEvent) -> None:
-    """Make one step the call that a proxy would have made."""
-    if isinstance(step, RequestSent):
-        recorder.request(step.flow, step.method, step.url, step.headers, step.body, wanted=step.wanted, at=step.at)
-    elif isinstance(step, ReplyReceived):
-        recorder.reply(step.flow, step.status, step.headers, step.body, at=step.at)
-    elif isinstance(step, RequestFailed):
-        recorder.error(step.flow, step.why, at=step.at)
-    elif isinstance(step, WebSocketOpened):
-        recorder.opened(step.flow, step.url, step.headers, wanted=step.wanted, at=step.at)
-    elif isinstance(step, WebSocketMessage):
-        recorder.frame(step.flow, step.from_client, step.content, at=step.at)
+def _in_order(groups: Iterable[TrafficEvents]) -> Iterator[TrafficEvent]:
+    """Yield the events of all groups ordered by time, if the groups are ordered by their first event.
+
+    Only events of requests that are still open are held in memory. Events of a late group keep their own times.
+    """
+    waiting: list[tuple[float, int, TrafficEvent]] = []
+    number = 0
+    for group in groups:
+        while waiting and waiting[0][0] <= group[0].at:
+            yield heapq.heappop(waiting)[2]
+        for event in group:
+            heapq.heappush(waiting, (event.at, number, event))
+            number += 1
+    while waiting:
+        yield heapq.heappop(waiting)[2]
+
+
+def _record_event(recorder: Recorder, event: TrafficEvent) -> None:
+    """Pass an event to the recorder as a proxy would."""
+    if isinstance(event, RequestSent):
+        recorder.request(
+            event.flow, event.method, event.url, event.headers, event.body, wanted=event.wanted, at=event.at
+        )
+    elif isinstance(event, ReplyReceived):
+        recorder.reply(event.flow, event.status, event.headers, event.body, at=event.at)
+    elif isinstance(event, RequestFailed):
+        recorder.error(event.flow, event.reason, at=event.at)
+    elif isinstance(event, WebSocketOpened):
+        recorder.opened(event.flow, event.url, event.headers, wanted=event.wanted, at=event.at)
+    elif isinstance(event, WebSocketMessage):
+        recorder.frame(event.flow, event.from_client, event.content, at=event.at)
     else:
-        recorder.closed(step.flow, step.code, at=step.at)
+        recorder.closed(event.flow, event.code, at=event.at)

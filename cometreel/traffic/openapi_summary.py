@@ -1,7 +1,7 @@
-"""What a scenario shows of an API, in the words of OpenAPI 3.1: paths, operations, and the shapes of what was said.
+"""Summarises a scenario as OpenAPI 3.1: paths, operations, and JSON Schemas (2020-12) of requests and replies.
 
-A summary of examples, not a contract. What OpenAPI has no word for stands under keys that begin with `x-`:
-notifications beside the operation that causes them, publishes and what nobody asked for at the top.
+The summary describes examples; it is not an API contract. Notifications, which OpenAPI can't describe, are stored under
+keys that begin with `x-`: next to the operation that causes them, or at the top level.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from cometreel.scenario import (
     load,
     parse,
 )
-from cometreel.scenario.markers import marker_of
-from cometreel.traffic.json_shapes import joined, shape_of
+from cometreel.scenario.markers import marker_of, unescaped
 
-__all__ = ["openapi_summary"]
+__all__ = ["join_shapes", "openapi_summary", "shape_of"]
 
 _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9A-Z]{16}|[0-9]{4,}")
 _JSON = "application/json"
+_ANY_TYPE_SHAPES: dict[str, JSONObject] = {"anything": {}}
 
 
 def openapi_summary(path: Path) -> tuple[JSONObject, list[str]]:
-    """Summarise a scenario, a file or a folder of them; also give what the summary leaves out.
+    """Return the summary of a scenario, a file or a folder of them, and notes about what it leaves out.
 
     :raises FileInvalid: with every problem of every file.
     """
@@ -48,7 +48,7 @@ def openapi_summary(path: Path) -> tuple[JSONObject, list[str]]:
         "info": {
             "title": scenario.title or path.stem,
             "version": "0",
-            "description": f"What a scenario shows, summarised by cometreel {__version__}. Not a contract.",
+            "description": f"Summary of a scenario by cometreel {__version__}. Not an API contract.",
         },
         "paths": dict(summary.paths),
     }
@@ -56,16 +56,12 @@ def openapi_summary(path: Path) -> tuple[JSONObject, list[str]]:
         document["x-publishes"] = dict(summary.publishes)
     if entries:
         document["x-unsolicited"] = _notifications(entries, [])
-    left = [f"faults are left out ({len(scenario.faults)})"] if scenario.faults else []
-    return document, [
-        *summary.notes,
-        *left,
-        "times, order and guards (when:) are left out: a summary has no word for them",
-    ]
+    faults = [f"faults are left out ({len(scenario.faults)})"] if scenario.faults else []
+    return document, [*summary.notes, *faults, "times, order and guards (when:) are left out"]
 
 
 class _OpenapiSummary:
-    """Paths and publishes, as far as they have been seen."""
+    """Collects the paths and publishes of exchange blocks."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -80,7 +76,7 @@ class _OpenapiSummary:
             return
         path, parameters = _path(request)
         if path is None:
-            self.notes.append(f"{block.name!r} is left out: its path is a pattern as a whole")
+            self.notes.append(f"{block.name!r} is left out: its whole path is a pattern")
             return
         operation = self.paths.setdefault(path, {}).setdefault(
             request.method.lower(), {"x-exchanges": [], "responses": {}}
@@ -99,8 +95,8 @@ class _OpenapiSummary:
             _add_body(operation, self._operation(request.body), shape_of(request.body))
         _add_response(operation, block.reply or ReplyBlock())
         if block.events:
-            told = operation.get("x-notifications")
-            operation["x-notifications"] = _notifications(block.events, told if isinstance(told, list) else [])
+            known = operation.get("x-notifications")
+            operation["x-notifications"] = _notifications(block.events, known if isinstance(known, list) else [])
 
     def _operation(self, body: JSON) -> str:
         names = find(body, self._profile.operation) if self._profile.operation else []
@@ -113,29 +109,29 @@ class _OpenapiSummary:
         assert isinstance(exchanges, list)
         assert isinstance(data, dict)
         exchanges.append(block.name)
-        known["data"] = joined(data, shape_of(request.data))
+        known["data"] = join_shapes(data, shape_of(request.data))
         if block.events:
-            told = known.get("notifications")
-            known["notifications"] = _notifications(block.events, told if isinstance(told, list) else [])
+            seen = known.get("notifications")
+            known["notifications"] = _notifications(block.events, seen if isinstance(seen, list) else [])
 
 
 def _path(request: RequestBlock) -> tuple[str | None, list[JSON]]:
-    """A path with its parameters in braces: segments that are markers, and those that look like identifiers."""
+    """Return the path and its parameters: segments that are markers or look like identifiers, in braces."""
     if not isinstance(request.path, str | list):
         return None, []
     segments = request.path if isinstance(request.path, list) else request.path.strip("/").split("/")
-    spelt: list[str] = []
+    template: list[str] = []
     parameters: list[JSON] = []
     for segment in segments:
         if isinstance(segment, str) and not _ID.fullmatch(segment):
-            spelt.append(segment)
+            template.append(segment)
             continue
-        before = spelt[-1].rstrip("s") if spelt and not spelt[-1].startswith("{") else "part"
+        before = template[-1].rstrip("s") if template and not template[-1].startswith("{") else "part"
         name = f"{before}Id"
-        spelt.append(f"{{{name}}}")
+        template.append(f"{{{name}}}")
         shape: JSONObject = shape_of(segment) if marker_of(segment) else {"type": "string"}
         parameters.append({"name": name, "in": "path", "required": True, "schema": shape})
-    return "/" + "/".join(spelt), parameters
+    return "/" + "/".join(template), parameters
 
 
 def _query(request: RequestBlock) -> Iterator[JSON]:
@@ -155,7 +151,7 @@ def _add_parameters(operation: JSONObject, parameters: Sequence[JSON]) -> None:
 
 
 def _add_body(operation: JSONObject, name: str, shape: JSONObject) -> None:
-    """One shape for each operation that the body names, since one URL carries many."""
+    """Add a schema per operation name in the body, because one URL can have many operations."""
     body = operation.setdefault("requestBody", {"content": {_JSON: {"schema": {"oneOf": []}}}})
     variants = _inner(body, "content", _JSON, "schema", "oneOf")
     assert isinstance(variants, list)
@@ -163,7 +159,7 @@ def _add_body(operation: JSONObject, name: str, shape: JSONObject) -> None:
     for number, variant in enumerate(variants):
         if isinstance(variant, dict) and variant.get("title") == title:
             rest = {key: value for key, value in variant.items() if key != "title"}
-            variants[number] = {"title": title, **joined(rest, shape)}
+            variants[number] = {"title": title, **join_shapes(rest, shape)}
             return
     variants.append({"title": title, **shape})
 
@@ -172,22 +168,22 @@ def _add_response(operation: JSONObject, reply: ReplyBlock) -> None:
     responses = operation["responses"]
     assert isinstance(responses, dict)
     status = str(reply.status) if isinstance(reply.status, int) else "200" if reply.status is None else "default"
-    known = responses.setdefault(status, {"description": "as the scenario answers"})
+    known = responses.setdefault(status, {"description": "reply of the scenario"})
     assert isinstance(known, dict)
     if "body" in reply.model_fields_set:
         seen = _inner(known, "content", _JSON, "schema")
-        shape = joined(seen if isinstance(seen, dict) else {}, shape_of(reply.body))
+        shape = join_shapes(seen if isinstance(seen, dict) else {}, shape_of(reply.body))
         known["content"] = {_JSON: {"schema": shape}}
 
 
-def _notifications(events: Sequence[EventBlock], told: list[JSON]) -> list[JSON]:
-    """The channels of notifications, each once, with the shape of what they carry."""
-    shapes = {str(one["channel"]): one["schema"] for one in told if isinstance(one, dict)}
+def _notifications(events: Sequence[EventBlock], known: list[JSON]) -> list[JSON]:
+    """Return the channels of notifications, each once, with the JSON Schema of their data."""
+    shapes = {str(one["channel"]): one["schema"] for one in known if isinstance(one, dict)}
     for event in events:
         channel = event.channel if isinstance(event.channel, str) else "(computed)"
         if event.channel is not None:
             seen = shapes.get(channel)
-            shapes[channel] = joined(seen if isinstance(seen, dict) else {}, shape_of(event.data))
+            shapes[channel] = join_shapes(seen if isinstance(seen, dict) else {}, shape_of(event.data))
     return [{"channel": channel, "schema": shape} for channel, shape in shapes.items()]
 
 
@@ -195,3 +191,78 @@ def _inner(value: JSON, *keys: str) -> JSON:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def shape_of(value: JSON) -> JSONObject:
+    """Return the JSON Schema of one value or pattern of a scenario. An empty schema matches any value."""
+    marker = marker_of(value)
+    if marker is not None:
+        return _marker_shape(*marker)
+    if isinstance(value, dict):
+        members = {unescaped(key): shape_of(member) for key, member in value.items()}
+        return {"type": "object", "properties": dict(members), "required": [*sorted(members)]}
+    if isinstance(value, list):
+        items: JSONObject | None = None
+        for item in value:
+            items = shape_of(item) if items is None else join_shapes(items, shape_of(item))
+        return {"type": "array"} if items is None else {"type": "array", "items": items}
+    return {"type": _type(value)}
+
+
+def _type(value: JSON) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, str):
+        return "string"
+    return "integer" if isinstance(value, int) else "number"
+
+
+def _marker_shape(key: str, argument: JSON) -> JSONObject:
+    if key == "$any":
+        return _ANY_TYPE_SHAPES.get(str(argument), {"type": argument})
+    if key == "$regex":
+        return {"type": "string", "pattern": argument}
+    if key == "$csv":
+        return {"type": "string"}
+    if key == "$entries":
+        return {"type": "object"}
+    if key == "$partial":
+        return shape_of(argument)
+    if key == "$one-of" and isinstance(argument, list):
+        return {"anyOf": [shape_of(item) for item in argument]}
+    return {}
+
+
+def join_shapes(one: JSONObject, other: JSONObject) -> JSONObject:
+    """Return a schema that matches the values of both schemas; an empty schema adds nothing."""
+    if not one or not other or one == other:
+        return one or other
+    if one.get("type") == other.get("type") == "object":
+        return _join_objects(one, other)
+    if one.get("type") == other.get("type") == "array":
+        items = [shape for shape in (one.get("items"), other.get("items")) if isinstance(shape, dict)]
+        return {"type": "array", "items": join_shapes(items[0], items[-1])} if items else {"type": "array"}
+    if {one.get("type"), other.get("type")} == {"integer", "number"}:
+        return {"type": "number"}
+    choices = [*_choices(one)]
+    return {"anyOf": [*choices, *(choice for choice in _choices(other) if choice not in choices)]}
+
+
+def _choices(shape: JSONObject) -> list[JSON]:
+    choices = shape.get("anyOf")
+    return choices if isinstance(choices, list) else [shape]
+
+
+def _join_objects(one: JSONObject, other: JSONObject) -> JSONObject:
+    first, second = one.get("properties"), other.get("properties")
+    members: dict[str, JSON] = dict(first) if isinstance(first, dict) else {}
+    for name, shape in second.items() if isinstance(second, dict) else ():
+        first_shape = members.get(name)
+        if isinstance(first_shape, dict) and isinstance(shape, dict):
+            shape = join_shapes(first_shape, shape)  # noqa: PLW2901  # the joined schema replaces it
+        members[name] = shape
+    required, also = one.get("required"), other.get("required")
+    common = {*required} & {*also} if isinstance(required, list) and isinstance(also, list) else set()
+    return {"type": "object", "properties": members, "required": [*sorted(map(str, common))]}

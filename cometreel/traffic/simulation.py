@@ -1,15 +1,30 @@
-"""A scenario as traffic: one client for each role makes the calls in the order of the file, in virtual time.
+"""Simulates the traffic of a scenario: one client per role makes the calls in file order, in virtual time.
 
-A scenario doesn't say when requests are made: each waits until what the one before caused is over. No fault is played.
+The clients talk to the engine directly, without sockets or a clock. A scenario contains no request times, so each
+request is sent when all effects of the previous one are over. Faults are not applied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import base64
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cometreel.bayeux import (
+    BayeuxClient,
+    ClientEvent,
+    ClientState,
+    Failed,
+    MalformedMessages,
+    Published,
+    Received,
+    Send,
+    is_meta,
+    parse_messages,
+)
 from cometreel.engine import Backend, ReplaySettings
+from cometreel.jsonvalue import JSON, encode
 from cometreel.scenario import (
     EventBlock,
     ExchangeBlock,
@@ -21,122 +36,124 @@ from cometreel.scenario import (
     parse_duration,
 )
 from cometreel.traffic.examples import NoExample, example, example_request, needs_example
-from cometreel.traffic.simulated_client import SimulatedClient, Simulator, Transaction
+from cometreel.traffic.traffic_events import SimulatedTraffic, Transaction
+from cometreel.wire import Drop, Effect, Headers, Reply, Request
 
-__all__ = ["Traffic", "traffic_of"]
+__all__ = ["simulate"]
 
-_APART_SECONDS = 0.05
-_ENDPOINT = "/cometd"
-_EVERYBODY = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """What crossed the wire, in the order in which it began, and what of the scenario couldn't be said so."""
-
-    title: str
-    spoken: tuple[Transaction, ...]
-    notes: tuple[str, ...]
+_BASE = "http://cometreel.example"
+_DEFAULT_ENDPOINT = "/cometd"
+_DEFAULT_USER = "user"
+_NO_ROLE = ""
+_SECONDS_BETWEEN_CALLS = 0.05
+_SECONDS_BETWEEN_EMPTY_POLLS = 1.0
+"""Pause after a poll that was answered at once without messages; without it, virtual time would not advance."""
+_MAX_REPLY_SECONDS = 60
+"""Virtual seconds to wait for a reply whose delay is computed at run time."""
 
 
-def traffic_of(path: Path) -> Traffic:
-    """Play a scenario, a file or a folder of them.
+def simulate(path: Path) -> SimulatedTraffic:
+    """Simulate the traffic of a scenario, a file or a folder of them.
 
     :raises FileInvalid: with every problem of every file.
     """
     scenario = load([path])
-    return _Simulation(scenario, [parse(file) for file in scenario.files]).traffic(path)
+    return _Simulation(scenario, [parse(file) for file in scenario.files]).run(path)
 
 
 class _Simulation:
+    """Makes the calls of a scenario and collects notes about what the traffic does not show."""
+
     def __init__(self, scenario: Scenario, files: Sequence[ScenarioFile]) -> None:
         self._scenario, self._files = scenario, files
         settings = ReplaySettings(seed="export", repeat=scenario.settings.repeat or "last")
         start = 0.0 if scenario.recorded is None else scenario.recorded.timestamp()
-        self._stage = Simulator(Backend(replace(scenario, faults=()), settings), start)
-        self._clients: dict[str, SimulatedClient] = {}
+        self._network = _SimulatedNetwork(Backend(replace(scenario, faults=()), settings), start)
+        self._clients: dict[str, _SimulatedClient] = {}
         self._notes: list[str] = []
 
-    def traffic(self, path: Path) -> Traffic:
-        blocks = [block for file in self._files for block in file.exchanges or ()]
-        for block in blocks:
-            self._play(block)
+    def run(self, path: Path) -> SimulatedTraffic:
+        for block in (block for file in self._files for block in file.exchanges or ()):
+            self._exchange(block)
         self._wait_for_timeline()
         for client in self._clients.values():
-            client.ends()
-        self._stage.end()
-        self._note_what_is_left()
-        spoken = sorted(self._stage.spoken, key=lambda one: (one.at, one.request.id))
-        return Traffic(self._scenario.title or path.stem, tuple(spoken), tuple(self._notes))
+            client.disconnect()
+        self._network.close()
+        self._note_omissions()
+        transactions = sorted(self._network.transactions, key=lambda one: (one.at, one.request.id))
+        return SimulatedTraffic(self._scenario.title or path.stem, tuple(transactions), tuple(self._notes))
 
-    def _play(self, block: ExchangeBlock) -> None:
+    def _exchange(self, block: ExchangeBlock) -> None:
         roles = [block.as_] if isinstance(block.as_, str) else block.as_ or []
-        client = self._client(roles[0] if roles else next(iter(self._scenario.roles), _EVERYBODY))
+        client = self._client(roles[0] if roles else next(iter(self._scenario.roles), _NO_ROLE))
         try:
-            self._ask(client, block)
+            self._send(client, block)
         except NoExample as error:
             self._notes.append(f"{block.name!r} is left out: {error}")
             return
-        self._stage.until(self._stage.now + _last(block))
+        self._network.run_for(_duration(block))
         waited = 0
-        while not client.answered and waited < _PATIENCE:
-            self._stage.until(self._stage.now + 1)
+        while not client.replied and waited < _MAX_REPLY_SECONDS:
+            self._network.run_for(1)
             waited += 1
-        self._stage.until(self._stage.now + _APART_SECONDS)
-        self._check(block, roles)
+        self._network.run_for(_SECONDS_BETWEEN_CALLS)
+        self._note_exchange(block, roles)
 
-    def _ask(self, client: SimulatedClient, block: ExchangeBlock) -> None:
+    def _send(self, client: _SimulatedClient, block: ExchangeBlock) -> None:
         request = block.request
         if isinstance(request, PublishBlock):
-            client.publishes(str(example(request.publish)), example(request.data), example(request.ext))
+            client.publish(str(example(request.publish)), example(request.data), example(request.ext))
             return
         path, query, headers, body = example_request(request)
-        client.calls(request.method, path, query, headers, body, login=request.authenticated is not False)
+        client.call(request.method, path, query, headers, body, login=request.authenticated is not False)
 
-    def _check(self, block: ExchangeBlock, roles: Sequence[str]) -> None:
-        played = self._stage.backend.calls[-1].exchange if self._stage.backend.calls else None
+    def _note_exchange(self, block: ExchangeBlock, roles: Sequence[str]) -> None:
+        calls = self._network.backend.calls
+        played = calls[-1].exchange if calls else None
         if played != block.name:
-            what = f"{played!r} answered in its place" if played else "nothing answered its request here"
-            self._notes.append(f"{block.name!r} is not in it: {what}")
+            reason = f"{played!r} answers its request" if played else "no exchange matches its request"
+            self._notes.append(f"{block.name!r} is not included: {reason}")
         elif needs_example(block.request):
-            self._notes.append(f"{block.name!r}: one example stands for all the requests that it answers")
+            self._notes.append(f"{block.name!r}: one example request represents all requests that match its pattern")
         if len(roles) > 1:
-            self._notes.append(f"{block.name!r}: only {roles[0]} asks, of {', '.join(roles)}")
+            self._notes.append(f"{block.name!r}: only {roles[0]} sends the request, of {', '.join(roles)}")
 
-    def _client(self, role: str) -> SimulatedClient:
+    def _client(self, role: str) -> _SimulatedClient:
         if role not in self._clients:
-            known = self._scenario.roles.get(role)
-            user = (known.user or role) if known is not None else "user"
-            client = SimulatedClient(self._stage, self._scenario.bayeux.endpoint or _ENDPOINT, user)
+            found = self._scenario.roles.get(role)
+            user = _DEFAULT_USER if found is None else found.user or role
+            client = _SimulatedClient(self._network, self._scenario.bayeux.endpoint or _DEFAULT_ENDPOINT, user)
             self._clients[role] = client
-            client.begins(sorted(_channels(self._files)))
+            client.connect(sorted(_channels(self._files)))
         return self._clients[role]
 
     def _wait_for_timeline(self) -> None:
         entries = [entry for file in self._files for entry in file.timeline or ()]
-        self._stage.until(self._stage.now + max(map(_span, entries), default=0.0))
+        self._network.run_for(max(map(_event_duration, entries), default=0.0))
 
-    def _note_what_is_left(self) -> None:
+    def _note_omissions(self) -> None:
         if self._scenario.faults:
-            self._notes.append(f"faults are left out ({len(self._scenario.faults)}): traffic has no word for them")
+            self._notes.append(f"faults are left out ({len(self._scenario.faults)}): the format can't express them")
         guarded = [exchange.name for exchange in self._scenario.exchanges if exchange.after or exchange.before]
         if guarded:
-            self._notes.append(f"guards (when:) show only in the order: {', '.join(map(repr, guarded))}")
+            self._notes.append(
+                f"guards (when:) are left out, only the order of the calls shows them: {', '.join(map(repr, guarded))}"
+            )
 
 
 def _channels(files: Sequence[ScenarioFile]) -> Iterator[str]:
-    """The channels of all notifications, each once."""
+    """Yield the channels of all notifications, each once."""
     events = [event for file in files for block in file.exchanges or () for event in block.events or ()]
     entries = [entry for file in files for entry in file.timeline or ()]
     yield from {event.channel for event in [*events, *entries] if isinstance(event.channel, str)}
 
 
-def _last(block: ExchangeBlock) -> float:
-    """Seconds from a request until the last that it causes, as far as the file says it."""
-    return max([_seconds(block.reply.after if block.reply else None), *map(_span, block.events or ())])
+def _duration(block: ExchangeBlock) -> float:
+    """Return the seconds from a request to its last effect, as far as the file contains the delays."""
+    return max([_seconds(block.reply.after if block.reply else None), *map(_event_duration, block.events or ())])
 
 
-def _span(event: EventBlock) -> float:
+def _event_duration(event: EventBlock) -> float:
     count = event.count if isinstance(event.count, int) else 1
     return _seconds(event.after) + _seconds(event.gap) * (count - 1)
 
@@ -145,5 +162,176 @@ def _seconds(value: object) -> float:
     return parse_duration(value) if isinstance(value, str) else 0.0
 
 
-_PATIENCE = 60
-"""Seconds that a reply may take whose time the file doesn't say."""
+@dataclass(frozen=True, slots=True)
+class _OpenRequest:
+    at: float
+    request: Request
+    on_reply: Callable[[Reply | None], None]
+
+
+class _SimulatedNetwork:
+    """Connects simulated clients to one engine and records the transactions.
+
+    `now` is virtual time in seconds; `start` is its zero, in seconds since 1970.
+    """
+
+    def __init__(self, backend: Backend, start: float) -> None:
+        self.backend = backend
+        self.now = 0.0
+        self.clients: list[_SimulatedClient] = []
+        self.transactions: list[Transaction] = []
+        self._start = start
+        self._open: dict[int, _OpenRequest] = {}
+        self._requests = 0
+
+    def new_request_id(self) -> int:
+        self._requests += 1
+        return self._requests
+
+    def send(self, request: Request, on_reply: Callable[[Reply | None], None]) -> None:
+        """Pass a request to the engine; `on_reply` gets the reply, or None if the connection is closed without one."""
+        self._open[request.id] = _OpenRequest(self.now, request, on_reply)
+        self._apply(self.backend.receive(request, self.now))
+
+    def run_for(self, seconds: float) -> None:
+        """Advance virtual time, and run the engine and the clients at each of their deadlines."""
+        end = self.now + seconds
+        while (due := self._next_deadline()) is not None and due <= end:
+            self.now = max(self.now, due)
+            for client in self.clients:
+                client.advance()
+            self._apply(self.backend.advance(self.now))
+        self.now = end
+
+    def close(self) -> None:
+        """End the requests that are still open without a reply."""
+        for request_id in [*self._open]:
+            self._finish(request_id, None)
+
+    def _next_deadline(self) -> float | None:
+        deadlines = [self.backend.deadline(), *(client.deadline() for client in self.clients)]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def _apply(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Reply):
+                on_reply = self._finish(effect.request_id, effect)
+                self._apply(self.backend.delivered(effect.request_id, self.now))
+                on_reply(effect)
+            elif isinstance(effect, Drop):
+                self._finish(effect.request_id, None)(None)
+
+    def _finish(self, request_id: int, reply: Reply | None) -> Callable[[Reply | None], None]:
+        ended = self._open.pop(request_id)
+        self.transactions.append(Transaction(self._start + ended.at, ended.request, self._start + self.now, reply))
+        return ended.on_reply
+
+
+class _SimulatedClient:
+    """An HTTP session with a CometD session over long polling: `BayeuxClient`, its cookies and its login.
+
+    It waits for every reply and polls until it is disconnected.
+    """
+
+    def __init__(self, network: _SimulatedNetwork, endpoint: str, user: str) -> None:
+        self.replied = False
+        """True if the latest call or publish was answered."""
+        self._network, self._endpoint, self._user = network, endpoint, user
+        self._bayeux = BayeuxClient()
+        self._cookies: dict[str, str] = {}
+        self._earliest_poll = 0.0
+        network.clients.append(self)
+
+    def connect(self, channels: list[str]) -> None:
+        """Open the CometD session, subscribe and start to poll."""
+        self._handle([*self._bayeux.subscribe(channels), *self._bayeux.handshake(self._network.now)])
+        self._network.run_for(0)
+
+    def call(
+        self, method: str, path: str, query: str, headers: list[tuple[str, str]], body: bytes, *, login: bool
+    ) -> None:
+        """Send a request of the application."""
+        self.replied = False
+        self._send(method, path, query, headers, body, self._on_reply, login=login)
+
+    def publish(self, channel: str, data: JSON, ext: JSON) -> None:
+        """Publish a message."""
+        self.replied = False
+        self._handle(self._bayeux.publish(channel, data, ext=ext if isinstance(ext, dict) else None))
+
+    def disconnect(self) -> None:
+        """End the CometD session."""
+        self._handle(self._bayeux.disconnect())
+
+    def advance(self) -> None:
+        """Send the poll or handshake that is due."""
+        if self._network.now >= self._earliest_poll:
+            self._handle(self._bayeux.advance(self._network.now))
+
+    def deadline(self) -> float | None:
+        """Return the virtual time of the next poll or handshake."""
+        due = self._bayeux.deadline()
+        return None if due is None else max(due, self._earliest_poll)
+
+    def _handle(self, events: Sequence[ClientEvent]) -> None:
+        for event in events:
+            if isinstance(event, Send):
+                self._send_messages(event)
+            elif isinstance(event, Published | Failed) and not is_meta(str(event.message["channel"])):
+                self.replied = True
+
+    def _send_messages(self, send: Send) -> None:
+        sent_at = self._network.now
+        is_poll = send.messages[0]["channel"] == "/meta/connect" and self._bayeux.state is ClientState.CONNECTED
+
+        def on_reply(reply: Reply | None) -> None:
+            events = self._messages_received(send, reply)
+            is_empty = not any(isinstance(event, Received) for event in events)
+            if is_poll and is_empty and sent_at == self._network.now:
+                self._earliest_poll = self._network.now + _SECONDS_BETWEEN_EMPTY_POLLS
+            self._handle(events)
+
+        headers = [("Content-Type", "application/json;charset=UTF-8")]
+        self._send("POST", self._endpoint, "", headers, encode([*send.messages]), on_reply, login=False)
+
+    def _messages_received(self, send: Send, reply: Reply | None) -> list[ClientEvent]:
+        if reply is not None:
+            self._store_cookies(reply)
+            if reply.status == 200:
+                try:
+                    return self._bayeux.receive(parse_messages(reply.body), self._network.now, number=send.number)
+                except MalformedMessages:
+                    pass
+        return self._bayeux.failed(send.number, self._network.now)
+
+    def _on_reply(self, reply: Reply | None) -> None:
+        self.replied = True
+        if reply is not None:
+            self._store_cookies(reply)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: list[tuple[str, str]],
+        body: bytes,
+        on_reply: Callable[[Reply | None], None],
+        *,
+        login: bool,
+    ) -> None:
+        fields = [*headers, *self._session_fields(login=login)]
+        request = Request(self._network.new_request_id(), method, path, query, Headers(fields), body, _BASE)
+        self._network.send(request, on_reply)
+
+    def _session_fields(self, *, login: bool) -> Iterator[tuple[str, str]]:
+        if login:
+            credentials = f"{self._user}:{self._user}"  # not a real password
+            yield "Authorization", "Basic " + base64.b64encode(credentials.encode()).decode()
+        if self._cookies:
+            yield "Cookie", "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+
+    def _store_cookies(self, reply: Reply) -> None:
+        for cookie in reply.headers.get_all("set-cookie"):
+            name, _, value = cookie.partition(";")[0].partition("=")
+            self._cookies[name] = value

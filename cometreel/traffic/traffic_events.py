@@ -1,29 +1,29 @@
-"""What a file of traffic tells, step by step: the calls that a recorder is given, as values with their times.
+"""The values that traffic files are converted to and from: events of a file that is read, transactions to write.
 
-Knows neither HAR nor mitmproxy, reads nothing and records nothing.
+All times are seconds since 1970. No dependency on a file format.
 """
 
 from __future__ import annotations
 
-import heapq
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from cometreel.wire import Headers
+from cometreel.wire import Headers, Reply, Request
 
 __all__ = [
     "ReplyReceived",
-    "RequestSent",
-    "WebSocketClosed",
     "RequestFailed",
-    "WebSocketOpened",
-    "WebSocketMessage",
+    "RequestSent",
+    "SimulatedTraffic",
     "TrafficEvent",
     "TrafficEvents",
+    "Transaction",
+    "WebSocketClosed",
+    "WebSocketMessage",
+    "WebSocketOpened",
     "headers_of",
-    "in_order",
     "is_asset",
 ]
 
@@ -33,7 +33,7 @@ _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding"}
 
 @dataclass(frozen=True, slots=True)
 class RequestSent:
-    """A request. `at` is seconds since 1970, in every step; `wanted` says that it is kept although it isn't CometD."""
+    """A request. If `wanted` is true it is recorded even if it isn't CometD."""
 
     at: float
     flow: str
@@ -46,7 +46,7 @@ class RequestSent:
 
 @dataclass(frozen=True, slots=True)
 class ReplyReceived:
-    """The reply of a request, when it was complete; a body of None isn't in the file."""
+    """A complete reply. The body is None if the file doesn't contain it."""
 
     at: float
     flow: str
@@ -57,16 +57,16 @@ class ReplyReceived:
 
 @dataclass(frozen=True, slots=True)
 class RequestFailed:
-    """A request that got no reply."""
+    """A request without a reply."""
 
     at: float
     flow: str
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class WebSocketOpened:
-    """A WebSocket was opened."""
+    """An upgrade to a WebSocket."""
 
     at: float
     flow: str
@@ -77,7 +77,7 @@ class WebSocketOpened:
 
 @dataclass(frozen=True, slots=True)
 class WebSocketMessage:
-    """One message of a WebSocket."""
+    """A WebSocket message in either direction."""
 
     at: float
     flow: str
@@ -87,7 +87,7 @@ class WebSocketMessage:
 
 @dataclass(frozen=True, slots=True)
 class WebSocketClosed:
-    """The end of a WebSocket."""
+    """The end of a WebSocket, with its close code."""
 
     at: float
     flow: str
@@ -98,30 +98,32 @@ TrafficEvent: TypeAlias = (
     RequestSent | ReplyReceived | RequestFailed | WebSocketOpened | WebSocketMessage | WebSocketClosed
 )
 TrafficEvents: TypeAlias = Sequence[TrafficEvent]
-"""Everything that belongs to one request or one WebSocket, in the order of time; at least one step."""
+"""All events of one request or one WebSocket, ordered by time; at least one."""
 
 
-def in_order(stories: Iterable[TrafficEvents]) -> Iterator[TrafficEvent]:
-    """Give the steps of all stories in the order of time, if the stories come in the order of their first steps.
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A request and its reply, or None if the client closed the connection first."""
 
-    Only what still goes on is held in memory. A story that comes too late is told late, with its own times.
-    """
-    waiting: list[tuple[float, int, TrafficEvent]] = []
-    number = 0
-    for story in stories:
-        while waiting and waiting[0][0] <= story[0].at:
-            yield heapq.heappop(waiting)[2]
-        for step in story:
-            heapq.heappush(waiting, (step.at, number, step))
-            number += 1
-    while waiting:
-        yield heapq.heappop(waiting)[2]
+    at: float
+    request: Request
+    ended: float
+    reply: Reply | None
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedTraffic:
+    """The transactions of a scenario, ordered by the time of the request, and notes about what they don't show."""
+
+    title: str
+    transactions: tuple[Transaction, ...]
+    notes: tuple[str, ...]
 
 
 def headers_of(fields: Iterable[tuple[str, str]], *, decoded: bool) -> Headers:
-    """Make header fields; those that say how a body was packed go where it was `decoded`.
+    """Return header fields without HTTP/2 pseudo-fields; with `decoded`, also without those that describe the framing.
 
-    The pseudo-fields of HTTP/2 (`:authority`) are none. Chrome writes several Set-Cookie as one, a line for each.
+    Chrome joins several Set-Cookie fields with line feeds; they are separated.
     """
     return Headers(
         (name, line)
@@ -132,5 +134,5 @@ def headers_of(fields: Iterable[tuple[str, str]], *, decoded: bool) -> Headers:
 
 
 def is_asset(content_type: str) -> bool:
-    """Tell what pages are made of (scripts, styles, pictures, fonts) from what applications say."""
+    """Return True for scripts, styles, images, fonts, audio and video."""
     return _ASSET.match(content_type.lower()) is not None

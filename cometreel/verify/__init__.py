@@ -1,18 +1,18 @@
-"""Verification: does a live server still answer as it did when a scenario was recorded?
+"""Verification of a live server: sends the requests of a scenario and reports differences from the recording.
 
-The run, the judging and the reports are without I/O; `driving`, `http` and `listening` stand on asyncio and httpx.
+Only `run_driver`, `http_session` and `cometd_session` do I/O, with asyncio and httpx.
 """
 
 from __future__ import annotations
 
-from cometreel.verify.accepting import accepted
-from cometreel.verify.credentials import Credentials, credentials_of, variables
+from cometreel.verify.accepting import updated_files
+from cometreel.verify.credentials import Credentials, environment_variables, find_credentials
 from cometreel.verify.report_masking import ReportMasking
 from cometreel.verify.reports import html_report, json_report, junit_report, report_lines
 from cometreel.verify.run import VerifyRun
-from cometreel.verify.script import Script, SessionPlan, script_of
+from cometreel.verify.script import Script, SessionPlan, build_script
 from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict
-from cometreel.verify.verify_target import VerifyTarget, target_of
+from cometreel.verify.verify_target import VerifyTarget, parse_target
 
 __all__ = [
     "Credentials",
@@ -25,13 +25,13 @@ __all__ = [
     "VerifyTarget",
     "ReportMasking",
     "Verdict",
-    "accepted",
+    "updated_files",
     "json_report",
-    "credentials_of",
+    "find_credentials",
     "html_report",
     "junit_report",
     "report_lines",
-    "script_of",
-    "target_of",
-    "variables",
+    "build_script",
+    "parse_target",
+    "environment_variables",
 ]

@@ -1,7 +1,7 @@
-"""Accepting drift: the scenario as it would be, had it been recorded today. Only what differs is changed.
+"""Updates a scenario with the live values of a run (`verify --accept`). Only the values that differ are changed.
 
-Each finding is put into the exchange as the file writes it, so markers, names and pseudonyms elsewhere stay. Makes
-models; writing them beside the old file is `recording.write_scenario`'s part.
+Differences are applied to the exchange as written in the file, so markers, names and pseudonyms elsewhere are kept. The
+result is a model; `recording.write_scenario` writes it.
 """
 
 from __future__ import annotations
@@ -16,101 +16,103 @@ from cometreel.scenario.sources import SourceFile
 from cometreel.verify.value_comparison import ChangeKind
 from cometreel.verify.verdict import Drift, Verdict
 
-__all__ = ["accepted"]
+__all__ = ["updated_files"]
 
-_ADDING = (ChangeKind.ADDED.value, ChangeKind.ITEM_ADDED.value)
-_REMOVING = (ChangeKind.REMOVED.value, ChangeKind.ITEM_REMOVED.value, "header removed", "notification missing")
+_ADDED = (ChangeKind.ADDED.value, ChangeKind.ITEM_ADDED.value)
+_REMOVED = (ChangeKind.REMOVED.value, ChangeKind.ITEM_REMOVED.value, "header removed", "notification missing")
 
 
-def accepted(verdict: Verdict, sources: Sequence[SourceFile], profile: Profile) -> Iterator[tuple[str, ScenarioFile]]:
-    """Each file that changes, by its path, as it would be now."""
+def updated_files(
+    verdict: Verdict, sources: Sequence[SourceFile], profile: Profile
+) -> Iterator[tuple[str, ScenarioFile]]:
+    """Yield the path and the updated content of each file that changes."""
     for source in sources:
         changed = {
-            number: _exchange(block, _of(verdict, source, block.name), profile)
+            number: _updated(block, _drifts_of(verdict, source, block.name), profile)
             for number, block in source.exchanges
-            if _of(verdict, source, block.name)
+            if _drifts_of(verdict, source, block.name)
         }
         if changed:
             blocks = [changed.get(number, block) for number, block in source.exchanges]
             yield source.document.file, source.file().model_copy(update={"exchanges": blocks})
 
 
-def _of(verdict: Verdict, source: SourceFile, name: str) -> list[Drift]:
+def _drifts_of(verdict: Verdict, source: SourceFile, name: str) -> list[Drift]:
     steps = [step for step in verdict.steps if step.name == name and step.position.file == source.document.file]
-    return list(steps[0].findings) if steps else []
+    return list(steps[0].drifts) if steps else []
 
 
-def _exchange(block: ExchangeBlock, findings: Sequence[Drift], profile: Profile) -> ExchangeBlock:
+def _updated(block: ExchangeBlock, drifts: Sequence[Drift], profile: Profile) -> ExchangeBlock:
     written: JSONObject = block.model_dump(by_alias=True, exclude_unset=True)
-    for finding in sorted(findings, key=_turn):
-        _put(written, finding)
+    for drift in sorted(drifts, key=_application_order):
+        _apply(written, drift)
     events = written.get("events")
     if isinstance(events, list):
-        _set_order(events, findings)
-        _set_number(events, findings)
-    written = _with_extras(written, findings, profile)
+        _reorder(events, drifts)
+        _add_or_remove(events, drifts)
+    written = _with_additional_events(written, drifts, profile)
     return ExchangeBlock.model_validate(written, context={"file": True})
 
 
-def _turn(finding: Drift) -> tuple[int, int]:
-    """First what stays, then what is taken out of lists, the end first; what is put in has its new place already."""
-    last = finding.path[-1]
+def _application_order(drift: Drift) -> tuple[int, int]:
+    """Sort changes before removals from arrays, which go from the end, before additions, which go from the start."""
+    last = drift.path[-1]
     number = last if isinstance(last, int) else 0
-    if finding.what in _REMOVING:
+    if drift.kind in _REMOVED:
         return 1, -number
-    return (2 if finding.what in _ADDING else 0), number
+    return (2 if drift.kind in _ADDED else 0), number
 
 
-def _put(written: JSONObject, finding: Drift) -> None:
-    """Change one value in place; what a marker stands for, and what isn't a value, stays."""
-    if len(finding.path) < 2 or (finding.what.startswith("notification ") and finding.what != "notification moved"):
+def _apply(written: JSONObject, drift: Drift) -> None:
+    """Change one value in place; keep values inside markers."""
+    if len(drift.path) < 2 or (drift.kind.startswith("notification ") and drift.kind != "notification moved"):
         return
-    holder = _holder(written, finding.path[:-1])
-    name = finding.path[-1]
-    if isinstance(holder, dict) and isinstance(name, str):
-        _put_member(holder, name, finding)
-    elif isinstance(holder, list) and isinstance(name, int):
-        _put_item(holder, name, finding)
+    parent = _value_at(written, drift.path[:-1])
+    name = drift.path[-1]
+    if isinstance(parent, dict) and isinstance(name, str):
+        _apply_to_member(parent, name, drift)
+    elif isinstance(parent, list) and isinstance(name, int):
+        _apply_to_item(parent, name, drift)
 
 
-def _put_member(holder: JSONObject, name: str, finding: Drift) -> None:
-    key = name if name in holder or not name.startswith("$") else f"${name}"
-    if finding.what in _REMOVING:
-        holder.pop(key, None)
-    elif finding.renamed:
-        (renamed,) = _literal_keys(finding.renamed)
-        members = [(renamed if each == key else each, member) for each, member in holder.items()]
-        holder.clear()
-        holder.update(members)
-    elif finding.what == "body is no JSON":
-        holder.pop("body", None)
-        holder["text"] = _live(finding, "")
-    elif finding.what != "content changed":
-        holder[key] = _live(finding, holder.get(key))
+def _apply_to_member(parent: JSONObject, name: str, drift: Drift) -> None:
+    key = name if name in parent or not name.startswith("$") else f"${name}"
+    if drift.kind in _REMOVED:
+        parent.pop(key, None)
+    elif drift.renamed:
+        (renamed,) = _literal_keys(drift.renamed)
+        members = [(renamed if each == key else each, member) for each, member in parent.items()]
+        parent.clear()
+        parent.update(members)
+    elif drift.kind == "body is not JSON":
+        parent.pop("body", None)
+        parent["text"] = _live(drift, "")
+    elif drift.kind != "content changed":
+        parent[key] = _live(drift, parent.get(key))
 
 
 def _literal_keys(name: str) -> JSONObject:
-    """A member's name as a scenario writes it."""
+    """Return the key of a member as written in a scenario, with `$` escaped."""
     written = literal({name: None})
     assert isinstance(written, dict)
     return written
 
 
-def _put_item(holder: list[JSON], number: int, finding: Drift) -> None:
-    if finding.what in _REMOVING:
-        del holder[number : number + 1]
-    elif finding.what in _ADDING:
-        holder.insert(number, _live(finding, None))
-    elif number < len(holder):
-        holder[number] = _live(finding, holder[number])
+def _apply_to_item(parent: list[JSON], number: int, drift: Drift) -> None:
+    if drift.kind in _REMOVED:
+        del parent[number : number + 1]
+    elif drift.kind in _ADDED:
+        parent.insert(number, _live(drift, None))
+    elif number < len(parent):
+        parent[number] = _live(drift, parent[number])
 
 
-def _live(finding: Drift, old: JSON) -> JSON:
-    return old if finding.live is MISSING else literal(finding.live)  # type: ignore[arg-type]  # not MISSING is JSON
+def _live(drift: Drift, old: JSON) -> JSON:
+    return old if drift.live is MISSING else literal(drift.live)  # type: ignore[arg-type]  # not MISSING is JSON
 
 
-def _holder(written: JSON, path: Sequence[str | int]) -> JSON:
-    """What holds the last step of a path, None if the file writes it in another way."""
+def _value_at(written: JSON, path: Sequence[str | int]) -> JSON:
+    """Return the value at a path, None if the file writes it in another way."""
     for step in path:
         if isinstance(written, dict):
             written = written.get(str(step), written.get(f"${step}"))
@@ -122,38 +124,38 @@ def _holder(written: JSON, path: Sequence[str | int]) -> JSON:
 
 
 # --- notifications ------------------------------------------------------------------------------------------
-def _set_order(events: list[JSON], findings: Sequence[Drift]) -> None:
-    """Put events into the order in which they came; the moments stay where they are."""
-    for finding in findings:
-        order, places = finding.live, finding.recorded
-        if finding.path != ("events",) or not isinstance(order, list) or not isinstance(places, list):
+def _reorder(events: list[JSON], drifts: Sequence[Drift]) -> None:
+    """Put events into the live order; the delays keep their places."""
+    for drift in drifts:
+        live_order, places = drift.live, drift.recorded
+        if drift.path != ("events",) or not isinstance(live_order, list) or not isinstance(places, list):
             continue
-        moved = [events[int(str(number))] for number in order]
-        moments = [_after(events[int(str(number))]) for number in places]
-        for place, event, moment in zip(places, moved, moments, strict=True):
-            events[int(str(place))] = {**event, "after": moment} if isinstance(event, dict) and moment else event
+        moved = [events[int(str(number))] for number in live_order]
+        delays = [_after(events[int(str(number))]) for number in places]
+        for place, event, delay in zip(places, moved, delays, strict=True):
+            events[int(str(place))] = {**event, "after": delay} if isinstance(event, dict) and delay else event
 
 
-def _set_number(events: list[JSON], findings: Sequence[Drift]) -> None:
-    counted = [each for each in findings if each.what in ("notification missing", "notification doubled")]
-    for finding in sorted(counted, key=lambda each: each.path, reverse=True):
-        number = int(str(finding.path[1]))
-        if finding.what == "notification missing":
+def _add_or_remove(events: list[JSON], drifts: Sequence[Drift]) -> None:
+    counted = [each for each in drifts if each.kind in ("notification missing", "notification doubled")]
+    for drift in sorted(counted, key=lambda each: each.path, reverse=True):
+        number = int(str(drift.path[1]))
+        if drift.kind == "notification missing":
             del events[number : number + 1]
         else:
             events.insert(number + 1, events[number])
 
 
-def _with_extras(written: JSONObject, findings: Sequence[Drift], profile: Profile) -> JSONObject:
-    """Add what came and wasn't recorded, with the reference of the recorded reply."""
-    extras = [each.live for each in findings if each.what == "notification extra" and isinstance(each.live, dict)]
+def _with_additional_events(written: JSONObject, drifts: Sequence[Drift], profile: Profile) -> JSONObject:
+    """Append the additional notifications, with the reference of the recorded reply."""
+    extras = [each.live for each in drifts if each.kind == "notification extra" and isinstance(each.live, dict)]
     if not extras:
         return written
     reply, events = written.get("reply"), written.get("events") or []
     assert isinstance(events, list)
     body = reply.get("body") if isinstance(reply, dict) else None
     references = [value for pointer in profile.reply for _, value in find(body, pointer)]
-    last = next((moment for moment in map(_after, [*reversed(events), reply]) if moment), "0s")
+    last = next((delay for delay in map(_after, [*reversed(events), reply]) if delay), "0s")
     for extra in extras:
         data = literal(extra["data"])
         for pointer in profile.event if references else ():

@@ -1,7 +1,6 @@
-"""Judging: an exchange as it was recorded against the same as it was played, and every difference between them.
+"""Compares the live reply of an exchange with the recorded one.
 
-Here the reply, and what replies and notifications share: values that always differ, and the veil. Notifications are
-paired and judged in `hearing`.
+Also contains what replies and notifications share: ignored values, references, and masking.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, same
 from cometreel.scenario import PublishReplySpec, RenderContext, ReplySpec, Scenario, find, parse_duration
 from cometreel.scenario.compiled import EPOCH
 from cometreel.scenario.json_pointer import remove, replace
@@ -19,7 +18,7 @@ from cometreel.verify.expected_values import ExpectedValues, SessionVariables
 from cometreel.verify.observations import LiveReply, PlayedStep
 from cometreel.verify.report_masking import ReportMasking
 from cometreel.verify.script import ScriptStep
-from cometreel.verify.value_comparison import ChangeKind, ValueChange, changes
+from cometreel.verify.value_comparison import ChangeKind, ValueChange, value_changes
 from cometreel.verify.verdict import Drift
 
 __all__ = ["Comparator", "DriftPath"]
@@ -28,134 +27,134 @@ DriftPath: TypeAlias = tuple[str | int, ...]
 
 
 class Comparator:
-    """Judges the exchanges of one scenario. `knowledge` is what each session has taught, by part."""
+    """Compares the exchanges of one scenario. `variables` are those of each session, by its name."""
 
-    def __init__(self, scenario: Scenario, veil: ReportMasking, knowledge: Mapping[str, SessionVariables]) -> None:
+    def __init__(self, scenario: Scenario, masking: ReportMasking, variables: Mapping[str, SessionVariables]) -> None:
         profile = scenario.profile
-        self.veil = veil
-        self._scenario, self._knowledge = scenario, knowledge
+        self.masking = masking
+        self._scenario, self._variables = scenario, variables
         self._reply_references = (*profile.reply, *(f"{path}/*" for path in profile.map), *profile.request)
-        self._left_out = (*profile.volatile, *scenario.ignore)
+        self._ignored = (*profile.volatile, *scenario.ignore)
 
-    def learn(self, play: PlayedStep) -> None:
-        """Keep what the reply says of names that later requests use."""
+    def learn_from_reply(self, play: PlayedStep) -> None:
+        """Set session variables from the reply, for later requests."""
         spec, reply = play.step.exchange.reply, play.reply
         if isinstance(spec, ReplySpec) and spec.body is not None and reply is not None and reply.is_json:
-            self.meeting(play, "reply").expect(spec.body, reply.json)
+            self.expected_values(play, "reply").resolve(spec.body, reply.json)
 
-    def seconds(self, play: PlayedStep) -> float:
-        """How long the exchange took when it was recorded: until its reply or its last notification came."""
+    def recorded_seconds(self, play: PlayedStep) -> float:
+        """Return the recorded time from the request to the reply or the last notification, whichever was later."""
         reply = play.step.exchange.reply
         after = reply.after.value if reply is not None and isinstance(reply.after, Fixed) else "0s"
-        plans = [spec.plan(self.context(play)) for spec in play.step.exchange.events]
+        plans = [spec.plan(self.render_context(play)) for spec in play.step.exchange.events]
         ends = [plan.after_seconds + (plan.count - 1) * plan.gap_seconds for plan in plans]
         return max([parse_duration(str(after)), *ends])
 
-    def reply(self, play: PlayedStep) -> list[Drift]:
-        """Every difference of the reply."""
+    def reply_drifts(self, play: PlayedStep) -> list[Drift]:
+        """Return every difference of the reply."""
         spec, step = play.step.exchange.reply, play.step
         if play.failure:
-            return [self.finding(step, "reply missing", ("reply",), "a reply", play.failure)]
+            return [self.drift(step, "reply missing", ("reply",), "a reply", play.failure)]
         if isinstance(spec, ReplySpec) and play.reply is not None:
-            meeting = self.meeting(play, "reply")
+            values = self.expected_values(play, "reply")
             return [
-                *self._status(step, meeting.expect(spec.status, play.reply.status), play.reply.status),
-                *self._headers(step, spec, meeting, play.reply),
-                *self._content(step, spec, meeting, play.reply),
+                *self._status(step, values.resolve(spec.status, play.reply.status), play.reply.status),
+                *self._headers(step, spec, values, play.reply),
+                *self._body(step, spec, values, play.reply),
             ]
         if isinstance(spec, PublishReplySpec) and play.published is not None:
-            return list(self._published(step, spec, self.meeting(play, "reply"), play.published))
+            return list(self._acknowledgement(step, spec, self.expected_values(play, "reply"), play.published))
         return []
 
     # --- parts of a reply -----------------------------------------------------------------------------------
     def _status(self, step: ScriptStep, recorded: JSON, live: int) -> Iterator[Drift]:
-        if recorded != live:
-            yield self.finding(step, "status changed", ("reply", "status"), recorded, live)
+        if not same(recorded, live):
+            yield self.drift(step, "status changed", ("reply", "status"), recorded, live)
 
-    def _headers(self, step: ScriptStep, spec: ReplySpec, meeting: ExpectedValues, reply: LiveReply) -> Iterator[Drift]:
+    def _headers(self, step: ScriptStep, spec: ReplySpec, values: ExpectedValues, reply: LiveReply) -> Iterator[Drift]:
         for name, value in spec.headers:
             live = reply.headers.get(name)
-            recorded = meeting.expect(value, MISSING if live is None else live)
+            recorded = values.resolve(value, MISSING if live is None else live)
             path: DriftPath = ("reply", "headers", name)
             if live is None:
-                yield self.finding(step, "header removed", path, recorded, MISSING)
+                yield self.drift(step, "header removed", path, recorded, MISSING)
             else:
-                yield from self.differences(step, path, recorded, live, (), what="header changed")
+                yield from self.drifts(step, path, recorded, live, (), kind="header changed")
 
-    def _content(self, step: ScriptStep, spec: ReplySpec, meeting: ExpectedValues, reply: LiveReply) -> Iterator[Drift]:
+    def _body(self, step: ScriptStep, spec: ReplySpec, values: ExpectedValues, reply: LiveReply) -> Iterator[Drift]:
         if spec.body is not None:
             path: DriftPath = ("reply", "body")
             live: JSON | object = reply.json if reply.is_json else MISSING
-            recorded = meeting.expect(spec.body, live)
+            recorded = values.resolve(spec.body, live)
             if reply.is_json:
-                own = isinstance(spec.body, Fixed)
-                yield from self.differences(step, path, recorded, reply.json, self._reply_references, own=own)
+                literal = isinstance(spec.body, Fixed)
+                yield from self.drifts(step, path, recorded, reply.json, self._reply_references, literal=literal)
             else:
-                yield self.finding(step, "body is no JSON", path, recorded, self.veil.shown(reply.text) or MISSING)
+                yield self.drift(step, "body is not JSON", path, recorded, self.masking.redact(reply.text) or MISSING)
         elif spec.text is not None:
-            recorded = meeting.expect(spec.text, reply.text)
-            yield from self.differences(step, ("reply", "text"), recorded, reply.text, (), what="text changed")
+            recorded = values.resolve(spec.text, reply.text)
+            yield from self.drifts(step, ("reply", "text"), recorded, reply.text, (), kind="text changed")
         elif spec.content and spec.content != reply.body:
             sizes = (f"{len(spec.content)} bytes", f"{len(reply.body)} other bytes")
-            yield self.finding(step, "content changed", ("reply", "base64"), *sizes)
+            yield self.drift(step, "content changed", ("reply", "base64"), *sizes)
 
-    def _published(
-        self, step: ScriptStep, spec: PublishReplySpec, meeting: ExpectedValues, live: Mapping[str, JSON]
+    def _acknowledgement(
+        self, step: ScriptStep, spec: PublishReplySpec, values: ExpectedValues, live: Mapping[str, JSON]
     ) -> Iterator[Drift]:
-        error = None if spec.error is None else meeting.expect(spec.error, live.get("error", MISSING))
-        recorded = error is None if spec.successful is None else meeting.expect(spec.successful, MISSING)
+        error = None if spec.error is None else values.resolve(spec.error, live.get("error", MISSING))
+        recorded = error is None if spec.successful is None else values.resolve(spec.successful, MISSING)
         successful = live.get("successful") is True
-        if recorded != successful:
-            yield self.finding(step, "success changed", ("reply", "successful"), recorded, successful)
+        if not same(recorded, successful):
+            yield self.drift(step, "success changed", ("reply", "successful"), recorded, successful)
         if error is not None and successful is False:
-            yield from self.differences(step, ("reply", "error"), error, live.get("error"), (), what="error changed")
+            yield from self.drifts(step, ("reply", "error"), error, live.get("error"), (), kind="error changed")
         for name, value in spec.members:
-            there = name in live
-            expected = meeting.expect(value, live[name] if there else MISSING)
-            if there:
-                yield from self.differences(step, ("reply", name), expected, live[name], self._reply_references)
+            present = name in live
+            expected = values.resolve(value, live[name] if present else MISSING)
+            if present:
+                yield from self.drifts(step, ("reply", name), expected, live[name], self._reply_references)
             else:
-                yield self.finding(step, ChangeKind.REMOVED.value, ("reply", name), expected, MISSING)
+                yield self.drift(step, ChangeKind.REMOVED.value, ("reply", name), expected, MISSING)
 
-    # --- what replies and notifications share ---------------------------------------------------------------
-    def context(self, play: PlayedStep) -> RenderContext:
-        """What templates see."""
+    # --- shared by replies and notifications -----------------------------------------------------------------
+    def render_context(self, play: PlayedStep) -> RenderContext:
+        """Return the context in which templates are rendered."""
         reply = play.reply.json if play.reply is not None else None
         found = [value for pointer in self._scenario.profile.reply for _, value in find(reply, pointer)]
         return RenderContext(
-            request=play.question,
+            request=play.normalized_request,
             captures=play.captures,
             ref=found[0] if found else None,
             now=self._scenario.recorded or EPOCH,
         )
 
-    def meeting(
-        self, play: PlayedStep, place: str, knowledge: SessionVariables | None = None, *, seq: int = 0, count: int = 1
+    def expected_values(
+        self, play: PlayedStep, place: str, variables: SessionVariables | None = None, *, seq: int = 0, count: int = 1
     ) -> ExpectedValues:
-        """Where the recorded values of a play meet the live ones."""
-        known = knowledge or self.known(play)
-        return ExpectedValues(self.context(play), known, place, seq=seq, count=count)
+        """Return the resolver of the recorded values of a play."""
+        variables = variables or self.variables_of(play)
+        return ExpectedValues(self.render_context(play), variables, place, seq=seq, count=count)
 
-    def known(self, play: PlayedStep) -> SessionVariables:
-        """What the session of a play has taught."""
-        return self._knowledge[play.step.part]
+    def variables_of(self, play: PlayedStep) -> SessionVariables:
+        """Return the variables of the session of a play."""
+        return self._variables[play.step.session]
 
-    def compared(self, recorded: JSON, live: JSON, references: Sequence[str]) -> list[ValueChange]:
-        """The differences under the veil, without what differs each time."""
-        one, other = self.steady(recorded, references), self.steady(live, references)
-        self.veil.learn(one)
-        self.veil.learn(other)
-        return changes(self.veil.over(one), self.veil.over(other))
+    def value_changes(self, recorded: JSON, live: JSON, references: Sequence[str]) -> list[ValueChange]:
+        """Return the differences between masked values, without those that are ignored."""
+        one, other = self.without_volatile(recorded, references), self.without_volatile(live, references)
+        self.masking.learn_names(one)
+        self.masking.learn_names(other)
+        return value_changes(self.masking.mask(one), self.masking.mask(other))
 
-    def steady(self, value: JSON, references: Sequence[str]) -> JSON:
-        """A value without what differs each time; of a reference only its type is left."""
+    def without_volatile(self, value: JSON, references: Sequence[str]) -> JSON:
+        """Return a value without ignored and volatile members; of a reference only the type is kept."""
         for pointer in references:
             value = replace(value, pointer, _only_type)
-        for pointer in self._left_out:
+        for pointer in self._ignored:
             value = remove(value, pointer)
         return value
 
-    def differences(
+    def drifts(
         self,
         step: ScriptStep,
         path: DriftPath,
@@ -163,39 +162,40 @@ class Comparator:
         live: JSON,
         references: Sequence[str],
         *,
-        what: str = "",
-        own: bool = True,
+        kind: str = "",
+        literal: bool = True,
     ) -> Iterator[Drift]:
-        """A finding for each difference; `own` says that the recorded value is the file's, with nothing live in it."""
-        found = self.compared(recorded, live, references)
+        """Yield each difference. `literal` is True if the recorded value is as in the file, without live values."""
+        found = self.value_changes(recorded, live, references)
         if not found:
             return
-        shown = self.veil.shown(live)
-        told = recorded if own else self.veil.shown(recorded)
+        redacted_live = self.masking.redact(live)
+        redacted = recorded if literal else self.masking.redact(recorded)
         for change in found:
-            before, after = self.veil.at(told, change.path), self.veil.at(shown, change.live_path)
-            if change.how in (ChangeKind.ADDED, ChangeKind.ITEM_ADDED):
+            before = self.masking.value_at(redacted, change.path)
+            after = self.masking.value_at(redacted_live, change.live_path)
+            if change.kind in (ChangeKind.ADDED, ChangeKind.ITEM_ADDED):
                 before = MISSING
-            elif change.how is ChangeKind.RENAMED:
+            elif change.kind is ChangeKind.RENAMED:
                 before, after = change.recorded, change.live
-            elif change.how in (ChangeKind.REMOVED, ChangeKind.ITEM_REMOVED):
+            elif change.kind in (ChangeKind.REMOVED, ChangeKind.ITEM_REMOVED):
                 after = MISSING
-            yield self.finding(
-                step, what or change.how.value, (*path, *change.path), before, after, renamed=change.renamed
+            yield self.drift(
+                step, kind or change.kind.value, (*path, *change.path), before, after, renamed=change.renamed
             )
 
-    def finding(
+    def drift(
         self,
         step: ScriptStep,
-        what: str,
+        kind: str,
         path: DriftPath,
         recorded: JSON | object,
         live: JSON | object,
         *,
         renamed: str = "",
     ) -> Drift:
-        """A finding at its place in the file."""
-        return Drift(what, step.position(path), path, recorded, live, renamed)
+        """Return a difference with its position in the file."""
+        return Drift(kind, step.position(path), path, recorded, live, renamed)
 
 
 def _only_type(value: JSON) -> JSON:

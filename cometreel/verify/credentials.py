@@ -1,6 +1,6 @@
-"""Credentials: a login name and a password for each part, from the environment, a netrc file or a prompt.
+"""Credentials of each session, from the environment, a netrc file or a prompt. A scenario contains none.
 
-Never from a scenario, which holds none. A password is a `Secret`: it prints as asterisks wherever it turns up.
+A password is a `Secret`, which prints as asterisks.
 """
 
 from __future__ import annotations
@@ -13,69 +13,69 @@ from pathlib import Path
 
 from cometreel.errors import OptionInvalid
 from cometreel.recording.secret import Secret
-from cometreel.verify.script import NOBODY, SessionPlan
+from cometreel.verify.script import DEFAULT_SESSION, SessionPlan
 
-__all__ = ["Credentials", "credentials_of", "variables"]
+__all__ = ["Credentials", "find_credentials", "environment_variables"]
 
 Prompt = Callable[[SessionPlan], "Credentials | None"]
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who logs in."""
+    """A login name and its password."""
 
     user: str
     password: Secret
 
 
-def variables(part: str) -> tuple[str, str]:
-    """The environment variables of a part: COMETREEL_USER_AGENT_1 and COMETREEL_PASSWORD_AGENT_1 of `agent-1`."""
-    if part == NOBODY:
+def environment_variables(session: str) -> tuple[str, str]:
+    """Return a session's variables: COMETREEL_USER_AGENT_1 and COMETREEL_PASSWORD_AGENT_1 for `agent-1`."""
+    if session == DEFAULT_SESSION:
         return "COMETREEL_USER", "COMETREEL_PASSWORD"
-    name = re.sub(r"[^A-Z0-9]+", "_", part.upper())
+    name = re.sub(r"[^A-Z0-9]+", "_", session.upper())
     return f"COMETREEL_USER_{name}", f"COMETREEL_PASSWORD_{name}"
 
 
-def credentials_of(
-    parts: Sequence[SessionPlan], environment: Mapping[str, str], host: str, file: Path | None, ask: Prompt | None
+def find_credentials(
+    sessions: Sequence[SessionPlan], environment: Mapping[str, str], host: str, file: Path | None, prompt: Prompt | None
 ) -> dict[str, Credentials]:
-    """The credentials of each part that has some: the environment first, then the netrc, then the prompt.
+    """Return the credentials of each session that has any: from the environment, else the netrc file, else the prompt.
 
-    A single part may also use COMETREEL_USER and COMETREEL_PASSWORD. In the netrc the machine is `PART@HOST`, or just
-    the host.
+    A single session may also use COMETREEL_USER and COMETREEL_PASSWORD. The machine in the netrc file is `ROLE@HOST`
+    or `HOST`.
 
-    :raises OptionInvalid: if a name comes without a password, or the netrc can't be read.
+    :raises OptionInvalid: if a login name has no password, a password no login name, or the file can't be read.
     """
     machines = _machines(file) if file is not None else {}
     found: dict[str, Credentials] = {}
-    for part in parts:
-        names = [variables(part.name)]
-        if len(parts) == 1:
+    for session in sessions:
+        names = [environment_variables(session.name)]
+        if len(sessions) == 1:
             names.append(("COMETREEL_USER", "COMETREEL_PASSWORD"))
-        known = _from_environment(part, names, environment) or _from_machines(part, machines, host)
-        known = known or (ask(part) if ask is not None else None)
-        if known is not None:
-            found[part.name] = known
+        credentials = _from_environment(session, names, environment) or _from_netrc(session, machines, host)
+        credentials = credentials or (prompt(session) if prompt is not None else None)
+        if credentials is not None:
+            found[session.name] = credentials
     return found
 
 
 def _from_environment(
-    part: SessionPlan, names: Sequence[tuple[str, str]], environment: Mapping[str, str]
+    session: SessionPlan, names: Sequence[tuple[str, str]], environment: Mapping[str, str]
 ) -> Credentials | None:
     for user_name, password_name in names:
         password = environment.get(password_name)
-        user = environment.get(user_name) or (part.user if password is not None else None)
+        user = environment.get(user_name) or (session.user if password is not None else None)
         if user is not None and password is None:
             raise OptionInvalid(password_name, "not set", f"the password of {user_name}")
         if password is not None and user is None:
-            raise OptionInvalid(user_name, "not set", f"the login name that {password_name} belongs to")
+            raise OptionInvalid(user_name, "not set", f"the login name of {password_name}")
         if user is not None and password is not None:
             return _checked(user, password, user_name)
     return None
 
 
-def _from_machines(part: SessionPlan, machines: Mapping[str, tuple[str, str]], host: str) -> Credentials | None:
-    for machine in (f"{part.name}@{host}", host):
+def _from_netrc(session: SessionPlan, machines: Mapping[str, tuple[str, str]], host: str) -> Credentials | None:
+    for machine in (f"{session.name}@{host}", host):
         if machine in machines:
             user, password = machines[machine]
             return _checked(user, password, f"netrc machine {machine}")
@@ -84,7 +84,9 @@ def _from_machines(part: SessionPlan, machines: Mapping[str, tuple[str, str]], h
 
 def _checked(user: str, password: str, where: str) -> Credentials:
     if ":" in user:
-        raise OptionInvalid(where, "a login name with ':' in it", "one without: Basic authentication splits there")
+        raise OptionInvalid(
+            where, "a login name with ':' in it", "one without ':', which Basic authentication does not allow"
+        )
     return Credentials(user, Secret(password.encode()))
 
 

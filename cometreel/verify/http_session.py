@@ -1,7 +1,4 @@
-"""One live HTTP session over httpx: its cookies, its login, its CSRF token, and what is said when it is turned away.
-
-Knows nothing of CometD; what is asked and what it means is others' part.
-"""
+"""One live HTTP session over httpx: cookies, Basic authentication, the CSRF token, and errors of the connection."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from collections.abc import Callable, Sequence
 import httpx
 
 from cometreel.errors import CometreelError
-from cometreel.verify.credentials import Credentials, variables
+from cometreel.verify.credentials import Credentials, environment_variables
 from cometreel.verify.observations import LiveReply
 from cometreel.verify.request_building import BuiltRequest
 from cometreel.verify.verify_target import VerifyTarget
@@ -20,141 +17,149 @@ from cometreel.wire import Headers
 
 __all__ = ["HttpSession", "NoAnswer"]
 
-MAX_REPLY = 16 * 1024 * 1024  # bytes, decoded; a replay takes no longer requests either
+MAX_REPLY = 16 * 1024 * 1024  # decoded bytes; the limit of a replay's requests is the same
 _REFUSALS = (401, 403)
-_READING = ("GET", "HEAD")
+_SAFE_METHODS = ("GET", "HEAD")
 
 
 class NoAnswer(CometreelError):
-    """A request that was not answered; the text is the reason."""
+    """No reply to a request; the text is the reason."""
 
 
 class HttpSession:
-    """One part's session. `patience_seconds` is how long an answer may take; `hide` is told each secret."""
+    """The HTTP session of one session plan.
+
+    `patience_seconds` is the time that a reply may take beyond the recorded one. `add_secret` is called with each
+    secret that the server sends.
+    """
 
     def __init__(
         self,
-        part: str,
+        name: str,
         target: VerifyTarget,
         context: ssl.SSLContext,
         credentials: Credentials | None,
         patience_seconds: float,
-        hide: Callable[[str], None],
+        add_secret: Callable[[str], None],
     ) -> None:
-        self.part, self.target = part, target
-        self.patience_seconds, self.hide = patience_seconds, hide
+        self.name, self.target = name, target
+        self.patience_seconds, self.add_secret = patience_seconds, add_secret
         self._context = context
         self._login = [] if credentials is None else [("Authorization", _basic(credentials))]
         self._http = self._client()
         self._csrf: tuple[str, str] | None = None
-        self._answered = False
-        self._admitted = False
+        self._server_reached = False
+        self._login_accepted = False
 
     def _client(self) -> httpx.AsyncClient:
-        # nothing of the environment: a proxy or a netrc there would change what is asked
+        # trust_env=False: a proxy or netrc file of the environment would change the requests
         return httpx.AsyncClient(
             verify=self._context, trust_env=False, timeout=self.patience_seconds, follow_redirects=False
         )
 
-    async def ask(self, ask: BuiltRequest, recorded: int | None, seconds: float) -> LiveReply:
-        """Send a request; `recorded` is the status that it had, `seconds` the time that it took.
+    async def send(self, request: BuiltRequest, recorded: int | None, seconds: float) -> LiveReply:
+        """Send a request; `recorded` is the recorded status, `seconds` the recorded time until the reply.
 
-        :raises Unanswered: if nothing comes back in time, once something has.
-        :raises OptionInvalid: if the server can't be reached, redirects, refuses the login, or answers without end.
+        :raises NoAnswer: if there is no reply in time, but there was one to an earlier request.
+        :raises OptionInvalid: if the server can't be reached, redirects, refuses the login, or sends too long a reply.
         """
-        reply = await self._reply(self._http, ask, self.own_headers(ask.method), recorded, seconds)
+        reply = await self._exchange(self._http, request, self.session_headers(request.method), recorded, seconds)
         self._keep_token(reply.headers)
         if reply.status not in _REFUSALS:
-            self._admitted = True
-        elif not self._admitted and reply.status != recorded:
+            self._login_accepted = True
+        elif not self._login_accepted and reply.status != recorded:
             raise self._refused(reply.status)
         return reply
 
-    async def ask_as_stranger(self, ask: BuiltRequest, recorded: int | None, seconds: float) -> LiveReply:
-        """Send a request without the session and without credentials.
+    async def send_anonymously(self, request: BuiltRequest, recorded: int | None, seconds: float) -> LiveReply:
+        """Send a request without cookies and credentials.
 
-        :raises Unanswered: if nothing comes back in time, once something has.
-        :raises OptionInvalid: if the server can't be reached, redirects, or answers without end.
+        :raises NoAnswer: if there is no reply in time, but there was one to an earlier request.
+        :raises OptionInvalid: if the server can't be reached, redirects, or sends too long a reply.
         """
-        async with self._client() as somebody:
-            return await self._reply(somebody, ask, (), recorded, seconds)
+        async with self._client() as client:
+            return await self._exchange(client, request, (), recorded, seconds)
 
     async def post(self, path: str, body: bytes, seconds: float) -> LiveReply | None:
-        """Post JSON beside what the scenario asks; None if nothing usable comes back in time.
+        """Post JSON that is not in the scenario, such as a Bayeux message; return None if there is no reply in time.
 
-        :raises OptionInvalid: if the server can't be reached, redirects, refuses the login, or answers without end.
+        :raises OptionInvalid: if the server can't be reached, redirects, refuses the login, or sends too long a reply.
         """
-        ask = BuiltRequest("POST", path, headers=(("Content-Type", "application/json;charset=UTF-8"),), body=body)
+        request = BuiltRequest("POST", path, headers=(("Content-Type", "application/json;charset=UTF-8"),), body=body)
         try:
-            reply = await self._reply(self._http, ask, self.own_headers("POST"), None, seconds - self.patience_seconds)
+            reply = await self._exchange(
+                self._http, request, self.session_headers("POST"), None, seconds - self.patience_seconds
+            )
         except NoAnswer:
             return None
-        if reply.status in _REFUSALS and not self._admitted:
+        if reply.status in _REFUSALS and not self._login_accepted:
             raise self._refused(reply.status)
-        self._admitted = self._admitted or reply.status == 200
+        self._login_accepted = self._login_accepted or reply.status == 200
         return reply
 
-    def own_headers(self, method: str) -> list[tuple[str, str]]:
-        """Basic on every request, as some clients do and every server takes; the token where one was announced."""
-        token = [self._csrf] if self._csrf is not None and method not in _READING else []
+    def session_headers(self, method: str) -> list[tuple[str, str]]:
+        """Return the Authorization header, for every request, and the CSRF token if the server has announced one."""
+        token = [self._csrf] if self._csrf is not None and method not in _SAFE_METHODS else []
         return [*self._login, *token]
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close all connections."""
         await self._http.aclose()
 
-    async def _reply(
+    async def _exchange(
         self,
         client: httpx.AsyncClient,
-        ask: BuiltRequest,
-        own: Sequence[tuple[str, str]],
+        request: BuiltRequest,
+        session_headers: Sequence[tuple[str, str]],
         recorded: int | None,
         seconds: float,
     ) -> LiveReply:
-        headers = [(name.encode(), value.encode()) for name, value in (*own, *ask.headers)]
+        headers = [(name.encode(), value.encode()) for name, value in (*session_headers, *request.headers)]
         limit = seconds + self.patience_seconds
-        url, asked = f"{self.target.base}{ask.url}", f"{ask.method} {ask.path}"
+        url, request_line = f"{self.target.base}{request.url}", f"{request.method} {request.path}"
+        content = request.body or None
         try:
-            async with client.stream(ask.method, url, headers=headers, content=ask.body or None, timeout=limit) as got:
-                body = await self._body(got, asked)
+            async with client.stream(request.method, url, headers=headers, content=content, timeout=limit) as response:
+                body = await self._read(response, request_line)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._unanswered(error, limit) from None
-        self._answered = True
-        if got.is_redirect and got.status_code != recorded:
-            raise self.target.redirected(asked, got.headers.get("location", ""))
-        return LiveReply(got.status_code, Headers(got.headers.multi_items()), body)
+            raise self._no_answer(error, limit) from None
+        self._server_reached = True
+        if response.is_redirect and response.status_code != recorded:
+            raise self.target.redirect_error(request_line, response.headers.get("location", ""))
+        return LiveReply(response.status_code, Headers(response.headers.multi_items()), body)
 
-    async def _body(self, got: httpx.Response, asked: str) -> bytes:
-        """Read a reply, as long as it can be one of a recorded kind; what has no end would fill the memory."""
+    async def _read(self, response: httpx.Response, request_line: str) -> bytes:
+        """Read a body up to the limit; an endless one would fill the memory."""
         body = bytearray()
-        async for piece in got.aiter_bytes():
+        async for piece in response.aiter_bytes():
             body += piece
             if len(body) > MAX_REPLY:
-                raise self.target.too_long(asked, MAX_REPLY)
+                raise self.target.too_long_error(request_line, MAX_REPLY)
         return bytes(body)
 
-    def _unanswered(self, error: Exception, limit: float) -> CometreelError:
-        """What it means that nothing came: a server that has never answered, or can't be reached, is none."""
+    def _no_answer(self, error: Exception, limit: float) -> CometreelError:
+        """Return the error of a request without a reply; it ends the run if the server is unreachable."""
         reason = str(error) or type(error).__name__
         if isinstance(error, httpx.TimeoutException):
-            reason = f"nothing within {limit:g} s"
-        if not self._answered or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.InvalidURL):
-            return self.target.unreachable(reason)
+            reason = f"no reply within {limit:g} s"
+        if not self._server_reached or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.InvalidURL):
+            return self.target.unreachable_error(reason)
         return NoAnswer(reason)
 
     def _keep_token(self, headers: Headers) -> None:
-        """GWS announces the name of the header in one header, and the token under that name."""
+        """Keep the CSRF token: GWS sends the name of its header in one header, and the token in that one."""
         name = headers.get("X-CSRF-HEADER")
         token = headers.get(name) if name else None
         if name and token:
             self._csrf = (name, token)
-            self.hide(token)
+            self.add_secret(token)
 
     def _refused(self, status: int) -> CometreelError:
-        return self.target.refused(self.part, status, variables(self.part), with_credentials=bool(self._login))
+        names = environment_variables(self.name)
+        return self.target.refused_error(self.name, status, names, with_credentials=bool(self._login))
 
 
 def _basic(credentials: Credentials) -> str:
-    """RFC 7617, in UTF-8."""
+    """Return the value of the Authorization header (RFC 7617), in UTF-8."""
     pair = credentials.user.encode() + b":" + credentials.password.reveal()
     return f"Basic {base64.b64encode(pair).decode()}"

@@ -1,31 +1,46 @@
-"""The notifications of an exchange: which recorded one is which live one, and what differs.
+"""Compares the live notifications of an exchange with the recorded ones.
 
-Whether a notification comes before or after its reply is a race on two connections and isn't judged; the order of an
-exchange's notifications within one channel is.
+Notifications are assigned to exchanges by the correlation rule of the profile, as in recording. The order of a
+notification and its reply is not compared, because they use two connections; the order of an exchange's notifications
+within one channel is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from cometreel.jsonvalue import JSON
+from cometreel.recording.correlation import correlate
+from cometreel.recording.journal_events import NO_BODY, RecordedBody, WireEvent
+from cometreel.recording.transcript import RecordedCall, RecordedDelivery, RecordedPublish, Transcript
 from cometreel.scenario import EventSpec, Profile
 from cometreel.scenario.matchers import MISSING
 from cometreel.scenario.values import Fixed
 from cometreel.verify.comparator import Comparator, DriftPath
 from cometreel.verify.expected_values import SessionVariables
-from cometreel.verify.observations import PlayedStep, ReceivedNotification
-from cometreel.verify.value_comparison import leaves
-from cometreel.verify.verdict import Drift
+from cometreel.verify.observations import LiveReply, PlayedStep, ReceivedNotification
+from cometreel.verify.request_building import BuiltPublish
+from cometreel.verify.script import ExpectedTimelineEvent
+from cometreel.verify.value_comparison import count_values
+from cometreel.verify.verdict import Drift, one_line
 
-__all__ = ["ExpectedNotification", "NotificationComparison", "Pairs", "Similarity", "pair", "recorded_events"]
+__all__ = [
+    "ExpectedNotification",
+    "NotificationComparison",
+    "Pairs",
+    "Similarity",
+    "assign_notifications",
+    "expected_notifications",
+    "pair_notifications",
+    "timeline_notes",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedNotification:
-    """One notification that is to come: the `seq`-th of `count` that the event numbered `number` stands for."""
+    """One expected notification: repetition `seq` of `count` of the event with index `number`."""
 
     number: int
     spec: EventSpec
@@ -33,206 +48,313 @@ class ExpectedNotification:
     count: int = 1
 
 
-def recorded_events(judge: Comparator, play: PlayedStep) -> list[ExpectedNotification]:
-    """The notifications that are to come, in the order of the file."""
-    made: list[ExpectedNotification] = []
+def expected_notifications(comparator: Comparator, play: PlayedStep) -> list[ExpectedNotification]:
+    """Return the expected notifications of a play, in file order."""
+    result: list[ExpectedNotification] = []
     for number, spec in enumerate(play.step.exchange.events):
-        count = spec.plan(judge.context(play)).count
-        made += [ExpectedNotification(number, spec, seq, count) for seq in range(count)]
-    return made
+        count = spec.plan(comparator.render_context(play)).count
+        result += [ExpectedNotification(number, spec, seq, count) for seq in range(count)]
+    return result
 
 
 class NotificationComparison:
-    """Judges the notifications of one play. `unsolicited` loses those that turn out to belong to it."""
+    """Compares the notifications of one play. Those found to belong to it are removed from `unsolicited`."""
 
     def __init__(
-        self, judge: Comparator, profile: Profile, play: PlayedStep, unsolicited: list[ReceivedNotification]
+        self, comparator: Comparator, profile: Profile, play: PlayedStep, unsolicited: list[ReceivedNotification]
     ) -> None:
-        self._judge, self._play, self._unsolicited = judge, play, unsolicited
+        self._comparator, self._play, self._unsolicited = comparator, play, unsolicited
         self._references = (*profile.event, *profile.request)
         self._window = profile.window_seconds
-        self._recorded = recorded_events(judge, play)
-        self._live = list(play.heard)
+        self._recorded = expected_notifications(comparator, play)
+        self._live = list(play.notifications)
 
-    def findings(self) -> list[Drift]:
-        """Every difference, in the order of the file."""
-        pairs = pair(len(self._recorded), len(self._live), self._likeness)
-        self._adopt(pairs)
-        found = [finding for number, live in sorted(pairs.pairs.items()) for finding in self._pair(number, live)]
+    def drifts(self) -> list[Drift]:
+        """Return every difference, in file order."""
+        pairs = pair_notifications(len(self._recorded), len(self._live), self._similarity)
+        self._claim_unsolicited(pairs)
+        found = [drift for number, live in sorted(pairs.pairs.items()) for drift in self._compare(number, live)]
         found += [self._missing(number) for number in pairs.missing]
-        found += [self._doubled(number, live) for number, live in sorted(pairs.doubled.items())]
+        found += [self._duplicate(number, live) for number, live in sorted(pairs.duplicates.items())]
         found += [self._extra(number, place) for place, number in enumerate(pairs.extra)]
-        return [*found, *self._orders(pairs)]
+        return [*found, *self._order_changes(pairs)]
 
     def learn(self) -> None:
-        """Keep what the notifications say of names that later requests use."""
-        for number, live in pair(len(self._recorded), len(self._live), self._likeness).pairs.items():
-            self._met(number, self._live[live], trial=False)
+        """Set session variables from the notifications, for later requests."""
+        for number, live in pair_notifications(len(self._recorded), len(self._live), self._similarity).pairs.items():
+            self._resolve(number, self._live[live], trial=False)
 
-    # --- which is which -------------------------------------------------------------------------------------
-    def _likeness(self, number: int, live: int) -> Similarity:
-        channel, data, ext = self._met(number, self._live[live], trial=True)
-        heard = self._live[live]
-        differences = len(self._judge.compared(data, heard.data, self._references))
+    # --- pairing --------------------------------------------------------------------------------------------
+    def _similarity(self, number: int, live: int) -> Similarity:
+        channel, data, ext = self._resolve(number, self._live[live], trial=True)
+        notification = self._live[live]
+        differences = len(self._comparator.value_changes(data, notification.data, self._references))
         if ext is not MISSING:
-            differences += len(self._judge.compared(ext, heard.message.get("ext"), ()))  # type: ignore[arg-type]  # not MISSING is JSON
-        return Similarity(differences, max(leaves(data), leaves(heard.data)), channel == heard.channel)
+            live_ext = notification.message.get("ext")
+            differences += len(self._comparator.value_changes(ext, live_ext, ()))  # type: ignore[arg-type]  # not MISSING is JSON
+        values = max(count_values(data), count_values(notification.data))
+        return Similarity(differences, values, channel == notification.channel)
 
-    def _met(self, number: int, heard: ReceivedNotification, *, trial: bool) -> tuple[JSON, JSON, JSON | object]:
-        """Channel, data and ext of a recorded notification facing a live one; a trial teaches nothing."""
-        each = self._recorded[number]
-        known = self._judge.known(self._play)
-        meeting = self._judge.meeting(
+    def _resolve(
+        self, number: int, notification: ReceivedNotification, *, trial: bool
+    ) -> tuple[JSON, JSON, JSON | object]:
+        """Return the expected channel, data and ext; a trial does not change the session's variables."""
+        expected = self._recorded[number]
+        variables = self._comparator.variables_of(self._play)
+        values = self._comparator.expected_values(
             self._play,
-            f"event {each.number}",
-            _copy(known) if trial else known,
-            seq=each.seq,
-            count=each.count,
+            f"event {expected.number}",
+            _copy(variables) if trial else variables,
+            seq=expected.seq,
+            count=expected.count,
         )
-        channel = "" if each.spec.channel is None else meeting.expect(each.spec.channel, heard.channel)
-        ext = MISSING if each.spec.ext is None else meeting.expect(each.spec.ext, heard.message.get("ext", MISSING))
-        return channel, meeting.expect(each.spec.data, heard.data), ext
+        spec, live_ext = expected.spec, notification.message.get("ext", MISSING)
+        channel = "" if spec.channel is None else values.resolve(spec.channel, notification.channel)
+        ext = MISSING if spec.ext is None else values.resolve(spec.ext, live_ext)
+        return channel, values.resolve(spec.data, notification.data), ext
 
-    def _adopt(self, pairs: Pairs) -> None:
-        """Look for what is missing among what nobody asked for: its reference may be what has changed."""
+    def _claim_unsolicited(self, pairs: Pairs) -> None:
+        """Take missing and duplicate notifications from the unsolicited ones: their reference may have changed."""
         for number in list(pairs.missing):
-            for heard in self._candidates():
-                self._live.append(heard)
-                if self._likeness(number, len(self._live) - 1).close:
+            for notification in self._candidates():
+                self._live.append(notification)
+                if self._similarity(number, len(self._live) - 1).close:
                     pairs.pairs[number] = len(self._live) - 1
                     pairs.missing.remove(number)
-                    self._unsolicited.remove(heard)
+                    self._unsolicited.remove(notification)
                     break
                 self._live.pop()
         for number, live in list(pairs.pairs.items()):
-            for heard in self._candidates():
-                self._live.append(heard)
-                again = len(self._live) - 1
-                if self._likeness(number, again).equal and self._repeats(live, heard):
-                    pairs.doubled.setdefault(number, []).append(again)
-                    self._unsolicited.remove(heard)
+            for notification in self._candidates():
+                self._live.append(notification)
+                last = len(self._live) - 1
+                if self._similarity(number, last).equal and notification.at >= self._live[live].at:
+                    pairs.duplicates.setdefault(number, []).append(last)
+                    self._unsolicited.remove(notification)
                 else:
                     self._live.pop()
 
     def _candidates(self) -> list[ReceivedNotification]:
-        begin, part = self._play.asked_at, self._play.step.part
-        return [each for each in self._unsolicited if each.part == part and begin <= each.at <= begin + self._window]
+        start, session = self._play.sent_at, self._play.step.session
+        end = start + self._window
+        return [each for each in self._unsolicited if each.session == session and start <= each.at <= end]
 
-    def _repeats(self, live: int, heard: ReceivedNotification) -> bool:
-        return heard.at >= self._live[live].at
-
-    # --- what differs ---------------------------------------------------------------------------------------
-    def _pair(self, number: int, live: int) -> Iterator[Drift]:
-        each, heard, step = self._recorded[number], self._live[live], self._play.step
-        channel, data, ext = self._met(number, heard, trial=False)
-        path: DriftPath = ("events", each.number)
-        if channel != heard.channel:
-            yield self._judge.finding(step, "notification moved", (*path, "channel"), channel, heard.channel)
-        own = isinstance(each.spec.data, Fixed)
-        yield from self._judge.differences(step, (*path, "data"), data, heard.data, self._references, own=own)
+    # --- differences ----------------------------------------------------------------------------------------
+    def _compare(self, number: int, live: int) -> Iterator[Drift]:
+        expected, notification, step = self._recorded[number], self._live[live], self._play.step
+        channel, data, ext = self._resolve(number, notification, trial=False)
+        path: DriftPath = ("events", expected.number)
+        if channel != notification.channel:
+            kind = "notification moved"
+            yield self._comparator.drift(step, kind, (*path, "channel"), channel, notification.channel)
+        literal = isinstance(expected.spec.data, Fixed)
+        yield from self._comparator.drifts(
+            step, (*path, "data"), data, notification.data, self._references, literal=literal
+        )
         if ext is not MISSING:
-            live_ext = heard.message.get("ext")
-            yield from self._judge.differences(step, (*path, "ext"), ext, live_ext, (), own=False)  # type: ignore[arg-type]  # not MISSING is JSON
+            live_ext = notification.message.get("ext")
+            yield from self._comparator.drifts(step, (*path, "ext"), ext, live_ext, (), literal=False)  # type: ignore[arg-type]  # not MISSING is JSON
 
     def _missing(self, number: int) -> Drift:
-        nothing = ReceivedNotification(self._play.step.part, {}, 0.0)
-        channel, data, _ = self._met(number, nothing, trial=True)
-        shown = data if isinstance(self._recorded[number].spec.data, Fixed) else self._judge.veil.shown(data)
+        nothing = ReceivedNotification(self._play.step.session, {}, 0.0)
+        channel, data, _ = self._resolve(number, nothing, trial=True)
+        literal = isinstance(self._recorded[number].spec.data, Fixed)
+        recorded: JSON = {"channel": channel, "data": data if literal else self._comparator.masking.redact(data)}
         path: DriftPath = ("events", self._recorded[number].number)
-        told: JSON = {"channel": channel, "data": shown}
-        return self._judge.finding(self._play.step, "notification missing", path, told, MISSING)
+        return self._comparator.drift(self._play.step, "notification missing", path, recorded, MISSING)
 
-    def _doubled(self, number: int, live: list[int]) -> Drift:
+    def _duplicate(self, number: int, live: list[int]) -> Drift:
         path: DriftPath = ("events", self._recorded[number].number)
-        return self._judge.finding(self._play.step, "notification doubled", path, "once", _times(len(live) + 1))
+        return self._comparator.drift(self._play.step, "notification doubled", path, "once", _times(len(live) + 1))
 
     def _extra(self, number: int, place: int) -> Drift:
-        heard = self._live[number]
+        notification = self._live[number]
         path: DriftPath = ("events", len(self._play.step.exchange.events) + place)
-        told: JSON = {"channel": heard.channel, "data": self._judge.veil.shown(heard.data)}
-        return self._judge.finding(self._play.step, "notification extra", path, MISSING, told)
+        redacted: JSON = {
+            "channel": notification.channel,
+            "data": self._comparator.masking.redact(notification.data),
+        }
+        return self._comparator.drift(self._play.step, "notification extra", path, MISSING, redacted)
 
-    def _orders(self, pairs: Pairs) -> Iterator[Drift]:
-        """A finding for each channel on which the notifications came in another order."""
+    def _order_changes(self, pairs: Pairs) -> Iterator[Drift]:
+        """Yield a difference for each channel on which the order of the notifications has changed."""
         arrived = sorted(pairs.pairs.items(), key=lambda each: (self._live[each[1]].at, each[1]))
         by_channel = sorted(arrived, key=lambda each: self._live[each[1]].channel)
         for channel, group in groupby(by_channel, key=lambda each: self._live[each[1]].channel):
             live: list[JSON] = [self._recorded[number].number for number, _ in group]
             recorded = sorted(live, key=lambda number: int(str(number)))
             if live != recorded:
-                what = f"order changed on {channel}"
-                yield self._judge.finding(self._play.step, what, ("events",), recorded, live)
+                kind = f"order changed on {channel}"
+                yield self._comparator.drift(self._play.step, kind, ("events",), recorded, live)
 
 
 def _times(number: int) -> str:
     return {2: "twice"}.get(number, f"{number} times")
 
 
-def _copy(known: SessionVariables) -> SessionVariables:
-    return replace(known, ids=dict(known.ids), captures=dict(known.captures))
+def _copy(variables: SessionVariables) -> SessionVariables:
+    return replace(variables, ids=dict(variables.ids), captures=dict(variables.captures))
 
 
 @dataclass(frozen=True, slots=True)
 class Similarity:
-    """How two notifications compare: the number of differences, of values in all, and whether the channel is one."""
+    """The result of comparing two notifications: differences, number of values, and if the channel is the same."""
 
     differences: int
-    leaves: int
+    values: int
     same_channel: bool
 
     @property
     def equal(self) -> bool:
-        """Whether nothing differs."""
+        """True if there is no difference."""
         return self.same_channel and not self.differences
 
     @property
     def close(self) -> bool:
-        """Whether one may be the other, changed: on its own channel half of it may differ, elsewhere a quarter."""
-        return self.differences * (2 if self.same_channel else 4) <= self.leaves + (1 if self.same_channel else 0)
+        """True if one may be the other, changed: up to half of its values differ, on another channel a quarter."""
+        return self.differences * (2 if self.same_channel else 4) <= self.values + (1 if self.same_channel else 0)
 
 
 @dataclass(slots=True)
 class Pairs:
-    """Numbers of recorded notifications, from 0, and of live ones."""
+    """Pairs of a recorded and a live notification, and those without a partner, all by index."""
 
     pairs: dict[int, int] = field(default_factory=dict)
     missing: list[int] = field(default_factory=list)
-    doubled: dict[int, list[int]] = field(default_factory=dict)
-    """Live ones that came once more, by the recorded one that they repeat."""
+    duplicates: dict[int, list[int]] = field(default_factory=dict)
+    """Additional equal live notifications, by recorded one."""
     extra: list[int] = field(default_factory=list)
 
 
-def pair(recorded: int, live: int, compare: Callable[[int, int], Similarity]) -> Pairs:
-    """Pair so many recorded notifications with so many live ones."""
-    made = Pairs()
+def pair_notifications(recorded: int, live: int, compare: Callable[[int, int], Similarity]) -> Pairs:
+    """Pair recorded notifications with live ones, given the number of each: equal ones first, then the closest."""
+    result = Pairs()
     free = list(range(live))
-    _pair_equal(range(recorded), free, compare, made)
-    rest = [number for number in range(recorded) if number not in made.pairs]
-    _pair_close(rest, free, compare, made)
-    made.missing = [number for number in range(recorded) if number not in made.pairs]
+    _pair_equal(range(recorded), free, compare, result)
+    rest = [number for number in range(recorded) if number not in result.pairs]
+    _pair_close(rest, free, compare, result)
+    result.missing = [number for number in range(recorded) if number not in result.pairs]
     for number in free:
-        twin = next((each for each in made.pairs if compare(each, number).equal), None)
-        if twin is None:
-            made.extra.append(number)
+        equal = next((each for each in result.pairs if compare(each, number).equal), None)
+        if equal is None:
+            result.extra.append(number)
         else:
-            made.doubled.setdefault(twin, []).append(number)
-    return made
+            result.duplicates.setdefault(equal, []).append(number)
+    return result
 
 
 def _pair_equal(
-    recorded: Sequence[int], free: list[int], compare: Callable[[int, int], Similarity], made: Pairs
+    recorded: Sequence[int], free: list[int], compare: Callable[[int, int], Similarity], result: Pairs
 ) -> None:
     for number in recorded:
         found = next((each for each in free if compare(number, each).equal), None)
         if found is not None:
-            made.pairs[number] = found
+            result.pairs[number] = found
             free.remove(found)
 
 
-def _pair_close(rest: Sequence[int], free: list[int], compare: Callable[[int, int], Similarity], made: Pairs) -> None:
-    alike = [(compare(number, each), number, each) for number in rest for each in free]
-    close = [(like.differences + (not like.same_channel), number, each) for like, number, each in alike if like.close]
+def _pair_close(rest: Sequence[int], free: list[int], compare: Callable[[int, int], Similarity], result: Pairs) -> None:
+    candidates = [(compare(number, each), number, each) for number in rest for each in free]
+    close = [
+        (similarity.differences + (not similarity.same_channel), number, each)
+        for similarity, number, each in candidates
+        if similarity.close
+    ]
     for _, number, each in sorted(close):
-        if number not in made.pairs and each in free:
-            made.pairs[number] = each
+        if number not in result.pairs and each in free:
+            result.pairs[number] = each
             free.remove(each)
+
+
+# --- assignment to exchanges --------------------------------------------------------------------------------
+def assign_notifications(
+    plays: Sequence[PlayedStep], received: Sequence[ReceivedNotification], profile: Profile
+) -> list[ReceivedNotification]:
+    """Set the notifications of each play, and return the unsolicited ones.
+
+    Assigns everything received so far, because a notification may arrive before its reply or long after it.
+    """
+    sessions = {session: number for number, session in enumerate(dict.fromkeys(play.step.session for play in plays))}
+    sources = {id(source): (play, source) for play in plays for source in [_source(play, sessions)]}
+    deliveries = {id(delivery): (each, delivery) for each in received for delivery in [_delivery(each, sessions)]}
+    transcript = Transcript(
+        calls=[source for _, source in sources.values() if isinstance(source, RecordedCall)],
+        publishes=[source for _, source in sources.values() if isinstance(source, RecordedPublish)],
+        deliveries=[delivery for _, delivery in deliveries.values()],
+    )
+    found = correlate(transcript, profile)
+    for ask in found.requests:
+        sources[id(ask.source)][0].notifications = _received(ask.deliveries, deliveries)
+    return _received(found.unsolicited, deliveries)
+
+
+def _received(
+    found: Iterable[RecordedDelivery], deliveries: dict[int, tuple[ReceivedNotification, RecordedDelivery]]
+) -> list[ReceivedNotification]:
+    return [deliveries[id(delivery)][0] for delivery in found]
+
+
+def _source(play: PlayedStep, sessions: dict[str, int]) -> RecordedCall | RecordedPublish:
+    session, built = sessions[play.step.session], play.request
+    replied_at = play.sent_at if play.replied_at is None else play.replied_at
+    if isinstance(built, BuiltPublish):
+        message = {"channel": built.channel, "data": built.data}
+        return RecordedPublish(play.sent_at, session, "", message, NO_BODY, 0, replied_at, play.published)
+    path, _, query = built.url.partition("?")
+    body = _body(LiveReply(0, body=built.body))
+    request = WireEvent(0, play.sent_at, "request", method=built.method, path=path, query=query, body=body)
+    reply = WireEvent(0, replied_at, "reply", body=_body(play.reply or LiveReply(0)))
+    return RecordedCall(play.sent_at, session, request, replied_at, reply)
+
+
+def _body(content: LiveReply) -> RecordedBody:
+    return RecordedBody("json", content.json) if content.is_json else NO_BODY
+
+
+def _delivery(each: ReceivedNotification, sessions: dict[str, int]) -> RecordedDelivery:
+    session = sessions.get(each.session, len(sessions))
+    return RecordedDelivery(each.at, session, "", each.channel, each.message, NO_BODY, 0, "")
+
+
+# --- timeline -----------------------------------------------------------------------------------------------
+def timeline_notes(
+    expected: Sequence[ExpectedTimelineEvent], unsolicited: Sequence[ReceivedNotification], comparator: Comparator
+) -> Iterator[str]:
+    """Yield a note for each timeline entry, and for each other unsolicited notification.
+
+    Notes are not differences: on a live server other users work too, so unsolicited notifications vary.
+    """
+    left = list(unsolicited)
+    for event in expected:
+        place = f"{event.entry.position.file}:{event.entry.position.line}: timeline"
+        equal = next((each for each in left if _differences(event, each, comparator) == 0), None)
+        found = equal or next((each for each in left if _is_close(event, each, comparator)), None)
+        if found is None:
+            yield f"{place}: not received during the run"
+            continue
+        left.remove(found)
+        values = "" if found is equal else f" with other values: {_redacted(found, comparator)}"
+        yield f"{place}: received{values}"
+    for each in left:
+        yield f"unsolicited notification: {_redacted(each, comparator)}"
+
+
+def _redacted(notification: ReceivedNotification, comparator: Comparator) -> str:
+    return one_line({"channel": notification.channel, "data": comparator.masking.redact(notification.data)})
+
+
+def _differences(
+    expected: ExpectedTimelineEvent, notification: ReceivedNotification, comparator: Comparator
+) -> int | None:
+    """Return the number of differences; None on another channel or session, or with a template."""
+    event = expected.entry.event
+    if notification.session != expected.session or not isinstance(event.channel, Fixed):
+        return None
+    if event.channel.value != notification.channel or not isinstance(event.data, Fixed):
+        return None
+    return len(comparator.value_changes(event.data.value, notification.data, ()))
+
+
+def _is_close(expected: ExpectedTimelineEvent, notification: ReceivedNotification, comparator: Comparator) -> bool:
+    differences = _differences(expected, notification, comparator)
+    return differences is not None and 2 * differences <= count_values(notification.data)

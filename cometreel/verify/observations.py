@@ -1,4 +1,4 @@
-"""What happened in a run, as values: what was asked, answered and heard. Times are seconds, monotonic."""
+"""The requests, replies and notifications of a run. Times are monotonic, in seconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ReceivedNotification", "LiveReply", "PlayedStep"]
 
 @dataclass(frozen=True, slots=True)
 class LiveReply:
-    """An HTTP reply as it came."""
+    """An HTTP reply of the live server."""
 
     status: int
     headers: Headers = Headers()
@@ -24,12 +24,12 @@ class LiveReply:
 
     @property
     def is_json(self) -> bool:
-        """Whether the body is JSON that a scenario can hold."""
+        """True if the body is JSON that a scenario can contain."""
         return self._decoded() is not None
 
     @property
     def json(self) -> JSON:
-        """The body as JSON, None where it isn't."""
+        """The body as JSON, None if it is not JSON."""
         decoded = self._decoded()
         return decoded[0] if decoded else None
 
@@ -48,40 +48,40 @@ class LiveReply:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReceivedNotification:
-    """A message that a part was delivered."""
+    """A message that a session received."""
 
-    part: str
+    session: str
     message: JSONObject
     at: float
 
     @property
     def channel(self) -> str:
-        """Where it came."""
+        """The channel of the message."""
         return str(self.message.get("channel"))
 
     @property
     def data(self) -> JSON:
-        """What it carries."""
+        """The data of the message."""
         return self.message.get("data")
 
 
 @dataclass(slots=True, eq=False)
 class PlayedStep:
-    """One step that was asked. Its answer is `reply` (HTTP) or `published` (the acknowledgement), or `failure`."""
+    """One step that was sent. Its result is `reply` (HTTP), `published` (the acknowledgement) or `failure`."""
 
     step: ScriptStep
-    ask: BuiltRequest | BuiltPublish
-    question: Question
+    request: BuiltRequest | BuiltPublish
+    normalized_request: Question
     captures: Mapping[str, JSON]
-    asked_at: float
+    sent_at: float
     reply: LiveReply | None = None
     published: JSONObject | None = None
     failure: str = ""
     replied_at: float | None = None
-    heard: list[ReceivedNotification] = field(default_factory=list)
-    """The notifications that belong to it, in the order in which they came."""
+    notifications: list[ReceivedNotification] = field(default_factory=list)
+    """The notifications assigned to the exchange, in order of arrival."""
 
     @property
-    def answered(self) -> bool:
-        """Whether nothing more is to come on the connection that it was asked on."""
+    def completed(self) -> bool:
+        """True if the reply was received or the request has failed."""
         return self.replied_at is not None

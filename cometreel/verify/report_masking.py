@@ -1,14 +1,15 @@
-"""The veil: what a recording doesn't hold isn't compared, and what a report may not show isn't shown.
+"""Masks values before they are compared, and redacts values before they are reported.
 
-A recording has pseudonyms in place of personal data, hosts and secrets; a live reply has the real ones. Under the veil
-both look alike: only the kind of such a value is left. The policy says which those are, as it does in recording; under
-`strict`, identifiers are among them.
+A recording contains pseudonyms instead of personal data, hosts and secrets; a live reply contains the real values. The
+comparison masks both sides, so that only the kind of such a value counts. The redaction policy defines these values, as
+it does in recording; the policy `strict` includes identifiers.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
 from cometreel.recording import Policy
@@ -20,134 +21,143 @@ from cometreel.scenario.matchers import MISSING
 
 __all__ = ["ReportMasking"]
 
-PERSONAL = "(personal)"
+_PERSONAL = "(personal)"
 _HOST = re.compile(r"(?<=://)[^/?#\s\"'<>,;\\]+")
 _INTERNATIONAL = re.compile(r"(?<![\w+])\+\d(?:[\d().\s/-]*\d){6,}")
 _QUOTED = re.compile(r"(?<=['\"])[^'\"]+(?=['\"])")
 _NUMBERS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b|\d{4,}")
-_SESSION = re.compile(r";jsessionid=[^;/?#\s\"'<>]*", re.IGNORECASE)
-_SHORTEST = 5
-"""Shorter names aren't remembered in recording either."""
-_HIDING = (Treatment.HIDE, Treatment.JOIN)
-_REPLACED = (Treatment.NAME, Treatment.TEXT, Treatment.TREE)
+_SESSION_PARAMETER = re.compile(r";jsessionid=[^;/?#\s\"'<>]*", re.IGNORECASE)
+_SHORTEST_NAME = 5
+"""Recording does not remember shorter names either."""
+_HIDDEN_TREATMENTS = (Treatment.SECRET, Treatment.TOKEN)
+_PERSONAL_TREATMENTS = (Treatment.NAME, Treatment.TEXT, Treatment.TREE)
 
 
 class ReportMasking:
-    """One run's view of what is personal. `key` makes the pseudonyms in its report, 32 random bytes."""
+    """Masking and redaction of one run. `key` is the key of the pseudonyms in its report, 32 random bytes."""
 
     def __init__(self, policy: Policy, key: bytes) -> None:
         self._policy = policy
         self._redactor = Redactor(policy, Secret(key))
         self._names: set[str] = set()
 
-    def hide(self, secret: str) -> None:
-        """Never show this text: a password, a token."""
-        self._redactor.secret(secret)
+    # --- redaction ------------------------------------------------------------------------------------------
+    def add_secret(self, secret: str) -> None:
+        """Redact this text, such as a password or a token, wherever it occurs."""
+        self._redactor.secrets.add(secret)
 
-    # --- comparing ------------------------------------------------------------------------------------------
-    def over(self, value: JSON) -> JSON:
-        """The value as it is compared."""
-        return self._value(value, None)
+    def redact(self, value: JSON) -> JSON:
+        """Return the value as a recording would contain it."""
+        redacted = self._redactor.redact_json(value)[0]
+        line = self._redactor.secrets.scrub(encode(redacted), redacted, lambda _: HIDDEN)
+        return decode(line)
 
-    def learn(self, value: JSON, rule: PolicyRule | None = None) -> None:
-        """Remember the names in a value: a recording replaces them where no rule covers them, too."""
+    # --- masking --------------------------------------------------------------------------------------------
+    def learn_names(self, value: JSON, rule: PolicyRule | None = None) -> None:
+        """Remember the personal names in a value: a recording also replaces them where no rule applies."""
         treatment = rule.treatment if rule is not None else None
         if isinstance(value, dict):
             for key, member in value.items():
-                self.learn(member, rule if treatment is Treatment.TREE else self._policy.key(key))
+                self.learn_names(member, rule if treatment is Treatment.TREE else self._policy.key_rule(key))
         elif isinstance(value, list):
             for item in value:
-                self.learn(item, rule)
-        elif isinstance(value, str) and len(value) >= _SHORTEST:
-            word = " " not in value.strip()  # in a tree, several words are a text
-            if treatment is Treatment.NAME or (treatment is Treatment.TREE and word):
-                self._names.add(value)
+                self.learn_names(item, rule)
+        elif isinstance(value, str) and len(value) >= _SHORTEST_NAME:
+            one_word = " " not in value.strip()  # in a tree, several words are a text
+            if treatment is Treatment.NAME or (treatment is Treatment.TREE and one_word):
+                self._names.add(self._name_form(value))
 
-    def at(self, value: JSON, path: Sequence[str | int]) -> JSON | object:
-        """What stands at a path of a value that was compared, in the value itself; MISSING if nothing does."""
-        here: JSON | object = value
+    def mask(self, value: JSON) -> JSON:
+        """Return the value as it is compared."""
+        return self._mask_value(value, None)
+
+    def value_at(self, value: JSON, path: Sequence[str | int]) -> JSON | object:
+        """Return the part of an unmasked value at a path of the masked one; MISSING if it has none."""
+        found: JSON | object = value
         for step in path:
-            if isinstance(here, list) and isinstance(step, int):
-                here = here[step] if step < len(here) else MISSING
-            elif isinstance(here, dict):
+            if isinstance(found, list) and isinstance(step, int):
+                found = found[step] if step < len(found) else MISSING
+            elif isinstance(found, dict):
                 name = str(step)
-                here = here[name] if name in here else self._like(here, name)
+                found = found[name] if name in found else self._member(found, name)
             else:
                 return MISSING
-        return here
+        return found
 
-    def _like(self, members: JSONObject, veiled: str) -> JSON | object:
+    def _member(self, members: JSONObject, masked_key: str) -> JSON | object:
         for tree in (False, True):
-            for key, shown in self._keys(members, tree=tree).items():
-                if shown == veiled:
+            for key, masked in self._masked_keys(members, tree=tree).items():
+                if masked == masked_key:
                     return members[key]
         return MISSING
 
-    def _keys(self, members: JSONObject, *, tree: bool) -> dict[str, str]:
-        """How each key is compared; those that look alike are told apart by their order."""
-        made: dict[str, str] = {}
+    def _masked_keys(self, members: JSONObject, *, tree: bool) -> dict[str, str]:
+        """Return the masked form of each key; equal ones are numbered in their order."""
+        result: dict[str, str] = {}
         counts: dict[str, int] = {}
         for key in members:
-            veiled = _NUMBERS.sub("#", self._key(key)) if tree else self._key(key)
-            number = counts[veiled] = counts.get(veiled, 0) + 1
-            made[key] = veiled if number == 1 else f"{veiled} {number}"
-        return made
+            masked = _NUMBERS.sub("#", self._mask_key(key)) if tree else self._mask_key(key)
+            number = counts[masked] = counts.get(masked, 0) + 1
+            result[key] = masked if number == 1 else f"{masked} {number}"
+        return result
 
-    def _value(self, value: JSON, rule: PolicyRule | None) -> JSON:
+    def _mask_value(self, value: JSON, rule: PolicyRule | None) -> JSON:
         treatment = rule.treatment if rule is not None else None
-        if treatment in _HIDING and value:
+        if treatment in _HIDDEN_TREATMENTS and value:
             return HIDDEN
         if treatment is Treatment.TREE and isinstance(value, dict | list):
-            return self._tree(value)
+            return self._mask_tree(value)
         if isinstance(value, dict):
-            keys = self._keys(value, tree=False)
-            return {keys[key]: self._value(member, self._policy.key(key)) for key, member in value.items()}
+            keys = self._masked_keys(value, tree=False)
+            return {keys[key]: self._mask_value(member, self._policy.key_rule(key)) for key, member in value.items()}
         if isinstance(value, list):
-            return [self._value(item, rule) for item in value]
-        if treatment in _REPLACED or (treatment is Treatment.IDENTIFIER and self._policy.strict):
+            return [self._mask_value(item, rule) for item in value]
+        if treatment in _PERSONAL_TREATMENTS or (treatment is Treatment.IDENTIFIER and self._policy.strict):
             return _kind(value)
-        return self._text(value, treatment) if isinstance(value, str) else value
+        return self._mask_text(value, treatment) if isinstance(value, str) else value
 
-    def _tree(self, value: JSON) -> JSON:
+    def _mask_tree(self, value: JSON) -> JSON:
         if isinstance(value, dict):
-            keys = self._keys(value, tree=True)
-            return {keys[key]: self._tree(member) for key, member in value.items()}
-        return [self._tree(item) for item in value] if isinstance(value, list) else _kind(value)
+            keys = self._masked_keys(value, tree=True)
+            return {keys[key]: self._mask_tree(member) for key, member in value.items()}
+        return [self._mask_tree(item) for item in value] if isinstance(value, list) else _kind(value)
 
-    def _text(self, value: str, treatment: Treatment | None) -> JSON:
+    def _mask_text(self, value: str, treatment: Treatment | None) -> JSON:
+        if treatment in (None, Treatment.KEEP) and self._name_form(value) in self._names:
+            return _PERSONAL
         if value[:1] in ("{", "[") and value[-1:] in ("}", "]"):
             try:
-                return encode(self._value(decode(value), None)).decode()  # JSON that was packed into a text
+                return encode(self._mask_value(decode(value), None)).decode()  # JSON inside a string
             except NotJSON:
                 pass
-        if value in self._names and treatment in (None, Treatment.KEEP):
-            return PERSONAL
         if treatment is Treatment.MESSAGE:
             value = _NUMBERS.sub("#", _QUOTED.sub("…", value))
-        return self._loose(value)
+        return self._mask_patterns(value)
 
-    def _loose(self, value: str) -> str:
+    def _name_form(self, value: str) -> str:
+        """Return the form in which names are compared.
+
+        If a name occurs before its key, a recording replaces only its host, and rewrites JSON without spaces.
+        """
+        with suppress(NotJSON):
+            value = encode(decode(value)).decode() if value[:1] in ("{", "[") else value
+        return self._mask_patterns(value)
+
+    def _mask_patterns(self, value: str) -> str:
         value = SHAPED_ID.sub("(id)", value) if self._policy.strict else value
         value = EMAIL.sub("(address)", _HOST.sub("(host)", value)) if "@" in value or "://" in value else value
-        return _SESSION.sub("", _INTERNATIONAL.sub("(number)", value))
+        return _SESSION_PARAMETER.sub("", _INTERNATIONAL.sub("(number)", value))
 
-    def _key(self, name: str) -> str:
+    def _mask_key(self, name: str) -> str:
         for pattern in self._policy.dictionary_keys:
             found = pattern.match(name)
             if found:
                 return f"{found[1]}*{found[3]}"
-        return "(id)" if self._policy.strict and is_shaped_id(name) else self._loose(name)
-
-    # --- showing --------------------------------------------------------------------------------------------
-    def shown(self, value: JSON) -> JSON:
-        """The value as a recording would hold it."""
-        redacted = self._redactor.json(value)[0]
-        line = self._redactor.secrets.scrub(encode(redacted), redacted, lambda _: HIDDEN)
-        return decode(line)
+        return "(id)" if self._policy.strict and is_shaped_id(name) else self._mask_patterns(name)
 
 
 def _kind(value: JSON) -> JSON:
-    """What is left of a personal value: empty or not, text or number."""
+    """Return a stand-in for a personal value that keeps only its type, and for text if it is empty."""
     if isinstance(value, str):
-        return PERSONAL if value.strip() else value
+        return _PERSONAL if value.strip() else value
     return 0 if isinstance(value, int | float) and not isinstance(value, bool) else value

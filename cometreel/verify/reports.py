@@ -1,4 +1,4 @@
-"""The verdict as one HTML page that needs nothing else: no script, no font, no picture from anywhere."""
+"""Reports of a verdict: lines for the terminal, JSON, JUnit XML, and a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from cometreel.html_templates import html_template
 from cometreel.jsonvalue import JSONObject
 from cometreel.junit import JUnitCase, JUnitSuite
 from cometreel.scenario.matchers import MISSING
-from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict, shown
+from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict, one_line
 
 __all__ = ["html_report", "json_report", "junit_report", "report_lines"]
 
 
 def html_report(verdict: Verdict) -> str:
-    """The whole page."""
-    return html_template("cometreel.verify", "report").render(verdict=verdict, shown=shown)
+    """Return the verdict as an HTML page without external resources."""
+    return html_template("cometreel.verify", "report").render(verdict=verdict, one_line=one_line)
 
 
 def junit_report(verdict: Verdict) -> str:
-    """The whole document."""
+    """Return the verdict as a JUnit XML document."""
     suite = JUnitSuite(
         " ".join(verdict.scenario),
-        [_case(step) for step in verdict.steps],
+        [_test_case(step) for step in verdict.steps],
         sum(step.seconds for step in verdict.steps),
         "\n".join(verdict.notes) if verdict.notes else None,
         {"against": verdict.against},
@@ -30,19 +30,19 @@ def junit_report(verdict: Verdict) -> str:
     return suite.document(wrapped=True)
 
 
-def _case(step: StepVerdict) -> JUnitCase:
+def _test_case(step: StepVerdict) -> JUnitCase:
     time, position = f"{step.seconds:.3f}", (step.position.file, step.position.line)
     if step.outcome is ExchangeOutcome.NOT_PLAYED:
-        return JUnitCase(step.part, step.name, time, position, skipped=step.reason)
-    if not step.findings:
-        return JUnitCase(step.part, step.name, time, position)
-    number = len(step.findings)
-    message = str(step.findings[0]) if number == 1 else f"{number} differences"
-    return JUnitCase(step.part, step.name, time, position, message, "drift", "\n".join(step.lines()))
+        return JUnitCase(step.session, step.name, time, position, skipped=step.reason)
+    if not step.drifts:
+        return JUnitCase(step.session, step.name, time, position)
+    number = len(step.drifts)
+    message = str(step.drifts[0]) if number == 1 else f"{number} differences"
+    return JUnitCase(step.session, step.name, time, position, message, "drift", "\n".join(step.lines()))
 
 
 def report_lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
-    """Each line with the kind that it is of: `drift`, `not played`, `note`, `summary`."""
+    """Yield each line with its kind: `drift`, `not played`, `note` or `summary`."""
     for step in verdict.steps:
         for line in step.lines():
             yield step.outcome.value, line
@@ -52,7 +52,7 @@ def report_lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
 
 
 def json_report(verdict: Verdict) -> JSONObject:
-    """The verdict as one JSON value; a value that isn't there has no member."""
+    """Return the verdict as JSON; a missing value has no member."""
     return {
         "scenario": list(verdict.scenario),
         "against": verdict.against,
@@ -61,7 +61,7 @@ def json_report(verdict: Verdict) -> JSONObject:
             "same": verdict.count(ExchangeOutcome.SAME),
             "drift": verdict.count(ExchangeOutcome.DRIFT),
             "notPlayed": verdict.count(ExchangeOutcome.NOT_PLAYED),
-            "differences": verdict.differences,
+            "differences": verdict.difference_count,
         },
         "exchanges": [_step(step) for step in verdict.steps],
         "notes": list(verdict.notes),
@@ -69,26 +69,26 @@ def json_report(verdict: Verdict) -> JSONObject:
 
 
 def _step(step: StepVerdict) -> JSONObject:
-    made: JSONObject = {
+    result: JSONObject = {
         "name": step.name,
-        "session": step.part,
+        "session": step.session,
         "file": step.position.file,
         "line": step.position.line,
         "outcome": step.outcome.value,
     }
     if step.outcome is ExchangeOutcome.NOT_PLAYED:
-        return {**made, "reason": step.reason}
-    return {**made, "seconds": round(step.seconds, 3), "differences": [_finding(each) for each in step.findings]}
+        return {**result, "reason": step.reason}
+    return {**result, "seconds": round(step.seconds, 3), "differences": [_drift(drift) for drift in step.drifts]}
 
 
-def _finding(finding: Drift) -> JSONObject:
-    made: JSONObject = {
-        "what": finding.what,
-        "pointer": finding.pointer,
-        "file": finding.position.file,
-        "line": finding.position.line,
+def _drift(drift: Drift) -> JSONObject:
+    result: JSONObject = {
+        "what": drift.kind,
+        "pointer": drift.pointer,
+        "file": drift.position.file,
+        "line": drift.position.line,
     }
-    for name, value in (("recorded", finding.recorded), ("live", finding.live)):
+    for name, value in (("recorded", drift.recorded), ("live", drift.live)):
         if value is not MISSING:
-            made[name] = value  # type: ignore[assignment]  # not MISSING is JSON
-    return made
+            result[name] = value  # type: ignore[assignment]  # not MISSING is JSON
+    return result

@@ -1,6 +1,6 @@
-"""From a request as a scenario writes it to one that can be sent: patterns become values, or the reason why not.
+"""Builds a request from the pattern that a scenario contains.
 
-The opposite of matching. Nothing is invented: `{$any: string}` stands for a value that the recording doesn't hold.
+No value is invented: a request with `{$any: string}` cannot be built, because the recording does not contain the value.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from cometreel.scenario.yaml_writer import inline
 from cometreel.verify.expected_values import SessionVariables
 from cometreel.wire import Headers, Request
 
-__all__ = ["RequestNotBuildable", "BuiltRequest", "BuiltPublish", "build_request", "matched"]
+__all__ = ["RequestNotBuildable", "BuiltRequest", "BuiltPublish", "build_request", "match_request"]
 
 _SAFE = "~!$&'()*+,=:@"
 
 
 class RequestNotBuildable(CometreelError):
-    """A request that can't be made from what the scenario says; the text is the reason."""
+    """A request that cannot be built or sent; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,74 +39,76 @@ class BuiltRequest:
 
     @property
     def url(self) -> str:
-        """Path and query as they stand in a request line."""
+        """Path and query as in a request line."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltPublish:
-    """A Bayeux publish to send. `ext` None is none."""
+    """A Bayeux publish to send. `ext` is None if there is none."""
 
     channel: str
     data: JSON
     ext: JSONObject | None = None
 
 
-def build_request(block: RequestBlock | PublishBlock, knowledge: SessionVariables) -> BuiltRequest | BuiltPublish:
-    """Make the request that a block describes.
+def build_request(block: RequestBlock | PublishBlock, variables: SessionVariables) -> BuiltRequest | BuiltPublish:
+    """Build the request of a block.
 
-    :raises CantAsk: if it has a marker whose value nobody has said.
+    :raises RequestNotBuildable: if it has a marker whose value is unknown.
     """
-    maker = _ValueBuilder(knowledge)
+    builder = _ValueBuilder(variables)
     if isinstance(block, PublishBlock):
-        ext = maker.value(block.ext, "ext")
-        data = maker.value(block.data, "data")
-        return BuiltPublish(maker.text(block.publish, "channel"), data, ext if isinstance(ext, dict) else None)
-    body, kind = _body(block, maker)
-    headers = [(name, maker.text(value, f"header {name}")) for name, value in (block.headers or {}).items()]
+        ext = builder.value(block.ext, "ext")
+        data = builder.value(block.data, "data")
+        return BuiltPublish(builder.text(block.publish, "channel"), data, ext if isinstance(ext, dict) else None)
+    body, kind = _body(block, builder)
+    headers = [(name, builder.text(value, f"header {name}")) for name, value in (block.headers or {}).items()]
     if kind and "content-type" not in {name.lower() for name, _ in headers}:
         headers.append(("Content-Type", kind))
-    path = _path(block.path, maker)
-    return BuiltRequest(block.method.upper(), path, _query(block.query, maker), tuple(headers), body)
+    path = _path(block.path, builder)
+    return BuiltRequest(block.method.upper(), path, _query(block.query, builder), tuple(headers), body)
 
 
-def matched(
-    scenario: Scenario, exchange: Exchange, ask: BuiltRequest | BuiltPublish, ids: JSONObject
+def match_request(
+    scenario: Scenario, exchange: Exchange, built: BuiltRequest | BuiltPublish, ids: JSONObject
 ) -> tuple[Question, Match]:
-    """What the scenario makes of a request: the question, and what its pattern captures.
+    """Return the normalized request, and its match with the exchange.
 
-    :raises CantAsk: if the request isn't one that the exchange answers, as after a value that doesn't fit.
+    :raises RequestNotBuildable: if the exchange does not match, for example because of an option's value.
     """
-    if isinstance(ask, BuiltPublish):
-        message: JSONObject = {"channel": ask.channel, "data": ask.data}
-        question: Question = scenario.publish_question(message if ask.ext is None else {**message, "ext": ask.ext})
-    else:
-        request = Request(1, ask.method, ask.path, ask.query, Headers(ask.headers), ask.body)
-        question = scenario.question(request)
-    found = exchange.match(question, ids)
-    if isinstance(found, Mismatch):
-        wrong = found.differences[0]
-        raise RequestNotBuildable(
-            f"the request that was made of it has {wrong.found} at {wrong.where}, not {wrong.expected}"
+    if isinstance(built, BuiltPublish):
+        message: JSONObject = {"channel": built.channel, "data": built.data}
+        normalized: Question = scenario.publish_question(
+            message if built.ext is None else {**message, "ext": built.ext}
         )
-    return question, found
+    else:
+        request = Request(1, built.method, built.path, built.query, Headers(built.headers), built.body)
+        normalized = scenario.question(request)
+    found = exchange.match(normalized, ids)
+    if isinstance(found, Mismatch):
+        first = found.differences[0]
+        raise RequestNotBuildable(
+            f"the built request has {first.found} at {first.where}; the exchange expects {first.expected}"
+        )
+    return normalized, found
 
 
-def _path(written: JSON, maker: _ValueBuilder) -> str:
+def _path(written: JSON, builder: _ValueBuilder) -> str:
     if isinstance(written, list):
-        return "/" + "/".join(quote(maker.text(segment, "path"), safe=_SAFE) for segment in written)
-    path = maker.text(written, "path")
+        return "/" + "/".join(quote(builder.text(segment, "path"), safe=_SAFE) for segment in written)
+    path = builder.text(written, "path")
     return quote(path if path.startswith("/") else f"/{path}", safe=f"{_SAFE}/%;")
 
 
-def _query(written: JSON, maker: _ValueBuilder) -> str:
+def _query(written: JSON, builder: _ValueBuilder) -> str:
     marker = marker_of(written)
     if marker is not None and marker[0] == "$any":
-        return ""  # any query will do, and none is one
-    made = maker.value(written or {}, "query")
-    if not isinstance(made, dict):
+        return ""  # any query matches, and so does an empty one
+    query = builder.value(written or {}, "query")
+    if not isinstance(query, dict):
         return ""
-    return urlencode(list(_pairs(made)), safe="*,:", quote_via=quote)
+    return urlencode(list(_pairs(query)), safe="*,:", quote_via=quote)
 
 
 def _pairs(query: JSONObject) -> Iterator[tuple[str, str]]:
@@ -115,57 +117,55 @@ def _pairs(query: JSONObject) -> Iterator[tuple[str, str]]:
             yield name, _as_text(item)
 
 
-def _body(block: RequestBlock, maker: _ValueBuilder) -> tuple[bytes, str]:
-    """The bytes, and the type that is said of them."""
+def _body(block: RequestBlock, builder: _ValueBuilder) -> tuple[bytes, str]:
+    """Return the body and its content type."""
     if "body" in block.model_fields_set:
-        return encode(maker.value(block.body, "body")), "application/json"
+        return encode(builder.value(block.body, "body")), "application/json"
     if block.text is not None:
-        return maker.text(block.text, "text").encode(), "text/plain;charset=UTF-8"
+        return builder.text(block.text, "text").encode(), "text/plain;charset=UTF-8"
     return (base64.b64decode(block.base64), "application/octet-stream") if block.base64 else (b"", "")
 
 
 class _ValueBuilder:
-    """Makes values of patterns."""
+    """Builds values from patterns."""
 
-    def __init__(self, knowledge: SessionVariables) -> None:
-        self._known = knowledge
+    def __init__(self, variables: SessionVariables) -> None:
+        self._variables = variables
 
     def text(self, pattern: JSON, where: str) -> str:
-        """A value where only text can stand."""
+        """Return the value of a pattern as text."""
         return _as_text(self.value(pattern, where))
 
     def value(self, pattern: JSON, where: str) -> JSON:
-        """The value that a pattern stands for; `where` names it in the reason why there is none."""
+        """Return the value of a pattern; `where` is its place in the request, for the error."""
         marker = marker_of(pattern)
         if marker is not None:
-            return self._marked(marker[0], marker[1], where)
+            return self._marker_value(marker[0], marker[1], where)
         if isinstance(pattern, dict):
             return {unescaped(key): self.value(member, f"{where}/{key}") for key, member in pattern.items()}
         if isinstance(pattern, list):
             return [self.value(item, f"{where}/{number}") for number, item in enumerate(pattern)]
         return pattern
 
-    def _marked(self, key: str, argument: JSON, where: str) -> JSON:
+    def _marker_value(self, key: str, argument: JSON, where: str) -> JSON:
         if key == "$one-of" and isinstance(argument, list):
-            return self._first(argument, where)
+            return self._first_buildable(argument, where)
         if key == "$csv" and isinstance(argument, list):
             return ",".join(self.text(item, where) for item in argument)
         if key == "$partial":
             return self.value(argument, where)
         name = str(argument)
         if key in ("$id", "$capture"):
-            found = self._known.id(name) if key == "$id" else self._known.capture(name)
+            found = self._variables.id(name) if key == "$id" else self._variables.capture(name)
             if found is not None:
                 return found
             option = f"--value {name.removeprefix('session.')}=…"
             raise RequestNotBuildable(
-                f"{_marker(key, argument)} in its {where} has no value yet (give one with {option})"
+                f"the value of {_marker(key, argument)} in its {where} is unknown (set it with {option})"
             )
-        raise RequestNotBuildable(
-            f"{_marker(key, argument)} in its {where} stands for a value that the scenario doesn't hold"
-        )
+        raise RequestNotBuildable(f"the scenario does not contain the value of {_marker(key, argument)} in its {where}")
 
-    def _first(self, choices: list[JSON], where: str) -> JSON:
+    def _first_buildable(self, choices: list[JSON], where: str) -> JSON:
         reasons: list[RequestNotBuildable] = []
         for choice in choices:
             try:

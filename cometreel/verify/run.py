@@ -1,7 +1,7 @@
-"""The run, without I/O: what to ask next, what to wait for, and when to give up waiting.
+"""One verification run, without I/O: the next request to send, what to wait for, and the time limits.
 
-One exchange at a time, in the order of the file, whatever session takes it: the next one begins when the reply and as
-many notifications as were recorded have come. Which notification belongs to which exchange is decided at the end.
+Exchanges are sent one at a time, in script order: the next one when the reply and the recorded number of notifications
+have arrived. Notifications are assigned to exchanges at the end.
 """
 
 from __future__ import annotations
@@ -14,264 +14,336 @@ from cometreel.bayeux import is_meta
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import EventSpec, Exchange, ReplySpec, TemplateFailed, User, can_be_written, parse_duration
 from cometreel.scenario.values import Fixed
-from cometreel.verify.attribution import attribute
 from cometreel.verify.comparator import Comparator
 from cometreel.verify.expected_values import SessionVariables
-from cometreel.verify.notification_comparison import NotificationComparison, recorded_events
+from cometreel.verify.notification_comparison import (
+    NotificationComparison,
+    assign_notifications,
+    expected_notifications,
+    timeline_notes,
+)
 from cometreel.verify.observations import LiveReply, PlayedStep, ReceivedNotification
 from cometreel.verify.report_masking import ReportMasking
-from cometreel.verify.request_building import BuiltPublish, RequestNotBuildable, build_request, matched
-from cometreel.verify.run_actions import CloseSession, OpenSession, RunAction, SendPublish, SendRequest
+from cometreel.verify.request_building import (
+    BuiltPublish,
+    BuiltRequest,
+    RequestNotBuildable,
+    build_request,
+    match_request,
+)
 from cometreel.verify.script import Script, ScriptStep
-from cometreel.verify.timeline_notes import notes
 from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict
 
-__all__ = ["LISTEN_SECONDS", "Pace", "VerifyRun"]
+__all__ = [
+    "CloseSession",
+    "LISTEN_SECONDS",
+    "OpenSession",
+    "Pace",
+    "RunAction",
+    "SendPublish",
+    "SendRequest",
+    "VerifyRun",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Open the CometD session of a session and subscribe to its channels; then call `connected`."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """Send an HTTP request in a session; then call `replied` or `no_answer` with the number.
+
+    `status` is the recorded status, None if it is not fixed; `seconds` the recorded time until the reply.
+    An `anonymous` request is sent without cookies and credentials, because the recorded one was refused.
+    """
+
+    number: int
+    session: str
+    request: BuiltRequest
+    status: int | None = None
+    seconds: float = 0.0
+    anonymous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendPublish:
+    """Publish in a CometD session; then call `published` or `no_answer` with the number."""
+
+    number: int
+    session: str
+    request: BuiltPublish
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession:
+    """Disconnect the CometD session of a session."""
+
+    session: str
+
+
+RunAction: TypeAlias = OpenSession | SendRequest | SendPublish | CloseSession
+
 
 Pace: TypeAlias = Literal["fast", "recorded"]
 LISTEN_SECONDS: Final = 1.0
-"""How long the run listens after the last exchange, for what comes once too often."""
+"""Time to wait for further notifications after the last exchange."""
 
 
 @dataclass(slots=True)
 class _PendingStep:
-    """A play that is ready or under way: how many notifications it waits for, and how long it took when recorded.
+    """A play that is prepared or sent. `recorded_seconds` is its recorded duration.
 
-    `first` is the number of messages that had been heard before it was asked.
+    `first_message` is the number of messages received before it was sent.
     """
 
     play: PlayedStep
-    wanted: int
-    seconds: float
-    first: int = 0
+    expected_notifications: int
+    recorded_seconds: float
+    first_message: int = 0
 
 
 class VerifyRun:
-    """One run of a script. Each method takes the time and gives orders.
+    """One run of a script. Each method takes the current time and returns the actions to perform.
 
-    `users` are the live login names by part; `given` are values for markers in requests. `patience_seconds` is how
-    long a reply or a notification may take beyond the time that it took when it was recorded.
+    `users` are the live login names by session; `option_values` are values of markers in requests.
+    `patience_seconds` is the time that a reply or a notification may take beyond the recorded one.
     """
 
     def __init__(
         self,
         script: Script,
-        veil: ReportMasking,
+        masking: ReportMasking,
         *,
         users: Mapping[str, str] | None = None,
-        given: Mapping[str, JSON] | None = None,
+        option_values: Mapping[str, JSON] | None = None,
         pace: Pace = "fast",
         patience_seconds: float = 10.0,
     ) -> None:
         self._script, self._pace, self._patience = script, pace, patience_seconds
         names = users or {}
-        self._knowledge = {
-            part.name: SessionVariables(given or {}, _user(names.get(part.name), part.user, part.id))
-            for part in script.parts
+        self._variables = {
+            session.name: SessionVariables(
+                option_values or {}, _user(names.get(session.name), session.user, session.id)
+            )
+            for session in script.sessions
         }
-        self._judge = Comparator(script.scenario, veil, self._knowledge)
+        self._comparator = Comparator(script.scenario, masking, self._variables)
         self._steps = iter(script.steps)
         self._next: ScriptStep | None = next(self._steps)
         self._plays: list[PlayedStep] = []
-        self._left: dict[int, str] = {}
-        self._heard: list[ReceivedNotification] = []
-        self._remarks: list[str] = []
+        self._skip_reasons: dict[int, str] = {}
+        self._received: list[ReceivedNotification] = []
+        self._session_notes: list[str] = []
         self._connected: set[str] = set()
         self._connecting = False
-        self._waiting: _PendingStep | None = None
-        self._ready: _PendingStep | None = None
-        self._played: set[str] = set()
-        self._listens_until: float | None = None
-        self.over = False
+        self._pending: _PendingStep | None = None
+        self._prepared: _PendingStep | None = None
+        self._played_names: set[str] = set()
+        self._listen_until: float | None = None
+        self.finished = False
 
-    # --- what the driver tells ------------------------------------------------------------------------------
+    # --- events from the driver -----------------------------------------------------------------------------
     def start(self, now: float) -> list[RunAction]:
-        """Begin."""
-        return self._go_on(now)
+        """Start the run."""
+        return self._continue(now)
 
-    def connected(self, part: str, now: float) -> list[RunAction]:
-        """Learn that a part's CometD session is there and has all its subscriptions."""
-        self._connected.add(part)
+    def connected(self, session: str, now: float) -> list[RunAction]:
+        """Handle the connected CometD session of a session, with all its subscriptions."""
+        self._connected.add(session)
         self._connecting = False
-        return self._go_on(now)
+        return self._continue(now)
 
     def replied(self, number: int, reply: LiveReply, now: float) -> list[RunAction]:
-        """Learn the reply to an `SendRequest`."""
+        """Handle the reply to a `SendRequest`."""
         play = self._plays[number]
         play.reply, play.replied_at = reply, now
-        self._judge.learn(play)
-        return self._go_on(now)
+        self._comparator.learn_from_reply(play)
+        return self._continue(now)
 
     def published(self, number: int, message: JSONObject, now: float) -> list[RunAction]:
-        """Learn the acknowledgement of a `SendPublish`."""
+        """Handle the acknowledgement of a `SendPublish`."""
         self._plays[number].published = message
         self._plays[number].replied_at = now
-        return self._go_on(now)
+        return self._continue(now)
 
-    def unanswered(self, number: int, reason: str, now: float) -> list[RunAction]:
-        """Learn that nothing came back on an `SendRequest` or a `SendPublish`."""
+    def no_answer(self, number: int, reason: str, now: float) -> list[RunAction]:
+        """Handle a `SendRequest` or a `SendPublish` without a reply."""
         self._plays[number].failure = reason
         self._plays[number].replied_at = now
-        return self._go_on(now)
+        return self._continue(now)
 
-    def heard(self, part: str, message: JSONObject, now: float) -> list[RunAction]:
-        """Take a message that was delivered to a part."""
+    def received(self, session: str, message: JSONObject, now: float) -> list[RunAction]:
+        """Handle a message that a session received."""
         if not can_be_written(message):
-            self._remarks.append(f"{part!r} heard a message that no scenario can hold, and it is left out")
+            self._session_notes.append(
+                f"{session!r} received a message that a scenario cannot contain; it is not compared"
+            )
         elif not is_meta(str(message.get("channel"))):
-            self._heard.append(ReceivedNotification(part, message, now))
-        return self._go_on(now)
+            self._received.append(ReceivedNotification(session, message, now))
+        return self._continue(now)
 
-    def lost(self, part: str, error: str, now: float) -> list[RunAction]:
-        """Learn that a CometD session was lost and begins anew: what was sent in between is gone."""
-        self._remarks.append(f"the CometD session of {part!r} was lost and began anew: {error}")
-        return self._go_on(now)
+    def session_lost(self, session: str, error: str, now: float) -> list[RunAction]:
+        """Handle a CometD session that the server no longer knows; messages until the new handshake are lost."""
+        self._session_notes.append(f"the server lost the CometD session of {session!r}; a new one was opened: {error}")
+        return self._continue(now)
 
     def deadline(self) -> float | None:
-        """When `advance` has something to do."""
-        if self._waiting is not None and self._waiting.play.answered:
-            return self._ends_at(self._waiting)
-        return self._listens_until
+        """Return the time at which to call `advance`, None if there is none."""
+        if self._pending is not None and self._pending.play.completed:
+            return self._wait_until(self._pending)
+        return self._listen_until
 
     def advance(self, now: float) -> list[RunAction]:
-        """Do what is due."""
-        return self._go_on(now)
+        """Perform what is due."""
+        return self._continue(now)
 
-    # --- going on -------------------------------------------------------------------------------------------
-    def _go_on(self, now: float) -> list[RunAction]:
-        """Give the orders of the next step that can be played, if nothing is waited for."""
-        while not self._busy(now):
-            if self._ready is not None:
-                return self._begin(self._ready, now)
+    # --- progress -------------------------------------------------------------------------------------------
+    def _continue(self, now: float) -> list[RunAction]:
+        """Return the actions of the next step that can be played, none while the run is waiting."""
+        while not self._is_waiting(now):
+            if self._prepared is not None:
+                return self._send(self._prepared, now)
             if self._next is None:
-                return self._listen(now)
-            orders = self._play(self._next, now)
-            if orders:
-                return orders
+                return self._finish(now)
+            actions = self._start_step(self._next, now)
+            if actions:
+                return actions
         return []
 
-    def _busy(self, now: float) -> bool:
-        waiting = self._waiting
-        if self._connecting or self.over:
+    def _is_waiting(self, now: float) -> bool:
+        pending = self._pending
+        if self._connecting or self.finished:
             return True
-        if waiting is None:
+        if pending is None:
             return False
-        if not waiting.play.answered or now < self._ends_at(waiting):
+        if not pending.play.completed or now < self._wait_until(pending):
             return True
-        if any(not isinstance(spec.data, Fixed) for spec in waiting.play.step.exchange.events):
-            self._hearing(waiting.play, []).learn()
-        self._waiting = None
+        if any(not isinstance(spec.data, Fixed) for spec in pending.play.step.exchange.events):
+            self._comparison(pending.play, []).learn()
+        self._pending = None
         return False
 
-    def _ends_at(self, waiting: _PendingStep) -> float:
-        """When to go on: as soon as all has come, at the recorded pace not before its time; else after the patience."""
-        asked_at = waiting.play.asked_at
-        if not self._is_complete(waiting):
-            return asked_at + waiting.seconds + self._patience
-        return asked_at + waiting.seconds if self._pace == "recorded" else asked_at
+    def _wait_until(self, pending: _PendingStep) -> float:
+        """Return when to send the next step: once all has arrived, or when the patience has run out.
 
-    def _is_complete(self, waiting: _PendingStep) -> bool:
-        if not waiting.wanted:
+        At the recorded pace, not before the recorded time.
+        """
+        sent_at = pending.play.sent_at
+        if not self._is_complete(pending):
+            return sent_at + pending.recorded_seconds + self._patience
+        return sent_at + pending.recorded_seconds if self._pace == "recorded" else sent_at
+
+    def _is_complete(self, pending: _PendingStep) -> bool:
+        if not pending.expected_notifications:
             return True
-        play = waiting.play
-        recent = [each for each in self._heard[waiting.first :] if each.part == play.step.part]
-        if len(recent) < waiting.wanted:
+        play = pending.play
+        recent = [each for each in self._received[pending.first_message :] if each.session == play.step.session]
+        if len(recent) < pending.expected_notifications:
             return False
-        attribute([play], recent, self._script.scenario.profile)
-        return len(play.heard) >= waiting.wanted
+        assign_notifications([play], recent, self._script.scenario.profile)
+        return len(play.notifications) >= pending.expected_notifications
 
-    def _play(self, step: ScriptStep, now: float) -> list[RunAction]:
-        """Order one step, or first the CometD session that it needs; nothing if it can't be played."""
+    def _start_step(self, step: ScriptStep, now: float) -> list[RunAction]:
+        """Send one step, or first open the CometD session that it needs; return no action if it cannot be played."""
         self._next = next(self._steps, None)
         try:
-            self._ready = self._made(step, now)
+            self._prepared = self._prepare(step, now)
         except (RequestNotBuildable, TemplateFailed) as reason:
-            self._left[id(step)] = str(reason)
+            self._skip_reasons[id(step)] = str(reason)
             return []
-        if self._wants_connection(step):
+        if self._needs_cometd(step):
             self._connecting = True
-            return [OpenSession(step.part)]
-        return self._begin(self._ready, now)
+            return [OpenSession(step.session)]
+        return self._send(self._prepared, now)
 
-    def _begin(self, waiting: _PendingStep, now: float) -> list[RunAction]:
-        play = waiting.play
-        play.asked_at, waiting.first = now, len(self._heard)
-        self._ready, self._waiting = None, waiting
-        number, part = len(self._plays), play.step.part
+    def _send(self, pending: _PendingStep, now: float) -> list[RunAction]:
+        play = pending.play
+        play.sent_at, pending.first_message = now, len(self._received)
+        self._prepared, self._pending = None, pending
+        number, session = len(self._plays), play.step.session
         self._plays.append(play)
-        self._played.add(play.step.exchange.name)
-        if isinstance(play.ask, BuiltPublish):
-            return [SendPublish(number, part, play.ask)]
+        self._played_names.add(play.step.exchange.name)
+        if isinstance(play.request, BuiltPublish):
+            return [SendPublish(number, session, play.request)]
         exchange = play.step.exchange
         status = exchange.reply.status if isinstance(exchange.reply, ReplySpec) else None
         recorded = status.value if isinstance(status, Fixed) and isinstance(status.value, int) else None
-        return [
-            SendRequest(number, part, play.ask, recorded, waiting.seconds, stranger=exchange.authenticated is False)
-        ]
+        anonymous = exchange.authenticated is False
+        return [SendRequest(number, session, play.request, recorded, pending.recorded_seconds, anonymous=anonymous)]
 
-    def _wants_connection(self, step: ScriptStep) -> bool:
-        """Browsers log in with a GET and then shake hands: the first step that isn't just a GET needs a connection."""
-        if step.part in self._connected or not self._script.listens:
+    def _needs_cometd(self, step: ScriptStep) -> bool:
+        """Return True if the CometD session must be opened before a step.
+
+        Browsers log in with a GET and send the handshake after it, so a GET without notifications does not need it.
+        """
+        if step.session in self._connected or not self._script.uses_cometd:
             return False
         method = getattr(step.block.request, "method", "")
         return bool(step.exchange.events) or str(method).upper() not in ("GET", "HEAD")
 
-    def _made(self, step: ScriptStep, now: float) -> _PendingStep:
-        _refuse(step.exchange, self._played)
-        knowledge = self._knowledge[step.part]
-        ask = build_request(step.block.request, knowledge)
-        question, match = matched(self._script.scenario, step.exchange, ask, {**knowledge.ids})
-        knowledge.learn(match)
-        play = PlayedStep(step, ask, question, match.captures, now)
-        return _PendingStep(play, len(recorded_events(self._judge, play)), self._judge.seconds(play))
+    def _prepare(self, step: ScriptStep, now: float) -> _PendingStep:
+        _check_guards(step.exchange, self._played_names)
+        variables = self._variables[step.session]
+        request = build_request(step.block.request, variables)
+        normalized, match = match_request(self._script.scenario, step.exchange, request, {**variables.ids})
+        variables.add_match(match)
+        play = PlayedStep(step, request, normalized, match.captures, now)
+        expected = len(expected_notifications(self._comparator, play))
+        return _PendingStep(play, expected, self._comparator.recorded_seconds(play))
 
-    def _listen(self, now: float) -> list[RunAction]:
-        if self._listens_until is None:
-            self._listens_until = now + (self._rest(now) if self._connected else 0.0)
-        if now < self._listens_until:
+    def _finish(self, now: float) -> list[RunAction]:
+        if self._listen_until is None:
+            self._listen_until = now + (self._listen_seconds(now) if self._connected else 0.0)
+        if now < self._listen_until:
             return []
-        self.over = True
-        return [CloseSession(part) for part in sorted(self._connected)]
+        self.finished = True
+        return [CloseSession(session) for session in sorted(self._connected)]
 
-    def _rest(self, now: float) -> float:
-        """How long to listen at the end: at the recorded pace, until the last that was due without being asked for."""
+    def _listen_seconds(self, now: float) -> float:
+        """Return how long to wait at the end: at the recorded pace, until the last event of the timeline is due."""
         if self._pace == "fast":
             return LISTEN_SECONDS
-        asked = {play.step.exchange.name: play.asked_at for play in self._plays}
-        due = [asked.get(cue.entry.since, now) + _after(cue.entry.event) for cue in self._script.cues]
+        sent = {play.step.exchange.name: play.sent_at for play in self._plays}
+        due = [sent.get(event.entry.since, now) + _after(event.entry.event) for event in self._script.timeline_events]
         return max([LISTEN_SECONDS, *(at - now + LISTEN_SECONDS for at in due)])
 
-    # --- the end --------------------------------------------------------------------------------------------
+    # --- result ---------------------------------------------------------------------------------------------
     def verdict(self, against: str) -> Verdict:
-        """What was found, once the run is over."""
-        unsolicited = attribute(self._plays, self._heard, self._script.scenario.profile)
+        """Return the verdict of the finished run."""
+        unsolicited = assign_notifications(self._plays, self._received, self._script.scenario.profile)
         plays = {id(play.step): play for play in self._plays}
-        # the latest first: what came once too often belongs to the exchange that was asked last before it
-        heard = {id(play): self._hearing(play, unsolicited).findings() for play in reversed(self._plays)}
-        steps = tuple(self._verdicts(plays, heard))
-        told = notes(self._script.cues, unsolicited, self._judge)
+        # latest first: a duplicate belongs to the last exchange sent before it
+        drifts = {id(play): self._comparison(play, unsolicited).drifts() for play in reversed(self._plays)}
+        steps = tuple(self._step_verdicts(plays, drifts))
+        notes = timeline_notes(self._script.timeline_events, unsolicited, self._comparator)
         files = tuple(source.document.file for source in self._script.sources)
-        return Verdict(files, against, steps, (*self._remarks, *told))
+        return Verdict(files, against, steps, (*self._session_notes, *notes))
 
-    def _hearing(self, play: PlayedStep, unsolicited: list[ReceivedNotification]) -> NotificationComparison:
-        return NotificationComparison(self._judge, self._script.scenario.profile, play, unsolicited)
+    def _comparison(self, play: PlayedStep, unsolicited: list[ReceivedNotification]) -> NotificationComparison:
+        return NotificationComparison(self._comparator, self._script.scenario.profile, play, unsolicited)
 
-    def _verdicts(self, plays: Mapping[int, PlayedStep], heard: Mapping[int, list[Drift]]) -> Iterator[StepVerdict]:
+    def _step_verdicts(
+        self, plays: Mapping[int, PlayedStep], notification_drifts: Mapping[int, list[Drift]]
+    ) -> Iterator[StepVerdict]:
         for step in self._script.steps:
             name, position = step.exchange.name, step.position()
             play = plays.get(id(step))
             if play is None:
-                reason = self._left.get(id(step), "the run ended before it")
-                yield StepVerdict(name, step.part, position, ExchangeOutcome.NOT_PLAYED, reason=reason)
+                reason = self._skip_reasons.get(id(step), "the run ended before it")
+                yield StepVerdict(name, step.session, position, ExchangeOutcome.NOT_PLAYED, reason=reason)
                 continue
-            findings = (*self._judge.reply(play), *heard[id(play)])
-            outcome = ExchangeOutcome.DRIFT if findings else ExchangeOutcome.SAME
-            seconds = (play.replied_at or play.asked_at) - play.asked_at
-            yield StepVerdict(name, step.part, position, outcome, findings, seconds=seconds)
+            drifts = (*self._comparator.reply_drifts(play), *notification_drifts[id(play)])
+            outcome = ExchangeOutcome.DRIFT if drifts else ExchangeOutcome.SAME
+            seconds = (play.replied_at or play.sent_at) - play.sent_at
+            yield StepVerdict(name, step.session, position, outcome, drifts, seconds=seconds)
 
 
 def _user(live: str | None, recorded: str | None, recorded_id: str | None) -> User:
-    """The user as far as it is known: another one than the recorded has another id."""
+    """Return what is known of the user: the recorded id only if the login name is the recorded one."""
     if live is None:
         return User()
     return User(live, recorded_id if live == recorded else None)
@@ -281,16 +353,16 @@ def _after(spec: EventSpec) -> float:
     return parse_duration(str(spec.after.value)) if isinstance(spec.after, Fixed) else 0.0
 
 
-def _refuse(exchange: Exchange, played: set[str]) -> None:
-    """Say why an exchange isn't played although its request can be made.
+def _check_guards(exchange: Exchange, played: set[str]) -> None:
+    """Check that an exchange may be played now.
 
-    :raises CantAsk: if it comes after one that wasn't played, or ends the session that the rest needs.
+    :raises RequestNotBuildable: if a guard forbids it, or if it would disconnect the CometD session.
     """
     missing = [name for name in exchange.after if name not in played]
     if missing:
-        raise RequestNotBuildable(f"it comes after {missing[0]!r}, which was not played")
+        raise RequestNotBuildable(f"it must follow {missing[0]!r}, which was not played")
     too_late = [name for name in exchange.before if name in played]
     if too_late:
-        raise RequestNotBuildable(f"it comes before {too_late[0]!r}, which is played already")
+        raise RequestNotBuildable(f"it must precede {too_late[0]!r}, which was already played")
     if any(getattr(event.disconnect, "value", True) is not False for event in exchange.events):
-        raise RequestNotBuildable("it ends the CometD session, and nobody would hear the rest")
+        raise RequestNotBuildable("it disconnects the CometD session, which later exchanges need")

@@ -1,4 +1,4 @@
-"""The driver of a run: does its orders on asyncio and tells it what came, with the time of the event loop."""
+"""Performs the actions of a run on asyncio, and passes the results to the run with the time of the event loop."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from cometreel.verify.cometd_session import CometdSession, SessionListener
 from cometreel.verify.credentials import Credentials
 from cometreel.verify.http_session import HttpSession, NoAnswer
 from cometreel.verify.report_masking import ReportMasking
-from cometreel.verify.run import VerifyRun
-from cometreel.verify.run_actions import CloseSession, OpenSession, RunAction, SendPublish, SendRequest
+from cometreel.verify.run import CloseSession, OpenSession, RunAction, SendPublish, SendRequest, VerifyRun
 from cometreel.verify.script import Script
 from cometreel.verify.verify_target import VerifyTarget
 
 __all__ = ["drive"]
 
-_News: TypeAlias = Callable[[float], list[RunAction]]
+_RunEvent: TypeAlias = Callable[[float], list[RunAction]]
 
 
 async def drive(
     run: VerifyRun,
     script: Script,
     target: VerifyTarget,
-    veil: ReportMasking,
+    masking: ReportMasking,
     credentials: Mapping[str, Credentials],
     patience_seconds: float,
 ) -> None:
@@ -32,7 +31,7 @@ async def drive(
 
     :raises OptionInvalid: if the server can't be reached, redirects, or refuses the login.
     """
-    driver = _RunDriver(run, script, target, veil, credentials, patience_seconds)
+    driver = _RunDriver(run, script, target, masking, credentials, patience_seconds)
     try:
         await driver.play()
     finally:
@@ -40,105 +39,108 @@ async def drive(
 
 
 class _RunDriver:
-    """Everything that comes in is news in one queue, with the time at which it came; the run takes it in turn."""
+    """Puts every result into one queue, with its time of arrival, and passes them to the run in order."""
 
     def __init__(
         self,
         run: VerifyRun,
         script: Script,
         target: VerifyTarget,
-        veil: ReportMasking,
+        masking: ReportMasking,
         credentials: Mapping[str, Credentials],
         patience_seconds: float,
     ) -> None:
         self._run = run
-        self._channels = {part.name: part.channels for part in script.parts}
-        self._news: asyncio.Queue[tuple[float, _News] | BaseException] = asyncio.Queue()
+        self._channels = {session.name: session.channels for session in script.sessions}
+        self._queue: asyncio.Queue[tuple[float, _RunEvent] | BaseException] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
-        context = target.context()
-        self._https = {
-            part.name: HttpSession(part.name, target, context, credentials.get(part.name), patience_seconds, veil.hide)
-            for part in script.parts
+        context = target.ssl_context()
+        self._http_sessions = {
+            session.name: HttpSession(
+                session.name, target, context, credentials.get(session.name), patience_seconds, masking.add_secret
+            )
+            for session in script.sessions
         }
-        self._ears = {
-            name: CometdSession(http, script.endpoint, self._listener(name)) for name, http in self._https.items()
+        self._cometd_sessions = {
+            name: CometdSession(http, script.endpoint, self._listener(name))
+            for name, http in self._http_sessions.items()
         }
-        for known in credentials.values():
-            veil.hide(known.password.reveal().decode())
+        for each in credentials.values():
+            masking.add_secret(each.password.reveal().decode())
 
     async def play(self) -> None:
-        """Until the run is over."""
-        self._do(self._run.start(self._now()))
-        while not self._run.over:
+        """Run until the run is finished."""
+        self._perform(self._run.start(self._now()))
+        while not self._run.finished:
             deadline = self._run.deadline()
             try:
                 async with asyncio.timeout_at(deadline):
-                    news = await self._news.get()
+                    entry = await self._queue.get()
             except TimeoutError:
-                self._do(self._run.advance(self._now()))
+                self._perform(self._run.advance(self._now()))
                 continue
-            if isinstance(news, BaseException):
-                raise news
-            at, tell = news
-            self._do(tell(at))
+            if isinstance(entry, BaseException):
+                raise entry
+            at, event = entry
+            self._perform(event(at))
         await asyncio.gather(*self._tasks)
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Cancel all tasks and close all sessions."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for ear in self._ears.values():
-            await ear.close()
-        for http in self._https.values():
+        for cometd in self._cometd_sessions.values():
+            await cometd.close()
+        for http in self._http_sessions.values():
             await http.close()
 
-    # --- news -----------------------------------------------------------------------------------------------
+    # --- events ---------------------------------------------------------------------------------------------
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    def _tell(self, news: _News) -> None:
-        self._news.put_nowait((self._now(), news))
+    def _enqueue(self, event: _RunEvent) -> None:
+        self._queue.put_nowait((self._now(), event))
 
-    def _listener(self, part: str) -> SessionListener:
+    def _listener(self, session: str) -> SessionListener:
         return SessionListener(
-            connected=lambda: self._tell(lambda at: self._run.connected(part, at)),
-            heard=lambda message: self._tell(lambda at: self._run.heard(part, message, at)),
-            lost=lambda error: self._tell(lambda at: self._run.lost(part, error, at)),
-            failed=self._news.put_nowait,
+            connected=lambda: self._enqueue(lambda at: self._run.connected(session, at)),
+            received=lambda message: self._enqueue(lambda at: self._run.received(session, message, at)),
+            lost=lambda error: self._enqueue(lambda at: self._run.session_lost(session, error, at)),
+            failed=self._queue.put_nowait,
         )
 
-    # --- orders ---------------------------------------------------------------------------------------------
-    def _do(self, orders: Iterable[RunAction]) -> None:
-        for order in orders:
-            if isinstance(order, OpenSession):
-                self._ears[order.part].connect(self._channels[order.part])
-            elif isinstance(order, CloseSession):
-                self._start(self._ears[order.part].disconnect())
+    # --- actions --------------------------------------------------------------------------------------------
+    def _perform(self, actions: Iterable[RunAction]) -> None:
+        for action in actions:
+            if isinstance(action, OpenSession):
+                self._cometd_sessions[action.session].connect(self._channels[action.session])
+            elif isinstance(action, CloseSession):
+                self._start(self._cometd_sessions[action.session].disconnect())
             else:
-                self._start(self._ask(order))
+                self._start(self._send(action))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_done)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._news.put_nowait(error)
+            self._queue.put_nowait(error)
 
-    async def _ask(self, order: SendRequest | SendPublish) -> None:
-        number = order.number
+    async def _send(self, action: SendRequest | SendPublish) -> None:
+        number = action.number
         try:
-            if isinstance(order, SendPublish):
-                message = await self._ears[order.part].publish(order.ask)
-                self._tell(lambda at: self._run.published(number, message, at))
+            if isinstance(action, SendPublish):
+                message = await self._cometd_sessions[action.session].publish(action.request)
+                self._enqueue(lambda at: self._run.published(number, message, at))
             else:
-                http = self._https[order.part]
-                ask = http.ask_as_stranger if order.stranger else http.ask
-                reply = await ask(order.ask, order.status, order.seconds)
-                self._tell(lambda at: self._run.replied(number, reply, at))
+                http = self._http_sessions[action.session]
+                send = http.send_anonymously if action.anonymous else http.send
+                reply = await send(action.request, action.status, action.seconds)
+                self._enqueue(lambda at: self._run.replied(number, reply, at))
         except NoAnswer as error:
             reason = str(error)
-            self._tell(lambda at: self._run.unanswered(number, reason, at))
+            self._enqueue(lambda at: self._run.no_answer(number, reason, at))

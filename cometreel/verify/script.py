@@ -1,8 +1,8 @@
-"""The script: a scenario as a list of steps, each with the live session that takes it.
+"""The script of a run: the exchanges of a scenario in the order of sending, each with the session that sends it.
 
-The order is that of the files, but for guards: what is to come `before` or `after` an exchange does so. An exchange
-with `as` is taken by each session that it names, any other by the first. Roles that only faults name have no part:
-faults are what a replay does wrong on purpose.
+Exchanges are in file order, except where a guard (`before`, `after`) requires another one. An exchange with `as` is
+sent by each session that it names, any other by the first. Roles that only faults name get no session, because
+faults belong to a replay.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from cometreel.scenario import Exchange, ExchangeBlock, Position, PublishBlock, 
 from cometreel.scenario.sources import SourceFile, read_source
 from cometreel.scenario.values import Fixed
 
-__all__ = ["NOBODY", "ExpectedTimelineEvent", "SessionPlan", "Script", "ScriptStep", "script_of"]
+__all__ = ["DEFAULT_SESSION", "ExpectedTimelineEvent", "SessionPlan", "Script", "ScriptStep", "build_script"]
 
-NOBODY = "everybody"
-"""The one session of a scenario without roles."""
+DEFAULT_SESSION = "everybody"
+"""The only session of a scenario without roles."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionPlan:
-    """One live session to be. `user` is the recorded login name; `channels` are what it subscribes to."""
+    """The plan of one live session. `user` is the recorded login name, `channels` are subscribed."""
 
     name: str
     user: str | None = None
@@ -35,37 +35,37 @@ class SessionPlan:
 
 @dataclass(frozen=True, slots=True)
 class ScriptStep:
-    """One exchange taken by one part. `source` is the file in which it is number `number`."""
+    """One exchange sent by one session. `source` is its file, `number` its index in that file."""
 
-    part: str
+    session: str
     exchange: Exchange
     block: ExchangeBlock
     source: SourceFile
     number: int
 
     def position(self, path: Sequence[str | int] = ()) -> Position:
-        """Where a part of the exchange stands, or the nearest that is written."""
+        """Return the position of a path of the exchange, or of its closest parent in the file."""
         return self.source.position(("exchanges", self.number, *path))
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTimelineEvent:
-    """A notification that nobody asked for, heard by one part."""
+    """An unsolicited notification that one session should receive."""
 
-    part: str
+    session: str
     entry: TimelineEntry
     block: TimelineBlock
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Everything there is to play. `listens` is whether CometD is wanted at all, `logs_in` whether a login is."""
+    """The steps of a run, the sessions that send them, and the notifications of the timeline."""
 
     scenario: Scenario
     sources: tuple[SourceFile, ...]
-    parts: tuple[SessionPlan, ...]
+    sessions: tuple[SessionPlan, ...]
     steps: tuple[ScriptStep, ...]
-    cues: tuple[ExpectedTimelineEvent, ...]
+    timeline_events: tuple[ExpectedTimelineEvent, ...]
 
     @property
     def endpoint(self) -> str:
@@ -73,31 +73,31 @@ class Script:
         return self.scenario.bayeux.endpoint or "/cometd"
 
     @property
-    def listens(self) -> bool:
-        """Whether anything comes over CometD."""
+    def uses_cometd(self) -> bool:
+        """True if the scenario publishes or receives notifications."""
         publishes = any(isinstance(step.block.request, PublishBlock) for step in self.steps)
-        return bool(publishes or self.cues or any(step.exchange.events for step in self.steps))
+        return bool(publishes or self.timeline_events or any(step.exchange.events for step in self.steps))
 
     @property
-    def logs_in(self) -> bool:
-        """Whether the scenario says that a login is needed."""
-        wanted = any(step.exchange.authenticated is True for step in self.steps)
-        return wanted or self.scenario.settings.auth in ("session", "csrf")
+    def needs_login(self) -> bool:
+        """True if the scenario requires authentication."""
+        authenticated = any(step.exchange.authenticated is True for step in self.steps)
+        return authenticated or self.scenario.settings.auth in ("session", "csrf")
 
 
-def script_of(scenario: Scenario) -> Script:
-    """Make the script of a scenario; its files are read once more, for the lines that a report names.
+def build_script(scenario: Scenario) -> Script:
+    """Build the script of a scenario; reads its files again to get line numbers for the report.
 
-    :raises FileInvalid: if a file can't be read any more, or holds nothing to play.
+    :raises FileInvalid: if a file can't be read, or the scenario has no exchanges.
     """
     sources = tuple(read_source(_text(path), str(path)) for path in scenario.files)
     if not scenario.exchanges:
         raise FileInvalid([Problem(str(sources[0].document.file), 0, 0, "no exchanges", "at least one to play")])
-    names = _names(scenario)
+    names = _session_names(scenario)
     steps = tuple(_steps(scenario, sources, names[0]))
-    cues = tuple(_cues(scenario, sources, names[0]))
-    parts = tuple(_part(scenario, name, steps, cues) for name in names)
-    return Script(scenario, sources, parts, steps, cues)
+    timeline_events = tuple(_timeline_events(scenario, sources, names[0]))
+    sessions = tuple(_session_plan(scenario, name, steps, timeline_events) for name in names)
+    return Script(scenario, sources, sessions, steps, timeline_events)
 
 
 def _text(path: Path) -> bytes:
@@ -108,53 +108,53 @@ def _text(path: Path) -> bytes:
         raise FileInvalid([Problem(str(path), 0, 0, found, "a scenario file")]) from None
 
 
-def _names(scenario: Scenario) -> list[str]:
-    """The parts: the roles that play, in order; else one that stands for everybody."""
+def _session_names(scenario: Scenario) -> list[str]:
+    """Return all roles except those that only faults name, or the default session if there are none."""
     named = {role for exchange in scenario.exchanges for role in exchange.roles}
     named |= {role for entry in scenario.timeline for role in entry.roles}
     only_faulty = {role for fault in scenario.faults for role in fault.roles} - named
-    return [role for role in scenario.roles if role not in only_faulty] or [NOBODY]
+    return [role for role in scenario.roles if role not in only_faulty] or [DEFAULT_SESSION]
 
 
-def _part(
-    scenario: Scenario, name: str, steps: Sequence[ScriptStep], cues: Sequence[ExpectedTimelineEvent]
+def _session_plan(
+    scenario: Scenario, name: str, steps: Sequence[ScriptStep], timeline_events: Sequence[ExpectedTimelineEvent]
 ) -> SessionPlan:
     role = scenario.roles.get(name)
-    events = [event for step in steps if step.part == name for event in step.exchange.events]
-    events += [cue.entry.event for cue in cues if cue.part == name]
+    events = [event for step in steps if step.session == name for event in step.exchange.events]
+    events += [timeline_event.entry.event for timeline_event in timeline_events if timeline_event.session == name]
     channels = [event.channel.value for event in events if isinstance(event.channel, Fixed)]
     topics = sorted({str(channel) for channel in channels if not str(channel).startswith("/service/")})
     return SessionPlan(name, role.user if role else None, role.id if role else None, tuple(topics))
 
 
-def _taken_by(roles: frozenset[str], order: Mapping[str, object], first: str) -> list[str]:
-    return [role for role in order if role in roles] or [first]
+def _sessions_of(roles: frozenset[str], all_roles: Mapping[str, object], first: str) -> list[str]:
+    return [role for role in all_roles if role in roles] or [first]
 
 
 def _steps(scenario: Scenario, sources: Sequence[SourceFile], first: str) -> Iterator[ScriptStep]:
     written = [(source, number, block) for source in sources for number, block in source.exchanges]
     for index in _in_order(scenario.exchanges):
         exchange, (source, number, block) = scenario.exchanges[index], written[index]
-        for part in _taken_by(exchange.roles, scenario.roles, first):
-            yield ScriptStep(part, exchange, block, source, number)
+        for session in _sessions_of(exchange.roles, scenario.roles, first):
+            yield ScriptStep(session, exchange, block, source, number)
 
 
 def _in_order(exchanges: Sequence[Exchange]) -> Iterator[int]:
-    """The places of the exchanges in the order in which they are played: the file's, where no guard says otherwise."""
-    place = {exchange.name: number for number, exchange in enumerate(exchanges)}
+    """Return the indexes of the exchanges in the order of sending: file order, unless a guard requires another."""
+    index = {exchange.name: number for number, exchange in enumerate(exchanges)}
     followers: list[list[int]] = [[] for _ in exchanges]
     waits_for = [0] * len(exchanges)
     for number, exchange in enumerate(exchanges):
-        guards = [(place[name], number) for name in exchange.after if name in place]
-        guards += [(number, place[name]) for name in exchange.before if name in place]
+        guards = [(index[name], number) for name in exchange.after if name in index]
+        guards += [(number, index[name]) for name in exchange.before if name in index]
         for earlier, later in guards:
             followers[earlier].append(later)
             waits_for[later] += 1
     ready = [number for number, count in enumerate(waits_for) if not count]
     done: set[int] = set()
     while len(done) < len(exchanges):
-        # guards in a circle: the first that is left says at its turn which guard it breaks
-        number = heapq.heappop(ready) if ready else next(each for each in place.values() if each not in done)
+        # circular guards: take the first exchange left; the run reports the guard that it violates
+        number = heapq.heappop(ready) if ready else next(each for each in index.values() if each not in done)
         done.add(number)
         yield number
         for later in followers[number]:
@@ -163,10 +163,10 @@ def _in_order(exchanges: Sequence[Exchange]) -> Iterator[int]:
                 heapq.heappush(ready, later)
 
 
-def _cues(scenario: Scenario, sources: Sequence[SourceFile], first: str) -> Iterator[ExpectedTimelineEvent]:
+def _timeline_events(scenario: Scenario, sources: Sequence[SourceFile], first: str) -> Iterator[ExpectedTimelineEvent]:
     entries = iter(scenario.timeline)
     for source in sources:
         for _, block in source.timeline:
             entry = next(entries)
-            for part in _taken_by(entry.roles, scenario.roles, first):
-                yield ExpectedTimelineEvent(part, entry, block)
+            for session in _sessions_of(entry.roles, scenario.roles, first):
+                yield ExpectedTimelineEvent(session, entry, block)

@@ -1,6 +1,6 @@
-"""Two JSON values, and every difference between them: where, what it was, what it is. deepdiff finds them.
+"""Lists every difference between two JSON values, found by deepdiff.
 
-Knows values only. `1` is `1.0` and isn't `true`, as in all of Cometreel.
+`1` equals `1.0` and does not equal `true`, as everywhere in Cometreel.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from deepdiff import DeepDiff
     from deepdiff.model import DiffLevel
 
-__all__ = ["ValueChange", "ChangeKind", "changes", "leaves"]
+__all__ = ["ValueChange", "ChangeKind", "value_changes", "count_values"]
 
 
 class ChangeKind(Enum):
-    """In which way one value differs; the words of the report."""
+    """The kind of a change; the values are the report's words."""
 
     CHANGED = "value changed"
     RETYPED = "type changed"
@@ -34,13 +34,13 @@ class ChangeKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ValueChange:
-    """One difference. `recorded` or `live` is MISSING where there is nothing; of a renamed field they are its names.
+    """One difference. `recorded` or `live` is MISSING if there is no value; of a renamed field they are its names.
 
-    `path` leads to the recorded value, or, where nothing was recorded, to the live one, as `live_path` always does:
-    in an array that has lost an item the two differ. `renamed` is the new name.
+    `path` leads to the recorded value, or to the live one if nothing was recorded. `live_path` always leads to the live
+    value; the two differ in an array that has lost an item. `renamed` is the new name of a field.
     """
 
-    how: ChangeKind
+    kind: ChangeKind
     path: tuple[str | int, ...]
     recorded: JSON | object
     live: JSON | object
@@ -48,26 +48,31 @@ class ValueChange:
     renamed: str = ""
 
 
-def changes(recorded: JSON, live: JSON) -> list[ValueChange]:
-    """Every difference between two values, in the order of the recorded one's members; what is new comes last."""
+def value_changes(recorded: JSON, live: JSON) -> list[ValueChange]:
+    """Return every difference between two values, in the order of the recorded members, added ones last."""
     if same(recorded, live):
         return []
     from deepdiff import DeepDiff  # noqa: PLC0415  # an optional dependency
 
-    flagged = _flagged(recorded), _flagged(live)
-    found = list(_found(DeepDiff(*flagged, view="tree", threshold_to_diff_deeper=0, ignore_private_variables=False)))
+    encoded = _with_encoded_booleans(recorded), _with_encoded_booleans(live)
+    # without report_repetition, deepdiff reports an item removed and an item added at the same index as one changed
+    # value, although the two are at different places of the aligned arrays
+    diff = DeepDiff(
+        *encoded, view="tree", threshold_to_diff_deeper=0, ignore_private_variables=False, report_repetition=True
+    )
+    found = list(_changes(diff))
     order = {path: number for number, path in enumerate(_paths(recorded, ()))}
     return sorted(_with_renames(found), key=lambda change: order.get(change.path, len(order)))
 
 
-def leaves(value: JSON) -> int:
-    """How many values without members there are; at least one."""
+def count_values(value: JSON) -> int:
+    """Return the number of values without members, at least 1."""
     if isinstance(value, dict | list) and value:
-        return sum(map(leaves, value.values() if isinstance(value, dict) else value))
+        return sum(map(count_values, value.values() if isinstance(value, dict) else value))
     return 1
 
 
-_WORDS = {
+_KINDS = {
     "values_changed": ChangeKind.CHANGED,
     "type_changes": ChangeKind.RETYPED,
     "dictionary_item_removed": ChangeKind.REMOVED,
@@ -77,40 +82,45 @@ _WORDS = {
 }
 
 
-def _found(diff: DeepDiff) -> Iterator[ValueChange]:
-    for word, how in _WORDS.items():
-        for level in diff.get(word, ()):
-            recorded = MISSING if how in (ChangeKind.ADDED, ChangeKind.ITEM_ADDED) else _plain(level.t1)
-            live = MISSING if how in (ChangeKind.REMOVED, ChangeKind.ITEM_REMOVED) else _plain(level.t2)
-            if how not in (ChangeKind.CHANGED, ChangeKind.RETYPED):
-                yield ValueChange(how, _path(level), recorded, live, _path(level, live=True))
-            elif not same(recorded, live):  # type: ignore[arg-type]  # neither is MISSING
-                how_it_is = ChangeKind.CHANGED if _type(recorded) is _type(live) else ChangeKind.RETYPED
-                yield ValueChange(how_it_is, _path(level), recorded, live, _path(level, live=True))
+def _changes(diff: DeepDiff) -> Iterator[ValueChange]:
+    for report_type, kind in _KINDS.items():
+        for level in diff.get(report_type, ()):
+            path, live_path = _path(level), _path(level, live=True)
+            if kind in (ChangeKind.CHANGED, ChangeKind.RETYPED):
+                recorded, live = _decoded(level.t1), _decoded(level.t2)
+                if not same(recorded, live):
+                    type_or_value = ChangeKind.CHANGED if _type(recorded) is _type(live) else ChangeKind.RETYPED
+                    yield ValueChange(type_or_value, path, recorded, live, live_path)
+            elif kind in (ChangeKind.ADDED, ChangeKind.ITEM_ADDED):
+                yield ValueChange(kind, path, MISSING, _decoded(level.t2), live_path)
+            else:
+                yield ValueChange(kind, path, _decoded(level.t1), MISSING, live_path)
 
 
-_FLAGS = {True: "\0true", False: "\0false"}
+_ENCODED = {True: "\0true", False: "\0false"}
 
 
-def _flagged(value: JSON, *, item: bool = False) -> JSON:
-    """The value with other signs for true and false in arrays: deepdiff aligns items by Python's `1 == True`."""
+def _with_encoded_booleans(value: JSON, *, item: bool = False) -> JSON:
+    """Replace booleans in arrays by text, because deepdiff aligns items by Python's equality (`1 == True`)."""
     if isinstance(value, bool):
-        return _FLAGS[value] if item else value
+        return _ENCODED[value] if item else value
     if isinstance(value, list):
-        return [_flagged(each, item=True) for each in value]
-    return {key: _flagged(member) for key, member in value.items()} if isinstance(value, dict) else value
+        return [_with_encoded_booleans(each, item=True) for each in value]
+    if isinstance(value, dict):
+        return {key: _with_encoded_booleans(member) for key, member in value.items()}
+    return value
 
 
-def _plain(value: JSON) -> JSON:
+def _decoded(value: JSON) -> JSON:
     if isinstance(value, str):
-        return next((flag for flag, sign in _FLAGS.items() if sign == value), value)
+        return next((boolean for boolean, text in _ENCODED.items() if text == value), value)
     if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return {key: _plain(member) for key, member in value.items()} if isinstance(value, dict) else value
+        return [_decoded(each) for each in value]
+    return {key: _decoded(member) for key, member in value.items()} if isinstance(value, dict) else value
 
 
-def _type(value: JSON | object) -> type:
-    """The type as JSON has it: one for all numbers."""
+def _type(value: JSON) -> type:
+    """Return the JSON type; all numbers have the same one."""
     return float if isinstance(value, int) and not isinstance(value, bool) else type(value)
 
 
@@ -131,22 +141,22 @@ def _paths(value: JSON, path: tuple[str | int, ...]) -> Iterator[tuple[str | int
 
 
 def _with_renames(found: Sequence[ValueChange]) -> Iterator[ValueChange]:
-    """A field that is gone and a new one beside it with the same value are one that was renamed."""
-    new = [change for change in found if change.how is ChangeKind.ADDED]
+    """Turn a removed and an added field of one object into a renamed field if their values are the same."""
+    added = [change for change in found if change.kind is ChangeKind.ADDED]
     for change in found:
-        if change.how is ChangeKind.ADDED:
+        if change.kind is ChangeKind.ADDED:
             continue
-        twin = _twin(change, new) if change.how is ChangeKind.REMOVED else None
-        if twin is None:
+        same_value = _added_with_same_value(change, added) if change.kind is ChangeKind.REMOVED else None
+        if same_value is None:
             yield change
             continue
-        new.remove(twin)
-        name = str(twin.path[-1])
+        added.remove(same_value)
+        name = str(same_value.path[-1])
         yield ValueChange(ChangeKind.RENAMED, change.path, change.path[-1], name, renamed=name)
-    yield from new
+    yield from added
 
 
-def _twin(gone: ValueChange, new: Sequence[ValueChange]) -> ValueChange | None:
-    beside = [change for change in new if change.path[:-1] == gone.path[:-1]]
-    twins = [change for change in beside if same(gone.recorded, change.live)]  # type: ignore[arg-type]  # neither is MISSING
-    return twins[0] if len(twins) == 1 else None
+def _added_with_same_value(removed: ValueChange, added: Sequence[ValueChange]) -> ValueChange | None:
+    siblings = [change for change in added if change.path[:-1] == removed.path[:-1]]
+    found = [change for change in siblings if same(removed.recorded, change.live)]  # type: ignore[arg-type]  # neither is MISSING
+    return found[0] if len(found) == 1 else None

@@ -1,7 +1,4 @@
-"""The verdict: what a run found, as values. Every report is made of it and of nothing else.
-
-What stands in it is redacted already; `live` of a finding is what a recording would hold of the live value.
-"""
+"""The verdict of a run: the only input of every report. Its values are redacted."""
 
 from __future__ import annotations
 
@@ -14,13 +11,13 @@ from cometreel.scenario.json_pointer import escape
 from cometreel.scenario.matchers import MISSING
 from cometreel.scenario.yaml_writer import inline
 
-__all__ = ["Drift", "ExchangeOutcome", "StepVerdict", "Verdict", "shown"]
+__all__ = ["Drift", "ExchangeOutcome", "StepVerdict", "Verdict", "one_line"]
 
-_LONGEST = 200
+_MAX_LENGTH = 200
 
 
 class ExchangeOutcome(Enum):
-    """What became of an exchange; the words of the report."""
+    """The outcome of an exchange; the values are the report's words."""
 
     SAME = "same"
     DRIFT = "drift"
@@ -29,12 +26,13 @@ class ExchangeOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One difference. `what` are the report's words for it; `path` leads into the exchange as the file writes it.
+    """One difference. `path` leads to the value in the exchange as written in the file.
 
-    `recorded` and `live` are values, or MISSING where there is none. `renamed` is the new name of a field.
+    `recorded` and `live` are values, or MISSING if there is none. `renamed` is the new name of a field.
     """
 
-    what: str
+    kind: str
+    """The report's words, such as `value changed`."""
     position: Position
     path: tuple[str | int, ...]
     recorded: JSON | object
@@ -47,34 +45,36 @@ class Drift:
         return "".join(f"/{escape(str(step))}" for step in self.path)
 
     def __str__(self) -> str:
-        recorded, live = shown(self.recorded), shown(self.live)
-        return f"{self.what} at {self.pointer}: recorded {recorded}, live {live}"
+        recorded, live = one_line(self.recorded), one_line(self.live)
+        return f"{self.kind} at {self.pointer}: recorded {recorded}, live {live}"
 
 
 @dataclass(frozen=True, slots=True)
 class StepVerdict:
-    """What became of one exchange, taken by one part. `reason` is why it wasn't played, `seconds`
-    how long its reply took."""
+    """The outcome of one exchange in one session.
+
+    `reason` is the reason if it was not played, `seconds` the time until the reply.
+    """
 
     name: str
-    part: str
+    session: str
     position: Position
     outcome: ExchangeOutcome
-    findings: tuple[Drift, ...] = ()
+    drifts: tuple[Drift, ...] = ()
     reason: str = ""
     seconds: float = 0.0
 
     def lines(self) -> list[str]:
-        """One line for each finding, with the place in the file before it."""
+        """Return one line per difference, each with file and line."""
         place = f"{self.position.file}:{self.position.line}"
         if self.outcome is ExchangeOutcome.NOT_PLAYED:
             return [f"{place}: {self.name}: not played: {self.reason}"]
-        return [f"{finding.position.file}:{finding.position.line}: {self.name}: {finding}" for finding in self.findings]
+        return [f"{drift.position.file}:{drift.position.line}: {self.name}: {drift}" for drift in self.drifts]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a run found. `notes` inform and are no drift: notifications that nobody asked for."""
+    """The result of a run. `notes` are not differences: unsolicited notifications and lost sessions."""
 
     scenario: tuple[str, ...]
     against: str
@@ -83,34 +83,34 @@ class Verdict:
 
     @property
     def same(self) -> bool:
-        """Whether nothing that was played differs."""
-        return not any(step.findings for step in self.steps)
+        """True if no played exchange differs."""
+        return not any(step.drifts for step in self.steps)
 
     def count(self, outcome: ExchangeOutcome) -> int:
-        """How many exchanges ended so."""
+        """Return the number of exchanges with this outcome."""
         return sum(step.outcome is outcome for step in self.steps)
 
     @property
-    def played(self) -> bool:
-        """Whether there was anything to judge."""
+    def any_played(self) -> bool:
+        """True if at least one exchange was played."""
         return self.count(ExchangeOutcome.NOT_PLAYED) < len(self.steps)
 
     @property
-    def differences(self) -> int:
-        """How many differences there are."""
-        return sum(len(step.findings) for step in self.steps)
+    def difference_count(self) -> int:
+        """The number of differences."""
+        return sum(len(step.drifts) for step in self.steps)
 
     def summary(self) -> str:
-        """All in one sentence."""
-        parts = [f"{self.count(ExchangeOutcome.SAME)} same", f"{self.count(ExchangeOutcome.DRIFT)} drifted"]
-        parts.append(f"{self.count(ExchangeOutcome.NOT_PLAYED)} not played")
-        number = self.differences
-        return f"{', '.join(parts)}: {number} difference{'' if number == 1 else 's'}"
+        """Return the counts in one sentence."""
+        counts = [f"{self.count(ExchangeOutcome.SAME)} same", f"{self.count(ExchangeOutcome.DRIFT)} drifted"]
+        counts.append(f"{self.count(ExchangeOutcome.NOT_PLAYED)} not played")
+        number = self.difference_count
+        return f"{', '.join(counts)}: {number} difference{'' if number == 1 else 's'}"
 
 
-def shown(value: JSON | object) -> str:
-    """A value on one line of YAML, shortened."""
+def one_line(value: JSON | object) -> str:
+    """Return a value as one line of YAML, shortened."""
     if value is MISSING:
         return "nothing"
     text = inline(value)  # type: ignore[arg-type]  # not MISSING is JSON
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+    return text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH] + "…"

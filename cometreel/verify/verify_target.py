@@ -1,6 +1,6 @@
-"""The server that is verified: its address, how its certificate is checked, and what is said when it can't be used.
+"""The server to verify: its address, how to check its certificate, and the errors if it can't be used.
 
-Every sentence names the address and never a credential.
+Error texts contain the address and never credentials.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from urllib.parse import SplitResult, urlsplit
 
 from cometreel.errors import OptionInvalid
 
-__all__ = ["VerifyTarget", "target_of"]
+__all__ = ["VerifyTarget", "parse_target"]
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyTarget:
-    """Where to ask: `base` is the URL without a slash at its end; `ca` None trusts what the system does."""
+    """The address of the server. `base` is the URL without a final slash; `ca` None means the system's certificates."""
 
     base: str
     host: str
     ca: Path | None = None
     insecure: bool = False
 
-    def context(self) -> ssl.SSLContext:
-        """How certificates are checked.
+    def ssl_context(self) -> ssl.SSLContext:
+        """Return the TLS context that checks the server's certificate.
 
         :raises OptionInvalid: if the file of certificates can't be used.
         """
@@ -40,38 +40,44 @@ class VerifyTarget:
             context.verify_mode = ssl.CERT_NONE
         return context
 
-    def unreachable(self, reason: str) -> OptionInvalid:
-        """Nobody answers there, or nobody that can be trusted."""
-        hint = "for a server with its own certificate: --ca FILE" if "certificate" in reason.lower() else ""
-        return OptionInvalid("--against", f"{self.base} can't be asked: {reason}", "a server that answers", hint)
+    def unreachable_error(self, reason: str) -> OptionInvalid:
+        """Return the error for a server that does not answer or whose certificate is not trusted."""
+        hint = "pass a self-signed server's certificate with --ca FILE" if "certificate" in reason.lower() else ""
+        return OptionInvalid("--against", f"no usable answer from {self.base}: {reason}", "a server that answers", hint)
 
-    def redirected(self, asked: str, location: str) -> OptionInvalid:
-        """A redirect would take credentials to another place, so it isn't followed."""
+    def redirect_error(self, request: str, location: str) -> OptionInvalid:
+        """Return the error for a redirect, which is not followed because it would send credentials elsewhere."""
         parts = urlsplit(location)
         place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else parts.path
-        found = f"{asked} is redirected to {place.partition(';')[0] or 'nowhere'}"
-        return OptionInvalid("--against", found, "the address that answers itself", "redirects are not followed")
+        found = f"{request} is redirected to {place.partition(';')[0] or 'nowhere'}"
+        return OptionInvalid("--against", found, "the final address", "redirects are not followed")
 
-    def too_long(self, asked: str, limit: int) -> OptionInvalid:
-        """A reply that is longer than any that could be compared, or has no end."""
-        found = f"{asked} is answered with more than {limit} bytes"
-        return OptionInvalid("--against", found, "replies of that length at most")
+    def too_long_error(self, request: str, limit: int) -> OptionInvalid:
+        """Return the error for a reply that is too long to be compared, or endless."""
+        found = f"the reply to {request} has more than {limit} bytes"
+        return OptionInvalid("--against", found, f"replies of at most {limit} bytes")
 
-    def refused(self, part: str, status: int, names: tuple[str, str], *, with_credentials: bool) -> OptionInvalid:
-        """The login was refused, or none was tried."""
-        what = "refuses the login of" if with_credentials else "wants a login for"
-        found = f"{self.base} {what} {part!r}: status {status}"
-        return OptionInvalid(names[0], found, f"a login name here and its password in {names[1]}", "or --netrc FILE")
+    def refused_error(
+        self, session: str, status: int, names: tuple[str, str], *, with_credentials: bool
+    ) -> OptionInvalid:
+        """Return the error for a refused login, or for a request without one."""
+        action = "refused the login of" if with_credentials else "requires a login for"
+        found = f"{self.base} {action} {session!r}: status {status}"
+        return OptionInvalid(
+            names[0], found, f"a login name in {names[0]} and its password in {names[1]}", "or --netrc FILE"
+        )
 
 
-def target_of(url: str, *, ca: Path | None = None, insecure: bool = False) -> VerifyTarget:
-    """Read the address of a server.
+def parse_target(url: str, *, ca: Path | None = None, insecure: bool = False) -> VerifyTarget:
+    """Parse the URL of a server; its path is prepended to the recorded paths.
 
-    :raises OptionInvalid: if it isn't an http or https URL of just a host, and a path to put before the recorded ones.
+    :raises OptionInvalid: if it isn't an http or https URL, or has credentials, a query or a fragment.
     """
     parts = _split(url)
     if parts.username is not None or parts.password is not None:
-        raise OptionInvalid("--against", "credentials in the URL", "them in the environment or a netrc, see --help")
+        raise OptionInvalid(
+            "--against", "credentials in the URL", "credentials in the environment or a netrc file", "see --help"
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise OptionInvalid("--against", repr(url), "http://HOST[:PORT] or https://HOST[:PORT]")
     if parts.query or parts.fragment:
@@ -82,7 +88,7 @@ def target_of(url: str, *, ca: Path | None = None, insecure: bool = False) -> Ve
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises where it is no number
+        _ = parts.port  # raises if it is not a number
     except ValueError as error:
         raise OptionInvalid("--against", f"{url!r}: {error}", "http://HOST[:PORT] or https://HOST[:PORT]") from None
     return parts

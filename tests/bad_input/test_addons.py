@@ -134,13 +134,13 @@ def test_a_server_that_resets_in_mid_poll_is_an_answer_an_event_and_the_end_of_n
         (
             {"reel_polciy": "strict"},
             (
-                "reel_polciy: there is no such option; expected one of reel_filter, reel_out, reel_policy, "
+                "reel_polciy: unknown option; expected one of reel_filter, reel_out, reel_policy, "
                 "reel_profile (did you mean reel_policy?)"
             ),
         ),
         (
             {"reel_nonsense": "1"},
-            "reel_nonsense: there is no such option; expected one of reel_filter, reel_out, reel_policy, reel_profile",
+            "reel_nonsense: unknown option; expected one of reel_filter, reel_out, reel_policy, reel_profile",
         ),
     ],
 )

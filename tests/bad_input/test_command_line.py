@@ -15,7 +15,7 @@ import pytest
 from cometreel.cli import ExitCode, run
 
 SAMPLE = Path(__file__).parents[2] / "recordings" / "workbin-desktop.jsonl"
-JOURNAL = "expected a journal of version 1, as `record.py` writes it"
+JOURNAL = "expected a journal of version 1, written by the recorder"
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ MISUSE = {
 PLACES = {
     "a folder": (
         ["distill", "a.jsonl", "-o", "."],
-        ".: not a file; expected the name of a scenario, as recordings/login.yaml",
+        ".: not a file; expected the path of a scenario, for example recordings/login.yaml",
     ),
     "below a file": (
         ["distill", "a.jsonl", "-o", "a.jsonl/x.yaml"],
@@ -166,7 +166,9 @@ def test_of_a_journal_cut_in_mid_line_all_but_the_last_event_is_kept(
     assert run(["distill", "torn.jsonl"]) == ExitCode.DONE
     out, err = capsys.readouterr()
     assert out == "torn.yaml\n"
-    assert "left out: torn.jsonl:8:1: the last line is torn; expected one JSON object (this event is lost)\n" in err
+    assert (
+        "left out: torn.jsonl:8:1: the last line is truncated; expected one JSON object (this event is lost)\n" in err
+    )
     assert (here / "torn.yaml").read_text().startswith("# yaml-language-server")
     assert (here / "torn.jsonl").read_bytes() == torn
 
@@ -192,7 +194,7 @@ def test_on_a_full_disk_the_old_scenario_stays_and_no_half_of_a_new_one(here: Pa
     before = contents(here)
     told = started("distill", "a.jsonl", *options, folder=here, before=NO_ROOM)
     name = "b.yaml" if "-o" in options else "a.yaml"
-    place = f"cometreel: {name}: can't be written: File too large; expected a folder with room where you may write\n"
+    place = f"cometreel: {name}: can't be written: File too large; expected a writable folder with free space\n"
     assert told == place
     assert contents(here) == before
 

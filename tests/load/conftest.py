@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from demo.processes import PATIENCE, Process
+from demo.processes import TIMEOUT, Process
 
 ROOT = Path(__file__).parents[2]
 LOADTESTS = ROOT / "loadtests"
@@ -142,7 +142,7 @@ def http_server() -> Iterator[Callable[..., str]]:
 
 def await_log(process: Process, pattern: str) -> None:
     """Wait until the standard error of a process matches a pattern."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while not re.search(pattern, process.err.read_text()):
         assert time.monotonic() < end, f"{process.name} did not say {pattern!r}"
         time.sleep(0.05)

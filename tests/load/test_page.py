@@ -11,7 +11,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from demo.processes import PATIENCE
+from demo.processes import TIMEOUT
 from tests.load.conftest import MIX, OWNERS, Start, await_log, free_port
 
 
@@ -36,7 +36,7 @@ def test_the_agents_tab_shows_sessions_polls_latencies_and_charts(
     )
     await_log(process, "The run starts: 7 of 7 agents are ready")
     browser.get(f"http://127.0.0.1:{port}/?tab=agents")
-    wait = WebDriverWait(browser, PATIENCE)
+    wait = WebDriverWait(browser, TIMEOUT)
 
     def seen(script: str) -> Any:
         """Evaluate an expression in the page. The page changes every second, so elements are not kept."""
@@ -66,7 +66,7 @@ def test_other_tabs_are_unchanged(faulty: Callable[..., str], locust: Start, bro
     )
     await_log(process, "The run starts")
     browser.get(f"http://127.0.0.1:{port}/?tab=stats")
-    wait = WebDriverWait(browser, PATIENCE)
+    wait = WebDriverWait(browser, TIMEOUT)
     rows = ("ack", "notification", "RequestAgentStats Agent")
     wait.until(lambda _: all(row in browser.find_element(By.TAG_NAME, "body").text for row in rows))
     assert not browser.find_element(By.ID, "reel-agents").is_displayed()

@@ -1,8 +1,8 @@
-"""A workbin desktop on `aiocometd-ng`: runs the workload and prints what the application saw, one JSON object a line.
+"""A workbin desktop on `aiocometd-ng`: runs the workload and prints each reply and message as one line of JSON.
 
     python aiocometd_desktop.py BASE-URL USER PASSWORD WORKLOAD.json
 
-The base URL must name its host: the cookie jar of aiohttp keeps no cookies of numeric addresses.
+The base URL must have a host name, because the cookie jar of aiohttp keeps no cookies of numeric addresses.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ import aiohttp
 from aiocometd_ng import AuthExtension, Client, ConnectionType
 from yarl import URL
 
-Json: TypeAlias = dict[str, Any]  # whatever came: this program only prints it
+Json: TypeAlias = dict[str, Any]  # any JSON: the program only prints it
 
 PATIENCE = 15.0
-"""Seconds for any one step."""
+"""Seconds for each step."""
 
 
-def saw(**what: object) -> None:
-    print(json.dumps(what, separators=(",", ":")), flush=True)
+def print_event(**event: object) -> None:
+    print(json.dumps(event, separators=(",", ":")), flush=True)
 
 
 class SameSession(AuthExtension):
-    """Puts the cookies of the REST calls on every Bayeux request, as a browser would."""
+    """Adds the cookies of the REST calls to every Bayeux request, as a browser does."""
 
     def __init__(self, jar: aiohttp.abc.AbstractCookieJar, base: str) -> None:
         self.jar, self.base = jar, URL(base)
@@ -42,14 +42,14 @@ class SameSession(AuthExtension):
         headers["Cookie"] = kept.output(header="", sep=";").strip()
 
     async def incoming(self, payload: list[Json], headers: Json | None = None) -> None:
-        """Nothing to look at."""
+        """Do nothing."""
 
     async def authenticate(self) -> None:
-        """Nothing to renew: the HTTP session is the login."""
+        """Do nothing: the HTTP session is logged in."""
 
 
 class Desktop:
-    """One agent at one screen."""
+    """The desktop of one agent."""
 
     def __init__(self, base: str, user: str, password: str, rest: aiohttp.ClientSession) -> None:
         self.base = base
@@ -57,14 +57,14 @@ class Desktop:
         self.rest = rest
         self.csrf: dict[str, str] = {}
         self.sent = 0
-        self.at_once: dict[str, str] = {}  # set while several questions are asked: their answers have no order
+        self.at_once: dict[str, str] = {}  # set during concurrent requests, whose messages have no fixed order
         self.arrived = 0
         self.expected = 0
         self.changed = asyncio.Condition()
         self.cometd = Client(
             f"{base}/api/v2/notifications",
             [ConnectionType.LONG_POLLING],
-            connection_timeout=0,  # its own watch over lost connections fails on today's asyncio
+            connection_timeout=0,  # its detection of lost connections fails on current asyncio
             extensions=[],
             auth=SameSession(rest.cookie_jar, base),
         )
@@ -75,23 +75,23 @@ class Desktop:
             self.expected += step.get("messages", 0)
             self.at_once = {"atOnce": step["step"]} if "together" in step else {}
             async with asyncio.timeout(PATIENCE):
-                await asyncio.gather(self.act(step), self.messages())
+                await asyncio.gather(self.perform(step), self.await_messages())
 
-    async def act(self, step: Json) -> None:
+    async def perform(self, step: Json) -> None:
         if "handshake" in step:
             await self.cometd.open()
-            saw(saw="meta", channel="/meta/handshake", successful=True)
+            print_event(saw="meta", channel="/meta/handshake", successful=True)
             self.listener = asyncio.create_task(self.listen())
         for topic in step.get("subscribe", []):
             await self.cometd.subscribe(topic)
-            saw(saw="meta", channel="/meta/subscribe", subscription=topic, successful=True)
+            print_event(saw="meta", channel="/meta/subscribe", subscription=topic, successful=True)
         if "disconnect" in step:
             await self.cometd.close()
-            saw(saw="meta", channel="/meta/disconnect", successful=True)
-        questions = step.get("together", [step] if step.keys() & {"get", "post"} else [])
-        await asyncio.gather(*map(self.ask, questions))
+            print_event(saw="meta", channel="/meta/disconnect", successful=True)
+        requests = step.get("together", [step] if step.keys() & {"get", "post"} else [])
+        await asyncio.gather(*map(self.send_request, requests))
 
-    async def ask(self, step: Json) -> None:
+    async def send_request(self, step: Json) -> None:
         self.sent += 1
         number = self.sent
         method = "POST" if "post" in step else "GET"
@@ -104,16 +104,16 @@ class Desktop:
             body = await (reply.json() if reply.content_type == "application/json" else reply.text())
             if name := reply.headers.get("X-CSRF-HEADER"):
                 self.csrf = {name: reply.headers[name]}
-        saw(saw="reply", sent=number, step=step["step"], status=reply.status, body=body)
+        print_event(saw="reply", sent=number, step=step["step"], status=reply.status, body=body)
 
     async def listen(self) -> None:
         async for message in self.cometd:
-            saw(saw="message", channel=message["channel"], data=message["data"], **self.at_once)
+            print_event(saw="message", channel=message["channel"], data=message["data"], **self.at_once)
             async with self.changed:
                 self.arrived += 1
                 self.changed.notify_all()
 
-    async def messages(self) -> None:
+    async def await_messages(self) -> None:
         async with self.changed:
             await self.changed.wait_for(lambda: self.arrived >= self.expected)
 
@@ -124,7 +124,7 @@ async def main(base: str, user: str, password: str, steps: list[Json]) -> None:
         try:
             await desktop.run(steps)
         except TimeoutError:
-            sys.exit(f"desktop: nothing for {PATIENCE} s; {desktop.arrived} of {desktop.expected} messages came")
+            sys.exit(f"desktop: timeout after {PATIENCE} s; {desktop.arrived} of {desktop.expected} messages received")
         finally:
             await desktop.cometd.close()
             if desktop.listener is not None:

@@ -1,4 +1,4 @@
-"""Real servers, proxies and clients for the peer tests. A peer that can't be had fails the test; nothing is skipped."""
+"""Real servers, proxies and clients for the peer tests. A peer that is not installed fails the test."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from demo import peers
+from demo.client_output import ClientOutput, parse_output
 from demo.processes import Process
-from demo.seen import Seen, seen
 
 RUNNING: pytest.StashKey[list[Process]] = pytest.StashKey()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the end of each process's log when a test fails; the whole logs stay in the test's folder."""
+    """Show the end of each process's log when a test fails; the complete logs are in the test's folder."""
     report = yield
     if report.failed:
         for process in item.stash.get(RUNNING, []):
@@ -28,7 +28,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session")
 def confdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One certificate authority for all the proxies of a run: making one takes a second."""
+    """Create one certificate authority for all proxies of a run, because it takes a second."""
     return tmp_path_factory.mktemp("mitmproxy")
 
 
@@ -41,8 +41,8 @@ def _peers_or_fail() -> None:
 
 
 @pytest.fixture(scope="session")
-def direct(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
-    """What each client's application sees with nothing in between, each at a stand-in of its own, all at once."""
+def direct(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ClientOutput]:
+    """Run each client directly against its own stand-in, all at once, and return their results."""
     _peers_or_fail()
     runs: dict[str, tuple[str, peers.Agent, tuple[str, ...]]] = {name: (name, peers.ANN, ()) for name in peers.CLIENTS}
     runs["again"] = ("cometd-3", peers.ANN, ())
@@ -55,12 +55,12 @@ def direct(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
             server = peers.stand_in(folder, *arguments)
             stack.enter_context(server.process)
             started[run] = stack.enter_context(peers.client(folder, name, server.url, agent))
-        return {run: seen(process.await_end()) for run, process in started.items()}
+        return {run: parse_output(process.await_end()) for run, process in started.items()}
 
 
 @pytest.fixture
 def processes(request: pytest.FixtureRequest) -> Iterator[list[Process]]:
-    """The processes that a test has started; they end with it, the youngest first."""
+    """The processes that a test has started; they are stopped after it, in reverse order."""
     _peers_or_fail()
     running: list[Process] = []
     request.node.stash[RUNNING] = running
@@ -71,7 +71,7 @@ def processes(request: pytest.FixtureRequest) -> Iterator[list[Process]]:
 
 @pytest.fixture
 def stand_in(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
-    """Start a stand-in for Genesys Web Services, fresh: `stand_in("--csrf")` is its URL."""
+    """Start a new stand-in for Genesys Web Services: `stand_in("--csrf")` returns its URL."""
 
     def start(*arguments: str) -> str:
         server = peers.stand_in(tmp_path, *arguments, name=f"stand-in-{len(processes)}")
@@ -83,7 +83,7 @@ def stand_in(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
 
 @pytest.fixture
 def mitmdump(tmp_path: Path, confdir: Path, processes: list[Process]) -> Callable[..., peers.Server]:
-    """Start mitmdump with an addon of ours: `mitmdump("reverse:http://…", "record", reel_out=…)`."""
+    """Start mitmdump with an addon of Cometreel: `mitmdump("reverse:http://…", "record", reel_out=…)`."""
 
     def start(mode: str, addon: str, **options: object) -> peers.Server:
         settings = {"confdir": confdir, **options}
@@ -111,10 +111,10 @@ def start_client(tmp_path: Path, processes: list[Process]) -> Callable[..., Proc
 
 
 @pytest.fixture
-def client(start_client: Callable[..., Process]) -> Callable[..., Seen]:
-    """Run a third-party client to its end: `client("cometd-3", url)` is what its application saw."""
+def client(start_client: Callable[..., Process]) -> Callable[..., ClientOutput]:
+    """Run a third-party client: `client("cometd-3", url)` returns the replies and messages that it received."""
 
-    def run(name: str, url: str, agent: peers.Agent = peers.ANN, workload: Path = peers.WORKLOAD) -> Seen:
-        return seen(start_client(name, url, agent, workload).await_end())
+    def run(name: str, url: str, agent: peers.Agent = peers.ANN, workload: Path = peers.WORKLOAD) -> ClientOutput:
+        return parse_output(start_client(name, url, agent, workload).await_end())
 
     return run

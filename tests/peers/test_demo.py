@@ -1,4 +1,4 @@
-"""`make demo` tells its story to the end."""
+"""`make demo` runs to its end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from demo import peers
 from demo.processes import Process
 
 
-def test_the_demo_shows_that_nothing_differs(processes: list[Process]):
+def test_demo(processes: list[Process]):
     ended = subprocess.run([sys.executable, "-m", "demo"], cwd=peers.ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "RequestAgentStats" in ended.stdout

@@ -1,4 +1,4 @@
-"""Each third-party client directly against the stand-in: the peers themselves must be what we take them for."""
+"""Each third-party client directly against the stand-in: checks the peers themselves."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ import pytest
 
 from cometreel.jsonvalue import JSON
 from demo import peers
-from demo.seen import Seen, differences
+from demo.client_output import ClientOutput, differences
 
 WORKBINS, WORKITEMS = "/v2/me/workbins", "/v2/me/workitems"
 ANN = (peers.ANN.user, peers.ANN.password)
 
 
 @pytest.mark.parametrize("run", [*peers.CLIENTS, "csrf"])
-def test_the_workload_runs_to_its_end(run: str, direct: dict[str, Seen]):
-    saw = direct[run]
-    assert [reply["status"] for reply in saw.replies] == [403] + 21 * [200] + [404, 200, 200]
-    assert {channel: len(data) for channel, data in saw.messages.items()} == {WORKBINS: 18, WORKITEMS: 2}
-    assert [event["channel"] for event in saw.met] == [
+def test_workload_completes(run: str, direct: dict[str, ClientOutput]):
+    result = direct[run]
+    assert [reply["status"] for reply in result.replies] == [403] + 21 * [200] + [404, 200, 200]
+    assert {channel: len(data) for channel, data in result.messages.items()} == {WORKBINS: 18, WORKITEMS: 2}
+    assert [event["channel"] for event in result.met] == [
         "/meta/handshake",
         "/meta/subscribe",
         "/meta/subscribe",
         "/meta/disconnect",
     ]
-    assert all(event["successful"] for event in saw.met)
+    assert all(event["successful"] for event in result.met)
 
 
 @pytest.mark.parametrize("run", ["cometd-9", "aiocometd-ng", "csrf", "again"])
-def test_every_client_and_every_run_sees_the_same(run: str, direct: dict[str, Seen]):
+def test_all_clients_and_runs_receive_the_same(run: str, direct: dict[str, ClientOutput]):
     assert differences(direct["cometd-3"], direct[run]) == ""
 
 
-def test_runs_that_differ_are_told_apart(direct: dict[str, Seen]):
-    """Guards the comparison itself: Ben's own statistics aren't Ann's."""
+def test_comparison_finds_differences(direct: dict[str, ClientOutput]):
+    """Ben's statistics differ from Ann's."""
     assert "d5b0a1e2-7c3f-4a86-9e21-0f4b6c8d1a02" in differences(direct["cometd-9"], direct["ben"])
 
 
-def test_notification_and_reply_race_in_both_directions(direct: dict[str, Seen]):
+def test_notification_and_reply_race_in_both_directions(direct: dict[str, ClientOutput]):
     order = [line for line in direct["cometd-9"].order if line.startswith("reply stats") or line.endswith(WORKBINS)][
         :12
     ]
@@ -48,7 +48,7 @@ def test_notification_and_reply_race_in_both_directions(direct: dict[str, Seen])
     assert firsts == {True, False}, order
 
 
-def test_reference_ids_increase_and_skip(direct: dict[str, Seen]):
+def test_reference_ids_increase_and_skip(direct: dict[str, ClientOutput]):
     bodies = [reply["body"] for reply in direct["cometd-3"].replies]
     found = [body["referenceId"] for body in bodies if isinstance(body, dict) and "referenceId" in body]
     steps = {int(str(after)) - int(str(before)) for before, after in pairwise(found)}
@@ -66,7 +66,7 @@ REFUSALS = [
 ]
 
 
-def test_what_the_stand_in_refuses(stand_in: Callable[..., str]):
+def test_refusals_of_the_stand_in(stand_in: Callable[..., str]):
     base = stand_in()
     for method, path, auth, body, status, expected in REFUSALS:
         reply = httpx.request(method, base + path, auth=auth, json=body)
@@ -76,7 +76,7 @@ def test_what_the_stand_in_refuses(stand_in: Callable[..., str]):
 
 
 def test_csrf_protection(stand_in: Callable[..., str]):
-    """A GET announces the header and the token; a POST without it is refused, notifications are exempt."""
+    """A GET returns the header and the token; a POST without it is refused, except for notifications."""
     with httpx.Client(base_url=stand_in("--csrf"), auth=ANN) as session:
         announced = session.get("/api/v2/me").headers
         start = {"operationName": "StartContactCenterSession", "channels": ["workitem"]}

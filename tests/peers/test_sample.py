@@ -1,4 +1,4 @@
-"""The sample in `recordings/` is real, holds nothing private, distils to the scenario beside it, and plays."""
+"""The sample in `recordings/` has no private data, distils to the scenario next to it, and can be replayed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from cometreel.cli import ExitCode, run
 from cometreel.scenario import load
 from demo import peers
+from demo.client_output import ClientOutput, differences
 from demo.sample import JOURNAL, SCENARIO
-from demo.seen import Seen, differences
 
 
 def _private() -> list[str]:
@@ -25,24 +25,26 @@ def _private() -> list[str]:
 
 @pytest.mark.parametrize("path", [JOURNAL, SCENARIO], ids=lambda path: path.suffix)
 @pytest.mark.parametrize("word", _private())
-def test_nothing_private_is_in_it(path: Path, word: str):
+def test_sample_has_no_private_data(path: Path, word: str):
     assert word not in path.read_text()
 
 
-def test_the_journal_distils_to_the_scenario(tmp_path: Path):
+def test_journal_distils_to_the_scenario(tmp_path: Path):
     journal = Path(shutil.copy(JOURNAL, tmp_path))
     assert run(["distill", str(journal)]) == ExitCode.DONE
     assert journal.with_suffix(".yaml").read_text() == SCENARIO.read_text()
 
 
-def test_it_plays(direct: dict[str, Seen], mitmdump: Callable[..., peers.Server], client: Callable[..., Seen]):
-    """What the client once saw through the recorder is what the same client sees from the sample today."""
+def test_sample_can_be_replayed(
+    direct: dict[str, ClientOutput], mitmdump: Callable[..., peers.Server], client: Callable[..., ClientOutput]
+):
+    """The client receives the same from the sample as from the server."""
     player = mitmdump("reverse:http://unused.invalid", "replay", reel_scenario=SCENARIO)
     assert differences(direct["cometd-3"], client("cometd-3", player.url)) == ""
 
 
-def test_each_question_owns_the_notifications_that_answer_it():
-    """Found by reference, by the map, or by type and workbin; the one that nobody asked for is in the timeline."""
+def test_notifications_of_each_request():
+    """Correlated by reference, by the map, or by type and workbin; the unsolicited one is in the timeline."""
     scenario = load([SCENARIO])
     owned = {exchange.name: len(exchange.events) for exchange in scenario.exchanges if exchange.events}
     assert owned == {

@@ -1,4 +1,4 @@
-"""What the tests of the addons share: real mitmproxy processes and a small CometD application behind them.
+"""Fixtures for the tests of the addons: real mitmproxy processes and a small CometD application behind them.
 
 Nothing here waits for a fixed time: a process is awaited by what it logs, a notification by the poll that brings it.
 """
@@ -36,11 +36,11 @@ from mitmproxy import certs
 from mitmproxy.net import encoding as codings
 
 ADDONS = Path(__file__).parents[2] / "proxy_addons"
-PATIENCE = 30.0  # seconds until a test gives up on something that always comes
+PATIENCE = 30.0  # seconds; long enough for a busy machine
 
 
 def wait_until(happened: Callable[[], Any], what: str) -> Any:
-    """Wait until something is true, and return it; fail the test when it never is."""
+    """Wait for a true result and return it; fail the test after the timeout."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if found := happened():
@@ -51,7 +51,7 @@ def wait_until(happened: Callable[[], Any], what: str) -> Any:
 
 @dataclass
 class Proxy:
-    """One running mitmproxy program, told apart by its process id."""
+    """A running program of mitmproxy."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -63,7 +63,7 @@ class Proxy:
         return f"http://127.0.0.1:{self.port}"
 
     def says(self, text: str) -> str:
-        """Wait until the log holds a text; return the log."""
+        """Wait until the log contains a text; return the log."""
 
         def look() -> str | None:
             assert self.process.poll() is None or text in self.output(), self.output()
@@ -72,7 +72,7 @@ class Proxy:
         return str(wait_until(look, f"{text!r} in the log:\n{self.output()}"))
 
     def output(self) -> str:
-        """Everything logged so far, without colours."""
+        """Return the log without colors."""
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.log.read_text(errors="replace"))
 
     def authority(self) -> ssl.SSLContext:
@@ -80,7 +80,7 @@ class Proxy:
         return ssl.create_default_context(cafile=str(self.confdir / "mitmproxy-ca-cert.pem"))
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> str:
-        """End the process with a signal, wait for its end and return the log."""
+        """Stop the process with a signal and return the log."""
         if self.process.poll() is None:
             self.process.send_signal(number)
             self.process.wait(PATIENCE)
@@ -168,20 +168,20 @@ def _environment() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Find a port for the one program that doesn't say which it took."""
+    """Return a free port, for the program that doesn't print its port."""
     with socket.create_server(("127.0.0.1", 0)) as found:
         return int(found.getsockname()[1])
 
 
 def answers(port: int) -> bool:
-    """Tell whether something listens there."""
+    """Return True if the port accepts connections."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @dataclass
 class Agent:
-    """What the application knows of one HTTP session: the notifications that wait for its poll."""
+    """An HTTP session of the application, with the notifications for its next poll."""
 
     waiting: list[dict[str, Any]] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -211,15 +211,15 @@ class Application(ThreadingHTTPServer):
         return f"{scheme}://{host}:{self.server_address[1]}"
 
     def wait_for(self, request: str, times: int) -> None:
-        """Wait until a request has arrived so many times."""
+        """Wait until a request has arrived this number of times."""
         wait_until(lambda: self.seen.count(request) >= times, f"{request} {times} times in {self.seen}")
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is part of the tests."""
+        """Ignore disconnected clients, which are part of the tests."""
 
 
 class Door(BaseHTTPRequestHandler):
-    """The HTTP side of the application."""
+    """The HTTP handler of the application."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -227,7 +227,7 @@ class Door(BaseHTTPRequestHandler):
     raw_body: bytes
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is BaseHTTPRequestHandler's
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         self.raw_body = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -304,7 +304,7 @@ class Door(BaseHTTPRequestHandler):
 
 
 def encoded(body: bytes, encoding: str | None) -> bytes:
-    """Compress a body as its Content-Encoding says."""
+    """Compress a body with a Content-Encoding."""
     ways: dict[str | None, Callable[[bytes], bytes]] = {
         "gzip": partial(gzip.compress, mtime=0),
         "deflate": zlib.compress,
@@ -315,19 +315,19 @@ def encoded(body: bytes, encoding: str | None) -> bytes:
 
 
 def decoded(body: bytes, encoding: str | None) -> bytes:
-    """Undo the gzip that the tests' clients use."""
+    """Decompress a gzip body."""
     return gzip.decompress(body) if encoding == "gzip" else body
 
 
 @pytest.fixture
 def application() -> Iterator[Application]:
-    """The application, listening on loopback for the time of one test."""
+    """The application on loopback, for one test."""
     yield from _served(Application())
 
 
 @pytest.fixture
 def secure_application(tmp_path: Path) -> Iterator[Application]:
-    """The application behind TLS, with a certificate that nobody trusts."""
+    """The application with TLS and an untrusted certificate."""
     entry = certs.CertStore.from_store(tmp_path / "authority", "upstream", 2048).get_cert("localhost", [])
     pem = tmp_path / "upstream.pem"
     key = entry.privatekey.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
@@ -348,14 +348,14 @@ def _served(server: Application) -> Iterator[Application]:
 
 @dataclass
 class Desktop:
-    """A CometD client as small as can be: it sends what a test says and keeps its cookies."""
+    """A minimal CometD client with cookies."""
 
     http: httpx.Client
     client_id: str = ""
     messages: int = 0
 
     def bayeux(self, *messages: dict[str, Any], **extra: Any) -> list[dict[str, Any]]:
-        """POST messages to the endpoint; return the answer's."""
+        """POST messages to the endpoint; return the messages of the reply."""
         body = json.dumps([self.complete(message) for message in messages])
         reply = self.http.post("/api/v2/notifications", content=body, **extra)
         reply.raise_for_status()
@@ -369,7 +369,7 @@ class Desktop:
         return {"id": str(self.messages), **({"clientId": self.client_id} if self.client_id else {}), **message}
 
     def log_in(self) -> None:
-        """Shake hands and subscribe."""
+        """Send a handshake and subscribe."""
         self.bayeux({"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]})
         self.bayeux({"channel": "/meta/subscribe", "subscription": "/v2/me/workbins"})
 
@@ -378,7 +378,7 @@ class Desktop:
         return self.bayeux({"channel": "/meta/connect", "connectionType": "long-polling"}, **extra)
 
     def ask(self, owner: str, **extra: Any) -> dict[str, Any]:
-        """Ask for the statistics of a place; return the HTTP reply, which only promises the answer."""
+        """Request the statistics of a place; return the HTTP reply, which contains only the reference."""
         body = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": owner}
         reply = self.http.post("/api/v2/workbins", json=body, **extra)
         reply.raise_for_status()
@@ -387,7 +387,7 @@ class Desktop:
 
 @pytest.fixture
 def desktop() -> Iterator[Callable[..., Desktop]]:
-    """Make clients: `desktop("http://…", http2=True)`."""
+    """Create clients: `desktop("http://…", http2=True)`."""
     opened: list[httpx.Client] = []
 
     def make(url: str, **extra: Any) -> Desktop:

@@ -1,4 +1,4 @@
-"""Look-up of one header field of a flow."""
+"""Lookup of a header field of a flow."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from cometreel.mitmproxy_support.flow_translation import raw_field
 FIELDS = ((b"Content-Type", b"text/plain"), (b"Content-Encoding", b"br"))
 
 
-def test_a_field_is_found_whatever_its_case():
+def test_field_names_are_case_insensitive():
     assert raw_field(FIELDS, b"content-type") == b"text/plain"
     assert raw_field(FIELDS, b"accept") == b""

@@ -1,4 +1,4 @@
-"""The record addon in real mitmproxy processes: what passes, what is recorded, what survives which end."""
+"""The recording addon in real mitmproxy processes: clients, forwarding, failures and the end of a recording."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ POLL = ["request POST /api/v2/notifications: /meta/connect", "reply 200: /v2/me/
 
 
 def events(journal: Path) -> list[dict[str, Any]]:
-    """Read a journal's events without its header, and without what is ours to read it."""
+    """Return the events of a journal without its header."""
     return [json.loads(line) for line in journal.read_text().splitlines()[1:]]
 
 
 def transcript(journal: Path) -> list[str]:
-    """Say a journal in one line an event."""
-    return [said(event) for event in events(journal)]
+    """Return a line for each event of a journal."""
+    return [line_of(event) for event in events(journal)]
 
 
-def said(event: dict[str, Any]) -> str:
+def line_of(event: dict[str, Any]) -> str:
     head = [event["kind"], *(str(event[key]) for key in ("method", "path", "status", "from", "text") if key in event)]
     if "bayeux" in event:
         messages = event["bayeux"] if isinstance(event["bayeux"], list) else [event["bayeux"]]
@@ -46,7 +46,7 @@ def said(event: dict[str, Any]) -> str:
 
 
 def ask_and_poll(agent: Any) -> list[dict[str, Any]]:
-    """Log in, ask for statistics and poll for the answer."""
+    """Log in, request statistics and poll for the notification."""
     agent.log_in()
     promised = agent.ask("Place1")
     answer: list[dict[str, Any]] = agent.poll()
@@ -66,7 +66,7 @@ def journal(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def record(start: Any, application: Any, journal: Path) -> Callable[..., Any]:
-    """Start mitmdump with the record addon before the application, in reverse mode."""
+    """Start mitmdump with the recording addon as a reverse proxy of the application."""
 
     def _record(*arguments: str, program: str = "mitmdump", **settings: object) -> Any:
         mode = () if "--mode" in arguments else ("--mode", f"reverse:{application.url}")
@@ -75,11 +75,11 @@ def record(start: Any, application: Any, journal: Path) -> Callable[..., Any]:
     return _record
 
 
-# --- which clients ----------------------------------------------------------------------------------------------
+# --- clients ----------------------------------------------------------------------------------------------------
 
 
 def test_http_1_in_reverse_mode(record: Any, desktop: Any, journal: Path) -> None:
-    """Each event is in the journal before its receiver sees it, so it can be read while the proxy runs."""
+    """Each event is written to the journal before it is forwarded, so the journal can be read while the proxy runs."""
     proxy = record()
     ask_and_poll(desktop(proxy.url))
     assert transcript(journal) == [*LOGIN, *ASK, *POLL]
@@ -98,7 +98,7 @@ def test_regular_mode(record: Any, application: Any, desktop: Any, journal: Path
     assert transcript(journal) == [*LOGIN, *ASK, *POLL]
 
 
-def test_mitmweb_records_too(record: Any, desktop: Any, journal: Path) -> None:
+def test_mitmweb_records(record: Any, desktop: Any, journal: Path) -> None:
     proxy = record("--no-web-open-browser", "--web-port", "0", program="mitmweb")
     ask_and_poll(desktop(proxy.url))
     assert transcript(journal) == [*LOGIN, *ASK, *POLL]
@@ -106,16 +106,16 @@ def test_mitmweb_records_too(record: Any, desktop: Any, journal: Path) -> None:
 
 
 def test_https_and_http_2_in_regular_mode(record: Any, secure_application: Any, desktop: Any, journal: Path) -> None:
-    """The client trusts mitmproxy's authority, asks the proxy for a tunnel and speaks HTTP/2 inside."""
+    """The client trusts mitmproxy's certificate authority and uses HTTP/2 in a CONNECT tunnel."""
     proxy = record("--mode", "regular", ssl_insecure="true")
     ask_and_poll(desktop(secure_application.url, proxy=proxy.url, http2=True, verify=proxy.authority()))
     assert transcript(journal) == [*LOGIN, *ASK, *POLL]
 
 
-def test_the_console_records_too_and_says_where_when_it_has_ended(
+def test_the_console_records_and_prints_the_path_at_its_end(
     record: Any, desktop: Any, journal: Path, eventually: Any
 ) -> None:
-    """Its screen shows no log, so what a user must know at the end is printed."""
+    """Its screen shows no log, so the summary is printed at the end."""
     proxy = record(program="mitmproxy", terminal=True)
     ask_and_poll(desktop(proxy.url))
     assert transcript(journal) == [*LOGIN, *ASK, *POLL]
@@ -124,7 +124,7 @@ def test_the_console_records_too_and_says_where_when_it_has_ended(
 
 
 def test_callback_polling(record: Any, desktop: Any, journal: Path) -> None:
-    """JSONP carries the messages in the query and the reply in a function call, which the default filter excludes."""
+    """JSONP has messages in the query, and a script as reply, which the default filter excludes."""
     agent = desktop(record().url)
     message = json.dumps([{"channel": "/meta/handshake", "version": "1.0", "id": "1"}])
     reply = agent.http.get("/api/v2/notifications", params={"jsonp": "cb1", "message": message})
@@ -133,10 +133,10 @@ def test_callback_polling(record: Any, desktop: Any, journal: Path) -> None:
     assert "clientsecret0" not in journal.read_text()
 
 
-# --- what passes ------------------------------------------------------------------------------------------------
+# --- forwarding -------------------------------------------------------------------------------------------------
 
 
-def test_an_encoded_body_passes_unaltered_and_is_recorded_decoded(
+def test_an_encoded_body_is_forwarded_unchanged_and_recorded_decoded(
     record: Any, application: Any, desktop: Any, journal: Path
 ) -> None:
     proxy = record()
@@ -155,7 +155,7 @@ def test_an_encoded_body_passes_unaltered_and_is_recorded_decoded(
     assert transcript(journal) == exchange * len(encodings)
 
 
-def test_a_body_that_cannot_be_decoded_passes_and_is_left_out(record: Any, desktop: Any, journal: Path) -> None:
+def test_a_body_that_cannot_be_decoded_is_forwarded_and_omitted(record: Any, desktop: Any, journal: Path) -> None:
     agent = desktop(record().url)
     sent = b'{"password":"secret0"}'
     reply = agent.http.post("/echo", content=sent, headers={"Content-Encoding": "zstd"})
@@ -163,7 +163,7 @@ def test_a_body_that_cannot_be_decoded_passes_and_is_left_out(record: Any, deskt
     assert "secret0" not in journal.read_text()
 
 
-def test_a_poll_is_held_while_others_pass_and_brings_the_notification(
+def test_a_poll_is_held_during_other_requests_and_delivers_the_notification(
     record: Any, application: Any, desktop: Any, journal: Path
 ) -> None:
     application.hold = 30.0
@@ -181,29 +181,31 @@ def test_a_poll_is_held_while_others_pass_and_brings_the_notification(
     assert transcript(journal)[4] == POLL[0]
 
 
-def test_a_poll_without_news_is_held_to_its_end(record: Any, application: Any, desktop: Any, journal: Path) -> None:
-    """CometD's own default is thirty seconds: longer than the patience of much that stands in between."""
+def test_a_poll_without_messages_is_held_until_its_timeout(
+    record: Any, application: Any, desktop: Any, journal: Path
+) -> None:
+    """The default of CometD, thirty seconds, is longer than the timeouts of many proxies."""
     application.hold = 31.0
     agent = desktop(record().url)
     agent.log_in()
     assert [answer["channel"] for answer in agent.poll(timeout=60)] == ["/meta/connect"]
     asked, answered = events(journal)[-2:]
-    assert answered["t"] - asked["t"] >= application.hold - 0.1, "the server held it; the proxy let it"
+    assert answered["t"] - asked["t"] >= application.hold - 0.1, "the poll is held as long as the server holds it"
 
 
-def test_what_the_filter_leaves_out_passes(record: Any, desktop: Any, journal: Path) -> None:
-    """The default leaves out assets, which show only in the reply; CometD is recorded whatever the filter says."""
+def test_excluded_traffic_is_forwarded(record: Any, desktop: Any, journal: Path) -> None:
+    """The default filter excludes assets by their reply; CometD is always recorded."""
     proxy = record()
     agent = desktop(proxy.url)
     assert agent.http.get("/logo.png").content == b"\x89PNG"
     assert agent.http.get("/api/v2/me").status_code == 200
     assert transcript(journal) == ["request GET /logo.png", "unwanted", "request GET /api/v2/me", "reply 200: json"]
-    assert "left out: a request whose reply the filter didn't want\n" in proxy.stop()
+    assert "left out: a request whose reply the filter excludes\n" in proxy.stop()
     assert "logo" not in journal.with_suffix(".yaml").read_text()
 
 
-def test_only_what_the_filter_wants_is_recorded_besides_cometd(record: Any, desktop: Any, journal: Path) -> None:
-    """A filter may speak of the reply: then the request is recorded with it."""
+def test_only_traffic_of_the_filter_is_recorded_besides_cometd(record: Any, desktop: Any, journal: Path) -> None:
+    """If a filter matches by the reply, the request is recorded with it."""
     agent = desktop(record(reel_filter="~u /wanted | ~t image").url)
     agent.log_in()
     for path in ("/other", "/wanted", "/logo.png"):
@@ -217,23 +219,23 @@ def test_only_what_the_filter_wants_is_recorded_besides_cometd(record: Any, desk
     ]
 
 
-def test_a_streamed_body_passes_and_is_said_to_be_missing(
+def test_a_streamed_body_is_forwarded_and_reported_as_missing(
     record: Any, desktop: Any, journal: Path, eventually: Any
 ) -> None:
-    """It is the one body that reaches its receiver before the journal."""
+    """Streamed bodies are forwarded before they are in the journal."""
     agent = desktop(record(stream_large_bodies="1k").url)
     sent = json.dumps({"a": "b" * 5000}).encode()
     reply = agent.http.post("/echo", content=sent, headers={"Content-Type": "application/json"})
     assert reply.content == sent
     eventually(lambda: len(events(journal)) == 2, "the reply in the journal")
-    missing = "never whole: streamed by the proxy (stream_large_bodies), or not kept in the file"
+    missing = "not available: the proxy streamed it (stream_large_bodies), or the imported file doesn't contain it"
     assert transcript(journal) == [f"request POST /echo: {missing}", f"reply 200: {missing}"]
 
 
-# --- what breaks ------------------------------------------------------------------------------------------------
+# --- failures ---------------------------------------------------------------------------------------------------
 
 
-def test_a_client_that_hangs_up_in_mid_poll_is_an_error_event(
+def test_a_client_that_disconnects_during_a_poll_is_an_error_event(
     record: Any, application: Any, desktop: Any, journal: Path, eventually: Any
 ) -> None:
     application.hold = 5.0
@@ -246,7 +248,7 @@ def test_a_client_that_hangs_up_in_mid_poll_is_an_error_event(
 
 
 def test_a_server_that_resets_a_request(record: Any, desktop: Any, journal: Path) -> None:
-    """The client gets mitmproxy's own 502, the journal an error."""
+    """The client gets a 502 of mitmproxy, the journal an error event."""
     agent = desktop(record().url)
     assert agent.http.get("/reset").status_code == 502
     assert [event["kind"] for event in events(journal)] == ["request", "error"]
@@ -260,8 +262,8 @@ def test_a_server_that_is_down(record: Any, desktop: Any, journal: Path) -> None
     assert [event["kind"] for event in events(journal)] == ["request", "error"]
 
 
-def test_a_full_disk_never_harms_the_traffic(record: Any, desktop: Any, journal: Path) -> None:
-    """One line when it begins, one when it ends, and journal and stop say how many events are missing."""
+def test_traffic_continues_on_a_full_disk(record: Any, desktop: Any, journal: Path) -> None:
+    """One line at the start and one at the end; the journal and the last line contain the number of lost events."""
     proxy = record(flow_detail=0)
     agent = desktop(proxy.url)
     agent.http.post("/echo", json={"x": "y" * 50_000})
@@ -277,21 +279,21 @@ def test_a_full_disk_never_harms_the_traffic(record: Any, desktop: Any, journal:
     resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (full, unlimited[1]))
     agent.http.get("/api/v2/me")
     log = proxy.stop()
-    assert f"recorded into {journal}; 10 events couldn't be written" in log
-    line = f"{journal}: can't be written: File too large; the traffic goes on, these events are lost"
+    assert f"recorded into {journal}; 10 events could not be written" in log
+    line = f"{journal}: can't be written: File too large; traffic continues, but these events are lost"
     assert log.count(line) == 2, log
     assert log.count(f"{journal}: can be written again; 8 events were lost") == 1, log
 
 
-# --- how it ends ------------------------------------------------------------------------------------------------
+# --- end --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_normal_stop_distils(record: Any, desktop: Any, journal: Path, number: signal.Signals) -> None:
+def test_a_normal_stop_distills(record: Any, desktop: Any, journal: Path, number: signal.Signals) -> None:
     proxy = record()
     agent = desktop(proxy.url)
     ask_and_poll(agent)
-    agent.http.close()  # mitmproxy 11 shows a traceback of its own for each connection that is still open
+    agent.http.close()  # mitmproxy 11 logs a traceback for each open connection
     log = proxy.stop(number)
     assert f"scenario in {journal.with_suffix('.yaml')}" in log
     assert proxy.process.returncode == 0
@@ -299,7 +301,7 @@ def test_a_normal_stop_distils(record: Any, desktop: Any, journal: Path, number:
     assert "Traceback" not in log
 
 
-def test_a_stop_in_mid_poll_distils_too(record: Any, application: Any, desktop: Any, journal: Path) -> None:
+def test_a_stop_during_a_poll_distills(record: Any, application: Any, desktop: Any, journal: Path) -> None:
     application.hold = 5.0
     proxy = record()
     agent = desktop(proxy.url)
@@ -312,18 +314,18 @@ def test_a_stop_in_mid_poll_distils_too(record: Any, application: Any, desktop: 
     assert f"scenario in {journal.with_suffix('.yaml')}" in log
 
 
-def test_kill_9_loses_nothing_that_passed_and_a_restart_appends(record: Any, desktop: Any, journal: Path) -> None:
+def test_kill_9_loses_no_forwarded_event_and_a_restart_appends(record: Any, desktop: Any, journal: Path) -> None:
     proxy = record()
     ask_and_poll(desktop(proxy.url))
     proxy.stop(signal.SIGKILL)
     assert transcript(journal) == [*LOGIN, *ASK, *POLL]
     before = journal.read_bytes()
-    journal.write_bytes(before + b'{"t":9.1,"ki')  # as if killed within a write
+    journal.write_bytes(before + b'{"t":9.1,"ki')  # as after a kill during a write
     again = record()
     desktop(again.url).http.get("/api/v2/me")
     log = again.stop()
     after = journal.read_bytes()
-    assert after.startswith(before + b'{"t":9.1,"ki\n'), "nothing that is there is changed"
+    assert after.startswith(before + b'{"t":9.1,"ki\n'), "existing lines are not changed"
     assert [json.loads(line)["kind"] for line in after[len(before) :].splitlines()[1:]] == [
         "resume",
         "request",
@@ -332,7 +334,7 @@ def test_kill_9_loses_nothing_that_passed_and_a_restart_appends(record: Any, des
     assert "workbinOwner: Place1" in journal.with_suffix(".yaml").read_text(), log
 
 
-def test_a_scenario_that_is_there_is_never_overwritten(record: Any, desktop: Any, journal: Path) -> None:
+def test_an_existing_scenario_is_never_overwritten(record: Any, desktop: Any, journal: Path) -> None:
     journal.parent.mkdir()
     journal.with_suffix(".yaml").write_text("mine")
     proxy = record()
@@ -341,7 +343,7 @@ def test_a_scenario_that_is_there_is_never_overwritten(record: Any, desktop: Any
     assert journal.with_suffix(".yaml").read_text() == "mine"
 
 
-def test_a_port_in_use_is_mitmproxys_own_message_and_leaves_no_journal(record: Any, journal: Path) -> None:
+def test_a_port_in_use_is_reported_by_mitmproxy_and_leaves_no_journal(record: Any, journal: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         proxy = record("--listen-port", str(taken.getsockname()[1]), listens=False)
         assert proxy.process.wait(30) == 1
@@ -349,11 +351,10 @@ def test_a_port_in_use_is_mitmproxys_own_message_and_leaves_no_journal(record: A
     assert not journal.parent.exists()
 
 
-def test_a_bad_option_is_one_line_and_no_start(record: Any) -> None:
+def test_an_invalid_option_is_reported_in_one_line_and_prevents_the_start(record: Any) -> None:
     proxy = record(listens=False, reel_profile="gws-v9")
     assert proxy.process.wait(30) == 1
     assert (
-        "] reel_profile: 'gws-v9'; expected the name of a profile that ships (gws-v2 or workspace-v3)\n"
-        in proxy.output()
+        "] reel_profile: 'gws-v9'; expected the name of a shipped profile (gws-v2 or workspace-v3)\n" in proxy.output()
     )
     assert "Traceback" not in proxy.output()

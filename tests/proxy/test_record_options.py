@@ -1,4 +1,4 @@
-"""The record addon's options and commands, asked as mitmproxy asks, without a proxy around them."""
+"""The options and commands of the recording addon, called as mitmproxy calls them, without a proxy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cometreel.proxy_addons.record import Record
 
 @pytest.fixture
 async def context() -> AsyncIterator[taddons.context]:
-    """An addon in a mitmproxy that is still starting."""
+    """An addon in a mitmproxy that is starting."""
     addon = Record()
     with taddons.context(Proxyserver(), addon) as made:
         made.addon = addon
@@ -41,15 +41,19 @@ def get(path: str, *, live: bool = True) -> Any:
 
 NO_POLICY = (
     "none.yaml: can't be read: No such file or directory; "
-    "expected a policy in YAML (shipped policies are default and strict)"
+    "expected a policy in YAML (shipped policies: default and strict)"
 )
 NO_JOURNAL = (
-    "reel_out: 'out/a.yaml'; expected a journal's name, as recordings/login.jsonl "
-    "(the scenario beside it gets .yaml, its key .key)"
+    "reel_out: 'out/a.yaml'; expected the path of a journal, for example recordings/login.jsonl "
+    "(the scenario next to it gets .yaml, its key .key)"
 )
 BAD = [
-    ("reel_filter", "~q ~q (", "reel_filter: '~q ~q ('; expected a mitmproxy filter expression (as '~u /api/ & !~a')"),
-    ("reel_profile", "x", "reel_profile: 'x'; expected the name of a profile that ships (gws-v2 or workspace-v3)"),
+    (
+        "reel_filter",
+        "~q ~q (",
+        "reel_filter: '~q ~q ('; expected a mitmproxy filter expression (for example '~u /api/ & !~a')",
+    ),
+    ("reel_profile", "x", "reel_profile: 'x'; expected the name of a shipped profile (gws-v2 or workspace-v3)"),
     (
         "reel_policy",
         "none.yaml",
@@ -63,12 +67,12 @@ BAD = [
     (
         "reel_out",
         "{tmp}/file/a.jsonl",
-        "{tmp}/file: can't be written: File exists; expected a folder with room where you may write",
+        "{tmp}/file: can't be written: File exists; expected a writable folder with free space",
     ),
     (
         "reel_out",
         "{tmp}/file",
-        "{tmp}/file:1:1: not a Cometreel journal; expected a journal of version 1, as `record.py` writes it",
+        "{tmp}/file:1:1: not a Cometreel journal; expected a journal of version 1, written by the recorder",
     ),
 ]
 
@@ -77,7 +81,7 @@ BAD = [
 async def test_a_bad_option_at_the_start_is_one_error_in_the_log(
     context: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, option: str, value: str, sentence: str
 ) -> None:
-    """An error in the log is what ends mitmproxy at its start, with exit code 1."""
+    """An error in the log ends mitmproxy with exit code 1 while it starts."""
     (tmp_path / "file").write_text("foreign\n")
     context.options.update(reel_out=str(tmp_path / "a.jsonl"))
     context.options.update(**{option: value.format(tmp=tmp_path)})
@@ -89,7 +93,7 @@ async def test_a_bad_option_at_the_start_is_one_error_in_the_log(
 
 
 @pytest.mark.parametrize(("option", "value", "sentence"), BAD)
-async def test_a_bad_option_while_running_is_refused_and_the_recording_goes_on(
+async def test_a_bad_option_while_running_is_refused_and_the_recording_continues(
     context: Any, tmp_path: Path, option: str, value: str, sentence: str
 ) -> None:
     (tmp_path / "file").write_text("foreign\n")
@@ -120,7 +124,7 @@ async def test_a_folder_gets_a_journal_named_by_the_time(context: Any, tmp_path:
     assert context.addon.recorder.path.suffix == ".jsonl"
 
 
-async def test_another_journal_while_running_ends_the_first_as_a_stop_does(
+async def test_another_journal_while_running_finishes_the_first(
     context: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -133,7 +137,7 @@ async def test_another_journal_while_running_ends_the_first_as_a_stop_does(
     assert f"recorded into {tmp_path / 'one.jsonl'}" in caplog.text
 
 
-async def test_another_filter_while_running_goes_on_in_the_same_journal(context: Any, tmp_path: Path) -> None:
+async def test_another_filter_while_running_keeps_the_journal(context: Any, tmp_path: Path) -> None:
     context.configure(context.addon, reel_out=str(tmp_path / "a.jsonl"))
     context.addon.running()
     context.configure(context.addon, reel_filter="~u wanted")
@@ -155,16 +159,16 @@ async def test_another_filter_while_running_goes_on_in_the_same_journal(context:
         "text/javascript",
     ],
 )
-async def test_the_default_filter_is_mitmproxys_own(context: Any, kind: str) -> None:
-    """It is answered by a short cut, so it must answer alike."""
+async def test_the_default_filter_equals_the_one_of_mitmproxy(context: Any, kind: str) -> None:
+    """The addon has a faster implementation, which must give the same results."""
     context.options.reel_filter = "!~a"
     flow = get("/x")
     flow.response.headers["content-type"] = kind
     for made in (flow, tflow.tflow()):
-        assert context.addon.choice.wants(made) == flowfilter.match("!~a", made)
+        assert context.addon.options.is_wanted(made) == flowfilter.match("!~a", made)
 
 
-async def test_flows_loaded_from_a_file_are_no_traffic(context: Any, tmp_path: Path) -> None:
+async def test_flows_loaded_from_a_file_are_not_recorded(context: Any, tmp_path: Path) -> None:
     context.configure(context.addon, reel_out=str(tmp_path / "a.jsonl"))
     context.addon.running()
     loaded = get("/x", live=False)
@@ -173,7 +177,7 @@ async def test_flows_loaded_from_a_file_are_no_traffic(context: Any, tmp_path: P
     assert kinds(tmp_path / "a.jsonl") == []
 
 
-async def test_a_mark_goes_into_the_journal(context: Any, tmp_path: Path) -> None:
+async def test_a_mark_is_written_to_the_journal(context: Any, tmp_path: Path) -> None:
     context.configure(context.addon, reel_out=str(tmp_path / "a.jsonl"))
     context.addon.running()
     context.master.commands.execute("reel.mark before the transfer")
@@ -182,7 +186,9 @@ async def test_a_mark_goes_into_the_journal(context: Any, tmp_path: Path) -> Non
     ]
 
 
-async def test_save_distils_beside_the_traffic(context: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_save_creates_a_scenario_while_recording(
+    context: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     context.configure(context.addon, reel_out=str(tmp_path / "a.jsonl"))
     context.addon.running()
@@ -196,8 +202,8 @@ async def test_save_distils_beside_the_traffic(context: Any, tmp_path: Path, cap
     assert kinds(tmp_path / "a.jsonl") == ["request", "reply", "request"]
 
 
-async def test_without_a_recording_every_hook_lets_pass(context: Any) -> None:
-    """A recorder that could not start is no reason to stop the traffic."""
+async def test_without_a_recording_every_hook_does_nothing(context: Any) -> None:
+    """Traffic continues if the recorder could not start."""
     web = tflow.twebsocketflow()
     for hook in ("request", "response", "websocket_start", "websocket_message", "websocket_end", "error"):
         getattr(context.addon, hook)(web)

@@ -59,12 +59,12 @@ def proxy(record: Callable[..., Any]) -> Any:
 
 def transcript(journal: Path) -> list[str]:
     """Say a journal in one line an event."""
-    said = []
+    lines = []
     for line in journal.read_text().splitlines()[1:]:
         event = json.loads(line)
         head = [event["kind"], *(str(event[key]) for key in ("path", "from", "status") if key in event)]
-        said.append(" ".join([*head, *(message["channel"] for message in event.get("bayeux", []))]))
-    return said
+        lines.append(" ".join([*head, *(message["channel"] for message in event.get("bayeux", []))]))
+    return lines
 
 
 def test_a_cometd_session(proxy: Any, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_connection_that_breaks_is_closed_with_1006(proxy: Any, tmp_path: Path
     assert transcript(tmp_path / "a.jsonl")[-1] == "close 1006"
 
 
-def test_what_is_no_cometd_passes(record: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_websocket_without_cometd_is_not_recorded(record: Callable[..., Any], tmp_path: Path) -> None:
     """Frames of text and of bytes, small and large; with a filter that doesn't want them, nothing is recorded."""
     proxy = record(reel_filter="~u none")
     with connect(proxy.url.replace("http", "ws") + "/other", proxy=None) as client:
@@ -107,7 +107,7 @@ def test_what_is_no_cometd_passes(record: Callable[..., Any], tmp_path: Path) ->
     assert transcript(tmp_path / "a.jsonl") == []
 
 
-def test_a_refused_upgrade_is_recorded_as_the_http_call_that_it_was(proxy: Any, tmp_path: Path) -> None:
+def test_a_rejected_upgrade_is_recorded_as_an_http_call(proxy: Any, tmp_path: Path) -> None:
     with pytest.raises(InvalidStatus, match="403"), connect(proxy.url.replace("http", "ws") + "/refused", proxy=None):
         pass
     assert transcript(tmp_path / "a.jsonl") == ["request /refused", "reply 403"]

@@ -108,7 +108,7 @@ def trusting(offer: str = "h2") -> ssl.SSLContext:
         ("regular", "https", "HTTP/2"),
     ],
 )
-def test_the_answer_comes_over_the_held_poll(
+def test_the_notification_arrives_on_the_held_poll(
     replay: Callable[..., Proxy], desktop: Callable[..., Desktop], mode: str, url: str, version: str
 ) -> None:
     proxy = replay("--mode", mode)
@@ -143,7 +143,7 @@ def telling(sent: threading.Event) -> dict[str, Any]:
     return {"trace": trace}
 
 
-def test_it_plays_in_mitmweb_too(replay: Callable[..., Proxy], desktop: Callable[..., Desktop]) -> None:
+def test_it_works_in_mitmweb(replay: Callable[..., Proxy], desktop: Callable[..., Desktop]) -> None:
     proxy = replay(*REVERSE, program="mitmweb", web_open_browser="false", web_port=0)
     assert desktop(proxy.url).http.get("/api/v2/me/workbins").json() == {"statusCode": 0, "workbins": []}
 
@@ -165,7 +165,7 @@ def test_a_hundred_polls_are_held_while_others_are_answered(
 
 
 def send_and_leave(proxy: Proxy, request: httpx.Request) -> socket.socket:
-    """Send a request whose reply nobody will read."""
+    """Send a request without reading its reply."""
     client = socket.create_connection(("127.0.0.1", proxy.port))
     fields = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
     client.sendall(f"{request.method} {request.url.path} HTTP/1.1\r\n{fields}\r\n".encode() + request.read())
@@ -177,7 +177,7 @@ def poll_request(client: Desktop) -> httpx.Request:
     return client.http.build_request("POST", "/api/v2/notifications", json=[message])
 
 
-def test_what_is_pushed_after_a_hang_up_comes_with_the_next_poll(
+def test_a_notification_after_a_disconnect_is_delivered_with_the_next_poll(
     replay: Callable[..., Proxy], desktop: Callable[..., Desktop]
 ) -> None:
     proxy = replay()
@@ -202,7 +202,7 @@ async def response(flow):
 """
 
 
-def test_a_reply_that_another_addon_held_back_until_the_client_was_gone_was_not_delivered(
+def test_a_reply_that_another_addon_delays_until_the_client_disconnects_is_not_delivered(
     replay: Callable[..., Proxy], desktop: Callable[..., Desktop], tmp_path: Path
 ) -> None:
     (tmp_path / "slow.py").write_text(SLOW)
@@ -221,7 +221,7 @@ def test_a_reply_that_another_addon_held_back_until_the_client_was_gone_was_not_
     assert client.poll()[0] == PUSHED
 
 
-def test_what_a_reset_stream_of_http2_was_to_bring_comes_with_the_next_poll(
+def test_messages_of_a_reset_http2_stream_are_delivered_with_the_next_poll(
     replay: Callable[..., Proxy], desktop: Callable[..., Desktop]
 ) -> None:
     proxy = replay()
@@ -259,7 +259,7 @@ def exchange_until(event: type, http2: h2.connection.H2Connection, stream: ssl.S
 
 
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])
-def test_a_broken_connection_is_one_without_a_reply(
+def test_a_dropped_connection_gets_no_reply(
     replay: Callable[..., Proxy], desktop: Callable[..., Desktop], version: str
 ) -> None:
     proxy = replay()
@@ -271,7 +271,7 @@ def test_a_broken_connection_is_one_without_a_reply(
 
 
 @pytest.mark.parametrize("mode", ["reverse", "regular"])
-def test_nothing_reaches_a_live_server(
+def test_no_request_reaches_a_server(
     replay: Callable[..., Proxy], application: Application, desktop: Callable[..., Desktop], mode: str
 ) -> None:
     proxy = replay("--mode", f"reverse:{application.url}" if mode == "reverse" else mode)
@@ -283,7 +283,7 @@ def test_nothing_reaches_a_live_server(
     assert "stats of place Place1" in proxy.output()
 
 
-def test_bytes_that_are_not_http_reach_no_live_server(replay: Callable[..., Proxy], application: Application) -> None:
+def test_bytes_that_are_not_http_reach_no_server(replay: Callable[..., Proxy], application: Application) -> None:
     proxy = replay("--mode", "regular")
     with socket.create_connection(("127.0.0.1", proxy.port)) as client:
         client.settimeout(PATIENCE)
@@ -295,7 +295,7 @@ def test_bytes_that_are_not_http_reach_no_live_server(replay: Callable[..., Prox
     assert application.seen == []
 
 
-def test_forward_sends_only_a_get_that_nothing_answers(
+def test_forward_sends_only_unmatched_get_requests(
     replay: Callable[..., Proxy], application: Application, desktop: Callable[..., Desktop]
 ) -> None:
     proxy = replay("--mode", f"reverse:{application.url}", reel_unmatched="forward")
@@ -306,11 +306,11 @@ def test_forward_sends_only_a_get_that_nothing_answers(
     assert application.seen == ["GET /api/v2/version?x=1"]
 
 
-def test_a_forward_to_a_server_that_is_down_gets_502_and_the_rest_is_played_on(
+def test_a_forward_to_a_server_that_is_down_gets_502_and_the_replay_continues(
     replay: Callable[..., Proxy], desktop: Callable[..., Desktop]
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
     proxy = replay("--mode", f"reverse:http://127.0.0.1:{port}", reel_unmatched="forward")
     client = desktop(proxy.url).http
     assert client.get("/api/v2/version").status_code == 502
@@ -346,7 +346,7 @@ def test_bayeux_over_a_websocket(replay: Callable[..., Proxy], desktop: Callable
         assert heard[0] == PUSHED
 
 
-def test_an_edit_is_played_and_a_broken_one_is_reported(
+def test_an_edit_is_loaded_and_an_invalid_one_is_reported(
     replay: Callable[..., Proxy], desktop: Callable[..., Desktop], scenario: Path
 ) -> None:
     proxy = replay()
@@ -365,15 +365,15 @@ def test_an_edit_is_played_and_a_broken_one_is_reported(
     assert "Traceback" not in proxy.output()
 
 
-def test_responders_are_asked_before_the_scenario(
+def test_responders_are_called_before_the_scenario(
     replay: Callable[..., Proxy], desktop: Callable[..., Desktop], tmp_path: Path
 ) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
-        "from cometreel.engine import Answer\n"
-        "def version(asked):\n"
-        "    if asked.path.endswith('version'):\n"
-        "        return Answer({'version': 8})\n"
+        "from cometreel.engine import Response\n"
+        "def version(request):\n"
+        "    if request.path.endswith('version'):\n"
+        "        return Response({'version': 8})\n"
         "responders = [version]\n"
     )
     client = desktop(replay(reel_responders=file).url).http
@@ -382,7 +382,7 @@ def test_responders_are_asked_before_the_scenario(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_answers_whatever_is_held(
+def test_a_stop_answers_held_requests(
     replay: Callable[..., Proxy], desktop: Callable[..., Desktop], number: signal.Signals
 ) -> None:
     proxy = replay()

@@ -1,4 +1,4 @@
-"""Clients that misbehave get the right status and one clear line, and nobody else notices them."""
+"""Invalid requests get the right status and one clear line, and don't affect other clients."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_bad_requests_get_their_status(proxy: Proxy, desktop: Callable[..., Desk
     assert client.head("/api/v2/nowhere").content == b""
 
 
-def test_a_miss_is_told_as_gws_tells_an_error_and_names_the_nearest_exchange(
+def test_an_unmatched_request_gets_an_error_in_the_format_of_gws_with_the_nearest_exchange(
     proxy: Proxy, desktop: Callable[..., Desktop]
 ) -> None:
     reply = desktop(proxy.url).http.post("/api/v2/workbins", json={"operationName": "RequestAgentStat"})
@@ -71,7 +71,7 @@ def test_a_miss_is_told_as_gws_tells_an_error_and_names_the_nearest_exchange(
     proxy.says("RequestAgentStat")
 
 
-def test_a_body_that_is_not_what_its_encoding_says_gets_400(proxy: Proxy, desktop: Callable[..., Desktop]) -> None:
+def test_a_body_that_can_not_be_decoded_gets_400(proxy: Proxy, desktop: Callable[..., Desktop]) -> None:
     client = desktop(proxy.url).http
     for encoding in ("gzip", "br", "deflate", "zstd"):
         reply = client.post("/api/v2/workbins", content=b"{}", headers={"Content-Encoding": encoding})
@@ -92,7 +92,7 @@ def test_a_huge_body_gets_413(proxy: Proxy, path: str) -> None:
             assert client.recv(12) == b"HTTP/1.1 413"
 
 
-def test_what_is_hardly_http_gets_400_or_an_end(proxy: Proxy) -> None:
+def test_invalid_http_gets_400_or_a_closed_connection(proxy: Proxy) -> None:
     for sent in (b"\x00\x01\x02\r\n\r\n", b"GET /\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"):
         with socket.create_connection(("127.0.0.1", proxy.port)) as client:
             client.settimeout(PATIENCE)
@@ -100,7 +100,7 @@ def test_what_is_hardly_http_gets_400_or_an_end(proxy: Proxy) -> None:
             assert client.recv(12) in (b"HTTP/1.1 400", b""), sent
 
 
-def test_a_request_that_never_ends_is_forgotten_with_its_connection(proxy: Proxy) -> None:
+def test_an_incomplete_request_is_dropped_with_its_connection(proxy: Proxy) -> None:
     with socket.create_connection(("127.0.0.1", proxy.port)) as client:
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         port = client.getsockname()[1]
@@ -116,16 +116,14 @@ def test_a_bad_cookie_makes_a_new_session(proxy: Proxy) -> None:
         assert "JSESSIONID=" in reply.headers["set-cookie"]
 
 
-def test_a_websocket_upgrade_that_is_incomplete_is_refused(proxy: Proxy) -> None:
+def test_an_incomplete_websocket_upgrade_is_rejected(proxy: Proxy) -> None:
     with socket.create_connection(("127.0.0.1", proxy.port)) as client:
         client.settimeout(PATIENCE)
         client.sendall(f"GET {ENDPOINT} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n".encode())
         assert client.recv(12) == b"HTTP/1.1 426"
 
 
-def test_messages_that_are_no_bayeux_are_answered_as_the_real_server_does(
-    proxy: Proxy, desktop: Callable[..., Desktop]
-) -> None:
+def test_invalid_messages_are_answered_like_the_real_server_does(proxy: Proxy, desktop: Callable[..., Desktop]) -> None:
     client = desktop(proxy.url).http
     reply = client.post(ENDPOINT, content=json.dumps([{"channel": "/meta/connect", "clientId": "made up"}]))
     assert reply.json()[0]["error"].startswith("402:")

@@ -1,4 +1,4 @@
-"""The options of the replay addon: what is wrong is told in one line, before anything is played."""
+"""The options of the replay addon: each error is one line, before the replay starts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def addon() -> AsyncIterator[tuple[Replay, taddons.context]]:
 Addon = tuple[Replay, taddons.context]
 
 
-async def test_the_command_line_wins_over_the_file_and_the_file_over_the_default(addon: Addon, scenario: Path) -> None:
+async def test_options_override_the_scenario_which_overrides_the_defaults(addon: Addon, scenario: Path) -> None:
     _, context = addon
     context.configure(addon[0], reel_scenario=[str(scenario)], reel_speed="0.5")
     settings = read_options(context.options).settings
@@ -47,7 +47,7 @@ async def test_the_command_line_wins_over_the_file_and_the_file_over_the_default
     assert (settings.repeat, settings.unmatched) == ("last", "fail")
 
 
-async def test_a_running_proxy_keeps_the_old_value_of_an_option_that_is_refused(addon: Addon, scenario: Path) -> None:
+async def test_a_running_proxy_keeps_the_old_value_of_an_invalid_option(addon: Addon, scenario: Path) -> None:
     replay, context = addon
     context.configure(replay, reel_scenario=[str(scenario)])
     replay.running()
@@ -56,7 +56,7 @@ async def test_a_running_proxy_keeps_the_old_value_of_an_option_that_is_refused(
     assert context.options.reel_auth is None
 
 
-async def test_mitmproxy_is_told_to_contact_no_server_on_its_own(addon: Addon) -> None:
+async def test_mitmproxy_contacts_no_server_on_its_own(addon: Addon) -> None:
     options = addon[1].options
     assert (options.connection_strategy, options.keep_host_header, options.body_size_limit) == ("lazy", True, "32m")
 
@@ -72,22 +72,20 @@ async def test_mitmproxy_is_told_to_contact_no_server_on_its_own(addon: Addon) -
         (
             {"stream_large_bodies": "1m"},
             (
-                "stream_large_bodies: would send the body of a large request to the server; "
-                "expected no such option beside the replay addon"
+                "stream_large_bodies: it would send the body of a large request to the server; "
+                "expected no such option together with the replay addon"
             ),
         ),
         (
             {"reel_scenario": []},
             (
-                "reel_scenario: nothing is given to replay; expected a YAML file or a folder of them "
+                "reel_scenario: no scenario is given; expected a YAML file or a folder of them "
                 "(--set reel_scenario=FILE)"
             ),
         ),
     ],
 )
-async def test_an_option_that_can_not_be_used(
-    addon: Addon, scenario: Path, given: dict[str, object], problem: str
-) -> None:
+async def test_an_invalid_option(addon: Addon, scenario: Path, given: dict[str, object], problem: str) -> None:
     replay, context = addon
     context.configure(replay, reel_scenario=[str(scenario)])
     context.options.update(**given)
@@ -96,9 +94,9 @@ async def test_an_option_that_can_not_be_used(
     assert str(caught.value) == problem
 
 
-def test_a_misspelt_option_is_told_with_its_near_miss() -> None:
+def test_a_misspelt_option_is_reported_with_a_suggestion() -> None:
     (error,) = unknown_options(["reel_scenaro", "reel_out", "other"])
-    assert str(error).startswith("reel_scenaro: there is no such option; expected one of reel_auth, ")
+    assert str(error).startswith("reel_scenaro: unknown option; expected one of reel_auth, ")
     assert str(error).endswith("(did you mean reel_scenario?)")
 
 
@@ -121,7 +119,7 @@ def responders(text: str) -> Callable[[Path], dict[str, object]]:
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        pytest.param(lambda _: {}, "reel_scenario: nothing is given to replay", id="no scenario"),
+        pytest.param(lambda _: {}, "reel_scenario: no scenario is given", id="no scenario"),
         pytest.param(lambda folder: {"reel_scenario": folder / "absent.yaml"}, "absent.yaml", id="missing"),
         pytest.param(broken(""), "b.yaml", id="empty"),
         pytest.param(broken("\x00\x01"), "b.yaml", id="not YAML"),
@@ -133,7 +131,7 @@ def responders(text: str) -> Callable[[Path], dict[str, object]]:
         ),
         pytest.param(
             lambda folder: {"reel_scenario": folder / "a.yaml", "reel_sped": 1},
-            "reel_sped: there is no such option",
+            "reel_sped: unknown option",
             id="unknown",
         ),
     ],

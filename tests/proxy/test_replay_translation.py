@@ -1,4 +1,4 @@
-"""A flow becomes what the engine is asked, and the engine's reply becomes a response of the client's HTTP version."""
+"""Translation of flows into requests of the engine, and of its replies into responses for HTTP/1.1 and HTTP/2."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mitmproxy.connection import Client
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import tflow, tutils
 
-from cometreel.mitmproxy_support.flow_translation import refusal, reply_into, request_from
+from cometreel.mitmproxy_support.flow_translation import error_reply, reply_into, request_from
 from cometreel.wire import Headers, Reply
 
 
@@ -22,13 +22,13 @@ def flow(mode: str = "reverse:http://unused", *, tls: bool = False, **request: o
     return tflow.tflow(client_conn=client, req=tutils.treq(**given))
 
 
-def test_path_and_query_stay_as_they_were_sent() -> None:
+def test_path_and_query_are_unchanged() -> None:
     asked = request_from(flow(method=b"POST", path=b"/a%2Fb/?q=%20&r", content=b"{}"), 7)
     assert (asked.id, asked.method, asked.path, asked.query, asked.body) == (7, "POST", "/a%2Fb/", "q=%20&r", b"{}")
     assert not asked.websocket
 
 
-def test_repeated_header_fields_and_bytes_that_are_no_text_survive() -> None:
+def test_repeated_header_fields_and_bytes_that_are_not_utf_8_are_kept() -> None:
     fields = http.Headers([(b"X-A", b"1"), (b"x-a", b"2"), (b"X-Raw", b"\xff")])
     sent = flow(headers=fields)
     headers = request_from(sent, 1).headers
@@ -43,7 +43,7 @@ def test_the_body_is_decoded() -> None:
     assert request_from(packed, 1).body == b"[]"
 
 
-def test_a_body_that_is_not_what_its_encoding_says_is_refused() -> None:
+def test_a_body_that_can_not_be_decoded_is_rejected() -> None:
     with pytest.raises(ValueError, match="gzip"):
         request_from(flow(headers=http.Headers(content_encoding="gzip"), content=b"[]"), 1)
 
@@ -59,7 +59,7 @@ def test_a_body_that_is_not_what_its_encoding_says_is_refused() -> None:
         ("regular", False, {"scheme": b"http", "host": "gws", "port": 83}, "http://gws:83"),
     ],
 )
-def test_the_base_is_scheme_and_authority_as_the_client_asked(
+def test_the_base_is_the_scheme_and_authority_of_the_client(
     mode: str, tls: bool, request_: dict[str, object], base: str
 ) -> None:
     assert request_from(flow(mode, tls=tls, **request_), 1).base == base
@@ -87,7 +87,7 @@ REPLY = Headers([("Content-Type", "application/json"), ("Set-Cookie", "a=1"), ("
         (b"GET", 299, b"[]", ["2"]),
     ],
 )
-def test_a_reply_is_framed_by_its_length(method: bytes, status: int, body: bytes, length: list[str]) -> None:
+def test_a_reply_has_a_content_length(method: bytes, status: int, body: bytes, length: list[str]) -> None:
     sent = flow(method=method)
     reply_into(sent, Reply(1, status, REPLY, b"[]" if length != ["0"] else b""))
     assert sent.response is not None
@@ -103,7 +103,7 @@ def test_a_length_that_the_engine_gives_is_kept() -> None:
     assert sent.response.headers.get_all("content-length") == ["99"]
 
 
-def test_http2_gets_lower_case_names_and_nothing_about_the_connection() -> None:
+def test_http2_gets_lower_case_names_and_no_connection_specific_fields() -> None:
     sent = flow(http_version=b"HTTP/2.0")
     fields = [("Connection", "close, X-Hop"), ("Keep-Alive", "timeout=5"), ("X-Hop", "1"), ("X-A", "B")]
     reply_into(sent, Reply(1, 200, Headers(fields), b"x"))
@@ -111,7 +111,7 @@ def test_http2_gets_lower_case_names_and_nothing_about_the_connection() -> None:
     assert sent.response.headers.fields == ((b"x-a", b"B"), (b"content-length", b"1"))
 
 
-def test_a_refusal_has_the_form_of_a_gws_error() -> None:
-    reply = refusal(503, "no scenario is being played")
-    assert reply.body == b'{"statusCode":6,"statusMessage":"cometreel: no scenario is being played"}'
+def test_an_error_reply_has_the_format_of_gws() -> None:
+    reply = error_reply(503, "no scenario is being replayed")
+    assert reply.body == b'{"statusCode":6,"statusMessage":"cometreel: no scenario is being replayed"}'
     assert (reply.status, reply.headers.get("content-type")) == (503, "application/json;charset=UTF-8")

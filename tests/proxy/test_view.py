@@ -1,4 +1,4 @@
-"""The content view of Bayeux, as mitmproxy itself asks for it: by whichever API this mitmproxy has."""
+"""The content view of Bayeux, called through the API of this mitmproxy version."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mitmproxy.test import taddons, tflow
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.frame_protocol import Opcode
 
-from cometreel.mitmproxy_support.promised_notifications import PromisedNotifications
-from cometreel.proxy_addons.bayeux_view import BayeuxView, messages_in
+from cometreel.mitmproxy_support.content_view import PromisedNotifications, messages_in
+from cometreel.proxy_addons.bayeux_view import BayeuxView
 from cometreel.scenario import Profile
 
 RULE = Profile(
@@ -27,14 +27,14 @@ CONNECT = {"channel": "/meta/connect", "id": "5", "successful": True}
 @pytest.fixture
 async def view() -> AsyncIterator[BayeuxView]:  # asynchronous, because mitmproxy wants a running loop
     addon = BayeuxView()
-    addon.view.answers = PromisedNotifications(RULE)
+    addon.view.notifications = PromisedNotifications(RULE)
     with taddons.context(addon):
         yield addon
     addon.done()
 
 
 def flow(asked: object, answered: object, *, session: str = "s1", at: float = 100.0, sets: str = "") -> http.HTTPFlow:
-    """Make one finished flow of a session."""
+    """Return a finished flow of a session."""
     kinds = http.Headers(content_type="application/json", set_cookie=sets)
     made = tflow.tflow(
         req=http.Request.make(
@@ -52,13 +52,13 @@ def flow(asked: object, answered: object, *, session: str = "s1", at: float = 10
 
 
 def poll(*events: object, **extra: Any) -> http.HTTPFlow:
-    """Make one poll whose reply brings these notifications' data."""
+    """Return a poll whose reply contains notifications with these data."""
     messages = [{"channel": "/v2/me/workbins", "data": event} for event in events]
     return flow([{"channel": "/meta/connect", "id": "5", "clientId": "c"}], [*messages, CONNECT], **extra)
 
 
 def shown(message: http.Message | WebSocketMessage, of: http.HTTPFlow, view: str = "auto") -> tuple[str, str]:
-    """Ask mitmproxy to show a message; return the view that it chose and the text."""
+    """Return the view that mitmproxy chooses for a message, and the text."""
     if hasattr(contentviews, "prettify_message"):  # mitmproxy 12
         result = contentviews.prettify_message(message, of, view)
         return str(result.view_name), result.text
@@ -86,7 +86,7 @@ def test_a_notification_names_the_call_that_it_answers(view: BayeuxView) -> None
     )
 
 
-def test_the_requests_messages_are_shown_too(view: BayeuxView) -> None:
+def test_messages_of_requests_are_shown(view: BayeuxView) -> None:
     made = poll(STATS)
     assert shown(made.request, made) == ("Bayeux", '- channel: /meta/connect\n  id: "5"\n  clientId: "c"')
 
@@ -102,7 +102,7 @@ def test_the_requests_messages_are_shown_too(view: BayeuxView) -> None:
         ("a text is no number", [({"referenceId": "66"}, "s1", 100.0)], None),
     ],
 )
-def test_whose_call_a_notification_answers(
+def test_the_call_that_a_notification_answers(
     view: BayeuxView, what: str, posts: list[tuple[dict[str, object], str, float]], answered: str | None
 ) -> None:
     for number, (reply, session, at) in enumerate(posts):
@@ -111,7 +111,7 @@ def test_whose_call_a_notification_answers(
     assert reply_of(poll(STATS, at=101.0))[1].splitlines()[0] == f"- channel: /v2/me/workbins{note}", what
 
 
-def test_a_session_is_known_by_a_cookie_that_the_first_reply_sets(view: BayeuxView) -> None:
+def test_a_session_is_identified_by_a_cookie_that_the_first_reply_sets(view: BayeuxView) -> None:
     first = flow({"operationName": "first"}, {"referenceId": 66}, sets="JSESSIONID=new; Path=/")
     del first.request.headers["cookie"]
     view.response(first)
@@ -145,18 +145,18 @@ def test_websocket_frames_are_shown(view: BayeuxView) -> None:
         (b"[" * 100_000, []),
     ],
 )
-def test_where_messages_are_found(body: bytes, channels: list[str]) -> None:
+def test_messages_are_found_in_json_jsonp_and_forms(body: bytes, channels: list[str]) -> None:
     assert [message["channel"] for message in messages_in(body)] == channels
 
 
-def test_what_is_not_bayeux_is_left_to_other_views(view: BayeuxView) -> None:
+def test_other_data_is_shown_by_other_views(view: BayeuxView) -> None:
     made = flow({"operationName": "x"}, {"statusCode": 0})
     assert reply_of(made)[0] == "JSON"
     assert made.response
     assert "statusCode" in shown(made.response, made, "bayeux")[1]
 
 
-def test_a_long_value_is_spread_over_lines_and_control_characters_are_escaped(view: BayeuxView) -> None:
+def test_a_long_value_has_several_lines_and_control_characters_are_escaped(view: BayeuxView) -> None:
     text = reply_of(poll({"one": "a" * 80, "two": "\x1b[31m" + "b" * 80}))[1]
     assert text.splitlines()[1:5] == [
         "  data: {",
@@ -166,18 +166,18 @@ def test_a_long_value_is_spread_over_lines_and_control_characters_are_escaped(vi
     ]
 
 
-def test_an_unknown_profile_is_refused_and_the_old_one_stays(view: BayeuxView, caplog: Any) -> None:
-    sentence = "reel_profile: 'gws-v9'; expected the name of a profile that ships (gws-v2 or workspace-v3)"
-    old = view.view.answers
+def test_an_unknown_profile_is_rejected_and_the_old_one_is_kept(view: BayeuxView, caplog: Any) -> None:
+    sentence = "reel_profile: 'gws-v9'; expected the name of a shipped profile (gws-v2 or workspace-v3)"
+    old = view.view.notifications
     ctx.options.reel_profile = "gws-v9"
-    assert caplog.messages == [sentence], "while mitmproxy starts: one line, after which it ends"
+    assert caplog.messages == [sentence], "while mitmproxy starts: one line in the log"
     view.running()
     with pytest.raises(exceptions.OptionsError, match=re.escape(sentence)):
         view.configure({"reel_profile"})
-    assert view.view.answers is old
+    assert view.view.notifications is old
 
 
-def test_another_profile_is_taken_while_running(view: BayeuxView) -> None:
+def test_another_profile_can_be_set_while_running(view: BayeuxView) -> None:
     view.running()
     ctx.options.reel_profile = "workspace-v3"
-    assert view.view.answers.rule.name == "workspace-v3"
+    assert view.view.notifications.profile.name == "workspace-v3"

@@ -1,4 +1,4 @@
-"""The content view beside the record addon in a real mitmdump, as a person sees it on the terminal."""
+"""The content view with the recording addon in a real mitmdump, as shown in the terminal."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from cometreel.wire import Accept, Drop, Effect, Frame, Headers, Reply, Request
 
 
 class Echo:
-    """Accept `/chat` and echo; refuse `/closed`, drop `/broken`; `bye` ends the connection."""
+    """Accepts `/chat` and echoes, rejects `/closed`, drops `/broken`; `bye` closes the connection."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -56,43 +56,43 @@ class Echo:
         return []
 
 
-class House:
-    """A door with its engine, and clients that hold a ticket."""
+class ListenerWithEngine:
+    """A listener with its engine."""
 
     def __init__(self) -> None:
         self.engine = Echo()
         self.driver = Driver(self.engine)
-        self.door = WebSocketListener(self.driver, max_size=1000)
+        self.listener = WebSocketListener(self.driver, max_size=1000)
 
     async def ticket(self, path: str) -> tuple[str, dict[str, str]]:
-        """Expect one upgrade; return the URL and the header field to come with."""
+        """Register an upgrade; return its URL and the header field with the ticket."""
         request = Request(self.driver.new_request_id(), "GET", path, websocket=True)
-        (host, port), ticket = await self.door.expect(request)
+        (host, port), ticket = await self.listener.expect(request)
         return f"ws://{host}:{port}{path}", {TICKET: ticket}
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
-    yield house
-    house.driver.close()
-    await house.door.close()
+async def setup() -> AsyncIterator[ListenerWithEngine]:
+    setup = ListenerWithEngine()
+    yield setup
+    setup.driver.close()
+    await setup.listener.close()
 
 
-async def test_frames_go_both_ways_and_each_of_ours_is_confirmed(house: House) -> None:
-    url, ticket = await house.ticket("/chat")
+async def test_messages_are_sent_both_ways_and_delivery_is_confirmed(setup: ListenerWithEngine) -> None:
+    url, ticket = await setup.ticket("/chat")
     async with connect(url, additional_headers=ticket, proxy=None) as client:
         assert client.response is not None
         assert client.response.headers["Set-Cookie"] == "BAYEUX_BROWSER=1"
         assert await client.recv() == "welcome"
         await client.send("hello")
         assert await client.recv() == "hello"
-    await house.engine.ended.wait()
-    assert house.engine.seen == ["delivered", "hello", "delivered", "gone"]
+    await setup.engine.ended.wait()
+    assert setup.engine.seen == ["delivered", "hello", "delivered", "gone"]
 
 
-async def test_the_engine_ends_a_connection_with_its_code(house: House) -> None:
-    url, ticket = await house.ticket("/chat")
+async def test_the_engine_closes_a_connection_with_its_code(setup: ListenerWithEngine) -> None:
+    url, ticket = await setup.ticket("/chat")
     async with connect(url, additional_headers=ticket, proxy=None) as client:
         await client.send("bye")
         assert await client.recv() == "welcome"
@@ -102,42 +102,44 @@ async def test_the_engine_ends_a_connection_with_its_code(house: House) -> None:
     assert closed.value.rcvd.code == 4001
 
 
-async def test_the_engine_may_refuse_an_upgrade(house: House) -> None:
-    url, ticket = await house.ticket("/closed")
+async def test_the_engine_may_reject_an_upgrade(setup: ListenerWithEngine) -> None:
+    url, ticket = await setup.ticket("/closed")
     with pytest.raises(InvalidStatus) as refused:
         await connect(url, additional_headers=ticket, proxy=None)
     response = refused.value.response
     assert (response.status_code, response.headers["X-Why"], response.body) == (403, "closed", b"not today")
-    await house.engine.ended.wait()
+    await setup.engine.ended.wait()
 
 
-async def test_an_upgrade_that_the_engine_drops_gets_no_reply(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    url, ticket = await house.ticket("/broken")
+async def test_an_upgrade_that_the_engine_drops_gets_no_reply(
+    setup: ListenerWithEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    url, ticket = await setup.ticket("/broken")
     with pytest.raises(InvalidMessage, match="did not receive a valid HTTP response"):
         await connect(url, additional_headers=ticket, proxy=None)
-    await house.engine.ended.wait()
+    await setup.engine.ended.wait()
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 @pytest.mark.parametrize("ticket", [{}, {TICKET: "made up"}])
-async def test_nobody_comes_in_without_a_ticket(house: House, ticket: dict[str, str]) -> None:
-    url, _ = await house.ticket("/chat")
+async def test_an_upgrade_without_a_ticket_is_rejected(setup: ListenerWithEngine, ticket: dict[str, str]) -> None:
+    url, _ = await setup.ticket("/chat")
     with pytest.raises(InvalidStatus, match="403"):
         await connect(url, additional_headers=ticket, proxy=None)
-    assert house.engine.seen == []
+    assert setup.engine.seen == []
 
 
-async def test_a_ticket_admits_once(house: House) -> None:
-    url, ticket = await house.ticket("/chat")
+async def test_a_ticket_is_valid_once(setup: ListenerWithEngine) -> None:
+    url, ticket = await setup.ticket("/chat")
     async with connect(url, additional_headers=ticket, proxy=None):
         with pytest.raises(InvalidStatus, match="403"):
             await connect(url, additional_headers=ticket, proxy=None)
 
 
-async def test_binary_messages_and_messages_that_are_too_long_end_the_connection(house: House) -> None:
+async def test_binary_and_too_long_messages_close_the_connection(setup: ListenerWithEngine) -> None:
     codes = []
     for message in (b"bytes", "x" * 1001):
-        url, ticket = await house.ticket("/chat")
+        url, ticket = await setup.ticket("/chat")
         async with connect(url, additional_headers=ticket, proxy=None) as client:
             assert await client.recv() == "welcome"
             await client.send(message)
@@ -148,28 +150,28 @@ async def test_binary_messages_and_messages_that_are_too_long_end_the_connection
     assert codes == [1003, 1009]
 
 
-async def test_an_upgrade_that_is_no_upgrade_is_refused_without_asking_the_engine(house: House) -> None:
-    url, ticket = await house.ticket("/chat")
+async def test_an_invalid_upgrade_is_rejected_without_the_engine(setup: ListenerWithEngine) -> None:
+    url, ticket = await setup.ticket("/chat")
     port = int(url.split(":")[2].split("/")[0])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     field = f"{TICKET}: {ticket[TICKET]}"
     writer.write(f"GET /chat HTTP/1.1\r\nHost: x\r\n{field}\r\nUpgrade: websocket\r\n\r\n".encode())
     assert await reader.readline() == b"HTTP/1.1 426 Upgrade Required\r\n"
     writer.close()
-    assert house.engine.seen == []
+    assert setup.engine.seen == []
 
 
-async def test_the_first_subprotocol_that_a_browser_offers_is_agreed(house: House) -> None:
-    url, ticket = await house.ticket("/chat")
+async def test_the_first_subprotocol_of_a_browser_is_accepted(setup: ListenerWithEngine) -> None:
+    url, ticket = await setup.ticket("/chat")
     async with connect(url, additional_headers=ticket, proxy=None, subprotocols=["cometd", "other"]) as client:  # type: ignore[list-item]  # plain text will do
         assert client.subprotocol == "cometd"
 
 
-async def test_a_stop_says_that_the_server_is_going_away(house: House) -> None:
-    url, ticket = await house.ticket("/chat")
+async def test_a_stop_closes_with_going_away(setup: ListenerWithEngine) -> None:
+    url, ticket = await setup.ticket("/chat")
     async with connect(url, additional_headers=ticket, proxy=None) as client:
         assert await client.recv() == "welcome"
-        house.driver.close()
+        setup.driver.close()
         with pytest.raises(ConnectionClosedOK) as closed:
             await client.recv()
     assert closed.value.rcvd is not None

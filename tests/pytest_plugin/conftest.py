@@ -1,4 +1,4 @@
-"""Runs pytest on test files that are written down here, as a user's project would."""
+"""Runs pytest on test files that the tests contain, as in a user's project."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from cometreel.pytest_plugin import Reel
 from cometreel.pytest_plugin.plugin_options import PluginOptions
 
-DESK = """\
+SCENARIO = """\
 cometreel: 1
 correlation: gws-v2
 bayeux: {endpoint: /api/v2/notifications}
@@ -39,7 +39,7 @@ filterwarnings = error
 
 @dataclass
 class Ran:
-    """What a run of pytest printed, and how many tests had which outcome."""
+    """The result of a pytest run: its output, and the number of tests by outcome."""
 
     result: pytest.RunResult
 
@@ -52,7 +52,7 @@ class Ran:
         return str(self.result.stdout.str())
 
     def part(self, title: str) -> str:
-        """What stands under a heading, without the line that follows it."""
+        """Return the output under a heading, up to the next one."""
         lines = iter(self.text.splitlines())
         found = []
         for line in lines:
@@ -67,10 +67,10 @@ class Ran:
 
 @pytest.fixture(scope="session")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Import everything that a run inside this process will.
+    """Import all modules that an in-process run imports.
 
-    pytester takes out of `sys.modules` what its runs have put there. A library that imports its parts late, as httpx
-    does, would get them twice, and not know its own exceptions again.
+    pytester removes the modules that its runs have imported from `sys.modules`. A library that imports its parts late,
+    such as httpx, would import them twice and no longer recognize its own exceptions.
     """
     folder = tmp_path_factory.mktemp("warm")
     for options in (PluginOptions("http://127.0.0.1:1", "once", strict=False), PluginOptions("", "once", strict=False)):
@@ -78,14 +78,14 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
         with httpx.Client(base_url=reel.play(folder / "warm.yaml").url) as client:
             client.get("/")
         reel.stop()
-        (folder / "warm.yaml").write_text(DESK)
+        (folder / "warm.yaml").write_text(SCENARIO)
 
 
 @pytest.fixture
 def project(warm: None, pytester: pytest.Pytester) -> pytest.Pytester:
-    """A project with a scenario `desk.yaml` and pytest's ini file."""
+    """Create a project with a scenario `desk.yaml` and an ini file of pytest."""
     pytester.makefile(".ini", pytest=INI)
-    pytester.makefile(".yaml", desk=DESK)
+    pytester.makefile(".yaml", desk=SCENARIO)
     return pytester
 
 
@@ -94,7 +94,7 @@ def run(project: pytest.Pytester) -> Callable[..., Ran]:
     """Write a test file and run pytest on it: `run(source, "--reel-strict")`."""
 
     def do(source: str, *arguments: str, subprocess: bool = False, **files: str) -> Ran:
-        project.makepyfile(test_desk=source, **files)
+        project.makepyfile(test_desktop=source, **files)
         every: tuple[Any, ...] = ("-q", "-p", "no:logging", "-p", "no:cacheprovider", *arguments)
         return Ran(project.runpytest_subprocess(*every) if subprocess else project.runpytest_inprocess(*every))
 

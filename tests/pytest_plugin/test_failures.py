@@ -1,31 +1,31 @@
-"""What a person reads when a test fails, word for word."""
+"""The failure messages of tests, with their exact texts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from tests.pytest_plugin.conftest import DESK
+from tests.pytest_plugin.conftest import SCENARIO
 
 HEAD = """
 import httpx, pytest
 PLACE = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place1"}
 """
 
-MISSED = """\
-The test made a request that nothing in its scenario answers.
+UNMATCHED = """\
+The test sent a request that its scenario does not answer.
 
 POST /api/v2/workbins
   {"operationName":"RequestAgentStats","workbinType":"Place","workbinOwner":"Place9"}
   nearest: 'stats of place Place1' (desk.yaml:5)
-    agrees:  method, path, query, body.operationName, body.workbinType
+    matches: method, path, query, body.operationName, body.workbinType
     differs: body.workbinOwner is Place9, not Place1
 
-If this is what the test is about: reel.allow_unmatched()
-To record what is missing: pytest --reel-record=URL --reel-record-mode=new"""
+To allow this in the test: reel.allow_unmatched()
+To record the missing exchanges: pytest --reel-record=URL --reel-record-mode=new"""
 
 
-def test_a_request_that_nothing_answers_fails_the_test_and_shows_what_is_near(run: Callable[..., Any]):
+def test_unmatched_request_fails_the_test_with_near_misses(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
@@ -35,11 +35,10 @@ def test_it(reel):
 """
     )
     assert ran.outcomes == {"failed": 1}
-    assert ran.part("test_it") == MISSED
+    assert ran.part("test_it") == UNMATCHED
 
 
-def test_a_test_that_fails_by_itself_shows_it_beside_its_own_failure(run: Callable[..., Any]):
-    """It is often the reason."""
+def test_unmatched_request_is_added_to_another_failure(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
@@ -51,10 +50,10 @@ def test_it(reel):
     )
     assert ran.outcomes == {"failed": 1}
     assert "E       assert 404 == 200" in ran.text
-    assert ran.part("Captured reel call") == MISSED
+    assert ran.part("Captured reel call") == UNMATCHED
 
 
-def test_each_request_is_told_with_its_user_and_all_that_differs(run: Callable[..., Any]):
+def test_message_has_user_and_all_differences(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
@@ -68,27 +67,27 @@ def test_it(reel):
     assert (
         ran.part("test_it")
         == """\
-The test made 2 requests that nothing in its scenario answers.
+The test sent 2 requests that its scenario does not answer.
 
 POST /api/v2/diagnostics/version?full=1  (as ann)
   nearest: 'version' (desk.yaml:11)
-    agrees:  path, body
+    matches: path, body
     differs: method is POST, not GET
              query.full is "1", not nothing
 
 POST /api/v2/workbins  (as ann)
   {
-  its body isn't JSON, though its Content-Type says so
+  its body is not JSON, but its Content-Type is
   nearest: 'stats of place Place1' (desk.yaml:5)
-    agrees:  method, path, query
+    matches: method, path, query
     differs: body is a text of 1 character, not {operationName: RequestAgentStats, workbinType: Place, workbinOwner: Place1}
 
-If this is what the test is about: reel.allow_unmatched()
-To record what is missing: pytest --reel-record=URL --reel-record-mode=new"""  # noqa: E501  # as it is printed
+To allow this in the test: reel.allow_unmatched()
+To record the missing exchanges: pytest --reel-record=URL --reel-record-mode=new"""  # noqa: E501  # as it is printed
     )
 
 
-def test_an_exchange_that_is_used_up_is_told_as_such(run: Callable[..., Any]):
+def test_message_of_a_used_up_exchange(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
@@ -102,7 +101,7 @@ def test_it(reel):
     assert "  nearest: 'version' (desk.yaml:11)\n    matches, but it is used up: played 1 times" in ran.part("test_it")
 
 
-def test_many_requests_are_counted_and_long_bodies_cut(run: Callable[..., Any]):
+def test_message_is_limited_in_requests_and_body_length(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
@@ -114,13 +113,13 @@ def test_it(reel):
 """
     )
     text = ran.part("test_it")
-    assert text.startswith("The test made 12 requests that nothing in its scenario answers.\n\nPOST /api/v2/workbins\n")
+    assert text.startswith("The test sent 12 requests that its scenario does not answer.\n\nPOST /api/v2/workbins\n")
     assert text.count("POST /api/v2/workbins") == 10
     assert "\n\nand 2 more\n\n" in text
     assert "x… (2077 characters)" in text
 
 
-def test_secrets_are_not_shown(run: Callable[..., Any]):
+def test_secrets_are_masked(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
@@ -138,7 +137,7 @@ def test_it(reel):
     assert "body.password is [hidden], not nothing" in ran.part("test_it")
 
 
-def test_a_test_may_allow_it(run: Callable[..., Any]):
+def test_allow_unmatched(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
@@ -152,7 +151,7 @@ def test_it(reel):
 
 
 FAILED = """\
-The test made 2 requests whose answer could not be made.
+The test sent 2 requests whose response could not be rendered.
 
 POST /api/v2/workbins  (as ann)
   {"operationName":"RequestAgentStats","workbinType":"Place","workbinOwner":"Place1","password":"[hidden]"}
@@ -162,7 +161,7 @@ GET /api/v2/broken  (as ann)
   'a broken template' can't be played: FOLDER/desk.yaml:16:29: the template '{{ request.body.id }}' failed: \
 'None' has no attribute 'id'
 
-If this is what the test is about: reel.allow_failed()"""
+To allow this in the test: reel.allow_failed()"""
 
 BROKEN = """
   - name: a broken template
@@ -186,28 +185,28 @@ def test_it(reel):
 )
 
 
-def test_an_answer_that_could_not_be_made_fails_the_test_and_says_why(run: Callable[..., Any], project: Any):
-    (project.path / "desk.yaml").write_text(DESK + BROKEN.lstrip("\n"))
+def test_failed_response_fails_the_test_with_the_reason(run: Callable[..., Any], project: Any):
+    (project.path / "desk.yaml").write_text(SCENARIO + BROKEN.lstrip("\n"))
     ran = run(FAILING)
     assert ran.outcomes == {"failed": 1}
     assert ran.part("test_it") == FAILED.replace("FOLDER", str(project.path))
 
 
-def test_a_test_may_allow_it_to_fail(run: Callable[..., Any], project: Any):
-    (project.path / "desk.yaml").write_text(DESK + BROKEN.lstrip("\n"))
+def test_allow_failed(run: Callable[..., Any], project: Any):
+    (project.path / "desk.yaml").write_text(SCENARIO + BROKEN.lstrip("\n"))
     assert run(FAILING + "    reel.allow_failed()\n").outcomes == {"passed": 1}
     assert run(FAILING + "    reel.allow_unmatched()\n").outcomes == {"failed": 1}
 
 
-def test_what_failed_and_what_nothing_answers_are_told_together(run: Callable[..., Any], project: Any):
-    (project.path / "desk.yaml").write_text(DESK + BROKEN.lstrip("\n"))
+def test_failed_and_unmatched_requests_in_one_message(run: Callable[..., Any], project: Any):
+    (project.path / "desk.yaml").write_text(SCENARIO + BROKEN.lstrip("\n"))
     ran = run(FAILING + "    httpx.get(reel.url + '/nothing')\n")
     text = ran.part("test_it")
-    assert text.startswith("The test made a request that nothing in its scenario answers.\n\nGET /nothing\n")
+    assert text.startswith("The test sent a request that its scenario does not answer.\n\nGET /nothing\n")
     assert text.endswith("\n\n" + FAILED.replace("FOLDER", str(project.path)))
 
 
-def test_what_is_asked_after_the_test_is_an_error_of_its_teardown(run: Callable[..., Any]):
+def test_unmatched_request_after_the_test_fails_the_teardown(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
@@ -225,14 +224,14 @@ def test_it(client):
     assert "GET /late" in ran.part("ERROR at teardown of test_it")
 
 
-def test_a_scenario_that_would_forward_has_nobody_to_forward_to(run: Callable[..., Any], project: Any):
+def test_unmatched_requests_are_never_forwarded(run: Callable[..., Any], project: Any):
     (project.path / "desk.yaml").write_text("cometreel: 1\nsettings: {unmatched: forward}\nexchanges: []\n")
     ran = run(HEAD + "\ndef test_it(reel):\n    httpx.get(reel.play('desk.yaml').url + '/nothing')\n")
     assert ran.outcomes == {"failed": 1}
-    assert "GET /nothing\n  nothing in the scenario is near\n" in ran.part("test_it")
+    assert "GET /nothing\n  no similar exchange in the scenario\n" in ran.part("test_it")
 
 
-def test_a_skipped_test_stays_skipped(run: Callable[..., Any]):
+def test_skipped_test_stays_skipped(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
@@ -255,41 +254,41 @@ def test_it(reel):
 )
 
 
-def test_strict_fails_a_test_that_leaves_exchanges_unplayed(run: Callable[..., Any]):
+def test_strict_fails_a_test_with_unplayed_exchanges(run: Callable[..., Any]):
     assert run(STRICT).outcomes == {"passed": 1}
     ran = run(STRICT, "--reel-strict")
     assert ran.outcomes == {"failed": 1}
     assert (
         ran.part("test_it")
         == """\
---reel-strict: the test left an exchange of its scenario unplayed.
+--reel-strict: the test did not play an exchange of its scenario.
   'stats of place Place1' (desk.yaml:5)"""
     )
 
 
-def test_strict_may_stand_in_the_ini_file(run: Callable[..., Any], project: Any):
+def test_strict_in_the_ini_file(run: Callable[..., Any], project: Any):
     project.makefile(".ini", pytest=(project.path / "pytest.ini").read_text() + "\nreel_strict = true\n")
     assert run(STRICT).outcomes == {"failed": 1}
 
 
-def test_strict_does_not_hide_why_a_test_failed(run: Callable[..., Any]):
+def test_strict_does_not_hide_another_failure(run: Callable[..., Any]):
     ran = run(STRICT + "    assert reel.calls == []\n", "--reel-strict")
     assert ran.outcomes == {"failed": 1}
-    assert "unplayed" not in ran.text
+    assert "did not play" not in ran.text
 
 
-def test_a_scenario_that_is_wrong_is_told_at_the_line_of_the_test(run: Callable[..., Any], project: Any):
+def test_invalid_scenario_is_reported_at_the_line_of_the_test(run: Callable[..., Any], project: Any):
     (project.path / "bad.yaml").write_text("cometreel: 1\nexchanges: 5\nbayeux: {}\nextra: 1\n")
     ran = run("def test_it(reel):\n    reel.play('bad.yaml')\n")
     file = project.path / "bad.yaml"
     text = ran.part("test_it")
     assert ">       reel.play('bad.yaml')" in text
     assert f"E       cometreel.errors.FileInvalid: {file}:2:12: the number 5; expected a list" in text
-    assert text.endswith("test_desk.py:2: FileInvalid")
+    assert text.endswith("test_desktop.py:2: FileInvalid")
     assert "cometreel/pytest_plugin" not in text
 
 
-def test_a_marker_that_is_wrong_is_told_in_one_line(run: Callable[..., Any], project: Any):
+def test_invalid_marker_is_reported_in_one_line(run: Callable[..., Any], project: Any):
     ran = run(
         """
 import pytest
@@ -308,28 +307,28 @@ def test_nothing(reel): ...
 """
     )
     assert ran.outcomes == {"errors": 4}
-    said = "@pytest.mark.reel: it got an unexpected keyword argument 'sped'"
-    assert ran.part("ERROR at setup of test_name").startswith(said)  # Python 3.13 also says what may be meant
+    message = "@pytest.mark.reel: it got an unexpected keyword argument 'sped'"
+    assert ran.part("ERROR at setup of test_name").startswith(message)  # Python 3.13 also suggests a name
     assert ran.part("ERROR at setup of test_value") == (
         "@pytest.mark.reel: speed: -1 can't be used; expected a number, 0 or more"
     )
     assert ran.part("ERROR at setup of test_file") == (
-        f"@pytest.mark.reel: {project.path}/missing.yaml: there is no such file; expected a scenario file or folder "
-        "(record it: pytest --reel-record=URL)"
+        f"@pytest.mark.reel: {project.path}/missing.yaml: no such file; expected a scenario file or folder "
+        "(to record it: pytest --reel-record=URL)"
     )
     assert ran.part("ERROR at setup of test_nothing") == (
         "@pytest.mark.reel: reel.play: nothing to play; expected a file, YAML text or a loaded scenario"
     )
 
 
-def test_a_reel_without_a_scenario_says_what_it_wants(run: Callable[..., Any]):
+def test_reel_without_a_scenario(run: Callable[..., Any]):
     text = run("def test_it(reel):\n    reel.url\n").part("test_it")
     assert text.endswith(
         """\
     def test_it(reel):
 >       reel.url
-E       cometreel.pytest_plugin.reel_fixture.NothingPlayed: the reel has no scenario yet; expected \
+E       cometreel.pytest_plugin.reel_fixture.NothingPlayed: the reel has no scenario; expected \
 reel.play(SCENARIO) first, or @pytest.mark.reel(SCENARIO)
 
-test_desk.py:2: NothingPlayed"""
+test_desktop.py:2: NothingPlayed"""
     )

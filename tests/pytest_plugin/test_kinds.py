@@ -1,4 +1,4 @@
-"""The fixtures in every kind of test: plain, asyncio, gevent, threads, unittest, pytest-xdist, one reel for a run."""
+"""The fixtures in all kinds of tests: functions, asyncio, gevent, threads, unittest, pytest-xdist, session scope."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def test_it(reel, number):
 """
 
 
-def test_each_test_has_a_replay_of_its_own(run: Callable[..., Any]):
+def test_each_test_has_its_own_server(run: Callable[..., Any]):
     assert run(PLAIN).outcomes == {"passed": 3}
 
 
-def test_in_the_workers_of_xdist(run: Callable[..., Any]):
+def test_in_xdist_workers(run: Callable[..., Any]):
     assert run(PLAIN, "-n", "2", subprocess=True).outcomes == {"passed": 3}
 
 
 def test_in_coroutines(run: Callable[..., Any]):
-    """Also with many requests at once, and with the reel asked while the event loop of the test runs."""
+    """Many requests at once, and calls of the reel while the event loop of the test runs."""
     ran = run(
         """
 import asyncio, httpx, pytest
@@ -69,8 +69,8 @@ def test_it(reel):
     assert ran.outcomes == {"passed": 1}
 
 
-def test_in_a_process_that_gevent_has_patched(run: Callable[..., Any]):
-    """The replay is on a thread of the system's own; a greenlet that waits for it lets the others run."""
+def test_in_a_process_patched_by_gevent(run: Callable[..., Any]):
+    """The server runs in a native thread; a greenlet that waits for it does not block the others."""
     ran = run(
         """
 import threading, time, gevent, httpx, pytest
@@ -112,7 +112,7 @@ def test_in_unittest(run: Callable[..., Any]):
         """
 import unittest, httpx, pytest
 
-class Desk(unittest.TestCase):
+class DesktopTest(unittest.TestCase):
     @pytest.fixture(autouse=True)
     def play(self, reel):
         self.reel = reel.play("desk.yaml")
@@ -125,7 +125,7 @@ class Desk(unittest.TestCase):
 """
     )
     assert ran.outcomes == {"passed": 1, "failed": 1}
-    assert "GET /nothing" in ran.part("Desk.test_failing")
+    assert "GET /nothing" in ran.part("DesktopTest.test_failing")
 
 
 SHARED = """
@@ -162,15 +162,15 @@ def test_without():
 """
 
 
-def test_one_reel_for_a_run_blames_each_test_for_its_own_requests_only(run: Callable[..., Any]):
+def test_shared_reel_fails_each_test_only_for_its_own_requests(run: Callable[..., Any]):
     ran = run(SHARED, "--reel-strict")
     assert ran.outcomes == {"passed": 5, "failed": 2}
     assert "GET /nothing\n" in ran.part("test_three")
     assert "GET /nothing-else\n" in ran.part("test_six")
-    assert ran.part("test_six").startswith("The test made a request")
+    assert ran.part("test_six").startswith("The test sent a request")
 
 
-def test_a_reel_plays_one_scenario_only(run: Callable[..., Any], project: Any):
+def test_reel_plays_only_one_scenario(run: Callable[..., Any], project: Any):
     (project.path / "other.yaml").write_text("cometreel: 1\nexchanges: []\n")
     ran = run(
         """
@@ -183,7 +183,7 @@ def test_it(reel):
     with pytest.raises(CometreelError) as refused:
         reel.play("other.yaml")
     assert str(refused.value) == (
-        "the reel plays desk.yaml and can't play other.yaml too; expected both in one reel.play(…)"
+        "the reel already plays desk.yaml and can't play other.yaml; expected both in one reel.play(…)"
     )
     with pytest.raises(CometreelError):
         reel.play("desk.yaml", speed=2)
@@ -203,7 +203,7 @@ def test_it(reel):
         'load(["desk.yaml"])',
     ],
 )
-def test_a_scenario_is_given_as_file_folder_files_text_or_loaded(run: Callable[..., Any], project: Any, given: str):
+def test_kinds_of_scenarios(run: Callable[..., Any], project: Any, given: str):
     folder = project.mkdir("folder")
     (folder / "one.yaml").write_text((project.path / "desk.yaml").read_text())
     (folder / "two.yml").write_text("cometreel: 1\nexchanges:\n  - {name: x, request: {method: GET, path: /x}}\n")
@@ -221,7 +221,7 @@ def test_it(reel):
     assert ran.outcomes == {"passed": 1}
 
 
-def test_a_path_is_looked_for_beside_the_test_first(run: Callable[..., Any], project: Any):
+def test_path_is_relative_to_the_test_file_first(run: Callable[..., Any], project: Any):
     deep = project.mkpydir("deep")
     (deep / "desk.yaml").write_text("cometreel: 1\nexchanges:\n  - {name: deep, request: {method: GET, path: /x}}\n")
     source = "import httpx\n\ndef test_it(reel):\n    httpx.get(reel.play('desk.yaml').url + '/x')\n"
@@ -231,7 +231,7 @@ def test_a_path_is_looked_for_beside_the_test_first(run: Callable[..., Any], pro
     assert run("", "deep", "other").outcomes == {"passed": 2}
 
 
-def test_an_edited_file_is_read_again(run: Callable[..., Any]):
+def test_edited_file_is_loaded_again(run: Callable[..., Any]):
     ran = run(
         """
 from pathlib import Path
@@ -247,7 +247,7 @@ def test_it(reel, version):
     assert ran.outcomes == {"passed": 2}
 
 
-def test_what_else_a_test_gives_is_refused(run: Callable[..., Any]):
+def test_invalid_arguments_of_play(run: Callable[..., Any]):
     ran = run(
         """
 import pytest
@@ -257,7 +257,7 @@ from cometreel.scenario import load
 @pytest.mark.parametrize(("given", "sentence"), [
     ((), "reel.play: nothing to play; expected a file, YAML text or a loaded scenario"),
     ((7,), "reel.play: 7; expected a file, YAML text or a loaded scenario"),
-    (("desk.yaml", "a:\\n"), "reel.play: a loaded scenario or a text beside others; expected it alone, or files only"),
+    (("desk.yaml", "a:\\n"), "reel.play: text or a scenario with other arguments; expected it alone, or files only"),
 ])
 def test_it(reel, given, sentence):
     with pytest.raises(OptionInvalid) as refused:

@@ -1,4 +1,4 @@
-"""The options of the plugin: bad ones end the run before any test, in one line."""
+"""The options of the plugin; an invalid one ends the run before the first test, with one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BAD = [
     (["--reel-record", "gws.example"], "--reel-record: 'gws.example'; expected http://HOST:PORT or https://HOST:PORT"),
     (
         ["--reel-record-mode", "all"],
-        "--reel-record-mode: 'all' without a server to record; expected --reel-record=URL too",
+        "--reel-record-mode: 'all' without a server to record; expected --reel-record=URL as well",
     ),
     (
         ["-o", "reel_record_mode=sometimes"],
@@ -25,20 +25,20 @@ BAD = [
         ["-o", "reel_record=http://gws.example/x"],
         (
             "--reel-record: 'http://gws.example/x' has a path; expected http://HOST:PORT or https://HOST:PORT "
-            "(the client asks for the paths)"
+            "(leave out the path; the client sends the paths)"
         ),
     ),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), BAD)
-def test_a_bad_option_is_told_in_one_line(run: Callable[..., Any], arguments: list[str], sentence: str):
+def test_invalid_option_is_reported_in_one_line(run: Callable[..., Any], arguments: list[str], sentence: str):
     ran = run("def test_it(): pass", *arguments)
     assert ran.result.ret == USAGE_ERROR
     assert ran.result.stderr.str().strip() == f"ERROR: {sentence}"
 
 
-def test_the_help_names_every_option(run: Callable[..., Any]):
+def test_help_lists_every_option(run: Callable[..., Any]):
     text = run("", "--help").text
     for name in ("--reel-record=URL", "--reel-record-mode={once,new,all,none}", "--reel-strict"):
         assert name in text
@@ -46,8 +46,8 @@ def test_the_help_names_every_option(run: Callable[..., Any]):
         assert name in text
 
 
-def test_a_run_that_uses_no_reel_imports_nothing_heavy(project: Any):
-    """The plugin is loaded by every run of pytest on the machine."""
+def test_run_without_a_reel_imports_no_server(project: Any):
+    """Every pytest run on the machine loads the plugin."""
     project.makepyfile(
         """
 import sys
@@ -64,7 +64,7 @@ def test_it():
     assert ended.returncode == 0, ended.stdout
 
 
-def test_the_type_of_the_fixture_can_be_imported_without_hiding_the_fixture():
+def test_importing_reel_type_keeps_the_fixture():
     code = (
         "import inspect, cometreel.pytest_plugin as plugin; from cometreel.pytest_plugin import Reel; "
         "print(Reel.__name__, inspect.ismodule(plugin.reel), inspect.ismodule(plugin.reel_session))"

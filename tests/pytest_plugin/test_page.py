@@ -1,4 +1,4 @@
-"""`docs/pytest.md` can't drift: its scenario, its tests, its failure and its command are run as they stand there."""
+"""The page docs/pytest.md: its scenario, tests, failure message and command are run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def page(project: pytest.Pytester) -> None:
-    """The page's own scenario lies in the project."""
+    """Write the scenario of the page into the project."""
     (scenario,) = blocks("yaml")
     (project.path / "desk.yaml").write_text(scenario)
 
@@ -34,19 +34,19 @@ OUTCOMES = [{"passed": 1}, {"passed": 3}, {"failed": 1}, {"passed": 3}]
 
 @pytest.mark.usefixtures("page")
 @pytest.mark.parametrize("number", range(len(OUTCOMES)))
-def test_its_tests_run(run: Callable[..., Any], number: int):
+def test_python_blocks(run: Callable[..., Any], number: int):
     ran = run(blocks("python")[number])
     assert ran.outcomes == OUTCOMES[number]
 
 
 @pytest.mark.usefixtures("page")
-def test_its_failure_is_what_pytest_prints(run: Callable[..., Any]):
+def test_text_block_is_the_failure_message(run: Callable[..., Any]):
     (text,) = blocks("text")
     assert run(blocks("python")[2]).part("test_another_place") == text.rstrip()
 
 
-def test_its_command_records(project: pytest.Pytester):
-    """As it stands there, but for the server's name; the scenario that it writes is replayed without the server."""
+def test_console_block_records(project: pytest.Pytester):
+    """Run the command with another server name, then replay the recorded scenario without the server."""
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[ASGIApp]:
@@ -63,7 +63,7 @@ def test_its_command_records(project: pytest.Pytester):
     project.runpytest_inprocess(*arguments).assert_outcomes(passed=1)
 
 
-def test_every_block_is_one_that_is_run_here():
+def test_every_block_is_tested():
     assert {language: len(blocks(language)) for language in ("yaml", "python", "text", "console")} == {
         "yaml": 1,
         "python": len(OUTCOMES),
@@ -74,10 +74,10 @@ def test_every_block_is_one_that_is_run_here():
 
 
 @pytest.mark.parametrize("name", ["--reel-record=URL", "--reel-record-mode=MODE", "--reel-strict"])
-def test_every_option_is_in_it(name: str):
+def test_every_option_is_listed(name: str):
     assert re.search(rf"^\| `{name}` \| `{name.partition('=')[0][2:].replace('-', '_')}` \|", PAGE, re.MULTILINE)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_every_mode_is_in_it(mode: str):
+def test_every_mode_is_listed(mode: str):
     assert re.search(rf"^\| `{mode}`", PAGE, re.MULTILINE)

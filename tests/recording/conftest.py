@@ -1,4 +1,4 @@
-"""A server to forward to, written for these tests, and the forwarder before it; both on threads of this process."""
+"""A server for these tests and a recording proxy in front of it, on threads of this process."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from cometreel.serve import ListenOptions, serve_in_background
 from cometreel.serve.certificate import Certificate
 
 PATIENCE = 30.0
-"""Seconds until something that always happens is taken to have failed."""
+"""Timeout in seconds; long enough for a busy machine."""
 
 
 @dataclass
 class Server:
-    """Answers every request in the same way; `hold` makes it wait until `go` is given something."""
+    """Answers every request with the same reply; with `hold`, it waits for the disconnect of the client."""
 
     status: int = 200
     fields: list[tuple[str, str]] = field(default_factory=list)
@@ -53,15 +53,15 @@ class Server:
 
 
 @dataclass
-class Studio:
-    """A forwarder that records: where it listens, and what it recorded."""
+class RunningProxy:
+    """A recording proxy: its URL, its session, and the observed calls."""
 
     url: str
     recording: RecordingSession
     calls: list[tuple[str, str, bytes, int | None]]
 
     def events(self) -> list[dict[str, Any]]:
-        """The journal so far, without its header."""
+        """Return the events of the journal, without its header."""
         return [json.loads(line) for line in self.recording.journal.read_text().splitlines()][1:]
 
     def kinds(self) -> list[str]:
@@ -76,7 +76,7 @@ def stack() -> Iterator[ExitStack]:
 
 @pytest.fixture
 def serve(stack: ExitStack) -> Callable[..., str]:
-    """Serve an application until the test ends; its URL."""
+    """Serve an application until the test ends; return its URL."""
 
     def start(app: ASGIApp, certificate: Certificate | None = None) -> str:
         @asynccontextmanager
@@ -89,14 +89,14 @@ def serve(stack: ExitStack) -> Callable[..., str]:
 
 
 @pytest.fixture
-def record(stack: ExitStack, tmp_path: Path) -> Callable[[str], Studio]:
-    """Start a forwarder that records what goes to a URL."""
+def record(stack: ExitStack, tmp_path: Path) -> Callable[[str], RunningProxy]:
+    """Start a recording proxy for a URL."""
 
-    def start(url: str) -> Studio:
+    def start(url: str) -> RunningProxy:
         recording = RecordingSession(Upstream.at(url), tmp_path / "run.yaml")
         calls: list[tuple[str, str, bytes, int | None]] = []
-        served = stack.enter_context(serve_in_background(recording.opening(lambda *call: calls.append(call))))
-        return Studio(served.url, recording, calls)
+        served = stack.enter_context(serve_in_background(recording.proxy_factory(lambda *call: calls.append(call))))
+        return RunningProxy(served.url, recording, calls)
 
     return start
 
@@ -107,22 +107,22 @@ def server() -> Server:
 
 
 @pytest.fixture
-def studio(serve: Callable[..., str], record: Callable[[str], Studio], server: Server) -> Studio:
-    """A forwarder in front of `server`."""
+def recording_proxy(serve: Callable[..., str], record: Callable[[str], RunningProxy], server: Server) -> RunningProxy:
+    """A recording proxy in front of `server`."""
     return record(serve(server))
 
 
 @pytest.fixture
-def nobody() -> Iterator[str]:
-    """The URL of a port that belongs to this test and at which nobody listens."""
+def unreachable() -> Iterator[str]:
+    """The URL of a reserved port that accepts no connections."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 @pytest.fixture
-def rude() -> Iterator[tuple[str, socket.socket]]:
-    """The URL of a listening socket that answers nothing by itself."""
+def silent() -> Iterator[tuple[str, socket.socket]]:
+    """The URL of a listening socket that sends no replies."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()

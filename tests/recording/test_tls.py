@@ -1,4 +1,4 @@
-"""A server behind TLS: reached if its certificate can be checked, and if not, said so."""
+"""A server with TLS, with trusted and untrusted certificates."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 def test_a_certificate_that_is_trusted(
     serve: Callable[..., str], record: Callable[[str], Any], server: Any, trusted: Certificate
 ):
-    studio = record(serve(server, trusted))
-    assert studio.recording.upstream.scheme == "https"
-    assert httpx.get(studio.url + "/api/v2/me").status_code == 200
-    assert studio.kinds() == ["request", "reply"]
+    recording_proxy = record(serve(server, trusted))
+    assert recording_proxy.recording.upstream.scheme == "https"
+    assert httpx.get(recording_proxy.url + "/api/v2/me").status_code == 200
+    assert recording_proxy.kinds() == ["request", "reply"]
 
 
 def test_a_websocket_over_tls(serve: Callable[..., str], record: Callable[[str], Any], trusted: Certificate):
-    studio = record(serve(echo, trusted))
-    with connect(studio.url.replace("http:", "ws:") + "/cometd") as client:
+    recording_proxy = record(serve(echo, trusted))
+    with connect(recording_proxy.url.replace("http:", "ws:") + "/cometd") as client:
         client.send("one")
         assert client.recv() == "one"
 
 
-def test_a_certificate_that_nobody_vouches_for(
+def test_an_untrusted_certificate(
     serve: Callable[..., str], record: Callable[[str], Any], server: Any, certificate: Certificate
 ):
     url = serve(server, certificate)
     reply = httpx.get(record(url).url + "/api/v2/me")
     assert reply.status_code == 502
-    said = reply.json()["statusMessage"]
-    assert said.startswith(f"cometreel: {url} can't be reached: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify")
-    assert said.endswith("(SSL_CERT_FILE=FILE names an authority to trust)")
+    message = reply.json()["statusMessage"]
+    assert message.startswith(f"cometreel: {url} can't be reached: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify")
+    assert message.endswith("(set SSL_CERT_FILE=FILE to trust another authority)")
     assert server.asked.empty()

@@ -1,4 +1,4 @@
-"""The address of the real server, as a user gives it."""
+"""The URL of the server, as given by a user."""
 
 from __future__ import annotations
 
@@ -33,23 +33,26 @@ def test_a_server_is_named_by_scheme_host_and_port(url: str, authority: str):
         ("http://:80", f"--reel-record: 'http://:80'; {EXPECTED}"),
         (
             "http://gws.example/api/v2",
-            f"--reel-record: 'http://gws.example/api/v2' has a path; {EXPECTED} (the client asks for the paths)",
+            (
+                f"--reel-record: 'http://gws.example/api/v2' has a path; {EXPECTED} "
+                "(leave out the path; the client sends the paths)"
+            ),
         ),
         (
             "http://ann:canary@gws.example",
-            f"--reel-record: the URL holds credentials; {EXPECTED} (the client logs in by itself)",
+            f"--reel-record: the URL contains credentials; {EXPECTED} (the client sends its own credentials)",
         ),
-        ("http://gws.example:port", f"--reel-record: the URL can't be read; {EXPECTED}"),
+        ("http://gws.example:port", f"--reel-record: the URL is invalid; {EXPECTED}"),
     ],
 )
-def test_anything_else_is_refused_with_what_was_expected(url: str, sentence: str):
+def test_other_urls_are_rejected(url: str, sentence: str):
     with pytest.raises(OptionInvalid) as refused:
         Upstream.at(url)
     assert str(refused.value) == sentence
 
 
 def test_certificates_are_checked():
-    assert Upstream.at("http://gws.example").trust is None
-    trust = Upstream.at("https://gws.example").trust
-    assert trust is not None
-    assert trust.check_hostname
+    assert Upstream.at("http://gws.example").ssl_context is None
+    context = Upstream.at("https://gws.example").ssl_context
+    assert context is not None
+    assert context.check_hostname

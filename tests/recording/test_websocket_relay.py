@@ -1,4 +1,4 @@
-"""WebSockets through the forwarder: frames both ways, how they end, and upgrades that come to nothing."""
+"""WebSockets through the recording proxy: messages both ways, close codes, and failed upgrades."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HANDSHAKE = '[{"channel":"/meta/handshake","version":"1.0"}]'
 
 
 class Echo:
-    """Accepts with a cookie and the client's last subprotocol, sends every frame back, `bye` ends it with 4001."""
+    """Accepts with a cookie and the last subprotocol of the client, echoes every message; `bye` closes with 4001."""
 
     def __init__(self) -> None:
         self.closed: SimpleQueue[int] = SimpleQueue()
@@ -42,7 +42,7 @@ class Echo:
 
 
 class Refuse:
-    """Refuses every upgrade in words of its own."""
+    """Rejects every upgrade with its own reply."""
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -58,18 +58,18 @@ def echo() -> Echo:
 
 
 @pytest.fixture
-def studio(serve: Callable[..., str], record: Callable[[str], Any], echo: Echo) -> Any:
+def recording_proxy(serve: Callable[..., str], record: Callable[[str], Any], echo: Echo) -> Any:
     return record(serve(echo))
 
 
-def _websocket(studio: Any) -> str:
-    return str(studio.url.replace("http:", "ws:")) + "/api/v2/notifications?x=%41"
+def _websocket(recording_proxy: Any) -> str:
+    return str(recording_proxy.url.replace("http:", "ws:")) + "/api/v2/notifications?x=%41"
 
 
-def test_frames_go_both_ways_and_into_the_journal(studio: Any, echo: Echo):
+def test_messages_are_relayed_both_ways_and_recorded(recording_proxy: Any, echo: Echo):
     headers = {"Cookie": "JSESSIONID=canary-one", "Connection": "Upgrade, X-Hop", "X-Hop": "1"}
     with connect(
-        _websocket(studio), subprotocols=[Subprotocol("one"), Subprotocol("two")], additional_headers=headers
+        _websocket(recording_proxy), subprotocols=[Subprotocol("one"), Subprotocol("two")], additional_headers=headers
     ) as client:
         assert client.response is not None
         assert (client.subprotocol, client.response.headers["Set-Cookie"]) == ("two", "a=1")
@@ -80,45 +80,45 @@ def test_frames_go_both_ways_and_into_the_journal(studio: Any, echo: Echo):
     assert echo.target == "/api/v2/notifications?x=%41"
     assert (echo.headers["cookie"], echo.headers["host"]) == (
         "JSESSIONID=canary-one",
-        studio.recording.upstream.authority,
+        recording_proxy.recording.upstream.authority,
     )
     assert "x-hop" not in echo.headers
     assert echo.closed.get(timeout=30) == 1000
-    frames = [(event["from"], "bayeux" in event) for event in studio.events() if event["kind"] == "frame"]
+    frames = [(event["from"], "bayeux" in event) for event in recording_proxy.events() if event["kind"] == "frame"]
     assert frames == [("client", True), ("server", True), ("client", False), ("server", False)]
-    assert studio.kinds()[0] == "open"
-    assert studio.calls == [
+    assert recording_proxy.kinds()[0] == "open"
+    assert recording_proxy.calls == [
         ("WEBSOCKET", "/api/v2/notifications?x=%41", HANDSHAKE.encode(), None),
         ("WEBSOCKET", "/api/v2/notifications?x=%41", b"\x00\x01", None),
     ]
-    assert "canary" not in studio.recording.journal.read_text()
+    assert "canary" not in recording_proxy.recording.journal.read_text()
 
 
-def test_the_servers_own_close_code_reaches_the_client(studio: Any):
-    with connect(_websocket(studio)) as client:
+def test_the_servers_own_close_code_reaches_the_client(recording_proxy: Any):
+    with connect(_websocket(recording_proxy)) as client:
         client.send("bye")
         with pytest.raises(ConnectionClosed):
             client.recv()
     assert client.close_code == 4001
 
 
-def test_the_clients_own_close_code_reaches_the_server(studio: Any, echo: Echo):
-    with connect(_websocket(studio)) as client:
+def test_the_clients_own_close_code_reaches_the_server(recording_proxy: Any, echo: Echo):
+    with connect(_websocket(recording_proxy)) as client:
         client.close(4002)
     assert echo.closed.get(timeout=30) == 4002
 
 
-def test_a_client_that_breaks_off_leaves_the_server_too(studio: Any, echo: Echo):
-    """With 1000: uvicorn tells a connection that broke and one that was closed without a code alike."""
-    with connect(_websocket(studio)) as client:
+def test_a_broken_client_connection_closes_the_server_connection(recording_proxy: Any, echo: Echo):
+    """With 1000: uvicorn reports a broken connection like one that was closed without a code."""
+    with connect(_websocket(recording_proxy)) as client:
         client.send("one")
         assert client.recv() == "one"
         client.socket.shutdown(socket.SHUT_RDWR)
     assert echo.closed.get(timeout=30) == 1000
 
 
-def test_the_end_of_a_recording_ends_it_on_both_sides(studio: Any, echo: Echo, stack: ExitStack):
-    with connect(_websocket(studio)) as client:
+def test_the_end_of_a_recording_closes_both_sides(recording_proxy: Any, echo: Echo, stack: ExitStack):
+    with connect(_websocket(recording_proxy)) as client:
         client.send("one")
         assert client.recv() == "one"
         end = threading.Thread(target=stack.close)
@@ -129,24 +129,24 @@ def test_the_end_of_a_recording_ends_it_on_both_sides(studio: Any, echo: Echo, s
     assert (client.close_code, echo.closed.get(timeout=30)) == (1001, 1001)
 
 
-def test_a_refusal_is_passed_on_in_the_servers_words(serve: Callable[..., str], record: Callable[[str], Any]):
-    studio = record(serve(Refuse()))
+def test_a_rejected_upgrade_is_forwarded(serve: Callable[..., str], record: Callable[[str], Any]):
+    recording_proxy = record(serve(Refuse()))
     with pytest.raises(InvalidStatus) as refused:
-        connect(_websocket(studio))
+        connect(_websocket(recording_proxy))
     response = refused.value.response
     assert (response.status_code, response.body) == (403, b'{"statusCode":3}')
     assert "X-Hop" not in response.headers
-    assert [(event["kind"], event.get("json")) for event in studio.events()] == [
+    assert [(event["kind"], event.get("json")) for event in recording_proxy.events()] == [
         ("request", None),
         ("reply", {"statusCode": 3}),
     ]
 
 
-def test_a_server_that_is_down_is_a_502_that_says_so(record: Callable[[str], Any], nobody: str):
-    studio = record(nobody)
+def test_a_server_that_is_down_gives_a_502_with_the_reason(record: Callable[[str], Any], unreachable: str):
+    recording_proxy = record(unreachable)
     with pytest.raises(InvalidStatus) as refused:
-        connect(_websocket(studio))
+        connect(_websocket(recording_proxy))
     response = refused.value.response
     assert response.status_code == 502
-    assert f"{nobody} can't be reached: ".encode() in bytes(response.body or b"")
-    assert studio.kinds() == ["request", "error"]
+    assert f"{unreachable} can't be reached: ".encode() in bytes(response.body or b"")
+    assert recording_proxy.kinds() == ["request", "error"]

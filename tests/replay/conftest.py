@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from demo import peers
+from demo.client_output import ClientOutput, parse_output
 from demo.processes import Process
-from demo.seen import Seen, seen
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,17 +27,17 @@ def recorded() -> Path:
 
 
 @pytest.fixture
-def application(tmp_path: Path) -> Iterator[Callable[[str, str], Seen]]:
+def application(tmp_path: Path) -> Iterator[Callable[[str, str], ClientOutput]]:
     """Run an application built on a client of others to its end: `application("cometd-9", url)` is what it saw."""
     if missing := peers.missing_peers():
         pytest.fail(f"peers are not installed: {', '.join(missing)}; run `make setup`", pytrace=False)
     started: list[Process] = []
 
-    def run(name: str, url: str) -> Seen:
+    def run(name: str, url: str) -> ClientOutput:
         folder = tmp_path / f"client-{len(started)}"
         folder.mkdir()
         started.append(peers.client(folder, name, url))
-        return seen(started[-1].await_end())
+        return parse_output(started[-1].await_end())
 
     yield run
     for process in started:

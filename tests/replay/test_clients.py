@@ -17,14 +17,16 @@ from baiocas.transports.long_polling import LongPollingHttpTransport  # type: ig
 
 from cometreel.pytest_plugin import Reel
 from demo import peers
-from demo.seen import Seen
+from demo.client_output import ClientOutput
 
 WORKBINS, WORKITEMS = "/v2/me/workbins", "/v2/me/workitems"
 PATIENCE = 30.0
 
 
 @pytest.mark.parametrize("name", peers.CLIENTS)
-def test_a_whole_day_at_the_desk(name: str, reel: Reel, recorded: Path, application: Callable[[str, str], Seen]):
+def test_a_whole_day_at_the_desk(
+    name: str, reel: Reel, recorded: Path, application: Callable[[str, str], ClientOutput]
+):
     """npm's `cometd` as the real desktop ships it and its newest, and `aiocometd-ng`, play a recorded session again."""
     saw = application(name, reel.play(recorded, speed=0).url)
     assert [reply["status"] for reply in saw.replies] == [403] + 21 * [200] + [404, 200, 200]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from demo import peers
+from demo.client_output import ClientOutput, differences, parse_output
 from demo.processes import Process
-from demo.seen import Seen, differences, seen
 
 SHORT = ("log in", "start the session", "handshake", "subscribe to topics", "stats, own", "stats of a place")
 """The steps of a workload that takes a moment only."""
@@ -47,7 +47,7 @@ def server(tmp_path: Path) -> Iterator[Callable[[], peers.Server]]:
 
 
 @pytest.fixture
-def desk(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Seen]:
+def desk(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ClientOutput]:
     """Run pytest on a test that runs an application; what the application saw."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makefile(".ini", pytest="[pytest]\nfilterwarnings = error\n")
@@ -56,19 +56,19 @@ def desk(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable
     short = pytester.path / "short.json"
     short.write_text(json.dumps([step for step in steps if step["step"] in SHORT]))
 
-    def run(name: str, out: str, *arguments: str) -> Seen:
+    def run(name: str, out: str, *arguments: str) -> ClientOutput:
         values = {"root": str(peers.ROOT), "name": name, "out": out, "workload": str(short)}
         pytester.makepyfile(test_desk=TEST.format(**values))
         plain = ("-q", "-p", "no:cacheprovider", "-p", "cometreel.pytest_plugin")  # and nothing else that takes time
         pytester.runpytest_subprocess(*plain, *arguments).assert_outcomes(passed=1)
-        return seen((pytester.path / out).read_text())
+        return parse_output((pytester.path / out).read_text())
 
     return run
 
 
 @pytest.mark.parametrize("name", peers.CLIENTS)
 def test_what_is_recorded_once_is_replayed_without_the_server(
-    name: str, desk: Callable[..., Seen], server: Callable[[], peers.Server], pytester: pytest.Pytester
+    name: str, desk: Callable[..., ClientOutput], server: Callable[[], peers.Server], pytester: pytest.Pytester
 ):
     upstream = server()
     option = f"--reel-record={upstream.url}"
@@ -81,7 +81,7 @@ def test_what_is_recorded_once_is_replayed_without_the_server(
 
 
 def test_new_adds_a_question_with_the_notification_that_answers_it(
-    desk: Callable[..., Seen], server: Callable[[], peers.Server], pytester: pytest.Pytester
+    desk: Callable[..., ClientOutput], server: Callable[[], peers.Server], pytester: pytest.Pytester
 ):
     """The scenario lacks what the place's statistics are; the rest stays as a person has edited it."""
     first = desk("cometd-9", "recorded", f"--reel-record={server().url}")
@@ -108,7 +108,7 @@ def _cut(document: str, name: str) -> tuple[str, str, str]:
 
 
 def test_all_records_anew_and_keeps_every_journal(
-    desk: Callable[..., Seen], server: Callable[[], peers.Server], pytester: pytest.Pytester
+    desk: Callable[..., ClientOutput], server: Callable[[], peers.Server], pytester: pytest.Pytester
 ):
     for number in range(2):
         desk("cometd-3", f"run-{number}", f"--reel-record={server().url}", "--reel-record-mode=all")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from cometreel.engine.responders import ResponderRequest, Response
-from cometreel.pytest_plugin.failure_messages import failed_text, unmatched_text
+from cometreel.pytest_plugin.failure_messages import failed_message, unmatched_message
 from cometreel.scenario import loads
 from cometreel.serve import replay_app, serve_in_background
 from tests.serve.admin_client import administered
@@ -34,7 +34,7 @@ def test_no_secret_of_a_request_is_shown_anywhere(caplog: pytest.LogCaptureFixtu
     shown["calls as text"] = repr(calls)
     shown["near misses as text"] = "\n".join(map(str, misses))
     shown["near misses as JSON"] = json.dumps([near.facts() for miss in misses for near in miss.nearest])
-    shown["test failure"] = unmatched_text(calls, Path())
+    shown["test failure"] = unmatched_message(calls, Path())
     assert [name for name, text in shown.items() if SECRET in text] == []
     masked = {name for name, text in shown.items() if "[hidden]" in text}
     assert masked >= {"/calls", "/unmatched", "events", "log", "calls as text", "near misses as JSON", "test failure"}
@@ -50,6 +50,6 @@ def test_the_secrets_in_a_responders_error_are_shown_neither_in_the_log_nor_in_t
         httpx.post(served.url + "/login", json={"user": "kate", "otp": SECRET, "n": 1}, trust_env=False)
         calls = served.call(lambda: served.backend.calls)
     assert SECRET in calls[0].failure
-    for text in (caplog.text, failed_text(calls)):
+    for text in (caplog.text, failed_message(calls)):
         assert SECRET not in text
         assert "{'user': 'kate', 'otp': '[hidden]', 'n': 1}" in text

@@ -1,4 +1,4 @@
-"""Files that other programs write: a real Chromium at a real server, and a real mitmdump between two real peers."""
+"""Real programs for the tests: a Chromium, and a mitmdump between a client and a server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from demo.processes import Process
 
 @pytest.fixture
 def processes() -> Iterator[list[Process]]:
-    """The processes that a test has started; they end with it, the youngest first."""
+    """The processes of a test; they are stopped after it in reverse order."""
     missing = [*peers.missing_peers(), *(["the program node"] if shutil.which("node") is None else [])]
     if missing:
         pytest.fail(f"peers are not installed: {', '.join(missing)}; run `make setup`", pytrace=False)
@@ -28,7 +28,7 @@ def processes() -> Iterator[list[Process]]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chrome]:
-    """A Chromium that logs the events of which its developer tools make a HAR file."""
+    """A Chromium that logs the DevTools events needed for a HAR file."""
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if program is None or driver is None:
         pytest.fail("needs a real Chromium: apt-get install -y chromium chromium-driver", pytrace=False)
@@ -45,7 +45,7 @@ def browser() -> Iterator[Chrome]:
 
 @pytest.fixture(scope="module")
 def dumped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which one mitmdump wrote the same traffic three ways.
+    """A folder with the same traffic in three formats, written by one mitmdump.
 
     `flows.mitm` with `-w`, `dump.har` with `hardump`, `live.jsonl` and `live.yaml` with the recording addon.
     """

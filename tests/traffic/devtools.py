@@ -1,8 +1,8 @@
-"""A HAR file as Chrome's developer tools save it, made of the events that they make it of.
+"""Builds HAR files in the format of Chrome's developer tools from the events of the DevTools protocol.
 
-WebDriver can't press "Export HAR": the panel's own code does that, from the Network events of the DevTools protocol. A
-headless Chromium gives the same events in its performance log, and bodies when asked; this puts them together in the
-shape that the panel writes, `_webSocketMessages` and `_resourceType` too.
+WebDriver can't use *Export HAR* of the developer tools. A headless Chromium provides the same Network events in its
+performance log and the bodies on request, so this module builds the file, including `_webSocketMessages` and
+`_resourceType`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Event = dict[str, Any]
 
 @dataclass
 class _Exchange:
-    """What the events said of one request so far."""
+    """The events of one request."""
 
     request: Event = field(default_factory=dict)
-    asked: dict[str, str] = field(default_factory=dict)
+    request_headers: dict[str, str] = field(default_factory=dict)
     response: Event = field(default_factory=dict)
-    answered: dict[str, str] = field(default_factory=dict)
+    response_headers: dict[str, str] = field(default_factory=dict)
     wall: float = 0.0
     began: float = 0.0
     ended: float | None = None
@@ -35,7 +35,7 @@ class _Exchange:
 
 
 def har_of(driver: Chrome) -> Event:
-    """Everything that the browser said since the last call, as HAR."""
+    """Return the traffic of the browser since the last call as HAR."""
     entries = [_entry(driver, number, one) for number, one in _exchanges(_events(driver)).items() if one.wall]
     entries.sort(key=lambda entry: entry["startedDateTime"])
     creator = {"name": "WebInspector", "version": "537.36"}
@@ -50,36 +50,36 @@ def _events(driver: Chrome) -> Iterable[tuple[str, Event]]:
 
 def _exchanges(events: Iterable[tuple[str, Event]]) -> dict[str, _Exchange]:
     found: dict[str, _Exchange] = {}
-    for name, said in events:
-        if "requestId" not in said:
+    for name, params in events:
+        if "requestId" not in params:
             continue
-        one = found.setdefault(said["requestId"], _Exchange())
+        one = found.setdefault(params["requestId"], _Exchange())
         if name == "requestWillBeSent":
-            one.request, one.wall, one.began = said["request"], said["wallTime"], said["timestamp"]
+            one.request, one.wall, one.began = params["request"], params["wallTime"], params["timestamp"]
         elif name == "requestWillBeSentExtraInfo":
-            one.asked = said["headers"]
+            one.request_headers = params["headers"]
         elif name == "responseReceived":
-            one.response = said["response"]
+            one.response = params["response"]
         elif name == "responseReceivedExtraInfo":
-            one.answered = said["headers"]
+            one.response_headers = params["headers"]
         elif name in ("loadingFinished", "loadingFailed"):
-            one.ended, one.error = said["timestamp"], said.get("errorText", "")
+            one.ended, one.error = params["timestamp"], params.get("errorText", "")
         else:
-            _socket(one, name, said)
+            _socket(one, name, params)
     return found
 
 
-def _socket(one: _Exchange, name: str, said: Event) -> None:
+def _socket(one: _Exchange, name: str, params: Event) -> None:
     if name == "webSocketCreated":
-        one.request, one.frames = {"url": said["url"], "method": "GET"}, []
+        one.request, one.frames = {"url": params["url"], "method": "GET"}, []
     elif name == "webSocketWillSendHandshakeRequest":
-        one.wall, one.began, one.asked = said["wallTime"], said["timestamp"], said["request"]["headers"]
+        one.wall, one.began, one.request_headers = params["wallTime"], params["timestamp"], params["request"]["headers"]
     elif name == "webSocketHandshakeResponseReceived":
-        one.response, one.ended = said["response"], said["timestamp"]
+        one.response, one.ended = params["response"], params["timestamp"]
     elif name in ("webSocketFrameSent", "webSocketFrameReceived") and one.frames is not None:
-        frame = said["response"]
+        frame = params["response"]
         kind = "send" if name == "webSocketFrameSent" else "receive"
-        time = one.wall + said["timestamp"] - one.began
+        time = one.wall + params["timestamp"] - one.began
         one.frames.append({"type": kind, "time": time, "opcode": frame["opcode"], "data": frame["payloadData"]})
 
 
@@ -89,7 +89,7 @@ def _entry(driver: Chrome, number: str, one: _Exchange) -> Event:
         "method": one.request["method"],
         "url": one.request["url"],
         "httpVersion": "HTTP/1.1",
-        "headers": _pairs({**one.request.get("headers", {}), **one.asked}),
+        "headers": _pairs({**one.request.get("headers", {}), **one.request_headers}),
         "queryString": [],
         "cookies": [],
         "headersSize": -1,
@@ -101,7 +101,7 @@ def _entry(driver: Chrome, number: str, one: _Exchange) -> Event:
         "status": one.response.get("status", 0),
         "statusText": one.response.get("statusText", ""),
         "httpVersion": "HTTP/1.1",
-        "headers": _pairs(one.answered or one.response.get("headers", {})),
+        "headers": _pairs(one.response_headers or one.response.get("headers", {})),
         "cookies": [],
         "content": _content(driver, number, one),
         "redirectURL": "",
@@ -130,7 +130,7 @@ def _content(driver: Chrome, number: str, one: _Exchange) -> Event:
         return content
     try:
         body = driver.execute_cdp_cmd("Network.getResponseBody", {"requestId": number})
-    except WebDriverException:  # a page that was left takes its bodies with it
+    except WebDriverException:  # the bodies of a closed page are gone
         return content
     content |= {"size": len(body["body"]), "text": body["body"]}
     return {**content, "encoding": "base64"} if body["base64Encoded"] else content

@@ -1,4 +1,4 @@
-"""What a real Chromium said, in a HAR file as its developer tools save it, becomes a scenario: polls and WebSockets."""
+"""Import of HAR files of a real Chromium, with polls and with WebSockets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from demo.processes import Process
 from tests.traffic.devtools import har_of
 
 NOTIFICATIONS = "/api/v2/notifications"
-LEFT_OUT = ("cookie", "set-cookie", "authorization")
+REMOVED_FIELDS = ("cookie", "set-cookie", "authorization")
 POLLING = """
 const [user, done] = arguments;
 const say = async (path, body, headers = {}) => (await fetch(path, {
@@ -117,16 +117,14 @@ def test_messages_of_a_websocket_become_exchanges(browser: Chrome, tmp_path: Pat
     file = parse(imported(har, tmp_path))
     (exchange,) = file.exchanges or []
     assert exchange.request.model_dump(exclude_unset=True) == {"publish": "/chat/room", "data": {"question": 1}}
-    (entry,) = file.timeline or []  # nothing in it names its cause
+    (entry,) = file.timeline or []  # it contains no reference to a request
     assert (entry.since, entry.channel, entry.data) == (exchange.name, "/chat/news", {"answer": 2})
     assert file.bayeux is not None
     assert file.bayeux.transports == ["long-polling", "websocket"]
 
 
-def test_a_file_without_cookies_as_the_panel_saves_it_by_default_is_one_session(
-    browser: Chrome, tmp_path: Path, processes: list[Process]
-):
-    """Chrome leaves cookies and credentials out unless its user asks for them."""
+def test_a_file_without_cookies_is_imported_as_one_session(browser: Chrome, tmp_path: Path, processes: list[Process]):
+    """Chrome exports cookies and credentials only *with sensitive data*."""
     server = peers.stand_in(tmp_path)
     processes.append(server.process)
     browser.get(f"{server.url}{NOTIFICATIONS}")
@@ -138,7 +136,7 @@ def test_a_file_without_cookies_as_the_panel_saves_it_by_default_is_one_session(
     for entry in har["log"]["entries"]:
         for side in ("request", "response"):
             entry[side]["headers"] = [
-                field for field in entry[side]["headers"] if field["name"].lower() not in LEFT_OUT
+                field for field in entry[side]["headers"] if field["name"].lower() not in REMOVED_FIELDS
             ]
     file = parse(imported(har, tmp_path))
     names = {exchange.name: len(exchange.events or ()) for exchange in file.exchanges or ()}

@@ -1,4 +1,4 @@
-"""What a real mitmdump wrote is imported as if it had been recorded: only its own clock may differ, by milliseconds."""
+"""Import of files that a real mitmdump wrote: the same scenario as a recording, except for the times."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ SECRETS = ("archer-secret", "YW5uLmFyY2hlcjphcmNoZXItc2VjcmV0")
 
 
 def without_times(path: Path) -> str:
-    """A scenario without what depends on the clock that took its times, and without its title."""
+    """Return a scenario without its title, source and times."""
     file = parse(path).model_copy(update={"title": None, "source": None})
     return re.sub(r"after: \S+", "after: …", dump(file))
 
 
 @pytest.mark.parametrize("name", ["flows.mitm", "dump.har"])
-def test_it_is_the_scenario_that_the_recorder_made_of_the_same_traffic(
+def test_the_imported_scenario_equals_the_recorded_one(
     dumped: Path, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     original = (dumped / name).read_bytes()
     out = tmp_path / "imported.yaml"
     assert run(["import", str(dumped / name), "--url", "/api/v2/", "-o", str(out)]) == ExitCode.DONE
-    said = capsys.readouterr()
-    assert said.out == f"{out}\n"
-    assert said.err.startswith("24 exchanges, 1 timeline entry, 1 session\n")
+    printed = capsys.readouterr()
+    assert printed.out == f"{out}\n"
+    assert printed.err.startswith("24 exchanges, 1 timeline entry, 1 session\n")
     assert without_times(out) == without_times(dumped / "live.yaml")
     assert (dumped / name).read_bytes() == original
 
 
 @pytest.mark.parametrize("name", ["flows.mitm", "dump.har"])
-def test_no_secret_of_it_reaches_the_journal_or_the_scenario(dumped: Path, name: str, tmp_path: Path):
+def test_no_secret_is_written_to_the_journal_or_the_scenario(dumped: Path, name: str, tmp_path: Path):
     raw = (dumped / name).read_text("latin-1")
     cookies = set(re.findall(r"JSESSIONID=([0-9a-f]{32})", raw))
     assert cookies
@@ -45,15 +45,15 @@ def test_no_secret_of_it_reaches_the_journal_or_the_scenario(dumped: Path, name:
     assert [secret for secret in (*SECRETS, *cookies) if secret in written] == []
 
 
-def test_a_flow_file_that_was_cut_off_is_refused_at_its_flow_and_leaves_nothing_behind(
+def test_a_truncated_flow_file_is_rejected_and_nothing_is_written(
     dumped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     cut = tmp_path / "cut.mitm"
     cut.write_bytes((dumped / "flows.mitm").read_bytes()[:-1])
     assert run(["import", str(cut), "--journal", str(tmp_path / "cut.jsonl")]) == ExitCode.CANNOT
     flows = re.fullmatch(
-        rf"cometreel: {re.escape(str(cut))}: flow (\d+): not a flow, or cut off; "
-        r"expected a flow file, as `mitmdump -w` writes it\n",
+        rf"cometreel: {re.escape(str(cut))}: flow (\d+): not a flow, or truncated; "
+        r"expected a flow file written by `mitmdump -w`\n",
         capsys.readouterr().err,
     )
     assert flows is not None

@@ -1,4 +1,4 @@
-"""There and back: what is exported and imported again is the same scenario, and other programs read it."""
+"""Round trips: an exported file imports as the same scenario, and other programs read it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from cometreel.scenario import parse
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "recordings" / "workbin-desktop.yaml"
 LITERAL = ("request_agent_stats", "request_stats")
-"""Scenarios that ship and hold no pattern, no personal data and no fault."""
+"""Shipped scenarios without patterns, personal data and faults."""
 
 
-def said(path: Path) -> list[JSON]:
-    """The exchanges of a scenario without their names, which an import makes anew, each as plain data."""
+def exchanges_without_names(path: Path) -> list[JSON]:
+    """Return the exchanges of a scenario as plain data, without the names, which an import generates."""
     blocks = [
         block.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
         for block in parse(path).exchanges or ()
@@ -29,7 +29,7 @@ def said(path: Path) -> list[JSON]:
     return [{key: value for key, value in block.items() if key != "name"} for block in blocks]
 
 
-def there_and_back(path: Path, folder: Path, form: str) -> Path:
+def round_trip(path: Path, folder: Path, form: str) -> Path:
     """Export a scenario and import it again."""
     file = folder / f"export.{form}"
     arguments = ["--mitm", str(file)] if form == "mitm" else ["--har", "-o", str(file)]
@@ -40,8 +40,8 @@ def there_and_back(path: Path, folder: Path, form: str) -> Path:
 
 
 @pytest.mark.parametrize("form", ["har", "mitm"])
-def test_a_recording_comes_back_with_the_same_exchanges_names_and_times(form: str, tmp_path: Path):
-    back = there_and_back(SAMPLE, tmp_path, form)
+def test_a_recording_has_the_same_exchanges_names_and_times_after_a_round_trip(form: str, tmp_path: Path):
+    back = round_trip(SAMPLE, tmp_path, form)
     assert parse(back).exchanges == parse(SAMPLE).exchanges
     assert parse(back).model_copy(update={"title": None, "timeline": None, "exchanges": None}) == parse(
         SAMPLE
@@ -50,13 +50,13 @@ def test_a_recording_comes_back_with_the_same_exchanges_names_and_times(form: st
 
 @pytest.mark.parametrize("form", ["har", "mitm"])
 @pytest.mark.parametrize("name", LITERAL)
-def test_a_scenario_that_was_written_by_hand_comes_back_with_the_same_exchanges(name: str, form: str, tmp_path: Path):
+def test_a_written_scenario_has_the_same_exchanges_after_a_round_trip(name: str, form: str, tmp_path: Path):
     path = ROOT / "scenarios" / f"{name}.yaml"
-    assert said(there_and_back(path, tmp_path, form)) == said(path)
+    assert exchanges_without_names(round_trip(path, tmp_path, form)) == exchanges_without_names(path)
 
 
-def test_what_nobody_asked_for_comes_back_after_what_came_before_it(tmp_path: Path):
-    (entry,) = parse(there_and_back(SAMPLE, tmp_path, "har")).timeline or []
+def test_an_unsolicited_notification_is_in_the_timeline_after_a_round_trip(tmp_path: Path):
+    (entry,) = parse(round_trip(SAMPLE, tmp_path, "har")).timeline or []
     (original,) = parse(SAMPLE).timeline or []
     assert (entry.channel, entry.data) == (original.channel, original.data)
 
@@ -81,7 +81,7 @@ def test_a_real_mitmdump_reads_the_har(tmp_path: Path):
     assert len(re.findall(r"(GET|POST) http://cometreel\.example", printed)) == len(entries)
 
 
-def test_the_same_scenario_is_the_same_file(tmp_path: Path):
+def test_the_same_scenario_always_gives_the_same_file(tmp_path: Path):
     for form in ("har", "mitm"):
         one, other = tmp_path / f"one.{form}", tmp_path / f"other.{form}"
         for file in (one, other):

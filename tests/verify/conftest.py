@@ -1,4 +1,4 @@
-"""Real servers to verify: the stand-in, as it was recorded and drifted in every way that it knows."""
+"""Servers to verify: the stand-in, unchanged and with each of its changes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from demo import peers
 
 RECORDED = "recordings/workbin-desktop.yaml"
 CHANGES = re.findall(r"^    '([a-z-]+)': \[", (peers.NODE / "changes.js").read_text(), re.MULTILINE)
-"""Every way in which the stand-in can drift."""
+"""The changes that the stand-in supports."""
 
 LOGIN = {"COMETREEL_USER": peers.ANN.user, "COMETREEL_PASSWORD": peers.ANN.password}
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A verification that has ended: its exit code, and the lines that it printed, the server's address as URL."""
+    """A finished command: its exit code and output, with the server's address replaced by URL."""
 
     code: int
     out: list[str]
@@ -37,7 +37,7 @@ class Ended:
 
 
 def verified(url: str, *arguments: str) -> Ended:
-    """Run the command as a user does, in the folder of the project."""
+    """Run the command in the folder of the project."""
     program = Path(sys.executable).with_name("cometreel")
     command: list[str | Path] = [program, "verify", RECORDED, "--against", url, *arguments]
     ended = subprocess.run(
@@ -48,7 +48,7 @@ def verified(url: str, *arguments: str) -> Ended:
 
 @pytest.fixture(scope="session")
 def drifted(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ended]:
-    """Every drifted stand-in, verified; and under the empty name the one that is as it was. Several at a time."""
+    """Verify the stand-in with each change, and under the empty name without any; several at a time."""
     missing = peers.missing_peers()
     if missing:
         pytest.fail(f"peers are not installed: {', '.join(missing)}; run `make setup`", pytrace=False)
@@ -66,7 +66,7 @@ def drifted(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ended]:
 
 @pytest.fixture
 def stand_in(tmp_path: Path) -> Iterator[str]:
-    """The address of a stand-in that is as it was recorded."""
+    """Start an unchanged stand-in and return its URL."""
     server = peers.stand_in(tmp_path)
     with server.process:
         yield server.url
@@ -74,14 +74,14 @@ def stand_in(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def login(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Log in as a user whom the stand-in knows."""
+    """Set the credentials of a user of the stand-in."""
     for name, value in LOGIN.items():
         monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
 def serving() -> Iterator[Callable[..., str]]:
-    """Serve an application until the test ends: `serving(app)` is its address; with a certificate it is TLS."""
+    """Serve an application until the test ends: `serving(app)` returns its URL; with a certificate, by TLS."""
     with ExitStack() as stack:
 
         def start(app: ASGIApp, certificate: Certificate | None = None) -> str:
@@ -95,7 +95,7 @@ def serving() -> Iterator[Callable[..., str]]:
 
 
 def answering(status: int, body: str | bytes = "", **headers: str) -> ASGIApp:
-    """An application that gives every request the same answer."""
+    """Return an application with the same reply to every request."""
     return Router(
         [], default=Response(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
     )

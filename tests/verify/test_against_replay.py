@@ -1,4 +1,4 @@
-"""Our own replay is verified by the scenario that it plays: nothing differs, and what can't be asked is listed."""
+"""A replay verified with its own scenario has no differences; exchanges that cannot be sent are listed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ NOT_PLAYED: dict[str, list[str]] = {
     "subscribe": ["subscribe to one workbin", "unsubscribe from one workbin"],
     "workspace_v3": ["subscribe in version 3", "unsubscribe in version 3", "add an interaction in version 3"],
 }
-"""What holds values that a scenario doesn't: `{$any: …}`, `{$regex: …}`, and captures that nobody has named."""
+"""Exchanges whose values the scenario does not contain: `{$any: …}`, `{$regex: …}`, captures without a value."""
 
 NAMED = {
     "add_and_pull": ["workbin=861640a2-7c64-4c0b-9d7e-1f6f0c5a0001"],
@@ -62,12 +62,12 @@ NAMED = {
 }
 
 
-def test_every_scenario_that_ships_is_in_the_table() -> None:
+def test_every_shipped_scenario_is_listed() -> None:
     assert sorted(NOT_PLAYED) == sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", sorted(NOT_PLAYED))
-def test_nothing_differs_and_what_cannot_be_asked_is_listed(
+def test_replay_has_no_differences(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COMETREEL_USER", "agent-1")
@@ -75,15 +75,15 @@ def test_nothing_differs_and_what_cannot_be_asked_is_listed(
     path = SCENARIOS / f"{name}.yaml"
     with serve_in_background(replay_app(load([path]))) as served:
         code = run(["verify", str(path), "--against", served.url, "--json"])
-    told = json.loads(capsys.readouterr().out)
-    assert told["counts"]["differences"] == 0
-    left = [exchange["name"] for exchange in told["exchanges"] if exchange["outcome"] == "not played"]
-    assert left == NOT_PLAYED[name]
-    assert code == (ExitCode.CANNOT if len(left) == len(told["exchanges"]) else ExitCode.DONE)
+    report = json.loads(capsys.readouterr().out)
+    assert report["counts"]["differences"] == 0
+    not_played = [exchange["name"] for exchange in report["exchanges"] if exchange["outcome"] == "not played"]
+    assert not_played == NOT_PLAYED[name]
+    assert code == (ExitCode.CANNOT if len(not_played) == len(report["exchanges"]) else ExitCode.DONE)
 
 
 @pytest.mark.parametrize("name", sorted(NAMED))
-def test_with_values_for_its_captures_all_of_it_is_played(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_exchanges_are_played_with_values_for_captures(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = SCENARIOS / f"{name}.yaml"
     values = [word for value in NAMED[name] for word in ("--value", value)]
     with serve_in_background(replay_app(load([path]))) as served:
@@ -92,7 +92,7 @@ def test_with_values_for_its_captures_all_of_it_is_played(name: str, capsys: pyt
     assert (code, counts["differences"], counts["notPlayed"]) == (ExitCode.DONE, 0, 0)
 
 
-def test_through_mitmdump_too(tmp_path: Path, login: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_by_mitmdump(tmp_path: Path, login: None, capsys: pytest.CaptureFixture[str]) -> None:
     recorded = peers.ROOT / "recordings" / "workbin-desktop.yaml"
     options: dict[str, object] = {"reel_scenario": recorded}
     server = peers.mitmdump(tmp_path, "reverse:http://unused.invalid", peers.ADDONS / "replay.py", options)

@@ -1,4 +1,4 @@
-"""The page about verification can't drift from the program: its commands are run, its options are all there are."""
+"""The page docs/verify.md: its commands are run, and it lists every option."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHELL = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder as the page takes it to be: recordings, scenarios, and a scenario whose server has drifted."""
+    """Create the folder that the page assumes: recordings, scenarios, and a scenario that differs from the server."""
     for name in ("recordings", "scenarios"):
         shutil.copytree(peers.ROOT / name, tmp_path / name)
     (tmp_path / "drifted.yaml").write_text(
@@ -37,13 +37,13 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def replay() -> Iterator[str]:
-    """A replay of the scenario of subscriptions."""
+    """Replay scenarios/subscribe.yaml and return its URL."""
     with serve_in_background(replay_app(load([peers.ROOT / "scenarios" / "subscribe.yaml"]))) as served:
         yield served.url
 
 
 @pytest.mark.parametrize(("number", "code"), [(0, 0), (1, 0), (2, 1)])
-def test_each_command_runs_as_it_stands(number: int, code: int, folder: Path, stand_in: str, replay: str) -> None:
+def test_commands_of_the_page(number: int, code: int, folder: Path, stand_in: str, replay: str) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "SERVER": stand_in, "REPLAY": replay}
     ended = subprocess.run(["bash", "-eu", "-c", SHELL[number]], cwd=folder, env=environment, check=False, timeout=100)
@@ -53,21 +53,21 @@ def test_each_command_runs_as_it_stands(number: int, code: int, folder: Path, st
     assert made - {"stand-in.out", "stand-in.err"} == files[number]
 
 
-def test_there_is_no_other_command() -> None:
+def test_page_has_no_other_command() -> None:
     assert len(SHELL) == 3
 
 
-@pytest.mark.timeout(300)  # it may be the first to wait for all the runs
-def test_the_output_that_is_shown_is_what_is_printed(drifted: Mapping[str, Ended]) -> None:
+@pytest.mark.timeout(300)  # may be the first test to wait for all runs
+def test_output_of_the_page(drifted: Mapping[str, Ended]) -> None:
     (shown,) = re.findall(r"```console\n\$ [^\n]*\n(.*?)```", PAGE, re.DOTALL)
     assert shown.replace("http://gws.example:8080", "URL").splitlines() == drifted["field-renamed"].out
 
 
-def test_the_scenario_lines_load() -> None:
+def test_scenario_of_the_page_loads() -> None:
     (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert loads(f"cometreel: 1\n{text}").ignore == ("/workbins/*/displayName", "/user/lastLogin")
 
 
 @pytest.mark.parametrize("option", [option.opts[0] for option in verify.params if isinstance(option, click.Option)])
-def test_every_option_is_on_the_page(option: str) -> None:
+def test_page_lists_every_option(option: str) -> None:
     assert f"`{option}" in PAGE or f" {option} " in PAGE

@@ -1,5 +1,5 @@
 'use strict';
-// The state behind the stand-in: users, workbins and what lies in them. No HTTP, no CometD.
+// The state of the stand-in: users, workbins and their contents.
 
 const fs = require('fs');
 const path = require('path');

@@ -1,11 +1,11 @@
-// A workbin desktop on npm's `cometd`: runs the workload and prints what the application saw, one JSON object a line.
+// A workbin desktop on npm's `cometd`: runs the workload and prints each reply and message as one line of JSON.
 //
 //     node desktop.mjs cometd-3|cometd-9 BASE-URL USER PASSWORD WORKLOAD.json
 
 import {readFileSync} from 'node:fs';
 import {adapt} from 'cometd-nodejs-client';
 
-const PATIENCE = 15000; // milliseconds for any one step
+const PATIENCE = 15000; // milliseconds for each step
 const [library, base, user, password, workload] = process.argv.slice(2);
 
 const cookies = new Map();
@@ -19,20 +19,20 @@ const jar = {
         callback(null, [...cookies.values()]);
     },
 };
-adapt({cookies: jar}); // before the library is imported: it looks for a browser's window
+adapt({cookies: jar}); // before the import of the library, which looks for a browser's window
 const loaded = await import(library);
 const CometD = loaded.CometD ?? loaded.default.CometD; // version 9 is an ES module, version 3 is not
 
 const csrf = {};
 const arrived = {messages: 0, expected: 0, wake: () => {}};
 let sent = 0;
-let atOnce; // the step that asks several questions at once: what answers them has no order of its own
+let atOnce; // the step with several concurrent requests, whose messages have no fixed order
 
-function saw(what) {
+function printEvent(what) {
     process.stdout.write(JSON.stringify(what) + '\n');
 }
 
-async function ask({step, get, post, body, anonymous}) {
+async function sendRequest({step, get, post, body, anonymous}) {
     const number = ++sent;
     const headers = {Cookie: [...cookies.values()].join('; ')};
     if (!anonymous) {
@@ -49,13 +49,13 @@ async function ask({step, get, post, body, anonymous}) {
         csrf[announced] = reply.headers.get(announced);
     }
     const json = /json/.test(reply.headers.get('Content-Type'));
-    saw({saw: 'reply', sent: number, step, status: reply.status, body: json ? JSON.parse(text) : text});
+    printEvent({saw: 'reply', sent: number, step, status: reply.status, body: json ? JSON.parse(text) : text});
 }
 
 function within(promise, what) {
     let timer;
     const late = new Promise((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`${what}: nothing for ${PATIENCE} ms`)), PATIENCE);
+        timer = setTimeout(() => reject(new Error(`${what}: no reply within ${PATIENCE} ms`)), PATIENCE);
     });
     return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
@@ -70,7 +70,7 @@ function messages(count) {
 
 function onMessage({channel, data}) {
     arrived.messages += 1;
-    saw({saw: 'message', channel, data, atOnce});
+    printEvent({saw: 'message', channel, data, atOnce});
     arrived.wake();
 }
 
@@ -81,7 +81,7 @@ cometd.configure({url: `${base}/api/v2/notifications`, logLevel: 'warn'});
 
 const meta = call => new Promise((resolve, reject) => call(reply => {
     const {channel, subscription, successful, error} = reply;
-    saw({saw: 'meta', channel, subscription, successful});
+    printEvent({saw: 'meta', channel, subscription, successful});
     return successful ? resolve() : reject(new Error(`${channel}: ${error}`));
 }));
 
@@ -99,8 +99,8 @@ async function act(step) {
     if (step.disconnect) {
         return meta(done => cometd.disconnect(done));
     }
-    const questions = step.together || (step.get || step.post ? [step] : []);
-    return Promise.all(questions.map(ask));
+    const requests = step.together || (step.get || step.post ? [step] : []);
+    return Promise.all(requests.map(sendRequest));
 }
 
 async function run() {

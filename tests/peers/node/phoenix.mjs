@@ -1,4 +1,4 @@
-// A client on npm's `cometd` that asks for statistics each time it has shaken hands, and prints what happens to it.
+// A client on npm's `cometd` that requests statistics after each handshake, and prints each event as a line of JSON.
 //
 //     node phoenix.mjs BASE-URL
 
@@ -16,14 +16,14 @@ const jar = {
         callback(null, [...cookies.values()]);
     },
 };
-adapt({cookies: jar}); // before the library is imported: it looks for a browser's window
+adapt({cookies: jar}); // before the import of the library, which looks for a browser's window
 const {CometD} = (await import('cometd-3')).default;
 
-function saw(what) {
+function printEvent(what) {
     process.stdout.write(JSON.stringify({node: (cookies.get('JSESSIONID') || '').split('.').pop(), ...what}) + '\n');
 }
 
-async function ask() {
+async function sendRequest() {
     const headers = {Cookie: [...cookies.values()].join('; '), 'Content-Type': 'application/json'};
     const body = JSON.stringify({operationName: 'RequestAgentStats', workbinType: 'Place', workbinOwner: 'Place1'});
     await fetch(`${base}/api/v2/workbins`, {method: 'POST', headers, body});
@@ -36,18 +36,18 @@ cometd.configure({url: `${base}/api/v2/notifications`, logLevel: 'error', backof
 
 let subscription;
 cometd.addListener('/meta/handshake', ({successful}) => {
-    saw({saw: 'handshake', successful});
+    printEvent({saw: 'handshake', successful});
     if (!successful) {
         return;
     }
     subscription = subscription
         ? cometd.resubscribe(subscription)
-        : cometd.subscribe('/v2/me/workbins', ({data}) => saw({saw: 'message', type: data.messageType}));
-    ask();
+        : cometd.subscribe('/v2/me/workbins', ({data}) => printEvent({saw: 'message', type: data.messageType}));
+    sendRequest();
 });
 cometd.addListener('/meta/connect', ({successful, error, advice}) => {
     if (!successful) {
-        saw({saw: 'refusal', error, advice: advice && advice.reconnect});
+        printEvent({saw: 'refusal', error, advice: advice && advice.reconnect});
     }
 });
 cometd.handshake();

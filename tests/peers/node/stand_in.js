@@ -10,7 +10,7 @@ const crypto = require('crypto');
 const http = require('http');
 const {parseArgs} = require('util');
 const {createCometDServer} = require('cometd-nodejs-server');
-const {changed} = require('./changes.js');
+const {findChange} = require('./changes.js');
 const {ContactCenter} = require('./contact_center.js');
 const {Jitter, References} = require('./jitter.js');
 const {Workbins, failed, ok} = require('./workbins.js');
@@ -27,7 +27,7 @@ const {values: options} = parseArgs({options: {
     change: {type: 'string'},
 }});
 
-const drifted = changed(options.change);
+const applyChange = findChange(options.change);
 const center = new ContactCenter();
 const jitter = new Jitter(options.seed);
 const sessions = new Map();
@@ -35,8 +35,8 @@ const cometd = createCometDServer({timeout: Number(options.timeout)});
 const connected = new WeakSet();
 let workbins;
 
-// A CometD session belongs to the HTTP session that its handshake came with: all users subscribe to the same
-// `/v2/me/...` and each gets only its own.
+// A CometD session belongs to the HTTP session of its handshake: all users subscribe to the same `/v2/me/...`
+// channels, and each receives only its own notifications.
 cometd.policy = {
     canHandshake(cometdSession, message, callback) {
         const session = cometd.context.request.httpSession;
@@ -48,8 +48,8 @@ cometd.policy = {
     },
 };
 
-// The Java server, which the real thing runs, answers a session's first connect at once; the one for Node.js
-// does so only when it is asked to.
+// Genesys Web Services uses the Java server, which answers the first connect of a session immediately; the server
+// for Node.js does so only with this advice.
 cometd.addExtension({
     incoming(_server, cometdSession, message, callback) {
         if (message.channel === '/meta/connect' && !connected.has(cometdSession)) {
@@ -64,12 +64,12 @@ function deliver(session, {channel, data}) {
     session.cometd.forEach(each => each.deliver(null, channel, data));
 }
 
-/** The session that the cookie names, else a new one, whose cookie the reply sets. */
+/** Return the session of the cookie, else a new one, whose cookie is set in the reply. */
 function sessionOf(request, response) {
     const cookie = /(?:^|;\s*)JSESSIONID=([^;]+)/.exec(request.headers.cookie || '');
-    const known = cookie && sessions.get(cookie[1]);
-    if (known) {
-        return known;
+    const existing = cookie && sessions.get(cookie[1]);
+    if (existing) {
+        return existing;
     }
     const session = {id: crypto.randomBytes(16).toString('hex'), csrf: crypto.randomUUID(), user: null, multimedia: false, cometd: []};
     sessions.set(session.id, session);
@@ -133,10 +133,10 @@ function handle(request, response, content) {
     const path = url.pathname.replace(/\/+$/, '');
     const session = sessionOf(request, response);
     if (!logIn(request, session)) {
-        return send(response, ACCESS_DENIED); // in front of the notifications as well (inferred)
+        return send(response, ACCESS_DENIED); // also for the notifications (inferred)
     }
     if (path === NOTIFICATIONS || path.startsWith(`${NOTIFICATIONS}/`)) {
-        request.body = parsed(content); // parsed by us, so that the policy above runs within this call
+        request.body = parsed(content); // parsed here, so that the policy above runs within this call
         request.httpSession = session;
         return request.body ? cometd.handle(request, response) : send(response, {status: 400, body: ''});
     }
@@ -144,18 +144,18 @@ function handle(request, response, content) {
         response.setHeader('X-CSRF-HEADER', 'X-CSRF-TOKEN');
         response.setHeader('X-CSRF-TOKEN', session.csrf);
     } else if (options.csrf && request.headers['x-csrf-token'] !== session.csrf) {
-        return send(response, {status: 403, body: 'Missing or invalid Csrf token'}); // the form of the body is unknown
+        return send(response, {status: 403, body: 'Missing or invalid Csrf token'}); // the real body is unknown
     }
     const body = request.method === 'GET' ? {} : parsed(content);
     if (body === undefined) {
         return send(response, failed(400, 2, 'The body is not JSON.'));
     }
-    const asked = answer(request.method, path.split('/').slice(3), url.searchParams, session, body);
-    const found = drifted({method: request.method, path, body}, asked);
+    const reply = answer(request.method, path.split('/').slice(3), url.searchParams, session, body);
+    const result = applyChange({method: request.method, path, body}, reply);
     const delays = jitter.next(session.id, `${request.method} ${request.url} ${JSON.stringify(body)}`);
-    setTimeout(send, request.method === 'GET' ? 0 : delays.reply, response, found);
-    (found.events || []).forEach((event, nth) => setTimeout(deliver, delays.notification + 60 * nth, session, event));
-    (found.others || []).forEach(event => setTimeout(deliver, event.after, session, event));
+    setTimeout(send, request.method === 'GET' ? 0 : delays.reply, response, result);
+    (result.events || []).forEach((event, nth) => setTimeout(deliver, delays.notification + 60 * nth, session, event));
+    (result.others || []).forEach(event => setTimeout(deliver, event.after, session, event));
 }
 
 function parsed(content) {
@@ -171,7 +171,7 @@ const server = http.createServer((request, response) => {
     request.on('data', chunk => chunks.push(chunk));
     request.on('end', () => handle(request, response, Buffer.concat(chunks).toString()));
 });
-server.keepAliveTimeout = 30000; // as the sample configuration's idleTimeout
+server.keepAliveTimeout = 30000; // the idleTimeout of the sample configuration
 server.listen(Number(options.port), '127.0.0.1', () => {
     const externalUrl = `http://127.0.0.1:${server.address().port}`;
     workbins = new Workbins(center, new References(options.seed), externalUrl);

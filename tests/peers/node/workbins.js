@@ -1,6 +1,6 @@
 'use strict';
-// The Workbins API, version 2: which question gets which HTTP reply and which notifications. What the public
-// API reference doesn't say, the stand-in doesn't do; what is only inferred says so.
+// The Workbins API, version 2: the HTTP reply and the notifications of each request. The stand-in implements only
+// what the public API reference describes; inferred behavior is marked as inferred.
 
 const WORKBINS = '/v2/me/workbins';
 const WORKITEMS = '/v2/me/workitems';
@@ -11,11 +11,11 @@ const failed = (status, statusCode, statusMessage) => ({status, body: {statusCod
 // The HTTP status of codes 1, 2 and 6 is inferred; there is no documented table.
 const missing = name => failed(400, 1, `Required parameter '${name}' is missing.`);
 const unknown = what => failed(404, 6, `${what} is not found.`);
-// Text and status as observed when the multimedia channel isn't up.
+// Text and status as observed when the multimedia channel is not open.
 const NOT_OPENED = failed(500, 4, 'Interaction server connection is not opened');
 
 class Workbins {
-    /** `references` numbers the questions, `externalUrl` is what absolute uris are built from. */
+    /** `references` numbers the requests, `externalUrl` is the base of absolute URIs. */
     constructor(center, references, externalUrl) {
         this.center = center;
         this.references = references;
@@ -23,11 +23,11 @@ class Workbins {
         this.subscribers = [];
     }
 
-    // GET: synchronous; everything is in the reply.
+    // GET: synchronous, without notifications.
 
     get(session, segments, query) {
         const [id] = segments;
-        this.references.next(); // reads seem to consume reference ids too (inferred from the gaps observed)
+        this.references.next(); // reads also use a reference id (inferred from the observed gaps)
         if (id !== undefined) {
             const workbin = this.center.workbin(id);
             return workbin ? ok({workbin: this.resource(workbin, query.has('subresources'))}) : unknown('Workbin');
@@ -61,7 +61,7 @@ class Workbins {
         return {id, receivedDate, subject, userData};
     }
 
-    // POST: the reply says only a number; notifications follow.
+    // POST: the reply contains only a reference id; notifications follow.
 
     post(session, segments, query, body, aboutUser) {
         if (!session.multimedia) {
@@ -118,7 +118,7 @@ class Workbins {
         ]};
     }
 
-    /** The samples of one and of many show no referenceId in the notification; those of a group do. */
+    /** In the documented samples, notifications of a group have a referenceId, those of one or many workbins do not. */
     subscription(session, operation, targets, many, query, aboutUser) {
         const group = ['agentGroup', 'placeGroup'].filter(name => query.has(name)).map(name => [name, query.get(name)]);
         const stateResource = `${operation}d`;
@@ -137,12 +137,12 @@ class Workbins {
     }
 
     remember(session, operation, targets) {
-        const rest = this.subscribers.filter(([who, id]) => who !== session || !targets.some(each => each.id === id));
+        const rest = this.subscribers.filter(([subscriber, id]) => subscriber !== session || !targets.some(each => each.id === id));
         const added = operation === 'Subscribe' ? targets.map(({id}) => [session, id]) : [];
         this.subscribers = [...rest, ...added];
     }
 
-    /** What a subscriber is told when somebody else moves an interaction: no request of its own leads to it. */
+    /** The unsolicited notification of a subscriber when another user moves an interaction. */
     addedByAnother(workbin) {
         return {after: 700, channel: WORKBINS, data: {
             action: 'ItemAdded',
@@ -160,7 +160,7 @@ class Workbins {
     }
 
     /**
-     * Several notifications for one question: the item's own, and one about the workbin to each subscriber.
+     * Several notifications for one request: one of the item, and one of the workbin for each subscriber.
      * Inferred by analogy: the key `workitemStateResourceV2`, the action `ItemRemoved`.
      */
     move(session, operation, workbin, {id}) {
@@ -184,7 +184,7 @@ class Workbins {
             messageType: 'WorkitemStateChangeMessage',
             referenceId,
         }};
-        const subscribed = this.subscribers.some(([who, each]) => who === session && each === workbin.id);
+        const subscribed = this.subscribers.some(([subscriber, each]) => subscriber === session && each === workbin.id);
         return {...ok({referenceId}), events: subscribed ? [own, about] : [own]};
     }
 }

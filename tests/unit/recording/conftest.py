@@ -1,4 +1,4 @@
-"""A wire for tests: a client and a server whose words go straight into a recorder, with time that is moved."""
+"""A simulated client and server for tests, whose traffic goes to a recorder in simulated time."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ JSON_TYPE = ("Content-Type", "application/json;charset=UTF-8")
 
 
 class Wire:
-    """Records what is said. Each call says when it happens, in seconds since the start."""
+    """Passes simulated traffic to a recorder. Times are in seconds since the start."""
 
     def __init__(self, path: Path, policy: str | Policy = "default", profile_name: str = "gws-v2") -> None:
         self.path = path
         self.now = START
-        self.told: list[str] = []
+        self.reports: list[str] = []
         self._flows = 0
         chosen = load_policy(policy) if isinstance(policy, str) else policy
         self.profile = profile(profile_name)
         self.recorder = Recorder(
-            path, policy=chosen, profile=self.profile, clock=lambda: self.now, tell=self.told.append
+            path, policy=chosen, profile=self.profile, clock=lambda: self.now, report=self.reports.append
         )
 
     def ask(
@@ -44,7 +44,7 @@ class Wire:
         session: str = "",
         wanted: bool = True,
     ) -> str:
-        """Send a request; give its flow."""
+        """Send a request; return its flow."""
         self._flows += 1
         flow = f"flow-{self._flows}"
         self.now = START + at
@@ -63,24 +63,24 @@ class Wire:
         status: int = 200,
         headers: Iterable[tuple[str, str]] = (JSON_TYPE,),
     ) -> None:
-        """Answer a request."""
+        """Reply to a request."""
         self.now = START + at
         sent = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         self.recorder.reply(flow, status, Headers(headers), sent)
 
     def call(self, at: float, method: str, path: str, body: JSON | bytes, answer: JSON | bytes, **more: object) -> None:
-        """Send a request and answer it 30 ms later."""
+        """Send a request and reply 30 ms later."""
         status = more.pop("status", 200)
         reply_headers = more.pop("reply_headers", (JSON_TYPE,))
         flow = self.ask(at, method, path, body, **more)  # type: ignore[arg-type]  # the keywords of `ask`
         self.answer(at + 0.03, flow, answer, status=status, headers=reply_headers)  # type: ignore[arg-type]  # as above
 
     def bayeux(self, at: float, messages: JSON, **more: object) -> str:
-        """Send Bayeux messages; give the flow."""
+        """Send Bayeux messages; return the flow."""
         return self.ask(at, "POST", "/api/v2/notifications/", messages, wanted=False, **more)  # type: ignore[arg-type]  # the keywords of `ask`
 
     def login(self, at: float, session: str, client: str, user: str = "") -> None:
-        """Say hello as a user with a session cookie, and shake hands."""
+        """Log in with a session cookie, and send a handshake."""
         if user:
             headers = [("Authorization", "Basic " + base64.b64encode(f"{user}:pass word!".encode()).decode())]
             self.call(at, "GET", "/api/v2/me", None, {"statusCode": 0}, session=session, headers=headers)
@@ -90,18 +90,18 @@ class Wire:
         self.answer(at, flow, reply)
 
     def poll(self, at: float, until: float, client: str, *delivered: JSON, session: str = "", **ext: JSON) -> None:
-        """Hold a poll from `at` `until`, and let messages ride on its reply."""
+        """Hold a poll from `at` to `until`, and deliver messages in its reply."""
         connect: dict[str, JSON] = {"channel": "/meta/connect", "id": "9", "clientId": client}
         flow = self.bayeux(at, [connect | ({"ext": {"ack": ext["acknowledges"]}} if ext else {})], session=session)
         done: dict[str, JSON] = {"channel": "/meta/connect", "id": "9", "successful": True}
         self.answer(until, flow, [*delivered, done | ({"ext": {"ack": ext["batch"]}} if ext else {})])
 
     def text(self) -> str:
-        """The journal as text."""
+        """Return the journal as text."""
         return self.path.read_text("utf-8")
 
     def distil(self, *, generalise: bool = False) -> Distilled:
-        """Stop recording and distil."""
+        """Close the recorder and distill."""
         self.recorder.close()
         return distill(self.path, generalise=generalise)
 
@@ -113,7 +113,7 @@ def wire(tmp_path: Path) -> Wire:
 
 @pytest.fixture
 def wire_of(tmp_path: Path) -> Callable[..., Wire]:
-    """Makes wires under another policy or profile."""
+    """Creates wires with another policy or profile."""
 
     def make(policy: str | Policy = "default", profile_name: str = "gws-v2", name: str = "session") -> Wire:
         return Wire(tmp_path / f"{name}.jsonl", policy, profile_name)
@@ -121,8 +121,8 @@ def wire_of(tmp_path: Path) -> Callable[..., Wire]:
     return make
 
 
-def told(exchange: ExchangeBlock) -> list[JSON]:
-    """The events of an exchange as short words: their reference number, else their id."""
+def event_ids(exchange: ExchangeBlock) -> list[JSON]:
+    """Return the reference number, else the id, of each event of an exchange."""
     short: list[JSON] = []
     for event in exchange.events or []:
         data = event.data if isinstance(event.data, dict) else {}

@@ -1,4 +1,4 @@
-"""A journal that was damaged or edited: whatever stands in a line, it is distilled or said to be left out."""
+"""Damaged and edited journals: each line is distilled or reported as left out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JUNK: list[Any] = [
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every place inside a value."""
+    """Yield the path of every value inside a value."""
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, member in members:
         yield (*path, step)
@@ -35,7 +35,7 @@ PLACES = [(number, path) for number, line in enumerate(LINES) if number for path
 
 
 def edited(line: Any, path: tuple[Any, ...], junk: Any) -> Any:
-    """The line with something else in that place, if the place is still there."""
+    """Return the line with another value at a path, if the path exists."""
     made = json.loads(json.dumps(line))
     inside = made
     for step in path[:-1]:
@@ -62,7 +62,7 @@ def read(lines: list[Any]) -> Iterator[WireEvent]:
     edits=st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(JUNK)), min_size=1, max_size=6),
     generalise=st.booleans(),
 )
-def test_any_edit_of_a_journal_still_distils_to_a_scenario_that_loads(
+def test_any_edited_journal_distills_to_a_valid_scenario(
     edits: list[tuple[tuple[int, tuple[Any, ...]], Any]], generalise: bool
 ) -> None:
     lines = list(LINES)

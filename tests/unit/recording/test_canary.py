@@ -1,4 +1,4 @@
-"""The canary: unique strings in every place of realistic traffic where a secret or personal value may stand.
+"""Canary test: unique strings in every place of realistic traffic that may contain secrets or personal data.
 
 None of them may stand anywhere afterwards: not in the journal, the scenario, the summary, the lines that the
 recorder tells, or a log. One that does is named by the assertion.
@@ -21,7 +21,7 @@ from cometreel.wire import Headers
 
 
 class Canaries:
-    """Makes unique values and remembers where each was put."""
+    """Creates unique values and stores the place of each."""
 
     def __init__(self) -> None:
         self.places: dict[str, str] = {}
@@ -83,7 +83,7 @@ def customer(canary: Canaries) -> JSON:
 
 
 def traffic(canary: Canaries, wire: Any) -> None:
-    """A login, a CometD session, an agent at work, and odd bodies."""
+    """A login, a CometD session, calls, and unusual bodies."""
     work(canary, wire)
     odd_bodies(canary, wire)
 
@@ -168,7 +168,7 @@ def work(canary: Canaries, wire: Any) -> None:
     )
     for at, secret in enumerate(
         (password, session, csrf, client, browser, basic), 5
-    ):  # each once more where nothing says so
+    ):  # each once more in a place without a rule
         wire.call(
             at, "GET", f"/api/v2/echo/{quote(secret, safe='')}", None, {"echo": f"you sent [{secret}]", secret: 1}
         )
@@ -256,11 +256,13 @@ def everything(wire: Any) -> Iterator[tuple[str, str]]:
         made = wire.distil(generalise=generalise)
         yield "scenario", dump(made.file)
         yield "summary", "\n".join(made.summary.lines())
-    yield "told", "\n".join(wire.told)
+    yield "reports", "\n".join(wire.reports)
 
 
 @pytest.mark.parametrize("policy", ["default", "strict"])
-def test_no_canary_is_anywhere(wire_of: Callable[..., Any], policy: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_canary_is_written_or_shown(
+    wire_of: Callable[..., Any], policy: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     canary, wire = Canaries(), wire_of(policy)
     traffic(canary, wire)

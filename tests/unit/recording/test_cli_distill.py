@@ -1,4 +1,4 @@
-"""`cometreel distill`: a scenario beside the journal, nothing written over, one clear line for what is wrong."""
+"""`cometreel distill`: a scenario next to the journal, existing files are kept, one line per error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def journal(wire: Any) -> Path:
     return path
 
 
-def test_it_writes_beside_the_journal_and_says_what_was_replaced(
+def test_it_writes_next_to_the_journal_and_prints_the_summary(
     journal: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["distill", str(journal)]) == ExitCode.DONE
@@ -29,14 +29,14 @@ def test_it_writes_beside_the_journal_and_says_what_was_replaced(
     assert out == f"{journal.with_suffix('.yaml')}\n"
     assert err == (
         "2 exchanges, 0 timeline entries, 1 session\n"
-        "notifications: 0 that nobody asked for\n"
+        "notifications: 0 unsolicited\n"
         "replaced secret values: 5 (clientId 1, header authorization 1, header cookie 3)\n"
         "replaced personal values: 1 (firstName 1)\n"
     )
     assert [exchange.name for exchange in load([journal.with_suffix(".yaml")]).exchanges] == ["me", "user 1"]
 
 
-def test_a_scenario_that_is_there_stays_and_the_difference_is_shown(
+def test_an_existing_scenario_is_kept_and_the_difference_is_printed(
     journal: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = journal.with_suffix(".yaml")
@@ -55,7 +55,7 @@ def test_a_scenario_that_is_there_stays_and_the_difference_is_shown(
     assert target.read_text() == text
 
 
-def test_another_policy_redacts_once_more(journal: Path, tmp_path: Path) -> None:
+def test_another_policy_redacts_again(journal: Path, tmp_path: Path) -> None:
     out = tmp_path / "strict.yaml"
     assert run(["distill", str(journal), "--policy", "strict", "-o", str(out)]) == ExitCode.DONE
     assert "28383e5523c7479cae4afa8df88d66df" not in out.read_text()
@@ -74,12 +74,12 @@ def test_another_policy_redacts_once_more(journal: Path, tmp_path: Path) -> None
         (["{journal}", "--policy", "strikt"], "strikt: can't be read: No such file or directory; expected a policy"),
         (["{journal}", "-o", "{journal}", "--force"], "--out: {journal} is the journal itself; expected another file"),
         (["{journal}", "-o", "{key}", "--force"], "--out: {key} is the journal's key; expected another file"),
-        (["{journal}", "-o", "/dev/full"], "/dev/full: not a file; expected the name of a scenario"),
-        (["{journal}", "-o", "{folder}"], "{folder}: not a file; expected the name of a scenario"),
+        (["{journal}", "-o", "/dev/full"], "/dev/full: not a file; expected the path of a scenario"),
+        (["{journal}", "-o", "{folder}"], "{folder}: not a file; expected the path of a scenario"),
         (["{foreign}"], "{foreign}:1:1: not a Cometreel journal; expected a journal of version 1"),
     ],
 )
-def test_what_cannot_be_used_is_one_line_and_exit_code_2(
+def test_an_invalid_argument_or_file_is_one_line_and_exit_code_2(
     journal: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
 ) -> None:
     foreign = journal.with_name("foreign.jsonl")
@@ -95,7 +95,7 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(
 
 @pytest.fixture
 def orders(wire: Any) -> Path:
-    """A journal of a system whose replies and notifications share a ticket, recorded under another profile."""
+    """A journal of a system whose replies and notifications share a ticket, recorded with another profile."""
     wire.login(0, "s1", "c1", "kate.smith")
     for at, ticket in ((1.0, 7), (2.0, 8)):
         wire.call(at, "POST", "/orders", {"item": f"lamp {ticket}"}, {"ticket": ticket}, session="s1")
@@ -106,11 +106,11 @@ def orders(wire: Any) -> Path:
     return path
 
 
-def test_a_profile_of_ones_own_pairs_and_stands_in_the_scenario(orders: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_custom_profile_is_used_and_written_into_the_scenario(orders: Path, capsys: pytest.CaptureFixture[str]):
     own = orders.with_name("orders-profile.yaml")
     own.write_text("reply: [/ticket]\nevent: [/ticket]\nwindow: 10s\n")
     assert run(["distill", str(orders)]) == ExitCode.DONE
-    assert "notifications: 2 that nobody asked for" in capsys.readouterr().err
+    assert "notifications: 2 unsolicited" in capsys.readouterr().err
     out = orders.with_name("paired.yaml")
     assert run(["distill", str(orders), "--profile", str(own), "-o", str(out)]) == ExitCode.DONE
     assert "notifications: 2 by reference" in capsys.readouterr().err
@@ -127,7 +127,7 @@ def test_a_profile_of_ones_own_pairs_and_stands_in_the_scenario(orders: Path, ca
         ("extends: gws\n", "{own}:1:10: no correlation profile is called 'gws'; expected gws-v2 or workspace-v3"),
     ],
 )
-def test_a_profile_that_is_wrong_is_told_with_its_place(
+def test_an_invalid_profile_is_reported_with_its_position(
     journal: Path, capsys: pytest.CaptureFixture[str], text: str, line: str
 ):
     own = journal.with_name("own.yaml")
@@ -136,7 +136,7 @@ def test_a_profile_that_is_wrong_is_told_with_its_place(
     assert capsys.readouterr().err.startswith("cometreel: " + line.format(own=own))
 
 
-def test_without_its_key_a_journal_distils_but_cannot_be_redacted_again(
+def test_a_journal_without_its_key_can_be_distilled_but_not_redacted_again(
     journal: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     journal.with_suffix(".key").unlink()

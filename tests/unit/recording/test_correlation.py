@@ -1,4 +1,4 @@
-"""Correlation: which notification answers which request, in every order in which they can cross the wire."""
+"""Correlation of notifications and requests, in every order in which they can arrive."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def subscribed(workbin: str, state: str = "Subscribed", **more: JSON) -> JSON:
 
 
 def events_of(made: Distilled) -> dict[str, list[JSON]]:
-    """Each exchange's name and the numbers or ids of its events; the timeline under its own name."""
+    """Return the numbers or ids of the events by exchange name; those of the timeline as `timeline`."""
     found = {
         exchange.name: [short(item.data) for item in exchange.events or []] for exchange in made.file.exchanges or []
     }
@@ -58,7 +58,7 @@ def test_the_notification_after_the_reply(wire: Any) -> None:
     assert [afters(exchange) for exchange in made.file.exchanges] == [["34ms", "120ms"]]
 
 
-def test_the_notification_may_win_the_race_against_the_reply(wire: Any) -> None:
+def test_the_notification_may_arrive_before_the_reply(wire: Any) -> None:
     wire.login(0, "s1", "c1")
     post = wire.ask(1, "POST", "/api/v2/workbins", STATS, session="s1")
     wire.poll(0.5, 1.02, "c1", stats(66), session="s1")
@@ -85,7 +85,7 @@ def test_two_requests_at_once_in_every_order(wire: Any, order: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize("reply_first", [True, False])
-def test_one_request_owns_many_notifications_by_the_map(wire: Any, *, reply_first: bool) -> None:
+def test_one_request_gets_many_notifications_by_the_map(wire: Any, *, reply_first: bool) -> None:
     wire.login(0, "s1", "c1")
     path = f"/api/v2/me/workbins?workbinIds={WORKBINS[0]},{WORKBINS[1]}"
     post = wire.ask(1, "POST", path, {"operationName": "Subscribe"}, session="s1")
@@ -97,7 +97,7 @@ def test_one_request_owns_many_notifications_by_the_map(wire: Any, *, reply_firs
     assert made.summary.correlated == {"reference": 0, "map": 2, "fallback": 0, "channel": 0}
 
 
-def test_without_a_reference_the_workbin_and_the_type_decide(wire: Any) -> None:
+def test_without_a_reference_the_workbin_and_the_type_are_used(wire: Any) -> None:
     wire.login(0, "s1", "c1")
     for at, operation in ((1, "Subscribe"), (2, "Unsubscribe")):
         for number, workbin in enumerate(WORKBINS):
@@ -113,14 +113,14 @@ def test_without_a_reference_the_workbin_and_the_type_decide(wire: Any) -> None:
         "subscribe workbin 2": [WORKBINS[1]],
         "unsubscribe workbin 1": [WORKBINS[0]],
         "unsubscribe workbin 2": [WORKBINS[1]],
-        "timeline": [WORKBINS[0]],  # each request owns one answer; this one nobody asked for
+        "timeline": [WORKBINS[0]],  # each request has one answer; this one is unsolicited
     }
     assert made.summary.correlated["fallback"] == 4
 
 
 @pytest.mark.parametrize("order", list(permutations(["group", "own"])))
-def test_what_its_reference_has_answered_waits_for_nothing_else(wire: Any, order: tuple[str, ...]) -> None:
-    """The group's notification carries a reference, the other one for the same workbin doesn't: each keeps its own."""
+def test_a_request_that_is_answered_by_reference_gets_no_other_notification(wire: Any, order: tuple[str, ...]) -> None:
+    """Only one of two notifications for the same workbin has a reference: each is matched to its request."""
     wire.login(0, "s1", "c1")
     path = f"/api/v2/me/workbins/{WORKBINS[0]}"
     body = {"operationName": "Subscribe"}
@@ -150,7 +150,7 @@ def test_two_sessions_with_equal_references_are_kept_apart(wire: Any) -> None:
     assert played == [("agent-1", [1]), ("agent-2", [2])]
 
 
-def test_a_client_without_cookies_is_known_by_its_client_id(wire: Any) -> None:
+def test_a_client_without_cookies_is_identified_by_its_client_id(wire: Any) -> None:
     for number in (1, 2):
         wire.login(0.1 * number, "", f"c{number}")
     publishes = [
@@ -180,7 +180,7 @@ def test_a_reference_used_again_belongs_to_the_latest_request(wire: Any) -> None
     assert [[item.data["count"] for item in exchange.events] for exchange in exchanges] == [[1], [2]]
 
 
-def test_outside_the_window_it_is_the_timelines(wire: Any) -> None:
+def test_a_notification_outside_the_window_is_in_the_timeline(wire: Any) -> None:
     wire.login(0, "s1", "c1")
     wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
     wire.poll(20, 31.5, "c1", stats(5), session="s1")
@@ -190,7 +190,7 @@ def test_outside_the_window_it_is_the_timelines(wire: Any) -> None:
 
 
 @pytest.mark.parametrize("meta", ["handshake", "subscribe", "connect", "publish", "unsubscribe", "disconnect"])
-def test_messages_ride_on_any_bayeux_reply(wire: Any, meta: str) -> None:
+def test_messages_are_read_from_any_bayeux_reply(wire: Any, meta: str) -> None:
     wire.login(0, "s1", "c1")
     wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
     channel = "/service/x" if meta == "publish" else f"/meta/{meta}"
@@ -200,7 +200,7 @@ def test_messages_ride_on_any_bayeux_reply(wire: Any, meta: str) -> None:
     assert events_of(wire.distil())["stats of my workbins"] == [5]
 
 
-def test_redelivered_messages_are_recognised(wire: Any) -> None:
+def test_redelivered_messages_are_detected(wire: Any) -> None:
     wire.login(0, "s1", "c1")
     wire.call(1, "POST", "/api/v2/workbins", STATS, {"statusCode": 0, "referenceId": 5}, session="s1")
     wire.poll(1.1, 1.2, "c1", stats(5), session="s1", acknowledges=0, batch=1)
@@ -208,7 +208,7 @@ def test_redelivered_messages_are_recognised(wire: Any) -> None:
     wire.poll(1.5, 1.6, "c1", stats(6), session="s1", acknowledges=2, batch=3)  # acknowledged: a new one like it
     made = wire.distil()
     assert events_of(made) == {"stats of my workbins": [5], "timeline": [6, 6]}
-    assert made.summary.left_out == ["messages delivered again (not acknowledged in time)"]
+    assert made.summary.left_out == ["a redelivered message (not acknowledged in time)"]
 
 
 def test_a_second_cometd_client_of_a_session_gets_copies_that_are_written_once(wire: Any) -> None:
@@ -219,7 +219,7 @@ def test_a_second_cometd_client_of_a_session_gets_copies_that_are_written_once(w
     wire.poll(0.5, 1.3, "c1", stats(5), session="s1")
     made = wire.distil()
     assert events_of(made) == {"stats of my workbins": [5], "timeline": []}
-    assert made.summary.left_out == ["copies for another CometD client of the same session"]
+    assert made.summary.left_out == ["a copy for another CometD client of the same session"]
 
 
 def test_the_operation_id_of_the_workspace_api(wire_of: Callable[..., Any]) -> None:
@@ -237,7 +237,7 @@ def test_the_operation_id_of_the_workspace_api(wire_of: Callable[..., Any]) -> N
     assert made.file.correlation == "workspace-v3"
 
 
-def test_a_publish_owns_its_echo_and_not_what_others_say(wire: Any) -> None:
+def test_a_publish_gets_its_echo_and_no_other_messages(wire: Any) -> None:
     wire.login(0, "s1", "c1")
     chat: dict[str, JSON] = {"channel": "/chat", "data": {"user": "k", "text": "hi"}}
     flow = wire.bayeux(1, [chat | {"id": "5", "clientId": "c1"}], session="s1")

@@ -1,4 +1,4 @@
-"""Distilling: what a journal becomes, exchange by exchange, and what is said about the rest."""
+"""Distilling: the exchanges of a scenario, and the summary of what is left out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def exchange(made: Any, name: str) -> Any:
     return next(one for one in made.file.exchanges if one.name == name)
 
 
-def test_the_first_request_is_refused_and_the_second_is_not(wire: Any) -> None:
+def test_a_refused_request_and_its_repetition_after_the_login_are_two_exchanges(wire: Any) -> None:
     wire.call(0, "GET", ME, None, REFUSED, status=403)
     wire.login(1, "s1", "c1", "kate.smith")
     made = wire.distil()
@@ -30,7 +30,7 @@ def test_the_first_request_is_refused_and_the_second_is_not(wire: Any) -> None:
     assert [one.request.authenticated for one in made.file.exchanges] == [False, True]
 
 
-def test_a_read_that_changed_after_an_act_is_guarded_on_both_sides(wire: Any) -> None:
+def test_a_read_that_changed_after_a_write_is_guarded_on_both_sides(wire: Any) -> None:
     for at, count in ((1, 0), (2, 0), (4, 1), (5, 1), (7, 2)):
         wire.call(at, "GET", "/api/v2/workbins?fields=*", None, {"count": count}, session="s1")
     for at, item in ((3, "A"), (6, "B")):
@@ -62,7 +62,7 @@ def test_equal_requests_with_equal_answers_are_written_once(wire: Any) -> None:
     assert names(wire.distil()) == ["stats of my workbins", "services"]
 
 
-def test_acts_with_differing_answers_keep_their_number(wire: Any) -> None:
+def test_writes_with_different_answers_keep_their_number(wire: Any) -> None:
     for at, status in ((1, 500), (2, 500), (3, 200), (4, 200)):
         wire.call(at, "POST", ME, {"operationName": "Ready"}, {"statusCode": 0}, status=status, session="s1")
     made = wire.distil()
@@ -70,7 +70,7 @@ def test_acts_with_differing_answers_keep_their_number(wire: Any) -> None:
     assert names(made) == ["ready, failed", "ready, failed (2)", "ready"]
 
 
-def test_as_stands_only_where_the_answer_depended_on_who_asked(wire: Any) -> None:
+def test_as_is_written_only_if_the_answer_depends_on_the_session(wire: Any) -> None:
     for number in (1, 2):
         wire.login(number / 10, f"s{number}", f"c{number}", f"agent.{number}")
         wire.call(1, "GET", "/api/v2/services", None, {"services": []}, session=f"s{number}")
@@ -85,7 +85,7 @@ def test_as_stands_only_where_the_answer_depended_on_who_asked(wire: Any) -> Non
     assert list(made.file.roles) == ["agent-1", "agent-2"]
 
 
-def test_one_who_asked_less_often_does_not_contradict(wire: Any) -> None:
+def test_a_session_with_fewer_requests_shares_the_exchanges(wire: Any) -> None:
     for session, counts in (("s1", [1]), ("s2", [1, 2]), ("s3", [1, 2, 3])):
         for count in counts:
             wire.call(count, "GET", "/api/v2/x", None, {"count": count}, session=session)
@@ -126,7 +126,7 @@ def test_strict_names_the_identifiers_that_clients_send(wire_of: Callable[..., A
     assert loads(dump(made.file)).exchanges[1].name == "stats of workbin 1"
 
 
-def test_strict_gives_an_identifier_one_name_wherever_a_url_holds_it(wire_of: Callable[..., Any]) -> None:
+def test_strict_gives_an_identifier_one_name_in_all_urls(wire_of: Callable[..., Any]) -> None:
     wire = wire_of("strict")
     other = BIN.replace("1", "2")
     wire.login(0, "s1", "c1")
@@ -143,7 +143,7 @@ def test_strict_gives_an_identifier_one_name_wherever_a_url_holds_it(wire_of: Ca
     assert stats.body["workbinOwner"] == {"$id": "place-1"}
 
 
-def test_strict_puts_an_identifier_back_into_an_address_too(wire_of: Callable[..., Any]) -> None:
+def test_strict_uses_templates_for_identifiers_in_addresses(wire_of: Callable[..., Any]) -> None:
     wire = wire_of("strict")
     address: JSON = {"uri": f"http://gws.corp:8080/api/v2/workbins/{BIN}", "next": f"/w/{BIN}?fields=*", "in": "{a}/b"}
     wire.call(1, "GET", f"/api/v2/workbins/{BIN}", None, address, session="s1")
@@ -157,7 +157,7 @@ def test_strict_puts_an_identifier_back_into_an_address_too(wire_of: Callable[..
     assert BIN not in str(body)
 
 
-def test_generalise_turns_the_askers_own_id_and_name_into_templates(wire: Any) -> None:
+def test_generalise_replaces_the_id_and_name_of_the_user_by_templates(wire: Any) -> None:
     for number in (1, 2):
         user: JSON = {"id": f"{number}" * 32, "userName": f"agent.{number}"}
         wire.call(number, "GET", ME, None, {"user": user}, session=f"s{number}")
@@ -172,13 +172,13 @@ def test_generalise_turns_the_askers_own_id_and_name_into_templates(wire: Any) -
     assert general.file.exchanges[1].request.path == ["api", "v2", "users", {"$any": "string"}, "devices"]
 
 
-def test_a_value_that_looks_like_a_marker_stays_itself(wire: Any) -> None:
+def test_a_value_that_looks_like_a_marker_is_escaped(wire: Any) -> None:
     wire.call(1, "POST", "/api/v2/x", {"$any": "string", "a": [{"$t": "{{ 1 }}"}]}, {"$id": 1})
     one = wire.distil().file.exchanges[0]
     assert (one.request.body, one.reply.body) == ({"$$any": "string", "a": [{"$$t": "{{ 1 }}"}]}, {"$$id": 1})
 
 
-def test_the_bayeux_section_is_what_the_server_said(wire: Any) -> None:
+def test_the_bayeux_section_is_taken_from_the_replies_of_the_server(wire: Any) -> None:
     asked: JSON = [{"channel": "/meta/handshake", "id": "1", "ext": {"ack": True}}]
     flow = wire.ask(0, "POST", "/genesys/cometd/handshake", asked, wanted=False, session="s1")
     wire.answer(0.1, flow, [{"channel": "/meta/handshake", "id": "1", "successful": True, "clientId": "c1",
@@ -193,7 +193,7 @@ def test_the_bayeux_section_is_what_the_server_said(wire: Any) -> None:
     }
 
 
-def test_what_nobody_asked_for_follows_the_last_exchange_before_it(wire: Any) -> None:
+def test_an_unsolicited_notification_follows_the_last_exchange_before_it(wire: Any) -> None:
     item: JSON = {"channel": "/v2/me/workbins", "data": {"action": "ItemAdded"}}
     wire.login(0, "s1", "c1")
     wire.poll(0.1, 1, "c1", item, session="s1")
@@ -204,7 +204,7 @@ def test_what_nobody_asked_for_follows_the_last_exchange_before_it(wire: Any) ->
     assert [(entry.since, entry.after) for entry in timeline] == [("connect", "900ms"), ("b", "5s")]
 
 
-def test_the_timeline_is_somebodys_where_not_everybody_got_it(wire: Any) -> None:
+def test_a_timeline_entry_names_its_roles_unless_all_sessions_got_it(wire: Any) -> None:
     for number in (1, 2):
         wire.login(number / 10, f"s{number}", f"c{number}", f"agent.{number}")
         both: JSON = {"channel": "/notifications/services", "data": {"up": True}}
@@ -218,7 +218,7 @@ def test_the_timeline_is_somebodys_where_not_everybody_got_it(wire: Any) -> None
     ]
 
 
-def test_everything_left_out_is_said_with_its_reason(wire: Any) -> None:
+def test_everything_left_out_is_listed_with_its_reason(wire: Any) -> None:
     wire.ask(1, "GET", "/api/v2/slow")
     wire.bayeux(1, [{"channel": "/meta/connect", "id": "1", "clientId": "c"}])
     wire.call(2, "GET", "/logo", None, b"\x89PNG....", reply_headers=[("Content-Type", "image/png")])
@@ -239,19 +239,19 @@ def test_everything_left_out_is_said_with_its_reason(wire: Any) -> None:
         reply_headers=[("Content-Type", "text/plain")],
     )
     made = wire.distil()
-    said = set(made.summary.left_out)
+    reasons = set(made.summary.left_out)
     assert {
-        "unfinished request: GET /api/v2/slow",
-        "Bayeux requests still open (nothing is missing)",
+        "a request without a reply: GET /api/v2/slow",
+        "a Bayeux request that is still open (no data is missing)",
         "the body of the reply to 'logo': not JSON: image/png, 8 bytes",
         "the body of the reply to 'page': not JSON: text/html, 3 bytes",
-        "the body of the reply to 'twice': JSON with a key twice",
-        "the body of the reply to 'torn': not JSON, or JSON that would not survive",
-        "the body of the reply to 'deep': JSON that a scenario can't hold: nested too deeply, or half a character",
-        "the body of the reply to 'half': JSON that a scenario can't hold: nested too deeply, or half a character",
-        "the body of the reply to 'huge': JSON that would not survive",
-        "the body of the reply to 'words': text that can't be redacted safely, 10 characters",
-    } <= said
+        "the body of the reply to 'twice': JSON with a duplicate key",
+        "the body of the reply to 'torn': invalid JSON, or JSON that can't be stored",
+        "the body of the reply to 'deep': JSON that can't be replayed: nested too deeply, or a lone surrogate",
+        "the body of the reply to 'half': JSON that can't be replayed: nested too deeply, or a lone surrogate",
+        "the body of the reply to 'huge': JSON that can't be stored",
+        "the body of the reply to 'words': a text that can't be redacted safely, 10 characters",
+    } <= reasons
     assert exchange(made, "csrf, refused").reply.text == "Missing or invalid Csrf token"
     assert len(loads(dump(made.file)).exchanges) == len(made.file.exchanges)
 
@@ -268,7 +268,7 @@ def test_everything_left_out_is_said_with_its_reason(wire: Any) -> None:
         ([("Location", "http://gws:80/login?code=abcdef#x")], {"location": "http://HOST/login?code=hidden"}),
     ],
 )
-def test_headers_of_replies_that_mean_something_stay(wire: Any, headers: Any, kept: Any) -> None:
+def test_relevant_headers_of_replies_are_kept(wire: Any, headers: Any, kept: Any) -> None:
     wire.call(1, "GET", "/api/v2/x", None, {"a": 1}, reply_headers=headers)
     found = wire.distil().file.exchanges[0].reply.headers
     if found and "location" in found:
@@ -280,7 +280,7 @@ def test_headers_of_replies_that_mean_something_stay(wire: Any, headers: Any, ke
 
 @pytest.mark.parametrize("policy", ["default", "strict"])
 def test_the_same_traffic_recorded_again_gives_the_same_scenario(wire_of: Callable[..., Any], policy: str) -> None:
-    """The keys of the two recordings differ, so all their pseudonyms do; the scenarios don't show it."""
+    """The keys and pseudonyms of two recordings differ, but their scenarios are equal."""
     texts = []
     for name in ("one", "two"):
         wire, session = wire_of(policy, name=name), f"session-{name}"
@@ -317,7 +317,7 @@ def test_a_recording_continued_after_a_restart_is_one_recording(wire_of: Callabl
     again.answer(61, left, {})
     again.poll(60.1, 62, "c1", {"channel": "/v2/me/workbins", "data": {"referenceId": 1}}, session="s1")
     made = again.distil()
-    assert made.summary.left_out == ["unfinished request: GET /api/v2/lost"]
+    assert made.summary.left_out == ["a request without a reply: GET /api/v2/lost"]
     assert (names(made), made.summary.sessions, made.summary.correlated["reference"]) == (
         ["me", "stats of my workbins"],
         1,
@@ -331,7 +331,7 @@ def test_the_summary_counts_and_never_shows_a_value(wire: Any) -> None:
     lines = wire.distil().summary.lines()
     assert lines == [
         "2 exchanges, 0 timeline entries, 1 session",
-        "notifications: 0 that nobody asked for",
+        "notifications: 0 unsolicited",
         "replaced secret values: 5 (clientId 1, header authorization 1, header cookie 3)",
         "replaced personal values: 2 (query userName 1, userName 1)",
     ]
@@ -363,14 +363,14 @@ def test_a_channel_may_be_written_in_any_language(wire: Any) -> None:
     assert [entry.channel for entry in made.file.timeline] == ["/chat/Größe"]
 
 
-def test_what_no_scenario_can_say_is_left_out_alone_and_said(wire: Any) -> None:
+def test_only_events_that_no_scenario_can_express_are_left_out(wire: Any) -> None:
     wire.login(0, "s1", "c1")
     wire.call(1, "GET", "/blocked", None, {"x": 1}, status=999, session="s1")
     wire.call(2, "POST", "/api/v2/workbins", {"operationName": "RequestAgentStats"}, {"referenceId": 7}, session="s1")
-    told: JSONObject = {"channel": "/v2/me/work bins", "data": {"referenceId": 7}}
-    unasked: JSON = {"channel": "/v2/me/a b", "data": 1}
-    wire.poll(2, 3, "c1", told, unasked, {**told, "channel": "/v2/me/workbins"}, session="s1")
-    wire.poll(4, 5, "c1", unasked, session="s1")
+    answered: JSONObject = {"channel": "/v2/me/work bins", "data": {"referenceId": 7}}
+    unsolicited: JSON = {"channel": "/v2/me/a b", "data": 1}
+    wire.poll(2, 3, "c1", answered, unsolicited, {**answered, "channel": "/v2/me/workbins"}, session="s1")
+    wire.poll(4, 5, "c1", unsolicited, session="s1")
     made = wire.distil()
     assert len(loads(dump(made.file)).exchanges) == 1
     assert [(one.name, [event.channel for event in one.events]) for one in made.file.exchanges] == [
@@ -383,14 +383,14 @@ def test_what_no_scenario_can_say_is_left_out_alone_and_said(wire: Any) -> None:
     ]
 
 
-def test_a_clock_that_was_set_while_a_call_was_open_makes_no_endless_wait(wire: Any) -> None:
-    """A virtual machine that starts in 1970 and learns the time later."""
+def test_a_change_of_the_clock_during_a_call_gives_no_endless_delay(wire: Any) -> None:
+    """A virtual machine that starts in 1970 and sets its clock later."""
     flow = wire.ask(1, "GET", "/slow", None, session="s1")
     wire.answer(56 * 365 * 86400, flow, {"x": 1})
     assert wire.distil().file.exchanges[0].reply.after == "0s"
 
 
-def test_advice_that_no_clock_can_follow_is_not_taken_over(wire: Any) -> None:
+def test_invalid_advice_is_left_out(wire: Any) -> None:
     flow = wire.bayeux(0, [{"channel": "/meta/handshake", "version": "1.0", "id": "1"}], session="s1")
     advice: JSON = {"timeout": -1, "interval": 2000, "reconnect": "retry"}
     answer: JSON = {"channel": "/meta/handshake", "successful": True, "id": "1", "clientId": "c", "advice": advice}

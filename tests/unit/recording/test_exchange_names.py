@@ -1,4 +1,4 @@
-"""Names say what an exchange means, each once, the same ones when the same is recorded again."""
+"""Names of exchanges: derived from the request, unique, and equal for equal recordings."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ USER = "28383e5523c7479cae4afa8df88d66df"
         ("POST", "/x", {"operationName": "<b>\n\x00" + "x" * 200}, "b x" + "x" * 76 + " "),
     ],
 )
-def test_what_an_exchange_is_called(wire: Any, method: str, path: str, body: JSON, name: str) -> None:
+def test_names_of_exchanges(wire: Any, method: str, path: str, body: JSON, name: str) -> None:
     wire.call(1, method, path, body, {"statusCode": 0})
     assert wire.distil().file.exchanges[0].name.startswith(name.strip()[:60])
     assert len(wire.distil().file.exchanges[0].name) <= 80
 
 
-def test_a_name_stands_once(wire: Any) -> None:
+def test_names_are_unique(wire: Any) -> None:
     for number in range(3):
         wire.call(number, "POST", "/api/v2/x", {"n": number}, {})
     wire.call(4, "POST", "/api/v2/x%20%282%29", {}, {})

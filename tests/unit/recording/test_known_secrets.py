@@ -1,4 +1,4 @@
-"""Known secrets: found in a line of any size by its runs of letters and digits, replaced exactly."""
+"""Known secrets are found in lines of any size and replaced exactly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cometreel.recording.known_secrets import KnownSecrets, looks_random
 def scrubbed(secrets: list[str], event: JSON) -> JSON:
     known = KnownSecrets()
     for secret in secrets:
-        known.learn(secret)
+        known.add(secret)
     return decode(known.scrub(encode(event), event, lambda _: "*"))
 
 
@@ -26,19 +26,19 @@ def scrubbed(secrets: list[str], event: JSON) -> JSON:
         ("ÄÖÜ-ßäö", "x ÄÖÜ-ßäö y", "x * y"),
         ('quo"ted\\pass', 'a quo"ted\\pass b', "a * b"),
         ("a!b@c#", "a!b@c#d", "*d"),
-        ("12345", "12345", "12345"),  # too short to be told from other text
+        ("12345", "12345", "12345"),  # too short
         ("channel", "channel", "channel"),  # a word of the protocol
     ],
 )
-def test_a_secret_is_replaced_wherever_it_stands(secret: str, text: str, expected: str) -> None:
+def test_a_secret_is_replaced_everywhere(secret: str, text: str, expected: str) -> None:
     assert scrubbed([secret], {text: [text, {"x": text}], "n": 1}) == {expected: [expected, {"x": expected}], "n": 1}
 
 
-def test_the_longer_of_two_secrets_goes_first() -> None:
+def test_the_longer_of_two_secrets_is_replaced_first() -> None:
     assert scrubbed(["tr0ub4dor", "tr0ub4dor.n1"], "tr0ub4dor.n1 tr0ub4dor") == "* *"
 
 
-def test_the_oldest_of_very_many_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_limit_the_oldest_secret_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cometreel.recording.known_secrets._LIMIT", 2)
     assert scrubbed(["secret-1", "secret-2", "!o@d#$%"], ["secret-1", "secret-2", "!o@d#$%"]) == ["secret-1", "*", "*"]
 

@@ -1,4 +1,4 @@
-"""Policies: two ship, a user's file extends one, and what is wrong in it is said with its line."""
+"""Policies: the shipped ones, a file that extends one, and errors with their line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEYS = "policy, name, extends, identifiers, headers, cookies, keys, queries, dic
 
 
 def rule(text: str) -> str:
-    return f"Rule({text})"
+    return f"PolicyRule({text})"
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,14 @@ def rule(text: str) -> str:
         ("messageType", None, None),
     ],
 )
-def test_the_shipped_policies_know_a_key_by_its_name_in_any_case(key: str, default: str, strict: str) -> None:
+def test_keys_of_the_shipped_policies_are_case_insensitive(key: str, default: str, strict: str) -> None:
     for name, expected in (("default", default), ("strict", strict)):
-        assert repr(load_policy(name).key(key)) == (rule(expected) if expected else "None")
+        assert repr(load_policy(name).key_rule(key)) == (rule(expected) if expected else "None")
 
 
-def test_a_query_may_mean_something_else_than_a_key() -> None:
+def test_a_query_parameter_may_have_another_rule_than_a_key() -> None:
     policy = load_policy("default")
-    assert (repr(policy.query("code")), policy.key("code")) == (rule("secret"), None)
+    assert (repr(policy.query_rule("code")), policy.key_rule("code")) == (rule("secret"), None)
 
 
 def test_a_file_extends_a_shipped_policy_and_its_own_rules_come_first(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_file_extends_a_shipped_policy_and_its_own_rules_come_first(tmp_path: 
     )
     policy = load_policy(path)
     assert (policy.name, policy.strict) == ("mine", True)
-    assert [repr(policy.key(key)) for key in ("userName", "casenumber", "fromIban", "firstName")] == [
+    assert [repr(policy.key_rule(key)) for key in ("userName", "casenumber", "fromIban", "firstName")] == [
         rule("keep"),
         rule("name"),
         rule("secret"),
@@ -84,7 +84,7 @@ def test_a_user_name_that_a_policy_keeps_is_kept_everywhere(tmp_path: Path, wire
         ),
         (
             "policy: 1\nname: x\nheders: {}\n",
-            [f"3:1: no key of a policy is called 'heders'; expected {KEYS} (did you mean 'headers'?)"],
+            [f"3:1: policies have no key 'heders'; expected {KEYS} (did you mean 'headers'?)"],
         ),
         ("policy: 2\nname: x\n", ["1:9: the number 2; expected 1"]),
         (
@@ -99,7 +99,7 @@ def test_a_user_name_that_a_policy_keeps_is_kept_everywhere(tmp_path: Path, wire
         ("policy: 1\nname: x\nextends: nobody\n", [" it extends 'nobody'; expected default or strict"]),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, problems: list[str] | None) -> None:
+def test_an_invalid_policy_is_reported_with_its_position(tmp_path: Path, text: str, problems: list[str] | None) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(FileInvalid) as caught:
@@ -110,10 +110,10 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, problem
     assert all(line.startswith(str(path)) for line in lines)
 
 
-def test_a_missing_file_is_one_line_that_names_what_ships(tmp_path: Path) -> None:
+def test_a_missing_file_is_one_line_with_the_shipped_policies(tmp_path: Path) -> None:
     with pytest.raises(FileInvalid) as caught:
         load_policy(str(tmp_path / "strikt"))
     assert str(caught.value) == (
         f"{tmp_path}/strikt: can't be read: No such file or directory; expected a policy in YAML "
-        "(shipped policies are default and strict)"
+        "(shipped policies: default and strict)"
     )

@@ -1,4 +1,4 @@
-"""The recorder: what it takes, what it lets pass, and that nothing on the wire can make it fail."""
+"""The recorder: the traffic that it records and ignores; no traffic makes it fail."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def test_a_form_with_bayeux_messages_is_bayeux(wire: Any) -> None:
     assert read_journal(wire.path)[1][0].body.messages[0]["channel"] == "/meta/connect"
 
 
-def test_what_is_wanted_is_recorded_whatever_it_is(wire: Any) -> None:
+def test_wanted_traffic_is_recorded(wire: Any) -> None:
     assert wire.recorder.request("f", "GET", "http://h/x", Headers(), b"", wanted=True)
     assert kinds(wire) == ["request"]
 
 
-def test_replies_errors_and_frames_of_what_was_not_recorded_are_nothing(wire: Any) -> None:
+def test_replies_errors_and_frames_of_unrecorded_flows_are_ignored(wire: Any) -> None:
     wire.recorder.reply("f", 200, Headers(), b"x")
     wire.recorder.error("f", "reset")
     wire.recorder.frame("f", True, "x")
@@ -80,13 +80,13 @@ def test_a_websocket_is_recorded_from_its_first_bayeux_frame(wire: Any) -> None:
     ]
 
 
-def test_an_event_is_recorded_at_the_moment_that_the_door_names(wire: Any) -> None:
+def test_an_event_is_recorded_with_the_time_of_the_caller(wire: Any) -> None:
     wire.recorder.request("f", "GET", "http://h/x", Headers(), b"", wanted=True, at=wire.now + 0.25)
     wire.recorder.reply("f", 200, Headers(), b"", at=wire.now + 1.5)
     assert [event.at for event in read_journal(wire.path)[1]] == [0.25, 1.5]
 
 
-def test_a_secret_seen_once_is_scrubbed_wherever_else_it_turns_up(wire: Any) -> None:
+def test_a_known_secret_is_removed_from_all_later_lines(wire: Any) -> None:
     wire.call(1, "POST", "/x", {"password": "tr0ub&dor", "token": "node0abc.n1"}, {"statusCode": 0})
     wire.call(2, "GET", "/echo/tr0ub%26dor", None, {"said": "not tr0ub&dor", "tr0ub&dor": "<node0abc.n1>"})
     text = wire.text()
@@ -95,7 +95,7 @@ def test_a_secret_seen_once_is_scrubbed_wherever_else_it_turns_up(wire: Any) -> 
 
 
 @pytest.mark.parametrize("word", ["channel", "workbins", "services"])
-def test_a_common_word_in_a_cookie_a_header_or_a_query_takes_nothing_apart(wire: Any, word: str) -> None:
+def test_a_common_word_in_a_cookie_a_header_or_a_query_is_no_known_secret(wire: Any, word: str) -> None:
     headers = [("Cookie", f"theme={word}"), ("X-Session-Kind", word)]
     wire.call(1, "GET", f"/api/v2/{word}?state={word}", None, {word: word}, headers=headers)
     events = read_journal(wire.path)[1]
@@ -165,7 +165,7 @@ VALUES = st.recursive(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=VALUES, answered=VALUES, delivered=VALUES, path=TEXT, query=TEXT)
-def test_whatever_was_recorded_distils_to_a_scenario_that_loads(
+def test_any_recording_distills_to_a_valid_scenario(
     wire_of: Callable[..., Any], asked: Any, answered: Any, delivered: Any, path: str, query: str
 ) -> None:
     wire = wire_of()
@@ -178,14 +178,14 @@ def test_whatever_was_recorded_distils_to_a_scenario_that_loads(
 
 
 def test_the_work_for_an_event_does_not_grow_with_the_secrets_that_are_known(wire_of: Callable[..., Any]) -> None:
-    """Counted in calls of functions, which is the same on a busy machine."""
+    """Counts function calls, which don't depend on the load of the machine."""
     message = b'[{"channel":"/meta/connect","connectionType":"long-polling","id":"5","clientId":"1k2j3h4g5f6d7s8a9"}]'
     headers = Headers([("Cookie", "JSESSIONID=node0abcdef.n1; BAYEUX_BROWSER=zzz12345abc"), ("Accept", "*/*")])
 
     def calls_with(secrets: int) -> int:
         recorder = wire_of(name=f"with-{secrets}").recorder
         for number in range(secrets):
-            recorder._redactor.secret(f"secret-{number}-{number * 7919}")
+            recorder._redactor.secrets.add(f"secret-{number}-{number * 7919}")
         counted = 0
 
         def count(_frame: object, event: str, _argument: object) -> None:

@@ -1,4 +1,4 @@
-"""The journal: appends, survives every cut, refuses what isn't its own, and goes on when the disk is full."""
+"""The journal: appends, can be read when truncated, rejects other files, and continues on a full disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_each_event_is_in_the_file_when_write_returns(tmp_path: Path) -> None:
     journal = RecordingJournal.open(tmp_path / "a.jsonl", HEADER)
     journal.write({"t": 1.5, "kind": "mark", "text": "here"})
     lines = (tmp_path / "a.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [HEADER.line(), {"t": 1.5, "kind": "mark", "text": "here"}]
+    assert [json.loads(line) for line in lines] == [HEADER.to_json(), {"t": 1.5, "kind": "mark", "text": "here"}]
 
 
 def test_a_restart_appends_and_keeps_header_and_key(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_the_key_is_for_its_owner_only(tmp_path: Path) -> None:
     assert journal.key.reveal().hex() not in repr(journal.key) + str(vars(journal))
 
 
-def test_a_torn_last_line_stays_and_the_next_event_stands_alone(tmp_path: Path) -> None:
+def test_a_truncated_last_line_is_kept_and_the_next_event_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     RecordingJournal.open(path, HEADER).write({"t": 0, "kind": "mark"})
     with path.open("ab") as file:
@@ -52,7 +52,7 @@ def test_a_torn_last_line_stays_and_the_next_event_stands_alone(tmp_path: Path) 
     _, events, problems = read_journal(path)
     assert [event.at for event in events] == [0.0, 2.0]
     assert [str(problem) for problem in problems] == [
-        f"{path}:3:1: a torn line; expected one JSON object (this event is lost)"
+        f"{path}:3:1: a truncated line; expected one JSON object (this event is lost)"
     ]
 
 
@@ -70,7 +70,7 @@ def test_a_journal_cut_at_any_byte_loses_at_most_its_last_event(wire: Any) -> No
             assert distill(cut).file.cometreel == 1
 
 
-def test_a_recorder_goes_on_with_a_journal_cut_at_any_byte(tmp_path: Path) -> None:
+def test_a_recorder_continues_a_journal_that_is_cut_at_any_byte(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     journal = RecordingJournal.open(path, HEADER)
     journal.write({"t": 0, "kind": "mark", "text": "first"})
@@ -88,14 +88,14 @@ def test_a_recorder_goes_on_with_a_journal_cut_at_any_byte(tmp_path: Path) -> No
         (b"\x00\xff\xfe\n", "not a Cometreel journal"),
         (b'{"a":1}\n', "not a Cometreel journal"),
         (b'{"journal":2,"x":1}\n{"t":1}\n', "a journal of version 2"),
-        (b'{"journal":1}\n', "a journal header without a start"),
+        (b'{"journal":1}\n', "a journal header without a valid start time"),
         (b'{"log":{"version":"1.2"}}', "not a Cometreel journal"),
     ],
 )
-def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path, content: bytes, found: str) -> None:
+def test_another_file_is_rejected_and_not_changed(tmp_path: Path, content: bytes, found: str) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(content)
-    line = f"{path}:1:1: {found}; expected a journal of version 1, as `record.py` writes it"
+    line = f"{path}:1:1: {found}; expected a journal of version 1, written by the recorder"
     for attempt in (lambda: RecordingJournal.open(path, HEADER), lambda: read_journal(path), lambda: distill(path)):
         with pytest.raises(FileInvalid) as caught:
             attempt()
@@ -103,18 +103,18 @@ def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path, content: bytes
     assert path.read_bytes() == content
 
 
-def test_another_policy_on_the_same_journal_is_refused(tmp_path: Path) -> None:
+def test_another_policy_on_the_same_journal_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     RecordingJournal.open(path, HEADER).close()
     with pytest.raises(FileInvalid) as caught:
         RecordingJournal.open(path, JournalHeader("0.1.0", 1.0, "gws-v2", "strict"))
     assert str(caught.value) == (
-        f"{path}:1:1: recorded under the policy 'default'; expected the policy 'strict' "
-        "(record into another file, or choose the same policy)"
+        f"{path}:1:1: recorded with the policy 'default'; expected the policy 'strict' "
+        "(record to another file, or use the same policy)"
     )
 
 
-def test_a_journal_without_its_key_is_refused(tmp_path: Path) -> None:
+def test_a_journal_without_its_key_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     RecordingJournal.open(path, HEADER).close()
     key_path(path).unlink()
@@ -123,7 +123,7 @@ def test_a_journal_without_its_key_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["folder/a.jsonl/b.jsonl"])
-def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path, name: str) -> None:
+def test_a_path_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.jsonl").write_text("")
     with pytest.raises(FileInvalid) as caught:
@@ -132,17 +132,20 @@ def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path, name: 
     assert "\n" not in str(caught.value)
 
 
-def test_only_a_file_is_a_journal(tmp_path: Path) -> None:
-    """A pipe would hold up the traffic until somebody reads it, and a device keeps nothing."""
+def test_a_journal_must_be_a_file(tmp_path: Path) -> None:
+    """Writing to a pipe could block, and a device stores nothing."""
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", Path("/dev/null")):
         with pytest.raises(FileInvalid) as caught:
             RecordingJournal.open(path, HEADER)
-        assert str(caught.value) == f"{path}: not a file; expected a journal's name, as recordings/login.jsonl"
+        assert (
+            str(caught.value)
+            == f"{path}: not a file; expected the path of a journal, for example recordings/login.jsonl"
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
-def test_a_missing_journal_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_missing_journal_is_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(FileInvalid) as caught:
         distill(tmp_path / "none.jsonl")
     assert str(caught.value) == f"{tmp_path}/none.jsonl: can't be read: No such file or directory; expected a journal"
@@ -163,7 +166,7 @@ def test_a_missing_journal_is_one_clear_line(tmp_path: Path) -> None:
         b'{"t":1e999,"kind":1}',
     ],
 )
-def test_a_line_that_is_no_event_is_left_out_and_said(tmp_path: Path, line: bytes) -> None:
+def test_an_invalid_line_is_ignored_and_reported(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "a.jsonl"
     RecordingJournal.open(path, HEADER).close()
     with path.open("ab") as file:
@@ -173,9 +176,9 @@ def test_a_line_that_is_no_event_is_left_out_and_said(tmp_path: Path, line: byte
     assert str(problems[0]).startswith(f"{path}:2:1: ")
 
 
-def full_disk(monkeypatch: pytest.MonkeyPatch, room: int) -> Callable[[], None]:
-    """Let `os.write` take `room` bytes more and then refuse, until the returned function is called."""
-    left = [room]
+def full_disk(monkeypatch: pytest.MonkeyPatch, space: int) -> Callable[[], None]:
+    """Let `os.write` write `space` more bytes and then fail, until the returned function is called."""
+    left = [space]
     really = os.write
 
     def write(descriptor: int, data: bytes) -> int:
@@ -191,36 +194,36 @@ def full_disk(monkeypatch: pytest.MonkeyPatch, room: int) -> Callable[[], None]:
     return left.clear
 
 
-@pytest.mark.parametrize("room", [0, 1, 37])
-def test_on_a_full_disk_traffic_goes_on_and_the_loss_is_counted_and_said(
-    wire: Any, monkeypatch: pytest.MonkeyPatch, room: int
+@pytest.mark.parametrize("space", [0, 1, 37])
+def test_on_a_full_disk_traffic_continues_and_lost_events_are_reported(
+    wire: Any, monkeypatch: pytest.MonkeyPatch, space: int
 ) -> None:
     wire.call(0, "GET", "/api/v2/a", None, {"statusCode": 0})
-    freed = full_disk(monkeypatch, room)
+    freed = full_disk(monkeypatch, space)
     wire.call(1, "GET", "/api/v2/b", None, {"statusCode": 0})
     wire.call(2, "GET", "/api/v2/c", None, {"statusCode": 0})
     assert wire.recorder.lost == 4
     freed()
     wire.call(3, "GET", "/api/v2/d", None, {"statusCode": 0})
-    assert wire.told == [
-        f"{wire.path}: can't be written: No space left on device; the traffic goes on, these events are lost",
+    assert wire.reports == [
+        f"{wire.path}: can't be written: No space left on device; traffic continues, but these events are lost",
         f"{wire.path}: can be written again; 4 events were lost",
     ]
     made = wire.distil()
     assert [exchange.name for exchange in made.file.exchanges or []] == ["a", "d"]
-    assert "4 times events that the full or missing disk lost" in made.summary.left_out
+    assert "4 times events that could not be written to the journal" in made.summary.left_out
 
 
-@pytest.mark.parametrize("room", [0, 70])
-def test_a_disk_that_is_full_at_the_start_is_one_clear_line_and_leaves_nothing_in_the_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+@pytest.mark.parametrize("space", [0, 70])
+def test_a_disk_that_is_full_at_the_start_is_reported_and_no_file_prevents_a_retry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: int
 ) -> None:
     path = tmp_path / "a.jsonl"
-    freed = full_disk(monkeypatch, room)
+    freed = full_disk(monkeypatch, space)
     with pytest.raises(FileInvalid) as caught:
         RecordingJournal.open(path, HEADER)
     assert str(caught.value) == (
-        f"{path}: can't be written: No space left on device; expected a folder with room where you may write"
+        f"{path}: can't be written: No space left on device; expected a writable folder with free space"
     )
     freed()
     RecordingJournal.open(path, HEADER).write({"t": 1, "kind": "mark"})

@@ -1,4 +1,4 @@
-"""Redaction, as a table: what each item of GWS's sensitive data becomes, and what stays as it is."""
+"""Redaction, as a table: the results for the sensitive data of GWS, and the values that are kept."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CASES = [
     ("clientId", "1k2j3h4g5f6d", r"s[0-9a-f]{20}"),
     ("contactCenterId", UUID, r"s[0-9a-f]{20}"),
     ("x-api-key", "12345", "hidden"),
-    # personal data looks like its kind
+    # personal data keeps its shape
     ("userName", "kate", NAME),
     ("firstName", "Kate", r"[A-Z][a-z]{9}"),
     ("lastName", "O'Neil Smith", r"[A-Z][a-z]{9} [A-Z][a-z]{9}"),
@@ -47,7 +47,7 @@ CASES = [
     ("subject", "Your invoice 4711", r"text " + NAME),
     ("text", "call me", r"text " + NAME),
     ("displayName", "Kate Smith", r"[A-Z][a-z]{9} [A-Z][a-z]{9}"),
-    # nothing to hide
+    # kept
     ("userName", "", ""),
     ("password", None, None),
     ("changePasswordOnLogin", True, True),
@@ -56,19 +56,19 @@ CASES = [
     ("messageType", "WorkbinStatsMessage", "WorkbinStatsMessage"),
     ("receivedDate", "2016-04-08 15:05:57.000+0300", r"2016-04-08 15:05:57\.000\+0300"),
     ("Count", 1, 1),
-    # identifiers stay under `default`
+    # identifiers are kept with `default`
     ("workbinOwner", "Place1", "Place1"),
     ("Owner", USER, USER),
     ("id", UUID, UUID),
     ("assignedTo", "agent.one", r"agent\.one"),
-    # the server's own words keep their meaning
+    # error messages of the server
     ("statusMessage", "Access denied", "Access denied"),
     (
         "statusMessage",
         "Device '7001@sip' is not registered.",
         r"Device '" + NAME + r"@example\.invalid' is not registered\.",
     ),
-    # values that no rule covers
+    # values without a rule
     ("unknown", "write to kate@corp.example now", r"write to " + NAME + r"@example\.invalid now"),
     ("unknown", "call +49 30 1234567 now", r"call \+[1-9]\d \d\d \d{7} now"),
     ("uri", "http://10.0.0.5:8080/api/v2/workbins", r"http://host-[a-z]{8}\.example\.invalid/api/v2/workbins"),
@@ -86,8 +86,8 @@ CASES = [
 
 
 @pytest.mark.parametrize(("key", "value", "expected"), CASES)
-def test_what_a_value_becomes(key: str, value: JSON, expected: JSON) -> None:
-    made, marks = redactor().json({key: value})
+def test_values_are_redacted_by_their_key(key: str, value: JSON, expected: JSON) -> None:
+    made, marks = redactor().redact_json({key: value})
     assert isinstance(made, dict)
     if isinstance(expected, str) and isinstance(value, str | list):
         assert isinstance(made[key], str)
@@ -99,11 +99,11 @@ def test_what_a_value_becomes(key: str, value: JSON, expected: JSON) -> None:
         assert made[key] == expected
         assert type(made[key]) is type(expected)
     changed = made[key] != value
-    assert bool(marks.line()) == changed
+    assert bool(marks.to_json()) == changed
 
 
-def test_user_data_is_personal_to_the_last_leaf_and_its_keys_too() -> None:
-    made, marks = redactor().json(
+def test_all_values_and_keys_of_user_data_are_personal() -> None:
+    made, marks = redactor().redact_json(
         {"userData": {"WWE_PARTY_7001": "x", "call 5551234": {"Amount": 12.5, "VIP": True, "Note": None}, "a@b.de": 1}}
     )
     assert isinstance(made, dict)
@@ -122,8 +122,8 @@ def test_user_data_is_personal_to_the_last_leaf_and_its_keys_too() -> None:
     assert marks.personal == ["/userData"]
 
 
-def test_the_same_value_is_the_same_token_wherever_it_stands() -> None:
-    made, _ = redactor().json(
+def test_equal_values_get_equal_tokens_everywhere() -> None:
+    made, _ = redactor().redact_json(
         {
             "userName": "agent-1",
             "userData": {"WWE_PARTY_+4930123456": "agent-1"},
@@ -139,8 +139,8 @@ def test_the_same_value_is_the_same_token_wherever_it_stands() -> None:
     assert key.removeprefix("WWE_PARTY_") == str(made["phoneNumber"]).replace(" ", "")
 
 
-def test_an_identifier_stays_though_a_user_is_called_so_but_an_address_never_stays() -> None:
-    made, _ = redactor().json(
+def test_an_identifier_that_equals_a_user_name_is_kept_but_an_address_is_not() -> None:
+    made, _ = redactor().redact_json(
         {"userName": "agent-1", "emailAddress": "a@b.example", "workbinOwner": "agent-1", "assignedTo": "a@b.example"}
     )
     assert isinstance(made, dict)
@@ -149,8 +149,8 @@ def test_an_identifier_stays_though_a_user_is_called_so_but_an_address_never_sta
 
 def test_tokens_depend_on_the_key() -> None:
     one, other = Pseudonyms(Secret(b"1" * 32)), Pseudonyms(Secret(b"2" * 32))
-    assert one.like("kate") == Pseudonyms(Secret(b"1" * 32)).like("kate")
-    for way in ("like", "text", "token", "host", "digits"):
+    assert one.same_shape("kate") == Pseudonyms(Secret(b"1" * 32)).same_shape("kate")
+    for way in ("same_shape", "text", "token", "host", "digits"):
         assert getattr(one, way)("4711-kate") != getattr(other, way)("4711-kate")
 
 
@@ -168,13 +168,13 @@ def test_tokens_depend_on_the_key() -> None:
     ],
 )
 def test_a_pseudonym_has_the_shape_of_its_value(value: str, shape: str) -> None:
-    made = Pseudonyms(KEY).like(value)
+    made = Pseudonyms(KEY).same_shape(value)
     assert made != value
     assert re.fullmatch(shape, made)
 
 
-def test_strict_replaces_identifiers_and_keeps_their_joins() -> None:
-    made, marks = redactor("strict").json(
+def test_strict_replaces_equal_identifiers_by_equal_pseudonyms() -> None:
+    made, marks = redactor("strict").redact_json(
         {
             "workbinOwner": "Place1",
             "id": UUID,
@@ -193,8 +193,8 @@ def test_strict_replaces_identifiers_and_keeps_their_joins() -> None:
     assert marks.identifiers["/workbinOwner"] == "owner"
 
 
-def test_the_envelope_of_a_bayeux_message_stays_but_for_its_client() -> None:
-    made, marks = redactor("strict").messages(
+def test_the_envelope_of_a_bayeux_message_is_kept_except_the_client_id() -> None:
+    made, marks = redactor("strict").redact_messages(
         [
             {
                 "channel": "/service/chat",
@@ -213,19 +213,19 @@ def test_the_envelope_of_a_bayeux_message_stays_but_for_its_client() -> None:
 
 
 def test_marks_never_show_a_key_that_was_replaced() -> None:
-    _, marks = redactor().json({"kate@corp.example": {"password": "x"}})
-    assert "kate" not in str(marks.line())
+    _, marks = redactor().redact_json({"kate@corp.example": {"password": "x"}})
+    assert "kate" not in str(marks.to_json())
 
 
-def test_nothing_that_hides_shows_in_a_repr() -> None:
+def test_no_repr_contains_a_secret() -> None:
     made = redactor()
-    made.secret("tr0ub4dor&3")
+    made.secrets.add("tr0ub4dor&3")
     assert "tr0ub4dor" not in repr(made) + repr(made.secrets) + repr(KEY) + str(KEY)
     assert "kkkk" not in repr(KEY) + str(KEY)
 
 
-def test_a_head_that_comes_again_is_redacted_again_after_something_was_learned():
-    """The same request may show a name that only became known as personal in between."""
+def test_a_cached_head_is_redacted_again_when_results_may_change():
+    """A name in a repeated request may have become known in between."""
     redacts = redactor()
     heads = HeaderRedactor(redacts)
     asked = ("GET", "/files/jane-doe7", Headers([("Accept", "*/*")]))
@@ -242,5 +242,5 @@ def test_a_head_that_comes_again_is_redacted_again_after_something_was_learned()
         ("/login?back=https://gws.example/api", ("/login", "back=https://gws.example/api")),
     ],
 )
-def test_a_url_and_a_request_target_are_cut_alike(url: str, expected: tuple[str, str]):
+def test_a_url_and_a_request_target_are_split_alike(url: str, expected: tuple[str, str]):
     assert split_url(url) == expected

@@ -1,4 +1,4 @@
-"""The round trip: a recording is distilled, replayed to a client that asks the same, and that replay is recorded.
+"""Round trip: a recording is distilled and replayed to a client with the same requests, and the replay is recorded.
 
 Both recordings then distil to the same scenario: nothing is lost on the way, in either order of reply and event.
 """
@@ -27,7 +27,7 @@ COMETD = "/api/v2/notifications/"
 
 
 class Player:
-    """A client of a replay under moved time, everything that it says and hears recorded on a wire."""
+    """A client of a replay in simulated time, whose traffic is recorded."""
 
     def __init__(self, backend: Backend, wire: Any) -> None:
         self._backend, self._wire = backend, wire
@@ -90,7 +90,7 @@ class Player:
 
 
 def plain(file: ScenarioFile) -> str:
-    """A scenario without what is rightly different: when it was recorded, under which key, by which server."""
+    """Return a scenario without the values that may differ between recordings."""
     return dump(file.model_copy(update={"title": "", "source": None, "roles": None, "bayeux": None}))
 
 
@@ -100,7 +100,7 @@ def plain(file: ScenarioFile) -> str:
         st.tuples(st.sampled_from(OWNERS), st.integers(1, 3000), st.integers(1, 3000)), min_size=1, max_size=6
     )
 )
-def test_a_replay_recorded_again_distils_to_the_same_scenario(
+def test_a_recorded_replay_distills_to_the_same_scenario(
     wire_of: Callable[..., Any], acts: list[tuple[str, int, int]]
 ) -> None:
     first = wire_of(name=f"first-{next(RECORDINGS)}")

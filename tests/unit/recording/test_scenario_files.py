@@ -1,4 +1,4 @@
-"""A scenario is written whole or not at all, never over another one, and so that editors can check it."""
+"""Scenarios are written atomically, never over another one, and with a schema for editors."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from cometreel.scenario import ScenarioFile, schema_text
 ONE, OTHER = ScenarioFile(title="One"), ScenarioFile(title="Other")
 
 
-def test_the_schema_that_the_first_line_names_lies_beside_it(tmp_path: Path):
+def test_the_schema_that_the_first_line_names_is_written_next_to_it(tmp_path: Path):
     path = write_scenario(ONE, tmp_path / "deep" / "run.yaml").path
     named = path.read_text().splitlines()[0].removeprefix("# yaml-language-server: $schema=")
     assert (path.parent / named).read_text() == schema_text()
 
 
-def test_a_schema_that_is_there_stays(tmp_path: Path):
+def test_an_existing_schema_is_kept(tmp_path: Path):
     (tmp_path / "scenario.schema.json").write_text("{}")
     write_scenario(ONE, tmp_path / "run.yaml")
     assert (tmp_path / "scenario.schema.json").read_text() == "{}"
 
 
-def test_another_scenario_stays_and_the_difference_is_told(tmp_path: Path):
+def test_an_existing_scenario_is_kept_and_the_difference_is_returned(tmp_path: Path):
     target = write_scenario(ONE, tmp_path / "run.yaml").path
     written = write_scenario(OTHER, target)
     assert written.path == tmp_path / "run.new.yaml"
@@ -35,12 +35,12 @@ def test_another_scenario_stays_and_the_difference_is_told(tmp_path: Path):
     assert "title: One" in target.read_text()
 
 
-def test_a_third_one_gets_a_name_of_its_own(tmp_path: Path):
+def test_a_third_scenario_gets_another_name(tmp_path: Path):
     names = [write_scenario(one, tmp_path / "run.yaml").path.name for one in (ONE, OTHER, OTHER)]
     assert names == ["run.yaml", "run.new.yaml", "run.new2.yaml"]
 
 
-def test_force_writes_over_it(tmp_path: Path):
+def test_force_overwrites_the_scenario(tmp_path: Path):
     target = write_scenario(ONE, tmp_path / "run.yaml").path
     assert write_scenario(OTHER, target, force=True).path == target
     assert "title: Other" in target.read_text()
@@ -57,5 +57,5 @@ def test_a_folder_that_is_a_file_is_one_clear_line(tmp_path: Path):
     with pytest.raises(FileInvalid) as caught:
         write_scenario(ONE, tmp_path / "file" / "run.yaml")
     assert str(caught.value) == (
-        f"{tmp_path}/file/run.yaml: can't be written: File exists; expected a folder with room where you may write"
+        f"{tmp_path}/file/run.yaml: can't be written: File exists; expected a writable folder with free space"
     )

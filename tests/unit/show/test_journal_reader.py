@@ -180,7 +180,7 @@ def test_of_a_torn_journal_all_but_the_torn_line_is_there_and_that_is_said(tmp_p
     found = read_conversation(torn)
     assert len(found.exchanges) == len(read_conversation(SAMPLE).exchanges)  # the last one without its reply
     assert found.exchanges[-1].reply_at is None
-    assert found.notes[0] == "Line 101: the last line is torn, this event is lost."
+    assert found.notes[0] == "Line 101: the last line is truncated, this event is lost."
 
 
 def test_a_journal_that_ends_in_its_header_is_an_empty_conversation(tmp_path: Path):
@@ -188,7 +188,7 @@ def test_a_journal_that_ends_in_its_header_is_an_empty_conversation(tmp_path: Pa
     path.write_text('{"journal":1,"comet')
     found = read_conversation(path)
     assert (found.exchanges, found.lanes, found.seconds) == ((), (), 0.0)
-    assert found.notes == ("Line 1: the journal ends inside its header.",)
+    assert found.notes == ("Line 1: the header is truncated.",)
 
 
 def test_what_no_scenario_can_hold_is_drawn_as_it_was_said(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""HAR files for tests: entries as values, with times in seconds since a start that is always the same."""
+"""Builds HAR files for tests; times are seconds since `START`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def entry(
     method: str,
     path: str,
     body: JSON = None,
-    answer: JSON = None,
+    reply_body: JSON = None,
     *,
-    took: float = 0.01,
+    seconds: float = 0.01,
     kind: str = "application/json",
     session: str = "s1",
     **more: JSON,
@@ -28,7 +28,7 @@ def entry(
     """One entry: a call and its reply."""
     cookie: list[JSON] = [{"name": "Cookie", "value": f"JSESSIONID={session}"}]
     posted: JSONObject = {} if body is None else {"postData": {"mimeType": kind, "text": json.dumps(body)}}
-    text = answer if isinstance(answer, str) else json.dumps(answer)
+    text = reply_body if isinstance(reply_body, str) else json.dumps(reply_body)
     reply: JSONObject = {
         "status": 200,
         "headers": [{"name": "Content-Type", "value": kind}],
@@ -36,20 +36,22 @@ def entry(
     }
     return {
         "startedDateTime": datetime.fromtimestamp(START + at, UTC).isoformat(),
-        "time": took * 1000,
+        "time": seconds * 1000,
         "request": {"method": method, "url": BASE + path, "headers": cookie, **posted},
         "response": reply,
         **more,
     }
 
 
-def bayeux(at: float, sent: Mapping[str, JSON], *answers: Mapping[str, JSON], took: float = 0.01) -> JSONObject:
-    """One entry: a Bayeux message and what its reply brought."""
-    return entry(at, "POST", "/api/v2/notifications", [dict(sent)], [dict(answer) for answer in answers], took=took)
+def bayeux(at: float, sent: Mapping[str, JSON], *replies: Mapping[str, JSON], seconds: float = 0.01) -> JSONObject:
+    """One entry: a Bayeux message and the messages of its reply."""
+    return entry(
+        at, "POST", "/api/v2/notifications", [dict(sent)], [dict(reply_body) for reply_body in replies], seconds=seconds
+    )
 
 
 def conversation() -> list[JSONObject]:
-    """A login, a poll that is held while a call is made, and the notification that answers the call on that poll."""
+    """A handshake, a held poll, and a call whose notification arrives on that poll."""
     channel = "/v2/me/workbins"
     done: JSONObject = {"successful": True, "clientId": "c1"}
     shake: JSONObject = {"channel": "/meta/handshake", "id": "1", "version": "1.0"}
@@ -60,7 +62,7 @@ def conversation() -> list[JSONObject]:
             {"channel": "/meta/connect", "id": "2", "clientId": "c1", "connectionType": "long-polling"},
             {"channel": channel, "data": {"messageType": "WorkbinStatsMessage", "referenceId": 7, "workbinStats": {}}},
             {"channel": "/meta/connect", "id": "2", "successful": True},
-            took=1.15,
+            seconds=1.15,
         ),
         entry(
             2,
@@ -68,7 +70,7 @@ def conversation() -> list[JSONObject]:
             "/api/v2/workbins",
             {"operationName": "RequestAgentStats"},
             {"statusCode": 0, "referenceId": 7},
-            took=0.034,
+            seconds=0.034,
         ),
     ]
 

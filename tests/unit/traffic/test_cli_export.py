@@ -1,4 +1,4 @@
-"""`cometreel export`: three formats, what each leaves out on stderr, nothing written over, one line for misuse."""
+"""`cometreel export`: three formats, notes on stderr, existing files are kept, one line per usage error."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ faults:
   - {exchange: hello, nth: 2, drop-event: 1}
 """
 LEFT_OUT = (
-    "'a workbin': one example stands for all the requests that it answers\n"
-    "'odd' is left out: no example of {$regex: ^/(a|b){3}$} is known\n"
-    "'never' is not in it: 'a workbin' answered in its place\n"
-    "faults are left out (1): traffic has no word for them\n"
+    "'a workbin': one example request represents all requests that match its pattern\n"
+    "'odd' is left out: no example can be created for {$regex: ^/(a|b){3}$}\n"
+    "'never' is not included: 'a workbin' answers its request\n"
+    "faults are left out (1): the format can't express them\n"
 )
 
 
 @pytest.fixture
 def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A scenario with one of everything, in the folder where the commands run."""
+    """A scenario with every kind of entry, in the working directory."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "two.yaml"
     path.write_text(SCENARIO)
     return path
 
 
-def test_har_is_printed_and_what_it_cannot_say_is_named(scenario: Path, capsys: pytest.CaptureFixture[str]):
+def test_har_is_printed_and_omissions_are_listed(scenario: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["export", "two.yaml", "--har"]) == ExitCode.DONE
     out, err = capsys.readouterr()
     assert err == LEFT_OUT
@@ -86,7 +86,7 @@ def test_har_is_printed_and_what_it_cannot_say_is_named(scenario: Path, capsys: 
     ]
 
 
-def test_each_role_has_a_session_of_its_own(scenario: Path, capsys: pytest.CaptureFixture[str]):
+def test_each_role_has_its_own_session(scenario: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["export", "two.yaml", "--har", "-o", "two.har"]) == ExitCode.DONE
     assert run(["import", "two.har", "-o", "back.yaml"]) == ExitCode.DONE
     assert ", 2 sessions\n" in capsys.readouterr().err
@@ -98,9 +98,9 @@ def test_openapi_has_an_operation_for_each_path_and_method_with_all_its_variants
     assert run(["export", "two.yaml", "--openapi"]) == ExitCode.DONE
     out, err = capsys.readouterr()
     assert err == (
-        "'odd' is left out: its path is a pattern as a whole\n"
+        "'odd' is left out: its whole path is a pattern\n"
         "faults are left out (1)\n"
-        "times, order and guards (when:) are left out: a summary has no word for them\n"
+        "times, order and guards (when:) are left out\n"
     )
     document = json.loads(out)
     assert (document["openapi"], document["info"]["title"]) == ("3.1.0", "Two agents")
@@ -110,8 +110,11 @@ def test_openapi_has_an_operation_for_each_path_and_method_with_all_its_variants
     (variant,) = operation["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
     assert (variant["title"], list(variant["properties"])) == ("RequestAgentStats", ["operationName"])
     assert list(operation["responses"]) == ["200", "500"]
-    (told,) = operation["x-notifications"]
-    assert (told["channel"], told["schema"]["required"]) == ("/v2/me/workbins", ["messageType", "referenceId"])
+    (notification,) = operation["x-notifications"]
+    assert (notification["channel"], notification["schema"]["required"]) == (
+        "/v2/me/workbins",
+        ["messageType", "referenceId"],
+    )
     parameters = document["paths"]["/api/v2/workbins/{workbinId}"]["get"]["parameters"]
     assert [(one["in"], one["name"], one["required"]) for one in parameters] == [
         ("path", "workbinId", True),
@@ -156,7 +159,7 @@ def test_a_file_that_is_there_stays_unless_it_is_forced(scenario: Path, capsys: 
         ),
     ],
 )
-def test_what_cannot_run_is_one_line_and_exit_code_2(
+def test_a_usage_error_is_one_line_and_exit_code_2(
     scenario: Path, arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
 ):
     assert run(["export", *arguments]) == ExitCode.CANNOT

@@ -1,4 +1,4 @@
-"""HAR files: what of them is kept, with which times, and one clear line for what can't be used."""
+"""Import of HAR files: the calls that are kept, their times, and the error for files that can't be used."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from cometreel.scenario import ExchangeBlock, parse
 from tests.base_install import needs_extra
 from tests.unit.traffic.har_entries import START, bayeux, conversation, entry, har
 
-WRITTEN = "as `mitmdump -w` writes it"
-HAR = "expected HAR 1.2, as developer tools save it"
+FLOWS = "expected a flow file written by `mitmdump -w`"
+HAR = "expected HAR 1.2, as saved by developer tools"
 
 
 def exchanges(path: Path) -> list[ExchangeBlock]:
     return parse(path.with_suffix(".yaml")).exchanges or []
 
 
-def test_a_call_and_the_notification_on_the_held_poll_are_one_exchange(tmp_path: Path):
+def test_a_call_and_its_notification_on_a_held_poll_become_one_exchange(tmp_path: Path):
     path = har(tmp_path / "a.har", conversation())
     assert run(["import", str(path)]) == ExitCode.DONE
     (exchange,) = exchanges(path)
@@ -42,7 +42,7 @@ def test_a_call_and_the_notification_on_the_held_poll_are_one_exchange(tmp_path:
     }
 
 
-def test_the_journal_has_the_wall_clock_of_the_file_and_is_in_the_order_of_time(tmp_path: Path):
+def test_the_journal_uses_the_times_of_the_file_and_is_ordered_by_time(tmp_path: Path):
     path, journal = har(tmp_path / "a.har", conversation()), tmp_path / "kept.jsonl"
     assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.DONE
     header, events, problems = read_journal(journal)
@@ -58,7 +58,7 @@ def test_the_journal_has_the_wall_clock_of_the_file_and_is_in_the_order_of_time(
     ]
 
 
-def test_without_being_asked_it_keeps_no_journal_and_no_key(tmp_path: Path):
+def test_no_journal_and_no_key_are_kept_by_default(tmp_path: Path):
     path = har(tmp_path / "a.har", conversation())
     assert run(["import", str(path)]) == ExitCode.DONE
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a.har", "a.yaml", "scenario.schema.json"]
@@ -72,7 +72,7 @@ def test_without_being_asked_it_keeps_no_journal_and_no_key(tmp_path: Path):
         (["--url", "^nowhere"], []),
     ],
 )
-def test_besides_cometd_it_keeps_what_the_url_says_but_never_what_pages_are_made_of(
+def test_url_selects_the_calls_to_keep_besides_cometd_and_assets_are_never_kept(
     arguments: list[str], paths: list[str], tmp_path: Path
 ):
     page = [
@@ -86,11 +86,11 @@ def test_besides_cometd_it_keeps_what_the_url_says_but_never_what_pages_are_made
     assert [getattr(exchange.request, "path", None) for exchange in exchanges(path)] == paths
 
 
-def test_a_websocket_is_kept_when_its_messages_are_cometd(tmp_path: Path):
+def test_a_websocket_with_cometd_messages_is_kept(tmp_path: Path):
     sent = {"channel": "/chat/room", "id": "2", "clientId": "c1", "data": {"question": 1}}
-    heard = [{"channel": "/chat/room", "id": "2", "successful": True}]
+    acknowledged = [{"channel": "/chat/room", "id": "2", "successful": True}]
     messages: list[JSON] = [
-        {"type": "receive", "time": START + 2.1, "opcode": 1, "data": json.dumps(heard)},
+        {"type": "receive", "time": START + 2.1, "opcode": 1, "data": json.dumps(acknowledged)},
         {"type": "send", "time": START + 2.0, "opcode": 1, "data": json.dumps([sent])},
         {"type": "receive", "time": START + 2.2, "opcode": 2, "data": base64.b64encode(b"\x00\x01").decode()},
     ]
@@ -105,23 +105,23 @@ def test_a_websocket_is_kept_when_its_messages_are_cometd(tmp_path: Path):
     assert exchange.reply.after == "100ms"
 
 
-def test_a_request_that_got_no_reply_is_said_and_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_request_without_a_reply_is_reported_and_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     cancelled = entry(5, "GET", "/api/v2/workbins")
     cancelled["response"] = {"status": 0, "headers": [], "content": {"size": 0}, "_error": "net::ERR_ABORTED"}
     path = har(tmp_path / "a.har", [*conversation(), cancelled])
     assert run(["import", str(path)]) == ExitCode.DONE
-    assert "left out: unfinished request: GET /api/v2/workbins\n" in capsys.readouterr().err
+    assert "left out: a request without a reply: GET /api/v2/workbins\n" in capsys.readouterr().err
 
 
-def test_a_body_that_the_file_does_not_hold_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_body_that_is_missing_in_the_file_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     evicted = entry(5, "GET", "/api/v2/workbins", None, "")
     evicted["response"] = {"status": 200, "headers": [], "content": {"size": 5000, "mimeType": "application/json"}}
     path = har(tmp_path / "a.har", [*conversation(), evicted])
     assert run(["import", str(path)]) == ExitCode.DONE
-    assert "left out: the body of the reply to 'workbins': never whole" in capsys.readouterr().err
+    assert "left out: the body of the reply to 'workbins': not available" in capsys.readouterr().err
 
 
-def test_packed_binary_and_form_bodies_are_read_as_what_they_are(tmp_path: Path):
+def test_compressed_binary_and_form_bodies_are_decoded(tmp_path: Path):
     answer = base64.b64encode(json.dumps({"statusCode": 0}).encode()).decode()
     packed = entry(5, "GET", "/api/v2/workbins", None, "")
     packed["response"] = {
@@ -144,7 +144,7 @@ def test_packed_binary_and_form_bodies_are_read_as_what_they_are(tmp_path: Path)
     assert (bodies, events[-3].body.value) == (["none", "json", "form", "json"], {"statusCode": 0})
 
 
-def test_cookies_that_stand_only_in_their_list_still_say_whose_request_it_is(tmp_path: Path):
+def test_cookies_of_the_cookie_list_identify_the_session(tmp_path: Path):
     listed = entry(0.5, "GET", "/api/v2/me", None, {"statusCode": 0})
     request = listed["request"]
     assert isinstance(request, dict)
@@ -152,26 +152,26 @@ def test_cookies_that_stand_only_in_their_list_still_say_whose_request_it_is(tmp
     path, journal = har(tmp_path / "a.har", [*conversation(), listed]), tmp_path / "kept.jsonl"
     assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.DONE
     _, events, _ = read_journal(journal)
-    assert len({event.who["JSESSIONID"] for event in events if event.kind == "request"}) == 1
+    assert len({event.identity["JSESSIONID"] for event in events if event.kind == "request"}) == 1
 
 
 BAD: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "{file}: the file is empty; expected a HAR file, or a flow file of mitmproxy"),
     "text": (b"hello", "{file}: neither HAR nor flows; expected a HAR file, or a flow file of mitmproxy"),
-    "other JSON": (b'{"a": 1}', f"{{file}}: no entry under log.entries; {HAR}"),
-    "no entries": (b'{"log": {"entries": []}}', f"{{file}}: no entry under log.entries; {HAR}"),
-    "not JSON": (b"{log", f"{{file}}: not JSON, or cut off, before its first entry; {HAR}"),
-    "a netstring": (b"5:hello,", "{file}: flow 1: not a flow, or cut off; expected a flow file, " + WRITTEN),
+    "other JSON": (b'{"a": 1}', f"{{file}}: log.entries is missing or empty; {HAR}"),
+    "no entries": (b'{"log": {"entries": []}}', f"{{file}}: log.entries is missing or empty; {HAR}"),
+    "not JSON": (b"{log", f"{{file}}: invalid or truncated JSON before its first entry; {HAR}"),
+    "a netstring": (b"5:hello,", f"{{file}}: flow 1: not a flow, or truncated; {FLOWS}"),
     "a flow of nothing": (
         b"17:7:version;2:21#}",
-        "{file}: flow 1: not a flow, or cut off; expected a flow file, " + WRITTEN,
+        f"{{file}}: flow 1: not a flow, or truncated; {FLOWS}",
     ),
 }
 
 
 @needs_extra("record")
 @pytest.mark.parametrize("name", BAD)
-def test_a_file_that_is_neither_is_one_clear_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_an_unknown_format_is_reported_in_one_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     content, line = BAD[name]
     path = tmp_path / "bad.har"
     path.write_bytes(content)
@@ -180,82 +180,81 @@ def test_a_file_that_is_neither_is_one_clear_line(name: str, tmp_path: Path, cap
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_that_is_cut_off_is_refused_whole_and_says_after_which_entry(
+def test_a_truncated_file_is_rejected_with_the_number_of_the_last_entry(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     path = har(tmp_path / "cut.har", conversation())
     path.write_bytes(path.read_bytes()[:-40])
     assert run(["import", str(path)]) == ExitCode.CANNOT
-    assert capsys.readouterr().err == f"cometreel: {path}: not JSON, or cut off, after entry 2; {HAR}\n"
+    assert capsys.readouterr().err == f"cometreel: {path}: invalid or truncated JSON after entry 2; {HAR}\n"
     assert list(tmp_path.iterdir()) == [path]
 
 
 WRONG: dict[str, tuple[JSONObject, str]] = {
-    "no time": ({"startedDateTime": None}, "startedDateTime can't be used: not a time as 2026-11-23T10:00:00.000Z"),
+    "no time": ({"startedDateTime": None}, "startedDateTime is invalid: not a time like 2026-11-23T10:00:00.000Z"),
     "a day before computers": (
         {"startedDateTime": "0001-01-01T00:00:00Z"},
-        "startedDateTime can't be used: the year 1",
+        "startedDateTime is invalid: the year is 1",
     ),
-    "no status of HTTP": ({"response": {"status": 99999}}, "response.status can't be used: less than or equal to 599"),
-    "no method": ({"request": {"method": "G E", "url": "http://x/"}}, "request.method can't be used: "),
-    "no URL": ({"request": {"method": "GET", "url": "hush"}}, "request.url can't be used: "),
-    "no request": ({"request": None}, "request can't be used: "),
-    "a number for a time": ({"time": "soon"}, "time can't be used: a valid number, unable to parse string as a number"),
+    "no status of HTTP": ({"response": {"status": 99999}}, "response.status is invalid: less than or equal to 599"),
+    "no method": ({"request": {"method": "G E", "url": "http://x/"}}, "request.method is invalid: "),
+    "no URL": ({"request": {"method": "GET", "url": "hush"}}, "request.url is invalid: "),
+    "no request": ({"request": None}, "request is invalid: "),
+    "a number for a time": ({"time": "soon"}, "time is invalid: a valid number, unable to parse string as a number"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_an_entry_that_cannot_be_used_is_named_without_its_values(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_an_invalid_entry_is_reported_without_its_values(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     change, line = WRONG[name]
     path = har(tmp_path / "wrong.har", [*conversation(), {**entry(9, "GET", "/hush"), **change}])
     assert run(["import", str(path)]) == ExitCode.CANNOT
-    said = capsys.readouterr().err
-    assert said.startswith(f"cometreel: {path}: entry 4: {line}")
-    assert said.count("\n") == 1
-    assert "hush" not in said
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"cometreel: {path}: entry 4: {line}")
+    assert printed.count("\n") == 1
+    assert "hush" not in printed
 
 
 HOSTILE: dict[str, tuple[bytes, str]] = {
-    "nested without end": (b'"time": ' + b"[" * 100_000 + b"]" * 100_000, "{file}: entry 4: nested more than 100 deep"),
-    "a number beyond numbers": (b'"time": 1e999', "{file}: not JSON, or cut off, after entry 3"),
-    "a number of many digits": (b'"time": ' + b"9" * 5000, "{file}: not JSON, or cut off, after entry 3"),
-    "an age": (b'"time": 1e300', "{file}: its times lie more than 30 days apart"),
-    "no UTF-8": (b'"time": "\xff"', "{file}: not JSON, or cut off, after entry 3"),
+    "nested without end": (
+        b'"time": ' + b"[" * 100_000 + b"]" * 100_000,
+        "{file}: entry 4: JSON nested more than 100 deep",
+    ),
+    "a number beyond numbers": (b'"time": 1e999', "{file}: invalid or truncated JSON after entry 3"),
+    "a number of many digits": (b'"time": ' + b"9" * 5000, "{file}: invalid or truncated JSON after entry 3"),
+    "an age": (b'"time": 1e300', "{file}: its times are more than 30 days apart"),
+    "no UTF-8": (b'"time": "\xff"', "{file}: invalid or truncated JSON after entry 3"),
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_one_line_in_little_time_and_memory(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_a_hostile_file_is_reported_in_one_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     value, line = HOSTILE[name]
-    path = har(tmp_path / "hostile.har", [*conversation(), entry(3, "GET", "/a", took=0.007)])
+    path = har(tmp_path / "hostile.har", [*conversation(), entry(3, "GET", "/a", seconds=0.007)])
     path.write_bytes(path.read_bytes().replace(b'"time": 7.0', value))
     assert run(["import", str(path)]) == ExitCode.CANNOT
-    said = capsys.readouterr().err
-    assert said.startswith(f"cometreel: {line.format(file=path)}; expected ")
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"cometreel: {line.format(file=path)}; expected ")
+    assert printed.count("\n") == 1
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("side", ["publish", "delivery"])
-def test_a_channel_that_is_none_is_left_out_and_said(side: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_an_invalid_channel_is_reported_and_left_out(side: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     poll = {"channel": "/meta/connect", "id": "9", "clientId": "c1"}
-    said = (
+    printed = (
         bayeux(4, {"channel": "/a//b", "id": "9", "clientId": "c1", "data": 1}, {**poll, "successful": True})
         if side == "publish"
         else bayeux(4, poll, {"channel": "/a//b", "data": 1}, {**poll, "successful": True})
     )
-    path = har(tmp_path / "odd.har", [*conversation(), said])
+    path = har(tmp_path / "odd.har", [*conversation(), printed])
     assert run(["import", str(path)]) == ExitCode.DONE
     (left_out,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("left out:")]
     assert left_out.endswith(" is the text '/a//b'; expected a channel such as /v2/me/workbins")
     assert len(exchanges(path)) == 1
 
 
-def test_what_a_page_carries_in_itself_is_no_traffic(tmp_path: Path):
+def test_data_urls_are_ignored(tmp_path: Path):
     picture = entry(3, "GET", "/a")
     request = picture["request"]
     assert isinstance(request, dict)
@@ -265,7 +264,7 @@ def test_what_a_page_carries_in_itself_is_no_traffic(tmp_path: Path):
     assert len(exchanges(path)) == 1
 
 
-def test_misuse_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_usage_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     path = har(tmp_path / "a.har", conversation())
     (tmp_path / "there.jsonl").write_text("kept")
     for arguments, line in (
@@ -274,13 +273,13 @@ def test_misuse_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         (["--policy", "strikt"], "strikt: can't be read: No such file or directory; expected a policy"),
         (
             ["--journal", str(tmp_path / "there.jsonl")],
-            f"{tmp_path}/there.jsonl: it is there already; expected no file",
+            f"{tmp_path}/there.jsonl: it exists already; expected a new file",
         ),
     ):
         assert run(["import", str(path), *arguments]) == ExitCode.CANNOT
-        said = capsys.readouterr().err
-        assert said.startswith(f"cometreel: {line}")
-        assert said.count("\n") == 1
+        printed = capsys.readouterr().err
+        assert printed.startswith(f"cometreel: {line}")
+        assert printed.count("\n") == 1
     assert (tmp_path / "there.jsonl").read_text() == "kept"
 
 
@@ -289,7 +288,7 @@ def test_a_file_without_cometd_is_refused_with_the_reason(tmp_path: Path, capsys
     assert run(["import", str(path), "--url", "/api/"]) == ExitCode.CANNOT
     assert capsys.readouterr().err == (
         f"cometreel: {path}: nothing to record; expected traffic of a CometD application "
-        "(nothing in it is CometD, and no URL matches)\n"
+        "(it contains no CometD traffic, and no URL matches)\n"
     )
     assert list(tmp_path.iterdir()) == [path]
 
@@ -312,11 +311,11 @@ def test_importing_again_shows_the_difference_and_leaves_the_edited_scenario(
     assert path.with_suffix(".yaml").read_text() == edited
 
 
-def test_several_cookies_that_chrome_writes_as_one_field_are_told_apart(tmp_path: Path):
+def test_several_cookies_in_one_field_as_chrome_writes_them_are_separated(tmp_path: Path):
     setting = bayeux(0, {"channel": "/meta/handshake", "id": "1", "version": "1.0"}, {"channel": "/meta/handshake"})
     reply = setting["response"]
     assert isinstance(reply, dict)
     reply["headers"] = [{"name": "Set-Cookie", "value": "theme=dark; Path=/\nJSESSIONID=abc; Path=/api"}]
     path, journal = har(tmp_path / "a.har", [setting]), tmp_path / "kept.jsonl"
     assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.DONE
-    assert "JSESSIONID" in read_journal(journal)[1][1].who
+    assert "JSESSIONID" in read_journal(journal)[1][1].identity

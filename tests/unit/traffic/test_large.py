@@ -1,4 +1,4 @@
-"""A HAR file of fifty megabytes is read entry by entry: memory doesn't grow with the file."""
+"""A large HAR file is read entry by entry: memory use doesn't grow with the file."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def peak(path: Path) -> int:
-    """The largest resident memory of an import, in bytes."""
+    """Return the largest resident memory of an import, in bytes."""
     ended = subprocess.run([sys.executable, "-c", PROGRAM, path], capture_output=True, text=True, check=True)
     return int(ended.stdout.splitlines()[-1]) * 1024
 
 
 def write(path: Path, megabytes: int) -> Path:
-    """A page of so many megabytes in files of half a one, and a conversation before and after."""
+    """Write a HAR file with scripts of this total size between two conversations."""
     with path.open("w") as file:
         file.write('{"log": {"version": "1.2", "entries": [')
         file.write(",".join(map(json.dumps, conversation())))

@@ -1,4 +1,4 @@
-"""The progress bar: on a terminal it counts up to the size of the file, elsewhere there is none."""
+"""Progress of an import: a bar on a terminal that counts to the size of the file, nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tests.terminal import seen_on_a_terminal
 from tests.unit.traffic.har_entries import conversation, entry, har
 
 
-def test_it_is_told_how_much_has_been_read_and_never_less_than_before(tmp_path: Path):
+def test_the_number_of_bytes_read_never_decreases(tmp_path: Path):
     script = entry(3, "GET", "/app.js", None, "x" * 300_000, kind="text/javascript")
     path = har(tmp_path / "a.har", [*conversation(), script, *conversation()])
-    told: list[int] = []
+    reported: list[int] = []
     import_traffic(
-        path, tmp_path / "a.jsonl", policy=load_policy("default"), profile=profile("gws-v2"), progress=told.append
+        path, tmp_path / "a.jsonl", policy=load_policy("default"), profile=profile("gws-v2"), progress=reported.append
     )
-    assert told == sorted(told)
-    assert len(told) == 7
-    assert told[-1] == path.stat().st_size
+    assert reported == sorted(reported)
+    assert len(reported) == 7
+    assert reported[-1] == path.stat().st_size
 
 
 def test_a_terminal_sees_a_bar(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""What the tests of verification share: a stage for each."""
+"""Fixtures of the verify tests."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.verify.fake_run import Stage
+from tests.unit.verify.fake_run import FakeRun
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Callable[..., Stage]:
-    """Begin a run: `stage("exchanges: …", patience_seconds=1)`; the first line of the file is put before it."""
+def start_run(tmp_path: Path) -> Callable[..., FakeRun]:
+    """Start a run: `start_run("exchanges: …", patience_seconds=1)`; the version line of the scenario is added."""
 
-    def begin(text: str, **settings: object) -> Stage:
-        return Stage(tmp_path, f"cometreel: 1\n{text}", **settings)
+    def start(text: str, **settings: object) -> FakeRun:
+        return FakeRun(tmp_path, f"cometreel: 1\n{text}", **settings)
 
-    return begin
+    return start

@@ -1,4 +1,4 @@
-"""A run on a stage: a scenario in YAML, a server that says what the test says, and time that the test moves."""
+"""A verify run with a scenario in YAML, replies given by the test, and a clock set by the test."""
 
 from __future__ import annotations
 
@@ -7,97 +7,97 @@ from pathlib import Path
 from cometreel.jsonvalue import JSON, encode
 from cometreel.recording import load_policy
 from cometreel.scenario import load
-from cometreel.verify import ReportMasking, Script, Verdict, VerifyRun, script_of
+from cometreel.verify import ReportMasking, Script, Verdict, VerifyRun, build_script
 from cometreel.verify.observations import LiveReply
-from cometreel.verify.run_actions import CloseSession, OpenSession, RunAction, SendPublish, SendRequest
+from cometreel.verify.run import CloseSession, OpenSession, RunAction, SendPublish, SendRequest
 from cometreel.wire import Headers
 
 TOPIC = "/v2/me/workbins"
 KEY = bytes(32)
 
 
-def veil() -> ReportMasking:
-    """The veil of the default policy."""
+def report_masking() -> ReportMasking:
+    """Return the masking of the default policy."""
     return ReportMasking(load_policy("default"), KEY)
 
 
-class Stage:
-    """Drives one run as its driver would. `said` are the orders since the test last looked."""
+class FakeRun:
+    """Drives one run. `log` contains the actions since the last call of `actions`."""
 
     def __init__(self, folder: Path, text: str, **settings: object) -> None:
         path = folder / "s.yaml"
         path.write_text(text)
-        self.script: Script = script_of(load([path]))
-        self.run = VerifyRun(self.script, veil(), **settings)  # type: ignore[arg-type]  # a test's own words
+        self.script: Script = build_script(load([path]))
+        self.run = VerifyRun(self.script, report_masking(), **settings)  # type: ignore[arg-type]  # a test's own words
         self.now = 100.0
-        self.said: list[str] = []
+        self.log: list[str] = []
         self._note(self.run.start(self.now))
 
-    def at(self, seconds: float) -> Stage:
-        """Move time, to seconds since the start, and wake the run whenever it wants to be."""
+    def at(self, seconds: float) -> FakeRun:
+        """Set the time, in seconds since the start, and call `advance` at each deadline before it."""
         end = 100.0 + seconds
-        while not self.run.over and (due := self.run.deadline()) is not None and due <= end:
+        while not self.run.finished and (due := self.run.deadline()) is not None and due <= end:
             self.now = max(self.now, due)
             self._note(self.run.advance(self.now))
         self.now = end
         return self
 
-    def connects(self, part: str = "everybody") -> Stage:
-        """The server completes a CometD session."""
-        return self._note(self.run.connected(part, self.now))
+    def connects(self, session: str = "everybody") -> FakeRun:
+        """Complete the CometD session."""
+        return self._note(self.run.connected(session, self.now))
 
-    def replies(self, number: int, body: JSON = None, status: int = 200, **headers: str) -> Stage:
-        """The server answers a request."""
+    def replies(self, number: int, body: JSON = None, status: int = 200, **headers: str) -> FakeRun:
+        """Reply to a request."""
         content = b"" if body is None else body.encode() if isinstance(body, str) else encode(body)
         fields = Headers([(name.replace("_", "-"), value) for name, value in headers.items()])
         return self._note(self.run.replied(number, LiveReply(status, fields, content), self.now))
 
-    def acknowledges(self, number: int, **members: JSON) -> Stage:
-        """The server answers a publish."""
+    def acknowledges(self, number: int, **members: JSON) -> FakeRun:
+        """Acknowledge a publish."""
         return self._note(self.run.published(number, {"successful": True, **members}, self.now))
 
-    def is_silent(self, number: int, reason: str = "nothing within 10 s") -> Stage:
-        """The server doesn't answer."""
-        return self._note(self.run.unanswered(number, reason, self.now))
+    def does_not_answer(self, number: int, reason: str = "no reply within 10 s") -> FakeRun:
+        """Fail a request without a reply."""
+        return self._note(self.run.no_answer(number, reason, self.now))
 
-    def notifies(self, data: JSON, channel: str = TOPIC, part: str = "everybody") -> Stage:
-        """The server delivers a message."""
-        return self._note(self.run.heard(part, {"channel": channel, "data": data}, self.now))
+    def notifies(self, data: JSON, channel: str = TOPIC, session: str = "everybody") -> FakeRun:
+        """Deliver a message."""
+        return self._note(self.run.received(session, {"channel": channel, "data": data}, self.now))
 
-    def orders(self) -> list[str]:
-        """What was ordered since the test last asked."""
-        said, self.said = self.said, []
-        return said
+    def actions(self) -> list[str]:
+        """Return the actions since the last call."""
+        actions, self.log = self.log, []
+        return actions
 
     def verdict(self) -> Verdict:
-        """Let the run end, and judge."""
+        """Finish the run and return its verdict."""
         self.at(1000)
-        assert self.run.over, "the run waits for an answer that the test never gave"
+        assert self.run.finished, "the run waits for a reply that the test did not give"
         return self.run.verdict("http://live")
 
     def lines(self) -> list[str]:
-        """The lines of each difference, and of what wasn't played, without the folder."""
+        """Return the lines of the differences and of exchanges that were not played, without the folder."""
         folder = str(self.script.scenario.files[0].parent) + "/"
         return [line.replace(folder, "") for step in self.verdict().steps for line in step.lines()]
 
     def notes(self) -> list[str]:
-        """What is told beside the differences."""
+        """Return the notes, without the folder."""
         folder = str(self.script.scenario.files[0].parent) + "/"
         return [note.replace(folder, "") for note in self.verdict().notes]
 
-    def _note(self, orders: list[RunAction]) -> Stage:
-        self.said += map(_told, orders)
+    def _note(self, actions: list[RunAction]) -> FakeRun:
+        self.log += map(_describe, actions)
         return self
 
 
-def _told(order: RunAction) -> str:
-    if isinstance(order, OpenSession):
-        return f"connect {order.part}"
-    if isinstance(order, CloseSession):
-        return f"disconnect {order.part}"
-    if isinstance(order, SendPublish):
-        return f"{order.number} publish {order.ask.channel} {encode(order.ask.data).decode()}"
-    assert isinstance(order, SendRequest)
-    body = f" {order.ask.body.decode()}" if order.ask.body else ""
-    stranger = " as a stranger" if order.stranger else ""
-    return f"{order.number} {order.ask.method} {order.ask.url}{body}{stranger}"
+def _describe(action: RunAction) -> str:
+    if isinstance(action, OpenSession):
+        return f"connect {action.session}"
+    if isinstance(action, CloseSession):
+        return f"disconnect {action.session}"
+    if isinstance(action, SendPublish):
+        return f"{action.number} publish {action.request.channel} {encode(action.request.data).decode()}"
+    assert isinstance(action, SendRequest)
+    body = f" {action.request.body.decode()}" if action.request.body else ""
+    anonymous = " anonymously" if action.anonymous else ""
+    return f"{action.number} {action.request.method} {action.request.url}{body}{anonymous}"

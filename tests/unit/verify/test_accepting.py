@@ -1,4 +1,4 @@
-"""Accepting drift: the new scenario is the old one with what differed, and nothing differs from it any more."""
+"""Accepting differences: the new scenario is the old one with the live values, and has no differences."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import dump
-from cometreel.verify import accepted
-from tests.unit.verify.fake_run import TOPIC, Stage
+from cometreel.verify import updated_files
+from tests.unit.verify.fake_run import TOPIC, FakeRun
 
-Begin = Callable[..., Stage]
+StartRun = Callable[..., FakeRun]
 
 TEXT = """correlation: gws-v2
 exchanges:
@@ -32,9 +32,9 @@ SECOND: dict[str, JSON] = {"referenceId": 9, "kind": "second", "c": 3, "$d": 4}
 BOTH: list[tuple[str, JSON]] = [(TOPIC, FIRST), (TOPIC, SECOND)]
 
 
-def play(run: Stage, body: JSON, heard: list[tuple[str, JSON]], status: int = 200, **headers: str) -> Stage:
+def play(run: FakeRun, body: JSON, received: list[tuple[str, JSON]], status: int = 200, **headers: str) -> FakeRun:
     run.connects().at(0.1).replies(0, body, status, **{"allow": "GET", **headers})
-    for number, (channel, data) in enumerate(heard):
+    for number, (channel, data) in enumerate(received):
         run.at(0.2 + number / 100).notifies(data, channel)
     return run
 
@@ -60,33 +60,33 @@ DRIFT: dict[str, tuple[JSON, list[tuple[str, JSON]], int]] = {
 }
 
 
-@pytest.mark.parametrize(("body", "heard", "status"), DRIFT.values(), ids=DRIFT.keys())
-def test_from_the_new_scenario_nothing_differs(
-    stage: Begin, tmp_path: Path, body: JSON, heard: list[tuple[str, JSON]], status: int
+@pytest.mark.parametrize(("body", "received", "status"), DRIFT.values(), ids=DRIFT.keys())
+def test_accepted_scenario_has_no_differences(
+    start_run: StartRun, tmp_path: Path, body: JSON, received: list[tuple[str, JSON]], status: int
 ) -> None:
-    run = play(stage(TEXT), body, heard, status)
+    run = play(start_run(TEXT), body, received, status)
     verdict = run.verdict()
-    assert verdict.differences > 0
-    ((path, file),) = accepted(verdict, run.script.sources, run.script.scenario.profile)
+    assert verdict.difference_count > 0
+    ((path, file),) = updated_files(verdict, run.script.sources, run.script.scenario.profile)
     assert path == str(tmp_path / "s.yaml")
     new = dump(file).partition("cometreel: 1\n")[2]
-    again = play(stage(new), body, heard, status)
+    again = play(start_run(new), body, received, status)
     assert again.lines() == []
 
 
-def test_only_what_differs_is_changed(stage: Begin) -> None:
-    old = stage(TEXT)
+def test_only_different_values_are_changed(start_run: StartRun) -> None:
+    old = start_run(TEXT)
     before = dump(old.script.sources[0].file())
-    run = play(stage(TEXT), {**BODY, "statusCode": 4}, BOTH)
-    ((_, file),) = accepted(run.verdict(), run.script.sources, run.script.scenario.profile)
+    run = play(start_run(TEXT), {**BODY, "statusCode": 4}, BOTH)
+    ((_, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
     changed = [(a, b) for a, b in zip(before.splitlines(), dump(file).splitlines(), strict=True) if a != b]
     assert changed == [("        statusCode: 0", "        statusCode: 4")]
 
 
-def test_a_field_with_a_new_name_keeps_its_place(stage: Begin) -> None:
+def test_renamed_field_keeps_its_place(start_run: StartRun) -> None:
     live = {("code" if name == "statusCode" else name): value for name, value in BODY.items()}
-    run = play(stage(TEXT), live, BOTH)
-    ((_, file),) = accepted(run.verdict(), run.script.sources, run.script.scenario.profile)
+    run = play(start_run(TEXT), live, BOTH)
+    ((_, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
     assert file.exchanges is not None
     assert file.exchanges[0].reply is not None
     body = file.exchanges[0].reply.body
@@ -94,20 +94,20 @@ def test_a_field_with_a_new_name_keeps_its_place(stage: Begin) -> None:
     assert list(body) == ["code", "referenceId", "user", "tags"]
 
 
-def test_in_another_order_the_moments_stay_where_they_are(stage: Begin) -> None:
-    run = play(stage(TEXT), BODY, BOTH[::-1])
-    ((_, file),) = accepted(run.verdict(), run.script.sources, run.script.scenario.profile)
+def test_delays_keep_their_places_when_the_order_changes(start_run: StartRun) -> None:
+    run = play(start_run(TEXT), BODY, BOTH[::-1])
+    ((_, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
     events = (file.exchanges or [])[0].events or []
     found = [(event.after, event.data["kind"]) for event in events if isinstance(event.data, dict)]
     assert found == [("50ms", "second"), ("70ms", "first")]
 
 
-def test_what_is_new_is_redacted(stage: Begin) -> None:
-    run = play(stage(TEXT), {**BODY, "firstName": "Ann", "uri": "http://10.1.2.3/a"}, BOTH)
-    ((_, file),) = accepted(run.verdict(), run.script.sources, run.script.scenario.profile)
+def test_new_values_are_redacted(start_run: StartRun) -> None:
+    run = play(start_run(TEXT), {**BODY, "firstName": "Ann", "uri": "http://10.1.2.3/a"}, BOTH)
+    ((_, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
     assert [word for word in ("Ann", "10.1.2.3") if word in dump(file)] == []
 
 
-def test_without_drift_there_is_nothing_to_write(stage: Begin) -> None:
-    run = play(stage(TEXT), BODY, BOTH)
-    assert list(accepted(run.verdict(), run.script.sources, run.script.scenario.profile)) == []
+def test_no_file_is_updated_without_differences(start_run: StartRun) -> None:
+    run = play(start_run(TEXT), BODY, BOTH)
+    assert list(updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)) == []

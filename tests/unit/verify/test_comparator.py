@@ -1,4 +1,4 @@
-"""Judging a reply: what is a difference, where it stands, and what is none."""
+"""The comparison of a reply: the differences, their paths and lines, and values that are not compared."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from cometreel.jsonvalue import JSON
-from tests.unit.verify.fake_run import Stage
+from tests.unit.verify.fake_run import FakeRun
 
-Begin = Callable[..., Stage]
+StartRun = Callable[..., FakeRun]
 
 
 def me(reply: str) -> str:
@@ -72,7 +72,7 @@ DIFFERENT: dict[str, tuple[JSON, list[str]]] = {
         "<html>",
         [
             line(
-                "body is no JSON at /reply/body: recorded {statusCode: 0, user: {id: u1, age: 40, tags: [a, b]}}, "
+                "body is not JSON at /reply/body: recorded {statusCode: 0, user: {id: u1, age: 40, tags: [a, b]}}, "
                 "live <html>"
             )
         ],
@@ -81,8 +81,8 @@ DIFFERENT: dict[str, tuple[JSON, list[str]]] = {
 
 
 @pytest.mark.parametrize(("live", "expected"), DIFFERENT.values(), ids=DIFFERENT.keys())
-def test_what_differs_is_named_with_its_place(stage: Begin, live: JSON, expected: list[str]) -> None:
-    assert stage(me(BODY)).replies(0, live).lines() == expected
+def test_differences_are_reported_with_their_path(start_run: StartRun, live: JSON, expected: list[str]) -> None:
+    assert start_run(me(BODY)).replies(0, live).lines() == expected
 
 
 SAME: dict[str, JSON] = {
@@ -93,13 +93,13 @@ SAME: dict[str, JSON] = {
 
 
 @pytest.mark.parametrize("live", SAME.values(), ids=SAME.keys())
-def test_what_means_the_same_is_no_difference(stage: Begin, live: JSON) -> None:
-    assert stage(me(BODY)).replies(0, live).lines() == []
+def test_equal_json_is_no_difference(start_run: StartRun, live: JSON) -> None:
+    assert start_run(me(BODY)).replies(0, live).lines() == []
 
 
-def test_status_and_headers_that_are_written_are_compared_others_are_not(stage: Begin) -> None:
+def test_status_and_recorded_headers_are_compared(start_run: StartRun) -> None:
     text = me("{status: 201, headers: {Location: /x, Allow: GET}}")
-    run = stage(text).replies(0, None, 200, location="/y", server="new")
+    run = start_run(text).replies(0, None, 200, location="/y", server="new")
     assert run.lines() == [
         line("status changed at /reply/status: recorded 201, live 200"),
         line("header changed at /reply/headers/Location: recorded /x, live /y"),
@@ -116,13 +116,13 @@ def test_status_and_headers_that_are_written_are_compared_others_are_not(stage: 
         ("{status: 200}", "anything", []),
     ],
 )
-def test_other_bodies(stage: Begin, reply: str, live: str, expected: list[str]) -> None:
-    assert stage(me(reply)).replies(0, live).lines() == expected
+def test_text_and_binary_bodies(start_run: StartRun, reply: str, live: str, expected: list[str]) -> None:
+    assert start_run(me(reply)).replies(0, live).lines() == expected
 
 
-def test_a_reply_that_never_came_is_a_difference(stage: Begin) -> None:
-    assert stage(me(BODY)).is_silent(0).lines() == [
-        line("reply missing at /reply: recorded a reply, live nothing within 10 s")
+def test_missing_reply_is_a_difference(start_run: StartRun) -> None:
+    assert start_run(me(BODY)).does_not_answer(0).lines() == [
+        line("reply missing at /reply: recorded a reply, live no reply within 10 s")
     ]
 
 
@@ -141,24 +141,24 @@ def test_a_reply_that_never_came_is_a_difference(stage: Begin) -> None:
         ("{referenceId: 7}", {}, [line("field removed at /reply/body/referenceId: recorded 7, live nothing")]),
     ],
 )
-def test_of_a_reference_only_its_type_counts_and_of_what_the_profile_calls_volatile_nothing(
-    stage: Begin, body: str, live: JSON, expected: list[str]
+def test_references_are_compared_by_type_and_volatile_fields_not_at_all(
+    start_run: StartRun, body: str, live: JSON, expected: list[str]
 ) -> None:
-    assert stage(me(f"{{body: {body}}}")).replies(0, live).lines() == expected
+    assert start_run(me(f"{{body: {body}}}")).replies(0, live).lines() == expected
 
 
-def test_what_the_scenario_ignores_is_left_out(stage: Begin) -> None:
+def test_ignored_fields_are_not_compared(start_run: StartRun) -> None:
     text = f"ignore: [/user/age, /user/tags/*/x]\n{me('{body: {user: {age: 1, tags: [{x: 1, z: 1}]}}}')}"
     live: JSON = {"user": {"age": 2, "tags": [{"x": 2, "z": 2}]}}
-    assert stage(text).replies(0, live).lines() == [
+    assert start_run(text).replies(0, live).lines() == [
         "s.yaml:7: me: value changed at /reply/body/user/tags/0/z: recorded 1, live 2"
     ]
 
 
-def test_the_line_is_that_of_the_value(stage: Begin) -> None:
+def test_line_number_is_that_of_the_value(start_run: StartRun) -> None:
     head = "exchanges:\n- name: me\n  request: {method: GET, path: /me}\n"
     text = f"{head}  reply:\n    body:\n      a: 1\n      b:\n        c: 2\n"
-    assert stage(text).replies(0, {"a": 1, "b": {"c": 3}}).lines() == [
+    assert start_run(text).replies(0, {"a": 1, "b": {"c": 3}}).lines() == [
         "s.yaml:9: me: value changed at /reply/body/b/c: recorded 2, live 3"
     ]
 
@@ -175,7 +175,7 @@ PERSONAL: dict[str, tuple[str, JSON, list[str]]] = {
     "numbers": ("{employeeId: 17}", {"employeeId": 4711}, []),
     "user data": ("{userData: {PhoneNumber: '+393435', n: 4}}", {"userData": {"PhoneNumber": "+1555", "n": 17}}, []),
     "keys that hold numbers": ("{userData: {WWE_PARTY_77: x}}", {"userData": {"WWE_PARTY_5550100": "y"}}, []),
-    "quoted parts of messages": (
+    "quoted sessions of messages": (
         "{statusMessage: \"Device 'ba' is not registered.\"}",
         {"statusMessage": "Device '5550100' is not registered."},
         [],
@@ -193,10 +193,8 @@ PERSONAL: dict[str, tuple[str, JSON, list[str]]] = {
 
 
 @pytest.mark.parametrize(("body", "live", "expected"), PERSONAL.values(), ids=PERSONAL.keys())
-def test_what_a_recording_does_not_hold_is_compared_by_its_kind(
-    stage: Begin, body: str, live: JSON, expected: list[str]
-) -> None:
-    lines = stage(me(f"{{body: {body}}}")).replies(0, live).lines()
+def test_personal_values_are_compared_by_kind(start_run: StartRun, body: str, live: JSON, expected: list[str]) -> None:
+    lines = start_run(me(f"{{body: {body}}}")).replies(0, live).lines()
     assert [each.partition(": me: ")[2].partition(":")[0] for each in lines] == expected
 
 
@@ -215,8 +213,8 @@ TEMPLATES: dict[str, tuple[str, JSON, list[str]]] = {
 
 
 @pytest.mark.parametrize(("body", "live", "expected"), TEMPLATES.values(), ids=TEMPLATES.keys())
-def test_templates_are_met_by_what_they_mean(stage: Begin, body: str, live: JSON, expected: list[str]) -> None:
-    lines = stage(me(f"\n      body: {body}")).replies(0, live).lines()
+def test_templates(start_run: StartRun, body: str, live: JSON, expected: list[str]) -> None:
+    lines = start_run(me(f"\n      body: {body}")).replies(0, live).lines()
     assert [each[each.index("recorded ") :] for each in lines] == expected
 
 
@@ -234,12 +232,12 @@ IDS: dict[str, tuple[str, JSON, list[str]]] = {
 
 
 @pytest.mark.parametrize(("body", "live", "expected"), IDS.values(), ids=IDS.keys())
-def test_identifiers_stand_for_what_the_server_first_says(
-    stage: Begin, body: str, live: JSON, expected: list[str]
+def test_ids_have_the_first_value_that_the_server_returns(
+    start_run: StartRun, body: str, live: JSON, expected: list[str]
 ) -> None:
     text = f"{me(f'{{body: {body}}}')}  - {{name: w, request: {{method: GET, path: [w, {{$id: w-1}}]}}}}\n"
-    run = stage(text).replies(0, live)
-    if run.orders()[1:]:
+    run = start_run(text).replies(0, live)
+    if run.actions()[1:]:
         run.replies(1)
     assert [each for each in run.lines() if "not played" not in each] == [line(each) for each in expected]
 
@@ -266,7 +264,9 @@ PUBLISH = "exchanges:\n  - name: say\n    request: {publish: /service/x, data: {
         ("{ext: {k: 1}}", {}, ["field removed at /reply/ext: recorded {k: 1}, live nothing"]),
     ],
 )
-def test_the_answer_to_a_publish(stage: Begin, reply: str, live: dict[str, JSON], expected: list[str]) -> None:
-    run = stage(PUBLISH + reply).connects()
-    assert run.orders()[1:] == ['0 publish /service/x {"a":1}']
+def test_acknowledgement_of_a_publish(
+    start_run: StartRun, reply: str, live: dict[str, JSON], expected: list[str]
+) -> None:
+    run = start_run(PUBLISH + reply).connects()
+    assert run.actions()[1:] == ['0 publish /service/x {"a":1}']
     assert run.acknowledges(0, **live).lines() == [f"s.yaml:5: say: {each}" for each in expected]

@@ -1,4 +1,4 @@
-"""The notifications of an exchange: missing, doubled, extra, moved, changed, in another order; and those of nobody."""
+"""The comparison of notifications: missing, duplicate, extra, moved, changed, reordered and unsolicited ones."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from cometreel.jsonvalue import JSON
-from tests.unit.verify.fake_run import TOPIC, Stage
+from cometreel.verify.notification_comparison import Pairs, Similarity, pair_notifications
+from tests.unit.verify.fake_run import TOPIC, FakeRun
 
-Begin = Callable[..., Stage]
+StartRun = Callable[..., FakeRun]
 
 TEXT = """correlation: gws-v2
 exchanges:
@@ -24,7 +25,7 @@ FIRST: dict[str, JSON] = {"referenceId": 9, "kind": "first", "a": 1, "b": 2}
 SECOND: dict[str, JSON] = {"referenceId": 9, "kind": "second", "c": 3, "d": 4}
 WITHOUT = {name: value for name, value in FIRST.items() if name != "referenceId"}
 
-HEARD: dict[str, tuple[list[tuple[str, JSON]], list[str]]] = {
+RECEIVED: dict[str, tuple[list[tuple[str, JSON]], list[str]]] = {
     "as recorded": ([(TOPIC, FIRST), (TOPIC, SECOND)], []),
     "one is missing": (
         [(TOPIC, SECOND)],
@@ -91,28 +92,28 @@ HEARD: dict[str, tuple[list[tuple[str, JSON]], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("heard", "expected"), HEARD.values(), ids=HEARD.keys())
-def test_each_notification_is_told_apart(stage: Begin, heard: list[tuple[str, JSON]], expected: list[str]) -> None:
-    run = stage(TEXT).connects().replies(0, {"statusCode": 0, "referenceId": 9})
-    for channel, data in heard:
+@pytest.mark.parametrize(("received", "expected"), RECEIVED.values(), ids=RECEIVED.keys())
+def test_notification_differences(start_run: StartRun, received: list[tuple[str, JSON]], expected: list[str]) -> None:
+    run = start_run(TEXT).connects().replies(0, {"statusCode": 0, "referenceId": 9})
+    for channel, data in received:
         run.at(run.now - 100 + 0.01).notifies(data, channel)
     assert run.lines() == expected
 
 
-def test_before_or_after_the_reply_is_a_race_and_no_difference(stage: Begin) -> None:
-    run = stage(TEXT).connects().notifies(FIRST).at(0.1).replies(0, {"statusCode": 0, "referenceId": 9})
+def test_order_of_reply_and_notification_is_not_compared(start_run: StartRun) -> None:
+    run = start_run(TEXT).connects().notifies(FIRST).at(0.1).replies(0, {"statusCode": 0, "referenceId": 9})
     assert run.notifies(SECOND).lines() == []
 
 
-def test_an_order_across_channels_is_no_difference(stage: Begin) -> None:
-    run = stage(
+def test_order_across_channels_is_not_compared(start_run: StartRun) -> None:
+    run = start_run(
         TEXT.replace("/v2/me/workbins, data: {referenceId: 1, kind: second", "/b, data: {referenceId: 1, kind: second")
     )
     run.connects().replies(0, {"statusCode": 0, "referenceId": 9}).notifies(SECOND, "/b").at(0.1).notifies(FIRST)
     assert run.lines() == []
 
 
-def test_what_came_too_often_belongs_to_the_exchange_that_was_asked_last(stage: Begin) -> None:
+def test_duplicate_belongs_to_the_last_exchange_sent(start_run: StartRun) -> None:
     one = """
   - name: subscribe {0}
     request: {{method: POST, path: /w/1, query: {{n: "{0}"}}, body: {{operationName: Subscribe}}}}
@@ -121,31 +122,31 @@ def test_what_came_too_often_belongs_to_the_exchange_that_was_asked_last(stage: 
       - channel: /v2/me/workbins
         data: {{messageType: WorkbinSubscriptionStateChangeMessage, id: "1", stateResource: Subscribed}}
 """
-    told: dict[str, JSON] = {
+    change: dict[str, JSON] = {
         "messageType": "WorkbinSubscriptionStateChangeMessage",
         "id": "1",
         "stateResource": "Subscribed",
     }
-    run = stage(f"correlation: gws-v2\nexchanges:{one.format(1)}{one.format(2)}").connects()
-    run.at(0.1).replies(0, {"statusCode": 0, "referenceId": 5}).notifies(told)
-    run.at(0.2).replies(1, {"statusCode": 0, "referenceId": 6}).notifies(told).notifies(told)
+    run = start_run(f"correlation: gws-v2\nexchanges:{one.format(1)}{one.format(2)}").connects()
+    run.at(0.1).replies(0, {"statusCode": 0, "referenceId": 5}).notifies(change)
+    run.at(0.2).replies(1, {"statusCode": 0, "referenceId": 6}).notifies(change).notifies(change)
     assert run.lines() == ["s.yaml:15: subscribe 2: notification doubled at /events/0: recorded once, live twice"]
 
 
-def test_repetitions_are_expected_as_often_as_they_are_written(stage: Begin) -> None:
+def test_repeated_events(start_run: StartRun) -> None:
     text = TEXT.partition("      - {channel")[0] + (
         "      - {channel: /v2/me/workbins, count: 3, gap: 1s, data: {referenceId: 1, n: {$t: '{{ seq }}'}}}\n"
     )
-    run = stage(text).connects().replies(0, {"statusCode": 0, "referenceId": 9})
+    run = start_run(text).connects().replies(0, {"statusCode": 0, "referenceId": 9})
     for number in (0, 1, 3):
         run.at(number).notifies({"referenceId": 9, "n": number})
     assert run.lines() == ["s.yaml:8: pull: value changed at /events/0/data/n: recorded 2, live 3"]
 
 
-def test_ext_is_compared_where_it_is_written(stage: Begin) -> None:
+def test_recorded_ext_is_compared(start_run: StartRun) -> None:
     text = TEXT.partition("      - {channel")[0] + "      - {channel: /c, data: {referenceId: 1}, ext: {n: 1}}\n"
-    run = stage(text).connects().replies(0, {"statusCode": 0, "referenceId": 9})
-    run.run.heard("everybody", {"channel": "/c", "data": {"referenceId": 9}, "ext": {"n": 2}}, run.now)
+    run = start_run(text).connects().replies(0, {"statusCode": 0, "referenceId": 9})
+    run.run.received("everybody", {"channel": "/c", "data": {"referenceId": 9}, "ext": {"n": 2}}, run.now)
     assert run.lines() == ["s.yaml:8: pull: value changed at /events/0/ext/n: recorded 1, live 2"]
 
 
@@ -158,38 +159,73 @@ timeline:
 
 
 @pytest.mark.parametrize(
-    ("heard", "expected"),
+    ("received", "expected"),
     [
-        ([], ["s.yaml:6: timeline: did not come while the run listened"]),
-        ([{"action": "ItemAdded", "id": "w", "subject": "hello", "n": 1}], ["s.yaml:6: timeline: came"]),
+        ([], ["s.yaml:6: timeline: not received during the run"]),
+        ([{"action": "ItemAdded", "id": "w", "subject": "hello", "n": 1}], ["s.yaml:6: timeline: received"]),
         (
             [{"action": "ItemAdded", "id": "w", "subject": "hello", "n": 2}],
-            ["s.yaml:6: timeline: came, with other values: {channel: /v2/me/workbins, data: {action: ItemAdded,"],
+            ["s.yaml:6: timeline: received with other values: {channel: /v2/me/workbins, data: {action: ItemAdded,"],
         ),
         (
             [{"x": 1}],
             [
-                "s.yaml:6: timeline: did not come while the run listened",
-                "nobody asked for this: {channel: /v2/me/workbins, data: {x: 1}}",
+                "s.yaml:6: timeline: not received during the run",
+                "unsolicited notification: {channel: /v2/me/workbins, data: {x: 1}}",
             ],
         ),
     ],
 )
-def test_what_nobody_asked_for_is_told_and_is_no_difference(
-    stage: Begin, heard: list[JSON], expected: list[str]
-) -> None:
-    run = stage(TIMELINE).connects().replies(0)
-    for data in heard:
+def test_unsolicited_notifications_are_notes(start_run: StartRun, received: list[JSON], expected: list[str]) -> None:
+    run = start_run(TIMELINE).connects().replies(0)
+    for data in received:
         run.notifies(data)
     assert run.lines() == []
     assert [note[: len(line)] for note, line in zip(run.notes(), expected, strict=True)] == expected
     assert "hello" not in str(run.notes())
 
 
-def test_what_a_late_notification_teaches_holds_for_the_rest_of_it(stage: Begin) -> None:
+def test_variables_learned_from_a_late_notification(start_run: StartRun) -> None:
     text = TEXT.partition("      - {channel")[0] + (
         "      - channel: /c\n"
         '        data: {referenceId: 1, id: {$t: "{{ user.id }}"}, uri: {$t: "/users/{{ user.id }}"}}\n'
     )
-    run = stage(text, patience_seconds=1).connects().replies(0, {"statusCode": 0, "referenceId": 9}).at(1.5)
+    run = start_run(text, patience_seconds=1).connects().replies(0, {"statusCode": 0, "referenceId": 9}).at(1.5)
     assert run.notifies({"referenceId": 9, "id": "u7", "uri": "/users/u7"}, "/c").lines() == []
+
+
+def alike(recorded: str, live: str) -> Pairs:
+    """Pair words: each different letter is a difference, upper case means another channel."""
+
+    def compare(number: int, each: int) -> Similarity:
+        one, other = recorded.split()[number], live.split()[each]
+        differences = sum(a != b for a, b in zip(one.lower(), other.lower(), strict=True))
+        return Similarity(differences, len(one), one.isupper() == other.isupper())
+
+    return pair_notifications(len(recorded.split()), len(live.split()), compare)
+
+
+def test_equal_notifications_are_paired_in_order() -> None:
+    assert alike("aaaa bbbb aaaa", "bbbb aaaa aaaa") == Pairs({0: 1, 1: 0, 2: 2})
+
+
+def test_closest_notifications_are_paired_next() -> None:
+    assert alike("aaaa aaab", "aaac aabb") == Pairs({0: 0, 1: 1})
+
+
+def test_equal_notification_is_preferred_to_a_close_one() -> None:
+    assert alike("aaab aaaa", "aaaa") == Pairs({1: 0}, missing=[0])
+
+
+def test_too_different_notifications_are_missing_and_extra() -> None:
+    assert alike("aaaa", "bbbb") == Pairs(missing=[0], extra=[0])
+
+
+def test_notification_on_another_channel_must_be_closer() -> None:
+    assert alike("aaaa", "AABB") == Pairs(missing=[0], extra=[0])
+    assert alike("aaaa", "AAAB") == Pairs({0: 0})
+    assert alike("aaaa", "aabb") == Pairs({0: 0})
+
+
+def test_duplicates_of_a_paired_notification() -> None:
+    assert alike("aaaa bbbb", "aaaa aaaa bbbb aaaa") == Pairs({0: 0, 1: 2}, duplicates={0: [1, 3]})

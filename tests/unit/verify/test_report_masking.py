@@ -1,4 +1,4 @@
-"""The veil: what a report shows is what a recording would hold, and a secret in no case."""
+"""Masking before a comparison, and redaction of reports as in a recording."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from cometreel.jsonvalue import JSON, encode
 from cometreel.recording import load_policy
 from cometreel.scenario.matchers import MISSING
 from cometreel.verify import ReportMasking
-from tests.unit.verify.fake_run import KEY, veil
+from tests.unit.verify.fake_run import KEY, report_masking
 
 LIVE: JSON = {
     "userName": "ann.archer",
@@ -18,54 +18,54 @@ LIVE: JSON = {
 }
 
 
-def test_nothing_private_is_shown() -> None:
-    shown = encode(veil().shown(LIVE)).decode()
+def test_redacted_value_has_no_personal_data() -> None:
+    shown = encode(report_masking().redact(LIVE)).decode()
     private = ["archer", "10.0.0.7", "5550100", "Carla", "5k2abc", "company"]
     assert [word for word in private if word in shown] == []
     assert '"Count":3' in shown
 
 
-def test_a_secret_is_hidden_wherever_it_turns_up() -> None:
-    hiding = veil()
-    hiding.hide("archer-secret")
-    assert hiding.shown({"echo": "you sent archer-secret"}) == {"echo": "you sent hidden"}
+def test_secret_is_redacted_everywhere() -> None:
+    masking = report_masking()
+    masking.add_secret("archer-secret")
+    assert masking.redact({"echo": "you sent archer-secret"}) == {"echo": "you sent hidden"}
 
 
-def test_a_live_value_and_its_pseudonym_look_alike_under_it() -> None:
-    hiding = veil()
-    assert hiding.over(hiding.shown(LIVE)) == hiding.over(LIVE)
+def test_live_value_and_pseudonym_are_masked_alike() -> None:
+    masking = report_masking()
+    assert masking.mask(masking.redact(LIVE)) == masking.mask(LIVE)
 
 
-def test_identifiers_are_compared_as_they_are() -> None:
+def test_identifiers_are_not_masked() -> None:
     value: JSON = {"id": "28383e5523c7479cae4afa8df88d66df", "workbinName": "Drafts", "Owner": "Place1"}
-    assert veil().over(value) == value
+    assert report_masking().mask(value) == value
 
 
-def test_what_was_compared_is_found_in_the_value_itself() -> None:
-    hiding = veil()
-    assert hiding.at({"userData": {"WWE_PARTY_77": [1, 2]}}, ("userData", "WWE_PARTY_*", 1)) == 2
-    assert hiding.at({"a": [1]}, ("a", 1)) is MISSING
-    assert hiding.at({"a": [1]}, ("b",)) is MISSING
-    assert hiding.at({"a": 1}, ("a", "b")) is MISSING
+def test_value_at_a_path_of_the_masked_value() -> None:
+    masking = report_masking()
+    assert masking.value_at({"userData": {"WWE_PARTY_77": [1, 2]}}, ("userData", "WWE_PARTY_*", 1)) == 2
+    assert masking.value_at({"a": [1]}, ("a", 1)) is MISSING
+    assert masking.value_at({"a": [1]}, ("b",)) is MISSING
+    assert masking.value_at({"a": 1}, ("a", "b")) is MISSING
 
 
-def test_json_within_a_text_is_compared_as_json() -> None:
-    hiding = veil()
-    assert hiding.over({"x": '{"userName":"ann"}'}) == hiding.over({"x": '{"userName": "ben"}'})
-    assert hiding.over({"x": '{"Count":1}'}) != hiding.over({"x": '{"Count":2}'})
+def test_json_inside_a_string_is_masked_as_json() -> None:
+    masking = report_masking()
+    assert masking.mask({"x": '{"userName":"ann"}'}) == masking.mask({"x": '{"userName": "ben"}'})
+    assert masking.mask({"x": '{"Count":1}'}) != masking.mask({"x": '{"Count":2}'})
 
 
-def test_a_name_is_one_where_no_rule_covers_it_too() -> None:
-    """Recorded was the pseudonym of the same name; both are known by the key under which they first stood."""
-    hiding = veil()
-    hiding.learn({"userName": "dapepomoba"})
-    hiding.learn({"userName": "ann.archer"})
-    assert hiding.over({"agent": "dapepomoba"}) == hiding.over({"agent": "ann.archer"})
-    assert hiding.over({"agent": "dapepomoba"}) != hiding.over({"agent": "nobody"})
-    assert hiding.over({"Owner": "dapepomoba"}) != hiding.over({"Owner": "ann.archer"})
+def test_known_name_is_masked_where_no_rule_applies() -> None:
+    """The recording has the pseudonym of the live name; both were learned under a key that the policy names."""
+    masking = report_masking()
+    masking.learn_names({"userName": "dapepomoba"})
+    masking.learn_names({"userName": "ann.archer"})
+    assert masking.mask({"agent": "dapepomoba"}) == masking.mask({"agent": "ann.archer"})
+    assert masking.mask({"agent": "dapepomoba"}) != masking.mask({"agent": "nobody"})
+    assert masking.mask({"Owner": "dapepomoba"}) != masking.mask({"Owner": "ann.archer"})
 
 
-def test_under_the_strict_policy_identifiers_are_compared_by_their_kind_too() -> None:
+def test_strict_policy_masks_identifiers() -> None:
     strict = ReportMasking(load_policy("strict"), KEY)
     value: JSON = {
         "id": "861640a2-5e11-4c0b-b0a7-93d2c1f4e501",
@@ -76,8 +76,8 @@ def test_under_the_strict_policy_identifiers_are_compared_by_their_kind_too() ->
             "861640a2-5e11-4c0b-b0a7-93d2c1f4e502": {"Count": 2, "Owner": "Place2"},
         },
     }
-    shown = strict.shown(value)
+    shown = strict.redact(value)
     assert shown != value
-    assert strict.over(shown) == strict.over(value)
-    assert strict.at(shown, ("workbinStats", "(id) 2", "Count")) == 2
-    assert strict.over({"id": 7}) != strict.over({"id": "7"})
+    assert strict.mask(shown) == strict.mask(value)
+    assert strict.value_at(shown, ("workbinStats", "(id) 2", "Count")) == 2
+    assert strict.mask({"id": 7}) != strict.mask({"id": "7"})

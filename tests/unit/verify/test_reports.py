@@ -1,4 +1,4 @@
-"""The four forms of a report: lines, JSON, JUnit XML, HTML. All say the same, and none needs anything else."""
+"""Reports as lines, JSON, JUnit XML and HTML, all with the same content."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import pytest
 
 from cometreel.jsonvalue import JSON
 from cometreel.verify import Verdict, html_report, json_report, junit_report, report_lines
-from tests.unit.verify.fake_run import Stage
+from tests.unit.verify.fake_run import FakeRun
 
 TEXT = """cometreel: 1
 exchanges:
   - {name: same, request: {method: GET, path: /a}, reply: {body: {n: 1}}}
   - {name: "drift <b>&\\u0001", request: {method: GET, path: /b}, reply: {body: {k: 1, gone: x}}}
-  - {name: not asked, request: {method: GET, path: [{$any: string}]}}
+  - {name: not sent, request: {method: GET, path: [{$any: string}]}}
 """
 
 
 @pytest.fixture
 def verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verdict:
-    """One exchange of each kind; the file is named as a person would."""
+    """Return a verdict with one exchange of each outcome, and a relative path of the scenario."""
     monkeypatch.chdir(tmp_path)
-    run = Stage(Path(), TEXT)
+    run = FakeRun(Path(), TEXT)
     return run.replies(0, {"n": 1}).replies(1, {"k": 2, "new": "<i>"}).verdict()
 
 
 CHANGED = "value changed at /reply/body/k: recorded 1, live 2"
-REASON = "{$any: string} in its path stands for a value that the scenario doesn't hold"
+REASON = "the scenario does not contain the value of {$any: string} in its path"
 
 
 def test_lines(verdict: Verdict) -> None:
@@ -39,7 +39,7 @@ def test_lines(verdict: Verdict) -> None:
         ("drift", f"s.yaml:4: drift <b>&\x01: {CHANGED}"),
         ("drift", "s.yaml:4: drift <b>&\x01: field removed at /reply/body/gone: recorded x, live nothing"),
         ("drift", "s.yaml:4: drift <b>&\x01: field added at /reply/body/new: recorded nothing, live <i>"),
-        ("not played", f"s.yaml:5: not asked: not played: {REASON}"),
+        ("not played", f"s.yaml:5: not sent: not played: {REASON}"),
         ("summary", "s.yaml against http://live: 1 same, 1 drifted, 1 not played: 3 differences"),
     ]
 
@@ -66,7 +66,7 @@ def test_json(verdict: Verdict) -> None:
                     {"what": "field added", "pointer": "/reply/body/new", **place, "live": "<i>"},
                 ],
             },
-            {"name": "not asked", **where, "line": 5, "outcome": "not played", "reason": REASON},
+            {"name": "not sent", **where, "line": 5, "outcome": "not played", "reason": REASON},
         ],
         "notes": [],
     }
@@ -76,9 +76,9 @@ def test_junit(verdict: Verdict) -> None:
     (suite,) = ET.fromstring(junit_report(verdict))
     counts = {name: suite.get(name) for name in ("name", "tests", "failures", "errors", "skipped")}
     assert counts == {"name": "s.yaml", "tests": "3", "failures": "1", "errors": "0", "skipped": "1"}
-    same, drift, left = suite.findall("testcase")
+    same, drift, not_played = suite.findall("testcase")
     assert (same.get("name"), list(same)) == ("same", [])
-    (failure,), (skipped,) = drift, left
+    (failure,), (skipped,) = drift, not_played
     assert (drift.get("name"), drift.get("file"), drift.get("line")) == ("drift <b>&\ufffd", "s.yaml", "4")
     assert failure.get("message") == "3 differences"
     assert (failure.text or "").splitlines()[0] == f"s.yaml:4: drift <b>&\ufffd: {CHANGED}"
@@ -86,7 +86,7 @@ def test_junit(verdict: Verdict) -> None:
 
 
 class _Page(HTMLParser):
-    """The tags that a page has, and its text."""
+    """The tags of a page, and its text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -101,28 +101,28 @@ class _Page(HTMLParser):
         self.text += data
 
 
-def test_html_is_one_page_that_needs_nothing_else(verdict: Verdict) -> None:
+def test_html_is_self_contained(verdict: Verdict) -> None:
     page = _Page(html_report(verdict))
     assert page.tags & {"script", "link", "img", "iframe", "b", "i"} == set()
     assert re.findall(r"url\(|@import|https?://(?!live)", html_report(verdict)) == []
-    told = " ".join(page.text.split())
-    assert "The server has drifted" in told
-    assert "value changed/reply/body/k412" in told.replace(" ", "").replace("valuechanged", "value changed")
-    assert f"not played: {REASON}" in told
+    text = " ".join(page.text.split())
+    assert "The server has drifted" in text
+    assert "value changed/reply/body/k412" in text.replace(" ", "").replace("valuechanged", "value changed")
+    assert f"not played: {REASON}" in text
 
 
-def test_html_of_no_drift_says_so(stage: Callable[..., Stage]) -> None:
-    run = stage("exchanges:\n  - {name: same, request: {method: GET, path: /a}, reply: {body: {n: 1}}}\n")
+def test_html_without_differences(start_run: Callable[..., FakeRun]) -> None:
+    run = start_run("exchanges:\n  - {name: same, request: {method: GET, path: /a}, reply: {body: {n: 1}}}\n")
     assert "The server still answers as recorded" in html_report(run.replies(0, {"n": 1}).verdict())
 
 
-def test_nothing_personal_is_in_any_report(stage: Callable[..., Stage]) -> None:
+def test_reports_have_no_personal_data(start_run: Callable[..., FakeRun]) -> None:
     text = "exchanges:\n  - {name: me, request: {method: GET, path: /a}, reply: {body: {user: {firstName: Bapo}}}}\n"
     live: JSON = {
         "user": {"firstName": ["Ann"], "lastName": "Archer", "uri": "http://10.1.2.3/x"},
         "secureKey": "k3y-k3y-k3y",
     }
-    verdict = stage(text).replies(0, live).verdict()
-    told = f"{list(report_lines(verdict))}{json_report(verdict)}{junit_report(verdict)}{html_report(verdict)}"
-    assert [word for word in ("Ann", "Archer", "10.1.2.3", "k3y") if word in told] == []
-    assert verdict.differences == 4
+    verdict = start_run(text).replies(0, live).verdict()
+    text = f"{list(report_lines(verdict))}{json_report(verdict)}{junit_report(verdict)}{html_report(verdict)}"
+    assert [word for word in ("Ann", "Archer", "10.1.2.3", "k3y") if word in text] == []
+    assert verdict.difference_count == 4

@@ -1,4 +1,4 @@
-"""From a pattern to a request that can be sent, or the reason why not."""
+"""Building a request from a pattern, or the reason why it cannot be built."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ import pytest
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import PublishBlock, RequestBlock, Scenario, loads
 from cometreel.verify.expected_values import SessionVariables
-from cometreel.verify.request_building import BuiltPublish, BuiltRequest, RequestNotBuildable, build_request, matched
+from cometreel.verify.request_building import (
+    BuiltPublish,
+    BuiltRequest,
+    RequestNotBuildable,
+    build_request,
+    match_request,
+)
 
 JSON_TYPE = (("Content-Type", "application/json"),)
-KNOWN = SessionVariables(given={"workbin": "w/1", "place-1": "Place 1"}, ids={"user-1": "u1"}, captures={"chat": "c1"})
+KNOWN = SessionVariables(
+    option_values={"workbin": "w/1", "place-1": "Place 1"}, ids={"user-1": "u1"}, captures={"chat": "c1"}
+)
 
 MADE: dict[str, tuple[dict[str, JSON], BuiltRequest]] = {
     "a path as it is written": ({"method": "get", "path": "/api/v2/me/"}, BuiltRequest("GET", "/api/v2/me/")),
@@ -60,11 +68,11 @@ MADE: dict[str, tuple[dict[str, JSON], BuiltRequest]] = {
 
 
 @pytest.mark.parametrize(("written", "expected"), MADE.values(), ids=MADE.keys())
-def test_a_request_is_made_of_what_is_written_and_known(written: dict[str, JSON], expected: BuiltRequest) -> None:
+def test_build_request(written: dict[str, JSON], expected: BuiltRequest) -> None:
     assert build_request(RequestBlock.model_validate(written), KNOWN) == expected
 
 
-def test_a_publish_is_made_in_the_same_way() -> None:
+def test_build_publish() -> None:
     block = PublishBlock.model_validate({"publish": "/service/x", "data": {"a": {"$capture": "chat"}}, "ext": {"b": 1}})
     assert build_request(block, KNOWN) == BuiltPublish("/service/x", {"a": "c1"}, {"b": 1})
 
@@ -72,37 +80,37 @@ def test_a_publish_is_made_in_the_same_way() -> None:
 NOT_MADE: dict[str, tuple[dict[str, JSON], str]] = {
     "any text": (
         {"method": "POST", "path": "/w", "body": {"a": {"b": [{"$any": "string"}]}}},
-        "{$any: string} in its body/a/b/0 stands for a value that the scenario doesn't hold",
+        "the scenario does not contain the value of {$any: string} in its body/a/b/0",
     ),
     "any object as body": (
         {"method": "POST", "path": "/w", "body": {"$any": "object"}},
-        "{$any: object} in its body stands for a value that the scenario doesn't hold",
+        "the scenario does not contain the value of {$any: object} in its body",
     ),
     "an expression": (
         {"method": "GET", "path": {"$regex": "/a.*"}},
-        "{$regex: /a.*} in its path stands for a value that the scenario doesn't hold",
+        "the scenario does not contain the value of {$regex: /a.*} in its path",
     ),
     "a capture that nobody has named": (
         {"method": "GET", "path": "/w", "query": {"a": {"$capture": "session.who"}}},
-        "{$capture: session.who} in its query/a has no value yet (give one with --value who=…)",
+        "the value of {$capture: session.who} in its query/a is unknown (set it with --value who=…)",
     ),
     "an identifier that nobody has named": (
         {"method": "GET", "path": ["w", {"$id": "w-1"}]},
-        "{$id: w-1} in its path has no value yet (give one with --value w-1=…)",
+        "the value of {$id: w-1} in its path is unknown (set it with --value w-1=…)",
     ),
     "alternatives of which none can be made": (
         {"method": "POST", "path": "/w", "body": {"$one-of": [{"$any": "string"}, {"$id": "w-1"}]}},
-        "{$any: string} in its body stands for a value that the scenario doesn't hold",
+        "the scenario does not contain the value of {$any: string} in its body",
     ),
     "a header": (
         {"method": "GET", "path": "/w", "headers": {"A": {"$any": "string"}}},
-        "{$any: string} in its header A stands for a value that the scenario doesn't hold",
+        "the scenario does not contain the value of {$any: string} in its header A",
     ),
 }
 
 
 @pytest.mark.parametrize(("written", "reason"), NOT_MADE.values(), ids=NOT_MADE.keys())
-def test_what_is_not_known_is_not_invented(written: dict[str, JSON], reason: str) -> None:
+def test_request_with_unknown_values(written: dict[str, JSON], reason: str) -> None:
     with pytest.raises(RequestNotBuildable) as refused:
         build_request(RequestBlock.model_validate(written), KNOWN)
     assert str(refused.value) == reason
@@ -115,14 +123,14 @@ def _scenario() -> Scenario:
     )
 
 
-def test_what_a_request_captures_is_what_the_scenario_makes_of_it() -> None:
+def test_match_request_returns_captures() -> None:
     scenario = _scenario()
-    _, match = matched(scenario, scenario.exchanges[0], BuiltRequest("GET", "/w/7", "n=1"), {})
+    _, match = match_request(scenario, scenario.exchanges[0], BuiltRequest("GET", "/w/7", "n=1"), {})
     assert (match.captures, match.session_captures) == ({}, {"w": "7"})
 
 
-def test_a_request_that_its_exchange_would_not_answer_is_not_asked() -> None:
+def test_request_that_its_exchange_does_not_match() -> None:
     scenario = _scenario()
     with pytest.raises(RequestNotBuildable) as refused:
-        matched(scenario, scenario.exchanges[0], BuiltRequest("GET", "/w/7", "n=x"), {})
-    assert str(refused.value) == ('the request that was made of it has x at /query/n, not {$regex: "^[0-9]+$"}')
+        match_request(scenario, scenario.exchanges[0], BuiltRequest("GET", "/w/7", "n=x"), {})
+    assert str(refused.value) == ('the built request has x at /query/n; the exchange expects {$regex: "^[0-9]+$"}')

@@ -12,7 +12,7 @@ from deepdiff import DeepDiff
 
 from cometreel.jsonvalue import JSON, JSONObject
 
-__all__ = ["PERSONAL", "Seen", "differences", "seen"]
+__all__ = ["PERSONAL", "ClientOutput", "differences", "parse_output"]
 
 PERSONAL = frozenset({"userName", "firstName", "lastName", "displayName", "emailAddress", "subject", "userData"})
 """Keys whose values a recording replaces by pseudonyms, so that they differ in a replay."""
@@ -23,7 +23,7 @@ _Numbers: TypeAlias = dict[int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ClientOutput:
     """The result of one run.
 
     `replies` are in the order of the requests, `messages` of each channel and `met` in the order of arrival. Concurrent
@@ -37,7 +37,7 @@ class Seen:
     order: list[str]
 
 
-def seen(printed: str) -> Seen:
+def parse_output(printed: str) -> ClientOutput:
     """Parse the output of a client."""
     lines: list[JSONObject] = [json.loads(line) for line in printed.splitlines()]
     replies = sorted((line for line in lines if line["saw"] == "reply"), key=lambda line: int(str(line["sent"])))
@@ -45,18 +45,18 @@ def seen(printed: str) -> Seen:
     for at_once, group in groupby(
         (line for line in lines if line["saw"] == "message"), lambda line: line.get("atOnce")
     ):
-        for line in sorted(group, key=_said) if at_once else group:
+        for line in sorted(group, key=_content) if at_once else group:
             channels.setdefault(str(line["channel"]), []).append(line["data"])
     met = [line for line in lines if line["saw"] == "meta"]
     order = [f"{line['saw']} {line.get('step', line.get('channel'))}" for line in lines]
-    return Seen(replies, channels, met, order)
+    return ClientOutput(replies, channels, met, order)
 
 
-def _said(line: JSONObject) -> str:
+def _content(line: JSONObject) -> str:
     return json.dumps(line["data"], sort_keys=True)
 
 
-def differences(one: Seen, other: Seen) -> str:
+def differences(one: ClientOutput, other: ClientOutput) -> str:
     """Return a description of the differences between two runs; empty if there are none.
 
     References (renumbered by first appearance), the host in absolute URIs and personal data are not compared.
@@ -65,7 +65,7 @@ def differences(one: Seen, other: Seen) -> str:
     return str(DeepDiff(_comparable(one), _comparable(other), ignore_type_in_groups=[], verbose_level=2).pretty())
 
 
-def _comparable(run: Seen) -> dict[str, object]:
+def _comparable(run: ClientOutput) -> dict[str, object]:
     numbers: _Numbers = {}
     replies = [_hide(reply, numbers) for reply in run.replies]
     messages = {channel: [_hide(data, numbers) for data in run.messages[channel]] for channel in sorted(run.messages)}

@@ -1,4 +1,4 @@
-"""Shapes: what one value shows, and what two show together."""
+"""JSON Schemas of values and patterns, and of several values together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.traffic.json_shapes import joined, shape_of
+from cometreel.traffic.openapi_summary import join_shapes, shape_of
 
 TEXT: JSONObject = {"type": "string"}
 WHOLE: JSONObject = {"type": "integer"}
@@ -50,15 +50,15 @@ VALUES: list[tuple[JSON, JSON]] = [
 
 @pytest.mark.parametrize(("one", "other"), VALUES)
 def test_both_values_fit_what_they_show_together(one: JSON, other: JSON):
-    schema = joined(shape_of(one), shape_of(other))
+    schema = join_shapes(shape_of(one), shape_of(other))
     Draft202012Validator.check_schema(schema)
     validator = Draft202012Validator(schema)
     assert [*validator.iter_errors(one), *validator.iter_errors(other)] == []
 
 
 def test_what_only_one_has_is_not_required():
-    assert joined(shape_of({"a": 1}), shape_of({"a": 2, "b": 1}))["required"] == ["a"]
+    assert join_shapes(shape_of({"a": 1}), shape_of({"a": 2, "b": 1}))["required"] == ["a"]
 
 
 def test_the_same_again_adds_nothing():
-    assert joined(joined(TEXT, WHOLE), TEXT) == {"anyOf": [TEXT, WHOLE]}
+    assert join_shapes(join_shapes(TEXT, WHOLE), TEXT) == {"anyOf": [TEXT, WHOLE]}
