@@ -60,10 +60,8 @@ NEED_EXTRAS = (
 @nox.session(python=list(MITMPROXY))
 def base(session: nox.Session) -> None:
     """Install the wheel without extras and print its size; run the unit tests that need no extra."""
-    session.install("build", "setuptools")
     folder = session.create_tmp()
-    session.run("python", "-m", "build", "--wheel", "--outdir", folder, ".", silent=True)
-    session.run("python", "-m", "pip", "uninstall", "--yes", "--quiet", "build", "pyproject-hooks", "setuptools")
+    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ".")
     session.install(*map(str, Path(folder).glob("*.whl")))
     session.run("cometreel", "--version")
     session.run("python", "-c", PRINT_SIZE)
