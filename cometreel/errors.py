@@ -53,7 +53,7 @@ class Problem:
         if self.expected:
             sentence += f"; expected {self.expected}"
         if self.hint:
-            sentence += f" ({self.hint})"
+            sentence += f" ({self.hint})" if self.expected else f"; {self.hint}"
         return sentence
 
 

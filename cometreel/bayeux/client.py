@@ -6,7 +6,7 @@ acknowledgements, and backs off when nothing answers. Sending, waiting and readi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cometreel.bayeux.client_events import (
@@ -71,16 +71,16 @@ class BayeuxClient:
         self._backoff = 0.0
         return [self._shake()]
 
-    def subscribe(self, channels: Sequence[str]) -> list[ClientEvent]:
+    def subscribe(self, channels: str | Iterable[str]) -> list[ClientEvent]:
         """Subscribe to channels or patterns, now or as soon as there is a session, and again in each new one."""
-        for channel in channels:
+        for channel in _several(channels):
             self.subscriptions.setdefault(channel, False)
         return self._subscribe_missing()
 
-    def unsubscribe(self, channels: Sequence[str]) -> list[ClientEvent]:
+    def unsubscribe(self, channels: str | Iterable[str]) -> list[ClientEvent]:
         """Give up subscriptions."""
         under_way = self._subscribing()
-        had = [name for name in channels if self.subscriptions.pop(name, False) or name in under_way]
+        had = [name for name in _several(channels) if self.subscriptions.pop(name, False) or name in under_way]
         messages = [self._message(UNSUBSCRIBE, subscription=name) for name in had]
         return [self._send(messages)] if messages and self.client_id else []
 
@@ -311,6 +311,10 @@ class BayeuxClient:
         self._reconnect = str(advice.get("reconnect"))
         self._interval = _seconds(advice.get("interval"), 0.0)
         self._held = _seconds(advice.get("timeout"), self.settings.timeout)
+
+
+def _several(channels: str | Iterable[str]) -> Iterable[str]:
+    return (channels,) if isinstance(channels, str) else channels
 
 
 def _seconds(milliseconds: JSON, default: float) -> float:

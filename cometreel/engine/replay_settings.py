@@ -11,10 +11,10 @@ from typing import Literal, TypeAlias, cast, get_args
 
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
+from cometreel.scenario.compiled import Repeat
 
 __all__ = ["Auth", "Repeat", "ReplaySettings", "Unmatched"]
 
-Repeat: TypeAlias = Literal["last", "cycle", "fail"]
 Unmatched: TypeAlias = Literal["fail", "forward"]
 Auth: TypeAlias = Literal["open", "session", "csrf"]
 

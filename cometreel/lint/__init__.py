@@ -1,14 +1,14 @@
-"""Linting: what loads and yet isn't what its author meant, or what shouldn't be given away.
+"""Checks scenarios for likely mistakes and secrets.
 
-Reads scenarios (and the journal beside one, if there is one), plays nothing and changes nothing; a fix is a new file.
-One module for each rule. A rule that can't be sure says nothing, or says it as a note.
+Reads scenarios, and the journal next to a scenario if there is one; a fix is written to a new file. Each rule is a
+module. Uncertain findings are left out or reported as a note.
 """
 
 from __future__ import annotations
 
-from cometreel.lint.fixing import fixed
+from cometreel.lint.fixes import fixed
 from cometreel.lint.issues import RULES, Issue, Level, LintRule
-from cometreel.lint.linting import lint, rules_not_run
-from cometreel.lint.reports import FORMATS, report
+from cometreel.lint.linter import lint, rules_not_run
+from cometreel.lint.report_formats import FORMATS, report
 
 __all__ = ["FORMATS", "RULES", "Issue", "Level", "LintRule", "fixed", "lint", "report", "rules_not_run"]

@@ -1,7 +1,7 @@
-"""The rule `ageing`: values of the wall clock that make a scenario stop working, or tell a client what is over.
+"""The rule `ageing`: times of the recording that make a scenario fail or expire later.
 
-A time that is mere data, as when an e-mail was received, doesn't age; only these do: a time that a request must have,
-a header that caches obey, and what says by its name that something ends.
+Reports a time that a request must contain, a header that caches evaluate, and values whose name is that of an expiry
+date. Times that are plain data, such as when an e-mail was received, aren't reported.
 """
 
 from __future__ import annotations
@@ -13,48 +13,50 @@ from email.utils import parsedate_to_datetime
 
 from cometreel.jsonvalue import JSON
 from cometreel.lint.issues import Issue, IssuePath
-from cometreel.lint.subject import Subject, WrittenBlock, leaves
+from cometreel.lint.lint_context import LintContext, RawBlock, leaves
 
 __all__ = ["ageing"]
 
 _ISO = re.compile(r"\b20[0-9]{2}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]")
 _HTTP = re.compile(r"\b[A-Z][a-z]{2}, [0-9]{2}[ -][A-Z][a-z]{2}[ -][0-9]{4} [0-9:]{8} GMT")
 _MILLISECONDS = range(1_000_000_000_000, 2_600_000_000_000)
-"""2001 to 2052, in milliseconds since 1970, as browsers and servers write the time."""
-_ENDS = re.compile(r"expir|valid.?(until|to|thru)|not.?after|deadline", re.IGNORECASE)
-_CACHING = frozenset({"date", "expires", "last-modified"})
-_OPEN = frozenset({"$any", "$regex", "$capture", "$id", "$t"})
+"""2001 to 2052, in milliseconds since 1970."""
+_EXPIRY_NAMES = re.compile(r"expir|valid.?(until|to|thru)|not.?after|deadline", re.IGNORECASE)
+_CACHE_HEADERS = frozenset({"date", "expires", "last-modified"})
+_MARKERS = frozenset({"$any", "$regex", "$capture", "$id", "$t"})
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def ageing(subject: Subject) -> Iterator[Issue]:
-    """Every value that ages."""
-    for block in subject.blocks:
+def ageing(context: LintContext) -> Iterator[Issue]:
+    """Yield an issue for each value that depends on the time of the recording."""
+    for block in context.blocks:
         for path, value in leaves(block.raw):
-            if not _OPEN.isdisjoint(map(str, path)):
+            if not _MARKERS.isdisjoint(map(str, path)):
                 continue
             if path[0] == "request":
                 yield from _in_request(block, path, value)
             elif "headers" in path:
                 yield from _in_header(block, path, value)
-            elif _ENDS.search(_name(path)) and _is_time(value):
-                found = f"{_name(path)} is a day that passes"
-                yield block.issue("ageing", path, found, "a template of wallclock(), or a day far away")
+            elif _EXPIRY_NAMES.search(_name(path)) and _is_time(value):
+                found = f"{_name(path)} is an expiry date"
+                yield block.issue("ageing", path, found, "a template with wallclock(), or a date far in the future")
 
 
-def _in_request(block: WrittenBlock, path: IssuePath, value: JSON) -> Iterator[Issue]:
+def _in_request(block: RawBlock, path: IssuePath, value: JSON) -> Iterator[Issue]:
     if _is_time(value):
-        found = "the request must hold the time of the recording, which no later one does"
-        yield block.issue("ageing", path, found, "{$any: string}, or another marker")
+        found = "the request must contain the time of the recording"
+        yield block.issue("ageing", path, found, "{$any: string} or another marker")
 
 
-def _in_header(block: WrittenBlock, path: IssuePath, value: JSON) -> Iterator[Issue]:
+def _in_header(block: RawBlock, path: IssuePath, value: JSON) -> Iterator[Issue]:
     name, text = _name(path).lower(), str(value)
-    if name == "set-cookie" and (moment := _http_time(text)) is not None and moment > _EPOCH:
-        yield block.issue("ageing", path, "the cookie ends on a day that passes", "Max-Age, or no end")
-    elif name in _CACHING and (moment := _http_time(text)) is not None and moment > _EPOCH:
-        hint = "caches compare it with the clock of today"
-        yield block.issue("ageing", path, f"the header {_name(path)} is the recording's", "none", hint, fix=None)
+    if name == "set-cookie" and (time := _http_time(text)) is not None and time > _EPOCH:
+        yield block.issue("ageing", path, "the cookie has an expiry date", "Max-Age, or no expiry")
+    elif name in _CACHE_HEADERS and (time := _http_time(text)) is not None and time > _EPOCH:
+        hint = "caches compare it with the current time"
+        yield block.issue(
+            "ageing", path, f"the header {_name(path)} is the time of the recording", "no such header", hint, fix=None
+        )
 
 
 def _is_time(value: JSON) -> bool:

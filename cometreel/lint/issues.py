@@ -1,4 +1,4 @@
-"""The rules by name, and what one of them has found. Data only; each rule's own module says how it finds."""
+"""The lint rules by id, and the issues that they report."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from cometreel.jsonvalue import JSON
 __all__ = ["RULES", "Fix", "Issue", "Level", "IssuePath", "LintRule"]
 
 Level: TypeAlias = Literal["error", "warning", "note"]
-"""SARIF's own words (2.1.0 §3.27.10). A note is a doubt: it doesn't change the exit code."""
+"""The levels of SARIF (2.1.0 §3.27.10). A note is uncertain and doesn't change the exit code."""
 
 IssuePath: TypeAlias = "tuple[str | int, ...]"
-"""Where something stands in a file: keys and numbers, from the top."""
+"""The path of a value in a file: keys and indexes."""
 
 
 @dataclass(frozen=True, slots=True)
 class LintRule:
-    """One rule: its id, how bad what it finds is, and what it says in a sentence."""
+    """One rule: its id, the default level of its issues, and a description."""
 
     id: str
     level: Level
-    sentence: str
+    description: str
 
     @property
     def help(self) -> str:
-        """Where the documentation explains it."""
+        """The section of the documentation."""
         return f"docs/lint.md#{self.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A change that is safe: the value at a path becomes another one, or goes (None)."""
+    """A safe change: replace the value at a path, or remove it (None)."""
 
     path: IssuePath
     value: JSON
@@ -41,7 +41,7 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """What a rule has found, and where. Lines and columns count from 1; 0 means the file as a whole."""
+    """One finding of a rule. Lines and columns count from 1; 0 means the file as a whole."""
 
     file: str
     line: int
@@ -54,20 +54,26 @@ class Issue:
     fix: Fix | None = None
 
     @property
-    def sentence(self) -> str:
-        """What was found, what was expected and what to do."""
-        said = self.found + (f"; expected {self.expected}" if self.expected else "")
-        return f"{said} ({self.hint})" if self.hint else said
+    def message(self) -> str:
+        """The finding, the expected value and the hint in one sentence."""
+        message = self.found + (f"; expected {self.expected}" if self.expected else "")
+        if not self.hint:
+            return message
+        return f"{message} ({self.hint})" if self.expected else f"{message}; {self.hint}"
 
 
 RULES: Mapping[str, LintRule] = {
     rule.id: rule
     for rule in (
-        LintRule("schema", "error", "A scenario loads: it is YAML, follows the schema, and names only what exists."),
-        LintRule("unreachable", "error", "An exchange can be played: no earlier one answers all that it would answer."),
-        LintRule("unheard", "warning", "A notification goes to a channel to which somebody subscribes."),
-        LintRule("dangling-reference", "warning", "A notification's reference number is one that its reply gave."),
-        LintRule("secret", "error", "No password, token or key stands in a scenario."),
-        LintRule("ageing", "warning", "What depends on the day of the recording doesn't decide what happens today."),
+        LintRule(
+            "schema", "error", "The scenario loads: it is valid YAML, follows the schema and has no unknown names."
+        ),
+        LintRule("unreachable", "error", "Every exchange can be played: no earlier one matches all its requests."),
+        LintRule("unheard", "warning", "Every notification goes to a channel with a subscriber."),
+        LintRule(
+            "dangling-reference", "warning", "The reference number of a notification is in the reply of its exchange."
+        ),
+        LintRule("secret", "error", "The scenario contains no passwords, tokens or keys."),
+        LintRule("ageing", "warning", "No value depends on the time of the recording."),
     )
 }

@@ -1,7 +1,7 @@
-"""The rule `secret`: leftovers that look like secrets, by their shape (through detect-secrets) and by their name.
+"""The rule `secret`: values that look like secrets, by their format (with detect-secrets) or their name.
 
-Names are those that the recorder hides. No sentence of this room shows a value. What merely looks random is left alone:
-identifiers in these scenarios are random by nature.
+The names are those that recordings redact. Messages never contain the value. Values that only look random aren't
+reported, because identifiers in scenarios are random.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from detect_secrets.settings import transient_settings
 
 from cometreel.jsonvalue import JSON
 from cometreel.lint.issues import RULES, Fix, Issue, IssuePath
-from cometreel.lint.subject import Subject, leaves
+from cometreel.lint.lint_context import LintContext, leaves
 from cometreel.recording import load_policy
 from cometreel.recording.policy import Policy, Treatment
 from cometreel.recording.redaction import HIDDEN
@@ -23,62 +23,69 @@ from cometreel.scenario.sources import SourceFile
 
 __all__ = ["secrets"]
 
-_GUESSES = frozenset({"Base64HighEntropyString", "HexHighEntropyString", "IPPublicDetector", "KeywordDetector"})
-"""What detect-secrets only guesses: randomness, public addresses, and names, which the policy knows better."""
+_UNUSED_DETECTORS = frozenset(
+    {"Base64HighEntropyString", "HexHighEntropyString", "IPPublicDetector", "KeywordDetector"}
+)
+"""Detectors that aren't used: randomness, public addresses, and names, which the policy detects."""
 
 _COOKIES = frozenset({"cookie", "set-cookie"})
-_BLOCKS = (("session",), ("bayeux",), ("settings",))
-_ANSWERS = frozenset({"reply", "events", "timeline"})
-_OURS = "hide it, as a recording does"
+_SKIPPED_BLOCKS = (("session",), ("bayeux",), ("settings",))
+_FIXABLE = frozenset({"reply", "events", "timeline"})
 
 
-def secrets(subject: Subject) -> Iterator[Issue]:
-    """Every value and every key that looks like a secret."""
+def secrets(context: LintContext) -> Iterator[Issue]:
+    """Yield an issue for each value and key that looks like a secret."""
     policy = load_policy("default")
     settings = {"plugins_used": [{"name": name} for name in _detectors()]}
     with transient_settings(settings):
         kinds = lru_cache(maxsize=None)(_kinds)
-        for source in subject.sources:
+        for source in context.sources:
             for path, value in leaves(source.document.value):
-                if isinstance(value, str) and (what := _named(path, value, policy) or kinds(value)):
-                    yield _issue(source, path, what)
+                if isinstance(value, str) and (kind := _named(path, value, policy) or kinds(value)):
+                    yield _issue(source, path, kind)
             for path in _keys(source.document.value):
-                if what := kinds(str(path[-1])):
-                    yield _issue(source, path, what, key=True)
+                if kind := kinds(str(path[-1])):
+                    yield _issue(source, path, kind, key=True)
 
 
 def _detectors() -> list[str]:
     detectors: Mapping[str, type] = get_mapping_from_secret_type_to_class()
-    return sorted({detector.__name__ for detector in detectors.values()} - _GUESSES)
+    return sorted({detector.__name__ for detector in detectors.values()} - _UNUSED_DETECTORS)
 
 
 def _kinds(text: str) -> str:
-    """What detect-secrets sees in a text, empty for nothing."""
+    """Return the kinds of secrets that detect-secrets finds in a text, or an empty text."""
     found = {secret.type for line in text.splitlines() for secret in scan_line(line)}
     return " and ".join(sorted(found))
 
 
 def _named(path: IssuePath, value: str, policy: Policy) -> str:
-    """What the name of a value says of it; a placeholder and what a template makes are no secrets.
+    """Return a description if the name of a value is that of a secret, else an empty text.
 
-    Nor is what the format itself calls by such a name: `session: {cookie: …}` says the name of a cookie.
+    Placeholders and templates aren't secrets, nor are keys of the format such as `session: {cookie: …}`.
     """
-    if value in ("", HIDDEN) or path[:1] in _BLOCKS or not path or any(str(step).startswith("$") for step in path):
+    if (
+        value in ("", HIDDEN)
+        or path[:1] in _SKIPPED_BLOCKS
+        or not path
+        or any(str(step).startswith("$") for step in path)
+    ):
         return ""
     name = str(next((step for step in reversed(path) if isinstance(step, str)), ""))
     if name.lower() in _COOKIES and "headers" in path:
         return "a cookie" if "=" in value else ""
     rule = policy.key_rule(name)
-    return f"a value called {name!r}" if rule is not None and rule.treatment is Treatment.SECRET else ""
+    return f"its name is {name!r}" if rule is not None and rule.treatment is Treatment.SECRET else ""
 
 
-def _issue(source: SourceFile, path: IssuePath, what: str, *, key: bool = False) -> Issue:
+def _issue(source: SourceFile, path: IssuePath, kind: str, *, key: bool = False) -> Issue:
     place = source.position(path, key=key)
     rule = RULES["secret"]
-    fix = None if key or _ANSWERS.isdisjoint(map(str, path)) else Fix(path, HIDDEN)
-    found = f"it looks like a secret: {what}"
-    expected = f"the word {HIDDEN!r}" if "request" not in path else "{$any: string}"
-    return Issue(place.file, place.line, place.column, rule, rule.level, found, expected, _OURS, fix)
+    fix = None if key or _FIXABLE.isdisjoint(map(str, path)) else Fix(path, HIDDEN)
+    found = f"{'the key' if key else 'the value'} looks like a secret: {kind}"
+    expected = repr(HIDDEN) if "request" not in path else "{$any: string}"
+    hint = "--fix replaces it" if fix else ""
+    return Issue(place.file, place.line, place.column, rule, rule.level, found, expected, hint, fix)
 
 
 def _keys(value: JSON, path: IssuePath = ()) -> Iterator[IssuePath]:

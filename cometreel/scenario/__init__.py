@@ -1,7 +1,6 @@
-"""The scenario: its YAML format, loading and writing it, matching requests against it, rendering its answers.
+"""Scenarios: the YAML format, loading and writing, matching requests, rendering replies and events.
 
-Knows nothing of Bayeux, of HTTP servers or of who plays it. No I/O except reading the files that `load` and
-`parse` are given; no clock, no randomness that isn't seeded.
+The only I/O is that of `load` and `parse`. The package reads no clock and uses no unseeded randomness.
 """
 
 from cometreel.scenario.files import dump, load, loads, parse
@@ -41,7 +40,7 @@ from .compiled import (
     User,
 )
 from .durations import format_duration, parse_duration
-from .exchange import Exchange, Group, Index, Scenario, TimelineEntry
+from .exchange import Exchange, ExchangeIndex, Group, Scenario, TimelineEntry
 from .findings import can_be_written
 from .markers import literal
 from .matchers import Difference
@@ -84,6 +83,7 @@ __all__ = [
     "EventSpec",
     "Exchange",
     "ExchangeBlock",
+    "ExchangeIndex",
     "Fallback",
     "FallbackBlock",
     "Fault",
@@ -91,7 +91,6 @@ __all__ = [
     "FaultBlock",
     "Group",
     "NormalizedRequest",
-    "Index",
     "Match",
     "Mismatch",
     "Position",

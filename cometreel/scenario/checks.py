@@ -1,6 +1,6 @@
-"""What each kind of field may hold: one small check per kind, each yields what is wrong.
+"""Checks of single field values: one generator per kind of field, which yields a finding for each error.
 
-A check knows one value, not where it stands nor what else the file says.
+A check sees one value, not its position and not the rest of the file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .findings import Finding, can_be_written, describe, near
 from .markers import MATCHED, RENDERED, check_markers, marker_of
 
 CHANNEL = r'^(/[^/\s\x00-\x1f\x7f"<>\\^`]+)+$'
-"""Bayeux 1.0 §2.2.1, and what real servers tolerate beside it: letters of any language, for example."""
+"""Bayeux 1.0 §2.2.1, extended by characters that real servers accept, such as letters of any language."""
 
 NAME = r"^(?=.*\S)[^\n]+$"
 FIELD_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
@@ -35,27 +35,27 @@ FieldCheck: TypeAlias = Callable[[JSON], Iterator[Finding]]
 
 
 def plain(value: JSON) -> Iterator[Finding]:
-    """Any JSON value that YAML can hold."""
+    """Check that YAML can hold the JSON value."""
     if not can_be_written(value):
         yield Finding(
-            (), "a value that YAML can't hold", "JSON without lone surrogates, NaN and infinity, at most 90 deep"
+            (), "a value that YAML can't hold", "JSON without lone surrogates, NaN and infinity, at most 90 levels deep"
         )
 
 
 def pattern(value: JSON) -> Iterator[Finding]:
-    """A value to match."""
+    """Check a value to match."""
     yield from plain(value)
     yield from check_markers(value, MATCHED)
 
 
 def rendered(value: JSON) -> Iterator[Finding]:
-    """A value to send."""
+    """Check a value to send."""
     yield from plain(value)
     yield from check_markers(value, RENDERED)
 
 
 def text_pattern(value: JSON) -> Iterator[Finding]:
-    """Text to match."""
+    """Check text to match."""
     if isinstance(value, str):
         yield from plain(value)
     elif marker_of(value) is None:
@@ -65,7 +65,7 @@ def text_pattern(value: JSON) -> Iterator[Finding]:
 
 
 def path_pattern(value: JSON) -> Iterator[Finding]:
-    """A path: text, a marker, or a list of segments of which each may be a marker."""
+    """Check a path: text, a marker, or a list of segments, each of which may be a marker."""
     if isinstance(value, str):
         yield from _path(value)
     elif isinstance(value, list) and value:
@@ -83,13 +83,13 @@ def _path(value: str) -> Iterator[Finding]:
     if _SCHEME.match(value):
         yield Finding((), describe(value), "a path", "leave out scheme and host")
     elif "?" in value or "#" in value:
-        yield Finding((), describe(value), "a path", "write what follows the '?' under query:")
+        yield Finding((), describe(value), "a path", "put the part after '?' under query:")
     elif not value.strip("/") and value != "/":
         yield Finding((), describe(value), "a path such as /api/v2/workbins")
 
 
 def query_pattern(value: JSON) -> Iterator[Finding]:
-    """A map of query names to text, to the list of their texts, or to a marker."""
+    """Check a query: a mapping of names to text, to a list of texts, or to a marker."""
     marker = marker_of(value)
     if marker is not None and marker[0] == "$partial":
         yield from check_markers(value, MATCHED)
@@ -109,7 +109,7 @@ def _query_value(value: JSON) -> Iterator[Finding]:
         for number, item in enumerate(value):
             yield from _at(number, text_pattern(item))
     elif isinstance(value, bool | int | float) or value is None:
-        yield Finding((), describe(value), "text", "quote it: a query holds only text")
+        yield Finding((), describe(value), "text", "quote it: query values are text")
     else:
         yield from text_pattern(value)
 
@@ -120,14 +120,14 @@ def _at(step: str | int, findings: Iterator[Finding]) -> Iterator[Finding]:
 
 
 def text_value(value: JSON) -> Iterator[Finding]:
-    """Text to send."""
+    """Check text to send."""
     if not isinstance(value, str):
         yield Finding((), describe(value), "text or a template")
     yield from plain(value)
 
 
 def duration(value: JSON) -> Iterator[Finding]:
-    """A number with a unit."""
+    """Check a duration: a number with a unit."""
     hint = ""
     if isinstance(value, int | float) and not isinstance(value, bool):
         hint = f"write {value:g}s or {value:g}ms"
@@ -142,60 +142,60 @@ def duration(value: JSON) -> Iterator[Finding]:
 
 
 def channel(value: JSON) -> Iterator[Finding]:
-    """A channel that messages are sent on."""
+    """Check a channel that messages are sent on."""
     if not isinstance(value, str) or not _CHANNEL.match(value) or value.endswith("\n"):
-        hint = "a channel begins with '/' and doesn't end with one" if isinstance(value, str) else ""
+        hint = "a channel starts with '/' and doesn't end with it" if isinstance(value, str) else ""
         yield Finding((), describe(value), "a channel such as /v2/me/workbins", hint)
     elif not {"*", "**"}.isdisjoint(value.split("/")):
-        yield Finding((), describe(value), "one channel", "wildcards are for subscriptions only")
+        yield Finding((), describe(value), "a channel without wildcards", "only subscriptions may use wildcards")
     elif value.startswith("/meta/"):
         yield Finding((), describe(value), "a channel of the application", "use faults: to change meta messages")
 
 
 def subscription(value: JSON) -> Iterator[Finding]:
-    """A channel, with wildcards or without."""
+    """Check a channel, with or without wildcards."""
     if not isinstance(value, str) or not _CHANNEL.match(value) or value.endswith("\n"):
         yield Finding((), describe(value), "a channel such as /v2/me/workbins or /v2/me/*")
 
 
 def status(value: JSON) -> Iterator[Finding]:
-    """An HTTP status."""
+    """Check an HTTP status."""
     if isinstance(value, bool) or not isinstance(value, int) or not 200 <= value <= 599:
         yield Finding((), describe(value), "an HTTP status from 200 to 599")
 
 
 def count(value: JSON) -> Iterator[Finding]:
-    """How often."""
+    """Check a number of repetitions."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         yield Finding((), describe(value), "a whole number, 0 or more")
 
 
 def flag(value: JSON) -> Iterator[Finding]:
-    """True or false."""
+    """Check a boolean."""
     if not isinstance(value, bool):
         yield Finding((), describe(value), "true or false")
 
 
 def positive(value: JSON) -> Iterator[Finding]:
-    """A whole number above zero."""
+    """Check a whole number above zero."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         yield Finding((), describe(value), "a whole number, 1 or more")
 
 
 def rate(value: JSON) -> Iterator[Finding]:
-    """A probability."""
+    """Check a probability."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         yield Finding((), describe(value), "a number from 0 to 1")
 
 
 def speed(value: JSON) -> Iterator[Finding]:
-    """A factor for the pace; 0 is as fast as possible."""
+    """Check a speed factor; 0 is as fast as possible."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e6:
         yield Finding((), describe(value), "a number, 0 or more")
 
 
 def names(value: JSON) -> Iterator[Finding]:
-    """One name or a list of names."""
+    """Check one name or a list of names."""
     items = value if isinstance(value, list) else [value]
     if not items:
         yield Finding((), "an empty list", "a name or a list of names")
@@ -205,34 +205,34 @@ def names(value: JSON) -> Iterator[Finding]:
 
 
 def name(value: JSON) -> Iterator[Finding]:
-    """A name: one line of text."""
+    """Check a name: one line of text."""
     if not isinstance(value, str) or not re.fullmatch(NAME, value):
         yield Finding((), describe(value), "a name: one line of text")
     yield from plain(value)
 
 
 def method(value: JSON) -> Iterator[Finding]:
-    """An HTTP method."""
+    """Check an HTTP method."""
     if not isinstance(value, str) or not _METHOD.fullmatch(value):
         yield Finding((), describe(value), "an HTTP method such as GET or POST")
 
 
 def base64_text(value: JSON) -> Iterator[Finding]:
-    """Bytes in base64."""
+    """Check bytes in Base64."""
     try:
         base64.b64decode(value if isinstance(value, str) else "?", validate=True)
     except (binascii.Error, ValueError):
-        yield Finding((), describe(value), "bytes in base64")
+        yield Finding((), describe(value), "bytes in Base64")
 
 
 def cookie(value: JSON) -> Iterator[Finding]:
-    """A cookie's name."""
+    """Check the name of a cookie."""
     if not isinstance(value, str) or not re.fullmatch(FIELD_NAME, value):
         yield Finding((), describe(value), "the name of a cookie, or none")
 
 
-def moment(value: JSON) -> Iterator[Finding]:
-    """A point in time."""
+def date_time(value: JSON) -> Iterator[Finding]:
+    """Check a date and time in ISO 8601."""
     try:
         datetime.fromisoformat(value if isinstance(value, str) else "?")
     except ValueError:
@@ -240,7 +240,7 @@ def moment(value: JSON) -> Iterator[Finding]:
 
 
 def pointer(value: JSON) -> Iterator[Finding]:
-    """A JSON Pointer."""
+    """Check a JSON Pointer."""
     try:
         parse_pointer(value if isinstance(value, str) else "?")
     except ValueError:
@@ -248,19 +248,19 @@ def pointer(value: JSON) -> Iterator[Finding]:
 
 
 def endpoint(value: JSON) -> Iterator[Finding]:
-    """The path of the CometD server."""
+    """Check the path of the CometD server."""
     if not isinstance(value, str) or not value.startswith("/") or "?" in value:
         yield Finding((), describe(value), "a path such as /api/v2/notifications")
 
 
 def seed(value: JSON) -> Iterator[Finding]:
-    """Text or a whole number."""
+    """Check a seed: text or a whole number."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         yield Finding((), describe(value), "text or a whole number")
 
 
 def event_choice(value: JSON) -> Iterator[Finding]:
-    """Which events: every one (true), one by its number from 1, or those on a channel."""
+    """Check a selection of events: all (true), one by its number from 1, or those on a channel."""
     if value is True or (isinstance(value, int) and value >= 1):
         return
     if isinstance(value, str) and _CHANNEL.match(value):
@@ -269,13 +269,13 @@ def event_choice(value: JSON) -> Iterator[Finding]:
 
 
 def meta_channel(value: JSON) -> Iterator[Finding]:
-    """A meta channel of Bayeux 1.0 §5."""
+    """Check a meta channel of Bayeux 1.0 §5."""
     if value not in META_CHANNELS:
         yield Finding((), describe(value), " or ".join(META_CHANNELS), near(str(value), META_CHANNELS))
 
 
 def batch(value: JSON) -> Iterator[Finding]:
-    """A batch's name."""
+    """Check the name of a batch."""
     if isinstance(value, bool):
         yield Finding((), describe(value), "the name of a batch")
     else:
@@ -283,7 +283,7 @@ def batch(value: JSON) -> Iterator[Finding]:
 
 
 def or_template(check: FieldCheck) -> FieldCheck:
-    """What passes the check, or a template or an `$id`, whose value is checked when it is rendered."""
+    """Return a check that also accepts a template or an `$id`, whose value is checked when it is rendered."""
 
     def run(value: JSON) -> Iterator[Finding]:
         if marker_of(value) is not None:
@@ -295,7 +295,7 @@ def or_template(check: FieldCheck) -> FieldCheck:
 
 
 def header_value(value: JSON) -> Iterator[Finding]:
-    """A header's text, or the list of its texts where it is repeated."""
+    """Check the value of a header field, or the list of values of a repeated field."""
     items = value if isinstance(value, list) and value else [value]
     for number, item in enumerate(items):
         findings = or_template(text_value)(item)
@@ -305,20 +305,20 @@ def header_value(value: JSON) -> Iterator[Finding]:
 
 
 def header_line(value: JSON) -> Iterator[Finding]:
-    """What may stand in a header field: no control character, which would end the field or the whole head."""
+    """Check one header value: no control characters, which could end the field or the header section."""
     if not isinstance(value, str) or _CONTROL.search(value):
         yield Finding((), describe(value), "one line of text")
 
 
 def header_names(value: JSON) -> Iterator[Finding]:
-    """The names of header fields are tokens (RFC 9110 §5.1)."""
+    """Check the names of header fields: tokens (RFC 9110 §5.1)."""
     for name in value if isinstance(value, dict) else ():
         if not re.fullmatch(FIELD_NAME, name):
             yield Finding((name,), describe(name), "the name of a header field", at_key=True)
 
 
 def correlation_source(value: JSON) -> Iterator[Finding]:
-    """Where a request has the value that an event shares with it."""
+    """Check the location of the value that a request shares with an event."""
     for number, item in enumerate(value if isinstance(value, list) else [value]):
         if not isinstance(item, str) or not re.fullmatch(CORRELATION_SOURCE, item):
             path = (number,) if isinstance(value, list) else ()

@@ -1,7 +1,7 @@
-"""A scenario ready to run: plain frozen dataclasses, made once at load from the file models.
+"""The compiled parts of a scenario: frozen dataclasses, created from the file models at load.
 
-Durations are float seconds (`_seconds`) here, Bayeux advice stays in milliseconds (`_ms`). A None in a section
-means that no file says it and the engine's default holds.
+Durations are float seconds (`_seconds`); Bayeux advice stays in milliseconds (`_ms`). None in a section means that no
+file sets the value, so the engine's default applies.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ __all__ = [
     "PublishReplyOut",
     "RefuseMessage",
     "RenderContext",
+    "Repeat",
     "ReplyOut",
     "Role",
     "SessionSection",
@@ -38,12 +39,15 @@ __all__ = [
     "User",
 ]
 
+Repeat: TypeAlias = Literal["last", "cycle", "fail"]
+"""The reply after the last of several equal requests: repeat it, start again, or a miss."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in a file; lines and columns count from 1."""
+    """A position in a file; lines and columns count from 1."""
 
     file: str
     line: int
@@ -76,7 +80,7 @@ class BayeuxSection:
 
 @dataclass(frozen=True, slots=True)
 class SessionSection:
-    """The `session:` block. `cookie` is the HTTP session's cookie name, or None where sessions have no cookie."""
+    """The `session:` block. `cookie` is the name of the HTTP session cookie, None if sessions have no cookie."""
 
     cookie: str | None = "JSESSIONID"
     max_idle_seconds: float | None = None
@@ -88,14 +92,14 @@ class SettingsSection:
 
     seed: str | None = None
     speed: float | None = None
-    repeat: Literal["last", "cycle", "fail"] | None = None
+    repeat: Repeat | None = None
     unmatched: Literal["fail", "forward"] | None = None
     auth: Literal["open", "session", "csrf"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A recorded session: `user` is the login name, `id` the user's id; None where the scenario doesn't know."""
+    """A recorded session. `user` is the login name, `id` the user's id; None if the scenario doesn't have it."""
 
     name: str
     user: str | None = None
@@ -104,7 +108,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """The live user as templates see it: `user.name`, `user.id`."""
+    """The live user in templates: `user.name`, `user.id`."""
 
     name: str | None = None
     id: str | None = None
@@ -116,11 +120,11 @@ def _epoch() -> datetime:
 
 @immutable
 class RenderContext:
-    """What a template can see while one exchange is played.
+    """The data that templates can use while one exchange is played.
 
-    `seed` must differ for each play (for example seed, session, exchange name, play number) and decides
-    `uuid()` and `randint()`. `now` is the scenario's clock, `wallclock` the real one. `ref` is the live
-    reference number, `ids` the session's bindings of `$id` names, `session` its persistent captures.
+    `seed` determines `uuid()` and `randint()` and must differ for each play (for example seed, session, exchange name,
+    play number). `now` is the scenario's clock, `wallclock` the real one. `ref` is the live reference number, `ids` the
+    session's bindings of `$id` names, `session` its persistent captures.
     """
 
     request: Question
@@ -136,7 +140,7 @@ class RenderContext:
 
 @immutable
 class ReplyOut:
-    """A rendered HTTP reply. The body is `content` if that isn't None, else the JSON value `body`."""
+    """A rendered HTTP reply. The body is `content` unless that is None; then it is the JSON value `body`."""
 
     after_seconds: float
     status: int
@@ -147,7 +151,7 @@ class ReplyOut:
 
 @immutable
 class PublishReplyOut:
-    """A rendered reply to a publish. `members` are the further members of the message (`data`, `ext`)."""
+    """A rendered reply to a publish. `members` are the other members of the message (`data`, `ext`)."""
 
     after_seconds: float
     successful: bool
@@ -157,7 +161,7 @@ class PublishReplyOut:
 
 @immutable
 class EventPlan:
-    """When an event is due: `after_seconds` since the cause, then `count - 1` times more, `gap_seconds` apart."""
+    """The schedule of an event: first `after_seconds` after its cause, `count` times in all, `gap_seconds` apart."""
 
     after_seconds: float
     count: int = 1
@@ -178,7 +182,7 @@ class EventOut:
 
 @dataclass(frozen=True, slots=True)
 class SetStatus:
-    """Answer with this HTTP status in place of the reply; with this body where one is given."""
+    """Send this HTTP status instead of the reply, with this body if one is given."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
@@ -188,38 +192,38 @@ class SetStatus:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Hold the reply back this much longer."""
+    """Send the reply this much later."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class DropEvent:
-    """Leave out the event with this number (from 1), or on this channel, or every one (None)."""
+    """Drop the event with this number (from 1), the events on this channel, or all events (None)."""
 
     which: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicateEvent:
-    """Deliver twice the event with this number (from 1), or on this channel, or every one (None)."""
+    """Deliver twice the event with this number (from 1), the events on this channel, or all events (None)."""
 
     which: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EndSession:
-    """Disconnect the CometD session from the server's side."""
+    """End the CometD session, as the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class BreakConnection:
-    """Close the connection in place of a reply."""
+    """Close the connection instead of sending a reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefuseMessage:
-    """Answer the Bayeux message unsuccessfully with this error, and this advice and ext where given."""
+    """Reply to the Bayeux message with `successful: false` and this error, advice and ext."""
 
     error: str
     advice: JSONObject | None = None
@@ -231,10 +235,10 @@ FaultAction: TypeAlias = SetStatus | Delay | DropEvent | DuplicateEvent | EndSes
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. It aims at exchanges (by name) or at a meta channel; `index` is its place in the scenario.
+    """One fault. Its targets are exchanges (by name) or a meta channel; `index` is its position in the scenario.
 
-    It strikes the `nth` time only (from 1), or each `every`-th time, or at the seeded `rate` (0 to 1), or
-    always. `channel` narrows a `/meta/subscribe` or `/meta/unsubscribe` to that subscription.
+    It is triggered only the `nth` time (from 1), or every `every`-th time, or at the seeded `rate` (0 to 1), or
+    always. `channel` restricts `/meta/subscribe` and `/meta/unsubscribe` to that subscription.
     """
 
     index: int

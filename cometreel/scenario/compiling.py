@@ -1,4 +1,4 @@
-"""From checked models to a scenario that runs: one block at a time here, what ties them together in `linking`."""
+"""Compiles checked models, one block at a time; `linking` combines them into a scenario."""
 
 from __future__ import annotations
 
@@ -58,21 +58,21 @@ __all__ = ["bayeux", "events", "fault", "identity", "names", "reply", "session",
 
 
 def names(written: str | list[str] | None) -> tuple[str, ...]:
-    """One name or several, as several."""
+    """Return one name or a list of names as a tuple."""
     return (written,) if isinstance(written, str) else tuple(written or ())
 
 
 def request_pattern(block: RequestBlock | PublishBlock, ignored: Sequence[str]) -> Trigger:
-    """What an exchange answers; `ignored` are the ids that the client chooses."""
+    """Compile the request of an exchange; `ignored` are JSON Pointers to ids that the client chooses."""
     if isinstance(block, PublishBlock):
-        data = matcher(_matched(block.data, ignored))
-        return PublishPattern(matcher(block.publish), data, matcher(block.ext) if _wrote(block, "ext") else None)
+        data = matcher(_without_ignored(block.data, ignored))
+        return PublishPattern(matcher(block.publish), data, matcher(block.ext) if _has(block, "ext") else None)
     headers = tuple((name, matcher(pattern)) for name, pattern in (block.headers or {}).items())
     query = matcher({} if block.query is None else block.query)
     return RequestPattern(block.method.upper(), _path(block.path), query, headers, _body(block, ignored))
 
 
-def _wrote(block: RequestBlock | PublishBlock | ReplyBlock | FaultBlock, key: str) -> bool:
+def _has(block: RequestBlock | PublishBlock | ReplyBlock | FaultBlock, key: str) -> bool:
     return key in block.model_fields_set
 
 
@@ -90,14 +90,14 @@ def _path(written: JSON) -> PathMatcher:
 
 
 def _body(block: RequestBlock, ignored: Sequence[str]) -> BodyMatcher:
-    if _wrote(block, "body"):
-        return JsonBody(matcher(_matched(block.body, ignored)))
-    if _wrote(block, "text"):
+    if _has(block, "body"):
+        return JsonBody(matcher(_without_ignored(block.body, ignored)))
+    if _has(block, "text"):
         return BytesBody(block.text.encode()) if isinstance(block.text, str) else TextBody(matcher(block.text))
     return BytesBody(base64.b64decode(block.base64 or ""))
 
 
-def _matched(body: JSON, ignored: Sequence[str]) -> JSON:
+def _without_ignored(body: JSON, ignored: Sequence[str]) -> JSON:
     marker = marker_of(body)
     if marker is not None and marker[0] == "$partial":
         return {"$partial": without(marker[1], ignored)}
@@ -105,32 +105,38 @@ def _matched(body: JSON, ignored: Sequence[str]) -> JSON:
 
 
 def identity(block: RequestBlock | PublishBlock, ignored: Sequence[str]) -> str:
-    """A text that is equal for equal triggers, however they are written."""
+    """Return a text that is equal for equal requests, however they are written."""
     if isinstance(block, PublishBlock):
-        parts: JSON = ["publish", block.publish, _matched(block.data, ignored), block.ext, block.authenticated]
+        parts: JSON = ["publish", block.publish, _without_ignored(block.data, ignored), block.ext, block.authenticated]
     else:
         path: JSON = block.path
         if isinstance(path, str):
-            known = normalize_path(path)
-            path = ["path", list(known.segments), known.me]
+            normalized = normalize_path(path)
+            path = ["path", list(normalized.segments), normalized.me]
         headers: JSONObject = {name.lower(): pattern for name, pattern in (block.headers or {}).items()}
-        body: JSON = [[_matched(block.body, ignored)] if _wrote(block, "body") else None, block.text, block.base64]
+        body: JSON = [
+            [_without_ignored(block.body, ignored)] if _has(block, "body") else None,
+            block.text,
+            block.base64,
+        ]
         parts = [block.method.upper(), path, block.query or {}, headers, body, block.authenticated]
     return json.dumps(parts, sort_keys=True)
 
 
-def _under(locate: Locate, *steps: str | int) -> Locate:
-    def found(path: ValuePath) -> Position:
+def under(locate: Locate, *steps: str | int) -> Locate:
+    """Return a function that locates paths below these steps."""
+
+    def locate_below(path: ValuePath) -> Position:
         return locate((*steps, *path))
 
-    return found
+    return locate_below
 
 
 def reply(block: ReplyBlock, publish: bool, locate: Locate) -> ReplySpec | PublishReplySpec:
-    """What an exchange answers."""
-    written = {name: getattr(block, name) for name in ReplyBlock.model_fields if _wrote(block, name)}
+    """Compile the reply of an exchange."""
+    written = {name: getattr(block, name) for name in ReplyBlock.model_fields if _has(block, name)}
     values = {
-        name: value_of(value, _under(locate, name))
+        name: value_of(value, under(locate, name))
         for name, value in written.items()
         if name not in ("headers", "base64") and (value is not None or name in ("body", "data", "ext"))
     }
@@ -143,16 +149,16 @@ def reply(block: ReplyBlock, publish: bool, locate: Locate) -> ReplySpec | Publi
 
 def _headers(block: ReplyBlock, locate: Locate) -> list[tuple[str, Value]]:
     return [
-        (name, value_of(item, _under(locate, "headers", name)))
+        (name, value_of(item, under(locate, "headers", name)))
         for name, written in (block.headers or {}).items()
         for item in (written if isinstance(written, list) else [written])
     ]
 
 
 def event(block: EventBlock, number: int, locate: Locate) -> EventSpec:
-    """One event."""
+    """Compile one event."""
     values = {
-        name: value_of(getattr(block, name), _under(locate, name))
+        name: value_of(getattr(block, name), under(locate, name))
         for name in EventBlock.model_fields
         if name in block.model_fields_set and (getattr(block, name) is not None or name in ("data", "ext"))
     }
@@ -160,12 +166,12 @@ def event(block: EventBlock, number: int, locate: Locate) -> EventSpec:
 
 
 def events(blocks: Sequence[EventBlock] | None, locate: Locate) -> tuple[EventSpec, ...]:
-    """The events of an exchange."""
-    return tuple(event(block, number, _under(locate, number)) for number, block in enumerate(blocks or ()))
+    """Compile the events of an exchange."""
+    return tuple(event(block, number, under(locate, number)) for number, block in enumerate(blocks or ()))
 
 
 def bayeux(block: BayeuxBlock | None) -> BayeuxSection:
-    """The `bayeux:` section."""
+    """Compile the `bayeux:` block."""
     if block is None:
         return BayeuxSection()
     return BayeuxSection(
@@ -192,7 +198,7 @@ def _seconds(duration: str | None) -> float | None:
 
 
 def session(block: SessionBlock | None) -> SessionSection:
-    """The `session:` section."""
+    """Compile the `session:` block."""
     if block is None:
         return SessionSection()
     cookie = "JSESSIONID" if block.cookie is None else block.cookie
@@ -200,7 +206,7 @@ def session(block: SessionBlock | None) -> SessionSection:
 
 
 def settings(block: SettingsBlock | None) -> SettingsSection:
-    """The `settings:` section."""
+    """Compile the `settings:` block."""
     if block is None:
         return SettingsSection()
     seed = None if block.seed is None else str(block.seed)
@@ -208,7 +214,7 @@ def settings(block: SettingsBlock | None) -> SettingsSection:
 
 
 def fault(block: FaultBlock, index: int, position: Position) -> Fault:
-    """One fault."""
+    """Compile one fault."""
     return Fault(
         index=index,
         action=_fault_action(block),
@@ -224,10 +230,9 @@ def fault(block: FaultBlock, index: int, position: Position) -> Fault:
 
 
 def _fault_action(block: FaultBlock) -> FaultAction:
-    """The one action of a fault."""
     if block.status is not None:
         headers = tuple((block.headers or {}).items())
-        if _wrote(block, "body"):
+        if _has(block, "body"):
             return SetStatus(block.status, headers, block.body, None)
         return SetStatus(block.status, headers, content=(block.text or "").encode())
     if block.delay is not None:

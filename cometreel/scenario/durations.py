@@ -1,7 +1,4 @@
-"""Durations as scenarios write them: a number and its unit, `120ms`, `5s`, `1.5m`.
-
-Only text and float seconds meet here; nothing in this module knows what a duration is for.
-"""
+"""Parses and formats durations: a number and its unit, such as `120ms`, `5s`, `1.5m`."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ LONGEST = 366 * 24 * 3600.0
 
 @lru_cache(maxsize=4096)
 def parse_duration(text: str) -> float:
-    """Read a duration as seconds.
+    """Parse a duration into seconds.
 
     :raises ValueError: if the text isn't a number with one of the units ms, s, m, h, or is longer than a year.
     """
@@ -35,7 +32,7 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Write seconds as the shortest exact text, to the microsecond: 0.034 is `34ms`, 5.0 is `5s`, 120.0 is `2m`.
+    """Format seconds as the shortest exact text, to the microsecond: 0.034 is `34ms`, 5.0 is `5s`, 120.0 is `2m`.
 
     :raises ValueError: if the number is negative or isn't finite.
     """

@@ -1,37 +1,61 @@
-"""An exchange, a timeline entry and the scenario that holds them, compiled and checked."""
+"""The compiled scenario: exchanges, the index that finds them, timeline entries."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TypeAlias
 
 from cometreel.jsonvalue import JSON
+from cometreel.scenario.matchers import Literal, Matcher, ObjectOf
 from cometreel.scenario.normalized_request import (
     NormalizedPublish,
     NormalizedRequest,
     Question,
+    RequestKey,
     normalize_publish,
     normalize_request,
 )
 from cometreel.scenario.profiles import Profile
-from cometreel.scenario.request_pattern import Match, Mismatch, Trigger, match
+from cometreel.scenario.request_pattern import (
+    BytesBody,
+    ExactPath,
+    JsonBody,
+    Match,
+    Mismatch,
+    PublishPattern,
+    RequestPattern,
+    Segments,
+    Trigger,
+    match,
+)
 from cometreel.wire import Request
 
-from .compiled import BayeuxSection, Fault, Position, Role, SessionSection, SettingsSection
+from .compiled import BayeuxSection, Fault, Position, Repeat, Role, SessionSection, SettingsSection
 from .specs import EventSpec, PublishReplySpec, ReplySpec
 
-__all__ = ["Exchange", "Group", "Index", "Scenario", "TimelineEntry"]
+__all__ = ["Exchange", "ExchangeIndex", "Group", "Scenario", "TimelineEntry"]
+
+
+Feature: TypeAlias = tuple[str, ...]
+"""The location of a feature: `("method",)`, `("segment", "2")`, `("body", "operationName")`."""
+
+_MAX_DEPTH = 2
+_ABSENT = ("absent",)
+_NOT_INDEXED = ("other",)
+_CACHE_SIZE = 4096
+"""The number of requests whose groups are cached, for each scenario."""
+_NO_CAPTURES = Match({}, {}, {})
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One exchange. `index` is its place in the scenario; exchanges with equal triggers share a `group` number.
+    """One exchange. `index` is its position in the scenario; exchanges with equal patterns share a `group` number.
 
-    `roles` empty serves everybody. `authenticated` None serves both. `after` and `before` are guards: names of
-    exchanges. Without a `reply` an HTTP request is answered 200 with no body, a publish as the server does.
+    Empty `roles` match every session; `authenticated` None matches both. `after` and `before` are guards: names of
+    exchanges. Without a `reply`, the reply to an HTTP request is 200 with no body, that to a publish is the default.
     """
 
     index: int
@@ -43,41 +67,37 @@ class Exchange:
     before: tuple[str, ...]
     reply: ReplySpec | PublishReplySpec | None
     events: tuple[EventSpec, ...]
-    repeat: Literal["last", "cycle", "fail"] | None
+    repeat: Repeat | None
     group: int
     position: Position
 
-    def match(self, question: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
-        """Compare a question with the trigger; `ids` are the session's `$id` bindings so far."""
-        return match(self.trigger, question, ids)
+    def match(self, request: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
+        """Compare a request with the pattern; `ids` are the current `$id` bindings of the session."""
+        return match(self.trigger, request, ids)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """Exchanges with equal triggers, roles and guards, in the order in which a session plays them.
 
-    `repeat` is what happens when they run out, None where the scenario doesn't say.
+    `repeat` is that of the last exchange: what happens when all were played, None for the default.
     """
 
     number: int
     exchanges: tuple[Exchange, ...]
+    repeat: Repeat | None
 
-    @property
-    def repeat(self) -> Literal["last", "cycle", "fail"] | None:
-        """What the last exchange says."""
-        return self.exchanges[-1].repeat
-
-    def match(self, question: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
-        """Compare a question with the trigger that they share."""
-        return self.exchanges[0].match(question, ids)
+    def match(self, request: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
+        """Compare a request with the common pattern."""
+        return self.exchanges[0].match(request, ids)
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """A notification that nobody asked for.
+    """An unsolicited notification.
 
-    `since` is an exchange's name, or `handshake`, `connect`, `subscribe`: the first time that happens in a
-    session. It is over when one of `until` happens (exchange names, or `unsubscribe`, `disconnect`).
+    It starts with the first `since` in a session (an exchange name, `handshake`, `connect` or `subscribe`) and ends
+    with one of `until` (exchange names, `unsubscribe` or `disconnect`).
     """
 
     index: int
@@ -88,32 +108,87 @@ class TimelineEntry:
     position: Position
 
 
-class Index(Protocol):
-    """Finds what may answer a question, at a cost that doesn't grow with the scenario."""
+class _Bucket:
+    """Groups with equal features, by role."""
 
-    def groups(self, question: Question, role: str | None = None) -> tuple[Group, ...]:
-        """The groups that may match, in file order of their first exchange; the same spelling of `/me` first.
+    def __init__(self) -> None:
+        self._all: list[Group] = []
+        self._without_role: list[Group] = []
+        self._of_role: dict[str, list[Group]] = {}
 
-        With a role, only those that it may play.
+    def add(self, group: Group) -> None:
+        roles = group.exchanges[0].roles
+        self._all.append(group)
+        if not roles:
+            self._without_role.append(group)
+        for role in roles:
+            self._of_role.setdefault(role, []).append(group)
+
+    def groups(self, role: str | None) -> list[Group]:
+        """Return the groups that a role may play; all groups if the role is None."""
+        return self._all if role is None else [*self._without_role, *self._of_role.get(role, ())]
+
+
+class ExchangeIndex:
+    """Finds the groups of exchanges that may match a request.
+
+    Each pattern fixes some features of a request, such as the method, the path, or members of the query and the body.
+    The set of these features is the shape of the pattern; one dictionary per shape maps their values to groups. A
+    scenario has few shapes, so the cost of a lookup doesn't grow with the scenario.
+    """
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self._shapes: dict[tuple[Feature, ...], dict[tuple[Hashable, ...], _Bucket]] = {}
+        for group in groups:
+            features = dict(_features_of_pattern(group.exchanges[0].trigger))
+            shape = tuple(sorted(features))
+            values = tuple(features[feature] for feature in shape)
+            self._shapes.setdefault(shape, {}).setdefault(values, _Bucket()).add(group)
+        self._cache: dict[tuple[RequestKey, str | None], tuple[tuple[Group, Match | None], ...]] = {}
+
+    def groups(self, request: Question, role: str | None = None) -> tuple[Group, ...]:
+        """Return the groups that may match, in file order of their first exchange; the same spelling of `/me` first.
+
+        With a role, only those that it may play, so that the cost doesn't grow with the number of roles.
         """
-        ...
+        features: dict[Feature, Hashable] = {}
+        found: list[Group] = []
+        for shape, table in self._shapes.items():
+            for feature in shape:
+                if feature not in features:
+                    features[feature] = _feature_of_request(feature, request)
+            bucket = table.get(tuple(features[feature] for feature in shape))
+            if bucket is not None:
+                found.extend(bucket.groups(role))
+        if len(found) > 1:
+            found.sort(key=lambda group: (_has_other_spelling(group, request), group.number))
+        return tuple(found)
 
-    def answers(self, question: Question, role: str | None = None) -> tuple[tuple[Group, Match | None], ...]:
-        """The same groups, each with its match where that is known beforehand: nothing but the request decides it."""
-        ...
-
-    def candidates(self, question: Question) -> tuple[Exchange, ...]:
-        """The exchanges of those groups."""
-        ...
+    def answers(self, request: Question, role: str | None = None) -> tuple[tuple[Group, Match | None], ...]:
+        """Return the groups with their match, if it depends only on the request; cached for repeated requests."""
+        key = request.key if isinstance(request, NormalizedRequest) else None
+        if key is None:
+            return tuple((group, None) for group in self.groups(request, role))
+        found = self._cache.get((key, role))
+        if found is None:
+            found = tuple(
+                (group, _NO_CAPTURES if _is_exact(group) else None)
+                for group in self.groups(request, role)
+                if not _is_exact(group) or isinstance(group.match(request, {}), Match)
+            )
+            if len(self._cache) >= _CACHE_SIZE:
+                self._cache.clear()
+            self._cache[key, role] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Everything that one or several scenario files say, checked.
+    """One or several scenario files, checked and linked.
 
-    `highest_ref` is the largest correlation number that occurs in it, 0 where there is none. `ignore` are JSON
-    Pointers into reply bodies and event data, as in a profile's `volatile`: values that may differ from one server, or
-    one day, to the next. `verify` leaves them out; replay and matching don't look at them.
+    `highest_ref` is the largest reference number in it, 0 if there is none. `ignore` are JSON Pointers into reply
+    bodies and event data, as in a profile's `volatile`: values that may differ between servers or days, which `verify`
+    doesn't compare. Replay doesn't use them.
     """
 
     title: str
@@ -129,14 +204,113 @@ class Scenario:
     faults: tuple[Fault, ...]
     recorded: datetime | None
     highest_ref: int
-    index: Index
+    index: ExchangeIndex
     by_name: Mapping[str, Exchange]
     ignore: tuple[str, ...] = ()
 
     def question(self, request: Request) -> NormalizedRequest:
-        """Normalise an HTTP request, without the ids that this scenario's clients choose."""
+        """Normalise an HTTP request, without the ids that the clients of this scenario choose."""
         return normalize_request(request, self.profile.request)
 
     def publish_question(self, message: Mapping[str, JSON]) -> NormalizedPublish:
-        """Normalise a Bayeux publish, without the ids that this scenario's clients choose."""
+        """Normalise a Bayeux publish, without the ids that the clients of this scenario choose."""
         return normalize_publish(message, self.profile.request)
+
+
+def frozen(value: JSON) -> Hashable:
+    """Return a hashable value that is equal for equal JSON values: `1` equals `1.0`, but not `true`."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return ("bool", value)
+    if isinstance(value, dict):
+        return frozenset((key, frozen(member)) for key, member in value.items())
+    if isinstance(value, list):
+        return ("list", *map(frozen, value))
+    return value
+
+
+def _is_exact(group: Group) -> bool:
+    """True if a match depends only on the request key: the pattern has no markers and no headers."""
+    trigger = group.exchanges[0].trigger
+    if not isinstance(trigger, RequestPattern) or trigger.headers or not isinstance(trigger.path, ExactPath):
+        return False
+    is_plain = isinstance(trigger.body, BytesBody) or (
+        isinstance(trigger.body, JsonBody) and isinstance(trigger.body.matcher, Literal)
+    )
+    return is_plain and isinstance(trigger.query, Literal)
+
+
+def _has_other_spelling(group: Group, request: Question) -> bool:
+    trigger = group.exchanges[0].trigger
+    if (
+        isinstance(trigger, RequestPattern)
+        and isinstance(trigger.path, ExactPath)
+        and isinstance(request, NormalizedRequest)
+    ):
+        return trigger.path.path.me != request.path.me
+    return False
+
+
+def _features_of_pattern(trigger: Trigger) -> Iterator[tuple[Feature, Hashable]]:
+    if isinstance(trigger, PublishPattern):
+        if isinstance(trigger.channel, Literal):
+            yield ("publish",), frozen(trigger.channel.value)
+        else:
+            yield ("kind",), "publish"
+        yield from _features_of_matcher(("data",), trigger.data)
+        return
+    yield ("method",), trigger.method
+    if isinstance(trigger.path, ExactPath):
+        yield ("path",), trigger.path.path.segments
+    elif isinstance(trigger.path, Segments):
+        yield ("segments",), len(trigger.path.segments)
+        for number, segment in enumerate(trigger.path.segments):
+            if isinstance(segment, Literal):
+                yield ("segment", str(number)), frozen(segment.value)
+    yield from _features_of_matcher(("query",), trigger.query)
+    if isinstance(trigger.body, JsonBody):
+        yield from _features_of_matcher(("body",), trigger.body.matcher)
+
+
+def _features_of_matcher(feature: Feature, matcher: Matcher) -> Iterator[tuple[Feature, Hashable]]:
+    """Yield a literal as a whole, otherwise its literal members down to a small depth."""
+    if isinstance(matcher, Literal):
+        yield feature, frozen(matcher.value)
+    elif isinstance(matcher, ObjectOf) and len(feature) <= _MAX_DEPTH:
+        for key, member in matcher.members.items():
+            yield from _features_of_matcher((*feature, key), member)
+
+
+def _feature_of_request(feature: Feature, request: Question) -> Hashable:
+    if isinstance(request, NormalizedPublish):
+        if feature == ("publish",):
+            return request.channel
+        if feature == ("kind",):
+            return "publish"
+        return _member(request.compared, feature[1:]) if feature[0] == "data" else _NOT_INDEXED
+    return _feature_of_http_request(feature, request)
+
+
+def _feature_of_http_request(feature: Feature, request: NormalizedRequest) -> Hashable:
+    if feature[0] == "method":
+        return request.method
+    if feature[0] == "path":
+        return request.path.segments
+    if feature[0] == "segments":
+        return len(request.path.segments)
+    if feature[0] == "segment":
+        return request.path.segments[int(feature[1])] if int(feature[1]) < len(request.path.segments) else _ABSENT
+    if feature[0] == "query":
+        return _member(request.query, feature[1:])
+    if feature[0] == "body":
+        return _member(request.compared, feature[1:]) if request.is_json else _ABSENT
+    return _NOT_INDEXED
+
+
+def _member(value: JSON, keys: Sequence[str]) -> Hashable:
+    for key in keys:
+        if not isinstance(value, Mapping) or key not in value:
+            return _ABSENT
+        value = value[key]
+    return frozen(value)

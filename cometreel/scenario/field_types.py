@@ -1,6 +1,6 @@
-"""The types of a scenario's fields: what pydantic checks and what the JSON Schema says of each.
+"""The types of the scenario fields: their pydantic checks and their JSON Schemas.
 
-A schema written as `{"x-def": NAME}` is replaced by a reference to a shared definition in `schema`.
+`json_schema` replaces a schema `{"x-def": NAME}` with a reference to a shared definition.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ Name = Annotated[str, _checked(checks.name), _text(checks.NAME)]
 Method = Annotated[str, _checked(checks.method), _text("^[A-Za-z][A-Za-z-]*$")]
 Base64 = Annotated[str, _checked(checks.base64_text), WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
 CookieName = Annotated[str, _checked(checks.cookie), _text(checks.FIELD_NAME)]
-DateTimeText = Annotated[str, _checked(checks.moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+DateTimeText = Annotated[str, _checked(checks.date_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 Pointer = Annotated[str, _checked(checks.pointer), _text("^(/.*)?$")]
 EndpointPath = Annotated[str, _checked(checks.endpoint), _text("^/[^?]*$")]
 Subscription = Annotated[str, _checked(checks.subscription), _text(checks.CHANNEL)]

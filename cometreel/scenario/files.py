@@ -1,8 +1,8 @@
-"""Reading scenario files from disk, and writing them as text."""
+"""Loads scenario files from disk and formats them as YAML."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
@@ -23,16 +23,17 @@ _LONG_LISTS = ("exchanges", "timeline", "faults")
 _JSON_FIELDS = frozenset({"body", "data", "ext"})
 
 
-def load(paths: Sequence[Path | str]) -> Scenario:
-    """Load files and folders as one scenario.
+def load(paths: Path | str | Iterable[Path | str]) -> Scenario:
+    """Load a file, a folder, or several of them as one scenario.
 
-    Of a folder these are its `*.yaml` and `*.yml`, sorted, without the proposals `*.new.yaml`.
+    A folder contributes its `*.yaml` and `*.yml` files in alphabetical order, without the proposals `*.new.yaml`.
 
     :raises FileInvalid: with every problem of every file.
     """
     problems: list[Problem] = []
     sources: list[SourceFile] = []
-    for path in _files([Path(path) for path in paths], problems):
+    several = [paths] if isinstance(paths, Path | str) else paths
+    for path in _files([Path(path) for path in several], problems):
         try:
             sources.append(read_source(_read(path), str(path)))
         except FileInvalid as error:
@@ -49,7 +50,7 @@ def loads(text: str | bytes, name: str = "<string>") -> Scenario:
 
 
 def parse(path: Path | str) -> ScenarioFile:
-    """Read one file as it is written; what it names may stand in another file of the same scenario.
+    """Read one file without linking it, so that it may refer to other files of the same scenario.
 
     :raises FileInvalid: with every problem.
     """
@@ -71,7 +72,7 @@ def _linked(sources: Sequence[SourceFile], problems: list[Problem]) -> Scenario:
 
 def _files(paths: Sequence[Path], problems: list[Problem]) -> Iterator[Path]:
     if not paths:
-        problems.append(Problem("scenario", 0, 0, "no file", "at least one file or folder"))
+        problems.append(Problem("scenario", 0, 0, "no file was given", "at least one file or folder"))
     for path in paths:
         yield from _files_of(path, problems) if path.is_dir() else [path]
 
@@ -84,7 +85,7 @@ def _files_of(folder: Path, problems: list[Problem]) -> list[Path]:
         return []
     found = [entry for entry in entries if entry.suffix in _SUFFIXES and not entry.stem.endswith(".new")]
     if not found:
-        problems.append(Problem(str(folder), 0, 0, "a folder without scenarios", "*.yaml or *.yml in it"))
+        problems.append(Problem(str(folder), 0, 0, "the folder has no scenarios", "*.yaml or *.yml files"))
     return found
 
 
@@ -101,11 +102,11 @@ def _read(path: Path) -> bytes:
 
 
 def dump(file: ScenarioFile, schema: str = SCHEMA_NAME) -> str:
-    """Write a file as YAML: block style, the format's own order, no anchors; equal files give equal text.
+    """Format a file as YAML: block style, keys in the order of the format, no anchors. Equal files give equal text.
 
-    `schema` is the path or URL under which editors find the JSON Schema, by default a file beside the scenario.
+    `schema` is the path or URL of the JSON Schema for editors, by default a file next to the scenario.
     """
-    document = _plain(file)
+    document = _block_value(file)
     document.pop("cometreel", None)
     lines = [f"# yaml-language-server: $schema={schema}", "cometreel: 1"]
     for key, value in document.items():
@@ -118,8 +119,8 @@ def dump(file: ScenarioFile, schema: str = SCHEMA_NAME) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _plain(written: Block) -> JSONObject:
-    """What was written in a block, in the order of the format; a null only where null is a value."""
+def _block_value(written: Block) -> JSONObject:
+    """Return the keys that were set in a block, in the order of the format; null only where null is a value."""
     found: JSONObject = {}
     for name, field in _ordered(type(written)):
         value = getattr(written, name)
@@ -131,14 +132,14 @@ def _plain(written: Block) -> JSONObject:
 
 
 def _ordered(kind: type[Block]) -> list[tuple[str, FieldInfo]]:
-    """A block's fields, what it adds to another kind of block before what it takes from it."""
+    """Return the fields of a block: its own before the inherited ones."""
     inherited = {name for base in kind.__bases__ if issubclass(base, Block) for name in base.model_fields}
     return sorted(kind.model_fields.items(), key=lambda field: field[0] in inherited)
 
 
 def _value(value: object) -> JSON:
     if isinstance(value, Block):
-        return _plain(value)
+        return _block_value(value)
     if isinstance(value, list):
         return [_value(item) for item in value]
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""What is wrong in a block, on its way to a problem with a line and a column.
+"""Findings: errors at a path inside a value, and their conversion to `Problem`s with line and column.
 
-The checks of this room know paths inside a value, not places in a file; pydantic carries the paths outwards, and
-here they become `Problem`s.
+Checks know paths inside a value, not positions in a file. pydantic extends the paths outwards; this module then looks
+up the positions.
 """
 
 from __future__ import annotations
@@ -32,13 +32,22 @@ _KINDS = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
+_EXAMPLES = {
+    "event": "event: /placeId",
+    "message": "message: {/messageType: StatisticsUpdated}",
+    "method": "method: POST",
+    "name": "name: log in",
+    "path": "path: /api/v2/me",
+    "publish": "publish: /chat",
+    "request": "request: {method: GET, path: /api/v2/me}",
+}
 _LONGEST = 60
 _DEEPEST = 90
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong at a path inside a value; `at_key` points at the key, not at its value."""
+    """One error at a path inside a value; `at_key` refers to the key instead of its value."""
 
     path: tuple[str | int, ...]
     found: str
@@ -48,7 +57,7 @@ class Finding:
 
 
 def refuse(findings: Iterable[Finding], value: object) -> None:
-    """Raise the findings, if there are any, as pydantic's error.
+    """Raise the findings as a pydantic error.
 
     :raises ValidationError: if there is at least one finding.
     """
@@ -69,7 +78,7 @@ def _details(finding: Finding, value: object) -> InitErrorDetails:
 
 
 def findings_of(error: ValidationError) -> list[Finding]:
-    """What a pydantic error says, path by path."""
+    """Return the findings of a pydantic error."""
     return [_finding(details) for details in error.errors(include_url=False)]
 
 
@@ -79,15 +88,23 @@ def _finding(details: Mapping[str, Any]) -> Finding:
     if kind == _FINDING:
         return Finding(path, context["found"], context["expected"], context["hint"], context["at_key"])
     if kind == "missing":
-        return Finding(path[:-1], f"the key {path[-1]!r} is missing", f"{path[-1]!r}")
+        return _missing_key(path[:-1], str(path[-1]))
     if kind == "literal_error":
         choices = [choice.strip("' ") for choice in context["expected"].replace(" or ", ",").split(",")]
         return Finding(path, describe(value), " or ".join(choices), near(str(value), choices))
     return Finding(path, describe(value), _KINDS.get(kind, details["msg"]))
 
 
+def _missing_key(path: tuple[str | int, ...], key: str) -> Finding:
+    """Return the finding for a key that the block at a path doesn't have."""
+    steps = [step for step in path if not str(step).startswith("(")]  # tags of pydantic's unions
+    named = steps and isinstance(steps[-1], str)
+    found = f"{steps[-1]} has no `{key}`" if named else f"`{key}` is missing"
+    return Finding(path, found, hint=f"add one, for example `{_EXAMPLES.get(key, key + ': …')}`")
+
+
 def problems_of(findings: Iterable[Finding], document: Document, under: tuple[str | int, ...] = ()) -> list[Problem]:
-    """Give each finding its line and column; `under` is the path of the value in the document."""
+    """Convert findings to problems with line and column; `under` is the path of the value in the document."""
     problems = []
     for finding in findings:
         line, column = document.place((*under, *finding.path), key=finding.at_key)
@@ -96,19 +113,19 @@ def problems_of(findings: Iterable[Finding], document: Document, under: tuple[st
 
 
 def invalid(name: str, findings: Iterable[Finding]) -> FileInvalid:
-    """Make the error for a value that stands in no file; `name` says what it is."""
+    """Return the error for a value that doesn't come from a file, called `name`."""
     places = ((": ".join((name, *map(str, each.path))), each) for each in findings)
     return FileInvalid([Problem(place, 0, 0, each.found, each.expected, each.hint) for place, each in places])
 
 
 def near(word: str, words: Iterable[str]) -> str:
-    """The hint that names the nearest of some words, or nothing."""
+    """Return a hint with the closest of some words, or an empty text."""
     close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else ""
 
 
 def describe(value: object) -> str:
-    """A value as a reader of the file knows it: its kind, and the value where it is short."""
+    """Describe a value for an error: its type, and a short value itself."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):
@@ -123,9 +140,9 @@ def describe(value: object) -> str:
 
 
 def can_be_written(value: JSON, depth: int = 0) -> bool:
-    """Tell whether a value, wherever it stands in a scenario, can be written as YAML and read back unchanged.
+    """True if a value can be written to a scenario as YAML and read back unchanged.
 
-    Half of a surrogate pair can't, nor can NaN, infinity, and what is nested more than ninety deep.
+    Not possible: lone surrogates, NaN, infinity, and values nested more than 90 levels deep.
     """
     if isinstance(value, str):
         return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)

@@ -1,7 +1,4 @@
-"""JSON Pointers (RFC 6901) with one extension: the token `*` stands for every member or item.
-
-Used to say where a correlation id stands. Knows only JSON.
-"""
+"""JSON Pointers (RFC 6901) with one extension: the token `*` matches every member or item."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ __all__ = ["escape", "find", "parse_pointer", "remove", "replace"]
 
 
 def escape(token: str) -> str:
-    """Write one member name as a pointer token (RFC 6901 §3)."""
+    """Escape a member name as a pointer token (RFC 6901 §3)."""
     return token.replace("~", "~0").replace("/", "~1")
 
 
@@ -22,27 +19,27 @@ def escape(token: str) -> str:
 def parse_pointer(pointer: str) -> tuple[str, ...]:
     """Split a pointer into its tokens; the empty pointer is the whole document.
 
-    :raises ValueError: if it is neither empty nor begins with `/`.
+    :raises ValueError: if it isn't empty and doesn't start with `/`.
     """
     if not pointer:
         return ()
     if not pointer.startswith("/"):
-        raise ValueError(f"{pointer!r} is not a JSON Pointer, it must begin with '/'")
+        raise ValueError(f"{pointer!r} is not a JSON Pointer; it must start with '/'")
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer[1:].split("/"))
 
 
 def find(document: JSON, pointer: str) -> list[tuple[str, JSON]]:
-    """Every place that the pointer names, with its own pointer (no `*`) and its value; empty if there is none."""
+    """Return the values at the pointer, each with its own pointer (no `*`); empty if there are none."""
     return list(_find(document, parse_pointer(pointer), ""))
 
 
 def replace(document: JSON, pointer: str, change: Callable[[JSON], JSON]) -> JSON:
-    """A new document in which every value that the pointer names is what `change` makes of it."""
+    """Return a new document in which `change` is applied to every value at the pointer."""
     return _replace(document, parse_pointer(pointer), change)
 
 
 def remove(document: JSON, pointer: str) -> JSON:
-    """A new document without the members that the pointer names; items of arrays stay."""
+    """Return a new document without the members at the pointer; items of arrays are kept."""
     tokens = parse_pointer(pointer)
     return _remove(document, tokens) if tokens else document
 

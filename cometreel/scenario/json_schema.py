@@ -1,6 +1,6 @@
 """The JSON Schema of a scenario file (draft 2020-12), for editors, CI and `cometreel schema`.
 
-The blocks come from the pydantic models; what these can't say (markers, which keys exclude each other) is added here.
+The blocks come from the pydantic models. This module adds markers and the keys that exclude each other.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.checks import CHANNEL, CORRELATION_SOURCE, NAME
 from cometreel.scenario.durations import DURATION_PATTERN
-from cometreel.scenario.key_descriptions import EXPLAINED
+from cometreel.scenario.key_descriptions import KEY_DESCRIPTIONS
 from cometreel.scenario.markers import ANY_KINDS, CAPTURE, ID
 from cometreel.scenario.model import (
     EXCHANGE_ACTIONS,
@@ -28,7 +28,7 @@ _SCALARS: JSONObject = {"type": ["string", "number", "boolean", "null"]}
 
 
 def schema() -> JSONObject:
-    """The JSON Schema of a scenario file."""
+    """Return the JSON Schema of a scenario file."""
     found: JSONObject = ScenarioFile.model_json_schema(by_alias=True)
     definitions = found.pop("$defs")
     assert isinstance(definitions, dict)
@@ -37,12 +37,12 @@ def schema() -> JSONObject:
     found = _closed({"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "$defs": definitions})
     found["required"] = ["cometreel"]
     _exclusions(definitions=found["$defs"])
-    _explain(found)
+    _describe(found)
     return found
 
 
 def schema_text() -> str:
-    """The JSON Schema as the text of a file."""
+    """Return the JSON Schema as the text of a file."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -68,17 +68,19 @@ def _marker(key: str, argument: JSON, description: str) -> JSONObject:
     }
 
 
-def _tree(own: str, marker: str) -> JSONObject:
-    """Any JSON value in which objects may be markers."""
-    members: JSONObject = {"type": "object", "propertyNames": _LITERAL_KEYS, "additionalProperties": _ref(own)}
-    return _any_of(_SCALARS, {"type": "array", "items": _ref(own)}, _ref(marker), members)
+def _tree(name: str, marker: str) -> JSONObject:
+    """Return the schema of a JSON value in which objects may be markers."""
+    members: JSONObject = {"type": "object", "propertyNames": _LITERAL_KEYS, "additionalProperties": _ref(name)}
+    return _any_of(_SCALARS, {"type": "array", "items": _ref(name)}, _ref(marker), members)
 
 
 def _markers() -> JSONObject:
     return {
         "any": _marker("$any", {"enum": list(ANY_KINDS)}, "Any value of this kind."),
         "regex": _marker("$regex", {"type": "string"}, "Text in which Python's re.search finds this expression."),
-        "capture": _marker("$capture", {"type": "string", "pattern": f"^{CAPTURE}$"}, "Any value, kept by name."),
+        "capture": _marker(
+            "$capture", {"type": "string", "pattern": f"^{CAPTURE}$"}, "Any value, stored under this name."
+        ),
         "id": _marker("$id", {"type": "string", "pattern": f"^{ID}$"}, "An identifier, bound once per session."),
         "partial": _marker("$partial", _members("Pattern"), "An object with at least these members."),
         "one-of": _marker("$one-of", _list_of(_ref("Pattern")), "The first of these that matches."),
@@ -94,7 +96,7 @@ def _members(of: str) -> JSONObject:
 
 
 def _definitions() -> JSONObject:
-    """What fields share: `x-def` in `fields` names one of these."""
+    """Return the shared definitions, which `x-def` in `field_types` refers to."""
     markers = _markers()
     text_markers = [markers[name] for name in ("any", "regex", "capture", "id", "one-of", "csv")]
     template = _any_of(markers["t"], markers["id"])
@@ -145,7 +147,7 @@ def _definitions() -> JSONObject:
 
 
 def _closed(value: JSON) -> JSONObject:
-    """Forbid unknown keys, allow `x-…`, look shared definitions up, drop what only repeats a name."""
+    """Forbid unknown keys, allow `x-…`, resolve shared definitions, drop titles that only repeat a name."""
     closed = _walk(value)
     assert isinstance(closed, dict)
     return closed
@@ -170,7 +172,7 @@ def _is_title(key: str, member: JSON) -> bool:
 
 
 def _split_replies(definitions: dict[str, JSON]) -> None:
-    """One definition for the reply to an HTTP request, one for the reply to a publish."""
+    """Define the reply to an HTTP request and the reply to a publish separately."""
     both = definitions.pop("ReplyBlock")
     for name, foreign in (("HttpReply", PUBLISH_REPLY), ("PublishReply", HTTP_REPLY)):
         assert isinstance(both, dict)
@@ -186,7 +188,7 @@ def _split_replies(definitions: dict[str, JSON]) -> None:
 
 
 def _exclusions(definitions: JSON) -> None:
-    """Which keys exclude or need each other."""
+    """Add the keys that exclude or require each other."""
     assert isinstance(definitions, dict)
     publish: JSONObject = {"properties": {"request": {"required": ["publish"]}}}
     _amend(definitions, "ExchangeBlock", **{"if": publish, "then": _pair("Publish"), "else": _pair("Http")})
@@ -204,10 +206,10 @@ def _exclusions(definitions: JSON) -> None:
     _amend(definitions, "FaultBlock", oneOf=[on_exchange, on_meta], allOf=often, dependentRequired=needs)
 
 
-def _explain(found: JSONObject) -> None:
-    """Say at each key what it means."""
+def _describe(found: JSONObject) -> None:
+    """Add the description of each key."""
     blocks = {"ScenarioFile": found, **_object(found["$defs"])}
-    for name, keys in EXPLAINED.items():
+    for name, keys in KEY_DESCRIPTIONS.items():
         properties = _object(_object(blocks[name])["properties"])
         for key, sentence in keys.items():
             properties[key] = {"description": sentence, **_object(properties[key])}

@@ -1,4 +1,4 @@
-"""Linking: several checked files become one scenario, and every name in them is looked up."""
+"""Links checked files into one scenario and resolves the names in them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from cometreel.scenario.profiles import Profile, profile, profile_of, unknown_pr
 
 from . import compiling
 from .compiled import Fault, Position, Role
-from .compiling import names
-from .exchange import Exchange, Group, Scenario, TimelineEntry
-from .index import ShapeIndex
+from .compiling import names, under
+from .exchange import Exchange, ExchangeIndex, Group, Scenario, TimelineEntry
 from .model import CorrelationBlock, ExchangeBlock, FaultBlock, PublishBlock, ScenarioFile, TimelineBlock
 from .sources import SourceFile
 from .values import Locate, ValuePath
@@ -25,11 +24,11 @@ from .values import Locate, ValuePath
 __all__ = ["link"]
 
 _NO_PROFILE = Profile("none")
-_BlockT = TypeVar("_BlockT")
+_T = TypeVar("_T")
 
 
 def link(sources: Sequence[SourceFile]) -> Scenario:
-    """Make one scenario of several files.
+    """Combine several files into one scenario.
 
     :raises FileInvalid: with every problem of every file.
     """
@@ -41,7 +40,7 @@ def link(sources: Sequence[SourceFile]) -> Scenario:
 
 
 class _Linker:
-    """Collects what the files say, and what is wrong between them."""
+    """Merges the files and collects the problems between them."""
 
     def __init__(self, sources: Sequence[SourceFile]) -> None:
         self.sources = sources
@@ -52,10 +51,12 @@ class _Linker:
         self._groups: dict[str, list[Exchange]] = {}
 
     def scenario(self) -> Scenario:
-        """The whole, as far as it can be made."""
+        """Compile and combine all valid blocks."""
         exchanges = tuple(self._exchanges())
         self._check_repeats()
-        groups = tuple(Group(number, tuple(members)) for number, members in enumerate(self._groups.values()))
+        groups = tuple(
+            Group(number, tuple(members), members[-1].repeat) for number, members in enumerate(self._groups.values())
+        )
         heads = [source.head for source in self.sources]
         recorded = next((head.source.recorded for head in heads if head.source and head.source.recorded), None)
         return Scenario(
@@ -70,9 +71,9 @@ class _Linker:
             groups=groups,
             timeline=tuple(self._timeline()),
             faults=tuple(self._faults()),
-            recorded=None if recorded is None else _moment(recorded),
+            recorded=None if recorded is None else _date_time(recorded),
             highest_ref=max(self._references(), default=0),
-            index=ShapeIndex(groups),
+            index=ExchangeIndex(groups),
             by_name={exchange.name: exchange for exchange in exchanges},
             ignore=tuple(dict.fromkeys(pointer for head in heads for pointer in head.ignore or ())),
         )
@@ -80,14 +81,15 @@ class _Linker:
     def _problem(self, position: Position, found: str, expected: str = "", hint: str = "") -> None:
         self.problems.append(Problem(position.file, position.line, position.column, found, expected, hint))
 
-    def _only(self, key: str, block_of: Callable[[ScenarioFile], _BlockT | None]) -> _BlockT | None:
-        """The one block of that name; two different ones are a problem."""
-        said = [(source, block) for source in self.sources if (block := block_of(source.head)) is not None]
-        for source, block in said[1:]:
-            if block != said[0][1]:
-                where = said[0][0].position((key,), key=True)
-                self._problem(source.position((key,), key=True), f"{key} differs from {where}", "one and the same")
-        return said[0][1] if said else None
+    def _only(self, key: str, block_of: Callable[[ScenarioFile], _T | None]) -> _T | None:
+        """Return the only block of that name; two different ones are a problem."""
+        blocks = [(source, block) for source in self.sources if (block := block_of(source.head)) is not None]
+        for source, block in blocks[1:]:
+            if block != blocks[0][1]:
+                where = blocks[0][0].position((key,), key=True)
+                found = f"{key} differs from {where}"
+                self._problem(source.position((key,), key=True), found, "the same value in all files")
+        return blocks[0][1] if blocks else None
 
     def _merged_roles(self) -> Mapping[str, Role]:
         roles: dict[str, Role] = {}
@@ -95,19 +97,17 @@ class _Linker:
             for name, block in (source.head.roles or {}).items():
                 role = Role(name, block.user, block.id)
                 if roles.setdefault(name, role) != role:
-                    position = source.position(("roles", name), key=True)
-                    self._problem(
-                        position, f"the role {name!r} differs from the one in another file", "one and the same"
-                    )
+                    found = f"the role {name!r} differs from the one in another file"
+                    self._problem(source.position(("roles", name), key=True), found, "the same value in all files")
         return roles
 
     def _merged_profile(self) -> Profile:
-        said = self._only("correlation", lambda head: None if head.correlation is None else (head.correlation,))
-        if said is None:
+        correlation = self._only("correlation", lambda head: None if head.correlation is None else (head.correlation,))
+        if correlation is None:
             return _NO_PROFILE
-        written = said[0]
-        wanted = written.extends if isinstance(written, CorrelationBlock) else written
-        if (finding := unknown_profile(wanted)) is not None:
+        written = correlation[0]
+        name = written.extends if isinstance(written, CorrelationBlock) else written
+        if (finding := unknown_profile(name)) is not None:
             source = next(source for source in self.sources if source.head.correlation == written)
             position = source.position(("correlation", *finding.path))
             self._problem(position, finding.found, finding.expected, finding.hint)
@@ -138,8 +138,8 @@ class _Linker:
             authenticated=block.request.authenticated,
             after=after,
             before=before,
-            reply=None if block.reply is None else compiling.reply(block.reply, publish, _under(locate, "reply")),
-            events=compiling.events(block.events, _under(locate, "events")),
+            reply=None if block.reply is None else compiling.reply(block.reply, publish, under(locate, "reply")),
+            events=compiling.events(block.events, under(locate, "events")),
             repeat=block.repeat,
             group=members[0].group if members else len(self._groups) - 1,
             position=locate(()),
@@ -151,8 +151,9 @@ class _Linker:
         for members in self._groups.values():
             for exchange in members[:-1]:
                 if exchange.repeat is not None:
-                    found = f"repeat: {exchange.repeat}, but exchanges with the same request follow"
-                    self._problem(exchange.position, found, f"repeat on the last, {members[-1].name!r}")
+                    found = f"repeat: {exchange.repeat} is set, but exchanges with the same request follow"
+                    expected = f"repeat: on the last one, {members[-1].name!r}"
+                    self._problem(exchange.position, found, expected)
 
     def _timeline(self) -> Iterator[TimelineEntry]:
         index = 0
@@ -177,7 +178,7 @@ class _Linker:
         return compiling.fault(block, index, locate(()))
 
     def _references(self) -> Iterator[int]:
-        """Every correlation number in replies and events."""
+        """Yield the reference numbers in replies and events."""
         for source in self.sources:
             for item in source.blocks("exchanges"):
                 if isinstance(item, dict):
@@ -202,13 +203,6 @@ def _locator(source: SourceFile, key: str, number: int) -> Locate:
     return locate
 
 
-def _under(locate: Locate, *steps: str | int) -> Locate:
-    def found(path: ValuePath) -> Position:
-        return locate((*steps, *path))
-
-    return found
-
-
-def _moment(text: str) -> datetime:
+def _date_time(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

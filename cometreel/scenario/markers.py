@@ -1,6 +1,6 @@
-"""The markers: objects with one `$` key that stand for more than themselves.
+"""Markers: objects with one `$` key that stand for something other than their literal value.
 
-Says which there are, where each may stand and what its argument must be. `matchers` and `values` give them meaning.
+Defines the markers, where each is allowed, and the check of its argument. `matchers` and `values` implement them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ RENDERED = frozenset({"$t", "$id", "$csv", "$entries"})
 
 CAPTURE = r"(session\.)?[A-Za-z_][A-Za-z0-9_]*"
 ID = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
-_NAMES_OF_TEMPLATES = frozenset(
+_RESERVED_NAMES = frozenset(
     {"request", "user", "ref", "now", "uuid", "randint", "wallclock", "session", "ids", "seq", "count"}
 )
 
 
 def marker_of(value: JSON) -> tuple[str, JSON] | None:
-    """The marker that a value is, as its key and argument, or None if it is literal."""
+    """Return key and argument if a value is a marker, None if it is literal."""
     if isinstance(value, dict) and len(value) == 1:
         ((key, argument),) = value.items()
         if key.startswith("$") and not key.startswith("$$"):
@@ -38,7 +38,7 @@ def marker_of(value: JSON) -> tuple[str, JSON] | None:
 
 
 def literal(value: JSON) -> JSON:
-    """Write a value so that it means itself: keys that begin with `$` are doubled."""
+    """Escape a value so that it is taken literally: double the `$` of keys that start with it."""
     if isinstance(value, dict):
         return {f"${key}" if key.startswith("$") else key: literal(member) for key, member in value.items()}
     if isinstance(value, list):
@@ -47,12 +47,12 @@ def literal(value: JSON) -> JSON:
 
 
 def unescaped(key: str) -> str:
-    """The literal key that `$$…` stands for."""
+    """Return the literal key for an escaped one: `$$any` is `$any`."""
     return key[1:] if key.startswith("$$") else key
 
 
 def check_markers(value: JSON, allowed: frozenset[str], path: tuple[str | int, ...] = ()) -> Iterator[Finding]:
-    """Everything that is wrong with the markers in a value."""
+    """Yield the errors of the markers in a value."""
     if isinstance(value, list):
         for number, item in enumerate(value):
             yield from check_markers(item, allowed, (*path, number))
@@ -65,26 +65,27 @@ def check_markers(value: JSON, allowed: frozenset[str], path: tuple[str | int, .
         return
     for key, member in value.items():
         if key.startswith("$") and not key.startswith("$$"):
-            hint = f"a literal key is written '${key}'"
-            yield Finding((*path, key), f"the marker {key} beside other keys", "a marker alone", hint, at_key=True)
+            hint = f"write '${key}' for a literal key"
+            found = f"the marker {key} can't be combined with other keys"
+            yield Finding((*path, key), found, "an object with only the marker", hint, at_key=True)
         yield from check_markers(member, allowed, (*path, key))
 
 
 def _check_marker(key: str, argument: JSON, allowed: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
     path = (*path, key)
     if key not in _CHECKS:
-        hint = near(key, _CHECKS) or f"a literal key is written '${key}'"
-        yield Finding(path, f"no marker is called {key}", ", ".join(sorted(allowed)), hint, at_key=True)
+        hint = near(key, _CHECKS) or f"write '${key}' for a literal key"
+        yield Finding(path, f"unknown marker {key}", f"one of {', '.join(sorted(allowed))}", hint, at_key=True)
     elif key not in allowed:
         here = "in a reply or an event" if "$t" in allowed else "in a request"
-        yield Finding(path, f"{key} has no meaning {here}", ", ".join(sorted(allowed)), at_key=True)
+        yield Finding(path, f"{key} isn't allowed {here}", f"one of {', '.join(sorted(allowed))}", at_key=True)
     else:
         yield from _CHECKS[key](argument, allowed, path)
 
 
 def _check_any(argument: JSON, _: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
     if not isinstance(argument, str) or argument not in ANY_KINDS:
-        yield Finding(path, describe(argument), ", ".join(ANY_KINDS), near(str(argument), ANY_KINDS))
+        yield Finding(path, describe(argument), f"one of {', '.join(ANY_KINDS)}", near(str(argument), ANY_KINDS))
 
 
 def _check_regex(argument: JSON, _: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
@@ -94,10 +95,10 @@ def _check_regex(argument: JSON, _: frozenset[str], path: tuple[str | int, ...])
     try:
         names = re.compile(argument).groupindex
     except (re.error, RecursionError, OverflowError) as error:
-        yield Finding(path, f"the regular expression {argument!r} is wrong: {error}", "Python's syntax of `re`")
+        yield Finding(path, f"the regular expression {argument!r} is invalid: {error}", "the syntax of Python's `re`")
         return
-    for name in sorted(_NAMES_OF_TEMPLATES & names.keys()):
-        yield Finding(path, f"the group name {name!r} is taken", "another name", "templates use it already")
+    for name in sorted(_RESERVED_NAMES & names.keys()):
+        yield Finding(path, f"the group name {name!r} is reserved for templates", "another name")
 
 
 def _check_one_of(argument: JSON, allowed: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
@@ -109,14 +110,14 @@ def _check_one_of(argument: JSON, allowed: frozenset[str], path: tuple[str | int
 
 def _check_capture(argument: JSON, _: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
     if not isinstance(argument, str) or not re.fullmatch(CAPTURE, argument):
-        yield Finding(path, describe(argument), "a name, or session.NAME", "letters, digits and _")
-    elif argument in _NAMES_OF_TEMPLATES:
-        yield Finding(path, f"the name {argument!r} is taken", "another name", "templates use it already")
+        yield Finding(path, describe(argument), "a name or session.NAME, of letters, digits and _")
+    elif argument in _RESERVED_NAMES:
+        yield Finding(path, f"the name {argument!r} is reserved for templates", "another name")
 
 
 def _check_partial(argument: JSON, allowed: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
     if not isinstance(argument, dict) or marker_of(argument) is not None:
-        yield Finding(path, describe(argument), "a mapping of the members that matter")
+        yield Finding(path, describe(argument), "a mapping of the members to compare")
         return
     yield from check_markers(argument, allowed, path)
 
@@ -138,11 +139,11 @@ def _check_csv(argument: JSON, allowed: frozenset[str], path: tuple[str | int, .
 
 def _check_entries(argument: JSON, allowed: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
     if not isinstance(argument, list):
-        yield Finding(path, describe(argument), "a list of pairs, key and value")
+        yield Finding(path, describe(argument), "a list of [key, value] pairs")
         return
     for number, pair in enumerate(argument):
         if not isinstance(pair, list) or len(pair) != 2:
-            yield Finding((*path, number), describe(pair), "a pair, key and value")
+            yield Finding((*path, number), describe(pair), "a [key, value] pair")
         elif not isinstance(pair[0], str) and marker_of(pair[0]) is None:
             yield Finding((*path, number, 0), describe(pair[0]), "text or a marker")
         else:
@@ -153,9 +154,9 @@ def _check_template(argument: JSON, _: frozenset[str], path: tuple[str | int, ..
     if not isinstance(argument, str):
         yield Finding(path, describe(argument), "a template")
         return
-    wrong = check_template(argument)
-    if wrong:
-        yield Finding(path, wrong, "a Jinja2 template")
+    error = check_template(argument)
+    if error:
+        yield Finding(path, error, "a Jinja2 template")
 
 
 _CHECKS: dict[str, Callable[[JSON, frozenset[str], tuple[str | int, ...]], Iterator[Finding]]] = {
@@ -172,7 +173,7 @@ _CHECKS: dict[str, Callable[[JSON, frozenset[str], tuple[str | int, ...]], Itera
 
 
 def captures_in(value: JSON) -> Iterator[str]:
-    """The names that a pattern captures, with their `session.`."""
+    """Yield the names that a pattern captures, including a `session.` prefix."""
     if isinstance(value, list):
         for item in value:
             yield from captures_in(item)
@@ -190,7 +191,7 @@ def captures_in(value: JSON) -> Iterator[str]:
 
 
 def templates_in(value: JSON, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """The templates in a value, with their paths."""
+    """Yield the templates in a value with their paths."""
     if isinstance(value, list):
         for number, item in enumerate(value):
             yield from templates_in(item, (*path, number))
@@ -204,7 +205,7 @@ def templates_in(value: JSON, path: tuple[str | int, ...] = ()) -> Iterator[tupl
 
 
 def ids_in(value: JSON, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """The names of the identifiers in a value, with their paths."""
+    """Yield the names of the `$id` markers in a value with their paths."""
     if isinstance(value, list):
         for number, item in enumerate(value):
             yield from ids_in(item, (*path, number))

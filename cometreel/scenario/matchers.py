@@ -1,6 +1,6 @@
-"""Matchers: what a request is compared with, value by value. Each reads like the YAML that it came from.
+"""Matchers for single JSON values. The `repr` of a matcher is the YAML that it was created from.
 
-A comparison never answers with a bare no: it collects what agreed, what differed, what was captured.
+A comparison collects all agreements, differences and captures in a `MatchContext`, to explain near misses.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from enum import Enum
+from typing import Final, Protocol
 
 from cometreel.jsonvalue import JSON, same
 from cometreel.masking import HIDDEN, is_hidden_at, masked
@@ -17,16 +18,24 @@ from cometreel.scenario.yaml_writer import inline
 
 from .markers import marker_of, unescaped
 
-__all__ = ["MISSING", "Difference", "Matcher", "MatchContext", "matcher"]
+__all__ = ["MISSING", "Difference", "MatchContext", "Matcher", "Missing", "matcher"]
 
 _LONGEST = 200
-MISSING = object()
-"""What stands where the request has no value at all."""
+
+
+class Missing(Enum):
+    """The type of `MISSING`: an enum, so that type checkers narrow `JSON | Missing`."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+"""Stands for a value that the request doesn't have; null is a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that kept a question from matching: where (JSON Pointer), what the scenario expects, what came."""
+    """One difference between a request and a pattern: JSON Pointer, expected value, found value."""
 
     where: str
     expected: str
@@ -35,7 +44,7 @@ class Difference:
 
 @dataclass(slots=True)
 class MatchContext:
-    """One comparison under way. `bound` are the session's `$id` bindings before it."""
+    """The state of one comparison. `bound` are the session's `$id` bindings before it."""
 
     bound: Mapping[str, JSON] = field(default_factory=dict)
     agreed: list[str] = field(default_factory=list)
@@ -44,28 +53,28 @@ class MatchContext:
     session_captures: dict[str, JSON] = field(default_factory=dict)
     ids: dict[str, JSON] = field(default_factory=dict)
 
-    def differs(self, where: str, expected: object, found: object) -> None:
-        """Note a difference."""
+    def differs(self, where: str, expected: object, found: JSON | Missing) -> None:
+        """Add a difference."""
         self.differences.append(Difference(where, _short(repr(expected)), shown(found, where)))
 
     def branch(self) -> MatchContext:
-        """A trial of one of several alternatives."""
+        """Return a context for one of several alternatives."""
         return MatchContext({**self.bound, **self.ids})
 
     def join(self, branch: MatchContext) -> None:
-        """Take over what the alternative that matched has captured."""
+        """Add the captures of the alternative that matched."""
         self.captures.update(branch.captures)
         self.session_captures.update(branch.session_captures)
         self.ids.update(branch.ids)
 
 
-def shown(found: JSON | object, where: str) -> str:
-    """A value of the request at a place of it, as YAML, shortened, and without secrets and personal data."""
+def shown(found: JSON | Missing, where: str) -> str:
+    """Format a value of the request as YAML, shortened, with secrets and personal data masked."""
     if found is MISSING:
         return "nothing"
     if is_hidden_at(where):
         return HIDDEN
-    return _short(inline(masked(found, personal=True, query=where == "/query")))  # type: ignore[arg-type]  # not MISSING is JSON
+    return _short(inline(masked(found, personal=True, query=where == "/query")))
 
 
 def _short(text: str) -> str:
@@ -73,10 +82,10 @@ def _short(text: str) -> str:
 
 
 class Matcher(Protocol):
-    """One value to compare with."""
+    """Compares one value."""
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
-        """Compare, and note in the trial what agreed, differed and was captured."""
+    def compare(self, found: JSON | Missing, where: str, context: MatchContext) -> None:
+        """Compare, and add agreements, differences and captures to the context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +97,21 @@ class Literal:
     def __repr__(self) -> str:
         return inline(self.value)
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
-        """Compare exactly; a difference inside an object or an array is told at its own place."""
-        if found is not MISSING and same(self.value, found):  # type: ignore[arg-type]  # not MISSING is JSON
-            trial.agreed.append(where)
+    def compare(self, found: JSON | Missing, where: str, context: MatchContext) -> None:
+        """Compare exactly; differences in an object or an array are reported at the member or item."""
+        if found is not MISSING and same(self.value, found):
+            context.agreed.append(where)
         elif isinstance(self.value, dict) and isinstance(found, dict):
-            _compare_members({key: Literal(member) for key, member in self.value.items()}, found, where, trial)
+            _compare_members({key: Literal(member) for key, member in self.value.items()}, found, where, context)
         elif isinstance(self.value, list) and isinstance(found, list):
-            _compare_items([Literal(item) for item in self.value], found, where, trial)
+            _compare_items([Literal(item) for item in self.value], found, where, context)
         else:
-            trial.differs(where, self, found)
+            context.differs(where, self, found)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ObjectOf:
-    """An object with these members; with others too if `partial`."""
+    """An object with these members; others are allowed if `partial`."""
 
     members: Mapping[str, Matcher]
     partial: bool = False
@@ -111,13 +120,13 @@ class ObjectOf:
         members = "{" + ", ".join(f"{_key(key)}: {member!r}" for key, member in self.members.items()) + "}"
         return f"{{$partial: {members}}}" if self.partial else members
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
+    def compare(self, found: JSON | Missing, where: str, context: MatchContext) -> None:
         """Compare member by member."""
         if not isinstance(found, dict):
-            trial.differs(where, self, found)
+            context.differs(where, self, found)
             return
         members = {key: value for key, value in found.items() if key in self.members} if self.partial else found
-        _compare_members(self.members, members, where, trial)
+        _compare_members(self.members, members, where, context)
 
 
 def _key(key: str) -> str:
@@ -125,13 +134,13 @@ def _key(key: str) -> str:
 
 
 def _compare_members(
-    expected: Mapping[str, Matcher], found: Mapping[str, JSON], where: str, trial: MatchContext
+    expected: Mapping[str, Matcher], found: Mapping[str, JSON], where: str, context: MatchContext
 ) -> None:
     for key, member in expected.items():
-        member.compare(found.get(key, MISSING), f"{where}/{escape(key)}", trial)
+        member.compare(found.get(key, MISSING), f"{where}/{escape(key)}", context)
     for key in found.keys() - expected.keys():
         place = f"{where}/{escape(key)}"
-        trial.differences.append(Difference(place, "nothing", shown(found[key], place)))
+        context.differences.append(Difference(place, "nothing", shown(found[key], place)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -143,19 +152,19 @@ class ArrayOf:
     def __repr__(self) -> str:
         return "[" + ", ".join(map(repr, self.items)) + "]"
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
+    def compare(self, found: JSON | Missing, where: str, context: MatchContext) -> None:
         """Compare item by item."""
         if isinstance(found, list):
-            _compare_items(self.items, found, where, trial)
+            _compare_items(self.items, found, where, context)
         else:
-            trial.differs(where, self, found)
+            context.differs(where, self, found)
 
 
-def _compare_items(expected: Sequence[Matcher], found: Sequence[JSON], where: str, trial: MatchContext) -> None:
+def _compare_items(expected: Sequence[Matcher], found: Sequence[JSON], where: str, context: MatchContext) -> None:
     for number, item in enumerate(expected):
-        item.compare(found[number] if number < len(found) else MISSING, f"{where}/{number}", trial)
+        item.compare(found[number] if number < len(found) else MISSING, f"{where}/{number}", context)
     for number in range(len(expected), len(found)):
-        trial.differences.append(Difference(f"{where}/{number}", "nothing", shown(found[number], where)))
+        context.differences.append(Difference(f"{where}/{number}", "nothing", shown(found[number], where)))
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -170,22 +179,22 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Any:
-    """Any value of a kind."""
+class AnyOfType:
+    """Any value of a type."""
 
     kind: str
 
     def __repr__(self) -> str:
         return f"{{$any: {self.kind}}}"
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
-        """Compare the kind; a whole number may be written `1.0`."""
-        if self._fits(found):
-            trial.agreed.append(where)
+    def compare(self, found: JSON | Missing, where: str, context: MatchContext) -> None:
+        """Compare the type; `1.0` counts as an integer."""
+        if self._has_type(found):
+            context.agreed.append(where)
         else:
-            trial.differs(where, self, found)
+            context.differs(where, self, found)
 
-    def _fits(self, found: object) -> bool:
+    def _has_type(self, found: JSON | Missing) -> bool:
         if self.kind == "anything":
             return found is not MISSING
         if isinstance(found, bool):
@@ -204,14 +213,14 @@ class Regex:
     def __repr__(self) -> str:
         return f"{{$regex: {inline(self.expression.pattern)}}}"
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
-        """Search in the text."""
-        hit = self.expression.search(found) if isinstance(found, str) else None
-        if hit is None:
-            trial.differs(where, self, found)
+    def compare(self, found: JSON | Missing, where: str, context: MatchContext) -> None:
+        """Search the text."""
+        match = self.expression.search(found) if isinstance(found, str) else None
+        if match is None:
+            context.differs(where, self, found)
             return
-        trial.agreed.append(where)
-        trial.captures.update(hit.groupdict())
+        context.agreed.append(where)
+        context.captures.update(match.groupdict())
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -223,21 +232,21 @@ class OneOf:
     def __repr__(self) -> str:
         return "{$one-of: [" + ", ".join(map(repr, self.choices)) + "]}"
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
+    def compare(self, found: JSON | Missing, where: str, context: MatchContext) -> None:
         """Try each in turn."""
         for choice in self.choices:
-            branch = trial.branch()
+            branch = context.branch()
             choice.compare(found, where, branch)
             if not branch.differences:
-                trial.agreed.append(where)
-                trial.join(branch)
+                context.agreed.append(where)
+                context.join(branch)
                 return
-        trial.differs(where, self, found)
+        context.differs(where, self, found)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Capture:
-    """Any value, kept under a name."""
+    """Any value, stored under a name."""
 
     name: str
     session: bool
@@ -245,67 +254,67 @@ class Capture:
     def __repr__(self) -> str:
         return f"{{$capture: {'session.' if self.session else ''}{self.name}}}"
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
-        """Keep the value."""
+    def compare(self, found: JSON | Missing, where: str, context: MatchContext) -> None:
+        """Store the value."""
         if found is MISSING:
-            trial.differs(where, self, found)
+            context.differs(where, self, found)
             return
-        trial.agreed.append(where)
-        (trial.session_captures if self.session else trial.captures)[self.name] = found  # type: ignore[assignment]  # not MISSING is JSON
+        context.agreed.append(where)
+        (context.session_captures if self.session else context.captures)[self.name] = found
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Id:
-    """An identifier by name: the first value seen is bound to it for the session, no two names share a value."""
+    """A named identifier: bound to its first value for the session; different names have different values."""
 
     name: str
 
     def __repr__(self) -> str:
         return f"{{$id: {self.name}}}"
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
-        """Compare with the bound value, or bind this one."""
-        bound = {**trial.bound, **trial.ids}
+    def compare(self, found: JSON | Missing, where: str, context: MatchContext) -> None:
+        """Compare with the bound value, or bind the value."""
+        bound = {**context.bound, **context.ids}
         if isinstance(found, bool) or not isinstance(found, str | int):
-            trial.differs(where, self, found)
+            context.differs(where, self, found)
         elif self.name in bound:
             if same(bound[self.name], found):
-                trial.agreed.append(where)
+                context.agreed.append(where)
             else:
                 expected = f"{self!r}, which is {shown(bound[self.name], where)} in this session"
-                trial.differences.append(Difference(where, expected, shown(found, where)))
+                context.differences.append(Difference(where, expected, shown(found, where)))
         else:
-            self._bind(bound, found, where, trial)
+            self._bind(bound, found, where, context)
 
-    def _bind(self, bound: Mapping[str, JSON], found: str | int, where: str, trial: MatchContext) -> None:
+    def _bind(self, bound: Mapping[str, JSON], found: str | int, where: str, context: MatchContext) -> None:
         owner = next((name for name, value in bound.items() if same(value, found)), None)
         if owner is None:
-            trial.agreed.append(where)
-            trial.ids[self.name] = found
+            context.agreed.append(where)
+            context.ids[self.name] = found
         else:
             found_text = f"{shown(found, where)}, which is {{$id: {owner}}} in this session"
-            trial.differences.append(Difference(where, repr(self), found_text))
+            context.differences.append(Difference(where, repr(self), found_text))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Csv:
-    """Text that is a comma-separated list of these items."""
+    """A comma-separated list of these items."""
 
     items: Sequence[Matcher]
 
     def __repr__(self) -> str:
         return "{$csv: [" + ", ".join(map(repr, self.items)) + "]}"
 
-    def compare(self, found: JSON | object, where: str, trial: MatchContext) -> None:
+    def compare(self, found: JSON | Missing, where: str, context: MatchContext) -> None:
         """Compare item by item."""
         if isinstance(found, str):
-            _compare_items(self.items, found.split(","), where, trial)
+            _compare_items(self.items, found.split(","), where, context)
         else:
-            trial.differs(where, self, found)
+            context.differs(where, self, found)
 
 
 def matcher(pattern: JSON) -> Matcher:
-    """The matcher of a checked pattern."""
+    """Compile a checked pattern."""
     marker = marker_of(pattern)
     if marker is not None:
         return _marked(*marker)
@@ -333,4 +342,4 @@ def _marked(key: str, argument: JSON) -> Matcher:
         return Regex(re.compile(text))
     if key == "$capture":
         return Capture(text.removeprefix("session."), text.startswith("session."))
-    return Id(text) if key == "$id" else Any(text)
+    return Id(text) if key == "$id" else AnyOfType(text)

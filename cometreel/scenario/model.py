@@ -1,8 +1,8 @@
-"""The scenario file as it is written: pydantic models, one per block of the YAML.
+"""The pydantic models of a scenario file, one per block of the YAML.
 
-What these models hold is plain data, still with its markers and its durations as text, so that a file can be
-written back as it was read. `compiling` turns them into what replay runs. No I/O, no positions, no meaning here.
-A None that wasn't written differs from a null that was: see `model_fields_set`.
+The models hold plain data, with markers unexpanded and durations as text, so that a file can be written back
+unchanged. `compiling` turns them into the objects that are replayed. A key that was left out and an explicit null are
+both None; `model_fields_set` tells them apart.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = [
 
 
 class Block(BaseModel):
-    """What all blocks share: unknown keys are errors, except those that begin with `x-`."""
+    """The base of all blocks: unknown keys are errors, except those that start with `x-`."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, populate_by_name=True)
 
@@ -68,34 +68,34 @@ class Block(BaseModel):
 
     @classmethod
     def _unknown_keys(cls, data: dict[str, object], *, from_file: bool) -> Iterator[Finding]:
-        known = {field.alias or name for name, field in cls.model_fields.items()}
-        accepted = known if from_file else known | cls.model_fields.keys()
+        keys = {field.alias or name for name, field in cls.model_fields.items()}
+        accepted = keys if from_file else keys | cls.model_fields.keys()
         for key in data:
             if key not in accepted and not key.startswith("x-"):
-                hint = near(key, known) or "your own keys begin with x-"
-                yield Finding((key,), f"the key {key!r} is unknown", ", ".join(sorted(known)), hint, at_key=True)
+                hint = near(key, keys) or "custom keys start with x-"
+                yield Finding((key,), f"unknown key {key!r}", f"one of {', '.join(sorted(keys))}", hint, at_key=True)
 
     def findings(self) -> Iterator[Finding]:
-        """What is wrong between the fields of this block."""
+        """Yield the errors between the fields of this block."""
         yield from ()
 
 
 class SourceBlock(Block):
-    """Where a scenario comes from."""
+    """The origin of a scenario."""
 
     recorded: field_types.DateTimeText | None = None
     upstream: str | None = None
 
 
 class AdviceBlock(Block):
-    """Bayeux advice, in the wire's own milliseconds."""
+    """Bayeux advice, in milliseconds as on the wire."""
 
     timeout: field_types.Count | None = None
     interval: field_types.Count | None = None
 
 
 class BayeuxBlock(Block):
-    """How the CometD server behaves; what isn't said is as the engine's defaults."""
+    """The behaviour of the CometD server; the engine's defaults apply to keys that are left out."""
 
     endpoint: field_types.EndpointPath | None = None
     advice: AdviceBlock | None = None
@@ -121,7 +121,7 @@ class SessionBlock(Block):
 
 
 class SettingsBlock(Block):
-    """Defaults for options of the replay; the command line wins."""
+    """Defaults for options of the replay; the command line takes precedence."""
 
     seed: field_types.Seed | None = None
     speed: field_types.Speed | None = None
@@ -131,7 +131,7 @@ class SettingsBlock(Block):
 
 
 class FallbackBlock(Block):
-    """How an event without an id finds its request."""
+    """How to find the request of an event without a reference number."""
 
     message: dict[field_types.Pointer, field_types.Plain]
     operations: list[str] | None = None
@@ -140,7 +140,7 @@ class FallbackBlock(Block):
 
 
 class CorrelationBlock(Block):
-    """A correlation profile written in the scenario itself, or on top of the one that it extends."""
+    """An inline correlation profile, which may extend a shipped one."""
 
     extends: str | None = None
     name: field_types.Name | None = None
@@ -157,14 +157,14 @@ class CorrelationBlock(Block):
 
 
 class RoleBlock(Block):
-    """One recorded session: its user's login name and id."""
+    """One recorded session: the login name and id of its user."""
 
     user: str | None = None
     id: str | None = None
 
 
 class RequestBlock(Block):
-    """The HTTP request that an exchange answers."""
+    """The HTTP request of an exchange."""
 
     method: field_types.Method
     path: field_types.PathPattern
@@ -176,12 +176,12 @@ class RequestBlock(Block):
     base64: field_types.Base64 | None = None
 
     def findings(self) -> Iterator[Finding]:
-        """A body is written in one way."""
+        """Allow only one of body, text and base64."""
         yield from _one_body(self)
 
 
 class PublishBlock(Block):
-    """The Bayeux publish that an exchange answers."""
+    """The Bayeux publish of an exchange."""
 
     publish: field_types.TextPattern
     data: field_types.ValuePattern = None
@@ -189,14 +189,14 @@ class PublishBlock(Block):
     authenticated: bool | None = None
 
     def findings(self) -> Iterator[Finding]:
-        """A publish has a channel of the application."""
+        """Check the channel, unless it is a marker."""
         if isinstance(self.publish, str):
             for finding in checks.channel(self.publish):
                 yield Finding(("publish",), finding.found, finding.expected, finding.hint)
 
 
 class ReplyBlock(Block):
-    """The reply: of an HTTP request (status, headers, body) or of a publish (successful, error, data, ext)."""
+    """The reply to an HTTP request (status, headers, body) or to a publish (successful, error, data, ext)."""
 
     after: field_types.DurationValue = None
     status: field_types.StatusValue = None
@@ -210,7 +210,7 @@ class ReplyBlock(Block):
     ext: field_types.RenderedValue = None
 
     def findings(self) -> Iterator[Finding]:
-        """A body is written in one way."""
+        """Allow only one of body, text and base64."""
         yield from _one_body(self)
 
 
@@ -227,17 +227,18 @@ class EventBlock(Block):
     gap: field_types.DurationValue = None
 
     def findings(self) -> Iterator[Finding]:
-        """An event is a message or a disconnect."""
+        """Require either a channel or `disconnect: true`."""
         if self.disconnect is None or self.disconnect is False:
             if self.channel is None:
-                yield Finding((), "an event without a channel", "channel:, or disconnect: true")
+                yield Finding((), "the event has no `channel`", hint="add `channel: /…` or `disconnect: true`")
         elif self.disconnect is True:
             for key in sorted(self.model_fields_set & {"channel", "data", "ext", "batch", "count", "gap"}):
-                yield Finding((key,), f"{key} beside disconnect", "after and disconnect only", at_key=True)
+                found = f"{key} can't be combined with disconnect"
+                yield Finding((key,), found, "after and disconnect only", at_key=True)
 
 
 class WhenBlock(Block):
-    """Guards: the exchanges that must, or must not, have been played in this session."""
+    """Guards: exchanges that must, or must not, have been played in this session."""
 
     after: field_types.Names | None = None
     before: field_types.Names | None = None
@@ -263,19 +264,18 @@ class ExchangeBlock(Block):
     repeat: Literal["last", "cycle", "fail"] | None = None
 
     def findings(self) -> Iterator[Finding]:
-        """The reply is of the request's kind."""
+        """Allow only keys that fit the kind of request."""
         if self.reply is None:
             return
         http = isinstance(self.request, RequestBlock)
-        wrong = PUBLISH_REPLY if http else HTTP_REPLY
-        right = HTTP_REPLY if http else PUBLISH_REPLY
-        for key in sorted(self.reply.model_fields_set & wrong):
-            found = f"{key} in the reply to {'an HTTP request' if http else 'a publish'}"
-            yield Finding(("reply", key), found, ", ".join(sorted(right)), at_key=True)
+        allowed, forbidden = (HTTP_REPLY, PUBLISH_REPLY) if http else (PUBLISH_REPLY, HTTP_REPLY)
+        for key in sorted(self.reply.model_fields_set & forbidden):
+            found = f"{key} isn't allowed in the reply to {'an HTTP request' if http else 'a publish'}"
+            yield Finding(("reply", key), found, f"one of {', '.join(sorted(allowed))}", at_key=True)
 
 
 class TimelineBlock(EventBlock):
-    """A notification that nobody asked for."""
+    """An unsolicited notification."""
 
     since: field_types.Name | None = None
     until: field_types.Names | None = None
@@ -283,7 +283,7 @@ class TimelineBlock(EventBlock):
 
 
 class FaultBlock(Block):
-    """One fault: its target, how often, and one action."""
+    """One fault: its target, its frequency and one action."""
 
     exchange: field_types.Names | None = None
     meta: field_types.MetaChannel | None = None
@@ -306,36 +306,40 @@ class FaultBlock(Block):
     ext: dict[str, field_types.Plain] | None = None
 
     def findings(self) -> Iterator[Finding]:
-        """One target, at most one frequency, one action with what belongs to it."""
+        """Require one target, at most one frequency, and one action with only its own keys."""
         yield from _fault_target(self)
-        often = [key for key in ("nth", "every", "rate") if getattr(self, key) is not None]
-        if len(often) > 1:
-            yield Finding((often[1],), f"{often[1]} beside {often[0]}", "one of nth, every, rate", at_key=True)
+        frequencies = [key for key in ("nth", "every", "rate") if getattr(self, key) is not None]
+        if len(frequencies) > 1:
+            found = f"{frequencies[1]} can't be combined with {frequencies[0]}"
+            yield Finding((frequencies[1],), found, "one of nth, every, rate", at_key=True)
         yield from _fault_action(self)
 
 
 def _fault_target(fault: FaultBlock) -> Iterator[Finding]:
     if (fault.exchange is None) == (fault.meta is None):
-        found = "a fault without a target" if fault.meta is None else "a fault with two targets"
-        yield Finding((), found, "exchange: NAME, or meta: /meta/…")
+        found = "the fault has no target" if fault.meta is None else "the fault has two targets"
+        yield Finding((), found, "exchange: NAME or meta: /meta/…")
     elif fault.channel is not None and fault.meta not in ("/meta/subscribe", "/meta/unsubscribe"):
-        yield Finding(("channel",), "channel without a subscription", "meta: /meta/subscribe", at_key=True)
+        yield Finding(
+            ("channel",), "channel needs a subscription", "meta: /meta/subscribe or /meta/unsubscribe", at_key=True
+        )
 
 
 def _fault_action(fault: FaultBlock) -> Iterator[Finding]:
-    written = fault.model_fields_set
-    keys = {field.alias or name for name, field in FaultBlock.model_fields.items() if name in written}
+    keys = {field.alias or name for name, field in FaultBlock.model_fields.items() if name in fault.model_fields_set}
     actions = sorted(keys & FAULT_ACTIONS.keys())
     allowed = EXCHANGE_ACTIONS if fault.meta is None else META_ACTIONS
     if len(actions) != 1:
-        found = "a fault without an action" if not actions else f"a fault with {' and '.join(actions)}"
+        found = f"the fault has several actions: {', '.join(actions)}" if actions else "the fault has no action"
         yield Finding((), found, f"one of {', '.join(sorted(allowed))}")
         return
     if actions[0] not in allowed:
         target = "an exchange" if fault.meta is None else "a meta channel"
-        yield Finding((actions[0],), f"{actions[0]} on {target}", ", ".join(sorted(allowed)), at_key=True)
+        found = f"{actions[0]} isn't possible for {target}"
+        yield Finding((actions[0],), found, f"one of {', '.join(sorted(allowed))}", at_key=True)
     for key in sorted(keys & FAULT_COMPANIONS - FAULT_ACTIONS[actions[0]]):
-        yield Finding((key,), f"{key} beside {actions[0]}", "what belongs to the action", at_key=True)
+        found = f"{key} can't be combined with {actions[0]}"
+        yield Finding((key,), found, "only keys of the action", at_key=True)
 
 
 HTTP_REPLY = frozenset({"status", "headers", "body", "text", "base64"})
@@ -357,7 +361,7 @@ EXCHANGE_ACTIONS = frozenset(FAULT_ACTIONS)
 def _one_body(block: RequestBlock | ReplyBlock) -> Iterator[Finding]:
     written = [key for key in ("body", "text", "base64") if key in block.model_fields_set]
     for key in written[1:]:
-        yield Finding((key,), f"{key} beside {written[0]}", "one of body, text, base64", at_key=True)
+        yield Finding((key,), f"{key} can't be combined with {written[0]}", "one of body, text, base64", at_key=True)
 
 
 def _kind_of_correlation(value: object) -> str:
@@ -365,7 +369,7 @@ def _kind_of_correlation(value: object) -> str:
 
 
 class ScenarioFile(Block):
-    """One scenario file, block by block, in the order in which it is written."""
+    """One scenario file; the fields are in the order in which they are written."""
 
     cometreel: Literal[1] = 1
     title: str | None = None

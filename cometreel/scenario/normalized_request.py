@@ -1,6 +1,7 @@
-"""What a client asked, in the one form in which requests are compared: the question.
+"""Normalised requests and publishes, the form in which they are compared.
 
-Normalises both sides alike: a trailing slash, a missing leading one, percent-encoding, the order of a query.
+Both the request and the scenario are normalised: trailing and missing leading slashes, percent-encoding, the order of
+query parameters.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ __all__ = [
 ]
 
 _SESSION_PARAMETER = re.compile(r";jsessionid=[^;/]*", re.IGNORECASE)
-_DEEPEST = 100
+_MAX_DEPTH = 100
 _API = re.compile(r"v[0-9]+(\.[0-9]+)?")
-_REMEMBERED = 4096
-"""How many requests are remembered, each with at most so many bytes of body."""
+_CACHE_SIZE = 4096
+"""The number of cached requests, and the longest body of one in bytes."""
 
 RequestKey: TypeAlias = "tuple[str, str, str, bytes]"
-"""Method, path, query and body, as sent."""
+"""Method, path, query and body as sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class NormalizedPath:
-    """A path as decoded segments, without `/me` behind the API's version; `me` says whether it was there."""
+    """A path as decoded segments, without the `/me` after the API version; `me` is true if it was there."""
 
     segments: tuple[str, ...]
     me: bool = False
@@ -53,8 +54,8 @@ class NormalizedPath:
 def normalize_path(text: str) -> NormalizedPath:
     """Normalise a path: `api/v2/me/workbins/` and `/api/v2/me/workbins` are the same, and `%41` is `A`.
 
-    `/api/v2/me/x` keeps in `me` that it was asked as `me`: it is the same resource as `/api/v2/x` for most
-    operations, and the exact spelling is preferred where a scenario has both.
+    `/api/v2/me/x` and `/api/v2/x` are the same resource for most operations, so only `me` differs; if a scenario has
+    both, the exact spelling takes precedence.
     """
     bare = without_session(text)
     segments = tuple(_decoded(segment) for segment in bare.split("/") if segment)
@@ -64,7 +65,7 @@ def normalize_path(text: str) -> NormalizedPath:
 
 
 def without_session(path: str) -> str:
-    """The path without the session id that a servlet container writes into it where cookies are off."""
+    """Return the path without the session id that a servlet container adds if cookies are off."""
     return _SESSION_PARAMETER.sub("", path) if ";" in path else path
 
 
@@ -73,18 +74,17 @@ def _decoded(segment: str) -> str:
         return segment
     try:
         return unquote_to_bytes(segment).decode()
-    except UnicodeDecodeError:  # not UTF-8: only the very same spelling is the same
+    except UnicodeDecodeError:  # not UTF-8: compare the encoded text
         return segment
 
 
 @immutable
 class NormalizedRequest:
-    """An HTTP request, normalised.
+    """A normalised HTTP request.
 
-    `query` maps each name to its text, or to the array of its texts where it was repeated. `body` is the JSON
-    value if `is_json`, `content` always the bytes. `compared` is the body without the ids that the client chooses.
-    Equal requests share these values: never change one. `asked` is all of the request but its headers, None where it
-    is too long to be remembered.
+    `query` maps each name to its text, or to an array if it was repeated. `body` is the JSON value if `is_json`,
+    `content` is always the bytes. `compared` is the body without the ids that the client chooses. Equal requests share
+    these values: never modify one. `key` identifies the request without its headers; None if it is too long to cache.
     """
 
     method: str
@@ -95,12 +95,12 @@ class NormalizedRequest:
     body: JSON = None
     compared: JSON = None
     headers: Headers = Headers()
-    asked: RequestKey | None = None
+    key: RequestKey | None = None
 
 
 @immutable
 class NormalizedPublish:
-    """A Bayeux publish. `data` is as sent, `compared` without the ids that the client chooses."""
+    """A normalised Bayeux publish. `compared` is `data` without the ids that the client chooses."""
 
     channel: str
     data: JSON = None
@@ -114,20 +114,20 @@ Question: TypeAlias = NormalizedRequest | NormalizedPublish
 
 def normalize_request(request: Request, ignored: Sequence[str] = ()) -> NormalizedRequest:
     """Normalise an HTTP request; `ignored` are JSON Pointers to ids in its body that the client chooses."""
-    asked = (request.method, request.path, request.query, request.body)
-    if len(request.body) > _REMEMBERED:
-        return NormalizedRequest(*_read(asked, tuple(ignored)), request.headers)
-    return NormalizedRequest(*_remembered(asked, tuple(ignored)), request.headers, asked)
+    key = (request.method, request.path, request.query, request.body)
+    if len(request.body) > _CACHE_SIZE:
+        return NormalizedRequest(*_parsed(key, tuple(ignored)), request.headers)
+    return NormalizedRequest(*_cached(key, tuple(ignored)), request.headers, key)
 
 
-def _read(asked: RequestKey, ignored: tuple[str, ...]) -> _ParsedRequest:
-    method, path, query, content = asked
+def _parsed(key: RequestKey, ignored: tuple[str, ...]) -> _ParsedRequest:
+    method, path, query, content = key
     is_json, body = False, None
     if content:
         try:
             body = jsonvalue.decode(content)
-            if len(content) >= 2 * _DEEPEST:  # what is shorter can't be nested so deeply
-                body = _shallow(body)
+            if len(content) >= 2 * _MAX_DEPTH:  # a shorter text can't be nested that deeply
+                body = _with_limited_depth(body)
             is_json = True
         except jsonvalue.NotJSON:
             body = None
@@ -135,14 +135,14 @@ def _read(asked: RequestKey, ignored: tuple[str, ...]) -> _ParsedRequest:
 
 
 _ParsedRequest: TypeAlias = "tuple[str, NormalizedPath, JSONObject, bytes, bool, JSON, JSON]"
-_remembered = lru_cache(maxsize=_REMEMBERED)(_read)
+_cached = lru_cache(maxsize=_CACHE_SIZE)(_parsed)
 
 
 def normalize_publish(message: Mapping[str, JSON], ignored: Sequence[str] = ()) -> NormalizedPublish:
     """Normalise a Bayeux publish; `ignored` are JSON Pointers to ids in its data that the client chooses."""
     channel = message.get("channel")
     try:
-        data, ext = _shallow(message.get("data")), _shallow(message.get("ext"))
+        data, ext = _with_limited_depth(message.get("data")), _with_limited_depth(message.get("ext"))
     except jsonvalue.NotJSON:
         data, ext = None, None
     return NormalizedPublish(
@@ -154,13 +154,13 @@ def normalize_publish(message: Mapping[str, JSON], ignored: Sequence[str] = ()) 
     )
 
 
-def _shallow(value: JSON) -> JSON:
-    """The value, unless it is nested more deeply than any scenario can be.
+def _with_limited_depth(value: JSON) -> JSON:
+    """Return the value.
 
-    :raises NotJSON: if it is; comparing it would exhaust the stack.
+    :raises NotJSON: if it is nested deeper than scenarios can be; comparing it would exhaust the stack.
     """
     level: list[JSON] = [value]
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         members = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
         level = [member for group in members for member in group]
         if not level:
@@ -169,14 +169,14 @@ def _shallow(value: JSON) -> JSON:
 
 
 def without(value: JSON, ignored: Sequence[str]) -> JSON:
-    """The value without what the pointers name."""
+    """Return the value without the members at the pointers."""
     for pointer in ignored:
         value = remove(value, pointer)
     return value
 
 
 def query_of(text: str) -> JSONObject:
-    """Read a query string: name to text, or to the array of texts where a name is repeated."""
+    """Parse a query string: names to texts, or to arrays for repeated names."""
     if not text:
         return {}
     found: dict[str, list[JSON]] = {}

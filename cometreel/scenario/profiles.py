@@ -1,6 +1,7 @@
-"""Correlation profiles: how an API says which notification answers which request, as data.
+"""Correlation profiles: data that describe how an API assigns notifications to requests.
 
-Two ship (`gws-v2`, `workspace-v3`); a scenario may also write its own, or extend one. Nothing here correlates.
+Two profiles are included (`gws-v2`, `workspace-v3`); a scenario may define or extend one.
+`recording.correlation` applies them.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ __all__ = ["Fallback", "Profile", "profile", "profile_names", "profile_of", "rea
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """How an event that carries no id finds its request.
+    """How to find the request of an event that has no reference number.
 
-    `message`: pointers into the event's data and the values they must have. `operations`: the requests'
-    operation names, empty for any. `event`: pointer into the event's data to the value that both share.
-    `request`: where the request has it, in order: `path-tail`, `query:NAME` (comma lists count), `map-keys` (of the
-    reply's map), `body:POINTER`.
+    `message`: pointers into the event's data and the values they must have. `operations`: operation names of possible
+    requests, empty for any. `event`: pointer into the event's data to the value that both share. `request`: the
+    locations of that value in the request, in order: `path-tail`, `query:NAME` (comma-separated lists are split),
+    `map-keys` (of the reply's map), `body:POINTER`.
     """
 
     message: Mapping[str, JSON]
@@ -41,14 +42,14 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The correlation rule of one API; every path is a JSON Pointer in which `*` stands for any member.
+    """The correlation rules of one API. Every path is a JSON Pointer in which `*` matches any member.
 
-    `reply`: into the body of an HTTP reply, the id that events carry. `map`: into the reply body, objects of
-    resource id to such an id. `event`: into an event's data, the same id. `request`: into a request body or a
-    publish's data, ids that the client chooses; they are echoed, and ignored in matching. `volatile`: into
-    reply bodies and event data, values that differ each time. `window_seconds`: how long after its request an
-    event may come. `operation`: into a request body, the operation's name. `owner`, `owner_type`: into a
-    request body, what names are made of.
+    `reply`: in the body of an HTTP reply, the reference number that its events carry. `map`: in the reply body, objects
+    from resource id to reference number. `event`: in the event's data, the reference number. `request`: in a request
+    body or the data of a publish, ids that the client chooses; replay echoes them and ignores them in matching.
+    `volatile`: in reply bodies and event data, values that differ each time. `window_seconds`: the longest time between
+    a request and its event. `operation`: in a request body, the operation name. `owner`, `owner_type`: in a request
+    body, the parts of exchange names.
     """
 
     name: str
@@ -65,14 +66,14 @@ class Profile:
 
 
 def profile_names() -> list[str]:
-    """The names of the profiles that ship."""
+    """Return the names of the included profiles."""
     folder = files(__package__) / "profiles"
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
 @lru_cache
 def profile(name: str) -> Profile:
-    """The shipped profile of that name.
+    """Return the included profile of that name.
 
     :raises KeyError: if there is none.
     """
@@ -84,9 +85,9 @@ def profile(name: str) -> Profile:
 
 
 def read_profile(path: Path) -> CorrelationBlock:
-    """Read a profile from a file that says what a scenario says under `correlation:`.
+    """Read a profile from a file with the keys of a scenario's `correlation:` block.
 
-    :raises FileInvalid: if it can't be read or isn't a profile, with all its problems.
+    :raises FileInvalid: if it can't be read or isn't a profile, with all problems.
     """
     try:
         text = path.read_bytes()
@@ -104,35 +105,35 @@ def read_profile(path: Path) -> CorrelationBlock:
 
 
 def unknown_profile(name: str | None) -> Finding | None:
-    """Say what is wrong with a name that no shipped profile has; None if one has it, or nothing is named."""
-    known = profile_names()
-    if name is None or name in known:
+    """Return a finding if no included profile has this name; None if one has, or if the name is None."""
+    names = profile_names()
+    if name is None or name in names:
         return None
-    return Finding(("extends",), f"no correlation profile is called {name!r}", " or ".join(known), near(name, known))
+    return Finding(("extends",), f"unknown correlation profile {name!r}", " or ".join(names), near(name, names))
 
 
 def profile_of(block: CorrelationBlock) -> Profile:
-    """The profile that a block writes, on top of the one that it extends.
+    """Compile an inline profile, including the one that it extends.
 
-    :raises KeyError: if it extends a profile that doesn't ship.
+    :raises KeyError: if it extends an unknown profile.
     """
     base = Profile(name="inline") if block.extends is None else profile(block.extends)
 
-    def said(written: list[str] | None, inherited: tuple[str, ...]) -> tuple[str, ...]:
+    def merged(written: list[str] | None, inherited: tuple[str, ...]) -> tuple[str, ...]:
         return inherited if written is None else tuple(written)
 
     return Profile(
         name=block.name or base.name,
-        reply=said(block.reply, base.reply),
-        map=said(block.map, base.map),
-        event=said(block.event, base.event),
-        request=said(block.request, base.request),
+        reply=merged(block.reply, base.reply),
+        map=merged(block.map, base.map),
+        event=merged(block.event, base.event),
+        request=merged(block.request, base.request),
         fallback=base.fallback if block.fallback is None else tuple(map(_fallback, block.fallback)),
-        volatile=said(block.volatile, base.volatile),
+        volatile=merged(block.volatile, base.volatile),
         window_seconds=base.window_seconds if block.window is None else parse_duration(block.window),
         operation=block.operation or base.operation,
-        owner=said(block.owner, base.owner),
-        owner_type=said(block.owner_type, base.owner_type),
+        owner=merged(block.owner, base.owner),
+        owner_type=merged(block.owner_type, base.owner_type),
     )
 
 

@@ -1,4 +1,4 @@
-"""Triggers: what an exchange answers, an HTTP request or a Bayeux publish, as one matcher of the whole."""
+"""Patterns of whole requests: HTTP requests and Bayeux publishes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
 from cometreel.masking import HIDDEN, is_secret_header
-from cometreel.scenario.matchers import MISSING, Difference, Literal, MatchContext, Matcher, shown
+from cometreel.scenario.matchers import MISSING, Difference, MatchContext, Matcher, shown
 from cometreel.scenario.normalized_request import NormalizedPath, NormalizedPublish, NormalizedRequest, Question
 
 __all__ = ["RequestPattern", "Match", "Mismatch", "PublishPattern", "Trigger"]
@@ -17,7 +17,7 @@ __all__ = ["RequestPattern", "Match", "Mismatch", "PublishPattern", "Trigger"]
 
 @immutable
 class Match:
-    """The question matches; what it captured: for this exchange, for the session, and new `$id` bindings."""
+    """A match with its captures for the exchange, its captures for the session, and new `$id` bindings."""
 
     captures: Mapping[str, JSON]
     session_captures: Mapping[str, JSON]
@@ -26,84 +26,84 @@ class Match:
 
 @immutable
 class Mismatch:
-    """The question doesn't match: where it agreed (JSON Pointers), and every difference."""
+    """A mismatch: the JSON Pointers that agreed, and all differences."""
 
     agreed: tuple[str, ...]
     differences: tuple[Difference, ...]
 
 
 class PathMatcher(Protocol):
-    """What a path is compared with."""
+    """Compares a path."""
 
-    def compare(self, found: NormalizedPath, trial: MatchContext) -> None:
-        """Compare, and note in the trial what agreed, differed and was captured."""
+    def compare(self, found: NormalizedPath, context: MatchContext) -> None:
+        """Compare, and add agreements, differences and captures to the context."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ExactPath:
-    """One path; whether it was asked as `/me` is left to the index, which prefers the same spelling."""
+    """One path, with or without `/me`; the index prefers the same spelling."""
 
     path: NormalizedPath
 
     def __repr__(self) -> str:
         return str(self.path)
 
-    def compare(self, found: NormalizedPath, trial: MatchContext) -> None:
+    def compare(self, found: NormalizedPath, context: MatchContext) -> None:
         """Compare the decoded segments."""
         if found.segments == self.path.segments:
-            trial.agreed.append("/path")
+            context.agreed.append("/path")
         else:
-            trial.differences.append(Difference("/path", str(self.path), str(found)))
+            context.differences.append(Difference("/path", str(self.path), str(found)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Segments:
-    """A path of which some segments are markers."""
+    """A path with markers as segments."""
 
     segments: Sequence[Matcher]
 
     def __repr__(self) -> str:
         return "[" + ", ".join(map(repr, self.segments)) + "]"
 
-    def compare(self, found: NormalizedPath, trial: MatchContext) -> None:
+    def compare(self, found: NormalizedPath, context: MatchContext) -> None:
         """Compare segment by segment."""
-        branch = trial.branch()
+        branch = context.branch()
         if len(found.segments) == len(self.segments):
             for number, (segment, text) in enumerate(zip(self.segments, found.segments, strict=True)):
                 segment.compare(text, f"/path/{number}", branch)
             if not branch.differences:
-                trial.agreed.append("/path")
-                trial.join(branch)
+                context.agreed.append("/path")
+                context.join(branch)
                 return
-        trial.differences.append(Difference("/path", repr(self), str(found)))
+        context.differences.append(Difference("/path", repr(self), str(found)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PathText:
-    """A marker that the whole path is compared with, as it was asked, or without its `/me`."""
+    """A marker for the whole path, compared as sent and without `/me`."""
 
     matcher: Matcher
 
     def __repr__(self) -> str:
         return repr(self.matcher)
 
-    def compare(self, found: NormalizedPath, trial: MatchContext) -> None:
-        """Try the path as asked, then without `/me`."""
+    def compare(self, found: NormalizedPath, context: MatchContext) -> None:
+        """Compare the path as sent, then without `/me`."""
         for text in (str(found), str(NormalizedPath(found.segments))):
-            branch = trial.branch()
+            branch = context.branch()
             self.matcher.compare(text, "/path", branch)
             if not branch.differences:
-                trial.agreed.append("/path")
-                trial.join(branch)
+                context.agreed.append("/path")
+                context.join(branch)
                 return
-        trial.differences.append(Difference("/path", repr(self), str(found)))
+        context.differences.append(Difference("/path", repr(self), str(found)))
 
 
 class BodyMatcher(Protocol):
-    """What a request's body is compared with."""
+    """Compares the body of a request."""
 
-    def compare(self, found: NormalizedRequest, trial: MatchContext) -> None:
-        """Compare, and note in the trial what agreed, differed and was captured."""
+    def compare(self, found: NormalizedRequest, context: MatchContext) -> None:
+        """Compare, and add agreements, differences and captures to the context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,51 +112,51 @@ class JsonBody:
 
     matcher: Matcher
 
-    def compare(self, found: NormalizedRequest, trial: MatchContext) -> None:
+    def compare(self, found: NormalizedRequest, context: MatchContext) -> None:
         """Compare the value."""
         if found.is_json:
-            self.matcher.compare(found.compared, "/body", trial)
+            self.matcher.compare(found.compared, "/body", context)
         else:
-            trial.differences.append(Difference("/body", repr(self.matcher), _shown_body(found)))
+            context.differences.append(Difference("/body", repr(self.matcher), _shown_body(found)))
 
 
 @dataclass(frozen=True, slots=True)
 class TextBody:
-    """A body that is text."""
+    """A text body."""
 
     matcher: Matcher
 
-    def compare(self, found: NormalizedRequest, trial: MatchContext) -> None:
+    def compare(self, found: NormalizedRequest, context: MatchContext) -> None:
         """Compare the text."""
-        branch = trial.branch()
+        branch = context.branch()
         try:
             self.matcher.compare(found.content.decode(), "/body", branch)
         except UnicodeDecodeError:
             branch.differs("/body", self.matcher, MISSING)
         if branch.differences:
-            trial.differences.append(Difference("/body", repr(self.matcher), _shown_body(found)))
+            context.differences.append(Difference("/body", repr(self.matcher), _shown_body(found)))
             return
-        trial.agreed.append("/body")
-        trial.join(branch)
+        context.agreed.append("/body")
+        context.join(branch)
 
 
 @dataclass(frozen=True, slots=True)
 class BytesBody:
-    """A body of these bytes; none at all where a request says nothing of its body."""
+    """A body of exactly these bytes; empty if the pattern has no body."""
 
     content: bytes
 
-    def compare(self, found: NormalizedRequest, trial: MatchContext) -> None:
+    def compare(self, found: NormalizedRequest, context: MatchContext) -> None:
         """Compare the bytes."""
         if found.content == self.content:
-            trial.agreed.append("/body")
+            context.agreed.append("/body")
         else:
             expected = f"{len(self.content)} bytes" if self.content else "nothing"
-            trial.differences.append(Difference("/body", expected, _shown_body(found)))
+            context.differences.append(Difference("/body", expected, _shown_body(found)))
 
 
 def _shown_body(found: NormalizedRequest) -> str:
-    """A body for a person: of a text only its size, as nobody can say what stands in it."""
+    """Describe a body for near misses: JSON with secrets masked; text and bytes only by size."""
     if found.is_json:
         return shown(found.body, "/body")
     if not found.content:
@@ -170,7 +170,7 @@ def _shown_body(found: NormalizedRequest) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RequestPattern:
-    """An HTTP request: method, path, query, the headers that are listed, and body must all match."""
+    """An HTTP request: method, path, query, the listed headers and the body must match."""
 
     method: str
     path: PathMatcher
@@ -178,64 +178,61 @@ class RequestPattern:
     headers: tuple[tuple[str, Matcher], ...]
     body: BodyMatcher
 
-    def compare(self, question: Question, trial: MatchContext) -> None:
-        """Compare every part, so that a miss can name all that differs."""
-        if isinstance(question, NormalizedPublish):
-            trial.differences.append(Difference("", f"{self.method} {self.path!r}", f"publish {question.channel}"))
+    def compare(self, request: Question, context: MatchContext) -> None:
+        """Compare all parts, to report all differences."""
+        if isinstance(request, NormalizedPublish):
+            context.differences.append(Difference("", f"{self.method} {self.path!r}", f"publish {request.channel}"))
             return
-        if question.method == self.method:
-            trial.agreed.append("/method")
+        if request.method == self.method:
+            context.agreed.append("/method")
         else:
-            trial.differences.append(Difference("/method", self.method, question.method))
-        self.path.compare(question.path, trial)
-        self.query.compare(question.query, "/query", trial)
+            context.differences.append(Difference("/method", self.method, request.method))
+        self.path.compare(request.path, context)
+        self.query.compare(request.query, "/query", context)
         for name, matcher in self.headers:
-            _compare_header(name, matcher, question, trial)
-        self.body.compare(question, trial)
+            _compare_header(name, matcher, request, context)
+        self.body.compare(request, context)
 
 
-def _compare_header(name: str, matcher: Matcher, question: NormalizedRequest, trial: MatchContext) -> None:
-    fields = question.headers.get_all(name)
+def _compare_header(name: str, matcher: Matcher, request: NormalizedRequest, context: MatchContext) -> None:
+    fields = request.headers.get_all(name)
     where = f"/headers/{name.lower()}"
-    branch = trial.branch()
+    branch = context.branch()
     matcher.compare(", ".join(fields) if fields else MISSING, where, branch)
-    trial.join(branch)
-    trial.agreed.extend(branch.agreed)
+    context.join(branch)
+    context.agreed.extend(branch.agreed)
     secret = is_secret_header(name)
     for difference in branch.differences:
-        trial.differences.append(Difference(where, HIDDEN, HIDDEN if fields else "nothing") if secret else difference)
+        context.differences.append(Difference(where, HIDDEN, HIDDEN if fields else "nothing") if secret else difference)
 
 
 @dataclass(frozen=True, slots=True)
 class PublishPattern:
-    """A Bayeux publish: channel and data must match, ext where it is listed."""
+    """A Bayeux publish: channel, data and, if listed, ext must match."""
 
     channel: Matcher
     data: Matcher
     ext: Matcher | None
 
-    def compare(self, question: Question, trial: MatchContext) -> None:
-        """Compare every part."""
-        if isinstance(question, NormalizedRequest):
-            asked = f"{question.method} {question.path}"
-            trial.differences.append(Difference("", f"publish {self.channel!r}", asked))
+    def compare(self, request: Question, context: MatchContext) -> None:
+        """Compare all parts."""
+        if isinstance(request, NormalizedRequest):
+            found = f"{request.method} {request.path}"
+            context.differences.append(Difference("", f"publish {self.channel!r}", found))
             return
-        self.channel.compare(question.channel, "/channel", trial)
-        self.data.compare(question.compared, "/data", trial)
+        self.channel.compare(request.channel, "/channel", context)
+        self.data.compare(request.compared, "/data", context)
         if self.ext is not None:
-            self.ext.compare(question.ext, "/ext", trial)
+            self.ext.compare(request.ext, "/ext", context)
 
 
 Trigger: TypeAlias = RequestPattern | PublishPattern
 
 
-def match(trigger: Trigger, question: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
-    """Compare a question with a trigger."""
-    trial = MatchContext(ids)
-    trigger.compare(question, trial)
-    if trial.differences:
-        return Mismatch(tuple(trial.agreed), tuple(trial.differences))
-    return Match(trial.captures, trial.session_captures, trial.ids)
-
-
-NO_QUERY = Literal({})
+def match(trigger: Trigger, request: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
+    """Compare a request with a pattern."""
+    context = MatchContext(ids)
+    trigger.compare(request, context)
+    if context.differences:
+        return Mismatch(tuple(context.agreed), tuple(context.differences))
+    return Match(context.captures, context.session_captures, context.ids)

@@ -1,7 +1,4 @@
-"""One fault that no file says: checked as one under `faults:` is, for a scenario that plays already, and written back.
-
-What a fault does, and when it strikes, is the replay's business.
-"""
+"""Reads and writes faults that are added at run time, in the syntax of the `faults:` block."""
 
 from __future__ import annotations
 
@@ -30,13 +27,13 @@ from cometreel.scenario.model import FaultBlock
 
 __all__ = ["fault_from", "fault_written"]
 
-_NOWHERE = Position("", 0, 0)
+_NO_POSITION = Position("", 0, 0)
 
 
 def fault_from(written: Mapping[str, JSON], scenario: Scenario) -> Fault:
-    """Read a fault, written as one under `faults:`; in Python `drop_event` will do for `drop-event`.
+    """Read a fault in the syntax of `faults:`; `drop_event` is accepted for `drop-event`.
 
-    :raises FileInvalid: with everything that is wrong with it.
+    :raises FileInvalid: with all its problems.
     """
     try:
         block = FaultBlock.model_validate(dict(written))
@@ -45,23 +42,23 @@ def fault_from(written: Mapping[str, JSON], scenario: Scenario) -> Fault:
     findings = list(_unknown(block, scenario))
     if findings:
         raise invalid("fault", findings)
-    return compiling.fault(block, len(scenario.faults), _NOWHERE)
+    return compiling.fault(block, len(scenario.faults), _NO_POSITION)
 
 
 def _unknown(block: FaultBlock, scenario: Scenario) -> Iterator[Finding]:
     for name in compiling.names(block.exchange):
         if name not in scenario.by_name:
-            found = f"no exchange is called {name!r}"
+            found = f"unknown exchange {name!r}"
             yield Finding(("exchange",), found, "the name of an exchange", near(name, scenario.by_name))
     for name in compiling.names(block.as_):
         if name not in scenario.roles:
-            expected = ", ".join(scenario.roles) or "no role: the scenario has none"
-            yield Finding(("as",), f"no role is called {name!r}", expected, near(name, scenario.roles))
+            expected = ", ".join(scenario.roles) or "no role, as the scenario has none"
+            yield Finding(("as",), f"unknown role {name!r}", expected, near(name, scenario.roles))
 
 
 def fault_written(fault: Fault) -> JSONObject:
-    """Write a fault as it stands under `faults:`."""
-    said: dict[str, JSON] = {
+    """Return a fault in the syntax of `faults:`."""
+    written: dict[str, JSON] = {
         "exchange": _names(fault.exchanges),
         "meta": fault.meta,
         "channel": fault.channel,
@@ -71,7 +68,7 @@ def fault_written(fault: Fault) -> JSONObject:
         "rate": fault.rate,
         **_action(fault.action),
     }
-    return {key: value for key, value in said.items() if value is not None or key == "body"}
+    return {key: value for key, value in written.items() if value is not None or key == "body"}
 
 
 def _names(names: frozenset[str]) -> JSON:

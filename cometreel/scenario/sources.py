@@ -1,5 +1,5 @@
-"""Scenario files from text to checked models: every block is checked on its own, so that one bad exchange doesn't
-hide what is wrong with the next. What one block says of another is checked in `compiling`.
+"""Reads one scenario file into checked models. Each block is validated separately, so that an invalid exchange doesn't
+hide the problems of the next one. References between blocks are checked by `cross_references`, called by `linking`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BlockT = TypeVar("_BlockT", bound=Block)
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file: its text as a document, its head, and those of its blocks that are sound, with their numbers."""
+    """One file: its document, its head (all keys but the lists), and its valid blocks with their numbers."""
 
     document: Document
     head: ScenarioFile
@@ -33,22 +33,22 @@ class SourceFile:
     timeline: Sequence[tuple[int, TimelineBlock]]
     faults: Sequence[tuple[int, FaultBlock]]
     names: Sequence[str]
-    """The names of all exchanges, the unsound ones too, so that references to them aren't called wrong."""
+    """The names of all exchanges, including invalid ones, so that references to them aren't reported."""
 
     problems: list[Problem] = field(default_factory=list)
 
     def position(self, path: Sequence[str | int], *, key: bool = False) -> Position:
-        """Where something stands."""
+        """Return the position of a value, or of its key."""
         return Position(self.document.file, *self.document.place(path, key=key))
 
     def blocks(self, key: str) -> list[JSON]:
-        """A list of blocks as it was written, the unsound ones too."""
+        """Return a list of raw blocks, including invalid ones."""
         value = self.document.value
         items = value.get(key) if isinstance(value, dict) else None
         return items if isinstance(items, list) else []
 
     def file(self) -> ScenarioFile:
-        """The whole file as one model."""
+        """Return the whole file as one model."""
         lists: dict[str, object] = {
             name: [block for _, block in blocks]
             for name, blocks in (("exchanges", self.exchanges), ("timeline", self.timeline), ("faults", self.faults))
@@ -58,7 +58,7 @@ class SourceFile:
 
 
 def read_source(text: str | bytes, file: str) -> SourceFile:
-    """Read and check one file, as far as it can be understood; what is wrong is in `problems`.
+    """Read and check one file as far as possible; its errors are in `problems`.
 
     :raises FileInvalid: if it isn't YAML or isn't a scenario at all.
     """
@@ -66,8 +66,8 @@ def read_source(text: str | bytes, file: str) -> SourceFile:
     value = document.value
     if not isinstance(value, dict):
         line, column = document.place(())
-        hint = "begin with 'cometreel: 1'"
-        raise FileInvalid([Problem(file, line, column, describe(value), "a mapping, the scenario", hint)])
+        hint = "start the file with 'cometreel: 1'"
+        raise FileInvalid([Problem(file, line, column, describe(value), "a mapping", hint)])
     problems: list[Problem] = []
     rest = {key: member for key, member in value.items() if not _is_list_of_blocks(key, member)}
     head = _head(rest, document, problems)
@@ -88,7 +88,7 @@ def _is_list_of_blocks(key: str, member: JSON) -> bool:
 
 def _head(rest: JSONObject, document: Document, problems: list[Problem]) -> ScenarioFile:
     if "cometreel" not in rest:
-        missing = Finding((), "the key 'cometreel' is missing", "cometreel: 1", "it says which version of the format")
+        missing = Finding((), "the file has no `cometreel`", hint="add `cometreel: 1`, the version of the format")
         problems.extend(problems_of([missing], document))
     try:
         return ScenarioFile.model_validate(rest, context={"file": document.file})

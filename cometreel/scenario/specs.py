@@ -1,4 +1,4 @@
-"""Replies and events, compiled: what is rendered when an exchange is played."""
+"""Compiled replies and events, which are rendered when an exchange is played."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _ONCE = Fixed(1)
 
 
 def _checked(value: Value, check: FieldCheck, scope: Scope, position: Position) -> JSON:
-    """Render a field of which only the template was known at load; what is fixed was checked then."""
-    return value.value if isinstance(value, Fixed) else _sound(value.render(scope), check, position)
+    """Render and check a field; fixed values were checked at load."""
+    return value.value if isinstance(value, Fixed) else _valid(value.render(scope), check, position)
 
 
-def _sound(result: JSON, check: FieldCheck, position: Position) -> JSON:
+def _valid(result: JSON, check: FieldCheck, position: Position) -> JSON:
     for finding in check(result):
         raise TemplateFailed(str(result), f"{finding.found}; expected {finding.expected}", str(position))
     return result
@@ -93,7 +93,7 @@ class PublishReplySpec:
     members: Sequence[tuple[str, Value]] = ()
 
     def render(self, context: RenderContext) -> PublishReplyOut:
-        """Render the reply; where `successful` isn't said, it is so unless there is an `error`.
+        """Render the reply; if `successful` is left out, it is true unless there is an `error`.
 
         :raises TemplateFailed: if a template can't be evaluated for this request.
         """
@@ -112,7 +112,7 @@ class PublishReplySpec:
 
 @dataclass(frozen=True, slots=True)
 class EventSpec:
-    """One event of an exchange or of the timeline; `number` is its place among them, from 0."""
+    """One event of an exchange or of the timeline; `number` is its index there."""
 
     position: Position
     number: int = 0
@@ -126,7 +126,7 @@ class EventSpec:
     gap: Value = _AT_ONCE
 
     def plan(self, context: RenderContext) -> EventPlan:
-        """When the event is due.
+        """Return the schedule of the event.
 
         :raises TemplateFailed: if a template can't be evaluated for this request.
         """
@@ -153,15 +153,15 @@ class EventSpec:
 
     def _message(self, scope: Scope) -> JSONObject:
         if self.channel is None:
-            where = _sound("", channel, self.position)
+            name = _valid("", channel, self.position)
         else:
-            where = _checked(self.channel, channel, scope, self.position)
-        message = {"channel": where, "data": self.data.render(scope)}
+            name = _checked(self.channel, channel, scope, self.position)
+        message = {"channel": name, "data": self.data.render(scope)}
         if self.ext is not None:
             message["ext"] = self.ext.render(scope)
         return message
 
     def _batch(self, scope: Scope) -> str | None:
-        """The batch's name; a template may also say false or null for none."""
+        """Return the name of the batch; false or null from a template means none."""
         batch = None if self.batch is None else self.batch.render(scope)
         return None if batch is None or batch is False else _text(batch)

@@ -1,7 +1,7 @@
-"""Templates: Jinja2, sandboxed, compiled at load, deterministic.
+"""Templates: sandboxed Jinja2, compiled at load, deterministic.
 
-A template that is one `{{ expression }}` keeps the type of its value; any other is text. `uuid()` and `randint()`
-come from the seed of the play; nothing else here is random or knows the time.
+A template that consists of one `{{ expression }}` keeps the type of its value; any other renders text. `uuid()` and
+`randint()` are derived from the seed of the play.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from cometreel.jsonvalue import JSON
 __all__ = ["Dice", "Template", "TemplateFailed", "check_template", "template", "undefined_names"]
 
 GLOBAL_NAMES = frozenset({"range", "dict", "namespace"})
-_LONE = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
+_SINGLE_EXPRESSION = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
 _MAPPING_METHODS = frozenset({"get", "items", "keys", "values"})
 _LARGEST = 1_000_000
-"""Items of a list or characters of a text that `*` may make."""
+"""The limit of list items or characters that `*` may create."""
 _LONGEST_POWER = 4096
-"""Bits of a number that `**` may make."""
+"""The limit of bits in a result of `**`."""
 
 
 class TemplateFailed(InputError):
-    """A template that can't be evaluated for this request: `where` it stands, the template's `text`, the `reason`."""
+    """A template can't be evaluated for this request: its position (`where`), its `text`, the `reason`."""
 
     def __init__(self, text: str, reason: str, where: str = "") -> None:
         self.text, self.reason, self.where = text, reason, where
@@ -44,7 +44,7 @@ class TemplateFailed(InputError):
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """Jinja2 without Python's surprises: members of an object win over its methods, nothing folds at load."""
+    """Jinja2 in which members of an object take precedence over its methods, and nothing is evaluated at load."""
 
     intercepted_binops = frozenset({"*", "**"})
 
@@ -73,7 +73,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 def _as_text(value: object) -> object:
-    """What `{{ }}` writes inside other text: JSON's spelling for JSON values, ISO 8601 for times."""
+    """Format a value inside other text: JSON values as JSON, times in ISO 8601."""
     if isinstance(value, datetime):
         return _iso(value)
     if value is None or isinstance(value, bool | dict | list):
@@ -100,13 +100,13 @@ class Template:
     def render(self, variables: Mapping[str, object], where: str = "") -> JSON:
         """Evaluate to a JSON value.
 
-        :raises TemplateFailed: if a name is undefined, the expression can't be evaluated, or gives no JSON.
+        :raises TemplateFailed: if a name is undefined, or the result can't be evaluated or isn't JSON.
         """
         try:
             value = self.evaluate(variables)
             if isinstance(value, jinja2.Undefined):
-                str(value)  # a strict one raises what is missing
-            return _plain(value)
+                str(value)  # StrictUndefined raises the error here
+            return _json(value)
         except jinja2.UndefinedError as error:
             reason = error.message or "something is undefined"
         except (
@@ -122,8 +122,8 @@ class Template:
         raise TemplateFailed(self.text, reason, where)
 
 
-def _plain(value: object) -> JSON:
-    """The JSON value that an expression's result is."""
+def _json(value: object) -> JSON:
+    """Convert the result of an expression to JSON."""
     if isinstance(value, datetime):
         return _iso(value)
     if isinstance(value, UUID):
@@ -135,9 +135,9 @@ def _plain(value: object) -> JSON:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _plain(member) for key, member in value.items()}
+        return {str(key): _json(member) for key, member in value.items()}
     if isinstance(value, list | tuple | range):
-        return [_plain(item) for item in value]
+        return [_json(item) for item in value]
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
@@ -145,18 +145,18 @@ def _plain(value: object) -> JSON:
 def template(text: str) -> Template:
     """Compile a template.
 
-    :raises jinja2.TemplateSyntaxError: if it isn't one.
+    :raises jinja2.TemplateSyntaxError: if its syntax is invalid.
     """
     tree = _ENVIRONMENT.parse(text)
     names = frozenset(meta.find_undeclared_variables(tree))
-    lone = _LONE.fullmatch(text.strip()) if _is_lone(tree) else None
-    if lone is not None:
-        expression = _ENVIRONMENT.compile_expression(lone[1], undefined_to_none=False)
+    single = _SINGLE_EXPRESSION.fullmatch(text.strip()) if _is_single_expression(tree) else None
+    if single is not None:
+        expression = _ENVIRONMENT.compile_expression(single[1], undefined_to_none=False)
         return Template(text, names, expression)
     return Template(text, names, _ENVIRONMENT.from_string(text).render)
 
 
-def _is_lone(tree: nodes.Template) -> bool:
+def _is_single_expression(tree: nodes.Template) -> bool:
     if len(tree.body) != 1 or not isinstance(tree.body[0], nodes.Output):
         return False
     parts = [
@@ -166,27 +166,27 @@ def _is_lone(tree: nodes.Template) -> bool:
 
 
 def check_template(text: str) -> str:
-    """What is wrong with a template's syntax, or nothing."""
+    """Return the syntax error of a template, or an empty text."""
     try:
         template(text)
     except jinja2.TemplateSyntaxError as error:
-        line = f" in its line {error.lineno}" if "\n" in text else ""
-        return f"the template {text!r} is wrong{line}: {error.message}"
+        line = f" in line {error.lineno}" if "\n" in text else ""
+        return f"the template {text!r} is invalid{line}: {error.message}"
     except (RecursionError, ValueError, OverflowError, MemoryError) as error:
-        return f"the template {text!r} is wrong: {type(error).__name__}"
+        return f"the template {text!r} is invalid: {type(error).__name__}"
     return ""
 
 
-def undefined_names(text: str, known: frozenset[str]) -> list[str]:
-    """The names that a template reads and nobody defines."""
-    return sorted(template(text).names - known - GLOBAL_NAMES)
+def undefined_names(text: str, defined: frozenset[str]) -> list[str]:
+    """Return the names that a template uses and that aren't defined."""
+    return sorted(template(text).names - defined - GLOBAL_NAMES)
 
 
 class Dice:
-    """`uuid()` and `randint()`: the same seed and place give the same values.
+    """Provides `uuid()` and `randint()`: the same seed and place give the same values.
 
-    Without a name each call gives a new value, counted within one reply or one event; with a name it is the
-    same value in the reply and all events of the play.
+    Without a name, each call within one reply or event gives a new value. With a name, the value is the same in the
+    reply and all events of the play.
     """
 
     def __init__(self, seed: str, place: str) -> None:
@@ -202,11 +202,11 @@ class Dice:
         return hashlib.sha256(f"{len(self._seed)}/{self._seed}/{label}".encode(errors="surrogatepass")).digest()
 
     def uuid(self, name: str | None = None) -> str:
-        """A version 4 UUID."""
+        """Return a version 4 UUID."""
         return str(UUID(bytes=self._bytes(name)[:16], version=4))
 
     def randint(self, low: int, high: int, name: str | None = None) -> int:
-        """A whole number between the two, both included."""
+        """Return a whole number from `low` to `high`, both included."""
         if high < low:
-            raise ValueError(f"randint({low}, {high}): nothing lies between")
+            raise ValueError(f"randint({low}, {high}): the range is empty")
         return low + int.from_bytes(self._bytes(name), "big") % (high - low + 1)

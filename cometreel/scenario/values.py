@@ -1,4 +1,4 @@
-"""Values to send: what replies and events are made of, with their templates and identifiers filled in."""
+"""Compiled values of replies and events, which render templates and identifiers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["TEMPLATE_NAMES", "Locate", "Scope", "Value", "value_of"]
 TEMPLATE_NAMES = frozenset(
     {"count", "ids", "now", "randint", "ref", "request", "seq", "session", "user", "uuid", "wallclock"}
 )
-"""What every template can see, beside the captures of its exchange."""
+"""The names that every template can use, besides the captures of its exchange."""
 
 
 ValuePath: TypeAlias = tuple[str | int, ...]
@@ -27,7 +27,7 @@ Locate: TypeAlias = Callable[[ValuePath], Position]
 
 
 class Scope:
-    """What templates see while one reply or event is rendered."""
+    """The variables of templates while one reply or event is rendered."""
 
     def __init__(self, context: RenderContext, place: str, *, seq: int = 0, count: JSON = 1) -> None:
         self.context = context
@@ -37,7 +37,7 @@ class Scope:
 
     @cached_property
     def variables(self) -> dict[str, object]:
-        """The names and their values."""
+        """The variables by name."""
         context = self.context
         dice = Dice(context.seed, f"{self._place}/{self._seq}")
         return {
@@ -56,29 +56,29 @@ class Scope:
         }
 
 
-def _request(question: Question) -> Mapping[str, object]:
-    if isinstance(question, NormalizedPublish):
-        return {**question.message, "channel": question.channel, "data": question.data, "ext": question.ext}
+def _request(request: Question) -> Mapping[str, object]:
+    if isinstance(request, NormalizedPublish):
+        return {**request.message, "channel": request.channel, "data": request.data, "ext": request.ext}
     return {
-        "method": question.method,
-        "path": str(question.path),
-        "segments": list(question.path.segments),
-        "query": question.query,
-        "headers": {name.lower(): value for name, value in question.headers},
-        "body": question.body,
-        "text": _text(question),
+        "method": request.method,
+        "path": str(request.path),
+        "segments": list(request.path.segments),
+        "query": request.query,
+        "headers": {name.lower(): value for name, value in request.headers},
+        "body": request.body,
+        "text": _text(request),
     }
 
 
-def _text(question: NormalizedRequest) -> str:
-    return question.content.decode(errors="replace")
+def _text(request: NormalizedRequest) -> str:
+    return request.content.decode(errors="replace")
 
 
 class Value(Protocol):
     """One value to send."""
 
     def render(self, scope: Scope) -> JSON:
-        """The JSON value.
+        """Return the JSON value.
 
         :raises TemplateFailed: if a template can't be evaluated.
         """
@@ -87,12 +87,12 @@ class Value(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """The same value each time. It is shared: never change what it renders to."""
+    """A constant. All renderings share the value: never modify it."""
 
     value: JSON
 
     def render(self, scope: Scope) -> JSON:
-        """The value itself."""
+        """Return the constant."""
         return self.value
 
 
@@ -116,16 +116,16 @@ class Identifier:
     position: Position
 
     def render(self, scope: Scope) -> JSON:
-        """Look the binding up."""
+        """Return the bound value."""
         if self.name not in scope.context.ids:
-            reason = "no request of this session has named it yet"
+            reason = "no request of this session has bound it yet"
             raise TemplateFailed(f"{{$id: {self.name}}}", reason, str(self.position))
         return scope.context.ids[self.name]
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """An object, member by member; keys may be rendered too."""
+    """An object; keys may be rendered too."""
 
     members: Sequence[tuple[Value, Value]]
 
@@ -136,7 +136,7 @@ class Members:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """An array, or the same joined with commas."""
+    """An array, or its items joined with commas."""
 
     items: Sequence[Value]
     joined: bool = False
@@ -152,7 +152,7 @@ def _key(value: JSON) -> str:
 
 
 def value_of(written: JSON, locate: Locate, path: ValuePath = ()) -> Value:
-    """Compile a checked value; `locate` says where a part of it stands, for the day when it fails."""
+    """Compile a checked value; `locate` returns the position of a part of it, for errors."""
     marker = marker_of(written)
     if marker is not None:
         return _marked(*marker, locate, path)

@@ -1,7 +1,7 @@
-"""Reading YAML 1.2 core as JSON values, with the line and column of every value and every key.
+"""Reads YAML 1.2 (core schema) as JSON values, with the line and column of every value and key.
 
-libyaml splits the text into events (CSafeLoader); what they mean is decided here: `No`, `on`, `0123`, `12:30:45`
-and dates are strings, tags are refused, aliases can't recurse or explode. Knows nothing of scenarios.
+libyaml parses the text into events (CSafeLoader); this module resolves them: `No`, `on`, `0123`, `12:30:45` and dates
+are strings, tags are errors, recursive aliases are errors, and expanded aliases are limited.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = ["Document", "NodePosition", "NodePositions", "read_yaml"]
 NodePosition: TypeAlias = tuple[int, int]
 """Line and column of a scalar, counted from 1."""
 
-_DEEPEST = 100
-_TOO_DEEP = f"nested more than {_DEEPEST} deep"
+_MAX_DEPTH = 100
+_TOO_DEEP = f"nested more than {_MAX_DEPTH} levels deep"
 _EXPANDED_NODES = 1_000_000
 _TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 _WORDS: dict[str, bool | None] = {
@@ -41,7 +41,7 @@ _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U0001000
 
 @dataclass(slots=True)
 class NodePositions:
-    """The places of a mapping or a sequence: its own, its keys' and its children's."""
+    """The positions of a mapping or a sequence, of its keys and of its children."""
 
     line: int
     column: int
@@ -49,19 +49,19 @@ class NodePositions:
     members: dict[str, NodePositions | NodePosition] = field(default_factory=dict)
     items: list[NodePositions | NodePosition] = field(default_factory=list)
     nodes: int = 1
-    """How many values lie in it, aliases counted in full."""
+    """The number of values in it, with aliases expanded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One YAML document as a JSON value, and where everything stands."""
+    """One YAML document as a JSON value, and the positions in it."""
 
     file: str
     value: JSON
     places: NodePositions | NodePosition
 
     def place(self, path: Sequence[str | int], *, key: bool = False) -> NodePosition:
-        """Where the value at this path stands, or the key that it belongs to; the nearest one that exists."""
+        """Return the position of the value at this path, or of its key; for a missing value, of the nearest parent."""
         here: NodePositions | NodePosition = self.places
         at_key: NodePosition | None = None
         for step in path:
@@ -77,7 +77,7 @@ class Document:
 
 
 def read_yaml(text: str | bytes, file: str, *, kind: str = "a scenario", first: str = "cometreel: 1") -> Document:
-    """Read one YAML document; `kind` and `first` say what a file that is empty should be, and how it begins.
+    """Read one YAML document. The error for an empty file names the expected `kind` and the `first` line.
 
     :raises FileInvalid: if it isn't one document of plain YAML 1.2 core data, with every problem.
     """
@@ -88,14 +88,14 @@ def read_yaml(text: str | bytes, file: str, *, kind: str = "a scenario", first: 
     except yaml.MarkedYAMLError as error:
         reader.problems.append(_syntax_problem(error, file))
     if not reader.started and not reader.problems:
-        reader.problems.append(Problem(file, 0, 0, "the file is empty", kind, f"begin with '{first}'"))
+        reader.problems.append(Problem(file, 0, 0, "the file is empty", kind, f"start with '{first}'"))
     if reader.problems:
         raise FileInvalid(reader.problems)
     return Document(file, reader.root, reader.root_places)
 
 
 def _checked(text: str | bytes, file: str) -> str:
-    """The text, if it is Unicode that YAML allows."""
+    """Decode the text and check that YAML allows its characters."""
     if isinstance(text, bytes):
         raw = text
         try:
@@ -109,7 +109,7 @@ def _checked(text: str | bytes, file: str) -> str:
     forbidden = _FORBIDDEN.search(text)
     if forbidden:
         line, column = _position(text, forbidden.start())
-        found = f"the character U+{ord(forbidden[0]):04X} may not stand in YAML"
+        found = f"the character U+{ord(forbidden[0]):04X} isn't allowed in YAML"
         hint = f'write it as "\\u{ord(forbidden[0]):04x}" in double quotes'
         raise FileInvalid([Problem(file, line, column, found, "printable text", hint)])
     return text
@@ -123,10 +123,10 @@ def _position(text: str, offset: int) -> NodePosition:
 def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-    if "maximum nesting depth" in (error.problem or ""):  # newer parsers read ahead of our own limit, to theirs
-        return Problem(file, line, column, _TOO_DEEP, "less")
+    if "maximum nesting depth" in (error.problem or ""):  # newer libyaml has its own limit and reads ahead
+        return Problem(file, line, column, _TOO_DEEP, "fewer levels")
     found = f"not YAML: {error.problem}" + (f" {error.context}" if error.context else "")
-    hint = "indent with spaces, not tabs; quote a text that begins with @, ` or %" if "cannot start" in found else ""
+    hint = "indent with spaces, not tabs; quote a text that starts with @, ` or %" if "cannot start" in found else ""
     return Problem(file, line, column, found, "YAML 1.2", hint)
 
 
@@ -147,7 +147,7 @@ class _OpenCollection:
 
 
 class _YamlReader:
-    """Turns libyaml's events into one value, without recursion."""
+    """Builds one value from libyaml's events, without recursion."""
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
@@ -176,7 +176,7 @@ class _YamlReader:
                     if not self._alias(event):
                         return
                 elif isinstance(event, yaml.DocumentStartEvent) and self.started:
-                    self._problem(_place(event), "a second document begins", "one document", "remove the '---'")
+                    self._problem(_place(event), "the file has a second document", "one document", "remove the '---'")
                     return
                 elif isinstance(event, yaml.StreamEndEvent):
                     return
@@ -201,13 +201,13 @@ class _YamlReader:
         self._add(value, place, 1)
 
     def _resolved(self, text: str, place: NodePosition) -> JSON:
-        """A plain scalar's value in the core schema; numbers with a leading zero stay text."""
+        """Return the value of a plain scalar in the core schema; numbers with a leading zero stay text."""
         if text in _WORDS:
             return _WORDS[text]
         if text[0] not in "0123456789+-.":
             return text
         if _NOT_JSON.fullmatch(text):
-            self._problem(place, f"{text} is not a number of JSON", "a finite number", f"a string is written '{text}'")
+            self._problem(place, f"{text} isn't a JSON number", "a finite number", f"write '{text}' for a string")
             return text
         try:
             if _INTEGER.fullmatch(text):
@@ -227,16 +227,16 @@ class _YamlReader:
         plain = event.implicit[0]
         if plain and text == "<<":
             hint = "write the members out, or quote it if it is a key"
-            self._problem(place, "'<<' does not merge in YAML 1.2", "a key", hint)
+            self._problem(place, "'<<' doesn't merge mappings in YAML 1.2", "a key", hint)
         elif plain and not isinstance(self._resolved(text, place), str):
-            found = f"the key {text or '~'} is not a string"
+            found = f"the key {text or '~'} isn't a string"
             self._problem(place, found, "a string", f"write '{text}':")
         if event.anchor is not None:
             self._anchors[event.anchor] = text, place
         first = frame.places.keys.get(text)
         if first is not None:
-            found = f"the key {text!r} stands twice"
-            self._problem(place, found, "each key once", f"the first is at line {first[0]}")
+            found = f"the key {text!r} is duplicated"
+            self._problem(place, found, "each key once", f"first used in line {first[0]}")
         frame.key, frame.key_place = text, place
 
     def _start(self, event: yaml.CollectionStartEvent) -> bool:
@@ -244,11 +244,11 @@ class _YamlReader:
             self._refuse_tag(event)
         place = _place(event)
         if self._open and self._open[-1].key is None and isinstance(self._open[-1].value, dict):
-            hint = 'quote it; a template is written {$t: "{{ … }}"}'
+            hint = 'quote it; write {$t: "{{ … }}"} for a template'
             self._problem(place, "a key is a mapping or a sequence", "a string", hint)
             return False
-        if len(self._open) >= _DEEPEST:
-            self._problem(place, _TOO_DEEP, "less")
+        if len(self._open) >= _MAX_DEPTH:
+            self._problem(place, _TOO_DEEP, "fewer levels")
             return False
         value: dict[str, JSON] | list[JSON] = {} if isinstance(event, yaml.MappingStartEvent) else []
         if event.anchor is not None:
@@ -265,18 +265,22 @@ class _YamlReader:
     def _alias(self, event: yaml.AliasEvent) -> bool:
         place = _place(event)
         if any(frame.anchor == event.anchor for frame in self._open):
-            self._problem(place, f"*{event.anchor} stands inside its own anchor", "data that ends")
+            self._problem(place, f"the alias *{event.anchor} is inside its own anchor", "no recursion")
             return False
         if event.anchor not in self._anchors:
-            self._problem(
-                place, f"*{event.anchor} names no anchor before it", "an anchor", f"write &{event.anchor} first"
-            )
+            found = f"the alias *{event.anchor} has no anchor before it"
+            self._problem(place, found, "a defined anchor", f"define &{event.anchor} first")
             return False
         value, places = self._anchors[event.anchor]
         nodes = 1 if isinstance(places, tuple) else places.nodes
         self._copied += nodes
         if self._copied > _EXPANDED_NODES:
-            self._problem(place, f"aliases expand to more than {_EXPANDED_NODES} values", "less", "write the data out")
+            self._problem(
+                place,
+                f"aliases expand to more than {_EXPANDED_NODES} values",
+                "fewer",
+                "write the data without aliases",
+            )
             return False
         frame = self._open[-1] if self._open else None
         if frame is not None and frame.key is None and isinstance(frame.value, dict):
@@ -303,4 +307,4 @@ class _YamlReader:
 
     def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
-        self._problem(_place(event), f"the tag {tag}", "plain data", "objects can't stand here; remove the tag")
+        self._problem(_place(event), f"the tag {tag} isn't allowed", "plain data", "remove the tag")

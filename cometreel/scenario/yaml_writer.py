@@ -1,7 +1,7 @@
-"""Writing JSON values as YAML: block style, no anchors, nothing folded, every text quoted that another
-YAML tool could take for something else.
+"""Writes JSON values as YAML: block style, no anchors, no folding, and quotes around every text that another YAML tool
+could read as a different type.
 
-Written by hand because PyYAML's emitter folds long texts, indents lists oddly and takes seconds for a long scenario.
+PyYAML's emitter isn't used: it folds long texts, doesn't indent lists and takes seconds for a long scenario.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _UNSAFE_IN_FLOW = re.compile(r"[,\[\]{}:#]")
 _ESCAPED = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _LITERAL_BLOCK = re.compile(r"[^\s\x00-\x1f\x7f-\x9f][^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]*")
 _LONGEST_KEY = 1000
-"""YAML reads a key before its colon only up to 1024 characters."""
+"""YAML limits a simple key to 1024 characters."""
 _LONGEST_MARKER = 120
 
 
 def text(value: str, *, flow: bool = False) -> str:
-    """One line of YAML for a text: plain where no parser can misread it, else quoted."""
+    """Format a text as one line of YAML: plain if no parser can misread it, else quoted."""
     if _is_plain(value) and not (flow and _UNSAFE_IN_FLOW.search(value)):
         return value
     if ('"' not in value and "\\" not in value) or (_UNSAFE.search(value) and not value.isprintable()):
@@ -53,7 +53,7 @@ def _double(value: str) -> str:
 
 
 def scalar(value: JSON, *, flow: bool = False) -> str:
-    """One line of YAML for a value that has no members."""
+    """Format a value without members as one line of YAML."""
     if isinstance(value, str):
         return text(value, flow=flow)
     if value is None:
@@ -68,7 +68,7 @@ def scalar(value: JSON, *, flow: bool = False) -> str:
 
 
 def inline(value: JSON) -> str:
-    """A value as one line of flow style."""
+    """Format a value as one line of flow style."""
     if isinstance(value, dict) and value:
         return "{" + ", ".join(f"{_inline_key(key)}: {inline(member)}" for key, member in value.items()) + "}"
     if isinstance(value, list) and value:
@@ -82,7 +82,7 @@ def _inline_key(key: str) -> str:
 
 
 def block(value: JSON, indent: str = "") -> Iterator[str]:
-    """A mapping or a list as lines of block style."""
+    """Format a mapping or a list as lines of block style."""
     if isinstance(value, dict):
         for key, member in value.items():
             yield from _member(key, member, indent)
@@ -129,7 +129,7 @@ def _literal_block(head: str, value: str, indent: str) -> Iterator[str]:
 
 
 def is_marker(value: JSON) -> bool:
-    """Tell whether a value is a marker short enough for one line: `{$any: string}`."""
+    """True if a value is a marker that is short enough for one line: `{$any: string}`."""
     if not isinstance(value, dict) or len(value) != 1:
         return False
     ((key, argument),) = value.items()

@@ -1,6 +1,6 @@
-"""Showing: a journal or a scenario as a conversation, drawn on a page or in a terminal, or two over one another.
+"""Shows a journal or a scenario as a timeline, in an HTML page or in a terminal, or compares two of them.
 
-Reads files, opens no socket and starts nothing. Only the command line knows this room.
+Reads files only. Used by the command line.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from cometreel.show.conversation import (
     MetaMessage,
     WebSocketSpan,
 )
+from cometreel.show.conversation_reader import read_conversation
 from cometreel.show.latencies import Latencies, Times, latencies_of
-from cometreel.show.reading import read_conversation
 from cometreel.show.terminal_view import COLUMNS, print_comparison, print_conversation
 from cometreel.show.webpage import FIRST_LINE, page
 

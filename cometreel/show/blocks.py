@@ -1,4 +1,4 @@
-"""From the blocks of a scenario to what is drawn. A journal's drafts are such blocks too, so both look the same."""
+"""Converts the blocks of a scenario to conversation exchanges. Journals are drafted into the same blocks first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KINDS = ("messageType", "notificationType")
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where an exchange stands: its lane, when it was asked and when the reply came."""
+    """The position of an exchange: its lane, the time of the request and of the reply."""
 
     lane: int
     at: float
@@ -25,43 +25,43 @@ class Placement:
 
 def exchange_of(
     name: str,
-    placed: Placement,
+    placement: Placement,
     request: RequestBlock | PublishBlock,
     reply: ReplyBlock | None,
     notifications: Sequence[ConversationNotification],
     profile: Profile,
 ) -> ConversationExchange:
-    """Make an exchange of its blocks; `placed` says when and for whom."""
-    asked = request.data if isinstance(request, PublishBlock) else _body(request)
+    """Convert the blocks of an exchange."""
+    body = request.data if isinstance(request, PublishBlock) else _body(request)
     published = isinstance(request, PublishBlock)
-    status = (_outcome(reply) if published else _status(reply)) if placed.reply_at is not None else ""
+    status = (_publish_status(reply) if published else _status(reply)) if placement.reply_at is not None else ""
     return ConversationExchange(
         name,
-        placed.lane,
-        placed.at,
+        placement.lane,
+        placement.at,
         "PUBLISH" if isinstance(request, PublishBlock) else request.method,
-        _shown(request.publish) if isinstance(request, PublishBlock) else _target(request),
-        _operation(asked, request, profile),
-        _first(asked, profile.owner_type),
-        asked,
+        _text(request.publish) if isinstance(request, PublishBlock) else _target(request),
+        _operation(body, request, profile),
+        _first(body, profile.owner_type),
+        body,
         status,
-        placed.reply_at,
+        placement.reply_at,
         dict(reply.headers) if reply is not None and reply.headers else None,
-        _answer(reply),
-        tuple(sorted(notifications, key=lambda one: one.at)),
+        _reply_body(reply),
+        tuple(sorted(notifications, key=lambda notification: notification.at)),
         (f"answered {status}",) if _is_failure(status) else (),
     )
 
 
 def notification_of(event: EventBlock, at: float, lane: int) -> ConversationNotification:
-    """Make a notification of its block; a disconnect is drawn as one too."""
+    """Convert an event block; a disconnect is shown as a notification too."""
     if event.channel is None:
         return ConversationNotification(at, lane, "/meta/disconnect", "the server ends the session")
-    return ConversationNotification(at, lane, _shown(event.channel), kind_of(event.data), event.data, event.ext)
+    return ConversationNotification(at, lane, _text(event.channel), kind_of(event.data), event.data, event.ext)
 
 
 def kind_of(data: JSON) -> str:
-    """What a message calls itself (`messageType` in GWS); empty where it doesn't."""
+    """Return the type of a message (`messageType` in GWS), or an empty text."""
     if not isinstance(data, dict):
         return ""
     return next((kind for key in _KINDS if isinstance(kind := data.get(key), str)), "")
@@ -71,18 +71,18 @@ def _body(request: RequestBlock | ReplyBlock) -> JSON:
     return next((value for value in (request.body, request.text, request.base64) if value is not None), None)
 
 
-def _answer(reply: ReplyBlock | None) -> JSON:
+def _reply_body(reply: ReplyBlock | None) -> JSON:
     if reply is None:
         return None
-    told = {name: value for name in ("error", "data", "ext") if (value := getattr(reply, name)) is not None}
-    return told or _body(reply)
+    members = {name: value for name in ("error", "data", "ext") if (value := getattr(reply, name)) is not None}
+    return members or _body(reply)
 
 
 def _status(reply: ReplyBlock | None) -> str:
-    return "200" if reply is None or reply.status is None else _shown(reply.status)
+    return "200" if reply is None or reply.status is None else _text(reply.status)
 
 
-def _outcome(reply: ReplyBlock | None) -> str:
+def _publish_status(reply: ReplyBlock | None) -> str:
     refused = reply is not None and (reply.successful is False or reply.error is not None)
     return "refused" if refused else "ok"
 
@@ -93,30 +93,30 @@ def _is_failure(status: str) -> bool:
 
 def _target(request: RequestBlock) -> str:
     path = request.path
-    shown = "/" + "/".join(map(_shown, path)) if isinstance(path, list) else _shown(path)
+    target = "/" + "/".join(map(_text, path)) if isinstance(path, list) else _text(path)
     query = request.query
     if isinstance(query, dict) and query:
-        shown += "?" + "&".join(f"{name}={piece}" for name, value in query.items() for piece in _pieces(value))
-    return shown
+        target += "?" + "&".join(f"{name}={piece}" for name, value in query.items() for piece in _pieces(value))
+    return target
 
 
 def _pieces(value: JSON) -> Iterator[str]:
-    yield from map(_shown, value) if isinstance(value, list) else [_shown(value)]
+    yield from map(_text, value) if isinstance(value, list) else [_text(value)]
 
 
-def _shown(value: JSON) -> str:
-    """A text as it is, a marker as it would be written in one line."""
+def _text(value: JSON) -> str:
+    """Return a text unchanged, a marker as one line of JSON."""
     return value if isinstance(value, str) else encode(value).decode()
 
 
-def _operation(asked: JSON, request: RequestBlock | PublishBlock, profile: Profile) -> str:
+def _operation(body: JSON, request: RequestBlock | PublishBlock, profile: Profile) -> str:
     published = isinstance(request, PublishBlock)
-    named = _first(asked, ((profile.operation,) if profile.operation else ()) + (("/operation",) if published else ()))
-    return named or ("PUBLISH" if isinstance(request, PublishBlock) else request.method)
+    name = _first(body, ((profile.operation,) if profile.operation else ()) + (("/operation",) if published else ()))
+    return name or ("PUBLISH" if isinstance(request, PublishBlock) else request.method)
 
 
 def _first(document: JSON, pointers: Sequence[str]) -> str:
-    """The first text at one of the pointers, also inside of a `$partial`, which is no level of its own."""
+    """Return the first text at one of the pointers, also inside a `$partial`."""
     inner = document.get("$partial") if isinstance(document, dict) else None
     values = (value for each in (document, inner) for pointer in pointers for _, value in find(each, pointer))
     return next((value for value in values if isinstance(value, str)), "")

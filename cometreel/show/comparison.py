@@ -1,7 +1,7 @@
-"""Two conversations laid over one another: which exchanges are the same, and what differs in them.
+"""Compares two conversations: pairs their exchanges and lists the differences of each pair.
 
-The second conversation sets the time. What the first one did is moved so that both begin at the same request, so
-what differs in length is seen at once. Numbers that only correlate, and what a profile calls volatile, never differ.
+The times are those of the second conversation. Exchanges of the first one are moved to the start of their partner, so
+that different latencies are visible. Reference numbers and the profile's volatile values are ignored.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CONTEXT_LINES = 3
 
 @dataclass(frozen=True, slots=True)
 class ChangedPart:
-    """What differs: which part, in one line, and for bodies the lines of a unified difference."""
+    """One difference: the part that differs, in one line, and for bodies the lines of a unified diff."""
 
     what: str
     lines: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class ChangedPart:
 
 @dataclass(frozen=True, slots=True)
 class ExchangePair:
-    """One exchange of both, or of one of them; `before` is the first conversation's, moved to the second's time."""
+    """An exchange of both conversations or of one; the times of `before` are moved to those of the second."""
 
     before: ConversationExchange | None
     after: ConversationExchange | None
@@ -46,7 +46,7 @@ class ExchangePair:
 
     @property
     def state(self) -> PairState:
-        """How the second conversation differs here from the first."""
+        """The state of the exchange in the second conversation."""
         if self.before is None:
             return "added"
         if self.after is None:
@@ -55,7 +55,7 @@ class ExchangePair:
 
     @property
     def shown(self) -> ConversationExchange:
-        """The exchange that is drawn in front."""
+        """The exchange to draw in front."""
         exchange = self.after or self.before
         assert exchange is not None
         return exchange
@@ -63,7 +63,7 @@ class ExchangePair:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two conversations, all their exchanges in pairs, and the notifications that nobody asked for, in pairs too."""
+    """Two conversations with their exchanges in pairs, and the states of their unsolicited notifications."""
 
     before: Conversation
     after: Conversation
@@ -72,29 +72,29 @@ class Comparison:
     unsolicited: tuple[tuple[ConversationNotification, PairState], ...]
 
     def counts(self) -> dict[PairState, int]:
-        """How many exchanges are in each state."""
+        """Count the exchanges in each state."""
         found = Counter(pair.state for pair in self.pairs)
         return {state: found[state] for state in ("same", "changed", "added", "removed")}
 
 
 def compare(before: Conversation, after: Conversation) -> Comparison:
-    """Lay two conversations over one another: the same names, else the same requests, one by one."""
+    """Compare two conversations; pair exchanges by name, then by request, in order."""
     lanes, lane = _lanes(before, after)
-    firsts = [replace(_on(exchange, lane), lane=lane[exchange.lane]) for exchange in before.exchanges]
+    firsts = [replace(_with_lanes(exchange, lane), lane=lane[exchange.lane]) for exchange in before.exchanges]
     matched = _matched(firsts, after.exchanges, (_name, _request))
-    pairs = [_pair(one, other, after.profile) for one, other in _moved(firsts, after.exchanges, matched)]
-    told = [replace(one, lane=lane[one.lane]) for one in before.unsolicited]
+    pairs = [_pair(one, other, after.profile) for one, other in _with_partners(firsts, after.exchanges, matched)]
+    unsolicited = [replace(one, lane=lane[one.lane]) for one in before.unsolicited]
     return Comparison(
         before,
         after,
         lanes,
         tuple(sorted(pairs, key=lambda pair: pair.shown.at)),
-        tuple(sorted(_told(told, after.unsolicited, after.profile), key=lambda one: one[0].at)),
+        tuple(sorted(_unsolicited(unsolicited, after.unsolicited, after.profile), key=lambda one: one[0].at)),
     )
 
 
 def _lanes(before: Conversation, after: Conversation) -> tuple[tuple[Lane, ...], list[int]]:
-    """All lanes, the second conversation's first, and where each of the first one's is among them."""
+    """Return all lanes, those of the second conversation first, and the indexes of the first one's lanes."""
     lanes = list(after.lanes)
     place = {lane.name: number for number, lane in enumerate(lanes)}
     for lane in before.lanes:
@@ -104,9 +104,9 @@ def _lanes(before: Conversation, after: Conversation) -> tuple[tuple[Lane, ...],
     return tuple(lanes), [place[lane.name] for lane in before.lanes]
 
 
-def _on(exchange: ConversationExchange, lane: Sequence[int]) -> ConversationExchange:
-    told = tuple(replace(one, lane=lane[one.lane]) for one in exchange.notifications)
-    return replace(exchange, notifications=told)
+def _with_lanes(exchange: ConversationExchange, lane: Sequence[int]) -> ConversationExchange:
+    notifications = tuple(replace(one, lane=lane[one.lane]) for one in exchange.notifications)
+    return replace(exchange, notifications=notifications)
 
 
 def _name(exchange: ConversationExchange) -> Hashable:
@@ -114,7 +114,7 @@ def _name(exchange: ConversationExchange) -> Hashable:
 
 
 def _request(exchange: ConversationExchange) -> Hashable:
-    """What stays where another answer gave an exchange another name."""
+    """Return the request, to pair exchanges whose names differ because their replies do."""
     return exchange.method, exchange.target, "\n".join(_lines(exchange.request))
 
 
@@ -122,28 +122,28 @@ def _kind(one: ConversationNotification) -> Hashable:
     return one.channel, one.kind
 
 
-def _matched(before: Sequence[_T], after: Sequence[_T], names: Sequence[Callable[[_T], Hashable]]) -> dict[int, int]:
-    """Places in `before` to places in `after`: what has the same name in the same lane, then in any; then the next."""
+def _matched(before: Sequence[_T], after: Sequence[_T], keys: Sequence[Callable[[_T], Hashable]]) -> dict[int, int]:
+    """Map indexes of `before` to `after`, for each key function: first in the same lane, then in any lane."""
     matched: dict[int, int] = {}
-    for name in names:
+    for key in keys:
         for with_lane in (True, False):
             left: dict[Hashable, list[int]] = {}
             taken = set(matched.values())
             for number in reversed(range(len(after))):
                 if number not in taken:
                     one = after[number]
-                    left.setdefault((one.lane if with_lane else None, name(one)), []).append(number)
+                    left.setdefault((one.lane if with_lane else None, key(one)), []).append(number)
             for number, one in enumerate(before):
-                places = left.get((one.lane if with_lane else None, name(one)))
+                places = left.get((one.lane if with_lane else None, key(one)))
                 if number not in matched and places:
                     matched[number] = places.pop()
     return matched
 
 
-def _moved(
+def _with_partners(
     before: Sequence[ConversationExchange], after: Sequence[ConversationExchange], matched: dict[int, int]
 ) -> Iterator[tuple[ConversationExchange | None, ConversationExchange | None]]:
-    """The first one's exchanges in the second one's time: with their partner, else beside the last that has one."""
+    """Yield all pairs; exchanges of the first move with their partner, or like the previous one that has a partner."""
     shift = 0.0
     for number, one in enumerate(before):
         other = after[matched[number]] if number in matched else None
@@ -154,9 +154,9 @@ def _moved(
 
 
 def _shifted(exchange: ConversationExchange, shift: float) -> ConversationExchange:
-    told = tuple(replace(one, at=one.at + shift) for one in exchange.notifications)
+    notifications = tuple(replace(one, at=one.at + shift) for one in exchange.notifications)
     reply_at = None if exchange.reply_at is None else exchange.reply_at + shift
-    return replace(exchange, at=exchange.at + shift, reply_at=reply_at, notifications=told)
+    return replace(exchange, at=exchange.at + shift, reply_at=reply_at, notifications=notifications)
 
 
 def _pair(before: ConversationExchange | None, after: ConversationExchange | None, profile: Profile) -> ExchangePair:
@@ -165,40 +165,40 @@ def _pair(before: ConversationExchange | None, after: ConversationExchange | Non
     return ExchangePair(before, after, (*_bodies(before, after, profile), *_times(before, after)))
 
 
-# --- what differs ---------------------------------------------------------------------------------------------
+# --- differences ----------------------------------------------------------------------------------------------
 
 
 def _bodies(before: ConversationExchange, after: ConversationExchange, profile: Profile) -> Iterator[ChangedPart]:
     if (before.method, before.target) != (after.method, after.target):
-        yield ChangedPart(f"asked as {after.method} {after.target}, before as {before.method} {before.target}")
+        yield ChangedPart(f"request {after.method} {after.target}, before {before.method} {before.target}")
     if before.status != after.status:
-        yield ChangedPart(f"answered {after.status or 'nothing'}, before {before.status or 'nothing'}")
+        yield ChangedPart(f"status {after.status or 'missing'}, before {before.status or 'missing'}")
     replies = (*profile.reply, *(f"{path}/*" for path in profile.map))
     yield from _difference("request", before.request, after.request, (), profile)
     yield from _difference("reply", before.reply, after.reply, replies, profile)
-    ours, theirs = before.notifications, after.notifications
-    if len(ours) != len(theirs):
-        yield ChangedPart(f"{len(theirs)} notifications, before {len(ours)}")
-    for number, (one, other) in enumerate(zip(ours, theirs, strict=False), 1):
+    old, new = before.notifications, after.notifications
+    if len(old) != len(new):
+        yield ChangedPart(f"{len(new)} notifications, before {len(old)}")
+    for number, (one, other) in enumerate(zip(old, new, strict=False), 1):
         events = tuple(f"/data{pointer}" for pointer in profile.event)
-        yield from _difference(f"notification {number}", _said(one), _said(other), events, profile)
+        yield from _difference(f"notification {number}", _content(one), _content(other), events, profile)
 
 
-def _said(one: ConversationNotification) -> JSON:
+def _content(one: ConversationNotification) -> JSON:
     return {"channel": one.channel, "data": one.data}
 
 
 def _difference(
     what: str, before: JSON, after: JSON, references: Sequence[str], profile: Profile
 ) -> Iterator[ChangedPart]:
-    one, other = (_lines(_steady(value, references, profile)) for value in (before, after))
+    one, other = (_lines(_comparable(value, references, profile)) for value in (before, after))
     if one != other:
         lines = list(unified_diff(one, other, n=_CONTEXT_LINES, lineterm=""))[2:]
         yield ChangedPart(what, tuple(line for line in lines if not line.startswith("@@")))
 
 
-def _steady(value: JSON, references: Sequence[str], profile: Profile) -> JSON:
-    """A value without what differs between any two recordings."""
+def _comparable(value: JSON, references: Sequence[str], profile: Profile) -> JSON:
+    """Return a value without the parts that differ between any two recordings."""
     for pointer in (*references, *profile.request):
         if find(value, pointer):
             value = with_value(value, pointer, lambda _: "…")
@@ -221,11 +221,11 @@ def _times(before: ConversationExchange, after: ConversationExchange) -> Iterato
 
 
 def _differ(one: float, other: float) -> bool:
-    """A latency differs if it does by more than a quarter and by more than 20 ms."""
+    """True if two latencies differ by more than a quarter and by more than 20 ms."""
     return abs(one - other) > max(_SLACK_SECONDS, _SLACK_SHARE * max(one, other))
 
 
-def _told(
+def _unsolicited(
     before: Sequence[ConversationNotification], after: Sequence[ConversationNotification], profile: Profile
 ) -> Iterator[tuple[ConversationNotification, PairState]]:
     matched = _matched(before, after, (_kind,))
@@ -234,6 +234,6 @@ def _told(
         if number not in partner:
             yield one, "added"
         else:
-            both = (_lines(_steady(each.data, profile.event, profile)) for each in (one, partner[number]))
+            both = (_lines(_comparable(each.data, profile.event, profile)) for each in (one, partner[number]))
             yield one, "same" if next(both) == next(both) else "changed"
     yield from ((one, "removed") for number, one in enumerate(before) if number not in matched)

@@ -1,6 +1,6 @@
-"""The conversation: what was said by whom, placed in time, as both the page and the terminal draw it.
+"""The conversation: exchanges, notifications and polls with their times, as the page and the terminal show it.
 
-Plain data, made from a journal or from a scenario by the neighbours of this module. Nothing here draws or reads.
+Plain data; `journal_reader` and `scenario_reader` create it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PollEnding: TypeAlias = Literal["answered", "empty", "refused", "broken", "open"
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Who speaks: a recorded session, or the roles that a scenario's exchanges are for. `detail` is its user."""
+    """One row of the timeline: a recorded session, or roles of a scenario. `detail` is the user."""
 
     name: str
     detail: str = ""
@@ -40,7 +40,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class ConversationNotification:
-    """A message that the server pushed. `at` is seconds since the beginning, `kind` what the message calls itself."""
+    """A message that the server pushed. `at` is seconds since the start, `kind` the type of the message."""
 
     at: float
     lane: int
@@ -51,17 +51,17 @@ class ConversationNotification:
 
     @property
     def label(self) -> str:
-        """What it is called in a drawing."""
+        """The text of the notification in the timeline."""
         return self.kind or self.channel
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationExchange:
-    """One request with its acknowledgement and the notifications that answer it.
+    """One request with its reply and the notifications that it causes.
 
-    `method` is an HTTP method or `PUBLISH`; `target` the path with its query, or the channel. `status` is the HTTP
-    status, or `ok` or `refused` for a publish. `reply_at` is None where no reply came. `faults` say what went wrong, or
-    what a scenario makes go wrong; `notes` what the drawing can't show.
+    `method` is an HTTP method or `PUBLISH`; `target` is the path with its query, or the channel. `status` is the HTTP
+    status, or `ok` or `refused` for a publish. `reply_at` is None without a reply. `faults` are errors, or faults of
+    the scenario; `notes` describe what the timeline can't show.
     """
 
     name: str
@@ -82,22 +82,22 @@ class ConversationExchange:
 
     @property
     def ack_seconds(self) -> float | None:
-        """How long the reply took."""
+        """The time from the request to the reply."""
         return None if self.reply_at is None else self.reply_at - self.at
 
     @property
     def end(self) -> float:
-        """When the last of it had come."""
+        """The time of the reply or of the last notification."""
         return max([self.at, self.reply_at or self.at, *(one.at for one in self.notifications)])
 
     def is_early(self, notification: ConversationNotification) -> bool:
-        """Tell whether a notification came before the reply."""
+        """True if a notification came before the reply."""
         return self.reply_at is not None and notification.at < self.reply_at
 
 
 @dataclass(frozen=True, slots=True)
 class HeldPoll:
-    """A `/meta/connect`, held from `at` `until`; `until` is None where it was open when the recording ended."""
+    """A `/meta/connect` held from `at` to `until`; None if it was still open when the recording ended."""
 
     lane: int
     at: float
@@ -109,7 +109,7 @@ class HeldPoll:
 
 @dataclass(frozen=True, slots=True)
 class MetaMessage:
-    """Another message of Bayeux's own: a handshake, a subscription. `refused` is the server's error, if it said no."""
+    """Another meta message, such as a handshake or a subscription. `refused` is the error of the server, if any."""
 
     lane: int
     at: float
@@ -129,7 +129,7 @@ class FrameInfo:
 
 @dataclass(frozen=True, slots=True)
 class WebSocketSpan:
-    """A WebSocket connection; `until` is None where it was open when the recording ended."""
+    """A WebSocket connection; `until` is None if it was still open when the recording ended."""
 
     lane: int
     at: float
@@ -139,7 +139,7 @@ class WebSocketSpan:
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
-    """A moment that concerns everybody, such as a remark made while recording."""
+    """A point in time for all lanes, such as a remark added during the recording."""
 
     at: float
     text: str
@@ -147,7 +147,7 @@ class Bookmark:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A whole conversation, in order of time. `notes` are whole sentences; `faults` those that aim at no exchange."""
+    """A whole conversation, ordered by time. `notes` are sentences; `faults` those without an exchange."""
 
     title: str
     source: ConversationSource
@@ -156,7 +156,7 @@ class Conversation:
     exchanges: tuple[ConversationExchange, ...]
     unsolicited: tuple[ConversationNotification, ...] = ()
     polls: tuple[HeldPoll, ...] = ()
-    steps: tuple[MetaMessage, ...] = ()
+    meta_messages: tuple[MetaMessage, ...] = ()
     sockets: tuple[WebSocketSpan, ...] = ()
     marks: tuple[Bookmark, ...] = ()
     notes: tuple[str, ...] = ()
@@ -164,12 +164,12 @@ class Conversation:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """The duration."""
         return max(self._ends(), default=0.0)
 
     def _ends(self) -> Iterator[float]:
         yield from (exchange.end for exchange in self.exchanges)
-        for timed in (self.unsolicited, self.steps, self.marks):
+        for timed in (self.unsolicited, self.meta_messages, self.marks):
             yield from (one.at for one in timed)
         for lasting in (self.polls, self.sockets):
             yield from (one.at if one.until is None else one.until for one in lasting)

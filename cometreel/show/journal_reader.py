@@ -1,6 +1,6 @@
-"""A conversation from a journal, also from a torn one: correlated and named exactly as its scenario would be.
+"""Reads a conversation from a journal, also from an incomplete one, with the correlation and names of its scenario.
 
-Reads one file and draws nothing. Session cookies and client ids, tokens in the journal already, are left out wholly.
+Session cookies and client ids, which a journal contains as tokens, are left out.
 """
 
 from __future__ import annotations
@@ -19,41 +19,43 @@ from cometreel.recording.identities import Identities
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedCall, RecordedDelivery, Transcript, build_transcript
-from cometreel.scenario import Profile, can_be_written
+from cometreel.scenario import Profile, can_be_written, profile_names
 from cometreel.scenario import profile as shipped_profile
 from cometreel.show.blocks import Placement, exchange_of, kind_of
+from cometreel.show.connections import ConnectionReader, called, published
 from cometreel.show.conversation import Bookmark, Conversation, ConversationExchange, ConversationNotification, Lane
-from cometreel.show.wires import Wires, called, published
 
 __all__ = ["conversation_of_journal"]
 
-_DEFAULT = "gws-v2"
-_SOMEBODY = "somebody"
-_UNFIT = "it is nested too deeply, or holds half a character"
+_DEFAULT_PROFILE = "gws-v2"
+_ANONYMOUS = "somebody"
+_UNSUPPORTED = "it is nested too deeply, or contains a lone surrogate"
 
 
 def conversation_of_journal(path: Path) -> Conversation:
     """Read a journal.
 
-    :raises FileInvalid: if the file is missing, is no journal of this version, or names a profile that isn't shipped.
+    :raises FileInvalid: if the file is missing, isn't a journal of this version, or has an unknown profile.
     """
     header, events, problems = read_journal(path)
-    made = _JournalReader(_profile(header, path), with_stable_pseudonyms(map(_fit, events))).conversation(path.stem)
+    made = _JournalReader(
+        _profile(header, path), with_stable_pseudonyms(map(_without_unsupported_body, events))
+    ).conversation(path.stem)
     return replace(made, notes=(*map(_sentence, problems), *made.notes))
 
 
 def _profile(header: JournalHeader | None, path: Path) -> Profile:
-    name = header.profile if header else _DEFAULT
+    name = header.profile if header else _DEFAULT_PROFILE
     try:
         return shipped_profile(name)
     except KeyError:
-        found = f"recorded under the profile {name!r}, which isn't shipped"
-        raise FileInvalid([Problem(str(path), 1, 1, found, "a shipped profile")]) from None
+        found = f"unknown correlation profile {name!r}"
+        raise FileInvalid([Problem(str(path), 1, 1, found, " or ".join(profile_names()))]) from None
 
 
-def _fit(event: WireEvent) -> WireEvent:
-    """Leave out a body that no scenario can hold, as the recorder does; this one was put there by hand."""
-    return event if can_be_written(event.body.value) else replace(event, body=RecordedBody("omitted", _UNFIT))
+def _without_unsupported_body(event: WireEvent) -> WireEvent:
+    """Leave out a body that scenarios can't contain, as the recorder does; edited journals may have one."""
+    return event if can_be_written(event.body.value) else replace(event, body=RecordedBody("omitted", _UNSUPPORTED))
 
 
 def _sentence(problem: Problem) -> str:
@@ -66,12 +68,12 @@ class _JournalReader:
         self._events = events
         self._transcript: Transcript = build_transcript(events)
         self._correlated = correlate(self._transcript, profile)
-        self._begun = min((event.at for event in events), default=0.0)
+        self._start = min((event.at for event in events), default=0.0)
 
     def conversation(self, title: str) -> Conversation:
         identities = Identities(self._events)
-        wires = Wires(self._events, lambda flow: self._lane(identities.session(flow)), self._begun)
-        exchanges = [*self._exchanges(), *wires.unanswered]
+        connections = ConnectionReader(self._events, lambda flow: self._lane(identities.session(flow)), self._start)
+        exchanges = [*self._exchanges(), *connections.unanswered]
         made = Conversation(
             title,
             "journal",
@@ -79,13 +81,13 @@ class _JournalReader:
             tuple(self._lanes()),
             tuple(sorted(exchanges, key=lambda exchange: exchange.at)),
             tuple(self._notification(delivery) for delivery in self._correlated.unsolicited),
-            tuple(wires.polls),
-            tuple(wires.steps),
-            tuple(wires.sockets),
-            tuple(self._marks()),
+            tuple(connections.polls),
+            tuple(connections.meta_messages),
+            tuple(connections.sockets),
+            tuple(self._bookmarks()),
             tuple(f"Not an exchange, {number} times: {why}." for why, number in self._transcript.left_out.items()),
         )
-        return replace(made, lanes=made.lanes[: self._transcript.sessions]) if _nobody_is_last(made) else made
+        return replace(made, lanes=made.lanes[: self._transcript.sessions]) if _last_lane_is_empty(made) else made
 
     def _exchanges(self) -> Iterator[ConversationExchange]:
         identifiers = Identifiers()
@@ -97,40 +99,45 @@ class _JournalReader:
         for ask in self._correlated.requests:
             try:
                 drafts.append(drafter.draft(ask))
-            except ValueError:  # a channel that Bayeux doesn't allow, a reply after a year
-                yield self._as_said(ask)
-        names = _names(drafts, ExchangeNamer(self._profile, identifiers))
+            except ValueError:  # a scenario can't contain it: an invalid channel, a reply after more than a year
+                yield self._unchanged(ask)
+        names = _names_of(drafts, ExchangeNamer(self._profile, identifiers))
         for draft in drafts:
             yield self._exchange(draft, names(draft))
 
     def _exchange(self, draft: ExchangeDraft, name: str) -> ConversationExchange:
         exchange = exchange_of(
-            name, self._placed(draft.recorded), draft.request, draft.reply, self._told(draft.recorded), self._profile
+            name,
+            self._placement(draft.recorded),
+            draft.request,
+            draft.reply,
+            self._notifications(draft.recorded),
+            self._profile,
         )
         notes = (f"The body of the reply isn't in the journal: {draft.omitted}.",) if draft.omitted else ()
-        return replace(exchange, notes=notes, faults=exchange.faults or _silence(draft.recorded))
+        return replace(exchange, notes=notes, faults=exchange.faults or _missing_reply(draft.recorded))
 
-    def _placed(self, ask: CorrelatedRequest) -> Placement:
+    def _placement(self, ask: CorrelatedRequest) -> Placement:
         reply_at = ask.source.reply_at
         return Placement(
             self._lane(ask.session), self._since(ask.at), None if reply_at is None else self._since(reply_at)
         )
 
-    def _told(self, ask: CorrelatedRequest) -> tuple[ConversationNotification, ...]:
+    def _notifications(self, ask: CorrelatedRequest) -> tuple[ConversationNotification, ...]:
         return tuple(self._notification(delivery) for delivery in ask.deliveries)
 
-    def _as_said(self, ask: CorrelatedRequest) -> ConversationExchange:
-        """Draw an exchange as it was said, without the markers that a scenario would put into it."""
-        said = called(ask.source) if isinstance(ask.source, RecordedCall) else published(ask.source)
-        placed = self._placed(ask)
+    def _unchanged(self, ask: CorrelatedRequest) -> ConversationExchange:
+        """Return an exchange as recorded, without the markers of a scenario."""
+        exchange = called(ask.source) if isinstance(ask.source, RecordedCall) else published(ask.source)
+        placement = self._placement(ask)
         return replace(
-            said,
-            lane=placed.lane,
-            at=placed.at,
-            reply_at=placed.reply_at,
-            notifications=self._told(ask),
-            faults=_silence(ask),
-            notes=("No scenario can hold this exchange; it is drawn as it was said.",),
+            exchange,
+            lane=placement.lane,
+            at=placement.at,
+            reply_at=placement.reply_at,
+            notifications=self._notifications(ask),
+            faults=_missing_reply(ask),
+            notes=("A scenario can't contain this exchange; it is shown as recorded.",),
         )
 
     def _notification(self, delivery: RecordedDelivery) -> ConversationNotification:
@@ -143,22 +150,22 @@ class _JournalReader:
             delivery.message.get("ext"),
         )
 
-    # --- places -----------------------------------------------------------------------------------------------
+    # --- positions --------------------------------------------------------------------------------------------
 
     def _since(self, at: float) -> float:
-        return round(at - self._begun, 6)
+        return round(at - self._start, 6)
 
     def _lane(self, session: int) -> int:
-        """The anonymous session, where it isn't the only one, comes last."""
+        """Return the lane of a session; requests without a session are in the last lane."""
         return session if session >= 0 else self._transcript.sessions
 
     def _lanes(self) -> Iterator[Lane]:
         users = self._transcript.users
         for session in range(self._transcript.sessions):
             yield Lane(f"agent-{session + 1}", users.get(session, ""))
-        yield Lane(_SOMEBODY)
+        yield Lane(_ANONYMOUS)
 
-    def _marks(self) -> Iterator[Bookmark]:
+    def _bookmarks(self) -> Iterator[Bookmark]:
         for event in self._events:
             if event.kind == "mark":
                 yield Bookmark(self._since(event.at), event.text)
@@ -168,20 +175,20 @@ class _JournalReader:
                 yield Bookmark(self._since(event.at), f"{event.count} events were lost: the disk was full or missing")
 
 
-def _silence(ask: CorrelatedRequest) -> tuple[str, ...]:
+def _missing_reply(ask: CorrelatedRequest) -> tuple[str, ...]:
     return ("no reply",) if ask.source.reply_at is None else ()
 
 
-def _nobody_is_last(made: Conversation) -> bool:
-    """Tell whether the lane of those who name nobody is empty."""
+def _last_lane_is_empty(made: Conversation) -> bool:
+    """True if the lane of the requests without a session is empty."""
     last = len(made.lanes) - 1
-    asked = {exchange.lane for exchange in made.exchanges} | {one.lane for one in made.unsolicited}
+    used = {exchange.lane for exchange in made.exchanges} | {one.lane for one in made.unsolicited}
     held = {poll.lane for poll in made.polls} | {socket.lane for socket in made.sockets}
-    return last not in asked | held | {step.lane for step in made.steps}
+    return last not in used | held | {message.lane for message in made.meta_messages}
 
 
 class _ExchangeNames:
-    """The name of each draft: that of the planned exchange which it would be in the scenario."""
+    """Returns the name of each draft: that of its planned exchange in the scenario."""
 
     def __init__(self, planned: Sequence[PlannedExchange]) -> None:
         self._by_answer: dict[tuple[str, str], list[PlannedExchange]] = {}
@@ -192,13 +199,13 @@ class _ExchangeNames:
             self._by_trigger.setdefault(draft.request_key, exchange)
 
     def __call__(self, draft: ExchangeDraft) -> str:
-        same = self._by_answer.get((draft.request_key, draft.answer_key), [])
+        planned = self._by_answer.get((draft.request_key, draft.answer_key), [])
         session = draft.recorded.session
-        mine = (exchange for exchange in same if not exchange.sessions or session in exchange.sessions)
-        return next(mine, self._by_trigger[draft.request_key]).name
+        matching = (exchange for exchange in planned if not exchange.sessions or session in exchange.sessions)
+        return next(matching, self._by_trigger[draft.request_key]).name
 
 
-def _names(drafts: Sequence[ExchangeDraft], namer: ExchangeNamer) -> _ExchangeNames:
+def _names_of(drafts: Sequence[ExchangeDraft], namer: ExchangeNamer) -> _ExchangeNames:
     planned = plan_exchanges(drafts)
     for exchange in planned:
         exchange.name = namer.name(exchange.draft.recorded)

@@ -1,6 +1,6 @@
-"""A conversation as the JSON that the page draws. Times are seconds; bodies are texts of JSON, each one kept once.
+"""Converts a conversation to the JSON that the page draws. Times are seconds; bodies are JSON texts, stored once each.
 
-Bodies stay texts so that the page shows every number as it was written, however long it is.
+Bodies stay text so that the page shows numbers with all their digits.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ _DIGITS = 6
 
 
 def payload_of(conversation: Conversation) -> JSONObject:
-    """What the page needs to draw one conversation."""
+    """Return the payload for one conversation."""
     bodies = _BodyTable()
     exchanges: list[JSON] = [bodies.exchange(exchange) for exchange in conversation.exchanges]
-    told: list[JSON] = [bodies.notification(one) for one in conversation.unsolicited]
+    unsolicited: list[JSON] = [bodies.notification(one) for one in conversation.unsolicited]
     return {
         "title": conversation.title,
         "subtitle": conversation.source,
         **_frame(conversation, conversation.lanes),
         "exchanges": exchanges,
-        "unsolicited": told,
+        "unsolicited": unsolicited,
         "bodies": bodies.texts(),
     }
 
 
 def payload_of_both(comparison: Comparison) -> JSONObject:
-    """What the page needs to draw two conversations over one another."""
+    """Return the payload for a comparison of two conversations."""
     bodies = _BodyTable()
     after, before = comparison.after, comparison.before
     exchanges: list[JSON] = [bodies.pair(pair) for pair in comparison.pairs]
-    told: list[JSON] = [{**bodies.notification(one), "state": state} for one, state in comparison.unsolicited]
+    unsolicited: list[JSON] = [{**bodies.notification(one), "state": state} for one, state in comparison.unsolicited]
     frame = _frame(after, comparison.lanes)
     ends = (_end(exchange) for pair in comparison.pairs for exchange in (pair.before, pair.after))
     return {
@@ -54,24 +54,24 @@ def payload_of_both(comparison: Comparison) -> JSONObject:
         "seconds": _time(max([after.seconds, *ends])),
         "compared": {"before": f"{before.title} ({before.source})", "after": f"{after.title} ({after.source})"},
         "exchanges": exchanges,
-        "unsolicited": told,
+        "unsolicited": unsolicited,
         "bodies": bodies.texts(),
     }
 
 
 class _BodyTable:
-    """Writes exchanges and notifications; a body is written as its number in `texts`, 0 where there is none."""
+    """Converts exchanges and notifications; a body becomes its index in `texts`, 0 if there is none."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {"": 0}
 
     def texts(self) -> list[JSON]:
-        """The bodies, in order of their numbers."""
+        """Return the bodies, ordered by index."""
         return list(self._numbers)
 
     def exchange(self, exchange: ConversationExchange) -> JSONObject:
-        """One exchange; what it doesn't have is left out."""
-        told: list[JSON] = [self.notification(one) for one in exchange.notifications]
+        """Convert one exchange; empty fields are left out."""
+        notifications: list[JSON] = [self.notification(one) for one in exchange.notifications]
         return _without_empty(
             {
                 "name": exchange.name,
@@ -86,14 +86,14 @@ class _BodyTable:
                 "request": self._body(exchange.request),
                 "headers": self._body(exchange.headers),
                 "reply": self._body(exchange.reply),
-                "told": told,
+                "notifications": notifications,
                 "faults": list(exchange.faults),
                 "notes": list(exchange.notes),
             }
         )
 
     def notification(self, one: ConversationNotification) -> JSONObject:
-        """One notification."""
+        """Convert one notification."""
         return _without_empty(
             {
                 "at": _time(one.at),
@@ -106,13 +106,13 @@ class _BodyTable:
         )
 
     def pair(self, pair: ExchangePair) -> JSONObject:
-        """The exchange in front, how it differs, and the times of the one behind."""
+        """Convert a pair: the exchange in front, its differences, and the times of the other exchange."""
         changes: list[JSON] = [{"what": change.what, "lines": list(change.lines)} for change in pair.changes]
         made = {**self.exchange(pair.shown), "state": pair.state, **_without_empty({"changes": changes})}
         if pair.before is not None and pair.after is not None:
             made["before"] = {
                 "replyAt": None if pair.before.reply_at is None else _time(pair.before.reply_at),
-                "told": [_time(one.at) for one in pair.before.notifications],
+                "notifications": [_time(one.at) for one in pair.before.notifications],
             }
         return made
 
@@ -122,12 +122,12 @@ class _BodyTable:
 
 
 def _frame(conversation: Conversation, lanes: Iterable[Lane]) -> JSONObject:
-    """What surrounds the exchanges."""
+    """Convert everything but exchanges and notifications."""
     return {
         "seconds": _time(conversation.seconds),
         "lanes": [{"name": lane.name, "detail": lane.detail} for lane in lanes],
         "polls": [_poll(poll) for poll in conversation.polls],
-        "steps": [_step(step) for step in conversation.steps],
+        "metaMessages": [_meta_message(message) for message in conversation.meta_messages],
         "sockets": [_socket(socket) for socket in conversation.sockets],
         "marks": [{"at": _time(mark.at), "text": mark.text} for mark in conversation.marks],
         "notes": list(conversation.notes),
@@ -147,13 +147,13 @@ def _poll(poll: HeldPoll) -> JSONObject:
     }
 
 
-def _step(step: MetaMessage) -> JSONObject:
+def _meta_message(message: MetaMessage) -> JSONObject:
     return {
-        "lane": step.lane,
-        "at": _time(step.at),
-        "channel": step.channel,
-        "detail": step.detail,
-        "refused": step.refused,
+        "lane": message.lane,
+        "at": _time(message.at),
+        "channel": message.channel,
+        "detail": message.detail,
+        "refused": message.refused,
     }
 
 
@@ -175,7 +175,9 @@ def _time(seconds: float) -> float:
 
 
 def _without_empty(fields: Mapping[str, JSON]) -> JSONObject:
-    return {key: value for key, value in fields.items() if value not in ("", None, []) and (value or key in _ZEROES)}
+    return {
+        key: value for key, value in fields.items() if value not in ("", None, []) and (value or key in _ZERO_ALLOWED)
+    }
 
 
-_ZEROES = ("lane", "at", "replyAt")
+_ZERO_ALLOWED = ("lane", "at", "replyAt")

@@ -1,7 +1,7 @@
-"""A conversation from a scenario: exchange after exchange, in the order of its files.
+"""Reads a conversation from a scenario: its exchanges one after the other, in file order.
 
-A scenario says how long answers take, not when requests are made and not how long polls were held; so none of that
-is drawn, and the conversation says so. Reads files, draws nothing.
+A scenario contains the duration of replies, but not the times of requests and polls; the notes of the conversation say
+so.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from cometreel.show.conversation import Conversation, ConversationExchange, Conv
 
 __all__ = ["conversation_of_scenario"]
 
-APART_SECONDS = 0.05
-_MOST_REPEATS = 50
+GAP_SECONDS = 0.05
+_MAX_REPEATS = 50
 _EVERYBODY = "everybody"
 _ORDER = (
-    "A scenario doesn't say when requests are made: its exchanges are drawn one after the other, 50 ms apart, in the "
-    "order of the file. The times inside an exchange are the scenario's own."
+    "A scenario doesn't contain the times of requests: its exchanges are shown one after the other, 50 ms apart, in "
+    "file order. The times within an exchange are those of the scenario."
 )
-_POLLS = "Held polls aren't part of a scenario: none are drawn. Draw the journal to see them."
+_POLLS = "A scenario doesn't contain polls. Show the journal to see them."
 
 
 def conversation_of_scenario(path: Path) -> Conversation:
@@ -53,7 +53,7 @@ class _ScenarioReader:
         self._files = files
         self._users: dict[str, RoleBlock] = {name: role for file in files for name, role in (file.roles or {}).items()}
         self._lanes: dict[str, int] = {}
-        self._begun: dict[str, float] = {}
+        self._starts: dict[str, float] = {}
         self._notes = [_ORDER, _POLLS]
 
     def conversation(self, path: Path) -> Conversation:
@@ -77,37 +77,39 @@ class _ScenarioReader:
         for file in self._files:
             for block in file.exchanges or ():
                 exchange = self._exchange(block, now)
-                self._begun[block.name] = now
-                now = exchange.end + APART_SECONDS
+                self._starts[block.name] = now
+                now = exchange.end + GAP_SECONDS
                 yield exchange
 
     def _exchange(self, block: ExchangeBlock, now: float) -> ConversationExchange:
         lane = self._lane(block.as_)
         notes: list[str] = []
         reply_at = now + _seconds(block.reply.after if block.reply else None, notes)
-        told = [one for event in block.events or () for one in self._events(event, now, lane, notes)]
-        placed = Placement(lane, now, reply_at)
-        exchange = exchange_of(block.name, placed, block.request, block.reply, told, self._scenario.profile)
+        notifications = [one for event in block.events or () for one in self._events(event, now, lane, notes)]
+        placement = Placement(lane, now, reply_at)
+        exchange = exchange_of(block.name, placement, block.request, block.reply, notifications, self._scenario.profile)
         return replace(exchange, notes=(*_guards(block), *notes))
 
     def _events(self, event: EventBlock, now: float, lane: int, notes: list[str]) -> Iterator[ConversationNotification]:
         after = now + _seconds(event.after, notes)
         count = event.count if isinstance(event.count, int) else 1
         gap = _seconds(event.gap, notes)
-        for number in range(min(count, _MOST_REPEATS)):
+        for number in range(min(count, _MAX_REPEATS)):
             yield notification_of(event, after + number * gap, lane)
         if event.count is not None and event.count != count:
-            notes.append("How often a notification is repeated is computed at replay; it is drawn once.")
-        if count > _MOST_REPEATS:
-            notes.append(f"A notification is repeated {count} times; the first {_MOST_REPEATS} are drawn.")
+            notes.append(
+                "The number of repetitions is a template, evaluated at replay; the notification is shown once."
+            )
+        if count > _MAX_REPEATS:
+            notes.append(f"A notification is repeated {count} times; the first {_MAX_REPEATS} are shown.")
 
     def _entry(self, entry: TimelineBlock) -> Iterator[ConversationNotification]:
-        begun = self._begun.get(entry.since or "", 0.0)
-        yield from self._events(entry, begun, self._lane(entry.as_), self._notes)
+        start = self._starts.get(entry.since or "", 0.0)
+        yield from self._events(entry, start, self._lane(entry.as_), self._notes)
 
     def _with_faults(self, exchange: ConversationExchange, faults: Sequence[FaultBlock]) -> ConversationExchange:
-        struck = [_fault_text(fault) for fault in faults if exchange.name in _names(fault.exchange)]
-        return replace(exchange, faults=(*exchange.faults, *struck)) if struck else exchange
+        texts = [_fault_text(fault) for fault in faults if exchange.name in _names(fault.exchange)]
+        return replace(exchange, faults=(*exchange.faults, *texts)) if texts else exchange
 
     def _lane(self, roles: str | list[str] | None) -> int:
         name = ", ".join(_names(roles)) or _EVERYBODY
@@ -122,7 +124,7 @@ def _seconds(value: JSON, notes: list[str]) -> float:
     if isinstance(value, str):
         return parse_duration(value)
     if value is not None:
-        notes.append("A time in it is computed at replay; it is drawn as if it were none.")
+        notes.append("A time is a template, evaluated at replay; it is shown as 0.")
     return 0.0
 
 
@@ -130,9 +132,9 @@ def _guards(block: ExchangeBlock) -> Iterator[str]:
     if block.when is not None:
         for word, names in (("after", block.when.after), ("before", block.when.before)):
             if names is not None:
-                yield f"Answers only {word} {', '.join(_names(names))}."
+                yield f"Matches only {word} {', '.join(_names(names))}."
     if block.request.authenticated is not None:
-        yield f"Answers only {'those who have logged in' if block.request.authenticated else 'before the login'}."
+        yield f"Matches only {'after' if block.request.authenticated else 'before'} the login."
 
 
 def _names(value: str | list[str] | None) -> list[str]:
@@ -140,14 +142,14 @@ def _names(value: str | list[str] | None) -> list[str]:
 
 
 def _fault_text(fault: FaultBlock) -> str:
-    """Say a fault in one line, in the words of the file: `/meta/connect, as cut-poll: broken (nth: 2)`."""
+    """Format a fault as one line with the keys of the file: `/meta/connect, as cut-poll: broken (nth: 2)`."""
     written: Mapping[str, JSON] = fault.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    often = [f"{key}: {written[key]}" for key in ("nth", "every", "rate") if key in written]
-    aim = [fault.meta or "", f"to {fault.channel}" if fault.channel else "", f"as {', '.join(_names(fault.as_))}"]
-    target = ", ".join(word for word in aim if word not in ("", "as "))
+    frequency = [f"{key}: {written[key]}" for key in ("nth", "every", "rate") if key in written]
+    parts = [fault.meta or "", f"to {fault.channel}" if fault.channel else "", f"as {', '.join(_names(fault.as_))}"]
+    target = ", ".join(word for word in parts if word not in ("", "as "))
     rest = {key: value for key, value in written.items() if key in _ACTIONS}
     action = ", ".join(key if value is True else f"{key} {value}" for key, value in rest.items())
-    return f"{target + ': ' if target else ''}{action}{' (' + ', '.join(often) + ')' if often else ''}"
+    return f"{target + ': ' if target else ''}{action}{' (' + ', '.join(frequency) + ')' if frequency else ''}"
 
 
 _ACTIONS = ("status", "delay", "drop-event", "duplicate-event", "disconnect", "broken", "error")

@@ -1,7 +1,7 @@
-"""The page: one HTML file that holds its style, its program and the conversation, and needs nothing else.
+"""Renders the page: one HTML file that contains its style, its script and the conversation, and works offline.
 
-Whatever was recorded is hostile until shown otherwise: it is embedded as JSON in which no `<` is left, the program
-makes text of it and never markup, and the policy of the page forbids every script and style but its own two.
+Recorded data is untrusted: it is embedded as JSON without `<`, the script inserts it as text and never as markup, and
+the content security policy allows only the script and style of the page.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from cometreel.show.payload import payload_of, payload_of_both
 __all__ = ["FIRST_LINE", "page"]
 
 FIRST_LINE = "<!doctype html><!-- drawn by cometreel show -->"
-"""How a page begins, so that it is told from any other file before it is drawn anew."""
+"""The first line of a page, which identifies it before it is overwritten."""
 
-# One scope for all; what runs at once stands in main.js, which comes last.
+# All scripts share one scope; main.js starts the page and comes last.
 _SCRIPTS = (
     "text.js",
     "elements.js",
@@ -30,8 +30,8 @@ _SCRIPTS = (
     "layout.js",
     "drawing.js",
     "timeline.js",
-    "choosing.js",
-    "hands.js",
+    "selection.js",
+    "pointer.js",
     "overview.js",
     "details.js",
     "latencies.js",
@@ -41,9 +41,9 @@ _STYLES = ("colours.css", "page.css", "timeline.css")
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 
-def page(shown: Conversation | Comparison) -> str:
-    """Draw one conversation, or two over one another."""
-    payload = payload_of_both(shown) if isinstance(shown, Comparison) else payload_of(shown)
+def page(content: Conversation | Comparison) -> str:
+    """Render one conversation, or a comparison of two."""
+    payload = payload_of_both(content) if isinstance(content, Comparison) else payload_of(content)
     script = '"use strict";\n(() => {\n' + "\n".join(map(_part, _SCRIPTS)) + "\n})();\n"
     style = "\n".join(map(_part, _STYLES))
     policy = (
@@ -56,7 +56,7 @@ def page(shown: Conversation | Comparison) -> str:
         ("@POLICY@", policy),
         ("/*@STYLE@*/", style),
         ("/*@SCRIPT@*/", script),
-        ("@CONVERSATION@", _embedded(payload)),  # the last: what is in it must not be looked at for places
+        ("@CONVERSATION@", _embedded(payload)),  # last, so that placeholders in the data stay as they are
     ):
         text = text.replace(place, part, 1)
     return text
@@ -72,5 +72,5 @@ def _hash(text: str) -> str:
 
 
 def _embedded(payload: JSONObject) -> str:
-    """JSON that can stand inside a script element: ASCII only, so U+2028 and lone surrogates are escapes too."""
+    """Return JSON that is safe in a script element: ASCII only, with U+2028 and lone surrogates escaped."""
     return json.dumps(payload, ensure_ascii=True, separators=(",", ":")).translate(_ESCAPES)

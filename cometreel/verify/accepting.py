@@ -108,7 +108,7 @@ def _apply_to_item(parent: list[JSON], number: int, drift: Drift) -> None:
 
 
 def _live(drift: Drift, old: JSON) -> JSON:
-    return old if drift.live is MISSING else literal(drift.live)  # type: ignore[arg-type]  # not MISSING is JSON
+    return old if drift.live is MISSING else literal(drift.live)
 
 
 def _value_at(written: JSON, path: Sequence[str | int]) -> JSON:

@@ -12,7 +12,7 @@ from cometreel.jsonvalue import JSON, same
 from cometreel.scenario import PublishReplySpec, RenderContext, ReplySpec, Scenario, find, parse_duration
 from cometreel.scenario.compiled import EPOCH
 from cometreel.scenario.json_pointer import remove, replace
-from cometreel.scenario.matchers import MISSING
+from cometreel.scenario.matchers import MISSING, Missing
 from cometreel.scenario.values import Fixed
 from cometreel.verify.expected_values import ExpectedValues, SessionVariables
 from cometreel.verify.observations import LiveReply, PlayedStep
@@ -84,7 +84,7 @@ class Comparator:
     def _body(self, step: ScriptStep, spec: ReplySpec, values: ExpectedValues, reply: LiveReply) -> Iterator[Drift]:
         if spec.body is not None:
             path: DriftPath = ("reply", "body")
-            live: JSON | object = reply.json if reply.is_json else MISSING
+            live: JSON | Missing = reply.json if reply.is_json else MISSING
             recorded = values.resolve(spec.body, live)
             if reply.is_json:
                 literal = isinstance(spec.body, Fixed)
@@ -189,8 +189,8 @@ class Comparator:
         step: ScriptStep,
         kind: str,
         path: DriftPath,
-        recorded: JSON | object,
-        live: JSON | object,
+        recorded: JSON | Missing,
+        live: JSON | Missing,
         *,
         renamed: str = "",
     ) -> Drift:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.scenario import Match, RenderContext, TemplateFailed, User
-from cometreel.scenario.matchers import MISSING
+from cometreel.scenario.matchers import MISSING, Missing
 from cometreel.scenario.values import Fixed, Identifier, Items, Members, Scope, Templated, Value
 
 __all__ = ["ExpectedValues", "SessionVariables"]
@@ -68,7 +68,7 @@ class ExpectedValues:
         context = replace(self._context, user=variables.user, ids=ids, session=variables.captures)
         return Scope(context, self._place, seq=self._seq, count=self._count)
 
-    def resolve(self, value: Value, live: JSON | object) -> JSON:
+    def resolve(self, value: Value, live: JSON | Missing) -> JSON:
         """Return the expected JSON, and learn variables from the live value, which may be MISSING."""
         if isinstance(value, Fixed):
             return value.value
@@ -80,7 +80,7 @@ class ExpectedValues:
             return self._identifier(value, live)
         return self._template(value, live) if isinstance(value, Templated) else value.render(self._scope())
 
-    def _members(self, value: Members, live: JSON | object) -> JSON:
+    def _members(self, value: Members, live: JSON | Missing) -> JSON:
         live_members = live if isinstance(live, dict) else {}
         result: JSONObject = {}
         for key, member in value.members:
@@ -90,7 +90,7 @@ class ExpectedValues:
             result[name] = self.resolve(member, live_members.get(name, MISSING))
         return result
 
-    def _items(self, value: Items, live: JSON | object) -> JSON:
+    def _items(self, value: Items, live: JSON | Missing) -> JSON:
         if value.joined:
             pieces: Sequence[JSON] = live.split(",") if isinstance(live, str) else []
             return ",".join(map(_text, self._each_item(value.items, pieces)))
@@ -101,7 +101,7 @@ class ExpectedValues:
             self.resolve(item, live[number] if number < len(live) else MISSING) for number, item in enumerate(items)
         ]
 
-    def _identifier(self, value: Identifier, live: JSON | object) -> JSON:
+    def _identifier(self, value: Identifier, live: JSON | Missing) -> JSON:
         known = self._variables.id(value.name)
         if known is not None:
             return known
@@ -110,7 +110,7 @@ class ExpectedValues:
             return live
         return f"{{$id: {value.name}}}"
 
-    def _template(self, value: Templated, live: JSON | object) -> JSON:
+    def _template(self, value: Templated, live: JSON | Missing) -> JSON:
         template = value.template
         if template.names & _VOLATILE_FUNCTIONS or self._needs_unknown_user(template.text):
             if _SESSION_TEMPLATE.fullmatch(template.text.strip()) and isinstance(live, str):
@@ -134,9 +134,9 @@ class ExpectedValues:
             self._variables.captures.setdefault(found[2], live)
 
 
-def _live_or_text(live: JSON | object, text: str) -> JSON:
+def _live_or_text(live: JSON | Missing, text: str) -> JSON:
     """Return the live value of a template that cannot be rendered; the template's text if there is none."""
-    return text if live is MISSING or isinstance(live, dict | list) else live  # type: ignore[return-value]  # not MISSING is JSON
+    return text if live is MISSING or isinstance(live, dict | list) else live
 
 
 def _text(value: JSON) -> str:

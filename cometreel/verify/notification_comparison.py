@@ -16,7 +16,7 @@ from cometreel.recording.correlation import correlate
 from cometreel.recording.journal_events import NO_BODY, RecordedBody, WireEvent
 from cometreel.recording.transcript import RecordedCall, RecordedDelivery, RecordedPublish, Transcript
 from cometreel.scenario import EventSpec, Profile
-from cometreel.scenario.matchers import MISSING
+from cometreel.scenario.matchers import MISSING, Missing
 from cometreel.scenario.values import Fixed
 from cometreel.verify.comparator import Comparator, DriftPath
 from cometreel.verify.expected_values import SessionVariables
@@ -91,13 +91,13 @@ class NotificationComparison:
         differences = len(self._comparator.value_changes(data, notification.data, self._references))
         if ext is not MISSING:
             live_ext = notification.message.get("ext")
-            differences += len(self._comparator.value_changes(ext, live_ext, ()))  # type: ignore[arg-type]  # not MISSING is JSON
+            differences += len(self._comparator.value_changes(ext, live_ext, ()))
         values = max(count_values(data), count_values(notification.data))
         return Similarity(differences, values, channel == notification.channel)
 
     def _resolve(
         self, number: int, notification: ReceivedNotification, *, trial: bool
-    ) -> tuple[JSON, JSON, JSON | object]:
+    ) -> tuple[JSON, JSON, JSON | Missing]:
         """Return the expected channel, data and ext; a trial does not change the session's variables."""
         expected = self._recorded[number]
         variables = self._comparator.variables_of(self._play)
@@ -153,7 +153,7 @@ class NotificationComparison:
         )
         if ext is not MISSING:
             live_ext = notification.message.get("ext")
-            yield from self._comparator.drifts(step, (*path, "ext"), ext, live_ext, (), literal=False)  # type: ignore[arg-type]  # not MISSING is JSON
+            yield from self._comparator.drifts(step, (*path, "ext"), ext, live_ext, (), literal=False)
 
     def _missing(self, number: int) -> Drift:
         nothing = ReceivedNotification(self._play.step.session, {}, 0.0)

@@ -17,7 +17,7 @@ from cometreel.recording.policy import PolicyRule, Treatment
 from cometreel.recording.pseudonyms import EMAIL, SHAPED_ID, is_shaped_id
 from cometreel.recording.redaction import HIDDEN, Redactor
 from cometreel.recording.secret import Secret
-from cometreel.scenario.matchers import MISSING
+from cometreel.scenario.matchers import MISSING, Missing
 
 __all__ = ["ReportMasking"]
 
@@ -71,9 +71,9 @@ class ReportMasking:
         """Return the value as it is compared."""
         return self._mask_value(value, None)
 
-    def value_at(self, value: JSON, path: Sequence[str | int]) -> JSON | object:
+    def value_at(self, value: JSON, path: Sequence[str | int]) -> JSON | Missing:
         """Return the part of an unmasked value at a path of the masked one; MISSING if it has none."""
-        found: JSON | object = value
+        found: JSON | Missing = value
         for step in path:
             if isinstance(found, list) and isinstance(step, int):
                 found = found[step] if step < len(found) else MISSING
@@ -84,7 +84,7 @@ class ReportMasking:
                 return MISSING
         return found
 
-    def _member(self, members: JSONObject, masked_key: str) -> JSON | object:
+    def _member(self, members: JSONObject, masked_key: str) -> JSON | Missing:
         for tree in (False, True):
             for key, masked in self._masked_keys(members, tree=tree).items():
                 if masked == masked_key:

@@ -90,5 +90,5 @@ def _drift(drift: Drift) -> JSONObject:
     }
     for name, value in (("recorded", drift.recorded), ("live", drift.live)):
         if value is not MISSING:
-            result[name] = value  # type: ignore[assignment]  # not MISSING is JSON
+            result[name] = value
     return result

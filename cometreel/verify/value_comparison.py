@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from cometreel.jsonvalue import JSON, same
-from cometreel.scenario.matchers import MISSING
+from cometreel.scenario.matchers import MISSING, Missing
 
 if TYPE_CHECKING:
     from deepdiff import DeepDiff
@@ -42,8 +42,8 @@ class ValueChange:
 
     kind: ChangeKind
     path: tuple[str | int, ...]
-    recorded: JSON | object
-    live: JSON | object
+    recorded: JSON | Missing
+    live: JSON | Missing
     live_path: tuple[str | int, ...] = ()
     renamed: str = ""
 
@@ -158,5 +158,9 @@ def _with_renames(found: Sequence[ValueChange]) -> Iterator[ValueChange]:
 
 def _added_with_same_value(removed: ValueChange, added: Sequence[ValueChange]) -> ValueChange | None:
     siblings = [change for change in added if change.path[:-1] == removed.path[:-1]]
-    found = [change for change in siblings if same(removed.recorded, change.live)]  # type: ignore[arg-type]  # neither is MISSING
+    found = [change for change in siblings if _same(removed.recorded, change.live)]
     return found[0] if len(found) == 1 else None
+
+
+def _same(recorded: JSON | Missing, live: JSON | Missing) -> bool:
+    return recorded is not MISSING and live is not MISSING and same(recorded, live)

@@ -8,7 +8,7 @@ from enum import Enum
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import Position
 from cometreel.scenario.json_pointer import escape
-from cometreel.scenario.matchers import MISSING
+from cometreel.scenario.matchers import MISSING, Missing
 from cometreel.scenario.yaml_writer import inline
 
 __all__ = ["Drift", "ExchangeOutcome", "StepVerdict", "Verdict", "one_line"]
@@ -35,8 +35,8 @@ class Drift:
     """The report's words, such as `value changed`."""
     position: Position
     path: tuple[str | int, ...]
-    recorded: JSON | object
-    live: JSON | object
+    recorded: JSON | Missing
+    live: JSON | Missing
     renamed: str = ""
 
     @property
@@ -108,9 +108,9 @@ class Verdict:
         return f"{', '.join(counts)}: {number} difference{'' if number == 1 else 's'}"
 
 
-def one_line(value: JSON | object) -> str:
+def one_line(value: JSON | Missing) -> str:
     """Return a value as one line of YAML, shortened."""
     if value is MISSING:
         return "nothing"
-    text = inline(value)  # type: ignore[arg-type]  # not MISSING is JSON
+    text = inline(value)
     return text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH] + "…"

@@ -170,15 +170,15 @@ def test_each_addon_knows_the_others_options() -> None:
 
 
 BAD_SCENARIOS = {
-    "a tag bomb": (bomb(), ":6:36: aliases expand to more than 1000000 values; expected less (write the data out)"),
+    "a tag bomb": (
+        bomb(),
+        ":6:36: aliases expand to more than 1000000 values; expected fewer (write the data without aliases)",
+    ),
     "an object": (
         "cometreel: !!python/object/apply:os.system [id]\n",
-        (
-            ":1:12: the tag !!python/object/apply:os.system; expected plain data "
-            "(objects can't stand here; remove the tag)"
-        ),
+        (":1:12: the tag !!python/object/apply:os.system isn't allowed; expected plain data (remove the tag)"),
     ),
-    "a list": ("- 1\n", ":1:1: a list; expected a mapping, the scenario (begin with 'cometreel: 1')"),
+    "a list": ("- 1\n", ":1:1: a list; expected a mapping (start the file with 'cometreel: 1')"),
     "another version": ("cometreel: 2\n", ":1:12: the number 2; expected 1"),
 }
 

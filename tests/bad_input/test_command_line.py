@@ -118,25 +118,22 @@ def test_a_place_that_cannot_be_written_is_one_line(
 
 POLICIES = {
     "missing": (None, "p.yaml: can't be read: No such file or directory; expected a policy in YAML"),
-    "empty": (b"", "p.yaml: the file is empty; expected a policy (begin with 'policy: 1')\n"),
+    "empty": (b"", "p.yaml: the file is empty; expected a policy (start with 'policy: 1')\n"),
     "not YAML": (b"policy: [\n", "p.yaml:2:1: not YAML: "),
     "bytes": (b"\xff\x00", "p.yaml: not UTF-8 text; expected a policy in YAML\n"),
-    "control characters": (b"policy: 1\x00\n", "p.yaml:1:10: the character U+0000 may not stand in YAML; "),
+    "control characters": (b"policy: 1\x00\n", "p.yaml:1:10: the character U+0000 isn't allowed in YAML; "),
     "an object": (
         b"policy: !!python/object/apply:os.system [id]\n",
-        (
-            "p.yaml:1:9: the tag !!python/object/apply:os.system; expected plain data "
-            "(objects can't stand here; remove the tag)\n"
-        ),
+        ("p.yaml:1:9: the tag !!python/object/apply:os.system isn't allowed; expected plain data (remove the tag)\n"),
     ),
     "a recursive anchor": (
         b"policy: &a [*a]\n",
-        "p.yaml:1:13: *a stands inside its own anchor; expected data that ends\n",
+        "p.yaml:1:13: the alias *a is inside its own anchor; expected no recursion\n",
     ),
-    "a tag bomb": (bomb().encode(), "p.yaml:6:36: aliases expand to more than 1000000 values; expected less "),
+    "a tag bomb": (bomb().encode(), "p.yaml:6:36: aliases expand to more than 1000000 values; expected fewer "),
     "a pit": (
         b"policy:\n" + b"".join(b" " * depth + b"-\n" for depth in range(200)),
-        "p.yaml:101:100: nested more than 100 deep; expected less\n",
+        "p.yaml:101:100: nested more than 100 levels deep; expected fewer levels\n",
     ),
 }
 

@@ -51,7 +51,7 @@ TABLE = {
         "bad_input/test_addons.py::test_a_scenario_that_vanishes_while_it_is_played_stays_in_force",
         "proxy/test_replay_options.py::test_mitmdump_ends_with_the_problem_in_its_log",
         "unit/scenario/test_yaml_reader.py::test_what_is_refused",
-        "unit/scenario/test_files.py::test_the_problems_of_all_files_are_told_together",
+        "unit/scenario/test_files.py::test_the_problems_of_all_files_are_reported_together",
         "unit/scenario/test_any_file.py::test_any_bytes",
         "unit/scenario/test_any_file.py::test_a_file_cut_anywhere",
         "unit/engine/test_file_watcher.py::test_a_broken_edit_is_reported_once_with_its_line_and_nothing_is_installed",

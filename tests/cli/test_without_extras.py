@@ -130,7 +130,7 @@ def test_lint_names_the_rule_that_did_not_run(command: Command):
 def test_lint_runs_the_other_rules(command: Command, folder: Path):
     text = "cometreel: 1\nexchanges:\n  - name: a\n    x-lint: [nothing]\n    request: {method: GET, path: /a}\n"
     (folder / "bad.yaml").write_text(text)
-    assert "no rule is called 'nothing'" in command("lint", "bad.yaml", code=ExitCode.NO).stdout
+    assert "unknown rule 'nothing'" in command("lint", "bad.yaml", code=ExitCode.NO).stdout
 
 
 MISSING = {

@@ -147,13 +147,13 @@ def test_each_kind_of_fault_has_a_form(
         (
             "exchange",
             "a pag",
-            "no exchange is called 'a pag'; expected the name of an exchange (did you mean 'a page'?)",
+            "unknown exchange 'a pag'; expected the name of an exchange (did you mean 'a page'?)",
         ),
         ("status", "99", "expected"),
         ("status", "", "enter a value"),
         ("headers", "{", "This is not JSON: "),
         ("amount", "0", "expected"),
-        ("as", "nobody", "no role is called 'nobody'"),
+        ("as", "nobody", "unknown role 'nobody'"),
         ("session", "7", "no live session has the number 7"),
     ],
 )
@@ -182,7 +182,7 @@ def test_the_json_of_a_fault_starts_with_the_values_of_the_form(console: Open, b
     assert raw.split() == ["{", '"exchange":', '"a', 'page",', '"status":', "503", "}"]
     opened.fill("#fault-json", '{"exchange": "a page", "stauts": 1}')
     browser.find("#fault-form .primary").click()
-    opened.shows("#fault-json-problem", "the key 'stauts' is unknown")
+    opened.shows("#fault-json-problem", "unknown key 'stauts'")
     opened.fill("#fault-json", '{"exchange": ["a page", "nothing"], "broken": true}')
     browser.find("#fault-form .primary").click()
     opened.shows("#fault-done", "is active.")

@@ -1,4 +1,4 @@
-"""A server that stands in for the reader's own, and each page run once for all tests of it."""
+"""A server for the commands of the pages, and one run of each page for all its tests."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SCENARIOS = ("login_workload.yaml", "request_agent_stats.yaml", "request_stats.y
 
 @pytest.fixture(scope="session")
 def gws() -> Iterator[str]:
-    """A replay of a whole desktop, which the pages call http://gws.example:8080."""
+    """A replay of all desktop scenarios, called http://gws.example:8080 on the pages."""
     with serve_in_background(replay_app(load([ROOT / "scenarios" / name for name in SCENARIOS]))) as served:
         yield served.url
 
 
 @pytest.fixture(scope="session")
 def ran(gws: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Ran]:
-    """Run a page, given its name and its text."""
+    """Return a function that runs a page by name and text, once."""
 
     def once(name: str, text: str) -> Ran:
         return run(steps(text), tmp_path_factory.mktemp(name.replace(".", "-")), gws)

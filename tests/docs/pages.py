@@ -1,13 +1,13 @@
-"""What stands on a page of the documentation: commands and what they print, files, what isn't run and why.
+"""Parses a page of the documentation: commands with their output, files, and blocks that aren't run.
 
-The convention, which `test_pages.py` holds every page to that no other test runs:
+The convention, which `test_pages.py` checks for every page that no other test runs:
 
-- a `console` block is run, its lines beginning with `$ ` in one shell for the whole page, in a folder of its own. A
-  line that ends with a backslash goes on; a server that ends with `&` stays. What is shown below a command is what it
-  prints, with `…` for anything; one that shows nothing may print what it likes. Each must succeed, unless `echo $?` is
-  next.
-- a block with a title, ```` ```yaml title="desk.yaml" ````, is that file: it is written when the page comes to it.
-- `<!-- not run: REASON -->` right above a block says why it can't be run here.
+- `console` blocks are run. Their lines starting with `$ ` are the commands of one shell for the whole page, in a new
+  folder. A line that ends with a backslash continues; a server started with `&` keeps running. The lines below a
+  command are its output, with `…` for any text; the output of a command without such lines isn't compared. Each command
+  must succeed, unless `echo $?` follows.
+- A block with a title, ```` ```yaml title="scenario.yaml" ````, is a file, which is written at that point.
+- `<!-- not run: REASON -->` above a block is the reason why it can't be run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SHELL = ("console", "sh", "bash")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command, and what it is said to print."""
+    """A command and its expected output."""
 
     line: str
     printed: str
@@ -39,7 +39,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that the page shows whole."""
+    """A file with its complete content."""
 
     name: str
     text: str
@@ -47,18 +47,18 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class NotRun:
-    """A block that can't be run, and why."""
+    """A block that can't be run, with the reason."""
 
     reason: str
 
 
 def steps(text: str) -> list[Command | File | NotRun]:
-    """What a page does, in its order."""
+    """Return the commands, files and unrun blocks of a page in order."""
     return [step for block in _BLOCK.finditer(text) for step in _of(block)]
 
 
 def has_commands(text: str) -> bool:
-    """Whether a page shows anything that a shell would run."""
+    """True if a page has blocks for a shell."""
     return any(block["language"] in _SHELL for block in _BLOCK.finditer(text))
 
 

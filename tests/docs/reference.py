@@ -131,7 +131,7 @@ _REQUEST_AND_REPLY = {
 
 
 def commands_page() -> str:
-    """The help of every command, as it is printed on a terminal of 100 columns."""
+    """Return the help of every command, as printed on a terminal of 100 columns."""
     parts = [_COMMANDS_HEAD]
     with main.make_context("cometreel", [], resilient_parsing=True, terminal_width=100) as context:
         parts.append(f"\n```text\n{main.get_help(context)}\n```\n")
@@ -148,7 +148,7 @@ def _help(command: click.Command, name: str, parent: click.Context) -> str:
 
 
 def format_page() -> str:
-    """A section for each block of a scenario, and the markers."""
+    """Return a section for each block of a scenario, and the markers."""
     found = schema()
     definitions = _object(found["$defs"])
     blocks = {"ScenarioFile": found, **definitions}
@@ -172,7 +172,7 @@ def _cell(member: JSON) -> str:
 
 
 def _shape(key: str, member: JSONObject) -> str:
-    """What a key's value may be, in words."""
+    """Describe the type of a value."""
     if key in _REQUEST_AND_REPLY and not {"items", "anyOf", "$ref"} & member.keys():
         return _REQUEST_AND_REPLY[key]
     words = list(dict.fromkeys(word for word in _words(member) if word))
@@ -180,7 +180,7 @@ def _shape(key: str, member: JSONObject) -> str:
 
 
 def _words(member: JSONObject) -> Iterator[str]:
-    """The words for one schema: of a choice, those of each alternative."""
+    """Yield the description of one schema, or of each alternative."""
     alternatives = member.get("anyOf") or member.get("oneOf")
     kind = member.get("type")
     if isinstance(alternatives, list):

@@ -1,4 +1,4 @@
-"""Runs what a page says, in one shell and one folder, with ports of this run in place of those on the page."""
+"""Runs the commands of a page in one shell and one folder, with free ports instead of those on the page."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _READY = "for attempt in $(seq 600); do (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/d
 _SECONDS = 100
 
 Ran = list[tuple[Command, str, int]]
-"""Each command, what it printed and how it ended."""
+"""Each command with its output and exit code."""
 
 
 def run(page: Sequence[Command | File | NotRun], folder: Path, gws: str) -> Ran:
-    """Run a page in `folder`; `gws` is the URL of a server that stands in for http://gws.example:8080."""
+    """Run a page in `folder`; `gws` is the URL of the server used for http://gws.example:8080."""
     for name in ("recordings", "scenarios", "loadtests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     ports = _ports(page)
@@ -46,13 +46,13 @@ def run(page: Sequence[Command | File | NotRun], folder: Path, gws: str) -> Ran:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether `text` is what a page shows; `…` stands for anything, and blanks at the end of a line don't count."""
+    """True if `text` matches the output on a page; `…` matches any text, trailing blanks are ignored."""
     shown = "\n".join(line.rstrip() for line in text.rstrip().splitlines())
     return re.fullmatch(".*".join(map(re.escape, pattern.rstrip().split("…"))), shown, re.DOTALL) is not None
 
 
 def _bash(script: str, folder: Path) -> tuple[str, str]:
-    """Run a script with all that it starts, in a group of processes that is ended whole if it takes too long."""
+    """Run a script in its own process group, which is killed after a timeout."""
     with subprocess.Popen(
         ["bash", "-c", script],
         cwd=folder,
@@ -78,7 +78,7 @@ def _lines(command: str) -> list[str]:
 
 
 def _ports(page: Sequence[Command | File | NotRun]) -> dict[str, str]:
-    """A free port for each that the page names; all are taken at once, so that they differ."""
+    """Return a free port for each port on the page; all are bound at the same time, so that they differ."""
     text = "\n".join(step.line for step in page if isinstance(step, Command))
     listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in dict.fromkeys(_PORT.findall(text))}
     ports = {name: str(listener.getsockname()[1]) for name, listener in listeners.items()}

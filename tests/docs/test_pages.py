@@ -1,4 +1,4 @@
-"""No page drifts from the program: each command is run by exactly one test, each block that isn't has its reason."""
+"""The pages match the program: each command is run by one test, and each block that isn't run has its reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGES = {path.name: path for path in [*sorted(DOCS.glob("*.md")), ROOT / "README
 TEXTS = {name: path.read_text("utf-8") for name, path in PAGES.items()}
 COMMANDS = sorted(name for name, text in TEXTS.items() if has_commands(text))
 NOT_RUN = {"README.md": 5, "recipes.md": 4, "record.md": 2, "tutorial.md": 1}
-"""How many blocks of a page aren't run. Each has its reason above it, on the page."""
+"""The number of blocks per page that aren't run. Each has its reason above it."""
 
 
 RUNNERS = {
@@ -32,7 +32,7 @@ RUNNERS = {
     "start.md": "tests/cli/test_docs.py",
     "verify.md": "tests/verify/test_docs.py",
 }
-"""Pages whose commands need more than a shell, and the one test that runs them. All others are run here."""
+"""Pages whose commands need more than a shell, and the test that runs them. All others are run here."""
 OURS = [name for name in COMMANDS if name not in RUNNERS]
 
 
@@ -50,24 +50,24 @@ def test_each_command_prints_what_is_shown(name: str, ran: Callable[[str, str], 
 
 
 @pytest.mark.parametrize(("name", "runner"), RUNNERS.items(), ids=list(RUNNERS))
-def test_a_page_that_is_not_run_here_has_a_test_that_reads_it(name: str, runner: str):
+def test_a_page_with_its_own_runner_is_read_by_it(name: str, runner: str):
     assert name in COMMANDS
     assert re.search(rf'"{name.removesuffix(".md")}(\.md)?"', (ROOT / runner).read_text("utf-8"))
 
 
-def test_what_is_not_run_is_counted():
+def test_blocks_that_are_not_run_are_counted():
     counted = {name: sum(isinstance(step, NotRun) for step in steps(TEXTS[name])) for name in OURS}
     assert {name: number for name, number in counted.items() if number} == NOT_RUN
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_no_block_is_for_a_shell_but_those_that_are_run(name: str):
+def test_all_shell_blocks_are_run(name: str):
     assert set(re.findall(r"^```(\w+)", TEXTS[name], re.MULTILINE)).isdisjoint({"sh", "bash", "shell"})
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_no_block_is_overlooked(name: str):
-    """Each fence that opens a console block is one that the convention has found."""
+def test_every_console_block_is_found(name: str):
+    """Each console fence is found by the parser."""
     blocks = [block for block in TEXTS[name].split("\n```console\n")[1:] if block.startswith("$ ")]
     commands = sum(block.partition("\n```")[0].count("\n$ ") + 1 for block in blocks)
     unrun = re.findall(r"<!-- not run: [^\n]+ -->\n+```console\n(.*?)^```$", TEXTS[name], re.MULTILINE | re.DOTALL)
@@ -76,7 +76,7 @@ def test_no_block_is_overlooked(name: str):
     assert TEXTS[name].count("\n```console\n") == len(blocks)
 
 
-def test_the_convention_itself():
+def test_steps_of_a_sample_page():
     text = (
         '```yaml title="a.yaml"\nb: 1\n```\n```console\n$ one \\\n    two\nout\n\nmore\n$ three\n```\n'
         "<!-- not run: no hands -->\n```console\n$ four\n```\n```text\n$ five\n```\n"

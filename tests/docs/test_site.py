@@ -1,4 +1,4 @@
-"""The site is whole: each page listed, each picture there and small, nothing from a network, references current."""
+"""The site is complete: all pages listed, all pictures present and small, no external resources, current references."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MACHINE = re.compile(r"/(?:root|home|work|tmp|opt|Users)/\w|\bdocs/docs\b|site-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as `make docs` builds it: a warning is an error."""
+    """Build the site as `make docs` does; a warning is an error."""
     folder = tmp_path_factory.mktemp("docs")
     shutil.copy(ROOT / "mkdocs.yml", folder)
     shutil.copytree(DOCS, folder / "docs")
@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
 
 
 def listed(entries: JSON) -> list[str]:
-    """The pages in a list of MkDocs, which may hold lists."""
+    """Return the pages in a navigation list of MkDocs, which may be nested."""
     if isinstance(entries, str):
         return [entries]
     assert isinstance(entries, (dict, list))
@@ -56,29 +56,29 @@ def test_every_page_is_listed_once():
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
-def test_a_page_made_from_the_program_is_current(name: str):
-    """`python -m tests.docs.reference` writes both anew."""
+def test_a_generated_page_is_current(name: str):
+    """`python -m tests.docs.reference` generates both."""
     assert TEXTS[name] == PAGES[name]()
 
 
 @pytest.mark.parametrize("name", sorted(TEXTS))
-def test_every_picture_of_a_page_is_there_and_small(name: str):
+def test_every_picture_of_a_page_exists_and_is_small(name: str):
     folder = DOCS if (DOCS / name).exists() else ROOT
     pictures = [folder / link for link in _PICTURE.findall(TEXTS[name])]
     assert [str(path) for path in pictures if not path.is_file() or path.stat().st_size > 200_000] == []
 
 
-def test_every_picture_is_shown():
+def test_every_picture_is_used():
     shown = {Path(link).name for text in TEXTS.values() for link in _PICTURE.findall(text)}
     assert {path.name for path in DOCS.rglob("*") if path.suffix in {".png", ".svg"}} - shown == set()
 
 
 @pytest.mark.parametrize("name", sorted(TEXTS))
-def test_no_page_names_a_place_of_the_machine_it_was_written_on(name: str):
+def test_no_page_contains_a_local_path(name: str):
     assert _MACHINE.findall(TEXTS[name]) == []
 
 
-def test_the_site_loads_nothing_from_a_network(site: Path):
+def test_the_site_loads_nothing_from_the_network(site: Path):
     loads = re.compile(
         r"<(?:script|img|link rel=\"(?:stylesheet|preconnect|icon)\")[^>]*(?:src|href)=\"?(https?:[^\">\s]+)"
     )
@@ -88,14 +88,14 @@ def test_the_site_loads_nothing_from_a_network(site: Path):
 
 
 @pytest.mark.parametrize("name", ["index", "tutorial", "format", "architecture"])
-def test_a_page_opens_from_a_file_without_a_complaint(site: Path, browser: Browser, name: str):
+def test_a_page_opens_from_a_file_without_console_messages(site: Path, browser: Browser, name: str):
     browser.open(site / f"{name}.html")
     assert browser.find("h1").text != ""
     assert browser.complaints() == []
 
 
 def test_the_search_works_from_a_file(site: Path, browser: Browser):
-    """With the copy of the worker that is in the site: a page from a file may start none of its own."""
+    """A page opened from a file can't start a worker, so the site contains a copy of it."""
     browser.open(site / "index.html")
     browser.find(".md-search__button").click()
     inside = "[...document.querySelectorAll('*')].find(element => element.shadowRoot)?.shadowRoot"

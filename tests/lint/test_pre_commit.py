@@ -1,4 +1,4 @@
-"""The hook for pre-commit, run by pre-commit itself; only the making of an environment is left out."""
+"""The pre-commit hook, run by pre-commit, without creating an environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BAD = GOOD.replace("path: /a", "path: /a, body: {password: hunter2hunter2}")
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository that uses the hook as it is defined, with the `cometreel` of this environment."""
+    """A repository that uses the hook with the `cometreel` of this environment."""
     (hook,) = yaml.safe_load(MANIFEST.read_text())
     config = {"repos": [{"repo": "local", "hooks": [{**hook, "language": "system", "additional_dependencies": []}]}]}
     (tmp_path / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
@@ -29,7 +29,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def hooked(folder: Path) -> subprocess.CompletedProcess[str]:
-    """What pre-commit says of everything in the repository."""
+    """Run pre-commit on all files of the repository."""
     bin_ = Path(sys.executable).parent
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
@@ -42,18 +42,18 @@ def hooked(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_its_definition_is_one_that_pre_commit_takes():
+def test_pre_commit_accepts_the_definition():
     command = [str(Path(sys.executable).with_name("pre-commit")), "validate-manifest", str(MANIFEST)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, "")
 
 
-def test_scenarios_that_are_clean_pass_and_other_files_are_left_alone(repository: Path):
+def test_clean_scenarios_pass_and_other_files_are_ignored(repository: Path):
     ended = hooked(repository)
     assert (ended.returncode, ended.stdout.rstrip().endswith("Passed")) == (0, True)
 
 
-def test_a_scenario_with_a_secret_is_held_back(repository: Path):
+def test_a_scenario_with_a_secret_fails(repository: Path):
     (repository / "scenarios" / "bad.yaml").write_text(BAD)
     ended = hooked(repository)
     assert ended.returncode == 1

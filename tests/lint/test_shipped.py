@@ -1,4 +1,4 @@
-"""Every scenario that ships is clean, without a note; the sample recording too, against its own journal."""
+"""The shipped scenarios and the sample recording with its journal have no issues."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def test_it_is_clean(path: Path):
     assert lint(path) == []
 
 
-def test_the_sample_lies_beside_its_journal():
+def test_the_sample_has_its_journal_next_to_it():
     assert (ROOT / "recordings" / "workbin-desktop.jsonl").is_file()

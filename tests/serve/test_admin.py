@@ -200,12 +200,12 @@ def test_a_push_reaches_the_client_that_polls(reel: Administered):
     [
         ("{", ["body: it is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"]),
         ("[]", ["body: it is not a JSON object; expected a JSON object"]),
-        ('{"channel": "/c"}', ["push: the key 'data' is missing; expected 'data'"]),
+        ('{"channel": "/c"}', ["push: `data` is missing; add one, for example `data: …`"]),
         (
             '{"chanel": "/c", "data": 1, "session": "x"}',
             [
-                "push: the key 'channel' is missing; expected 'channel'",
-                "push: chanel: the key 'chanel' is unknown; expected channel, data, ext, session, user (did you",
+                "push: `channel` is missing; add one, for example `channel: …`",
+                "push: chanel: unknown key 'chanel'; expected one of channel, data, ext, session, user (did you",
                 "push: session: the text 'x'; expected a whole number",
             ],
         ),
@@ -250,8 +250,8 @@ def test_an_invalid_fault_is_refused_with_all_problems(reel: Administered):
     assert problems(reply) == (
         400,
         [
-            "fault: as: no role is called 'agent'; expected no role: the scenario has none",
-            "fault: exchange: no exchange is called 'a pag'; expected the name of an exchange (did you mean 'a page'?)",
+            "fault: as: unknown role 'agent'; expected no role, as the scenario has none",
+            "fault: exchange: unknown exchange 'a pag'; expected the name of an exchange (did you mean 'a page'?)",
         ],
     )
 
@@ -282,13 +282,14 @@ def test_a_scenario_that_can_t_be_used_is_refused_with_the_place_of_each_error_a
         {
             "problems": [
                 {
-                    "text": "scenario.yaml:3:5: the key 'request' is missing; expected 'request'",
+                    "text": "scenario.yaml:3:5: `request` is missing; "
+                    "add one, for example `request: {method: GET, path: /api/v2/me}`",
                     "file": "scenario.yaml",
                     "line": 3,
                     "column": 5,
                 },
                 {
-                    "text": "scenario.yaml:4:1: the key 'setings' is unknown; expected bayeux, cometreel, correlation, "
+                    "text": "scenario.yaml:4:1: unknown key 'setings'; expected one of bayeux, cometreel, correlation, "
                     "exchanges, faults, ignore, roles, session, settings, source, timeline, title "
                     "(did you mean 'settings'?)",
                     "file": "scenario.yaml",

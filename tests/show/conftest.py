@@ -1,4 +1,4 @@
-"""A browser for these tests, and pages drawn by the real command."""
+"""The browser and pages created by `cometreel show`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def chromium_browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(chromium_browser: Browser) -> Iterator[Browser]:
-    """The browser. After each test nothing may have been said on the console, not even a warning."""
+    """The browser. After each test the console must be empty, without even a warning."""
     yield chromium_browser
     assert chromium_browser.complaints() == []
 
 
 @pytest.fixture
 def draw(tmp_path: Path) -> Callable[..., Path]:
-    """Draws journals with `cometreel show`; two of them over one another."""
+    """Create the page of a journal, or of the comparison of two, with `cometreel show`."""
 
     def drawn(*made: Written) -> Path:
         files = [str(one.path(tmp_path, f"journal-{number}")) for number, one in enumerate(made)]

@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/show.md anew, in the real browser: `python -m tests.show.screenshots`."""
+"""Takes the pictures of docs/show.md in a real browser: `python -m tests.show.screenshots`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ IMAGES = ROOT / "docs" / "images"
 
 
 def take(browser: Browser, folder: Path) -> None:
-    """Draw the sample that ships by day, and three agents at work by night."""
+    """Take the shipped sample in the light theme and three agents in the dark theme."""
     sample, agents = folder / "sample.html", folder / "agents.html"
     sample.write_text(page(read_conversation(ROOT / "recordings" / "workbin-desktop.jsonl")), "utf-8")
     agents.write_text(page(read_conversation(three_agents().path(folder, "three agents"))), "utf-8")
     browser.open(sample, size=(1360, 860))
     browser.find('#lanes .exchange[aria-label^="subscribe my workbins"]').click()
-    browser.find("h1").click()  # away from the timeline, so that no card lies over it
+    browser.find("h1").click()  # moves the pointer away, so that no tooltip is shown
     browser.settle()
     browser.screenshot(IMAGES / "show-light.png")
     browser.open(agents, theme="dark", size=(1360, 860))
@@ -29,7 +29,7 @@ def take(browser: Browser, folder: Path) -> None:
 
 
 def main() -> int:
-    """Take both."""
+    """Take both pictures."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with chromium() as browser, tempfile.TemporaryDirectory() as folder:
         take(browser, Path(folder))

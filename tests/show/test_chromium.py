@@ -1,4 +1,4 @@
-"""The browser of the tests: it hears what a page complains of, and a machine without it is told what to do."""
+"""The browser of the tests: it reports console messages, and an error without Chromium says what to install."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.chromium import Browser, chromium
 
 
-def test_it_hears_what_the_policy_of_a_page_refuses(chromium_browser: Browser, tmp_path: Path):
+def test_it_reports_violations_of_the_content_security_policy(chromium_browser: Browser, tmp_path: Path):
     page = tmp_path / "refused.html"
     policy = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'\">"
     page.write_text(f"<!doctype html>{policy}<script>1</script>")
@@ -17,7 +17,7 @@ def test_it_hears_what_the_policy_of_a_page_refuses(chromium_browser: Browser, t
     assert any("Executing inline script violates" in complaint for complaint in chromium_browser.complaints())
 
 
-def test_it_hears_an_error_in_a_script(chromium_browser: Browser, tmp_path: Path):
+def test_it_reports_script_errors(chromium_browser: Browser, tmp_path: Path):
     page = tmp_path / "broken.html"
     page.write_text("<!doctype html><script>null.x</script>")
     chromium_browser.open(page)
@@ -25,7 +25,7 @@ def test_it_hears_an_error_in_a_script(chromium_browser: Browser, tmp_path: Path
     assert "TypeError" in complaint
 
 
-def test_where_there_is_none_the_test_fails_and_names_the_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_without_chromium_the_test_fails_and_names_the_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(pytest.fail.Exception, match="apt-get install -y chromium chromium-driver"), chromium():
         pass

@@ -1,4 +1,4 @@
-"""What was recorded may be hostile, empty or different: it stays text, and the page stands."""
+"""Hostile, empty and compared conversations: recorded data stays text, and the page works."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cometreel.jsonvalue import JSON
 from tests.chromium import Browser
-from tests.show.looking import bodies, choose, count, item, names, small
+from tests.show.page_elements import bodies, choose, count, item, names, small
 from tests.unit.show.journal_texts import Written
 
 Draw = Callable[..., Path]
@@ -22,7 +22,7 @@ HOSTILE = (
 POINT = "document.getElementById(arguments[0]).dispatchEvent(new PointerEvent(arguments[1], {bubbles: true}))"
 
 
-def test_hostile_bodies_stay_text_everywhere(browser: Browser, draw: Draw):
+def test_hostile_bodies_stay_text(browser: Browser, draw: Draw):
     made = Written()
     body: JSON = {"operationName": HOSTILE, "workbinType": HOSTILE, HOSTILE: [HOSTILE]}
     made.call(0.0, HOSTILE, "POST", f"/{HOSTILE}", body, reply={HOSTILE: HOSTILE}, status=404, query=HOSTILE)
@@ -30,13 +30,13 @@ def test_hostile_bodies_stay_text_everywhere(browser: Browser, draw: Draw):
     made.poll(0.5, 0.7, HOSTILE, error=HOSTILE)
     made.meta(0.8, HOSTILE, "/meta/subscribe", subscription=HOSTILE, error=HOSTILE)
     made.publish(0.9, HOSTILE, f"/{HOSTILE}", {"operation": HOSTILE})
-    broken = made.asked(1.0, HOSTILE, "GET", f"/{HOSTILE}")
+    broken = made.request(1.0, HOSTILE, "GET", f"/{HOSTILE}")
     made.event(1.1, "error", flow=broken, text=HOSTILE)
     made.event(1.2, "mark", text=HOSTILE)
     browser.open(draw(made))
     texts = []
     for number in [one.get_attribute("id") for one in browser.all("#lanes .item[id]")]:
-        for kind in ("pointermove", "pointerdown", "pointerup"):  # shows the card, and chooses
+        for kind in ("pointermove", "pointerdown", "pointerup"):  # shows the tooltip, and selects
             browser.run(POINT, number, kind)
         browser.settle()
         texts.append(browser.find("#details").text)
@@ -56,13 +56,13 @@ def test_a_hostile_difference_stays_text(browser: Browser, draw: Draw):
     assert browser.run("return window.hurt === undefined") is True
 
 
-def test_an_empty_conversation_is_a_page_too(browser: Browser, draw: Draw):
+def test_an_empty_conversation_has_a_page(browser: Browser, draw: Draw):
     browser.open(draw(Written()))
     assert count(browser) == "0 of 0 exchanges"
     assert browser.find("#nothing").is_displayed()
 
 
-def test_two_conversations_lie_over_one_another(browser: Browser, draw: Draw):
+def test_two_conversations_are_drawn_in_one_timeline(browser: Browser, draw: Draw):
     before, after = small(), small()
     before.call(4.5, "ann", "GET", "/api/v2/old")
     after.call(4.6, "ann", "GET", "/api/v2/new")
@@ -83,7 +83,7 @@ def test_two_conversations_lie_over_one_another(browser: Browser, draw: Draw):
     assert names(browser) == ["new"]
 
 
-def test_a_clock_that_was_set_wrongly_hangs_nothing(browser: Browser, draw: Draw):
+def test_a_wrong_clock_does_not_hang_the_page(browser: Browser, draw: Draw):
     made = Written()
     made.call(-5.0, "ann", "GET", "/api/v2/me")
     made.call(1e12, "ann", "GET", "/api/v2/late")
@@ -92,7 +92,7 @@ def test_a_clock_that_was_set_wrongly_hangs_nothing(browser: Browser, draw: Draw
     assert 1 <= len(browser.all("#axis text")) <= 20
 
 
-def test_everything_at_the_same_moment_can_be_looked_at(browser: Browser, draw: Draw):
+def test_exchanges_at_the_same_time_can_be_selected(browser: Browser, draw: Draw):
     made = Written()
     for number in range(400):
         made.call(1.0, "ann", "GET", f"/api/v2/thing-{number}", after=0.0)

@@ -1,4 +1,4 @@
-"""Ten thousand exchanges: the page opens on what can be read, and never draws more than is in view."""
+"""Ten thousand exchanges: the page opens on a readable range and draws only visible items."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def opened(browser: Browser, page: Path) -> Browser:
-    """The page, with motion reduced, so that what a key asks for is drawn in the next frame."""
+    """The page with reduced motion, so that changes are drawn in the next frame."""
     browser.open(page, reduced_motion=True)
     return browser
 
 
 def drawn(browser: Browser) -> tuple[int, int]:
-    """How many exchanges and how many elements there are in the timeline."""
+    """Return the number of exchanges and of elements in the timeline."""
     return len(browser.all("#lanes .exchange")), int(
         str(browser.run("return document.querySelectorAll('#lanes *').length"))
     )
@@ -40,14 +40,14 @@ def dense(browser: Browser) -> bool:
     return browser.find("#lanes").get_attribute("data-dense") == "true"
 
 
-def test_it_opens_on_the_first_exchanges_large_enough_to_read(opened: Browser):
+def test_it_opens_on_the_first_exchanges(opened: Browser):
     exchanges, _ = drawn(opened)
     assert 40 <= exchanges <= 80
     assert not dense(opened)
     assert opened.find("#count").text == "10,000 of 10,000 exchanges"
 
 
-def test_all_of_it_is_drawn_as_sums(opened: Browser):
+def test_too_many_exchanges_are_drawn_as_density(opened: Browser):
     opened.find("#zoom-fit").click()
     opened.settle()
     exchanges, elements = drawn(opened)
@@ -55,7 +55,7 @@ def test_all_of_it_is_drawn_as_sums(opened: Browser):
     assert elements < 100
 
 
-def test_at_every_zoom_no_more_is_drawn_than_can_be_told_apart(opened: Browser):
+def test_the_number_of_drawn_exchanges_is_limited_at_every_zoom(opened: Browser):
     opened.find("#zoom-fit").click()
     seen = []
     for _ in range(14):
@@ -83,7 +83,7 @@ def test_only_the_lanes_in_view_are_drawn(browser: Browser, tmp_path: Path):
     assert len(last) < 20
 
 
-def test_the_overview_goes_anywhere(opened: Browser):
+def test_a_click_in_the_overview_moves_the_view(opened: Browser):
     before = opened.find("#details h3").text
     opened.run(
         "const box = document.getElementById('overview').getBoundingClientRect();"
@@ -96,16 +96,16 @@ def test_the_overview_goes_anywhere(opened: Browser):
     assert opened.find("#details h3").text == before
 
 
-def test_a_filter_over_all_of_it_leaves_what_it_names(opened: Browser):
+def test_a_filter_searches_all_exchanges(opened: Browser):
     opened.find("#filter-text").send_keys('"referenceId":7777}')
     opened.wait(lambda: opened.find("#count").text == "1 of 10,000 exchanges", "the filter doesn't filter")
     Select(opened.find("#filter-lane")).select_by_index(1)
     opened.wait(lambda: opened.find("#count").text == "1 of 10,000 exchanges", "agent-1 doesn't hold 7777")
 
 
-def test_the_next_one_is_found_however_far_away_it_is(opened: Browser):
+def test_next_reaches_a_distant_exchange(opened: Browser):
     opened.find("#filter-text").send_keys('"referenceId":7777}')
     opened.wait(lambda: opened.find("#count").text == "1 of 10,000 exchanges", "the filter doesn't filter")
     opened.find("#next").click()
     opened.settle()
-    assert [one.get_attribute("id") for one in opened.all("#lanes .exchange.chosen")] == ["x7776"]
+    assert [one.get_attribute("id") for one in opened.all("#lanes .exchange.selected")] == ["x7776"]

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: what is drawn, what is shown of it, and what filters and figures say."""
+"""The page in a real Chromium: drawing, details, filters and latencies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cometreel.cli import ExitCode, run
 from cometreel.jsonvalue import JSONObject
 from cometreel.show import Times, latencies_of, read_conversation
 from tests.chromium import Browser
-from tests.show.looking import bodies, choose, count, details, item, names, small
+from tests.show.page_elements import bodies, choose, count, details, item, names, small
 from tests.unit.show.journal_texts import CHANNEL, Written, three_agents
 
 SAMPLE = Path(__file__).parents[2] / "recordings" / "workbin-desktop.jsonl"
@@ -25,10 +25,13 @@ Draw = Callable[..., Path]
 def test_every_part_of_the_conversation_is_drawn(browser: Browser, draw: Draw):
     browser.open(draw(small()))
     assert names(browser) == ["stats of place Place1", "stats of agent group Sales", "me, refused"]
-    drawn = {sign: len(browser.all(f"#lanes {sign}")) for sign in (".arrow", ".arrow.early", ".told", ".told.early")}
-    assert drawn == {".arrow": 2, ".arrow.early": 1, ".told": 2, ".told.early": 1}
-    others = {sign: len(browser.all(f"#lanes {sign}")) for sign in (".alone", ".poll", ".step", ".fault")}
-    assert others == {".alone": 1, ".poll": 3, ".step": 1, ".fault": 1}
+    drawn = {
+        sign: len(browser.all(f"#lanes {sign}"))
+        for sign in (".arrow", ".arrow.early", ".notification", ".notification.early")
+    }
+    assert drawn == {".arrow": 2, ".arrow.early": 1, ".notification": 2, ".notification.early": 1}
+    others = {sign: len(browser.all(f"#lanes {sign}")) for sign in (".unsolicited", ".poll", ".meta", ".fault")}
+    assert others == {".unsolicited": 1, ".poll": 3, ".meta": 1, ".fault": 1}
     assert [name.text for name in browser.all("#lanes .lane-name")] == ["agent-1", "agent-2"]
     facts = ["journal", "4.03 s", "2 sessions", "3 exchanges", "3 notifications", "3 polls"]
     assert browser.find("#facts").text.split(" · ") == facts
@@ -41,17 +44,17 @@ def test_a_poll_is_as_long_as_it_was_held(browser: Browser, draw: Draw):
     assert second == pytest.approx(third, abs=0.1)
 
 
-def test_an_arrow_leads_from_the_request_to_the_moment_of_the_notification(browser: Browser, draw: Draw):
+def test_an_arrow_leads_from_the_request_to_the_notification(browser: Browser, draw: Draw):
     browser.open(draw(small()))
     bar = browser.find("#lanes .exchange .bar")
     arrow = browser.find("#lanes .arrow").get_attribute("d") or ""
-    told = browser.find("#lanes .told").get_attribute("d") or ""
+    notification = browser.find("#lanes .notification").get_attribute("d") or ""
     begin, end = re.findall(r"^M([\d.]+)", arrow)[0], arrow.split()[-2]
     assert float(begin) == pytest.approx(float(bar.get_attribute("x") or 0) + 1)
-    assert float(end) == pytest.approx(float(re.findall(r"^M([\d.]+)", told)[0]))
+    assert float(end) == pytest.approx(float(re.findall(r"^M([\d.]+)", notification)[0]))
 
 
-def test_a_click_shows_the_bodies_with_every_number_as_it_was(browser: Browser, draw: Draw):
+def test_a_click_shows_the_bodies_with_unchanged_numbers(browser: Browser, draw: Draw):
     made = small()
     made.call(5.0, "bob", "GET", "/api/v2/big", reply={"id": 12345678901234567890, "empty": {}, "list": [1, []]})
     browser.open(draw(made))
@@ -62,7 +65,7 @@ def test_a_click_shows_the_bodies_with_every_number_as_it_was(browser: Browser, 
 
 def test_a_click_on_a_notification_shows_its_exchange(browser: Browser, draw: Draw):
     browser.open(draw(small()))
-    browser.all("#lanes [data-told]")[1].click()
+    browser.all("#lanes [data-notification]")[1].click()
     assert details(browser) == "stats of agent group Sales"
     heading = browser.find("#details h4.notification")
     assert heading.text.split("\n") == ["WorkbinStatsMessage", "+200 ms early"]
@@ -70,7 +73,7 @@ def test_a_click_on_a_notification_shows_its_exchange(browser: Browser, draw: Dr
 
 @pytest.mark.parametrize(
     ("sign", "title"),
-    [(".alone-item", "WorkbinStateChangeMessage"), (".held", "Held poll"), (".step-item", "/meta/handshake")],
+    [(".unsolicited-item", "WorkbinStateChangeMessage"), (".held", "Held poll"), (".meta-item", "/meta/handshake")],
 )
 def test_everything_can_be_clicked(browser: Browser, draw: Draw, sign: str, title: str):
     browser.open(draw(small()))
@@ -78,21 +81,21 @@ def test_everything_can_be_clicked(browser: Browser, draw: Draw, sign: str, titl
     assert details(browser) == title
 
 
-def test_hovering_shows_a_card_and_lights_what_belongs_together(browser: Browser, draw: Draw):
+def test_hovering_shows_a_tooltip_and_highlights_the_exchange(browser: Browser, draw: Draw):
     browser.open(draw(small()))
     tip = browser.find("#tip")
     assert not tip.is_displayed()
-    ActionChains(browser.driver).move_to_element(browser.find("#lanes [data-told]")).perform()
+    ActionChains(browser.driver).move_to_element(browser.find("#lanes [data-notification]")).perform()
     assert tip.is_displayed()
     assert tip.text.startswith("WorkbinStatsMessage\nstats of place Place1\nPOST /api/v2/workbins\n200 after 200 ms\n")
     assert '"Count": 3' in tip.text
-    lit = {lit.get_attribute("data-item") for lit in browser.all("#lanes .lit")}
-    assert (lit, len(browser.all("#lanes .lit"))) == ({"x0"}, 3)  # its bar, its arrow, its notification
+    highlighted = {one.get_attribute("data-item") for one in browser.all("#lanes .highlighted")}
+    assert (highlighted, len(browser.all("#lanes .highlighted"))) == ({"x0"}, 3)  # its bar, its arrow, its notification
     ActionChains(browser.driver).move_to_element(browser.find("h1")).perform()
     assert not tip.is_displayed()
 
 
-def test_a_websocket_is_drawn_with_its_frames_and_its_polls(browser: Browser, draw: Draw):
+def test_a_websocket_is_drawn_with_its_frames_and_polls(browser: Browser, draw: Draw):
     made = Written()
     connect: JSONObject = {"channel": "/meta/connect", "id": "1"}
     made.event(0.0, "open", flow="w1", method="GET", path="/cometd")
@@ -117,7 +120,7 @@ FILTERS = [
 
 
 @pytest.mark.parametrize(("field", "words", "left"), FILTERS)
-def test_each_filter_leaves_what_it_names(browser: Browser, draw: Draw, field: str, words: str, left: list[str]):
+def test_each_filter_keeps_matching_exchanges(browser: Browser, draw: Draw, field: str, words: str, left: list[str]):
     browser.open(draw(small()))
     choose(browser, field, words)
     assert names(browser) == left
@@ -128,14 +131,14 @@ def test_each_filter_leaves_what_it_names(browser: Browser, draw: Draw, field: s
     ("text", "left"),
     [("place1", 1), ("wb-1", 1), ('"statusCode":20', 1), ("answered 403", 1), ("/api/v2", 3), ("nowhere", 0)],
 )
-def test_the_text_filter_looks_at_names_paths_bodies_and_faults(browser: Browser, draw: Draw, text: str, left: int):
+def test_the_text_filter_searches_names_paths_bodies_and_faults(browser: Browser, draw: Draw, text: str, left: int):
     browser.open(draw(small()))
     browser.find("#filter-text").send_keys(text)
     browser.settle()
     assert (len(names(browser)), count(browser)) == (left, f"{left} of 3 exchanges")
 
 
-def test_where_nothing_is_left_that_is_said_and_reset_brings_all_back(browser: Browser, draw: Draw):
+def test_reset_shows_all_exchanges_again(browser: Browser, draw: Draw):
     browser.open(draw(small()))
     browser.find("#filter-text").send_keys("nowhere at all")
     choose(browser, "lane", "agent-1 (user-ann)")
@@ -153,7 +156,7 @@ def rows(browser: Browser) -> list[list[str]]:
     ]
 
 
-def test_the_table_counts_as_the_terminal_does(browser: Browser, draw: Draw, tmp_path: Path):
+def test_the_table_has_the_figures_of_the_terminal(browser: Browser, draw: Draw, tmp_path: Path):
     made = three_agents()
     browser.open(draw(made))
     expected = latencies_of(read_conversation(made.path(tmp_path)).exchanges)
@@ -175,11 +178,11 @@ def test_the_table_counts_as_the_terminal_does(browser: Browser, draw: Draw, tmp
         ]
         for row in expected
     ]
-    bars = browser.all("#latencies tbody tr:nth-child(3) td.told .bar")
+    bars = browser.all("#latencies tbody tr:nth-child(3) td.notification .bar")
     assert len(bars) == sum(bar > 0 for bar in expected[2].notification.histogram)
 
 
-def test_a_row_of_the_table_filters_by_it(browser: Browser, draw: Draw):
+def test_a_click_on_a_table_row_filters(browser: Browser, draw: Draw):
     browser.open(draw(small()))
     browser.find("#latencies tbody tr:nth-child(2)").click()
     browser.settle()
@@ -187,7 +190,7 @@ def test_a_row_of_the_table_filters_by_it(browser: Browser, draw: Draw):
     assert [row[0] for row in rows(browser)] == ["RequestAgentStats"]
 
 
-def test_the_sample_that_ships_is_drawn_whole(browser: Browser, tmp_path: Path):
+def test_the_shipped_sample_is_drawn(browser: Browser, tmp_path: Path):
     page = tmp_path / "sample.html"
     assert run(["show", str(SAMPLE), "-o", str(page)]) == ExitCode.DONE
     browser.open(page)

@@ -1,30 +1,30 @@
-// The details of what was chosen, and the small card over what the pointer is on.
+// The details of the selected item, and the tooltip of the item under the pointer.
 
 const panel = byId("details");
 const tip = byId("tip");
 
-function showDetails(item, told) {
+function showDetails(item, number) {
   if (!item) {
     panel.replaceChildren(
       element(
         "p",
         { class: "empty" },
-        "Choose something in the timeline to see what was said: click it, or use the arrow keys.",
+        "Select an item in the timeline to see its bodies: click it or use the arrow keys.",
       ),
     );
     return;
   }
   const parts = {
     exchange: exchangeDetails,
-    alone: aloneDetails,
+    unsolicited: unsolicitedDetails,
     poll: pollDetails,
-    step: stepDetails,
+    meta: metaDetails,
     socket: socketDetails,
   };
   panel.replaceChildren(...parts[item.kind](item).filter(Boolean));
   panel.scrollTop = 0;
-  if (told !== null) panel.querySelectorAll("h4.notification")[told]?.scrollIntoView({ block: "nearest" });
-  byId("spoken").textContent = item.spoken ?? spokenName(item);
+  if (number !== null) panel.querySelectorAll("h4.notification")[number]?.scrollIntoView({ block: "nearest" });
+  byId("announcement").textContent = item.accessibleName ?? accessibleName(item);
 }
 
 function exchangeDetails(exchange) {
@@ -32,7 +32,7 @@ function exchangeDetails(exchange) {
     element("h3", {}, exchange.name),
     element("p", { class: "target" }, element("b", {}, exchange.method), ` ${exchange.target}`),
     compared ? element("p", {}, element("span", { class: `badge ${exchange.state}` }, exchange.state)) : null,
-    pairsOf(exchangePairs(exchange)),
+    definitionList(exchangePairs(exchange)),
     ...exchange.faults.map((fault) => element("p", { class: "warning" }, `! ${fault}`)),
     ...exchange.notes.map((note) => element("p", { class: "remark" }, note)),
     ...exchange.changes.flatMap(changeDetails),
@@ -40,20 +40,20 @@ function exchangeDetails(exchange) {
     ...bodyDetails("Headers of the reply", "", exchange.headers),
     ...bodyDetails("Reply", exchange.status ?? "", exchange.reply),
   ];
-  for (const one of exchange.told) parts.push(...toldDetails(one, exchange.at));
+  for (const one of exchange.notifications) parts.push(...notificationDetails(one, exchange.at));
   return parts;
 }
 
 function exchangePairs(exchange) {
   const pairs = [
-    [LANE, laneWords(lanes[exchange.lane])],
-    ["asked at", `${exchange.at.toFixed(3)} s`],
+    [LANE, laneLabel(lanes[exchange.lane])],
+    ["requested at", `${exchange.at.toFixed(3)} s`],
   ];
   pairs.push([
-    "acknowledged",
+    "replied",
     exchange.replyAt === undefined ? "never" : `after ${duration(exchange.replyAt - exchange.at)}`,
   ]);
-  exchange.told.forEach((one) =>
+  exchange.notifications.forEach((one) =>
     pairs.push(["notified", `after ${duration(one.at - exchange.at)}${one.early ? ", before the reply" : ""}`]),
   );
   if (exchange.ownerType) pairs.push(["owner type", exchange.ownerType]);
@@ -65,7 +65,7 @@ function bodyDetails(heading, remark, body) {
   return [element("h4", {}, heading, remark ? element("small", {}, remark) : null), prettyBlock(bodies[body])];
 }
 
-function toldDetails(one, since) {
+function notificationDetails(one, since) {
   const remark = since === null ? "" : `+${duration(one.at - since)}${one.early ? " early" : ""}`;
   const heading = element("h4", { class: "notification" }, typeOf(one) || "Notification", element("small", {}, remark));
   return [
@@ -86,16 +86,16 @@ function changeDetails(change) {
   ];
 }
 
-function aloneDetails(one) {
+function unsolicitedDetails(one) {
   return [
     element("h3", {}, typeOf(one) || one.channel),
-    element("p", { class: "remark" }, "No request asked for this notification."),
+    element("p", { class: "remark" }, "Unsolicited: no request caused this notification."),
     compared ? element("p", {}, element("span", { class: `badge ${one.state}` }, one.state)) : null,
-    pairsOf([
-      [LANE, laneWords(lanes[one.lane])],
-      ["came at", `${one.at.toFixed(3)} s`],
+    definitionList([
+      [LANE, laneLabel(lanes[one.lane])],
+      ["received at", `${one.at.toFixed(3)} s`],
     ]),
-    ...toldDetails(one, null),
+    ...notificationDetails(one, null),
   ];
 }
 
@@ -104,47 +104,47 @@ function pollDetails(poll) {
   return [
     element("h3", {}, "Held poll"),
     element("p", { class: "target" }, "/meta/connect"),
-    element("p", { class: "remark" }, pollWords(poll)),
-    pairsOf([
-      [LANE, laneWords(lanes[poll.lane])],
+    element("p", { class: "remark" }, describePoll(poll)),
+    definitionList([
+      [LANE, laneLabel(lanes[poll.lane])],
       ["from", `${poll.at.toFixed(3)} s`],
       ["until", until],
     ]),
   ];
 }
 
-function stepDetails(step) {
+function metaDetails(message) {
   const pairs = [
-    [LANE, laneWords(lanes[step.lane])],
-    ["at", `${step.at.toFixed(3)} s`],
-    ["of", step.detail || null],
+    [LANE, laneLabel(lanes[message.lane])],
+    ["at", `${message.at.toFixed(3)} s`],
+    ["subscription", message.detail || null],
   ];
   return [
-    element("h3", {}, step.channel),
-    pairsOf(pairs),
-    step.refused ? element("p", { class: "warning" }, `! refused: ${step.refused}`) : null,
+    element("h3", {}, message.channel),
+    definitionList(pairs),
+    message.refused ? element("p", { class: "warning" }, `! refused: ${message.refused}`) : null,
   ];
 }
 
 function socketDetails(socket) {
   const sent = socket.frames.filter(([, ours]) => ours).length;
   const pairs = [
-    [LANE, laneWords(lanes[socket.lane])],
+    [LANE, laneLabel(lanes[socket.lane])],
     ["opened", `${socket.at.toFixed(3)} s`],
-    ["closed", socket.until === null ? "open to the end" : `${socket.until.toFixed(3)} s`],
+    ["closed", socket.until === null ? "still open at the end" : `${socket.until.toFixed(3)} s`],
   ];
   pairs.push(["frames", `${sent} sent, ${socket.frames.length - sent} received`]);
-  return [element("h3", {}, "WebSocket"), pairsOf(pairs)];
+  return [element("h3", {}, "WebSocket"), definitionList(pairs)];
 }
 
-// --- the card over the pointer --------------------------------------------------------------------------------
+// --- tooltip -------------------------------------------------------------------------------------------------
 
-function showTip(item, told, event) {
+function showTip(item, number, event) {
   tip.hidden = !item;
   if (!item) return;
-  const one = told === null ? null : item.told[told];
-  const body = one ? one.data : item.kind === "alone" ? item.data : item.request || item.reply;
-  const [name, ...lines] = saidOf(item);
+  const one = number === null ? null : item.notifications[number];
+  const body = one ? one.data : item.kind === "unsolicited" ? item.data : item.request || item.reply;
+  const [name, ...lines] = describe(item);
   const title = one ? typeOf(one) || one.channel : name;
   if (one) lines.unshift(name);
   tip.replaceChildren(
@@ -153,24 +153,24 @@ function showTip(item, told, event) {
     body ? prettyBlock(bodies[body].slice(0, 700)) : "",
   );
   const { width, height } = tip.getBoundingClientRect();
-  const right = stage.getBoundingClientRect().right; // so that it never lies over the details
+  const right = timeline.getBoundingClientRect().right; // the tooltip must not cover the details
   const below = event.clientY + 18;
   tip.style.left = `${Math.max(8, Math.min(event.clientX + 14, right - width - 8))}px`;
   tip.style.top = `${below + height > innerHeight ? Math.max(8, event.clientY - height - 12) : below}px`;
 }
 
 function startDetails() {
-  listeners.chosen.push(showDetails);
-  stage.addEventListener("pointermove", (event) => {
-    const [item, told] = event.buttons ? [null, null] : itemUnder(event);
-    light(item?.id ?? null);
-    showTip(item, told, event);
+  listeners.selected.push(showDetails);
+  timeline.addEventListener("pointermove", (event) => {
+    const [item, number] = event.buttons ? [null, null] : itemAt(event);
+    highlight(item?.id ?? null);
+    showTip(item, number, event);
   });
-  stage.addEventListener("pointerleave", () => {
-    light(null);
+  timeline.addEventListener("pointerleave", () => {
+    highlight(null);
     tip.hidden = true;
   });
-  byId("previous").addEventListener("click", () => chooseNext(-1));
-  byId("next").addEventListener("click", () => chooseNext(1));
+  byId("previous").addEventListener("click", () => selectNext(-1));
+  byId("next").addEventListener("click", () => selectNext(1));
   showDetails(null, null);
 }

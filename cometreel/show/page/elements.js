@@ -1,26 +1,26 @@
-// Elements: made by name, filled with text only. Nothing in this page ever parses markup.
+// Creates elements and fills them with text. The page never parses markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 const byId = (id) => document.getElementById(id);
 
 function element(name, attributes = {}, ...children) {
-  return filled(document.createElement(name), attributes, children);
+  return withContent(document.createElement(name), attributes, children);
 }
 
-function drawn(name, attributes = {}, ...children) {
-  return filled(document.createElementNS(SVG, name), attributes, children);
+function svgElement(name, attributes = {}, ...children) {
+  return withContent(document.createElementNS(SVG, name), attributes, children);
 }
 
-function filled(made, attributes, children) {
+function withContent(created, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
-    if (value !== undefined && value !== null && value !== false) made.setAttribute(key, value);
+    if (value !== undefined && value !== null && value !== false) created.setAttribute(key, value);
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
-  return made;
+  created.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
+  return created;
 }
 
-// Measures texts in the page's own font. Widths are kept, for the same names are measured in every frame.
-function measuring(size, weight = 400) {
+// Returns a function that measures text in the font of the page. Widths are cached, because names repeat.
+function textMeasure(size, weight = 400) {
   const context = document.createElement("canvas").getContext("2d");
   const widths = new Map();
   return (text) => {
@@ -33,15 +33,15 @@ function measuring(size, weight = 400) {
   };
 }
 
-const labelWidth = measuring(11.5);
-const nameWidth = measuring(12.5, 600);
+const labelWidth = textMeasure(11.5);
+const nameWidth = textMeasure(12.5, 600);
 
 function prettyBlock(json) {
-  const words = prettyWords(json).map(([kind, text]) => (kind ? element("span", { class: kind }, text) : text));
+  const words = prettyTokens(json).map(([kind, text]) => (kind ? element("span", { class: kind }, text) : text));
   return element("pre", { tabindex: "0" }, ...words);
 }
 
-function pairsOf(pairs) {
+function definitionList(pairs) {
   const list = element("dl", { class: "pairs" });
   for (const [name, value] of pairs) {
     if (value !== null) list.append(element("dt", {}, name), element("dd", {}, value));

@@ -1,4 +1,4 @@
-// Filters: which items are left. The state lives in the form itself; whoever listens is told when it changes.
+// Filters: selects the items to show. The form holds the state; `changed` is called when it changes.
 
 const filterForm = byId("filters");
 const FILTERS = {
@@ -11,29 +11,29 @@ const FILTERS = {
 };
 
 function startFilters(changed) {
-  const told = [...exchanges.flatMap((exchange) => exchange.told), ...alone];
-  choices(
+  const notifications = [...exchanges.flatMap((exchange) => exchange.notifications), ...unsolicited];
+  fillSelect(
     "operation",
     exchanges.map((exchange) => exchange.operation ?? ""),
   );
-  choices(
+  fillSelect(
     "owner",
     exchanges.map((exchange) => exchange.ownerType ?? ""),
     "none",
   );
-  choices(
+  fillSelect(
     "channel",
-    told.map((one) => one.channel),
+    notifications.map((one) => one.channel),
   );
-  choices(
+  fillSelect(
     "lane",
     lanes.map((_, number) => String(number)),
     "",
-    (number) => laneWords(lanes[number]),
+    (number) => laneLabel(lanes[number]),
     false,
   );
   if (compared) {
-    choices(
+    fillSelect(
       "state",
       exchanges.map((exchange) => exchange.state),
     );
@@ -45,7 +45,7 @@ function startFilters(changed) {
   filterForm.addEventListener("reset", () => setTimeout(changed));
 }
 
-function choices(name, values, whenEmpty = "", words = (value) => value, sorted = true) {
+function fillSelect(name, values, whenEmpty = "", words = (value) => value, sorted = true) {
   const select = byId(FILTERS[name]);
   const distinct = [...new Set(values)];
   if (sorted) distinct.sort();
@@ -53,50 +53,50 @@ function choices(name, values, whenEmpty = "", words = (value) => value, sorted 
   for (const value of distinct) {
     if (value !== "" || whenEmpty) select.append(element("option", { value: `=${value}` }, words(value) || whenEmpty));
   }
-  select.disabled = distinct.length < (name === "channel" ? 1 : 2); // one channel tells those told from those not
+  select.disabled = distinct.length < (name === "channel" ? 1 : 2); // one channel still separates exchanges with and without notifications
 }
 
-function laneWords(lane) {
+function laneLabel(lane) {
   return lane.detail ? `${lane.name} (${lane.detail})` : lane.name;
 }
 
-function choose(name, value) {
+function setFilter(name, value) {
   byId(FILTERS[name]).value = `=${value}`;
 }
 
 function filtered() {
-  const chosen = {};
+  const active = {};
   for (const [name, id] of Object.entries(FILTERS)) {
     const field = byId(id);
     const value = name === "text" ? field.value.trim().toLowerCase() : field.value;
-    chosen[name] = value === "*" || value === "" ? null : name === "text" ? value : value.slice(1);
-    field.classList.toggle("used", chosen[name] !== null);
+    active[name] = value === "*" || value === "" ? null : name === "text" ? value : value.slice(1);
+    field.classList.toggle("used", active[name] !== null);
   }
-  const onLane = (item) => chosen.lane === null || item.lane === Number(chosen.lane);
-  const ofAnExchange = chosen.operation !== null || chosen.owner !== null;
+  const onLane = (item) => active.lane === null || item.lane === Number(active.lane);
+  const byExchange = active.operation !== null || active.owner !== null;
   return {
-    exchanges: exchanges.filter((exchange) => onLane(exchange) && isLeft(exchange, chosen)),
-    alone: alone.filter((one) => onLane(one) && !ofAnExchange && aloneIsLeft(one, chosen)),
+    exchanges: exchanges.filter((exchange) => onLane(exchange) && exchangeMatches(exchange, active)),
+    unsolicited: unsolicited.filter((one) => onLane(one) && !byExchange && unsolicitedMatches(one, active)),
     polls: polls.filter(onLane),
     sockets: sockets.filter(onLane),
-    steps: steps.filter(onLane),
+    metaMessages: metaMessages.filter(onLane),
   };
 }
 
-function isLeft(exchange, chosen) {
+function exchangeMatches(exchange, active) {
   return (
-    (chosen.operation === null || (exchange.operation ?? "") === chosen.operation) &&
-    (chosen.owner === null || (exchange.ownerType ?? "") === chosen.owner) &&
-    (chosen.state === null || exchange.state === chosen.state) &&
-    (chosen.channel === null || exchange.told.some((one) => one.channel === chosen.channel)) &&
-    (chosen.text === null || searchable(exchange).includes(chosen.text))
+    (active.operation === null || (exchange.operation ?? "") === active.operation) &&
+    (active.owner === null || (exchange.ownerType ?? "") === active.owner) &&
+    (active.state === null || exchange.state === active.state) &&
+    (active.channel === null || exchange.notifications.some((one) => one.channel === active.channel)) &&
+    (active.text === null || searchable(exchange).includes(active.text))
   );
 }
 
-function aloneIsLeft(one, chosen) {
+function unsolicitedMatches(one, active) {
   return (
-    (chosen.state === null || one.state === chosen.state) &&
-    (chosen.channel === null || one.channel === chosen.channel) &&
-    (chosen.text === null || searchable(one).includes(chosen.text))
+    (active.state === null || one.state === active.state) &&
+    (active.channel === null || one.channel === active.channel) &&
+    (active.text === null || searchable(one).includes(active.text))
   );
 }

@@ -1,4 +1,4 @@
-// Latencies by operation and owner type, of what the filters leave. Counts as `latencies.py` does.
+// Latencies of the filtered exchanges by operation and owner type, computed as in `latencies.py`.
 
 const BOUNDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30];
 const HEADINGS = ["Operation", "Owner type", "n", "ack p50", "p95", "max", "", "notified p50", "p95", "max", ""];
@@ -9,7 +9,7 @@ function percentile(sorted, share) {
 
 function histogram(sorted) {
   const bars = new Array(BOUNDS.length + 1).fill(0);
-  for (const seconds of sorted) bars[firstWhere(BOUNDS, (bound) => bound >= seconds)] += 1;
+  for (const seconds of sorted) bars[firstIndex(BOUNDS, (bound) => bound >= seconds)] += 1;
   return bars;
 }
 
@@ -23,15 +23,15 @@ function latencyRows(shown) {
       owner: exchange.ownerType ?? "",
       count: 0,
       ack: [],
-      told: [],
+      notifications: [],
     };
     row.count += 1;
     if (exchange.replyAt !== undefined) row.ack.push(exchange.replyAt - exchange.at);
-    for (const one of exchange.told) row.told.push(one.at - exchange.at);
+    for (const one of exchange.notifications) row.notifications.push(one.at - exchange.at);
     rows.set(key, row);
   }
   const made = [...rows.values()];
-  for (const row of made) for (const times of [row.ack, row.told]) times.sort((one, other) => one - other);
+  for (const row of made) for (const times of [row.ack, row.notifications]) times.sort((one, other) => one - other);
   const order = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
   return made.sort((one, other) => order(one.operation, other.operation) || order(one.owner, other.owner));
 }
@@ -50,12 +50,12 @@ function showLatencies(shown) {
       element("td", {}, row.owner || "–"),
       element("td", { class: "amount" }, String(row.count)),
       ...timeCells(row.ack, "ack"),
-      ...timeCells(row.told, "told"),
+      ...timeCells(row.notifications, "notification"),
     ];
     const made = element("tr", { tabindex: "0" }, ...cells);
     const filter = () => {
-      choose("operation", row.operation);
-      choose("owner", row.owner);
+      setFilter("operation", row.operation);
+      setFilter("owner", row.owner);
       filterForm.dispatchEvent(new Event("change"));
     };
     made.addEventListener("click", filter);
@@ -81,16 +81,16 @@ function barsOf(times) {
   const words = bars
     .map((bar, place) => (bar ? `${bar} ${place < BOUNDS.length ? `up to ${duration(BOUNDS[place])}` : "longer"}` : ""))
     .filter(Boolean);
-  const svg = drawn(
+  const svg = svgElement(
     "svg",
     { viewBox: "0 0 122 18", role: "img", "aria-label": words.join(", ") },
-    drawn("title", {}, words.join("\n")),
-    drawn("path", { class: "floor", d: "M0 17.5H122" }),
+    svgElement("title", {}, words.join("\n")),
+    svgElement("path", { class: "baseline", d: "M0 17.5H122" }),
   );
   bars.forEach((bar, place) => {
     const tall = bar ? Math.max(1.5, (bar / most) * 16) : 0;
     if (bar)
-      svg.append(drawn("rect", { class: "bar", x: place * 8 + 1, y: 17 - tall, width: 6.5, height: tall, rx: 1 }));
+      svg.append(svgElement("rect", { class: "bar", x: place * 8 + 1, y: 17 - tall, width: 6.5, height: tall, rx: 1 }));
   });
   return svg;
 }

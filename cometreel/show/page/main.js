@@ -1,21 +1,21 @@
-// The page as a whole: says what it shows, joins the parts, and knows the keys.
+// Starts the page: title and facts, theme, keys, and the connection of all parts.
 
 const KEYS = [
-  ["← →", "previous, next in time"],
-  ["↑ ↓", "the session above, below"],
-  ["Enter", "to the bodies of what is chosen"],
-  ["Esc", "back, or choose nothing"],
+  ["← →", "previous or next item"],
+  ["↑ ↓", "session above or below"],
+  ["Enter", "go to the bodies of the selected item"],
+  ["Esc", "go back, or clear the selection"],
   ["+ −", "zoom"],
-  ["Shift ← →", "move through time"],
-  ["0", "all of it"],
+  ["Shift ← →", "scroll through time"],
+  ["0", "show all"],
   ["/", "search"],
   ["t", "light or dark"],
   ["Ctrl wheel", "zoom at the pointer"],
   ["?", "this list"],
 ];
 
-const COMPARED = [
-  "The second conversation sets the time; polls are its own. The first is drawn below it, each exchange from the same request on.",
+const COMPARISON_NOTES = [
+  "Times and polls are those of the second conversation. The first one is drawn in grey, aligned at the start of each request.",
   "A latency counts as changed if it differs by more than a quarter and by more than 20 ms.",
 ];
 
@@ -23,13 +23,14 @@ function showFacts() {
   byId("filter-lane-name").textContent = LANE[0].toUpperCase() + LANE.slice(1);
   document.title = `${conversation.title} – Cometreel`;
   byId("title").textContent = conversation.title;
-  const told = alone.length + exchanges.reduce((sum, exchange) => sum + exchange.told.length, 0);
+  const notifications =
+    unsolicited.length + exchanges.reduce((sum, exchange) => sum + exchange.notifications.length, 0);
   const facts = [
     conversation.subtitle,
     duration(conversation.seconds),
     plural(lanes.length, LANE),
     plural(exchanges.length, "exchange"),
-    plural(told, "notification"),
+    plural(notifications, "notification"),
   ];
   if (polls.length) facts.push(plural(polls.length, "poll"));
   if (compared) {
@@ -49,16 +50,16 @@ function showFacts() {
     ...conversation.faults.map((fault) => element("li", { class: "warning" }, `! ${fault}`)),
     ...conversation.notes.map((note) => element("li", {}, note)),
   ];
-  if (compared) remarks.unshift(...COMPARED.map((sentence) => element("li", {}, sentence)));
+  if (compared) remarks.unshift(...COMPARISON_NOTES.map((sentence) => element("li", {}, sentence)));
   byId("remarks").hidden = !remarks.length;
   byId("notes").replaceChildren(...remarks);
 }
 
 function filtersChanged() {
   const items = filtered();
-  if (chosen && ![...items.exchanges, ...items.alone].some((item) => item.id === chosen)) pick(null);
+  if (selected && ![...items.exchanges, ...items.unsolicited].some((item) => item.id === selected)) select(null);
   showItems(items);
-  sumUp();
+  updateOverview();
   showLatencies(items.exchanges);
   byId("count").textContent =
     `${items.exchanges.length.toLocaleString("en")} of ${plural(exchanges.length, "exchange")}`;
@@ -73,10 +74,10 @@ function startTheme() {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   setTheme(dark.matches ? "dark" : "light");
   dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"));
-  byId("theme").addEventListener("click", otherTheme);
+  byId("theme").addEventListener("click", toggleTheme);
 }
 
-function otherTheme() {
+function toggleTheme() {
   setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
 }
 
@@ -85,13 +86,13 @@ function showHelp() {
 }
 
 function goBack() {
-  if (document.activeElement !== stage && document.activeElement !== document.body) stage.focus();
-  else pick(null);
+  if (document.activeElement !== timeline && document.activeElement !== document.body) timeline.focus();
+  else select(null);
 }
 
 const ANYWHERE = {
   "/": () => byId("filter-text").focus(),
-  t: otherTheme,
+  t: toggleTheme,
   "?": showHelp,
   Escape: goBack,
   "+": () => zoom(0.5),
@@ -100,24 +101,24 @@ const ANYWHERE = {
   0: showAll,
 };
 const IN_TIMELINE = {
-  ArrowLeft: () => chooseNext(-1),
-  ArrowRight: () => chooseNext(1),
-  ArrowUp: () => chooseLane(-1),
-  ArrowDown: () => chooseLane(1),
+  ArrowLeft: () => selectNext(-1),
+  ArrowRight: () => selectNext(1),
+  ArrowUp: () => selectLane(-1),
+  ArrowDown: () => selectLane(1),
   "Shift ArrowLeft": () => pan(-0.3),
   "Shift ArrowRight": () => pan(0.3),
-  Home: () => glideTo(bounds.start, view.span),
-  End: () => glideTo(bounds.start + bounds.span - view.span, view.span),
-  Enter: () => chosen && byId("details-title").focus(),
+  Home: () => animateTo(bounds.start, view.span),
+  End: () => animateTo(bounds.start + bounds.span - view.span, view.span),
+  Enter: () => selected && byId("details-title").focus(),
 };
 
-function pressed(event) {
+function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
   const writing = event.target.matches("input, select, textarea");
   if (writing && event.key !== "Escape") return;
   const name = event.shiftKey && event.key.startsWith("Arrow") ? `Shift ${event.key}` : event.key;
   const act =
-    (event.target === stage || event.target === document.body ? IN_TIMELINE[name] : undefined) ?? ANYWHERE[name];
+    (event.target === timeline || event.target === document.body ? IN_TIMELINE[name] : undefined) ?? ANYWHERE[name];
   if (act) {
     event.preventDefault();
     act();
@@ -132,9 +133,9 @@ startTimeline();
 startDetails();
 byId("keys").replaceChildren(...KEYS.flatMap(([key, words]) => [element("dt", {}, key), element("dd", {}, words)]));
 byId("help-button").addEventListener("click", showHelp);
-document.addEventListener("keydown", pressed);
+document.addEventListener("keydown", onKey);
 view.width = viewport.clientWidth;
 filtersChanged();
 startOverview();
-firstView();
-pick(exchanges.find((exchange) => exchange.told.length) ?? exchanges[0] ?? null);
+showFirst();
+select(exchanges.find((exchange) => exchange.notifications.length) ?? exchanges[0] ?? null);

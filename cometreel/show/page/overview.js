@@ -1,8 +1,8 @@
-// The overview: how much was said when, over the whole time, with a frame around what is in view.
+// The overview: the number of exchanges over the whole time, with a frame around the visible range.
 
 const overview = byId("overview");
 const OVERVIEW_HEIGHT = 46;
-let sums = drawn("g");
+let columnPaths = svgElement("g");
 
 function overviewScale() {
   const plot = Math.max(50, overview.clientWidth - GUTTER);
@@ -13,7 +13,7 @@ function overviewScale() {
   };
 }
 
-function sumUp() {
+function updateOverview() {
   const scale = overviewScale();
   const columns = Array.from({ length: Math.ceil(scale.plot / 3) + 1 }, () => [0, 0]);
   for (const exchange of left.exchanges) {
@@ -25,15 +25,15 @@ function sumUp() {
   columns.forEach(([fine, marked], number) => {
     const tall = (count) => (count ? Math.max(2, (count / most) * 30) : 0);
     const x = GUTTER + number * 3;
-    const floor = OVERVIEW_HEIGHT - 5;
-    if (fine) paths[0] += `M${x} ${floor}h2v${-tall(fine)}h-2z`;
-    if (marked) paths[1] += `M${x} ${floor - tall(fine)}h2v${-tall(marked)}h-2z`;
+    const base = OVERVIEW_HEIGHT - 5;
+    if (fine) paths[0] += `M${x} ${base}h2v${-tall(fine)}h-2z`;
+    if (marked) paths[1] += `M${x} ${base - tall(fine)}h2v${-tall(marked)}h-2z`;
   });
-  sums = drawn(
+  columnPaths = svgElement(
     "g",
     {},
-    drawn("path", { class: "dense", d: paths[0] }),
-    drawn("path", { class: compared ? "dense-changed" : "dense-fault", d: paths[1] }),
+    svgElement("path", { class: "dense", d: paths[0] }),
+    svgElement("path", { class: compared ? "dense-changed" : "dense-fault", d: paths[1] }),
   );
   frame();
 }
@@ -44,10 +44,10 @@ function frame() {
   const to = Math.max(from + 3, scale.x(view.start + view.span));
   overview.setAttribute("viewBox", `0 0 ${overview.clientWidth} ${OVERVIEW_HEIGHT}`);
   overview.replaceChildren(
-    drawn("text", { class: "axis-text", x: 15, y: 28 }, `all ${duration(conversation.seconds)}`),
-    sums,
-    drawn("rect", { class: "window", x: from, y: 2, width: to - from, height: OVERVIEW_HEIGHT - 4, rx: 4 }),
-    drawn("path", { class: "window-edge", d: `M${from} 3V${OVERVIEW_HEIGHT - 3}M${to} 3V${OVERVIEW_HEIGHT - 3}` }),
+    svgElement("text", { class: "axis-text", x: 15, y: 28 }, `all ${duration(conversation.seconds)}`),
+    columnPaths,
+    svgElement("rect", { class: "window", x: from, y: 2, width: to - from, height: OVERVIEW_HEIGHT - 4, rx: 4 }),
+    svgElement("path", { class: "window-edge", d: `M${from} 3V${OVERVIEW_HEIGHT - 3}M${to} 3V${OVERVIEW_HEIGHT - 3}` }),
   );
 }
 
@@ -55,7 +55,7 @@ function startOverview() {
   let held = false;
   const look = (event) => {
     const at = overviewScale().at(event.clientX - overview.getBoundingClientRect().left);
-    lookAt(at - view.span / 2, view.span);
+    setView(at - view.span / 2, view.span);
   };
   overview.addEventListener("pointerdown", (event) => {
     held = true;
@@ -66,5 +66,5 @@ function startOverview() {
   overview.addEventListener("pointerup", () => (held = false));
   overview.addEventListener("pointercancel", () => (held = false));
   listeners.moved.push(frame);
-  new ResizeObserver(sumUp).observe(overview);
+  new ResizeObserver(updateOverview).observe(overview);
 }

@@ -1,7 +1,7 @@
-// Text: durations, moments and pretty JSON. Makes strings and lists of words; touches no element.
+// Text: formats durations, times and JSON.
 
-const MANY_CHARACTERS = 200000;
-const WORDS = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null|[{}[\],:]/g;
+const MAX_CHARACTERS = 200000;
+const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null|[{}[\],:]/g;
 
 function duration(seconds) {
   const milliseconds = seconds * 1000;
@@ -9,11 +9,11 @@ function duration(seconds) {
   if (milliseconds < 999.5) return `${Math.round(milliseconds)} ms`;
   if (seconds < 9.995) return `${seconds.toFixed(2)} s`;
   if (seconds < 120) return `${Number(seconds.toFixed(1))} s`;
-  return `${moment(seconds, 60)} ${seconds < 3600 ? "min" : "h"}`;
+  return `${timeLabel(seconds, 60)} ${seconds < 3600 ? "min" : "h"}`;
 }
 
-// A place on the time axis; in milliseconds where the `whole` of it is shorter than a second.
-function moment(seconds, step, whole = 60) {
+// Formats a time of the axis; in milliseconds if the `whole` axis is shorter than a second.
+function timeLabel(seconds, step, whole = 60) {
   if (whole < 1) return `${Number((seconds * 1000).toFixed(3))} ms`;
   if (seconds < 60 && step < 60) {
     const digits = step >= 1 ? 0 : Math.min(6, Math.ceil(-Math.log10(step) - 1e-9));
@@ -31,21 +31,21 @@ function plural(number, name) {
   return `${number.toLocaleString("en")} ${name}${number === 1 ? "" : "s"}`;
 }
 
-// As much of a text as has room; `widthOf` measures. Nothing rather than a letter or two.
+// Shortens a text to a width; `widthOf` measures. Empty if fewer than four characters fit.
 function shortened(text, pixels, widthOf) {
   if (widthOf(text) <= pixels) return text;
-  let room = Math.floor((pixels / widthOf(text)) * text.length);
-  while (room > 3 && widthOf(`${text.slice(0, room)}…`) > pixels) room -= 1;
-  return room > 3 ? `${text.slice(0, room).trimEnd()}…` : "";
+  let length = Math.floor((pixels / widthOf(text)) * text.length);
+  while (length > 3 && widthOf(`${text.slice(0, length)}…`) > pixels) length -= 1;
+  return length > 3 ? `${text.slice(0, length).trimEnd()}…` : "";
 }
 
-// Lays out JSON by its own words, so that numbers and the order of keys stay as they were written.
-// Gives [class, text] pairs; the class is empty for punctuation and space.
-function prettyWords(json) {
+// Indents JSON token by token, so that numbers and the order of keys stay unchanged.
+// Returns [class, text] pairs; the class is empty for punctuation and space.
+function prettyTokens(json) {
   const made = [];
   let depth = 0;
   const line = () => made.push(["", `\n${"  ".repeat(depth)}`]);
-  const words = json.slice(0, MANY_CHARACTERS).match(WORDS) ?? [];
+  const words = json.slice(0, MAX_CHARACTERS).match(TOKENS) ?? [];
   words.forEach((word, place) => {
     const next = words[place + 1];
     if (word === "{" || word === "[") {
@@ -66,14 +66,14 @@ function prettyWords(json) {
     } else if (word === ":") {
       made.push(["", ": "]);
     } else {
-      made.push([kindOfWord(word, next), word]);
+      made.push([kindOfToken(word, next), word]);
     }
   });
-  if (json.length > MANY_CHARACTERS) made.push(["", `\n… ${json.length - MANY_CHARACTERS} more characters`]);
+  if (json.length > MAX_CHARACTERS) made.push(["", `\n… ${json.length - MAX_CHARACTERS} more characters`]);
   return made;
 }
 
-function kindOfWord(word, next) {
+function kindOfToken(word, next) {
   if (word.startsWith('"')) return next === ":" ? "key" : "string";
   return /^[tfn]/.test(word) ? "word" : "number";
 }

@@ -12,7 +12,7 @@ from cometreel.errors import CometreelError, FileInvalid, InputError, OptionInva
     [
         (Problem("a.yaml", 3, 7, "a number"), "a.yaml:3:7: a number"),
         (Problem("a.yaml", 3, 7, "a number", "text"), "a.yaml:3:7: a number; expected text"),
-        (Problem("a.yaml", 0, 0, "no file", "", "try b.yaml"), "a.yaml: no file (try b.yaml)"),
+        (Problem("a.yaml", 0, 0, "no file", "", "try b.yaml"), "a.yaml: no file; try b.yaml"),
     ],
 )
 def test_a_problem_says_where_what_and_what_to_do(problem: Problem, sentence: str):

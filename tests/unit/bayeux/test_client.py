@@ -257,6 +257,13 @@ def test_subscription_that_was_not_answered_is_asked_for_again_with_the_next_con
     assert link.take() == [Subscribed("/a")]
 
 
+def test_a_single_channel_may_be_given_as_text(link: Link) -> None:
+    opened(link)
+    link.do(link.client.subscribe("/a/b"))
+    link.do(link.client.unsubscribe("/a/b"))
+    assert link.take() == [Subscribed("/a/b"), Unsubscribed("/a/b")]
+
+
 def test_unsubscribe_says_so_to_the_server_only_if_it_has_the_subscription(link: Link) -> None:
     opened(link)
     link.do(link.client.subscribe(["/a"]))

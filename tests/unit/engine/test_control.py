@@ -425,16 +425,16 @@ def test_faults_are_listed_as_they_would_be_written(conversation: Talk) -> None:
         (
             {"exchange": "mee", "as": "agent-3", "status": 503},
             [
-                "fault: as: no role is called 'agent-3'; expected agent-1, agent-2 (did you mean 'agent-2'?)",
-                "fault: exchange: no exchange is called 'mee'; expected the name of an exchange (did you mean 'me'?)",
+                "fault: as: unknown role 'agent-3'; expected agent-1, agent-2 (did you mean 'agent-2'?)",
+                "fault: exchange: unknown exchange 'mee'; expected the name of an exchange (did you mean 'me'?)",
             ],
         ),
         ({"exchange": "me", "status": 99}, ["fault: status: the number 99; expected an HTTP status from 200 to 599"]),
         (
             {},
             [
-                "fault: a fault without a target; expected exchange: NAME, or meta: /meta/…",
-                f"fault: a fault without an action; expected one of {', '.join(sorted(FAULT_ACTIONS))}",
+                f"fault: the fault has no action; expected one of {', '.join(sorted(FAULT_ACTIONS))}",
+                "fault: the fault has no target; expected exchange: NAME or meta: /meta/…",
             ],
         ),
     ],

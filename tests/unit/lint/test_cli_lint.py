@@ -1,4 +1,4 @@
-"""`cometreel lint`: exit codes, the three forms of output, and fixes that are written beside the file."""
+"""`cometreel lint`: exit codes, the three formats, and fixes in a new file."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ BAD = (
     "    reply: {headers: {Date: 'Mon, 23 Nov 2026 10:00:00 GMT'}, body: {password: hunter2hunter2, id: 5}}\n"
 )
 NOTE = GOOD + "timeline:\n  - {since: a, channel: /v2/me/x, data: {referenceId: 3}}\ncorrelation: gws-v2\n"
-SECRET = "it looks like a secret: a value called 'password'; expected the word 'hidden' (hide it, as a recording does)"
-DATE = "the header Date is the recording's; expected none (caches compare it with the clock of today)"
+SECRET = "the value looks like a secret: its name is 'password'; expected 'hidden' (--fix replaces it)"
+DATE = "the header Date is the time of the recording; expected no such header (caches compare it with the current time)"
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in which the commands run, with a good, a bad and a doubtful scenario."""
+    """A folder in which the commands run, with a scenario without issues, one with errors and one with a note."""
     monkeypatch.chdir(tmp_path)
     for name, text in (("good", GOOD), ("bad", BAD), ("note", NOTE)):
         (tmp_path / f"{name}.yaml").write_text(text)
@@ -43,14 +43,14 @@ def test_text_has_a_line_for_each_issue_and_exit_code_1(folder: Path, capsys: py
     )
 
 
-def test_nothing_found_prints_nothing_and_a_note_alone_is_no_failure(folder: Path, capsys: pytest.CaptureFixture[str]):
+def test_no_issues_print_nothing_and_a_note_is_not_a_failure(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["lint", "good.yaml"]) == ExitCode.DONE
     assert capsys.readouterr() == ("", "")
     assert run(["lint", "note.yaml"]) == ExitCode.DONE
     assert capsys.readouterr().out.startswith("note.yaml:6:")
 
 
-def test_json_is_one_list_with_the_facts_of_each_issue(folder: Path, capsys: pytest.CaptureFixture[str]):
+def test_json_is_one_list_with_the_fields_of_each_issue(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["lint", "--format", "json", "bad.yaml"]) == ExitCode.NO
     assert json.loads(capsys.readouterr().out)[1] == {
         "file": "bad.yaml",
@@ -58,9 +58,9 @@ def test_json_is_one_list_with_the_facts_of_each_issue(folder: Path, capsys: pyt
         "column": 80,
         "level": "error",
         "rule": "secret",
-        "found": "it looks like a secret: a value called 'password'",
-        "expected": "the word 'hidden'",
-        "hint": "hide it, as a recording does",
+        "found": "the value looks like a secret: its name is 'password'",
+        "expected": "'hidden'",
+        "hint": "--fix replaces it",
         "fixable": True,
     }
     assert run(["lint", "--format", "json", "good.yaml"]) == ExitCode.DONE
@@ -100,7 +100,7 @@ def test_sarif_names_files_as_uris(folder: Path, capsys: pytest.CaptureFixture[s
         assert location == {"uri": uri}
 
 
-def test_fixes_are_written_beside_the_file_which_stays(folder: Path, capsys: pytest.CaptureFixture[str]):
+def test_fixes_are_written_to_a_new_file(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["lint", "--fix", "bad.yaml"]) == ExitCode.NO
     assert capsys.readouterr().err == "fixed in bad.new.yaml\n"
     assert (folder / "bad.yaml").read_text() == BAD
@@ -110,8 +110,8 @@ def test_fixes_are_written_beside_the_file_which_stays(folder: Path, capsys: pyt
     assert run(["lint", "bad.new.yaml"]) == ExitCode.DONE
 
 
-def test_what_is_not_safe_is_not_fixed(folder: Path, capsys: pytest.CaptureFixture[str]):
-    """A request without its secret would answer to others, an exchange taken out might be meant for later."""
+def test_unsafe_changes_are_not_made(folder: Path, capsys: pytest.CaptureFixture[str]):
+    """A request without its secret would match other requests; a removed exchange might be needed later."""
     request = GOOD.replace("path: /a", "path: /a, body: {password: hunter2hunter2}")
     (folder / "request.yaml").write_text(request + request.partition("exchanges:\n")[2].replace("name: a", "name: b"))
     assert run(["lint", "--fix", "request.yaml"]) == ExitCode.NO
@@ -119,7 +119,7 @@ def test_what_is_not_safe_is_not_fixed(folder: Path, capsys: pytest.CaptureFixtu
     assert not (folder / "request.new.yaml").exists()
 
 
-def test_a_folder_is_one_scenario_and_proposals_in_it_are_none(folder: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_folder_is_one_scenario_without_its_proposals(folder: Path, capsys: pytest.CaptureFixture[str]):
     (folder / "bad.yaml").rename(folder / "bad.new.yaml")
     (folder / "note.yaml").unlink()
     assert run(["lint", "."]) == ExitCode.DONE
@@ -134,14 +134,14 @@ def test_a_folder_is_one_scenario_and_proposals_in_it_are_none(folder: Path, cap
             ["none.yaml"],
             "none.yaml: can't be read: No such file or directory; expected a scenario file or folder",
         ),
-        (["empty"], "empty: a folder without scenarios; expected *.yaml or *.yml in it"),
+        (["empty"], "empty: the folder has no scenarios; expected *.yaml or *.yml files"),
         (
             ["good.yaml", "--format", "xml"],
             "Invalid value for '--format': 'xml' is not one of 'text', 'json', 'sarif' (see: cometreel lint --help)",
         ),
     ],
 )
-def test_what_cannot_run_is_one_line_and_exit_code_2(
+def test_input_that_cannot_be_checked_is_one_line_and_exit_code_2(
     folder: Path, arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
 ):
     (folder / "empty").mkdir()
@@ -149,5 +149,5 @@ def test_what_cannot_run_is_one_line_and_exit_code_2(
     assert capsys.readouterr() == ("", f"cometreel: {line}\n")
 
 
-def test_the_forms_are_those_of_the_help():
+def test_the_formats_are_listed_in_the_help():
     assert list(FORMATS) == ["text", "json", "sarif"]

@@ -1,4 +1,4 @@
-"""Each rule with a bad example and a good one that differs in nothing but what the rule is about."""
+"""Each rule with a bad example and a similar good one."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ exchanges:
 
 
 def found(text: str, folder: Path, *, head: str = HEAD) -> list[tuple[str, str, int, str]]:
-    """What is found in a scenario: rule, level, line, sentence."""
+    """Return the issues of a scenario: rule, level, line, message."""
     file = folder / "lint.yaml"
     file.write_text(head + text.lstrip("\n"))
-    return [(issue.rule.id, issue.level, issue.line, issue.sentence) for issue in lint(file)]
+    return [(issue.rule.id, issue.level, issue.line, issue.message) for issue in lint(file)]
 
 
 def places(first: str, more: str = "", path: str = "/p") -> str:
     return PLACES.replace("FIRST", first).replace("MORE", more).replace("PATH", path).replace("    \n", "")
 
 
-def test_schema_tells_every_problem_at_its_line(tmp_path: Path):
+def test_schema_reports_every_problem_at_its_line(tmp_path: Path):
     bad = "title: a\nexchanges:\n  - name: a\n    request: {method: GET, path: /a, boddy: 1}\n  - request: {}\n"
     issues = found(bad, tmp_path)
     assert {(rule, level) for rule, level, *_ in issues} == {("schema", "error")}
     assert [line for _, _, line, _ in issues] == sorted(line for _, _, line, _ in issues)
-    assert "the key 'boddy' is unknown" in issues[0][3]
+    assert "unknown key 'boddy'" in issues[0][3]
     assert "(did you mean 'body'?)" in issues[0][3]
     assert len(issues) >= 2
     assert found("title: a\nexchanges:\n  - name: a\n    request: {method: GET, path: /a}\n", tmp_path) == []
@@ -52,7 +52,7 @@ def test_schema_tells_every_problem_at_its_line(tmp_path: Path):
 
 BLOCKS = {
     "anything": "{$any: anything}",
-    "its kind": "{$any: string}",
+    "a type": "{$any: string}",
     "a regular expression": "{$regex: '^place-'}",
     "one of several": "{$one-of: [place-2, place-1]}",
     "a capture": "{$capture: place}",
@@ -60,7 +60,7 @@ BLOCKS = {
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_unreachable_is_an_exchange_that_an_earlier_one_answers_for(name: str, tmp_path: Path):
+def test_unreachable_reports_an_exchange_hidden_by_an_earlier_one(name: str, tmp_path: Path):
     where = f"{tmp_path}/lint.yaml:4:5"
     assert found(places(BLOCKS[name]), tmp_path) == [
         (
@@ -68,31 +68,31 @@ def test_unreachable_is_an_exchange_that_an_earlier_one_answers_for(name: str, t
             "error",
             6,
             (
-                "'place 1' is never played: 'any place' answers all that it would answer; "
-                f"expected a request of its own, or a place before it (the other is at {where})"
+                "'place 1' is never played: 'any place' matches all its requests; "
+                f"expected a different request, or a position before the other exchange (the other is at {where})"
             ),
         )
     ]
 
 
 REACHED = {
-    "it answers something else": places("place-2"),
+    "it matches another value": places("place-2"),
     "another kind": places("{$any: number}"),
     "another path": places("{$any: string}", path="/q"),
-    "its answers run out": places("{$any: string}", "repeat: fail"),
-    "it is over": places("{$any: string}", "when: {before: place 1}"),
-    "it waits for another": places("{$any: string}", "when: {after: place 1}"),
+    "it can be used up": places("{$any: string}", "repeat: fail"),
+    "it has a before guard": places("{$any: string}", "when: {before: place 1}"),
+    "it has an after guard": places("{$any: string}", "when: {after: place 1}"),
     "it is for one role": places("{$any: string}", "as: agent-1") + "roles: {agent-1: {user: a}}\n",
-    "it is for whoever has not logged in": places("{$any: string}").replace(
+    "it is for sessions without a login": places("{$any: string}").replace(
         "body: {place: {$any", "authenticated: false, body: {place: {$any"
     ),
-    "it wants a header": places("{$any: string}").replace("path: /p, ", "path: /p, headers: {X-A: b}, ", 1),
-    "it wants more": places("{$any: string}").replace("}}", "}, more: 1}", 1),
+    "it requires a header": places("{$any: string}").replace("path: /p, ", "path: /p, headers: {X-A: b}, ", 1),
+    "it requires another member": places("{$any: string}").replace("}}", "}, more: 1}", 1),
 }
 
 
 @pytest.mark.parametrize("name", REACHED)
-def test_reachable_is_an_exchange_whose_turn_may_come(name: str, tmp_path: Path):
+def test_unreachable_ignores_an_exchange_that_can_be_played(name: str, tmp_path: Path):
     assert [issue for issue in found(REACHED[name], tmp_path) if issue[0] != "schema"] == []
     assert [issue for issue in found(REACHED[name], tmp_path) if issue[0] == "schema"] == []
 
@@ -115,7 +115,7 @@ def test_reachable_is_an_exchange_whose_turn_may_come(name: str, tmp_path: Path)
         ("{a: {$any: string}}", "{a: {$one-of: [x, 1]}}", False),
     ],
 )
-def test_patterns_are_compared_with_patterns_and_in_doubt_nothing_is_said(
+def test_unreachable_compares_patterns_and_ignores_uncertain_cases(
     first: str, second: str, blocked: bool, tmp_path: Path
 ):
     text = (
@@ -125,7 +125,7 @@ def test_patterns_are_compared_with_patterns_and_in_doubt_nothing_is_said(
     assert [issue[0] for issue in found(text, tmp_path)] == (["unreachable"] if blocked else [])
 
 
-def test_a_publish_may_be_unreachable_too(tmp_path: Path):
+def test_unreachable_reports_a_publish_too(tmp_path: Path):
     text = (
         "exchanges:\n  - name: one\n    request: {publish: {$any: string}, data: {$any: anything}}\n"
         "  - name: two\n    request: {publish: /chat/room, data: {a: 1}}\n"
@@ -133,13 +133,13 @@ def test_a_publish_may_be_unreachable_too(tmp_path: Path):
     assert [issue[:3] for issue in found(text, tmp_path)] == [("unreachable", "error", 6)]
 
 
-def test_a_request_spelt_with_me_is_answered_by_the_exchange_spelt_so(tmp_path: Path):
+def test_unreachable_treats_a_path_with_me_as_different(tmp_path: Path):
     text = "exchanges:\n  - name: one\n    request: {method: GET, path: /api/v2/workbins}\n"
     assert found(f"{text}  - name: two\n    request: {{method: GET, path: /api/v2/me/workbins}}\n", tmp_path) == []
 
 
-def heard(folder: Path, *subscriptions: str) -> None:
-    """A journal beside the scenario in which clients subscribe."""
+def write_subscriptions(folder: Path, *subscriptions: str) -> None:
+    """Write a journal with these subscriptions next to the scenario."""
     (folder / "lint.jsonl").write_text(
         '{"journal":1,"cometreel":"0","started":1.0,"profile":"gws-v2","policy":"default"}\n'
         + "".join(
@@ -149,28 +149,28 @@ def heard(folder: Path, *subscriptions: str) -> None:
     )
 
 
-def test_unheard_is_a_channel_to_which_nobody_in_the_journal_beside_it_subscribes(tmp_path: Path):
-    heard(tmp_path, "/v2/me/workitems")
+def test_unheard_reports_a_channel_without_subscription_in_the_journal(tmp_path: Path):
+    write_subscriptions(tmp_path, "/v2/me/workitems")
     assert found(STATS.replace("NUMBER", "7"), tmp_path) == [
         (
             "unheard",
             "warning",
             8,
             (
-                "nobody subscribes to '/v2/me/workbins'; expected a channel under /v2/me/workitems "
-                "(so says the journal beside the scenario)"
+                "no client subscribes to '/v2/me/workbins'; expected a channel that matches /v2/me/workitems "
+                "(according to the journal next to the scenario)"
             ),
         )
     ]
 
 
 @pytest.mark.parametrize("subscription", ["/v2/me/workbins", "/v2/me/*", "/**"])
-def test_heard_is_a_channel_that_a_subscription_or_a_pattern_covers(subscription: str, tmp_path: Path):
-    heard(tmp_path, subscription)
+def test_unheard_ignores_a_channel_that_matches_a_subscription(subscription: str, tmp_path: Path):
+    write_subscriptions(tmp_path, subscription)
     assert found(STATS.replace("NUMBER", "7"), tmp_path) == []
 
 
-def test_without_a_journal_only_a_misspelt_channel_is_doubted_and_as_a_note(tmp_path: Path):
+def test_unheard_without_a_journal_reports_a_misspelt_channel_as_a_note(tmp_path: Path):
     entry = "  - {{channel: {}, data: {{a: {}}}}}\n"
     usual = "timeline:\n" + "".join(entry.format("/v2/me/workbins", number) for number in range(3))
     assert found(usual + entry.format("/v2/me/workbin", 9), tmp_path) == [
@@ -180,21 +180,26 @@ def test_without_a_journal_only_a_misspelt_channel_is_doubted_and_as_a_note(tmp_
             7,
             (
                 "'/v2/me/workbin' is used once, '/v2/me/workbins' 3 times; "
-                "expected a channel to which a client subscribes (did you mean '/v2/me/workbins'?)"
+                "expected a channel with a subscriber (did you mean '/v2/me/workbins'?)"
             ),
         )
     ]
     assert found(usual + entry.format("/v2/me/devices", 9), tmp_path) == []
 
 
-def test_dangling_reference_is_a_number_that_the_reply_did_not_give(tmp_path: Path):
+def test_dangling_reference_reports_a_number_that_is_not_in_the_reply(tmp_path: Path):
     assert found(STATS.replace("NUMBER", "8"), tmp_path) == [
-        ("dangling-reference", "warning", 8, "the notification carries 8, the reply gives another; expected 7")
+        (
+            "dangling-reference",
+            "warning",
+            8,
+            "the notification has reference number 8, the reply has another; expected 7",
+        )
     ]
     assert found(STATS.replace("NUMBER", "7"), tmp_path) == []
 
 
-def test_a_notification_that_nobody_asked_for_with_the_number_of_an_exchange_is_a_note(tmp_path: Path):
+def test_dangling_reference_reports_an_unsolicited_notification_as_a_note(tmp_path: Path):
     entry = "timeline:\n  - {channel: /v2/me/workbins, data: {referenceId: 7}}\n"
     assert found(STATS.replace("NUMBER", "7") + entry, tmp_path) == [
         (
@@ -202,8 +207,8 @@ def test_a_notification_that_nobody_asked_for_with_the_number_of_an_exchange_is_
             "note",
             10,
             (
-                "a notification that nobody asked for carries 7; expected an event of the exchange that gave it "
-                "(it is the number of 'stats')"
+                "an unsolicited notification has reference number 7; "
+                "expected an event of the exchange with this number (the reply of 'stats' has it)"
             ),
         )
     ]
@@ -214,9 +219,9 @@ def answer(body: str, request: str = "") -> str:
 
 
 SECRETS = {
-    "a password": ("{password: hunter2hunter2}", "a value called 'password'"),
-    "a key of a cloud": ("{note: AKIAQWERTYUIOPASDFGH}", "AWS Access Key"),
-    "a token of a forge": ("{note: ghp_16C7e42F292c6912E7710c838347Ae178B4a}", "GitHub Token"),
+    "a password": ("{password: hunter2hunter2}", "its name is 'password'"),
+    "a cloud access key": ("{note: AKIAQWERTYUIOPASDFGH}", "AWS Access Key"),
+    "a GitHub token": ("{note: ghp_16C7e42F292c6912E7710c838347Ae178B4a}", "GitHub Token"),
     "credentials in a URL": ("{uri: 'https://bob:hunter2@gws.example/x'}", "Basic Auth Credentials"),
     "a private key": ("{note: '-----BEGIN RSA PRIVATE KEY-----'}", "Private Key"),
 }
@@ -224,15 +229,15 @@ SECRETS = {
 
 @needs_extra("secrets")
 @pytest.mark.parametrize("name", SECRETS)
-def test_secret_is_what_has_the_shape_or_the_name_of_one_and_is_not_shown(name: str, tmp_path: Path):
+def test_secret_reports_values_by_format_or_name_without_showing_them(name: str, tmp_path: Path):
     body, what = SECRETS[name]
     ((rule, level, line, sentence),) = found(answer(body), tmp_path)
     assert (rule, level, line) == ("secret", "error", 6)
-    assert sentence == f"it looks like a secret: {what}; expected the word 'hidden' (hide it, as a recording does)"
+    assert sentence == f"the value looks like a secret: {what}; expected 'hidden' (--fix replaces it)"
 
 
 @needs_extra("secrets")
-def test_a_secret_in_a_request_and_in_a_cookie_is_found_too(tmp_path: Path):
+def test_secret_reports_requests_and_cookies_too(tmp_path: Path):
     text = answer("{a: 1}", ", headers: {Cookie: JSESSIONID=node0abc}, body: {password: hunter2hunter2}")
     assert [(rule, line) for rule, _, line, _ in found(text, tmp_path)] == [("secret", 5), ("secret", 5)]
 
@@ -246,42 +251,42 @@ def test_a_secret_in_a_request_and_in_a_cookie_is_found_too(tmp_path: Path):
         "{passwordPolicy: 8}",
     ],
 )
-def test_placeholders_templates_and_random_identifiers_are_no_secrets(body: str, tmp_path: Path):
+def test_secret_ignores_placeholders_templates_and_random_identifiers(body: str, tmp_path: Path):
     assert found(answer(body), tmp_path) == []
 
 
 AGEING = {
     "a time in a request": answer("{a: 1}", ", query: {since: '2026-11-23T10:00:00Z'}"),
     "milliseconds in a request": answer("{a: 1}", ", body: {at: 1795428000000}"),
-    "the end of something": answer("{expiresAt: '2026-11-23T10:00:00Z'}"),
-    "a header that caches obey": answer("{a: 1}").replace(
+    "an expiry date": answer("{expiresAt: '2026-11-23T10:00:00Z'}"),
+    "a header that caches evaluate": answer("{a: 1}").replace(
         "body:", "headers: {Last-Modified: 'Mon, 23 Nov 2026 10:00:00 GMT'}, body:"
     ),
-    "a cookie that ends": answer("{a: 1}").replace(
+    "a cookie with an expiry date": answer("{a: 1}").replace(
         "body:", "headers: {Set-Cookie: 'hidden; Expires=Mon, 23-Nov-2026 10:00:00 GMT'}, body:"
     ),
 }
 AGELESS = {
-    "a time that is mere data": answer("{receivedDate: '2026-11-23T10:00:00Z'}"),
+    "a time that is plain data": answer("{receivedDate: '2026-11-23T10:00:00Z'}"),
     "a time in a request that may be any": answer("{a: 1}", ", query: {since: {$regex: '^2026-11-23T10:00'}}"),
-    "a header that says already over": answer("{a: 1}").replace(
+    "a header with an old time": answer("{a: 1}").replace(
         "body:", "headers: {Expires: 'Thu, 01 Jan 1970 00:00:00 GMT'}, body:"
     ),
-    "an end that is computed": answer("{expiresAt: {$t: '{{ wallclock().isoformat() }}'}}"),
+    "a computed expiry date": answer("{expiresAt: {$t: '{{ wallclock().isoformat() }}'}}"),
 }
 
 
 @pytest.mark.parametrize("name", AGEING)
-def test_ageing_is_what_depends_on_the_day_of_the_recording(name: str, tmp_path: Path):
+def test_ageing_reports_values_that_depend_on_the_time_of_the_recording(name: str, tmp_path: Path):
     assert [issue[:2] for issue in found(AGEING[name], tmp_path) if issue[0] != "secret"] == [("ageing", "warning")]
 
 
 @pytest.mark.parametrize("name", AGELESS)
-def test_ageless_is_what_today_does_not_change(name: str, tmp_path: Path):
+def test_ageing_ignores_other_times(name: str, tmp_path: Path):
     assert found(AGELESS[name], tmp_path) == []
 
 
-def test_what_a_block_or_a_file_says_is_meant_so_is_left_out(tmp_path: Path):
+def test_a_block_or_a_file_can_ignore_a_rule(tmp_path: Path):
     bad = STATS.replace("NUMBER", "8")
     assert found(bad.replace("  - name: stats", "  - name: stats\n    x-lint: [dangling-reference]"), tmp_path) == []
     assert found(bad, tmp_path, head=f"{HEAD}x-lint: dangling-reference\n") == []
@@ -289,15 +294,15 @@ def test_what_a_block_or_a_file_says_is_meant_so_is_left_out(tmp_path: Path):
     assert [issue[0] for issue in found(other, tmp_path)] == ["dangling-reference"]
 
 
-def test_meaning_a_rule_that_does_not_exist_is_an_error(tmp_path: Path):
+def test_ignoring_an_unknown_rule_is_an_error(tmp_path: Path):
     text = "exchanges:\n  - name: a\n    x-lint: [secrets]\n    request: {method: GET, path: /a}\n"
     ((rule, level, line, sentence),) = found(text, tmp_path)
     assert (rule, level, line) == ("schema", "error", 5)
-    assert sentence == f"no rule is called 'secrets'; expected {', '.join(RULES)} (did you mean 'secret'?)"
+    assert sentence == f"unknown rule 'secrets'; expected one of {', '.join(RULES)} (did you mean 'secret'?)"
 
 
 @needs_extra("secrets")
-def test_issues_come_in_the_order_of_the_file(tmp_path: Path):
+def test_issues_are_in_file_order(tmp_path: Path):
     file = tmp_path / "many.yaml"
     file.write_text(HEAD + answer("{password: hunter2hunter2}", ", query: {since: '2026-11-23T10:00:00Z'}"))
     issues: list[Issue] = lint(file)

@@ -121,10 +121,10 @@ def test_a_custom_profile_is_used_and_written_into_the_scenario(orders: Path, ca
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("", "{own}: the file is empty; expected a correlation profile (begin with 'reply: [/ticket]')"),
-        ("reply: [/a]\nevnet: [/a]\n", "{own}:2:1: the key 'evnet' is unknown; expected "),
+        ("", "{own}: the file is empty; expected a correlation profile (start with 'reply: [/ticket]')"),
+        ("reply: [/a]\nevnet: [/a]\n", "{own}:2:1: unknown key 'evnet'; expected one of "),
         ("reply: ticket\n", "{own}:1:8: "),
-        ("extends: gws\n", "{own}:1:10: no correlation profile is called 'gws'; expected gws-v2 or workspace-v3"),
+        ("extends: gws\n", "{own}:1:10: unknown correlation profile 'gws'; expected gws-v2 or workspace-v3"),
     ],
 )
 def test_an_invalid_profile_is_reported_with_its_position(

@@ -1,4 +1,4 @@
-"""Whatever a file holds, loading it gives a scenario or names problems; never anything else."""
+"""Any file either loads or raises `FileInvalid`; no other exception."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ blocks = st.sampled_from(["exchanges", "timeline", "faults"])
 sections = st.sampled_from(["bayeux", "session", "settings", "roles", "correlation", "source", "title", "x-own"])
 
 
-def told(text: str | bytes) -> tuple[Problem, ...]:
+def load_problems(text: str | bytes) -> tuple[Problem, ...]:
     try:
         loads(text)
     except FileInvalid as error:
@@ -67,12 +67,12 @@ exchanges = st.fixed_dictionaries(
 
 @given(st.dictionaries(blocks, st.lists(values, max_size=4)), st.dictionaries(sections, values))
 def test_any_data(lists: dict[str, JSON], rest: dict[str, JSON]) -> None:
-    told(json.dumps({"cometreel": 1, **lists, **rest}))
+    load_problems(json.dumps({"cometreel": 1, **lists, **rest}))
 
 
 @given(st.lists(exchanges, min_size=1, max_size=3))
 def test_any_exchange(written: list[JSON]) -> None:
-    told(json.dumps({"cometreel": 1, "exchanges": written}))
+    load_problems(json.dumps({"cometreel": 1, "exchanges": written}))
 
 
 @given(
@@ -90,20 +90,20 @@ def test_any_edit_of_a_shipped_file(edits: list[tuple[int, int, str]]) -> None:
     text = TEXT
     for start, length, put in edits:
         text = text[:start] + put + text[start + length :]
-    told(text)
+    load_problems(text)
 
 
 @given(st.binary())
 def test_any_bytes(content: bytes) -> None:
-    told(content)
+    load_problems(content)
 
 
 @given(st.integers(0, len(TEXT)))
 def test_a_file_cut_anywhere(end: int) -> None:
-    told(TEXT[:end])
+    load_problems(TEXT[:end])
 
 
-def test_a_folder_in_place_of_a_file_and_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
+def test_a_folder_instead_of_a_file_and_a_file_instead_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").mkdir()
     for path in (tmp_path, tmp_path / "a.yaml" / "b.yaml", SHIPPED / "c.yaml"):
         with pytest.raises(FileInvalid) as caught:

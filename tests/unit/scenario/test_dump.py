@@ -1,4 +1,4 @@
-"""What is dumped, loaded and dumped again is the same text, whatever a scenario holds."""
+"""Dumping, loading and dumping any scenario gives the same text."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_dump_load_dump_is_the_same_text(file: ScenarioFile) -> None:
 @given(json_values)
 @example({"$any": "string"})
 @example({"a": [{"$$t": {"$t": "{{ x"}}]})
-def test_a_literal_body_comes_back_as_it_was(value: JSON) -> None:
+def test_a_literal_body_is_read_back_unchanged(value: JSON) -> None:
     """`literal` doubles the `$` of keys that would be markers, at every depth."""
     request = RequestBlock(method="POST", path="/x", body=literal(value))
     scenario = loads(dump(ScenarioFile(exchanges=[ExchangeBlock(name="a", request=request)])))
@@ -98,13 +98,13 @@ def deep(levels: int) -> JSON:
 
 
 @pytest.mark.parametrize("value", ["\ud83d", {"\ud83d": 1}, float("nan"), [float("inf")], deep(91)], ids=repr)
-def test_what_yaml_cannot_hold_is_refused_when_it_is_put_in(value: JSON) -> None:
+def test_a_value_that_yaml_cannot_hold_is_rejected_by_the_model(value: JSON) -> None:
     assert not can_be_written(value)
     with pytest.raises(ValidationError, match="a value that YAML can't hold"):
         ReplyBlock(body=value)
 
 
-def test_what_is_just_not_too_deep_is_read_back() -> None:
+def test_the_deepest_allowed_value_is_read_back() -> None:
     assert can_be_written(deep(90))
     loads(
         dump(
@@ -115,8 +115,8 @@ def test_what_is_just_not_too_deep_is_read_back() -> None:
     )
 
 
-def test_null_is_written_where_it_is_a_value_only() -> None:
-    """A reply whose body is JSON's null isn't a reply without a body."""
+def test_null_is_written_only_if_it_is_a_value() -> None:
+    """A null body is different from no body."""
     request = RequestBlock(method="POST", path="/x", headers=None, body=None)
     file = ScenarioFile(exchanges=[ExchangeBlock(name="a", as_=None, request=request)])
     assert dump(file).split("\n")[3:] == [
@@ -130,7 +130,7 @@ def test_null_is_written_where_it_is_a_value_only() -> None:
     ]
 
 
-def test_your_own_keys_come_last_and_stay() -> None:
+def test_custom_keys_are_kept_and_written_last() -> None:
     written = "cometreel: 1\nx-b: {z: 1, a: 2}\nexchanges:\n- x-a: 1\n  name: own\n  request: {path: /x, method: GET}\n"
     dumped = dump(read_source(written, "f").file())
     assert dumped.split("\n")[3:-1] == [

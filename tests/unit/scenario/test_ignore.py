@@ -1,4 +1,4 @@
-"""`ignore:` in a scenario: pointers that `verify` leaves out, from all files together."""
+"""`ignore:` in a scenario: pointers that `verify` doesn't compare, from all files."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def test_a_scenario_without_it_ignores_nothing() -> None:
     assert loads("cometreel: 1").ignore == ()
 
 
-def test_it_is_written_as_it_was_read(tmp_path: Path) -> None:
+def test_it_is_written_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(TEXT)
     assert dump(parse(path)).partition("\n")[2] == TEXT
 
 
-def test_what_is_no_pointer_is_refused() -> None:
+def test_an_invalid_pointer_is_rejected() -> None:
     with pytest.raises(FileInvalid, match=r"^<string>:2:10: "):
         loads("cometreel: 1\nignore: [workbins]\n")

@@ -24,11 +24,11 @@ BODY: JSON = {"ref": 1, "refs": {"a": 2, "b/c": 3}, "list": [{"ref": 4}, {"ref":
         ("/none", []),
     ],
 )
-def test_find_names_every_place_and_its_value(pointer: str, found: list[tuple[str, JSON]]) -> None:
+def test_find_returns_every_pointer_and_its_value(pointer: str, found: list[tuple[str, JSON]]) -> None:
     assert find(BODY, pointer) == found
 
 
-def test_replace_makes_a_new_document_and_leaves_the_old_one() -> None:
+def test_replace_returns_a_new_document() -> None:
     changed = replace(BODY, "/list/*/ref", lambda value: f"was {value}")
     assert find(changed, "/list/*/ref") == [("/list/0/ref", "was 4"), ("/list/1/ref", "was 5")]
     assert find(BODY, "/list/*/ref") == [("/list/0/ref", 4), ("/list/1/ref", 5)]
@@ -46,12 +46,12 @@ def test_replace_makes_a_new_document_and_leaves_the_old_one() -> None:
         (5, "", 5),
     ],
 )
-def test_remove_takes_members_and_leaves_items(document: JSON, pointer: str, left: JSON) -> None:
+def test_remove_removes_members_and_keeps_items(document: JSON, pointer: str, left: JSON) -> None:
     assert remove(document, pointer) == left
 
 
-def test_a_pointer_begins_with_a_slash() -> None:
-    with pytest.raises(ValueError, match="must begin with '/'"):
+def test_a_pointer_starts_with_a_slash() -> None:
+    with pytest.raises(ValueError, match="must start with '/'"):
         parse_pointer("referenceId")
 
 

@@ -1,4 +1,4 @@
-"""The JSON Schema says what loading says, so that editors find mistakes as they are typed."""
+"""The JSON Schema accepts and rejects the same files as loading."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def loads_well(text: str) -> bool:
 
 
 def test_it_is_a_json_schema_and_the_shipped_file_is_the_same() -> None:
-    """`cometreel schema > scenarios/scenario.schema.json` writes it anew."""
+    """`cometreel schema > scenarios/scenario.schema.json` regenerates it."""
     jsonschema.Draft202012Validator.check_schema(schema())
     assert SHIPPED.read_text() == schema_text()
     assert json.loads(SHIPPED.read_text()) == schema()
@@ -46,7 +46,7 @@ def shipped() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("path", list(shipped()), ids=lambda path: path.name)
-def test_what_ships_is_valid(path: Path) -> None:
+def test_shipped_scenarios_are_valid(path: Path) -> None:
     assert errors(path.read_text()) == []
 
 

@@ -1,11 +1,11 @@
-"""Matchers: what agrees, what differs, what is captured, and how each reads."""
+"""Matchers: agreements, differences, captures and representation."""
 
 from __future__ import annotations
 
 import pytest
 
 from cometreel.jsonvalue import JSON
-from cometreel.scenario.matchers import MISSING, Difference, MatchContext, matcher
+from cometreel.scenario.matchers import MISSING, Difference, MatchContext, Missing, matcher
 from cometreel.scenario.yaml_reader import read_yaml
 
 ANY_KIND: list[tuple[str, list[object], list[object]]] = [
@@ -20,7 +20,7 @@ ANY_KIND: list[tuple[str, list[object], list[object]]] = [
 ]
 
 
-def trial(pattern: JSON, found: object, **bound: JSON) -> MatchContext:
+def compared(pattern: JSON, found: JSON | Missing, **bound: JSON) -> MatchContext:
     made = MatchContext(bound)
     matcher(pattern).compare(found, "", made)
     return made
@@ -30,8 +30,8 @@ def trial(pattern: JSON, found: object, **bound: JSON) -> MatchContext:
     ("kind", "found", "fits"),
     [(kind, one, fits) for kind, yes, no in ANY_KIND for fits, all_ in ((True, yes), (False, no)) for one in all_],
 )
-def test_any(kind: str, found: object, fits: bool) -> None:
-    assert (not trial({"$any": kind}, found).differences) is fits
+def test_any(kind: str, found: JSON | Missing, fits: bool) -> None:
+    assert (not compared({"$any": kind}, found).differences) is fits
 
 
 @pytest.mark.parametrize(
@@ -70,16 +70,16 @@ def test_any(kind: str, found: object, fits: bool) -> None:
     ],
     ids=lambda value: "nothing" if value is MISSING else repr(value),
 )
-def test_compare(pattern: JSON, found: object, differences: list[Difference]) -> None:
-    """Equality is JSON's: typed, exact unless $partial; each difference is told at its own place."""
+def test_compare(pattern: JSON, found: JSON | Missing, differences: list[Difference]) -> None:
+    """Equality is JSON's: typed, exact unless $partial; differences are reported at the member or item."""
     expected = [Difference(one.where, one.expected, one.found.strip('"')) for one in differences]
-    seen = [Difference(one.where, one.expected, one.found.strip('"')) for one in trial(pattern, found).differences]
+    seen = [Difference(one.where, one.expected, one.found.strip('"')) for one in compared(pattern, found).differences]
     assert seen == expected
 
 
-def test_captures_are_kept_by_name_for_the_exchange_or_for_the_session() -> None:
+def test_captures_are_stored_for_the_exchange_or_for_the_session() -> None:
     pattern: JSON = {"id": {"$capture": "id"}, "user": {"$capture": "session.user"}, "p": {"$regex": "(?P<n>\\d+)"}}
-    made = trial(pattern, {"id": 5, "user": {"name": "x"}, "p": "Place12"})
+    made = compared(pattern, {"id": 5, "user": {"name": "x"}, "p": "Place12"})
     assert made.captures == {"id": 5, "n": "12"}
     assert made.session_captures == {"user": {"name": "x"}}
     assert made.agreed == ["/id", "/user", "/p"]
@@ -87,7 +87,7 @@ def test_captures_are_kept_by_name_for_the_exchange_or_for_the_session() -> None
 
 def test_only_the_alternative_that_matches_captures() -> None:
     pattern: JSON = {"$one-of": [{"a": {"$capture": "x"}, "b": 1}, {"a": {"$capture": "y"}, "b": 2}]}
-    made = trial(pattern, {"a": 7, "b": 2})
+    made = compared(pattern, {"a": 7, "b": 2})
     assert (made.captures, made.differences) == ({"y": 7}, [])
 
 
@@ -102,7 +102,7 @@ def test_only_the_alternative_that_matches_captures() -> None:
         ({}, True, {}, ("{$id: place-1}", "true")),
     ],
 )
-def test_an_id_is_bound_once_and_no_two_share_a_value(
+def test_an_id_is_bound_once_and_different_ids_have_different_values(
     bound: dict[str, JSON], found: JSON, ids: dict[str, JSON], difference: tuple[str, str] | None
 ) -> None:
     made = MatchContext(bound)
@@ -122,5 +122,5 @@ def test_an_id_is_bound_once_and_no_two_share_a_value(
         {"$csv": [{"$id": "w-1"}, "x"]},
     ],
 )
-def test_a_matcher_reads_like_the_yaml_that_it_came_from(pattern: JSON) -> None:
+def test_the_repr_of_a_matcher_is_its_yaml(pattern: JSON) -> None:
     assert read_yaml(repr(matcher(pattern)), "f").value == pattern

@@ -1,4 +1,4 @@
-"""What a client asked, normalised alike on both sides."""
+"""Normalised requests and publishes."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from cometreel.wire import Headers, Request
     ],
 )
 def test_path(text: str, path: NormalizedPath) -> None:
-    """A trailing slash, a missing leading one, %-encoding and `/me` make no difference that matters."""
+    """Trailing slashes, missing leading slashes, %-encoding and `/me` are normalised."""
     assert normalize_path(text) == path
 
 
 @pytest.mark.parametrize("text", ["/", "/api/v2/me", "/api/v2/me/workbins", "/api/v2/a%2Fb", "/api/v2/100%25"])
-def test_a_path_is_shown_so_that_it_reads_back(text: str) -> None:
+def test_the_text_of_a_path_normalises_to_the_same_path(text: str) -> None:
     assert str(normalize_path(text)) == text
 
 
@@ -61,7 +61,7 @@ def test_query(text: str, query: dict[str, JSON]) -> None:
     assert query_of(text) == query
 
 
-def test_ids_that_the_client_chooses_are_left_out_of_what_is_compared() -> None:
+def test_compared_leaves_out_ids_chosen_by_the_client() -> None:
     request = Request(1, "post", "/x", body=b'{"operationId": "123", "data": {"id": 1}}')
     question = normalize_request(request, ["/operationId"])
     assert question.method == "POST"
@@ -71,7 +71,7 @@ def test_ids_that_the_client_chooses_are_left_out_of_what_is_compared() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"a":1,"a":2}', b"NaN", b"[" * 5000, b"[" * 150 + b"]" * 150])
 def test_a_body_that_is_no_json_is_bytes(body: bytes) -> None:
-    """Nor is JSON that no scenario could hold."""
+    """JSON that scenarios can't contain is treated as bytes."""
     question = normalize_request(Request(1, "POST", "/x", body=body))
     assert (question.is_json, question.body, question.content) == (False, None, body)
 

@@ -1,4 +1,4 @@
-"""Everything wrong in a scenario is told at once, at its line and column, with what was expected."""
+"""All problems of a scenario are reported at once, with line, column and expected value."""
 
 from __future__ import annotations
 
@@ -28,10 +28,13 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
     ("text", "problem"),
     [
         # the file
-        ("- a", "f:1:1: a list; expected a mapping, the scenario (begin with 'cometreel: 1')"),
-        ("title: x", "f:1:1: the key 'cometreel' is missing; expected cometreel: 1"),
+        ("- a", "f:1:1: a list; expected a mapping (start the file with 'cometreel: 1')"),
+        ("title: x", "f:1:1: the file has no `cometreel`; add `cometreel: 1`, the version of the format"),
         ("cometreel: 2", "f:1:12: the number 2; expected 1"),
-        ("cometreel: 1\ntitel: x", "f:2:1: the key 'titel' is unknown; expected bayeux, cometreel, correlation,"),
+        (
+            "cometreel: 1\ntitel: x",
+            "f:2:1: unknown key 'titel'; expected one of bayeux, cometreel, correlation, exchanges, faults, ignore, ro",
+        ),
         ("cometreel: 1\nexchanges: {}", "f:2:12: a mapping; expected a list"),
         ("cometreel: 1\nexchanges: [x]", "f:2:13: the text 'x'; expected a mapping"),
         ("cometreel: 1\nbayeux: {advice: {timeout: 30s}}", "f:2:28: the text '30s'; expected a whole number"),
@@ -41,42 +44,90 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         ("cometreel: 1\nsettings: {speed: -1}", "f:2:19: the number -1; expected a number, 0 or more"),
         ("cometreel: 1\nsource: {recorded: today}", "f:2:20: the text 'today'; expected a time such as 2026-11-23T"),
         ("cometreel: 1\nsession: {cookie: a b}", "f:2:19: the text 'a b'; expected the name of a cookie, or none"),
-        ("cometreel: 1\ncorrelation: gws-v3", "f:2:14: no correlation profile is called 'gws-v3'; expected gws-v2 or"),
+        (
+            "cometreel: 1\ncorrelation: gws-v3",
+            "f:2:14: unknown correlation profile 'gws-v3'; expected gws-v2 or workspace-v3 (did you mean 'gws-v2'?)",
+        ),
         ("cometreel: 1\ncorrelation: {reply: [id]}", "f:2:23: the text 'id'; expected a JSON Pointer such as"),
-        ("cometreel: 1\ncorrelation: {extends: x}", "f:2:24: no correlation profile is called 'x'"),
-        ("cometreel: 1\nroles: {a: {usr: x}}", "f:2:13: the key 'usr' is unknown; expected id, user (did you mean"),
+        (
+            "cometreel: 1\ncorrelation: {extends: x}",
+            "f:2:24: unknown correlation profile 'x'; expected gws-v2 or workspace-v3",
+        ),
+        (
+            "cometreel: 1\nroles: {a: {usr: x}}",
+            "f:2:13: unknown key 'usr'; expected one of id, user (did you mean 'user'?)",
+        ),
         # requests
-        (REQUEST + "{path: /x}", "f:4:14: the key 'method' is missing; expected 'method'"),
-        (REQUEST + "{method: GET}", "f:4:14: the key 'path' is missing; expected 'path'"),
-        (REQUEST + "{method: GET, path: /x?a=1}", "f:4:34: the text '/x?a=1'; expected a path (write what follows"),
+        (REQUEST + "{path: /x}", "f:4:14: request has no `method`; add one, for example `method: POST`"),
+        (REQUEST + "{method: GET}", "f:4:14: request has no `path`; add one, for example `path: /api/v2/me`"),
+        (
+            REQUEST + "{method: GET, path: /x?a=1}",
+            "f:4:34: the text '/x?a=1'; expected a path (put the part after '?' under query:)",
+        ),
         (REQUEST + "{method: GET, path: 'http://h/x'}", "f:4:34: the text 'http://h/x'; expected a path (leave out"),
         (REQUEST + "{method: GET, path: /x, query: {a: 1}}", "f:4:49: the number 1; expected text (quote it"),
         (REQUEST + "{method: GET, path: /x, query: a=1}", "f:4:45: the text 'a=1'; expected a mapping of names"),
-        (REQUEST + "{method: GET, path: {$t: x}}", "f:4:35: $t has no meaning in a request; expected $any, "),
-        (REQUEST + "{method: GET, path: /x, body: {$regx: x}}", "f:4:45: no marker is called $regx; expected"),
-        (REQUEST + "{method: GET, path: /x, body: {$regex: '('}}", "f:4:53: the regular expression '(' is wrong"),
-        (REQUEST + "{method: GET, path: /x, body: {$any: str}}", "f:4:51: the text 'str'; expected string, number,"),
-        (REQUEST + "{method: GET, path: /x, body: {$capture: request}}", "f:4:55: the name 'request' is taken"),
+        (
+            REQUEST + "{method: GET, path: {$t: x}}",
+            "f:4:35: $t isn't allowed in a request; expected one of $any, $capture, $csv, $id, $one-of, $regex",
+        ),
+        (
+            REQUEST + "{method: GET, path: /x, body: {$regx: x}}",
+            "f:4:45: unknown marker $regx; expected one of $any, $capture, $csv, $id, $one-of, $partial, $regex (did y",
+        ),
+        (
+            REQUEST + "{method: GET, path: /x, body: {$regex: '('}}",
+            "f:4:53: the regular expression '(' is invalid: missing ), unterminated subpattern at position 0; expected",
+        ),
+        (
+            REQUEST + "{method: GET, path: /x, body: {$any: str}}",
+            "f:4:51: the text 'str'; expected one of string, number, integer, boolean, object, array, null, anything (",
+        ),
+        (
+            REQUEST + "{method: GET, path: /x, body: {$capture: request}}",
+            "f:4:55: the name 'request' is reserved for templates; expected another name",
+        ),
         (REQUEST + "{method: GET, path: /x, body: {$one-of: []}}", "f:4:54: a list; expected a list of at least"),
         (REQUEST + "{method: GET, path: /x, body: {$partial: 1}}", "f:4:55: the number 1; expected a mapping of"),
-        (REQUEST + "{method: GET, path: /x, body: {$any: string, a: 1}}", "f:4:45: the marker $any beside other"),
-        (REQUEST + "{method: GET, path: /x, body: 1, text: x}", "f:4:47: text beside body; expected one of body, "),
-        (REQUEST + "{method: GET, path: /x, base64: '?'}", "f:4:46: the text '?'; expected bytes in base64"),
+        (
+            REQUEST + "{method: GET, path: /x, body: {$any: string, a: 1}}",
+            "f:4:45: the marker $any can't be combined with other keys; expected an object with only the marker (write",
+        ),
+        (
+            REQUEST + "{method: GET, path: /x, body: 1, text: x}",
+            "f:4:47: text can't be combined with body; expected one of body, text, base64",
+        ),
+        (REQUEST + "{method: GET, path: /x, base64: '?'}", "f:4:46: the text '?'; expected bytes in Base64"),
         (REQUEST + "{publish: chat}", "f:4:24: the text 'chat'; expected a channel such as /v2/me/workbins"),
-        (REQUEST + "{publish: /a/*}", "f:4:24: the text '/a/*'; expected one channel (wildcards are for"),
+        (
+            REQUEST + "{publish: /a/*}",
+            "f:4:24: the text '/a/*'; expected a channel without wildcards (only subscriptions may use wildcards)",
+        ),
         (
             REQUEST + "{publish: /a, method: GET}",
-            "f:4:28: the key 'method' is unknown; expected authenticated, data, ext, publish (your",
+            "f:4:28: unknown key 'method'; expected one of authenticated, data, ext, publish (custom keys start with x",
         ),
         # replies and events
         (REPLY + "{after: 5}", "f:5:20: the number 5; expected a duration such as 120ms, 5s or 1m (write 5s or 5ms)"),
         (REPLY + "{after: 5 s}", "f:5:20: the text '5 s'; expected a duration such as 120ms, 5s or 1m"),
         (REPLY + "{status: 99}", "f:5:21: the number 99; expected an HTTP status from 200 to 599"),
         (REPLY + "{status: '200'}", "f:5:21: the text '200'; expected an HTTP status from 200 to 599"),
-        (REPLY + "{successful: true}", "f:5:13: successful in the reply to an HTTP request; expected base64, body, "),
-        (REPLY + "{body: {$any: string}}", "f:5:20: $any has no meaning in a reply or an event; expected $csv, "),
-        (REPLY + "{body: {$t: '{{ x'}}", "f:5:24: the template '{{ x' is wrong: unexpected end of template"),
-        (REPLY + "{body: {$t: '{{ reff }}'}}", "f:5:24: the template '{{ reff }}' reads 'reff', which nothing"),
+        (
+            REPLY + "{successful: true}",
+            "f:5:13: successful isn't allowed in the reply to an HTTP request; expected one of base64, body, headers, ",
+        ),
+        (
+            REPLY + "{body: {$any: string}}",
+            "f:5:20: $any isn't allowed in a reply or an event; expected one of $csv, $entries, $id, $t",
+        ),
+        (
+            REPLY + "{body: {$t: '{{ x'}}",
+            "f:5:24: the template '{{ x' is invalid: unexpected end of template, expected 'end of print statement'.; e",
+        ),
+        (
+            REPLY + "{body: {$t: '{{ reff }}'}}",
+            "f:5:24: the template '{{ reff }}' uses the undefined name 'reff'; expected one of count, ids, now, randin",
+        ),
         (REPLY + "{body: {a: {$id: p-1}}}", "f:5:29: no request binds {$id: p-1}; expected the name of an $id in"),
         (REPLY + "{headers: {'A b': x}}", "f:5:23: the text 'A b'; expected the name of a header field"),
         (REPLY + '{headers: {A: "x\\0"}}', "f:5:26: the text 'x\\x00'; expected one line of text"),
@@ -89,37 +140,88 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
             "f:6:47: the text 'x\\n'; expected one line of text",
         ),
         (REPLY + '{headers: {A: "x\\ny"}}', "f:5:26: the text 'x\\ny'; expected one line of text"),
-        (REPLY + "{boddy: 1}", "f:5:13: the key 'boddy' is unknown; expected after, base64, body, data, error, ext, "),
-        (EVENT + "{data: 1}", "f:6:9: an event without a channel; expected channel:, or disconnect: true"),
+        (
+            REPLY + "{boddy: 1}",
+            "f:5:13: unknown key 'boddy'; expected one of after, base64, body, data, error, ext, headers, status, succ",
+        ),
+        (EVENT + "{data: 1}", "f:6:9: the event has no `channel`; add `channel: /…` or `disconnect: true`"),
         (EVENT + "{channel: a/b}", "f:6:19: the text 'a/b'; expected a channel such as /v2/me/workbins (a channel"),
         (EVENT + "{channel: /meta/connect}", "f:6:19: the text '/meta/connect'; expected a channel of the"),
-        (EVENT + "{disconnect: true, data: 1}", "f:6:28: data beside disconnect; expected after and disconnect"),
+        (
+            EVENT + "{disconnect: true, data: 1}",
+            "f:6:28: data can't be combined with disconnect; expected after and disconnect only",
+        ),
         (EVENT + "{channel: /a, count: -1}", "f:6:30: the number -1; expected a whole number, 0 or more"),
         (EVENT + "{channel: /a, batch: true}", "f:6:30: true; expected the name of a batch"),
-        # what names each other
-        (HEAD + HEAD[24:], "f:5:11: the name 'one' is taken; expected a name of its own (the first is at f:3:11)"),
-        (HEAD.replace("one", "connect"), "f:3:11: 'connect' is a word of the timeline; expected another name"),
-        (HEAD + "    when: {after: on}", "f:5:19: no exchange is called 'on'; expected the name of an exchange (did"),
-        (HEAD + "    when: {before: [one, tow]}", "f:5:26: no exchange is called 'tow'; expected the name of an"),
-        (HEAD + "    as: agent", "f:5:9: no role is called 'agent'; expected a role under roles:"),
-        (HEAD + "    repeat: last\n" + HEAD[24:].replace("one", "two"), "f:3:5: repeat: last, but exchanges with"),
-        (TIMELINE + "{since: onne, channel: /a}", "f:6:13: no exchange is called 'onne'; expected the name of an"),
-        (TIMELINE + "{until: unsub, channel: /a}", "f:6:13: no exchange is called 'unsub'; expected the name of"),
-        (TIMELINE + "{since: one, channel: /a, data: {$t: '{{ x }}'}}", "f:6:42: the template '{{ x }}' reads 'x'"),
+        # references
+        (HEAD + HEAD[24:], "f:5:11: the name 'one' is used twice; expected a unique name (first used at f:3:11)"),
+        (
+            HEAD.replace("one", "connect"),
+            "f:3:11: the name 'connect' is reserved for the timeline; expected another name",
+        ),
+        (
+            HEAD + "    when: {after: on}",
+            "f:5:19: unknown exchange 'on'; expected the name of an exchange (did you mean 'one'?)",
+        ),
+        (HEAD + "    when: {before: [one, tow]}", "f:5:26: unknown exchange 'tow'; expected the name of an exchange"),
+        (HEAD + "    as: agent", "f:5:9: unknown role 'agent'; expected a role under roles:"),
+        (
+            HEAD + "    repeat: last\n" + HEAD[24:].replace("one", "two"),
+            "f:3:5: repeat: last is set, but exchanges with the same request follow; expected repeat: on the last one,",
+        ),
+        (
+            TIMELINE + "{since: onne, channel: /a}",
+            "f:6:13: unknown exchange 'onne'; expected the name of an exchange, or connect or handshake or subscribe (",
+        ),
+        (
+            TIMELINE + "{until: unsub, channel: /a}",
+            "f:6:13: unknown exchange 'unsub'; expected the name of an exchange, or disconnect or unsubscribe (did you",
+        ),
+        (
+            TIMELINE + "{since: one, channel: /a, data: {$t: '{{ x }}'}}",
+            "f:6:42: the template '{{ x }}' uses the undefined name 'x'; expected one of count, ids, now, randint, ref",
+        ),
         # faults
-        (FAULT + "{exchange: none, status: 500}", "f:6:16: no exchange is called 'none'"),
-        (FAULT + "{exchange: one}", "f:6:5: a fault without an action; expected one of broken, delay, disconnect,"),
-        (FAULT + "{status: 500}", "f:6:5: a fault without a target; expected exchange: NAME, or meta: /meta/…"),
-        (FAULT + "{exchange: one, meta: /meta/connect, delay: 1s}", "f:6:5: a fault with two targets"),
-        (FAULT + "{exchange: one, delay: 1s, status: 500}", "f:6:5: a fault with delay and status; expected one of"),
-        (FAULT + "{exchange: one, delay: 1s, nth: 1, every: 2}", "f:6:40: every beside nth; expected one of nth,"),
+        (
+            FAULT + "{exchange: none, status: 500}",
+            "f:6:16: unknown exchange 'none'; expected the name of an exchange (did you mean 'one'?)",
+        ),
+        (
+            FAULT + "{exchange: one}",
+            "f:6:5: the fault has no action; expected one of broken, delay, disconnect, drop-event, duplicate-event, e",
+        ),
+        (FAULT + "{status: 500}", "f:6:5: the fault has no target; expected exchange: NAME or meta: /meta/…"),
+        (
+            FAULT + "{exchange: one, meta: /meta/connect, delay: 1s}",
+            "f:6:5: the fault has two targets; expected exchange: NAME or meta: /meta/…",
+        ),
+        (
+            FAULT + "{exchange: one, delay: 1s, status: 500}",
+            "f:6:5: the fault has several actions: delay, status; expected one of broken, delay, disconnect, drop-even",
+        ),
+        (
+            FAULT + "{exchange: one, delay: 1s, nth: 1, every: 2}",
+            "f:6:40: every can't be combined with nth; expected one of nth, every, rate",
+        ),
         (FAULT + "{exchange: one, delay: 1s, nth: 0}", "f:6:37: the number 0; expected a whole number, 1 or more"),
         (FAULT + "{exchange: one, delay: 1s, rate: 2}", "f:6:38: the number 2; expected a number from 0 to 1"),
         (FAULT + "{meta: /meta/conect, error: x}", "f:6:12: the text '/meta/conect'; expected /meta/handshake or"),
-        (FAULT + "{meta: /meta/connect, drop-event: true}", "f:6:27: drop-event on a meta channel; expected broken,"),
-        (FAULT + "{meta: /meta/connect, delay: 1s, advice: {}}", "f:6:38: advice beside delay; expected what belongs"),
-        (FAULT + "{meta: /meta/connect, delay: 1s, channel: /a}", "f:6:38: channel without a subscription"),
-        (FAULT + "{exchange: one, drop_event: true}", "f:6:21: the key 'drop_event' is unknown; expected advice, as,"),
+        (
+            FAULT + "{meta: /meta/connect, drop-event: true}",
+            "f:6:27: drop-event isn't possible for a meta channel; expected one of broken, delay, disconnect, error, s",
+        ),
+        (
+            FAULT + "{meta: /meta/connect, delay: 1s, advice: {}}",
+            "f:6:38: advice can't be combined with delay; expected only keys of the action",
+        ),
+        (
+            FAULT + "{meta: /meta/connect, delay: 1s, channel: /a}",
+            "f:6:38: channel needs a subscription; expected meta: /meta/subscribe or /meta/unsubscribe",
+        ),
+        (
+            FAULT + "{exchange: one, drop_event: true}",
+            "f:6:21: unknown key 'drop_event'; expected one of advice, as, body, broken, channel, delay, disconnect, d",
+        ),
     ],
     ids=lambda value: value[-60:] if value.startswith("f:") else "",
 )
@@ -128,7 +230,7 @@ def test_problem(text: str, problem: str) -> None:
     assert [line for line in found if line.startswith(problem)] == found[:1]
 
 
-def test_all_problems_of_all_blocks_are_told_at_once_in_the_order_of_the_file() -> None:
+def test_all_problems_of_all_blocks_are_reported_in_file_order() -> None:
     text = """\
 cometreel: 1
 titel: x
@@ -156,10 +258,10 @@ faults:
     ]
 
 
-def test_your_own_keys_begin_with_x() -> None:
+def test_custom_keys_start_with_x() -> None:
     loads(HEAD + "    x-note: anything\nx-team: [a, b]\n", "f")
 
 
 @pytest.mark.parametrize("text", [HEAD, "cometreel: 1\n", "cometreel: 1\nexchanges:\nfaults: []\n"])
-def test_what_is_not_said_is_no_problem(text: str) -> None:
+def test_optional_blocks_may_be_left_out_or_empty(text: str) -> None:
     loads(text, "f")

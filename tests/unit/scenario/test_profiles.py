@@ -1,4 +1,4 @@
-"""Correlation profiles: shipped as data, extended in a scenario."""
+"""Correlation profiles: included ones, and extensions in a scenario."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from cometreel.scenario import loads, profile, profile_names
 from cometreel.scenario.json_pointer import parse_pointer
 
 
-def test_two_profiles_ship() -> None:
+def test_two_profiles_are_included() -> None:
     assert profile_names() == ["gws-v2", "workspace-v3"]
 
 
 @pytest.mark.parametrize("name", profile_names())
-def test_a_shipped_profile_is_sound(name: str) -> None:
+def test_an_included_profile_is_valid(name: str) -> None:
     known = profile(name)
     assert known.name == name
     assert known.reply
@@ -23,7 +23,7 @@ def test_a_shipped_profile_is_sound(name: str) -> None:
         assert parse_pointer(pointer)
 
 
-def test_workspace_v3_correlates_by_an_id_that_the_client_chooses() -> None:
+def test_workspace_v3_correlates_by_an_id_chosen_by_the_client() -> None:
     assert profile("workspace-v3").request == ("/operationId",)
 
 
@@ -34,7 +34,7 @@ def test_a_scenario_can_extend_a_profile() -> None:
     assert (mine.reply, mine.fallback) == (profile("gws-v2").reply, profile("gws-v2").fallback)
 
 
-def test_without_correlation_nothing_is_rewritten() -> None:
+def test_without_correlation_the_profile_is_empty() -> None:
     assert loads("cometreel: 1").profile.reply == ()
 
 
@@ -43,7 +43,7 @@ def test_an_unknown_profile_is_a_key_error() -> None:
         profile("gws-v3")
 
 
-def test_the_highest_reference_of_a_scenario_is_known() -> None:
+def test_the_highest_reference_number_of_a_scenario_is_found() -> None:
     scenario = loads("""\
 cometreel: 1
 correlation: gws-v2

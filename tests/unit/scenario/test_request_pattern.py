@@ -1,4 +1,4 @@
-"""Triggers: a whole request compared; a miss names all that differs, and shows no secrets."""
+"""Patterns of whole requests: a mismatch lists all differences and shows no secrets."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_match(written: str, request_: Request, matches: bool) -> None:
     assert isinstance(compare(written, request_), Match) is matches
 
 
-def test_a_miss_names_what_agreed_and_every_difference() -> None:
+def test_a_mismatch_lists_agreements_and_all_differences() -> None:
     found = compare(
         "{method: POST, path: /api/v2/workbins, query: {a: x}, body: {operationName: Subscribe, n: {$any: number}}}",
         Request(1, "PUT", "/api/v2/workbin", "a=z", body=b'{"operationName": "Subscribe", "n": "1", "m": []}'),
@@ -64,7 +64,7 @@ def test_a_miss_names_what_agreed_and_every_difference() -> None:
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Cookie", "X-CSRF-TOKEN", "x-api-key", "ssid"])
-def test_a_miss_hides_headers_that_may_be_secret(name: str) -> None:
+def test_a_mismatch_masks_secret_headers(name: str) -> None:
     request = Request(1, "GET", "/x", headers=Headers([(name, "s3cret")]))
     found = compare(f"{{method: GET, path: /x, headers: {{{name}: expected}}}}", request)
     assert found == Mismatch(
@@ -86,14 +86,14 @@ def test_a_miss_hides_headers_that_may_be_secret(name: str) -> None:
         ("body: {}", b"pw=s3cret", "", "a text of 9 characters"),
     ],
 )
-def test_a_miss_hides_what_a_recording_would_replace(written: str, body: bytes, where: str, found: str) -> None:
+def test_a_mismatch_masks_what_a_recording_redacts(written: str, body: bytes, where: str, found: str) -> None:
     mismatch = compare(f"{{method: POST, path: /x, {written}}}", Request(1, "POST", "/x", body=body))
     assert isinstance(mismatch, Mismatch)
     place = f"/body/{where}" if where else "/body"
     assert [(one.where, one.found) for one in mismatch.differences] == [(place, found)]
 
 
-def test_a_miss_hides_what_a_query_means_by_a_name() -> None:
+def test_a_mismatch_masks_query_parameters() -> None:
     found = compare(
         "{method: GET, path: /x, query: {code: a}}", Request(1, "GET", "/x", "code=s3cret&access_token=s3cret")
     )
@@ -104,7 +104,7 @@ def test_a_miss_hides_what_a_query_means_by_a_name() -> None:
     )
 
 
-def test_groups_of_a_regular_expression_are_captures_in_paths_too() -> None:
+def test_named_groups_are_captures_in_paths_too() -> None:
     found = compare("{method: GET, path: {$regex: '^/w/(?P<id>[^/]+)$'}}", Request(1, "GET", "/w/861640a2/"))
     assert found == Match({"id": "861640a2"}, {}, {})
 

@@ -1,4 +1,4 @@
-"""Replies and events as they are rendered: types, determinism, and failures that say where."""
+"""Rendered replies and events: types, determinism, and failures with their position."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def play(written: str, seed: str = "") -> tuple[Exchange, RenderContext]:
     )
 
 
-def test_a_reply_is_rendered_with_all_that_templates_see() -> None:
+def test_a_reply_is_rendered_with_all_template_variables() -> None:
     exchange, context = play("""reply:
       after: {$t: "{{ 10 + 24 }}ms"}
       status: {$t: "{{ 202 }}"}
@@ -75,7 +75,7 @@ def test_a_body_that_is_no_json_is_bytes(written: str, content: bytes) -> None:
     assert exchange.reply.render(context) == ReplyOut(0.0, 200, (), None, content)
 
 
-def test_a_header_field_that_would_end_the_head_fails_clearly() -> None:
+def test_a_header_value_with_a_line_break_fails_clearly() -> None:
     exchange, context = play("""reply: {headers: {X: {$t: "{{ 'a\\r\\nSet-Cookie: b=1' }}"}}}""")
     assert exchange.reply is not None
     with pytest.raises(TemplateFailed, match="expected one line of text"):
@@ -88,7 +88,7 @@ def test_a_null_body_is_json() -> None:
     assert exchange.reply.render(context) == ReplyOut(0.0, 200, (), None, None)
 
 
-def test_an_event_is_repeated_with_its_own_number() -> None:
+def test_a_repeated_event_has_a_sequence_number() -> None:
     exchange, context = play("""events:
       - {after: 1s, channel: /a, data: {n: {$t: "{{ seq }} of {{ count }}"}}, count: 3, gap: 200ms, batch: b}
       - {after: 2s, disconnect: true}
@@ -100,7 +100,7 @@ def test_an_event_is_repeated_with_its_own_number() -> None:
     assert end.render(context) == EventOut({}, disconnect=True)
 
 
-def test_a_publish_can_say_what_is_to_be_pushed_back() -> None:
+def test_a_publish_can_define_the_pushed_message() -> None:
     """The golden servers' /service/push, as a scenario."""
     scenario = loads("""\
 cometreel: 1
@@ -141,7 +141,7 @@ exchanges:
         ("reply: {body: {$t: '{{ session.x }}'}}", "f:5:24: the template '{{ session.x }}' failed: 'dict object' has"),
     ],
 )
-def test_a_failure_says_where_the_template_stands(written: str, reason: str) -> None:
+def test_a_failure_has_the_position_of_the_template(written: str, reason: str) -> None:
     exchange, context = play(written)
     assert exchange.reply is not None
     with pytest.raises(TemplateFailed) as caught:
@@ -155,14 +155,14 @@ def test_an_event_without_a_channel_at_run_time_fails_clearly() -> None:
         exchange.events[0].render(context)
 
 
-def test_an_id_that_this_session_has_not_named_fails_clearly() -> None:
+def test_an_unbound_id_fails_clearly() -> None:
     exchange, context = play("reply: {body: {$id: w-1}}")
     assert exchange.reply is not None
-    with pytest.raises(TemplateFailed, match="no request of this session has named it yet"):
+    with pytest.raises(TemplateFailed, match="no request of this session has bound it yet"):
         exchange.reply.render(RenderContext(context.request))
 
 
-def test_the_same_play_gives_the_same_dice_whatever_was_rendered_before() -> None:
+def test_the_same_play_gives_the_same_random_values_in_any_order() -> None:
     written = """reply: {body: [{$t: "{{ uuid() }}"}, {$t: "{{ uuid('order') }}"}]}
     events:
       - {channel: /a, data: [{$t: "{{ uuid() }}"}, {$t: "{{ uuid('order') }}"}, {$t: "{{ randint(1, 6) }}"}]}

@@ -1,4 +1,4 @@
-"""Writing YAML: what a careful person would write, and what every parser reads alike."""
+"""Writing YAML that every parser reads in the same way."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def written(value: JSON) -> str:
 
 
 @pytest.mark.parametrize("nasty", NASTY)
-def test_a_text_is_that_text_for_a_yaml_11_and_a_yaml_12_reader(nasty: str) -> None:
+def test_a_text_is_the_same_for_yaml_11_and_yaml_12_readers(nasty: str) -> None:
     value: JSON = {"key": nasty, nasty: ["x", nasty, {"in": {nasty: nasty}}]}
     assert read_yaml(written(value), "f").value == value
     assert yaml.safe_load(written(value)) == value
@@ -67,7 +67,7 @@ def test_a_text_is_that_text_for_a_yaml_11_and_a_yaml_12_reader(nasty: str) -> N
 @given(st.dictionaries(text, values, min_size=1))
 @example({"a": {}, "b": [], "c": [[], [[1]], {}], "d": {"$any": "string"}, "e": {"$partial": {"x": 1}}})
 @example({"a": [{"b": [{"c": "x\ny\n"}]}], "d": 1e16, "e": -0.0, "f": 5e-324, "g": 10**30})
-def test_any_json_survives(value: JSON) -> None:
+def test_any_json_is_read_back_unchanged(value: JSON) -> None:
     """YAML 1.1 readers agree too, so that any tool can read a scenario."""
     assert read_yaml(written(value), "f").value == value
     assert read_yaml(f"- {inline(value)}", "f").value == [value]

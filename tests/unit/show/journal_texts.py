@@ -1,6 +1,6 @@
-"""Journals written by hand: what a recorder would have written, line by line, with time that is given.
+"""Builds journals as the recorder writes them, with given times.
 
-Each word said is one call here. `path()` puts the journal on disk; a torn one is that file, cut.
+Each method call adds events; `path()` writes the file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CHANNEL = "/v2/me/workbins"
 
 
 class More(TypedDict, total=False):
-    """What may be said of a call: its query, and its reply if that isn't 200, 30 ms later."""
+    """Options of a call: its query and its reply; by default 200 after 30 ms."""
 
     query: str
     after: float
@@ -27,7 +27,7 @@ class More(TypedDict, total=False):
 
 
 class Written:
-    """A journal in the making. Times are seconds since its start; `session` is any name."""
+    """Builds a journal. Times are seconds since its start; `session` is any name."""
 
     def __init__(self) -> None:
         self.lines: list[JSONObject] = []
@@ -37,8 +37,8 @@ class Written:
         """Write one event."""
         self.lines.append({"t": round(at, 6), "kind": kind, **fields})
 
-    def asked(self, at: float, session: str, method: str, path: str, body: JSON = None, query: str = "") -> str:
-        """Send a request; give its flow."""
+    def request(self, at: float, session: str, method: str, path: str, body: JSON = None, query: str = "") -> str:
+        """Add a request; return its flow."""
         self._flows += 1
         flow = f"f{self._flows}"
         more: dict[str, JSON] = {} if body is None else {"json": body}
@@ -47,14 +47,14 @@ class Written:
         return flow
 
     def call(self, at: float, session: str, method: str, path: str, body: JSON = None, **more: Unpack[More]) -> None:
-        """Send a request and answer it."""
-        flow = self.asked(at, session, method, path, body, more.get("query", ""))
+        """Add a request and its reply."""
+        flow = self.request(at, session, method, path, body, more.get("query", ""))
         well: JSON = {"statusCode": 0}
         reply, status = more.get("reply", well), more.get("status", 200)
         self.event(at + more.get("after", 0.03), "reply", flow=flow, status=status, json=reply)
 
     def stats(self, at: float, session: str, number: int, owner: str = "", kind: str = "", after: float = 0.03) -> None:
-        """Ask for statistics; the reply says under which number they will come."""
+        """Add a request for statistics, whose reply has this reference number."""
         body: dict[str, JSON] = {"operationName": "RequestAgentStats"}
         if kind:
             body |= {"workbinType": kind, "workbinOwner": owner}
@@ -62,7 +62,7 @@ class Written:
         self.call(at, session, "POST", "/api/v2/workbins", body, after=after, reply=reply)
 
     def poll(self, at: float, until: float | None, session: str, *messages: JSON, error: str = "") -> None:
-        """Hold a poll; messages ride on its reply."""
+        """Add a held poll; its reply contains the messages."""
         connect: JSON = [{"channel": "/meta/connect", "id": "1", "clientId": f"client-{session}"}]
         flow = self._bayeux(at, session, connect)
         if until is not None:
@@ -71,14 +71,14 @@ class Written:
             self.event(until, "reply", flow=flow, status=200, bayeux=[*messages, answer])
 
     def meta(self, at: float, session: str, channel: str, error: str = "", **fields: JSON) -> None:
-        """Say one of Bayeux's own words and get its answer 10 ms later."""
+        """Add a meta message and its reply 10 ms later."""
         message: dict[str, JSON] = {"channel": channel, "id": "1", "clientId": f"client-{session}", **fields}
         flow = self._bayeux(at, session, [message])
         answer: dict[str, JSON] = {**message, "successful": not error} | ({"error": error} if error else {})
         self.event(at + 0.01, "reply", flow=flow, status=200, bayeux=[answer])
 
     def publish(self, at: float, session: str, channel: str, data: JSON, *echoes: JSON) -> None:
-        """Publish, and get what comes back with the answer, 15 ms later."""
+        """Add a publish and, 15 ms later, its reply with further messages."""
         message: dict[str, JSON] = {"channel": channel, "id": "1", "clientId": f"client-{session}"}
         flow = self._bayeux(at, session, [{**message, "data": data}])
         answer: JSON = {"channel": channel, "id": "1", "successful": True}
@@ -92,7 +92,7 @@ class Written:
         return flow
 
     def text(self) -> str:
-        """The journal as text, in order of time."""
+        """Return the journal as text, ordered by time."""
         header: JSONObject = {
             "journal": 1,
             "cometreel": "0.1.0",
@@ -111,12 +111,12 @@ class Written:
 
 
 def notification(number: int, kind: str = "WorkbinStatsMessage", **data: JSON) -> JSONObject:
-    """A notification that answers the request of that number."""
+    """Return a notification with this reference number."""
     return {"channel": CHANNEL, "data": {"messageType": kind, "referenceId": number, **data}}
 
 
-def unasked(kind: str = "WorkbinStateChangeMessage", **data: JSON) -> JSONObject:
-    """A notification that answers nothing."""
+def unsolicited(kind: str = "WorkbinStateChangeMessage", **data: JSON) -> JSONObject:
+    """Return an unsolicited notification."""
     return {"channel": CHANNEL, "data": {"messageType": kind, **data}}
 
 
@@ -124,7 +124,7 @@ OWNERS: Mapping[str, str] = {"Place1": "Place", "Sales": "AgentGroup", "Floor2":
 
 
 def three_agents(pace: float = 1.0) -> Written:
-    """Three agents at work: every sign that a drawing has occurs. `pace` stretches their notifications."""
+    """Three agents whose journal contains every kind of item. `pace` scales the delay of notifications."""
     made = Written()
     number = 66
     for place, session in enumerate(("ann", "bob", "eve")):
@@ -138,14 +138,14 @@ def three_agents(pace: float = 1.0) -> Written:
             asked = start + 0.3 + turn * (0.55 + 0.06 * place)
             early = (turn + place) % 3 == 1
             made.stats(asked, session, number, owner, kind, after=0.14 if early else 0.035)
-            told = asked + (0.05 if early else 0.19 * pace)
+            notified = asked + (0.05 if early else 0.19 * pace)
             stats: JSON = {"wb-1": {"Count": turn + 1, "Owner": owner, "Type": kind}}
-            made.poll(held, told, session, notification(number, workbinStats=stats))
-            held = told + 0.006
-        made.poll(held, held + 0.4, session, *([unasked(action="ItemAdded", id="wb-1")] if place else []))
+            made.poll(held, notified, session, notification(number, workbinStats=stats))
+            held = notified + 0.006
+        made.poll(held, held + 0.4, session, *([unsolicited(action="ItemAdded", id="wb-1")] if place else []))
         made.poll(held + 0.41, None, session)
     made.event(1.1, "mark", text="Ann takes the call")
-    flow = made.asked(1.62, "eve", "POST", "/api/v2/workbins/wb-9", {"operationName": "RequestStats"})
+    flow = made.request(1.62, "eve", "POST", "/api/v2/workbins/wb-9", {"operationName": "RequestStats"})
     made.event(1.9, "error", flow=flow, text="server disconnected")
     made.call(
         2.0, "bob", "POST", "/api/v2/workbins/wb-7", {"operationName": "Subscribe"}, status=404, reply={"statusCode": 6}
@@ -157,7 +157,7 @@ def three_agents(pace: float = 1.0) -> Written:
 
 
 def busy(exchanges: int, sessions: int = 4) -> Written:
-    """Many exchanges, a hundred in a second, each with a notification on a poll of its own."""
+    """Many exchanges, a hundred in a second, each with a notification on its own poll."""
     made = Written()
     kinds = list(OWNERS.items())
     held = dict.fromkeys(range(sessions), 0.0)
@@ -166,7 +166,7 @@ def busy(exchanges: int, sessions: int = 4) -> Written:
         session, at = f"s{place}", 0.1 + number / 100
         owner, kind = kinds[number % len(kinds)]
         made.stats(at, session, number + 1, owner, kind, after=0.01 + (number % 7) / 200)
-        told = at + 0.02 + (number % 5) / 300
-        made.poll(held[place], told, session, notification(number + 1))
-        held[place] = told + 0.001
+        notified = at + 0.02 + (number % 5) / 300
+        made.poll(held[place], notified, session, notification(number + 1))
+        held[place] = notified + 0.001
     return made

@@ -1,4 +1,4 @@
-"""Whatever the lines of a journal hold, for people edit them, it is drawn."""
+"""A journal with any events, such as an edited one, is shown."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ HEADER = '{"journal":1,"cometreel":"0.1.0","started":1.0,"profile":"gws-v2","pol
 
 @settings(max_examples=100)
 @given(st.lists(EVENTS, max_size=8))
-def test_a_journal_of_any_events_is_drawn(tmp_path_factory: pytest.TempPathFactory, events: list[JSON]):
+def test_a_journal_of_any_events_is_shown(tmp_path_factory: pytest.TempPathFactory, events: list[JSON]):
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     path.write_text(HEADER + "".join(json.dumps(event) + "\n" for event in events))
     found = read_conversation(path)

@@ -1,4 +1,4 @@
-"""`cometreel show`: where the page goes, what is never written over, and one clear line for what is wrong."""
+"""`cometreel show`: the output path, files that are never overwritten, and one clear line for errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         (["--diff", "a.yaml", "a.jsonl"], "a.html"),
     ],
 )
-def test_the_page_lies_beside_the_file_or_where_it_is_told(
+def test_the_page_is_written_next_to_the_file_or_to_out(
     here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], page: str
 ):
     assert run(["show", *arguments]) == ExitCode.DONE
@@ -46,7 +46,7 @@ def test_the_page_lies_beside_the_file_or_where_it_is_told(
     assert (here / page).read_text("utf-8").startswith(FIRST_LINE)
 
 
-def test_the_page_of_a_folder_lies_beside_it(here: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_page_of_a_folder_is_written_next_to_it(here: Path, capsys: pytest.CaptureFixture[str]):
     (here / "set").mkdir()
     (here / "a.yaml").rename(here / "set" / "a.yaml")
     assert run(["show", "set"]) == ExitCode.DONE
@@ -60,7 +60,7 @@ def test_the_same_conversation_is_the_same_page(here: Path):
     assert (here / "a.html").read_bytes() == first
 
 
-def test_a_page_is_drawn_anew_and_any_other_file_stays(here: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_page_is_overwritten_and_no_other_file(here: Path, capsys: pytest.CaptureFixture[str]):
     page = here / "a.html"
     page.write_text(FIRST_LINE + "\nold")
     assert run(["show", "a.jsonl"]) == ExitCode.DONE
@@ -81,7 +81,7 @@ def test_text_is_printed_and_nothing_is_written(here: Path, capsys: pytest.Captu
     assert (err, "\x1b" in out, contents(here)) == ("", False, before)
 
 
-def test_what_differs_is_printed_too(here: Path, capsys: pytest.CaptureFixture[str]):
+def test_differences_are_printed(here: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["show", "--text", "--diff", "a.jsonl", "a.yaml"]) == ExitCode.DONE
     assert capsys.readouterr().out == (
         "a → workbin-desktop  24 same, 0 changed, 0 added, 1 removed\n"
@@ -90,7 +90,7 @@ def test_what_differs_is_printed_too(here: Path, capsys: pytest.CaptureFixture[s
     )
 
 
-EITHER = "expected a scenario (`cometreel: 1`) or a journal, as `record.py` writes it"
+EITHER = "expected a scenario (`cometreel: 1`) or a journal written by `record.py`"
 WRONG = {
     "nothing": ([], "no files; expected one file, or two with --diff (see: cometreel show --help)"),
     "two": (["a.jsonl", "a.yaml"], "2 files; expected one file, or two with --diff (see: cometreel show --help)"),
@@ -107,7 +107,7 @@ WRONG = {
         ["none.yaml"],
         "none.yaml: can't be read: No such file or directory; expected a scenario file or folder",
     ),
-    "a folder without scenarios": (["empty"], "empty: a folder without scenarios; expected *.yaml or *.yml in it"),
+    "a folder without scenarios": (["empty"], "empty: the folder has no scenarios; expected *.yaml or *.yml files"),
     "HAR": (
         ["a.har"],
         f"a.har: neither a scenario nor a journal; {EITHER}",
@@ -128,7 +128,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("arguments", "line"), WRONG.values(), ids=WRONG.keys())
-def test_what_cannot_be_used_is_one_line_and_nothing_is_written(
+def test_bad_input_is_one_line_and_nothing_is_written(
     here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
 ):
     (here / "empty").mkdir()
@@ -160,7 +160,7 @@ def test_on_a_full_disk_the_old_page_stays_and_no_half_of_a_new_one(here: Path):
     assert contents(here) == before
 
 
-def test_open_hands_the_page_to_the_browser_that_the_user_names(here: Path):
+def test_open_starts_the_browser_of_the_user(here: Path):
     browser = here / "browser"
     browser.write_text(f'#!/bin/sh\nprintf %s "$1" > "{here}/opened"\n')
     browser.chmod(0o755)
@@ -176,7 +176,7 @@ def test_open_hands_the_page_to_the_browser_that_the_user_names(here: Path):
     assert (here / "opened").read_text() == (here / "a.html").as_uri()
 
 
-def test_without_any_browser_the_page_is_there_and_the_answer_is_no(here: Path):
+def test_without_a_browser_the_page_is_written_and_the_exit_code_is_1(here: Path):
     ended = subprocess.run(
         [*COMMAND, "a.jsonl", "--open"],
         env={"PATH": str(here / "nothing"), "BROWSER": str(here / "missing %s")},
@@ -185,12 +185,12 @@ def test_without_any_browser_the_page_is_there_and_the_answer_is_no(here: Path):
         check=False,
         cwd=here,
     )
-    told = "cometreel: no browser could be started; open the page yourself\n"
-    assert (ended.returncode, ended.stdout, ended.stderr) == (ExitCode.NO, "a.html\n", told)
+    message = "cometreel: no browser could be started; open the page yourself\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (ExitCode.NO, "a.html\n", message)
     assert (here / "a.html").exists()
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(here: Path):
+def test_a_closed_pipe_is_no_error(here: Path):
     reading, writing = os.pipe()
     os.close(reading)
     ended = subprocess.run(
@@ -200,7 +200,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(here: Path):
     assert (ended.returncode, ended.stderr) == (ExitCode.DONE, b"")
 
 
-def test_a_terminal_that_knows_only_ascii_gets_ascii(here: Path):
+def test_an_ascii_terminal_gets_ascii(here: Path):
     ended = subprocess.run(
         [*COMMAND, "--text", "a.jsonl"],
         env={**os.environ, "PYTHONIOENCODING": "ascii"},

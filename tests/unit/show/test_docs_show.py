@@ -1,4 +1,4 @@
-"""docs/show.md says what is: its commands are run and print what is shown, its tables name what there is."""
+"""docs/show.md is current: its commands print what it shows, its tables are complete."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE = (DOCS / "show.md").read_text("utf-8")
 
 
 def steps() -> list[tuple[str, str]]:
-    """Each command of the page, and what it prints."""
+    """Return each command of the page and its output."""
     blocks = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
     pieces = [piece for block in blocks for piece in re.split(r"^\$ ", block, flags=re.MULTILINE) if piece]
     return [(piece.partition("\n")[0], piece.partition("\n")[2]) for piece in pieces]
@@ -51,7 +51,7 @@ def test_every_option_is_explained():
     assert [option for option in options if f"`{option}`" not in PAGE and option != "--out"] == []
 
 
-def test_every_key_of_the_program_is_in_the_table():
+def test_every_key_of_the_page_is_in_the_table():
     program = (ROOT / "cometreel" / "show" / "page" / "main.js").read_text("utf-8")
     (anywhere,) = re.findall(r"const ANYWHERE = \{(.*?)\n\};", program, re.DOTALL)
     names = re.findall(r'^  "?([^":\s]+)"?: ', anywhere, re.MULTILINE)
@@ -60,7 +60,7 @@ def test_every_key_of_the_program_is_in_the_table():
     assert [key for key in keys if f"`{key}`" not in PAGE] == []
 
 
-def test_its_pictures_are_there_and_small():
+def test_its_pictures_exist_and_are_small():
     names = re.findall(r"\]\((images/[^)]+)\)", PAGE)
     sizes = {name: (DOCS / name).stat().st_size for name in names}
     assert len(sizes) == 2

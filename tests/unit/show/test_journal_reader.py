@@ -1,4 +1,4 @@
-"""A journal as a conversation: correlated and named as its scenario would be, with all that a scenario leaves out."""
+"""Reading journals: correlation and names as in the scenario, plus polls, meta messages and sockets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cometreel.show import (
     WebSocketSpan,
     read_conversation,
 )
-from tests.unit.show.journal_texts import CHANNEL, Written, notification, three_agents, unasked
+from tests.unit.show.journal_texts import CHANNEL, Written, notification, three_agents, unsolicited
 
 SAMPLE = Path(__file__).parents[3] / "recordings" / "workbin-desktop.jsonl"
 
@@ -28,17 +28,17 @@ def conversation(written: Written, folder: Path) -> Conversation:
     return read_conversation(written.path(folder))
 
 
-def test_an_exchange_is_a_request_its_reply_and_what_answers_it(tmp_path: Path):
+def test_an_exchange_is_a_request_its_reply_and_its_notifications(tmp_path: Path):
     made = Written()
     made.stats(1.0, "ann", 67, "Place1", "Place", after=0.034)
     made.poll(0.5, 1.12, "ann", notification(67, workbinStats={"wb-1": {"Count": 1}}))
     (exchange,) = conversation(made, tmp_path).exchanges
-    told: JSON = {"messageType": "WorkbinStatsMessage", "referenceId": 67, "workbinStats": {"wb-1": {"Count": 1}}}
+    data: JSON = {"messageType": "WorkbinStatsMessage", "referenceId": 67, "workbinStats": {"wb-1": {"Count": 1}}}
     assert (exchange.name, exchange.method, exchange.target) == ("stats of place Place1", "POST", "/api/v2/workbins")
     assert (exchange.operation, exchange.owner_type) == ("RequestAgentStats", "Place")
     assert (exchange.at, exchange.reply_at, exchange.status) == (0.5, 0.534, "200")
     assert exchange.reply == {"statusCode": 0, "referenceId": 67}
-    assert exchange.notifications == (ConversationNotification(0.62, 0, CHANNEL, "WorkbinStatsMessage", told),)
+    assert exchange.notifications == (ConversationNotification(0.62, 0, CHANNEL, "WorkbinStatsMessage", data),)
     assert not exchange.is_early(exchange.notifications[0])
 
 
@@ -51,18 +51,18 @@ def test_a_notification_may_come_before_the_reply(tmp_path: Path):
     assert exchange.end == exchange.reply_at
 
 
-def test_what_nobody_asked_for_stands_alone(tmp_path: Path):
+def test_unsolicited_notifications_are_separate(tmp_path: Path):
     made = Written()
-    made.poll(0.0, 1.0, "ann", unasked(id="wb-1"))
+    made.poll(0.0, 1.0, "ann", unsolicited(id="wb-1"))
     found = conversation(made, tmp_path)
     data: JSON = {"messageType": "WorkbinStateChangeMessage", "id": "wb-1"}
     assert found.unsolicited == (ConversationNotification(1.0, 0, CHANNEL, "WorkbinStateChangeMessage", data),)
     assert found.exchanges == ()
 
 
-def test_polls_have_their_true_length_and_say_how_they_ended(tmp_path: Path):
+def test_polls_have_their_length_and_their_ending(tmp_path: Path):
     made = Written()
-    made.poll(0.0, 1.0, "ann", unasked())
+    made.poll(0.0, 1.0, "ann", unsolicited())
     made.poll(1.0, 31.0, "ann")
     made.poll(31.0, 31.1, "ann", error="402::Unknown client")
     made.poll(32.0, None, "ann")
@@ -86,12 +86,12 @@ def test_a_poll_whose_connection_broke_or_got_no_bayeux_is_broken(tmp_path: Path
     )
 
 
-def test_the_steps_of_bayeux_are_kept_with_what_was_refused(tmp_path: Path):
+def test_meta_messages_are_kept_with_their_errors(tmp_path: Path):
     made = Written()
     made.meta(0.0, "ann", "/meta/handshake")
     made.meta(0.1, "ann", "/meta/subscribe", subscription=CHANNEL, error="403::denied")
     made.meta(0.2, "ann", "/meta/disconnect")
-    assert conversation(made, tmp_path).steps == (
+    assert conversation(made, tmp_path).meta_messages == (
         MetaMessage(0, 0.0, "/meta/handshake"),
         MetaMessage(0, 0.1, "/meta/subscribe", CHANNEL, "403::denied"),
         MetaMessage(0, 0.2, "/meta/disconnect"),
@@ -108,7 +108,7 @@ def test_a_publish_is_an_exchange(tmp_path: Path):
     assert [one.data for one in exchange.notifications] == [{"text": "hello"}]
 
 
-def test_each_session_has_a_lane_and_those_who_name_nobody_share_the_last(tmp_path: Path):
+def test_each_session_has_a_lane_and_requests_without_session_share_the_last(tmp_path: Path):
     made = Written()
     made.call(0.0, "ann", "GET", "/api/v2/me")
     made.call(1.0, "bob", "GET", "/api/v2/me")
@@ -121,12 +121,12 @@ def test_each_session_has_a_lane_and_those_who_name_nobody_share_the_last(tmp_pa
     assert found.exchanges[-1].lane == 2
 
 
-def test_what_went_wrong_is_marked(tmp_path: Path):
+def test_failures_are_marked(tmp_path: Path):
     made = Written()
     made.call(0.0, "ann", "POST", "/api/v2/workbins/wb-1", {"operationName": "RequestStats"}, status=404)
-    broken = made.asked(1.0, "ann", "POST", "/api/v2/workbins", {"a": 1}, "x=1")
+    broken = made.request(1.0, "ann", "POST", "/api/v2/workbins", {"a": 1}, "x=1")
     made.event(1.5, "error", flow=broken, text="server disconnected")
-    made.asked(2.0, "ann", "GET", "/api/v2/me")
+    made.request(2.0, "ann", "GET", "/api/v2/me")
     found = conversation(made, tmp_path).exchanges
     assert [exchange.faults for exchange in found] == [
         ("answered 404",),
@@ -141,7 +141,7 @@ def test_what_went_wrong_is_marked(tmp_path: Path):
     assert found[1].reply_at is None
 
 
-def test_marks_and_losses_concern_everybody(tmp_path: Path):
+def test_marks_and_losses_are_bookmarks(tmp_path: Path):
     made = Written()
     made.event(1.0, "mark", text="the call begins")
     made.event(2.0, "lost", count=3)
@@ -153,7 +153,7 @@ def test_marks_and_losses_concern_everybody(tmp_path: Path):
     )
 
 
-def test_a_websocket_has_its_frames_its_polls_and_its_steps(tmp_path: Path):
+def test_a_websocket_has_its_frames_polls_and_meta_messages(tmp_path: Path):
     made = Written()
     who: JSON = {"JSESSIONID": "ann"}
     made.event(0.0, "open", flow="w1", method="GET", path="/api/v2/notifications", who=who)
@@ -162,18 +162,18 @@ def test_a_websocket_has_its_frames_its_polls_and_its_steps(tmp_path: Path):
     made.event(0.2, "frame", flow="w1", **{"from": "server"}, bayeux=[{**subscribe, "successful": True}])
     connect: JSONObject = {"channel": "/meta/connect", "id": "3"}
     made.event(0.3, "frame", flow="w1", **{"from": "client"}, bayeux=[connect])
-    made.event(0.8, "frame", flow="w1", **{"from": "server"}, bayeux=[unasked(), {**connect, "successful": True}])
+    made.event(0.8, "frame", flow="w1", **{"from": "server"}, bayeux=[unsolicited(), {**connect, "successful": True}])
     made.event(0.9, "frame", flow="w1", **{"from": "client"}, bayeux=[{**connect, "id": "4"}])
     made.event(1.0, "close", flow="w1", status=1000)
     found = conversation(made, tmp_path)
     frames = ((0.1, True, 1), (0.2, False, 1), (0.3, True, 1), (0.8, False, 2), (0.9, True, 1))
     assert found.sockets == (WebSocketSpan(0, 0.0, 1.0, tuple(FrameInfo(*frame) for frame in frames)),)
     assert found.polls == (HeldPoll(0, 0.3, 0.8, "answered", 1), HeldPoll(0, 0.9, None, "open"))
-    assert found.steps == (MetaMessage(0, 0.1, "/meta/subscribe", CHANNEL),)
+    assert found.meta_messages == (MetaMessage(0, 0.1, "/meta/subscribe", CHANNEL),)
     assert len(found.unsolicited) == 1
 
 
-def test_of_a_torn_journal_all_but_the_torn_line_is_there_and_that_is_said(tmp_path: Path):
+def test_an_incomplete_journal_is_shown_with_a_note(tmp_path: Path):
     lines = SAMPLE.read_bytes().splitlines(keepends=True)
     torn = tmp_path / "torn.jsonl"
     torn.write_bytes(b"".join(lines[:-1]) + lines[-1][:30])
@@ -191,12 +191,12 @@ def test_a_journal_that_ends_in_its_header_is_an_empty_conversation(tmp_path: Pa
     assert found.notes == ("Line 1: the header is truncated.",)
 
 
-def test_what_no_scenario_can_hold_is_drawn_as_it_was_said(tmp_path: Path):
+def test_an_exchange_that_a_scenario_cannot_contain_is_shown_as_recorded(tmp_path: Path):
     made = Written()
     made.publish(1.0, "ann", "/not a channel", {"a": 1}, {"channel": "/not a channel", "data": {"a": 1}})
     made.call(2.0, "ann", "GET", "/api/v2/me")
     publish, me = conversation(made, tmp_path).exchanges
-    notes = ("No scenario can hold this exchange; it is drawn as it was said.",)
+    notes = ("A scenario can't contain this exchange; it is shown as recorded.",)
     assert (publish.method, publish.target, publish.request) == ("PUBLISH", "/not a channel", {"a": 1})
     assert ([one.data for one in publish.notifications], publish.notes) == ([{"a": 1}], notes)
     assert (me.name, me.notes) == ("me", ())
@@ -208,11 +208,11 @@ def test_a_body_that_the_recorder_would_leave_out_is_left_out(tmp_path: Path, bo
     request = '{"t":0,"kind":"request","flow":"f1","method":"GET","path":"/x"}\n'
     path.write_text(f'{Written().text()}{request}{{"t":1,"kind":"reply","flow":"f1","status":200,"json":{body}}}\n')
     (exchange,) = read_conversation(path).exchanges
-    why = "The body of the reply isn't in the journal: it is nested too deeply, or holds half a character."
+    why = "The body of the reply isn't in the journal: it is nested too deeply, or contains a lone surrogate."
     assert (exchange.name, exchange.reply, exchange.notes) == ("x", None, (why,))
 
 
-def test_a_reply_after_a_year_is_drawn_though_no_scenario_can_say_it(tmp_path: Path):
+def test_a_reply_after_a_year_is_shown(tmp_path: Path):
     made = Written()
     made.call(0.0, "ann", "GET", "/api/v2/me", after=1e9)
     (exchange,) = conversation(made, tmp_path).exchanges
@@ -224,8 +224,8 @@ def test_exchanges_are_named_as_in_the_scenario_of_the_same_journal():
     assert names == {exchange.name for exchange in distill(SAMPLE).file.exchanges or []}
 
 
-def test_tokens_of_cookies_and_clients_are_nowhere(tmp_path: Path):
-    """They are pseudonyms in the journal already; a drawing has no use for them."""
+def test_tokens_of_cookies_and_clients_are_not_shown(tmp_path: Path):
+    """They are pseudonyms in the journal; the page doesn't need them."""
     made = three_agents()
     shown = repr(conversation(made, tmp_path))
     assert "client-ann" not in shown

@@ -10,8 +10,8 @@ from cometreel.show import ConversationExchange, ConversationNotification, Laten
 from cometreel.show.latencies import BOUNDS_SECONDS
 
 
-def exchange(operation: str, owner_type: str, ack: float | None, *told: float) -> ConversationExchange:
-    notifications = tuple(ConversationNotification(1.0 + after, 0, "/c", "") for after in told)
+def exchange(operation: str, owner_type: str, ack: float | None, *notified: float) -> ConversationExchange:
+    notifications = tuple(ConversationNotification(1.0 + after, 0, "/c", "") for after in notified)
     reply_at = None if ack is None else 1.0 + ack
     return ConversationExchange(
         "x", 0, 1.0, "POST", "/", operation, owner_type, reply_at=reply_at, notifications=notifications
@@ -33,7 +33,7 @@ def test_a_percentile_is_a_time_that_was_measured(share: float, expected: float)
     assert Times((1.0, 2.0, 3.0, 4.0)).percentile(share) == expected
 
 
-def test_a_time_counts_under_the_first_bound_that_it_does_not_exceed():
+def test_a_time_is_in_the_bar_of_the_first_bound_that_it_does_not_exceed():
     bars = Times((0.001, 0.0011, 30.0, 31.0)).histogram
     assert bars == (1, 1, *[0] * 11, 1, 1)
 

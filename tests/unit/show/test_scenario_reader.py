@@ -1,4 +1,4 @@
-"""A scenario as a conversation: exchange after exchange, and what a scenario doesn't know isn't made up."""
+"""Reading scenarios: exchanges in file order, with notes about missing times."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def conversation(text: str, folder: Path) -> Conversation:
     return read_conversation(path)
 
 
-def test_exchanges_stand_one_after_the_other_each_with_its_own_times(tmp_path: Path):
+def test_exchanges_follow_each_other_with_their_own_times(tmp_path: Path):
     ask, look = conversation(TWO, tmp_path).exchanges
     data: JSON = {"messageType": "WorkbinStatsMessage", "referenceId": 1}
     assert (ask.at, ask.reply_at, ask.operation, ask.owner_type) == (0.0, 0.034, "RequestAgentStats", "Place")
@@ -41,12 +41,12 @@ def test_exchanges_stand_one_after_the_other_each_with_its_own_times(tmp_path: P
     assert look.target == '/api/v2/me?a=1&a=2&b={"$any":"string"}'
 
 
-def test_it_says_that_moments_and_polls_are_not_in_a_scenario(tmp_path: Path):
+def test_notes_say_that_request_times_and_polls_are_missing(tmp_path: Path):
     found = conversation(TWO, tmp_path)
     assert (found.polls, found.source, found.title) == ((), "scenario", "Small")
     assert [note.partition(":")[0] for note in found.notes] == [
-        "A scenario doesn't say when requests are made",
-        "Held polls aren't part of a scenario",
+        "A scenario doesn't contain the times of requests",
+        "A scenario doesn't contain polls. Show the journal to see them.",
     ]
 
 
@@ -59,11 +59,11 @@ def test_each_set_of_roles_has_a_lane(tmp_path: Path):
     assert [exchange.lane for exchange in found.exchanges] == [0, 1]
 
 
-def test_an_exchange_for_nobody_in_particular_is_for_everybody(tmp_path: Path):
+def test_an_exchange_without_role_is_in_the_lane_everybody(tmp_path: Path):
     assert conversation(TWO, tmp_path).lanes == (Lane("everybody"),)
 
 
-def test_faults_are_marked_on_their_exchange_and_those_of_bayeux_are_listed(tmp_path: Path):
+def test_faults_are_marked_on_their_exchange_and_meta_faults_are_listed(tmp_path: Path):
     faults = """
 faults:
   - {exchange: ask, nth: 2, status: 503}
@@ -77,14 +77,14 @@ faults:
     assert found.faults == ("/meta/connect: broken (rate: 0.5)",)
 
 
-def test_the_timeline_is_counted_from_its_exchange(tmp_path: Path):
+def test_timeline_entries_start_at_their_exchange(tmp_path: Path):
     timeline = """
 timeline:
   - {since: look, after: 5s, channel: /v2/me/workbins, data: {messageType: Changed}, count: 3, gap: 1s}
   - {since: connect, after: 1s, disconnect: true}
 """
-    told = conversation(TWO + timeline, tmp_path).unsolicited
-    assert [(round(one.at, 3), one.channel, one.kind) for one in told] == [
+    found = conversation(TWO + timeline, tmp_path).unsolicited
+    assert [(round(one.at, 3), one.channel, one.kind) for one in found] == [
         (1.0, "/meta/disconnect", "the server ends the session"),
         (5.17, "/v2/me/workbins", "Changed"),
         (6.17, "/v2/me/workbins", "Changed"),
@@ -92,31 +92,31 @@ timeline:
     ]
 
 
-def test_a_million_repeats_are_not_drawn_but_said(tmp_path: Path):
+def test_a_million_repeats_are_limited_with_a_note(tmp_path: Path):
     timeline = "timeline: [{since: ask, channel: /a, count: 1000000}]\n"
     found = conversation(TWO + timeline, tmp_path)
     assert len(found.unsolicited) == 50
-    assert found.notes[-1] == "A notification is repeated 1000000 times; the first 50 are drawn."
+    assert found.notes[-1] == "A notification is repeated 1000000 times; the first 50 are shown."
 
 
-def test_what_replay_computes_is_said_and_not_guessed(tmp_path: Path):
+def test_templates_are_noted(tmp_path: Path):
     text = TWO.replace("after: 34ms", 'after: {$t: "{{ randint(1, 9) }}ms"}')
     ask = conversation(text, tmp_path).exchanges[0]
     assert ask.reply_at == 0.0
-    assert ask.notes == ("A time in it is computed at replay; it is drawn as if it were none.",)
+    assert ask.notes == ("A time is a template, evaluated at replay; it is shown as 0.",)
 
 
-def test_guards_are_said(tmp_path: Path):
+def test_guards_are_noted(tmp_path: Path):
     text = TWO.replace("name: look", "name: look\n    when: {after: ask}").replace(
         "method: GET", "authenticated: true, method: GET"
     )
     assert conversation(text, tmp_path).exchanges[1].notes == (
-        "Answers only after ask.",
-        "Answers only those who have logged in.",
+        "Matches only after ask.",
+        "Matches only after the login.",
     )
 
 
-def test_a_publish_is_drawn_by_its_channel(tmp_path: Path):
+def test_a_publish_is_shown_with_its_channel(tmp_path: Path):
     say_it = "request: {publish: /service/chat, data: {operation: send}}, reply: {error: '403::no'}"
     text = f"exchanges: [{{name: say, {say_it}}}]"
     (say,) = conversation(text, tmp_path).exchanges
@@ -124,7 +124,7 @@ def test_a_publish_is_drawn_by_its_channel(tmp_path: Path):
     assert (say.reply, say.faults) == ({"error": "403::no"}, ("answered refused",))
 
 
-def test_an_operation_is_found_inside_of_a_partial_body(tmp_path: Path):
+def test_an_operation_is_found_in_a_partial_body(tmp_path: Path):
     body = "{$partial: {operationName: Add, workbinType: Place}}"
     text = f"exchanges: [{{name: add, request: {{method: POST, path: /x, body: {body}}}}}]"
     (add,) = conversation(text, tmp_path).exchanges
@@ -137,7 +137,7 @@ def test_a_folder_is_one_scenario(tmp_path: Path):
     assert [exchange.name for exchange in read_conversation(tmp_path).exchanges] == ["ask", "look", "last"]
 
 
-def test_every_scenario_that_ships_can_be_drawn():
+def test_every_shipped_scenario_can_be_shown():
     folder = Path(__file__).parents[3] / "scenarios"
     for path in sorted(folder.glob("*.yaml")):
         assert read_conversation(path).exchanges
@@ -149,22 +149,20 @@ def test_every_scenario_that_ships_can_be_drawn():
         (
             "a.png",
             b"\x89PNG\r\n",
-            "neither a scenario nor a journal; expected a scenario (`cometreel: 1`) or a journal,",
+            "neither a scenario nor a journal; expected a scenario (`cometreel: 1`) or a journal written by",
         ),
         (
             "a.har",
             b'{"log": {}}',
-            "neither a scenario nor a journal; expected a scenario (`cometreel: 1`) or a journal,",
+            "neither a scenario nor a journal; expected a scenario (`cometreel: 1`) or a journal written by",
         ),
-        ("a.txt", b"", "empty; expected a scenario (`cometreel: 1`) or a journal,"),
+        ("a.txt", b"", "empty; expected a scenario (`cometreel: 1`) or a journal written by"),
         ("a.jsonl", b"hello\n", ":1:1: not a Cometreel journal; expected a journal of version 1,"),
         ("a.yaml", b"- 1\n", ":1:1: "),
-        ("a.yaml", b"cometreel: 1\nexchange: []\n", ":2:1: the key 'exchange' is unknown"),
+        ("a.yaml", b"cometreel: 1\nexchange: []\n", ":2:1: unknown key 'exchange'"),
     ],
 )
-def test_a_file_that_is_neither_is_refused_with_what_was_expected(
-    tmp_path: Path, name: str, content: bytes, message: str
-):
+def test_a_file_that_is_neither_is_rejected(tmp_path: Path, name: str, content: bytes, message: str):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(FileInvalid) as caught:
@@ -173,7 +171,7 @@ def test_a_file_that_is_neither_is_refused_with_what_was_expected(
 
 
 @pytest.mark.parametrize("name", ["plain", "a.txt"])
-def test_what_a_file_holds_decides_where_its_name_says_nothing(tmp_path: Path, name: str):
+def test_the_content_decides_if_the_suffix_does_not(tmp_path: Path, name: str):
     (tmp_path / name).write_text(HEAD + TWO)
     assert read_conversation(tmp_path / name).source == "scenario"
     (tmp_path / name).write_text('{"journal":1,"cometreel":"1","started":1.0,"profile":"gws-v2","policy":"default"}\n')

@@ -1,4 +1,4 @@
-"""The conversation as text: 100 columns, no colour needed, and nothing that a terminal would obey."""
+"""The conversation as text: 100 columns, without colours, and with escaped control characters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cometreel.show import compare, print_comparison, print_conversation, read_conversation
 from cometreel.show.terminal_view import printable
-from tests.unit.show.journal_texts import Written, notification, three_agents, unasked
+from tests.unit.show.journal_texts import Written, notification, three_agents, unsolicited
 
 
 class _Ascii(io.StringIO):
@@ -31,7 +31,7 @@ def small(folder: Path) -> Path:
     made.stats(0.2, "ann", 67, "Place1", "Place", after=0.05)
     made.stats(0.45, "ann", 68, after=0.2)
     made.poll(0.41, 0.5, "ann", notification(68))
-    made.poll(0.51, 0.9, "ann", unasked())
+    made.poll(0.51, 0.9, "ann", unsolicited())
     made.poll(0.91, None, "ann")
     made.call(1.0, "ann", "POST", "/api/v2/workbins/wb-1", {"operationName": "Subscribe"}, status=404)
     return made.path(folder)
@@ -48,16 +48,16 @@ agent-1  user-ann
    0.410  ═══                 held   90 ms                  poll, 1 message
    0.450  ━━━━◆━━━━━━━━━━━━━  200   200 ms  ◆ 50 ms early   stats of my workbins
    0.510  ═══                 held  390 ms                  poll, 1 message
-   0.900  ◆                   nobody asked                  /v2/me/workbins WorkbinStateChangeMessa…
+   0.900  ◆                   unsolicited                   /v2/me/workbins WorkbinStateChangeMessa…
    0.910  ═══                 held                          poll, still held at the end
    1.000  ━━━                 404    30 ms                  subscribe workbins wb-1, failed
 
 Latencies  bars: 1 ms to 30 s, from left to right
-operation         owner type n ack p50    p95                 told p50    p95
+operation         owner type n ack p50    p95                 push p50    p95
 """.splitlines()
 
 
-def test_a_conversation_reads_line_by_line_in_order_of_time(tmp_path: Path):
+def test_a_conversation_is_printed_in_order_of_time(tmp_path: Path):
     lines = printed(small(tmp_path))
     assert lines[: len(SMALL) - 1] == SMALL[:-1]
     assert [line.split()[0] for line in lines[len(SMALL) :] if line][:3] == [
@@ -72,13 +72,13 @@ def test_no_line_is_longer_than_100_columns(tmp_path: Path):
     assert max(map(len, lines)) <= 100
 
 
-def test_where_there_is_only_ascii_the_drawing_is_ascii(tmp_path: Path):
+def test_without_unicode_the_drawing_is_ascii(tmp_path: Path):
     lines = printed(small(tmp_path), _Ascii())
     assert all(line.isascii() for line in lines)
     assert "   0.200  =====............*  200    50 ms  * 200 ms        stats of place Place1" in lines
 
 
-def test_without_colour_it_says_the_same_as_with_it(tmp_path: Path):
+def test_the_text_is_the_same_with_and_without_colour(tmp_path: Path):
     path = small(tmp_path)
     coloured = io.StringIO()
     console = Console(file=coloured, width=100, highlight=False, markup=False, force_terminal=True, color_system="256")
@@ -90,7 +90,7 @@ def test_without_colour_it_says_the_same_as_with_it(tmp_path: Path):
 HOSTILE = "\x1b[31mred\x1b]0;title\x07 \u202eesrever\u2028[bold]x[/bold]\x9b2J"
 
 
-def test_what_a_terminal_would_obey_is_written_out(tmp_path: Path):
+def test_terminal_control_characters_are_escaped(tmp_path: Path):
     made = Written()
     made.call(0.0, "ann", "POST", "/api/v2/x", {"operationName": HOSTILE, "workbinType": HOSTILE}, status=404)
     made.poll(0.1, 0.2, "ann", {"channel": f"/{HOSTILE}", "data": {"messageType": HOSTILE}})
@@ -105,17 +105,17 @@ def test_what_a_terminal_would_obey_is_written_out(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "expected"), [("Zoë 🎬", "Zoë 🎬"), ("a\tb\n", "a\\tb\\n"), ("\ud800", "\\ud800"), ("\u200f", "\\u200f")]
 )
-def test_letters_of_all_languages_stay(text: str, expected: str):
+def test_letters_of_all_languages_are_printed(text: str, expected: str):
     assert printable(text) == expected
 
 
-def test_a_comparison_shows_what_differs_and_counts_the_rest(tmp_path: Path):
+def test_a_comparison_prints_differences_and_counts(tmp_path: Path):
     before, after = Written(), Written()
     for made, count in ((before, 1), (after, 2)):
         made.call(0.0, "ann", "GET", "/api/v2/me", reply={"count": count})
         made.call(0.1, "ann", "GET", "/api/v2/same")
     before.call(0.2, "ann", "GET", "/api/v2/old")
-    after.poll(0.3, 0.4, "ann", unasked())
+    after.poll(0.3, 0.4, "ann", unsolicited())
     found = compare(read_conversation(before.path(tmp_path, "a")), read_conversation(after.path(tmp_path, "b")))
     file = io.StringIO()
     print_comparison(found, Console(file=file, width=100, highlight=False, markup=False))
@@ -130,5 +130,5 @@ def test_a_comparison_shows_what_differs_and_counts_the_rest(tmp_path: Path):
         "       }\n"
         "\n"
         "- old  (removed, GET /api/v2/old)\n"
-        "+ /v2/me/workbins  WorkbinStateChangeMessage  (added, nobody asked for it)\n"
+        "+ /v2/me/workbins  WorkbinStateChangeMessage  (added, unsolicited)\n"
     )

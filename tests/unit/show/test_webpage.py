@@ -1,4 +1,4 @@
-"""The page as text: whole, allowed to run only what is its own, and without a way out for what was recorded."""
+"""The page as text: complete, with a strict content security policy and safe embedding."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def drawn(tmp_path: Path) -> str:
     return page(read_conversation(three_agents().path(tmp_path)))
 
 
-def test_a_page_begins_with_the_line_by_which_it_is_known(drawn: str):
+def test_a_page_starts_with_its_first_line(drawn: str):
     assert drawn.startswith(FIRST_LINE + "\n<html")
 
 
-def test_its_policy_allows_its_own_script_and_style_and_nothing_else(drawn: str):
+def test_the_policy_allows_only_its_own_script_and_style(drawn: str):
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', drawn)
     (style,) = re.findall(r"<style>(.*?)</style>", drawn, re.DOTALL)
     (script,) = re.findall(r"<script>(.*?)</script>", drawn, re.DOTALL)
@@ -47,17 +47,17 @@ def test_its_policy_allows_its_own_script_and_style_and_nothing_else(drawn: str)
     )
 
 
-def test_it_names_nothing_outside_of_itself(drawn: str):
+def test_the_page_has_no_external_references(drawn: str):
     own = drawn.replace("http://www.w3.org/2000/svg", "")  # the name of a namespace, which nobody loads
     assert not re.search(r"https?://|@import|url\(|src=", own)
     assert re.findall(r'href="([^"]*)"', own) == ["data:,"]
 
 
-def test_its_program_never_makes_markup_of_text(drawn: str):
+def test_the_script_never_parses_markup(drawn: str):
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\b|Function\(", drawn)
 
 
-def test_nothing_that_was_recorded_can_leave_the_data(tmp_path: Path):
+def test_recorded_data_cannot_leave_the_data_element(tmp_path: Path):
     made = Written()
     body: JSON = {"operationName": HOSTILE, HOSTILE: [HOSTILE]}
     made.call(0.0, "ann", "POST", "/api/v2/x", body, reply={HOSTILE: HOSTILE})
@@ -71,7 +71,7 @@ def test_nothing_that_was_recorded_can_leave_the_data(tmp_path: Path):
     ]
 
 
-def test_a_place_holder_in_what_was_recorded_is_only_text(tmp_path: Path):
+def test_a_placeholder_in_recorded_data_is_text(tmp_path: Path):
     made = Written()
     made.call(
         0.0, "ann", "GET", "/api/v2/x", reply={"a": "@CONVERSATION@ /*@SCRIPT@*/ /*@STYLE@*/ @POLICY@ @FIRST_LINE@"}
@@ -81,7 +81,7 @@ def test_a_place_holder_in_what_was_recorded_is_only_text(tmp_path: Path):
     assert line == '{"a":"@CONVERSATION@ /*@SCRIPT@*/ /*@STYLE@*/ @POLICY@ @FIRST_LINE@"}'
 
 
-def test_a_body_is_embedded_once_and_every_number_as_it_was_written(tmp_path: Path):
+def test_a_body_is_embedded_once_and_numbers_are_unchanged(tmp_path: Path):
     made = Written()
     for at in range(3):
         made.call(at, "ann", "GET", "/api/v2/x", reply={"n": 12345678901234567890, "f": 1.10})
@@ -89,11 +89,11 @@ def test_a_body_is_embedded_once_and_every_number_as_it_was_written(tmp_path: Pa
     assert _bodies(text) == ["", '{"n":12345678901234567890,"f":1.1}']
 
 
-def test_what_an_exchange_does_not_have_is_left_out(tmp_path: Path):
+def test_empty_fields_of_an_exchange_are_left_out(tmp_path: Path):
     made = Written()
     made.stats(1.0, "ann", 67, "Place1", "Place", after=0.034)
     made.poll(0.5, 1.12, "ann", notification(67))
-    made.asked(2.0, "ann", "GET", "/api/v2/me")
+    made.request(2.0, "ann", "GET", "/api/v2/me")
     assert embedded(page(read_conversation(made.path(tmp_path))))["exchanges"] == [
         {
             "name": "stats of place Place1",
@@ -107,7 +107,9 @@ def test_what_an_exchange_does_not_have_is_left_out(tmp_path: Path):
             "replyAt": 0.534,
             "request": 2,
             "reply": 3,
-            "told": [{"at": 0.62, "lane": 0, "channel": "/v2/me/workbins", "kind": "WorkbinStatsMessage", "data": 1}],
+            "notifications": [
+                {"at": 0.62, "lane": 0, "channel": "/v2/me/workbins", "kind": "WorkbinStatsMessage", "data": 1}
+            ],
         },
         {
             "name": "GET /api/v2/me",
@@ -121,17 +123,17 @@ def test_what_an_exchange_does_not_have_is_left_out(tmp_path: Path):
     ]
 
 
-def test_a_comparison_says_of_each_exchange_how_it_differs_and_when_it_was_before(tmp_path: Path):
+def test_a_comparison_contains_states_changes_and_previous_times(tmp_path: Path):
     before, after = Written(), Written()
-    for made, told in ((before, 0.1), (after, 0.5)):
+    for made, notified in ((before, 0.1), (after, 0.5)):
         made.stats(0.0, "ann", 67, after=0.03)
-        made.poll(0.0, told, "ann", notification(67))
+        made.poll(0.0, notified, "ann", notification(67))
     shown = compare(read_conversation(before.path(tmp_path, "a")), read_conversation(after.path(tmp_path, "b")))
     found = embedded(page(shown))
     assert (found["title"], found["compared"]) == ("a → b", {"before": "a (journal)", "after": "b (journal)"})
     (exchange,) = _list(found["exchanges"])
     assert isinstance(exchange, dict)
-    assert (exchange["state"], exchange["before"]) == ("changed", {"replyAt": 0.03, "told": [0.1]})
+    assert (exchange["state"], exchange["before"]) == ("changed", {"replyAt": 0.03, "notifications": [0.1]})
     assert exchange["changes"] == [{"what": "notified after 500 ms, before 100 ms", "lines": []}]
 
 

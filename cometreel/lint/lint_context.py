@@ -1,4 +1,4 @@
-"""What rules look at: a scenario that loads, with the text of its files and the places in it."""
+"""The input of the rules: a loaded scenario and its source files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from cometreel.lint.issues import RULES, Fix, Issue, IssuePath, Level
 from cometreel.scenario import Exchange, Scenario
 from cometreel.scenario.sources import SourceFile
 
-__all__ = ["WrittenBlock", "Subject", "leaves"]
+__all__ = ["RawBlock", "LintContext", "leaves"]
 
 _LISTS = ("exchanges", "timeline", "faults")
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenBlock:
-    """One exchange, timeline entry or fault as it is written; its path is (list, number)."""
+class RawBlock:
+    """One exchange, timeline entry or fault as written in the file; its path is (key, number)."""
 
     source: SourceFile
     key: str
@@ -37,26 +37,28 @@ class WrittenBlock:
         level: Level | None = None,
         fix: JSON | bool = False,
     ) -> Issue:
-        """Make an issue at a path in this block; `fix` is the safe value in its place, None to take it out."""
-        whole: IssuePath = (self.key, self.number, *path)
-        place = self.source.position(whole)
-        known = RULES[rule]
-        change = None if fix is False else Fix(whole, fix)
-        return Issue(place.file, place.line, place.column, known, level or known.level, found, expected, hint, change)
+        """Return an issue at a path in this block; `fix` is the safe replacement, None removes the value."""
+        full_path: IssuePath = (self.key, self.number, *path)
+        place = self.source.position(full_path)
+        lint_rule = RULES[rule]
+        change = None if fix is False else Fix(full_path, fix)
+        return Issue(
+            place.file, place.line, place.column, lint_rule, level or lint_rule.level, found, expected, hint, change
+        )
 
 
 @dataclass(frozen=True)
-class Subject:
-    """One scenario: linked, and as it is written."""
+class LintContext:
+    """One scenario, linked and as raw blocks."""
 
     scenario: Scenario
     sources: tuple[SourceFile, ...]
 
     @cached_property
-    def blocks(self) -> tuple[WrittenBlock, ...]:
-        """Everything in the lists of all files, in order."""
+    def blocks(self) -> tuple[RawBlock, ...]:
+        """The exchanges, timeline entries and faults of all files, in order."""
         return tuple(
-            WrittenBlock(source, key, number, raw)
+            RawBlock(source, key, number, raw)
             for source in self.sources
             for key in _LISTS
             for number, raw in enumerate(source.blocks(key))
@@ -64,22 +66,22 @@ class Subject:
         )
 
     @cached_property
-    def exchanges(self) -> dict[str, WrittenBlock]:
+    def exchanges(self) -> dict[str, RawBlock]:
         """The exchanges by name."""
         return {str(block.raw.get("name")): block for block in self.blocks if block.key == "exchanges"}
 
-    def block_of(self, exchange: Exchange) -> WrittenBlock:
-        """The block in which an exchange is written."""
+    def block_of(self, exchange: Exchange) -> RawBlock:
+        """Return the block of an exchange."""
         return self.exchanges[exchange.name]
 
     @property
     def files(self) -> tuple[FilePath, ...]:
-        """The files, as they were named."""
+        """The paths of the files."""
         return self.scenario.files
 
 
 def leaves(value: JSON, path: IssuePath = ()) -> Iterator[tuple[IssuePath, JSON]]:
-    """Every value that isn't a mapping or a list, with its path."""
+    """Yield every value that isn't a mapping or a list, with its path."""
     if isinstance(value, dict):
         for key, member in value.items():
             yield from leaves(member, (*path, key))

@@ -1,7 +1,6 @@
-"""What a journal holds besides exchanges: held polls, Bayeux's own steps, WebSockets, requests that nobody answered.
+"""Reads polls, meta messages, WebSockets and requests without reply from the events of a journal.
 
-Takes wire events that are in order of time. Of a Bayeux message only what Bayeux itself says is looked at, and of
-that never the clientId.
+The events must be ordered by time. Client ids are not read.
 """
 
 from __future__ import annotations
@@ -22,35 +21,35 @@ from cometreel.show.conversation import (
     WebSocketSpan,
 )
 
-__all__ = ["Wires", "called", "published", "requested"]
+__all__ = ["ConnectionReader", "called", "published", "requested"]
 
 _CONNECT = "/meta/connect"
 
 
-class Wires:
-    """Reads the events at once; `lane` gives the lane of a flow, `begun` is the time that counts as 0."""
+class ConnectionReader:
+    """Reads all events; `lane` returns the lane of a flow, `start` is the time that counts as 0."""
 
-    def __init__(self, events: Iterable[WireEvent], lane: Callable[[str], int], begun: float) -> None:
+    def __init__(self, events: Iterable[WireEvent], lane: Callable[[str], int], start: float) -> None:
         self.polls: list[HeldPoll] = []
-        self.steps: list[MetaMessage] = []
+        self.meta_messages: list[MetaMessage] = []
         self.sockets: list[WebSocketSpan] = []
         self.unanswered: list[ConversationExchange] = []
         self._lane = lane
-        self._begun = begun
+        self._start = start
         self._open: dict[str, WireEvent] = {}
         self._sockets: dict[str, tuple[float, list[FrameInfo]]] = {}
-        self._framed: dict[tuple[str, str], tuple[WireEvent, JSONObject]] = {}
+        self._pending: dict[tuple[str, str], tuple[WireEvent, JSONObject]] = {}
         for event in events:
             self._read(event)
         for request in self._open.values():
             self._unfinished(request, None)
-        for event, asked in self._framed.values():
-            if _channel(asked) == _CONNECT:
+        for event, message in self._pending.values():
+            if _channel(message) == _CONNECT:
                 self._held(event.flow, event.at, None, "open", 0, "")
         for flow in list(self._sockets):
             self._closed(flow, None)
         self.polls.sort(key=lambda poll: poll.at)
-        self.steps.sort(key=lambda step: step.at)
+        self.meta_messages.sort(key=lambda message: message.at)
         self.sockets.sort(key=lambda socket: socket.at)
 
     def _read(self, event: WireEvent) -> None:
@@ -75,19 +74,19 @@ class Wires:
             self._closed(event.flow, event)
 
     def _since(self, at: float) -> float:
-        return round(at - self._begun, 6)
+        return round(at - self._start, 6)
 
-    # --- long polls -------------------------------------------------------------------------------------------
+    # --- long polling -----------------------------------------------------------------------------------------
 
     def _answered(self, request: WireEvent, reply: WireEvent) -> None:
         answers = {_key(message): message for message in reply.body.messages if "successful" in message}
-        for asked in request.body.messages:
-            answer = answers.get(_key(asked), {})
-            if _channel(asked) == _CONNECT:
+        for message in request.body.messages:
+            answer = answers.get(_key(message), {})
+            if _channel(message) == _CONNECT:
                 delivered = sum(not is_meta(_channel(message)) for message in reply.body.messages)
                 self._poll(request, reply, answer, delivered)
-            elif is_meta(_channel(asked)):
-                self._step(request, asked, answer)
+            elif is_meta(_channel(message)):
+                self._meta_message(request, message, answer)
 
     def _poll(self, request: WireEvent, reply: WireEvent, answer: JSONObject, delivered: int) -> None:
         ending, detail = _ending(answer, delivered)
@@ -99,14 +98,14 @@ class Wires:
         end = None if until is None else self._since(until)
         self.polls.append(HeldPoll(self._lane(flow), self._since(at), end, ending, messages, detail))
 
-    def _step(self, request: WireEvent, asked: JSONObject, answer: JSONObject) -> None:
-        subscription = asked.get("subscription")
+    def _meta_message(self, request: WireEvent, message: JSONObject, answer: JSONObject) -> None:
+        subscription = message.get("subscription")
         names = subscription if isinstance(subscription, list) else [subscription]
         detail = ", ".join(name for name in names if isinstance(name, str))
         error = answer.get("error")
         refused = (error if isinstance(error, str) else "refused") if answer.get("successful") is False else ""
-        self.steps.append(
-            MetaMessage(self._lane(request.flow), self._since(request.at), _channel(asked), detail, refused)
+        self.meta_messages.append(
+            MetaMessage(self._lane(request.flow), self._since(request.at), _channel(message), detail, refused)
         )
 
     def _unfinished(self, request: WireEvent, error: WireEvent | None) -> None:
@@ -116,8 +115,8 @@ class Wires:
             ending: PollEnding = "broken" if error else "open"
             self._held(request.flow, request.at, error.at if error else None, ending, 0, why if error else "")
         elif not channels:
-            placed = replace(requested(request), lane=self._lane(request.flow), at=self._since(request.at))
-            self.unanswered.append(replace(placed, faults=(why,)))
+            exchange = replace(requested(request), lane=self._lane(request.flow), at=self._since(request.at))
+            self.unanswered.append(replace(exchange, faults=(why,)))
 
     # --- WebSockets -------------------------------------------------------------------------------------------
 
@@ -129,18 +128,18 @@ class Wires:
         for message in messages:
             key = (event.flow, f"{_channel(message)} {message.get('id')}")
             if event.client_side and is_meta(_channel(message)):
-                self._framed[key] = (event, message)
-            elif key in self._framed:
-                self._answered_by_frame(*self._framed.pop(key), event, message, delivered)
+                self._pending[key] = (event, message)
+            elif key in self._pending:
+                self._answered_by_frame(*self._pending.pop(key), event, message, delivered)
 
     def _answered_by_frame(
-        self, request: WireEvent, asked: JSONObject, reply: WireEvent, answer: JSONObject, delivered: int
+        self, request: WireEvent, message: JSONObject, reply: WireEvent, answer: JSONObject, delivered: int
     ) -> None:
-        if _channel(asked) == _CONNECT:
+        if _channel(message) == _CONNECT:
             ending, detail = _ending(answer, delivered)
             self._held(request.flow, request.at, reply.at, ending, delivered, detail)
         else:
-            self._step(request, asked, answer)
+            self._meta_message(request, message, answer)
 
     def _closed(self, flow: str, event: WireEvent | None) -> None:
         if flow in self._sockets:
@@ -165,7 +164,7 @@ def _key(message: JSONObject) -> tuple[str, str]:
 
 
 def requested(request: WireEvent) -> ConversationExchange:
-    """Make an exchange of a request alone."""
+    """Return the exchange of a request without a reply."""
     target = f"{request.path}?{request.query}" if request.query else request.path
     body = request.body.value if request.body.kind in ("json", "text") else None
     name = f"{request.method} {request.path}"
@@ -173,30 +172,30 @@ def requested(request: WireEvent) -> ConversationExchange:
 
 
 def called(call: RecordedCall) -> ConversationExchange:
-    """Make an exchange of a request and its reply."""
-    made = requested(call.request)
+    """Return the exchange of a request and its reply."""
+    exchange = requested(call.request)
     body = call.reply.body.value if call.reply.body.kind in ("json", "text") else None
     return ConversationExchange(
-        made.name,
+        exchange.name,
         0,
         call.at,
-        made.method,
-        made.target,
-        made.method,
+        exchange.method,
+        exchange.target,
+        exchange.method,
         "",
-        made.request,
+        exchange.request,
         str(call.reply.status),
         reply=body,
     )
 
 
 def published(publish: RecordedPublish) -> ConversationExchange:
-    """Make an exchange of a publish and its answer."""
+    """Return the exchange of a publish and its reply."""
     channel = str(publish.message.get("channel", ""))
     answer = publish.reply or {}
     status = "refused" if answer.get("successful") is False else "ok"
-    said = {name: value for name, value in answer.items() if name in ("error", "data", "ext")}
+    members = {name: value for name, value in answer.items() if name in ("error", "data", "ext")}
     data = publish.message.get("data")
     return ConversationExchange(
-        f"publish {channel}", 0, publish.at, "PUBLISH", channel, "PUBLISH", "", data, status, reply=said or None
+        f"publish {channel}", 0, publish.at, "PUBLISH", channel, "PUBLISH", "", data, status, reply=members or None
     )

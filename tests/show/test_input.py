@@ -1,4 +1,4 @@
-"""Hands on the page: keys, wheel, dragging, light and dark, and what a screen reader is told."""
+"""Input on the page: keys, wheel, dragging, themes and screen reader announcements."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from selenium.webdriver import ActionChains, Keys
 
 from tests.chromium import Browser
-from tests.show.looking import details, small
+from tests.show.page_elements import details, small
 from tests.unit.show.journal_texts import three_agents
 
 Draw = Callable[..., Path]
@@ -21,7 +21,7 @@ def press(browser: Browser, *keys: str) -> None:
     browser.settle()
 
 
-def test_the_arrow_keys_walk_through_time_and_between_sessions(browser: Browser, draw: Draw):
+def test_arrow_keys_select_by_time_and_session(browser: Browser, draw: Draw):
     browser.open(draw(small()))
     browser.run("document.getElementById('lanes').focus()")
     seen = [details(browser)]
@@ -38,21 +38,21 @@ def test_the_arrow_keys_walk_through_time_and_between_sessions(browser: Browser,
     ]
 
 
-def test_what_is_chosen_is_announced(browser: Browser, draw: Draw):
+def test_the_selection_is_announced(browser: Browser, draw: Draw):
     browser.open(draw(small()))
     browser.run("document.getElementById('lanes').focus()")
     press(browser, Keys.ARROW_RIGHT)
-    chosen = browser.find("#lanes").get_attribute("aria-activedescendant")
+    active = browser.find("#lanes").get_attribute("aria-activedescendant")
     selected = [one.get_attribute("id") for one in browser.all('#lanes [aria-selected="true"]')]
-    assert selected == [chosen]
-    spoken = browser.find("#spoken").get_attribute("textContent")
-    assert spoken == browser.find(f"#{chosen}").get_attribute("aria-label")
-    assert spoken == (
+    assert selected == [active]
+    announcement = browser.find("#announcement").get_attribute("textContent")
+    assert announcement == browser.find(f"#{active}").get_attribute("aria-label")
+    assert announcement == (
         "stats of agent group Sales, POST /api/v2/workbins, 200 after 400 ms, notified after 200 ms (before the reply)"
     )
 
 
-def test_enter_goes_to_the_bodies_and_escape_back_and_then_away(browser: Browser, draw: Draw):
+def test_enter_focuses_the_bodies_and_escape_goes_back_and_clears(browser: Browser, draw: Draw):
     def focused() -> object:
         return browser.run("return document.activeElement.id")
 
@@ -64,23 +64,23 @@ def test_enter_goes_to_the_bodies_and_escape_back_and_then_away(browser: Browser
     assert focused() == "lanes"
     press(browser, Keys.ESCAPE)
     assert browser.all("#details h3") == []
-    assert browser.find("#details").text.startswith("Choose something in the timeline")
+    assert browser.find("#details").text.startswith("Select an item in the timeline")
 
 
 def window(browser: Browser) -> tuple[float, float]:
-    """Where the frame of the overview begins and ends, in pixels."""
+    """Return the left and right edge of the frame in the overview, in pixels."""
     frame = browser.find("#overview .window")
     begin = float(frame.get_attribute("x") or 0)
     return begin, begin + float(frame.get_attribute("width") or 0)
 
 
 def moved(browser: Browser, before: tuple[float, float]) -> tuple[float, float]:
-    """The frame once it has moved away and come to rest; where motion is reduced, that is at once."""
+    """Wait until the frame has moved, and return it."""
     browser.wait(lambda: window(browser) != before, "nothing moves")
     return window(browser)
 
 
-def test_keys_zoom_and_move_and_show_all(browser: Browser, draw: Draw):
+def test_keys_zoom_scroll_and_show_all(browser: Browser, draw: Draw):
     browser.open(draw(small()), reduced_motion=True)
     browser.run("document.getElementById('lanes').focus()")
     browser.settle()
@@ -116,7 +116,7 @@ def test_the_wheel_zooms_at_the_pointer_and_dragging_moves(browser: Browser, dra
     assert moved(browser, near)[0] > near[0]
 
 
-def test_slash_searches_and_a_letter_there_is_a_letter(browser: Browser, draw: Draw):
+def test_slash_focuses_the_search_field_which_takes_letters(browser: Browser, draw: Draw):
     browser.open(draw(small()))
     press(browser, "/", "t", "0")
     assert browser.find("#filter-text").get_attribute("value") == "t0"

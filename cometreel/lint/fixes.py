@@ -1,4 +1,4 @@
-"""The safe fixes: a scenario file with what its issues say may change without changing what it answers to whom."""
+"""Applies safe fixes, which don't change the requests that a scenario matches."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ __all__ = ["fixed"]
 
 
 def fixed(issues: Iterable[Issue]) -> list[tuple[Path, ScenarioFile]]:
-    """Give each file that has a safe fix, with all its fixes applied. Nothing is written.
+    """Return each file that has safe fixes, with all of them applied. Doesn't write files.
 
-    :raises FileInvalid: if a file has changed so that it no longer loads.
+    :raises FileInvalid: if a file has changed and no longer loads.
     """
     by_file: dict[str, list[Fix]] = {}
     for issue in issues:
         if issue.fix is not None:
             by_file.setdefault(issue.file, []).append(issue.fix)
-    return [(Path(name), _applied(Path(name), fixes)) for name, fixes in sorted(by_file.items())]
+    return [(Path(name), _fixed_file(Path(name), fixes)) for name, fixes in sorted(by_file.items())]
 
 
-def _applied(path: Path, fixes: Sequence[Fix]) -> ScenarioFile:
+def _fixed_file(path: Path, fixes: Sequence[Fix]) -> ScenarioFile:
     value = copy.deepcopy(read_source(path.read_bytes(), str(path)).document.value)
     for fix in fixes:
-        _put(value, fix)
+        _apply(value, fix)
     return ScenarioFile.model_validate(value, context={"file": str(path)})
 
 
-def _put(value: JSON, fix: Fix) -> None:
-    *way, last = fix.path
-    for step in way:
-        value = value[step]  # type: ignore[index]  # the path was found in this very document
+def _apply(value: JSON, fix: Fix) -> None:
+    *parents, last = fix.path
+    for step in parents:
+        value = value[step]  # type: ignore[index]  # the path comes from this document
     if fix.value is None and isinstance(value, dict):
         del value[str(last)]
     elif isinstance(value, dict | list):

@@ -1,6 +1,6 @@
-"""One linting: a scenario is loaded, every rule looks at it, and what a file says is meant so is left out.
+"""Loads a scenario, runs every rule and removes the issues that the files ignore.
 
-`x-lint: [rule, …]` in an exchange, a timeline entry or a fault, or at the top of a file, says so.
+`x-lint: [rule, …]` in an exchange, a timeline entry or a fault, or at the top of a file, ignores issues.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cometreel.jsonvalue import JSON
 from cometreel.lint.ageing import ageing
 from cometreel.lint.dangling_references import dangling_references
 from cometreel.lint.issues import RULES, Issue
-from cometreel.lint.subject import Subject, WrittenBlock
+from cometreel.lint.lint_context import LintContext, RawBlock
 from cometreel.lint.unheard import unheard
 from cometreel.lint.unreachable import unreachable
 from cometreel.scenario import load
@@ -24,8 +24,8 @@ from cometreel.scenario.sources import SourceFile, read_source
 
 __all__ = ["lint", "rules_not_run"]
 
-_MEANT = "x-lint"
-_RuleCheck: TypeAlias = Callable[[Subject], Iterator[Issue]]
+_IGNORE_KEY = "x-lint"
+_RuleCheck: TypeAlias = Callable[[LintContext], Iterator[Issue]]
 _RULES: tuple[_RuleCheck, ...] = (unreachable, unheard, dangling_references, ageing)
 
 
@@ -43,27 +43,28 @@ def _rules() -> tuple[_RuleCheck, ...]:
     return (*_RULES, secrets)
 
 
-def lint(path: Path) -> list[Issue]:
-    """Look at a scenario, a file or a folder of them; give what was found, in the order of the files.
+def lint(path: Path | str) -> list[Issue]:
+    """Check a scenario, a file or a folder of them; return the issues in the order of the files.
 
-    :raises FileInvalid: if there is no such file, or no scenario in the folder.
+    :raises FileInvalid: if the file doesn't exist or the folder has no scenarios.
     """
-    _check_there(path)
+    path = Path(path)
+    _check_readable(path)
     try:
         scenario = load([path])
     except FileInvalid as error:
-        return [_of_problem(problem) for problem in error.problems]
+        return [_schema_issue(problem) for problem in error.problems]
     sources = tuple(read_source(file.read_bytes(), str(file)) for file in scenario.files)
-    subject = Subject(scenario, sources)
-    found = [issue for rule in _rules() for issue in rule(subject)]
-    meant = _Ignored(subject)
+    context = LintContext(scenario, sources)
+    found = [issue for rule in _rules() for issue in rule(context)]
+    ignored = _Ignored(context)
     return sorted(
-        [*(issue for issue in found if not meant.covers(issue)), *meant.unknown()],
+        [*(issue for issue in found if not ignored.contains(issue)), *ignored.unknown_rules()],
         key=lambda issue: (issue.file, issue.line, issue.column, issue.rule.id),
     )
 
 
-def _check_there(path: Path) -> None:
+def _check_readable(path: Path) -> None:
     try:
         empty = path.is_dir() and not [*path.glob("*.yaml"), *path.glob("*.yml")]
         if not path.is_dir():
@@ -72,10 +73,10 @@ def _check_there(path: Path) -> None:
         found = f"can't be read: {error.strerror or error}"
         raise FileInvalid([Problem(str(path), 0, 0, found, "a scenario file or folder")]) from None
     if empty:
-        raise FileInvalid([Problem(str(path), 0, 0, "a folder without scenarios", "*.yaml or *.yml in it")])
+        raise FileInvalid([Problem(str(path), 0, 0, "the folder has no scenarios", "*.yaml or *.yml files")])
 
 
-def _of_problem(problem: Problem) -> Issue:
+def _schema_issue(problem: Problem) -> Issue:
     rule = RULES["schema"]
     return Issue(
         problem.file, problem.line, problem.column, rule, rule.level, problem.found, problem.expected, problem.hint
@@ -83,42 +84,42 @@ def _of_problem(problem: Problem) -> Issue:
 
 
 class _Ignored:
-    """What the files say is meant so: rules by file, and by the first line of a block and the line after its last."""
+    """The ignored rules by file and by block."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._subject = subject
-        self._files = {source.document.file: _names(source.document.value) for source in subject.sources}
-        self._blocks = [(block, _names(block.raw)) for block in subject.blocks]
+    def __init__(self, context: LintContext) -> None:
+        self._sources = context.sources
+        self._files = {source.document.file: _names(source.document.value) for source in context.sources}
+        self._blocks = [(block, _names(block.raw)) for block in context.blocks]
 
-    def covers(self, issue: Issue) -> bool:
-        """Tell whether an issue is meant so."""
+    def contains(self, issue: Issue) -> bool:
+        """True if the file or the block of an issue ignores its rule."""
         if issue.rule.id in self._files.get(issue.file, ()):
             return True
         starts = [(_line(block), names) for block, names in self._blocks if block.source.document.file == issue.file]
         inside = max((start for start in starts if start[0] <= issue.line), default=(0, ()), key=lambda pair: pair[0])
         return issue.rule.id in inside[1]
 
-    def unknown(self) -> Iterator[Issue]:
-        """Names of rules that don't exist."""
-        for source in self._subject.sources:
-            yield from _unknown(source, (_MEANT,), self._files[source.document.file])
+    def unknown_rules(self) -> Iterator[Issue]:
+        """Yield an issue for each ignored rule that doesn't exist."""
+        for source in self._sources:
+            yield from _unknown(source, (_IGNORE_KEY,), self._files[source.document.file])
         for block, names in self._blocks:
-            yield from _unknown(block.source, (block.key, block.number, _MEANT), names)
+            yield from _unknown(block.source, (block.key, block.number, _IGNORE_KEY), names)
 
 
 def _unknown(source: SourceFile, path: tuple[str | int, ...], names: tuple[str, ...]) -> Iterator[Issue]:
     for name in names:
         if name not in RULES:
             place, rule = source.position(path), RULES["schema"]
-            found, expected = f"no rule is called {name!r}", ", ".join(RULES)
+            found, expected = f"unknown rule {name!r}", f"one of {', '.join(RULES)}"
             yield Issue(place.file, place.line, place.column, rule, rule.level, found, expected, near(name, RULES))
 
 
-def _line(block: WrittenBlock) -> int:
+def _line(block: RawBlock) -> int:
     return block.source.position((block.key, block.number)).line
 
 
 def _names(raw: JSON) -> tuple[str, ...]:
-    value = raw.get(_MEANT) if isinstance(raw, dict) else None
+    value = raw.get(_IGNORE_KEY) if isinstance(raw, dict) else None
     items = value if isinstance(value, list) else [value]
     return tuple(item for item in items if isinstance(item, str))

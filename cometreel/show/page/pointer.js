@@ -1,45 +1,45 @@
-// Hands: what pointers and wheels do in the timeline. Keys are in main.js.
+// Pointer and wheel input of the timeline. Keys are in main.js.
 
-function itemUnder(event) {
+function itemAt(event) {
   const found = event.target.closest?.("[data-item]");
-  return found ? [items.get(found.dataset.item), found.dataset.told ?? null] : [null, null];
+  return found ? [items.get(found.dataset.item), found.dataset.notification ?? null] : [null, null];
 }
 
-function startDragging() {
+function listenForDragging() {
   let from = null;
-  stage.addEventListener("pointerdown", (event) => {
+  timeline.addEventListener("pointerdown", (event) => {
     if (event.button === 0) from = { x: event.clientX, start: view.start, far: false };
   });
-  stage.addEventListener("pointermove", (event) => {
+  timeline.addEventListener("pointermove", (event) => {
     if (!from) return;
     const distance = event.clientX - from.x;
     if (!from.far && Math.abs(distance) > 4) {
       from.far = true;
-      stage.setPointerCapture(event.pointerId);
-      stage.classList.add("dragged");
+      timeline.setPointerCapture(event.pointerId);
+      timeline.classList.add("dragged");
     }
-    if (from.far) lookAt(from.start - (distance / scaleOf().plot) * view.span, view.span);
+    if (from.far) setView(from.start - (distance / scaleOf().plot) * view.span, view.span);
   });
   const end = (event) => {
     if (from && !from.far && event.type === "pointerup") {
-      const [item, told] = itemUnder(event);
-      pick(item, told);
+      const [item, number] = itemAt(event);
+      select(item, number);
     }
     from = null;
-    stage.classList.remove("dragged");
+    timeline.classList.remove("dragged");
   };
-  stage.addEventListener("pointerup", end);
-  stage.addEventListener("pointercancel", end);
+  timeline.addEventListener("pointerup", end);
+  timeline.addEventListener("pointercancel", end);
 }
 
-function turned(event) {
+function onWheel(event) {
   const across = event.shiftKey ? event.deltaY : event.deltaX;
   if (event.ctrlKey || event.metaKey) {
     const at =
-      view.start + ((event.clientX - stage.getBoundingClientRect().left - GUTTER) / scaleOf().plot) * view.span;
+      view.start + ((event.clientX - timeline.getBoundingClientRect().left - GUTTER) / scaleOf().plot) * view.span;
     zoom(Math.exp(Math.max(-60, Math.min(60, event.deltaY)) / 120), at, false);
   } else if (Math.abs(across) > (event.shiftKey ? 0 : Math.abs(event.deltaY))) {
-    lookAt(view.start + (across / scaleOf().plot) * view.span, view.span);
+    setView(view.start + (across / scaleOf().plot) * view.span, view.span);
   } else {
     return;
   }
@@ -47,8 +47,8 @@ function turned(event) {
 }
 
 function startTimeline() {
-  startDragging();
-  stage.addEventListener("wheel", turned, { passive: false });
+  listenForDragging();
+  timeline.addEventListener("wheel", onWheel, { passive: false });
   viewport.addEventListener("scroll", redraw);
   new ResizeObserver(redraw).observe(viewport);
   byId("zoom-in").addEventListener("click", () => zoom(0.5));

@@ -1,4 +1,4 @@
-"""Which of the two a file is, a journal or a scenario, and the conversation in it. Looks at a few bytes at most."""
+"""Detects whether a file is a journal or a scenario, and reads the conversation."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from cometreel.show.scenario_reader import conversation_of_scenario
 
 __all__ = ["read_conversation"]
 
-_OPENING = b'{"journal":'
+_JOURNAL_START = b'{"journal":'
 _SCENARIO = re.compile(rb"^(\{ *)?[\"']?cometreel[\"']? *:", re.MULTILINE)
-_ENOUGH = 65_536
+_DETECTION_BYTES = 65_536
 
 
 def read_conversation(path: Path) -> Conversation:
-    """Read a journal (also a torn one), a scenario or a folder of scenarios.
+    """Read a journal (also an incomplete one), a scenario or a folder of scenarios.
 
-    :raises FileInvalid: if it is missing or neither, or with everything that is wrong in a scenario.
+    :raises FileInvalid: if it is missing or neither, or with all problems of a scenario.
     """
     if path.is_dir() or path.suffix in (".yaml", ".yml"):
         return conversation_of_scenario(path)
     try:
         with path.open("rb") as file:
-            start = file.read(_ENOUGH)
+            start = file.read(_DETECTION_BYTES)
     except OSError as error:
         found = f"can't be read: {error.strerror or error}"
         raise FileInvalid([Problem(str(path), 0, 0, found, "a scenario or a journal")]) from None
-    if start.startswith(_OPENING) or (path.suffix == ".jsonl" and start):
+    if start.startswith(_JOURNAL_START) or (path.suffix == ".jsonl" and start):
         return conversation_of_journal(path)
     if _SCENARIO.search(start):
         return conversation_of_scenario(path)
-    expected = "a scenario (`cometreel: 1`) or a journal, as `record.py` writes it"
+    expected = "a scenario (`cometreel: 1`) or a journal written by `record.py`"
     raise FileInvalid([Problem(str(path), 0, 0, "neither a scenario nor a journal" if start else "empty", expected)])

@@ -1,4 +1,4 @@
-"""What was found, for a person, a program, or a forge: as text, JSON, or SARIF 2.1.0 (OASIS, March 2020)."""
+"""Formats issues as text, JSON, or SARIF 2.1.0 (OASIS, March 2020)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NotRun: TypeAlias = Mapping[str, str]
 
 
 def report(issues: Sequence[Issue], form: str, not_run: NotRun = MappingProxyType({})) -> str:
-    """Write the issues in one of `FORMATS`, without a newline at the end; text of no issues is empty.
+    """Format the issues in one of `FORMATS`, without a newline at the end; the text of no issues is empty.
 
     `not_run` are the rules that did not run, with the reason of each; they come last.
     """
@@ -31,7 +31,7 @@ def report(issues: Sequence[Issue], form: str, not_run: NotRun = MappingProxyTyp
 
 
 def _text(issues: Sequence[Issue], not_run: NotRun) -> str:
-    lines = [f"{_where(issue)}: {issue.level} {issue.rule.id}: {issue.sentence}" for issue in issues]
+    lines = [f"{_where(issue)}: {issue.level} {issue.rule.id}: {issue.message}" for issue in issues]
     return "\n".join([*lines, *(_not_run(rule, reason) for rule, reason in not_run.items())])
 
 
@@ -79,7 +79,7 @@ def _sarif(issues: Sequence[Issue], not_run: NotRun) -> str:
     rules: list[JSON] = [
         {
             "id": rule.id,
-            "shortDescription": {"text": rule.sentence},
+            "shortDescription": {"text": rule.description},
             "help": {"text": f"See {rule.help}"},
             "defaultConfiguration": {"level": rule.level},
         }
@@ -113,13 +113,13 @@ def _result(issue: Issue) -> JSON:
         "ruleId": issue.rule.id,
         "ruleIndex": _NAMES.index(issue.rule.id),
         "level": issue.level,
-        "message": {"text": issue.sentence},
+        "message": {"text": issue.message},
         "locations": [{"physicalLocation": place}],
     }
 
 
 def _uri(file: str) -> str:
-    """The file as a URI (§3.4.3): relative as it was named, so that a forge finds it in the repository."""
+    """Return the file as a URI (§3.4.3); a relative one stays relative, so that code scanning finds it."""
     path = PurePath(file)
     return path.as_uri() if path.is_absolute() else path.as_posix().replace("%", "%25").replace(" ", "%20")
 
