@@ -220,7 +220,7 @@ IMPORTS = {
     "from cometreel.cli import run; run(['--help'])": SLOW | {"pydantic", "yaml", "jinja2", "uvicorn", "asyncio"},
     "import cometreel.pytest_plugin": SLOW | {"click", "pydantic", "yaml", "jinja2", "uvicorn"},
     "import click; click.echo = lambda *_, **__: exit(); from cometreel.cli import run; run(['serve', FILE])": SLOW
-    | {"cometreel.bayeux.client", "cometreel.serve.admin.api", "cometreel.serve.cluster"},
+    | {"cometreel.bayeux.client", "cometreel.serve.admin.api", "cometreel.serve.cluster", "jinja2"},
 }
 
 
