@@ -30,8 +30,8 @@ load: setup ## twenty seconds of load on the replay, all kinds of owner, and a r
 sample: setup ## record the sample in recordings/ anew
 	$(BIN)/python -m demo.sample
 
-test: setup ## all tests: unit, golden, proxy, peers
-	$(BIN)/python -m pytest $(ARGS)
+test: setup ## all tests in parallel, and which took longest; ARGS='tests/unit -m "not node"' runs some
+	$(BIN)/python -m pytest -n auto --durations=20 $(ARGS)
 
 nox: setup ## the tests on every Python and mitmproxy that we promise
 	$(BIN)/nox $(ARGS)

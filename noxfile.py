@@ -31,7 +31,7 @@ def tests(session: nox.Session) -> None:
     """Run all tests, or some: `nox -s tests-3.12 -- tests/unit`."""
     session.install("--editable", ".[dev]", MITMPROXY[str(session.python)])
     session.run("npm", "ci", "--no-audit", "--no-fund", "--prefix", "tests/peers/node", external=True)
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "auto", "--durations=20", *session.posargs)
 
 
 @nox.session(python=list(MITMPROXY))

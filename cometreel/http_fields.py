@@ -1,4 +1,4 @@
-"""HTTP header fields: bytes to text and back, and the fields that are not forwarded (RFC 9110 §7.6.1)."""
+"""HTTP header fields: bytes to text and back, fields that are not forwarded (RFC 9110 §7.6.1), and error replies."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import TypeAlias
 
-from cometreel.wire import Headers
+from cometreel.jsonvalue import JSON, encode
+from cometreel.wire import Headers, Reply
 
 __all__ = [
     "BODILESS",
     "CONNECTION_SPECIFIC",
+    "JSON_TYPE",
     "RawFields",
+    "cached_headers",
     "drop_fields",
     "end_to_end",
+    "error_reply",
     "field_bytes",
     "field_text",
     "headers_from_raw",
@@ -35,11 +39,12 @@ _HOP_BY_HOP = CONNECTION_SPECIFIC | {b"proxy-authenticate", b"proxy-authorizatio
 
 def headers_from_raw(fields: Iterable[tuple[bytes, bytes]], *, decoded: bool = False) -> Headers:
     """Return the fields as text; without Content-Encoding if the body was `decoded`. Equal fields: the same object."""
-    return _cached_headers(tuple(fields), decoded)
+    return cached_headers(tuple(fields), decoded=decoded)
 
 
 @lru_cache(maxsize=4096)
-def _cached_headers(fields: RawFields, decoded: bool) -> Headers:
+def cached_headers(fields: RawFields, *, decoded: bool = False) -> Headers:
+    """Return the same as `headers_from_raw` for a tuple, without a Python call if the fields are known."""
     kept = [field for field in fields if field[0].lower() != b"content-encoding"] if decoded else fields
     return Headers((field_text(name), field_text(value)) for name, value in kept)
 
@@ -66,11 +71,22 @@ def drop_fields(fields: Iterable[tuple[bytes, bytes]], names: AbstractSet[bytes]
     return [(name, value) for name, value in fields if name.lower() not in names and name.lower() not in dropped]
 
 
+@lru_cache(maxsize=1024)
 def field_text(value: bytes) -> str:
-    """Decode a name or a value; bytes that are not UTF-8 survive the way back."""
+    """Decode a name, a value or a path; bytes that are not UTF-8 survive the way back."""
     return value.decode("utf-8", "surrogateescape")
 
 
 def field_bytes(value: str) -> bytes:
     """Encode a name or a value."""
     return value.encode("utf-8", "surrogateescape")
+
+
+JSON_TYPE = ("Content-Type", "application/json;charset=UTF-8")
+"""The content type of GWS's JSON bodies."""
+
+
+def error_reply(request_id: int, status: int, code: int, message: str, **facts: JSON) -> Reply:
+    """Return an error in the form of GWS: an HTTP status and the body `{"statusCode", "statusMessage"}`."""
+    body = encode({"statusCode": code, "statusMessage": message, **facts})
+    return Reply(request_id, status, Headers([JSON_TYPE]), body)

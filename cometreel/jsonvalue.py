@@ -1,7 +1,7 @@
-"""JSON as Cometreel uses it: one type, one strict reader, one compact writer.
+"""JSON: the type of its values, a strict decoder and a compact encoder.
 
-Reading refuses what can't be written back unchanged (`NaN`, a key twice in one object), so that nothing
-recorded is silently altered. Equality is JSON's own: `1` is not `true`, but `1` equals `1.0`.
+The decoder refuses text that can't be written back unchanged (`NaN`, a duplicate key), so that nothing recorded is
+silently altered. Equality is that of JSON: `1` is not `true`, but `1` equals `1.0`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ JSONObject: TypeAlias = "dict[str, JSON]"
 
 
 class NotJSON(ValueError):
-    """Text that isn't JSON, or is JSON that Python's types can't hold without loss."""
+    """Text that isn't JSON, or is JSON that Python can't represent without loss."""
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -28,7 +28,7 @@ def _refuse_twice(pairs: list[tuple[str, JSON]]) -> JSONObject:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise NotJSON(f"the key {twice!r} stands twice in one object")
+        raise NotJSON(f"the key {twice!r} occurs twice in one object")
     return found
 
 
@@ -37,9 +37,9 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 
 
 def decode(text: str | bytes) -> JSON:
-    """Read one JSON text (UTF-8 where it is bytes; a byte order mark is allowed).
+    """Decode one JSON text; bytes are UTF-8, with or without a byte order mark.
 
-    :raises NotJSON: if it isn't JSON, or would change when written back.
+    :raises NotJSON: if it isn't JSON, or would be changed by encoding it again.
     """
     try:
         if isinstance(text, bytes):
@@ -55,16 +55,16 @@ def decode(text: str | bytes) -> JSON:
 
 
 def encode(value: JSON) -> bytes:
-    """Write a value as compact UTF-8, keys in their own order, so that the same value is the same bytes."""
+    """Encode a value as compact UTF-8 with keys in their order, so that equal values give equal bytes."""
     text = _ENCODER.encode(value)
     try:
         return text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair: legal in JSON only as an escape
+    except UnicodeEncodeError:  # an unpaired surrogate, which is legal in JSON only as an escape
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
 def same(one: JSON, other: JSON) -> bool:
-    """Tell whether two values are the same JSON: `1` is `1.0` but isn't `true`; the order of keys is free."""
+    """True if two values are equal in JSON: `1` is `1.0` but not `true`; the order of keys is ignored."""
     if isinstance(one, str):
         return one == other
     if isinstance(one, bool) or isinstance(other, bool):

@@ -1,4 +1,4 @@
-"""Where programs of other packages are, such as haproxy."""
+"""Finds programs of other packages, such as haproxy."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import shutil
 __all__ = ["find_program"]
 
 SERVICES = ("/usr/sbin", "/usr/local/sbin")
-"""Where Debian keeps the programs of services: on root's PATH and hardly on anybody else's."""
+"""The folders of Debian's service programs, which are usually only on root's PATH."""
 
 
 def find_program(name: str) -> str | None:
-    """Find a program on PATH, or among those of services; None if there is none."""
+    """Return the path of a program on PATH or in the folders of services, or None."""
     return shutil.which(name) or shutil.which(name, path=os.pathsep.join(SERVICES))

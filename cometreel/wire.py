@@ -1,7 +1,7 @@
-"""What crosses the border between the engine and the world: requests in, effects out.
+"""The interface of the engine: requests in, effects out.
 
-The engine never opens a socket, never sleeps and never looks at a clock. A door (the mitmproxy addon, the ASGI
-server, a test) makes a `Request`, calls the engine with the time, and does what the effects say.
+The engine opens no socket, never sleeps and reads no clock. Its caller (the mitmproxy addon, the ASGI server, a test)
+makes a `Request`, calls the engine with the time, and performs the effects.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ __all__ = ["Accept", "Drop", "Effect", "Forward", "Frame", "Headers", "Log", "Re
 
 
 class Headers:
-    """HTTP header fields: ordered, repeatable, looked up without regard to case."""
+    """HTTP header fields: ordered, repeatable, with case-insensitive names."""
 
     __slots__ = ("_by_name", "_cookies", "_fields")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self._fields = tuple(fields)
-        self._by_name: dict[str, list[str]] | None = None  # made when first asked: a reply's are only passed on
+        self._by_name: dict[str, list[str]] | None = None  # made at the first lookup, which replies never need
         self._cookies: dict[str, str] | None = None
 
     def get(self, name: str) -> str | None:
-        """The first field of that name, or None."""
+        """Return the first field with this name, or None."""
         values = (self._by_name or self._named()).get(name.lower())
         return None if values is None else values[0]
 
     def get_all(self, name: str) -> list[str]:
-        """Every field of that name, in order."""
+        """Return all fields with this name, in order."""
         return list(self._named().get(name.lower(), ()))
 
     def names(self) -> KeysView[str]:
-        """The names that there are, in lower case."""
+        """Return the names in lower case."""
         return (self._by_name or self._named()).keys()
 
     def _named(self) -> dict[str, list[str]]:
@@ -46,7 +46,7 @@ class Headers:
         return self._by_name
 
     def cookies(self) -> Mapping[str, str]:
-        """The cookies that a request carries, the first of each name (RFC 6265 §5.4 sends the nearest first)."""
+        """Return the cookies of a request, the first of each name (RFC 6265 §5.4: the most specific is sent first)."""
         if self._cookies is None:
             self._cookies = {}
             for field in self.get_all("cookie"):
@@ -76,7 +76,7 @@ class Headers:
 class Request:
     """One HTTP request, or the upgrade that opens a WebSocket.
 
-    `id` is chosen by the door and names the request in every effect. `path` and `query` are as sent, still
+    `id` is chosen by the caller and identifies the request in every effect. `path` and `query` are as sent, still
     percent-encoded, the query without its `?`. `base` is scheme and authority as the client asked
     (`https://gws.example:8443`). `body` is decoded from any Content-Encoding.
     """
@@ -93,7 +93,7 @@ class Request:
 
 @immutable
 class Reply:
-    """Send this HTTP reply. For a WebSocket upgrade it is the refusal."""
+    """Send this HTTP reply. It refuses a WebSocket upgrade."""
 
     request_id: int
     status: int
@@ -102,7 +102,7 @@ class Reply:
 
     @property
     def reason(self) -> str:
-        """The standard phrase of the status, empty for a status that has none."""
+        """The standard phrase of the status, empty for an unknown status."""
         try:
             return HTTPStatus(self.status).phrase
         except ValueError:
@@ -127,7 +127,7 @@ class Frame:
 
 @immutable
 class Drop:
-    """End the connection of this request: without any reply, or a WebSocket with this close code."""
+    """Close the connection of this request without a reply, or a WebSocket with this close code."""
 
     request_id: int
     code: int = 1000
@@ -135,14 +135,14 @@ class Drop:
 
 @immutable
 class Forward:
-    """Nothing here answers this request; it may go to the real server with the client's own credentials."""
+    """Forward this unmatched request to the real server, with the client's credentials."""
 
     request_id: int
 
 
 @immutable
 class Log:
-    """Tell the user this. The text is free of secrets."""
+    """Log this for the user. The text contains no secrets."""
 
     level: Literal["info", "warning", "error"]
     text: str

@@ -1,9 +1,9 @@
 """The Bayeux protocol (CometD), sans-IO: messages, channels, a server and a client.
 
-Time comes in as `now` (seconds, monotonic); effects and events come out. Nothing in this package opens a socket,
-sleeps, looks at a clock or draws a random number, and nothing knows of scenarios or recordings.
+Methods take the time as `now` (seconds, monotonic) and return effects or events. The package opens no socket, never
+sleeps, reads no clock and draws no random number. It is independent of scenarios and recordings.
 
-The client is imported when it is first used: a server starts sooner without it.
+The client is imported when it is first used, so that a server starts sooner.
 """
 
 from __future__ import annotations

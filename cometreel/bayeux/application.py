@@ -1,6 +1,6 @@
-"""What a Bayeux server asks of the application behind it, and what the application may answer.
+"""The interface between a Bayeux server and its application, and an application that allows everything.
 
-No protocol and no state live here: only the questions, the answers, and an application that agrees to everything.
+A server asks its application before it processes a message, and informs it about sessions and subscriptions.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ class _NoData(Enum):
 
 
 NO_DATA: Final = _NoData.TOKEN
-"""The absence of data, which isn't the same as `null`."""
+"""No data, which differs from `null`."""
 
 
 @immutable
 class PolicyResult:
-    """An application's own decision about one message before the server processes it.
+    """The application's decision about one message, before the server processes it.
 
-    `error` refuses the message with this text; `unknown` refuses it as if its session did not exist; `drop` ends the
-    request without any reply; `status` answers the whole request with this HTTP status and nothing else. `advice`
-    and `ext` are put into the reply whether it succeeds or not. `hold` sets how many seconds a `/meta/connect` is
-    held when nothing waits for it, 0 for not at all.
+    `error` refuses the message with this text; `unknown` refuses it as if its session did not exist; `drop` closes the
+    connection without a reply; `status` answers the whole request with this HTTP status and no body. `advice` and
+    `ext` are added to the reply, successful or not. `hold` is the time in seconds that a `/meta/connect` without
+    queued messages is held, 0 for not at all.
     """
 
     error: str | None = None
@@ -46,7 +46,7 @@ class PolicyResult:
 
 @immutable
 class PublishResult:
-    """What came of a published message: its acknowledgement, and whether the application took it over.
+    """The result of a published message: its acknowledgement, and whether the application handled it.
 
     A message that is `handled` isn't broadcast to subscribers.
     """
@@ -59,35 +59,35 @@ class PublishResult:
 
 
 class Application(Protocol):
-    """The user of a server. Its methods may call the server back; the effects then join those of the outer call."""
+    """The application of a server. Its methods may call the server; the outer call returns those effects too."""
 
     def allow(self, message: JSONObject, client_id: str | None, request: Request, now: float) -> PolicyResult | None:
-        """Judge a message before it is processed; None lets it go on."""
+        """Decide about a message before it is processed; None allows it."""
 
     def published(self, client_id: str, message: JSONObject, request: Request, now: float) -> PublishResult | None:
-        """Take a message that was published and accepted; None broadcasts it and acknowledges success."""
+        """Handle a published message; None broadcasts it and acknowledges success."""
 
     def started(self, client_id: str, request: Request, now: float) -> None:
-        """Learn that a session began with a handshake."""
+        """Called after a handshake has started a session."""
 
     def connected(self, client_id: str, now: float) -> None:
-        """Learn that a session sent a `/meta/connect` that was accepted."""
+        """Called after a `/meta/connect` was accepted."""
 
     def subscribed(self, client_id: str, channel: str, now: float) -> None:
-        """Learn that a session subscribed to a channel or a pattern."""
+        """Called after a session has subscribed to a channel or a pattern."""
 
     def unsubscribed(self, client_id: str, channel: str, now: float) -> None:
-        """Learn that a session gave up a subscription."""
+        """Called after a session has ended a subscription."""
 
     def ended(self, client_id: str, reason: EndReason, now: float) -> None:
-        """Learn that a session is over."""
+        """Called after a session has ended."""
 
 
 class AllowAll:
-    """An application that lets everything happen and does nothing."""
+    """An application that allows everything and does nothing."""
 
     def allow(self, message: JSONObject, client_id: str | None, request: Request, now: float) -> PolicyResult | None:
-        """Let every message go on."""
+        """Allow every message."""
         return None
 
     def published(self, client_id: str, message: JSONObject, request: Request, now: float) -> PublishResult | None:
@@ -95,16 +95,16 @@ class AllowAll:
         return None
 
     def started(self, client_id: str, request: Request, now: float) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
     def connected(self, client_id: str, now: float) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
     def subscribed(self, client_id: str, channel: str, now: float) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
     def unsubscribed(self, client_id: str, channel: str, now: float) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
     def ended(self, client_id: str, reason: EndReason, now: float) -> None:
-        """Take no notice."""
+        """Do nothing."""

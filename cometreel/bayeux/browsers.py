@@ -1,7 +1,7 @@
-"""The sessions that share a browser cookie, and how many polls they hold at once.
+"""The sessions of each browser cookie, and the number of polls that they hold.
 
-A browser opens few connections to one server: if every tab held one, no request would get through. So a server
-counts, and tells the tabs above the limit to poll slowly (CometD 3.1 `maxSessionsPerBrowser`).
+A browser opens few connections to one server. If every tab held one, other requests would have to wait. Therefore a
+server advises the tabs above a limit to poll slowly (CometD 3.1 `maxSessionsPerBrowser`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ __all__ = ["Browsers"]
 
 
 class Browsers:
-    """Sessions and held polls by browser."""
+    """Sessions and held polls by browser cookie."""
 
     __slots__ = ("_held", "_sessions")
 
@@ -19,24 +19,24 @@ class Browsers:
         self._held: dict[tuple[str, str], int] = {}
 
     def join(self, browser: str, client_id: str) -> None:
-        """Note that a session belongs to a browser."""
+        """Add a session to a browser."""
         self._sessions.setdefault(browser, {})[client_id] = None
 
     def leave(self, browser: str, client_id: str) -> None:
-        """Note that a session is gone."""
+        """Remove a session."""
         mine = self._sessions.get(browser, {})
         mine.pop(client_id, None)
         if not mine:
             self._sessions.pop(browser, None)
 
     def sessions(self, browser: str) -> tuple[str, ...]:
-        """List the sessions of a browser, oldest first."""
+        """Return the sessions of a browser, oldest first."""
         return tuple(self._sessions.get(browser, ()))
 
     def hold(self, browser: str, transport: str, limit: int) -> bool:
-        """Count one more held poll of a browser; gives False, and doesn't count, above the limit.
+        """Count one more held poll of a browser; return False, and don't count it, above the limit.
 
-        A negative limit means none. Each transport counts for itself, as in CometD.
+        A negative limit means no limit. Each transport is counted separately, as in CometD.
         """
         held = self._held.get((browser, transport), 0)
         if 0 <= limit <= held:

@@ -1,6 +1,6 @@
-"""Bayeux channels: their kinds, their validity, and which patterns match which (Bayeux 1.0 §2.2).
+"""Bayeux channels: kinds, validity, and matching of patterns (Bayeux 1.0 §2.2).
 
-Names only; nothing here knows who subscribes.
+All functions take names and are independent of sessions and subscriptions.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ __all__ = [
 
 
 def is_meta(channel: str) -> bool:
-    """Tell whether a channel belongs to the protocol itself."""
+    """True if a channel belongs to the protocol itself."""
     return channel.startswith("/meta/")
 
 
 def is_service(channel: str) -> bool:
-    """Tell whether a channel is for one client and the server, never broadcast."""
+    """True if a channel is for one client and the server, and is never broadcast."""
     return channel.startswith("/service/")
 
 
 def is_broadcast(channel: str) -> bool:
-    """Tell whether messages on a channel go to every subscriber."""
+    """True if messages on a channel go to every subscriber."""
     return not is_meta(channel) and not is_service(channel)
 
 
 def is_wild(channel: str) -> bool:
-    """Tell whether a name is a pattern: its last segment is `*` or `**`."""
+    """True if a name is a pattern: its last segment is `*` or `**`."""
     return channel.endswith(("/*", "/**"))
 
 
 def canonical(channel: str) -> str | None:
-    """Give the one spelling of a name: without spaces around it and without a slash at its end; None if invalid.
+    """Return a name without surrounding spaces and without a slash at its end; None if it is invalid.
 
-    Valid is what the CometD 3.1 server takes, which is more than Bayeux 1.0 §2.2: an absolute name, no segment of it
-    empty, `*` and `**` only as the last one.
+    The CometD 3.1 server accepts more names than Bayeux 1.0 §2.2: any absolute name without an empty segment, with `*`
+    and `**` only as the last segment.
     """
     name = channel.strip().removesuffix("/")
     if not name.startswith("/"):
@@ -53,17 +53,17 @@ def canonical(channel: str) -> str | None:
 
 
 def is_valid(channel: str) -> bool:
-    """Tell whether a name can be a channel or a pattern."""
+    """True if a name can be a channel or a pattern."""
     return canonical(channel) is not None
 
 
 def matches(pattern: str, channel: str) -> bool:
-    """Tell whether a subscription to `pattern` receives what is published on `channel`."""
+    """True if a subscription to `pattern` receives messages on `channel`."""
     return pattern == channel or pattern in patterns_of(channel)
 
 
 def patterns_of(channel: str) -> tuple[str, ...]:
-    """Give the patterns that match a channel, the nearest first: `/a/b` gives `/a/*`, `/a/**`, `/**`."""
+    """Return the patterns that match a channel, the most specific first: `/a/b` gives `/a/*`, `/a/**`, `/**`."""
     parents: list[str] = []
     parent = channel.rstrip("/")
     while parent:

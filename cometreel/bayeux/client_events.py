@@ -1,6 +1,6 @@
-"""What a Bayeux client orders and what it reports: everything that its user sees.
+"""The events of a Bayeux client, and the `Send` command.
 
-Orders are in the imperative (`Send`), things that happened in the past tense.
+`Send` is a command; all other events are named in the past tense.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ __all__ = [
 ]
 
 
-class Send(NamedTuple):  # it and `Received` are made for each message, and a named tuple is made thrice as fast
+class Send(NamedTuple):  # a named tuple, as `Received`: created per message, and three times as fast
     """Send these messages: one HTTP request, or one WebSocket frame.
 
-    Then call `receive` with what is answered, or `failed` with the number if nothing is within `patience` seconds.
+    Then call `receive` with the reply, or `failed` with the number if there is no reply within `patience` seconds.
     """
 
     number: int
@@ -39,14 +39,14 @@ class Send(NamedTuple):  # it and `Received` are made for each message, and a na
 
 @immutable
 class Established:
-    """A handshake succeeded: the session has this id."""
+    """A handshake succeeded; the session has this id."""
 
     client_id: str
 
 
 @immutable
 class Connected:
-    """A `/meta/connect` succeeded for the first time, or for the first time after the connection was broken."""
+    """A `/meta/connect` succeeded, for the first time or for the first time after a broken connection."""
 
 
 class Received(NamedTuple):
@@ -79,7 +79,7 @@ class Published:
 
 @immutable
 class Failed:
-    """A message was refused with this error, or not answered, where the error is empty."""
+    """A message was refused with this error; the error is empty if there was no reply."""
 
     message: Message
     error: str
@@ -94,7 +94,7 @@ class ConnectionBroken:
 
 @immutable
 class SessionUnknown:
-    """The server doesn't know the session any more; the client shakes hands again after this many seconds."""
+    """The server no longer knows the session; the client sends a handshake after this many seconds."""
 
     error: str
     retry_in: float
@@ -102,7 +102,7 @@ class SessionUnknown:
 
 @immutable
 class Closed:
-    """The session is over for good. The error is empty where the client asked for it."""
+    """The session ended and is not renewed. The error is empty if the client ended it."""
 
     error: str = ""
 

@@ -1,6 +1,6 @@
-"""What a Bayeux client can be set to, the states it goes through, and what it does after each answer.
+"""Settings and states of a Bayeux client, and its next step after each reply.
 
-Values and tables only; the client that lives by them is in `client`.
+The client in `client` follows the table of next steps, which depends on the server's advice.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ __all__ = ["AFTER", "ClientSettings", "ClientState", "NextStep"]
 
 
 class ClientState(Enum):
-    """Where a client stands."""
+    """The state of a client."""
 
     CLOSED = auto()
-    """There is no session and none is wanted."""
+    """There is no session, and none is wanted."""
     HANDSHAKING = auto()
-    """A handshake is under way, or will be when the backoff is over."""
+    """A handshake is pending, or is sent after the backoff."""
     CONNECTING = auto()
-    """There is a session, and no `/meta/connect` of it has succeeded since it began or since it broke."""
+    """There is a session, but no `/meta/connect` has succeeded since it started or since its connection broke."""
     CONNECTED = auto()
     """The last `/meta/connect` succeeded."""
     CLOSING = auto()
-    """The client said goodbye and waits for the answer."""
+    """The client has sent a disconnect and waits for the reply."""
 
 
 class NextStep(Enum):
-    """What follows an answer to a handshake or a connect."""
+    """The next step after the reply to a handshake or a connect."""
 
     CONNECT = auto()
     HANDSHAKE = auto()
@@ -55,24 +55,24 @@ AFTER: Final = MappingProxyType(
         (CONNECT, False, "none"): NextStep.CLOSE,
     }
 )
-"""What to do after an answer: (channel, successful, the `reconnect` advice in force) (Bayeux 1.0 §3.4)."""
+"""The next step by (channel, successful, current `reconnect` advice) (Bayeux 1.0 §3.4)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """How a client behaves, with the defaults of CometD's JavaScript client 3.1. Times are seconds."""
+    """Settings of a client, with the defaults of CometD's JavaScript client 3.1. Times are in seconds."""
 
     connection_type: str = "long-polling"
-    """The transport that is told to the server."""
+    """The transport that is sent to the server."""
     ack: bool = False
-    """Ask for the acknowledgement extension."""
+    """Request the acknowledgement extension."""
     backoff_increment: float = 1.0
-    """By how much the wait grows with each failure in a row."""
+    """The increase of the wait with each consecutive failure."""
     max_backoff: float = 60.0
-    """Where it stops growing."""
+    """The maximum of this increase."""
     max_network_delay: float = 10.0
-    """How long an answer may take beyond the time that the server holds it."""
+    """The time for a reply beyond the time that the server holds it."""
     timeout: float = 60.0
-    """How long the server is thought to hold a `/meta/connect` until it says."""
+    """The time that the server is expected to hold a `/meta/connect`, until it sends advice."""
     jitter: Callable[[float], float] = field(default=lambda seconds: seconds)
-    """Turns a wait after a failure into the one that is kept, to spread many clients."""
+    """Changes the wait after a failure, to spread many clients."""

@@ -1,7 +1,6 @@
-"""How messages reach their session: waiting, riding on replies, releasing held polls, coming back when not written.
+"""Delivers messages to sessions: queues, replies, held polls and WebSockets.
 
-The promise is kept here: until its session ends no message is lost, and none overtakes another. What the messages
-say, and who may send them, is decided elsewhere.
+Until a session ends, no message is lost and messages stay in order.
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ __all__ = ["Delivery", "complete"]
 
 
 class Delivery:
-    """Messages, polls and sockets of one server."""
+    """Queues, polls and WebSockets of one server."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self.lines: dict[int, ReplyChannel] = {}
-        """Open sockets, held requests, and requests whose reply carried messages and isn't confirmed."""
+        self.reply_channels: dict[int, ReplyChannel] = {}
+        """Open WebSockets, held requests, and requests whose reply carried messages and isn't confirmed."""
 
     # ------------------------------------------------------------------ messages
-    def put(self, session: BayeuxSession, parcel: EncodedMessage) -> None:
+    def put(self, session: BayeuxSession, encoded: EncodedMessage) -> None:
         """Queue one message."""
-        fits = session.outbox.put(parcel)
-        self._watch(session, fits=fits)
+        fits = session.outbox.put(encoded)
+        self._warn_overflow(session, fits=fits)
 
     def flush(self, session: BayeuxSession, now: float) -> None:
-        """Send what waits for a session, if there is a way and its own request isn't being processed."""
+        """Send the queued messages of a session, if it has a channel and its own request isn't being processed."""
         if session.batches:
             return
         if session.over:
@@ -44,22 +43,22 @@ class Delivery:
             elif session.poll is not None:
                 self.release(session, now)
 
-    def _take(self, session: BayeuxSession, line: ReplyChannel) -> tuple[EncodedMessage, ...]:
-        """Take what waits for a session to write it on a line."""
+    def _take_queued(self, session: BayeuxSession, reply_channel: ReplyChannel) -> tuple[EncodedMessage, ...]:
+        """Remove queued messages to write them on a reply channel."""
         if session.in_flight and not session.over:
-            return ()  # what went before it may yet come back, and must not be overtaken
-        parcels = session.outbox.take()
-        if parcels and isinstance(line, HttpReplyChannel) and self._keeps(session):
-            line.session, line.parcels = session, parcels
-            self.lines[line.request_id] = line
+            return ()  # earlier messages may come back, and must not be overtaken
+        encoded = session.outbox.take()
+        if encoded and isinstance(reply_channel, HttpReplyChannel) and self._keeps(session):
+            reply_channel.session, reply_channel.encoded = session, encoded
+            self.reply_channels[reply_channel.request_id] = reply_channel
             session.in_flight += 1
-        return parcels
+        return encoded
 
     def _push(self, session: BayeuxSession, socket: WebSocketReplyChannel) -> None:
         if session.in_flight and not session.over:
             return
-        parcels = session.outbox.take()
-        self._registry.effects += socket.push(session, parcels, remember=self._keeps(session))
+        encoded = session.outbox.take()
+        self._registry.effects += socket.push(session, encoded, remember=self._keeps(session))
 
     def _flush_last(self, session: BayeuxSession, now: float) -> None:
         if session.socket is not None and not session.acked:
@@ -71,7 +70,7 @@ class Delivery:
     def _keeps(self, session: BayeuxSession) -> bool:
         return self._registry.settings.on_hangup == "keep" and not session.acked and not session.over
 
-    def _watch(self, session: BayeuxSession, *, fits: bool) -> None:
+    def _warn_overflow(self, session: BayeuxSession, *, fits: bool) -> None:
         if not fits and not session.overflowed:
             session.overflowed = True
             limit = self._registry.settings.max_queue
@@ -79,87 +78,87 @@ class Delivery:
             self._registry.effects.append(Log("warning", text))
 
     # ------------------------------------------------------------------ polls
-    def hold(self, session: BayeuxSession, line: ReplyChannel, reply: Message, until: float) -> None:
-        """Hold a `/meta/connect` until something is to be said, or that time."""
+    def hold(self, session: BayeuxSession, reply_channel: ReplyChannel, reply: Message, until: float) -> None:
+        """Hold a `/meta/connect` until there are messages, or until this time."""
         session.move(SessionMove.HOLD)
-        session.poll = Poll(line, reply)
-        if isinstance(line, HttpReplyChannel):
-            line.holder = session
-        self.lines[line.request_id] = line
+        session.poll = Poll(reply_channel, reply)
+        if isinstance(reply_channel, HttpReplyChannel):
+            reply_channel.holder = session
+        self.reply_channels[reply_channel.request_id] = reply_channel
         self._registry.deadlines.set(session.client_id, until)
 
     def release(self, session: BayeuxSession, now: float) -> None:
-        """Answer the held `/meta/connect` with what waits."""
+        """Answer the held `/meta/connect` with the queued messages."""
         poll = self._end_poll(session, now)
         if poll is not None:
             complete(session, poll.reply)
-            self.write(session, poll.line, [poll.reply], drain=True)
+            self.write(session, poll.reply_channel, [poll.reply], drain=True)
 
     def cancel(self, session: BayeuxSession, now: float) -> None:
         """End the held `/meta/connect` because a later one came: HTTP 500 and an empty body (CometD 3.1)."""
         poll = self._end_poll(session, now)
-        if poll is not None and isinstance(poll.line, HttpReplyChannel):
-            self._registry.effects += poll.line.refuse(500)
+        if poll is not None and isinstance(poll.reply_channel, HttpReplyChannel):
+            self._registry.effects += poll.reply_channel.refuse(500)
 
     def _end_poll(self, session: BayeuxSession, now: float) -> Poll | None:
         poll, session.poll = session.poll, None
         if poll is None:
             return None
         session.move(SessionMove.RELEASE)
-        if isinstance(poll.line, HttpReplyChannel):
-            del self.lines[poll.line.request_id]
-            self._registry.browsers.release(session.browser, poll.line.transport)
-        self._registry.rest(session, now)
+        if isinstance(poll.reply_channel, HttpReplyChannel):
+            del self.reply_channels[poll.reply_channel.request_id]
+            self._registry.browsers.release(session.browser, poll.reply_channel.transport)
+        self._registry.restart_expiry(session, now)
         return poll
 
     def write(
-        self, session: BayeuxSession | None, line: ReplyChannel, replies: Sequence[Message], *, drain: bool
+        self, session: BayeuxSession | None, reply_channel: ReplyChannel, replies: Sequence[Message], *, drain: bool
     ) -> None:
-        """Answer on a line, with what waits for the session if `drain` says so."""
-        parcels: tuple[EncodedMessage, ...] = ()
+        """Write replies, with the queued messages of the session if `drain` is set."""
+        encoded: tuple[EncodedMessage, ...] = ()
         if drain and session is not None:
-            if session.acked or (session.socket is None and isinstance(line, HttpReplyChannel)):
-                parcels = self._take(session, line)
-            elif session.socket is line:
+            if session.acked or (session.socket is None and isinstance(reply_channel, HttpReplyChannel)):
+                encoded = self._take_queued(session, reply_channel)
+            elif session.socket is reply_channel:
                 self._push(session, session.socket)
-        self._registry.effects += line.write(parcels, replies)
+        self._registry.effects += reply_channel.write(encoded, replies)
 
     # ------------------------------------------------------------------ sockets
     def open(self, socket: WebSocketReplyChannel) -> None:
-        """Begin to use a WebSocket."""
-        self.lines[socket.request_id] = socket
+        """Register an open WebSocket."""
+        self.reply_channels[socket.request_id] = socket
 
     def close(self, socket: WebSocketReplyChannel, code: int, now: float) -> None:
-        """Close a WebSocket from the server's side; what it didn't confirm comes back."""
+        """Close a WebSocket from the server's side; its unconfirmed messages are queued again."""
         self._registry.effects += socket.close(code)
         self.gone(socket.request_id, now)
 
-    def refuse(self, line: ReplyChannel, status: int | None, now: float) -> None:
-        """Answer with a status and nothing else, or break the connection where that is None.
+    def refuse(self, reply_channel: ReplyChannel, status: int | None, now: float) -> None:
+        """Answer with a status and no body, or break the connection if the status is None.
 
-        On a WebSocket either is an unexpected condition (RFC 6455 §7.4.1).
+        On a WebSocket both close it with the code for an unexpected condition (RFC 6455 §7.4.1).
         """
-        if isinstance(line, WebSocketReplyChannel):
-            self.close(line, 1011, now)
+        if isinstance(reply_channel, WebSocketReplyChannel):
+            self.close(reply_channel, 1011, now)
         else:
-            self._registry.effects += line.drop() if status is None else line.refuse(status)
+            self._registry.effects += reply_channel.drop() if status is None else reply_channel.refuse(status)
 
-    def bind(self, session: BayeuxSession, line: ReplyChannel, now: float) -> None:
-        """Make a line the one that a session uses from now on, and end the use of others (CometD 3.1)."""
+    def bind(self, session: BayeuxSession, reply_channel: ReplyChannel, now: float) -> None:
+        """Make this the reply channel of a session, and stop using others (CometD 3.1)."""
         old, held = session.socket, session.poll is not None
         self.cancel(session, now)
-        if old is line:
+        if old is reply_channel:
             return
         if old is not None:
             self._unbind(session)
             if held:
                 self.close(old, 1000, now)
-        if isinstance(line, WebSocketReplyChannel):
-            session.socket = line
-            line.sessions[session.client_id] = session
+        if isinstance(reply_channel, WebSocketReplyChannel):
+            session.socket = reply_channel
+            reply_channel.sessions[session.client_id] = session
 
     def _unbind(self, session: BayeuxSession) -> None:
-        """Take a session from its socket, and with it the messages that the socket didn't confirm."""
+        """Remove a session from its WebSocket, and queue its unconfirmed messages again."""
         socket, session.socket = session.socket, None
         if socket is None:
             return
@@ -171,59 +170,59 @@ class Delivery:
                     socket.sent[index] = None
             self._put_back(session, back)
 
-    # ------------------------------------------------------------------ what became of it
+    # ------------------------------------------------------------------ after writing
     def delivered(self, request_id: int, now: float) -> None:
-        """Take note that a reply, or the oldest unconfirmed frame, was written."""
-        line = self.lines.get(request_id)
-        if isinstance(line, WebSocketReplyChannel):
-            if line.sent:
-                line.sent.popleft()
-        elif line is not None and line.session is not None:
-            self._land(line, now)
+        """Process that a reply, or the oldest unconfirmed frame, was written."""
+        reply_channel = self.reply_channels.get(request_id)
+        if isinstance(reply_channel, WebSocketReplyChannel):
+            if reply_channel.sent:
+                reply_channel.sent.popleft()
+        elif reply_channel is not None and reply_channel.session is not None:
+            self._reply_done(reply_channel, now)
 
     def gone(self, request_id: int, now: float) -> None:
-        """Take note that a request was hung up, its reply not written, or its socket closed."""
-        line = self.lines.get(request_id)
-        if line is None:
+        """Process that a client disconnected, a reply was not written, or a WebSocket closed."""
+        reply_channel = self.reply_channels.get(request_id)
+        if reply_channel is None:
             return
-        if isinstance(line, WebSocketReplyChannel):
-            self._lose_socket(line, now)
-        elif line.session is not None:
-            self._put_back(line.session, line.parcels)
-            self._land(line, now)
+        if isinstance(reply_channel, WebSocketReplyChannel):
+            self._lose_socket(reply_channel, now)
+        elif reply_channel.session is not None:
+            self._put_back(reply_channel.session, reply_channel.encoded)
+            self._reply_done(reply_channel, now)
         else:
-            line.gone = True
-            self._lose_poll(line, now)
+            reply_channel.gone = True
+            self._lose_poll(reply_channel, now)
 
-    def _land(self, line: HttpReplyChannel, now: float) -> None:
-        session, line.session = line.session, None
-        del self.lines[line.request_id]
+    def _reply_done(self, reply_channel: HttpReplyChannel, now: float) -> None:
+        session, reply_channel.session = reply_channel.session, None
+        del self.reply_channels[reply_channel.request_id]
         if session is not None:
             session.in_flight -= 1
             self.flush(session, now)
 
-    def _lose_poll(self, line: HttpReplyChannel, now: float) -> None:
-        """Give up a held poll, unless the server is to behave like real ones, which don't notice."""
-        if line.holder is not None and self._registry.settings.on_hangup == "keep":
-            self._end_poll(line.holder, now)
+    def _lose_poll(self, reply_channel: HttpReplyChannel, now: float) -> None:
+        """End a held poll, unless the server behaves like real ones, which don't notice."""
+        if reply_channel.holder is not None and self._registry.settings.on_hangup == "keep":
+            self._end_poll(reply_channel.holder, now)
 
     def _lose_socket(self, socket: WebSocketReplyChannel, now: float) -> None:
         socket.gone = True
-        del self.lines[socket.request_id]
+        del self.reply_channels[socket.request_id]
         for session in tuple(socket.sessions.values()):
-            if session.poll is not None and session.poll.line is socket:
+            if session.poll is not None and session.poll.reply_channel is socket:
                 self._end_poll(session, now)
             self._unbind(session)
-            self._registry.rest(session, now)
+            self._registry.restart_expiry(session, now)
 
-    def _put_back(self, session: BayeuxSession, parcels: Sequence[EncodedMessage]) -> None:
+    def _put_back(self, session: BayeuxSession, encoded: Sequence[EncodedMessage]) -> None:
         if isinstance(session.outbox, Outbox) and not session.over:
-            fits = session.outbox.put_back(parcels)
-            self._watch(session, fits=fits)
+            fits = session.outbox.put_back(encoded)
+            self._warn_overflow(session, fits=fits)
 
 
 def complete(session: BayeuxSession, reply: Message) -> None:
-    """Put into a `/meta/connect` reply what is known only when it is sent."""
+    """Add the fields of a `/meta/connect` reply that are known only when it is sent."""
     if session.over:
         advice = reply.setdefault("advice", {})
         if isinstance(advice, dict):

@@ -1,6 +1,6 @@
-"""The error strings of a Bayeux server, as the CometD 3.x line and the 4+ line spell them.
+"""The error strings of a Bayeux server, as CometD 3.x and CometD 4+ spell them.
 
-Only texts live here; who is refused and why is decided elsewhere.
+The settings of a server select the dialect.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __all__ = ["Dialect", "dialect"]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one family of servers spells its errors (`code:arguments:text`, Bayeux 1.0 §6.4)."""
+    """The error strings of one version of CometD (`code:arguments:text`, Bayeux 1.0 §6.4)."""
 
     session_unknown: str
     handshake_denied: str
@@ -44,5 +44,5 @@ _DIALECTS = {
 
 
 def dialect(name: str) -> Dialect:
-    """Look up a dialect by the name that settings use, `3.x` or `4+`."""
+    """Return a dialect by its name in the settings, `3.x` or `4+`."""
     return _DIALECTS[name]

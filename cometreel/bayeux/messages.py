@@ -1,6 +1,6 @@
-"""Bayeux messages as they cross the wire, in either direction, and how to tell them from other JSON.
+"""Parses Bayeux messages, and distinguishes them from other JSON.
 
-Parsing only: no session, no transport. Used by the server, the client, the recorder and the replay.
+The server, the client, the recorder and the replay engine use it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class MalformedMessages(PeerError):
 
 
 class NullMessage(MalformedMessages):
-    """An array with `null` where a message should be, which real servers take for an error of their own."""
+    """An array that contains `null`; real servers answer it with an internal error."""
 
 
 def parse_messages(body: bytes | str) -> list[Message]:
-    """Read the messages of one request, reply or frame: an array of objects, or a single object.
+    """Parse the messages of one request, reply or frame: an array of objects, or a single object.
 
     :raises MalformedMessages: if the text is anything else.
     """
@@ -57,10 +57,10 @@ def _kind(value: JSON) -> str:
 
 
 def looks_like_bayeux(value: JSON) -> bool:
-    """Tell by shape whether a JSON value is a group of Bayeux messages.
+    """True if a JSON value has the shape of Bayeux messages.
 
-    It is when it is an object, or an array of at least one object and nothing else, each with a `channel` that
-    begins with a slash, and at least one is on `/meta/…` or carries another field that only Bayeux has.
+    That is an object or a non-empty array of objects, each with a `channel` that begins with a slash, of which at least
+    one has a `/meta/…` channel or another field that only Bayeux has.
     """
     messages = [value] if isinstance(value, dict) else value
     if not isinstance(messages, list) or not messages:

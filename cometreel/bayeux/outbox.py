@@ -1,6 +1,6 @@
-"""The messages that wait for one session, with and without acknowledgements.
+"""The queued messages of one session, with and without acknowledgements.
 
-Order and bookkeeping only: nothing here knows on which reply the messages leave.
+An outbox keeps the order of its messages and drops the oldest ones above its limit.
 """
 
 from __future__ import annotations
@@ -15,92 +15,92 @@ __all__ = ["AckedOutbox", "Outbox", "EncodedMessage"]
 
 @immutable
 class EncodedMessage:
-    """One message on its way to a client, encoded once however many sessions get it."""
+    """A message in bytes, encoded once for all its receivers."""
 
     channel: str
     body: bytes
 
 
 class Outbox:
-    """A bounded queue whose messages are gone once taken, unless they are put back."""
+    """A bounded queue of messages that are removed when they are taken, unless they are put back."""
 
-    __slots__ = ("_limit", "_parcels")
+    __slots__ = ("_limit", "_messages")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._parcels: deque[EncodedMessage] = deque()
+        self._messages: deque[EncodedMessage] = deque()
 
     def __len__(self) -> int:
-        return len(self._parcels)
+        return len(self._messages)
 
     @property
     def ready(self) -> bool:
-        """Whether there is something that was never taken, or was put back."""
-        return bool(self._parcels)
+        """True if it has messages to take."""
+        return bool(self._messages)
 
-    def put(self, parcel: EncodedMessage) -> bool:
-        """Add a message at the end. Gives False if the oldest one had to go for it."""
-        self._parcels.append(parcel)
+    def put(self, message: EncodedMessage) -> bool:
+        """Add a message at the end. Return False if the oldest one was dropped for it."""
+        self._messages.append(message)
         return self._trim()
 
-    def put_back(self, parcels: Sequence[EncodedMessage]) -> bool:
-        """Return messages that did not reach the client to the front. Gives False if some had to go."""
-        self._parcels.extendleft(reversed(parcels))
+    def put_back(self, messages: Sequence[EncodedMessage]) -> bool:
+        """Put messages that did not reach the client back at the front. Return False if some were dropped."""
+        self._messages.extendleft(reversed(messages))
         return self._trim()
 
     def take(self) -> tuple[EncodedMessage, ...]:
-        """Remove and give everything that waits."""
-        taken = tuple(self._parcels)
-        self._parcels.clear()
+        """Remove and return all messages."""
+        taken = tuple(self._messages)
+        self._messages.clear()
         return taken
 
     def _trim(self) -> bool:
-        fits = len(self._parcels) <= self._limit
-        while len(self._parcels) > self._limit:
-            self._parcels.popleft()
+        fits = len(self._messages) <= self._limit
+        while len(self._messages) > self._limit:
+            self._messages.popleft()
         return fits
 
 
 class AckedOutbox:
-    """A bounded queue whose messages stay until the client acknowledges their batch (CometD ack extension).
+    """A bounded queue of messages that stay until the client acknowledges their batch (CometD ack extension).
 
-    Messages join the open batch. Each `/meta/connect` reply closes it, carries its number, and carries every message
-    that isn't acknowledged yet; the client repeats the number in its next `/meta/connect`.
+    New messages are added to the open batch. Each `/meta/connect` reply closes the batch and contains its number and
+    all messages that aren't acknowledged; the client repeats the number in its next `/meta/connect`.
     """
 
-    __slots__ = ("_batch", "_limit", "_parcels")
+    __slots__ = ("_batch", "_limit", "_messages")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._parcels: deque[tuple[int, EncodedMessage]] = deque()
+        self._messages: deque[tuple[int, EncodedMessage]] = deque()
         self._batch = 1
 
     def __len__(self) -> int:
-        return len(self._parcels)
+        return len(self._messages)
 
     @property
     def ready(self) -> bool:
-        """Whether there is a message in the open batch: one that was never taken."""
-        return bool(self._parcels) and self._parcels[-1][0] == self._batch
+        """True if the open batch has a message, which was never taken."""
+        return bool(self._messages) and self._messages[-1][0] == self._batch
 
-    def put(self, parcel: EncodedMessage) -> bool:
-        """Add a message to the open batch. Gives False if the oldest one had to go for it."""
-        self._parcels.append((self._batch, parcel))
-        fits = len(self._parcels) <= self._limit
+    def put(self, message: EncodedMessage) -> bool:
+        """Add a message to the open batch. Return False if the oldest one was dropped for it."""
+        self._messages.append((self._batch, message))
+        fits = len(self._messages) <= self._limit
         if not fits:
-            self._parcels.popleft()
+            self._messages.popleft()
         return fits
 
     def acknowledge(self, batch: float) -> None:
-        """Forget the messages of that batch and of all before it."""
-        while self._parcels and self._parcels[0][0] <= batch:
-            self._parcels.popleft()
+        """Remove the messages of this batch and of all earlier ones."""
+        while self._messages and self._messages[0][0] <= batch:
+            self._messages.popleft()
 
     def close(self) -> int:
-        """Close the open batch and give its number."""
+        """Close the open batch and return its number."""
         self._batch += 1
         return self._batch - 1
 
     def take(self) -> tuple[EncodedMessage, ...]:
-        """Give everything that isn't acknowledged; it all stays here."""
-        return tuple(parcel for _, parcel in self._parcels)
+        """Return all messages that aren't acknowledged; they stay in the queue."""
+        return tuple(message for _, message in self._messages)

@@ -1,6 +1,6 @@
-"""How a request is processed message by message, up to its answer; and the handshake (Bayeux 1.0 §4.1).
+"""Processes a request message by message, up to its reply; and the handshake (Bayeux 1.0 §4.1).
 
-The rules for sessions that live are in `rules`; how answers travel is in `delivery`.
+The rules for live sessions are in `rules`; replies are sent by `delivery`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cometreel.bayeux.request_context import (
     as_object,
     reply_to,
 )
-from cometreel.bayeux.rules import CONNECT, HANDSHAKE, Rules, take_advice
+from cometreel.bayeux.rules import CONNECT, HANDSHAKE, Rules, add_advice
 from cometreel.bayeux.session import BayeuxSession
 from cometreel.wire import Request
 
@@ -30,92 +30,96 @@ __all__ = ["Protocol"]
 
 
 class Protocol:
-    """What one server does with what it is sent."""
+    """Processes the requests of one server."""
 
     def __init__(self, registry: Registry, delivery: Delivery) -> None:
         self._registry = registry
         self._delivery = delivery
         self._rules = Rules(registry, delivery)
 
-    def run(self, request: Request, line: ReplyChannel, messages: Sequence[Message], now: float) -> None:
-        """Process the messages of one request or frame, and answer unless a `/meta/connect` is held."""
+    def run(self, request: Request, reply_channel: ReplyChannel, messages: Sequence[Message], now: float) -> None:
+        """Process the messages of one request or frame, and reply unless a `/meta/connect` is held."""
         first = messages[0]
         client_id = None if first.get("channel") == HANDSHAKE else first.get("clientId")
-        session = self._registry.find(client_id, line.transport, request)
-        exchange = BayeuxRequest(request, line, session, single=len(messages) == 1)
+        session = self._registry.find(client_id, reply_channel.transport, request)
+        bayeux_request = BayeuxRequest(request, reply_channel, session, single=len(messages) == 1)
         batched = session if first.get("channel") != CONNECT else None
         if batched is not None:
             batched.batches += 1
         try:
-            self._process_all(exchange, messages, now)
+            self._process_all(bayeux_request, messages, now)
         finally:
             if batched is not None:
                 batched.batches -= 1
-            if exchange.session is not None:
-                self._registry.rest(exchange.session, now)
-                self._delivery.flush(exchange.session, now)
+            if bayeux_request.session is not None:
+                self._registry.restart_expiry(bayeux_request.session, now)
+                self._delivery.flush(bayeux_request.session, now)
 
-    def _process_all(self, exchange: BayeuxRequest, messages: Sequence[Message], now: float) -> None:
-        line = exchange.line
+    def _process_all(self, bayeux_request: BayeuxRequest, messages: Sequence[Message], now: float) -> None:
+        reply_channel = bayeux_request.reply_channel
         try:
             for message in messages:
-                self._process(exchange, message, now)
+                self._process(bayeux_request, message, now)
         except RequestRefused as refusal:
-            self._delivery.refuse(line, refusal.status, now)
+            self._delivery.refuse(reply_channel, refusal.status, now)
         else:
-            if not exchange.held:
-                self._delivery.write(exchange.session, line, exchange.replies, drain=exchange.drain)
+            if not bayeux_request.held:
+                self._delivery.write(
+                    bayeux_request.session, reply_channel, bayeux_request.replies, drain=bayeux_request.drain
+                )
 
-    def _process(self, exchange: BayeuxRequest, message: Message, now: float) -> None:
+    def _process(self, bayeux_request: BayeuxRequest, message: Message, now: float) -> None:
         channel = message.get("channel")
-        if not isinstance(channel, str) or (channel == HANDSHAKE and not exchange.single):
+        if not isinstance(channel, str) or (channel == HANDSHAKE and not bayeux_request.single):
             raise RequestRefused(500)
-        reply, session = reply_to(message, channel), exchange.session
+        reply, session = reply_to(message, channel), bayeux_request.session
         if channel == HANDSHAKE:
-            self._handshake(exchange, message, reply, now)
+            self._handshake(bayeux_request, message, reply, now)
         elif session is None or session.over:
             self._unknown(message, reply)
         else:
-            self._judged(exchange, session, message, reply, now)
-        if not exchange.held:
-            self._collect(exchange, channel, reply)
+            self._apply_rule(bayeux_request, session, message, reply, now)
+        if not bayeux_request.held:
+            self._collect(bayeux_request, channel, reply)
 
-    def _judged(
-        self, exchange: BayeuxRequest, session: BayeuxSession, message: Message, reply: Message, now: float
+    def _apply_rule(
+        self, bayeux_request: BayeuxRequest, session: BayeuxSession, message: Message, reply: Message, now: float
     ) -> None:
-        """Let the application judge a message of a live session, and apply the rule of its channel."""
+        """Ask the application about a message of a live session, and apply the rule of its channel."""
         if reply["channel"] == CONNECT:
-            self._delivery.bind(session, exchange.line, now)
-        verdict = self._judge(exchange, session.client_id, message, now)
-        if verdict.unknown:
+            self._delivery.bind(session, bayeux_request.reply_channel, now)
+        policy = self._policy_of(bayeux_request, session.client_id, message, now)
+        if policy.unknown:
             self._unknown(message, reply)
-        elif verdict.error is not None:
-            reply.update(successful=False, error=verdict.error)
+        elif policy.error is not None:
+            reply.update(successful=False, error=policy.error)
             if "subscription" in message:
                 reply["subscription"] = message["subscription"]
         else:
-            self._rules.apply(MessageContext(exchange, session, message, reply, verdict, now))
+            self._rules.apply(MessageContext(bayeux_request, session, message, reply, policy, now))
             return
-        add_policy_result(reply, verdict)
+        add_policy_result(reply, policy)
 
-    def _judge(self, exchange: BayeuxRequest, client_id: str | None, message: Message, now: float) -> PolicyResult:
-        verdict = self._registry.application.allow(message, client_id, exchange.request, now) or PolicyResult()
-        if verdict.drop:
+    def _policy_of(
+        self, bayeux_request: BayeuxRequest, client_id: str | None, message: Message, now: float
+    ) -> PolicyResult:
+        policy = self._registry.application.allow(message, client_id, bayeux_request.request, now) or PolicyResult()
+        if policy.drop:
             raise RequestRefused(None)
-        if verdict.status is not None:
-            raise RequestRefused(verdict.status)
-        return verdict
+        if policy.status is not None:
+            raise RequestRefused(policy.status)
+        return policy
 
-    def _collect(self, exchange: BayeuxRequest, channel: str, reply: Message) -> None:
-        session = exchange.session
+    def _collect(self, bayeux_request: BayeuxRequest, channel: str, reply: Message) -> None:
+        session = bayeux_request.session
         if session is not None and channel == CONNECT:
             complete(session, reply)
-            exchange.drain = True
+            bayeux_request.drain = True
         elif session is not None and channel != HANDSHAKE:
             if session.acked and is_meta(channel):
-                reply.setdefault("ext", {})  # the extension leaves an empty object there (CometD 3.1)
-            exchange.drain = exchange.drain or not self._registry.connect_only(session)
-        exchange.replies.append(reply)
+                reply.setdefault("ext", {})  # the extension adds an empty object (CometD 3.1)
+            bayeux_request.drain = bayeux_request.drain or not self._registry.connect_only(session)
+        bayeux_request.replies.append(reply)
 
     def _unknown(self, message: Message, reply: Message) -> None:
         reply.update(successful=False, error=dialect(self._registry.settings.dialect).session_unknown)
@@ -124,30 +128,32 @@ class Protocol:
         if reply["channel"] == CONNECT:
             reply["advice"] = {"reconnect": "handshake", "interval": 0}
 
-    def _handshake(self, exchange: BayeuxRequest, message: Message, reply: Message, now: float) -> None:
-        verdict = self._judge(exchange, None, message, now)
-        if verdict.error is not None or verdict.unknown:
+    def _handshake(self, bayeux_request: BayeuxRequest, message: Message, reply: Message, now: float) -> None:
+        policy = self._policy_of(bayeux_request, None, message, now)
+        if policy.error is not None or policy.unknown:
             denied = dialect(self._registry.settings.dialect).handshake_denied
-            reply.update(successful=False, error=verdict.error or denied, advice={"reconnect": "none"})
+            reply.update(successful=False, error=policy.error or denied, advice={"reconnect": "none"})
         else:
-            session = exchange.session = self._start(exchange, message, now)
+            session = bayeux_request.session = self._start(bayeux_request, message, now)
             reply.update(successful=True, clientId=session.client_id, version="1.0", minimumVersion="1.0")
             reply["supportedConnectionTypes"] = list(self._registry.settings.transports)
-            take_advice(session, reply, exchange.line.transport, self._registry.settings)
+            add_advice(session, reply, bayeux_request.reply_channel.transport, self._registry.settings)
             if session.acked:
                 reply["ext"] = {"ack": True}
-        add_policy_result(reply, verdict)
+        add_policy_result(reply, policy)
 
-    def _start(self, exchange: BayeuxRequest, message: Message, now: float) -> BayeuxSession:
-        settings, line = self._registry.settings, exchange.line
-        browser = self._registry.browser_of(exchange.request)
-        if browser is None and isinstance(line, HttpReplyChannel):
+    def _start(self, bayeux_request: BayeuxRequest, message: Message, now: float) -> BayeuxSession:
+        settings, reply_channel = self._registry.settings, bayeux_request.reply_channel
+        browser = self._registry.browser_of(bayeux_request.request)
+        if browser is None and isinstance(reply_channel, HttpReplyChannel):
             browser = self._registry.new_id("browser")
-            line.headers.append(("Set-Cookie", f"{settings.cookie_name}={browser}; {settings.cookie_attributes}"))
+            reply_channel.headers.append(
+                ("Set-Cookie", f"{settings.cookie_name}={browser}; {settings.cookie_attributes}")
+            )
         acked = settings.ack and as_object(message.get("ext")).get("ack") is True
-        session = self._registry.start(browser or "", line.transport, acked=acked)
-        if not isinstance(line, HttpReplyChannel):
-            self._delivery.bind(session, line, now)
-        self._registry.rest(session, now)
-        self._registry.application.started(session.client_id, exchange.request, now)
+        session = self._registry.start(browser or "", reply_channel.transport, acked=acked)
+        if not isinstance(reply_channel, HttpReplyChannel):
+            self._delivery.bind(session, reply_channel, now)
+        self._registry.restart_expiry(session, now)
+        self._registry.application.started(session.client_id, bayeux_request.request, now)
         return session

@@ -1,7 +1,6 @@
-"""Where answers go: an HTTP request that wants one reply, or a WebSocket that takes frames.
+"""Reply channels: an HTTP request that gets one reply, or a WebSocket that gets frames.
 
-A line turns encoded messages into effects, and remembers which of them the door hasn't confirmed yet. It knows the
-framing of its transport and no rule of the protocol.
+They frame encoded messages as effects, and keep those whose writing isn't confirmed.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ _SCRIPT = ("Content-Type", "text/javascript;charset=UTF-8")
 
 
 class HttpReplyChannel:
-    """An HTTP request to be answered once."""
+    """An HTTP request, which is answered once."""
 
-    __slots__ = ("callback", "gone", "headers", "holder", "parcels", "request_id", "session")
+    __slots__ = ("callback", "encoded", "gone", "headers", "holder", "request_id", "session")
 
     def __init__(self, request_id: int, callback: str | None, headers: Iterable[tuple[str, str]]) -> None:
         self.request_id = request_id
@@ -36,19 +35,19 @@ class HttpReplyChannel:
         self.headers = list(headers)
         self.gone = False
         self.holder: BayeuxSession | None = None
-        """Whose `/meta/connect` this is, while it is held."""
+        """The session whose `/meta/connect` this is, while it is held."""
         self.session: BayeuxSession | None = None
-        """Whose messages the reply carries, while it is neither written nor failed."""
-        self.parcels: Sequence[EncodedMessage] = ()
+        """The session whose messages the reply carries, until it is written or has failed."""
+        self.encoded: Sequence[EncodedMessage] = ()
 
     @property
     def transport(self) -> TransportName:
-        """The transport whose framing this is."""
+        """The transport."""
         return "long-polling" if self.callback is None else "callback-polling"
 
-    def write(self, parcels: Sequence[EncodedMessage], replies: Sequence[Message]) -> list[Effect]:
-        """Answer with the messages and then the replies, in one array (CometD 3.1)."""
-        body = b"[" + b",".join([*(parcel.body for parcel in parcels), *map(encode, replies)]) + b"]"
+    def write(self, encoded: Sequence[EncodedMessage], replies: Sequence[Message]) -> list[Effect]:
+        """Reply with the messages and then the replies, in one array (CometD 3.1)."""
+        body = b"[" + b",".join([*(encoded.body for encoded in encoded), *map(encode, replies)]) + b"]"
         content_type = _JSON
         if self.callback is not None:
             content_type = _SCRIPT
@@ -56,11 +55,11 @@ class HttpReplyChannel:
         return self._reply(200, body, content_type)
 
     def refuse(self, status: int) -> list[Effect]:
-        """Answer with a status and nothing else."""
+        """Reply with a status and no body."""
         return self._reply(status, b"")
 
     def drop(self) -> list[Effect]:
-        """End the connection without an answer."""
+        """Close the connection without a reply."""
         return [] if self.gone else [Drop(self.request_id)]
 
     def _reply(self, status: int, body: bytes, *fields: tuple[str, str]) -> list[Effect]:
@@ -72,7 +71,7 @@ class HttpReplyChannel:
 class WebSocketReplyChannel:
     """An open WebSocket.
 
-    Each message goes in a frame of its own, and the replies to one frame go together (CometD 3.1).
+    Each message is sent in a separate frame; the replies to one frame are sent together (CometD 3.1).
     """
 
     __slots__ = ("gone", "request", "sent", "sessions")
@@ -83,32 +82,32 @@ class WebSocketReplyChannel:
         self.request = request
         self.gone = False
         self.sessions: dict[str, BayeuxSession] = {}
-        """The sessions whose messages go to this socket."""
+        """The sessions whose messages are sent on this WebSocket."""
         self.sent: deque[tuple[BayeuxSession, EncodedMessage] | None] = deque()
-        """What each frame carried that the door hasn't confirmed."""
+        """The message of each unconfirmed frame."""
 
     @property
     def request_id(self) -> int:
-        """The id of the request that opened it."""
+        """The id of the upgrade request."""
         return self.request.id
 
-    def push(self, session: BayeuxSession, parcels: Sequence[EncodedMessage], *, remember: bool) -> list[Effect]:
-        """Send messages, one frame each; `remember` those that must come back if they aren't written."""
+    def push(self, session: BayeuxSession, encoded: Sequence[EncodedMessage], *, remember: bool) -> list[Effect]:
+        """Send messages, one frame each; `remember` those that are queued again if they aren't written."""
         if self.gone:
             return []
-        self.sent.extend((session, parcel) if remember else None for parcel in parcels)
-        return [Frame(self.request_id, f"[{parcel.body.decode()}]") for parcel in parcels]
+        self.sent.extend((session, encoded) if remember else None for encoded in encoded)
+        return [Frame(self.request_id, f"[{encoded.body.decode()}]") for encoded in encoded]
 
-    def write(self, parcels: Sequence[EncodedMessage], replies: Sequence[Message]) -> list[Effect]:
-        """Send messages and replies in one frame: a client gets both the messages and their number, or neither."""
+    def write(self, encoded: Sequence[EncodedMessage], replies: Sequence[Message]) -> list[Effect]:
+        """Send messages and replies in one frame, so that a client gets the messages and their number or neither."""
         if self.gone:
             return []
         self.sent.append(None)
-        body = b",".join([*(parcel.body for parcel in parcels), *map(encode, replies)])
+        body = b",".join([*(encoded.body for encoded in encoded), *map(encode, replies)])
         return [Frame(self.request_id, f"[{body.decode()}]")]
 
     def close(self, code: int) -> list[Effect]:
-        """Close the socket with a close code."""
+        """Close the WebSocket with a close code."""
         if self.gone:
             return []
         self.gone = True

@@ -1,6 +1,6 @@
-"""One request or frame while it is being answered, and one message of it.
+"""One request or frame while it is processed, and one message of it.
 
-Only what the rules hand to each other; the rules themselves live in `protocol` and `rules`.
+`protocol` and `rules` pass them to each other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["BayeuxRequest", "RequestRefused", "MessageContext", "add_policy_resu
 
 
 class RequestRefused(Exception):
-    """The whole request is answered with a status, or with a broken connection where that is None."""
+    """The whole request is answered with a status, or with a broken connection if the status is None."""
 
     def __init__(self, status: int | None) -> None:
         super().__init__(status)
@@ -28,34 +28,34 @@ class RequestRefused(Exception):
 
 @dataclass(slots=True)
 class BayeuxRequest:
-    """One HTTP request or WebSocket frame that is being answered."""
+    """One HTTP request or WebSocket frame that is being processed."""
 
     request: Request
-    line: ReplyChannel
+    reply_channel: ReplyChannel
     session: BayeuxSession | None
-    """The session of its first message, for which all of it is taken (CometD 3.1)."""
+    """The session of its first message; all other messages are processed for it too (CometD 3.1)."""
     single: bool
     replies: list[Message] = field(default_factory=list)
     drain: bool = False
-    """Whether the answer carries the messages that wait for the session."""
+    """True if the reply carries the queued messages of the session."""
     held: bool = False
-    """Whether the answer is put off."""
+    """True if the reply is held."""
 
 
 @immutable
 class MessageContext:
-    """One message of a live session that the application let go on."""
+    """One message of a live session that the application has allowed."""
 
-    exchange: BayeuxRequest
+    bayeux_request: BayeuxRequest
     session: BayeuxSession
     message: Message
     reply: Message
-    verdict: PolicyResult
+    policy: PolicyResult
     now: float
 
 
 def reply_to(message: Message, channel: str) -> Message:
-    """Begin the reply to a message: its channel, and its id as a string (CometD 3.1)."""
+    """Return the start of the reply to a message: its channel, and its id as a string (CometD 3.1)."""
     reply: Message = {"channel": channel}
     number = message.get("id")
     if number is not None:
@@ -63,13 +63,13 @@ def reply_to(message: Message, channel: str) -> Message:
     return reply
 
 
-def add_policy_result(reply: Message, verdict: PolicyResult) -> None:
-    """Put the advice and the extension that an application asked for into a reply."""
-    for key, value in (("advice", verdict.advice), ("ext", verdict.ext)):
+def add_policy_result(reply: Message, policy: PolicyResult) -> None:
+    """Add the application's advice and extension to a reply."""
+    for key, value in (("advice", policy.advice), ("ext", policy.ext)):
         if value is not None:
             reply[key] = {**as_object(reply.get(key)), **value}
 
 
 def as_object(value: JSON) -> JSONObject:
-    """Give a value if it is an object, else an empty one: what a client sends may be anything."""
+    """Return a value if it is an object, else an empty object: a client can send anything."""
     return value if isinstance(value, dict) else {}

@@ -1,6 +1,6 @@
-"""The Bayeux server, without I/O: it knows nothing of scenarios, sockets or clocks.
+"""The Bayeux server, without I/O: requests and time in, effects out.
 
-This is its face: requests and time in, effects out. The rules are in `protocol`, the messages' ways in `delivery`.
+It is independent of scenarios. Messages are processed in `protocol` and sent by `delivery`.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _GOODBYE = EncodedMessage(DISCONNECT, encode({"channel": DISCONNECT, "successful
 
 @dataclass(frozen=True, slots=True)
 class BayeuxSessionInfo:
-    """What can be seen of a session from outside: a snapshot."""
+    """A snapshot of a session."""
 
     client_id: str
     browser: str
     transport: TransportName
-    """The transport of its handshake, or `websocket` while it is bound to one."""
+    """The transport of its handshake, or `websocket` while it uses one."""
     subscriptions: frozenset[str]
     held: int | None
-    """The id of the request that holds its poll, if one does."""
+    """The id of the request of its held poll."""
     queued: int
-    """How many messages wait for it, or for its acknowledgement."""
+    """The number of messages that are queued, or not acknowledged."""
 
 
 class _CallDepth:
-    """How deep a call is inside others: the application may call back. Entered thousands of times a second."""
+    """Counts nested calls, because the application may call back. Entered thousands of times per second."""
 
     __slots__ = ("depth",)
 
@@ -63,16 +63,16 @@ class _CallDepth:
 class BayeuxServer:
     """One Bayeux endpoint: requests and time in, effects out.
 
-    Any method may be called from within the application's own methods; then it returns nothing, and what it caused is
-    among the effects of the outer call.
+    The application may call any method from its own methods. Such a call returns no effects; the outer call returns
+    them.
     """
 
     def __init__(self, settings: BayeuxSettings, application: Application, new_id: Callable[[str], str]) -> None:
-        """Make a server; `new_id("client")` and `new_id("browser")` give a new opaque id each time."""
+        """Create a server; `new_id("client")` and `new_id("browser")` return a new opaque id each time."""
         self._registry = Registry(settings, application, new_id)
         self._delivery = Delivery(self._registry)
         self._protocol = Protocol(self._registry, self._delivery)
-        self._turn = _CallDepth()
+        self._call_depth = _CallDepth()
 
     @property
     def settings(self) -> BayeuxSettings:
@@ -80,80 +80,80 @@ class BayeuxServer:
         return self._registry.settings
 
     def reconfigure(self, settings: BayeuxSettings) -> None:
-        """Change the settings; sessions stay, and what is held or queued already is not touched."""
+        """Change the settings. Sessions, held polls and queued messages stay."""
         self._registry.settings = settings
 
-    # ------------------------------------------------------------------ what the door calls
+    # ------------------------------------------------------------------ called by the driver
     def handles(self, path: str) -> bool:
-        """Tell whether a path, without its query, belongs to this endpoint."""
+        """True if a path, without its query, belongs to this endpoint."""
         return is_endpoint(path, self.settings.endpoint)
 
     def receive(self, request: Request, now: float, *, headers: Iterable[tuple[str, str]] = ()) -> list[Effect]:
-        """Take an HTTP request or a WebSocket upgrade; `headers` are added to whatever reply it gets.
+        """Process an HTTP request or a WebSocket upgrade; `headers` are added to its reply.
 
-        The reply is among the effects, or the request is held and its reply comes later, from any method.
+        The effects contain the reply, unless the request is held; then any later call may return it.
         """
-        with self._turn:
+        with self._call_depth:
             if request.websocket:
                 self._registry.effects.append(self._open(request, tuple(headers)))
             else:
                 self._answer(request, tuple(headers), now)
-        return self._taken()
+        return self._take_effects()
 
     def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
-        """Take a text frame of an accepted WebSocket."""
-        with self._turn:
-            socket = self._delivery.lines.get(request_id)
+        """Process a text frame of an accepted WebSocket."""
+        with self._call_depth:
+            socket = self._delivery.reply_channels.get(request_id)
             if isinstance(socket, WebSocketReplyChannel):
                 self._read_frame(socket, text, now)
-        return self._taken()
+        return self._take_effects()
 
     def awaits(self, request_id: int) -> bool:
-        """Tell whether it matters what becomes of the reply to a request, or of the frames of a WebSocket."""
-        return request_id in self._delivery.lines
+        """True if `delivered` or `gone` must be called for the reply to a request or the frames of a WebSocket."""
+        return request_id in self._delivery.reply_channels
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
-        """Learn that the reply of a request, or the oldest unconfirmed frame of a WebSocket, was written."""
-        with self._turn:
+        """Process that the reply to a request, or the oldest unconfirmed frame of a WebSocket, was written."""
+        with self._call_depth:
             self._delivery.delivered(request_id, now)
-        return self._taken()
+        return self._take_effects()
 
     def gone(self, request_id: int, now: float) -> list[Effect]:
-        """Learn that the client hung up before its reply was written, or that a WebSocket closed."""
-        with self._turn:
+        """Process that the client disconnected before its reply was written, or that a WebSocket closed."""
+        with self._call_depth:
             self._delivery.gone(request_id, now)
-        return self._taken()
+        return self._take_effects()
 
     def advance(self, now: float) -> list[Effect]:
-        """Do what has become due: polls that time out, sessions that expire."""
-        with self._turn:
+        """Process everything that is due: polls that time out, sessions that expire."""
+        with self._call_depth:
             while (client_id := self._registry.deadlines.pop(now)) is not None:
                 self._due(self._registry.sessions[client_id], now)
-        return self._taken()
+        return self._take_effects()
 
     def deadline(self) -> float | None:
-        """Give the time at which `advance` next has something to do."""
-        return self._registry.deadlines.next()
+        """Return the time of the next call to `advance`, or None."""
+        return self._registry.deadlines.first
 
     def release_all(self, now: float) -> list[Effect]:
-        """Answer every held request and close every WebSocket, for a graceful stop; from now on nothing is held."""
-        with self._turn:
+        """Answer every held request and close every WebSocket, for a graceful stop. Nothing is held from now on."""
+        with self._call_depth:
             self._registry.stopping = True
             for session in tuple(self._registry.sessions.values()):
                 self._delivery.release(session, now)
-            for line in tuple(self._delivery.lines.values()):
-                if isinstance(line, WebSocketReplyChannel):
-                    self._delivery.close(line, 1001, now)
-        return self._taken()
+            for reply_channel in tuple(self._delivery.reply_channels.values()):
+                if isinstance(reply_channel, WebSocketReplyChannel):
+                    self._delivery.close(reply_channel, 1001, now)
+        return self._take_effects()
 
-    # ------------------------------------------------------------------ what the application calls
+    # ------------------------------------------------------------------ called by the application
     def deliver(self, client_id: str, messages: Sequence[Message], now: float, *, batch: bool = True) -> list[Effect]:
-        """Queue messages (`channel`, `data`, maybe `ext`) for one session and release its held poll.
+        """Queue messages (`channel`, `data`, optional `ext`) for one session and release its held poll.
 
-        Called while that session's own request is processed, they ride on its reply instead. Without `batch` the
-        poll takes the first message only and the rest wait for the next one, as when a real server is told one by one.
+        During a request of that session, the messages are added to its reply instead. Without `batch` a held poll gets
+        only the first message and the others wait for the next poll, as when a real server delivers them one by one.
         """
-        with self._turn:
+        with self._call_depth:
             session = self._registry.sessions.get(client_id)
             if session is not None:
                 for message in messages:
@@ -161,50 +161,50 @@ class BayeuxServer:
                     if not batch:
                         self._delivery.flush(session, now)
                 self._delivery.flush(session, now)
-        return self._taken()
+        return self._take_effects()
 
     def disconnect(self, client_id: str, now: float) -> list[Effect]:
-        """End a session from the server's side: its poll is released with the advice not to come again."""
-        with self._turn:
+        """End a session from the server's side; its poll is released with the advice not to reconnect."""
+        with self._call_depth:
             session = self._registry.sessions.get(client_id)
             if session is not None:
                 if session.state is not SessionState.NEW:
                     self._delivery.put(session, _GOODBYE)
                 self._registry.end(session, "kicked", now)
                 self._delivery.flush(session, now)
-        return self._taken()
+        return self._take_effects()
 
-    # ------------------------------------------------------------------ what can be seen
+    # ------------------------------------------------------------------ information
     def session(self, client_id: str) -> BayeuxSessionInfo | None:
-        """Look at one session."""
+        """Return a snapshot of one session, or None."""
         session = self._registry.sessions.get(client_id)
         if session is None:
             return None
         return BayeuxSessionInfo(
             client_id=session.client_id,
             browser=session.browser,
-            transport="websocket" if session.socket is not None else session.home,
+            transport="websocket" if session.socket is not None else session.handshake_transport,
             subscriptions=self._registry.subscriptions.of(client_id),
-            held=session.poll.line.request_id if session.poll is not None else None,
+            held=session.poll.reply_channel.request_id if session.poll is not None else None,
             queued=len(session.outbox),
         )
 
     def held_polls(self) -> int:
-        """Count the polls that are held."""
+        """Return the number of held polls."""
         return sum(session.poll is not None for session in self._registry.sessions.values())
 
     def client_ids(self) -> tuple[str, ...]:
-        """List the live sessions, oldest first."""
+        """Return the live sessions, oldest first."""
         return tuple(self._registry.sessions)
 
     def client_ids_of_browser(self, browser: str) -> tuple[str, ...]:
-        """List the live sessions that share a browser cookie, oldest first."""
+        """Return the live sessions with a browser cookie, oldest first."""
         return self._registry.browsers.sessions(browser)
 
     # ------------------------------------------------------------------ inside
-    def _taken(self) -> list[Effect]:
-        """Give the effects to the outermost caller; a call from within the application gets none."""
-        if self._turn.depth:
+    def _take_effects(self) -> list[Effect]:
+        """Return the effects to the outermost caller; a call from within the application returns none."""
+        if self._call_depth.depth:
             return []
         effects = self._registry.effects[:]
         self._registry.effects.clear()
@@ -222,8 +222,8 @@ class BayeuxServer:
             fields = Headers((*polling.headers, *headers))
             self._registry.effects.append(Reply(request.id, polling.status, fields, polling.body))
         else:
-            line = HttpReplyChannel(request.id, polling.callback, headers)
-            self._protocol.run(request, line, polling.messages, now)
+            reply_channel = HttpReplyChannel(request.id, polling.callback, headers)
+            self._protocol.run(request, reply_channel, polling.messages, now)
 
     def _read_frame(self, socket: WebSocketReplyChannel, text: str, now: float) -> None:
         if len(text) > self.settings.max_message_bytes:

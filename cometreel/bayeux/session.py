@@ -1,6 +1,6 @@
-"""One session of a Bayeux server: its state, the moves that are legal, and what belongs to it.
+"""One session of a Bayeux server: its states, the legal moves between them, and its data.
 
-Nothing here talks to anybody: rules that need the application, other sessions or the time live elsewhere.
+`SessionState` and `SessionMove` define its state machine; an illegal move is a bug.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ __all__ = ["MOVES", "SessionMove", "Poll", "BayeuxSession", "SessionState"]
 
 
 class SessionState(Enum):
-    """Where a session stands."""
+    """The state of a session."""
 
     NEW = auto()
-    """It has shaken hands and never connected; the clock of `max_interval` runs."""
+    """After the handshake and before the first connect; the time of `max_interval` runs."""
     IDLE = auto()
-    """It has connected and no `/meta/connect` is held; the clock runs."""
+    """Connected, and no `/meta/connect` is held; the time runs."""
     HELD = auto()
-    """A `/meta/connect` is held; the clock doesn't run."""
+    """A `/meta/connect` is held; the time doesn't run."""
     OVER = auto()
-    """It is gone: whoever names it is told 402."""
+    """Ended: later messages for it get error 402."""
 
 
 class SessionMove(Enum):
-    """What can happen to a session."""
+    """A change of state."""
 
     CONNECT = auto()
-    """A `/meta/connect` was accepted; an earlier one that was held has been ended before."""
+    """A `/meta/connect` was accepted; an earlier held one was ended before."""
     HOLD = auto()
     """The `/meta/connect` is held."""
     RELEASE = auto()
-    """The held `/meta/connect` was answered, refused or given up."""
+    """The held `/meta/connect` was answered, refused or cancelled."""
     END = auto()
     """The client or the server disconnected, or the session expired."""
 
@@ -57,54 +57,54 @@ MOVES: Final = MappingProxyType(
         (SessionState.OVER, SessionMove.RELEASE): SessionState.OVER,
     }
 )
-"""The legal moves. The first connect isn't held, because a client is to learn at once that it is connected."""
+"""The legal moves. The first connect isn't held, so that a client learns at once that it is connected."""
 
 
 @dataclass(slots=True, eq=False)
 class Poll:
-    """A held `/meta/connect`: where its answer goes, and the answer so far."""
+    """A held `/meta/connect`: its reply channel, and the reply so far."""
 
-    line: ReplyChannel
+    reply_channel: ReplyChannel
     reply: Message
 
 
 @dataclass(slots=True, eq=False)
 class BayeuxSession:
-    """One client's session."""
+    """The session of one client."""
 
     client_id: str
     browser: str
-    home: TransportName
-    """The transport of its handshake; over HTTP it is known to that one only (CometD 3.1)."""
+    handshake_transport: TransportName
+    """The transport of its handshake; over HTTP only this one may use it (CometD 3.1)."""
     outbox: Outbox | AckedOutbox
     interval: float
-    """The interval in force, seconds: what the client asked for, else the setting."""
+    """The current interval in seconds: the one that the client sent, else the setting."""
     state: SessionState = SessionState.NEW
     poll: Poll | None = None
     socket: WebSocketReplyChannel | None = None
-    """The WebSocket that messages go to."""
+    """The WebSocket that messages are sent on."""
     advised: TransportName | None = None
-    """The transport over which the advice in force was told; None when it must be told again."""
+    """The transport on which the current advice was sent; None if it must be sent again."""
     batches: int = 0
-    """While above 0 nothing is flushed: the session's own request is being processed."""
+    """Nothing is flushed while this is above 0: the session's own request is being processed."""
     in_flight: int = 0
-    """How many HTTP replies with messages were neither written nor failed yet, where that matters."""
+    """The number of HTTP replies with messages that were neither written nor failed."""
     overflowed: bool = False
 
     @property
     def over(self) -> bool:
-        """Whether the session is gone."""
+        """True if the session has ended."""
         return self.state is SessionState.OVER
 
     @property
     def acked(self) -> bool:
-        """Whether it uses the acknowledgement extension."""
+        """True if it uses the acknowledgement extension."""
         return isinstance(self.outbox, AckedOutbox)
 
     def move(self, move: SessionMove) -> None:
         """Change the state.
 
-        :raises BugError: if the table of moves has no such move.
+        :raises BugError: if the move is not legal.
         """
         after = MOVES.get((self.state, move))
         if after is None:

@@ -1,6 +1,6 @@
-"""What a Bayeux server can be set to, with the defaults of the Java CometD 3.1 server.
+"""Settings of a Bayeux server, with the defaults of the Java CometD 3.1 server.
 
-This room holds plain values in seconds and bytes; the YAML's milliseconds are converted before they come here.
+Times are in seconds and sizes in bytes; the milliseconds of scenario files are converted before.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ DialectName: TypeAlias = Literal["3.x", "4+"]
 
 @dataclass(frozen=True, slots=True)
 class BayeuxSettings:
-    """How one Bayeux endpoint behaves. Times are seconds, sizes are bytes."""
+    """The settings of one Bayeux endpoint. Times are in seconds, sizes in bytes."""
 
     endpoint: str = "/cometd"
-    """Path of the endpoint: it serves the path itself, the path with a slash, and everything below it."""
+    """The path of the endpoint. It serves this path, the path with a slash, and everything below it."""
     timeout: float = 30.0
-    """How long a `/meta/connect` is held when nothing happens (CometD `timeout`)."""
+    """The maximum time that a `/meta/connect` is held (CometD `timeout`)."""
     interval: float = 0.0
-    """How long a client is told to wait before the next `/meta/connect` (CometD `interval`)."""
+    """The time that a client waits before the next `/meta/connect` (CometD `interval`)."""
     max_interval: float = 10.0
-    """How long a session lives, beyond `interval`, without a held poll or a message (CometD `maxInterval`)."""
+    """The lifetime of a session, beyond `interval`, without a held poll or a message (CometD `maxInterval`)."""
     max_sessions_per_browser: int = 1
-    """How many sessions of one browser cookie may hold a poll at once; negative means any number."""
+    """The maximum number of sessions with one browser cookie that hold a poll; negative means any number."""
     multi_session_interval: float = 2.0
-    """The interval advised to the sessions above that number; 0 or less ends them instead."""
+    """The interval advised to the sessions above this number; 0 or less ends them instead."""
     meta_connect_deliver_only: bool = False
     """Deliver messages on `/meta/connect` replies only, as with the ack extension."""
     ack: bool = True
-    """Whether the acknowledgement extension is there for clients that ask for it."""
+    """Offer the acknowledgement extension."""
     require_cookie: bool = True
-    """Answer 402 to a message that comes without the browser cookie of its session."""
+    """Answer 402 to a message without the browser cookie of its session."""
     on_hangup: Literal["keep", "lose"] = "keep"
-    """What becomes of messages written to a client that has hung up, without ack: kept, or lost as on real servers."""
+    """Keep or lose messages that were written to a disconnected client without ack; real servers lose them."""
     deliver: Literal["all", "subscribed"] = "all"
-    """Whether `deliver` checks subscriptions; real servers don't."""
+    """Check subscriptions in `deliver` or not; real servers don't."""
     dialect: DialectName = "3.x"
-    """Spelling of the error strings."""
+    """The spelling of the error strings."""
     transports: tuple[TransportName, ...] = ("long-polling", "callback-polling", "websocket")
-    """The transports that are served, in the order in which a handshake announces them."""
+    """The supported transports, in the order in which a handshake reply lists them."""
     max_queue: int = 10_000
-    """How many messages wait for a session at most; the oldest go first, with a warning."""
+    """The maximum number of queued messages of a session; the oldest are dropped, with a warning."""
     max_message_bytes: int = 8 * 1024 * 1024
-    """The largest request body or WebSocket frame that is read."""
+    """The maximum size of a request body or WebSocket frame."""
     cookie_name: str = "BAYEUX_BROWSER"
-    """Name of the browser cookie."""
+    """The name of the browser cookie."""
     cookie_attributes: str = "Path=/; HttpOnly"
-    """Attributes of the browser cookie as written after its value."""
+    """The attributes of the browser cookie, as written after its value."""

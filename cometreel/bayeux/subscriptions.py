@@ -1,6 +1,6 @@
-"""Who subscribes to what, and which channels exist.
+"""The subscriptions of all sessions, and the channels that exist.
 
-An index only: whether somebody may subscribe is decided elsewhere.
+It is an index; the rules decide which subscriptions are allowed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LINGER = 3.0
 
 
 class Subscriptions:
-    """Subscriptions by channel and by session. Every operation costs what it touches, not what there is."""
+    """Subscriptions by channel and by session. No operation depends on the total number."""
 
     __slots__ = ("_by_channel", "_by_client", "_used")
 
@@ -26,7 +26,7 @@ class Subscriptions:
         self._used: OrderedDict[str, float] = OrderedDict()
 
     def add(self, client_id: str, channel: str) -> bool:
-        """Subscribe; gives False if that subscription was there already."""
+        """Subscribe; return False if the subscription existed."""
         mine = self._by_client.setdefault(client_id, {})
         if channel in mine:
             return False
@@ -35,7 +35,7 @@ class Subscriptions:
         return True
 
     def remove(self, client_id: str, channel: str, now: float) -> bool:
-        """Unsubscribe; gives False if there was no such subscription."""
+        """Unsubscribe; return False if there was no such subscription."""
         mine = self._by_client.get(client_id, {})
         if channel not in mine:
             return False
@@ -46,35 +46,35 @@ class Subscriptions:
         return True
 
     def forget(self, client_id: str, now: float) -> None:
-        """Drop every subscription of a session."""
+        """Remove every subscription of a session."""
         for channel in self._by_client.pop(client_id, {}):
             self._leave(client_id, channel, now)
 
     def of(self, client_id: str) -> frozenset[str]:
-        """Give the subscriptions of a session."""
+        """Return the subscriptions of a session."""
         return frozenset(self._by_client.get(client_id, ()))
 
     def receives(self, client_id: str, channel: str) -> bool:
-        """Tell whether a session has a subscription that matches a channel."""
+        """True if a session has a subscription that matches a channel."""
         mine = self._by_client.get(client_id, {})
         return channel in mine or any(pattern in mine for pattern in patterns_of(channel))
 
     def recipients(self, channel: str) -> tuple[str, ...]:
-        """List who gets what is published on a channel, each once: by pattern first, then by name (CometD 3.1)."""
+        """Return the receivers of a channel, each once: by pattern first, then by name (CometD 3.1)."""
         found: dict[str, None] = {}
         for name in (*patterns_of(channel), channel):
             found.update(self._by_channel.get(name, {}))
         return tuple(found)
 
     def use(self, channel: str, now: float) -> None:
-        """Note that a channel was named by a publish or a subscribe, which creates it."""
+        """Record that a publish or a subscribe named a channel, which creates it."""
         self._used[channel] = now
         self._used.move_to_end(channel)
         while self._used and now - next(iter(self._used.values())) > _LINGER:
             self._used.popitem(last=False)
 
     def exists(self, channel: str, now: float) -> bool:
-        """Tell whether a channel has subscribers or was used a moment ago."""
+        """True if a channel has subscribers or was used recently."""
         return channel in self._by_channel or now - self._used.get(channel, now - 2 * _LINGER) <= _LINGER
 
     def _leave(self, client_id: str, channel: str, now: float) -> None:

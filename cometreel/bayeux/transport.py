@@ -1,6 +1,6 @@
-"""Bayeux over HTTP: which requests are for which transport, and how their messages are dug out.
+"""Bayeux over HTTP: the transport of a request, and its messages.
 
-Reading only: answers are framed by `lines`. No session is looked at here.
+Replies are framed in `reply_channels`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from cometreel.wire import Headers, Reply, Request
 __all__ = ["Polling", "is_endpoint", "read_polling"]
 
 _CALLBACK: Final = re.compile(r"[a-zA-Z0-9._\-]{1,64}")
-"""The names that a JSONP callback may have, so that it can't be a script itself (CometD 3.1)."""
+"""The valid names of a JSONP callback, which can't be a script (CometD 3.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """The messages of one HTTP request, and the JSONP callback that its answer goes to."""
+    """The messages of one HTTP request, and its JSONP callback."""
 
     transport: TransportName
     messages: list[Message]
@@ -33,13 +33,13 @@ class Polling:
 
 @lru_cache(maxsize=1024)
 def is_endpoint(path: str, endpoint: str) -> bool:
-    """Tell whether a path is the endpoint or lies below it: clients append `/connect`, `/handshake` and the like."""
+    """True if a path is the endpoint or below it: clients append `/connect`, `/handshake` and the like."""
     path, base = path.partition(";")[0], endpoint.rstrip("/")
     return path == base or path.startswith(base + "/")
 
 
 def read_polling(request: Request, settings: BayeuxSettings) -> Polling | Reply:
-    """Read the messages of an HTTP request, or give the reply that says why there are none."""
+    """Read the messages of an HTTP request, or return the reply that refuses it."""
     if request.method == "OPTIONS":
         return Reply(request.id, 200)
     if request.method == "POST" and "long-polling" in settings.transports:
@@ -69,7 +69,7 @@ def _parsed(
 
 
 def _unknown_transport(request: Request) -> Reply:
-    """Answer as CometD's servlet in Jetty does, which writes a page for GET and HEAD only."""
+    """Reply as CometD's servlet in Jetty does, with a page for GET and HEAD only."""
     if request.method not in {"GET", "HEAD"}:
         return Reply(request.id, 400)
     rows = {

@@ -1,6 +1,6 @@
-"""What can be due: answer a request, notify a session, end its CometD clients.
+"""The actions that can be scheduled: answer a request, notify a session, end its CometD clients.
 
-Plain orders, each with the session whose time it counts in. Carrying them out is the backend's work.
+The backend performs them.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSONObject
 from cometreel.wire import Drop, Reply
 
-__all__ = ["AnswerRequest", "EndClients", "Notify", "Action"]
+__all__ = ["Action", "AnswerRequest", "EndClients", "Notify", "ScheduledAction"]
 
 
 @immutable
 class AnswerRequest:
-    """Send this reply, or close the connection in its place."""
+    """Send this reply, or close the connection instead."""
 
     session: Session
     answer: Reply | Drop
@@ -25,9 +25,9 @@ class AnswerRequest:
 
 @immutable
 class Notify:
-    """Deliver these messages; `batch` hands over all at once, else a held poll takes the first one only.
+    """Deliver these messages to one CometD client, or to all clients of the session if `client_id` is None.
 
-    They go to the CometD client named, or to every client of the session where none is.
+    With `batch` all messages are delivered together; without it a held poll is answered with the first one.
     """
 
     session: Session
@@ -38,10 +38,18 @@ class Notify:
 
 @immutable
 class EndClients:
-    """End the CometD client named, or every client of the session, from the server's side."""
+    """End one CometD client from the server's side, or all clients of the session if `client_id` is None."""
 
     session: Session
     client_id: str | None = None
 
 
 Action: TypeAlias = AnswerRequest | Notify | EndClients
+
+
+@immutable
+class ScheduledAction:
+    """An action and its delay after the cause, in seconds of the scenario."""
+
+    after_seconds: float
+    action: Action

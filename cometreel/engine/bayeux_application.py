@@ -1,17 +1,17 @@
-"""The replay as the Bayeux server's application: publishes that exchanges answer, faults on meta channels, anchors.
+"""The Bayeux side of the replay: the server, and the application that answers its publishes from exchanges.
 
-Called by the server while it works; what is due at once is delivered then, so that it rides on the same reply. Holds
-no session and no schedule of its own.
+Notifications that are due at once are delivered while the server works, so that they are part of the same reply.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import field, fields, replace
-from typing import Protocol, cast
+from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
+from typing import cast
 
 from cometreel.bayeux import (
     NO_DATA,
+    BayeuxServer,
     BayeuxSettings,
     EndReason,
     MalformedMessages,
@@ -20,10 +20,9 @@ from cometreel.bayeux import (
     parse_messages,
 )
 from cometreel.bayeux.settings import TransportName
-from cometreel.engine.actions import Action, EndClients
-from cometreel.engine.player import ScheduledAction
-from cometreel.engine.sessions import Session
-from cometreel.immutable import immutable
+from cometreel.engine.actions import Action, AnswerRequest, EndClients, ScheduledAction
+from cometreel.engine.handler import RequestHandler
+from cometreel.engine.sessions import Session, Sessions
 from cometreel.jsonvalue import JSONObject
 from cometreel.scenario import (
     BayeuxSection,
@@ -35,129 +34,157 @@ from cometreel.scenario import (
     RefuseMessage,
     SetStatus,
 )
-from cometreel.wire import Request
+from cometreel.wire import Accept, Drop, Effect, Log, Reply, Request
 
-__all__ = [
-    "BackendView",
-    "PublishAnswer",
-    "ReplayApplication",
-    "bayeux_settings",
-    "policy_result_of",
-    "why_closed",
-    "why_refused",
-]
+__all__ = ["ReplayApplication", "bayeux_settings", "policy_result_of", "why_closed", "why_refused"]
 
 _CONNECT = "/meta/connect"
 
 
-@immutable
-class PublishAnswer:
-    """What an exchange or a responder makes of a publish."""
-
-    reply: PublishReplyOut | None = None
-    inline: Sequence[Action] = field(default_factory=tuple)
-    """What is due at once."""
-    broken: bool = False
-    """Whether the connection is closed in place of the reply."""
-
-
-class BackendView(Protocol):
-    """What the stage needs of the backend."""
-
-    def session_of(self, request: Request) -> Session:
-        """Return the HTTP session of the request that is being processed."""
-
-    def meta_faults(self, session: Session, message: JSONObject) -> Sequence[FaultAction]:
-        """Count a meta message and return the faults that strike it."""
-
-    def answer_publish(self, message: JSONObject, session: Session, client_id: str, now: float) -> PublishAnswer | None:
-        """Answer a publish, or return None if nothing in the scenario does."""
-
-    def delay_reply(self, request: Request, seconds: float) -> None:
-        """Hold back the reply to the request that is being processed."""
-
-    def break_reply(self, request: Request) -> None:
-        """Close the connection in place of the reply to the request that is being processed."""
-
-    def client_happened(self, client_id: str, what: str, now: float) -> None:
-        """Take note of what a timeline may start or end with."""
-
-    def client_started(self, session: Session, client_id: str, now: float) -> None:
-        """Take note that a CometD client began in a session."""
-
-    def client_ended(self, client_id: str) -> None:
-        """Take note that a CometD client is over."""
-
-    def do(self, order: Action, now: float) -> None:
-        """Carry out an order at once."""
-
-    def put(self, session: Session, cue: ScheduledAction, now: float) -> object:
-        """Schedule an order."""
-
-
 class ReplayApplication:
-    """The application behind the Bayeux server."""
+    """The application behind the Bayeux server.
 
-    def __init__(self, house: BackendView) -> None:
-        self._house = house
+    `perform` performs an action at once, `schedule` schedules one. `handler` is that of the scenario in force.
+    """
 
+    handler: RequestHandler
+
+    def __init__(
+        self,
+        settings: BayeuxSettings,
+        new_id: Callable[[str], str],
+        sessions: Sessions,
+        perform: Callable[[Action, float], None],
+        schedule: Callable[[ScheduledAction, float], None],
+    ) -> None:
+        self.server = BayeuxServer(settings, self, new_id)
+        self._sessions, self._perform, self._schedule = sessions, perform, schedule
+        self._sessions_of: dict[int, Session] = {}  # by the id of a request in progress, or of an open WebSocket
+        self._delays: dict[int, float] = {}
+        self._broken: set[int] = set()
+
+    # ------------------------------------------------------------------ requests
+    def receive(
+        self, request: Request, session: Session, now: float, headers: Iterable[tuple[str, str]]
+    ) -> list[Effect]:
+        """Process a Bayeux request or the upgrade that opens a WebSocket; `headers` are added to the reply."""
+        self._sessions_of[request.id] = session
+        effects = self.server.receive(request, now, headers=headers)
+        refused = any(
+            isinstance(each, Reply) and each.request_id == request.id and each.status >= 400 for each in effects
+        )
+        if not any(isinstance(effect, Accept) for effect in effects):
+            del self._sessions_of[request.id]
+        warning = f"{request.method} {request.path} is refused"
+        logged = _warnings(warning, why_refused(request, self.server.settings)) if refused else []
+        return [*logged, *self._with_faults(effects, request.id, session, now)]
+
+    def session_of(self, request_id: int) -> Session | None:
+        """Return the session of an open WebSocket."""
+        return self._sessions_of.get(request_id)
+
+    def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
+        """Process a text frame of an open WebSocket."""
+        effects = self.server.frame(request_id, text, now)
+        closed = any(isinstance(effect, Drop) and effect.request_id == request_id for effect in effects)
+        logged = _warnings("a WebSocket is closed", why_closed(text, self.server.settings)) if closed else []
+        return [*logged, *self._with_faults(effects, request_id, None, now)]
+
+    def gone(self, request_id: int, now: float) -> list[Effect]:
+        """Process the end of a request or a WebSocket whose client is gone."""
+        self._sessions_of.pop(request_id, None)
+        return self.server.gone(request_id, now)
+
+    def _with_faults(
+        self, effects: Iterable[Effect], request_id: int, session: Session | None, now: float
+    ) -> list[Effect]:
+        """Return the server's effects; a fault may delay the reply to the request in progress, or break it."""
+        result: list[Effect] = []
+        for effect in effects:
+            if isinstance(effect, Log) or effect.request_id != request_id:
+                result.append(effect)
+            elif request_id in self._broken:
+                result += [Drop(request_id), *self.server.gone(request_id, now)]
+            elif isinstance(effect, Reply) and session is not None and request_id in self._delays:
+                self._schedule(ScheduledAction(self._delays[request_id], AnswerRequest(session, effect)), now)
+            else:
+                result.append(effect)
+        self._delays.pop(request_id, None)
+        self._broken.discard(request_id)
+        return result
+
+    def _delay_reply(self, request: Request, seconds: float) -> None:
+        """Delay the reply to the request in progress; frames of a WebSocket are not delayed."""
+        if seconds > 0 and not request.websocket:
+            self._delays[request.id] = max(seconds, self._delays.get(request.id, 0.0))
+
+    # ------------------------------------------------------------------ called by the server
     def allow(self, message: JSONObject, client_id: str | None, request: Request, now: float) -> PolicyResult | None:
-        """Let a message go on, unless a fault strikes it."""
+        """Apply the faults that a meta message triggers."""
         channel = str(message.get("channel", ""))
         if not channel.startswith("/meta/"):
             return None
-        session = self._house.session_of(request)
-        verdict = None
-        for action in self._house.meta_faults(session, message):
+        session, result = self._sessions_of[request.id], None
+        for action in self.handler.meta_faults(session, channel, message.get("subscription")):
             if isinstance(action, EndSession):
-                self._house.put(session, ScheduledAction(0.0, EndClients(session, client_id)), now)
+                self._schedule(ScheduledAction(0.0, EndClients(session, client_id)), now)
             elif isinstance(action, Delay) and channel != _CONNECT:
-                self._house.delay_reply(request, action.seconds)
+                self._delay_reply(request, action.seconds)
             else:
-                verdict = policy_result_of(action)
-        return verdict
+                result = policy_result_of(action)
+        return result
 
     def published(self, client_id: str, message: JSONObject, request: Request, now: float) -> PublishResult | None:
-        """Answer a publish; what is due at once is delivered before its acknowledgement is written."""
-        session = self._house.session_of(request)
-        answered = self._house.answer_publish(message, session, client_id, now)
-        if answered is None:
+        """Answer a publish; events that are due at once are delivered before its acknowledgement is written."""
+        answer = self.handler.handle_publish(message, self._sessions_of[request.id], client_id, now)
+        if answer is None:
             return None
-        for order in answered.inline:
-            self._house.do(order, now)
-        if answered.broken:
-            self._house.break_reply(request)
-        elif answered.reply is not None:
-            self._house.delay_reply(request, answered.reply.after_seconds)
-        return publish_result_of(answered.reply)
+        for action in answer.immediate:
+            self._perform(action, now)
+        if answer.broken:
+            self._broken.add(request.id)
+        elif answer.reply is not None:
+            self._delay_reply(request, answer.reply.after_seconds)
+        return publish_result_of(answer.reply)
 
     def started(self, client_id: str, request: Request, now: float) -> None:
-        """Give a new client to its HTTP session."""
-        session = self._house.session_of(request)
-        self._house.client_started(session, client_id, now)
-        self._house.client_happened(client_id, "handshake", now)
+        """Add a new client to its HTTP session, and deliver the notifications that wait for one."""
+        session, client = self._sessions_of[request.id], self.server.session(client_id)
+        self._sessions.add_client(session, client_id, client.browser if client is not None else None)
+        while session.waiting:
+            self._perform(session.waiting.popleft(), now)
+        self._on_anchor(client_id, "handshake", now)
 
     def connected(self, client_id: str, now: float) -> None:
-        """Start what starts with a `/meta/connect`."""
-        self._house.client_happened(client_id, "connect", now)
+        """Start and end the timeline entries with the anchor `connect`."""
+        self._on_anchor(client_id, "connect", now)
 
     def subscribed(self, client_id: str, channel: str, now: float) -> None:
-        """Start what starts with a subscription."""
-        self._house.client_happened(client_id, "subscribe", now)
+        """Start and end the timeline entries with the anchor `subscribe`."""
+        self._on_anchor(client_id, "subscribe", now)
 
     def unsubscribed(self, client_id: str, channel: str, now: float) -> None:
-        """End what ends with the loss of a subscription."""
-        self._house.client_happened(client_id, "unsubscribe", now)
+        """Start and end the timeline entries with the anchor `unsubscribe`."""
+        self._on_anchor(client_id, "unsubscribe", now)
 
     def ended(self, client_id: str, reason: EndReason, now: float) -> None:
-        """Take a client from its HTTP session."""
+        """Remove a client from its HTTP session."""
         if reason == "disconnect":
-            self._house.client_happened(client_id, "disconnect", now)
-        self._house.client_ended(client_id)
+            self._on_anchor(client_id, "disconnect", now)
+        self._sessions.remove_client(client_id)
+
+    def _on_anchor(self, client_id: str, anchor: str, now: float) -> None:
+        session = self._sessions.by_client(client_id)
+        if session is not None:
+            self.handler.on_anchor(session, anchor, session.ticks(now))
+
+
+def _warnings(what: str, reason: str | None) -> list[Effect]:
+    return [] if reason is None else [Log("warning", f"{what}: {reason}")]
 
 
 def policy_result_of(action: FaultAction) -> PolicyResult | None:
-    """Turn a fault on a meta channel into the server's own terms."""
+    """Convert a fault on a meta channel."""
     if isinstance(action, RefuseMessage):
         if action.error.startswith("402") and action.advice is None:
             return PolicyResult(unknown=True, ext=action.ext)
@@ -170,7 +197,7 @@ def policy_result_of(action: FaultAction) -> PolicyResult | None:
 
 
 def publish_result_of(reply: PublishReplyOut | None) -> PublishResult:
-    """Turn the reply of a scenario into the server's own terms."""
+    """Convert a rendered reply to a publish."""
     if reply is None:
         return PublishResult()
     ext = reply.members.get("ext")
@@ -179,8 +206,8 @@ def publish_result_of(reply: PublishReplyOut | None) -> PublishResult:
 
 
 def bayeux_settings(section: BayeuxSection) -> BayeuxSettings:
-    """Turn the block into settings; the wire's milliseconds become seconds."""
-    said = {
+    """Convert the `bayeux:` block of a scenario into settings, with milliseconds as seconds."""
+    values = {
         "endpoint": section.endpoint,
         "timeout": _seconds(section.timeout_ms),
         "interval": _seconds(section.interval_ms),
@@ -189,8 +216,8 @@ def bayeux_settings(section: BayeuxSection) -> BayeuxSettings:
         "transports": cast("tuple[TransportName, ...] | None", section.transports),
     }
     same_name = {field.name for field in fields(section)} & {field.name for field in fields(BayeuxSettings)}
-    said |= {name: getattr(section, name) for name in sorted(same_name - said.keys())}
-    return replace(BayeuxSettings(), **{name: value for name, value in said.items() if value is not None})  # type: ignore[arg-type]  # each field has the type of its namesake
+    values |= {name: getattr(section, name) for name in sorted(same_name - values.keys())}
+    return replace(BayeuxSettings(), **{name: value for name, value in values.items() if value is not None})  # type: ignore[arg-type]  # each field has the type of its namesake
 
 
 def _seconds(milliseconds: int | None) -> float | None:
@@ -198,20 +225,20 @@ def _seconds(milliseconds: int | None) -> float | None:
 
 
 def why_refused(request: Request, settings: BayeuxSettings) -> str | None:
-    """Say what is wrong with a request that was refused; None if its messages are sound."""
+    """Return the error in a request that was refused; None if its messages are valid."""
     if request.method != "POST":
-        return None if "jsonp=" in request.query else "no transport of Bayeux asks like this"
+        return None if "jsonp=" in request.query else "no Bayeux transport sends such a request"
     if "long-polling" not in settings.transports:
         return "long-polling is not among the transports"
-    return _wrong(request.body, len(request.body), settings)
+    return _error_in(request.body, len(request.body), settings)
 
 
 def why_closed(text: str, settings: BayeuxSettings) -> str | None:
-    """Say what is wrong with a frame for which a WebSocket was closed; None if its messages are sound."""
-    return _wrong(text, len(text), settings)
+    """Return the error in a frame for which a WebSocket was closed; None if its messages are valid."""
+    return _error_in(text, len(text), settings)
 
 
-def _wrong(body: bytes | str, size: int, settings: BayeuxSettings) -> str | None:
+def _error_in(body: bytes | str, size: int, settings: BayeuxSettings) -> str | None:
     if size > settings.max_message_bytes:
         return f"found {size} bytes; expected at most {settings.max_message_bytes}"
     try:

@@ -1,4 +1,4 @@
-"""What a replay counts of itself, for whoever watches it. Plain numbers that only grow; no exposition format enters."""
+"""Counters of a replay, for monitoring. They only increase."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from collections import Counter
 __all__ = ["BOUNDS", "Counters", "Histogram"]
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""The upper bounds of the histogram's buckets, in seconds; each bound belongs to its bucket."""
+"""The upper bounds of the histogram's buckets in seconds, inclusive."""
 
 
 class Histogram:
-    """How often a time was how long."""
+    """A histogram of durations."""
 
     __slots__ = ("counts", "total")
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BOUNDS) + 1)
-        """How many fell into each bucket of `BOUNDS`, and at the end those beyond the last."""
+        """The number of durations in each bucket of `BOUNDS`; the last item counts those above all bounds."""
         self.total = 0.0
-        """The sum of all, in seconds."""
+        """The sum of all durations, in seconds."""
 
     def observe(self, seconds: float) -> None:
-        """Count one. Below zero is zero: the schedule counts in whole microseconds."""
+        """Count a duration. A negative one, caused by rounding to whole microseconds, counts as 0."""
         seconds = max(0.0, seconds)
         self.counts[bisect_left(BOUNDS, seconds)] += 1
         self.total += seconds
 
 
 class Counters:
-    """Everything that is counted since the beginning, also across a reset."""
+    """The counters since the start; a reset doesn't change them."""
 
     __slots__ = ("events", "lateness", "requests")
 
@@ -38,6 +38,6 @@ class Counters:
         self.requests: Counter[str] = Counter()
         """Requests by kind: `http`, `bayeux` (polls and other messages) and `websocket` (upgrades, not frames)."""
         self.events = 0
-        """Notifications handed to CometD clients, each for each client."""
+        """Notifications delivered to CometD clients, counted once per client."""
         self.lateness = Histogram()
-        """How long after its due time the engine came to each notification or batch that was on the schedule."""
+        """The delay between the due time of each scheduled notification or batch and its delivery."""

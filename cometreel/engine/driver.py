@@ -1,7 +1,7 @@
-"""The driver: does on asyncio what the engine orders. Effects become futures, and one timer wakes the engine.
+"""Runs the engine on asyncio: effects become futures, and one timer calls `advance`.
 
-The only place that looks at a clock. Nothing about Bayeux, scenarios or the host (mitmproxy, ASGI) may enter: a door
-makes a `Request`, awaits the answer, and says afterwards whether it could be written.
+It is the only module that reads a clock, and independent of Bayeux, scenarios and the host (mitmproxy, ASGI). A host
+makes a `Request`, awaits the reply, and reports afterwards whether it was written.
 """
 
 from __future__ import annotations
@@ -25,41 +25,41 @@ BINARY_REFUSED = (1003, "Bayeux messages are text")
 """Close code (RFC 6455 §7.4.1) and reason for a client that sends a binary message."""
 
 DriverReply: TypeAlias = Reply | Drop | Forward
-"""What ends an HTTP request."""
+"""The result of an HTTP request."""
 WebSocketAction: TypeAlias = Accept | Reply | Frame | Drop
-"""What a WebSocket is told, in order: first `Accept` (or a refusal), then frames, then `Drop`."""
+"""The actions of a WebSocket, in order: first `Accept` (or a refusal), then frames, then `Drop`."""
 
 
 class Engine(Protocol):
-    """What is driven: `replay.Backend`, or another that speaks the same effects. `now` is in seconds."""
+    """The interface of an engine, such as `engine.Backend`. `now` is in seconds."""
 
     def receive(self, request: Request, now: float) -> list[Effect]:
-        """Take a request, or the upgrade that opens a WebSocket."""
+        """Process a request, or the upgrade that opens a WebSocket."""
 
     def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
-        """Take a text frame of a WebSocket."""
+        """Process a text frame of a WebSocket."""
 
     def deadline(self) -> float | None:
-        """Tell when `advance` wants to be called next."""
+        """Return the time of the next call to `advance`, or None."""
 
     def advance(self, now: float) -> list[Effect]:
-        """Do what is due by now."""
+        """Process everything that is due by now."""
 
     def awaits(self, request_id: int) -> bool:
-        """Tell whether it wants to know that the reply, or the oldest unconfirmed frame, was written."""
+        """True if `delivered` must be called for the reply, or for the oldest unconfirmed frame."""
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
-        """Note that the reply, or the oldest unconfirmed frame, was written."""
+        """Process that the reply, or the oldest unconfirmed frame, was written."""
 
     def gone(self, request_id: int, now: float) -> list[Effect]:
-        """Note that the client hung up or that the write failed."""
+        """Process that the client disconnected or that the write failed."""
 
     def release_all(self, now: float) -> list[Effect]:
         """Answer every held request."""
 
 
 class Driver:
-    """Drive one engine on the running event loop, whose clock is the engine's. Not thread-safe, as asyncio isn't.
+    """Drives one engine on the running event loop and its clock. Not thread-safe, like asyncio.
 
     :raises RuntimeError: if no event loop is running.
     """
@@ -71,28 +71,28 @@ class Driver:
         self._held: dict[int, asyncio.Future[DriverReply]] = {}
         self._conversations: dict[int, WebSocketConversation] = {}
         self._timer: asyncio.Handle | None = None
-        self._wakes_at = 0.0  # uvloop's handle of a time that is past doesn't know when
+        self._wakes_at = 0.0  # kept here because uvloop's handle doesn't return it after that time
         self.closing = asyncio.Event()
-        """Set when this driver stops: whoever streams from the engine ends then."""
+        """Set when this driver stops; streams of events end then."""
 
     def new_request_id(self) -> int:
-        """Return a number that no request of this driver had before."""
+        """Return a new request id."""
         return next(self._ids)
 
     async def answer(self, request: Request) -> DriverReply:
-        """Ask the engine and wait for its answer, however long it holds the request.
+        """Process a request and wait for its reply, even if the engine holds it.
 
-        The door must then say `written` or `hung_up`. If the waiting task is cancelled, the client counts as gone.
+        The caller must then call `written` or `hung_up`. If the waiting task is cancelled, the client counts as gone.
         """
         answer = self.begin(request)
         return answer if answer is not None else await self.wait(request.id)
 
     def begin(self, request: Request) -> DriverReply | None:
-        """Ask the engine; return its answer, or None if it holds the request: then `wait` for it."""
+        """Process a request; return its reply, or None if the engine holds it: then call `wait`."""
         return self._do(self.engine.receive(request, self._loop.time()), request.id)
 
     async def wait(self, request_id: int) -> DriverReply:
-        """Wait for the answer to a request that is held."""
+        """Wait for the reply to a held request."""
         try:
             return await self.hold(request_id)
         except asyncio.CancelledError:
@@ -100,47 +100,47 @@ class Driver:
             raise
 
     def hold(self, request_id: int) -> asyncio.Future[DriverReply]:
-        """Return the future answer to a request that is held, for a door that has no task to wait with."""
+        """Return the future reply to a held request, for callers without a task that waits."""
         held: asyncio.Future[DriverReply] = self._loop.create_future()
         self._held[request_id] = held
         return held
 
     def written(self, request_id: int) -> None:
-        """Tell the engine that the reply, or the oldest unconfirmed frame, was written."""
+        """Report that the reply, or the oldest unconfirmed frame, was written."""
         if self.engine.awaits(request_id):
             self._do(self.engine.delivered(request_id, self._loop.time()))
 
     def hung_up(self, request_id: int) -> None:
-        """Tell the engine that the client is gone, or that the write failed. Who waits for the answer gets `Drop`."""
+        """Report that the client is gone, or that the write failed. A waiting task gets `Drop`."""
         self._conversations.pop(request_id, None)
         self._do(self.engine.gone(request_id, self._loop.time()))
         self._settle(request_id, Drop(request_id))
 
     def open(self, request: Request) -> WebSocketConversation:
-        """Open a WebSocket; its first turn is `Accept`, or the `Reply` or `Drop` that refuses it."""
+        """Open a WebSocket; its first action is `Accept`, or the `Reply` or `Drop` that refuses it."""
         conversation = self._conversations[request.id] = WebSocketConversation(self, request.id)
         self._do(self.engine.receive(request, self._loop.time()))
         return conversation
 
     def close(self) -> None:
-        """Stop gracefully: every held poll is answered, what is still held then is dropped, the timer ends."""
+        """Stop gracefully: answer every held poll, drop all other requests, and stop the timer."""
         self.closing.set()
         self._do(self.engine.release_all(self._loop.time()))
         for request_id in [*self._held, *self._conversations]:
             self._settle(request_id, Drop(request_id, code=1001))
         self._stop_timer()
 
-    def apply(self, order: Callable[[float], Iterable[Effect]]) -> None:
-        """Give the engine an order that the driver doesn't know: it is called with the time, its effects are done."""
-        self._do(order(self._loop.time()))
+    def apply(self, command: Callable[[float], Iterable[Effect]]) -> None:
+        """Call a command of the engine with the current time, and perform its effects."""
+        self._do(command(self._loop.time()))
 
-    def _do(self, effects: Iterable[Effect], asking: int = 0) -> DriverReply | None:
-        """Do the effects in order; return the answer to the request that is asking, if it is among them."""
+    def _do(self, effects: Iterable[Effect], current: int = 0) -> DriverReply | None:
+        """Perform the effects in order; return the reply to the request `current`, if it is one of them."""
         answer = None
         for effect in effects:
             if isinstance(effect, Log):
                 logger.log(logging.getLevelNamesMapping()[effect.level.upper()], "%s", masked_text(effect.text))
-            elif effect.request_id == asking and isinstance(effect, (Reply, Drop, Forward)):
+            elif effect.request_id == current and isinstance(effect, (Reply, Drop, Forward)):
                 answer = effect
             else:
                 self._settle(effect.request_id, effect)
@@ -148,7 +148,7 @@ class Driver:
         return answer
 
     def _settle(self, request_id: int, effect: DriverReply | WebSocketAction) -> None:
-        """Hand an effect to whoever waits for it; to a client that is already gone there is nobody to hand it to."""
+        """Pass an effect to the task that waits for it; ignore it if the client is gone."""
         if (conversation := self._conversations.get(request_id)) is not None:
             if isinstance(effect, Forward):
                 raise BugError("the engine asked to forward a WebSocket")
@@ -161,7 +161,7 @@ class Driver:
                 held.set_result(effect)
 
     def _set_timer(self) -> None:
-        """Wake the engine at its deadline. A timer that would wake it too early is left alone: it sets itself anew."""
+        """Set the timer to the engine's deadline. An earlier timer stays: it sets the next one."""
         deadline = self.engine.deadline()
         if deadline is None or (self._timer is not None and self._wakes_at <= deadline):
             return
@@ -179,28 +179,28 @@ class Driver:
 
 
 class WebSocketConversation:
-    """One WebSocket as its door sees it: turns to send come out, frames that came in and what became of ours go in."""
+    """One WebSocket: returns the actions to perform, and takes received frames and the results of sent ones."""
 
     def __init__(self, driver: Driver, request_id: int) -> None:
         self.request_id = request_id
         self._driver = driver
-        self._turns: asyncio.Queue[WebSocketAction] = asyncio.Queue()
+        self._actions: asyncio.Queue[WebSocketAction] = asyncio.Queue()
 
-    def put(self, turn: WebSocketAction) -> None:
-        """Queue what the door is to send next."""
-        self._turns.put_nowait(turn)
+    def put(self, action: WebSocketAction) -> None:
+        """Queue the next action."""
+        self._actions.put_nowait(action)
 
     async def next(self) -> WebSocketAction:
-        """Wait for what is to be sent next. After each `Frame` comes `sent` or `ended`."""
-        return await self._turns.get()
+        """Wait for the next action. Call `sent` or `ended` after each `Frame`."""
+        return await self._actions.get()
 
     def received(self, text: str) -> None:
-        """Give the engine a text frame of the client."""
+        """Process a text frame of the client."""
         driver = self._driver
         driver.apply(lambda now: driver.engine.frame(self.request_id, text, now))
 
     def sent(self) -> None:
-        """Tell that the oldest unconfirmed frame was written."""
+        """Report that the oldest unconfirmed frame was written."""
         self._driver.written(self.request_id)
 
     async def send_frames(self, send: Callable[[str], Awaitable[None]]) -> int:
@@ -211,5 +211,5 @@ class WebSocketConversation:
         return action.code if isinstance(action, Drop) else NORMAL_CLOSURE
 
     def ended(self) -> None:
-        """Tell that the connection is over; frames that were not confirmed count as not delivered."""
+        """Report that the connection is closed; unconfirmed frames count as not delivered."""
         self._driver.hung_up(self.request_id)

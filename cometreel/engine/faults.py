@@ -1,13 +1,13 @@
-"""The faults in force, and when one strikes. Counted per HTTP session, so that no session changes what another meets.
+"""The faults in force, and when each is triggered. Requests are counted per HTTP session.
 
-Faults come from the scenario, or are armed while it plays; what they do is done where they strike.
+Faults come from the scenario, or are added while it plays. The caller applies the faults that are triggered.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cometreel.engine.sessions import Session
@@ -23,107 +23,105 @@ class ActiveFault:
     """A fault in force."""
 
     number: int
-    """Names it while it is in force; no other fault of the same run gets it."""
+    """Its number, unique within a run."""
     fault: Fault
     session: int | None = None
-    """The arrival number of the only session that it is for; None for all."""
+    """The arrival number of the session that it is limited to; None for all."""
 
 
 class Faults:
-    """The faults in force, found by what they aim at. `last` is the highest number that was given before."""
+    """The faults in force, by their target. `last` is the highest number that was used before."""
 
     def __init__(self, faults: Iterable[Fault], last: int = 0) -> None:
         self.last = last
-        self._armed: dict[int, ActiveFault] = {}
+        self._active: dict[int, ActiveFault] = {}
         for fault in faults:
             self._add(fault)
-        self._arrange()
+        self._update()
 
     def __iter__(self) -> Iterator[ActiveFault]:
-        return iter(self._armed.values())
+        return iter(self._active.values())
 
     def arm(self, fault: Fault, session: int | None = None) -> ActiveFault:
-        """Put a fault in force; its index is of its own, so that nothing that was counted before counts for it."""
-        armed = self._add(replace(fault, index=-1 - self.last), session)
-        self._arrange()
-        return armed
+        """Add a fault. It gets a new index, so that its count starts at 0."""
+        active = self._add(replace(fault, index=-1 - self.last), session)
+        self._update()
+        return active
 
     def lift(self, number: int) -> None:
-        """Take a fault out of force.
+        """Remove a fault.
 
         :raises OptionInvalid: if no fault in force has this number.
         """
-        if number not in self._armed:
-            known = ", ".join(map(str, self._armed)) or "none: no fault is in force"
+        if number not in self._active:
+            known = ", ".join(map(str, self._active)) or "none: no fault is in force"
             raise OptionInvalid("fault", f"no fault in force has the number {number}", known)
-        del self._armed[number]
-        self._arrange()
-
-    def on_exchange(self, name: str) -> Sequence[ActiveFault]:
-        """List the faults that aim at an exchange."""
-        return self._by_exchange.get(name, ())
+        del self._active[number]
+        self._update()
 
     def on_meta(self, channel: str) -> Sequence[ActiveFault]:
-        """List the faults that aim at a meta channel."""
+        """Return the faults whose target is a meta channel."""
         return self._by_meta.get(channel, ())
 
     def _add(self, fault: Fault, session: int | None = None) -> ActiveFault:
         self.last += 1
-        armed = self._armed[self.last] = ActiveFault(self.last, fault, session)
-        return armed
+        active = self._active[self.last] = ActiveFault(self.last, fault, session)
+        return active
 
-    def _arrange(self) -> None:
+    def _update(self) -> None:
         by_exchange, by_meta = defaultdict(list), defaultdict(list)
-        for armed in self:
-            for name in armed.fault.exchanges:
-                by_exchange[name].append(armed)
-            if armed.fault.meta is not None:
-                by_meta[armed.fault.meta].append(armed)
-        self._by_exchange, self._by_meta = dict(by_exchange), dict(by_meta)
+        for active in self:
+            for name in active.fault.exchanges:
+                by_exchange[name].append(active)
+            if active.fault.meta is not None:
+                by_meta[active.fault.meta].append(active)
+        self.by_exchange: Mapping[str, Sequence[ActiveFault]] = dict(by_exchange)
+        """The faults that have an exchange as their target, by its name."""
+        self._by_meta = dict(by_meta)
 
 
 def triggered(
     faults: Iterable[ActiveFault], session: Session, seed: str, subscription: JSON = None
 ) -> list[FaultAction]:
-    """Count one more time that the target of these faults came up; return what strikes.
+    """Count one more request for the target of these faults; return the actions of those that are triggered.
 
-    `subscription` is that of a `/meta/subscribe` or `/meta/unsubscribe`: a channel, or an array of them.
+    `subscription` is the value in a `/meta/subscribe` or `/meta/unsubscribe`: a channel or an array of channels.
     """
     channels = subscription if isinstance(subscription, list) else [subscription]
     actions = []
-    for armed in faults:
-        fault = armed.fault
-        if armed.session not in (None, session.number) or (fault.roles and session.role not in fault.roles):
+    for active in faults:
+        fault = active.fault
+        if active.session not in (None, session.number) or (fault.roles and session.role not in fault.roles):
             continue
         if fault.channel is not None and fault.channel not in channels:
             continue
-        time = session.struck[fault.index] = session.struck.get(fault.index, 0) + 1
-        if _triggers(fault, time, f"{seed}|{session.user or ''}"):
+        count = session.fault_counts[fault.index] = session.fault_counts.get(fault.index, 0) + 1
+        if _triggers(fault, count, f"{seed}|{session.user or ''}"):
             actions.append(fault.action)
     return actions
 
 
-def _triggers(fault: Fault, time: int, seed: str) -> bool:
+def _triggers(fault: Fault, count: int, seed: str) -> bool:
     if fault.nth is not None:
-        return time == fault.nth
+        return count == fault.nth
     if fault.every is not None:
-        return time % max(1, fault.every) == 0
+        return count % max(1, fault.every) == 0
     if fault.rate is not None:
-        return _chance(f"{seed}|{fault.index}|{time}") < fault.rate
+        return _chance(f"{seed}|{fault.index}|{count}") < fault.rate
     return True
 
 
 def _chance(text: str) -> float:
-    """Draw a number from 0 to 1 that only the text decides."""
+    """Return a number from 0 to 1 that depends only on the text."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:7], "big") / 2**56
 
 
 def delivery_count(actions: Iterable[FaultAction], place: int, event: EventOut) -> int:
-    """Tell how often an event is delivered: the one at this place (from 1) of its exchange."""
-    aimed_at = (None, place, event.message.get("channel"))
+    """Return how often the event at this place (from 1) of an exchange is delivered."""
+    targets = (None, place, event.message.get("channel"))
     times = 1
     for action in actions:
-        if isinstance(action, (DropEvent, DuplicateEvent)) and action.which in aimed_at:
+        if isinstance(action, (DropEvent, DuplicateEvent)) and action.which in targets:
             times = 0 if isinstance(action, DropEvent) else times * 2
     return times

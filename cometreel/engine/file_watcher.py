@@ -1,7 +1,4 @@
-"""Hot reload: notices that scenario files were edited, loads them, and says what is wrong with a broken edit.
-
-Knows files and the event loop; what is done with the new scenario is the caller's. Nothing about replaying may enter.
-"""
+"""Hot reload: detects edits of scenario files, loads the files, and logs the errors of an invalid edit."""
 
 from __future__ import annotations
 
@@ -19,15 +16,15 @@ __all__ = ["Fingerprint", "fingerprint", "follow"]
 logger = logging.getLogger(__name__)
 
 Fingerprint: TypeAlias = "tuple[tuple[str, int, int, int], ...]"
-"""Name, time of change, size and inode of each file: what an edit changes, however the editor saves."""
+"""Name, modification time, size and inode of each file; every way of saving changes one of them."""
 
 
 def fingerprint(paths: Sequence[Path]) -> Fingerprint:
-    """Describe the files, and those in the folders, as they are now. A file that is missing is left out."""
-    return tuple(sorted(_described(paths)))
+    """Return the fingerprint of the files and of the files in folders. A missing file is left out."""
+    return tuple(sorted(_file_states(paths)))
 
 
-def _described(paths: Sequence[Path]) -> Iterator[tuple[str, int, int, int]]:
+def _file_states(paths: Sequence[Path]) -> Iterator[tuple[str, int, int, int]]:
     for path in paths:
         files = [file for suffix in ("yaml", "yml") for file in path.glob(f"*.{suffix}")] if path.is_dir() else [path]
         for file in files:
@@ -39,10 +36,10 @@ def _described(paths: Sequence[Path]) -> Iterator[tuple[str, int, int, int]]:
 
 
 async def follow(paths: Sequence[Path], install: Callable[[Scenario], None], *, every: float = 0.5) -> None:
-    """Look at the files every so many seconds, and install what an edit made of them. Runs until cancelled.
+    """Check the files `every` so many seconds, and pass each edited scenario to `install`. Runs until cancelled.
 
-    A file is read when it has been at rest for one look, so that half of a save isn't taken for an edit. An edit that
-    can't be used is reported with its lines, once, and the scenario that was installed before stays in force.
+    Files are read when they were unchanged for one interval, so that a half-written file isn't loaded. An invalid edit
+    is logged once, with its lines, and the previous scenario stays in force.
     """
     loaded = seen = fingerprint(paths)
     while True:
@@ -54,6 +51,6 @@ async def follow(paths: Sequence[Path], install: Callable[[Scenario], None], *, 
         try:
             scenario = await asyncio.to_thread(load, paths)
         except InputError as error:
-            logger.error("%s\nThe scenario stays as it was before this edit.", error)  # noqa: TRY400  # no traceback
+            logger.error("%s\nThe previous scenario stays in force.", error)  # noqa: TRY400  # no traceback
         else:
             install(scenario)

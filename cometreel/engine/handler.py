@@ -1,6 +1,6 @@
-"""The desk: answers one request or publish of a session from responders and exchanges, and notes what was asked.
+"""Handles the requests and publishes of one scenario: responders first, then exchanges, then the answer to a miss.
 
-One desk serves one scenario. It decides what is due and when; carrying it out is the backend's work.
+Every request is written to the request journal. The handler decides what is due and when; the backend performs it.
 """
 
 from __future__ import annotations
@@ -8,289 +8,310 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from cometreel.engine.actions import Action, AnswerRequest, EndClients, Notify
-from cometreel.engine.bayeux_application import PublishAnswer
+from cometreel.engine.actions import Action, AnswerRequest, EndClients, Notify, ScheduledAction
 from cometreel.engine.faults import Faults, triggered
 from cometreel.engine.matching import Chooser, ExchangeChoice, RoleAllocator
 from cometreel.engine.near_misses import Miss, explain, miss_reply
-from cometreel.engine.play_state import References
-from cometreel.engine.player import Player, ScheduledAction, Timeline
+from cometreel.engine.player import Player, Timeline, actions_of
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import ReplaySettings
-from cometreel.engine.replies import failure, http_reply, message_of, status_reply
 from cometreel.engine.request_journal import Call, RequestJournal
 from cometreel.engine.responders import Responder, Response, responder_request
-from cometreel.engine.scheduling import TimerHandle
-from cometreel.engine.session_resolver import refusal
-from cometreel.engine.sessions import Session
+from cometreel.engine.scheduling import Ticks, TimerHandle
+from cometreel.engine.sessions import References, Session, Sessions
+from cometreel.http_fields import JSON_TYPE, error_reply
 from cometreel.immutable import immutable
-from cometreel.jsonvalue import JSONObject, encode
+from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.scenario import (
     BreakConnection,
     Delay,
     EndSession,
     FaultAction,
+    NormalizedPublish,
+    NormalizedRequest,
     PublishReplyOut,
     Question,
     ReplyOut,
     SetStatus,
     TimelineEntry,
+    normalize_publish,
+    normalize_request,
 )
 from cometreel.scenario.normalized_request import without_session
 from cometreel.scenario.templates import TemplateFailed
-from cometreel.wire import Drop, Effect, Forward, Log, Request
+from cometreel.wire import Drop, Effect, Forward, Headers, Log, Reply, Request
 
-__all__ = ["RequestHandler", "HandlerResult"]
+__all__ = ["HandlerResult", "PublishAnswer", "RequestHandler", "access_denied", "http_reply"]
 
-_BEFORE_ALL = -1  # what a responder causes comes before what exchanges cause at the same time
+_BEFORE_ALL = -1  # events of responders come before those of exchanges due at the same time
 
 
 @immutable
 class HandlerResult:
-    """What comes of an HTTP request: effects now, or a reply that is on the schedule."""
+    """The result of an HTTP request: effects to perform now, or the timer of a reply that is scheduled."""
 
     effects: tuple[Effect, ...] = ()
-    ticket: TimerHandle[Action] | None = None
+    timer: TimerHandle[Action] | None = None
+
+
+@immutable
+class PublishAnswer:
+    """The answer of an exchange or a responder to a publish."""
+
+    reply: PublishReplyOut | None = None
+    immediate: Sequence[Action] = ()
+    """The actions that are due at once."""
+    broken: bool = False
+    """True if the connection is closed instead of a reply."""
 
 
 class RequestHandler:
-    """Answers for one scenario. `say` takes what the user should be told, `journal` what was asked."""
+    """Handles requests for one scenario. `log` receives messages for the user, `journal` each request."""
 
     def __init__(
         self,
-        repertoire: PreparedScenario,
+        prepared: PreparedScenario,
         settings: ReplaySettings,
         player: Player,
         responders: Sequence[Responder],
         journal: RequestJournal,
-        say: Callable[[Log], None],
+        log: Callable[[Log], None],
     ) -> None:
-        self.scenario = repertoire.scenario
+        self.scenario = prepared.scenario
         self.faults = Faults(self.scenario.faults)
-        self._repertoire, self._settings, self._player = repertoire, settings, player
-        self._responders, self._journal, self._say = responders, journal, say
-        self._casting = RoleAllocator({name: role.user for name, role in self.scenario.roles.items()})
-        self._timeline = Timeline(repertoire, self._start)
-        self._chooser = Chooser(repertoire, self._casting, settings.repeat, self._timeline.cast)
+        self._prepared, self._settings, self._player = prepared, settings, player
+        self._responders, self._journal, self._log = responders, journal, log
+        self._roles = RoleAllocator({name: role.user for name, role in self.scenario.roles.items()})
+        self._timeline = Timeline(prepared, self._start_entry)
+        self._chooser = Chooser(prepared, self._roles, settings.repeat, self._timeline.on_role_assigned)
 
     # ------------------------------------------------------------------ sessions
-    def references(self) -> References:
-        """Begin the reference numbers of a session."""
+    def new_references(self) -> References:
+        """Return the reference numbers of a new session."""
         return References(self.scenario.highest_ref)
 
-    def logged_in(self, session: Session) -> None:
-        """Cast a session as the role that names its user, if one does."""
-        role = self._casting.named(session.user)
-        if role is None or (session.role is not None and not session.leased):
+    def on_login(self, session: Session) -> None:
+        """Assign the role of the user that logged in, if there is one."""
+        role = self._roles.of_user(session.user)
+        if role is None or (session.role is not None and not session.role_assigned):
             return
         if session.role is not None:
-            self._casting.release(session.role)
-        self._casting.take(role)
-        session.role, session.leased = role, False
-        self._timeline.cast(session)
+            self._roles.release(session.role)
+        self._roles.assign(role)
+        session.role, session.role_assigned = role, False
+        self._timeline.on_role_assigned(session)
 
-    def ended(self, session: Session) -> None:
-        """Give the role of a session back."""
+    def on_end(self, session: Session) -> None:
+        """Release the role of a session that ended."""
         if session.role is not None:
-            self._casting.release(session.role)
+            self._roles.release(session.role)
 
-    def take_over(self, sessions: Iterable[Session], faults: Faults) -> None:
-        """Go on with sessions that began under another scenario, whose faults end."""
+    def adopt(self, sessions: Sessions, faults: Faults) -> None:
+        """Continue sessions that started under another scenario; the faults of that scenario end."""
         self.faults = Faults(self.scenario.faults, faults.last)
         for session in sessions:
-            session.plays.regroup()
-            session.running.clear()
+            session.plays.reset_positions()
+            session.timeline.clear()
             session.references.raise_to(self.scenario.highest_ref)
             if session.role is not None and session.role not in self.scenario.roles:
-                session.role, session.leased = None, False
+                session.role, session.role_assigned = None, False
             if session.role is not None:
-                self._casting.take(session.role)
+                self._roles.assign(session.role)
 
-    def happened(self, session: Session, what: str, tick: int) -> None:
-        """Start and end timeline entries."""
-        self._timeline.happened(session, what, tick)
+    def on_anchor(self, session: Session, anchor: str, at: Ticks) -> None:
+        """Start and end the timeline entries with this anchor: an exchange, or an event of a CometD client."""
+        if anchor in self._prepared.anchors:
+            self._timeline.on_anchor(session, anchor, at)
 
-    def _start(self, session: Session, entry: TimelineEntry, tick: int) -> None:
+    def _start_entry(self, session: Session, entry: TimelineEntry, at: Ticks) -> None:
         try:
-            self._player.start(session, entry, tick)
+            self._player.start_entry(session, entry, at)
         except TemplateFailed as error:
-            self._say(Log("error", f"a timeline entry is left out: {error}"))
+            self._log(Log("error", f"a timeline entry is left out: {error}"))
 
-    def meta_faults(self, session: Session, message: JSONObject) -> list[FaultAction]:
-        """Count a meta message and return the faults that strike it."""
-        aimed = self.faults.on_meta(str(message["channel"]))
-        return triggered(aimed, session, self._player.seed, message.get("subscription"))
+    def meta_faults(self, session: Session, channel: str, subscription: JSON) -> list[FaultAction]:
+        """Count a meta message and return the faults that it triggers."""
+        return triggered(self.faults.on_meta(channel), session, self._player.seed, subscription)
 
     # ------------------------------------------------------------------ HTTP
     def handle(self, request: Request, session: Session, now: float, *, locked_out: bool) -> HandlerResult:
-        """Answer an HTTP request."""
-        question = self.scenario.question(request)
-        caller = _Caller(session, request.method, _target(request), request.body, now)
-        answer = None if locked_out else self._ask_responders(question, session)
-        if isinstance(answer, CallFailed):
-            return self._failed(request, caller, answer.text)
-        if answer is not None:
-            self._note(caller, None, "responder", answer.status)
-            return self._put_answer(answer, request, session, now)
+        """Handle an HTTP request."""
+        question = normalize_request(request, self.scenario.profile.request)
+        source = _source_of(request, session, now)
+        if self._responders and not locked_out:
+            response = self._call_responders(question, session)
+            if isinstance(response, ResponderFailed):
+                return self._failed(request, source, response.text)
+            if response is not None:
+                self._record(source, None, "responder", response.status)
+                return self._schedule_response(response, request, session, now)
         choice = self._chooser.choose(question, session, locked_out=locked_out)
         if choice is None:
-            return self._missed(request, question, caller, locked_out=locked_out)
+            return self._unmatched(request, question, source, locked_out=locked_out)
         try:
-            return self._play(choice, question, request, caller)
+            return self._play(choice, question, request, source)
         except TemplateFailed as error:
-            return self._failed(request, caller, f"{choice.exchange.name!r} can't be played: {error}")
+            return self._failed(request, source, f"{choice.exchange.name!r} can't be played: {error}")
 
-    def _play(self, choice: ExchangeChoice, question: Question, request: Request, caller: _Caller) -> HandlerResult:
-        exchange, session = choice.exchange, caller.session
-        actions = self._strike(exchange.name, session)
+    def _play(
+        self, choice: ExchangeChoice, question: NormalizedRequest, request: Request, source: _CallSource
+    ) -> HandlerResult:
+        exchange, session = choice.exchange, source.session
+        actions = self._triggered_faults(exchange.name, session)
         for action in actions:
             if isinstance(action, SetStatus):
-                self._note(caller, exchange.name, f"fault: status {action.status}", action.status)
-                return HandlerResult((status_reply(request.id, action),))
-        performance = self._player.play(choice, question, session, actions)
-        reply = performance.reply if isinstance(performance.reply, ReplyOut) else ReplyOut(0.0, 200, (), content=b"")
-        breaks = _breaks(actions)
-        self._note(caller, exchange.name, "played", None if breaks else reply.status)
-        after = max(0.0, reply.after_seconds) + _delay(actions)
+                self._record(source, exchange.name, f"fault: status {action.status}", action.status)
+                reply = ReplyOut(0.0, action.status, action.headers, action.body, action.content)
+                return HandlerResult((http_reply(request.id, reply),))
+        rendered = self._player.play(choice, question, session, actions)
+        reply = rendered.reply if isinstance(rendered.reply, ReplyOut) else ReplyOut(0.0, 200, (), content=b"")
+        breaks, after = _breaks(actions), max(0.0, reply.after_seconds) + _delay(actions)
+        self._record(source, exchange.name, "played", None if breaks else reply.status)
         answer = Drop(request.id) if breaks else http_reply(request.id, reply)
-        cues = [ScheduledAction(after, EndClients(session)) for action in actions if isinstance(action, EndSession)]
-        cues += self._player.cues(performance.events, session)
-        tick = session.tick(caller.at)
-        self.happened(session, exchange.name, tick)
-        if self._player.comes_first(after, cues, tick):
-            self._player.put(cues, session, tick, exchange.index)
+        scheduled = [ScheduledAction(after, EndClients(session)) for each in actions if isinstance(each, EndSession)]
+        scheduled += actions_of(rendered.events, session)
+        at = session.ticks(source.at)
+        self.on_anchor(session, exchange.name, at)
+        if self._player.is_next(after, scheduled, at):
+            self._player.schedule(scheduled, session, at, exchange.index)
             return HandlerResult((answer,))
-        cues.insert(0, ScheduledAction(after, AnswerRequest(session, answer)))
-        return HandlerResult(ticket=_reply_ticket(self._player.put(cues, session, tick, exchange.index)))
+        scheduled.insert(0, ScheduledAction(after, AnswerRequest(session, answer)))
+        return HandlerResult(timer=_reply_timer(self._player.schedule(scheduled, session, at, exchange.index)))
 
-    def _put_answer(self, answer: Response, request: Request, session: Session, now: float) -> HandlerResult:
-        reply = AnswerRequest(session, http_reply(request.id, _reply_out(answer)))
-        cues = [ScheduledAction(answer.after_seconds, reply), *_pushes(answer, session, None)]
-        return HandlerResult(ticket=_reply_ticket(self._player.put(cues, session, session.tick(now), _BEFORE_ALL)))
+    def _schedule_response(self, response: Response, request: Request, session: Session, now: float) -> HandlerResult:
+        headers = tuple(response.headers.items())
+        reply = ReplyOut(response.after_seconds, response.status, headers, response.body, response.content)
+        answer = AnswerRequest(session, http_reply(request.id, reply))
+        scheduled = [ScheduledAction(response.after_seconds, answer), *_notifications(response, session, None)]
+        return HandlerResult(
+            timer=_reply_timer(self._player.schedule(scheduled, session, session.ticks(now), _BEFORE_ALL))
+        )
 
-    def _missed(self, request: Request, question: Question, caller: _Caller, *, locked_out: bool) -> HandlerResult:
+    def _unmatched(
+        self, request: Request, question: NormalizedRequest, source: _CallSource, *, locked_out: bool
+    ) -> HandlerResult:
         if locked_out:
-            self._note(caller, None, "refused: not logged in", 403)
-            return HandlerResult((refusal(request),))
+            self._record(source, None, "refused: not logged in", 403)
+            return HandlerResult((access_denied(request),))
         if self._settings.unmatched == "forward" and request.method.upper() == "GET":
-            self._note(caller, None, "forwarded")
+            self._record(source, None, "forwarded")
             return HandlerResult((Forward(request.id),))
-        miss = explain(question, caller.session, self._repertoire)
+        miss = explain(question, source.session, self._prepared)
         reply = miss_reply(request.id, miss)
-        self._note(caller, None, "missed", reply.status, miss)
+        self._record(source, None, "missed", reply.status, miss)
         return HandlerResult((Log("warning", str(miss)), reply))
 
-    def _failed(self, request: Request, caller: _Caller, text: str) -> HandlerResult:
-        reply = failure(request.id, text)
-        self._note(caller, None, "failed", reply.status, failure=text)
+    def _failed(self, request: Request, source: _CallSource, text: str) -> HandlerResult:
+        reply = error_reply(request.id, 500, 4, text)  # status and code as in GWS's own errors
+        self._record(source, None, "failed", reply.status, failure=text)
         return HandlerResult((Log("error", text), reply))
 
-    def refused(self, request: Request, session: Session, now: float, why: str) -> None:
-        """Note a request that was refused at the entrance."""
-        self._note(_Caller(session, request.method, _target(request), request.body, now), None, f"refused: {why}", 403)
+    def record_refusal(self, request: Request, session: Session, now: float, reason: str) -> None:
+        """Record a request that was refused before it was handled."""
+        self._record(_source_of(request, session, now), None, f"refused: {reason}", 403)
 
     # ------------------------------------------------------------------ publish
     def handle_publish(self, message: JSONObject, session: Session, client_id: str, now: float) -> PublishAnswer | None:
-        """Answer a publish; None if nothing answers, then it is an ordinary one."""
-        question = self.scenario.publish_question(message)
-        caller = _Caller(session, "PUBLISH", question.channel, encode(question.data), now)
-        answer = self._ask_responders(question, session)
-        if isinstance(answer, CallFailed):
-            return self._publish_failed(caller, answer.text)
-        if answer is not None:
-            self._note(caller, None, "responder")
-            cues = _pushes(answer, session, client_id)
-            reply = PublishReplyOut(answer.after_seconds, answer.status < 400, members={"data": answer.body})
-            return PublishAnswer(reply, self._put_later(cues, session, now, _BEFORE_ALL))
+        """Handle a publish; return None if nothing answers it, so that it is broadcast as usual."""
+        question = normalize_publish(message, self.scenario.profile.request)
+        source = _CallSource(session, "PUBLISH", question.channel, encode(question.data), now)
+        if self._responders:
+            response = self._call_responders(question, session)
+            if isinstance(response, ResponderFailed):
+                return self._publish_failed(source, response.text)
+            if response is not None:
+                self._record(source, None, "responder")
+                reply = PublishReplyOut(response.after_seconds, response.status < 400, members={"data": response.body})
+                scheduled = _notifications(response, session, client_id)
+                return PublishAnswer(reply, self._schedule_later(scheduled, session, now, _BEFORE_ALL))
         choice = self._chooser.choose(question, session)
         if choice is None:
-            self._publish_missed(question, caller)
+            self._publish_unmatched(question, source)
             return None
         try:
-            return self._play_publish(choice, question, client_id, caller)
+            return self._play_publish(choice, question, client_id, source)
         except TemplateFailed as error:
-            return self._publish_failed(caller, f"{choice.exchange.name!r} can't be played: {error}")
+            return self._publish_failed(source, f"{choice.exchange.name!r} can't be played: {error}")
 
     def _play_publish(
-        self, choice: ExchangeChoice, question: Question, client_id: str, caller: _Caller
+        self, choice: ExchangeChoice, question: NormalizedPublish, client_id: str, source: _CallSource
     ) -> PublishAnswer:
-        exchange, session = choice.exchange, caller.session
-        actions = self._strike(exchange.name, session)
+        exchange, session = choice.exchange, source.session
+        actions = self._triggered_faults(exchange.name, session)
         for action in actions:
             if isinstance(action, SetStatus):
-                self._note(caller, exchange.name, f"fault: status {action.status}")
+                self._record(source, exchange.name, f"fault: status {action.status}")
                 return PublishAnswer(PublishReplyOut(0.0, successful=False, error=f"{action.status}::fault"))
-        performance = self._player.play(choice, question, session, actions)
-        self._note(caller, exchange.name, "played")
-        reply = performance.reply if isinstance(performance.reply, PublishReplyOut) else PublishReplyOut(0.0, True)
-        cues = self._player.cues(performance.events, session, client_id)
-        cues += [
-            ScheduledAction(0.0, EndClients(session, client_id)) for action in actions if isinstance(action, EndSession)
+        rendered = self._player.play(choice, question, session, actions)
+        self._record(source, exchange.name, "played")
+        reply = rendered.reply if isinstance(rendered.reply, PublishReplyOut) else PublishReplyOut(0.0, True)
+        scheduled = actions_of(rendered.events, session, client_id)
+        scheduled += [
+            ScheduledAction(0.0, EndClients(session, client_id)) for each in actions if isinstance(each, EndSession)
         ]
-        inline = self._put_later(cues, session, caller.at, exchange.index)
-        self.happened(session, exchange.name, session.tick(caller.at))
+        immediate = self._schedule_later(scheduled, session, source.at, exchange.index)
+        self.on_anchor(session, exchange.name, session.ticks(source.at))
         after = reply.after_seconds + _delay(actions)
-        return PublishAnswer(replace(reply, after_seconds=after), inline, _breaks(actions))
+        return PublishAnswer(replace(reply, after_seconds=after), immediate, _breaks(actions))
 
-    def _put_later(
-        self, cues: Sequence[ScheduledAction], session: Session, now: float, place: int
+    def _schedule_later(
+        self, actions: Sequence[ScheduledAction], session: Session, now: float, place: int
     ) -> tuple[Action, ...]:
-        """Schedule what isn't due at once; return what is."""
-        later = [cue for cue in cues if not self._player.is_immediate(cue.after_seconds)]
-        self._player.put(later, session, session.tick(now), place)
-        return tuple(cue.order for cue in cues if self._player.is_immediate(cue.after_seconds))
+        """Schedule the actions that are not due at once; return those that are."""
+        later = [each for each in actions if not self._player.is_immediate(each.after_seconds)]
+        self._player.schedule(later, session, session.ticks(now), place)
+        return tuple(each.action for each in actions if self._player.is_immediate(each.after_seconds))
 
-    def _publish_missed(self, question: Question, caller: _Caller) -> None:
-        if not caller.target.startswith("/service/"):
-            self._note(caller, None, "broadcast")
+    def _publish_unmatched(self, question: NormalizedPublish, source: _CallSource) -> None:
+        if not source.target.startswith("/service/"):
+            self._record(source, None, "broadcast")
             return
-        miss = explain(question, caller.session, self._repertoire)
-        self._note(caller, None, "missed", miss=miss)
-        self._say(Log("warning", str(miss)))
+        miss = explain(question, source.session, self._prepared)
+        self._record(source, None, "missed", miss=miss)
+        self._log(Log("warning", str(miss)))
 
-    def _publish_failed(self, caller: _Caller, text: str) -> PublishAnswer:
-        self._note(caller, None, "failed", failure=text)
-        self._say(Log("error", text))
+    def _publish_failed(self, source: _CallSource, text: str) -> PublishAnswer:
+        self._record(source, None, "failed", failure=text)
+        self._log(Log("error", text))
         return PublishAnswer(PublishReplyOut(0.0, successful=False, error=f"500::{text}"))
 
     # ------------------------------------------------------------------ inside
-    def _strike(self, exchange: str, session: Session) -> list[FaultAction]:
-        aimed = self.faults.on_exchange(exchange)
-        return triggered(aimed, session, self._player.seed) if aimed else []
+    def _triggered_faults(self, exchange: str, session: Session) -> list[FaultAction]:
+        faults = self.faults.by_exchange.get(exchange)
+        return triggered(faults, session, self._player.seed) if faults else []
 
-    def _ask_responders(self, question: Question, session: Session) -> Response | CallFailed | None:
-        if not self._responders:
-            return None
-        asked = responder_request(question, session.user, session.role, session.values)
+    def _call_responders(self, question: Question, session: Session) -> Response | ResponderFailed | None:
+        request = responder_request(question, session.user, session.role, session.values)
         for responder in self._responders:
             try:
-                answer = responder(asked)
-            except Exception as error:  # noqa: BLE001  # a responder is the user's own code: what it raises is told
+                response = responder(request)
+            except Exception as error:  # noqa: BLE001  # a responder is the user's code: its error is reported
                 name = getattr(responder, "__name__", repr(responder))
-                return CallFailed(f"the responder {name} failed: {type(error).__name__}: {error}")
-            if answer is not None:
-                return answer
+                return ResponderFailed(f"the responder {name} failed: {type(error).__name__}: {error}")
+            if response is not None:
+                return response
         return None
 
-    def _note(
+    def _record(
         self,
-        caller: _Caller,
+        source: _CallSource,
         exchange: str | None,
         outcome: str,
         status: int | None = None,
         miss: Miss | None = None,
         failure: str = "",
     ) -> None:
-        session = caller.session
+        """Write a request to the journal."""
+        session = source.session
         self._journal.write(
             Call(
-                at=caller.at,
+                at=source.at,
                 session=session.number,
                 role=session.role,
                 user=session.user,
-                method=caller.method,
-                target=caller.target,
-                body=caller.body,
+                method=source.method,
+                target=source.target,
+                body=source.body,
                 exchange=exchange,
                 outcome=outcome,
                 number=self._journal.last + 1,
@@ -303,15 +324,15 @@ class RequestHandler:
 
 
 @dataclass(frozen=True, slots=True)
-class CallFailed:
-    """A responder that failed, and how."""
+class ResponderFailed:
+    """The failure of a responder."""
 
     text: str
 
 
 @immutable
-class _Caller:
-    """Who asks what, as the journal of calls tells it."""
+class _CallSource:
+    """The session, the request and the time of a call, as the request journal records them."""
 
     session: Session
     method: str
@@ -320,32 +341,47 @@ class _Caller:
     at: float
 
 
-def _target(request: Request) -> str:
+def _source_of(request: Request, session: Session, now: float) -> _CallSource:
     path = without_session(request.path)
-    return f"{path}?{request.query}" if request.query else path
+    target = f"{path}?{request.query}" if request.query else path
+    return _CallSource(session, request.method, target, request.body, now)
 
 
 def _breaks(actions: Sequence[FaultAction]) -> bool:
     return bool(actions) and any(isinstance(action, BreakConnection) for action in actions)
 
 
-def _delay(actions: Iterable[FaultAction]) -> float:
-    return sum(action.seconds for action in actions if isinstance(action, Delay))
+def _delay(actions: Sequence[FaultAction]) -> float:
+    return sum(action.seconds for action in actions if isinstance(action, Delay)) if actions else 0.0
 
 
-def _reply_out(answer: Response) -> ReplyOut:
-    headers = tuple(answer.headers.items())
-    return ReplyOut(answer.after_seconds, answer.status, headers, answer.body, answer.content)
+def _notifications(response: Response, session: Session, client_id: str | None) -> list[ScheduledAction]:
+    """Return the actions that deliver the notifications of a responder, in the order of their delays."""
+    scheduled = []
+    for each in sorted(response.events, key=lambda one: one.after_seconds):
+        message: JSONObject = {"channel": each.channel, "data": each.data}
+        if each.ext is not None:
+            message["ext"] = each.ext
+        notify = Notify(session, (message,), each.batch is not None, client_id)
+        scheduled.append(ScheduledAction(each.after_seconds, notify))
+    return scheduled
 
 
-def _pushes(answer: Response, session: Session, client_id: str | None) -> list[ScheduledAction]:
-    pushes = sorted(answer.events, key=lambda push: push.after_seconds)
-    return [
-        ScheduledAction(push.after_seconds, Notify(session, (message_of(push),), push.batch is not None, client_id))
-        for push in pushes
-    ]
+def _reply_timer(timers: Iterable[TimerHandle[Action]]) -> TimerHandle[Action]:
+    """Return the timer of the reply among those that were scheduled for a request."""
+    return next(timer for timer in timers if isinstance(timer.item, AnswerRequest))
 
 
-def _reply_ticket(tickets: Iterable[TimerHandle[Action]]) -> TimerHandle[Action]:
-    """Find the reply among what was scheduled for a request."""
-    return next(ticket for ticket in tickets if isinstance(ticket.thing, AnswerRequest))
+def http_reply(request_id: int, reply: ReplyOut) -> Reply:
+    """Return a rendered reply as bytes; a JSON body gets GWS's content type unless the scenario sets another."""
+    headers = Headers(reply.headers)
+    if reply.content is not None:
+        return Reply(request_id, reply.status, headers, reply.content)
+    if not any(name.lower() == "content-type" for name, _ in reply.headers):
+        headers = Headers((*reply.headers, JSON_TYPE))
+    return Reply(request_id, reply.status, headers, encode(reply.body))
+
+
+def access_denied(request: Request) -> Reply:
+    """Return the reply to a request that requires a login."""
+    return error_reply(request.id, 403, 20, "Access denied")

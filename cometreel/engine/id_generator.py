@@ -1,7 +1,7 @@
-"""Opaque ids: session ids, client ids, browser cookies, CSRF tokens. They mean nothing and never repeat.
+"""Opaque unique ids: session ids, client ids, browser cookies, CSRF tokens.
 
-Made from (seed, node, arrival number), and without a seed from the nonce of this run too, so that a stale cookie
-never names someone else's session. No randomness is drawn here.
+An id is a hash of (seed, node, kind, number). Without a seed, the nonce of the run replaces it, so that a cookie of an
+earlier run never names a session of this one.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ __all__ = ["IdGenerator", "user_id"]
 
 
 class IdGenerator:
-    """Makes ids, a new one at each call."""
+    """Makes ids."""
 
     def __init__(self, seed: str | None, node: str | None, nonce: str) -> None:
         self._origin = f"{node or ''}\x1f{nonce if seed is None else seed}\x1f{seed is None}"
         self._arrivals: Counter[str] = Counter()
 
     def new(self, kind: str) -> str:
-        """Make the next id of a kind: 32 lower-case hexadecimal digits."""
+        """Return the next id of a kind: 32 lower-case hexadecimal digits."""
         return self.numbered(kind, self.number(kind))
 
     def number(self, kind: str) -> int:
-        """Reserve the next id of a kind, for one that is seldom needed: it is made by `numbered`."""
+        """Reserve the number of the next id of a kind; `numbered` makes the id if it is needed."""
         self._arrivals[kind] += 1
         return self._arrivals[kind]
 
     def numbered(self, kind: str, number: int) -> str:
-        """Make the id of a kind that has this number."""
+        """Return the id of a kind that has this number."""
         return _digest(self._origin, kind, str(number))
 
 
 def user_id(user: str) -> str:
-    """The id of a user whom no role names: always the same for one name, 32 hexadecimal digits as in GWS."""
+    """Return the id of a user without a role: 32 hexadecimal digits as in GWS, always the same for one name."""
     return _digest("user", user)
 
 

@@ -1,6 +1,6 @@
-"""Which exchange answers a question: trigger, role, guards, what is used up; and casting, as late as possible.
+"""Chooses the exchange that answers a request, and assigns roles to sessions when a choice needs one.
 
-In file order the first group that matches and has something left. Renders nothing and schedules nothing.
+The first group in file order that matches and is not used up wins. Nothing is rendered or scheduled here.
 """
 
 from __future__ import annotations
@@ -15,42 +15,49 @@ from cometreel.immutable import immutable
 from cometreel.scenario import Exchange, Match, Mismatch, Question
 from cometreel.scenario.exchange import Group
 
-__all__ = ["Chooser", "ExchangeChoice", "RoleAllocator"]
+__all__ = ["Chooser", "ExchangeChoice", "RoleAllocator", "passes"]
 
 
 @immutable
 class ExchangeChoice:
-    """The exchange that answers, and what its trigger captured."""
+    """The exchange that answers, and the values that its trigger captured."""
 
     exchange: Exchange
     match: Match
 
 
 class Chooser:
-    """Chooses exchanges of one scenario. `repeat` holds where an exchange doesn't say; `on_cast` learns of castings."""
+    """Chooses exchanges of one scenario. `repeat` applies to exchanges that set none.
+
+    `on_role_assigned` is called after a choice has assigned a role to a session.
+    """
 
     def __init__(
-        self, repertoire: PreparedScenario, casting: RoleAllocator, repeat: Repeat, on_cast: Callable[[Session], None]
+        self,
+        prepared: PreparedScenario,
+        roles: RoleAllocator,
+        repeat: Repeat,
+        on_role_assigned: Callable[[Session], None],
     ) -> None:
-        self._repertoire, self._casting = repertoire, casting
-        self._repeat, self._on_cast = repeat, on_cast
+        self._index, self._roles = prepared.scenario.index, roles
+        self._repeat, self._on_role_assigned = repeat, on_role_assigned
 
     def choose(self, question: Question, session: Session, *, locked_out: bool = False) -> ExchangeChoice | None:
-        """Choose what answers in this session; None if nothing does.
+        """Return the exchange that answers in this session; None if there is none.
 
-        `locked_out` leaves only exchanges that are meant for whoever has not logged in.
+        With `locked_out` only exchanges with `authenticated: false` are considered.
         """
-        uncast: dict[str, list[tuple[Group, Match | None]]] = {}
-        for group, known in self._repertoire.scenario.index.answers(question, session.role):
+        without_role: dict[str, list[tuple[Group, Match | None]]] = {}
+        for group, known in self._index.answers(question, session.role):
             first = group.exchanges[0]
             if not passes(first, session, locked_out=locked_out):
                 continue
             if first.roles and session.role is None:
                 for role in first.roles:
-                    uncast.setdefault(role, []).append((group, known))
+                    without_role.setdefault(role, []).append((group, known))
             elif (choice := self._try(group, known, question, session)) is not None:
                 return choice
-        return self._cast(uncast, question, session) if uncast else None
+        return self._choose_with_role(without_role, question, session) if without_role else None
 
     def _try(self, group: Group, known: Match | None, question: Question, session: Session) -> ExchangeChoice | None:
         match = known or group.match(question, session.ids)
@@ -59,57 +66,50 @@ class Chooser:
         exchange = session.plays.pick(group, self._repeat)
         return ExchangeChoice(exchange, match) if exchange is not None else None
 
-    def _cast(
-        self, uncast: Mapping[str, Sequence[tuple[Group, Match | None]]], question: Question, session: Session
+    def _choose_with_role(
+        self, groups: Mapping[str, Sequence[tuple[Group, Match | None]]], question: Question, session: Session
     ) -> ExchangeChoice | None:
-        """Lease the next free role for whom there is an answer, and give that answer."""
-        for role in self._casting.turn(uncast):
-            for group, known in uncast[role]:
+        """Assign the next free role that has a matching answer, and return that answer."""
+        for role in self._roles.in_turn(groups):
+            for group, known in groups[role]:
                 choice = self._try(group, known, question, session)
                 if choice is not None:
-                    self._casting.assign(role)
-                    session.role, session.leased = role, True
-                    self._on_cast(session)
+                    self._roles.assign_in_turn(role)
+                    session.role, session.role_assigned = role, True
+                    self._on_role_assigned(session)
                     return choice
         return None
 
 
 def passes(exchange: Exchange, session: Session, *, locked_out: bool = False) -> bool:
-    """Tell whether an exchange may answer in this session now, its trigger and role aside."""
+    """True if the login state and the guards of an exchange allow it in this session."""
     if exchange.authenticated is not None and exchange.authenticated is not session.authenticated:
         return False
     if locked_out and exchange.authenticated is not False:
         return False
     if not exchange.after and not exchange.before:
         return True
-    return session.plays.allow(exchange.after, exchange.before)
+    return session.plays.allows(exchange.after, exchange.before)
 
 
 class RoleAllocator:
-    """The roles of a scenario, by name, and how many live sessions play each.
-
-    `users` gives the user whom each role names, or None.
-    """
+    """Counts how many live sessions have each role of a scenario. `users` maps roles to their user, or None."""
 
     def __init__(self, users: Mapping[str, str | None]) -> None:
         self._places = {role: place for place, role in enumerate(users)}
         self._by_user = {user: role for role, user in reversed(list(users.items())) if user is not None}
-        self._leases = dict.fromkeys(users, 0)
+        self._sessions = dict.fromkeys(users, 0)
         self._next = 0
 
-    def named(self, user: str | None) -> str | None:
-        """The role that names this user, if one does."""
+    def of_user(self, user: str | None) -> str | None:
+        """Return the role with this user, or None."""
         return self._by_user.get(user) if user is not None else None
 
-    def take(self, role: str) -> None:
-        """Count one more live session that plays this role."""
-        self._leases[role] = self._leases.get(role, 0) + 1
-
-    def turn(self, among: Collection[str]) -> Iterator[str]:
-        """Go through some roles in the order in which they would be leased: those with the fewest players first."""
+    def in_turn(self, among: Collection[str]) -> Iterator[str]:
+        """Yield roles in the order of assignment: those with the fewest sessions first, then round robin."""
         number = max(1, len(self._places))
         waiting = [
-            (self._leases[role], (self._places[role] - self._next) % number, role)
+            (self._sessions[role], (self._places[role] - self._next) % number, role)
             for role in among
             if role in self._places
         ]
@@ -118,11 +118,15 @@ class RoleAllocator:
             yield heapq.heappop(waiting)[2]
 
     def assign(self, role: str) -> None:
-        """Give a role to a live session; the next one to be leased is the one after it."""
-        self.take(role)
+        """Count one more session with this role."""
+        self._sessions[role] = self._sessions.get(role, 0) + 1
+
+    def assign_in_turn(self, role: str) -> None:
+        """Count one more session with this role; the next turn starts at the role after it."""
+        self.assign(role)
         self._next = (self._places[role] + 1) % len(self._places)
 
     def release(self, role: str) -> None:
-        """Give a role back when its session ends."""
-        if self._leases.get(role, 0) > 0:
-            self._leases[role] -= 1
+        """Count one session less with this role."""
+        if self._sessions.get(role, 0) > 0:
+            self._sessions[role] -= 1

@@ -1,6 +1,6 @@
-"""What to say when nothing answers: the nearest exchanges, what agreed, exactly what differs, what is used up.
+"""Near misses: the exchanges closest to an unmatched request, what matched and what differs.
 
-Only explains; it plays nothing and changes no session.
+Nothing is played and no session is changed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from difflib import SequenceMatcher
 from cometreel.engine.matching import passes
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.sessions import Session
-from cometreel.jsonvalue import JSON, encode
+from cometreel.http_fields import error_reply
+from cometreel.jsonvalue import JSON
 from cometreel.scenario import Difference, Exchange, Mismatch, NormalizedPublish, NormalizedRequest, Question
 from cometreel.scenario.exchange import Group
 from cometreel.wire import Headers, Reply
@@ -20,15 +21,15 @@ from cometreel.wire import Headers, Reply
 __all__ = ["Miss", "NearMiss", "explain", "miss_reply"]
 
 _SHOWN = 3
-_LOOKED_AT = 2000
-"""How many groups are compared at most: a miss may not cost without bound."""
+_COMPARED = 2000
+"""The maximum number of groups that are compared for one request."""
 
 _WEIGHTS = {"": 12.0, "/path": 4.0, "/channel": 4.0, "/method": 3.0}
 
 
 @dataclass(frozen=True, slots=True)
 class NearMiss:
-    """An exchange that came near: what agreed, what differs, and why it didn't answer although nothing differs."""
+    """An exchange close to a request: what matched and what differs; `why` it didn't answer if nothing differs."""
 
     exchange: Exchange
     agreed: tuple[str, ...]
@@ -37,7 +38,7 @@ class NearMiss:
 
     @property
     def distance(self) -> float:
-        """How far away it is: each difference counts, that of the path by how much it differs."""
+        """The sum of the weights of all differences; that of the path depends on the similarity."""
         return sum(_weight(difference) for difference in self.differences)
 
     def __str__(self) -> str:
@@ -48,7 +49,7 @@ class NearMiss:
         return f"{self.exchange.name!r} ({self.exchange.position}): {'; '.join(parts)}; agreed: {agreed}"
 
     def facts(self) -> JSON:
-        """Return the same for programs."""
+        """Return the near miss as JSON."""
         differs: list[JSON] = [{"where": d.where, "expected": d.expected, "found": d.found} for d in self.differences]
         facts: dict[str, JSON] = {"exchange": self.exchange.name, "agreed": [*self.agreed], "differs": differs}
         return {**facts, "but": self.why} if self.why else facts
@@ -56,14 +57,14 @@ class NearMiss:
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A question that nothing answers."""
+    """An unmatched request or publish."""
 
     asked: str
     nearest: tuple[NearMiss, ...]
     allowed: tuple[str, ...] = ()
-    """The methods that the same path has exchanges for, where the method asked has none."""
+    """The methods of the exchanges with the same path, if none has the method of the request."""
     malformed: bool = False
-    """Whether the request says that its body is JSON, and it isn't."""
+    """True if the Content-Type is JSON and the body isn't."""
 
     def __str__(self) -> str:
         text = f"no exchange answers {self.asked}"
@@ -85,9 +86,9 @@ def _weight(difference: Difference) -> float:
     return weight
 
 
-def explain(question: Question, session: Session, repertoire: PreparedScenario) -> Miss:
-    """Find the exchanges that come nearest to a question that nothing answers in this session."""
-    near = [_look(group, question, session) for group in repertoire.neighbours(question)[:_LOOKED_AT]]
+def explain(question: Question, session: Session, prepared: PreparedScenario) -> Miss:
+    """Return the exchanges closest to a request that is unmatched in this session."""
+    near = [_compare(group, question, session) for group in prepared.similar_groups(question)[:_COMPARED]]
     near.sort(key=lambda one: (one.distance, -len(one.agreed), one.exchange.index))
     malformed = (
         isinstance(question, NormalizedRequest)
@@ -105,7 +106,7 @@ def _asked(question: Question) -> str:
 
 
 def _allowed(near: Iterable[NearMiss]) -> tuple[str, ...]:
-    """List the methods of the exchanges with the path that was asked; none if the method asked is among them."""
+    """Return the methods of the exchanges with the path of the request; none if its method is among them."""
     allowed = set()
     for one in near:
         places = {difference.where: difference for difference in one.differences}
@@ -117,7 +118,7 @@ def _allowed(near: Iterable[NearMiss]) -> tuple[str, ...]:
     return tuple(sorted(allowed))
 
 
-def _look(group: Group, question: Question, session: Session) -> NearMiss:
+def _compare(group: Group, question: Question, session: Session) -> NearMiss:
     first = group.exchanges[0]
     result = group.match(question, session.ids)
     if isinstance(result, Mismatch):
@@ -126,14 +127,14 @@ def _look(group: Group, question: Question, session: Session) -> NearMiss:
 
 
 def _why(group: Group, session: Session) -> str:
-    """Say why a group doesn't answer although its trigger matches."""
+    """Return why a group doesn't answer although its trigger matches."""
     first, last = group.exchanges[0], group.exchanges[-1]
     if first.roles and session.role not in first.roles:
         plays = f"plays {session.role}" if session.role else "plays no role"
         return f"it is for {', '.join(sorted(first.roles))} and this session {plays}"
     if not passes(first, session):
         return _guard(first, session)
-    if session.plays.used_up(last.name):
+    if session.plays.was_played(last.name):
         return f"it is used up: played {session.plays.counts[last.name]} times in this session, and `repeat: fail`"
     return "this session has not logged in"
 
@@ -141,25 +142,21 @@ def _why(group: Group, session: Session) -> str:
 def _guard(exchange: Exchange, session: Session) -> str:
     if exchange.authenticated is not None and exchange.authenticated is not session.authenticated:
         return f"it is for sessions that have {'' if exchange.authenticated else 'not '}logged in"
-    early = [name for name in exchange.after if not session.plays.used_up(name)]
+    early = [name for name in exchange.after if not session.plays.was_played(name)]
     if early:
         return f"it comes after {early[0]!r}, which was not played yet in this session"
-    late = [name for name in exchange.before if session.plays.used_up(name)]
+    late = [name for name in exchange.before if session.plays.was_played(name)]
     if late:
         return f"it comes before {late[0]!r}, which was played already in this session"
     return "its guards don't pass"
 
 
 def miss_reply(request_id: int, miss: Miss) -> Reply:
-    """Answer a miss with an error as GWS has it: 404, or 405 for a wrong method, or 400 for a body that isn't JSON."""
+    """Return the reply to an unmatched request: 404, 405 for a wrong method, 400 for a body that isn't JSON."""
     status, code = (405, 6) if miss.allowed else (400, 2) if miss.malformed else (404, 6)
     text = str(miss)
-    body: JSON = {
-        "statusCode": code,
-        "statusMessage": text[0].upper() + text[1:],
-        "nearest": [near.facts() for near in miss.nearest],
-    }
-    fields = [("Content-Type", "application/json;charset=UTF-8")]
-    if status == 405:
-        fields.append(("Allow", ", ".join(miss.allowed)))
-    return Reply(request_id, status, Headers(fields), encode(body))
+    nearest: list[JSON] = [near.facts() for near in miss.nearest]
+    reply = error_reply(request_id, status, code, text[0].upper() + text[1:], nearest=nearest)
+    if status != 405:
+        return reply
+    return Reply(request_id, status, Headers([*reply.headers, ("Allow", ", ".join(miss.allowed))]), reply.body)

@@ -1,95 +1,112 @@
-"""Plays: renders what was chosen, moves the session on, and puts on the schedule what follows.
+"""Plays exchanges: renders the chosen exchange, updates the session, and schedules the events that follow.
 
-The only room that turns seconds of the scenario into moments of a session. Knows neither Bayeux nor HTTP.
+Delays of the scenario are converted to the ticks of a session here and nowhere else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias
 
 from cometreel.engine import faults
-from cometreel.engine.actions import Action, EndClients, Notify
+from cometreel.engine.actions import Action, EndClients, Notify, ScheduledAction
 from cometreel.engine.id_generator import user_id
 from cometreel.engine.matching import ExchangeChoice
-from cometreel.engine.play_state import Numbering
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.rendering import (
     LONGEST,
     ExchangeRenderer,
+    Numbering,
     RenderedExchange,
     TimedEvents,
     delivered_once,
     scenario_time,
 )
 from cometreel.engine.replay_settings import ReplaySettings
-from cometreel.engine.scheduling import Schedule, TimerHandle, microseconds
+from cometreel.engine.scheduling import Schedule, Ticks, TimerHandle, to_ticks
 from cometreel.engine.sessions import Session
-from cometreel.immutable import immutable
-from cometreel.scenario import FaultAction, NormalizedPublish, Question, RenderContext, TimelineEntry, User
+from cometreel.engine.static_responses import StaticEvents, StaticReply
+from cometreel.jsonvalue import JSON
+from cometreel.scenario import (
+    Exchange,
+    FaultAction,
+    NormalizedPublish,
+    Question,
+    RenderContext,
+    ReplyOut,
+    TimelineEntry,
+    User,
+)
 
-__all__ = ["Player", "ScheduledAction", "Start", "Timeline"]
+__all__ = ["Player", "StartEntry", "Timeline", "actions_of", "with_number"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@immutable
-class ScheduledAction:
-    """An order and how long after its cause it is due, in seconds of the scenario."""
-
-    after_seconds: float
-    order: Action
-
-
 class Player:
-    """Plays one scenario. `wallclock` is the real time, for templates that ask for it."""
+    """Plays one scenario. `wallclock` returns the real time for templates that use it."""
 
     def __init__(
         self,
-        repertoire: PreparedScenario,
+        prepared: PreparedScenario,
         settings: ReplaySettings,
         schedule: Schedule[Action],
         wallclock: Callable[[], datetime],
     ) -> None:
-        self._repertoire, self._settings = repertoire, settings
+        self._prepared = prepared
+        self.seed = settings.seed or ""
+        """The seed of generated values: the same in each run unless the user sets another."""
         self.scale = settings.scale
-        """What every `after` that is put on the schedule from now on is multiplied by."""
+        """The factor for all delays that are scheduled from now on."""
         self._schedule, self._wallclock = schedule, wallclock
 
     def play(
         self, choice: ExchangeChoice, question: Question, session: Session, actions: Sequence[FaultAction] = ()
     ) -> RenderedExchange:
-        """Render what was chosen and count it as played.
+        """Render the chosen exchange and count it as played.
 
-        :raises TemplateFailed: if a template can't be evaluated for this request; then it doesn't count.
+        :raises TemplateFailed: if a template can't be evaluated for this request; then it isn't counted.
         """
         exchange, match = choice.exchange, choice.match
         if match.session_captures:
-            session.values.update(deepcopy(dict(match.session_captures)))  # a responder may change what a session has
+            session.values.update(deepcopy(dict(match.session_captures)))  # a responder may change session values
         if match.ids:
             session.ids.update(match.ids)
-        number = session.plays.counts.get(exchange.name, 0)
-        score = self._score(session, question, f"{exchange.name}|{number}", choice)
-        performance = score.render(
-            exchange,
-            self._repertoire.numbers[exchange.index],
-            self._repertoire.ready(exchange),
-            partial(faults.delivery_count, actions) if actions else delivered_once,
-        )
-        session.plays.played(exchange)
-        if performance.reply is not None:
-            session.clock += max(0.0, performance.reply.after_seconds)
-        return performance
+        rendered = self._render(exchange, choice, question, session, actions)
+        session.plays.count(exchange)
+        if rendered.reply is not None:
+            session.clock += max(0.0, rendered.reply.after_seconds)
+        return rendered
 
-    def _score(
-        self, session: Session, question: Question, seed: str, choice: ExchangeChoice | None = None
-    ) -> ExchangeRenderer:
-        context = partial(self._context, session, question, seed, choice)
-        return ExchangeRenderer(
-            question, context, self._repertoire.scenario.profile, session.base, Numbering(session.references)
+    def _render(
+        self,
+        exchange: Exchange,
+        choice: ExchangeChoice,
+        question: Question,
+        session: Session,
+        actions: Sequence[FaultAction],
+    ) -> RenderedExchange:
+        prepared, index = self._prepared, exchange.index
+        static = prepared.static_responses.get(index) or prepared.static_response(exchange)
+        numbers = prepared.numbers[index]
+        live = {recorded: session.references.take(recorded) for recorded in numbers.recorded}
+        reply = None if static.reply is None else _static_reply(static.reply, live)
+        events = None if static.events is None or actions else _static_events(static.events, live)
+        if reply is not None and events is not None:
+            return RenderedExchange(reply, events)
+        context = partial(
+            self._context, session, question, f"{exchange.name}|{session.plays.counts.get(exchange.name, 0)}", choice
+        )
+        numbering = Numbering(session.references, live)
+        profile = prepared.scenario.profile
+        renderer = ExchangeRenderer(question, context, profile, session.base, numbering, with_ref=numbers.templated)
+        how_often = partial(faults.delivery_count, actions) if actions else delivered_once
+        return RenderedExchange(
+            renderer.reply(exchange) if reply is None else reply,
+            renderer.events(exchange.events, how_often) if events is None else events,
         )
 
     def _context(self, session: Session, question: Question, seed: str, choice: ExchangeChoice | None) -> RenderContext:
@@ -99,106 +116,135 @@ class Player:
             session=session.values,
             user=self.user_of(session),
             ids=session.ids,
-            now=scenario_time(self._repertoire.scenario.recorded or _EPOCH, session.clock),
+            now=scenario_time(self._prepared.scenario.recorded or _EPOCH, session.clock),
             seed=f"{self.seed}|{session.user or ''}|{seed}",
             wallclock=self._wallclock,
         )
 
-    @property
-    def seed(self) -> str:
-        """What generated values are made from: the same in each run, unless the user set another."""
-        return self._settings.seed or ""
-
     def user_of(self, session: Session) -> User:
-        """Tell whom templates see as `user`: whoever logged in, else the user of the role."""
-        role = self._repertoire.scenario.roles.get(session.role) if session.role is not None else None
+        """Return the variable `user` of templates: the user that logged in, else the user of the role."""
+        role = self._prepared.scenario.roles.get(session.role) if session.role is not None else None
         if session.user is None:
             return User(role.user, role.id) if role is not None else User()
         known = role.id if role is not None and role.user == session.user else None
         return User(session.user, known or user_id(session.user))
 
     def is_immediate(self, after_seconds: float) -> bool:
-        """Tell whether something is due together with its cause."""
-        return microseconds(after_seconds * self.scale) == 0
+        """True if an action with this delay is due together with its cause."""
+        return to_ticks(after_seconds * self.scale) == 0
 
-    def comes_first(self, after_seconds: float, cues: Sequence[ScheduledAction], tick: int) -> bool:
-        """Tell whether a reply is due together with its cause at this time, and before the cues and all that waits."""
-        if not self.is_immediate(after_seconds) or any(cue.after_seconds < after_seconds for cue in cues):
+    def is_next(self, after_seconds: float, actions: Sequence[ScheduledAction], at: Ticks) -> bool:
+        """True if a reply to a request at this time is due at once, before the actions and all scheduled ones."""
+        if not self.is_immediate(after_seconds) or any(each.after_seconds < after_seconds for each in actions):
             return False
-        waiting = self._schedule.first()
-        return waiting is None or waiting[0] > tick + 1
+        first = self._schedule.first()
+        return first is None or first[0] > at + 1
 
-    def cues(
-        self, events: Sequence[TimedEvents], session: Session, client_id: str | None = None
-    ) -> list[ScheduledAction]:
-        """Turn rendered events into orders for one CometD client, or for all of the session."""
-        return [ScheduledAction(timed.after_seconds, _order(timed, session, client_id)) for timed in events]
-
-    def put(
-        self, cues: Sequence[ScheduledAction], session: Session, tick: int, place: int
+    def schedule(
+        self, actions: Sequence[ScheduledAction], session: Session, at: Ticks, place: int
     ) -> list[TimerHandle[Action]]:
-        """Schedule what follows a cause at this time (µs of the session); `place` is the cause's in the scenario.
+        """Schedule the actions that a cause at this time has; `place` is the place of the cause in the scenario.
 
-        What is due earlier comes first at any speed; then the scenario's order decides, then that of the cues.
+        Actions due at the same time are ordered by the scenario, then by their cause, then as given.
         """
-        session.performances += 1
-        serial, tickets = session.performances, []
-        ordered = sorted(cues, key=_after) if len(cues) > 1 else cues
-        for rank, cue in enumerate(ordered):
-            due = tick + microseconds(min(LONGEST, max(0.0, cue.after_seconds)) * self.scale)
-            tickets.append(self._schedule.add(due, cue.order, (place, serial, rank)))
-        return tickets
+        session.causes += 1
+        cause, handles = session.causes, []
+        ordered = sorted(actions, key=_after) if len(actions) > 1 else actions
+        for rank, each in enumerate(ordered):
+            delay = to_ticks(min(LONGEST, max(0.0, each.after_seconds)) * self.scale)
+            handles.append(self._schedule.add(Ticks(at + delay), each.action, (place, cause, rank)))
+        return handles
 
-    def start(self, session: Session, entry: TimelineEntry, tick: int) -> None:
+    def start_entry(self, session: Session, entry: TimelineEntry, at: Ticks) -> None:
         """Schedule a timeline entry.
 
         :raises TemplateFailed: if a template can't be evaluated.
         """
-        score = self._score(session, NormalizedPublish(channel=entry.since), f"timeline|{entry.index}")
-        events = score.events([entry.event])
-        place = len(self._repertoire.scenario.exchanges) + entry.index
-        session.running[entry.index] = self.put(self.cues(events, session), session, tick, place)
+        question = NormalizedPublish(channel=entry.since)
+        context = partial(self._context, session, question, f"timeline|{entry.index}", None)
+        numbering = Numbering(session.references, {})
+        renderer = ExchangeRenderer(question, context, self._prepared.scenario.profile, session.base, numbering)
+        actions = actions_of(renderer.events([entry.event]), session)
+        place = len(self._prepared.scenario.exchanges) + entry.index
+        session.timeline[entry.index] = self.schedule(actions, session, at, place)
 
 
-def _after(cue: ScheduledAction) -> float:
-    return cue.after_seconds
+def _after(scheduled: ScheduledAction) -> float:
+    return scheduled.after_seconds
 
 
-def _order(timed: TimedEvents, session: Session, client_id: str | None) -> Action:
-    if timed.disconnect:
-        return EndClients(session, client_id)
-    return Notify(session, timed.messages, timed.batch is not None, client_id)
+def actions_of(events: Sequence[TimedEvents], session: Session, client_id: str | None = None) -> list[ScheduledAction]:
+    """Return the actions that deliver events to one CometD client, or to all clients of the session."""
+    return [
+        ScheduledAction(
+            timed.after_seconds,
+            EndClients(session, client_id)
+            if timed.disconnect
+            else Notify(session, timed.messages, timed.batch is not None, client_id),
+        )
+        for timed in events
+    ]
 
 
-Start: TypeAlias = Callable[[Session, TimelineEntry, int], None]
-"""Schedules an entry from a time (µs of the session) on, and keeps its tickets in `session.running`."""
+def _static_reply(static: StaticReply, live: Mapping[int, int]) -> ReplyOut:
+    """Return a static reply with live reference numbers."""
+    pieces = [piece if isinstance(piece, bytes) else b"%d" % live.get(piece, piece) for piece in static.pieces]
+    return ReplyOut(static.after_seconds, static.status, static.headers, None, b"".join(pieces))
+
+
+def _static_events(static: Sequence[StaticEvents], live: Mapping[int, int]) -> tuple[TimedEvents, ...]:
+    """Return static events with live reference numbers."""
+    return tuple([each.timed if not each.numbers else _numbered(each, live) for each in static])
+
+
+def _numbered(static: StaticEvents, live: Mapping[int, int]) -> TimedEvents:
+    timed, messages = static.timed, list(static.timed.messages)
+    for place in static.numbers:
+        number = live.get(place.recorded, place.recorded)
+        if number != place.recorded:
+            message = messages[place.message]
+            messages[place.message] = {**message, "data": with_number(message["data"], place.path, number)}
+    return TimedEvents(timed.after_seconds, tuple(messages), timed.batch, timed.disconnect)
+
+
+def with_number(value: JSON, path: Sequence[str], number: int) -> JSON:
+    """Return a copy of a value with another number at this path."""
+    if not path:
+        return number
+    if isinstance(value, list):
+        place = int(path[0])
+        return [*value[:place], with_number(value[place], path[1:], number), *value[place + 1 :]]
+    assert isinstance(value, dict)
+    return {**value, path[0]: with_number(value[path[0]], path[1:], number)}
+
+
+StartEntry: TypeAlias = Callable[[Session, TimelineEntry, Ticks], None]
+"""Schedules an entry from a time on, and keeps its timers in `session.timeline`."""
 
 
 class Timeline:
     """The timeline of one scenario, for all sessions."""
 
-    def __init__(self, repertoire: PreparedScenario, start: Start) -> None:
-        self._repertoire, self._start = repertoire, start
+    def __init__(self, prepared: PreparedScenario, start: StartEntry) -> None:
+        self._prepared, self._start = prepared, start
 
-    def happened(self, session: Session, what: str, tick: int) -> None:
-        """Take note that something happened in a session: an exchange was played, or a CometD client did something."""
-        if what not in self._repertoire.anchors:
-            return
-        session.happened[what] = tick
-        for entry in self._repertoire.ending(what, session.role):
-            for ticket in session.running.pop(entry.index, ()):
-                ticket.cancel()
-        for entry in self._repertoire.starting(what, session.role):
-            self._begin(session, entry, tick)
+    def on_anchor(self, session: Session, anchor: str, at: Ticks) -> None:
+        """Start and end entries after an exchange was played or a CometD client did something."""
+        session.anchors[anchor] = at
+        for entry in self._prepared.entries_until(anchor, session.role):
+            for handle in session.timeline.pop(entry.index, ()):
+                handle.cancel()
+        for entry in self._prepared.entries_since(anchor, session.role):
+            self._start_once(session, entry, at)
 
-    def cast(self, session: Session) -> None:
-        """Start what waited for a session to be given its role, and is not over already."""
-        for what, tick in list(session.happened.items()):
-            for entry in self._repertoire.starting(what, session.role):
-                if not any(session.happened.get(end, tick - 1) >= tick for end in entry.until):
-                    self._begin(session, entry, tick)
+    def on_role_assigned(self, session: Session) -> None:
+        """Start the entries of a session's new role whose anchors were reached before, unless they are over."""
+        for anchor, at in list(session.anchors.items()):
+            for entry in self._prepared.entries_since(anchor, session.role):
+                if not any(session.anchors.get(end, at - 1) >= at for end in entry.until):
+                    self._start_once(session, entry, at)
 
-    def _begin(self, session: Session, entry: TimelineEntry, tick: int) -> None:
-        if entry.index not in session.running:
-            session.running[entry.index] = []
-            self._start(session, entry, tick)
+    def _start_once(self, session: Session, entry: TimelineEntry, at: Ticks) -> None:
+        if entry.index not in session.timeline:
+            session.timeline[entry.index] = []
+            self._start(session, entry, at)

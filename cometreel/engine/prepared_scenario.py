@@ -1,6 +1,6 @@
-"""A scenario arranged for playing: who may play what, what starts and ends a timeline entry.
+"""The lookup tables of one scenario: static responses, reference numbers, timeline entries, similar exchanges.
 
-Made once for each scenario that comes into force; read only afterwards. Knows no live session.
+Made once when a scenario comes into force, and not changed afterwards.
 """
 
 from __future__ import annotations
@@ -22,53 +22,55 @@ __all__ = ["RecordedNumbers", "PreparedScenario", "numbers_of"]
 
 
 class PreparedScenario:
-    """What one scenario can play."""
+    """The lookup tables of one scenario."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self._groups_at: defaultdict[Hashable, list[Group]] = defaultdict(list)
         for group in scenario.groups:
-            self._groups_at[_place(group.exchanges[0].trigger)].append(group)
-        self._since = _arranged(scenario.timeline, lambda entry: _with_roles((entry.since,), entry))
-        self._until = _arranged(scenario.timeline, lambda entry: _with_roles(entry.until, entry))
+            self._groups_at[_literal_place(group.exchanges[0].trigger)].append(group)
+        self._since = _by_anchor(scenario.timeline, lambda entry: _with_roles((entry.since,), entry))
+        self._until = _by_anchor(scenario.timeline, lambda entry: _with_roles(entry.until, entry))
         self.anchors = {name for entry in scenario.timeline for name in (entry.since, *entry.until)}
-        """Everything that a timeline entry starts or ends with."""
+        """The names of everything that a timeline entry starts or ends with."""
         self.numbers = [numbers_of(exchange, scenario.profile) for exchange in scenario.exchanges]
         """The reference numbers of each exchange, by its index."""
-        self._ready: dict[int, StaticResponse] = {}
+        self.static_responses: dict[int, StaticResponse] = {}
+        """The static responses of the exchanges that were played, by index; `static_response` adds one."""
 
-    def ready(self, exchange: Exchange) -> StaticResponse:
-        """Tell what of an exchange needs no rendering; found out when it is played first."""
-        ready = self._ready.get(exchange.index)
-        if ready is None:
-            ready = self._ready[exchange.index] = static_response_of(exchange, self.scenario.profile)
-        return ready
+    def static_response(self, exchange: Exchange) -> StaticResponse:
+        """Make the static response of an exchange that is played for the first time."""
+        static = self.static_responses[exchange.index] = static_response_of(exchange, self.scenario.profile)
+        return static
 
-    def neighbours(self, question: Question) -> list[Group]:
-        """List the groups that may come near a question: those with the same path or channel, else all."""
+    def similar_groups(self, question: Question) -> list[Group]:
+        """Return the groups with the same path or channel as a request, or all groups if there are none."""
         if isinstance(question, NormalizedRequest):
             return self._groups_at.get(question.path.segments) or list(self.scenario.groups)
         return self._groups_at.get(question.channel) or list(self.scenario.groups)
 
-    def starting(self, what: str, role: str | None) -> list[TimelineEntry]:
-        """List the timeline entries that start with this in a session of that role."""
-        return _for_role(self._since, what, role)
+    def entries_since(self, anchor: str, role: str | None) -> list[TimelineEntry]:
+        """Return the timeline entries that start with this anchor in a session of this role."""
+        return _for_role(self._since, anchor, role)
 
-    def ending(self, what: str, role: str | None) -> list[TimelineEntry]:
-        """List the timeline entries that are over with this in a session of that role."""
-        return _for_role(self._until, what, role)
+    def entries_until(self, anchor: str, role: str | None) -> list[TimelineEntry]:
+        """Return the timeline entries that end with this anchor in a session of this role."""
+        return _for_role(self._until, anchor, role)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedNumbers:
-    """The reference numbers of one exchange as recorded, the reply's first; `templated`: a template reads `ref`."""
+    """The recorded reference numbers of one exchange, those of the reply first.
+
+    `templated` is true if a template uses `ref`.
+    """
 
     recorded: tuple[int, ...]
     templated: bool
 
 
 def numbers_of(exchange: Exchange, profile: Profile) -> RecordedNumbers:
-    """Find the reference numbers of an exchange where the correlation says that they stand."""
+    """Return the reference numbers of an exchange at the places that the correlation profile names."""
     found: list[int] = []
     if isinstance(exchange.reply, ReplySpec):
         body = literal_of(exchange.reply.body)
@@ -87,7 +89,7 @@ def _at(document: JSON, pointers: Iterable[str]) -> Iterator[int]:
                 yield value
 
 
-def _place(trigger: Trigger) -> Hashable:
+def _literal_place(trigger: Trigger) -> Hashable:
     """Return the literal path or channel of a trigger, or None."""
     if isinstance(trigger, RequestPattern):
         return trigger.path.path.segments if isinstance(trigger.path, ExactPath) else None
@@ -97,7 +99,7 @@ def _place(trigger: Trigger) -> Hashable:
 Anchors: TypeAlias = "Mapping[tuple[str, str | None], Sequence[TimelineEntry]]"
 
 
-def _arranged(
+def _by_anchor(
     entries: Iterable[TimelineEntry], keys: Callable[[TimelineEntry], Iterable[tuple[str, str | None]]]
 ) -> Anchors:
     found: defaultdict[tuple[str, str | None], list[TimelineEntry]] = defaultdict(list)
@@ -112,8 +114,8 @@ def _with_roles(names: Iterable[str], entry: TimelineEntry) -> list[tuple[str, s
     return [(name, role) for name in names for role in roles]
 
 
-def _for_role(anchors: Anchors, what: str, role: str | None) -> list[TimelineEntry]:
-    found = [*anchors.get((what, None), ())]
+def _for_role(anchors: Anchors, anchor: str, role: str | None) -> list[TimelineEntry]:
+    found = [*anchors.get((anchor, None), ())]
     if role is not None:
-        found += anchors.get((what, role), ())
+        found += anchors.get((anchor, role), ())
     return found

@@ -1,21 +1,19 @@
-"""One exchange played once: what it answers and what follows, rendered, with the live reference numbers in place.
+"""Renders the reply and the notifications of one exchange, with live reference numbers.
 
-The same exchange, seed and calls give the same bytes: nothing here looks at the time, at other sessions or at the
-speed. The scenario's own clock moves with what a session has played.
+The result depends only on the exchange, the seed and the session's calls so far, not on the time, the speed or other
+sessions. The scenario's own clock moves with the exchanges that a session has played.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypeAlias
 
-from cometreel.engine.play_state import Numbering
-from cometreel.engine.prepared_scenario import RecordedNumbers
-from cometreel.engine.replies import rebase
-from cometreel.engine.static_responses import StaticResponse
+from cometreel.engine.sessions import References
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import (
@@ -38,23 +36,26 @@ __all__ = [
     "LONGEST",
     "MAX_COUNT",
     "DeliveryCount",
-    "RenderedExchange",
     "ExchangeRenderer",
+    "Numbering",
+    "RenderedExchange",
     "TimedEvents",
-    "scenario_time",
     "delivered_once",
+    "in_order",
+    "rebase",
+    "scenario_time",
 ]
 
 MAX_COUNT = 10_000
-"""How often one event may repeat itself: a client can choose `count`."""
+"""The maximum `count` of an event; a template can take it from a request."""
 
 LONGEST = 1e9
-"""The longest time that an event waits, in seconds: a client can choose `after` and `gap`."""
+"""The maximum delay of an event in seconds; a template can take `after` and `gap` from a request."""
 
 
 @immutable
 class TimedEvents:
-    """What is due together, `after_seconds` since the cause: messages, or the end of the CometD clients."""
+    """The messages, or the end of the CometD clients, due at the same time: `after_seconds` after the cause."""
 
     after_seconds: float
     messages: tuple[JSONObject, ...] = ()
@@ -64,25 +65,44 @@ class TimedEvents:
 
 @immutable
 class RenderedExchange:
-    """A reply and the events that follow, in the order in which they are due."""
+    """A reply, and the events that follow in the order in which they are due."""
 
     reply: ReplyOut | PublishReplyOut | None
     events: tuple[TimedEvents, ...]
 
 
+class Numbering:
+    """The live reference numbers of one reply and its notifications. `live` maps recorded numbers to them."""
+
+    __slots__ = ("_new", "_references", "live")
+
+    def __init__(self, references: References, live: dict[int, int]) -> None:
+        self._references, self.live = references, live
+        self._new: int | None = None
+
+    @property
+    def ref(self) -> int:
+        """The variable `ref` of templates: the first number of this reply, or a new one if none was recorded."""
+        if self.live:
+            return next(iter(self.live.values()))
+        if self._new is None:
+            self._new = self._references.take()
+        return self._new
+
+
 DeliveryCount: TypeAlias = Callable[[int, EventOut], int]
-"""How often an event is delivered, by its place in the exchange (from 1): faults drop and duplicate."""
+"""Returns how often an event is delivered, given its place in the exchange (from 1): faults drop and duplicate."""
 
 
 def delivered_once(_place: int, _event: EventOut) -> int:
-    """Deliver it once, as no fault says otherwise."""
+    """Return 1: no fault changes the number of deliveries."""
     return 1
 
 
 class ExchangeRenderer:
-    """What is needed to render: who asks what, the correlation rule, and the client's host.
+    """Renders for one request. `base` is the scheme and authority that the client used.
 
-    `context` makes what templates see as it stands at the cause; most exchanges have none and never ask for it.
+    `context` returns the variables of templates; it is called only if there is a template. `with_ref` adds `ref`.
     """
 
     def __init__(
@@ -92,50 +112,23 @@ class ExchangeRenderer:
         profile: Profile,
         base: str,
         numbering: Numbering,
+        *,
+        with_ref: bool = False,
     ) -> None:
         self._question, self._make_context = question, context
         self._profile, self._base, self._numbering = profile, base, numbering
-        self._numbered = False
+        self._with_ref = with_ref
 
     @cached_property
     def _context(self) -> RenderContext:
         context = self._make_context()
-        return replace(context, ref=self._numbering.ref) if self._numbered else context
+        return replace(context, ref=self._numbering.ref) if self._with_ref else context
 
-    def render(
-        self,
-        exchange: Exchange,
-        numbers: RecordedNumbers,
-        ready: StaticResponse,
-        how_often: DeliveryCount = delivered_once,
-    ) -> RenderedExchange:
-        """Render an exchange with a live number for each recorded one.
+    def reply(self, exchange: Exchange) -> ReplyOut | PublishReplyOut | None:
+        """Render the reply.
 
         :raises TemplateFailed: if a template can't be evaluated for this request.
         """
-        for recorded in numbers.recorded:
-            self._numbering.live(recorded)
-        self._numbered = numbers.templated
-        reply = self._reply(exchange) if ready.reply is None else ready.reply.fill(self._numbering)
-        if ready.events is None:
-            return RenderedExchange(reply, self.events(exchange.events, how_often))
-        timed = [(after, place, self._live_event(event)) for after, place, event in ready.events]
-        return RenderedExchange(reply, _in_order(timed, how_often))
-
-    def events(self, specs: Sequence[EventSpec], how_often: DeliveryCount = delivered_once) -> tuple[TimedEvents, ...]:
-        """Render events, in the order in which they are due; those of one batch due together become one.
-
-        :raises TemplateFailed: if a template can't be evaluated for this request.
-        """
-        timed: list[tuple[float, int, EventOut]] = []
-        for place, spec in enumerate(specs, start=1):
-            plan = spec.plan(self._context)
-            for seq in range(min(plan.count, MAX_COUNT)):
-                after = _due(plan, seq)
-                timed.append((after, place, self._live_event(spec.render(self._at(after), seq))))
-        return _in_order(timed, how_often)
-
-    def _reply(self, exchange: Exchange) -> ReplyOut | PublishReplyOut | None:
         if exchange.reply is None:
             return None
         if isinstance(exchange.reply, PublishReplySpec):
@@ -146,8 +139,21 @@ class ExchangeRenderer:
         body = rebase(self._live_reply(reply.body), self._base)
         return ReplyOut(reply.after_seconds, reply.status, reply.headers, body)
 
+    def events(self, specs: Sequence[EventSpec], how_often: DeliveryCount = delivered_once) -> tuple[TimedEvents, ...]:
+        """Render events, in the order in which they are due.
+
+        :raises TemplateFailed: if a template can't be evaluated for this request.
+        """
+        timed: list[tuple[float, int, EventOut]] = []
+        for place, spec in enumerate(specs, start=1):
+            plan = spec.plan(self._context)
+            for seq in range(min(plan.count, MAX_COUNT)):
+                after = _due(plan, seq)
+                timed.append((after, place, self._live_event(spec.render(self._at(after), seq))))
+        return in_order(timed, how_often)
+
     def _at(self, after_seconds: float) -> RenderContext:
-        """Return the context with the scenario's clock moved on."""
+        """Return the context at a later time of the scenario's clock."""
         return replace(self._context, now=scenario_time(self._context.now, after_seconds))
 
     def _live_reply(self, body: JSON) -> JSON:
@@ -171,19 +177,19 @@ class ExchangeRenderer:
         return EventOut({**event.message, "data": rebase(data, self._base)}, event.batch, event.disconnect)
 
     def _live(self, value: JSON) -> JSON:
-        """Return the live id for one that stands where the correlation says: the client's own, or a renumbered one."""
+        """Return the live id of a recorded one: the id that the client chose, or the live reference number."""
         chosen = chosen_id(self._question, self._profile)
         if chosen is not None:
             return chosen
         if isinstance(value, int) and not isinstance(value, bool):
-            return self._numbering.lookup(value)
+            return self._numbering.live.get(value, value)
         return value
 
 
 def chosen_id(question: Question, profile: Profile) -> JSON:
-    """Return the id that the client chose for its request, or None where it chose none."""
-    asked = question.body if isinstance(question, NormalizedRequest) else question.data
-    found = (value for pointer in profile.request for _, value in find(asked, pointer))
+    """Return the id that the client chose for its request, or None."""
+    sent = question.body if isinstance(question, NormalizedRequest) else question.data
+    found = (value for pointer in profile.request for _, value in find(sent, pointer))
     return next(found, None)
 
 
@@ -192,15 +198,15 @@ def _due(plan: EventPlan, seq: int) -> float:
 
 
 def scenario_time(now: datetime, seconds: float) -> datetime:
-    """Move the scenario's clock on; at the end of the calendar it stands still."""
+    """Add seconds to a time of the scenario's clock; return the time unchanged if the result is out of range."""
     try:
         return now + timedelta(seconds=seconds)
     except OverflowError:
         return now
 
 
-def _in_order(timed: Sequence[tuple[float, int, EventOut]], how_often: DeliveryCount) -> tuple[TimedEvents, ...]:
-    """Put events in the order in which they are due, each as often as faults say; those of one batch become one."""
+def in_order(timed: Sequence[tuple[float, int, EventOut]], how_often: DeliveryCount) -> tuple[TimedEvents, ...]:
+    """Sort events by the time when they are due, repeat or drop them, and join those of one batch."""
     if not timed:
         return ()
     repeated = [item for item in timed for _ in range(how_often(item[1], item[2]))]
@@ -209,7 +215,7 @@ def _in_order(timed: Sequence[tuple[float, int, EventOut]], how_often: DeliveryC
 
 
 def _batched(timed: Iterable[tuple[float, int, EventOut]]) -> list[TimedEvents]:
-    """Join the events that are due at the same time under the same batch name, at the place of the first."""
+    """Join the events with the same time and the same batch name, at the place of the first one."""
     done: list[TimedEvents] = []
     places: dict[tuple[float, str], int] = {}
     for after, _, event in timed:
@@ -223,3 +229,27 @@ def _batched(timed: Iterable[tuple[float, int, EventOut]]) -> list[TimedEvents]:
         messages = () if event.disconnect else (event.message,)
         done.append(TimedEvents(after, messages, event.batch, event.disconnect))
     return done
+
+
+_ABSOLUTE = re.compile(r"https?://[^/?#\s]+", re.IGNORECASE)
+
+
+def rebase(value: JSON, base: str) -> JSON:
+    """Return the value with the host of every absolute `uri`, `…Uri` and item of `uris` replaced by `base`."""
+    if isinstance(value, dict):
+        return {key: _rebased_member(key, item, base) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rebase(item, base) for item in value]
+    return value
+
+
+def _rebased_member(key: str, value: JSON, base: str) -> JSON:
+    if key == "uri" or key.endswith("Uri"):
+        return _rebased_uri(value, base) if isinstance(value, str) else rebase(value, base)
+    if key == "uris" and isinstance(value, list):
+        return [_rebased_uri(item, base) if isinstance(item, str) else rebase(item, base) for item in value]
+    return rebase(value, base)
+
+
+def _rebased_uri(uri: str, base: str) -> str:
+    return _ABSOLUTE.sub(lambda _: base, uri, count=1) if _ABSOLUTE.match(uri) else uri

@@ -1,7 +1,4 @@
-"""What a user may set about a replay, and which setting wins: command line, then file, then default.
-
-Plain values, checked where they come in; nothing here knows the engine.
-"""
+"""The settings of a replay. The command line overrides the scenario file, which overrides the defaults."""
 
 from __future__ import annotations
 
@@ -27,31 +24,31 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class ReplaySettings:
-    """How a scenario is replayed."""
+    """The settings of a replay."""
 
     seed: str | None = None
-    """What generated values and opaque ids are made from; None means the same values, but ids new in each run."""
+    """The seed of generated values and opaque ids; None gives the same values, but new ids in each run."""
     speed: float = 1.0
-    """2 plays twice as fast; at 0 everything due follows its cause at once. Bayeux's own timers are not scaled."""
+    """The speed: 2 is twice as fast, 0 is without delays. Bayeux's own timers are not scaled."""
     repeat: Repeat = "last"
-    """What a group of equal requests does when its answers have run out, where the exchange itself doesn't say."""
+    """The rule when the recorded answers to equal requests are used up, unless the exchange sets `repeat`."""
     unmatched: Unmatched = "fail"
-    """Whether a GET that nothing answers may go to the real server."""
+    """The answer to unmatched requests: an error, or for GETs that of the real server."""
     auth: Auth = "open"
-    """Who is let in: everybody, whoever has logged in, or whoever also sends the CSRF token."""
+    """Authentication required: none, a login, or a login and the CSRF token."""
     node: str | None = None
     """The name of this node, appended to each JSESSIONID for a sticky balancer (`id.node`)."""
     max_body: int = 16 * 1024 * 1024
-    """The largest request body that is looked at, in bytes; a larger one gets 413."""
+    """The maximum size of a request body in bytes; a larger one gets 413."""
     max_waiting: int = 10_000
-    """How many notifications wait for a session that has no CometD client; the oldest are dropped beyond it."""
+    """The maximum number of notifications kept for a session without a CometD client; the oldest are dropped."""
     max_calls: int = 10_000
-    """How many of the latest calls the journal keeps."""
+    """The number of latest calls that the journal keeps."""
 
     def under(self, given: Mapping[str, JSON]) -> ReplaySettings:
-        """Return these settings with those that were given in their place.
+        """Return these settings with the given ones replaced.
 
-        Chain it from the weakest to the strongest: `ReplaySettings().under(scenario.settings).under(command_line)`.
+        From low to high priority: `ReplaySettings().under(scenario.settings).under(command_line)`.
 
         :raises OptionInvalid: if a name is unknown or a value can't be used.
         """
@@ -65,12 +62,12 @@ class ReplaySettings:
 
     @property
     def scale(self) -> float:
-        """What every `after` is multiplied by."""
+        """The factor of every `after`."""
         return 1 / self.speed if self.speed else 0.0
 
 
 def _checked(name: str, value: JSON) -> JSON:
-    """Return the value as this setting holds it."""
+    """Return the value with the type of this setting."""
     if name in _CHOICES:
         if value not in _CHOICES[name]:
             raise OptionInvalid(name, f"{value!r} is not a choice", f"one of {', '.join(_CHOICES[name])}")

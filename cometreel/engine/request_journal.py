@@ -1,6 +1,6 @@
-"""What was asked of a replay: one call, and many of them as a sequence that can be filtered.
+"""The request journal: the latest calls of a replay, as a sequence that can be filtered.
 
-Read only; a call holds no cookie and no credential. Who keeps calls, and for how long, is the journal's business.
+Calls contain no cookies and no credentials.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ from cometreel.scenario.normalized_request import normalize_path
 __all__ = ["Call", "CallListener", "Calls", "RequestJournal", "Wanted"]
 
 _OPERATION, _OWNER, _OWNER_TYPE = "/operationName", ("/workbinOwner",), ("/workbinType",)
-"""Where GWS's documented requests say it; a correlation profile that knows better is asked instead."""
+"""The places in GWS's documented requests; a correlation profile can name others."""
 
 
 @immutable
 class Call:
-    """One request or publish that a replay was asked to answer. Holds no cookie and no credential."""
+    """One request or publish to a replay. It contains no cookie and no credential."""
 
     at: float
-    """Seconds, on the clock of the door."""
+    """The time, in seconds on the driver's clock."""
     session: int
     """The arrival number of the HTTP session, from 1."""
     role: str | None
-    """The recorded session that this one plays."""
+    """The recorded session whose role this one has."""
     user: str | None
-    """Who is logged in."""
+    """The user that is logged in."""
     method: str
     """The HTTP method, or `PUBLISH`."""
     target: str
     """The path and query as sent, or the channel."""
     body: bytes
-    """What was sent, decoded; for a publish its data as JSON."""
+    """The decoded body; for a publish its data as JSON."""
     exchange: str | None
     """The exchange that answered; None for a miss, a refusal or a responder."""
     outcome: str
-    """What became of it: `played`, `responder`, `missed`, `broadcast` (a publish that the scenario doesn't answer),
+    """The outcome: `played`, `responder`, `missed`, `broadcast` (a publish that the scenario doesn't answer),
     `forwarded`, `failed`, `fault: …` or `refused: …`."""
     number: int = 0
-    """Counts the calls of a replay, from 1."""
+    """The number of the call, from 1."""
     status: int | None = None
-    """The status of the HTTP reply; None for a publish, what was forwarded, and a connection that was broken."""
+    """The status of the HTTP reply; None for a publish, a forwarded request and a broken connection."""
     miss: Miss | None = None
-    """What was near, where nothing answered."""
+    """The near misses of an unmatched call."""
     failure: str = ""
-    """Why it failed, where it did: an exchange that could not be played, or what a responder raised."""
+    """The error of a failed call: an exchange that could not be played, or the error of a responder."""
     profile: Profile = field(default=Profile("none"), repr=False, compare=False)
-    """Where a body says which operation it asks for."""
+    """The correlation profile, which names the place of the operation in a body."""
 
     @property
     def path(self) -> str:
@@ -74,17 +74,17 @@ class Call:
 
     @property
     def operation(self) -> str | None:
-        """The operation that the body asks for: `RequestAgentStats`."""
+        """The operation in the body, such as `RequestAgentStats`."""
         return _text(self.data, (self.profile.operation or _OPERATION,))
 
     @property
     def owner_type(self) -> str | None:
-        """The kind of owner that the body names: `Place`."""
+        """The kind of owner in the body, such as `Place`."""
         return _text(self.data, self.profile.owner_type or _OWNER_TYPE)
 
     @property
     def owner(self) -> str | None:
-        """The owner that the body names: `Place1`."""
+        """The owner in the body, such as `Place1`."""
         return _text(self.data, self.profile.owner or _OWNER)
 
     def __str__(self) -> str:
@@ -100,27 +100,27 @@ def _text(data: JSON, pointers: Iterable[str]) -> str | None:
 
 
 class Wanted(TypedDict, total=False):
-    """What calls can be filtered by; each names an attribute of `Call`. None wants calls that have none."""
+    """The filters of calls; each is an attribute of `Call`. None selects calls whose attribute is None."""
 
     operation: str | None
     owner_type: str | None
     owner: str | None
     method: str
     path: str
-    """A trailing slash and percent-encoding make no difference."""
+    """A trailing slash and percent-encoding are ignored."""
     exchange: str | None
     session: int
     user: str | None
     role: str | None
     outcome: str
-    """`refused` wants every `refused: …`."""
+    """`refused` selects every `refused: …`."""
 
 
 class Calls(Sequence[Call]):
-    """Calls, oldest first. Called, they give some of themselves: `calls(operation="Subscribe", owner_type="Place")`."""
+    """Calls, oldest first. Call it to filter: `calls(operation="Subscribe", owner_type="Place")`."""
 
     __slots__ = ("_calls",)
-    __hash__ = None  # type: ignore[assignment]  # equal to a list, so not hashable, as a list isn't
+    __hash__ = None  # type: ignore[assignment]  # it can equal a list, so it is not hashable, like a list
 
     def __init__(self, calls: Iterable[Call] = ()) -> None:
         self._calls = tuple(calls)
@@ -154,23 +154,23 @@ class Calls(Sequence[Call]):
             if name not in known:
                 expected = f"one of {', '.join(known)}"
                 raise OptionInvalid(name, "calls can't be filtered by it", expected, near(name, known))
-        tests = [(name, _spelled(name, value)) for name, value in wanted.items()]
-        return Calls(call for call in self._calls if all(value in _held(call, name) for name, value in tests))
+        tests = [(name, _normalized(name, value)) for name, value in wanted.items()]
+        return Calls(call for call in self._calls if all(value in _values_of(call, name) for name, value in tests))
 
     def since(self, number: int) -> Calls:
-        """Return those that came after the one with this number."""
+        """Return the calls after the one with this number."""
         return Calls(call for call in self._calls if call.number > number)
 
 
-def _held(call: Call, name: str) -> tuple[object, ...]:
-    """Return what a call answers to under a name, in the form in which it is compared."""
+def _values_of(call: Call, name: str) -> tuple[object, ...]:
+    """Return the values of a call that match a filter, in normalised form."""
     if name == "outcome":
         return call.outcome, call.outcome.partition(":")[0]
-    return (_spelled(name, getattr(call, name)),)
+    return (_normalized(name, getattr(call, name)),)
 
 
-def _spelled(name: str, value: object) -> object:
-    """Return a value in the form in which it is compared."""
+def _normalized(name: str, value: object) -> object:
+    """Return a value in normalised form."""
     if name == "path" and isinstance(value, str):
         return str(normalize_path(value))
     return value.upper() if name == "method" and isinstance(value, str) else value
@@ -180,11 +180,11 @@ _MAX_BYTES = 64 * 1024 * 1024  # of all bodies together
 _MAX_UNMATCHED, _MAX_UNMATCHED_BYTES = 1000, 16 * 1024 * 1024
 
 CallListener: TypeAlias = Callable[[Call], None]
-"""Is told each call as it is noted. It must return at once."""
+"""Called with each call when it is written. It must not block."""
 
 
 class _Latest:
-    """The latest calls, at most so many, and with at most so many bytes of bodies."""
+    """The latest calls, limited by their number and by the total size of their bodies."""
 
     __slots__ = ("_bytes", "_calls", "_max_bytes", "_max_calls")
 
@@ -196,20 +196,20 @@ class _Latest:
         return iter(self._calls)
 
     def add(self, call: Call) -> None:
-        """Keep one more, and let go of the oldest for it."""
+        """Add a call, and remove the oldest ones above the limits."""
         self._calls.append(call)
         self._bytes += len(call.body)
         while self._calls and (len(self._calls) > self._max_calls or self._bytes > self._max_bytes):
             self._bytes -= len(self._calls.popleft().body)
 
     def clear(self) -> None:
-        """Let go of all."""
+        """Remove all calls."""
         self._calls: deque[Call] = deque()
         self._bytes = 0
 
 
 class RequestJournal:
-    """The latest `max_calls` calls, and fewer where their bodies are large."""
+    """The latest `max_calls` calls, or fewer if their bodies are large."""
 
     def __init__(self, max_calls: int) -> None:
         self._calls = _Latest(max_calls, _MAX_BYTES)
@@ -219,9 +219,9 @@ class RequestJournal:
         self.last = 0
         """The number of the latest call, 0 before the first."""
         self.played: Counter[str] = Counter()
-        """How often each exchange was played, over all sessions since the beginning."""
+        """The number of plays of each exchange, in all sessions since the start."""
         self.outcomes: Counter[str] = Counter()
-        """How often each outcome came, without what stands behind its colon."""
+        """The number of calls by outcome, without the details after its colon."""
 
     @property
     def calls(self) -> Calls:
@@ -230,16 +230,16 @@ class RequestJournal:
 
     @property
     def unmatched(self) -> Calls:
-        """The latest calls that nothing answered. They stay when other calls have pushed them out of `calls`."""
+        """The latest unmatched calls. They are kept longer than in `calls`."""
         return Calls(self._unmatched)
 
     @property
     def failed(self) -> Calls:
-        """The latest calls that failed. They stay as those do that nothing answered."""
+        """The latest failed calls. They are kept longer than in `calls`."""
         return Calls(self._failed)
 
     def write(self, call: Call) -> None:
-        """Note a call, whose number must be the one after the last."""
+        """Add a call, whose number must be the one after the last."""
         self.last = call.number
         self._calls.add(call)
         outcome = call.outcome
@@ -255,12 +255,12 @@ class RequestJournal:
                 listener(call)
 
     def listen(self, listener: CallListener) -> Callable[[], None]:
-        """Tell a listener of each call from now on; return what ends that."""
+        """Call a listener with each call from now on; return a function that stops it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
     def clear(self) -> None:
-        """Forget all calls. The numbers go on, and so do the outcomes, which are counted for good."""
+        """Remove all calls. The numbers and the counts of outcomes continue."""
         self._calls.clear()
         self._unmatched.clear()
         self._failed.clear()

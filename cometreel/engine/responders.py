@@ -1,6 +1,6 @@
-"""Where YAML ends: functions that answer a request before the exchanges are looked at.
+"""Responders: Python functions that can answer a request before the exchanges are matched.
 
-A responder is registered on a backend, never named by a scenario, so that loading a scenario can't run code.
+Responders are registered on a backend. A scenario can't name one, so loading a scenario never runs code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Notification", "Responder", "ResponderRequest", "Response", "load_re
 
 @dataclass(frozen=True, slots=True)
 class ResponderRequest:
-    """What a live client asked, ready to be read."""
+    """The request that a responder gets."""
 
     method: str
     """The HTTP method, or `PUBLISH` for a Bayeux publish."""
@@ -31,17 +31,17 @@ class ResponderRequest:
     """The path, normalised as for matching; the channel of a publish."""
     query: Mapping[str, Sequence[str]]
     headers: Mapping[str, str]
-    """By lower-case name; of a repeated field the first."""
+    """By lower-case name; the first value of a repeated field."""
     body: JSON
-    """The JSON that was sent; None if there was none, or it wasn't JSON."""
+    """The JSON body; None if there is no body, or it isn't JSON."""
     text: str
     """The body as text."""
     user: str | None
-    """Who is logged in, if anybody."""
+    """The user that is logged in, or None."""
     role: str | None
-    """Which recorded session the live one plays, if it is cast."""
+    """The role of the session, or None."""
     session: dict[str, JSON]
-    """The session's own values (`session.name` in templates). A responder may change them."""
+    """The values of the session (`session.name` in templates). A responder may change them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,15 @@ class Notification:
     channel: str
     data: JSON
     after_seconds: float = 0.0
-    """Since the request, as recorded; the speed scales it."""
+    """The delay after the request; it is divided by the speed."""
     ext: JSONObject | None = None
     batch: str | None = None
-    """Notifications due together under one name are delivered together."""
+    """Notifications with the same batch that are due at the same time are delivered together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a responder answers. `body` is sent as JSON; `content` as it is."""
+    """The response of a responder. `body` is sent as JSON, `content` as it is."""
 
     body: JSON = None
     status: int = 200
@@ -72,7 +72,7 @@ class Response:
 def responder_request(
     question: Question, user: str | None, role: str | None, session: dict[str, JSON]
 ) -> ResponderRequest:
-    """Put a question into the form in which responders read it; the body is theirs, equal requests share ours."""
+    """Convert a request for responders. The body is copied, because equal requests share it."""
     if isinstance(question, NormalizedPublish):
         return ResponderRequest("PUBLISH", question.channel, {}, {}, question.data, "", user, role, session)
     query = {name: value if isinstance(value, list) else [value] for name, value in question.query.items()}
@@ -86,7 +86,7 @@ def responder_request(
 
 
 Responder: TypeAlias = "Callable[[ResponderRequest], Response | None]"
-"""Answers, or returns None to leave the request to the next responder or to the exchanges."""
+"""Returns a response, or None to pass the request to the next responder or to the exchanges."""
 
 
 def load_responders(path: Path) -> Sequence[Responder]:
@@ -112,7 +112,7 @@ def _run(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise _invalid(path, error.lineno or 0, f"SyntaxError: {error.msg}") from None
-    except Exception as error:  # noqa: BLE001  # whatever a user's file raises is a fault of that file
+    except Exception as error:  # noqa: BLE001  # any error in a user's file is reported with its line
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = (lines and lines[-1]) or 0
         raise _invalid(path, line, f"{type(error).__name__}: {error}") from None

@@ -1,6 +1,6 @@
-"""What is due when: a heap of things to do, in whole microseconds so that ties are ties.
+"""The schedule: a heap of timers in whole microseconds, so that equal times compare equal.
 
-Knows neither what the things are nor whose. Cost per thing is logarithmic in how many are pending.
+Adding and removing a timer costs O(log n).
 """
 
 from __future__ import annotations
@@ -8,76 +8,80 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, NewType, TypeAlias, TypeVar
 
-__all__ = ["Schedule", "TimerHandle", "microseconds", "seconds"]
+__all__ = ["Schedule", "Ticks", "TimerHandle", "to_seconds", "to_ticks"]
 
 Item = TypeVar("Item")
 SortKey: TypeAlias = "tuple[int, ...]"
 
-
-def microseconds(at: float) -> int:
-    """Turn seconds into the whole microseconds that the schedule counts in."""
-    return round(at * 1_000_000)
+Ticks = NewType("Ticks", int)
+"""A time or a duration in whole microseconds."""
 
 
-def seconds(at: int) -> float:
-    """Turn the schedule's microseconds back into seconds."""
-    return at / 1_000_000
+def to_ticks(seconds: float) -> Ticks:
+    """Convert seconds to the nearest whole microsecond."""
+    return Ticks(round(seconds * 1_000_000))
+
+
+def to_seconds(ticks: Ticks) -> float:
+    """Convert microseconds to seconds."""
+    return ticks / 1_000_000
 
 
 @dataclass(slots=True, order=True)
 class TimerHandle(Generic[Item]):
-    """One pending thing: due `at` (µs); among those due at the same time, `order` decides, then who came first."""
+    """A timer, due `at`. Timers due at the same time are ordered by `sort_key`, then by arrival."""
 
-    at: int
-    order: SortKey
+    at: Ticks
+    sort_key: SortKey
     arrival: int
-    thing: Item | None = field(compare=False)
+    item: Item | None = field(compare=False)
+    """The scheduled item; None after `cancel`."""
 
     def cancel(self) -> None:
-        """Never do it; doing this twice, or afterwards, does no harm."""
-        self.thing = None
+        """Cancel the timer. Has no effect if it was cancelled or is over."""
+        self.item = None
 
 
 class Schedule(Generic[Item]):
-    """Things to do in order of their time, then of `order`, then of their arrival."""
+    """Items ordered by their time, then by their sort key, then by their arrival."""
 
     def __init__(self) -> None:
         self._heap: list[TimerHandle[Item]] = []
         self._arrivals = 0
 
-    def add(self, at: int, thing: Item, order: SortKey = ()) -> TimerHandle[Item]:
-        """Do this at that time (µs)."""
+    def add(self, at: Ticks, item: Item, sort_key: SortKey = ()) -> TimerHandle[Item]:
+        """Schedule an item."""
         self._arrivals += 1
-        ticket = TimerHandle(at, order, self._arrivals, thing)
-        heapq.heappush(self._heap, ticket)
-        return ticket
+        handle = TimerHandle(at, sort_key, self._arrivals, item)
+        heapq.heappush(self._heap, handle)
+        return handle
 
-    def first(self) -> tuple[int, Item] | None:
-        """Return when the next thing is due (µs), and the thing."""
+    def first(self) -> tuple[Ticks, Item] | None:
+        """Return the next item and its time, or None."""
         while self._heap:
-            ticket = self._heap[0]
-            if ticket.thing is not None:
-                return ticket.at, ticket.thing
+            handle = self._heap[0]
+            if handle.item is not None:
+                return handle.at, handle.item
             heapq.heappop(self._heap)
         return None
 
     def due(
-        self, now: int, ready: Callable[[int, Item], bool] = lambda _at, _thing: True
-    ) -> Iterator[tuple[int, Item]]:
-        """Take out all that is due by now, in order, with what is added meanwhile; each with its own time (µs).
+        self, now: Ticks, is_due: Callable[[Ticks, Item], bool] = lambda _at, _item: True
+    ) -> Iterator[tuple[Ticks, Item]]:
+        """Remove and yield the items that are due by `now`, in order, including items that are added meanwhile.
 
-        What is not `ready` yet by its own reckoning of time stays.
+        Items for which `is_due` is false stay.
         """
-        waiting = []
+        kept = []
         while self.first() is not None and self._heap[0].at <= now:
-            ticket = heapq.heappop(self._heap)
-            if ticket.thing is None:
+            handle = heapq.heappop(self._heap)
+            if handle.item is None:
                 continue
-            if ready(ticket.at, ticket.thing):
-                yield ticket.at, ticket.thing
+            if is_due(handle.at, handle.item):
+                yield handle.at, handle.item
             else:
-                waiting.append(ticket)
-        for ticket in waiting:
-            heapq.heappush(self._heap, ticket)
+                kept.append(handle)
+        for handle in kept:
+            heapq.heappush(self._heap, handle)

@@ -1,8 +1,7 @@
-"""What of an exchange needs no rendering: a reply and events without a template, made ready once for each scenario.
+"""Static responses: replies and events without a template, encoded once per scenario.
 
-Only the reference numbers differ from play to play. What comes out is, byte for byte, what rendering would give;
-where that can't be promised (a template, an address that follows the client, an id that the client chooses) nothing
-is made ready.
+Only the reference numbers differ from play to play. The bytes are the same as those that `ExchangeRenderer` gives.
+Exchanges whose response depends on the request (templates, absolute URIs, ids chosen by the client) have none.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
-from cometreel.engine.play_state import Numbering
-from cometreel.engine.replies import JSON_TYPE, rebase
+from cometreel.engine.rendering import TimedEvents, delivered_once, in_order, rebase
+from cometreel.http_fields import JSON_TYPE
 from cometreel.jsonvalue import JSON, encode
 from cometreel.scenario import (
     EventOut,
@@ -22,80 +21,103 @@ from cometreel.scenario import (
     Profile,
     PublishReplySpec,
     RenderContext,
-    ReplyOut,
     ReplySpec,
 )
-from cometreel.scenario.json_pointer import replace
+from cometreel.scenario.json_pointer import find, parse_pointer, replace
 from cometreel.scenario.normalized_request import normalize_path
 from cometreel.scenario.values import Fixed, Identifier, Items, Members, Templated, Value
 
-__all__ = ["StaticReply", "StaticResponse", "literal_of", "reads", "static_response_of"]
+__all__ = ["NumberPlace", "StaticEvents", "StaticReply", "StaticResponse", "literal_of", "reads", "static_response_of"]
 
-_NOBODY = RenderContext(NormalizedRequest("GET", normalize_path("/")))
-"""Whoever asks: what is fixed doesn't look."""
+_NO_REQUEST = RenderContext(NormalizedRequest("GET", normalize_path("/")))
+"""A context for parts that don't depend on it."""
 _MARK = "\x00number\x00"
 _CUT = encode(_MARK)[1:-1]
 
 
 @dataclass(frozen=True, slots=True)
 class StaticReply:
-    """A reply of which only the numbers are filled in: `pieces` are bytes as sent, and recorded numbers."""
+    """A reply whose `pieces` are bytes as sent and recorded reference numbers."""
 
     after_seconds: float
     status: int
     headers: tuple[tuple[str, str], ...]
     pieces: tuple[bytes | int, ...]
 
-    def fill(self, numbering: Numbering) -> ReplyOut:
-        """Put the live numbers in."""
-        content = b"".join(
-            [piece if isinstance(piece, bytes) else b"%d" % numbering.lookup(piece) for piece in self.pieces]
-        )
-        return ReplyOut(self.after_seconds, self.status, self.headers, None, content)
+
+@dataclass(frozen=True, slots=True)
+class NumberPlace:
+    """The place of a recorded reference number: the index of the message, and the path in its data."""
+
+    message: int
+    path: tuple[str, ...]
+    recorded: int
+
+
+@dataclass(frozen=True, slots=True)
+class StaticEvents:
+    """The messages due at the same time, as recorded, and the places of their reference numbers."""
+
+    timed: TimedEvents
+    numbers: tuple[NumberPlace, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StaticResponse:
-    """What is ready of one exchange; None where it must be rendered.
-
-    `events` are those of the exchange in its order: seconds since the cause, place from 1, and the event as recorded.
-    """
+    """The static parts of one exchange; None for a part that must be rendered. Events are in the order of delivery."""
 
     reply: StaticReply | None = None
-    events: tuple[tuple[float, int, EventOut], ...] | None = None
+    events: tuple[StaticEvents, ...] | None = None
 
 
 def static_response_of(exchange: Exchange, profile: Profile) -> StaticResponse:
-    """Make ready what can be."""
-    if profile.request:  # the id that the client chose would be put in
+    """Return the static parts of an exchange."""
+    if profile.request:  # the id that the client chose would be inserted
         return StaticResponse()
     reply = _reply(exchange.reply, profile) if isinstance(exchange.reply, ReplySpec) else None
-    events = [event for place, spec in enumerate(exchange.events, start=1) if (event := _event(spec, place))]
-    return StaticResponse(reply, tuple(events) if len(events) == len(exchange.events) else None)
+    return StaticResponse(reply, _events(exchange, profile))
 
 
 def _reply(spec: ReplySpec, profile: Profile) -> StaticReply | None:
     if not _is_fixed(spec):
         return None
-    out = spec.render(_NOBODY)
+    out = spec.render(_NO_REQUEST)
     if out.content is not None:
         return StaticReply(out.after_seconds, out.status, out.headers, (out.content,))
-    if _moves(out.body) or _CUT in encode(out.body):
+    if _has_uri(out.body) or _CUT in encode(out.body):
         return None
     typed = any(name.lower() == "content-type" for name, _ in out.headers)
     headers = out.headers if typed else (*out.headers, JSON_TYPE)
     return StaticReply(out.after_seconds, out.status, headers, _pieces(out.body, profile))
 
 
-def _event(spec: EventSpec, place: int) -> tuple[float, int, EventOut] | None:
-    if not _is_fixed(spec) or (plan := spec.plan(_NOBODY)).count != 1:
+def _events(exchange: Exchange, profile: Profile) -> tuple[StaticEvents, ...] | None:
+    timed = [event for place, spec in enumerate(exchange.events, start=1) if (event := _event(spec, place))]
+    if len(timed) < len(exchange.events):
         return None
-    out = spec.render(_NOBODY)
-    return None if _moves(out.message.get("data")) else (max(0.0, plan.after_seconds), place, out)
+    return tuple(StaticEvents(one, _number_places(one, profile)) for one in in_order(timed, delivered_once))
+
+
+def _event(spec: EventSpec, place: int) -> tuple[float, int, EventOut] | None:
+    if not _is_fixed(spec) or (plan := spec.plan(_NO_REQUEST)).count != 1:
+        return None
+    out = spec.render(_NO_REQUEST)
+    return None if _has_uri(out.message.get("data")) else (max(0.0, plan.after_seconds), place, out)
+
+
+def _number_places(timed: TimedEvents, profile: Profile) -> tuple[NumberPlace, ...]:
+    places = {
+        (number, parse_pointer(where)): value
+        for number, message in enumerate(timed.messages)
+        for pointer in profile.event
+        for where, value in find(message.get("data"), pointer)
+        if isinstance(value, int) and not isinstance(value, bool)
+    }
+    return tuple(NumberPlace(number, path, recorded) for (number, path), recorded in places.items())
 
 
 def _is_fixed(part: object) -> bool:
-    """Tell whether no part of a reply or an event depends on who asks."""
+    """True if no part of a reply or an event depends on the request or the session."""
     if isinstance(part, ReplySpec | EventSpec):
         return all(_is_fixed(getattr(part, field.name)) for field in fields(part))
     if isinstance(part, tuple | list):
@@ -103,13 +125,13 @@ def _is_fixed(part: object) -> bool:
     return not isinstance(part, Templated | Identifier | Members | Items)
 
 
-def _moves(value: JSON) -> bool:
-    """Tell whether an address in a value follows the host that the client asked."""
+def _has_uri(value: JSON) -> bool:
+    """True if a value contains an absolute URI, whose host is replaced by the one that the client used."""
     return rebase(value, "") != value
 
 
 def _pieces(body: JSON, profile: Profile) -> tuple[bytes | int, ...]:
-    """Encode a body, cut wherever the correlation says that a number stands."""
+    """Encode a body as bytes, with the reference numbers of the correlation as separate integers."""
     numbers: list[int] = []
 
     def mark(value: JSON) -> JSON:
@@ -133,7 +155,7 @@ Spec: TypeAlias = ReplySpec | PublishReplySpec | EventSpec
 
 
 def literal_of(value: Value | None) -> JSON:
-    """Return a value as written, with null wherever something is filled in; members with such a key are left out."""
+    """Return the fixed parts of a value, with null for the others; members with a templated key are omitted."""
     if isinstance(value, Fixed):
         return value.value
     if isinstance(value, Members):
@@ -144,7 +166,7 @@ def literal_of(value: Value | None) -> JSON:
 
 
 def reads(spec: Spec, name: str) -> bool:
-    """Tell whether a template anywhere in a reply or an event reads this name."""
+    """True if a template in a reply or an event uses this variable."""
     return any(name in names for field in fields(spec) for names in _names(getattr(spec, field.name)))
 
 

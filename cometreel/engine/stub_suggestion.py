@@ -1,7 +1,7 @@
-"""The exchange that would answer a call which nothing answered, as YAML to paste under `exchanges:`.
+"""Suggests an exchange for an unmatched call, as YAML to paste under `exchanges:`.
 
-Its request is the one that was asked; its reply is a beginning that the author completes. Values that may not be shown
-(`cometreel.masking`) are not written either: anything matches in their place. No I/O.
+The request is that of the call; the reply is a template to complete. Secrets (see `masking`) are replaced by a marker
+that matches anything.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ __all__ = ["suggest_stub"]
 _ANYTHING: JSON = {"$any": "anything"}
 _LONGEST_NAME = 80
 _IN_PATHS = "/%;,=@&+$!*'()~"
-"""What stands for itself in a path, and percent-encoding that is there already."""
+"""The characters of a path that are not encoded, with `%` for existing percent-encoding."""
 
 
 def suggest_stub(call: Call, scenario: Scenario) -> str:
-    """Write the missing exchange as one item of `exchanges:`, under a name that the scenario doesn't have.
+    """Return an exchange for a call as one item of `exchanges:`, with a new name.
 
-    :raises OptionInvalid: if a scenario can't say it, because of its method or its channel.
+    :raises OptionInvalid: if its method, path or channel can't be written in a scenario.
     """
     asked = _publish(call, scenario) if call.method == "PUBLISH" else _request(call, scenario)
     reply: JSON = {"successful": True} if "publish" in asked else {"status": 200, "body": {"statusCode": 0}}
@@ -54,7 +54,7 @@ def _request(call: Call, scenario: Scenario) -> JSONObject:
 
 
 def _path(path: str) -> JSON:
-    """Write a path as it was asked, else encoded, else segment by segment with anything for what isn't text."""
+    """Return a path as it was sent, else encoded, else as segments with a marker for those that aren't text."""
     bare = without_session(path)
     asked = normalize_path(bare)
     if not asked.segments:
@@ -93,7 +93,7 @@ def _publish(call: Call, scenario: Scenario) -> JSONObject:
 
 
 def _pattern(value: JSON) -> JSON:
-    """What matches a value: the value itself, anything in the place of its secrets."""
+    """Return the pattern of a value: the value itself, with a marker for each secret."""
     if isinstance(value, dict):
         return {_literal(name): _ANYTHING if is_secret(name) else _pattern(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -106,7 +106,7 @@ def _literal(name: str) -> str:
 
 
 def _name(call: Call, scenario: Scenario) -> str:
-    """Name it after what it asks for, in one line, as nothing in the scenario is named."""
+    """Return a unique name in one line, from the operation and the owner of the call."""
     about = " ".join(part for part in (call.operation, call.owner_type, call.owner) if part)
     meant = about or f"{call.method} {without_session(call.path)}"
     line = "".join(letter if letter.isprintable() else " " for letter in meant)

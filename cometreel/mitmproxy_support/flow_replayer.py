@@ -11,7 +11,8 @@ from mitmproxy.net.http import url
 from mitmproxy.proxy.mode_specs import ReverseMode
 
 from cometreel.engine.driver import Driver, DriverReply
-from cometreel.mitmproxy_support.flow_translation import error_reply, reply_into, request_from
+from cometreel.http_fields import error_reply
+from cometreel.mitmproxy_support.flow_translation import reply_into, request_from
 from cometreel.mitmproxy_support.replay_run import ReplayRun
 from cometreel.mitmproxy_support.websocket_listener import TICKET, WebSocketListener
 from cometreel.wire import Drop, Reply, Request
@@ -37,12 +38,12 @@ class FlowReplayer:
     async def answer(self, flow: http.HTTPFlow, run: ReplayRun | None) -> None:
         """Set the response of a flow, or redirect or forward its request."""
         if run is None:
-            reply_into(flow, error_reply(503, "no scenario is being replayed"))
+            reply_into(flow, error_reply(0, 503, 6, "cometreel: no scenario is being replayed"))
             return
         try:
             request = request_from(flow, run.driver.new_request_id())
         except ValueError:
-            reply_into(flow, error_reply(400, "the body can't be decoded as its Content-Encoding"))
+            reply_into(flow, error_reply(0, 400, 6, "cometreel: the body can't be decoded as its Content-Encoding"))
             return
         if request.websocket:
             await self._redirect(flow, run.listener, request)

@@ -16,10 +16,9 @@ from cometreel.http_fields import (
     headers_from_raw,
     raw_from_headers,
 )
-from cometreel.jsonvalue import encode
-from cometreel.wire import Headers, Reply, Request
+from cometreel.wire import Reply, Request
 
-__all__ = ["raw_field", "error_reply", "reply_into", "request_from"]
+__all__ = ["raw_field", "reply_into", "request_from"]
 
 
 def request_from(flow: http.HTTPFlow, request_id: int) -> Request:
@@ -63,12 +62,6 @@ def _fields(reply: Reply, *, http2: bool) -> Iterator[tuple[bytes, bytes]]:
     yield from fields
     if reply.status not in BODILESS and "content-length" not in reply.headers.names():
         yield b"content-length", str(len(reply.body)).encode()
-
-
-def error_reply(status: int, reason: str) -> Reply:
-    """Return an error reply of the addon in the format of GWS."""
-    body = encode({"statusCode": 6, "statusMessage": f"cometreel: {reason}"})
-    return Reply(0, status, Headers([("Content-Type", "application/json;charset=UTF-8")]), body)
 
 
 def raw_field(fields: RawFields, lower_name: bytes) -> bytes:

@@ -17,8 +17,7 @@ from typing import Protocol
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from cometreel.http_fields import BODILESS, RawFields, end_to_end, headers_from_raw
-from cometreel.jsonvalue import encode
+from cometreel.http_fields import BODILESS, RawFields, end_to_end, error_reply, headers_from_raw, raw_from_headers
 from cometreel.recording import Recorder
 from cometreel.recording.upstream import CONNECT_TIMEOUT, Upstream
 from cometreel.recording.websocket_relay import WebSocketRelay
@@ -174,8 +173,8 @@ class RecordProxy:
     def _failed(self, call: _ForwardedCall, status: int, reason: str) -> _ForwardedReply:
         """Record a failed request and return an error reply in the format of GWS."""
         self._record_error(call, reason, status)
-        body = encode({"statusCode": 4, "statusMessage": f"cometreel: {reason}"})
-        return _ForwardedReply(status, [(b"Content-Type", b"application/json;charset=UTF-8")], body)
+        reply = error_reply(0, status, 4, f"cometreel: {reason}")
+        return _ForwardedReply(status, raw_from_headers(reply.headers), reply.body)
 
     def _observe(self, call: _ForwardedCall, status: int | None) -> None:
         self._observer(call.method, call.target, call.body, status)

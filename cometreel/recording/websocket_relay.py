@@ -13,8 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
-from cometreel.http_fields import RawFields, end_to_end, headers_from_raw
-from cometreel.jsonvalue import encode
+from cometreel.http_fields import RawFields, end_to_end, error_reply, headers_from_raw, raw_from_headers
 from cometreel.recording import Recorder
 from cometreel.recording.upstream import CONNECT_TIMEOUT, Upstream
 
@@ -166,8 +165,8 @@ class _FailedUpgrade:
         """Reply that the server can't be reached."""
         self._record_request()
         self._recorder.error(self._flow, reason)
-        body = encode({"statusCode": 4, "statusMessage": f"cometreel: {reason}"})
-        await self._write(502, [(b"Content-Type", b"application/json;charset=UTF-8")], body)
+        reply = error_reply(0, 502, 4, f"cometreel: {reason}")
+        await self._write(reply.status, raw_from_headers(reply.headers), reply.body)
 
     def _record_request(self) -> None:
         self._recorder.request(self._flow, "GET", self._target, self._headers, b"", wanted=True)

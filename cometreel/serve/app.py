@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.engine.driver import BINARY_REFUSED, Driver, DriverReply, WebSocketConversation
-from cometreel.engine.session_resolver import error_reply
+from cometreel.http_fields import error_reply
 from cometreel.serve.asgi import (
     connection_control_of,
     headers_of,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from starlette.types import Message, Scope
 
-from cometreel.http_fields import BODILESS, field_bytes, field_text, headers_from_raw
+from cometreel.http_fields import BODILESS, cached_headers, field_bytes, field_text
 from cometreel.wire import Headers, Reply, Request
 
 __all__ = [
@@ -29,7 +29,7 @@ FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep-
 
 def headers_of(scope: Scope) -> Headers:
     """Return the header fields of a request. Equal fields give the same object, which is parsed once."""
-    return headers_from_raw(scope["headers"])
+    return cached_headers(tuple(scope["headers"]))
 
 
 def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = b"") -> Request:

@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from cometreel.engine.session_resolver import error_reply
 from cometreel.errors import OptionInvalid
-from cometreel.http_fields import end_to_end, headers_from_raw, raw_from_headers
+from cometreel.http_fields import end_to_end, error_reply, headers_from_raw, raw_from_headers
 from cometreel.serve.app import ForwardRequest
 from cometreel.wire import Reply, Request
 

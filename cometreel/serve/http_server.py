@@ -23,8 +23,8 @@ from uvicorn.protocols.utils import get_path_with_query_string
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
-from cometreel.engine.session_resolver import error_reply
 from cometreel.errors import OptionInvalid
+from cometreel.http_fields import error_reply
 from cometreel.masking import masked_text
 from cometreel.serve.asgi import CONNECTION_CONTROL
 from cometreel.serve.certificate import Certificate, ssl_context

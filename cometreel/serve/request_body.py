@@ -11,8 +11,8 @@ from typing import Final
 
 from starlette.types import Receive
 
-from cometreel.engine.session_resolver import error_reply
 from cometreel.extras import install_command, missing_distributions
+from cometreel.http_fields import error_reply
 from cometreel.wire import Headers, Reply
 
 __all__ = [

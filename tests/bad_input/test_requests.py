@@ -42,7 +42,7 @@ NOT_BAYEUX: dict[str, tuple[bytes, int, str]] = {
     "a key twice": (
         b'[{"channel":"/a","channel":"/b"}]',
         400,
-        NO_JSON + "the key 'channel' stands twice in one object",
+        NO_JSON + "the key 'channel' occurs twice in one object",
     ),
     "too deep": (b"[" * 1999, 400, REFUSED),
     "numbers": (b"[1,2]", 400, REFUSED + "element 0 is a number; expected a Bayeux message"),
@@ -62,10 +62,10 @@ NOT_BAYEUX: dict[str, tuple[bytes, int, str]] = {
 
 def is_as_ever(talk: Conversation, client: Client) -> None:
     """The same client goes on: nothing was lost, nothing waits, nobody was thrown out."""
-    client.asks("POST", "/api/v2/workbins", {"operationName": "RequestAgentStats"})
+    client.sends("POST", "/api/v2/workbins", {"operationName": "RequestAgentStats"})
     at = talk.now - talk.start
     accepted: JSON = {"statusCode": 0, "referenceId": 67}
-    client.hears(
+    client.receives(
         (at, 200, accepted), (at, "/v2/me/workbins", {"messageType": "WorkbinStatsMessage", "referenceId": 67})
     )
 
@@ -77,9 +77,9 @@ def test_what_is_no_bayeux_is_refused_with_its_reason_in_the_log(
     talk = conversation(SCENARIO)
     agent = talk.client().connects("/v2/me/workbins")
     talk.at(1.0)
-    agent.asks("POST", ENDPOINT, text=body)
-    agent.hears((1.0, status, ""))
-    talk.told(line)
+    agent.sends("POST", ENDPOINT, text=body)
+    agent.receives((1.0, status, ""))
+    talk.logged(line)
     is_as_ever(talk, agent)
 
 
@@ -87,9 +87,9 @@ def test_what_is_no_bayeux_is_refused_with_its_reason_in_the_log(
 def test_a_wrong_method_at_the_endpoint_is_refused(conversation: Talk, method: str) -> None:
     talk = conversation(SCENARIO)
     agent = talk.client().connects("/v2/me/workbins")
-    agent.asks(method, ENDPOINT)
-    assert agent.heard.pop()[1] == 400
-    talk.told(f"warning: {method} {ENDPOINT} is refused: no transport of Bayeux asks like this")
+    agent.sends(method, ENDPOINT)
+    assert agent.received.pop()[1] == 400
+    talk.logged(f"warning: {method} {ENDPOINT} is refused: no Bayeux transport sends such a request")
     is_as_ever(talk, agent)
 
 
@@ -110,8 +110,8 @@ def test_a_websocket_that_speaks_no_bayeux_is_closed_with_its_reason_in_the_log(
     number = talk.number()
     talk.send(agent, Request(number, "GET", ENDPOINT, websocket=True))
     talk.do(talk.backend.frame(number, text, talk.now))
-    agent.hears((0.0, "Accept", None), (0.0, "Drop", None))
-    talk.told(f"warning: a WebSocket is closed: {why}")
+    agent.receives((0.0, "Accept", None), (0.0, "Drop", None))
+    talk.logged(f"warning: a WebSocket is closed: {why}")
     is_as_ever(talk, talk.client().connects("/v2/me/workbins"))
 
 
@@ -172,14 +172,14 @@ def test_what_nothing_answers_names_the_nearest(
     """The reply says the same as the log."""
     talk = conversation(SCENARIO)
     agent = talk.client().connects("/v2/me/workbins")
-    agent.asks(method, path, text=body)
-    ((_, found, told),) = agent.heard
+    agent.sends(method, path, text=body)
+    ((_, found, told),) = agent.received
     assert found == status
     assert isinstance(told, dict)
     message = str(told["statusMessage"])
     assert message.startswith("N" + line[1:])
-    agent.heard.clear()
-    talk.told("warning: n" + message[1:])
+    agent.received.clear()
+    talk.logged("warning: n" + message[1:])
     is_as_ever(talk, agent)
 
 
@@ -187,9 +187,9 @@ def test_a_huge_body_is_not_looked_at(conversation: Talk) -> None:
     talk = conversation(SCENARIO, max_body=5000)
     agent = talk.client().connects("/v2/me/workbins")
     for path in ("/api/v2/workbins", ENDPOINT):
-        agent.asks("POST", path, text=b"[" * 5001)
+        agent.sends("POST", path, text=b"[" * 5001)
     refusal: JSON = {"statusCode": 10, "statusMessage": "the body has 5001 bytes; expected at most 5000"}
-    agent.hears((0.0, 413, refusal), (0.0, 413, refusal))
+    agent.receives((0.0, 413, refusal), (0.0, 413, refusal))
     is_as_ever(talk, agent)
 
 
@@ -211,13 +211,13 @@ def test_a_bad_cookie_begins_a_session_of_its_own(conversation: Talk, cookies: d
     honest = talk.client("honest").connects("/v2/me/workbins")
     odd = talk.client("odd")
     odd.cookies = dict(cookies)
-    odd.asks("GET", "/api/v2/workbins", query="fields=*")
-    odd.hears((0.0, 200, {"statusCode": 0, "workbins": []}))
+    odd.sends("GET", "/api/v2/workbins", query="fields=*")
+    odd.receives((0.0, 200, {"statusCode": 0, "workbins": []}))
     assert isinstance(odd.last, Reply)
     assert str(odd.last.headers.get("set-cookie")).startswith("JSESSIONID=")
     assert odd.cookies["JSESSIONID"] not in (*cookies.values(), honest.cookies["JSESSIONID"])
     is_as_ever(talk, honest)
-    odd.hears()
+    odd.receives()
 
 
 def test_a_client_id_without_its_cookie_opens_nothing(conversation: Talk) -> None:
@@ -235,7 +235,7 @@ def test_a_client_id_without_its_cookie_opens_nothing(conversation: Talk) -> Non
         }
     ]
     is_as_ever(talk, agent)
-    thief.hears()
+    thief.receives()
 
 
 def test_a_frame_for_a_request_that_is_over_is_nothing(conversation: Talk) -> None:

@@ -36,8 +36,15 @@ RUNNERS = {
 OURS = [name for name in COMMANDS if name not in RUNNERS]
 
 
+def runs_mitmdump(name: str) -> bool:
+    """Return whether a command of the page starts mitmdump."""
+    return any("mitmdump " in step.line for step in steps(TEXTS[name]) if isinstance(step, Command))
+
+
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.mitmproxy] if runs_mitmdump(name) else []) for name in OURS]
+)
 def test_each_command_prints_what_is_shown(name: str, ran: Callable[[str, str], Ran]):
     results = ran(name, TEXTS[name])
     following = [*[command.line for command, _, _ in results[1:]], ""]

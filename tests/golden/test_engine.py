@@ -33,7 +33,7 @@ SETTINGS = BayeuxSettings(
 
 
 class Push(AllowAll):
-    """What `/service/push` means to the servers that were recorded: deliver to the publisher, later or at once."""
+    """Implements `/service/push` of the recorded servers: delivers to the publisher, later or at once."""
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -186,11 +186,17 @@ class Line(asyncio.Protocol):
         what, reference = fault(), next(references)
         if what == "owner" and "workbinOwner" not in body:
             what = "answer"  # an agent without a login doesn't know its own id
-        COUNTS[what] += 1
         if what in REFUSALS:
+            COUNTS[what] += 1
             self.reply(*REFUSALS[what])
             return
-        session = next(each for each in reversed(SESSIONS.values()) if each.client_id.startswith(f"{self.cookie}."))
+        mine = (each for each in reversed(SESSIONS.values()) if each.client_id.startswith(f"{self.cookie}."))
+        session = next(mine, None)
+        if session is None:  # forgotten, and its agent doesn't know yet
+            COUNTS.update(["answer", "forgotten notifications"])
+            self.reply({"statusCode": 0, "referenceId": reference})
+            return
+        COUNTS[what] += 1
         owner, kind = body.get("workbinOwner", "me"), body.get("workbinType", "Agent")
         data = {
             "messageType": "WorkbinStatsMessage",

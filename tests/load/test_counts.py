@@ -39,7 +39,7 @@ def test_a_frozen_server_shows_in_latencies_from_the_intended_start_only(
 ):
     """The server stops for 3 of 10 s, so three in ten requests are due then. Few are in flight, since agents wait."""
     url = faulty(freeze=5)
-    steps = ("--reel-rate", "steps 100,0 of 10s", "--reel-spacing", "constant", "--reel-patience", "8s")
+    steps = ("--reel-rate", "steps 100,100,0 of 5s", "--reel-spacing", "constant", "--reel-patience", "8s")
     limits = (
         "notification p80 > 700ms",
         "notification p50 < 500ms",

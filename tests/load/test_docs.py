@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.load.conftest import ROOT
+from tests.load.conftest import ROOT, free_port
 
 PAGE = (ROOT / "docs" / "load.md").read_text()
 BLOCKS = [block.replace("\\\n", " ") for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)]
@@ -18,7 +18,9 @@ RUNS = [block for block in BLOCKS if "locust" in block]
 
 
 def shorter(block: str, url: str) -> str:
-    """Return the commands for a test server, with a short run."""
+    """Return the commands for a test server, with a short run and the master on a free port."""
+    port = free_port()
+    block = block.replace("--processes 2", f"--processes 2 --master-bind-port {port} --master-port {port}")
     block = block.replace("https://gws.example", url).replace("loadtests/", f"{ROOT}/loadtests/")
     block = block.replace("scenarios/", f"{ROOT}/scenarios/").replace("--reel-find-capacity", "")
     return re.sub(r"-t \S+", "-t 4s --reel-patience 2s --only-summary", block)

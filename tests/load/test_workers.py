@@ -23,7 +23,7 @@ def totals(out: str) -> tuple[int, ...]:
 def test_a_master_and_two_workers_send_each_due_request_once(faulty: Callable[..., str], locust: Start, tmp_path: Path):
     url, port = faulty(drop=10, double=10), free_port()
     out = locust(
-        *("--host", url, "--processes", 2, "--reel-rate", "steps 60,0 of 6s", *SHAPE, "--csv", "run"),
+        *("--host", url, "--processes", 2, "--reel-rate", "steps 60,60,0 of 3s", *SHAPE, "--csv", "run"),
         *("--master-bind-port", port, "--master-port", port, "--reel-limit", "lost > 0"),
     ).await_end()
     made = counts(url)
@@ -46,7 +46,7 @@ def test_the_load_of_a_killed_worker_moves_to_the_other(faulty: Callable[..., st
     url, port = faulty(), free_port()
     master = locust(
         *("--master", "--expect-workers", 2, "--master-bind-port", port, "--master-bind-host", "127.0.0.1"),
-        *("--host", url, "--reel-rate", "steps 60,0 of 24s", *SHAPE, "--reel-limit", "error rate < 100%"),
+        *("--host", url, "--reel-rate", "steps 60,60,60,60,0 of 6s", *SHAPE, "--reel-limit", "error rate < 100%"),
     )
     workers = [locust("--worker", "--master-port", port, *LOOPBACK) for _ in range(2)]
     await_log(master, "The run starts: 12 of 12 agents are ready")

@@ -10,7 +10,8 @@ from mitmproxy.connection import Client
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.test import tflow, tutils
 
-from cometreel.mitmproxy_support.flow_translation import error_reply, reply_into, request_from
+from cometreel.http_fields import error_reply
+from cometreel.mitmproxy_support.flow_translation import reply_into, request_from
 from cometreel.wire import Headers, Reply
 
 
@@ -111,7 +112,7 @@ def test_http2_gets_lower_case_names_and_no_connection_specific_fields() -> None
     assert sent.response.headers.fields == ((b"x-a", b"B"), (b"content-length", b"1"))
 
 
-def test_an_error_reply_has_the_format_of_gws() -> None:
-    reply = error_reply(503, "no scenario is being replayed")
+def test_an_error_reply_has_the_form_of_a_gws_error() -> None:
+    reply = error_reply(0, 503, 6, "cometreel: no scenario is being replayed")
     assert reply.body == b'{"statusCode":6,"statusMessage":"cometreel: no scenario is being replayed"}'
     assert (reply.status, reply.headers.get("content-type")) == (503, "application/json;charset=UTF-8")

@@ -1,4 +1,4 @@
-"""What the examples share: where scenarios lie, and clients that others wrote, run as processes of their own."""
+"""Fixtures of the replay tests: the folder of scenarios, and third-party clients that run as processes."""
 
 from __future__ import annotations
 

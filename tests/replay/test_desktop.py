@@ -10,30 +10,30 @@ import pytest
 from cometreel.engine import Notification, Response
 from cometreel.engine.responders import ResponderRequest
 from cometreel.pytest_plugin import Reel
-from tests.replay.desktop import Desk
+from tests.replay.desktop import AgentApplication
 
 PLACE = {"workbinType": "Place", "workbinOwner": "Place1"}
 
 
 @pytest.fixture
 def stats(reel: Reel, scenarios: Path) -> Reel:
-    """What the server says about statistics, without any delay."""
+    """The replies and notifications about statistics, without delay."""
     return reel.play(scenarios / "request_agent_stats.yaml", speed=0)
 
 
 def test_the_answer_comes_over_the_poll(stats: Reel):
-    with Desk(stats.url) as desk:
-        promised = desk.ask(**PLACE)
-        desk.poll()
-    (answer,) = desk.messages
+    with AgentApplication(stats.url) as application:
+        promised = application.request_stats(**PLACE)
+        application.poll()
+    (answer,) = application.messages
     assert answer["messageType"] == "WorkbinStatsMessage"
     assert answer["referenceId"] == promised["referenceId"]
 
 
 def test_what_the_application_asked(stats: Reel):
-    with Desk(stats.url) as desk:
-        desk.ask()
-        desk.ask(**PLACE)
+    with AgentApplication(stats.url) as application:
+        application.request_stats()
+        application.request_stats(**PLACE)
     assert [call.operation for call in stats.calls] == ["RequestAgentStats", "RequestAgentStats"]
     (call,) = stats.calls(operation="RequestAgentStats", owner_type="Place")
     assert (call.owner, call.user, call.exchange, call.status) == ("Place1", "agent-1", "stats of place Place1", 200)
@@ -41,14 +41,14 @@ def test_what_the_application_asked(stats: Reel):
 
 def test_something_happens_on_the_servers_side(stats: Reel):
     """A colleague has put something into the workbin: nobody here asked for it."""
-    with Desk(stats.url) as desk:
+    with AgentApplication(stats.url) as application:
         stats.push("/v2/me/workbins", {"messageType": "WorkbinStateChangeMessage", "action": "ItemAdded"})
-        desk.poll()
-    assert desk.messages == [{"messageType": "WorkbinStateChangeMessage", "action": "ItemAdded"}]
+        application.poll()
+    assert application.messages == [{"messageType": "WorkbinStateChangeMessage", "action": "ItemAdded"}]
 
 
 def test_only_one_of_two_agents_is_told(stats: Reel):
-    with Desk(stats.url, "agent-1") as one, Desk(stats.url, "agent-2") as two:
+    with AgentApplication(stats.url, "agent-1") as one, AgentApplication(stats.url, "agent-2") as two:
         stats.push("/v2/me/workbins", {"for": "two"}, user="agent-2")
         stats.push("/v2/me/workbins", {"for": "one"}, session=1)
         one.poll()
@@ -59,17 +59,17 @@ def test_only_one_of_two_agents_is_told(stats: Reel):
 def test_the_server_fails_once(stats: Reel):
     """The second request for this place, and no other one."""
     stats.fault({"exchange": "stats of place Place1", "nth": 2, "status": 503, "body": {"statusCode": 4}})
-    with Desk(stats.url) as desk:
-        assert [desk.ask(**PLACE)["statusCode"] for _ in range(3)] == [0, 4, 0]
+    with AgentApplication(stats.url) as application:
+        assert [application.request_stats(**PLACE)["statusCode"] for _ in range(3)] == [0, 4, 0]
 
 
 def test_a_notification_is_lost(stats: Reel):
     stats.fault({"exchange": "stats of place Place1", "drop-event": 1})
-    with Desk(stats.url) as desk:
-        desk.ask(**PLACE)
-        desk.ask()
-        desk.poll()
-    assert [message["workbinStats"].popitem()[1]["Type"] for message in desk.messages] == ["Agent"]
+    with AgentApplication(stats.url) as application:
+        application.request_stats(**PLACE)
+        application.request_stats()
+        application.poll()
+    assert [message["workbinStats"].popitem()[1]["Type"] for message in application.messages] == ["Agent"]
 
 
 def test_an_answer_in_python(stats: Reel):
@@ -82,17 +82,17 @@ def test_an_answer_in_python(stats: Reel):
         owner = asked.body["workbinOwner"]
         return Response({"statusCode": 0, "referenceId": 7}, events=[Notification("/v2/me/workbins", {"owner": owner})])
 
-    with Desk(stats.url) as desk:
-        assert desk.ask(workbinOwner="Place77")["referenceId"] == 7
-        desk.poll()
-    assert desk.messages == [{"owner": "Place77"}]
+    with AgentApplication(stats.url) as application:
+        assert application.request_stats(workbinOwner="Place77")["referenceId"] == 7
+        application.poll()
+    assert application.messages == [{"owner": "Place77"}]
 
 
 def test_an_application_that_asks_for_what_is_not_there(stats: Reel):
     """The scenario doesn't answer this, and the test says that it means it."""
     stats.allow_unmatched()
-    with Desk(stats.url) as desk:
-        assert "nearest" in desk.ask(workbinType="Place", workbinOwner="Place9")
+    with AgentApplication(stats.url) as application:
+        assert "nearest" in application.request_stats(workbinType="Place", workbinOwner="Place9")
     assert [call.outcome for call in stats.calls] == ["missed"]
 
 

@@ -22,9 +22,9 @@ import pytest
 sys.path.insert(0, {root!r})
 from demo import peers
 
-@pytest.mark.reel("desk.yaml")
+@pytest.mark.reel("agent.yaml")
 @pytest.mark.parametrize("name", [{name!r}])
-def test_desk(reel, name, tmp_path):
+def test_agent(reel, name, tmp_path):
     printed = peers.client(tmp_path, name, reel.url, workload=Path({workload!r})).await_end()
     Path(__file__).with_name({out!r}).write_text(printed)
     assert reel.calls(operation="RequestAgentStats", owner_type="Place")[0].owner == "Place1"
@@ -47,8 +47,8 @@ def server(tmp_path: Path) -> Iterator[Callable[[], peers.Server]]:
 
 
 @pytest.fixture
-def desk(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ClientOutput]:
-    """Run pytest on a test that runs an application; what the application saw."""
+def run_client(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ClientOutput]:
+    """Run pytest on a test that runs a client; return what the client received."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makefile(".ini", pytest="[pytest]\nfilterwarnings = error\n")
 
@@ -58,7 +58,7 @@ def desk(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     def run(name: str, out: str, *arguments: str) -> ClientOutput:
         values = {"root": str(peers.ROOT), "name": name, "out": out, "workload": str(short)}
-        pytester.makepyfile(test_desk=TEST.format(**values))
+        pytester.makepyfile(test_agent=TEST.format(**values))
         plain = ("-q", "-p", "no:cacheprovider", "-p", "cometreel.pytest_plugin")  # and nothing else that takes time
         pytester.runpytest_subprocess(*plain, *arguments).assert_outcomes(passed=1)
         return parse_output((pytester.path / out).read_text())
@@ -68,35 +68,35 @@ def desk(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable
 
 @pytest.mark.parametrize("name", peers.CLIENTS)
 def test_what_is_recorded_once_is_replayed_without_the_server(
-    name: str, desk: Callable[..., ClientOutput], server: Callable[[], peers.Server], pytester: pytest.Pytester
+    name: str, run_client: Callable[..., ClientOutput], server: Callable[[], peers.Server], pytester: pytest.Pytester
 ):
     upstream = server()
     option = f"--reel-record={upstream.url}"
-    recorded = desk(name, "recorded", option)
+    recorded = run_client(name, "recorded", option)
     upstream.process.stop()
-    assert differences(recorded, desk(name, "replayed", option)) == ""
+    assert differences(recorded, run_client(name, "replayed", option)) == ""
     private = json.loads((peers.NODE / "contact_center.json").read_text())["users"][0]
-    written = "".join(path.read_text() for path in pytester.path.glob("desk.*"))
+    written = "".join(path.read_text() for path in pytester.path.glob("agent.*"))
     assert [private[key] for key in ("userName", "password", "emailAddress") if private[key] in written] == []
 
 
 def test_new_adds_a_question_with_the_notification_that_answers_it(
-    desk: Callable[..., ClientOutput], server: Callable[[], peers.Server], pytester: pytest.Pytester
+    run_client: Callable[..., ClientOutput], server: Callable[[], peers.Server], pytester: pytest.Pytester
 ):
     """The scenario lacks what the place's statistics are; the rest stays as a person has edited it."""
-    first = desk("cometd-9", "recorded", f"--reel-record={server().url}")
-    file = pytester.path / "desk.yaml"
+    first = run_client("cometd-9", "recorded", f"--reel-record={server().url}")
+    file = pytester.path / "agent.yaml"
     document = file.read_text()
     head, middle, tail = _cut(document, "stats of place Place1")
     file.write_text(head + tail)
-    desk("cometd-9", "added", f"--reel-record={server().url}", "--reel-record-mode=new")
+    run_client("cometd-9", "added", f"--reel-record={server().url}", "--reel-record-mode=new")
     assert file.read_text() == head + tail
-    extended = pytester.path / "desk.new.yaml"
+    extended = pytester.path / "agent.new.yaml"
     assert "name: stats of place Place1\n" in extended.read_text()
     assert extended.read_text().count("- name: ") == document.count("- name: ")
     assert "workbinOwner: Place1" in middle
     file.write_text(extended.read_text())
-    assert differences(first, desk("cometd-9", "replayed")) == ""
+    assert differences(first, run_client("cometd-9", "replayed")) == ""
 
 
 def _cut(document: str, name: str) -> tuple[str, str, str]:
@@ -108,10 +108,10 @@ def _cut(document: str, name: str) -> tuple[str, str, str]:
 
 
 def test_all_records_anew_and_keeps_every_journal(
-    desk: Callable[..., ClientOutput], server: Callable[[], peers.Server], pytester: pytest.Pytester
+    run_client: Callable[..., ClientOutput], server: Callable[[], peers.Server], pytester: pytest.Pytester
 ):
     for number in range(2):
-        desk("cometd-3", f"run-{number}", f"--reel-record={server().url}", "--reel-record-mode=all")
-    names = sorted(path.name for path in pytester.path.glob("desk*"))
-    assert [name for name in names if name.endswith(".jsonl")] == ["desk.2.jsonl", "desk.jsonl"]
-    assert "desk.yaml" in names
+        run_client("cometd-3", f"run-{number}", f"--reel-record={server().url}", "--reel-record-mode=all")
+    names = sorted(path.name for path in pytester.path.glob("agent*"))
+    assert [name for name in names if name.endswith(".jsonl")] == ["agent.2.jsonl", "agent.jsonl"]
+    assert "agent.yaml" in names

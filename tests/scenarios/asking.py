@@ -21,7 +21,7 @@ EXAMPLES: Mapping[str, JSON] = {
     "object": {"operationName": "Any"},
     "/api/v2/me(/.*)?": "/api/v2/me/channels",
 }
-"""What stands in for `$any` of a kind, and for a `$regex`."""
+"""Returns a value for `$any` of a kind, and for a `$regex`."""
 
 
 class Plain(yaml.SafeLoader):
@@ -71,7 +71,7 @@ class Anything:
 
 
 def expected(value: Any) -> Any:
-    """What must come where the file says this: the same, but for templates and the host of a `uri`."""
+    """Returns the expected value for one of the file: the same, except for templates and the host of a `uri`."""
     if isinstance(value, list):
         return [expected(item) for item in value]
     if not isinstance(value, dict):
@@ -97,10 +97,10 @@ def ask(client: Client, exchange: dict[str, Any]) -> None:
     """Ask what this exchange answers."""
     request = exchange["request"]
     if "publish" in request:
-        client.says({"channel": request["publish"], "data": example(request.get("data"))})
+        client.sends_messages({"channel": request["publish"], "data": example(request.get("data"))})
         return
     path, query = example(request["path"]), example(request.get("query") or {})
-    client.asks(
+    client.sends(
         request["method"],
         "/" + "/".join(path) if isinstance(path, list) else path,
         example(request["body"]) if "body" in request else None,
@@ -109,7 +109,7 @@ def ask(client: Client, exchange: dict[str, Any]) -> None:
 
 
 def answer(exchange: dict[str, Any], asked: float) -> list[tuple[float, int | str, Any]]:
-    """What the client must hear because of this exchange, in the order in which it is due."""
+    """Returns the notifications that the client must receive for this exchange, in the order in which they are due."""
     reply, due = exchange.get("reply", {}), []
     if "publish" not in exchange["request"]:
         due.append((asked + seconds(reply.get("after")), reply.get("status", 200), expected(reply.get("body"))))

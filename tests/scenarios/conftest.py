@@ -1,4 +1,4 @@
-"""What the tests of the shipped scenarios share: each is played in virtual time, each transcript is read to its end."""
+"""Fixtures for the shipped scenarios: each is played in virtual time, and each transcript is read to its end."""
 
 from __future__ import annotations
 

@@ -83,8 +83,8 @@ def test_the_files_of_a_desktop_play_together_and_none_hides_another(begin: Begi
         ask(agent, exchange)
     assert played(talk) == [exchange["name"] for exchange in asked]
     talk.at(10.0)
-    assert len(agent.heard) == len(asked) + sum(len(exchange.get("events", [])) for exchange in asked)
-    agent.heard.clear()
+    assert len(agent.received) == len(asked) + sum(len(exchange.get("events", [])) for exchange in asked)
+    agent.received.clear()
 
 
 @pytest.mark.parametrize(("file", "name"), EXCHANGES, ids=[f"{file}: {name}" for file, name in EXCHANGES])
@@ -102,11 +102,11 @@ def test_an_exchange_answers_what_the_file_says(begin: Begin, file: str, name: s
     for earlier in _guards(exchanges[name], "after"):
         ask(client, exchanges[earlier])
     talk.at(3.0)
-    client.heard.clear()
+    client.received.clear()
     ask(client, exchanges[name])
     assert played(talk)[-1] == name
     talk.at(5.9)  # before what others do in add_and_pull.yaml
-    client.hears(*answer(exchanges[name], 3.0))
+    client.receives(*answer(exchanges[name], 3.0))
 
 
 def _user(exchange: dict[str, Any]) -> str | None:

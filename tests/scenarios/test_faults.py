@@ -31,13 +31,13 @@ def test_the_users_name_chooses_the_trouble_with_an_exchange(
 ) -> None:
     talk, agent = troubled(begin, user)
     agent.connects(TOPIC)
-    agent.asks("POST", "/api/v2/workbins", STATS)
+    agent.sends("POST", "/api/v2/workbins", STATS)
     talk.at(20.0)
     if user == "busy-once":
-        agent.asks("POST", "/api/v2/workbins", STATS)
+        agent.sends("POST", "/api/v2/workbins", STATS)
         talk.at(30.0)
-    assert [(at, what) for at, what, _ in agent.heard] == expected
-    agent.heard.clear()
+    assert [(at, what) for at, what, _ in agent.received] == expected
+    agent.received.clear()
 
 
 def test_who_is_busy_often_is_so_half_of_the_time_and_in_each_run_alike(begin: Begin) -> None:
@@ -45,9 +45,9 @@ def test_who_is_busy_often_is_so_half_of_the_time_and_in_each_run_alike(begin: B
     for _ in range(2):
         _, agent = troubled(begin, "busy-often", speed=0)
         for _ in range(40):
-            agent.asks("POST", "/api/v2/workbins", STATS)
-        runs.append([what for _, what, _ in agent.heard if isinstance(what, int)])
-        agent.heard.clear()
+            agent.sends("POST", "/api/v2/workbins", STATS)
+        runs.append([what for _, what, _ in agent.received if isinstance(what, int)])
+        agent.received.clear()
     assert runs[0] == runs[1]
     assert set(runs[0]) == {200, 429}
     assert 10 <= runs[0].count(429) <= 30
@@ -56,17 +56,17 @@ def test_who_is_busy_often_is_so_half_of_the_time_and_in_each_run_alike(begin: B
 def test_who_is_thrown_out_must_shake_hands_again(begin: Begin) -> None:
     talk, agent = troubled(begin, "thrown-out")
     agent.connects(TOPIC)
-    agent.asks("POST", "/api/v2/workbins", STATS)
+    agent.sends("POST", "/api/v2/workbins", STATS)
     talk.at(1.0)
-    assert agent.heard[0][:2] == (0.034, 200)
+    assert agent.received[0][:2] == (0.034, 200)
     assert agent.meta[-1]["channel"] in ("/meta/connect", "/meta/disconnect")
     agent.polls = False
     agent.poll()
     assert agent.meta[-1]["error"] == "402::Unknown client"
     agent.handshakes()
     agent.poll()
-    assert [what for _, what, _ in agent.heard] == [200, TOPIC]
-    agent.heard.clear()
+    assert [what for _, what, _ in agent.received] == [200, TOPIC]
+    agent.received.clear()
 
 
 def polls_through(talk: Conversation, agent: Client, times: int) -> None:
@@ -95,7 +95,7 @@ def test_one_topic_is_denied_and_the_others_are_not(begin: Begin) -> None:
     _, agent = troubled(begin, "no-subscription")
     agent.handshakes()
     for topic in (TOPIC, "/v2/me/workitems"):
-        agent.says({"channel": "/meta/subscribe", "subscription": topic})
+        agent.sends_messages({"channel": "/meta/subscribe", "subscription": topic})
     denied = "403:no workbins for you:subscribe_denied"
     assert meta(agent, "/meta/subscribe") == [
         {"channel": "/meta/subscribe", "successful": False, "subscription": TOPIC, "error": denied},
@@ -141,10 +141,10 @@ def test_a_slow_poll_takes_eight_seconds_unless_there_is_something_to_say(begin:
     talk.at(8.0)
     assert len(meta(agent, "/meta/connect")) == 1
     agent.poll()
-    agent.asks("POST", "/api/v2/workbins", STATS)
+    agent.sends("POST", "/api/v2/workbins", STATS)
     talk.at(9.0)
-    assert [(at, what) for at, what, _ in agent.heard] == [(8.034, 200), (8.12, TOPIC)]
-    agent.heard.clear()
+    assert [(at, what) for at, what, _ in agent.received] == [(8.034, 200), (8.12, TOPIC)]
+    agent.received.clear()
 
 
 @pytest.mark.parametrize(("user", "heard"), [("cut-poll", (0.0, "Drop", None)), ("no-gateway", (0.0, 502, ""))])
@@ -154,6 +154,6 @@ def test_the_second_poll_meets_no_bayeux_server(begin: Begin, user: str, heard: 
     agent.handshakes()
     for _ in range(3):
         agent.poll()
-    agent.hears(heard)
+    agent.receives(heard)
     talk.at(31.0)
     assert [poll["successful"] for poll in meta(agent, "/meta/connect")] == [True, True]

@@ -12,21 +12,21 @@ CLIENT: JSONObject = {"type": "Client", "nickname": "Carla"}
 ANN: JSONObject = {"type": "Agent", "nickname": "Ann"}
 
 
-def says(agent: Client, operation: str, **more: JSON) -> None:
-    agent.says({"channel": CHAT, "data": {"operation": operation, **more}})
+def send_command(agent: Client, operation: str, **more: JSON) -> None:
+    agent.sends_messages({"channel": CHAT, "data": {"operation": operation, **more}})
 
 
 def test_a_customer_chats_by_publishing(begin: Begin) -> None:
     talk = begin("chat_publish.yaml")
     carla = talk.client().connects(CHAT)
-    says(carla, "requestChat", firstName="Carla", subject="Broken kettle")
-    ((at, channel, first),) = carla.heard
+    send_command(carla, "requestChat", firstName="Carla", subject="Broken kettle")
+    ((at, channel, first),) = carla.received
     assert (at, channel) == (0.0, CHAT), "it rides on the reply to the publish"
     assert isinstance(first, dict)
     key = first["secureKey"]
     joined: JSONObject = {"type": "ParticipantJoined", "index": 1, "utcTime": "2026-11-24T09:00:00Z", "from": CLIENT}
     assert first == {"secureKey": key, "messages": [joined], "nextPosition": 2}
-    carla.heard.clear()
+    carla.received.clear()
 
     talk.at(3.0)
     time = "2026-11-24T09:00:02Z"
@@ -34,22 +34,24 @@ def test_a_customer_chats_by_publishing(begin: Begin) -> None:
         {"type": "ParticipantJoined", "index": 2, "utcTime": time, "from": ANN},
         {"type": "Message", "index": 3, "text": "Hello Carla, how can I help?", "utcTime": time, "from": ANN},
     ]
-    carla.hears((2.0, CHAT, {"messages": hello, "nextPosition": 4}))
+    carla.receives((2.0, CHAT, {"messages": hello, "nextPosition": 4}))
 
-    says(carla, "sendMessage", message="It leaks", secureKey=key)
-    says(carla, "customNotice", message="on page 3", secureKey=key)
-    says(carla, "disconnect", secureKey=key)
+    send_command(carla, "sendMessage", message="It leaks", secureKey=key)
+    send_command(carla, "customNotice", message="on page 3", secureKey=key)
+    send_command(carla, "disconnect", secureKey=key)
     talk.at(6.0)
     leaks: JSON = [{"type": "Message", "text": "It leaks", "utcTime": "2026-11-24T09:00:00.200Z", "from": CLIENT}]
     left: JSON = [{"type": "ParticipantLeft", "utcTime": "2026-11-24T09:00:00.050Z", "from": ANN}]
     typing: JSON = [{"type": "TypingStarted", "utcTime": "2026-11-24T09:00:01.500Z", "from": ANN}]
-    carla.hears((3.05, CHAT, {"messages": left}), (3.2, CHAT, {"messages": leaks}), (4.5, CHAT, {"messages": typing}))
+    carla.receives(
+        (3.05, CHAT, {"messages": left}), (3.2, CHAT, {"messages": leaks}), (4.5, CHAT, {"messages": typing})
+    )
     assert meta(carla, CHAT) == [{"channel": CHAT, "successful": True}] * 4
 
 
 def test_a_message_without_a_key_is_refused(begin: Begin) -> None:
     carla = begin("chat_publish.yaml").client().connects(CHAT)
-    says(carla, "sendMessage", message="hello?")
+    send_command(carla, "sendMessage", message="hello?")
     refused: JSONObject = {"channel": CHAT, "successful": False, "error": "403::No chat without a secureKey"}
     assert meta(carla, CHAT) == [refused]
 
@@ -61,15 +63,15 @@ def test_the_operation_id_that_a_client_chooses_comes_back_in_reply_and_notifica
     talk = begin("workspace_v3.yaml")
     agent = talk.client().connects(V3)
     assert "WORKSPACE_SESSIONID" in agent.cookies
-    agent.asks("POST", f"{V3}/{BIN}09/subscribe", {"operationId": "mine-1"})
-    agent.asks("POST", f"{V3}/{BIN}09/subscribe", {"operationId": "mine-2"})
+    agent.sends("POST", f"{V3}/{BIN}09/subscribe", {"operationId": "mine-1"})
+    agent.sends("POST", f"{V3}/{BIN}09/subscribe", {"operationId": "mine-2"})
     talk.at(1.0)
 
     def ack(operation: str) -> JSONObject:
         kind: JSONObject = {"messageType": "WorkbinsMessage", "name": "EventAck", "operationId": operation}
         return {**kind, "operation": "SubscribeWorkbinEvents", "workbinId": f"{BIN}09"}
 
-    agent.hears(
+    agent.receives(
         (0.02, 200, {"status": {"code": 1}, "operationId": "mine-1"}),
         (0.02, 200, {"status": {"code": 1}, "operationId": "mine-2"}),
         (0.1, V3, ack("mine-1")),
@@ -81,7 +83,7 @@ def test_an_added_interaction_is_notified_with_what_was_asked(begin: Begin) -> N
     talk = begin("workspace_v3.yaml")
     agent = talk.client().connects(V3)
     body: JSONObject = {"operationId": "add-7", "data": {"interactionId": "00016AB14RQD006K"}}
-    agent.asks("POST", f"{V3}/{BIN}01/add-interaction", body)
+    agent.sends("POST", f"{V3}/{BIN}01/add-interaction", body)
     talk.at(1.0)
     changed: JSONObject = {
         "messageType": "WorkbinsMessage",
@@ -92,15 +94,15 @@ def test_an_added_interaction_is_notified_with_what_was_asked(begin: Begin) -> N
         "workbin": {"id": f"{BIN}01", "owner": "ann.archer"},
         "interaction": {"id": "00016AB14RQD006K"},
     }
-    agent.hears((0.02, 200, {"status": {"code": 1}, "operationId": "add-7"}), (0.1, V3, changed))
+    agent.receives((0.02, 200, {"status": {"code": 1}, "operationId": "add-7"}), (0.1, V3, changed))
 
 
 def test_a_subscriber_of_version_3_is_told_what_others_pull(begin: Begin) -> None:
     talk = begin("workspace_v3.yaml")
     agent = talk.client().connects(V3)
-    agent.asks("POST", f"{V3}/{BIN}01/subscribe", {})
+    agent.sends("POST", f"{V3}/{BIN}01/subscribe", {})
     talk.at(9.0)
-    agent.heard.clear()
+    agent.received.clear()
     talk.at(11.0)
     pulled: JSONObject = {
         "messageType": "WorkbinsMessage",
@@ -111,4 +113,4 @@ def test_a_subscriber_of_version_3_is_told_what_others_pull(begin: Begin) -> Non
         "workbin": {"id": f"{BIN}01", "owner": "ben.baker"},
         "interaction": {"id": "00016AB14RQD006M"},
     }
-    agent.hears((10.0, V3, pulled))
+    agent.receives((10.0, V3, pulled))

@@ -5,17 +5,17 @@ from __future__ import annotations
 from cometreel.jsonvalue import JSON, JSONObject
 from tests.scenarios.conftest import Begin
 from tests.scenarios.words import BIN, SUBSCRIBE, TOPIC, UNSUBSCRIBE, accepted, subscribed
-from tests.unit.engine.conversation import Heard
+from tests.unit.engine.conversation import Received
 
 
 def test_any_workbin_can_be_subscribed_to_with_or_without_me(begin: Begin) -> None:
     talk = begin("subscribe.yaml")
     agent = talk.client().connects(TOPIC)
-    agent.asks("POST", f"/api/v2/workbins/{BIN}42", SUBSCRIBE)
-    agent.asks("POST", f"/api/v2/me/workbins/{BIN}42", UNSUBSCRIBE)
-    agent.asks("POST", f"/api/v2/me/workbins/{BIN}ff", SUBSCRIBE)
+    agent.sends("POST", f"/api/v2/workbins/{BIN}42", SUBSCRIBE)
+    agent.sends("POST", f"/api/v2/me/workbins/{BIN}42", UNSUBSCRIBE)
+    agent.sends("POST", f"/api/v2/me/workbins/{BIN}ff", SUBSCRIBE)
     talk.at(1.0)
-    agent.hears(
+    agent.receives(
         (0.034, 200, accepted(50)),
         (0.034, 200, accepted(51)),
         (0.034, 200, accepted(52)),
@@ -30,13 +30,13 @@ def test_a_map_of_references_goes_on_counting_when_it_is_asked_for_again(begin: 
     talk = begin("subscribe.yaml", speed=0)
     agent = talk.client().connects(TOPIC)
     for _ in range(2):
-        agent.asks("POST", "/api/v2/workbins", SUBSCRIBE, query=f"workbinIds={BIN}01,{BIN}03")
+        agent.sends("POST", "/api/v2/workbins", SUBSCRIBE, query=f"workbinIds={BIN}01,{BIN}03")
 
     def accepted_as(first: int) -> JSONObject:
         return {"statusCode": 0, "referenceIds": {f"{BIN}01": first, f"{BIN}03": first + 1}}
 
-    events: list[Heard] = [(0.0, TOPIC, subscribed(f"{BIN}01")), (0.0, TOPIC, subscribed(f"{BIN}03"))]
-    agent.hears((0.0, 200, accepted_as(56)), *events, (0.0, 200, accepted_as(68)), *events)
+    events: list[Received] = [(0.0, TOPIC, subscribed(f"{BIN}01")), (0.0, TOPIC, subscribed(f"{BIN}03"))]
+    agent.receives((0.0, 200, accepted_as(56)), *events, (0.0, 200, accepted_as(68)), *events)
 
 
 ADDED_BY_ANOTHER: JSONObject = {
@@ -64,14 +64,16 @@ def test_a_subscriber_is_told_what_others_do_until_it_unsubscribes(begin: Begin)
     talk = begin("add_and_pull.yaml")
     stays, leaves = talk.client("stays").connects(TOPIC), talk.client("leaves").connects(TOPIC)
     for agent in (stays, leaves):
-        agent.asks("POST", f"/api/v2/me/workbins/{BIN}03", SUBSCRIBE)
+        agent.sends("POST", f"/api/v2/me/workbins/{BIN}03", SUBSCRIBE)
     talk.at(8.0)
     for agent in (stays, leaves):
-        agent.hears((0.034, 200, accepted(81)), (0.12, TOPIC, subscribed(f"{BIN}03")), (5.0, TOPIC, ADDED_BY_ANOTHER))
-    leaves.asks("POST", f"/api/v2/me/workbins/{BIN}03", UNSUBSCRIBE)
+        agent.receives(
+            (0.034, 200, accepted(81)), (0.12, TOPIC, subscribed(f"{BIN}03")), (5.0, TOPIC, ADDED_BY_ANOTHER)
+        )
+    leaves.sends("POST", f"/api/v2/me/workbins/{BIN}03", UNSUBSCRIBE)
     talk.at(20.0)
-    stays.hears((12.0, TOPIC, REMOVED_BY_ANOTHER))
-    leaves.hears((8.034, 200, accepted(82)), (8.12, TOPIC, subscribed(f"{BIN}03", "Unsubscribed")))
+    stays.receives((12.0, TOPIC, REMOVED_BY_ANOTHER))
+    leaves.receives((8.034, 200, accepted(82)), (8.12, TOPIC, subscribed(f"{BIN}03", "Unsubscribed")))
 
 
 def test_only_a_subscriber_is_told_about_the_workbin_that_it_adds_to(begin: Begin) -> None:
@@ -83,26 +85,26 @@ def test_only_a_subscriber_is_told_about_the_workbin_that_it_adds_to(begin: Begi
         kind: JSONObject = {"messageType": "WorkitemStateChangeMessage", "notificationType": "StatusChange"}
         return {**kind, "workitem": {"id": "00016AB14RQD006M"}, "referenceId": reference}
 
-    agent.asks("POST", f"/api/v2/workbins/{BIN}01", add)
-    agent.hears((0.0, 200, accepted(83)), (0.0, "/v2/me/workitems", item(83)))
-    agent.asks("POST", f"/api/v2/workbins/{BIN}01", SUBSCRIBE)
-    agent.heard.clear()
-    agent.asks("POST", f"/api/v2/workbins/{BIN}01", add)
+    agent.sends("POST", f"/api/v2/workbins/{BIN}01", add)
+    agent.receives((0.0, 200, accepted(83)), (0.0, "/v2/me/workitems", item(83)))
+    agent.sends("POST", f"/api/v2/workbins/{BIN}01", SUBSCRIBE)
+    agent.received.clear()
+    agent.sends("POST", f"/api/v2/workbins/{BIN}01", add)
     about: JSONObject = {"messageType": "WorkbinStateChangeMessage", "action": "ItemAdded", "id": f"{BIN}01"}
     about |= {"workitemStateResourceV2": {"id": "00016AB14RQD006M"}, "referenceId": 84}
-    agent.hears((0.0, 200, accepted(84)), (0.0, "/v2/me/workitems", item(84)), (0.0, TOPIC, about))
+    agent.receives((0.0, 200, accepted(84)), (0.0, "/v2/me/workitems", item(84)), (0.0, TOPIC, about))
 
 
 def test_a_pulled_work_item_is_gone_for_its_own_session_only(begin: Begin) -> None:
     talk = begin("add_and_pull.yaml", speed=0)
     pulls, looks = talk.client("pulls").connects(TOPIC), talk.client("looks")
-    pulls.asks("POST", f"/api/v2/workbins/{BIN}03", {"operationName": "PullWorkitem", "id": "00016AB14RQD006P"})
-    assert [what for _, what, _ in pulls.heard] == [200, "/v2/me/workitems", TOPIC]
+    pulls.sends("POST", f"/api/v2/workbins/{BIN}03", {"operationName": "PullWorkitem", "id": "00016AB14RQD006P"})
+    assert [what for _, what, _ in pulls.received] == [200, "/v2/me/workitems", TOPIC]
     contents = []
     for agent in (pulls, looks):
-        agent.heard.clear()
-        agent.asks("GET", f"/api/v2/workbins/{BIN}03", query="subresources=*")
-        contents.append(agent.heard.pop()[2])
+        agent.received.clear()
+        agent.sends("GET", f"/api/v2/workbins/{BIN}03", query="subresources=*")
+        contents.append(agent.received.pop()[2])
     workbin: JSONObject = {"id": f"{BIN}03", "workbinName": "Place Bin", "displayName": "Bin of this place"}
     workbin |= {"uri": f"http://replay:1/api/v2/workbins/{BIN}03", "type": "Place"}
     items: JSON = [{"id": "00016AB14RQD006P", "subject": "Change of address", "userData": {}}]

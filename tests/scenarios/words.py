@@ -1,4 +1,4 @@
-"""What the transcripts of the shipped scenarios are written with."""
+"""Helpers for the transcripts of the shipped scenarios."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ BAD: dict[str, tuple[list[str], str]] = {
         ["s.yaml", "--against", "http://x", "--policy", "none"],
         (
             "none: can't be read: No such file or directory; expected a policy in YAML "
-            "(shipped policies are default and strict)"
+            "(shipped policies: default and strict)"
         ),
     ),
     "no netrc": (

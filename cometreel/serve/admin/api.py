@@ -152,7 +152,7 @@ class _AdminApi:
         return _JsonResponse({"unmatched": self._calls_json(self._control.unmatched)})
 
     async def _suggested_stub(self, request: Request) -> Response:
-        stub = self._control.missing(request.path_params["number"])
+        stub = self._control.suggested_stub(request.path_params["number"])
         return Response(stub, media_type="application/yaml")  # RFC 9512
 
     async def _unplayed(self, _: Request) -> Response:
@@ -181,7 +181,7 @@ class _AdminApi:
 
     async def _push(self, request: Request) -> Response:
         push, control = await _block(PushBlock, "push", request), self._control
-        sessions = control.audience(push.session, push.user)
+        sessions = control.receivers(push.session, push.user)
         self._driver.apply(
             lambda now: control.push(
                 push.channel, push.data, now=now, session=push.session, user=push.user, ext=push.ext

@@ -63,7 +63,7 @@ def session_json(session: SessionInfo, to_datetime: ToDatetime) -> JSONObject:
         "user": session.user,
         "authenticated": session.authenticated,
         "started": _time(to_datetime(session.started)),
-        "last_asked": _time(to_datetime(session.last_asked)),
+        "last_asked": _time(to_datetime(session.last_request)),
         "clients": [_client(client) for client in session.clients],
         "waiting": session.waiting,
     }

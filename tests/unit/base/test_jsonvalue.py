@@ -26,7 +26,7 @@ def test_what_is_written_is_read_again(value: JSON):
         ('{"a":1', "delimiter"),
         ("[NaN]", "NaN is not JSON"),
         ("[-Infinity]", "-Infinity is not JSON"),
-        ('{"a":1,"b":{"c":2,"c":3}}', "the key 'c' stands twice in one object"),
+        ('{"a":1,"b":{"c":2,"c":3}}', "the key 'c' occurs twice in one object"),
         (b"\xff\xfe", "utf-8"),
         ("[" * 100_000, "nested too deeply"),
     ],

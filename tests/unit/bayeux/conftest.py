@@ -15,7 +15,7 @@ SETTINGS: dict[str, Any] = {"endpoint": "/cometd", "timeout": 30.0, "max_interva
 
 
 class Answer:
-    """What became of one request: nothing while it is held."""
+    """The result of one request: empty while it is held."""
 
     def __init__(self, number: int) -> None:
         self.number = number

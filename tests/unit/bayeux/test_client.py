@@ -171,7 +171,7 @@ def test_402_on_a_publish_is_reported_and_starts_a_new_session_at_once(link: Lin
     assert [type(event) for event in link.take()] == [Established, Connected]
 
 
-def test_waits_grow_with_each_failure_up_to_the_limit_and_start_anew_after_success(talk: Any) -> None:
+def test_waits_grow_with_each_failure_up_to_the_limit_and_are_reset_after_success(talk: Any) -> None:
     link = opened(Link(talk, ClientSettings(max_backoff=3.0)))
     link.up = False
     number = next(iter(link.open))
@@ -203,10 +203,10 @@ def test_server_that_forgets_each_session_at_once_is_not_hammered(link: Link) ->
     link.do(link.client.handshake(0.0))
     link.take()
     for failure in range(1, 4):
-        link.client.state, link.client._proven = ClientState.CONNECTING, False
+        link.client.state, link.client._was_connected = ClientState.CONNECTING, False
         reply: Any = {"channel": "/meta/connect", "successful": False, "error": "402::Unknown client"}
-        asked = link.client._connect().messages[0]
-        (lost,) = link.client.receive([{**reply, "id": asked["id"]}], 0.0)
+        pending = link.client._connect().messages[0]
+        (lost,) = link.client.receive([{**reply, "id": pending["id"]}], 0.0)
         assert lost == SessionUnknown("402::Unknown client", float(failure))
 
 
@@ -237,7 +237,7 @@ def test_acknowledgements_bring_each_message_once_though_replies_are_lost(talk: 
     assert [event.message["data"] for event in link.take() if isinstance(event, Received)] == [0, 1, 2, 3, 4]
 
 
-def test_refused_subscription_is_reported_and_not_asked_for_again(link: Link) -> None:
+def test_refused_subscription_is_reported_and_not_repeated(link: Link) -> None:
     opened(link)
     link.do(link.client.subscribe(["/meta/x"]))
     (failed,) = link.take()
@@ -246,7 +246,7 @@ def test_refused_subscription_is_reported_and_not_asked_for_again(link: Link) ->
     assert link.client.subscriptions == {}
 
 
-def test_subscription_that_was_not_answered_is_asked_for_again_with_the_next_connect(link: Link) -> None:
+def test_subscription_without_reply_is_repeated_with_the_next_connect(link: Link) -> None:
     opened(link)
     link.up = False
     link.do(link.client.subscribe(["/a"]))
@@ -290,7 +290,7 @@ def test_disconnect_before_the_handshake_is_answered_just_stops(link: Link) -> N
     assert link.client.disconnect() == [Closed()]
 
 
-def test_a_closed_client_begins_anew_without_the_waits_it_had(link: Link) -> None:
+def test_a_closed_client_restarts_without_backoff(link: Link) -> None:
     link.up = False
     for _ in range(2):
         link.do(link.client.handshake(link.talk.now))
@@ -305,7 +305,7 @@ def test_second_handshake_is_a_mistake_of_the_caller(link: Link) -> None:
         link.client.handshake(0.0)
 
 
-def test_reply_without_the_answer_that_was_asked_for_is_a_failure(link: Link) -> None:
+def test_reply_without_the_pending_message_is_a_failure(link: Link) -> None:
     link.do(link.client.handshake(0.0))
     link.take()
     number = link.client._connect()
@@ -399,7 +399,7 @@ def test_no_answer_in_any_state_raises_and_an_open_client_always_waits_for_somet
         elif client.state is ClientState.CLOSED:
             client.handshake(now)
         waits = client.deadline() is not None or any(
-            asked.message["channel"] in {"/meta/handshake", "/meta/connect", "/meta/disconnect"}
-            for asked in client._asked.values()
+            pending.message["channel"] in {"/meta/handshake", "/meta/connect", "/meta/disconnect"}
+            for pending in client._pending.values()
         )
         assert waits is (client.state is not ClientState.CLOSED)

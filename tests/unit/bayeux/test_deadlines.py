@@ -21,7 +21,7 @@ def test_deadlines_come_due_in_order_and_only_the_last_setting_counts(steps: lis
         else:
             deadlines.set(key, when)
             model[key] = when
-        assert deadlines.next() == min(model.values(), default=None)
+        assert deadlines.first == min(model.values(), default=None)
         assert len(deadlines) == len(model)
     came = []
     while (key_due := deadlines.pop(10.0)) is not None:
@@ -35,7 +35,7 @@ def test_moving_a_deadline_for_ever_needs_no_more_memory() -> None:
     for when in range(10_000):
         deadlines.set("a", float(when))
     assert len(deadlines._heap) < 100
-    assert deadlines.next() == 9_999.0
+    assert deadlines.first == 9_999.0
 
 
 def test_equal_times_come_due_in_the_order_of_setting() -> None:

@@ -1,4 +1,4 @@
-"""What waits for a session: order, bounds, acknowledgements."""
+"""Queued messages of a session: order, limits, acknowledgements."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from cometreel.bayeux.outbox import AckedOutbox, EncodedMessage, Outbox
 
 
-def parcel(number: int) -> EncodedMessage:
+def message(number: int) -> EncodedMessage:
     return EncodedMessage("/a", str(number).encode())
 
 
-def numbers(parcels: Sequence[EncodedMessage]) -> list[int]:
-    return [int(each.body) for each in parcels]
+def numbers(messages: Sequence[EncodedMessage]) -> list[int]:
+    return [int(each.body) for each in messages]
 
 
 def test_what_is_put_back_goes_before_what_waits() -> None:
     outbox = Outbox(9)
     for number in (1, 2):
-        outbox.put(parcel(number))
+        outbox.put(message(number))
     taken = outbox.take()
-    outbox.put(parcel(3))
+    outbox.put(message(3))
     outbox.put_back(taken)
     assert numbers(outbox.take()) == [1, 2, 3]
     assert not outbox.ready
@@ -28,17 +28,17 @@ def test_what_is_put_back_goes_before_what_waits() -> None:
 
 def test_the_oldest_go_when_the_bound_is_reached() -> None:
     outbox = Outbox(2)
-    assert [outbox.put(parcel(number)) for number in (1, 2, 3)] == [True, True, False]
-    assert outbox.put_back([parcel(0)]) is False
+    assert [outbox.put(message(number)) for number in (1, 2, 3)] == [True, True, False]
+    assert outbox.put_back([message(0)]) is False
     assert numbers(outbox.take()) == [2, 3]
 
 
 def test_acked_messages_stay_until_their_batch_is_acknowledged() -> None:
     outbox = AckedOutbox(9)
-    outbox.put(parcel(1))
+    outbox.put(message(1))
     assert outbox.ready
     assert (outbox.close(), numbers(outbox.take()), outbox.ready) == (1, [1], False)
-    outbox.put(parcel(2))
+    outbox.put(message(2))
     assert (outbox.close(), numbers(outbox.take())) == (2, [1, 2])
     outbox.acknowledge(1)
     assert (outbox.close(), numbers(outbox.take())) == (3, [2])
@@ -48,5 +48,5 @@ def test_acked_messages_stay_until_their_batch_is_acknowledged() -> None:
 
 def test_acked_outbox_is_bounded_too() -> None:
     outbox = AckedOutbox(1)
-    assert [outbox.put(parcel(1)), outbox.put(parcel(2))] == [True, False]
+    assert [outbox.put(message(1)), outbox.put(message(2))] == [True, False]
     assert numbers(outbox.take()) == [2]

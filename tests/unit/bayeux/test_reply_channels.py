@@ -1,4 +1,4 @@
-"""Where answers go: the framing of each transport, and nothing to a client that is gone."""
+"""Reply channels: the framing of each transport, and nothing for a client that is gone."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from cometreel.bayeux.reply_channels import HttpReplyChannel, WebSocketReplyChan
 from cometreel.bayeux.session import BayeuxSession
 from cometreel.wire import Drop, Frame, Headers, Reply, Request
 
-PARCEL = EncodedMessage("/a", b'{"channel":"/a"}')
+ENCODED = EncodedMessage("/a", b'{"channel":"/a"}')
 
 
 def test_http_reply_has_the_messages_before_the_replies_and_the_headers_it_was_given() -> None:
-    line = HttpReplyChannel(7, None, [("Set-Cookie", "a=b")])
-    assert line.write([PARCEL], [{"channel": "/meta/connect"}]) == [
+    reply_channel = HttpReplyChannel(7, None, [("Set-Cookie", "a=b")])
+    assert reply_channel.write([ENCODED], [{"channel": "/meta/connect"}]) == [
         Reply(
             7,
             200,
@@ -24,7 +24,7 @@ def test_http_reply_has_the_messages_before_the_replies_and_the_headers_it_was_g
 
 def test_jsonp_reply_is_a_call_of_the_clients_function() -> None:
     headers = Headers([("Content-Type", "text/javascript;charset=UTF-8")])
-    assert HttpReplyChannel(7, "cb", []).write([PARCEL], []) == [Reply(7, 200, headers, b'cb([{"channel":"/a"}])')]
+    assert HttpReplyChannel(7, "cb", []).write([ENCODED], []) == [Reply(7, 200, headers, b'cb([{"channel":"/a"}])')]
 
 
 def test_refusal_has_no_body_and_no_content_type() -> None:
@@ -32,17 +32,17 @@ def test_refusal_has_no_body_and_no_content_type() -> None:
 
 
 def test_nothing_is_sent_to_a_request_that_is_gone() -> None:
-    line = HttpReplyChannel(7, None, [])
-    assert line.drop() == [Drop(7)]
-    line.gone = True
-    assert line.write([PARCEL], []) == line.refuse(500) == line.drop() == []
+    reply_channel = HttpReplyChannel(7, None, [])
+    assert reply_channel.drop() == [Drop(7)]
+    reply_channel.gone = True
+    assert reply_channel.write([ENCODED], []) == reply_channel.refuse(500) == reply_channel.drop() == []
 
 
 def test_socket_sends_each_message_in_a_frame_and_remembers_what_must_come_back() -> None:
     socket = WebSocketReplyChannel(Request(7, "GET", "/", websocket=True))
     session = BayeuxSession("c", "b", "websocket", Outbox(1), 0.0)
-    assert socket.push(session, [PARCEL, PARCEL], remember=True) == [Frame(7, '[{"channel":"/a"}]')] * 2
-    assert socket.write([PARCEL], [{"channel": "/b"}]) == [Frame(7, '[{"channel":"/a"},{"channel":"/b"}]')]
-    assert list(socket.sent) == [(session, PARCEL), (session, PARCEL), None]
+    assert socket.push(session, [ENCODED, ENCODED], remember=True) == [Frame(7, '[{"channel":"/a"}]')] * 2
+    assert socket.write([ENCODED], [{"channel": "/b"}]) == [Frame(7, '[{"channel":"/a"},{"channel":"/b"}]')]
+    assert list(socket.sent) == [(session, ENCODED), (session, ENCODED), None]
     assert (socket.close(1001), socket.close(1001)) == ([Drop(7, 1001)], [])
-    assert socket.push(session, [PARCEL], remember=True) == socket.write([PARCEL], []) == []
+    assert socket.push(session, [ENCODED], remember=True) == socket.write([ENCODED], []) == []

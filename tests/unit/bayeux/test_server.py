@@ -301,16 +301,16 @@ def test_unknown_request_ids_are_no_news(talk: Any) -> None:
 class Rule(AllowAll):
     """An application that answers the questions of one test."""
 
-    def __init__(self, verdict: PolicyResult | None = None, outcome: PublishResult | None = None) -> None:
-        self.verdict, self.outcome = verdict, outcome
+    def __init__(self, policy: PolicyResult | None = None, result: PublishResult | None = None) -> None:
+        self.policy, self.result = policy, result
         self.channel = ""
         self.told: list[tuple[Any, ...]] = []
 
     def allow(self, message: Message, client_id: str | None, request: Request, now: float) -> PolicyResult | None:
-        return self.verdict if message["channel"] == self.channel else None
+        return self.policy if message["channel"] == self.channel else None
 
     def published(self, client_id: str, message: Message, request: Request, now: float) -> PublishResult | None:
-        return self.outcome
+        return self.result
 
     def started(self, client_id: str, request: Request, now: float) -> None:
         self.told.append(("started", client_id))
@@ -328,7 +328,7 @@ class Rule(AllowAll):
         self.told.append(("ended", client_id, reason, now))
 
 
-def test_application_is_told_what_happens_to_sessions(talk_with: Any) -> None:
+def test_application_is_informed_about_sessions(talk_with: Any) -> None:
     rule = Rule()
     talk = talk_with(rule)
     one, two, three = talk.open(), talk.open(), talk.open()
@@ -374,11 +374,11 @@ def test_denied_handshake_has_no_session_no_cookie_and_the_advice_none(talk_with
 
 
 @pytest.mark.parametrize(
-    ("verdict", "status"),
+    ("policy", "status"),
     [(PolicyResult(status=503), 503), (PolicyResult(drop=True), None), (PolicyResult(unknown=True), 200)],
 )
-def test_application_can_break_a_poll(talk_with: Any, verdict: PolicyResult, status: int | None) -> None:
-    rule = Rule(verdict)
+def test_application_can_break_a_poll(talk_with: Any, policy: PolicyResult, status: int | None) -> None:
+    rule = Rule(policy)
     session = talk_with(rule).open()
     session.deliver(1)
     rule.channel = "/meta/connect"
@@ -388,7 +388,7 @@ def test_application_can_break_a_poll(talk_with: Any, verdict: PolicyResult, sta
     else:
         assert answer.status == status
     rule.channel = ""
-    if not verdict.unknown:
+    if not policy.unknown:
         assert session.poll_now() == [1]
 
 
@@ -404,7 +404,7 @@ def test_application_sets_how_long_a_poll_is_held_even_the_first(talk_with: Any)
 
 
 @pytest.mark.parametrize(
-    ("outcome", "reply", "copies"),
+    ("result", "reply", "copies"),
     [
         (None, {"successful": True}, 1),
         (PublishResult(), {"successful": True}, 0),
@@ -413,8 +413,8 @@ def test_application_sets_how_long_a_poll_is_held_even_the_first(talk_with: Any)
         (PublishResult(data=None, ext={"e": 1}), {"successful": True, "data": None, "ext": {"e": 1}}, 0),
     ],
 )
-def test_application_decides_what_came_of_a_publish(talk_with: Any, outcome: Any, reply: Any, copies: int) -> None:
-    session = talk_with(Rule(outcome=outcome)).open()
+def test_application_decides_what_came_of_a_publish(talk_with: Any, result: Any, reply: Any, copies: int) -> None:
+    session = talk_with(Rule(result=result)).open()
     session.subscribe("/a")
     *messages, answer = session.publish("/a", 1).json
     assert answer == {"channel": "/a", "id": "3", **reply}
@@ -544,7 +544,7 @@ def test_ended_session_is_forgotten_by_its_socket(talk: Any, how: str) -> None:
         talk.wait(10)
     else:
         talk.do(talk.server.disconnect(session.client_id, talk.now))
-    assert talk.server._delivery.lines[session.socket.number].sessions == {}
+    assert talk.server._delivery.reply_channels[session.socket.number].sessions == {}
 
 
 def test_long_polling_session_moves_to_a_socket_and_its_poll_is_ended(talk: Any) -> None:

@@ -1,13 +1,13 @@
-"""A conversation with a backend in virtual time, written down and read as a transcript.
+"""Conversations with a backend in virtual time, asserted as transcripts.
 
     talk = conversation(SCENARIO)
     a = talk.client("a").connects()
     talk.at(1.0)
-    a.asks("POST", "/api/v2/workbins", {"operationName": "RequestAgentStats"})
+    a.sends("POST", "/api/v2/workbins", {"operationName": "RequestAgentStats"})
     talk.at(2.0)
-    a.hears((1.034, 200, {...}), (1.12, "/v2/me/workbins", {...}))
+    a.receives((1.034, 200, {...}), (1.12, "/v2/me/workbins", {...}))
 
-What a client got and nobody has read when the test ends is a failure, and so is an unread log line.
+A test fails if a received message or a log line was not asserted.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from cometreel.wire import Accept, Drop, Effect, Forward, Frame, Headers, Log, R
 
 ENDPOINT = "/api/v2/notifications"
 
-Heard: TypeAlias = "tuple[float, int | str, JSON]"
-"""When (seconds since the conversation began), an HTTP status or a channel, and the body or the data."""
+Received: TypeAlias = "tuple[float, int | str, JSON]"
+"""The time in seconds since the start, an HTTP status or a channel, and the body or the data."""
 
 
 class Conversation:
@@ -46,13 +46,13 @@ class Conversation:
         self._numbers = itertools.count(1)
 
     def client(self, name: str = "a", user: str | None = None) -> Client:
-        """A new client with an empty cookie jar; a user sends its name with every request."""
+        """Add a client with an empty cookie jar; its user name, if given, is sent with every request."""
         client = Client(self, name, user)
         self.clients.append(client)
         return client
 
     def at(self, seconds: float) -> None:
-        """Let the time pass, waking the backend whenever it wants to be woken."""
+        """Move the time forward, and call the backend at each deadline."""
         until = self.start + seconds
         while (deadline := self.backend.deadline()) is not None and deadline <= until:
             self.now = max(self.now, deadline)
@@ -60,12 +60,12 @@ class Conversation:
         self.now = max(self.now, until)
 
     def send(self, client: Client, request: Request) -> None:
-        """Hand a request of a client to the backend."""
+        """Pass a request of a client to the backend."""
         self._owners[request.id] = client
         self.do(self.backend.receive(request, self.now))
 
     def do(self, effects: list[Effect]) -> None:
-        """Carry out what the backend ordered, then let the clients react."""
+        """Perform the effects of the backend, then let the clients react."""
         for effect in effects:
             if isinstance(effect, Log):
                 self.logs.append(f"{effect.level}: {effect.text}")
@@ -75,30 +75,32 @@ class Conversation:
             self.reactions.popleft()()
 
     def number(self) -> int:
-        """A new request id."""
+        """Return a new request id."""
         return next(self._numbers)
 
-    def told(self, *lines: str) -> None:
-        """Read all log lines so far; each must begin like the line given."""
+    def logged(self, *lines: str) -> None:
+        """Assert the beginnings of all log lines since the last call."""
         logs, self.logs = self.logs, []
         assert [log[: len(line)] for log, line in zip(logs, lines, strict=False)] == list(lines)
         assert len(logs) == len(lines), logs
 
     def finish(self) -> None:
-        """Fail if something was not read."""
-        assert {client.name: client.heard for client in self.clients if client.heard} == {}, "an unfinished transcript"
+        """Fail if a message or a log line was not asserted."""
+        assert {client.name: client.received for client in self.clients if client.received} == {}, (
+            "an unfinished transcript"
+        )
         assert self.logs == [], "an unread log"
 
 
 @dataclass(eq=False)
 class Client:
-    """One client: its cookies, its CometD session, and what it has heard."""
+    """One client: its cookies, its CometD session, and the messages that it has received."""
 
     talk: Conversation
     name: str
     user: str | None = None
     cookies: dict[str, str] = field(default_factory=dict)
-    heard: list[Heard] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     client_id: str = ""
     polls: bool = False
@@ -107,7 +109,7 @@ class Client:
     bayeux: set[int] = field(default_factory=set)
     meta: list[JSONObject] = field(default_factory=list)
 
-    def asks(self, method: str, path: str, body: JSON = None, *, text: bytes | None = None, query: str = "") -> int:
+    def sends(self, method: str, path: str, body: JSON = None, *, text: bytes | None = None, query: str = "") -> int:
         """Send one HTTP request."""
         content = text if text is not None else b"" if body is None else json.dumps(body).encode()
         request = Request(self.talk.number(), method, path, query, self._fields(), content, "http://replay:1")
@@ -123,7 +125,7 @@ class Client:
             fields.append(("Cookie", "; ".join(f"{name}={value}" for name, value in self.cookies.items())))
         return Headers(fields)
 
-    def says(self, *messages: Mapping[str, JSON], websocket: int | None = None) -> int:
+    def sends_messages(self, *messages: Mapping[str, JSON], websocket: int | None = None) -> int:
         """Send Bayeux messages."""
         whole: list[JSON] = [{**message, **self._identity(message)} for message in messages]
         if websocket is not None:
@@ -139,22 +141,24 @@ class Client:
         return {} if message["channel"] == "/meta/handshake" or "clientId" in message else {"clientId": self.client_id}
 
     def handshakes(self) -> Client:
-        """Begin a CometD session."""
-        self.says({"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]})
+        """Start a CometD session."""
+        self.sends_messages(
+            {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+        )
         self.client_id = str(self.meta[-1].get("clientId", ""))
         return self
 
     def connects(self, *subscriptions: str) -> Client:
-        """Begin a CometD session and poll from now on."""
+        """Start a CometD session and poll from now on."""
         self.handshakes()
         for subscription in subscriptions:
-            self.says({"channel": "/meta/subscribe", "subscription": subscription})
+            self.sends_messages({"channel": "/meta/subscribe", "subscription": subscription})
         self.polls = True
         self.poll()
         return self
 
     def poll(self) -> None:
-        """Ask for messages once."""
+        """Send one poll."""
         self.held = self.talk.number()
         self.bayeux.add(self.held)
         message: JSON = [{"channel": "/meta/connect", "connectionType": "long-polling", "clientId": self.client_id}]
@@ -163,14 +167,14 @@ class Client:
             self, Request(self.held, "POST", self.talk.endpoint, "", self._fields(), body, "http://replay:1")
         )
 
-    def hangs_up(self) -> None:
-        """Leave in the middle of a poll."""
+    def disconnects(self) -> None:
+        """Disconnect during a held poll."""
         assert self.held is not None
         self.polls = False
         self.talk.do(self.talk.backend.gone(self.held, self.talk.now))
 
     def take(self, effect: Effect) -> None:
-        """Take what the backend sends."""
+        """Process an effect of the backend."""
         if isinstance(effect, Reply):
             self._take_reply(effect)
         elif isinstance(effect, Frame):
@@ -178,7 +182,7 @@ class Client:
             number = effect.request_id
             self.talk.reactions.append(lambda: self.talk.do(self.talk.backend.delivered(number, self.talk.now)))
         elif isinstance(effect, (Drop, Forward, Accept)):
-            self._hear(type(effect).__name__, None)
+            self._receive(type(effect).__name__, None)
 
     def _take_reply(self, reply: Reply) -> None:
         self.last = reply
@@ -186,7 +190,9 @@ class Client:
             name, _, value = cookie.partition(";")[0].partition("=")
             self.cookies[name] = value
         if reply.request_id not in self.bayeux or reply.status != 200:
-            self._hear(reply.status, json.loads(reply.body) if reply.body[:1] in (b"{", b"[") else reply.body.decode())
+            self._receive(
+                reply.status, json.loads(reply.body) if reply.body[:1] in (b"{", b"[") else reply.body.decode()
+            )
         else:
             self._take_messages(json.loads(reply.body))
         self.talk.reactions.append(lambda: self._confirm(reply))
@@ -199,24 +205,24 @@ class Client:
     def _take_messages(self, messages: list[JSONObject]) -> None:
         for message in messages:
             if "data" in message and "successful" not in message:
-                self._hear(str(message["channel"]), message["data"])
+                self._receive(str(message["channel"]), message["data"])
             else:
                 self.meta.append(message)
                 if message.get("advice", {}) and message["channel"] == "/meta/connect":
                     advice = message["advice"]
                     self.polls = self.polls and isinstance(advice, dict) and advice.get("reconnect", "retry") == "retry"
 
-    def _hear(self, what: int | str, value: JSON) -> None:
-        self.heard.append((round(self.talk.now - self.talk.start, 6), what, value))
+    def _receive(self, what: int | str, value: JSON) -> None:
+        self.received.append((round(self.talk.now - self.talk.start, 6), what, value))
 
-    def hears(self, *expected: Heard) -> None:
-        """Read everything heard so far, as a whole."""
-        heard, self.heard = self.heard, []
+    def receives(self, *expected: Received) -> None:
+        """Assert everything that was received since the last call."""
+        heard, self.received = self.received, []
         assert heard == list(expected)
 
 
 def whole(scenario: str) -> str:
-    """Complete a scenario that says only what a test is about."""
+    """Add the head to a scenario that has only the part that a test needs."""
     head = "cometreel: 1\ntitle: a test\n"
     head += "" if "correlation:" in scenario else "correlation: gws-v2\n"
     head += "" if "bayeux:" in scenario else f"bayeux: {{endpoint: {ENDPOINT}}}\n"

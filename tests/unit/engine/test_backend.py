@@ -37,19 +37,19 @@ def test_an_answer_comes_at_its_recorded_time_and_its_event_over_the_held_poll(c
     talk = conversation(STATS)
     a = talk.client().connects()
     talk.at(1.0)
-    a.asks("POST", STATS_PATH, ASK)
+    a.sends("POST", STATS_PATH, ASK)
     talk.at(1.02)
-    a.hears()
+    a.receives()
     talk.at(2.0)
-    a.hears((1.034, 200, done(67)), (1.12, CHANNEL, stats(67)))
+    a.receives((1.034, 200, done(67)), (1.12, CHANNEL, stats(67)))
 
 
 def test_an_event_that_won_the_race_comes_before_the_reply(conversation: Talk) -> None:
     talk = conversation(STATS.replace("120ms", "4ms"))
     a = talk.client().connects()
-    a.asks("POST", STATS_PATH, ASK)
+    a.sends("POST", STATS_PATH, ASK)
     talk.at(1.0)
-    a.hears((0.004, CHANNEL, stats(67)), (0.034, 200, done(67)))
+    a.receives((0.004, CHANNEL, stats(67)), (0.034, 200, done(67)))
 
 
 @pytest.mark.parametrize(("speed", "reply_at", "event_at"), [(2, 0.017, 0.06), (0.5, 0.068, 0.24), (0, 0.0, 0.0)])
@@ -58,35 +58,35 @@ def test_speed_scales_every_after_and_nothing_else(
 ) -> None:
     talk = conversation(STATS, speed=speed)
     a = talk.client().connects()
-    a.asks("POST", STATS_PATH, ASK)
+    a.sends("POST", STATS_PATH, ASK)
     talk.at(1.0)
-    a.hears((reply_at, 200, done(67)), (event_at, CHANNEL, stats(67)))
+    a.receives((reply_at, 200, done(67)), (event_at, CHANNEL, stats(67)))
 
 
 def test_at_speed_zero_what_is_due_earlier_still_comes_first(conversation: Talk) -> None:
     talk = conversation(STATS.replace("120ms", "4ms"), speed=0)
     a = talk.client().connects()
-    a.asks("POST", STATS_PATH, ASK)
-    a.hears((0.0, CHANNEL, stats(67)), (0.0, 200, done(67)))
+    a.sends("POST", STATS_PATH, ASK)
+    a.receives((0.0, CHANNEL, stats(67)), (0.0, 200, done(67)))
 
 
 def test_a_repeated_request_gets_the_next_number_above_the_highest_of_the_scenario(conversation: Talk) -> None:
     talk = conversation(STATS, speed=0)
     a = talk.client().connects()
     for _ in range(3):
-        a.asks("POST", STATS_PATH, ASK)
+        a.sends("POST", STATS_PATH, ASK)
     numbers = [67, 68, 69]
-    a.hears(*[line for n in numbers for line in ((0.0, 200, done(n)), (0.0, CHANNEL, stats(n)))])
+    a.receives(*[line for n in numbers for line in ((0.0, 200, done(n)), (0.0, CHANNEL, stats(n)))])
 
 
 def test_events_wait_for_a_session_that_posts_before_it_connects(conversation: Talk) -> None:
     talk = conversation(STATS)
     a = talk.client()
-    a.asks("POST", STATS_PATH, ASK)
+    a.sends("POST", STATS_PATH, ASK)
     talk.at(5.0)
-    a.hears((0.034, 200, done(67)))
+    a.receives((0.034, 200, done(67)))
     a.connects()
-    a.hears((5.0, CHANNEL, stats(67)))
+    a.receives((5.0, CHANNEL, stats(67)))
 
 
 def test_events_go_to_every_live_client_of_the_session(conversation: Talk) -> None:
@@ -95,52 +95,52 @@ def test_events_go_to_every_live_client_of_the_session(conversation: Talk) -> No
     b = talk.client("b")
     b.cookies.update(a.cookies)
     b.connects()
-    a.asks("POST", STATS_PATH, ASK)
+    a.sends("POST", STATS_PATH, ASK)
     talk.at(1.0)
-    a.hears((0.034, 200, done(67)), (0.12, CHANNEL, stats(67)))
-    b.hears((0.12, CHANNEL, stats(67)))
+    a.receives((0.034, 200, done(67)), (0.12, CHANNEL, stats(67)))
+    b.receives((0.12, CHANNEL, stats(67)))
 
 
-def test_sessions_hear_nothing_of_one_another(conversation: Talk) -> None:
+def test_sessions_receive_nothing_of_one_another(conversation: Talk) -> None:
     talk = conversation(STATS)
     a, b = talk.client("a").connects(), talk.client("b").connects()
-    a.asks("POST", STATS_PATH, ASK)
+    a.sends("POST", STATS_PATH, ASK)
     talk.at(0.5)
-    b.asks("POST", STATS_PATH, ASK)
+    b.sends("POST", STATS_PATH, ASK)
     talk.at(1.0)
-    a.hears((0.034, 200, done(67)), (0.12, CHANNEL, stats(67)))
-    b.hears((0.534, 200, done(67)), (0.62, CHANNEL, stats(67)))
+    a.receives((0.034, 200, done(67)), (0.12, CHANNEL, stats(67)))
+    b.receives((0.534, 200, done(67)), (0.62, CHANNEL, stats(67)))
 
 
 def test_a_client_that_hangs_up_and_polls_again_misses_nothing(conversation: Talk) -> None:
     talk = conversation(STATS)
     a = talk.client().connects()
-    a.asks("POST", STATS_PATH, ASK)
+    a.sends("POST", STATS_PATH, ASK)
     talk.at(0.1)
-    a.hangs_up()
+    a.disconnects()
     talk.at(3.0)
-    a.hears((0.034, 200, done(67)))
+    a.receives((0.034, 200, done(67)))
     a.polls = True
     a.poll()
-    a.hears((3.0, CHANNEL, stats(67)))
+    a.receives((3.0, CHANNEL, stats(67)))
 
 
 def test_a_reply_whose_client_has_gone_is_not_sent_but_its_events_come(conversation: Talk) -> None:
     talk = conversation(STATS)
     a = talk.client().connects()
-    number = a.asks("POST", STATS_PATH, ASK)
+    number = a.sends("POST", STATS_PATH, ASK)
     talk.do(talk.backend.gone(number, talk.now))
     talk.at(1.0)
-    a.hears((0.12, CHANNEL, stats(67)))
+    a.receives((0.12, CHANNEL, stats(67)))
 
 
 def test_releasing_all_answers_what_is_held_at_once(conversation: Talk) -> None:
     talk = conversation(STATS)
     a = talk.client().connects()
-    a.asks("POST", STATS_PATH, ASK)
+    a.sends("POST", STATS_PATH, ASK)
     a.polls = False
     talk.do(talk.backend.release_all(talk.now))
-    a.hears((0.0, 200, done(67)))
+    a.receives((0.0, 200, done(67)))
     assert a.last is not None
     assert (a.last.request_id, a.last.status) == (a.held, 200)
 
@@ -163,10 +163,10 @@ exchanges:
 def test_events_are_delivered_one_by_one_unless_they_share_a_batch(conversation: Talk) -> None:
     talk = conversation(SEVERAL)
     a = talk.client().connects()
-    a.asks("POST", "/x")
+    a.sends("POST", "/x")
     answered = len(a.meta)
     talk.at(1.5)
-    a.hears(
+    a.receives(
         (0.0, 200, {"ok": True}),
         (1.0, "/c", "first"),
         (1.0, "/c", "second"),
@@ -175,7 +175,7 @@ def test_events_are_delivered_one_by_one_unless_they_share_a_batch(conversation:
     )
     assert len(a.meta) - answered == 2, "the first alone, and with the next poll what has come due meanwhile"
     talk.at(9.0)
-    a.hears((2.0, "/c", "late"), (3.0, "/c", 0), (3.5, "/c", 1), (4.0, "/c", 2))
+    a.receives((2.0, "/c", "late"), (3.0, "/c", 0), (3.5, "/c", 1), (4.0, "/c", 2))
 
 
 def test_a_disconnect_event_ends_the_clients_of_the_session(conversation: Talk) -> None:
@@ -183,9 +183,9 @@ def test_a_disconnect_event_ends_the_clients_of_the_session(conversation: Talk) 
         "exchanges:\n  - {name: end, request: {method: POST, path: /x}, events: [{after: 1s, disconnect: true}]}\n"
     )
     a = talk.client().connects()
-    a.asks("POST", "/x")
+    a.sends("POST", "/x")
     talk.at(2.0)
-    a.hears((0.0, 200, ""))
+    a.receives((0.0, 200, ""))
     assert [message["channel"] for message in a.meta[-2:]] == ["/meta/disconnect", "/meta/connect"]
 
 
@@ -203,8 +203,8 @@ def test_what_a_publish_causes_at_once_rides_on_its_own_reply(conversation: Talk
     talk = conversation(PUSH)
     a = talk.client().connects()
     held = a.held
-    a.says({"channel": "/service/push", "data": {"channel": "/c", "after": "0s"}})
-    a.hears((0.0, "/c", "pushed"))
+    a.sends_messages({"channel": "/service/push", "data": {"channel": "/c", "after": "0s"}})
+    a.receives((0.0, "/c", "pushed"))
     assert a.meta[-1] == {"channel": "/service/push", "successful": True, "ext": {"ok": 1}}
     assert a.held == held, "the poll stays held"
 
@@ -214,18 +214,18 @@ def test_the_later_events_of_a_publish_go_to_the_publishing_client_alone(convers
     a, b = talk.client("a").connects(), talk.client("b")
     b.cookies.update(a.cookies)
     b.connects()
-    a.says({"channel": "/service/push", "data": {"channel": "/c", "after": "2s"}})
+    a.sends_messages({"channel": "/service/push", "data": {"channel": "/c", "after": "2s"}})
     talk.at(3.0)
-    a.hears((2.0, "/c", "pushed"))
-    b.hears()
+    a.receives((2.0, "/c", "pushed"))
+    b.receives()
 
 
-def test_an_unmatched_service_publish_is_acknowledged_as_by_a_real_server_and_told(conversation: Talk) -> None:
+def test_an_unmatched_service_publish_is_acknowledged_as_by_a_real_server_and_logged(conversation: Talk) -> None:
     talk = conversation(PUSH)
     a = talk.client().connects()
-    a.says({"channel": "/service/pull", "data": 1})
+    a.sends_messages({"channel": "/service/pull", "data": 1})
     assert a.meta[-1]["successful"] is True
-    talk.told("warning: no exchange answers the publish on /service/pull; nearest: 'push'")
+    talk.logged("warning: no exchange answers the publish on /service/pull; nearest: 'push'")
     assert [(call.method, call.target, call.outcome) for call in talk.backend.calls] == [
         ("PUBLISH", "/service/pull", "missed")
     ]
@@ -237,17 +237,17 @@ def test_a_websocket_carries_the_same_conversation(conversation: Talk) -> None:
     socket = talk.number()
 
     talk.send(a, Request(socket, "GET", ENDPOINT, websocket=True))
-    a.hears((0.0, "Accept", None))
-    a.says(
+    a.receives((0.0, "Accept", None))
+    a.sends_messages(
         {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["websocket"]}, websocket=socket
     )
     a.client_id = str(a.meta[-1]["clientId"])
-    a.says({"channel": "/meta/connect", "connectionType": "websocket"}, websocket=socket)
+    a.sends_messages({"channel": "/meta/connect", "connectionType": "websocket"}, websocket=socket)
     session = next(iter(talk.backend.sessions))
     a.cookies["JSESSIONID"] = talk.backend.sessions.cookie_of(session)
-    a.asks("POST", STATS_PATH, ASK)
+    a.sends("POST", STATS_PATH, ASK)
     talk.at(1.0)
-    a.hears((0.034, 200, done(67)), (0.12, CHANNEL, stats(67)))
+    a.receives((0.034, 200, done(67)), (0.12, CHANNEL, stats(67)))
 
 
 TIMELINE = """
@@ -264,18 +264,18 @@ timeline:
 def test_the_timeline_starts_and_ends_with_its_anchors(conversation: Talk) -> None:
     talk = conversation(TIMELINE)
     a = talk.client().connects()
-    a.asks("POST", "/come")
+    a.sends("POST", "/come")
     talk.at(0.9)
-    a.hears((0.0, 200, {}), (0.5, "/c", "welcome"))
-    a.asks("POST", "/go")
+    a.receives((0.0, 200, {}), (0.5, "/c", "welcome"))
+    a.sends("POST", "/go")
     talk.at(5.0)
-    a.hears((0.9, 200, {}), (2.0, "/c", "more"))
-    a.asks("POST", "/come")
+    a.receives((0.9, 200, {}), (2.0, "/c", "more"))
+    a.sends("POST", "/come")
     talk.at(9.0)
-    a.hears((5.0, 200, {}), (6.0, "/c", "news"))
+    a.receives((5.0, 200, {}), (6.0, "/c", "news"))
 
 
-def test_uris_in_answers_name_the_host_that_the_client_asked(conversation: Talk) -> None:
+def test_uris_in_replies_have_the_host_that_the_client_used(conversation: Talk) -> None:
     talk = conversation(
         """
 exchanges:
@@ -285,8 +285,8 @@ exchanges:
 """
     )
     a = talk.client()
-    a.asks("GET", "/api/v2/me/")
-    a.hears((0.0, 200, {"user": {"uri": "http://replay:1/api/v2/users/1", "note": "see http://gws.old:8090"}}))
+    a.sends("GET", "/api/v2/me/")
+    a.receives((0.0, 200, {"user": {"uri": "http://replay:1/api/v2/users/1", "note": "see http://gws.old:8090"}}))
 
 
 CHOSEN = """
@@ -302,9 +302,9 @@ exchanges:
 def test_an_id_that_the_client_chose_is_echoed_and_ignored_in_matching(conversation: Talk) -> None:
     talk = conversation(CHOSEN)
     a = talk.client().connects()
-    a.asks("POST", "/workspace/v3/do", {"operationId": "mine", "data": {"n": 1}})
+    a.sends("POST", "/workspace/v3/do", {"operationId": "mine", "data": {"n": 1}})
     talk.at(2.0)
-    a.hears(
+    a.receives(
         (0.0, 200, {"status": {"code": 1}, "operationId": "mine"}),
         (1.0, "/workspace/v3/workbins", {"messageType": "M", "operationId": "mine"}),
     )
@@ -314,22 +314,22 @@ def test_another_scenario_comes_into_force_while_sessions_live_on(conversation: 
 
     talk = conversation(STATS)
     a = talk.client().connects()
-    a.asks("POST", STATS_PATH, ASK)
+    a.sends("POST", STATS_PATH, ASK)
     talk.do(talk.backend.replace(loads(whole(STATS.replace("67", "80").replace("34ms", "1ms"))), talk.now))
     talk.at(1.0)
-    a.hears((0.034, 200, done(67)), (0.12, CHANNEL, stats(67)))
-    a.asks("POST", STATS_PATH, ASK)
+    a.receives((0.034, 200, done(67)), (0.12, CHANNEL, stats(67)))
+    a.sends("POST", STATS_PATH, ASK)
     talk.at(2.0)
-    a.hears((1.001, 200, done(80)), (1.12, CHANNEL, stats(80)))
+    a.receives((1.001, 200, done(80)), (1.12, CHANNEL, stats(80)))
 
 
-def test_the_journal_of_calls_says_who_asked_what_and_what_answered(conversation: Talk) -> None:
+def test_the_request_journal_has_session_request_and_answer_of_each_call(conversation: Talk) -> None:
     talk = conversation(STATS)
     a = talk.client(user="kate")
-    a.asks("POST", STATS_PATH, ASK)
-    a.asks("GET", "/nothing", query="a=1")
+    a.sends("POST", STATS_PATH, ASK)
+    a.sends("GET", "/nothing", query="a=1")
     talk.at(1.0)
-    a.heard.clear()
+    a.received.clear()
     talk.logs.clear()
     calls = [
         (call.session, call.user, call.method, call.target, call.exchange, call.outcome) for call in talk.backend.calls
@@ -345,16 +345,16 @@ def test_the_journal_of_calls_is_bounded(conversation: Talk) -> None:
     talk = conversation(STATS, speed=0, max_calls=2)
     a = talk.client()
     for _ in range(5):
-        a.asks("POST", STATS_PATH, ASK)
-    a.heard.clear()
+        a.sends("POST", STATS_PATH, ASK)
+    a.received.clear()
     assert len(talk.backend.calls) == 2
 
 
 def test_a_get_that_nothing_answers_may_be_forwarded_and_nothing_else(conversation: Talk) -> None:
     talk = conversation(STATS, unmatched="forward")
     a = talk.client()
-    a.asks("GET", "/api/v2/services")
-    a.hears((0.0, "Forward", None))
-    a.asks("POST", "/api/v2/services", {"a": 1})
-    talk.told("warning: no exchange answers POST /api/v2/services")
-    assert a.heard.pop()[1] == 404
+    a.sends("GET", "/api/v2/services")
+    a.receives((0.0, "Forward", None))
+    a.sends("POST", "/api/v2/services", {"a": 1})
+    talk.logged("warning: no exchange answers POST /api/v2/services")
+    assert a.received.pop()[1] == 404

@@ -1,4 +1,4 @@
-"""Where the replay meets the Bayeux server: publishes with faults, late replies, timelines and roles."""
+"""The Bayeux application: publishes with faults, delayed replies, timelines and roles."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ SAY: dict[str, JSON] = {"channel": "/service/chat", "data": {"text": "hi"}}
 def test_the_reply_to_a_publish_comes_at_its_recorded_time_with_what_rides_on_it(conversation: Talk) -> None:
     talk = conversation(CHAT)
     a = talk.client().connects()
-    a.says(SAY)
+    a.sends_messages(SAY)
     talk.at(2.0)
-    a.hears((0.05, "/service/chat", "at once"), (1.0, "/service/chat", "later"))
+    a.receives((0.05, "/service/chat", "at once"), (1.0, "/service/chat", "later"))
     assert {"channel": "/service/chat", "successful": True, "data": {"heard": "hi"}} in a.meta
 
 
 def test_a_publish_is_refused_as_the_scenario_says(conversation: Talk) -> None:
     a = conversation(CHAT).client().connects()
-    a.says({"channel": "/service/chat", "data": {"bad": True}})
+    a.sends_messages({"channel": "/service/chat", "data": {"bad": True}})
     assert a.meta[-1] == {"channel": "/service/chat", "successful": False, "error": "403::no"}
 
 
@@ -58,18 +58,18 @@ def test_a_fault_on_a_publish_does_one_thing(
 ) -> None:
     talk = conversation(f"{CHAT}faults: [{{exchange: say, {fault}}}]\n")
     a = talk.client().connects()
-    a.says(SAY)
+    a.sends_messages(SAY)
     talk.at(5.0)
-    a.hears(*heard)
+    a.receives(*heard)
     assert {"channel": "/service/chat", **reply} in a.meta
 
 
 def test_a_broken_publish_loses_the_connection_and_no_message(conversation: Talk) -> None:
     talk = conversation(f"{CHAT}faults: [{{exchange: say, nth: 1, broken: true}}]\n")
     a = talk.client().connects()
-    a.says(SAY)
+    a.sends_messages(SAY)
     talk.at(2.0)
-    a.hears((0.0, "Drop", None), (0.0, "/service/chat", "at once"), (1.0, "/service/chat", "later"))
+    a.receives((0.0, "Drop", None), (0.0, "/service/chat", "at once"), (1.0, "/service/chat", "later"))
 
 
 def test_a_responder_may_answer_a_publish(conversation: Talk) -> None:
@@ -80,9 +80,9 @@ def test_a_responder_may_answer_a_publish(conversation: Talk) -> None:
 
     talk.backend.register(respond)
     a = talk.client().connects()
-    a.says(SAY)
+    a.sends_messages(SAY)
     talk.at(2.0)
-    a.hears((0.0, "/c", 1), (1.0, "/c", 2))
+    a.receives((0.0, "/c", 1), (1.0, "/c", 2))
     assert {"channel": "/service/chat", "successful": True, "data": {"echo": {"text": "hi"}}} in a.meta
 
 
@@ -98,19 +98,19 @@ timeline:
 """
 
 
-def test_the_timeline_of_a_role_starts_when_its_session_is_cast_even_after_its_anchor(conversation: Talk) -> None:
+def test_the_timeline_of_a_role_starts_when_the_role_is_assigned_even_after_its_anchor(conversation: Talk) -> None:
     talk = conversation(ROLES)
     ann, other = talk.client("ann", user="ann").connects(), talk.client("other").connects()
     talk.at(3.0)
-    ann.hears((1.0, "/c", "for one"))
-    other.hears()
-    ann.asks("POST", "/x")
-    other.asks("POST", "/x")
-    ann.hears((3.0, 200, "1"))
-    other.hears((3.0, "/c", "for two"), (3.0, 200, "2"))
-    other.says({"channel": "/meta/disconnect"})
+    ann.receives((1.0, "/c", "for one"))
+    other.receives()
+    ann.sends("POST", "/x")
+    other.sends("POST", "/x")
+    ann.receives((3.0, 200, "1"))
+    other.receives((3.0, "/c", "for two"), (3.0, 200, "2"))
+    other.sends_messages({"channel": "/meta/disconnect"})
     talk.at(30.0)
-    other.hears()
+    other.receives()
 
 
 def test_an_identifier_is_bound_to_the_first_value_that_a_session_sends(conversation: Talk) -> None:
@@ -125,11 +125,11 @@ exchanges:
     )
     for name in ("north", "south"):
         a = talk.client(name).connects()
-        a.asks("POST", "/x", {"place": name})
-        a.hears((0.0, 200, {"place": name}), (0.0, "/c", {"place": name}))
-        a.asks("POST", "/x", {"place": "elsewhere"})
-        assert a.heard.pop()[1] == 404
-        talk.told("warning: no exchange answers POST /x; nearest: 'ask'")
+        a.sends("POST", "/x", {"place": name})
+        a.receives((0.0, 200, {"place": name}), (0.0, "/c", {"place": name}))
+        a.sends("POST", "/x", {"place": "elsewhere"})
+        assert a.received.pop()[1] == 404
+        talk.logged("warning: no exchange answers POST /x; nearest: 'ask'")
 
 
 def test_waiting_notifications_are_bounded_and_the_oldest_go_first(conversation: Talk) -> None:
@@ -139,9 +139,9 @@ def test_waiting_notifications_are_bounded_and_the_oldest_go_first(conversation:
         max_waiting=3,
     )
     a = talk.client()
-    a.asks("POST", "/x")
+    a.sends("POST", "/x")
     a.connects()
-    a.hears((0.0, 200, ""), (0.0, "/c", 6), (0.0, "/c", 7), (0.0, "/c", 8))
+    a.receives((0.0, 200, ""), (0.0, "/c", 6), (0.0, "/c", 7), (0.0, "/c", 8))
 
 
 def test_a_bayeux_block_becomes_settings_and_what_it_leaves_out_stays_default() -> None:

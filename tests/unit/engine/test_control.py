@@ -1,4 +1,4 @@
-"""What can be asked of a running replay, and done to it, in virtual time."""
+"""Inspecting and controlling a running replay, in virtual time."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def control_of(talk: Conversation) -> Control:
     return Control(talk.backend)
 
 
-def asks(client: Client) -> None:
-    client.asks("POST", PATH, ASK)
+def request_stats(client: Client) -> None:
+    client.sends("POST", PATH, ASK)
 
 
 # ---------------------------------------------------------------------- sessions
@@ -49,14 +49,14 @@ def test_sessions_are_seen_with_their_clients_and_without_any_secret(conversatio
     talk = conversation(SCENARIO)
     a = talk.client("a", user="kate").connects("/v2/me/*")
     talk.at(2.0)
-    talk.client("b").asks("GET", "/api/v2/me")
-    talk.clients[1].hears((2.0, 201, {}))
+    talk.client("b").sends("GET", "/api/v2/me")
+    talk.clients[1].receives((2.0, 201, {}))
     seen = control_of(talk).sessions
     assert [(one.number, one.role, one.user, one.authenticated) for one in seen] == [
         (1, "agent-1", "kate", True),
         (2, None, None, False),
     ]
-    assert [(one.started, one.last_asked, one.waiting) for one in seen] == [(1000.0, 1000.0, 0), (1002.0, 1002.0, 0)]
+    assert [(one.started, one.last_request, one.waiting) for one in seen] == [(1000.0, 1000.0, 0), (1002.0, 1002.0, 0)]
     ((client,), ()) = (one.clients for one in seen)
     assert (client.transport, client.polls, client.subscriptions, client.waiting) == (
         "long-polling",
@@ -71,9 +71,9 @@ def test_sessions_are_seen_with_their_clients_and_without_any_secret(conversatio
 def test_what_waits_for_a_client_is_counted_where_it_waits(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, b = talk.client("a").connects(), talk.client("b")
-    b.asks("GET", "/api/v2/me")
-    a.hangs_up()
-    b.hears((0.0, 201, {}))
+    b.sends("GET", "/api/v2/me")
+    a.disconnects()
+    b.receives((0.0, 201, {}))
     control = control_of(talk)
     for _ in range(2):
         talk.do(control.push(CHANNEL, "later", now=talk.now))
@@ -84,12 +84,12 @@ def test_what_waits_for_a_client_is_counted_where_it_waits(conversation: Talk) -
 
 
 # ---------------------------------------------------------------------- calls
-def test_a_call_tells_what_was_asked_and_what_was_answered(conversation: Talk) -> None:
+def test_a_call_has_its_request_and_its_answer(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client(user="kate")
-    asks(a)
+    request_stats(a)
     talk.at(1.0)
-    a.hears((0.1, 200, {"statusCode": 0}))
+    a.receives((0.1, 200, {"statusCode": 0}))
     (call,) = control_of(talk).calls
     assert (call.number, call.at, call.session, call.role, call.user) == (1, 1000.0, 1, "agent-1", "kate")
     assert (call.method, call.target, call.data) == ("POST", PATH, ASK)
@@ -101,15 +101,15 @@ def test_a_call_tells_what_was_asked_and_what_was_answered(conversation: Talk) -
 def fill(talk: Conversation) -> Control:
     """Make six calls of all kinds."""
     a, b = talk.client("a", user="kate").connects(), talk.client("b")
-    asks(a)
-    b.asks("GET", "/api/v2/me/", query="x=1")
-    b.asks("GET", "/api/v2/me")
-    a.says({"channel": "/service/chat", "data": {"operationName": "Say"}})
-    a.says({"channel": "/news", "data": 1})
-    b.asks("PUT", "/elsewhere", text=b"\xff")
+    request_stats(a)
+    b.sends("GET", "/api/v2/me/", query="x=1")
+    b.sends("GET", "/api/v2/me")
+    a.sends_messages({"channel": "/service/chat", "data": {"operationName": "Say"}})
+    a.sends_messages({"channel": "/news", "data": 1})
+    b.sends("PUT", "/elsewhere", text=b"\xff")
     talk.at(1.0)
     for client in (a, b):
-        client.heard.clear()
+        client.received.clear()
     talk.logs.clear()
     return control_of(talk)
 
@@ -159,8 +159,8 @@ def test_a_wrong_name_of_a_filter_says_which_there_are(conversation: Talk) -> No
 def test_refusals_are_found_by_their_kind(conversation: Talk) -> None:
     talk = conversation(SCENARIO, auth="csrf")
     a = talk.client()
-    a.asks("POST", PATH, ASK)
-    a.hears((0.0, 403, {"statusCode": 3, "statusMessage": "Missing or invalid Csrf token"}))
+    a.sends("POST", PATH, ASK)
+    a.receives((0.0, 403, {"statusCode": 3, "statusMessage": "Missing or invalid Csrf token"}))
     calls = control_of(talk).calls
     (call,) = calls(outcome="refused")
     assert calls(outcome="refused: no CSRF token") == [call]
@@ -168,12 +168,12 @@ def test_refusals_are_found_by_their_kind(conversation: Talk) -> None:
     assert (call.outcome, call.status) == ("refused: no CSRF token", 403)
 
 
-def test_a_profile_that_says_where_the_operation_stands_is_asked(conversation: Talk) -> None:
+def test_a_profile_can_name_the_place_of_the_operation(conversation: Talk) -> None:
     talk = conversation("correlation: {operation: /op, owner: [/data/who], owner_type: [/data/kind]}\n" + SCENARIO)
     a = talk.client()
-    a.asks("POST", "/x", {"op": "Ask", "operationName": "Other", "data": {"who": "Kate", "kind": 1}})
+    a.sends("POST", "/x", {"op": "Ask", "operationName": "Other", "data": {"who": "Kate", "kind": 1}})
     talk.logs.clear()
-    a.heard.clear()
+    a.received.clear()
     (call,) = control_of(talk).calls
     assert (call.operation, call.owner, call.owner_type) == ("Ask", "Kate", None)
 
@@ -181,8 +181,8 @@ def test_a_profile_that_says_where_the_operation_stands_is_asked(conversation: T
 def test_no_session_id_in_a_path_is_kept(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client()
-    a.asks("GET", "/api/v2/me;jsessionid=0123456789")
-    a.hears((0.0, 201, {}))
+    a.sends("GET", "/api/v2/me;jsessionid=0123456789")
+    a.receives((0.0, 201, {}))
     assert control_of(talk).calls[0].target == "/api/v2/me"
 
 
@@ -190,11 +190,11 @@ def test_no_session_id_in_a_path_is_kept(conversation: Talk) -> None:
 def test_an_unmatched_call_has_its_near_misses_and_outlives_the_journal(conversation: Talk) -> None:
     talk = conversation(SCENARIO, max_calls=3)
     a = talk.client()
-    a.asks("POST", PATH, {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place2"})
-    talk.told("warning: no exchange answers POST /api/v2/workbins; nearest: 'stats'")
+    a.sends("POST", PATH, {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place2"})
+    talk.logged("warning: no exchange answers POST /api/v2/workbins; nearest: 'stats'")
     for _ in range(3):
-        a.asks("GET", "/api/v2/me")
-    a.heard.clear()
+        a.sends("GET", "/api/v2/me")
+    a.received.clear()
     control = control_of(talk)
     assert [call.number for call in control.calls] == [2, 3, 4]
     (call,) = control.unmatched
@@ -209,12 +209,12 @@ exchanges:
   - {name: logout, request: {method: POST, path: /logout}}
 """)
     a = talk.client()
-    a.asks("POST", "/login", {"user": "tom", "password": "s3cret"})
-    a.asks("POST", "/logout", {"user": "tom", "password": "s3cret"})
+    a.sends("POST", "/login", {"user": "tom", "password": "s3cret"})
+    a.sends("POST", "/logout", {"user": "tom", "password": "s3cret"})
     assert "password is [hidden], expected right" in talk.logs[0]
-    assert [text for text in (*talk.logs, *map(repr, a.heard)) if "s3cret" in text] == []
+    assert [text for text in (*talk.logs, *map(repr, a.received)) if "s3cret" in text] == []
     talk.logs.clear()
-    a.heard.clear()
+    a.received.clear()
 
 
 FAILING = """
@@ -230,10 +230,10 @@ exchanges:
 def test_a_call_that_failed_says_why_and_outlives_the_journal_until_a_reset(conversation: Talk) -> None:
     talk = conversation(FAILING, max_calls=2)
     a = talk.client().connects()
-    a.asks("GET", "/broken")
-    a.says({"channel": "/service/broken", "data": None})
+    a.sends("GET", "/broken")
+    a.sends_messages({"channel": "/service/broken", "data": None})
     for _ in range(3):
-        a.asks("GET", "/page")
+        a.sends("GET", "/page")
     control = control_of(talk)
     assert [call.number for call in control.calls] == [4, 5]
     assert [(call.number, call.outcome, call.status) for call in control.failed] == [
@@ -244,16 +244,16 @@ def test_a_call_that_failed_says_why_and_outlives_the_journal_until_a_reset(conv
     assert control.unmatched == []
     control.reset(now=talk.now)
     assert control.failed == []
-    a.heard.clear()
+    a.received.clear()
     talk.logs.clear()
 
 
 def test_a_publish_that_the_scenario_has_no_word_for_is_unmatched_only_on_a_service_channel(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client().connects()
-    a.says({"channel": "/news", "data": 1})
-    a.says({"channel": "/service/news", "data": 1})
-    talk.told("warning: no exchange answers the publish on /service/news")
+    a.sends_messages({"channel": "/news", "data": 1})
+    a.sends_messages({"channel": "/service/news", "data": 1})
+    talk.logged("warning: no exchange answers the publish on /service/news")
     assert [call.target for call in control_of(talk).unmatched] == ["/service/news"]
 
 
@@ -262,9 +262,9 @@ def test_exchanges_never_played_are_listed_over_all_sessions_in_the_order_of_the
     control = control_of(talk)
     assert control.unplayed == ("stats", "me", "chat")
     a, b = talk.client("a"), talk.client("b").connects()
-    a.asks("GET", "/api/v2/me")
-    b.says({"channel": "/service/chat", "data": {"operationName": "Say"}})
-    a.hears((0.0, 201, {}))
+    a.sends("GET", "/api/v2/me")
+    b.sends_messages({"channel": "/service/chat", "data": {"operationName": "Say"}})
+    a.receives((0.0, 201, {}))
     assert [*control.unplayed] == ["stats"]
 
 
@@ -274,22 +274,22 @@ def test_the_journal_keeps_no_more_bytes_than_it_may(monkeypatch: pytest.MonkeyP
     talk = conversation(SCENARIO)
     a = talk.client()
     for _ in range(4):
-        a.asks("GET", "/api/v2/me", text=b"x" * 100)
-    a.heard.clear()
+        a.sends("GET", "/api/v2/me", text=b"x" * 100)
+    a.received.clear()
     talk.logs.clear()
     control = control_of(talk)
     assert [call.number for call in control.calls] == [3, 4]
     assert [call.number for call in control.unmatched] == [4]
 
 
-def test_a_listener_hears_each_call_until_it_has_enough(conversation: Talk) -> None:
+def test_a_listener_gets_each_call_until_it_stops(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, heard = talk.client(), list[int]()
     stop = control_of(talk).listen(lambda call: heard.append(call.number))
-    a.asks("GET", "/api/v2/me")
+    a.sends("GET", "/api/v2/me")
     stop()
-    a.asks("GET", "/api/v2/me")
-    a.heard.clear()
+    a.sends("GET", "/api/v2/me")
+    a.received.clear()
     assert heard == [1]
 
 
@@ -303,29 +303,29 @@ def test_a_push_goes_to_one_session_to_a_user_or_to_all(conversation: Talk) -> N
     talk.at(2.0)
     talk.do(control.push(CHANNEL, {"to": "two"}, now=talk.now, session=2))
     talk.do(control.push(CHANNEL, {"to": "kate"}, now=talk.now, user="kate", ext={"x": 1}))
-    a.hears((1.0, CHANNEL, {"to": "all"}), (2.0, CHANNEL, {"to": "kate"}))
-    b.hears((1.0, CHANNEL, {"to": "all"}), (2.0, CHANNEL, {"to": "two"}))
-    assert (control.audience(), control.audience(user="tom")) == ((1, 2), (2,))
+    a.receives((1.0, CHANNEL, {"to": "all"}), (2.0, CHANNEL, {"to": "kate"}))
+    b.receives((1.0, CHANNEL, {"to": "all"}), (2.0, CHANNEL, {"to": "two"}))
+    assert (control.receivers(), control.receivers(user="tom")) == ((1, 2), (2,))
 
 
 def test_a_push_waits_for_a_session_that_has_no_client_yet(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client()
-    a.asks("GET", "/api/v2/me")
+    a.sends("GET", "/api/v2/me")
     talk.do(control_of(talk).push(CHANNEL, "early", now=talk.now))
-    a.hears((0.0, 201, {}))
+    a.receives((0.0, 201, {}))
     talk.at(1.0)
     a.connects()
-    a.hears((1.0, CHANNEL, "early"))
+    a.receives((1.0, CHANNEL, "early"))
 
 
 def test_a_push_comes_after_what_was_due_before_it(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client().connects()
-    asks(a)
+    request_stats(a)
     talk.now += 0.3  # nobody has woken the backend yet
     talk.do(control_of(talk).push(CHANNEL, "last", now=talk.now))
-    a.hears((0.3, 200, {"statusCode": 0}), (0.3, CHANNEL, {"n": 1}), (0.3, CHANNEL, "last"))
+    a.receives((0.3, 200, {"statusCode": 0}), (0.3, CHANNEL, {"n": 1}), (0.3, CHANNEL, "last"))
 
 
 @pytest.mark.parametrize(
@@ -336,8 +336,8 @@ def test_a_push_comes_after_what_was_due_before_it(conversation: Talk) -> None:
         ({"session": 2, "user": "kate"}, "user: session 2 isn't 'kate''s; expected one of session and user"),
         ({"channel": "news"}, "channel: the text 'news'; expected a channel such as /v2/me/workbins"),
         ({"channel": "/meta/connect"}, "channel: the text '/meta/connect'; expected a channel of the application"),
-        ({"data": float("nan")}, "data: it can't be sent: Out of range float values are not JSON compliant"),
-        ({"data": object}, "data: it can't be sent: Object of type type is not JSON serializable"),
+        ({"data": float("nan")}, "data: it can't be encoded: Out of range float values are not JSON compliant"),
+        ({"data": object}, "data: it can't be encoded: Object of type type is not JSON serializable"),
     ],
 )
 def test_a_push_that_can_t_be_sent_says_why(conversation: Talk, arguments: dict[str, object], text: str) -> None:
@@ -346,8 +346,8 @@ def test_a_push_that_can_t_be_sent_says_why(conversation: Talk, arguments: dict[
     with pytest.raises(OptionInvalid) as caught:
         control_of(talk).push(**({"channel": CHANNEL, "data": 1, "now": talk.now} | arguments))  # type: ignore[arg-type]  # wrong on purpose
     assert str(caught.value).startswith(text)
-    a.hears()
-    b.hears()
+    a.receives()
+    b.receives()
 
 
 def test_with_no_session_a_user_learns_that_there_is_none(conversation: Talk) -> None:
@@ -358,26 +358,26 @@ def test_with_no_session_a_user_learns_that_there_is_none(conversation: Talk) ->
 
 
 # ---------------------------------------------------------------------- faults
-def test_an_armed_fault_strikes_like_one_of_the_scenario_until_it_is_lifted(conversation: Talk) -> None:
+def test_an_added_fault_is_triggered_like_one_of_the_scenario_until_it_is_removed(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, control = talk.client(), control_of(talk)
     armed = control.arm({"exchange": "me", "status": 503, "body": {"down": True}})
-    a.asks("GET", "/api/v2/me")
+    a.sends("GET", "/api/v2/me")
     control.lift(armed.number)
-    a.asks("GET", "/api/v2/me")
-    a.hears((0.0, 503, {"down": True}), (0.0, 201, {}))
+    a.sends("GET", "/api/v2/me")
+    a.receives((0.0, 503, {"down": True}), (0.0, 201, {}))
     assert [(call.outcome, call.status) for call in control.calls] == [("fault: status 503", 503), ("played", 201)]
 
 
 def test_an_armed_fault_counts_from_when_it_was_armed(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, control = talk.client(), control_of(talk)
-    a.asks("GET", "/api/v2/me")
+    a.sends("GET", "/api/v2/me")
     for _ in range(2):
         control.arm({"exchange": "me", "nth": 2, "status": 503})
-        a.asks("GET", "/api/v2/me")
-        a.asks("GET", "/api/v2/me")
-    a.hears((0.0, 201, {}), (0.0, 201, {}), (0.0, 503, ""), (0.0, 201, {}), (0.0, 503, ""))
+        a.sends("GET", "/api/v2/me")
+        a.sends("GET", "/api/v2/me")
+    a.receives((0.0, 201, {}), (0.0, 201, {}), (0.0, 503, ""), (0.0, 201, {}), (0.0, 503, ""))
 
 
 def test_a_fault_on_a_meta_channel_may_be_armed_for_one_session(conversation: Talk) -> None:
@@ -385,15 +385,15 @@ def test_a_fault_on_a_meta_channel_may_be_armed_for_one_session(conversation: Ta
     a, b = talk.client("a").connects(), talk.client("b").connects()
     control_of(talk).arm({"meta": "/meta/subscribe", "error": "403::no"}, session=2)
     for client in (a, b):
-        client.says({"channel": "/meta/subscribe", "subscription": "/c"})
+        client.sends_messages({"channel": "/meta/subscribe", "subscription": "/c"})
     assert [client.meta[-1]["successful"] for client in (a, b)] == [True, False]
 
 
 def test_faults_are_listed_as_they_would_be_written(conversation: Talk) -> None:
     scenario = SCENARIO + "faults:\n  - {exchange: [stats, me], as: agent-1, every: 2, delay: 1500ms}\n"
     talk = conversation(scenario)
-    talk.client().asks("GET", "/api/v2/me")
-    talk.clients[0].heard.clear()
+    talk.client().sends("GET", "/api/v2/me")
+    talk.clients[0].received.clear()
     control = control_of(talk)
     written: list[dict[str, JSON]] = [
         {"exchange": "me", "status": 500, "headers": {"X": "1"}, "text": "no"},
@@ -449,7 +449,7 @@ def test_a_fault_that_can_t_be_armed_says_all_that_is_wrong(
     assert control.faults == ()
 
 
-def test_a_fault_for_nobody_and_a_fault_that_is_not_there_are_told(conversation: Talk) -> None:
+def test_a_fault_for_no_session_and_a_missing_fault_are_errors(conversation: Talk) -> None:
     control = control_of(conversation(SCENARIO))
     with pytest.raises(OptionInvalid, match="session: no live session has the number 4; expected none"):
         control.arm({"exchange": "me", "status": 503}, session=4)
@@ -461,13 +461,13 @@ def test_a_fault_for_nobody_and_a_fault_that_is_not_there_are_told(conversation:
 def test_the_speed_changes_for_what_comes_and_what_is_due_keeps_its_time(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, control = talk.client().connects(), control_of(talk)
-    asks(a)
+    request_stats(a)
     talk.do(control.set_speed(10, now=talk.now))
     talk.at(1.0)
-    a.hears((0.1, 200, {"statusCode": 0}), (0.2, CHANNEL, {"n": 1}))
-    asks(a)
+    a.receives((0.1, 200, {"statusCode": 0}), (0.2, CHANNEL, {"n": 1}))
+    request_stats(a)
     talk.at(2.0)
-    a.hears((1.01, 200, {"statusCode": 0}), (1.02, CHANNEL, {"n": 1}))
+    a.receives((1.01, 200, {"statusCode": 0}), (1.02, CHANNEL, {"n": 1}))
     assert control.settings.speed == 10
     with pytest.raises(OptionInvalid, match="speed: -1 can't be used"):
         control.set_speed(-1, now=talk.now)
@@ -478,8 +478,8 @@ def test_a_speed_that_was_set_survives_another_scenario(conversation: Talk) -> N
     a, control = talk.client(), control_of(talk)
     talk.do(control.set_speed(0, now=talk.now))
     talk.do(control.replace(loads(whole(SCENARIO.replace("statusCode: 0", "statusCode: 7"))), now=talk.now))
-    asks(a)
-    a.hears((0.0, 200, {"statusCode": 7}))
+    request_stats(a)
+    a.receives((0.0, 200, {"statusCode": 7}))
 
 
 def test_faults_that_were_armed_end_with_their_scenario_and_their_numbers_do_not_come_again(conversation: Talk) -> None:
@@ -495,21 +495,21 @@ def test_a_reset_is_a_new_beginning(conversation: Talk) -> None:
     talk = conversation(SCENARIO + "faults: [{exchange: me, nth: 2, status: 500}]\n")
     a, control = talk.client(user="kate").connects(), control_of(talk)
     held = a.held
-    asks(a)
-    a.asks("GET", "/api/v2/me")
+    request_stats(a)
+    a.sends("GET", "/api/v2/me")
     control.arm({"exchange": "me", "status": 503})
     a.polls = False
     talk.do(control.reset(now=talk.now))
-    a.hears((0.0, 201, {}), (0.0, 200, {"statusCode": 0}))
+    a.receives((0.0, 201, {}), (0.0, 200, {"statusCode": 0}))
     assert a.last is not None
     assert a.last.request_id == held, "the held poll is answered"
     assert ([*control.sessions], [*control.calls], [*control.unmatched]) == ([], [], [])
     assert control.unplayed == ("stats", "me", "chat")
     assert [seen.written for seen in control.faults] == [{"exchange": "me", "nth": 2, "status": 500}]
     talk.at(1.0)
-    a.hears()
-    a.asks("GET", "/api/v2/me")
-    a.hears((1.0, 201, {}))
+    a.receives()
+    a.sends("GET", "/api/v2/me")
+    a.receives((1.0, 201, {}))
     assert [call.number for call in control.calls] == [3], "numbers go on"
     assert [one.number for one in control.sessions] == [1]
 
@@ -517,18 +517,18 @@ def test_a_reset_is_a_new_beginning(conversation: Talk) -> None:
 def test_after_a_reset_no_old_cookie_names_a_new_session(conversation: Talk) -> None:
     talk = conversation(SCENARIO, seed="fixed")
     a, b = talk.client("a"), talk.client("b")
-    a.asks("GET", "/api/v2/me")
+    a.sends("GET", "/api/v2/me")
     old = dict(a.cookies)
     talk.do(control_of(talk).reset(now=talk.now))
-    b.asks("GET", "/api/v2/me")
-    a.asks("GET", "/api/v2/me")
-    a.heard.clear()
-    b.heard.clear()
+    b.sends("GET", "/api/v2/me")
+    a.sends("GET", "/api/v2/me")
+    a.received.clear()
+    b.received.clear()
     assert old != b.cookies
     assert [call.session for call in control_of(talk).calls] == [1, 2]
 
 
-def test_after_a_reset_a_client_is_told_to_shake_hands_again(conversation: Talk) -> None:
+def test_after_a_reset_a_client_is_advised_to_shake_hands_again(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client().connects()
     talk.do(control_of(talk).reset(now=talk.now))
@@ -536,13 +536,13 @@ def test_after_a_reset_a_client_is_told_to_shake_hands_again(conversation: Talk)
     assert a.meta[-1]["advice"] == {"interval": 0, "reconnect": "handshake"}
 
 
-def test_a_reset_closes_websockets_and_hears_no_more_of_them(conversation: Talk) -> None:
+def test_a_reset_closes_websockets_and_ignores_their_end(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, socket = talk.client(), talk.number()
     talk.send(a, Request(socket, "GET", ENDPOINT, websocket=True))
     talk.do(control_of(talk).reset(now=talk.now))
-    a.hears((0.0, "Accept", None), (0.0, "Drop", None))
-    a.says(
+    a.receives((0.0, "Accept", None), (0.0, "Drop", None))
+    a.sends_messages(
         {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["websocket"]}, websocket=socket
     )
     assert a.meta == []
@@ -553,13 +553,13 @@ def test_requests_events_and_lateness_are_counted(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     control = control_of(talk)
     a = talk.client().connects()
-    asks(a)
+    request_stats(a)
     talk.now += 0.1
     talk.do(talk.backend.advance(talk.now))
     talk.now += 0.13
     talk.do(talk.backend.advance(talk.now))  # 30 ms too late
     talk.do(control.push(CHANNEL, 2, now=talk.now))
-    a.heard.clear()
+    a.received.clear()
     counters = control.counters
     assert dict(counters.requests) == {"bayeux": 5, "http": 1}
     assert dict(control.outcomes) == {"played": 1}
@@ -571,8 +571,8 @@ def test_requests_events_and_lateness_are_counted(conversation: Talk) -> None:
 def test_what_is_counted_goes_on_across_a_reset(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client()
-    a.asks("GET", "/api/v2/me")
-    a.heard.clear()
+    a.sends("GET", "/api/v2/me")
+    a.received.clear()
     control = control_of(talk)
     talk.do(control.reset(now=talk.now))
     assert (dict(control.counters.requests), dict(control.outcomes)) == ({"http": 1}, {"played": 1})

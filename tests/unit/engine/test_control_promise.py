@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cometreel.engine import Control
 from cometreel.jsonvalue import JSONObject
-from tests.unit.engine.conversation import Client, Conversation, Heard
+from tests.unit.engine.conversation import Client, Conversation, Received
 from tests.unit.engine.test_promise import END, SCENARIO, Call, ask, calls, notifications, speeds
 
 PUSHED = "/pushed"
@@ -29,7 +29,7 @@ FAULTS: dict[str, JSONObject] = {
 deeds = st.lists(st.tuples(st.integers(0, 100), st.sampled_from(["push", *FAULTS])), max_size=6)
 
 
-def play(mine: list[Call], others: list[Call], done: list[Deed], *, to: str, speed: float) -> list[Heard]:
+def play(mine: list[Call], others: list[Call], done: list[Deed], *, to: str, speed: float) -> list[Received]:
     """Let two clients make their calls while things are done to one of them; return what the first one heard."""
     talk = Conversation(SCENARIO, speed=speed)
     clients = {name: talk.client(name, user=name).connects() for name in ("me", "other")}
@@ -42,7 +42,7 @@ def play(mine: list[Call], others: list[Call], done: list[Deed], *, to: str, spe
         else:
             do(what, talk, clients[to])
     talk.at(END)
-    return clients["me"].heard
+    return clients["me"].received
 
 
 def do(what: str, talk: Conversation, client: Client) -> None:
@@ -50,7 +50,7 @@ def do(what: str, talk: Conversation, client: Client) -> None:
     if what == "push":
         talk.do(control.push(PUSHED, "now", now=talk.now, user=client.user))
     else:
-        (session,) = control.audience(user=client.user)
+        (session,) = control.receivers(user=client.user)
         control.arm(FAULTS[what], session=session)
 
 
@@ -62,7 +62,7 @@ def test_what_is_done_to_another_session_changes_nothing_here(
 
 
 @given(calls, st.lists(st.integers(0, 100), max_size=6), speeds)
-def test_a_push_only_adds_itself_to_what_a_session_hears(mine: list[Call], at: list[int], speed: float) -> None:
+def test_a_push_only_adds_itself_to_the_messages_of_a_session(mine: list[Call], at: list[int], speed: float) -> None:
     heard = notifications(play(mine, [], [(moment, "push") for moment in at], to="me", speed=speed))
     calm = notifications(play(mine, [], [], to="me", speed=speed))
     assert [one for one in heard if one[0] != PUSHED] == calm
@@ -70,7 +70,7 @@ def test_a_push_only_adds_itself_to_what_a_session_hears(mine: list[Call], at: l
 
 
 @given(calls, calls, deeds, speeds)
-def test_after_a_reset_a_session_hears_what_the_first_one_heard(
+def test_after_a_reset_a_session_receives_the_same_as_the_first_one(
     before: list[Call], mine: list[Call], done: list[Deed], speed: float
 ) -> None:
     talk = Conversation(SCENARIO, speed=speed)
@@ -88,4 +88,4 @@ def test_after_a_reset_a_session_hears_what_the_first_one_heard(
         ask(me, what)
     talk.at(END)
     fresh = play(mine, [], [], to="me", speed=speed)
-    assert [line[1:] for line in me.heard] == [line[1:] for line in fresh]
+    assert [line[1:] for line in me.received] == [line[1:] for line in fresh]

@@ -126,7 +126,7 @@ def test_a_held_request_is_answered_when_its_time_has_come() -> None:
     moved(scene())
 
 
-def test_the_timer_is_set_anew_when_something_earlier_becomes_due() -> None:
+def test_the_timer_is_reset_for_an_earlier_deadline() -> None:
     async def scene() -> None:
         engine = Scripted()
         driver = Driver(engine)
@@ -167,7 +167,7 @@ def test_one_request_may_release_others() -> None:
     moved(scene())
 
 
-def test_the_engine_is_told_what_became_of_a_reply() -> None:
+def test_the_engine_is_informed_whether_a_reply_was_written() -> None:
     async def scene() -> list[str]:
         engine = Scripted()
         driver = Driver(engine)

@@ -1,4 +1,4 @@
-"""What answers: repeats, guards, roles, responders, misses, faults, bad requests."""
+"""The request handler: repeats, guards, roles, responders, misses, faults, bad requests."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.unit.engine.conversation import Client
 
 def asked(client: Client, method: str, path: str, times: int, body: JSON = None) -> list[JSON]:
     for _ in range(times):
-        client.asks(method, path, body)
-    heard, client.heard = client.heard, []
+        client.sends(method, path, body)
+    heard, client.received = client.received, []
     return [body if what == 200 else what for _, what, body in heard]
 
 
@@ -77,7 +77,7 @@ exchanges:
 """
 
 
-def test_a_login_casts_whom_a_role_names_in_whatever_order_they_come(conversation: Talk) -> None:
+def test_a_login_assigns_the_role_of_its_user_in_any_order(conversation: Talk) -> None:
     talk = conversation(ROLES)
     ben, ann = talk.client("b", user="ben"), talk.client("a", user="ann")
     assert asked(ben, "POST", "/s", 2) == [{"n": 2}] * 2
@@ -97,7 +97,7 @@ def test_a_request_for_another_role_is_a_miss_that_says_so(conversation: Talk) -
     talk = conversation(ROLES)
     ann = talk.client(user="ann")
     assert asked(ann, "GET", "/two", 1) == [404]
-    talk.told(
+    talk.logged(
         "warning: no exchange answers GET /two; nearest: 'only 2' (test.yaml:11:5) matches, "
         "but it is for agent-2 and this session plays agent-1"
     )
@@ -112,7 +112,7 @@ exchanges:
 """
     )
     a = talk.client()
-    a.asks("POST", "/p", {"op": "Stats", "owner": {"name": "Place2", "n": True}})
+    a.sends("POST", "/p", {"op": "Stats", "owner": {"name": "Place2", "n": True}})
     message = (
         "o exchange answers POST /p; nearest: 'a' (test.yaml:7:5): body.owner.name is Place2, expected Place1; "
         "body.owner.n is true, expected 1; agreed: method, path, query, body.op"
@@ -122,7 +122,7 @@ exchanges:
         {"where": "/body/owner/n", "expected": "1", "found": "true"},
     ]
     agreed: JSON = ["/method", "/path", "/query", "/body/op"]
-    a.hears(
+    a.receives(
         (
             0.0,
             404,
@@ -133,7 +133,7 @@ exchanges:
             },
         )
     )
-    talk.told("warning: n" + message)
+    talk.logged("warning: n" + message)
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,8 @@ exchanges:
     a = talk.client()
     assert asked(a, "GET", "/n", 1) == ["1"]
     a.headers["Content-Type"] = "application/json"
-    a.asks(method, path, text=text)
-    (_, found, body) = a.heard.pop()
+    a.sends(method, path, text=text)
+    (_, found, body) = a.received.pop()
     assert isinstance(body, dict)
     assert (found, body["statusCode"]) == (status, 2 if status == 400 else 6)
     assert said in talk.logs.pop()
@@ -175,11 +175,11 @@ exchanges:
 
 def test_a_body_that_is_too_large_is_not_looked_at(conversation: Talk) -> None:
     a = conversation(numbered(), max_body=10).client()
-    a.asks("GET", "/n", text=b"x" * 11)
-    a.hears((0.0, 413, {"statusCode": 10, "statusMessage": "the body has 11 bytes; expected at most 10"}))
+    a.sends("GET", "/n", text=b"x" * 11)
+    a.receives((0.0, 413, {"statusCode": 10, "statusMessage": "the body has 11 bytes; expected at most 10"}))
 
 
-def test_a_template_that_fails_is_told_and_answered_500(conversation: Talk) -> None:
+def test_a_template_that_fails_is_logged_and_answered_500(conversation: Talk) -> None:
     talk = conversation(
         """
 exchanges:
@@ -187,9 +187,9 @@ exchanges:
 """
     )
     a = talk.client()
-    a.asks("POST", "/x", {"n": 0})
-    assert a.heard.pop()[1] == 500
-    talk.told("error: 'bad' can't be played: ")
+    a.sends("POST", "/x", {"n": 0})
+    assert a.received.pop()[1] == 500
+    talk.logged("error: 'bad' can't be played: ")
     assert asked(a, "POST", "/x", 1, {"n": 2}) == [{"x": 0.5}]
 
 
@@ -205,16 +205,16 @@ def test_a_responder_answers_before_the_exchanges_with_its_own_events(conversati
 
     talk.backend.register(respond)
     a = talk.client(user="ann").connects()
-    a.asks("GET", "/n")
+    a.sends("GET", "/n")
     talk.at(1.0)
-    a.asks("GET", "/n")
+    a.sends("GET", "/n")
     talk.at(2.0)
-    a.hears(
+    a.receives(
         (0.0, 202, {"count": 1, "user": "ann"}), (0.5, "/c", 1), (1.0, 202, {"count": 2, "user": "ann"}), (1.5, "/c", 2)
     )
 
 
-def test_a_responder_that_fails_is_told_and_answered_500(conversation: Talk) -> None:
+def test_a_responder_that_fails_is_logged_and_answered_500(conversation: Talk) -> None:
     talk = conversation(numbered())
 
     def broken(question: ResponderRequest) -> Response | None:
@@ -223,7 +223,7 @@ def test_a_responder_that_fails_is_told_and_answered_500(conversation: Talk) -> 
     talk.backend.register(broken)
     a = talk.client()
     assert asked(a, "GET", "/n", 1) == [500]
-    talk.told("error: the responder broken failed: LookupError: /n")
+    talk.logged("error: the responder broken failed: LookupError: /n")
 
 
 # ---------------------------------------------------------------------------------------------- faults
@@ -258,17 +258,17 @@ def test_a_fault_on_an_exchange_does_one_thing(
 ) -> None:
     talk = conversation(f"{FAULTY}faults: [{{exchange: x, {fault}}}]\n")
     a = talk.client().connects()
-    a.asks("POST", "/x")
+    a.sends("POST", "/x")
     talk.at(9.0)
-    a.hears(*heard)
+    a.receives(*heard)
 
 
 def test_a_disconnect_fault_ends_the_clients_with_the_reply(conversation: Talk) -> None:
     talk = conversation(f"{FAULTY}faults: [{{exchange: x, disconnect: true}}]\n")
     a = talk.client().connects()
-    a.asks("POST", "/x")
+    a.sends("POST", "/x")
     talk.at(1.5)
-    a.hears((1.0, 200, {}))
+    a.receives((1.0, 200, {}))
     assert a.meta[-1]["advice"] == {"reconnect": "none"}
 
 
@@ -292,7 +292,7 @@ def test_faults_are_counted_in_each_session_alone(conversation: Talk) -> None:
 def test_a_subscription_is_denied_by_its_channel(conversation: Talk, fault: str, reply: dict[str, JSON]) -> None:
     talk = conversation(f"{FAULTY}faults: [{{{fault}}}]\n")
     a = talk.client().handshakes()
-    a.says({"channel": "/meta/subscribe", "subscription": "/d"})
+    a.sends_messages({"channel": "/meta/subscribe", "subscription": "/d"})
     assert a.meta[-1] == {"channel": "/meta/subscribe", **reply}
 
 
@@ -320,10 +320,10 @@ def test_a_meta_reply_is_delayed_or_the_poll_broken(conversation: Talk) -> None:
     faults = "[{meta: /meta/subscribe, delay: 2s}, {meta: /meta/connect, nth: 2, broken: true}]"
     talk = conversation(f"{FAULTY}faults: {faults}\n")
     a = talk.client().handshakes()
-    a.says({"channel": "/meta/subscribe", "subscription": "/d"})
+    a.sends_messages({"channel": "/meta/subscribe", "subscription": "/d"})
     assert a.meta[-1]["channel"] == "/meta/handshake"
     talk.at(2.0)
     assert a.meta[-1]["channel"] == "/meta/subscribe"
     a.polls = True
     a.poll()
-    a.hears((2.0, "Drop", None))
+    a.receives((2.0, "Drop", None))

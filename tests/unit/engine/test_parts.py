@@ -1,4 +1,4 @@
-"""The small rooms of the replay, each on its own: schedule, plays, references, casting, identity, hosts, settings."""
+"""Unit tests of small parts of the engine: schedule, play state, references, roles, ids, hosts, logins, settings."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from cometreel.engine import ReplaySettings
 from cometreel.engine.id_generator import IdGenerator, user_id
 from cometreel.engine.matching import RoleAllocator
-from cometreel.engine.play_state import Numbering, PlayState, References
-from cometreel.engine.replies import rebase
-from cometreel.engine.scheduling import Schedule
-from cometreel.engine.session_resolver import Login, login_of
+from cometreel.engine.rendering import Numbering, rebase
+from cometreel.engine.scheduling import Schedule, Ticks
+from cometreel.engine.sessions import Login, PlayState, References, login_of
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
 from cometreel.wire import Headers
@@ -26,38 +25,38 @@ from cometreel.wire import Headers
 def test_things_come_in_order_of_time_then_rank_then_arrival(things: list[tuple[int, int]]) -> None:
     schedule: Schedule[tuple[int, int, int]] = Schedule()
     for arrival, (at, rank) in enumerate(things):
-        schedule.add(at, (at, rank, arrival), (rank,))
-    done = [thing for _, thing in schedule.due(10)]
+        schedule.add(Ticks(at), (at, rank, arrival), (rank,))
+    done = [thing for _, thing in schedule.due(Ticks(10))]
     assert done == sorted(done)
     assert len(done) == len(things)
 
 
 def test_what_is_cancelled_never_comes_and_is_no_deadline() -> None:
     schedule: Schedule[str] = Schedule()
-    schedule.add(1, "a").cancel()
-    schedule.add(2, "b")
+    schedule.add(Ticks(1), "a").cancel()
+    schedule.add(Ticks(2), "b")
     assert schedule.first() == (2, "b")
-    assert list(schedule.due(9)) == [(2, "b")]
+    assert list(schedule.due(Ticks(9))) == [(2, "b")]
     assert schedule.first() is None
 
 
 def test_what_is_added_while_others_come_takes_its_place_among_them() -> None:
     schedule: Schedule[str] = Schedule()
-    schedule.add(1, "a")
-    schedule.add(3, "c")
+    schedule.add(Ticks(1), "a")
+    schedule.add(Ticks(3), "c")
     done = []
-    for at, thing in schedule.due(5):
+    for at, thing in schedule.due(Ticks(5)):
         done.append((at, thing))
         if thing == "a":
-            schedule.add(2, "b")
+            schedule.add(Ticks(2), "b")
     assert done == [(1, "a"), (2, "b"), (3, "c")]
 
 
 def test_what_is_not_ready_by_its_own_time_stays_in_its_place() -> None:
     schedule: Schedule[str] = Schedule()
-    schedule.add(1, "a")
-    schedule.add(1, "b")
-    assert list(schedule.due(1, lambda _, thing: thing == "b")) == [(1, "b")]
+    schedule.add(Ticks(1), "a")
+    schedule.add(Ticks(1), "b")
+    assert list(schedule.due(Ticks(1), lambda _, thing: thing == "b")) == [(1, "b")]
     assert schedule.first() == (1, "a")
 
 
@@ -81,8 +80,8 @@ def test_another_scenario_goes_on_where_the_names_were_played() -> None:
     for _ in range(2):
         picked = plays.pick(ABC, "last")
         assert picked is not None
-        plays.played(picked)
-    plays.regroup()
+        plays.count(picked)
+    plays.reset_positions()
     assert plays.pick(Group((Exchange("b"), Exchange("x"))), "last") == Exchange("x")
 
 
@@ -113,7 +112,7 @@ def test_a_long_group_costs_no_more_than_a_short_one() -> None:
     for _ in range(10_000):
         picked = plays.pick(group, "last")
         assert picked is not None
-        plays.played(picked)
+        plays.count(picked)
     assert looked_at < 10 * 10_000
 
 
@@ -133,31 +132,31 @@ def test_no_number_is_given_twice(recorded: list[int]) -> None:
 def test_one_answer_has_one_live_number_for_each_recorded_one() -> None:
     references = References(highest=9)
     references.take(5)
-    numbering = Numbering(references)
-    assert [numbering.live(5), numbering.live(6), numbering.live(5)] == [10, 6, 10]
-    assert (numbering.ref, numbering.lookup(6), numbering.lookup(99)) == (10, 6, 99)
-    assert Numbering(references).ref == 11
+    numbering = Numbering(references, {recorded: references.take(recorded) for recorded in (5, 6)})
+    assert (numbering.live, numbering.ref) == ({5: 10, 6: 6}, 10)
+    without = Numbering(references, {})
+    assert (without.ref, without.ref) == (11, 11)
 
 
-# ------------------------------------------------------------------------------------------------ casting
-def test_roles_are_leased_to_the_fewest_players_in_turn() -> None:
-    casting = RoleAllocator({"a": "ann", "b": None, "c": None})
+# ------------------------------------------------------------------------------------------------ roles
+def test_roles_are_assigned_in_turn_to_those_with_the_fewest_sessions() -> None:
+    roles = RoleAllocator({"a": "ann", "b": None, "c": None})
 
-    def lease(among: str) -> str:
-        role = next(casting.turn(among), "")
+    def assign(among: str) -> str:
+        role = next(roles.in_turn(among), "")
         if role:
-            casting.assign(role)
+            roles.assign_in_turn(role)
         return role
 
-    assert [lease("abc") for _ in range(4)] == ["a", "b", "c", "a"]
-    casting.release("b")
-    assert [lease("abc"), lease("c"), lease(""), lease("x")] == ["b", "c", "", ""]
-    assert [*casting.turn("abc")] == ["b", "a", "c"]
+    assert [assign("abc") for _ in range(4)] == ["a", "b", "c", "a"]
+    roles.release("b")
+    assert [assign("abc"), assign("c"), assign(""), assign("x")] == ["b", "c", "", ""]
+    assert [*roles.in_turn("abc")] == ["b", "a", "c"]
 
 
 def test_a_role_is_named_by_its_user_and_no_other() -> None:
-    casting = RoleAllocator({"a": "ann", "b": None})
-    assert [casting.named("ann"), casting.named("ben"), casting.named(None)] == ["a", None, None]
+    roles = RoleAllocator({"a": "ann", "b": None})
+    assert [roles.of_user("ann"), roles.of_user("ben"), roles.of_user(None)] == ["a", None, None]
 
 
 # ------------------------------------------------------------------------------------------------ identity
@@ -177,8 +176,8 @@ def test_ids_come_from_seed_node_and_arrival_and_from_the_nonce_only_without_a_s
 
 
 def test_ids_never_repeat_across_kinds_and_arrivals() -> None:
-    mint = IdGenerator("s", None, "")
-    ids = [mint.new(kind) for kind in ("client", "browser", "session") for _ in range(100)]
+    ids_of = IdGenerator("s", None, "")
+    ids = [ids_of.new(kind) for kind in ("client", "browser", "session") for _ in range(100)]
     assert len(set(ids)) == 300
     assert user_id("ann") == user_id("ann") != user_id("ben")
 

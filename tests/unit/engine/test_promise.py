@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import Scenario, loads
-from tests.unit.engine.conversation import Client, Conversation, Heard, whole
+from tests.unit.engine.conversation import Client, Conversation, Received, whole
 
 SCENARIO: Scenario = loads(
     whole("""
@@ -62,14 +62,14 @@ END = 60.0
 
 def ask(client: Client, what: str) -> None:
     if what == "stats":
-        client.asks("POST", "/stats")
+        client.sends("POST", "/stats")
     elif what == "keep":
-        client.asks("POST", "/keep", {"value": 1})
+        client.sends("POST", "/keep", {"value": 1})
     else:
-        client.asks("GET", "/get")
+        client.sends("GET", "/get")
 
 
-def play(talk: Conversation, sessions: dict[str, tuple[int, list[Call]]]) -> dict[str, list[Heard]]:
+def play(talk: Conversation, sessions: dict[str, tuple[int, list[Call]]]) -> dict[str, list[Received]]:
     """Let several clients make their calls, each since its own beginning; return what each heard."""
     steps: list[tuple[float, int, str, str]] = []
     for place, (name, (begin, made)) in enumerate(sessions.items()):
@@ -83,16 +83,16 @@ def play(talk: Conversation, sessions: dict[str, tuple[int, list[Call]]]) -> dic
         else:
             ask(clients[name], what)
     talk.at(END)
-    return {name: client.heard for name, client in clients.items()}
+    return {name: client.received for name, client in clients.items()}
 
 
-def notifications(heard: list[Heard]) -> list[tuple[str, JSON]]:
-    """What a client heard over CometD, in order."""
+def notifications(heard: list[Received]) -> list[tuple[str, JSON]]:
+    """Return the notifications that a client received over CometD, in order."""
     return [(what, data) for _, what, data in heard if isinstance(what, str)]
 
 
-def per_exchange(heard: list[Heard]) -> dict[str, list[str]]:
-    """What a client heard, split by what belongs together: the replies, and the events of each exchange."""
+def per_exchange(heard: list[Received]) -> dict[str, list[str]]:
+    """Return what a client received in groups: the replies, and the events of each exchange."""
     parts: defaultdict[str, list[str]] = defaultdict(list)
     for _, what, data in heard:
         assert isinstance(data, dict)
@@ -102,7 +102,7 @@ def per_exchange(heard: list[Heard]) -> dict[str, list[str]]:
 
 
 @given(calls, st.lists(st.tuples(st.integers(0, 50), calls), max_size=3), speeds)
-def test_a_session_hears_the_same_in_the_same_order_whatever_others_do(
+def test_a_session_receives_the_same_in_the_same_order_whatever_others_do(
     mine: list[Call], others: list[tuple[int, list[Call]]], speed: float
 ) -> None:
     alone = play(Conversation(SCENARIO, speed=speed), {"me": (10, mine)})["me"]
@@ -154,9 +154,9 @@ def test_no_notification_is_lost_or_reordered_when_polls_are_hung_up(acts: list[
         now += 0.05
         talk.at(now)
         if act == "call":
-            me.asks("POST", "/stats")
+            me.sends("POST", "/stats")
         elif act == "hang up" and me.polls:
-            me.hangs_up()
+            me.disconnects()
         elif act == "poll" and not me.polls:
             me.polls = True
             me.poll()
@@ -165,7 +165,7 @@ def test_no_notification_is_lost_or_reordered_when_polls_are_hung_up(acts: list[
         me.poll()
     talk.at(END)
     calm = play(Conversation(SCENARIO, speed=speed), {"me": (0, calls_of(acts))})["me"]
-    assert notifications(me.heard) == notifications(calm)
+    assert notifications(me.received) == notifications(calm)
 
 
 def calls_of(acts: list[str]) -> list[Call]:
@@ -177,9 +177,9 @@ def test_reference_numbers_are_never_given_twice_in_a_session(which: list[int]) 
     talk = Conversation(SCENARIO, speed=0)
     clients = [talk.client(f"user {number}") for number in range(3)]
     for number in which:
-        clients[number].asks("POST", "/stats")
+        clients[number].sends("POST", "/stats")
     for number, client in enumerate(clients):
-        given_out = [body["referenceId"] for _, what, body in client.heard if isinstance(body, dict) and what == 200]
+        given_out = [body["referenceId"] for _, what, body in client.received if isinstance(body, dict) and what == 200]
         assert given_out == [*range(7, 7 + which.count(number))]
 
 
@@ -187,8 +187,8 @@ def test_reference_numbers_are_never_given_twice_in_a_session(which: list[int]) 
 def test_a_cookie_of_another_run_names_nobody_here(nonce: str, other: str) -> None:
     before, after = Conversation(SCENARIO, nonce=nonce), Conversation(SCENARIO, nonce=other)
     old, new = before.client("old"), after.client("new")
-    old.asks("GET", "/get")
-    new.asks("GET", "/get")
+    old.sends("GET", "/get")
+    new.sends("GET", "/get")
     before.at(1.0)
     after.at(1.0)
     assert (old.cookies == new.cookies) is (nonce == other)

@@ -27,7 +27,7 @@ def test_a_file_names_its_responders_in_a_list(tmp_path: Path) -> None:
         ("def f():\n    raise OSError('no disk')\nf()\n", ":2:1: OSError: no disk"),
     ],
 )
-def test_what_is_wrong_with_the_file_is_told_in_one_line(tmp_path: Path, text: str, problem: str) -> None:
+def test_an_error_in_the_file_is_reported_in_one_line(tmp_path: Path, text: str, problem: str) -> None:
     file = tmp_path / "mine.py"
     file.write_text(text)
     with pytest.raises(FileInvalid) as caught:

@@ -1,19 +1,25 @@
-"""What is made ready of an exchange is, byte for byte, what rendering it gives."""
+"""Static responses have the same bytes as rendered ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from cometreel.engine.play_state import Numbering, References
+from cometreel.engine.actions import Action
+from cometreel.engine.handler import http_reply
+from cometreel.engine.matching import ExchangeChoice
+from cometreel.engine.player import Player, with_number
 from cometreel.engine.prepared_scenario import PreparedScenario
-from cometreel.engine.rendering import ExchangeRenderer, RenderedExchange
-from cometreel.engine.replies import http_reply
+from cometreel.engine.rendering import RenderedExchange
+from cometreel.engine.replay_settings import ReplaySettings
+from cometreel.engine.scheduling import Schedule
+from cometreel.engine.sessions import References, Session
 from cometreel.engine.static_responses import StaticResponse
 from cometreel.jsonvalue import JSON, encode
-from cometreel.scenario import Exchange, NormalizedRequest, RenderContext, ReplyOut, Scenario, load, loads
+from cometreel.scenario import Exchange, Match, NormalizedRequest, ReplyOut, Scenario, load, loads
 from cometreel.scenario.normalized_request import normalize_path
 
 ROOT = Path(__file__).parents[3]
@@ -31,56 +37,71 @@ exchanges:
 """
 
 
-def performed(scenario: Scenario, exchange: Exchange, references: References, *, ready: bool) -> RenderedExchange:
-    """Play an exchange once, from what is ready or without it."""
-    repertoire = PreparedScenario(scenario)
-    score = ExchangeRenderer(
-        QUESTION, lambda: RenderContext(QUESTION), scenario.profile, "http://live:1", Numbering(references)
-    )
-    made = repertoire.ready(exchange) if ready else StaticResponse()
-    return score.render(exchange, repertoire.numbers[exchange.index], made)
+def played(scenario: Scenario, exchange: Exchange, references: References, *, static: bool) -> RenderedExchange:
+    """Play an exchange once, from its static response or without it."""
+    prepared = PreparedScenario(scenario)
+    if not static:
+        prepared.static_responses[exchange.index] = StaticResponse()
+    schedule: Schedule[Action] = Schedule()
+    player = Player(prepared, ReplaySettings(), schedule, lambda: datetime(1970, 1, 1, tzinfo=UTC))
+    session = Session(1, 0.0, references, 1, base="http://live:1")
+    return player.play(ExchangeChoice(exchange, Match({}, {}, {})), QUESTION, session)
 
 
-def sent(performance: RenderedExchange) -> tuple[object, object]:
-    """What goes over the wire."""
-    reply = performance.reply
-    return http_reply(1, reply) if isinstance(reply, ReplyOut) else reply, performance.events
+def sent(rendered: RenderedExchange) -> tuple[object, object]:
+    """Return the parts that go over the wire."""
+    reply = rendered.reply
+    return http_reply(1, reply) if isinstance(reply, ReplyOut) else reply, rendered.events
 
 
-def test_every_exchange_that_ships_is_the_same_ready_or_rendered() -> None:
+def test_every_exchange_that_ships_is_the_same_static_or_rendered() -> None:
     compared = 0
     for scenario in (load([path]) for path in FILES):
         for exchange in scenario.exchanges:
-            made = PreparedScenario(scenario).ready(exchange)
+            made = PreparedScenario(scenario).static_response(exchange)
             if made.reply is None or made.events is None:
-                continue  # the rest of it needs a client
+                continue  # it must be rendered
             compared += 1
             for taken in ((), (1, 66, 67, 68)):
-                ready, rendered = (
-                    sent(performed(scenario, exchange, used(scenario, taken), ready=ready)) for ready in (True, False)
+                from_static, rendered = (
+                    sent(played(scenario, exchange, used(scenario, taken), static=static)) for static in (True, False)
                 )
-                assert ready == rendered, exchange.name
+                assert from_static == rendered, exchange.name
     assert compared > 50
 
 
 def used(scenario: Scenario, taken: Iterable[int]) -> References:
-    """The references of a session that has used up some of the recorded numbers."""
+    """Return the references of a session that has used some of the recorded numbers."""
     references = References(scenario.highest_ref)
     for number in taken:
         references.take(number)
     return references
 
 
-def test_each_number_is_put_where_it_stood_and_nothing_else_is_touched() -> None:
+def test_numbers_are_replaced_in_place_and_nothing_else_is_changed() -> None:
     scenario = loads(NUMBERS, "test.yaml")
-    performance = performed(scenario, scenario.exchanges[0], used(scenario, [5]), ready=True)
-    assert isinstance(performance.reply, ReplyOut)
+    rendered = played(scenario, scenario.exchanges[0], used(scenario, [5]), static=True)
+    assert isinstance(rendered.reply, ReplyOut)
     body: JSON = {"statusCode": 0, "referenceId": 7, "referenceIds": {"a": 7, "b": 6}, "text": '"5" Grüße'}
-    assert performance.reply.content == encode(body)
-    assert [(timed.after_seconds, timed.messages, timed.batch) for timed in performance.events] == [
+    assert rendered.reply.content == encode(body)
+    assert [(timed.after_seconds, timed.messages, timed.batch) for timed in rendered.events] == [
         (0.0, ({"channel": "/c", "data": {"referenceId": 7}},), "one"),
         (0.02, ({"channel": "/c", "data": {"referenceId": 6}},), None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "changed"),
+    [
+        (("a", "b"), {"a": {"b": 9, "c": [1, {"d": 2}]}}),
+        (("a", "c", "0"), {"a": {"b": 0, "c": [9, {"d": 2}]}}),
+        (("a", "c", "1", "d"), {"a": {"b": 0, "c": [1, {"d": 9}]}}),
+    ],
+)
+def test_a_number_is_replaced_in_a_copy_at_any_depth(path: tuple[str, ...], changed: JSON) -> None:
+    value: JSON = {"a": {"b": 0, "c": [1, {"d": 2}]}}
+    assert with_number(value, path, 9) == changed
+    assert value == {"a": {"b": 0, "c": [1, {"d": 2}]}}
 
 
 @pytest.mark.parametrize(
@@ -93,10 +114,10 @@ def test_each_number_is_put_where_it_stood_and_nothing_else_is_touched() -> None
         "{body: {uri: 'http://recorded:1/x'}}",
     ],
 )
-def test_what_depends_on_who_asks_is_never_ready(reply: str) -> None:
+def test_a_reply_that_depends_on_the_request_is_not_static(reply: str) -> None:
     text = f"cometreel: 1\nexchanges: [{{name: a, request: {{method: GET, path: /a}}, reply: {reply}}}]\n"
     scenario = loads(text, "test.yaml")
-    assert PreparedScenario(scenario).ready(scenario.exchanges[0]).reply is None
+    assert PreparedScenario(scenario).static_response(scenario.exchanges[0]).reply is None
 
 
 @pytest.mark.parametrize(
@@ -107,12 +128,12 @@ def test_what_depends_on_who_asks_is_never_ready(reply: str) -> None:
         "{channel: /c, data: {contactUri: 'http://recorded:1/x'}}",
     ],
 )
-def test_events_that_repeat_or_depend_on_who_asks_are_never_ready(event: str) -> None:
+def test_events_that_repeat_or_depend_on_the_request_are_not_static(event: str) -> None:
     text = f"cometreel: 1\nexchanges: [{{name: a, request: {{method: GET, path: /a}}, events: [{event}]}}]\n"
     scenario = loads(text, "test.yaml")
-    assert PreparedScenario(scenario).ready(scenario.exchanges[0]).events is None
+    assert PreparedScenario(scenario).static_response(scenario.exchanges[0]).events is None
 
 
-def test_a_client_that_chooses_its_own_ids_gets_nothing_ready() -> None:
+def test_nothing_is_static_for_a_client_that_chooses_its_own_ids() -> None:
     scenario = loads(NUMBERS.replace("gws-v2", "workspace-v3"), "test.yaml")
-    assert PreparedScenario(scenario).ready(scenario.exchanges[0]) == StaticResponse()
+    assert PreparedScenario(scenario).static_response(scenario.exchanges[0]) == StaticResponse()

@@ -57,7 +57,7 @@ def replaying(text: str) -> tuple[Control, Backend]:
         ("POST", "/x", {"k" * 2000: "v"}),
     ],
 )
-def test_what_is_pasted_answers_the_request_that_was_asked(method: str, target: str, body: JSON):
+def test_the_suggested_stub_answers_the_request(method: str, target: str, body: JSON):
     check(method, target, b"" if body is None else encode(body))
 
 
@@ -80,7 +80,7 @@ def test_what_is_pasted_answers_a_body_that_is_no_ordinary_json(body: bytes):
 def check(method: str, target: str, body: bytes) -> None:
     control, backend = replaying(SCENARIO)
     assert asked(control, backend, method, target, body) in (400, 404, 405)
-    control, backend = replaying(SCENARIO + control.missing(1))
+    control, backend = replaying(SCENARIO + control.suggested_stub(1))
     assert asked(control, backend, method, target, body) == 200
 
 
@@ -88,7 +88,7 @@ def test_it_is_written_in_the_format_s_own_order_under_a_name_that_is_free():
     control, backend = replaying(SCENARIO)
     body: JSON = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place2"}
     asked(control, backend, "POST", "/api/v2/workbins?x=1", encode(body))
-    assert control.missing(1) == (
+    assert control.suggested_stub(1) == (
         "  - name: RequestAgentStats Place Place2 (2)\n"
         "    request:\n"
         "      method: POST\n"
@@ -110,7 +110,7 @@ def test_a_publish_is_written_as_one():
     control, backend = replaying(SCENARIO)
     client = Chatting(backend)
     client.publishes("/service/chat", {"text": HOSTILE, "token": "hush"})
-    written = control.missing(1)
+    written = control.suggested_stub(1)
     assert written.startswith("  - name: PUBLISH /service/chat\n    request:\n      publish: /service/chat\n")
     assert "hush" not in written
     control, backend = replaying(SCENARIO + written)
@@ -149,7 +149,7 @@ class Chatting:
 def test_secrets_are_not_written_and_anything_matches_in_their_place(target: str, body: bytes):
     control, backend = replaying(SCENARIO)
     asked(control, backend, "POST", target, body)
-    written = control.missing(1)
+    written = control.suggested_stub(1)
     assert "hush" not in written
     control, backend = replaying(SCENARIO + written)
     assert asked(control, backend, "POST", target.replace("hush", "other"), body.replace(b"hush", b"other")) == 200
@@ -159,7 +159,7 @@ def test_a_method_that_no_scenario_can_have_is_said_so():
     control, backend = replaying(SCENARIO)
     asked(control, backend, "M!X", "/x")
     with pytest.raises(OptionInvalid) as caught:
-        control.missing(1)
+        control.suggested_stub(1)
     assert str(caught.value) == (
         "call: call 1 has a method, path or channel that no scenario can have; "
         "expected an HTTP request, or a publish on a channel of the application"
@@ -169,5 +169,5 @@ def test_a_method_that_no_scenario_can_have_is_said_so():
 def test_only_for_what_nothing_answered():
     control, _ = replaying(SCENARIO)
     with pytest.raises(OptionInvalid) as caught:
-        control.missing(7)
-    assert str(caught.value) == "call: 7 is none that nothing answered; expected one that `unmatched` lists"
+        control.suggested_stub(7)
+    assert str(caught.value) == "call: 7 is no unmatched call; expected the number of a call in `unmatched`"

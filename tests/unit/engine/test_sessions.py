@@ -1,4 +1,4 @@
-"""Whose request it is, who is let in, which cookie is set."""
+"""Sessions of requests, authentication, and cookies."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NO_TOKEN: JSONObject = {"statusCode": 3, "statusMessage": "Missing or invalid Cs
 
 def turn(client: Client) -> str:
     """Ask once more; equal requests are answered in order within one session."""
-    client.asks("POST", "/n")
-    (_, status, body) = client.heard.pop()
+    client.sends("POST", "/n")
+    (_, status, body) = client.received.pop()
     assert status == 200
     return str(body)
 
@@ -37,8 +37,8 @@ def test_the_first_reply_of_a_session_sets_the_cookie_and_no_later_one(conversat
 
 def test_a_refusal_sets_the_cookie_too(conversation: Talk) -> None:
     a = conversation(TWICE, auth="session").client()
-    a.asks("POST", "/n")
-    a.hears((0.0, 403, DENIED))
+    a.sends("POST", "/n")
+    a.receives((0.0, 403, DENIED))
     assert "JSESSIONID" in a.cookies
 
 
@@ -102,8 +102,8 @@ def test_a_cookie_that_means_nothing_begins_a_new_session(conversation: Talk, co
 def test_session_mode_wants_a_login_first_over_bayeux_too(conversation: Talk) -> None:
     talk = conversation(TWICE, auth="session")
     a = talk.client()
-    a.says({"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]})
-    a.hears((0.0, 403, DENIED))
+    a.sends_messages({"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]})
+    a.receives((0.0, 403, DENIED))
     a.user = "ann"
     assert turn(a) == "1"
     a.user = None
@@ -116,17 +116,17 @@ def test_session_mode_wants_a_login_first_over_bayeux_too(conversation: Talk) ->
 def test_broken_credentials_are_no_login(conversation: Talk, header: str) -> None:
     a = conversation(TWICE, auth="session").client()
     a.headers["Authorization"] = header
-    a.asks("POST", "/n")
-    a.hears((0.0, 403, DENIED))
+    a.sends("POST", "/n")
+    a.receives((0.0, 403, DENIED))
 
 
 def test_csrf_mode_announces_the_token_on_gets_and_wants_it_on_what_modifies(conversation: Talk) -> None:
     talk = conversation(TWICE, auth="csrf")
     a = talk.client(user="ann")
-    a.asks("POST", "/n")
-    a.hears((0.0, 403, NO_TOKEN))
-    a.asks("GET", "/nothing")
-    assert a.heard.pop()[1] == 404
+    a.sends("POST", "/n")
+    a.receives((0.0, 403, NO_TOKEN))
+    a.sends("GET", "/nothing")
+    assert a.received.pop()[1] == 404
     talk.logs.clear()
     assert a.last is not None
     announced = a.last.headers.get("x-csrf-header")
@@ -134,8 +134,8 @@ def test_csrf_mode_announces_the_token_on_gets_and_wants_it_on_what_modifies(con
     a.headers[announced] = a.last.headers.get(announced) or ""
     assert turn(a) == "1"
     a.headers[announced] = "wrong"
-    a.asks("POST", "/n")
-    a.hears((0.0, 403, NO_TOKEN))
+    a.sends("POST", "/n")
+    a.receives((0.0, 403, NO_TOKEN))
     a.handshakes()
     assert a.client_id, "Bayeux messages are exempt"
 
@@ -155,19 +155,19 @@ exchanges:
 @pytest.mark.parametrize("auth", ["open", "session"])
 def test_authenticated_says_which_of_two_equal_requests_an_exchange_answers(conversation: Talk, auth: str) -> None:
     a = conversation(LOGIN, auth=auth).client()
-    a.asks("GET", "/api/v2/me")
-    a.hears((0.0, 403, {"statusCode": 20}))
+    a.sends("GET", "/api/v2/me")
+    a.receives((0.0, 403, {"statusCode": 20}))
     a.user = "ann"
-    a.asks("GET", "/api/v2/me")
-    a.hears((0.0, 200, {"id": "11"}))
+    a.sends("GET", "/api/v2/me")
+    a.receives((0.0, 200, {"id": "11"}))
 
 
 def test_a_user_whom_no_role_names_has_an_id_of_its_own_always_the_same(conversation: Talk) -> None:
     bodies = []
     for _ in range(2):
         a = conversation(LOGIN).client(user="zoe")
-        a.asks("GET", "/api/v2/me")
-        bodies.append(a.heard.pop()[2])
+        a.sends("GET", "/api/v2/me")
+        bodies.append(a.received.pop()[2])
     assert bodies[0] == bodies[1]
     assert bodies[0] != {"id": "11"}
 

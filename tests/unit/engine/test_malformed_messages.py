@@ -1,4 +1,4 @@
-"""What is wrong with Bayeux messages, in words; sound ones have nothing wrong."""
+"""The error texts for malformed Bayeux messages; valid messages have none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cometreel.wire import Request
 
 SETTINGS = BayeuxSettings(max_message_bytes=100)
 SOUND = '[{"channel":"/meta/connect"}]'
-NO_TRANSPORT = "no transport of Bayeux asks like this"
+NO_TRANSPORT = "no Bayeux transport sends such a request"
 
 
 @pytest.mark.parametrize(
