@@ -49,12 +49,12 @@ class Bucket:
     """A token bucket that is filled at the maximum rate of the server."""
 
     def __init__(self) -> None:
-        self.most = self.left = ABOVE / 2
-        self.then = time.monotonic()
+        self.capacity = self.left = ABOVE / 2
+        self.filled_at = time.monotonic()
 
-    def takes(self) -> bool:
+    def take(self) -> bool:
         now = time.monotonic()
-        self.left, self.then = min(self.most, self.left + ABOVE * (now - self.then)), now
+        self.left, self.filled_at = min(self.capacity, self.left + ABOVE * (now - self.filled_at)), now
         if self.left < 1:
             return False
         self.left -= 1
@@ -74,7 +74,7 @@ class Session:
 
     def __init__(self, client_id: str) -> None:
         self.client_id = client_id
-        self.poll: tuple[Line, str] | None = None
+        self.poll: tuple[ServerConnection, str] | None = None
         self.waiting: list[Any] = []
         self.coming: list[asyncio.TimerHandle] = []
 
@@ -107,7 +107,7 @@ def loop() -> asyncio.AbstractEventLoop:
 
 
 def fault() -> str:
-    if ABOVE and not BUCKET.takes():
+    if ABOVE and not BUCKET.take():
         return "drop"
     drawn = CHANCE.random() * 1000
     for name, share in FAULTS.items():
@@ -118,7 +118,7 @@ def fault() -> str:
     return "answer"
 
 
-class Line(asyncio.Protocol):
+class ServerConnection(asyncio.Protocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -228,7 +228,7 @@ class Line(asyncio.Protocol):
 
 
 async def main() -> None:
-    server = await loop().create_server(Line, "127.0.0.1", 0)
+    server = await loop().create_server(ServerConnection, "127.0.0.1", 0)
     print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 

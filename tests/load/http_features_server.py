@@ -14,14 +14,14 @@ import sys
 from itertools import count
 from typing import Any
 
-from tests.load.faulty_server import COUNTS, SESSIONS, Line, Session, loop, references
+from tests.load.faulty_server import COUNTS, SESSIONS, ServerConnection, Session, loop, references
 
 WORKBINS = ["861640a2-7c64-4c0b-9d7e-1f6f0c5a0001", "861640a2-7c64-4c0b-9d7e-1f6f0c5a0002"]
 replies = count(1)
 
 
-class FeatureConnection(Line):
-    """One connection."""
+class FeatureConnection(ServerConnection):
+    """A connection that requires Basic credentials and uses many HTTP features."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -42,7 +42,7 @@ class FeatureConnection(Line):
         elif b"Subscribe" in self.body:
             workbin = self.url.rpartition(b"/")[2].decode()
             change = {"messageType": "WorkbinSubscriptionStateChangeMessage", "id": workbin}
-            self.answer([{**change, "stateResource": "Subscribed"}, unasked(workbin)])
+            self.answer([{**change, "stateResource": "Subscribed"}, state_change(workbin)])
         elif b"RequestStats" in self.body:
             self.answer([{"messageType": "WorkbinStatsMessage", "workbinStats": {"Count": 1}}], named=True)
         else:
@@ -76,7 +76,7 @@ class FeatureConnection(Line):
             self.transport.close()
 
 
-def unasked(workbin: str) -> dict[str, Any]:
+def state_change(workbin: str) -> dict[str, Any]:
     """A state change by another user; its referenceId is that of another request."""
     return {"messageType": "WorkbinStateChangeMessage", "id": workbin, "action": "ItemAdded", "referenceId": 1}
 

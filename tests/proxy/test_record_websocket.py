@@ -1,4 +1,4 @@
-"""Bayeux over WebSocket through the record addon: frames pass as they are, and are recorded if they are CometD."""
+"""Bayeux over WebSocket through the record addon: frames are forwarded unchanged, and recorded if they are CometD."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from websockets.sync.client import connect
 from websockets.sync.server import Server, ServerConnection, serve
 
 HANDSHAKE = [{"channel": "/meta/handshake", "id": "1", "version": "1.0", "supportedConnectionTypes": ["websocket"]}]
-SHAKEN = [{"channel": "/meta/handshake", "id": "1", "clientId": "secret0", "successful": True}]
+HANDSHAKE_REPLY = [{"channel": "/meta/handshake", "id": "1", "clientId": "secret0", "successful": True}]
 EVENT = [{"channel": "/v2/me/workbins", "data": {"messageType": "WorkbinStatsMessage", "referenceId": 66}}]
 
 
-def talk(connection: ServerConnection) -> None:
+def serve_cometd(connection: ServerConnection) -> None:
     """Answer a handshake and push a notification; echo everything else; `break` breaks the connection."""
     for frame in connection:
         if frame == "break":
             connection.socket.close()
             return
         if isinstance(frame, str) and "/meta/handshake" in frame:
-            connection.send(json.dumps(SHAKEN))
+            connection.send(json.dumps(HANDSHAKE_REPLY))
             connection.send(json.dumps(EVENT))
         else:
             connection.send(frame)
@@ -37,7 +37,7 @@ def upstream() -> Iterator[Server]:
     def refuse(connection: ServerConnection, request: Any) -> Any:
         return connection.respond(403, "no") if request.path == "/refused" else None
 
-    with serve(talk, "127.0.0.1", 0, process_request=refuse) as server:
+    with serve(serve_cometd, "127.0.0.1", 0, process_request=refuse) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
@@ -58,7 +58,7 @@ def proxy(record: Callable[..., Any]) -> Any:
 
 
 def transcript(journal: Path) -> list[str]:
-    """Say a journal in one line an event."""
+    """Return a line for each event of a journal."""
     lines = []
     for line in journal.read_text().splitlines()[1:]:
         event = json.loads(line)
@@ -71,7 +71,7 @@ def test_a_cometd_session(proxy: Any, tmp_path: Path) -> None:
     journal = tmp_path / "a.jsonl"
     with connect(proxy.url.replace("http", "ws") + "/cometd", proxy=None) as client:
         client.send(json.dumps(HANDSHAKE))
-        assert [json.loads(client.recv()) for _ in range(2)] == [SHAKEN, EVENT]
+        assert [json.loads(client.recv()) for _ in range(2)] == [HANDSHAKE_REPLY, EVENT]
         assert transcript(journal) == [
             "open /cometd",
             "frame client /meta/handshake",

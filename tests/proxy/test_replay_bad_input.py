@@ -27,7 +27,7 @@ exchanges:
 
 @pytest.fixture
 def proxy(start: Callable[..., Proxy], tmp_path: Path) -> Iterator[Proxy]:
-    """A replay that must be as good as new after each test."""
+    """A replay that must still answer after each test, with nothing in its log."""
     file = tmp_path / "a.yaml"
     file.write_text(SCENARIO)
     proxy = start("mitmdump", "--mode", "reverse:http://unused", script="replay.py", reel_scenario=file)
@@ -42,7 +42,7 @@ DEEP = b"[" * 100_000
 
 
 def test_each_bad_request_gets_the_right_status(proxy: Proxy, desktop: Callable[..., Desktop]) -> None:
-    """One process for the whole table: a bad request must not disturb the next one either."""
+    """All requests go to one process: a bad request must not affect the next one."""
     client = desktop(proxy.url).http
     table = [
         ("POST", ENDPOINT, b'[{"channel":"/meta/hand', 400),

@@ -10,7 +10,7 @@ from cometreel.cli import ExitCode, run
 from cometreel.cli.addons import addon_paths
 
 ROOT = Path(__file__).parents[3]
-PLACES = {
+PATHS = {
     "bayeux_view": "proxy_addons/bayeux_view.py",
     "record": "proxy_addons/record.py",
     "replay": "proxy_addons/replay.py",
@@ -21,20 +21,20 @@ PLACES = {
 
 
 def test_the_table_names_every_addon_and_its_path(capsys: pytest.CaptureFixture[str]):
-    assert run(["addons"]) == ExitCode.DONE
+    assert run(["addons"]) == ExitCode.SUCCESS
     table = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert {name: Path(path) for name, path in table.items()} == addon_paths()
-    assert list(PLACES) == list(table)
+    assert list(PATHS) == list(table)
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", PATHS)
 def test_with_a_name_only_its_path_is_printed(name: str, capsys: pytest.CaptureFixture[str]):
-    assert run(["addons", name]) == ExitCode.DONE
-    assert capsys.readouterr().out == f"{ROOT / PLACES[name]}\n"
+    assert run(["addons", name]) == ExitCode.SUCCESS
+    assert capsys.readouterr().out == f"{ROOT / PATHS[name]}\n"
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]):
-    assert run(["addons", "recrod"]) == ExitCode.CANNOT
+    assert run(["addons", "recrod"]) == ExitCode.ERROR
     assert capsys.readouterr().err == (
         "cometreel: addons: there is no addon 'recrod'; "
         "expected bayeux_view or record or replay or agent_stats or from_scenario or scenarios\n"

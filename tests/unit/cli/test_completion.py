@@ -1,4 +1,4 @@
-"""Completion: each shell gets its script, and what the script asks this program is answered."""
+"""Completion: a script for each shell, and the answers to its requests for words."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ BIN = Path(sys.executable).parent
     ],
 )
 def test_each_shell_gets_its_own_script(shell: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]):
-    assert run(["completion", shell]) == ExitCode.DONE
+    assert run(["completion", shell]) == ExitCode.SUCCESS
     script = capsys.readouterr().out
     assert [word for word in words if word not in script] == []
 
 
-def asked(words: str, count: int) -> list[str]:
-    """Return the program's answer to a bash that completes these words."""
+def completions(words: str, count: int) -> list[str]:
+    """Return the completions of these words in bash."""
     environment = {**os.environ, "COMP_WORDS": words, "COMP_CWORD": str(count), "_COMETREEL_COMPLETE": "bash_complete"}
     ended = subprocess.run([BIN / "cometreel"], env=environment, capture_output=True, text=True, check=True)
     return [line.partition(",")[2] for line in ended.stdout.splitlines()]
 
 
 def test_commands_and_options_are_completed():
-    assert asked("cometreel ", 1) == sorted(COMMANDS)
-    assert asked("cometreel li", 1) == ["lint"]
-    assert asked("cometreel lint --f", 2) == ["--fix", "--format"]
-    assert asked("cometreel completion ", 2) == ["bash", "zsh", "fish"]
+    assert completions("cometreel ", 1) == sorted(COMMANDS)
+    assert completions("cometreel li", 1) == ["lint"]
+    assert completions("cometreel lint --f", 2) == ["--fix", "--format"]
+    assert completions("cometreel completion ", 2) == ["bash", "zsh", "fish"]
 
 
 def test_bash_accepts_the_script():
@@ -51,7 +51,7 @@ def test_bash_accepts_the_script():
 
 
 def test_another_shell_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]):
-    assert run(["completion", "tcsh"]) == ExitCode.CANNOT
+    assert run(["completion", "tcsh"]) == ExitCode.ERROR
     assert capsys.readouterr().err == (
         "cometreel: Invalid value for '{bash|zsh|fish}': 'tcsh' is not one of 'bash', 'zsh', 'fish' "
         "(see: cometreel completion --help)\n"

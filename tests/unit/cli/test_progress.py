@@ -1,4 +1,4 @@
-"""While a command works, a terminal shows that it does; a log shows nothing of it."""
+"""Commands show their progress on a terminal; logs contain none of it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from cometreel.load import (
 from cometreel.load.outcomes import PlannedRequest
 
 LOST = parse_limits(["lost == 0"])
-ASK = PlannedRequest("RequestAgentStats Agent", Expectation("Agent"))
+PLANNED = PlannedRequest("RequestAgentStats Agent", Expectation("Agent"))
 
 
 def a_step(rate: float, capacity: float, *, able: float = 10_000.0, cpu: float = 10.0) -> Tally:
@@ -27,10 +27,10 @@ def a_step(rate: float, capacity: float, *, able: float = 10_000.0, cpu: float =
     tally = Tally("w")
     tally.add_cpu_sample(cpu)
     tally.due = 1000
-    row = tally.entry(ASK.entry)
+    row = tally.entry(PLANNED.entry)
     row.sent = 1000 if rate <= able else 900
     if rate > capacity:
-        tally.add([Lost(PendingRequest(1, "a", ASK, 0.0, 0.0), 1.0)])
+        tally.add([Lost(PendingRequest(1, "a", PLANNED, 0.0, 0.0), 1.0)])
     return tally
 
 

@@ -15,7 +15,7 @@ TERM = 5.0
 START = 100.0
 
 
-def meet(
+def report_to(
     leases: Leases, leases_of_worker: WorkerLeases, wanted: int, now: float, served_until: float = 0.0
 ) -> list[int]:
     grant = leases.handle_report(leases_of_worker.report(wanted, now), now)
@@ -32,30 +32,30 @@ def take_all(leases_of_worker: WorkerLeases) -> list[int]:
 
 def test_one_worker_gets_all_that_it_needs():
     leases, one = Leases(10, start=START, term=TERM), WorkerLeases("one")
-    assert meet(leases, one, 4, START) == []
+    assert report_to(leases, one, 4, START) == []
     assert one.shares == dict.fromkeys(range(SHARES), 0.0)
     assert (take_all(one), leases.counts()) == ([0, 1, 2, 3], {"one": (4, SHARES)})
 
 
 def test_a_second_worker_gets_its_shares_after_the_first_has_returned_them():
     leases, one, two = Leases(10, start=START, term=TERM), WorkerLeases("one"), WorkerLeases("two")
-    meet(leases, one, 4, START)
-    meet(leases, two, 4, START + 1)
+    report_to(leases, one, 4, START)
+    report_to(leases, two, 4, START + 1)
     assert (two.shares, take_all(two)) == ({}, [4, 5, 6, 7])
-    meet(leases, one, 4, START + 2, served_until=2.5)  # half of the shares must be returned
+    report_to(leases, one, 4, START + 2, served_until=2.5)  # half of the shares must be returned
     assert len(one.shares) == SHARES // 2
-    meet(leases, two, 4, START + 2.1)
+    report_to(leases, two, 4, START + 2.1)
     assert two.shares == {}
-    meet(leases, one, 4, START + 3, served_until=3.5)  # the shares are returned
-    meet(leases, two, 4, START + 3.1)
+    report_to(leases, one, 4, START + 3, served_until=3.5)  # the shares are returned
+    report_to(leases, two, 4, START + 3.1)
     assert two.shares == dict.fromkeys(range(SHARES // 2, SHARES), 2.5)
     assert one.shares.keys().isdisjoint(two.shares)
 
 
 def test_a_worker_without_users_gets_no_share():
     leases, one, idle = Leases(10, start=START, term=TERM), WorkerLeases("one"), WorkerLeases("idle")
-    meet(leases, idle, 0, START)
-    meet(leases, one, 1, START)
+    report_to(leases, idle, 0, START)
+    report_to(leases, one, 1, START)
     assert (idle.shares, len(one.shares)) == ({}, SHARES)
 
 
@@ -64,7 +64,7 @@ def test_shares_differ_by_one_at_most():
     workers = [WorkerLeases(f"w{number}") for number in range(7)]
     for second in range(4):
         for worker in workers:
-            meet(leases, worker, 10, START + second)
+            report_to(leases, worker, 10, START + second)
     assert sorted(len(worker.shares) for worker in workers) == [34] * 5 + [35] * 2
     assert leases.workers == [f"w{number}" for number in range(7)]
 
@@ -72,19 +72,19 @@ def test_shares_differ_by_one_at_most():
 def test_leases_of_a_lost_worker_move_to_the_others_from_now_on():
     leases, one, two = Leases(6, start=START, term=TERM), WorkerLeases("one"), WorkerLeases("two")
     for second in (0, 1, 2):
-        meet(leases, one, 3, START + second)
-        meet(leases, two, 3, START + second)
+        report_to(leases, one, 3, START + second)
+        report_to(leases, two, 3, START + second)
     assert leases.advance(START + 9) == []
-    meet(leases, two, 6, START + 9.4)
+    report_to(leases, two, 6, START + 9.4)
     assert leases.advance(START + 9.5) == ["one"]
-    meet(leases, two, 6, START + 9.6)
+    report_to(leases, two, 6, START + 9.6)
     assert (len(two.shares), take_all(two)) == (SHARES, [0, 1, 2, 3, 4, 5])
     assert set(two.shares.values()) == {0.0, 9.5}
 
 
 def test_a_disconnected_worker_stops_before_its_leases_move():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
-    meet(leases, one, 3, START)
+    report_to(leases, one, 3, START)
     assert take_all(one) == [0, 1, 2]
     assert one.drop_expired(0.0, START + 4.9) == []
     assert one.drop_expired(4.0, START + 5.0) == [0, 1, 2]
@@ -94,9 +94,9 @@ def test_a_disconnected_worker_stops_before_its_leases_move():
 
 def test_a_worker_that_reconnects_continues_where_it_stopped():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
-    meet(leases, one, 3, START)
+    report_to(leases, one, 3, START)
     one.drop_expired(4.0, START + 5.0)
-    meet(leases, one, 3, START + 6.0, served_until=6.0)
+    report_to(leases, one, 3, START + 6.0, served_until=6.0)
     assert one.shares == dict.fromkeys(range(SHARES), 4.0)
 
 
@@ -118,20 +118,20 @@ def test_late_and_outdated_grants_are_ignored():
 
 def test_unused_agents_are_taken_back_first():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
-    meet(leases, one, 3, START)
+    report_to(leases, one, 3, START)
     take_all(one)
     one.release_agent(1)
     one.release_agent(1)
-    assert meet(leases, one, 2, START + 1) == []
+    assert report_to(leases, one, 2, START + 1) == []
     assert one.acquire_agent() is None
-    meet(leases, one, 2, START + 2)
+    report_to(leases, one, 2, START + 2)
     assert leases.counts() == {"one": (2, SHARES)}
-    assert meet(leases, one, 1, START + 3) == [0]
+    assert report_to(leases, one, 1, START + 3) == [0]
 
 
 def test_old_due_requests_of_free_shares_are_skipped():
     leases, one = Leases(3, start=START, term=TERM), WorkerLeases("one")
-    meet(leases, one, 3, START + 60)
+    report_to(leases, one, 3, START + 60)
     assert set(one.shares.values()) == {55.0}
 
 
@@ -167,7 +167,7 @@ def test_no_agent_or_share_has_two_workers(steps):
             leases.advance(now)
             for each in wires:
                 _deliver(each, leases, now, back)
-            _nobody_twice(wires, now)
+            _assert_no_lease_has_two_workers(wires, now)
 
 
 def _deliver(wire: Wire, leases: Leases, now: float, back: float) -> None:
@@ -181,7 +181,7 @@ def _deliver(wire: Wire, leases: Leases, now: float, back: float) -> None:
     take_all(wire.leases_of_worker)
 
 
-def _nobody_twice(wires: list[Wire], now: float) -> None:
+def _assert_no_lease_has_two_workers(wires: list[Wire], now: float) -> None:
     agents = [agent for wire in wires for agent in wire.leases_of_worker.report(0, now)["agents"]]
     shares = [share for wire in wires for share in wire.leases_of_worker.shares]
     assert len(agents) == len(set(agents))
@@ -194,7 +194,7 @@ def test_all_shares_are_leased_after_a_few_reports(workers: int):
     workers_leases = [WorkerLeases(f"w{number}") for number in range(workers)]
     for second in range(5):
         for leases_of_worker in workers_leases:
-            meet(leases, leases_of_worker, 20 // workers, START + second)
+            report_to(leases, leases_of_worker, 20 // workers, START + second)
     assert sorted(share for leases_of_worker in workers_leases for share in leases_of_worker.shares) == list(
         range(SHARES)
     )

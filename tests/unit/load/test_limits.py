@@ -21,10 +21,10 @@ from cometreel.load import (
 def a_tally() -> Tally:
     """Return a tally of 100 requests, sent 1 ms late and answered after 10 to 980 ms; one is lost and one wrong."""
     tally, ledger = Tally("w"), Ledger("a", late=0.9, patience=5.0)
-    ask = PlannedRequest(OwnerKind.PLACE.entry, Expectation("Place", "P"))
+    planned = PlannedRequest(OwnerKind.PLACE.entry, Expectation("Place", "P"))
     for number in range(100):
         now = number * 10.0
-        exchange = ledger.sent(ask, now, now + 0.001)
+        exchange = ledger.sent(planned, now, now + 0.001)
         tally.sent(exchange)
         tally.add(ledger.replied(exchange, 200, {"statusCode": 0, "referenceId": number}, now + 0.005))
         stats: dict[str, object] = {"Owner": "Q" if number == 98 else "P", "Type": "Place"}

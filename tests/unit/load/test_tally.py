@@ -39,8 +39,8 @@ def play(tally: Tally, steps: Sequence[tuple[int, int, int]]) -> Tally:
     for number, (kind, fault, millis) in enumerate(steps):
         now = tally.start + number * 3.0
         tally.due += 1
-        ask = PLACE if kind else AGENT
-        exchange = ledger.sent(ask, now, now + 0.001)
+        planned = PLACE if kind else AGENT
+        exchange = ledger.sent(planned, now, now + 0.001)
         tally.sent(exchange)
         reply = now + 0.001 + millis / 1000
         status = 503 if fault == 1 else 200

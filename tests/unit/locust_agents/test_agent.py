@@ -19,7 +19,7 @@ CALL = request_for(OwnerKind.PLACE, "Place1")
 PLACE = PlannedRequest(OwnerKind.PLACE.entry, expectation_for(OwnerKind.PLACE, "Place1"))
 
 
-def ask(world: World, agent: Agent) -> bool:
+def request_stats(world: World, agent: Agent) -> bool:
     return agent.request(PLACE, CALL.path, encode(CALL.body), world.time)
 
 
@@ -32,7 +32,7 @@ def test_handshake_subscription_poll_and_answer():
     agent = world.agent()
     world.advance(1.0)
     assert (agent.ready.is_set(), agent.connected, agent.can_push, world.logins) == (True, True, True, [""])
-    assert ask(world, agent)
+    assert request_stats(world, agent)
     world.advance(1.0)
     assert world.outcomes == ["Acknowledged", "Answered"]
     assert world.requests == [
@@ -70,7 +70,7 @@ def test_login_and_logout_are_those_of_a_desktop():
         "POST /api/v2/me",
     ]
     agent.close()
-    assert not ask(world, agent)
+    assert not request_stats(world, agent)
 
 
 def test_retries_slow_down_while_the_server_is_down():
@@ -81,11 +81,11 @@ def test_retries_slow_down_while_the_server_is_down():
     tries = len(world.requests)
     assert 5 < tries < 40
     assert not agent.ready.is_set()
-    assert not ask(world, agent)
+    assert not request_stats(world, agent)
     world.down = False
     world.advance(60.0)
     assert agent.ready.is_set()
-    assert ask(world, agent)
+    assert request_stats(world, agent)
 
 
 def test_handshake_and_subscription_after_402():
@@ -100,7 +100,7 @@ def test_handshake_and_subscription_after_402():
     assert (agent.connected, agent.can_push) == (True, True)
     assert world.requests.count("POST /api/v2/notifications/handshake") == first + 1
     assert "SessionLost" in world.outcomes
-    assert ask(world, agent)
+    assert request_stats(world, agent)
     world.advance(1.0)
     assert world.outcomes[-2:] == ["Acknowledged", "Answered"]
 
@@ -110,7 +110,7 @@ def test_an_unanswered_request_is_lost_after_the_patience():
     world = World(scenario, SEEDED, AgentConfig(patience=3.0))
     agent = world.agent()
     world.advance(1.0)
-    ask(world, agent)
+    request_stats(world, agent)
     world.advance(2.9)
     assert world.outcomes == ["Acknowledged"]
     world.advance(0.2)
@@ -123,7 +123,7 @@ def test_queued_requests_are_unsent_after_close():
     agent = world.agent()
     world.advance(1.0)
     for _ in range(3):
-        ask(world, agent)
+        request_stats(world, agent)
     agent.close()
     assert world.unsent_count == 2
     assert agent.in_flight == 0

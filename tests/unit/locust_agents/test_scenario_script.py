@@ -39,7 +39,7 @@ exchanges:
     reply: {status: 403, body: {statusCode: 20}}
   - name: a pattern
     request: {method: GET, path: {$regex: "/x.*"}}
-  - name: said on CometD
+  - name: a publish
     request: {publish: /service/chat, data: {}}
   - name: the end
     request: {method: POST, path: /api/v2/me, body: {operationName: EndContactCenterSession}}
@@ -79,7 +79,7 @@ def test_skipped_exchanges_have_a_reason(scenario: Path):
     assert read_script([scenario], 1.0).skipped == {
         "refused": "the recorded reply is an error",
         "a pattern": "$regex matches a value that the scenario doesn't contain",
-        "said on CometD": "it is a CometD publish",
+        "a publish": "it is a CometD publish",
         "the end": "it ends the session",
     }
 
@@ -87,10 +87,10 @@ def test_skipped_exchanges_have_a_reason(scenario: Path):
 def test_owners_are_replaced_by_agent_and_kind():
     owners = read_owners(["place=Place{1..3}", "user=u{1..2}"])
     script = read_script([SCENARIOS / "request_agent_stats.yaml"], 1.0)
-    spoken = [line.prepare(4, owners, "own-id") for line in script.requests_of(0)]
+    prepared = [line.prepare(4, owners, "own-id") for line in script.requests_of(0)]
     assert [
-        (ask.entry, ask.expectation and ask.expectation.owner, path, json.loads(body or b"null"))
-        for ask, path, body in spoken
+        (planned.entry, planned.expectation and planned.expectation.owner, path, json.loads(body or b"null"))
+        for planned, path, body in prepared
     ] == [
         ("RequestAgentStats Agent", "own-id", "/api/v2/workbins", {"operationName": "RequestAgentStats"}),
         (
@@ -131,12 +131,12 @@ def test_a_scenario_without_requests_is_refused(tmp_path: Path):
         read_script([tmp_path / "empty.yaml"], 1.0)
 
 
-NOT_ASKED = {"chat_publish"}  # it has publishes only
+WITHOUT_REQUESTS = {"chat_publish"}  # it has publishes only
 
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in sorted(SCENARIOS.glob("*.yaml")) if path.stem not in NOT_ASKED],
+    [path for path in sorted(SCENARIOS.glob("*.yaml")) if path.stem not in WITHOUT_REQUESTS],
     ids=lambda path: path.stem,
 )
 def test_every_shipped_scenario_has_requests(path: Path):

@@ -1,4 +1,4 @@
-"""Latencies: nearest-rank percentiles, and bars that stand for the same times in every row."""
+"""Latencies: nearest-rank percentiles, and bars for the same times in every row."""
 
 from __future__ import annotations
 

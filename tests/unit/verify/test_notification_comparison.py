@@ -194,7 +194,7 @@ def test_variables_learned_from_a_late_notification(start_run: StartRun) -> None
     assert run.notifies({"referenceId": 9, "id": "u7", "uri": "/users/u7"}, "/c").lines() == []
 
 
-def alike(recorded: str, live: str) -> Pairs:
+def pair(recorded: str, live: str) -> Pairs:
     """Pair words: each different letter is a difference, upper case means another channel."""
 
     def compare(number: int, each: int) -> Similarity:
@@ -206,26 +206,26 @@ def alike(recorded: str, live: str) -> Pairs:
 
 
 def test_equal_notifications_are_paired_in_order() -> None:
-    assert alike("aaaa bbbb aaaa", "bbbb aaaa aaaa") == Pairs({0: 1, 1: 0, 2: 2})
+    assert pair("aaaa bbbb aaaa", "bbbb aaaa aaaa") == Pairs({0: 1, 1: 0, 2: 2})
 
 
 def test_closest_notifications_are_paired_next() -> None:
-    assert alike("aaaa aaab", "aaac aabb") == Pairs({0: 0, 1: 1})
+    assert pair("aaaa aaab", "aaac aabb") == Pairs({0: 0, 1: 1})
 
 
 def test_equal_notification_is_preferred_to_a_close_one() -> None:
-    assert alike("aaab aaaa", "aaaa") == Pairs({1: 0}, missing=[0])
+    assert pair("aaab aaaa", "aaaa") == Pairs({1: 0}, missing=[0])
 
 
 def test_too_different_notifications_are_missing_and_extra() -> None:
-    assert alike("aaaa", "bbbb") == Pairs(missing=[0], extra=[0])
+    assert pair("aaaa", "bbbb") == Pairs(missing=[0], extra=[0])
 
 
 def test_notification_on_another_channel_must_be_closer() -> None:
-    assert alike("aaaa", "AABB") == Pairs(missing=[0], extra=[0])
-    assert alike("aaaa", "AAAB") == Pairs({0: 0})
-    assert alike("aaaa", "aabb") == Pairs({0: 0})
+    assert pair("aaaa", "AABB") == Pairs(missing=[0], extra=[0])
+    assert pair("aaaa", "AAAB") == Pairs({0: 0})
+    assert pair("aaaa", "aabb") == Pairs({0: 0})
 
 
 def test_duplicates_of_a_paired_notification() -> None:
-    assert alike("aaaa bbbb", "aaaa aaaa bbbb aaaa") == Pairs({0: 0, 1: 2}, duplicates={0: [1, 3]})
+    assert pair("aaaa bbbb", "aaaa aaaa bbbb aaaa") == Pairs({0: 0, 1: 2}, duplicates={0: [1, 3]})

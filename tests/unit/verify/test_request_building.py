@@ -20,8 +20,8 @@ KNOWN = SessionVariables(
     option_values={"workbin": "w/1", "place-1": "Place 1"}, ids={"user-1": "u1"}, captures={"chat": "c1"}
 )
 
-MADE: dict[str, tuple[dict[str, JSON], BuiltRequest]] = {
-    "a path as it is written": ({"method": "get", "path": "/api/v2/me/"}, BuiltRequest("GET", "/api/v2/me/")),
+BUILT: dict[str, tuple[dict[str, JSON], BuiltRequest]] = {
+    "a path is unchanged": ({"method": "get", "path": "/api/v2/me/"}, BuiltRequest("GET", "/api/v2/me/")),
     "a path that is encoded": ({"method": "GET", "path": "/a%20b/ü"}, BuiltRequest("GET", "/a%20b/%C3%BC")),
     "segments": (
         {"method": "GET", "path": ["api", {"$capture": "workbin"}, {"$id": "user-1"}]},
@@ -32,7 +32,7 @@ MADE: dict[str, tuple[dict[str, JSON], BuiltRequest]] = {
         BuiltRequest("GET", "/w", "fields=*&ids=a,b&n=1&n=2&q=a%20b%26c"),
     ),
     "any query is none": ({"method": "GET", "path": "/w", "query": {"$any": "object"}}, BuiltRequest("GET", "/w")),
-    "what matters of a query": (
+    "a partial query": (
         {"method": "GET", "path": "/w", "query": {"$partial": {"a": {"$csv": ["x", {"$id": "user-1"}]}}}},
         BuiltRequest("GET", "/w", "a=x,u1"),
     ),
@@ -40,11 +40,11 @@ MADE: dict[str, tuple[dict[str, JSON], BuiltRequest]] = {
         {"method": "POST", "path": "/w", "body": {"$$any": 1, "a": [{"$capture": "session.chat"}, True]}},
         BuiltRequest("POST", "/w", "", JSON_TYPE, b'{"$any":1,"a":["c1",true]}'),
     ),
-    "what matters of a body": (
+    "a partial body": (
         {"method": "POST", "path": "/w", "body": {"$partial": {"a": {"$id": "place-1"}}}},
         BuiltRequest("POST", "/w", "", JSON_TYPE, b'{"a":"Place 1"}'),
     ),
-    "the first that can be made": (
+    "the first buildable alternative": (
         {"method": "POST", "path": "/w", "body": {"$one-of": [{"$any": "string"}, "b", "c"]}},
         BuiltRequest("POST", "/w", "", JSON_TYPE, b'"b"'),
     ),
@@ -60,14 +60,14 @@ MADE: dict[str, tuple[dict[str, JSON], BuiltRequest]] = {
         {"method": "PUT", "path": "/w", "base64": "AAE="},
         BuiltRequest("PUT", "/w", "", (("Content-Type", "application/octet-stream"),), b"\0\1"),
     ),
-    "headers, the type among them": (
+    "headers with a content type": (
         {"method": "POST", "path": "/w", "headers": {"content-type": "text/json", "A": "b"}, "body": 1},
         BuiltRequest("POST", "/w", "", (("content-type", "text/json"), ("A", "b")), b"1"),
     ),
 }
 
 
-@pytest.mark.parametrize(("written", "expected"), MADE.values(), ids=MADE.keys())
+@pytest.mark.parametrize(("written", "expected"), BUILT.values(), ids=BUILT.keys())
 def test_build_request(written: dict[str, JSON], expected: BuiltRequest) -> None:
     assert build_request(RequestBlock.model_validate(written), KNOWN) == expected
 
@@ -77,7 +77,7 @@ def test_build_publish() -> None:
     assert build_request(block, KNOWN) == BuiltPublish("/service/x", {"a": "c1"}, {"b": 1})
 
 
-NOT_MADE: dict[str, tuple[dict[str, JSON], str]] = {
+NOT_BUILDABLE: dict[str, tuple[dict[str, JSON], str]] = {
     "any text": (
         {"method": "POST", "path": "/w", "body": {"a": {"b": [{"$any": "string"}]}}},
         "the scenario does not contain the value of {$any: string} in its body/a/b/0",
@@ -90,15 +90,15 @@ NOT_MADE: dict[str, tuple[dict[str, JSON], str]] = {
         {"method": "GET", "path": {"$regex": "/a.*"}},
         "the scenario does not contain the value of {$regex: /a.*} in its path",
     ),
-    "a capture that nobody has named": (
+    "an unknown capture": (
         {"method": "GET", "path": "/w", "query": {"a": {"$capture": "session.who"}}},
         "the value of {$capture: session.who} in its query/a is unknown (set it with --value who=…)",
     ),
-    "an identifier that nobody has named": (
+    "an unknown identifier": (
         {"method": "GET", "path": ["w", {"$id": "w-1"}]},
         "the value of {$id: w-1} in its path is unknown (set it with --value w-1=…)",
     ),
-    "alternatives of which none can be made": (
+    "alternatives that are not buildable": (
         {"method": "POST", "path": "/w", "body": {"$one-of": [{"$any": "string"}, {"$id": "w-1"}]}},
         "the scenario does not contain the value of {$any: string} in its body",
     ),
@@ -109,7 +109,7 @@ NOT_MADE: dict[str, tuple[dict[str, JSON], str]] = {
 }
 
 
-@pytest.mark.parametrize(("written", "reason"), NOT_MADE.values(), ids=NOT_MADE.keys())
+@pytest.mark.parametrize(("written", "reason"), NOT_BUILDABLE.values(), ids=NOT_BUILDABLE.keys())
 def test_request_with_unknown_values(written: dict[str, JSON], reason: str) -> None:
     with pytest.raises(RequestNotBuildable) as refused:
         build_request(RequestBlock.model_validate(written), KNOWN)
