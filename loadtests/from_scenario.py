@@ -1,9 +1,9 @@
-"""Load from a recorded scenario: its sessions become agents, its pace is scaled, its owners are re-mapped.
+"""Locustfile: agents send the requests of a recorded scenario, at any speed, with the recorded or other owners.
 
     locust -f loadtests/from_scenario.py --host https://gws.example -u 200 -r 50 -t 5m --headless \\
         --reel-scenario recordings/workbin-desktop.yaml --reel-speed 2 --reel-owners 'place=Place{1..200}'
 
-`docs/load.md` has the rest.
+See `docs/load.md`.
 """
 
 from cometreel.locust_agents.agent_user import ScenarioUser

@@ -1,4 +1,4 @@
-"""An installation without extras: every command of the base works, every other one prints its pip command.
+"""An installation without extras: each command either works or prints the pip command for its extra.
 
 The commands run in processes that can import the base requirements, pytest and Cometreel only.
 """
@@ -34,7 +34,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment variables of processes that see no extra."""
+    """Return the environment variables for processes without extras."""
     outside = modules_outside(requirements_of("cometreel", "pytest", "pip"))
     assert {module for extra in EXTRAS.values() for module in extra.modules.values()} <= outside
     return {**os.environ, **hide_modules(tmp_path_factory.mktemp("hidden"), outside)}
@@ -62,7 +62,7 @@ def command(folder: Path, environment: dict[str, str]) -> Command:
 
 @contextmanager
 def serving(folder: Path, environment: dict[str, str], *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run `cometreel serve` until the block ends, and give its URL."""
+    """Run `cometreel serve` until the block ends, and yield its URL."""
     line = [sys.executable, "-m", "cometreel", "serve", SAMPLE.name, *options]
     with subprocess.Popen(
         line, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""The browser of the tests: it reports console messages, and an error without Chromium says what to install."""
+"""The browser of the tests: it reports console messages; without Chromium, an error names the packages to install."""
 
 from __future__ import annotations
 
