@@ -86,7 +86,7 @@ class Browser:
         self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
 
     def complaints(self) -> list[str]:
-        """What the console says since the last call: errors, and what the policy of the page refused."""
+        """Return the console's messages since the last call: errors, and violations of the page's policy."""
         return [str(entry["message"]) for entry in self.driver.get_log("browser")]
 
     def screenshot(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a command shows on a terminal that is its stderr."""
+"""Return the output of a command whose stderr is a terminal."""
 
 from __future__ import annotations
 

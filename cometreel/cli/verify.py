@@ -117,15 +117,15 @@ def _verdict(script: Script, against: str, options: _VerifyOptions) -> Verdict:
     from cometreel.verify.run_driver import drive  # noqa: PLC0415  # httpx, an optional dependency
 
     target = parse_target(against, ca=options["ca"], insecure=options["insecure"])
-    veil = ReportMasking(load_policy(options["policy"]), secrets.token_bytes(32))
+    masking = ReportMasking(load_policy(options["policy"]), secrets.token_bytes(32))
     prompt = _prompt if script.needs_login and sys.stdin.isatty() else None
     known = find_credentials(script.sessions, os.environ, target.host, options["netrc"], prompt)
     seconds = _seconds(options["patience"])
     users = {part: credentials.user for part, credentials in known.items()}
     given = _values(options["values"])
-    run = VerifyRun(script, veil, users=users, option_values=given, pace=options["pace"], patience_seconds=seconds)
+    run = VerifyRun(script, masking, users=users, option_values=given, pace=options["pace"], patience_seconds=seconds)
     with show_progress(f"asking {target.host}"):
-        asyncio.run(drive(run, script, target, veil, known, seconds))
+        asyncio.run(drive(run, script, target, masking, known, seconds))
     return run.verdict(target.base)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of bad input share: the mitmproxy programs and the application of the addons' tests."""
+"""Fixtures of the tests of bad input: the mitmproxy programs and the application of the addons' tests."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def test_a_policy_that_cannot_be_used_is_one_line(
 def test_of_a_journal_cut_in_mid_line_all_but_the_last_event_is_kept(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was lost is named, and the scenario is there."""
+    """The scenario is written, and the summary names the lost parts."""
     lines = SAMPLE.read_bytes().splitlines(keepends=True)
     torn = b"".join(lines[:7]) + lines[7][:20]
     (here / "torn.jsonl").write_bytes(torn)
@@ -178,7 +178,7 @@ NO_ROOM = (
 
 
 def started(*arguments: str, folder: Path, before: str = "", out: int = subprocess.PIPE) -> str:
-    """What a command of its own process says on stderr; it must end with exit code 2."""
+    """Run a command that must end with exit code 2, and return its stderr."""
     command = [sys.executable, "-c", before + COMMAND, *arguments]
     ended = subprocess.run(command, cwd=folder, stdout=out, stderr=subprocess.PIPE, check=False, text=True)
     assert ended.returncode == ExitCode.ERROR, ended

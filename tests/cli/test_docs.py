@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def printed(command: str, folder: Path) -> str:
-    """What a shell shows, of both streams."""
+    """Return the output of both streams, as a shell shows it."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     ended = subprocess.run(
         ["/bin/bash", "-uc", command],

@@ -1,4 +1,4 @@
-"""What a person gets from a wheel: the addons, profiles, policies and scenarios are there and work.
+"""The wheel contains the addons, profiles, policies and scenarios, and they work.
 
 The wheel is built from the sdist, so that nothing can be missing from either. It is installed into a fresh
 environment that sees this one's third-party packages, but not this checkout.

@@ -83,9 +83,9 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture
 def project(warm: None, pytester: pytest.Pytester) -> pytest.Pytester:
-    """Create a project with a scenario `desk.yaml` and an ini file of pytest."""
+    """Create a project with a scenario `desktop.yaml` and an ini file of pytest."""
     pytester.makefile(".ini", pytest=INI)
-    pytester.makefile(".yaml", desk=SCENARIO)
+    pytester.makefile(".yaml", desktop=SCENARIO)
     return pytester
 
 

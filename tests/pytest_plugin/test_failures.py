@@ -17,7 +17,7 @@ The test sent a request that its scenario does not answer.
 
 POST /api/v2/workbins
   {"operationName":"RequestAgentStats","workbinType":"Place","workbinOwner":"Place9"}
-  nearest: 'stats of place Place1' (desk.yaml:5)
+  nearest: 'stats of place Place1' (desktop.yaml:5)
     matches: method, path, query, body.operationName, body.workbinType
     differs: body.workbinOwner is Place9, not Place1
 
@@ -29,7 +29,7 @@ def test_unmatched_request_fails_the_test_with_near_misses(run: Callable[..., An
     ran = run(
         HEAD
         + """
-@pytest.mark.reel("desk.yaml", speed=0)
+@pytest.mark.reel("desktop.yaml", speed=0)
 def test_it(reel):
     assert httpx.post(reel.url + "/api/v2/workbins", json={**PLACE, "workbinOwner": "Place9"}).status_code == 404
 """
@@ -42,7 +42,7 @@ def test_unmatched_request_is_added_to_another_failure(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
-@pytest.mark.reel("desk.yaml", speed=0)
+@pytest.mark.reel("desktop.yaml", speed=0)
 def test_it(reel):
     reply = httpx.post(reel.url + "/api/v2/workbins", json={**PLACE, "workbinOwner": "Place9"})
     assert reply.status_code == 200
@@ -57,7 +57,7 @@ def test_message_has_user_and_all_differences(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
-@pytest.mark.reel("desk.yaml", speed=0)
+@pytest.mark.reel("desktop.yaml", speed=0)
 def test_it(reel):
     with httpx.Client(base_url=reel.url, auth=("ann", "canary")) as client:
         client.post("/api/v2/diagnostics/version?full=1")
@@ -70,7 +70,7 @@ def test_it(reel):
 The test sent 2 requests that its scenario does not answer.
 
 POST /api/v2/diagnostics/version?full=1  (as ann)
-  nearest: 'version' (desk.yaml:11)
+  nearest: 'version' (desktop.yaml:11)
     matches: path, body
     differs: method is POST, not GET
              query.full is "1", not nothing
@@ -78,7 +78,7 @@ POST /api/v2/diagnostics/version?full=1  (as ann)
 POST /api/v2/workbins  (as ann)
   {
   its body is not JSON, but its Content-Type is
-  nearest: 'stats of place Place1' (desk.yaml:5)
+  nearest: 'stats of place Place1' (desktop.yaml:5)
     matches: method, path, query
     differs: body is a text of 1 character, not {operationName: RequestAgentStats, workbinType: Place, workbinOwner: Place1}
 
@@ -91,21 +91,23 @@ def test_message_of_a_used_up_exchange(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
-@pytest.mark.reel("desk.yaml", speed=0, repeat="fail")
+@pytest.mark.reel("desktop.yaml", speed=0, repeat="fail")
 def test_it(reel):
     with httpx.Client(base_url=reel.url) as client:
         for _ in range(2):
             client.get("/api/v2/diagnostics/version")
 """
     )
-    assert "  nearest: 'version' (desk.yaml:11)\n    matches, but it is used up: played 1 times" in ran.part("test_it")
+    assert "  nearest: 'version' (desktop.yaml:11)\n    matches, but it is used up: played 1 times" in ran.part(
+        "test_it"
+    )
 
 
 def test_message_is_limited_in_requests_and_body_length(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
-@pytest.mark.reel("desk.yaml", speed=0)
+@pytest.mark.reel("desktop.yaml", speed=0)
 def test_it(reel):
     with httpx.Client(base_url=reel.url) as client:
         for number in range(12):
@@ -123,7 +125,7 @@ def test_secrets_are_masked(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
-@pytest.mark.reel("desk.yaml", speed=0)
+@pytest.mark.reel("desktop.yaml", speed=0)
 def test_it(reel):
     with httpx.Client(base_url=reel.url, auth=("ann", "canary-1"), headers={"X-CSRF-TOKEN": "canary-2"}) as client:
         body = {**PLACE, "password": "canary-3", "in": [{"newPassword": "canary-4"}]}
@@ -142,7 +144,7 @@ def test_allow_unmatched(run: Callable[..., Any]):
         HEAD
         + """
 def test_it(reel):
-    reel.play("desk.yaml").allow_unmatched()
+    reel.play("desktop.yaml").allow_unmatched()
     assert httpx.get(reel.url + "/nothing").status_code == 404
     assert [call.path for call in reel.calls(outcome="missed")] == ["/nothing"]
 """
@@ -158,7 +160,7 @@ POST /api/v2/workbins  (as ann)
   the responder wrong failed: KeyError: 'no such thing'
 
 GET /api/v2/broken  (as ann)
-  'a broken template' can't be played: FOLDER/desk.yaml:16:29: the template '{{ request.body.id }}' failed: \
+  'a broken template' can't be played: FOLDER/desktop.yaml:16:29: the template '{{ request.body.id }}' failed: \
 'None' has no attribute 'id'
 
 To allow this in the test: reel.allow_failed()"""
@@ -173,7 +175,7 @@ FAILING = (
     HEAD
     + """
 def test_it(reel):
-    reel.play("desk.yaml", speed=0)
+    reel.play("desktop.yaml", speed=0)
     @reel.register
     def wrong(asked):
         if asked.path == "/api/v2/workbins":
@@ -186,20 +188,20 @@ def test_it(reel):
 
 
 def test_failed_response_fails_the_test_with_the_reason(run: Callable[..., Any], project: Any):
-    (project.path / "desk.yaml").write_text(SCENARIO + BROKEN.lstrip("\n"))
+    (project.path / "desktop.yaml").write_text(SCENARIO + BROKEN.lstrip("\n"))
     ran = run(FAILING)
     assert ran.outcomes == {"failed": 1}
     assert ran.part("test_it") == FAILED.replace("FOLDER", str(project.path))
 
 
 def test_allow_failed(run: Callable[..., Any], project: Any):
-    (project.path / "desk.yaml").write_text(SCENARIO + BROKEN.lstrip("\n"))
+    (project.path / "desktop.yaml").write_text(SCENARIO + BROKEN.lstrip("\n"))
     assert run(FAILING + "    reel.allow_failed()\n").outcomes == {"passed": 1}
     assert run(FAILING + "    reel.allow_unmatched()\n").outcomes == {"failed": 1}
 
 
 def test_failed_and_unmatched_requests_in_one_message(run: Callable[..., Any], project: Any):
-    (project.path / "desk.yaml").write_text(SCENARIO + BROKEN.lstrip("\n"))
+    (project.path / "desktop.yaml").write_text(SCENARIO + BROKEN.lstrip("\n"))
     ran = run(FAILING + "    httpx.get(reel.url + '/nothing')\n")
     text = ran.part("test_it")
     assert text.startswith("The test sent a request that its scenario does not answer.\n\nGET /nothing\n")
@@ -215,7 +217,7 @@ def client(reel):
     yield
     httpx.get(reel.url + "/late")
 
-@pytest.mark.reel("desk.yaml")
+@pytest.mark.reel("desktop.yaml")
 def test_it(client):
     pass
 """
@@ -225,8 +227,8 @@ def test_it(client):
 
 
 def test_unmatched_requests_are_never_forwarded(run: Callable[..., Any], project: Any):
-    (project.path / "desk.yaml").write_text("cometreel: 1\nsettings: {unmatched: forward}\nexchanges: []\n")
-    ran = run(HEAD + "\ndef test_it(reel):\n    httpx.get(reel.play('desk.yaml').url + '/nothing')\n")
+    (project.path / "desktop.yaml").write_text("cometreel: 1\nsettings: {unmatched: forward}\nexchanges: []\n")
+    ran = run(HEAD + "\ndef test_it(reel):\n    httpx.get(reel.play('desktop.yaml').url + '/nothing')\n")
     assert ran.outcomes == {"failed": 1}
     assert "GET /nothing\n  no similar exchange in the scenario\n" in ran.part("test_it")
 
@@ -235,7 +237,7 @@ def test_skipped_test_stays_skipped(run: Callable[..., Any]):
     ran = run(
         HEAD
         + """
-@pytest.mark.reel("desk.yaml")
+@pytest.mark.reel("desktop.yaml")
 def test_it(reel):
     httpx.get(reel.url + "/nothing")
     pytest.skip("not today")
@@ -247,7 +249,7 @@ def test_it(reel):
 STRICT = (
     HEAD
     + """
-@pytest.mark.reel("desk.yaml", speed=0)
+@pytest.mark.reel("desktop.yaml", speed=0)
 def test_it(reel):
     httpx.get(reel.url + "/api/v2/diagnostics/version")
 """
@@ -262,7 +264,7 @@ def test_strict_fails_a_test_with_unplayed_exchanges(run: Callable[..., Any]):
         ran.part("test_it")
         == """\
 --reel-strict: the test did not play an exchange of its scenario.
-  'stats of place Place1' (desk.yaml:5)"""
+  'stats of place Place1' (desktop.yaml:5)"""
     )
 
 
@@ -293,10 +295,10 @@ def test_invalid_marker_is_reported_in_one_line(run: Callable[..., Any], project
         """
 import pytest
 
-@pytest.mark.reel("desk.yaml", sped=0)
+@pytest.mark.reel("desktop.yaml", sped=0)
 def test_name(reel): ...
 
-@pytest.mark.reel("desk.yaml", speed=-1)
+@pytest.mark.reel("desktop.yaml", speed=-1)
 def test_value(reel): ...
 
 @pytest.mark.reel("missing.yaml")

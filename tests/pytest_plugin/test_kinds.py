@@ -9,7 +9,7 @@ import pytest
 
 PLAIN = """
 import httpx, pytest
-pytestmark = pytest.mark.reel("desk.yaml", speed=0)
+pytestmark = pytest.mark.reel("desktop.yaml", speed=0)
 PLACE = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place1"}
 
 @pytest.mark.parametrize("number", range(3))
@@ -37,7 +37,7 @@ def test_in_coroutines(run: Callable[..., Any]):
         """
 import asyncio, httpx, pytest
 
-@pytest.mark.reel("desk.yaml", speed=0)
+@pytest.mark.reel("desktop.yaml", speed=0)
 async def test_it(reel):
     async with httpx.AsyncClient(base_url=reel.url) as client:
         replies = await asyncio.gather(*[client.get("/api/v2/diagnostics/version") for _ in range(20)])
@@ -55,7 +55,7 @@ def test_in_threads(run: Callable[..., Any]):
 import concurrent.futures, httpx
 
 def test_it(reel):
-    reel.play("desk.yaml")
+    reel.play("desktop.yaml")
 
     def one(number):
         reply = httpx.get(reel.url + "/api/v2/diagnostics/version")
@@ -75,7 +75,7 @@ def test_in_a_process_patched_by_gevent(run: Callable[..., Any]):
         """
 import threading, time, gevent, httpx, pytest
 
-@pytest.mark.reel("desk.yaml", speed=0)
+@pytest.mark.reel("desktop.yaml", speed=0)
 def test_it(reel):
     assert threading.get_ident.__module__ == "gevent.thread"
 
@@ -90,7 +90,7 @@ def test_it(reel):
     httpx.get(reel.url + "/nothing")
     reel.allow_unmatched()
 
-@pytest.mark.reel("desk.yaml")
+@pytest.mark.reel("desktop.yaml")
 def test_failing(reel):
     httpx.get(reel.url + "/nothing")
 """,
@@ -115,7 +115,7 @@ import unittest, httpx, pytest
 class DesktopTest(unittest.TestCase):
     @pytest.fixture(autouse=True)
     def play(self, reel):
-        self.reel = reel.play("desk.yaml")
+        self.reel = reel.play("desktop.yaml")
 
     def test_it(self):
         assert httpx.get(self.reel.url + "/api/v2/diagnostics/version").json()["version"] == "8.5"
@@ -133,14 +133,14 @@ import httpx, pytest
 
 @pytest.fixture(scope="session")
 def client(reel_session):
-    with httpx.Client(base_url=reel_session.play("desk.yaml", speed=0).url) as client:
+    with httpx.Client(base_url=reel_session.play("desktop.yaml", speed=0).url) as client:
         yield client
 
 def test_one(client):
     client.get("/api/v2/diagnostics/version")
 
 def test_two(client, reel_session):
-    reel_session.play("desk.yaml", speed=0)
+    reel_session.play("desktop.yaml", speed=0)
     client.get("/api/v2/diagnostics/version")
     assert [(call.session, call.exchange) for call in reel_session.calls] == [(1, "version")] * 2
 
@@ -177,16 +177,16 @@ def test_reel_plays_only_one_scenario(run: Callable[..., Any], project: Any):
 import pytest
 from cometreel.errors import CometreelError
 
-@pytest.mark.reel("desk.yaml", speed=0)
+@pytest.mark.reel("desktop.yaml", speed=0)
 def test_it(reel):
-    assert reel.play("desk.yaml", speed=0) is reel
+    assert reel.play("desktop.yaml", speed=0) is reel
     with pytest.raises(CometreelError) as refused:
         reel.play("other.yaml")
     assert str(refused.value) == (
-        "the reel already plays desk.yaml and can't play other.yaml; expected both in one reel.play(…)"
+        "the reel already plays desktop.yaml and can't play other.yaml; expected both in one reel.play(…)"
     )
     with pytest.raises(CometreelError):
-        reel.play("desk.yaml", speed=2)
+        reel.play("desktop.yaml", speed=2)
 """
     )
     assert ran.outcomes == {"passed": 1}
@@ -195,17 +195,17 @@ def test_it(reel):
 @pytest.mark.parametrize(
     "given",
     [
-        '"desk.yaml"',
-        'Path("desk.yaml").absolute()',
+        '"desktop.yaml"',
+        'Path("desktop.yaml").absolute()',
         '"folder"',
         '"folder/one.yaml", "folder/two.yml"',
-        'Path("desk.yaml").read_text()',
-        'load(["desk.yaml"])',
+        'Path("desktop.yaml").read_text()',
+        'load(["desktop.yaml"])',
     ],
 )
 def test_kinds_of_scenarios(run: Callable[..., Any], project: Any, given: str):
     folder = project.mkdir("folder")
-    (folder / "one.yaml").write_text((project.path / "desk.yaml").read_text())
+    (folder / "one.yaml").write_text((project.path / "desktop.yaml").read_text())
     (folder / "two.yml").write_text("cometreel: 1\nexchanges:\n  - {name: x, request: {method: GET, path: /x}}\n")
     ran = run(
         f"""
@@ -223,8 +223,8 @@ def test_it(reel):
 
 def test_path_is_relative_to_the_test_file_first(run: Callable[..., Any], project: Any):
     deep = project.mkpydir("deep")
-    (deep / "desk.yaml").write_text("cometreel: 1\nexchanges:\n  - {name: deep, request: {method: GET, path: /x}}\n")
-    source = "import httpx\n\ndef test_it(reel):\n    httpx.get(reel.play('desk.yaml').url + '/x')\n"
+    (deep / "desktop.yaml").write_text("cometreel: 1\nexchanges:\n  - {name: deep, request: {method: GET, path: /x}}\n")
+    source = "import httpx\n\ndef test_it(reel):\n    httpx.get(reel.play('desktop.yaml').url + '/x')\n"
     (deep / "test_deep.py").write_text(source)
     root = project.mkpydir("other")
     (root / "test_root.py").write_text(source.replace("/x", "/api/v2/diagnostics/version"))
@@ -239,9 +239,9 @@ import httpx, pytest
 
 @pytest.mark.parametrize("version", ["8.5", "9.0.1"])
 def test_it(reel, version):
-    file = Path("desk.yaml")
+    file = Path("desktop.yaml")
     file.write_text(file.read_text().replace("8.5", version))
-    assert httpx.get(reel.play("desk.yaml").url + "/api/v2/diagnostics/version").json()["version"] == version
+    assert httpx.get(reel.play("desktop.yaml").url + "/api/v2/diagnostics/version").json()["version"] == version
 """
     )
     assert ran.outcomes == {"passed": 2}
@@ -257,7 +257,7 @@ from cometreel.scenario import load
 @pytest.mark.parametrize(("given", "sentence"), [
     ((), "reel.play: nothing to play; expected a file, YAML text or a loaded scenario"),
     ((7,), "reel.play: 7; expected a file, YAML text or a loaded scenario"),
-    (("desk.yaml", "a:\\n"), "reel.play: text or a scenario with other arguments; expected it alone, or files only"),
+    (("desktop.yaml", "a:\\n"), "reel.play: text or a scenario with other arguments; expected it alone, or files only"),
 ])
 def test_it(reel, given, sentence):
     with pytest.raises(OptionInvalid) as refused:

@@ -200,7 +200,7 @@ def test_push_fault_and_register_are_not_available_while_recording(
     ) in ran.text
 
 
-@pytest.mark.parametrize("given", ["'''cometreel: 1\\nexchanges: []\\n'''", "'desk.yaml', 'desk2.yaml'"])
+@pytest.mark.parametrize("given", ["'''cometreel: 1\\nexchanges: []\\n'''", "'desktop.yaml', 'desk2.yaml'"])
 def test_only_a_single_file_is_recorded(run: Callable[..., Any], project: Any, upstream: Upstream, given: str):
     (project.path / "desk2.yaml").write_text("cometreel: 1\nexchanges: []\n")
     source = f"def test_it(reel):\n    reel.play({given}).push('/v2/me', {{}})\n"

@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
 def page(project: pytest.Pytester) -> None:
     """Write the scenario of the page into the project."""
     (scenario,) = blocks("yaml")
-    (project.path / "desk.yaml").write_text(scenario)
+    (project.path / "desktop.yaml").write_text(scenario)
 
 
 OUTCOMES = [{"passed": 1}, {"passed": 3}, {"failed": 1}, {"passed": 3}]
@@ -52,14 +52,14 @@ def test_console_block_records(project: pytest.Pytester):
     async def opened() -> AsyncIterator[ASGIApp]:
         yield JSONResponse({"statusCode": 0, "referenceId": 7})
 
-    (project.path / "desk.yaml").unlink()
+    (project.path / "desktop.yaml").unlink()
     project.makepyfile(blocks("python")[0])
     (command,) = [line.removeprefix("$ ") for line in blocks("console")[0].splitlines()]
     with serve_in_background(opened) as served:
         program, *arguments = command.replace("http://gws.example:8080", served.url).split()
         assert program == "pytest"
         project.runpytest_inprocess(*arguments).assert_outcomes(passed=1)
-    assert "name: stats of place Place1\n" in (project.path / "desk.yaml").read_text()
+    assert "name: stats of place Place1\n" in (project.path / "desktop.yaml").read_text()
     project.runpytest_inprocess(*arguments).assert_outcomes(passed=1)
 
 

@@ -30,7 +30,7 @@ def test_each_shell_gets_its_own_script(shell: str, words: tuple[str, ...], caps
 
 
 def asked(words: str, count: int) -> list[str]:
-    """What the program answers a bash that completes these words."""
+    """Return the program's answer to a bash that completes these words."""
     environment = {**os.environ, "COMP_WORDS": words, "COMP_CWORD": str(count), "_COMETREEL_COMPLETE": "bash_complete"}
     ended = subprocess.run([BIN / "cometreel"], env=environment, capture_output=True, text=True, check=True)
     return [line.partition(",")[2] for line in ended.stdout.splitlines()]
