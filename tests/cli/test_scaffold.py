@@ -1,4 +1,4 @@
-"""The starter's own test, run by a pytest of its own as whoever made the folder would."""
+"""The test of the starter project, run by a separate pytest."""
 
 from __future__ import annotations
 

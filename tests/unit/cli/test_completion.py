@@ -1,4 +1,4 @@
-"""Completion: each shell gets its script, and what the script asks this program is answered."""
+"""Shell completion: the script of each shell, and the completions that it requests."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def test_commands_and_options_are_completed():
     assert asked("cometreel completion ", 2) == ["bash", "zsh", "fish"]
 
 
-def test_a_real_bash_takes_the_script():
+def test_bash_accepts_the_script():
     program = 'eval "$(cometreel completion bash)" && complete -p cometreel'
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     ended = subprocess.run(["/bin/bash", "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert ended.stdout == "complete -o nosort -F _cometreel_completion cometreel\n"
 
 
-def test_another_shell_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]):
+def test_another_shell_is_rejected_in_one_line(capsys: pytest.CaptureFixture[str]):
     assert run(["completion", "tcsh"]) == ExitCode.ERROR
     assert capsys.readouterr().err == (
         "cometreel: Invalid value for '{bash|zsh|fish}': 'tcsh' is not one of 'bash', 'zsh', 'fish' "

@@ -1,4 +1,4 @@
-"""The exit codes are a promise to scripts."""
+"""The exit codes, which scripts rely on."""
 
 from cometreel.cli import ExitCode
 

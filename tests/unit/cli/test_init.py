@@ -1,4 +1,4 @@
-"""`cometreel init`: everything that a first hour needs, and never over a file that is there."""
+"""`cometreel init`: creates the starter project and never overwrites a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cometreel.scenario import load, schema_text
 MADE = ["README.md", "workbins.yaml", "test_workbins.py", ".gitignore", "scenario.schema.json"]
 
 
-def test_it_makes_a_folder_and_prints_what_it_wrote(
+def test_it_creates_a_folder_and_prints_the_written_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(tmp_path)
@@ -22,13 +22,13 @@ def test_it_makes_a_folder_and_prints_what_it_wrote(
     assert sorted(path.name for path in (tmp_path / "a" / "b").iterdir()) == sorted(MADE)
 
 
-def test_without_a_name_it_is_the_folder_in_which_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_default_is_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     assert run(["init"]) == ExitCode.SUCCESS
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(MADE)
 
 
-def test_a_file_that_is_there_stays_and_the_rest_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_an_existing_file_is_kept_and_missing_files_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "README.md").write_text("mine")
     assert run(["init", str(tmp_path)]) == ExitCode.SUCCESS
     out, err = capsys.readouterr()
@@ -39,7 +39,7 @@ def test_a_file_that_is_there_stays_and_the_rest_is_made(tmp_path: Path, capsys:
     assert capsys.readouterr().out == ""
 
 
-def test_its_scenario_loads_and_is_clean_and_its_schema_is_todays(tmp_path: Path):
+def test_its_scenario_has_no_issues_and_its_schema_is_current(tmp_path: Path):
     assert run(["init", str(tmp_path)]) == ExitCode.SUCCESS
     assert [exchange.name for exchange in load([tmp_path / "workbins.yaml"]).exchanges] == ["stats of place Place1"]
     assert lint(tmp_path / "workbins.yaml") == []
@@ -51,7 +51,7 @@ def test_its_repository_ignores_recordings_and_keys(tmp_path: Path):
     assert {"*.jsonl", "*.key", "*.har", "*.mitm"} <= {*(tmp_path / ".gitignore").read_text().splitlines()}
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_folder_that_cannot_be_created_is_reported_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "file").write_text("")
     assert run(["init", str(tmp_path / "file")]) == ExitCode.ERROR
     assert capsys.readouterr().err == (

@@ -1,4 +1,4 @@
-"""While a command works, a terminal shows that it does; a log shows nothing of it."""
+"""Long-running commands show a progress bar on a terminal and nothing in a log."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def command(words: list[str]) -> list[str]:
 
 
 @COMMANDS
-def test_a_terminal_sees_what_is_being_done(folder: Path, words: list[str], shown: str):
+def test_a_terminal_shows_the_progress(folder: Path, words: list[str], shown: str):
     assert shown in seen_on_a_terminal(command(words), folder)
 
 
 @COMMANDS
-def test_a_log_does_not(folder: Path, words: list[str], shown: str):
+def test_a_log_shows_no_progress(folder: Path, words: list[str], shown: str):
     ended = subprocess.run(command(words), cwd=folder, capture_output=True, check=True, timeout=60)
     assert shown not in (ended.stdout + ended.stderr).decode()
