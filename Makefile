@@ -1,5 +1,5 @@
-# Each target installs what it needs on its first run. A stamp file records each installation, which is repeated
-# when one of its prerequisites is newer than the stamp.
+# Every target installs its requirements on a fresh machine and is quick the second time. Stamp files record the
+# installation; they are out of date when the files change that they depend on.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -19,21 +19,21 @@ DEBIAN_READY := $(VENV)/.debian-ready
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
 
-setup: $(PYTHON_READY) $(PEERS_READY) $(DEBIAN_READY) ## install everything that the other targets need
+setup: $(PYTHON_READY) $(PEERS_READY) $(DEBIAN_READY) ## install the requirements of all targets
 
-demo: setup ## record a real client, replay it without the server, compare, draw a page, run a load test
+demo: setup ## record a real client, replay it without the server, compare, show and load-test it
 	$(BIN)/python -m demo
 
-load: setup ## run a 20-second load test against the replay, with a report
+load: setup ## run a 20-second load test on the replay and write a report
 	$(BIN)/python -m demo.load
 
 sample: setup ## record the sample in recordings/ again
 	$(BIN)/python -m demo.sample
 
-test: setup ## run all tests in parallel and list the slowest; ARGS='tests/unit -m "not node"' runs some
+test: setup ## run all tests in parallel and print the slowest; ARGS='tests/unit -m "not node"' runs some
 	$(BIN)/python -m pytest -n auto --durations=20 $(ARGS)
 
-nox: setup ## run the tests on every supported Python and mitmproxy
+nox: setup ## run the tests on every supported Python and mitmproxy; ARGS="-s base" tests a light installation
 	$(BIN)/nox $(ARGS)
 
 lint: $(PYTHON_READY) ## check style, types and the direction of imports
@@ -42,28 +42,28 @@ lint: $(PYTHON_READY) ## check style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup $(STUBS_READY) ## measure throughput and memory, as ratios within one run
+bench: setup $(STUBS_READY) ## measure throughput and memory as ratios, and start-up times
 	$(BIN)/python -m benchmarks $(ARGS)
 
 counts: $(PYTHON_READY) ## print names that occur more than once
 	$(BIN)/python -m tests.unit.project_rules.sources
 
-docs: setup ## build the documentation site, with new screenshots
+docs: setup ## build the documentation as a website, with new screenshots
 	$(BIN)/python -m tests.docs.reference
 	$(BIN)/python -m tests.show.screenshots
 	$(BIN)/python -m tests.console.screenshots
 	$(BIN)/zensical build --strict --clean
 	@echo "file://$(CURDIR)/site/index.html"
 
-clean: ## remove what was installed and built, never a recording
+clean: ## remove everything installed and built, but no recordings
 	rm -rf $(VENV) $(PEERS)/node_modules $(STUBS)/node_modules build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .nox
 
-# Install a Debian package as root; print the command for other users.
+# Installs a Debian package as root; prints the command for other users.
 from_debian = { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "Cometreel needs $(1): install it (apt-get install $(2)) and call make again."; exit 2; }; } && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qy --no-install-recommends $(2)
-# Debian installs some programs in sbin folders, which are not in the PATH of normal users.
+# Debian installs programs of services in sbin, which is only on the PATH of root.
 program = PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v $(1) >/dev/null || { $(call from_debian,the program $(1),$(2)); }
 
-# Remove the folder of a failed venv: the next make would take it for a complete one.
+# Removes the remains of a failed venv, which the next make would take for a complete one.
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON); Cometreel needs Python 3.11 or newer. Try: make PYTHON=python3.11"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Cometreel needs Python 3.11 or newer; this is $$($(PYTHON) -V). Try: make PYTHON=python3.11"; exit 2; }
@@ -79,7 +79,7 @@ $(DEBIAN_READY): | $(PYTHON_READY)
 	@$(call program,chromedriver,chromium-driver)
 	@touch $@
 
-# In Debian, npm is not part of the package nodejs.
+# npm is part of Node.js, but a separate package in Debian.
 $(PEERS_READY): $(PEERS)/package.json $(PEERS)/package-lock.json
 	@$(call program,node,nodejs)
 	@$(call program,npm,npm)

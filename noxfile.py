@@ -43,9 +43,9 @@ def types(session: nox.Session) -> None:
 
 PRINT_SIZE = """
 from importlib import metadata
-installed = [each for each in metadata.distributions() if each.name not in ("cometreel", "pip")]
+installed = [each for each in metadata.distributions() if each.name not in ("cometreel", "pip", "setuptools")]
 files = [file for each in installed for file in each.files or () if "__pycache__" not in file.parts]
-print(f"{len(installed)} distributions, {sum(file.size or 0 for file in files) / 1e6:.1f} MB besides cometreel and pip")
+print(f"{len(installed)} distributions, {sum(file.size or 0 for file in files) / 1e6:.1f} MB besides cometreel")
 """
 TEST_TOOLS = ("hypothesis", "jsonschema", "pytest>=8.3", "pytest-asyncio", "pytest-timeout", "pytest-xdist")
 NEED_EXTRAS = (

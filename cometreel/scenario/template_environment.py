@@ -7,17 +7,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 import jinja2
 from jinja2 import meta, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-__all__ = ["TemplateEnvironment"]
+from cometreel.jsonvalue import JSON
+
+__all__ = ["Evaluate", "TemplateEnvironment", "template_environment"]
+
+Evaluate: TypeAlias = Callable[[Mapping[str, object]], tuple[JSON, str]]
+"""Evaluates a template with these variables: the value and an empty text, or None and the reason of the failure."""
 
 _SINGLE_EXPRESSION = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
 _MAPPING_METHODS = frozenset({"get", "items", "keys", "values"})
+_EVALUATION_ERRORS = (
+    jinja2.TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 _LARGEST = 1_000_000
 """The limit of list items or characters that `*` may create."""
 _LONGEST_POWER = 4096
@@ -31,6 +46,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
     """
 
     intercepted_binops = frozenset({"*", "**"})
+    syntax_error = jinja2.TemplateSyntaxError
 
     def __init__(self, global_names: frozenset[str], finalize: Callable[[object], object]) -> None:
         super().__init__(undefined=jinja2.StrictUndefined, finalize=finalize, autoescape=False)
@@ -57,8 +73,10 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             raise SecurityError("the result is too large")
         return super().call_binop(context, operator, left, right)
 
-    def compiled(self, text: str) -> tuple[frozenset[str], Callable[..., object]]:
+    def compiled(self, text: str, convert: Callable[[object], JSON]) -> tuple[frozenset[str], Evaluate]:
         """Compile a template; return the variables that it reads, and the function that evaluates it.
+
+        `convert` converts the result. It may raise the errors of an expression.
 
         :raises jinja2.TemplateSyntaxError: if its syntax is invalid.
         """
@@ -66,8 +84,33 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         names = frozenset(meta.find_undeclared_variables(tree))
         single = _SINGLE_EXPRESSION.fullmatch(text.strip()) if _is_single_expression(tree) else None
         if single is not None:
-            return names, self.compile_expression(single[1], undefined_to_none=False)
-        return names, self.from_string(text).render
+            return names, _evaluation(self.compile_expression(single[1], undefined_to_none=False), convert)
+        return names, _evaluation(self.from_string(text).render, convert)
+
+
+@lru_cache(maxsize=1)
+def template_environment(global_names: frozenset[str], finalize: Callable[[object], object]) -> TemplateEnvironment:
+    """Return the environment, created once.
+
+    Not cached by the caller: pytest's `pytester` removes Jinja2 and this module from `sys.modules`, and the environment
+    must not be used with the next Jinja2.
+    """
+    return TemplateEnvironment(global_names, finalize)
+
+
+def _evaluation(function: Callable[..., object], convert: Callable[[object], JSON]) -> Evaluate:
+    def evaluate(variables: Mapping[str, object]) -> tuple[JSON, str]:
+        try:
+            value = function(variables)
+            if isinstance(value, jinja2.Undefined):
+                str(value)  # StrictUndefined raises the error here
+            return convert(value), ""
+        except jinja2.UndefinedError as error:
+            return None, error.message or "something is undefined"
+        except _EVALUATION_ERRORS as error:
+            return None, f"{type(error).__name__}: {error}"
+
+    return evaluate
 
 
 def _is_single_expression(tree: nodes.Template) -> bool:

@@ -7,7 +7,7 @@ A template that consists of one `{{ expression }}` keeps the type of its value; 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -19,7 +19,7 @@ from cometreel.errors import InputError
 from cometreel.jsonvalue import JSON
 
 if TYPE_CHECKING:
-    from cometreel.scenario.template_environment import TemplateEnvironment
+    from cometreel.scenario.template_environment import Evaluate, TemplateEnvironment
 
 __all__ = ["Dice", "Template", "TemplateFailed", "check_template", "template", "undefined_names"]
 
@@ -48,11 +48,10 @@ def _iso(value: datetime) -> str:
     return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
 
 
-@lru_cache(maxsize=1)
 def _environment() -> TemplateEnvironment:
-    from cometreel.scenario.template_environment import TemplateEnvironment  # noqa: PLC0415  # Jinja2, 20 ms
+    from cometreel.scenario.template_environment import template_environment  # noqa: PLC0415  # Jinja2, 20 ms
 
-    return TemplateEnvironment(GLOBAL_NAMES, _as_text)
+    return template_environment(GLOBAL_NAMES, _as_text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +60,17 @@ class Template:
 
     text: str
     names: frozenset[str]
-    evaluate: Callable[..., object]
+    evaluate: Evaluate
 
     def render(self, variables: Mapping[str, object], where: str = "") -> JSON:
         """Evaluate to a JSON value.
 
         :raises TemplateFailed: if a name is undefined, or the result can't be evaluated or isn't JSON.
         """
-        import jinja2  # noqa: PLC0415  # imported by now
-
-        try:
-            value = self.evaluate(variables)
-            if isinstance(value, jinja2.Undefined):
-                str(value)  # StrictUndefined raises the error here
-            return _json(value)
-        except jinja2.UndefinedError as error:
-            reason = error.message or "something is undefined"
-        except (
-            jinja2.TemplateError,
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            RecursionError,
-            TypeError,
-            ValueError,
-        ) as error:
-            reason = f"{type(error).__name__}: {error}"
-        raise TemplateFailed(self.text, reason, where)
+        value, reason = self.evaluate(variables)
+        if reason:
+            raise TemplateFailed(self.text, reason, where)
+        return value
 
 
 def _json(value: object) -> JSON:
@@ -115,17 +98,15 @@ def template(text: str) -> Template:
 
     :raises jinja2.TemplateSyntaxError: if its syntax is invalid.
     """
-    names, evaluate = _environment().compiled(text)
+    names, evaluate = _environment().compiled(text, _json)
     return Template(text, names, evaluate)
 
 
 def check_template(text: str) -> str:
     """Return the syntax error of a template, or an empty text."""
-    import jinja2  # noqa: PLC0415  # slow, and needed for templates only
-
     try:
         template(text)
-    except jinja2.TemplateSyntaxError as error:
+    except _environment().syntax_error as error:
         line = f" in line {error.lineno}" if "\n" in text else ""
         return f"the template {text!r} is invalid{line}: {error.message}"
     except (RecursionError, ValueError, OverflowError, MemoryError) as error:

@@ -1,4 +1,4 @@
-"""Bad input to the addons in real mitmproxy processes: what the unit tests can't show."""
+"""Bad input to the addons in real mitmproxy processes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def kinds(journal: Path) -> list[str]:
 
 
 def stopped(proxy: Proxy, agent: Desktop) -> None:
-    """Stop as a user does who has closed the client: Python 3.11 itself shows a traceback for a connection cut then."""
+    """Stop after the client has closed: Python 3.11 prints a traceback for a connection that is cut by the stop."""
     agent.http.close()
     wait_until(
         lambda: proxy.output().count("client connect") == proxy.output().count("client disconnect"), "all have left"
@@ -64,10 +64,10 @@ FOREIGN = {
 }
 
 
-def test_foreign_bodies_pass_the_recorder_unaltered_and_the_stop_still_distils(
+def test_invalid_bodies_are_forwarded_unchanged_and_the_recorder_still_distils(
     record: Callable[..., Proxy], desktop: Callable[..., Desktop], journal: Path
 ) -> None:
-    """One process for the whole table; what can't be read as JSON isn't lost either: each has its two events."""
+    """One process for the whole table. Bodies that aren't JSON are recorded too, with two events each."""
     proxy = record(reel_filter="")
     agent = desktop(proxy.url)
     for body in FOREIGN.values():
@@ -83,7 +83,7 @@ def test_foreign_bodies_pass_the_recorder_unaltered_and_the_stop_still_distils(
 
 
 class Resetting(threading.Thread):
-    """A server that holds each request until it is told to reset the connection."""
+    """A server that holds each request until the test resets the connection."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -105,7 +105,7 @@ class Resetting(threading.Thread):
         self.socket.close()
 
 
-def test_a_server_that_resets_in_mid_poll_is_an_answer_an_event_and_the_end_of_nothing(
+def test_a_server_reset_during_a_poll_is_answered_and_recorded_and_the_recorder_continues(
     record: Callable[..., Proxy], desktop: Callable[..., Desktop], journal: Path
 ) -> None:
     server = Resetting()
@@ -144,10 +144,10 @@ def test_a_server_that_resets_in_mid_poll_is_an_answer_an_event_and_the_end_of_n
         ),
     ],
 )
-def test_a_misspelt_option_of_the_recorder_ends_it_before_anything_is_recorded(
+def test_a_misspelt_option_of_the_recorder_prevents_its_start(
     start: Callable[..., Proxy], journal: Path, setting: dict[str, str], line: str
 ) -> None:
-    """Else a recording meant to be strict would be made with the default policy."""
+    """Otherwise the recording would use the default policy instead of the strict one."""
     proxy = start("mitmdump", script="record.py", listens=False, reel_out=journal, **setting)
     assert proxy.process.wait(30) == 1
     assert re.search(rf"^\[[\d:.]+\] {re.escape(line)}$", proxy.output(), re.MULTILINE), proxy.output()
@@ -155,7 +155,7 @@ def test_a_misspelt_option_of_the_recorder_ends_it_before_anything_is_recorded(
     assert not journal.exists()
 
 
-def test_each_addon_knows_the_others_options() -> None:
+def test_each_addon_accepts_the_options_of_the_others() -> None:
     added: list[str] = []
 
     class Loader:
@@ -184,7 +184,7 @@ BAD_SCENARIOS = {
 
 
 @pytest.mark.parametrize(("text", "line"), BAD_SCENARIOS.values(), ids=BAD_SCENARIOS.keys())
-def test_a_bad_scenario_ends_a_replay_at_its_start(
+def test_an_invalid_scenario_prevents_the_start_of_a_replay(
     start: Callable[..., Proxy], tmp_path: Path, text: str, line: str
 ) -> None:
     file = tmp_path / "b.yaml"
@@ -195,9 +195,7 @@ def test_a_bad_scenario_ends_a_replay_at_its_start(
     assert "Traceback" not in proxy.output()
 
 
-def test_a_scenario_that_vanishes_while_it_is_played_stays_in_force(
-    start: Callable[..., Proxy], tmp_path: Path
-) -> None:
+def test_a_replay_continues_when_its_scenario_file_is_deleted(start: Callable[..., Proxy], tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(
         "cometreel: 1\nexchanges:\n  - {name: a, request: {method: GET, path: /a}, reply: {body: {a: 1}}}\n"

@@ -1,4 +1,4 @@
-"""Bad requests to a replay: each gets its HTTP status and one clear line, and the next good one is answered as ever."""
+"""Bad requests to a replay: each gets its HTTP status and one log line, and the next valid request is answered."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ NOT_BAYEUX: dict[str, tuple[bytes, int, str]] = {
 
 
 def is_as_ever(talk: Conversation, client: Client) -> None:
-    """The same client goes on: nothing was lost, nothing waits, nobody was thrown out."""
+    """The same client continues: no message is lost or pending, and its session is alive."""
     client.sends("POST", "/api/v2/workbins", {"operationName": "RequestAgentStats"})
     at = talk.now - talk.start
     accepted: JSON = {"statusCode": 0, "referenceId": 67}
@@ -71,7 +71,7 @@ def is_as_ever(talk: Conversation, client: Client) -> None:
 
 
 @pytest.mark.parametrize(("body", "status", "line"), NOT_BAYEUX.values(), ids=NOT_BAYEUX.keys())
-def test_what_is_no_bayeux_is_refused_with_its_reason_in_the_log(
+def test_invalid_bayeux_messages_are_rejected_with_the_reason_in_the_log(
     conversation: Talk, body: bytes, status: int, line: str
 ) -> None:
     talk = conversation(SCENARIO)
@@ -84,7 +84,7 @@ def test_what_is_no_bayeux_is_refused_with_its_reason_in_the_log(
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "BREW"])
-def test_a_wrong_method_at_the_endpoint_is_refused(conversation: Talk, method: str) -> None:
+def test_a_wrong_method_at_the_endpoint_is_rejected(conversation: Talk, method: str) -> None:
     talk = conversation(SCENARIO)
     agent = talk.client().connects("/v2/me/workbins")
     agent.sends(method, ENDPOINT)
@@ -102,7 +102,7 @@ def test_a_wrong_method_at_the_endpoint_is_refused(conversation: Talk, method: s
         (" " * 2001, "found 2001 bytes; expected at most 2000"),
     ],
 )
-def test_a_websocket_that_speaks_no_bayeux_is_closed_with_its_reason_in_the_log(
+def test_a_websocket_with_invalid_messages_is_closed_with_the_reason_in_the_log(
     conversation: Talk, text: str, why: str
 ) -> None:
     talk = conversation(SCENARIO)
@@ -166,10 +166,10 @@ UNANSWERED: dict[str, tuple[str, str, bytes, int, str]] = {
 
 
 @pytest.mark.parametrize(("method", "path", "body", "status", "line"), UNANSWERED.values(), ids=UNANSWERED.keys())
-def test_what_nothing_answers_names_the_nearest(
+def test_an_unmatched_request_names_the_nearest_exchange(
     conversation: Talk, method: str, path: str, body: bytes, status: int, line: str
 ) -> None:
-    """The reply await_log the same as the log."""
+    """The reply has the text of the log."""
     talk = conversation(SCENARIO)
     agent = talk.client().connects("/v2/me/workbins")
     agent.sends(method, path, text=body)
@@ -183,7 +183,7 @@ def test_what_nothing_answers_names_the_nearest(
     is_as_ever(talk, agent)
 
 
-def test_a_huge_body_is_not_looked_at(conversation: Talk) -> None:
+def test_a_huge_body_is_rejected(conversation: Talk) -> None:
     talk = conversation(SCENARIO, max_body=5000)
     agent = talk.client().connects("/v2/me/workbins")
     for path in ("/api/v2/workbins", ENDPOINT):
@@ -205,8 +205,8 @@ BAD_COOKIES = {
 
 
 @pytest.mark.parametrize("cookies", BAD_COOKIES.values(), ids=BAD_COOKIES.keys())
-def test_a_bad_cookie_begins_a_session_of_its_own(conversation: Talk, cookies: dict[str, str]) -> None:
-    """It is answered, is given a good cookie, and nobody else's notifications come to it."""
+def test_an_invalid_cookie_starts_a_new_session(conversation: Talk, cookies: dict[str, str]) -> None:
+    """It is answered, gets a valid cookie, and receives no notifications of other sessions."""
     talk = conversation(SCENARIO)
     honest = talk.client("honest").connects("/v2/me/workbins")
     odd = talk.client("odd")
@@ -220,8 +220,8 @@ def test_a_bad_cookie_begins_a_session_of_its_own(conversation: Talk, cookies: d
     odd.receives()
 
 
-def test_a_client_id_without_its_cookie_opens_nothing(conversation: Talk) -> None:
-    """As the real server: whoever has heard a clientId can't poll for its owner."""
+def test_a_client_id_without_its_cookie_is_rejected(conversation: Talk) -> None:
+    """As on the real server, a clientId alone is not enough to poll."""
     talk = conversation(SCENARIO)
     agent, thief = talk.client("agent").connects("/v2/me/workbins"), talk.client("thief")
     thief.client_id = agent.client_id
@@ -238,6 +238,6 @@ def test_a_client_id_without_its_cookie_opens_nothing(conversation: Talk) -> Non
     thief.receives()
 
 
-def test_a_frame_for_a_request_that_is_over_is_nothing(conversation: Talk) -> None:
+def test_a_frame_for_a_finished_request_is_ignored(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     assert [effect for effect in talk.backend.frame(99, "[]", talk.now) if isinstance(effect, Frame)] == []

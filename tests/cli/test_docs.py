@@ -1,6 +1,6 @@
-"""The pages of these commands are current: their commands, run in order, print exactly the shown output.
+"""The pages of these commands: the commands are run in order and must print exactly the output that is shown.
 
-Traffic differs from machine to machine in nothing that is shown. Rules, options and formats are all named.
+All rules, options and formats must be documented.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cometreel.lint import FORMATS, RULES
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = {"import": 4, "export": 6, "lint": 3, "start": 4}
-"""The number of commands on each page."""
+"""The pages and their numbers of commands."""
 
 BAD = """\
 cometreel: 1
@@ -34,7 +34,7 @@ exchanges:
 
 
 def steps(page: str) -> list[tuple[str, str]]:
-    """Return each command of a page and its shown output."""
+    """Return each command of a page with its output."""
     blocks = re.findall(r"```console\n(.*?)```", (DOCS / f"{page}.md").read_text("utf-8"), re.DOTALL)
     pieces = [piece for block in blocks for piece in re.split(r"^\$ ", block, flags=re.MULTILINE) if piece]
     return [(piece.partition("\n")[0], piece.partition("\n")[2]) for piece in pieces]
@@ -42,7 +42,7 @@ def steps(page: str) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the recording that ships, exports of it, and a scenario with an issue of every kind."""
+    """A folder with the included recording and a scenario with issues."""
     (tmp_path / "recordings").mkdir()
     sample = shutil.copy(ROOT / "recordings" / "workbin-desktop.yaml", tmp_path / "recordings")
     (tmp_path / "bad.yaml").write_text(BAD)
@@ -65,7 +65,7 @@ def printed(command: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_commands_of_the_pages_print_the_shown_output(page: str, folder: Path):
+def test_commands_print_what_is_shown(page: str, folder: Path):
     if page == "import":
         sample = str(folder / "recordings" / "workbin-desktop.yaml")
         assert run(["export", sample, "--har", "-o", str(folder / "desktop.har")]) == ExitCode.SUCCESS

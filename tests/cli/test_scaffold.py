@@ -1,4 +1,4 @@
-"""The test of the starter project passes in a separate pytest process."""
+"""The test of the starter project, run by a separate pytest."""
 
 from __future__ import annotations
 

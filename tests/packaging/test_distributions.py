@@ -47,7 +47,7 @@ def installed(distributions: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def _expected() -> set[str]:
-    """Every file of ours that a program needs, as it is called inside the package."""
+    """Return every source and data file, as named inside the package."""
     kept = {path.relative_to(ROOT) for path in (ROOT / "cometreel").rglob("*") if path.suffix in DATA}
     mapped = {path for folder in MAPPED for path in (ROOT / folder).glob("*") if path.suffix in DATA}
     return {str(path) for path in kept} | {str("cometreel" / path.relative_to(ROOT)) for path in mapped}

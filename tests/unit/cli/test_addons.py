@@ -33,7 +33,7 @@ def test_with_a_name_only_its_path_is_printed(name: str, capsys: pytest.CaptureF
     assert capsys.readouterr().out == f"{ROOT / PATHS[name]}\n"
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]):
+def test_an_unknown_name_is_rejected_with_the_valid_names(capsys: pytest.CaptureFixture[str]):
     assert run(["addons", "recrod"]) == ExitCode.ERROR
     assert capsys.readouterr().err == (
         "cometreel: addons: there is no addon 'recrod'; "

@@ -1,4 +1,4 @@
-"""Completion: a script for each shell, and the answers to its requests for words."""
+"""Shell completion: the script of each shell, and the completions that it requests."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def test_each_shell_gets_its_own_script(shell: str, words: tuple[str, ...], caps
     assert [word for word in words if word not in script] == []
 
 
-def completions(words: str, count: int) -> list[str]:
-    """Return the completions of these words in bash."""
+def asked(words: str, count: int) -> list[str]:
+    """Return the program's answer to a bash that completes these words."""
     environment = {**os.environ, "COMP_WORDS": words, "COMP_CWORD": str(count), "_COMETREEL_COMPLETE": "bash_complete"}
     ended = subprocess.run([BIN / "cometreel"], env=environment, capture_output=True, text=True, check=True)
     return [line.partition(",")[2] for line in ended.stdout.splitlines()]
 
 
 def test_commands_and_options_are_completed():
-    assert completions("cometreel ", 1) == sorted(COMMANDS)
-    assert completions("cometreel li", 1) == ["lint"]
-    assert completions("cometreel lint --f", 2) == ["--fix", "--format"]
-    assert completions("cometreel completion ", 2) == ["bash", "zsh", "fish"]
+    assert asked("cometreel ", 1) == sorted(COMMANDS)
+    assert asked("cometreel li", 1) == ["lint"]
+    assert asked("cometreel lint --f", 2) == ["--fix", "--format"]
+    assert asked("cometreel completion ", 2) == ["bash", "zsh", "fish"]
 
 
 def test_bash_accepts_the_script():
@@ -50,7 +50,7 @@ def test_bash_accepts_the_script():
     assert ended.stdout == "complete -o nosort -F _cometreel_completion cometreel\n"
 
 
-def test_another_shell_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]):
+def test_another_shell_is_rejected_in_one_line(capsys: pytest.CaptureFixture[str]):
     assert run(["completion", "tcsh"]) == ExitCode.ERROR
     assert capsys.readouterr().err == (
         "cometreel: Invalid value for '{bash|zsh|fish}': 'tcsh' is not one of 'bash', 'zsh', 'fish' "

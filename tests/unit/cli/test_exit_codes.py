@@ -1,7 +1,7 @@
-"""The exit codes are a public interface: scripts depend on them."""
+"""The exit codes, which scripts rely on."""
 
 from cometreel.cli import ExitCode
 
 
-def test_exit_codes_are_0_1_and_2():
+def test_the_three_codes():
     assert {code.name: code.value for code in ExitCode} == {"SUCCESS": 0, "CHECK_FAILED": 1, "ERROR": 2}

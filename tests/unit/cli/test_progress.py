@@ -1,4 +1,4 @@
-"""Commands show their progress on a terminal; logs contain none of it."""
+"""Long-running commands show a progress bar on a terminal and nothing in a log."""
 
 from __future__ import annotations
 
@@ -43,6 +43,6 @@ def test_a_terminal_shows_the_progress(folder: Path, words: list[str], shown: st
 
 
 @COMMANDS
-def test_a_log_contains_no_progress(folder: Path, words: list[str], shown: str):
+def test_a_log_shows_no_progress(folder: Path, words: list[str], shown: str):
     ended = subprocess.run(command(words), cwd=folder, capture_output=True, check=True, timeout=60)
     assert shown not in (ended.stdout + ended.stderr).decode()
