@@ -36,7 +36,7 @@ function nearMissesOf(call) {
   return [
     element("div", { class: "ends" }, write),
     place,
-    element("h4", {}, call.miss.nearest.length ? "Nearest exchanges" : "No exchange is similar"),
+    element("h4", {}, call.miss.nearest.length ? "Closest exchanges" : "No exchange is similar"),
     ...call.miss.nearest.map(nearOf),
   ];
 }
@@ -52,7 +52,7 @@ function nearOf(near) {
     element("h5", {}, near.exchange),
     near.but ? element("p", { class: "but" }, `It matches, but ${near.but}.`) : null,
     rows.length ? element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)) : null,
-    near.agreed.length ? element("p", { class: "agreed" }, "agreed: ", ...near.agreed.map((where) => element("code", {}, placeOf(where)))) : null,
+    near.agreed.length ? element("p", { class: "agreed" }, "matches: ", ...near.agreed.map((where) => element("code", {}, placeOf(where)))) : null,
   );
 }
 
