@@ -32,7 +32,7 @@ function bodyOf(call) {
 
 function nearMissesOf(call) {
   const place = element("div", { class: "yaml" });
-  const write = button("Write the missing exchange", () => writeExchange(call, place), { class: "primary", id: "write" });
+  const write = button("Suggest an exchange", () => writeExchange(call, place), { class: "primary", id: "write" });
   return [
     element("div", { class: "ends" }, write),
     place,
@@ -72,7 +72,7 @@ async function writeExchange(call, place) {
     element("div", { class: "ends" }, element("span", { class: "hint" }, "Paste it under exchanges: and complete the reply."), copy),
     text,
   );
-  announce("The missing exchange is shown below.");
+  announce("The suggested exchange is shown below.");
 }
 
 // Selects the text if the browser does not allow access to the clipboard.
