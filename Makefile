@@ -1,5 +1,5 @@
-# Every target does its own set-up on a fresh machine and is quick the second time: what was installed is
-# remembered by stamp files, which are older than what they were made from when that changes.
+# Every target installs its requirements. Stamp files record what is installed; a target installs again if a file that
+# lists requirements is newer than its stamp.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -16,54 +16,54 @@ DEBIAN_READY := $(VENV)/.debian-ready
 
 .PHONY: help setup demo load sample nox test lint bench counts docs clean
 
-help: ## this list
+help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
 
 setup: $(PYTHON_READY) $(PEERS_READY) $(DEBIAN_READY) ## install everything that the other targets need
 
-demo: setup ## record a real client, replay it without the server: nothing differs; then a look, and load
+demo: setup ## record a real client, replay it without the server, compare the two, draw them, run a load test
 	$(BIN)/python -m demo
 
-load: setup ## twenty seconds of load on the replay, all kinds of owner, and a report
+load: setup ## run a load test of 20 seconds against the replay, with all owner types, and write its report
 	$(BIN)/python -m demo.load
 
-sample: setup ## record the sample in recordings/ anew
+sample: setup ## record the sample in recordings/ again
 	$(BIN)/python -m demo.sample
 
-test: setup ## all tests in parallel, and which took longest; ARGS='tests/unit -m "not node"' runs some
+test: setup ## run all tests in parallel and print the slowest; ARGS='tests/unit -m "not node"' selects tests
 	$(BIN)/python -m pytest -n auto --durations=20 $(ARGS)
 
-nox: setup ## the tests on every Python and mitmproxy that we promise
+nox: setup ## run the tests on every supported Python and mitmproxy
 	$(BIN)/nox $(ARGS)
 
-lint: $(PYTHON_READY) ## style, types, direction of imports
+lint: $(PYTHON_READY) ## check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup $(STUBS_READY) ## throughput and memory, as ratios measured in one run
+bench: setup $(STUBS_READY) ## measure throughput and memory, as ratios within one run
 	$(BIN)/python -m benchmarks $(ARGS)
 
-counts: $(PYTHON_READY) ## names that occur more than once
+counts: $(PYTHON_READY) ## print names that occur more than once
 	$(BIN)/python -m tests.unit.project_rules.sources
 
-docs: setup ## the documentation as a site, with its pictures taken anew
+docs: setup ## build the documentation site and its screenshots
 	$(BIN)/python -m tests.docs.reference
 	$(BIN)/python -m tests.show.screenshots
 	$(BIN)/python -m tests.console.screenshots
 	$(BIN)/zensical build --strict --clean
 	@echo "file://$(CURDIR)/site/index.html"
 
-clean: ## remove what was installed and built, never a recording
+clean: ## remove everything that was installed or built, but no recordings
 	rm -rf $(VENV) $(PEERS)/node_modules $(STUBS)/node_modules build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .nox
 
-# What Debian has in packages of their own: root gets them installed, whoever isn't root is told what to ask for.
+# Debian packages: installed if make runs as root; otherwise a message names the missing package.
 from_debian = { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "Cometreel needs $(1): install it (apt-get install $(2)) and call make again."; exit 2; }; } && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qy --no-install-recommends $(2)
-# Debian keeps the programs of services where only root's PATH leads.
+# Debian installs service programs in folders that only the PATH of root contains.
 program = PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v $(1) >/dev/null || { $(call from_debian,the program $(1),$(2)); }
 
-# What a failed venv leaves behind goes too: the next make would take it for a whole one.
+# Remove an incomplete venv, which the next run of make would take for a complete one.
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON); Cometreel needs Python 3.11 or newer. Try: make PYTHON=python3.11"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Cometreel needs Python 3.11 or newer; this is $$($(PYTHON) -V). Try: make PYTHON=python3.11"; exit 2; }
@@ -79,7 +79,7 @@ $(DEBIAN_READY): | $(PYTHON_READY)
 	@$(call program,chromedriver,chromium-driver)
 	@touch $@
 
-# npm comes with Node.js, but not in Debian.
+# In Debian, npm is a separate package from Node.js.
 $(PEERS_READY): $(PEERS)/package.json $(PEERS)/package-lock.json
 	@$(call program,node,nodejs)
 	@$(call program,npm,npm)
