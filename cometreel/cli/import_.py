@@ -23,7 +23,7 @@ __all__ = ["import_"]
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Output file; default NAME.yaml next to FILE.")
-@click.option("--url", help="Also import calls whose URL matches this regular expression; default CometD only.")
+@click.option("--url", help="Besides CometD, import only calls whose URL contains a match of this regular expression.")
 @click.option("--journal", type=click.Path(path_type=Path), help="Also keep the journal, as a new file.")
 @click.option("--policy", default="default", help="Redaction policy: default, strict or a policy file.")
 @click.option("--profile", default="gws-v2", help="Correlate notifications with this profile: gws-v2, workspace-v3.")
@@ -42,7 +42,9 @@ def import_(
 ) -> None:
     """Create a scenario from a browser's HAR file or a mitmproxy flow file.
 
-    Secrets are replaced before anything is written, as in a recording. FILE is not changed.
+    CometD traffic is always imported; of the other calls, all except scripts, styles, images and fonts,
+    unless --url is given. Secrets are replaced before anything is written, as in a recording. FILE is
+    not changed.
 
     \b
     Example:

@@ -52,9 +52,13 @@ class ServeOptions(TypedDict):
 @click.argument("scenarios", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=int, default=0, help="Port to listen on; default a free port.")
-@click.option("--speed", type=float, help="Factor for recorded delays: 2 plays twice as fast, 0 without delays.")
+@click.option("--speed", type=float, help="Speed of the replay: 2 is twice as fast as recorded, 0 removes all delays.")
 @click.option("--seed", help="Seed of generated values and opaque ids.")
-@click.option("--repeat", type=click.Choice(["last", "cycle", "fail"]), help="When all recorded answers are used up.")
+@click.option(
+    "--repeat",
+    type=click.Choice(["last", "cycle", "fail"]),
+    help="How to answer equal requests when the recorded answers are used up.",
+)
 @click.option("--unmatched", type=click.Choice(["fail", "forward"]), help="How to answer unmatched requests.")
 @click.option("--upstream", metavar="URL", help="The real server, for --unmatched forward.")
 @click.option("--auth", type=click.Choice(["open", "session", "csrf"]), help="Authentication required.")
@@ -62,7 +66,9 @@ class ServeOptions(TypedDict):
 @click.option("--watch/--no-watch", default=True, show_default=True, help="Reload scenarios when their files change.")
 @click.option("--tls", is_flag=True, help="Serve HTTPS with a generated certificate for localhost.")
 @click.option("--certificate", type=click.Path(path_type=Path), help="Serve HTTPS with this PEM certificate.")
-@click.option("--key", type=click.Path(path_type=Path), help="Private key, if the certificate file has none.")
+@click.option(
+    "--key", type=click.Path(path_type=Path), help="PEM file of the private key, if the certificate file has none."
+)
 @click.option("--node", help="Name of this node, appended to JSESSIONID for a sticky load balancer.")
 @click.option("--nodes", type=int, metavar="N", help="Serve from N processes behind HAProxy.")
 @click.option("--admin/--no-admin", default=True, show_default=True, help="Enable the admin API under /__reel__/.")

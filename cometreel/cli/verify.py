@@ -108,7 +108,7 @@ def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOp
     if options["accept"]:
         _accept(verdict, script)
     if not verdict.any_played:
-        raise OptionInvalid("verify", "no exchange could be played", "at least one", "the report says why")
+        raise OptionInvalid("verify", "no exchange could be played", "at least one", "the report gives the reasons")
     return ExitCode.SUCCESS if verdict.same else ExitCode.CHECK_FAILED
 
 

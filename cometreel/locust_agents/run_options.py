@@ -38,7 +38,7 @@ _LATE = 2.0
 _PASSWORD = "REEL_PASSWORD"  # noqa: S105  # the name of a variable
 
 _OPTIONS = (
-    ("--reel-mix", DEFAULT_MIX, "Share of each kind of owner, in per cent."),
+    ("--reel-mix", DEFAULT_MIX, "Share of each owner type, in per cent."),
     ("--reel-rate", "", ("Requests per second over all workers: 100, 'ramp 10..200 in 60s', 'steps 50,100 of 30s', "
      "'spike 50..500 at 60s for 10s', 'soak 80 for 8h'. Without it, agents send the next request after each answer.")),
     ("--reel-spacing", "poisson", "Distribution of the requests: poisson or constant."),

@@ -76,18 +76,24 @@ def _tree(name: str, marker: str) -> JSONObject:
 
 def _markers() -> JSONObject:
     return {
-        "any": _marker("$any", {"enum": list(ANY_KINDS)}, "Any value of this kind."),
+        "any": _marker("$any", {"enum": list(ANY_KINDS)}, "Any value of this type."),
         "regex": _marker("$regex", {"type": "string"}, "Text in which Python's re.search finds this expression."),
         "capture": _marker(
             "$capture", {"type": "string", "pattern": f"^{CAPTURE}$"}, "Any value, stored under this name."
         ),
-        "id": _marker("$id", {"type": "string", "pattern": f"^{ID}$"}, "An identifier, bound once per session."),
+        "id": _marker(
+            "$id", {"type": "string", "pattern": f"^{ID}$"}, "An identifier that keeps its value for a session."
+        ),
         "partial": _marker("$partial", _members("Pattern"), "An object with at least these members."),
-        "one-of": _marker("$one-of", _list_of(_ref("Pattern")), "The first of these that matches."),
+        "one-of": _marker(
+            "$one-of", _list_of(_ref("Pattern")), "A value that one of these matches; the first match counts."
+        ),
         "csv": _marker("$csv", _list_of(_ref("TextPattern")), "A comma-separated list of these."),
         "t": _marker("$t", {"type": "string"}, "A Jinja2 template; a lone {{ expression }} keeps its type."),
-        "csv-value": _marker("$csv", _list_of(_ref("CsvItem")), "These, joined with commas."),
-        "entries": _marker("$entries", _list_of(_ref("Entry"), 0), "An object, as pairs of key and value."),
+        "csv-value": _marker("$csv", _list_of(_ref("CsvItem")), "The items, joined with commas."),
+        "entries": _marker(
+            "$entries", _list_of(_ref("Entry"), 0), "An object, written as a list of [key, value] pairs."
+        ),
     }
 
 

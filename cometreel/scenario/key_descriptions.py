@@ -10,7 +10,7 @@ __all__ = ["KEY_DESCRIPTIONS"]
 _AFTER = "The delay after the request, with a unit: 120ms, 1.5s; may be a template."
 _ROLES = "The roles that it applies to, one or several; if left out, all sessions."
 _AUTHENTICATED = "true requires a logged-in session, false one that isn't; if left out, both match."
-_REPEAT = "The reply after the last of several equal requests: last, cycle or fail."
+_REPEAT = "How to answer equal requests when the recorded answers are used up: last, cycle or fail."
 _EVENT = {
     "after": _AFTER,
     "channel": "The channel of the notification; may be a template.",
@@ -19,7 +19,7 @@ _EVENT = {
     "disconnect": "true ends the CometD session instead of sending a notification.",
     "batch": "Notifications that are due at the same time and have the same batch name are delivered together.",
     "count": "The number of times that the notification is sent.",
-    "gap": "The time between the repetitions of count.",
+    "gap": "The time between two notifications of count.",
 }
 _BODY = {
     "body": "A JSON body.",
@@ -59,22 +59,22 @@ KEY_DESCRIPTIONS: dict[str, dict[str, str]] = {
     "BayeuxBlock": {
         "endpoint": "The path of the CometD server; longer request paths match too.",
         "advice": "The advice sent to clients.",
-        "max_interval": "How long a session stays open without a poll.",
+        "max_interval": "How long a CometD session stays open without a poll.",
         "max_sessions_per_browser": "The number of polls held for one browser at the same time; no limit if negative.",
-        "multi_session_interval": "The interval advised to further sessions of the same browser.",
+        "multi_session_interval": "The interval advised to further CometD sessions of the same browser.",
         "meta_connect_deliver_only": "true delivers notifications only with polls, false with any Bayeux reply.",
         "ack": "true offers the acknowledgement extension.",
-        "require_cookie": "true answers 402 to Bayeux messages without the cookie of their session.",
+        "require_cookie": "true answers 402 to Bayeux messages without the browser cookie of their CometD session.",
         "on_hangup": "Notifications in a reply that couldn't be written are sent again (keep) or dropped (lose).",
-        "deliver": "Deliver to all clients of the session (all) or only to those that subscribed (subscribed).",
+        "deliver": "Deliver to all clients of the HTTP session (all) or only to those that subscribed (subscribed).",
         "dialect": "The wording of errors: that of CometD 3.x, or of 4 and later.",
         "transports": "The transports offered in the handshake.",
-        "max_queue": "The maximum number of notifications that wait for a session.",
-        "max_message_bytes": "The maximum size of a message.",
+        "max_queue": "The maximum number of notifications that wait for the next poll of a CometD session.",
+        "max_message_bytes": "The maximum size of a Bayeux request body or WebSocket message, in bytes.",
     },
     "SessionBlock": {
-        "cookie": "The name of the session cookie, or none.",
-        "max_idle": "How long a session stays open without a request.",
+        "cookie": "The name of the session cookie, or none if the server sets no cookie.",
+        "max_idle": "How long an HTTP session stays open without a request.",
     },
     "SettingsBlock": {
         "seed": "The seed of generated values.",
@@ -84,7 +84,7 @@ KEY_DESCRIPTIONS: dict[str, dict[str, str]] = {
         "auth": "The authentication required: open, session or csrf.",
     },
     "FallbackBlock": {
-        "message": "The values of such a notification, by JSON Pointer.",
+        "message": "The values that identify such a notification, by JSON Pointer.",
         "operations": "The operations of possible requests.",
         "event": "The JSON Pointer to the shared value in the notification.",
         "request": "The location of the shared value in the request.",
@@ -97,7 +97,7 @@ KEY_DESCRIPTIONS: dict[str, dict[str, str]] = {
         "event": "JSON Pointers to the reference number in the notification.",
         "request": "JSON Pointers to the reference number in the request, if the client chooses it.",
         "fallback": "How to find the request of notifications without a reference number.",
-        "volatile": "JSON Pointers to values of a notification that differ each time and don't matter.",
+        "volatile": "JSON Pointers to values of a notification that differ each time and aren't compared.",
         "window": "The longest time between a request and its notification.",
         "operation": "The JSON Pointer to the operation name in the request.",
         "owner": "JSON Pointers to the resource that the request is about.",
@@ -144,19 +144,19 @@ KEY_DESCRIPTIONS: dict[str, dict[str, str]] = {
     },
     "TimelineBlock": {
         **_EVENT,
-        "after": "The delay after since, with a unit; may be a template.",
-        "since": "The start: an exchange, handshake, connect (the default) or subscribe.",
-        "until": "The end: exchanges, unsubscribe or disconnect.",
+        "after": "The delay after the start (since), with a unit; may be a template.",
+        "since": "The start: handshake, connect (the default), subscribe or the name of an exchange.",
+        "until": "The end: unsubscribe, disconnect or names of exchanges.",
         "as": _ROLES,
     },
     "FaultBlock": {
         "exchange": "The exchanges that the fault applies to.",
         "meta": "The Bayeux meta channel that the fault applies to, instead of exchange.",
-        "channel": "Only subscriptions to this channel.",
+        "channel": "With meta /meta/subscribe or /meta/unsubscribe: the subscriptions to this channel only.",
         "as": _ROLES,
-        "nth": "Only the nth time in a session.",
-        "every": "Every nth time.",
-        "rate": "The probability from 0 to 1, derived from the seed.",
+        "nth": "Apply the fault only the nth time in a session.",
+        "every": "Apply the fault every nth time in a session.",
+        "rate": "Apply the fault with this probability, from 0 to 1; the seed determines when.",
         "status": "Send this HTTP status.",
         "headers": "The header fields sent with status.",
         "body": "The JSON body sent with status.",

@@ -114,7 +114,7 @@ class BayeuxBlock(Block):
 
 
 class SessionBlock(Block):
-    """The HTTP session: the name of its cookie, or `none`."""
+    """The HTTP session of a client."""
 
     cookie: field_types.CookieName | None = None
     max_idle: field_types.DurationText | None = None
@@ -140,7 +140,7 @@ class FallbackBlock(Block):
 
 
 class CorrelationBlock(Block):
-    """An inline correlation profile, which may extend a shipped one."""
+    """An inline correlation profile, which may extend an included one."""
 
     extends: str | None = None
     name: field_types.Name | None = None

@@ -42,7 +42,7 @@ class Console:
         script = """return [...document.querySelectorAll('#rows .row')]
             .sort((one, other) => one.dataset.index - other.dataset.index)
             .map(row => row.classList.contains('gap') ? row.textContent
-                : ['.asked', '.answered'].map(part => row.querySelector(part).textContent.trim()).join(' > '))"""
+                : ['.request', '.answered'].map(part => row.querySelector(part).textContent.trim()).join(' > '))"""
         self.browser.settle()
         found = self.browser.run(script)
         assert isinstance(found, list)

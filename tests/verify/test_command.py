@@ -291,7 +291,9 @@ def test_no_exchange_that_can_be_sent(scenario: Callable[[str], str], capsys: py
     assert out.splitlines()[0].startswith(
         "s.yaml:3: a: not played: the scenario does not contain the value of {$any: string} in its path"
     )
-    assert err == "cometreel: verify: no exchange could be played; expected at least one (the report says why)\n"
+    assert (
+        err == "cometreel: verify: no exchange could be played; expected at least one (the report gives the reasons)\n"
+    )
 
 
 def test_reports_in_files_and_as_json(

@@ -15,7 +15,7 @@ const KEYS = [
 ];
 
 const COMPARISON_NOTES = [
-  "Times and polls are those of the second conversation. The first one is drawn in grey, aligned at the start of each request.",
+  "Times and polls are those of the second file. The first one is drawn in grey, aligned at the start of each request.",
   "A latency counts as changed if it differs by more than a quarter and by more than 20 ms.",
 ];
 

@@ -32,11 +32,11 @@ function bodyOf(call) {
 
 function nearMissesOf(call) {
   const place = element("div", { class: "yaml" });
-  const write = button("Write the missing exchange", () => writeExchange(call, place), { class: "primary", id: "write" });
+  const write = button("Suggest an exchange", () => writeExchange(call, place), { class: "primary", id: "write" });
   return [
     element("div", { class: "ends" }, write),
     place,
-    element("h4", {}, call.miss.nearest.length ? "Nearest exchanges" : "No exchange is similar"),
+    element("h4", {}, call.miss.nearest.length ? "Closest exchanges" : "No exchange is similar"),
     ...call.miss.nearest.map(nearOf),
   ];
 }
@@ -52,7 +52,7 @@ function nearOf(near) {
     element("h5", {}, near.exchange),
     near.but ? element("p", { class: "but" }, `It matches, but ${near.but}.`) : null,
     rows.length ? element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)) : null,
-    near.agreed.length ? element("p", { class: "agreed" }, "agreed: ", ...near.agreed.map((where) => element("code", {}, placeOf(where)))) : null,
+    near.agreed.length ? element("p", { class: "agreed" }, "matches: ", ...near.agreed.map((where) => element("code", {}, placeOf(where)))) : null,
   );
 }
 
@@ -72,7 +72,7 @@ async function writeExchange(call, place) {
     element("div", { class: "ends" }, element("span", { class: "hint" }, "Paste it under exchanges: and complete the reply."), copy),
     text,
   );
-  announce("The missing exchange is shown below.");
+  announce("The suggested exchange is shown below.");
 }
 
 // Selects the text if the browser does not allow access to the clipboard.

@@ -38,7 +38,7 @@ export function startFaults() {
   const form = byId("fault-form");
   form.append(
     element("h3", {}, "Add a fault"),
-    element("div", { class: "modes", role: "radiogroup", "aria-label": "Written as" }, mode("form", "Form", true), mode("json", "JSON", false)),
+    element("div", { class: "modes", role: "radiogroup", "aria-label": "Input" }, mode("form", "Form", true), mode("json", "JSON", false)),
     element("div", { id: "fault-fields" }, ...target(), frequency(), ...action(), element("div", { id: "fault-details", class: "grid" })),
     element("div", { id: "fault-raw", hidden: true }, field("json", element("textarea", { id: "fault-json", rows: 9, spellcheck: "false" }), "Same format as faults: in a scenario")),
     element("div", { class: "grid" }, input("session")),

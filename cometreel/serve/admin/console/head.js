@@ -1,4 +1,4 @@
-// The head of the page: scenario, connection, numbers, speed, restart, theme.
+// The head of the page: scenario, connection, numbers, speed, reset, theme.
 
 import { send } from "./api.js";
 import { announce, byId, element, showProblem } from "./elements.js";

@@ -1,7 +1,7 @@
 // The lists next to the journal: sessions with their clients, unmatched requests, unplayed exchanges.
 
 import { button, byId, element } from "./elements.js";
-import { timeOf, whoOf } from "./rows.js";
+import { timeOf, sessionLabel } from "./rows.js";
 
 const MAX_ITEMS = 200; // in each list; the head of the page shows the totals
 const drawn = new Map();
@@ -28,7 +28,7 @@ export function showSessions(sessions, all, { filter, push }) {
 }
 
 function card(session, filter, push) {
-  const about = [session.role && `plays ${session.role}`, session.authenticated ? "logged in" : null, `since ${timeOf(session.started)}`];
+  const about = [session.role && `role ${session.role}`, session.authenticated ? "logged in" : null, `since ${timeOf(session.started)}`];
   return element(
     "article",
     { class: "session" },
@@ -71,7 +71,7 @@ function unmatchedItem(call, choose) {
     "button",
     { class: "missed", type: "button", click: () => choose(call), "data-key": `call ${call.number}` },
     element("strong", {}, `${call.method} ${about}`),
-    element("small", {}, `№ ${call.number} · ${timeOf(call.at)} · session ${whoOf(call)}`),
+    element("small", {}, `№ ${call.number} · ${timeOf(call.at)} · session ${sessionLabel(call)}`),
     near ? element("span", {}, `closest: ${near.exchange}`, near.differs.length ? `, differs in ${near.differs.length === 1 ? near.differs[0].where : `${near.differs.length} differences`}` : "") : element("span", {}, "no exchange is similar"),
   );
 }

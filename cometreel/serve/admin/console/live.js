@@ -13,7 +13,7 @@ export class Live {
   #stream = null;
   #refused = false;
 
-  // Events: the parts, `call`, `run` (the server was restarted) and `state` (connected, waiting, refused).
+  // Events: each of PARTS, `call`, `run` (the server process is a new one) and `state` (connected, waiting, refused).
   on(name, listener) {
     this.#listeners.set(name, listener);
   }
@@ -42,7 +42,7 @@ export class Live {
     }
   }
 
-  // After a restart, calls are numbered from 1 again: load all of them.
+  // After a restart of the server, calls are numbered from 1 again: load all of them.
   #compareRun(stream, began) {
     const restarted = this.#run !== null && this.#run !== began;
     this.#run = began;

@@ -155,19 +155,19 @@ function callRow(call) {
     { class: `row ${outcome}`, role: "option", id: `row-${call.number}` },
     element("span", { class: "number" }, String(call.number)),
     element("span", { class: "time" }, timeOf(call.at).slice(0, -4), element("span", { class: "ms" }, timeOf(call.at).slice(-4))),
-    element("span", { class: "who" }, whoOf(call)),
-    element("span", { class: "asked" }, element("b", { class: `method ${call.method}` }, call.method), " ", ...askedOf(call)),
+    element("span", { class: "session-label" }, sessionLabel(call)),
+    element("span", { class: "request" }, element("b", { class: `method ${call.method}` }, call.method), " ", ...requestCells(call)),
     element("span", { class: "answered" }, outcome === "played" ? call.exchange : call.outcome),
     element("span", { class: "status" }, call.status === null ? "" : String(call.status)),
   );
 }
 
-function askedOf(call) {
+function requestCells(call) {
   const about = [call.operation, call.owner_type, call.owner].filter(Boolean).join(" ");
   return [about ? element("span", { class: "about" }, about) : null, " ", element("span", { class: "target" }, call.target)];
 }
 
-export const whoOf = (call) => `${call.session}${call.user ? ` ${call.user}` : ""}`;
+export const sessionLabel = (call) => `${call.session}${call.user ? ` ${call.user}` : ""}`;
 
 export function timeOf(moment) {
   const time = new Date(moment);
