@@ -119,7 +119,7 @@ class BayeuxClient:
         return events
 
     def failed(self, number: int | None, now: float) -> list[ClientEvent]:
-        """Process that a `Send` got no usable reply; None means all pending ones, as when a WebSocket closes."""
+        """Handle a `Send` without a usable reply; None means all pending ones, as when a WebSocket closes."""
         failed = [key for key, pending in self._pending.items() if number is None or pending.number == number]
         events: list[ClientEvent] = []
         for message in [self._pending.pop(key).message for key in failed]:
@@ -226,7 +226,7 @@ class BayeuxClient:
         if self.state is ClientState.CLOSING:
             return []
         if next_step is NextStep.CLOSE:
-            return self._close(error or "the server advises not to come back")
+            return self._close(error or "the server's advice is not to reconnect")
         if next_step is NextStep.HANDSHAKE and channel == CONNECT:
             return self._lose_session(error, now)
         if not successful:

@@ -68,17 +68,17 @@ class Control:
 
     @property
     def faults(self) -> tuple[FaultInfo, ...]:
-        """The faults in force, those of the scenario first."""
+        """The active faults, those of the scenario first."""
         return tuple(map(fault_info, self._backend.faults))
 
     @property
     def settings(self) -> ReplaySettings:
-        """The settings in force."""
+        """The current settings."""
         return self._backend.settings
 
     @property
     def scenario(self) -> Scenario:
-        """The scenario in force."""
+        """The current scenario."""
         return self._backend.scenario
 
     @property
@@ -115,7 +115,7 @@ class Control:
         """
         call = next((call for call in self.unmatched if call.number == number), None)
         if call is None:
-            raise OptionInvalid("call", f"{number} is no unmatched call", "the number of a call in `unmatched`")
+            raise OptionInvalid("call", f"{number} is not an unmatched call", "the number of a call in `unmatched`")
         return suggest_stub(call, self.scenario)
 
     def listen(self, listener: CallListener) -> Callable[[], None]:
@@ -164,7 +164,7 @@ class Control:
     def lift(self, number: int) -> None:
         """Remove a fault; it may be one of the scenario.
 
-        :raises OptionInvalid: if no fault in force has this number.
+        :raises OptionInvalid: if no active fault has this number.
         """
         self._backend.faults.lift(number)
 
@@ -248,7 +248,7 @@ class SessionInfo:
 
 @dataclass(frozen=True, slots=True)
 class FaultInfo:
-    """One fault in force."""
+    """One active fault."""
 
     number: int
     """The number for `lift`."""
@@ -286,7 +286,7 @@ def session_info(session: Session, clients: tuple[ClientInfo, ...]) -> SessionIn
 
 
 def fault_info(active: ActiveFault) -> FaultInfo:
-    """Return a snapshot of a fault in force."""
+    """Return a snapshot of an active fault."""
     position = active.fault.position
     where = str(position) if position.file else None
     return FaultInfo(active.number, fault_written(active.fault), active.session, where)

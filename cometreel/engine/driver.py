@@ -1,7 +1,7 @@
 """Runs the engine on asyncio: effects become futures, and one timer calls `advance`.
 
-It is the only module that reads a clock, and independent of Bayeux, scenarios and the host (mitmproxy, ASGI). A host
-makes a `Request`, awaits the reply, and reports afterwards whether it was written.
+It is the only module of the engine that reads a clock. It is independent of Bayeux, scenarios and the host (mitmproxy,
+ASGI). A host creates a `Request`, awaits the reply, and reports afterwards whether it was written.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class Engine(Protocol):
         """True if `delivered` must be called for the reply, or for the oldest unconfirmed frame."""
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
-        """Process that the reply, or the oldest unconfirmed frame, was written."""
+        """Record that the reply, or the oldest unconfirmed frame, was written."""
 
     def gone(self, request_id: int, now: float) -> list[Effect]:
-        """Process that the client disconnected or that the write failed."""
+        """Handle a client that disconnected, or a failed write."""
 
     def release_all(self, now: float) -> list[Effect]:
         """Answer every held request."""

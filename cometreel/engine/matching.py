@@ -1,6 +1,6 @@
 """Chooses the exchange that answers a request, and assigns roles to sessions when a choice needs one.
 
-The first group in file order that matches and is not used up wins. Nothing is rendered or scheduled here.
+The first group in file order that matches and is not used up answers. Nothing is rendered or scheduled here.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Miss:
         if self.malformed:
             text += "; its body isn't JSON, though its Content-Type says so"
         if not self.nearest:
-            return f"{text}; nothing in the scenario is near"
+            return f"{text}; no exchange of the scenario is similar"
         return f"{text}; nearest: " + " | ".join(map(str, self.nearest))
 
 

@@ -143,7 +143,7 @@ class Player:
     def schedule(
         self, actions: Sequence[ScheduledAction], session: Session, at: Ticks, place: int
     ) -> list[TimerHandle[Action]]:
-        """Schedule the actions that a cause at this time has; `place` is the place of the cause in the scenario.
+        """Schedule the actions caused by an exchange or a timeline entry, whose position in the scenario is `place`.
 
         Actions due at the same time are ordered by the scenario, then by their cause, then as given.
         """

@@ -1,6 +1,6 @@
 """The lookup tables of one scenario: static responses, reference numbers, timeline entries, similar exchanges.
 
-Made once when a scenario comes into force, and not changed afterwards.
+Built once for each scenario that is played.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class PreparedScenario:
         """The static responses of the exchanges that were played, by index; `static_response` adds one."""
 
     def static_response(self, exchange: Exchange) -> StaticResponse:
-        """Make the static response of an exchange that is played for the first time."""
+        """Create the static response of an exchange that is played for the first time."""
         static = self.static_responses[exchange.index] = static_response_of(exchange, self.scenario.profile)
         return static
 

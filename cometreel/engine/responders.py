@@ -1,6 +1,6 @@
 """Responders: Python functions that can answer a request before the exchanges are matched.
 
-Responders are registered on a backend. A scenario can't name one, so loading a scenario never runs code.
+Responders are registered on a backend. A scenario can't contain one, so loading a scenario never runs code.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def load_responders(path: Path) -> Sequence[Responder]:
     """
     responders = getattr(_run(path), "responders", None)
     if not isinstance(responders, (list, tuple)):
-        raise _invalid(path, 0, "the file names no responders", "a list `responders = [function, …]`")
+        raise _invalid(path, 0, "the file has no list of responders", "a list `responders = [function, …]`")
     for responder in responders:
         if not callable(responder):
             raise _invalid(path, 0, f"{responder!r} in `responders` can't be called", "a function")

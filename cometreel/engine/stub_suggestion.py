@@ -38,7 +38,7 @@ def suggest_stub(call: Call, scenario: Scenario) -> str:
     try:
         block = ExchangeBlock.model_validate({"name": _name(call, scenario), "request": asked, "reply": reply})
     except ValidationError:
-        found = f"call {call.number} has a method, path or channel that no scenario can have"
+        found = f"call {call.number} has a method, path or channel that a scenario can't have"
         raise OptionInvalid("call", found, "an HTTP request, or a publish on a channel of the application") from None
     _, _, item = dump(ScenarioFile(exchanges=[block])).partition("exchanges:\n")
     return item

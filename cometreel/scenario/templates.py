@@ -183,7 +183,7 @@ def undefined_names(text: str, defined: frozenset[str]) -> list[str]:
 
 
 class Dice:
-    """Provides `uuid()` and `randint()`: the same seed and place give the same values.
+    """The template functions `uuid()` and `randint()`: the same seed and place give the same values.
 
     Without a name, each call within one reply or event gives a new value. With a name, the value is the same in the
     reply and all events of the play.

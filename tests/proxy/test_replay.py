@@ -357,7 +357,7 @@ def test_an_edit_is_loaded_and_an_invalid_one_is_reported(
     proxy.says("The scenario was edited")
     assert client.http.get("/api/v2/me/workbins").json() == {"statusCode": 0, "workbins": ["new"]}
     scenario.write_text(SCENARIO.replace("title:", "titel:"))
-    log = proxy.says("The previous scenario stays in force.")
+    log = proxy.says("The previous scenario stays active.")
     assert f"{scenario}:2:1: " in log
     assert client.http.get("/api/v2/me/workbins").json() == {"statusCode": 0, "workbins": ["new"]}
     client.ask("Place1")

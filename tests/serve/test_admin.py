@@ -241,7 +241,7 @@ def test_a_fault_is_added_listed_and_removed(reel: Administered):
     assert reel.app.get("/api/v2/page").status_code == 200
     assert problems(reel.admin.delete("/faults/1")) == (
         400,
-        ["fault: no fault in force has the number 1; expected none: no fault is in force"],
+        ["fault: no active fault has the number 1; expected none: no fault is active"],
     )
 
 

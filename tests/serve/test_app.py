@@ -267,7 +267,7 @@ def test_a_websocket_elsewhere_is_refused_with_a_reply(serve: Serve, http: Http)
         "Sec-WebSocket-Version": "13",
     }
     reply = http(serve().url).get("/elsewhere", headers=fields)
-    assert (reply.status_code, reply.json()["statusMessage"]) == (404, "this path is no WebSocket endpoint")
+    assert (reply.status_code, reply.json()["statusMessage"]) == (404, "this path is not a WebSocket endpoint")
 
 
 def test_a_refused_websocket_is_one_line_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture):

@@ -73,7 +73,7 @@ def test_an_edit_is_played_and_a_broken_one_is_reported(start: Start, scenario: 
     scenario.write_text(SCENARIO.replace("a page", "another page"))
     until(lambda: httpx.get(url + "/api/v2/page", trust_env=False).text == "another page", "the edit is played")
     scenario.write_text("cometreel: 1\nexchange: []\n")
-    until(lambda: "The previous scenario stays in force" in process.err.read_text(), "the broken edit is reported")
+    until(lambda: "The previous scenario stays active" in process.err.read_text(), "the broken edit is reported")
     assert httpx.get(url + "/api/v2/page", trust_env=False).text == "another page"
 
 

@@ -1,6 +1,6 @@
 """The event stream of the admin API (server-sent events): calls, and the state that the console shows when it changes.
 
-Reading the state costs the replay time, so at least twenty times as much time passes before the next read.
+Reading the state delays the replay, so the time until the next read is at least twenty times the duration of a read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["ChangeFeed", "KEEP_ALIVE", "MAX_ITEMS", "stream"]
 MAX_ITEMS = 500
 """The maximum number of sessions, exchanges and unplayed exchanges in an event."""
 
-MIN_INTERVAL = 0.5  # seconds between two reads at least
+MIN_INTERVAL = 0.5  # the minimum seconds between two reads
 _SHARE = 20
 
 

@@ -453,7 +453,7 @@ def test_a_fault_for_no_session_and_a_missing_fault_are_errors(conversation: Tal
     control = control_of(conversation(SCENARIO))
     with pytest.raises(OptionInvalid, match="session: no live session has the number 4; expected none"):
         control.arm({"exchange": "me", "status": 503}, session=4)
-    with pytest.raises(OptionInvalid, match="fault: no fault in force has the number 1; expected none"):
+    with pytest.raises(OptionInvalid, match="fault: no active fault has the number 1; expected none"):
         control.lift(1)
 
 

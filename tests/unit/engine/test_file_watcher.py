@@ -60,7 +60,7 @@ async def test_a_broken_edit_is_reported_once_with_its_line_and_nothing_is_insta
         await until(lambda: titles)
     (message,) = caplog.messages
     assert message.startswith(f"{file}:4:1: ")
-    assert message.endswith("\nThe previous scenario stays in force.")
+    assert message.endswith("\nThe previous scenario stays active.")
     assert caplog.records[0].levelno == logging.ERROR
     assert titles == ["third"]
 

@@ -20,7 +20,7 @@ def test_a_file_names_its_responders_in_a_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("x = 1\n", ": the file names no responders; expected a list `responders = [function, …]`"),
+        ("x = 1\n", ": the file has no list of responders; expected a list `responders = [function, …]`"),
         ("responders = [7]\n", ": 7 in `responders` can't be called; expected a function"),
         ("x = 1\nresponders = [\n", ":2:1: SyntaxError: '[' was never closed"),
         ("import os\nresponders = nobody\n", ":2:1: NameError: name 'nobody' is not defined"),

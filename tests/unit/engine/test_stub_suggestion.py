@@ -161,7 +161,7 @@ def test_a_method_that_no_scenario_can_have_is_said_so():
     with pytest.raises(OptionInvalid) as caught:
         control.suggested_stub(1)
     assert str(caught.value) == (
-        "call: call 1 has a method, path or channel that no scenario can have; "
+        "call: call 1 has a method, path or channel that a scenario can't have; "
         "expected an HTTP request, or a publish on a channel of the application"
     )
 
@@ -170,4 +170,4 @@ def test_only_for_what_nothing_answered():
     control, _ = replaying(SCENARIO)
     with pytest.raises(OptionInvalid) as caught:
         control.suggested_stub(7)
-    assert str(caught.value) == "call: 7 is no unmatched call; expected the number of a call in `unmatched`"
+    assert str(caught.value) == "call: 7 is not an unmatched call; expected the number of a call in `unmatched`"
