@@ -86,7 +86,7 @@ JSON_TYPE = ("Content-Type", "application/json;charset=UTF-8")
 """The content type of GWS's JSON bodies."""
 
 
-def error_reply(request_id: int, status: int, code: int, message: str, **facts: JSON) -> Reply:
+def error_reply(request_id: int, status: int, code: int, message: str, **members: JSON) -> Reply:
     """Return an error in the form of GWS: an HTTP status and the body `{"statusCode", "statusMessage"}`."""
-    body = encode({"statusCode": code, "statusMessage": message, **facts})
+    body = encode({"statusCode": code, "statusMessage": message, **members})
     return Reply(request_id, status, Headers([JSON_TYPE]), body)

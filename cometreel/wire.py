@@ -27,18 +27,18 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """Return the first field with this name, or None."""
-        values = (self._by_name or self._named()).get(name.lower())
+        values = (self._by_name or self._index()).get(name.lower())
         return None if values is None else values[0]
 
     def get_all(self, name: str) -> list[str]:
         """Return all fields with this name, in order."""
-        return list(self._named().get(name.lower(), ()))
+        return list(self._index().get(name.lower(), ()))
 
     def names(self) -> KeysView[str]:
         """Return the names in lower case."""
-        return (self._by_name or self._named()).keys()
+        return (self._by_name or self._index()).keys()
 
-    def _named(self) -> dict[str, list[str]]:
+    def _index(self) -> dict[str, list[str]]:
         if self._by_name is None:
             self._by_name = {}
             for name, value in self._fields:

@@ -23,7 +23,7 @@ from cometreel.bayeux.client_events import (
     Subscribed,
     Unsubscribed,
 )
-from cometreel.bayeux.client_states import AFTER, ClientSettings, ClientState, NextStep
+from cometreel.bayeux.client_states import NEXT_STEPS, ClientSettings, ClientState, NextStep
 from cometreel.bayeux.messages import Message
 from cometreel.bayeux.request_context import as_object
 from cometreel.bayeux.rules import CONNECT, DISCONNECT, HANDSHAKE, SUBSCRIBE, UNSUBSCRIBE
@@ -222,7 +222,7 @@ class BayeuxClient:
         """Continue after the reply to a handshake or a connect."""
         error = str(reply.get("error", ""))
         reconnect = "handshake" if not successful and error.startswith("402") else self._reconnect
-        next_step = AFTER.get((channel, successful, reconnect)) or AFTER[channel, successful, "retry"]
+        next_step = NEXT_STEPS.get((channel, successful, reconnect)) or NEXT_STEPS[channel, successful, "retry"]
         if self.state is ClientState.CLOSING:
             return []
         if next_step is NextStep.CLOSE:

@@ -108,7 +108,7 @@ class BayeuxServer:
                 self._read_frame(socket, text, now)
         return self._take_effects()
 
-    def awaits(self, request_id: int) -> bool:
+    def awaits_confirmation(self, request_id: int) -> bool:
         """True if `delivered` or `gone` must be called for the reply to a request or the frames of a WebSocket."""
         return request_id in self._delivery.reply_channels
 

@@ -148,9 +148,9 @@ class Backend:
         self._catch_up(now)
         return self._take_effects()
 
-    def awaits(self, request_id: int) -> bool:
+    def awaits_confirmation(self, request_id: int) -> bool:
         """True if `delivered` must be called when the reply or frame has been written."""
-        return self.server.awaits(request_id)
+        return self.server.awaits_confirmation(request_id)
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
         """Record that the reply, or the oldest unconfirmed frame, was written to the client."""

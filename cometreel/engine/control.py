@@ -150,7 +150,7 @@ class Control:
             raise OptionInvalid("data", f"it can't be encoded: {error}", "a JSON value") from None
         return self._backend.notify(self._receivers(session, user), message, now)
 
-    def arm(self, fault: Mapping[str, JSON], *, session: int | None = None) -> FaultInfo:
+    def add_fault(self, fault: Mapping[str, JSON], *, session: int | None = None) -> FaultInfo:
         """Add a fault, written as under `faults:`; it applies to one session if `session` is given.
 
         :raises FileInvalid: with all errors of the fault.
@@ -159,14 +159,14 @@ class Control:
         checked = fault_from(fault, self.scenario)
         if session is not None:
             self._receivers(session, None)
-        return fault_info(self._backend.faults.arm(checked, session))
+        return fault_info(self._backend.faults.add_fault(checked, session))
 
-    def lift(self, number: int) -> None:
+    def remove_fault(self, number: int) -> None:
         """Remove a fault; it may be one of the scenario.
 
         :raises OptionInvalid: if no active fault has this number.
         """
-        self._backend.faults.lift(number)
+        self._backend.faults.remove_fault(number)
 
     def set_speed(self, speed: float, *, now: float) -> list[Effect]:
         """Change the speed of everything that is scheduled from now on.

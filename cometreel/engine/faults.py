@@ -42,13 +42,13 @@ class Faults:
     def __iter__(self) -> Iterator[ActiveFault]:
         return iter(self._active.values())
 
-    def arm(self, fault: Fault, session: int | None = None) -> ActiveFault:
+    def add_fault(self, fault: Fault, session: int | None = None) -> ActiveFault:
         """Add a fault. It gets a new index, so that its count starts at 0."""
         active = self._add(replace(fault, index=-1 - self.last), session)
         self._update()
         return active
 
-    def lift(self, number: int) -> None:
+    def remove_fault(self, number: int) -> None:
         """Remove a fault.
 
         :raises OptionInvalid: if no active fault has this number.

@@ -29,10 +29,10 @@ def _file_states(paths: Sequence[Path]) -> Iterator[tuple[str, int, int, int]]:
         files = [file for suffix in ("yaml", "yml") for file in path.glob(f"*.{suffix}")] if path.is_dir() else [path]
         for file in files:
             try:
-                facts = file.stat()
+                status = file.stat()
             except OSError:
                 continue
-            yield str(file), facts.st_mtime_ns, facts.st_size, facts.st_ino
+            yield str(file), status.st_mtime_ns, status.st_size, status.st_ino
 
 
 async def follow(paths: Sequence[Path], install: Callable[[Scenario], None], *, every: float = 0.5) -> None:

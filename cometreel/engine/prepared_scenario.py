@@ -12,7 +12,15 @@ from typing import TypeAlias
 
 from cometreel.engine.static_responses import StaticResponse, literal_of, reads, static_response_of
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import Exchange, NormalizedRequest, Profile, Question, ReplySpec, Scenario, TimelineEntry
+from cometreel.scenario import (
+    Exchange,
+    NormalizedRequest,
+    Profile,
+    ReplySpec,
+    RequestOrPublish,
+    Scenario,
+    TimelineEntry,
+)
 from cometreel.scenario.exchange import Group
 from cometreel.scenario.json_pointer import find
 from cometreel.scenario.matchers import Literal
@@ -43,11 +51,11 @@ class PreparedScenario:
         static = self.static_responses[exchange.index] = static_response_of(exchange, self.scenario.profile)
         return static
 
-    def similar_groups(self, question: Question) -> list[Group]:
+    def similar_groups(self, normalized: RequestOrPublish) -> list[Group]:
         """Return the groups with the same path or channel as a request, or all groups if there are none."""
-        if isinstance(question, NormalizedRequest):
-            return self._groups_at.get(question.path.segments) or list(self.scenario.groups)
-        return self._groups_at.get(question.channel) or list(self.scenario.groups)
+        if isinstance(normalized, NormalizedRequest):
+            return self._groups_at.get(normalized.path.segments) or list(self.scenario.groups)
+        return self._groups_at.get(normalized.channel) or list(self.scenario.groups)
 
     def entries_since(self, anchor: str, role: str | None) -> list[TimelineEntry]:
         """Return the timeline entries that start with this anchor in a session of this role."""

@@ -24,7 +24,7 @@ from cometreel import jsonvalue
 from cometreel.errors import InputError
 from cometreel.jsonvalue import JSON
 
-__all__ = ["Dice", "Template", "TemplateFailed", "check_template", "template", "undefined_names"]
+__all__ = ["SeededRandom", "Template", "TemplateFailed", "check_template", "template", "undefined_names"]
 
 GLOBAL_NAMES = frozenset({"range", "dict", "namespace"})
 _SINGLE_EXPRESSION = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
@@ -182,7 +182,7 @@ def undefined_names(text: str, defined: frozenset[str]) -> list[str]:
     return sorted(template(text).names - defined - GLOBAL_NAMES)
 
 
-class Dice:
+class SeededRandom:
     """The template functions `uuid()` and `randint()`: the same seed and place give the same values.
 
     Without a name, each call within one reply or event gives a new value. With a name, the value is the same in the

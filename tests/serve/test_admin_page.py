@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cometreel.engine.request_journal import Wanted
+from cometreel.engine.request_journal import CallFilters
 from cometreel.serve.admin import metrics
 
 ROOT = Path(__file__).parents[2]
@@ -106,7 +106,7 @@ def test_the_page_shows_every_path_of_the_api():
 
 def test_the_page_names_every_option_metric_and_filter():
     names = re.findall(r'"(cometreel_[a-z_]+)"', Path(metrics.__file__).read_text())
-    words = [*names, *Wanted.__annotations__, "--no-admin", "--admin-from any", "COMETREEL_ADMIN_TOKEN"]
+    words = [*names, *CallFilters.__annotations__, "--no-admin", "--admin-from any", "COMETREEL_ADMIN_TOKEN"]
     assert [word for word in words if word not in PAGE] == []
 
 

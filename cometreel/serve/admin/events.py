@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 
 from cometreel.engine import Call, Control
 from cometreel.jsonvalue import JSON, encode
-from cometreel.serve.admin import serializers as facts
+from cometreel.serve.admin import serializers
 from cometreel.serve.admin.serializers import ToDatetime, call_json
 
 __all__ = ["ChangeFeed", "KEEP_ALIVE", "MAX_ITEMS", "stream"]
@@ -55,12 +55,15 @@ class ChangeFeed:
     def _parts(self) -> Iterator[tuple[str, JSON]]:
         control = self._control
         yield "run", {"began": self._began}
-        yield "settings", facts.settings_json(control)
+        yield "settings", serializers.settings_json(control)
         yield "exchanges", [exchange.name for exchange in control.scenario.exchanges[:MAX_ITEMS]]
-        yield "overview", facts.overview(control)
-        yield "sessions", [facts.session_json(one, self._to_datetime) for one in control.latest_sessions(MAX_ITEMS)]
+        yield "overview", serializers.overview(control)
+        yield (
+            "sessions",
+            [serializers.session_json(one, self._to_datetime) for one in control.latest_sessions(MAX_ITEMS)],
+        )
         yield "unplayed", [*control.unplayed[:MAX_ITEMS]]
-        yield "faults", [facts.fault_json(fault) for fault in control.faults]
+        yield "faults", [serializers.fault_json(fault) for fault in control.faults]
 
 
 KEEP_ALIVE = 15.0  # seconds without an event until a comment is sent, so that proxies keep the connection open

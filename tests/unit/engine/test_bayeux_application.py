@@ -75,8 +75,8 @@ def test_a_broken_publish_loses_the_connection_and_no_message(conversation: Talk
 def test_a_responder_may_answer_a_publish(conversation: Talk) -> None:
     talk = conversation(CHAT)
 
-    def respond(question: ResponderRequest) -> Response | None:
-        return Response({"echo": question.body}, events=[Notification("/c", 1), Notification("/c", 2, 1.0)])
+    def respond(request: ResponderRequest) -> Response | None:
+        return Response({"echo": request.body}, events=[Notification("/c", 1), Notification("/c", 2, 1.0)])
 
     talk.backend.register(respond)
     a = talk.client().connects()

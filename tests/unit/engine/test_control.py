@@ -361,9 +361,9 @@ def test_with_no_session_a_user_learns_that_there_is_none(conversation: Talk) ->
 def test_an_added_fault_is_triggered_like_one_of_the_scenario_until_it_is_removed(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, control = talk.client(), control_of(talk)
-    armed = control.arm({"exchange": "me", "status": 503, "body": {"down": True}})
+    armed = control.add_fault({"exchange": "me", "status": 503, "body": {"down": True}})
     a.sends("GET", "/api/v2/me")
-    control.lift(armed.number)
+    control.remove_fault(armed.number)
     a.sends("GET", "/api/v2/me")
     a.receives((0.0, 503, {"down": True}), (0.0, 201, {}))
     assert [(call.outcome, call.status) for call in control.calls] == [("fault: status 503", 503), ("played", 201)]
@@ -374,7 +374,7 @@ def test_an_armed_fault_counts_from_when_it_was_armed(conversation: Talk) -> Non
     a, control = talk.client(), control_of(talk)
     a.sends("GET", "/api/v2/me")
     for _ in range(2):
-        control.arm({"exchange": "me", "nth": 2, "status": 503})
+        control.add_fault({"exchange": "me", "nth": 2, "status": 503})
         a.sends("GET", "/api/v2/me")
         a.sends("GET", "/api/v2/me")
     a.receives((0.0, 201, {}), (0.0, 201, {}), (0.0, 503, ""), (0.0, 201, {}), (0.0, 503, ""))
@@ -383,7 +383,7 @@ def test_an_armed_fault_counts_from_when_it_was_armed(conversation: Talk) -> Non
 def test_a_fault_on_a_meta_channel_may_be_armed_for_one_session(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, b = talk.client("a").connects(), talk.client("b").connects()
-    control_of(talk).arm({"meta": "/meta/subscribe", "error": "403::no"}, session=2)
+    control_of(talk).add_fault({"meta": "/meta/subscribe", "error": "403::no"}, session=2)
     for client in (a, b):
         client.sends_messages({"channel": "/meta/subscribe", "subscription": "/c"})
     assert [client.meta[-1]["successful"] for client in (a, b)] == [True, False]
@@ -405,7 +405,7 @@ def test_faults_are_listed_as_they_would_be_written(conversation: Talk) -> None:
         {"meta": "/meta/subscribe", "channel": "/c", "error": "403::no", "advice": {"reconnect": "none"}},
     ]
     for fault in written:
-        control.arm(fault, session=1)
+        control.add_fault(fault, session=1)
     first, *rest = control.faults
     assert (first.number, first.written, first.session) == (
         1,
@@ -444,7 +444,7 @@ def test_a_fault_that_can_t_be_armed_says_all_that_is_wrong(
 ) -> None:
     control = control_of(conversation(SCENARIO))
     with pytest.raises(FileInvalid) as caught:
-        control.arm(fault)
+        control.add_fault(fault)
     assert str(caught.value).splitlines() == lines
     assert control.faults == ()
 
@@ -452,9 +452,9 @@ def test_a_fault_that_can_t_be_armed_says_all_that_is_wrong(
 def test_a_fault_for_no_session_and_a_missing_fault_are_errors(conversation: Talk) -> None:
     control = control_of(conversation(SCENARIO))
     with pytest.raises(OptionInvalid, match="session: no live session has the number 4; expected none"):
-        control.arm({"exchange": "me", "status": 503}, session=4)
+        control.add_fault({"exchange": "me", "status": 503}, session=4)
     with pytest.raises(OptionInvalid, match="fault: no active fault has the number 1; expected none"):
-        control.lift(1)
+        control.remove_fault(1)
 
 
 # ---------------------------------------------------------------------- the whole
@@ -485,7 +485,7 @@ def test_a_speed_that_was_set_survives_another_scenario(conversation: Talk) -> N
 def test_faults_that_were_armed_end_with_their_scenario_and_their_numbers_do_not_come_again(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     control = control_of(talk)
-    control.arm({"exchange": "me", "status": 503})
+    control.add_fault({"exchange": "me", "status": 503})
     again = loads(whole(SCENARIO + "faults: [{exchange: me, status: 500}]\n"))
     talk.do(control.replace(again, now=talk.now))
     assert [(seen.number, seen.written) for seen in control.faults] == [(2, {"exchange": "me", "status": 500})]
@@ -497,7 +497,7 @@ def test_a_reset_is_a_new_beginning(conversation: Talk) -> None:
     held = a.held
     request_stats(a)
     a.sends("GET", "/api/v2/me")
-    control.arm({"exchange": "me", "status": 503})
+    control.add_fault({"exchange": "me", "status": 503})
     a.polls = False
     talk.do(control.reset(now=talk.now))
     a.receives((0.0, 201, {}), (0.0, 200, {"statusCode": 0}))

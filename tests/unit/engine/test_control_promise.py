@@ -51,7 +51,7 @@ def do(what: str, talk: Conversation, client: Client) -> None:
         talk.do(control.push(PUSHED, "now", now=talk.now, user=client.user))
     else:
         (session,) = control.receivers(user=client.user)
-        control.arm(FAULTS[what], session=session)
+        control.add_fault(FAULTS[what], session=session)
 
 
 @given(calls, calls, deeds, speeds)

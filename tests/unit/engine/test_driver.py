@@ -77,7 +77,7 @@ class Scripted:
         self.due = [(when, effect) for when, effect in self.due if when > now]
         return done
 
-    def awaits(self, request_id: int) -> bool:
+    def awaits_confirmation(self, request_id: int) -> bool:
         return request_id != 0
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:

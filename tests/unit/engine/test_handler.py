@@ -197,11 +197,11 @@ exchanges:
 def test_a_responder_answers_before_the_exchanges_with_its_own_events(conversation: Talk) -> None:
     talk = conversation(numbered())
 
-    def respond(question: ResponderRequest) -> Response | None:
-        if question.path != "/n":
+    def respond(request: ResponderRequest) -> Response | None:
+        if request.path != "/n":
             return None
-        count = question.session["count"] = int(str(question.session.get("count", 0))) + 1
-        return Response({"count": count, "user": question.user}, status=202, events=[Notification("/c", count, 0.5)])
+        count = request.session["count"] = int(str(request.session.get("count", 0))) + 1
+        return Response({"count": count, "user": request.user}, status=202, events=[Notification("/c", count, 0.5)])
 
     talk.backend.register(respond)
     a = talk.client(user="ann").connects()
@@ -217,8 +217,8 @@ def test_a_responder_answers_before_the_exchanges_with_its_own_events(conversati
 def test_a_responder_that_fails_is_logged_and_answered_500(conversation: Talk) -> None:
     talk = conversation(numbered())
 
-    def broken(question: ResponderRequest) -> Response | None:
-        raise LookupError(question.path)
+    def broken(request: ResponderRequest) -> Response | None:
+        raise LookupError(request.path)
 
     talk.backend.register(broken)
     a = talk.client()
