@@ -16,7 +16,7 @@ TABLE = {
         "bad_input/test_requests.py::test_what_nothing_answers_names_the_nearest",
         "bad_input/test_requests.py::test_a_websocket_that_speaks_no_bayeux_is_closed_with_its_reason_in_the_log",
         "proxy/test_replay_bad_input.py::test_bad_requests_get_their_status",
-        "unit/engine/test_any_request.py::test_every_request_is_answered_or_held_and_nothing_is_raised",
+        "unit/engine/test_any_request.py::test_any_request_is_answered_or_held_without_an_exception",
         "unit/bayeux/test_any_input.py",
     ),
     "truncated or foreign JSON, to a recording": (
@@ -37,20 +37,20 @@ TABLE = {
     "unknown paths, wrong methods": (
         "bad_input/test_requests.py::test_what_nothing_answers_names_the_nearest",
         "bad_input/test_requests.py::test_a_wrong_method_at_the_endpoint_is_refused",
-        "unit/engine/test_handler.py::test_what_nothing_answers_gets_a_clear_error",
+        "unit/engine/test_handler.py::test_unmatched_requests_get_an_error_that_names_the_cause",
         "proxy/test_replay_bad_input.py::test_bad_requests_get_their_status",
     ),
     "bad cookies": (
         "bad_input/test_requests.py::test_a_bad_cookie_begins_a_session_of_its_own",
         "bad_input/test_requests.py::test_a_client_id_without_its_cookie_opens_nothing",
         "proxy/test_replay_bad_input.py::test_a_bad_cookie_makes_a_new_session",
-        "unit/engine/test_session_resolver.py::test_a_cookie_that_means_nothing_begins_a_new_session",
+        "unit/engine/test_session_resolver.py::test_an_unknown_cookie_starts_a_new_session",
     ),
     "a scenario that is missing, empty, not YAML, has a tag bomb or a recursive anchor": (
         "bad_input/test_addons.py::test_a_bad_scenario_ends_a_replay_at_its_start",
         "bad_input/test_addons.py::test_a_scenario_that_vanishes_while_it_is_played_stays_in_force",
         "proxy/test_replay_options.py::test_mitmdump_ends_with_the_problem_in_its_log",
-        "unit/scenario/test_yaml_reader.py::test_what_is_refused",
+        "unit/scenario/test_yaml_reader.py::test_invalid_yaml_is_refused_with_its_position",
         "unit/scenario/test_files.py::test_the_problems_of_all_files_are_reported_together",
         "unit/scenario/test_any_file.py::test_any_bytes",
         "unit/scenario/test_any_file.py::test_a_file_cut_anywhere",

@@ -110,7 +110,7 @@ def test_the_page_names_every_option_metric_and_filter():
     assert [word for word in words if word not in PAGE] == []
 
 
-def test_what_differs_is_found():
+def test_differences_between_page_and_output_are_found():
     """The comparison itself can fail."""
     expected = {"a": "…", "b": [1, "x…"], "c": 1}
     assert differences(expected, {"a": 3, "b": [1, "xy"], "c": 1}) == []

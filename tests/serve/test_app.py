@@ -32,7 +32,7 @@ Http = Callable[..., httpx.Client]
 Dial = Callable[[str], socket.socket]
 
 
-def test_a_reply_has_its_status_its_fields_and_its_length_and_nothing_of_the_server(serve: Serve, http: Http):
+def test_a_reply_has_its_status_fields_and_length_and_no_server_fields(serve: Serve, http: Http):
     reply = http(serve(seed="1").url).get("/api/v2/page")
     cookie = reply.headers.pop("set-cookie")
     assert cookie.startswith("JSESSIONID=")
@@ -50,13 +50,13 @@ def test_a_status_without_a_body_has_no_length(serve: Serve, http: Http):
     assert (reply.status_code, dict(reply.headers), reply.content) == (204, {}, b"")
 
 
-def test_the_answer_to_a_head_has_no_body_and_the_connection_goes_on(serve: Serve, http: Http):
+def test_a_reply_to_head_has_no_body_and_keeps_the_connection(serve: Serve, http: Http):
     client = http(serve().url)
     assert client.head("/api/v2/page").content == b""
     assert client.get("/api/v2/page").text == "a page"
 
 
-def test_a_poll_that_is_held_brings_the_notification(serve: Serve, http: Http):
+def test_a_held_poll_is_answered_with_the_notification(serve: Serve, http: Http):
     served = serve()
     desktop = Desktop(http(served.url)).shakes_hands()
     with ThreadPoolExecutor(1) as pool:
@@ -144,7 +144,7 @@ def test_a_connection_that_the_scenario_breaks_ends_without_a_reply(serve: Serve
     assert http(served.url).get("/api/v2/nothing").status_code == 204
 
 
-def test_without_connection_control_a_broken_connection_raises():
+def test_breaking_a_connection_without_connection_control_raises():
     async def conversation() -> None:
         app = ReplayApp(Driver(Backend(loads(SCENARIO + "faults:\n  - {exchange: a page, broken: true}\n"))))
         scope = _scope("/api/v2/page", lost=False)
@@ -216,7 +216,7 @@ def test_a_body_that_cannot_be_decoded_is_refused(serve: Serve, http: Http, case
 
 
 @pytest.mark.parametrize(("coding", "packed"), [*PACKED[:1], *PACKED[2:6]])
-def test_a_small_body_that_unpacks_to_a_large_one_is_refused_before_it_is_unpacked(
+def test_a_body_that_decodes_to_more_than_the_limit_is_refused_while_it_is_decoded(
     serve: Serve, http: Http, coding: str, packed: Callable[[bytes], bytes]
 ):
     bomb = packed(b"\0" * 50_000_000)
@@ -243,7 +243,7 @@ def test_the_paths_of_the_admin_app_never_reach_the_engine():
 HELLO = '[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["websocket"]}]'
 
 
-def test_a_websocket_talks_bayeux(serve: Serve):
+def test_a_websocket_transports_bayeux_messages(serve: Serve):
     with connect(serve().url.replace("http", "ws") + "/api/v2/notifications", subprotocols=["cometd"]) as socket:  # type: ignore[list-item]  # a NewType of str
         socket.send(HELLO)
         assert '"successful":true' in str(socket.recv(10))
@@ -259,7 +259,7 @@ def test_a_binary_message_ends_a_websocket(serve: Serve):
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1003, "Bayeux messages are text")
 
 
-def test_a_websocket_elsewhere_is_refused_with_a_reply(serve: Serve, http: Http):
+def test_a_websocket_on_another_path_is_refused_with_a_reply(serve: Serve, http: Http):
     fields = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -270,7 +270,7 @@ def test_a_websocket_elsewhere_is_refused_with_a_reply(serve: Serve, http: Http)
     assert (reply.status_code, reply.json()["statusMessage"]) == (404, "this path is not a WebSocket endpoint")
 
 
-def test_a_refused_websocket_is_one_line_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture):
+def test_a_refused_websocket_is_logged_in_one_line(serve: Serve, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
     with pytest.raises(InvalidStatus):
         connect(serve().url.replace("http", "ws") + "/elsewhere?access_token=s3cret")
@@ -280,7 +280,7 @@ def test_a_refused_websocket_is_one_line_in_the_log(serve: Serve, caplog: pytest
     assert lines == [("cometreel.serve.http_server", "WARNING", text)]
 
 
-def test_a_websocket_that_is_accepted_leaves_no_line_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture):
+def test_an_accepted_websocket_is_not_logged(serve: Serve, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
     served = serve()
     with connect(served.url.replace("http", "ws") + "/api/v2/notifications") as socket:
@@ -290,7 +290,7 @@ def test_a_websocket_that_is_accepted_leaves_no_line_in_the_log(serve: Serve, ca
     assert _of_the_server(caplog) == []
 
 
-def test_a_websocket_that_is_dropped_before_it_is_accepted_leaves_no_line_in_the_log(caplog: pytest.LogCaptureFixture):
+def test_a_websocket_dropped_before_it_is_accepted_is_not_logged(caplog: pytest.LogCaptureFixture):
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
         control = connection_control_of(scope)
         assert control is not None

@@ -111,7 +111,7 @@ def test_a_stop_ends_every_process(farm: Farm):
 
 
 @pytest.mark.parametrize("in_one_file", [False, True], ids=["certificate and key", "both in one file"])
-def test_tls_ends_at_haproxy_and_addresses_in_answers_are_the_clients(tmp_path: Path, in_one_file: bool):
+def test_haproxy_terminates_tls_and_uris_in_replies_have_the_host_of_the_client(tmp_path: Path, in_one_file: bool):
     made = local_certificate(tmp_path)
     assert made.key is not None
     if in_one_file:
@@ -149,7 +149,7 @@ def test_a_command_that_is_killed_leaves_no_process_behind(farm: Farm):
     until(lambda: not [pid for pid in started if _runs(pid)], "every process has ended")
 
 
-def test_when_haproxy_is_killed_the_command_says_so_and_stops_the_nodes(farm: Farm):
+def test_the_command_reports_a_killed_haproxy_and_stops_the_nodes(farm: Farm):
     started = farm.started
     (balancer,) = [pid for pid in started if _name(pid) == "haproxy"]
     os.kill(balancer, signal.SIGKILL)
@@ -160,7 +160,7 @@ def test_when_haproxy_is_killed_the_command_says_so_and_stops_the_nodes(farm: Fa
     until(lambda: not [pid for pid in started if _runs(pid)], "every process has ended")
 
 
-def test_when_every_node_has_ended_so_does_the_command(farm: Farm):
+def test_the_command_ends_when_all_nodes_have_ended(farm: Farm):
     for pid in farm.pids.values():
         os.kill(pid, signal.SIGKILL)
     until(lambda: farm.process._popen.poll() is not None, "the command ends")
@@ -184,7 +184,9 @@ NOT_POSSIBLE = {
 
 
 @pytest.mark.parametrize(("scenario", "count", "listening", "text"), NOT_POSSIBLE.values(), ids=NOT_POSSIBLE)
-def test_what_nodes_cannot_serve_is_refused(scenario: Scenario, count: int, listening: ListenOptions, text: str):
+def test_options_that_nodes_do_not_support_are_refused(
+    scenario: Scenario, count: int, listening: ListenOptions, text: str
+):
     with pytest.raises(OptionInvalid) as refused:
         ClusterPlan(scenario, [], count, listening)
     assert str(refused.value) == text
@@ -199,7 +201,7 @@ def test_without_haproxy_the_error_names_the_package(monkeypatch: pytest.MonkeyP
     assert str(refused.value) == text
 
 
-def test_the_documented_configuration_is_the_one_that_is_made_and_haproxy_accepts_it(tmp_path: Path):
+def test_the_documented_haproxy_configuration_is_generated_and_valid(tmp_path: Path):
     (shown,) = re.findall(r"```haproxy\n(.*?)```", (peers.ROOT / "docs" / "many-machines.md").read_text(), re.DOTALL)
     nodes = {"node1": "10.0.0.11:8080", "node2": "10.0.0.12:8080", "node3": "10.0.0.13:8080"}
     assert shown == haproxy_config(":8080", nodes, "JSESSIONID", 30)

@@ -45,7 +45,7 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
     [b"P", b"POST /api/v2/workbins HTTP/1.1\r\nHost: x\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"],
     ids=["in the first word", "in the head", "in the body"],
 )
-def test_a_request_that_is_never_whole_gets_408(serve: Serve, http: Http, dial: Dial, begun: bytes):
+def test_an_incomplete_request_gets_408(serve: Serve, http: Http, dial: Dial, begun: bytes):
     """A byte a second is no progress: what counts is when the request is whole."""
     served = serve(listening=IMPATIENT)
     slow = dial(served.url)
@@ -80,7 +80,7 @@ def test_an_idle_connection_is_closed_without_a_response(serve: Serve, dial: Dia
     assert silent.recv(100) == b""
 
 
-def test_a_poll_that_is_held_is_no_slow_request(serve: Serve, http: Http, dial: Dial):
+def test_a_held_poll_does_not_count_as_a_slow_request(serve: Serve, http: Http, dial: Dial):
     served = serve(listening=IMPATIENT)
     desktop = Desktop(http(served.url)).shakes_hands()
     plain = dial(served.url)
@@ -147,7 +147,7 @@ def _cut(connection: socket.socket) -> bool:
     return False
 
 
-def test_one_connection_too_many_gets_503_and_those_that_are_open_go_on(serve: Serve, http: Http, dial: Dial):
+def test_a_connection_above_the_limit_gets_503_and_open_ones_continue(serve: Serve, http: Http, dial: Dial):
     served = serve(listening=ListenOptions(limits=Limits(3)))
     client = http(served.url)
     assert client.get("/api/v2/page").text == "a page"
@@ -172,7 +172,7 @@ def many_files() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_ten_thousand_connections_of_one_client_leave_room_for_others(many_files: int, tmp_path: Path):
+def test_ten_thousand_connections_of_one_client_do_not_block_others(many_files: int, tmp_path: Path):
     """As many as the machine allows, if that is fewer; the server is a process with files of its own."""
     wanted = min(10_000, many_files - 200)
     scenario = tmp_path / "scenario.yaml"
@@ -207,14 +207,14 @@ def test_a_body_of_100_megabytes_is_refused_before_it_is_read(serve: Serve, http
     assert calls(served) == [("GET /api/v2/page", "a page")]
 
 
-def test_a_client_that_waits_for_leave_to_send_100_megabytes_is_told_before_it_sends(serve: Serve, dial: Dial):
+def test_expect_100_continue_with_a_body_that_is_too_long_gets_the_error_first(serve: Serve, dial: Dial):
     polite = dial(serve().url)
     polite.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100000000\r\n\r\n")
     polite.settimeout(30)
     assert polite.recv(65536).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_scenario_that_is_too_long_for_the_admin_api_may_be_sent_to_its_end_and_its_sender_reads_why(dial: Dial):
+def test_a_client_that_sends_a_scenario_above_the_limit_can_read_the_error(dial: Dial):
     """Cut off while it sends, it might never see the answer."""
     length = 64 * 1024 * 1024 + 1
     with administered() as reel:
@@ -227,7 +227,7 @@ def test_a_scenario_that_is_too_long_for_the_admin_api_may_be_sent_to_its_end_an
         assert reel.get("/")["unplayed"] == 4
 
 
-def test_a_body_that_does_not_say_how_long_it_is_is_read_up_to_the_limit(serve: Serve, http: Http):
+def test_a_body_without_content_length_is_read_up_to_the_limit(serve: Serve, http: Http):
     served = serve()
     chunks = (b"x" * 1_000_000 for _ in range(100))
     reply = http(served.url).post("/api/v2/workbins", content=chunks)
@@ -235,7 +235,7 @@ def test_a_body_that_does_not_say_how_long_it_is_is_read_up_to_the_limit(serve: 
     assert (reply.status_code, reply.json()) == (413, {"statusCode": 10, "statusMessage": text})
 
 
-def test_a_head_without_an_end_is_refused(serve: Serve, http: Http, dial: Dial):
+def test_an_endless_request_head_is_refused(serve: Serve, http: Http, dial: Dial):
     served = serve()
     endless = dial(served.url)
     endless.sendall(b"GET / HTTP/1.1\r\n" + b"X-Filler: " + b"x" * 100_000)
@@ -244,7 +244,7 @@ def test_a_head_without_an_end_is_refused(serve: Serve, http: Http, dial: Dial):
     assert http(served.url).get("/api/v2/page").text == "a page"
 
 
-def test_what_is_not_http_is_refused(serve: Serve, dial: Dial):
+def test_data_that_is_not_http_is_refused(serve: Serve, dial: Dial):
     stranger = dial(serve().url)
     stranger.sendall(b"\x16\x03\x01 hello\r\n\r\n")
     assert stranger.recv(65536).startswith(b"HTTP/1.1 400 ")

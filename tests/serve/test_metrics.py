@@ -78,7 +78,7 @@ def test_held_polls_are_a_gauge(reel: Administered, dial):
     until(lambda: scraped(reel)["cometreel_held_polls", ()] == 0, "the poll is over")
 
 
-def test_the_buckets_of_lateness_add_up():
+def test_the_buckets_of_lateness_are_cumulative():
     control = Control(Backend(loads(SCENARIO)))
     for seconds in (0.0, 0.001, 0.0011, 0.3, 60.0):
         control.counters.lateness.observe(seconds)
@@ -103,7 +103,7 @@ def test_the_buckets_of_lateness_add_up():
     assert found["cometreel_event_lateness_seconds_sum", ()] == pytest.approx(60.3021)
 
 
-def test_two_replays_of_one_process_are_counted_apart(reel: Administered):
+def test_two_replays_in_one_process_have_separate_metrics(reel: Administered):
     with administered() as other:
         reel.app.get("/nowhere")
         found = [scraped(one)["cometreel_calls_total", ("missed",)] for one in (reel, other)]

@@ -54,7 +54,7 @@ def test_the_url_is_the_only_line_on_standard_output(start: Start):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_it_and_answers_held_polls(start: Start, dial: Dial, number: signal.Signals):
+def test_a_signal_stops_the_server_and_answers_held_polls(start: Start, dial: Dial, number: signal.Signals):
     process, url = start("--no-admin")
     plain = dial(url)
     with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
@@ -77,7 +77,7 @@ def test_an_edit_is_played_and_a_broken_one_is_reported(start: Start, scenario: 
     assert httpx.get(url + "/api/v2/page", trust_env=False).text == "another page"
 
 
-def test_settings_of_the_command_line_are_in_force(start: Start):
+def test_command_line_settings_are_applied(start: Start):
     _, url = start("--seed", "1", "--speed", "0", "--auth", "session", "--node", "n1", "--repeat", "fail")
     asked = {"auth": ("ann", "any"), "trust_env": False}
     assert httpx.get(url + "/api/v2/page", trust_env=False).status_code == 403
@@ -142,7 +142,7 @@ def test_an_invalid_option_is_one_line_and_exit_code_2(
     assert capsys.readouterr() == ("", f"cometreel: {text}\n")
 
 
-def test_a_port_that_is_taken_is_named(scenario: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_port_in_use_is_reported_with_its_number(scenario: Path, capsys: pytest.CaptureFixture[str]):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert run(["serve", str(scenario), "--port", str(port)]) == ExitCode.CANNOT
@@ -190,7 +190,7 @@ def test_the_python_of_the_documentation_runs(monkeypatch: pytest.MonkeyPatch, c
     assert capsys.readouterr().out == "['/api/v2/me']\n"
 
 
-def test_every_link_of_the_documentation_leads_somewhere():
+def test_links_of_the_documentation_are_valid():
     pages = [ROOT / "docs" / name for name in ("serve.md", "many-machines.md", "choice-of-server.md")]
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
     assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []

@@ -120,7 +120,7 @@ def test_handshake_subscribe_connect_receive_publish_disconnect(link: Link) -> N
     assert link.talk.server.client_ids() == ()
 
 
-def test_first_connect_asks_for_an_answer_at_once_and_later_ones_are_held(link: Link) -> None:
+def test_the_first_connect_requests_an_immediate_reply_and_later_ones_are_held(link: Link) -> None:
     opened(link)
     connects = [message for message in link.sent if message["channel"] == "/meta/connect"]
     assert [message.get("advice") for message in connects] == [{"timeout": 0}, None]
@@ -130,7 +130,7 @@ def test_first_connect_asks_for_an_answer_at_once_and_later_ones_are_held(link: 
     assert link.take() == []
 
 
-def test_patience_is_the_servers_timeout_and_the_network_delay(link: Link) -> None:
+def test_patience_is_the_timeout_of_the_server_plus_the_network_delay(link: Link) -> None:
     sends: list[Send] = []
     link.do(link.client.handshake(0.0))
     sends += [event for event in link.client.advance(0.0) if isinstance(event, Send)]
@@ -199,7 +199,7 @@ def test_failed_handshake_is_tried_again_with_the_callers_jitter(talk: Any) -> N
     assert [type(event) for event in link.take()] == [Established, Connected]
 
 
-def test_server_that_forgets_each_session_at_once_is_not_hammered(link: Link) -> None:
+def test_the_client_backs_off_if_each_session_is_lost_immediately(link: Link) -> None:
     link.do(link.client.handshake(0.0))
     link.take()
     for failure in range(1, 4):
@@ -218,13 +218,13 @@ def test_advice_none_ends_the_session(link: Link) -> None:
     assert link.client.deadline() is None
 
 
-def test_interval_advice_puts_off_the_next_connect(talk_with: Callable[..., Any]) -> None:
+def test_interval_advice_delays_the_next_connect(talk_with: Callable[..., Any]) -> None:
     link = Link(talk_with(interval=5.0))
     link.do(link.client.handshake(0.0))
     assert link.client.deadline() == 5.0
 
 
-def test_acknowledgements_bring_each_message_once_though_replies_are_lost(talk: Any) -> None:
+def test_with_ack_each_message_is_received_once_even_if_replies_are_lost(talk: Any) -> None:
     link = opened(Link(talk, ClientSettings(ack=True)))
     for data in range(5):
         lost = {number: answer for number, answer in link.open.items() if data % 2}
@@ -264,7 +264,7 @@ def test_a_single_channel_may_be_given_as_text(link: Link) -> None:
     assert link.take() == [Subscribed("/a/b"), Unsubscribed("/a/b")]
 
 
-def test_unsubscribe_says_so_to_the_server_only_if_it_has_the_subscription(link: Link) -> None:
+def test_unsubscribe_is_sent_only_if_the_session_is_subscribed(link: Link) -> None:
     opened(link)
     link.do(link.client.subscribe(["/a"]))
     link.do(link.client.unsubscribe(["/a", "/never"]))
@@ -277,7 +277,7 @@ def test_publish_without_a_session_fails_at_once(link: Link) -> None:
     assert failed.error == "there is no session"
 
 
-def test_disconnect_that_is_not_answered_ends_the_session_all_the_same(link: Link) -> None:
+def test_a_disconnect_without_reply_ends_the_session(link: Link) -> None:
     opened(link)
     link.up = False
     link.do(link.client.disconnect())
@@ -285,7 +285,7 @@ def test_disconnect_that_is_not_answered_ends_the_session_all_the_same(link: Lin
     assert link.client.disconnect() == []
 
 
-def test_disconnect_before_the_handshake_is_answered_just_stops(link: Link) -> None:
+def test_disconnect_during_the_handshake_stops_the_client(link: Link) -> None:
     link.client.handshake(0.0)
     assert link.client.disconnect() == [Closed()]
 
@@ -299,7 +299,7 @@ def test_a_closed_client_restarts_without_backoff(link: Link) -> None:
         link.take()
 
 
-def test_second_handshake_is_a_mistake_of_the_caller(link: Link) -> None:
+def test_a_second_handshake_is_a_bug_error(link: Link) -> None:
     opened(link)
     with pytest.raises(BugError, match="CONNECTED can't shake hands"):
         link.client.handshake(0.0)
@@ -312,13 +312,13 @@ def test_reply_without_the_pending_message_is_a_failure(link: Link) -> None:
     assert link.client.receive([], 0.0, number=number.number) == [ConnectionBroken(1.0)]
 
 
-def test_strange_answers_are_survived(link: Link) -> None:
+def test_malformed_replies_are_handled_without_an_exception(link: Link) -> None:
     opened(link)
     strange: Any = json.loads('[{}, {"channel": 5}, {"channel": "/meta/connect", "id": {}}, {"successful": "x"}]')
     assert link.client.receive(strange, 0.0) == [Received({}), Received({"channel": 5})]
 
 
-def test_over_a_websocket_frames_are_matched_by_id_and_a_close_is_a_failure_of_all_that_is_open(talk: Any) -> None:
+def test_on_a_websocket_replies_are_matched_by_id_and_a_close_fails_all_pending_messages(talk: Any) -> None:
     client = BayeuxClient(ClientSettings(connection_type="websocket"))
     socket = talk.request("GET", websocket=True)
     told: list[ClientEvent] = []
@@ -379,7 +379,7 @@ REPLIES: Any = st.fixed_dictionaries(
         max_size=25,
     )
 )
-def test_no_answer_in_any_state_raises_and_an_open_client_always_waits_for_something(steps: Any) -> None:
+def test_no_reply_in_any_state_raises_and_an_open_client_always_has_a_next_step(steps: Any) -> None:
     client = BayeuxClient()
     now = 0.0
     for what, messages in [("handshake", None), *steps]:

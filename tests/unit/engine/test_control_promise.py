@@ -55,14 +55,14 @@ def do(what: str, talk: Conversation, client: Client) -> None:
 
 
 @given(calls, calls, deeds, speeds)
-def test_what_is_done_to_another_session_changes_nothing_here(
+def test_commands_for_another_session_do_not_change_the_messages_of_a_session(
     mine: list[Call], others: list[Call], done: list[Deed], speed: float
 ) -> None:
     assert play(mine, others, done, to="other", speed=speed) == play(mine, [], [], to="me", speed=speed)
 
 
 @given(calls, st.lists(st.integers(0, 100), max_size=6), speeds)
-def test_a_push_only_adds_itself_to_the_messages_of_a_session(mine: list[Call], at: list[int], speed: float) -> None:
+def test_a_push_adds_one_message_and_changes_no_other(mine: list[Call], at: list[int], speed: float) -> None:
     heard = notifications(play(mine, [], [(moment, "push") for moment in at], to="me", speed=speed))
     calm = notifications(play(mine, [], [], to="me", speed=speed))
     assert [one for one in heard if one[0] != PUSHED] == calm

@@ -107,7 +107,7 @@ def ask(driver: Driver, path: str) -> Request:
     ("path", "answer"),
     [("/now", Reply(1, 200)), ("/forward", Forward(1)), ("/drop", Drop(1))],
 )
-def test_an_answer_that_is_ready_is_returned_without_waiting(path: str, answer: Effect) -> None:
+def test_an_immediate_reply_is_returned_without_waiting(path: str, answer: Effect) -> None:
     async def scene() -> None:
         driver = Driver(Scripted())
         assert driver.begin(ask(driver, path)) == answer
@@ -115,7 +115,7 @@ def test_an_answer_that_is_ready_is_returned_without_waiting(path: str, answer: 
     moved(scene())
 
 
-def test_a_held_request_is_answered_when_its_time_has_come() -> None:
+def test_a_held_request_is_answered_at_its_deadline() -> None:
     async def scene() -> None:
         engine = Scripted()
         driver = Driver(engine)
@@ -142,7 +142,7 @@ def test_the_timer_is_reset_for_an_earlier_deadline() -> None:
     moved(scene())
 
 
-def test_a_deadline_that_moved_away_costs_one_wake_and_no_answer() -> None:
+def test_a_postponed_deadline_wakes_the_driver_once_without_a_reply() -> None:
     async def scene() -> None:
         engine = Scripted()
         driver = Driver(engine)
@@ -156,7 +156,7 @@ def test_a_deadline_that_moved_away_costs_one_wake_and_no_answer() -> None:
     moved(scene())
 
 
-def test_one_request_may_release_others() -> None:
+def test_a_request_can_release_held_requests() -> None:
     async def scene() -> None:
         driver = Driver(Scripted())
         polls = [asyncio.ensure_future(driver.answer(ask(driver, "/poll"))) for _ in range(2)]
@@ -167,7 +167,7 @@ def test_one_request_may_release_others() -> None:
     moved(scene())
 
 
-def test_the_engine_is_informed_whether_a_reply_was_written() -> None:
+def test_the_driver_reports_to_the_engine_if_a_reply_was_written() -> None:
     async def scene() -> list[str]:
         engine = Scripted()
         driver = Driver(engine)
@@ -180,7 +180,7 @@ def test_the_engine_is_informed_whether_a_reply_was_written() -> None:
     assert moved(scene()) == ["delivered 1", "gone 2"]
 
 
-def test_a_client_that_hangs_up_ends_the_wait_with_a_drop() -> None:
+def test_a_client_that_disconnects_ends_the_wait_with_drop() -> None:
     async def scene() -> None:
         engine = Scripted()
         driver = Driver(engine)
@@ -193,7 +193,7 @@ def test_a_client_that_hangs_up_ends_the_wait_with_a_drop() -> None:
     moved(scene())
 
 
-def test_a_cancelled_wait_counts_as_a_hang_up_and_a_late_answer_harms_nobody() -> None:
+def test_a_cancelled_wait_counts_as_a_disconnect_and_a_late_reply_is_ignored() -> None:
     async def scene() -> None:
         engine = Scripted()
         driver = Driver(engine)
@@ -207,7 +207,7 @@ def test_a_cancelled_wait_counts_as_a_hang_up_and_a_late_answer_harms_nobody() -
     moved(scene())
 
 
-def test_a_stop_is_known_to_whoever_streams_from_the_engine() -> None:
+def test_close_sets_the_closing_event() -> None:
     async def scene() -> None:
         driver = Driver(Scripted())
         streaming = asyncio.ensure_future(driver.closing.wait())
@@ -219,7 +219,7 @@ def test_a_stop_is_known_to_whoever_streams_from_the_engine() -> None:
     moved(scene())
 
 
-def test_a_stop_answers_what_the_engine_releases_and_drops_the_rest() -> None:
+def test_close_answers_released_requests_and_drops_the_others() -> None:
     async def scene() -> None:
         engine = Scripted()
         driver = Driver(engine)
@@ -235,7 +235,7 @@ def test_a_stop_answers_what_the_engine_releases_and_drops_the_rest() -> None:
     moved(scene())
 
 
-def test_a_websocket_is_a_conversation() -> None:
+def test_a_websocket_conversation_receives_and_sends_frames() -> None:
     async def scene() -> None:
         engine = Scripted()
         driver = Driver(engine)
@@ -251,7 +251,7 @@ def test_a_websocket_is_a_conversation() -> None:
     moved(scene())
 
 
-def test_a_websocket_may_be_refused() -> None:
+def test_a_websocket_can_be_refused() -> None:
     async def scene() -> None:
         driver = Driver(Scripted())
         assert await driver.open(ask(driver, "/now")).next() == Reply(1, 200)
@@ -259,7 +259,7 @@ def test_a_websocket_may_be_refused() -> None:
     moved(scene())
 
 
-def test_a_frame_for_an_http_request_is_a_bug_and_says_so() -> None:
+def test_a_frame_for_an_http_request_is_a_bug_error() -> None:
     async def scene() -> None:
         driver = Driver(Scripted())
         poll = asyncio.ensure_future(driver.answer(ask(driver, "/poll")))
@@ -273,7 +273,7 @@ def test_a_frame_for_an_http_request_is_a_bug_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("level", ["info", "warning", "error"])
-def test_what_the_engine_says_is_logged_at_its_level(level: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_effects_are_logged_at_their_level(level: str, caplog: pytest.LogCaptureFixture) -> None:
     async def scene() -> None:
         Driver(Scripted()).apply(lambda now: [Log(level, "50 % of it")])  # type: ignore[arg-type]  # a table of literals
 
@@ -283,7 +283,7 @@ def test_what_the_engine_says_is_logged_at_its_level(level: str, caplog: pytest.
     assert caplog.records[0].levelname == level.upper()
 
 
-def test_request_ids_are_never_used_twice() -> None:
+def test_request_ids_are_unique() -> None:
     async def scene() -> list[int]:
         driver = Driver(Scripted())
         return [driver.new_request_id() for _ in range(3)]
@@ -296,7 +296,7 @@ def test_a_driver_needs_a_running_loop() -> None:
         Driver(Scripted())
 
 
-def test_on_uvloop_something_that_is_due_already_is_done_too() -> None:
+def test_an_action_that_is_already_due_is_performed_on_uvloop_too() -> None:
     """Its `call_at` gives a handle without a time for what is past, so a second order must not ask it for one."""
 
     async def scene() -> None:

@@ -82,7 +82,7 @@ async def test_a_file_that_comes_into_a_folder_counts_as_an_edit(tmp_path: Path)
         pytest.param(lambda file: (file.parent / "b.yaml").write_text(""), id="one more file"),
     ],
 )
-def test_whatever_an_editor_does_changes_the_fingerprint(tmp_path: Path, edit: Callable[[Path], object]) -> None:
+def test_every_way_of_saving_changes_the_fingerprint(tmp_path: Path, edit: Callable[[Path], object]) -> None:
     file = tmp_path / "a.yaml"
     file.write_text("x")
     before = fingerprint([tmp_path])
@@ -91,7 +91,7 @@ def test_whatever_an_editor_does_changes_the_fingerprint(tmp_path: Path, edit: C
     assert fingerprint([tmp_path]) != before
 
 
-def test_other_files_of_the_folder_are_no_part_of_the_scenario(tmp_path: Path) -> None:
+def test_other_files_of_the_folder_do_not_change_the_fingerprint(tmp_path: Path) -> None:
     before = fingerprint([tmp_path])
     (tmp_path / ".a.yaml.swp").write_text("x")
     (tmp_path / "notes.md").write_text("x")

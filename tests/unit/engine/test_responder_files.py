@@ -10,7 +10,7 @@ from cometreel.engine.responders import load_responders
 from cometreel.errors import FileInvalid
 
 
-def test_a_file_names_its_responders_in_a_list(tmp_path: Path) -> None:
+def test_a_file_defines_its_responders_in_a_list(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("def first(asked):\n    return 1\n\nresponders = [first]\n")
     (first,) = load_responders(file)

@@ -73,7 +73,7 @@ def test_the_suggested_stub_answers_the_request(method: str, target: str, body: 
         b'{"a": "\\ud800"}',
     ],
 )
-def test_what_is_pasted_answers_a_body_that_is_no_ordinary_json(body: bytes):
+def test_the_suggested_stub_answers_bodies_that_are_not_plain_json(body: bytes):
     check("POST", "/x", body)
 
 
@@ -84,7 +84,7 @@ def check(method: str, target: str, body: bytes) -> None:
     assert asked(control, backend, method, target, body) == 200
 
 
-def test_it_is_written_in_the_format_s_own_order_under_a_name_that_is_free():
+def test_the_suggested_stub_has_the_key_order_of_the_format_and_a_unique_name():
     control, backend = replaying(SCENARIO)
     body: JSON = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place2"}
     asked(control, backend, "POST", "/api/v2/workbins?x=1", encode(body))
@@ -106,7 +106,7 @@ def test_it_is_written_in_the_format_s_own_order_under_a_name_that_is_free():
     )
 
 
-def test_a_publish_is_written_as_one():
+def test_the_suggested_stub_of_a_publish_is_a_publish():
     control, backend = replaying(SCENARIO)
     client = Chatting(backend)
     client.publishes("/service/chat", {"text": HOSTILE, "token": "hush"})
@@ -146,7 +146,7 @@ class Chatting:
         ("/login", b"user=kate&password=hush"),
     ],
 )
-def test_secrets_are_not_written_and_anything_matches_in_their_place(target: str, body: bytes):
+def test_the_suggested_stub_replaces_secrets_by_any(target: str, body: bytes):
     control, backend = replaying(SCENARIO)
     asked(control, backend, "POST", target, body)
     written = control.suggested_stub(1)
@@ -155,7 +155,7 @@ def test_secrets_are_not_written_and_anything_matches_in_their_place(target: str
     assert asked(control, backend, "POST", target.replace("hush", "other"), body.replace(b"hush", b"other")) == 200
 
 
-def test_a_method_that_no_scenario_can_have_is_said_so():
+def test_a_method_that_a_scenario_can_not_have_is_an_error():
     control, backend = replaying(SCENARIO)
     asked(control, backend, "M!X", "/x")
     with pytest.raises(OptionInvalid) as caught:
@@ -166,7 +166,7 @@ def test_a_method_that_no_scenario_can_have_is_said_so():
     )
 
 
-def test_only_for_what_nothing_answered():
+def test_only_unmatched_calls_have_a_suggested_stub():
     control, _ = replaying(SCENARIO)
     with pytest.raises(OptionInvalid) as caught:
         control.suggested_stub(7)
