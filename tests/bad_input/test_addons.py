@@ -64,7 +64,7 @@ FOREIGN = {
 }
 
 
-def test_foreign_bodies_pass_the_recorder_unaltered_and_the_stop_still_distils(
+def test_invalid_bodies_are_recorded_unchanged_and_the_scenario_is_written(
     record: Callable[..., Proxy], desktop: Callable[..., Desktop], journal: Path
 ) -> None:
     """One process for the whole table; what can't be read as JSON isn't lost either: each has its two events."""
@@ -105,7 +105,7 @@ class Resetting(threading.Thread):
         self.socket.close()
 
 
-def test_a_server_that_resets_in_mid_poll_is_an_answer_an_event_and_the_end_of_nothing(
+def test_a_server_that_resets_a_poll_is_recorded_and_the_recorder_continues(
     record: Callable[..., Proxy], desktop: Callable[..., Desktop], journal: Path
 ) -> None:
     server = Resetting()
@@ -144,7 +144,7 @@ def test_a_server_that_resets_in_mid_poll_is_an_answer_an_event_and_the_end_of_n
         ),
     ],
 )
-def test_a_misspelt_option_of_the_recorder_ends_it_before_anything_is_recorded(
+def test_a_misspelt_option_of_the_recorder_ends_it_before_it_records(
     start: Callable[..., Proxy], journal: Path, setting: dict[str, str], line: str
 ) -> None:
     """Else a recording meant to be strict would be made with the default policy."""
@@ -184,7 +184,7 @@ BAD_SCENARIOS = {
 
 
 @pytest.mark.parametrize(("text", "line"), BAD_SCENARIOS.values(), ids=BAD_SCENARIOS.keys())
-def test_a_bad_scenario_ends_a_replay_at_its_start(
+def test_an_invalid_scenario_ends_a_replay_at_its_start(
     start: Callable[..., Proxy], tmp_path: Path, text: str, line: str
 ) -> None:
     file = tmp_path / "b.yaml"
@@ -195,7 +195,7 @@ def test_a_bad_scenario_ends_a_replay_at_its_start(
     assert "Traceback" not in proxy.output()
 
 
-def test_a_scenario_that_vanishes_while_it_is_played_stays_in_force(
+def test_a_scenario_file_that_is_deleted_during_the_replay_stays_active(
     start: Callable[..., Proxy], tmp_path: Path
 ) -> None:
     file = tmp_path / "a.yaml"

@@ -92,7 +92,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize(("arguments", "line"), [*JOURNALS.values(), *MISUSE.values()], ids=[*JOURNALS, *MISUSE])
-def test_what_cannot_be_used_is_one_line(
+def test_invalid_input_is_reported_in_one_line(
     here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
 ) -> None:
     for name, content in FILES.items():
@@ -104,7 +104,7 @@ def test_what_cannot_be_used_is_one_line(
 
 
 @pytest.mark.parametrize(("arguments", "line"), PLACES.values(), ids=PLACES.keys())
-def test_a_place_that_cannot_be_written_is_one_line(
+def test_an_unwritable_path_is_reported_in_one_line(
     here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
 ) -> None:
     before = contents(here)
@@ -139,7 +139,7 @@ POLICIES = {
 
 
 @pytest.mark.parametrize(("content", "line"), POLICIES.values(), ids=POLICIES.keys())
-def test_a_policy_that_cannot_be_used_is_one_line(
+def test_an_invalid_policy_is_reported_in_one_line(
     here: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, line: str
 ) -> None:
     if content is not None:
@@ -153,9 +153,7 @@ def test_a_policy_that_cannot_be_used_is_one_line(
     assert contents(here) == before
 
 
-def test_of_a_journal_cut_in_mid_line_all_but_the_last_event_is_kept(
-    here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_truncated_journal_loses_only_its_last_event(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The scenario is written, and the summary names the lost parts."""
     lines = SAMPLE.read_bytes().splitlines(keepends=True)
     torn = b"".join(lines[:7]) + lines[7][:20]
@@ -186,7 +184,7 @@ def started(*arguments: str, folder: Path, before: str = "", out: int = subproce
 
 
 @pytest.mark.parametrize("options", [[], ["--force"], ["-o", "b.yaml"]], ids=" ".join)
-def test_on_a_full_disk_the_old_scenario_stays_and_no_half_of_a_new_one(here: Path, options: list[str]) -> None:
+def test_a_full_disk_keeps_the_old_scenario_and_leaves_no_partial_file(here: Path, options: list[str]) -> None:
     (here / "a.yaml").write_text("mine\n")
     before = contents(here)
     told = started("distill", "a.jsonl", *options, folder=here, before=NO_ROOM)
@@ -196,7 +194,7 @@ def test_on_a_full_disk_the_old_scenario_stays_and_no_half_of_a_new_one(here: Pa
     assert contents(here) == before
 
 
-def test_a_standard_output_that_is_full_is_one_line(tmp_path: Path) -> None:
+def test_a_full_standard_output_is_reported_in_one_line(tmp_path: Path) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     try:
         assert started("schema", folder=tmp_path, out=full) == "cometreel: No space left on device\n"

@@ -71,7 +71,7 @@ def is_as_ever(talk: Conversation, client: Client) -> None:
 
 
 @pytest.mark.parametrize(("body", "status", "line"), NOT_BAYEUX.values(), ids=NOT_BAYEUX.keys())
-def test_what_is_no_bayeux_is_refused_with_its_reason_in_the_log(
+def test_malformed_bayeux_is_refused_and_the_reason_logged(
     conversation: Talk, body: bytes, status: int, line: str
 ) -> None:
     talk = conversation(SCENARIO)
@@ -102,7 +102,7 @@ def test_a_wrong_method_at_the_endpoint_is_refused(conversation: Talk, method: s
         (" " * 2001, "found 2001 bytes; expected at most 2000"),
     ],
 )
-def test_a_websocket_that_speaks_no_bayeux_is_closed_with_its_reason_in_the_log(
+def test_a_websocket_with_malformed_bayeux_is_closed_and_the_reason_logged(
     conversation: Talk, text: str, why: str
 ) -> None:
     talk = conversation(SCENARIO)
@@ -166,7 +166,7 @@ UNANSWERED: dict[str, tuple[str, str, bytes, int, str]] = {
 
 
 @pytest.mark.parametrize(("method", "path", "body", "status", "line"), UNANSWERED.values(), ids=UNANSWERED.keys())
-def test_what_nothing_answers_names_the_nearest(
+def test_an_unmatched_request_lists_the_closest_exchanges(
     conversation: Talk, method: str, path: str, body: bytes, status: int, line: str
 ) -> None:
     """The reply says the same as the log."""
@@ -183,7 +183,7 @@ def test_what_nothing_answers_names_the_nearest(
     is_as_ever(talk, agent)
 
 
-def test_a_huge_body_is_not_looked_at(conversation: Talk) -> None:
+def test_a_huge_body_is_refused_without_parsing_it(conversation: Talk) -> None:
     talk = conversation(SCENARIO, max_body=5000)
     agent = talk.client().connects("/v2/me/workbins")
     for path in ("/api/v2/workbins", ENDPOINT):
@@ -205,7 +205,7 @@ BAD_COOKIES = {
 
 
 @pytest.mark.parametrize("cookies", BAD_COOKIES.values(), ids=BAD_COOKIES.keys())
-def test_a_bad_cookie_begins_a_session_of_its_own(conversation: Talk, cookies: dict[str, str]) -> None:
+def test_an_invalid_cookie_starts_a_new_session(conversation: Talk, cookies: dict[str, str]) -> None:
     """It is answered, is given a good cookie, and nobody else's notifications come to it."""
     talk = conversation(SCENARIO)
     honest = talk.client("honest").connects("/v2/me/workbins")
@@ -220,7 +220,7 @@ def test_a_bad_cookie_begins_a_session_of_its_own(conversation: Talk, cookies: d
     odd.receives()
 
 
-def test_a_client_id_without_its_cookie_opens_nothing(conversation: Talk) -> None:
+def test_a_client_id_without_its_cookie_is_unknown(conversation: Talk) -> None:
     """As the real server: whoever has heard a clientId can't poll for its owner."""
     talk = conversation(SCENARIO)
     agent, thief = talk.client("agent").connects("/v2/me/workbins"), talk.client("thief")
@@ -238,6 +238,6 @@ def test_a_client_id_without_its_cookie_opens_nothing(conversation: Talk) -> Non
     thief.receives()
 
 
-def test_a_frame_for_a_request_that_is_over_is_nothing(conversation: Talk) -> None:
+def test_a_frame_for_a_finished_request_is_ignored(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     assert [effect for effect in talk.backend.frame(99, "[]", talk.now) if isinstance(effect, Frame)] == []

@@ -1,4 +1,4 @@
-"""Each kind of bad input has its tests, wherever they lie; this table says where, and fails when one is gone."""
+"""The table lists the tests for each kind of bad input; a test that no longer exists makes it fail."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ TESTS = Path(__file__).parents[1]
 
 TABLE = {
     "truncated or foreign JSON, to a replay": (
-        "bad_input/test_requests.py::test_what_is_no_bayeux_is_refused_with_its_reason_in_the_log",
-        "bad_input/test_requests.py::test_what_nothing_answers_names_the_nearest",
-        "bad_input/test_requests.py::test_a_websocket_that_speaks_no_bayeux_is_closed_with_its_reason_in_the_log",
+        "bad_input/test_requests.py::test_malformed_bayeux_is_refused_and_the_reason_logged",
+        "bad_input/test_requests.py::test_an_unmatched_request_lists_the_closest_exchanges",
+        "bad_input/test_requests.py::test_a_websocket_with_malformed_bayeux_is_closed_and_the_reason_logged",
         "proxy/test_replay_bad_input.py::test_bad_requests_get_their_status",
         "unit/engine/test_any_request.py::test_any_request_is_answered_or_held_without_an_exception",
         "unit/bayeux/test_any_input.py",
     ),
     "truncated or foreign JSON, to a recording": (
-        "bad_input/test_addons.py::test_foreign_bodies_pass_the_recorder_unaltered_and_the_stop_still_distils",
-        "proxy/test_record.py::test_a_body_that_cannot_be_decoded_passes_and_is_left_out",
-        "unit/recording/test_recorder.py::test_nothing_on_the_wire_makes_it_fail",
+        "bad_input/test_addons.py::test_invalid_bodies_are_recorded_unchanged_and_the_scenario_is_written",
+        "proxy/test_record.py::test_a_body_that_cannot_be_decoded_is_forwarded_and_omitted",
+        "unit/recording/test_recorder.py::test_any_traffic_is_recorded_without_an_exception",
     ),
     "arrays that are no Bayeux": (
-        "bad_input/test_requests.py::test_what_is_no_bayeux_is_refused_with_its_reason_in_the_log",
+        "bad_input/test_requests.py::test_malformed_bayeux_is_refused_and_the_reason_logged",
         "unit/recording/test_recorder.py::test_bayeux_is_found_by_its_shape_on_any_path",
     ),
     "huge bodies": (
-        "bad_input/test_requests.py::test_a_huge_body_is_not_looked_at",
-        "bad_input/test_addons.py::test_foreign_bodies_pass_the_recorder_unaltered_and_the_stop_still_distils",
+        "bad_input/test_requests.py::test_a_huge_body_is_refused_without_parsing_it",
+        "bad_input/test_addons.py::test_invalid_bodies_are_recorded_unchanged_and_the_scenario_is_written",
         "proxy/test_replay_bad_input.py::test_a_huge_body_gets_413",
-        "proxy/test_websocket_listener.py::test_binary_messages_and_messages_that_are_too_long_end_the_connection",
+        "proxy/test_websocket_listener.py::test_binary_and_too_long_messages_close_the_connection",
     ),
     "unknown paths, wrong methods": (
-        "bad_input/test_requests.py::test_what_nothing_answers_names_the_nearest",
+        "bad_input/test_requests.py::test_an_unmatched_request_lists_the_closest_exchanges",
         "bad_input/test_requests.py::test_a_wrong_method_at_the_endpoint_is_refused",
         "unit/engine/test_handler.py::test_unmatched_requests_get_an_error_that_names_the_cause",
         "proxy/test_replay_bad_input.py::test_bad_requests_get_their_status",
     ),
     "bad cookies": (
-        "bad_input/test_requests.py::test_a_bad_cookie_begins_a_session_of_its_own",
-        "bad_input/test_requests.py::test_a_client_id_without_its_cookie_opens_nothing",
-        "proxy/test_replay_bad_input.py::test_a_bad_cookie_makes_a_new_session",
-        "unit/engine/test_session_resolver.py::test_an_unknown_cookie_starts_a_new_session",
+        "bad_input/test_requests.py::test_an_invalid_cookie_starts_a_new_session",
+        "bad_input/test_requests.py::test_a_client_id_without_its_cookie_is_unknown",
+        "proxy/test_replay_bad_input.py::test_an_invalid_cookie_makes_a_new_session",
+        "unit/engine/test_sessions.py::test_an_unknown_cookie_starts_a_new_session",
     ),
     "a scenario that is missing, empty, not YAML, has a tag bomb or a recursive anchor": (
-        "bad_input/test_addons.py::test_a_bad_scenario_ends_a_replay_at_its_start",
-        "bad_input/test_addons.py::test_a_scenario_that_vanishes_while_it_is_played_stays_in_force",
+        "bad_input/test_addons.py::test_an_invalid_scenario_ends_a_replay_at_its_start",
+        "bad_input/test_addons.py::test_a_scenario_file_that_is_deleted_during_the_replay_stays_active",
         "proxy/test_replay_options.py::test_mitmdump_ends_with_the_problem_in_its_log",
         "unit/scenario/test_yaml_reader.py::test_invalid_yaml_is_refused_with_its_position",
         "unit/scenario/test_files.py::test_the_problems_of_all_files_are_reported_together",
@@ -57,46 +57,46 @@ TABLE = {
         "unit/engine/test_file_watcher.py::test_a_broken_edit_is_reported_once_with_its_line_and_nothing_is_installed",
     ),
     "a policy that is missing, empty, not YAML, has a tag bomb or a recursive anchor": (
-        "bad_input/test_command_line.py::test_a_policy_that_cannot_be_used_is_one_line",
+        "bad_input/test_command_line.py::test_an_invalid_policy_is_reported_in_one_line",
         "proxy/test_record_options.py::test_a_bad_option_at_the_start_is_one_error_in_the_log",
-        "unit/recording/test_policy.py::test_what_is_wrong_is_said_with_its_place",
+        "unit/recording/test_policy.py::test_an_invalid_policy_is_reported_with_its_position",
     ),
     "a journal cut in mid-line": (
-        "bad_input/test_command_line.py::test_of_a_journal_cut_in_mid_line_all_but_the_last_event_is_kept",
+        "bad_input/test_command_line.py::test_a_truncated_journal_loses_only_its_last_event",
         "unit/recording/test_recording_journal.py::test_a_journal_cut_at_any_byte_loses_at_most_its_last_event",
-        "unit/recording/test_recording_journal.py::test_a_recorder_goes_on_with_a_journal_cut_at_any_byte",
-        "proxy/test_record.py::test_kill_9_loses_nothing_that_passed_and_a_restart_appends",
+        "unit/recording/test_recording_journal.py::test_a_recorder_continues_a_journal_that_is_cut_at_any_byte",
+        "proxy/test_record.py::test_kill_9_loses_no_forwarded_event_and_a_restart_appends",
     ),
     "a journal from another version, or none": (
-        "bad_input/test_command_line.py::test_what_cannot_be_used_is_one_line",
-        "unit/recording/test_recording_journal.py::test_a_foreign_file_is_refused_and_left_alone",
+        "bad_input/test_command_line.py::test_invalid_input_is_reported_in_one_line",
+        "unit/recording/test_recording_journal.py::test_another_file_is_rejected_and_not_changed",
     ),
     "an unwritable folder": (
-        "bad_input/test_command_line.py::test_a_place_that_cannot_be_written_is_one_line",
-        "unit/recording/test_recording_journal.py::test_a_place_that_cannot_be_written_is_one_clear_line",
+        "bad_input/test_command_line.py::test_an_unwritable_path_is_reported_in_one_line",
+        "unit/recording/test_recording_journal.py::test_a_path_that_cannot_be_written_is_reported_in_one_line",
         "proxy/test_record_options.py::test_a_bad_option_at_the_start_is_one_error_in_the_log",
     ),
     "a full disk": (
-        "bad_input/test_command_line.py::test_on_a_full_disk_the_old_scenario_stays_and_no_half_of_a_new_one",
-        "bad_input/test_command_line.py::test_a_standard_output_that_is_full_is_one_line",
-        "unit/recording/test_recording_journal.py::test_on_a_full_disk_traffic_goes_on_and_the_loss_is_counted_and_said",
-        "proxy/test_record.py::test_a_full_disk_never_harms_the_traffic",
+        "bad_input/test_command_line.py::test_a_full_disk_keeps_the_old_scenario_and_leaves_no_partial_file",
+        "bad_input/test_command_line.py::test_a_full_standard_output_is_reported_in_one_line",
+        "unit/recording/test_recording_journal.py::test_on_a_full_disk_traffic_continues_and_lost_events_are_reported",
+        "proxy/test_record.py::test_traffic_continues_on_a_full_disk",
     ),
     "a port in use": (
-        "proxy/test_record.py::test_a_port_in_use_is_mitmproxys_own_message_and_leaves_no_journal",
+        "proxy/test_record.py::test_a_port_in_use_is_reported_by_mitmproxy_and_leaves_no_journal",
         "proxy/test_replay_options.py::test_a_port_in_use_ends_mitmdump",
     ),
     "an unknown option": (
-        "bad_input/test_command_line.py::test_what_cannot_be_used_is_one_line",
-        "bad_input/test_addons.py::test_a_misspelt_option_of_the_recorder_ends_it_before_anything_is_recorded",
-        "proxy/test_replay_options.py::test_a_misspelt_option_is_told_with_its_near_miss",
+        "bad_input/test_command_line.py::test_invalid_input_is_reported_in_one_line",
+        "bad_input/test_addons.py::test_a_misspelt_option_of_the_recorder_ends_it_before_it_records",
+        "proxy/test_replay_options.py::test_a_misspelt_option_is_reported_with_a_suggestion",
         "unit/cli/test_main.py::test_a_misused_command_line",
     ),
     "an upstream that is down or resets in mid-poll": (
-        "bad_input/test_addons.py::test_a_server_that_resets_in_mid_poll_is_an_answer_an_event_and_the_end_of_nothing",
+        "bad_input/test_addons.py::test_a_server_that_resets_a_poll_is_recorded_and_the_recorder_continues",
         "proxy/test_record.py::test_a_server_that_is_down",
         "proxy/test_record.py::test_a_server_that_resets_a_request",
-        "proxy/test_replay.py::test_a_forward_to_a_server_that_is_down_gets_502_and_the_rest_is_played_on",
+        "proxy/test_replay.py::test_a_forward_to_a_server_that_is_down_gets_502_and_the_replay_continues",
     ),
 }
 

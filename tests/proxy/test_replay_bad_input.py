@@ -108,7 +108,7 @@ def test_an_incomplete_request_is_dropped_with_its_connection(proxy: Proxy) -> N
     proxy.says(f"127.0.0.1:{port}] client disconnect")
 
 
-def test_a_bad_cookie_makes_a_new_session(proxy: Proxy) -> None:
+def test_an_invalid_cookie_makes_a_new_session(proxy: Proxy) -> None:
     for cookie in ("JSESSIONID=", "JSESSIONID=../..", "=; ;;;", "BAYEUX_BROWSER=" + "x" * 5000, "é"):
         fields = [(b"Cookie", cookie.encode("latin-1"))]
         reply = httpx.get(f"{proxy.url}/api/v2/me/workbins", headers=fields, trust_env=False)
