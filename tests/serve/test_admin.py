@@ -1,4 +1,4 @@
-"""The admin API over a real server: what it shows, what it does, what it refuses. Who may use it: test_admin_gate."""
+"""The admin API over a real server; its authentication is tested in test_admin_auth."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def reel() -> Iterator[Administered]:
 
 
 def problems(reply: httpx.Response) -> tuple[int, list[str]]:
-    """The status of a refusal, and all that it says."""
+    """Return the status of a refusal and its problems."""
     return reply.status_code, [problem["text"] for problem in reply.json()["problems"]]
 
 
 def without_time(value: Any) -> Any:
-    """The value with each time of day checked and taken out."""
+    """Check each time in a value; return the value without them."""
     if isinstance(value, dict):
         return {key: without_time(member) for key, member in value.items()}
     if isinstance(value, list):
@@ -58,7 +58,7 @@ def test_the_overview_counts(reel: Administered):
 
 
 def test_sessions_are_shown_without_cookies_tokens_and_client_ids(reel: Administered):
-    desktop = Desktop(reel.app).shakes_hands()
+    desktop = Desktop(reel.app).handshakes()
     desktop.bayeux(channel="/meta/subscribe", subscription="/v2/me/*")
     (session,) = reel.get("/sessions")["sessions"]
     (client,) = session["clients"]
@@ -189,7 +189,7 @@ def test_the_current_settings_are_shown(reel: Administered):
 
 # ---------------------------------------------------------------------- what is done
 def test_a_push_reaches_the_client_that_polls(reel: Administered):
-    desktop = Desktop(reel.app).shakes_hands()
+    desktop = Desktop(reel.app).handshakes()
     reply = reel.admin.post("/push", json={"channel": CHANNEL, "data": {"n": 1}, "session": 1})
     assert (reply.status_code, reply.json()) == (200, {"sessions": [1]})
     assert [m.get("data") for m in desktop.poll()] == [{"n": 1}, None]

@@ -1,4 +1,4 @@
-"""The stream of calls by itself: what a slow reader gets, and a silent one."""
+"""The stream of calls without a server: slow readers and idle streams."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WELCOME = b": the calls of this replay, as they come\n\n"
 
 
 class Streamed:
-    """A replay that is asked as often as a test wants, and its stream."""
+    """A replay to which a test sends requests, and its stream."""
 
     def __init__(self, since: int | None = None) -> None:
         self.backend, self.closing, self.asked = Backend(loads(SCENARIO)), asyncio.Event(), 0

@@ -1,4 +1,4 @@
-"""The ASGI application: what clients receive, and what the engine is told about it."""
+"""The ASGI application: the replies to clients, and its reports to the engine."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_reply_to_head_has_no_body_and_keeps_the_connection(serve: Serve, http
 
 def test_a_held_poll_is_answered_with_the_notification(serve: Serve, http: Http):
     served = serve()
-    desktop = Desktop(http(served.url)).shakes_hands()
+    desktop = Desktop(http(served.url)).handshakes()
     with ThreadPoolExecutor(1) as pool:
         polled = pool.submit(desktop.poll)
         until(lambda: served.call(lambda: served.driver._held), "the poll is held")
@@ -69,7 +69,7 @@ def test_a_held_poll_is_answered_with_the_notification(serve: Serve, http: Http)
 
 def test_messages_of_an_aborted_poll_are_sent_with_the_next_one(serve: Serve, http: Http, dial: Dial):
     served = serve()
-    desktop = Desktop(http(served.url)).shakes_hands()
+    desktop = Desktop(http(served.url)).handshakes()
     plain = dial(served.url)
     plain.sendall(desktop.poll_bytes())
     until(lambda: served.call(lambda: served.driver._held), "the poll is held")
@@ -80,17 +80,17 @@ def test_messages_of_an_aborted_poll_are_sent_with_the_next_one(serve: Serve, ht
 
 
 async def test_a_reply_that_could_not_be_written_counts_as_not_delivered():
-    """The server below says that the client was gone when the reply was given to it."""
+    """The fake server reports that the client had disconnected."""
     noted: list[tuple[str, int]] = []
 
-    class Noting(Driver):
+    class RecordingDriver(Driver):
         def written(self, request_id: int) -> None:
             noted.append(("written", request_id))
 
         def hung_up(self, request_id: int) -> None:
             noted.append(("hung up", request_id))
 
-    app = ReplayApp(Noting(Backend(loads(SCENARIO))))
+    app = ReplayApp(RecordingDriver(Backend(loads(SCENARIO))))
     await app(_scope("/api/v2/page", lost=False), _nothing_more, _sink)
     await app(_scope("/api/v2/page", lost=True), _nothing_more, _sink)
     await app(_scope("/api/v2/page", lost=False), _nothing_more, _broken)
@@ -312,7 +312,7 @@ def _of_the_server(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 def test_a_stop_answers_held_polls_and_closes_websockets(serve: Serve, http: Http):
     served = serve()
-    desktop = Desktop(http(served.url)).shakes_hands()
+    desktop = Desktop(http(served.url)).handshakes()
     with connect(served.url.replace("http", "ws") + "/api/v2/notifications") as socket, ThreadPoolExecutor(1) as pool:
         polled = pool.submit(desktop.poll)
         until(lambda: served.call(lambda: served.driver._held), "the poll is held")

@@ -1,4 +1,4 @@
-"""A server on a thread of its own: asked from threads, greenlets and coroutines, and gone when it is stopped."""
+"""A server on a background thread: calls from threads, greenlets and coroutines, and its stop."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_each_application_of_a_factory_is_a_new_replay():
 
 async def test_an_application_with_another_engine_has_no_backend():
     class Other:
-        app = ReplayApp(Driver(object()))  # type: ignore[arg-type]  # what it is matters to nobody here
+        app = ReplayApp(Driver(object()))  # type: ignore[arg-type]  # any object will do
 
     with pytest.raises(BugError, match="expected a Backend"):
         BackgroundServer.backend.fget(Other())  # type: ignore[attr-defined]  # the property's own function

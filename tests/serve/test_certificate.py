@@ -1,4 +1,4 @@
-"""TLS: a certificate that is made here can be trusted by its file, and one that can't be used is refused."""
+"""TLS: clients can trust the file of a generated certificate; an invalid certificate is refused."""
 
 from __future__ import annotations
 

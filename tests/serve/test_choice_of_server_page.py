@@ -1,4 +1,4 @@
-"""The figures of the page on servers can be measured again."""
+"""The figures of the page about the choice of server can be measured again."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ FORWARD = ReplaySettings(unmatched="forward")
 
 @pytest.fixture
 def upstream() -> Iterator[tuple[str, list[Any]]]:
-    """A real server, and what it was asked."""
+    """A real server, and the requests that it received."""
     asked: list[Any] = []
 
     async def app(scope: Scope, _receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Clients that misbehave are ended with a clear answer, and the others don't notice."""
+"""Slow and malformed requests are refused with an error, without an effect on other clients."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ IMPATIENT = ListenOptions(limits=Limits(1000, request_seconds=0.3, write_seconds
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
-    """Read to the end of a connection; return the status and the body of the one answer on it."""
+    """Read a connection to its end; return the status and the body of its only response."""
     connection.settimeout(30)
     received = b""
     while piece := connection.recv(65536):
@@ -46,7 +46,7 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
     ids=["in the first word", "in the head", "in the body"],
 )
 def test_an_incomplete_request_gets_408(serve: Serve, http: Http, dial: Dial, begun: bytes):
-    """A byte a second is no progress: what counts is when the request is whole."""
+    """The limit is the time until the request is complete; partial data doesn't extend it."""
     served = serve(listening=IMPATIENT)
     slow = dial(served.url)
     slow.sendall(begun)
@@ -56,7 +56,7 @@ def test_an_incomplete_request_gets_408(serve: Serve, http: Http, dial: Dial, be
 
 
 def test_a_byte_a_second_is_too_slow(serve: Serve, http: Http, dial: Dial):
-    """For real: one second of waiting for an answer, one byte, and so on."""
+    """With real time: one byte per second."""
     served = serve(listening=ListenOptions(limits=Limits(1000, request_seconds=2.5)))
     slow = dial(served.url)
     slow.settimeout(1.0)
@@ -82,10 +82,10 @@ def test_an_idle_connection_is_closed_without_a_response(serve: Serve, dial: Dia
 
 def test_a_held_poll_does_not_count_as_a_slow_request(serve: Serve, http: Http, dial: Dial):
     served = serve(listening=IMPATIENT)
-    desktop = Desktop(http(served.url)).shakes_hands()
+    desktop = Desktop(http(served.url)).handshakes()
     plain = dial(served.url)
     plain.sendall(desktop.poll_bytes())
-    assert dial(served.url).recv(100) == b""  # a later connection has run out of patience meanwhile
+    assert dial(served.url).recv(100) == b""  # a later connection has reached its time limit meanwhile
     assert served.call(lambda: len(served.driver._held)) == 1
 
 
@@ -110,9 +110,9 @@ def test_a_websocket_that_never_reads_is_closed_and_others_continue(serve: Serve
     deaf = dial(served.url)
     client = ClientProtocol(parse_uri(served.url.replace("http", "ws") + "/api/v2/notifications"))
     client.send_request(client.connect())
-    shakes_hands = [{"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["websocket"]}]
+    handshake = [{"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["websocket"]}]
     _exchange(deaf, client)
-    client.send_text(json.dumps(shakes_hands).encode())
+    client.send_text(json.dumps(handshake).encode())
     (shaken,) = json.loads(_exchange(deaf, client))
     connects = [{"channel": "/meta/connect", "connectionType": "websocket", "clientId": shaken["clientId"]}]
     client.send_text(json.dumps(connects).encode())
@@ -125,12 +125,12 @@ def test_a_websocket_that_never_reads_is_closed_and_others_continue(serve: Serve
     assert http(served.url).get("/api/v2/page").text == "a page"
     until(lambda: _cut(deaf), "the deaf client is cut off")
     with connect(served.url.replace("http", "ws") + "/api/v2/notifications") as other:
-        other.send(json.dumps(shakes_hands))
+        other.send(json.dumps(handshake))
         assert json.loads(other.recv(30))[0]["successful"]
 
 
 def _exchange(connection: socket.socket, client: ClientProtocol) -> bytes:
-    """Send what a WebSocket client wants to send, and read until something whole has come; the text of a message."""
+    """Send the pending data of a WebSocket client, and read one message; return its text."""
     connection.sendall(b"".join(client.data_to_send()))
     while not (events := client.events_received()):
         client.receive_data(connection.recv(65536))
@@ -139,7 +139,7 @@ def _exchange(connection: socket.socket, client: ClientProtocol) -> bytes:
 
 
 def _cut(connection: socket.socket) -> bool:
-    """Tell whether the other end is gone, without reading what it has sent."""
+    """Tell whether the server has closed the connection, without reading its data."""
     try:
         connection.sendall(b"\r\n")
     except OSError:
@@ -165,7 +165,7 @@ def _is_served(url: str) -> bool:
 
 @pytest.fixture
 def many_files() -> Iterator[int]:
-    """Let this process open as many files as it may; how many is the value."""
+    """Raise the limit of open files of this process; the value is the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield hard
@@ -173,7 +173,7 @@ def many_files() -> Iterator[int]:
 
 
 def test_ten_thousand_connections_of_one_client_do_not_block_others(many_files: int, tmp_path: Path):
-    """As many as the machine allows, if that is fewer; the server is a process with files of its own."""
+    """Fewer if the machine allows fewer; the server runs in another process with its own limit."""
     wanted = min(10_000, many_files - 200)
     scenario = tmp_path / "scenario.yaml"
     scenario.write_text(SCENARIO)
@@ -215,7 +215,7 @@ def test_expect_100_continue_with_a_body_that_is_too_long_gets_the_error_first(s
 
 
 def test_a_client_that_sends_a_scenario_above_the_limit_can_read_the_error(dial: Dial):
-    """Cut off while it sends, it might never see the answer."""
+    """A client that is cut off while it sends might not read the response."""
     length = 64 * 1024 * 1024 + 1
     with administered() as reel:
         sender = dial(reel.served.url)

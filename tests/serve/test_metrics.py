@@ -1,4 +1,4 @@
-"""The metrics as Prometheus's own parser reads them."""
+"""The metrics, read with the parser of prometheus_client."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_format_is_openmetrics_with_each_metric_at_zero_from_the_start():
 
 
 def test_requests_calls_and_events_are_counted(reel: Administered):
-    desktop = Desktop(reel.app).shakes_hands()
+    desktop = Desktop(reel.app).handshakes()
     reel.app.post("/api/v2/workbins", json=ASKED)
     reel.app.get("/nowhere")
     desktop.poll()
@@ -71,7 +71,7 @@ def test_requests_calls_and_events_are_counted(reel: Administered):
 
 
 def test_held_polls_are_a_gauge(reel: Administered, dial):
-    desktop = Desktop(reel.app).shakes_hands()
+    desktop = Desktop(reel.app).handshakes()
     with dial(reel.served.url) as poll:
         poll.sendall(desktop.poll_bytes())
         until(lambda: scraped(reel)["cometreel_held_polls", ()] == 1, "the poll is held")

@@ -1,4 +1,4 @@
-"""`cometreel serve` as users run it: one line when it listens, a graceful end, a clear line for what can't be."""
+"""The command `cometreel serve`: its output, its graceful stop, and one line for each error."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def test_a_signal_stops_the_server_and_answers_held_polls(start: Start, dial: Di
     process, url = start("--no-admin")
     plain = dial(url)
     with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
-        plain.sendall(Desktop(http).shakes_hands().poll_bytes())
-        assert http.get("/api/v2/page").text == "a page"  # so the poll, which came before, is held by now
+        plain.sendall(Desktop(http).handshakes().poll_bytes())
+        assert http.get("/api/v2/page").text == "a page"  # so the earlier poll is held by now
         process.stop(number)
     answer = plain.recv(65536)
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -156,7 +156,7 @@ def _free_port() -> int:
 
 
 def _runnable(command: str) -> str:
-    """Wait for a server until it has said its URL, and end what curl prints with a line."""
+    """Make the command wait for the URL of a server, and end the output of curl with a newline."""
     if command.endswith("&"):
         return command.removesuffix("&") + " > >(tee url) 2>/dev/null &\nuntil [ -s url ]; do sleep 0.05; done"
     return f"{command}; echo" if command.startswith("curl") else command
@@ -164,7 +164,7 @@ def _runnable(command: str) -> str:
 
 @pytest.mark.parametrize("blocks", [(0, 1), (2,)], ids=["HTTP", "HTTPS"])
 def test_the_commands_of_the_documentation_do_what_it_shows(tmp_path: Path, blocks: tuple[int, ...]):
-    """Each block in its own words, on a free port."""
+    """Each block is run on a free port."""
     shown = [re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)[number] for number in blocks]
     port = str(_free_port())
     lines = re.sub(r"\b8080\b|\b8443\b", port, "".join(shown)).splitlines()

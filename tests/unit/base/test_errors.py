@@ -1,4 +1,4 @@
-"""Errors: where, what was found, what was expected, what to do; all problems of a file at once."""
+"""Errors: position, value found, expected value and hint; all problems of a file at once."""
 
 from __future__ import annotations
 

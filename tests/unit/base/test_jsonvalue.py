@@ -1,4 +1,4 @@
-"""JSON: what is read can be written back unchanged, and equality is JSON's own."""
+"""JSON: decoded values are encoded unchanged, and equality is that of JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The border of the engine: header fields as HTTP has them, and replies that know their phrase."""
+"""The interface of the engine: header fields, and the reason phrases of replies."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_equal_fields_are_equal_headers():
 
 
 def test_the_repr_of_headers_shows_no_values():
-    """It may end in a log or a traceback, and values may be credentials."""
+    """A repr can be in a log or a traceback, and values can be credentials."""
     assert repr(Headers([("Authorization", "Basic c2VjcmV0")])) == "Headers(['Authorization'])"
 
 

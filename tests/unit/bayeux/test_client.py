@@ -1,4 +1,4 @@
-"""The Bayeux client against our own server, in memory, with time moved and the network under control."""
+"""The Bayeux client against the Bayeux server, in virtual time, on a simulated network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from cometreel.errors import BugError
 
 
 class Link:
-    """A client and a server, the requests between them, and what the client told."""
+    """A client and a server, the requests between them, and the events of the client."""
 
     def __init__(self, talk: Any, settings: ClientSettings | None = None) -> None:
         self.talk, self.client = talk, BayeuxClient(settings)
@@ -56,7 +56,7 @@ class Link:
         self.collect()
 
     def collect(self) -> None:
-        """Bring the client every reply that is there."""
+        """Pass all available replies to the client."""
         for number, answer in list(self.open.items()):
             if answer.held or number not in self.open:
                 continue
@@ -81,11 +81,11 @@ class Link:
         self.talk.now = until
 
     def take(self) -> list[ClientEvent]:
-        """Give what happened since the last time."""
+        """Return the events since the last call."""
         events, self.events = self.events, []
         return events
 
-    def server_says(self, *data: Any) -> None:
+    def deliver(self, *data: Any) -> None:
         messages: Any = [{"channel": "/x", "data": each} for each in data]
         self.talk.do(self.talk.server.deliver(self.client.client_id, messages, self.talk.now))
         self.collect()
@@ -108,7 +108,7 @@ def test_handshake_subscribe_connect_receive_publish_disconnect(link: Link) -> N
     link.do(link.client.handshake(0.0))
     assert link.take() == [Established("client2"), Subscribed("/a"), Subscribed("/b/*"), Connected()]
     link.wait(0.0)
-    link.server_says(1)
+    link.deliver(1)
     assert link.take() == [Received({"channel": "/x", "data": 1})]
     link.do(link.client.publish("/a", {"n": 1}))
     echo, published = link.take()
@@ -142,7 +142,7 @@ def test_lost_session_is_followed_by_a_handshake_and_the_same_subscriptions(link
     link.do(link.client.subscribe(["/a"]))
     link.take()
     old = link.client.client_id
-    for number, answer in list(link.open.items()):  # the network holds the poll back until the session is gone
+    for number, answer in list(link.open.items()):  # the network delays the poll until the session has expired
         link.talk.gone(answer)
         del link.open[number]
         link.talk.wait(11)
@@ -230,7 +230,7 @@ def test_with_ack_each_message_is_received_once_even_if_replies_are_lost(talk: A
         lost = {number: answer for number, answer in link.open.items() if data % 2}
         for number in lost:
             del link.open[number]
-        link.server_says(data)
+        link.deliver(data)
         for number in lost:
             link.do(link.client.failed(number, talk.now))
         link.wait(5.0)

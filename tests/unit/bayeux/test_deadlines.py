@@ -1,4 +1,4 @@
-"""The heap of deadlines: earliest first, movable, and as large as what lives in it."""
+"""The heap of deadlines: earliest first; deadlines can be moved; the heap doesn't grow without bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The error strings of the two families of servers."""
+"""The error strings of the two dialects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages as they cross the wire, and how to tell them from other JSON."""
+"""Parsing messages, and distinguishing them from other JSON."""
 
 from __future__ import annotations
 

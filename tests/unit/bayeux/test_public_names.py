@@ -1,4 +1,4 @@
-"""The public face of the package is complete, sorted and free of what an engine may not import."""
+"""The public names of the package are complete and sorted, and its modules import no I/O."""
 
 from __future__ import annotations
 

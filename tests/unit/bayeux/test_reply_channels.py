@@ -1,4 +1,4 @@
-"""Reply channels: the framing of each transport, and nothing for a client that is gone."""
+"""Reply channels: the framing of each transport, and no writes to a disconnected client."""
 
 from __future__ import annotations
 

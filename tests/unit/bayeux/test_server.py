@@ -1,4 +1,4 @@
-"""The rules of the Bayeux server that the golden cases don't reach, as conversations."""
+"""The rules of the Bayeux server that the golden cases don't contain."""
 
 from __future__ import annotations
 
@@ -299,7 +299,7 @@ def test_unknown_request_ids_are_ignored(talk: Any) -> None:
 
 # ---------------------------------------------------------------------- the application
 class Rule(AllowAll):
-    """An application that answers the questions of one test."""
+    """An application with fixed results that records its calls."""
 
     def __init__(self, policy: PolicyResult | None = None, result: PublishResult | None = None) -> None:
         self.policy, self.result = policy, result
@@ -557,7 +557,7 @@ def test_a_long_polling_session_moves_to_a_websocket_and_its_poll_ends(talk: Any
 
 
 def test_messages_of_a_websocket_session_are_not_sent_in_http_replies(talk_with: Any) -> None:
-    """Else they would overtake what the socket hasn't confirmed."""
+    """They would be sent before the unconfirmed messages of the WebSocket."""
     talk = talk_with(confirm=False)
     session = talk.open()
     session.subscribe("/a")

@@ -1,4 +1,4 @@
-"""The index of subscriptions and the life of channels."""
+"""The index of subscriptions, and how long channels exist."""
 
 from __future__ import annotations
 

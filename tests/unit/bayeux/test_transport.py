@@ -1,4 +1,4 @@
-"""Bayeux over HTTP: which requests are read how, and what the others are told."""
+"""Bayeux over HTTP: reading the requests of each transport, and refusing others."""
 
 from __future__ import annotations
 

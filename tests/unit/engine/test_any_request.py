@@ -1,4 +1,4 @@
-"""Whatever a client sends, it gets an answer and never an exception, and other sessions don't notice."""
+"""Any request gets a reply and no exception, and doesn't affect other sessions."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_a_call_has_its_request_and_its_reply(conversation: Talk) -> None:
 
 
 def fill(talk: Conversation) -> Control:
-    """Make six calls of all kinds."""
+    """Make six calls, one of each kind."""
     a, b = talk.client("a", user="kate").connects(), talk.client("b")
     request_stats(a)
     b.sends("GET", "/api/v2/me/", query="x=1")
@@ -151,7 +151,7 @@ def test_filtered_calls_and_slices_can_be_filtered_again(conversation: Talk) -> 
 def test_an_unknown_filter_lists_the_valid_names(conversation: Talk) -> None:
     calls = control_of(conversation(SCENARIO)).calls
     with pytest.raises(OptionInvalid) as caught:
-        calls(operatoin="x")  # type: ignore[call-arg]  # what the test is about
+        calls(operatoin="x")  # type: ignore[call-arg]  # the unknown filter is the subject of the test
     assert str(caught.value) == (
         "operatoin: calls can't be filtered by it; expected one of operation, owner_type, owner, method, path, "
         "exchange, session, user, role, outcome (did you mean 'operation'?)"
@@ -325,7 +325,7 @@ def test_a_push_is_delivered_after_notifications_that_were_due_earlier(conversat
     talk = conversation(SCENARIO)
     a = talk.client().connects()
     request_stats(a)
-    talk.now += 0.3  # nobody has woken the backend yet
+    talk.now += 0.3  # the backend was not called yet
     talk.do(control_of(talk).push(CHANNEL, "last", now=talk.now))
     a.receives((0.3, 200, {"statusCode": 0}), (0.3, CHANNEL, {"n": 1}), (0.3, CHANNEL, "last"))
 

@@ -1,4 +1,4 @@
-"""Edits of scenario files are noticed, loaded once at rest, and reported when they can't be used."""
+"""Edits of scenario files are detected, loaded once they are complete, and reported if they are invalid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIRST = "cometreel: 1\ntitle: first\nexchanges: []\n"
 
 @asynccontextmanager
 async def following(paths: list[Path]) -> AsyncIterator[list[str]]:
-    """Follow files without a pause; yield the titles of what is installed."""
+    """Follow files without an interval; yield the titles of the installed scenarios."""
     titles: list[str] = []
 
     def install(scenario: Scenario) -> None:

@@ -10,7 +10,7 @@ from tests.unit.engine.conftest import Talk
 from tests.unit.engine.conversation import Client
 
 
-def asked(client: Client, method: str, path: str, times: int, body: JSON = None) -> list[JSON]:
+def replies_to(client: Client, method: str, path: str, times: int, body: JSON = None) -> list[JSON]:
     for _ in range(times):
         client.sends(method, path, body)
     heard, client.received = client.received, []
@@ -41,15 +41,15 @@ def test_equal_requests_are_answered_in_order_and_then_by_repeat(
     conversation: Talk, on_exchange: str, setting: str, answers: list[JSON]
 ) -> None:
     talk = conversation(numbered(on_exchange), repeat=setting)
-    assert asked(talk.client(), "GET", "/n", 5) == answers
+    assert replies_to(talk.client(), "GET", "/n", 5) == answers
     talk.logs.clear()
 
 
 def test_a_second_handshake_keeps_the_play_state(conversation: Talk) -> None:
     a = conversation(numbered()).client().handshakes()
-    assert asked(a, "GET", "/n", 1) == ["1"]
+    assert replies_to(a, "GET", "/n", 1) == ["1"]
     a.handshakes()
-    assert asked(a, "GET", "/n", 1) == ["2"]
+    assert replies_to(a, "GET", "/n", 1) == ["2"]
 
 
 GUARDED = """
@@ -62,9 +62,9 @@ exchanges:
 
 def test_an_exchange_is_not_played_before_its_guard_allows_it(conversation: Talk) -> None:
     a = conversation(GUARDED).client()
-    assert asked(a, "GET", "/n", 3) == [{"n": 0}] * 3
-    assert asked(a, "POST", "/n", 1) == [{}]
-    assert asked(a, "GET", "/n", 3) == [{"n": 1}] * 3
+    assert replies_to(a, "GET", "/n", 3) == [{"n": 0}] * 3
+    assert replies_to(a, "POST", "/n", 1) == [{}]
+    assert replies_to(a, "GET", "/n", 3) == [{"n": 1}] * 3
 
 
 ROLES = """
@@ -80,23 +80,23 @@ exchanges:
 def test_a_login_assigns_the_role_of_its_user_in_any_order(conversation: Talk) -> None:
     talk = conversation(ROLES)
     ben, ann = talk.client("b", user="ben"), talk.client("a", user="ann")
-    assert asked(ben, "POST", "/s", 2) == [{"n": 2}] * 2
-    assert asked(ann, "POST", "/s", 2) == [{"n": 1}] * 2
+    assert replies_to(ben, "POST", "/s", 2) == [{"n": 2}] * 2
+    assert replies_to(ann, "POST", "/s", 2) == [{"n": 1}] * 2
 
 
 def test_sessions_without_a_role_get_the_next_free_one_then_round_robin(conversation: Talk) -> None:
     talk = conversation(ROLES)
     clients = [talk.client(str(number)) for number in range(4)]
     for client in reversed(clients):
-        assert asked(client, "GET", "/all", 1) == [{}]
+        assert replies_to(client, "GET", "/all", 1) == [{}]
     assert [call.role for call in talk.backend.calls] == [None] * 4
-    assert [asked(client, "POST", "/s", 1)[0] for client in clients] == [{"n": 1}, {"n": 2}, {"n": 1}, {"n": 2}]
+    assert [replies_to(client, "POST", "/s", 1)[0] for client in clients] == [{"n": 1}, {"n": 2}, {"n": 1}, {"n": 2}]
 
 
 def test_a_miss_names_the_role_that_the_exchange_is_for(conversation: Talk) -> None:
     talk = conversation(ROLES)
     ann = talk.client(user="ann")
-    assert asked(ann, "GET", "/two", 1) == [404]
+    assert replies_to(ann, "GET", "/two", 1) == [404]
     talk.logged(
         "warning: no exchange answers GET /two; nearest: 'only 2' (test.yaml:11:5) matches, "
         "but it is for agent-2 and this session plays agent-1"
@@ -164,7 +164,7 @@ exchanges:
 """
     )
     a = talk.client()
-    assert asked(a, "GET", "/n", 1) == ["1"]
+    assert replies_to(a, "GET", "/n", 1) == ["1"]
     a.headers["Content-Type"] = "application/json"
     a.sends(method, path, text=text)
     (_, found, body) = a.received.pop()
@@ -190,7 +190,7 @@ exchanges:
     a.sends("POST", "/x", {"n": 0})
     assert a.received.pop()[1] == 500
     talk.logged("error: 'bad' can't be played: ")
-    assert asked(a, "POST", "/x", 1, {"n": 2}) == [{"x": 0.5}]
+    assert replies_to(a, "POST", "/x", 1, {"n": 2}) == [{"x": 0.5}]
 
 
 # ---------------------------------------------------------------------------------------------- responders
@@ -222,7 +222,7 @@ def test_a_responder_that_fails_is_logged_and_answered_500(conversation: Talk) -
 
     talk.backend.register(broken)
     a = talk.client()
-    assert asked(a, "GET", "/n", 1) == [500]
+    assert replies_to(a, "GET", "/n", 1) == [500]
     talk.logged("error: the responder broken failed: LookupError: /n")
 
 
@@ -275,8 +275,8 @@ def test_a_disconnect_fault_ends_the_clients_with_the_reply(conversation: Talk) 
 def test_faults_are_counted_per_session(conversation: Talk) -> None:
     talk = conversation(f"{FAULTY}faults: [{{exchange: x, every: 2, status: 500}}]\n", speed=0)
     a, b = talk.client("a"), talk.client("b")
-    assert asked(a, "POST", "/x", 4) == [{}, 500, {}, 500]
-    assert asked(b, "POST", "/x", 1) == [{}]
+    assert replies_to(a, "POST", "/x", 4) == [{}, 500, {}, 500]
+    assert replies_to(b, "POST", "/x", 1) == [{}]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Determinism, the promise: same scenario, seed and calls give the same answers, whatever else happens.
+"""Determinism: the same scenario, seed and calls give the same replies, regardless of other sessions.
 
 Each test searches for a counterexample among interleavings of sessions, speeds, offsets of the clock and restarts.
 """
@@ -49,7 +49,7 @@ timeline:
 )
 
 Call = tuple[int, str]
-"""When (hundredths of a second since the session began), and what is asked."""
+"""The time in hundredths of a second since the start of the session, and the request."""
 
 WHAT = ("stats", "keep", "get")
 calls = st.lists(st.tuples(st.integers(0, 100), st.sampled_from(WHAT)), max_size=8).map(
@@ -70,7 +70,7 @@ def ask(client: Client, what: str) -> None:
 
 
 def play(talk: Conversation, sessions: dict[str, tuple[int, list[Call]]]) -> dict[str, list[Received]]:
-    """Let several clients make their calls, each since its own beginning; return what each heard."""
+    """Let several clients make their calls, each from its own start; return what each received."""
     steps: list[tuple[float, int, str, str]] = []
     for place, (name, (begin, made)) in enumerate(sessions.items()):
         steps.append((begin / 100, place, name, "connect"))
@@ -92,7 +92,7 @@ def notifications(heard: list[Received]) -> list[tuple[str, JSON]]:
 
 
 def per_exchange(heard: list[Received]) -> dict[str, list[str]]:
-    """Return what a client received in groups: the replies, and the events of each exchange."""
+    """Group the messages that a client received: the replies, and the events of each exchange."""
     parts: defaultdict[str, list[str]] = defaultdict(list)
     for _, what, data in heard:
         assert isinstance(data, dict)

@@ -1,4 +1,4 @@
-"""Responders are functions in a Python file that the user names; a bad file is told with its line."""
+"""Responders are functions in a Python file; an error in the file is reported with its line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_a_file_defines_its_responders_in_a_list(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("def first(asked):\n    return 1\n\nresponders = [first]\n")
     (first,) = load_responders(file)
-    assert first(None) == 1  # type: ignore[arg-type, comparison-overlap]  # it looks at nothing
+    assert first(None) == 1  # type: ignore[arg-type, comparison-overlap]  # the responder ignores its argument
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The missing exchange: pasted into the scenario, it answers what was asked."""
+"""Suggested stubs: pasted into the scenario, they answer the unmatched request."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ exchanges:
 HOSTILE = "<script>\"'\u2028\u2029: #\t{{ x }} ${y} \\ \x00 é \U0001f600"
 
 
-def asked(control: Control, backend: Backend, method: str, target: str, body: bytes = b"") -> int | None:
-    """Ask, and return the status of the reply."""
+def status_of(control: Control, backend: Backend, method: str, target: str, body: bytes = b"") -> int | None:
+    """Send a request, and return the status of the reply."""
     path, _, query = target.partition("?")
     effects = backend.receive(Request(1, method, path, query, Headers(), body), 0.0)
     (reply,) = (effect for effect in effects if isinstance(effect, Reply))
@@ -79,15 +79,15 @@ def test_the_suggested_stub_answers_bodies_that_are_not_plain_json(body: bytes):
 
 def check(method: str, target: str, body: bytes) -> None:
     control, backend = replaying(SCENARIO)
-    assert asked(control, backend, method, target, body) in (400, 404, 405)
+    assert status_of(control, backend, method, target, body) in (400, 404, 405)
     control, backend = replaying(SCENARIO + control.suggested_stub(1))
-    assert asked(control, backend, method, target, body) == 200
+    assert status_of(control, backend, method, target, body) == 200
 
 
 def test_the_suggested_stub_has_the_key_order_of_the_format_and_a_unique_name():
     control, backend = replaying(SCENARIO)
     body: JSON = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place2"}
-    asked(control, backend, "POST", "/api/v2/workbins?x=1", encode(body))
+    status_of(control, backend, "POST", "/api/v2/workbins?x=1", encode(body))
     assert control.suggested_stub(1) == (
         "  - name: RequestAgentStats Place Place2 (2)\n"
         "    request:\n"
@@ -108,24 +108,24 @@ def test_the_suggested_stub_has_the_key_order_of_the_format_and_a_unique_name():
 
 def test_the_suggested_stub_of_a_publish_is_a_publish():
     control, backend = replaying(SCENARIO)
-    client = Chatting(backend)
-    client.publishes("/service/chat", {"text": HOSTILE, "token": "hush"})
+    client = MinimalClient(backend)
+    client.publish("/service/chat", {"text": HOSTILE, "token": "hush"})
     written = control.suggested_stub(1)
     assert written.startswith("  - name: PUBLISH /service/chat\n    request:\n      publish: /service/chat\n")
     assert "hush" not in written
     control, backend = replaying(SCENARIO + written)
-    Chatting(backend).publishes("/service/chat", {"text": HOSTILE, "token": "other"})
+    MinimalClient(backend).publish("/service/chat", {"text": HOSTILE, "token": "other"})
     assert [call.outcome for call in control.calls] == ["played"]
 
 
-class Chatting:
-    """A CometD client as small as can be."""
+class MinimalClient:
+    """A minimal CometD client."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend, self.cookies = backend, ""
-        self.client = self.asks(channel="/meta/handshake", version="1.0", supportedConnectionTypes=["long-polling"])
+        self.client = self.send(channel="/meta/handshake", version="1.0", supportedConnectionTypes=["long-polling"])
 
-    def asks(self, **message: JSON) -> JSON:
+    def send(self, **message: JSON) -> JSON:
         fields = [("Content-Type", "application/json"), ("Cookie", self.cookies)]
         request = Request(1, "POST", "/cometd", "", Headers(fields), encode([message]))
         (reply,) = (effect for effect in self.backend.receive(request, 0.0) if isinstance(effect, Reply))
@@ -133,8 +133,8 @@ class Chatting:
         self.cookies = self.cookies or "; ".join(set_here)
         return next((value for _, value in find(decode(reply.body), "/*/clientId")), None)
 
-    def publishes(self, channel: str, data: JSON) -> None:
-        self.asks(channel=channel, data=data, clientId=self.client)
+    def publish(self, channel: str, data: JSON) -> None:
+        self.send(channel=channel, data=data, clientId=self.client)
 
 
 @pytest.mark.parametrize(
@@ -148,16 +148,16 @@ class Chatting:
 )
 def test_the_suggested_stub_replaces_secrets_by_any(target: str, body: bytes):
     control, backend = replaying(SCENARIO)
-    asked(control, backend, "POST", target, body)
+    status_of(control, backend, "POST", target, body)
     written = control.suggested_stub(1)
     assert "hush" not in written
     control, backend = replaying(SCENARIO + written)
-    assert asked(control, backend, "POST", target.replace("hush", "other"), body.replace(b"hush", b"other")) == 200
+    assert status_of(control, backend, "POST", target.replace("hush", "other"), body.replace(b"hush", b"other")) == 200
 
 
 def test_a_method_that_a_scenario_can_not_have_is_an_error():
     control, backend = replaying(SCENARIO)
-    asked(control, backend, "M!X", "/x")
+    status_of(control, backend, "M!X", "/x")
     with pytest.raises(OptionInvalid) as caught:
         control.suggested_stub(1)
     assert str(caught.value) == (

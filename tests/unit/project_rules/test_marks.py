@@ -1,4 +1,4 @@
-"""Marks of tests are complete: they are true of a place that exists, and no test starts a program without its mark."""
+"""Marks of tests: each selects existing tests, and no test starts a program without its mark."""
 
 from __future__ import annotations
 

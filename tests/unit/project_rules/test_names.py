@@ -1,4 +1,4 @@
-"""Names: one word for one thing, and no word that a reader has to learn first."""
+"""Names: one word for one thing, and no metaphors."""
 
 from __future__ import annotations
 
