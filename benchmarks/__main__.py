@@ -10,12 +10,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from benchmarks import engine, fixtures, loading, recording, replaying, serving, trace_post
+from benchmarks import engine, fixtures, loading, recording, replaying, serving, startup, trace_post
 from benchmarks.processes import TWO_CORES, on_client_core
 
 BENCHES: Final[Mapping[str, Callable[[Path], None]]] = MappingProxyType(
     {
         "engine": lambda _folder: engine.bench(),
+        "startup": lambda _folder: startup.bench(),
         "trace": lambda _folder: trace_post.bench(),
         "fixtures": fixtures.bench,
         "recording": recording.bench,

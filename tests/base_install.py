@@ -5,10 +5,18 @@ from __future__ import annotations
 from importlib import metadata
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-__all__ = ["hide_modules", "install_bytes", "modules_outside", "requirements_of"]
+from cometreel.extras import install_command, missing_distributions
+
+__all__ = ["hide_modules", "install_bytes", "modules_outside", "needs_extra", "requirements_of"]
+
+
+def needs_extra(name: str) -> pytest.MarkDecorator:
+    """Skip a test in `nox -s base`. Everywhere else all extras are installed, which a test checks."""
+    return pytest.mark.skipif(bool(missing_distributions(name)), reason=f"needs: {install_command(name)}")
 
 
 def requirements_of(*names: str) -> set[str]:

@@ -131,7 +131,7 @@ def doctor() -> int:
     width = max(len(check.name) for check in results)
     for check in results:
         click.echo(f"{_status(check)}  {check.name:<{width}}  {_details(check)}")
-    return ExitCode.NO if any(check.required and not check.ok for check in results) else ExitCode.DONE
+    return ExitCode.CHECK_FAILED if any(check.required and not check.ok for check in results) else ExitCode.SUCCESS
 
 
 def _status(check: DoctorCheck) -> str:

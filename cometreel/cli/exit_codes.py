@@ -10,9 +10,9 @@ __all__ = ["ExitCode"]
 class ExitCode(IntEnum):
     """The exit codes of every command."""
 
-    DONE = 0
+    SUCCESS = 0
     """The command succeeded."""
-    NO = 1
+    CHECK_FAILED = 1
     """The command ran, and a check failed: a difference, a broken limit, an issue."""
-    CANNOT = 2
+    ERROR = 2
     """The command could not run: invalid input, or a missing requirement. Nothing was changed."""

@@ -38,4 +38,4 @@ def lint(scenarios: tuple[Path, ...], *, fix: bool, form: str) -> int:
     if fix:
         for path, file in fixed(issues):
             click.echo(f"fixed in {write_scenario(file, path).path}", err=True)
-    return ExitCode.NO if any(issue.level != "note" for issue in issues) else ExitCode.DONE
+    return ExitCode.CHECK_FAILED if any(issue.level != "note" for issue in issues) else ExitCode.SUCCESS

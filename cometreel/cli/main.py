@@ -101,12 +101,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return code
     except BrokenPipeError:  # the reader of the output has closed it, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
+        return ExitCode.SUCCESS
     except (click.Abort, KeyboardInterrupt):
         return _print_error("interrupted")
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        return ExitCode.CANNOT
+        return ExitCode.ERROR
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "cometreel"
         return _print_error(f"{error.format_message().rstrip('.')} (see: {command} --help)")
@@ -127,13 +127,13 @@ def _invoke(arguments: list[str]) -> int:
             code = main.invoke(context)
     except click.exceptions.Exit as exit_:  # after --help and --version
         return exit_.exit_code
-    return code if isinstance(code, int) else ExitCode.DONE
+    return code if isinstance(code, int) else ExitCode.SUCCESS
 
 
 def _print_error(*lines: str) -> ExitCode:
     for line in lines:
         click.echo(f"cometreel: {line}", err=True)
-    return ExitCode.CANNOT
+    return ExitCode.ERROR
 
 
 def _error_lines(error: CometreelError) -> list[str]:

@@ -163,7 +163,7 @@ def _certificate(options: ServeOptions) -> Certificate | None:
     if options["certificate"] is not None:
         return Certificate(options["certificate"], options["key"])
     if options["key"] is not None:
-        raise OptionInvalid("key", "given without a certificate", "--certificate FILE too")
+        raise OptionInvalid("key", "given without its certificate", "--certificate FILE too")
     if not options["tls"]:
         return None
     generated = local_certificate(
@@ -180,7 +180,7 @@ def _node_arguments(paths: list[Path], options: ServeOptions) -> list[str]:
     :raises OptionInvalid: if the admin API is enabled for other machines; HAProxy doesn't forward to it.
     """
     if options["admin_from"] != "loopback":
-        found = "given together with --nodes, whose admin APIs are for this machine only"
+        found = "given together with --nodes, each of which has an admin API for this machine only"
         raise OptionInvalid("admin-from", found, "one of the two")
     given: list[tuple[str, object]] = [(name, options[name]) for name in (*SETTINGS, "upstream") if name != "node"]
     given += [("responders", path) for path in options["responders"]]

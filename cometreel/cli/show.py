@@ -52,12 +52,12 @@ def show(files: tuple[Path, ...], out: Path | None, *, open_: bool, text: bool, 
         shown = compare(*map(read_conversation, files)) if diff else read_conversation(files[0])
     if text:
         _print(shown)
-        return ExitCode.DONE
+        return ExitCode.SUCCESS
     path = out or _default_path(files[-1])
     with show_progress(f"drawing {path.name}"):
         _write(path, page(shown))
     click.echo(path)
-    return _open(path) if open_ else ExitCode.DONE
+    return _open(path) if open_ else ExitCode.SUCCESS
 
 
 def _default_path(file: Path) -> Path:
@@ -122,6 +122,6 @@ def _is_page(path: Path) -> bool:
 
 def _open(path: Path) -> ExitCode:
     if webbrowser.open(path.resolve().as_uri()):
-        return ExitCode.DONE
+        return ExitCode.SUCCESS
     click.echo("cometreel: no browser could be started; open the page yourself", err=True)
-    return ExitCode.NO
+    return ExitCode.CHECK_FAILED

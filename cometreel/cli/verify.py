@@ -109,7 +109,7 @@ def verify(scenario: tuple[Path, ...], against: str, **options: Unpack[_VerifyOp
         _accept(verdict, script)
     if not verdict.any_played:
         raise OptionInvalid("verify", "no exchange could be played", "at least one", "the report says why")
-    return ExitCode.DONE if verdict.same else ExitCode.NO
+    return ExitCode.SUCCESS if verdict.same else ExitCode.CHECK_FAILED
 
 
 def _verdict(script: Script, against: str, options: _VerifyOptions) -> Verdict:

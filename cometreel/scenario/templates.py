@@ -7,32 +7,23 @@ A template that consists of one `{{ expression }}` keeps the type of its value; 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
-
-import jinja2
-from jinja2 import meta, nodes
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from cometreel import jsonvalue
 from cometreel.errors import InputError
 from cometreel.jsonvalue import JSON
 
+if TYPE_CHECKING:
+    from cometreel.scenario.template_environment import TemplateEnvironment
+
 __all__ = ["SeededRandom", "Template", "TemplateFailed", "check_template", "template", "undefined_names"]
 
 GLOBAL_NAMES = frozenset({"range", "dict", "namespace"})
-_SINGLE_EXPRESSION = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
-_MAPPING_METHODS = frozenset({"get", "items", "keys", "values"})
-_LARGEST = 1_000_000
-"""The limit of list items or characters that `*` may create."""
-_LONGEST_POWER = 4096
-"""The limit of bits in a result of `**`."""
 
 
 class TemplateFailed(InputError):
@@ -41,35 +32,6 @@ class TemplateFailed(InputError):
     def __init__(self, text: str, reason: str, where: str = "") -> None:
         self.text, self.reason, self.where = text, reason, where
         super().__init__(f"{where + ': ' if where else ''}the template {text!r} failed: {reason}")
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    """Jinja2 in which members of an object take precedence over its methods, and nothing is evaluated at load."""
-
-    intercepted_binops = frozenset({"*", "**"})
-
-    def __init__(self) -> None:
-        super().__init__(undefined=jinja2.StrictUndefined, finalize=_as_text, autoescape=False)
-        for name in set(self.globals) - GLOBAL_NAMES:
-            del self.globals[name]
-        del self.filters["random"]
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        if isinstance(obj, Mapping):
-            if attribute in obj:
-                return obj[attribute]
-            if attribute not in _MAPPING_METHODS:
-                return self.undefined(obj=obj, name=attribute)
-        return super().getattr(obj, attribute)
-
-    def call_binop(self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any) -> Any:
-        sizes = [len(one) for one in (left, right) if isinstance(one, str | list | tuple)]
-        numbers = [abs(one) for one in (left, right) if isinstance(one, int)]
-        if operator == "*" and sizes and numbers and sizes[0] * numbers[0] > _LARGEST:
-            raise SecurityError("the result is too large")
-        if operator == "**" and len(numbers) == 2 and numbers[0].bit_length() * numbers[1] > _LONGEST_POWER:
-            raise SecurityError("the result is too large")
-        return super().call_binop(context, operator, left, right)
 
 
 def _as_text(value: object) -> object:
@@ -86,7 +48,11 @@ def _iso(value: datetime) -> str:
     return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
 
 
-_ENVIRONMENT = _Environment()
+@lru_cache(maxsize=1)
+def _environment() -> TemplateEnvironment:
+    from cometreel.scenario.template_environment import TemplateEnvironment  # noqa: PLC0415  # Jinja2, 20 ms
+
+    return TemplateEnvironment(GLOBAL_NAMES, _as_text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +68,8 @@ class Template:
 
         :raises TemplateFailed: if a name is undefined, or the result can't be evaluated or isn't JSON.
         """
+        import jinja2  # noqa: PLC0415  # imported by now
+
         try:
             value = self.evaluate(variables)
             if isinstance(value, jinja2.Undefined):
@@ -147,26 +115,14 @@ def template(text: str) -> Template:
 
     :raises jinja2.TemplateSyntaxError: if its syntax is invalid.
     """
-    tree = _ENVIRONMENT.parse(text)
-    names = frozenset(meta.find_undeclared_variables(tree))
-    single = _SINGLE_EXPRESSION.fullmatch(text.strip()) if _is_single_expression(tree) else None
-    if single is not None:
-        expression = _ENVIRONMENT.compile_expression(single[1], undefined_to_none=False)
-        return Template(text, names, expression)
-    return Template(text, names, _ENVIRONMENT.from_string(text).render)
-
-
-def _is_single_expression(tree: nodes.Template) -> bool:
-    if len(tree.body) != 1 or not isinstance(tree.body[0], nodes.Output):
-        return False
-    parts = [
-        part for part in tree.body[0].nodes if not (isinstance(part, nodes.TemplateData) and not part.data.strip())
-    ]
-    return len(parts) == 1 and not isinstance(parts[0], nodes.TemplateData)
+    names, evaluate = _environment().compiled(text)
+    return Template(text, names, evaluate)
 
 
 def check_template(text: str) -> str:
     """Return the syntax error of a template, or an empty text."""
+    import jinja2  # noqa: PLC0415  # slow, and needed for templates only
+
     try:
         template(text)
     except jinja2.TemplateSyntaxError as error:

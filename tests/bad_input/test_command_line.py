@@ -98,7 +98,7 @@ def test_invalid_input_is_reported_in_one_line(
     for name, content in FILES.items():
         (here / name).write_bytes(content)
     before = contents(here)
-    assert run(arguments) == ExitCode.CANNOT
+    assert run(arguments) == ExitCode.ERROR
     assert capsys.readouterr() == ("", f"cometreel: {line}\n")
     assert contents(here) == before
 
@@ -108,7 +108,7 @@ def test_an_unwritable_path_is_reported_in_one_line(
     here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
 ) -> None:
     before = contents(here)
-    assert run(arguments) == ExitCode.CANNOT
+    assert run(arguments) == ExitCode.ERROR
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"cometreel: {line}")
@@ -145,7 +145,7 @@ def test_an_invalid_policy_is_reported_in_one_line(
     if content is not None:
         (here / "p.yaml").write_bytes(content)
     before = contents(here)
-    assert run(["distill", "a.jsonl", "--policy", "p.yaml"]) == ExitCode.CANNOT
+    assert run(["distill", "a.jsonl", "--policy", "p.yaml"]) == ExitCode.ERROR
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"cometreel: {line}")
@@ -158,7 +158,7 @@ def test_a_truncated_journal_loses_only_its_last_event(here: Path, capsys: pytes
     lines = SAMPLE.read_bytes().splitlines(keepends=True)
     torn = b"".join(lines[:7]) + lines[7][:20]
     (here / "torn.jsonl").write_bytes(torn)
-    assert run(["distill", "torn.jsonl"]) == ExitCode.DONE
+    assert run(["distill", "torn.jsonl"]) == ExitCode.SUCCESS
     out, err = capsys.readouterr()
     assert out == "torn.yaml\n"
     assert (
@@ -179,7 +179,7 @@ def started(*arguments: str, folder: Path, before: str = "", out: int = subproce
     """Run a command that must end with exit code 2, and return its stderr."""
     command = [sys.executable, "-c", before + COMMAND, *arguments]
     ended = subprocess.run(command, cwd=folder, stdout=out, stderr=subprocess.PIPE, check=False, text=True)
-    assert ended.returncode == ExitCode.CANNOT, ended
+    assert ended.returncode == ExitCode.ERROR, ended
     return ended.stderr
 
 

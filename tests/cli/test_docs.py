@@ -68,8 +68,8 @@ def printed(command: str, folder: Path) -> str:
 def test_commands_print_what_is_shown(page: str, folder: Path):
     if page == "import":
         sample = str(folder / "recordings" / "workbin-desktop.yaml")
-        assert run(["export", sample, "--har", "-o", str(folder / "desktop.har")]) == ExitCode.DONE
-        assert run(["export", sample, "--mitm", str(folder / "flows.mitm")]) == ExitCode.DONE
+        assert run(["export", sample, "--har", "-o", str(folder / "desktop.har")]) == ExitCode.SUCCESS
+        assert run(["export", sample, "--mitm", str(folder / "flows.mitm")]) == ExitCode.SUCCESS
     assert [(command, printed(command, folder)) for command, _ in steps(page)] == steps(page)
 
 

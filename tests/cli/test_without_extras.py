@@ -130,7 +130,7 @@ def test_lint_names_the_rule_that_did_not_run(command: Command):
 def test_lint_runs_the_other_rules(command: Command, folder: Path):
     text = "cometreel: 1\nexchanges:\n  - name: a\n    x-lint: [nothing]\n    request: {method: GET, path: /a}\n"
     (folder / "bad.yaml").write_text(text)
-    assert "unknown rule 'nothing'" in command("lint", "bad.yaml", code=ExitCode.NO).stdout
+    assert "unknown rule 'nothing'" in command("lint", "bad.yaml", code=ExitCode.CHECK_FAILED).stdout
 
 
 MISSING = {
@@ -147,15 +147,15 @@ MISSING = {
 @pytest.mark.parametrize("extra", MISSING)
 def test_a_command_without_its_extra_prints_the_pip_command(extra: str, command: Command):
     words, reason = MISSING[extra]
-    ended = command(*words, code=ExitCode.CANNOT)
+    ended = command(*words, code=ExitCode.ERROR)
     assert ended.stdout == ""
     pronoun = "them" if " and " in reason else "it"
     assert ended.stderr == f"cometreel: {reason}; install {pronoun}: {install_command(extra)}\n"
 
 
 def test_a_flow_file_is_not_imported(command: Command, folder: Path):
-    assert run(["export", str(SAMPLE), "--mitm", str(folder / "flows.mitm")]) == ExitCode.DONE
-    ended = command("import", "flows.mitm", code=ExitCode.CANNOT)
+    assert run(["export", str(SAMPLE), "--mitm", str(folder / "flows.mitm")]) == ExitCode.SUCCESS
+    ended = command("import", "flows.mitm", code=ExitCode.ERROR)
     assert (
         ended.stderr == f"cometreel: importing a flow file needs mitmproxy; install it: {install_command('record')}\n"
     )
@@ -220,7 +220,7 @@ IMPORTS = {
     "from cometreel.cli import run; run(['--help'])": SLOW | {"pydantic", "yaml", "jinja2", "uvicorn", "asyncio"},
     "import cometreel.pytest_plugin": SLOW | {"click", "pydantic", "yaml", "jinja2", "uvicorn"},
     "import click; click.echo = lambda *_, **__: exit(); from cometreel.cli import run; run(['serve', FILE])": SLOW
-    | {"cometreel.bayeux.client", "cometreel.serve.admin.api", "cometreel.serve.cluster"},
+    | {"cometreel.bayeux.client", "cometreel.serve.admin.api", "cometreel.serve.cluster", "jinja2"},
 }
 
 

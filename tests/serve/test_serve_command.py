@@ -138,14 +138,14 @@ IMPOSSIBLE = {
 def test_an_invalid_option_is_one_line_and_exit_code_2(
     scenario: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], text: str
 ):
-    assert run(["serve", str(scenario), "--no-watch", *arguments]) == ExitCode.CANNOT
+    assert run(["serve", str(scenario), "--no-watch", *arguments]) == ExitCode.ERROR
     assert capsys.readouterr() == ("", f"cometreel: {text}\n")
 
 
 def test_a_port_in_use_is_reported_with_its_number(scenario: Path, capsys: pytest.CaptureFixture[str]):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert run(["serve", str(scenario), "--port", str(port)]) == ExitCode.CANNOT
+        assert run(["serve", str(scenario), "--port", str(port)]) == ExitCode.ERROR
     text = f"--port: {port} on 127.0.0.1 is used by another program; expected a free port (0 selects one)"
     assert capsys.readouterr() == ("", f"cometreel: {text}\n")
 

@@ -32,7 +32,7 @@ def draw(tmp_path: Path) -> Callable[..., Path]:
     def drawn(*made: Written) -> Path:
         files = [str(one.path(tmp_path, f"journal-{number}")) for number, one in enumerate(made)]
         page = tmp_path / "page.html"
-        assert run(["show", *(["--diff"] if len(made) > 1 else []), *files, "-o", str(page)]) == ExitCode.DONE
+        assert run(["show", *(["--diff"] if len(made) > 1 else []), *files, "-o", str(page)]) == ExitCode.SUCCESS
         return page
 
     return drawn

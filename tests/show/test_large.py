@@ -18,7 +18,7 @@ MOST_DRAWN = 300
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("large")
     page = folder / "large.html"
-    assert run(["show", str(busy(10_000).path(folder)), "-o", str(page)]) == ExitCode.DONE
+    assert run(["show", str(busy(10_000).path(folder)), "-o", str(page)]) == ExitCode.SUCCESS
     return page
 
 
@@ -69,7 +69,7 @@ def test_the_number_of_drawn_exchanges_is_limited_at_every_zoom(opened: Browser)
 
 def test_only_the_lanes_in_view_are_drawn(browser: Browser, tmp_path: Path):
     page = tmp_path / "lanes.html"
-    assert run(["show", str(busy(400, sessions=200).path(tmp_path)), "-o", str(page)]) == ExitCode.DONE
+    assert run(["show", str(busy(400, sessions=200).path(tmp_path)), "-o", str(page)]) == ExitCode.SUCCESS
     browser.open(page, reduced_motion=True)
     browser.find("#zoom-fit").click()
     browser.settle()

@@ -192,7 +192,7 @@ def test_a_click_on_a_table_row_filters(browser: Browser, draw: Draw):
 
 def test_the_shipped_sample_is_drawn(browser: Browser, tmp_path: Path):
     page = tmp_path / "sample.html"
-    assert run(["show", str(SAMPLE), "-o", str(page)]) == ExitCode.DONE
+    assert run(["show", str(SAMPLE), "-o", str(page)]) == ExitCode.SUCCESS
     browser.open(page)
     assert len(names(browser)) == 25
     assert browser.find("#lanes").get_attribute("data-drawn") == str(len(browser.all("#lanes .item")))

@@ -72,7 +72,7 @@ def imported(har: JSON, folder: Path) -> Path:
     """Import a HAR value."""
     file = folder / "browser.har"
     file.write_text(json.dumps(har))
-    assert run(["import", str(file), "--url", "/api/v2/"]) == ExitCode.DONE
+    assert run(["import", str(file), "--url", "/api/v2/"]) == ExitCode.SUCCESS
     return file.with_suffix(".yaml")
 
 

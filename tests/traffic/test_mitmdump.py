@@ -25,7 +25,7 @@ def test_the_imported_scenario_equals_the_recorded_one(
 ):
     original = (dumped / name).read_bytes()
     out = tmp_path / "imported.yaml"
-    assert run(["import", str(dumped / name), "--url", "/api/v2/", "-o", str(out)]) == ExitCode.DONE
+    assert run(["import", str(dumped / name), "--url", "/api/v2/", "-o", str(out)]) == ExitCode.SUCCESS
     printed = capsys.readouterr()
     assert printed.out == f"{out}\n"
     assert printed.err.startswith("24 exchanges, 1 timeline entry, 1 session\n")
@@ -40,7 +40,7 @@ def test_no_secret_is_written_to_the_journal_or_the_scenario(dumped: Path, name:
     assert cookies
     assert SECRETS[1] in raw
     arguments = ["import", str(dumped / name), "-o", str(tmp_path / "a.yaml"), "--journal", str(tmp_path / "a.jsonl")]
-    assert run(arguments) == ExitCode.DONE
+    assert run(arguments) == ExitCode.SUCCESS
     written = "".join(path.read_text() for path in tmp_path.glob("a.*"))
     assert [secret for secret in (*SECRETS, *cookies) if secret in written] == []
 
@@ -50,7 +50,7 @@ def test_a_truncated_flow_file_is_rejected_and_nothing_is_written(
 ):
     cut = tmp_path / "cut.mitm"
     cut.write_bytes((dumped / "flows.mitm").read_bytes()[:-1])
-    assert run(["import", str(cut), "--journal", str(tmp_path / "cut.jsonl")]) == ExitCode.CANNOT
+    assert run(["import", str(cut), "--journal", str(tmp_path / "cut.jsonl")]) == ExitCode.ERROR
     flows = re.fullmatch(
         rf"cometreel: {re.escape(str(cut))}: flow (\d+): not a flow, or truncated; "
         r"expected a flow file written by `mitmdump -w`\n",

@@ -33,9 +33,9 @@ def round_trip(path: Path, folder: Path, form: str) -> Path:
     """Export a scenario and import it again."""
     file = folder / f"export.{form}"
     arguments = ["--mitm", str(file)] if form == "mitm" else ["--har", "-o", str(file)]
-    assert run(["export", str(path), *arguments]) == ExitCode.DONE
+    assert run(["export", str(path), *arguments]) == ExitCode.SUCCESS
     back = folder / "back.yaml"
-    assert run(["import", str(file), "-o", str(back)]) == ExitCode.DONE
+    assert run(["import", str(file), "-o", str(back)]) == ExitCode.SUCCESS
     return back
 
 
@@ -63,7 +63,7 @@ def test_an_unsolicited_notification_is_in_the_timeline_after_a_round_trip(tmp_p
 
 def test_a_real_mitmdump_reads_the_flows(tmp_path: Path):
     file = tmp_path / "export.mitm"
-    assert run(["export", str(SAMPLE), "--mitm", str(file)]) == ExitCode.DONE
+    assert run(["export", str(SAMPLE), "--mitm", str(file)]) == ExitCode.SUCCESS
     command = [str(Path(sys.executable).with_name("mitmdump")), "-nr", str(file), "--set", f"confdir={tmp_path / 'm'}"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     calls = re.findall(r"(GET|POST) http://cometreel\.example(\S+)", printed)
@@ -74,7 +74,7 @@ def test_a_real_mitmdump_reads_the_flows(tmp_path: Path):
 
 def test_a_real_mitmdump_reads_the_har(tmp_path: Path):
     file = tmp_path / "export.har"
-    assert run(["export", str(SAMPLE), "--har", "-o", str(file)]) == ExitCode.DONE
+    assert run(["export", str(SAMPLE), "--har", "-o", str(file)]) == ExitCode.SUCCESS
     entries = json.loads(file.read_text())["log"]["entries"]
     command = [str(Path(sys.executable).with_name("mitmdump")), "-nr", str(file), "--set", f"confdir={tmp_path / 'm'}"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -86,5 +86,5 @@ def test_the_same_scenario_always_gives_the_same_file(tmp_path: Path):
         one, other = tmp_path / f"one.{form}", tmp_path / f"other.{form}"
         for file in (one, other):
             arguments = ["--mitm", str(file)] if form == "mitm" else ["--har", "-o", str(file)]
-            assert run(["export", str(SAMPLE), *arguments]) == ExitCode.DONE
+            assert run(["export", str(SAMPLE), *arguments]) == ExitCode.SUCCESS
         assert one.read_bytes() == other.read_bytes()

@@ -79,7 +79,7 @@ def test_replay_has_no_differences(
     assert report["counts"]["differences"] == 0
     not_played = [exchange["name"] for exchange in report["exchanges"] if exchange["outcome"] == "not played"]
     assert not_played == NOT_PLAYED[name]
-    assert code == (ExitCode.CANNOT if len(not_played) == len(report["exchanges"]) else ExitCode.DONE)
+    assert code == (ExitCode.ERROR if len(not_played) == len(report["exchanges"]) else ExitCode.SUCCESS)
 
 
 @pytest.mark.parametrize("name", sorted(NAMED))
@@ -89,7 +89,7 @@ def test_all_exchanges_are_played_with_values_for_captures(name: str, capsys: py
     with serve_in_background(replay_app(load([path]))) as served:
         code = run(["verify", str(path), "--against", served.url, "--json", *values])
     counts = json.loads(capsys.readouterr().out)["counts"]
-    assert (code, counts["differences"], counts["notPlayed"]) == (ExitCode.DONE, 0, 0)
+    assert (code, counts["differences"], counts["notPlayed"]) == (ExitCode.SUCCESS, 0, 0)
 
 
 def test_replay_by_mitmdump(tmp_path: Path, login: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,4 +99,4 @@ def test_replay_by_mitmdump(tmp_path: Path, login: None, capsys: pytest.CaptureF
     with server.process:
         code = run(["verify", str(recorded), "--against", server.url, "--json"])
     counts = json.loads(capsys.readouterr().out)["counts"]
-    assert (code, counts) == (ExitCode.DONE, {"same": 24, "drift": 0, "notPlayed": 0, "differences": 0})
+    assert (code, counts) == (ExitCode.SUCCESS, {"same": 24, "drift": 0, "notPlayed": 0, "differences": 0})

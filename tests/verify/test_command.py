@@ -50,7 +50,7 @@ def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """Return the error of the command, which is one sentence."""
-    assert run(["verify", *arguments]) == ExitCode.CANNOT
+    assert run(["verify", *arguments]) == ExitCode.ERROR
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     return err.removeprefix("cometreel: ").rstrip("\n")
@@ -139,7 +139,7 @@ def test_recorded_redirect_is_a_reply(
 ) -> None:
     text = GET.replace("body: {n: 1}", "status: 302, headers: {Location: /b}")
     url = serving(answering(302, location="/b"))
-    assert run(["verify", scenario(text), "--against", url]) == ExitCode.DONE
+    assert run(["verify", scenario(text), "--against", url]) == ExitCode.SUCCESS
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -203,7 +203,7 @@ def test_certificates(
     assert error.startswith(f"--against: no usable answer from {url}: [SSL: CERTIFICATE_VERIFY_FAILED]")
     assert error.endswith("expected a server that answers (pass a self-signed server's certificate with --ca FILE)")
     for trust in (["--ca", str(certificate.chain)], ["--insecure"]):
-        assert run(["verify", "s.yaml", "--against", url, *trust]) == ExitCode.DONE
+        assert run(["verify", "s.yaml", "--against", url, *trust]) == ExitCode.SUCCESS
 
 
 def test_proxy_and_netrc_of_the_environment_are_ignored(
@@ -219,8 +219,8 @@ def test_proxy_and_netrc_of_the_environment_are_ignored(
     Path("netrc").write_text("machine 127.0.0.1 login ann password s3cret\n")
     monkeypatch.setenv("NETRC", "netrc")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    assert run(["verify", scenario(GET), "--against", url]) == ExitCode.DONE
-    assert run(["verify", "s.yaml", "--against", url, "--netrc", "netrc"]) == ExitCode.DONE
+    assert run(["verify", scenario(GET), "--against", url]) == ExitCode.SUCCESS
+    assert run(["verify", "s.yaml", "--against", url, "--netrc", "netrc"]) == ExitCode.SUCCESS
     assert received == [None, "Basic YW5uOnMzY3JldA=="]
 
 
@@ -231,7 +231,7 @@ def test_path_of_the_url_is_prepended(scenario: Callable[[str], str], serving: S
         paths.append(scope["path"])
         await JSONResponse({"n": 1})(scope, receive, send)
 
-    assert run(["verify", scenario(GET), "--against", f"{serving(app)}/gws/"]) == ExitCode.DONE
+    assert run(["verify", scenario(GET), "--against", f"{serving(app)}/gws/"]) == ExitCode.SUCCESS
     assert paths == ["/gws/a"]
 
 
@@ -246,7 +246,10 @@ def test_connection_closed_after_a_first_reply_is_a_difference(
         await Response('{"n": 1}')(scope, receive, send)
 
     text = f"{GET}{GET.partition('exchanges:')[2].replace('name: a', 'name: b').replace('/a', '/b').lstrip()}"
-    assert run(["verify", scenario(text.replace("}}}\n-", "}}}\n  -")), "--against", serving(app)]) == ExitCode.NO
+    assert (
+        run(["verify", scenario(text.replace("}}}\n-", "}}}\n  -")), "--against", serving(app)])
+        == ExitCode.CHECK_FAILED
+    )
     (line, _) = capsys.readouterr().out.splitlines()
     assert line.startswith("s.yaml:4: b: reply missing at /reply: recorded a reply, live ")
 
@@ -283,7 +286,7 @@ def test_endless_reply(
 
 def test_no_exchange_that_can_be_sent(scenario: Callable[[str], str], capsys: pytest.CaptureFixture[str]) -> None:
     text = WITH_NOTIFICATION.replace("path: /a", "path: [{$any: string}]")
-    assert run(["verify", scenario(text), "--against", "http://127.0.0.1:1"]) == ExitCode.CANNOT
+    assert run(["verify", scenario(text), "--against", "http://127.0.0.1:1"]) == ExitCode.ERROR
     out, err = capsys.readouterr()
     assert out.splitlines()[0].startswith(
         "s.yaml:3: a: not played: the scenario does not contain the value of {$any: string} in its path"
@@ -296,7 +299,7 @@ def test_reports_in_files_and_as_json(
 ) -> None:
     url = serving(answering(200, '{"n": 2}'))
     arguments = ["verify", scenario(GET), "--against", url, "--json", "--junit", "r.xml", "--html", "r.html"]
-    assert run(arguments) == ExitCode.NO
+    assert run(arguments) == ExitCode.CHECK_FAILED
     report = json.loads(capsys.readouterr().out)
     (difference,) = report["exchanges"][0]["differences"]
     assert (difference["what"], difference["recorded"], difference["live"]) == ("value changed", 1, 2)
@@ -317,24 +320,24 @@ def test_accepted_scenario_is_written_next_to_the_old_one(
     scenario: Callable[[str], str], serving: Serving, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = serving(answering(200, '{"n": 2}'))
-    assert run(["verify", scenario(GET), "--against", url, "--accept"]) == ExitCode.NO
+    assert run(["verify", scenario(GET), "--against", url, "--accept"]) == ExitCode.CHECK_FAILED
     assert Path("s.yaml").read_text() == GET
     err = capsys.readouterr().err
     assert '+        "n": 2\n' in err
     assert err.endswith("s.new.yaml\n")
-    assert run(["verify", "s.new.yaml", "--against", url]) == ExitCode.DONE
+    assert run(["verify", "s.new.yaml", "--against", url]) == ExitCode.SUCCESS
 
 
 def test_accept_without_differences_writes_nothing(scenario: Callable[[str], str], serving: Serving) -> None:
     url = serving(answering(200, '{"n": 1}'))
-    assert run(["verify", scenario(GET), "--against", url, "--accept"]) == ExitCode.DONE
+    assert run(["verify", scenario(GET), "--against", url, "--accept"]) == ExitCode.SUCCESS
     assert [path.name for path in Path().iterdir()] == ["s.yaml"]
 
 
 def test_announced_csrf_token_is_sent(tmp_path: Path, login: None, capsys: pytest.CaptureFixture[str]) -> None:
     server = peers.stand_in(tmp_path, "--csrf")
     with server.process:
-        assert run(["verify", str(peers.ROOT / RECORDED), "--against", server.url]) == ExitCode.DONE
+        assert run(["verify", str(peers.ROOT / RECORDED), "--against", server.url]) == ExitCode.SUCCESS
     assert capsys.readouterr().out.splitlines()[-1].endswith(": 24 same, 0 drifted, 0 not played: 0 differences")
 
 
@@ -354,10 +357,10 @@ def test_each_role_has_its_own_session(
     for name in ("ANN", "BEN"):
         monkeypatch.setenv(f"COMETREEL_PASSWORD_{name}", "any")
     with serve_in_background(replay_app(load([path]))) as served:
-        assert run(["verify", path, "--against", served.url]) == ExitCode.DONE
+        assert run(["verify", path, "--against", served.url]) == ExitCode.SUCCESS
         # a login as the other user receives the other's notifications
         monkeypatch.setenv("COMETREEL_USER_BEN", "ann")
-        assert run(["verify", path, "--against", served.url]) == ExitCode.NO
+        assert run(["verify", path, "--against", served.url]) == ExitCode.CHECK_FAILED
     assert "stats of ben: value changed at /events/0/data/id: recorded ben, live ann" in capsys.readouterr().out
 
 
@@ -377,7 +380,7 @@ def test_terminal_prompt_hides_the_password(stand_in: str, tmp_path: Path) -> No
         out, err = asking.communicate(timeout=60)
     os.close(slave)
     os.close(master)
-    assert (asking.returncode, json.loads(out)["counts"]["differences"]) == (ExitCode.DONE, 0)
+    assert (asking.returncode, json.loads(out)["counts"]["differences"]) == (ExitCode.SUCCESS, 0)
     assert peers.ANN.password.encode() not in out + err
 
 
@@ -401,7 +404,7 @@ def test_output_has_no_secrets_and_no_personal_data(
     server = peers.stand_in(tmp_path, "--csrf")
     with server.process:
         files = ["--junit", str(tmp_path / "r.xml"), "--html", str(tmp_path / "r.html"), "--accept"]
-        assert run(["verify", str(drifted), "--against", server.url, *files]) == ExitCode.NO
+        assert run(["verify", str(drifted), "--against", server.url, *files]) == ExitCode.CHECK_FAILED
         log = server.process.out
     output = "".join(capsys.readouterr())
     output += "".join(path.read_text() for path in tmp_path.iterdir() if path.is_file() and path != log)

@@ -24,7 +24,7 @@ BIN = Path(sys.executable).parent
     ],
 )
 def test_each_shell_gets_its_own_script(shell: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]):
-    assert run(["completion", shell]) == ExitCode.DONE
+    assert run(["completion", shell]) == ExitCode.SUCCESS
     script = capsys.readouterr().out
     assert [word for word in words if word not in script] == []
 
@@ -51,7 +51,7 @@ def test_a_real_bash_takes_the_script():
 
 
 def test_another_shell_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]):
-    assert run(["completion", "tcsh"]) == ExitCode.CANNOT
+    assert run(["completion", "tcsh"]) == ExitCode.ERROR
     assert capsys.readouterr().err == (
         "cometreel: Invalid value for '{bash|zsh|fish}': 'tcsh' is not one of 'bash', 'zsh', 'fish' "
         "(see: cometreel completion --help)\n"

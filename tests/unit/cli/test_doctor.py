@@ -13,6 +13,7 @@ import pytest
 from cometreel.cli import ExitCode, run
 from cometreel.cli.doctor import DoctorCheck, _extra, _listening, _local_ports, _open_files, checks
 from cometreel.extras import EXTRAS
+from tests.base_install import needs_extra
 
 
 @pytest.fixture
@@ -31,22 +32,22 @@ PYTHON = DoctorCheck("Python", "3.11.7", "to run Cometreel", "install it", requi
 
 
 def test_a_part_that_was_found_is_printed_with_its_version(shown: Callable[..., tuple[int, str]]):
-    assert shown(PYTHON) == (ExitCode.DONE, "ok       Python  3.11.7\n")
+    assert shown(PYTHON) == (ExitCode.SUCCESS, "ok       Python  3.11.7\n")
 
 
 def test_a_missing_part_is_printed_with_its_purpose_and_advice(shown: Callable[..., tuple[int, str]]):
     missing = DoctorCheck("haproxy", "", "for many processes", "apt-get install haproxy")
     line = "missing  haproxy  for many processes; try: apt-get install haproxy\n"
-    assert shown(PYTHON, missing) == (ExitCode.DONE, "ok       Python   3.11.7\n" + line)
+    assert shown(PYTHON, missing) == (ExitCode.SUCCESS, "ok       Python   3.11.7\n" + line)
 
 
 def test_only_a_missing_requirement_changes_the_exit_code(shown: Callable[..., tuple[int, str]]):
     missing = DoctorCheck("Python", "", "to run Cometreel", "install it", required=True)
-    assert shown(missing) == (ExitCode.NO, "MISSING  Python  to run Cometreel; try: install it\n")
+    assert shown(missing) == (ExitCode.CHECK_FAILED, "MISSING  Python  to run Cometreel; try: install it\n")
 
 
 def test_this_machine_meets_the_requirements(capsys: pytest.CaptureFixture[str]):
-    assert run(["doctor"]) == ExitCode.DONE
+    assert run(["doctor"]) == ExitCode.SUCCESS
     names = [re.split(r"\s{2,}", line)[1] for line in capsys.readouterr().out.splitlines()]
     assert names == [check.name for check in checks()]
     assert names[:3] == ["Python", "listening", "pytest"]
@@ -57,6 +58,7 @@ def test_every_missing_part_has_advice():
     assert [check.name for check in checks() if not check.ok and not check.advice] == []
 
 
+@needs_extra("verify")
 def test_every_extra_is_listed_with_its_versions():
     assert [check.name for check in checks() if check.name.startswith("extra ")] == [f"extra {each}" for each in EXTRAS]
     assert _extra("verify").found == f"httpx {version('httpx')}, deepdiff {version('deepdiff')}"

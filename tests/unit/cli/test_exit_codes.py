@@ -4,4 +4,4 @@ from cometreel.cli import ExitCode
 
 
 def test_the_three_codes():
-    assert {code.name: code.value for code in ExitCode} == {"DONE": 0, "NO": 1, "CANNOT": 2}
+    assert {code.name: code.value for code in ExitCode} == {"SUCCESS": 0, "CHECK_FAILED": 1, "ERROR": 2}

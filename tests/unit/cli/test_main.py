@@ -61,7 +61,7 @@ def test_an_error_is_a_line_on_stderr_and_exit_code_2(
 ):
     monkeypatch.setitem(COMMANDS, "failing", CommandEntry(f"{__name__}:failing", "Fail."))
     monkeypatch.setattr(failing, "error", error, raising=False)
-    assert run(["failing"]) == ExitCode.CANNOT
+    assert run(["failing"]) == ExitCode.ERROR
     captured = capsys.readouterr()
     assert (captured.out, captured.err.lstrip("\n")) == ("", expected)
 
@@ -75,18 +75,18 @@ MISUSED = {
 
 @pytest.mark.parametrize(("arguments", "expected"), MISUSED.items(), ids=" ".join)
 def test_a_misused_command_line(arguments: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]):
-    assert run(arguments) == ExitCode.CANNOT
+    assert run(arguments) == ExitCode.ERROR
     assert capsys.readouterr() == ("", expected)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]):
-    assert run(["--version"]) == ExitCode.DONE
+    assert run(["--version"]) == ExitCode.SUCCESS
     assert capsys.readouterr() == (f"cometreel {__version__}\n", "")
 
 
 @pytest.mark.parametrize("name", ["", *sorted(COMMANDS)])
 def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]):
-    assert run([*name.split(), "--help"]) == ExitCode.DONE
+    assert run([*name.split(), "--help"]) == ExitCode.SUCCESS
     text = capsys.readouterr().out
     assert "Example:" in text
     assert f"cometreel {name}" in text.partition("Example:")[2]
@@ -118,4 +118,4 @@ def test_a_closed_pipe_is_no_error():
         [sys.executable, "-m", "cometreel", "addons"], stdout=writing, stderr=subprocess.PIPE, check=False
     )
     os.close(writing)
-    assert (ended.returncode, ended.stderr) == (ExitCode.DONE, b"")
+    assert (ended.returncode, ended.stderr) == (ExitCode.SUCCESS, b"")

@@ -12,6 +12,9 @@ from cometreel import __version__
 from cometreel.cli import ExitCode, run
 from cometreel.lint import FORMATS, RULES
 from cometreel.scenario import parse
+from tests.base_install import needs_extra
+
+pytestmark = needs_extra("secrets")
 
 GOOD = "cometreel: 1\nexchanges:\n  - name: a\n    request: {method: GET, path: /a}\n"
 BAD = (
@@ -33,7 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_text_has_a_line_for_each_issue_and_exit_code_1(folder: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(["lint", "good.yaml", "bad.yaml"]) == ExitCode.NO
+    assert run(["lint", "good.yaml", "bad.yaml"]) == ExitCode.CHECK_FAILED
     assert capsys.readouterr() == (
         f"bad.yaml:6:29: warning ageing: {DATE}\nbad.yaml:6:80: error secret: {SECRET}\n",
         "",
@@ -41,14 +44,14 @@ def test_text_has_a_line_for_each_issue_and_exit_code_1(folder: Path, capsys: py
 
 
 def test_no_issues_print_nothing_and_a_note_is_not_a_failure(folder: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(["lint", "good.yaml"]) == ExitCode.DONE
+    assert run(["lint", "good.yaml"]) == ExitCode.SUCCESS
     assert capsys.readouterr() == ("", "")
-    assert run(["lint", "note.yaml"]) == ExitCode.DONE
+    assert run(["lint", "note.yaml"]) == ExitCode.SUCCESS
     assert capsys.readouterr().out.startswith("note.yaml:6:")
 
 
 def test_json_is_one_list_with_the_fields_of_each_issue(folder: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(["lint", "--format", "json", "bad.yaml"]) == ExitCode.NO
+    assert run(["lint", "--format", "json", "bad.yaml"]) == ExitCode.CHECK_FAILED
     assert json.loads(capsys.readouterr().out)[1] == {
         "file": "bad.yaml",
         "line": 6,
@@ -60,12 +63,12 @@ def test_json_is_one_list_with_the_fields_of_each_issue(folder: Path, capsys: py
         "hint": "--fix replaces it",
         "fixable": True,
     }
-    assert run(["lint", "--format", "json", "good.yaml"]) == ExitCode.DONE
+    assert run(["lint", "--format", "json", "good.yaml"]) == ExitCode.SUCCESS
     assert capsys.readouterr().out == "[]\n"
 
 
 def test_sarif_names_every_rule_and_places_every_result(folder: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(["lint", "--format", "sarif", "bad.yaml"]) == ExitCode.NO
+    assert run(["lint", "--format", "sarif", "bad.yaml"]) == ExitCode.CHECK_FAILED
     log = json.loads(capsys.readouterr().out)
     assert (log["version"], log["$schema"].rpartition("/")[2]) == ("2.1.0", "sarif-schema-2.1.0.json")
     (one,) = log["runs"]
@@ -98,20 +101,20 @@ def test_sarif_names_files_as_uris(folder: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_fixes_are_written_to_a_new_file(folder: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(["lint", "--fix", "bad.yaml"]) == ExitCode.NO
+    assert run(["lint", "--fix", "bad.yaml"]) == ExitCode.CHECK_FAILED
     assert capsys.readouterr().err == "fixed in bad.new.yaml\n"
     assert (folder / "bad.yaml").read_text() == BAD
     (exchange,) = parse(folder / "bad.new.yaml").exchanges or []
     assert exchange.reply is not None
     assert (exchange.reply.headers, exchange.reply.body) == ({}, {"password": "hidden", "id": 5})
-    assert run(["lint", "bad.new.yaml"]) == ExitCode.DONE
+    assert run(["lint", "bad.new.yaml"]) == ExitCode.SUCCESS
 
 
 def test_unsafe_changes_are_not_made(folder: Path, capsys: pytest.CaptureFixture[str]):
     """A request without its secret would match other requests; a removed exchange might be needed later."""
     request = GOOD.replace("path: /a", "path: /a, body: {password: hunter2hunter2}")
     (folder / "request.yaml").write_text(request + request.partition("exchanges:\n")[2].replace("name: a", "name: b"))
-    assert run(["lint", "--fix", "request.yaml"]) == ExitCode.NO
+    assert run(["lint", "--fix", "request.yaml"]) == ExitCode.CHECK_FAILED
     assert capsys.readouterr().err == ""
     assert not (folder / "request.new.yaml").exists()
 
@@ -119,7 +122,7 @@ def test_unsafe_changes_are_not_made(folder: Path, capsys: pytest.CaptureFixture
 def test_a_folder_is_one_scenario_without_its_proposals(folder: Path, capsys: pytest.CaptureFixture[str]):
     (folder / "bad.yaml").rename(folder / "bad.new.yaml")
     (folder / "note.yaml").unlink()
-    assert run(["lint", "."]) == ExitCode.DONE
+    assert run(["lint", "."]) == ExitCode.SUCCESS
     assert capsys.readouterr().out == ""
 
 
@@ -142,7 +145,7 @@ def test_input_that_cannot_be_checked_is_one_line_and_exit_code_2(
     folder: Path, arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
 ):
     (folder / "empty").mkdir()
-    assert run(["lint", *arguments]) == ExitCode.CANNOT
+    assert run(["lint", *arguments]) == ExitCode.ERROR
     assert capsys.readouterr() == ("", f"cometreel: {line}\n")
 
 

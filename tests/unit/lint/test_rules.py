@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cometreel.lint import RULES, Issue, lint
+from tests.base_install import needs_extra
 
 HEAD = "cometreel: 1\ncorrelation: gws-v2\n"
 STATS = """
@@ -226,6 +227,7 @@ SECRETS = {
 }
 
 
+@needs_extra("secrets")
 @pytest.mark.parametrize("name", SECRETS)
 def test_secret_reports_values_by_format_or_name_without_showing_them(name: str, tmp_path: Path):
     body, what = SECRETS[name]
@@ -234,6 +236,7 @@ def test_secret_reports_values_by_format_or_name_without_showing_them(name: str,
     assert sentence == f"the value looks like a secret: {what}; expected 'hidden' (--fix replaces it)"
 
 
+@needs_extra("secrets")
 def test_secret_reports_requests_and_cookies_too(tmp_path: Path):
     text = answer("{a: 1}", ", headers: {Cookie: JSESSIONID=node0abc}, body: {password: hunter2hunter2}")
     assert [(rule, line) for rule, _, line, _ in found(text, tmp_path)] == [("secret", 5), ("secret", 5)]
@@ -298,6 +301,7 @@ def test_ignoring_an_unknown_rule_is_an_error(tmp_path: Path):
     assert sentence == f"unknown rule 'secrets'; expected one of {', '.join(RULES)} (did you mean 'secret'?)"
 
 
+@needs_extra("secrets")
 def test_issues_are_in_file_order(tmp_path: Path):
     file = tmp_path / "many.yaml"
     file.write_text(HEAD + answer("{password: hunter2hunter2}", ", query: {since: '2026-11-23T10:00:00Z'}"))

@@ -24,7 +24,7 @@ def journal(wire: Any) -> Path:
 def test_it_writes_next_to_the_journal_and_prints_the_summary(
     journal: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["distill", str(journal)]) == ExitCode.DONE
+    assert run(["distill", str(journal)]) == ExitCode.SUCCESS
     out, err = capsys.readouterr()
     assert out == f"{journal.with_suffix('.yaml')}\n"
     assert err == (
@@ -45,19 +45,19 @@ def test_an_existing_scenario_is_kept_and_the_difference_is_printed(
     edited = text.replace("title: session", "title: mine")
     target.write_text(edited)
     capsys.readouterr()
-    assert run(["distill", str(journal)]) == ExitCode.DONE
+    assert run(["distill", str(journal)]) == ExitCode.SUCCESS
     new = journal.with_name("session.new.yaml")
     out = capsys.readouterr().out
     assert (target.read_text(), new.read_text()) == (edited, text)
     assert "-title: mine\n+title: session\n" in out
     assert out.endswith(f"{new}\n")
-    assert run(["distill", str(journal), "--force"]) == ExitCode.DONE
+    assert run(["distill", str(journal), "--force"]) == ExitCode.SUCCESS
     assert target.read_text() == text
 
 
 def test_another_policy_redacts_again(journal: Path, tmp_path: Path) -> None:
     out = tmp_path / "strict.yaml"
-    assert run(["distill", str(journal), "--policy", "strict", "-o", str(out)]) == ExitCode.DONE
+    assert run(["distill", str(journal), "--policy", "strict", "-o", str(out)]) == ExitCode.SUCCESS
     assert "28383e5523c7479cae4afa8df88d66df" not in out.read_text()
     assert "$id: user-1" in out.read_text()
 
@@ -86,7 +86,7 @@ def test_an_invalid_argument_or_file_is_one_line_and_exit_code_2(
     foreign.write_text("hello\n")
     places = {"journal": journal, "foreign": foreign, "key": journal.with_suffix(".key"), "folder": journal.parent}
     before = journal.read_bytes()
-    assert run(["distill", *(argument.format(**places) for argument in arguments)]) == ExitCode.CANNOT
+    assert run(["distill", *(argument.format(**places) for argument in arguments)]) == ExitCode.ERROR
     err = capsys.readouterr().err
     assert err.startswith("cometreel: " + line.format(**places))
     assert err.count("\n") == 1
@@ -109,10 +109,10 @@ def orders(wire: Any) -> Path:
 def test_a_custom_profile_is_used_and_written_into_the_scenario(orders: Path, capsys: pytest.CaptureFixture[str]):
     own = orders.with_name("orders-profile.yaml")
     own.write_text("reply: [/ticket]\nevent: [/ticket]\nwindow: 10s\n")
-    assert run(["distill", str(orders)]) == ExitCode.DONE
+    assert run(["distill", str(orders)]) == ExitCode.SUCCESS
     assert "notifications: 2 unsolicited" in capsys.readouterr().err
     out = orders.with_name("paired.yaml")
-    assert run(["distill", str(orders), "--profile", str(own), "-o", str(out)]) == ExitCode.DONE
+    assert run(["distill", str(orders), "--profile", str(own), "-o", str(out)]) == ExitCode.SUCCESS
     assert "notifications: 2 by reference" in capsys.readouterr().err
     assert yaml.safe_load(out.read_text())["correlation"] == yaml.safe_load(own.read_text())
     assert [len(exchange.events) for exchange in load([out]).exchanges] == [0, 1, 1]
@@ -132,7 +132,7 @@ def test_an_invalid_profile_is_reported_with_its_position(
 ):
     own = journal.with_name("own.yaml")
     own.write_text(text)
-    assert run(["distill", str(journal), "--profile", str(own)]) == ExitCode.CANNOT
+    assert run(["distill", str(journal), "--profile", str(own)]) == ExitCode.ERROR
     assert capsys.readouterr().err.startswith("cometreel: " + line.format(own=own))
 
 
@@ -140,7 +140,7 @@ def test_a_journal_without_its_key_can_be_distilled_but_not_redacted_again(
     journal: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     journal.with_suffix(".key").unlink()
-    assert run(["distill", str(journal)]) == ExitCode.DONE
+    assert run(["distill", str(journal)]) == ExitCode.SUCCESS
     capsys.readouterr()
-    assert run(["distill", str(journal), "--policy", "strict"]) == ExitCode.CANNOT
+    assert run(["distill", str(journal), "--policy", "strict"]) == ExitCode.ERROR
     assert "the journal's pseudonym key is missing" in capsys.readouterr().err

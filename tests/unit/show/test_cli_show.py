@@ -41,7 +41,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_the_page_is_written_next_to_the_file_or_to_out(
     here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], page: str
 ):
-    assert run(["show", *arguments]) == ExitCode.DONE
+    assert run(["show", *arguments]) == ExitCode.SUCCESS
     assert capsys.readouterr() == (f"{page}\n", "")
     assert (here / page).read_text("utf-8").startswith(FIRST_LINE)
 
@@ -49,7 +49,7 @@ def test_the_page_is_written_next_to_the_file_or_to_out(
 def test_the_page_of_a_folder_is_written_next_to_it(here: Path, capsys: pytest.CaptureFixture[str]):
     (here / "set").mkdir()
     (here / "a.yaml").rename(here / "set" / "a.yaml")
-    assert run(["show", "set"]) == ExitCode.DONE
+    assert run(["show", "set"]) == ExitCode.SUCCESS
     assert capsys.readouterr().out == "set.html\n"
 
 
@@ -63,11 +63,11 @@ def test_the_same_conversation_is_the_same_page(here: Path):
 def test_a_page_is_overwritten_and_no_other_file(here: Path, capsys: pytest.CaptureFixture[str]):
     page = here / "a.html"
     page.write_text(FIRST_LINE + "\nold")
-    assert run(["show", "a.jsonl"]) == ExitCode.DONE
+    assert run(["show", "a.jsonl"]) == ExitCode.SUCCESS
     assert "old" not in page.read_text("utf-8").splitlines()
     page.write_text("<!doctype html>\nmine")
     capsys.readouterr()
-    assert run(["show", "a.jsonl"]) == ExitCode.CANNOT
+    assert run(["show", "a.jsonl"]) == ExitCode.ERROR
     why = "the file exists; expected no file, or a page that `cometreel show` has drawn (choose a name with -o)"
     assert capsys.readouterr() == ("", f"cometreel: a.html: {why}\n")
     assert page.read_text() == "<!doctype html>\nmine"
@@ -75,14 +75,14 @@ def test_a_page_is_overwritten_and_no_other_file(here: Path, capsys: pytest.Capt
 
 def test_text_is_printed_and_nothing_is_written(here: Path, capsys: pytest.CaptureFixture[str]):
     before = contents(here)
-    assert run(["show", "--text", "a.jsonl"]) == ExitCode.DONE
+    assert run(["show", "--text", "a.jsonl"]) == ExitCode.SUCCESS
     out, err = capsys.readouterr()
     assert out.startswith("a  journal of 3.6 s, 1 session, 25 exchanges, 20 notifications, 22 polls\n")
     assert (err, "\x1b" in out, contents(here)) == ("", False, before)
 
 
 def test_differences_are_printed(here: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(["show", "--text", "--diff", "a.jsonl", "a.yaml"]) == ExitCode.DONE
+    assert run(["show", "--text", "--diff", "a.jsonl", "a.yaml"]) == ExitCode.SUCCESS
     assert capsys.readouterr().out == (
         "a → workbin-desktop  24 same, 0 changed, 0 added, 1 removed\n"
         "\n"
@@ -134,14 +134,14 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     (here / "empty").mkdir()
     (here / "a.har").write_text('{"log": {}}')
     before = contents(here)
-    assert run(["show", *arguments]) == ExitCode.CANNOT
+    assert run(["show", *arguments]) == ExitCode.ERROR
     assert capsys.readouterr() == ("", f"cometreel: {line}\n")
     assert contents(here) == before
 
 
 def test_every_problem_of_a_scenario_is_a_line(here: Path, capsys: pytest.CaptureFixture[str]):
     (here / "bad.yaml").write_text("cometreel: 1\nexchange: []\nfaults: [{}]\n")
-    assert run(["show", "bad.yaml"]) == ExitCode.CANNOT
+    assert run(["show", "bad.yaml"]) == ExitCode.ERROR
     places = [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()]
     assert places == ["bad.yaml:2:1", "bad.yaml:3:10", "bad.yaml:3:10"]
 
@@ -155,7 +155,7 @@ def test_on_a_full_disk_the_old_page_stays_and_no_half_of_a_new_one(here: Path):
     limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)); "
     code = limit + "from cometreel.cli import run; sys.exit(run(['show', 'a.jsonl']))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=here)
-    assert (ended.returncode, ended.stdout) == (ExitCode.CANNOT, "")
+    assert (ended.returncode, ended.stdout) == (ExitCode.ERROR, "")
     assert ended.stderr.startswith("cometreel: a.html: can't be written: File too large;")
     assert contents(here) == before
 
@@ -172,7 +172,7 @@ def test_open_starts_the_browser_of_the_user(here: Path):
         check=False,
         cwd=here,
     )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (ExitCode.DONE, "a.html\n", "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (ExitCode.SUCCESS, "a.html\n", "")
     assert (here / "opened").read_text() == (here / "a.html").as_uri()
 
 
@@ -186,7 +186,7 @@ def test_without_a_browser_the_page_is_written_and_the_exit_code_is_1(here: Path
         cwd=here,
     )
     message = "cometreel: no browser could be started; open the page yourself\n"
-    assert (ended.returncode, ended.stdout, ended.stderr) == (ExitCode.NO, "a.html\n", message)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (ExitCode.CHECK_FAILED, "a.html\n", message)
     assert (here / "a.html").exists()
 
 
@@ -197,7 +197,7 @@ def test_a_closed_pipe_is_no_error(here: Path):
         [*COMMAND, "--text", "a.jsonl"], stdout=writing, stderr=subprocess.PIPE, check=False, cwd=here
     )
     os.close(writing)
-    assert (ended.returncode, ended.stderr) == (ExitCode.DONE, b"")
+    assert (ended.returncode, ended.stderr) == (ExitCode.SUCCESS, b"")
 
 
 def test_an_ascii_terminal_gets_ascii(here: Path):
@@ -208,6 +208,6 @@ def test_an_ascii_terminal_gets_ascii(here: Path):
         check=False,
         cwd=here,
     )
-    assert (ended.returncode, ended.stderr) == (ExitCode.DONE, b"")
+    assert (ended.returncode, ended.stderr) == (ExitCode.SUCCESS, b"")
     assert ended.stdout.isascii()
     assert b"=*=====             200   143 ms  * 23 ms early   stats of place Place1" in ended.stdout

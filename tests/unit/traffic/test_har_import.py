@@ -13,6 +13,7 @@ from cometreel.cli import ExitCode, run
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording import read_journal
 from cometreel.scenario import ExchangeBlock, parse
+from tests.base_install import needs_extra
 from tests.unit.traffic.har_entries import START, bayeux, conversation, entry, har
 
 FLOWS = "expected a flow file written by `mitmdump -w`"
@@ -25,7 +26,7 @@ def exchanges(path: Path) -> list[ExchangeBlock]:
 
 def test_a_call_and_its_notification_on_a_held_poll_become_one_exchange(tmp_path: Path):
     path = har(tmp_path / "a.har", conversation())
-    assert run(["import", str(path)]) == ExitCode.DONE
+    assert run(["import", str(path)]) == ExitCode.SUCCESS
     (exchange,) = exchanges(path)
     assert exchange.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True) == {
         "name": "stats of my workbins",
@@ -43,7 +44,7 @@ def test_a_call_and_its_notification_on_a_held_poll_become_one_exchange(tmp_path
 
 def test_the_journal_uses_the_times_of_the_file_and_is_ordered_by_time(tmp_path: Path):
     path, journal = har(tmp_path / "a.har", conversation()), tmp_path / "kept.jsonl"
-    assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.DONE
+    assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.SUCCESS
     header, events, problems = read_journal(journal)
     assert header is not None
     assert (header.started, problems) == (START, [])
@@ -59,7 +60,7 @@ def test_the_journal_uses_the_times_of_the_file_and_is_ordered_by_time(tmp_path:
 
 def test_no_journal_and_no_key_are_kept_by_default(tmp_path: Path):
     path = har(tmp_path / "a.har", conversation())
-    assert run(["import", str(path)]) == ExitCode.DONE
+    assert run(["import", str(path)]) == ExitCode.SUCCESS
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a.har", "a.yaml", "scenario.schema.json"]
 
 
@@ -81,7 +82,7 @@ def test_url_selects_the_calls_to_keep_besides_cometd_and_assets_are_never_kept(
         entry(3, "GET", "/beacon", None, {"seen": True}),
     ]
     path = har(tmp_path / "a.har", [*conversation(), *page])
-    assert run(["import", str(path), *arguments]) == ExitCode.DONE
+    assert run(["import", str(path), *arguments]) == ExitCode.SUCCESS
     assert [getattr(exchange.request, "path", None) for exchange in exchanges(path)] == paths
 
 
@@ -97,7 +98,7 @@ def test_a_websocket_with_cometd_messages_is_kept(tmp_path: Path):
         tmp_path / "a.har",
         [entry(1, "GET", "/cometd", _resourceType="websocket", _webSocketMessages=messages)],
     )
-    assert run(["import", str(path)]) == ExitCode.DONE
+    assert run(["import", str(path)]) == ExitCode.SUCCESS
     (exchange,) = exchanges(path)
     assert exchange.reply is not None
     assert exchange.request.model_dump(exclude_unset=True) == {"publish": "/chat/room", "data": {"question": 1}}
@@ -108,7 +109,7 @@ def test_a_request_without_a_reply_is_reported_and_left_out(tmp_path: Path, caps
     cancelled = entry(5, "GET", "/api/v2/workbins")
     cancelled["response"] = {"status": 0, "headers": [], "content": {"size": 0}, "_error": "net::ERR_ABORTED"}
     path = har(tmp_path / "a.har", [*conversation(), cancelled])
-    assert run(["import", str(path)]) == ExitCode.DONE
+    assert run(["import", str(path)]) == ExitCode.SUCCESS
     assert "left out: a request without a reply: GET /api/v2/workbins\n" in capsys.readouterr().err
 
 
@@ -116,7 +117,7 @@ def test_a_body_that_is_missing_in_the_file_is_reported(tmp_path: Path, capsys: 
     evicted = entry(5, "GET", "/api/v2/workbins", None, "")
     evicted["response"] = {"status": 200, "headers": [], "content": {"size": 5000, "mimeType": "application/json"}}
     path = har(tmp_path / "a.har", [*conversation(), evicted])
-    assert run(["import", str(path)]) == ExitCode.DONE
+    assert run(["import", str(path)]) == ExitCode.SUCCESS
     assert "left out: the body of the reply to 'workbins': not available" in capsys.readouterr().err
 
 
@@ -137,7 +138,7 @@ def test_compressed_binary_and_form_bodies_are_decoded(tmp_path: Path):
     request["headers"] = [{"name": "Content-Type", "value": "application/x-www-form-urlencoded"}]
     request["postData"] = {"mimeType": "application/x-www-form-urlencoded", "params": [{"name": "a", "value": "1"}]}
     path, journal = har(tmp_path / "a.har", [*conversation(), packed, form]), tmp_path / "kept.jsonl"
-    assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.DONE
+    assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.SUCCESS
     _, events, _ = read_journal(journal)
     bodies = [event.body.kind for event in events[-4:]]
     assert (bodies, events[-3].body.value) == (["none", "json", "form", "json"], {"statusCode": 0})
@@ -149,7 +150,7 @@ def test_cookies_of_the_cookie_list_identify_the_session(tmp_path: Path):
     assert isinstance(request, dict)
     request |= {"headers": [], "cookies": [{"name": "JSESSIONID", "value": "s1"}]}
     path, journal = har(tmp_path / "a.har", [*conversation(), listed]), tmp_path / "kept.jsonl"
-    assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.DONE
+    assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.SUCCESS
     _, events, _ = read_journal(journal)
     assert len({event.identity["JSESSIONID"] for event in events if event.kind == "request"}) == 1
 
@@ -168,12 +169,13 @@ BAD: dict[str, tuple[bytes, str]] = {
 }
 
 
+@needs_extra("record")
 @pytest.mark.parametrize("name", BAD)
 def test_an_unknown_format_is_reported_in_one_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     content, line = BAD[name]
     path = tmp_path / "bad.har"
     path.write_bytes(content)
-    assert run(["import", str(path), "--journal", str(tmp_path / "bad.jsonl")]) == ExitCode.CANNOT
+    assert run(["import", str(path), "--journal", str(tmp_path / "bad.jsonl")]) == ExitCode.ERROR
     assert capsys.readouterr() == ("", f"cometreel: {line.format(file=path)}\n")
     assert list(tmp_path.iterdir()) == [path]
 
@@ -183,7 +185,7 @@ def test_a_truncated_file_is_rejected_with_the_number_of_the_last_entry(
 ):
     path = har(tmp_path / "cut.har", conversation())
     path.write_bytes(path.read_bytes()[:-40])
-    assert run(["import", str(path)]) == ExitCode.CANNOT
+    assert run(["import", str(path)]) == ExitCode.ERROR
     assert capsys.readouterr().err == f"cometreel: {path}: invalid or truncated JSON after entry 2; {HAR}\n"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -206,7 +208,7 @@ WRONG: dict[str, tuple[JSONObject, str]] = {
 def test_an_invalid_entry_is_reported_without_its_values(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     change, line = WRONG[name]
     path = har(tmp_path / "wrong.har", [*conversation(), {**entry(9, "GET", "/hush"), **change}])
-    assert run(["import", str(path)]) == ExitCode.CANNOT
+    assert run(["import", str(path)]) == ExitCode.ERROR
     printed = capsys.readouterr().err
     assert printed.startswith(f"cometreel: {path}: entry 4: {line}")
     assert printed.count("\n") == 1
@@ -230,7 +232,7 @@ def test_a_hostile_file_is_reported_in_one_line(name: str, tmp_path: Path, capsy
     value, line = HOSTILE[name]
     path = har(tmp_path / "hostile.har", [*conversation(), entry(3, "GET", "/a", seconds=0.007)])
     path.write_bytes(path.read_bytes().replace(b'"time": 7.0', value))
-    assert run(["import", str(path)]) == ExitCode.CANNOT
+    assert run(["import", str(path)]) == ExitCode.ERROR
     printed = capsys.readouterr().err
     assert printed.startswith(f"cometreel: {line.format(file=path)}; expected ")
     assert printed.count("\n") == 1
@@ -246,7 +248,7 @@ def test_an_invalid_channel_is_reported_and_left_out(side: str, tmp_path: Path, 
         else bayeux(4, poll, {"channel": "/a//b", "data": 1}, {**poll, "successful": True})
     )
     path = har(tmp_path / "odd.har", [*conversation(), printed])
-    assert run(["import", str(path)]) == ExitCode.DONE
+    assert run(["import", str(path)]) == ExitCode.SUCCESS
     (left_out,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("left out:")]
     assert left_out.endswith(" is the text '/a//b'; expected a channel such as /v2/me/workbins")
     assert len(exchanges(path)) == 1
@@ -258,7 +260,7 @@ def test_data_urls_are_ignored(tmp_path: Path):
     assert isinstance(request, dict)
     request["url"] = "data:application/json,{}"
     path = har(tmp_path / "a.har", [*conversation(), picture])
-    assert run(["import", str(path)]) == ExitCode.DONE
+    assert run(["import", str(path)]) == ExitCode.SUCCESS
     assert len(exchanges(path)) == 1
 
 
@@ -274,7 +276,7 @@ def test_a_usage_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture
             f"{tmp_path}/there.jsonl: it exists already; expected a new file",
         ),
     ):
-        assert run(["import", str(path), *arguments]) == ExitCode.CANNOT
+        assert run(["import", str(path), *arguments]) == ExitCode.ERROR
         printed = capsys.readouterr().err
         assert printed.startswith(f"cometreel: {line}")
         assert printed.count("\n") == 1
@@ -283,7 +285,7 @@ def test_a_usage_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_a_file_without_cometd_is_refused_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     path = har(tmp_path / "a.har", [entry(0, "GET", "/page", None, {"a": 1})])
-    assert run(["import", str(path), "--url", "/api/"]) == ExitCode.CANNOT
+    assert run(["import", str(path), "--url", "/api/"]) == ExitCode.ERROR
     assert capsys.readouterr().err == (
         f"cometreel: {path}: nothing to record; expected traffic of a CometD application "
         "(it contains no CometD traffic, and no URL matches)\n"
@@ -292,7 +294,7 @@ def test_a_file_without_cometd_is_refused_with_the_reason(tmp_path: Path, capsys
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(["import", str(tmp_path / "none.har")]) == ExitCode.CANNOT
+    assert run(["import", str(tmp_path / "none.har")]) == ExitCode.ERROR
     assert re.fullmatch(r"cometreel: \S+none\.har: can't be read: No such file.*\n", capsys.readouterr().err)
 
 
@@ -304,7 +306,7 @@ def test_importing_again_shows_the_difference_and_leaves_the_edited_scenario(
     edited = path.with_suffix(".yaml").read_text().replace("title: a", "title: mine")
     path.with_suffix(".yaml").write_text(edited)
     capsys.readouterr()
-    assert run(["import", str(path)]) == ExitCode.DONE
+    assert run(["import", str(path)]) == ExitCode.SUCCESS
     assert "-title: mine\n+title: a\n" in capsys.readouterr().out
     assert path.with_suffix(".yaml").read_text() == edited
 
@@ -315,5 +317,5 @@ def test_several_cookies_in_one_field_as_chrome_writes_them_are_separated(tmp_pa
     assert isinstance(reply, dict)
     reply["headers"] = [{"name": "Set-Cookie", "value": "theme=dark; Path=/\nJSESSIONID=abc; Path=/api"}]
     path, journal = har(tmp_path / "a.har", [setting]), tmp_path / "kept.jsonl"
-    assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.DONE
+    assert run(["import", str(path), "--journal", str(journal)]) == ExitCode.SUCCESS
     assert "JSESSIONID" in read_journal(journal)[1][1].identity
