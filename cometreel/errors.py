@@ -1,14 +1,14 @@
-"""Every error that a user of Cometreel can meet, and how it reads.
+"""The errors of Cometreel.
 
 CometreelError
-├── InputError            something we were given can't be used; exit code 2
-│   ├── FileInvalid       a scenario, policy, profile or journal, with every problem at its line
-│   └── OptionInvalid     an option, an argument, an environment
+├── InputError            an invalid input; exit code 2
+│   ├── FileInvalid       an invalid scenario, policy, profile or journal, with every problem and its line
+│   └── OptionInvalid     an invalid option, argument or environment variable
 ├── ExtraMissing          an optional dependency isn't installed; exit code 2
-├── PeerError             a client or a server at the other end broke its protocol
-└── BugError              Cometreel itself is wrong; please report it
+├── PeerError             the other client or server violated the protocol
+└── BugError              a bug in Cometreel; please report it
 
-Each carries its facts as attributes. Each sentence says where, what was found, what was expected and what to do.
+Each has its details as attributes. Each text contains the position, the value found, the expected value and a hint.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ __all__ = [
 
 
 class CometreelError(Exception):
-    """The base of everything that Cometreel raises on purpose."""
+    """The base class of all errors."""
 
 
 class InputError(CometreelError):
-    """Something that the user gave can't be used. The command line ends with exit code 2."""
+    """An invalid input. The command line ends with exit code 2."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong in a file. Lines and columns count from 1; 0 means the file as a whole."""
+    """One error in a file. Lines and columns count from 1; 0 means the file as a whole."""
 
     file: str
     line: int
@@ -58,7 +58,7 @@ class Problem:
 
 
 class FileInvalid(InputError):
-    """A file that can't be used, with all its problems at once, in the order of the file."""
+    """An invalid file, with all its problems in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
@@ -66,7 +66,7 @@ class FileInvalid(InputError):
 
 
 class OptionInvalid(InputError):
-    """An option, argument or environment that can't be used."""
+    """An invalid option, argument or environment variable."""
 
     def __init__(self, option: str, found: str, expected: str, hint: str = "") -> None:
         self.option, self.found, self.expected, self.hint = option, found, expected, hint
@@ -85,8 +85,8 @@ class ExtraMissing(CometreelError):
 
 
 class PeerError(CometreelError):
-    """The client or the server at the other end broke its protocol."""
+    """The other client or server violated the protocol."""
 
 
 class BugError(CometreelError):
-    """A state that Cometreel's own code should have made impossible."""
+    """A bug in Cometreel: a state that should be impossible."""

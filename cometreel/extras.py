@@ -29,7 +29,7 @@ EXTRAS: Final[Mapping[str, Extra]] = MappingProxyType(
         "record": Extra({"mitmproxy": "mitmproxy"}, "for the mitmproxy addons and for flow files"),
         "forward": Extra({"httpx": "httpx"}, "for `serve --unmatched forward` and `pytest --reel-record`"),
         "verify": Extra({"httpx": "httpx", "deepdiff": "deepdiff"}, "for `cometreel verify`"),
-        "tls": Extra({"cryptography": "cryptography"}, "for `serve --tls` without a certificate of yours"),
+        "tls": Extra({"cryptography": "cryptography"}, "for `serve --tls` without your own certificate"),
         "codings": Extra({"Brotli": "brotli", "zstandard": "zstandard"}, "for request bodies in br and zstd"),
         "secrets": Extra({"detect-secrets": "detect_secrets"}, "for the lint rule `secret`"),
         "load": Extra({"hdrhistogram": "hdrh", "locust": "locust"}, "for load tests"),

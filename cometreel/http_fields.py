@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 RawFields: TypeAlias = Sequence[tuple[bytes, bytes]]
-"""Header fields as ASGI, httpx and mitmproxy have them."""
+"""Header fields in the form of ASGI, httpx and mitmproxy."""
 
 BODILESS = frozenset({204, 304})
 """The statuses of responses without a body (RFC 9110 §6.4.1)."""
@@ -44,7 +44,7 @@ def headers_from_raw(fields: Iterable[tuple[bytes, bytes]], *, decoded: bool = F
 
 @lru_cache(maxsize=4096)
 def cached_headers(fields: RawFields, *, decoded: bool = False) -> Headers:
-    """Return the same as `headers_from_raw` for a tuple, without a Python call if the fields are known."""
+    """Return the same as `headers_from_raw` for a tuple, without a Python call if the fields are cached."""
     kept = [field for field in fields if field[0].lower() != b"content-encoding"] if decoded else fields
     return Headers((field_text(name), field_text(value)) for name, value in kept)
 
@@ -73,7 +73,7 @@ def drop_fields(fields: Iterable[tuple[bytes, bytes]], names: AbstractSet[bytes]
 
 @lru_cache(maxsize=1024)
 def field_text(value: bytes) -> str:
-    """Decode a name, a value or a path; bytes that are not UTF-8 survive the way back."""
+    """Decode a name, a value or a path; bytes that are not UTF-8 are restored by `field_bytes`."""
     return value.decode("utf-8", "surrogateescape")
 
 
@@ -86,7 +86,7 @@ JSON_TYPE = ("Content-Type", "application/json;charset=UTF-8")
 """The content type of GWS's JSON bodies."""
 
 
-def error_reply(request_id: int, status: int, code: int, message: str, **facts: JSON) -> Reply:
+def error_reply(request_id: int, status: int, code: int, message: str, **members: JSON) -> Reply:
     """Return an error in the form of GWS: an HTTP status and the body `{"statusCode", "statusMessage"}`."""
-    body = encode({"statusCode": code, "statusMessage": message, **facts})
+    body = encode({"statusCode": code, "statusMessage": message, **members})
     return Reply(request_id, status, Headers([JSON_TYPE]), body)

@@ -1,4 +1,4 @@
-"""Immutable dataclasses at the cost of mutable ones."""
+"""Dataclasses that type checkers treat as frozen, as fast as others."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise NotJSON(f"{name} is not JSON")
 
 
-def _refuse_twice(pairs: list[tuple[str, JSON]]) -> JSONObject:
+def _refuse_duplicates(pairs: list[tuple[str, JSON]]) -> JSONObject:
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
@@ -32,7 +32,7 @@ def _refuse_twice(pairs: list[tuple[str, JSON]]) -> JSONObject:
     return found
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_refuse_twice)
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 

@@ -1,7 +1,7 @@
-"""Masking: the names of values that are not shown to people, and functions that replace those values by `[hidden]`.
+"""Masking: the names of values that are not shown to users, and functions that replace those values by `[hidden]`.
 
 Secrets are hidden everywhere: in the admin API, near misses, suggested stubs, logs and test failures. Personal data is
-hidden in near misses only, because they are answered to clients; the admin API needs a token. `SECRETS` and `PERSONAL`
+hidden in near misses only, because those are sent to clients; the admin API needs a token. `SECRETS` and `PERSONAL`
 are the names of the recorder's policy `default` (`cometreel/recording/policies/default.yaml`); a test compares them.
 """
 
@@ -48,7 +48,7 @@ QUERY_PERSONAL = "j_username"
 _MORE_SECRETS = """
 *passw* *passphrase* *token* *authorization* *credential* *saml* *sessionid* *clientid* *apikey* set-cookie code
 """
-"""Names that the recorder shows or redacts by value, hidden from people to be on the safe side."""
+"""Names that the recorder keeps, or redacts only for some values; masking always hides them, to be safe."""
 
 _HEADER_SECRETS = "*cookie* *key* *ssid* *surl* *rnsid*"
 _LONGEST_NAME = 200

@@ -1,7 +1,7 @@
 """The interface of the engine: requests in, effects out.
 
 The engine opens no socket, never sleeps and reads no clock. Its caller (the mitmproxy addon, the ASGI server, a test)
-makes a `Request`, calls the engine with the time, and performs the effects.
+creates a `Request`, calls the engine with the time, and performs the effects.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ class Headers:
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self._fields = tuple(fields)
-        self._by_name: dict[str, list[str]] | None = None  # made at the first lookup, which replies never need
+        self._by_name: dict[str, list[str]] | None = None  # built at the first lookup; replies never need it
         self._cookies: dict[str, str] | None = None
 
     def get(self, name: str) -> str | None:
         """Return the first field with this name, or None."""
-        values = (self._by_name or self._named()).get(name.lower())
+        values = (self._by_name or self._index()).get(name.lower())
         return None if values is None else values[0]
 
     def get_all(self, name: str) -> list[str]:
         """Return all fields with this name, in order."""
-        return list(self._named().get(name.lower(), ()))
+        return list(self._index().get(name.lower(), ()))
 
     def names(self) -> KeysView[str]:
         """Return the names in lower case."""
-        return (self._by_name or self._named()).keys()
+        return (self._by_name or self._index()).keys()
 
-    def _named(self) -> dict[str, list[str]]:
+    def _index(self) -> dict[str, list[str]]:
         if self._by_name is None:
             self._by_name = {}
             for name, value in self._fields:
@@ -77,7 +77,7 @@ class Request:
     """One HTTP request, or the upgrade that opens a WebSocket.
 
     `id` is chosen by the caller and identifies the request in every effect. `path` and `query` are as sent, still
-    percent-encoded, the query without its `?`. `base` is scheme and authority as the client asked
+    percent-encoded, the query without its `?`. `base` is scheme and authority as the client used them
     (`https://gws.example:8443`). `body` is decoded from any Content-Encoding.
     """
 
@@ -142,7 +142,7 @@ class Forward:
 
 @immutable
 class Log:
-    """Log this for the user. The text contains no secrets."""
+    """Write this to the log. The text contains no secrets."""
 
     level: Literal["info", "warning", "error"]
     text: str

@@ -31,9 +31,9 @@ PROGRAMS = {
 NEEDS: tuple[tuple[str, str, str], ...] = (
     ("chromium", "", "browser"),
     ("chromium", "show/", "chromium_browser"),
-    ("haproxy", "serve/", "farm"),
-    ("haproxy", "serve/", "test_tls_ends_at_haproxy_and_addresses_in_answers_are_the_clients"),
-    ("haproxy", "serve/", "test_the_documented_configuration_is_the_one_that_is_made_and_haproxy_accepts_it"),
+    ("haproxy", "serve/", "cluster"),
+    ("haproxy", "serve/", "test_haproxy_terminates_tls_and_uris_in_replies_have_the_host_of_the_client"),
+    ("haproxy", "serve/", "test_the_documented_haproxy_configuration_is_generated_and_valid"),
     ("haproxy", "serve/", "test_the_commands_of_the_documentation_serve"),
     ("haproxy", "serve/test_admin_nodes.py", ""),
     ("mitmproxy", "bad_input/", "start"),

@@ -23,7 +23,7 @@ from cometreel.bayeux.client_events import (
     Subscribed,
     Unsubscribed,
 )
-from cometreel.bayeux.client_states import AFTER, ClientSettings, ClientState, NextStep
+from cometreel.bayeux.client_states import NEXT_STEPS, ClientSettings, ClientState, NextStep
 from cometreel.bayeux.messages import Message
 from cometreel.bayeux.request_context import as_object
 from cometreel.bayeux.rules import CONNECT, DISCONNECT, HANDSHAKE, SUBSCRIBE, UNSUBSCRIBE
@@ -119,7 +119,7 @@ class BayeuxClient:
         return events
 
     def failed(self, number: int | None, now: float) -> list[ClientEvent]:
-        """Process that a `Send` got no usable reply; None means all pending ones, as when a WebSocket closes."""
+        """Handle a `Send` without a usable reply; None means all pending ones, as when a WebSocket closes."""
         failed = [key for key, pending in self._pending.items() if number is None or pending.number == number]
         events: list[ClientEvent] = []
         for message in [self._pending.pop(key).message for key in failed]:
@@ -222,11 +222,11 @@ class BayeuxClient:
         """Continue after the reply to a handshake or a connect."""
         error = str(reply.get("error", ""))
         reconnect = "handshake" if not successful and error.startswith("402") else self._reconnect
-        next_step = AFTER.get((channel, successful, reconnect)) or AFTER[channel, successful, "retry"]
+        next_step = NEXT_STEPS.get((channel, successful, reconnect)) or NEXT_STEPS[channel, successful, "retry"]
         if self.state is ClientState.CLOSING:
             return []
         if next_step is NextStep.CLOSE:
-            return self._close(error or "the server advises not to come back")
+            return self._close(error or "the server's advice is not to reconnect")
         if next_step is NextStep.HANDSHAKE and channel == CONNECT:
             return self._lose_session(error, now)
         if not successful:

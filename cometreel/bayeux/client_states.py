@@ -13,7 +13,7 @@ from typing import Final
 
 from cometreel.bayeux.rules import CONNECT, HANDSHAKE
 
-__all__ = ["AFTER", "ClientSettings", "ClientState", "NextStep"]
+__all__ = ["NEXT_STEPS", "ClientSettings", "ClientState", "NextStep"]
 
 
 class ClientState(Enum):
@@ -39,7 +39,7 @@ class NextStep(Enum):
     CLOSE = auto()
 
 
-AFTER: Final = MappingProxyType(
+NEXT_STEPS: Final = MappingProxyType(
     {
         (HANDSHAKE, True, "retry"): NextStep.CONNECT,
         (HANDSHAKE, True, "handshake"): NextStep.CONNECT,

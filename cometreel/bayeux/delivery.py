@@ -46,7 +46,7 @@ class Delivery:
     def _take_queued(self, session: BayeuxSession, reply_channel: ReplyChannel) -> tuple[EncodedMessage, ...]:
         """Remove queued messages to write them on a reply channel."""
         if session.in_flight and not session.over:
-            return ()  # earlier messages may come back, and must not be overtaken
+            return ()  # earlier messages may be queued again, and must be sent first
         encoded = session.outbox.take()
         if encoded and isinstance(reply_channel, HttpReplyChannel) and self._keeps(session):
             reply_channel.session, reply_channel.encoded = session, encoded
@@ -172,7 +172,7 @@ class Delivery:
 
     # ------------------------------------------------------------------ after writing
     def delivered(self, request_id: int, now: float) -> None:
-        """Process that a reply, or the oldest unconfirmed frame, was written."""
+        """Record that a reply, or the oldest unconfirmed frame, was written."""
         reply_channel = self.reply_channels.get(request_id)
         if isinstance(reply_channel, WebSocketReplyChannel):
             if reply_channel.sent:
@@ -181,7 +181,7 @@ class Delivery:
             self._reply_done(reply_channel, now)
 
     def gone(self, request_id: int, now: float) -> None:
-        """Process that a client disconnected, a reply was not written, or a WebSocket closed."""
+        """Handle a client that disconnected, a reply that was not written, or a WebSocket that closed."""
         reply_channel = self.reply_channels.get(request_id)
         if reply_channel is None:
             return

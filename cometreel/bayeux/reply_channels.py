@@ -99,7 +99,7 @@ class WebSocketReplyChannel:
         return [Frame(self.request_id, f"[{encoded.body.decode()}]") for encoded in encoded]
 
     def write(self, encoded: Sequence[EncodedMessage], replies: Sequence[Message]) -> list[Effect]:
-        """Send messages and replies in one frame, so that a client gets the messages and their number or neither."""
+        """Send messages and replies in one frame, so that a client gets both the messages and their batch number."""
         if self.gone:
             return []
         self.sent.append(None)

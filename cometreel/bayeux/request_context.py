@@ -35,6 +35,7 @@ class BayeuxRequest:
     session: BayeuxSession | None
     """The session of its first message; all other messages are processed for it too (CometD 3.1)."""
     single: bool
+    """True if the request has only one message."""
     replies: list[Message] = field(default_factory=list)
     drain: bool = False
     """True if the reply carries the queued messages of the session."""

@@ -42,7 +42,7 @@ class Rules:
         }
 
     @property
-    def _texts(self) -> Dialect:
+    def _dialect(self) -> Dialect:
         return dialect(self._registry.settings.dialect)
 
     def apply(self, context: MessageContext) -> None:
@@ -107,7 +107,7 @@ class Rules:
             if channel is None:
                 raise RequestRefused(500)
             if is_meta(channel):
-                denied = self._texts.subscribe_denied if channel in _META else self._texts.create_denied
+                denied = self._dialect.subscribe_denied if channel in _META else self._dialect.create_denied
                 context.reply.update(successful=False, error=denied)
                 break
             context.reply["successful"] = True
@@ -121,7 +121,7 @@ class Rules:
         for name in self._names(context):
             channel = canonical(name)
             if channel is None or not (channel in _META or index.exists(channel, context.now)):
-                context.reply.update(successful=False, error=self._texts.channel_missing)
+                context.reply.update(successful=False, error=self._dialect.channel_missing)
                 break
             context.reply["successful"] = True
             if index.remove(client_id, channel, context.now):
@@ -132,10 +132,10 @@ class Rules:
         """Return the channels of a subscription message; if it has none, add an error to the reply."""
         wanted = context.message.get("subscription")
         if wanted is None:
-            context.reply.update(successful=False, error=self._texts.subscription_missing)
+            context.reply.update(successful=False, error=self._dialect.subscription_missing)
             return ()
         if not isinstance(wanted, str | list):
-            context.reply.update(successful=False, error=self._texts.subscription_invalid)
+            context.reply.update(successful=False, error=self._dialect.subscription_invalid)
             return ()
         context.reply["subscription"] = wanted
         names = wanted if isinstance(wanted, list) else [wanted]
@@ -153,7 +153,7 @@ class Rules:
         if channel is None:
             raise RequestRefused(500)
         if is_meta(channel):
-            context.reply.update(successful=False, error=self._texts.publish_create_denied)
+            context.reply.update(successful=False, error=self._dialect.publish_create_denied)
         else:
             self._registry.subscriptions.use(channel, context.now)
             client_id, request = context.session.client_id, context.bayeux_request.request

@@ -76,7 +76,7 @@ class BayeuxServer:
 
     @property
     def settings(self) -> BayeuxSettings:
-        """The settings in force."""
+        """The current settings."""
         return self._registry.settings
 
     def reconfigure(self, settings: BayeuxSettings) -> None:
@@ -108,18 +108,18 @@ class BayeuxServer:
                 self._read_frame(socket, text, now)
         return self._take_effects()
 
-    def awaits(self, request_id: int) -> bool:
+    def awaits_confirmation(self, request_id: int) -> bool:
         """True if `delivered` or `gone` must be called for the reply to a request or the frames of a WebSocket."""
         return request_id in self._delivery.reply_channels
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
-        """Process that the reply to a request, or the oldest unconfirmed frame of a WebSocket, was written."""
+        """Record that the reply to a request, or the oldest unconfirmed frame of a WebSocket, was written."""
         with self._call_depth:
             self._delivery.delivered(request_id, now)
         return self._take_effects()
 
     def gone(self, request_id: int, now: float) -> list[Effect]:
-        """Process that the client disconnected before its reply was written, or that a WebSocket closed."""
+        """Handle a client that disconnected before its reply was written, or a WebSocket that closed."""
         with self._call_depth:
             self._delivery.gone(request_id, now)
         return self._take_effects()

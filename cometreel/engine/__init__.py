@@ -1,4 +1,4 @@
-"""The replay: a scenario played back to any number of live sessions, without I/O."""
+"""The replay engine: plays one scenario to any number of live sessions, without I/O."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ Action: TypeAlias = AnswerRequest | Notify | EndClients
 
 @immutable
 class ScheduledAction:
-    """An action and its delay after the cause, in seconds of the scenario."""
+    """An action and its delay after its cause, in seconds at speed 1."""
 
     after_seconds: float
     action: Action

@@ -63,7 +63,7 @@ class Backend:
         self._start(scenario)
 
     def _start(self, scenario: Scenario) -> None:
-        """Start without sessions."""
+        """Create everything that `reset` discards."""
         self._schedule: Schedule[Action] = Schedule()
         self._pending: dict[int, TimerHandle[Action]] = {}  # the timers of delayed replies, by request
         self.sessions = Sessions(self._ids, self.settings.node, scenario.session.max_idle_seconds or _IDLE)
@@ -74,7 +74,7 @@ class Backend:
         self._use(scenario)
 
     def _use(self, scenario: Scenario) -> None:
-        """Make everything that depends on the scenario."""
+        """Create everything that depends on the scenario."""
         self.scenario = scenario
         prepared = PreparedScenario(scenario)
         self._player = Player(prepared, self.settings, self._schedule, self._wallclock)
@@ -97,7 +97,7 @@ class Backend:
 
     @property
     def faults(self) -> Faults:
-        """The faults in force."""
+        """The active faults."""
         return self._handler.faults
 
     def register(self, responder: Responder) -> None:
@@ -148,18 +148,18 @@ class Backend:
         self._catch_up(now)
         return self._take_effects()
 
-    def awaits(self, request_id: int) -> bool:
+    def awaits_confirmation(self, request_id: int) -> bool:
         """True if `delivered` must be called when the reply or frame has been written."""
-        return self.server.awaits(request_id)
+        return self.server.awaits_confirmation(request_id)
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
-        """Process that the reply, or the oldest unconfirmed frame, was written to the client."""
+        """Record that the reply, or the oldest unconfirmed frame, was written to the client."""
         self._catch_up(now)
         self._effects += self.server.delivered(request_id, self._time)
         return self._take_effects()
 
     def gone(self, request_id: int, now: float) -> list[Effect]:
-        """Process that the client disconnected during a request, or that the write failed."""
+        """Handle a client that disconnected during a request, or a failed write."""
         self._catch_up(now)
         if (timer := self._pending.pop(request_id, None)) is not None:
             timer.cancel()
@@ -220,7 +220,7 @@ class Backend:
     def _receive_http(self, request: Request, resolved: ResolvedSession, now: float) -> None:
         session, fields = resolved.session, resolved.fields
         if request.websocket:
-            refusal = error_reply(request.id, 404, 6, "this path is no WebSocket endpoint")
+            refusal = error_reply(request.id, 404, 6, "this path is not a WebSocket endpoint")
             self._effects.append(_with_fields(refusal, fields))
         elif self._resolver.lacks_token(request, session):
             self._handler.record_refusal(request, session, now, "no CSRF token")

@@ -44,7 +44,7 @@ _CONNECT = "/meta/connect"
 class ReplayApplication:
     """The application behind the Bayeux server.
 
-    `perform` performs an action at once, `schedule` schedules one. `handler` is that of the scenario in force.
+    `perform` performs an action at once, `schedule` schedules one. `handler` is that of the current scenario.
     """
 
     handler: RequestHandler

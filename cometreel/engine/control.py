@@ -68,17 +68,17 @@ class Control:
 
     @property
     def faults(self) -> tuple[FaultInfo, ...]:
-        """The faults in force, those of the scenario first."""
+        """The active faults, those of the scenario first."""
         return tuple(map(fault_info, self._backend.faults))
 
     @property
     def settings(self) -> ReplaySettings:
-        """The settings in force."""
+        """The current settings."""
         return self._backend.settings
 
     @property
     def scenario(self) -> Scenario:
-        """The scenario in force."""
+        """The current scenario."""
         return self._backend.scenario
 
     @property
@@ -115,7 +115,7 @@ class Control:
         """
         call = next((call for call in self.unmatched if call.number == number), None)
         if call is None:
-            raise OptionInvalid("call", f"{number} is no unmatched call", "the number of a call in `unmatched`")
+            raise OptionInvalid("call", f"{number} is not an unmatched call", "the number of a call in `unmatched`")
         return suggest_stub(call, self.scenario)
 
     def listen(self, listener: CallListener) -> Callable[[], None]:
@@ -150,7 +150,7 @@ class Control:
             raise OptionInvalid("data", f"it can't be encoded: {error}", "a JSON value") from None
         return self._backend.notify(self._receivers(session, user), message, now)
 
-    def arm(self, fault: Mapping[str, JSON], *, session: int | None = None) -> FaultInfo:
+    def add_fault(self, fault: Mapping[str, JSON], *, session: int | None = None) -> FaultInfo:
         """Add a fault, written as under `faults:`; it applies to one session if `session` is given.
 
         :raises FileInvalid: with all errors of the fault.
@@ -159,14 +159,14 @@ class Control:
         checked = fault_from(fault, self.scenario)
         if session is not None:
             self._receivers(session, None)
-        return fault_info(self._backend.faults.arm(checked, session))
+        return fault_info(self._backend.faults.add_fault(checked, session))
 
-    def lift(self, number: int) -> None:
+    def remove_fault(self, number: int) -> None:
         """Remove a fault; it may be one of the scenario.
 
-        :raises OptionInvalid: if no fault in force has this number.
+        :raises OptionInvalid: if no active fault has this number.
         """
-        self._backend.faults.lift(number)
+        self._backend.faults.remove_fault(number)
 
     def set_speed(self, speed: float, *, now: float) -> list[Effect]:
         """Change the speed of everything that is scheduled from now on.
@@ -248,7 +248,7 @@ class SessionInfo:
 
 @dataclass(frozen=True, slots=True)
 class FaultInfo:
-    """One fault in force."""
+    """One active fault."""
 
     number: int
     """The number for `lift`."""
@@ -286,7 +286,7 @@ def session_info(session: Session, clients: tuple[ClientInfo, ...]) -> SessionIn
 
 
 def fault_info(active: ActiveFault) -> FaultInfo:
-    """Return a snapshot of a fault in force."""
+    """Return a snapshot of an active fault."""
     position = active.fault.position
     where = str(position) if position.file else None
     return FaultInfo(active.number, fault_written(active.fault), active.session, where)

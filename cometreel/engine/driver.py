@@ -1,7 +1,7 @@
 """Runs the engine on asyncio: effects become futures, and one timer calls `advance`.
 
-It is the only module that reads a clock, and independent of Bayeux, scenarios and the host (mitmproxy, ASGI). A host
-makes a `Request`, awaits the reply, and reports afterwards whether it was written.
+It is the only module of the engine that reads a clock. It is independent of Bayeux, scenarios and the host (mitmproxy,
+ASGI). A host creates a `Request`, awaits the reply, and reports afterwards whether it was written.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class Engine(Protocol):
     def advance(self, now: float) -> list[Effect]:
         """Process everything that is due by now."""
 
-    def awaits(self, request_id: int) -> bool:
+    def awaits_confirmation(self, request_id: int) -> bool:
         """True if `delivered` must be called for the reply, or for the oldest unconfirmed frame."""
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
-        """Process that the reply, or the oldest unconfirmed frame, was written."""
+        """Record that the reply, or the oldest unconfirmed frame, was written."""
 
     def gone(self, request_id: int, now: float) -> list[Effect]:
-        """Process that the client disconnected or that the write failed."""
+        """Handle a client that disconnected, or a failed write."""
 
     def release_all(self, now: float) -> list[Effect]:
         """Answer every held request."""
@@ -89,7 +89,7 @@ class Driver:
 
     def begin(self, request: Request) -> DriverReply | None:
         """Process a request; return its reply, or None if the engine holds it: then call `wait`."""
-        return self._do(self.engine.receive(request, self._loop.time()), request.id)
+        return self._perform(self.engine.receive(request, self._loop.time()), request.id)
 
     async def wait(self, request_id: int) -> DriverReply:
         """Wait for the reply to a held request."""
@@ -107,34 +107,34 @@ class Driver:
 
     def written(self, request_id: int) -> None:
         """Report that the reply, or the oldest unconfirmed frame, was written."""
-        if self.engine.awaits(request_id):
-            self._do(self.engine.delivered(request_id, self._loop.time()))
+        if self.engine.awaits_confirmation(request_id):
+            self._perform(self.engine.delivered(request_id, self._loop.time()))
 
     def hung_up(self, request_id: int) -> None:
         """Report that the client is gone, or that the write failed. A waiting task gets `Drop`."""
         self._conversations.pop(request_id, None)
-        self._do(self.engine.gone(request_id, self._loop.time()))
-        self._settle(request_id, Drop(request_id))
+        self._perform(self.engine.gone(request_id, self._loop.time()))
+        self._dispatch(request_id, Drop(request_id))
 
     def open(self, request: Request) -> WebSocketConversation:
         """Open a WebSocket; its first action is `Accept`, or the `Reply` or `Drop` that refuses it."""
         conversation = self._conversations[request.id] = WebSocketConversation(self, request.id)
-        self._do(self.engine.receive(request, self._loop.time()))
+        self._perform(self.engine.receive(request, self._loop.time()))
         return conversation
 
     def close(self) -> None:
         """Stop gracefully: answer every held poll, drop all other requests, and stop the timer."""
         self.closing.set()
-        self._do(self.engine.release_all(self._loop.time()))
+        self._perform(self.engine.release_all(self._loop.time()))
         for request_id in [*self._held, *self._conversations]:
-            self._settle(request_id, Drop(request_id, code=1001))
+            self._dispatch(request_id, Drop(request_id, code=1001))
         self._stop_timer()
 
     def apply(self, command: Callable[[float], Iterable[Effect]]) -> None:
         """Call a command of the engine with the current time, and perform its effects."""
-        self._do(command(self._loop.time()))
+        self._perform(command(self._loop.time()))
 
-    def _do(self, effects: Iterable[Effect], current: int = 0) -> DriverReply | None:
+    def _perform(self, effects: Iterable[Effect], current: int = 0) -> DriverReply | None:
         """Perform the effects in order; return the reply to the request `current`, if it is one of them."""
         answer = None
         for effect in effects:
@@ -143,11 +143,11 @@ class Driver:
             elif effect.request_id == current and isinstance(effect, (Reply, Drop, Forward)):
                 answer = effect
             else:
-                self._settle(effect.request_id, effect)
+                self._dispatch(effect.request_id, effect)
         self._set_timer()
         return answer
 
-    def _settle(self, request_id: int, effect: DriverReply | WebSocketAction) -> None:
+    def _dispatch(self, request_id: int, effect: DriverReply | WebSocketAction) -> None:
         """Pass an effect to the task that waits for it; ignore it if the client is gone."""
         if (conversation := self._conversations.get(request_id)) is not None:
             if isinstance(effect, Forward):
@@ -175,7 +175,7 @@ class Driver:
 
     def _wake(self) -> None:
         self._timer = None
-        self._do(self.engine.advance(self._loop.time()))
+        self._perform(self.engine.advance(self._loop.time()))
 
 
 class WebSocketConversation:

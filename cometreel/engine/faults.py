@@ -1,4 +1,4 @@
-"""The faults in force, and when each is triggered. Requests are counted per HTTP session.
+"""The active faults, and when each is triggered. Requests are counted per HTTP session.
 
 Faults come from the scenario, or are added while it plays. The caller applies the faults that are triggered.
 """
@@ -20,7 +20,7 @@ __all__ = ["ActiveFault", "Faults", "delivery_count", "triggered"]
 
 @dataclass(frozen=True, slots=True)
 class ActiveFault:
-    """A fault in force."""
+    """An active fault."""
 
     number: int
     """Its number, unique within a run."""
@@ -30,7 +30,7 @@ class ActiveFault:
 
 
 class Faults:
-    """The faults in force, by their target. `last` is the highest number that was used before."""
+    """The active faults, by their target. `last` is the highest fault number used so far."""
 
     def __init__(self, faults: Iterable[Fault], last: int = 0) -> None:
         self.last = last
@@ -42,20 +42,20 @@ class Faults:
     def __iter__(self) -> Iterator[ActiveFault]:
         return iter(self._active.values())
 
-    def arm(self, fault: Fault, session: int | None = None) -> ActiveFault:
+    def add_fault(self, fault: Fault, session: int | None = None) -> ActiveFault:
         """Add a fault. It gets a new index, so that its count starts at 0."""
         active = self._add(replace(fault, index=-1 - self.last), session)
         self._update()
         return active
 
-    def lift(self, number: int) -> None:
+    def remove_fault(self, number: int) -> None:
         """Remove a fault.
 
-        :raises OptionInvalid: if no fault in force has this number.
+        :raises OptionInvalid: if no active fault has this number.
         """
         if number not in self._active:
-            known = ", ".join(map(str, self._active)) or "none: no fault is in force"
-            raise OptionInvalid("fault", f"no fault in force has the number {number}", known)
+            known = ", ".join(map(str, self._active)) or "none: no fault is active"
+            raise OptionInvalid("fault", f"no active fault has the number {number}", known)
         del self._active[number]
         self._update()
 

@@ -29,17 +29,17 @@ def _file_states(paths: Sequence[Path]) -> Iterator[tuple[str, int, int, int]]:
         files = [file for suffix in ("yaml", "yml") for file in path.glob(f"*.{suffix}")] if path.is_dir() else [path]
         for file in files:
             try:
-                facts = file.stat()
+                status = file.stat()
             except OSError:
                 continue
-            yield str(file), facts.st_mtime_ns, facts.st_size, facts.st_ino
+            yield str(file), status.st_mtime_ns, status.st_size, status.st_ino
 
 
 async def follow(paths: Sequence[Path], install: Callable[[Scenario], None], *, every: float = 0.5) -> None:
-    """Check the files `every` so many seconds, and pass each edited scenario to `install`. Runs until cancelled.
+    """Check the files each `every` seconds, and pass each edited scenario to `install`. Runs until cancelled.
 
     Files are read when they were unchanged for one interval, so that a half-written file isn't loaded. An invalid edit
-    is logged once, with its lines, and the previous scenario stays in force.
+    is logged once, with its lines, and the previous scenario stays active.
     """
     loaded = seen = fingerprint(paths)
     while True:
@@ -51,6 +51,6 @@ async def follow(paths: Sequence[Path], install: Callable[[Scenario], None], *, 
         try:
             scenario = await asyncio.to_thread(load, paths)
         except InputError as error:
-            logger.error("%s\nThe previous scenario stays in force.", error)  # noqa: TRY400  # no traceback
+            logger.error("%s\nThe previous scenario stays active.", error)  # noqa: TRY400  # no traceback
         else:
             install(scenario)

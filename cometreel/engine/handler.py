@@ -30,8 +30,8 @@ from cometreel.scenario import (
     NormalizedPublish,
     NormalizedRequest,
     PublishReplyOut,
-    Question,
     ReplyOut,
+    RequestOrPublish,
     SetStatus,
     TimelineEntry,
     normalize_publish,
@@ -136,25 +136,25 @@ class RequestHandler:
     # ------------------------------------------------------------------ HTTP
     def handle(self, request: Request, session: Session, now: float, *, locked_out: bool) -> HandlerResult:
         """Handle an HTTP request."""
-        question = normalize_request(request, self.scenario.profile.request)
+        normalized = normalize_request(request, self.scenario.profile.request)
         source = _source_of(request, session, now)
         if self._responders and not locked_out:
-            response = self._call_responders(question, session)
+            response = self._call_responders(normalized, session)
             if isinstance(response, ResponderFailed):
                 return self._failed(request, source, response.text)
             if response is not None:
                 self._record(source, None, "responder", response.status)
                 return self._schedule_response(response, request, session, now)
-        choice = self._chooser.choose(question, session, locked_out=locked_out)
+        choice = self._chooser.choose(normalized, session, locked_out=locked_out)
         if choice is None:
-            return self._unmatched(request, question, source, locked_out=locked_out)
+            return self._unmatched(request, normalized, source, locked_out=locked_out)
         try:
-            return self._play(choice, question, request, source)
+            return self._play(choice, normalized, request, source)
         except TemplateFailed as error:
             return self._failed(request, source, f"{choice.exchange.name!r} can't be played: {error}")
 
     def _play(
-        self, choice: ExchangeChoice, question: NormalizedRequest, request: Request, source: _CallSource
+        self, choice: ExchangeChoice, normalized: NormalizedRequest, request: Request, source: _CallSource
     ) -> HandlerResult:
         exchange, session = choice.exchange, source.session
         actions = self._triggered_faults(exchange.name, session)
@@ -163,7 +163,7 @@ class RequestHandler:
                 self._record(source, exchange.name, f"fault: status {action.status}", action.status)
                 reply = ReplyOut(0.0, action.status, action.headers, action.body, action.content)
                 return HandlerResult((http_reply(request.id, reply),))
-        rendered = self._player.play(choice, question, session, actions)
+        rendered = self._player.play(choice, normalized, session, actions)
         reply = rendered.reply if isinstance(rendered.reply, ReplyOut) else ReplyOut(0.0, 200, (), content=b"")
         breaks, after = _breaks(actions), max(0.0, reply.after_seconds) + _delay(actions)
         self._record(source, exchange.name, "played", None if breaks else reply.status)
@@ -188,7 +188,7 @@ class RequestHandler:
         )
 
     def _unmatched(
-        self, request: Request, question: NormalizedRequest, source: _CallSource, *, locked_out: bool
+        self, request: Request, normalized: NormalizedRequest, source: _CallSource, *, locked_out: bool
     ) -> HandlerResult:
         if locked_out:
             self._record(source, None, "refused: not logged in", 403)
@@ -196,7 +196,7 @@ class RequestHandler:
         if self._settings.unmatched == "forward" and request.method.upper() == "GET":
             self._record(source, None, "forwarded")
             return HandlerResult((Forward(request.id),))
-        miss = explain(question, source.session, self._prepared)
+        miss = explain(normalized, source.session, self._prepared)
         reply = miss_reply(request.id, miss)
         self._record(source, None, "missed", reply.status, miss)
         return HandlerResult((Log("warning", str(miss)), reply))
@@ -213,10 +213,10 @@ class RequestHandler:
     # ------------------------------------------------------------------ publish
     def handle_publish(self, message: JSONObject, session: Session, client_id: str, now: float) -> PublishAnswer | None:
         """Handle a publish; return None if nothing answers it, so that it is broadcast as usual."""
-        question = normalize_publish(message, self.scenario.profile.request)
-        source = _CallSource(session, "PUBLISH", question.channel, encode(question.data), now)
+        normalized = normalize_publish(message, self.scenario.profile.request)
+        source = _CallSource(session, "PUBLISH", normalized.channel, encode(normalized.data), now)
         if self._responders:
-            response = self._call_responders(question, session)
+            response = self._call_responders(normalized, session)
             if isinstance(response, ResponderFailed):
                 return self._publish_failed(source, response.text)
             if response is not None:
@@ -224,17 +224,17 @@ class RequestHandler:
                 reply = PublishReplyOut(response.after_seconds, response.status < 400, members={"data": response.body})
                 scheduled = _notifications(response, session, client_id)
                 return PublishAnswer(reply, self._schedule_later(scheduled, session, now, _BEFORE_ALL))
-        choice = self._chooser.choose(question, session)
+        choice = self._chooser.choose(normalized, session)
         if choice is None:
-            self._publish_unmatched(question, source)
+            self._publish_unmatched(normalized, source)
             return None
         try:
-            return self._play_publish(choice, question, client_id, source)
+            return self._play_publish(choice, normalized, client_id, source)
         except TemplateFailed as error:
             return self._publish_failed(source, f"{choice.exchange.name!r} can't be played: {error}")
 
     def _play_publish(
-        self, choice: ExchangeChoice, question: NormalizedPublish, client_id: str, source: _CallSource
+        self, choice: ExchangeChoice, normalized: NormalizedPublish, client_id: str, source: _CallSource
     ) -> PublishAnswer:
         exchange, session = choice.exchange, source.session
         actions = self._triggered_faults(exchange.name, session)
@@ -242,7 +242,7 @@ class RequestHandler:
             if isinstance(action, SetStatus):
                 self._record(source, exchange.name, f"fault: status {action.status}")
                 return PublishAnswer(PublishReplyOut(0.0, successful=False, error=f"{action.status}::fault"))
-        rendered = self._player.play(choice, question, session, actions)
+        rendered = self._player.play(choice, normalized, session, actions)
         self._record(source, exchange.name, "played")
         reply = rendered.reply if isinstance(rendered.reply, PublishReplyOut) else PublishReplyOut(0.0, True)
         scheduled = actions_of(rendered.events, session, client_id)
@@ -262,11 +262,11 @@ class RequestHandler:
         self._player.schedule(later, session, session.ticks(now), place)
         return tuple(each.action for each in actions if self._player.is_immediate(each.after_seconds))
 
-    def _publish_unmatched(self, question: NormalizedPublish, source: _CallSource) -> None:
+    def _publish_unmatched(self, normalized: NormalizedPublish, source: _CallSource) -> None:
         if not source.target.startswith("/service/"):
             self._record(source, None, "broadcast")
             return
-        miss = explain(question, source.session, self._prepared)
+        miss = explain(normalized, source.session, self._prepared)
         self._record(source, None, "missed", miss=miss)
         self._log(Log("warning", str(miss)))
 
@@ -280,8 +280,8 @@ class RequestHandler:
         faults = self.faults.by_exchange.get(exchange)
         return triggered(faults, session, self._player.seed) if faults else []
 
-    def _call_responders(self, question: Question, session: Session) -> Response | ResponderFailed | None:
-        request = responder_request(question, session.user, session.role, session.values)
+    def _call_responders(self, normalized: RequestOrPublish, session: Session) -> Response | ResponderFailed | None:
+        request = responder_request(normalized, session.user, session.role, session.values)
         for responder in self._responders:
             try:
                 response = responder(request)

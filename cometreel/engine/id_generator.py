@@ -13,7 +13,7 @@ __all__ = ["IdGenerator", "user_id"]
 
 
 class IdGenerator:
-    """Makes ids."""
+    """Generates ids."""
 
     def __init__(self, seed: str | None, node: str | None, nonce: str) -> None:
         self._origin = f"{node or ''}\x1f{nonce if seed is None else seed}\x1f{seed is None}"
@@ -24,7 +24,7 @@ class IdGenerator:
         return self.numbered(kind, self.number(kind))
 
     def number(self, kind: str) -> int:
-        """Reserve the number of the next id of a kind; `numbered` makes the id if it is needed."""
+        """Reserve the number of the next id of a kind; `numbered` generates the id if it is needed."""
         self._arrivals[kind] += 1
         return self._arrivals[kind]
 

@@ -1,6 +1,6 @@
 """Chooses the exchange that answers a request, and assigns roles to sessions when a choice needs one.
 
-The first group in file order that matches and is not used up wins. Nothing is rendered or scheduled here.
+The first group in file order that matches and is not used up answers. Nothing is rendered or scheduled here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import Repeat
 from cometreel.engine.sessions import Session
 from cometreel.immutable import immutable
-from cometreel.scenario import Exchange, Match, Mismatch, Question
+from cometreel.scenario import Exchange, Match, Mismatch, RequestOrPublish
 from cometreel.scenario.exchange import Group
 
 __all__ = ["Chooser", "ExchangeChoice", "RoleAllocator", "passes"]
@@ -42,37 +42,41 @@ class Chooser:
         self._index, self._roles = prepared.scenario.index, roles
         self._repeat, self._on_role_assigned = repeat, on_role_assigned
 
-    def choose(self, question: Question, session: Session, *, locked_out: bool = False) -> ExchangeChoice | None:
+    def choose(
+        self, normalized: RequestOrPublish, session: Session, *, locked_out: bool = False
+    ) -> ExchangeChoice | None:
         """Return the exchange that answers in this session; None if there is none.
 
         With `locked_out` only exchanges with `authenticated: false` are considered.
         """
         without_role: dict[str, list[tuple[Group, Match | None]]] = {}
-        for group, known in self._index.answers(question, session.role):
+        for group, cached in self._index.answers(normalized, session.role):
             first = group.exchanges[0]
             if not passes(first, session, locked_out=locked_out):
                 continue
             if first.roles and session.role is None:
                 for role in first.roles:
-                    without_role.setdefault(role, []).append((group, known))
-            elif (choice := self._try(group, known, question, session)) is not None:
+                    without_role.setdefault(role, []).append((group, cached))
+            elif (choice := self._try(group, cached, normalized, session)) is not None:
                 return choice
-        return self._choose_with_role(without_role, question, session) if without_role else None
+        return self._choose_with_role(without_role, normalized, session) if without_role else None
 
-    def _try(self, group: Group, known: Match | None, question: Question, session: Session) -> ExchangeChoice | None:
-        match = known or group.match(question, session.ids)
+    def _try(
+        self, group: Group, cached: Match | None, normalized: RequestOrPublish, session: Session
+    ) -> ExchangeChoice | None:
+        match = cached or group.match(normalized, session.ids)
         if isinstance(match, Mismatch):
             return None
         exchange = session.plays.pick(group, self._repeat)
         return ExchangeChoice(exchange, match) if exchange is not None else None
 
     def _choose_with_role(
-        self, groups: Mapping[str, Sequence[tuple[Group, Match | None]]], question: Question, session: Session
+        self, groups: Mapping[str, Sequence[tuple[Group, Match | None]]], normalized: RequestOrPublish, session: Session
     ) -> ExchangeChoice | None:
         """Assign the next free role that has a matching answer, and return that answer."""
         for role in self._roles.in_turn(groups):
-            for group, known in groups[role]:
-                choice = self._try(group, known, question, session)
+            for group, cached in groups[role]:
+                choice = self._try(group, cached, normalized, session)
                 if choice is not None:
                     self._roles.assign_in_turn(role)
                     session.role, session.role_assigned = role, True

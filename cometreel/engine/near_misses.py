@@ -14,7 +14,7 @@ from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.sessions import Session
 from cometreel.http_fields import error_reply
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import Difference, Exchange, Mismatch, NormalizedPublish, NormalizedRequest, Question
+from cometreel.scenario import Difference, Exchange, Mismatch, NormalizedPublish, NormalizedRequest, RequestOrPublish
 from cometreel.scenario.exchange import Group
 from cometreel.wire import Headers, Reply
 
@@ -48,18 +48,18 @@ class NearMiss:
         agreed = ", ".join(dict.fromkeys(_part(where) for where in self.agreed)) or "nothing"
         return f"{self.exchange.name!r} ({self.exchange.position}): {'; '.join(parts)}; agreed: {agreed}"
 
-    def facts(self) -> JSON:
+    def as_json(self) -> JSON:
         """Return the near miss as JSON."""
         differs: list[JSON] = [{"where": d.where, "expected": d.expected, "found": d.found} for d in self.differences]
-        facts: dict[str, JSON] = {"exchange": self.exchange.name, "agreed": [*self.agreed], "differs": differs}
-        return {**facts, "but": self.why} if self.why else facts
+        near: dict[str, JSON] = {"exchange": self.exchange.name, "agreed": [*self.agreed], "differs": differs}
+        return {**near, "but": self.why} if self.why else near
 
 
 @dataclass(frozen=True, slots=True)
 class Miss:
     """An unmatched request or publish."""
 
-    asked: str
+    description: str
     nearest: tuple[NearMiss, ...]
     allowed: tuple[str, ...] = ()
     """The methods of the exchanges with the same path, if none has the method of the request."""
@@ -67,11 +67,11 @@ class Miss:
     """True if the Content-Type is JSON and the body isn't."""
 
     def __str__(self) -> str:
-        text = f"no exchange answers {self.asked}"
+        text = f"no exchange answers {self.description}"
         if self.malformed:
             text += "; its body isn't JSON, though its Content-Type says so"
         if not self.nearest:
-            return f"{text}; nothing in the scenario is near"
+            return f"{text}; no exchange of the scenario is similar"
         return f"{text}; nearest: " + " | ".join(map(str, self.nearest))
 
 
@@ -86,23 +86,23 @@ def _weight(difference: Difference) -> float:
     return weight
 
 
-def explain(question: Question, session: Session, prepared: PreparedScenario) -> Miss:
+def explain(normalized: RequestOrPublish, session: Session, prepared: PreparedScenario) -> Miss:
     """Return the exchanges closest to a request that is unmatched in this session."""
-    near = [_compare(group, question, session) for group in prepared.similar_groups(question)[:_COMPARED]]
+    near = [_compare(group, normalized, session) for group in prepared.similar_groups(normalized)[:_COMPARED]]
     near.sort(key=lambda one: (one.distance, -len(one.agreed), one.exchange.index))
     malformed = (
-        isinstance(question, NormalizedRequest)
-        and bool(question.content)
-        and not question.is_json
-        and "json" in (question.headers.get("content-type") or "").lower()
+        isinstance(normalized, NormalizedRequest)
+        and bool(normalized.content)
+        and not normalized.is_json
+        and "json" in (normalized.headers.get("content-type") or "").lower()
     )
-    return Miss(_asked(question), tuple(near[:_SHOWN]), _allowed(near), malformed)
+    return Miss(_description(normalized), tuple(near[:_SHOWN]), _allowed(near), malformed)
 
 
-def _asked(question: Question) -> str:
-    if isinstance(question, NormalizedPublish):
-        return f"the publish on {question.channel}"
-    return f"{question.method} {question.path}"
+def _description(normalized: RequestOrPublish) -> str:
+    if isinstance(normalized, NormalizedPublish):
+        return f"the publish on {normalized.channel}"
+    return f"{normalized.method} {normalized.path}"
 
 
 def _allowed(near: Iterable[NearMiss]) -> tuple[str, ...]:
@@ -118,9 +118,9 @@ def _allowed(near: Iterable[NearMiss]) -> tuple[str, ...]:
     return tuple(sorted(allowed))
 
 
-def _compare(group: Group, question: Question, session: Session) -> NearMiss:
+def _compare(group: Group, normalized: RequestOrPublish, session: Session) -> NearMiss:
     first = group.exchanges[0]
-    result = group.match(question, session.ids)
+    result = group.match(normalized, session.ids)
     if isinstance(result, Mismatch):
         return NearMiss(first, result.agreed, result.differences)
     return NearMiss(first, (), (), _why(group, session))
@@ -155,7 +155,7 @@ def miss_reply(request_id: int, miss: Miss) -> Reply:
     """Return the reply to an unmatched request: 404, 405 for a wrong method, 400 for a body that isn't JSON."""
     status, code = (405, 6) if miss.allowed else (400, 2) if miss.malformed else (404, 6)
     text = str(miss)
-    nearest: list[JSON] = [near.facts() for near in miss.nearest]
+    nearest: list[JSON] = [near.as_json() for near in miss.nearest]
     reply = error_reply(request_id, status, code, text[0].upper() + text[1:], nearest=nearest)
     if status != 405:
         return reply

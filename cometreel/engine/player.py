@@ -34,9 +34,9 @@ from cometreel.scenario import (
     Exchange,
     FaultAction,
     NormalizedPublish,
-    Question,
     RenderContext,
     ReplyOut,
+    RequestOrPublish,
     TimelineEntry,
     User,
 )
@@ -64,7 +64,11 @@ class Player:
         self._schedule, self._wallclock = schedule, wallclock
 
     def play(
-        self, choice: ExchangeChoice, question: Question, session: Session, actions: Sequence[FaultAction] = ()
+        self,
+        choice: ExchangeChoice,
+        normalized: RequestOrPublish,
+        session: Session,
+        actions: Sequence[FaultAction] = (),
     ) -> RenderedExchange:
         """Render the chosen exchange and count it as played.
 
@@ -75,7 +79,7 @@ class Player:
             session.values.update(deepcopy(dict(match.session_captures)))  # a responder may change session values
         if match.ids:
             session.ids.update(match.ids)
-        rendered = self._render(exchange, choice, question, session, actions)
+        rendered = self._render(exchange, choice, normalized, session, actions)
         session.plays.count(exchange)
         if rendered.reply is not None:
             session.clock += max(0.0, rendered.reply.after_seconds)
@@ -85,7 +89,7 @@ class Player:
         self,
         exchange: Exchange,
         choice: ExchangeChoice,
-        question: Question,
+        normalized: RequestOrPublish,
         session: Session,
         actions: Sequence[FaultAction],
     ) -> RenderedExchange:
@@ -98,20 +102,22 @@ class Player:
         if reply is not None and events is not None:
             return RenderedExchange(reply, events)
         context = partial(
-            self._context, session, question, f"{exchange.name}|{session.plays.counts.get(exchange.name, 0)}", choice
+            self._context, session, normalized, f"{exchange.name}|{session.plays.counts.get(exchange.name, 0)}", choice
         )
         numbering = Numbering(session.references, live)
         profile = prepared.scenario.profile
-        renderer = ExchangeRenderer(question, context, profile, session.base, numbering, with_ref=numbers.templated)
+        renderer = ExchangeRenderer(normalized, context, profile, session.base, numbering, with_ref=numbers.templated)
         how_often = partial(faults.delivery_count, actions) if actions else delivered_once
         return RenderedExchange(
             renderer.reply(exchange) if reply is None else reply,
             renderer.events(exchange.events, how_often) if events is None else events,
         )
 
-    def _context(self, session: Session, question: Question, seed: str, choice: ExchangeChoice | None) -> RenderContext:
+    def _context(
+        self, session: Session, normalized: RequestOrPublish, seed: str, choice: ExchangeChoice | None
+    ) -> RenderContext:
         return RenderContext(
-            request=question,
+            request=normalized,
             captures=choice.match.captures if choice is not None else {},
             session=session.values,
             user=self.user_of(session),
@@ -143,7 +149,7 @@ class Player:
     def schedule(
         self, actions: Sequence[ScheduledAction], session: Session, at: Ticks, place: int
     ) -> list[TimerHandle[Action]]:
-        """Schedule the actions that a cause at this time has; `place` is the place of the cause in the scenario.
+        """Schedule the actions caused by an exchange or a timeline entry, whose position in the scenario is `place`.
 
         Actions due at the same time are ordered by the scenario, then by their cause, then as given.
         """
@@ -160,10 +166,10 @@ class Player:
 
         :raises TemplateFailed: if a template can't be evaluated.
         """
-        question = NormalizedPublish(channel=entry.since)
-        context = partial(self._context, session, question, f"timeline|{entry.index}", None)
+        normalized = NormalizedPublish(channel=entry.since)
+        context = partial(self._context, session, normalized, f"timeline|{entry.index}", None)
         numbering = Numbering(session.references, {})
-        renderer = ExchangeRenderer(question, context, self._prepared.scenario.profile, session.base, numbering)
+        renderer = ExchangeRenderer(normalized, context, self._prepared.scenario.profile, session.base, numbering)
         actions = actions_of(renderer.events([entry.event]), session)
         place = len(self._prepared.scenario.exchanges) + entry.index
         session.timeline[entry.index] = self.schedule(actions, session, at, place)

@@ -1,6 +1,6 @@
 """The lookup tables of one scenario: static responses, reference numbers, timeline entries, similar exchanges.
 
-Made once when a scenario comes into force, and not changed afterwards.
+Built once for each scenario that is played.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from typing import TypeAlias
 
 from cometreel.engine.static_responses import StaticResponse, literal_of, reads, static_response_of
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import Exchange, NormalizedRequest, Profile, Question, ReplySpec, Scenario, TimelineEntry
+from cometreel.scenario import (
+    Exchange,
+    NormalizedRequest,
+    Profile,
+    ReplySpec,
+    RequestOrPublish,
+    Scenario,
+    TimelineEntry,
+)
 from cometreel.scenario.exchange import Group
 from cometreel.scenario.json_pointer import find
 from cometreel.scenario.matchers import Literal
@@ -39,15 +47,15 @@ class PreparedScenario:
         """The static responses of the exchanges that were played, by index; `static_response` adds one."""
 
     def static_response(self, exchange: Exchange) -> StaticResponse:
-        """Make the static response of an exchange that is played for the first time."""
+        """Create the static response of an exchange that is played for the first time."""
         static = self.static_responses[exchange.index] = static_response_of(exchange, self.scenario.profile)
         return static
 
-    def similar_groups(self, question: Question) -> list[Group]:
+    def similar_groups(self, normalized: RequestOrPublish) -> list[Group]:
         """Return the groups with the same path or channel as a request, or all groups if there are none."""
-        if isinstance(question, NormalizedRequest):
-            return self._groups_at.get(question.path.segments) or list(self.scenario.groups)
-        return self._groups_at.get(question.channel) or list(self.scenario.groups)
+        if isinstance(normalized, NormalizedRequest):
+            return self._groups_at.get(normalized.path.segments) or list(self.scenario.groups)
+        return self._groups_at.get(normalized.channel) or list(self.scenario.groups)
 
     def entries_since(self, anchor: str, role: str | None) -> list[TimelineEntry]:
         """Return the timeline entries that start with this anchor in a session of this role."""

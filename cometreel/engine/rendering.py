@@ -25,9 +25,9 @@ from cometreel.scenario import (
     Profile,
     PublishReplyOut,
     PublishReplySpec,
-    Question,
     RenderContext,
     ReplyOut,
+    RequestOrPublish,
 )
 from cometreel.scenario.json_pointer import find
 from cometreel.scenario.json_pointer import replace as replace_at
@@ -107,7 +107,7 @@ class ExchangeRenderer:
 
     def __init__(
         self,
-        question: Question,
+        normalized: RequestOrPublish,
         context: Callable[[], RenderContext],
         profile: Profile,
         base: str,
@@ -115,7 +115,7 @@ class ExchangeRenderer:
         *,
         with_ref: bool = False,
     ) -> None:
-        self._question, self._make_context = question, context
+        self._normalized, self._make_context = normalized, context
         self._profile, self._base, self._numbering = profile, base, numbering
         self._with_ref = with_ref
 
@@ -178,7 +178,7 @@ class ExchangeRenderer:
 
     def _live(self, value: JSON) -> JSON:
         """Return the live id of a recorded one: the id that the client chose, or the live reference number."""
-        chosen = chosen_id(self._question, self._profile)
+        chosen = chosen_id(self._normalized, self._profile)
         if chosen is not None:
             return chosen
         if isinstance(value, int) and not isinstance(value, bool):
@@ -186,9 +186,9 @@ class ExchangeRenderer:
         return value
 
 
-def chosen_id(question: Question, profile: Profile) -> JSON:
+def chosen_id(normalized: RequestOrPublish, profile: Profile) -> JSON:
     """Return the id that the client chose for its request, or None."""
-    sent = question.body if isinstance(question, NormalizedRequest) else question.data
+    sent = normalized.body if isinstance(normalized, NormalizedRequest) else normalized.data
     found = (value for pointer in profile.request for _, value in find(sent, pointer))
     return next(found, None)
 

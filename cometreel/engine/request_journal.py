@@ -19,7 +19,7 @@ from cometreel.scenario import Profile, find
 from cometreel.scenario.findings import near
 from cometreel.scenario.normalized_request import normalize_path
 
-__all__ = ["Call", "CallListener", "Calls", "RequestJournal", "Wanted"]
+__all__ = ["Call", "CallListener", "Calls", "RequestJournal", "CallFilters"]
 
 _OPERATION, _OWNER, _OWNER_TYPE = "/operationName", ("/workbinOwner",), ("/workbinType",)
 """The places in GWS's documented requests; a correlation profile can name others."""
@@ -99,7 +99,7 @@ def _text(data: JSON, pointers: Iterable[str]) -> str | None:
     return next((value for value in values if isinstance(value, str)), None)
 
 
-class Wanted(TypedDict, total=False):
+class CallFilters(TypedDict, total=False):
     """The filters of calls; each is an attribute of `Call`. None selects calls whose attribute is None."""
 
     operation: str | None
@@ -144,12 +144,12 @@ class Calls(Sequence[Call]):
     def __repr__(self) -> str:
         return f"Calls([{', '.join(map(str, self._calls))}])"
 
-    def __call__(self, **wanted: Unpack[Wanted]) -> Calls:
+    def __call__(self, **wanted: Unpack[CallFilters]) -> Calls:
         """Return the calls that have all these values.
 
-        :raises OptionInvalid: if a name isn't one of those that `Wanted` lists.
+        :raises OptionInvalid: if a name isn't one of those that `CallFilters` lists.
         """
-        known = list(Wanted.__annotations__)
+        known = list(CallFilters.__annotations__)
         for name in wanted:
             if name not in known:
                 expected = f"one of {', '.join(known)}"

@@ -1,6 +1,6 @@
 """Responders: Python functions that can answer a request before the exchanges are matched.
 
-Responders are registered on a backend. A scenario can't name one, so loading a scenario never runs code.
+Responders are registered on a backend. A scenario can't contain one, so loading a scenario never runs code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario import NormalizedPublish, Question
+from cometreel.scenario import NormalizedPublish, RequestOrPublish
 
 __all__ = ["Notification", "Responder", "ResponderRequest", "Response", "load_responders", "responder_request"]
 
@@ -70,19 +70,19 @@ class Response:
 
 
 def responder_request(
-    question: Question, user: str | None, role: str | None, session: dict[str, JSON]
+    normalized: RequestOrPublish, user: str | None, role: str | None, session: dict[str, JSON]
 ) -> ResponderRequest:
     """Convert a request for responders. The body is copied, because equal requests share it."""
-    if isinstance(question, NormalizedPublish):
-        return ResponderRequest("PUBLISH", question.channel, {}, {}, question.data, "", user, role, session)
-    query = {name: value if isinstance(value, list) else [value] for name, value in question.query.items()}
+    if isinstance(normalized, NormalizedPublish):
+        return ResponderRequest("PUBLISH", normalized.channel, {}, {}, normalized.data, "", user, role, session)
+    query = {name: value if isinstance(value, list) else [value] for name, value in normalized.query.items()}
     texts = {name: tuple(str(value) for value in values) for name, values in query.items()}
     headers: dict[str, str] = {}
-    for name, value in question.headers:
+    for name, value in normalized.headers:
         headers.setdefault(name.lower(), value)
-    text = question.content.decode(errors="replace")
-    body = deepcopy(question.body)
-    return ResponderRequest(question.method, str(question.path), texts, headers, body, text, user, role, session)
+    text = normalized.content.decode(errors="replace")
+    body = deepcopy(normalized.body)
+    return ResponderRequest(normalized.method, str(normalized.path), texts, headers, body, text, user, role, session)
 
 
 Responder: TypeAlias = "Callable[[ResponderRequest], Response | None]"
@@ -96,7 +96,7 @@ def load_responders(path: Path) -> Sequence[Responder]:
     """
     responders = getattr(_run(path), "responders", None)
     if not isinstance(responders, (list, tuple)):
-        raise _invalid(path, 0, "the file names no responders", "a list `responders = [function, …]`")
+        raise _invalid(path, 0, "the file has no list of responders", "a list `responders = [function, …]`")
     for responder in responders:
         if not callable(responder):
             raise _invalid(path, 0, f"{responder!r} in `responders` can't be called", "a function")

@@ -66,7 +66,7 @@ class PlayableGroup(Protocol, Generic[AnyPlayable_co]):
 class PlayState:
     """The exchanges that one session has played, and the position in each group of equal requests.
 
-    It belongs to the HTTP session, so a new Bayeux handshake resets nothing.
+    It belongs to the HTTP session, so a new Bayeux handshake does not reset it.
     """
 
     __slots__ = ("_cursors", "_round", "counts")
@@ -100,7 +100,7 @@ class PlayState:
         return exchanges[0]
 
     def reset_positions(self) -> None:
-        """Forget the positions in groups but keep the counts, because another scenario is in force."""
+        """Reset the positions in groups but keep the counts, because the scenario was replaced."""
         self._cursors.clear()
 
     def count(self, exchange: Playable) -> None:
@@ -135,7 +135,7 @@ class References:
         return self._highest
 
     def raise_to(self, highest: int) -> None:
-        """Take new numbers above this one, because another scenario is in force."""
+        """Take new numbers above this one, because the scenario was replaced."""
         self._highest = max(self._highest, highest)
 
 
@@ -149,7 +149,7 @@ class Session:
     """The time of its first request (seconds); its ticks are rounded relative to this time."""
     references: References
     serial: int
-    """The number of its ids, over all scenarios of a run."""
+    """The number that its cookie and its token are generated from; unique in a run, even after a reset."""
     cookie: str | None = None
     """The value of its session cookie without the node; None until it is sent."""
     token: str | None = None
@@ -304,7 +304,7 @@ class Sessions:
         return ended
 
     def discard(self, session: Session) -> None:
-        """End a session that no later request can name."""
+        """End a session that no later request can belong to."""
         if not session.clients and session.user is None and session.number not in self._browsers:
             self._close(session)
 

@@ -38,7 +38,7 @@ def suggest_stub(call: Call, scenario: Scenario) -> str:
     try:
         block = ExchangeBlock.model_validate({"name": _name(call, scenario), "request": asked, "reply": reply})
     except ValidationError:
-        found = f"call {call.number} has a method, path or channel that no scenario can have"
+        found = f"call {call.number} has a method, path or channel that a scenario can't have"
         raise OptionInvalid("call", found, "an HTTP request, or a publish on a channel of the application") from None
     _, _, item = dump(ScenarioFile(exchanges=[block])).partition("exchanges:\n")
     return item
@@ -46,11 +46,11 @@ def suggest_stub(call: Call, scenario: Scenario) -> str:
 
 def _request(call: Call, scenario: Scenario) -> JSONObject:
     path, _, query = call.target.partition("?")
-    question = scenario.question(Request(0, call.method, path, query, Headers(), call.body))
-    written: JSONObject = {"method": question.method, "path": _path(path)}
-    if question.query:
-        written["query"] = {_literal(name): _query_value(name, value) for name, value in question.query.items()}
-    return {**written, **_body(question)} if question.content else written
+    normalized = scenario.normalize_request(Request(0, call.method, path, query, Headers(), call.body))
+    written: JSONObject = {"method": normalized.method, "path": _path(path)}
+    if normalized.query:
+        written["query"] = {_literal(name): _query_value(name, value) for name, value in normalized.query.items()}
+    return {**written, **_body(normalized)} if normalized.content else written
 
 
 def _path(path: str) -> JSON:
@@ -74,21 +74,21 @@ def _query_value(name: str, value: JSON) -> JSON:
     return value if shown else _ANYTHING
 
 
-def _body(question: NormalizedRequest) -> JSONObject:
-    if question.is_json and can_be_written(question.compared):
-        return {"body": _pattern(question.compared)}
+def _body(normalized: NormalizedRequest) -> JSONObject:
+    if normalized.is_json and can_be_written(normalized.compared):
+        return {"body": _pattern(normalized.compared)}
     try:
-        text = question.content.decode()
+        text = normalized.content.decode()
     except UnicodeDecodeError:
-        return {"base64": base64.b64encode(question.content).decode()}
+        return {"base64": base64.b64encode(normalized.content).decode()}
     return {"text": text if masked_text(text) == text else {"$any": "string"}}
 
 
 def _publish(call: Call, scenario: Scenario) -> JSONObject:
-    question = scenario.publish_question({"channel": call.target, "data": call.data})
+    normalized = scenario.normalize_publish({"channel": call.target, "data": call.data})
     written: JSONObject = {"publish": call.target}
-    if question.compared is not None:
-        written["data"] = _pattern(question.compared) if can_be_written(question.compared) else _ANYTHING
+    if normalized.compared is not None:
+        written["data"] = _pattern(normalized.compared) if can_be_written(normalized.compared) else _ANYTHING
     return written
 
 

@@ -50,7 +50,7 @@ class ReplayReel:
 
     def fault(self, fault: Mapping[str, JSON], session: int | None) -> FaultInfo:
         """Activate a fault."""
-        return self._server.call(lambda: self._control.arm(fault, session=session))
+        return self._server.call(lambda: self._control.add_fault(fault, session=session))
 
     def register(self, responder: Responder) -> None:
         """Add a responder, which takes precedence over the scenario."""

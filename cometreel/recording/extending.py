@@ -115,7 +115,7 @@ def _example_request(request: RequestBlock | PublishBlock, scenario: Scenario) -
     """Return a request that a recorded pattern matches, with examples for the markers."""
     if isinstance(request, PublishBlock):
         message = {"channel": request.publish, "data": request.data, "ext": request.ext}
-        return scenario.publish_question({key: _example(value) for key, value in message.items()})
+        return scenario.normalize_publish({key: _example(value) for key, value in message.items()})
     path = request.path
     segments = [quote(str(_example(segment)), safe="") for segment in path] if isinstance(path, list) else []
     text = "/" + "/".join(segments) if segments else str(_example(path))
@@ -124,7 +124,7 @@ def _example_request(request: RequestBlock | PublishBlock, scenario: Scenario) -
     body = b"" if "body" not in request.model_fields_set else encode(_example(request.body))
     if request.text is not None:
         body = str(_example(request.text)).encode()
-    return scenario.question(Request(0, request.method, text, urlencode(pairs, doseq=True), body=body))
+    return scenario.normalize_request(Request(0, request.method, text, urlencode(pairs, doseq=True), body=body))
 
 
 def _example(value: JSON) -> JSON:

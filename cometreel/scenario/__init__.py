@@ -9,7 +9,7 @@ from cometreel.scenario.json_schema import schema, schema_text
 from cometreel.scenario.normalized_request import (
     NormalizedPublish,
     NormalizedRequest,
-    Question,
+    RequestOrPublish,
     normalize_publish,
     normalize_request,
 )
@@ -99,7 +99,7 @@ __all__ = [
     "NormalizedPublish",
     "PublishReplyOut",
     "PublishReplySpec",
-    "Question",
+    "RequestOrPublish",
     "RefuseMessage",
     "RenderContext",
     "ReplyBlock",

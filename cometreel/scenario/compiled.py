@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario.normalized_request import Question
+from cometreel.scenario.normalized_request import RequestOrPublish
 
 __all__ = [
     "BayeuxSection",
@@ -127,7 +127,7 @@ class RenderContext:
     session's bindings of `$id` names, `session` its persistent captures.
     """
 
-    request: Question
+    request: RequestOrPublish
     captures: Mapping[str, JSON] = field(default_factory=dict)
     session: Mapping[str, JSON] = field(default_factory=dict)
     user: User = User()

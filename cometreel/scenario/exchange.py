@@ -13,8 +13,8 @@ from cometreel.scenario.matchers import Literal, Matcher, ObjectOf
 from cometreel.scenario.normalized_request import (
     NormalizedPublish,
     NormalizedRequest,
-    Question,
     RequestKey,
+    RequestOrPublish,
     normalize_publish,
     normalize_request,
 )
@@ -71,7 +71,7 @@ class Exchange:
     group: int
     position: Position
 
-    def match(self, request: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
+    def match(self, request: RequestOrPublish, ids: Mapping[str, JSON]) -> Match | Mismatch:
         """Compare a request with the pattern; `ids` are the current `$id` bindings of the session."""
         return match(self.trigger, request, ids)
 
@@ -87,7 +87,7 @@ class Group:
     exchanges: tuple[Exchange, ...]
     repeat: Repeat | None
 
-    def match(self, request: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
+    def match(self, request: RequestOrPublish, ids: Mapping[str, JSON]) -> Match | Mismatch:
         """Compare a request with the common pattern."""
         return self.exchanges[0].match(request, ids)
 
@@ -146,7 +146,7 @@ class ExchangeIndex:
             self._shapes.setdefault(shape, {}).setdefault(values, _Bucket()).add(group)
         self._cache: dict[tuple[RequestKey, str | None], tuple[tuple[Group, Match | None], ...]] = {}
 
-    def groups(self, request: Question, role: str | None = None) -> tuple[Group, ...]:
+    def groups(self, request: RequestOrPublish, role: str | None = None) -> tuple[Group, ...]:
         """Return the groups that may match, in file order of their first exchange; the same spelling of `/me` first.
 
         With a role, only those that it may play, so that the cost doesn't grow with the number of roles.
@@ -164,7 +164,7 @@ class ExchangeIndex:
             found.sort(key=lambda group: (_has_other_spelling(group, request), group.number))
         return tuple(found)
 
-    def answers(self, request: Question, role: str | None = None) -> tuple[tuple[Group, Match | None], ...]:
+    def answers(self, request: RequestOrPublish, role: str | None = None) -> tuple[tuple[Group, Match | None], ...]:
         """Return the groups with their match, if it depends only on the request; cached for repeated requests."""
         key = request.key if isinstance(request, NormalizedRequest) else None
         if key is None:
@@ -208,11 +208,11 @@ class Scenario:
     by_name: Mapping[str, Exchange]
     ignore: tuple[str, ...] = ()
 
-    def question(self, request: Request) -> NormalizedRequest:
+    def normalize_request(self, request: Request) -> NormalizedRequest:
         """Normalise an HTTP request, without the ids that the clients of this scenario choose."""
         return normalize_request(request, self.profile.request)
 
-    def publish_question(self, message: Mapping[str, JSON]) -> NormalizedPublish:
+    def normalize_publish(self, message: Mapping[str, JSON]) -> NormalizedPublish:
         """Normalise a Bayeux publish, without the ids that the clients of this scenario choose."""
         return normalize_publish(message, self.profile.request)
 
@@ -241,7 +241,7 @@ def _is_exact(group: Group) -> bool:
     return is_plain and isinstance(trigger.query, Literal)
 
 
-def _has_other_spelling(group: Group, request: Question) -> bool:
+def _has_other_spelling(group: Group, request: RequestOrPublish) -> bool:
     trigger = group.exchanges[0].trigger
     if (
         isinstance(trigger, RequestPattern)
@@ -282,7 +282,7 @@ def _features_of_matcher(feature: Feature, matcher: Matcher) -> Iterator[tuple[F
             yield from _features_of_matcher((*feature, key), member)
 
 
-def _feature_of_request(feature: Feature, request: Question) -> Hashable:
+def _feature_of_request(feature: Feature, request: RequestOrPublish) -> Hashable:
     if isinstance(request, NormalizedPublish):
         if feature == ("publish",):
             return request.channel

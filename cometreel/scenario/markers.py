@@ -1,4 +1,4 @@
-"""Markers: objects with one `$` key that stand for something other than their literal value.
+"""Markers: objects with one `$` key that have a special meaning instead of their literal value.
 
 Defines the markers, where each is allowed, and the check of its argument. `matchers` and `values` implement them.
 """

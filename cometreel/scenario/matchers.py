@@ -30,7 +30,7 @@ class Missing(Enum):
 
 
 MISSING: Final = Missing.MISSING
-"""Stands for a value that the request doesn't have; null is a value."""
+"""Represents a value that the request doesn't have; null is a value."""
 
 
 @dataclass(frozen=True, slots=True)

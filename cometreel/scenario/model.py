@@ -2,7 +2,7 @@
 
 The models hold plain data, with markers unexpanded and durations as text, so that a file can be written back
 unchanged. `compiling` turns them into the objects that are replayed. A key that was left out and an explicit null are
-both None; `model_fields_set` tells them apart.
+both None; `model_fields_set` distinguishes them.
 """
 
 from __future__ import annotations

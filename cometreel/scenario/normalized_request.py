@@ -23,7 +23,7 @@ __all__ = [
     "NormalizedRequest",
     "NormalizedPath",
     "NormalizedPublish",
-    "Question",
+    "RequestOrPublish",
     "normalize_publish",
     "normalize_request",
 ]
@@ -109,7 +109,7 @@ class NormalizedPublish:
     message: Mapping[str, JSON] = field(default_factory=dict)
 
 
-Question: TypeAlias = NormalizedRequest | NormalizedPublish
+RequestOrPublish: TypeAlias = NormalizedRequest | NormalizedPublish
 
 
 def normalize_request(request: Request, ignored: Sequence[str] = ()) -> NormalizedRequest:

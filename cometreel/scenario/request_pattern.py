@@ -10,7 +10,7 @@ from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
 from cometreel.masking import HIDDEN, is_secret_header
 from cometreel.scenario.matchers import MISSING, Difference, MatchContext, Matcher, shown
-from cometreel.scenario.normalized_request import NormalizedPath, NormalizedPublish, NormalizedRequest, Question
+from cometreel.scenario.normalized_request import NormalizedPath, NormalizedPublish, NormalizedRequest, RequestOrPublish
 
 __all__ = ["RequestPattern", "Match", "Mismatch", "PublishPattern", "Trigger"]
 
@@ -178,7 +178,7 @@ class RequestPattern:
     headers: tuple[tuple[str, Matcher], ...]
     body: BodyMatcher
 
-    def compare(self, request: Question, context: MatchContext) -> None:
+    def compare(self, request: RequestOrPublish, context: MatchContext) -> None:
         """Compare all parts, to report all differences."""
         if isinstance(request, NormalizedPublish):
             context.differences.append(Difference("", f"{self.method} {self.path!r}", f"publish {request.channel}"))
@@ -214,7 +214,7 @@ class PublishPattern:
     data: Matcher
     ext: Matcher | None
 
-    def compare(self, request: Question, context: MatchContext) -> None:
+    def compare(self, request: RequestOrPublish, context: MatchContext) -> None:
         """Compare all parts."""
         if isinstance(request, NormalizedRequest):
             found = f"{request.method} {request.path}"
@@ -229,7 +229,7 @@ class PublishPattern:
 Trigger: TypeAlias = RequestPattern | PublishPattern
 
 
-def match(trigger: Trigger, request: Question, ids: Mapping[str, JSON]) -> Match | Mismatch:
+def match(trigger: Trigger, request: RequestOrPublish, ids: Mapping[str, JSON]) -> Match | Mismatch:
     """Compare a request with a pattern."""
     context = MatchContext(ids)
     trigger.compare(request, context)

@@ -21,7 +21,7 @@ from cometreel.jsonvalue import JSON
 if TYPE_CHECKING:
     from cometreel.scenario.template_environment import Evaluate, TemplateEnvironment
 
-__all__ = ["Dice", "Template", "TemplateFailed", "check_template", "template", "undefined_names"]
+__all__ = ["SeededRandom", "Template", "TemplateFailed", "check_template", "template", "undefined_names"]
 
 GLOBAL_NAMES = frozenset({"range", "dict", "namespace"})
 
@@ -119,8 +119,8 @@ def undefined_names(text: str, defined: frozenset[str]) -> list[str]:
     return sorted(template(text).names - defined - GLOBAL_NAMES)
 
 
-class Dice:
-    """Provides `uuid()` and `randint()`: the same seed and place give the same values.
+class SeededRandom:
+    """The template functions `uuid()` and `randint()`: the same seed and place give the same values.
 
     Without a name, each call within one reply or event gives a new value. With a name, the value is the same in the
     reply and all events of the play.

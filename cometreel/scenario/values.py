@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import Protocol, TypeAlias
 
 from cometreel.jsonvalue import JSON, encode
-from cometreel.scenario.normalized_request import NormalizedPublish, NormalizedRequest, Question
+from cometreel.scenario.normalized_request import NormalizedPublish, NormalizedRequest, RequestOrPublish
 
 from .compiled import Position, RenderContext
 from .markers import marker_of, unescaped
-from .templates import Dice, Template, TemplateFailed, template
+from .templates import SeededRandom, Template, TemplateFailed, template
 
 __all__ = ["TEMPLATE_NAMES", "Locate", "Scope", "Value", "value_of"]
 
@@ -39,7 +39,7 @@ class Scope:
     def variables(self) -> dict[str, object]:
         """The variables by name."""
         context = self.context
-        dice = Dice(context.seed, f"{self._place}/{self._seq}")
+        dice = SeededRandom(context.seed, f"{self._place}/{self._seq}")
         return {
             **context.captures,
             "request": _request(context.request),
@@ -56,7 +56,7 @@ class Scope:
         }
 
 
-def _request(request: Question) -> Mapping[str, object]:
+def _request(request: RequestOrPublish) -> Mapping[str, object]:
     if isinstance(request, NormalizedPublish):
         return {**request.message, "channel": request.channel, "data": request.data, "ext": request.ext}
     return {

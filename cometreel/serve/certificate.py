@@ -17,7 +17,7 @@ __all__ = ["Certificate", "ssl_context", "local_certificate"]
 NAMES = ("localhost",)
 ADDRESSES = ("127.0.0.1", "::1")
 LIFETIME = dt.timedelta(days=365)
-RENEWED = dt.timedelta(days=7)  # before its end
+RENEWED = dt.timedelta(days=7)  # before it expires
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ uvicorn_logger = logging.getLogger(f"{__name__}.uvicorn")
 """Logs errors only: uvicorn logs each WebSocket in up to four lines, with its whole query."""
 uvicorn_logger.setLevel(logging.ERROR)
 
-MAX_HEAD = 64 * 1024  # bytes; Jetty in GWS takes less
+MAX_HEAD = 64 * 1024  # bytes; Jetty in GWS accepts less
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,7 +393,7 @@ def _check_port(port: int) -> None:
 
 
 def _uvicorn_config(app: ASGIApp) -> Config:
-    """Return uvicorn's configuration: no logging, no header fields, pings or compression of its own."""
+    """Return uvicorn's configuration, without its logging, header fields, pings and compression."""
     config = Config(
         app,
         http=HttpConnection,

@@ -28,7 +28,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-LINGER = 2.0  # seconds that a client may go on sending a body that was refused: cut off, it would not read why
+LINGER = 2.0  # seconds to read the rest of a refused body; a client that is cut off would not read the error
 
 
 class ClientDisconnected(Exception):
@@ -125,10 +125,10 @@ def _too_long(found: str, limit: int, *, unread: bool = False) -> BodyRefused:
     return BodyRefused(413, 10, f"the body has {found}; expected at most {limit} bytes", unread=unread)
 
 
-_ZLIB_STEP = 1024 * 1024  # bytes that come out at once
-_BROTLI_STEP = 32  # bytes that go in: a meta-block takes nine or more and gives 16 MiB at most (RFC 7932 §9.2)
-_ZSTD_STEP = 512  # bytes that go in: a block takes four or more and gives 128 KiB at most (RFC 8878 §3.1.1.2.4)
-_ZSTD_WINDOW = 8 * 1024 * 1024  # bytes; RFC 9659 §3 lets nobody ask for more
+_ZLIB_STEP = 1024 * 1024  # output bytes per step
+_BROTLI_STEP = 32  # input bytes per step: a meta-block has at least nine and decodes to at most 16 MiB (RFC 7932 §9.2)
+_ZSTD_STEP = 512  # input bytes per step: a block has at least four and decodes to at most 128 KiB (RFC 8878 §3.1.1.2.4)
+_ZSTD_WINDOW = 8 * 1024 * 1024  # bytes; the maximum of RFC 9659 §3
 
 
 class CodingInvalid(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode
-from cometreel.scenario import Question, can_be_written
+from cometreel.scenario import RequestOrPublish, can_be_written
 from cometreel.verify.request_building import BuiltPublish, BuiltRequest
 from cometreel.verify.script import ScriptStep
 from cometreel.wire import Headers
@@ -71,7 +71,7 @@ class PlayedStep:
 
     step: ScriptStep
     request: BuiltRequest | BuiltPublish
-    normalized_request: Question
+    normalized_request: RequestOrPublish
     captures: Mapping[str, JSON]
     sent_at: float
     reply: LiveReply | None = None

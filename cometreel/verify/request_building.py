@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from cometreel.errors import CometreelError
 from cometreel.jsonvalue import JSON, JSONObject, encode
-from cometreel.scenario import Exchange, Match, Mismatch, PublishBlock, Question, RequestBlock, Scenario
+from cometreel.scenario import Exchange, Match, Mismatch, PublishBlock, RequestBlock, RequestOrPublish, Scenario
 from cometreel.scenario.markers import marker_of, unescaped
 from cometreel.scenario.yaml_writer import inline
 from cometreel.verify.expected_values import SessionVariables
@@ -72,19 +72,19 @@ def build_request(block: RequestBlock | PublishBlock, variables: SessionVariable
 
 def match_request(
     scenario: Scenario, exchange: Exchange, built: BuiltRequest | BuiltPublish, ids: JSONObject
-) -> tuple[Question, Match]:
+) -> tuple[RequestOrPublish, Match]:
     """Return the normalized request, and its match with the exchange.
 
     :raises RequestNotBuildable: if the exchange does not match, for example because of an option's value.
     """
     if isinstance(built, BuiltPublish):
         message: JSONObject = {"channel": built.channel, "data": built.data}
-        normalized: Question = scenario.publish_question(
+        normalized: RequestOrPublish = scenario.normalize_publish(
             message if built.ext is None else {**message, "ext": built.ext}
         )
     else:
         request = Request(1, built.method, built.path, built.query, Headers(built.headers), built.body)
-        normalized = scenario.question(request)
+        normalized = scenario.normalize_request(request)
     found = exchange.match(normalized, ids)
     if isinstance(found, Mismatch):
         first = found.differences[0]

@@ -23,7 +23,7 @@ OWNERS = [("Place", "Place1"), ("AgentGroup", "ServiceAgentGroup"), ("PlaceGroup
 def work(stack: ExitStack, url: str, user: str) -> None:
     """One agent at work: handshake, subscription, statistics, a poll that is held."""
     http = stack.enter_context(httpx.Client(base_url=url, timeout=60, trust_env=False, auth=(user, "any")))
-    desktop = Desktop(http).shakes_hands()
+    desktop = Desktop(http).handshakes()
     desktop.bayeux(channel="/meta/subscribe", subscription="/v2/me/*")
     http.post("/api/v2/workbins", json={"operationName": "RequestAgentStats"})
     for kind, owner in OWNERS:

@@ -37,7 +37,7 @@ def test_hostile_texts_stay_texts_everywhere(console: Open, browser: Browser):
     app.post("/near", json=body)
     app.post("/near", content=HOSTILE.encode())
     app.get("/near")
-    desktop = Desktop(app).shakes_hands()
+    desktop = Desktop(app).handshakes()
     desktop.bayeux(channel="/meta/subscribe", subscription="/<script>alert(1)</script>/*")
     desktop.bayeux(channel="/service/chat", data={HOSTILE: HOSTILE})
     admin.post("/faults", json={"exchange": MARKUP, "status": 500, "text": HOSTILE})

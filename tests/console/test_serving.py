@@ -108,7 +108,7 @@ def test_the_missing_exchange_is_written_and_a_wrong_number_is_a_problem():
         wrong = reel.admin.get("/unmatched/9/exchange")
         assert (wrong.status_code, wrong.json()) == (
             400,
-            {"problems": [{"text": "call: 9 is no unmatched call; expected the number of a call in `unmatched`"}]},
+            {"problems": [{"text": "call: 9 is not an unmatched call; expected the number of a call in `unmatched`"}]},
         )
 
 

@@ -25,7 +25,7 @@ def test_sessions_show_their_clients_polls_and_subscriptions_as_they_change(cons
     opened.open_tab("sessions")
     assert opened.text("#panel-sessions") == "There are no sessions."
     opened.reel.app.auth = ("kate", "any")
-    desktop = Desktop(opened.reel.app).shakes_hands()
+    desktop = Desktop(opened.reel.app).handshakes()
     desktop.bayeux(channel="/meta/subscribe", subscription="/v2/me/*")
     opened.shows("#panel-sessions h3", "Session 1kate")
     opened.shows("#panel-sessions .client", "no poll held")
@@ -51,7 +51,7 @@ def test_the_calls_of_a_session_are_a_click_away(console: Open):
 def test_a_notification_is_pushed(console: Open, to: str):
     opened = console()
     opened.reel.app.auth = ("kate", "any")
-    desktop = Desktop(opened.reel.app).shakes_hands()
+    desktop = Desktop(opened.reel.app).handshakes()
     opened.open_tab("push")
     opened.fill("#push-channel", CHANNEL)
     opened.fill("#push-data", '{"a": ["<b>", 1.0, null]}')

@@ -40,7 +40,7 @@ class Echo:
     def advance(self, now: float) -> list[Effect]:
         return []
 
-    def awaits(self, request_id: int) -> bool:
+    def awaits_confirmation(self, request_id: int) -> bool:
         return True
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:

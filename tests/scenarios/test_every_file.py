@@ -28,14 +28,14 @@ def test_a_file_loads_and_the_schema_agrees(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_means_the_same_to_other_yaml_tools(name: str) -> None:
+def test_other_yaml_tools_read_a_file_the_same_way(name: str) -> None:
     """A plain parser sees the very values, and writing the file back keeps them."""
     file = parse(SCENARIOS / name)
     assert file.model_dump(mode="json", by_alias=True, exclude_unset=True) == read(name)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_written_back_says_the_same(name: str, tmp_path: Path) -> None:
+def test_a_file_written_back_is_the_same_scenario(name: str, tmp_path: Path) -> None:
     file = parse(SCENARIOS / name)
     copy = tmp_path / name
     copy.write_text(dump(file))
@@ -57,7 +57,7 @@ def test_a_file_is_checked_by_editors_and_explains_itself(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_ids_have_the_shape_that_the_protocol_gives_them(name: str) -> None:
+def test_ids_have_the_format_of_the_protocol(name: str) -> None:
     """A workbin is a dashed UUID in lower case, a user 32 hexadecimal digits, an interaction 16 characters."""
     text = (SCENARIOS / name).read_text()
     for found in re.findall(r"\b[0-9A-Fa-f]{8}-[\w-]+", text):
@@ -68,13 +68,13 @@ def test_ids_have_the_shape_that_the_protocol_gives_them(name: str) -> None:
         assert re.fullmatch(r"[0-9A-Z]{16}", found), found
 
 
-def test_the_name_of_an_exchange_stands_in_one_file_only() -> None:
+def test_the_name_of_an_exchange_is_unique_across_files() -> None:
     """So that any files with the same endpoint can be played together."""
     names = [name for _, name in EXCHANGES]
     assert sorted(names) == sorted(set(names))
 
 
-def test_the_files_of_a_desktop_play_together_and_none_hides_another(begin: Begin) -> None:
+def test_the_files_of_a_desktop_can_be_combined_and_all_exchanges_are_reachable(begin: Begin) -> None:
     talk = begin(*DESKTOP)
     agent = talk.client(user="agent-1").connects()
     exchanges = [exchange for name in DESKTOP for exchange in read(name)["exchanges"]]
@@ -88,7 +88,7 @@ def test_the_files_of_a_desktop_play_together_and_none_hides_another(begin: Begi
 
 
 @pytest.mark.parametrize(("file", "name"), EXCHANGES, ids=[f"{file}: {name}" for file, name in EXCHANGES])
-def test_an_exchange_answers_what_the_file_says(begin: Begin, file: str, name: str) -> None:
+def test_an_exchange_gives_the_reply_of_the_file(begin: Begin, file: str, name: str) -> None:
     """Its reply and its notifications come when they are due, as whole values; nothing before it answers instead."""
     document = read(file)
     exchanges = {exchange["name"]: exchange for exchange in document["exchanges"]}
@@ -123,6 +123,6 @@ def _fetch_token(client: Any, exchanges: dict[str, Any]) -> None:
     client.headers["X-CSRF-TOKEN"] = client.last.headers.get("X-CSRF-TOKEN")
 
 
-def test_the_folder_says_what_each_file_is_for() -> None:
+def test_the_readme_of_the_folder_describes_each_file() -> None:
     text = (SCENARIOS / "README.md").read_text()
     assert [name for name in FILES if f"`{name}`" not in text] == []

@@ -36,7 +36,7 @@ def test_a_failed_voice_operation_is_notified_too_even_before_its_reply(begin: B
     )
 
 
-def test_statistics_may_never_come(begin: Begin) -> None:
+def test_a_statistics_request_can_have_no_notification(begin: Begin) -> None:
     talk = begin("failures.yaml")
     agent = talk.client().connects(TOPIC)
     agent.sends("POST", "/api/v2/workbins/861640a2-7c64-4c0b-9d7e-1f6f0c5a0a03", {"operationName": "RequestStats"})

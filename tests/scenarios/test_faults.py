@@ -26,7 +26,7 @@ def troubled(begin: Begin, user: str, **settings: object) -> tuple[Conversation,
         ("busy-once", [(0.0, 503), (20.034, 200), (20.12, TOPIC)]),
     ],
 )
-def test_the_users_name_chooses_the_trouble_with_an_exchange(
+def test_the_user_name_selects_the_fault_of_an_exchange(
     begin: Begin, user: str, expected: list[tuple[float, int | str]]
 ) -> None:
     talk, agent = troubled(begin, user)
@@ -40,7 +40,7 @@ def test_the_users_name_chooses_the_trouble_with_an_exchange(
     agent.received.clear()
 
 
-def test_who_is_busy_often_is_so_half_of_the_time_and_in_each_run_alike(begin: Begin) -> None:
+def test_a_fault_with_a_rate_is_triggered_half_of_the_time_and_equally_in_each_run(begin: Begin) -> None:
     runs = []
     for _ in range(2):
         _, agent = troubled(begin, "busy-often", speed=0)
@@ -53,7 +53,7 @@ def test_who_is_busy_often_is_so_half_of_the_time_and_in_each_run_alike(begin: B
     assert 10 <= runs[0].count(429) <= 30
 
 
-def test_who_is_thrown_out_must_shake_hands_again(begin: Begin) -> None:
+def test_a_disconnected_client_must_handshake_again(begin: Begin) -> None:
     talk, agent = troubled(begin, "thrown-out")
     agent.connects(TOPIC)
     agent.sends("POST", "/api/v2/workbins", STATS)
@@ -103,7 +103,7 @@ def test_one_topic_is_denied_and_the_others_are_not(begin: Begin) -> None:
     ]
 
 
-def test_every_second_poll_fails_in_the_scenarios_own_words(begin: Begin) -> None:
+def test_every_second_poll_fails_with_the_error_of_the_scenario(begin: Begin) -> None:
     talk, agent = troubled(begin, "own-error")
     agent.handshakes()
     polls_through(talk, agent, times=4)
@@ -132,7 +132,7 @@ def test_after_two_polls_the_client_is_unknown(begin: Begin) -> None:
     }
 
 
-def test_a_slow_poll_takes_eight_seconds_unless_there_is_something_to_say(begin: Begin) -> None:
+def test_a_slow_poll_takes_eight_seconds_unless_there_are_messages(begin: Begin) -> None:
     talk, agent = troubled(begin, "slow-poll")
     agent.handshakes()
     agent.poll()
@@ -148,7 +148,9 @@ def test_a_slow_poll_takes_eight_seconds_unless_there_is_something_to_say(begin:
 
 
 @pytest.mark.parametrize(("user", "heard"), [("cut-poll", (0.0, "Drop", None)), ("no-gateway", (0.0, 502, ""))])
-def test_the_second_poll_meets_no_bayeux_server(begin: Begin, user: str, heard: tuple[float, int | str, JSON]) -> None:
+def test_the_second_poll_gets_a_reply_that_is_not_bayeux(
+    begin: Begin, user: str, heard: tuple[float, int | str, JSON]
+) -> None:
     """The client isn't lost by that: its next poll is answered."""
     talk, agent = troubled(begin, user)
     agent.handshakes()

@@ -60,7 +60,7 @@ def test_a_desktop_subscribes_to_all_of_its_workbins_at_once(begin: Begin) -> No
 REFUSED: JSONObject = {"statusCode": 20, "statusMessage": "Access denied"}
 
 
-def test_nothing_is_answered_before_a_login_not_even_a_handshake(begin: Begin) -> None:
+def test_a_login_is_required_even_for_a_handshake(begin: Begin) -> None:
     talk = begin("not_logged_in.yaml", speed=0)
     agent = talk.client()
     agent.sends("GET", "/api/v2/me")

@@ -97,7 +97,7 @@ def test_an_added_interaction_is_notified_with_what_was_asked(begin: Begin) -> N
     agent.receives((0.02, 200, {"status": {"code": 1}, "operationId": "add-7"}), (0.1, V3, changed))
 
 
-def test_a_subscriber_of_version_3_is_told_what_others_pull(begin: Begin) -> None:
+def test_a_subscriber_of_version_3_is_notified_of_pulls_by_others(begin: Begin) -> None:
     talk = begin("workspace_v3.yaml")
     agent = talk.client().connects(V3)
     agent.sends("POST", f"{V3}/{BIN}01/subscribe", {})

@@ -25,7 +25,7 @@ def test_any_workbin_can_be_subscribed_to_with_or_without_me(begin: Begin) -> No
     )
 
 
-def test_a_map_of_references_goes_on_counting_when_it_is_asked_for_again(begin: Begin) -> None:
+def test_a_repeated_request_gets_new_reference_numbers_in_its_map(begin: Begin) -> None:
     """No two requests of one session share a number."""
     talk = begin("subscribe.yaml", speed=0)
     agent = talk.client().connects(TOPIC)
@@ -60,7 +60,7 @@ REMOVED_BY_ANOTHER: JSONObject = {
 }
 
 
-def test_a_subscriber_is_told_what_others_do_until_it_unsubscribes(begin: Begin) -> None:
+def test_a_subscriber_is_notified_of_changes_by_others_until_it_unsubscribes(begin: Begin) -> None:
     talk = begin("add_and_pull.yaml")
     stays, leaves = talk.client("stays").connects(TOPIC), talk.client("leaves").connects(TOPIC)
     for agent in (stays, leaves):
@@ -76,7 +76,7 @@ def test_a_subscriber_is_told_what_others_do_until_it_unsubscribes(begin: Begin)
     leaves.receives((8.034, 200, accepted(82)), (8.12, TOPIC, subscribed(f"{BIN}03", "Unsubscribed")))
 
 
-def test_only_a_subscriber_is_told_about_the_workbin_that_it_adds_to(begin: Begin) -> None:
+def test_only_a_subscriber_is_notified_of_the_workbin_that_it_adds_to(begin: Begin) -> None:
     talk = begin("add_and_pull.yaml", speed=0)
     agent = talk.client().connects(TOPIC)
     add: JSONObject = {"operationName": "AddWorkitem", "id": "00016AB14RQD006M"}
@@ -95,7 +95,7 @@ def test_only_a_subscriber_is_told_about_the_workbin_that_it_adds_to(begin: Begi
     agent.receives((0.0, 200, accepted(84)), (0.0, "/v2/me/workitems", item(84)), (0.0, TOPIC, about))
 
 
-def test_a_pulled_work_item_is_gone_for_its_own_session_only(begin: Begin) -> None:
+def test_a_pulled_work_item_is_removed_in_its_own_session_only(begin: Begin) -> None:
     talk = begin("add_and_pull.yaml", speed=0)
     pulls, looks = talk.client("pulls").connects(TOPIC), talk.client("looks")
     pulls.sends("POST", f"/api/v2/workbins/{BIN}03", {"operationName": "PullWorkitem", "id": "00016AB14RQD006P"})

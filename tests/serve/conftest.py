@@ -1,4 +1,4 @@
-"""Shared by the tests of the server: servers in this process, and small clients."""
+"""Fixtures of the server tests: servers in this process, and small clients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cometreel.engine import ReplaySettings
 from cometreel.scenario import loads
 from cometreel.serve import BackgroundServer, ListenOptions, ReplayApp, replay_app, serve_in_background
 
-PATIENCE = 30.0  # seconds until a test gives up on something that always comes
+PATIENCE = 30.0  # seconds until a test fails because an expected event did not happen
 
 SCENARIO = """\
 cometreel: 1
@@ -47,7 +47,7 @@ Serve = Callable[..., BackgroundServer[ReplayApp]]
 
 
 def until(happened: Callable[[], Any], what: str) -> Any:
-    """Wait until something is true, and return it; fail the test when it never is."""
+    """Wait until a condition is true, and return its value; fail the test after a timeout."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if found := happened():
@@ -100,7 +100,7 @@ def calls(served: BackgroundServer[ReplayApp]) -> list[tuple[str, str]]:
 
 
 class Desktop:
-    """A CometD client that polls when it is told to."""
+    """A CometD client that polls when the test calls `poll`."""
 
     def __init__(self, http: httpx.Client) -> None:
         self.http, self.client_id = http, ""
@@ -112,7 +112,7 @@ class Desktop:
         self.client_id = answer[-1].get("clientId", self.client_id)
         return answer
 
-    def shakes_hands(self) -> Desktop:
+    def handshakes(self) -> Desktop:
         self.bayeux(channel="/meta/handshake", version="1.0", supportedConnectionTypes=["long-polling"])
         self.bayeux(channel="/meta/connect", connectionType="long-polling", advice={"timeout": 0})
         return self

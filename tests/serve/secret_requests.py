@@ -1,4 +1,4 @@
-"""Requests that nothing answers and that carry a secret under every name of the table, in every place of a request."""
+"""Unmatched requests that contain a secret under every name of the table, in every part of a request."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ def send_secrets(app: httpx.Client) -> int:
     ]
     assert [reply.status_code for reply in replies] == [404, 404, 404, 400, 404, 404]
     assert not any(SECRET in reply.text for reply in replies)
-    Desktop(app).shakes_hands().bayeux(channel="/service/login", data=whole)
+    Desktop(app).handshakes().bayeux(channel="/service/login", data=whole)
     return len(replies) + 1

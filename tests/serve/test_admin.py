@@ -1,4 +1,4 @@
-"""The admin API over a real server: what it shows, what it does, what it refuses. Who may use it: test_admin_gate."""
+"""The admin API over a real server; its authentication is tested in test_admin_auth."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def reel() -> Iterator[Administered]:
 
 
 def problems(reply: httpx.Response) -> tuple[int, list[str]]:
-    """The status of a refusal, and all that it says."""
+    """Return the status of a refusal and its problems."""
     return reply.status_code, [problem["text"] for problem in reply.json()["problems"]]
 
 
 def without_time(value: Any) -> Any:
-    """The value with each time of day checked and taken out."""
+    """Check each time in a value; return the value without them."""
     if isinstance(value, dict):
         return {key: without_time(member) for key, member in value.items()}
     if isinstance(value, list):
@@ -57,8 +57,8 @@ def test_the_overview_counts(reel: Administered):
     }
 
 
-def test_sessions_are_shown_without_anything_that_could_be_used_in_their_place(reel: Administered):
-    desktop = Desktop(reel.app).shakes_hands()
+def test_sessions_are_shown_without_cookies_tokens_and_client_ids(reel: Administered):
+    desktop = Desktop(reel.app).handshakes()
     desktop.bayeux(channel="/meta/subscribe", subscription="/v2/me/*")
     (session,) = reel.get("/sessions")["sessions"]
     (client,) = session["clients"]
@@ -78,7 +78,7 @@ def test_sessions_are_shown_without_anything_that_could_be_used_in_their_place(r
     assert [secret for secret in (desktop.client_id, *reel.app.cookies.values()) if secret in told] == []
 
 
-def test_calls_are_shown_whole(reel: Administered):
+def test_a_call_is_shown_with_all_properties(reel: Administered):
     reel.app.post("/api/v2/workbins?x=1", json=ASKED)
     reel.app.post("/api/v2/workbins", json=ASKED, auth=("kate", "very secret"))
     calls = reel.get("/calls")["calls"]
@@ -134,7 +134,7 @@ def test_calls_are_filtered_by_the_query(reel: Administered, query: str, numbers
         ("session=-1", "session: '-1' is not a number; expected a whole number, 0 or more"),
     ],
 )
-def test_a_query_that_means_nothing_is_refused(reel: Administered, query: str, text: str):
+def test_an_invalid_query_is_refused(reel: Administered, query: str, text: str):
     assert problems(reel.admin.get(f"/calls?{query}")) == (400, [text])
 
 
@@ -155,7 +155,7 @@ def test_a_long_body_is_truncated_and_a_missing_one_is_null(reel: Administered):
     assert none["body"] is None
 
 
-def test_an_unmatched_call_is_shown_with_what_was_near(reel: Administered):
+def test_an_unmatched_call_is_shown_with_its_near_misses(reel: Administered):
     reel.app.post("/api/v2/workbins", json={**ASKED, "workbinOwner": "Place2"})
     (call,) = reel.get("/unmatched")["unmatched"]
     assert (call["status"], call["outcome"]) == (404, "missed")
@@ -167,12 +167,12 @@ def test_an_unmatched_call_is_shown_with_what_was_near(reel: Administered):
     ]
 
 
-def test_exchanges_that_were_never_played_are_named(reel: Administered):
+def test_unplayed_exchanges_are_listed(reel: Administered):
     reel.app.get("/api/v2/page")
     assert reel.get("/unplayed") == {"unplayed": ["stats of place Place1", "a slow answer", "nothing"]}
 
 
-def test_the_settings_in_force_are_shown(reel: Administered):
+def test_the_current_settings_are_shown(reel: Administered):
     assert reel.get("/settings") == {
         "scenario": {"title": "", "files": ["test.yaml"], "exchanges": 4, "roles": []},
         "seed": None,
@@ -189,7 +189,7 @@ def test_the_settings_in_force_are_shown(reel: Administered):
 
 # ---------------------------------------------------------------------- what is done
 def test_a_push_reaches_the_client_that_polls(reel: Administered):
-    desktop = Desktop(reel.app).shakes_hands()
+    desktop = Desktop(reel.app).handshakes()
     reply = reel.admin.post("/push", json={"channel": CHANNEL, "data": {"n": 1}, "session": 1})
     assert (reply.status_code, reply.json()) == (200, {"sessions": [1]})
     assert [m.get("data") for m in desktop.poll()] == [{"n": 1}, None]
@@ -241,7 +241,7 @@ def test_a_fault_is_added_listed_and_removed(reel: Administered):
     assert reel.app.get("/api/v2/page").status_code == 200
     assert problems(reel.admin.delete("/faults/1")) == (
         400,
-        ["fault: no fault in force has the number 1; expected none: no fault is in force"],
+        ["fault: no active fault has the number 1; expected none: no fault is active"],
     )
 
 
@@ -256,7 +256,7 @@ def test_an_invalid_fault_is_refused_with_all_problems(reel: Administered):
     )
 
 
-def test_another_scenario_is_played_at_once(reel: Administered):
+def test_a_replaced_scenario_is_played_immediately(reel: Administered):
     reply = reel.admin.put(
         "/scenario",
         content="""\
@@ -273,7 +273,7 @@ exchanges:
     assert reel.app.get("/api/v2/page").text == "another page"
 
 
-def test_a_scenario_that_can_t_be_used_is_refused_with_the_place_of_each_error_and_the_old_one_stays(
+def test_an_invalid_scenario_is_refused_with_all_positions_and_the_old_one_is_kept(
     reel: Administered,
 ):
     reply = reel.admin.put("/scenario", content="cometreel: 1\nexchanges:\n  - {name: a}\nsetings: {}\n")
@@ -316,7 +316,7 @@ def test_the_speed_is_changed(reel: Administered):
     )
 
 
-def test_a_reset_forgets_everything(reel: Administered):
+def test_a_reset_clears_everything(reel: Administered):
     reel.app.get("/api/v2/page")
     reel.admin.post("/faults", json={"exchange": "a page", "status": 503})
     assert reel.admin.post("/reset").status_code == 204
@@ -335,14 +335,14 @@ def test_an_unknown_path_is_refused(reel: Administered, method: str, path: str, 
     assert problems(reel.admin.request(method, path)) == (status, [text])
 
 
-def test_there_is_no_websocket(reel: Administered):
+def test_a_websocket_is_refused(reel: Administered):
     url = reel.served.url.replace("http", "ws")
     with pytest.raises(InvalidStatus) as caught:
         connect(f"{url}/__reel__/events", additional_headers={"Authorization": f"Bearer {TOKEN}"})
     assert caught.value.response.status_code == 403
 
 
-def test_a_body_that_is_too_long_is_refused_unread(reel: Administered, monkeypatch: pytest.MonkeyPatch):
+def test_a_body_that_is_too_long_is_refused_without_reading_it(reel: Administered, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("cometreel.serve.admin.api.MAX_BODY", 9_999)
     assert problems(reel.admin.put("/scenario", content=b"#" * 10_000)) == (
         413,
@@ -350,7 +350,7 @@ def test_a_body_that_is_too_long_is_refused_unread(reel: Administered, monkeypat
     )
 
 
-def test_a_client_that_leaves_in_the_middle_of_a_body_changes_nothing(
+def test_a_client_that_disconnects_during_its_body_changes_nothing(
     reel: Administered, dial: Any, caplog: pytest.LogCaptureFixture
 ):
     with dial(reel.served.url) as line:
@@ -361,7 +361,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_changes_nothing(
     assert caplog.messages == []
 
 
-def test_nothing_of_the_admin_api_is_in_the_journal_or_in_a_session(reel: Administered):
+def test_admin_requests_are_not_in_the_journal_and_start_no_session(reel: Administered):
     reel.get("/sessions")
     assert reel.get("/calls") == {"calls": []}
     assert reel.get("/sessions") == {"sessions": []}
@@ -410,7 +410,7 @@ def test_a_stream_resumes_after_the_last_event(reel: Administered, query: str, h
         assert [next(told)[0], next(told)[0]] == ["2", "3"]
 
 
-def test_the_stream_ends_when_the_server_does():
+def test_the_stream_ends_when_the_server_stops():
     with administered() as reel, reel.admin.stream("GET", "/events") as reply:
         lines = reply.iter_lines()
         next(lines)

@@ -132,7 +132,7 @@ def test_the_representation_does_not_show_the_token():
 
 
 # ---------------------------------------------------------------------- the token of a run
-def test_a_token_is_made_for_each_run():
+def test_a_new_token_is_generated_for_each_run():
     one, two = token_from({}), token_from({TOKEN_VARIABLE: ""})
     assert one != two
     assert re.fullmatch(r"[A-Za-z0-9_-]{32}", one)
@@ -140,7 +140,7 @@ def test_a_token_is_made_for_each_run():
 
 
 @pytest.mark.parametrize("given", ["short", "with a space in it", "é" * 20, "x" * 201])
-def test_a_token_that_can_t_be_used_is_refused_without_showing_it(given: str):
+def test_an_invalid_token_is_refused_without_showing_it(given: str):
     with pytest.raises(OptionInvalid) as caught:
         token_from({TOKEN_VARIABLE: given})
     assert str(caught.value) == (
@@ -181,7 +181,7 @@ async def test_a_wrong_token_gives_no_cookie():
     assert reply.headers["www-authenticate"] == 'Bearer realm="cometreel"'
 
 
-async def test_every_answer_forbids_what_could_carry_it_elsewhere():
+async def test_every_response_forbids_caching_referrers_and_cross_origin_use():
     async with browser() as client:
         replies = [await client.get("/__reel__/", params={"token": token}) for token in (TOKEN, "wrong")]
     wanted = {

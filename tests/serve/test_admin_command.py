@@ -66,7 +66,7 @@ def test_a_redirected_log_explains_how_to_choose_a_token_without_showing_one(sce
         assert httpx.get(f"{url}/__reel__/", trust_env=False).status_code == 401
 
 
-def test_the_token_of_the_environment_is_used_and_not_shown(scenario: Path):
+def test_the_token_from_the_environment_is_used_and_not_shown(scenario: Path):
     with serving(scenario, token=TOKEN) as process:
         url = url_of(process)
         bearer = {"Authorization": f"Bearer {TOKEN}"}
@@ -75,21 +75,21 @@ def test_the_token_of_the_environment_is_used_and_not_shown(scenario: Path):
         assert process.communicate(timeout=PATIENCE)[1] == ""
 
 
-def test_without_the_admin_api_there_is_no_address_and_no_path(scenario: Path):
+def test_without_the_admin_api_no_admin_url_is_shown_or_served(scenario: Path):
     with serving(scenario, "--no-admin", token=TOKEN) as process:
         bearer = {"Authorization": f"Bearer {TOKEN}"}
         reply = httpx.get(f"{url_of(process)}/__reel__/", headers=bearer, trust_env=False)
         assert (reply.status_code, reply.json()["statusCode"]) == (404, 6)
 
 
-def test_from_any_address_means_that_the_host_may_be_any(scenario: Path):
+def test_admin_from_any_accepts_any_host(scenario: Path):
     headers = {"Authorization": f"Bearer {TOKEN}", "Host": "reel.example", "X-Forwarded-For": "192.0.2.1"}
     with serving(scenario, token=TOKEN) as here, serving(scenario, "--admin-from", "any", token=TOKEN) as any_:
         found = [httpx.get(f"{url_of(one)}/__reel__/", headers=headers, trust_env=False) for one in (here, any_)]
     assert [reply.status_code for reply in found] == [403, 200]
 
 
-def test_a_token_that_can_t_be_used_ends_the_command_before_it_listens(scenario: Path):
+def test_an_invalid_token_ends_the_command_before_it_listens(scenario: Path):
     with serving(scenario, token="short") as process:
         out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (2, "")

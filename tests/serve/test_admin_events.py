@@ -14,7 +14,7 @@ from tests.serve.conftest import SCENARIO
 PARTS = ["run", "settings", "exchanges", "overview", "sessions", "unplayed", "faults"]
 
 
-class Looking:
+class PolledFeed:
     """A replay, its change feed, and a clock that each read advances by `costs`."""
 
     def __init__(self, text: str = SCENARIO) -> None:
@@ -29,44 +29,44 @@ class Looking:
     def ask(self, number: int) -> None:
         self.control._backend.receive(Request(number, "GET", "/api/v2/page"), 0.0)
 
-    def told(self) -> dict[str, object]:
+    def changes(self) -> dict[str, object]:
         events = [event.decode().splitlines() for event in self.feed.changes()]
         return {event.removeprefix("event: "): json.loads(data.removeprefix("data: ")) for event, data, _ in events}
 
 
 def test_all_parts_are_sent_first_and_then_changed_ones():
-    looking = Looking()
-    assert [*looking.told()] == PARTS
-    looking.now += 0.5
-    assert looking.told() == {}
-    looking.ask(1)
-    looking.now += 0.5
-    assert [*looking.told()] == ["overview", "sessions", "unplayed"]
+    polled = PolledFeed()
+    assert [*polled.changes()] == PARTS
+    polled.now += 0.5
+    assert polled.changes() == {}
+    polled.ask(1)
+    polled.now += 0.5
+    assert [*polled.changes()] == ["overview", "sessions", "unplayed"]
 
 
 def test_there_is_a_minimum_time_between_two_reads():
-    looking = Looking()
-    looking.told()
-    looking.ask(1)
-    assert (looking.told(), looking.feed.seconds()) == ({}, 0.5)
-    looking.now += 0.5
-    assert [*looking.told()] == ["overview", "sessions", "unplayed"]
+    polled = PolledFeed()
+    polled.changes()
+    polled.ask(1)
+    assert (polled.changes(), polled.feed.seconds()) == ({}, 0.5)
+    polled.now += 0.5
+    assert [*polled.changes()] == ["overview", "sessions", "unplayed"]
 
 
 def test_after_a_slow_read_the_next_one_is_twenty_times_as_late():
-    looking = Looking()
-    looking.costs = 1.0
-    looking.told()
-    looking.costs = 0.0
-    assert looking.feed.seconds() == 20.0
+    polled = PolledFeed()
+    polled.costs = 1.0
+    polled.changes()
+    polled.costs = 0.0
+    assert polled.feed.seconds() == 20.0
 
 
 def test_events_of_a_large_replay_are_truncated():
     exchanges = "".join(f"  - {{name: e{n}, request: {{method: GET, path: /e{n}}}}}\n" for n in range(MAX_ITEMS + 1))
-    looking = Looking(f"cometreel: 1\nexchanges:\n{exchanges}")
+    polled = PolledFeed(f"cometreel: 1\nexchanges:\n{exchanges}")
     for number in range(MAX_ITEMS + 2):
-        looking.ask(number)
-    told = looking.told()
+        polled.ask(number)
+    told = polled.changes()
     lengths = {name: len(value) for name, value in told.items() if isinstance(value, list)}
     assert lengths == {"exchanges": MAX_ITEMS, "sessions": MAX_ITEMS, "unplayed": MAX_ITEMS, "faults": 0}
     overview = told["overview"]

@@ -1,6 +1,6 @@
-"""docs/admin.md is true: its commands are run, in one shell and in their order, and print what the page shows.
+"""docs/admin.md: its commands are run in order in one shell, and print the output that the page shows.
 
-`…` in what the page shows stands for anything.
+`…` in the output matches anything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cometreel.engine.request_journal import Wanted
+from cometreel.engine.request_journal import CallFilters
 from cometreel.serve.admin import metrics
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ START = """\
 
 @dataclass(frozen=True)
 class Shown:
-    """A command of the page, and what it is said to print."""
+    """A command of the page, and its output on the page."""
 
     command: str
     output: str
@@ -48,7 +48,7 @@ COMMANDS = shown(PAGE)
 
 
 def runnable(command: str) -> str:
-    """The command for a shell of this test, in which the server takes a free port."""
+    """Return the command with a free port instead of the documented one."""
     if command.endswith("&"):
         return START.format(command=command.rstrip("& ").replace("--port 8080", "--port 0"))
     return command.replace(URL, "$REEL_URL")
@@ -79,7 +79,7 @@ def test_a_command_of_the_page_prints_what_the_page_shows(printed: list[str], nu
 
 
 def differences(expected: Any, found: Any, where: str = "") -> list[str]:
-    """Every place at which two JSON values differ."""
+    """Return the positions at which two JSON values differ."""
     if isinstance(expected, str) and "…" in expected:
         alike = expected == "…" or (isinstance(found, str) and matches(expected, found))
     elif isinstance(expected, dict) and isinstance(found, dict) and expected.keys() == found.keys():
@@ -106,12 +106,12 @@ def test_the_page_shows_every_path_of_the_api():
 
 def test_the_page_names_every_option_metric_and_filter():
     names = re.findall(r'"(cometreel_[a-z_]+)"', Path(metrics.__file__).read_text())
-    words = [*names, *Wanted.__annotations__, "--no-admin", "--admin-from any", "COMETREEL_ADMIN_TOKEN"]
+    words = [*names, *CallFilters.__annotations__, "--no-admin", "--admin-from any", "COMETREEL_ADMIN_TOKEN"]
     assert [word for word in words if word not in PAGE] == []
 
 
-def test_what_differs_is_found():
-    """The comparison itself can fail."""
+def test_differences_between_page_and_output_are_found():
+    """The comparison fails for different values."""
     expected = {"a": "…", "b": [1, "x…"], "c": 1}
     assert differences(expected, {"a": 3, "b": [1, "xy"], "c": 1}) == []
     assert differences(expected, {"a": 3, "b": [1, "y"], "c": 1.0}) == [

@@ -1,4 +1,4 @@
-"""The stream of calls by itself: what a slow reader gets, and a silent one."""
+"""The stream of calls without a server: slow readers and idle streams."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WELCOME = b": the calls of this replay, as they come\n\n"
 
 
 class Streamed:
-    """A replay that is asked as often as a test wants, and its stream."""
+    """A replay to which a test sends requests, and its stream."""
 
     def __init__(self, since: int | None = None) -> None:
         self.backend, self.closing, self.asked = Backend(loads(SCENARIO)), asyncio.Event(), 0
@@ -35,7 +35,7 @@ class Streamed:
         return [int(event.split()[1]) for event in found]
 
 
-async def test_a_reader_that_is_too_slow_loses_the_oldest_calls_and_sees_it_by_their_numbers():
+async def test_a_slow_reader_misses_the_oldest_calls_and_can_detect_it_by_their_numbers():
     streamed = Streamed()
     async with aclosing(streamed.events):
         assert await anext(streamed.events) == WELCOME
@@ -43,7 +43,7 @@ async def test_a_reader_that_is_too_slow_loses_the_oldest_calls_and_sees_it_by_t
         assert await streamed.numbers(2) == [3, 4]
 
 
-async def test_calls_that_come_while_one_is_written_are_not_lost():
+async def test_calls_written_during_an_event_are_not_lost():
     streamed = Streamed()
     async with aclosing(streamed.events):
         await anext(streamed.events)
@@ -54,7 +54,7 @@ async def test_calls_that_come_while_one_is_written_are_not_lost():
         assert found + await streamed.numbers(3) == [1, 2, 3, 4, 5, 6]
 
 
-async def test_one_event_is_its_number_its_kind_and_the_call():
+async def test_an_event_has_the_number_the_kind_and_the_call():
     streamed = Streamed()
     async with aclosing(streamed.events):
         await anext(streamed.events)
@@ -63,7 +63,7 @@ async def test_one_event_is_its_number_its_kind_and_the_call():
     assert re.fullmatch(r'id: 1\nevent: call\ndata: \{"number":1,"at":"2026-01-01T00:00:00.000Z",[^\n]*\}\n\n', event)
 
 
-async def test_in_silence_a_comment_shows_that_the_stream_lives(monkeypatch: pytest.MonkeyPatch):
+async def test_a_comment_keeps_an_idle_stream_open(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("cometreel.serve.admin.events.KEEP_ALIVE", 0.0)
     streamed = Streamed()
     async with aclosing(streamed.events):
@@ -72,7 +72,7 @@ async def test_in_silence_a_comment_shows_that_the_stream_lives(monkeypatch: pyt
         assert await streamed.numbers(1) == [1]
 
 
-async def test_it_ends_with_the_replay_after_the_last_call_and_removes_its_listener():
+async def test_the_stream_ends_after_the_last_call_and_removes_its_listener():
     streamed = Streamed(since=0)
     await anext(streamed.events)
     assert len(streamed.backend.journal._listeners) == 1

@@ -1,4 +1,4 @@
-"""The ASGI application: what clients receive, and what the engine is told about it."""
+"""The ASGI application: the replies to clients, and its reports to the engine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Http = Callable[..., httpx.Client]
 Dial = Callable[[str], socket.socket]
 
 
-def test_a_reply_has_its_status_its_fields_and_its_length_and_nothing_of_the_server(serve: Serve, http: Http):
+def test_a_reply_has_its_status_fields_and_length_and_no_server_fields(serve: Serve, http: Http):
     reply = http(serve(seed="1").url).get("/api/v2/page")
     cookie = reply.headers.pop("set-cookie")
     assert cookie.startswith("JSESSIONID=")
@@ -50,15 +50,15 @@ def test_a_status_without_a_body_has_no_length(serve: Serve, http: Http):
     assert (reply.status_code, dict(reply.headers), reply.content) == (204, {}, b"")
 
 
-def test_the_answer_to_a_head_has_no_body_and_the_connection_goes_on(serve: Serve, http: Http):
+def test_a_reply_to_head_has_no_body_and_keeps_the_connection(serve: Serve, http: Http):
     client = http(serve().url)
     assert client.head("/api/v2/page").content == b""
     assert client.get("/api/v2/page").text == "a page"
 
 
-def test_a_poll_that_is_held_brings_the_notification(serve: Serve, http: Http):
+def test_a_held_poll_is_answered_with_the_notification(serve: Serve, http: Http):
     served = serve()
-    desktop = Desktop(http(served.url)).shakes_hands()
+    desktop = Desktop(http(served.url)).handshakes()
     with ThreadPoolExecutor(1) as pool:
         polled = pool.submit(desktop.poll)
         until(lambda: served.call(lambda: served.driver._held), "the poll is held")
@@ -69,7 +69,7 @@ def test_a_poll_that_is_held_brings_the_notification(serve: Serve, http: Http):
 
 def test_messages_of_an_aborted_poll_are_sent_with_the_next_one(serve: Serve, http: Http, dial: Dial):
     served = serve()
-    desktop = Desktop(http(served.url)).shakes_hands()
+    desktop = Desktop(http(served.url)).handshakes()
     plain = dial(served.url)
     plain.sendall(desktop.poll_bytes())
     until(lambda: served.call(lambda: served.driver._held), "the poll is held")
@@ -80,17 +80,17 @@ def test_messages_of_an_aborted_poll_are_sent_with_the_next_one(serve: Serve, ht
 
 
 async def test_a_reply_that_could_not_be_written_counts_as_not_delivered():
-    """The server below says that the client was gone when the reply was given to it."""
+    """The fake server reports that the client had disconnected."""
     noted: list[tuple[str, int]] = []
 
-    class Noting(Driver):
+    class RecordingDriver(Driver):
         def written(self, request_id: int) -> None:
             noted.append(("written", request_id))
 
         def hung_up(self, request_id: int) -> None:
             noted.append(("hung up", request_id))
 
-    app = ReplayApp(Noting(Backend(loads(SCENARIO))))
+    app = ReplayApp(RecordingDriver(Backend(loads(SCENARIO))))
     await app(_scope("/api/v2/page", lost=False), _nothing_more, _sink)
     await app(_scope("/api/v2/page", lost=True), _nothing_more, _sink)
     await app(_scope("/api/v2/page", lost=False), _nothing_more, _broken)
@@ -144,7 +144,7 @@ def test_a_connection_that_the_scenario_breaks_ends_without_a_reply(serve: Serve
     assert http(served.url).get("/api/v2/nothing").status_code == 204
 
 
-def test_without_connection_control_a_broken_connection_raises():
+def test_breaking_a_connection_without_connection_control_raises():
     async def conversation() -> None:
         app = ReplayApp(Driver(Backend(loads(SCENARIO + "faults:\n  - {exchange: a page, broken: true}\n"))))
         scope = _scope("/api/v2/page", lost=False)
@@ -216,7 +216,7 @@ def test_a_body_that_cannot_be_decoded_is_refused(serve: Serve, http: Http, case
 
 
 @pytest.mark.parametrize(("coding", "packed"), [*PACKED[:1], *PACKED[2:6]])
-def test_a_small_body_that_unpacks_to_a_large_one_is_refused_before_it_is_unpacked(
+def test_a_body_that_decodes_to_more_than_the_limit_is_refused_while_it_is_decoded(
     serve: Serve, http: Http, coding: str, packed: Callable[[bytes], bytes]
 ):
     bomb = packed(b"\0" * 50_000_000)
@@ -243,7 +243,7 @@ def test_the_paths_of_the_admin_app_never_reach_the_engine():
 HELLO = '[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["websocket"]}]'
 
 
-def test_a_websocket_talks_bayeux(serve: Serve):
+def test_a_websocket_transports_bayeux_messages(serve: Serve):
     with connect(serve().url.replace("http", "ws") + "/api/v2/notifications", subprotocols=["cometd"]) as socket:  # type: ignore[list-item]  # a NewType of str
         socket.send(HELLO)
         assert '"successful":true' in str(socket.recv(10))
@@ -259,7 +259,7 @@ def test_a_binary_message_ends_a_websocket(serve: Serve):
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1003, "Bayeux messages are text")
 
 
-def test_a_websocket_elsewhere_is_refused_with_a_reply(serve: Serve, http: Http):
+def test_a_websocket_on_another_path_is_refused_with_a_reply(serve: Serve, http: Http):
     fields = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -267,10 +267,10 @@ def test_a_websocket_elsewhere_is_refused_with_a_reply(serve: Serve, http: Http)
         "Sec-WebSocket-Version": "13",
     }
     reply = http(serve().url).get("/elsewhere", headers=fields)
-    assert (reply.status_code, reply.json()["statusMessage"]) == (404, "this path is no WebSocket endpoint")
+    assert (reply.status_code, reply.json()["statusMessage"]) == (404, "this path is not a WebSocket endpoint")
 
 
-def test_a_refused_websocket_is_one_line_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture):
+def test_a_refused_websocket_is_logged_in_one_line(serve: Serve, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
     with pytest.raises(InvalidStatus):
         connect(serve().url.replace("http", "ws") + "/elsewhere?access_token=s3cret")
@@ -280,7 +280,7 @@ def test_a_refused_websocket_is_one_line_in_the_log(serve: Serve, caplog: pytest
     assert lines == [("cometreel.serve.http_server", "WARNING", text)]
 
 
-def test_a_websocket_that_is_accepted_leaves_no_line_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture):
+def test_an_accepted_websocket_is_not_logged(serve: Serve, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
     served = serve()
     with connect(served.url.replace("http", "ws") + "/api/v2/notifications") as socket:
@@ -290,7 +290,7 @@ def test_a_websocket_that_is_accepted_leaves_no_line_in_the_log(serve: Serve, ca
     assert _of_the_server(caplog) == []
 
 
-def test_a_websocket_that_is_dropped_before_it_is_accepted_leaves_no_line_in_the_log(caplog: pytest.LogCaptureFixture):
+def test_a_websocket_dropped_before_it_is_accepted_is_not_logged(caplog: pytest.LogCaptureFixture):
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
         control = connection_control_of(scope)
         assert control is not None
@@ -312,7 +312,7 @@ def _of_the_server(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 def test_a_stop_answers_held_polls_and_closes_websockets(serve: Serve, http: Http):
     served = serve()
-    desktop = Desktop(http(served.url)).shakes_hands()
+    desktop = Desktop(http(served.url)).handshakes()
     with connect(served.url.replace("http", "ws") + "/api/v2/notifications") as socket, ThreadPoolExecutor(1) as pool:
         polled = pool.submit(desktop.poll)
         until(lambda: served.call(lambda: served.driver._held), "the poll is held")

@@ -1,4 +1,4 @@
-"""A server on a thread of its own: asked from threads, greenlets and coroutines, and gone when it is stopped."""
+"""A server on a background thread: calls from threads, greenlets and coroutines, and its stop."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_call_runs_on_the_event_loop_of_the_server(serve: Serve):
     assert served.call(sorted, [1, 3, 2], reverse=True) == [3, 2, 1]
 
 
-def test_a_call_raises_what_its_function_raises_and_the_server_goes_on(serve: Serve):
+def test_a_call_raises_the_exception_of_its_function_and_the_server_continues(serve: Serve):
     served = serve()
     with pytest.raises(ZeroDivisionError):
         served.call(lambda: 1 / 0)
@@ -50,18 +50,18 @@ async def test_a_call_from_a_coroutine_of_another_loop_is_answered(serve: Serve)
     assert served.call(asyncio.get_running_loop) is not asyncio.get_running_loop()
 
 
-def test_a_call_on_the_own_thread_runs_at_once(serve: Serve):
+def test_a_call_on_the_thread_of_the_server_runs_directly(serve: Serve):
     served = serve()
     assert served.call(lambda: served.call(lambda: "inner")) == "inner"
 
 
-def test_calls_of_many_threads_are_answered_each(serve: Serve):
+def test_calls_from_many_threads_get_their_own_results(serve: Serve):
     served = serve()
     with ThreadPoolExecutor(8) as pool:
         assert [*pool.map(lambda number: served.call(lambda: number), range(100))] == [*range(100)]
 
 
-def test_a_server_that_was_stopped_answers_no_more_and_stopping_again_does_no_harm():
+def test_a_stopped_server_refuses_calls_and_can_be_stopped_again():
     with serve_in_background(replay_app(loads(SCENARIO))) as served:
         url = served.url
     served.stop()
@@ -71,7 +71,7 @@ def test_a_server_that_was_stopped_answers_no_more_and_stopping_again_does_no_ha
         httpx.get(url, trust_env=False)
 
 
-def test_an_error_at_the_start_is_raised_where_the_server_was_asked_for(serve: Serve):
+def test_a_startup_error_is_raised_in_the_calling_thread(serve: Serve):
     port = int(serve().url.rpartition(":")[2])
     with pytest.raises(OptionInvalid) as refused:
         serve(listening=ListenOptions(port=port))
@@ -102,7 +102,7 @@ def test_the_url_works_for_local_clients(serve: Serve, host: str, shown: str):
     assert httpx.get(url + "/api/v2/page", trust_env=False).text == "a page"
 
 
-def test_any_asgi_application_is_served_and_ended():
+def test_any_asgi_application_is_served_and_closed():
     happened: list[str] = []
 
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -121,7 +121,7 @@ def test_any_asgi_application_is_served_and_ended():
     assert happened == ["opened", "ended"]
 
 
-def test_what_goes_wrong_at_the_end_is_raised_by_stop():
+def test_an_exception_during_shutdown_is_raised_by_stop():
     @asynccontextmanager
     async def opening() -> AsyncIterator[ASGIApp]:
         yield ReplayApp(Driver(Backend(loads(SCENARIO))))
@@ -145,13 +145,13 @@ def test_each_application_of_a_factory_is_a_new_replay():
 
 async def test_an_application_with_another_engine_has_no_backend():
     class Other:
-        app = ReplayApp(Driver(object()))  # type: ignore[arg-type]  # what it is matters to nobody here
+        app = ReplayApp(Driver(object()))  # type: ignore[arg-type]  # any object will do
 
     with pytest.raises(BugError, match="expected a Backend"):
         BackgroundServer.backend.fget(Other())  # type: ignore[attr-defined]  # the property's own function
 
 
-def test_settings_are_of_the_caller_then_of_the_scenario_then_the_default():
+def test_settings_of_the_caller_override_the_scenario_which_overrides_the_defaults():
     scenario = loads(SCENARIO + "settings: {speed: 2, seed: file}\n")
     settings = settings_for(scenario, {"speed": 3, "auth": None})
     assert (settings.speed, settings.seed, settings.auth) == (3, "file", "open")
@@ -174,7 +174,7 @@ with serve_in_background(replay_app(loads({scenario!r}))) as served:
 """
 
 
-def test_greenlets_call_a_server_in_a_process_that_gevent_has_patched():
+def test_greenlets_can_call_a_server_in_a_process_patched_by_gevent():
     """The greenlets and the server share a process, not a thread: a greenlet that waits doesn't stop the server."""
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", GEVENT.format(scenario=SCENARIO)],

@@ -1,6 +1,6 @@
 """Same scenario, seed and calls give the same bytes from both servers: mitmdump with the addon, and `cometreel serve`.
 
-What is asked is taken from each file that ships: all its exchanges, in order, by one client that polls after each.
+The requests are those of each shipped file: all its exchanges in order, by one client that polls after each.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Heard: TypeAlias = tuple[str, object]
 
 
 BY_CHANCE = ("date", "sec-websocket-accept")
-"""Fields of an upgrade that say when it was and which key the client drew."""
+"""Fields of an upgrade that depend on the time and the random key of the client."""
 PACKED: dict[str, Callable[[bytes], bytes]] = {
     "identity": bytes,
     "gzip": gzip.compress,
@@ -47,7 +47,7 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
 
 
 class Asker:
-    """A client that notes everything it gets: status, header fields and bytes of each reply, and each notification."""
+    """A client that records everything: status, header fields and bytes of each reply, and each notification."""
 
     def __init__(self, url: str, endpoint: str) -> None:
         self.http = httpx.Client(base_url=url, timeout=30, trust_env=False, headers={"Host": HOST})
@@ -96,7 +96,7 @@ class Asker:
 
 
 def transcript(url: str, file: Path) -> list[Heard]:
-    """Ask everything that a file answers, twice, and what nothing answers; return what was heard."""
+    """Send every request of a file twice, and an unmatched one; return what was received."""
     document = read(str(file))
     asker = Asker(url, document.get("bayeux", {}).get("endpoint", "/cometd"))
     with asker.http:
@@ -130,7 +130,7 @@ def served(file: Path, folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def confdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One certificate authority for all the proxies of this suite: making one takes a second."""
+    """One certificate authority for all proxies of this suite: creating one takes a second."""
     return tmp_path_factory.mktemp("mitmproxy")
 
 
@@ -145,7 +145,7 @@ def test_both_servers_send_the_same_bytes(file: Path, tmp_path: Path, confdir: P
 
 
 class Listener:
-    """A CometD client on a WebSocket that notes the upgrade and every frame, and asks over HTTP in the same session."""
+    """A CometD client on a WebSocket that records the upgrade and every frame, and sends HTTP requests too."""
 
     def __init__(self, socket: ClientConnection, http: httpx.Client) -> None:
         upgrade = socket.response
@@ -161,17 +161,17 @@ class Listener:
         self.heard.append(("a frame", self._socket.recv(30)))
 
     def says(self, **message: Any) -> None:
-        """Send one message, and hear its answer."""
+        """Send one message, and receive its reply."""
         named = {"clientId": self.client_id} if self.client_id else {}
         self._socket.send(json.dumps([{**message, **named}]))
         self.hears()
 
-    def shakes_hands(self) -> None:
+    def handshakes(self) -> None:
         self.says(channel="/meta/handshake", version="1.0", supportedConnectionTypes=["websocket"], id="1")
         self.client_id = json.loads(str(self.heard[-1][1]))[0]["clientId"]
 
     def posts(self, coding: str, packed: Callable[[bytes], bytes]) -> None:
-        """Ask over HTTP, in a coding."""
+        """Send an HTTP request with a Content-Encoding."""
         fields = {"Content-Type": "application/json", "Content-Encoding": coding}
         reply = self._http.post("/api/v2/workbins", content=packed(json.dumps(ASKED).encode()), headers=fields)
         self.heard.append(
@@ -179,7 +179,7 @@ class Listener:
         )
 
     def ends(self) -> None:
-        """Leave, and say what isn't text, which closes the WebSocket."""
+        """Disconnect, and send a binary message, which closes the WebSocket."""
         self.says(channel="/meta/disconnect", id="9")
         self._socket.send(b"\0")
         with pytest.raises(ConnectionClosed) as closed:
@@ -189,7 +189,7 @@ class Listener:
 
 
 def conversation(url: str) -> list[Heard]:
-    """Talk CometD on a WebSocket: a notification comes for each POST of the session, in whatever coding it was sent."""
+    """Use CometD on a WebSocket: each POST of the session causes a notification, in any Content-Encoding."""
     login = {"Authorization": "Basic YWdlbnQtMTp4"}
     address = url.replace("http", "ws") + "/api/v2/notifications"
     with (
@@ -197,7 +197,7 @@ def conversation(url: str) -> list[Heard]:
         httpx.Client(base_url=url, timeout=30, trust_env=False, headers=login) as http,
     ):
         client = Listener(socket, http)
-        client.shakes_hands()
+        client.handshakes()
         client.says(channel="/meta/subscribe", subscription="/v2/me/workbins", id="2")
         client.says(channel="/meta/connect", connectionType="websocket", advice={"timeout": 0}, id="3")
         for coding, packed in PACKED.items():

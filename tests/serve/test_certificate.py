@@ -1,4 +1,4 @@
-"""TLS: a certificate that is made here can be trusted by its file, and one that can't be used is refused."""
+"""TLS: clients can trust the file of a generated certificate; an invalid certificate is refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_client_that_trusts_the_file_is_served(serve: Serve, tmp_path: Path, h
         distrustful.get(url + "/api/v2/page")
 
 
-def test_a_certificate_is_made_once_and_its_key_is_for_its_owner_only(tmp_path: Path):
+def test_a_certificate_is_generated_once_and_its_key_is_readable_by_its_owner_only(tmp_path: Path):
     made = local_certificate(tmp_path)
     assert made.key is not None
     first = (made.chain.read_bytes(), made.key.read_bytes())
@@ -50,7 +50,7 @@ def test_a_certificate_that_expires_soon_or_is_invalid_is_replaced(tmp_path: Pat
     assert local_certificate(tmp_path).chain.read_text().startswith("-----BEGIN CERTIFICATE-----")
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_in_words(tmp_path: Path):
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OptionInvalid) as refused:
         local_certificate(tmp_path / "file" / "certificates")
@@ -79,7 +79,7 @@ def test_a_certificate_that_cannot_be_used_is_refused(tmp_path: Path):
         assert str(refused.value).startswith(text)
 
 
-def test_a_certificate_may_hold_its_key(tmp_path: Path):
+def test_a_certificate_file_can_contain_its_key(tmp_path: Path):
     made = local_certificate(tmp_path)
     assert made.key is not None
     both = tmp_path / "both.pem"

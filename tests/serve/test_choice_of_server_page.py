@@ -1,4 +1,4 @@
-"""The figures of the page on servers can be measured again."""
+"""The figures of the page about the choice of server can be measured again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from demo.peers import ROOT
 
 
-def test_the_command_of_the_page_names_a_bench_that_is_there():
+def test_the_benchmark_named_on_the_page_exists():
     page = (ROOT / "docs" / "choice-of-server.md").read_text()
     (command,) = re.findall(r"^\$ python -m benchmarks (\w+)$", page, re.MULTILINE)
     ran = subprocess.run(

@@ -1,4 +1,4 @@
-"""Several nodes behind a real HAProxy: sessions stay on their node, and a node that is killed costs a handshake."""
+"""Several nodes behind a real HAProxy: sessions stay on their node; if it is killed, clients repeat the handshake."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ ADDRESS = """\
 """
 
 
-class Farm:
-    """`cometreel serve --nodes` in a process of its own, and the pids of what it has started."""
+class RunningCluster:
+    """`cometreel serve --nodes` in a process, and the ids of the processes that it has started."""
 
     def __init__(self, folder: Path, count: int, *arguments: str | Path) -> None:
         scenario = folder / "scenario.yaml"
@@ -49,7 +49,7 @@ class Farm:
 
     @property
     def started(self) -> set[int]:
-        """Every process that descends from it: nodes, HAProxy, and who watches over them."""
+        """Return all descendant processes: nodes, HAProxy, and their watchers."""
         return set(_below(self.process._popen.pid))
 
 
@@ -60,7 +60,7 @@ def _below(pid: int) -> Iterator[int]:
 
 
 def _runs(pid: int) -> bool:
-    """Tell whether a process runs; a zombie, whose parent is gone and which nobody has asked for yet, doesn't."""
+    """Tell whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -72,17 +72,17 @@ def _name(pid: int) -> str:
 
 
 @pytest.fixture
-def farm(tmp_path: Path) -> Iterator[Farm]:
+def cluster(tmp_path: Path) -> Iterator[RunningCluster]:
     """Two nodes behind HAProxy."""
-    found = Farm(tmp_path, 2)
+    found = RunningCluster(tmp_path, 2)
     with found.process:
         yield found
 
 
-def test_a_session_stays_on_the_node_that_opened_it_and_new_ones_are_spread(farm: Farm):
+def test_a_session_stays_on_the_node_that_opened_it_and_new_ones_are_spread(cluster: RunningCluster):
     nodes = []
     for _ in range(4):
-        with httpx.Client(base_url=farm.url, trust_env=False) as client:
+        with httpx.Client(base_url=cluster.url, trust_env=False) as client:
             for _ in range(3):
                 assert client.post("/api/v2/workbins", json=ASKED).status_code == 200
             cookies = [cookie.value or "" for cookie in client.cookies.jar]  # another node would have set another
@@ -91,27 +91,27 @@ def test_a_session_stays_on_the_node_that_opened_it_and_new_ones_are_spread(farm
     assert sorted(nodes) == ["node1", "node1", "node2", "node2"]
 
 
-def test_clients_of_a_killed_node_repeat_the_handshake_on_another(farm: Farm, tmp_path: Path):
-    with Process("phoenix", ["node", peers.NODE / "phoenix.mjs", farm.url], tmp_path) as client:
+def test_clients_of_a_killed_node_repeat_the_handshake_on_another(cluster: RunningCluster, tmp_path: Path):
+    with Process("phoenix", ["node", peers.NODE / "phoenix.mjs", cluster.url], tmp_path) as client:
         first = client.await_line(r'"node":"(node\d)","saw":"message"')[1]
-        os.kill(farm.pids[first], signal.SIGKILL)
+        os.kill(cluster.pids[first], signal.SIGKILL)
         other = {"node1": "node2", "node2": "node1"}[first]
         client.await_line(r'"saw":"refusal","error":"402::[^"]*","advice":"handshake"')
         client.await_line(rf'"node":"{other}","saw":"handshake","successful":true')
         client.await_line(rf'"node":"{other}","saw":"message","type":"WorkbinStatsMessage"')
     assert (
         f"{first} ended with code -9: its clients start new sessions on the other nodes."
-        in farm.process.err.read_text()
+        in cluster.process.err.read_text()
     )
 
 
-def test_a_stop_ends_every_process(farm: Farm):
-    farm.process.stop(signal.SIGTERM)
-    assert [pid for pid in farm.pids.values() if Path(f"/proc/{pid}").exists()] == []
+def test_a_stop_ends_every_process(cluster: RunningCluster):
+    cluster.process.stop(signal.SIGTERM)
+    assert [pid for pid in cluster.pids.values() if Path(f"/proc/{pid}").exists()] == []
 
 
 @pytest.mark.parametrize("in_one_file", [False, True], ids=["certificate and key", "both in one file"])
-def test_tls_ends_at_haproxy_and_addresses_in_answers_are_the_clients(tmp_path: Path, in_one_file: bool):
+def test_haproxy_terminates_tls_and_uris_in_replies_have_the_host_of_the_client(tmp_path: Path, in_one_file: bool):
     made = local_certificate(tmp_path)
     assert made.key is not None
     if in_one_file:
@@ -121,55 +121,54 @@ def test_tls_ends_at_haproxy_and_addresses_in_answers_are_the_clients(tmp_path: 
     else:
         arguments = ["--certificate", made.chain, "--key", made.key]
     trusted = ssl.create_default_context(cafile=made.chain)
-    farm = Farm(tmp_path, 2, *arguments)
-    with farm.process, httpx.Client(base_url=farm.url, verify=trusted, trust_env=False) as client:
-        assert farm.url.startswith("https://")
-        assert client.get("/api/v2/address").json() == {"uri": f"{farm.url}/api/v2/page"}
-        url = farm.url.replace("https", "wss") + "/api/v2/notifications"
+    cluster = RunningCluster(tmp_path, 2, *arguments)
+    with cluster.process, httpx.Client(base_url=cluster.url, verify=trusted, trust_env=False) as client:
+        assert cluster.url.startswith("https://")
+        assert client.get("/api/v2/address").json() == {"uri": f"{cluster.url}/api/v2/page"}
+        url = cluster.url.replace("https", "wss") + "/api/v2/notifications"
         assert '"successful":true' in asyncio.run(_shaken_hands(url, trusted))
 
 
 async def _shaken_hands(url: str, trusted: ssl.SSLContext) -> str:
-    """Shake hands over a secure WebSocket.
+    """Send a handshake over a secure WebSocket.
 
-    Not with the client that uses threads: once in some hundred times it misses the answer, as two threads use one TLS
-    connection at once.
+    The threaded client isn't used: its two threads share one TLS connection, and it sometimes misses the reply.
     """
     async with connect_async(url, ssl=trusted) as socket:
         await socket.send('[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["websocket"]}]')
         return str(await socket.recv())
 
 
-def test_a_command_that_is_killed_leaves_no_process_behind(farm: Farm):
-    """It can't say anything any more: they notice that its end of a pipe is closed."""
-    started = farm.started
+def test_a_command_that_is_killed_leaves_no_process_behind(cluster: RunningCluster):
+    """A killed process can't signal its children; they detect that its end of a pipe is closed."""
+    started = cluster.started
     assert len(started) == 6  # two nodes and HAProxy, each with its watcher
-    assert started > set(farm.pids.values())
-    farm.process._popen.kill()
+    assert started > set(cluster.pids.values())
+    cluster.process._popen.kill()
     until(lambda: not [pid for pid in started if _runs(pid)], "every process has ended")
 
 
-def test_when_haproxy_is_killed_the_command_says_so_and_stops_the_nodes(farm: Farm):
-    started = farm.started
+def test_the_command_reports_a_killed_haproxy_and_stops_the_nodes(cluster: RunningCluster):
+    started = cluster.started
     (balancer,) = [pid for pid in started if _name(pid) == "haproxy"]
     os.kill(balancer, signal.SIGKILL)
-    until(lambda: farm.process._popen.poll() is not None, "the command ends")
-    assert farm.process._popen.returncode == 2
-    (line,) = [line for line in farm.process.err.read_text().splitlines() if "haproxy" in line]
+    until(lambda: cluster.process._popen.poll() is not None, "the command ends")
+    assert cluster.process._popen.returncode == 2
+    (line,) = [line for line in cluster.process.err.read_text().splitlines() if "haproxy" in line]
     assert line == f"cometreel: haproxy (process {balancer}) ended with code -9"
     until(lambda: not [pid for pid in started if _runs(pid)], "every process has ended")
 
 
-def test_when_every_node_has_ended_so_does_the_command(farm: Farm):
-    for pid in farm.pids.values():
+def test_the_command_ends_when_all_nodes_have_ended(cluster: RunningCluster):
+    for pid in cluster.pids.values():
         os.kill(pid, signal.SIGKILL)
-    until(lambda: farm.process._popen.poll() is not None, "the command ends")
-    assert farm.process._popen.returncode == 2
-    assert "cometreel: all nodes have ended\n" in farm.process.err.read_text()
+    until(lambda: cluster.process._popen.poll() is not None, "the command ends")
+    assert cluster.process._popen.returncode == 2
+    assert "cometreel: all nodes have ended\n" in cluster.process.err.read_text()
 
 
-def test_the_admin_api_of_a_node_is_not_reached_through_the_balancer(farm: Farm):
-    assert httpx.get(farm.url + "/__reel__/sessions", trust_env=False).status_code == 403
+def test_the_admin_api_of_a_node_is_not_reached_through_the_balancer(cluster: RunningCluster):
+    assert httpx.get(cluster.url + "/__reel__/sessions", trust_env=False).status_code == 403
 
 
 NOT_POSSIBLE = {
@@ -184,7 +183,9 @@ NOT_POSSIBLE = {
 
 
 @pytest.mark.parametrize(("scenario", "count", "listening", "text"), NOT_POSSIBLE.values(), ids=NOT_POSSIBLE)
-def test_what_nodes_cannot_serve_is_refused(scenario: Scenario, count: int, listening: ListenOptions, text: str):
+def test_options_that_nodes_do_not_support_are_refused(
+    scenario: Scenario, count: int, listening: ListenOptions, text: str
+):
     with pytest.raises(OptionInvalid) as refused:
         ClusterPlan(scenario, [], count, listening)
     assert str(refused.value) == text
@@ -199,7 +200,7 @@ def test_without_haproxy_the_error_names_the_package(monkeypatch: pytest.MonkeyP
     assert str(refused.value) == text
 
 
-def test_the_documented_configuration_is_the_one_that_is_made_and_haproxy_accepts_it(tmp_path: Path):
+def test_the_documented_haproxy_configuration_is_generated_and_valid(tmp_path: Path):
     (shown,) = re.findall(r"```haproxy\n(.*?)```", (peers.ROOT / "docs" / "many-machines.md").read_text(), re.DOTALL)
     nodes = {"node1": "10.0.0.11:8080", "node2": "10.0.0.12:8080", "node3": "10.0.0.13:8080"}
     assert shown == haproxy_config(":8080", nodes, "JSESSIONID", 30)
@@ -218,7 +219,7 @@ COMMANDS = re.findall(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_of_the_documentation_serve(tmp_path: Path, command: str):
-    """On the loopback, and where a port is named on a free one."""
+    """Return the command on the loopback interface, with a free port."""
     words = command.replace("0.0.0.0", "127.0.0.1").replace("8080", "0").split()
     words[1] = str(peers.ROOT / words[1])
     with Process("serve", [COMETREEL, *words], tmp_path) as process:

@@ -23,7 +23,7 @@ FORWARD = ReplaySettings(unmatched="forward")
 
 @pytest.fixture
 def upstream() -> Iterator[tuple[str, list[Any]]]:
-    """A real server, and what it was asked."""
+    """A real server, and the requests that it received."""
     asked: list[Any] = []
 
     async def app(scope: Scope, _receive: Receive, send: Send) -> None:
@@ -72,7 +72,7 @@ def test_fields_that_connection_lists_are_dropped_in_both_directions(
     assert "x-server-hop" not in reply.headers
 
 
-def test_cookies_of_the_server_are_not_kept_from_one_client_to_the_next(
+def test_cookies_of_the_server_are_not_shared_between_clients(
     served: BackgroundServer[ReplayApp], upstream: tuple[str, list[Any]]
 ):
     for _ in range(2):
@@ -88,7 +88,7 @@ def test_matched_requests_and_other_methods_are_not_forwarded(
     assert upstream[1] == []
 
 
-def test_a_server_that_cannot_be_reached_is_a_502_that_says_so():
+def test_an_unreachable_server_is_a_502_with_the_reason():
     with serve_in_background(replay_app(loads(SCENARIO), FORWARD, upstream="http://127.0.0.1:9")) as served:
         reply = httpx.get(served.url + "/elsewhere", trust_env=False)
     text = "http://127.0.0.1:9 could not be reached: ConnectError All connection attempts failed"

@@ -58,7 +58,7 @@ def written(request: bytes) -> Transport:
 
 @pytest.mark.parametrize("last", [b"", b"Connection: close\r\n"], ids=["kept", "closed"])
 def test_head_and_body_of_a_response_are_sent_together(last: bytes):
-    """A client that waits is woken once."""
+    """A waiting client gets one packet."""
     transport = written(b"GET /api/v2/page HTTP/1.1\r\nHost: x\r\n" + last + b"\r\n")
     (piece,) = transport.pieces
     assert piece.startswith(b"HTTP/1.1 200 OK\r\n")

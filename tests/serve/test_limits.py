@@ -1,4 +1,4 @@
-"""Clients that misbehave are ended with a clear answer, and the others don't notice."""
+"""Slow and malformed requests are refused with an error, without an effect on other clients."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ IMPATIENT = ListenOptions(limits=Limits(1000, request_seconds=0.3, write_seconds
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
-    """Read to the end of a connection; return the status and the body of the one answer on it."""
+    """Read a connection to its end; return the status and the body of its only response."""
     connection.settimeout(30)
     received = b""
     while piece := connection.recv(65536):
@@ -45,8 +45,8 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
     [b"P", b"POST /api/v2/workbins HTTP/1.1\r\nHost: x\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"],
     ids=["in the first word", "in the head", "in the body"],
 )
-def test_a_request_that_is_never_whole_gets_408(serve: Serve, http: Http, dial: Dial, begun: bytes):
-    """A byte a second is no progress: what counts is when the request is whole."""
+def test_an_incomplete_request_gets_408(serve: Serve, http: Http, dial: Dial, begun: bytes):
+    """The limit is the time until the request is complete; partial data doesn't extend it."""
     served = serve(listening=IMPATIENT)
     slow = dial(served.url)
     slow.sendall(begun)
@@ -56,7 +56,7 @@ def test_a_request_that_is_never_whole_gets_408(serve: Serve, http: Http, dial: 
 
 
 def test_a_byte_a_second_is_too_slow(serve: Serve, http: Http, dial: Dial):
-    """For real: one second of waiting for an answer, one byte, and so on."""
+    """With real time: one byte per second."""
     served = serve(listening=ListenOptions(limits=Limits(1000, request_seconds=2.5)))
     slow = dial(served.url)
     slow.settimeout(1.0)
@@ -80,12 +80,12 @@ def test_an_idle_connection_is_closed_without_a_response(serve: Serve, dial: Dia
     assert silent.recv(100) == b""
 
 
-def test_a_poll_that_is_held_is_no_slow_request(serve: Serve, http: Http, dial: Dial):
+def test_a_held_poll_does_not_count_as_a_slow_request(serve: Serve, http: Http, dial: Dial):
     served = serve(listening=IMPATIENT)
-    desktop = Desktop(http(served.url)).shakes_hands()
+    desktop = Desktop(http(served.url)).handshakes()
     plain = dial(served.url)
     plain.sendall(desktop.poll_bytes())
-    assert dial(served.url).recv(100) == b""  # a later connection has run out of patience meanwhile
+    assert dial(served.url).recv(100) == b""  # a later connection has reached its time limit meanwhile
     assert served.call(lambda: len(served.driver._held)) == 1
 
 
@@ -110,9 +110,9 @@ def test_a_websocket_that_never_reads_is_closed_and_others_continue(serve: Serve
     deaf = dial(served.url)
     client = ClientProtocol(parse_uri(served.url.replace("http", "ws") + "/api/v2/notifications"))
     client.send_request(client.connect())
-    shakes_hands = [{"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["websocket"]}]
+    handshake = [{"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["websocket"]}]
     _exchange(deaf, client)
-    client.send_text(json.dumps(shakes_hands).encode())
+    client.send_text(json.dumps(handshake).encode())
     (shaken,) = json.loads(_exchange(deaf, client))
     connects = [{"channel": "/meta/connect", "connectionType": "websocket", "clientId": shaken["clientId"]}]
     client.send_text(json.dumps(connects).encode())
@@ -125,12 +125,12 @@ def test_a_websocket_that_never_reads_is_closed_and_others_continue(serve: Serve
     assert http(served.url).get("/api/v2/page").text == "a page"
     until(lambda: _cut(deaf), "the deaf client is cut off")
     with connect(served.url.replace("http", "ws") + "/api/v2/notifications") as other:
-        other.send(json.dumps(shakes_hands))
+        other.send(json.dumps(handshake))
         assert json.loads(other.recv(30))[0]["successful"]
 
 
 def _exchange(connection: socket.socket, client: ClientProtocol) -> bytes:
-    """Send what a WebSocket client wants to send, and read until something whole has come; the text of a message."""
+    """Send the pending data of a WebSocket client, and read one message; return its text."""
     connection.sendall(b"".join(client.data_to_send()))
     while not (events := client.events_received()):
         client.receive_data(connection.recv(65536))
@@ -139,7 +139,7 @@ def _exchange(connection: socket.socket, client: ClientProtocol) -> bytes:
 
 
 def _cut(connection: socket.socket) -> bool:
-    """Tell whether the other end is gone, without reading what it has sent."""
+    """Tell whether the server has closed the connection, without reading its data."""
     try:
         connection.sendall(b"\r\n")
     except OSError:
@@ -147,7 +147,7 @@ def _cut(connection: socket.socket) -> bool:
     return False
 
 
-def test_one_connection_too_many_gets_503_and_those_that_are_open_go_on(serve: Serve, http: Http, dial: Dial):
+def test_a_connection_above_the_limit_gets_503_and_open_ones_continue(serve: Serve, http: Http, dial: Dial):
     served = serve(listening=ListenOptions(limits=Limits(3)))
     client = http(served.url)
     assert client.get("/api/v2/page").text == "a page"
@@ -165,15 +165,15 @@ def _is_served(url: str) -> bool:
 
 @pytest.fixture
 def many_files() -> Iterator[int]:
-    """Let this process open as many files as it may; how many is the value."""
+    """Raise the limit of open files of this process; the value is the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield hard
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_ten_thousand_connections_of_one_client_leave_room_for_others(many_files: int, tmp_path: Path):
-    """As many as the machine allows, if that is fewer; the server is a process with files of its own."""
+def test_ten_thousand_connections_of_one_client_do_not_block_others(many_files: int, tmp_path: Path):
+    """Fewer if the machine allows fewer; the server runs in another process with its own limit."""
     wanted = min(10_000, many_files - 200)
     scenario = tmp_path / "scenario.yaml"
     scenario.write_text(SCENARIO)
@@ -207,15 +207,15 @@ def test_a_body_of_100_megabytes_is_refused_before_it_is_read(serve: Serve, http
     assert calls(served) == [("GET /api/v2/page", "a page")]
 
 
-def test_a_client_that_waits_for_leave_to_send_100_megabytes_is_told_before_it_sends(serve: Serve, dial: Dial):
+def test_expect_100_continue_with_a_body_that_is_too_long_gets_the_error_first(serve: Serve, dial: Dial):
     polite = dial(serve().url)
     polite.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100000000\r\n\r\n")
     polite.settimeout(30)
     assert polite.recv(65536).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_scenario_that_is_too_long_for_the_admin_api_may_be_sent_to_its_end_and_its_sender_reads_why(dial: Dial):
-    """Cut off while it sends, it might never see the answer."""
+def test_a_client_that_sends_a_scenario_above_the_limit_can_read_the_error(dial: Dial):
+    """A client that is cut off while it sends might not read the response."""
     length = 64 * 1024 * 1024 + 1
     with administered() as reel:
         sender = dial(reel.served.url)
@@ -227,7 +227,7 @@ def test_a_scenario_that_is_too_long_for_the_admin_api_may_be_sent_to_its_end_an
         assert reel.get("/")["unplayed"] == 4
 
 
-def test_a_body_that_does_not_say_how_long_it_is_is_read_up_to_the_limit(serve: Serve, http: Http):
+def test_a_body_without_content_length_is_read_up_to_the_limit(serve: Serve, http: Http):
     served = serve()
     chunks = (b"x" * 1_000_000 for _ in range(100))
     reply = http(served.url).post("/api/v2/workbins", content=chunks)
@@ -235,7 +235,7 @@ def test_a_body_that_does_not_say_how_long_it_is_is_read_up_to_the_limit(serve: 
     assert (reply.status_code, reply.json()) == (413, {"statusCode": 10, "statusMessage": text})
 
 
-def test_a_head_without_an_end_is_refused(serve: Serve, http: Http, dial: Dial):
+def test_an_endless_request_head_is_refused(serve: Serve, http: Http, dial: Dial):
     served = serve()
     endless = dial(served.url)
     endless.sendall(b"GET / HTTP/1.1\r\n" + b"X-Filler: " + b"x" * 100_000)
@@ -244,7 +244,7 @@ def test_a_head_without_an_end_is_refused(serve: Serve, http: Http, dial: Dial):
     assert http(served.url).get("/api/v2/page").text == "a page"
 
 
-def test_what_is_not_http_is_refused(serve: Serve, dial: Dial):
+def test_data_that_is_not_http_is_refused(serve: Serve, dial: Dial):
     stranger = dial(serve().url)
     stranger.sendall(b"\x16\x03\x01 hello\r\n\r\n")
     assert stranger.recv(65536).startswith(b"HTTP/1.1 400 ")

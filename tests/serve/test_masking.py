@@ -33,7 +33,7 @@ def test_no_secret_of_a_request_is_shown_anywhere(caplog: pytest.LogCaptureFixtu
     shown["log"] = caplog.text
     shown["calls as text"] = repr(calls)
     shown["near misses as text"] = "\n".join(map(str, misses))
-    shown["near misses as JSON"] = json.dumps([near.facts() for miss in misses for near in miss.nearest])
+    shown["near misses as JSON"] = json.dumps([near.as_json() for miss in misses for near in miss.nearest])
     shown["test failure"] = unmatched_message(calls, Path())
     assert [name for name, text in shown.items() if SECRET in text] == []
     masked = {name for name, text in shown.items() if "[hidden]" in text}

@@ -1,4 +1,4 @@
-"""The metrics as Prometheus's own parser reads them."""
+"""The metrics, read with the parser of prometheus_client."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_format_is_openmetrics_with_each_metric_at_zero_from_the_start():
 
 
 def test_requests_calls_and_events_are_counted(reel: Administered):
-    desktop = Desktop(reel.app).shakes_hands()
+    desktop = Desktop(reel.app).handshakes()
     reel.app.post("/api/v2/workbins", json=ASKED)
     reel.app.get("/nowhere")
     desktop.poll()
@@ -71,14 +71,14 @@ def test_requests_calls_and_events_are_counted(reel: Administered):
 
 
 def test_held_polls_are_a_gauge(reel: Administered, dial):
-    desktop = Desktop(reel.app).shakes_hands()
+    desktop = Desktop(reel.app).handshakes()
     with dial(reel.served.url) as poll:
         poll.sendall(desktop.poll_bytes())
         until(lambda: scraped(reel)["cometreel_held_polls", ()] == 1, "the poll is held")
     until(lambda: scraped(reel)["cometreel_held_polls", ()] == 0, "the poll is over")
 
 
-def test_the_buckets_of_lateness_add_up():
+def test_the_buckets_of_lateness_are_cumulative():
     control = Control(Backend(loads(SCENARIO)))
     for seconds in (0.0, 0.001, 0.0011, 0.3, 60.0):
         control.counters.lateness.observe(seconds)
@@ -103,7 +103,7 @@ def test_the_buckets_of_lateness_add_up():
     assert found["cometreel_event_lateness_seconds_sum", ()] == pytest.approx(60.3021)
 
 
-def test_two_replays_of_one_process_are_counted_apart(reel: Administered):
+def test_two_replays_in_one_process_have_separate_metrics(reel: Administered):
     with administered() as other:
         reel.app.get("/nowhere")
         found = [scraped(one)["cometreel_calls_total", ("missed",)] for one in (reel, other)]

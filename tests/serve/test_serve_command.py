@@ -1,4 +1,4 @@
-"""`cometreel serve` as users run it: one line when it listens, a graceful end, a clear line for what can't be."""
+"""The command `cometreel serve`: its output, its graceful stop, and one line for each error."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_the_url_is_the_only_line_on_standard_output(start: Start):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_it_and_answers_held_polls(start: Start, dial: Dial, number: signal.Signals):
+def test_a_signal_stops_the_server_and_answers_held_polls(start: Start, dial: Dial, number: signal.Signals):
     process, url = start("--no-admin")
     plain = dial(url)
     with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
-        plain.sendall(Desktop(http).shakes_hands().poll_bytes())
-        assert http.get("/api/v2/page").text == "a page"  # so the poll, which came before, is held by now
+        plain.sendall(Desktop(http).handshakes().poll_bytes())
+        assert http.get("/api/v2/page").text == "a page"  # so the earlier poll is held by now
         process.stop(number)
     answer = plain.recv(65536)
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -73,11 +73,11 @@ def test_an_edit_is_played_and_a_broken_one_is_reported(start: Start, scenario: 
     scenario.write_text(SCENARIO.replace("a page", "another page"))
     until(lambda: httpx.get(url + "/api/v2/page", trust_env=False).text == "another page", "the edit is played")
     scenario.write_text("cometreel: 1\nexchange: []\n")
-    until(lambda: "The previous scenario stays in force" in process.err.read_text(), "the broken edit is reported")
+    until(lambda: "The previous scenario stays active" in process.err.read_text(), "the broken edit is reported")
     assert httpx.get(url + "/api/v2/page", trust_env=False).text == "another page"
 
 
-def test_settings_of_the_command_line_are_in_force(start: Start):
+def test_command_line_settings_are_applied(start: Start):
     _, url = start("--seed", "1", "--speed", "0", "--auth", "session", "--node", "n1", "--repeat", "fail")
     asked = {"auth": ("ann", "any"), "trust_env": False}
     assert httpx.get(url + "/api/v2/page", trust_env=False).status_code == 403
@@ -142,7 +142,7 @@ def test_an_invalid_option_is_one_line_and_exit_code_2(
     assert capsys.readouterr() == ("", f"cometreel: {text}\n")
 
 
-def test_a_port_that_is_taken_is_named(scenario: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_port_in_use_is_reported_with_its_number(scenario: Path, capsys: pytest.CaptureFixture[str]):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert run(["serve", str(scenario), "--port", str(port)]) == ExitCode.ERROR
@@ -156,7 +156,7 @@ def _free_port() -> int:
 
 
 def _runnable(command: str) -> str:
-    """Wait for a server until it has said its URL, and end what curl prints with a line."""
+    """Make the command wait for the URL of a server, and end the output of curl with a newline."""
     if command.endswith("&"):
         return command.removesuffix("&") + " > >(tee url) 2>/dev/null &\nuntil [ -s url ]; do sleep 0.05; done"
     return f"{command}; echo" if command.startswith("curl") else command
@@ -164,7 +164,7 @@ def _runnable(command: str) -> str:
 
 @pytest.mark.parametrize("blocks", [(0, 1), (2,)], ids=["HTTP", "HTTPS"])
 def test_the_commands_of_the_documentation_do_what_it_shows(tmp_path: Path, blocks: tuple[int, ...]):
-    """Each block in its own words, on a free port."""
+    """Each block is run on a free port."""
     shown = [re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)[number] for number in blocks]
     port = str(_free_port())
     lines = re.sub(r"\b8080\b|\b8443\b", port, "".join(shown)).splitlines()
@@ -190,7 +190,7 @@ def test_the_python_of_the_documentation_runs(monkeypatch: pytest.MonkeyPatch, c
     assert capsys.readouterr().out == "['/api/v2/me']\n"
 
 
-def test_every_link_of_the_documentation_leads_somewhere():
+def test_links_of_the_documentation_are_valid():
     pages = [ROOT / "docs" / name for name in ("serve.md", "many-machines.md", "choice-of-server.md")]
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
     assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []

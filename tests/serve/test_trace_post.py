@@ -1,4 +1,4 @@
-"""The path of a request through the code stays short."""
+"""The number of files that one request passes through is limited."""
 
 from __future__ import annotations
 

@@ -20,14 +20,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.engine import Calls, Control
 from cometreel.engine.driver import Driver
-from cometreel.engine.request_journal import Wanted
+from cometreel.engine.request_journal import CallFilters
 from cometreel.errors import InputError, OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
 from cometreel.scenario import loads
 from cometreel.scenario.field_types import Plain
 from cometreel.scenario.findings import findings_of, invalid
 from cometreel.scenario.model import Block
-from cometreel.serve.admin import serializers as facts
+from cometreel.serve.admin import serializers
 from cometreel.serve.admin.auth import AdminAuth, AuthenticatedApp
 from cometreel.serve.admin.console import Console
 from cometreel.serve.admin.events import ChangeFeed, stream
@@ -131,10 +131,12 @@ class _AdminApi:
     async def _overview(self, request: Request) -> Response:
         if self._console.is_wanted(request):
             return self._console.page()
-        return _JsonResponse(facts.overview(self._control), headers={"vary": "accept"})
+        return _JsonResponse(serializers.overview(self._control), headers={"vary": "accept"})
 
     async def _sessions(self, _: Request) -> Response:
-        return _JsonResponse({"sessions": [facts.session_json(one, self._datetime) for one in self._control.sessions]})
+        return _JsonResponse(
+            {"sessions": [serializers.session_json(one, self._datetime) for one in self._control.sessions]}
+        )
 
     async def _calls(self, request: Request) -> Response:
         return _JsonResponse({"calls": self._calls_json(_filtered(self._control.calls, request))})
@@ -159,7 +161,7 @@ class _AdminApi:
         return _JsonResponse({"unplayed": [*self._control.unplayed]})
 
     async def _settings(self, _: Request) -> Response:
-        return _JsonResponse(facts.settings_json(self._control))
+        return _JsonResponse(serializers.settings_json(self._control))
 
     async def _exposition(self, _: Request) -> Response:
         from cometreel.serve.admin.metrics import CONTENT_TYPE, Metrics  # noqa: PLC0415  # 30 ms, seldom needed
@@ -167,16 +169,16 @@ class _AdminApi:
         return Response(Metrics(self._control).exposition(), media_type=CONTENT_TYPE)
 
     async def _faults(self, _: Request) -> Response:
-        return _JsonResponse({"faults": [facts.fault_json(fault) for fault in self._control.faults]})
+        return _JsonResponse({"faults": [serializers.fault_json(fault) for fault in self._control.faults]})
 
     # ------------------------------------------------------------------ change
     async def _add_fault(self, request: Request) -> Response:
         fault, session = await _object(request), request.query_params.get("session")
-        added = self._control.arm(fault, session=None if session is None else _number("session", session))
-        return _JsonResponse(facts.fault_json(added), 201)
+        added = self._control.add_fault(fault, session=None if session is None else _number("session", session))
+        return _JsonResponse(serializers.fault_json(added), 201)
 
     async def _remove_fault(self, request: Request) -> Response:
-        self._control.lift(request.path_params["number"])
+        self._control.remove_fault(request.path_params["number"])
         return Response(status_code=204)
 
     async def _push(self, request: Request) -> Response:
@@ -196,16 +198,16 @@ class _AdminApi:
     async def _replace(self, request: Request) -> Response:
         scenario = await asyncio.to_thread(loads, await _body(request), SCENARIO)
         self._driver.apply(lambda now: self._control.replace(scenario, now=now))
-        return _JsonResponse(facts.settings_json(self._control))
+        return _JsonResponse(serializers.settings_json(self._control))
 
     async def _set_speed(self, request: Request) -> Response:
         block = await _block(SpeedBlock, "speed", request)
         self._driver.apply(lambda now: self._control.set_speed(block.speed, now=now))
-        return _JsonResponse(facts.settings_json(self._control))
+        return _JsonResponse(serializers.settings_json(self._control))
 
     # ------------------------------------------------------------------ helpers
     def _calls_json(self, calls: Calls) -> list[JSON]:
-        return [facts.call_json(call, self._datetime) for call in calls]
+        return [serializers.call_json(call, self._datetime) for call in calls]
 
     def _datetime(self, at: float) -> datetime:
         return self._began + timedelta(seconds=at - self._clock)
@@ -219,7 +221,7 @@ def _filtered(calls: Calls, request: Request) -> Calls:
             calls = calls.since(_number(name, value))
         elif name != "token":
             wanted[name] = _number(name, value) if name == "session" else value or None
-    return calls(**cast(Wanted, wanted))
+    return calls(**cast(CallFilters, wanted))
 
 
 def _number(name: str, text: str) -> int:
@@ -253,7 +255,7 @@ async def _block(kind: type[B], name: str, request: Request) -> B:
 
 def _invalid_input(_: Request, error: Exception) -> Response:
     assert isinstance(error, InputError)
-    return _JsonResponse(facts.problem_json(error), 400)
+    return _JsonResponse(serializers.problem_json(error), 400)
 
 
 def _refused(_: Request, error: Exception) -> Response:

@@ -1,6 +1,6 @@
 """The event stream of the admin API (server-sent events): calls, and the state that the console shows when it changes.
 
-Reading the state costs the replay time, so at least twenty times as much time passes before the next read.
+Reading the state delays the replay, so the time until the next read is at least twenty times the duration of a read.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 
 from cometreel.engine import Call, Control
 from cometreel.jsonvalue import JSON, encode
-from cometreel.serve.admin import serializers as facts
+from cometreel.serve.admin import serializers
 from cometreel.serve.admin.serializers import ToDatetime, call_json
 
 __all__ = ["ChangeFeed", "KEEP_ALIVE", "MAX_ITEMS", "stream"]
@@ -20,7 +20,7 @@ __all__ = ["ChangeFeed", "KEEP_ALIVE", "MAX_ITEMS", "stream"]
 MAX_ITEMS = 500
 """The maximum number of sessions, exchanges and unplayed exchanges in an event."""
 
-MIN_INTERVAL = 0.5  # seconds between two reads at least
+MIN_INTERVAL = 0.5  # the minimum seconds between two reads
 _SHARE = 20
 
 
@@ -55,12 +55,15 @@ class ChangeFeed:
     def _parts(self) -> Iterator[tuple[str, JSON]]:
         control = self._control
         yield "run", {"began": self._began}
-        yield "settings", facts.settings_json(control)
+        yield "settings", serializers.settings_json(control)
         yield "exchanges", [exchange.name for exchange in control.scenario.exchanges[:MAX_ITEMS]]
-        yield "overview", facts.overview(control)
-        yield "sessions", [facts.session_json(one, self._to_datetime) for one in control.latest_sessions(MAX_ITEMS)]
+        yield "overview", serializers.overview(control)
+        yield (
+            "sessions",
+            [serializers.session_json(one, self._to_datetime) for one in control.latest_sessions(MAX_ITEMS)],
+        )
         yield "unplayed", [*control.unplayed[:MAX_ITEMS]]
-        yield "faults", [facts.fault_json(fault) for fault in control.faults]
+        yield "faults", [serializers.fault_json(fault) for fault in control.faults]
 
 
 KEEP_ALIVE = 15.0  # seconds without an event until a comment is sent, so that proxies keep the connection open

@@ -40,13 +40,13 @@ class Metrics(Collector):
         requests = CounterMetricFamily("cometreel_requests", "Requests received.", labels=["kind"])
         for kind in _KINDS:
             requests.add_metric([kind], counters.requests[kind])
-        calls = CounterMetricFamily("cometreel_calls", "Calls answered, by what became of them.", labels=["outcome"])
+        calls = CounterMetricFamily("cometreel_calls", "Calls answered, by outcome.", labels=["outcome"])
         for outcome in _OUTCOMES:
             calls.add_metric([outcome], control.outcomes.get(outcome, 0))
         yield requests
         yield calls
         yield CounterMetricFamily(
-            "cometreel_events_sent", "Notifications handed to CometD clients.", value=counters.events
+            "cometreel_events_sent", "Notifications delivered to CometD clients.", value=counters.events
         )
         yield GaugeMetricFamily("cometreel_sessions", "Live HTTP sessions.", value=control.session_count)
         yield GaugeMetricFamily("cometreel_held_polls", "Polls that are held.", value=control.held_polls)
@@ -57,7 +57,7 @@ def _histogram(lateness: Histogram) -> Metric:
     bounds = [*map(str, BOUNDS), "+Inf"]
     return HistogramMetricFamily(
         "cometreel_event_lateness_seconds",
-        "How long after its due time a notification was handed to its CometD clients.",
+        "Delay between the due time of a notification and its delivery to CometD clients.",
         buckets=[*zip(bounds, map(float, accumulate(lateness.counts)), strict=True)],
         sum_value=lateness.total,
         unit="seconds",

@@ -1,4 +1,4 @@
-"""The admin API as `replay_app` takes it. Its modules are imported with the first request: `serve` starts sooner."""
+"""Creates the admin API at its first request: its modules are imported late, so that `serve` starts faster."""
 
 from __future__ import annotations
 

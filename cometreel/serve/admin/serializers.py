@@ -25,7 +25,7 @@ def call_json(call: Call, to_datetime: ToDatetime) -> JSONObject:
     """Return the JSON of a call."""
     miss: JSONObject | None = None
     if call.miss is not None:
-        miss = {"text": str(call.miss), "nearest": [near.facts() for near in call.miss.nearest]}
+        miss = {"text": str(call.miss), "nearest": [near.as_json() for near in call.miss.nearest]}
     return {
         "number": call.number,
         "at": _time(to_datetime(call.at)),
@@ -92,7 +92,7 @@ def fault_json(fault: FaultInfo) -> JSONObject:
 def settings_json(control: Control) -> JSONObject:
     """Return the JSON of the scenario and the settings."""
     scenario = control.scenario
-    facts = cast(JSONObject, asdict(control.settings))
+    settings = cast(JSONObject, asdict(control.settings))
     return {
         "scenario": {
             "title": scenario.title,
@@ -100,7 +100,7 @@ def settings_json(control: Control) -> JSONObject:
             "exchanges": len(scenario.exchanges),
             "roles": [*scenario.roles],
         },
-        **facts,
+        **settings,
     }
 
 

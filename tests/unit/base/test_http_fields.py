@@ -25,7 +25,7 @@ def test_a_body_that_was_decoded_has_no_content_encoding():
     assert headers_from_raw(FIELDS, decoded=True).names() == {"content-type", "x-name"}
 
 
-def test_bytes_that_are_not_utf_8_survive_in_both_directions():
+def test_bytes_that_are_not_utf_8_are_kept_in_both_directions():
     assert headers_from_raw(FIELDS).get("x-name") == "J\udcf6rg"
     assert raw_from_headers(headers_from_raw(FIELDS)) == [*FIELDS]
 

@@ -1,4 +1,4 @@
-"""JSON: what is read can be written back unchanged, and equality is JSON's own."""
+"""JSON: decoded values are encoded unchanged, and equality is that of JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VALUES: st.SearchStrategy[JSON] = st.recursive(
 
 
 @given(VALUES)
-def test_what_is_written_is_read_again(value: JSON):
+def test_encoded_values_are_decoded_unchanged(value: JSON):
     assert same(decode(encode(value)), value)
 
 
@@ -31,7 +31,7 @@ def test_what_is_written_is_read_again(value: JSON):
         ("[" * 100_000, "nested too deeply"),
     ],
 )
-def test_what_would_be_lost_is_refused(text: str | bytes, complaint: str):
+def test_json_that_python_can_not_represent_is_refused(text: str | bytes, complaint: str):
     with pytest.raises(NotJSON, match=complaint.replace("(", r"\(")):
         decode(text)
 
@@ -45,11 +45,11 @@ def test_what_would_be_lost_is_refused(text: str | bytes, complaint: str):
         (1.0, b"1.0"),
     ],
 )
-def test_values_are_written_compactly_in_their_own_order(value: JSON, written: bytes):
+def test_values_are_encoded_compactly_with_keys_in_order(value: JSON, written: bytes):
     assert encode(value) == written
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text():
+def test_a_byte_order_mark_is_ignored():
     assert decode(b"\xef\xbb\xbf[1]") == [1]
 
 
@@ -69,6 +69,6 @@ def test_a_byte_order_mark_is_no_part_of_the_text():
         ([True], [1], False),
     ],
 )
-def test_equality_is_that_of_json(one: JSON, other: JSON, equal: bool):  # a column of the table
+def test_same_compares_as_json_does(one: JSON, other: JSON, equal: bool):  # a column of the table
     assert same(one, other) is equal
     assert same(other, one) is equal

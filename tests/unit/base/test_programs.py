@@ -1,4 +1,4 @@
-"""Programs are found on PATH, and where Debian keeps those of services though a user's PATH doesn't lead there."""
+"""Programs are found on PATH and in Debian's folders for service programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The border of the engine: header fields as HTTP has them, and replies that know their phrase."""
+"""The interface of the engine: header fields, and the reason phrases of replies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from cometreel.wire import Headers, Reply
 
 
-def test_a_name_is_looked_up_without_regard_to_case_and_the_first_field_counts():
+def test_get_ignores_case_and_returns_the_first_field():
     headers = Headers([("Accept", "one"), ("ACCEPT", "two"), ("X-Other", "three")])
     assert headers.get("accept") == "one"
     assert headers.get_all("Accept") == ["one", "two"]
@@ -34,7 +34,7 @@ def test_fields_keep_their_order_and_their_spelling():
         ([("Cookie", "a=x=y")], {"a": "x=y"}),
     ],
 )
-def test_cookies_are_read_and_the_nearest_of_a_name_wins(fields: list[tuple[str, str]], cookies: dict[str, str]):
+def test_the_first_cookie_of_a_name_is_returned(fields: list[tuple[str, str]], cookies: dict[str, str]):
     """RFC 6265 §5.4: a client sends the cookie with the longer path first."""
     headers = Headers(fields)
     assert headers.cookies() == cookies
@@ -47,11 +47,11 @@ def test_equal_fields_are_equal_headers():
     assert Headers([("A", "1")]) != Headers([("a", "1")])
 
 
-def test_a_representation_shows_no_value():
-    """It may end in a log or a traceback, and values may be credentials."""
+def test_the_repr_of_headers_shows_no_values():
+    """A repr can be in a log or a traceback, and values can be credentials."""
     assert repr(Headers([("Authorization", "Basic c2VjcmV0")])) == "Headers(['Authorization'])"
 
 
 @pytest.mark.parametrize(("status", "reason"), [(200, "OK"), (404, "Not Found"), (299, "")])
-def test_a_reply_knows_the_phrase_of_its_status(status: int, reason: str):
+def test_the_reason_of_a_reply_is_the_standard_phrase(status: int, reason: str):
     assert Reply(1, status).reason == reason

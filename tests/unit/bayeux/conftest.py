@@ -1,4 +1,4 @@
-"""A conversation with the engine: who says what when, and what is answered; time is moved, never slept."""
+"""A Bayeux server with clients in virtual time."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Answer:
 
 
 class Session:
-    """One client's session in a conversation; `connect` and the like send one message each."""
+    """The session of one client; each method such as `connect` sends one message."""
 
     def __init__(self, talk: Talk, cookie: str, client_id: str, socket: Answer | None = None) -> None:
         self.talk, self.cookie, self.client_id, self.socket = talk, cookie, client_id, socket
@@ -70,7 +70,7 @@ class Session:
         return self.send(self.message("/meta/connect", connectionType="long-polling", **fields))
 
     def poll_now(self) -> Any:
-        """Connect with {timeout: 0} and give the data of what waited."""
+        """Connect with the advice {timeout: 0}; return the data of the queued messages."""
         messages = self.connect(advice={"timeout": 0}).json
         return [message["data"] for message in messages if not message["channel"].startswith("/meta/")]
 
@@ -86,7 +86,7 @@ class Session:
 
 
 class Talk:
-    """A server, a clock and a network that does as it is told."""
+    """A server, a virtual clock and a simulated network."""
 
     def __init__(self, application: Application | None = None, *, confirm: bool = True, **settings: Any) -> None:
         self.now = 0.0
@@ -126,13 +126,13 @@ class Talk:
         return Session(self, jar, answer.json[0]["clientId"])
 
     def open(self, **fields: Any) -> Session:
-        """Shake hands and connect once."""
+        """Send a handshake and one connect."""
         session = self.handshake(**fields)
         session.connect(advice={"timeout": 0}, **({"ext": {"ack": -1}} if "ext" in fields else {}))
         return session
 
     def open_socket(self, **fields: Any) -> Session:
-        """The same over a WebSocket."""
+        """Send a handshake and one connect on a WebSocket."""
         socket = self.request("GET", websocket=True)
         self.frame(socket, [{"channel": "/meta/handshake", "id": "0", **fields}])
         session = Session(self, "", socket.frames[0][0]["clientId"], socket)
@@ -166,11 +166,11 @@ class Talk:
 
 @pytest.fixture
 def talk() -> Talk:
-    """A conversation with a server of default settings, on a network that works."""
+    """A server with default settings; every write succeeds."""
     return Talk()
 
 
 @pytest.fixture
 def talk_with() -> Callable[..., Talk]:
-    """Make a conversation with other settings, another application, or writes that must be confirmed by hand."""
+    """Create a server with other settings, another application, or writes that the test confirms."""
     return Talk

@@ -1,4 +1,4 @@
-"""Whatever a client sends, in whatever state its session is: nothing raises, and each request is answered once."""
+"""Any input in any state of a session raises no exception, and each request is answered once."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ STEPS = st.one_of(
 )
 
 
-class Door:
-    """A door that keeps the books: which requests are open, which were answered, which are gone."""
+class TrackingServer:
+    """A server whose requests are tracked: open, answered or disconnected."""
 
     def __init__(self, on_hangup: Any) -> None:
         self.server = BayeuxServer(
@@ -103,7 +103,7 @@ class Door:
     def do(self, effects: list[Any]) -> None:
         for effect in effects:
             if isinstance(effect, Reply):
-                self.waiting.remove(effect.request_id)  # raises if it was answered before, or has gone
+                self.waiting.remove(effect.request_id)  # raises if the request was answered or has disconnected
                 self.answered.append(effect.request_id)
             elif isinstance(effect, Drop):
                 assert effect.request_id == self.socket
@@ -118,12 +118,12 @@ class Door:
 def test_no_input_raises_and_every_request_is_answered_exactly_once(
     on_hangup: str, steps: list[tuple[str, Any]]
 ) -> None:
-    door = Door(on_hangup)
+    tracked = TrackingServer(on_hangup)
     for what, value in steps:
-        door.step(what, value)
-    door.do(door.server.release_all(door.now))
-    assert door.waiting == []
-    door.now += 100.0
-    door.do(door.server.advance(door.now))
-    assert door.server.client_ids() == ()
-    assert door.server.deadline() is None
+        tracked.step(what, value)
+    tracked.do(tracked.server.release_all(tracked.now))
+    assert tracked.waiting == []
+    tracked.now += 100.0
+    tracked.do(tracked.server.advance(tracked.now))
+    assert tracked.server.client_ids() == ()
+    assert tracked.server.deadline() is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cometreel.bayeux.browsers import Browsers
 
 
-def test_held_polls_are_counted_up_to_the_limit_and_each_transport_for_itself() -> None:
+def test_held_polls_are_counted_per_transport_up_to_the_limit() -> None:
     browsers = Browsers()
     assert [browsers.hold("b", "long-polling", 2) for _ in range(3)] == [True, True, False]
     assert browsers.hold("b", "callback-polling", 1)
@@ -14,13 +14,13 @@ def test_held_polls_are_counted_up_to_the_limit_and_each_transport_for_itself() 
     assert [browsers.hold("b", "long-polling", 2) for _ in range(2)] == [True, False]
 
 
-def test_limit_0_holds_nothing_and_a_negative_one_anything() -> None:
+def test_limit_0_holds_no_poll_and_a_negative_limit_any_number() -> None:
     browsers = Browsers()
     assert not browsers.hold("b", "long-polling", 0)
     assert all(browsers.hold("b", "long-polling", -1) for _ in range(9))
 
 
-def test_sessions_are_listed_oldest_first_and_leave_nothing_behind() -> None:
+def test_sessions_are_listed_oldest_first_and_removed_completely() -> None:
     browsers = Browsers()
     for client_id in "cab":
         browsers.join("b", client_id)

@@ -33,7 +33,7 @@ def test_star_matches_one_segment_and_two_stars_any_number(pattern: str, channel
     assert matches(pattern, channel) is matched
 
 
-def test_patterns_of_a_channel_go_from_near_to_far() -> None:
+def test_the_most_specific_pattern_of_a_channel_is_first() -> None:
     assert patterns_of("/a/b/c") == ("/a/b/*", "/a/b/**", "/a/**", "/**")
     assert patterns_of("/a") == ("/*", "/**")
 

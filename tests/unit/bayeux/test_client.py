@@ -1,4 +1,4 @@
-"""The Bayeux client against our own server, in memory, with time moved and the network under control."""
+"""The Bayeux client against the Bayeux server, in virtual time, on a simulated network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from cometreel.errors import BugError
 
 
 class Link:
-    """A client and a server, the requests between them, and what the client told."""
+    """A client and a server, the requests between them, and the events of the client."""
 
     def __init__(self, talk: Any, settings: ClientSettings | None = None) -> None:
         self.talk, self.client = talk, BayeuxClient(settings)
@@ -56,7 +56,7 @@ class Link:
         self.collect()
 
     def collect(self) -> None:
-        """Bring the client every reply that is there."""
+        """Pass all available replies to the client."""
         for number, answer in list(self.open.items()):
             if answer.held or number not in self.open:
                 continue
@@ -81,11 +81,11 @@ class Link:
         self.talk.now = until
 
     def take(self) -> list[ClientEvent]:
-        """Give what happened since the last time."""
+        """Return the events since the last call."""
         events, self.events = self.events, []
         return events
 
-    def server_says(self, *data: Any) -> None:
+    def deliver(self, *data: Any) -> None:
         messages: Any = [{"channel": "/x", "data": each} for each in data]
         self.talk.do(self.talk.server.deliver(self.client.client_id, messages, self.talk.now))
         self.collect()
@@ -108,7 +108,7 @@ def test_handshake_subscribe_connect_receive_publish_disconnect(link: Link) -> N
     link.do(link.client.handshake(0.0))
     assert link.take() == [Established("client2"), Subscribed("/a"), Subscribed("/b/*"), Connected()]
     link.wait(0.0)
-    link.server_says(1)
+    link.deliver(1)
     assert link.take() == [Received({"channel": "/x", "data": 1})]
     link.do(link.client.publish("/a", {"n": 1}))
     echo, published = link.take()
@@ -120,7 +120,7 @@ def test_handshake_subscribe_connect_receive_publish_disconnect(link: Link) -> N
     assert link.talk.server.client_ids() == ()
 
 
-def test_first_connect_asks_for_an_answer_at_once_and_later_ones_are_held(link: Link) -> None:
+def test_the_first_connect_requests_an_immediate_reply_and_later_ones_are_held(link: Link) -> None:
     opened(link)
     connects = [message for message in link.sent if message["channel"] == "/meta/connect"]
     assert [message.get("advice") for message in connects] == [{"timeout": 0}, None]
@@ -130,7 +130,7 @@ def test_first_connect_asks_for_an_answer_at_once_and_later_ones_are_held(link: 
     assert link.take() == []
 
 
-def test_patience_is_the_servers_timeout_and_the_network_delay(link: Link) -> None:
+def test_patience_is_the_timeout_of_the_server_plus_the_network_delay(link: Link) -> None:
     sends: list[Send] = []
     link.do(link.client.handshake(0.0))
     sends += [event for event in link.client.advance(0.0) if isinstance(event, Send)]
@@ -142,7 +142,7 @@ def test_lost_session_is_followed_by_a_handshake_and_the_same_subscriptions(link
     link.do(link.client.subscribe(["/a"]))
     link.take()
     old = link.client.client_id
-    for number, answer in list(link.open.items()):  # the network holds the poll back until the session is gone
+    for number, answer in list(link.open.items()):  # the network delays the poll until the session has expired
         link.talk.gone(answer)
         del link.open[number]
         link.talk.wait(11)
@@ -199,7 +199,7 @@ def test_failed_handshake_is_tried_again_with_the_callers_jitter(talk: Any) -> N
     assert [type(event) for event in link.take()] == [Established, Connected]
 
 
-def test_server_that_forgets_each_session_at_once_is_not_hammered(link: Link) -> None:
+def test_the_client_backs_off_if_each_session_is_lost_immediately(link: Link) -> None:
     link.do(link.client.handshake(0.0))
     link.take()
     for failure in range(1, 4):
@@ -218,19 +218,19 @@ def test_advice_none_ends_the_session(link: Link) -> None:
     assert link.client.deadline() is None
 
 
-def test_interval_advice_puts_off_the_next_connect(talk_with: Callable[..., Any]) -> None:
+def test_interval_advice_delays_the_next_connect(talk_with: Callable[..., Any]) -> None:
     link = Link(talk_with(interval=5.0))
     link.do(link.client.handshake(0.0))
     assert link.client.deadline() == 5.0
 
 
-def test_acknowledgements_bring_each_message_once_though_replies_are_lost(talk: Any) -> None:
+def test_with_ack_each_message_is_received_once_even_if_replies_are_lost(talk: Any) -> None:
     link = opened(Link(talk, ClientSettings(ack=True)))
     for data in range(5):
         lost = {number: answer for number, answer in link.open.items() if data % 2}
         for number in lost:
             del link.open[number]
-        link.server_says(data)
+        link.deliver(data)
         for number in lost:
             link.do(link.client.failed(number, talk.now))
         link.wait(5.0)
@@ -264,7 +264,7 @@ def test_a_single_channel_may_be_given_as_text(link: Link) -> None:
     assert link.take() == [Subscribed("/a/b"), Unsubscribed("/a/b")]
 
 
-def test_unsubscribe_says_so_to_the_server_only_if_it_has_the_subscription(link: Link) -> None:
+def test_unsubscribe_is_sent_only_if_the_session_is_subscribed(link: Link) -> None:
     opened(link)
     link.do(link.client.subscribe(["/a"]))
     link.do(link.client.unsubscribe(["/a", "/never"]))
@@ -277,7 +277,7 @@ def test_publish_without_a_session_fails_at_once(link: Link) -> None:
     assert failed.error == "there is no session"
 
 
-def test_disconnect_that_is_not_answered_ends_the_session_all_the_same(link: Link) -> None:
+def test_a_disconnect_without_reply_ends_the_session(link: Link) -> None:
     opened(link)
     link.up = False
     link.do(link.client.disconnect())
@@ -285,7 +285,7 @@ def test_disconnect_that_is_not_answered_ends_the_session_all_the_same(link: Lin
     assert link.client.disconnect() == []
 
 
-def test_disconnect_before_the_handshake_is_answered_just_stops(link: Link) -> None:
+def test_disconnect_during_the_handshake_stops_the_client(link: Link) -> None:
     link.client.handshake(0.0)
     assert link.client.disconnect() == [Closed()]
 
@@ -299,7 +299,7 @@ def test_a_closed_client_restarts_without_backoff(link: Link) -> None:
         link.take()
 
 
-def test_second_handshake_is_a_mistake_of_the_caller(link: Link) -> None:
+def test_a_second_handshake_is_a_bug_error(link: Link) -> None:
     opened(link)
     with pytest.raises(BugError, match="CONNECTED can't shake hands"):
         link.client.handshake(0.0)
@@ -312,13 +312,13 @@ def test_reply_without_the_pending_message_is_a_failure(link: Link) -> None:
     assert link.client.receive([], 0.0, number=number.number) == [ConnectionBroken(1.0)]
 
 
-def test_strange_answers_are_survived(link: Link) -> None:
+def test_malformed_replies_are_handled_without_an_exception(link: Link) -> None:
     opened(link)
     strange: Any = json.loads('[{}, {"channel": 5}, {"channel": "/meta/connect", "id": {}}, {"successful": "x"}]')
     assert link.client.receive(strange, 0.0) == [Received({}), Received({"channel": 5})]
 
 
-def test_over_a_websocket_frames_are_matched_by_id_and_a_close_is_a_failure_of_all_that_is_open(talk: Any) -> None:
+def test_on_a_websocket_replies_are_matched_by_id_and_a_close_fails_all_pending_messages(talk: Any) -> None:
     client = BayeuxClient(ClientSettings(connection_type="websocket"))
     socket = talk.request("GET", websocket=True)
     told: list[ClientEvent] = []
@@ -379,7 +379,7 @@ REPLIES: Any = st.fixed_dictionaries(
         max_size=25,
     )
 )
-def test_no_answer_in_any_state_raises_and_an_open_client_always_waits_for_something(steps: Any) -> None:
+def test_no_reply_in_any_state_raises_and_an_open_client_always_has_a_next_step(steps: Any) -> None:
     client = BayeuxClient()
     now = 0.0
     for what, messages in [("handshake", None), *steps]:

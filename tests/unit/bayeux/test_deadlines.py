@@ -1,4 +1,4 @@
-"""The heap of deadlines: earliest first, movable, and as large as what lives in it."""
+"""The heap of deadlines: earliest first; deadlines can be moved; the heap doesn't grow without bound."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STEPS = st.lists(st.tuples(KEYS, st.integers(0, 20) | st.none()), max_size=200)
 
 
 @given(STEPS)
-def test_deadlines_come_due_in_order_and_only_the_last_setting_counts(steps: list[tuple[str, int | None]]) -> None:
+def test_deadlines_are_due_in_order_and_the_last_set_one_counts(steps: list[tuple[str, int | None]]) -> None:
     deadlines, model = Deadlines(), dict[str, int]()
     for key, when in steps:
         if when is None:
@@ -30,7 +30,7 @@ def test_deadlines_come_due_in_order_and_only_the_last_setting_counts(steps: lis
     assert [model[key] for key in came] == sorted(model[key] for key in came)
 
 
-def test_moving_a_deadline_for_ever_needs_no_more_memory() -> None:
+def test_moving_a_deadline_repeatedly_needs_constant_memory() -> None:
     deadlines = Deadlines()
     for when in range(10_000):
         deadlines.set("a", float(when))
@@ -38,7 +38,7 @@ def test_moving_a_deadline_for_ever_needs_no_more_memory() -> None:
     assert deadlines.first == 9_999.0
 
 
-def test_equal_times_come_due_in_the_order_of_setting() -> None:
+def test_equal_deadlines_are_due_in_the_order_in_which_they_were_set() -> None:
     deadlines = Deadlines()
     for key in "cab":
         deadlines.set(key, 1.0)

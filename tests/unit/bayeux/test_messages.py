@@ -1,4 +1,4 @@
-"""Messages as they cross the wire, and how to tell them from other JSON."""
+"""Parsing messages, and distinguishing them from other JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_an_array_and_a_single_object_are_the_same(body: bytes | str) -> None:
         (b"[null]", "element 0 is null; expected a Bayeux message"),
     ],
 )
-def test_anything_else_is_refused_and_said_what_it_is(body: bytes, said: str) -> None:
+def test_other_json_is_refused_with_its_type(body: bytes, said: str) -> None:
     with pytest.raises(MalformedMessages) as caught:
         parse_messages(body)
     assert str(caught.value) == said
@@ -50,5 +50,5 @@ def test_anything_else_is_refused_and_said_what_it_is(body: bytes, said: str) ->
         (None, False),
     ],
 )
-def test_bayeux_is_known_by_its_shape(value: Any, is_bayeux: bool) -> None:
+def test_bayeux_messages_are_recognised_by_their_members(value: Any, is_bayeux: bool) -> None:
     assert looks_like_bayeux(value) is is_bayeux

@@ -15,7 +15,7 @@ def numbers(messages: Sequence[EncodedMessage]) -> list[int]:
     return [int(each.body) for each in messages]
 
 
-def test_what_is_put_back_goes_before_what_waits() -> None:
+def test_messages_that_are_put_back_come_before_queued_ones() -> None:
     outbox = Outbox(9)
     for number in (1, 2):
         outbox.put(message(number))
@@ -26,7 +26,7 @@ def test_what_is_put_back_goes_before_what_waits() -> None:
     assert not outbox.ready
 
 
-def test_the_oldest_go_when_the_bound_is_reached() -> None:
+def test_the_oldest_messages_are_dropped_at_the_limit() -> None:
     outbox = Outbox(2)
     assert [outbox.put(message(number)) for number in (1, 2, 3)] == [True, True, False]
     assert outbox.put_back([message(0)]) is False

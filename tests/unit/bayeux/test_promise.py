@@ -1,7 +1,7 @@
-"""The promise of delivery, against a simple model, with anything happening in any order.
+"""The delivery guarantees, checked against a simple model with events in any order.
 
-Until its session ends no message is lost and none is overtaken; a reply whose write failed comes again, so a message
-may come twice; with the acknowledgement extension each comes exactly once. Every HTTP request is answered once.
+Until its session ends, no message is lost or reordered. A reply whose write failed is sent again, so a message can be
+delivered twice; with the acknowledgement extension each is delivered once. Every HTTP request is answered once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHANNELS = st.sampled_from(["/a", "/b"])
 
 @dataclass
 class Peer:
-    """A client as the model sees it: what it was sent, what it got, and what it awaits."""
+    """The model of a client: the messages sent to it and received by it, and its pending requests."""
 
     http: bool
     acked: bool
@@ -38,9 +38,9 @@ class Peer:
     received: list[int] = field(default_factory=list)
     socket: int | None = None
     frames: list[str] = field(default_factory=list)
-    """Frames that were sent to it and are not yet confirmed."""
+    """Unconfirmed frames that were sent to it."""
     replies: dict[int, bytes | None] = field(default_factory=dict)
-    """Its HTTP requests: None while unanswered, the body while the reply is not yet confirmed."""
+    """Its HTTP requests: None while unanswered, the body while the reply is unconfirmed."""
     connecting: int | None = None
     may_switch: bool = False
 
@@ -53,7 +53,7 @@ class Peer:
 
 
 class Promise(RuleBasedStateMachine):
-    """Two clients, one server, and a network that loses what it likes."""
+    """Two clients, one server, and a network on which any write can fail."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Promise(RuleBasedStateMachine):
                 self.close(peer)
 
     def post(self, peer: Peer, **message: Any) -> int:
-        """Send one message on the peer's transport, without waiting for anything."""
+        """Send one message on the peer's transport."""
         if peer.client_id:
             message["clientId"] = peer.client_id
         text = json.dumps([message])
@@ -102,7 +102,7 @@ class Promise(RuleBasedStateMachine):
         return self.count
 
     def close(self, peer: Peer) -> None:
-        """Break the peer's socket; frames on their way are lost."""
+        """Break the peer's WebSocket; unconfirmed frames are lost."""
         socket, peer.socket, peer.frames = peer.socket, None, []
         if peer.connecting == socket:
             peer.connecting = None
@@ -117,7 +117,7 @@ class Promise(RuleBasedStateMachine):
     # ------------------------------------------------------------------ what clients do
     @initialize(kinds=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=2), lose=st.booleans())
     def start(self, kinds: list[tuple[bool, bool]], lose: bool) -> None:
-        """Begin; a server that loses what it writes to the void keeps the promise by acknowledgements only."""
+        """Start a server; with `on_hangup: lose` only clients with acknowledgements are checked."""
         if lose:
             self.server.reconfigure(LOSE)
         for http, acked in kinds:
@@ -125,7 +125,7 @@ class Promise(RuleBasedStateMachine):
             self.handshake(len(self.peers) - 1)
 
     def handshake(self, index: int) -> None:
-        """A client that was lost, or got tired, begins a new session; a peer of the old one sees nothing more."""
+        """A client starts a new session; the peer of the old one receives nothing more."""
         old = self.peers[index]
         for number in [each for each, body in old.replies.items() if body is None]:
             self.forget(old, number)
@@ -156,7 +156,7 @@ class Promise(RuleBasedStateMachine):
         if peer.acked and peer.connecting is not None:
             return  # a client that counts acknowledgements has one connect at a time
         if peer.connecting in peer.replies and peer.replies[peer.connecting] is not None:
-            return  # nor does any client connect before it has dealt with the answer
+            return  # a client connects only after it has processed the last reply
         message: dict[str, Any] = {"channel": "/meta/connect", "connectionType": "any"}
         if peer.acked:
             message["ext"] = {"ack": peer.batch}
@@ -182,7 +182,7 @@ class Promise(RuleBasedStateMachine):
 
     @rule(index=PEERS, how=st.sampled_from(["client", "server", "time", "handshake"]), really=st.integers(0, 4))
     def end(self, index: int, how: str, really: int) -> None:
-        """A session ends, now and then."""
+        """A session ends, sometimes."""
         peer = self.peers[index]
         if really:
             return
@@ -208,14 +208,14 @@ class Promise(RuleBasedStateMachine):
     # ------------------------------------------------------------------ what the network does
     @rule(index=PEERS)
     def switch(self, index: int) -> None:
-        """A client of long-polling goes on over a WebSocket, or back."""
+        """A client switches from long-polling to a WebSocket, or back."""
         peer = self.peers[index]
         if peer.may_switch and peer.connecting is None:
             peer.http = not peer.http
 
     @rule(index=PEERS, at=st.integers(0, 5))
     def confirm(self, index: int, at: int) -> None:
-        """A reply, or the oldest frame, arrives."""
+        """A reply, or the oldest frame, is confirmed."""
         peer = self.peers[index]
         answered = [number for number, body in peer.replies.items() if body is not None]
         if answered and (at % 2 or not peer.frames):
@@ -231,7 +231,7 @@ class Promise(RuleBasedStateMachine):
 
     @rule(index=PEERS, at=st.integers(0, 5), read=st.booleans())
     def fail(self, index: int, at: int, read: bool) -> None:
-        """A request is hung up, or its reply isn't written as far as the server can tell."""
+        """A client disconnects during a request, or the write of its reply fails."""
         peer = self.peers[index]
         answered = [each for each, body in peer.replies.items() if body is not None]
         numbers = answered or list(peer.replies)
@@ -244,7 +244,7 @@ class Promise(RuleBasedStateMachine):
 
     @rule(index=PEERS, read=st.integers(0, 3))
     def break_socket(self, index: int, read: int) -> None:
-        """A socket breaks; the client may have read some of what the server doesn't know to be written."""
+        """A WebSocket breaks; the client may have read some of the unconfirmed frames."""
         peer = self.peers[index]
         if peer.socket is not None:
             for text in peer.frames[:read]:
@@ -264,7 +264,7 @@ class Promise(RuleBasedStateMachine):
         return self.server.session(peer.client_id) is not None
 
     @invariant()
-    def nothing_is_overtaken_and_with_ack_nothing_comes_twice(self) -> None:
+    def messages_stay_in_order_and_with_ack_are_not_duplicated(self) -> None:
         for peer in self.peers:
             seen = peer.received if peer.acked else list(dict.fromkeys(peer.received))
             assert seen == peer.sent[: len(seen)], (peer.received, peer.sent)
@@ -272,7 +272,7 @@ class Promise(RuleBasedStateMachine):
     @precondition(lambda self: self.peers)
     @rule(index=PEERS)
     def nothing_is_lost(self, index: int) -> None:
-        """A session that lives gets all it was sent, once the network behaves."""
+        """A live session receives all its messages when no more writes fail."""
         peer = self.peers[index]
         for _ in range(12):
             while any(body is not None for body in peer.replies.values()) or peer.frames:
@@ -286,7 +286,7 @@ class Promise(RuleBasedStateMachine):
         assert list(dict.fromkeys(peer.received)) == peer.sent
 
     def teardown(self) -> None:
-        """In the end every request that is still there is answered."""
+        """Check that `release_all` answers every open request."""
         self.do(self.server.release_all(self.now))
         for peer in self.peers:
             assert all(body is not None for body in peer.replies.values())

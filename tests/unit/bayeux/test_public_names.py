@@ -1,4 +1,4 @@
-"""The public face of the package is complete, sorted and free of what an engine may not import."""
+"""The public names of the package are complete and sorted, and its modules import no I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOME = Path(cometreel.bayeux.__file__).parent
 FORBIDDEN = {"asyncio", "gevent", "random", "select", "socket", "threading", "time", "mitmproxy", "pydantic"}
 
 
-def test_all_names_exist_and_none_is_missing() -> None:
+def test_public_names_are_complete() -> None:
     names = cometreel.bayeux.__all__
     assert all(hasattr(cometreel.bayeux, name) for name in names)
     imported = {
@@ -26,7 +26,7 @@ def test_all_names_exist_and_none_is_missing() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(HOME.glob("*.py")), ids=lambda path: path.stem)
-def test_module_stays_sans_io_and_says_what_it_is(path: Path) -> None:
+def test_modules_have_a_docstring_and_import_no_io(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     roots = {
         alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names

@@ -1,4 +1,4 @@
-"""Reply channels: the framing of each transport, and nothing for a client that is gone."""
+"""Reply channels: the framing of each transport, and no writes to a disconnected client."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cometreel.wire import Drop, Frame, Headers, Reply, Request
 ENCODED = EncodedMessage("/a", b'{"channel":"/a"}')
 
 
-def test_http_reply_has_the_messages_before_the_replies_and_the_headers_it_was_given() -> None:
+def test_an_http_reply_has_messages_before_replies_and_the_given_headers() -> None:
     reply_channel = HttpReplyChannel(7, None, [("Set-Cookie", "a=b")])
     assert reply_channel.write([ENCODED], [{"channel": "/meta/connect"}]) == [
         Reply(
@@ -22,7 +22,7 @@ def test_http_reply_has_the_messages_before_the_replies_and_the_headers_it_was_g
     ]
 
 
-def test_jsonp_reply_is_a_call_of_the_clients_function() -> None:
+def test_a_jsonp_reply_calls_the_function_of_the_client() -> None:
     headers = Headers([("Content-Type", "text/javascript;charset=UTF-8")])
     assert HttpReplyChannel(7, "cb", []).write([ENCODED], []) == [Reply(7, 200, headers, b'cb([{"channel":"/a"}])')]
 
@@ -38,7 +38,7 @@ def test_nothing_is_sent_to_a_request_that_is_gone() -> None:
     assert reply_channel.write([ENCODED], []) == reply_channel.refuse(500) == reply_channel.drop() == []
 
 
-def test_socket_sends_each_message_in_a_frame_and_remembers_what_must_come_back() -> None:
+def test_a_websocket_sends_each_message_in_a_frame_and_keeps_unconfirmed_ones() -> None:
     socket = WebSocketReplyChannel(Request(7, "GET", "/", websocket=True))
     session = BayeuxSession("c", "b", "websocket", Outbox(1), 0.0)
     assert socket.push(session, [ENCODED, ENCODED], remember=True) == [Frame(7, '[{"channel":"/a"}]')] * 2

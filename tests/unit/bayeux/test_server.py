@@ -1,4 +1,4 @@
-"""The rules of the Bayeux server that the golden cases don't reach, as conversations."""
+"""The rules of the Bayeux server that the golden cases don't contain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNKNOWN = {"successful": False, "error": "402::Unknown client"}
 
 
 # ---------------------------------------------------------------------- connect
-def test_first_connect_is_answered_at_once_and_the_second_is_held_for_the_timeout(talk: Any) -> None:
+def test_the_first_connect_is_answered_immediately_and_the_second_is_held(talk: Any) -> None:
     session = talk.handshake()
     assert session.connect().json == [{"channel": "/meta/connect", "id": "1", "successful": True}]
     poll = session.connect()
@@ -24,7 +24,7 @@ def test_first_connect_is_answered_at_once_and_the_second_is_held_for_the_timeou
     assert poll.json == [{"channel": "/meta/connect", "id": "2", "successful": True}]
 
 
-def test_client_disconnect_releases_its_held_poll_with_the_advice_none(talk: Any) -> None:
+def test_a_client_disconnect_releases_the_held_poll_with_reconnect_none(talk: Any) -> None:
     session = talk.open()
     poll = session.connect()
     goodbye = session.send(session.message("/meta/disconnect"))
@@ -34,14 +34,14 @@ def test_client_disconnect_releases_its_held_poll_with_the_advice_none(talk: Any
     ]
 
 
-def test_connect_after_disconnect_is_402_with_the_advice_to_shake_hands(talk: Any) -> None:
+def test_connect_after_disconnect_is_402_with_reconnect_handshake(talk: Any) -> None:
     session = talk.open()
     session.send(session.message("/meta/disconnect"))
     advice = {"reconnect": "handshake", "interval": 0}
     assert session.connect().json == [{"channel": "/meta/connect", "id": "3", **UNKNOWN, "advice": advice}]
 
 
-def test_connect_is_released_by_the_first_message_and_a_batch_comes_whole(talk: Any) -> None:
+def test_a_held_connect_is_released_by_the_first_message_or_a_whole_batch(talk: Any) -> None:
     session = talk.open()
     poll = session.connect()
     talk.wait(5)
@@ -81,7 +81,7 @@ def test_second_poll_of_a_browser_is_held_up_to_the_limit(talk_with: Any, limit:
     assert second.connect().held is held
 
 
-def test_hang_up_of_a_held_poll_frees_its_place_among_the_browsers_polls(talk: Any) -> None:
+def test_a_disconnected_poll_no_longer_counts_for_its_browser(talk: Any) -> None:
     first = talk.open()
     second = talk.open(cookie=first.cookie)
     talk.gone(first.connect())
@@ -124,7 +124,7 @@ def test_session_that_never_connects_expires_too(talk: Any) -> None:
     assert talk.server.session(session.client_id) is None
 
 
-def test_a_message_restarts_the_clock_of_its_session(talk: Any) -> None:
+def test_a_message_restarts_the_expiry_of_its_session(talk: Any) -> None:
     session = talk.open()
     talk.wait(9)
     session.publish("/a", 1)
@@ -139,7 +139,7 @@ def test_without_require_cookie_the_client_id_is_enough(talk_with: Any) -> None:
     assert session.connect(advice={"timeout": 0}).json[0]["successful"] is True
 
 
-def test_view_shows_what_a_session_has(talk: Any) -> None:
+def test_a_snapshot_has_the_data_of_the_session(talk: Any) -> None:
     session = talk.open()
     session.subscribe(["/a", "/b/*"])
     poll = session.connect()
@@ -149,7 +149,7 @@ def test_view_shows_what_a_session_has(talk: Any) -> None:
     assert talk.server.client_ids_of_browser(session.cookie) == (session.client_id,)
 
 
-def test_release_all_answers_held_polls_closes_sockets_and_holds_nothing_more(talk: Any) -> None:
+def test_release_all_answers_held_polls_closes_websockets_and_holds_no_later_poll(talk: Any) -> None:
     session, other = talk.open(), talk.open_socket()
     poll, socket = session.connect(), other.connect()
     talk.do(talk.server.release_all(talk.now))
@@ -180,25 +180,25 @@ def test_reconfigure_keeps_the_sessions(talk: Any) -> None:
         ),
     ],
 )
-def test_subscribe_that_is_refused_says_why(talk: Any, fields: Any, reply: Any) -> None:
+def test_a_refused_subscribe_has_an_error(talk: Any, fields: Any, reply: Any) -> None:
     session = talk.open()
     (answer,) = session.send(session.message("/meta/subscribe", **fields)).json
     assert {key: answer[key] for key in reply} == reply
 
 
-def test_subscriptions_before_the_refused_one_of_an_array_stay(talk: Any) -> None:
+def test_subscriptions_before_a_refused_one_in_an_array_are_kept(talk: Any) -> None:
     session = talk.open()
     session.subscribe(["/a", "/meta/x", "/b"])
     assert talk.server.session(session.client_id).subscriptions == {"/a"}
 
 
-def test_a_channel_is_the_same_with_and_without_a_slash_at_its_end(talk: Any) -> None:
+def test_a_trailing_slash_of_a_channel_is_ignored(talk: Any) -> None:
     session = talk.open()
     session.subscribe("/foo/")
     assert [message.get("data") for message in session.publish("/foo", 1).json] == [1, None]
 
 
-def test_unsubscribe_ends_the_copies_and_can_be_said_twice_at_once(talk: Any) -> None:
+def test_unsubscribe_ends_the_delivery_and_can_be_repeated_in_one_message(talk: Any) -> None:
     session = talk.open()
     session.subscribe("/a")
     for _ in range(2):
@@ -209,7 +209,7 @@ def test_unsubscribe_ends_the_copies_and_can_be_said_twice_at_once(talk: Any) ->
     assert answer["error"] == "400::channel_missing"
 
 
-def test_ended_session_gets_no_copies(talk: Any) -> None:
+def test_an_ended_session_receives_no_messages(talk: Any) -> None:
     first, second = talk.open(), talk.open()
     second.subscribe("/**")
     second.send(second.message("/meta/disconnect"))
@@ -239,7 +239,7 @@ def test_meta_connect_deliver_only_keeps_messages_off_other_replies(talk_with: A
     assert [message.get("data") for message in poll.json] == [1, None]
 
 
-def test_a_queue_is_bounded_and_says_so_once(talk_with: Any) -> None:
+def test_a_full_queue_logs_one_warning(talk_with: Any) -> None:
     talk = talk_with(max_queue=3)
     session = talk.open()
     session.deliver(1, 2, 3, 4, 5)
@@ -247,7 +247,7 @@ def test_a_queue_is_bounded_and_says_so_once(talk_with: Any) -> None:
     assert [log.level for log in talk.logs] == ["warning"]
 
 
-def test_a_queue_that_is_too_full_for_what_comes_back_says_so_too(talk_with: Any) -> None:
+def test_messages_put_back_into_a_full_queue_log_a_warning_too(talk_with: Any) -> None:
     talk = talk_with(max_queue=1, confirm=False)
     session = talk.open()
     poll = session.connect()
@@ -259,7 +259,7 @@ def test_a_queue_that_is_too_full_for_what_comes_back_says_so_too(talk_with: Any
 
 
 # ---------------------------------------------------------------------- writes that fail
-def test_messages_of_a_failed_write_come_again_before_later_ones(talk_with: Any) -> None:
+def test_messages_of_a_failed_write_are_sent_again_before_later_ones(talk_with: Any) -> None:
     talk = talk_with(confirm=False)
     session = talk.open()
     first = session.connect()
@@ -282,7 +282,7 @@ def test_messages_wait_only_until_the_write_before_them_is_done(talk_with: Any) 
     assert [message.get("data") for message in second.json] == [2, None]
 
 
-def test_on_hangup_lose_loses_what_is_written_to_a_client_that_has_gone(talk_with: Any) -> None:
+def test_on_hangup_lose_drops_messages_written_to_a_disconnected_client(talk_with: Any) -> None:
     talk = talk_with(on_hangup="lose")
     session = talk.open()
     poll = session.connect()
@@ -292,14 +292,14 @@ def test_on_hangup_lose_loses_what_is_written_to_a_client_that_has_gone(talk_wit
     assert session.poll_now() == []
 
 
-def test_unknown_request_ids_are_no_news(talk: Any) -> None:
+def test_unknown_request_ids_are_ignored(talk: Any) -> None:
     assert talk.server.delivered(99, 0.0) == talk.server.gone(99, 0.0) == talk.server.frame(99, "[]", 0.0) == []
     assert talk.server.deliver("nobody", [{"channel": "/a"}], 0.0) == talk.server.disconnect("nobody", 0.0) == []
 
 
 # ---------------------------------------------------------------------- the application
 class Rule(AllowAll):
-    """An application that answers the questions of one test."""
+    """An application with fixed results that records its calls."""
 
     def __init__(self, policy: PolicyResult | None = None, result: PublishResult | None = None) -> None:
         self.policy, self.result = policy, result
@@ -363,7 +363,7 @@ def test_application_can_refuse_any_message_with_its_own_error_and_advice(
     assert (answer["advice"], answer["ext"]) == ({"reconnect": "none"}, {"why": 1})
 
 
-def test_denied_handshake_has_no_session_no_cookie_and_the_advice_none(talk_with: Any) -> None:
+def test_a_denied_handshake_has_no_session_no_cookie_and_reconnect_none(talk_with: Any) -> None:
     rule = Rule(PolicyResult(error="403::Handshake denied"))
     rule.channel = "/meta/handshake"
     talk = talk_with(rule)
@@ -413,7 +413,7 @@ def test_application_sets_how_long_a_poll_is_held_even_the_first(talk_with: Any)
         (PublishResult(data=None, ext={"e": 1}), {"successful": True, "data": None, "ext": {"e": 1}}, 0),
     ],
 )
-def test_application_decides_what_came_of_a_publish(talk_with: Any, result: Any, reply: Any, copies: int) -> None:
+def test_the_application_decides_the_result_of_a_publish(talk_with: Any, result: Any, reply: Any, copies: int) -> None:
     session = talk_with(Rule(result=result)).open()
     session.subscribe("/a")
     *messages, answer = session.publish("/a", 1).json
@@ -422,7 +422,7 @@ def test_application_decides_what_came_of_a_publish(talk_with: Any, result: Any,
 
 
 # ---------------------------------------------------------------------- acknowledgements
-def test_acknowledged_messages_come_no_more_and_others_come_again(talk: Any) -> None:
+def test_only_unacknowledged_messages_are_sent_again(talk: Any) -> None:
     session = talk.open(ext={"ack": True})
     session.deliver(1)
     assert [m.get("ext") for m in session.connect(ext={"ack": 1}).json] == [None, {"ack": 2}]
@@ -433,25 +433,25 @@ def test_acknowledged_messages_come_no_more_and_others_come_again(talk: Any) -> 
 
 
 @pytest.mark.parametrize("number", [None, "1", True, [], {"a": 1}])
-def test_acknowledgement_that_is_no_number_is_ignored(talk: Any, number: Any) -> None:
+def test_an_acknowledgement_that_is_not_a_number_is_ignored(talk: Any, number: Any) -> None:
     session = talk.open(ext={"ack": True})
     session.deliver(1)
     assert session.connect(ext={"ack": number}).json[0]["data"] == 1
 
 
-def test_ack_extension_that_is_off_is_not_announced(talk_with: Any) -> None:
+def test_a_disabled_ack_extension_is_not_announced(talk_with: Any) -> None:
     talk = talk_with(ack=False)
     answer = talk.post([{"channel": "/meta/handshake", "ext": {"ack": True}}])
     assert "ext" not in answer.json[0]
 
 
 # ---------------------------------------------------------------------- WebSocket
-def test_socket_is_accepted_if_the_transport_is_on(talk_with: Any) -> None:
+def test_a_websocket_is_accepted_if_the_transport_is_enabled(talk_with: Any) -> None:
     assert talk_with().request("GET", websocket=True).effects == [Accept(1)]
     assert talk_with(transports=("long-polling",)).request("GET", websocket=True).status == 400
 
 
-def test_socket_gets_messages_at_once_in_frames_of_their_own_and_its_connect_stays_held(talk: Any) -> None:
+def test_a_websocket_gets_each_message_in_a_frame_while_its_connect_stays_held(talk: Any) -> None:
     session = talk.open_socket()
     socket = session.connect()
     session.deliver(1, 2)
@@ -460,7 +460,7 @@ def test_socket_gets_messages_at_once_in_frames_of_their_own_and_its_connect_sta
     assert socket.frames[2:] == [[{"channel": "/meta/connect", "id": "2", "successful": True}]]
 
 
-def test_replies_to_one_frame_come_in_one_frame_after_the_messages_they_caused(talk: Any) -> None:
+def test_the_replies_to_one_frame_are_one_frame_after_the_messages_that_it_caused(talk: Any) -> None:
     session = talk.open_socket()
     session.subscribe("/a")
     session.socket.effects.clear()
@@ -471,7 +471,7 @@ def test_replies_to_one_frame_come_in_one_frame_after_the_messages_they_caused(t
     ]
 
 
-def test_with_ack_messages_and_their_number_are_in_one_frame(talk: Any) -> None:
+def test_with_ack_messages_and_their_batch_number_are_in_one_frame(talk: Any) -> None:
     session = talk.open_socket(ext={"ack": True})
     session.connect(ext={"ack": 1})
     session.deliver(1)
@@ -483,7 +483,7 @@ def test_with_ack_messages_and_their_number_are_in_one_frame(talk: Any) -> None:
     ]
 
 
-def test_second_connect_on_a_socket_takes_the_place_of_the_first(talk: Any) -> None:
+def test_a_second_connect_on_a_websocket_replaces_the_first(talk: Any) -> None:
     session = talk.open_socket()
     session.connect()
     session.connect()
@@ -491,7 +491,7 @@ def test_second_connect_on_a_socket_takes_the_place_of_the_first(talk: Any) -> N
     assert [frame[0]["id"] for frame in session.socket.frames] == ["3"]
 
 
-def test_two_sessions_hold_their_connects_on_one_socket(talk: Any) -> None:
+def test_two_sessions_can_hold_their_connects_on_one_websocket(talk: Any) -> None:
     one = talk.open_socket()
     talk.frame(one.socket, [{"channel": "/meta/handshake", "id": "h"}])
     two = type(one)(talk, "", one.socket.frames[0][0]["clientId"], one.socket)
@@ -503,7 +503,7 @@ def test_two_sessions_hold_their_connects_on_one_socket(talk: Any) -> None:
     assert [frame[0]["channel"] for frame in one.socket.frames] == ["/meta/connect"] * 2
 
 
-def test_new_socket_takes_a_session_over_and_the_old_one_is_closed(talk: Any) -> None:
+def test_a_session_moves_to_a_new_websocket_and_the_old_one_is_closed(talk: Any) -> None:
     session = talk.open_socket()
     old = session.connect()
     session.socket = talk.request("GET", websocket=True)
@@ -513,7 +513,7 @@ def test_new_socket_takes_a_session_over_and_the_old_one_is_closed(talk: Any) ->
     assert session.socket.frames == [[{"channel": "/x", "data": 1}]]
 
 
-def test_unconfirmed_frames_of_a_broken_socket_come_again_in_order(talk_with: Any) -> None:
+def test_unconfirmed_frames_of_a_broken_websocket_are_sent_again_in_order(talk_with: Any) -> None:
     talk = talk_with(confirm=False)
     session = talk.open_socket()
     talk.delivered(session.socket)
@@ -527,7 +527,7 @@ def test_unconfirmed_frames_of_a_broken_socket_come_again_in_order(talk_with: An
     assert [frame[0].get("data") for frame in session.socket.frames] == [2, 3, 4]
 
 
-def test_session_outlives_its_socket_for_max_interval(talk: Any) -> None:
+def test_a_session_expires_max_interval_after_its_websocket_closed(talk: Any) -> None:
     session = talk.open_socket()
     session.connect()
     talk.gone(session.socket)
@@ -538,7 +538,7 @@ def test_session_outlives_its_socket_for_max_interval(talk: Any) -> None:
 
 
 @pytest.mark.parametrize("how", ["expired", "kicked"])
-def test_ended_session_is_forgotten_by_its_socket(talk: Any, how: str) -> None:
+def test_an_ended_session_is_removed_from_its_websocket(talk: Any, how: str) -> None:
     session = talk.open_socket()
     if how == "expired":
         talk.wait(10)
@@ -547,7 +547,7 @@ def test_ended_session_is_forgotten_by_its_socket(talk: Any, how: str) -> None:
     assert talk.server._delivery.reply_channels[session.socket.number].sessions == {}
 
 
-def test_long_polling_session_moves_to_a_socket_and_its_poll_is_ended(talk: Any) -> None:
+def test_a_long_polling_session_moves_to_a_websocket_and_its_poll_ends(talk: Any) -> None:
     session = talk.open()
     poll = session.connect()
     session.socket = talk.request("GET", websocket=True)
@@ -556,8 +556,8 @@ def test_long_polling_session_moves_to_a_socket_and_its_poll_is_ended(talk: Any)
     assert talk.server.session(session.client_id).transport == "websocket"
 
 
-def test_messages_of_a_session_on_a_socket_do_not_ride_on_its_http_replies(talk_with: Any) -> None:
-    """Else they would overtake what the socket hasn't confirmed."""
+def test_messages_of_a_websocket_session_are_not_sent_in_http_replies(talk_with: Any) -> None:
+    """They would be sent before the unconfirmed messages of the WebSocket."""
     talk = talk_with(confirm=False)
     session = talk.open()
     session.subscribe("/a")
@@ -568,7 +568,7 @@ def test_messages_of_a_session_on_a_socket_do_not_ride_on_its_http_replies(talk_
     assert [frame[0].get("data") for frame in over_socket.socket.frames] == [1, 2]
 
 
-def test_poll_of_a_session_takes_it_back_from_its_socket(talk: Any) -> None:
+def test_a_poll_moves_a_session_from_its_websocket_to_long_polling(talk: Any) -> None:
     session = talk.open()
     over_socket = type(session)(talk, session.cookie, session.client_id, talk.request("GET", websocket=True))
     over_socket.connect()
@@ -578,7 +578,7 @@ def test_poll_of_a_session_takes_it_back_from_its_socket(talk: Any) -> None:
     assert [message.get("data") for message in poll.json] == [1, None]
 
 
-def test_what_a_socket_gave_back_it_does_not_give_back_again(talk_with: Any) -> None:
+def test_unconfirmed_messages_of_a_websocket_are_queued_again_only_once(talk_with: Any) -> None:
     talk = talk_with(confirm=False)
     session = talk.open()
     over_socket = type(session)(talk, session.cookie, session.client_id, talk.request("GET", websocket=True))
@@ -592,7 +592,7 @@ def test_what_a_socket_gave_back_it_does_not_give_back_again(talk_with: Any) -> 
     assert session.poll_now() == []
 
 
-def test_server_ends_a_session_on_a_socket_with_a_goodbye_and_the_held_connect(talk: Any) -> None:
+def test_the_server_ends_a_websocket_session_with_a_disconnect_and_the_held_connect(talk: Any) -> None:
     session = talk.open_socket()
     socket = session.connect()
     talk.do(talk.server.disconnect(session.client_id, talk.now))
@@ -602,7 +602,7 @@ def test_server_ends_a_session_on_a_socket_with_a_goodbye_and_the_held_connect(t
     ]
 
 
-def test_goodbye_comes_over_a_socket_without_a_held_connect_too(talk: Any) -> None:
+def test_the_server_sends_its_disconnect_on_a_websocket_without_a_held_connect_too(talk: Any) -> None:
     session = talk.open_socket()
     session.deliver(1)
     talk.do(talk.server.disconnect(session.client_id, talk.now))
@@ -616,7 +616,7 @@ def test_goodbye_comes_over_a_socket_without_a_held_connect_too(talk: Any) -> No
     ("text", "code"),
     [("", 1011), ("{", 1011), ("[]", 1011), ("[1]", 1011), ("[null]", 1011), ("[{}]", 1011), ("x" * 101, 1009)],
 )
-def test_bad_frame_closes_the_socket(talk_with: Any, text: str, code: int) -> None:
+def test_an_invalid_frame_closes_the_websocket(talk_with: Any, text: str, code: int) -> None:
     talk = talk_with(max_message_bytes=100)
     socket = talk.request("GET", websocket=True)
     talk.frame(socket, text)
@@ -625,7 +625,7 @@ def test_bad_frame_closes_the_socket(talk_with: Any, text: str, code: int) -> No
     assert len(socket.effects) == 2  # accepted, closed; nothing more
 
 
-def test_messages_for_a_socket_that_was_closed_for_a_bad_frame_wait_for_the_next(talk: Any) -> None:
+def test_messages_for_a_websocket_closed_by_an_invalid_frame_wait_for_the_next_one(talk: Any) -> None:
     session = talk.open_socket()
     talk.frame(session.socket, "{")
     session.deliver(1)
@@ -634,7 +634,7 @@ def test_messages_for_a_socket_that_was_closed_for_a_bad_frame_wait_for_the_next
     assert session.socket.frames == [[{"channel": "/x", "data": 1}]]
 
 
-def test_two_handshakes_in_one_frame_close_the_socket(talk: Any) -> None:
+def test_two_handshakes_in_one_frame_close_the_websocket(talk: Any) -> None:
     socket = talk.request("GET", websocket=True)
     talk.frame(socket, [{"channel": "/meta/handshake"}, {"channel": "/meta/handshake"}])
     assert socket.closed == 1011

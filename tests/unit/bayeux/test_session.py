@@ -15,7 +15,7 @@ def session(state: SessionState) -> BayeuxSession:
 
 @pytest.mark.parametrize("state", SessionState)
 @pytest.mark.parametrize("move", SessionMove)
-def test_every_move_in_every_state_is_legal_by_the_table_or_a_bug(state: SessionState, move: SessionMove) -> None:
+def test_a_move_that_is_not_in_the_table_is_a_bug_error(state: SessionState, move: SessionMove) -> None:
     mine = session(state)
     if (state, move) in MOVES:
         mine.move(move)
@@ -26,6 +26,6 @@ def test_every_move_in_every_state_is_legal_by_the_table_or_a_bug(state: Session
         assert mine.state is state
 
 
-def test_no_move_leads_back_from_the_end() -> None:
+def test_no_move_leaves_the_state_over() -> None:
     assert {after for (state, _), after in MOVES.items() if state is SessionState.OVER} == {SessionState.OVER}
     assert all((state, SessionMove.END) in MOVES for state in SessionState if state is not SessionState.OVER)

@@ -1,4 +1,4 @@
-"""The index of subscriptions and the life of channels."""
+"""The index of subscriptions, and how long channels exist."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def test_each_recipient_is_listed_once_pattern_subscribers_first() -> None:
     assert index.recipients("/c") == ("deep",)
 
 
-def test_what_is_added_twice_is_removed_once() -> None:
+def test_a_subscription_that_was_added_twice_is_removed_once() -> None:
     index = Subscriptions()
     assert [index.add("c", "/a"), index.add("c", "/a")] == [True, False]
     assert [index.remove("c", "/a", 0.0), index.remove("c", "/a", 0.0)] == [True, False]
     assert index.of("c") == frozenset()
 
 
-def test_a_forgotten_session_leaves_nothing_behind() -> None:
+def test_forget_removes_all_subscriptions_of_a_session() -> None:
     index = Subscriptions()
     index.add("c", "/a")
     index.add("c", "/b/*")
@@ -35,7 +35,7 @@ def test_a_forgotten_session_leaves_nothing_behind() -> None:
     )
 
 
-def test_a_channel_exists_while_somebody_subscribes_and_three_seconds_longer() -> None:
+def test_a_channel_exists_until_three_seconds_after_its_last_subscription() -> None:
     index = Subscriptions()
     assert not index.exists("/a", 0.0)
     index.add("c", "/a")
@@ -45,7 +45,7 @@ def test_a_channel_exists_while_somebody_subscribes_and_three_seconds_longer() -
     assert not index.exists("/a", 103.1)
 
 
-def test_channels_of_long_ago_need_no_memory() -> None:
+def test_unused_channels_are_removed() -> None:
     index = Subscriptions()
     for second in range(1000):
         index.use(f"/{second}", float(second))

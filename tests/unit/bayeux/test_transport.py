@@ -1,4 +1,4 @@
-"""Bayeux over HTTP: which requests are read how, and what the others are told."""
+"""Bayeux over HTTP: reading the requests of each transport, and refusing others."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_other_requests_get_a_status(method: str, query: str, body: bytes, statu
     assert answer.status == status
 
 
-def test_transports_that_are_off_are_unknown() -> None:
+def test_disabled_transports_are_unknown() -> None:
     settings = BayeuxSettings(transports=("websocket",))
     for method, query in (("POST", ""), ("GET", "jsonp=cb&message=%7B%7D")):
         answer = read_polling(Request(1, method, "/b", query, body=BODY), settings)
@@ -86,7 +86,7 @@ def test_transports_that_are_off_are_unknown() -> None:
         assert answer.status == 400
 
 
-def test_page_of_an_unknown_transport_does_not_run_what_the_path_says() -> None:
+def test_the_error_page_of_an_unknown_transport_escapes_the_path() -> None:
     answer = read_polling(Request(1, "GET", "/b/<script>\u2603"), BayeuxSettings())
     assert isinstance(answer, Reply)
     assert b"/b/&lt;script&gt;&#9731;" in answer.body

@@ -1,4 +1,4 @@
-"""Conversations with a backend, each of which must be read to its end."""
+"""Conversations with a backend; each message must be asserted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Talk = Callable[..., Conversation]
 
 @pytest.fixture
 def conversation() -> Iterator[Talk]:
-    """Begin conversations; when the test ends, all of them must have been read to the end."""
+    """Start conversations; at the end of the test, fail if a message was not asserted."""
     begun: list[Conversation] = []
 
     def begin(*args: object, **settings: object) -> Conversation:

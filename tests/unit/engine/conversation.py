@@ -36,7 +36,7 @@ class Conversation:
 
     def __init__(self, scenario: str | Scenario, *, start: float = 1000.0, nonce: str = "", **settings: object) -> None:
         text = scenario if isinstance(scenario, Scenario) else loads(whole(scenario), "test.yaml")
-        self.backend = Backend(text, ReplaySettings(**settings), nonce=nonce)  # type: ignore[arg-type]  # a test says what it means
+        self.backend = Backend(text, ReplaySettings(**settings), nonce=nonce)  # type: ignore[arg-type]  # the settings of a test
         self.endpoint = text.bayeux.endpoint or ENDPOINT
         self.start = self.now = start
         self.clients: list[Client] = []

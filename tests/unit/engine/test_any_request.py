@@ -1,4 +1,4 @@
-"""Whatever a client sends, it gets an answer and never an exception, and other sessions don't notice."""
+"""Any request gets a reply and no exception, and doesn't affect other sessions."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ settings = st.builds(
 
 
 @given(settings, st.lists(st.tuples(methods, paths, text, headers, bodies, st.booleans()), max_size=5))
-def test_every_request_is_answered_or_held_and_nothing_is_raised(
+def test_any_request_is_answered_or_held_without_an_exception(
     chosen: ReplaySettings, sent: list[tuple[str, str, str, list[tuple[str, str]], bytes, bool]]
 ) -> None:
     backend = Backend(SCENARIO, chosen)
@@ -77,7 +77,7 @@ def test_every_request_is_answered_or_held_and_nothing_is_raised(
 
 
 @given(st.text(max_size=200))
-def test_any_frame_of_a_websocket_is_survived(frame: str) -> None:
+def test_any_websocket_frame_is_handled_without_an_exception(frame: str) -> None:
     backend = Backend(SCENARIO)
     assert backend.receive(Request(1, "GET", ENDPOINT, websocket=True), 0.0)
     backend.frame(1, frame, 0.0)

@@ -33,7 +33,7 @@ def done(number: int) -> JSONObject:
     return {"statusCode": 0, "referenceId": number}
 
 
-def test_an_answer_comes_at_its_recorded_time_and_its_event_over_the_held_poll(conversation: Talk) -> None:
+def test_a_reply_is_sent_after_its_recorded_delay_and_its_event_on_the_held_poll(conversation: Talk) -> None:
     talk = conversation(STATS)
     a = talk.client().connects()
     talk.at(1.0)
@@ -44,7 +44,7 @@ def test_an_answer_comes_at_its_recorded_time_and_its_event_over_the_held_poll(c
     a.receives((1.034, 200, done(67)), (1.12, CHANNEL, stats(67)))
 
 
-def test_an_event_that_won_the_race_comes_before_the_reply(conversation: Talk) -> None:
+def test_an_event_recorded_before_the_reply_is_sent_before_it(conversation: Talk) -> None:
     talk = conversation(STATS.replace("120ms", "4ms"))
     a = talk.client().connects()
     a.sends("POST", STATS_PATH, ASK)
@@ -53,7 +53,7 @@ def test_an_event_that_won_the_race_comes_before_the_reply(conversation: Talk) -
 
 
 @pytest.mark.parametrize(("speed", "reply_at", "event_at"), [(2, 0.017, 0.06), (0.5, 0.068, 0.24), (0, 0.0, 0.0)])
-def test_speed_scales_every_after_and_nothing_else(
+def test_speed_scales_every_delay_and_nothing_else(
     conversation: Talk, speed: float, reply_at: float, event_at: float
 ) -> None:
     talk = conversation(STATS, speed=speed)
@@ -63,7 +63,7 @@ def test_speed_scales_every_after_and_nothing_else(
     a.receives((reply_at, 200, done(67)), (event_at, CHANNEL, stats(67)))
 
 
-def test_at_speed_zero_what_is_due_earlier_still_comes_first(conversation: Talk) -> None:
+def test_speed_zero_keeps_the_order_of_delays(conversation: Talk) -> None:
     talk = conversation(STATS.replace("120ms", "4ms"), speed=0)
     a = talk.client().connects()
     a.sends("POST", STATS_PATH, ASK)
@@ -79,7 +79,7 @@ def test_a_repeated_request_gets_the_next_number_above_the_highest_of_the_scenar
     a.receives(*[line for n in numbers for line in ((0.0, 200, done(n)), (0.0, CHANNEL, stats(n)))])
 
 
-def test_events_wait_for_a_session_that_posts_before_it_connects(conversation: Talk) -> None:
+def test_events_wait_until_the_session_connects(conversation: Talk) -> None:
     talk = conversation(STATS)
     a = talk.client()
     a.sends("POST", STATS_PATH, ASK)
@@ -101,7 +101,7 @@ def test_events_go_to_every_live_client_of_the_session(conversation: Talk) -> No
     b.receives((0.12, CHANNEL, stats(67)))
 
 
-def test_sessions_receive_nothing_of_one_another(conversation: Talk) -> None:
+def test_sessions_receive_only_their_own_events(conversation: Talk) -> None:
     talk = conversation(STATS)
     a, b = talk.client("a").connects(), talk.client("b").connects()
     a.sends("POST", STATS_PATH, ASK)
@@ -112,7 +112,7 @@ def test_sessions_receive_nothing_of_one_another(conversation: Talk) -> None:
     b.receives((0.534, 200, done(67)), (0.62, CHANNEL, stats(67)))
 
 
-def test_a_client_that_hangs_up_and_polls_again_misses_nothing(conversation: Talk) -> None:
+def test_a_client_that_disconnects_and_polls_again_gets_all_events(conversation: Talk) -> None:
     talk = conversation(STATS)
     a = talk.client().connects()
     a.sends("POST", STATS_PATH, ASK)
@@ -125,7 +125,7 @@ def test_a_client_that_hangs_up_and_polls_again_misses_nothing(conversation: Tal
     a.receives((3.0, CHANNEL, stats(67)))
 
 
-def test_a_reply_whose_client_has_gone_is_not_sent_but_its_events_come(conversation: Talk) -> None:
+def test_the_events_of_a_reply_are_sent_even_if_its_client_has_disconnected(conversation: Talk) -> None:
     talk = conversation(STATS)
     a = talk.client().connects()
     number = a.sends("POST", STATS_PATH, ASK)
@@ -134,7 +134,7 @@ def test_a_reply_whose_client_has_gone_is_not_sent_but_its_events_come(conversat
     a.receives((0.12, CHANNEL, stats(67)))
 
 
-def test_releasing_all_answers_what_is_held_at_once(conversation: Talk) -> None:
+def test_release_all_answers_held_requests_immediately(conversation: Talk) -> None:
     talk = conversation(STATS)
     a = talk.client().connects()
     a.sends("POST", STATS_PATH, ASK)
@@ -199,7 +199,7 @@ exchanges:
 """
 
 
-def test_what_a_publish_causes_at_once_rides_on_its_own_reply(conversation: Talk) -> None:
+def test_immediate_events_of_a_publish_are_in_its_reply(conversation: Talk) -> None:
     talk = conversation(PUSH)
     a = talk.client().connects()
     held = a.held
@@ -209,7 +209,7 @@ def test_what_a_publish_causes_at_once_rides_on_its_own_reply(conversation: Talk
     assert a.held == held, "the poll stays held"
 
 
-def test_the_later_events_of_a_publish_go_to_the_publishing_client_alone(conversation: Talk) -> None:
+def test_delayed_events_of_a_publish_go_to_the_publishing_client_only(conversation: Talk) -> None:
     talk = conversation(PUSH + "bayeux: {endpoint: /api/v2/notifications, max_sessions_per_browser: 5}\n")
     a, b = talk.client("a").connects(), talk.client("b")
     b.cookies.update(a.cookies)
@@ -231,7 +231,7 @@ def test_an_unmatched_service_publish_is_acknowledged_as_by_a_real_server_and_lo
     ]
 
 
-def test_a_websocket_carries_the_same_conversation(conversation: Talk) -> None:
+def test_a_websocket_gets_the_same_messages_as_long_polling(conversation: Talk) -> None:
     talk = conversation(STATS)
     a = talk.client()
     socket = talk.number()
@@ -310,7 +310,7 @@ def test_an_id_that_the_client_chose_is_echoed_and_ignored_in_matching(conversat
     )
 
 
-def test_another_scenario_comes_into_force_while_sessions_live_on(conversation: Talk) -> None:
+def test_replacing_the_scenario_keeps_the_sessions(conversation: Talk) -> None:
 
     talk = conversation(STATS)
     a = talk.client().connects()
@@ -341,7 +341,7 @@ def test_the_request_journal_has_session_request_and_answer_of_each_call(convers
     assert json.loads(talk.backend.calls[0].body) == ASK
 
 
-def test_the_journal_of_calls_is_bounded(conversation: Talk) -> None:
+def test_the_request_journal_is_bounded(conversation: Talk) -> None:
     talk = conversation(STATS, speed=0, max_calls=2)
     a = talk.client()
     for _ in range(5):
@@ -350,7 +350,7 @@ def test_the_journal_of_calls_is_bounded(conversation: Talk) -> None:
     assert len(talk.backend.calls) == 2
 
 
-def test_a_get_that_nothing_answers_may_be_forwarded_and_nothing_else(conversation: Talk) -> None:
+def test_only_unmatched_get_requests_are_forwarded(conversation: Talk) -> None:
     talk = conversation(STATS, unmatched="forward")
     a = talk.client()
     a.sends("GET", "/api/v2/services")

@@ -26,7 +26,7 @@ exchanges:
 SAY: dict[str, JSON] = {"channel": "/service/chat", "data": {"text": "hi"}}
 
 
-def test_the_reply_to_a_publish_comes_at_its_recorded_time_with_what_rides_on_it(conversation: Talk) -> None:
+def test_the_reply_to_a_publish_is_sent_after_its_recorded_delay_with_its_events(conversation: Talk) -> None:
     talk = conversation(CHAT)
     a = talk.client().connects()
     a.sends_messages(SAY)
@@ -35,7 +35,7 @@ def test_the_reply_to_a_publish_comes_at_its_recorded_time_with_what_rides_on_it
     assert {"channel": "/service/chat", "successful": True, "data": {"heard": "hi"}} in a.meta
 
 
-def test_a_publish_is_refused_as_the_scenario_says(conversation: Talk) -> None:
+def test_a_publish_is_refused_with_the_error_of_the_scenario(conversation: Talk) -> None:
     a = conversation(CHAT).client().connects()
     a.sends_messages({"channel": "/service/chat", "data": {"bad": True}})
     assert a.meta[-1] == {"channel": "/service/chat", "successful": False, "error": "403::no"}
@@ -53,7 +53,7 @@ def test_a_publish_is_refused_as_the_scenario_says(conversation: Talk) -> None:
         ),
     ],
 )
-def test_a_fault_on_a_publish_does_one_thing(
+def test_a_fault_on_a_publish_performs_its_action(
     conversation: Talk, fault: str, reply: dict[str, JSON], heard: list[tuple[float, str, JSON]]
 ) -> None:
     talk = conversation(f"{CHAT}faults: [{{exchange: say, {fault}}}]\n")
@@ -64,7 +64,7 @@ def test_a_fault_on_a_publish_does_one_thing(
     assert {"channel": "/service/chat", **reply} in a.meta
 
 
-def test_a_broken_publish_loses_the_connection_and_no_message(conversation: Talk) -> None:
+def test_a_broken_publish_closes_the_connection_and_loses_no_message(conversation: Talk) -> None:
     talk = conversation(f"{CHAT}faults: [{{exchange: say, nth: 1, broken: true}}]\n")
     a = talk.client().connects()
     a.sends_messages(SAY)
@@ -72,11 +72,11 @@ def test_a_broken_publish_loses_the_connection_and_no_message(conversation: Talk
     a.receives((0.0, "Drop", None), (0.0, "/service/chat", "at once"), (1.0, "/service/chat", "later"))
 
 
-def test_a_responder_may_answer_a_publish(conversation: Talk) -> None:
+def test_a_responder_can_answer_a_publish(conversation: Talk) -> None:
     talk = conversation(CHAT)
 
-    def respond(question: ResponderRequest) -> Response | None:
-        return Response({"echo": question.body}, events=[Notification("/c", 1), Notification("/c", 2, 1.0)])
+    def respond(request: ResponderRequest) -> Response | None:
+        return Response({"echo": request.body}, events=[Notification("/c", 1), Notification("/c", 2, 1.0)])
 
     talk.backend.register(respond)
     a = talk.client().connects()
@@ -98,7 +98,7 @@ timeline:
 """
 
 
-def test_the_timeline_of_a_role_starts_when_the_role_is_assigned_even_after_its_anchor(conversation: Talk) -> None:
+def test_timeline_entries_start_when_the_role_is_assigned_after_their_anchor(conversation: Talk) -> None:
     talk = conversation(ROLES)
     ann, other = talk.client("ann", user="ann").connects(), talk.client("other").connects()
     talk.at(3.0)
@@ -132,7 +132,7 @@ exchanges:
         talk.logged("warning: no exchange answers POST /x; nearest: 'ask'")
 
 
-def test_waiting_notifications_are_bounded_and_the_oldest_go_first(conversation: Talk) -> None:
+def test_waiting_notifications_are_bounded_and_the_oldest_are_dropped(conversation: Talk) -> None:
     talk = conversation(
         "exchanges:\n  - {name: x, request: {method: POST, path: /x},"
         " events: [{channel: /c, data: {$t: '{{ seq }}'}, count: 9}]}\n",
@@ -144,7 +144,7 @@ def test_waiting_notifications_are_bounded_and_the_oldest_go_first(conversation:
     a.receives((0.0, 200, ""), (0.0, "/c", 6), (0.0, "/c", 7), (0.0, "/c", 8))
 
 
-def test_a_bayeux_block_becomes_settings_and_what_it_leaves_out_stays_default() -> None:
+def test_a_bayeux_block_overrides_only_the_settings_that_it_contains() -> None:
     assert bayeux_settings(BayeuxSection()) == BayeuxSettings()
     section = BayeuxSection(
         endpoint="/x", timeout_ms=2500, max_interval_seconds=7.5, ack=False, transports=("websocket",)

@@ -45,7 +45,7 @@ def request_stats(client: Client) -> None:
 
 
 # ---------------------------------------------------------------------- sessions
-def test_sessions_are_seen_with_their_clients_and_without_any_secret(conversation: Talk) -> None:
+def test_sessions_list_their_clients_without_secrets(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client("a", user="kate").connects("/v2/me/*")
     talk.at(2.0)
@@ -68,7 +68,7 @@ def test_sessions_are_seen_with_their_clients_and_without_any_secret(conversatio
     assert not [secret for secret in (*a.cookies.values(), a.client_id) if secret in repr(seen)]
 
 
-def test_what_waits_for_a_client_is_counted_where_it_waits(conversation: Talk) -> None:
+def test_waiting_notifications_are_counted_per_session_and_per_client(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, b = talk.client("a").connects(), talk.client("b")
     b.sends("GET", "/api/v2/me")
@@ -84,7 +84,7 @@ def test_what_waits_for_a_client_is_counted_where_it_waits(conversation: Talk) -
 
 
 # ---------------------------------------------------------------------- calls
-def test_a_call_has_its_request_and_its_answer(conversation: Talk) -> None:
+def test_a_call_has_its_request_and_its_reply(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client(user="kate")
     request_stats(a)
@@ -99,7 +99,7 @@ def test_a_call_has_its_request_and_its_answer(conversation: Talk) -> None:
 
 
 def fill(talk: Conversation) -> Control:
-    """Make six calls of all kinds."""
+    """Make six calls, one of each kind."""
     a, b = talk.client("a", user="kate").connects(), talk.client("b")
     request_stats(a)
     b.sends("GET", "/api/v2/me/", query="x=1")
@@ -134,29 +134,31 @@ def fill(talk: Conversation) -> Control:
         ({"outcome": "broadcast"}, [5]),
     ],
 )
-def test_calls_are_filtered_by_what_they_are(conversation: Talk, wanted: dict[str, object], numbers: list[int]) -> None:
+def test_calls_are_filtered_by_their_attributes(
+    conversation: Talk, wanted: dict[str, object], numbers: list[int]
+) -> None:
     calls = fill(conversation(SCENARIO)).calls
     assert [call.number for call in calls(**wanted)] == numbers  # type: ignore[arg-type]  # the table's rows differ in type
 
 
-def test_a_filter_of_a_filter_and_a_part_are_calls_too(conversation: Talk) -> None:
+def test_filtered_calls_and_slices_can_be_filtered_again(conversation: Talk) -> None:
     calls = fill(conversation(SCENARIO)).calls
     assert calls(session=2)(method="GET") == [calls[1], calls[2]]
     assert calls[4:].since(5) == calls[-1:]
     assert calls != "calls"
 
 
-def test_a_wrong_name_of_a_filter_says_which_there_are(conversation: Talk) -> None:
+def test_an_unknown_filter_lists_the_valid_names(conversation: Talk) -> None:
     calls = control_of(conversation(SCENARIO)).calls
     with pytest.raises(OptionInvalid) as caught:
-        calls(operatoin="x")  # type: ignore[call-arg]  # what the test is about
+        calls(operatoin="x")  # type: ignore[call-arg]  # the unknown filter is the subject of the test
     assert str(caught.value) == (
         "operatoin: calls can't be filtered by it; expected one of operation, owner_type, owner, method, path, "
         "exchange, session, user, role, outcome (did you mean 'operation'?)"
     )
 
 
-def test_refusals_are_found_by_their_kind(conversation: Talk) -> None:
+def test_refused_calls_can_be_filtered_by_reason(conversation: Talk) -> None:
     talk = conversation(SCENARIO, auth="csrf")
     a = talk.client()
     a.sends("POST", PATH, ASK)
@@ -168,7 +170,7 @@ def test_refusals_are_found_by_their_kind(conversation: Talk) -> None:
     assert (call.outcome, call.status) == ("refused: no CSRF token", 403)
 
 
-def test_a_profile_can_name_the_place_of_the_operation(conversation: Talk) -> None:
+def test_a_profile_defines_where_the_operation_is_in_a_body(conversation: Talk) -> None:
     talk = conversation("correlation: {operation: /op, owner: [/data/who], owner_type: [/data/kind]}\n" + SCENARIO)
     a = talk.client()
     a.sends("POST", "/x", {"op": "Ask", "operationName": "Other", "data": {"who": "Kate", "kind": 1}})
@@ -178,7 +180,7 @@ def test_a_profile_can_name_the_place_of_the_operation(conversation: Talk) -> No
     assert (call.operation, call.owner, call.owner_type) == ("Ask", "Kate", None)
 
 
-def test_no_session_id_in_a_path_is_kept(conversation: Talk) -> None:
+def test_session_ids_in_paths_are_removed_from_calls(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client()
     a.sends("GET", "/api/v2/me;jsessionid=0123456789")
@@ -187,7 +189,7 @@ def test_no_session_id_in_a_path_is_kept(conversation: Talk) -> None:
 
 
 # ---------------------------------------------------------------------- what went wrong
-def test_an_unmatched_call_has_its_near_misses_and_outlives_the_journal(conversation: Talk) -> None:
+def test_an_unmatched_call_has_near_misses_and_is_kept_longer_than_other_calls(conversation: Talk) -> None:
     talk = conversation(SCENARIO, max_calls=3)
     a = talk.client()
     a.sends("POST", PATH, {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place2"})
@@ -202,7 +204,7 @@ def test_an_unmatched_call_has_its_near_misses_and_outlives_the_journal(conversa
     assert (call.number, call.status, [near.exchange.name for near in call.miss.nearest]) == (1, 404, ["stats"])
 
 
-def test_a_near_miss_shows_no_password(conversation: Talk) -> None:
+def test_a_near_miss_masks_passwords(conversation: Talk) -> None:
     talk = conversation("""
 exchanges:
   - {name: login, request: {method: POST, path: /login, body: {user: kate, password: right}}}
@@ -227,7 +229,7 @@ exchanges:
 """
 
 
-def test_a_call_that_failed_says_why_and_outlives_the_journal_until_a_reset(conversation: Talk) -> None:
+def test_a_failed_call_has_its_error_and_is_kept_until_a_reset(conversation: Talk) -> None:
     talk = conversation(FAILING, max_calls=2)
     a = talk.client().connects()
     a.sends("GET", "/broken")
@@ -248,7 +250,7 @@ def test_a_call_that_failed_says_why_and_outlives_the_journal_until_a_reset(conv
     talk.logs.clear()
 
 
-def test_a_publish_that_the_scenario_has_no_word_for_is_unmatched_only_on_a_service_channel(conversation: Talk) -> None:
+def test_an_unanswered_publish_is_unmatched_only_on_a_service_channel(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client().connects()
     a.sends_messages({"channel": "/news", "data": 1})
@@ -257,7 +259,7 @@ def test_a_publish_that_the_scenario_has_no_word_for_is_unmatched_only_on_a_serv
     assert [call.target for call in control_of(talk).unmatched] == ["/service/news"]
 
 
-def test_exchanges_never_played_are_listed_over_all_sessions_in_the_order_of_the_scenario(conversation: Talk) -> None:
+def test_unplayed_exchanges_of_all_sessions_are_listed_in_file_order(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     control = control_of(talk)
     assert control.unplayed == ("stats", "me", "chat")
@@ -268,7 +270,7 @@ def test_exchanges_never_played_are_listed_over_all_sessions_in_the_order_of_the
     assert [*control.unplayed] == ["stats"]
 
 
-def test_the_journal_keeps_no_more_bytes_than_it_may(monkeypatch: pytest.MonkeyPatch, conversation: Talk) -> None:
+def test_the_journal_limits_the_total_size_of_bodies(monkeypatch: pytest.MonkeyPatch, conversation: Talk) -> None:
     monkeypatch.setattr("cometreel.engine.request_journal._MAX_BYTES", 250)
     monkeypatch.setattr("cometreel.engine.request_journal._MAX_UNMATCHED_BYTES", 150)
     talk = conversation(SCENARIO)
@@ -282,7 +284,7 @@ def test_the_journal_keeps_no_more_bytes_than_it_may(monkeypatch: pytest.MonkeyP
     assert [call.number for call in control.unmatched] == [4]
 
 
-def test_a_listener_gets_each_call_until_it_stops(conversation: Talk) -> None:
+def test_a_listener_is_called_with_each_call_until_it_is_removed(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, heard = talk.client(), list[int]()
     stop = control_of(talk).listen(lambda call: heard.append(call.number))
@@ -319,11 +321,11 @@ def test_a_push_waits_for_a_session_that_has_no_client_yet(conversation: Talk) -
     a.receives((1.0, CHANNEL, "early"))
 
 
-def test_a_push_comes_after_what_was_due_before_it(conversation: Talk) -> None:
+def test_a_push_is_delivered_after_notifications_that_were_due_earlier(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client().connects()
     request_stats(a)
-    talk.now += 0.3  # nobody has woken the backend yet
+    talk.now += 0.3  # the backend was not called yet
     talk.do(control_of(talk).push(CHANNEL, "last", now=talk.now))
     a.receives((0.3, 200, {"statusCode": 0}), (0.3, CHANNEL, {"n": 1}), (0.3, CHANNEL, "last"))
 
@@ -340,7 +342,9 @@ def test_a_push_comes_after_what_was_due_before_it(conversation: Talk) -> None:
         ({"data": object}, "data: it can't be encoded: Object of type type is not JSON serializable"),
     ],
 )
-def test_a_push_that_can_t_be_sent_says_why(conversation: Talk, arguments: dict[str, object], text: str) -> None:
+def test_an_invalid_push_is_refused_with_its_reason(
+    conversation: Talk, arguments: dict[str, object], text: str
+) -> None:
     talk = conversation(SCENARIO)
     a, b = talk.client("a", user="kate").connects(), talk.client("b").connects()
     with pytest.raises(OptionInvalid) as caught:
@@ -350,7 +354,7 @@ def test_a_push_that_can_t_be_sent_says_why(conversation: Talk, arguments: dict[
     b.receives()
 
 
-def test_with_no_session_a_user_learns_that_there_is_none(conversation: Talk) -> None:
+def test_a_push_to_a_user_without_a_session_is_refused(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     with pytest.raises(OptionInvalid, match="expected none: there is no live session"):
         control_of(talk).push(CHANNEL, 1, now=talk.now, user="kate")
@@ -358,38 +362,38 @@ def test_with_no_session_a_user_learns_that_there_is_none(conversation: Talk) ->
 
 
 # ---------------------------------------------------------------------- faults
-def test_an_added_fault_is_triggered_like_one_of_the_scenario_until_it_is_removed(conversation: Talk) -> None:
+def test_an_added_fault_is_triggered_until_it_is_removed(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, control = talk.client(), control_of(talk)
-    armed = control.arm({"exchange": "me", "status": 503, "body": {"down": True}})
+    armed = control.add_fault({"exchange": "me", "status": 503, "body": {"down": True}})
     a.sends("GET", "/api/v2/me")
-    control.lift(armed.number)
+    control.remove_fault(armed.number)
     a.sends("GET", "/api/v2/me")
     a.receives((0.0, 503, {"down": True}), (0.0, 201, {}))
     assert [(call.outcome, call.status) for call in control.calls] == [("fault: status 503", 503), ("played", 201)]
 
 
-def test_an_armed_fault_counts_from_when_it_was_armed(conversation: Talk) -> None:
+def test_an_added_fault_counts_requests_from_its_addition(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, control = talk.client(), control_of(talk)
     a.sends("GET", "/api/v2/me")
     for _ in range(2):
-        control.arm({"exchange": "me", "nth": 2, "status": 503})
+        control.add_fault({"exchange": "me", "nth": 2, "status": 503})
         a.sends("GET", "/api/v2/me")
         a.sends("GET", "/api/v2/me")
     a.receives((0.0, 201, {}), (0.0, 201, {}), (0.0, 503, ""), (0.0, 201, {}), (0.0, 503, ""))
 
 
-def test_a_fault_on_a_meta_channel_may_be_armed_for_one_session(conversation: Talk) -> None:
+def test_a_fault_on_a_meta_channel_can_be_added_for_one_session(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, b = talk.client("a").connects(), talk.client("b").connects()
-    control_of(talk).arm({"meta": "/meta/subscribe", "error": "403::no"}, session=2)
+    control_of(talk).add_fault({"meta": "/meta/subscribe", "error": "403::no"}, session=2)
     for client in (a, b):
         client.sends_messages({"channel": "/meta/subscribe", "subscription": "/c"})
     assert [client.meta[-1]["successful"] for client in (a, b)] == [True, False]
 
 
-def test_faults_are_listed_as_they_would_be_written(conversation: Talk) -> None:
+def test_faults_are_listed_in_the_syntax_of_the_scenario(conversation: Talk) -> None:
     scenario = SCENARIO + "faults:\n  - {exchange: [stats, me], as: agent-1, every: 2, delay: 1500ms}\n"
     talk = conversation(scenario)
     talk.client().sends("GET", "/api/v2/me")
@@ -405,7 +409,7 @@ def test_faults_are_listed_as_they_would_be_written(conversation: Talk) -> None:
         {"meta": "/meta/subscribe", "channel": "/c", "error": "403::no", "advice": {"reconnect": "none"}},
     ]
     for fault in written:
-        control.arm(fault, session=1)
+        control.add_fault(fault, session=1)
     first, *rest = control.faults
     assert (first.number, first.written, first.session) == (
         1,
@@ -439,26 +443,26 @@ def test_faults_are_listed_as_they_would_be_written(conversation: Talk) -> None:
         ),
     ],
 )
-def test_a_fault_that_can_t_be_armed_says_all_that_is_wrong(
+def test_an_invalid_fault_is_refused_with_all_problems(
     conversation: Talk, fault: dict[str, JSON], lines: list[str]
 ) -> None:
     control = control_of(conversation(SCENARIO))
     with pytest.raises(FileInvalid) as caught:
-        control.arm(fault)
+        control.add_fault(fault)
     assert str(caught.value).splitlines() == lines
     assert control.faults == ()
 
 
-def test_a_fault_for_no_session_and_a_missing_fault_are_errors(conversation: Talk) -> None:
+def test_an_unknown_session_or_fault_number_is_an_error(conversation: Talk) -> None:
     control = control_of(conversation(SCENARIO))
     with pytest.raises(OptionInvalid, match="session: no live session has the number 4; expected none"):
-        control.arm({"exchange": "me", "status": 503}, session=4)
-    with pytest.raises(OptionInvalid, match="fault: no fault in force has the number 1; expected none"):
-        control.lift(1)
+        control.add_fault({"exchange": "me", "status": 503}, session=4)
+    with pytest.raises(OptionInvalid, match="fault: no active fault has the number 1; expected none"):
+        control.remove_fault(1)
 
 
 # ---------------------------------------------------------------------- the whole
-def test_the_speed_changes_for_what_comes_and_what_is_due_keeps_its_time(conversation: Talk) -> None:
+def test_a_new_speed_applies_to_later_actions_only(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, control = talk.client().connects(), control_of(talk)
     request_stats(a)
@@ -473,7 +477,7 @@ def test_the_speed_changes_for_what_comes_and_what_is_due_keeps_its_time(convers
         control.set_speed(-1, now=talk.now)
 
 
-def test_a_speed_that_was_set_survives_another_scenario(conversation: Talk) -> None:
+def test_replacing_the_scenario_keeps_the_speed(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a, control = talk.client(), control_of(talk)
     talk.do(control.set_speed(0, now=talk.now))
@@ -482,22 +486,22 @@ def test_a_speed_that_was_set_survives_another_scenario(conversation: Talk) -> N
     a.receives((0.0, 200, {"statusCode": 7}))
 
 
-def test_faults_that_were_armed_end_with_their_scenario_and_their_numbers_do_not_come_again(conversation: Talk) -> None:
+def test_replacing_the_scenario_removes_added_faults_and_does_not_reuse_their_numbers(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     control = control_of(talk)
-    control.arm({"exchange": "me", "status": 503})
+    control.add_fault({"exchange": "me", "status": 503})
     again = loads(whole(SCENARIO + "faults: [{exchange: me, status: 500}]\n"))
     talk.do(control.replace(again, now=talk.now))
     assert [(seen.number, seen.written) for seen in control.faults] == [(2, {"exchange": "me", "status": 500})]
 
 
-def test_a_reset_is_a_new_beginning(conversation: Talk) -> None:
+def test_a_reset_clears_sessions_calls_plays_and_added_faults(conversation: Talk) -> None:
     talk = conversation(SCENARIO + "faults: [{exchange: me, nth: 2, status: 500}]\n")
     a, control = talk.client(user="kate").connects(), control_of(talk)
     held = a.held
     request_stats(a)
     a.sends("GET", "/api/v2/me")
-    control.arm({"exchange": "me", "status": 503})
+    control.add_fault({"exchange": "me", "status": 503})
     a.polls = False
     talk.do(control.reset(now=talk.now))
     a.receives((0.0, 201, {}), (0.0, 200, {"statusCode": 0}))
@@ -514,7 +518,7 @@ def test_a_reset_is_a_new_beginning(conversation: Talk) -> None:
     assert [one.number for one in control.sessions] == [1]
 
 
-def test_after_a_reset_no_old_cookie_names_a_new_session(conversation: Talk) -> None:
+def test_a_cookie_from_before_a_reset_is_not_valid_for_a_new_session(conversation: Talk) -> None:
     talk = conversation(SCENARIO, seed="fixed")
     a, b = talk.client("a"), talk.client("b")
     a.sends("GET", "/api/v2/me")
@@ -528,7 +532,7 @@ def test_after_a_reset_no_old_cookie_names_a_new_session(conversation: Talk) -> 
     assert [call.session for call in control_of(talk).calls] == [1, 2]
 
 
-def test_after_a_reset_a_client_is_advised_to_shake_hands_again(conversation: Talk) -> None:
+def test_a_client_is_advised_to_handshake_after_a_reset(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client().connects()
     talk.do(control_of(talk).reset(now=talk.now))
@@ -568,7 +572,7 @@ def test_requests_events_and_lateness_are_counted(conversation: Talk) -> None:
     assert (control.session_count, control.held_polls) == (1, 1)
 
 
-def test_what_is_counted_goes_on_across_a_reset(conversation: Talk) -> None:
+def test_a_reset_keeps_the_counters(conversation: Talk) -> None:
     talk = conversation(SCENARIO)
     a = talk.client()
     a.sends("GET", "/api/v2/me")
@@ -578,6 +582,6 @@ def test_what_is_counted_goes_on_across_a_reset(conversation: Talk) -> None:
     assert (dict(control.counters.requests), dict(control.outcomes)) == ({"http": 1}, {"played": 1})
 
 
-def test_a_control_is_made_of_a_backend_alone() -> None:
+def test_a_control_needs_only_a_backend() -> None:
     control = Control(Backend(loads(whole(SCENARIO))))
     assert (control.scenario.title, [*control.sessions], [*control.calls]) == ("a test", [], [])

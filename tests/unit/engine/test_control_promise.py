@@ -1,4 +1,4 @@
-"""The promise holds while a replay is steered: what is done to one session changes nothing for another.
+"""Commands for one session don't change the messages of another.
 
 Each test searches for a counterexample among interleavings of calls, pushes and faults.
 """
@@ -18,7 +18,7 @@ from tests.unit.engine.test_promise import END, SCENARIO, Call, ask, calls, noti
 PUSHED = "/pushed"
 
 Deed: TypeAlias = tuple[int, str]
-"""When (hundredths of a second), and what is done to the other session: a push, or a fault of this kind."""
+"""The time in hundredths of a second, and the command for the other session: a push, or a fault of this kind."""
 
 FAULTS: dict[str, JSONObject] = {
     "status": {"exchange": ["stats 1", "get"], "status": 503},
@@ -30,7 +30,7 @@ deeds = st.lists(st.tuples(st.integers(0, 100), st.sampled_from(["push", *FAULTS
 
 
 def play(mine: list[Call], others: list[Call], done: list[Deed], *, to: str, speed: float) -> list[Received]:
-    """Let two clients make their calls while things are done to one of them; return what the first one heard."""
+    """Let two clients make their calls while commands are applied to one; return what the first one received."""
     talk = Conversation(SCENARIO, speed=speed)
     clients = {name: talk.client(name, user=name).connects() for name in ("me", "other")}
     steps = [(at, "me", what) for at, what in mine] + [(at, "other", what) for at, what in others]
@@ -51,18 +51,18 @@ def do(what: str, talk: Conversation, client: Client) -> None:
         talk.do(control.push(PUSHED, "now", now=talk.now, user=client.user))
     else:
         (session,) = control.receivers(user=client.user)
-        control.arm(FAULTS[what], session=session)
+        control.add_fault(FAULTS[what], session=session)
 
 
 @given(calls, calls, deeds, speeds)
-def test_what_is_done_to_another_session_changes_nothing_here(
+def test_commands_for_another_session_do_not_change_the_messages_of_a_session(
     mine: list[Call], others: list[Call], done: list[Deed], speed: float
 ) -> None:
     assert play(mine, others, done, to="other", speed=speed) == play(mine, [], [], to="me", speed=speed)
 
 
 @given(calls, st.lists(st.integers(0, 100), max_size=6), speeds)
-def test_a_push_only_adds_itself_to_the_messages_of_a_session(mine: list[Call], at: list[int], speed: float) -> None:
+def test_a_push_adds_one_message_and_changes_no_other(mine: list[Call], at: list[int], speed: float) -> None:
     heard = notifications(play(mine, [], [(moment, "push") for moment in at], to="me", speed=speed))
     calm = notifications(play(mine, [], [], to="me", speed=speed))
     assert [one for one in heard if one[0] != PUSHED] == calm

@@ -1,4 +1,4 @@
-"""The driver on a loop whose clock is moved, with an engine that follows a script. Nothing here sleeps."""
+"""The driver on an event loop with a virtual clock, with a scripted engine."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from cometreel.wire import Accept, Drop, Effect, Forward, Frame, Log, Reply, Req
 T = TypeVar("T")
 
 
-class Skipping(selectors.SelectSelector):
-    """Instead of waiting for the next timer, move the clock to it."""
+class SkippingSelector(selectors.SelectSelector):
+    """Advances the clock to the next timer instead of waiting for it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,17 +31,17 @@ class Skipping(selectors.SelectSelector):
         return super().select(0)
 
 
-class MovedLoop(asyncio.SelectorEventLoop):
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
-        self.moved = Skipping()
+        self.moved = SkippingSelector()
         super().__init__(self.moved)
 
     def time(self) -> float:
         return self.moved.now
 
 
-class Scripted:
-    """An engine that holds everything but `/now`, does `due` at its time, and writes down what it is told."""
+class ScriptedEngine:
+    """An engine that holds every request except `/now`, returns `due` at its time, and records its calls."""
 
     def __init__(self) -> None:
         self.due: list[tuple[float, Effect]] = []
@@ -59,7 +59,7 @@ class Scripted:
                 return [Drop(request.id)]
             case "/chat":
                 return [Accept(request.id), Frame(request.id, "welcome")]
-            case "/release":  # a reply, and one for everybody else who is held
+            case "/release":  # a reply, and one for every held request
                 return [*(Reply(other, 204) for other in sorted(self.held)), Reply(request.id, 200)]
         self.held.add(request.id)
         return []
@@ -77,7 +77,7 @@ class Scripted:
         self.due = [(when, effect) for when, effect in self.due if when > now]
         return done
 
-    def awaits(self, request_id: int) -> bool:
+    def awaits_confirmation(self, request_id: int) -> bool:
         return request_id != 0
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
@@ -93,10 +93,10 @@ class Scripted:
         return [Reply(request_id, 503) for request_id in sorted(self.held) if request_id != 2]
 
 
-def moved(scene: Coroutine[None, None, T]) -> T:
-    """Run a scene on a loop with a moved clock."""
-    with asyncio.Runner(loop_factory=MovedLoop) as runner:
-        return runner.run(scene)
+def run_in_virtual_time(coroutine: Coroutine[None, None, T]) -> T:
+    """Run a coroutine on an event loop with a virtual clock."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(coroutine)
 
 
 def ask(driver: Driver, path: str) -> Request:
@@ -107,28 +107,28 @@ def ask(driver: Driver, path: str) -> Request:
     ("path", "answer"),
     [("/now", Reply(1, 200)), ("/forward", Forward(1)), ("/drop", Drop(1))],
 )
-def test_an_answer_that_is_ready_is_returned_without_waiting(path: str, answer: Effect) -> None:
-    async def scene() -> None:
-        driver = Driver(Scripted())
+def test_an_immediate_reply_is_returned_without_waiting(path: str, answer: Effect) -> None:
+    async def run() -> None:
+        driver = Driver(ScriptedEngine())
         assert driver.begin(ask(driver, path)) == answer
 
-    moved(scene())
+    run_in_virtual_time(run())
 
 
-def test_a_held_request_is_answered_when_its_time_has_come() -> None:
-    async def scene() -> None:
-        engine = Scripted()
+def test_a_held_request_is_answered_at_its_deadline() -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
         driver = Driver(engine)
         engine.due = [(1030.0, Reply(1, 200))]
         assert await driver.answer(ask(driver, "/poll")) == Reply(1, 200)
         assert engine.wakes == [1030.0]
 
-    moved(scene())
+    run_in_virtual_time(run())
 
 
 def test_the_timer_is_reset_for_an_earlier_deadline() -> None:
-    async def scene() -> None:
-        engine = Scripted()
+    async def run() -> None:
+        engine = ScriptedEngine()
         driver = Driver(engine)
         engine.due = [(1030.0, Reply(1, 200))]
         late = asyncio.ensure_future(driver.answer(ask(driver, "/poll")))
@@ -139,12 +139,12 @@ def test_the_timer_is_reset_for_an_earlier_deadline() -> None:
         assert await late == Reply(1, 200)
         assert engine.wakes == [1005.0, 1030.0]
 
-    moved(scene())
+    run_in_virtual_time(run())
 
 
-def test_a_deadline_that_moved_away_costs_one_wake_and_no_answer() -> None:
-    async def scene() -> None:
-        engine = Scripted()
+def test_a_postponed_deadline_wakes_the_driver_once_without_a_reply() -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
         driver = Driver(engine)
         engine.due = [(1005.0, Reply(9, 200))]
         poll = asyncio.ensure_future(driver.answer(ask(driver, "/poll")))
@@ -153,23 +153,23 @@ def test_a_deadline_that_moved_away_costs_one_wake_and_no_answer() -> None:
         assert await poll == Reply(1, 200)
         assert engine.wakes == [1005.0, 1030.0]
 
-    moved(scene())
+    run_in_virtual_time(run())
 
 
-def test_one_request_may_release_others() -> None:
-    async def scene() -> None:
-        driver = Driver(Scripted())
+def test_a_request_can_release_held_requests() -> None:
+    async def run() -> None:
+        driver = Driver(ScriptedEngine())
         polls = [asyncio.ensure_future(driver.answer(ask(driver, "/poll"))) for _ in range(2)]
         await asyncio.sleep(0)
         assert await driver.answer(ask(driver, "/release")) == Reply(3, 200)
         assert await asyncio.gather(*polls) == [Reply(1, 204), Reply(2, 204)]
 
-    moved(scene())
+    run_in_virtual_time(run())
 
 
-def test_the_engine_is_informed_whether_a_reply_was_written() -> None:
-    async def scene() -> list[str]:
-        engine = Scripted()
+def test_the_driver_reports_to_the_engine_if_a_reply_was_written() -> None:
+    async def run() -> list[str]:
+        engine = ScriptedEngine()
         driver = Driver(engine)
         await driver.answer(ask(driver, "/now"))
         driver.written(1)
@@ -177,12 +177,12 @@ def test_the_engine_is_informed_whether_a_reply_was_written() -> None:
         driver.hung_up(2)
         return engine.seen
 
-    assert moved(scene()) == ["delivered 1", "gone 2"]
+    assert run_in_virtual_time(run()) == ["delivered 1", "gone 2"]
 
 
-def test_a_client_that_hangs_up_ends_the_wait_with_a_drop() -> None:
-    async def scene() -> None:
-        engine = Scripted()
+def test_a_client_that_disconnects_ends_the_wait_with_drop() -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
         driver = Driver(engine)
         poll = asyncio.ensure_future(driver.answer(ask(driver, "/poll")))
         await asyncio.sleep(0)
@@ -190,12 +190,12 @@ def test_a_client_that_hangs_up_ends_the_wait_with_a_drop() -> None:
         assert await poll == Drop(1)
         assert engine.seen == ["gone 1"]
 
-    moved(scene())
+    run_in_virtual_time(run())
 
 
-def test_a_cancelled_wait_counts_as_a_hang_up_and_a_late_answer_harms_nobody() -> None:
-    async def scene() -> None:
-        engine = Scripted()
+def test_a_cancelled_wait_counts_as_a_disconnect_and_a_late_reply_is_ignored() -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
         driver = Driver(engine)
         poll = asyncio.ensure_future(driver.answer(ask(driver, "/poll")))
         await asyncio.sleep(0)
@@ -204,24 +204,24 @@ def test_a_cancelled_wait_counts_as_a_hang_up_and_a_late_answer_harms_nobody() -
         assert engine.seen == ["gone 1"]
         driver.apply(lambda now: [Reply(1, 200)])
 
-    moved(scene())
+    run_in_virtual_time(run())
 
 
-def test_a_stop_is_known_to_whoever_streams_from_the_engine() -> None:
-    async def scene() -> None:
-        driver = Driver(Scripted())
+def test_close_sets_the_closing_event() -> None:
+    async def run() -> None:
+        driver = Driver(ScriptedEngine())
         streaming = asyncio.ensure_future(driver.closing.wait())
         await asyncio.sleep(0)
         assert not streaming.done()
         driver.close()
         assert await streaming
 
-    moved(scene())
+    run_in_virtual_time(run())
 
 
-def test_a_stop_answers_what_the_engine_releases_and_drops_the_rest() -> None:
-    async def scene() -> None:
-        engine = Scripted()
+def test_close_answers_released_requests_and_drops_the_others() -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
         driver = Driver(engine)
         engine.due = [(1030.0, Reply(1, 200))]
         polls = [asyncio.ensure_future(driver.answer(ask(driver, "/poll"))) for _ in range(3)]
@@ -232,12 +232,12 @@ def test_a_stop_answers_what_the_engine_releases_and_drops_the_rest() -> None:
         assert [await chat.next() for _ in range(3)] == [Accept(4), Frame(4, "welcome"), Drop(4, 1001)]
         assert engine.wakes == []
 
-    moved(scene())
+    run_in_virtual_time(run())
 
 
-def test_a_websocket_is_a_conversation() -> None:
-    async def scene() -> None:
-        engine = Scripted()
+def test_a_websocket_conversation_receives_and_sends_frames() -> None:
+    async def run() -> None:
+        engine = ScriptedEngine()
         driver = Driver(engine)
         chat = driver.open(ask(driver, "/chat"))
         assert [await chat.next(), await chat.next()] == [Accept(1), Frame(1, "welcome")]
@@ -248,20 +248,20 @@ def test_a_websocket_is_a_conversation() -> None:
         assert engine.seen == ["delivered 1", "frame 1 hello", "gone 1"]
         driver.apply(lambda now: [Frame(1, "too late")])
 
-    moved(scene())
+    run_in_virtual_time(run())
 
 
-def test_a_websocket_may_be_refused() -> None:
-    async def scene() -> None:
-        driver = Driver(Scripted())
+def test_a_websocket_can_be_refused() -> None:
+    async def run() -> None:
+        driver = Driver(ScriptedEngine())
         assert await driver.open(ask(driver, "/now")).next() == Reply(1, 200)
 
-    moved(scene())
+    run_in_virtual_time(run())
 
 
-def test_a_frame_for_an_http_request_is_a_bug_and_says_so() -> None:
-    async def scene() -> None:
-        driver = Driver(Scripted())
+def test_a_frame_for_an_http_request_is_a_bug_error() -> None:
+    async def run() -> None:
+        driver = Driver(ScriptedEngine())
         poll = asyncio.ensure_future(driver.answer(ask(driver, "/poll")))
         await asyncio.sleep(0)
         with pytest.raises(BugError, match="answered an HTTP request with Frame"):
@@ -269,38 +269,38 @@ def test_a_frame_for_an_http_request_is_a_bug_and_says_so() -> None:
         driver.hung_up(1)
         await poll
 
-    moved(scene())
+    run_in_virtual_time(run())
 
 
 @pytest.mark.parametrize("level", ["info", "warning", "error"])
-def test_what_the_engine_says_is_logged_at_its_level(level: str, caplog: pytest.LogCaptureFixture) -> None:
-    async def scene() -> None:
-        Driver(Scripted()).apply(lambda now: [Log(level, "50 % of it")])  # type: ignore[arg-type]  # a table of literals
+def test_log_effects_are_logged_at_their_level(level: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        Driver(ScriptedEngine()).apply(lambda now: [Log(level, "50 % of it")])  # type: ignore[arg-type]  # a table of literals
 
     with caplog.at_level(logging.INFO):
-        moved(scene())
+        run_in_virtual_time(run())
     assert caplog.messages == ["50 % of it"]
     assert caplog.records[0].levelname == level.upper()
 
 
-def test_request_ids_are_never_used_twice() -> None:
-    async def scene() -> list[int]:
-        driver = Driver(Scripted())
+def test_request_ids_are_unique() -> None:
+    async def run() -> list[int]:
+        driver = Driver(ScriptedEngine())
         return [driver.new_request_id() for _ in range(3)]
 
-    assert moved(scene()) == [1, 2, 3]
+    assert run_in_virtual_time(run()) == [1, 2, 3]
 
 
 def test_a_driver_needs_a_running_loop() -> None:
     with pytest.raises(RuntimeError, match="no running event loop"):
-        Driver(Scripted())
+        Driver(ScriptedEngine())
 
 
-def test_on_uvloop_something_that_is_due_already_is_done_too() -> None:
-    """Its `call_at` gives a handle without a time for what is past, so a second order must not ask it for one."""
+def test_an_action_that_is_already_due_is_performed_on_uvloop_too() -> None:
+    """uvloop's `call_at` returns a handle without a time if the time is past."""
 
-    async def scene() -> None:
-        engine = Scripted()
+    async def run() -> None:
+        engine = ScriptedEngine()
         driver = Driver(engine)
         held = ask(driver, "/held")
         assert driver.begin(held) is None
@@ -310,4 +310,4 @@ def test_on_uvloop_something_that_is_due_already_is_done_too() -> None:
         driver.apply(lambda _now: [])
         assert (await waiting).status == 204  # type: ignore[union-attr]  # it is the reply above
 
-    uvloop.run(scene())
+    uvloop.run(run())

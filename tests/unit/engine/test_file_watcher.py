@@ -1,4 +1,4 @@
-"""Edits of scenario files are noticed, loaded once at rest, and reported when they can't be used."""
+"""Edits of scenario files are detected, loaded once they are complete, and reported if they are invalid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIRST = "cometreel: 1\ntitle: first\nexchanges: []\n"
 
 @asynccontextmanager
 async def following(paths: list[Path]) -> AsyncIterator[list[str]]:
-    """Follow files without a pause; yield the titles of what is installed."""
+    """Follow files without an interval; yield the titles of the installed scenarios."""
     titles: list[str] = []
 
     def install(scenario: Scenario) -> None:
@@ -60,7 +60,7 @@ async def test_a_broken_edit_is_reported_once_with_its_line_and_nothing_is_insta
         await until(lambda: titles)
     (message,) = caplog.messages
     assert message.startswith(f"{file}:4:1: ")
-    assert message.endswith("\nThe previous scenario stays in force.")
+    assert message.endswith("\nThe previous scenario stays active.")
     assert caplog.records[0].levelno == logging.ERROR
     assert titles == ["third"]
 
@@ -82,7 +82,7 @@ async def test_a_file_that_comes_into_a_folder_counts_as_an_edit(tmp_path: Path)
         pytest.param(lambda file: (file.parent / "b.yaml").write_text(""), id="one more file"),
     ],
 )
-def test_whatever_an_editor_does_changes_the_fingerprint(tmp_path: Path, edit: Callable[[Path], object]) -> None:
+def test_every_way_of_saving_changes_the_fingerprint(tmp_path: Path, edit: Callable[[Path], object]) -> None:
     file = tmp_path / "a.yaml"
     file.write_text("x")
     before = fingerprint([tmp_path])
@@ -91,7 +91,7 @@ def test_whatever_an_editor_does_changes_the_fingerprint(tmp_path: Path, edit: C
     assert fingerprint([tmp_path]) != before
 
 
-def test_other_files_of_the_folder_are_no_part_of_the_scenario(tmp_path: Path) -> None:
+def test_other_files_of_the_folder_do_not_change_the_fingerprint(tmp_path: Path) -> None:
     before = fingerprint([tmp_path])
     (tmp_path / ".a.yaml.swp").write_text("x")
     (tmp_path / "notes.md").write_text("x")

@@ -10,7 +10,7 @@ from tests.unit.engine.conftest import Talk
 from tests.unit.engine.conversation import Client
 
 
-def asked(client: Client, method: str, path: str, times: int, body: JSON = None) -> list[JSON]:
+def replies_to(client: Client, method: str, path: str, times: int, body: JSON = None) -> list[JSON]:
     for _ in range(times):
         client.sends(method, path, body)
     heard, client.received = client.received, []
@@ -37,19 +37,19 @@ exchanges:
         ("fail", "last", ["1", "2", 404, 404, 404]),
     ],
 )
-def test_equal_requests_are_answered_in_order_and_then_as_repeat_says(
+def test_equal_requests_are_answered_in_order_and_then_by_repeat(
     conversation: Talk, on_exchange: str, setting: str, answers: list[JSON]
 ) -> None:
     talk = conversation(numbered(on_exchange), repeat=setting)
-    assert asked(talk.client(), "GET", "/n", 5) == answers
+    assert replies_to(talk.client(), "GET", "/n", 5) == answers
     talk.logs.clear()
 
 
-def test_a_rehandshake_resets_nothing(conversation: Talk) -> None:
+def test_a_second_handshake_keeps_the_play_state(conversation: Talk) -> None:
     a = conversation(numbered()).client().handshakes()
-    assert asked(a, "GET", "/n", 1) == ["1"]
+    assert replies_to(a, "GET", "/n", 1) == ["1"]
     a.handshakes()
-    assert asked(a, "GET", "/n", 1) == ["2"]
+    assert replies_to(a, "GET", "/n", 1) == ["2"]
 
 
 GUARDED = """
@@ -60,11 +60,11 @@ exchanges:
 """
 
 
-def test_a_guard_hides_the_future_however_often_one_asks(conversation: Talk) -> None:
+def test_an_exchange_is_not_played_before_its_guard_allows_it(conversation: Talk) -> None:
     a = conversation(GUARDED).client()
-    assert asked(a, "GET", "/n", 3) == [{"n": 0}] * 3
-    assert asked(a, "POST", "/n", 1) == [{}]
-    assert asked(a, "GET", "/n", 3) == [{"n": 1}] * 3
+    assert replies_to(a, "GET", "/n", 3) == [{"n": 0}] * 3
+    assert replies_to(a, "POST", "/n", 1) == [{}]
+    assert replies_to(a, "GET", "/n", 3) == [{"n": 1}] * 3
 
 
 ROLES = """
@@ -80,30 +80,30 @@ exchanges:
 def test_a_login_assigns_the_role_of_its_user_in_any_order(conversation: Talk) -> None:
     talk = conversation(ROLES)
     ben, ann = talk.client("b", user="ben"), talk.client("a", user="ann")
-    assert asked(ben, "POST", "/s", 2) == [{"n": 2}] * 2
-    assert asked(ann, "POST", "/s", 2) == [{"n": 1}] * 2
+    assert replies_to(ben, "POST", "/s", 2) == [{"n": 2}] * 2
+    assert replies_to(ann, "POST", "/s", 2) == [{"n": 1}] * 2
 
 
-def test_others_lease_the_next_free_role_when_they_need_one_and_round_robin_after_that(conversation: Talk) -> None:
+def test_sessions_without_a_role_get_the_next_free_one_then_round_robin(conversation: Talk) -> None:
     talk = conversation(ROLES)
     clients = [talk.client(str(number)) for number in range(4)]
     for client in reversed(clients):
-        assert asked(client, "GET", "/all", 1) == [{}]
+        assert replies_to(client, "GET", "/all", 1) == [{}]
     assert [call.role for call in talk.backend.calls] == [None] * 4
-    assert [asked(client, "POST", "/s", 1)[0] for client in clients] == [{"n": 1}, {"n": 2}, {"n": 1}, {"n": 2}]
+    assert [replies_to(client, "POST", "/s", 1)[0] for client in clients] == [{"n": 1}, {"n": 2}, {"n": 1}, {"n": 2}]
 
 
-def test_a_request_for_another_role_is_a_miss_that_says_so(conversation: Talk) -> None:
+def test_a_miss_names_the_role_that_the_exchange_is_for(conversation: Talk) -> None:
     talk = conversation(ROLES)
     ann = talk.client(user="ann")
-    assert asked(ann, "GET", "/two", 1) == [404]
+    assert replies_to(ann, "GET", "/two", 1) == [404]
     talk.logged(
         "warning: no exchange answers GET /two; nearest: 'only 2' (test.yaml:11:5) matches, "
         "but it is for agent-2 and this session plays agent-1"
     )
 
 
-def test_a_miss_names_the_nearest_what_agreed_and_exactly_what_differs(conversation: Talk) -> None:
+def test_a_miss_lists_the_closest_exchanges_with_agreements_and_differences(conversation: Talk) -> None:
     talk = conversation(
         """
 exchanges:
@@ -151,7 +151,7 @@ exchanges:
         ("BREW", "/%zz/%00/../x", b"", 404, "no exchange answers BREW"),
     ],
 )
-def test_what_nothing_answers_gets_a_clear_error(
+def test_unmatched_requests_get_an_error_that_names_the_cause(
     conversation: Talk, method: str, path: str, text: bytes | None, status: int, said: str
 ) -> None:
     talk = conversation(
@@ -164,7 +164,7 @@ exchanges:
 """
     )
     a = talk.client()
-    assert asked(a, "GET", "/n", 1) == ["1"]
+    assert replies_to(a, "GET", "/n", 1) == ["1"]
     a.headers["Content-Type"] = "application/json"
     a.sends(method, path, text=text)
     (_, found, body) = a.received.pop()
@@ -173,7 +173,7 @@ exchanges:
     assert said in talk.logs.pop()
 
 
-def test_a_body_that_is_too_large_is_not_looked_at(conversation: Talk) -> None:
+def test_a_request_with_a_body_that_is_too_large_gets_413(conversation: Talk) -> None:
     a = conversation(numbered(), max_body=10).client()
     a.sends("GET", "/n", text=b"x" * 11)
     a.receives((0.0, 413, {"statusCode": 10, "statusMessage": "the body has 11 bytes; expected at most 10"}))
@@ -190,18 +190,18 @@ exchanges:
     a.sends("POST", "/x", {"n": 0})
     assert a.received.pop()[1] == 500
     talk.logged("error: 'bad' can't be played: ")
-    assert asked(a, "POST", "/x", 1, {"n": 2}) == [{"x": 0.5}]
+    assert replies_to(a, "POST", "/x", 1, {"n": 2}) == [{"x": 0.5}]
 
 
 # ---------------------------------------------------------------------------------------------- responders
 def test_a_responder_answers_before_the_exchanges_with_its_own_events(conversation: Talk) -> None:
     talk = conversation(numbered())
 
-    def respond(question: ResponderRequest) -> Response | None:
-        if question.path != "/n":
+    def respond(request: ResponderRequest) -> Response | None:
+        if request.path != "/n":
             return None
-        count = question.session["count"] = int(str(question.session.get("count", 0))) + 1
-        return Response({"count": count, "user": question.user}, status=202, events=[Notification("/c", count, 0.5)])
+        count = request.session["count"] = int(str(request.session.get("count", 0))) + 1
+        return Response({"count": count, "user": request.user}, status=202, events=[Notification("/c", count, 0.5)])
 
     talk.backend.register(respond)
     a = talk.client(user="ann").connects()
@@ -217,12 +217,12 @@ def test_a_responder_answers_before_the_exchanges_with_its_own_events(conversati
 def test_a_responder_that_fails_is_logged_and_answered_500(conversation: Talk) -> None:
     talk = conversation(numbered())
 
-    def broken(question: ResponderRequest) -> Response | None:
-        raise LookupError(question.path)
+    def broken(request: ResponderRequest) -> Response | None:
+        raise LookupError(request.path)
 
     talk.backend.register(broken)
     a = talk.client()
-    assert asked(a, "GET", "/n", 1) == [500]
+    assert replies_to(a, "GET", "/n", 1) == [500]
     talk.logged("error: the responder broken failed: LookupError: /n")
 
 
@@ -253,7 +253,7 @@ exchanges:
         ("rate: 1.0, status: 503", [(0.0, 503, "")]),
     ],
 )
-def test_a_fault_on_an_exchange_does_one_thing(
+def test_a_fault_on_an_exchange_performs_its_action(
     conversation: Talk, fault: str, heard: list[tuple[float, str, JSON]]
 ) -> None:
     talk = conversation(f"{FAULTY}faults: [{{exchange: x, {fault}}}]\n")
@@ -272,11 +272,11 @@ def test_a_disconnect_fault_ends_the_clients_with_the_reply(conversation: Talk) 
     assert a.meta[-1]["advice"] == {"reconnect": "none"}
 
 
-def test_faults_are_counted_in_each_session_alone(conversation: Talk) -> None:
+def test_faults_are_counted_per_session(conversation: Talk) -> None:
     talk = conversation(f"{FAULTY}faults: [{{exchange: x, every: 2, status: 500}}]\n", speed=0)
     a, b = talk.client("a"), talk.client("b")
-    assert asked(a, "POST", "/x", 4) == [{}, 500, {}, 500]
-    assert asked(b, "POST", "/x", 1) == [{}]
+    assert replies_to(a, "POST", "/x", 4) == [{}, 500, {}, 500]
+    assert replies_to(b, "POST", "/x", 1) == [{}]
 
 
 @pytest.mark.parametrize(
@@ -289,14 +289,14 @@ def test_faults_are_counted_in_each_session_alone(conversation: Talk) -> None:
         ("meta: /meta/subscribe, channel: /e, error: '403::no'", {"successful": True, "subscription": "/d"}),
     ],
 )
-def test_a_subscription_is_denied_by_its_channel(conversation: Talk, fault: str, reply: dict[str, JSON]) -> None:
+def test_a_fault_denies_a_subscription_to_its_channel(conversation: Talk, fault: str, reply: dict[str, JSON]) -> None:
     talk = conversation(f"{FAULTY}faults: [{{{fault}}}]\n")
     a = talk.client().handshakes()
     a.sends_messages({"channel": "/meta/subscribe", "subscription": "/d"})
     assert a.meta[-1] == {"channel": "/meta/subscribe", **reply}
 
 
-def test_a_session_is_unknown_after_some_polls(conversation: Talk) -> None:
+def test_a_fault_makes_a_session_unknown_after_some_polls(conversation: Talk) -> None:
     talk = conversation(f"{FAULTY}faults: [{{meta: /meta/connect, nth: 3, error: '402::Unknown client'}}]\n")
     a = talk.client().connects()
     talk.at(31.0)
@@ -316,7 +316,7 @@ def test_a_connect_fails_with_the_text_and_advice_of_the_scenario(conversation: 
     }
 
 
-def test_a_meta_reply_is_delayed_or_the_poll_broken(conversation: Talk) -> None:
+def test_a_fault_delays_a_meta_reply_or_breaks_the_poll(conversation: Talk) -> None:
     faults = "[{meta: /meta/subscribe, delay: 2s}, {meta: /meta/connect, nth: 2, broken: true}]"
     talk = conversation(f"{FAULTY}faults: {faults}\n")
     a = talk.client().handshakes()

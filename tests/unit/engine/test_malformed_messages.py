@@ -25,7 +25,7 @@ NO_TRANSPORT = "no Bayeux transport sends such a request"
         (" " * 101, "found 101 bytes; expected at most 100"),
     ],
 )
-def test_a_body_and_a_frame_are_judged_alike(text: str, why: str | None) -> None:
+def test_a_body_and_a_frame_have_the_same_errors(text: str, why: str | None) -> None:
     assert why_refused(Request(1, "POST", "/b", body=text.encode()), SETTINGS) == why
     assert why_closed(text, SETTINGS) == why
 
@@ -34,11 +34,11 @@ def test_a_body_and_a_frame_are_judged_alike(text: str, why: str | None) -> None
     ("method", "query", "why"),
     [("GET", "", NO_TRANSPORT), ("GET", "jsonp=cb&message=[]", None), ("PUT", "", NO_TRANSPORT)],
 )
-def test_only_two_methods_have_a_transport(method: str, query: str, why: str | None) -> None:
+def test_only_get_and_post_have_a_transport(method: str, query: str, why: str | None) -> None:
     assert why_refused(Request(1, method, "/b", query), SETTINGS) == why
 
 
-def test_a_transport_may_be_left_out() -> None:
+def test_long_polling_can_be_disabled() -> None:
     settings = BayeuxSettings(transports=("websocket",))
     why = why_refused(Request(1, "POST", "/b", body=SOUND.encode()), settings)
     assert why == "long-polling is not among the transports"

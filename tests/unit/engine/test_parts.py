@@ -22,7 +22,7 @@ from cometreel.wire import Headers
 
 # ------------------------------------------------------------------------------------------------ schedule
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3))))
-def test_things_come_in_order_of_time_then_rank_then_arrival(things: list[tuple[int, int]]) -> None:
+def test_items_are_ordered_by_time_then_sort_key_then_arrival(things: list[tuple[int, int]]) -> None:
     schedule: Schedule[tuple[int, int, int]] = Schedule()
     for arrival, (at, rank) in enumerate(things):
         schedule.add(Ticks(at), (at, rank, arrival), (rank,))
@@ -31,7 +31,7 @@ def test_things_come_in_order_of_time_then_rank_then_arrival(things: list[tuple[
     assert len(done) == len(things)
 
 
-def test_what_is_cancelled_never_comes_and_is_no_deadline() -> None:
+def test_a_cancelled_timer_is_not_due_and_is_not_a_deadline() -> None:
     schedule: Schedule[str] = Schedule()
     schedule.add(Ticks(1), "a").cancel()
     schedule.add(Ticks(2), "b")
@@ -40,7 +40,7 @@ def test_what_is_cancelled_never_comes_and_is_no_deadline() -> None:
     assert schedule.first() is None
 
 
-def test_what_is_added_while_others_come_takes_its_place_among_them() -> None:
+def test_items_added_during_due_are_yielded_in_order() -> None:
     schedule: Schedule[str] = Schedule()
     schedule.add(Ticks(1), "a")
     schedule.add(Ticks(3), "c")
@@ -52,7 +52,7 @@ def test_what_is_added_while_others_come_takes_its_place_among_them() -> None:
     assert done == [(1, "a"), (2, "b"), (3, "c")]
 
 
-def test_what_is_not_ready_by_its_own_time_stays_in_its_place() -> None:
+def test_items_for_which_is_due_is_false_stay_scheduled() -> None:
     schedule: Schedule[str] = Schedule()
     schedule.add(Ticks(1), "a")
     schedule.add(Ticks(1), "b")
@@ -75,7 +75,7 @@ class Group:
 ABC = Group((Exchange("a"), Exchange("b"), Exchange("c")))
 
 
-def test_another_scenario_goes_on_where_the_names_were_played() -> None:
+def test_play_counts_are_kept_when_the_scenario_is_replaced() -> None:
     plays = PlayState()
     for _ in range(2):
         picked = plays.pick(ABC, "last")
@@ -85,12 +85,12 @@ def test_another_scenario_goes_on_where_the_names_were_played() -> None:
     assert plays.pick(Group((Exchange("b"), Exchange("x"))), "last") == Exchange("x")
 
 
-def test_what_was_picked_but_not_played_is_picked_again() -> None:
+def test_an_exchange_that_was_picked_but_not_played_is_picked_again() -> None:
     plays = PlayState()
     assert [plays.pick(ABC, "last"), plays.pick(ABC, "last")] == [Exchange("a")] * 2
 
 
-def test_a_long_group_costs_no_more_than_a_short_one() -> None:
+def test_the_cost_of_pick_does_not_depend_on_the_length_of_the_group() -> None:
     looked_at = 0
 
     @dataclass(frozen=True)
@@ -117,19 +117,19 @@ def test_a_long_group_costs_no_more_than_a_short_one() -> None:
 
 
 # ------------------------------------------------------------------------------------------------ references
-def test_the_recorded_number_where_it_is_free_else_the_next_above_the_highest() -> None:
+def test_the_recorded_reference_number_is_taken_if_it_is_free_else_the_next_above_the_highest() -> None:
     references = References(highest=70)
     assert [references.take(recorded) for recorded in (66, 67, 66, 70, 66, None)] == [66, 67, 71, 70, 72, 73]
 
 
 @given(st.lists(st.integers(0, 20)))
-def test_no_number_is_given_twice(recorded: list[int]) -> None:
+def test_reference_numbers_are_unique(recorded: list[int]) -> None:
     references = References(highest=20)
     given_out = [references.take(number) for number in recorded]
     assert len(set(given_out)) == len(given_out)
 
 
-def test_one_answer_has_one_live_number_for_each_recorded_one() -> None:
+def test_a_reply_has_one_live_number_for_each_recorded_number() -> None:
     references = References(highest=9)
     references.take(5)
     numbering = Numbering(references, {recorded: references.take(recorded) for recorded in (5, 6)})
@@ -154,13 +154,13 @@ def test_roles_are_assigned_in_turn_to_those_with_the_fewest_sessions() -> None:
     assert [*roles.in_turn("abc")] == ["b", "a", "c"]
 
 
-def test_a_role_is_named_by_its_user_and_no_other() -> None:
+def test_a_role_is_found_by_its_user() -> None:
     roles = RoleAllocator({"a": "ann", "b": None})
     assert [roles.of_user("ann"), roles.of_user("ben"), roles.of_user(None)] == ["a", None, None]
 
 
 # ------------------------------------------------------------------------------------------------ identity
-def test_ids_come_from_seed_node_and_arrival_and_from_the_nonce_only_without_a_seed() -> None:
+def test_ids_depend_on_seed_node_and_number_and_on_the_nonce_only_without_a_seed() -> None:
     def first(seed: str | None, node: str | None, nonce: str) -> str:
         return IdGenerator(seed, node, nonce).new("client")
 
@@ -175,7 +175,7 @@ def test_ids_come_from_seed_node_and_arrival_and_from_the_nonce_only_without_a_s
     assert len(set(different)) == len(different)
 
 
-def test_ids_never_repeat_across_kinds_and_arrivals() -> None:
+def test_ids_are_unique_across_kinds_and_numbers() -> None:
     ids_of = IdGenerator("s", None, "")
     ids = [ids_of.new(kind) for kind in ("client", "browser", "session") for _ in range(100)]
     assert len(set(ids)) == 300
@@ -196,7 +196,7 @@ def test_ids_never_repeat_across_kinds_and_arrivals() -> None:
         (None, None),
     ],
 )
-def test_only_absolute_uris_are_moved(recorded: JSON, live: JSON) -> None:
+def test_only_absolute_uris_are_rebased(recorded: JSON, live: JSON) -> None:
     assert rebase(recorded, "https://new") == live
 
 
@@ -212,12 +212,12 @@ def test_only_absolute_uris_are_moved(recorded: JSON, live: JSON) -> None:
         ("Cookie", "a=b", None),
     ],
 )
-def test_a_login_is_whatever_carries_credentials(name: str, value: str, login: Login | None) -> None:
+def test_a_request_with_credentials_is_a_login(name: str, value: str, login: Login | None) -> None:
     assert login_of(Headers([(name, value)])) == login
 
 
 # ------------------------------------------------------------------------------------------------ settings
-def test_the_stronger_settings_win() -> None:
+def test_settings_are_overridden_by_those_with_higher_priority() -> None:
     settings = ReplaySettings().under({"speed": 2, "seed": 7, "auth": "csrf"}).under({"speed": 0.5})
     assert settings == ReplaySettings(speed=0.5, seed="7", auth="csrf")
 
@@ -234,7 +234,7 @@ def test_the_stronger_settings_win() -> None:
         ("seed", [1], "seed: [1] is not text; expected text"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_refused_in_one_sentence(name: str, value: JSON, sentence: str) -> None:
+def test_an_invalid_setting_is_refused_with_its_reason(name: str, value: JSON, sentence: str) -> None:
     with pytest.raises(OptionInvalid) as refused:
         ReplaySettings().under({name: value})
     assert str(refused.value).startswith(sentence)

@@ -1,4 +1,4 @@
-"""Determinism, the promise: same scenario, seed and calls give the same answers, whatever else happens.
+"""Determinism: the same scenario, seed and calls give the same replies, regardless of other sessions.
 
 Each test searches for a counterexample among interleavings of sessions, speeds, offsets of the clock and restarts.
 """
@@ -49,7 +49,7 @@ timeline:
 )
 
 Call = tuple[int, str]
-"""When (hundredths of a second since the session began), and what is asked."""
+"""The time in hundredths of a second since the start of the session, and the request."""
 
 WHAT = ("stats", "keep", "get")
 calls = st.lists(st.tuples(st.integers(0, 100), st.sampled_from(WHAT)), max_size=8).map(
@@ -70,7 +70,7 @@ def ask(client: Client, what: str) -> None:
 
 
 def play(talk: Conversation, sessions: dict[str, tuple[int, list[Call]]]) -> dict[str, list[Received]]:
-    """Let several clients make their calls, each since its own beginning; return what each heard."""
+    """Let several clients make their calls, each from its own start; return what each received."""
     steps: list[tuple[float, int, str, str]] = []
     for place, (name, (begin, made)) in enumerate(sessions.items()):
         steps.append((begin / 100, place, name, "connect"))
@@ -92,7 +92,7 @@ def notifications(heard: list[Received]) -> list[tuple[str, JSON]]:
 
 
 def per_exchange(heard: list[Received]) -> dict[str, list[str]]:
-    """Return what a client received in groups: the replies, and the events of each exchange."""
+    """Group the messages that a client received: the replies, and the events of each exchange."""
     parts: defaultdict[str, list[str]] = defaultdict(list)
     for _, what, data in heard:
         assert isinstance(data, dict)
@@ -102,7 +102,7 @@ def per_exchange(heard: list[Received]) -> dict[str, list[str]]:
 
 
 @given(calls, st.lists(st.tuples(st.integers(0, 50), calls), max_size=3), speeds)
-def test_a_session_receives_the_same_in_the_same_order_whatever_others_do(
+def test_other_sessions_do_not_change_the_messages_of_a_session(
     mine: list[Call], others: list[tuple[int, list[Call]]], speed: float
 ) -> None:
     alone = play(Conversation(SCENARIO, speed=speed), {"me": (10, mine)})["me"]
@@ -112,7 +112,9 @@ def test_a_session_receives_the_same_in_the_same_order_whatever_others_do(
 
 
 @given(calls, speeds, starts, st.text(alphabet="ab", max_size=2), st.text(alphabet="ab", max_size=2))
-def test_a_restart_changes_nothing(mine: list[Call], speed: float, start: float, nonce: str, other: str) -> None:
+def test_a_restart_gives_the_same_messages(
+    mine: list[Call], speed: float, start: float, nonce: str, other: str
+) -> None:
     one = play(Conversation(SCENARIO, speed=speed, nonce=nonce), {"me": (0, mine)})["me"]
     two = play(Conversation(SCENARIO, speed=speed, start=start, nonce=other), {"me": (0, mine)})["me"]
     assert notifications(one) == notifications(two)
@@ -122,7 +124,7 @@ def test_a_restart_changes_nothing(mine: list[Call], speed: float, start: float,
 
 
 @given(calls, st.integers(0, 500), speeds)
-def test_only_the_distances_between_calls_matter_not_when_the_first_comes(
+def test_messages_depend_on_the_time_between_calls_and_not_on_the_start(
     mine: list[Call], later: int, speed: float
 ) -> None:
     one = play(Conversation(SCENARIO, speed=speed, start=0.0), {"me": (0, mine)})["me"]
@@ -131,7 +133,7 @@ def test_only_the_distances_between_calls_matter_not_when_the_first_comes(
 
 
 @given(calls, speeds, speeds)
-def test_one_exchange_is_the_same_bytes_in_the_same_order_at_any_speed(
+def test_an_exchange_gives_the_same_bytes_in_the_same_order_at_any_speed(
     mine: list[Call], one_speed: float, other_speed: float
 ) -> None:
     mine = [call for call in mine if call[1] == "stats"]
@@ -173,7 +175,7 @@ def calls_of(acts: list[str]) -> list[Call]:
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=12))
-def test_reference_numbers_are_never_given_twice_in_a_session(which: list[int]) -> None:
+def test_reference_numbers_are_unique_in_a_session(which: list[int]) -> None:
     talk = Conversation(SCENARIO, speed=0)
     clients = [talk.client(f"user {number}") for number in range(3)]
     for number in which:
@@ -184,7 +186,7 @@ def test_reference_numbers_are_never_given_twice_in_a_session(which: list[int]) 
 
 
 @given(st.text(alphabet="ab", max_size=3), st.text(alphabet="ab", max_size=3))
-def test_a_cookie_of_another_run_names_nobody_here(nonce: str, other: str) -> None:
+def test_a_cookie_of_another_run_is_not_valid(nonce: str, other: str) -> None:
     before, after = Conversation(SCENARIO, nonce=nonce), Conversation(SCENARIO, nonce=other)
     old, new = before.client("old"), after.client("new")
     old.sends("GET", "/get")

@@ -1,4 +1,4 @@
-"""Responders are functions in a Python file that the user names; a bad file is told with its line."""
+"""Responders are functions in a Python file; an error in the file is reported with its line."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from cometreel.engine.responders import load_responders
 from cometreel.errors import FileInvalid
 
 
-def test_a_file_names_its_responders_in_a_list(tmp_path: Path) -> None:
+def test_a_file_defines_its_responders_in_a_list(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("def first(asked):\n    return 1\n\nresponders = [first]\n")
     (first,) = load_responders(file)
-    assert first(None) == 1  # type: ignore[arg-type, comparison-overlap]  # it looks at nothing
+    assert first(None) == 1  # type: ignore[arg-type, comparison-overlap]  # the responder ignores its argument
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("x = 1\n", ": the file names no responders; expected a list `responders = [function, …]`"),
+        ("x = 1\n", ": the file has no list of responders; expected a list `responders = [function, …]`"),
         ("responders = [7]\n", ": 7 in `responders` can't be called; expected a function"),
         ("x = 1\nresponders = [\n", ":2:1: SyntaxError: '[' was never closed"),
         ("import os\nresponders = nobody\n", ":2:1: NameError: name 'nobody' is not defined"),

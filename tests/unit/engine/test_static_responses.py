@@ -54,7 +54,7 @@ def sent(rendered: RenderedExchange) -> tuple[object, object]:
     return http_reply(1, reply) if isinstance(reply, ReplyOut) else reply, rendered.events
 
 
-def test_every_exchange_that_ships_is_the_same_static_or_rendered() -> None:
+def test_shipped_exchanges_are_the_same_static_or_rendered() -> None:
     compared = 0
     for scenario in (load([path]) for path in FILES):
         for exchange in scenario.exchanges:
@@ -78,7 +78,7 @@ def used(scenario: Scenario, taken: Iterable[int]) -> References:
     return references
 
 
-def test_numbers_are_replaced_in_place_and_nothing_else_is_changed() -> None:
+def test_only_the_reference_numbers_of_a_static_response_are_replaced() -> None:
     scenario = loads(NUMBERS, "test.yaml")
     rendered = played(scenario, scenario.exchanges[0], used(scenario, [5]), static=True)
     assert isinstance(rendered.reply, ReplyOut)
@@ -134,6 +134,6 @@ def test_events_that_repeat_or_depend_on_the_request_are_not_static(event: str) 
     assert PreparedScenario(scenario).static_response(scenario.exchanges[0]).events is None
 
 
-def test_nothing_is_static_for_a_client_that_chooses_its_own_ids() -> None:
+def test_responses_are_not_static_if_the_client_chooses_ids() -> None:
     scenario = loads(NUMBERS.replace("gws-v2", "workspace-v3"), "test.yaml")
     assert PreparedScenario(scenario).static_response(scenario.exchanges[0]) == StaticResponse()

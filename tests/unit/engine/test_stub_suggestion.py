@@ -1,4 +1,4 @@
-"""The missing exchange: pasted into the scenario, it answers what was asked."""
+"""Suggested stubs: pasted into the scenario, they answer the unmatched request."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ exchanges:
 HOSTILE = "<script>\"'\u2028\u2029: #\t{{ x }} ${y} \\ \x00 é \U0001f600"
 
 
-def asked(control: Control, backend: Backend, method: str, target: str, body: bytes = b"") -> int | None:
-    """Ask, and return the status of the reply."""
+def status_of(control: Control, backend: Backend, method: str, target: str, body: bytes = b"") -> int | None:
+    """Send a request, and return the status of the reply."""
     path, _, query = target.partition("?")
     effects = backend.receive(Request(1, method, path, query, Headers(), body), 0.0)
     (reply,) = (effect for effect in effects if isinstance(effect, Reply))
@@ -73,21 +73,21 @@ def test_the_suggested_stub_answers_the_request(method: str, target: str, body: 
         b'{"a": "\\ud800"}',
     ],
 )
-def test_what_is_pasted_answers_a_body_that_is_no_ordinary_json(body: bytes):
+def test_the_suggested_stub_answers_bodies_that_are_not_plain_json(body: bytes):
     check("POST", "/x", body)
 
 
 def check(method: str, target: str, body: bytes) -> None:
     control, backend = replaying(SCENARIO)
-    assert asked(control, backend, method, target, body) in (400, 404, 405)
+    assert status_of(control, backend, method, target, body) in (400, 404, 405)
     control, backend = replaying(SCENARIO + control.suggested_stub(1))
-    assert asked(control, backend, method, target, body) == 200
+    assert status_of(control, backend, method, target, body) == 200
 
 
-def test_it_is_written_in_the_format_s_own_order_under_a_name_that_is_free():
+def test_the_suggested_stub_has_the_key_order_of_the_format_and_a_unique_name():
     control, backend = replaying(SCENARIO)
     body: JSON = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place2"}
-    asked(control, backend, "POST", "/api/v2/workbins?x=1", encode(body))
+    status_of(control, backend, "POST", "/api/v2/workbins?x=1", encode(body))
     assert control.suggested_stub(1) == (
         "  - name: RequestAgentStats Place Place2 (2)\n"
         "    request:\n"
@@ -106,26 +106,26 @@ def test_it_is_written_in_the_format_s_own_order_under_a_name_that_is_free():
     )
 
 
-def test_a_publish_is_written_as_one():
+def test_the_suggested_stub_of_a_publish_is_a_publish():
     control, backend = replaying(SCENARIO)
-    client = Chatting(backend)
-    client.publishes("/service/chat", {"text": HOSTILE, "token": "hush"})
+    client = MinimalClient(backend)
+    client.publish("/service/chat", {"text": HOSTILE, "token": "hush"})
     written = control.suggested_stub(1)
     assert written.startswith("  - name: PUBLISH /service/chat\n    request:\n      publish: /service/chat\n")
     assert "hush" not in written
     control, backend = replaying(SCENARIO + written)
-    Chatting(backend).publishes("/service/chat", {"text": HOSTILE, "token": "other"})
+    MinimalClient(backend).publish("/service/chat", {"text": HOSTILE, "token": "other"})
     assert [call.outcome for call in control.calls] == ["played"]
 
 
-class Chatting:
-    """A CometD client as small as can be."""
+class MinimalClient:
+    """A minimal CometD client."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend, self.cookies = backend, ""
-        self.client = self.asks(channel="/meta/handshake", version="1.0", supportedConnectionTypes=["long-polling"])
+        self.client = self.send(channel="/meta/handshake", version="1.0", supportedConnectionTypes=["long-polling"])
 
-    def asks(self, **message: JSON) -> JSON:
+    def send(self, **message: JSON) -> JSON:
         fields = [("Content-Type", "application/json"), ("Cookie", self.cookies)]
         request = Request(1, "POST", "/cometd", "", Headers(fields), encode([message]))
         (reply,) = (effect for effect in self.backend.receive(request, 0.0) if isinstance(effect, Reply))
@@ -133,8 +133,8 @@ class Chatting:
         self.cookies = self.cookies or "; ".join(set_here)
         return next((value for _, value in find(decode(reply.body), "/*/clientId")), None)
 
-    def publishes(self, channel: str, data: JSON) -> None:
-        self.asks(channel=channel, data=data, clientId=self.client)
+    def publish(self, channel: str, data: JSON) -> None:
+        self.send(channel=channel, data=data, clientId=self.client)
 
 
 @pytest.mark.parametrize(
@@ -146,28 +146,28 @@ class Chatting:
         ("/login", b"user=kate&password=hush"),
     ],
 )
-def test_secrets_are_not_written_and_anything_matches_in_their_place(target: str, body: bytes):
+def test_the_suggested_stub_replaces_secrets_by_any(target: str, body: bytes):
     control, backend = replaying(SCENARIO)
-    asked(control, backend, "POST", target, body)
+    status_of(control, backend, "POST", target, body)
     written = control.suggested_stub(1)
     assert "hush" not in written
     control, backend = replaying(SCENARIO + written)
-    assert asked(control, backend, "POST", target.replace("hush", "other"), body.replace(b"hush", b"other")) == 200
+    assert status_of(control, backend, "POST", target.replace("hush", "other"), body.replace(b"hush", b"other")) == 200
 
 
-def test_a_method_that_no_scenario_can_have_is_said_so():
+def test_a_method_that_a_scenario_can_not_have_is_an_error():
     control, backend = replaying(SCENARIO)
-    asked(control, backend, "M!X", "/x")
+    status_of(control, backend, "M!X", "/x")
     with pytest.raises(OptionInvalid) as caught:
         control.suggested_stub(1)
     assert str(caught.value) == (
-        "call: call 1 has a method, path or channel that no scenario can have; "
+        "call: call 1 has a method, path or channel that a scenario can't have; "
         "expected an HTTP request, or a publish on a channel of the application"
     )
 
 
-def test_only_for_what_nothing_answered():
+def test_only_unmatched_calls_have_a_suggested_stub():
     control, _ = replaying(SCENARIO)
     with pytest.raises(OptionInvalid) as caught:
         control.suggested_stub(7)
-    assert str(caught.value) == "call: 7 is no unmatched call; expected the number of a call in `unmatched`"
+    assert str(caught.value) == "call: 7 is not an unmatched call; expected the number of a call in `unmatched`"

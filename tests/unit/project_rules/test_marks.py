@@ -1,4 +1,4 @@
-"""Marks of tests are complete: they are true of a place that exists, and no test starts a program without its mark."""
+"""Marks of tests: each selects existing tests, and no test starts a program without its mark."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_test_without_a_mark_cannot_start_the_program(program: str):
 
 
 @pytest.mark.parametrize(("mark", "where", "name"), NEEDS)
-def test_each_row_is_about_tests_that_exist(mark: str, where: str, name: str):
+def test_each_mark_selects_existing_tests(mark: str, where: str, name: str):
     assert mark in PROGRAMS.values()
     files = [path for path in TESTS.rglob("*.py") if path.relative_to(TESTS).as_posix().startswith(where)]
     assert files

@@ -1,4 +1,4 @@
-"""Names: one word for one thing, and no word that a reader has to learn first."""
+"""Names: one word for one thing, and no metaphors."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ THEATRE = re.compile(
 """Metaphors, which mean nothing to a reader who knows HTTP, CometD, WireMock or Locust."""
 
 
-def test_class_names_are_unique_but_for_stated_reasons():
+def test_class_names_are_unique_except_for_listed_ones():
     assert shared_class_names().keys() == SHARED_CLASS_NAMES.keys()
     assert len(SHARED_CLASS_NAMES) <= 8
 
 
-def test_file_names_are_unique_but_for_stated_reasons():
+def test_file_names_are_unique_except_for_listed_ones():
     assert repeated_file_names().keys() == REPEATED_FILE_NAMES.keys()
     assert len(REPEATED_FILE_NAMES) <= 12
 

@@ -40,7 +40,7 @@ def test_the_scenario_of_the_readme_loads():
     assert [exchange.name for exchange in loads(text, "README.md").exchanges] == ["stats of place Place1"]
 
 
-def test_every_link_inside_the_project_leads_somewhere():
+def test_links_inside_the_project_are_valid():
     pages = sorted(ROOT.glob("*.md"))
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
     assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []

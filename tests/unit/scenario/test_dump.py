@@ -86,8 +86,8 @@ def test_a_literal_body_is_read_back_unchanged(value: JSON) -> None:
     """`literal` doubles the `$` of keys that would be markers, at every depth."""
     request = RequestBlock(method="POST", path="/x", body=literal(value))
     scenario = loads(dump(ScenarioFile(exchanges=[ExchangeBlock(name="a", request=request)])))
-    question = normalize_request(Request(1, "POST", "/x", body=encode(value)))
-    assert scenario.exchanges[0].match(question, {}) == Match({}, {}, {})
+    normalized = normalize_request(Request(1, "POST", "/x", body=encode(value)))
+    assert scenario.exchanges[0].match(normalized, {}) == Match({}, {}, {})
 
 
 def deep(levels: int) -> JSON:

@@ -9,7 +9,7 @@ from unittest import mock
 import pytest
 
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import Exchange, Match, Question, Scenario, loads
+from cometreel.scenario import Exchange, Match, RequestOrPublish, Scenario, loads
 from cometreel.scenario.matchers import MatchContext
 from cometreel.wire import Request
 
@@ -33,9 +33,9 @@ def many(number: int) -> Scenario:
     return loads("".join(lines))
 
 
-def candidates(scenario: Scenario, question: Question) -> list[Exchange]:
+def candidates(scenario: Scenario, normalized: RequestOrPublish) -> list[Exchange]:
     """Return the exchanges of the groups that may match."""
-    return [exchange for group in scenario.index.groups(question) for exchange in group.exchanges]
+    return [exchange for group in scenario.index.groups(normalized) for exchange in group.exchanges]
 
 
 def post(body: JSON) -> Request:
@@ -45,27 +45,31 @@ def post(body: JSON) -> Request:
 @pytest.mark.parametrize("number", [8, 4000])
 def test_the_number_of_comparisons_does_not_grow_with_the_scenario(number: int) -> None:
     scenario, last = many(number), number // 4 - 1
-    questions: dict[str, Question] = {
-        f"a{last}": scenario.question(post({"workbinOwner": f"Place{last}", "operationName": "RequestAgentStats"})),
-        f"b{last}": scenario.question(post({"operationName": "AddEmail", "id": "i", "data": {"workbin": f"w{last}"}})),
-        f"c{last}": scenario.question(Request(1, "GET", f"/api/v2/workbins/w{last}/", "fields=*")),
-        f"d{last}": scenario.publish_question({"channel": "/service/chat", "data": {"to": f"u{last}", "text": "hi"}}),
-        "nothing": scenario.question(post({"operationName": "Nobody"})),
+    requests: dict[str, RequestOrPublish] = {
+        f"a{last}": scenario.normalize_request(
+            post({"workbinOwner": f"Place{last}", "operationName": "RequestAgentStats"})
+        ),
+        f"b{last}": scenario.normalize_request(
+            post({"operationName": "AddEmail", "id": "i", "data": {"workbin": f"w{last}"}})
+        ),
+        f"c{last}": scenario.normalize_request(Request(1, "GET", f"/api/v2/workbins/w{last}/", "fields=*")),
+        f"d{last}": scenario.normalize_publish({"channel": "/service/chat", "data": {"to": f"u{last}", "text": "hi"}}),
+        "nothing": scenario.normalize_request(post({"operationName": "Nobody"})),
     }
     tried: dict[str, list[str]] = {}
     with mock.patch.object(MatchContext, "differs", side_effect=AssertionError("an unnecessary comparison")):
-        for name, question in questions.items():
-            found = candidates(scenario, question)
-            tried[name] = [exchange.name for exchange in found if isinstance(exchange.match(question, {}), Match)]
+        for name, normalized in requests.items():
+            found = candidates(scenario, normalized)
+            tried[name] = [exchange.name for exchange in found if isinstance(exchange.match(normalized, {}), Match)]
             assert len(found) == len(tried[name])
-    assert tried == {**{name: [name] for name in questions}, "nothing": []}
+    assert tried == {**{name: [name] for name in requests}, "nothing": []}
 
 
 def test_a_request_repeated_ten_thousand_times_is_compared_once() -> None:
     """Exchanges with equal patterns are one group."""
     text = HEAD + "".join(f"  - {{name: n{n}, request: {{method: GET, path: /x}}}}\n" for n in range(1000))
     scenario = loads(text)
-    (group,) = scenario.index.groups(scenario.question(Request(1, "GET", "/x")))
+    (group,) = scenario.index.groups(scenario.normalize_request(Request(1, "GET", "/x")))
     assert len(group.exchanges) == 1000
     assert {exchange.group for exchange in group.exchanges} == {group.number} == {0}
 
@@ -95,16 +99,16 @@ def test_candidates_are_in_file_order_and_the_same_spelling_of_me_comes_first(
     path: str, body: Mapping[str, JSON], found: list[str]
 ) -> None:
     scenario = loads(HEAD + ORDER.replace("name: true", "name: 'true'"))
-    question = scenario.question(Request(1, "POST", path, body=json.dumps(body).encode()))
-    matched = [one.name for one in candidates(scenario, question) if isinstance(one.match(question, {}), Match)]
+    normalized = scenario.normalize_request(Request(1, "POST", path, body=json.dumps(body).encode()))
+    matched = [one.name for one in candidates(scenario, normalized) if isinstance(one.match(normalized, {}), Match)]
     assert matched == found
 
 
 def test_ids_chosen_by_the_client_are_ignored_in_matching() -> None:
     text = HEAD + "  - {name: a, request: {method: POST, path: /w, body: {operationId: recorded, n: 1}}}\n"
     scenario = loads(text)
-    question = scenario.question(Request(1, "POST", "/w", body=b'{"operationId": "live", "n": 1}'))
-    assert [exchange.name for exchange in candidates(scenario, question)] == ["a"]
+    normalized = scenario.normalize_request(Request(1, "POST", "/w", body=b'{"operationId": "live", "n": 1}'))
+    assert [exchange.name for exchange in candidates(scenario, normalized)] == ["a"]
 
 
 def test_equal_requests_with_different_roles_or_guards_are_different_groups() -> None:

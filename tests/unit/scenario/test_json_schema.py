@@ -71,7 +71,7 @@ def test_shipped_scenarios_are_valid(path: Path) -> None:
         GET + "\ntimeline: [{since: subscribe, until: [unsubscribe], as: r, channel: /a, data: null}]",
     ],
 )
-def test_good(text: str) -> None:
+def test_the_schema_accepts_valid_scenarios(text: str) -> None:
     assert (errors(text), loads_well(text)) == ([], True)
 
 
@@ -114,5 +114,5 @@ def test_good(text: str) -> None:
         GET + "\nfaults: [{exchange: one, drop_event: true}]",
     ],
 )
-def test_bad(text: str) -> None:
+def test_the_schema_rejects_invalid_scenarios(text: str) -> None:
     assert (errors(text) != [], loads_well(text)) == (True, False)

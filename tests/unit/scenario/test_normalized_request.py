@@ -63,23 +63,28 @@ def test_query(text: str, query: dict[str, JSON]) -> None:
 
 def test_compared_leaves_out_ids_chosen_by_the_client() -> None:
     request = Request(1, "post", "/x", body=b'{"operationId": "123", "data": {"id": 1}}')
-    question = normalize_request(request, ["/operationId"])
-    assert question.method == "POST"
-    assert question.body == {"operationId": "123", "data": {"id": 1}}
-    assert question.compared == {"data": {"id": 1}}
+    normalized = normalize_request(request, ["/operationId"])
+    assert normalized.method == "POST"
+    assert normalized.body == {"operationId": "123", "data": {"id": 1}}
+    assert normalized.compared == {"data": {"id": 1}}
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"a":1,"a":2}', b"NaN", b"[" * 5000, b"[" * 150 + b"]" * 150])
 def test_a_body_that_is_no_json_is_bytes(body: bytes) -> None:
     """JSON that scenarios can't contain is treated as bytes."""
-    question = normalize_request(Request(1, "POST", "/x", body=body))
-    assert (question.is_json, question.body, question.content) == (False, None, body)
+    normalized = normalize_request(Request(1, "POST", "/x", body=body))
+    assert (normalized.is_json, normalized.body, normalized.content) == (False, None, body)
 
 
 def test_a_publish_is_its_channel_data_and_ext() -> None:
     message: dict[str, JSON] = {"channel": "/service/x", "data": {"a": 1}, "id": "4", "clientId": "c"}
-    question = normalize_publish(message)
-    assert (question.channel, question.data, question.ext, question.message) == ("/service/x", {"a": 1}, None, message)
+    normalized = normalize_publish(message)
+    assert (normalized.channel, normalized.data, normalized.ext, normalized.message) == (
+        "/service/x",
+        {"a": 1},
+        None,
+        message,
+    )
 
 
 def test_a_request_shows_no_header_values() -> None:

@@ -12,7 +12,7 @@ HEAD = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
 
 def compare(written: str, request: Request) -> Match | Mismatch:
     scenario = loads(HEAD + written)
-    return scenario.exchanges[0].match(scenario.question(request), {})
+    return scenario.exchanges[0].match(scenario.normalize_request(request), {})
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_named_groups_are_captures_in_paths_too() -> None:
 def test_a_publish_and_a_request_never_match_each_other() -> None:
     scenario = loads(HEAD + "{publish: /service/x, data: {a: 1}, ext: {$partial: {b: 2}}}")
     (exchange,) = scenario.exchanges
-    good = scenario.publish_question({"channel": "/service/x", "data": {"a": 1}, "ext": {"b": 2, "ack": 1}})
-    bad = scenario.publish_question({"channel": "/service/y", "data": {"a": True}})
+    good = scenario.normalize_publish({"channel": "/service/x", "data": {"a": 1}, "ext": {"b": 2, "ack": 1}})
+    bad = scenario.normalize_publish({"channel": "/service/y", "data": {"a": True}})
     assert exchange.match(good, {}) == Match({}, {}, {})
     assert exchange.match(bad, {}) == Mismatch(
         (),
@@ -123,6 +123,6 @@ def test_a_publish_and_a_request_never_match_each_other() -> None:
             Difference("/ext", "{$partial: {b: 2}}", "null"),
         ),
     )
-    assert exchange.match(scenario.question(Request(1, "GET", "/x")), {}) == Mismatch(
+    assert exchange.match(scenario.normalize_request(Request(1, "GET", "/x")), {}) == Mismatch(
         (), (Difference("", "publish /service/x", "GET /x"),)
     )

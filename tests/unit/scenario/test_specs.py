@@ -18,11 +18,11 @@ REQUEST = Request(1, "POST", "/x", "a=1", Headers([("X-Trace", "t")]), b'{"id": 
 
 def play(written: str, seed: str = "") -> tuple[Exchange, RenderContext]:
     scenario = loads(HEAD + written, "f")
-    question = scenario.question(REQUEST)
-    found = scenario.exchanges[0].match(question, {})
+    normalized = scenario.normalize_request(REQUEST)
+    found = scenario.exchanges[0].match(normalized, {})
     assert isinstance(found, Match)
     return scenario.exchanges[0], RenderContext(
-        question,
+        normalized,
         found.captures,
         user=User("ann", "28383e55"),
         ids=found.ids,
@@ -121,7 +121,7 @@ exchanges:
     push, kick = scenario.exchanges[0].events
 
     def context(**data: JSON) -> RenderContext:
-        return RenderContext(scenario.publish_question({"channel": "/service/push", "data": data}))
+        return RenderContext(scenario.normalize_publish({"channel": "/service/push", "data": data}))
 
     several = context(channel="/p", data={"a": 1}, delay=300, count=3, gap=20)
     assert (push.plan(several), kick.plan(several).count) == (EventPlan(0.3, 3, 0.02), 0)

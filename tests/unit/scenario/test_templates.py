@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cometreel.jsonvalue import JSON
-from cometreel.scenario.templates import Dice, TemplateFailed, check_template, template, undefined_names
+from cometreel.scenario.templates import SeededRandom, TemplateFailed, check_template, template, undefined_names
 
 SEES: dict[str, object] = {
     "body": {"items": 3, "keys": "own", "list": [1, {"a": None}]},
@@ -102,18 +102,18 @@ def test_undefined_names_are_found_at_load() -> None:
 
 
 def test_random_values_are_equal_for_the_same_seed_and_place() -> None:
-    one, same, other = Dice("s", "event 0/0"), Dice("s", "event 0/0"), Dice("s", "event 1/0")
+    one, same, other = SeededRandom("s", "event 0/0"), SeededRandom("s", "event 0/0"), SeededRandom("s", "event 1/0")
     assert [one.uuid(), one.uuid()] == [same.uuid(), same.uuid()]
-    assert len({Dice("s", "a").uuid(), Dice("t", "a").uuid(), other.uuid()}) == 3
+    assert len({SeededRandom("s", "a").uuid(), SeededRandom("t", "a").uuid(), other.uuid()}) == 3
     assert one.uuid("order") == other.uuid("order")
     assert one.uuid()[14] == "4"
 
 
 @given(st.integers(), st.integers(0, 10**6), st.text())
 def test_randint_is_in_its_range(low: int, width: int, seed: str) -> None:
-    assert low <= Dice(seed, "reply").randint(low, low + width) <= low + width
+    assert low <= SeededRandom(seed, "reply").randint(low, low + width) <= low + width
 
 
 def test_randint_with_an_empty_range_fails_clearly() -> None:
     with pytest.raises(TemplateFailed, match="the range is empty"):
-        template("{{ randint(2, 1) }}").render({"randint": Dice("", "").randint})
+        template("{{ randint(2, 1) }}").render({"randint": SeededRandom("", "").randint})

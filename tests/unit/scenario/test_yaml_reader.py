@@ -84,7 +84,7 @@ LAUGHS = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_what_is_refused(text: str, problem: str) -> None:
+def test_invalid_yaml_is_refused_with_its_position(text: str, problem: str) -> None:
     with pytest.raises(FileInvalid) as caught:
         read_yaml(text, "f")
     assert str(caught.value).startswith(problem)

@@ -14,7 +14,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
 )
-"""The last directive prevents that text is ever parsed as markup."""
+"""The Content-Security-Policy; its last directive prevents text from being parsed as HTML."""
 
 _PAGE = "console.html"
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
