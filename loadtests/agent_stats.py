@@ -7,10 +7,10 @@ Each user is an agent with its own login, cookies, CometD session and held poll.
 """
 
 from cometreel.locust_agents.agent_user import AgentUser
+from cometreel.locust_agents.locust_listeners import register_listeners
 from cometreel.locust_agents.run_options import read_options
-from cometreel.locust_agents.wiring import wire
 
-wire(read_options)
+register_listeners(read_options)
 
 
 class Desktop(AgentUser):

@@ -7,10 +7,10 @@ See `docs/load.md`.
 """
 
 from cometreel.locust_agents.agent_user import ScenarioUser
+from cometreel.locust_agents.locust_listeners import register_listeners
 from cometreel.locust_agents.run_options import add_scenario_options, read_scenario_options
-from cometreel.locust_agents.wiring import wire
 
-wire(read_scenario_options, add_scenario_options)
+register_listeners(read_scenario_options, add_scenario_options)
 
 
 class Desktop(ScenarioUser):

@@ -6,10 +6,10 @@ from locust.env import Environment
 
 from benchmarks.loads.measured import Measure
 from cometreel.locust_agents.agent_user import AgentUser
+from cometreel.locust_agents.locust_listeners import register_listeners, run_of
 from cometreel.locust_agents.run_options import read_options
-from cometreel.locust_agents.wiring import run_of, wire
 
-wire(read_options)
+register_listeners(read_options)
 
 
 class MeasureRun(Measure):

@@ -24,9 +24,9 @@ from cometreel.bayeux.client_events import (
     Unsubscribed,
 )
 from cometreel.bayeux.client_states import NEXT_STEPS, ClientSettings, ClientState, NextStep
+from cometreel.bayeux.message_handlers import CONNECT, DISCONNECT, HANDSHAKE, SUBSCRIBE, UNSUBSCRIBE
 from cometreel.bayeux.messages import Message
 from cometreel.bayeux.request_context import as_object
-from cometreel.bayeux.rules import CONNECT, DISCONNECT, HANDSHAKE, SUBSCRIBE, UNSUBSCRIBE
 from cometreel.errors import BugError
 from cometreel.jsonvalue import JSON, JSONObject
 

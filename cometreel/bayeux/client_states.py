@@ -11,7 +11,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final
 
-from cometreel.bayeux.rules import CONNECT, HANDSHAKE
+from cometreel.bayeux.message_handlers import CONNECT, HANDSHAKE
 
 __all__ = ["NEXT_STEPS", "ClientSettings", "ClientState", "NextStep"]
 

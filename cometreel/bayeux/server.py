@@ -11,12 +11,12 @@ from types import TracebackType
 
 from cometreel.bayeux.application import Application
 from cometreel.bayeux.delivery import Delivery
+from cometreel.bayeux.message_handlers import DISCONNECT, encoded_message
+from cometreel.bayeux.message_processor import MessageProcessor
 from cometreel.bayeux.messages import MalformedMessages, Message, parse_messages
 from cometreel.bayeux.outbox import EncodedMessage
-from cometreel.bayeux.protocol import Protocol
 from cometreel.bayeux.registry import Registry
 from cometreel.bayeux.reply_channels import HttpReplyChannel, WebSocketReplyChannel
-from cometreel.bayeux.rules import DISCONNECT, encoded_message
 from cometreel.bayeux.session import BayeuxSession, SessionState
 from cometreel.bayeux.settings import BayeuxSettings, TransportName
 from cometreel.bayeux.transport import is_endpoint, read_polling
@@ -71,7 +71,7 @@ class BayeuxServer:
         """Create a server; `new_id("client")` and `new_id("browser")` return a new opaque id each time."""
         self._registry = Registry(settings, application, new_id)
         self._delivery = Delivery(self._registry)
-        self._protocol = Protocol(self._registry, self._delivery)
+        self._protocol = MessageProcessor(self._registry, self._delivery)
         self._call_depth = _CallDepth()
 
     @property

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from cometreel.engine.actions import Action, AnswerRequest, Notify, ScheduledAction
-from cometreel.engine.bayeux_application import ReplayApplication, bayeux_settings
+from cometreel.engine.bayeux_application import BayeuxReplayApplication, bayeux_settings
 from cometreel.engine.counters import Counters
 from cometreel.engine.faults import Faults
 from cometreel.engine.handler import RequestHandler, access_denied
@@ -67,7 +67,7 @@ class Backend:
         self._schedule: Schedule[Action] = Schedule()
         self._pending: dict[int, TimerHandle[Action]] = {}  # the timers of delayed replies, by request
         self.sessions = Sessions(self._ids, self.settings.node, scenario.session.max_idle_seconds or _IDLE)
-        self._application = ReplayApplication(
+        self._application = BayeuxReplayApplication(
             bayeux_settings(scenario.bayeux), self._ids.new, self.sessions, self._perform, self._schedule_action
         )
         self.server = self._application.server

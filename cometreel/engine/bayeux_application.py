@@ -36,12 +36,12 @@ from cometreel.scenario import (
 )
 from cometreel.wire import Accept, Drop, Effect, Log, Reply, Request
 
-__all__ = ["ReplayApplication", "bayeux_settings", "policy_result_of", "why_closed", "why_refused"]
+__all__ = ["BayeuxReplayApplication", "bayeux_settings", "policy_result_of", "why_closed", "why_refused"]
 
 _CONNECT = "/meta/connect"
 
 
-class ReplayApplication:
+class BayeuxReplayApplication:
     """The application behind the Bayeux server.
 
     `perform` performs an action at once, `schedule` schedules one. `handler` is that of the current scenario.

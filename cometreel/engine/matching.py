@@ -13,7 +13,7 @@ from cometreel.engine.replay_settings import Repeat
 from cometreel.engine.sessions import Session
 from cometreel.immutable import immutable
 from cometreel.scenario import Exchange, Match, Mismatch, RequestOrPublish
-from cometreel.scenario.exchange import Group
+from cometreel.scenario.exchange import ExchangeGroup
 
 __all__ = ["Chooser", "ExchangeChoice", "RoleAllocator", "passes"]
 
@@ -49,7 +49,7 @@ class Chooser:
 
         With `locked_out` only exchanges with `authenticated: false` are considered.
         """
-        without_role: dict[str, list[tuple[Group, Match | None]]] = {}
+        without_role: dict[str, list[tuple[ExchangeGroup, Match | None]]] = {}
         for group, cached in self._index.answers(normalized, session.role):
             first = group.exchanges[0]
             if not passes(first, session, locked_out=locked_out):
@@ -62,7 +62,7 @@ class Chooser:
         return self._choose_with_role(without_role, normalized, session) if without_role else None
 
     def _try(
-        self, group: Group, cached: Match | None, normalized: RequestOrPublish, session: Session
+        self, group: ExchangeGroup, cached: Match | None, normalized: RequestOrPublish, session: Session
     ) -> ExchangeChoice | None:
         match = cached or group.match(normalized, session.ids)
         if isinstance(match, Mismatch):
@@ -71,7 +71,10 @@ class Chooser:
         return ExchangeChoice(exchange, match) if exchange is not None else None
 
     def _choose_with_role(
-        self, groups: Mapping[str, Sequence[tuple[Group, Match | None]]], normalized: RequestOrPublish, session: Session
+        self,
+        groups: Mapping[str, Sequence[tuple[ExchangeGroup, Match | None]]],
+        normalized: RequestOrPublish,
+        session: Session,
     ) -> ExchangeChoice | None:
         """Assign the next free role that has a matching answer, and return that answer."""
         for role in self._roles.in_turn(groups):

@@ -15,7 +15,7 @@ from cometreel.engine.sessions import Session
 from cometreel.http_fields import error_reply
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import Difference, Exchange, Mismatch, NormalizedPublish, NormalizedRequest, RequestOrPublish
-from cometreel.scenario.exchange import Group
+from cometreel.scenario.exchange import ExchangeGroup
 from cometreel.wire import Headers, Reply
 
 __all__ = ["Miss", "NearMiss", "explain", "miss_reply"]
@@ -118,7 +118,7 @@ def _allowed(near: Iterable[NearMiss]) -> tuple[str, ...]:
     return tuple(sorted(allowed))
 
 
-def _compare(group: Group, normalized: RequestOrPublish, session: Session) -> NearMiss:
+def _compare(group: ExchangeGroup, normalized: RequestOrPublish, session: Session) -> NearMiss:
     first = group.exchanges[0]
     result = group.match(normalized, session.ids)
     if isinstance(result, Mismatch):
@@ -126,7 +126,7 @@ def _compare(group: Group, normalized: RequestOrPublish, session: Session) -> Ne
     return NearMiss(first, (), (), _why(group, session))
 
 
-def _why(group: Group, session: Session) -> str:
+def _why(group: ExchangeGroup, session: Session) -> str:
     """Return why a group doesn't answer although its trigger matches."""
     first, last = group.exchanges[0], group.exchanges[-1]
     if first.roles and session.role not in first.roles:

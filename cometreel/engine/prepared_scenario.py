@@ -21,7 +21,7 @@ from cometreel.scenario import (
     Scenario,
     TimelineEntry,
 )
-from cometreel.scenario.exchange import Group
+from cometreel.scenario.exchange import ExchangeGroup
 from cometreel.scenario.json_pointer import find
 from cometreel.scenario.matchers import Literal
 from cometreel.scenario.request_pattern import ExactPath, RequestPattern, Trigger
@@ -34,7 +34,7 @@ class PreparedScenario:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self._groups_at: defaultdict[Hashable, list[Group]] = defaultdict(list)
+        self._groups_at: defaultdict[Hashable, list[ExchangeGroup]] = defaultdict(list)
         for group in scenario.groups:
             self._groups_at[_literal_place(group.exchanges[0].trigger)].append(group)
         self._since = _by_anchor(scenario.timeline, lambda entry: _with_roles((entry.since,), entry))
@@ -51,7 +51,7 @@ class PreparedScenario:
         static = self.static_responses[exchange.index] = static_response_of(exchange, self.scenario.profile)
         return static
 
-    def similar_groups(self, normalized: RequestOrPublish) -> list[Group]:
+    def similar_groups(self, normalized: RequestOrPublish) -> list[ExchangeGroup]:
         """Return the groups with the same path or channel as a request, or all groups if there are none."""
         if isinstance(normalized, NormalizedRequest):
             return self._groups_at.get(normalized.path.segments) or list(self.scenario.groups)

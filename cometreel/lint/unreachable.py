@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from cometreel.lint.issues import Issue
 from cometreel.lint.lint_context import LintContext
-from cometreel.scenario import Exchange, Group
+from cometreel.scenario import Exchange, ExchangeGroup
 from cometreel.scenario.matchers import (
     AnyOfType,
     ArrayOf,
@@ -56,7 +56,7 @@ def unreachable(context: LintContext) -> Iterator[Issue]:
             )
 
 
-def _hides(other: Group, group: Group, default: str) -> bool:
+def _hides(other: ExchangeGroup, group: ExchangeGroup, default: str) -> bool:
     if (other.repeat or default) == "fail":  # when it is used up, the next one is played
         return False
     first, later = other.exchanges[0], group.exchanges[0]

@@ -8,7 +8,7 @@ from locust.exception import StopUser
 
 from cometreel.locust_agents.agent import Agent
 from cometreel.locust_agents.event_loop import clock
-from cometreel.locust_agents.wiring import run_of
+from cometreel.locust_agents.locust_listeners import run_of
 from cometreel.locust_agents.worker_run import WorkerRun
 
 __all__ = ["AgentUser", "ScenarioUser"]

@@ -19,7 +19,7 @@ from cometreel.locust_agents.run_reports import report_of
 
 if TYPE_CHECKING:
     from cometreel.locust_agents.coordinator import Coordinator
-    from cometreel.locust_agents.wiring import ReelRun
+    from cometreel.locust_agents.locust_listeners import ReelRun
 
 __all__ = ["AgentsTab"]
 

@@ -154,7 +154,7 @@ class Coordinator:
             "wanted_step": self.search.wanted if self.search else None,
             "stop": self._stopping,
         }
-        self._runner.send_message("reel-grant", instructions, client_id=client_id)
+        self._runner.send_message("reel-instructions", instructions, client_id=client_id)
 
     def set_figures(self, name: str, state: TallyState) -> None:
         """Store a worker's current figures."""

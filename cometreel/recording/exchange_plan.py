@@ -33,7 +33,7 @@ class PlannedExchange:
 
 
 @dataclass(slots=True)
-class _Cluster:
+class _RequestGroup:
     """Sessions with the same answers to one request. Each of `runs` is a list of consecutive equal answers."""
 
     runs: list[list[ExchangeDraft]]
@@ -47,7 +47,7 @@ def plan_exchanges(drafts: Sequence[ExchangeDraft]) -> list[PlannedExchange]:
     for draft in drafts:
         groups.setdefault(draft.request_key, []).append(draft)
     planned: list[PlannedExchange] = []
-    read_clusters: list[_Cluster] = []
+    read_clusters: list[_RequestGroup] = []
     for group in groups.values():
         exchanges, clusters = _group(group)
         planned += exchanges
@@ -58,7 +58,7 @@ def plan_exchanges(drafts: Sequence[ExchangeDraft]) -> list[PlannedExchange]:
     return sorted(planned, key=lambda exchange: exchange.order)
 
 
-def _group(group: list[ExchangeDraft]) -> tuple[list[PlannedExchange], list[_Cluster]]:
+def _group(group: list[ExchangeDraft]) -> tuple[list[PlannedExchange], list[_RequestGroup]]:
     refused = [draft for draft in group if draft.refused]
     accepted = [draft for draft in group if not draft.refused]
     planned: list[PlannedExchange] = []
@@ -76,7 +76,7 @@ def _group(group: list[ExchangeDraft]) -> tuple[list[PlannedExchange], list[_Clu
     return planned, clusters
 
 
-def _plan_cluster(cluster: _Cluster, sessions: tuple[int, ...], authenticated: bool | None) -> None:
+def _plan_cluster(cluster: _RequestGroup, sessions: tuple[int, ...], authenticated: bool | None) -> None:
     for number, run in enumerate(cluster.runs):
         drafts = [draft for runs in cluster.members.values() for draft in (runs[number] if number < len(runs) else [])]
         exchange = _planned(drafts or run, sessions, authenticated=authenticated)
@@ -92,16 +92,16 @@ def _planned(drafts: list[ExchangeDraft], sessions: tuple[int, ...], *, authenti
     return exchange
 
 
-def _clusters(drafts: Iterable[ExchangeDraft]) -> list[_Cluster]:
+def _clusters(drafts: Iterable[ExchangeDraft]) -> list[_RequestGroup]:
     """Group sessions with equal answers; a session may have fewer answers than its group."""
     by_session: dict[int, list[list[ExchangeDraft]]] = {}
     for draft in drafts:
         _extend(by_session.setdefault(draft.recorded.session, []), draft)
-    clusters: list[_Cluster] = []
+    clusters: list[_RequestGroup] = []
     for session, runs in sorted(by_session.items(), key=lambda item: -len(item[1])):
         cluster = next((cluster for cluster in clusters if _is_prefix(cluster.runs, runs)), None)
         if cluster is None:
-            clusters.append(_Cluster(runs, {session: runs}))
+            clusters.append(_RequestGroup(runs, {session: runs}))
         else:
             cluster.members[session] = runs
     for cluster in clusters:
@@ -147,7 +147,7 @@ def _writes(
     return writes
 
 
-def _add_guards(cluster: _Cluster, writes: dict[int, list[tuple[float, PlannedExchange]]]) -> None:
+def _add_guards(cluster: _RequestGroup, writes: dict[int, list[tuple[float, PlannedExchange]]]) -> None:
     """Guard different answers to one read with the write between them, so that a replay doesn't answer too early."""
     for number in range(len(cluster.runs) - 1):
         write = _write_between(cluster, number, writes)
@@ -157,7 +157,7 @@ def _add_guards(cluster: _Cluster, writes: dict[int, list[tuple[float, PlannedEx
 
 
 def _write_between(
-    cluster: _Cluster, number: int, writes: dict[int, list[tuple[float, PlannedExchange]]]
+    cluster: _RequestGroup, number: int, writes: dict[int, list[tuple[float, PlannedExchange]]]
 ) -> PlannedExchange | None:
     """Return the last write that every session made between two answers and not before, or None."""
     common: list[PlannedExchange] | None = None

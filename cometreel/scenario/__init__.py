@@ -40,7 +40,7 @@ from .compiled import (
     User,
 )
 from .durations import format_duration, parse_duration
-from .exchange import Exchange, ExchangeIndex, Group, Scenario, TimelineEntry
+from .exchange import Exchange, ExchangeGroup, ExchangeIndex, Scenario, TimelineEntry
 from .findings import can_be_written
 from .markers import literal
 from .matchers import Difference
@@ -89,7 +89,7 @@ __all__ = [
     "Fault",
     "FaultAction",
     "FaultBlock",
-    "Group",
+    "ExchangeGroup",
     "NormalizedRequest",
     "Match",
     "Mismatch",

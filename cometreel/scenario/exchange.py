@@ -36,7 +36,7 @@ from cometreel.wire import Request
 from .compiled import BayeuxSection, Fault, Position, Repeat, Role, SessionSection, SettingsSection
 from .specs import EventSpec, PublishReplySpec, ReplySpec
 
-__all__ = ["Exchange", "ExchangeIndex", "Group", "Scenario", "TimelineEntry"]
+__all__ = ["Exchange", "ExchangeIndex", "ExchangeGroup", "Scenario", "TimelineEntry"]
 
 
 Feature: TypeAlias = tuple[str, ...]
@@ -77,7 +77,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ExchangeGroup:
     """Exchanges with equal triggers, roles and guards, in the order in which a session plays them.
 
     `repeat` is that of the last exchange: what happens when all were played, None for the default.
@@ -112,11 +112,11 @@ class _Bucket:
     """Groups with equal features, by role."""
 
     def __init__(self) -> None:
-        self._all: list[Group] = []
-        self._without_role: list[Group] = []
-        self._of_role: dict[str, list[Group]] = {}
+        self._all: list[ExchangeGroup] = []
+        self._without_role: list[ExchangeGroup] = []
+        self._of_role: dict[str, list[ExchangeGroup]] = {}
 
-    def add(self, group: Group) -> None:
+    def add(self, group: ExchangeGroup) -> None:
         roles = group.exchanges[0].roles
         self._all.append(group)
         if not roles:
@@ -124,7 +124,7 @@ class _Bucket:
         for role in roles:
             self._of_role.setdefault(role, []).append(group)
 
-    def groups(self, role: str | None) -> list[Group]:
+    def groups(self, role: str | None) -> list[ExchangeGroup]:
         """Return the groups that a role may play; all groups if the role is None."""
         return self._all if role is None else [*self._without_role, *self._of_role.get(role, ())]
 
@@ -137,22 +137,22 @@ class ExchangeIndex:
     scenario has few shapes, so the cost of a lookup doesn't grow with the scenario.
     """
 
-    def __init__(self, groups: Sequence[Group]) -> None:
+    def __init__(self, groups: Sequence[ExchangeGroup]) -> None:
         self._shapes: dict[tuple[Feature, ...], dict[tuple[Hashable, ...], _Bucket]] = {}
         for group in groups:
             features = dict(_features_of_pattern(group.exchanges[0].trigger))
             shape = tuple(sorted(features))
             values = tuple(features[feature] for feature in shape)
             self._shapes.setdefault(shape, {}).setdefault(values, _Bucket()).add(group)
-        self._cache: dict[tuple[RequestKey, str | None], tuple[tuple[Group, Match | None], ...]] = {}
+        self._cache: dict[tuple[RequestKey, str | None], tuple[tuple[ExchangeGroup, Match | None], ...]] = {}
 
-    def groups(self, request: RequestOrPublish, role: str | None = None) -> tuple[Group, ...]:
+    def groups(self, request: RequestOrPublish, role: str | None = None) -> tuple[ExchangeGroup, ...]:
         """Return the groups that may match, in file order of their first exchange; the same spelling of `/me` first.
 
         With a role, only those that it may play, so that the cost doesn't grow with the number of roles.
         """
         features: dict[Feature, Hashable] = {}
-        found: list[Group] = []
+        found: list[ExchangeGroup] = []
         for shape, table in self._shapes.items():
             for feature in shape:
                 if feature not in features:
@@ -164,7 +164,9 @@ class ExchangeIndex:
             found.sort(key=lambda group: (_has_other_spelling(group, request), group.number))
         return tuple(found)
 
-    def answers(self, request: RequestOrPublish, role: str | None = None) -> tuple[tuple[Group, Match | None], ...]:
+    def answers(
+        self, request: RequestOrPublish, role: str | None = None
+    ) -> tuple[tuple[ExchangeGroup, Match | None], ...]:
         """Return the groups with their match, if it depends only on the request; cached for repeated requests."""
         key = request.key if isinstance(request, NormalizedRequest) else None
         if key is None:
@@ -199,7 +201,7 @@ class Scenario:
     profile: Profile
     roles: Mapping[str, Role]
     exchanges: tuple[Exchange, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[ExchangeGroup, ...]
     timeline: tuple[TimelineEntry, ...]
     faults: tuple[Fault, ...]
     recorded: datetime | None
@@ -230,7 +232,7 @@ def frozen(value: JSON) -> Hashable:
     return value
 
 
-def _is_exact(group: Group) -> bool:
+def _is_exact(group: ExchangeGroup) -> bool:
     """True if a match depends only on the request key: the pattern has no markers and no headers."""
     trigger = group.exchanges[0].trigger
     if not isinstance(trigger, RequestPattern) or trigger.headers or not isinstance(trigger.path, ExactPath):
@@ -241,7 +243,7 @@ def _is_exact(group: Group) -> bool:
     return is_plain and isinstance(trigger.query, Literal)
 
 
-def _has_other_spelling(group: Group, request: RequestOrPublish) -> bool:
+def _has_other_spelling(group: ExchangeGroup, request: RequestOrPublish) -> bool:
     trigger = group.exchanges[0].trigger
     if (
         isinstance(trigger, RequestPattern)

@@ -16,7 +16,7 @@ from cometreel.scenario.profiles import Profile, profile, profile_of, unknown_pr
 from . import compiling
 from .compiled import Fault, Position, Role
 from .compiling import names, under
-from .exchange import Exchange, ExchangeIndex, Group, Scenario, TimelineEntry
+from .exchange import Exchange, ExchangeGroup, ExchangeIndex, Scenario, TimelineEntry
 from .model import CorrelationBlock, ExchangeBlock, FaultBlock, PublishBlock, ScenarioFile, TimelineBlock
 from .sources import SourceFile
 from .values import Locate, ValuePath
@@ -55,7 +55,8 @@ class _Linker:
         exchanges = tuple(self._exchanges())
         self._check_repeats()
         groups = tuple(
-            Group(number, tuple(members), members[-1].repeat) for number, members in enumerate(self._groups.values())
+            ExchangeGroup(number, tuple(members), members[-1].repeat)
+            for number, members in enumerate(self._groups.values())
         )
         heads = [source.head for source in self.sources]
         recorded = next((head.source.recorded for head in heads if head.source and head.source.recorded), None)

@@ -25,7 +25,7 @@ from cometreel.locust_agents.run_options import RunOptions, add_options
 from cometreel.locust_agents.run_reports import RunReports
 from cometreel.locust_agents.worker_run import WorkerRun
 
-__all__ = ["ReelRun", "run_of", "wire"]
+__all__ = ["ReelRun", "run_of", "register_listeners"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class ReelRun:
         if self.coordinates:
             self._runner.register_message("reel-report", self._report)
         if self.has_agents:
-            self._runner.register_message("reel-grant", self._grant)
+            self._runner.register_message("reel-instructions", self._grant)
 
     def options(self) -> RunOptions:
         """Return the current options: a worker receives them from its master when a test starts."""
@@ -121,7 +121,7 @@ def run_of(environment: Environment) -> ReelRun:
     return _RUNS[environment]
 
 
-def wire(read: ReadOptions, add: Callable[[Any], None] = add_options) -> None:
+def register_listeners(read: ReadOptions, add: Callable[[Any], None] = add_options) -> None:
     """Register for Locust's events. `read` returns the options of a run, `add` adds them to Locust's parser."""
     events.init_command_line_parser.add_listener(add)
     events.init.add_listener(lambda environment, **_: _init(environment, read))

@@ -18,7 +18,16 @@ from cometreel.bayeux.session import BayeuxSession, SessionMove, SessionState
 from cometreel.bayeux.settings import BayeuxSettings, TransportName
 from cometreel.jsonvalue import JSON, encode
 
-__all__ = ["CONNECT", "DISCONNECT", "HANDSHAKE", "SUBSCRIBE", "UNSUBSCRIBE", "Rules", "encoded_message", "add_advice"]
+__all__ = [
+    "CONNECT",
+    "DISCONNECT",
+    "HANDSHAKE",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "MessageHandlers",
+    "encoded_message",
+    "add_advice",
+]
 
 HANDSHAKE: Final = "/meta/handshake"
 CONNECT: Final = "/meta/connect"
@@ -28,7 +37,7 @@ DISCONNECT: Final = "/meta/disconnect"
 _META: Final = frozenset({HANDSHAKE, CONNECT, SUBSCRIBE, UNSUBSCRIBE, DISCONNECT})
 
 
-class Rules:
+class MessageHandlers:
     """The rules of one server."""
 
     def __init__(self, registry: Registry, delivery: Delivery) -> None:

@@ -11,6 +11,7 @@ from cometreel.bayeux.application import PolicyResult
 from cometreel.bayeux.channels import is_meta
 from cometreel.bayeux.delivery import Delivery, complete
 from cometreel.bayeux.dialects import dialect
+from cometreel.bayeux.message_handlers import CONNECT, HANDSHAKE, MessageHandlers, add_advice
 from cometreel.bayeux.messages import Message
 from cometreel.bayeux.registry import Registry
 from cometreel.bayeux.reply_channels import HttpReplyChannel, ReplyChannel
@@ -22,20 +23,19 @@ from cometreel.bayeux.request_context import (
     as_object,
     reply_to,
 )
-from cometreel.bayeux.rules import CONNECT, HANDSHAKE, Rules, add_advice
 from cometreel.bayeux.session import BayeuxSession
 from cometreel.wire import Request
 
-__all__ = ["Protocol"]
+__all__ = ["MessageProcessor"]
 
 
-class Protocol:
+class MessageProcessor:
     """Processes the requests of one server."""
 
     def __init__(self, registry: Registry, delivery: Delivery) -> None:
         self._registry = registry
         self._delivery = delivery
-        self._rules = Rules(registry, delivery)
+        self._rules = MessageHandlers(registry, delivery)
 
     def run(self, request: Request, reply_channel: ReplyChannel, messages: Sequence[Message], now: float) -> None:
         """Process the messages of one request or frame, and reply unless a `/meta/connect` is held."""
