@@ -14,7 +14,7 @@ from cometreel.wire import Request
 
 __all__ = ["NO_DATA", "AllowAll", "Application", "EndReason", "PolicyResult", "PublishResult"]
 
-EndReason: TypeAlias = Literal["disconnect", "expired", "kicked"]
+EndReason: TypeAlias = Literal["disconnect", "expired", "server-disconnect"]
 
 
 class _NoData(Enum):

@@ -35,7 +35,7 @@ class Delivery:
         """Send the queued messages of a session, if it has a channel and its own request isn't being processed."""
         if session.batches:
             return
-        if session.over:
+        if session.is_over:
             self._flush_last(session, now)
         elif session.outbox.ready and not session.in_flight:
             if session.socket is not None and not self._registry.connect_only(session):
@@ -45,7 +45,7 @@ class Delivery:
 
     def _take_queued(self, session: BayeuxSession, reply_channel: ReplyChannel) -> tuple[EncodedMessage, ...]:
         """Remove queued messages to write them on a reply channel."""
-        if session.in_flight and not session.over:
+        if session.in_flight and not session.is_over:
             return ()  # earlier messages may be queued again, and must be sent first
         encoded = session.outbox.take()
         if encoded and isinstance(reply_channel, HttpReplyChannel) and self._keeps(session):
@@ -55,7 +55,7 @@ class Delivery:
         return encoded
 
     def _push(self, session: BayeuxSession, socket: WebSocketReplyChannel) -> None:
-        if session.in_flight and not session.over:
+        if session.in_flight and not session.is_over:
             return
         encoded = session.outbox.take()
         self._registry.effects += socket.push(session, encoded, remember=self._keeps(session))
@@ -68,7 +68,7 @@ class Delivery:
         self._unbind(session)
 
     def _keeps(self, session: BayeuxSession) -> bool:
-        return self._registry.settings.on_hangup == "keep" and not session.acked and not session.over
+        return self._registry.settings.on_hangup == "keep" and not session.acked and not session.is_over
 
     def _warn_overflow(self, session: BayeuxSession, *, fits: bool) -> None:
         if not fits and not session.overflowed:
@@ -216,14 +216,14 @@ class Delivery:
             self._registry.restart_expiry(session, now)
 
     def _put_back(self, session: BayeuxSession, encoded: Sequence[EncodedMessage]) -> None:
-        if isinstance(session.outbox, Outbox) and not session.over:
+        if isinstance(session.outbox, Outbox) and not session.is_over:
             fits = session.outbox.put_back(encoded)
             self._warn_overflow(session, fits=fits)
 
 
 def complete(session: BayeuxSession, reply: Message) -> None:
     """Add the fields of a `/meta/connect` reply that are known only when it is sent."""
-    if session.over:
+    if session.is_over:
         advice = reply.setdefault("advice", {})
         if isinstance(advice, dict):
             advice["reconnect"] = "none"

@@ -79,7 +79,7 @@ class MessageHandlers:
         context.reply["successful"] = True
         add_policy_result(context.reply, context.policy)
         self._registry.application.connected(session.client_id, context.now)
-        if resend or session.over or not context.bayeux_request.single:
+        if resend or session.is_over or not context.bayeux_request.single:
             return
         self._delivery.flush(session, context.now)
         if not session.outbox.ready or session.in_flight:

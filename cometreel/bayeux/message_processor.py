@@ -75,7 +75,7 @@ class MessageProcessor:
         reply, session = reply_to(message, channel), bayeux_request.session
         if channel == HANDSHAKE:
             self._handshake(bayeux_request, message, reply, now)
-        elif session is None or session.over:
+        elif session is None or session.is_over:
             self._unknown(message, reply)
         else:
             self._apply_rule(bayeux_request, session, message, reply, now)

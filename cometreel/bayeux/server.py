@@ -25,7 +25,7 @@ from cometreel.wire import Accept, Effect, Headers, Reply, Request
 
 __all__ = ["BayeuxServer", "BayeuxSessionInfo"]
 
-_GOODBYE = EncodedMessage(DISCONNECT, encode({"channel": DISCONNECT, "successful": True}))
+_SERVER_DISCONNECT = EncodedMessage(DISCONNECT, encode({"channel": DISCONNECT, "successful": True}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +169,8 @@ class BayeuxServer:
             session = self._registry.sessions.get(client_id)
             if session is not None:
                 if session.state is not SessionState.NEW:
-                    self._delivery.put(session, _GOODBYE)
-                self._registry.end(session, "kicked", now)
+                    self._delivery.put(session, _SERVER_DISCONNECT)
+                self._registry.end(session, "server-disconnect", now)
                 self._delivery.flush(session, now)
         return self._take_effects()
 

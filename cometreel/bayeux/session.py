@@ -92,7 +92,7 @@ class BayeuxSession:
     overflowed: bool = False
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """True if the session has ended."""
         return self.state is SessionState.OVER
 

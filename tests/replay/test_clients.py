@@ -24,7 +24,7 @@ PATIENCE = 30.0
 
 
 @pytest.mark.parametrize("name", peers.CLIENTS)
-def test_a_whole_day_at_the_desk(
+def test_a_desktop_logs_in_works_and_logs_out(
     name: str, reel: Reel, recorded: Path, application: Callable[[str, str], ClientOutput]
 ):
     """npm's `cometd` as the real desktop ships it and its newest, and `aiocometd-ng`, play a recorded session again."""
@@ -56,7 +56,7 @@ async def test_aiocometd_in_a_coroutine(reel: Reel, scenarios: Path):
     assert (message["channel"], message["data"]) == (WORKBINS, {"messageType": "WorkbinStateChangeMessage"})
 
 
-def test_baiocas_on_a_loop_of_its_own(reel: Reel, scenarios: Path):
+def test_baiocas_on_another_event_loop(reel: Reel, scenarios: Path):
     """A client on Tornado; the application asks in another thread when the subscription stands."""
     base = reel.play(scenarios / "request_agent_stats.yaml", speed=0).url
     replies: SimpleQueue[dict[str, Any]] = SimpleQueue()

@@ -30,7 +30,7 @@ def test_the_answer_comes_over_the_poll(stats: Reel):
     assert answer["referenceId"] == promised["referenceId"]
 
 
-def test_what_the_application_asked(stats: Reel):
+def test_calls_lists_the_requests_of_the_application(stats: Reel):
     with AgentApplication(stats.url) as application:
         application.request_stats()
         application.request_stats(**PLACE)
@@ -47,7 +47,7 @@ def test_something_happens_on_the_servers_side(stats: Reel):
     assert application.messages == [{"messageType": "WorkbinStateChangeMessage", "action": "ItemAdded"}]
 
 
-def test_only_one_of_two_agents_is_told(stats: Reel):
+def test_a_push_reaches_only_its_session(stats: Reel):
     with AgentApplication(stats.url, "agent-1") as one, AgentApplication(stats.url, "agent-2") as two:
         stats.push("/v2/me/workbins", {"for": "two"}, user="agent-2")
         stats.push("/v2/me/workbins", {"for": "one"}, session=1)

@@ -67,7 +67,7 @@ def run_client(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 
 @pytest.mark.parametrize("name", peers.CLIENTS)
-def test_what_is_recorded_once_is_replayed_without_the_server(
+def test_a_recorded_scenario_is_replayed_without_the_server(
     name: str, run_client: Callable[..., ClientOutput], server: Callable[[], peers.Server], pytester: pytest.Pytester
 ):
     upstream = server()
@@ -107,7 +107,7 @@ def _cut(document: str, name: str) -> tuple[str, str, str]:
     return before, found + inside, next_one + rest
 
 
-def test_all_records_anew_and_keeps_every_journal(
+def test_mode_all_records_again_and_keeps_every_journal(
     run_client: Callable[..., ClientOutput], server: Callable[[], peers.Server], pytester: pytest.Pytester
 ):
     for number in range(2):

@@ -342,7 +342,7 @@ def test_application_is_informed_about_sessions(talk_with: Any) -> None:
         ("subscribed", one.client_id, "/b"),
         ("unsubscribed", one.client_id, "/a"),
         ("ended", two.client_id, "disconnect", 0.0),
-        ("ended", three.client_id, "kicked", 0.0),
+        ("ended", three.client_id, "server-disconnect", 0.0),
         ("ended", one.client_id, "expired", 10.0),
     ]
     assert [event[0] for event in rule.calls[:6]] == ["started", "connected"] * 3
@@ -537,7 +537,7 @@ def test_a_session_expires_max_interval_after_its_websocket_closed(talk: Any) ->
     assert talk.server.session(session.client_id) is None
 
 
-@pytest.mark.parametrize("how", ["expired", "kicked"])
+@pytest.mark.parametrize("how", ["expired", "server-disconnect"])
 def test_an_ended_session_is_removed_from_its_websocket(talk: Any, how: str) -> None:
     session = talk.open_socket()
     if how == "expired":
