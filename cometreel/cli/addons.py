@@ -16,11 +16,11 @@ __all__ = ["addon_paths", "addons"]
 def addon_paths() -> dict[str, Path]:
     """Return the path of every addon and locustfile by name, and the folder of the scenarios.
 
-    An addon is a file with a list called `addons`, as in mitmproxy. A locustfile is a file that calls `wire`.
+    An addon is a file with a list called `addons`, as in mitmproxy. A locustfile is a file that calls `register_listeners`.
     """
     found = {
         path.stem: path
-        for folder, is_wanted in (("proxy_addons", _has_addons), ("loadtests", _calls_wire))
+        for folder, is_wanted in (("proxy_addons", _has_addons), ("loadtests", _registers_listeners))
         for path in sorted(Path(str(files(f"cometreel.{folder}"))).glob("*.py"))
         if is_wanted(ast.parse(path.read_bytes()).body)  # not imported: mitmproxy or Locust may be missing
     }
@@ -35,9 +35,9 @@ def _has_addons(statements: list[ast.stmt]) -> bool:
     return any(isinstance(target, ast.Name) and target.id == "addons" for target in targets)
 
 
-def _calls_wire(statements: list[ast.stmt]) -> bool:
+def _registers_listeners(statements: list[ast.stmt]) -> bool:
     calls = [node.value.func for node in statements if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
-    return any(isinstance(called, ast.Name) and called.id == "wire" for called in calls)
+    return any(isinstance(called, ast.Name) and called.id == "register_listeners" for called in calls)
 
 
 @click.command()
