@@ -19,8 +19,8 @@ __all__ = [
     "Agent",
     "Server",
     "client",
-    "mitmdump",
     "missing_peers",
+    "mitmdump",
     "stand_in",
 ]
 

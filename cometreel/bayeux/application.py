@@ -12,7 +12,7 @@ from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Request
 
-__all__ = ["NO_DATA", "AllowAll", "Application", "EndReason", "PublishResult", "PolicyResult"]
+__all__ = ["NO_DATA", "AllowAll", "Application", "EndReason", "PolicyResult", "PublishResult"]
 
 EndReason: TypeAlias = Literal["disconnect", "expired", "kicked"]
 

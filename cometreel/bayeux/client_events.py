@@ -11,16 +11,16 @@ from cometreel.bayeux.messages import Message
 from cometreel.immutable import immutable
 
 __all__ = [
-    "ConnectionBroken",
     "ClientEvent",
     "Closed",
     "Connected",
+    "ConnectionBroken",
     "Established",
     "Failed",
-    "SessionUnknown",
     "Published",
     "Received",
     "Send",
+    "SessionUnknown",
     "Subscribed",
     "Unsubscribed",
 ]

@@ -25,8 +25,8 @@ __all__ = [
     "SUBSCRIBE",
     "UNSUBSCRIBE",
     "MessageHandlers",
-    "encoded_message",
     "add_advice",
+    "encoded_message",
 ]
 
 HANDSHAKE: Final = "/meta/handshake"

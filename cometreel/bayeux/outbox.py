@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from cometreel.immutable import immutable
 
-__all__ = ["AckedOutbox", "Outbox", "EncodedMessage"]
+__all__ = ["AckedOutbox", "EncodedMessage", "Outbox"]
 
 
 @immutable

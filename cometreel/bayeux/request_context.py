@@ -15,7 +15,7 @@ from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.wire import Request
 
-__all__ = ["BayeuxRequest", "RequestRefused", "MessageContext", "add_policy_result", "as_object", "reply_to"]
+__all__ = ["BayeuxRequest", "MessageContext", "RequestRefused", "add_policy_result", "as_object", "reply_to"]
 
 
 class RequestRefused(Exception):

@@ -16,7 +16,7 @@ from cometreel.bayeux.reply_channels import ReplyChannel, WebSocketReplyChannel
 from cometreel.bayeux.settings import TransportName
 from cometreel.errors import BugError
 
-__all__ = ["MOVES", "SessionMove", "Poll", "BayeuxSession", "SessionState"]
+__all__ = ["MOVES", "BayeuxSession", "Poll", "SessionMove", "SessionState"]
 
 
 class SessionState(Enum):

@@ -9,8 +9,6 @@ from cometreel.engine.request_journal import Call, Calls
 from cometreel.engine.responders import Notification, Responder, ResponderRequest, Response
 
 __all__ = [
-    "Response",
-    "ResponderRequest",
     "Auth",
     "Backend",
     "Call",
@@ -22,6 +20,8 @@ __all__ = [
     "Repeat",
     "ReplaySettings",
     "Responder",
+    "ResponderRequest",
+    "Response",
     "SessionInfo",
     "Unmatched",
 ]

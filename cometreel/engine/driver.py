@@ -16,7 +16,7 @@ from cometreel.errors import BugError
 from cometreel.masking import masked_text
 from cometreel.wire import Accept, Drop, Effect, Forward, Frame, Log, Reply, Request
 
-__all__ = ["BINARY_REFUSED", "DriverReply", "WebSocketConversation", "Driver", "Engine"]
+__all__ = ["BINARY_REFUSED", "Driver", "DriverReply", "Engine", "WebSocketConversation"]
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from cometreel.scenario.json_pointer import find
 from cometreel.scenario.matchers import Literal
 from cometreel.scenario.request_pattern import ExactPath, RequestPattern, Trigger
 
-__all__ = ["RecordedNumbers", "PreparedScenario", "numbers_of"]
+__all__ = ["PreparedScenario", "RecordedNumbers", "numbers_of"]
 
 
 class PreparedScenario:

@@ -19,7 +19,7 @@ from cometreel.scenario import Profile, find
 from cometreel.scenario.findings import near
 from cometreel.scenario.normalized_request import normalize_path
 
-__all__ = ["Call", "CallListener", "Calls", "RequestJournal", "CallFilters"]
+__all__ = ["Call", "CallFilters", "CallListener", "Calls", "RequestJournal"]
 
 _OPERATION, _OWNER, _OWNER_TYPE = "/operationName", ("/workbinOwner",), ("/workbinType",)
 """The places in GWS's documented requests; a correlation profile can name others."""

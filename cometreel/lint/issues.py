@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from cometreel.jsonvalue import JSON
 
-__all__ = ["RULES", "Fix", "Issue", "Level", "IssuePath", "LintRule"]
+__all__ = ["RULES", "Fix", "Issue", "IssuePath", "Level", "LintRule"]
 
 Level: TypeAlias = Literal["error", "warning", "note"]
 """The levels of SARIF (2.1.0 §3.27.10). A note is uncertain and doesn't change the exit code."""

@@ -12,7 +12,7 @@ from cometreel.lint.issues import RULES, Fix, Issue, IssuePath, Level
 from cometreel.scenario import Exchange, Scenario
 from cometreel.scenario.sources import SourceFile
 
-__all__ = ["RawBlock", "LintContext", "leaves"]
+__all__ = ["LintContext", "RawBlock", "leaves"]
 
 _LISTS = ("exchanges", "timeline", "faults")
 

@@ -25,7 +25,7 @@ from cometreel.locust_agents.run_options import RunOptions, add_options
 from cometreel.locust_agents.run_reports import RunReports
 from cometreel.locust_agents.worker_run import WorkerRun
 
-__all__ = ["ReelRun", "run_of", "register_listeners"]
+__all__ = ["ReelRun", "register_listeners", "run_of"]
 
 logger = logging.getLogger(__name__)
 

@@ -13,13 +13,13 @@ from cometreel.recording.recording_journal import RecordingJournal, key_path, re
 from cometreel.recording.scenario_files import WrittenScenario, scenario_path, write_scenario
 
 __all__ = [
-    "RecordedBody",
+    "DistillSummary",
     "Distilled",
     "JournalHeader",
-    "RecordingJournal",
     "Policy",
+    "RecordedBody",
     "Recorder",
-    "DistillSummary",
+    "RecordingJournal",
     "WireEvent",
     "WrittenScenario",
     "distill",

@@ -29,7 +29,7 @@ from cometreel.scenario.durations import LONGEST
 from cometreel.scenario.findings import findings_of
 from cometreel.scenario.json_pointer import remove, replace
 
-__all__ = ["ExchangeDraft", "Drafter", "NotExpressible", "canonical", "duration"]
+__all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "canonical", "duration"]
 
 _REPLY_HEADERS = ("content-type", "location", "retry-after", "allow", "content-language")
 _JSON_TYPE = "application/json"

@@ -23,7 +23,7 @@ from cometreel.recording.upstream import CONNECT_TIMEOUT, Upstream
 from cometreel.recording.websocket_relay import WebSocketRelay
 from cometreel.wire import Headers
 
-__all__ = ["RecordProxy", "CallObserver"]
+__all__ = ["CallObserver", "RecordProxy"]
 
 _ASSETS = ("text/css", "text/javascript", "application/javascript", "application/x-javascript", "image/", "font/")
 

@@ -54,7 +54,7 @@ from .model import (
 from .specs import EventSpec, PublishReplySpec, ReplySpec
 from .values import Locate, Value, ValuePath, value_of
 
-__all__ = ["bayeux", "events", "fault", "identity", "names", "reply", "session", "settings", "request_pattern"]
+__all__ = ["bayeux", "events", "fault", "identity", "names", "reply", "request_pattern", "session", "settings"]
 
 
 def names(written: str | list[str] | None) -> tuple[str, ...]:

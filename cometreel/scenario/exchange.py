@@ -36,7 +36,7 @@ from cometreel.wire import Request
 from .compiled import BayeuxSection, Fault, Position, Repeat, Role, SessionSection, SettingsSection
 from .specs import EventSpec, PublishReplySpec, ReplySpec
 
-__all__ = ["Exchange", "ExchangeIndex", "ExchangeGroup", "Scenario", "TimelineEntry"]
+__all__ = ["Exchange", "ExchangeGroup", "ExchangeIndex", "Scenario", "TimelineEntry"]
 
 
 Feature: TypeAlias = tuple[str, ...]

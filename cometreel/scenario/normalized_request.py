@@ -20,9 +20,9 @@ from cometreel.scenario.json_pointer import remove
 from cometreel.wire import Headers, Request
 
 __all__ = [
-    "NormalizedRequest",
     "NormalizedPath",
     "NormalizedPublish",
+    "NormalizedRequest",
     "RequestOrPublish",
     "normalize_publish",
     "normalize_request",

@@ -12,7 +12,7 @@ from cometreel.masking import HIDDEN, is_secret_header
 from cometreel.scenario.matchers import MISSING, Difference, MatchContext, Matcher, shown
 from cometreel.scenario.normalized_request import NormalizedPath, NormalizedPublish, NormalizedRequest, RequestOrPublish
 
-__all__ = ["RequestPattern", "Match", "Mismatch", "PublishPattern", "Trigger"]
+__all__ = ["Match", "Mismatch", "PublishPattern", "RequestPattern", "Trigger"]
 
 
 @immutable

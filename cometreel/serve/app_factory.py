@@ -27,7 +27,7 @@ from cometreel.scenario import Scenario
 from cometreel.serve.app import ForwardRequest, ReplayApp
 from cometreel.serve.http_server import AppFactory, ListenOptions, listen
 
-__all__ = ["Admin", "STOP_SIGNALS", "replay_app", "serve", "settings_for"]
+__all__ = ["STOP_SIGNALS", "Admin", "replay_app", "serve", "settings_for"]
 
 logger = logging.getLogger(__name__)
 

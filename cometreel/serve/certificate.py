@@ -12,7 +12,7 @@ from pathlib import Path
 from cometreel.errors import OptionInvalid
 from cometreel.extras import require_extra
 
-__all__ = ["Certificate", "ssl_context", "local_certificate"]
+__all__ = ["Certificate", "local_certificate", "ssl_context"]
 
 NAMES = ("localhost",)
 ADDRESSES = ("127.0.0.1", "::1")

@@ -30,12 +30,12 @@ from cometreel.serve.asgi import CONNECTION_CONTROL
 from cometreel.serve.certificate import Certificate, ssl_context
 
 __all__ = [
+    "RESERVED_FILES",
     "AppFactory",
     "HttpConnection",
     "HttpListener",
     "Limits",
     "ListenOptions",
-    "RESERVED_FILES",
     "WebSocketConnection",
     "bind_socket",
     "connections_allowed",

@@ -16,9 +16,9 @@ from cometreel.http_fields import error_reply
 from cometreel.wire import Headers, Reply
 
 __all__ = [
+    "CODINGS",
     "BodyRefused",
     "BodyTooLong",
-    "CODINGS",
     "ClientDisconnected",
     "CodingInvalid",
     "decode_body",

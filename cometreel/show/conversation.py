@@ -13,17 +13,17 @@ from cometreel.jsonvalue import JSON
 from cometreel.scenario import Profile
 
 __all__ = [
-    "Conversation",
-    "PollEnding",
-    "ConversationExchange",
-    "FrameInfo",
-    "Lane",
     "Bookmark",
+    "Conversation",
+    "ConversationExchange",
     "ConversationNotification",
-    "HeldPoll",
-    "WebSocketSpan",
     "ConversationSource",
+    "FrameInfo",
+    "HeldPoll",
+    "Lane",
     "MetaMessage",
+    "PollEnding",
+    "WebSocketSpan",
 ]
 
 ConversationSource: TypeAlias = Literal["journal", "scenario"]

@@ -15,7 +15,7 @@ from cometreel.errors import OptionInvalid
 from cometreel.recording.secret import Secret
 from cometreel.verify.script import DEFAULT_SESSION, SessionPlan
 
-__all__ = ["Credentials", "find_credentials", "environment_variables"]
+__all__ = ["Credentials", "environment_variables", "find_credentials"]
 
 Prompt = Callable[[SessionPlan], "Credentials | None"]
 

@@ -11,7 +11,7 @@ from cometreel.verify.request_building import BuiltPublish, BuiltRequest
 from cometreel.verify.script import ScriptStep
 from cometreel.wire import Headers
 
-__all__ = ["ReceivedNotification", "LiveReply", "PlayedStep"]
+__all__ = ["LiveReply", "PlayedStep", "ReceivedNotification"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from cometreel.scenario.yaml_writer import inline
 from cometreel.verify.expected_values import SessionVariables
 from cometreel.wire import Headers, Request
 
-__all__ = ["RequestNotBuildable", "BuiltRequest", "BuiltPublish", "build_request", "match_request"]
+__all__ = ["BuiltPublish", "BuiltRequest", "RequestNotBuildable", "build_request", "match_request"]
 
 _SAFE = "~!$&'()*+,=:@"
 

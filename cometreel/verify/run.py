@@ -35,8 +35,8 @@ from cometreel.verify.script import Script, ScriptStep
 from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict
 
 __all__ = [
-    "CloseSession",
     "LISTEN_SECONDS",
+    "CloseSession",
     "OpenSession",
     "Pace",
     "RunAction",

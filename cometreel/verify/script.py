@@ -17,7 +17,7 @@ from cometreel.scenario import Exchange, ExchangeBlock, Position, PublishBlock, 
 from cometreel.scenario.sources import SourceFile, read_source
 from cometreel.scenario.values import Fixed
 
-__all__ = ["DEFAULT_SESSION", "ExpectedTimelineEvent", "SessionPlan", "Script", "ScriptStep", "build_script"]
+__all__ = ["DEFAULT_SESSION", "ExpectedTimelineEvent", "Script", "ScriptStep", "SessionPlan", "build_script"]
 
 DEFAULT_SESSION = "everybody"
 """The only session of a scenario without roles."""

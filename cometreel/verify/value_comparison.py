@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from deepdiff import DeepDiff
     from deepdiff.model import DiffLevel
 
-__all__ = ["ValueChange", "ChangeKind", "value_changes", "count_values"]
+__all__ = ["ChangeKind", "ValueChange", "count_values", "value_changes"]
 
 
 class ChangeKind(Enum):

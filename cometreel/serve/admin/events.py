@@ -15,7 +15,7 @@ from cometreel.jsonvalue import JSON, encode
 from cometreel.serve.admin import serializers
 from cometreel.serve.admin.serializers import ToDatetime, call_json
 
-__all__ = ["ChangeFeed", "KEEP_ALIVE", "MAX_ITEMS", "stream"]
+__all__ = ["KEEP_ALIVE", "MAX_ITEMS", "ChangeFeed", "stream"]
 
 MAX_ITEMS = 500
 """The maximum number of sessions, exchanges and unplayed exchanges in an event."""

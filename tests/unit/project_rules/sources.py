@@ -49,14 +49,14 @@ def shared_class_names() -> dict[str, list[str]]:
     """
     places: dict[str, list[str]] = {}
     for path in SOURCES:
-        for name in sorted(set(_class_names(parsed(path)))):
+        for name in sorted(set(class_names(parsed(path)))):
             places.setdefault(name, []).append(relative(path))
     return {name: paths for name, paths in sorted(places.items()) if len(paths) > 1}
 
 
 def count_of_class_names() -> int:
     """Return how many different class names and type aliases there are."""
-    return len({name for path in SOURCES for name in _class_names(parsed(path))})
+    return len({name for path in SOURCES for name in class_names(parsed(path))})
 
 
 def repeated_file_names() -> dict[str, list[str]]:
@@ -68,7 +68,8 @@ def repeated_file_names() -> dict[str, list[str]]:
     return {name: folders for name, folders in sorted(places.items()) if len(folders) > 1}
 
 
-def _class_names(tree: ast.Module) -> Iterator[str]:
+def class_names(tree: ast.Module) -> Iterator[str]:
+    """Yield the names of a module's classes and type aliases, without leading underscores."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             yield node.name.lstrip("_")

@@ -12,7 +12,9 @@ from tests.unit.project_rules.sources import (
     CONSOLE,
     DOCS,
     PYTHON,
+    ROOT,
     SOURCES,
+    class_names,
     parsed,
     relative,
     repeated_file_names,
@@ -84,6 +86,14 @@ def _top_level_imports(path: Path) -> list[str]:
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0]
     return [name for name in names if name.split(".")[0] in ("loadtests", "proxy_addons", "scenarios")]
+
+
+def test_the_glossary_names_classes_that_exist():
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    rows = [line.split("|")[1] for line in text.partition("\n## Code\n")[2].splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    defined = {name for path in SOURCES for name in class_names(parsed(path))}
+    assert sorted(named - defined) == []
 
 
 def test_no_attribute_of_a_package_hides_a_module_of_the_same_name():
