@@ -16,7 +16,8 @@ __all__ = ["addon_paths", "addons"]
 def addon_paths() -> dict[str, Path]:
     """Return the path of every addon and locustfile by name, and the folder of the scenarios.
 
-    An addon is a file with a list called `addons`, as in mitmproxy. A locustfile is a file that calls `register_listeners`.
+    An addon is a file with a list called `addons`, as in mitmproxy. A locustfile is a file that calls
+    `register_listeners`.
     """
     found = {
         path.stem: path
