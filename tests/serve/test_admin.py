@@ -74,8 +74,8 @@ def test_sessions_are_shown_without_cookies_tokens_and_client_ids(reel: Administ
         "clients": [],
         "waiting": 0,
     }
-    told = json.dumps(session)
-    assert [secret for secret in (desktop.client_id, *reel.app.cookies.values()) if secret in told] == []
+    shown = json.dumps(session)
+    assert [secret for secret in (desktop.client_id, *reel.app.cookies.values()) if secret in shown] == []
 
 
 def test_a_call_is_shown_with_all_properties(reel: Administered):
@@ -406,8 +406,8 @@ def test_a_stream_resumes_after_the_last_event(reel: Administered, query: str, h
     for _ in range(3):
         reel.app.get("/api/v2/page")
     with reel.admin.stream("GET", f"/events{query}", headers=headers) as reply:
-        told = events(reply.iter_lines())
-        assert [next(told)[0], next(told)[0]] == ["2", "3"]
+        stream = events(reply.iter_lines())
+        assert [next(stream)[0], next(stream)[0]] == ["2", "3"]
 
 
 def test_the_stream_ends_when_the_server_stops():

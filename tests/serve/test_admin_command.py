@@ -54,9 +54,9 @@ def test_a_terminal_shows_the_address_with_the_token(scenario: Path):
     with serving(scenario, stderr=theirs) as process, os.fdopen(ours, errors="replace") as terminal:
         url, line = url_of(process), terminal.readline().strip()
         os.close(theirs)
-        told = re.fullmatch(rf"cometreel: console at ({re.escape(url)}/__reel__/\?token=[A-Za-z0-9_-]{{32}})", line)
-        assert told, line
-        assert httpx.get(told[1], trust_env=False).json()["unplayed"] == 4
+        shown = re.fullmatch(rf"cometreel: console at ({re.escape(url)}/__reel__/\?token=[A-Za-z0-9_-]{{32}})", line)
+        assert shown, line
+        assert httpx.get(shown[1], trust_env=False).json()["unplayed"] == 4
 
 
 def test_a_redirected_log_explains_how_to_choose_a_token_without_showing_one(scenario: Path):

@@ -66,9 +66,9 @@ def test_events_of_a_large_replay_are_truncated():
     polled = PolledFeed(f"cometreel: 1\nexchanges:\n{exchanges}")
     for number in range(MAX_ITEMS + 2):
         polled.ask(number)
-    told = polled.changes()
-    lengths = {name: len(value) for name, value in told.items() if isinstance(value, list)}
+    changes = polled.changes()
+    lengths = {name: len(value) for name, value in changes.items() if isinstance(value, list)}
     assert lengths == {"exchanges": MAX_ITEMS, "sessions": MAX_ITEMS, "unplayed": MAX_ITEMS, "faults": 0}
-    overview = told["overview"]
+    overview = changes["overview"]
     assert isinstance(overview, dict)
     assert (overview["sessions"], overview["unplayed"]) == (MAX_ITEMS + 2, MAX_ITEMS + 1)

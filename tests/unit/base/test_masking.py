@@ -150,7 +150,7 @@ def test_other_header_fields_are_shown(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Access-Key", "access_key", "PRIVATE_KEY", "verification_code", "tokenValue", "code"])
-def test_a_name_is_secret_whatever_its_spelling(name: str) -> None:
+def test_a_name_is_secret_in_any_spelling(name: str) -> None:
     assert is_secret(name)
 
 

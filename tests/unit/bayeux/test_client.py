@@ -321,7 +321,7 @@ def test_malformed_replies_are_handled_without_an_exception(link: Link) -> None:
 def test_on_a_websocket_replies_are_matched_by_id_and_a_close_fails_all_pending_messages(talk: Any) -> None:
     client = BayeuxClient(ClientSettings(connection_type="websocket"))
     socket = talk.request("GET", websocket=True)
-    told: list[ClientEvent] = []
+    reported: list[ClientEvent] = []
 
     def do(events: Iterable[ClientEvent]) -> None:
         for event in events:
@@ -331,20 +331,20 @@ def test_on_a_websocket_replies_are_matched_by_id_and_a_close_fails_all_pending_
                 for frame in socket.frames[read:]:
                     do(client.receive(frame, talk.now))
             else:
-                told.append(event)
+                reported.append(event)
 
     do(client.subscribe(["/a"]))
     do(client.handshake(0.0))
     do(client.advance(0.0))
     do(client.publish("/a", 1))
-    assert [type(event) for event in told] == [Established, Subscribed, Connected, Received, Published]
-    told.clear()
+    assert [type(event) for event in reported] == [Established, Subscribed, Connected, Received, Published]
+    reported.clear()
     talk.gone(socket)
     do(client.failed(None, 0.0))
-    assert (told, client.state) == ([ConnectionBroken(1.0)], ClientState.CONNECTING)
+    assert (reported, client.state) == ([ConnectionBroken(1.0)], ClientState.CONNECTING)
     socket = talk.request("GET", websocket=True)
     do(client.advance(1.0))
-    assert told[1:] == [Connected()]
+    assert reported[1:] == [Connected()]
 
 
 REPLIES: Any = st.fixed_dictionaries(

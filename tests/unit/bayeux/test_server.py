@@ -304,7 +304,7 @@ class Rule(AllowAll):
     def __init__(self, policy: PolicyResult | None = None, result: PublishResult | None = None) -> None:
         self.policy, self.result = policy, result
         self.channel = ""
-        self.told: list[tuple[Any, ...]] = []
+        self.calls: list[tuple[Any, ...]] = []
 
     def allow(self, message: Message, client_id: str | None, request: Request, now: float) -> PolicyResult | None:
         return self.policy if message["channel"] == self.channel else None
@@ -313,19 +313,19 @@ class Rule(AllowAll):
         return self.result
 
     def started(self, client_id: str, request: Request, now: float) -> None:
-        self.told.append(("started", client_id))
+        self.calls.append(("started", client_id))
 
     def connected(self, client_id: str, now: float) -> None:
-        self.told.append(("connected", client_id))
+        self.calls.append(("connected", client_id))
 
     def subscribed(self, client_id: str, channel: str, now: float) -> None:
-        self.told.append(("subscribed", client_id, channel))
+        self.calls.append(("subscribed", client_id, channel))
 
     def unsubscribed(self, client_id: str, channel: str, now: float) -> None:
-        self.told.append(("unsubscribed", client_id, channel))
+        self.calls.append(("unsubscribed", client_id, channel))
 
     def ended(self, client_id: str, reason: str, now: float) -> None:
-        self.told.append(("ended", client_id, reason, now))
+        self.calls.append(("ended", client_id, reason, now))
 
 
 def test_application_is_informed_about_sessions(talk_with: Any) -> None:
@@ -337,7 +337,7 @@ def test_application_is_informed_about_sessions(talk_with: Any) -> None:
     two.send(two.message("/meta/disconnect"))
     talk.do(talk.server.disconnect(three.client_id, talk.now))
     talk.wait(10)
-    assert rule.told[6:] == [
+    assert rule.calls[6:] == [
         ("subscribed", one.client_id, "/a"),
         ("subscribed", one.client_id, "/b"),
         ("unsubscribed", one.client_id, "/a"),
@@ -345,7 +345,7 @@ def test_application_is_informed_about_sessions(talk_with: Any) -> None:
         ("ended", three.client_id, "kicked", 0.0),
         ("ended", one.client_id, "expired", 10.0),
     ]
-    assert [event[0] for event in rule.told[:6]] == ["started", "connected"] * 3
+    assert [event[0] for event in rule.calls[:6]] == ["started", "connected"] * 3
 
 
 @pytest.mark.parametrize(
