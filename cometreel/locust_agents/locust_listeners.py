@@ -1,7 +1,7 @@
 """Connects Locust's events to a run: start and stop of a test, messages between master and workers, reports at the end.
 
-A locustfile calls `wire(read_options)` once. The same code runs in a single process, masters and workers: the worker
-side and the coordinator exchange Locust messages, which a single process sends to itself.
+A locustfile calls `register_listeners(read_options)` once. The same code runs in a single process, masters and workers:
+the worker side and the coordinator exchange Locust messages, which a single process sends to itself.
 """
 
 from __future__ import annotations
