@@ -39,7 +39,7 @@ class Scope:
     def variables(self) -> dict[str, object]:
         """The variables by name."""
         context = self.context
-        dice = SeededRandom(context.seed, f"{self._place}/{self._seq}")
+        random = SeededRandom(context.seed, f"{self._place}/{self._seq}")
         return {
             **context.captures,
             "request": _request(context.request),
@@ -49,8 +49,8 @@ class Scope:
             "ref": context.ref,
             "now": context.now,
             "wallclock": context.wallclock,
-            "uuid": dice.uuid,
-            "randint": dice.randint,
+            "uuid": random.uuid,
+            "randint": random.randint,
             "seq": self._seq,
             "count": self._count,
         }

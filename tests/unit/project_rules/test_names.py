@@ -30,8 +30,8 @@ REPEATED_FILE_NAMES: dict[str, str] = {}
 """The file names that may occur in more than one package, with the reason; at most twelve."""
 
 THEATRE = re.compile(
-    r"(?<![a-z])(casting|conductor|crew|cues?|desks?|doors?|entrance|house|parcels?|repertoire|rooms?|seats?|tether\w*|veil\w*)"
-    r"(?![a-z])",
+    r"(?<![a-z])(casting|conductor|crew|cues?|desks?|doors?|entrance|house|parcels?|performances?(?!\.now)|repertoire|rooms?"
+    r"|scores?|seats?|stages?|strikes?|struck|tether\w*|veil\w*)(?![a-z])",
     re.IGNORECASE,
 )
 """Metaphors, which mean nothing to a reader who knows HTTP, CometD, WireMock or Locust."""
