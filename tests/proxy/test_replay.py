@@ -361,7 +361,7 @@ def test_an_edited_scenario_is_reloaded_and_an_invalid_edit_is_reported(
     proxy.await_log("The scenario was edited")
     assert client.http.get("/api/v2/me/workbins").json() == {"statusCode": 0, "workbins": ["new"]}
     scenario.write_text(SCENARIO.replace("title:", "titel:"))
-    log = proxy.await_log("The previous scenario stays in force.")
+    log = proxy.await_log("The previous scenario stays active.")
     assert f"{scenario}:2:1: " in log
     assert client.http.get("/api/v2/me/workbins").json() == {"statusCode": 0, "workbins": ["new"]}
     client.request_stats("Place1")
