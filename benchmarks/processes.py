@@ -48,6 +48,17 @@ def on_client_core() -> None:
 
 
 @contextmanager
+def on_all_cores() -> Iterator[None]:
+    """Let this process and its children use every core until the block ends, as a user's programs do."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+@contextmanager
 def mitmdump(log: Path, *arguments: str) -> Iterator[Server]:
     """Run mitmdump on the server core, on a free loopback port, until the block ends."""
     program = str(Path(sys.executable).with_name("mitmdump"))
