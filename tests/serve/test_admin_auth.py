@@ -19,7 +19,13 @@ HERE = {"host": "127.0.0.1:8080", **BEARER}
 FOREIGN = (403, "only this machine may use the admin API (see: cometreel serve --admin-from)")
 WRONG_HOST = (403, "the Host of the request is not this machine; use 127.0.0.1 or localhost")
 OTHER_PAGE = (403, "another web page may not use the admin API")
-NO_TOKEN = (401, "the token of this run is missing; send Authorization: Bearer TOKEN")
+NO_TOKEN = (
+    401,
+    (
+        "the token of this run is missing or wrong; "
+        "send Authorization: Bearer TOKEN, or open /__reel__/?token=TOKEN in a browser"
+    ),
+)
 
 
 def scope(headers: dict[str, str], client: str | None = "127.0.0.1", query: str = "") -> Scope:

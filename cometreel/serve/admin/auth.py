@@ -75,7 +75,10 @@ class AdminAuth:
         if not any(
             secrets.compare_digest(token.encode(), self.token.encode()) for token in _sent_tokens(scope, headers)
         ):
-            return 401, "the token of this run is missing; send Authorization: Bearer TOKEN"
+            return 401, (
+                "the token of this run is missing or wrong; "
+                "send Authorization: Bearer TOKEN, or open /__reel__/?token=TOKEN in a browser"
+            )
         return None
 
 
