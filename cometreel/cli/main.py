@@ -95,8 +95,9 @@ def main() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. The default arguments are those of the process."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = _invoke(sys.argv[1:] if arguments is None else list(arguments))
+        code = _invoke(arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader of the output has closed it, as `head` does
@@ -108,7 +109,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return ExitCode.ERROR
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "cometreel"
+        command = error.ctx.command_path if error.ctx else " ".join(["cometreel", *_named_command(arguments)])
         return _print_error(f"{error.format_message().rstrip('.')} (see: {command} --help)")
     except click.ClickException as error:
         return _print_error(error.format_message())
@@ -128,6 +129,11 @@ def _invoke(arguments: list[str]) -> int:
     except click.exceptions.Exit as exit_:  # after --help and --version
         return exit_.exit_code
     return code if isinstance(code, int) else ExitCode.SUCCESS
+
+
+def _named_command(arguments: Sequence[str]) -> list[str]:
+    """Return the command of a usage error for which click gives no context, such as an option without its value."""
+    return [name for name in arguments[:1] if name in COMMANDS]
 
 
 def _print_error(*lines: str) -> ExitCode:

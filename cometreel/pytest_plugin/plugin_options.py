@@ -74,7 +74,7 @@ def read_options(config: pytest.Config) -> PluginOptions:
         raise pytest.UsageError(
             f"--reel-record-mode: {mode!r} without a server to record; expected --reel-record=URL as well"
         )
-    if record:
+    if record and mode != "none":
         _check(record)
     return PluginOptions(record, mode, strict)
 

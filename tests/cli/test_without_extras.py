@@ -212,6 +212,12 @@ def test_recording_in_pytest_is_a_usage_error(folder: Path, environment: dict[st
     assert f"--reel-record needs httpx; install it: {install_command('forward')}" in ended.stderr
 
 
+def test_record_mode_none_needs_no_extra(folder: Path, environment: dict[str, str]):
+    options = ["--reel-record=http://127.0.0.1:1", "--reel-record-mode=none"]
+    ended = pytest_run(folder, environment, "--rootdir", str(folder), *options)
+    assert ended.returncode in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED), ended.stdout + ended.stderr
+
+
 SLOW = {"mitmproxy", "httpx", "cryptography", "rich", "prometheus_client", "starlette.applications", "locust", "gevent"}
 """Modules that take long to import."""
 

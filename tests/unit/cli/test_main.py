@@ -69,6 +69,7 @@ def test_an_error_gives_a_line_on_stderr_and_exit_code_2(
 MISUSED = {
     ("nonsense",): "cometreel: No such command 'nonsense' (see: cometreel --help)\n",
     ("addons", "--loud"): "cometreel: No such option '--loud' (see: cometreel addons --help)\n",
+    ("export", "a.yaml", "--mitm"): "cometreel: Option '--mitm' requires an argument (see: cometreel export --help)\n",
     ("addons", "a", "b"): "cometreel: Got unexpected extra argument (b) (see: cometreel addons --help)\n",
 }
 
