@@ -45,7 +45,7 @@ def request_body(number: int) -> dict[str, str]:
     return {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": f"Place{number}"}
 
 
-class Agent:
+class SimulatedAgent:
     """One live session with its cookies, CometD client and held poll."""
 
     def __init__(self, backend: Backend, ids: count[int], now: float) -> None:
@@ -83,7 +83,7 @@ def exchanges_per_second(exchanges: int, sessions: int, rounds: int, *, differen
     `different` places are requested, spread over the whole scenario.
     """
     backend, ids, now = Backend(loads(scenario(exchanges)), ReplaySettings(seed="bench")), count(1), 0.0
-    agents = [Agent(backend, ids, now) for _ in range(sessions)]
+    agents = [SimulatedAgent(backend, ids, now) for _ in range(sessions)]
     begin = time.perf_counter()
     for turn in range(rounds):
         agent = agents[turn % sessions]

@@ -29,7 +29,7 @@ _STATS = (
 )
 
 
-class Session:
+class LightSession:
     """One CometD session: its held poll, and the messages that wait for the next one."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Session:
         self.waiting.clear()
 
 
-SESSIONS: dict[str, Session] = {}
+SESSIONS: dict[str, LightSession] = {}
 
 
 class ServerConnection(asyncio.Protocol):
@@ -109,7 +109,7 @@ class ServerConnection(asyncio.Protocol):
         channel, number = message["channel"], message["id"]
         if channel == "/meta/handshake":
             name = f"s{next(_ids)}"
-            SESSIONS[name] = Session()
+            SESSIONS[name] = LightSession()
             reply = {"channel": channel, "id": number, "successful": True, "clientId": name, "version": "1.0"}
             advice = {"advice": {"reconnect": "retry", "interval": 0, "timeout": _TIMEOUT * 1000}}
             self.reply(

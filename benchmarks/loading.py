@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from benchmarks.figures import heading, row
-from benchmarks.processes import CLIENT_CORE, TWO_CORES, Server, running
+from benchmarks.processes import CLIENT_CORE, TWO_CORES, ServerProcess, running
 
 LOADS = Path(__file__).parent / "loads"
 ROOT = LOADS.parents[1]
@@ -52,7 +52,7 @@ def locust(file: str, host: str, users: int, *arguments: str, **settings: str) -
     return measured([*command, "-u", str(users), "-r", str(users), *arguments], **settings)
 
 
-def light(folder: Path, *certificate: Path) -> AbstractContextManager[Server]:
+def light(folder: Path, *certificate: Path) -> AbstractContextManager[ServerProcess]:
     """Run `gws_light.py`, which pushes a notification 5 ms after its POST; with a certificate it uses TLS."""
     command = [sys.executable, str(LOADS.parent / "gws_light.py"), "5", *map(str, certificate)]
     return running(command, folder / "light.log", r"port (\d+)")

@@ -18,7 +18,7 @@ TWO_CORES = {SERVER_CORE, CLIENT_CORE} <= os.sched_getaffinity(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerProcess:
     """A running server: its process id and its loopback port."""
 
     pid: int
@@ -59,7 +59,7 @@ def on_all_cores() -> Iterator[None]:
 
 
 @contextmanager
-def mitmdump(log: Path, *arguments: str) -> Iterator[Server]:
+def mitmdump(log: Path, *arguments: str) -> Iterator[ServerProcess]:
     """Run mitmdump on the server core, on a free loopback port, until the block ends."""
     program = str(Path(sys.executable).with_name("mitmdump"))
     command = [program, "--listen-host", "127.0.0.1", "--listen-port", "0", "--set", "flow_detail=0"]
@@ -70,7 +70,7 @@ def mitmdump(log: Path, *arguments: str) -> Iterator[Server]:
 
 
 @contextmanager
-def running(command: list[str], log: Path, announces: str) -> Iterator[Server]:
+def running(command: list[str], log: Path, announces: str) -> Iterator[ServerProcess]:
     """Run a server on the server core until the block ends; the pattern `announces` finds its port in its output."""
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -81,7 +81,7 @@ def running(command: list[str], log: Path, announces: str) -> Iterator[Server]:
             env={**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"},
         )
     try:
-        yield Server(process.pid, _port(process, log, announces))
+        yield ServerProcess(process.pid, _port(process, log, announces))
     finally:
         process.terminate()
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.figures import heading, in_turn, row
 from benchmarks.http_load import Exchange, post, requests_per_second, send
-from benchmarks.processes import PATIENCE, Server, mitmdump
+from benchmarks.processes import PATIENCE, ServerProcess, mitmdump
 
 ROOT = Path(__file__).parents[1]
 ADDONS = Path(__file__).parent / "addons"
@@ -77,7 +77,7 @@ async def _any_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     return post("/", b"[]")
 
 
-async def _memory_per_request(server: Server, prepare: object, connections: int = 1000) -> float:
+async def _memory_per_request(server: ServerProcess, prepare: object, connections: int = 1000) -> float:
     """Return the bytes of memory per held request."""
     assert callable(prepare)
     before = server.memory()
@@ -93,7 +93,7 @@ async def _memory_per_request(server: Server, prepare: object, connections: int 
     return (after - before) / connections
 
 
-async def _wait_for_stable_memory(server: Server) -> None:
+async def _wait_for_stable_memory(server: ServerProcess) -> None:
     """Wait until the memory stops growing."""
     end, last = time.monotonic() + PATIENCE, 0
     while time.monotonic() < end and (now := server.memory()) != last:

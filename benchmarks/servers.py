@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.processes import Server, running
+from benchmarks.processes import ServerProcess, running
 from benchmarks.stubs import free_port
 
 __all__ = ["granian", "serve", "uvicorn"]
@@ -17,7 +17,7 @@ PROGRAMS = Path(sys.executable).parent
 
 
 @contextmanager
-def serve(folder: Path, scenario: Path, *arguments: str) -> Iterator[Server]:
+def serve(folder: Path, scenario: Path, *arguments: str) -> Iterator[ServerProcess]:
     """Run `cometreel serve` without the admin API."""
     command = [str(PROGRAMS / "cometreel"), "serve", str(scenario), "--no-watch", "--no-admin", *arguments]
     with running(command, folder / f"serve-{scenario.stem}.log", r"^http://127\.0\.0\.1:(\d+)") as server:
@@ -25,7 +25,7 @@ def serve(folder: Path, scenario: Path, *arguments: str) -> Iterator[Server]:
 
 
 @contextmanager
-def uvicorn(folder: Path, app: str) -> Iterator[Server]:
+def uvicorn(folder: Path, app: str) -> Iterator[ServerProcess]:
     """Run an application of `benchmarks/apps` in uvicorn with uvloop and httptools, with minimal logging."""
     command = [str(PROGRAMS / "uvicorn"), f"{app}:app", "--app-dir", str(APPS), "--port", "0", "--lifespan", "off"]
     command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--no-server-header", "--no-date-header"]
@@ -34,7 +34,7 @@ def uvicorn(folder: Path, app: str) -> Iterator[Server]:
 
 
 @contextmanager
-def granian(folder: Path, app: str, interface: str, scenario: Path) -> Iterator[Server]:
+def granian(folder: Path, app: str, interface: str, scenario: Path) -> Iterator[ServerProcess]:
     """Run an application of `benchmarks/apps` in one granian worker."""
     command = ["env", f"REEL_SCENARIO={scenario}", str(PROGRAMS / "granian"), f"{app}:app", "--interface", interface]
     command += ["--host", "127.0.0.1", "--port", str(free_port()), "--workers", "1", "--loop", "uvloop", "--no-ws"]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from benchmarks import engine, stubs, wrk
 from benchmarks.figures import heading, row
-from benchmarks.processes import PATIENCE, Server, mitmdump
+from benchmarks.processes import PATIENCE, ServerProcess, mitmdump
 from benchmarks.replaying import BODY, SCENARIO, replay_addon
 from benchmarks.servers import granian, serve, uvicorn
-from benchmarks.sessions_load import Session, exchanges, open_sessions
+from benchmarks.sessions_load import PollingSession, exchanges, open_sessions
 from cometreel.jsonvalue import encode
 
 PATH = "/api/v2/workbins"
@@ -79,7 +79,7 @@ def _others(folder: Path) -> None:
             row(f"ratio serve : {name}", [mine / its for mine, its in pairs])
 
 
-def _warm(server: Server) -> None:
+def _warm(server: ServerProcess) -> None:
     """Put load on a server until its rate stops growing."""
     step, rate = 5, 1.0
     for _ in range(WARMEST // step):
@@ -88,7 +88,7 @@ def _warm(server: Server) -> None:
             break
 
 
-def _measured(server: Server, cookie: str | None = None) -> tuple[float, float]:
+def _measured(server: ServerProcess, cookie: str | None = None) -> tuple[float, float]:
     """Return requests per second, and requests per second of the server's CPU time."""
     cpu, begin = server.cpu(), time.perf_counter()
     rate = wrk.requests_per_second(server.port, PATH, BODY.decode(), cookie=cookie, seconds=2)
@@ -115,7 +115,7 @@ def _sessions(folder: Path) -> None:
     row("lateness of the notification at 200/s, p99", [_percentile(late, 0.99)], "ms")
 
 
-async def _run_exchanges(server: Server) -> tuple[float, float, list[float]]:
+async def _run_exchanges(server: ServerProcess) -> tuple[float, float, list[float]]:
     sessions, body = await open_sessions(server.port, 1000), encode({**engine.request_body(0)})
     paced = await exchanges(sessions, PATH, body, seconds=5, rate=200)
     cpu = server.cpu()
@@ -135,7 +135,7 @@ def _memory(folder: Path) -> None:
             row(f"{count:,} sessions", [asyncio.run(_memory_per_session(server, count)) / 1000], "kB")
 
 
-async def _memory_per_session(server: Server, count: int) -> float:
+async def _memory_per_session(server: ServerProcess, count: int) -> float:
     before = server.memory()
     sessions = await open_sessions(server.port, count)
     for session in sessions:
@@ -147,7 +147,7 @@ async def _memory_per_session(server: Server, count: int) -> float:
     return each
 
 
-async def _wait_for_stable_memory(server: Server) -> None:
+async def _wait_for_stable_memory(server: ServerProcess) -> None:
     """Wait until the memory stops growing."""
     end, last = time.monotonic() + PATIENCE, 0
     while time.monotonic() < end and (now := server.memory()) != last:
@@ -163,7 +163,7 @@ def _growth(folder: Path) -> None:
         asyncio.run(_compare_growth(few, many))
 
 
-async def _compare_growth(few: Server, many: Server) -> None:
+async def _compare_growth(few: ServerProcess, many: ServerProcess) -> None:
     (one,), (other,) = await open_sessions(few.port, 1), await open_sessions(many.port, 1)
     pairs = [(await _cost(few, one), await _cost(many, other)) for _ in range(TURNS)]
     row("ratio 10 : 10,000 exchanges", [first / second for first, second in pairs])
@@ -178,6 +178,6 @@ async def _compare_growth(few: Server, many: Server) -> None:
         session.writer.close()
 
 
-async def _cost(server: Server, session: Session) -> float:
+async def _cost(server: ServerProcess, session: PollingSession) -> float:
     """Return this session's POSTs per second of the server's CPU time."""
     return (await asyncio.to_thread(_measured, server, session.cookie))[1]

@@ -19,7 +19,7 @@ _COOKIE = re.compile(rb"set-cookie: *([^;\r]+)", re.IGNORECASE)
 
 
 @dataclass(slots=True)
-class Session:
+class PollingSession:
     """One live session: poll connection, cookies and client id."""
 
     port: int
@@ -74,12 +74,12 @@ class Session:
         return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
 
 
-async def open_sessions(port: int, count: int, *, at_once: int = 50) -> list[Session]:
+async def open_sessions(port: int, count: int, *, at_once: int = 50) -> list[PollingSession]:
     """Open `count` sessions, up to `at_once` concurrently."""
-    found: list[Session] = []
+    found: list[PollingSession] = []
     while len(found) < count:
         batch = min(at_once, count - len(found))
-        found += await asyncio.gather(*(Session.open(port) for _ in range(batch)))
+        found += await asyncio.gather(*(PollingSession.open(port) for _ in range(batch)))
     return found
 
 
@@ -92,7 +92,7 @@ class LoadResult:
 
 
 async def exchanges(
-    sessions: list[Session], path: str, body: bytes, *, seconds: float, rate: float | None
+    sessions: list[PollingSession], path: str, body: bytes, *, seconds: float, rate: float | None
 ) -> LoadResult:
     """Repeat in every session: send the request and wait for the notification on the held poll.
 
@@ -102,7 +102,7 @@ async def exchanges(
     end = time.perf_counter() + seconds
     pause = None if rate is None else len(sessions) / rate
 
-    async def repeat(session: Session, number: int) -> None:
+    async def repeat(session: PollingSession, number: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", session.port, limit=4096)
         request, due = session.request(path, body), time.perf_counter() + (pause or 0) * number / len(sessions)
         while due < end and time.perf_counter() < end:

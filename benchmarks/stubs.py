@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from benchmarks.processes import Server, running
+from benchmarks.processes import ServerProcess, running
 
 __all__ = ["PATH", "REPLY", "STUBS", "free_port", "missing"]
 
@@ -34,7 +34,7 @@ def missing() -> list[str]:
 
 
 @contextmanager
-def wiremock(folder: Path) -> Iterator[Server]:
+def wiremock(folder: Path) -> Iterator[ServerProcess]:
     """Run WireMock 3 with one stub mapping."""
     reply = {"status": 200, "headers": {"Content-Type": _JSON}, "body": REPLY}
     mappings = folder / "wiremock" / "mappings"
@@ -49,7 +49,7 @@ def wiremock(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def mountebank(folder: Path) -> Iterator[Server]:
+def mountebank(folder: Path) -> Iterator[ServerProcess]:
     """Run mountebank with one imposter; the header stops it from closing each connection."""
     reply = {"statusCode": 200, "headers": {"Content-Type": _JSON, "Connection": "keep-alive"}, "body": REPLY}
     stub = {"predicates": [{"equals": {"method": "POST", "path": PATH}}], "responses": [{"is": reply}]}
@@ -63,7 +63,7 @@ def mountebank(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def mockoon(folder: Path) -> Iterator[Server]:
+def mockoon(folder: Path) -> Iterator[ServerProcess]:
     """Run Mockoon's command line with one route; `--repair` completes the short data file."""
     reply = {
         "uuid": "reply",
@@ -91,7 +91,7 @@ def free_port() -> int:
         return port
 
 
-STUBS: Final[Mapping[str, Callable[[Path], AbstractContextManager[Server]]]] = MappingProxyType(
+STUBS: Final[Mapping[str, Callable[[Path], AbstractContextManager[ServerProcess]]]] = MappingProxyType(
     {"WireMock": wiremock, "mountebank": mountebank, "Mockoon": mockoon}
 )
 """The stub servers by name; each takes a folder for its files and runs until the block ends."""

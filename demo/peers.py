@@ -16,8 +16,8 @@ __all__ = [
     "NODE",
     "ROOT",
     "WORKLOAD",
-    "Agent",
-    "Server",
+    "PeerServer",
+    "RecordedAgent",
     "client",
     "missing_peers",
     "mitmdump",
@@ -35,19 +35,19 @@ CLIENTS = ("cometd-3", "cometd-9", "aiocometd-ng")
 
 
 @dataclass(frozen=True, slots=True)
-class Agent:
+class RecordedAgent:
     """A user of the stand-in server."""
 
     user: str
     password: str
 
 
-ANN = Agent("ann.archer", "archer-secret")
-BEN = Agent("ben.baker", "baker-secret")
+ANN = RecordedAgent("ann.archer", "archer-secret")
+BEN = RecordedAgent("ben.baker", "baker-secret")
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class PeerServer:
     """A running server: the stand-in, or a proxy."""
 
     process: Process
@@ -61,13 +61,15 @@ def missing_peers() -> list[str]:
     return [f"npm package {name}" for name in wanted if not (modules / name / "package.json").is_file()]
 
 
-def stand_in(folder: Path, *arguments: str, name: str = "stand-in") -> Server:
+def stand_in(folder: Path, *arguments: str, name: str = "stand-in") -> PeerServer:
     """Start the stand-in for Genesys Web Services on a free loopback port."""
     process = Process(name, ["node", NODE / "stand_in.js", *arguments], folder)
-    return Server(process, process.await_line(r"^listening on (http://\S+)")[1])
+    return PeerServer(process, process.await_line(r"^listening on (http://\S+)")[1])
 
 
-def mitmdump(folder: Path, mode: str, addon: Path | str, options: dict[str, object], name: str = "mitmdump") -> Server:
+def mitmdump(
+    folder: Path, mode: str, addon: Path | str, options: dict[str, object], name: str = "mitmdump"
+) -> PeerServer:
     """Start mitmdump with one addon on a free loopback port."""
     settings = {"flow_detail": 0, "confdir": folder / "mitmproxy", **options}
     command: list[str | Path] = [Path(sys.executable).with_name("mitmdump"), "--mode", mode, "-s", addon]
@@ -75,10 +77,10 @@ def mitmdump(folder: Path, mode: str, addon: Path | str, options: dict[str, obje
     for key, value in settings.items():
         command += ["--set", f"{key}={value}"]
     process = Process(name, command, folder)
-    return Server(process, "http://" + process.await_line(r"listening at (127\.0\.0\.1:\d+)")[1])
+    return PeerServer(process, "http://" + process.await_line(r"listening at (127\.0\.0\.1:\d+)")[1])
 
 
-def client(folder: Path, name: str, url: str, agent: Agent = ANN, workload: Path = WORKLOAD) -> Process:
+def client(folder: Path, name: str, url: str, agent: RecordedAgent = ANN, workload: Path = WORKLOAD) -> Process:
     """Start a client that runs the workload against a URL and prints the replies and messages that it gets."""
     last: list[str | Path] = [agent.user, agent.password, workload]
     if name == "aiocometd-ng":  # its cookie jar rejects cookies for IP addresses

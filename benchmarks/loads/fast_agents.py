@@ -25,7 +25,7 @@ def unchecked() -> ssl.SSLContext:
     return context
 
 
-class Agent(FastHttpUser):
+class FastAgent(FastHttpUser):
     """One agent in a closed loop: it sends the next request after the notification."""
 
     wait_time = constant(0)
@@ -50,7 +50,7 @@ class Agent(FastHttpUser):
 
     def poll(self) -> None:
         """Keep a poll open, forever."""
-        Agent.polling += 1
+        FastAgent.polling += 1
         number = 2
         while True:
             number += 1
@@ -109,7 +109,7 @@ class MeasurePolling(Measure):
     def is_ready(self, environment: Environment) -> bool:
         """Return True if all agents have an open poll."""
         runner = environment.runner
-        return runner is not None and 0 < runner.target_user_count <= Agent.polling
+        return runner is not None and 0 < runner.target_user_count <= FastAgent.polling
 
 
 MeasurePolling("notification")

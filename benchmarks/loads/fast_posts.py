@@ -10,7 +10,7 @@ BODY = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOw
 Measure("POST")
 
 
-class Agent(FastHttpUser):
+class FastPoster(FastHttpUser):
     """One agent in a closed loop: it sends the next POST after the reply."""
 
     wait_time = constant(0)

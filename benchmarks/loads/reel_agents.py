@@ -24,5 +24,5 @@ class MeasureRun(Measure):
 MeasureRun("notification")
 
 
-class Desktop(AgentUser):
+class ReelDesktop(AgentUser):
     """An agent's desktop."""

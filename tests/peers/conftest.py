@@ -44,7 +44,9 @@ def _peers_or_fail() -> None:
 def direct(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ClientOutput]:
     """Run each client directly against its own stand-in, all at once, and return their results."""
     _peers_or_fail()
-    runs: dict[str, tuple[str, peers.Agent, tuple[str, ...]]] = {name: (name, peers.ANN, ()) for name in peers.CLIENTS}
+    runs: dict[str, tuple[str, peers.RecordedAgent, tuple[str, ...]]] = {
+        name: (name, peers.ANN, ()) for name in peers.CLIENTS
+    }
     runs["again"] = ("cometd-3", peers.ANN, ())
     runs["csrf"] = ("cometd-9", peers.ANN, ("--csrf",))
     runs["ben"] = ("cometd-9", peers.BEN, ())
@@ -82,10 +84,10 @@ def stand_in(tmp_path: Path, processes: list[Process]) -> Callable[..., str]:
 
 
 @pytest.fixture
-def mitmdump(tmp_path: Path, confdir: Path, processes: list[Process]) -> Callable[..., peers.Server]:
+def mitmdump(tmp_path: Path, confdir: Path, processes: list[Process]) -> Callable[..., peers.PeerServer]:
     """Start mitmdump with an addon of Cometreel: `mitmdump("reverse:http://…", "record", reel_out=…)`."""
 
-    def start(mode: str, addon: str, **options: object) -> peers.Server:
+    def start(mode: str, addon: str, **options: object) -> peers.PeerServer:
         settings = {"confdir": confdir, **options}
         server = peers.mitmdump(
             tmp_path, mode, peers.ADDONS / f"{addon}.py", settings, name=f"{addon}-{len(processes)}"
@@ -100,7 +102,7 @@ def mitmdump(tmp_path: Path, confdir: Path, processes: list[Process]) -> Callabl
 def start_client(tmp_path: Path, processes: list[Process]) -> Callable[..., Process]:
     """Start a third-party client on a workload: `start_client("cometd-3", url)`."""
 
-    def start(name: str, url: str, agent: peers.Agent = peers.ANN, workload: Path = peers.WORKLOAD) -> Process:
+    def start(name: str, url: str, agent: peers.RecordedAgent = peers.ANN, workload: Path = peers.WORKLOAD) -> Process:
         folder = tmp_path / f"client-{len(processes)}"
         folder.mkdir()
         process = peers.client(folder, name, url, agent, workload)
@@ -114,7 +116,9 @@ def start_client(tmp_path: Path, processes: list[Process]) -> Callable[..., Proc
 def client(start_client: Callable[..., Process]) -> Callable[..., ClientOutput]:
     """Run a third-party client: `client("cometd-3", url)` returns the replies and messages that it received."""
 
-    def run(name: str, url: str, agent: peers.Agent = peers.ANN, workload: Path = peers.WORKLOAD) -> ClientOutput:
+    def run(
+        name: str, url: str, agent: peers.RecordedAgent = peers.ANN, workload: Path = peers.WORKLOAD
+    ) -> ClientOutput:
         return parse_output(start_client(name, url, agent, workload).await_end())
 
     return run

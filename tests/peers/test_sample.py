@@ -36,7 +36,7 @@ def test_journal_distils_to_the_scenario(tmp_path: Path):
 
 
 def test_sample_can_be_replayed(
-    direct: dict[str, ClientOutput], mitmdump: Callable[..., peers.Server], client: Callable[..., ClientOutput]
+    direct: dict[str, ClientOutput], mitmdump: Callable[..., peers.PeerServer], client: Callable[..., ClientOutput]
 ):
     """The client receives the same from the sample as from the server."""
     player = mitmdump("reverse:http://unused.invalid", "replay", reel_scenario=SCENARIO)

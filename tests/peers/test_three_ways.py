@@ -23,25 +23,25 @@ FILTER = "~u /api/v2/"
 class RecordAndReplay:
     """Records a run and replays it, each in a new process."""
 
-    def __init__(self, folder: Path, stand_in: Callable[..., str], mitmdump: Callable[..., peers.Server]) -> None:
+    def __init__(self, folder: Path, stand_in: Callable[..., str], mitmdump: Callable[..., peers.PeerServer]) -> None:
         self.journal = folder / "run.jsonl"
         self.scenario = folder / "run.yaml"
         self._stand_in = stand_in
         self._mitmdump = mitmdump
 
-    def recorder(self, *arguments: str, **options: object) -> peers.Server:
+    def recorder(self, *arguments: str, **options: object) -> peers.PeerServer:
         """Start a new stand-in behind the record addon."""
         upstream = self._stand_in(*arguments)
         return self._mitmdump(f"reverse:{upstream}", "record", reel_out=self.journal, reel_filter=FILTER, **options)
 
-    def replay(self, **options: object) -> peers.Server:
+    def replay(self, **options: object) -> peers.PeerServer:
         """Replay the recorded scenario without a server: the upstream's host does not exist."""
         return self._mitmdump("reverse:http://unused.invalid", "replay", reel_scenario=self.scenario, **options)
 
 
 @pytest.fixture
 def record_and_replay(
-    tmp_path: Path, stand_in: Callable[..., str], mitmdump: Callable[..., peers.Server]
+    tmp_path: Path, stand_in: Callable[..., str], mitmdump: Callable[..., peers.PeerServer]
 ) -> RecordAndReplay:
     return RecordAndReplay(tmp_path, stand_in, mitmdump)
 

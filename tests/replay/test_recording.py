@@ -32,11 +32,11 @@ def test_agent(reel, name, tmp_path):
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Callable[[], peers.Server]]:
+def server(tmp_path: Path) -> Iterator[Callable[[], peers.PeerServer]]:
     """Start the stand-in: a real CometD server that knows workbins."""
     started: list[Process] = []
 
-    def start() -> peers.Server:
+    def start() -> peers.PeerServer:
         found = peers.stand_in(tmp_path, name=f"stand-in-{len(started)}")
         started.append(found.process)
         return found
@@ -68,7 +68,10 @@ def run_client(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 @pytest.mark.parametrize("name", peers.CLIENTS)
 def test_a_recorded_scenario_is_replayed_without_the_server(
-    name: str, run_client: Callable[..., ClientOutput], server: Callable[[], peers.Server], pytester: pytest.Pytester
+    name: str,
+    run_client: Callable[..., ClientOutput],
+    server: Callable[[], peers.PeerServer],
+    pytester: pytest.Pytester,
 ):
     upstream = server()
     option = f"--reel-record={upstream.url}"
@@ -81,7 +84,7 @@ def test_a_recorded_scenario_is_replayed_without_the_server(
 
 
 def test_new_adds_a_question_with_the_notification_that_answers_it(
-    run_client: Callable[..., ClientOutput], server: Callable[[], peers.Server], pytester: pytest.Pytester
+    run_client: Callable[..., ClientOutput], server: Callable[[], peers.PeerServer], pytester: pytest.Pytester
 ):
     """The scenario lacks what the place's statistics are; the rest stays as a person has edited it."""
     first = run_client("cometd-9", "recorded", f"--reel-record={server().url}")
@@ -108,7 +111,7 @@ def _cut(document: str, name: str) -> tuple[str, str, str]:
 
 
 def test_mode_all_records_again_and_keeps_every_journal(
-    run_client: Callable[..., ClientOutput], server: Callable[[], peers.Server], pytester: pytest.Pytester
+    run_client: Callable[..., ClientOutput], server: Callable[[], peers.PeerServer], pytester: pytest.Pytester
 ):
     for number in range(2):
         run_client("cometd-3", f"run-{number}", f"--reel-record={server().url}", "--reel-record-mode=all")

@@ -9,14 +9,15 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-FOLDERS = ("cometreel", "proxy_addons", "loadtests")
-SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-PYTHON = sorted(
-    path
-    for folder in (*FOLDERS, "tests", "demo", "benchmarks")
-    for path in (ROOT / folder).rglob("*.py")
-    if "node_modules" not in path.parts and path.name != "matrix.py"  # vendored
-)
+
+
+def _files(*folders: str) -> list[Path]:
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    return sorted(path for path in paths if "node_modules" not in path.parts and path.name != "matrix.py")  # vendored
+
+
+SOURCES = _files("cometreel", "proxy_addons", "loadtests", "demo", "benchmarks")
+PYTHON = _files("cometreel", "proxy_addons", "loadtests", "demo", "benchmarks", "tests")
 DOCS = [
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "README.md",
