@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from benchmarks import engine, fixtures, loading, recording, replaying, serving, startup, trace_post
-from benchmarks.processes import TWO_CORES, on_client_core
+from benchmarks.server_processes import TWO_CORES, on_client_core
 
 BENCHES: Final[Mapping[str, Callable[[Path], None]]] = MappingProxyType(
     {

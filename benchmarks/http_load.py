@@ -14,21 +14,21 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class MeasuredExchange:
     """One request as bytes, and the expected status of its reply."""
 
     request: bytes
     status: int = 200
 
 
-def post(path: str, body: bytes, **headers: str) -> Exchange:
+def post(path: str, body: bytes, **headers: str) -> MeasuredExchange:
     """Return a POST with a JSON body; `_` in the name of a header is replaced by `-`."""
     fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{fields}"
-    return Exchange(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    return MeasuredExchange(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
 
-async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, exchange: Exchange) -> bytes:
+async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, exchange: MeasuredExchange) -> bytes:
     """Send one request and return head and body of its reply.
 
     :raises AssertionError: if the status isn't the expected one.
@@ -42,7 +42,7 @@ async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, excha
     return head + body
 
 
-async def _run(port: int, exchange: Exchange, connections: int, each: int) -> float:
+async def _run(port: int, exchange: MeasuredExchange, connections: int, each: int) -> float:
     opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(connections)]
 
     async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,6 +57,6 @@ async def _run(port: int, exchange: Exchange, connections: int, each: int) -> fl
     return connections * each / seconds
 
 
-def requests_per_second(port: int, exchange: Exchange, *, connections: int = 8, each: int = 100) -> float:
+def requests_per_second(port: int, exchange: MeasuredExchange, *, connections: int = 8, each: int = 100) -> float:
     """Send `connections * each` requests and return the replies per second."""
     return asyncio.run(_run(port, exchange, connections, each))

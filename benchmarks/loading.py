@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from benchmarks.figures import heading, row
-from benchmarks.processes import CLIENT_CORE, TWO_CORES, ServerProcess, running
+from benchmarks.server_processes import CLIENT_CORE, TWO_CORES, ServerProcess, running
 
 LOADS = Path(__file__).parent / "loads"
 ROOT = LOADS.parents[1]

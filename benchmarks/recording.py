@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.figures import heading, in_turn
 from benchmarks.http_load import post, requests_per_second
-from benchmarks.processes import mitmdump, running
+from benchmarks.server_processes import mitmdump, running
 
 ROOT = Path(__file__).parents[1]
 

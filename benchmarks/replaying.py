@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import heading, in_turn, row
-from benchmarks.http_load import Exchange, post, requests_per_second, send
-from benchmarks.processes import PATIENCE, ServerProcess, mitmdump
+from benchmarks.http_load import MeasuredExchange, post, requests_per_second, send
+from benchmarks.server_processes import PATIENCE, ServerProcess, mitmdump
 
 ROOT = Path(__file__).parents[1]
 ADDONS = Path(__file__).parent / "addons"
@@ -42,7 +42,7 @@ def bench(folder: Path) -> None:
     heading("Replay: RequestAgentStats answered by mitmdump, requests/s (goal: ratio at least 0.9)")
     reverse = ("--mode", "reverse:http://unused")
     request = post("/api/v2/workbins", BODY, Accept="application/json")
-    constant = ("-s", str(ADDONS / "constant.py"))
+    constant = ("-s", str(ADDONS / "constant_reply.py"))
     with (
         mitmdump(folder / "replay.log", *reverse, *replay_addon(folder)) as ours,
         mitmdump(folder / "constant.log", *reverse, *constant) as bare,
@@ -62,7 +62,7 @@ def bench(folder: Path) -> None:
     row("ratio replay addon : mitmdump alone", [held / plain])
 
 
-async def _poll(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Exchange:
+async def _poll(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> MeasuredExchange:
     """Open a CometD session on this connection and return the next poll, which will be held."""
     path = "/api/v2/notifications"
     handshake = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
@@ -73,7 +73,7 @@ async def _poll(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> E
     return post(path, json.dumps([poll]).encode())
 
 
-async def _any_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Exchange:
+async def _any_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> MeasuredExchange:
     return post("/", b"[]")
 
 

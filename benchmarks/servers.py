@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.processes import ServerProcess, running
+from benchmarks.server_processes import ServerProcess, running
 from benchmarks.stubs import free_port
 
 __all__ = ["granian", "serve", "uvicorn"]

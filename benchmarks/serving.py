@@ -12,8 +12,8 @@ from pathlib import Path
 
 from benchmarks import engine, stubs, wrk
 from benchmarks.figures import heading, row
-from benchmarks.processes import PATIENCE, ServerProcess, mitmdump
 from benchmarks.replaying import BODY, SCENARIO, replay_addon
+from benchmarks.server_processes import PATIENCE, ServerProcess, mitmdump
 from benchmarks.servers import granian, serve, uvicorn
 from benchmarks.sessions_load import PollingSession, exchanges, open_sessions
 from cometreel.jsonvalue import encode

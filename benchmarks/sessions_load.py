@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Self
 
-from benchmarks.http_load import Exchange, post, send
+from benchmarks.http_load import MeasuredExchange, post, send
 
 ENDPOINT = "/api/v2/notifications"
 _COOKIE = re.compile(rb"set-cookie: *([^;\r]+)", re.IGNORECASE)
@@ -50,14 +50,14 @@ class PollingSession:
         """Send a poll and return its reply."""
         return await send(self.reader, self.writer, self._message(self._connect()))
 
-    def request(self, path: str, body: bytes) -> Exchange:
+    def request(self, path: str, body: bytes) -> MeasuredExchange:
         """Return a POST with the cookies of this session."""
         return post(path, body, Cookie=self.cookie)
 
     def _connect(self) -> dict[str, object]:
         return {"channel": "/meta/connect", "connectionType": "long-polling", "clientId": self.client_id}
 
-    def _message(self, message: dict[str, object]) -> Exchange:
+    def _message(self, message: dict[str, object]) -> MeasuredExchange:
         return post(ENDPOINT, json.dumps([message]).encode(), Cookie=self.cookie)
 
     async def _exchange(self, message: dict[str, object]) -> list[dict[str, str]]:

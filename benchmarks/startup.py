@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.figures import heading, row
-from benchmarks.processes import on_all_cores
+from benchmarks.server_processes import on_all_cores
 
 ROOT = Path(__file__).parents[1]
 SCENARIO = ROOT / "recordings" / "workbin-desktop.yaml"

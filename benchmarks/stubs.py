@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from benchmarks.processes import ServerProcess, running
+from benchmarks.server_processes import ServerProcess, running
 
 __all__ = ["PATH", "REPLY", "STUBS", "free_port", "missing"]
 

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from benchmarks.processes import CLIENT_CORE, TWO_CORES
+from benchmarks.server_processes import CLIENT_CORE, TWO_CORES
 
 __all__ = ["missing", "requests_per_second"]
 
