@@ -21,7 +21,7 @@ def bench(folder: Path) -> None:
         Cookie="JSESSIONID=1x0kd8z7wq2n41bench",
         Accept="application/json",
     )
-    upstream = [sys.executable, str(Path(__file__).with_name("upstream.py"))]
+    upstream = [sys.executable, str(Path(__file__).with_name("record_upstream.py"))]
     with running(upstream, folder / "upstream.log", r"port (\d+)") as behind:
         mode = ("--mode", f"reverse:http://127.0.0.1:{behind.port}")
         record = ("-s", str(ROOT / "proxy_addons" / "record.py"), "--set", f"reel_out={folder / 'bench.jsonl'}")
