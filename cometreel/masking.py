@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from fnmatch import translate
 from functools import lru_cache
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 from cometreel.jsonvalue import JSON, NotJSON, decode, encode
 
@@ -46,12 +46,15 @@ QUERY_PERSONAL = "j_username"
 """Further names of personal data in queries and forms."""
 
 _MORE_SECRETS = """
-*passw* *passphrase* *token* *authorization* *credential* *saml* *sessionid* *clientid* *apikey* set-cookie code
+*passw* *passphrase* *token[!i]* *tokeni[!sz]* *authorization* *credential* *saml* *sessionid* *clientid* *apikey*
+set-cookie code
 """
 """Names that the recorder keeps, or redacts only for some values; masking always hides them, to be safe."""
 
-_HEADER_SECRETS = "*cookie* *key* *ssid* *surl* *rnsid*"
+_HEADER_SECRETS = "*cookie* *key *ssid* *surl* *rnsid*"
 _LONGEST_NAME = 200
+_NAME_PARTS = re.compile(r"[^\[\]./]+")  # of `user[pin]`, `pin[]` and `user.pin`; the last one is the name
+_HEADER_WORDS = re.compile(r"[-_]")
 
 
 class _Names:
@@ -81,6 +84,7 @@ def is_secret(name: str, *, query: bool = False) -> bool:
 @lru_cache(maxsize=4096)
 def _is_secret(name: str, query: bool) -> bool:
     names = _QUERY_SECRET_NAMES if query else _SECRET_NAMES
+    name = (_NAME_PARTS.findall(name) or [name])[-1]
     return name in names or name.replace("-", "").replace("_", "") in names
 
 
@@ -88,7 +92,9 @@ def is_secret_header(name: str) -> bool:
     """Tell whether the value of a header field is a secret: by its name, or by one word of it (`X-Otp`)."""
     name = name.lower()
     return (
-        is_secret(name) or name in _HEADER_SECRET_NAMES or any(is_secret(word, query=True) for word in name.split("-"))
+        is_secret(name)
+        or name in _HEADER_SECRET_NAMES
+        or any(is_secret(word, query=True) for word in _HEADER_WORDS.split(name))
     )
 
 
@@ -106,50 +112,74 @@ def _is_hidden(name: str, *, personal: bool, query: bool) -> bool:
     return personal and name.lower() in (_QUERY_PERSONAL_NAMES if query else _PERSONAL_NAMES)
 
 
+_ENCODINGS = 2
+"""How often a value is percent-decoded: a query in a link in a query is masked too."""
+
+
 def masked(value: JSON, *, personal: bool = False, query: bool = False) -> JSON:
     """Return the value with its secrets hidden, also in JSON, queries and forms that are strings in it.
 
     `personal` hides personal data too. `query` says that the value is a query or a form as an object.
     """
+    return _masked(value, personal, query, _ENCODINGS)
+
+
+def _masked(value: JSON, personal: bool, query: bool, encodings: int) -> JSON:
     if isinstance(value, dict):
         return {
-            name: HIDDEN if _is_hidden(name, personal=personal, query=query) else masked(member, personal=personal)
+            name: HIDDEN
+            if _is_hidden(name, personal=personal, query=query)
+            else _masked(member, personal, False, encodings)
             for name, member in value.items()
         }
     if isinstance(value, list):
-        return [masked(item, personal=personal) for item in value]
-    return masked_text(value, personal=personal) if isinstance(value, str) else value
+        return [_masked(item, personal, False, encodings) for item in value]
+    return _masked_text(value, personal, encodings) if isinstance(value, str) else value
 
 
 _NAME = re.compile(
-    r"""(?:^|(?<=[&?;,({\s]))(?P<pair>[^&?;,({=\s"'\\]{1,100})="""  # of a query, a form or a cookie
+    r"""(?:^|(?<=[&?;,({\s/#]))(?P<pair>[^&?;,({=\s"'\\]{1,100})="""  # of a query, a form or a cookie
     r"""|(?<!\\)(?P<quote>\\{0,9}["'])(?P<key>[^"'\\]{1,100})(?P=quote)\s{0,9}:\s{0,9}"""  # of JSON, also in a string
     r"""|(?:^|(?<=[{,\s]))(?P<word>[^&?=\s"':,{}\\]{1,100}):\s"""  # of YAML, or a header field
 )
 _QUOTE = re.compile(r"""\\{0,9}["']""")
+_PART = re.compile(  # of a multipart form: its name, its header fields and its value
+    r"""(?s)(?<=[;\s])(?P<head>name="(?P<name>[^"\r\n]{1,100})"[^\r\n]{0,300}\r?\n(?:[^\r\n]{1,300}\r?\n){0,5}\r?\n)"""
+    r"""(?P<value>.*?)(?=\r?\n--|\Z)"""
+)
 _PAIR_VALUE, _WORD_VALUE = re.compile(r"[^&\s]*"), re.compile(r"[^,}\]\n]*")
 _PATH_PARAMETER_VALUE = re.compile(r"[^&;/?#\s]*")  # of `;jsessionid=`
 
 
 def masked_text(text: str, *, personal: bool = False) -> str:
     """Return JSON, a path with its query, a form, header fields or a sentence with the values of secrets hidden."""
+    return _masked_text(text, personal, _ENCODINGS)
+
+
+def _masked_text(text: str, personal: bool, encodings: int) -> str:
     if "=" not in text and ":" not in text:
         return text
     bare = text.strip()
     if bare[:1] in ("{", "[") and bare[-1:] in ("}", "]"):
         try:
             value = decode(bare)
-            shown = masked(value, personal=personal)
+            shown = _masked(value, personal, False, encodings)
         except (NotJSON, RecursionError):
             pass
         else:
             return text if shown == value else encode(shown).decode()
-    return _masked_pairs(text, personal)
+    if "form-data" in text.lower():
+        text = _PART.sub(lambda part: _masked_part(part, personal), text)
+    return _masked_pairs(text, personal, encodings)
 
 
-def _masked_pairs(text: str, personal: bool) -> str:
+def _masked_part(part: re.Match[str], personal: bool) -> str:
+    return part["head"] + HIDDEN if _is_hidden(part["name"], personal=personal, query=True) else part[0]
+
+
+def _masked_pairs(text: str, personal: bool, encodings: int) -> str:
     """Hide the values that follow a name and `=` or `:`."""
-    pieces, end = [], 0
+    pieces, end, checked = [], 0, 0
     for found in _NAME.finditer(text):
         if found.start() < end:
             continue
@@ -162,16 +192,32 @@ def _masked_pairs(text: str, personal: bool) -> str:
             pieces.append(text[end : found.end()])
             shown, end = _hidden_value(text, found.end(), bare)
             pieces.append(shown)
+        elif found["pair"] is not None and encodings and found.end() >= checked:
+            value = _PAIR_VALUE.match(text, found.end())
+            assert value is not None
+            shown, checked = _masked_encoded(value[0], personal, encodings), value.end()
+            if shown != value[0]:
+                pieces += [text[end : found.end()], shown]
+                end = checked
     return "".join([*pieces, text[end:]])
+
+
+def _masked_encoded(text: str, personal: bool, encodings: int) -> str:
+    """Hide secrets in a percent-encoded value: `message=%7B%22pin%22%3A1%7D`."""
+    if "%" not in text:
+        return text
+    masked_once = _masked_pairs(text, personal, 0)  # before decoding, which could add the ends of values
+    value = unquote_plus(masked_once)
+    shown = _masked_text(value, personal, encodings - 1)
+    return masked_once if shown == value else quote(shown, safe="[]/:?=")
 
 
 def _hidden_value(text: str, start: int, bare: re.Pattern[str]) -> tuple[str, int]:
     """Return the placeholder for the value at `start`, and its end. `bare` matches a value that is not quoted."""
     opening = _QUOTE.match(text, start)
     if opening is not None:
-        quote = opening[0]
-        closing = re.compile(r"(?<!\\)" + re.escape(quote)).search(text, opening.end())
-        return (f"{quote}{HIDDEN}{quote}", closing.end()) if closing else (f"{quote}{HIDDEN}", len(text))
+        mark, end = opening[0], _end_of_string(text, opening)
+        return (f"{mark}{HIDDEN}{mark}", end) if end else (f"{mark}{HIDDEN}", len(text))
     if text.startswith(HIDDEN, start):
         return HIDDEN, start + len(HIDDEN)
     if text[start : start + 1] in ("{", "["):
@@ -179,3 +225,12 @@ def _hidden_value(text: str, start: int, bare: re.Pattern[str]) -> tuple[str, in
     value = bare.match(text, start)
     assert value is not None
     return HIDDEN, value.end()
+
+
+def _end_of_string(text: str, opening: re.Match[str]) -> int | None:
+    r"""Return the end of a string; None if it is cut off. In JSON in a string, a quote is `\"`, a backslash `\\\\`."""
+    escapes = len(opening[0])
+    for closing in re.compile(r"(?<!\\)(\\*)" + opening[0][-1]).finditer(text, opening.end()):
+        if len(closing[1]) % (2 * escapes) == escapes - 1:
+            return closing.end()
+    return None

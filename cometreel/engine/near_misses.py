@@ -14,6 +14,7 @@ from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.sessions import Session
 from cometreel.http_fields import error_reply
 from cometreel.jsonvalue import JSON
+from cometreel.masking import masked_text
 from cometreel.scenario import Difference, Exchange, Mismatch, NormalizedPublish, NormalizedRequest, RequestOrPublish
 from cometreel.scenario.exchange import ExchangeGroup
 from cometreel.wire import Headers, Reply
@@ -101,8 +102,8 @@ def explain(normalized: RequestOrPublish, session: Session, prepared: PreparedSc
 
 def _description(normalized: RequestOrPublish) -> str:
     if isinstance(normalized, NormalizedPublish):
-        return f"the publish on {normalized.channel}"
-    return f"{normalized.method} {normalized.path}"
+        return f"the publish on {masked_text(normalized.channel)}"
+    return f"{normalized.method} {masked_text(str(normalized.path))}"
 
 
 def _allowed(near: Iterable[NearMiss]) -> tuple[str, ...]:

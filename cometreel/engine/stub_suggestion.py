@@ -59,6 +59,8 @@ def _path(path: str) -> JSON:
     asked = normalize_path(bare)
     if not asked.segments:
         return "/"
+    if masked_text(bare) != bare:
+        return [_segment(each) for each in asked.segments]
     if bare.isprintable() and "#" not in bare and "://" not in bare:
         return bare
     encoded = quote(bare, _IN_PATHS, errors="surrogateescape")
@@ -66,7 +68,8 @@ def _path(path: str) -> JSON:
 
 
 def _segment(text: str) -> JSON:
-    return text if can_be_written(text) and "%" not in text and "/" not in text else {"$any": "string"}
+    shown = can_be_written(text) and "%" not in text and "/" not in text and masked_text(text) == text
+    return text if shown else {"$any": "string"}
 
 
 def _query_value(name: str, value: JSON) -> JSON:
@@ -80,7 +83,8 @@ def _body(normalized: NormalizedRequest) -> JSONObject:
     try:
         text = normalized.content.decode()
     except UnicodeDecodeError:
-        return {"base64": base64.b64encode(normalized.content).decode()}
+        shown = masked_text(normalized.content.decode("latin-1"))
+        return {"base64": base64.b64encode(shown.encode("latin-1")).decode()}
     return {"text": text if masked_text(text) == text else {"$any": "string"}}
 
 
@@ -109,7 +113,7 @@ def _name(call: Call, scenario: Scenario) -> str:
     """Return a unique name in one line, from the operation and the owner of the call."""
     about = " ".join(part for part in (call.operation, call.owner_type, call.owner) if part)
     meant = about or f"{call.method} {without_session(call.path)}"
-    line = "".join(letter if letter.isprintable() else " " for letter in meant)
+    line = "".join(letter if letter.isprintable() else " " for letter in masked_text(meant))
     name = " ".join(line.split())[:_LONGEST_NAME].strip() or "exchange"
     numbered = (name if number == 1 else f"{name} ({number})" for number in count(1))
     return next(each for each in numbered if each not in scenario.by_name)

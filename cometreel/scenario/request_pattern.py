@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
-from cometreel.masking import HIDDEN, is_secret_header
+from cometreel.masking import HIDDEN, is_secret_header, masked_text
 from cometreel.scenario.matchers import MISSING, Difference, MatchContext, Matcher, shown
 from cometreel.scenario.normalized_request import NormalizedPath, NormalizedPublish, NormalizedRequest, RequestOrPublish
 
@@ -53,7 +53,7 @@ class ExactPath:
         if found.segments == self.path.segments:
             context.agreed.append("/path")
         else:
-            context.differences.append(Difference("/path", str(self.path), str(found)))
+            context.differences.append(Difference("/path", str(self.path), masked_text(str(found))))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -75,7 +75,7 @@ class Segments:
                 context.agreed.append("/path")
                 context.join(branch)
                 return
-        context.differences.append(Difference("/path", repr(self), str(found)))
+        context.differences.append(Difference("/path", repr(self), masked_text(str(found))))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -96,7 +96,7 @@ class PathText:
                 context.agreed.append("/path")
                 context.join(branch)
                 return
-        context.differences.append(Difference("/path", repr(self), str(found)))
+        context.differences.append(Difference("/path", repr(self), masked_text(str(found))))
 
 
 class BodyMatcher(Protocol):
@@ -181,7 +181,9 @@ class RequestPattern:
     def compare(self, request: RequestOrPublish, context: MatchContext) -> None:
         """Compare all parts, to report all differences."""
         if isinstance(request, NormalizedPublish):
-            context.differences.append(Difference("", f"{self.method} {self.path!r}", f"publish {request.channel}"))
+            context.differences.append(
+                Difference("", f"{self.method} {self.path!r}", f"publish {masked_text(request.channel)}")
+            )
             return
         if request.method == self.method:
             context.agreed.append("/method")
@@ -217,7 +219,7 @@ class PublishPattern:
     def compare(self, request: RequestOrPublish, context: MatchContext) -> None:
         """Compare all parts."""
         if isinstance(request, NormalizedRequest):
-            found = f"{request.method} {request.path}"
+            found = f"{request.method} {masked_text(str(request.path))}"
             context.differences.append(Difference("", f"publish {self.channel!r}", found))
             return
         self.channel.compare(request.channel, "/channel", context)

@@ -14,12 +14,12 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import quote
 
 from starlette.types import ASGIApp
 from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.utils import get_path_with_query_string
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
@@ -235,8 +235,9 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         """Send a message of the application; log a refusal in one line."""
         await super().send(message)
         if message["type"] == "websocket.http.response.start":
-            target = masked_text(get_path_with_query_string(self.scope))
-            logger.warning("WebSocket refused: %d for %s.", message["status"], target)
+            path = quote(masked_text(self.scope["path"]), "/;=[]")  # masked first, because `;` and `=` may be encoded
+            query = masked_text("?" + self.scope["query_string"].decode("ascii")).removesuffix("?")
+            logger.warning("WebSocket refused: %d for %s%s.", message["status"], path, query)
         elif message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             self.handshake_complete = True  # else uvicorn logs that the handshake is missing
 

@@ -47,8 +47,12 @@ def send_secrets(app: httpx.Client) -> int:
         app.post("/login", content=packed[:-1], headers={"Content-Type": "application/json"}),
         app.post("/login", content=json.dumps(whole)[:-1]),
         app.post(f"/login;jsessionid={SECRET}?x=1", content=repr(body)),
+        app.post(f"/login;pwd={SECRET};n=1/otp={SECRET}", files={"pwd": (None, SECRET)}),
+        app.post("/login", data={"message": packed, "next": link, "user[pin]": SECRET}),
+        app.post("/login", content=f"n=\xe9&otp={SECRET}".encode("latin-1")),
+        app.post("/login", params={"message": packed, "next": f"/a?{urlencode({'next': link})}"}),
     ]
-    assert [reply.status_code for reply in replies] == [404, 404, 404, 400, 404, 404]
+    assert [reply.status_code for reply in replies] == [404, 404, 404, 400, 404, 404, 404, 404, 404, 404]
     assert not any(SECRET in reply.text for reply in replies)
     Desktop(app).handshakes().bayeux(channel="/service/login", data=whole)
     return len(replies) + 1

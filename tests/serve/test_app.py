@@ -273,10 +273,10 @@ def test_a_websocket_on_another_path_is_refused_with_a_reply(serve: Serve, http:
 def test_a_refused_websocket_is_logged_in_one_line(serve: Serve, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
     with pytest.raises(InvalidStatus):
-        connect(serve().url.replace("http", "ws") + "/elsewhere?access_token=s3cret")
+        connect(serve().url.replace("http", "ws") + "/else%20where;jsessionid=s3cret/x?access_token=s3cret")
     until(lambda: caplog.records, "a line in the log")
     lines = [(record.name, record.levelname, record.getMessage()) for record in _of_the_server(caplog)]
-    text = "WebSocket refused: 404 for /elsewhere?access_token=[hidden]."
+    text = "WebSocket refused: 404 for /else%20where;jsessionid=[hidden]/x?access_token=[hidden]."
     assert lines == [("cometreel.serve.http_server", "WARNING", text)]
 
 

@@ -64,6 +64,23 @@ def test_members_with_secret_names_are_masked(value: JSON, shown: JSON) -> None:
         ("pin=a;b?c&n=1", "pin=[hidden]&n=1"),
         ("pass%77ord=x&b=1", "pass%77ord=[hidden]&b=1"),
         ("key=x&keyboard=1&state=y", "key=[hidden]&keyboard=1&state=[hidden]"),
+        ("/a?message=%5B%7B%22otp%22%3A1%7D%5D&n=1", "/a?message=[%7B%22otp%22:%22[hidden]%22%7D]&n=1"),
+        ("/a?next=%2Fb%3Fjwt%3Dx&n=%41", "/a?next=/b?jwt=[hidden]&n=%41"),
+        ("/a?next=%2Fb%3Fu%3D%252Fc%253Fjwt%253Dx", "/a?next=/b?u=/c?jwt=[hidden]"),
+        ("/login/otp=1", "/login/otp=[hidden]"),
+        ("/a;n=1/otp=1", "/a;n=1/otp=[hidden]"),
+        ("/a?n=1#jwt=1", "/a?n=1#jwt=[hidden]"),
+        ("/a?n=1?pwd=x%20y", "/a?n=1?pwd=[hidden]"),
+        (
+            "user[otp]=1&user%5Bpin%5D=2&pin[]=3&user.cvv=4&otp[n]=5",
+            "user[otp]=[hidden]&user%5Bpin%5D=[hidden]&pin[]=[hidden]&user.cvv=[hidden]&otp[n]=5",
+        ),
+        (
+            'form-data; name="otp"\r\nContent-Type: text/plain\r\n\r\n1\r\n2\r\n--x\r\nform-data; name="n"\r\n\r\n1',
+            'form-data; name="otp"\r\nContent-Type: text/plain\r\n\r\n[hidden]\r\n--x\r\nform-data; name="n"\r\n\r\n1',
+        ),
+        ('{"pwd":"a\\\\","otp":"x","n":1, broken', '{"pwd":"[hidden]","otp":"[hidden]","n":1, broken'),
+        ('{"d":"{\\"pwd\\":\\"a\\\\\\"b\\",\\"n\\":1}', '{"d":"{\\"pwd\\":\\"[hidden]\\",\\"n\\":1}'),
     ],
 )
 def test_values_of_a_query_a_form_and_half_json_are_masked_by_the_same_names(text: str, shown: str) -> None:
@@ -82,13 +99,22 @@ def test_values_of_a_query_a_form_and_half_json_are_masked_by_the_same_names(tex
         "\\" * 1_000_000,
         '\\"' * 500_000,
         "{" * 500_000 + "}",
+        "?a=" * 300_000,
+        "a=" + "%25" * 300_000,
+        "a=%41&" * 100_000,
+        "?a=%41" * 100_000,
+        'form-data; name="a"' * 50_000,
+        'form-data; name="a"\n\n' * 50_000,
     ],
 )
 def test_a_long_text_is_masked_quickly(text: str) -> None:
     assert masked_text(text) == text
 
 
-@pytest.mark.parametrize("text", ['"pin":"' * 100_000, '"pin":1,' * 100_000, "?key=&" * 100_000, "pin: x," * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    ['"pin":"' * 100_000, '"pin":1,' * 100_000, "?key=&" * 100_000, "pin: x," * 100_000, '"pin":"' + "\\" * 1_000_000],
+)
 def test_a_long_text_with_many_secrets_is_masked_quickly(text: str) -> None:
     assert "[hidden]" in masked_text(text)
 
@@ -139,12 +165,16 @@ def test_the_names_of_the_parts_of_a_request_hide_nothing() -> None:
     assert not any(is_hidden_at(place) for place in places)
 
 
-@pytest.mark.parametrize("name", ["X-Otp", "Cookie", "Set-Cookie", "X-Auth-Key", "Api_Key", "X-Pass-Code", "My-Pin-2"])
+@pytest.mark.parametrize(
+    "name", ["X-Otp", "Cookie", "Set-Cookie", "X-Auth-Key", "Api_Key", "X-Pass-Code", "My-Pin-2", "X_Otp"]
+)
 def test_a_header_field_is_secret_by_one_word_of_its_name(name: str) -> None:
     assert is_secret_header(name)
 
 
-@pytest.mark.parametrize("name", ["Content-Type", "Accept", "Host", "X-Requested-With", "User-Agent", "X-Pinned"])
+@pytest.mark.parametrize(
+    "name", ["Content-Type", "Accept", "Host", "X-Requested-With", "User-Agent", "X-Pinned", "X-Keyboard"]
+)
 def test_other_header_fields_are_shown(name: str) -> None:
     assert not is_secret_header(name)
 
@@ -152,6 +182,17 @@ def test_other_header_fields_are_shown(name: str) -> None:
 @pytest.mark.parametrize("name", ["Access-Key", "access_key", "PRIVATE_KEY", "verification_code", "tokenValue", "code"])
 def test_a_name_is_secret_in_any_spelling(name: str) -> None:
     assert is_secret(name)
+
+
+@pytest.mark.parametrize("name", ["tokens", "tokenId", "token_id", "token-1", "access_token.value.token"])
+def test_the_names_of_tokens_are_secret(name: str) -> None:
+    assert is_secret(name)
+
+
+@pytest.mark.parametrize("name", ["tokenizer", "tokenise", "workbinName", "keyboard", "Monkey", "spin", "pinned.n"])
+def test_names_that_only_contain_the_name_of_a_secret_are_shown(name: str) -> None:
+    assert not is_secret(name)
+    assert not is_secret(name, query=True)
 
 
 def test_a_query_has_more_secret_names_than_json() -> None:
