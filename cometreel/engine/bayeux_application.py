@@ -19,7 +19,7 @@ from cometreel.bayeux import (
     PublishResult,
     parse_messages,
 )
-from cometreel.bayeux.settings import TransportName
+from cometreel.bayeux.settings import HandshakeMembers, TransportName
 from cometreel.engine.actions import Action, AnswerRequest, EndClients, ScheduledAction
 from cometreel.engine.handler import RequestHandler
 from cometreel.engine.sessions import Session, Sessions
@@ -214,6 +214,7 @@ def publish_result_of(reply: PublishReplyOut | None) -> PublishResult:
 
 def bayeux_settings(section: BayeuxSection) -> BayeuxSettings:
     """Convert the `bayeux:` block of a scenario into settings, with milliseconds as seconds."""
+    written = section.handshake
     values = {
         "endpoint": section.endpoint,
         "timeout": _seconds(section.timeout_ms),
@@ -221,6 +222,7 @@ def bayeux_settings(section: BayeuxSection) -> BayeuxSettings:
         "max_interval": section.max_interval_seconds,
         "multi_session_interval": section.multi_session_interval_seconds,
         "transports": cast("tuple[TransportName, ...] | None", section.transports),
+        "handshake": None if written is None else HandshakeMembers(written.ext, written.advice),
     }
     same_name = {field.name for field in fields(section)} & {field.name for field in fields(BayeuxSettings)}
     values |= {name: getattr(section, name) for name in sorted(same_name - values.keys())}
@@ -249,9 +251,10 @@ def _error_in(body: bytes | str, size: int, settings: BayeuxSettings) -> str | N
     if size > settings.max_message_bytes:
         return f"found {size} bytes; expected at most {settings.max_message_bytes}"
     try:
-        messages = parse_messages(body)
+        messages = parse_messages(body, form=settings.form)
     except MalformedMessages as error:
-        return str(error)
+        is_form = body[:8] in (b"message=", "message=") and not settings.form
+        return "found a form; expected JSON, or form: true under bayeux:" if is_form else str(error)
     if not messages:
         return "found an empty array; expected a Bayeux message"
     if not all(isinstance(message.get("channel"), str) for message in messages):

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeAlias
 
 from cometreel.engine import faults
-from cometreel.engine.actions import Action, EndClients, Notify, ScheduledAction
+from cometreel.engine.actions import Action, Cause, EndClients, Notify, Origin, ScheduledAction
 from cometreel.engine.id_generator import user_id
 from cometreel.engine.matching import ExchangeChoice
 from cometreel.engine.prepared_scenario import PreparedScenario
@@ -171,7 +171,7 @@ class Player:
         context = partial(self._context, session, normalized, f"timeline|{entry.index}", None)
         numbering = Numbering(session.references, {})
         renderer = ExchangeRenderer(normalized, context, self._prepared.scenario.profile, session.base, numbering)
-        actions = actions_of(renderer.events([entry.event]), session)
+        actions = actions_of(renderer.events([entry.event]), session, Cause(entry=entry.index))
         place = len(self._prepared.scenario.exchanges) + entry.index
         session.timeline[entry.index] = self.schedule(actions, session, at, place)
 
@@ -180,14 +180,22 @@ def _after(scheduled: ScheduledAction) -> float:
     return scheduled.after_seconds
 
 
-def actions_of(events: Sequence[TimedEvents], session: Session, client_id: str | None = None) -> list[ScheduledAction]:
-    """Return the actions that deliver events to one CometD client, or to all clients of the session."""
+def actions_of(events: Sequence[TimedEvents], session: Session, cause: Cause) -> list[ScheduledAction]:
+    """Return the actions that deliver events to their receivers."""
+    client_id, number = cause.client_id, session.number
     return [
         ScheduledAction(
             timed.after_seconds,
-            EndClients(session, client_id)
+            EndClients(session, client_id, timed.deliver)
             if timed.disconnect
-            else Notify(session, timed.messages, timed.batch is not None, client_id),
+            else Notify(
+                session,
+                timed.messages,
+                timed.batch is not None,
+                client_id,
+                timed.deliver,
+                tuple([Origin(number, cause.exchange, cause.entry, cause.call, place) for place in timed.places]),
+            ),
         )
         for timed in events
     ]
@@ -211,7 +219,7 @@ def _numbered(static: StaticEvents, live: Mapping[int, int]) -> TimedEvents:
         if number != place.recorded:
             message = messages[place.message]
             messages[place.message] = {**message, "data": with_number(message["data"], place.path, number)}
-    return TimedEvents(timed.after_seconds, tuple(messages), timed.batch, timed.disconnect)
+    return TimedEvents(timed.after_seconds, tuple(messages), timed.batch, timed.disconnect, timed.deliver, timed.places)
 
 
 def with_number(value: JSON, path: Sequence[str], number: int) -> JSON:
