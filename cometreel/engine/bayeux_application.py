@@ -13,6 +13,8 @@ from cometreel.bayeux import (
     NO_DATA,
     BayeuxServer,
     BayeuxSettings,
+    DropReason,
+    EncodedMessage,
     EndReason,
     MalformedMessages,
     PolicyResult,
@@ -22,6 +24,7 @@ from cometreel.bayeux import (
 from cometreel.bayeux.settings import HandshakeMembers, TransportName
 from cometreel.engine.actions import Action, AnswerRequest, EndClients, ScheduledAction
 from cometreel.engine.handler import RequestHandler
+from cometreel.engine.notification_router import NotificationRouter
 from cometreel.engine.session_finder import SessionFinder
 from cometreel.engine.sessions import Session, Sessions
 from cometreel.jsonvalue import JSONObject
@@ -48,10 +51,11 @@ class BayeuxReplayApplication:
     """The application behind the Bayeux server.
 
     `perform` performs an action at once, `schedule` schedules one. `handler` and `finder` are those of the current
-    scenario.
+    scenario; `router` delivers notifications.
     """
 
     handler: RequestHandler
+    router: NotificationRouter
     finder: SessionFinder
 
     def __init__(
@@ -188,8 +192,7 @@ class BayeuxReplayApplication:
         """Add a new client to its HTTP session, and deliver the notifications that wait for one."""
         session, client = self._sessions_of[request.id], self.server.session(client_id)
         self._sessions.add_client(session, client_id, client.browser if client is not None else None)
-        while session.waiting:
-            self._perform(session.waiting.popleft(), now)
+        self.router.on_client(session, now)
         self._on_anchor(client_id, "handshake", now)
 
     def connected(self, client_id: str, now: float) -> None:
@@ -209,6 +212,10 @@ class BayeuxReplayApplication:
         if reason == "disconnect":
             self._on_anchor(client_id, "disconnect", now)
         self._sessions.remove_client(client_id)
+
+    def dropped(self, client_id: str, message: EncodedMessage, reason: DropReason, now: float) -> None:
+        """Report a notification that a client doesn't get."""
+        self.router.dropped(message, reason, now)
 
     def _on_subscription(self, client_id: str, kind: SubscriptionKind, channel: str, now: float) -> None:
         self._on_anchor(client_id, kind, now)

@@ -17,17 +17,22 @@ GiveUpReason: TypeAlias = Literal[
     "no connection in time", "queue full", "role never assigned", "session ended", "client gone", "no subscriber"
 ]
 
+_BIND = "bind the request to the session of a CometD client with session.cookie, session.bind or session.credentials"
 _REMEDIES: Mapping[GiveUpReason, str] = {
-    "no connection in time": (
-        "bind the request to the session of the CometD client with session.cookie, session.bind or session.credentials"
-    ),
-    "queue full": "raise bayeux.max_queue, or let the client poll",
+    "no connection in time": _BIND,
+    "queue full": _BIND,
     "role never assigned": "give the role a user or an id under roles:, or name it with as: in an exchange",
     "session ended": "raise session.max_idle",
     "client gone": "set session.when_gone: keep to deliver it to the next client",
-    "no subscriber": "let the client subscribe, or set deliver: asker for the event and deliver: all under bayeux:",
+    "no subscriber": "let a client subscribe, or set deliver: asker for the event",
 }
-_QUEUED = "raise bayeux.max_interval, or let the client poll before its CometD session ends"
+_REMEDIES_QUEUED: Mapping[GiveUpReason, str] = {
+    **_REMEDIES,
+    "queue full": "raise bayeux.max_queue, or let the client poll more often",
+    "client gone": "raise bayeux.max_interval, or let the client poll before its CometD session ends",
+    "no subscriber": "let the client subscribe, or set deliver: all under bayeux:",
+}
+"""The remedies for notifications that were given to the Bayeux server."""
 
 GIVE_UP_REASONS = tuple(_REMEDIES)
 _MAX_EVENTS = 1000
@@ -98,7 +103,7 @@ class GivenUpEvents:
     ) -> Log | None:
         """Record one; return a warning for the first one of an exchange with this reason.
 
-        `was_queued` if a client that is gone had not polled for it.
+        `was_queued` if the Bayeux server had it for a client.
         """
         event = GivenUpEvent(
             at=at,
@@ -109,7 +114,7 @@ class GivenUpEvents:
             call=origin.call,
             channel=channel,
             reason=reason,
-            remedy=_QUEUED if was_queued and reason == "client gone" else _REMEDIES[reason],
+            remedy=(_REMEDIES_QUEUED if was_queued else _REMEDIES)[reason],
             position=_position(origin, scenario),
         )
         self._latest.append(event)

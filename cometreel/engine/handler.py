@@ -395,7 +395,7 @@ def _notifications(response: Response, session: Session, cause: Cause) -> list[S
         if each.ext is not None:
             message["ext"] = each.ext
         origins = (Origin(session.number, call=cause.call, event=place),)
-        notify = Notify(session, (message,), each.batch is not None, cause.client_id, origins=origins)
+        notify = Notify(session, (message,), each.batch is not None, cause.client_id, each.deliver, origins)
         scheduled.append(ScheduledAction(each.after_seconds, notify))
     return scheduled
 

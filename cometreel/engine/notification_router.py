@@ -1,4 +1,4 @@
-"""Routes due notifications to the CometD clients that receive them, keeps those without a client, reports the others."""
+"""Routes due notifications to CometD clients, keeps those of sessions without a client, and reports the others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class NotificationRouter:
     def notify(self, notify: Notify, now: float) -> None:
         """Deliver notifications that are due."""
         if notify.deliver == "asker":
-            self._notify_asker(notify, now)
+            self.notify_clients(self._receiver_for(notify.session), notify, now)
         elif notify.deliver == "subscribers":
             self._notify_subscribers(notify, now)
         else:
@@ -50,19 +50,20 @@ class NotificationRouter:
 
     def end_clients(self, action: EndClients, now: float) -> None:
         """End CometD clients from the server's side."""
-        receivers = [self._receiver_for(action.session)] if action.deliver == "asker" else self._receivers(action.deliver)
+        receivers = (
+            [self._receiver_for(action.session)] if action.deliver == "asker" else self._receivers(action.deliver)
+        )
         clients = [client_id for session in receivers for client_id in _clients(session, action.client_id)]
         for client_id in clients:
             self._perform(self._server.disconnect(client_id, now))
 
-    def _notify_asker(self, notify: Notify, now: float) -> None:
-        session = notify.session
-        receiver = self._receiver_for(session)
+    def notify_clients(self, receiver: Session, notify: Notify, now: float) -> None:
+        """Deliver to the clients of a session; without one the session that caused the notifications keeps them."""
         if receiver.clients:
-            session.had_client = True
+            notify.session.had_client = True
             self._send(_clients(receiver, notify.client_id), notify, now)
         else:
-            self._keep(session, notify, now)
+            self._keep(notify.session, notify, now)
 
     def _receiver_for(self, session: Session) -> Session:
         """Return the session whose clients receive the notifications of a session: itself, or a push-only one."""
@@ -71,7 +72,7 @@ class NotificationRouter:
     def _notify_subscribers(self, notify: Notify, now: float) -> None:
         """Deliver each message to the clients that subscribed to its channel; one batch stays one for each client."""
         messages: dict[str, list[EncodedMessage]] = {}
-        for message, encoded in zip(notify.messages, _encoded(notify), strict=True):
+        for encoded in _encoded(notify):
             clients = self._server.subscribers(encoded.channel)
             for client_id in clients:
                 messages.setdefault(client_id, []).append(encoded)
@@ -119,15 +120,15 @@ class NotificationRouter:
             if len(session.waiting) > self._max_waiting:
                 self._give_up_all(session.waiting.popleft(), "queue full", now)
 
-    def on_client(self, now: float) -> None:
-        """Deliver the notifications that waited for the client that has just started."""
-        for number, session in [*self._waiting.items()]:
-            receiver = self._receiver_for(session)
-            if receiver.clients:
+    def on_client(self, session: Session, now: float) -> None:
+        """Deliver the notifications that waited for the client that this session has just started."""
+        session.had_client = True
+        for number, waiting in [*self._waiting.items()]:
+            if self._receiver_for(waiting) is session:
                 del self._waiting[number]
-                session.had_client = True
-                while session.waiting:
-                    self._send(_clients(receiver, None), session.waiting.popleft(), now)
+                waiting.had_client = True
+                while waiting.waiting:
+                    self._send([*session.clients], waiting.waiting.popleft(), now)
 
     def on_end(self, session: Session, now: float) -> None:
         """Give up the notifications that wait in a session that has ended."""

@@ -262,7 +262,16 @@ class Timeline:
             self._start_once(session, entry, at)
 
     def on_role_assigned(self, session: Session) -> None:
-        """Start the entries of a session's new role whose anchors were reached before, unless they are over."""
+        """Start the entries of a session's new role whose anchors were reached before, unless they are over.
+
+        Those of an earlier role end.
+        """
+        for index, handles in [*session.timeline.items()]:
+            roles = self._prepared.scenario.timeline[index].roles
+            if roles and session.role not in roles:
+                del session.timeline[index]
+                for handle in handles:
+                    handle.cancel()
         for anchor, at in list(session.anchors.items()):
             for entry in self._prepared.entries_since(anchor, session.role):
                 if not any(session.anchors.get(end, at - 1) >= at for end in entry.until):

@@ -26,11 +26,11 @@ class SessionRoles:
     def __init__(
         self, prepared: PreparedScenario, allocator: RoleAllocator, on_assigned: Callable[[Session], None]
     ) -> None:
-        self._scenario, self._allocator, self._on_assigned = prepared.scenario, allocator, on_assigned
+        self._allocator, self._on_assigned = allocator, on_assigned
         self._role_of_value = _role_of_value(prepared.scenario)
         self._unnamed = _unnamed_roles(prepared.scenario)
         self._since = _unnamed_since(prepared.scenario, self._unnamed)
-        self._reported: set[int] = set()
+        self._unassigned = {entry.index: entry for entry in prepared.scenario.timeline if entry.roles}
 
     def on_login(self, session: Session) -> None:
         """Assign the role of the user that logged in, if there is one."""
@@ -64,13 +64,13 @@ class SessionRoles:
 
     def never_assigned(self, session: Session) -> Iterator[TimelineEntry]:
         """Yield, once, the entries that this session reached and whose roles no session ever had."""
-        if session.role is not None:
+        if session.role is not None or not session.anchors:
             return
-        for entry in self._scenario.timeline:
-            if entry.roles and entry.index not in self._reported and entry.since in session.anchors:
-                if not any(map(self._allocator.was_assigned, entry.roles)):
-                    self._reported.add(entry.index)
-                    yield entry
+        for entry in [*self._unassigned.values()]:
+            if any(map(self._allocator.was_assigned, entry.roles)):
+                del self._unassigned[entry.index]
+            elif entry.since in session.anchors:
+                yield self._unassigned.pop(entry.index)
 
     def _assign(self, session: Session, role: str) -> None:
         self._allocator.assign_in_turn(role)
