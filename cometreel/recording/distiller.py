@@ -15,7 +15,7 @@ from pathlib import Path
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
 from cometreel.recording.correlation import Correlation, correlate
-from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, canonical
+from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, canonical, role_name
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
 from cometreel.recording.header_redaction import HeaderRedactor
@@ -169,8 +169,8 @@ class _Distiller:
                 identifiers.add_request(event)
         self._ids = _user_ids(self._transcript)
         user_values = self._user_values() if generalise else {}
-        self._drafter = Drafter(self._profile, identifiers, user_values)
         self._sessions_with_role: set[int] = set()
+        self._drafter = Drafter(self._profile, identifiers, user_values, self._role_of)
 
     def distill(self) -> Distilled:
         drafts = self._drafts()
@@ -198,16 +198,25 @@ class _Distiller:
         return Distilled(file, DistillSummary(len(exchanges), len(timeline), sessions, counts, replaced, left_out))
 
     def _drafts(self) -> list[ExchangeDraft]:
-        """Create the drafts; requests that the scenario format can't express are left out and counted."""
+        """Create the drafts; requests that the scenario format can't express are left out and counted.
+
+        The notifications of such a request become unsolicited ones. Writes that only the order joins to different
+        notifications stay apart.
+        """
         drafts: list[ExchangeDraft] = []
+        followed: Counter[tuple[int, str]] = Counter()
         for recorded in self._correlation.requests:
             try:
                 draft = self._drafter.draft(recorded)
             except NotExpressible as error:
                 self._transcript.left_out[str(error)] += 1
-            else:
-                drafts.append(draft)
-                self._transcript.left_out.update(draft.omitted_events)
+                self._correlation.release(recorded)
+                continue
+            if recorded.followers and not draft.is_read:
+                followed[recorded.session, draft.request_key] += 1
+                draft.answer_key += f" {followed[recorded.session, draft.request_key]}"
+            drafts.append(draft)
+            self._transcript.left_out.update(draft.omitted_events)
         return drafts
 
     # --- blocks ---------------------------------------------------------------------------------------------
@@ -230,9 +239,12 @@ class _Distiller:
         )
 
     def _as(self, sessions: tuple[int, ...]) -> str | list[str] | None:
-        self._sessions_with_role.update(sessions)
-        roles = [_role(session) for session in sessions]
+        roles = [self._role_of(session) for session in sessions]
         return roles[0] if len(roles) == 1 else roles or None
+
+    def _role_of(self, session: int) -> str:
+        self._sessions_with_role.add(session)
+        return role_name(session)
 
     def _source(self) -> SourceBlock | None:
         if not self._header.started:
@@ -241,10 +253,10 @@ class _Distiller:
         return SourceBlock(recorded=started.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def _session(self) -> SessionBlock | None:
-        cookies = self._transcript.cookies - {"BAYEUX_BROWSER"}
-        if "JSESSIONID" in cookies or not (self._transcript.calls or self._transcript.handshakes):
+        cookie = self._transcript.cookie
+        if cookie == "JSESSIONID" or not (self._transcript.calls or self._transcript.handshakes):
             return None
-        return SessionBlock(cookie=min(cookies, default="none"))
+        return SessionBlock(cookie=cookie or "none")
 
     def _bayeux(self) -> BayeuxBlock | None:
         if not self._transcript.handshakes:
@@ -257,7 +269,7 @@ class _Distiller:
             fields["advice"] = dict(AdviceBlock.model_validate(times).model_dump(exclude_none=True)) if times else None
         if _offers_ack(handshake):
             fields["ack"] = _offers_ack(reply)
-        if not self._transcript.cookies_on_bayeux:
+        if not self._transcript.browser_cookie:
             fields["require_cookie"] = False
         if self._transcript.dialect == "4+":
             fields["dialect"] = "4+"
@@ -288,7 +300,7 @@ class _Distiller:
         sessions = sorted({*first.values(), *self._sessions_with_role, *(set(self._ids) - set(users))} - {-1})
         literal = self._header.policy != "strict"
         return {
-            _role(session): RoleBlock(
+            role_name(session): RoleBlock(
                 user=users.get(session) or self._ids.get(session, ("", ""))[1] or None,
                 id=(self._ids.get(session, ("", ""))[0] or None) if literal else None,
             )
@@ -352,10 +364,6 @@ def _starts(planned: list[PlannedExchange]) -> dict[int, list[tuple[float, str]]
 def _names(planned: list[PlannedExchange]) -> str | list[str] | None:
     names = [exchange.name for exchange in planned]
     return names[0] if len(names) == 1 else names or None
-
-
-def _role(session: int) -> str:
-    return f"agent-{session + 1}"
 
 
 def _is_count(value: JSON) -> bool:
