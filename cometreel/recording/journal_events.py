@@ -67,11 +67,16 @@ class RedactedPaths:
 
 @dataclass(frozen=True, slots=True)
 class RecordedBody:
-    """A redacted body: Bayeux messages, another JSON value, a form, a text, nothing, or the reason of an omission."""
+    """A redacted body: Bayeux messages, another JSON value, a form, a text, nothing, or the reason of an omission.
+
+    `partly` is the reason why some messages are missing; `in_form` is true for messages that a client sent in a form.
+    """
 
     kind: Literal["none", "bayeux", "json", "form", "text", "omitted"] = "none"
     value: JSON = None
     hidden: RedactedPaths = RedactedPaths()
+    partly: str = ""
+    in_form: bool = False
 
     @property
     def messages(self) -> list[JSONObject]:
@@ -176,7 +181,8 @@ def event_of(value: JSON, line: int) -> WireEvent:
 def _body(value: JSONObject) -> RecordedBody:
     hidden = _hidden(value.get("hid"))
     if "bayeux" in value:
-        return RecordedBody("bayeux", value["bayeux"], hidden)
+        partly, in_form = _text(value, "partly"), value.get("in-form") is True
+        return RecordedBody("bayeux", value["bayeux"], hidden, partly, in_form)
     if "json" in value:
         return RecordedBody("json", value["json"], hidden)
     if "form" in value:

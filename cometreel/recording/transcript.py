@@ -96,6 +96,8 @@ class Transcript:
     """The name of the session cookie."""
     browser_cookie: bool = False
     """True if a client sent Bayeux's own cookie with a Bayeux request."""
+    in_form: bool = False
+    """True if a client sent Bayeux messages in a form."""
     connections: dict[int, tuple[float, float]] = field(default_factory=dict)
     """The times of the first and the last Bayeux event of each session."""
     dialect: str = ""
@@ -145,7 +147,10 @@ class _TranscriptBuilder:
         return transcript
 
     def _add(self, event: WireEvent) -> None:
+        if event.body.partly:
+            self._transcript.left_out[event.body.partly] += 1
         if event.body.kind == "bayeux":
+            self._transcript.in_form = self._transcript.in_form or event.body.in_form
             session = self._identities.session(event.flow)
             first = self._transcript.connections.get(session, (event.at, event.at))[0]
             self._transcript.connections[session] = first, event.at
@@ -200,6 +205,9 @@ class _TranscriptBuilder:
         return self._unacknowledged.setdefault(client, _Unacknowledged())
 
     def _add_bayeux(self, request: WireEvent, reply: WireEvent) -> None:
+        if reply.body.kind == "omitted":
+            self._transcript.left_out[f"the reply to a Bayeux request: {reply.body.value}"] += 1
+            return
         if reply.body.kind != "bayeux":
             self._transcript.left_out[f"a Bayeux request whose reply (HTTP {reply.status}) contains no messages"] += 1
             return
