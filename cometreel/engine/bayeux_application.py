@@ -25,6 +25,7 @@ from cometreel.engine.handler import RequestHandler
 from cometreel.engine.sessions import Session, Sessions
 from cometreel.jsonvalue import JSONObject
 from cometreel.scenario import (
+    Anchor,
     BayeuxSection,
     BreakConnection,
     Delay,
@@ -33,6 +34,7 @@ from cometreel.scenario import (
     PublishReplyOut,
     RefuseMessage,
     SetStatus,
+    SubscriptionKind,
 )
 from cometreel.wire import Accept, Drop, Effect, Log, Reply, Request
 
@@ -160,12 +162,12 @@ class BayeuxReplayApplication:
         self._on_anchor(client_id, "connect", now)
 
     def subscribed(self, client_id: str, channel: str, now: float) -> None:
-        """Start and end the timeline entries with the anchor `subscribe`."""
-        self._on_anchor(client_id, "subscribe", now)
+        """Start and end the timeline entries with the anchor `subscribe`, of any channel or of this one."""
+        self._on_subscription(client_id, "subscribe", channel, now)
 
     def unsubscribed(self, client_id: str, channel: str, now: float) -> None:
-        """Start and end the timeline entries with the anchor `unsubscribe`."""
-        self._on_anchor(client_id, "unsubscribe", now)
+        """Start and end the timeline entries with the anchor `unsubscribe`, of any channel or of this one."""
+        self._on_subscription(client_id, "unsubscribe", channel, now)
 
     def ended(self, client_id: str, reason: EndReason, now: float) -> None:
         """Remove a client from its HTTP session."""
@@ -173,7 +175,12 @@ class BayeuxReplayApplication:
             self._on_anchor(client_id, "disconnect", now)
         self._sessions.remove_client(client_id)
 
-    def _on_anchor(self, client_id: str, anchor: str, now: float) -> None:
+    def _on_subscription(self, client_id: str, kind: SubscriptionKind, channel: str, now: float) -> None:
+        self._on_anchor(client_id, kind, now)
+        for anchor in self.handler.subscription_anchors(kind, channel):
+            self._on_anchor(client_id, anchor, now)
+
+    def _on_anchor(self, client_id: str, anchor: Anchor, now: float) -> None:
         session = self._sessions.by_client(client_id)
         if session is not None:
             self.handler.on_anchor(session, anchor, session.ticks(now))

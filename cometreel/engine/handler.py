@@ -23,6 +23,7 @@ from cometreel.http_fields import JSON_TYPE, error_reply
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.scenario import (
+    Anchor,
     BreakConnection,
     Delay,
     EndSession,
@@ -33,6 +34,8 @@ from cometreel.scenario import (
     ReplyOut,
     RequestOrPublish,
     SetStatus,
+    SubscriptionAnchor,
+    SubscriptionKind,
     TimelineEntry,
     normalize_publish,
     normalize_request,
@@ -118,7 +121,11 @@ class RequestHandler:
             if session.role is not None:
                 self._roles.assign(session.role)
 
-    def on_anchor(self, session: Session, anchor: str, at: Ticks) -> None:
+    def subscription_anchors(self, kind: SubscriptionKind, subscription: str) -> list[SubscriptionAnchor]:
+        """Return the anchors of timeline entries that a subscription reaches."""
+        return self._prepared.subscription_anchors(kind, subscription)
+
+    def on_anchor(self, session: Session, anchor: Anchor, at: Ticks) -> None:
         """Start and end the timeline entries with this anchor: an exchange, or an event of a CometD client."""
         if anchor in self._prepared.anchors:
             self._timeline.on_anchor(session, anchor, at)

@@ -31,6 +31,7 @@ from cometreel.engine.sessions import Session
 from cometreel.engine.static_responses import StaticEvents, StaticReply
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import (
+    Anchor,
     Exchange,
     FaultAction,
     NormalizedPublish,
@@ -166,7 +167,7 @@ class Player:
 
         :raises TemplateFailed: if a template can't be evaluated.
         """
-        normalized = NormalizedPublish(channel=entry.since)
+        normalized = NormalizedPublish(channel=str(entry.since))
         context = partial(self._context, session, normalized, f"timeline|{entry.index}", None)
         numbering = Numbering(session.references, {})
         renderer = ExchangeRenderer(normalized, context, self._prepared.scenario.profile, session.base, numbering)
@@ -234,7 +235,7 @@ class Timeline:
     def __init__(self, prepared: PreparedScenario, start: StartEntry) -> None:
         self._prepared, self._start = prepared, start
 
-    def on_anchor(self, session: Session, anchor: str, at: Ticks) -> None:
+    def on_anchor(self, session: Session, anchor: Anchor, at: Ticks) -> None:
         """Start and end entries after an exchange was played or a CometD client did something."""
         session.anchors[anchor] = at
         for entry in self._prepared.entries_until(anchor, session.role):

@@ -19,6 +19,7 @@ from cometreel.engine.replay_settings import Auth, Repeat
 from cometreel.engine.scheduling import Ticks, TimerHandle, to_seconds, to_ticks
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
+from cometreel.scenario import Anchor
 from cometreel.wire import Headers, Request
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ class Session:
     """Its live CometD clients, oldest first."""
     waiting: deque[Notify] = field(default_factory=deque)
     """Notifications that were due while there was no client."""
-    anchors: dict[str, Ticks] = field(default_factory=dict)
+    anchors: dict[Anchor, Ticks] = field(default_factory=dict)
     """The latest time of each event that a timeline entry can start with: exchanges, `connect`, `subscribe`."""
     timeline: dict[int, list[TimerHandle[Action]]] = field(default_factory=dict)
     """The timers of each timeline entry that has started, by its index."""
