@@ -102,7 +102,7 @@ def correlate(transcript: Transcript, profile: Profile) -> Correlation:
     joined_by = correlation.joined_by
     for delivery in transcript.deliveries:
         finder.mark_answered(delivery)
-    broadcasts = _Broadcasts(finder, several=len({each.session for each in transcript.deliveries}) > 1)
+    broadcasts = _Broadcasts(finder, several=len(transcript.connections) > 1)
     unsolicited: list[RecordedDelivery] = []
     for delivery in transcript.deliveries:
         found = finder.find(delivery)

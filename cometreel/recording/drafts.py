@@ -108,8 +108,7 @@ class Drafter:
     def _draft(self, recorded: CorrelatedRequest) -> ExchangeDraft:
         events, omitted_events = self._events(recorded)
         event_keys: list[JSON] = [
-            [event.channel, self._stable(event.data, self._profile.event), getattr(event, "deliver", None) or ""]
-            for event in events
+            [event.channel, self._stable(event.data, self._profile.event), event.deliver or ""] for event in events
         ]
         source = recorded.source
         if isinstance(source, RecordedPublish):
