@@ -53,6 +53,7 @@ __all__ = ["DistillSummary", "Distilled", "distill", "distill_events"]
 
 _META = ("handshake", "connect", "disconnect", "subscribe", "unsubscribe", "publish")
 _TRANSPORTS = ("long-polling", "callback-polling", "websocket")
+_USUAL_ADVICE: JSONObject = {"reconnect": "retry", "timeout": 0, "interval": 0}
 _FALLBACK_ANCHORS = ("subscribe", "connect", "handshake")
 _Anchor: TypeAlias = str | dict[str, JSON]
 
@@ -387,10 +388,9 @@ def _names(planned: list[PlannedExchange]) -> str | list[str] | None:
 def _handshake_members(handshake: JSONObject, reply: JSONObject) -> JSONObject:
     """Return the key `handshake` if `ext` or `advice` of the reply are not those that a replay sends without it."""
     advice, ext = reply.get("advice"), reply.get("ext")
-    usual = isinstance(advice, dict) and advice.keys() == {"reconnect", "timeout", "interval"}
-    if usual and isinstance(advice, dict) and advice["reconnect"] == "retry":
-        if ext is None or (_offers_ack(handshake) and ext == {"ack": True}):
-            return {}
+    usual = isinstance(advice, dict) and {**advice, "timeout": 0, "interval": 0} == _USUAL_ADVICE
+    if usual and (ext is None or (_offers_ack(handshake) and ext == {"ack": True})):
+        return {}
     return {"handshake": {name: value for name, value in (("ext", ext), ("advice", advice)) if isinstance(value, dict)}}
 
 

@@ -1,9 +1,8 @@
-"""Recorded traffic and the sessions it belongs to: cookies of any name, tokens, broadcasts, and calls without identity."""
+"""The sessions of recorded traffic: cookies of any name, tokens, broadcasts, and calls without identity."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +17,14 @@ HANDSHAKE: JSON = [{"channel": "/meta/handshake", "version": "1.0", "id": "1"}]
 ADVICE: JSON = {"reconnect": "retry", "interval": 0, "timeout": 30000}
 
 
+CONNECTED: JSON = {"channel": "/meta/connect", "id": "9", "successful": True}
+
+
+def accepted(client: str, **members: JSON) -> JSON:
+    """The reply to a handshake."""
+    return [{"channel": "/meta/handshake", "id": "1", "successful": True, "clientId": client, **members}]
+
+
 def cookies(**values: str) -> list[tuple[str, str]]:
     """The Cookie field of a request."""
     return [("Cookie", "; ".join(f"{name}={value}" for name, value in values.items()))] if values else []
@@ -26,8 +33,7 @@ def cookies(**values: str) -> list[tuple[str, str]]:
 def connect(wire: Any, at: float, client: str, *channels: str, **sent: str) -> None:
     """Shake hands and subscribe; the server sets Bayeux's own cookie for a client that sends cookies."""
     flow = wire.bayeux(at, HANDSHAKE, headers=cookies(**sent))
-    wire.reply(at, flow, [{"channel": "/meta/handshake", "id": "1", "successful": True, "clientId": client,
-                           "advice": ADVICE}])  # fmt: skip
+    wire.reply(at, flow, accepted(client, advice=ADVICE))
     for number, channel in enumerate(channels):
         message: JSON = {"channel": "/meta/subscribe", "id": "2", "clientId": client, "subscription": channel}
         flow = wire.bayeux(at + number, [message], headers=cookies(**sent))
@@ -39,7 +45,7 @@ def poll(wire: Any, until: float, client: str, *delivered: JSON, **sent: str) ->
     """A held poll that ends at this time with these messages."""
     message: JSON = {"channel": "/meta/connect", "id": "9", "clientId": client}
     flow = wire.bayeux(until - 0.05, [message], headers=cookies(**sent))
-    wire.reply(until, flow, [*delivered, {"channel": "/meta/connect", "id": "9", "successful": True}])
+    wire.reply(until, flow, [*delivered, CONNECTED])
 
 
 def event(channel: str, **data: JSON) -> JSON:
@@ -62,8 +68,8 @@ def desktop(wire: Any, *, referenced: bool) -> None:
         connect(wire, number / 10 + 0.05, f"c{number}", "/agent", **sent, BAYEUX_BROWSER=f"b{number}-0a1b2c3d")
     for number in (1, 2):
         sent = {"WWE_CODE": f"code-{number}-9f8e7d6c", "ROUTE": "node1", "theme": "dark"}
-        for step, at in (("ready", 1), ("break", 3), ("ready", 5)):
-            at += number / 10
+        for step, second in (("ready", 1), ("break", 3), ("ready", 5)):
+            at = second + number / 10
             body: JSON = {"agentId": f"A{number}", "state": step}
             wire.call(at, "POST", "/state", body, {"referenceId": at}, headers=cookies(**sent))
             pushed = event("/agent", state=step, at=at, referenceId=at if referenced else at + 1000)
@@ -129,15 +135,13 @@ def test_a_session_that_started_before_the_recording_is_found(wire: Any) -> None
 
 @pytest.mark.parametrize(("first", "second"), [("Bearer", "Bearer"), ("OAuth", "Bearer")])
 def test_calls_and_polls_with_the_same_token_are_one_session(wire: Any, first: str, second: str) -> None:
-    token = "00Dxx!AQ0AQKf8.sNv3rVq"  # noqa: S105  # invented
+    token = "00Dxx!AQ0AQKf8.sNv3rVq"  # invented
     on_calls, on_polls = [("Authorization", f"{first} {token}")], [("Authorization", f"{second} {token}")]
     flow = wire.bayeux(0, HANDSHAKE, headers=on_polls)
-    wire.reply(
-        0, flow, [{"channel": "/meta/handshake", "id": "1", "successful": True, "clientId": "c1", "advice": ADVICE}]
-    )
+    wire.reply(0, flow, accepted("c1", advice=ADVICE))
     wire.call(1, "POST", "/query", {"q": 1}, {"referenceId": 5}, headers=on_calls)
     flow = wire.bayeux(1.1, [{"channel": "/meta/connect", "id": "9", "clientId": "c1"}], headers=on_polls)
-    wire.reply(1.2, flow, [event("/q", referenceId=5), {"channel": "/meta/connect", "id": "9", "successful": True}])
+    wire.reply(1.2, flow, [event("/q", referenceId=5), CONNECTED])
     distilled = wire.distil()
     assert (distilled.summary.sessions, distilled.summary.correlated["reference"]) == (1, 1)
     assert token not in wire.text()
@@ -295,7 +299,7 @@ def test_the_notification_of_an_exchange_that_cannot_be_written_stays(wire: Any)
 )  # fmt: skip
 def test_ext_and_advice_of_the_handshake_are_kept(wire: Any, reply: dict[str, JSON], written: JSON) -> None:
     flow = wire.bayeux(0, HANDSHAKE)
-    wire.reply(0, flow, [{"channel": "/meta/handshake", "id": "1", "successful": True, "clientId": "c1", **reply}])
+    wire.reply(0, flow, accepted("c1", **reply))
     file = wire.distil().file
     found = file.bayeux.handshake
     assert (None if found is None else found.model_dump(exclude_none=True)) == written
@@ -309,13 +313,11 @@ def test_bayeux_in_a_form_is_recorded(wire: Any, content_type: str) -> None:
         wire.now = 1_700_000_000.0 + at
         body = b"message=" + quote(json.dumps([message])).encode()
         fields = Headers([("Content-Type", content_type)] if content_type else [])
-            [("Content-Type", content_type)] if content_type else []
-        )
         wire.recorder.request(f"f{at}", "POST", f"{GWS}{COMETD}", fields, body)
         wire.reply(at, f"f{at}", reply)
 
     post(0, {"channel": "/meta/handshake", "version": "1.0", "id": "1"},
-         [{"channel": "/meta/handshake", "id": "1", "successful": True, "clientId": "c1", "advice": ADVICE}])  # fmt: skip
+         accepted("c1", advice=ADVICE))  # fmt: skip
     post(1, {"channel": "/chat", "id": "2", "clientId": "c1", "data": {"text": 1}},
          [{"channel": "/chat", "id": "2", "successful": True}])  # fmt: skip
     file = wire.distil().file
