@@ -55,7 +55,7 @@ _META = ("handshake", "connect", "disconnect", "subscribe", "unsubscribe", "publ
 _TRANSPORTS = ("long-polling", "callback-polling", "websocket")
 _USUAL_ADVICE: JSONObject = {"reconnect": "retry", "timeout": 0, "interval": 0}
 _FALLBACK_ANCHORS = ("subscribe", "connect", "handshake")
-_Anchor: TypeAlias = str | dict[str, JSON]
+_Since: TypeAlias = str | dict[str, JSON]
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +323,7 @@ class _Distiller:
 
     def _timeline(self, planned: list[PlannedExchange]) -> list[TimelineBlock]:
         """Return an entry per unsolicited message; equal messages of several sessions share an entry."""
-        found: dict[tuple[str, int], list[tuple[RecordedDelivery, _Anchor, float]]] = {}
+        found: dict[tuple[str, int], list[tuple[RecordedDelivery, _Since, float]]] = {}
         repeated: Counter[tuple[str, int]] = Counter()
         starts = _starts(planned)
         for delivery in self._correlation.unsolicited:
@@ -343,13 +343,13 @@ class _Distiller:
                 self._transcript.left_out[str(error)] += len(group)
         return entries
 
-    def _entry(self, one: tuple[RecordedDelivery, _Anchor, float], sessions: tuple[int, ...]) -> TimelineBlock:
+    def _entry(self, one: tuple[RecordedDelivery, _Since, float], sessions: tuple[int, ...]) -> TimelineBlock:
         delivery, since, at = one
         event = self._drafter.event(delivery, at)
         fields = {name: getattr(event, name) for name in event.model_fields_set}
         return TimelineBlock.model_validate({"as": self._as(sessions), "since": since, **fields})
 
-    def _anchor(self, delivery: RecordedDelivery, starts: dict[int, list[tuple[float, str]]]) -> tuple[_Anchor, float]:
+    def _anchor(self, delivery: RecordedDelivery, starts: dict[int, list[tuple[float, str]]]) -> tuple[_Since, float]:
         """Return the latest exchange of the session before a delivery, else the start of its CometD session.
 
         The subscription to its channel is named if the client had subscribed to another one before.
