@@ -27,6 +27,7 @@ from cometreel.scenario import (
     BreakConnection,
     Delay,
     EndSession,
+    Exchange,
     FaultAction,
     NormalizedPublish,
     NormalizedRequest,
@@ -76,13 +77,14 @@ class RequestHandler:
         prepared: PreparedScenario,
         settings: ReplaySettings,
         player: Player,
+        sessions: Sessions,
         responders: Sequence[Responder],
         journal: RequestJournal,
         log: Callable[[Log], None],
     ) -> None:
         self.scenario = prepared.scenario
         self.faults = Faults(self.scenario.faults)
-        self._prepared, self._settings, self._player = prepared, settings, player
+        self._prepared, self._settings, self._player, self._sessions = prepared, settings, player, sessions
         self._responders, self._journal, self._log = responders, journal, log
         self._roles = RoleAllocator({name: role.user for name, role in self.scenario.roles.items()})
         self._timeline = Timeline(prepared, self._start_entry)
@@ -103,6 +105,20 @@ class RequestHandler:
         self._roles.assign(role)
         session.role, session.role_assigned = role, False
         self._timeline.on_role_assigned(session)
+
+    def _own_session(self, exchange: Exchange, anonymous: Session, now: float, had_role: bool) -> Session:
+        """Return a session of its own for a client to which an exchange hands out a bound value.
+
+        The anonymous session counts the play too, and keeps a role only if it had one before.
+        """
+        session = self._sessions.fork(anonymous, now, self.new_references())
+        anonymous.plays.count(exchange)
+        session.role, session.role_assigned = anonymous.role, anonymous.role_assigned
+        if not had_role:
+            anonymous.role, anonymous.role_assigned = None, False
+        elif session.role is not None:
+            self._roles.assign(session.role)
+        return session
 
     def on_end(self, session: Session) -> None:
         """Release the role of a session that ended."""
@@ -152,9 +168,12 @@ class RequestHandler:
             if response is not None:
                 self._record(source, None, "responder", response.status)
                 return self._schedule_response(response, request, session, now)
+        has_role = session.role is not None
         choice = self._chooser.choose(normalized, session, locked_out=locked_out)
         if choice is None:
             return self._unmatched(request, normalized, source, locked_out=locked_out)
+        if session.kind == "anonymous" and self._player.hands_out(choice.exchange):
+            source = _source_of(request, self._own_session(choice.exchange, session, now, has_role), now)
         try:
             return self._play(choice, normalized, request, source)
         except TemplateFailed as error:
