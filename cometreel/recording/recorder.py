@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cometreel import __version__
+from cometreel.identity import credentials_of_message
 from cometreel.jsonvalue import JSONObject, encode
 from cometreel.recording.handed_out import HandedOutValues
 from cometreel.recording.header_redaction import HeaderRedactor, split_url
@@ -108,7 +109,8 @@ class Recorder:
         path, query = split_url(url)
         head = self._head_redactor.request(method, path if callback else url, headers)
         values = self._handed_out.in_request(path, query, headers, parsed)
-        self._write("request", state, {**head, **_values(values), **redact(parsed, self._redactor)}, at)
+        line = {**head, **self._credentials(parsed, head), **_values(values), **redact(parsed, self._redactor)}
+        self._write("request", state, line, at)
         return True
 
     def reply(
@@ -164,7 +166,9 @@ class Recorder:
             self._write_upgrade(state)
         side = "client" if from_client else "server"
         values = self._handed_out.in_request("", "", _NO_HEADERS, parsed) if from_client else {}
-        self._write("frame", state, {"from": side, **_values(values), **redact(parsed, self._redactor)}, at)
+        credentials = self._credentials(parsed, {}) if from_client else {}
+        line = {"from": side, **credentials, **_values(values), **redact(parsed, self._redactor)}
+        self._write("frame", state, line, at)
 
     def closed(self, flow: str, code: int, *, at: float | None = None) -> None:
         """Record the end of a WebSocket."""
@@ -192,6 +196,15 @@ class Recorder:
             return _NOT_BAYEUX, False
         messages = parse_query(split_url(url)[1]) if "message=" in url else []
         return (ParsedBody("bayeux", list(messages)), True) if messages else (_NOT_BAYEUX, False)
+
+    def _credentials(self, parsed: ParsedBody, head: JSONObject) -> JSONObject:
+        """Return the token of the credentials in the first Bayeux message that has some, if the head has none."""
+        messages = parsed.value if parsed.kind == "bayeux" and isinstance(parsed.value, list) else []
+        found = (credentials_of_message(message) for message in messages if isinstance(message, dict))
+        token = next((each.token for each in found if each is not None and each.token is not None), None)
+        if token is None or "credentials" in head:
+            return {}
+        return {"credentials": self._redactor.pseudonyms.token(token)}
 
     def _start(self, flow: str) -> _Flow:
         self._count += 1
