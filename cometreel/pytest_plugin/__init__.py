@@ -109,7 +109,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a passed test for its unmatched requests; add them to the report of a failed one, with lost notifications."""
+    """Fail a passed test for unmatched requests; add them, and lost notifications, to the report of a failed one."""
     try:
         result = yield
     except BaseException:
