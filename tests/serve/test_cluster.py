@@ -176,10 +176,10 @@ def test_receivers_on_other_nodes_are_a_warning():
         "timeline:\n  - {channel: /c, deliver: boss}\n",
         "test.yaml",
     )
+    reach = "with --nodes it reaches the sessions of the same node only"
     assert [*node_warnings(scenario)] == [
-        "test.yaml:4:5: 'a' has deliver: all; with --nodes it reaches the sessions of the same node only",
-        "test.yaml:9:5: the timeline entry has deliver: boss; "
-        "with --nodes it reaches the sessions of the same node only",
+        f"test.yaml:4:5: 'a' has deliver: all; {reach}",
+        f"test.yaml:9:5: the timeline entry has deliver: boss; {reach}",
     ]
 
 
