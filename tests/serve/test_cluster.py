@@ -170,14 +170,16 @@ def test_the_command_ends_when_all_nodes_have_ended(cluster: RunningCluster):
 def test_receivers_on_other_nodes_are_a_warning():
     scenario = loads(
         "cometreel: 1\nroles: {boss: {}}\nexchanges:\n"
-        "  - {name: a, request: {method: GET, path: /a}, events: [{channel: /c, deliver: all}, {channel: /d, deliver: all}]}\n"
+        "  - name: a\n    request: {method: GET, path: /a}\n"
+        "    events: [{channel: /c, deliver: all}, {channel: /d, deliver: all}]\n"
         "  - {name: b, request: {method: GET, path: /b}, events: [{channel: /c, deliver: asker}]}\n"
         "timeline:\n  - {channel: /c, deliver: boss}\n",
         "test.yaml",
     )
+    reach = "with --nodes it reaches the sessions of the same node only"
     assert [*node_warnings(scenario)] == [
-        "test.yaml:4:5: 'a' has deliver: all; with --nodes it reaches the sessions of the same node only",
-        "test.yaml:7:5: the timeline entry has deliver: boss; with --nodes it reaches the sessions of the same node only",
+        f"test.yaml:4:5: 'a' has deliver: all; {reach}",
+        f"test.yaml:9:5: the timeline entry has deliver: boss; {reach}",
     ]
 
 
