@@ -107,6 +107,7 @@ class Client:
     held: int | None = None
     last: Reply | None = None
     address: str = ""
+    keeps_cookies: bool = True
     bayeux: set[int] = field(default_factory=set)
     meta: list[JSONObject] = field(default_factory=list)
 
@@ -200,7 +201,7 @@ class Client:
 
     def _take_reply(self, reply: Reply) -> None:
         self.last = reply
-        for cookie in reply.headers.get_all("set-cookie"):
+        for cookie in reply.headers.get_all("set-cookie") if self.keeps_cookies else ():
             name, _, value = cookie.partition(";")[0].partition("=")
             self.cookies[name] = value
         if reply.request_id not in self.bayeux or reply.status != 200:

@@ -9,7 +9,7 @@ from cometreel.errors import FileInvalid
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import loads
 from tests.unit.engine.conftest import Talk
-from tests.unit.engine.conversation import Client, Conversation
+from tests.unit.engine.conversation import Client, Conversation, Received
 
 CHANNEL = "/v2/me/workbins"
 
@@ -27,8 +27,8 @@ exchanges:
   - {name: done, request: {method: GET, path: /job}, reply: {text: done}}
 """
 NO_COOKIE = PUSH + "session: {cookie: none}\n"
-ORDERED = (0.0, 200, {"statusCode": 0})
-READY = (1.0, CHANNEL, {"ready": True})
+ORDERED: Received = (0.0, 200, {"statusCode": 0})
+READY: Received = (1.0, CHANNEL, {"ready": True})
 
 
 def jobs(client: Client, times: int = 1) -> list[JSON]:
