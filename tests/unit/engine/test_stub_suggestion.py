@@ -206,8 +206,8 @@ def test_a_bound_value_is_replaced_by_a_marker():
         - {$capture: sessionId}
         - calls
       query:
-        session: {$any: string}
-        x: '1'
+        session: {$any: anything}
+        x: "1"
       body:
         session: {$any: string}
         owner: Place1
