@@ -102,7 +102,7 @@ def _json_escape(escape: str) -> str:
     if kind == "u":
         units = escape.replace("\\u", "")
         return bytes.fromhex(units).decode("utf-16-be", "surrogatepass")
-    return chr(int(escape[2:], 16)) if kind == "x" else _SIMPLE.get(kind, kind)
+    return bytes.fromhex(escape[2:]).decode("latin-1") if kind == "x" else _SIMPLE.get(kind, kind)
 
 
 _DECODERS: tuple[tuple[str, re.Pattern[str], Callable[[str], str]], ...] = (

@@ -29,7 +29,7 @@ _MOST_WORDS = 50_000
 _LONGEST_WORD = 80
 _DEPTH = 4
 _ENCODED = re.compile(rb"[%\\&+]|[A-Za-z0-9/_-]{11}")
-_PRINTABLE = re.compile(rb"[\t\r\n -~]{12}")
+_PRINTABLE = re.compile(rb"[\t\r\n -~]{12}|\A(?:[\t\r\n -~]|[\xc2-\xf4][\x80-\xbf]{1,3})+\Z")
 _WORD_LIKE = re.compile(r"[^\W\d_]+(?:[ ._-][^\W\d_]+)*\d{0,3}|\d+")
 
 Replace = Callable[[str], str]
@@ -206,7 +206,7 @@ class KnownSecrets:
             found.append(secret)
             return ""
 
-        texts = b"\n".join(part for part in parts if _ENCODED.search(part) and (_PRINTABLE.search(part) or _plain_text(part)))
+        texts = b"\n".join(part for part in parts if _ENCODED.search(part) and _PRINTABLE.search(part))
         if texts:
             self._spans(texts.decode("utf-8", "replace"), note, depth - 1)
         return found[0] if found else ""
