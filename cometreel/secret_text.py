@@ -104,7 +104,7 @@ class SecretText:
             else:
                 name = unquote_plus(found["pair"])
                 before = found["before"]
-                hidden = self.hides(name, is_query if before is None else self.sentences or before in "&?;#")
+                hidden = self.hides(name, self._is_query(text, found) if before else is_query)
                 bare = _PATH_PARAMETER_VALUE if before == ";" else _PAIR_VALUE
             if hidden:
                 pieces.append(text[end : found.end()])
@@ -118,6 +118,12 @@ class SecretText:
                     pieces += [text[end : found.end()], shown]
                     end = checked
         return "".join([*pieces, text[end:]])
+
+    def _is_query(self, text: str, found: re.Match[str]) -> bool:
+        """Return True if a name and `=` may be of a query: not if they are an attribute of an XML element."""
+        if found["before"] in "&?;#":
+            return True
+        return self.sentences and not (found["before"].isspace() and text[found.end() : found.end() + 1] in ('"', "'"))
 
     def _encoded(self, text: str, encodings: int) -> str:
         """Replace secrets in a percent-encoded value: `message=%7B%22pin%22%3A1%7D`."""

@@ -156,14 +156,14 @@ def in_context(dice: random.Random, secret: str) -> str:
     text = dice.choice(CASES)(secret)
     if len(text) != len(secret):  # `ß` in capitals
         text = secret
-    for _ in range(dice.choice((0, 1, 1, 2, 3))):
+    for _ in range(dice.choice((0, 0, 1, 1, 1, 2, 2, 3))):
         text = dice.choice(ENCODERS)(text)
         text = "".join((*dice.choices(AROUND, k=dice.randrange(3)), text, *dice.choices(AROUND, k=dice.randrange(3))))
     return text + text if dice.random() < 0.1 else text
 
 
 def random_secrets(dice: random.Random, count: int) -> list[str]:
-    secrets = ("".join(dice.choices(SECRET_SIGNS, k=dice.randrange(10, 40))).strip() for _ in range(count * 2))
+    secrets = ("".join(dice.choices(SECRET_SIGNS, k=dice.randrange(10, 22))).strip() for _ in range(count * 2))
     return [secret for secret in secrets if len(secret) >= 10 and any(sign.isdigit() for sign in secret)][:count]
 
 
