@@ -55,8 +55,9 @@ class SecretText:
     """Replaces the secrets in a text.
 
     `hides(name, query)` tells whether a name is that of a secret; more names are in a `query`. `replace(name, value)`
-    returns the replacement of a value; the name is empty for a secret that is recognised by its format. `redact_json`
-    redacts JSON that is a string in the text. With `sentences`, the names of queries also hide values in sentences.
+    returns the replacement of a value; the name is empty for a secret that is recognised by its format, and ends with
+    `/` for a path segment. `redact_json` redacts JSON that is a string in the text. With `sentences`, the names of
+    queries also hide values in sentences.
     """
 
     hides: Callable[[str, bool], bool]
@@ -170,7 +171,7 @@ class SecretText:
             if value is None or found.start() < end or not is_secret_segment(found["before"], unquote(value[0])):
                 continue
             if value[0].lower() not in _NOTHING:
-                pieces += [text[end : value.start()], self.replace(found["before"], unquote(value[0]))]
+                pieces += [text[end : value.start()], self.replace(found["before"] + "/", unquote(value[0]))]
                 end = value.end()
         return "".join([*pieces, text[end:]])
 

@@ -24,6 +24,7 @@ _PERCENT = re.compile(
 _JSON_ESCAPE = re.compile(
     rf"""\\u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}|\\u{_HEX}{{4}}|\\x{_HEX}{{2}}|\\[bfnrt"'\\/]"""
 )
+_CODE_POINT = re.compile(rf"\\u{_HEX}{{4}}")  # also after a backslash
 _ENTITY = re.compile(r"&(?:#[xX][0-9A-Fa-f]{1,6}|#[0-9]{1,7}|[A-Za-z][A-Za-z0-9]{1,7});")
 _PLUS = re.compile(r"\+")
 _SIMPLE = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -67,7 +68,7 @@ def decoded_texts(text: str, *, plus: bool) -> Iterator[DecodedText]:
     while waiting and len(seen) <= _MOST_FORMS:
         form = waiting.pop(0)
         yield form
-        for mark, pattern, decode in _DECODERS if plus else _DECODERS[:3]:
+        for mark, pattern, decode in _DECODERS if plus else _DECODERS[:-1]:
             if mark in form.text:
                 decoded = _decoded(form, pattern, decode)
                 if decoded.text not in seen:
@@ -109,6 +110,7 @@ _DECODERS: tuple[tuple[str, re.Pattern[str], Callable[[str], str]], ...] = (
     ("%", _PERCENT, _percent),
     ("\\", _JSON_ESCAPE, _json_escape),
     ("&", _ENTITY, html.unescape),
+    ("\\\\u", _CODE_POINT, _json_escape),
     ("+", _PLUS, lambda _: " "),
 )
 

@@ -29,7 +29,7 @@ _MOST_WORDS = 50_000
 _LONGEST_WORD = 80
 _DEPTH = 4
 _ENCODED = re.compile(rb"[%\\&+]|[A-Za-z0-9/_-]{11}")
-_PRINTABLE = re.compile(rb"[\t\r\n -~]{12}|\A(?:[\t\r\n -~]|[\xc2-\xf4][\x80-\xbf]{1,3})+\Z")
+_PRINTABLE = re.compile(rb"(?:[\t\r\n -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xf4][\x80-\xbf]{2,3}){8}")
 _WORD_LIKE = re.compile(r"[^\W\d_]+(?:[ ._-][^\W\d_]+)*\d{0,3}|\d+")
 
 Replace = Callable[[str], str]

@@ -427,6 +427,8 @@ class Redactor:
         """Replace a secret that was found in a text, by its name or its format."""
         if not value or value == HIDDEN:
             return value
+        if name.endswith("/"):
+            return self.path_secret(name[:-1], value)
         rule = self.policy.query_rule(name) if name else None
         if rule is not None and rule.treatment is Treatment.TOKEN:
             return self.token(value, name)
@@ -436,6 +438,10 @@ class Redactor:
             self._add_secret(credentials[1], name or "credentials in a text")
         self.add_parameter(name, value.rpartition(" ")[2] if not name else value)
         return HIDDEN
+
+    def path_secret(self, before: str, value: str) -> str:
+        """Replace a secret in a path by a token, which is equal in a link and in the request that follows it."""
+        return self.token(value, f"path after {before}")
 
     def add_parameter(self, name: str, value: str) -> None:
         """Add a secret of a query or a text. A word such as `active` in `state=active` isn't removed elsewhere."""

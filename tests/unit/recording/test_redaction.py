@@ -245,11 +245,11 @@ def encoded(text: str) -> str:
         ("/app;token=S;v=1/x", "/app;token=hidden;v=1/x"),
         ("/app;pwd=S?a=1", "/app;pwd=hidden?a=1"),
         ("/app?a=1;token=S", "/app?a=1;token=hidden"),
-        ("/api/token/S/x", "/api/token/hidden/x"),
-        ("/api/pwd/S", "/api/pwd/hidden"),
-        ("/api/session/S?a=1", "/api/session/hidden?a=1"),
-        ("see /app/reset-password/S now", "see /app/reset-password/hidden now"),
-        ("/app/invite/S", "/app/invite/hidden"),
+        ("/api/token/S/x", "/api/token/TOKEN/x"),
+        ("/api/pwd/S", "/api/pwd/TOKEN"),
+        ("/api/session/S?a=1", "/api/session/TOKEN?a=1"),
+        ("see /app/reset-password/S now", "see /app/reset-password/TOKEN now"),
+        ("/app/invite/S", "/app/invite/TOKEN"),
         ("login with password=S failed", "login with password=hidden failed"),
         ("the Password: S", "the Password: hidden"),
         ("user kate, pwd: 'S'", "user kate, pwd: 'hidden'"),
@@ -265,7 +265,8 @@ def encoded(text: str) -> str:
 def test_a_secret_in_a_text_is_recognised_and_known_afterwards(text: str, expected: str) -> None:
     secret = "tr0ub4dorX"
     redacts = redactor()
-    assert redacts.text(text.replace("S", secret, 1) if "S" in text else text) == expected
+    expected = expected.replace("TOKEN", redacts.pseudonyms.token(secret))
+    assert redacts.text(text.replace("S", secret, 1)) == expected
     assert redacts.secrets.scrub_text(f"x{secret}", lambda _: "*") == "x*"
 
 
