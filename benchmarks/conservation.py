@@ -169,7 +169,7 @@ class VirtualClient:
         """Yield the header fields that identify the client."""
         yield "Content-Type", "application/json"
         if self.identity == "Basic":
-            yield "Authorization", "Basic " + base64.b64encode(f"{self.name}:any".encode()).decode()
+            yield "Authorization", "Basic " + base64.b64encode(f"login of {self.name}:any".encode()).decode()
         elif self.identity == "Bearer":
             yield "Authorization", f"Bearer token-of-{self.name}"
         cookies = self.cookies if self.identity in ("cookie", "WebSocket") else {}
