@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -27,7 +28,7 @@ from cometreel.recording.policy import Policy
 from cometreel.recording.recorded_bodies import ParsedBody, redact
 from cometreel.recording.recording_journal import read_journal, read_key
 from cometreel.recording.redaction import Redactor
-from cometreel.recording.role_ids import ids_in_requests, user_ids
+from cometreel.recording.role_ids import ids_in_requests, sent_by, user_ids
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedDelivery, Transcript, build_transcript
@@ -182,6 +183,7 @@ class _Distiller:
             if event.kind == "request" or event.client_side:
                 identifiers.add_request(event)
         self._ids = user_ids(self._transcript)
+        self._generalise = generalise
         user_values = self._user_values() if generalise else {}
         self._sessions_with_role: set[int] = set()
         self._unsolicited = 0
@@ -322,15 +324,26 @@ class _Distiller:
         users: Mapping[int, str] = self._transcript.users
         first = {user: session for session, user in sorted(users.items(), reverse=True)}
         sessions = sorted({*first.values(), *self._sessions_with_role, *(set(self._ids) - set(users))} - {-1})
-        literal = self._header.policy != "strict"
-        sent = ids_in_requests(self._transcript) if literal and len(sessions) > 1 else {}
         return {
             role_name(session): RoleBlock(
-                user=users.get(session) or self._ids.get(session, ("", ""))[1] or None,
-                id=(self._ids.get(session, ("", ""))[0] or sent.get(session)) if literal else None,
+                user=users.get(session) or self._ids.get(session, ("", ""))[1] or None, id=self._role_ids.get(session)
             )
             for session in sessions
         }
+
+    @cached_property
+    def _role_ids(self) -> Mapping[int, str]:
+        """The value that names each session in requests, as the replay assigns its role by it.
+
+        An id that other sessions sent too is left out, because it would give them this role, unless templates need it.
+        """
+        if self._header.policy == "strict":
+            return {}
+        ids = {session: user_id for session, (user_id, _) in self._ids.items() if user_id}
+        if not self._generalise:
+            senders = sent_by(self._transcript)
+            ids = {session: value for session, value in ids.items() if senders.get(value, {session}) <= {session}}
+        return {**ids_in_requests(self._transcript), **ids}
 
     # --- timeline -------------------------------------------------------------------------------------------
 
