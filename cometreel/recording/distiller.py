@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, sorted_text
 from cometreel.recording.correlation import Correlation, correlate
-from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, canonical
+from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
 from cometreel.recording.header_redaction import HeaderRedactor
@@ -304,7 +304,7 @@ class _Distiller:
         starts = _starts(planned)
         for delivery in self._correlation.unsolicited:
             since, at = self._anchor(delivery, starts)
-            key = canonical([since, delivery.channel, delivery.data])
+            key = sorted_text([since, delivery.channel, delivery.data])
             repeated[key, delivery.session] += 1
             found.setdefault((key, repeated[key, delivery.session]), []).append((delivery, since, at))
         all_sessions = set(self._transcript.anchors) | {delivery.session for delivery in self._transcript.deliveries}

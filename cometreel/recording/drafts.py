@@ -6,13 +6,12 @@ always differ: reference numbers, the volatile values of the profile, and times.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, sorted_text
 from cometreel.recording.correlation import CorrelatedRequest
 from cometreel.recording.journal_events import RecordedBody, WireEvent
 from cometreel.recording.scenario_values import (
@@ -29,7 +28,7 @@ from cometreel.scenario.durations import LONGEST
 from cometreel.scenario.findings import findings_of
 from cometreel.scenario.json_pointer import remove, replace
 
-__all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "canonical", "duration"]
+__all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "duration"]
 
 _REPLY_HEADERS = ("content-type", "location", "retry-after", "allow", "content-language")
 _JSON_TYPE = "application/json"
@@ -99,14 +98,14 @@ class Drafter:
         if isinstance(source, RecordedPublish):
             publish, acknowledgement = self._publish(source), self._publish_reply(source)
             fields = acknowledgement.model_dump(exclude={"after"}, mode="json") if acknowledgement else None
-            answer_key = canonical([fields, event_keys])
+            answer_key = sorted_text([fields, event_keys])
             request_key = self._request_key(publish, publish.data)
             return ExchangeDraft(
                 recorded, publish, acknowledgement, events, request_key, answer_key, omitted_events=omitted_events
             )
         request, reply = self._request(source), self._reply(source)
         body = self._stable(reply.body, (*self._profile.reply, *(f"{path}/*" for path in self._profile.map)))
-        answer_key = canonical([reply.status, reply.headers, body, reply.text, event_keys])
+        answer_key = sorted_text([reply.status, reply.headers, body, reply.text, event_keys])
         request_key = self._request_key(request, request.body)
         omitted = str(source.reply.body.value) if source.reply.body.kind == "omitted" else ""
         refused = _is_refused(source)
@@ -151,7 +150,7 @@ class Drafter:
         path = fields.get("path")
         if isinstance(path, str):
             fields["path"] = path.rstrip("/")
-        return canonical([fields, body])
+        return sorted_text([fields, body])
 
     def _request(self, call: RecordedCall) -> RequestBlock:
         event = call.request
@@ -226,11 +225,6 @@ class Drafter:
         for pointer in self._profile.volatile:
             value = remove(value, pointer)
         return value
-
-
-def canonical(value: JSON) -> str:
-    """Return a value as JSON text with sorted keys, so that equal values have equal texts."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def duration(seconds: float) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Sequence
 
-from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.jsonvalue import JSON, JSONObject, sorted_text
 from cometreel.scenario.normalized_request import normalize_path, without
 from cometreel.scenario.request_pattern import (
     BodyMatcher,
@@ -120,7 +119,7 @@ def identity(block: RequestBlock | PublishBlock, ignored: Sequence[str]) -> str:
             block.base64,
         ]
         parts = [block.method.upper(), path, block.query or {}, headers, body, block.authenticated]
-    return json.dumps(parts, sort_keys=True)
+    return sorted_text(parts)
 
 
 def under(locate: Locate, *steps: str | int) -> Locate:

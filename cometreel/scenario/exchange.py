@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, exact
 from cometreel.scenario.matchers import Literal, Matcher, ObjectOf
 from cometreel.scenario.normalized_request import (
     NormalizedPublish,
@@ -229,7 +229,7 @@ def frozen(value: JSON) -> Hashable:
         return frozenset((key, frozen(member)) for key, member in value.items())
     if isinstance(value, list):
         return ("list", *map(frozen, value))
-    return value
+    return exact(value) if isinstance(value, float) else value
 
 
 def _is_exact(group: ExchangeGroup) -> bool:
