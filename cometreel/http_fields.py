@@ -16,6 +16,7 @@ __all__ = [
     "JSON_TYPE",
     "RawFields",
     "cached_headers",
+    "content_length",
     "drop_fields",
     "end_to_end",
     "error_reply",
@@ -30,6 +31,22 @@ RawFields: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 BODILESS = frozenset({204, 304})
 """The statuses of responses without a body (RFC 9110 §6.4.1)."""
+
+_LONGEST_LENGTH = 20
+
+
+def content_length(reply: Reply, method: str) -> int | None:
+    """Return the Content-Length of a reply to a request with this method; None if it has none.
+
+    Without a body, a reply to HEAD announces the length that the scenario has for it.
+    """
+    if reply.status in BODILESS:
+        return None
+    if method != "HEAD" or reply.body:
+        return len(reply.body)
+    written = reply.headers.get("content-length") or ""
+    return int(written) if written.isascii() and written.isdigit() and len(written) < _LONGEST_LENGTH else None
+
 
 CONNECTION_SPECIFIC = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 """The fields that HTTP/2 forbids (RFC 9113 §8.2.2)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -24,6 +24,7 @@ __all__ = [
     "NormalizedPublish",
     "NormalizedRequest",
     "RequestOrPublish",
+    "as_get",
     "normalize_publish",
     "normalize_request",
 ]
@@ -132,6 +133,12 @@ def _parsed(key: RequestKey, ignored: tuple[str, ...]) -> _ParsedRequest:
         except jsonvalue.NotJSON:
             body = None
     return method.upper(), normalize_path(path), query_of(query), content, is_json, body, without(body, ignored)
+
+
+def as_get(request: NormalizedRequest) -> NormalizedRequest:
+    """Return a HEAD request as the GET of the same resource, whose answer it gets (RFC 9110 §9.3.2)."""
+    key = None if request.key is None else ("GET", *request.key[1:])
+    return replace(request, method="GET", key=key)
 
 
 _ParsedRequest: TypeAlias = "tuple[str, NormalizedPath, JSONObject, bytes, bool, JSON, JSON]"

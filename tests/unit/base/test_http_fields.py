@@ -7,11 +7,13 @@ import pytest
 from cometreel.http_fields import (
     CONNECTION_SPECIFIC,
     RawFields,
+    content_length,
     drop_fields,
     end_to_end,
     headers_from_raw,
     raw_from_headers,
 )
+from cometreel.wire import Headers, Reply
 
 FIELDS = ((b"Content-Type", b"text/plain"), (b"Content-Encoding", b"br"), (b"X-Name", b"J\xf6rg"))
 
@@ -48,3 +50,23 @@ def test_hop_by_hop_fields_and_those_that_connection_lists_are_not_forwarded(fie
 def test_http2_keeps_hop_by_hop_fields_that_it_allows():
     fields = [(b"Connection", b"x-hop"), (b"X-Hop", b"1"), (b"Upgrade", b"h2c"), (b"Trailer", b"X-Sum")]
     assert drop_fields(fields, CONNECTION_SPECIFIC) == [(b"Trailer", b"X-Sum")]
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "fields", "body", "length"),
+    [
+        ("GET", 200, [], b"abc", 3),
+        ("GET", 200, [("Content-Length", "9")], b"abc", 3),
+        ("GET", 204, [], b"", None),
+        ("HEAD", 200, [], b"abc", 3),
+        ("HEAD", 200, [("Content-Length", "1234")], b"", 1234),
+        ("HEAD", 200, [("Content-Length", "-1")], b"", None),
+        ("HEAD", 200, [("Content-Length", "9" * 30)], b"", None),
+        ("HEAD", 200, [], b"", None),
+        ("HEAD", 304, [("Content-Length", "1234")], b"", None),
+    ],
+)
+def test_content_length(
+    method: str, status: int, fields: list[tuple[str, str]], body: bytes, length: int | None
+) -> None:
+    assert content_length(Reply(1, status, Headers(fields), body), method) == length
