@@ -12,7 +12,9 @@ from cometreel.wire import Headers, Reply
 
 __all__ = [
     "BODILESS",
+    "COMPARED",
     "CONNECTION_SPECIFIC",
+    "HOP_BY_HOP",
     "JSON_TYPE",
     "RawFields",
     "cached_headers",
@@ -51,7 +53,10 @@ def content_length(reply: Reply, method: str) -> int | None:
 CONNECTION_SPECIFIC = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 """The fields that HTTP/2 forbids (RFC 9113 §8.2.2)."""
 
-_HOP_BY_HOP = CONNECTION_SPECIFIC | {b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer"}
+COMPARED = frozenset({"allow", "content-language", "content-type", "location", "retry-after"})
+"""The fields of a reply that belong to its meaning; others may differ from reply to reply or from day to day."""
+
+HOP_BY_HOP = CONNECTION_SPECIFIC | {b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer"}
 
 
 def headers_from_raw(fields: Iterable[tuple[bytes, bytes]], *, decoded: bool = False) -> Headers:
@@ -73,7 +78,7 @@ def raw_from_headers(headers: Headers) -> RawFields:
 
 def end_to_end(fields: Iterable[tuple[bytes, bytes]], *others: bytes) -> RawFields:
     """Return the fields that a proxy forwards: without hop-by-hop fields and without `others`, given in lower case."""
-    return drop_fields(fields, _HOP_BY_HOP.union(others))
+    return drop_fields(fields, HOP_BY_HOP.union(others))
 
 
 def drop_fields(fields: Iterable[tuple[bytes, bytes]], names: AbstractSet[bytes]) -> RawFields:

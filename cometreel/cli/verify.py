@@ -122,7 +122,8 @@ def _verdict(script: Script, against: str, options: _VerifyOptions) -> Verdict:
     seconds = _seconds(options["patience"])
     users = {part: credentials.user for part, credentials in known.items()}
     given = _values(options["values"])
-    run = VerifyRun(script, masking, users=users, option_values=given, pace=options["pace"], patience_seconds=seconds)
+    pace, base = options["pace"], target.base
+    run = VerifyRun(script, masking, users=users, option_values=given, pace=pace, patience_seconds=seconds, base=base)
     with show_progress(f"asking {target.host}"):
         asyncio.run(drive(run, script, target, masking, known, seconds))
     return run.verdict(target.base)

@@ -147,6 +147,7 @@ class Player:
             now=scenario_time(self._prepared.scenario.recorded or _EPOCH, session.clock),
             seed=f"{self.seed}|{session.user or ''}|{seed}",
             wallclock=self._wallclock,
+            base=session.base,
         )
 
     def user_of(self, session: Session) -> User:

@@ -33,6 +33,7 @@ from cometreel.scenario import (
     CorrelationBlock,
     ExchangeBlock,
     Profile,
+    RequestBlock,
     RoleBlock,
     ScenarioFile,
     SessionBlock,
@@ -51,6 +52,7 @@ __all__ = ["DistillSummary", "Distilled", "distill", "distill_events"]
 
 _META = ("handshake", "connect", "disconnect", "subscribe", "unsubscribe", "publish")
 _TRANSPORTS = ("long-polling", "callback-polling", "websocket")
+_PER_REPLY = frozenset({"content-type", "content-length", "location"})
 _FALLBACK_ANCHORS = ("subscribe", "connect", "handshake")
 
 
@@ -169,7 +171,8 @@ class _Distiller:
                 identifiers.add_request(event)
         self._ids = _user_ids(self._transcript)
         user_values = self._user_values() if generalise else {}
-        self._drafter = Drafter(self._profile, identifiers, user_values)
+        hosts = frozenset(host.lower() for event in events for host in event.hosts)
+        self._drafter = Drafter(self._profile, identifiers, user_values, hosts)
         self._sessions_with_role: set[int] = set()
 
     def distill(self) -> Distilled:
@@ -191,8 +194,12 @@ class _Distiller:
             exchanges=exchanges,
             timeline=timeline or None,
         )
+        file = with_common_headers(file)
         counts: dict[str, int] = {str(joined_by): number for joined_by, number in self._correlation.counts.items()}
-        left_out = _left_out(self._transcript, drafts, planned)
+        left_out = [
+            *_left_out(self._transcript, drafts, planned),
+            *_left_out_headers(self._transcript, drafts, planned),
+        ]
         sessions = max(self._transcript.sessions, 1 if exchanges else 0)
         replaced = _count_replaced(self._events)
         return Distilled(file, DistillSummary(len(exchanges), len(timeline), sessions, counts, replaced, left_out))
@@ -338,6 +345,31 @@ class _Distiller:
         return "connect", delivery.at
 
 
+def with_common_headers(file: ScenarioFile) -> ScenarioFile:
+    """Return a file in which the header fields that all HTTP replies have are written once, as `reply_headers`."""
+    replies = [
+        each.reply.headers or {} if each.reply is not None else {}
+        for each in file.exchanges or ()
+        if isinstance(each.request, RequestBlock)
+    ]
+    common = {
+        name: value
+        for name, value in (replies[0] if len(replies) > 1 else {}).items()
+        if name not in _PER_REPLY and all(name in other and other[name] == value for other in replies)
+    }
+    if not common:
+        return file
+    exchanges = [_without_headers(each, common) for each in file.exchanges or ()]
+    return file.model_copy(update={"reply_headers": common, "exchanges": exchanges})
+
+
+def _without_headers(block: ExchangeBlock, common: Mapping[str, JSON]) -> ExchangeBlock:
+    if block.reply is None or not isinstance(block.request, RequestBlock):
+        return block
+    own = {name: value for name, value in (block.reply.headers or {}).items() if name not in common}
+    return block.model_copy(update={"reply": block.reply.model_copy(update={"headers": own or None})})
+
+
 def _starts(planned: list[PlannedExchange]) -> dict[int, list[tuple[float, str]]]:
     """Return the times of the first use of each exchange by session, in order."""
     starts: dict[int, list[tuple[float, str]]] = {}
@@ -390,6 +422,28 @@ def _left_out(transcript: Transcript, drafts: list[ExchangeDraft], planned: list
         times = f", {number} times" if number > 1 else ""
         reasons.append(f"the body of the reply to {name!r}: {reason}{times}")
     return reasons
+
+
+def _left_out_headers(
+    transcript: Transcript, drafts: list[ExchangeDraft], planned: list[PlannedExchange]
+) -> Iterator[str]:
+    """Name the header fields that a replay doesn't repeat, and those that differ between equal answers."""
+    dropped = {name for call in transcript.calls for name in call.reply.dropped_headers}
+    if dropped:
+        yield f"header fields of replies that the replay sets itself or doesn't need: {', '.join(sorted(dropped))}"
+    answers = {(each.draft.request_key, each.draft.answer_key): each.draft for each in planned}
+    varying: set[str] = set()
+    for draft in drafts:
+        first = answers.get((draft.request_key, draft.answer_key), draft)
+        one, other = _own_headers(first), _own_headers(draft)
+        varying |= {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+    if varying:
+        names = ", ".join(sorted(varying))
+        yield f"values of header fields that differ between equal replies, except the first: {names}"
+
+
+def _own_headers(draft: ExchangeDraft) -> Mapping[str, JSON]:
+    return draft.reply.headers or {} if draft.reply is not None else {}
 
 
 def _count(number: int, name: str) -> str:

@@ -7,10 +7,12 @@ always differ: reference numbers, the volatile values of the profile, and times.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from cometreel.http_fields import COMPARED
 from cometreel.jsonvalue import JSON, sorted_text
 from cometreel.recording.correlation import CorrelatedRequest
 from cometreel.recording.journal_events import RecordedBody, WireEvent
@@ -21,6 +23,7 @@ from cometreel.recording.scenario_values import (
     query_pattern,
     reply_value,
     request_pattern,
+    text_template,
 )
 from cometreel.recording.transcript import RecordedCall, RecordedDelivery, RecordedPublish
 from cometreel.scenario import EventBlock, Profile, PublishBlock, ReplyBlock, RequestBlock, format_duration
@@ -30,7 +33,6 @@ from cometreel.scenario.json_pointer import remove, replace
 
 __all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "duration"]
 
-_REPLY_HEADERS = ("content-type", "location", "retry-after", "allow", "content-language")
 _JSON_TYPE = "application/json"
 
 
@@ -72,14 +74,23 @@ class ExchangeDraft:
 
 
 class Drafter:
-    """Creates drafts with one profile; `user_values` maps, for each session, values of the user to templates."""
+    """Creates drafts with one profile.
+
+    `user_values` maps, for each session, values of the user to templates. `hosts` are the hosts that requests were sent
+    to: links to them lead to the replay.
+    """
 
     def __init__(
-        self, profile: Profile, identifiers: Identifiers, user_values: Mapping[int, Mapping[str, str]]
+        self,
+        profile: Profile,
+        identifiers: Identifiers,
+        user_values: Mapping[int, Mapping[str, str]],
+        hosts: AbstractSet[str] = frozenset(),
     ) -> None:
         self._profile = profile
         self._identifiers = identifiers
         self._user_values = user_values
+        self._hosts = hosts
 
     def draft(self, recorded: CorrelatedRequest) -> ExchangeDraft:
         """Return the draft of a recorded request.
@@ -105,7 +116,8 @@ class Drafter:
             )
         request, reply = self._request(source), self._reply(source)
         body = self._stable(reply.body, (*self._profile.reply, *(f"{path}/*" for path in self._profile.map)))
-        answer_key = sorted_text([reply.status, reply.headers, body, reply.text, event_keys])
+        compared: JSON = {name: value for name, value in (reply.headers or {}).items() if name in COMPARED}
+        answer_key = sorted_text([reply.status, compared, body, reply.text, event_keys])
         request_key = self._request_key(request, request.body)
         omitted = str(source.reply.body.value) if source.reply.body.kind == "omitted" else ""
         refused = _is_refused(source)
@@ -196,7 +208,7 @@ class Drafter:
         event = call.reply
         fields: dict[str, JSON] = {"after": duration(call.reply_at - call.at), "status": event.status}
         headers: dict[str, JSON] = {
-            name: event.headers[name] for name in _REPLY_HEADERS if name in event.headers and _is_relevant(event, name)
+            name: self._field(value, call) for name, value in event.headers.items() if _is_relevant(event, name)
         }
         if headers:
             fields["headers"] = headers
@@ -205,6 +217,13 @@ class Drafter:
         elif event.body.kind == "text":
             fields["text"] = event.body.value
         return ReplyBlock.model_validate(fields)
+
+    def _field(self, value: str | tuple[str, ...], call: RecordedCall) -> JSON:
+        values: list[JSON] = [
+            text_template(each, self._identifiers, call.at, self._hosts) or each
+            for each in ((value,) if isinstance(value, str) else value)
+        ]
+        return values[0] if len(values) == 1 else values
 
     def _publish_reply(self, publish: RecordedPublish) -> ReplyBlock | None:
         reply = publish.reply
@@ -217,7 +236,7 @@ class Drafter:
         return ReplyBlock.model_validate(fields)
 
     def _reply_value(self, value: JSON, at: float, session: int) -> JSON:
-        return reply_value(value, self._identifiers, at, self._user_values.get(session, {}))
+        return reply_value(value, self._identifiers, at, self._user_values.get(session, {}), self._hosts)
 
     def _stable(self, value: JSON, references: Iterable[str]) -> JSON:
         for pointer in (*references, *self._profile.request):
@@ -240,10 +259,12 @@ def _description(source: RecordedCall | RecordedPublish) -> str:
 
 def _is_relevant(event: WireEvent, name: str) -> bool:
     """Return False for the default content type of a JSON body."""
+    if name == "x-csrf-header":  # the replay announces its own token
+        return False
     if name != "content-type":
         return True
     if event.body.kind == "json":
-        return event.headers[name].partition(";")[0].strip().lower() != _JSON_TYPE
+        return str(event.headers[name]).partition(";")[0].strip().lower() != _JSON_TYPE
     return event.body.kind != "none"
 
 

@@ -91,7 +91,8 @@ class WireEvent:
     `identity` contains pseudonyms: session cookies by name, and `user` for credentials with a user name. `client_side`
     is true for a frame of the client. `hidden_query` and `hidden_path` map the name of a parameter or the number of a
     path segment to the class of the replaced value: `secret`, `personal` or `id KIND`. `hidden_headers` are the names
-    of the omitted header fields with credentials.
+    of the omitted header fields with credentials, `dropped_headers` those of a reply that a replay doesn't repeat,
+    `replaced_headers` those with a replaced value. `hosts` are the pseudonyms of the host that a request was sent to.
     """
 
     line: int
@@ -102,7 +103,7 @@ class WireEvent:
     path: str = ""
     query: str = ""
     status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     identity: Mapping[str, str] = field(default_factory=dict)
     body: RecordedBody = NO_BODY
     client_side: bool = False
@@ -111,6 +112,9 @@ class WireEvent:
     hidden_query: Mapping[str, str] = field(default_factory=dict)
     hidden_path: Mapping[str, str] = field(default_factory=dict)
     hidden_headers: tuple[str, ...] = ()
+    dropped_headers: tuple[str, ...] = ()
+    replaced_headers: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 def header_of(value: JSON) -> JournalHeader:
@@ -153,7 +157,7 @@ def event_of(value: JSON, line: int) -> WireEvent:
         path=_text(value, "path"),
         query=_text(value, "query"),
         status=_number(value, "status"),
-        headers=_texts(value.get("headers")),
+        headers=_fields(value.get("headers")),
         identity=_texts(value.get("who")),
         body=_body(value),
         client_side=value.get("from") == "client",
@@ -162,6 +166,9 @@ def event_of(value: JSON, line: int) -> WireEvent:
         hidden_query=_texts(value.get("hid-query")),
         hidden_path=_texts(value.get("hid-path")),
         hidden_headers=_list(value.get("hid-headers")),
+        dropped_headers=_list(value.get("out-headers")),
+        replaced_headers=_list(value.get("new-headers")),
+        hosts=_list(value.get("hosts")),
     )
 
 
@@ -208,6 +215,17 @@ def _texts(value: JSON) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
     return {key: item for key, item in value.items() if isinstance(item, str)}
+
+
+def _fields(value: JSON) -> dict[str, str | tuple[str, ...]]:
+    """Return header fields; a repeated field has several values."""
+    found: dict[str, str | tuple[str, ...]] = {}
+    for name, item in value.items() if isinstance(value, dict) else ():
+        if isinstance(item, str):
+            found[name] = item
+        elif isinstance(item, list) and all(isinstance(each, str) for each in item):
+            found[name] = _list(item)
+    return found
 
 
 def _list(value: JSON) -> tuple[str, ...]:

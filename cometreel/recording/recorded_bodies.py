@@ -26,6 +26,11 @@ MAX_BODY = 16 * 1024 * 1024
 _SAFE_DEPTH = 64
 """JSON with no more brackets than this is not nested too deeply for YAML."""
 
+_REASONS = {
+    "twice": "JSON with a duplicate key",
+    "out of range": "JSON that can't be stored",
+    "": "invalid JSON, or JSON that can't be stored",
+}
 _NOT_AVAILABLE = "not available: the proxy streamed it (stream_large_bodies), or the imported file doesn't contain it"
 _CALLBACK = re.compile(rb"^\s*(?:/\*\*/)?\s*[\w$.\[\]]{1,200}\s*\((.*)\)\s*;?\s*$", re.DOTALL)
 _FORM = "application/x-www-form-urlencoded"
@@ -131,9 +136,7 @@ def _json(body: str | bytes, bayeux: bool) -> ParsedBody:
     try:
         value = decode(body)
     except NotJSON as error:
-        duplicate = "twice" in str(error)
-        reason = "JSON with a duplicate key" if duplicate else "invalid JSON, or JSON that can't be stored"
-        return ParsedBody("omitted", reason=reason)
+        return ParsedBody("omitted", reason=next(text for part, text in _REASONS.items() if part in str(error)))
     if _needs_check(body) and not can_be_written(value):
         return ParsedBody("omitted", reason="JSON that can't be replayed: nested too deeply, or a lone surrogate")
     messages = _may_be_messages(body) and (looks_like_bayeux(value) or (bayeux and _has_channels(value)))

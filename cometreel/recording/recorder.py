@@ -33,6 +33,7 @@ class _Flow:
     label: str
     bayeux: bool = False
     callback: bool = False
+    method: str = ""
     upgrade: JSONObject | None = field(default=None, repr=False)
 
 
@@ -101,8 +102,8 @@ class Recorder:
         if parsed.kind != "bayeux" and not wanted:
             return False
         state = self._start(flow)
-        state.bayeux, state.callback = parsed.kind == "bayeux", callback
-        head = self._head_redactor.request(method, split_url(url)[0] if callback else url, headers)
+        state.bayeux, state.callback, state.method = parsed.kind == "bayeux", callback, method.upper()
+        head = self._head_redactor.request(method, url.partition("?")[0] if callback else url, headers)
         self._write("request", state, {**head, **redact(parsed, self._redactor)}, at)
         return True
 
@@ -126,7 +127,11 @@ class Recorder:
         if not (state.bayeux or wanted):
             self._write("unwanted", state, {}, at)
             return
-        head = self._head_redactor.reply(status, headers)
+        head = self._head_redactor.reply(status, headers, state.method)
+        if state.bayeux:  # the names of dropped fields are listed for the replies that a replay repeats
+            head = {name: member for name, member in head.items() if name != "out-headers"}
+        if state.method == "HEAD":
+            body = b""  # an importer knows the length, and takes the body for lost
         parsed = parse(body, headers.get("content-type") or "", bayeux=state.bayeux, callback=state.callback)
         self._write("reply", state, {**head, **redact(parsed, self._redactor)}, at)
 

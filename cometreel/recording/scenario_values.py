@@ -6,14 +6,26 @@ literal; keys that begin with `$` are escaped.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from urllib.parse import parse_qsl, unquote
 
 from cometreel.jsonvalue import JSON
 from cometreel.recording.journal_events import RecordedBody, WireEvent
 from cometreel.scenario.json_pointer import escape, parse_pointer
 
-__all__ = ["Identifiers", "any_marker", "path_pattern", "query_pattern", "reply_value", "request_pattern", "value_at"]
+__all__ = [
+    "Identifiers",
+    "any_marker",
+    "path_pattern",
+    "query_pattern",
+    "reply_value",
+    "request_pattern",
+    "text_template",
+    "value_at",
+]
 
 
 class Identifiers:
@@ -82,13 +94,26 @@ def request_pattern(body: JSON, hidden: Iterable[str], identifiers: Identifiers,
     )
 
 
-def reply_value(value: JSON, identifiers: Identifiers, at: float, user_values: Mapping[str, str]) -> JSON:
-    """Return a reply body or event data; `user_values` maps values to templates (`--generalise`)."""
+def reply_value(
+    value: JSON,
+    identifiers: Identifiers,
+    at: float,
+    user_values: Mapping[str, str],
+    hosts: AbstractSet[str] = frozenset(),
+) -> JSON:
+    """Return a reply body or event data; `user_values` maps values to templates (`--generalise`).
 
-    def marker(item: JSON, _: str) -> JSON | None:
+    URLs of the recorded `hosts` become templates that lead to the replay, except where the replay replaces the host of
+    every URL: in `uri`, `…Uri` and `uris`.
+    """
+
+    def marker(item: JSON, pointer: str) -> JSON | None:
         if isinstance(item, str) and item in user_values:
             return {"$t": user_values[item]}
-        return _id_marker(item, identifiers, at) or _url_template(item, identifiers, at)
+        replaced_anyway = _URI_MEMBER.search(pointer) is not None
+        return _id_marker(item, identifiers, at) or text_template(
+            item, identifiers, at, frozenset() if replaced_anyway else hosts
+        )
 
     return _walk(value, "", marker)
 
@@ -98,16 +123,46 @@ def _id_marker(value: JSON, identifiers: Identifiers, at: float) -> JSON | None:
     return {"$id": name} if name is not None else None
 
 
-def _url_template(value: JSON, identifiers: Identifiers, at: float) -> JSON | None:
-    """Return a template for a URL with identifiers as path segments, or None."""
-    if not isinstance(value, str) or "/" not in value or "{" in value:
+_URI_MEMBER = re.compile(r"(?:/uri|Uri|/uris/\d+)$")
+_ORIGIN = re.compile(r"(?:(https?|wss?):)?//(host-[a-z]+\.example\.invalid)(?![\w.:-])", re.IGNORECASE)
+"""An origin as the recorder writes it: a pseudonym of host and port."""
+
+
+def text_template(value: JSON, identifiers: Identifiers, at: float, hosts: AbstractSet[str]) -> JSON | None:
+    """Return a template for a text with URLs of recorded hosts or identifiers as path segments, or None."""
+    if not isinstance(value, str) or "/" not in value:
         return None
-    segments = value.split("/")
+    pieces: list[str] = []
+    end = 0
+    for found in _ORIGIN.finditer(value) if hosts else ():
+        if found[2].lower() in hosts:
+            pieces += [_with_identifiers(value[end : found.start()], identifiers, at), _base_template(found[1])]
+            end = found.end()
+    pieces.append(_with_identifiers(value[end:], identifiers, at))
+    return {"$t": "".join(pieces)} if any("{{ ids[" in piece or "{{ request." in piece for piece in pieces) else None
+
+
+def _base_template(scheme: str | None) -> str:
+    if scheme is not None and scheme.lower().startswith("ws"):
+        return "{{ request.base | replace('http', 'ws', 1) }}"
+    return "{{ request.base }}"
+
+
+def _with_identifiers(text: str, identifiers: Identifiers, at: float) -> str:
+    """Return a part of a template: path segments that are identifiers as variables, other text as it is."""
+    segments = text.split("/")
     names = [identifiers.name(unquote(segment), at) for segment in segments]
-    if not any(names):
-        return None
-    parts = [f"{{{{ ids['{name}'] }}}}" if name else segment for name, segment in zip(names, segments, strict=True)]
-    return {"$t": "/".join(parts)}
+    return "/".join(
+        f"{{{{ ids['{name}'] }}}}" if name else _verbatim(segment)
+        for name, segment in zip(names, segments, strict=True)
+    )
+
+
+def _verbatim(text: str) -> str:
+    """Return text for a template; what Jinja would read or drop becomes a string in an expression."""
+    if "{" in text or text.endswith("\n"):
+        return f"{{{{ {json.dumps(text, ensure_ascii=False)} }}}}"
+    return text
 
 
 def _walk(value: JSON, pointer: str, marker: Callable[[JSON, str], JSON | None]) -> JSON:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cometreel.jsonvalue import JSON, JSONObject, sorted_text
 from cometreel.scenario.normalized_request import normalize_path, without
@@ -53,7 +53,18 @@ from .model import (
 from .specs import EventSpec, PublishReplySpec, ReplySpec
 from .values import Locate, Value, ValuePath, value_of
 
-__all__ = ["bayeux", "events", "fault", "identity", "names", "reply", "request_pattern", "session", "settings"]
+__all__ = [
+    "bayeux",
+    "events",
+    "fault",
+    "identity",
+    "names",
+    "reply",
+    "reply_headers",
+    "request_pattern",
+    "session",
+    "settings",
+]
 
 
 def names(written: str | list[str] | None) -> tuple[str, ...]:
@@ -131,8 +142,10 @@ def under(locate: Locate, *steps: str | int) -> Locate:
     return locate_below
 
 
-def reply(block: ReplyBlock, publish: bool, locate: Locate) -> ReplySpec | PublishReplySpec:
-    """Compile the reply of an exchange."""
+def reply(
+    block: ReplyBlock, publish: bool, locate: Locate, common: Sequence[tuple[str, Value]] = ()
+) -> ReplySpec | PublishReplySpec:
+    """Compile the reply of an exchange; `common` are the header fields of all HTTP replies of its file."""
     written = {name: getattr(block, name) for name in ReplyBlock.model_fields if _has(block, name)}
     values = {
         name: value_of(value, under(locate, name))
@@ -142,16 +155,24 @@ def reply(block: ReplyBlock, publish: bool, locate: Locate) -> ReplySpec | Publi
     if publish:
         members = tuple((name, values.pop(name)) for name in ("data", "ext") if name in values)
         return PublishReplySpec(locate(()), members=members, **values)
-    headers = tuple(_headers(block, locate))
+    own = {name.lower() for name in block.headers or {}}
+    inherited = [(name, value) for name, value in common if name.lower() not in own]
+    headers = (*_headers(block.headers, under(locate, "headers")), *inherited)
     return ReplySpec(locate(()), headers=headers, content=base64.b64decode(block.base64 or ""), **values)
 
 
-def _headers(block: ReplyBlock, locate: Locate) -> list[tuple[str, Value]]:
+def _headers(fields: Mapping[str, JSON] | None, locate: Locate) -> list[tuple[str, Value]]:
     return [
-        (name, value_of(item, under(locate, "headers", name)))
-        for name, written in (block.headers or {}).items()
+        (name, value_of(item, under(locate, name)))
+        for name, written in (fields or {}).items()
+        if written is not None
         for item in (written if isinstance(written, list) else [written])
     ]
+
+
+def reply_headers(fields: Mapping[str, JSON] | None, locate: Locate) -> tuple[tuple[str, Value], ...]:
+    """Compile the header fields of all HTTP replies of a file."""
+    return tuple(_headers(fields, locate))
 
 
 def event(block: EventBlock, number: int, locate: Locate) -> EventSpec:

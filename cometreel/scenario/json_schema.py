@@ -139,6 +139,7 @@ def _definitions() -> JSONObject:
         "HeaderValue": _any_of(
             {"type": "string", "pattern": "^[^\\r\\n]*$"}, template, _list_of(_any_of(text, template))
         ),
+        "OwnHeaderValue": _any_of(_ref("HeaderValue"), {"type": "null"}),
         "DurationValue": _any_of({"type": "string", "pattern": DURATION_PATTERN}, template),
         "ChannelValue": _any_of({"type": "string", "pattern": CHANNEL}, template),
         "StatusValue": _any_of({"type": "integer", "minimum": 200, "maximum": 599}, template),

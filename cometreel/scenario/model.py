@@ -200,7 +200,7 @@ class ReplyBlock(Block):
 
     after: field_types.DurationValue = None
     status: field_types.StatusValue = None
-    headers: field_types.ReplyHeaders | None = None
+    headers: field_types.OwnHeaders | None = None
     body: field_types.RenderedValue = None
     text: field_types.TextValue = None
     base64: field_types.Base64 | None = None
@@ -385,6 +385,7 @@ class ScenarioFile(Block):
     ) = None
     ignore: list[field_types.Pointer] | None = None
     settings: SettingsBlock | None = None
+    reply_headers: field_types.ReplyHeaders | None = None
     roles: dict[str, RoleBlock] | None = None
     exchanges: list[ExchangeBlock] | None = None
     timeline: list[TimelineBlock] | None = None

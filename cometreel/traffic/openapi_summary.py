@@ -40,8 +40,9 @@ def openapi_summary(path: Path) -> tuple[JSONObject, list[str]]:
     scenario = load([path])
     files = [parse(file) for file in scenario.files]
     summary = _OpenapiSummary(scenario.profile)
-    for block in (block for file in files for block in file.exchanges or ()):
-        summary.add(block)
+    for file in files:
+        for block in file.exchanges or ():
+            summary.add(block, tuple(file.reply_headers or ()))
     entries: list[EventBlock] = [entry for file in files for entry in file.timeline or ()]
     document: JSONObject = {
         "openapi": "3.1.0",
@@ -69,7 +70,7 @@ class _OpenapiSummary:
         self.publishes: dict[str, JSONObject] = {}
         self.notes: list[str] = []
 
-    def add(self, block: ExchangeBlock) -> None:
+    def add(self, block: ExchangeBlock, common_headers: Sequence[str] = ()) -> None:
         request = block.request
         if isinstance(request, PublishBlock):
             self._publish(request, block)
@@ -83,6 +84,7 @@ class _OpenapiSummary:
         )
         assert isinstance(operation, dict)
         self._describe(operation, block, request, [*parameters, *_query(request)])
+        _add_headers(operation, block.reply or ReplyBlock(), common_headers)
 
     def _describe(
         self, operation: JSONObject, block: ExchangeBlock, request: RequestBlock, parameters: list[JSON]
@@ -164,12 +166,31 @@ def _add_body(operation: JSONObject, name: str, shape: JSONObject) -> None:
     variants.append({"title": title, **shape})
 
 
-def _add_response(operation: JSONObject, reply: ReplyBlock) -> None:
+def _response(operation: JSONObject, reply: ReplyBlock) -> JSONObject:
     responses = operation["responses"]
     assert isinstance(responses, dict)
     status = str(reply.status) if isinstance(reply.status, int) else "200" if reply.status is None else "default"
     known = responses.setdefault(status, {"description": "reply of the scenario"})
     assert isinstance(known, dict)
+    return known
+
+
+def _add_headers(operation: JSONObject, reply: ReplyBlock, common: Sequence[str]) -> None:
+    """Add the names of the header fields; OpenAPI describes the content type with the content."""
+    own = {name.lower(): name for name, value in (reply.headers or {}).items() if value is not None}
+    without = {name.lower() for name, value in (reply.headers or {}).items() if value is None} | {"content-type"}
+    names = {**{name.lower(): name for name in common}, **own}
+    found: dict[str, JSON] = {
+        name: {"schema": {"type": "string"}} for lower, name in names.items() if lower not in without
+    }
+    if found:
+        known = _response(operation, reply)
+        seen = known.get("headers")
+        known["headers"] = {**(seen if isinstance(seen, dict) else {}), **found}
+
+
+def _add_response(operation: JSONObject, reply: ReplyBlock) -> None:
+    known = _response(operation, reply)
     if "body" in reply.model_fields_set:
         seen = _inner(known, "content", _JSON, "schema")
         shape = join_shapes(seen if isinstance(seen, dict) else {}, shape_of(reply.body))

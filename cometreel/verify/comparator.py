@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+from cometreel.http_fields import COMPARED
 from cometreel.jsonvalue import JSON, same
 from cometreel.scenario import PublishReplySpec, RenderContext, ReplySpec, Scenario, find, parse_duration
 from cometreel.scenario.compiled import EPOCH
@@ -27,12 +28,14 @@ DriftPath: TypeAlias = tuple[str | int, ...]
 
 
 class Comparator:
-    """Compares the exchanges of one scenario. `variables` are those of each session, by its name."""
+    """Compares the exchanges of one scenario. `variables` are those of each session; `base` is the server's URL."""
 
-    def __init__(self, scenario: Scenario, masking: ReportMasking, variables: Mapping[str, SessionVariables]) -> None:
+    def __init__(
+        self, scenario: Scenario, masking: ReportMasking, variables: Mapping[str, SessionVariables], base: str = ""
+    ) -> None:
         profile = scenario.profile
         self.masking = masking
-        self._scenario, self._variables = scenario, variables
+        self._scenario, self._variables, self._base = scenario, variables, base
         self._reply_references = (*profile.reply, *(f"{path}/*" for path in profile.map), *profile.request)
         self._ignored = (*profile.volatile, *scenario.ignore)
 
@@ -78,7 +81,7 @@ class Comparator:
             path: DriftPath = ("reply", "headers", name)
             if live is None:
                 yield self.drift(step, "header removed", path, recorded, MISSING)
-            else:
+            elif name.lower() in COMPARED:
                 yield from self.drifts(step, path, recorded, live, (), kind="header changed")
 
     def _body(self, step: ScriptStep, spec: ReplySpec, values: ExpectedValues, reply: LiveReply) -> Iterator[Drift]:
@@ -126,6 +129,7 @@ class Comparator:
             captures=play.captures,
             ref=found[0] if found else None,
             now=self._scenario.recorded or EPOCH,
+            base=self._base,
         )
 
     def expected_values(

@@ -114,6 +114,7 @@ _NAMED = {
     "Value": "any value, with markers",
     "TextValue": "text, or a template",
     "BatchValue": "a name, or a template",
+    "OwnHeaderValue": "text or a list of texts, a template or null",
     "HeaderValue": "text or a list of texts, or a template",
     "DurationValue": "a duration, or a template",
     "ChannelValue": "a channel, or a template",

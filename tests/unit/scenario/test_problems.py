@@ -33,7 +33,7 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         ("cometreel: 2", "f:1:12: the number 2; expected 1"),
         (
             "cometreel: 1\ntitel: x",
-            "f:2:1: unknown key 'titel'; expected one of bayeux, cometreel, correlation, exchanges, faults, ignore, ro",
+            "f:2:1: unknown key 'titel'; expected one of bayeux, cometreel, correlation, exchanges, faults, ignore, re",
         ),
         ("cometreel: 1\nexchanges: {}", "f:2:12: a mapping; expected a list"),
         ("cometreel: 1\nexchanges: [x]", "f:2:13: the text 'x'; expected a mapping"),
