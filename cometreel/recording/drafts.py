@@ -6,7 +6,7 @@ always differ: reference numbers, the volatile values of the profile, and times.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ from cometreel.scenario.durations import LONGEST
 from cometreel.scenario.findings import findings_of
 from cometreel.scenario.json_pointer import remove, replace
 
-__all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "duration"]
+__all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "duration", "role_name"]
 
 _JSON_TYPE = "application/json"
 
@@ -43,6 +43,11 @@ class NotExpressible(ValueError):
         finding = findings_of(error)[0]
         key = ".".join(str(step) for step in finding.path if not str(step).startswith("("))
         super().__init__(f"{subject}: {f'{key} is ' if key else ''}{finding.found}; expected {finding.expected}")
+
+
+def role_name(session: int) -> str:
+    """Return the name of the role of a session number."""
+    return f"agent-{session + 1}"
 
 
 @dataclass(slots=True, eq=False)
@@ -74,10 +79,10 @@ class ExchangeDraft:
 
 
 class Drafter:
-    """Creates drafts with one profile.
+    """Creates drafts with one profile; `user_values` maps, for each session, values of the user to templates.
 
-    `user_values` maps, for each session, values of the user to templates. `hosts` are the hosts that requests were sent
-    to: links to them lead to the replay.
+    `role_of` returns the role of a session. `hosts` are the hosts that requests were sent to: links to them lead to the
+    replay.
     """
 
     def __init__(
@@ -85,8 +90,10 @@ class Drafter:
         profile: Profile,
         identifiers: Identifiers,
         user_values: Mapping[int, Mapping[str, str]],
+        role_of: Callable[[int], str] = role_name,
         hosts: AbstractSet[str] = frozenset(),
     ) -> None:
+        self._role_of = role_of
         self._profile = profile
         self._identifiers = identifiers
         self._user_values = user_values
@@ -104,7 +111,9 @@ class Drafter:
 
     def _draft(self, recorded: CorrelatedRequest) -> ExchangeDraft:
         events, omitted_events = self._events(recorded)
-        event_keys: list[JSON] = [[event.channel, self._stable(event.data, self._profile.event)] for event in events]
+        event_keys: list[JSON] = [
+            [event.channel, self._stable(event.data, self._profile.event), event.deliver or ""] for event in events
+        ]
         source = recorded.source
         if isinstance(source, RecordedPublish):
             publish, acknowledgement = self._publish(source), self._publish_reply(source)
@@ -130,10 +139,19 @@ class Drafter:
         omitted: list[str] = []
         for delivery in recorded.deliveries:
             try:
-                events.append(self.event(delivery, recorded.at))
+                event = self.event(delivery, recorded.at)
+                deliver = self._receivers(recorded, delivery)
+                events.append(event.model_copy(update={"deliver": deliver}) if deliver else event)
             except NotExpressible as error:
                 omitted.append(str(error))
         return events, tuple(omitted)
+
+    def _receivers(self, recorded: CorrelatedRequest, delivery: RecordedDelivery) -> str | None:
+        """Return the value of `deliver` for a notification that not only the asker received."""
+        others = {copy.session for copy in recorded.copies.get(delivery, ())} | {delivery.session}
+        if others == {recorded.session} or recorded.is_anonymous:
+            return None
+        return "subscribers" if len(others) > 1 else self._role_of(delivery.session)
 
     def event(self, delivery: RecordedDelivery, since: float) -> EventBlock:
         """Return a notification as an event block; its delay counts from `since`.

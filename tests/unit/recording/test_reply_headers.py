@@ -92,8 +92,8 @@ def test_a_secret_field_never_reaches_the_disk(wire: Any, name: str, value: str)
 @pytest.mark.parametrize(
     ("name", "value", "gone", "kept"),
     [
-        ("Content-Disposition", 'attachment; filename="Kate Smith.pdf"', "Kate", '.pdf"'),
-        ("Content-Disposition", "attachment; filename*=UTF-8''Kate%20Smith.pdf", "Kate", "filename*=UTF-8''text%20"),
+        ("Content-Disposition", 'attachment; filename="kate@corp.example.pdf"', "kate", '.invalid.pdf"'),
+        ("Content-Disposition", "attachment; filename*=UTF-8''kate%40corp.example.pdf", "kate", "filename*=UTF-8''"),
         ("X-User-Name", "kate.smith", "kate", ""),
         ("X-Line", "call +49 30 1234567", "1234567", "call +"),
         ("Link", "<https://other.corp/a?access_token=abcdef12345>; rel=next", "other.corp", "access_token=hidden"),
