@@ -12,7 +12,6 @@ import re
 import secrets
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from operator import is_not
 from typing import ClassVar, NoReturn, Self, TypeAlias
 
 __all__ = [
@@ -167,10 +166,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def _with_literals(value: JSON, encoder: json.JSONEncoder = _ENCODER) -> str:
     """Encode a value; the C encoder gets a literal as a marked string, because it would write it as a float."""
     text = encoder.encode(value)
-    if not NumberLiteral.used or not _may_have_floats(text):
+    if not NumberLiteral.used or not _contains(value, NumberLiteral):
         return text
-    marked = _marked(value, _text_of_literal)
-    return text if marked is value else _MARKED.sub(r"\1", encoder.encode(marked))
+    return _MARKED.sub(r"\1", encoder.encode(_marked(value, _text_of_literal)))
 
 
 def readable(value: JSON, *, indent: int | None = None, sort_keys: bool = False) -> str:
@@ -181,28 +179,33 @@ def readable(value: JSON, *, indent: int | None = None, sort_keys: bool = False)
 def sorted_text(value: JSON) -> str:
     """Return a text that is equal for values that are the same: keys are sorted, and `1.50` is `1.5`."""
     text = _SORTED_ENCODER.encode(value)
-    if not _may_have_floats(text):
+    if not _contains(value, float):
         return text
-    marked = _marked(value, _canonical)
-    return text if marked is value else _MARKED.sub(r"\1", _SORTED_ENCODER.encode(marked))
+    return _MARKED.sub(r"\1", _SORTED_ENCODER.encode(_marked(value, _canonical)))
 
 
-def _may_have_floats(text: str) -> bool:
-    return "." in text or "e+" in text or "e-" in text
+def _contains(value: JSON, kind: type) -> bool:
+    """True if there is a number of this type in a value. Calls no function for its members, because it is frequent."""
+    waiting: list[JSON] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, kind):
+            return True
+    return False
 
 
 def _marked(value: JSON, text_of: Callable[[float], str | None]) -> JSON:
-    """Return the value with marked strings for the floats that have a text; the same object if there are none."""
+    """Return the value with marked strings for the floats that have a text."""
     if isinstance(value, float):
         text = text_of(value)
         return value if text is None else f"{_MARK}{text}{_MARK}"
     if isinstance(value, dict):
-        members = {name: _marked(member, text_of) for name, member in value.items()}
-        return members if any(members[name] is not value[name] for name in value) else value
-    if isinstance(value, list):
-        items = [_marked(item, text_of) for item in value]
-        return items if any(map(is_not, items, value)) else value
-    return value
+        return {name: _marked(member, text_of) for name, member in value.items()}
+    return [_marked(item, text_of) for item in value] if isinstance(value, list) else value
 
 
 def _text_of_literal(value: float) -> str | None:

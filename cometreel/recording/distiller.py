@@ -206,6 +206,7 @@ class _Distiller:
         left_out = [
             *_left_out(self._transcript, drafts, planned),
             *_left_out_headers(self._transcript, drafts, planned),
+            *_answered_in_turn(drafts, planned),
         ]
         sessions = max(self._transcript.sessions, 1 if exchanges else 0)
         replaced = _count_replaced(self._events)
@@ -443,6 +444,23 @@ def _left_out(transcript: Transcript, drafts: list[ExchangeDraft], planned: list
         times = f", {number} times" if number > 1 else ""
         reasons.append(f"the body of the reply to {name!r}: {reason}{times}")
     return reasons
+
+
+def _answered_in_turn(drafts: list[ExchangeDraft], planned: list[PlannedExchange]) -> Iterator[str]:
+    """Name the requests that had different answers and differ only in values that the scenario doesn't compare."""
+    names = {exchange.draft.request_key: exchange.name for exchange in reversed(planned)}
+    sent: dict[tuple[str, int], dict[int, set[str]]] = {}
+    for draft in drafts:
+        requests = sent.setdefault((draft.request_key, draft.recorded.session), {})
+        requests.setdefault(draft.sent, set()).add(draft.answer_key)
+    numbers: dict[str, int] = {}
+    for (key, _), requests in sent.items():
+        if len(requests) > 1 and len(set().union(*requests.values())) > 1:
+            numbers[key] = max(numbers.get(key, 0), len(requests))
+    for key, number in numbers.items():
+        if key in names:
+            reason = "it is only in values that were replaced or not kept, so they are answered in turn"
+            yield f"the difference between {number} requests like {names[key]!r}: {reason}"
 
 
 def _left_out_headers(

@@ -19,7 +19,9 @@ from cometreel.recording.journal_events import RecordedBody, WireEvent
 from cometreel.recording.scenario_values import (
     Identifiers,
     any_marker,
+    form_pattern,
     path_pattern,
+    pieces_pattern,
     query_pattern,
     reply_value,
     request_pattern,
@@ -60,6 +62,8 @@ class ExchangeDraft:
     events: list[EventBlock]
     request_key: str
     answer_key: str
+    sent: int
+    """A number that is equal for equal requests as recorded, also where the scenario doesn't compare them."""
     refused: bool = False
     """True if the request was refused because of a missing login."""
     omitted: str = ""
@@ -120,8 +124,9 @@ class Drafter:
             fields = acknowledgement.model_dump(exclude={"after"}, mode="json") if acknowledgement else None
             answer_key = sorted_text([fields, event_keys])
             request_key = self._request_key(publish, publish.data)
+            sent = self._sent(source.message.get("channel"), source.message.get("data"))
             return ExchangeDraft(
-                recorded, publish, acknowledgement, events, request_key, answer_key, omitted_events=omitted_events
+                recorded, publish, acknowledgement, events, request_key, answer_key, sent, omitted_events=omitted_events
             )
         request, reply = self._request(source), self._reply(source)
         body = self._stable(reply.body, (*self._profile.reply, *(f"{path}/*" for path in self._profile.map)))
@@ -130,8 +135,10 @@ class Drafter:
         request_key = self._request_key(request, request.body)
         omitted = str(source.reply.body.value) if source.reply.body.kind == "omitted" else ""
         refused = _is_refused(source)
+        event = source.request
+        sent = self._sent([event.path, event.query, event.body.digest], event.body.value)
         return ExchangeDraft(
-            recorded, request, reply, events, request_key, answer_key, refused, omitted, omitted_events
+            recorded, request, reply, events, request_key, answer_key, sent, refused, omitted, omitted_events
         )
 
     def _events(self, recorded: CorrelatedRequest) -> tuple[list[EventBlock], tuple[str, ...]]:
@@ -173,6 +180,11 @@ class Drafter:
 
     # --- requests -------------------------------------------------------------------------------------------
 
+    def _sent(self, target: JSON, body: JSON) -> int:
+        for pointer in self._profile.request:
+            body = remove(body, pointer)
+        return hash(sorted_text([target, body]))
+
     def _request_key(self, block: RequestBlock | PublishBlock, body: JSON) -> str:
         for pointer in self._profile.request:
             body = remove(body, pointer)
@@ -201,8 +213,12 @@ class Drafter:
     def _request_body(self, body: RecordedBody, call: RecordedCall) -> dict[str, JSON]:
         if body.kind in ("none", "bayeux"):
             return {}
-        if body.kind in ("form", "omitted"):  # its values are redacted or unknown
+        if body.kind == "omitted":
             return {"text": {"$any": "string"}}
+        if body.kind == "form":
+            return {"form": form_pattern(body)}
+        if body.kind == "pieces":
+            return {"text": pieces_pattern(body)}
         if body.kind == "text":
             return {"text": body.value}
         hidden = [*body.hidden.secret, *body.hidden.personal]

@@ -146,6 +146,9 @@ def _example_request(request: RequestBlock | PublishBlock, scenario: Scenario) -
     query = _example(request.query)
     pairs = list(query.items()) if isinstance(query, dict) else []
     body = b"" if "body" not in request.model_fields_set else encode(_example(request.body))
+    if "form" in request.model_fields_set:
+        form = _example(request.form)
+        body = urlencode(form, doseq=True).encode() if isinstance(form, dict) else b""
     if request.text is not None:
         body = str(_example(request.text)).encode()
     return scenario.normalize_request(Request(0, request.method, text, urlencode(pairs, doseq=True), body=body))

@@ -72,11 +72,13 @@ class RecordedBody:
     `partly` is the reason why some messages are missing; `in_form` is true for messages that a client sent in a form.
     """
 
-    kind: Literal["none", "bayeux", "json", "form", "text", "omitted"] = "none"
+    kind: Literal["none", "bayeux", "json", "form", "pieces", "text", "omitted"] = "none"
     value: JSON = None
     hidden: RedactedPaths = RedactedPaths()
     partly: str = ""
     in_form: bool = False
+    digest: str = ""
+    """A keyed digest of a body of a request that isn't in the journal: equal for equal bodies."""
 
     @property
     def messages(self) -> list[JSONObject]:
@@ -195,10 +197,12 @@ def _body(value: JSONObject) -> RecordedBody:
         return RecordedBody("json", value["json"], hidden)
     if "form" in value:
         return RecordedBody("form", value["form"], hidden)
+    if "pieces" in value:
+        return RecordedBody("pieces", value["pieces"], hidden)
     if "body" in value:
         return RecordedBody("text", value["body"], hidden)
     if "omitted" in value:
-        return RecordedBody("omitted", value["omitted"])
+        return RecordedBody("omitted", value["omitted"], digest=_text(value, "digest"))
     return NO_BODY
 
 

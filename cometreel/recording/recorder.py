@@ -5,6 +5,7 @@ Its caller (a mitmproxy addon, a proxy, an import) calls one method for each eve
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -104,7 +105,10 @@ class Recorder:
         state = self._start(flow)
         state.bayeux, state.callback, state.method = parsed.kind == "bayeux", callback, method.upper()
         head = self._head_redactor.request(method, url.partition("?")[0] if callback else url, headers)
-        self._write("request", state, {**head, **redact(parsed, self._redactor)}, at)
+        fields = redact(parsed, self._redactor)
+        if "omitted" in fields and body:
+            fields["digest"] = self._redactor.pseudonyms.token(hashlib.sha256(body).hexdigest())
+        self._write("request", state, {**head, **fields}, at)
         return True
 
     def reply(
@@ -184,7 +188,7 @@ class Recorder:
             return parse(None, ""), False
         if body:
             if wanted or b"channel" in body:
-                return parse(body, headers.get("content-type") or ""), False
+                return parse(body, headers.get("content-type") or "", request=True), False
             return _NOT_BAYEUX, False
         messages = parse_query(split_url(url)[1]) if "message=" in url else []
         return (ParsedBody("bayeux", list(messages)), True) if messages else (_NOT_BAYEUX, False)

@@ -19,7 +19,9 @@ from cometreel.scenario.json_pointer import escape, parse_pointer
 __all__ = [
     "Identifiers",
     "any_marker",
+    "form_pattern",
     "path_pattern",
+    "pieces_pattern",
     "query_pattern",
     "reply_value",
     "request_pattern",
@@ -207,6 +209,40 @@ def query_pattern(event: WireEvent, identifiers: Identifiers) -> JSON:
             _query_value(value, redaction, identifiers, event.at)
         )
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()} or None
+
+
+def form_pattern(body: RecordedBody) -> JSON:
+    """Return a form: texts by name, lists for repeated names, markers for replaced values."""
+    hidden = {*body.hidden.secret, *body.hidden.personal}
+    found: dict[str, list[JSON]] = {}
+    for pair in body.value if isinstance(body.value, list) else ():
+        if isinstance(pair, list) and len(pair) == 2:
+            name, value = str(pair[0]), pair[1]
+            found.setdefault(f"${name}" if name.startswith("$") else name, []).append(
+                {"$any": "string"} if f"/{name}" in hidden else value
+            )
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+_SPECIAL = re.compile(r"[\\.^$*+?{}\[\]|()]")
+_REST = {"<": "[^<]*", '"': '[^"]*', "'": "[^']*", "\n": "[^\\n]*", "\r": "[^\\r]*"}
+"""The expression for a replaced piece, by the first character after it."""
+
+
+def pieces_pattern(body: RecordedBody) -> JSON:
+    """Return a text whose odd pieces were replaced: the text if there are none, else a regular expression."""
+    pieces = [str(piece) for piece in body.value] if isinstance(body.value, list) else []
+    if len(pieces) <= 1:
+        return "".join(pieces)
+    if not "".join(pieces[::2]).strip():
+        return {"$any": "string"}
+    expression = "".join(
+        _SPECIAL.sub(r"\\\g<0>", piece)
+        if number % 2 == 0
+        else _REST.get("".join(pieces[number + 1 : number + 2])[:1], "(?s:.*)")
+        for number, piece in enumerate(pieces)
+    )
+    return {"$regex": f"^{expression}$"}
 
 
 def _query_value(value: str, redaction: str, identifiers: Identifiers, at: float) -> JSON:

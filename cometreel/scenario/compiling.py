@@ -12,6 +12,7 @@ from cometreel.scenario.request_pattern import (
     BodyMatcher,
     BytesBody,
     ExactPath,
+    FormBody,
     JsonBody,
     PathMatcher,
     PathText,
@@ -127,6 +128,8 @@ def _path(written: JSON) -> PathMatcher:
 def _body(block: RequestBlock, ignored: Sequence[str]) -> BodyMatcher:
     if _has(block, "body"):
         return JsonBody(matcher(_without_ignored(block.body, ignored)))
+    if _has(block, "form"):
+        return FormBody(matcher({} if block.form is None else block.form))
     if _has(block, "text"):
         return BytesBody(block.text.encode()) if isinstance(block.text, str) else TextBody(matcher(block.text))
     return BytesBody(base64.b64decode(block.base64 or ""))
@@ -149,11 +152,13 @@ def identity(block: RequestBlock | PublishBlock, ignored: Sequence[str]) -> str:
             normalized = normalize_path(path)
             path = ["path", list(normalized.segments), normalized.me]
         headers: JSONObject = {name.lower(): pattern for name, pattern in (block.headers or {}).items()}
-        body: JSON = [
+        body: list[JSON] = [
             [_without_ignored(block.body, ignored)] if _has(block, "body") else None,
             block.text,
             block.base64,
         ]
+        if _has(block, "form"):
+            body.append({"form": block.form or {}})
         parts = [block.method.upper(), path, block.query or {}, headers, body, block.authenticated]
     return sorted_text(parts)
 

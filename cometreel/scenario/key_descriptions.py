@@ -131,6 +131,7 @@ KEY_DESCRIPTIONS: dict[str, dict[str, str]] = {
         "query": "The query parameters, in any order; if left out, the query must be empty.",
         "headers": "Header fields that must match; other fields are ignored.",
         "authenticated": _AUTHENTICATED,
+        "form": "The fields of a form (application/x-www-form-urlencoded), in any order; a list for a repeated field.",
         **_BODY,
     },
     "PublishBlock": {

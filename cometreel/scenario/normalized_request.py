@@ -25,6 +25,7 @@ __all__ = [
     "NormalizedRequest",
     "RequestOrPublish",
     "as_get",
+    "form_of",
     "normalize_publish",
     "normalize_request",
 ]
@@ -126,7 +127,7 @@ def _parsed(key: RequestKey, ignored: tuple[str, ...]) -> _ParsedRequest:
     is_json, body = False, None
     if content:
         try:
-            body = jsonvalue.decode(content)
+            body = jsonvalue.decode_lenient(content)
             if len(content) >= 2 * _MAX_DEPTH:  # a shorter text can't be nested that deeply
                 body = _with_limited_depth(body)
             is_json = True
@@ -180,6 +181,16 @@ def without(value: JSON, ignored: Sequence[str]) -> JSON:
     for pointer in ignored:
         value = remove(value, pointer)
     return value
+
+
+@lru_cache(maxsize=1024)
+def form_of(content: bytes) -> JSONObject:
+    """Parse a form like a query: names to texts, or to arrays for repeated names. Equal forms share the result."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:  # in the character set of an old page
+        text = content.decode("latin-1")
+    return query_of(text)
 
 
 def query_of(text: str) -> JSONObject:

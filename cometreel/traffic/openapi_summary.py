@@ -29,6 +29,7 @@ __all__ = ["join_shapes", "openapi_summary", "shape_of"]
 
 _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9A-Z]{16}|[0-9]{4,}")
 _JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
 _ANY_TYPE_SHAPES: dict[str, JSONObject] = {"anything": {}}
 
 
@@ -95,6 +96,8 @@ class _OpenapiSummary:
         _add_parameters(operation, parameters)
         if request.body is not None:
             _add_body(operation, self._operation(request.body), shape_of(request.body))
+        if "form" in request.model_fields_set:
+            _add_body(operation, "", shape_of(request.form or {}), _FORM)
         _add_response(operation, block.reply or ReplyBlock())
         if block.events:
             known = operation.get("x-notifications")
@@ -152,10 +155,11 @@ def _add_parameters(operation: JSONObject, parameters: Sequence[JSON]) -> None:
         operation["parameters"] = [*found, *new]
 
 
-def _add_body(operation: JSONObject, name: str, shape: JSONObject) -> None:
+def _add_body(operation: JSONObject, name: str, shape: JSONObject, kind: str = _JSON) -> None:
     """Add a schema per operation name in the body, because one URL can have many operations."""
-    body = operation.setdefault("requestBody", {"content": {_JSON: {"schema": {"oneOf": []}}}})
-    variants = _inner(body, "content", _JSON, "schema", "oneOf")
+    content = _inner(operation.setdefault("requestBody", {"content": {}}), "content")
+    assert isinstance(content, dict)
+    variants = _inner(content.setdefault(kind, {"schema": {"oneOf": []}}), "schema", "oneOf")
     assert isinstance(variants, list)
     title = name or "(unnamed)"
     for number, variant in enumerate(variants):

@@ -97,7 +97,7 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         ),
         (
             REQUEST + "{method: GET, path: /x, body: 1, text: x}",
-            "f:4:47: text can't be combined with body; expected one of body, text, base64",
+            "f:4:47: text can't be combined with body; expected one of body, form, text, base64",
         ),
         (REQUEST + "{method: GET, path: /x, base64: '?'}", "f:4:46: the text '?'; expected bytes in Base64"),
         (REQUEST + "{publish: chat}", "f:4:24: the text 'chat'; expected a channel such as /v2/me/workbins"),
