@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject, sorted_text
+from cometreel.recording.bindings import names_by_token
 from cometreel.recording.correlation import Correlation, correlate
 from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, role_name
 from cometreel.recording.exchange_names import ExchangeNamer
@@ -180,7 +181,8 @@ class _Distiller:
         self._sessions_with_role: set[int] = set()
         self._unsolicited = 0
         hosts = frozenset(host.lower() for event in events for host in event.hosts)
-        self._drafter = Drafter(self._profile, identifiers, user_values, self._role_of, hosts)
+        bound = names_by_token(self._transcript.bindings)
+        self._drafter = Drafter(self._profile, identifiers, user_values, bound, self._role_of, hosts)
 
     def distill(self) -> Distilled:
         drafts = self._drafts()
@@ -269,10 +271,11 @@ class _Distiller:
         return SourceBlock(recorded=started.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def _session(self) -> SessionBlock | None:
-        cookie = self._transcript.cookie
-        if cookie == "JSESSIONID" or not (self._transcript.calls or self._transcript.handshakes):
+        cookie, bindings = self._transcript.cookie, self._transcript.bindings
+        if (cookie == "JSESSIONID" and not bindings) or not (self._transcript.calls or self._transcript.handshakes):
             return None
-        return SessionBlock(cookie=cookie or "none")
+        named = None if cookie == "JSESSIONID" else cookie or "none"
+        return SessionBlock(cookie=named, bind=[rule.to_block() for rule in bindings] or None)
 
     def _bayeux(self) -> BayeuxBlock | None:
         if not self._transcript.handshakes:

@@ -6,7 +6,7 @@ always differ: reference numbers, the volatile values of the profile, and times.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -85,8 +85,8 @@ class ExchangeDraft:
 class Drafter:
     """Creates drafts with one profile; `user_values` maps, for each session, values of the user to templates.
 
-    `role_of` returns the role of a session. `hosts` are the hosts that requests were sent to: links to them lead to the
-    replay.
+    `bound` maps the tokens of bound values to the name of their rule. `role_of` returns the role of a session. `hosts`
+    are the hosts that requests were sent to: links to them lead to the replay.
     """
 
     def __init__(
@@ -94,9 +94,11 @@ class Drafter:
         profile: Profile,
         identifiers: Identifiers,
         user_values: Mapping[int, Mapping[str, str]],
+        bound: Mapping[str, str],
         role_of: Callable[[int], str] = role_name,
         hosts: AbstractSet[str] = frozenset(),
     ) -> None:
+        self._bound = bound
         self._role_of = role_of
         self._profile = profile
         self._identifiers = identifiers
@@ -197,14 +199,14 @@ class Drafter:
     def _request(self, call: RecordedCall) -> RequestBlock:
         event = call.request
         fields: dict[str, JSON] = {"method": event.method, "path": self._path(event, call.session)}
-        query = query_pattern(event, self._identifiers)
+        query = query_pattern(event, self._identifiers, self._bound)
         if query:
             fields["query"] = query
         fields.update(self._request_body(event.body, call))
         return RequestBlock.model_validate(fields)
 
     def _path(self, event: WireEvent, session: int) -> JSON:
-        path = path_pattern(event, self._identifiers)
+        path = path_pattern(event, self._identifiers, self._bound)
         user_values = self._user_values.get(session, {})
         if isinstance(path, str) and any(segment in user_values for segment in path.split("/")):
             return [{"$any": "string"} if segment in user_values else segment for segment in path.split("/") if segment]
@@ -222,7 +224,7 @@ class Drafter:
         if body.kind == "text":
             return {"text": body.value}
         hidden = [*body.hidden.secret, *body.hidden.personal]
-        return {"body": request_pattern(body.value, hidden, self._identifiers, call.at)}
+        return {"body": request_pattern(body.value, hidden, self._identifiers, call.at, bound=self._bound)}
 
     def _publish(self, publish: RecordedPublish) -> PublishBlock:
         prefix = f"/{publish.number}/data"
@@ -242,22 +244,18 @@ class Drafter:
         event = call.reply
         fields: dict[str, JSON] = {"after": duration(call.reply_at - call.at), "status": event.status}
         headers: dict[str, JSON] = {
-            name: self._field(value, call) for name, value in event.headers.items() if _is_relevant(event, name)
+            name: self._reply_header(event, name, value, call.at)
+            for name, value in event.headers.items()
+            if _is_relevant(event, name)
         }
         if headers:
             fields["headers"] = headers
         if event.body.kind == "json":
-            fields["body"] = self._reply_value(event.body.value, call.at, call.session)
+            handed_out = {place.partition("#")[2] for place, token in event.values.items() if token in self._bound}
+            fields["body"] = self._reply_value(event.body.value, call.at, call.session, handed_out)
         elif event.body.kind == "text":
             fields["text"] = event.body.value
         return ReplyBlock.model_validate(fields)
-
-    def _field(self, value: str | tuple[str, ...], call: RecordedCall) -> JSON:
-        values: list[JSON] = [
-            text_template(each, self._identifiers, call.at, self._hosts) or each
-            for each in ((value,) if isinstance(value, str) else value)
-        ]
-        return values[0] if len(values) == 1 else values
 
     def _publish_reply(self, publish: RecordedPublish) -> ReplyBlock | None:
         reply = publish.reply
@@ -269,8 +267,20 @@ class Drafter:
                 fields[name] = self._reply_value(reply[name], publish.at, publish.session)
         return ReplyBlock.model_validate(fields)
 
-    def _reply_value(self, value: JSON, at: float, session: int) -> JSON:
-        return reply_value(value, self._identifiers, at, self._user_values.get(session, {}), self._hosts)
+    def _reply_header(self, event: WireEvent, name: str, value: str | tuple[str, ...], at: float) -> JSON:
+        """Return a header field with templates for links and bound values, except in the field that hands one out."""
+        places = (place.lower() for place, token in event.values.items() if token in self._bound)
+        hands_out = any(place.partition("?")[0] == f"$response.header.{name}" for place in places)
+        bound = {} if hands_out else self._bound
+        values: list[JSON] = [
+            text_template(each, self._identifiers, at, self._hosts, bound) or each
+            for each in ((value,) if isinstance(value, str) else value)
+        ]
+        return values[0] if len(values) == 1 else values
+
+    def _reply_value(self, value: JSON, at: float, session: int, handed_out: Container[str] = ()) -> JSON:
+        user_values = self._user_values.get(session, {})
+        return reply_value(value, self._identifiers, at, user_values, self._bound, handed_out, self._hosts)
 
     def _stable(self, value: JSON, references: Iterable[str]) -> JSON:
         for pointer in (*references, *self._profile.request):

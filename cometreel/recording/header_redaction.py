@@ -15,6 +15,7 @@ from typing import TypeVarTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from cometreel.http_fields import HOP_BY_HOP
+from cometreel.identity import credentials_of
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.masking import is_secret_field, is_secret_header
 from cometreel.recording.known_secrets import looks_random
@@ -317,9 +318,9 @@ class HeaderRedactor:
                 if user:
                     session["user"] = user
         _put_cookies(line, session, others)
-        scheme, _, token = (headers.get("authorization") or "").strip().partition(" ")
-        if token.strip() and scheme.lower() != "basic":
-            line["credentials"] = self._redactor.pseudonyms.token(token.strip())
+        credentials = credentials_of(headers)
+        if credentials is not None and credentials.token is not None:
+            line["credentials"] = self._redactor.pseudonyms.token(credentials.token)
 
     def _cookie(self, field: str) -> tuple[dict[str, str], dict[str, str]]:
         """Return the tokens of a Cookie field: session cookies, and others. Cached, as clients repeat the field."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from urllib.parse import parse_qsl, unquote
 
 from cometreel.jsonvalue import JSON
 from cometreel.recording.journal_events import RecordedBody, WireEvent
+from cometreel.recording.pseudonyms import TOKEN
 from cometreel.scenario.json_pointer import escape, parse_pointer
 
 __all__ = [
@@ -88,12 +89,26 @@ def any_marker(value: JSON) -> JSON:
     return {"$any": "null" if value is None else names.get(type(value), "array")}
 
 
-def request_pattern(body: JSON, hidden: Iterable[str], identifiers: Identifiers, at: float, prefix: str = "") -> JSON:
-    """Return a request body as a pattern; `hidden` are the pointers of secret and personal values."""
+def request_pattern(
+    body: JSON,
+    hidden: Iterable[str],
+    identifiers: Identifiers,
+    at: float,
+    prefix: str = "",
+    bound: Container[str] = (),
+) -> JSON:
+    """Return a request body as a pattern; `hidden` are the pointers of secret and personal values.
+
+    `bound` are the tokens of bound values, which match any text.
+    """
     places = {pointer[len(prefix) :] for pointer in hidden if pointer.startswith(prefix)}
-    return _walk(
-        body, "", lambda value, pointer: any_marker(value) if pointer in places else _id_marker(value, identifiers, at)
-    )
+
+    def marker(value: JSON, pointer: str) -> JSON | None:
+        if pointer in places or (isinstance(value, str) and value in bound):
+            return any_marker(value)
+        return _id_marker(value, identifiers, at)
+
+    return _walk(body, "", marker)
 
 
 def reply_value(
@@ -101,23 +116,30 @@ def reply_value(
     identifiers: Identifiers,
     at: float,
     user_values: Mapping[str, str],
+    bound: Mapping[str, str],
+    handed_out: Container[str] = (),
     hosts: AbstractSet[str] = frozenset(),
 ) -> JSON:
     """Return a reply body or event data; `user_values` maps values to templates (`--generalise`).
 
-    URLs of the recorded `hosts` become templates that lead to the replay, except where the replay replaces the host of
-    every URL: in `uri`, `…Uri` and `uris`.
+    `bound` maps the tokens of bound values to the name of their rule; at the pointers `handed_out` they are new. URLs
+    of the recorded `hosts` become templates that lead to the replay, except where the replay replaces the host of every
+    URL: in `uri`, `…Uri` and `uris`.
     """
 
     def marker(item: JSON, pointer: str) -> JSON | None:
+        if pointer in handed_out:
+            return item
         if isinstance(item, str) and item in user_values:
             return {"$t": user_values[item]}
-        replaced_anyway = _URI_MEMBER.search(pointer) is not None
-        return _id_marker(item, identifiers, at) or text_template(
-            item, identifiers, at, frozenset() if replaced_anyway else hosts
-        )
+        own_hosts = hosts if hosts and _URI_MEMBER.search(pointer) is None else frozenset[str]()
+        return _id_marker(item, identifiers, at) or text_template(item, identifiers, at, own_hosts, bound)
 
     return _walk(value, "", marker)
+
+
+def _session_value(name: str) -> str:
+    return f"{{{{ session.{name} }}}}"
 
 
 def _id_marker(value: JSON, identifiers: Identifiers, at: float) -> JSON | None:
@@ -130,18 +152,23 @@ _ORIGIN = re.compile(r"(?:(https?|wss?):)?//(host-[a-z]+\.example\.invalid)(?![\
 """An origin as the recorder writes it: a pseudonym of host and port."""
 
 
-def text_template(value: JSON, identifiers: Identifiers, at: float, hosts: AbstractSet[str]) -> JSON | None:
-    """Return a template for a text with URLs of recorded hosts or identifiers as path segments, or None."""
-    if not isinstance(value, str) or "/" not in value:
+def text_template(
+    value: JSON, identifiers: Identifiers, at: float, hosts: AbstractSet[str], bound: Mapping[str, str]
+) -> JSON | None:
+    """Return a template for a text with URLs of recorded hosts, identifiers as segments, or bound values; else None."""
+    if not isinstance(value, str) or ("/" not in value and not bound):
         return None
     pieces: list[str] = []
     end = 0
     for found in _ORIGIN.finditer(value) if hosts else ():
         if found[2].lower() in hosts:
-            pieces += [_with_identifiers(value[end : found.start()], identifiers, at), _base_template(found[1])]
+            pieces += [_with_variables(value[end : found.start()], identifiers, at, bound), _base_template(found[1])]
             end = found.end()
-    pieces.append(_with_identifiers(value[end:], identifiers, at))
-    return {"$t": "".join(pieces)} if any("{{ ids[" in piece or "{{ request." in piece for piece in pieces) else None
+    template = "".join([*pieces, _with_variables(value[end:], identifiers, at, bound)])
+    return {"$t": template} if _VARIABLE.search(template) else None
+
+
+_VARIABLE = re.compile(r"\{\{ (?:ids\[|request\.base|session\.)")
 
 
 def _base_template(scheme: str | None) -> str:
@@ -150,14 +177,23 @@ def _base_template(scheme: str | None) -> str:
     return "{{ request.base }}"
 
 
-def _with_identifiers(text: str, identifiers: Identifiers, at: float) -> str:
-    """Return a part of a template: path segments that are identifiers as variables, other text as it is."""
+def _with_variables(text: str, identifiers: Identifiers, at: float, bound: Mapping[str, str]) -> str:
+    """Return a part of a template: identifiers and bound values as variables, other text as it is."""
     segments = text.split("/")
     names = [identifiers.name(unquote(segment), at) for segment in segments]
     return "/".join(
-        f"{{{{ ids['{name}'] }}}}" if name else _verbatim(segment)
+        f"{{{{ ids['{name}'] }}}}" if name else _with_bound(segment, bound)
         for name, segment in zip(names, segments, strict=True)
     )
+
+
+def _with_bound(text: str, bound: Mapping[str, str]) -> str:
+    pieces, end = [], 0
+    for found in TOKEN.finditer(text) if bound else ():
+        if found[0] in bound:
+            pieces += [_verbatim(text[end : found.start()]), _session_value(bound[found[0]])]
+            end = found.end()
+    return "".join([*pieces, _verbatim(text[end:])])
 
 
 def _verbatim(text: str) -> str:
@@ -183,13 +219,21 @@ def _walk(value: JSON, pointer: str, marker: Callable[[JSON, str], JSON | None])
     return {f"${key}" if key.startswith("$") else key: member for key, member in members.items()}
 
 
-def path_pattern(event: WireEvent, identifiers: Identifiers) -> JSON:
-    """Return the path of a request: text, or a list of segments if one is a marker."""
+def path_pattern(event: WireEvent, identifiers: Identifiers, bound: Mapping[str, str]) -> JSON:
+    """Return the path of a request: text, or a list of segments if one is a marker.
+
+    `bound` maps the tokens of bound values to the name of their rule.
+    """
     segments: list[JSON] = list(event.path.split("/"))
     marked = False
+    for place, token in event.values.items():
+        number = place.removeprefix("$request.path.")
+        if token in bound and number != place and number.isdigit() and int(number) < len(segments):
+            segments[int(number)] = {"$capture": bound[token]}
+            marked = True
     for number, redaction in event.hidden_path.items():
         index = int(number) if number.isdigit() else -1
-        if not 0 <= index < len(segments):
+        if not 0 <= index < len(segments) or not isinstance(segments[index], str):
             continue
         plain = unquote(str(segments[index]))
         name = identifiers.name(plain, event.at) if redaction.startswith("id ") else None
@@ -200,11 +244,14 @@ def path_pattern(event: WireEvent, identifiers: Identifiers) -> JSON:
     return [unquote(segment) if isinstance(segment, str) else segment for segment in segments if segment != ""]
 
 
-def query_pattern(event: WireEvent, identifiers: Identifiers) -> JSON:
-    """Return the query of a request: texts by name, lists for repeated names; None if there is no query."""
+def query_pattern(event: WireEvent, identifiers: Identifiers, bound: Container[str]) -> JSON:
+    """Return the query of a request: texts by name, lists for repeated names; None if there is no query.
+
+    `bound` are the tokens of bound values, which match any text.
+    """
     found: dict[str, list[JSON]] = {}
     for name, value in parse_qsl(event.query, keep_blank_values=True):
-        redaction = event.hidden_query.get(name, "")
+        redaction = "secret" if value in bound else event.hidden_query.get(name, "")
         found.setdefault(f"${name}" if name.startswith("$") else name, []).append(
             _query_value(value, redaction, identifiers, event.at)
         )
