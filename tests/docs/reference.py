@@ -80,8 +80,8 @@ _TEMPLATES = """
 Templates are [Jinja](https://jinja.palletsprojects.com) templates, sandboxed and compiled when the file is loaded. They
 can use:
 
-- `request`, the captured values, and `user`; `request.base` is the scheme, host and port as the client used them, for links
-  to the replay;
+- `request`, the captured values, and `user`; `request.base` is the scheme, host and port as the client used them, for
+  links to the replay;
 - `ref`, the reference number of the exchange;
 - `now`, the scenario's clock;
 - `uuid()`, `randint()` and similar functions, which return the same values for the same seed.
