@@ -18,12 +18,12 @@ __all__ = [
     "JSON_TYPE",
     "RawFields",
     "cached_headers",
-    "content_length",
     "drop_fields",
     "end_to_end",
     "error_reply",
     "field_bytes",
     "field_text",
+    "head_length",
     "headers_from_raw",
     "raw_from_headers",
 ]
@@ -37,14 +37,9 @@ BODILESS = frozenset({204, 304})
 _LONGEST_LENGTH = 20
 
 
-def content_length(reply: Reply, method: str) -> int | None:
-    """Return the Content-Length of a reply to a request with this method; None if it has none.
-
-    Without a body, a reply to HEAD announces the length that the scenario has for it.
-    """
-    if reply.status in BODILESS:
-        return None
-    if method != "HEAD" or reply.body:
+def head_length(reply: Reply) -> int | None:
+    """Return the Content-Length of a reply to HEAD: that of its body, else the written one; None if there is none."""
+    if reply.body:
         return len(reply.body)
     written = reply.headers.get("content-length") or ""
     return int(written) if written.isascii() and written.isdigit() and len(written) < _LONGEST_LENGTH else None

@@ -12,8 +12,8 @@ from cometreel.http_fields import (
     BODILESS,
     CONNECTION_SPECIFIC,
     RawFields,
-    content_length,
     drop_fields,
+    head_length,
     headers_from_raw,
     raw_from_headers,
 )
@@ -62,7 +62,8 @@ def _fields(reply: Reply, method: str, *, http2: bool) -> Iterator[tuple[bytes, 
     if http2:
         fields = [(name.lower(), value) for name, value in drop_fields(fields, CONNECTION_SPECIFIC)]
     yield from fields
-    if "content-length" not in reply.headers.names() and (length := content_length(reply, method)) is not None:
+    length = head_length(reply) if method == "HEAD" else len(reply.body)
+    if reply.status not in BODILESS and length is not None and "content-length" not in reply.headers.names():
         yield b"content-length", b"%d" % length
 
 

@@ -89,6 +89,7 @@ class HeaderRedactor:
         self._cookies: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
         self._requests: dict[tuple[str, str, Headers], JSONObject] = {}
         self._replies: dict[tuple[int, Headers, str], JSONObject] = {}
+        self._fields: dict[tuple[str, str, str], tuple[str, str]] = {}
         self._version = (0, 0, 0)
 
     def request(self, method: str, url: str, headers: Headers) -> JSONObject:
@@ -110,6 +111,7 @@ class HeaderRedactor:
         if version != self._version:
             self._requests.clear()
             self._replies.clear()
+            self._fields.clear()
             self._cookies.clear()
             self._version = version
         line = cache.get(arguments)
@@ -219,12 +221,12 @@ class HeaderRedactor:
         hop_by_hop = {name.strip().lower() for field in headers.get_all("connection") for name in field.split(",")}
         for name, value in _single_fields(headers):
             lower = name.lower()
-            if self._is_secret(lower, value):
+            treatment, redacted = self._reply_field(lower, value, method)
+            if treatment == "hidden":
                 hidden[lower] = None
                 if "cookie" not in lower:
                     self._add_credentials(value)
-            elif lower not in hop_by_hop and self._is_kept(lower, value, method):
-                redacted = self._reply_value(lower, value)
+            elif treatment == "kept" and lower not in hop_by_hop:
                 kept.setdefault(lower, []).append(redacted)
                 if redacted != value:
                     replaced[lower] = None
@@ -235,6 +237,22 @@ class HeaderRedactor:
         for member, names in (("hid-headers", hidden), ("out-headers", dropped), ("new-headers", replaced)):
             if names:
                 line[member] = list(names)
+
+    def _reply_field(self, name: str, value: str, method: str) -> tuple[str, str]:
+        """Return what happens to a field, and its redacted value. Cached: most fields are the same in all replies."""
+        key = (name, value, method)
+        found = self._fields.get(key)
+        if found is None:
+            if self._is_secret(name, value):
+                found = "hidden", ""
+            elif self._is_kept(name, value, method):
+                found = "kept", self._reply_value(name, value)
+            else:
+                found = "dropped", ""
+            if len(self._fields) >= _CACHE_LIMIT:
+                self._fields.clear()
+            self._fields[key] = found
+        return found
 
     def _is_secret(self, name: str, value: str) -> bool:
         if name in self._policy.reply_headers or name.startswith(_CORS):
