@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import ClassVar, NoReturn, Self, TypeAlias
@@ -99,10 +98,6 @@ _DECODER_OF_MINUS_ZERO = json.JSONDecoder(  # calls Python for each integer, whi
 )
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _SORTED_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True)
-_MARK = secrets.token_hex(16)
-"""Encloses the text of a number in a string while it is encoded; unknown outside of this process."""
-
-_MARKED = re.compile(f'"{_MARK}([^"]*){_MARK}"')
 
 
 def decode(text: str | bytes) -> JSON:
@@ -168,7 +163,7 @@ def _with_literals(value: JSON, encoder: json.JSONEncoder = _ENCODER) -> str:
     text = encoder.encode(value)
     if not NumberLiteral.used or not _contains(value, NumberLiteral):
         return text
-    return _MARKED.sub(r"\1", encoder.encode(_marked(value, _text_of_literal)))
+    return _encoded_with(value, _text_of_literal, encoder, text)
 
 
 def readable(value: JSON, *, indent: int | None = None, sort_keys: bool = False) -> str:
@@ -181,7 +176,7 @@ def sorted_text(value: JSON) -> str:
     text = _SORTED_ENCODER.encode(value)
     if not _contains(value, float):
         return text
-    return _MARKED.sub(r"\1", _SORTED_ENCODER.encode(_marked(value, _canonical)))
+    return _encoded_with(value, _canonical, _SORTED_ENCODER, text)
 
 
 def _contains(value: JSON, kind: type) -> bool:
@@ -198,14 +193,26 @@ def _contains(value: JSON, kind: type) -> bool:
     return False
 
 
-def _marked(value: JSON, text_of: Callable[[float], str | None]) -> JSON:
+def _encoded_with(value: JSON, text_of: Callable[[float], str | None], encoder: json.JSONEncoder, plain: str) -> str:
+    """Encode a value whose floats have other texts; `plain` is its usual encoding.
+
+    The texts are passed as strings with a mark that no other string begins with; then the quotes are removed.
+    """
+    mark = "number "
+    while f'"{mark}' in plain:
+        mark += "#"
+    encoded = encoder.encode(_marked(value, text_of, mark))
+    return re.sub(f'"{mark}([^"]*)"', r"\1", encoded)
+
+
+def _marked(value: JSON, text_of: Callable[[float], str | None], mark: str) -> JSON:
     """Return the value with marked strings for the floats that have a text."""
     if isinstance(value, float):
         text = text_of(value)
-        return value if text is None else f"{_MARK}{text}{_MARK}"
+        return value if text is None else f"{mark}{text}"
     if isinstance(value, dict):
-        return {name: _marked(member, text_of) for name, member in value.items()}
-    return [_marked(item, text_of) for item in value] if isinstance(value, list) else value
+        return {name: _marked(member, text_of, mark) for name, member in value.items()}
+    return [_marked(item, text_of, mark) for item in value] if isinstance(value, list) else value
 
 
 def _text_of_literal(value: float) -> str | None:

@@ -177,3 +177,10 @@ def test_long_malformed_json_is_refused_in_linear_time(part: str):
     """A megabyte takes a fraction of a second; in quadratic time it would take hours."""
     with pytest.raises(NotJSON):
         decode_lenient('{"a' + part * (1_000_000 // len(part)))
+
+
+@given(st.lists(st.sampled_from(["number ", "number #", 'number 1"', "1.50"]) | st.just(decode("1.50")), min_size=1))
+def test_a_text_that_looks_like_a_number_stays_a_text(items: list[JSON]):
+    text = encode(items)
+    assert same(decode(text), items)
+    assert text.count(b'"1.50"') == items.count("1.50")
