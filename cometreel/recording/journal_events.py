@@ -102,7 +102,7 @@ class WireEvent:
     parameter or the number of a path segment to the class of the replaced value: `secret`, `personal` or `id KIND`.
     `hidden_headers` are the names of the omitted header fields with credentials, `dropped_headers` those of a reply
     that a replay doesn't repeat, `replaced_headers` those with a replaced value. `hosts` are the pseudonyms of the host
-    that a request was sent to.
+    that a request was sent to. `weak` are the places of secrets that are not searched for elsewhere.
     """
 
     line: int
@@ -128,6 +128,7 @@ class WireEvent:
     dropped_headers: tuple[str, ...] = ()
     replaced_headers: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    weak: tuple[str, ...] = ()
 
 
 def header_of(value: JSON) -> JournalHeader:
@@ -185,6 +186,7 @@ def event_of(value: JSON, line: int) -> WireEvent:
         dropped_headers=_list(value.get("out-headers")),
         replaced_headers=_list(value.get("new-headers")),
         hosts=_list(value.get("hosts")),
+        weak=_list(value.get("weak")),
     )
 
 
