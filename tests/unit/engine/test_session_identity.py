@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import pytest
 
 from cometreel.engine import Control
@@ -132,6 +134,21 @@ def test_a_message_over_http_belongs_to_its_client_id_if_the_browser_cookie_is_n
     a.sends_messages({"channel": "/service/chat", "data": "hi", "clientId": b.client_id})
     talk.at(2.0)
     b.receives((1.0, "/service/chat", "heard"))
+
+
+def test_a_callback_poll_without_cookies_belongs_to_its_client_id(conversation: Talk) -> None:
+    bayeux = "bayeux: {endpoint: /api/v2/notifications, require_cookie: false}"
+    talk = conversation(PUSH.replace("bayeux: {endpoint: /api/v2/notifications}", bayeux))
+    a = forgets(talk.client())
+    a.keeps_cookies = False
+    handshake = '{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["callback-polling"]}'
+    a.sends("GET", talk.endpoint, query=urlencode({"jsonp": "cb", "message": f"[{handshake}]"}))
+    text = str(a.received.pop()[2])
+    client_id = text.partition('"clientId":"')[2].partition('"')[0]
+    publish = f'{{"channel":"/service/chat","data":"hi","clientId":"{client_id}"}}'
+    a.sends("GET", talk.endpoint, query=urlencode({"jsonp": "cb", "message": f"[{publish}]"}))
+    assert '"successful":true' in str(a.received.pop()[2])
+    assert len(talk.backend.sessions) == 1
 
 
 # ------------------------------------------------------------------------------------------------ provisional sessions
