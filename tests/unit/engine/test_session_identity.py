@@ -177,6 +177,34 @@ def test_a_push_is_never_given_to_one_of_several_or_to_a_client_with_requests(co
     listener.receives()
 
 
+def test_a_handshake_and_a_request_at_the_same_time_end_in_one_session(conversation: Talk) -> None:
+    """Neither has a cookie yet, so each reply sets one, and the client keeps the last."""
+    talk = conversation(PUSH + "timeline: [{since: handshake, after: 500ms, channel: /t, data: hello}]\n")
+    a, b = talk.client("a").handshakes(), talk.client("b").connects()
+    del a.cookies["JSESSIONID"]
+    a.sends("POST", "/order")
+    a.polls = True
+    a.poll()
+    a.sends("POST", "/order")
+    a.receives(ORDERED, ORDERED)
+    talk.at(2.0)
+    hello: Received = (0.5, "/t", "hello")
+    a.receives(hello, READY, READY)
+    b.receives(hello)
+
+
+def test_the_client_of_a_session_whose_cookie_came_back_stays_there(conversation: Talk) -> None:
+    talk = conversation(PUSH)
+    a, b = talk.client("a").connects(), talk.client("b")
+    assert jobs(a) == ["running"]
+    assert jobs(b) == ["running"]
+    a.cookies["JSESSIONID"] = b.cookies["JSESSIONID"]
+    a.sends("POST", "/order")
+    a.receives(ORDERED)
+    talk.at(2.0)
+    a.receives()
+
+
 def test_the_number_of_provisional_sessions_is_limited_and_the_oldest_ends(conversation: Talk) -> None:
     talk = conversation(PUSH + "session: {max_provisional: 3}\n")
     first, second = talk.client("first"), talk.client("second")
