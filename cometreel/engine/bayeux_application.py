@@ -113,11 +113,14 @@ class BayeuxReplayApplication:
 
         Over a WebSocket, or without `require_cookie`, it is the session of its clientId, else that of the request.
         """
-        session = self._sessions_of[request.id]
-        if not request.websocket and self.server.settings.require_cookie:
-            return session
-        own = self._sessions.by_client(client_id)
+        session, own = self._sessions_of[request.id], self._sessions.by_client(client_id)
         if own is None or own is session:
+            return session
+        if session.kind == "full" and own.kind == "provisional" and not own.has_requests:
+            self._sessions.move_clients(own, session)
+            self.router.on_client(session, now)
+            return session
+        if not request.websocket and self.server.settings.require_cookie:
             return session
         self._sessions.touch(own, now)
         return own

@@ -144,6 +144,7 @@ async def _serve(factory: AppFactory[A], options: ListenOptions, announce: Calla
         _collect_garbage_less_often()
         announce(listener.url)
         await stopping.wait()
+    gc.freeze()  # else Python traverses all sessions when it exits
 
 
 def _collect_garbage_less_often() -> None:
