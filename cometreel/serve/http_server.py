@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 
 from cometreel.errors import OptionInvalid
 from cometreel.serve.certificate import Certificate, ssl_context
-from cometreel.serve.connections import HttpConnection, Limits, WebSocketConnection
+from cometreel.serve.server_connections import HttpConnection, Limits, WebSocketConnection
 
 __all__ = [
     "RESERVED_FILES",

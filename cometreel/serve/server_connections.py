@@ -24,7 +24,7 @@ from cometreel.http_fields import RawFields, error_reply
 from cometreel.masking import masked_text
 from cometreel.serve.asgi import CONNECTION_CONTROL
 
-__all__ = ["HttpConnection", "Limits", "RequestRefused", "WebSocketConnection"]
+__all__ = ["HttpConnection", "Limits", "RequestRejected", "WebSocketConnection"]
 
 logger = logging.getLogger(__name__)
 uvicorn_logger = logging.getLogger(f"{__name__}.uvicorn")
@@ -81,8 +81,8 @@ class _BufferedTransport:
             self._transport.write(b"".join(buffered))
 
 
-class RequestRefused(Exception):
-    """A request that gets an error and is not passed to the application."""
+class RequestRejected(Exception):
+    """A request that is not valid or too slow: it gets an error, and the application is not called."""
 
     def __init__(self, status: int, code: int, text: str) -> None:
         self.status, self.code, self.text = status, code, text
@@ -113,7 +113,7 @@ class HttpConnection(HttpToolsProtocol):
         self._reading_since: float | None = loop.time()  # None while no request is being received
         self._blocked_since: float | None = None
         self._lingering_since: float | None = None
-        self._refused: RequestRefused | None = None
+        self._refused: RequestRejected | None = None
         self._running: RequestResponseCycle | None = None
         self._started = False
         self._head_size = 0
@@ -148,11 +148,11 @@ class HttpConnection(HttpToolsProtocol):
                 self.abort()
         elif self._reading_since is not None and now - self._reading_since > limits.request_seconds:
             if self._started:
-                self._refuse(RequestRefused(408, 2, f"the request was not complete after {limits.request_seconds:g} s"))
+                self._refuse(RequestRejected(408, 2, f"the request was not complete after {limits.request_seconds:g} s"))
             else:
                 self.transport.close()  # nothing was received, so there is nothing to answer
 
-    def _refuse(self, refused: RequestRefused) -> None:
+    def _refuse(self, refused: RequestRejected) -> None:
         """Parse no more data; send the error when all earlier requests are answered."""
         logger.warning("A connection was refused: %s.", refused.text)
         self._refused, self._reading_since = refused, None
@@ -172,7 +172,7 @@ class HttpConnection(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         return self._running is not None and not self._running.response_complete
 
-    def _send_refusal(self, refused: RequestRefused) -> None:
+    def _send_refusal(self, refused: RequestRejected) -> None:
         """Send the error and close, but read on for a while: a client that is cut off would not read the error."""
         self._output.flush()
         self.transport.write(_error_bytes(refused))
@@ -194,7 +194,7 @@ class HttpConnection(HttpToolsProtocol):
             self.transport = transport
             text = f"there are {limit} connections already, the maximum of this server"
             logger.warning("A connection was refused: %s.", text)
-            self._refused = RequestRefused(503, 4, text)
+            self._refused = RequestRejected(503, 4, text)
             transport.write(_error_bytes(self._refused))
             transport.close()
 
@@ -220,10 +220,10 @@ class HttpConnection(HttpToolsProtocol):
                 self._check_head_size()
         except HttpParserError as error:
             reason = error.__context__
-            if not isinstance(reason, RequestRefused):
-                reason = RequestRefused(400, 2, f"the request is not valid HTTP: {reason or error}")
+            if not isinstance(reason, RequestRejected):
+                reason = RequestRejected(400, 2, f"the request is not valid HTTP: {reason or error}")
             self._refuse(reason)
-        except RequestRefused as refused:
+        except RequestRejected as refused:
             self._refuse(refused)
 
     def _parse(self, data: memoryview) -> bool:
@@ -256,7 +256,7 @@ class HttpConnection(HttpToolsProtocol):
     def _check_head_size(self) -> None:
         """Refuse a head that is too long; trailer fields are counted too."""
         if self._head_size > MAX_HEAD:
-            raise RequestRefused(431, 2, f"the head of the request is longer than {MAX_HEAD} bytes")
+            raise RequestRejected(431, 2, f"the head of the request is longer than {MAX_HEAD} bytes")
 
     def pause_writing(self) -> None:
         """Record the time since which the client does not read."""
@@ -299,7 +299,7 @@ class HttpConnection(HttpToolsProtocol):
         _check_host(self.headers, version)
         if self.parser.should_upgrade():  # the parser stops after this callback
             if method == b"CONNECT":
-                raise RequestRefused(501, 2, "found the method CONNECT; this server is not a proxy")
+                raise RequestRejected(501, 2, "found the method CONNECT; this server is not a proxy")
             self.scope["http_version"], self.scope["method"] = version, method.decode("ascii")
             if method == b"GET" and version == "1.1" and not self._is_answering() and _offers_websocket(self.headers):
                 self._upgrade = b"websocket"
@@ -344,7 +344,7 @@ def _disconnect(cycle: RequestResponseCycle) -> None:
     cycle.message_event.set()
 
 
-def _error_bytes(refused: RequestRefused) -> bytes:
+def _error_bytes(refused: RequestRejected) -> bytes:
     reply = error_reply(0, refused.status, refused.code, refused.text)
     head = f"HTTP/1.1 {reply.status} {reply.reason}\r\ncontent-type: {reply.headers.get('content-type')}\r\n"
     head += f"content-length: {len(reply.body)}\r\nconnection: close\r\n\r\n"
@@ -357,13 +357,13 @@ def _check_host(fields: RawFields, version: str) -> None:
     if len(hosts) == 1 and _HOST.fullmatch(hosts[0]):
         return
     if len(hosts) > 1:
-        raise RequestRefused(400, 2, f"the request has {len(hosts)} Host fields; expected one")
+        raise RequestRejected(400, 2, f"the request has {len(hosts)} Host fields; expected one")
     if hosts:
-        raise RequestRefused(
+        raise RequestRejected(
             400, 2, "the Host of the request is invalid; expected a name and a port, as localhost:8080"
         )
     if version != "1.0":
-        raise RequestRefused(400, 2, "the request has no Host field; expected one")
+        raise RequestRejected(400, 2, "the request has no Host field; expected one")
 
 
 def _offers_websocket(fields: RawFields) -> bool:
