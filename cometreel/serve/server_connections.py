@@ -148,7 +148,8 @@ class HttpConnection(HttpToolsProtocol):
                 self.abort()
         elif self._reading_since is not None and now - self._reading_since > limits.request_seconds:
             if self._started:
-                self._refuse(RequestRejected(408, 2, f"the request was not complete after {limits.request_seconds:g} s"))
+                text = f"the request was not complete after {limits.request_seconds:g} s"
+                self._refuse(RequestRejected(408, 2, text))
             else:
                 self.transport.close()  # nothing was received, so there is nothing to answer
 
