@@ -7,21 +7,25 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import TypeAlias
 
+from cometreel.bounded_cache import BoundedCache
 from cometreel.jsonvalue import JSON, encode
 from cometreel.wire import Headers, Reply
 
 __all__ = [
     "BODILESS",
+    "CACHED_LENGTH",
     "CONNECTION_SPECIFIC",
     "JSON_TYPE",
     "RawFields",
     "cached_headers",
+    "charset_of",
     "drop_fields",
     "end_to_end",
     "error_reply",
     "field_bytes",
     "field_text",
     "headers_from_raw",
+    "in_utf_8",
     "raw_from_headers",
 ]
 
@@ -42,11 +46,19 @@ def headers_from_raw(fields: Iterable[tuple[bytes, bytes]], *, decoded: bool = F
     return cached_headers(tuple(fields), decoded=decoded)
 
 
-@lru_cache(maxsize=4096)
+_heads: BoundedCache[tuple[RawFields, bool], Headers] = BoundedCache(32_000_000)
+_FIELD_SIZE = 700  # bytes of a field besides its text: tuples, two texts as bytes and as text, the index of `Headers`
+
+
 def cached_headers(fields: RawFields, *, decoded: bool = False) -> Headers:
-    """Return the same as `headers_from_raw` for a tuple, without a Python call if the fields are cached."""
-    kept = [field for field in fields if field[0].lower() != b"content-encoding"] if decoded else fields
-    return Headers((field_text(name), field_text(value)) for name, value in kept)
+    """Return the same as `headers_from_raw` for a tuple."""
+    key = (fields, decoded)
+    headers = _heads.get(key)
+    if headers is None:
+        kept = [field for field in fields if field[0].lower() != b"content-encoding"] if decoded else fields
+        headers = Headers((field_text(name), field_text(value)) for name, value in kept)
+        _heads.put(key, headers, sum(3 * (len(name) + len(value)) + _FIELD_SIZE for name, value in fields))
+    return headers
 
 
 def raw_from_headers(headers: Headers) -> RawFields:
@@ -71,9 +83,13 @@ def drop_fields(fields: Iterable[tuple[bytes, bytes]], names: AbstractSet[bytes]
     return [(name, value) for name, value in fields if name.lower() not in names and name.lower() not in dropped]
 
 
-@lru_cache(maxsize=1024)
 def field_text(value: bytes) -> str:
     """Decode a name, a value or a path; bytes that are not UTF-8 are restored by `field_bytes`."""
+    return _short_text(value) if len(value) <= CACHED_LENGTH else value.decode("utf-8", "surrogateescape")
+
+
+@lru_cache(maxsize=1024)
+def _short_text(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape")
 
 
@@ -82,8 +98,54 @@ def field_bytes(value: str) -> bytes:
     return value.encode("utf-8", "surrogateescape")
 
 
+CACHED_LENGTH = 512
+"""The length of the longest text in a cache that is limited by its number of entries."""
+
 JSON_TYPE = ("Content-Type", "application/json;charset=UTF-8")
 """The content type of GWS's JSON bodies."""
+
+
+_CHARSETS = {
+    "iso-8859-1": "latin-1",
+    "iso8859-1": "latin-1",
+    "latin1": "latin-1",
+    "latin-1": "latin-1",
+    "iso-8859-15": "iso-8859-15",
+    "windows-1252": "cp1252",
+    "cp1252": "cp1252",
+    "utf-16": "utf-16",
+    "utf-16le": "utf-16-le",
+    "utf-16be": "utf-16-be",
+}
+"""Names of charsets in lower case, and their names in Python."""
+
+
+def charset_of(headers: Headers) -> str:
+    """Return Python's name of the charset in Content-Type; empty for UTF-8, for an unknown one and for none."""
+    value = headers.get("content-type")
+    if value is None or "charset" not in value.lower():
+        return ""
+    return _charset(value[:CACHED_LENGTH].lower())
+
+
+@lru_cache(maxsize=256)
+def _charset(media_type: str) -> str:
+    for parameter in media_type.split(";")[1:]:
+        name, _, charset = parameter.partition("=")
+        if name.strip() == "charset":
+            return _CHARSETS.get(charset.strip().strip("\"'"), "")
+    return ""
+
+
+def in_utf_8(headers: Headers, body: bytes) -> bytes:
+    """Return a text in UTF-8 that has the charset of its Content-Type; unchanged if it is not valid in it."""
+    charset = charset_of(headers)
+    if not charset or not body:
+        return body
+    try:
+        return body.decode(charset).encode()
+    except UnicodeError:
+        return body
 
 
 def error_reply(request_id: int, status: int, code: int, message: str, **members: JSON) -> Reply:

@@ -18,6 +18,7 @@ from cometreel.wire import Headers, Reply, Request
 
 __all__ = ["Polling", "is_endpoint", "read_polling"]
 
+_LONGEST_URI: Final = 1000  # characters that the page of an error shows
 _CALLBACK: Final = re.compile(r"[a-zA-Z0-9._\-]{1,64}")
 """The valid names of a JSONP callback, which can't be a script (CometD 3.1)."""
 
@@ -31,9 +32,13 @@ class Polling:
     callback: str | None = None
 
 
-@lru_cache(maxsize=1024)
 def is_endpoint(path: str, endpoint: str) -> bool:
     """True if a path is the endpoint or below it: clients append `/connect`, `/handshake` and the like."""
+    return _is_endpoint(path[: len(endpoint) + 1], endpoint)
+
+
+@lru_cache(maxsize=1024)
+def _is_endpoint(path: str, endpoint: str) -> bool:
     path, base = path.partition(";")[0], endpoint.rstrip("/")
     return path == base or path.startswith(base + "/")
 
@@ -73,7 +78,7 @@ def _unknown_transport(request: Request) -> Reply:
     if request.method not in {"GET", "HEAD"}:
         return Reply(request.id, 400)
     rows = {
-        "URI": html.escape(request.path),
+        "URI": html.escape(request.path[:_LONGEST_URI]),
         "STATUS": "400",
         "MESSAGE": "Unknown Bayeux Transport",
         "SERVLET": "org.cometd.server.CometDServlet",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 from typing import Final, Protocol
 
 from cometreel.jsonvalue import JSON, same
@@ -18,9 +19,10 @@ from cometreel.scenario.yaml_writer import inline
 
 from .markers import marker_of, unescaped
 
-__all__ = ["MISSING", "Difference", "MatchContext", "Matcher", "Missing", "matcher"]
+__all__ = ["MISSING", "Difference", "MatchContext", "Matcher", "Missing", "matcher", "shortened"]
 
 _LONGEST = 200
+_MOST_DIFFERENCES = 50
 
 
 class Missing(Enum):
@@ -55,7 +57,11 @@ class MatchContext:
 
     def differs(self, where: str, expected: object, found: JSON | Missing) -> None:
         """Add a difference."""
-        self.differences.append(Difference(where, _short(repr(expected)), shown(found, where)))
+        self.differences.append(Difference(where, shortened(repr(expected)), shown(found, where)))
+
+    def is_full(self) -> bool:
+        """True if there are so many differences that more of them don't matter: a request can have a million."""
+        return len(self.differences) >= _MOST_DIFFERENCES
 
     def branch(self) -> MatchContext:
         """Return a context for one of several alternatives."""
@@ -74,11 +80,29 @@ def shown(found: JSON | Missing, where: str) -> str:
         return "nothing"
     if is_hidden_at(where):
         return HIDDEN
-    return _short(inline(masked(found, personal=True, query=where == "/query")))
+    return shortened(inline(masked(_excerpt(found), personal=True, query=where == "/query")))
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return the beginning of a long text."""
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def _excerpt(value: JSON) -> JSON:
+    """Return the beginning of a value, enough for `shortened`: formatting all of a large one would take too long."""
+    left = _LONGEST  # each value has at least one character
+
+    def cut(value: JSON) -> JSON:
+        nonlocal left
+        left -= 1
+        if isinstance(value, str):
+            return value[: 10 * _LONGEST]
+        if isinstance(value, dict):
+            members = islice(value.items(), max(left, 0))
+            return {key[: 10 * _LONGEST]: cut(member) for key, member in members if left > 0}
+        return [cut(item) for item in value[: max(left, 0)] if left > 0] if isinstance(value, list) else value
+
+    return cut(value)
 
 
 class Matcher(Protocol):
@@ -138,9 +162,12 @@ def _compare_members(
 ) -> None:
     for key, member in expected.items():
         member.compare(found.get(key, MISSING), f"{where}/{escape(key)}", context)
-    for key in found.keys() - expected.keys():
-        place = f"{where}/{escape(key)}"
-        context.differences.append(Difference(place, "nothing", shown(found[key], place)))
+    for key in found:
+        if context.is_full():
+            return
+        if key not in expected:
+            place = f"{where}/{escape(shortened(key))}"
+            context.differences.append(Difference(place, "nothing", shown(found[key], place)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -164,6 +191,8 @@ def _compare_items(expected: Sequence[Matcher], found: Sequence[JSON], where: st
     for number, item in enumerate(expected):
         item.compare(found[number] if number < len(found) else MISSING, f"{where}/{number}", context)
     for number in range(len(expected), len(found)):
+        if context.is_full():
+            return
         context.differences.append(Difference(f"{where}/{number}", "nothing", shown(found[number], where)))
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from starlette.types import Message, Scope
 
-from cometreel.http_fields import BODILESS, cached_headers, field_bytes, field_text
+from cometreel.http_fields import BODILESS, CACHED_LENGTH, cached_headers, field_bytes, field_text
 from cometreel.wire import Headers, Reply, Request
 
 __all__ = [
@@ -69,14 +69,17 @@ def reply_start(reply: Reply) -> Message:
 def response_fields(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
     """Yield header fields for ASGI, without those that the server sets itself."""
     for name, value in headers:
-        if (field := _field(name, value)) is not None:
+        field = _short_field(name, value) if len(name) + len(value) <= CACHED_LENGTH else _field(name, value)
+        if field is not None:
             yield field
 
 
-@lru_cache(maxsize=1024)
 def _field(name: str, value: str) -> tuple[bytes, bytes] | None:
     lower = name.lower()
     return None if lower in FRAMING else (field_bytes(lower), field_bytes(value))
+
+
+_short_field = lru_cache(maxsize=1024)(_field)
 
 
 CONNECTION_CONTROL = "cometreel.connection"

@@ -22,6 +22,7 @@ from uvicorn.server import ServerState
 
 from cometreel.http_fields import RawFields, error_reply
 from cometreel.masking import masked_text
+from cometreel.scenario.matchers import shortened
 from cometreel.serve.asgi import CONNECTION_CONTROL
 
 __all__ = ["HttpConnection", "Limits", "RequestRejected", "WebSocketConnection"]
@@ -157,7 +158,7 @@ class HttpConnection(HttpToolsProtocol):
         """Parse no more data; send the error when all earlier requests are answered."""
         logger.warning("A connection was refused: %s.", refused.text)
         self._refused, self._reading_since = refused, None
-        cycle = self.cycle
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn's annotation omits None
         if cycle is not None and cycle.more_body and not cycle.response_complete:  # that of the refused request
             if cycle.response_started:
                 self.transport.close()
@@ -419,8 +420,10 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             raise ClientDisconnected
         await super().send(message)
         if message["type"] == "websocket.http.response.start":
-            path = quote(masked_text(self.scope["path"]), "/;=[]")  # masked first, because `;` and `=` may be encoded
-            query = masked_text("?" + self.scope["query_string"].decode("ascii")).removesuffix("?")
+            path = quote(
+                shortened(masked_text(self.scope["path"])), "/;=[]"
+            )  # masked first, because `;` and `=` may be encoded
+            query = shortened(masked_text("?" + self.scope["query_string"].decode("ascii")).removesuffix("?"))
             logger.warning("WebSocket refused: %d for %s%s.", message["status"], path, query)
         elif message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             self.handshake_complete = True  # else uvicorn logs that the handshake is missing

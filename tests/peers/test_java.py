@@ -27,7 +27,7 @@ def java_desktop(tmp_path: Path) -> dict[str, tuple[str, int | None, JSON]]:
         url = server.await_line(r"^(http://\S+)$")[1]
         with Process("java", ["java", CLIENT, url], tmp_path) as client:
             lines = client.await_end().splitlines()
-    found = {}
+    found: dict[str, tuple[str, int | None, JSON]] = {}
     for line in lines:
         step, rest = line.split(" ", 1)
         if step == "websocket":

@@ -288,6 +288,85 @@ def test_a_request_has_exactly_one_host(serve: Serve, dial: Dial, request_bytes:
     assert Answers(connection).next()[0] == status
 
 
+# ------------------------------------------------------------------ charsets and sizes
+NAMED = (
+    SCENARIO
+    + """
+  - name: a name
+    request: {method: POST, path: /api/v2/name, body: {name: "J\u00fcrgen \u20ac"}}
+    reply: {body: {statusCode: 0, name: 1}}
+  - name: a text
+    request: {method: POST, path: /api/v2/text, text: "J\u00fcrgen"}
+    reply: {body: {statusCode: 0, text: 1}}
+  - name: bytes as recorded
+    request: {method: POST, path: /api/v2/bytes, base64: SvxyZ2Vu}
+    reply: {body: {statusCode: 0, bytes: 1}}
+"""
+)
+JUERGEN = '{"name":"J\u00fcrgen \u20ac"}'
+CHARSETS: dict[str, tuple[str, str, bytes, int]] = {
+    "UTF-8": ("name", "application/json", JUERGEN.encode(), 200),
+    "Windows-1252": ("name", "application/json; charset=windows-1252", JUERGEN.encode("cp1252"), 200),
+    "ISO-8859-15": ("name", "application/json;charset='ISO-8859-15'", JUERGEN.encode("iso-8859-15"), 200),
+    "UTF-16": ("name", "application/json; Charset=UTF-16", JUERGEN.encode("utf-16"), 200),
+    "no charset": ("name", "application/json", JUERGEN.encode("cp1252"), 400),
+    "another charset": ("name", "application/json;charset=ISO-8859-1", JUERGEN.encode(), 404),
+    "an unknown charset": ("name", "application/json;charset=ebcdic", JUERGEN.encode(), 200),
+    "a codec that is no charset": ("name", "application/json;charset=unicode_escape", JUERGEN.encode(), 200),
+    "invalid in its charset": ("text", "text/plain;charset=utf-16", b"\xd8", 404),
+    "text in Latin-1": ("text", "text/plain;charset=iso-8859-1", "J\u00fcrgen".encode("latin-1"), 200),
+    "bytes in Latin-1": ("bytes", "text/plain;charset=iso-8859-1", "J\u00fcrgen".encode("latin-1"), 200),
+}
+
+
+@pytest.mark.parametrize(("path", "media_type", "body", "status"), CHARSETS.values(), ids=CHARSETS.keys())
+def test_a_body_has_the_charset_of_its_content_type(
+    serve: Serve, dial: Dial, path: str, media_type: str, body: bytes, status: int
+):
+    connection = dial(serve(NAMED).url)
+    head = (
+        f"POST /api/v2/{path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    connection.sendall(head.encode() + body)
+    found, reply = Answers(connection).next()
+    assert found == status, reply
+
+
+def test_a_handshake_in_latin_1_is_accepted(serve: Serve, dial: Dial):
+    body = SHAKES.replace(b"}]", b',"ext":{"name":"J\xfcrgen"}}]')
+    head = b"POST /api/v2/notifications HTTP/1.1\r\nHost: x\r\nContent-Type: application/json;charset=ISO-8859-1\r\n"
+    connection = dial(serve().url)
+    connection.sendall(head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    assert b'"successful":true' in Answers(connection).next()[1]
+
+
+LONG = "x" * 63_000
+LONG_REQUESTS = {
+    "path": f"GET /{LONG} HTTP/1.1\r\nHost: x\r\n\r\n",
+    "encoded path": f"GET /{'%41' * 20_000} HTTP/1.1\r\nHost: x\r\n\r\n",
+    "query": f"GET /api/v2/page?{LONG} HTTP/1.1\r\nHost: x\r\n\r\n",
+    "many parameters": f"GET /api/v2/page?{'&a=b' * 15_000} HTTP/1.1\r\nHost: x\r\n\r\n",
+    "path of the endpoint": f"GET /api/v2/notifications/{LONG} HTTP/1.1\r\nHost: x\r\n\r\n",
+    "path of a WebSocket": f"GET /api/v2/{LONG[:7000]} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+    f"Connection: upgrade\r\n{WEBSOCKET.decode()}\r\n",
+    "body": post("/api/v2/workbins", json.dumps({str(number): LONG for number in range(20)}).encode()).decode(),
+    "body of many members": post("/api/v2/workbins", json.dumps({f"{n}": n for n in range(100_000)}).encode()).decode(),
+    "name in a body": post("/api/v2/workbins", json.dumps({LONG: 1}).encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("data", LONG_REQUESTS.values(), ids=LONG_REQUESTS.keys())
+def test_a_long_request_gets_a_short_answer_and_a_short_line_in_the_log(
+    serve: Serve, dial: Dial, data: str, caplog: pytest.LogCaptureFixture, no_tracebacks: None
+):
+    connection = dial(serve().url)
+    connection.sendall(data.encode())
+    status, body = Answers(connection).next()
+    assert status >= 400
+    assert len(body) < 20_000
+    assert max(map(len, caplog.messages)) < 10_000
+
+
 # ------------------------------------------------------------------ WebSocket
 UPGRADE = b"GET /api/v2/notifications HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + WEBSOCKET
 
