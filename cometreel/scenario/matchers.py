@@ -5,7 +5,6 @@ A comparison collects all agreements, differences and captures in a `MatchContex
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -15,6 +14,7 @@ from typing import Final, Protocol
 from cometreel.jsonvalue import JSON, same
 from cometreel.masking import HIDDEN, is_hidden_at, masked
 from cometreel.scenario.json_pointer import escape
+from cometreel.scenario.regular_expression import RegularExpression, TextTooLong, regular_expression
 from cometreel.scenario.yaml_writer import inline
 
 from .markers import marker_of, unescaped
@@ -235,21 +235,26 @@ class AnyOfType:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Regex:
-    """Text in which Python's `re.search` finds the expression; its named groups are captures."""
+    """Text in which a regular expression is found; its named groups are captures."""
 
-    expression: re.Pattern[str]
+    expression: RegularExpression
 
     def __repr__(self) -> str:
         return f"{{$regex: {inline(self.expression.pattern)}}}"
 
     def compare(self, found: JSON | Missing, where: str, context: MatchContext) -> None:
         """Search the text."""
-        match = self.expression.search(found) if isinstance(found, str) else None
-        if match is None:
+        try:
+            groups = self.expression.search(found) if isinstance(found, str) else None
+        except TextTooLong:
+            text = f"a text of {len(str(found))} characters, too long for this expression"
+            context.differences.append(Difference(where, shortened(repr(self)), text))
+            return
+        if groups is None:
             context.differs(where, self, found)
             return
         context.agreed.append(where)
-        context.captures.update(match.groupdict())
+        context.captures.update(groups)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -368,7 +373,7 @@ def _marked(key: str, argument: JSON) -> Matcher:
         return ObjectOf({unescaped(name): matcher(member) for name, member in argument.items()}, partial=True)
     text = str(argument)
     if key == "$regex":
-        return Regex(re.compile(text))
+        return Regex(regular_expression(text))
     if key == "$capture":
         return Capture(text.removeprefix("session."), text.startswith("session."))
     return Id(text) if key == "$id" else AnyOfType(text)
