@@ -277,7 +277,8 @@ def settings(block: SettingsBlock | None) -> SettingsSection:
     if block is None:
         return SettingsSection()
     seed = None if block.seed is None else str(block.seed)
-    return SettingsSection(seed, block.speed, block.repeat, block.unmatched, block.auth)
+    cors = None if block.cors is None else names(block.cors)
+    return SettingsSection(seed, block.speed, block.repeat, block.unmatched, block.auth, cors)
 
 
 def fault(block: FaultBlock, index: int, position: Position) -> Fault:

@@ -77,11 +77,11 @@ In replies and notifications:
 """
 
 _REGULAR_EXPRESSIONS = """
-The expressions of `$regex` have the syntax and the results of Python's `re.search`, with these differences, so that no text
-that a client sends can stop the server:
+The expressions of `$regex` have the syntax and the results of Python's `re.search`, with these differences, so that no
+text that a client sends can stop the server:
 
-- lookaround (`(?=…)`, `(?!…)`, `(?<=…)`, `(?<!…)`), backreferences (`\\1`, `(?P=name)`), conditions (`(?(1)…)`), atomic groups
-  (`(?>…)`) and possessive repeats (`a++`) are errors when the file is loaded;
+- lookaround (`(?=…)`, `(?!…)`, `(?<=…)`, `(?<!…)`), backreferences (`\\1`, `(?P=name)`), conditions (`(?(1)…)`), atomic
+  groups (`(?>…)`) and possessive repeats (`a++`) are errors when the file is loaded;
 - an expression has at most 5,000 states, counted with its repeats written out;
 - a text that is too long for a costly expression doesn't match, and the near miss says so.
 """
@@ -95,8 +95,8 @@ can use:
 - `now`, the scenario's clock;
 - `uuid()`, `randint()` and similar functions, which return the same values for the same seed.
 
-A template fails if it takes too many steps (about 200,000 calls, filters and iterations) or creates too much text (about 20 MB);
-the request then gets a 500 with the reason.
+A template fails if it takes too many steps (about 200,000 calls, filters and iterations) or creates too much text
+(about 20 MB); the request then gets a 500 with the reason.
 """
 
 _TITLES = {
