@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 __all__ = ["BoundedCache"]
@@ -19,19 +20,18 @@ class BoundedCache(Generic[K, V]):
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._total = 0
-        self._entries: dict[K, tuple[V, int]] = {}
-
-    def get(self, key: K) -> V | None:
-        """Return the value of a key; None if there is none."""
-        found = self._entries.get(key)
-        return None if found is None else found[0]
+        self._entries: dict[K, V] = {}
+        self._sizes: dict[K, int] = {}
+        self.get: Callable[[K], V | None] = self._entries.get  # without a Python call
+        """Returns the value of a key; None if there is none."""
 
     def put(self, key: K, value: V, size: int) -> None:
         """Add a value under a new key. A value that is larger than a hundredth of the limit is not kept."""
         if size * 100 > self._limit:
             return
-        self._entries[key] = (value, size)
+        self._entries[key], self._sizes[key] = value, size
         self._total += size
         while self._total > self._limit:
             oldest = next(iter(self._entries))
-            self._total -= self._entries.pop(oldest)[1]
+            del self._entries[oldest]
+            self._total -= self._sizes.pop(oldest)

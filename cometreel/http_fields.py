@@ -123,14 +123,12 @@ _CHARSETS = {
 def charset_of(headers: Headers) -> str:
     """Return Python's name of the charset in Content-Type; empty for UTF-8, for an unknown one and for none."""
     value = headers.get("content-type")
-    if value is None or "charset" not in value.lower():
-        return ""
-    return _charset(value[:CACHED_LENGTH].lower())
+    return "" if value is None else _charset(value[:CACHED_LENGTH])
 
 
 @lru_cache(maxsize=256)
 def _charset(media_type: str) -> str:
-    for parameter in media_type.split(";")[1:]:
+    for parameter in media_type.lower().split(";")[1:]:
         name, _, charset = parameter.partition("=")
         if name.strip() == "charset":
             return _CHARSETS.get(charset.strip().strip("\"'"), "")

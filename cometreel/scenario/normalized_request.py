@@ -123,7 +123,9 @@ RequestOrPublish: TypeAlias = NormalizedRequest | NormalizedPublish
 def normalize_request(request: Request, ignored: Sequence[str] = ()) -> NormalizedRequest:
     """Normalise an HTTP request; `ignored` are JSON Pointers to ids in its body that the client chooses."""
     key = (request.method, request.path, request.query, request.body)
-    if len(request.path) + len(request.query) + len(request.body) > _LONGEST or charset_of(request.headers):
+    if len(request.path) + len(request.query) + len(request.body) > _LONGEST or (
+        request.body and charset_of(request.headers)
+    ):
         return NormalizedRequest(*_parsed(key, tuple(ignored)), request.headers)
     cache_key = (key, tuple(ignored))
     parsed = _requests.get(cache_key)

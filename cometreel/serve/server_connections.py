@@ -9,6 +9,7 @@ import asyncio
 import logging
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +21,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
-from cometreel.http_fields import RawFields, error_reply
+from cometreel.http_fields import CACHED_LENGTH, RawFields, error_reply
 from cometreel.masking import masked_text
 from cometreel.scenario.matchers import shortened
 from cometreel.serve.asgi import CONNECTION_CONTROL
@@ -117,9 +118,8 @@ class HttpConnection(HttpToolsProtocol):
         self._refused: RequestRejected | None = None
         self._running: RequestResponseCycle | None = None
         self._started = False
-        self._head_size = 0
+        self._head_size = self._data_size = 0
         self._head_only = True  # False if the data that is being parsed has a body or the end of a request
-        self._in_head = True
         self._upgrade: bytes | None = None
         self._all_fields: list[tuple[bytes, bytes]] | None = None  # those of a request that is parsed without Upgrade
 
@@ -213,13 +213,19 @@ class HttpConnection(HttpToolsProtocol):
         if self._refused is not None:
             return
         self._unset_keepalive_if_required()
-        size, self._head_only = self._head_size, True
+        self._data_size, self._head_only = len(data), True
         try:
-            if not self._parse(memoryview(data)):
-                return
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as stopped:
+                if not self._resume(data, stopped.args[0]):
+                    return
             if self._head_only:
-                self._head_size = size + len(data)
-                self._check_head_size()
+                self._head_size += len(data)
+                self._check_head_size(self._head_size)
+            elif len(data) > MAX_HEAD:
+                self._head_size = self._parsed_size()
+                self._check_head_size(self._head_size)
         except HttpParserError as error:
             reason = error.__context__
             if not isinstance(reason, RequestRejected):
@@ -228,36 +234,40 @@ class HttpConnection(HttpToolsProtocol):
         except RequestRejected as refused:
             self._refuse(refused)
 
-    def _parse(self, data: memoryview) -> bool:
-        """Parse the data; return False if another protocol took over.
+    def _resume(self, data: bytes, offset: int) -> bool:
+        """Parse on after a head that offers an upgrade; return False if another protocol took over.
 
-        The parser stops after a head that offers an upgrade, as if no body could follow. A head whose offer is not
-        accepted is parsed again without it (RFC 9110 §7.8: a server may ignore the field).
+        The parser stops after such a head as if no body could follow. A head whose offer is not accepted is parsed
+        again without it (RFC 9110 §7.8: a server may ignore the field).
         """
-        while True:
+        left = memoryview(data)
+        while self._upgrade != b"websocket":
+            left = left[offset:]
+            head = self._head_without_upgrade()
+            self._all_fields = self.headers
+            self.parser = HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn, for pipelining
+            self.parser.feed_data(head)
             try:
-                self.parser.feed_data(data)
+                self.parser.feed_data(left)
             except HttpParserUpgrade as stopped:
-                if self._upgrade == b"websocket":
-                    self.handle_websocket_upgrade()
-                    return False
-                data = data[stopped.args[0] :]
-                head = self._head_without_upgrade()
-                self._all_fields = self.headers
-                self.parser = HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn, for pipelining
-                self.parser.feed_data(head)
+                offset = stopped.args[0]
             else:
                 return True
+        self.handle_websocket_upgrade()
+        return False
 
     def _head_without_upgrade(self) -> bytes:
         fields = b"".join(b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade")
         method, version = self.scope["method"].encode(), self.scope["http_version"].encode()
         return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, fields)
 
-    def _check_head_size(self) -> None:
-        """Refuse a head that is too long; trailer fields are counted too."""
-        if self._head_size > MAX_HEAD:
+    def _parsed_size(self) -> int:
+        """Return the size of the target and of the fields, or of the trailer fields, that were parsed so far."""
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _check_head_size(self, size: int) -> None:
+        if size > MAX_HEAD:
             raise RequestRejected(431, 2, f"the head of the request is longer than {MAX_HEAD} bytes")
 
     def pause_writing(self) -> None:
@@ -275,31 +285,18 @@ class HttpConnection(HttpToolsProtocol):
         """Start a request; its scope gets this connection as `ConnectionControl`."""
         super().on_message_begin()
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]  # our own value
-        self._started = self._in_head = True
+        self._started = True
         self._head_size, self._upgrade = 0, None
         if self._reading_since is None:
             self._reading_since = self.loop.time()
 
-    def on_url(self, url: bytes) -> None:
-        """Add a part of the target."""
-        self._head_size += len(url)
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a field; trailer fields are discarded (RFC 9110 §6.5.1)."""
-        self._head_size += len(name) + len(value) + 4
-        if self._in_head:
-            super().on_header(name, value)
-        else:
-            self._check_head_size()
-
     def on_headers_complete(self) -> None:
         """Check the head, and start a response, which is written to the buffering transport."""
-        self._check_head_size()
-        self._in_head = False
-        version, method = self.parser.get_http_version(), self.parser.get_method()
-        _check_host(self.headers, version)
+        if self._head_size + self._data_size > MAX_HEAD:
+            self._check_head_size(self._parsed_size())
+        _check_host(self.headers, self.parser)
         if self.parser.should_upgrade():  # the parser stops after this callback
+            version, method = self.parser.get_http_version(), self.parser.get_method()
             if method == b"CONNECT":
                 raise RequestRejected(501, 2, "found the method CONNECT; this server is not a proxy")
             self.scope["http_version"], self.scope["method"] = version, method.decode("ascii")
@@ -313,8 +310,9 @@ class HttpConnection(HttpToolsProtocol):
         super().on_headers_complete()
         if self._all_fields is not None:
             self.scope["headers"], self._all_fields = self._all_fields, None
+        self.headers = []  # from now on for trailer fields, which are discarded (RFC 9110 §6.5.1)
         self.cycle.transport = self._output  # type: ignore[assignment]  # it has the methods of a transport that a cycle uses
-        if len(self.pipeline) < MAX_PIPELINED:
+        if self.pipeline and len(self.pipeline) < MAX_PIPELINED:
             self.flow.resume_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
@@ -353,19 +351,24 @@ def _error_bytes(refused: RequestRejected) -> bytes:
     return head.encode() + reply.body
 
 
-def _check_host(fields: RawFields, version: str) -> None:
+def _check_host(fields: RawFields, parser: HttpRequestParser) -> None:
     """Refuse a request without Host, with more than one, or with an invalid one (RFC 9112 §3.2)."""
-    hosts = [value for name, value in fields if name == b"host"]
-    if len(hosts) == 1 and _HOST.fullmatch(hosts[0]):
-        return
-    if len(hosts) > 1:
-        raise RequestRejected(400, 2, f"the request has {len(hosts)} Host fields; expected one")
-    if hosts:
-        raise RequestRejected(
-            400, 2, "the Host of the request is invalid; expected a name and a port, as localhost:8080"
-        )
-    if version != "1.0":
-        raise RequestRejected(400, 2, "the request has no Host field; expected one")
+    host = None
+    for name, value in fields:
+        if name == b"host":
+            if host is not None:
+                raise RequestRejected(400, 2, "the request has more than one Host field; expected one")
+            host = value
+    if host is None:
+        if parser.get_http_version() != "1.0":
+            raise RequestRejected(400, 2, "the request has no Host field; expected one")
+    elif len(host) > CACHED_LENGTH or not _is_host(host):
+        raise RequestRejected(400, 2, "the Host field is invalid; expected a name and a port, as localhost:8080")
+
+
+@lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
 
 
 def _offers_websocket(fields: RawFields) -> bool:
