@@ -15,10 +15,10 @@ __all__ = [
     "BODILESS",
     "CACHED_LENGTH",
     "CONNECTION_SPECIFIC",
+    "HEADS",
     "JSON_TYPE",
     "RawFields",
     "cached_headers",
-    "charset_of",
     "drop_fields",
     "end_to_end",
     "error_reply",
@@ -46,18 +46,19 @@ def headers_from_raw(fields: Iterable[tuple[bytes, bytes]], *, decoded: bool = F
     return cached_headers(tuple(fields), decoded=decoded)
 
 
-_heads: BoundedCache[tuple[RawFields, bool], Headers] = BoundedCache(32_000_000)
+HEADS: BoundedCache[tuple[RawFields, bool], Headers] = BoundedCache(32_000_000)
+"""The header fields of recent requests, by their raw fields and whether Content-Encoding is left out."""
 _FIELD_SIZE = 700  # bytes of a field besides its text: tuples, two texts as bytes and as text, the index of `Headers`
 
 
 def cached_headers(fields: RawFields, *, decoded: bool = False) -> Headers:
     """Return the same as `headers_from_raw` for a tuple."""
     key = (fields, decoded)
-    headers = _heads.get(key)
+    headers = HEADS.get(key)
     if headers is None:
         kept = [field for field in fields if field[0].lower() != b"content-encoding"] if decoded else fields
         headers = Headers((field_text(name), field_text(value)) for name, value in kept)
-        _heads.put(key, headers, sum(3 * (len(name) + len(value)) + _FIELD_SIZE for name, value in fields))
+        HEADS.put(key, headers, sum(3 * (len(name) + len(value)) + _FIELD_SIZE for name, value in fields))
     return headers
 
 
@@ -105,39 +106,9 @@ JSON_TYPE = ("Content-Type", "application/json;charset=UTF-8")
 """The content type of GWS's JSON bodies."""
 
 
-_CHARSETS = {
-    "iso-8859-1": "latin-1",
-    "iso8859-1": "latin-1",
-    "latin1": "latin-1",
-    "latin-1": "latin-1",
-    "iso-8859-15": "iso-8859-15",
-    "windows-1252": "cp1252",
-    "cp1252": "cp1252",
-    "utf-16": "utf-16",
-    "utf-16le": "utf-16-le",
-    "utf-16be": "utf-16-be",
-}
-"""Names of charsets in lower case, and their names in Python."""
-
-
-def charset_of(headers: Headers) -> str:
-    """Return Python's name of the charset in Content-Type; empty for UTF-8, for an unknown one and for none."""
-    value = headers.get("content-type")
-    return "" if value is None else _charset(value[:CACHED_LENGTH])
-
-
-@lru_cache(maxsize=256)
-def _charset(media_type: str) -> str:
-    for parameter in media_type.lower().split(";")[1:]:
-        name, _, charset = parameter.partition("=")
-        if name.strip() == "charset":
-            return _CHARSETS.get(charset.strip().strip("\"'"), "")
-    return ""
-
-
 def in_utf_8(headers: Headers, body: bytes) -> bytes:
     """Return a text in UTF-8 that has the charset of its Content-Type; unchanged if it is not valid in it."""
-    charset = charset_of(headers)
+    charset = headers.charset()
     if not charset or not body:
         return body
     try:

@@ -32,13 +32,12 @@ class Polling:
     callback: str | None = None
 
 
-def is_endpoint(path: str, endpoint: str) -> bool:
-    """True if a path is the endpoint or below it: clients append `/connect`, `/handshake` and the like."""
-    return _is_endpoint(path[: len(endpoint) + 1], endpoint)
-
-
 @lru_cache(maxsize=1024)
-def _is_endpoint(path: str, endpoint: str) -> bool:
+def is_endpoint(path: str, endpoint: str) -> bool:
+    """True if a path is the endpoint or below it: clients append `/connect`, `/handshake` and the like.
+
+    The first `len(endpoint) + 1` characters of a path are enough; a longer one fills the cache.
+    """
     path, base = path.partition(";")[0], endpoint.rstrip("/")
     return path == base or path.startswith(base + "/")
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from cometreel import jsonvalue
 from cometreel.bounded_cache import BoundedCache
-from cometreel.http_fields import CACHED_LENGTH, charset_of
+from cometreel.http_fields import CACHED_LENGTH
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.json_pointer import remove
@@ -124,7 +124,7 @@ def normalize_request(request: Request, ignored: Sequence[str] = ()) -> Normaliz
     """Normalise an HTTP request; `ignored` are JSON Pointers to ids in its body that the client chooses."""
     key = (request.method, request.path, request.query, request.body)
     if len(request.path) + len(request.query) + len(request.body) > _LONGEST or (
-        request.body and charset_of(request.headers)
+        request.body and request.headers.charset()
     ):
         return NormalizedRequest(*_parsed(key, tuple(ignored)), request.headers)
     cache_key = (key, tuple(ignored))

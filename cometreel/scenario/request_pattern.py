@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from cometreel.http_fields import charset_of
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
 from cometreel.masking import HIDDEN, is_secret_header, masked_text
@@ -176,7 +175,7 @@ class BytesBody:
 
 def _as_sent(found: NormalizedRequest) -> bytes | None:
     """Return a body that was decoded from its charset in this charset; None if it was sent in UTF-8."""
-    charset = charset_of(found.headers)
+    charset = found.headers.charset()
     try:
         return found.content.decode().encode(charset) if charset else None
     except UnicodeError:

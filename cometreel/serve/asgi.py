@@ -8,7 +8,7 @@ from typing import Protocol
 
 from starlette.types import Message, Scope
 
-from cometreel.http_fields import BODILESS, CACHED_LENGTH, cached_headers, field_bytes, field_text
+from cometreel.http_fields import BODILESS, CACHED_LENGTH, HEADS, cached_headers, field_bytes
 from cometreel.wire import Headers, Reply, Request
 
 __all__ = [
@@ -29,7 +29,8 @@ FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep-
 
 def headers_of(scope: Scope) -> Headers:
     """Return the header fields of a request. Equal fields give the same object, which is parsed once."""
-    return cached_headers(tuple(scope["headers"]))
+    fields = tuple(scope["headers"])
+    return HEADS.get((fields, False)) or cached_headers(fields)
 
 
 def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = b"") -> Request:
@@ -38,8 +39,8 @@ def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = 
     return Request(
         request_id,
         "GET" if websocket else scope["method"],
-        field_text(scope["raw_path"]),
-        field_text(scope["query_string"]),
+        scope["raw_path"].decode("utf-8", "surrogateescape"),
+        scope["query_string"].decode("utf-8", "surrogateescape"),
         headers,
         body,
         _base(scope, headers),
