@@ -80,7 +80,7 @@ def shown(found: JSON | Missing, where: str) -> str:
         return "nothing"
     if is_hidden_at(where):
         return HIDDEN
-    return shortened(inline(masked(_excerpt(found), personal=True, query=where == "/query")))
+    return shortened(inline(masked(_excerpt(found), personal=True, query=where in ("/query", "/form"))))
 
 
 def shortened(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -26,6 +26,8 @@ __all__ = [
     "NormalizedPublish",
     "NormalizedRequest",
     "RequestOrPublish",
+    "as_get",
+    "form_of",
     "normalize_publish",
     "normalize_request",
 ]
@@ -140,13 +142,19 @@ def _parsed(key: RequestKey, ignored: tuple[str, ...]) -> _ParsedRequest:
     is_json, body = False, None
     if content:
         try:
-            body = jsonvalue.decode(content)
+            body = jsonvalue.decode_lenient(content)
             if len(content) >= 2 * _MAX_DEPTH:  # a shorter text can't be nested that deeply
                 body = _with_limited_depth(body)
             is_json = True
         except jsonvalue.NotJSON:
             body = None
     return method.upper(), normalize_path(path), query_of(query), content, is_json, body, without(body, ignored)
+
+
+def as_get(request: NormalizedRequest) -> NormalizedRequest:
+    """Return a HEAD request as the GET of the same resource, whose answer it gets (RFC 9110 §9.3.2)."""
+    key = None if request.key is None else ("GET", *request.key[1:])
+    return replace(request, method="GET", key=key)
 
 
 _ParsedRequest: TypeAlias = "tuple[str, NormalizedPath, JSONObject, bytes, bool, JSON, JSON]"
@@ -190,6 +198,27 @@ def without(value: JSON, ignored: Sequence[str]) -> JSON:
     for pointer in ignored:
         value = remove(value, pointer)
     return value
+
+
+def form_of(content: bytes) -> JSONObject:
+    """Parse a form like a query: names to texts, or to arrays for repeated names. Equal forms share the result."""
+    form = _forms.get(content)
+    if form is None:
+        form = _form(content)
+        _forms.put(content, form, _ENTRY_SIZE + _PARSED_SIZE * len(content))
+    return form
+
+
+@lru_cache(maxsize=1)  # a long form is not in `_forms`, and is compared with several patterns
+def _form(content: bytes) -> JSONObject:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:  # in the character set of an old page
+        text = content.decode("latin-1")
+    return query_of(text)
+
+
+_forms: BoundedCache[bytes, JSONObject] = BoundedCache(32_000_000)
 
 
 def query_of(text: str) -> JSONObject:

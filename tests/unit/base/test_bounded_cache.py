@@ -12,7 +12,7 @@ import pytest
 from cometreel.bayeux import AllowAll, BayeuxServer, BayeuxSettings
 from cometreel.bounded_cache import BoundedCache
 from cometreel.http_fields import cached_headers, field_text
-from cometreel.scenario.normalized_request import _ENTRY_SIZE, _PARSED_SIZE, normalize_path, normalize_request
+from cometreel.scenario.normalized_request import _ENTRY_SIZE, _PARSED_SIZE, form_of, normalize_path, normalize_request
 from cometreel.wire import Request
 
 
@@ -63,6 +63,7 @@ HOSTILE: dict[str, tuple[int, Callable[[int], object]]] = {
     "heads of 1000 fields": (150, lambda n: cached_headers(tuple((b"%d" % n, b"%d" % k) for k in range(1000)))),
     "paths of 60 kB": (1000, lambda n: field_text(b"%060000d" % n)),
     "normalised paths of 60 kB": (1000, lambda n: normalize_path(f"/{n:060000}")),
+    "forms of 60 kB": (1000, lambda n: form_of(b"a=%060000d" % n)),
     "paths below an endpoint": (1000, lambda n: SERVER.handles(f"/{n:060000}")),
     "requests with a path of 60 kB": (1000, lambda n: a_request(n, f"/{n:060000}")),
     "requests with a query of 60 kB": (1000, lambda n: a_request(n, query=f"a={n:060000}")),
