@@ -33,10 +33,14 @@ OPTIONS = frozenset(name for name, *_ in _OPTIONS)
 
 @dataclass(frozen=True, slots=True)
 class RecordOptions:
-    """The checked options. `is_wanted` selects the flows to record besides CometD."""
+    """The checked options. `is_wanted` selects the flows to record besides CometD.
+
+    `filter_reads_bodies` is True if it can't decide before the end of the body.
+    """
 
     journal: Path
     is_wanted: Callable[[http.HTTPFlow], bool | None]
+    filter_reads_bodies: bool
     policy: Policy
     profile: Profile
 
@@ -59,6 +63,7 @@ def read_options(options: Options, default: Path) -> RecordOptions:
     return RecordOptions(
         journal=_journal(options.reel_out) if options.reel_out else default,
         is_wanted=_filter(options.reel_filter),
+        filter_reads_bodies="~b" in options.reel_filter,
         policy=load_policy(options.reel_policy),
         profile=chosen_profile(options.reel_profile),
     )

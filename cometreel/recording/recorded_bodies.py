@@ -18,10 +18,12 @@ from cometreel.recording.policy import PolicyRule, Treatment
 from cometreel.recording.redaction import RedactionMarks, Redactor
 from cometreel.scenario.findings import can_be_written
 
-__all__ = ["MAX_BODY", "ParsedBody", "parse", "parse_frame", "parse_query", "redact"]
+__all__ = ["MAX_BODY", "TOO_LARGE", "ParsedBody", "may_be_messages", "parse", "parse_frame", "parse_query", "redact"]
 
 MAX_BODY = 16 * 1024 * 1024
 """The largest body that is parsed, in bytes."""
+
+TOO_LARGE = f"larger than {MAX_BODY} bytes"
 
 _SAFE_DEPTH = 64
 """JSON with no more brackets than this is not nested too deeply for YAML."""
@@ -43,14 +45,19 @@ class ParsedBody:
 _NONE = ParsedBody("none")
 
 
-def parse(body: bytes | None, content_type: str, *, bayeux: bool = False, callback: bool = False) -> ParsedBody:
-    """Classify a body. `bayeux`: it replies to Bayeux messages; `callback`: it may be JSONP."""
+def parse(
+    body: bytes | None, content_type: str, *, bayeux: bool = False, callback: bool = False, missing: str = ""
+) -> ParsedBody:
+    """Classify a body. `bayeux`: it replies to Bayeux messages; `callback`: it may be JSONP.
+
+    `missing` is the reason if there is no body.
+    """
     if body is None:
-        return ParsedBody("omitted", reason=_NOT_AVAILABLE)
+        return ParsedBody("omitted", reason=missing or _NOT_AVAILABLE)
     if not body:
         return _NONE
     if len(body) > MAX_BODY:
-        return ParsedBody("omitted", reason=f"larger than {MAX_BODY} bytes")
+        return ParsedBody("omitted", reason=TOO_LARGE)
     kind = content_type.partition(";")[0].strip().lower()
     if callback and (wrapped := _CALLBACK.match(body)):
         body = wrapped[1]
@@ -76,7 +83,7 @@ def parse_frame(frame: str | bytes, *, bayeux: bool) -> ParsedBody:
     if not frame:
         return _NONE
     if len(frame) > MAX_BODY:
-        return ParsedBody("omitted", reason=f"larger than {MAX_BODY} bytes")
+        return ParsedBody("omitted", reason=TOO_LARGE)
     if frame[:64].lstrip()[:1] in ("{", "[", b"{", b"["):
         return _json(frame, bayeux)
     return _omitted("a text frame" if isinstance(frame, str) else "a binary frame", frame)
@@ -136,11 +143,11 @@ def _json(body: str | bytes, bayeux: bool) -> ParsedBody:
         return ParsedBody("omitted", reason=reason)
     if _needs_check(body) and not can_be_written(value):
         return ParsedBody("omitted", reason="JSON that can't be replayed: nested too deeply, or a lone surrogate")
-    messages = _may_be_messages(body) and (looks_like_bayeux(value) or (bayeux and _has_channels(value)))
+    messages = may_be_messages(body) and (looks_like_bayeux(value) or (bayeux and _has_channels(value)))
     return ParsedBody("bayeux" if messages else "json", value)
 
 
-def _may_be_messages(body: str | bytes) -> bool:
+def may_be_messages(body: str | bytes) -> bool:
     """Return True if a body contains the word that all Bayeux messages contain; a fast check."""
     return "channel" in body if isinstance(body, str) else b"channel" in body
 

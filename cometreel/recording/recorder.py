@@ -6,6 +6,7 @@ Its caller (a mitmproxy addon, a proxy, an import) calls one method for each eve
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from cometreel.jsonvalue import JSONObject, encode
 from cometreel.recording.header_redaction import HeaderRedactor, split_url
 from cometreel.recording.journal_events import JournalHeader
 from cometreel.recording.policy import Policy
-from cometreel.recording.recorded_bodies import ParsedBody, parse, parse_frame, parse_query, redact
+from cometreel.recording.recorded_bodies import ParsedBody, may_be_messages, parse, parse_frame, parse_query, redact
 from cometreel.recording.recording_journal import RecordingJournal
 from cometreel.recording.redaction import Redactor
 from cometreel.scenario import Profile
@@ -62,6 +63,7 @@ class Recorder:
         self._head_redactor = HeaderRedactor(self._redactor)
         self._flows: dict[str, _Flow] = {}
         self._count = self._recorded = self._lost = self._unreported = 0
+        self._left_out: Counter[str] = Counter()
         self._run = ""
         if self._journal.resumed:
             self._run = f"{max(0, round(self._time(None) * 1000)):x}-"
@@ -92,12 +94,13 @@ class Recorder:
         *,
         wanted: bool = False,
         at: float | None = None,
+        missing: str = "",
     ) -> bool:
         """Record a request if it is Bayeux or `wanted`; return True if it was recorded.
 
-        `at` is the start of the request. A body of None is not available: it was streamed.
+        `at` is the start of the request. A body of None is not available, for the reason `missing`.
         """
-        parsed, callback = self._parse_request(url, headers, body, wanted=wanted)
+        parsed, callback = self._parse_request(url, headers, body, missing, wanted=wanted)
         if parsed.kind != "bayeux" and not wanted:
             return False
         state = self._start(flow)
@@ -115,8 +118,9 @@ class Recorder:
         *,
         wanted: bool = True,
         at: float | None = None,
+        missing: str = "",
     ) -> None:
-        """Record the complete reply of a recorded request.
+        """Record the complete reply of a recorded request. A body of None is not available, for the reason `missing`.
 
         A reply that is neither Bayeux nor `wanted` is recorded without its content.
         """
@@ -127,8 +131,28 @@ class Recorder:
             self._write("unwanted", state, {}, at)
             return
         head = self._head_redactor.reply(status, headers)
-        parsed = parse(body, headers.get("content-type") or "", bayeux=state.bayeux, callback=state.callback)
+        kind = headers.get("content-type") or ""
+        parsed = parse(body, kind, bayeux=state.bayeux, callback=state.callback, missing=missing)
         self._write("reply", state, {**head, **redact(parsed, self._redactor)}, at)
+
+    def stream(self, flow: str, *, at: float | None = None) -> None:
+        """Record that the reply of a recorded request is an event stream, which is not recorded."""
+        state = self._flows.pop(flow, None)
+        if state is not None:
+            self._write("unwanted", state, {"text": "an event stream"}, at)
+
+    def leave_out(self, reason: str) -> None:
+        """Count traffic that is not recorded; `close` writes the numbers."""
+        self._left_out[reason] += 1
+
+    def is_recorded(self, flow: str) -> bool:
+        """Return True if the request is recorded and open."""
+        return flow in self._flows
+
+    def is_bayeux(self, flow: str) -> bool:
+        """Return True if the request or WebSocket is open and has sent Bayeux messages."""
+        state = self._flows.get(flow)
+        return state is not None and state.bayeux
 
     def error(self, flow: str, message: str, *, at: float | None = None) -> None:
         """Record that a recorded request failed."""
@@ -146,7 +170,7 @@ class Recorder:
     def frame(self, flow: str, from_client: bool, text: str | bytes, *, at: float | None = None) -> None:
         """Record a message of a WebSocket."""
         state = self._flows.get(flow)
-        if state is None:
+        if state is None or (state.upgrade is not None and not may_be_messages(text)):
             return
         parsed = parse_frame(text, bayeux=state.bayeux)
         state.bayeux = state.bayeux or parsed.kind == "bayeux"
@@ -160,23 +184,32 @@ class Recorder:
     def closed(self, flow: str, code: int, *, at: float | None = None) -> None:
         """Record the end of a WebSocket."""
         state = self._flows.pop(flow, None)
-        if state is not None and state.upgrade is None:
+        if state is not None and state.upgrade is not None:
+            self.leave_out("a WebSocket without CometD messages")
+        elif state is not None:
             self._write("close", state, {"status": code}, at)
 
     def mark(self, text: str) -> None:
         """Write a remark of the user into the journal."""
         self._write("mark", None, {"text": self._redactor.text(text)}, None)
 
+    def write_left_out(self) -> None:
+        """Write the numbers of `leave_out` into the journal."""
+        for reason, count in self._left_out.items():
+            self._write("unwanted", None, {"text": reason, "count": count}, None)
+        self._left_out.clear()
+
     def close(self) -> None:
         """Close the journal; may be called twice."""
+        self.write_left_out()
         self._journal.close()
 
     def _parse_request(
-        self, url: str, headers: Headers, body: bytes | None, *, wanted: bool
+        self, url: str, headers: Headers, body: bytes | None, missing: str, *, wanted: bool
     ) -> tuple[ParsedBody, bool]:
         """Parse the body of a request; also return True if the messages are in the query. Fast for other traffic."""
         if body is None:
-            return parse(None, ""), False
+            return parse(None, "", missing=missing), False
         if body:
             if wanted or b"channel" in body:
                 return parse(body, headers.get("content-type") or ""), False
