@@ -83,6 +83,11 @@ class BayeuxServer:
         """Change the settings. Sessions, held polls and queued messages stay."""
         self._registry.settings = settings
 
+    def read_messages(self, request: Request) -> list[Message]:
+        """Return the messages of an HTTP request; none if it is refused."""
+        polling = read_polling(request, self.settings)
+        return [] if request.websocket or isinstance(polling, Reply) else polling.messages
+
     # ------------------------------------------------------------------ called by the driver
     def handles(self, path: str) -> bool:
         """True if a path, without its query, belongs to this endpoint."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from cometreel.engine.actions import Action, AnswerRequest, Notify, ScheduledAction
 from cometreel.engine.bayeux_application import BayeuxReplayApplication, bayeux_settings
+from cometreel.engine.bound_values import BoundValues
 from cometreel.engine.counters import Counters
 from cometreel.engine.faults import Faults
 from cometreel.engine.handler import RequestHandler, access_denied
@@ -22,15 +24,15 @@ from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.request_journal import Calls, RequestJournal
 from cometreel.engine.responders import Responder
 from cometreel.engine.scheduling import Schedule, Ticks, TimerHandle, to_ticks
+from cometreel.engine.session_finder import SessionFinder
 from cometreel.engine.sessions import ResolvedSession, Session, SessionResolver, Sessions
 from cometreel.http_fields import error_reply
+from cometreel.identity import TokenHash
 from cometreel.jsonvalue import JSONObject
 from cometreel.scenario import Scenario
 from cometreel.wire import Effect, Headers, Reply, Request
 
 __all__ = ["Backend"]
-
-_IDLE = 1800.0  # seconds until an idle session ends: Jetty's sessionMaxInactiveInterval in GWS
 
 
 def _epoch() -> datetime:
@@ -58,6 +60,7 @@ class Backend:
         self.journal = RequestJournal(settings.max_calls)
         self.counters = Counters()
         self._ids = IdGenerator(settings.seed, settings.node, nonce)
+        self._hashed = TokenHash(nonce)
         self._effects: list[Effect] = []
         self._time = float("-inf")
         self._start(scenario)
@@ -66,7 +69,7 @@ class Backend:
         """Create everything that `reset` discards."""
         self._schedule: Schedule[Action] = Schedule()
         self._pending: dict[int, TimerHandle[Action]] = {}  # the timers of delayed replies, by request
-        self.sessions = Sessions(self._ids, self.settings.node, scenario.session.max_idle_seconds or _IDLE)
+        self.sessions = Sessions(self._ids, self.settings.node, self._on_end, scenario.session)
         self._application = BayeuxReplayApplication(
             bayeux_settings(scenario.bayeux), self._ids.new, self.sessions, self._perform, self._schedule_action
         )
@@ -77,18 +80,28 @@ class Backend:
         """Create everything that depends on the scenario."""
         self.scenario = scenario
         prepared = PreparedScenario(scenario)
-        self._player = Player(prepared, self.settings, self._schedule, self._wallclock)
+        values = BoundValues(scenario, self.sessions, partial(self._ids.new, "bound"))
+        self._player = Player(prepared, self.settings, self._schedule, self._wallclock, values)
         self._handler = self._application.handler = RequestHandler(
-            prepared, self.settings, self._player, self._responders, self.journal, self._effects.append
+            prepared, self.settings, self._player, self.sessions, self._responders, self.journal, self._effects.append
+        )
+        cookie, browser_cookie = scenario.session.cookie, self.server.settings.cookie_name
+        self._finder = self._application.finder = SessionFinder(
+            self.sessions,
+            scenario.session,
+            browser_cookie,
+            self.server.read_messages,
+            values,
+            self._hashed,
+            self._handler.new_references,
         )
         self._resolver = SessionResolver(
-            self.sessions,
-            scenario.session.cookie,
-            self.server.settings.cookie_name,
-            self.settings.auth,
-            self._handler.new_references,
-            self._handler.on_login,
+            self.sessions, self._finder, cookie, browser_cookie, self.settings.auth, self._handler.on_login
         )
+
+    def _on_end(self, session: Session) -> None:
+        """Pass a session that ended to the handler of the current scenario."""
+        self._handler.on_end(session)
 
     @property
     def calls(self) -> Calls:
@@ -113,26 +126,22 @@ class Backend:
             return [error_reply(request.id, 413, 10, text), *self._take_effects()]
         is_bayeux = self.server.handles(request.path)
         self.counters.requests["websocket" if request.websocket else "bayeux" if is_bayeux else "http"] += 1
-        for ended in self.sessions.expired(now):
-            self._handler.on_end(ended)
+        self.sessions.end_expired(now)
         resolved = self._resolver.resolve(request, now, is_bayeux=is_bayeux)
         if is_bayeux:
             self._receive_bayeux(request, resolved, now)
         else:
             self._receive_http(request, resolved, now)
         self._catch_up(now)
-        if resolved.is_new and self.scenario.session.cookie is None:
-            self.sessions.discard(resolved.session)
+        if resolved.session.kind == "anonymous":
+            self._finder.release(resolved.session)
         return self._take_effects()
 
     def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
         """Process one text frame of an open WebSocket."""
         self._catch_up(now)
-        session = self._application.session_of(request_id)
-        if session is not None:
-            self.sessions.touch(session, now)
-            self._effects += self._application.frame(request_id, text, self._time)
-            self._catch_up(now)
+        self._effects += self._application.frame(request_id, text, self._time)
+        self._catch_up(now)
         return self._take_effects()
 
     def deadline(self) -> float | None:
@@ -210,7 +219,7 @@ class Backend:
         """Play another scenario from now on. Sessions stay, and scheduled actions are still performed."""
         self._catch_up(now)
         self.server.reconfigure(bayeux_settings(scenario.bayeux))
-        self.sessions.idle_seconds = scenario.session.max_idle_seconds or _IDLE
+        self.sessions.configure(scenario.session)
         faults = self._handler.faults
         self._use(scenario)
         self._handler.adopt(self.sessions, faults)

@@ -23,9 +23,11 @@ from cometreel.http_fields import JSON_TYPE, error_reply
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.scenario import (
+    Anchor,
     BreakConnection,
     Delay,
     EndSession,
+    Exchange,
     FaultAction,
     NormalizedPublish,
     NormalizedRequest,
@@ -33,6 +35,8 @@ from cometreel.scenario import (
     ReplyOut,
     RequestOrPublish,
     SetStatus,
+    SubscriptionAnchor,
+    SubscriptionKind,
     TimelineEntry,
     normalize_publish,
     normalize_request,
@@ -73,13 +77,14 @@ class RequestHandler:
         prepared: PreparedScenario,
         settings: ReplaySettings,
         player: Player,
+        sessions: Sessions,
         responders: Sequence[Responder],
         journal: RequestJournal,
         log: Callable[[Log], None],
     ) -> None:
         self.scenario = prepared.scenario
         self.faults = Faults(self.scenario.faults)
-        self._prepared, self._settings, self._player = prepared, settings, player
+        self._prepared, self._settings, self._player, self._sessions = prepared, settings, player, sessions
         self._responders, self._journal, self._log = responders, journal, log
         self._roles = RoleAllocator({name: role.user for name, role in self.scenario.roles.items()})
         self._timeline = Timeline(prepared, self._start_entry)
@@ -101,6 +106,20 @@ class RequestHandler:
         session.role, session.role_assigned = role, False
         self._timeline.on_role_assigned(session)
 
+    def _own_session(self, exchange: Exchange, anonymous: Session, now: float, had_role: bool) -> Session:
+        """Return a session of its own for a client to which an exchange hands out a bound value.
+
+        The anonymous session counts the play too, and keeps a role only if it had one before.
+        """
+        session = self._sessions.fork(anonymous, now, self.new_references())
+        anonymous.plays.count(exchange)
+        session.role, session.role_assigned = anonymous.role, anonymous.role_assigned
+        if not had_role:
+            anonymous.role, anonymous.role_assigned = None, False
+        elif session.role is not None:
+            self._roles.assign(session.role)
+        return session
+
     def on_end(self, session: Session) -> None:
         """Release the role of a session that ended."""
         if session.role is not None:
@@ -118,7 +137,11 @@ class RequestHandler:
             if session.role is not None:
                 self._roles.assign(session.role)
 
-    def on_anchor(self, session: Session, anchor: str, at: Ticks) -> None:
+    def subscription_anchors(self, kind: SubscriptionKind, subscription: str) -> list[SubscriptionAnchor]:
+        """Return the anchors of timeline entries that a subscription reaches."""
+        return self._prepared.subscription_anchors(kind, subscription)
+
+    def on_anchor(self, session: Session, anchor: Anchor, at: Ticks) -> None:
         """Start and end the timeline entries with this anchor: an exchange, or an event of a CometD client."""
         if anchor in self._prepared.anchors:
             self._timeline.on_anchor(session, anchor, at)
@@ -145,9 +168,12 @@ class RequestHandler:
             if response is not None:
                 self._record(source, None, "responder", response.status)
                 return self._schedule_response(response, request, session, now)
+        has_role = session.role is not None
         choice = self._chooser.choose(normalized, session, locked_out=locked_out)
         if choice is None:
             return self._unmatched(request, normalized, source, locked_out=locked_out)
+        if session.kind == "anonymous" and self._player.hands_out(choice.exchange):
+            source = _source_of(request, self._own_session(choice.exchange, session, now, has_role), now)
         try:
             return self._play(choice, normalized, request, source)
         except TemplateFailed as error:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from cometreel.engine import faults
 from cometreel.engine.actions import Action, EndClients, Notify, ScheduledAction
+from cometreel.engine.bound_values import BoundValues
 from cometreel.engine.id_generator import user_id
 from cometreel.engine.matching import ExchangeChoice
 from cometreel.engine.prepared_scenario import PreparedScenario
@@ -31,6 +32,7 @@ from cometreel.engine.sessions import Session
 from cometreel.engine.static_responses import StaticEvents, StaticReply
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import (
+    Anchor,
     Exchange,
     FaultAction,
     NormalizedPublish,
@@ -55,8 +57,9 @@ class Player:
         settings: ReplaySettings,
         schedule: Schedule[Action],
         wallclock: Callable[[], datetime],
+        values: BoundValues,
     ) -> None:
-        self._prepared = prepared
+        self._prepared, self._values = prepared, values
         self.seed = settings.seed or ""
         """The seed of generated values: the same in each run unless the user sets another."""
         self.scale = settings.scale
@@ -97,7 +100,8 @@ class Player:
         static = prepared.static_responses.get(index) or prepared.static_response(exchange)
         numbers = prepared.numbers[index]
         live = {recorded: session.references.take(recorded) for recorded in numbers.recorded}
-        reply = None if static.reply is None else _static_reply(static.reply, live)
+        hands_out = self.hands_out(exchange)
+        reply = None if static.reply is None or hands_out else _static_reply(static.reply, live)
         events = None if static.events is None or actions else _static_events(static.events, live)
         if reply is not None and events is not None:
             return RenderedExchange(reply, events)
@@ -108,10 +112,16 @@ class Player:
         profile = prepared.scenario.profile
         renderer = ExchangeRenderer(normalized, context, profile, session.base, numbering, with_ref=numbers.templated)
         how_often = partial(faults.delivery_count, actions) if actions else delivered_once
+        if hands_out:
+            reply = self._values.hand_out(exchange, session, renderer)
         return RenderedExchange(
             renderer.reply(exchange) if reply is None else reply,
             renderer.events(exchange.events, how_often) if events is None else events,
         )
+
+    def hands_out(self, exchange: Exchange) -> bool:
+        """True if the reply of an exchange can hand out a bound value."""
+        return exchange.index in self._values.handed_out
 
     def _context(
         self, session: Session, normalized: RequestOrPublish, seed: str, choice: ExchangeChoice | None
@@ -166,7 +176,7 @@ class Player:
 
         :raises TemplateFailed: if a template can't be evaluated.
         """
-        normalized = NormalizedPublish(channel=entry.since)
+        normalized = NormalizedPublish(channel=str(entry.since))
         context = partial(self._context, session, normalized, f"timeline|{entry.index}", None)
         numbering = Numbering(session.references, {})
         renderer = ExchangeRenderer(normalized, context, self._prepared.scenario.profile, session.base, numbering)
@@ -234,7 +244,7 @@ class Timeline:
     def __init__(self, prepared: PreparedScenario, start: StartEntry) -> None:
         self._prepared, self._start = prepared, start
 
-    def on_anchor(self, session: Session, anchor: str, at: Ticks) -> None:
+    def on_anchor(self, session: Session, anchor: Anchor, at: Ticks) -> None:
         """Start and end entries after an exchange was played or a CometD client did something."""
         session.anchors[anchor] = at
         for entry in self._prepared.entries_until(anchor, session.role):

@@ -7,7 +7,7 @@ always differ: reference numbers, the volatile values of the profile, and times.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -29,7 +29,7 @@ from cometreel.scenario.durations import LONGEST
 from cometreel.scenario.findings import findings_of
 from cometreel.scenario.json_pointer import remove, replace
 
-__all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "canonical", "duration"]
+__all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "canonical", "duration", "role_name"]
 
 _REPLY_HEADERS = ("content-type", "location", "retry-after", "allow", "content-language")
 _JSON_TYPE = "application/json"
@@ -42,6 +42,11 @@ class NotExpressible(ValueError):
         finding = findings_of(error)[0]
         key = ".".join(str(step) for step in finding.path if not str(step).startswith("("))
         super().__init__(f"{subject}: {f'{key} is ' if key else ''}{finding.found}; expected {finding.expected}")
+
+
+def role_name(session: int) -> str:
+    """Return the name of the role of a session number."""
+    return f"agent-{session + 1}"
 
 
 @dataclass(slots=True, eq=False)
@@ -73,11 +78,19 @@ class ExchangeDraft:
 
 
 class Drafter:
-    """Creates drafts with one profile; `user_values` maps, for each session, values of the user to templates."""
+    """Creates drafts with one profile; `user_values` maps, for each session, values of the user to templates.
+
+    `role_of` returns the role of a session.
+    """
 
     def __init__(
-        self, profile: Profile, identifiers: Identifiers, user_values: Mapping[int, Mapping[str, str]]
+        self,
+        profile: Profile,
+        identifiers: Identifiers,
+        user_values: Mapping[int, Mapping[str, str]],
+        role_of: Callable[[int], str] = role_name,
     ) -> None:
+        self._role_of = role_of
         self._profile = profile
         self._identifiers = identifiers
         self._user_values = user_values
@@ -94,7 +107,9 @@ class Drafter:
 
     def _draft(self, recorded: CorrelatedRequest) -> ExchangeDraft:
         events, omitted_events = self._events(recorded)
-        event_keys: list[JSON] = [[event.channel, self._stable(event.data, self._profile.event)] for event in events]
+        event_keys: list[JSON] = [
+            [event.channel, self._stable(event.data, self._profile.event), event.deliver or ""] for event in events
+        ]
         source = recorded.source
         if isinstance(source, RecordedPublish):
             publish, acknowledgement = self._publish(source), self._publish_reply(source)
@@ -119,10 +134,19 @@ class Drafter:
         omitted: list[str] = []
         for delivery in recorded.deliveries:
             try:
-                events.append(self.event(delivery, recorded.at))
+                event = self.event(delivery, recorded.at)
+                deliver = self._receivers(recorded, delivery)
+                events.append(event.model_copy(update={"deliver": deliver}) if deliver else event)
             except NotExpressible as error:
                 omitted.append(str(error))
         return events, tuple(omitted)
+
+    def _receivers(self, recorded: CorrelatedRequest, delivery: RecordedDelivery) -> str | None:
+        """Return the value of `deliver` for a notification that not only the asker received."""
+        others = {copy.session for copy in recorded.copies.get(delivery, ())} | {delivery.session}
+        if others == {recorded.session} or recorded.is_anonymous:
+            return None
+        return "subscribers" if len(others) > 1 else self._role_of(delivery.session)
 
     def event(self, delivery: RecordedDelivery, since: float) -> EventBlock:
         """Return a notification as an event block; its delay counts from `since`.

@@ -216,6 +216,8 @@ frontend clients
     http-request deny if {{ path,url_dec -m beg /__reel__ }}
     # URLs in replies start with the scheme that the client used
     http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
+    # faults count the requests of clients without cookies by address
+    option forwardfor
     default_backend replay
 
 backend replay

@@ -15,7 +15,6 @@ from cometreel.recording.correlation import CorrelatedRequest, correlate
 from cometreel.recording.drafts import Drafter, ExchangeDraft
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
-from cometreel.recording.identities import Identities
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedCall, RecordedDelivery, Transcript, build_transcript
@@ -71,7 +70,7 @@ class _JournalReader:
         self._start = min((event.at for event in events), default=0.0)
 
     def conversation(self, title: str) -> Conversation:
-        identities = Identities(self._events)
+        identities = self._transcript.identities
         connections = ConnectionReader(self._events, lambda flow: self._lane(identities.session(flow)), self._start)
         exchanges = [*self._exchanges(), *connections.unanswered]
         conversation = Conversation(
