@@ -13,11 +13,11 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.options import Options
 
 from cometreel.errors import OptionInvalid
-from cometreel.mitmproxy_support.addon_options import PROFILE, REPLAY_OPTIONS, chosen_profile
+from cometreel.mitmproxy_support.addon_options import PROFILE, REPLAY_OPTIONS
 from cometreel.mitmproxy_support.addon_options import unknown_options as unknown
 from cometreel.mitmproxy_support.flow_translation import raw_field
 from cometreel.recording import Policy, load_policy
-from cometreel.scenario import Profile
+from cometreel.scenario import ProfileChoice, chosen_profile
 
 __all__ = ["OPTIONS", "RecordOptions", "add_options", "default_journal", "read_options", "unknown_options"]
 
@@ -42,7 +42,7 @@ class RecordOptions:
     is_wanted: Callable[[http.HTTPFlow], bool | None]
     filter_reads_bodies: bool
     policy: Policy
-    profile: Profile
+    profile: ProfileChoice
 
     def same_journal(self, other: RecordOptions) -> bool:
         """Return True if a recording with the other options can continue with these."""
@@ -65,7 +65,7 @@ def read_options(options: Options, default: Path) -> RecordOptions:
         is_wanted=_filter(options.reel_filter),
         filter_reads_bodies="~b" in options.reel_filter,
         policy=load_policy(options.reel_policy),
-        profile=chosen_profile(options.reel_profile),
+        profile=chosen_profile(options.reel_profile, "reel_profile"),
     )
 
 

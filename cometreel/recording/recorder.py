@@ -16,10 +16,11 @@ from cometreel.jsonvalue import JSONObject, encode
 from cometreel.recording.header_redaction import HeaderRedactor, split_url
 from cometreel.recording.journal_events import JournalHeader
 from cometreel.recording.policy import Policy
+from cometreel.recording.profile_choice import header_fields
 from cometreel.recording.recorded_bodies import ParsedBody, may_be_messages, parse, parse_frame, parse_query, redact
 from cometreel.recording.recording_journal import RecordingJournal
 from cometreel.recording.redaction import Redactor
-from cometreel.scenario import Profile
+from cometreel.scenario import ProfileChoice
 from cometreel.wire import Headers
 
 __all__ = ["Recorder"]
@@ -51,13 +52,14 @@ class Recorder:
         journal_path: Path | str,
         *,
         policy: Policy,
-        profile: Profile,
+        profile: ProfileChoice,
         clock: Callable[[], float],
         report: Callable[[str], None] | None = None,
     ) -> None:
         self._clock = clock
         self._report = report or logging.getLogger(__name__).error
-        header = JournalHeader(__version__, round(clock(), 6), profile.name, policy.name)
+        name, correlation = header_fields(profile)
+        header = JournalHeader(__version__, round(clock(), 6), name, policy.name, correlation)
         self._journal = RecordingJournal.open(Path(journal_path), header)
         self._redactor = Redactor(policy, self._journal.key)
         self._head_redactor = HeaderRedactor(self._redactor)

@@ -20,11 +20,11 @@ from cometreel.recording import Distilled, Recorder, distill, key_path, load_pol
 from cometreel.recording.extending import extend_scenario
 from cometreel.recording.record_proxy import CallObserver, RecordProxy
 from cometreel.recording.upstream import Upstream
-from cometreel.scenario import Profile, Scenario, ScenarioFile, load, parse, profile
+from cometreel.scenario import DETECT, ProfileChoice, Scenario, ScenarioFile, load, parse, profile
 
 __all__ = ["RecordingResult", "RecordingSession"]
 
-PROFILE, POLICY = "gws-v2", "default"
+POLICY = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,10 @@ class _ExistingScenario:
     file: ScenarioFile
 
     @property
-    def profile(self) -> Profile:
-        """The correlation profile of the scenario, or the default one."""
-        return self.scenario.profile if self.file.correlation is not None else profile(PROFILE)
+    def profile(self) -> ProfileChoice:
+        """The correlation profile of the scenario; `detect` if it has none."""
+        correlation = self.file.correlation
+        return profile(correlation) if isinstance(correlation, str) else correlation or DETECT
 
 
 class RecordingSession:
@@ -62,7 +63,7 @@ class RecordingSession:
     def __init__(self, upstream: Upstream, scenario: Path, *, report: Callable[[str], None] | None = None) -> None:
         self.upstream, self.scenario = upstream, scenario
         self._existing = _ExistingScenario(load([scenario]), parse(scenario)) if scenario.exists() else None
-        self._profile = self._existing.profile if self._existing is not None else profile(PROFILE)
+        self._profile: ProfileChoice = self._existing.profile if self._existing is not None else DETECT
         self.journal = _create_journal(scenario)
         self.recorder = Recorder(
             self.journal, policy=load_policy(POLICY), profile=self._profile, clock=time.time, report=report

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from cometreel.errors import FileInvalid, Problem
 from cometreel.extras import require_extra
 from cometreel.recording import Distilled, Policy, Recorder, distill
-from cometreel.scenario import Profile
+from cometreel.scenario import ProfileChoice
 from cometreel.traffic.har_files import read_har
 from cometreel.traffic.traffic_events import (
     ReplyReceived,
@@ -41,7 +41,7 @@ def import_traffic(
     journal: Path,
     *,
     policy: Policy,
-    profile: Profile,
+    profile: ProfileChoice,
     url: re.Pattern[str] | None = None,
     generalise: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -83,7 +83,7 @@ def _record(
     path: Path,
     journal: Path,
     policy: Policy,
-    profile: Profile,
+    profile: ProfileChoice,
     url: re.Pattern[str] | None,
     progress: Callable[[int], None],
 ) -> None:

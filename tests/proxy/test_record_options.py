@@ -53,7 +53,7 @@ BAD = [
         "~q ~q (",
         "reel_filter: '~q ~q ('; expected a mitmproxy filter expression (for example '~u /api/ & !~a')",
     ),
-    ("reel_profile", "x", "reel_profile: 'x'; expected the name of a shipped profile (gws-v2 or workspace-v3)"),
+    ("reel_profile", "x", "reel_profile: 'x'; expected detect, gws-v2, workspace-v3, or a YAML file with a profile"),
     (
         "reel_policy",
         "none.yaml",

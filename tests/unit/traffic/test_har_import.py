@@ -12,7 +12,7 @@ import pytest
 from cometreel.cli import ExitCode, run
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording import read_journal
-from cometreel.scenario import ExchangeBlock, parse
+from cometreel.scenario import CorrelationBlock, ExchangeBlock, parse
 from tests.base_install import needs_extra
 from tests.unit.traffic.har_entries import START, bayeux, conversation, entry, har
 
@@ -269,7 +269,10 @@ def test_a_usage_error_is_reported_in_one_line(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "there.jsonl").write_text("kept")
     for arguments, line in (
         (["--url", "("], "--url: '('; expected a regular expression "),
-        (["--profile", "gws"], "--profile: 'gws'; expected gws-v2 or workspace-v3"),
+        (
+            ["--profile", "gws"],
+            "--profile: 'gws'; expected detect, gws-v2, workspace-v3, or a YAML file with a profile",
+        ),
         (["--policy", "strikt"], "strikt: can't be read: No such file or directory; expected a policy"),
         (
             ["--journal", str(tmp_path / "there.jsonl")],
@@ -281,6 +284,26 @@ def test_a_usage_error_is_reported_in_one_line(tmp_path: Path, capsys: pytest.Ca
         assert printed.startswith(f"cometreel: {line}")
         assert printed.count("\n") == 1
     assert (tmp_path / "there.jsonl").read_text() == "kept"
+
+
+def test_the_profile_is_detected_or_read_from_a_file(tmp_path: Path):
+    channel = "/v2/me/orders"
+    poll: JSONObject = {"channel": "/meta/connect", "id": "3", "clientId": "c1"}
+    shake: JSONObject = {"channel": "/meta/handshake", "id": "1"}
+    pushed: JSONObject = {"channel": channel, "data": {"operationId": "op-1", "ticket": 7}}
+    calls = [
+        bayeux(0, shake, {**shake, "successful": True, "clientId": "c1"}),
+        bayeux(1, poll, pushed, {**poll, "successful": True}, seconds=3),
+        entry(2, "POST", "/orders", {"item": "lamp"}, {"operationId": "op-1", "ticket": 7}),
+    ]
+    path, own = har(tmp_path / "a.har", calls), tmp_path / "own.yaml"
+    own.write_text("reply: [/ticket]\nevent: [/ticket]\n")
+    assert run(["import", str(path)]) == ExitCode.SUCCESS
+    assert parse(path.with_suffix(".yaml")).correlation == "workspace-v3"
+    assert run(["import", str(path), "--profile", str(own), "--force"]) == ExitCode.SUCCESS
+    correlation = parse(path.with_suffix(".yaml")).correlation
+    assert isinstance(correlation, CorrelationBlock)
+    assert (correlation.reply, len(exchanges(path)[0].events or [])) == (["/ticket"], 1)
 
 
 def test_a_file_without_cometd_is_refused_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
