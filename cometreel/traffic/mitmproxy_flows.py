@@ -100,10 +100,8 @@ def _offsets(file: BinaryIO, name: str, skip: SkipReporter) -> Iterator[tuple[fl
             flow = _flow_of(loaded)
             at = _started(flow) if isinstance(flow, http.HTTPFlow) else None
         except _UNREADABLE as error:
-            wrong_version = "version" in str(error)
-            skipped.append(
-                "written by an incompatible mitmproxy version" if wrong_version else "not a flow, or truncated"
-            )
+            incompatible = "version" in str(error)
+            skipped.append("it was written by an incompatible mitmproxy version" if incompatible else _NO_FLOW)
             skip(f"flow {number}: {skipped[-1]}")
             continue
         readable += 1
@@ -120,36 +118,33 @@ def _invalid(name: str, number: int, found: str) -> FileInvalid:
 
 
 def _flow_of(loaded: object) -> Flow:
-    flow = Flow.from_state(compat.migrate_flow(cast("dict[bytes | str, object]", loaded)))
-    if isinstance(flow, http.HTTPFlow):
-        for message in (flow.request, flow.response):
-            if message is not None:
-                _convert_strings(message)
-    return flow
+    state = compat.migrate_flow(cast("dict[bytes | str, object]", loaded))
+    for part in ("request", "response"):
+        _repair(state.get(part))
+    return Flow.from_state(state)
 
 
-def _convert_strings(message: http.Message) -> None:
-    """Convert strings to bytes; some versions and addons wrote them."""
-    data = message.data
-    fields = getattr(data.headers, "fields", ())
-    data.headers = http.Headers([(_bytes(name), _bytes(value)) for name, value in fields])
+def _repair(message: object) -> None:
+    """Convert strings to bytes, as some versions and addons wrote them, and missing times to 0."""
+    if not isinstance(message, dict):
+        return
     for name in ("http_version", "method", "scheme", "authority", "path", "reason", "content"):
-        value = getattr(data, name, None)
-        if isinstance(value, str):
-            setattr(data, name, _bytes(value))
+        if isinstance(message.get(name), str):
+            message[name] = field_bytes(message[name])
+    for name in ("timestamp_start", "timestamp_end"):
+        message[name] = message.get(name) or 0
+    message["headers"] = [tuple(map(_as_bytes, field)) for field in message["headers"]]
 
 
-def _bytes(value: str | bytes) -> bytes:
+def _as_bytes(value: str | bytes) -> bytes:
     return field_bytes(value) if isinstance(value, str) else value
 
 
 def _started(flow: http.HTTPFlow) -> float:
     """Return the start of a flow, from the first of its times that is not far from the last one; 0.0 without times."""
     request, response = flow.request, flow.response
-    found: list[float | None] = [request.timestamp_start, request.timestamp_end]
-    if response is not None:
-        found.append(response.timestamp_start)
-    times = [float(time) for time in found if time is not None]
+    found = [request.timestamp_start, request.timestamp_end, response.timestamp_start if response is not None else None]
+    times = [time for time in found if time is not None]
     return next((time for time in times if not is_far(time, max(times))), 0.0)
 
 
