@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from cometreel.scenario import ProfileChoice, chosen_profile
 __all__ = ["OPTIONS", "RecordOptions", "add_options", "default_journal", "read_options", "unknown_options"]
 
 _NO_ASSETS = "!~a"
+_LONGEST_NAME = 245
+"""The longest name of a journal in bytes: file systems allow 255, and `.new.yaml` must fit."""
 _OPTIONS = (
     ("reel_out", str, "", "Path of the journal; default recordings/<time>.jsonl. The scenario is written next to it."),
     ("reel_filter", str, _NO_ASSETS, "Traffic to record besides CometD: a mitmproxy filter. Empty: all traffic."),
@@ -80,11 +83,15 @@ def default_journal(folder: Path = Path("recordings")) -> Path:
 
 
 def _journal(text: str) -> Path:
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))  # noqa: PTH111  # pathlib fails if the home folder is unknown
+    if len(path.name.encode()) > _LONGEST_NAME:
+        found = f"'{text[:40]}…' has a name of {len(path.name.encode())} bytes"
+        raise OptionInvalid("reel_out", found, f"at most {_LONGEST_NAME}")
     if path.suffix in (".yaml", ".yml", ".key"):
         hint = "the scenario next to it gets .yaml, its key .key"
         raise OptionInvalid("reel_out", repr(text), "the path of a journal, for example recordings/login.jsonl", hint)
-    return default_journal(path) if path.is_dir() else path
+    is_folder = os.path.isdir(path)  # noqa: PTH112  # pathlib fails for a path that is too long
+    return default_journal(path) if is_folder else path
 
 
 def _filter(text: str) -> Callable[[http.HTTPFlow], bool | None]:

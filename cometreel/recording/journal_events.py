@@ -195,7 +195,7 @@ def _body(value: JSONObject) -> RecordedBody:
     if "body" in value:
         return RecordedBody("text", value["body"], hidden)
     if "omitted" in value:
-        return RecordedBody("omitted", value["omitted"])
+        return RecordedBody("omitted", _text(value, "omitted"))
     return NO_BODY
 
 
@@ -213,7 +213,13 @@ def _text(value: JSONObject, key: str) -> str:
     found = value.get(key, "")
     if not isinstance(found, str):
         raise JournalLineInvalid(f"an event whose {key} is not a string")
-    return found
+    return _printable(found, key)
+
+
+def _printable(text: str, key: str) -> str:
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise JournalLineInvalid(f"an event whose {key} contains a lone surrogate")
+    return text
 
 
 def _number(value: JSONObject, key: str) -> int:

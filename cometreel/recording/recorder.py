@@ -6,6 +6,7 @@ Its caller (a mitmproxy addon, a proxy, an import) calls one method for each eve
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from cometreel.wire import Headers
 __all__ = ["Recorder"]
 
 _NOT_BAYEUX = ParsedBody("none")
+_RAW_BYTE = re.compile("[\udc80-\udcff]")
+"""A byte of a request target that is not UTF-8, as `field_text` returns it."""
 
 
 @dataclass(slots=True)
@@ -102,6 +105,7 @@ class Recorder:
 
         `at` is the start of the request. A body of None is not available, for the reason `missing`.
         """
+        url = _escaped(url)
         parsed, callback = self._parse_request(url, headers, body, missing, wanted=wanted)
         if parsed.kind != "bayeux" and not wanted:
             return False
@@ -165,7 +169,7 @@ class Recorder:
     def opened(self, flow: str, url: str, headers: Headers, *, wanted: bool = False, at: float | None = None) -> None:
         """Record a WebSocket: at once if `wanted`, else from its first Bayeux message."""
         state = self._start(flow)
-        state.upgrade = {"t": self._time(at), **self._head_redactor.request("GET", url, headers)}
+        state.upgrade = {"t": self._time(at), **self._head_redactor.request("GET", _escaped(url), headers)}
         if wanted:
             self._write_upgrade(state)
 
@@ -260,3 +264,8 @@ class Recorder:
             self._report(f"{self.path}: can't be written: {reason}; traffic continues, but these events are lost")
         self._lost += 1
         self._unreported += 1
+
+
+def _escaped(url: str) -> str:
+    """Percent-encode the bytes that are not UTF-8, which means the same."""
+    return url if url.isascii() else _RAW_BYTE.sub(lambda found: f"%{ord(found[0]) - 0xDC00:02X}", url)

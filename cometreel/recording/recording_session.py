@@ -6,7 +6,6 @@ Each session keeps its own journal.
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -19,6 +18,7 @@ from cometreel.errors import FileInvalid, Problem
 from cometreel.recording import Distilled, Recorder, distill, key_path, load_policy, write_scenario
 from cometreel.recording.extending import extend_scenario
 from cometreel.recording.record_proxy import CallObserver, RecordProxy
+from cometreel.recording.recording_journal import read_key, write_key
 from cometreel.recording.upstream import Upstream
 from cometreel.scenario import DETECT, ProfileChoice, Scenario, ScenarioFile, load, parse, profile
 
@@ -117,7 +117,7 @@ def _create_journal(scenario: Path) -> Path:
             journal = scenario.with_suffix(".jsonl" if number == 1 else f".{number}.jsonl")
             if _create_file(journal):
                 if number > 1:
-                    _copy_key(key_path(scenario.with_suffix(".jsonl")), key_path(journal))
+                    _copy_key(key_path(scenario.with_suffix(".jsonl")), journal)
                 return journal
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"
@@ -134,7 +134,7 @@ def _create_file(journal: Path) -> bool:
     return True
 
 
-def _copy_key(key: Path, other: Path) -> None:
-    if key.exists() and not other.exists():
-        shutil.copyfile(key, other)
-        other.chmod(0o600)
+def _copy_key(key: Path, journal: Path) -> None:
+    """Copy a key for another journal, completely or not at all."""
+    if key.exists() and not key_path(journal).exists():
+        write_key(key_path(journal), read_key(key.with_suffix(".jsonl")))

@@ -6,6 +6,7 @@ Two profiles are included (`gws-v2`, `workspace-v3`); a scenario may define or e
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -133,8 +134,9 @@ def chosen_profile(text: str, option: str) -> ProfileChoice:
         return DETECT
     if text in names:
         return profile(text)
-    if Path(text).expanduser().is_file():
-        return read_profile(Path(text).expanduser())
+    path = os.path.expanduser(text)  # noqa: PTH111  # pathlib fails if the home folder is unknown
+    if os.path.isfile(path):  # noqa: PTH113  # pathlib fails for a name that is too long
+        return read_profile(Path(path))
     raise OptionInvalid(option, repr(text), f"{', '.join([DETECT, *names])}, or a YAML file with a profile")
 
 

@@ -6,6 +6,7 @@ The format is detected from the first bytes. mitmproxy is loaded only for a flow
 from __future__ import annotations
 
 import heapq
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -55,7 +56,7 @@ def import_traffic(
     :raises FileInvalid: if the file can't be read, is neither HAR nor a flow file, is damaged or contains nothing to
         record, or if the journal exists. No journal is left behind then.
     """
-    if journal.exists():
+    if os.path.exists(journal):  # noqa: PTH110  # pathlib fails for a name that is too long
         raise FileInvalid([Problem(str(journal), 0, 0, "it exists already", "a new file", "choose another name")])
     try:
         with open_traffic_file(path) as (raw, file):

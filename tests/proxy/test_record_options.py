@@ -64,6 +64,19 @@ BAD = [
         "out/a.yaml",
         NO_JOURNAL,
     ),
+    ("reel_out", "x" * 300, f"reel_out: '{'x' * 40}…' has a name of 300 bytes; expected at most 245"),
+    (
+        "reel_out",
+        "{tmp}/" + "x" * 300 + "/a.jsonl",
+        "{tmp}/"
+        + "x" * 300
+        + "/a.jsonl: can't be written: File name too long; expected a writable folder with free space",
+    ),
+    (
+        "reel_profile",
+        "x" * 300,
+        f"reel_profile: '{'x' * 300}'; expected detect, gws-v2, workspace-v3, or a YAML file with a profile",
+    ),
     (
         "reel_out",
         "{tmp}/file/a.jsonl",
