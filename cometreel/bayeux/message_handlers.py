@@ -185,14 +185,14 @@ class MessageHandlers:
         encoded = encoded_message(message)
         for client_id in recipients:
             session = self._registry.sessions[client_id]
-            self._delivery.put(session, encoded)
+            self._delivery.put(session, encoded, now)
             self._delivery.flush(session, now)
 
 
-def encoded_message(message: Message) -> EncodedMessage:
+def encoded_message(message: Message, origin: object = None) -> EncodedMessage:
     """Encode a message for its receivers, without the sender's fields id and clientId."""
     kept = {key: value for key, value in message.items() if key not in {"id", "clientId"}}
-    return EncodedMessage(str(message["channel"]), encode(kept))
+    return EncodedMessage(str(message["channel"]), encode(kept), origin)
 
 
 def add_advice(session: BayeuxSession, reply: Message, transport: TransportName, settings: BayeuxSettings) -> None:

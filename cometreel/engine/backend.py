@@ -11,13 +11,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from cometreel.engine.actions import Action, AnswerRequest, Notify, ScheduledAction
+from cometreel.engine.actions import Action, AnswerRequest, Notify, Origin, ScheduledAction
 from cometreel.engine.bayeux_application import BayeuxReplayApplication, bayeux_settings
 from cometreel.engine.bound_values import BoundValues
 from cometreel.engine.counters import Counters
 from cometreel.engine.faults import Faults
+from cometreel.engine.given_up import GiveUpReason
 from cometreel.engine.handler import RequestHandler, access_denied
 from cometreel.engine.id_generator import IdGenerator
+from cometreel.engine.notification_router import NotificationRouter
 from cometreel.engine.player import Player
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import ReplaySettings
@@ -29,7 +31,8 @@ from cometreel.engine.sessions import ResolvedSession, Session, SessionResolver,
 from cometreel.http_fields import error_reply
 from cometreel.identity import TokenHash
 from cometreel.jsonvalue import JSONObject
-from cometreel.scenario import Scenario
+from cometreel.scenario import Scenario, TimelineEntry
+from cometreel.scenario.values import Fixed
 from cometreel.wire import Effect, Headers, Reply, Request
 
 __all__ = ["Backend"]
@@ -74,11 +77,15 @@ class Backend:
             bayeux_settings(scenario.bayeux), self._ids.new, self.sessions, self._perform, self._schedule_action
         )
         self.server = self._application.server
+        self._router = self._application.router = NotificationRouter(
+            self.sessions, self.server, self.counters, self._effects.extend, self._give_up, self.settings.max_waiting
+        )
         self._use(scenario)
 
     def _use(self, scenario: Scenario) -> None:
         """Create everything that depends on the scenario."""
         self.scenario = scenario
+        self._router.keeps_when_gone = scenario.session.when_gone == "keep"
         prepared = PreparedScenario(scenario)
         values = BoundValues(scenario, self.sessions, partial(self._ids.new, "bound"))
         self._player = Player(prepared, self.settings, self._schedule, self._wallclock, values)
@@ -100,8 +107,9 @@ class Backend:
         )
 
     def _on_end(self, session: Session) -> None:
-        """Pass a session that ended to the handler of the current scenario."""
-        self._handler.on_end(session)
+        """Report what a session that ended can't get any more, and release its role."""
+        self._router.on_end(session, self._time)
+        self._give_up_entries(session, self._handler.on_end(session))
 
     @property
     def calls(self) -> Calls:
@@ -176,9 +184,12 @@ class Backend:
         return self._take_effects()
 
     def release_all(self, now: float) -> list[Effect]:
-        """Answer every held request, for a graceful stop."""
+        """Answer every held request and report the notifications that still wait for a client: a graceful stop."""
         self._catch_up(now)
         self._release()
+        self._router.on_stop(self._time)
+        for session in self.sessions:
+            self._give_up_entries(session, self._handler.never_assigned(session))
         return self._take_effects()
 
     def _release(self) -> None:
@@ -212,7 +223,8 @@ class Backend:
         """Deliver a message to all CometD clients of these sessions; a session without a client keeps it for one."""
         self._catch_up(now)
         for session in sessions:
-            self._perform(Notify(session, (message,)), self._time)
+            notify = Notify(session, (message,), origins=(Origin(session.number),))
+            self._router.notify_clients(session, notify, self._time)
         return self._take_effects()
 
     def replace(self, scenario: Scenario, now: float) -> list[Effect]:
@@ -286,26 +298,27 @@ class Backend:
     # ------------------------------------------------------------------ actions
     def _perform(self, action: Action, now: float) -> None:
         """Perform an action at once."""
-        session = action.session
         if isinstance(action, AnswerRequest):
             self._pending.pop(action.answer.request_id, None)
             self._effects.append(action.answer)
             return
-        clients = [action.client_id] if action.client_id in session.clients else list(session.clients)
-        if isinstance(action, Notify) and not clients:
-            self._wait(session, action)
-        for client_id in clients:
-            if isinstance(action, Notify):
-                self.counters.events += len(action.messages)
-                self._effects += self.server.deliver(client_id, action.messages, now, batch=action.batch)
-            else:
-                self._effects += self.server.disconnect(client_id, now)
+        if isinstance(action, Notify):
+            self._router.notify(action, now)
+        else:
+            self._router.end_clients(action, now)
 
-    def _wait(self, session: Session, action: Notify) -> None:
-        """Keep notifications for the session's next client."""
-        session.waiting.append(action)
-        if len(session.waiting) > self.settings.max_waiting:
-            session.waiting.popleft()
+    def _give_up(self, origin: Origin, channel: str, reason: GiveUpReason, now: float, was_queued: bool) -> None:
+        """Report a notification that no client gets."""
+        log = self.journal.given_up.add(origin, channel, reason, now, self.scenario, was_queued=was_queued)
+        if log is not None:
+            self._effects.append(log)
+
+    def _give_up_entries(self, session: Session, entries: Iterable[TimelineEntry]) -> None:
+        """Report timeline entries that wait for a role."""
+        for entry in entries:
+            channel = entry.event.channel
+            name = str(channel.value) if isinstance(channel, Fixed) else "a channel"
+            self._give_up(Origin(session.number, entry=entry.index), name, "role never assigned", self._time, False)
 
     def _schedule_action(self, scheduled: ScheduledAction, now: float) -> None:
         """Schedule an action of the Bayeux side, after those of exchanges due at the same time."""

@@ -13,15 +13,18 @@ from cometreel.bayeux import (
     NO_DATA,
     BayeuxServer,
     BayeuxSettings,
+    DropReason,
+    EncodedMessage,
     EndReason,
     MalformedMessages,
     PolicyResult,
     PublishResult,
     parse_messages,
 )
-from cometreel.bayeux.settings import TransportName
+from cometreel.bayeux.settings import HandshakeMembers, TransportName
 from cometreel.engine.actions import Action, AnswerRequest, EndClients, ScheduledAction
 from cometreel.engine.handler import RequestHandler
+from cometreel.engine.notification_router import NotificationRouter
 from cometreel.engine.session_finder import SessionFinder
 from cometreel.engine.sessions import Session, Sessions
 from cometreel.jsonvalue import JSONObject
@@ -48,10 +51,11 @@ class BayeuxReplayApplication:
     """The application behind the Bayeux server.
 
     `perform` performs an action at once, `schedule` schedules one. `handler` and `finder` are those of the current
-    scenario.
+    scenario; `router` delivers notifications.
     """
 
     handler: RequestHandler
+    router: NotificationRouter
     finder: SessionFinder
 
     def __init__(
@@ -188,8 +192,7 @@ class BayeuxReplayApplication:
         """Add a new client to its HTTP session, and deliver the notifications that wait for one."""
         session, client = self._sessions_of[request.id], self.server.session(client_id)
         self._sessions.add_client(session, client_id, client.browser if client is not None else None)
-        while session.waiting:
-            self._perform(session.waiting.popleft(), now)
+        self.router.on_client(session, now)
         self._on_anchor(client_id, "handshake", now)
 
     def connected(self, client_id: str, now: float) -> None:
@@ -209,6 +212,10 @@ class BayeuxReplayApplication:
         if reason == "disconnect":
             self._on_anchor(client_id, "disconnect", now)
         self._sessions.remove_client(client_id)
+
+    def dropped(self, client_id: str, message: EncodedMessage, reason: DropReason, now: float) -> None:
+        """Report a notification that a client doesn't get."""
+        self.router.dropped(message, reason, now)
 
     def _on_subscription(self, client_id: str, kind: SubscriptionKind, channel: str, now: float) -> None:
         self._on_anchor(client_id, kind, now)
@@ -249,6 +256,7 @@ def publish_result_of(reply: PublishReplyOut | None) -> PublishResult:
 
 def bayeux_settings(section: BayeuxSection) -> BayeuxSettings:
     """Convert the `bayeux:` block of a scenario into settings, with milliseconds as seconds."""
+    written = section.handshake
     values = {
         "endpoint": section.endpoint,
         "timeout": _seconds(section.timeout_ms),
@@ -256,6 +264,7 @@ def bayeux_settings(section: BayeuxSection) -> BayeuxSettings:
         "max_interval": section.max_interval_seconds,
         "multi_session_interval": section.multi_session_interval_seconds,
         "transports": cast("tuple[TransportName, ...] | None", section.transports),
+        "handshake": None if written is None else HandshakeMembers(written.ext, written.advice),
     }
     same_name = {field.name for field in fields(section)} & {field.name for field in fields(BayeuxSettings)}
     values |= {name: getattr(section, name) for name in sorted(same_name - values.keys())}
@@ -284,9 +293,10 @@ def _error_in(body: bytes | str, size: int, settings: BayeuxSettings) -> str | N
     if size > settings.max_message_bytes:
         return f"found {size} bytes; expected at most {settings.max_message_bytes}"
     try:
-        messages = parse_messages(body)
+        messages = parse_messages(body, form=settings.form)
     except MalformedMessages as error:
-        return str(error)
+        is_form = body[:8] in (b"message=", "message=") and not settings.form
+        return "found a form; expected JSON, or form: true under bayeux:" if is_form else str(error)
     if not messages:
         return "found an empty array; expected a Bayeux message"
     if not all(isinstance(message.get("channel"), str) for message in messages):

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeAlias
 
 from cometreel.engine import faults
-from cometreel.engine.actions import Action, EndClients, Notify, ScheduledAction
+from cometreel.engine.actions import Action, Cause, EndClients, Notify, Origin, ScheduledAction
 from cometreel.engine.bound_values import BoundValues
 from cometreel.engine.id_generator import user_id
 from cometreel.engine.matching import ExchangeChoice
@@ -180,7 +180,7 @@ class Player:
         context = partial(self._context, session, normalized, f"timeline|{entry.index}", None)
         numbering = Numbering(session.references, {})
         renderer = ExchangeRenderer(normalized, context, self._prepared.scenario.profile, session.base, numbering)
-        actions = actions_of(renderer.events([entry.event]), session)
+        actions = actions_of(renderer.events([entry.event]), session, Cause(entry=entry.index))
         place = len(self._prepared.scenario.exchanges) + entry.index
         session.timeline[entry.index] = self.schedule(actions, session, at, place)
 
@@ -189,14 +189,22 @@ def _after(scheduled: ScheduledAction) -> float:
     return scheduled.after_seconds
 
 
-def actions_of(events: Sequence[TimedEvents], session: Session, client_id: str | None = None) -> list[ScheduledAction]:
-    """Return the actions that deliver events to one CometD client, or to all clients of the session."""
+def actions_of(events: Sequence[TimedEvents], session: Session, cause: Cause) -> list[ScheduledAction]:
+    """Return the actions that deliver events to their receivers."""
+    client_id, number = cause.client_id, session.number
     return [
         ScheduledAction(
             timed.after_seconds,
-            EndClients(session, client_id)
+            EndClients(session, client_id, timed.deliver)
             if timed.disconnect
-            else Notify(session, timed.messages, timed.batch is not None, client_id),
+            else Notify(
+                session,
+                timed.messages,
+                timed.batch is not None,
+                client_id,
+                timed.deliver,
+                tuple([Origin(number, cause.exchange, cause.entry, cause.call, place) for place in timed.places]),
+            ),
         )
         for timed in events
     ]
@@ -220,7 +228,7 @@ def _numbered(static: StaticEvents, live: Mapping[int, int]) -> TimedEvents:
         if number != place.recorded:
             message = messages[place.message]
             messages[place.message] = {**message, "data": with_number(message["data"], place.path, number)}
-    return TimedEvents(timed.after_seconds, tuple(messages), timed.batch, timed.disconnect)
+    return TimedEvents(timed.after_seconds, tuple(messages), timed.batch, timed.disconnect, timed.deliver, timed.places)
 
 
 def with_number(value: JSON, path: Sequence[str], number: int) -> JSON:
@@ -254,7 +262,16 @@ class Timeline:
             self._start_once(session, entry, at)
 
     def on_role_assigned(self, session: Session) -> None:
-        """Start the entries of a session's new role whose anchors were reached before, unless they are over."""
+        """Start the entries of a session's new role whose anchors were reached before, unless they are over.
+
+        Those of an earlier role end.
+        """
+        for index, handles in [*session.timeline.items()]:
+            roles = self._prepared.scenario.timeline[index].roles
+            if roles and session.role not in roles:
+                del session.timeline[index]
+                for handle in handles:
+                    handle.cancel()
         for anchor, at in list(session.anchors.items()):
             for entry in self._prepared.entries_since(anchor, session.role):
                 if not any(session.anchors.get(end, at - 1) >= at for end in entry.until):

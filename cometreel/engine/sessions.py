@@ -194,6 +194,8 @@ class Session:
     """Scheme and authority of the latest request."""
     clients: dict[str, None] = field(default_factory=dict)
     """Its live CometD clients, oldest first."""
+    had_client: bool = False
+    """True if it has had a CometD client, or another session's client received its notifications."""
     waiting: deque[Notify] = field(default_factory=deque)
     """Notifications that were due while there was no client."""
     anchors: dict[Anchor, Ticks] = field(default_factory=dict)
@@ -331,6 +333,8 @@ class Sessions:
         if self._anonymous.get(session.key) is session:
             del self._anonymous[session.key]
         self._on_end(session)
+        session.waiting.clear()  # both refer to the session, so they would keep its memory until a garbage collection
+        session.timeline.clear()
 
     # ------------------------------------------------------------------ cookies and CometD clients
     def cookie_of(self, session: Session) -> str:

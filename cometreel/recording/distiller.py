@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.recording.bindings import names_by_token
 from cometreel.recording.correlation import Correlation, correlate
 from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, canonical, role_name
 from cometreel.recording.exchange_names import ExchangeNamer
@@ -170,7 +171,8 @@ class _Distiller:
         user_values = self._user_values() if generalise else {}
         self._sessions_with_role: set[int] = set()
         self._unsolicited = 0
-        self._drafter = Drafter(self._profile, identifiers, user_values, self._role_of)
+        bound = names_by_token(self._transcript.bindings)
+        self._drafter = Drafter(self._profile, identifiers, user_values, bound, self._role_of)
 
     def distill(self) -> Distilled:
         drafts = self._drafts()
@@ -254,10 +256,11 @@ class _Distiller:
         return SourceBlock(recorded=started.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def _session(self) -> SessionBlock | None:
-        cookie = self._transcript.cookie
-        if cookie == "JSESSIONID" or not (self._transcript.calls or self._transcript.handshakes):
+        cookie, bindings = self._transcript.cookie, self._transcript.bindings
+        if (cookie == "JSESSIONID" and not bindings) or not (self._transcript.calls or self._transcript.handshakes):
             return None
-        return SessionBlock(cookie=cookie or "none")
+        named = None if cookie == "JSESSIONID" else cookie or "none"
+        return SessionBlock(cookie=named, bind=[rule.to_block() for rule in bindings] or None)
 
     def _bayeux(self) -> BayeuxBlock | None:
         if not self._transcript.handshakes:
@@ -318,7 +321,7 @@ class _Distiller:
         """Return an entry per unsolicited message; equal messages of several sessions share an entry."""
         found: dict[tuple[str, int], list[tuple[RecordedDelivery, _Since, float]]] = {}
         repeated: Counter[tuple[str, int]] = Counter()
-        starts = _starts(planned)
+        starts, asked = _starts(planned), {exchange.name: exchange.first for exchange in planned}
         for delivery in self._correlation.unsolicited:
             since, at = self._anchor(delivery, starts)
             key = canonical([since, delivery.channel, delivery.data])
@@ -329,6 +332,8 @@ class _Distiller:
         for group in found.values():
             sessions = tuple(sorted({delivery.session for delivery, _, _ in group}))
             is_for_all = all_sessions <= set(sessions) or sessions == (-1,)
+            if group[0][0] in self._correlation.joined_by:  # only the order: all who asked got it
+                is_for_all = is_for_all or {*asked.get(str(group[0][1]), ())} <= set(sessions)
             try:
                 entries.append(self._entry(group[0], () if is_for_all else sessions))
                 self._unsolicited += group[0][0] not in self._correlation.joined_by

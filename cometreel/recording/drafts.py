@@ -7,7 +7,7 @@ always differ: reference numbers, the volatile values of the profile, and times.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from cometreel.recording.journal_events import RecordedBody, WireEvent
 from cometreel.recording.scenario_values import (
     Identifiers,
     any_marker,
+    bound_template,
     path_pattern,
     query_pattern,
     reply_value,
@@ -80,7 +81,7 @@ class ExchangeDraft:
 class Drafter:
     """Creates drafts with one profile; `user_values` maps, for each session, values of the user to templates.
 
-    `role_of` returns the role of a session.
+    `bound` maps the tokens of bound values to the name of their rule. `role_of` returns the role of a session.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class Drafter:
         profile: Profile,
         identifiers: Identifiers,
         user_values: Mapping[int, Mapping[str, str]],
+        bound: Mapping[str, str],
         role_of: Callable[[int], str] = role_name,
     ) -> None:
+        self._bound = bound
         self._role_of = role_of
         self._profile = profile
         self._identifiers = identifiers
@@ -180,14 +183,14 @@ class Drafter:
     def _request(self, call: RecordedCall) -> RequestBlock:
         event = call.request
         fields: dict[str, JSON] = {"method": event.method, "path": self._path(event, call.session)}
-        query = query_pattern(event, self._identifiers)
+        query = query_pattern(event, self._identifiers, self._bound)
         if query:
             fields["query"] = query
         fields.update(self._request_body(event.body, call))
         return RequestBlock.model_validate(fields)
 
     def _path(self, event: WireEvent, session: int) -> JSON:
-        path = path_pattern(event, self._identifiers)
+        path = path_pattern(event, self._identifiers, self._bound)
         user_values = self._user_values.get(session, {})
         if isinstance(path, str) and any(segment in user_values for segment in path.split("/")):
             return [{"$any": "string"} if segment in user_values else segment for segment in path.split("/") if segment]
@@ -201,7 +204,7 @@ class Drafter:
         if body.kind == "text":
             return {"text": body.value}
         hidden = [*body.hidden.secret, *body.hidden.personal]
-        return {"body": request_pattern(body.value, hidden, self._identifiers, call.at)}
+        return {"body": request_pattern(body.value, hidden, self._identifiers, call.at, bound=self._bound)}
 
     def _publish(self, publish: RecordedPublish) -> PublishBlock:
         prefix = f"/{publish.number}/data"
@@ -221,12 +224,15 @@ class Drafter:
         event = call.reply
         fields: dict[str, JSON] = {"after": duration(call.reply_at - call.at), "status": event.status}
         headers: dict[str, JSON] = {
-            name: event.headers[name] for name in _REPLY_HEADERS if name in event.headers and _is_relevant(event, name)
+            name: self._reply_header(event, name)
+            for name in _REPLY_HEADERS
+            if name in event.headers and _is_relevant(event, name)
         }
         if headers:
             fields["headers"] = headers
         if event.body.kind == "json":
-            fields["body"] = self._reply_value(event.body.value, call.at, call.session)
+            handed_out = {place.partition("#")[2] for place, token in event.values.items() if token in self._bound}
+            fields["body"] = self._reply_value(event.body.value, call.at, call.session, handed_out)
         elif event.body.kind == "text":
             fields["text"] = event.body.value
         return ReplyBlock.model_validate(fields)
@@ -241,8 +247,17 @@ class Drafter:
                 fields[name] = self._reply_value(reply[name], publish.at, publish.session)
         return ReplyBlock.model_validate(fields)
 
-    def _reply_value(self, value: JSON, at: float, session: int) -> JSON:
-        return reply_value(value, self._identifiers, at, self._user_values.get(session, {}))
+    def _reply_header(self, event: WireEvent, name: str) -> JSON:
+        """Return a header field with templates for bound values, except in the field that hands one out."""
+        places = (place.lower() for place, token in event.values.items() if token in self._bound)
+        text = event.headers[name]
+        if any(place.partition("?")[0] == f"$response.header.{name}" for place in places):
+            return text
+        return bound_template(text, self._bound) or text
+
+    def _reply_value(self, value: JSON, at: float, session: int, handed_out: Container[str] = ()) -> JSON:
+        user_values = self._user_values.get(session, {})
+        return reply_value(value, self._identifiers, at, user_values, self._bound, handed_out)
 
     def _stable(self, value: JSON, references: Iterable[str]) -> JSON:
         for pointer in (*references, *self._profile.request):

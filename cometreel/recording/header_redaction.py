@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TypeVarTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from cometreel.identity import credentials_of
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording.known_secrets import looks_random
 from cometreel.recording.policy import Policy, PolicyRule, Treatment
@@ -211,9 +212,9 @@ class HeaderRedactor:
                 if user:
                     session["user"] = user
         _put_cookies(line, session, others)
-        scheme, _, token = (headers.get("authorization") or "").strip().partition(" ")
-        if token.strip() and scheme.lower() != "basic":
-            line["credentials"] = self._redactor.pseudonyms.token(token.strip())
+        credentials = credentials_of(headers)
+        if credentials is not None and credentials.token is not None:
+            line["credentials"] = self._redactor.pseudonyms.token(credentials.token)
 
     def _cookie(self, field: str) -> tuple[dict[str, str], dict[str, str]]:
         """Return the tokens of a Cookie field: session cookies, and others. Cached, as clients repeat the field."""

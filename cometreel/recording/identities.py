@@ -1,13 +1,14 @@
 """Assigns the flows of a journal to sessions, by the rule of `cometreel.identity`. All values are pseudonyms.
 
-A request belongs to the session of its session cookie, its Bayeux cookie, its clientIds and its bound values, else to
-the latest session of its credentials. Requests without any of them are anonymous.
+Identities that are seen together name one session, unless it has another user. Credentials count only for requests
+without another identity. Requests without any identity are anonymous.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
+from cometreel.identity import PRECEDENCE, client_ids_of
 from cometreel.recording.journal_events import WireEvent
 from cometreel.recording.session_cookie import BROWSER_COOKIE, cookies_of
 
@@ -21,7 +22,7 @@ class Identities:
     """
 
     def __init__(self, events: Iterable[WireEvent], cookie: str | None, bound: Collection[str] = ()) -> None:
-        self._cookies = {BROWSER_COOKIE, cookie}
+        self._cookie = cookie
         self._bound = bound
         self._parent: dict[str, str] = {}
         self._user: dict[str, str] = {}
@@ -72,16 +73,16 @@ class Identities:
             self._latest[credentials] = first
 
     def _nodes_of(self, event: WireEvent) -> Iterator[str]:
-        for name, token in cookies_of(event).items():
-            if name in self._cookies:
-                yield f"cookie {name} {token}"
-        for message in event.body.messages:
-            client = message.get("clientId")
-            if isinstance(client, str):
-                yield f"client {client}"
-        for token in event.values.values():
-            if token in self._bound:
-                yield f"bound {token}"
+        cookies = cookies_of(event)
+        names = {"cookie": self._cookie, "browser": BROWSER_COOKIE}
+        for kind in PRECEDENCE:
+            name = names.get(kind)
+            if name is not None and name in cookies:
+                yield f"cookie {name} {cookies[name]}"
+            elif kind == "client":
+                yield from (f"client {client_id}" for client_id in client_ids_of(event.body.messages))
+            elif kind == "bound":
+                yield from (f"bound {token}" for token in event.values.values() if token in self._bound)
 
     def _root(self, node: str) -> str:
         while node in self._parent:

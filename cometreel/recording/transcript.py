@@ -7,12 +7,13 @@ second client of the same session are detected and left out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from cometreel.bayeux import is_meta
 from cometreel.jsonvalue import JSON, JSONObject, same
+from cometreel.recording.bindings import RecordedBinding, find_bindings, names_by_token
 from cometreel.recording.identities import Identities
 from cometreel.recording.journal_events import RecordedBody, WireEvent
 from cometreel.recording.session_cookie import BROWSER_COOKIE, find_session_cookie
@@ -94,6 +95,8 @@ class Transcript:
     identities: Identities = field(default_factory=lambda: Identities((), None))
     cookie: str | None = None
     """The name of the session cookie."""
+    bindings: list[RecordedBinding] = field(default_factory=list)
+    """The rules for the values that identify a session."""
     browser_cookie: bool = False
     """True if a client sent Bayeux's own cookie with a Bayeux request."""
     in_form: bool = False
@@ -113,13 +116,14 @@ class _Unacknowledged:
         self.messages = [(number, message) for number, message in self.messages if number > batch]
 
 
-def build_transcript(events: Iterable[WireEvent], bound: Collection[str] = ()) -> Transcript:
-    """Build the transcript of a journal; `bound` are the tokens of the values that identify a session."""
+def build_transcript(events: Iterable[WireEvent]) -> Transcript:
+    """Build the transcript of a journal."""
     ordered = sorted(events, key=lambda event: event.at)
     cookie = find_session_cookie(ordered)
-    identities = Identities(ordered, cookie, bound)
+    bindings = find_bindings(ordered, cookie)
+    identities = Identities(ordered, cookie, names_by_token(bindings))
     transcript = _TranscriptBuilder(identities).build(ordered)
-    transcript.identities, transcript.cookie = identities, cookie
+    transcript.identities, transcript.cookie, transcript.bindings = identities, cookie, bindings
     return transcript
 
 

@@ -29,7 +29,7 @@ __all__ = [
     "EventPlan",
     "Fault",
     "FaultAction",
-    "HandshakeMembers",
+    "HandshakeSection",
     "Position",
     "PublishReplyOut",
     "RefuseMessage",
@@ -64,7 +64,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class HandshakeMembers:
+class HandshakeSection:
     """The `ext` and `advice` of the reply to a successful handshake; None is absent."""
 
     ext: JSONObject | None = None
@@ -91,7 +91,7 @@ class BayeuxSection:
     max_queue: int | None = None
     max_message_bytes: int | None = None
     form: bool | None = None
-    handshake: HandshakeMembers | None = None
+    handshake: HandshakeSection | None = None
 
 
 @dataclass(frozen=True, slots=True)

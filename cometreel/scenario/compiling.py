@@ -34,7 +34,7 @@ from .compiled import (
     EndSession,
     Fault,
     FaultAction,
-    HandshakeMembers,
+    HandshakeSection,
     Position,
     RefuseMessage,
     SessionSection,
@@ -232,8 +232,8 @@ def bayeux(block: BayeuxBlock | None) -> BayeuxSection:
     )
 
 
-def _handshake(block: HandshakeBlock | None) -> HandshakeMembers | None:
-    return None if block is None else HandshakeMembers(block.ext, block.advice)
+def _handshake(block: HandshakeBlock | None) -> HandshakeSection | None:
+    return None if block is None else HandshakeSection(block.ext, block.advice)
 
 
 def _seconds(duration: str | None) -> float | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cometreel.errors import Problem
 from cometreel.recording import RecordedBody, WireEvent, read_journal
+from cometreel.recording.bindings import names_by_token
 from cometreel.recording.correlation import CorrelatedRequest, correlate
 from cometreel.recording.drafts import Drafter, ExchangeDraft
 from cometreel.recording.exchange_names import ExchangeNamer
@@ -88,7 +89,7 @@ class _JournalReader:
         for event in self._events:
             if event.kind == "request" or event.client_side:
                 identifiers.add_request(event)
-        drafter = Drafter(self._profile, identifiers, {})
+        drafter = Drafter(self._profile, identifiers, {}, names_by_token(self._transcript.bindings))
         drafts: list[ExchangeDraft] = []
         for request in self._correlated.requests:
             try:
