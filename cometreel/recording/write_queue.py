@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from cometreel.os_threads import SimpleQueue, start_thread
 
@@ -11,6 +12,9 @@ __all__ = ["WriteQueue"]
 _LARGE = 128 * 1024  # bytes
 _MANY_VALUES = 1000  # redacted in about 5 ms
 _MOST_WAITING = 64 * 1024 * 1024  # bytes
+
+_QueuedCall: TypeAlias = tuple[Callable[[], None], int]
+"""A call and the size of its body."""
 
 
 class WriteQueue:
@@ -22,7 +26,7 @@ class WriteQueue:
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report
-        self._calls: SimpleQueue[tuple[Callable[[], None], int] | None] | None = None
+        self._calls: SimpleQueue[_QueuedCall | SimpleQueue[None] | None] | None = None
         self._queued_calls = self._queued_bytes = 0
         self._done_calls = self._done_bytes = 0  # changed by the thread only
 
@@ -52,8 +56,7 @@ class WriteQueue:
         """Wait until all calls so far are done."""
         if self._calls is not None:
             done: SimpleQueue[None] = SimpleQueue()
-            self._queued_calls += 1
-            self._calls.put((lambda: done.put(None), 0))
+            self._calls.put(done)
             done.get()
 
     def close(self) -> None:
@@ -66,6 +69,9 @@ class WriteQueue:
     def _run_queued(self) -> None:
         calls = self._calls
         while calls is not None and (queued := calls.get()) is not None:
+            if isinstance(queued, SimpleQueue):  # of a caller of `wait`
+                queued.put(None)
+                continue
             call, size = queued
             self._run(call)
             self._done_bytes += size

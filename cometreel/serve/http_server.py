@@ -61,6 +61,8 @@ class Limits:
     """The maximum time for receiving a request, head and body; then it gets 408."""
     write_seconds: float = 60.0
     """The maximum time that a client may not read its response; then its connection is closed."""
+    frame_bytes: int = 16 * 1024 * 1024
+    """The maximum size of a WebSocket message; a larger one closes its connection."""
 
 
 class _BufferedTransport:
@@ -273,7 +275,6 @@ CHECK_INTERVAL = 1.0  # seconds between two checks of all connections
 BACKLOG = 2048
 HIGHEST_PORT = 65535
 STOP_TIMEOUT = 2.0  # seconds until a stop closes connections with unwritten responses
-MAX_FRAME = 16 * 1024 * 1024
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # only compared
 
 
@@ -306,7 +307,7 @@ class HttpListener:
         loop, options = asyncio.get_running_loop(), self._options
         _check_port(options.port)
         secure = ssl_context(options.certificate) if options.certificate else None
-        config = _uvicorn_config(app)
+        config = _uvicorn_config(app, options.limits)
         try:
             self._server = await loop.create_server(
                 lambda: HttpConnection(config, self._state, {}, loop, options.limits),
@@ -393,7 +394,7 @@ def _check_port(port: int) -> None:
         raise OptionInvalid("port", str(port), f"a number from 0 to {HIGHEST_PORT}")
 
 
-def _uvicorn_config(app: ASGIApp) -> Config:
+def _uvicorn_config(app: ASGIApp, limits: Limits) -> Config:
     """Return uvicorn's configuration, without its logging, header fields, pings and compression."""
     config = Config(
         app,
@@ -406,7 +407,7 @@ def _uvicorn_config(app: ASGIApp) -> Config:
         server_header=False,
         date_header=False,
         timeout_keep_alive=KEEP_ALIVE,
-        ws_max_size=MAX_FRAME,
+        ws_max_size=limits.frame_bytes,
         ws_ping_interval=None,
         ws_per_message_deflate=False,
     )
