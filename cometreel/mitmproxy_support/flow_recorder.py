@@ -149,7 +149,8 @@ class FlowRecorder:
         if not ended:
             self._open.add(flow.id)
         body, missing = _body(flow.request)
-        head = (flow.request.method, flow.request.path)
+        url = flow.request.url if flow.request.path.startswith("/") else flow.request.path
+        head = (flow.request.method, url)
         fields, started = flow.request.headers.fields, flow.request.timestamp_start
         self._live.request(flow.id, head, fields, body, missing=missing, wanted=wanted, at=started)
 

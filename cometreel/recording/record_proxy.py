@@ -223,7 +223,8 @@ class RecordProxy:
     def _record_request(self, call: _ForwardedCall) -> None:
         if not call.recorded:
             call.recorded = True
-            body, head = call.copy.body, (call.method, call.target)
+            url = f"{self.upstream}{call.target}" if call.target.startswith("/") else call.target
+            body, head = call.copy.body, (call.method, url)
             call.body = _decoded(call.fields, body)[1] or b""
             self._recorder.request(call.flow, head, call.fields, body, missing=call.copy.missing, at=call.started)
 

@@ -203,7 +203,7 @@ def test_a_body_that_is_not_encoded_as_stated_is_named(tmp_path: Path, capsys: p
     odd["response"]["headers"] = [*odd["response"]["headers"], (b"Content-Encoding", b"br")]
     path = write(tmp_path / "a.mitm", [*states, odd])
     assert run(["import", str(path)]) == ExitCode.SUCCESS
-    assert left_out(capsys) == ["the body of the reply to 'odd': not encoded as its Content-Encoding states"]
+    assert "the body of the reply to 'odd': not encoded as its Content-Encoding states" in left_out(capsys)
 
 
 def test_a_compressed_flow_file_is_read(tmp_path: Path):
