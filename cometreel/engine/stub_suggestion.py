@@ -18,6 +18,7 @@ from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.masking import is_secret, masked, masked_text
 from cometreel.scenario import ExchangeBlock, NormalizedRequest, Scenario, ScenarioFile, can_be_written, dump
 from cometreel.scenario.normalized_request import normalize_path, without_session
+from cometreel.secret_names import is_secret_segment, member_name
 from cometreel.wire import Headers, Request
 
 __all__ = ["suggest_stub"]
@@ -60,15 +61,16 @@ def _path(path: str) -> JSON:
     if not asked.segments:
         return "/"
     if masked_text(bare) != bare:
-        return [_segment(each) for each in asked.segments]
+        return [_segment(each, before) for before, each in zip(["", *asked.segments], asked.segments, strict=False)]
     if bare.isprintable() and "#" not in bare and "://" not in bare:
         return bare
     encoded = quote(bare, _IN_PATHS, errors="surrogateescape")
     return encoded if normalize_path(encoded) == asked else [_segment(each) for each in asked.segments]
 
 
-def _segment(text: str) -> JSON:
-    shown = can_be_written(text) and "%" not in text and "/" not in text and masked_text(text) == text
+def _segment(text: str, before: str = "") -> JSON:
+    is_plain = can_be_written(text) and "%" not in text and "/" not in text
+    shown = is_plain and masked_text(text) == text and not is_secret_segment(before, text)
     return text if shown else {"$any": "string"}
 
 
@@ -99,7 +101,10 @@ def _publish(call: Call, scenario: Scenario) -> JSONObject:
 def _pattern(value: JSON) -> JSON:
     """Return the pattern of a value: the value itself, with a marker for each secret."""
     if isinstance(value, dict):
-        return {_literal(name): _ANYTHING if is_secret(name) else _pattern(member) for name, member in value.items()}
+        return {
+            _literal(name): _ANYTHING if is_secret(member_name(value, name)) else _pattern(member)
+            for name, member in value.items()
+        }
     if isinstance(value, list):
         return [_pattern(item) for item in value]
     return _ANYTHING if isinstance(value, str) and masked_text(value) != value else value

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ from cometreel.recording.role_ids import ids_in_requests, user_ids
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedDelivery, Transcript, build_transcript
+from cometreel.recording.user_names import with_one_name_per_user
 from cometreel.scenario import (
     AdviceBlock,
     BayeuxBlock,
@@ -131,6 +133,8 @@ def distill(
     if policy is not None and policy.name != header.policy:
         events = list(_redact(events, Redactor(policy, read_key(path))))
         header = replace(header, policy=policy.name)
+    with suppress(FileInvalid):  # without the key, an owner keeps the name that was not yet known to be of a user
+        events = with_one_name_per_user(events, read_key(path))
     distilled = distill_events(
         header,
         with_stable_pseudonyms(events),

@@ -21,7 +21,7 @@ from cometreel.secret_names import member_name, words_of
 from cometreel.secret_text import SecretText
 from cometreel.secret_values import basic_credentials
 
-__all__ = ["HIDDEN", "RedactionMarks", "Redactor"]
+__all__ = ["HIDDEN", "RedactionMarks", "Redactor", "is_login_name", "refers_to_user"]
 
 HIDDEN = "hidden"
 """The replacement of a secret that does not identify a session."""
@@ -292,7 +292,7 @@ class Redactor:
 
     def _member_rule(self, members: JSONObject, name: str) -> PolicyRule | None:
         rule = self.policy.key_rule(member_name(members, name))
-        return _USER_REFERENCE if rule is None and _refers_to_user(name) else rule
+        return _USER_REFERENCE if rule is None and refers_to_user(name) else rule
 
     def _add_words(self, text: str) -> None:
         for word in text.split("/"):
@@ -474,7 +474,7 @@ def is_login_name(name: str) -> bool:
 
 
 @lru_cache(maxsize=8192)
-def _refers_to_user(name: str) -> bool:
+def refers_to_user(name: str) -> bool:
     """Tell whether a key without a rule may refer to a user."""
     words = words_of(name)
     return bool({"owner", "user", "agent", "assignee", "by", "member", "supervisor"}.intersection(words[-2:]))
