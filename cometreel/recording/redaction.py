@@ -17,7 +17,7 @@ from cometreel.recording.policy import Policy, PolicyRule, Treatment
 from cometreel.recording.pseudonyms import EMAIL, SHAPED_ID, Pseudonyms, is_shaped_id
 from cometreel.recording.secret import Secret
 from cometreel.scenario.json_pointer import escape
-from cometreel.secret_names import member_name, words_of
+from cometreel.secret_names import may_be_renamed, member_name, words_of
 from cometreel.secret_text import SecretText
 from cometreel.secret_values import basic_credentials
 
@@ -83,6 +83,7 @@ class Redactor:
         self._users: dict[str, str] = {}
         self._text_cache: dict[str, str] = {}
         self._key_cache: dict[str, str] = {}
+        self._member_rules: dict[str, PolicyRule | None] = {}
         self._path: list[str] = []
         self._marks = RedactionMarks()
         self._patterns = self._text_patterns()
@@ -291,7 +292,16 @@ class Redactor:
         return redacted
 
     def _member_rule(self, members: JSONObject, name: str) -> PolicyRule | None:
-        rule = self.policy.key_rule(member_name(members, name))
+        try:
+            return self._member_rules[name]
+        except KeyError:
+            rule = self._find_rule(member_name(members, name))
+            if not may_be_renamed(name) and len(self._member_rules) < _CACHE_LIMIT:
+                self._member_rules[name] = rule
+            return rule
+
+    def _find_rule(self, name: str) -> PolicyRule | None:
+        rule = self.policy.key_rule(name)
         return _USER_REFERENCE if rule is None and refers_to_user(name) else rule
 
     def _add_words(self, text: str) -> None:
