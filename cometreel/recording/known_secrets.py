@@ -11,6 +11,7 @@ in a table of the parts with which the secrets begin.
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, quote_plus
@@ -276,9 +277,15 @@ def _forms(value: str) -> set[str]:
 
     The encoded forms are found where a character before them changes how they are decoded, such as `%` before `20`.
     """
+    cases = {value} if value.isascii() else {value, value.lower(), value.upper(), value.title()}
+    forms = {value, *(form for case in cases for form in _encoded_forms(case))}
+    return {_lower(form) for form in forms}
+
+
+def _encoded_forms(value: str) -> tuple[str, ...]:
     data = value.encode("utf-8", "surrogatepass")
-    encoded = (quote(data, safe=""), quote(data), quote_plus(data), encode(value).decode("utf-8", "replace")[1:-1])
-    return {_lower(form) for form in (value, data.decode("latin-1"), *encoded)}
+    quoted = (quote(data, safe=""), quote(data), quote_plus(data))
+    return data.decode("latin-1"), *quoted, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
 
 
 def _lower(text: str) -> str:
