@@ -62,3 +62,11 @@ def test_a_user_has_one_name_in_a_workspace_recording(wire_of: Callable[..., Any
     first, second = (exchange.reply.body for exchange in distilled.file.exchanges)
     name = first["data"]["user"]["userName"]
     assert (first["data"]["owner"], second["workbins"][0]["owner"]) == (name, name)
+
+
+@pytest.mark.parametrize("user", ["kate", "kate.smith", "kate@corp.example"])
+def test_a_name_that_is_an_owner_before_it_is_a_user_gets_the_same_name(wire: Any, user: str) -> None:
+    wire.call(0, "GET", "/workspace/v3/workbins", None, {"workbins": [{"owner": user, "id": "w1"}]})
+    wire.call(1, "GET", "/workspace/v3/current-session", None, {"user": {"userName": user}})
+    first, second = (exchange.reply.body for exchange in wire.distil().file.exchanges)
+    assert first["workbins"][0]["owner"] == second["user"]["userName"]
