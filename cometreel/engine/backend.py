@@ -113,6 +113,8 @@ class Backend:
             return [error_reply(request.id, 413, 10, text), *self._take_effects()]
         is_bayeux = self.server.handles(request.path)
         self.counters.requests["websocket" if request.websocket else "bayeux" if is_bayeux else "http"] += 1
+        if not (is_bayeux or request.websocket or self._responders) and (reply := self._handler.unasked(request)):
+            return [reply, *self._take_effects()]
         for ended in self.sessions.expired(now):
             self._handler.on_end(ended)
         resolved = self._resolver.resolve(request, now, is_bayeux=is_bayeux)
