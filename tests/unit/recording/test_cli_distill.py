@@ -32,6 +32,7 @@ def test_the_scenario_is_written_next_to_the_journal_and_the_summary_is_printed(
         "notifications: 0 unsolicited\n"
         "replaced secret values: 5 (clientId 1, header authorization 1, header cookie 3)\n"
         "replaced personal values: 1 (firstName 1)\n"
+        f"JSON Schema for editors in {journal.parent / 'scenario.schema.json'}\n"
     )
     assert [exchange.name for exchange in load([journal.with_suffix(".yaml")]).exchanges] == ["me", "user 1"]
 
