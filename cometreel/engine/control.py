@@ -15,6 +15,7 @@ from cometreel.bayeux import BayeuxSessionInfo
 from cometreel.engine.backend import Backend
 from cometreel.engine.counters import Counters
 from cometreel.engine.faults import ActiveFault
+from cometreel.engine.given_up import GivenUpEvent, GiveUpReason
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.request_journal import CallListener, Calls
 from cometreel.engine.sessions import Session
@@ -49,6 +50,16 @@ class Control:
     def failed(self) -> Calls:
         """The calls whose exchange could not be played or whose responder raised an error, each with its `failure`."""
         return self._backend.journal.failed
+
+    @property
+    def given_up(self) -> tuple[GivenUpEvent, ...]:
+        """The latest notifications that no client gets, each with the reason, oldest first."""
+        return self._backend.journal.given_up.latest
+
+    @property
+    def given_up_counts(self) -> Mapping[GiveUpReason, int]:
+        """The number of notifications that no client gets, by reason, since the start; a reset doesn't change it."""
+        return self._backend.journal.given_up.counts
 
     @property
     def unplayed(self) -> tuple[str, ...]:

@@ -106,6 +106,7 @@ class RoleAllocator:
         self._places = {role: place for place, role in enumerate(users)}
         self._by_user = {user: role for role, user in reversed(list(users.items())) if user is not None}
         self._sessions = dict.fromkeys(users, 0)
+        self._assigned: set[str] = set()
         self._next = 0
 
     def of_user(self, user: str | None) -> str | None:
@@ -127,11 +128,20 @@ class RoleAllocator:
     def assign(self, role: str) -> None:
         """Count one more session with this role."""
         self._sessions[role] = self._sessions.get(role, 0) + 1
+        self._assigned.add(role)
 
     def assign_in_turn(self, role: str) -> None:
         """Count one more session with this role; the next turn starts at the role after it."""
         self.assign(role)
         self._next = (self._places[role] + 1) % len(self._places)
+
+    def has_fewest(self, role: str, among: Collection[str]) -> bool:
+        """True if no other of these roles has fewer sessions."""
+        return self._sessions[role] <= min(self._sessions[other] for other in among)
+
+    def was_assigned(self, role: str) -> bool:
+        """True if a session has, or had, this role."""
+        return role in self._assigned
 
     def release(self, role: str) -> None:
         """Count one session less with this role."""

@@ -47,6 +47,8 @@ _EXAMPLES = {
     "channel": "channel: /v2/me/workbins",
     "data": "data: {messageType: WorkbinContentMessage}",
     "event": "event: /placeId",
+    "from": "from: $response.body#/sessionId",
+    "in": "in: [$request.header.X-Session]",
     "message": "message: {/messageType: StatisticsUpdated}",
     "method": "method: POST",
     "name": "name: log in",

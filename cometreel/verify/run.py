@@ -12,7 +12,16 @@ from typing import Final, Literal, TypeAlias
 
 from cometreel.bayeux import is_meta
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario import EventSpec, Exchange, ReplySpec, TemplateFailed, User, can_be_written, parse_duration
+from cometreel.scenario import (
+    Anchor,
+    EventSpec,
+    Exchange,
+    ReplySpec,
+    TemplateFailed,
+    User,
+    can_be_written,
+    parse_duration,
+)
 from cometreel.scenario.values import Fixed
 from cometreel.verify.comparator import Comparator
 from cometreel.verify.expected_values import SessionVariables
@@ -307,7 +316,7 @@ class VerifyRun:
         """Return how long to wait at the end: at the recorded pace, until the last event of the timeline is due."""
         if self._pace == "fast":
             return LISTEN_SECONDS
-        sent = {play.step.exchange.name: play.sent_at for play in self._plays}
+        sent: dict[Anchor, float] = {play.step.exchange.name: play.sent_at for play in self._plays}
         due = [sent.get(event.entry.since, now) + _after(event.entry.event) for event in self._script.timeline_events]
         return max([LISTEN_SECONDS, *(at - now + LISTEN_SECONDS for at in due)])
 

@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 
 from cometreel.serve.admin.serializers import LONGEST_BODY
 from tests.serve.admin_client import TOKEN, Administered, administered
-from tests.serve.conftest import ASKED, Desktop, until
+from tests.serve.conftest import ASKED, GIVES_UP, Desktop, until
 
 CHANNEL = "/v2/me/workbins"
 FILTERS = "operation, owner_type, owner, method, path, exchange, session, user, role, outcome"
@@ -52,6 +52,7 @@ def test_the_overview_counts(reel: Administered):
         "calls": 2,
         "unmatched": 1,
         "unplayed": 3,
+        "given_up": 0,
         "faults": 0,
         "speed": 1.0,
     }
@@ -172,6 +173,26 @@ def test_unplayed_exchanges_are_listed(reel: Administered):
     assert reel.get("/unplayed") == {"unplayed": ["stats of place Place1", "a slow answer", "nothing"]}
 
 
+def test_notifications_that_were_given_up_are_listed(reel: Administered):
+    assert reel.admin.put("/scenario", content=GIVES_UP).status_code == 200
+    reel.app.post("/note")
+    assert [without_time(event) for event in reel.get("/given-up")["given_up"]] == [
+        {
+            "at": "TIME",
+            "session": 1,
+            "exchange": "note",
+            "entry": None,
+            "event": 1,
+            "call": 1,
+            "channel": "/news",
+            "reason": "no subscriber",
+            "remedy": "let a client subscribe, or set deliver: asker for the event",
+            "position": "scenario.yaml:4:5",
+        }
+    ]
+    assert reel.get("/")["given_up"] == 1
+
+
 def test_the_current_settings_are_shown(reel: Administered):
     assert reel.get("/settings") == {
         "scenario": {"title": "", "files": ["test.yaml"], "exchanges": 4, "roles": []},
@@ -182,7 +203,7 @@ def test_the_current_settings_are_shown(reel: Administered):
         "auth": "open",
         "node": None,
         "max_body": 16777216,
-        "max_waiting": 10000,
+        "max_waiting": 1000,
         "max_calls": 10000,
     }
 

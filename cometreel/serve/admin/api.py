@@ -116,6 +116,7 @@ class _AdminApi:
             ("GET", "/unmatched", self._unmatched),
             ("GET", "/unmatched/{number:int}/exchange", self._suggested_stub),
             ("GET", "/unplayed", self._unplayed),
+            ("GET", "/given-up", self._given_up),
             ("GET", "/settings", self._settings),
             ("GET", "/metrics", self._exposition),
             ("GET", "/faults", self._faults),
@@ -159,6 +160,10 @@ class _AdminApi:
 
     async def _unplayed(self, _: Request) -> Response:
         return _JsonResponse({"unplayed": [*self._control.unplayed]})
+
+    async def _given_up(self, _: Request) -> Response:
+        events = [serializers.given_up_json(event, self._datetime) for event in self._control.given_up]
+        return _JsonResponse({"given_up": events})
 
     async def _settings(self, _: Request) -> Response:
         return _JsonResponse(serializers.settings_json(self._control))

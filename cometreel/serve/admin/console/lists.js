@@ -1,4 +1,5 @@
-// The lists next to the journal: sessions with their clients, unmatched requests, unplayed exchanges.
+// The lists next to the journal: sessions with their clients, unmatched requests, unplayed exchanges, notifications
+// that no client gets.
 
 import { button, byId, element } from "./elements.js";
 import { timeOf, sessionLabel } from "./rows.js";
@@ -73,6 +74,27 @@ function unmatchedItem(call, choose) {
     element("strong", {}, `${call.method} ${about}`),
     element("small", {}, `№ ${call.number} · ${timeOf(call.at)} · session ${sessionLabel(call)}`),
     near ? element("span", {}, `closest: ${near.exchange}`, near.differs.length ? `, differs in ${near.differs.length === 1 ? near.differs[0].where : `${near.differs.length} differences`}` : "") : element("span", {}, "no exchange is similar"),
+  );
+}
+
+export function showGivenUp(events, all) {
+  const latest = events.slice(-MAX_ITEMS).reverse();
+  redraw("panel-given_up", [latest, all], () => [
+    latest.length ? null : element("p", { class: "empty" }, "No notification was given up."),
+    ...latest.map(givenUpItem),
+    more(all, latest.length),
+  ].filter(Boolean));
+}
+
+function givenUpItem(event) {
+  const cause = event.exchange ?? (event.entry ? `timeline entry ${event.entry}` : event.call ? `the responder of call ${event.call}` : "a push");
+  const about = [timeOf(event.at), `session ${event.session}`, event.call && `call ${event.call}`].filter(Boolean).join(" · ");
+  return element(
+    "article",
+    { class: "session" },
+    element("h3", {}, `${event.channel}: ${event.reason}`),
+    element("p", { class: "hint" }, `${cause} · ${about}`),
+    element("p", {}, event.remedy),
   );
 }
 

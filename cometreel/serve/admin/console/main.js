@@ -7,7 +7,7 @@ import { showFaults, startFaults } from "./faults.js";
 import { Filters } from "./filters.js";
 import { showNumbers, showSettings, showState, startHead } from "./head.js";
 import { Journal } from "./journal.js";
-import { showSessions, showUnmatched, showUnplayed } from "./lists.js";
+import { showGivenUp, showSessions, showUnmatched, showUnplayed } from "./lists.js";
 import { Live } from "./live.js";
 import { pushToSession, startPush } from "./push.js";
 import { Rows } from "./rows.js";
@@ -19,7 +19,7 @@ const live = new Live();
 const journal = new Journal();
 const rows = new Rows(journal, choose);
 const filters = new Filters(journal, applyFilters);
-const facts = { overview: null, sessions: [], unplayed: [] };
+const facts = { overview: null, sessions: [], unplayed: [], given_up: [] };
 const unmatched = new Map(); // by number; kept when the journal drops them
 let paused = null; // the calls received during a pause
 
@@ -82,6 +82,7 @@ function draw() {
   const missed = [...unmatched.values()];
   showUnmatched(missed, facts.overview?.unmatched ?? missed.length, choose);
   showSessions(facts.sessions, facts.overview?.sessions ?? 0, { filter: showCallsOf, push: openPush });
+  showGivenUp(facts.given_up, facts.overview?.given_up ?? 0);
   showUnplayed(facts.unplayed, facts.overview?.unplayed ?? 0);
 }
 
@@ -119,6 +120,7 @@ live.on("settings", showSettings);
 live.on("faults", showFaults);
 live.on("exchanges", (names) => suggest("exchanges", names));
 live.on("unplayed", storeFact("unplayed"));
+live.on("given_up", storeFact("given_up"));
 live.on("overview", (overview) => {
   storeFact("overview")(overview);
   showNumbers(overview);
