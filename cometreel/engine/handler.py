@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from cometreel.engine.actions import Action, AnswerRequest, Cause, EndClients, Notify, Origin, ScheduledAction
 from cometreel.engine.faults import Faults, triggered
-from cometreel.engine.matching import Chooser, ExchangeChoice, RoleAllocator
+from cometreel.engine.matching import Chooser, ExchangeChoice, RoleAllocator, RoleValues
 from cometreel.engine.near_misses import Miss, explain, miss_reply
 from cometreel.engine.player import Player, Timeline, actions_of
 from cometreel.engine.prepared_scenario import PreparedScenario
@@ -93,6 +93,7 @@ class RequestHandler:
         self._roles = RoleAllocator({name: role.user for name, role in self.scenario.roles.items()})
         self._timeline = Timeline(prepared, self._start_entry)
         self._chooser = Chooser(prepared, self._roles, settings.repeat, self._timeline.on_role_assigned)
+        self._role_values = RoleValues(self.scenario)
         self._session_roles = SessionRoles(prepared, self._roles, self._timeline.on_role_assigned)
 
     # ------------------------------------------------------------------ sessions
@@ -185,7 +186,8 @@ class RequestHandler:
                 self._record(source, None, "responder", response.status)
                 return self._schedule_response(response, request, session, now)
         has_role = session.role is not None
-        self._session_roles.on_request(session, normalized)
+        if session.role is None and (role := self._role_values.role_in(normalized)) is not None:
+            self._session_roles.assign(session, role)
         choice = self._chooser.choose(normalized, session, locked_out=locked_out)
         if choice is None:
             return self._unmatched(request, normalized, source, locked_out=locked_out)
@@ -271,7 +273,8 @@ class RequestHandler:
                 cause = Cause(call=self._journal.last, client_id=client_id)
                 scheduled = _notifications(response, session, cause)
                 return PublishAnswer(reply, self._schedule_later(scheduled, session, now, _BEFORE_ALL))
-        self._session_roles.on_request(session, normalized)
+        if session.role is None and (role := self._role_values.role_in(normalized)) is not None:
+            self._session_roles.assign(session, role)
         choice = self._chooser.choose(normalized, session)
         if choice is None:
             self._publish_unmatched(normalized, source)

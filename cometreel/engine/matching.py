@@ -6,16 +6,22 @@ The first group in file order that matches and is not used up answers. Nothing i
 from __future__ import annotations
 
 import heapq
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import Repeat
 from cometreel.engine.sessions import Session
 from cometreel.immutable import immutable
-from cometreel.scenario import Exchange, Match, Mismatch, RequestOrPublish
+from cometreel.jsonvalue import JSON
+from cometreel.scenario import Exchange, Match, Mismatch, NormalizedRequest, RequestOrPublish, Scenario
 from cometreel.scenario.exchange import ExchangeGroup
+from cometreel.scenario.normalized_request import RequestKey, query_of
 
-__all__ = ["Chooser", "ExchangeChoice", "RoleAllocator", "passes"]
+__all__ = ["Chooser", "ExchangeChoice", "RoleAllocator", "RoleValues", "passes"]
+
+_CACHE_SIZE = 4096
+_FORM = "application/x-www-form-urlencoded"
 
 
 @immutable
@@ -97,6 +103,63 @@ def passes(exchange: Exchange, session: Session, *, locked_out: bool = False) ->
     if not exchange.after and not exchange.before:
         return True
     return session.plays.allows(exchange.after, exchange.before)
+
+
+class RoleValues:
+    """Finds the role whose user or id a request contains as a whole value; the results are cached."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._role_of_value = _role_of_value(scenario)
+        self._cache: dict[RequestKey, str | None] = {}
+
+    def role_in(self, normalized: RequestOrPublish) -> str | None:
+        """Return the role, if there is exactly one."""
+        if not self._role_of_value:
+            return None
+        cached = isinstance(normalized, NormalizedRequest) and (normalized.is_json or not normalized.content)
+        key = normalized.key if cached and isinstance(normalized, NormalizedRequest) else None
+        if key is not None and key in self._cache:
+            return self._cache[key]
+        roles = {role for text in _texts(normalized) if (role := self._role_of_value.get(text)) is not None}
+        found = roles.pop() if len(roles) == 1 else None
+        if key is not None:
+            if len(self._cache) >= _CACHE_SIZE:
+                self._cache.clear()
+            self._cache[key] = found
+        return found
+
+
+def _role_of_value(scenario: Scenario) -> Mapping[str, str]:
+    """Map each user and id to its role, unless several roles have it."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for role in scenario.roles.values():
+        for value in (role.user, role.id):
+            if value:
+                found[value].add(role.name)
+    return {value: next(iter(roles)) for value, roles in found.items() if len(roles) == 1}
+
+
+def _texts(normalized: RequestOrPublish) -> Iterator[str]:
+    """Yield the texts in the path, the query and the body of a request, or in the data of a publish."""
+    if isinstance(normalized, NormalizedRequest):
+        yield from normalized.path.segments
+        yield from _texts_in(normalized.query)
+        yield from _texts_in(normalized.body)
+        if not normalized.is_json and (normalized.headers.get("content-type") or "").lower().startswith(_FORM):
+            yield from _texts_in(query_of(normalized.content.decode(errors="replace")))
+    else:
+        yield from _texts_in(normalized.data)
+
+
+def _texts_in(value: JSON) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for member in value.values():
+            yield from _texts_in(member)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts_in(item)
 
 
 class RoleAllocator:

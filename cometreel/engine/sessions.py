@@ -333,6 +333,8 @@ class Sessions:
         if self._anonymous.get(session.key) is session:
             del self._anonymous[session.key]
         self._on_end(session)
+        session.waiting.clear()  # both refer to the session, so they would keep its memory until a garbage collection
+        session.timeline.clear()
 
     # ------------------------------------------------------------------ cookies and CometD clients
     def cookie_of(self, session: Session) -> str:

@@ -102,7 +102,7 @@ def correlate(transcript: Transcript, profile: Profile) -> Correlation:
     joined_by = correlation.joined_by
     for delivery in transcript.deliveries:
         finder.mark_answered(delivery)
-    broadcasts = _Broadcasts(finder, several=len(transcript.connections) > 1)
+    broadcasts = _Broadcasts(finder, several=_several_sessions(transcript))
     unsolicited: list[RecordedDelivery] = []
     for delivery in transcript.deliveries:
         found = finder.find(delivery)
@@ -120,6 +120,10 @@ def correlate(transcript: Transcript, profile: Profile) -> Correlation:
     if not joined_by:
         joined_by.update({each: "order" for each in correlation.unsolicited if finder.follow(each)})
     return correlation
+
+
+def _several_sessions(transcript: Transcript) -> bool:
+    return len({*transcript.connections, *(each.session for each in transcript.deliveries)}) > 1
 
 
 class _Finder:

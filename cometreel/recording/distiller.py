@@ -328,7 +328,7 @@ class _Distiller:
         """Return an entry per unsolicited message; equal messages of several sessions share an entry."""
         found: dict[tuple[str, int], list[tuple[RecordedDelivery, _Since, float]]] = {}
         repeated: Counter[tuple[str, int]] = Counter()
-        starts = _starts(planned)
+        starts, asked = _starts(planned), {exchange.name: exchange.first for exchange in planned}
         for delivery in self._correlation.unsolicited:
             since, at = self._anchor(delivery, starts)
             key = canonical([since, delivery.channel, delivery.data])
@@ -339,6 +339,8 @@ class _Distiller:
         for group in found.values():
             sessions = tuple(sorted({delivery.session for delivery, _, _ in group}))
             is_for_all = all_sessions <= set(sessions) or sessions == (-1,)
+            if group[0][0] in self._correlation.joined_by:  # only the order: all who asked got it
+                is_for_all = is_for_all or {*asked.get(str(group[0][1]), ())} <= set(sessions)
             try:
                 entries.append(self._entry(group[0], () if is_for_all else sessions))
                 self._unsolicited += group[0][0] not in self._correlation.joined_by

@@ -67,6 +67,7 @@ def test_sessions_are_shown_without_cookies_tokens_and_client_ids(reel: Administ
     assert client == {"transport": "long-polling", "polls": False, "subscriptions": ["/v2/me/*"], "waiting": 0}
     assert without_time({**session, "clients": []}) == {
         "number": 1,
+        "kind": "full",
         "role": None,
         "user": None,
         "authenticated": False,
@@ -77,6 +78,33 @@ def test_sessions_are_shown_without_cookies_tokens_and_client_ids(reel: Administ
     }
     shown = json.dumps(session)
     assert [secret for secret in (desktop.client_id, *reel.app.cookies.values()) if secret in shown] == []
+
+
+def test_sessions_are_listed_in_pages(reel: Administered):
+    for _ in range(5):
+        httpx.get(f"{reel.served.url}/nothing", trust_env=False)
+    pages, page = [], {"next": 0}
+    while "next" in page:
+        page = reel.get(f"/sessions?limit=2&after={page['next']}")
+        pages.append([(session["number"], session["kind"]) for session in page["sessions"]])
+    kind = "provisional"
+    assert pages == [[(1, kind), (2, kind)], [(3, kind), (4, kind)], [(5, kind)]]
+
+
+@pytest.mark.parametrize(
+    ("query", "found", "expected"),
+    [
+        ("limit=0", "0 is out of range", "a number from 1 to 500"),
+        ("limit=501", "501 is out of range", "a number from 1 to 500"),
+        ("limit=x", "'x' is not a number", "a whole number, 0 or more"),
+        ("after=-1", "'-1' is not a number", "a whole number, 0 or more"),
+    ],
+)
+def test_an_invalid_page_is_refused(reel: Administered, query: str, found: str, expected: str):
+    reply = reel.admin.get(f"/sessions?{query}")
+    assert reply.status_code == 400
+    (problem,) = reply.json()["problems"]
+    assert f"{query.partition('=')[0]}: {found}; expected {expected}" in problem["text"]
 
 
 def test_a_call_is_shown_with_all_properties(reel: Administered):

@@ -30,7 +30,7 @@ from cometreel.scenario.model import Block
 from cometreel.serve.admin import serializers
 from cometreel.serve.admin.auth import AdminAuth, AuthenticatedApp
 from cometreel.serve.admin.console import Console, accepts_html
-from cometreel.serve.admin.events import ChangeFeed, stream
+from cometreel.serve.admin.events import MAX_ITEMS, ChangeFeed, stream
 from cometreel.serve.app import ADMIN
 from cometreel.serve.asgi import headers_of
 from cometreel.serve.request_body import BodyRefused, ClientDisconnected, finish_reading, read_body
@@ -134,10 +134,15 @@ class _AdminApi:
             return self._console.page()
         return _JsonResponse(serializers.overview(self._control), headers={"vary": "accept"})
 
-    async def _sessions(self, _: Request) -> Response:
-        return _JsonResponse(
-            {"sessions": [serializers.session_json(one, self._datetime) for one in self._control.sessions]}
-        )
+    async def _sessions(self, request: Request) -> Response:
+        after = _number("after", request.query_params.get("after", "0"))
+        limit = _number("limit", request.query_params.get("limit", str(MAX_ITEMS)))
+        if not 1 <= limit <= MAX_ITEMS:
+            raise OptionInvalid("limit", f"{limit} is out of range", f"a number from 1 to {MAX_ITEMS}")
+        found = self._control.sessions_after(after, limit + 1)
+        page = found[:limit]
+        listed: list[JSON] = [serializers.session_json(one, self._datetime) for one in page]
+        return _JsonResponse({"sessions": listed, **({"next": page[-1].number} if len(found) > limit else {})})
 
     async def _calls(self, request: Request) -> Response:
         return _JsonResponse({"calls": self._calls_json(_filtered(self._control.calls, request))})

@@ -84,6 +84,7 @@ def session_json(session: SessionInfo, to_datetime: ToDatetime) -> JSONObject:
     """Return the JSON of a session."""
     return {
         "number": session.number,
+        "kind": session.kind,
         "role": session.role,
         "user": session.user,
         "authenticated": session.authenticated,

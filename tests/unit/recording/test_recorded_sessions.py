@@ -237,8 +237,8 @@ def test_without_any_reference_each_notification_follows_the_call_before_it(wire
     distilled = wire.distil()
     named = [exchange.name for exchange in distilled.file.exchanges]
     assert [(entry.since, entry.as_, entry.after) for entry in distilled.file.timeline] == [
-        (named[2], "agent-1", "300ms"), (named[3], "agent-2", "300ms"), (named[4], "agent-1", "300ms"),
-        (named[5], "agent-2", "300ms"), (named[6], "agent-1", "300ms"), (named[7], "agent-2", "300ms"),
+        (named[2], None, "300ms"), (named[3], None, "300ms"), (named[4], None, "300ms"),
+        (named[5], None, "300ms"), (named[6], None, "300ms"), (named[7], None, "300ms"),
     ]  # fmt: skip
     assert [line for line in distilled.summary.lines() if "notifications" in line] == [
         "notifications: 6 by order, 0 unsolicited"
@@ -247,8 +247,13 @@ def test_without_any_reference_each_notification_follows_the_call_before_it(wire
 
 def test_a_role_has_the_literal_by_which_its_requests_name_it(wire: Any) -> None:
     desktop(wire, referenced=False)
-    roles = wire.distil().file.roles
-    assert {name: role.id for name, role in roles.items()} == {"agent-1": "A1", "agent-2": "A2"}
+    for number in (1, 2):
+        sent = {"WWE_CODE": f"code-{number}-9f8e7d6c", "ROUTE": "node1"}
+        wire.call(8 + number, "POST", "/next", {}, {"ok": True}, headers=cookies(**sent))
+        poll(wire, 8.3 + number, f"c{number}", event("/agent", item=number), **sent)
+    distilled = wire.distil()
+    assert {name: role.id for name, role in distilled.file.roles.items()} == {"agent-1": "A1", "agent-2": "A2"}
+    assert timeline(distilled)[-2:] == [("post next", "agent-1", "/agent"), ("post next", "agent-2", "/agent")]
 
 
 def test_two_listeners_without_calls_have_one_role_each(wire: Any) -> None:

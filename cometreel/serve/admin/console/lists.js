@@ -20,16 +20,25 @@ function redraw(panel, facts, draw) {
 
 const more = (all, shown) => (all > shown ? element("p", { class: "hint" }, `${shown} of ${all} are shown.`) : null);
 
-export function showSessions(sessions, all, { filter, push }) {
-  redraw("panel-sessions", [sessions, all], () => [
-    sessions.length ? null : element("p", { class: "empty" }, "There are no sessions."),
-    ...sessions.slice(-MAX_ITEMS).map((session) => card(session, filter, push)),
-    more(all, Math.min(sessions.length, MAX_ITEMS)),
+// Draws the latest sessions, or one page of all sessions; `turn` gets the number after which a page begins, null for the latest.
+export function showSessions(sessions, all, page, { filter, push, turn }) {
+  const shown = page ? page.sessions : sessions.slice(-MAX_ITEMS);
+  redraw("panel-sessions", [shown, all, page?.next], () => [
+    shown.length ? null : element("p", { class: "empty" }, "There are no sessions."),
+    ...shown.map((session) => card(session, filter, push)),
+    more(all, shown.length),
+    element(
+      "div",
+      { class: "ends" },
+      ...(!page && all > shown.length ? [button("List all", () => turn(0), { "data-key": "first page" })] : []),
+      ...(page?.next ? [button("Next", () => turn(page.next), { "data-key": "next page" })] : []),
+      ...(page ? [button("Latest", () => turn(null), { "data-key": "latest" })] : []),
+    ),
   ].filter(Boolean));
 }
 
 function card(session, filter, push) {
-  const about = [session.role && `role ${session.role}`, session.authenticated ? "logged in" : null, `since ${timeOf(session.started)}`];
+  const about = [session.kind === "full" ? null : session.kind, session.role && `role ${session.role}`, session.authenticated ? "logged in" : null, `since ${timeOf(session.started)}`];
   return element(
     "article",
     { class: "session" },

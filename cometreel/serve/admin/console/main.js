@@ -81,7 +81,7 @@ function draw() {
   byId("nothing").textContent = calls.length ? "No call matches these filters." : "No requests yet. Point your application at this server.";
   const missed = [...unmatched.values()];
   showUnmatched(missed, facts.overview?.unmatched ?? missed.length, choose);
-  showSessions(facts.sessions, facts.overview?.sessions ?? 0, { filter: showCallsOf, push: openPush });
+  showSessions(facts.sessions, facts.overview?.sessions ?? 0, page, { filter: showCallsOf, push: openPush, turn: turnPage });
   showGivenUp(facts.given_up, facts.overview?.given_up ?? 0);
   showUnplayed(facts.unplayed, facts.overview?.unplayed ?? 0);
 }
@@ -90,6 +90,14 @@ function showCallsOf(session) {
   filters.choose("session", String(session));
   applyFilters();
   rows.follow();
+}
+
+// A page of all sessions, oldest first; null while the latest are shown.
+let page = null;
+
+async function turnPage(after) {
+  page = after === null ? null : (await send("GET", `sessions?after=${after}&limit=200`)).value ?? null;
+  refresh();
 }
 
 function openPush(session) {
