@@ -22,6 +22,7 @@ from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
 from cometreel.recording.header_redaction import HeaderRedactor
 from cometreel.recording.journal_events import JournalHeader, RecordedBody, RedactedPaths, WireEvent, event_of
+from cometreel.recording.known_secrets import SHORTEST
 from cometreel.recording.policy import Policy
 from cometreel.recording.recorded_bodies import ParsedBody, redact
 from cometreel.recording.recording_journal import read_journal, read_key
@@ -74,6 +75,8 @@ class DistillSummary:
     replaced: dict[tuple[str, str], int]
     unsolicited: int
     left_out: list[str] = field(default_factory=list)
+    weak: dict[str, int] = field(default_factory=dict)
+    """The places of secrets that were hidden in these places only, because their values are too common."""
 
     def lines(self) -> list[str]:
         """Return the summary as lines of text."""
@@ -90,6 +93,10 @@ class DistillSummary:
             if found:
                 keys = ", ".join(f"{key} {number}" for key, number in sorted(found.items()))
                 lines.append(f"replaced {kind} values: {sum(found.values())} ({keys})")
+        if self.weak:
+            places = ", ".join(place if number == 1 else f"{place} {number}" for place, number in self.weak.items())
+            reason = f"shorter than {SHORTEST} characters, or equal to a name used elsewhere"
+            lines.append(f"hidden in its own place only ({reason}): {places}")
         lines += [f"left out: {reason}" for reason in self.left_out]
         return lines
 
@@ -204,7 +211,10 @@ class _Distiller:
         left_out = _left_out(self._transcript, drafts, planned)
         sessions = max(self._transcript.sessions, 1 if exchanges else 0)
         replaced = _count_replaced(self._events)
-        summary = DistillSummary(len(exchanges), len(timeline), sessions, counts, replaced, self._unsolicited, left_out)
+        weak = Counter(place for event in self._events for place in event.weak)
+        summary = DistillSummary(
+            len(exchanges), len(timeline), sessions, counts, replaced, self._unsolicited, left_out, weak
+        )
         return Distilled(file, summary)
 
     def _drafts(self) -> list[ExchangeDraft]:

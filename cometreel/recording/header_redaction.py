@@ -18,14 +18,11 @@ from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording.known_secrets import looks_random
 from cometreel.recording.policy import Policy, PolicyRule, Treatment
 from cometreel.recording.redaction import HIDDEN, Redactor
+from cometreel.secret_names import is_secret_header, is_secret_segment
 from cometreel.wire import Headers
 
 __all__ = ["SAFE", "HeaderRedactor", "split_url"]
 
-_SENSITIVE = re.compile(
-    r"auth|cookie|token|secret|session|csrf|xsrf|api-?key|password|^ssid$|^surl$|^rn(url|sid|username)$|contactcenterid",
-    re.IGNORECASE,
-)
 _COOKIE_NAME = re.compile(r"[A-Za-z_][\w.-]{0,60}")
 _FIELD_NAME = re.compile(r"^[\w-]+$")
 _EXPIRED = re.compile(r"(?i)max-age=-?0*(;|$)")
@@ -126,6 +123,9 @@ class HeaderRedactor:
         suffix = self._redactor.text(semicolon + parameters)
         kind = self._policy.paths.get(before)
         plain = unquote(bare)
+        if not kind and is_secret_segment(before, plain):
+            return self._redactor.path_secret(before, plain) + suffix, "secret"
+        self._redactor.secrets.add_word(plain)
         redacted, replaced = self._redactor.by_rule(PolicyRule(Treatment.IDENTIFIER, kind) if kind else None, plain)
         return (quote(redacted, safe=SAFE) if redacted != plain else bare) + suffix, replaced
 
@@ -146,8 +146,9 @@ class HeaderRedactor:
 
     def _query_value(self, name: str, value: str) -> tuple[str, str]:
         rule = self._policy.query_rule(name)
-        if rule is not None and rule.treatment is Treatment.SECRET and not looks_random(value):
-            return HIDDEN, "secret"  # a word such as `active` must not be removed elsewhere
+        if rule is not None and rule.treatment is Treatment.SECRET:
+            self._redactor.add_parameter(name, value)
+            return HIDDEN, "secret"
         if rule is not None and rule.treatment is Treatment.IDENTIFIER and "," in value:
             pieces = [self._redactor.by_rule(rule, piece) for piece in value.split(",")]
             return ",".join(text for text, _ in pieces), next((replaced for _, replaced in pieces if replaced), "")
@@ -162,10 +163,10 @@ class HeaderRedactor:
             lower = name.lower()
             if lower in allowed:
                 kept[lower] = self._allowed(lower, value)
-            elif lower in self._csrf_fields or _SENSITIVE.search(lower):
+            elif lower in self._csrf_fields or is_secret_header(lower):
                 hidden.append(lower)
                 if "cookie" not in lower:
-                    self._add_credentials(value)
+                    self._add_credentials(lower, value)
         if kept:
             line["headers"] = kept
         if hidden:
@@ -187,14 +188,14 @@ class HeaderRedactor:
         host = self._redactor.text(value).partition("://")[2].partition("/")[0].partition("?")[0] if base else ""
         return f"{base}{host}{line['path']}" + (f"?{line['query']}" if query else "")
 
-    def _add_credentials(self, value: str) -> None:
+    def _add_credentials(self, name: str, value: str) -> None:
         """Add credentials to the known secrets, but no common words such as `X-Session-Kind: customer`."""
         scheme, _, rest = value.partition(" ")
         if rest and scheme.isalpha():
             self._redactor.secrets.add(value)
-            self._redactor.secrets.add(rest.strip())
+            self._redactor.secrets.add(rest, name)
         elif looks_random(value):
-            self._redactor.secrets.add(value)
+            self._redactor.secrets.add(value, name)
 
     # --- session and user -----------------------------------------------------------------------------------
 
@@ -247,11 +248,11 @@ class HeaderRedactor:
         if not value:
             return
         if name in self._policy.session_cookies:
-            session.setdefault(name, self._redactor.token(value))
+            session.setdefault(name, self._redactor.token(value, f"cookie {name}"))
             return
         is_random = looks_random(value)
         if is_random:  # common words, as in `theme=default`, must not be removed elsewhere
-            self._redactor.secrets.add(value)
+            self._redactor.secrets.add(value, f"cookie {name}")
         if (is_random or name in self._set_by_server) and _COOKIE_NAME.fullmatch(name):
             others.setdefault(name, self._redactor.pseudonyms.token(value))
 
@@ -267,9 +268,12 @@ class HeaderRedactor:
         user, colon, password = text.partition(":")
         if not colon or not user:
             return ""
-        if password != user:  # in test systems the password may be the user name, which is redacted as a name
-            self._redactor.secrets.add(password)
-        return self._redactor.by_rule(self._policy.key_rule("userName"), user)[0]
+        rule = self._policy.key_rule("userName")
+        if rule is not None and rule.treatment is Treatment.NAME:
+            self._redactor.user(user)
+        self._redactor.secrets.add_name(user)
+        self._redactor.secrets.add(password, "authorization")  # in test systems the password may be the user name
+        return self._redactor.by_rule(rule, user)[0]
 
 
 def _put_cookies(line: JSONObject, session: dict[str, str], others: dict[str, str]) -> None:

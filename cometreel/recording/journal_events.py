@@ -103,7 +103,8 @@ class WireEvent:
     that it sets. `values` maps places, as `$request.query.code`, to the tokens of values that may belong to one
     session. `client_side` is true for a frame of the client. `hidden_query` and `hidden_path` map the name of a
     parameter or the number of a path segment to the class of the replaced value: `secret`, `personal` or `id KIND`.
-    `hidden_headers` are the names of the omitted header fields with credentials.
+    `hidden_headers` are the names of the omitted header fields with credentials. `weak` are the places of secrets that
+    are not searched for elsewhere.
     """
 
     line: int
@@ -126,6 +127,7 @@ class WireEvent:
     hidden_query: Mapping[str, str] = field(default_factory=dict)
     hidden_path: Mapping[str, str] = field(default_factory=dict)
     hidden_headers: tuple[str, ...] = ()
+    weak: tuple[str, ...] = ()
 
 
 def header_of(value: JSON) -> JournalHeader:
@@ -181,6 +183,7 @@ def event_of(value: JSON, line: int) -> WireEvent:
         hidden_query=_texts(value.get("hid-query")),
         hidden_path=_texts(value.get("hid-path")),
         hidden_headers=_list(value.get("hid-headers")),
+        weak=_list(value.get("weak")),
     )
 
 

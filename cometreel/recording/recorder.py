@@ -221,7 +221,8 @@ class Recorder:
     def _write(self, kind: str, flow: _Flow | None, fields: JSONObject, at: float | None) -> None:
         event: JSONObject = {"t": self._time(at), "kind": kind, **({"flow": flow.label} if flow else {}), **fields}
         try:
-            line = self._line(event)
+            weak = self._redactor.secrets.take_weak_places()
+            line = self._line({**event, "weak": list(weak)} if weak else event)
             if self._unreported:
                 self._journal.write({"t": self._time(None), "kind": "lost", "count": self._unreported})
                 self._report(f"{self.path}: can be written again; {self._unreported} events were lost")

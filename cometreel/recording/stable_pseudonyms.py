@@ -23,7 +23,8 @@ __all__ = ["with_stable_pseudonyms"]
 
 _SYLLABLES = r"(?:[bdfgklmnprstvz][aeiou])"
 _WORD = re.compile(rf"(?<![^\W_]){_SYLLABLES}{{4,5}}(?![^\W_])", re.IGNORECASE)
-_NUMBER = re.compile(r"(?<![A-Za-z])\d(?:[().\s/-]*\d)*")
+_KEYED = r"(?<![0-9A-Za-z])s[0-9a-f]{20}(?![0-9A-Za-z])"  # of a secret; it stays the same
+_NUMBER = re.compile(rf"(?P<token>{_KEYED})|(?<![A-Za-z])\d(?:[().\s/-]*\d)*")
 
 
 def with_stable_pseudonyms(events: Iterable[WireEvent]) -> list[WireEvent]:
@@ -51,7 +52,8 @@ class _StablePseudonyms:
                 self._ids.setdefault(text, self._pseudonyms.same_shape(_numbered_id(text, len(self._ids))))
             for found in _WORD.finditer(text):
                 self._words.setdefault(found[0].lower(), self._word(found[0]))
-            for found in _NUMBER.finditer(SHAPED_ID.sub("", text)) if "://" not in text else ():
+            numbers = _NUMBER.finditer(SHAPED_ID.sub("", text)) if "://" not in text else ()
+            for found in (number for number in numbers if not number["token"]):
                 old = _digits_of(found[0])
                 self._digits.setdefault(old, self._pseudonyms.numbered_digits(len(self._digits), len(old)))
 
@@ -119,6 +121,8 @@ class _StablePseudonyms:
 
     def _numbered(self, found: re.Match[str]) -> str:
         """Replace the digits and keep the punctuation, so that two spellings of a number stay equal."""
+        if found["token"]:
+            return found[0]
         new = iter(self._digits.get(_digits_of(found[0]), _digits_of(found[0])))
         return DIGITS.sub(lambda _: next(new), found[0])
 
