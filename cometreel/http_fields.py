@@ -12,7 +12,9 @@ from cometreel.wire import Headers, Reply
 
 __all__ = [
     "BODILESS",
+    "COMPARED",
     "CONNECTION_SPECIFIC",
+    "HOP_BY_HOP",
     "JSON_TYPE",
     "RawFields",
     "cached_headers",
@@ -21,6 +23,7 @@ __all__ = [
     "error_reply",
     "field_bytes",
     "field_text",
+    "head_length",
     "headers_from_raw",
     "raw_from_headers",
 ]
@@ -31,10 +34,24 @@ RawFields: TypeAlias = Sequence[tuple[bytes, bytes]]
 BODILESS = frozenset({204, 304})
 """The statuses of responses without a body (RFC 9110 §6.4.1)."""
 
+_LONGEST_LENGTH = 20
+
+
+def head_length(reply: Reply) -> int | None:
+    """Return the Content-Length of a reply to HEAD: that of its body, else the written one; None if there is none."""
+    if reply.body:
+        return len(reply.body)
+    written = reply.headers.get("content-length") or ""
+    return int(written) if written.isascii() and written.isdigit() and len(written) < _LONGEST_LENGTH else None
+
+
 CONNECTION_SPECIFIC = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 """The fields that HTTP/2 forbids (RFC 9113 §8.2.2)."""
 
-_HOP_BY_HOP = CONNECTION_SPECIFIC | {b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer"}
+COMPARED = frozenset({"allow", "content-language", "content-type", "location", "retry-after"})
+"""The fields of a reply that belong to its meaning; others may differ from reply to reply or from day to day."""
+
+HOP_BY_HOP = CONNECTION_SPECIFIC | {b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer"}
 
 
 def headers_from_raw(fields: Iterable[tuple[bytes, bytes]], *, decoded: bool = False) -> Headers:
@@ -56,7 +73,7 @@ def raw_from_headers(headers: Headers) -> RawFields:
 
 def end_to_end(fields: Iterable[tuple[bytes, bytes]], *others: bytes) -> RawFields:
     """Return the fields that a proxy forwards: without hop-by-hop fields and without `others`, given in lower case."""
-    return drop_fields(fields, _HOP_BY_HOP.union(others))
+    return drop_fields(fields, HOP_BY_HOP.union(others))
 
 
 def drop_fields(fields: Iterable[tuple[bytes, bytes]], names: AbstractSet[bytes]) -> RawFields:

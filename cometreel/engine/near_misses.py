@@ -17,6 +17,8 @@ from cometreel.jsonvalue import JSON
 from cometreel.masking import masked_text
 from cometreel.scenario import Difference, Exchange, Mismatch, NormalizedPublish, NormalizedRequest, RequestOrPublish
 from cometreel.scenario.exchange import ExchangeGroup
+from cometreel.scenario.normalized_request import as_get
+from cometreel.scenario.request_pattern import RequestPattern
 from cometreel.wire import Headers, Reply
 
 __all__ = ["Miss", "NearMiss", "explain", "miss_reply"]
@@ -121,10 +123,16 @@ def _allowed(near: Iterable[NearMiss]) -> tuple[str, ...]:
 
 def _compare(group: ExchangeGroup, normalized: RequestOrPublish, session: Session) -> NearMiss:
     first = group.exchanges[0]
+    if isinstance(normalized, NormalizedRequest) and normalized.method == "HEAD" and _is_get(first):
+        normalized = as_get(normalized)
     result = group.match(normalized, session.ids)
     if isinstance(result, Mismatch):
         return NearMiss(first, result.agreed, result.differences)
     return NearMiss(first, (), (), _why(group, session))
+
+
+def _is_get(exchange: Exchange) -> bool:
+    return isinstance(exchange.trigger, RequestPattern) and exchange.trigger.method == "GET"
 
 
 def _why(group: ExchangeGroup, session: Session) -> str:

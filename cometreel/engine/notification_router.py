@@ -124,7 +124,7 @@ class NotificationRouter:
         """Deliver the notifications that waited for the client that this session has just started."""
         session.had_client = True
         for number, waiting in [*self._waiting.items()]:
-            if self._receiver_for(waiting) is session:
+            if waiting.kind != "provisional" and self._receiver_for(waiting) is session:
                 del self._waiting[number]
                 waiting.had_client = True
                 while waiting.waiting:

@@ -7,6 +7,7 @@ that matches anything.
 from __future__ import annotations
 
 import base64
+import re
 from itertools import count
 from urllib.parse import quote
 
@@ -17,13 +18,16 @@ from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.masking import is_secret, masked, masked_text
 from cometreel.scenario import ExchangeBlock, NormalizedRequest, Scenario, ScenarioFile, can_be_written, dump
-from cometreel.scenario.normalized_request import normalize_path, without_session
+from cometreel.scenario.normalized_request import form_of, normalize_path, without_session
 from cometreel.wire import Headers, Request
 
 __all__ = ["suggest_stub"]
 
 _ANYTHING: JSON = {"$any": "anything"}
 _LONGEST_NAME = 80
+_FORM = re.compile(rb"[\w.~*+%\[\]$-]{1,200}=[^&=\s<>{}\"]*(?:&[\w.~*+%\[\]$-]{1,200}=[^&=\s<>{}\"]*)*")
+"""A body that a browser would send for a form."""
+
 _IN_PATHS = "/%;,=@&+$!*'()~"
 """The characters of a path that are not encoded, with `%` for existing percent-encoding."""
 
@@ -80,6 +84,9 @@ def _query_value(name: str, value: JSON) -> JSON:
 def _body(normalized: NormalizedRequest) -> JSONObject:
     if normalized.is_json and can_be_written(normalized.compared):
         return {"body": _pattern(normalized.compared)}
+    if _FORM.fullmatch(normalized.content):
+        fields = form_of(normalized.content)
+        return {"form": {_literal(name): _query_value(name, value) for name, value in fields.items()}}
     try:
         text = normalized.content.decode()
     except UnicodeDecodeError:

@@ -142,6 +142,8 @@ def _request(block: ExchangeBlock) -> ScriptedRequest:
     target = f"{path}?{query}" if query else path
     if request.method.upper() == "GET":
         return ScriptedRequest(0.0, f"GET {block.name}", target, None, expects_notification=False)
+    if "form" in request.model_fields_set:
+        raise _NotSendable("its body is a form")
     if not isinstance(body, dict):
         raise _NotSendable("its body is not a JSON object")
     if body.get("operationName") == _END_SESSION:

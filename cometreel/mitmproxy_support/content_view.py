@@ -6,7 +6,6 @@ correlation profile and the cookies of their session. References are kept in mem
 
 from __future__ import annotations
 
-import json
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from urllib.parse import parse_qs
 from mitmproxy import http
 
 from cometreel.bayeux import MalformedMessages, Message, looks_like_bayeux, parse_messages
-from cometreel.jsonvalue import JSON, NotJSON, decode, encode
+from cometreel.jsonvalue import JSON, NotJSON, decode, encode, readable
 from cometreel.scenario import Profile
 from cometreel.scenario.json_pointer import find
 
@@ -106,14 +105,14 @@ def _yaml(message: Message, request: str | None) -> str:
 
 def _scalar(value: JSON) -> str:
     plain = isinstance(value, str) and _PLAIN_SCALAR.fullmatch(value)
-    return str(value) if plain else json.dumps(value, ensure_ascii=False)
+    return str(value) if plain else readable(value)
 
 
 def _value(value: JSON) -> str:
-    line = json.dumps(value, ensure_ascii=False)
+    line = readable(value)
     if len(line) <= _MAX_COLUMNS:
         return line
-    return json.dumps(value, ensure_ascii=False, indent=2).replace("\n", "\n  ")
+    return readable(value, indent=2).replace("\n", "\n  ")
 
 
 def _time(flow: http.HTTPFlow, frame: WebSocketMessage | None) -> float:

@@ -105,7 +105,7 @@ class FlowRecorder:
         flow.metadata[_RECORDED] = self._recorder.request(
             flow.id,
             flow.request.method,
-            flow.request.path,
+            flow.request.url if flow.request.path.startswith("/") else flow.request.path,
             headers,
             body,
             wanted=self._is_wanted(flow),

@@ -111,7 +111,8 @@ class RecordProxy:
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         url, method = target.decode("utf-8", "surrogateescape"), scope["method"]
         headers, content = _decoded(scope["headers"], body)
-        self._recorder.request(flow, method, url, headers, content, wanted=True, at=started)
+        address = f"{self.upstream}{url}" if url.startswith("/") else url
+        self._recorder.request(flow, method, address, headers, content, wanted=True, at=started)
         call = _ForwardedCall(flow, method, url, content)
         reply = await self._forward(call, self._request(scope, target, body), receive)
         if reply is not None:

@@ -5,6 +5,7 @@ Its caller (a mitmproxy addon, a proxy, an import) calls one method for each eve
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class _Flow:
     label: str
     bayeux: bool = False
     callback: bool = False
+    method: str = ""
     upgrade: JSONObject | None = field(default=None, repr=False)
 
 
@@ -105,11 +107,14 @@ class Recorder:
         if parsed.kind != "bayeux" and not wanted:
             return False
         state = self._start(flow)
-        state.bayeux, state.callback = parsed.kind == "bayeux", callback
+        state.bayeux, state.callback, state.method = parsed.kind == "bayeux", callback, method.upper()
         path, query = split_url(url)
-        head = self._head_redactor.request(method, path if callback else url, headers)
+        head = self._head_redactor.request(method, url.partition("?")[0] if callback else url, headers)
         values = self._handed_out.in_request(path, query, headers, parsed)
-        line = {**head, **self._credentials(parsed, head), **_values(values), **redact(parsed, self._redactor)}
+        fields = redact(parsed, self._redactor)
+        if "omitted" in fields and body:
+            fields["digest"] = self._redactor.pseudonyms.token(hashlib.sha256(body).hexdigest())
+        line = {**head, **self._credentials(parsed, head), **_values(values), **fields}
         self._write("request", state, line, at)
         return True
 
@@ -133,7 +138,11 @@ class Recorder:
         if not (state.bayeux or wanted):
             self._write("unwanted", state, {}, at)
             return
-        head = self._head_redactor.reply(status, headers)
+        head = self._head_redactor.reply(status, headers, state.method)
+        if state.bayeux:  # the names of dropped fields are listed for the replies that a replay repeats
+            head = {name: member for name, member in head.items() if name != "out-headers"}
+        if state.method == "HEAD":
+            body = b""  # an importer knows the length, and takes the body for lost
         parsed = parse(body, headers.get("content-type") or "", bayeux=state.bayeux, callback=state.callback)
         values = self._handed_out.in_reply(headers, parsed)
         self._write("reply", state, {**head, **_values(values), **redact(parsed, self._redactor)}, at)
@@ -192,7 +201,7 @@ class Recorder:
             return parse(None, ""), False
         if body:
             if wanted or b"channel" in body:
-                return parse(body, headers.get("content-type") or ""), False
+                return parse(body, headers.get("content-type") or "", request=True), False
             return _NOT_BAYEUX, False
         messages = parse_query(split_url(url)[1]) if "message=" in url else []
         return (ParsedBody("bayeux", list(messages)), True) if messages else (_NOT_BAYEUX, False)

@@ -331,6 +331,12 @@ def header_value(value: JSON) -> Iterator[Finding]:
             yield from header_line(item)
 
 
+def own_header_value(value: JSON) -> Iterator[Finding]:
+    """Check the value of a header field of one reply; null leaves out the field of `reply_headers`."""
+    if value is not None:
+        yield from header_value(value)
+
+
 def header_line(value: JSON) -> Iterator[Finding]:
     """Check one header value: no control characters, which could end the field or the header section."""
     if not isinstance(value, str) or _CONTROL.search(value):

@@ -177,7 +177,8 @@ class RenderContext:
 
     `seed` determines `uuid()` and `randint()` and must differ for each play (for example seed, session, exchange name,
     play number). `now` is the scenario's clock, `wallclock` the real one. `ref` is the live reference number, `ids` the
-    session's bindings of `$id` names, `session` its persistent captures.
+    session's bindings of `$id` names, `session` its persistent captures. `base` is scheme, host and port as the client
+    used them.
     """
 
     request: RequestOrPublish
@@ -189,6 +190,7 @@ class RenderContext:
     now: datetime = EPOCH
     seed: str = ""
     wallclock: Callable[[], datetime] = _epoch
+    base: str = ""
 
 
 @immutable

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.jsonvalue import JSON, JSONObject, sorted_text
 from cometreel.scenario.normalized_request import normalize_path, without
 from cometreel.scenario.request_pattern import (
     BodyMatcher,
     BytesBody,
     ExactPath,
+    FormBody,
     JsonBody,
     PathMatcher,
     PathText,
@@ -72,6 +72,7 @@ __all__ = [
     "identity",
     "names",
     "reply",
+    "reply_headers",
     "request_pattern",
     "session",
     "settings",
@@ -127,6 +128,8 @@ def _path(written: JSON) -> PathMatcher:
 def _body(block: RequestBlock, ignored: Sequence[str]) -> BodyMatcher:
     if _has(block, "body"):
         return JsonBody(matcher(_without_ignored(block.body, ignored)))
+    if _has(block, "form"):
+        return FormBody(matcher({} if block.form is None else block.form))
     if _has(block, "text"):
         return BytesBody(block.text.encode()) if isinstance(block.text, str) else TextBody(matcher(block.text))
     return BytesBody(base64.b64decode(block.base64 or ""))
@@ -149,13 +152,15 @@ def identity(block: RequestBlock | PublishBlock, ignored: Sequence[str]) -> str:
             normalized = normalize_path(path)
             path = ["path", list(normalized.segments), normalized.me]
         headers: JSONObject = {name.lower(): pattern for name, pattern in (block.headers or {}).items()}
-        body: JSON = [
+        body: list[JSON] = [
             [_without_ignored(block.body, ignored)] if _has(block, "body") else None,
             block.text,
             block.base64,
         ]
+        if _has(block, "form"):
+            body.append({"form": block.form or {}})
         parts = [block.method.upper(), path, block.query or {}, headers, body, block.authenticated]
-    return json.dumps(parts, sort_keys=True)
+    return sorted_text(parts)
 
 
 def under(locate: Locate, *steps: str | int) -> Locate:
@@ -167,8 +172,10 @@ def under(locate: Locate, *steps: str | int) -> Locate:
     return locate_below
 
 
-def reply(block: ReplyBlock, publish: bool, locate: Locate) -> ReplySpec | PublishReplySpec:
-    """Compile the reply of an exchange."""
+def reply(
+    block: ReplyBlock, publish: bool, locate: Locate, common: Sequence[tuple[str, Value]] = ()
+) -> ReplySpec | PublishReplySpec:
+    """Compile the reply of an exchange; `common` are the header fields of all HTTP replies of its file."""
     written = {name: getattr(block, name) for name in ReplyBlock.model_fields if _has(block, name)}
     values = {
         name: value_of(value, under(locate, name))
@@ -178,16 +185,24 @@ def reply(block: ReplyBlock, publish: bool, locate: Locate) -> ReplySpec | Publi
     if publish:
         members = tuple((name, values.pop(name)) for name in ("data", "ext") if name in values)
         return PublishReplySpec(locate(()), members=members, **values)
-    headers = tuple(_headers(block, locate))
+    own = {name.lower() for name in block.headers or {}}
+    inherited = [(name, value) for name, value in common if name.lower() not in own]
+    headers = (*_headers(block.headers, under(locate, "headers")), *inherited)
     return ReplySpec(locate(()), headers=headers, content=base64.b64decode(block.base64 or ""), **values)
 
 
-def _headers(block: ReplyBlock, locate: Locate) -> list[tuple[str, Value]]:
+def _headers(fields: Mapping[str, JSON] | None, locate: Locate) -> list[tuple[str, Value]]:
     return [
-        (name, value_of(item, under(locate, "headers", name)))
-        for name, written in (block.headers or {}).items()
+        (name, value_of(item, under(locate, name)))
+        for name, written in (fields or {}).items()
+        if written is not None
         for item in (written if isinstance(written, list) else [written])
     ]
+
+
+def reply_headers(fields: Mapping[str, JSON] | None, locate: Locate) -> tuple[tuple[str, Value], ...]:
+    """Compile the header fields of all HTTP replies of a file."""
+    return tuple(_headers(fields, locate))
 
 
 def event(block: EventBlock, number: int, locate: Locate) -> EventSpec:

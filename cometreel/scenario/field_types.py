@@ -77,6 +77,8 @@ Probability = Annotated[float, _checked(checks.rate), WithJsonSchema({"type": "n
 Speed = Annotated[float, _checked(checks.speed), WithJsonSchema({"type": "number", "minimum": 0})]
 
 RequestHeaders = Annotated[dict[str, TextPattern], _checked(checks.header_names)]
+OwnHeaderValue = Annotated[_Any, _checked(checks.own_header_value), _shared("OwnHeaderValue")]
+OwnHeaders = Annotated[dict[str, OwnHeaderValue], _checked(checks.header_names)]
 ReplyHeaders = Annotated[dict[str, HeaderValue], _checked(checks.header_names)]
 FixedHeaders = Annotated[dict[str, HeaderLine], _checked(checks.header_names)]
 

@@ -74,7 +74,7 @@ def shown(found: JSON | Missing, where: str) -> str:
         return "nothing"
     if is_hidden_at(where):
         return HIDDEN
-    return _short(inline(masked(found, personal=True, query=where == "/query")))
+    return _short(inline(masked(found, personal=True, query=where in ("/query", "/form"))))
 
 
 def _short(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -24,6 +24,8 @@ __all__ = [
     "NormalizedPublish",
     "NormalizedRequest",
     "RequestOrPublish",
+    "as_get",
+    "form_of",
     "normalize_publish",
     "normalize_request",
 ]
@@ -125,13 +127,19 @@ def _parsed(key: RequestKey, ignored: tuple[str, ...]) -> _ParsedRequest:
     is_json, body = False, None
     if content:
         try:
-            body = jsonvalue.decode(content)
+            body = jsonvalue.decode_lenient(content)
             if len(content) >= 2 * _MAX_DEPTH:  # a shorter text can't be nested that deeply
                 body = _with_limited_depth(body)
             is_json = True
         except jsonvalue.NotJSON:
             body = None
     return method.upper(), normalize_path(path), query_of(query), content, is_json, body, without(body, ignored)
+
+
+def as_get(request: NormalizedRequest) -> NormalizedRequest:
+    """Return a HEAD request as the GET of the same resource, whose answer it gets (RFC 9110 §9.3.2)."""
+    key = None if request.key is None else ("GET", *request.key[1:])
+    return replace(request, method="GET", key=key)
 
 
 _ParsedRequest: TypeAlias = "tuple[str, NormalizedPath, JSONObject, bytes, bool, JSON, JSON]"
@@ -173,6 +181,16 @@ def without(value: JSON, ignored: Sequence[str]) -> JSON:
     for pointer in ignored:
         value = remove(value, pointer)
     return value
+
+
+@lru_cache(maxsize=1024)
+def form_of(content: bytes) -> JSONObject:
+    """Parse a form like a query: names to texts, or to arrays for repeated names. Equal forms share the result."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:  # in the character set of an old page
+        text = content.decode("latin-1")
+    return query_of(text)
 
 
 def query_of(text: str) -> JSONObject:

@@ -10,7 +10,13 @@ from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
 from cometreel.masking import HIDDEN, is_secret_header, masked_text
 from cometreel.scenario.matchers import MISSING, Difference, MatchContext, Matcher, shown
-from cometreel.scenario.normalized_request import NormalizedPath, NormalizedPublish, NormalizedRequest, RequestOrPublish
+from cometreel.scenario.normalized_request import (
+    NormalizedPath,
+    NormalizedPublish,
+    NormalizedRequest,
+    RequestOrPublish,
+    form_of,
+)
 
 __all__ = ["Match", "Mismatch", "PublishPattern", "RequestPattern", "Trigger"]
 
@@ -118,6 +124,20 @@ class JsonBody:
             self.matcher.compare(found.compared, "/body", context)
         else:
             context.differences.append(Difference("/body", repr(self.matcher), _shown_body(found)))
+
+
+@dataclass(frozen=True, slots=True)
+class FormBody:
+    """The fields of a form, in any order; the values of a repeated field in the order in which they were sent."""
+
+    matcher: Matcher
+
+    def compare(self, found: NormalizedRequest, context: MatchContext) -> None:
+        """Compare the fields, whatever the Content-Type."""
+        if found.is_json and not isinstance(found.body, int | float):  # `1` is a form too
+            context.differences.append(Difference("/form", repr(self.matcher), _shown_body(found)))
+        else:
+            self.matcher.compare(form_of(found.content), "/form", context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class ReplayApp:
         if connection is not None:
             connection.buffer()
         try:
-            await context.send(reply_start(reply))
+            await context.send(reply_start(reply, context.scope["method"]))
             await context.send({"type": "http.response.body", "body": reply.body})
         except OSError:  # ASGI 2.4: the client has disconnected
             lost = True

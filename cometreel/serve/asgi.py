@@ -8,7 +8,7 @@ from typing import Protocol
 
 from starlette.types import Message, Scope
 
-from cometreel.http_fields import BODILESS, cached_headers, field_bytes, field_text
+from cometreel.http_fields import BODILESS, cached_headers, field_bytes, field_text, head_length
 from cometreel.wire import Headers, Reply, Request
 
 __all__ = [
@@ -59,11 +59,12 @@ def _base(scope: Scope, headers: Headers) -> str:
     return f"{scheme}://{host}"
 
 
-def reply_start(reply: Reply) -> Message:
-    """Return the message that starts a response."""
+def reply_start(reply: Reply, method: str = "GET") -> Message:
+    """Return the message that starts a response to a request with this method."""
     fields = [*response_fields(reply.headers)]
-    if reply.status not in BODILESS:
-        fields.append((b"content-length", b"%d" % len(reply.body)))
+    length = len(reply.body) if method != "HEAD" else head_length(reply)
+    if length is not None and reply.status not in BODILESS:
+        fields.append((b"content-length", b"%d" % length))
     return {"type": "http.response.start", "status": reply.status, "headers": fields}
 
 

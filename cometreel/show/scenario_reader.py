@@ -15,6 +15,7 @@ from cometreel.scenario import (
     EventBlock,
     ExchangeBlock,
     FaultBlock,
+    RequestBlock,
     RoleBlock,
     Scenario,
     ScenarioFile,
@@ -76,7 +77,7 @@ class _ScenarioReader:
         now = 0.0
         for file in self._files:
             for block in file.exchanges or ():
-                exchange = self._exchange(block, now)
+                exchange = _with_headers(self._exchange(block, now), block, file.reply_headers or {})
                 self._starts[block.name] = now
                 now = exchange.end + GAP_SECONDS
                 yield exchange
@@ -118,6 +119,19 @@ class _ScenarioReader:
     def _detail(self, name: str) -> str:
         role = self._users.get(name)
         return role.user if role is not None and role.user and role.user != name else ""
+
+
+def _with_headers(
+    exchange: ConversationExchange, block: ExchangeBlock, common: Mapping[str, JSON]
+) -> ConversationExchange:
+    """Add the header fields of all replies of the file to those of an HTTP reply."""
+    if not isinstance(block.request, RequestBlock):
+        return exchange
+    own = block.reply.headers or {} if block.reply is not None else {}
+    names = {name.lower() for name in own}
+    fields: dict[str, JSON] = {name: value for name, value in own.items() if value is not None}
+    fields |= {name: value for name, value in common.items() if name.lower() not in names}
+    return replace(exchange, headers=fields or None)
 
 
 def _seconds(value: JSON, notes: list[str]) -> float:

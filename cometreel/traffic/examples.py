@@ -96,11 +96,12 @@ def example_request(block: RequestBlock) -> tuple[str, str, list[tuple[str, str]
     body, content_type = _body(block)
     if content_type and not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", content_type))
-    return "/" + encoded.lstrip("/"), _query(block), headers, body
+    return "/" + encoded.lstrip("/"), _encoded(block.query), headers, body
 
 
-def _query(block: RequestBlock) -> str:
-    query = example(block.query)
+def _encoded(pattern: JSON) -> str:
+    """Return an example of a query or a form."""
+    query = example(pattern)
     pairs = [
         (name, str(item))
         for name, value in (query.items() if isinstance(query, dict) else ())
@@ -110,6 +111,8 @@ def _query(block: RequestBlock) -> str:
 
 
 def _body(block: RequestBlock) -> tuple[bytes, str]:
+    if "form" in block.model_fields_set:
+        return _encoded(block.form).encode(), "application/x-www-form-urlencoded"
     if block.text is not None:
         return str(example(block.text)).encode(), "text/plain;charset=UTF-8"
     if block.base64 is not None:

@@ -80,7 +80,8 @@ _TEMPLATES = """
 Templates are [Jinja](https://jinja.palletsprojects.com) templates, sandboxed and compiled when the file is loaded. They
 can use:
 
-- `request`, the captured values, and `user`;
+- `request`, the captured values, and `user`; `request.base` is the scheme, host and port as the client used them, for
+  links to the replay;
 - `ref`, the reference number of the exchange;
 - `now`, the scenario's clock;
 - `uuid()`, `randint()` and similar functions, which return the same values for the same seed.
@@ -116,6 +117,7 @@ _NAMED = {
     "Value": "any value, with markers",
     "TextValue": "text, or a template",
     "BatchValue": "a name, or a template",
+    "OwnHeaderValue": "text or a list of texts, a template or null",
     "HeaderValue": "text or a list of texts, or a template",
     "DurationValue": "a duration, or a template",
     "ChannelValue": "a channel, or a template",

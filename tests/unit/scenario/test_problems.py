@@ -42,7 +42,7 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         ("cometreel: '1'", "f:1:12: the text '1'; expected 1 (write 1 without quotes)"),
         (
             "cometreel: 1\ntitel: x",
-            "f:2:1: unknown key 'titel'; expected one of bayeux, cometreel, correlation, exchanges, faults, ignore, ro",
+            "f:2:1: unknown key 'titel'; expected one of bayeux, cometreel, correlation, exchanges, faults, ignore, re",
         ),
         ("cometreel: 1\nexchanges: {}", "f:2:12: a mapping; expected a list"),
         ("cometreel: 1\nexchanges: [x]", "f:2:13: the text 'x'; expected a mapping"),
@@ -104,7 +104,7 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         ),
         (
             REQUEST + "{method: GET, path: /x, body: 1, text: x}",
-            "f:4:47: text can't be combined with body; expected one of body, text, base64",
+            "f:4:47: text can't be combined with body; expected one of body, form, text, base64",
         ),
         (REQUEST + "{method: GET, path: /x, base64: '?'}", "f:4:46: the text '?'; expected bytes in Base64"),
         (REQUEST + "{publish: chat}", "f:4:24: the text 'chat'; expected a channel such as /v2/me/workbins"),
