@@ -32,11 +32,13 @@ PROGRAMS = {
 NEEDS: tuple[tuple[str, str, str], ...] = (
     ("chromium", "", "browser"),
     ("chromium", "show/", "chromium_browser"),
+    ("chromium", "serve/", "cross_origin_page"),
     ("haproxy", "serve/", "cluster"),
     ("haproxy", "serve/", "test_haproxy_terminates_tls_and_uris_in_replies_have_the_host_of_the_client"),
     ("haproxy", "serve/", "test_the_documented_haproxy_configuration_is_generated_and_valid"),
     ("haproxy", "serve/", "test_the_commands_of_the_documentation_serve"),
     ("haproxy", "serve/test_admin_nodes.py", ""),
+    ("java", "peers/", "java_desktop"),
     ("mitmproxy", "bad_input/", "start"),
     ("mitmproxy", "traffic/", "test_a_real_mitmdump_reads_the_flows"),
     ("mitmproxy", "traffic/", "test_a_real_mitmdump_reads_the_har"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -95,10 +97,16 @@ def _unreadable(path: Path, error: OSError) -> Problem:
 
 
 def _read(path: Path) -> bytes:
+    """Read a regular file. Others are not read, because reading a pipe or a terminal may never end."""
     try:
-        return path.read_bytes()
+        # without waiting, because opening a pipe waits for a writer
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return file.read()
     except OSError as error:
         raise FileInvalid([_unreadable(path, error)]) from None
+    raise FileInvalid([Problem(str(path), 0, 0, "is not a regular file, but a pipe or a device", "a scenario file")])
 
 
 def dump(file: ScenarioFile, schema: str = SCHEMA_NAME) -> str:

@@ -78,7 +78,7 @@ def _tree(name: str, marker: str) -> JSONObject:
 def _markers() -> JSONObject:
     return {
         "any": _marker("$any", {"enum": list(ANY_KINDS)}, "Any value of this type."),
-        "regex": _marker("$regex", {"type": "string"}, "Text in which Python's re.search finds this expression."),
+        "regex": _marker("$regex", {"type": "string"}, "Text in which this regular expression is found."),
         "capture": _marker(
             "$capture", {"type": "string", "pattern": f"^{CAPTURE}$"}, "Any value, stored under this name."
         ),

@@ -152,6 +152,7 @@ class SettingsBlock(Block):
     repeat: Literal["last", "cycle", "fail"] | None = None
     unmatched: Literal["fail", "forward"] | None = None
     auth: Literal["open", "session", "csrf"] | None = None
+    cors: field_types.Origins | None = None
 
 
 class FallbackBlock(Block):
