@@ -81,7 +81,7 @@ def test_a_browser_without_the_token_is_told_where_to_find_the_address():
 
 def test_a_browser_that_may_not_use_the_console_reads_why():
     with administered() as reel, httpx.Client(base_url=f"{reel.served.url}/__reel__", trust_env=False) as stranger:
-        refused = stranger.get("/", headers={"accept": BROWSER, "host": "<b>.example"})
+        refused = stranger.get("/", headers={"accept": BROWSER, "host": "evil.example"})
     assert (refused.status_code, refused.headers["content-type"]) == (403, "text/html; charset=utf-8")
     reason = "the Host of the request is not this machine; use 127.0.0.1 or localhost"
     assert f"<p>No access: {reason}.</p>" in refused.text
