@@ -41,7 +41,6 @@ CHECK_INTERVAL = 1.0  # seconds between two checks of all connections
 BACKLOG = 2048
 HIGHEST_PORT = 65535
 STOP_TIMEOUT = 2.0  # seconds until a stop closes connections with unwritten responses
-MAX_FRAME = 16 * 1024 * 1024
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # only compared
 
 
@@ -74,7 +73,7 @@ class HttpListener:
         loop, options = asyncio.get_running_loop(), self._options
         _check_port(options.port)
         secure = ssl_context(options.certificate) if options.certificate else None
-        config = _uvicorn_config(app)
+        config = _uvicorn_config(app, options.limits)
         try:
             self._server = await loop.create_server(
                 lambda: HttpConnection(config, self._state, {}, loop, options.limits),
@@ -161,7 +160,7 @@ def _check_port(port: int) -> None:
         raise OptionInvalid("port", str(port), f"a number from 0 to {HIGHEST_PORT}")
 
 
-def _uvicorn_config(app: ASGIApp) -> Config:
+def _uvicorn_config(app: ASGIApp, limits: Limits) -> Config:
     """Return uvicorn's configuration, without its logging, header fields, pings and compression."""
     config = Config(
         app,
@@ -174,7 +173,7 @@ def _uvicorn_config(app: ASGIApp) -> Config:
         server_header=False,
         date_header=False,
         timeout_keep_alive=KEEP_ALIVE,
-        ws_max_size=MAX_FRAME,
+        ws_max_size=limits.frame_bytes,
         ws_ping_interval=None,
         ws_per_message_deflate=False,
     )

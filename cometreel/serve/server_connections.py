@@ -49,6 +49,8 @@ class Limits:
     """The maximum time for receiving a request, head and body; then it gets 408."""
     write_seconds: float = 60.0
     """The maximum time that a client may not read its response; then its connection is closed."""
+    frame_bytes: int = 16 * 1024 * 1024
+    """The maximum size of a WebSocket message; a larger one closes its connection."""
 
 
 class _BufferedTransport:
