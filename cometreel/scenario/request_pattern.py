@@ -269,6 +269,12 @@ class RequestPattern:
             _compare_header(name, matcher, request, context)
         self.body.compare(request, context)
 
+    def accepts_path(self, path: NormalizedPath) -> bool:
+        """True if the path matches."""
+        context = MatchContext()
+        self.path.compare(path, context)
+        return not context.differences
+
 
 def _compare_header(name: str, matcher: Matcher, request: NormalizedRequest, context: MatchContext) -> None:
     fields = request.headers.get_all(name)
