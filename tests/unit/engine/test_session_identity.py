@@ -580,6 +580,19 @@ def test_a_further_value_belongs_to_the_same_session(conversation: Talk) -> None
     assert answers == ["first", "second"]
 
 
+def test_many_bound_values_leave_the_other_identities_of_a_session(conversation: Talk) -> None:
+    """An application may hand out a value in each reply, such as the id of a job."""
+    talk = conversation(BIND)
+    a = talk.client()
+    a.headers["Authorization"] = "Bearer T"
+    values = [starts(a) for _ in range(250)]
+    assert len(talk.backend.sessions) == 1
+    del a.headers["Authorization"]
+    a.sends("POST", f"/sessions/{values[-1]}/calls")
+    a.receives((0.0, 200, "first"))
+    assert len(talk.backend.sessions) == 1
+
+
 def test_the_failed_attempt_before_a_bound_value_is_played_once(conversation: Talk) -> None:
     talk = conversation("""
 session: {cookie: none, bind: [{from: $response.body#/sid, in: [$request.header.X-Session]}]}
