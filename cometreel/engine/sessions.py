@@ -513,7 +513,13 @@ class SessionResolver:
         return ResolvedSession(session, fields)
 
     def _by_cookie(self, request: Request) -> Session | None:
-        found = self._sessions.by_cookie(request.headers.cookies().get(self._cookie)) if self._cookie else None
+        """Return the session of the first valid session cookie; a browser also sends those of other local servers."""
+        if self._cookie is None:
+            return None
+        found = self._sessions.by_cookie(request.headers.cookies().get(self._cookie))
+        if found is None:
+            values = request.headers.cookie_values(self._cookie)[1:]
+            found = next(filter(None, map(self._sessions.by_cookie, values)), None)
         if found is not None and found.kind == "provisional":
             self._sessions.unshare_fault_counts(found, client_address(request))
         return found

@@ -243,6 +243,17 @@ def test_the_role_of_a_session_that_ended_early_is_free_again(conversation: Talk
     assert [session.role for session in talk.backend.sessions] == ["two"]
 
 
+def test_the_session_cookie_is_found_beside_one_of_another_server(conversation: Talk) -> None:
+    """Cookies are shared by all ports of a host, and that with the longer path comes first."""
+    talk = conversation(PUSH)
+    a = talk.client()
+    assert jobs(a) == ["running"]
+    a.headers["Cookie"] = f"JSESSIONID=other; JSESSIONID={a.cookies['JSESSIONID']}"
+    forgets(a)
+    assert jobs(a) == ["done"]
+    assert len(talk.backend.sessions) == 1
+
+
 # ------------------------------------------------------------------------------------------------ the anonymous session
 LOGIN = """
 exchanges:
@@ -378,6 +389,14 @@ def test_a_token_first_sent_in_a_handshake_is_known_afterwards(conversation: Tal
     talk.at(2.0)
     a.receives(READY)
     b.receives()
+
+
+@pytest.mark.parametrize("text", ["Bearer ", "Bearer", " ", ""])
+def test_a_message_without_a_token_identifies_nobody(conversation: Talk, text: str) -> None:
+    talk = conversation(NO_COOKIE)
+    for name in "ab":
+        talk.client(name).handshakes(ext={"authorization": text})
+    assert len(talk.backend.sessions) == 2
 
 
 def test_a_hundred_clients_with_one_token_have_one_session(conversation: Talk) -> None:
