@@ -136,10 +136,12 @@ class RequestHandler:
             session.plays.reset_positions()
             session.timeline.clear()
             session.references.raise_to(self.scenario.highest_ref)
-            if session.role is not None and session.role not in self.scenario.roles:
+            role = self.scenario.roles.get(session.role) if session.role is not None else None
+            if role is None or not (session.role_assigned or role.user == session.user):
                 session.role, session.role_assigned = None, False
             if session.role is not None:
                 self._roles.assign(session.role)
+            self._session_roles.on_login(session)
 
     def subscription_anchors(self, kind: SubscriptionKind, subscription: str) -> list[SubscriptionAnchor]:
         """Return the anchors of timeline entries that a subscription reaches."""

@@ -111,7 +111,7 @@ class NotificationRouter:
     def _keep(self, session: Session, notify: Notify, now: float) -> None:
         """Keep notifications for the session's next client, or give them up."""
         if session.ended:
-            self._give_up_all(notify, "session ended", now)
+            self._give_up_all(notify, "no connection in time" if session.kind == "anonymous" else "session ended", now)
         elif session.had_client and not self.keeps_when_gone:
             self._give_up_all(notify, "client gone", now)
         else:

@@ -236,12 +236,14 @@ def test_an_entry_can_start_when_a_client_unsubscribes(conversation: Talk) -> No
         ("GET", "/users/ben/calls", "", None),
         ("GET", "/calls", "agent=b-2", None),
         ("POST", "/calls", "", {"call": {"agents": ["x", "b-2"]}}),
+        ("POST", "/calls", "", {"agentId": 1002}),
     ],
 )
 def test_a_request_with_the_id_of_one_role_assigns_it(
     conversation: Talk, method: str, path: str, query: str, body: JSON
 ) -> None:
-    roles = "roles: {agent-1: {user: ann, id: a-1}, agent-2: {user: ben, id: b-2}}\n"
+    identity = "'1002'" if body == {"agentId": 1002} else "b-2"
+    roles = f"roles: {{agent-1: {{user: ann, id: a-1}}, agent-2: {{user: ben, id: {identity}}}}}\n"
     request = f"method: {method}, path: {{$regex: .}}, query: {{$any: object}}"
     if body is not None:
         request += ", body: {$any: anything}"
@@ -373,6 +375,29 @@ def test_a_notification_due_after_its_session_has_ended_is_reported(conversation
         "warning: test.yaml:6:5: event 1 of 'note' on /c for session 1 is given up: session ended;",
     )
     assert given_up(talk) == [("'note'", 1, "/c", "session ended")]
+
+
+@pytest.mark.parametrize(
+    ("session", "reason"),
+    [
+        ("{cookie: none, anonymous: each}", "no connection in time; bind the request"),
+        ("{max_provisional: 1}", "session ended; raise session.max_idle, or session.max_provisional"),
+    ],
+)
+def test_the_report_of_a_session_that_ended_early_names_the_key_that_helps(
+    conversation: Talk, session: str, reason: str
+) -> None:
+    talk = conversation(note("{after: 1s, channel: /c, data: 1}") + f"session: {session}\n")
+    a, b = talk.client("a"), talk.client("b")
+    a.sends("POST", "/x")
+    b.sends("GET", "/y")
+    talk.at(2.0)
+    a.receives((0.0, 200, ""))
+    b.received.clear()
+    talk.logged(
+        "warning: no exchange",
+        f"warning: test.yaml:6:5: event 1 of 'note' on /c for session 1 is given up: {reason}",
+    )
 
 
 def test_a_full_queue_reports_what_it_drops(conversation: Talk) -> None:
