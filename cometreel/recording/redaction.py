@@ -198,8 +198,8 @@ class Redactor:
         return self._personal(self.text, value)
 
     def _as_user(self, value: str) -> tuple[str, str]:
-        """Replace an identifier that is the name of a user. It is still compared in requests if it contains letters."""
-        return self._users[value], "" if any(map(str.isalpha, value)) and "@" not in value else "personal"
+        """Replace an identifier that is the name of a user; a replay takes the name that its client sends."""
+        return self._users[value], "id user"
 
     def _add_secret(self, value: str, place: str) -> None:
         if value != HIDDEN:
