@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from locust.env import Environment
+from locust.html import get_html_report, process_html_filename
 
 from cometreel.jsonvalue import encode
 from cometreel.load import (
@@ -12,7 +13,6 @@ from cometreel.load import (
     RunInfo,
     check_limits,
     figures,
-    html_report,
     html_section,
     junit_report,
     terminal_report,
@@ -24,37 +24,46 @@ __all__ = ["RunReports"]
 
 
 class RunReports:
-    """Writes the reports when Locust quits."""
+    """Writes the reports of each run."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
+        self._written: Coordinator | None = None
+        self._report: Report | None = None
 
     def write(self, coordinator: Coordinator) -> None:
-        """Write all reports and set the exit code: 1 if a limit failed or nothing was sent."""
-        report = report_of(coordinator)
+        """Write all reports of a run once, and set the exit code: 1 if a limit failed or nothing was sent."""
+        if coordinator is self._written:
+            return
+        self._written, self._report = coordinator, report_of(coordinator)
+        report = self._report
         print(f"\n{terminal_report(report)}", flush=True)  # noqa: T201  # this is what the run was for
         if coordinator.options.junit is not None:
             coordinator.options.junit.write_text(junit_report(report), "utf-8")
         if coordinator.options.json is not None:
             coordinator.options.json.write_bytes(encode(figures(report)))
-        self._into_page(report)
         if not report.passed:
             self._environment.process_exit_code = 1
         elif report.limit_results or report.capacity is not None:
             self._environment.process_exit_code = 0  # if there are limits, they alone decide
 
-    def _into_page(self, report: Report) -> None:
-        """Add the report to the HTML page that `--html` has written."""
+    def write_page(self) -> None:
+        """Write the page of `--html`. Locust's own page has no final figures; on SIGTERM Locust writes none."""
         options = self._environment.parsed_options
-        if options is None or not options.html_file:
+        if options is None or not options.html_file or self._report is None:
             return
+        process_html_filename(options)
         page = Path(options.html_file)
-        if page.is_file():  # Locust writes none if it is ended by SIGTERM
-            before, body, after = page.read_text("utf-8").rpartition("</body>")
-            page.write_text(f"{before}{html_section(report)}{body}{after}", "utf-8")
-        else:
-            page.write_text(html_report(report), "utf-8")
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(self.on_page(get_html_report(self._environment, show_download_link=False)), "utf-8")
         print(f"report: {page}")  # noqa: T201  # so that it is found
+
+    def on_page(self, page: str) -> str:
+        """Return Locust's page with the report of the latest run at its start."""
+        if self._report is None:
+            return page
+        head, body, rest = page.partition("<body>")
+        return f"{head}{body}{html_section(self._report)}{rest}"
 
 
 def report_of(coordinator: Coordinator) -> Report:
