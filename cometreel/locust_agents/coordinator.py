@@ -128,8 +128,8 @@ class Coordinator:
         self._finish_by = float("inf")
         self._finished = Event()
         self.search = CapacityRun(options) if options.find_capacity else None
-        for name, why in options.script.skipped.items() if options.script else ():
-            logger.warning("%r is skipped: %s", name, why)
+        for note in options.notes():
+            logger.warning("%s", note)
         self._greenlet = gevent.spawn(self._watch)
         self._greenlet.link_exception(greenlet_exception_logger(logger))
 
