@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote_plus
 
 from cometreel.jsonvalue import JSON, NotJSON, decode, encode
 
-__all__ = ["HIDDEN", "is_hidden_at", "is_secret", "is_secret_header", "masked", "masked_text"]
+__all__ = ["HIDDEN", "is_hidden_at", "is_personal", "is_secret", "is_secret_header", "masked", "masked_text"]
 
 HIDDEN = "[hidden]"
 
@@ -86,6 +86,11 @@ def _is_secret(name: str, query: bool) -> bool:
     names = _QUERY_SECRET_NAMES if query else _SECRET_NAMES
     name = (_NAME_PARTS.findall(name) or [name])[-1]
     return name in names or name.replace("-", "").replace("_", "") in names
+
+
+def is_personal(name: str) -> bool:
+    """Tell whether a name marks its value as personal data."""
+    return name.lower() in _PERSONAL_NAMES
 
 
 def is_secret_header(name: str) -> bool:

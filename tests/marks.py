@@ -51,6 +51,7 @@ NEEDS: tuple[tuple[str, str, str], ...] = (
     ("mitmproxy", "verify/", "test_replay_by_mitmdump"),
     ("node", "traffic/", "dumped"),
     ("node", "traffic/", "processes"),
+    ("node", "load/", "stand_in"),
     ("node", "peers/", "direct"),
     ("node", "peers/", "processes"),
     ("node", "replay/", "application"),

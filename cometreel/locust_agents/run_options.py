@@ -82,10 +82,13 @@ class RunOptions:
     json: Path | None = None
     step: float = 10.0
     """Seconds of each step of a search for capacity that are judged."""
-    script: ScenarioScript | None = None
-    """The requests of a scenario, which replace the plan."""
     left_out: tuple[OwnerKind, ...] = ()
     """The kinds of the default mix without owners."""
+
+    @property
+    def script(self) -> ScenarioScript | None:
+        """The requests of a scenario, which replace the plan."""
+        return self.config.script
 
     def notes(self) -> list[str]:
         """Return a line for everything that will not be sent, and how to add it."""
@@ -149,11 +152,12 @@ def read_scenario_options(options: Namespace, host: str | None) -> RunOptions:
         raise OptionInvalid(option, "the scenario defines the rate", "--reel-speed, and more or fewer --users")
     if not options.reel_scenario:
         raise OptionInvalid("--reel-scenario", "no scenario is given", "a YAML file or a folder of them")
-    script = read_script([Path(path) for path in options.reel_scenario], _speed(options.reel_speed))
     run = read_options(Namespace(**{**vars(options), "reel_mix": "agent=100"}), host)
     config = run.config
-    config = replace(config, endpoint=script.endpoint or config.endpoint, channels=script.channels or config.channels)
-    return replace(run, script=script, config=config)
+    paths = [Path(path) for path in options.reel_scenario]
+    script = read_script(paths, _speed(options.reel_speed), has_users=config.login != "open")
+    endpoint, channels = script.endpoint or config.endpoint, script.channels or config.channels
+    return replace(run, config=replace(config, endpoint=endpoint, channels=channels, script=script))
 
 
 def _speed(text: str) -> float:
