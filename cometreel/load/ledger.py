@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.load.formatting import shortened
 from cometreel.load.outcomes import (
     Abandoned,
     Acknowledged,
@@ -29,6 +30,7 @@ from cometreel.load.outcomes import (
     Unexpected,
     Wrong,
 )
+from cometreel.masking import masked_text
 
 __all__ = ["Ledger"]
 
@@ -231,15 +233,23 @@ def _refusal(
 ) -> Refused | None:
     """Return why this reply is no acknowledgement, or None if it is one."""
     if not 200 <= status < 300:
-        return Refused(exchange, now, Failure.HTTP, status)
+        return Refused(exchange, now, Failure.HTTP, status, _message(body))
     code = body.get("statusCode") if isinstance(body, dict) else None
     if isinstance(code, bool) or not isinstance(code, int):
-        return Refused(exchange, now, Failure.STATUS, -1)
+        return Refused(exchange, now, Failure.STATUS, -1, _message(body))
     if code != 0:
-        return Refused(exchange, now, Failure.STATUS, code)
+        return Refused(exchange, now, Failure.STATUS, code, _message(body))
     if exchange.planned.expectation is not None and reference is None:
         return Refused(exchange, now, Failure.REFERENCE)
     return None
+
+
+_LONGEST_MESSAGE = 300
+
+
+def _message(body: JSON) -> str:
+    message = body.get("statusMessage") if isinstance(body, dict) else None
+    return shortened(masked_text(" ".join(message.split())), _LONGEST_MESSAGE) if isinstance(message, str) else ""
 
 
 def _reference(body: JSON) -> _Reference | None:

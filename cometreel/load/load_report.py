@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.junit import JUnitCase, JUnitSuite
@@ -24,6 +25,7 @@ __all__ = [
     "figures",
     "headline",
     "junit_report",
+    "messages",
     "rows",
     "warnings",
 ]
@@ -32,6 +34,7 @@ PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99, 100.0)
 """The percentiles of each latency; the last is the maximum."""
 
 _HIGH_LAG = 0.05
+_LOCKED_OUT = ("HTTP 401", "HTTP 403")
 _MOST_SENT = 0.98
 
 
@@ -47,6 +50,10 @@ class RunInfo:
     settings: tuple[tuple[str, str], ...] = ()
     lost: tuple[str, ...] = ()
     """Names of lost workers."""
+    logged_in: bool = True
+    """False if the agents don't log in."""
+    login_error: str = ""
+    """Error of the last failed login; empty if none failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,24 @@ def rows(tally: Tally) -> list[ReportRow]:
     return [*(ReportRow(labels.get(name, name), tally.entries[name]) for name in named), ReportRow("All", whole)]
 
 
+class FailureMessage(NamedTuple):
+    """The first message of the server for one failure of one entry."""
+
+    label: str
+    failure: str
+    number: int
+    message: str
+
+
+def messages(report: Report) -> list[FailureMessage]:
+    """Return the first message of each failure, in the order of `rows`."""
+    return [
+        FailureMessage(row.label, failure, row.entry.failures[failure], first["message"])
+        for row in rows(report.tally)[:-1]
+        for failure, first in sorted(row.entry.messages.items())
+    ]
+
+
 def both_latencies(timing: Timing) -> list[tuple[Point, Point]]:
     """Return pairs of the latency from the intended and from the actual start, for each of `PERCENTILES`."""
     return list(zip(timing.intended.percentiles(PERCENTILES), timing.actual.percentiles(PERCENTILES), strict=True))
@@ -105,6 +130,12 @@ def warnings(report: Report) -> list[str]:
     found: list[str] = []
     if not sent:
         found.append("no request was sent, so there are no results")
+    if run.login_error:
+        found.append(run.login_error)
+    refused = [] if run.logged_in else [sum(e.failures[text] for e in tally.entries.values()) for text in _LOCKED_OUT]
+    if sum(refused):
+        number = count(sum(refused))
+        found.append(f"requests refused with HTTP 401 or 403: {number}; the server requires a login: add --reel-users")
     found += [
         f"{name} was lost: its requests in progress, and those due until other workers took over, are in no figure"
         for name in run.lost
@@ -179,7 +210,7 @@ def figures(report: Report) -> JSONObject:
 
 
 def junit_report(report: Report) -> str:
-    """Return the limits as JUnit XML, one test case each. The warnings are the `system-out`."""
+    """Return the limits as JUnit XML, one test case each. Warnings and messages are the `system-out`."""
     cases = [
         JUnitCase(
             "limits",
@@ -188,7 +219,8 @@ def junit_report(report: Report) -> str:
         )
         for result in report.limit_results
     ]
-    suite = JUnitSuite("cometreel load", cases, report.run.seconds, "\n".join(warnings(report)))
+    notes = [*warnings(report), *(f"{each.label}, {each.failure}: {each.message}" for each in messages(report))]
+    suite = JUnitSuite("cometreel load", cases, report.run.seconds, "\n".join(notes))
     return suite.document(wrapped=False)
 
 
@@ -205,6 +237,7 @@ def _row_figures(row: ReportRow) -> JSONObject:
         "expected": entry.expected,
         "answered": entry.answered,
         "failures": dict(sorted(entry.failures.items())),
+        "messages": {failure: first["message"] for failure, first in sorted(entry.messages.items())},
         "ack": {"intended": _latency_figures(entry.ack.intended), "actual": _latency_figures(entry.ack.actual)},
         "notification": {
             "intended": _latency_figures(entry.notification.intended),

@@ -105,6 +105,8 @@ class Refused:
     at: float
     failure: Failure
     detail: int = 0
+    message: str = ""
+    """The statusMessage of the reply, without secrets. A replay describes the near miss in it."""
 
     @property
     def text(self) -> str:

@@ -6,7 +6,7 @@ from cometreel import __version__
 from cometreel.html_templates import html_template
 from cometreel.load.charts import latency_curve, run_chart
 from cometreel.load.formatting import count, percent, rate, seconds
-from cometreel.load.load_report import PERCENTILES, Report, both_latencies, headline, rows, warnings
+from cometreel.load.load_report import PERCENTILES, Report, both_latencies, headline, messages, rows, warnings
 from cometreel.load.tally import COUNTED
 
 __all__ = ["html_report", "html_section"]
@@ -33,6 +33,7 @@ def _context(report: Report) -> dict[str, object]:
         "headline": headline(report),
         "warnings": warnings(report),
         "rows": whole,
+        "messages": messages(report),
         "failures": failures,
         "percentiles": [f"p{each:g}" for each in PERCENTILES[:-1]] + ["max"],
         "both_latencies": both_latencies,

@@ -123,7 +123,8 @@ class Coordinator:
         self._figures: dict[str, TallyState] = {}
         self._final: set[str] = set()
         self._ready: dict[str, int] = {}
-        self._login_error = ""
+        self.login_error = ""
+        """Error of the last failed login; empty if none failed."""
         self._stopping = False
         self._finish_by = float("inf")
         self._finished = Event()
@@ -145,7 +146,7 @@ class Coordinator:
         if grant is None:
             return  # a newer report was already processed
         self._ready[name] = report["ready"]
-        self._login_error = report["login_error"] or self._login_error
+        self.login_error = report["login_error"] or self.login_error
         if report["final"] is not None:
             self._figures[name] = report["final"]
             self._final.add(name)
@@ -198,7 +199,7 @@ class Coordinator:
         if ready < wanted and now < self._since + self.options.config.patience:
             return
         if ready < wanted:
-            logger.warning("%s", self._login_error or "not all agents have logged in")
+            logger.warning("%s", self.login_error or "not all agents have logged in")
         logger.info("The run starts: %d of %d agents are ready", ready, wanted)
         self.began = self._leases.start = now + _START_DELAY
         if self.search is not None:

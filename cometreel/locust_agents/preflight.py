@@ -96,10 +96,14 @@ class _PreflightAgent:
             answer = parse_messages(reply.body)[0]
         except (MalformedMessages, IndexError):
             answer = {}
+        error = str(answer.get("error"))
+        locked_out = reply.status in {401, 403} or error.startswith(("401:", "403:"))
+        hint = "the server requires a login: add --reel-users" if locked_out and self._config.login == "open" else ""
         if reply.status != 200 or answer.get("channel") != "/meta/handshake":
-            raise OptionInvalid(_HOST, f"{where} answered HTTP {reply.status} without a Bayeux message", _EXPECTED)
+            found = f"{where} answered HTTP {reply.status} without a Bayeux message"
+            raise OptionInvalid(_HOST, found, _EXPECTED, hint)
         if answer.get("successful") is not True:
-            raise OptionInvalid(_HOST, f"{where} refused the handshake: {answer.get('error')}", _EXPECTED)
+            raise OptionInvalid(_HOST, f"{where} refused the handshake: {error}", _EXPECTED, hint)
         disconnect = {"channel": "/meta/disconnect", "id": "2", "clientId": answer.get("clientId")}
         self._send(self._identity.head.post(f"{endpoint}/disconnect", encode([disconnect])))
         if self._config.end is not None:

@@ -75,7 +75,15 @@ def report_of(coordinator: Coordinator) -> Report:
     nominal = rate.volume(seconds) if rate is not None else 0.0
     search = coordinator.search.search if coordinator.search else None
     limit_results = check_limits(options.limits, tally) if search is None else []
-    run = RunInfo(options.target.base, seconds, nominal, options.settings(), tuple(coordinator.lost))
+    run = RunInfo(
+        options.target.base,
+        seconds,
+        nominal,
+        options.settings(),
+        tuple(coordinator.lost),
+        options.config.login != "open",
+        coordinator.login_error,
+    )
     return Report(
         run, tally, limit_results, search.trials if search else (), search.result_so_far() if search else None
     )

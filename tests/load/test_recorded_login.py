@@ -16,7 +16,7 @@ from cometreel.recording.upstream import Upstream
 from cometreel.serve import serve_in_background
 from demo import peers
 from demo.processes import Process
-from tests.load.conftest import Start
+from tests.load.conftest import SCENARIOS, Start
 
 STATS = {"operationName": "RequestAgentStats"}
 SIGN_IN: list[dict[str, Any]] = [
@@ -177,3 +177,13 @@ def test_a_wrong_password_is_reported_with_the_name_of_the_recorded_request(
         "cometreel: --reel-users: ann.archer: login failed: the server refused 'post sign-in' with HTTP 403 "
         "(statusCode 20); expected a user name and a password that the server accepts"
     )
+
+
+def test_the_report_shows_the_near_miss_of_a_replay(serve: Callable[..., str], locust: Start, tmp_path: Path):
+    url = serve(SCENARIOS / "request_agent_stats.yaml")
+    arguments = ("--reel-mix", "place=100", "--reel-owners", "place=Unknown", "--reel-json", "run.json", "-t", "3s")
+    out = locust("--host", url, *arguments).await_end(expected=1)
+    messages = json.loads((tmp_path / "run.json").read_text())["entries"]["Place"]["messages"]
+    assert list(messages) == ["HTTP 404"]
+    assert "workbinOwner" in messages["HTTP 404"]
+    assert "Place, HTTP 404 (" in out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -225,6 +226,59 @@ def test_json_report():
         49,
     )
     assert report["workers"] == {"worker-1": {"cpu_mean": 20.0, "cpu_highest": 20.0}}
+
+
+def refused_tally() -> Tally:
+    """Two requests are refused with different messages, and one without a message."""
+    tally, ledger = Tally("worker-1"), Ledger("agent-1", late=1.0, patience=2.0)
+    near_miss = "Nothing matches POST /api/v2/workbins; 'stats of place Place1': /body/workbinOwner is P9, expected P1"
+    replies: list[tuple[int, JSONObject]] = [
+        (404, {"statusCode": 6, "statusMessage": near_miss}),
+        (404, {"statusCode": 6, "statusMessage": "another one"}),
+        (403, {"statusMessage": "no access with password=geheim"}),
+        (500, {"error": "down"}),
+    ]
+    for number, (status, body) in enumerate(replies):
+        exchange = ledger.sent(PlannedRequest(OwnerKind.PLACE.entry, Expectation("Place")), number, number)
+        tally.sent(exchange)
+        tally.add(ledger.replied(exchange, status, body, number + 0.5))
+    return tally
+
+
+def test_every_report_has_the_first_message_of_each_failure_without_secrets():
+    report = a_report(refused_tally(), nominal=0.0)
+    assert """\
+Place, HTTP 403 (1): no access with password=[hidden]
+Place, HTTP 404 (2): Nothing matches POST /api/v2/workbins; 'stats of place Place1':
+  /body/workbinOwner is P9, expected P1
+""" in terminal_report(report)
+    entries = figures(report)["entries"]
+    assert isinstance(entries, dict)
+    assert isinstance(entries["Place"], dict)
+    assert entries["Place"]["messages"] == {
+        "HTTP 403": "no access with password=[hidden]",
+        "HTTP 404": (
+            "Nothing matches POST /api/v2/workbins; 'stats of place Place1': /body/workbinOwner is P9, expected P1"
+        ),
+    }
+    assert "&#39;stats of place Place1&#39;: /body/workbinOwner is P9, expected P1" in html_section(report)
+    assert "Place, HTTP 403: no access with password=[hidden]" in junit_report(report)
+    assert "geheim" not in f"{terminal_report(report)}{figures(report)}{html_section(report)}{junit_report(report)}"
+
+
+def test_a_run_without_a_login_that_is_refused_mentions_the_option_for_users():
+    report = a_report(refused_tally(), nominal=0.0)
+    assert warnings(report) == []
+    refused = "requests refused with HTTP 401 or 403: 1; the server requires a login: add --reel-users"
+    assert warnings(replace(report, run=replace(report.run, logged_in=False))) == [refused]
+
+
+def test_a_failed_login_is_a_warning():
+    run = replace(a_report(Tally()).run, login_error="login failed: the server answered 'me' with HTTP 404")
+    assert warnings(Report(replace(run, nominal=0.0), Tally())) == [
+        "no request was sent, so there are no results",
+        "login failed: the server answered 'me' with HTTP 404",
+    ]
 
 
 def test_junit_has_a_case_for_each_limit():
