@@ -14,7 +14,7 @@ from cometreel.load.formatting import count, percent, rate, seconds
 from cometreel.load.latency import Latency, Point
 from cometreel.load.limits import LimitResult
 from cometreel.load.owner_kinds import OwnerKind
-from cometreel.load.tally import BUSY_PERCENT, COUNTED, Entry, Tally, Timing, count_of, overloaded
+from cometreel.load.tally import BUSY_PERCENT, COUNTED, Entry, Tally, Timing, count_of, count_sent, overloaded
 
 __all__ = [
     "PERCENTILES",
@@ -22,11 +22,13 @@ __all__ = [
     "ReportRow",
     "RunInfo",
     "both_latencies",
+    "capacity_text",
     "figures",
     "headline",
     "junit_report",
     "messages",
     "rows",
+    "verdict",
     "warnings",
 ]
 
@@ -163,6 +165,28 @@ def warnings(report: Report) -> list[str]:
     if waiting:
         found.append(f"the counts aren't final: {count(waiting)} exchanges were still in progress")
     return found
+
+
+def verdict(report: Report) -> str:
+    """Return the result of the run in one line: passed or failed, and why."""
+    limits, broken = len(report.limit_results), sum(not each.passed for each in report.limit_results)
+    failed = count_of(report.tally, "error")
+    if not count_sent(report.tally):
+        return "Failed: no request was sent"
+    if report.capacity is not None:
+        return f"{'Passed' if report.passed else 'Failed'}: capacity {capacity_text(report.capacity)}"
+    if broken:
+        return f"Failed: {broken} of {limits} limits broken"
+    if limits:
+        return f"Passed: {'all ' if limits > 1 else ''}{limits} {'limits hold' if limits > 1 else 'limit holds'}"
+    return f"No limits were set; {count(failed)} requests failed" if failed else "No limits were set; no request failed"
+
+
+def capacity_text(capacity: CapacityResult) -> str:
+    """Return the highest rate that held, or what is known instead."""
+    if capacity.rate:
+        return rate(capacity.rate)
+    return "unknown" if capacity.broken is None else f"below {rate(capacity.broken)}"
 
 
 def headline(report: Report) -> str:

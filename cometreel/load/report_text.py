@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from textwrap import wrap
 
 from cometreel.load.formatting import count, percent, rate, seconds, shortened
-from cometreel.load.load_report import Report, ReportRow, both_latencies, headline, messages, rows, warnings
+from cometreel.load.load_report import (
+    Report,
+    ReportRow,
+    both_latencies,
+    capacity_text,
+    headline,
+    messages,
+    rows,
+    warnings,
+)
 
 __all__ = ["terminal_report"]
 
@@ -115,7 +124,7 @@ def _trials(report: Report) -> list[str]:
     if report.capacity is None:
         return []
     body = [[rate(trial.step.rate), trial.reason or "held"] for trial in report.trials]
-    end = f"capacity: {rate(report.capacity.rate)}; {report.capacity.stopped.value}"
+    end = f"capacity: {capacity_text(report.capacity)}; {report.capacity.stopped.value}"
     return [*_table(["rate", "limits"], body, left=(1,)), end]
 
 

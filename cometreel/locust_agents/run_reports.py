@@ -20,7 +20,7 @@ from cometreel.load import (
 from cometreel.locust_agents.coordinator import Coordinator
 from cometreel.locust_agents.event_loop import clock
 
-__all__ = ["RunReports"]
+__all__ = ["RunReports", "report_of", "with_report"]
 
 
 class RunReports:
@@ -55,15 +55,15 @@ class RunReports:
         process_html_filename(options)
         page = Path(options.html_file)
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(self.on_page(get_html_report(self._environment, show_download_link=False)), "utf-8")
+        locust_page = get_html_report(self._environment, show_download_link=False)
+        page.write_text(with_report(locust_page, self._report), "utf-8")
         print(f"report: {page}")  # noqa: T201  # so that it is found
 
-    def on_page(self, page: str) -> str:
-        """Return Locust's page with the report of the latest run at its start."""
-        if self._report is None:
-            return page
-        head, body, rest = page.partition("<body>")
-        return f"{head}{body}{html_section(self._report)}{rest}"
+
+def with_report(locust_page: str, report: Report) -> str:
+    """Return Locust's report page with our report before it."""
+    head, body, rest = locust_page.partition("<body>")
+    return f"{head}{body}{html_section(report)}{rest}"
 
 
 def report_of(coordinator: Coordinator) -> Report:

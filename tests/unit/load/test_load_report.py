@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
@@ -22,7 +23,6 @@ from cometreel.load import (
     Tally,
     check_limits,
     figures,
-    html_report,
     html_section,
     junit_report,
     latency_curve,
@@ -32,6 +32,7 @@ from cometreel.load import (
 )
 from cometreel.load.charts import run_chart
 from cometreel.load.formatting import count, percent, rate, seconds, shortened
+from cometreel.load.load_report import verdict
 from cometreel.load.time_series import TimeSeries
 
 TERMINAL = """\
@@ -159,8 +160,57 @@ def test_a_search_for_capacity_shows_its_steps():
     text = terminal_report(report)
     assert " 5.0/s  held\n10.0/s  lost == 0\n" in text
     assert "capacity: 7.2/s; the limits break above it\n" in text
-    assert "Capacity: 7.2/s" in html_report(report)
+    assert "Capacity: 7.2/s" in html_section(report)
     assert report.passed
+
+
+def test_an_unfinished_search_whose_first_rate_broke_a_limit_promises_no_higher_rate():
+    search = CapacitySearch(parse_limits(["lost == 0"]), first=16.0, counted=10.0, settle=2.0)
+    before = Report(RunInfo(HOST, 1.0, 0.0), a_tally(), (), search.trials, search.result_so_far())
+    assert terminal_report(before).endswith(
+        "capacity: unknown; the search was not finished; no rate has held the limits so far\n"
+    )
+    search.add_result(a_tally())
+    report = Report(RunInfo(HOST, 60.0, 0.0), a_tally(), (), search.trials, search.result_so_far())
+    assert "capacity: below 16.0/s; the search was not finished; no rate has held" in terminal_report(report)
+    page = html_section(report)
+    assert "Capacity: below 16.0/s" in page
+    assert "Failed: capacity below 16.0/s" in page
+    assert [text for text in (" 0.0/s", "a higher rate may hold") if text in terminal_report(report) + page] == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "line"),
+    [
+        (("lost == 0", "ack p99 < 1s"), "Failed: 1 of 2 limits broken"),
+        (("lost == 1", "ack p99 < 1s"), "Passed: all 2 limits hold"),
+        (("lost == 1",), "Passed: 1 limit holds"),
+        ((), "No limits were set; 1 requests failed"),
+    ],
+)
+def test_the_page_starts_with_the_result(limits: tuple[str, ...], line: str):
+    """Limits, owners, latencies and losses come before everything else."""
+    page = html_section(a_report(a_tally(), *limits, nominal=100.0))
+    assert verdict(a_report(a_tally(), *limits)) == line
+    words = [line, "<h2>Owners</h2>", "only 50% of the due requests", "<h2>Counts</h2>", "<svg", "<h2>Latency</h2>"]
+    words[1:1] = ["<h2>Limits</h2>"] if limits else []
+    places = [page.index(word) for word in words]
+    assert places == sorted(places)
+    place = page[page.index("<h2>Owners</h2>") :]
+    place = place[place.index("Place</th>") :]
+    assert re.findall(r"<td[^>]*>([^<]+)", place[: place.index("</tr>")]) == [
+        "10",
+        "1",
+        "0",
+        "20.0ms",
+        "20.0ms",
+        "100ms",
+        "100ms",
+    ]
+
+
+def test_a_run_without_requests_has_failed():
+    assert verdict(a_report(Tally(), "lost == 0")) == "Failed: no request was sent"
 
 
 @pytest.mark.parametrize(
@@ -299,17 +349,16 @@ def test_junit_has_a_case_for_each_limit():
 
 
 def test_the_page_needs_no_other_resources_and_escapes_values():
-    page = html_report(a_report(a_tally('<script>alert("1")</script>'), "lost == 0"))
+    page = html_section(a_report(a_tally('<script>alert("1")</script>'), "lost == 0"))
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert [word for word in ("http://", "https://", "url(", "@import", "src=") if word in page.replace(HOST, "")] == []
     assert "prefers-color-scheme: dark" in page
     assert page.count("<polyline") == 5 + 3 + 3
-    assert html_section(a_report(a_tally())) in html_report(a_report(a_tally()))
 
 
 def test_the_page_of_an_empty_run():
-    page = html_report(a_report(Tally("w"), nominal=0.0))
+    page = html_section(a_report(Tally("w"), nominal=0.0))
     assert "no request was sent" in page
     assert "<polyline" not in page
     assert terminal_report(a_report(Tally(), nominal=0.0, seconds=0.0)).startswith("load on")
