@@ -78,7 +78,8 @@ class Request:
 
     `id` is chosen by the caller and identifies the request in every effect. `path` and `query` are as sent, still
     percent-encoded, the query without its `?`. `base` is scheme and authority as the client used them
-    (`https://gws.example:8443`). `body` is decoded from any Content-Encoding.
+    (`https://gws.example:8443`). `body` is decoded from any Content-Encoding. `address` is the IP address of the
+    client, empty if it is not known.
     """
 
     id: int
@@ -89,6 +90,7 @@ class Request:
     body: bytes = b""
     base: str = "http://localhost"
     websocket: bool = False
+    address: str = ""
 
 
 @immutable

@@ -48,6 +48,7 @@ NEEDS: tuple[tuple[str, str, str], ...] = (
     ("mitmproxy", "peers/test_demo.py", ""),
     ("mitmproxy", "proxy/", ""),
     ("mitmproxy", "serve/test_both_servers.py", ""),
+    ("mitmproxy", "serve/test_identity_of_sockets.py", "confdir"),
     ("mitmproxy", "verify/", "test_replay_by_mitmdump"),
     ("node", "traffic/", "dumped"),
     ("node", "traffic/", "processes"),

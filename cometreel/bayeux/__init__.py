@@ -11,7 +11,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from cometreel.bayeux.application import NO_DATA, AllowAll, Application, EndReason, PolicyResult, PublishResult
+from cometreel.bayeux.application import (
+    NO_DATA,
+    AllowAll,
+    Application,
+    DropReason,
+    EndReason,
+    PolicyResult,
+    PublishResult,
+)
 from cometreel.bayeux.channels import (
     canonical,
     is_broadcast,
@@ -24,8 +32,9 @@ from cometreel.bayeux.channels import (
 )
 from cometreel.bayeux.dialects import Dialect, dialect
 from cometreel.bayeux.messages import MalformedMessages, Message, NullMessage, looks_like_bayeux, parse_messages
+from cometreel.bayeux.outbox import EncodedMessage
 from cometreel.bayeux.server import BayeuxServer, BayeuxSessionInfo
-from cometreel.bayeux.settings import BayeuxSettings, DialectName, TransportName
+from cometreel.bayeux.settings import BayeuxSettings, DialectName, HandshakeMembers, TransportName
 
 if TYPE_CHECKING:
     from cometreel.bayeux.client import BayeuxClient
@@ -61,9 +70,12 @@ __all__ = [
     "ConnectionBroken",
     "Dialect",
     "DialectName",
+    "DropReason",
+    "EncodedMessage",
     "EndReason",
     "Established",
     "Failed",
+    "HandshakeMembers",
     "MalformedMessages",
     "Message",
     "NullMessage",

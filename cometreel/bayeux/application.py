@@ -8,13 +8,16 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final, Literal, Protocol, TypeAlias
 
+from cometreel.bayeux.outbox import EncodedMessage
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.wire import Request
 
-__all__ = ["NO_DATA", "AllowAll", "Application", "EndReason", "PolicyResult", "PublishResult"]
+__all__ = ["NO_DATA", "AllowAll", "Application", "DropReason", "EndReason", "PolicyResult", "PublishResult"]
 
 EndReason: TypeAlias = Literal["disconnect", "expired", "server-disconnect"]
+DropReason: TypeAlias = Literal["queue full", "client gone", "no subscriber"]
+"""Why a message was dropped: too many were queued, the session has ended, or it has no subscription to the channel."""
 
 
 class _NoData(Enum):
@@ -82,6 +85,9 @@ class Application(Protocol):
     def ended(self, client_id: str, reason: EndReason, now: float) -> None:
         """Called after a session has ended."""
 
+    def dropped(self, client_id: str, message: EncodedMessage, reason: DropReason, now: float) -> None:
+        """Called after a message for a session was dropped."""
+
 
 class AllowAll:
     """An application that allows everything and does nothing."""
@@ -107,4 +113,7 @@ class AllowAll:
         """Do nothing."""
 
     def ended(self, client_id: str, reason: EndReason, now: float) -> None:
+        """Do nothing."""
+
+    def dropped(self, client_id: str, message: EncodedMessage, reason: DropReason, now: float) -> None:
         """Do nothing."""

@@ -5,8 +5,9 @@ Until a session ends, no message is lost and messages stay in order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from cometreel.bayeux.application import DropReason
 from cometreel.bayeux.messages import Message
 from cometreel.bayeux.outbox import AckedOutbox, EncodedMessage, Outbox
 from cometreel.bayeux.registry import Registry
@@ -26,10 +27,11 @@ class Delivery:
         """Open WebSockets, held requests, and requests whose reply carried messages and isn't confirmed."""
 
     # ------------------------------------------------------------------ messages
-    def put(self, session: BayeuxSession, encoded: EncodedMessage) -> None:
+    def put(self, session: BayeuxSession, encoded: EncodedMessage, now: float) -> None:
         """Queue one message."""
         fits = session.outbox.put(encoded)
-        self._warn_overflow(session, fits=fits)
+        if not fits:
+            self._overflow(session, now)
 
     def flush(self, session: BayeuxSession, now: float) -> None:
         """Send the queued messages of a session, if it has a channel and its own request isn't being processed."""
@@ -65,17 +67,26 @@ class Delivery:
             self._push(session, session.socket)
         if session.poll is not None:
             self.release(session, now)
-        self._unbind(session)
+        self._unbind(session, now)
+        self._drop(session, session.outbox.take_unsent(), "client gone", now)
 
     def _keeps(self, session: BayeuxSession) -> bool:
         return self._registry.settings.on_hangup == "keep" and not session.acked and not session.is_over
 
-    def _warn_overflow(self, session: BayeuxSession, *, fits: bool) -> None:
-        if not fits and not session.overflowed:
+    def _overflow(self, session: BayeuxSession, now: float) -> None:
+        """Report the messages that were dropped at the limit of the queue."""
+        dropped = session.outbox.dropped[:]
+        session.outbox.dropped.clear()
+        self._drop(session, dropped, "queue full", now)
+        if not session.overflowed:
             session.overflowed = True
             limit = self._registry.settings.max_queue
             text = f"more than {limit} messages wait for one CometD session: the oldest are dropped from now on"
             self._registry.effects.append(Log("warning", text))
+
+    def _drop(self, session: BayeuxSession, messages: Iterable[EncodedMessage], reason: DropReason, now: float) -> None:
+        for encoded in messages:
+            self._registry.application.dropped(session.client_id, encoded, reason, now)
 
     # ------------------------------------------------------------------ polls
     def hold(self, session: BayeuxSession, reply_channel: ReplyChannel, reply: Message, until: float) -> None:
@@ -150,14 +161,14 @@ class Delivery:
         if old is reply_channel:
             return
         if old is not None:
-            self._unbind(session)
+            self._unbind(session, now)
             if held:
                 self.close(old, 1000, now)
         if isinstance(reply_channel, WebSocketReplyChannel):
             session.socket = reply_channel
             reply_channel.sessions[session.client_id] = session
 
-    def _unbind(self, session: BayeuxSession) -> None:
+    def _unbind(self, session: BayeuxSession, now: float) -> None:
         """Remove a session from its WebSocket, and queue its unconfirmed messages again."""
         socket, session.socket = session.socket, None
         if socket is None:
@@ -168,7 +179,7 @@ class Delivery:
             for index, entry in enumerate(socket.sent):
                 if entry is not None and entry[0] is session:
                     socket.sent[index] = None
-            self._put_back(session, back)
+            self._put_back(session, back, now)
 
     # ------------------------------------------------------------------ after writing
     def delivered(self, request_id: int, now: float) -> None:
@@ -188,7 +199,9 @@ class Delivery:
         if isinstance(reply_channel, WebSocketReplyChannel):
             self._lose_socket(reply_channel, now)
         elif reply_channel.session is not None:
-            self._put_back(reply_channel.session, reply_channel.encoded)
+            if reply_channel.session.is_over:
+                self._drop(reply_channel.session, reply_channel.encoded, "client gone", now)
+            self._put_back(reply_channel.session, reply_channel.encoded, now)
             self._reply_done(reply_channel, now)
         else:
             reply_channel.gone = True
@@ -212,13 +225,12 @@ class Delivery:
         for session in tuple(socket.sessions.values()):
             if session.poll is not None and session.poll.reply_channel is socket:
                 self._end_poll(session, now)
-            self._unbind(session)
+            self._unbind(session, now)
             self._registry.restart_expiry(session, now)
 
-    def _put_back(self, session: BayeuxSession, encoded: Sequence[EncodedMessage]) -> None:
-        if isinstance(session.outbox, Outbox) and not session.is_over:
-            fits = session.outbox.put_back(encoded)
-            self._warn_overflow(session, fits=fits)
+    def _put_back(self, session: BayeuxSession, encoded: Sequence[EncodedMessage], now: float) -> None:
+        if isinstance(session.outbox, Outbox) and not session.is_over and not session.outbox.put_back(encoded):
+            self._overflow(session, now)
 
 
 def complete(session: BayeuxSession, reply: Message) -> None:

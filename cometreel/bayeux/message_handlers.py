@@ -165,12 +165,18 @@ class MessageHandlers:
             context.reply.update(successful=False, error=self._dialect.publish_create_denied)
         else:
             self._registry.subscriptions.use(channel, context.now)
-            client_id, request = context.session.client_id, context.bayeux_request.request
-            result = self._registry.application.published(client_id, context.message, request, context.now)
+            request = context.bayeux_request.request
+            result = self._registry.application.published(self._sender(context), context.message, request, context.now)
             if is_broadcast(channel) and (result is None or not result.handled):
                 self._broadcast(channel, context.message, context.now)
             _add_publish_result(context.reply, result or PublishResult())
         add_policy_result(context.reply, context.policy)
+
+    def _sender(self, context: MessageContext) -> str:
+        """Return the clientId of a message; that of the first one in the request if it has none of its own."""
+        transport = context.bayeux_request.reply_channel.transport
+        own = self._registry.find(context.message.get("clientId"), transport, context.bayeux_request.request)
+        return context.session.client_id if own is None else own.client_id
 
     def _broadcast(self, channel: str, message: Message, now: float) -> None:
         recipients = self._registry.subscriptions.recipients(channel)
@@ -179,14 +185,14 @@ class MessageHandlers:
         encoded = encoded_message(message)
         for client_id in recipients:
             session = self._registry.sessions[client_id]
-            self._delivery.put(session, encoded)
+            self._delivery.put(session, encoded, now)
             self._delivery.flush(session, now)
 
 
-def encoded_message(message: Message) -> EncodedMessage:
+def encoded_message(message: Message, origin: object = None) -> EncodedMessage:
     """Encode a message for its receivers, without the sender's fields id and clientId."""
     kept = {key: value for key, value in message.items() if key not in {"id", "clientId"}}
-    return EncodedMessage(str(message["channel"]), encode(kept))
+    return EncodedMessage(str(message["channel"]), encode(kept), origin)
 
 
 def add_advice(session: BayeuxSession, reply: Message, transport: TransportName, settings: BayeuxSettings) -> None:

@@ -24,6 +24,7 @@ from cometreel.bayeux.request_context import (
     reply_to,
 )
 from cometreel.bayeux.session import BayeuxSession
+from cometreel.bayeux.settings import TransportName
 from cometreel.wire import Request
 
 __all__ = ["MessageProcessor"]
@@ -137,10 +138,22 @@ class MessageProcessor:
             session = bayeux_request.session = self._start(bayeux_request, message, now)
             reply.update(successful=True, clientId=session.client_id, version="1.0", minimumVersion="1.0")
             reply["supportedConnectionTypes"] = list(self._registry.settings.transports)
-            add_advice(session, reply, bayeux_request.reply_channel.transport, self._registry.settings)
+            self._add_members(session, reply, bayeux_request.reply_channel.transport)
+        add_policy_result(reply, policy)
+
+    def _add_members(self, session: BayeuxSession, reply: Message, transport: TransportName) -> None:
+        """Add advice and ext to the reply to a successful handshake."""
+        members = self._registry.settings.handshake
+        if members is None:
+            add_advice(session, reply, transport, self._registry.settings)
             if session.acked:
                 reply["ext"] = {"ack": True}
-        add_policy_result(reply, policy)
+            return
+        if members.ext is not None:
+            reply["ext"] = {**members.ext}
+        if members.advice is not None:
+            reply["advice"] = {**members.advice}
+            session.advised = transport
 
     def _start(self, bayeux_request: BayeuxRequest, message: Message, now: float) -> BayeuxSession:
         settings, reply_channel = self._registry.settings, bayeux_request.reply_channel
@@ -150,10 +163,13 @@ class MessageProcessor:
             reply_channel.headers.append(
                 ("Set-Cookie", f"{settings.cookie_name}={browser}; {settings.cookie_attributes}")
             )
-        acked = settings.ack and as_object(message.get("ext")).get("ack") is True
+        offered = settings.ack if settings.handshake is None else as_object(settings.handshake.ext).get("ack") is True
+        acked = offered and as_object(message.get("ext")).get("ack") is True
         session = self._registry.start(browser or "", reply_channel.transport, acked=acked)
         if not isinstance(reply_channel, HttpReplyChannel):
             self._delivery.bind(session, reply_channel, now)
         self._registry.restart_expiry(session, now)
+        session.batches += 1  # messages of the application follow the reply to the handshake
         self._registry.application.started(session.client_id, bayeux_request.request, now)
+        session.batches -= 1
         return session

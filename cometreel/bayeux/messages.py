@@ -6,11 +6,12 @@ The server, the client, the recorder and the replay engine use it.
 from __future__ import annotations
 
 from typing import TypeAlias
+from urllib.parse import parse_qs
 
 from cometreel.errors import PeerError
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode
 
-__all__ = ["MalformedMessages", "Message", "NullMessage", "looks_like_bayeux", "parse_messages"]
+__all__ = ["MalformedMessages", "Message", "NullMessage", "form_messages", "looks_like_bayeux", "parse_messages"]
 
 Message: TypeAlias = JSONObject
 
@@ -25,11 +26,16 @@ class NullMessage(MalformedMessages):
     """An array that contains `null`; real servers answer it with an internal error."""
 
 
-def parse_messages(body: bytes | str) -> list[Message]:
+def parse_messages(body: bytes | str, *, form: bool = False) -> list[Message]:
     """Parse the messages of one request, reply or frame: an array of objects, or a single object.
+
+    With `form` they may also be in the fields `message` of a URL-encoded form. Faye's cross-origin transport sends one,
+    with the Content-Type text/plain or none; Dojo's clients send one as application/x-www-form-urlencoded.
 
     :raises MalformedMessages: if the text is anything else.
     """
+    if form and body.lstrip()[:1] not in (b"[", b"{", "[", "{"):
+        return [message for text in form_messages(body) for message in parse_messages(text)]
     try:
         value = decode(body)
     except NotJSON as error:
@@ -39,6 +45,18 @@ def parse_messages(body: bytes | str) -> list[Message]:
     if not isinstance(value, list):
         raise MalformedMessages(f"found {_kind(value)}; expected a Bayeux message or an array of them")
     return [_message(element, number) for number, element in enumerate(value)]
+
+
+def form_messages(body: bytes | str) -> list[str]:
+    """Return the fields `message` of a URL-encoded form.
+
+    :raises MalformedMessages: if it has none.
+    """
+    text = body.decode(errors="replace") if isinstance(body, bytes) else body
+    texts = parse_qs(text, keep_blank_values=True).get("message", [])
+    if not texts:
+        raise MalformedMessages("found neither JSON nor a form with the field message; expected Bayeux messages")
+    return texts
 
 
 def _message(element: JSON, number: int) -> Message:

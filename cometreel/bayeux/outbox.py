@@ -15,20 +15,26 @@ __all__ = ["AckedOutbox", "EncodedMessage", "Outbox"]
 
 @immutable
 class EncodedMessage:
-    """A message in bytes, encoded once for all its receivers."""
+    """A message in bytes, encoded once for all its receivers.
+
+    `origin` is a value of the application, which gets it back if the message is dropped.
+    """
 
     channel: str
     body: bytes
+    origin: object = None
 
 
 class Outbox:
     """A bounded queue of messages that are removed when they are taken, unless they are put back."""
 
-    __slots__ = ("_limit", "_messages")
+    __slots__ = ("_limit", "_messages", "dropped")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._messages: deque[EncodedMessage] = deque()
+        self.dropped: list[EncodedMessage] = []
+        """The messages that were dropped at the limit, until the caller removes them."""
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -57,8 +63,12 @@ class Outbox:
     def _trim(self) -> bool:
         fits = len(self._messages) <= self._limit
         while len(self._messages) > self._limit:
-            self._messages.popleft()
+            self.dropped.append(self._messages.popleft())
         return fits
+
+    def take_unsent(self) -> tuple[EncodedMessage, ...]:
+        """Remove and return the messages that were never sent, because the session has ended."""
+        return self.take()
 
 
 class AckedOutbox:
@@ -68,12 +78,14 @@ class AckedOutbox:
     all messages that aren't acknowledged; the client repeats the number in its next `/meta/connect`.
     """
 
-    __slots__ = ("_batch", "_limit", "_messages")
+    __slots__ = ("_batch", "_limit", "_messages", "dropped")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._messages: deque[tuple[int, EncodedMessage]] = deque()
         self._batch = 1
+        self.dropped: list[EncodedMessage] = []
+        """The messages that were dropped at the limit, until the caller removes them."""
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -88,7 +100,7 @@ class AckedOutbox:
         self._messages.append((self._batch, message))
         fits = len(self._messages) <= self._limit
         if not fits:
-            self._messages.popleft()
+            self.dropped.append(self._messages.popleft()[1])
         return fits
 
     def acknowledge(self, batch: float) -> None:
@@ -104,3 +116,9 @@ class AckedOutbox:
     def take(self) -> tuple[EncodedMessage, ...]:
         """Return all messages that aren't acknowledged; they stay in the queue."""
         return tuple(message for _, message in self._messages)
+
+    def take_unsent(self) -> tuple[EncodedMessage, ...]:
+        """Remove all messages, because the session has ended; return those of the open batch, which was never sent."""
+        unsent = tuple(message for batch, message in self._messages if batch == self._batch)
+        self._messages.clear()
+        return unsent

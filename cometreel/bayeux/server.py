@@ -83,6 +83,11 @@ class BayeuxServer:
         """Change the settings. Sessions, held polls and queued messages stay."""
         self._registry.settings = settings
 
+    def read_messages(self, request: Request) -> list[Message]:
+        """Return the messages of an HTTP request; none if it is refused."""
+        polling = read_polling(request, self.settings)
+        return [] if request.websocket or isinstance(polling, Reply) else polling.messages
+
     # ------------------------------------------------------------------ called by the driver
     def handles(self, path: str) -> bool:
         """True if a path, without its query, belongs to this endpoint."""
@@ -147,7 +152,9 @@ class BayeuxServer:
         return self._take_effects()
 
     # ------------------------------------------------------------------ called by the application
-    def deliver(self, client_id: str, messages: Sequence[Message], now: float, *, batch: bool = True) -> list[Effect]:
+    def deliver(
+        self, client_id: str, messages: Sequence[Message | EncodedMessage], now: float, *, batch: bool = True
+    ) -> list[Effect]:
         """Queue messages (`channel`, `data`, optional `ext`) for one session and release its held poll.
 
         During a request of that session, the messages are added to its reply instead. Without `batch` a held poll gets
@@ -157,7 +164,7 @@ class BayeuxServer:
             session = self._registry.sessions.get(client_id)
             if session is not None:
                 for message in messages:
-                    self._queue(session, message)
+                    self._queue(session, message, now)
                     if not batch:
                         self._delivery.flush(session, now)
                 self._delivery.flush(session, now)
@@ -169,7 +176,7 @@ class BayeuxServer:
             session = self._registry.sessions.get(client_id)
             if session is not None:
                 if session.state is not SessionState.NEW:
-                    self._delivery.put(session, _SERVER_DISCONNECT)
+                    self._delivery.put(session, _SERVER_DISCONNECT, now)
                 self._registry.end(session, "server-disconnect", now)
                 self._delivery.flush(session, now)
         return self._take_effects()
@@ -192,6 +199,10 @@ class BayeuxServer:
     def held_polls(self) -> int:
         """Return the number of held polls."""
         return sum(session.poll is not None for session in self._registry.sessions.values())
+
+    def subscribers(self, channel: str) -> tuple[str, ...]:
+        """Return the live sessions with a subscription that matches a channel, each once."""
+        return self._registry.subscriptions.recipients(channel)
 
     def client_ids(self) -> tuple[str, ...]:
         """Return the live sessions, oldest first."""
@@ -238,11 +249,13 @@ class BayeuxServer:
         else:
             self._delivery.close(socket, 1011, now)
 
-    def _queue(self, session: BayeuxSession, message: Message) -> None:
-        channel = str(message["channel"])
+    def _queue(self, session: BayeuxSession, message: Message | EncodedMessage, now: float) -> None:
+        encoded = message if isinstance(message, EncodedMessage) else encoded_message(message)
         index = self._registry.subscriptions
-        if self.settings.deliver == "all" or index.receives(session.client_id, channel):
-            self._delivery.put(session, encoded_message(message))
+        if self.settings.deliver == "all" or index.receives(session.client_id, encoded.channel):
+            self._delivery.put(session, encoded, now)
+        else:
+            self._registry.application.dropped(session.client_id, encoded, "no subscriber", now)
 
     def _due(self, session: BayeuxSession, now: float) -> None:
         if session.poll is not None:

@@ -8,10 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["BayeuxSettings", "DialectName", "TransportName"]
+from cometreel.jsonvalue import JSONObject
+
+__all__ = ["BayeuxSettings", "DialectName", "HandshakeMembers", "TransportName"]
 
 TransportName: TypeAlias = Literal["websocket", "long-polling", "callback-polling"]
 DialectName: TypeAlias = Literal["3.x", "4+"]
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeMembers:
+    """The `ext` and `advice` of the reply to a successful handshake; None is absent."""
+
+    ext: JSONObject | None = None
+    advice: JSONObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,10 @@ class BayeuxSettings:
     """The maximum number of queued messages of a session; the oldest are dropped, with a warning."""
     max_message_bytes: int = 8 * 1024 * 1024
     """The maximum size of a request body or WebSocket frame."""
+    form: bool = False
+    """Accept messages in a URL-encoded form; otherwise such a request gets 400."""
+    handshake: HandshakeMembers | None = None
+    """The members of the reply to a handshake, sent as they are; None sends the advice and negotiates ack."""
     cookie_name: str = "BAYEUX_BROWSER"
     """The name of the browser cookie."""
     cookie_attributes: str = "Path=/; HttpOnly"

@@ -45,20 +45,25 @@ def read_polling(request: Request, settings: BayeuxSettings) -> Polling | Reply:
     if request.method == "POST" and "long-polling" in settings.transports:
         if len(request.body) > settings.max_message_bytes:
             return Reply(request.id, 413)
-        return _parsed(request, "long-polling", [request.body], None)
+        return _parsed(request, "long-polling", [request.body], None, settings)
     if request.method == "GET" and "callback-polling" in settings.transports:
         query = parse_qs(request.query, keep_blank_values=True)
         callback = query.get("jsonp", [""])[0]
         if _CALLBACK.fullmatch(callback):
-            return _parsed(request, "callback-polling", query.get("message", []), callback)
+            return _parsed(request, "callback-polling", query.get("message", []), callback, settings)
     return _unknown_transport(request)
 
 
 def _parsed(
-    request: Request, transport: TransportName, texts: list[bytes] | list[str], callback: str | None
+    request: Request,
+    transport: TransportName,
+    texts: list[bytes] | list[str],
+    callback: str | None,
+    settings: BayeuxSettings,
 ) -> Polling | Reply:
     try:
-        messages = [message for text in texts for message in parse_messages(text)]
+        form = settings.form and transport == "long-polling"
+        messages = [message for text in texts for message in parse_messages(text, form=form)]
     except NullMessage:
         return Reply(request.id, 500)
     except MalformedMessages:

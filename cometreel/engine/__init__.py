@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cometreel.engine.backend import Backend
 from cometreel.engine.control import ClientInfo, Control, FaultInfo, SessionInfo
+from cometreel.engine.given_up import GivenUpEvent
 from cometreel.engine.replay_settings import Auth, Repeat, ReplaySettings, Unmatched
 from cometreel.engine.request_journal import Call, Calls
 from cometreel.engine.responders import Notification, Responder, ResponderRequest, Response
@@ -16,6 +17,7 @@ __all__ = [
     "ClientInfo",
     "Control",
     "FaultInfo",
+    "GivenUpEvent",
     "Notification",
     "Repeat",
     "ReplaySettings",

@@ -12,7 +12,35 @@ from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSONObject
 from cometreel.wire import Drop, Reply
 
-__all__ = ["Action", "AnswerRequest", "EndClients", "Notify", "ScheduledAction"]
+__all__ = ["Action", "AnswerRequest", "Cause", "EndClients", "Notify", "Origin", "ScheduledAction"]
+
+
+@immutable
+class Cause:
+    """The cause of events: a call that an exchange answered, or a timeline entry; a responder or a push has neither.
+
+    A publish has the `client_id` of its sender.
+    """
+
+    exchange: str | None = None
+    entry: int | None = None
+    """The index of the timeline entry."""
+    call: int | None = None
+    """The number of the call in the request journal."""
+    client_id: str | None = None
+
+
+@immutable
+class Origin:
+    """The origin of one message to a client: the session and the event that caused it."""
+
+    session: int
+    """The arrival number of the session."""
+    exchange: str | None = None
+    entry: int | None = None
+    call: int | None = None
+    event: int = 1
+    """The place of the event in its exchange, from 1."""
 
 
 @immutable
@@ -25,23 +53,28 @@ class AnswerRequest:
 
 @immutable
 class Notify:
-    """Deliver these messages to one CometD client, or to all clients of the session if `client_id` is None.
+    """Deliver these messages: to one CometD client, or to all clients of the session if `client_id` is None.
 
-    With `batch` all messages are delivered together; without it a held poll is answered with the first one.
+    `deliver` names other receivers: `subscribers`, `all` or a role. With `batch` all messages are delivered together;
+    without it a held poll is answered with the first one.
     """
 
     session: Session
     messages: tuple[JSONObject, ...]
     batch: bool = False
     client_id: str | None = None
+    deliver: str = "asker"
+    origins: tuple[Origin, ...] = ()
+    """The origin of each message."""
 
 
 @immutable
 class EndClients:
-    """End one CometD client from the server's side, or all clients of the session if `client_id` is None."""
+    """End CometD clients from the server's side; `client_id` and `deliver` select them as in `Notify`."""
 
     session: Session
     client_id: str | None = None
+    deliver: str = "asker"
 
 
 Action: TypeAlias = AnswerRequest | Notify | EndClients

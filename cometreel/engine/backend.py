@@ -9,28 +9,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
-from cometreel.engine.actions import Action, AnswerRequest, Notify, ScheduledAction
+from cometreel.engine.actions import Action, AnswerRequest, Notify, Origin, ScheduledAction
 from cometreel.engine.bayeux_application import BayeuxReplayApplication, bayeux_settings
+from cometreel.engine.bound_values import BoundValues
 from cometreel.engine.counters import Counters
 from cometreel.engine.faults import Faults
+from cometreel.engine.given_up import GiveUpReason
 from cometreel.engine.handler import RequestHandler, access_denied
 from cometreel.engine.id_generator import IdGenerator
+from cometreel.engine.notification_router import NotificationRouter
 from cometreel.engine.player import Player
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.request_journal import Calls, RequestJournal
 from cometreel.engine.responders import Responder
 from cometreel.engine.scheduling import Schedule, Ticks, TimerHandle, to_ticks
+from cometreel.engine.session_finder import SessionFinder
 from cometreel.engine.sessions import ResolvedSession, Session, SessionResolver, Sessions
 from cometreel.http_fields import error_reply
+from cometreel.identity import TokenHash
 from cometreel.jsonvalue import JSONObject
-from cometreel.scenario import Scenario
+from cometreel.scenario import Scenario, TimelineEntry
+from cometreel.scenario.values import Fixed
 from cometreel.wire import Effect, Headers, Reply, Request
 
 __all__ = ["Backend"]
-
-_IDLE = 1800.0  # seconds until an idle session ends: Jetty's sessionMaxInactiveInterval in GWS
 
 
 def _epoch() -> datetime:
@@ -58,6 +63,7 @@ class Backend:
         self.journal = RequestJournal(settings.max_calls)
         self.counters = Counters()
         self._ids = IdGenerator(settings.seed, settings.node, nonce)
+        self._hashed = TokenHash(nonce)
         self._effects: list[Effect] = []
         self._time = float("-inf")
         self._start(scenario)
@@ -66,29 +72,44 @@ class Backend:
         """Create everything that `reset` discards."""
         self._schedule: Schedule[Action] = Schedule()
         self._pending: dict[int, TimerHandle[Action]] = {}  # the timers of delayed replies, by request
-        self.sessions = Sessions(self._ids, self.settings.node, scenario.session.max_idle_seconds or _IDLE)
+        self.sessions = Sessions(self._ids, self.settings.node, self._on_end, scenario.session)
         self._application = BayeuxReplayApplication(
             bayeux_settings(scenario.bayeux), self._ids.new, self.sessions, self._perform, self._schedule_action
         )
         self.server = self._application.server
+        self._router = self._application.router = NotificationRouter(
+            self.sessions, self.server, self.counters, self._effects.extend, self._give_up, self.settings.max_waiting
+        )
         self._use(scenario)
 
     def _use(self, scenario: Scenario) -> None:
         """Create everything that depends on the scenario."""
         self.scenario = scenario
+        self._router.keeps_when_gone = scenario.session.when_gone == "keep"
         prepared = PreparedScenario(scenario)
-        self._player = Player(prepared, self.settings, self._schedule, self._wallclock)
+        values = BoundValues(scenario, self.sessions, partial(self._ids.new, "bound"))
+        self._player = Player(prepared, self.settings, self._schedule, self._wallclock, values)
         self._handler = self._application.handler = RequestHandler(
-            prepared, self.settings, self._player, self._responders, self.journal, self._effects.append
+            prepared, self.settings, self._player, self.sessions, self._responders, self.journal, self._effects.append
+        )
+        cookie, browser_cookie = scenario.session.cookie, self.server.settings.cookie_name
+        self._finder = self._application.finder = SessionFinder(
+            self.sessions,
+            scenario.session,
+            browser_cookie,
+            self.server.read_messages,
+            values,
+            self._hashed,
+            self._handler.new_references,
         )
         self._resolver = SessionResolver(
-            self.sessions,
-            scenario.session.cookie,
-            self.server.settings.cookie_name,
-            self.settings.auth,
-            self._handler.new_references,
-            self._handler.on_login,
+            self.sessions, self._finder, cookie, browser_cookie, self.settings.auth, self._handler.on_login
         )
+
+    def _on_end(self, session: Session) -> None:
+        """Report what a session that ended can't get any more, and release its role."""
+        self._router.on_end(session, self._time)
+        self._give_up_entries(session, self._handler.on_end(session))
 
     @property
     def calls(self) -> Calls:
@@ -113,26 +134,22 @@ class Backend:
             return [error_reply(request.id, 413, 10, text), *self._take_effects()]
         is_bayeux = self.server.handles(request.path)
         self.counters.requests["websocket" if request.websocket else "bayeux" if is_bayeux else "http"] += 1
-        for ended in self.sessions.expired(now):
-            self._handler.on_end(ended)
+        self.sessions.end_expired(now)
         resolved = self._resolver.resolve(request, now, is_bayeux=is_bayeux)
         if is_bayeux:
             self._receive_bayeux(request, resolved, now)
         else:
             self._receive_http(request, resolved, now)
         self._catch_up(now)
-        if resolved.is_new and self.scenario.session.cookie is None:
-            self.sessions.discard(resolved.session)
+        if resolved.session.kind == "anonymous":
+            self._finder.release(resolved.session)
         return self._take_effects()
 
     def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
         """Process one text frame of an open WebSocket."""
         self._catch_up(now)
-        session = self._application.session_of(request_id)
-        if session is not None:
-            self.sessions.touch(session, now)
-            self._effects += self._application.frame(request_id, text, self._time)
-            self._catch_up(now)
+        self._effects += self._application.frame(request_id, text, self._time)
+        self._catch_up(now)
         return self._take_effects()
 
     def deadline(self) -> float | None:
@@ -167,9 +184,12 @@ class Backend:
         return self._take_effects()
 
     def release_all(self, now: float) -> list[Effect]:
-        """Answer every held request, for a graceful stop."""
+        """Answer every held request and report the notifications that still wait for a client: a graceful stop."""
         self._catch_up(now)
         self._release()
+        self._router.on_stop(self._time)
+        for session in self.sessions:
+            self._give_up_entries(session, self._handler.never_assigned(session))
         return self._take_effects()
 
     def _release(self) -> None:
@@ -203,14 +223,15 @@ class Backend:
         """Deliver a message to all CometD clients of these sessions; a session without a client keeps it for one."""
         self._catch_up(now)
         for session in sessions:
-            self._perform(Notify(session, (message,)), self._time)
+            notify = Notify(session, (message,), origins=(Origin(session.number),))
+            self._router.notify_clients(session, notify, self._time)
         return self._take_effects()
 
     def replace(self, scenario: Scenario, now: float) -> list[Effect]:
         """Play another scenario from now on. Sessions stay, and scheduled actions are still performed."""
         self._catch_up(now)
         self.server.reconfigure(bayeux_settings(scenario.bayeux))
-        self.sessions.idle_seconds = scenario.session.max_idle_seconds or _IDLE
+        self.sessions.configure(scenario.session)
         faults = self._handler.faults
         self._use(scenario)
         self._handler.adopt(self.sessions, faults)
@@ -277,26 +298,27 @@ class Backend:
     # ------------------------------------------------------------------ actions
     def _perform(self, action: Action, now: float) -> None:
         """Perform an action at once."""
-        session = action.session
         if isinstance(action, AnswerRequest):
             self._pending.pop(action.answer.request_id, None)
             self._effects.append(action.answer)
             return
-        clients = [action.client_id] if action.client_id in session.clients else list(session.clients)
-        if isinstance(action, Notify) and not clients:
-            self._wait(session, action)
-        for client_id in clients:
-            if isinstance(action, Notify):
-                self.counters.events += len(action.messages)
-                self._effects += self.server.deliver(client_id, action.messages, now, batch=action.batch)
-            else:
-                self._effects += self.server.disconnect(client_id, now)
+        if isinstance(action, Notify):
+            self._router.notify(action, now)
+        else:
+            self._router.end_clients(action, now)
 
-    def _wait(self, session: Session, action: Notify) -> None:
-        """Keep notifications for the session's next client."""
-        session.waiting.append(action)
-        if len(session.waiting) > self.settings.max_waiting:
-            session.waiting.popleft()
+    def _give_up(self, origin: Origin, channel: str, reason: GiveUpReason, now: float, was_queued: bool) -> None:
+        """Report a notification that no client gets."""
+        log = self.journal.given_up.add(origin, channel, reason, now, self.scenario, was_queued=was_queued)
+        if log is not None:
+            self._effects.append(log)
+
+    def _give_up_entries(self, session: Session, entries: Iterable[TimelineEntry]) -> None:
+        """Report timeline entries that wait for a role."""
+        for entry in entries:
+            channel = entry.event.channel
+            name = str(channel.value) if isinstance(channel, Fixed) else "a channel"
+            self._give_up(Origin(session.number, entry=entry.index), name, "role never assigned", self._time, False)
 
     def _schedule_action(self, scheduled: ScheduledAction, now: float) -> None:
         """Schedule an action of the Bayeux side, after those of exchanges due at the same time."""

@@ -13,18 +13,23 @@ from cometreel.bayeux import (
     NO_DATA,
     BayeuxServer,
     BayeuxSettings,
+    DropReason,
+    EncodedMessage,
     EndReason,
     MalformedMessages,
     PolicyResult,
     PublishResult,
     parse_messages,
 )
-from cometreel.bayeux.settings import TransportName
+from cometreel.bayeux.settings import HandshakeMembers, TransportName
 from cometreel.engine.actions import Action, AnswerRequest, EndClients, ScheduledAction
 from cometreel.engine.handler import RequestHandler
+from cometreel.engine.notification_router import NotificationRouter
+from cometreel.engine.session_finder import SessionFinder
 from cometreel.engine.sessions import Session, Sessions
 from cometreel.jsonvalue import JSONObject
 from cometreel.scenario import (
+    Anchor,
     BayeuxSection,
     BreakConnection,
     Delay,
@@ -33,6 +38,7 @@ from cometreel.scenario import (
     PublishReplyOut,
     RefuseMessage,
     SetStatus,
+    SubscriptionKind,
 )
 from cometreel.wire import Accept, Drop, Effect, Log, Reply, Request
 
@@ -44,10 +50,13 @@ _CONNECT = "/meta/connect"
 class BayeuxReplayApplication:
     """The application behind the Bayeux server.
 
-    `perform` performs an action at once, `schedule` schedules one. `handler` is that of the current scenario.
+    `perform` performs an action at once, `schedule` schedules one. `handler` and `finder` are those of the current
+    scenario; `router` delivers notifications.
     """
 
     handler: RequestHandler
+    router: NotificationRouter
+    finder: SessionFinder
 
     def __init__(
         self,
@@ -73,18 +82,20 @@ class BayeuxReplayApplication:
         refused = any(
             isinstance(each, Reply) and each.request_id == request.id and each.status >= 400 for each in effects
         )
-        if not any(isinstance(effect, Accept) for effect in effects):
+        if any(isinstance(effect, Accept) for effect in effects):
+            session.sockets += 1
+        else:
             del self._sessions_of[request.id]
         warning = f"{request.method} {request.path} is refused"
         logged = _warnings(warning, why_refused(request, self.server.settings)) if refused else []
         return [*logged, *self._with_faults(effects, request.id, session, now)]
 
-    def session_of(self, request_id: int) -> Session | None:
-        """Return the session of an open WebSocket."""
-        return self._sessions_of.get(request_id)
-
     def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
         """Process a text frame of an open WebSocket."""
+        connection = self._sessions_of.get(request_id)
+        if connection is None:
+            return []
+        self._sessions.touch(connection, now)
         effects = self.server.frame(request_id, text, now)
         closed = any(isinstance(effect, Drop) and effect.request_id == request_id for effect in effects)
         logged = _warnings("a WebSocket is closed", why_closed(text, self.server.settings)) if closed else []
@@ -92,8 +103,36 @@ class BayeuxReplayApplication:
 
     def gone(self, request_id: int, now: float) -> list[Effect]:
         """Process the end of a request or a WebSocket whose client is gone."""
-        self._sessions_of.pop(request_id, None)
+        session = self._sessions_of.pop(request_id, None)
+        if session is not None:
+            session.sockets -= 1
         return self.server.gone(request_id, now)
+
+    def _session_of(self, request: Request, client_id: str, now: float) -> Session:
+        """Return the session of a message of a live client.
+
+        Over a WebSocket, or without `require_cookie`, it is the session of its clientId, else that of the request.
+        """
+        session = self._sessions_of[request.id]
+        if not request.websocket and self.server.settings.require_cookie:
+            return session
+        own = self._sessions.by_client(client_id)
+        if own is None or own is session:
+            return session
+        self._sessions.touch(own, now)
+        return own
+
+    def _join(self, message: JSONObject, request: Request) -> Session:
+        """Return the session of a message without a client; its WebSocket joins that session."""
+        connection = self._sessions_of[request.id]
+        if not request.websocket:
+            return connection
+        session = self.finder.session_of_message(message, connection)
+        if session is not connection:
+            connection.sockets -= 1
+            session.sockets += 1
+            self._sessions_of[request.id] = session
+        return session
 
     def _with_faults(
         self, effects: Iterable[Effect], request_id: int, session: Session | None, now: float
@@ -124,7 +163,8 @@ class BayeuxReplayApplication:
         channel = str(message.get("channel", ""))
         if not channel.startswith("/meta/"):
             return None
-        session, result = self._sessions_of[request.id], None
+        session = self._join(message, request) if client_id is None else self._session_of(request, client_id, now)
+        result = None
         for action in self.handler.meta_faults(session, channel, message.get("subscription")):
             if isinstance(action, EndSession):
                 self._schedule(ScheduledAction(0.0, EndClients(session, client_id)), now)
@@ -136,7 +176,8 @@ class BayeuxReplayApplication:
 
     def published(self, client_id: str, message: JSONObject, request: Request, now: float) -> PublishResult | None:
         """Answer a publish; events that are due at once are delivered before its acknowledgement is written."""
-        answer = self.handler.handle_publish(message, self._sessions_of[request.id], client_id, now)
+        session = self._session_of(request, client_id, now)
+        answer = self.handler.handle_publish(message, session, client_id, now)
         if answer is None:
             return None
         for action in answer.immediate:
@@ -151,8 +192,7 @@ class BayeuxReplayApplication:
         """Add a new client to its HTTP session, and deliver the notifications that wait for one."""
         session, client = self._sessions_of[request.id], self.server.session(client_id)
         self._sessions.add_client(session, client_id, client.browser if client is not None else None)
-        while session.waiting:
-            self._perform(session.waiting.popleft(), now)
+        self.router.on_client(session, now)
         self._on_anchor(client_id, "handshake", now)
 
     def connected(self, client_id: str, now: float) -> None:
@@ -160,12 +200,12 @@ class BayeuxReplayApplication:
         self._on_anchor(client_id, "connect", now)
 
     def subscribed(self, client_id: str, channel: str, now: float) -> None:
-        """Start and end the timeline entries with the anchor `subscribe`."""
-        self._on_anchor(client_id, "subscribe", now)
+        """Start and end the timeline entries with the anchor `subscribe`, of any channel or of this one."""
+        self._on_subscription(client_id, "subscribe", channel, now)
 
     def unsubscribed(self, client_id: str, channel: str, now: float) -> None:
-        """Start and end the timeline entries with the anchor `unsubscribe`."""
-        self._on_anchor(client_id, "unsubscribe", now)
+        """Start and end the timeline entries with the anchor `unsubscribe`, of any channel or of this one."""
+        self._on_subscription(client_id, "unsubscribe", channel, now)
 
     def ended(self, client_id: str, reason: EndReason, now: float) -> None:
         """Remove a client from its HTTP session."""
@@ -173,7 +213,16 @@ class BayeuxReplayApplication:
             self._on_anchor(client_id, "disconnect", now)
         self._sessions.remove_client(client_id)
 
-    def _on_anchor(self, client_id: str, anchor: str, now: float) -> None:
+    def dropped(self, client_id: str, message: EncodedMessage, reason: DropReason, now: float) -> None:
+        """Report a notification that a client doesn't get."""
+        self.router.dropped(message, reason, now)
+
+    def _on_subscription(self, client_id: str, kind: SubscriptionKind, channel: str, now: float) -> None:
+        self._on_anchor(client_id, kind, now)
+        for anchor in self.handler.subscription_anchors(kind, channel):
+            self._on_anchor(client_id, anchor, now)
+
+    def _on_anchor(self, client_id: str, anchor: Anchor, now: float) -> None:
         session = self._sessions.by_client(client_id)
         if session is not None:
             self.handler.on_anchor(session, anchor, session.ticks(now))
@@ -207,6 +256,7 @@ def publish_result_of(reply: PublishReplyOut | None) -> PublishResult:
 
 def bayeux_settings(section: BayeuxSection) -> BayeuxSettings:
     """Convert the `bayeux:` block of a scenario into settings, with milliseconds as seconds."""
+    written = section.handshake
     values = {
         "endpoint": section.endpoint,
         "timeout": _seconds(section.timeout_ms),
@@ -214,6 +264,7 @@ def bayeux_settings(section: BayeuxSection) -> BayeuxSettings:
         "max_interval": section.max_interval_seconds,
         "multi_session_interval": section.multi_session_interval_seconds,
         "transports": cast("tuple[TransportName, ...] | None", section.transports),
+        "handshake": None if written is None else HandshakeMembers(written.ext, written.advice),
     }
     same_name = {field.name for field in fields(section)} & {field.name for field in fields(BayeuxSettings)}
     values |= {name: getattr(section, name) for name in sorted(same_name - values.keys())}
@@ -242,9 +293,10 @@ def _error_in(body: bytes | str, size: int, settings: BayeuxSettings) -> str | N
     if size > settings.max_message_bytes:
         return f"found {size} bytes; expected at most {settings.max_message_bytes}"
     try:
-        messages = parse_messages(body)
+        messages = parse_messages(body, form=settings.form)
     except MalformedMessages as error:
-        return str(error)
+        is_form = body[:8] in (b"message=", "message=") and not settings.form
+        return "found a form; expected JSON, or form: true under bayeux:" if is_form else str(error)
     if not messages:
         return "found an empty array; expected a Bayeux message"
     if not all(isinstance(message.get("channel"), str) for message in messages):

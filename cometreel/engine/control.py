@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 
 from cometreel.bayeux import BayeuxSessionInfo
 from cometreel.engine.backend import Backend
 from cometreel.engine.counters import Counters
 from cometreel.engine.faults import ActiveFault
+from cometreel.engine.given_up import GivenUpEvent, GiveUpReason
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.request_journal import CallListener, Calls
-from cometreel.engine.sessions import Session
+from cometreel.engine.sessions import Session, SessionKind
 from cometreel.engine.stub_suggestion import suggest_stub
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject, encode
@@ -51,6 +52,16 @@ class Control:
         return self._backend.journal.failed
 
     @property
+    def given_up(self) -> tuple[GivenUpEvent, ...]:
+        """The latest notifications that no client gets, each with the reason, oldest first."""
+        return self._backend.journal.given_up.latest
+
+    @property
+    def given_up_counts(self) -> Mapping[GiveUpReason, int]:
+        """The number of notifications that no client gets, by reason, since the start; a reset doesn't change it."""
+        return self._backend.journal.given_up.counts
+
+    @property
     def unplayed(self) -> tuple[str, ...]:
         """The exchanges that no session has played since the start, in the order of the scenario."""
         played = self._backend.journal.played
@@ -60,6 +71,11 @@ class Control:
     def sessions(self) -> tuple[SessionInfo, ...]:
         """The live sessions, oldest first."""
         return tuple(self._info(session) for session in sorted(self._backend.sessions, key=lambda one: one.number))
+
+    def sessions_after(self, number: int, limit: int) -> tuple[SessionInfo, ...]:
+        """Return at most `limit` live sessions with a higher number than this one, oldest first."""
+        later = (session for session in self._backend.sessions if session.number > number)
+        return tuple(map(self._info, nsmallest(limit, later, key=lambda one: one.number)))
 
     def latest_sessions(self, count: int) -> tuple[SessionInfo, ...]:
         """Return the `count` live sessions with the latest requests, oldest session first."""
@@ -231,6 +247,8 @@ class SessionInfo:
 
     number: int
     """Its arrival number, from 1."""
+    kind: SessionKind
+    """`full`; `provisional` if its client has not returned; `anonymous` if requests without identity share it."""
     role: str | None
     """The recorded session whose role it has."""
     user: str | None
@@ -275,6 +293,7 @@ def session_info(session: Session, clients: tuple[ClientInfo, ...]) -> SessionIn
     """Return a snapshot of a session with its clients."""
     return SessionInfo(
         number=session.number,
+        kind=session.kind,
         role=session.role,
         user=session.user,
         authenticated=session.authenticated,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from cometreel.engine.actions import Action, AnswerRequest, EndClients, Notify, ScheduledAction
+from cometreel.engine.actions import Action, AnswerRequest, Cause, EndClients, Notify, Origin, ScheduledAction
 from cometreel.engine.faults import Faults, triggered
-from cometreel.engine.matching import Chooser, ExchangeChoice, RoleAllocator
+from cometreel.engine.matching import Chooser, ExchangeChoice, RoleAllocator, RoleValues
 from cometreel.engine.near_misses import Miss, explain, miss_reply
 from cometreel.engine.player import Player, Timeline, actions_of
 from cometreel.engine.prepared_scenario import PreparedScenario
@@ -18,14 +18,17 @@ from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.request_journal import Call, RequestJournal
 from cometreel.engine.responders import Responder, Response, responder_request
 from cometreel.engine.scheduling import Ticks, TimerHandle
+from cometreel.engine.session_roles import SessionRoles
 from cometreel.engine.sessions import References, Session, Sessions
 from cometreel.http_fields import JSON_TYPE, error_reply
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.scenario import (
+    Anchor,
     BreakConnection,
     Delay,
     EndSession,
+    Exchange,
     FaultAction,
     NormalizedPublish,
     NormalizedRequest,
@@ -33,6 +36,8 @@ from cometreel.scenario import (
     ReplyOut,
     RequestOrPublish,
     SetStatus,
+    SubscriptionAnchor,
+    SubscriptionKind,
     TimelineEntry,
     normalize_publish,
     normalize_request,
@@ -73,17 +78,20 @@ class RequestHandler:
         prepared: PreparedScenario,
         settings: ReplaySettings,
         player: Player,
+        sessions: Sessions,
         responders: Sequence[Responder],
         journal: RequestJournal,
         log: Callable[[Log], None],
     ) -> None:
         self.scenario = prepared.scenario
         self.faults = Faults(self.scenario.faults)
-        self._prepared, self._settings, self._player = prepared, settings, player
+        self._prepared, self._settings, self._player, self._sessions = prepared, settings, player, sessions
         self._responders, self._journal, self._log = responders, journal, log
         self._roles = RoleAllocator({name: role.user for name, role in self.scenario.roles.items()})
         self._timeline = Timeline(prepared, self._start_entry)
         self._chooser = Chooser(prepared, self._roles, settings.repeat, self._timeline.on_role_assigned)
+        self._role_values = RoleValues(self.scenario)
+        self._session_roles = SessionRoles(prepared, self._roles, self._timeline.on_role_assigned)
 
     # ------------------------------------------------------------------ sessions
     def new_references(self) -> References:
@@ -92,19 +100,31 @@ class RequestHandler:
 
     def on_login(self, session: Session) -> None:
         """Assign the role of the user that logged in, if there is one."""
-        role = self._roles.of_user(session.user)
-        if role is None or (session.role is not None and not session.role_assigned):
-            return
-        if session.role is not None:
-            self._roles.release(session.role)
-        self._roles.assign(role)
-        session.role, session.role_assigned = role, False
-        self._timeline.on_role_assigned(session)
+        self._session_roles.on_login(session)
 
-    def on_end(self, session: Session) -> None:
-        """Release the role of a session that ended."""
+    def _own_session(self, exchange: Exchange, anonymous: Session, now: float, had_role: bool) -> Session:
+        """Return a session of its own for a client to which an exchange hands out a bound value.
+
+        The anonymous session counts the play too, and keeps a role only if it had one before.
+        """
+        session = self._sessions.fork(anonymous, now, self.new_references())
+        anonymous.plays.count(exchange)
+        session.role, session.role_assigned = anonymous.role, anonymous.role_assigned
+        if not had_role:
+            anonymous.role, anonymous.role_assigned = None, False
+        elif session.role is not None:
+            self._roles.assign(session.role)
+        return session
+
+    def on_end(self, session: Session) -> list[TimelineEntry]:
+        """Release the role of a session that ended; return the timeline entries that no session could play."""
         if session.role is not None:
             self._roles.release(session.role)
+        return self.never_assigned(session)
+
+    def never_assigned(self, session: Session) -> list[TimelineEntry]:
+        """Return the timeline entries that wait in this session for a role that no session ever had."""
+        return [*self._session_roles.never_assigned(session)]
 
     def adopt(self, sessions: Sessions, faults: Faults) -> None:
         """Continue sessions that started under another scenario; the faults of that scenario end."""
@@ -118,9 +138,14 @@ class RequestHandler:
             if session.role is not None:
                 self._roles.assign(session.role)
 
-    def on_anchor(self, session: Session, anchor: str, at: Ticks) -> None:
+    def subscription_anchors(self, kind: SubscriptionKind, subscription: str) -> list[SubscriptionAnchor]:
+        """Return the anchors of timeline entries that a subscription reaches."""
+        return self._prepared.subscription_anchors(kind, subscription)
+
+    def on_anchor(self, session: Session, anchor: Anchor, at: Ticks) -> None:
         """Start and end the timeline entries with this anchor: an exchange, or an event of a CometD client."""
         if anchor in self._prepared.anchors:
+            self._session_roles.on_anchor(session, anchor)
             self._timeline.on_anchor(session, anchor, at)
 
     def _start_entry(self, session: Session, entry: TimelineEntry, at: Ticks) -> None:
@@ -145,9 +170,14 @@ class RequestHandler:
             if response is not None:
                 self._record(source, None, "responder", response.status)
                 return self._schedule_response(response, request, session, now)
+        has_role = session.role is not None
+        if session.role is None and (role := self._role_values.role_in(normalized)) is not None:
+            self._session_roles.assign(session, role)
         choice = self._chooser.choose(normalized, session, locked_out=locked_out)
         if choice is None:
             return self._unmatched(request, normalized, source, locked_out=locked_out)
+        if session.kind == "anonymous" and self._player.hands_out(choice.exchange):
+            source = _source_of(request, self._own_session(choice.exchange, session, now, has_role), now)
         try:
             return self._play(choice, normalized, request, source)
         except TemplateFailed as error:
@@ -169,7 +199,7 @@ class RequestHandler:
         self._record(source, exchange.name, "played", None if breaks else reply.status)
         answer = Drop(request.id) if breaks else http_reply(request.id, reply)
         scheduled = [ScheduledAction(after, EndClients(session)) for each in actions if isinstance(each, EndSession)]
-        scheduled += actions_of(rendered.events, session)
+        scheduled += actions_of(rendered.events, session, Cause(exchange.name, call=self._journal.last))
         at = session.ticks(source.at)
         self.on_anchor(session, exchange.name, at)
         if self._player.is_next(after, scheduled, at):
@@ -182,7 +212,8 @@ class RequestHandler:
         headers = tuple(response.headers.items())
         reply = ReplyOut(response.after_seconds, response.status, headers, response.body, response.content)
         answer = AnswerRequest(session, http_reply(request.id, reply))
-        scheduled = [ScheduledAction(response.after_seconds, answer), *_notifications(response, session, None)]
+        notifications = _notifications(response, session, Cause(call=self._journal.last))
+        scheduled = [ScheduledAction(response.after_seconds, answer), *notifications]
         return HandlerResult(
             timer=_reply_timer(self._player.schedule(scheduled, session, session.ticks(now), _BEFORE_ALL))
         )
@@ -222,8 +253,11 @@ class RequestHandler:
             if response is not None:
                 self._record(source, None, "responder")
                 reply = PublishReplyOut(response.after_seconds, response.status < 400, members={"data": response.body})
-                scheduled = _notifications(response, session, client_id)
+                cause = Cause(call=self._journal.last, client_id=client_id)
+                scheduled = _notifications(response, session, cause)
                 return PublishAnswer(reply, self._schedule_later(scheduled, session, now, _BEFORE_ALL))
+        if session.role is None and (role := self._role_values.role_in(normalized)) is not None:
+            self._session_roles.assign(session, role)
         choice = self._chooser.choose(normalized, session)
         if choice is None:
             self._publish_unmatched(normalized, source)
@@ -245,7 +279,8 @@ class RequestHandler:
         rendered = self._player.play(choice, normalized, session, actions)
         self._record(source, exchange.name, "played")
         reply = rendered.reply if isinstance(rendered.reply, PublishReplyOut) else PublishReplyOut(0.0, True)
-        scheduled = actions_of(rendered.events, session, client_id)
+        cause = Cause(exchange.name, call=self._journal.last, client_id=client_id)
+        scheduled = actions_of(rendered.events, session, cause)
         scheduled += [
             ScheduledAction(0.0, EndClients(session, client_id)) for each in actions if isinstance(each, EndSession)
         ]
@@ -355,14 +390,15 @@ def _delay(actions: Sequence[FaultAction]) -> float:
     return sum(action.seconds for action in actions if isinstance(action, Delay)) if actions else 0.0
 
 
-def _notifications(response: Response, session: Session, client_id: str | None) -> list[ScheduledAction]:
+def _notifications(response: Response, session: Session, cause: Cause) -> list[ScheduledAction]:
     """Return the actions that deliver the notifications of a responder, in the order of their delays."""
     scheduled = []
-    for each in sorted(response.events, key=lambda one: one.after_seconds):
+    for place, each in sorted(enumerate(response.events, start=1), key=lambda one: one[1].after_seconds):
         message: JSONObject = {"channel": each.channel, "data": each.data}
         if each.ext is not None:
             message["ext"] = each.ext
-        notify = Notify(session, (message,), each.batch is not None, client_id)
+        origins = (Origin(session.number, call=cause.call, event=place),)
+        notify = Notify(session, (message,), each.batch is not None, cause.client_id, each.deliver, origins)
         scheduled.append(ScheduledAction(each.after_seconds, notify))
     return scheduled
 

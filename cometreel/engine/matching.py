@@ -6,16 +6,22 @@ The first group in file order that matches and is not used up answers. Nothing i
 from __future__ import annotations
 
 import heapq
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import Repeat
 from cometreel.engine.sessions import Session
 from cometreel.immutable import immutable
-from cometreel.scenario import Exchange, Match, Mismatch, RequestOrPublish
+from cometreel.jsonvalue import JSON
+from cometreel.scenario import Exchange, Match, Mismatch, NormalizedRequest, RequestOrPublish, Scenario
 from cometreel.scenario.exchange import ExchangeGroup
+from cometreel.scenario.normalized_request import RequestKey, query_of
 
-__all__ = ["Chooser", "ExchangeChoice", "RoleAllocator", "passes"]
+__all__ = ["Chooser", "ExchangeChoice", "RoleAllocator", "RoleValues", "passes"]
+
+_CACHE_SIZE = 4096
+_FORM = "application/x-www-form-urlencoded"
 
 
 @immutable
@@ -99,6 +105,63 @@ def passes(exchange: Exchange, session: Session, *, locked_out: bool = False) ->
     return session.plays.allows(exchange.after, exchange.before)
 
 
+class RoleValues:
+    """Finds the role whose user or id a request contains as a whole value; the results are cached."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._role_of_value = _role_of_value(scenario)
+        self._cache: dict[RequestKey, str | None] = {}
+
+    def role_in(self, normalized: RequestOrPublish) -> str | None:
+        """Return the role, if there is exactly one."""
+        if not self._role_of_value:
+            return None
+        cached = isinstance(normalized, NormalizedRequest) and (normalized.is_json or not normalized.content)
+        key = normalized.key if cached and isinstance(normalized, NormalizedRequest) else None
+        if key is not None and key in self._cache:
+            return self._cache[key]
+        roles = {role for text in _texts(normalized) if (role := self._role_of_value.get(text)) is not None}
+        found = roles.pop() if len(roles) == 1 else None
+        if key is not None:
+            if len(self._cache) >= _CACHE_SIZE:
+                self._cache.clear()
+            self._cache[key] = found
+        return found
+
+
+def _role_of_value(scenario: Scenario) -> Mapping[str, str]:
+    """Map each user and id to its role, unless several roles have it."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for role in scenario.roles.values():
+        for value in (role.user, role.id):
+            if value:
+                found[value].add(role.name)
+    return {value: next(iter(roles)) for value, roles in found.items() if len(roles) == 1}
+
+
+def _texts(normalized: RequestOrPublish) -> Iterator[str]:
+    """Yield the texts in the path, the query and the body of a request, or in the data of a publish."""
+    if isinstance(normalized, NormalizedRequest):
+        yield from normalized.path.segments
+        yield from _texts_in(normalized.query)
+        yield from _texts_in(normalized.body)
+        if not normalized.is_json and (normalized.headers.get("content-type") or "").lower().startswith(_FORM):
+            yield from _texts_in(query_of(normalized.content.decode(errors="replace")))
+    else:
+        yield from _texts_in(normalized.data)
+
+
+def _texts_in(value: JSON) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for member in value.values():
+            yield from _texts_in(member)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts_in(item)
+
+
 class RoleAllocator:
     """Counts how many live sessions have each role of a scenario. `users` maps roles to their user, or None."""
 
@@ -106,6 +169,7 @@ class RoleAllocator:
         self._places = {role: place for place, role in enumerate(users)}
         self._by_user = {user: role for role, user in reversed(list(users.items())) if user is not None}
         self._sessions = dict.fromkeys(users, 0)
+        self._assigned: set[str] = set()
         self._next = 0
 
     def of_user(self, user: str | None) -> str | None:
@@ -127,11 +191,20 @@ class RoleAllocator:
     def assign(self, role: str) -> None:
         """Count one more session with this role."""
         self._sessions[role] = self._sessions.get(role, 0) + 1
+        self._assigned.add(role)
 
     def assign_in_turn(self, role: str) -> None:
         """Count one more session with this role; the next turn starts at the role after it."""
         self.assign(role)
         self._next = (self._places[role] + 1) % len(self._places)
+
+    def has_fewest(self, role: str, among: Collection[str]) -> bool:
+        """True if no other of these roles has fewer sessions."""
+        return self._sessions[role] <= min(self._sessions[other] for other in among)
+
+    def was_assigned(self, role: str) -> bool:
+        """True if a session has, or had, this role."""
+        return role in self._assigned
 
     def release(self, role: str) -> None:
         """Count one session less with this role."""

@@ -12,7 +12,8 @@ from functools import partial
 from typing import TypeAlias
 
 from cometreel.engine import faults
-from cometreel.engine.actions import Action, EndClients, Notify, ScheduledAction
+from cometreel.engine.actions import Action, Cause, EndClients, Notify, Origin, ScheduledAction
+from cometreel.engine.bound_values import BoundValues
 from cometreel.engine.id_generator import user_id
 from cometreel.engine.matching import ExchangeChoice
 from cometreel.engine.prepared_scenario import PreparedScenario
@@ -31,6 +32,7 @@ from cometreel.engine.sessions import Session
 from cometreel.engine.static_responses import StaticEvents, StaticReply
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import (
+    Anchor,
     Exchange,
     FaultAction,
     NormalizedPublish,
@@ -55,8 +57,9 @@ class Player:
         settings: ReplaySettings,
         schedule: Schedule[Action],
         wallclock: Callable[[], datetime],
+        values: BoundValues,
     ) -> None:
-        self._prepared = prepared
+        self._prepared, self._values = prepared, values
         self.seed = settings.seed or ""
         """The seed of generated values: the same in each run unless the user sets another."""
         self.scale = settings.scale
@@ -97,7 +100,8 @@ class Player:
         static = prepared.static_responses.get(index) or prepared.static_response(exchange)
         numbers = prepared.numbers[index]
         live = {recorded: session.references.take(recorded) for recorded in numbers.recorded}
-        reply = None if static.reply is None else _static_reply(static.reply, live)
+        hands_out = self.hands_out(exchange)
+        reply = None if static.reply is None or hands_out else _static_reply(static.reply, live)
         events = None if static.events is None or actions else _static_events(static.events, live)
         if reply is not None and events is not None:
             return RenderedExchange(reply, events)
@@ -108,10 +112,16 @@ class Player:
         profile = prepared.scenario.profile
         renderer = ExchangeRenderer(normalized, context, profile, session.base, numbering, with_ref=numbers.templated)
         how_often = partial(faults.delivery_count, actions) if actions else delivered_once
+        if hands_out:
+            reply = self._values.hand_out(exchange, session, renderer)
         return RenderedExchange(
             renderer.reply(exchange) if reply is None else reply,
             renderer.events(exchange.events, how_often) if events is None else events,
         )
+
+    def hands_out(self, exchange: Exchange) -> bool:
+        """True if the reply of an exchange can hand out a bound value."""
+        return exchange.index in self._values.handed_out
 
     def _context(
         self, session: Session, normalized: RequestOrPublish, seed: str, choice: ExchangeChoice | None
@@ -166,11 +176,11 @@ class Player:
 
         :raises TemplateFailed: if a template can't be evaluated.
         """
-        normalized = NormalizedPublish(channel=entry.since)
+        normalized = NormalizedPublish(channel=str(entry.since))
         context = partial(self._context, session, normalized, f"timeline|{entry.index}", None)
         numbering = Numbering(session.references, {})
         renderer = ExchangeRenderer(normalized, context, self._prepared.scenario.profile, session.base, numbering)
-        actions = actions_of(renderer.events([entry.event]), session)
+        actions = actions_of(renderer.events([entry.event]), session, Cause(entry=entry.index))
         place = len(self._prepared.scenario.exchanges) + entry.index
         session.timeline[entry.index] = self.schedule(actions, session, at, place)
 
@@ -179,14 +189,22 @@ def _after(scheduled: ScheduledAction) -> float:
     return scheduled.after_seconds
 
 
-def actions_of(events: Sequence[TimedEvents], session: Session, client_id: str | None = None) -> list[ScheduledAction]:
-    """Return the actions that deliver events to one CometD client, or to all clients of the session."""
+def actions_of(events: Sequence[TimedEvents], session: Session, cause: Cause) -> list[ScheduledAction]:
+    """Return the actions that deliver events to their receivers."""
+    client_id, number = cause.client_id, session.number
     return [
         ScheduledAction(
             timed.after_seconds,
-            EndClients(session, client_id)
+            EndClients(session, client_id, timed.deliver)
             if timed.disconnect
-            else Notify(session, timed.messages, timed.batch is not None, client_id),
+            else Notify(
+                session,
+                timed.messages,
+                timed.batch is not None,
+                client_id,
+                timed.deliver,
+                tuple([Origin(number, cause.exchange, cause.entry, cause.call, place) for place in timed.places]),
+            ),
         )
         for timed in events
     ]
@@ -210,7 +228,7 @@ def _numbered(static: StaticEvents, live: Mapping[int, int]) -> TimedEvents:
         if number != place.recorded:
             message = messages[place.message]
             messages[place.message] = {**message, "data": with_number(message["data"], place.path, number)}
-    return TimedEvents(timed.after_seconds, tuple(messages), timed.batch, timed.disconnect)
+    return TimedEvents(timed.after_seconds, tuple(messages), timed.batch, timed.disconnect, timed.deliver, timed.places)
 
 
 def with_number(value: JSON, path: Sequence[str], number: int) -> JSON:
@@ -234,7 +252,7 @@ class Timeline:
     def __init__(self, prepared: PreparedScenario, start: StartEntry) -> None:
         self._prepared, self._start = prepared, start
 
-    def on_anchor(self, session: Session, anchor: str, at: Ticks) -> None:
+    def on_anchor(self, session: Session, anchor: Anchor, at: Ticks) -> None:
         """Start and end entries after an exchange was played or a CometD client did something."""
         session.anchors[anchor] = at
         for entry in self._prepared.entries_until(anchor, session.role):
@@ -244,7 +262,16 @@ class Timeline:
             self._start_once(session, entry, at)
 
     def on_role_assigned(self, session: Session) -> None:
-        """Start the entries of a session's new role whose anchors were reached before, unless they are over."""
+        """Start the entries of a session's new role whose anchors were reached before, unless they are over.
+
+        Those of an earlier role end.
+        """
+        for index, handles in [*session.timeline.items()]:
+            roles = self._prepared.scenario.timeline[index].roles
+            if roles and session.role not in roles:
+                del session.timeline[index]
+                for handle in handles:
+                    handle.cancel()
         for anchor, at in list(session.anchors.items()):
             for entry in self._prepared.entries_since(anchor, session.role):
                 if not any(session.anchors.get(end, at - 1) >= at for end in entry.until):

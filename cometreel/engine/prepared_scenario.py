@@ -10,15 +10,19 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from cometreel.bayeux.channels import patterns_of
 from cometreel.engine.static_responses import StaticResponse, literal_of, reads, static_response_of
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import (
+    Anchor,
     Exchange,
     NormalizedRequest,
     Profile,
     ReplySpec,
     RequestOrPublish,
     Scenario,
+    SubscriptionAnchor,
+    SubscriptionKind,
     TimelineEntry,
 )
 from cometreel.scenario.exchange import ExchangeGroup
@@ -40,7 +44,8 @@ class PreparedScenario:
         self._since = _by_anchor(scenario.timeline, lambda entry: _with_roles((entry.since,), entry))
         self._until = _by_anchor(scenario.timeline, lambda entry: _with_roles(entry.until, entry))
         self.anchors = {name for entry in scenario.timeline for name in (entry.since, *entry.until)}
-        """The names of everything that a timeline entry starts or ends with."""
+        """Everything that a timeline entry starts or ends with."""
+        self._subscriptions = _by_subscription(self.anchors)
         self.numbers = [numbers_of(exchange, scenario.profile) for exchange in scenario.exchanges]
         """The reference numbers of each exchange, by its index."""
         self.static_responses: dict[int, StaticResponse] = {}
@@ -57,11 +62,15 @@ class PreparedScenario:
             return self._groups_at.get(normalized.path.segments) or list(self.scenario.groups)
         return self._groups_at.get(normalized.channel) or list(self.scenario.groups)
 
-    def entries_since(self, anchor: str, role: str | None) -> list[TimelineEntry]:
+    def entries_since(self, anchor: Anchor, role: str | None) -> list[TimelineEntry]:
         """Return the timeline entries that start with this anchor in a session of this role."""
         return _for_role(self._since, anchor, role)
 
-    def entries_until(self, anchor: str, role: str | None) -> list[TimelineEntry]:
+    def subscription_anchors(self, kind: SubscriptionKind, subscription: str) -> list[SubscriptionAnchor]:
+        """Return the anchors of a client's subscription: those of its channel, and of the channels that it covers."""
+        return self._subscriptions.get((kind, subscription), [])
+
+    def entries_until(self, anchor: Anchor, role: str | None) -> list[TimelineEntry]:
         """Return the timeline entries that end with this anchor in a session of this role."""
         return _for_role(self._until, anchor, role)
 
@@ -104,25 +113,34 @@ def _literal_place(trigger: Trigger) -> Hashable:
     return str(trigger.channel.value) if isinstance(trigger.channel, Literal) else None
 
 
-Anchors: TypeAlias = "Mapping[tuple[str, str | None], Sequence[TimelineEntry]]"
+Anchors: TypeAlias = "Mapping[tuple[Anchor, str | None], Sequence[TimelineEntry]]"
 
 
 def _by_anchor(
-    entries: Iterable[TimelineEntry], keys: Callable[[TimelineEntry], Iterable[tuple[str, str | None]]]
+    entries: Iterable[TimelineEntry], keys: Callable[[TimelineEntry], Iterable[tuple[Anchor, str | None]]]
 ) -> Anchors:
-    found: defaultdict[tuple[str, str | None], list[TimelineEntry]] = defaultdict(list)
+    found: defaultdict[tuple[Anchor, str | None], list[TimelineEntry]] = defaultdict(list)
     for entry in entries:
         for key in keys(entry):
             found[key].append(entry)
     return dict(found)
 
 
-def _with_roles(names: Iterable[str], entry: TimelineEntry) -> list[tuple[str, str | None]]:
+def _by_subscription(anchors: Iterable[Anchor]) -> dict[tuple[SubscriptionKind, str], list[SubscriptionAnchor]]:
+    found: defaultdict[tuple[SubscriptionKind, str], list[SubscriptionAnchor]] = defaultdict(list)
+    for anchor in anchors:
+        if isinstance(anchor, SubscriptionAnchor):
+            for name in (anchor.channel, *patterns_of(anchor.channel)):
+                found[anchor.kind, name].append(anchor)
+    return dict(found)
+
+
+def _with_roles(anchors: Iterable[Anchor], entry: TimelineEntry) -> list[tuple[Anchor, str | None]]:
     roles: list[str | None] = [*sorted(entry.roles)] if entry.roles else [None]
-    return [(name, role) for name in names for role in roles]
+    return [(anchor, role) for anchor in anchors for role in roles]
 
 
-def _for_role(anchors: Anchors, anchor: str, role: str | None) -> list[TimelineEntry]:
+def _for_role(anchors: Anchors, anchor: Anchor, role: str | None) -> list[TimelineEntry]:
     found = [*anchors.get((anchor, None), ())]
     if role is not None:
         found += anchors.get((anchor, role), ())

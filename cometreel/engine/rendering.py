@@ -61,6 +61,10 @@ class TimedEvents:
     messages: tuple[JSONObject, ...] = ()
     batch: str | None = None
     disconnect: bool = False
+    deliver: str = "asker"
+    """The receivers: `asker`, `subscribers`, `all` or the name of a role."""
+    places: tuple[int, ...] = ()
+    """The place of each message's event in the exchange, from 1."""
 
 
 @immutable
@@ -174,7 +178,8 @@ class ExchangeRenderer:
             data = replace_at(data, pointer, self._live)
         if "data" not in event.message:
             return event
-        return EventOut({**event.message, "data": rebase(data, self._base)}, event.batch, event.disconnect)
+        message = {**event.message, "data": rebase(data, self._base)}
+        return EventOut(message, event.batch, event.disconnect, event.deliver)
 
     def _live(self, value: JSON) -> JSON:
         """Return the live id of a recorded one: the id that the client chose, or the live reference number."""
@@ -215,19 +220,20 @@ def in_order(timed: Sequence[tuple[float, int, EventOut]], how_often: DeliveryCo
 
 
 def _batched(timed: Iterable[tuple[float, int, EventOut]]) -> list[TimedEvents]:
-    """Join the events with the same time and the same batch name, at the place of the first one."""
+    """Join the events with the same time, batch name and receivers, at the place of the first one."""
     done: list[TimedEvents] = []
-    places: dict[tuple[float, str], int] = {}
-    for after, _, event in timed:
-        key = (after, event.batch) if event.batch is not None and not event.disconnect else None
-        if key is not None and key in places:
-            first = done[places[key]]
-            done[places[key]] = replace(first, messages=(*first.messages, event.message))
+    batches: dict[tuple[float, str, str], int] = {}
+    for after, place, event in timed:
+        key = (after, event.batch, event.deliver) if event.batch is not None and not event.disconnect else None
+        if key is not None and key in batches:
+            first = done[batches[key]]
+            messages, places = (*first.messages, event.message), (*first.places, place)
+            done[batches[key]] = replace(first, messages=messages, places=places)
             continue
         if key is not None:
-            places[key] = len(done)
+            batches[key] = len(done)
         messages = () if event.disconnect else (event.message,)
-        done.append(TimedEvents(after, messages, event.batch, event.disconnect))
+        done.append(TimedEvents(after, messages, event.batch, event.disconnect, event.deliver, (place,)))
     return done
 
 

@@ -40,8 +40,8 @@ class ReplaySettings:
     """The name of this node, appended to each JSESSIONID for a sticky balancer (`id.node`)."""
     max_body: int = 16 * 1024 * 1024
     """The maximum size of a request body in bytes; a larger one gets 413."""
-    max_waiting: int = 10_000
-    """The maximum number of notifications kept for a session without a CometD client; the oldest are dropped."""
+    max_waiting: int = 1000
+    """The maximum number of notifications kept for a session without a CometD client; the oldest are given up."""
     max_calls: int = 10_000
     """The number of latest calls that the journal keeps."""
 

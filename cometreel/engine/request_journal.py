@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field
 from typing import TypeAlias, TypedDict, Unpack, overload
 
+from cometreel.engine.given_up import GivenUpEvents
 from cometreel.engine.near_misses import Miss
 from cometreel.errors import OptionInvalid
 from cometreel.immutable import immutable
@@ -215,6 +216,8 @@ class RequestJournal:
         self._calls = _Latest(max_calls, _MAX_BYTES)
         self._unmatched = _Latest(_MAX_UNMATCHED, _MAX_UNMATCHED_BYTES)
         self._failed = _Latest(_MAX_UNMATCHED, _MAX_UNMATCHED_BYTES)
+        self.given_up = GivenUpEvents()
+        """The notifications that no client gets."""
         self._listeners: list[CallListener] = []
         self.last = 0
         """The number of the latest call, 0 before the first."""
@@ -264,4 +267,5 @@ class RequestJournal:
         self._calls.clear()
         self._unmatched.clear()
         self._failed.clear()
+        self.given_up.clear()
         self.played.clear()

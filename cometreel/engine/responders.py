@@ -55,6 +55,8 @@ class Notification:
     ext: JSONObject | None = None
     batch: str | None = None
     """Notifications with the same batch that are due at the same time are delivered together."""
+    deliver: str = "asker"
+    """The receivers: `asker`, `subscribers` of the channel, `all` sessions, or the name of a role."""
 
 
 @dataclass(frozen=True, slots=True)

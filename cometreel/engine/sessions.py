@@ -1,42 +1,46 @@
 """HTTP sessions: the state of each, how a request finds its session, logins, and when a session ends.
 
-A request belongs to the session of its session cookie, else of its Bayeux cookie, else of a clientId in its body, else
-to the latest session of its user.
+`identity` defines the order in which the identities of a request are tried.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from cometreel.bayeux import MalformedMessages, parse_messages
 from cometreel.engine.id_generator import IdGenerator
 from cometreel.engine.replay_settings import Auth, Repeat
 from cometreel.engine.scheduling import Ticks, TimerHandle, to_seconds, to_ticks
+from cometreel.identity import CREDENTIAL_FIELDS, RequestCredentials, client_address, credentials_of
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
-from cometreel.wire import Headers, Request
+from cometreel.scenario import Anchor, SessionSection
+from cometreel.wire import Request
 
 if TYPE_CHECKING:
     from cometreel.engine.actions import Action, Notify
+    from cometreel.engine.session_finder import SessionFinder
 
 __all__ = [
     "CSRF_HEADER",
-    "Login",
+    "NameKind",
     "PlayState",
     "Playable",
     "PlayableGroup",
     "References",
     "ResolvedSession",
     "Session",
+    "SessionKind",
     "SessionResolver",
     "Sessions",
-    "login_of",
 ]
+
+_IDLE = 1800.0  # seconds until an idle session ends: Jetty's sessionMaxInactiveInterval in GWS
+
+NameKind: TypeAlias = Literal["browser", "bound", "credentials"]
+"""The kinds of names that a session can have several of."""
 
 
 class Playable(Protocol):
@@ -99,6 +103,12 @@ class PlayState:
         self._cursors.pop(first, None)
         return exchanges[0]
 
+    def copy(self) -> PlayState:
+        """Return an independent copy."""
+        other = PlayState()
+        other.counts, other._round, other._cursors = dict(self.counts), set(self._round), dict(self._cursors)
+        return other
+
     def reset_positions(self) -> None:
         """Reset the positions in groups but keep the counts, because the scenario was replaced."""
         self._cursors.clear()
@@ -139,6 +149,10 @@ class References:
         self._highest = max(self._highest, highest)
 
 
+SessionKind: TypeAlias = Literal["full", "provisional", "anonymous"]
+"""A session whose client has returned; one whose client has not; one that requests without identity share."""
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """One HTTP session."""
@@ -150,6 +164,15 @@ class Session:
     references: References
     serial: int
     """The number that its cookie and its token are generated from; unique in a run, even after a reset."""
+    kind: SessionKind = "full"
+    ended: bool = False
+    """True if no later request can belong to it."""
+    has_requests: bool = False
+    """True if it has sent an HTTP request other than those of Bayeux."""
+    sockets: int = 0
+    """The number of its open WebSockets."""
+    key: str = ""
+    """The key under which requests without identity find it, if it is anonymous."""
     cookie: str | None = None
     """The value of its session cookie without the node; None until it is sent."""
     token: str | None = None
@@ -162,7 +185,7 @@ class Session:
     role_assigned: bool = False
     """True if the role was assigned in turn, False if the login decided it."""
     values: dict[str, JSON] = field(default_factory=dict)
-    """The values captured as `session.name`."""
+    """The values captured as `session.name`, and the latest value of each rule of `session.bind`."""
     ids: dict[str, JSON] = field(default_factory=dict)
     """The value of each `$id`."""
     clock: float = 0.0
@@ -171,14 +194,16 @@ class Session:
     """Scheme and authority of the latest request."""
     clients: dict[str, None] = field(default_factory=dict)
     """Its live CometD clients, oldest first."""
+    had_client: bool = False
+    """True if it has had a CometD client, or another session's client received its notifications."""
     waiting: deque[Notify] = field(default_factory=deque)
     """Notifications that were due while there was no client."""
-    anchors: dict[str, Ticks] = field(default_factory=dict)
+    anchors: dict[Anchor, Ticks] = field(default_factory=dict)
     """The latest time of each event that a timeline entry can start with: exchanges, `connect`, `subscribe`."""
     timeline: dict[int, list[TimerHandle[Action]]] = field(default_factory=dict)
     """The timers of each timeline entry that has started, by its index."""
     fault_counts: dict[int, int] = field(default_factory=dict)
-    """The number of requests for the target of each fault, by its index."""
+    """The number of requests for the target of each fault, by its index; clients without cookies share it."""
     causes: int = 0
     """The number of times that actions were scheduled; it orders actions of equal time."""
     last_request: float = 0.0
@@ -192,19 +217,37 @@ class Session:
         return self.started + to_seconds(Ticks(ticks - to_ticks(self.started)))
 
 
-class Sessions:
-    """All live HTTP sessions, with a constant-time lookup by cookie, client and user."""
+_MAX_NAMES = 100  # browser cookies, bound values or tokens of one session; the oldest is forgotten
+_EVICTION_TRIES = 8
 
-    def __init__(self, ids: IdGenerator, node: str | None, idle_seconds: float) -> None:
-        self._ids, self._node = ids, node
-        self.idle_seconds = idle_seconds
+
+class Sessions:
+    """All live HTTP sessions, with a constant-time lookup by cookie, client, bound value and credentials.
+
+    `on_end` is called with each session that ends. At most `max_provisional` sessions whose client has not returned
+    are kept, besides those with a live CometD client or an open WebSocket.
+    """
+
+    def __init__(
+        self, ids: IdGenerator, node: str | None, on_end: Callable[[Session], None], section: SessionSection
+    ) -> None:
+        self._ids, self._node, self._on_end = ids, node, on_end
         self._live: OrderedDict[int, Session] = OrderedDict()  # ordered by the time of the latest request
+        self._provisional: OrderedDict[int, Session] = OrderedDict()  # ordered by their start
+        self._anonymous: OrderedDict[str, Session] = OrderedDict()  # ordered by the time of the latest request
+        self._push_only: dict[int, Session] = {}  # with a CometD client, and without an HTTP request
         self._by_cookie: dict[str, Session] = {}
-        self._by_browser: dict[str, Session] = {}
         self._by_client: dict[str, Session] = {}
-        self._by_user: dict[str, dict[int, Session]] = {}
-        self._browsers: dict[int, list[str]] = {}
+        self._named: dict[NameKind, dict[str, dict[int, Session]]] = {"browser": {}, "bound": {}, "credentials": {}}
+        self._names: dict[int, dict[tuple[NameKind, str], None]] = {}  # by the number of the session
+        self._fault_counts: OrderedDict[str, dict[int, int]] = OrderedDict()  # of clients without cookies, by address
         self._arrivals = 0
+        self.configure(section)
+
+    def configure(self, section: SessionSection) -> None:
+        """Apply the limits of a scenario."""
+        self.idle_seconds = section.max_idle_seconds or _IDLE
+        self._max_provisional = section.max_provisional
 
     def __len__(self) -> int:
         return len(self._live)
@@ -212,13 +255,88 @@ class Sessions:
     def __iter__(self) -> Iterator[Session]:
         return iter(self._live.values())
 
-    def open(self, now: float, references: References) -> Session:
-        """Start a session."""
+    # ------------------------------------------------------------------ start and end
+    def open(self, now: float, references: References, kind: SessionKind = "provisional") -> Session:
+        """Start a session; the oldest provisional session ends if there are too many."""
         self._arrivals += 1
         serial = self._ids.number("session")
-        session = self._live[self._arrivals] = Session(self._arrivals, now, references, serial, last_request=now)
+        session = self._live[self._arrivals] = Session(self._arrivals, now, references, serial, kind, last_request=now)
+        if kind == "provisional":
+            self._provisional[session.number] = session
+            self._evict()
         return session
 
+    def anonymous(self, key: str, now: float, references: Callable[[], References]) -> Session:
+        """Return the session that requests without identity share; start it if there is none under this key."""
+        session = self._anonymous.get(key)
+        if session is None:
+            session = self._anonymous[key] = self.open(now, references(), "anonymous")
+            session.key = key
+            if len(self._anonymous) > self._max_provisional:
+                self._close(next(iter(self._anonymous.values())))
+        self._anonymous.move_to_end(key)
+        return session
+
+    def fork(self, anonymous: Session, now: float, references: References) -> Session:
+        """Start a session that continues an anonymous one, because its next requests will identify it."""
+        session = self.open(now, references)
+        session.plays = anonymous.plays.copy()
+        session.values, session.ids = dict(anonymous.values), dict(anonymous.ids)
+        session.clock, session.base, session.authenticated = anonymous.clock, anonymous.base, anonymous.authenticated
+        session.fault_counts, session.has_requests = anonymous.fault_counts, True
+        return session
+
+    def confirm(self, session: Session) -> None:
+        """Make a provisional session a full one, because its client has returned."""
+        session.kind = "full"
+        del self._provisional[session.number]
+
+    def _evict(self) -> None:
+        for _ in range(_EVICTION_TRIES):
+            if len(self._provisional) <= self._max_provisional:
+                return
+            number, session = next(iter(self._provisional.items()))
+            if session.clients or session.sockets:
+                self._provisional.move_to_end(number)
+            else:
+                self._close(session)
+
+    def touch(self, session: Session, now: float) -> None:
+        """Restart the idle time of a session."""
+        session.last_request = now
+        self._live.move_to_end(session.number)
+
+    def end_expired(self, now: float) -> None:
+        """End the sessions that were idle for too long and have no live client and no open WebSocket."""
+        while self._live:
+            session = next(iter(self._live.values()))
+            if now - session.last_request < self.idle_seconds:
+                return
+            if session.clients or session.sockets:
+                self.touch(session, now)  # kept alive by its client; check again after the idle time
+            else:
+                self._close(session)
+
+    def discard(self, session: Session) -> None:
+        """End a session that no later request can belong to."""
+        if not session.clients and not session.sockets and session.number not in self._names:
+            self._close(session)
+
+    def _close(self, session: Session) -> None:
+        session.ended = True
+        del self._live[session.number]
+        self._provisional.pop(session.number, None)
+        if session.cookie is not None:
+            del self._by_cookie[session.cookie]
+        for kind, name in [*self._names.get(session.number, ())]:
+            self.remove_name(session, kind, name)
+        if self._anonymous.get(session.key) is session:
+            del self._anonymous[session.key]
+        self._on_end(session)
+        session.waiting.clear()  # both refer to the session, so they would keep its memory until a garbage collection
+        session.timeline.clear()
+
+    # ------------------------------------------------------------------ cookies and CometD clients
     def cookie_of(self, session: Session) -> str:
         """Return the value of a session's cookie, with the node that a sticky balancer routes by."""
         if session.cookie is None:
@@ -236,10 +354,6 @@ class Sessions:
         """Return the session of a cookie, with any node after the dot (some balancers remove it)."""
         return self._by_cookie.get(value.partition(".")[0]) if value else None
 
-    def by_browser(self, value: str | None) -> Session | None:
-        """Return the session in which this Bayeux cookie was set."""
-        return self._by_browser.get(value) if value else None
-
     def by_client(self, client_id: str) -> Session | None:
         """Return the session of a live CometD client."""
         return self._by_client.get(client_id)
@@ -248,74 +362,83 @@ class Sessions:
         """Return the session of the first of these CometD clients that is live."""
         return next((self._by_client[client] for client in client_ids if client in self._by_client), None)
 
-    def by_user(self, user: str | None) -> Session | None:
-        """Return the latest session of a user."""
-        sessions = self._by_user.get(user) if user is not None else None
-        return next(reversed(sessions.values())) if sessions else None
-
-    def log_in(self, session: Session, user: str | None) -> None:
-        """Mark a session as logged in by this user."""
-        session.authenticated = True
-        if user is None or user == session.user:
-            return
-        self._log_out(session)
-        session.user = user
-        self._by_user.setdefault(user, {})[session.number] = session
-
-    def _log_out(self, session: Session) -> None:
-        if session.user is None:
-            return
-        of_user = self._by_user[session.user]
-        del of_user[session.number]
-        if not of_user:
-            del self._by_user[session.user]
-
     def add_client(self, session: Session, client_id: str, browser: str | None) -> None:
         """Add a CometD client, and its Bayeux cookie, to a session."""
         session.clients[client_id] = None
         self._by_client[client_id] = session
-        if browser and self._by_browser.get(browser) is not session:
-            self._by_browser[browser] = session
-            self._browsers.setdefault(session.number, []).append(browser)
+        if not session.has_requests:
+            self._push_only[session.number] = session
+        if browser:
+            self.add_name(session, "browser", browser)
 
     def remove_client(self, client_id: str) -> None:
         """Remove a CometD client from its session."""
         session = self._by_client.pop(client_id, None)
         if session is not None:
             session.clients.pop(client_id, None)
+            if not session.clients:
+                self._push_only.pop(session.number, None)
 
-    def touch(self, session: Session, now: float) -> None:
-        """Restart the idle time of a session."""
-        session.last_request = now
-        self._live.move_to_end(session.number)
+    def add_request(self, session: Session) -> None:
+        """Record that a session has sent an HTTP request other than those of Bayeux."""
+        session.has_requests = True
+        self._push_only.pop(session.number, None)
 
-    def expired(self, now: float) -> list[Session]:
-        """End and return the sessions that were idle for too long and have no live client."""
-        ended = []
-        while self._live:
-            session = next(iter(self._live.values()))
-            if now - session.last_request < self.idle_seconds:
-                break
-            if session.clients:
-                self.touch(session, now)  # kept alive by its client; check again after the idle time
-            else:
-                self._close(session)
-                ended.append(session)
-        return ended
+    def push_receiver(self, session: Session) -> Session | None:
+        """Return the session that receives the notifications of a session without a client, or None.
 
-    def discard(self, session: Session) -> None:
-        """End a session that no later request can belong to."""
-        if not session.clients and session.user is None and session.number not in self._browsers:
-            self._close(session)
+        Notifications of an anonymous or provisional session go to the session with a CometD client that has sent no
+        HTTP request, if there is exactly one.
+        """
+        if session.kind == "full" or len(self._push_only) != 1:
+            return None
+        return next(iter(self._push_only.values()))
 
-    def _close(self, session: Session) -> None:
-        del self._live[session.number]
-        if session.cookie is not None:
-            del self._by_cookie[session.cookie]
-        self._log_out(session)
-        for browser in self._browsers.pop(session.number, ()):
-            if self._by_browser.get(browser) is session:
-                del self._by_browser[browser]
+    # ------------------------------------------------------------------ other names
+    def add_name(self, session: Session, kind: NameKind, name: str) -> None:
+        """Add a browser cookie, a bound value or credentials that later requests of the session carry."""
+        names = self._names.setdefault(session.number, {})
+        names.pop((kind, name), None)
+        if len(names) >= _MAX_NAMES:
+            self.remove_name(session, *next(iter(names)))
+        names[kind, name] = None
+        sessions = self._named[kind].setdefault(name, {})
+        sessions.pop(session.number, None)
+        sessions[session.number] = session
+
+    def by_name(self, kind: NameKind, name: str | None) -> Session | None:
+        """Return the latest session with a name."""
+        sessions = self._named[kind].get(name) if name else None
+        return next(reversed(sessions.values())) if sessions else None
+
+    def has_name(self, session: Session, kind: NameKind, name: str) -> bool:
+        """True if a name belongs to this session."""
+        return (kind, name) in self._names.get(session.number, ())
+
+    def remove_name(self, session: Session, kind: NameKind, name: str) -> None:
+        """Remove a name of a session."""
+        names, sessions = self._names[session.number], self._named[kind][name]
+        del names[kind, name], sessions[session.number]
+        if not sessions:
+            del self._named[kind][name]
+        if not names:
+            del self._names[session.number]
+
+    # ------------------------------------------------------------------ faults
+    def share_fault_counts(self, session: Session, address: str) -> None:
+        """Let a session continue the fault counts of an address, because its client may keep no cookie."""
+        if not address:
+            return
+        session.fault_counts = self._fault_counts.setdefault(address, session.fault_counts)
+        self._fault_counts.move_to_end(address)
+        if len(self._fault_counts) > self._max_provisional:
+            self._fault_counts.popitem(last=False)
+
+    def unshare_fault_counts(self, session: Session, address: str) -> None:
+        """Let a session count faults alone from now on, because its client returned with a cookie."""
+        if self._fault_counts.get(address) is session.fault_counts:
+            del self._fault_counts[address]
+        session.fault_counts = dict(session.fault_counts)
 
 
 @immutable
@@ -324,62 +447,72 @@ class ResolvedSession:
 
     session: Session
     fields: list[tuple[str, str]]
-    is_new: bool
 
 
 class SessionResolver:
     """Finds or starts the session of each request, and handles logins, session cookies and CSRF tokens.
 
-    `cookie` is the name of the session cookie, None for none; `browser_cookie` is Bayeux's own cookie. `references`
-    makes the reference numbers of a new session; `on_login` is called after each login.
+    `finder` finds the session of a request without a valid session cookie. `on_login` is called after each login.
     """
 
     def __init__(
         self,
         sessions: Sessions,
+        finder: SessionFinder,
         cookie: str | None,
         browser_cookie: str,
         auth: Auth,
-        references: Callable[[], References],
         on_login: Callable[[Session], None],
     ) -> None:
-        self._sessions, self._cookie, self._browser_cookie, self._auth = sessions, cookie, browser_cookie, auth
-        self._references, self._on_login = references, on_login
+        self._sessions, self._finder, self._cookie = sessions, finder, cookie
+        self._browser_cookie, self._auth, self._on_login = browser_cookie, auth, on_login
 
     def resolve(self, request: Request, now: float, *, is_bayeux: bool) -> ResolvedSession:
         """Return the session of a request; start one if there is none."""
-        login = login_of(request.headers)
+        headers = request.headers
+        credentials = None if headers.names().isdisjoint(CREDENTIAL_FIELDS) else credentials_of(headers)
         by_cookie = self._by_cookie(request)
-        found = by_cookie or self._find(request, login, is_bayeux=is_bayeux)
-        session = found or self._sessions.open(now, self._references())
+        if by_cookie is not None:
+            session, is_known = by_cookie, True
+        else:
+            session, is_known = self._finder.find_or_start(request, credentials, now, is_bayeux=is_bayeux)
         self._sessions.touch(session, now)
         session.base = request.base
-        if login is not None and (not session.authenticated or login.user not in (None, session.user)):
-            self._sessions.log_in(session, login.user)
-            self._on_login(session)
+        if is_known and session.kind == "provisional":
+            self._sessions.confirm(session)
+        if not session.has_requests and not is_bayeux:
+            self._sessions.add_request(session)
+        if credentials is not None:
+            self._finder.join(session, credentials)
+            self._log_in(session, credentials)
         fields = self._announced_token(request, session) if self._auth == "csrf" else []
-        if self._cookie is not None and by_cookie is None and self._sets_cookie(request, found, login):
+        if by_cookie is None and self._sets_cookie(request, credentials, is_known=is_known):
             fields.append(("Set-Cookie", f"{self._cookie}={self._sessions.cookie_of(session)}; Path=/; HttpOnly"))
-        return ResolvedSession(session, fields, found is None)
+        return ResolvedSession(session, fields)
 
     def _by_cookie(self, request: Request) -> Session | None:
-        return self._sessions.by_cookie(request.headers.cookies().get(self._cookie)) if self._cookie else None
+        found = self._sessions.by_cookie(request.headers.cookies().get(self._cookie)) if self._cookie else None
+        if found is not None and found.kind == "provisional":
+            self._sessions.unshare_fault_counts(found, client_address(request))
+        return found
 
-    def _find(self, request: Request, login: Login | None, *, is_bayeux: bool) -> Session | None:
-        """Find the session of a request that has no valid session cookie."""
-        session = self._sessions.by_browser(request.headers.cookies().get(self._browser_cookie))
-        if session is None and is_bayeux:
-            session = self._sessions.by_clients(_client_ids(request))
-        return session or (self._sessions.by_user(login.user) if login is not None else None)
+    def _log_in(self, session: Session, credentials: RequestCredentials) -> None:
+        if not session.authenticated or credentials.user not in (None, session.user):
+            self._finder.log_in(session, credentials.user)
+            self._on_login(session)
 
-    def _sets_cookie(self, request: Request, found: Session | None, login: Login | None) -> bool:
+    def _sets_cookie(self, request: Request, credentials: RequestCredentials | None, *, is_known: bool) -> bool:
         """True if the reply to a request without a valid session cookie sets one.
 
         That is: for a new session, for a cookie that is no longer valid, and for a client that sent only credentials
         and may omit them from now on.
         """
+        if self._cookie is None:
+            return False
         cookies = request.headers.cookies()
-        return found is None or self._cookie in cookies or (self._browser_cookie not in cookies and login is not None)
+        if not is_known or self._cookie in cookies:
+            return True
+        return self._browser_cookie not in cookies and credentials is not None
 
     def is_locked_out(self, session: Session) -> bool:
         """True if a session must log in first."""
@@ -398,55 +531,7 @@ class SessionResolver:
         return [("X-CSRF-HEADER", CSRF_HEADER), (CSRF_HEADER, self._sessions.token_of(session))]
 
 
-def _client_ids(request: Request) -> Iterator[str]:
-    """Yield the clientIds in the Bayeux messages of a request."""
-    try:
-        messages = parse_messages(request.body)
-    except MalformedMessages:
-        return
-    for message in messages:
-        client_id = message.get("clientId")
-        if isinstance(client_id, str):
-            yield client_id
-
-
 CSRF_HEADER = "X-CSRF-TOKEN"
 """The header field that carries the CSRF token in both directions (GWS, CSRF protection)."""
 
-_LOGIN_HEADERS = ("ssid", "RNSID", "x-api-key")
-_CREDENTIALS = frozenset({"authorization", *(name.lower() for name in _LOGIN_HEADERS)})
 _MODIFYING = frozenset({"POST", "PUT", "DELETE", "PATCH"})
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """The credentials of a request; `user` is None if they contain no readable user name."""
-
-    user: str | None
-
-
-def login_of(headers: Headers) -> Login | None:
-    """Return the login that a request carries, or None."""
-    if headers.names().isdisjoint(_CREDENTIALS):
-        return None
-    for value in headers.get_all("authorization"):
-        scheme, _, credentials = value.strip().partition(" ")
-        if scheme.lower() == "basic":
-            user = _basic_user(credentials.strip())
-            if user:
-                return Login(user)
-        elif credentials:
-            return Login(None)
-    oracle = headers.get("RNUSERNAME")
-    if any(headers.get(name) for name in _LOGIN_HEADERS):
-        return Login(oracle)
-    return None
-
-
-def _basic_user(credentials: str) -> str | None:
-    try:
-        text = base64.b64decode(credentials, validate=True).decode("utf-8", "replace")
-    except (binascii.Error, ValueError):
-        return None
-    user, colon, _ = text.partition(":")
-    return user if colon else None

@@ -27,9 +27,9 @@ from cometreel.bayeux import (
 )
 from cometreel.jsonvalue import encode
 from cometreel.load import Ledger, PendingRequest, PlannedRequest, RequestOutcome
+from cometreel.locust_agents.agent_identity import Identity, UserCredentials
 from cometreel.locust_agents.event_loop import Clock, EventLoop, Timer
 from cometreel.locust_agents.http_client import HttpReply, lenient_json
-from cometreel.locust_agents.identity import Identity, UserCredentials
 from cometreel.locust_agents.load_target import LoadTarget
 from cometreel.locust_agents.login import (
     END_SESSION,

@@ -12,10 +12,10 @@ from gevent.event import AsyncResult
 from cometreel.bayeux import MalformedMessages, Message, parse_messages
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import encode
+from cometreel.locust_agents.agent_identity import Identity
 from cometreel.locust_agents.connection import ConnectionLoss
 from cometreel.locust_agents.event_loop import EventLoop
 from cometreel.locust_agents.http_client import HttpReply
-from cometreel.locust_agents.identity import Identity
 from cometreel.locust_agents.login import LoginRefused
 from cometreel.locust_agents.request_queue import QueuedRequest, ReplyOrLoss, RequestQueue
 from cometreel.locust_agents.run_options import RunOptions

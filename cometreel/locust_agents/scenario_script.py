@@ -19,12 +19,12 @@ from urllib.parse import quote, urlencode
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.load import Expectation, OwnerKind, Owners, PlannedRequest, expectation_for
-from cometreel.locust_agents.identity import UserCredentials
+from cometreel.locust_agents.agent_identity import UserCredentials
 from cometreel.locust_agents.login import LoginRequest, RecordedLogin
-from cometreel.masking import is_personal, is_secret
 from cometreel.scenario import ExchangeBlock, RequestBlock, load, parse
 from cometreel.scenario.durations import parse_duration
 from cometreel.scenario.markers import marker_of, unescaped
+from cometreel.secret_names import treatment_of, words_of
 
 __all__ = ["STATE_CHANGES", "AnyAnswer", "ScenarioScript", "ScriptedRequest", "read_script"]
 
@@ -32,6 +32,7 @@ STATE_CHANGES = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStat
 """Notifications that answer no request."""
 _SAFE = "~!$&'()*+,=:@"
 _START_SESSION, _END_SESSION = "StartContactCenterSession", "EndContactCenterSession"
+_TOKENS = frozenset({"csrf", "xsrf", "token", "jwt", "assertion"})
 _SHOWN = 3  # reasons in an error
 _NO_USERS = UserCredentials("", "")
 _KINDS = {kind.label: kind for kind in OwnerKind if kind.owned}
@@ -221,7 +222,12 @@ def _needs_password(pattern: JSON) -> bool:
         return any(map(_needs_password, pattern))
     if not isinstance(pattern, dict):
         return False
-    return any((_is_any(member) and is_secret(key)) or _needs_password(member) for key, member in pattern.items())
+    return any((_is_any(member) and _is_password(key)) or _needs_password(member) for key, member in pattern.items())
+
+
+def _is_password(key: str) -> bool:
+    """Return True for the name of a secret that a user knows. A token is made by the server."""
+    return treatment_of(key) == "secret" and _TOKENS.isdisjoint(words_of(key))
 
 
 def _is_any(pattern: JSON) -> bool:
@@ -233,9 +239,9 @@ def _redacted_by(credentials: UserCredentials) -> Callable[[str], str | None]:
     """Return a function that maps the key of a redacted value to the value of this user."""
 
     def value(key: str) -> str | None:
-        if is_secret(key):
+        if _is_password(key):
             return credentials.password
-        return credentials.user if is_personal(key) else None
+        return credentials.user if treatment_of(key) == "name" else None
 
     return value
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
-from cometreel.locust_agents.identity import UserCredentials
+from cometreel.locust_agents.agent_identity import UserCredentials
 
 __all__ = ["UserList", "read_users"]
 

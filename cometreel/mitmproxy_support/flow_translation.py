@@ -31,7 +31,8 @@ def request_from(flow: http.HTTPFlow, request_id: int) -> Request:
     headers = headers_from_raw(request.headers.fields)
     body = request.raw_content if headers.get("content-encoding") is None else request.content
     upgrade = request.method == "GET" and (headers.get("upgrade") or "").lower() == "websocket"
-    return Request(request_id, request.method, path, query, headers, body or b"", _base(flow), upgrade)
+    address = str(flow.client_conn.peername[0])
+    return Request(request_id, request.method, path, query, headers, body or b"", _base(flow), upgrade, address)
 
 
 def _base(flow: http.HTTPFlow) -> str:

@@ -109,12 +109,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a passed test for its unmatched requests; add them to the report of a failed one."""
+    """Fail a passed test for unmatched requests; add them, and lost notifications, to the report of a failed one."""
     try:
         result = yield
     except BaseException:
         for each in _reels(item):
-            if message := each.failure_message(passed=False):
+            sections = (each.failure_message(passed=False), each.undelivered_message())
+            if message := "\n\n".join(filter(None, sections)):
                 item.add_report_section("call", "reel", message)
         raise
     if messages := [message for each in _reels(item) if (message := each.failure_message(passed=True))]:

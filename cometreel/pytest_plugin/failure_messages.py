@@ -5,16 +5,16 @@ Secrets of requests are masked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cometreel.engine import Call, Calls
+from cometreel.engine import Call, Calls, GivenUpEvent
 from cometreel.engine.near_misses import NearMiss
 from cometreel.jsonvalue import encode
 from cometreel.masking import masked, masked_text
 from cometreel.scenario import Exchange
 
-__all__ = ["failed_message", "unmatched_message", "unplayed_message"]
+__all__ = ["failed_message", "undelivered_message", "unmatched_message", "unplayed_message"]
 
 MAX_CALLS, MAX_LENGTH = 10, 1000  # calls in a message, characters of a body
 
@@ -45,6 +45,17 @@ def failed_message(calls: Calls) -> str:
         lines += ["", f"and {len(calls) - MAX_CALLS} more"]
     lines += ["", "To allow this in the test: reel.allow_failed()"]
     return "\n".join(lines)
+
+
+def undelivered_message(given_up: Sequence[GivenUpEvent], waiting: Mapping[int, int]) -> str:
+    """Return the notifications that no CometD client gets, and those that wait for one; empty if there are none."""
+    lines = [f"  {event}" for event in given_up[:MAX_CALLS]]
+    if len(given_up) > MAX_CALLS:
+        lines.append(f"  and {len(given_up) - MAX_CALLS} more")
+    for session, count in [*waiting.items()][:MAX_CALLS]:
+        notifications = "1 notification waits" if count == 1 else f"{count} notifications wait"
+        lines.append(f"  session {session} has no CometD client: {notifications} for one")
+    return "\n".join(["No CometD client received these notifications.", *lines]) if lines else ""
 
 
 def unplayed_message(exchanges: Sequence[Exchange], shown_from: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from cometreel.bayeux import looks_like_bayeux
-from cometreel.engine import Call, Calls, FaultInfo, Responder
+from cometreel.engine import Call, Calls, FaultInfo, GivenUpEvent, Responder
 from cometreel.errors import CometreelError
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
 from cometreel.scenario import Exchange
@@ -59,6 +59,10 @@ class RecordingReel:
     def unplayed(self) -> Sequence[Exchange]:
         """Return no exchanges, because there is no scenario yet."""
         return ()
+
+    def undelivered(self) -> tuple[Sequence[GivenUpEvent], Mapping[int, int]]:
+        """Return no notifications, because the real server delivers them."""
+        return (), {}
 
     def push(self, channel: str, data: JSON, session: int | None, user: str | None, ext: JSONObject | None) -> NoReturn:
         """Raise NotWhileRecording."""

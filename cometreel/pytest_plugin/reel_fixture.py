@@ -12,10 +12,15 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from cometreel.engine import Auth, Calls, FaultInfo, Repeat, Responder
+from cometreel.engine import Auth, Calls, FaultInfo, GivenUpEvent, Repeat, Responder
 from cometreel.errors import CometreelError
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.pytest_plugin.failure_messages import failed_message, unmatched_message, unplayed_message
+from cometreel.pytest_plugin.failure_messages import (
+    failed_message,
+    undelivered_message,
+    unmatched_message,
+    unplayed_message,
+)
 from cometreel.pytest_plugin.plugin_options import OPTIONS, PluginOptions
 from cometreel.pytest_plugin.replay_reel import ReplayReel
 from cometreel.pytest_plugin.scenario_sources import ScenarioSource, parse_source
@@ -60,6 +65,9 @@ class RunningReel(Protocol):
     def unplayed(self) -> Sequence[Exchange]:
         """Return the exchanges that were not played."""
 
+    def undelivered(self) -> tuple[Sequence[GivenUpEvent], Mapping[int, int]]:
+        """Return the notifications that no client gets, and the number that wait for a client, by session."""
+
     def push(self, channel: str, data: JSON, session: int | None, user: str | None, ext: JSONObject | None) -> None:
         """Send a notification."""
 
@@ -84,6 +92,7 @@ class Reel:
         self._given: dict[str, JSON] = {}
         self._running: RunningReel | None = None
         self._last_reported = 0
+        self._given_up_before = float("-inf")
         self._allows_unmatched, self._allows_failed = False, False
 
     # ------------------------------------------------------------------ for tests
@@ -133,6 +142,12 @@ class Reel:
         __tracebackhide__ = True
         return self._use(lambda running: running.calls)
 
+    @property
+    def given_up(self) -> Sequence[GivenUpEvent]:
+        """The notifications that no CometD client gets, each with its `reason`, oldest first."""
+        __tracebackhide__ = True
+        return self._use(lambda running: running.undelivered()[0])
+
     def push(
         self,
         channel: str,
@@ -181,6 +196,8 @@ class Reel:
         """Start a test of several, which does not fail for earlier requests."""
         self._allows_unmatched, self._allows_failed = False, False
         self._new_unmatched_and_failed()
+        given_up = () if self._running is None else self._running.undelivered()[0]
+        self._given_up_before = given_up[-1].at if given_up else float("-inf")
 
     def failure_message(self, *, passed: bool) -> str:
         """Return why a test should fail, without what was returned before; empty if it should not.
@@ -200,6 +217,13 @@ class Reel:
         if passed and self._options.strict and (unplayed := self._running.unplayed()):
             return unplayed_message(unplayed, self._shown_from)
         return ""
+
+    def undelivered_message(self) -> str:
+        """Return the notifications that no client got in this test, for the report of a failed one."""
+        if self._running is None:
+            return ""
+        given_up, waiting = self._running.undelivered()
+        return undelivered_message([event for event in given_up if event.at > self._given_up_before], waiting)
 
     def stop(self) -> None:
         """Stop the server; a recording is written as a scenario."""

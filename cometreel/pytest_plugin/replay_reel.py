@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cometreel.engine import Calls, Control, FaultInfo, ReplaySettings, Responder
+from cometreel.engine import Calls, Control, FaultInfo, GivenUpEvent, ReplaySettings, Responder
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import Exchange, Scenario
 from cometreel.serve import replay_app, serve_in_background
@@ -37,6 +37,11 @@ class ReplayReel:
         """Return the exchanges that were not played."""
         names = self._server.call(lambda: self._control.unplayed)
         return [self._control.scenario.by_name[name] for name in names]
+
+    def undelivered(self) -> tuple[Sequence[GivenUpEvent], Mapping[int, int]]:
+        """Return the notifications that no client gets, and the number that wait for a client, by session."""
+        given_up, sessions = self._server.call(lambda: (self._control.given_up, self._control.sessions))
+        return given_up, {session.number: session.waiting for session in sessions if session.waiting}
 
     def push(self, channel: str, data: JSON, session: int | None, user: str | None, ext: JSONObject | None) -> None:
         """Send a notification."""

@@ -6,22 +6,25 @@ Works on a complete transcript, so a notification may arrive before the reply.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 from urllib.parse import parse_qsl, unquote
 
-from cometreel.bayeux import is_service
+from cometreel.bayeux import is_broadcast, is_service
 from cometreel.jsonvalue import JSON, encode, same
-from cometreel.recording.transcript import RecordedCall, RecordedDelivery, RecordedPublish, Transcript
+from cometreel.recording.transcript import COPY_SECONDS, RecordedCall, RecordedDelivery, RecordedPublish, Transcript
 from cometreel.scenario import Profile
 from cometreel.scenario.json_pointer import find
 from cometreel.scenario.profiles import Fallback
 
 __all__ = ["CorrelatedRequest", "Correlation", "JoinedBy", "correlate"]
 
-JoinedBy: TypeAlias = Literal["reference", "map", "fallback", "channel"]
+JoinedBy: TypeAlias = Literal["reference", "map", "fallback", "channel", "broadcast", "order"]
 _RequestSource: TypeAlias = "RecordedCall | RecordedPublish"
+_ANONYMOUS = -1
+_LIVE_SECONDS = 45.0  # a poll of 30 seconds, and the time until a client without a poll expires
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +33,10 @@ class CorrelatedRequest:
 
     source: _RequestSource
     deliveries: list[RecordedDelivery] = field(default_factory=list)
+    copies: dict[RecordedDelivery, list[RecordedDelivery]] = field(default_factory=dict)
+    """The same message as other sessions received it, by the delivery in `deliveries`."""
+    followers: list[RecordedDelivery] = field(default_factory=list)
+    """The notifications that are joined only because this is the last request before them."""
     references: dict[bytes, JoinedBy] = field(default_factory=dict)
     answered_fallbacks: set[tuple[int, bytes]] = field(default_factory=set)
 
@@ -44,6 +51,11 @@ class CorrelatedRequest:
         return self.source.session
 
     @property
+    def is_anonymous(self) -> bool:
+        """True if nothing in the request identifies a session."""
+        return isinstance(self.source, RecordedCall) and (self.source.anonymous or self.source.session == _ANONYMOUS)
+
+    @property
     def body(self) -> JSON:
         """The body of the request, or the data of the publish."""
         if isinstance(self.source, RecordedPublish):
@@ -53,42 +65,78 @@ class CorrelatedRequest:
 
 @dataclass(slots=True)
 class Correlation:
-    """All requests ordered by time, the unsolicited deliveries, and the number of deliveries by kind of match."""
+    """All requests ordered by time, the unsolicited deliveries, and the kind of match of the others.
+
+    Deliveries that are joined by order are among the unsolicited ones too.
+    """
 
     requests: list[CorrelatedRequest]
-    unsolicited: list[RecordedDelivery]
-    counts: dict[JoinedBy, int]
+    unsolicited: list[RecordedDelivery] = field(default_factory=list)
+    joined_by: dict[RecordedDelivery, JoinedBy] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[JoinedBy, int]:
+        """The number of deliveries by kind of match."""
+        counted = Counter(self.joined_by.values())
+        return {kind: counted[kind] for kind in get_args(JoinedBy)}
+
+    def release(self, request: CorrelatedRequest) -> None:
+        """Make the notifications of a request unsolicited, because the request can't be used."""
+        released = [*request.deliveries, *(copy for copies in request.copies.values() for copy in copies)]
+        for delivery in (*released, *request.followers):
+            self.joined_by.pop(delivery, None)
+        self.unsolicited = sorted([*self.unsolicited, *released], key=lambda delivery: delivery.at)
+        request.deliveries, request.copies, request.followers = [], {}, []
 
 
 def correlate(transcript: Transcript, profile: Profile) -> Correlation:
-    """Find the request of each delivery with the rules of a profile."""
+    """Find the request of each delivery with the rules of a profile.
+
+    A message that other sessions received too, or instead, is a broadcast of one cause. If the rules join nothing at
+    all, each delivery follows the last request before it in its session.
+    """
     sources: list[_RequestSource] = [*transcript.calls, *transcript.publishes]
     requests = [CorrelatedRequest(source) for source in sorted(sources, key=lambda source: source.at)]
-    finder = _Finder(profile, transcript.anonymous, requests)
-    correlation = Correlation(requests, [], {"reference": 0, "map": 0, "fallback": 0, "channel": 0})
+    finder = _Finder(profile, transcript, requests)
+    correlation = Correlation(requests)
+    joined_by = correlation.joined_by
     for delivery in transcript.deliveries:
         finder.mark_answered(delivery)
+    broadcasts = _Broadcasts(finder, several=_several_sessions(transcript))
+    unsolicited: list[RecordedDelivery] = []
     for delivery in transcript.deliveries:
         found = finder.find(delivery)
         if found is None:
-            correlation.unsolicited.append(delivery)
+            unsolicited.append(delivery)
             continue
-        request, joined_by = found
+        request, joined_by[delivery] = found
         request.deliveries.append(delivery)
-        correlation.counts[joined_by] += 1
+        broadcasts.add(request, delivery)
+    for delivery in unsolicited:
+        if broadcasts.join(delivery):
+            joined_by[delivery] = "broadcast"
+        else:
+            correlation.unsolicited.append(delivery)
+    if not joined_by:
+        joined_by.update({each: "order" for each in correlation.unsolicited if finder.follow(each)})
     return correlation
+
+
+def _several_sessions(transcript: Transcript) -> bool:
+    return len({*transcript.connections, *(each.session for each in transcript.deliveries)}) > 1
 
 
 class _Finder:
     """Finds requests by reference with an index, and by the other rules backwards within the time window."""
 
-    def __init__(self, profile: Profile, anonymous: int, requests: list[CorrelatedRequest]) -> None:
+    def __init__(self, profile: Profile, transcript: Transcript, requests: list[CorrelatedRequest]) -> None:
         self._profile = profile
-        self._anonymous = anonymous
+        self._listeners = _Listeners(transcript)
         self._by_reference: dict[bytes, list[CorrelatedRequest]] = {}
         self._by_session: dict[int, list[CorrelatedRequest]] = {}
         for request in requests:
-            self._by_session.setdefault(request.session, []).append(request)
+            key = _ANONYMOUS if request.is_anonymous else request.session
+            self._by_session.setdefault(key, []).append(request)
             request.references = dict(_references(request, profile))
             for reference in request.references:
                 self._by_reference.setdefault(reference, []).append(request)
@@ -124,13 +172,22 @@ class _Finder:
         return None
 
     def _can_answer(self, request: CorrelatedRequest, delivery: RecordedDelivery) -> bool:
-        is_same_session = request.session == delivery.session or self._anonymous in (request.session, delivery.session)
-        return is_same_session and 0 <= delivery.at - request.at <= self._profile.window_seconds
+        if not self._is_recent(request, delivery):
+            return False
+        if request.is_anonymous:
+            return self._listeners.only(delivery.at) == delivery.session
+        return request.session == delivery.session
+
+    def _is_recent(self, request: CorrelatedRequest, delivery: RecordedDelivery) -> bool:
+        return 0 <= delivery.at - request.at <= self._profile.window_seconds
 
     def _recent(self, delivery: RecordedDelivery) -> list[CorrelatedRequest]:
         """Return the requests within the time window before a delivery, the latest first."""
         recent: list[CorrelatedRequest] = []
-        for session in {delivery.session, self._anonymous}:
+        sessions = [delivery.session]
+        if _ANONYMOUS in self._by_session and self._listeners.only(delivery.at) == delivery.session:
+            sessions.append(_ANONYMOUS)
+        for session in sessions:
             requests = self._by_session.get(session, [])
             first = bisect_left(requests, delivery.at - self._profile.window_seconds, key=_time)
             recent += requests[first : bisect_right(requests, delivery.at, key=_time)]
@@ -160,11 +217,92 @@ class _Finder:
             source = request.source
             if not isinstance(source, RecordedPublish) or source.message.get("channel") != delivery.channel:
                 continue
-            echo = same(source.message.get("data"), delivery.data)
+            echo = _echoes(request, delivery)
             if is_service(delivery.channel) or (echo and (-1, b"") not in request.answered_fallbacks):
                 request.answered_fallbacks.add((-1, b""))
                 return request
         return None
+
+    def cause_elsewhere(self, delivery: RecordedDelivery) -> CorrelatedRequest | None:
+        """Return the request of another session that alone has a delivery's reference, or whose publish it repeats."""
+        for reference in map(encode, _values(delivery.data, self._profile.event)):
+            found = [each for each in self._by_reference.get(reference, ()) if not each.is_anonymous]
+            recent = [each for each in found if self._is_recent(each, delivery)]
+            if len(recent) == 1 and all(each.session != delivery.session for each in found):
+                return recent[0]
+        if is_broadcast(delivery.channel):
+            publishes = (each for requests in self._by_session.values() for each in requests if _echoes(each, delivery))
+            return max((each for each in publishes if self._is_recent(each, delivery)), key=_time, default=None)
+        return None
+
+    def follow(self, delivery: RecordedDelivery) -> bool:
+        """Join a delivery to the last request before it in its session; return False if there is none."""
+        recent = self._recent(delivery)
+        if recent:
+            recent[0].followers.append(delivery)
+        return bool(recent)
+
+
+class _Listeners:
+    """The sessions with a push connection that send no request of their own."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self._connections = transcript.connections
+        self._first_call: dict[int, float] = {}
+        for call in transcript.calls:
+            if not call.anonymous:
+                self._first_call.setdefault(call.session, call.at)
+
+    def only(self, at: float) -> int | None:
+        """Return the only such session whose connection is live at a time; None if there are several or none."""
+        live = [
+            session
+            for session, (first, last) in self._connections.items()
+            if first <= at <= last + _LIVE_SECONDS and self._first_call.get(session, at + 1) > at
+        ]
+        return live[0] if len(live) == 1 else None
+
+
+class _Broadcasts:
+    """Finds the deliveries of one message to several sessions, or to another session than that of the request."""
+
+    def __init__(self, finder: _Finder, *, several: bool) -> None:
+        self._finder, self._several = finder, several
+        self._joined: dict[tuple[str, bytes], list[tuple[CorrelatedRequest, RecordedDelivery]]] = {}
+
+    def add(self, request: CorrelatedRequest, delivery: RecordedDelivery) -> None:
+        """Add a delivery that is joined to its request."""
+        if self._several:
+            self._joined.setdefault(_content(delivery), []).append((request, delivery))
+
+    def join(self, delivery: RecordedDelivery) -> bool:
+        """Join the delivery to a cause in another session; return False if there is none."""
+        if not self._several:
+            return False
+        for request, original in self._joined.get(_content(delivery), ()):
+            copies = request.copies.setdefault(original, [])
+            sessions = {original.session, *(copy.session for copy in copies)}
+            if abs(delivery.at - original.at) <= COPY_SECONDS and delivery.session not in sessions:
+                copies.append(delivery)
+                return True
+        cause = self._finder.cause_elsewhere(delivery)
+        if cause is None:
+            return False
+        cause.deliveries.append(delivery)
+        cause.deliveries.sort(key=lambda one: one.at)
+        self.add(cause, delivery)
+        return True
+
+
+def _content(delivery: RecordedDelivery) -> tuple[str, bytes]:
+    return delivery.channel, encode(delivery.data)
+
+
+def _echoes(request: CorrelatedRequest, delivery: RecordedDelivery) -> bool:
+    source = request.source
+    if not isinstance(source, RecordedPublish) or source.message.get("channel") != delivery.channel:
+        return False
+    return same(source.message.get("data"), delivery.data)
 
 
 def _time(request: CorrelatedRequest) -> float:

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from cometreel.errors import FileInvalid, Problem
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.recording.bindings import names_by_token
 from cometreel.recording.correlation import Correlation, correlate
-from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, canonical
+from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, canonical, role_name
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
 from cometreel.recording.header_redaction import HeaderRedactor
@@ -24,6 +26,7 @@ from cometreel.recording.policy import Policy
 from cometreel.recording.recorded_bodies import ParsedBody, redact
 from cometreel.recording.recording_journal import read_journal, read_key
 from cometreel.recording.redaction import Redactor
+from cometreel.recording.role_ids import ids_in_requests, user_ids
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedDelivery, Transcript, build_transcript
@@ -44,21 +47,24 @@ from cometreel.scenario import (
 from cometreel.scenario import (
     profile as shipped_profile,
 )
-from cometreel.scenario.json_pointer import find, parse_pointer
+from cometreel.scenario.json_pointer import parse_pointer
 from cometreel.wire import Headers
 
 __all__ = ["DistillSummary", "Distilled", "distill", "distill_events"]
 
 _META = ("handshake", "connect", "disconnect", "subscribe", "unsubscribe", "publish")
 _TRANSPORTS = ("long-polling", "callback-polling", "websocket")
+_USUAL_ADVICE: JSONObject = {"reconnect": "retry", "timeout": 0, "interval": 0}
 _FALLBACK_ANCHORS = ("subscribe", "connect", "handshake")
+_Since: TypeAlias = str | dict[str, JSON]
 
 
 @dataclass(frozen=True, slots=True)
 class DistillSummary:
     """Counts and omissions, without recorded values.
 
-    `replaced` is by class and key, `correlated` by the kind of match (reference, map, fallback, channel).
+    `replaced` is by class and key, `correlated` by the kind of match (reference, map, fallback, channel, broadcast,
+    order). `unsolicited` is the number of timeline entries that nothing joins to a request.
     """
 
     exchanges: int
@@ -66,6 +72,7 @@ class DistillSummary:
     sessions: int
     correlated: dict[str, int]
     replaced: dict[tuple[str, str], int]
+    unsolicited: int
     left_out: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
@@ -77,7 +84,7 @@ class DistillSummary:
         )
         lines = [", ".join(size)]
         matches = [f"{number} by {match}" for match, number in self.correlated.items() if number]
-        lines.append("notifications: " + ", ".join([*matches, f"{self.timeline} unsolicited"]))
+        lines.append("notifications: " + ", ".join([*matches, f"{self.unsolicited} unsolicited"]))
         for kind in ("secret", "personal", "identifier"):
             found = {key: number for (class_, key), number in self.replaced.items() if class_ == kind}
             if found:
@@ -167,10 +174,12 @@ class _Distiller:
         for event in events:
             if event.kind == "request" or event.client_side:
                 identifiers.add_request(event)
-        self._ids = _user_ids(self._transcript)
+        self._ids = user_ids(self._transcript)
         user_values = self._user_values() if generalise else {}
-        self._drafter = Drafter(self._profile, identifiers, user_values)
         self._sessions_with_role: set[int] = set()
+        self._unsolicited = 0
+        bound = names_by_token(self._transcript.bindings)
+        self._drafter = Drafter(self._profile, identifiers, user_values, bound, self._role_of)
 
     def distill(self) -> Distilled:
         drafts = self._drafts()
@@ -195,19 +204,29 @@ class _Distiller:
         left_out = _left_out(self._transcript, drafts, planned)
         sessions = max(self._transcript.sessions, 1 if exchanges else 0)
         replaced = _count_replaced(self._events)
-        return Distilled(file, DistillSummary(len(exchanges), len(timeline), sessions, counts, replaced, left_out))
+        summary = DistillSummary(len(exchanges), len(timeline), sessions, counts, replaced, self._unsolicited, left_out)
+        return Distilled(file, summary)
 
     def _drafts(self) -> list[ExchangeDraft]:
-        """Create the drafts; requests that the scenario format can't express are left out and counted."""
+        """Create the drafts; requests that the scenario format can't express are left out and counted.
+
+        The notifications of such a request become unsolicited ones. Writes that only the order joins to different
+        notifications stay apart.
+        """
         drafts: list[ExchangeDraft] = []
+        followed: Counter[tuple[int, str]] = Counter()
         for recorded in self._correlation.requests:
             try:
                 draft = self._drafter.draft(recorded)
             except NotExpressible as error:
                 self._transcript.left_out[str(error)] += 1
-            else:
-                drafts.append(draft)
-                self._transcript.left_out.update(draft.omitted_events)
+                self._correlation.release(recorded)
+                continue
+            if recorded.followers and not draft.is_read:
+                followed[recorded.session, draft.request_key] += 1
+                draft.answer_key += f" {followed[recorded.session, draft.request_key]}"
+            drafts.append(draft)
+            self._transcript.left_out.update(draft.omitted_events)
         return drafts
 
     # --- blocks ---------------------------------------------------------------------------------------------
@@ -230,9 +249,12 @@ class _Distiller:
         )
 
     def _as(self, sessions: tuple[int, ...]) -> str | list[str] | None:
-        self._sessions_with_role.update(sessions)
-        roles = [_role(session) for session in sessions]
+        roles = [self._role_of(session) for session in sessions]
         return roles[0] if len(roles) == 1 else roles or None
+
+    def _role_of(self, session: int) -> str:
+        self._sessions_with_role.add(session)
+        return role_name(session)
 
     def _source(self) -> SourceBlock | None:
         if not self._header.started:
@@ -241,10 +263,11 @@ class _Distiller:
         return SourceBlock(recorded=started.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def _session(self) -> SessionBlock | None:
-        cookies = self._transcript.cookies - {"BAYEUX_BROWSER"}
-        if "JSESSIONID" in cookies or not (self._transcript.calls or self._transcript.handshakes):
+        cookie, bindings = self._transcript.cookie, self._transcript.bindings
+        if (cookie == "JSESSIONID" and not bindings) or not (self._transcript.calls or self._transcript.handshakes):
             return None
-        return SessionBlock(cookie=min(cookies, default="none"))
+        named = None if cookie == "JSESSIONID" else cookie or "none"
+        return SessionBlock(cookie=named, bind=[rule.to_block() for rule in bindings] or None)
 
     def _bayeux(self) -> BayeuxBlock | None:
         if not self._transcript.handshakes:
@@ -257,7 +280,7 @@ class _Distiller:
             fields["advice"] = dict(AdviceBlock.model_validate(times).model_dump(exclude_none=True)) if times else None
         if _offers_ack(handshake):
             fields["ack"] = _offers_ack(reply)
-        if not self._transcript.cookies_on_bayeux:
+        if not self._transcript.browser_cookie:
             fields["require_cookie"] = False
         if self._transcript.dialect == "4+":
             fields["dialect"] = "4+"
@@ -265,6 +288,9 @@ class _Distiller:
         found: list[JSON] = [name for name in _TRANSPORTS if isinstance(offered, list) and name in offered]
         if found and found != ["long-polling", "callback-polling"]:
             fields["transports"] = found
+        if self._transcript.in_form:
+            fields["form"] = True
+        fields.update(_handshake_members(handshake, reply))
         return BayeuxBlock.model_validate(fields)
 
     def _endpoint(self, event: WireEvent) -> str:
@@ -287,10 +313,11 @@ class _Distiller:
         first = {user: session for session, user in sorted(users.items(), reverse=True)}
         sessions = sorted({*first.values(), *self._sessions_with_role, *(set(self._ids) - set(users))} - {-1})
         literal = self._header.policy != "strict"
+        sent = ids_in_requests(self._transcript) if literal and len(sessions) > 1 else {}
         return {
-            _role(session): RoleBlock(
+            role_name(session): RoleBlock(
                 user=users.get(session) or self._ids.get(session, ("", ""))[1] or None,
-                id=(self._ids.get(session, ("", ""))[0] or None) if literal else None,
+                id=(self._ids.get(session, ("", ""))[0] or sent.get(session)) if literal else None,
             )
             for session in sessions
         }
@@ -299,9 +326,9 @@ class _Distiller:
 
     def _timeline(self, planned: list[PlannedExchange]) -> list[TimelineBlock]:
         """Return an entry per unsolicited message; equal messages of several sessions share an entry."""
-        found: dict[tuple[str, int], list[tuple[RecordedDelivery, str, float]]] = {}
+        found: dict[tuple[str, int], list[tuple[RecordedDelivery, _Since, float]]] = {}
         repeated: Counter[tuple[str, int]] = Counter()
-        starts = _starts(planned)
+        starts, asked = _starts(planned), {exchange.name: exchange.first for exchange in planned}
         for delivery in self._correlation.unsolicited:
             since, at = self._anchor(delivery, starts)
             key = canonical([since, delivery.channel, delivery.data])
@@ -312,26 +339,35 @@ class _Distiller:
         for group in found.values():
             sessions = tuple(sorted({delivery.session for delivery, _, _ in group}))
             is_for_all = all_sessions <= set(sessions) or sessions == (-1,)
+            if group[0][0] in self._correlation.joined_by:  # only the order: all who asked got it
+                is_for_all = is_for_all or {*asked.get(str(group[0][1]), ())} <= set(sessions)
             try:
                 entries.append(self._entry(group[0], () if is_for_all else sessions))
+                self._unsolicited += group[0][0] not in self._correlation.joined_by
             except NotExpressible as error:
                 self._transcript.left_out[str(error)] += len(group)
         return entries
 
-    def _entry(self, one: tuple[RecordedDelivery, str, float], sessions: tuple[int, ...]) -> TimelineBlock:
+    def _entry(self, one: tuple[RecordedDelivery, _Since, float], sessions: tuple[int, ...]) -> TimelineBlock:
         delivery, since, at = one
         event = self._drafter.event(delivery, at)
         fields = {name: getattr(event, name) for name in event.model_fields_set}
         return TimelineBlock.model_validate({"as": self._as(sessions), "since": since, **fields})
 
-    def _anchor(self, delivery: RecordedDelivery, starts: dict[int, list[tuple[float, str]]]) -> tuple[str, float]:
-        """Return the latest exchange of the session before a delivery, else the start of its CometD session."""
+    def _anchor(self, delivery: RecordedDelivery, starts: dict[int, list[tuple[float, str]]]) -> tuple[_Since, float]:
+        """Return the latest exchange of the session before a delivery, else the start of its CometD session.
+
+        The subscription to its channel is named if the client had subscribed to another one before.
+        """
         started = starts.get(delivery.session, [])
         index = bisect_right(started, delivery.at, key=lambda start: start[0])
         if index:
             at, name = started[index - 1]
             return name, at
         anchors = self._transcript.anchors.get(delivery.session, {})
+        subscribed = self._transcript.subscriptions.get(delivery.session, {}).get(delivery.channel)
+        if subscribed is not None and anchors["subscribe"] < subscribed <= delivery.at:
+            return {"subscribe": delivery.channel}, subscribed
         for name in _FALLBACK_ANCHORS:
             if name in anchors and anchors[name] <= delivery.at:
                 return name, anchors[name]
@@ -354,8 +390,13 @@ def _names(planned: list[PlannedExchange]) -> str | list[str] | None:
     return names[0] if len(names) == 1 else names or None
 
 
-def _role(session: int) -> str:
-    return f"agent-{session + 1}"
+def _handshake_members(handshake: JSONObject, reply: JSONObject) -> JSONObject:
+    """Return the key `handshake` if `ext` or `advice` of the reply are not those that a replay sends without it."""
+    advice, ext = reply.get("advice"), reply.get("ext")
+    usual = isinstance(advice, dict) and {**advice, "timeout": 0, "interval": 0} == _USUAL_ADVICE
+    if usual and (ext is None or (_offers_ack(handshake) and ext == {"ack": True})):
+        return {}
+    return {"handshake": {name: value for name, value in (("ext", ext), ("advice", advice)) if isinstance(value, dict)}}
 
 
 def _is_count(value: JSON) -> bool:
@@ -365,21 +406,6 @@ def _is_count(value: JSON) -> bool:
 def _offers_ack(message: Mapping[str, JSON]) -> bool:
     ext = message.get("ext")
     return isinstance(ext, dict) and ext.get("ack") not in (None, False)
-
-
-def _user_ids(transcript: Transcript) -> dict[int, tuple[str, str]]:
-    """Return the user id and name of each session from the replies to `GET …/me`."""
-    found: dict[int, tuple[str, str]] = {}
-    for call in transcript.calls:
-        if call.request.method == "GET" and call.request.path.rstrip("/").endswith("/me"):
-            user, name = (_first(call.reply.body.value, pointer) for pointer in ("/user/id", "/user/userName"))
-            if user:
-                found.setdefault(call.session, (user, name))
-    return found
-
-
-def _first(value: JSON, pointer: str) -> str:
-    return next((item for _, item in find(value, pointer) if isinstance(item, str)), "")
 
 
 def _left_out(transcript: Transcript, drafts: list[ExchangeDraft], planned: list[PlannedExchange]) -> list[str]:

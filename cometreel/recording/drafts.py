@@ -7,7 +7,7 @@ always differ: reference numbers, the volatile values of the profile, and times.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from cometreel.recording.journal_events import RecordedBody, WireEvent
 from cometreel.recording.scenario_values import (
     Identifiers,
     any_marker,
+    bound_template,
     path_pattern,
     query_pattern,
     reply_value,
@@ -29,7 +30,7 @@ from cometreel.scenario.durations import LONGEST
 from cometreel.scenario.findings import findings_of
 from cometreel.scenario.json_pointer import remove, replace
 
-__all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "canonical", "duration"]
+__all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "canonical", "duration", "role_name"]
 
 _REPLY_HEADERS = ("content-type", "location", "retry-after", "allow", "content-language")
 _JSON_TYPE = "application/json"
@@ -42,6 +43,11 @@ class NotExpressible(ValueError):
         finding = findings_of(error)[0]
         key = ".".join(str(step) for step in finding.path if not str(step).startswith("("))
         super().__init__(f"{subject}: {f'{key} is ' if key else ''}{finding.found}; expected {finding.expected}")
+
+
+def role_name(session: int) -> str:
+    """Return the name of the role of a session number."""
+    return f"agent-{session + 1}"
 
 
 @dataclass(slots=True, eq=False)
@@ -73,11 +79,21 @@ class ExchangeDraft:
 
 
 class Drafter:
-    """Creates drafts with one profile; `user_values` maps, for each session, values of the user to templates."""
+    """Creates drafts with one profile; `user_values` maps, for each session, values of the user to templates.
+
+    `bound` maps the tokens of bound values to the name of their rule. `role_of` returns the role of a session.
+    """
 
     def __init__(
-        self, profile: Profile, identifiers: Identifiers, user_values: Mapping[int, Mapping[str, str]]
+        self,
+        profile: Profile,
+        identifiers: Identifiers,
+        user_values: Mapping[int, Mapping[str, str]],
+        bound: Mapping[str, str],
+        role_of: Callable[[int], str] = role_name,
     ) -> None:
+        self._bound = bound
+        self._role_of = role_of
         self._profile = profile
         self._identifiers = identifiers
         self._user_values = user_values
@@ -94,7 +110,9 @@ class Drafter:
 
     def _draft(self, recorded: CorrelatedRequest) -> ExchangeDraft:
         events, omitted_events = self._events(recorded)
-        event_keys: list[JSON] = [[event.channel, self._stable(event.data, self._profile.event)] for event in events]
+        event_keys: list[JSON] = [
+            [event.channel, self._stable(event.data, self._profile.event), event.deliver or ""] for event in events
+        ]
         source = recorded.source
         if isinstance(source, RecordedPublish):
             publish, acknowledgement = self._publish(source), self._publish_reply(source)
@@ -119,10 +137,19 @@ class Drafter:
         omitted: list[str] = []
         for delivery in recorded.deliveries:
             try:
-                events.append(self.event(delivery, recorded.at))
+                event = self.event(delivery, recorded.at)
+                deliver = self._receivers(recorded, delivery)
+                events.append(event.model_copy(update={"deliver": deliver}) if deliver else event)
             except NotExpressible as error:
                 omitted.append(str(error))
         return events, tuple(omitted)
+
+    def _receivers(self, recorded: CorrelatedRequest, delivery: RecordedDelivery) -> str | None:
+        """Return the value of `deliver` for a notification that not only the asker received."""
+        others = {copy.session for copy in recorded.copies.get(delivery, ())} | {delivery.session}
+        if others == {recorded.session} or recorded.is_anonymous:
+            return None
+        return "subscribers" if len(others) > 1 else self._role_of(delivery.session)
 
     def event(self, delivery: RecordedDelivery, since: float) -> EventBlock:
         """Return a notification as an event block; its delay counts from `since`.
@@ -156,14 +183,14 @@ class Drafter:
     def _request(self, call: RecordedCall) -> RequestBlock:
         event = call.request
         fields: dict[str, JSON] = {"method": event.method, "path": self._path(event, call.session)}
-        query = query_pattern(event, self._identifiers)
+        query = query_pattern(event, self._identifiers, self._bound)
         if query:
             fields["query"] = query
         fields.update(self._request_body(event.body, call))
         return RequestBlock.model_validate(fields)
 
     def _path(self, event: WireEvent, session: int) -> JSON:
-        path = path_pattern(event, self._identifiers)
+        path = path_pattern(event, self._identifiers, self._bound)
         user_values = self._user_values.get(session, {})
         if isinstance(path, str) and any(segment in user_values for segment in path.split("/")):
             return [{"$any": "string"} if segment in user_values else segment for segment in path.split("/") if segment]
@@ -177,7 +204,7 @@ class Drafter:
         if body.kind == "text":
             return {"text": body.value}
         hidden = [*body.hidden.secret, *body.hidden.personal]
-        return {"body": request_pattern(body.value, hidden, self._identifiers, call.at)}
+        return {"body": request_pattern(body.value, hidden, self._identifiers, call.at, bound=self._bound)}
 
     def _publish(self, publish: RecordedPublish) -> PublishBlock:
         prefix = f"/{publish.number}/data"
@@ -197,12 +224,15 @@ class Drafter:
         event = call.reply
         fields: dict[str, JSON] = {"after": duration(call.reply_at - call.at), "status": event.status}
         headers: dict[str, JSON] = {
-            name: event.headers[name] for name in _REPLY_HEADERS if name in event.headers and _is_relevant(event, name)
+            name: self._reply_header(event, name)
+            for name in _REPLY_HEADERS
+            if name in event.headers and _is_relevant(event, name)
         }
         if headers:
             fields["headers"] = headers
         if event.body.kind == "json":
-            fields["body"] = self._reply_value(event.body.value, call.at, call.session)
+            handed_out = {place.partition("#")[2] for place, token in event.values.items() if token in self._bound}
+            fields["body"] = self._reply_value(event.body.value, call.at, call.session, handed_out)
         elif event.body.kind == "text":
             fields["text"] = event.body.value
         return ReplyBlock.model_validate(fields)
@@ -217,8 +247,17 @@ class Drafter:
                 fields[name] = self._reply_value(reply[name], publish.at, publish.session)
         return ReplyBlock.model_validate(fields)
 
-    def _reply_value(self, value: JSON, at: float, session: int) -> JSON:
-        return reply_value(value, self._identifiers, at, self._user_values.get(session, {}))
+    def _reply_header(self, event: WireEvent, name: str) -> JSON:
+        """Return a header field with templates for bound values, except in the field that hands one out."""
+        places = (place.lower() for place, token in event.values.items() if token in self._bound)
+        text = event.headers[name]
+        if any(place.partition("?")[0] == f"$response.header.{name}" for place in places):
+            return text
+        return bound_template(text, self._bound) or text
+
+    def _reply_value(self, value: JSON, at: float, session: int, handed_out: Container[str] = ()) -> JSON:
+        user_values = self._user_values.get(session, {})
+        return reply_value(value, self._identifiers, at, user_values, self._bound, handed_out)
 
     def _stable(self, value: JSON, references: Iterable[str]) -> JSON:
         for pointer in (*references, *self._profile.request):

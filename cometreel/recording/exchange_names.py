@@ -15,7 +15,7 @@ from cometreel.recording.pseudonyms import is_shaped_id
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.transcript import RecordedCall
 from cometreel.scenario import Profile
-from cometreel.scenario.cross_references import SINCE, UNTIL
+from cometreel.scenario.checks import ANCHORS
 from cometreel.scenario.json_pointer import find
 
 __all__ = ["ExchangeNamer"]
@@ -34,7 +34,7 @@ class ExchangeNamer:
     def __init__(self, profile: Profile, identifiers: Identifiers) -> None:
         self._identifiers = identifiers
         self._profile = profile
-        self._used: set[str] = {*SINCE, *UNTIL}
+        self._used: set[str] = set(ANCHORS)
         self._next: dict[str, int] = {}
         self._ids: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}

@@ -22,6 +22,7 @@ from cometreel.scenario import (
     TimelineBlock,
     WhenBlock,
 )
+from cometreel.scenario.field_types import Anchor, Anchors
 from cometreel.scenario.markers import marker_of, unescaped
 from cometreel.wire import Request
 
@@ -50,7 +51,7 @@ def extend_scenario(file: ScenarioFile, scenario: Scenario, recorded: ScenarioFi
     if not added:
         return None
     new_names = {each.name for each in added}
-    timeline = [each for each in recorded.timeline or () if each.since in new_names]
+    timeline = [each for each in recorded.timeline or () if isinstance(each.since, str) and each.since in new_names]
     update: dict[str, object] = {"exchanges": [*(file.exchanges or ()), *map(names.exchange, added)]}
     if timeline:
         update["timeline"] = [*(file.timeline or ()), *map(names.timeline, timeline)]
@@ -82,19 +83,22 @@ class _ExtendedNames:
 
     def timeline(self, block: TimelineBlock) -> TimelineBlock:
         """Return a timeline entry with the new names in `since` and `until`."""
-        update: dict[str, object] = {"since": self._new_names(block.since)}
-        if block.until is not None:
-            update["until"] = self._new_names(block.until)
+        update: dict[str, object] = {key: self._new_names(value) for key, value in _anchors(block)}
         return block.model_copy(update=update)
 
-    def _new_names(self, names: str | list[str] | None) -> str | list[str] | None:
-        if isinstance(names, list):
-            return [self._names.get(name, name) for name in names]
-        return names if names is None else self._names.get(names, names)
+    def _new_names(self, names: Anchors | list[str]) -> Anchors:
+        return [self._new_name(name) for name in names] if isinstance(names, list) else self._new_name(names)
+
+    def _new_name(self, name: Anchor) -> Anchor:
+        return self._names.get(name, name) if isinstance(name, str) else name
 
 
 def _guards(when: WhenBlock) -> list[tuple[str, str | list[str]]]:
     return [(key, value) for key, value in (("after", when.after), ("before", when.before)) if value is not None]
+
+
+def _anchors(block: TimelineBlock) -> list[tuple[str, Anchors]]:
+    return [(key, value) for key, value in (("since", block.since), ("until", block.until)) if value is not None]
 
 
 def _numbered(name: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TypeVarTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from cometreel.identity import credentials_of
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording.known_secrets import looks_random
 from cometreel.recording.policy import Policy, PolicyRule, Treatment
@@ -25,6 +26,7 @@ _SENSITIVE = re.compile(
     r"auth|cookie|token|secret|session|csrf|xsrf|api-?key|password|^ssid$|^surl$|^rn(url|sid|username)$|contactcenterid",
     re.IGNORECASE,
 )
+_COOKIE_NAME = re.compile(r"[A-Za-z_][\w.-]{0,60}")
 _FIELD_NAME = re.compile(r"^[\w-]+$")
 _EXPIRED = re.compile(r"(?i)max-age=-?0*(;|$)")
 _CACHE_LIMIT = 10_000
@@ -51,10 +53,11 @@ class HeaderRedactor:
         self._redactor = redactor
         self._policy: Policy = redactor.policy
         self._csrf_fields = {"x-csrf-token"}
-        self._cookies: dict[str, dict[str, str]] = {}
+        self._set_by_server: set[str] = set()
+        self._cookies: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
         self._requests: dict[tuple[str, str, Headers], JSONObject] = {}
         self._replies: dict[tuple[int, Headers], JSONObject] = {}
-        self._version = (0, 0)
+        self._version = (0, 0, 0)
 
     def request(self, method: str, url: str, headers: Headers) -> JSONObject:
         """Return the members of a journal line for a request, without the body. Callers must not change the result."""
@@ -71,10 +74,11 @@ class HeaderRedactor:
         redact: Callable[[*Arguments], JSONObject],
     ) -> JSONObject:
         """Return the result for equal arguments from the cache, which is cleared when results may change."""
-        version = (self._redactor.version, len(self._csrf_fields))
+        version = (self._redactor.version, len(self._csrf_fields), len(self._set_by_server))
         if version != self._version:
             self._requests.clear()
             self._replies.clear()
+            self._cookies.clear()
             self._version = version
         line = cache.get(arguments)
         if line is None:
@@ -90,9 +94,7 @@ class HeaderRedactor:
         self._put_path(line, path)
         self._put_query(line, query)
         self._put_headers(line, headers, self._policy.request_headers)
-        identity = self._identity(headers)
-        if identity:
-            line["who"] = dict(identity)
+        self._put_identity(line, headers)
         return line
 
     def _reply(self, status: int, headers: Headers) -> JSONObject:
@@ -101,9 +103,7 @@ class HeaderRedactor:
         if name:
             self._csrf_fields.add(name.strip().lower())
         self._put_headers(line, headers, self._policy.reply_headers)
-        tokens = self._set_cookies(headers)
-        if tokens:
-            line["who"] = dict(tokens)
+        _put_cookies(line, *self._set_cookies(headers))
         return line
 
     # --- URL ------------------------------------------------------------------------------------------------
@@ -198,48 +198,62 @@ class HeaderRedactor:
 
     # --- session and user -----------------------------------------------------------------------------------
 
-    def _identity(self, headers: Headers) -> dict[str, str]:
-        identity: dict[str, str] = {}
+    def _put_identity(self, line: JSONObject, headers: Headers) -> None:
+        """Add the tokens of the cookies, and the user or the token of the credentials."""
+        session: dict[str, str] = {}
+        others: dict[str, str] = {}
         for name, value in headers:
             lower = name.lower()
             if lower == "cookie":
-                identity = {**self._cookie(value), **identity}
+                for tokens, found in zip((session, others), self._cookie(value), strict=True):
+                    tokens.update({cookie: token for cookie, token in found.items() if cookie not in tokens})
             elif lower == "authorization":
                 user = self._user(value)
                 if user:
-                    identity["user"] = user
-        return identity
+                    session["user"] = user
+        _put_cookies(line, session, others)
+        credentials = credentials_of(headers)
+        if credentials is not None and credentials.token is not None:
+            line["credentials"] = self._redactor.pseudonyms.token(credentials.token)
 
-    def _cookie(self, field: str) -> dict[str, str]:
-        """Return the session tokens of a Cookie field, with a cache because clients repeat the field."""
+    def _cookie(self, field: str) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the tokens of a Cookie field: session cookies, and others. Cached, as clients repeat the field."""
         try:
             return self._cookies[field]
         except KeyError:
-            tokens: dict[str, str] = {}
+            session: dict[str, str] = {}
+            others: dict[str, str] = {}
             for pair in field.split(";"):
-                self._add_cookie(pair, tokens)
+                self._add_cookie(pair, session, others)
             if len(self._cookies) >= _CACHE_LIMIT:
                 self._cookies.clear()
-            self._cookies[field] = tokens
-            return tokens
+            self._cookies[field] = session, others
+            return session, others
 
-    def _set_cookies(self, headers: Headers) -> dict[str, str]:
-        tokens: dict[str, str] = {}
+    def _set_cookies(self, headers: Headers) -> tuple[dict[str, str], dict[str, str]]:
+        session: dict[str, str] = {}
+        others: dict[str, str] = {}
         for field in headers.get_all("set-cookie"):
             pair, _, attributes = field.partition(";")
             if not _EXPIRED.search(attributes):
-                self._add_cookie(pair, tokens)
-        return tokens
+                self._set_by_server.add(pair.partition("=")[0].strip())
+                self._add_cookie(pair, session, others)
+        return session, others
 
-    def _add_cookie(self, pair: str, tokens: dict[str, str]) -> None:
+    def _add_cookie(self, pair: str, session: dict[str, str], others: dict[str, str]) -> None:
+        """Add the token of a cookie that the policy names, that the server set, or that can't be a common word."""
         name, _, value = pair.strip().partition("=")
         name, value = name.strip(), value.strip().strip('"')
         if not value:
             return
         if name in self._policy.session_cookies:
-            tokens.setdefault(name, self._redactor.token(value))
-        elif looks_random(value):  # common words, as in `theme=default`, must not be removed elsewhere
+            session.setdefault(name, self._redactor.token(value))
+            return
+        is_random = looks_random(value)
+        if is_random:  # common words, as in `theme=default`, must not be removed elsewhere
             self._redactor.secrets.add(value)
+        if (is_random or name in self._set_by_server) and _COOKIE_NAME.fullmatch(name):
+            others.setdefault(name, self._redactor.pseudonyms.token(value))
 
     def _user(self, authorization: str) -> str:
         """Return the pseudonym of the user of Basic credentials (RFC 7617); empty for other credentials."""
@@ -256,3 +270,10 @@ class HeaderRedactor:
         if password != user:  # in test systems the password may be the user name, which is redacted as a name
             self._redactor.secrets.add(password)
         return self._redactor.by_rule(self._policy.key_rule("userName"), user)[0]
+
+
+def _put_cookies(line: JSONObject, session: dict[str, str], others: dict[str, str]) -> None:
+    if session:
+        line["who"] = dict(session)
+    if others:
+        line["cookies"] = dict(others)

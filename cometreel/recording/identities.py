@@ -1,22 +1,29 @@
-"""Assigns the flows of a journal to sessions by cookies, clientIds and credentials. All values are pseudonyms.
+"""Assigns the flows of a journal to sessions, by the rule of `cometreel.identity`. All values are pseudonyms.
 
-A request belongs to the session of its cookies, else of its clientId, else to the latest session of its user. Requests
-without any of them are anonymous; if there is only one session, they belong to it.
+Identities that are seen together name one session, unless it has another user. Credentials count only for requests
+without another identity. Requests without any identity are anonymous.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
+from cometreel.identity import PRECEDENCE, client_ids_of
 from cometreel.recording.journal_events import WireEvent
+from cometreel.recording.session_cookie import BROWSER_COOKIE, cookies_of
 
 __all__ = ["Identities"]
 
 
 class Identities:
-    """The sessions of a journal, numbered from 0 in the order in which they first appear."""
+    """The sessions of a journal, numbered from 0 in the order in which they first appear.
 
-    def __init__(self, events: Iterable[WireEvent]) -> None:
+    `cookie` is the name of the session cookie, None for none; `bound` are the tokens of bound values.
+    """
+
+    def __init__(self, events: Iterable[WireEvent], cookie: str | None, bound: Collection[str] = ()) -> None:
+        self._cookie = cookie
+        self._bound = bound
         self._parent: dict[str, str] = {}
         self._user: dict[str, str] = {}
         self._latest: dict[str, str] = {}
@@ -31,6 +38,10 @@ class Identities:
         node = self._flows.get(flow)
         return self._numbers[self._root(node)] if node is not None else self.anonymous
 
+    def is_anonymous(self, flow: str) -> bool:
+        """True if a flow identifies no session, even if it is assigned to the only one."""
+        return self._flows.get(flow, _ANONYMOUS) == _ANONYMOUS
+
     def _number(self) -> None:
         self._numbers: dict[str, int] = {}
         anonymous = self._root(_ANONYMOUS)
@@ -44,20 +55,34 @@ class Identities:
         self.users = {self._numbers[root]: user for root, user in self._user.items() if root in self._numbers}
 
     def _add(self, event: WireEvent) -> None:
-        nodes = list(_nodes_of(event))
-        user = event.identity.get("user")
+        nodes = list(self._nodes_of(event))
+        user = event.identity.get("user", "")
+        credentials = f"user {user}" if user else f"credentials {event.credentials}" if event.credentials else ""
         before = self._flows.get(event.flow)
         if before is not None and before != _ANONYMOUS:
             nodes.insert(0, before)
         if not nodes:
-            nodes = [self._latest.get(user, f"user {user}") if user else _ANONYMOUS]
+            nodes = [self._latest.get(credentials, credentials) if credentials else _ANONYMOUS]
         first = nodes[0]
         for node in nodes[1:]:
             self._join(first, node)
         self._flows[event.flow] = first if nodes[1:] == [] or self._is_same(first, nodes[-1]) else nodes[-1]
         if user:
             self._user.setdefault(self._root(first), user)
-            self._latest[user] = first
+        if credentials:
+            self._latest[credentials] = first
+
+    def _nodes_of(self, event: WireEvent) -> Iterator[str]:
+        cookies = cookies_of(event)
+        names = {"cookie": self._cookie, "browser": BROWSER_COOKIE}
+        for kind in PRECEDENCE:
+            name = names.get(kind)
+            if name is not None and name in cookies:
+                yield f"cookie {name} {cookies[name]}"
+            elif kind == "client":
+                yield from (f"client {client_id}" for client_id in client_ids_of(event.body.messages))
+            elif kind == "bound":
+                yield from (f"bound {token}" for token in event.values.values() if token in self._bound)
 
     def _root(self, node: str) -> str:
         while node in self._parent:
@@ -80,13 +105,3 @@ class Identities:
 
 
 _ANONYMOUS = "anonymous"
-
-
-def _nodes_of(event: WireEvent) -> Iterator[str]:
-    for name, token in event.identity.items():
-        if name != "user":
-            yield f"cookie {name} {token}"
-    for message in event.body.messages:
-        client = message.get("clientId")
-        if isinstance(client, str):
-            yield f"client {client}"

@@ -67,11 +67,16 @@ class RedactedPaths:
 
 @dataclass(frozen=True, slots=True)
 class RecordedBody:
-    """A redacted body: Bayeux messages, another JSON value, a form, a text, nothing, or the reason of an omission."""
+    """A redacted body: Bayeux messages, another JSON value, a form, a text, nothing, or the reason of an omission.
+
+    `partly` is the reason why some messages are missing; `in_form` is true for messages that a client sent in a form.
+    """
 
     kind: Literal["none", "bayeux", "json", "form", "text", "omitted"] = "none"
     value: JSON = None
     hidden: RedactedPaths = RedactedPaths()
+    partly: str = ""
+    in_form: bool = False
 
     @property
     def messages(self) -> list[JSONObject]:
@@ -88,10 +93,12 @@ NO_BODY = RecordedBody()
 class WireEvent:
     """One journal line. `at` is in seconds since the start of the journal; `line` counts from 1.
 
-    `identity` contains pseudonyms: session cookies by name, and `user` for credentials with a user name. `client_side`
-    is true for a frame of the client. `hidden_query` and `hidden_path` map the name of a parameter or the number of a
-    path segment to the class of the replaced value: `secret`, `personal` or `id KIND`. `hidden_headers` are the names
-    of the omitted header fields with credentials.
+    `identity` contains pseudonyms: session cookies by name, and `user` for credentials with a user name. `cookies` are
+    the tokens of other cookies, by name, and `credentials` is the token of Bearer credentials. A reply has the cookies
+    that it sets. `values` maps places, as `$request.query.code`, to the tokens of values that may belong to one
+    session. `client_side` is true for a frame of the client. `hidden_query` and `hidden_path` map the name of a
+    parameter or the number of a path segment to the class of the replaced value: `secret`, `personal` or `id KIND`.
+    `hidden_headers` are the names of the omitted header fields with credentials.
     """
 
     line: int
@@ -104,6 +111,9 @@ class WireEvent:
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     identity: Mapping[str, str] = field(default_factory=dict)
+    cookies: Mapping[str, str] = field(default_factory=dict)
+    credentials: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
     body: RecordedBody = NO_BODY
     client_side: bool = False
     text: str = ""
@@ -155,6 +165,9 @@ def event_of(value: JSON, line: int) -> WireEvent:
         status=_number(value, "status"),
         headers=_texts(value.get("headers")),
         identity=_texts(value.get("who")),
+        cookies=_texts(value.get("cookies")),
+        credentials=_text(value, "credentials"),
+        values=_texts(value.get("values")),
         body=_body(value),
         client_side=value.get("from") == "client",
         text=_text(value, "text"),
@@ -168,7 +181,8 @@ def event_of(value: JSON, line: int) -> WireEvent:
 def _body(value: JSONObject) -> RecordedBody:
     hidden = _hidden(value.get("hid"))
     if "bayeux" in value:
-        return RecordedBody("bayeux", value["bayeux"], hidden)
+        partly, in_form = _text(value, "partly"), value.get("in-form") is True
+        return RecordedBody("bayeux", value["bayeux"], hidden, partly, in_form)
     if "json" in value:
         return RecordedBody("json", value["json"], hidden)
     if "form" in value:

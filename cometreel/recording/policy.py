@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cometreel.errors import FileInvalid, Problem
 from cometreel.scenario.findings import Finding, findings_of, near, problems_of
 from cometreel.scenario.yaml_reader import read_yaml
+from cometreel.secret_names import treatment_of
 
 __all__ = ["Policy", "PolicyRule", "Treatment", "load_policy"]
 
@@ -22,8 +23,8 @@ _SHIPPED = ("default", "strict")
 _CACHE_LIMIT = 20_000
 _RULES = "secret, token, name, text, tree, message, keep or id KIND"
 _KEYS = (
-    "policy", "name", "extends", "identifiers", "headers", "cookies", "keys", "queries", "dictionary-keys", "paths",
-    "literal-texts",
+    "policy", "name", "extends", "identifiers", "names", "headers", "cookies", "keys", "queries", "dictionary-keys",
+    "paths", "literal-texts",
 )  # fmt: skip
 
 
@@ -69,6 +70,7 @@ class _PolicyFile(BaseModel):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     extends: str | None = None
     identifiers: Literal["literal", "pseudonym"] | None = None
+    names: Literal["standard"] | None = None
     headers: _HeaderLists = _HeaderLists()
     cookies: list[str] = []
     keys: dict[str, _RuleText] = {}
@@ -79,9 +81,10 @@ class _PolicyFile(BaseModel):
 
 
 class _NameRules:
-    """Rules by name: exact names first, then wildcards. Results are cached."""
+    """Rules by name: exact names first, then wildcards, then the standard names. Results are cached."""
 
-    def __init__(self, rules: dict[str, str]) -> None:
+    def __init__(self, rules: dict[str, str], *, standard: bool, query: bool) -> None:
+        self._standard, self._query = standard, query
         self._exact: dict[str, PolicyRule] = {}
         self._wildcards: list[tuple[re.Pattern[str], PolicyRule]] = []
         self._cache: dict[str, PolicyRule | None] = {}
@@ -102,6 +105,8 @@ class _NameRules:
             found = self._exact.get(lower) or next(
                 (rule for pattern, rule in self._wildcards if pattern.match(lower)), None
             )
+            if found is None and self._standard and (treatment := treatment_of(name, query=self._query)):
+                found = PolicyRule(Treatment(treatment))
             if len(self._cache) < _CACHE_LIMIT:
                 self._cache[name] = found
             return found
@@ -119,8 +124,9 @@ class Policy:
         self.paths = dict(file.paths)
         self.literal_texts = frozenset(file.literal_texts)
         self.dictionary_keys = tuple(_with_group(pattern) for pattern in file.dictionary_keys)
-        self._keys = _NameRules(file.keys)
-        self._queries = _NameRules({**file.keys, **file.queries})
+        standard = file.names == "standard"
+        self._keys = _NameRules(file.keys, standard=standard, query=False)
+        self._queries = _NameRules({**file.keys, **file.queries}, standard=standard, query=True)
 
     def key_rule(self, name: str) -> PolicyRule | None:
         """Return the rule for a key of a JSON object, or None."""
@@ -206,6 +212,7 @@ def _merged(file: _PolicyFile, name: str, seen: tuple[str, ...] = ()) -> _Policy
             "policy": 1,
             "name": file.name,
             "identifiers": file.identifiers or base.identifiers,
+            "names": file.names or base.names,
             "headers": {
                 "request": base.headers.request + file.headers.request,
                 "reply": base.headers.reply + file.headers.reply,

@@ -11,7 +11,7 @@ import re
 
 from cometreel.recording.secret import Secret
 
-__all__ = ["DIGITS", "EMAIL", "SHAPED_ID", "UUID", "Pseudonyms", "is_shaped_id"]
+__all__ = ["DIGITS", "EMAIL", "SHAPED_ID", "TOKEN", "UUID", "Pseudonyms", "is_shaped_id"]
 
 EMAIL = re.compile(r"[A-Za-z0-9!#$&*+/=?^_`{|}~.%-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -21,6 +21,8 @@ SHAPED_ID = re.compile(
 )
 HEX32 = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
 DIGITS = re.compile(r"\d")
+TOKEN = re.compile(r"s[0-9a-f]{20}")
+"""The token that replaces a session or client id."""
 _PHONE = re.compile(r"\+?[\d().\s/-]*\d[\d().\s/-]*")
 _INTERACTION = re.compile(r"(?=(?:[A-Za-z]*\d){4})[0-9A-Za-z]{16}")
 _WORD = re.compile(r"[^\W_](?:[^\s]*[^\W_])?")

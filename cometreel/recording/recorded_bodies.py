@@ -7,6 +7,7 @@ with the reason.
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -29,15 +30,23 @@ _SAFE_DEPTH = 64
 _NOT_AVAILABLE = "not available: the proxy streamed it (stream_large_bodies), or the imported file doesn't contain it"
 _CALLBACK = re.compile(rb"^\s*(?:/\*\*/)?\s*[\w$.\[\]]{1,200}\s*\((.*)\)\s*;?\s*$", re.DOTALL)
 _FORM = "application/x-www-form-urlencoded"
+_MESSAGE_FIELD = b"message="
+"""The start of the form of faye's cross-origin transport, which browsers send as text/plain."""
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:+-]{1,40})", re.IGNORECASE)
+_UNSUPPORTED = "nested too deeply, or a lone surrogate"
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedBody:
-    """A body before redaction. `reason` is the reason of an omission and contains no values."""
+    """A body before redaction. `reason` is the reason of an omission, also of a part, and contains no values.
+
+    `in_form` is true for Bayeux messages in the `message` fields of a form.
+    """
 
     kind: Literal["none", "bayeux", "json", "form", "text", "omitted"]
     value: JSON = None
     reason: str = ""
+    in_form: bool = False
 
 
 _NONE = ParsedBody("none")
@@ -52,13 +61,14 @@ def parse(body: bytes | None, content_type: str, *, bayeux: bool = False, callba
     if len(body) > MAX_BODY:
         return ParsedBody("omitted", reason=f"larger than {MAX_BODY} bytes")
     kind = content_type.partition(";")[0].strip().lower()
+    body = _as_utf8(body, content_type)
     if callback and (wrapped := _CALLBACK.match(body)):
         body = wrapped[1]
     start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if start in (b"{", b"[") or "json" in kind:
         return _json(body, bayeux)
-    if kind == _FORM:
-        return _form(body)
+    if kind == _FORM or body.startswith(_MESSAGE_FIELD):
+        return _form(body, kind)
     if kind.startswith("text/plain") or not kind:
         return _plain(body, kind)
     return _omitted(kind, body)
@@ -98,6 +108,10 @@ def redact(parsed: ParsedBody, redactor: Redactor) -> JSONObject:
     except RecursionError:
         return {"omitted": "JSON that is nested too deeply"}
     fields: JSONObject = {parsed.kind: value}
+    if parsed.in_form:
+        fields["in-form"] = True
+    if parsed.reason:
+        fields["partly"] = parsed.reason
     hidden = marks.to_json()
     if hidden:
         fields["hid"] = hidden
@@ -134,10 +148,14 @@ def _json(body: str | bytes, bayeux: bool) -> ParsedBody:
         duplicate = "twice" in str(error)
         reason = "JSON with a duplicate key" if duplicate else "invalid JSON, or JSON that can't be stored"
         return ParsedBody("omitted", reason=reason)
-    if _needs_check(body) and not can_be_written(value):
-        return ParsedBody("omitted", reason="JSON that can't be replayed: nested too deeply, or a lone surrogate")
     messages = _may_be_messages(body) and (looks_like_bayeux(value) or (bayeux and _has_channels(value)))
-    return ParsedBody("bayeux" if messages else "json", value)
+    if not _needs_check(body) or can_be_written(value):
+        return ParsedBody("bayeux" if messages else "json", value)
+    kept = [message for message in value if can_be_written(message)] if messages and isinstance(value, list) else []
+    if not kept:
+        return ParsedBody("omitted", reason=f"JSON that can't be replayed: {_UNSUPPORTED}")
+    number = len(value) - len(kept) if isinstance(value, list) else 0
+    return ParsedBody("bayeux", kept, f"{number} of {number + len(kept)} messages can't be replayed: {_UNSUPPORTED}")
 
 
 def _may_be_messages(body: str | bytes) -> bool:
@@ -156,12 +174,23 @@ def _has_channels(value: JSON) -> bool:
     return all(isinstance(message, dict) and isinstance(message.get("channel"), str) for message in messages)
 
 
-def _form(body: bytes) -> ParsedBody:
+def _form(body: bytes, kind: str) -> ParsedBody:
     pairs = parse_qsl(body.decode("latin-1"), keep_blank_values=True, errors="backslashreplace")
     messages = _messages_of(pairs)
     if messages:
-        return ParsedBody("bayeux", list(messages))
-    return ParsedBody("form", [[name, value] for name, value in pairs])
+        return ParsedBody("bayeux", list(messages), in_form=True)
+    return ParsedBody("form", [[name, value] for name, value in pairs]) if kind == _FORM else _plain(body, kind)
+
+
+def _as_utf8(body: bytes, content_type: str) -> bytes:
+    """Return a text in the character set that Content-Type declares as UTF-8; unchanged if it isn't such a text."""
+    declared = _CHARSET.search(content_type)
+    try:
+        if declared is None or codecs.lookup(declared[1]).name in ("utf-8", "ascii"):
+            return body
+        return body.decode(declared[1]).encode()
+    except (LookupError, ValueError):
+        return body
 
 
 def _messages_of(pairs: list[tuple[str, str]]) -> list[JSONObject]:

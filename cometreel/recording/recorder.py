@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cometreel import __version__
+from cometreel.identity import credentials_of_message
 from cometreel.jsonvalue import JSONObject, encode
+from cometreel.recording.handed_out import HandedOutValues
 from cometreel.recording.header_redaction import HeaderRedactor, split_url
 from cometreel.recording.journal_events import JournalHeader
 from cometreel.recording.policy import Policy
@@ -24,6 +26,7 @@ from cometreel.wire import Headers
 __all__ = ["Recorder"]
 
 _NOT_BAYEUX = ParsedBody("none")
+_NO_HEADERS = Headers()
 
 
 @dataclass(slots=True)
@@ -60,6 +63,7 @@ class Recorder:
         self._journal = RecordingJournal.open(Path(journal_path), header)
         self._redactor = Redactor(policy, self._journal.key)
         self._head_redactor = HeaderRedactor(self._redactor)
+        self._handed_out = HandedOutValues(policy, self._redactor.pseudonyms.token)
         self._flows: dict[str, _Flow] = {}
         self._count = self._recorded = self._lost = self._unreported = 0
         self._run = ""
@@ -102,8 +106,11 @@ class Recorder:
             return False
         state = self._start(flow)
         state.bayeux, state.callback = parsed.kind == "bayeux", callback
-        head = self._head_redactor.request(method, split_url(url)[0] if callback else url, headers)
-        self._write("request", state, {**head, **redact(parsed, self._redactor)}, at)
+        path, query = split_url(url)
+        head = self._head_redactor.request(method, path if callback else url, headers)
+        values = self._handed_out.in_request(path, query, headers, parsed)
+        line = {**head, **self._credentials(parsed, head), **_values(values), **redact(parsed, self._redactor)}
+        self._write("request", state, line, at)
         return True
 
     def reply(
@@ -128,7 +135,8 @@ class Recorder:
             return
         head = self._head_redactor.reply(status, headers)
         parsed = parse(body, headers.get("content-type") or "", bayeux=state.bayeux, callback=state.callback)
-        self._write("reply", state, {**head, **redact(parsed, self._redactor)}, at)
+        values = self._handed_out.in_reply(headers, parsed)
+        self._write("reply", state, {**head, **_values(values), **redact(parsed, self._redactor)}, at)
 
     def error(self, flow: str, message: str, *, at: float | None = None) -> None:
         """Record that a recorded request failed."""
@@ -139,7 +147,9 @@ class Recorder:
     def opened(self, flow: str, url: str, headers: Headers, *, wanted: bool = False, at: float | None = None) -> None:
         """Record a WebSocket: at once if `wanted`, else from its first Bayeux message."""
         state = self._start(flow)
-        state.upgrade = {"t": self._time(at), **self._head_redactor.request("GET", url, headers)}
+        values = self._handed_out.in_request(*split_url(url), headers, _NOT_BAYEUX)
+        head = self._head_redactor.request("GET", url, headers)
+        state.upgrade = {"t": self._time(at), **head, **_values(values)}
         if wanted:
             self._write_upgrade(state)
 
@@ -155,7 +165,10 @@ class Recorder:
                 return
             self._write_upgrade(state)
         side = "client" if from_client else "server"
-        self._write("frame", state, {"from": side, **redact(parsed, self._redactor)}, at)
+        values = self._handed_out.in_request("", "", _NO_HEADERS, parsed) if from_client else {}
+        credentials = self._credentials(parsed, {}) if from_client else {}
+        line = {"from": side, **credentials, **_values(values), **redact(parsed, self._redactor)}
+        self._write("frame", state, line, at)
 
     def closed(self, flow: str, code: int, *, at: float | None = None) -> None:
         """Record the end of a WebSocket."""
@@ -183,6 +196,15 @@ class Recorder:
             return _NOT_BAYEUX, False
         messages = parse_query(split_url(url)[1]) if "message=" in url else []
         return (ParsedBody("bayeux", list(messages)), True) if messages else (_NOT_BAYEUX, False)
+
+    def _credentials(self, parsed: ParsedBody, head: JSONObject) -> JSONObject:
+        """Return the token of the credentials in the first Bayeux message that has some, if the head has none."""
+        messages = parsed.value if parsed.kind == "bayeux" and isinstance(parsed.value, list) else []
+        found = (credentials_of_message(message) for message in messages if isinstance(message, dict))
+        token = next((each.token for each in found if each is not None and each.token is not None), None)
+        if token is None or "credentials" in head:
+            return {}
+        return {"credentials": self._redactor.pseudonyms.token(token)}
 
     def _start(self, flow: str) -> _Flow:
         self._count += 1
@@ -225,3 +247,7 @@ class Recorder:
             self._report(f"{self.path}: can't be written: {reason}; traffic continues, but these events are lost")
         self._lost += 1
         self._unreported += 1
+
+
+def _values(values: JSONObject) -> JSONObject:
+    return {"values": values} if values else {}

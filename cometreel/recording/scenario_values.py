@@ -6,14 +6,24 @@ literal; keys that begin with `$` are escaped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from urllib.parse import parse_qsl, unquote
 
 from cometreel.jsonvalue import JSON
 from cometreel.recording.journal_events import RecordedBody, WireEvent
+from cometreel.recording.pseudonyms import TOKEN
 from cometreel.scenario.json_pointer import escape, parse_pointer
 
-__all__ = ["Identifiers", "any_marker", "path_pattern", "query_pattern", "reply_value", "request_pattern", "value_at"]
+__all__ = [
+    "Identifiers",
+    "any_marker",
+    "bound_template",
+    "path_pattern",
+    "query_pattern",
+    "reply_value",
+    "request_pattern",
+    "value_at",
+]
 
 
 class Identifiers:
@@ -74,23 +84,63 @@ def any_marker(value: JSON) -> JSON:
     return {"$any": "null" if value is None else names.get(type(value), "array")}
 
 
-def request_pattern(body: JSON, hidden: Iterable[str], identifiers: Identifiers, at: float, prefix: str = "") -> JSON:
-    """Return a request body as a pattern; `hidden` are the pointers of secret and personal values."""
+def request_pattern(
+    body: JSON,
+    hidden: Iterable[str],
+    identifiers: Identifiers,
+    at: float,
+    prefix: str = "",
+    bound: Container[str] = (),
+) -> JSON:
+    """Return a request body as a pattern; `hidden` are the pointers of secret and personal values.
+
+    `bound` are the tokens of bound values, which match any text.
+    """
     places = {pointer[len(prefix) :] for pointer in hidden if pointer.startswith(prefix)}
-    return _walk(
-        body, "", lambda value, pointer: any_marker(value) if pointer in places else _id_marker(value, identifiers, at)
-    )
+
+    def marker(value: JSON, pointer: str) -> JSON | None:
+        if pointer in places or (isinstance(value, str) and value in bound):
+            return any_marker(value)
+        return _id_marker(value, identifiers, at)
+
+    return _walk(body, "", marker)
 
 
-def reply_value(value: JSON, identifiers: Identifiers, at: float, user_values: Mapping[str, str]) -> JSON:
-    """Return a reply body or event data; `user_values` maps values to templates (`--generalise`)."""
+def reply_value(
+    value: JSON,
+    identifiers: Identifiers,
+    at: float,
+    user_values: Mapping[str, str],
+    bound: Mapping[str, str],
+    handed_out: Container[str] = (),
+) -> JSON:
+    """Return a reply body or event data; `user_values` maps values to templates (`--generalise`).
 
-    def marker(item: JSON, _: str) -> JSON | None:
+    `bound` maps the tokens of bound values to the name of their rule; at the pointers `handed_out` they are new.
+    """
+
+    def marker(item: JSON, pointer: str) -> JSON | None:
+        if pointer in handed_out:
+            return item
         if isinstance(item, str) and item in user_values:
             return {"$t": user_values[item]}
+        if isinstance(item, str) and (template := bound_template(item, bound)) is not None:
+            return template
         return _id_marker(item, identifiers, at) or _url_template(item, identifiers, at)
 
     return _walk(value, "", marker)
+
+
+def bound_template(text: str, bound: Mapping[str, str]) -> JSON | None:
+    """Return a template for a text that contains the token of a bound value, or None."""
+    if not bound or "{" in text:
+        return None
+    template = TOKEN.sub(lambda found: _session_value(bound[found[0]]) if found[0] in bound else found[0], text)
+    return None if template == text else {"$t": template}
+
+
+def _session_value(name: str) -> str:
+    return f"{{{{ session.{name} }}}}"
 
 
 def _id_marker(value: JSON, identifiers: Identifiers, at: float) -> JSON | None:
@@ -126,13 +176,21 @@ def _walk(value: JSON, pointer: str, marker: Callable[[JSON, str], JSON | None])
     return {f"${key}" if key.startswith("$") else key: member for key, member in members.items()}
 
 
-def path_pattern(event: WireEvent, identifiers: Identifiers) -> JSON:
-    """Return the path of a request: text, or a list of segments if one is a marker."""
+def path_pattern(event: WireEvent, identifiers: Identifiers, bound: Mapping[str, str]) -> JSON:
+    """Return the path of a request: text, or a list of segments if one is a marker.
+
+    `bound` maps the tokens of bound values to the name of their rule.
+    """
     segments: list[JSON] = list(event.path.split("/"))
     marked = False
+    for place, token in event.values.items():
+        number = place.removeprefix("$request.path.")
+        if token in bound and number != place and number.isdigit() and int(number) < len(segments):
+            segments[int(number)] = {"$capture": bound[token]}
+            marked = True
     for number, redaction in event.hidden_path.items():
         index = int(number) if number.isdigit() else -1
-        if not 0 <= index < len(segments):
+        if not 0 <= index < len(segments) or not isinstance(segments[index], str):
             continue
         plain = unquote(str(segments[index]))
         name = identifiers.name(plain, event.at) if redaction.startswith("id ") else None
@@ -143,11 +201,14 @@ def path_pattern(event: WireEvent, identifiers: Identifiers) -> JSON:
     return [unquote(segment) if isinstance(segment, str) else segment for segment in segments if segment != ""]
 
 
-def query_pattern(event: WireEvent, identifiers: Identifiers) -> JSON:
-    """Return the query of a request: texts by name, lists for repeated names; None if there is no query."""
+def query_pattern(event: WireEvent, identifiers: Identifiers, bound: Container[str]) -> JSON:
+    """Return the query of a request: texts by name, lists for repeated names; None if there is no query.
+
+    `bound` are the tokens of bound values, which match any text.
+    """
     found: dict[str, list[JSON]] = {}
     for name, value in parse_qsl(event.query, keep_blank_values=True):
-        redaction = event.hidden_query.get(name, "")
+        redaction = "secret" if value in bound else event.hidden_query.get(name, "")
         found.setdefault(f"${name}" if name.startswith("$") else name, []).append(
             _query_value(value, redaction, identifiers, event.at)
         )

@@ -13,27 +13,34 @@ from typing import TypeAlias
 
 from cometreel.bayeux import is_meta
 from cometreel.jsonvalue import JSON, JSONObject, same
+from cometreel.recording.bindings import RecordedBinding, find_bindings, names_by_token
 from cometreel.recording.identities import Identities
 from cometreel.recording.journal_events import RecordedBody, WireEvent
+from cometreel.recording.session_cookie import BROWSER_COOKIE, find_session_cookie
 
-__all__ = ["RecordedCall", "RecordedDelivery", "RecordedPublish", "Transcript", "build_transcript"]
+__all__ = ["COPY_SECONDS", "RecordedCall", "RecordedDelivery", "RecordedPublish", "Transcript", "build_transcript"]
 
 _MessageKey: TypeAlias = tuple[str, str]
 """Channel and id of a message."""
 _SentMessage: TypeAlias = "tuple[WireEvent, JSONObject, RecordedPublish | None]"
-_COPY_SECONDS = 5.0
+COPY_SECONDS = 5.0
+"""The longest time between two deliveries of one message."""
 _ANCHORS = {"/meta/handshake": "handshake", "/meta/connect": "connect", "/meta/subscribe": "subscribe"}
 
 
 @dataclass(slots=True, eq=False)
 class RecordedCall:
-    """An HTTP request that isn't Bayeux, with its reply. Times are in seconds since the start of the journal."""
+    """An HTTP request that isn't Bayeux, with its reply. Times are in seconds since the start of the journal.
+
+    `anonymous` is true if nothing in it identifies a session.
+    """
 
     at: float
     session: int
     request: WireEvent
     reply_at: float
     reply: WireEvent
+    anonymous: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -77,13 +84,25 @@ class Transcript:
     publishes: list[RecordedPublish] = field(default_factory=list)
     deliveries: list[RecordedDelivery] = field(default_factory=list)
     anchors: dict[int, dict[str, float]] = field(default_factory=dict)
+    """The first time of each event of a CometD client (`handshake`, `connect`, `subscribe`), by session."""
+    subscriptions: dict[int, dict[str, float]] = field(default_factory=dict)
+    """The time of the first subscription to each channel or pattern, by session."""
     handshakes: list[tuple[WireEvent, JSONObject, JSONObject]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     sessions: int = 0
     anonymous: int = -1
     users: Mapping[int, str] = field(default_factory=dict)
-    cookies: frozenset[str] = frozenset()
-    cookies_on_bayeux: bool = False
+    identities: Identities = field(default_factory=lambda: Identities((), None))
+    cookie: str | None = None
+    """The name of the session cookie."""
+    bindings: list[RecordedBinding] = field(default_factory=list)
+    """The rules for the values that identify a session."""
+    browser_cookie: bool = False
+    """True if a client sent Bayeux's own cookie with a Bayeux request."""
+    in_form: bool = False
+    """True if a client sent Bayeux messages in a form."""
+    connections: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """The times of the first and the last Bayeux event of each session."""
     dialect: str = ""
 
 
@@ -100,8 +119,12 @@ class _Unacknowledged:
 def build_transcript(events: Iterable[WireEvent]) -> Transcript:
     """Build the transcript of a journal."""
     ordered = sorted(events, key=lambda event: event.at)
-    identities = Identities(ordered)
-    return _TranscriptBuilder(identities).build(ordered)
+    cookie = find_session_cookie(ordered)
+    bindings = find_bindings(ordered, cookie)
+    identities = Identities(ordered, cookie, names_by_token(bindings))
+    transcript = _TranscriptBuilder(identities).build(ordered)
+    transcript.identities, transcript.cookie, transcript.bindings = identities, cookie, bindings
+    return transcript
 
 
 class _TranscriptBuilder:
@@ -119,9 +142,8 @@ class _TranscriptBuilder:
             self._add(event)
         for request in self._open.values():
             self._add_unanswered(request)
-        transcript.cookies = frozenset(name for event in events for name in event.identity if name != "user")
-        transcript.cookies_on_bayeux = any(
-            event.kind in ("request", "open") and event.identity.keys() - {"user"}
+        transcript.browser_cookie = any(
+            event.kind in ("request", "open") and BROWSER_COOKIE in event.identity
             for event in events
             if event.body.kind == "bayeux" or event.kind == "open"
         )
@@ -129,6 +151,13 @@ class _TranscriptBuilder:
         return transcript
 
     def _add(self, event: WireEvent) -> None:
+        if event.body.partly:
+            self._transcript.left_out[event.body.partly] += 1
+        if event.body.kind == "bayeux":
+            self._transcript.in_form = self._transcript.in_form or event.body.in_form
+            session = self._identities.session(event.flow)
+            first = self._transcript.connections.get(session, (event.at, event.at))[0]
+            self._transcript.connections[session] = first, event.at
         if event.kind == "request":
             self._open[event.flow] = event
             self._acknowledge(event.body.messages)
@@ -164,7 +193,9 @@ class _TranscriptBuilder:
         if reply.status == 101:
             return
         session = self._identities.session(request.flow)
-        self._transcript.calls.append(RecordedCall(request.at, session, request, max(reply.at, request.at), reply))
+        anonymous = self._identities.is_anonymous(request.flow)
+        call = RecordedCall(request.at, session, request, max(reply.at, request.at), reply, anonymous)
+        self._transcript.calls.append(call)
 
     # --- Bayeux ---------------------------------------------------------------------------------------------
 
@@ -178,6 +209,9 @@ class _TranscriptBuilder:
         return self._unacknowledged.setdefault(client, _Unacknowledged())
 
     def _add_bayeux(self, request: WireEvent, reply: WireEvent) -> None:
+        if reply.body.kind == "omitted":
+            self._transcript.left_out[f"the reply to a Bayeux request: {reply.body.value}"] += 1
+            return
         if reply.body.kind != "bayeux":
             self._transcript.left_out[f"a Bayeux request whose reply (HTTP {reply.status}) contains no messages"] += 1
             return
@@ -254,7 +288,10 @@ class _TranscriptBuilder:
             self._transcript.handshakes.append((event, message, acknowledgement))
         anchor = _ANCHORS.get(channel)
         if anchor and acknowledgement.get("successful") is True:
-            self._transcript.anchors.setdefault(session, {}).setdefault(anchor, event.at)
+            anchors = self._transcript.anchors.setdefault(session, {})
+            anchors.setdefault(anchor, event.at)
+            for subscription in _subscriptions(message) if anchor == "subscribe" else ():
+                self._transcript.subscriptions.setdefault(session, {}).setdefault(subscription, event.at)
 
     def _without_redelivered(
         self, client: str, batch: int | None, delivered: list[RecordedDelivery]
@@ -285,6 +322,11 @@ def _client(message: JSONObject) -> str:
     return client if isinstance(client, str) else ""
 
 
+def _subscriptions(message: JSONObject) -> list[str]:
+    wanted = message.get("subscription")
+    return [name for name in (wanted if isinstance(wanted, list) else [wanted]) if isinstance(name, str)]
+
+
 def _ack(message: JSONObject) -> int | None:
     ext = message.get("ext")
     number = ext.get("ack") if isinstance(ext, dict) else None
@@ -304,7 +346,7 @@ def _remove_copies(transcript: Transcript) -> None:
         if delivery.session not in several or not delivery.client:
             kept.append(delivery)
             continue
-        window = [pair for pair in recent.get(delivery.session, []) if delivery.at - pair[0].at <= _COPY_SECONDS]
+        window = [pair for pair in recent.get(delivery.session, []) if delivery.at - pair[0].at <= COPY_SECONDS]
         original = next((p for p in window if _is_copy(p[0], p[1], delivery)), None)
         if original is not None:
             original[1].add(delivery.client)

@@ -18,7 +18,9 @@ from cometreel.scenario.request_pattern import Match, Mismatch
 from cometreel.scenario.runtime_faults import fault_from, fault_written
 
 from .compiled import (
+    Anchor,
     BayeuxSection,
+    Binding,
     BreakConnection,
     Delay,
     DropEvent,
@@ -28,6 +30,7 @@ from .compiled import (
     EventPlan,
     Fault,
     FaultAction,
+    HandshakeSection,
     Position,
     PublishReplyOut,
     RefuseMessage,
@@ -37,6 +40,8 @@ from .compiled import (
     SessionSection,
     SetStatus,
     SettingsSection,
+    SubscriptionAnchor,
+    SubscriptionKind,
     User,
 )
 from .durations import format_duration, parse_duration
@@ -47,11 +52,13 @@ from .matchers import Difference
 from .model import (
     AdviceBlock,
     BayeuxBlock,
+    BindBlock,
     CorrelationBlock,
     EventBlock,
     ExchangeBlock,
     FallbackBlock,
     FaultBlock,
+    HandshakeBlock,
     PublishBlock,
     ReplyBlock,
     RequestBlock,
@@ -63,13 +70,17 @@ from .model import (
     TimelineBlock,
     WhenBlock,
 )
+from .runtime_expressions import RuntimeExpression, parse_expression
 from .specs import EventSpec, PublishReplySpec, ReplySpec
 from .templates import TemplateFailed
 
 __all__ = [
     "AdviceBlock",
+    "Anchor",
     "BayeuxBlock",
     "BayeuxSection",
+    "BindBlock",
+    "Binding",
     "BreakConnection",
     "CorrelationBlock",
     "Delay",
@@ -90,6 +101,8 @@ __all__ = [
     "Fault",
     "FaultAction",
     "FaultBlock",
+    "HandshakeBlock",
+    "HandshakeSection",
     "Match",
     "Mismatch",
     "NormalizedPublish",
@@ -108,6 +121,7 @@ __all__ = [
     "RequestOrPublish",
     "Role",
     "RoleBlock",
+    "RuntimeExpression",
     "Scenario",
     "ScenarioFile",
     "SessionBlock",
@@ -116,6 +130,8 @@ __all__ = [
     "SettingsBlock",
     "SettingsSection",
     "SourceBlock",
+    "SubscriptionAnchor",
+    "SubscriptionKind",
     "TemplateFailed",
     "TimelineBlock",
     "TimelineEntry",
@@ -134,6 +150,7 @@ __all__ = [
     "normalize_request",
     "parse",
     "parse_duration",
+    "parse_expression",
     "profile",
     "profile_names",
     "profile_of",

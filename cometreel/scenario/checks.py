@@ -204,6 +204,33 @@ def names(value: JSON) -> Iterator[Finding]:
             yield Finding((number,) if isinstance(value, list) else (), describe(item), "a name or a list of names")
 
 
+ANCHORS = ("handshake", "connect", "subscribe", "unsubscribe", "disconnect")
+"""The steps of a CometD client that a timeline entry can start or end with."""
+
+
+def anchor(value: JSON) -> Iterator[Finding]:
+    """Check the start or the end of a timeline entry: a name, or the subscription to one channel."""
+    if isinstance(value, dict):
+        if len(value) != 1 or not value.keys() <= {"subscribe", "unsubscribe"}:
+            yield Finding((), describe(value), "{subscribe: CHANNEL} or {unsubscribe: CHANNEL}")
+            return
+        for key, member in value.items():
+            yield from _at(key, subscription(member))
+    else:
+        yield from name(value)
+
+
+def anchors(value: JSON) -> Iterator[Finding]:
+    """Check one start or end of a timeline entry, or a list of them."""
+    if not isinstance(value, list):
+        yield from anchor(value)
+        return
+    if not value:
+        yield Finding((), "an empty list", "a name or a list of names")
+    for number, item in enumerate(value):
+        yield from _at(number, anchor(item))
+
+
 def name(value: JSON) -> Iterator[Finding]:
     """Check a name: one line of text."""
     if not isinstance(value, str) or not re.fullmatch(NAME, value):

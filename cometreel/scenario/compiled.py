@@ -14,9 +14,12 @@ from typing import Literal, TypeAlias
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.normalized_request import RequestOrPublish
+from cometreel.scenario.runtime_expressions import RuntimeExpression
 
 __all__ = [
+    "Anchor",
     "BayeuxSection",
+    "Binding",
     "BreakConnection",
     "Delay",
     "DropEvent",
@@ -26,6 +29,7 @@ __all__ = [
     "EventPlan",
     "Fault",
     "FaultAction",
+    "HandshakeSection",
     "Position",
     "PublishReplyOut",
     "RefuseMessage",
@@ -36,6 +40,8 @@ __all__ = [
     "SessionSection",
     "SetStatus",
     "SettingsSection",
+    "SubscriptionAnchor",
+    "SubscriptionKind",
     "User",
 ]
 
@@ -58,6 +64,14 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class HandshakeSection:
+    """The `ext` and `advice` of the reply to a successful handshake; None is absent."""
+
+    ext: JSONObject | None = None
+    advice: JSONObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BayeuxSection:
     """The `bayeux:` block."""
 
@@ -76,6 +90,18 @@ class BayeuxSection:
     transports: tuple[str, ...] | None = None
     max_queue: int | None = None
     max_message_bytes: int | None = None
+    form: bool | None = None
+    handshake: HandshakeSection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A value that a reply hands out at `source` and that later requests of the session carry at one of `places`."""
+
+    name: str
+    """The name in templates: `session.NAME`."""
+    source: RuntimeExpression
+    places: tuple[RuntimeExpression, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +110,33 @@ class SessionSection:
 
     cookie: str | None = "JSESSIONID"
     max_idle_seconds: float | None = None
+    credentials: Literal["use", "ignore"] = "use"
+    """Requests with the same user or token belong to the same session (`use`) or not."""
+    anonymous: Literal["one", "address", "each"] = "one"
+    """The requests without identity that share a session if there is no cookie."""
+    max_provisional: int = 10_000
+    """The number of provisional sessions that are kept."""
+    when_gone: Literal["drop", "keep"] = "drop"
+    """The notifications of a session whose CometD clients have all ended."""
+    bind: tuple[Binding, ...] = ()
+
+
+SubscriptionKind: TypeAlias = Literal["subscribe", "unsubscribe"]
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionAnchor:
+    """The subscription to a channel, or its end, as the start or end of a timeline entry."""
+
+    kind: SubscriptionKind
+    channel: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.channel}"
+
+
+Anchor: TypeAlias = str | SubscriptionAnchor
+"""The start or end of a timeline entry: an exchange, a step of a CometD client (`connect`), or a subscription."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +225,14 @@ class EventPlan:
 class EventOut:
     """A rendered event: a message (`channel`, `data`, `ext`) to deliver, or the end of the CometD session.
 
-    Events due at the same time with the same `batch` are delivered together.
+    `deliver` is `asker`, `subscribers`, `all` or the name of a role. Events due at the same time with the same `batch`
+    are delivered together.
     """
 
     message: JSONObject
     batch: str | None = None
     disconnect: bool = False
+    deliver: str = "asker"
 
 
 @dataclass(frozen=True, slots=True)

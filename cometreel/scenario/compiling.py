@@ -24,7 +24,9 @@ from cometreel.scenario.request_pattern import (
 )
 
 from .compiled import (
+    Anchor,
     BayeuxSection,
+    Binding,
     BreakConnection,
     Delay,
     DropEvent,
@@ -32,34 +34,67 @@ from .compiled import (
     EndSession,
     Fault,
     FaultAction,
+    HandshakeSection,
     Position,
     RefuseMessage,
     SessionSection,
     SetStatus,
     SettingsSection,
+    SubscriptionAnchor,
 )
 from .durations import parse_duration
+from .field_types import Anchors
 from .markers import marker_of
 from .matchers import matcher
 from .model import (
     BayeuxBlock,
+    BindBlock,
     EventBlock,
     FaultBlock,
+    HandshakeBlock,
     PublishBlock,
     ReplyBlock,
     RequestBlock,
     SessionBlock,
     SettingsBlock,
 )
+from .runtime_expressions import parse_expression
 from .specs import EventSpec, PublishReplySpec, ReplySpec
 from .values import Locate, Value, ValuePath, value_of
 
-__all__ = ["bayeux", "events", "fault", "identity", "names", "reply", "request_pattern", "session", "settings"]
+__all__ = [
+    "anchor",
+    "anchors",
+    "bayeux",
+    "binding",
+    "events",
+    "fault",
+    "identity",
+    "names",
+    "reply",
+    "request_pattern",
+    "session",
+    "settings",
+]
 
 
 def names(written: str | list[str] | None) -> tuple[str, ...]:
     """Return one name or a list of names as a tuple."""
     return (written,) if isinstance(written, str) else tuple(written or ())
+
+
+def anchors(written: Anchors | None) -> tuple[Anchor, ...]:
+    """Return one start or end of a timeline entry, or a list of them, as a tuple."""
+    items = written if isinstance(written, list) else [] if written is None else [written]
+    return tuple(anchor(item) for item in items)
+
+
+def anchor(written: str | dict[str, str]) -> Anchor:
+    """Return the start of a timeline entry."""
+    if isinstance(written, str):
+        return written
+    ((key, channel),) = written.items()
+    return SubscriptionAnchor("subscribe" if key == "subscribe" else "unsubscribe", channel)
 
 
 def request_pattern(block: RequestBlock | PublishBlock, ignored: Sequence[str]) -> Trigger:
@@ -160,9 +195,11 @@ def event(block: EventBlock, number: int, locate: Locate) -> EventSpec:
     values = {
         name: value_of(getattr(block, name), under(locate, name))
         for name in EventBlock.model_fields
-        if name in block.model_fields_set and (getattr(block, name) is not None or name in ("data", "ext"))
+        if name != "deliver"
+        and name in block.model_fields_set
+        and (getattr(block, name) is not None or name in ("data", "ext"))
     }
-    return EventSpec(locate(()), number, **values)
+    return EventSpec(locate(()), number, deliver=block.deliver or "asker", **values)
 
 
 def events(blocks: Sequence[EventBlock] | None, locate: Locate) -> tuple[EventSpec, ...]:
@@ -190,7 +227,13 @@ def bayeux(block: BayeuxBlock | None) -> BayeuxSection:
         transports=None if block.transports is None else tuple(block.transports),
         max_queue=block.max_queue,
         max_message_bytes=block.max_message_bytes,
+        form=block.form,
+        handshake=_handshake(block.handshake),
     )
+
+
+def _handshake(block: HandshakeBlock | None) -> HandshakeSection | None:
+    return None if block is None else HandshakeSection(block.ext, block.advice)
 
 
 def _seconds(duration: str | None) -> float | None:
@@ -202,7 +245,22 @@ def session(block: SessionBlock | None) -> SessionSection:
     if block is None:
         return SessionSection()
     cookie = "JSESSIONID" if block.cookie is None else block.cookie
-    return SessionSection(None if cookie == "none" else cookie, _seconds(block.max_idle))
+    default = SessionSection()
+    return SessionSection(
+        cookie=None if cookie == "none" else cookie,
+        max_idle_seconds=_seconds(block.max_idle),
+        credentials=block.credentials or default.credentials,
+        anonymous=block.anonymous or default.anonymous,
+        max_provisional=block.max_provisional or default.max_provisional,
+        when_gone=block.when_gone or default.when_gone,
+        bind=tuple(map(binding, block.bind or ())),
+    )
+
+
+def binding(block: BindBlock) -> Binding:
+    """Compile one rule of `session.bind`."""
+    source = parse_expression(block.from_)
+    return Binding(block.name or source.last_token, source, tuple(map(parse_expression, block.in_)))
 
 
 def settings(block: SettingsBlock | None) -> SettingsSection:

@@ -10,16 +10,17 @@ from collections.abc import Collection, Iterator, Sequence
 
 from cometreel.errors import Problem
 from cometreel.jsonvalue import JSON
+from cometreel.scenario import compiling
+from cometreel.scenario.checks import ANCHORS
 from cometreel.scenario.findings import Finding, near, problems_of
 from cometreel.scenario.markers import captures_in, ids_in, templates_in
 from cometreel.scenario.sources import SourceFile
 from cometreel.scenario.templates import check_template, undefined_names
 from cometreel.scenario.values import TEMPLATE_NAMES
 
-__all__ = ["SINCE", "UNTIL", "cross_reference_problems"]
+__all__ = ["cross_reference_problems"]
 
-SINCE = ("connect", "handshake", "subscribe")
-UNTIL = ("disconnect", "unsubscribe")
+_RECEIVERS = ("asker", "subscribers", "all")
 
 
 def cross_reference_problems(sources: Sequence[SourceFile], roles: Collection[str]) -> Iterator[Problem]:
@@ -35,6 +36,7 @@ def cross_reference_problems(sources: Sequence[SourceFile], roles: Collection[st
         },
     )
     yield from _name_problems(sources)
+    yield from _binding_problems(sources)
     for source in sources:
         for key in ("exchanges", "timeline", "faults"):
             for number, raw in enumerate(source.blocks(key)):
@@ -50,13 +52,41 @@ def _name_problems(sources: Sequence[SourceFile]) -> Iterator[Problem]:
                 continue
             path = ("exchanges", number, "name")
             where = str(source.position(path))
-            if name in SINCE + UNTIL:
+            if name in ANCHORS:
                 reserved = Finding(path, f"the name {name!r} is reserved for the timeline", "another name")
                 yield from problems_of([reserved], source.document)
             if first.setdefault(name, where) != where:
                 hint = f"first used at {first[name]}"
                 duplicate = Finding(path, f"the name {name!r} is used twice", "a unique name", hint)
                 yield from problems_of([duplicate], source.document)
+
+
+def _binding_problems(sources: Sequence[SourceFile]) -> Iterator[Problem]:
+    """Yield the problems of `session.bind`: two rules with one name, path segments that no exchange captures."""
+    captured: set[str] = set()
+    for source in sources:
+        for raw in source.blocks("exchanges"):
+            captured |= _captures(_part(_part(raw, "request"), "path"))
+    captured = {name.removeprefix("session.") for name in captured}
+    for source in sources:
+        session = source.head.session
+        names: set[str] = set()
+        for number, rule in enumerate((session.bind if session else None) or ()):
+            binding = compiling.binding(rule)
+            path = ("session", "bind", number)
+            if binding.name in names:
+                found = Finding(path, f"two rules have the name {binding.name!r}", "a unique name")
+                yield from problems_of([found], source.document)
+            names.add(binding.name)
+            for place, expression in enumerate(binding.places):
+                if expression.part == "path" and expression.name not in captured:
+                    found = Finding(
+                        (*path, "in", place),
+                        f"no path of an exchange has {{$capture: {expression.name}}}",
+                        "the name of a capture in a path",
+                        near(expression.name, captured),
+                    )
+                    yield from problems_of([found], source.document)
 
 
 class _DefinedNames:
@@ -76,8 +106,11 @@ class _DefinedNames:
         yield from self._unknown_exchanges(raw, ("when", "after"))
         yield from self._unknown_exchanges(raw, ("when", "before"))
         if key == "timeline":
-            yield from self._unknown_exchanges(raw, ("since",), SINCE)
-            yield from self._unknown_exchanges(raw, ("until",), UNTIL)
+            yield from self._unknown_exchanges(raw, ("since",), ANCHORS)
+            yield from self._unknown_exchanges(raw, ("until",), ANCHORS)
+            yield from self._unknown_receiver(raw, ())
+        for number, event in enumerate(_items(_part(raw, "events"))):
+            yield from self._unknown_receiver(event, ("events", number))
         request = _part(raw, "request")
         yield from self._undefined_in_templates(raw, TEMPLATE_NAMES | _captures(request))
         for path, name in ids_in(raw):
@@ -98,6 +131,18 @@ class _DefinedNames:
                 expected = ", ".join(self._roles) or "a role under roles:"
                 yield Finding(("as", number), f"unknown role {name!r}", expected, near(name, self._roles))
 
+    def _unknown_receiver(self, event: JSON, path: tuple[str | int, ...]) -> Iterator[Finding]:
+        name = _part(event, "deliver")
+        if not isinstance(name, str):
+            return
+        if name in _RECEIVERS and name in self._roles:
+            found = f"{name!r} is also the name of a role"
+            yield Finding((*path, "deliver"), found, "a role with another name")
+        elif name not in _RECEIVERS and name not in self._roles:
+            expected = f"{', '.join(_RECEIVERS)} or the name of a role"
+            hint = near(name, [*_RECEIVERS, *self._roles])
+            yield Finding((*path, "deliver"), f"unknown receiver {name!r}", expected, hint)
+
     def _undefined_in_templates(self, raw: JSON, defined: frozenset[str]) -> Iterator[Finding]:
         for path, text in templates_in(raw):
             if path[0] == "request" or check_template(text):
@@ -116,6 +161,10 @@ def _captures(request: JSON) -> frozenset[str]:
 
 def _part(raw: JSON, key: str) -> JSON:
     return raw.get(key) if isinstance(raw, dict) else None
+
+
+def _items(value: JSON) -> list[JSON]:
+    return value if isinstance(value, list) else []
 
 
 def _names(raw: JSON, path: tuple[str, ...]) -> list[str]:

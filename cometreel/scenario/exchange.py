@@ -33,7 +33,7 @@ from cometreel.scenario.request_pattern import (
 )
 from cometreel.wire import Request
 
-from .compiled import BayeuxSection, Fault, Position, Repeat, Role, SessionSection, SettingsSection
+from .compiled import Anchor, BayeuxSection, Fault, Position, Repeat, Role, SessionSection, SettingsSection
 from .specs import EventSpec, PublishReplySpec, ReplySpec
 
 __all__ = ["Exchange", "ExchangeGroup", "ExchangeIndex", "Scenario", "TimelineEntry"]
@@ -96,14 +96,14 @@ class ExchangeGroup:
 class TimelineEntry:
     """An unsolicited notification.
 
-    It starts with the first `since` in a session (an exchange name, `handshake`, `connect` or `subscribe`) and ends
-    with one of `until` (exchange names, `unsubscribe` or `disconnect`).
+    It starts with the first `since` in a session (an exchange name, a step of a CometD client such as `handshake`, or
+    the subscription to a channel) and ends with one of `until`.
     """
 
     index: int
     roles: frozenset[str]
-    since: str
-    until: tuple[str, ...]
+    since: Anchor
+    until: tuple[Anchor, ...]
     event: EventSpec
     position: Position
 

@@ -14,6 +14,7 @@ from cometreel.scenario import checks
 from cometreel.scenario.checks import FieldCheck
 from cometreel.scenario.durations import DURATION_PATTERN
 from cometreel.scenario.findings import refuse
+from cometreel.scenario.runtime_expressions import FROM, IN, check_from, check_in
 
 if TYPE_CHECKING:
     _Any: TypeAlias = JSON
@@ -56,6 +57,12 @@ BatchValue = Annotated[_Any, _checked(checks.or_template(checks.batch)), _shared
 DurationText = Annotated[str, _checked(checks.duration), _text(DURATION_PATTERN)]
 Name = Annotated[str, _checked(checks.name), _text(checks.NAME)]
 Method = Annotated[str, _checked(checks.method), _text("^[A-Za-z][A-Za-z-]*$")]
+ValueSource = Annotated[str, _checked(check_from), _text(FROM)]
+ValuePlaces = Annotated[
+    list[str],
+    _checked(check_in),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": IN}, "minItems": 1}),
+]
 Base64 = Annotated[str, _checked(checks.base64_text), WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
 CookieName = Annotated[str, _checked(checks.cookie), _text(checks.FIELD_NAME)]
 DateTimeText = Annotated[str, _checked(checks.date_time), WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -76,10 +83,14 @@ FixedHeaders = Annotated[dict[str, HeaderLine], _checked(checks.header_names)]
 if TYPE_CHECKING:
     CorrelationSources: TypeAlias = str | list[str]
     Names: TypeAlias = str | list[str]
+    Anchor: TypeAlias = str | dict[str, str]
+    Anchors: TypeAlias = Anchor | list[Anchor]
     Seed: TypeAlias = str | int
     EventChoice: TypeAlias = bool | int | str
 else:
     CorrelationSources = Annotated[Any, _checked(checks.correlation_source), _shared("CorrelationSources")]
     Names = Annotated[Any, _checked(checks.names), _shared("Names")]
+    Anchor = Annotated[Any, _checked(checks.anchor), _shared("Anchor")]
+    Anchors = Annotated[Any, _checked(checks.anchors), _shared("Anchors")]
     Seed = Annotated[Any, _checked(checks.seed), WithJsonSchema({"type": ["string", "integer"]})]
     EventChoice = Annotated[Any, _checked(checks.event_choice), _shared("EventChoice")]

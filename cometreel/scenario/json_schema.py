@@ -146,10 +146,22 @@ def _definitions() -> JSONObject:
         "FlagValue": _any_of({"type": "boolean"}, template),
         "CorrelationSources": _any_of(source, _list_of(source)),
         "Names": _any_of(one_name, _list_of(one_name)),
+        **_anchors(),
         "EventChoice": _any_of(
             {"const": True}, {"type": "integer", "minimum": 1}, {"type": "string", "pattern": CHANNEL}
         ),
     }
+
+
+def _anchors() -> JSONObject:
+    """Return the definitions of the start and the end of a timeline entry: names, or subscriptions to a channel."""
+    channel: JSONObject = {"type": "string", "pattern": CHANNEL}
+    subscriptions: list[JSON] = [
+        {"type": "object", "properties": {key: channel}, "required": [key], "additionalProperties": False}
+        for key in ("subscribe", "unsubscribe")
+    ]
+    anchor = _any_of({"type": "string", "pattern": NAME}, *subscriptions)
+    return {"Anchor": anchor, "Anchors": _any_of(_ref("Anchor"), _list_of(_ref("Anchor")))}
 
 
 def _closed(value: JSON) -> JSONObject:

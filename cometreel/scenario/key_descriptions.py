@@ -17,6 +17,7 @@ _EVENT = {
     "data": "The data of the notification.",
     "ext": "The ext field of the message.",
     "disconnect": "true ends the CometD session instead of sending a notification.",
+    "deliver": "The receivers: asker (default), subscribers of the channel, all sessions, or the sessions of a role.",
     "batch": "Notifications that are due at the same time and have the same batch name are delivered together.",
     "count": "The number of times that the notification is sent.",
     "gap": "The time between two notifications of count.",
@@ -71,10 +72,26 @@ KEY_DESCRIPTIONS: dict[str, dict[str, str]] = {
         "transports": "The transports offered in the handshake.",
         "max_queue": "The maximum number of notifications that wait for the next poll of a CometD session.",
         "max_message_bytes": "The maximum size of a Bayeux request body or WebSocket message, in bytes.",
+        "form": "true accepts Bayeux messages in forms (message=…), as Faye's cross-origin transport sends them.",
+        "handshake": "The ext and advice of the reply to a handshake, as sent; if left out, the default advice.",
+    },
+    "HandshakeBlock": {
+        "ext": "The ext field of the reply to a successful handshake.",
+        "advice": "The advice of that reply.",
     },
     "SessionBlock": {
         "cookie": "The name of the session cookie, or none if the server sets no cookie.",
+        "credentials": "Requests with the same user or token share a session (use, the default) or not (ignore).",
+        "anonymous": "With cookie none: clients without identity share one session, one per address, or none (each).",
+        "max_provisional": "The number of sessions kept of clients that haven't returned yet; 10000 if left out.",
         "max_idle": "How long an HTTP session stays open without a request.",
+        "when_gone": "When all CometD clients of a session have ended, drop its notifications (default) or keep them.",
+        "bind": "Values that a reply hands out and that clients send back; they identify the session.",
+    },
+    "BindBlock": {
+        "name": "The name of the value in templates (session.NAME); the last name in from if left out.",
+        "from": "The place in the reply, such as $response.body#/sessionId or $response.header.Location?code.",
+        "in": "The places in later requests: $request.path.sessionId, $request.query.code, $message#/ext/token, ….",
     },
     "SettingsBlock": {
         "seed": "The seed of generated values.",
@@ -145,8 +162,8 @@ KEY_DESCRIPTIONS: dict[str, dict[str, str]] = {
     "TimelineBlock": {
         **_EVENT,
         "after": "The delay after the start (since), with a unit; may be a template.",
-        "since": "The start: handshake, connect (the default), subscribe or the name of an exchange.",
-        "until": "The end: unsubscribe, disconnect or names of exchanges.",
+        "since": "The start: connect (the default), another step of a CometD client, a channel, or an exchange.",
+        "until": "The end: one or several of the same.",
         "as": _ROLES,
     },
     "FaultBlock": {

@@ -165,8 +165,9 @@ class _Linker:
 
     def _entry(self, block: TimelineBlock, index: int, locate: Locate) -> TimelineEntry:
         event = compiling.event(block, index, locate)
-        since = block.since or "connect"
-        return TimelineEntry(index, frozenset(names(block.as_)), since, names(block.until), event, locate(()))
+        since = compiling.anchor(block.since or "connect")
+        until = compiling.anchors(block.until)
+        return TimelineEntry(index, frozenset(names(block.as_)), since, until, event, locate(()))
 
     def _faults(self) -> Iterator[Fault]:
         index = 0

@@ -28,12 +28,14 @@ from .findings import Finding, findings_of, near, refuse
 __all__ = [
     "AdviceBlock",
     "BayeuxBlock",
+    "BindBlock",
     "Block",
     "CorrelationBlock",
     "EventBlock",
     "ExchangeBlock",
     "FallbackBlock",
     "FaultBlock",
+    "HandshakeBlock",
     "PublishBlock",
     "ReplyBlock",
     "RequestBlock",
@@ -94,6 +96,13 @@ class AdviceBlock(Block):
     interval: field_types.Count | None = None
 
 
+class HandshakeBlock(Block):
+    """The members of the reply to a successful handshake; one that is left out is not sent."""
+
+    ext: dict[str, field_types.Plain] | None = None
+    advice: dict[str, field_types.Plain] | None = None
+
+
 class BayeuxBlock(Block):
     """The behaviour of the CometD server; the engine's defaults apply to keys that are left out."""
 
@@ -111,13 +120,28 @@ class BayeuxBlock(Block):
     transports: list[Literal["long-polling", "callback-polling", "websocket"]] | None = None
     max_queue: field_types.Positive | None = None
     max_message_bytes: field_types.Positive | None = None
+    form: bool | None = None
+    handshake: HandshakeBlock | None = None
+
+
+class BindBlock(Block):
+    """A value that a reply hands out and that clients send back, so that it identifies their session."""
+
+    name: field_types.Name | None = None
+    from_: field_types.ValueSource = Field(alias="from")
+    in_: field_types.ValuePlaces = Field(alias="in")
 
 
 class SessionBlock(Block):
     """The HTTP session of a client."""
 
     cookie: field_types.CookieName | None = None
+    credentials: Literal["use", "ignore"] | None = None
+    anonymous: Literal["one", "address", "each"] | None = None
+    max_provisional: field_types.Positive | None = None
     max_idle: field_types.DurationText | None = None
+    when_gone: Literal["drop", "keep"] | None = None
+    bind: list[BindBlock] | None = None
 
 
 class SettingsBlock(Block):
@@ -222,6 +246,7 @@ class EventBlock(Block):
     data: field_types.RenderedValue = None
     ext: field_types.RenderedValue = None
     disconnect: field_types.FlagValue = None
+    deliver: field_types.Name | None = None
     batch: field_types.BatchValue = None
     count: field_types.CountValue = None
     gap: field_types.DurationValue = None
@@ -234,7 +259,9 @@ class EventBlock(Block):
         elif self.disconnect is True:
             for key in sorted(self.model_fields_set & {"channel", "data", "ext", "batch", "count", "gap"}):
                 found = f"{key} can't be combined with disconnect"
-                yield Finding((key,), found, "after and disconnect only", at_key=True)
+                yield Finding((key,), found, "after, deliver and disconnect only", at_key=True)
+            if self.deliver == "subscribers":
+                yield Finding(("deliver",), "a disconnect has no channel to subscribe to", "asker, all or a role")
 
 
 class WhenBlock(Block):
@@ -277,8 +304,8 @@ class ExchangeBlock(Block):
 class TimelineBlock(EventBlock):
     """An unsolicited notification."""
 
-    since: field_types.Name | None = None
-    until: field_types.Names | None = None
+    since: field_types.Anchor | None = None
+    until: field_types.Anchors | None = None
     as_: field_types.Names | None = Field(None, alias="as")
 
 

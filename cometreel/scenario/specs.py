@@ -121,6 +121,7 @@ class EventSpec:
     data: Value = _NULL
     ext: Value | None = None
     disconnect: Value = _NO
+    deliver: str = "asker"
     batch: Value | None = None
     count: Value = _ONCE
     gap: Value = _AT_ONCE
@@ -148,8 +149,8 @@ class EventSpec:
         times = self._times(Scope(context, f"event {self.number}"))
         scope = Scope(context, f"event {self.number}", seq=seq, count=times)
         if _checked(self.disconnect, flag, scope, self.position) is True:
-            return EventOut({}, disconnect=True)
-        return EventOut(self._message(scope), self._batch(scope))
+            return EventOut({}, disconnect=True, deliver=self.deliver)
+        return EventOut(self._message(scope), self._batch(scope), deliver=self.deliver)
 
     def _message(self, scope: Scope) -> JSONObject:
         if self.channel is None:

@@ -34,7 +34,7 @@ def headers_of(scope: Scope) -> Headers:
 
 def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = b"") -> Request:
     """Translate a request with its body, or the upgrade of a WebSocket."""
-    websocket = scope["type"] == "websocket"
+    websocket, client = scope["type"] == "websocket", scope.get("client")
     return Request(
         request_id,
         "GET" if websocket else scope["method"],
@@ -44,6 +44,7 @@ def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = 
         body,
         _base(scope, headers),
         websocket,
+        client[0] if client else "",
     )
 
 

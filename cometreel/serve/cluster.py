@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from cometreel.serve.certificate import Certificate, ssl_context
 from cometreel.serve.exit_with_parent import exit_with_parent
 from cometreel.serve.http_server import ListenOptions, bind_socket
 
-__all__ = ["ClusterPlan", "NodeFailed", "haproxy_config", "serve_nodes"]
+__all__ = ["ClusterPlan", "NodeFailed", "haproxy_config", "node_warnings", "serve_nodes"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,23 @@ def serve_nodes(plan: ClusterPlan, announce: Callable[[str], None]) -> None:
     """
     if plan.listening.certificate is not None:
         ssl_context(plan.listening.certificate)  # its errors are clearer than HAProxy's
+    for warning in node_warnings(plan.scenario):
+        logger.warning("%s", warning)
     asyncio.run(_serve(plan, announce))
+
+
+def node_warnings(scenario: Scenario) -> Iterator[str]:
+    """Yield a warning for each exchange and timeline entry whose notifications are for sessions of other nodes too."""
+    for exchange in scenario.exchanges:
+        for receivers in dict.fromkeys(event.deliver for event in exchange.events if event.deliver != "asker"):
+            yield _node_warning(f"{exchange.position}: {exchange.name!r}", receivers)
+    for entry in scenario.timeline:
+        if entry.event.deliver != "asker":
+            yield _node_warning(f"{entry.position}: the timeline entry", entry.event.deliver)
+
+
+def _node_warning(cause: str, receivers: str) -> str:
+    return f"{cause} has deliver: {receivers}; with --nodes it reaches the sessions of the same node only"
 
 
 async def _serve(plan: ClusterPlan, announce: Callable[[str], None]) -> None:
@@ -216,6 +232,8 @@ frontend clients
     http-request deny if {{ path,url_dec -m beg /__reel__ }}
     # URLs in replies start with the scheme that the client used
     http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
+    # faults count the requests of clients without cookies by address
+    option forwardfor
     default_backend replay
 
 backend replay

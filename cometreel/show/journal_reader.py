@@ -11,11 +11,11 @@ from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.recording import JournalHeader, RecordedBody, WireEvent, read_journal
+from cometreel.recording.bindings import names_by_token
 from cometreel.recording.correlation import CorrelatedRequest, correlate
 from cometreel.recording.drafts import Drafter, ExchangeDraft
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
-from cometreel.recording.identities import Identities
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedCall, RecordedDelivery, Transcript, build_transcript
@@ -71,7 +71,7 @@ class _JournalReader:
         self._start = min((event.at for event in events), default=0.0)
 
     def conversation(self, title: str) -> Conversation:
-        identities = Identities(self._events)
+        identities = self._transcript.identities
         connections = ConnectionReader(self._events, lambda flow: self._lane(identities.session(flow)), self._start)
         exchanges = [*self._exchanges(), *connections.unanswered]
         conversation = Conversation(
@@ -98,7 +98,7 @@ class _JournalReader:
         for event in self._events:
             if event.kind == "request" or event.client_side:
                 identifiers.add_request(event)
-        drafter = Drafter(self._profile, identifiers, {})
+        drafter = Drafter(self._profile, identifiers, {}, names_by_token(self._transcript.bindings))
         drafts: list[ExchangeDraft] = []
         for request in self._correlated.requests:
             try:

@@ -104,7 +104,7 @@ class _ScenarioReader:
             notes.append(f"A notification is repeated {count} times; the first {_MAX_REPEATS} are shown.")
 
     def _entry(self, entry: TimelineBlock) -> Iterator[ConversationNotification]:
-        start = self._starts.get(entry.since or "", 0.0)
+        start = self._starts.get(entry.since, 0.0) if isinstance(entry.since, str) else 0.0
         yield from self._events(entry, start, self._lane(entry.as_), self._notes)
 
     def _with_faults(self, exchange: ConversationExchange, faults: Sequence[FaultBlock]) -> ConversationExchange:

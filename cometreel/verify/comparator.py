@@ -18,6 +18,7 @@ from cometreel.verify.expected_values import ExpectedValues, SessionVariables
 from cometreel.verify.observations import LiveReply, PlayedStep
 from cometreel.verify.report_masking import ReportMasking
 from cometreel.verify.script import ScriptStep
+from cometreel.verify.session_values import learn_bound_values, without_parameter
 from cometreel.verify.value_comparison import ChangeKind, ValueChange, value_changes
 from cometreel.verify.verdict import Drift
 
@@ -33,12 +34,18 @@ class Comparator:
         profile = scenario.profile
         self.masking = masking
         self._scenario, self._variables = scenario, variables
-        self._reply_references = (*profile.reply, *(f"{path}/*" for path in profile.map), *profile.request)
+        bound = [rule.source for rule in scenario.session.bind]
+        self._bound_headers = [source for source in bound if source.part == "header"]
+        in_body = [source.pointer for source in bound if source.part == "body"]
+        self._reply_references = (*profile.reply, *(f"{path}/*" for path in profile.map), *profile.request, *in_body)
         self._ignored = (*profile.volatile, *scenario.ignore)
 
     def learn_from_reply(self, play: PlayedStep) -> None:
         """Set session variables from the reply, for later requests."""
         spec, reply = play.step.exchange.reply, play.reply
+        if reply is not None:
+            rules = self._scenario.session.bind
+            learn_bound_values(rules, reply, self.variables_of(play), self.masking.add_secret)
         if isinstance(spec, ReplySpec) and spec.body is not None and reply is not None and reply.is_json:
             self.expected_values(play, "reply").resolve(spec.body, reply.json)
 
@@ -79,7 +86,19 @@ class Comparator:
             if live is None:
                 yield self.drift(step, "header removed", path, recorded, MISSING)
             else:
-                yield from self.drifts(step, path, recorded, live, (), kind="header changed")
+                both = self._without_bound(name, recorded, live)
+                yield from self.drifts(step, path, *both, (), kind="header changed")
+
+    def _without_bound(self, header: str, recorded: JSON, live: str) -> tuple[JSON, JSON]:
+        """Return both values of a header field without the bound values in them."""
+        for source in self._bound_headers:
+            if source.name.lower() != header.lower():
+                continue
+            if source.parameter is None:
+                return "", ""
+            recorded = without_parameter(str(recorded), source.parameter)
+            live = without_parameter(live, source.parameter)
+        return recorded, live
 
     def _body(self, step: ScriptStep, spec: ReplySpec, values: ExpectedValues, reply: LiveReply) -> Iterator[Drift]:
         if spec.body is not None:

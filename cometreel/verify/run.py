@@ -6,13 +6,24 @@ have arrived. Notifications are assigned to exchanges at the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from cometreel.bayeux import is_meta
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario import EventSpec, Exchange, ReplySpec, TemplateFailed, User, can_be_written, parse_duration
+from cometreel.scenario import (
+    Anchor,
+    EventSpec,
+    Exchange,
+    PublishBlock,
+    ReplySpec,
+    RequestBlock,
+    TemplateFailed,
+    User,
+    can_be_written,
+    parse_duration,
+)
 from cometreel.scenario.values import Fixed
 from cometreel.verify.comparator import Comparator
 from cometreel.verify.expected_values import SessionVariables
@@ -32,6 +43,7 @@ from cometreel.verify.request_building import (
     match_request,
 )
 from cometreel.verify.script import Script, ScriptStep
+from cometreel.verify.session_values import with_bound_values
 from cometreel.verify.verdict import Drift, ExchangeOutcome, StepVerdict, Verdict
 
 __all__ = [
@@ -138,8 +150,9 @@ class VerifyRun:
         self._skip_reasons: dict[int, str] = {}
         self._received: list[ReceivedNotification] = []
         self._session_notes: list[str] = []
+        self._plans = {session.name: session for session in script.sessions}
         self._connected: set[str] = set()
-        self._connecting = False
+        self._connecting: set[str] = set()
         self._pending: _PendingStep | None = None
         self._prepared: _PendingStep | None = None
         self._played_names: set[str] = set()
@@ -154,7 +167,7 @@ class VerifyRun:
     def connected(self, session: str, now: float) -> list[RunAction]:
         """Handle the connected CometD session of a session, with all its subscriptions."""
         self._connected.add(session)
-        self._connecting = False
+        self._connecting.discard(session)
         return self._continue(now)
 
     def replied(self, number: int, reply: LiveReply, now: float) -> list[RunAction]:
@@ -241,7 +254,8 @@ class VerifyRun:
         if not pending.expected_notifications:
             return True
         play = pending.play
-        recent = [each for each in self._received[pending.first_message :] if each.session == play.step.session]
+        receivers = {play.step.session, *map(play.step.receives, play.step.exchange.events)}
+        recent = [each for each in self._received[pending.first_message :] if each.session in receivers]
         if len(recent) < pending.expected_notifications:
             return False
         assign_notifications([play], recent, self._script.scenario.profile)
@@ -255,10 +269,13 @@ class VerifyRun:
         except (RequestNotBuildable, TemplateFailed) as reason:
             self._skip_reasons[id(step)] = str(reason)
             return []
-        if self._needs_cometd(step):
-            self._connecting = True
-            return [OpenSession(step.session)]
+        if opened := self._open([*self._needs_cometd(step)]):
+            return opened
         return self._send(self._prepared, now)
+
+    def _open(self, sessions: Iterable[str]) -> list[RunAction]:
+        self._connecting = set(sessions) - self._connected
+        return [OpenSession(session) for session in sorted(self._connecting)]
 
     def _send(self, pending: _PendingStep, now: float) -> list[RunAction]:
         play = pending.play
@@ -275,20 +292,24 @@ class VerifyRun:
         anonymous = exchange.authenticated is False
         return [SendRequest(number, session, play.request, recorded, pending.recorded_seconds, anonymous=anonymous)]
 
-    def _needs_cometd(self, step: ScriptStep) -> bool:
-        """Return True if the CometD session must be opened before a step.
+    def _needs_cometd(self, step: ScriptStep) -> Iterator[str]:
+        """Yield the sessions whose CometD session must be open before a step.
 
-        Browsers log in with a GET and send the handshake after it, so a GET without notifications does not need it.
+        It is opened as late as possible, so that the sign-in and other requests before the first notification are sent
+        before the handshake, as they were recorded.
         """
-        if step.session in self._connected or not self._script.uses_cometd:
-            return False
-        method = getattr(step.block.request, "method", "")
-        return bool(step.exchange.events) or str(method).upper() not in ("GET", "HEAD")
+        if isinstance(step.block.request, PublishBlock):
+            yield step.session
+        yield from (step.receives(event) for event in step.exchange.events)
+        yield from (name for name, plan in self._plans.items() if step.exchange.name in plan.anchors)
 
     def _prepare(self, step: ScriptStep, now: float) -> _PendingStep:
         _check_guards(step.exchange, self._played_names)
         variables = self._variables[step.session]
-        request = build_request(step.block.request, variables)
+        block, rules = step.block.request, self._script.scenario.session.bind
+        if isinstance(block, RequestBlock) and rules:
+            block = with_bound_values(block, rules, variables)
+        request = build_request(block, variables)
         normalized, match = match_request(self._script.scenario, step.exchange, request, {**variables.ids})
         variables.add_match(match)
         play = PlayedStep(step, request, normalized, match.captures, now)
@@ -296,6 +317,8 @@ class VerifyRun:
         return _PendingStep(play, expected, self._comparator.recorded_seconds(play))
 
     def _finish(self, now: float) -> list[RunAction]:
+        if opened := self._open(event.session for event in self._script.timeline_events):
+            return opened
         if self._listen_until is None:
             self._listen_until = now + (self._listen_seconds(now) if self._connected else 0.0)
         if now < self._listen_until:
@@ -307,7 +330,7 @@ class VerifyRun:
         """Return how long to wait at the end: at the recorded pace, until the last event of the timeline is due."""
         if self._pace == "fast":
             return LISTEN_SECONDS
-        sent = {play.step.exchange.name: play.sent_at for play in self._plays}
+        sent: dict[Anchor, float] = {play.step.exchange.name: play.sent_at for play in self._plays}
         due = [sent.get(event.entry.since, now) + _after(event.entry.event) for event in self._script.timeline_events]
         return max([LISTEN_SECONDS, *(at - now + LISTEN_SECONDS for at in due)])
 

@@ -13,24 +13,47 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
-from cometreel.scenario import Exchange, ExchangeBlock, Position, PublishBlock, Scenario, TimelineBlock, TimelineEntry
+from cometreel.scenario import (
+    EventSpec,
+    Exchange,
+    ExchangeBlock,
+    Position,
+    PublishBlock,
+    Scenario,
+    TimelineBlock,
+    TimelineEntry,
+)
 from cometreel.scenario.sources import SourceFile, read_source
 from cometreel.scenario.values import Fixed
 
-__all__ = ["DEFAULT_SESSION", "ExpectedTimelineEvent", "Script", "ScriptStep", "SessionPlan", "build_script"]
+__all__ = [
+    "DEFAULT_SESSION",
+    "RECEIVERS",
+    "ExpectedTimelineEvent",
+    "Script",
+    "ScriptStep",
+    "SessionPlan",
+    "build_script",
+]
 
+RECEIVERS = frozenset({"asker", "subscribers", "all"})
+"""The values of `deliver` that are not a role."""
 DEFAULT_SESSION = "everybody"
 """The only session of a scenario without roles."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionPlan:
-    """The plan of one live session. `user` is the recorded login name, `channels` are subscribed."""
+    """The plan of one live session. `user` is the recorded login name, `channels` are subscribed.
+
+    `anchors` are the exchanges after which its timeline entries are due.
+    """
 
     name: str
     user: str | None = None
     id: str | None = None
     channels: tuple[str, ...] = ()
+    anchors: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +65,10 @@ class ScriptStep:
     block: ExchangeBlock
     source: SourceFile
     number: int
+
+    def receives(self, event: EventSpec) -> str:
+        """Return the session that receives an event for certain: the asker, or the role that `deliver` names."""
+        return self.session if event.deliver in RECEIVERS else event.deliver
 
     def position(self, path: Sequence[str | int] = ()) -> Position:
         """Return the position of a path of the exchange, or of its closest parent in the file."""
@@ -112,6 +139,8 @@ def _session_names(scenario: Scenario) -> list[str]:
     """Return all roles except those that only faults name, or the default session if there are none."""
     named = {role for exchange in scenario.exchanges for role in exchange.roles}
     named |= {role for entry in scenario.timeline for role in entry.roles}
+    events = (event for exchange in scenario.exchanges for event in exchange.events)
+    named |= {event.deliver for event in events if event.deliver not in RECEIVERS}
     only_faulty = {role for fault in scenario.faults for role in fault.roles} - named
     return [role for role in scenario.roles if role not in only_faulty] or [DEFAULT_SESSION]
 
@@ -120,11 +149,13 @@ def _session_plan(
     scenario: Scenario, name: str, steps: Sequence[ScriptStep], timeline_events: Sequence[ExpectedTimelineEvent]
 ) -> SessionPlan:
     role = scenario.roles.get(name)
-    events = [event for step in steps if step.session == name for event in step.exchange.events]
-    events += [timeline_event.entry.event for timeline_event in timeline_events if timeline_event.session == name]
+    own_timeline = [each.entry for each in timeline_events if each.session == name]
+    events = [event for step in steps for event in step.exchange.events if step.receives(event) == name]
+    events += [entry.event for entry in own_timeline]
     channels = [event.channel.value for event in events if isinstance(event.channel, Fixed)]
     topics = sorted({str(channel) for channel in channels if not str(channel).startswith("/service/")})
-    return SessionPlan(name, role.user if role else None, role.id if role else None, tuple(topics))
+    anchors = frozenset(entry.since for entry in own_timeline if isinstance(entry.since, str))
+    return SessionPlan(name, role.user if role else None, role.id if role else None, tuple(topics), anchors)
 
 
 def _sessions_of(roles: frozenset[str], all_roles: Mapping[str, object], first: str) -> list[str]:

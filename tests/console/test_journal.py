@@ -9,7 +9,7 @@ from cometreel.scenario import loads
 from tests.chromium import Browser
 from tests.console.conftest import Console, Open
 from tests.serve.admin_client import TOKEN
-from tests.serve.conftest import ASKED, SCENARIO
+from tests.serve.conftest import ASKED, GIVES_UP, SCENARIO
 
 PLACE = "POST RequestAgentStats Place Place1 /api/v2/workbins > stats of place Place1"
 PAGE, NOWHERE = "GET /api/v2/page > a page", "GET /nowhere > missed"
@@ -185,3 +185,15 @@ def test_unplayed_exchanges_are_listed(console: Open):
     opened.browser.wait(
         lambda: opened.text("#panel-unplayed .names") == "a slow answer\nnothing" or None, "still there"
     )
+
+
+def test_notifications_that_were_given_up_are_listed_with_their_reason(console: Open):
+    opened = console()
+    opened.open_tab("given_up")
+    opened.shows("#panel-given_up", "No notification was given up.")
+    opened.reel.admin.put("/scenario", content=GIVES_UP)
+    opened.reel.app.post("/note")
+    opened.shows("#badge-given_up", "1")
+    opened.shows("#panel-given_up h3", "/news: no subscriber")
+    opened.shows("#panel-given_up", "let a client subscribe, or set deliver: asker for the event")
+    assert opened.text("#panel-given_up .hint").startswith("note · ")

@@ -17,7 +17,7 @@ def test_no_secret_of_a_request_is_shown_in_any_tab(console: Open, browser: Brow
         browser.find("#write").click()
         browser.find("#exchange")
         shown.append(str(browser.run("return document.body.textContent")))
-    for tab in ("unmatched", "sessions", "faults", "unplayed"):
+    for tab in ("unmatched", "sessions", "faults", "given_up", "unplayed"):
         opened.open_tab(tab)
         browser.settle()
         shown.append(str(browser.run("return document.body.textContent")))

@@ -49,7 +49,7 @@ def test_hostile_texts_stay_texts_everywhere(console: Open, browser: Browser):
         for write in browser.all("#write"):
             write.click()
             browser.find("#exchange")
-    for tab in ("unmatched", "sessions", "faults", "unplayed"):
+    for tab in ("unmatched", "sessions", "faults", "given_up", "unplayed"):
         opened.open_tab(tab)
         browser.settle()
         seen.append(opened.text(f"#panel-{tab}"))
@@ -112,7 +112,7 @@ def test_nothing_is_wider_than_the_window(console: Open, width: int):
     opened.browser.find("#row-1").click()
     opened.browser.find("#write").click()
     opened.browser.find("#exchange")
-    for tab in ("unmatched", "sessions", "push", "faults", "unplayed", "call"):
+    for tab in ("unmatched", "sessions", "push", "faults", "given_up", "unplayed", "call"):
         opened.open_tab(tab)
         assert opened.browser.run("return document.documentElement.scrollWidth") == width, tab
 

@@ -91,7 +91,9 @@ _TITLES = {
     "SourceBlock": "source",
     "BayeuxBlock": "bayeux",
     "AdviceBlock": "bayeux: advice",
+    "HandshakeBlock": "bayeux: handshake",
     "SessionBlock": "session",
+    "BindBlock": "session: bind",
     "CorrelationBlock": "correlation",
     "FallbackBlock": "correlation: fallback",
     "SettingsBlock": "settings",
@@ -122,6 +124,11 @@ _NAMED = {
     "FlagValue": "true or false, or a template",
     "CorrelationSources": "`path-tail`, `map-keys`, `query:NAME` or `body:POINTER`, or a list of them",
     "Names": "a name, or a list of names",
+    "Anchor": (
+        "`handshake`, `connect`, `subscribe`, `unsubscribe`, `disconnect`, `{subscribe: CHANNEL}`, "
+        "`{unsubscribe: CHANNEL}` or the name of an exchange"
+    ),
+    "Anchors": "the same as `since`, or a list of them",
     "EventChoice": "true, a number or a channel",
 }
 _REQUEST_AND_REPLY = {

@@ -53,6 +53,27 @@ def test_it(reel):
     assert ran.part("Captured reel call") == UNMATCHED
 
 
+UNDELIVERED = """\
+No CometD client received these notifications.
+  <text>:3:5: event 1 of 'note' on /news for session 1 is given up: no subscriber; let a client subscribe, or set \
+deliver: asker for the event
+  session 1 has no CometD client: 1 notification waits for one"""
+
+
+def test_lost_notifications_are_added_to_another_failure(run: Callable[..., Any]):
+    events = "events: [{channel: /news, data: 1, deliver: subscribers}, {channel: /c, data: 1}]"
+    scenario = f"cometreel: 1\\nexchanges:\\n  - {{name: note, request: {{method: POST, path: /note}}, {events}}}\\n"
+    test = f"""
+def test_it(reel):
+    httpx.post(reel.play("{scenario}").url + "/note")
+    assert [event.reason for event in reel.given_up] == ["no subscriber"]
+"""
+    assert run(HEAD + test).outcomes == {"passed": 1}
+    ran = run(f"{HEAD}{test}    assert 1 == 2\n")
+    assert ran.outcomes == {"failed": 1}
+    assert ran.part("Captured reel call") == UNDELIVERED
+
+
 def test_message_has_user_and_all_differences(run: Callable[..., Any]):
     ran = run(
         HEAD

@@ -49,6 +49,27 @@ async def test_it(reel):
     assert ran.outcomes == {"passed": 1}
 
 
+def test_with_a_websocket_without_cookies(run: Callable[..., Any], project: Any):
+    (project.path / "no-cookie.yaml").write_text(
+        "cometreel: 1\nbayeux: {endpoint: /cometd}\nsession: {cookie: none}\nexchanges: []\n"
+    )
+    ran = run(
+        """
+import json
+from websockets.sync.client import connect
+
+def test_it(reel):
+    reel.play("no-cookie.yaml")
+    message = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["websocket"]}
+    with connect(reel.url.replace("http:", "ws:") + "/cometd", proxy=None) as client:
+        client.send(json.dumps([message]))
+        (reply,) = json.loads(client.recv(10))
+    assert reply["successful"] is True
+"""
+    )
+    assert ran.outcomes == {"passed": 1}
+
+
 def test_in_threads(run: Callable[..., Any]):
     ran = run(
         """

@@ -41,6 +41,13 @@ exchanges:
     request: {method: GET, path: /api/v2/nothing}
     reply: {status: 204}
 """
+GIVES_UP = """
+cometreel: 1
+exchanges:
+  - name: note
+    request: {method: POST, path: /note}
+    events: [{channel: /news, data: 1, deliver: subscribers}]
+"""
 ASKED = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place1"}
 
 Serve = Callable[..., BackgroundServer[ReplayApp]]

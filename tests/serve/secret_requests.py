@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 
 import httpx
 
-from cometreel.masking import QUERY_SECRETS, SECRETS
+from tests.secret_name_table import QUERY_SECRETS, SECRETS
 from tests.serve.conftest import Desktop
 
 SECRET = "s3cret"
-IN_JSON = [name.replace("*", "my") for name in SECRETS.split()] + ["accessKey", "privateKey", "passCode", "OTP"]
-IN_QUERIES = [*IN_JSON, *(name.replace("*", "my") for name in QUERY_SECRETS.split())]
+IN_JSON = SECRETS.split()
+IN_QUERIES = [*IN_JSON, *QUERY_SECRETS.split()]
 IN_HEADERS = [*dict.fromkeys(f"X-{name.replace('_', '-')}".lower() for name in IN_JSON)]
 
 SCENARIO = f"""\

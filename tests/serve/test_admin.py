@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 
 from cometreel.serve.admin.serializers import LONGEST_BODY
 from tests.serve.admin_client import TOKEN, Administered, administered
-from tests.serve.conftest import ASKED, Desktop, until
+from tests.serve.conftest import ASKED, GIVES_UP, Desktop, until
 
 CHANNEL = "/v2/me/workbins"
 FILTERS = "operation, owner_type, owner, method, path, exchange, session, user, role, outcome"
@@ -52,6 +52,7 @@ def test_the_overview_counts(reel: Administered):
         "calls": 2,
         "unmatched": 1,
         "unplayed": 3,
+        "given_up": 0,
         "faults": 0,
         "speed": 1.0,
     }
@@ -66,6 +67,7 @@ def test_sessions_are_shown_without_cookies_tokens_and_client_ids(reel: Administ
     assert client == {"transport": "long-polling", "polls": False, "subscriptions": ["/v2/me/*"], "waiting": 0}
     assert without_time({**session, "clients": []}) == {
         "number": 1,
+        "kind": "full",
         "role": None,
         "user": None,
         "authenticated": False,
@@ -76,6 +78,33 @@ def test_sessions_are_shown_without_cookies_tokens_and_client_ids(reel: Administ
     }
     shown = json.dumps(session)
     assert [secret for secret in (desktop.client_id, *reel.app.cookies.values()) if secret in shown] == []
+
+
+def test_sessions_are_listed_in_pages(reel: Administered):
+    for _ in range(5):
+        httpx.get(f"{reel.served.url}/nothing", trust_env=False)
+    pages, page = [], {"next": 0}
+    while "next" in page:
+        page = reel.get(f"/sessions?limit=2&after={page['next']}")
+        pages.append([(session["number"], session["kind"]) for session in page["sessions"]])
+    kind = "provisional"
+    assert pages == [[(1, kind), (2, kind)], [(3, kind), (4, kind)], [(5, kind)]]
+
+
+@pytest.mark.parametrize(
+    ("query", "found", "expected"),
+    [
+        ("limit=0", "0 is out of range", "a number from 1 to 500"),
+        ("limit=501", "501 is out of range", "a number from 1 to 500"),
+        ("limit=x", "'x' is not a number", "a whole number, 0 or more"),
+        ("after=-1", "'-1' is not a number", "a whole number, 0 or more"),
+    ],
+)
+def test_an_invalid_page_is_refused(reel: Administered, query: str, found: str, expected: str):
+    reply = reel.admin.get(f"/sessions?{query}")
+    assert reply.status_code == 400
+    (problem,) = reply.json()["problems"]
+    assert f"{query.partition('=')[0]}: {found}; expected {expected}" in problem["text"]
 
 
 def test_a_call_is_shown_with_all_properties(reel: Administered):
@@ -172,6 +201,26 @@ def test_unplayed_exchanges_are_listed(reel: Administered):
     assert reel.get("/unplayed") == {"unplayed": ["stats of place Place1", "a slow answer", "nothing"]}
 
 
+def test_notifications_that_were_given_up_are_listed(reel: Administered):
+    assert reel.admin.put("/scenario", content=GIVES_UP).status_code == 200
+    reel.app.post("/note")
+    assert [without_time(event) for event in reel.get("/given-up")["given_up"]] == [
+        {
+            "at": "TIME",
+            "session": 1,
+            "exchange": "note",
+            "entry": None,
+            "event": 1,
+            "call": 1,
+            "channel": "/news",
+            "reason": "no subscriber",
+            "remedy": "let a client subscribe, or set deliver: asker for the event",
+            "position": "scenario.yaml:4:5",
+        }
+    ]
+    assert reel.get("/")["given_up"] == 1
+
+
 def test_the_current_settings_are_shown(reel: Administered):
     assert reel.get("/settings") == {
         "scenario": {"title": "", "files": ["test.yaml"], "exchanges": 4, "roles": []},
@@ -182,7 +231,7 @@ def test_the_current_settings_are_shown(reel: Administered):
         "auth": "open",
         "node": None,
         "max_body": 16777216,
-        "max_waiting": 10000,
+        "max_waiting": 1000,
         "max_calls": 10000,
     }
 

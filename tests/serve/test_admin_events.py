@@ -11,7 +11,7 @@ from cometreel.serve.admin.events import MAX_ITEMS, ChangeFeed
 from cometreel.wire import Request
 from tests.serve.conftest import SCENARIO
 
-PARTS = ["run", "settings", "exchanges", "overview", "sessions", "unplayed", "faults"]
+PARTS = ["run", "settings", "exchanges", "overview", "sessions", "unplayed", "given_up", "faults"]
 
 
 class PolledFeed:
@@ -68,7 +68,13 @@ def test_events_of_a_large_replay_are_truncated():
         polled.ask(number)
     changes = polled.changes()
     lengths = {name: len(value) for name, value in changes.items() if isinstance(value, list)}
-    assert lengths == {"exchanges": MAX_ITEMS, "sessions": MAX_ITEMS, "unplayed": MAX_ITEMS, "faults": 0}
+    assert lengths == {
+        "exchanges": MAX_ITEMS,
+        "sessions": MAX_ITEMS,
+        "unplayed": MAX_ITEMS,
+        "given_up": 0,
+        "faults": 0,
+    }
     overview = changes["overview"]
     assert isinstance(overview, dict)
     assert (overview["sessions"], overview["unplayed"]) == (MAX_ITEMS + 2, MAX_ITEMS + 1)

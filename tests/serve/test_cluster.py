@@ -21,7 +21,7 @@ from cometreel.errors import OptionInvalid
 from cometreel.scenario import Scenario, loads
 from cometreel.serve import ListenOptions
 from cometreel.serve.certificate import local_certificate
-from cometreel.serve.cluster import ClusterPlan, haproxy_config
+from cometreel.serve.cluster import ClusterPlan, haproxy_config, node_warnings
 from demo import peers
 from demo.processes import Process
 from tests.serve.conftest import ASKED, SCENARIO, until
@@ -165,6 +165,22 @@ def test_the_command_ends_when_all_nodes_have_ended(cluster: RunningCluster):
     until(lambda: cluster.process._popen.poll() is not None, "the command ends")
     assert cluster.process._popen.returncode == 2
     assert "cometreel: all nodes have ended\n" in cluster.process.err.read_text()
+
+
+def test_receivers_on_other_nodes_are_a_warning():
+    scenario = loads(
+        "cometreel: 1\nroles: {boss: {}}\nexchanges:\n"
+        "  - name: a\n    request: {method: GET, path: /a}\n"
+        "    events: [{channel: /c, deliver: all}, {channel: /d, deliver: all}]\n"
+        "  - {name: b, request: {method: GET, path: /b}, events: [{channel: /c, deliver: asker}]}\n"
+        "timeline:\n  - {channel: /c, deliver: boss}\n",
+        "test.yaml",
+    )
+    reach = "with --nodes it reaches the sessions of the same node only"
+    assert [*node_warnings(scenario)] == [
+        f"test.yaml:4:5: 'a' has deliver: all; {reach}",
+        f"test.yaml:9:5: the timeline entry has deliver: boss; {reach}",
+    ]
 
 
 def test_the_admin_api_of_a_node_is_not_reached_through_the_balancer(cluster: RunningCluster):

@@ -9,10 +9,11 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from cometreel.engine import Backend, Control
+from cometreel.engine.given_up import GIVE_UP_REASONS
 from cometreel.scenario import loads
 from cometreel.serve.admin.metrics import Metrics
 from tests.serve.admin_client import Administered, administered
-from tests.serve.conftest import ASKED, SCENARIO, Desktop, until
+from tests.serve.conftest import ASKED, GIVES_UP, SCENARIO, Desktop, until
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
@@ -45,6 +46,7 @@ def test_the_format_is_openmetrics_with_each_metric_at_zero_from_the_start():
         "cometreel_requests": ("counter", ""),
         "cometreel_calls": ("counter", ""),
         "cometreel_events_sent": ("counter", ""),
+        "cometreel_notifications_given_up": ("counter", ""),
         "cometreel_sessions": ("gauge", ""),
         "cometreel_held_polls": ("gauge", ""),
         "cometreel_event_lateness_seconds": ("histogram", "seconds"),
@@ -68,6 +70,14 @@ def test_requests_calls_and_events_are_counted(reel: Administered):
     }
     assert found["cometreel_event_lateness_seconds_count", ()] == 1
     assert found["cometreel_event_lateness_seconds_bucket", ("+Inf",)] == 1
+
+
+def test_notifications_that_were_given_up_are_counted_by_reason(reel: Administered):
+    reel.admin.put("/scenario", content=GIVES_UP)
+    reel.app.post("/note")
+    found = scraped(reel)
+    given_up = {labels: value for (name, labels), value in found.items() if "given_up" in name}
+    assert given_up == {(reason,): float(reason == "no subscriber") for reason in GIVE_UP_REASONS}
 
 
 def test_held_polls_are_a_gauge(reel: Administered, dial):

@@ -30,7 +30,7 @@ from cometreel.scenario.model import Block
 from cometreel.serve.admin import serializers
 from cometreel.serve.admin.auth import AdminAuth, AuthenticatedApp
 from cometreel.serve.admin.console import Console
-from cometreel.serve.admin.events import ChangeFeed, stream
+from cometreel.serve.admin.events import MAX_ITEMS, ChangeFeed, stream
 from cometreel.serve.app import ADMIN
 from cometreel.serve.asgi import headers_of
 from cometreel.serve.request_body import BodyRefused, ClientDisconnected, finish_reading, read_body
@@ -116,6 +116,7 @@ class _AdminApi:
             ("GET", "/unmatched", self._unmatched),
             ("GET", "/unmatched/{number:int}/exchange", self._suggested_stub),
             ("GET", "/unplayed", self._unplayed),
+            ("GET", "/given-up", self._given_up),
             ("GET", "/settings", self._settings),
             ("GET", "/metrics", self._exposition),
             ("GET", "/faults", self._faults),
@@ -133,10 +134,15 @@ class _AdminApi:
             return self._console.page()
         return _JsonResponse(serializers.overview(self._control), headers={"vary": "accept"})
 
-    async def _sessions(self, _: Request) -> Response:
-        return _JsonResponse(
-            {"sessions": [serializers.session_json(one, self._datetime) for one in self._control.sessions]}
-        )
+    async def _sessions(self, request: Request) -> Response:
+        after = _number("after", request.query_params.get("after", "0"))
+        limit = _number("limit", request.query_params.get("limit", str(MAX_ITEMS)))
+        if not 1 <= limit <= MAX_ITEMS:
+            raise OptionInvalid("limit", f"{limit} is out of range", f"a number from 1 to {MAX_ITEMS}")
+        found = self._control.sessions_after(after, limit + 1)
+        page = found[:limit]
+        listed: list[JSON] = [serializers.session_json(one, self._datetime) for one in page]
+        return _JsonResponse({"sessions": listed, **({"next": page[-1].number} if len(found) > limit else {})})
 
     async def _calls(self, request: Request) -> Response:
         return _JsonResponse({"calls": self._calls_json(_filtered(self._control.calls, request))})
@@ -159,6 +165,10 @@ class _AdminApi:
 
     async def _unplayed(self, _: Request) -> Response:
         return _JsonResponse({"unplayed": [*self._control.unplayed]})
+
+    async def _given_up(self, _: Request) -> Response:
+        events = [serializers.given_up_json(event, self._datetime) for event in self._control.given_up]
+        return _JsonResponse({"given_up": events})
 
     async def _settings(self, _: Request) -> Response:
         return _JsonResponse(serializers.settings_json(self._control))

@@ -18,7 +18,7 @@ from cometreel.serve.admin.serializers import ToDatetime, call_json
 __all__ = ["KEEP_ALIVE", "MAX_ITEMS", "ChangeFeed", "stream"]
 
 MAX_ITEMS = 500
-"""The maximum number of sessions, exchanges and unplayed exchanges in an event."""
+"""The maximum number of sessions, exchanges, unplayed exchanges and given-up notifications in an event."""
 
 MIN_INTERVAL = 0.5  # the minimum seconds between two reads
 _SHARE = 20
@@ -63,6 +63,7 @@ class ChangeFeed:
             [serializers.session_json(one, self._to_datetime) for one in control.latest_sessions(MAX_ITEMS)],
         )
         yield "unplayed", [*control.unplayed[:MAX_ITEMS]]
+        yield "given_up", [serializers.given_up_json(one, self._to_datetime) for one in control.given_up[-MAX_ITEMS:]]
         yield "faults", [serializers.fault_json(fault) for fault in control.faults]
 
 

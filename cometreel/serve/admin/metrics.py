@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from cometreel.engine import Control
 from cometreel.engine.counters import BOUNDS, Histogram
+from cometreel.engine.given_up import GIVE_UP_REASONS
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
@@ -48,6 +49,12 @@ class Metrics(Collector):
         yield CounterMetricFamily(
             "cometreel_events_sent", "Notifications delivered to CometD clients.", value=counters.events
         )
+        given_up = CounterMetricFamily(
+            "cometreel_notifications_given_up", "Notifications that no client gets, by reason.", labels=["reason"]
+        )
+        for reason in GIVE_UP_REASONS:
+            given_up.add_metric([reason], control.given_up_counts.get(reason, 0))
+        yield given_up
         yield GaugeMetricFamily("cometreel_sessions", "Live HTTP sessions.", value=control.session_count)
         yield GaugeMetricFamily("cometreel_held_polls", "Polls that are held.", value=control.held_polls)
         yield _histogram(counters.lateness)

@@ -7,12 +7,21 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TypeAlias, cast
 
-from cometreel.engine import Call, ClientInfo, Control, FaultInfo, SessionInfo
+from cometreel.engine import Call, ClientInfo, Control, FaultInfo, GivenUpEvent, SessionInfo
 from cometreel.errors import FileInvalid, InputError, Problem
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.masking import masked, masked_text
 
-__all__ = ["ToDatetime", "call_json", "fault_json", "overview", "problem_json", "session_json", "settings_json"]
+__all__ = [
+    "ToDatetime",
+    "call_json",
+    "fault_json",
+    "given_up_json",
+    "overview",
+    "problem_json",
+    "session_json",
+    "settings_json",
+]
 
 LONGEST_BODY = 64 * 1024
 """The maximum length of a body; of a longer one, the beginning is shown as text."""
@@ -55,10 +64,27 @@ def _body(call: Call) -> JSON:
     return masked_text(text) if len(text) <= LONGEST_BODY else masked_text(text[:LONGEST_BODY]) + "…"
 
 
+def given_up_json(event: GivenUpEvent, to_datetime: ToDatetime) -> JSONObject:
+    """Return the JSON of a notification that no client gets."""
+    return {
+        "at": _time(to_datetime(event.at)),
+        "session": event.session,
+        "exchange": event.exchange,
+        "entry": event.entry,
+        "event": event.event,
+        "call": event.call,
+        "channel": masked_text(event.channel),
+        "reason": event.reason,
+        "remedy": event.remedy,
+        "position": event.position,
+    }
+
+
 def session_json(session: SessionInfo, to_datetime: ToDatetime) -> JSONObject:
     """Return the JSON of a session."""
     return {
         "number": session.number,
+        "kind": session.kind,
         "role": session.role,
         "user": session.user,
         "authenticated": session.authenticated,
@@ -113,6 +139,7 @@ def overview(control: Control) -> JSONObject:
         "calls": sum(control.outcomes.values()),
         "unmatched": len(control.unmatched),
         "unplayed": len(control.unplayed),
+        "given_up": len(control.given_up),
         "faults": len(control.faults),
         "speed": control.settings.speed,
     }

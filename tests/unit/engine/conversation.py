@@ -106,15 +106,38 @@ class Client:
     polls: bool = False
     held: int | None = None
     last: Reply | None = None
+    address: str = ""
+    keeps_cookies: bool = True
     bayeux: set[int] = field(default_factory=set)
     meta: list[JSONObject] = field(default_factory=list)
 
     def sends(self, method: str, path: str, body: JSON = None, *, text: bytes | None = None, query: str = "") -> int:
         """Send one HTTP request."""
         content = text if text is not None else b"" if body is None else json.dumps(body).encode()
-        request = Request(self.talk.number(), method, path, query, self._fields(), content, "http://replay:1")
+        return self._request(method, path, content, query=query)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        content: bytes = b"",
+        *,
+        query: str = "",
+        websocket: bool = False,
+        number: int | None = None,
+    ) -> int:
+        number, headers = number or self.talk.number(), self._fields()
+        if method == "POST" and path == self.talk.endpoint:
+            self.bayeux.add(number)
+        request = Request(number, method, path, query, headers, content, "http://replay:1", websocket, self.address)
         self.talk.send(self, request)
-        return request.id
+        return number
+
+    def opens_socket(self) -> int:
+        """Open a WebSocket; return its number for `sends_messages`."""
+        number = self._request("GET", self.talk.endpoint, websocket=True)
+        assert self.received.pop()[1] == "Accept"
+        return number
 
     def _fields(self) -> Headers:
         fields = [*self.headers.items()]
@@ -131,26 +154,22 @@ class Client:
         if websocket is not None:
             self.talk.do(self.talk.backend.frame(websocket, json.dumps(whole), self.talk.now))
             return websocket
-        number = self.talk.number()
-        self.bayeux.add(number)
-        body = json.dumps(whole).encode()
-        self.talk.send(self, Request(number, "POST", self.talk.endpoint, "", self._fields(), body, "http://replay:1"))
-        return number
+        return self._request("POST", self.talk.endpoint, json.dumps(whole).encode())
 
     def _identity(self, message: Mapping[str, JSON]) -> JSONObject:
         return {} if message["channel"] == "/meta/handshake" or "clientId" in message else {"clientId": self.client_id}
 
-    def handshakes(self) -> Client:
+    def handshakes(self, *, websocket: int | None = None, ext: JSON = None) -> Client:
         """Start a CometD session."""
-        self.sends_messages(
-            {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
-        )
+        types: JSON = ["long-polling" if websocket is None else "websocket"]
+        message: JSONObject = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": types}
+        self.sends_messages(message if ext is None else {**message, "ext": ext}, websocket=websocket)
         self.client_id = str(self.meta[-1].get("clientId", ""))
         return self
 
-    def connects(self, *subscriptions: str) -> Client:
+    def connects(self, *subscriptions: str, ext: JSON = None) -> Client:
         """Start a CometD session and poll from now on."""
-        self.handshakes()
+        self.handshakes(ext=ext)
         for subscription in subscriptions:
             self.sends_messages({"channel": "/meta/subscribe", "subscription": subscription})
         self.polls = True
@@ -159,13 +178,9 @@ class Client:
 
     def poll(self) -> None:
         """Send one poll."""
-        self.held = self.talk.number()
-        self.bayeux.add(self.held)
         message: JSON = [{"channel": "/meta/connect", "connectionType": "long-polling", "clientId": self.client_id}]
-        body = json.dumps(message).encode()
-        self.talk.send(
-            self, Request(self.held, "POST", self.talk.endpoint, "", self._fields(), body, "http://replay:1")
-        )
+        self.held = self.talk.number()
+        self._request("POST", self.talk.endpoint, json.dumps(message).encode(), number=self.held)
 
     def disconnects(self) -> None:
         """Disconnect during a held poll."""
@@ -186,7 +201,7 @@ class Client:
 
     def _take_reply(self, reply: Reply) -> None:
         self.last = reply
-        for cookie in reply.headers.get_all("set-cookie"):
+        for cookie in reply.headers.get_all("set-cookie") if self.keeps_cookies else ():
             name, _, value = cookie.partition(";")[0].partition("=")
             self.cookies[name] = value
         if reply.request_id not in self.bayeux or reply.status != 200:

@@ -142,6 +142,8 @@ def test_waiting_notifications_are_bounded_and_the_oldest_are_dropped(conversati
     a.sends("POST", "/x")
     a.connects()
     a.receives((0.0, 200, ""), (0.0, "/c", 6), (0.0, "/c", 7), (0.0, "/c", 8))
+    talk.logged("warning: test.yaml:6:5: event 1 of 'x' on /c for session 1 is given up: queue full; ")
+    assert [event.reason for event in talk.backend.journal.given_up.latest] == ["queue full"] * 6
 
 
 def test_a_bayeux_block_overrides_only_the_settings_that_it_contains() -> None:

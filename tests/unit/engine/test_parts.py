@@ -14,10 +14,9 @@ from cometreel.engine.id_generator import IdGenerator, user_id
 from cometreel.engine.matching import RoleAllocator
 from cometreel.engine.rendering import Numbering, rebase
 from cometreel.engine.scheduling import Schedule, Ticks
-from cometreel.engine.sessions import Login, PlayState, References, login_of
+from cometreel.engine.sessions import PlayState, References
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
-from cometreel.wire import Headers
 
 
 # ------------------------------------------------------------------------------------------------ schedule
@@ -198,22 +197,6 @@ def test_ids_are_unique_across_kinds_and_numbers() -> None:
 )
 def test_only_absolute_uris_are_rebased(recorded: JSON, live: JSON) -> None:
     assert rebase(recorded, "https://new") == live
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "login"),
-    [
-        ("Authorization", "Basic YW5uOnNlY3JldA==", Login("ann")),
-        ("authorization", "basic  YW5uOg==", Login("ann")),
-        ("Authorization", "Basic OnNlY3JldA==", None),
-        ("Authorization", "Bearer abc", Login(None)),
-        ("Authorization", "Bearer", None),
-        ("x-api-key", "k", Login(None)),
-        ("Cookie", "a=b", None),
-    ],
-)
-def test_a_request_with_credentials_is_a_login(name: str, value: str, login: Login | None) -> None:
-    assert login_of(Headers([(name, value)])) == login
 
 
 # ------------------------------------------------------------------------------------------------ settings

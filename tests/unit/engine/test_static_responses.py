@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from cometreel.engine.actions import Action
+from cometreel.engine.bound_values import BoundValues
 from cometreel.engine.handler import http_reply
+from cometreel.engine.id_generator import IdGenerator
 from cometreel.engine.matching import ExchangeChoice
 from cometreel.engine.player import Player, with_number
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.rendering import RenderedExchange
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.scheduling import Schedule
-from cometreel.engine.sessions import References, Session
+from cometreel.engine.sessions import References, Session, Sessions
 from cometreel.engine.static_responses import StaticResponse
 from cometreel.jsonvalue import JSON, encode
 from cometreel.scenario import Exchange, Match, NormalizedRequest, ReplyOut, Scenario, load, loads
@@ -43,7 +45,9 @@ def played(scenario: Scenario, exchange: Exchange, references: References, *, st
     if not static:
         prepared.static_responses[exchange.index] = StaticResponse()
     schedule: Schedule[Action] = Schedule()
-    player = Player(prepared, ReplaySettings(), schedule, lambda: datetime(1970, 1, 1, tzinfo=UTC))
+    sessions = Sessions(IdGenerator(None, None, ""), None, lambda _: None, scenario.session)
+    values = BoundValues(scenario, sessions, lambda: "new")
+    player = Player(prepared, ReplaySettings(), schedule, lambda: datetime(1970, 1, 1, tzinfo=UTC), values)
     session = Session(1, 0.0, references, 1, base="http://live:1")
     return player.play(ExchangeChoice(exchange, Match({}, {}, {})), QUESTION, session)
 

@@ -10,10 +10,10 @@ from random import Random
 from cometreel.engine import Backend, ReplaySettings
 from cometreel.load import PendingRequest, RequestOutcome
 from cometreel.locust_agents.agent import Agent, AgentConfig, AgentContext
+from cometreel.locust_agents.agent_identity import UserCredentials
 from cometreel.locust_agents.connection import ConnectionLoss
 from cometreel.locust_agents.event_loop import Timer
 from cometreel.locust_agents.http_client import HttpReply
-from cometreel.locust_agents.identity import UserCredentials
 from cometreel.locust_agents.load_target import parse_target
 from cometreel.locust_agents.request_queue import QueuedRequest
 from cometreel.locust_agents.request_queue import ReplyOrLoss as HttpOutcome

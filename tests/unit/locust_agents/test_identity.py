@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from cometreel.locust_agents.agent_identity import CookieJar, Identity, UserCredentials
 from cometreel.locust_agents.http_client import HttpReply
-from cometreel.locust_agents.identity import CookieJar, Identity, UserCredentials
 from cometreel.locust_agents.login import LoginMode, LoginRequest
 
 ANN = UserCredentials("ann", "s\u00e9cret")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cometreel.errors import FileInvalid, OptionInvalid
-from cometreel.locust_agents.identity import UserCredentials
+from cometreel.locust_agents.agent_identity import UserCredentials
 from cometreel.locust_agents.load_target import LoadTarget, parse_target
 from cometreel.locust_agents.user_list import read_users
 

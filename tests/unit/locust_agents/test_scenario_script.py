@@ -8,7 +8,7 @@ import pytest
 
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
-from cometreel.locust_agents.identity import UserCredentials
+from cometreel.locust_agents.agent_identity import UserCredentials
 from cometreel.locust_agents.login import LoginRequest, RecordedLogin
 from cometreel.locust_agents.scenario_script import ScenarioScript, read_script
 
@@ -140,3 +140,9 @@ def test_a_scenario_of_which_nothing_can_be_sent_is_refused_with_the_reasons(tmp
         "--reel-scenario: none of its requests can be sent; expected a scenario with at least one complete request "
         "after the login ('me': it needs a login; add --reel-users; 'end': it ends the session)"
     )
+
+
+def test_a_token_of_the_server_is_not_replaced_by_the_password(tmp_path: Path):
+    made = script(tmp_path, SIGN_IN.replace("client: web", "csrfToken: {$any: string}"), STATS, users=True)
+    assert made.login_of(0, ANN) == []
+    assert made.skipped == {"sign in": "$any matches a value that the scenario doesn't contain"}

@@ -110,7 +110,7 @@ def test_a_custom_profile_is_used_and_written_into_the_scenario(orders: Path, ca
     own = orders.with_name("orders-profile.yaml")
     own.write_text("reply: [/ticket]\nevent: [/ticket]\nwindow: 10s\n")
     assert run(["distill", str(orders)]) == ExitCode.SUCCESS
-    assert "notifications: 2 unsolicited" in capsys.readouterr().err
+    assert "notifications: 2 by order, 0 unsolicited" in capsys.readouterr().err
     out = orders.with_name("paired.yaml")
     assert run(["distill", str(orders), "--profile", str(own), "-o", str(out)]) == ExitCode.SUCCESS
     assert "notifications: 2 by reference" in capsys.readouterr().err

@@ -95,7 +95,7 @@ def test_one_request_gets_many_notifications_by_the_map(wire: Any, *, reply_firs
     wire.poll(1.5, 1.6, "c1", subscribed(WORKBINS[0], referenceId=56), session="s1")
     distilled = wire.distil()
     assert events_of(distilled) == {"subscribe my workbins 1, 2": [57, 56], "timeline": []}
-    assert distilled.summary.correlated == {"reference": 0, "map": 2, "fallback": 0, "channel": 0}
+    assert {kind: number for kind, number in distilled.summary.correlated.items() if number} == {"map": 2}
 
 
 def test_without_a_reference_the_workbin_and_the_type_are_used(wire: Any) -> None:

@@ -180,7 +180,8 @@ def test_a_value_that_looks_like_a_marker_is_escaped(wire: Any) -> None:
 
 def test_the_bayeux_section_is_taken_from_the_replies_of_the_server(wire: Any) -> None:
     handshake: JSON = [{"channel": "/meta/handshake", "id": "1", "ext": {"ack": True}}]
-    flow = wire.request(0, "POST", "/genesys/cometd/handshake", handshake, wanted=False, session="s1")
+    browser = [("Cookie", "BAYEUX_BROWSER=b1")]
+    flow = wire.request(0, "POST", "/genesys/cometd/handshake", handshake, wanted=False, headers=browser)
     wire.reply(0.1, flow, [{"channel": "/meta/handshake", "id": "1", "successful": True, "clientId": "c1",
                              "supportedConnectionTypes": ["websocket", "long-polling"], "ext": {"ack": True},
                              "advice": {"timeout": 60000, "interval": 5, "reconnect": "retry"}}])  # fmt: skip

@@ -12,7 +12,9 @@ from cometreel.errors import FileInvalid
 from cometreel.recording import load_policy
 
 RULES = "secret, token, name, text, tree, message, keep or id KIND"
-KEYS = "policy, name, extends, identifiers, headers, cookies, keys, queries, dictionary-keys, paths, literal-texts"
+KEYS = (
+    "policy, name, extends, identifiers, names, headers, cookies, keys, queries, dictionary-keys, paths, literal-texts"
+)
 
 
 def rule(text: str) -> str:
@@ -33,7 +35,8 @@ def rule(text: str) -> str:
         ("session_id", "token", "token"),
         ("cardNumber", "name", "name"),
         ("passengers", None, None),
-        ("tokens", None, None),
+        ("tokens", "secret", "secret"),
+        ("tokenType", None, None),
         ("userName", "name", "name"),
         ("userdata", "tree", "tree"),
         ("workbinOwner", "id owner", "id owner"),

@@ -77,7 +77,7 @@ CASES = [
         "/api/v2/x?fields=*&access_token=abc123def&state=active",
         r"/api/v2/x\?fields=\*&access_token=hidden&state=hidden",
     ),
-    ("note2", "see /x?userName=kate%20s and a=b", r"see /x\?userName=[a-z]{10}%20[a-z]{10} and a=b"),
+    ("unknown", "see /x?userName=kate%20s and a=b", r"see /x\?userName=[a-z]{10}%20[a-z]{10} and a=b"),
     ("deviceUri", "https://u:p@gws/x?y", r"https://host-[a-z]{8}\.example\.invalid/x\?y"),
     ("unknown", "Bearer abcdef123456", "hidden"),
     ("unknown", "x eyJhbGciOi.eyJzdWIi.c2ln y", "x hidden y"),

@@ -69,6 +69,15 @@ def test_shipped_scenarios_are_valid(path: Path) -> None:
         GET
         + "\nfaults: [{meta: /meta/connect, error: '402::Unknown client', advice: {reconnect: handshake}, every: 3}]",
         GET + "\ntimeline: [{since: subscribe, until: [unsubscribe], as: r, channel: /a, data: null}]",
+        GET + "\ntimeline: [{since: {subscribe: /a}, until: [disconnect, {unsubscribe: /a}, one], channel: /a}]",
+        GET + "events: [{channel: /a, deliver: subscribers}, {disconnect: true, deliver: r}]",
+        "cometreel: 1\nbayeux: {form: true, handshake: {ext: {replay: true}, advice: {interval: 5}}}",
+        "cometreel: 1\nbayeux: {handshake: {}}",
+        "cometreel: 1\nsession: {credentials: ignore, anonymous: address, max_provisional: 5, when_gone: keep}",
+        HEAD
+        + "{method: GET, path: [x, {$capture: id}]}\nsession: {bind: [{name: n, from: $response.body#/a~1b/id, in: "
+        "[$request.path.id, $request.query.id, $request.header.X-Id, '$request.body#/id', '$message#/ext/token']}]}",
+        "cometreel: 1\nsession: {bind: [{from: '$response.header.Location?code', in: [$request.query.code]}]}",
     ],
 )
 def test_the_schema_accepts_valid_scenarios(text: str) -> None:
@@ -112,6 +121,14 @@ def test_the_schema_accepts_valid_scenarios(text: str) -> None:
         GET + "\nfaults: [{meta: /meta/connect, drop-event: true}]",
         GET + "\nfaults: [{meta: /meta/connect, delay: 1s, advice: {}}]",
         GET + "\nfaults: [{exchange: one, drop_event: true}]",
+        GET + "\ntimeline: [{since: {subscribe: a}, channel: /a}]",
+        GET + "\ntimeline: [{since: {connect: /a}, channel: /a}]",
+        GET + "\ntimeline: [{until: [], channel: /a}]",
+        "cometreel: 1\nbayeux: {handshake: {data: {}}}",
+        "cometreel: 1\nsession: {anonymous: all}",
+        "cometreel: 1\nsession: {bind: [{from: $response.status, in: [$request.query.id]}]}",
+        "cometreel: 1\nsession: {bind: [{from: $response.header.id, in: []}]}",
+        "cometreel: 1\nsession: {bind: [{from: $response.header.id, in: [$request.cookie.id]}]}",
     ],
 )
 def test_the_schema_rejects_invalid_scenarios(text: str) -> None:

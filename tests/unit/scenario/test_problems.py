@@ -21,6 +21,8 @@ REPLY = HEAD + "    reply: "
 TWO = HEAD + "  - name: two\n    request: {method: GET, path: /y, "
 FAULT = HEAD + "faults:\n  - "
 TIMELINE = HEAD + "timeline:\n  - "
+SESSION = "cometreel: 1\nsession: "
+BIND = "cometreel: 1\nsession: {bind: ["
 REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
 
 
@@ -149,10 +151,49 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         (EVENT + "{channel: /meta/connect}", "f:6:19: the text '/meta/connect'; expected a channel of the"),
         (
             EVENT + "{disconnect: true, data: 1}",
-            "f:6:28: data can't be combined with disconnect; expected after and disconnect only",
+            "f:6:28: data can't be combined with disconnect; expected after, deliver and disconnect only",
         ),
         (EVENT + "{channel: /a, count: -1}", "f:6:30: the number -1; expected a whole number, 0 or more"),
         (EVENT + "{channel: /a, batch: true}", "f:6:30: true; expected the name of a batch"),
+        (
+            EVENT + "{disconnect: true, deliver: subscribers}",
+            "f:6:37: a disconnect has no channel to subscribe to; expected asker, all or a role",
+        ),
+        (
+            EVENT + "{channel: /a, deliver: subscriber}",
+            "f:6:32: unknown receiver 'subscriber'; expected asker, subscribers, all or the name of a role (did you me",
+        ),
+        (
+            EVENT + "{channel: /a, deliver: all}\nroles: {all: {}}",
+            "f:6:32: 'all' is also the name of a role; expected a role with another name",
+        ),
+        # sessions
+        (SESSION + "{credentials: no}", "f:2:24: the text 'no'; expected use or ignore"),
+        (SESSION + "{anonymous: many}", "f:2:22: the text 'many'; expected one or address or each"),
+        (SESSION + "{max_provisional: 0}", "f:2:28: the number 0; expected a whole number, 1 or more"),
+        (
+            BIND + "{from: $request.path.id, in: [$request.query.id]}]}",
+            "f:2:25: the text '$request.path.id'; expected $response.body#/POINTER, $response.header.NAME or $respon",
+        ),
+        (
+            BIND + "{from: $response.body#id, in: [$request.query.id]}]}",
+            "f:2:25: the text '$response.body#id'; expected $response.body#/POINTER",
+        ),
+        (BIND + "{from: $response.body#/id}]}", "f:2:18: "),
+        (BIND + "{from: $response.body#/id, in: []}]}", "f:2:49: a list; expected a list of places, such as [$request"),
+        (
+            BIND + "{from: $response.body#/id, in: [$response.body#/id]}]}",
+            "f:2:50: the text '$response.body#/id'; expected $request.path.NAME, $request.query.NAME, $request.header",
+        ),
+        (
+            BIND + "{from: $response.body#/id, in: [$request.path.id]}]}",
+            "f:2:50: no path of an exchange has {$capture: id}; expected the name of a capture in a path",
+        ),
+        (
+            BIND + "{from: $response.body#/id, in: [$request.query.id]}, "
+            "{from: $response.header.id, in: [$request.query.b]}]}",
+            "f:2:71: two rules have the name 'id'; expected a unique name",
+        ),
         # references
         (HEAD + HEAD[24:], "f:5:11: the name 'one' is used twice; expected a unique name (first used at f:3:11)"),
         (
@@ -171,11 +212,19 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         ),
         (
             TIMELINE + "{since: onne, channel: /a}",
-            "f:6:13: unknown exchange 'onne'; expected the name of an exchange, or connect or handshake or subscribe (",
+            "f:6:13: unknown exchange 'onne'; expected the name of an exchange, or handshake or connect or",
         ),
         (
             TIMELINE + "{until: unsub, channel: /a}",
-            "f:6:13: unknown exchange 'unsub'; expected the name of an exchange, or disconnect or unsubscribe (did you",
+            "f:6:13: unknown exchange 'unsub'; expected the name of an exchange, or handshake or connect or",
+        ),
+        (
+            TIMELINE + "{since: {subscribed: /a}, channel: /a}",
+            "f:6:13: a mapping; expected {subscribe: CHANNEL} or {unsubscribe: CHANNEL}",
+        ),
+        (
+            TIMELINE + "{since: {subscribe: a}, channel: /a}",
+            "f:6:25: the text 'a'; expected a channel such as /v2/me/workbins or /v2/me/*",
         ),
         (
             TIMELINE + "{since: one, channel: /a, data: {$t: '{{ x }}'}}",

@@ -31,6 +31,7 @@ class FakeRun:
         self.run = VerifyRun(self.script, report_masking(), **settings)  # type: ignore[arg-type]  # a test's own words
         self.now = 100.0
         self.log: list[str] = []
+        self.headers: dict[int, tuple[tuple[str, str], ...]] = {}
         self._note(self.run.start(self.now))
 
     def at(self, seconds: float) -> FakeRun:
@@ -64,6 +65,10 @@ class FakeRun:
         """Deliver a message."""
         return self._note(self.run.received(session, {"channel": channel, "data": data}, self.now))
 
+    def sent_headers(self, number: int) -> tuple[tuple[str, str], ...]:
+        """Return the header fields of a request that was sent."""
+        return self.headers[number]
+
     def actions(self) -> list[str]:
         """Return the actions since the last call."""
         actions, self.log = self.log, []
@@ -87,6 +92,7 @@ class FakeRun:
 
     def _note(self, actions: list[RunAction]) -> FakeRun:
         self.log += map(_describe, actions)
+        self.headers |= {each.number: each.request.headers for each in actions if isinstance(each, SendRequest)}
         return self
 
 

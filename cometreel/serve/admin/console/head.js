@@ -14,6 +14,7 @@ const NUMBERS = [
   ["calls", "calls"],
   ["unmatched", "unmatched"],
   ["unplayed", "unplayed"],
+  ["given_up", "given up"],
   ["faults", "faults"],
 ];
 
@@ -60,9 +61,10 @@ export function showNumbers(overview) {
   for (const [name] of NUMBERS) {
     const figure = byId(`number-${name}`);
     figure.lastChild.textContent = overview[name].toLocaleString("en");
-    figure.classList.toggle("warning", overview[name] > 0 && name === "unmatched");
+    figure.classList.toggle("warning", overview[name] > 0 && (name === "unmatched" || name === "given_up"));
   }
   byId("badge-unmatched").textContent = overview.unmatched || "";
+  byId("badge-given_up").textContent = overview.given_up || "";
 }
 
 async function setSpeed() {

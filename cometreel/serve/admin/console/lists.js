@@ -1,4 +1,5 @@
-// The lists next to the journal: sessions with their clients, unmatched requests, unplayed exchanges.
+// The lists next to the journal: sessions with their clients, unmatched requests, unplayed exchanges, notifications
+// that no client gets.
 
 import { button, byId, element } from "./elements.js";
 import { timeOf, sessionLabel } from "./rows.js";
@@ -19,16 +20,25 @@ function redraw(panel, facts, draw) {
 
 const more = (all, shown) => (all > shown ? element("p", { class: "hint" }, `${shown} of ${all} are shown.`) : null);
 
-export function showSessions(sessions, all, { filter, push }) {
-  redraw("panel-sessions", [sessions, all], () => [
-    sessions.length ? null : element("p", { class: "empty" }, "There are no sessions."),
-    ...sessions.slice(-MAX_ITEMS).map((session) => card(session, filter, push)),
-    more(all, Math.min(sessions.length, MAX_ITEMS)),
+// Draws the latest sessions, or one page of all sessions; `turn` gets the number after which a page begins, null for the latest.
+export function showSessions(sessions, all, page, { filter, push, turn }) {
+  const shown = page ? page.sessions : sessions.slice(-MAX_ITEMS);
+  redraw("panel-sessions", [shown, all, page?.next], () => [
+    shown.length ? null : element("p", { class: "empty" }, "There are no sessions."),
+    ...shown.map((session) => card(session, filter, push)),
+    more(all, shown.length),
+    element(
+      "div",
+      { class: "ends" },
+      ...(!page && all > shown.length ? [button("List all", () => turn(0), { "data-key": "first page" })] : []),
+      ...(page?.next ? [button("Next", () => turn(page.next), { "data-key": "next page" })] : []),
+      ...(page ? [button("Latest", () => turn(null), { "data-key": "latest" })] : []),
+    ),
   ].filter(Boolean));
 }
 
 function card(session, filter, push) {
-  const about = [session.role && `role ${session.role}`, session.authenticated ? "logged in" : null, `since ${timeOf(session.started)}`];
+  const about = [session.kind === "full" ? null : session.kind, session.role && `role ${session.role}`, session.authenticated ? "logged in" : null, `since ${timeOf(session.started)}`];
   return element(
     "article",
     { class: "session" },
@@ -73,6 +83,27 @@ function unmatchedItem(call, choose) {
     element("strong", {}, `${call.method} ${about}`),
     element("small", {}, `№ ${call.number} · ${timeOf(call.at)} · session ${sessionLabel(call)}`),
     near ? element("span", {}, `closest: ${near.exchange}`, near.differs.length ? `, differs in ${near.differs.length === 1 ? near.differs[0].where : `${near.differs.length} differences`}` : "") : element("span", {}, "no exchange is similar"),
+  );
+}
+
+export function showGivenUp(events, all) {
+  const latest = events.slice(-MAX_ITEMS).reverse();
+  redraw("panel-given_up", [latest, all], () => [
+    latest.length ? null : element("p", { class: "empty" }, "No notification was given up."),
+    ...latest.map(givenUpItem),
+    more(all, latest.length),
+  ].filter(Boolean));
+}
+
+function givenUpItem(event) {
+  const cause = event.exchange ?? (event.entry ? `timeline entry ${event.entry}` : event.call ? `the responder of call ${event.call}` : "a push");
+  const about = [timeOf(event.at), `session ${event.session}`, event.call && `call ${event.call}`].filter(Boolean).join(" · ");
+  return element(
+    "article",
+    { class: "session" },
+    element("h3", {}, `${event.channel}: ${event.reason}`),
+    element("p", { class: "hint" }, `${cause} · ${about}`),
+    element("p", {}, event.remedy),
   );
 }
 

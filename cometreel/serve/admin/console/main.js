@@ -7,7 +7,7 @@ import { showFaults, startFaults } from "./faults.js";
 import { Filters } from "./filters.js";
 import { showNumbers, showSettings, showState, startHead } from "./head.js";
 import { Journal } from "./journal.js";
-import { showSessions, showUnmatched, showUnplayed } from "./lists.js";
+import { showGivenUp, showSessions, showUnmatched, showUnplayed } from "./lists.js";
 import { Live } from "./live.js";
 import { pushToSession, startPush } from "./push.js";
 import { Rows } from "./rows.js";
@@ -19,7 +19,7 @@ const live = new Live();
 const journal = new Journal();
 const rows = new Rows(journal, choose);
 const filters = new Filters(journal, applyFilters);
-const facts = { overview: null, sessions: [], unplayed: [] };
+const facts = { overview: null, sessions: [], unplayed: [], given_up: [] };
 const unmatched = new Map(); // by number; kept when the journal drops them
 let paused = null; // the calls received during a pause
 
@@ -81,7 +81,8 @@ function draw() {
   byId("nothing").textContent = calls.length ? "No call matches these filters." : "No requests yet. Point your application at this server.";
   const missed = [...unmatched.values()];
   showUnmatched(missed, facts.overview?.unmatched ?? missed.length, choose);
-  showSessions(facts.sessions, facts.overview?.sessions ?? 0, { filter: showCallsOf, push: openPush });
+  showSessions(facts.sessions, facts.overview?.sessions ?? 0, page, { filter: showCallsOf, push: openPush, turn: turnPage });
+  showGivenUp(facts.given_up, facts.overview?.given_up ?? 0);
   showUnplayed(facts.unplayed, facts.overview?.unplayed ?? 0);
 }
 
@@ -89,6 +90,14 @@ function showCallsOf(session) {
   filters.choose("session", String(session));
   applyFilters();
   rows.follow();
+}
+
+// A page of all sessions, oldest first; null while the latest are shown.
+let page = null;
+
+async function turnPage(after) {
+  page = after === null ? null : (await send("GET", `sessions?after=${after}&limit=200`)).value ?? null;
+  refresh();
 }
 
 function openPush(session) {
@@ -119,6 +128,7 @@ live.on("settings", showSettings);
 live.on("faults", showFaults);
 live.on("exchanges", (names) => suggest("exchanges", names));
 live.on("unplayed", storeFact("unplayed"));
+live.on("given_up", storeFact("given_up"));
 live.on("overview", (overview) => {
   storeFact("overview")(overview);
   showNumbers(overview);

@@ -1,0 +1,77 @@
+"""Values that a reply hands out and that identify a session: `session.bind` in distilled scenarios."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from cometreel.jsonvalue import JSON
+from cometreel.scenario import dump, loads
+
+LATER = "9f8e7d6c5b4a"
+
+
+def rules(distilled: Any) -> list[dict[str, JSON]]:
+    session = distilled.file.session
+    found: list[dict[str, JSON]] = json.loads(session.model_dump_json(by_alias=True, exclude_none=True)).get("bind", [])
+    return found
+
+
+def test_a_session_id_in_the_path_identifies_the_session(wire: Any) -> None:
+    for number in (1, 2):
+        value = f"{LATER}{number}"
+        links: JSON = {"sessionId": value, "links": {"orders": f"/sessions/{value}/orders"}}
+        wire.call(number, "POST", "/sessions", {"app": number}, links)
+    for number in (1, 2):
+        wire.call(number + 2, "GET", f"/sessions/{LATER}{number}/orders", None, {"orders": number})
+    distilled = wire.distil()
+    assert distilled.summary.sessions == 2
+    assert rules(distilled) == [{"from": "$response.body#/sessionId", "in": ["$request.path.sessionId"]}]
+    opened, _, orders, _ = distilled.file.exchanges
+    assert opened.reply.body["links"] == {"orders": {"$t": "/sessions/{{ session.sessionId }}/orders"}}
+    assert orders.request.path == ["sessions", {"$capture": "sessionId"}, "orders"]
+    assert LATER not in wire.text()
+    assert loads(dump(distilled.file)).session.bind
+
+
+def test_the_code_of_a_redirect_and_the_token_of_the_next_reply_are_bound(wire: Any) -> None:
+    for number in (1, 2):
+        code, token = f"{LATER}c{number}", f"{LATER}t{number}"
+        form = f"user=u{number}&password=geheim{number}".encode()
+        location = [("Location", f"http://gws.corp:8080/callback?state=a&code={code}")]
+        content = [("Content-Type", "application/x-www-form-urlencoded")]
+        wire.call(number, "POST", "/login", form, b"", status=302, reply_headers=location, headers=content)
+        wire.call(number + 0.2, "GET", f"/callback?state=a&code={code}", None, {"access_token": token})
+        wire.call(number + 0.4, "GET", "/profile", None, {"n": number}, headers=[("Authorization", f"Bearer {token}")])
+    distilled = wire.distil()
+    assert rules(distilled) == [
+        {"from": "$response.header.Location?code", "in": ["$request.query.code"]},
+        {"from": "$response.body#/access_token", "in": ["$request.header.Authorization"]},
+    ]
+    assert distilled.summary.sessions == 2
+    assert not {LATER, "geheim1"} & set(wire.text().replace('"', " ").split())
+    assert LATER not in wire.text()
+
+
+def test_a_value_of_a_session_that_a_cookie_identifies_needs_no_rule(wire: Any) -> None:
+    reply_headers = [("X-CSRF-HEADER", "X-CSRF-TOKEN"), ("X-CSRF-TOKEN", LATER)]
+    wire.call(1, "GET", "/me", None, {}, session="s1", reply_headers=reply_headers)
+    wire.call(2, "POST", "/state", {}, {}, session="s1", headers=[("X-CSRF-TOKEN", LATER)])
+    assert wire.distil().file.session is None
+
+
+@pytest.mark.parametrize("name", ["password", "newPassword", "userPwd", "passphrase"])
+def test_a_password_in_a_reply_gets_no_token(wire: Any, name: str) -> None:
+    wire.call(1, "POST", "/users", {}, {name: "Quite-Secret-1"})
+    wire.call(2, "POST", "/login", {name: "Quite-Secret-1"}, {})
+    wire.recorder.close()
+    assert all("values" not in json.loads(line) for line in wire.text().splitlines())
+
+
+def test_a_password_that_a_user_types_gets_no_token(wire: Any) -> None:
+    wire.call(1, "POST", "/login", {"token": "Quite-Secret-1"}, {"ok": True})
+    wire.call(2, "POST", "/login", {"token": "Quite-Secret-1"}, {"ok": True})
+    wire.recorder.close()
+    assert all("values" not in json.loads(line) for line in wire.text().splitlines())

@@ -1,0 +1,358 @@
+"""The sessions of recorded traffic: cookies of any name, tokens, broadcasts, and calls without identity."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from cometreel.jsonvalue import JSON
+from cometreel.scenario import dump, loads
+from cometreel.wire import Headers
+
+GWS, COMETD = "http://gws.corp:8080", "/api/v2/notifications"
+HANDSHAKE: JSON = [{"channel": "/meta/handshake", "version": "1.0", "id": "1"}]
+ADVICE: JSON = {"reconnect": "retry", "interval": 0, "timeout": 30000}
+
+
+CONNECTED: JSON = {"channel": "/meta/connect", "id": "9", "successful": True}
+
+
+def accepted(client: str, **members: JSON) -> JSON:
+    """The reply to a handshake."""
+    return [{"channel": "/meta/handshake", "id": "1", "successful": True, "clientId": client, **members}]
+
+
+def cookies(**values: str) -> list[tuple[str, str]]:
+    """The Cookie field of a request."""
+    return [("Cookie", "; ".join(f"{name}={value}" for name, value in values.items()))] if values else []
+
+
+def connect(wire: Any, at: float, client: str, *channels: str, **sent: str) -> None:
+    """Shake hands and subscribe; the server sets Bayeux's own cookie for a client that sends cookies."""
+    flow = wire.bayeux(at, HANDSHAKE, headers=cookies(**sent))
+    wire.reply(at, flow, accepted(client, advice=ADVICE))
+    for number, channel in enumerate(channels):
+        message: JSON = {"channel": "/meta/subscribe", "id": "2", "clientId": client, "subscription": channel}
+        flow = wire.bayeux(at + number, [message], headers=cookies(**sent))
+        reply: JSON = {"channel": "/meta/subscribe", "id": "2", "successful": True, "subscription": channel}
+        wire.reply(at + number, flow, [reply])
+
+
+def poll(wire: Any, until: float, client: str, *delivered: JSON, **sent: str) -> None:
+    """A held poll that ends at this time with these messages."""
+    message: JSON = {"channel": "/meta/connect", "id": "9", "clientId": client}
+    flow = wire.bayeux(until - 0.05, [message], headers=cookies(**sent))
+    wire.reply(until, flow, [*delivered, CONNECTED])
+
+
+def event(channel: str, **data: JSON) -> JSON:
+    return {"channel": channel, "data": data}
+
+
+def timeline(distilled: Any) -> list[tuple[Any, Any, str]]:
+    return [(entry.since, entry.as_, entry.channel) for entry in distilled.file.timeline or []]
+
+
+# --- the session cookie -------------------------------------------------------------------------------------
+
+
+def desktop(wire: Any, *, referenced: bool) -> None:
+    """Two agents; the server sets WWE_CODE at the sign-in, a load balancer sets ROUTE, and a page sets a theme."""
+    for number in (1, 2):
+        sent = {"WWE_CODE": f"code-{number}-9f8e7d6c", "ROUTE": "node1", "theme": "dark"}
+        set_cookie = [("Set-Cookie", f"{name}={value}; Path=/") for name, value in sent.items() if name != "theme"]
+        wire.call(number / 10, "POST", "/sign-in", {"agentId": f"A{number}"}, {"ok": True}, reply_headers=set_cookie)
+        connect(wire, number / 10 + 0.05, f"c{number}", "/agent", **sent, BAYEUX_BROWSER=f"b{number}-0a1b2c3d")
+    for number in (1, 2):
+        sent = {"WWE_CODE": f"code-{number}-9f8e7d6c", "ROUTE": "node1", "theme": "dark"}
+        for step, second in (("ready", 1), ("break", 3), ("ready", 5)):
+            at = second + number / 10
+            body: JSON = {"agentId": f"A{number}", "state": step}
+            wire.call(at, "POST", "/state", body, {"referenceId": at}, headers=cookies(**sent))
+            pushed = event("/agent", state=step, at=at, referenceId=at if referenced else at + 1000)
+            poll(wire, at + 0.3, f"c{number}", pushed, **sent, BAYEUX_BROWSER=f"b{number}-0a1b2c3d")
+
+
+def test_the_cookie_that_joins_calls_with_cometd_is_found(wire: Any) -> None:
+    desktop(wire, referenced=True)
+    distilled = wire.distil()
+    assert distilled.file.session.cookie == "WWE_CODE"
+    assert distilled.summary.sessions == 2
+    assert distilled.summary.correlated["reference"] == 6
+    assert not timeline(distilled)
+
+
+def test_the_journal_contains_tokens_of_the_cookies_and_no_value(wire: Any) -> None:
+    desktop(wire, referenced=True)
+    wire.recorder.close()
+    lines = [json.loads(line) for line in wire.text().splitlines()[1:]]
+    assert {name for line in lines for name in line.get("cookies", {})} == {"WWE_CODE", "ROUTE"}
+    assert "9f8e7d6c" not in wire.text()
+    assert "node1" not in wire.text()
+
+
+def test_a_known_cookie_is_preferred(wire: Any) -> None:
+    sent = {"JSESSIONID": "j1-0a1b2c3d", "WWE_CODE": "code-1-9f8e7d6c"}
+    wire.call(
+        0, "GET", "/page", None, {}, reply_headers=[("Set-Cookie", f"{name}={value}") for name, value in sent.items()]
+    )
+    connect(wire, 1, "c1", "/agent", **sent)
+    wire.call(2, "GET", "/page", None, {}, headers=cookies(**sent))
+    assert wire.distil().file.session is None
+
+
+def test_a_known_cookie_that_joins_nothing_is_not_preferred(wire: Any) -> None:
+    own = {"WWE_CODE": "code-1-9f8e7d6c"}
+    wire.call(0, "GET", "/page", None, {}, reply_headers=[("Set-Cookie", "WWE_CODE=code-1-9f8e7d6c")])
+    connect(wire, 1, "c1", "/agent", JSESSIONID="j1-0a1b2c3d", **own)
+    wire.call(2, "GET", "/page", None, {}, headers=cookies(**own))
+    assert wire.distil().file.session.cookie == "WWE_CODE"
+
+
+def test_a_cookie_of_a_load_balancer_joins_nobody(wire: Any) -> None:
+    for number in (1, 2):
+        wire.call(number, "GET", "/page", None, {}, reply_headers=[("Set-Cookie", "ROUTE=node1-0a1b2c3d")])
+        connect(wire, number, f"c{number}", "/agent", ROUTE="node1-0a1b2c3d", BAYEUX_BROWSER=f"b{number}-0a1b2c3d")
+        wire.call(number + 5, "GET", "/page", None, {}, headers=cookies(ROUTE="node1-0a1b2c3d"))
+    distilled = wire.distil()
+    assert (distilled.file.session.cookie, distilled.summary.sessions) == ("none", 2)
+
+
+def test_a_session_that_started_before_the_recording_is_found(wire: Any) -> None:
+    sent = {"sid": "0a1b2c3d4e5f"}
+    connect(wire, 0, "c1", "/agent", **sent)
+    wire.call(1, "POST", "/state", {}, {"referenceId": 7}, headers=cookies(**sent))
+    poll(wire, 2, "c1", event("/agent", referenceId=7), **sent)
+    distilled = wire.distil()
+    assert (distilled.file.session.cookie, distilled.summary.correlated["reference"]) == ("sid", 1)
+
+
+# --- tokens -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("first", "second"), [("Bearer", "Bearer"), ("OAuth", "Bearer")])
+def test_calls_and_polls_with_the_same_token_are_one_session(wire: Any, first: str, second: str) -> None:
+    token = "00Dxx!AQ0AQKf8.sNv3rVq"  # invented
+    on_calls, on_polls = [("Authorization", f"{first} {token}")], [("Authorization", f"{second} {token}")]
+    flow = wire.bayeux(0, HANDSHAKE, headers=on_polls)
+    wire.reply(0, flow, accepted("c1", advice=ADVICE))
+    wire.call(1, "POST", "/query", {"q": 1}, {"referenceId": 5}, headers=on_calls)
+    flow = wire.bayeux(1.1, [{"channel": "/meta/connect", "id": "9", "clientId": "c1"}], headers=on_polls)
+    wire.reply(1.2, flow, [event("/q", referenceId=5), CONNECTED])
+    distilled = wire.distil()
+    assert (distilled.summary.sessions, distilled.summary.correlated["reference"]) == (1, 1)
+    assert token not in wire.text()
+
+
+# --- calls without identity ---------------------------------------------------------------------------------
+
+
+def test_a_call_without_cookie_belongs_to_the_only_listener(wire: Any) -> None:
+    connect(wire, 0, "c1", "/q", JSESSIONID="s1-0a1b2c3d")
+    wire.call(1, "POST", "/query", {}, {"referenceId": 5})
+    poll(wire, 2, "c1", event("/q", referenceId=5), JSESSIONID="s1-0a1b2c3d")
+    assert wire.distil().summary.correlated["reference"] == 1
+
+
+def test_a_call_without_cookie_is_not_joined_if_two_clients_listen(wire: Any) -> None:
+    for number in (1, 2):
+        connect(wire, number / 10, f"c{number}", "/q", JSESSIONID=f"s{number}-0a1b2c3d")
+    wire.call(1, "POST", "/query", {}, {"referenceId": 5})
+    poll(wire, 2, "c1", event("/q", referenceId=5), JSESSIONID="s1-0a1b2c3d")
+    poll(wire, 2, "c2", JSESSIONID="s2-0a1b2c3d")
+    distilled = wire.distil()
+    assert (distilled.summary.correlated["reference"], timeline(distilled)) == (0, [("subscribe", "agent-1", "/q")])
+
+
+def test_a_listener_with_calls_of_its_own_gets_nothing_of_others(wire: Any) -> None:
+    connect(wire, 0, "c1", "/q", JSESSIONID="s1-0a1b2c3d")
+    wire.call(0.5, "GET", "/me", None, {}, session="s1-0a1b2c3d")
+    wire.call(1, "POST", "/query", {}, {"referenceId": 5})
+    poll(wire, 2, "c1", event("/q", referenceId=5), JSESSIONID="s1-0a1b2c3d")
+    assert wire.distil().summary.correlated["reference"] == 0
+
+
+# --- several receivers --------------------------------------------------------------------------------------
+
+
+def two_users(wire: Any) -> None:
+    for number in (1, 2):
+        connect(wire, number / 10, f"c{number}", "/chat", JSESSIONID=f"s{number}-0a1b2c3d")
+
+
+def test_a_broadcast_is_one_event_for_the_subscribers(wire: Any) -> None:
+    two_users(wire)
+    wire.call(1, "POST", "/say", {"text": "hello"}, {"referenceId": 5}, session="s1-0a1b2c3d")
+    for number in (2, 1):
+        poll(
+            wire, 2 + number / 10, f"c{number}", event("/chat", text=1, referenceId=5), JSESSIONID=f"s{number}-0a1b2c3d"
+        )
+    distilled = wire.distil()
+    (said,) = distilled.file.exchanges
+    assert [(one.channel, one.deliver, one.after) for one in said.events] == [("/chat", "subscribers", "1.1s")]
+    assert not timeline(distilled)
+    assert [line for line in distilled.summary.lines() if "notifications" in line] == [
+        "notifications: 1 by reference, 1 by broadcast, 0 unsolicited"
+    ]
+    assert loads(dump(distilled.file)).exchanges[0].name == said.name
+
+
+def test_a_publish_that_all_subscribers_receive_is_one_event(wire: Any) -> None:
+    two_users(wire)
+    message: JSON = {"channel": "/chat", "id": "5", "clientId": "c1", "data": {"text": 1}}
+    flow = wire.bayeux(1, [message], session="s1-0a1b2c3d")
+    wire.reply(1.01, flow, [{"channel": "/chat", "id": "5", "successful": True}])
+    for number in (1, 2):
+        poll(wire, 1.1, f"c{number}", event("/chat", text=1), JSESSIONID=f"s{number}-0a1b2c3d")
+    (published,) = wire.distil().file.exchanges
+    assert [one.deliver for one in published.events] == ["subscribers"]
+
+
+def test_a_message_for_another_session_alone_names_its_role(wire: Any) -> None:
+    two_users(wire)
+    wire.call(1, "POST", "/transfer", {"to": "other"}, {"referenceId": 5}, session="s1-0a1b2c3d")
+    poll(wire, 2, "c2", event("/chat", offered=True, referenceId=5), JSESSIONID="s2-0a1b2c3d")
+    distilled = wire.distil()
+    (transfer,) = distilled.file.exchanges
+    assert [one.deliver for one in transfer.events] == ["agent-2"]
+    assert list(distilled.file.roles) == ["agent-2"]
+
+
+def test_equal_references_of_two_sessions_are_no_broadcast(wire: Any) -> None:
+    two_users(wire)
+    for number in (1, 2):
+        wire.call(1, "POST", "/say", {"room": number}, {"referenceId": 5}, session=f"s{number}-0a1b2c3d")
+        poll(wire, 2, f"c{number}", event("/chat", room=number, referenceId=5), JSESSIONID=f"s{number}-0a1b2c3d")
+    assert [[one.deliver for one in said.events] for said in wire.distil().file.exchanges] == [[None], [None]]
+
+
+# --- order --------------------------------------------------------------------------------------------------
+
+
+def test_without_any_reference_each_notification_follows_the_call_before_it(wire: Any) -> None:
+    desktop(wire, referenced=False)
+    distilled = wire.distil()
+    named = [exchange.name for exchange in distilled.file.exchanges]
+    assert [(entry.since, entry.as_, entry.after) for entry in distilled.file.timeline] == [
+        (named[2], None, "300ms"), (named[3], None, "300ms"), (named[4], None, "300ms"),
+        (named[5], None, "300ms"), (named[6], None, "300ms"), (named[7], None, "300ms"),
+    ]  # fmt: skip
+    assert [line for line in distilled.summary.lines() if "notifications" in line] == [
+        "notifications: 6 by order, 0 unsolicited"
+    ]
+
+
+def test_a_role_has_the_literal_by_which_its_requests_name_it(wire: Any) -> None:
+    desktop(wire, referenced=False)
+    for number in (1, 2):
+        sent = {"WWE_CODE": f"code-{number}-9f8e7d6c", "ROUTE": "node1"}
+        wire.call(8 + number, "POST", "/next", {}, {"ok": True}, headers=cookies(**sent))
+        poll(wire, 8.3 + number, f"c{number}", event("/agent", item=number), **sent)
+    distilled = wire.distil()
+    assert {name: role.id for name, role in distilled.file.roles.items()} == {"agent-1": "A1", "agent-2": "A2"}
+    assert timeline(distilled)[-2:] == [("post next", "agent-1", "/agent"), ("post next", "agent-2", "/agent")]
+
+
+def test_two_listeners_without_calls_have_one_role_each(wire: Any) -> None:
+    two_users(wire)
+    for number in (1, 2):
+        poll(wire, 1, f"c{number}", event("/chat", greeting=number), JSESSIONID=f"s{number}-0a1b2c3d")
+    assert timeline(wire.distil()) == [("subscribe", "agent-1", "/chat"), ("subscribe", "agent-2", "/chat")]
+
+
+def test_an_entry_names_the_subscription_to_its_channel(wire: Any) -> None:
+    connect(wire, 0, "c1", "/a", "/b", JSESSIONID="s1-0a1b2c3d")
+    poll(wire, 3, "c1", event("/b", n=1), event("/a", n=1), JSESSIONID="s1-0a1b2c3d")
+    distilled = wire.distil()
+    assert [(entry.since, entry.after) for entry in distilled.file.timeline] == [
+        ({"subscribe": "/b"}, "2s"),
+        ("subscribe", "3s"),
+    ]
+    assert len(loads(dump(distilled.file)).timeline) == 2
+
+
+# --- an exchange that can't be written ----------------------------------------------------------------------
+
+
+def test_the_notification_of_an_exchange_that_cannot_be_written_stays(wire: Any) -> None:
+    connect(wire, 0, "c1", "/q", JSESSIONID="s1-0a1b2c3d")
+    wire.call(1, "POST", "/query", {}, {"referenceId": 5}, status=999, session="s1-0a1b2c3d")
+    poll(wire, 2, "c1", event("/q", referenceId=5), JSESSIONID="s1-0a1b2c3d")
+    distilled = wire.distil()
+    assert timeline(distilled) == [("subscribe", None, "/q")]
+    assert distilled.summary.lines()[:2] == ["0 exchanges, 1 timeline entry, 1 session", "notifications: 1 unsolicited"]
+    assert any("status is the number 999" in line for line in distilled.summary.left_out)
+
+
+# --- the handshake and other encodings ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "written"),
+    [
+        ({"advice": ADVICE}, None),
+        ({"advice": ADVICE, "ext": {"replay": True, "payload.format": True}},
+         {"ext": {"replay": True, "payload.format": True}, "advice": ADVICE}),
+        ({"ext": {"replay": True}}, {"ext": {"replay": True}}),
+        ({}, {}),
+        ({"advice": {"reconnect": "retry", "interval": 0, "timeout": 110000, "hosts": ["a"]}},
+         {"advice": {"reconnect": "retry", "interval": 0, "timeout": 110000, "hosts": ["a"]}}),
+    ],
+)  # fmt: skip
+def test_ext_and_advice_of_the_handshake_are_kept(wire: Any, reply: dict[str, JSON], written: JSON) -> None:
+    flow = wire.bayeux(0, HANDSHAKE)
+    wire.reply(0, flow, accepted("c1", **reply))
+    file = wire.distil().file
+    found = file.bayeux.handshake
+    assert (None if found is None else found.model_dump(exclude_none=True)) == written
+    again = loads(dump(file)).bayeux.handshake
+    assert (again is None) == (written is None)
+
+
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain;charset=UTF-8", ""])
+def test_bayeux_in_a_form_is_recorded(wire: Any, content_type: str) -> None:
+    def post(at: float, message: JSON, reply: JSON) -> None:
+        wire.now = 1_700_000_000.0 + at
+        body = b"message=" + quote(json.dumps([message])).encode()
+        fields = Headers([("Content-Type", content_type)] if content_type else [])
+        wire.recorder.request(f"f{at}", "POST", f"{GWS}{COMETD}", fields, body)
+        wire.reply(at, f"f{at}", reply)
+
+    post(0, {"channel": "/meta/handshake", "version": "1.0", "id": "1"},
+         accepted("c1", advice=ADVICE))  # fmt: skip
+    post(1, {"channel": "/chat", "id": "2", "clientId": "c1", "data": {"text": 1}},
+         [{"channel": "/chat", "id": "2", "successful": True}])  # fmt: skip
+    file = wire.distil().file
+    assert (file.bayeux.form, [one.request.publish for one in file.exchanges]) == (True, ["/chat"])
+
+
+def test_only_the_unusable_message_of_a_reply_is_left_out(wire: Any) -> None:
+    connect(wire, 0, "c1", "/q", JSESSIONID="s1-0a1b2c3d")
+    reply = (b'[{"channel":"/q","data":{"a":"\\ud83d"}},{"channel":"/q","data":{"a":1}},'
+             b'{"channel":"/meta/connect","id":"9","successful":true}]')  # fmt: skip
+    flow = wire.bayeux(1, [{"channel": "/meta/connect", "id": "9", "clientId": "c1"}], session="s1-0a1b2c3d")
+    wire.reply(2, flow, reply)
+    distilled = wire.distil()
+    assert len(distilled.file.timeline) == 1
+    assert distilled.summary.left_out == ["1 of 3 messages can't be replayed: nested too deeply, or a lone surrogate"]
+
+
+def test_a_reply_in_the_declared_character_set_is_read(wire: Any) -> None:
+    connect(wire, 0, "c1", "/q", JSESSIONID="s1-0a1b2c3d")
+    reply = '[{"channel":"/q","data":{"label":"Köln"}},{"channel":"/meta/connect","id":"9","successful":true}]'
+    flow = wire.bayeux(1, [{"channel": "/meta/connect", "id": "9", "clientId": "c1"}], session="s1-0a1b2c3d")
+    wire.reply(2, flow, reply.encode("latin-1"), headers=[("Content-Type", "application/json;charset=ISO-8859-1")])
+    (entry,) = wire.distil().file.timeline
+    assert entry.data == {"label": "Köln"}
+
+
+def test_a_bayeux_reply_that_is_no_json_has_its_true_reason(wire: Any) -> None:
+    connect(wire, 0, "c1", "/q", JSESSIONID="s1-0a1b2c3d")
+    flow = wire.bayeux(1, [{"channel": "/meta/connect", "id": "9", "clientId": "c1"}], session="s1-0a1b2c3d")
+    wire.reply(2, flow, b'[{"channel": "/q"', headers=[("Content-Type", "application/json")])
+    assert wire.distil().summary.left_out == [
+        "the reply to a Bayeux request: invalid JSON, or JSON that can't be stored"
+    ]
