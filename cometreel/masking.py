@@ -29,7 +29,7 @@ def is_hidden_at(pointer: str) -> bool:
     part, *names = pointer.removeprefix("/").split("/")
     if part == "headers":
         return any(is_secret_header(name) or treatment_of(name) is not None for name in names)
-    return any(treatment_of(name, query=part == "query") is not None for name in names)
+    return any(treatment_of(name, query=part in ("query", "form")) is not None for name in names)
 
 
 def masked(value: JSON, *, personal: bool = False, query: bool = False) -> JSON:

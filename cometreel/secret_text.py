@@ -55,8 +55,9 @@ class SecretText:
     """Replaces the secrets in a text.
 
     `hides(name, query)` tells whether a name is that of a secret; more names are in a `query`. `replace(name, value)`
-    returns the replacement of a value; the name is empty for a secret that is recognised by its format. `redact_json`
-    redacts JSON that is a string in the text. With `sentences`, the names of queries also hide values in sentences.
+    returns the replacement of a value; the name is empty for a secret that is recognised by its format, and ends with
+    `/` for a path segment. `redact_json` redacts JSON that is a string in the text. With `sentences`, the names of
+    queries also hide values in sentences.
     """
 
     hides: Callable[[str, bool], bool]
@@ -104,7 +105,7 @@ class SecretText:
             else:
                 name = unquote_plus(found["pair"])
                 before = found["before"]
-                hidden = self.hides(name, is_query if before is None else self.sentences or before in "&?;#")
+                hidden = self.hides(name, self._is_query(text, found) if before else is_query)
                 bare = _PATH_PARAMETER_VALUE if before == ";" else _PAIR_VALUE
             if hidden:
                 pieces.append(text[end : found.end()])
@@ -118,6 +119,12 @@ class SecretText:
                     pieces += [text[end : found.end()], shown]
                     end = checked
         return "".join([*pieces, text[end:]])
+
+    def _is_query(self, text: str, found: re.Match[str]) -> bool:
+        """Return True if a name and `=` may be of a query: not if they are an attribute of an XML element."""
+        if found["before"] in "&?;#":
+            return True
+        return self.sentences and not (found["before"].isspace() and text[found.end() : found.end() + 1] in ('"', "'"))
 
     def _encoded(self, text: str, encodings: int) -> str:
         """Replace secrets in a percent-encoded value: `message=%7B%22pin%22%3A1%7D`."""
@@ -164,7 +171,7 @@ class SecretText:
             if value is None or found.start() < end or not is_secret_segment(found["before"], unquote(value[0])):
                 continue
             if value[0].lower() not in _NOTHING:
-                pieces += [text[end : value.start()], self.replace(found["before"], unquote(value[0]))]
+                pieces += [text[end : value.start()], self.replace(found["before"] + "/", unquote(value[0]))]
                 end = value.end()
         return "".join([*pieces, text[end:]])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import secrets
 import sys
@@ -17,7 +16,7 @@ from cometreel.cli.exit_codes import ExitCode
 from cometreel.cli.progress import show_progress
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
 from cometreel.extras import require_extra
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, readable
 from cometreel.recording import load_policy, write_scenario
 from cometreel.recording.secret import Secret
 from cometreel.scenario import load, parse_duration
@@ -123,7 +122,8 @@ def _verdict(script: Script, against: str, options: _VerifyOptions) -> Verdict:
     seconds = _seconds(options["patience"])
     users = {part: credentials.user for part, credentials in known.items()}
     given = _values(options["values"])
-    run = VerifyRun(script, masking, users=users, option_values=given, pace=options["pace"], patience_seconds=seconds)
+    pace, base = options["pace"], target.base
+    run = VerifyRun(script, masking, users=users, option_values=given, pace=pace, patience_seconds=seconds, base=base)
     with show_progress(f"asking {target.host}"):
         asyncio.run(drive(run, script, target, masking, known, seconds))
     return run.verdict(target.base)
@@ -165,7 +165,7 @@ def _write(file: Path, text: str) -> None:
 
 def _print(verdict: Verdict, *, json_: bool) -> None:
     if json_:
-        click.echo(json.dumps(json_report(verdict), indent=2, ensure_ascii=False))
+        click.echo(readable(json_report(verdict), indent=2))
         return
     from rich.console import Console  # noqa: PLC0415  # slow, and not needed for JSON
     from rich.text import Text  # noqa: PLC0415

@@ -42,7 +42,7 @@ from cometreel.scenario import (
     normalize_publish,
     normalize_request,
 )
-from cometreel.scenario.normalized_request import without_session
+from cometreel.scenario.normalized_request import as_get, without_session
 from cometreel.scenario.templates import TemplateFailed
 from cometreel.wire import Drop, Effect, Forward, Headers, Log, Reply, Request
 
@@ -175,6 +175,9 @@ class RequestHandler:
             self._session_roles.assign(session, role)
         choice = self._chooser.choose(normalized, session, locked_out=locked_out)
         if choice is None:
+            from_get = self._head_from_get(normalized, source, locked_out=locked_out)
+            if from_get is not None:
+                return self._answer_head(from_get, request, source)
             return self._unmatched(request, normalized, source, locked_out=locked_out)
         if session.kind == "anonymous" and self._player.hands_out(choice.exchange):
             source = _source_of(request, self._own_session(choice.exchange, session, now, has_role), now)
@@ -195,6 +198,8 @@ class RequestHandler:
                 return HandlerResult((http_reply(request.id, reply),))
         rendered = self._player.play(choice, normalized, session, actions)
         reply = rendered.reply if isinstance(rendered.reply, ReplyOut) else ReplyOut(0.0, 200, (), content=b"")
+        if normalized.method == "HEAD":
+            reply = self._with_length(reply, normalized, source)
         breaks, after = _breaks(actions), max(0.0, reply.after_seconds) + _delay(actions)
         self._record(source, exchange.name, "played", None if breaks else reply.status)
         answer = Drop(request.id) if breaks else http_reply(request.id, reply)
@@ -207,6 +212,40 @@ class RequestHandler:
             return HandlerResult((answer,))
         scheduled.insert(0, ScheduledAction(after, AnswerRequest(session, answer)))
         return HandlerResult(timer=_reply_timer(self._player.schedule(scheduled, session, at, exchange.index)))
+
+    def _head_from_get(
+        self, normalized: NormalizedRequest, source: _CallSource, *, locked_out: bool = False
+    ) -> tuple[str, ReplyOut] | None:
+        """Return the exchange that answers a GET of the same resource, and its reply; None if it can't be played.
+
+        It isn't played: HEAD changes nothing, so the next GET gets the same answer.
+        """
+        if normalized.method != "HEAD":
+            return None
+        get = as_get(normalized)
+        choice = self._chooser.choose(get, source.session, locked_out=locked_out)
+        try:
+            return None if choice is None else (choice.exchange.name, self._player.preview(choice, get, source.session))
+        except TemplateFailed:
+            return None
+
+    def _answer_head(self, from_get: tuple[str, ReplyOut], request: Request, source: _CallSource) -> HandlerResult:
+        name, reply = from_get
+        self._record(source, name, "played", reply.status)
+        answer = AnswerRequest(source.session, http_reply(request.id, reply))
+        scheduled = [ScheduledAction(max(0.0, reply.after_seconds), answer)]
+        at = source.session.ticks(source.at)
+        return HandlerResult(timer=_reply_timer(self._player.schedule(scheduled, source.session, at, _BEFORE_ALL)))
+
+    def _with_length(self, reply: ReplyOut, normalized: NormalizedRequest, source: _CallSource) -> ReplyOut:
+        """Add the length of the body that a GET gets to an empty reply to HEAD, unless it has a length."""
+        if reply.content != b"" or any(name.lower() == "content-length" for name, _ in reply.headers):
+            return reply
+        from_get = self._head_from_get(normalized, source)
+        if from_get is None or from_get[1].status != reply.status:
+            return reply
+        length = len(http_reply(0, from_get[1]).body)
+        return replace(reply, headers=(*reply.headers, ("Content-Length", str(length))))
 
     def _schedule_response(self, response: Response, request: Request, session: Session, now: float) -> HandlerResult:
         headers = tuple(response.headers.items())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias
@@ -123,6 +124,27 @@ class Player:
         """True if the reply of an exchange can hand out a bound value."""
         return exchange.index in self._values.handed_out
 
+    def preview(self, choice: ExchangeChoice, normalized: RequestOrPublish, session: Session) -> ReplyOut:
+        """Return the reply of an exchange without playing it: nothing is counted, bound or sent.
+
+        :raises TemplateFailed: if a template can't be evaluated for this request.
+        """
+        exchange, match = choice.exchange, choice.match
+        seed = f"{exchange.name}|{session.plays.counts.get(exchange.name, 0)}"
+
+        def context() -> RenderContext:
+            found = self._context(session, normalized, seed, choice)
+            captured = {**session.values, **match.session_captures}
+            return replace(found, session=captured, ids={**session.ids, **match.ids})
+
+        numbering = Numbering(session.references, {0: 0})  # takes no reference number
+        profile = self._prepared.scenario.profile
+        with_ref = self._prepared.numbers[exchange.index].templated
+        reply = ExchangeRenderer(normalized, context, profile, session.base, numbering, with_ref=with_ref).reply(
+            exchange
+        )
+        return reply if isinstance(reply, ReplyOut) else ReplyOut(0.0, 200, (), content=b"")
+
     def _context(
         self, session: Session, normalized: RequestOrPublish, seed: str, choice: ExchangeChoice | None
     ) -> RenderContext:
@@ -135,6 +157,7 @@ class Player:
             now=scenario_time(self._prepared.scenario.recorded or _EPOCH, session.clock),
             seed=f"{self.seed}|{session.user or ''}|{seed}",
             wallclock=self._wallclock,
+            base=session.base,
         )
 
     def user_of(self, session: Session) -> User:

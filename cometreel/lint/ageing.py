@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from cometreel.jsonvalue import JSON
-from cometreel.lint.issues import Issue, IssuePath
+from cometreel.lint.issues import RULES, Fix, Issue, IssuePath
 from cometreel.lint.lint_context import LintContext, RawBlock, leaves
+from cometreel.scenario.sources import SourceFile
 
 __all__ = ["ageing"]
 
@@ -29,6 +30,8 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 def ageing(context: LintContext) -> Iterator[Issue]:
     """Yield an issue for each value that depends on the time of the recording."""
+    for source in context.sources:
+        yield from _in_reply_headers(source)
     for block in context.blocks:
         for path, value in leaves(block.raw):
             if not _MARKERS.isdisjoint(map(str, path)):
@@ -49,14 +52,30 @@ def _in_request(block: RawBlock, path: IssuePath, value: JSON) -> Iterator[Issue
 
 
 def _in_header(block: RawBlock, path: IssuePath, value: JSON) -> Iterator[Issue]:
-    name, text = _name(path).lower(), str(value)
-    if name == "set-cookie" and (time := _http_time(text)) is not None and time > _EPOCH:
-        yield block.issue("ageing", path, "the cookie has an expiry date", "Max-Age, or no expiry")
-    elif name in _CACHE_HEADERS and (time := _http_time(text)) is not None and time > _EPOCH:
-        hint = "caches compare it with the current time"
-        yield block.issue(
-            "ageing", path, f"the header {_name(path)} is the time of the recording", "no such header", hint, fix=None
-        )
+    if (age := _age(_name(path), str(value))) is not None:
+        found, expected, hint = age
+        yield block.issue("ageing", path, found, expected, hint, fix=None if hint else False)
+
+
+def _in_reply_headers(source: SourceFile) -> Iterator[Issue]:
+    fields: JSON = dict(source.head.reply_headers or {})
+    for path, value in leaves(fields, ("reply_headers",)):
+        if (age := _age(str(path[1]), str(value))) is not None and _MARKERS.isdisjoint(map(str, path)):
+            found, expected, hint = age
+            place, rule = source.position(path), RULES["ageing"]
+            fix = Fix(path, None) if hint else None
+            yield Issue(place.file, place.line, place.column, rule, rule.level, found, expected, hint, fix)
+
+
+def _age(name: str, text: str) -> tuple[str, str, str] | None:
+    """Return what a header field that ages is, what was expected and a hint; None for other fields."""
+    time = _http_time(text) if name.lower() in {"set-cookie", *_CACHE_HEADERS} else None
+    if time is None or time <= _EPOCH:
+        return None
+    if name.lower() == "set-cookie":
+        return "the cookie has an expiry date", "Max-Age, or no expiry", ""
+    hint = "caches compare it with the current time"
+    return f"the header {name} is the time of the recording", "no such header", hint
 
 
 def _is_time(value: JSON) -> bool:

@@ -30,7 +30,7 @@ _UNUSED_DETECTORS = frozenset(
 
 _COOKIES = frozenset({"cookie", "set-cookie"})
 _SKIPPED_BLOCKS = (("session",), ("bayeux",), ("settings",))
-_FIXABLE = frozenset({"reply", "events", "timeline"})
+_FIXABLE = frozenset({"reply", "reply_headers", "events", "timeline"})
 
 
 def secrets(context: LintContext) -> Iterator[Issue]:
@@ -72,7 +72,7 @@ def _named(path: IssuePath, value: str, policy: Policy) -> str:
     ):
         return ""
     name = str(next((step for step in reversed(path) if isinstance(step, str)), ""))
-    if name.lower() in _COOKIES and "headers" in path:
+    if name.lower() in _COOKIES and not {"headers", "reply_headers"}.isdisjoint(path):
         return "a cookie" if "=" in value else ""
     rule = policy.key_rule(name)
     return f"its name is {name!r}" if rule is not None and rule.treatment is Treatment.SECRET else ""

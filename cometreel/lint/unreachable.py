@@ -25,6 +25,7 @@ from cometreel.scenario.matchers import (
 )
 from cometreel.scenario.request_pattern import (
     ExactPath,
+    FormBody,
     JsonBody,
     PathText,
     PublishPattern,
@@ -112,6 +113,8 @@ def _headers_cover(general: RequestPattern, special: RequestPattern) -> bool:
 def _body_covers(general: RequestPattern, special: RequestPattern) -> bool:
     one, other = general.body, special.body
     if isinstance(one, JsonBody) and isinstance(other, JsonBody):
+        return _value_covers(one.matcher, other.matcher)
+    if isinstance(one, FormBody) and isinstance(other, FormBody):
         return _value_covers(one.matcher, other.matcher)
     if isinstance(one, TextBody) and isinstance(other, TextBody):
         return _value_covers(one.matcher, other.matcher)

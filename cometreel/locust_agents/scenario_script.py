@@ -30,6 +30,8 @@ __all__ = ["STATE_CHANGES", "AnyAnswer", "ScenarioScript", "ScriptedRequest", "r
 
 STATE_CHANGES = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
 """Notifications that answer no request."""
+_TO_ASKER = (None, "asker", "subscribers", "all")
+"""The values of `deliver` for notifications that the agent receives; the others are roles."""
 _SAFE = "~!$&'()*+,=:@"
 _START_SESSION, _END_SESSION = "StartContactCenterSession", "EndContactCenterSession"
 _TOKENS = frozenset({"csrf", "xsrf", "token", "jwt", "assertion"})
@@ -290,6 +292,8 @@ def _request(block: ExchangeBlock, *, has_users: bool) -> ScriptedRequest:
     target, body = _target(block), _value(request.body)
     if request.method.upper() == "GET":
         return ScriptedRequest(0.0, f"GET {block.name}", target, None, expects_notification=False)
+    if "form" in request.model_fields_set:
+        raise _NotSendable("its body is a form")
     if not isinstance(body, dict):
         raise _NotSendable("its body is not a JSON object")
     if body.get("operationName") == _END_SESSION:
@@ -307,7 +311,7 @@ def _target(block: ExchangeBlock) -> str:
 
 def _expected_notifications(block: ExchangeBlock) -> Iterator[bool]:
     for event in block.events or []:
-        data = event.data if isinstance(event.data, dict) else {}
+        data = event.data if isinstance(event.data, dict) and event.deliver in _TO_ASKER else {}
         yield "referenceId" in data and data.get("messageType") not in STATE_CHANGES
 
 

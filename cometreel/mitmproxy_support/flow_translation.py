@@ -13,6 +13,7 @@ from cometreel.http_fields import (
     CONNECTION_SPECIFIC,
     RawFields,
     drop_fields,
+    head_length,
     headers_from_raw,
     raw_from_headers,
 )
@@ -47,7 +48,7 @@ def _base(flow: http.HTTPFlow) -> str:
 
 def reply_into(flow: http.HTTPFlow, reply: Reply) -> None:
     """Set the response of a flow to a reply of the engine, for the HTTP version of the client."""
-    fields = list(_fields(reply, http2=flow.request.is_http2 or flow.request.is_http3))
+    fields = list(_fields(reply, flow.request.method, http2=flow.request.is_http2 or flow.request.is_http3))
     body = b"" if reply.status in BODILESS or flow.request.method == "HEAD" else reply.body
     started = flow.request.timestamp_start
     flow.response = http.Response(
@@ -55,14 +56,15 @@ def reply_into(flow: http.HTTPFlow, reply: Reply) -> None:
     )
 
 
-def _fields(reply: Reply, *, http2: bool) -> Iterator[tuple[bytes, bytes]]:
+def _fields(reply: Reply, method: str, *, http2: bool) -> Iterator[tuple[bytes, bytes]]:
     """Yield the header fields; for HTTP/2 in lower case and without connection-specific fields (RFC 9113 §8.2)."""
     fields = raw_from_headers(reply.headers)
     if http2:
         fields = [(name.lower(), value) for name, value in drop_fields(fields, CONNECTION_SPECIFIC)]
     yield from fields
-    if reply.status not in BODILESS and "content-length" not in reply.headers.names():
-        yield b"content-length", str(len(reply.body)).encode()
+    length = head_length(reply) if method == "HEAD" else len(reply.body)
+    if reply.status not in BODILESS and length is not None and "content-length" not in reply.headers.names():
+        yield b"content-length", b"%d" % length
 
 
 def raw_field(fields: RawFields, lower_name: bytes) -> bytes:

@@ -10,32 +10,36 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
-from cometreel.errors import FileInvalid, Problem
-from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.jsonvalue import JSON, JSONObject, sorted_text
 from cometreel.recording.bindings import names_by_token
 from cometreel.recording.correlation import Correlation, correlate
-from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, canonical, role_name
+from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, role_name
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
 from cometreel.recording.header_redaction import HeaderRedactor
 from cometreel.recording.journal_events import JournalHeader, RecordedBody, RedactedPaths, WireEvent, event_of
+from cometreel.recording.known_secrets import SHORTEST
 from cometreel.recording.policy import Policy
+from cometreel.recording.profile_choice import profile_in_header, profile_of_transcript
 from cometreel.recording.recorded_bodies import ParsedBody, redact
 from cometreel.recording.recording_journal import read_journal, read_key
 from cometreel.recording.redaction import Redactor
-from cometreel.recording.role_ids import ids_in_requests, user_ids
+from cometreel.recording.role_ids import ids_in_requests, sent_by, user_ids
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedDelivery, Transcript, build_transcript
 from cometreel.scenario import (
+    DETECT,
     AdviceBlock,
     BayeuxBlock,
-    CorrelationBlock,
     ExchangeBlock,
     Profile,
+    ProfileChoice,
+    RequestBlock,
     RoleBlock,
     ScenarioFile,
     SessionBlock,
@@ -44,9 +48,6 @@ from cometreel.scenario import (
     WhenBlock,
     profile_of,
 )
-from cometreel.scenario import (
-    profile as shipped_profile,
-)
 from cometreel.scenario.json_pointer import parse_pointer
 from cometreel.wire import Headers
 
@@ -54,6 +55,7 @@ __all__ = ["DistillSummary", "Distilled", "distill", "distill_events"]
 
 _META = ("handshake", "connect", "disconnect", "subscribe", "unsubscribe", "publish")
 _TRANSPORTS = ("long-polling", "callback-polling", "websocket")
+_PER_REPLY = frozenset({"content-type", "content-length", "location"})
 _USUAL_ADVICE: JSONObject = {"reconnect": "retry", "timeout": 0, "interval": 0}
 _FALLBACK_ANCHORS = ("subscribe", "connect", "handshake")
 _Since: TypeAlias = str | dict[str, JSON]
@@ -74,6 +76,8 @@ class DistillSummary:
     replaced: dict[tuple[str, str], int]
     unsolicited: int
     left_out: list[str] = field(default_factory=list)
+    weak: dict[str, int] = field(default_factory=dict)
+    """The places of secrets that were hidden in these places only, because their values are too common."""
 
     def lines(self) -> list[str]:
         """Return the summary as lines of text."""
@@ -90,6 +94,10 @@ class DistillSummary:
             if found:
                 keys = ", ".join(f"{key} {number}" for key, number in sorted(found.items()))
                 lines.append(f"replaced {kind} values: {sum(found.values())} ({keys})")
+        if self.weak:
+            places = ", ".join(place if number == 1 else f"{place} {number}" for place, number in self.weak.items())
+            reason = f"shorter than {SHORTEST} characters, or equal to a name used elsewhere"
+            lines.append(f"hidden in its own place only ({reason}): {places}")
         lines += [f"left out: {reason}" for reason in self.left_out]
         return lines
 
@@ -106,12 +114,13 @@ def distill(
     journal: Path | str,
     *,
     policy: Policy | None = None,
-    profile: Profile | CorrelationBlock | None = None,
+    profile: ProfileChoice | None = None,
     generalise: bool = False,
 ) -> Distilled:
     """Build the scenario of a journal, also of a truncated one.
 
-    The default profile is the one in the header of the journal; a correlation block is written into the scenario.
+    The default profile is the one in the header of the journal; a correlation block is written into the scenario. With
+    `detect`, it is the first included profile that explains a notification.
     If `policy` is not the policy of the journal, the events are redacted again with the key of the journal.
     `generalise` replaces the id and name of the requesting user in replies by templates, so that one recorded user
     can be replayed to many.
@@ -120,7 +129,8 @@ def distill(
     """
     path = Path(journal)
     header, events, problems = read_journal(path)
-    header = header or JournalHeader("", 0.0, "gws-v2", "default")
+    choice = profile or profile_in_header(header, path)
+    header = header or JournalHeader("", 0.0, DETECT, "default")
     if policy is not None and policy.name != header.policy:
         events = list(_redact(events, Redactor(policy, read_key(path))))
         header = replace(header, policy=policy.name)
@@ -128,7 +138,7 @@ def distill(
         header,
         with_stable_pseudonyms(events),
         title=path.stem,
-        profile=profile or _profile(header.profile, path),
+        profile=choice,
         generalise=generalise,
     )
     left_out = [*map(str, problems), *distilled.summary.left_out]
@@ -140,19 +150,11 @@ def distill_events(
     events: list[WireEvent],
     *,
     title: str,
-    profile: Profile | CorrelationBlock,
+    profile: ProfileChoice,
     generalise: bool = False,
 ) -> Distilled:
     """Build the scenario of a journal's events."""
     return _Distiller(header, events, title, profile, generalise=generalise).distill()
-
-
-def _profile(name: str, path: Path) -> Profile:
-    try:
-        return shipped_profile(name)
-    except KeyError:
-        found = f"recorded with the profile {name!r}, which isn't shipped"
-        raise FileInvalid([Problem(str(path), 1, 1, found, "a shipped profile", "choose one with --profile")]) from None
 
 
 class _Distiller:
@@ -161,25 +163,28 @@ class _Distiller:
         header: JournalHeader,
         events: list[WireEvent],
         title: str,
-        profile: Profile | CorrelationBlock,
+        choice: ProfileChoice,
         *,
         generalise: bool,
     ) -> None:
         self._header, self._events, self._title = header, events, title
+        self._transcript: Transcript = build_transcript(events)
+        profile = profile_of_transcript(choice, self._transcript)
         self._profile = profile if isinstance(profile, Profile) else profile_of(profile)
         self._correlation_block = profile.name if isinstance(profile, Profile) else profile
-        self._transcript: Transcript = build_transcript(events)
         self._correlation: Correlation = correlate(self._transcript, self._profile)
         self._identifiers = identifiers = Identifiers()
         for event in events:
             if event.kind == "request" or event.client_side:
                 identifiers.add_request(event)
         self._ids = user_ids(self._transcript)
+        self._generalise = generalise
         user_values = self._user_values() if generalise else {}
         self._sessions_with_role: set[int] = set()
         self._unsolicited = 0
+        hosts = frozenset(host.lower() for event in events for host in event.hosts)
         bound = names_by_token(self._transcript.bindings)
-        self._drafter = Drafter(self._profile, identifiers, user_values, bound, self._role_of)
+        self._drafter = Drafter(self._profile, identifiers, user_values, bound, self._role_of, hosts)
 
     def distill(self) -> Distilled:
         drafts = self._drafts()
@@ -200,11 +205,19 @@ class _Distiller:
             exchanges=exchanges,
             timeline=timeline or None,
         )
+        file = with_common_headers(file)
         counts: dict[str, int] = {str(joined_by): number for joined_by, number in self._correlation.counts.items()}
-        left_out = _left_out(self._transcript, drafts, planned)
+        left_out = [
+            *_left_out(self._transcript, drafts, planned),
+            *_left_out_headers(self._transcript, drafts, planned),
+            *_answered_in_turn(drafts, planned),
+        ]
         sessions = max(self._transcript.sessions, 1 if exchanges else 0)
         replaced = _count_replaced(self._events)
-        summary = DistillSummary(len(exchanges), len(timeline), sessions, counts, replaced, self._unsolicited, left_out)
+        weak = Counter(place for event in self._events for place in event.weak)
+        summary = DistillSummary(
+            len(exchanges), len(timeline), sessions, counts, replaced, self._unsolicited, left_out, weak
+        )
         return Distilled(file, summary)
 
     def _drafts(self) -> list[ExchangeDraft]:
@@ -312,15 +325,26 @@ class _Distiller:
         users: Mapping[int, str] = self._transcript.users
         first = {user: session for session, user in sorted(users.items(), reverse=True)}
         sessions = sorted({*first.values(), *self._sessions_with_role, *(set(self._ids) - set(users))} - {-1})
-        literal = self._header.policy != "strict"
-        sent = ids_in_requests(self._transcript) if literal and len(sessions) > 1 else {}
         return {
             role_name(session): RoleBlock(
-                user=users.get(session) or self._ids.get(session, ("", ""))[1] or None,
-                id=(self._ids.get(session, ("", ""))[0] or sent.get(session)) if literal else None,
+                user=users.get(session) or self._ids.get(session, ("", ""))[1] or None, id=self._role_ids.get(session)
             )
             for session in sessions
         }
+
+    @cached_property
+    def _role_ids(self) -> Mapping[int, str]:
+        """The value that names each session in requests, as the replay assigns its role by it.
+
+        An id that other sessions sent too is left out, because it would give them this role, unless templates need it.
+        """
+        if self._header.policy == "strict":
+            return {}
+        ids = {session: user_id for session, (user_id, _) in self._ids.items() if user_id}
+        if not self._generalise:
+            senders = sent_by(self._transcript)
+            ids = {session: value for session, value in ids.items() if senders.get(value, {session}) <= {session}}
+        return {**ids_in_requests(self._transcript), **ids}
 
     # --- timeline -------------------------------------------------------------------------------------------
 
@@ -331,7 +355,7 @@ class _Distiller:
         starts, asked = _starts(planned), {exchange.name: exchange.first for exchange in planned}
         for delivery in self._correlation.unsolicited:
             since, at = self._anchor(delivery, starts)
-            key = canonical([since, delivery.channel, delivery.data])
+            key = sorted_text([since, delivery.channel, delivery.data])
             repeated[key, delivery.session] += 1
             found.setdefault((key, repeated[key, delivery.session]), []).append((delivery, since, at))
         all_sessions = set(self._transcript.anchors) | {delivery.session for delivery in self._transcript.deliveries}
@@ -372,6 +396,31 @@ class _Distiller:
             if name in anchors and anchors[name] <= delivery.at:
                 return name, anchors[name]
         return "connect", delivery.at
+
+
+def with_common_headers(file: ScenarioFile) -> ScenarioFile:
+    """Return a file in which the header fields that all HTTP replies have are written once, as `reply_headers`."""
+    replies = [
+        each.reply.headers or {} if each.reply is not None else {}
+        for each in file.exchanges or ()
+        if isinstance(each.request, RequestBlock)
+    ]
+    common = {
+        name: value
+        for name, value in (replies[0] if len(replies) > 1 else {}).items()
+        if name not in _PER_REPLY and all(name in other and other[name] == value for other in replies)
+    }
+    if not common:
+        return file
+    exchanges = [_without_headers(each, common) for each in file.exchanges or ()]
+    return file.model_copy(update={"reply_headers": common, "exchanges": exchanges})
+
+
+def _without_headers(block: ExchangeBlock, common: Mapping[str, JSON]) -> ExchangeBlock:
+    if block.reply is None or not isinstance(block.request, RequestBlock):
+        return block
+    own = {name: value for name, value in (block.reply.headers or {}).items() if name not in common}
+    return block.model_copy(update={"reply": block.reply.model_copy(update={"headers": own or None})})
 
 
 def _starts(planned: list[PlannedExchange]) -> dict[int, list[tuple[float, str]]]:
@@ -416,6 +465,45 @@ def _left_out(transcript: Transcript, drafts: list[ExchangeDraft], planned: list
         times = f", {number} times" if number > 1 else ""
         reasons.append(f"the body of the reply to {name!r}: {reason}{times}")
     return reasons
+
+
+def _answered_in_turn(drafts: list[ExchangeDraft], planned: list[PlannedExchange]) -> Iterator[str]:
+    """Name the requests that had different answers and differ only in values that the scenario doesn't compare."""
+    names = {exchange.draft.request_key: exchange.name for exchange in reversed(planned)}
+    sent: dict[tuple[str, int], dict[int, set[str]]] = {}
+    for draft in drafts:
+        requests = sent.setdefault((draft.request_key, draft.recorded.session), {})
+        requests.setdefault(draft.sent, set()).add(draft.answer_key)
+    numbers: dict[str, int] = {}
+    for (key, _), requests in sent.items():
+        if len(requests) > 1 and len(set().union(*requests.values())) > 1:
+            numbers[key] = max(numbers.get(key, 0), len(requests))
+    for key, number in numbers.items():
+        if key in names:
+            reason = "it is only in values that were replaced or not kept, so they are answered in turn"
+            yield f"the difference between {number} requests like {names[key]!r}: {reason}"
+
+
+def _left_out_headers(
+    transcript: Transcript, drafts: list[ExchangeDraft], planned: list[PlannedExchange]
+) -> Iterator[str]:
+    """Name the header fields that a replay doesn't repeat, and those that differ between equal answers."""
+    dropped = {name for call in transcript.calls for name in call.reply.dropped_headers}
+    if dropped:
+        yield f"header fields of replies that the replay sets itself or doesn't need: {', '.join(sorted(dropped))}"
+    answers = {(each.draft.request_key, each.draft.answer_key): each.draft for each in planned}
+    varying: set[str] = set()
+    for draft in drafts:
+        first = answers.get((draft.request_key, draft.answer_key), draft)
+        one, other = _own_headers(first), _own_headers(draft)
+        varying |= {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+    if varying:
+        names = ", ".join(sorted(varying))
+        yield f"values of header fields that differ between equal replies, except the first: {names}"
+
+
+def _own_headers(draft: ExchangeDraft) -> Mapping[str, JSON]:
+    return draft.reply.headers or {} if draft.reply is not None else {}
 
 
 def _count(number: int, name: str) -> str:

@@ -6,23 +6,26 @@ always differ: reference numbers, the volatile values of the profile, and times.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from cometreel.jsonvalue import JSON
+from cometreel.http_fields import COMPARED
+from cometreel.jsonvalue import JSON, sorted_text
 from cometreel.recording.correlation import CorrelatedRequest
 from cometreel.recording.journal_events import RecordedBody, WireEvent
 from cometreel.recording.scenario_values import (
     Identifiers,
     any_marker,
-    bound_template,
+    form_pattern,
     path_pattern,
+    pieces_pattern,
     query_pattern,
     reply_value,
     request_pattern,
+    text_template,
 )
 from cometreel.recording.transcript import RecordedCall, RecordedDelivery, RecordedPublish
 from cometreel.scenario import EventBlock, Profile, PublishBlock, ReplyBlock, RequestBlock, format_duration
@@ -30,9 +33,8 @@ from cometreel.scenario.durations import LONGEST
 from cometreel.scenario.findings import findings_of
 from cometreel.scenario.json_pointer import remove, replace
 
-__all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "canonical", "duration", "role_name"]
+__all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "duration", "role_name"]
 
-_REPLY_HEADERS = ("content-type", "location", "retry-after", "allow", "content-language")
 _JSON_TYPE = "application/json"
 
 
@@ -60,6 +62,8 @@ class ExchangeDraft:
     events: list[EventBlock]
     request_key: str
     answer_key: str
+    sent: int
+    """A number that is equal for equal requests as recorded, also where the scenario doesn't compare them."""
     refused: bool = False
     """True if the request was refused because of a missing login."""
     omitted: str = ""
@@ -81,7 +85,8 @@ class ExchangeDraft:
 class Drafter:
     """Creates drafts with one profile; `user_values` maps, for each session, values of the user to templates.
 
-    `bound` maps the tokens of bound values to the name of their rule. `role_of` returns the role of a session.
+    `bound` maps the tokens of bound values to the name of their rule. `role_of` returns the role of a session. `hosts`
+    are the hosts that requests were sent to: links to them lead to the replay.
     """
 
     def __init__(
@@ -91,12 +96,14 @@ class Drafter:
         user_values: Mapping[int, Mapping[str, str]],
         bound: Mapping[str, str],
         role_of: Callable[[int], str] = role_name,
+        hosts: AbstractSet[str] = frozenset(),
     ) -> None:
         self._bound = bound
         self._role_of = role_of
         self._profile = profile
         self._identifiers = identifiers
         self._user_values = user_values
+        self._hosts = hosts
 
     def draft(self, recorded: CorrelatedRequest) -> ExchangeDraft:
         """Return the draft of a recorded request.
@@ -117,19 +124,23 @@ class Drafter:
         if isinstance(source, RecordedPublish):
             publish, acknowledgement = self._publish(source), self._publish_reply(source)
             fields = acknowledgement.model_dump(exclude={"after"}, mode="json") if acknowledgement else None
-            answer_key = canonical([fields, event_keys])
+            answer_key = sorted_text([fields, event_keys])
             request_key = self._request_key(publish, publish.data)
+            sent = self._sent(source.message.get("channel"), source.message.get("data"))
             return ExchangeDraft(
-                recorded, publish, acknowledgement, events, request_key, answer_key, omitted_events=omitted_events
+                recorded, publish, acknowledgement, events, request_key, answer_key, sent, omitted_events=omitted_events
             )
         request, reply = self._request(source), self._reply(source)
         body = self._stable(reply.body, (*self._profile.reply, *(f"{path}/*" for path in self._profile.map)))
-        answer_key = canonical([reply.status, reply.headers, body, reply.text, event_keys])
+        compared: JSON = {name: value for name, value in (reply.headers or {}).items() if name in COMPARED}
+        answer_key = sorted_text([reply.status, compared, body, reply.text, event_keys])
         request_key = self._request_key(request, request.body)
         omitted = str(source.reply.body.value) if source.reply.body.kind == "omitted" else ""
         refused = _is_refused(source)
+        event = source.request
+        sent = self._sent([event.path, event.query, event.body.digest], event.body.value)
         return ExchangeDraft(
-            recorded, request, reply, events, request_key, answer_key, refused, omitted, omitted_events
+            recorded, request, reply, events, request_key, answer_key, sent, refused, omitted, omitted_events
         )
 
     def _events(self, recorded: CorrelatedRequest) -> tuple[list[EventBlock], tuple[str, ...]]:
@@ -171,6 +182,11 @@ class Drafter:
 
     # --- requests -------------------------------------------------------------------------------------------
 
+    def _sent(self, target: JSON, body: JSON) -> int:
+        for pointer in self._profile.request:
+            body = remove(body, pointer)
+        return hash(sorted_text([target, body]))
+
     def _request_key(self, block: RequestBlock | PublishBlock, body: JSON) -> str:
         for pointer in self._profile.request:
             body = remove(body, pointer)
@@ -178,7 +194,7 @@ class Drafter:
         path = fields.get("path")
         if isinstance(path, str):
             fields["path"] = path.rstrip("/")
-        return canonical([fields, body])
+        return sorted_text([fields, body])
 
     def _request(self, call: RecordedCall) -> RequestBlock:
         event = call.request
@@ -199,8 +215,12 @@ class Drafter:
     def _request_body(self, body: RecordedBody, call: RecordedCall) -> dict[str, JSON]:
         if body.kind in ("none", "bayeux"):
             return {}
-        if body.kind in ("form", "omitted"):  # its values are redacted or unknown
+        if body.kind == "omitted":
             return {"text": {"$any": "string"}}
+        if body.kind == "form":
+            return {"form": form_pattern(body)}
+        if body.kind == "pieces":
+            return {"text": pieces_pattern(body)}
         if body.kind == "text":
             return {"text": body.value}
         hidden = [*body.hidden.secret, *body.hidden.personal]
@@ -224,9 +244,9 @@ class Drafter:
         event = call.reply
         fields: dict[str, JSON] = {"after": duration(call.reply_at - call.at), "status": event.status}
         headers: dict[str, JSON] = {
-            name: self._reply_header(event, name)
-            for name in _REPLY_HEADERS
-            if name in event.headers and _is_relevant(event, name)
+            name: self._reply_header(event, name, value, call.at)
+            for name, value in event.headers.items()
+            if _is_relevant(event, name)
         }
         if headers:
             fields["headers"] = headers
@@ -247,17 +267,20 @@ class Drafter:
                 fields[name] = self._reply_value(reply[name], publish.at, publish.session)
         return ReplyBlock.model_validate(fields)
 
-    def _reply_header(self, event: WireEvent, name: str) -> JSON:
-        """Return a header field with templates for bound values, except in the field that hands one out."""
+    def _reply_header(self, event: WireEvent, name: str, value: str | tuple[str, ...], at: float) -> JSON:
+        """Return a header field with templates for links and bound values, except in the field that hands one out."""
         places = (place.lower() for place, token in event.values.items() if token in self._bound)
-        text = event.headers[name]
-        if any(place.partition("?")[0] == f"$response.header.{name}" for place in places):
-            return text
-        return bound_template(text, self._bound) or text
+        hands_out = any(place.partition("?")[0] == f"$response.header.{name}" for place in places)
+        bound = {} if hands_out else self._bound
+        values: list[JSON] = [
+            text_template(each, self._identifiers, at, self._hosts, bound) or each
+            for each in ((value,) if isinstance(value, str) else value)
+        ]
+        return values[0] if len(values) == 1 else values
 
     def _reply_value(self, value: JSON, at: float, session: int, handed_out: Container[str] = ()) -> JSON:
         user_values = self._user_values.get(session, {})
-        return reply_value(value, self._identifiers, at, user_values, self._bound, handed_out)
+        return reply_value(value, self._identifiers, at, user_values, self._bound, handed_out, self._hosts)
 
     def _stable(self, value: JSON, references: Iterable[str]) -> JSON:
         for pointer in (*references, *self._profile.request):
@@ -265,11 +288,6 @@ class Drafter:
         for pointer in self._profile.volatile:
             value = remove(value, pointer)
         return value
-
-
-def canonical(value: JSON) -> str:
-    """Return a value as JSON text with sorted keys, so that equal values have equal texts."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def duration(seconds: float) -> str:
@@ -285,10 +303,12 @@ def _description(source: RecordedCall | RecordedPublish) -> str:
 
 def _is_relevant(event: WireEvent, name: str) -> bool:
     """Return False for the default content type of a JSON body."""
+    if name == "x-csrf-header":  # the replay announces its own token
+        return False
     if name != "content-type":
         return True
     if event.body.kind == "json":
-        return event.headers[name].partition(";")[0].strip().lower() != _JSON_TYPE
+        return str(event.headers[name]).partition(";")[0].strip().lower() != _JSON_TYPE
     return event.body.kind != "none"
 
 

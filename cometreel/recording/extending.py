@@ -16,6 +16,7 @@ from cometreel.scenario import (
     NormalizedPublish,
     NormalizedRequest,
     PublishBlock,
+    ReplyBlock,
     RequestBlock,
     Scenario,
     ScenarioFile,
@@ -52,7 +53,9 @@ def extend_scenario(file: ScenarioFile, scenario: Scenario, recorded: ScenarioFi
         return None
     new_names = {each.name for each in added}
     timeline = [each for each in recorded.timeline or () if isinstance(each.since, str) and each.since in new_names]
-    update: dict[str, object] = {"exchanges": [*(file.exchanges or ()), *map(names.exchange, added)]}
+    headers = _AddedHeaders(recorded.reply_headers or {}, file.reply_headers or {})
+    new = [headers.exchange(names.exchange(each)) for each in added]
+    update: dict[str, object] = {"exchanges": [*(file.exchanges or ()), *new]}
     if timeline:
         update["timeline"] = [*(file.timeline or ()), *map(names.timeline, timeline)]
     if recorded.roles:
@@ -61,6 +64,23 @@ def extend_scenario(file: ScenarioFile, scenario: Scenario, recorded: ScenarioFi
         if getattr(file, block) is None and getattr(recorded, block) is not None:
             update[block] = getattr(recorded, block)
     return file.model_copy(update=update)
+
+
+class _AddedHeaders:
+    """Writes the header fields of all recorded replies into each added one, except those that `existing` has."""
+
+    def __init__(self, recorded: Mapping[str, JSON], existing: Mapping[str, JSON]) -> None:
+        self._recorded, self._existing = recorded, {name.lower(): value for name, value in existing.items()}
+
+    def exchange(self, block: ExchangeBlock) -> ExchangeBlock:
+        """Return an exchange whose reply has the recorded header fields in the extended scenario."""
+        if not isinstance(block.request, RequestBlock) or not (self._recorded or self._existing):
+            return block
+        reply = block.reply or ReplyBlock()
+        wanted = {**self._recorded, **(reply.headers or {})}
+        left_out: dict[str, JSON] = {name: None for name in self._existing if name not in wanted}
+        own = {name: value for name, value in wanted.items() if self._existing.get(name) != value}
+        return block.model_copy(update={"reply": reply.model_copy(update={"headers": {**own, **left_out} or None})})
 
 
 class _ExtendedNames:
@@ -126,6 +146,9 @@ def _example_request(request: RequestBlock | PublishBlock, scenario: Scenario) -
     query = _example(request.query)
     pairs = list(query.items()) if isinstance(query, dict) else []
     body = b"" if "body" not in request.model_fields_set else encode(_example(request.body))
+    if "form" in request.model_fields_set:
+        form = _example(request.form)
+        body = urlencode(form, doseq=True).encode() if isinstance(form, dict) else b""
     if request.text is not None:
         body = str(_example(request.text)).encode()
     return scenario.normalize_request(Request(0, request.method, text, urlencode(pairs, doseq=True), body=body))

@@ -1,7 +1,8 @@
 """Redaction of request and reply heads: URL, header fields, cookies and credentials.
 
-Header fields are kept if the policy lists them. Values that identify a session or a user become pseudonyms. Credentials
-are added to the known secrets, so that they are removed from all later journal lines.
+Header fields of requests are kept if the policy lists them; those of replies are kept unless they belong to one
+connection, one body or one moment, or are secret. Values that identify a session or a user become pseudonyms.
+Credentials are added to the known secrets, so that they are removed from all later journal lines.
 """
 
 from __future__ import annotations
@@ -9,25 +10,39 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVarTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from cometreel.http_fields import HOP_BY_HOP
 from cometreel.identity import credentials_of
 from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.masking import is_secret_field
 from cometreel.recording.known_secrets import looks_random
 from cometreel.recording.policy import Policy, PolicyRule, Treatment
 from cometreel.recording.redaction import HIDDEN, Redactor
+from cometreel.secret_names import is_secret_header, is_secret_segment
 from cometreel.wire import Headers
 
 __all__ = ["SAFE", "HeaderRedactor", "split_url"]
 
-_SENSITIVE = re.compile(
-    r"auth|cookie|token|secret|session|csrf|xsrf|api-?key|password|^ssid$|^surl$|^rn(url|sid|username)$|contactcenterid",
-    re.IGNORECASE,
-)
 _COOKIE_NAME = re.compile(r"[A-Za-z_][\w.-]{0,60}")
 _FIELD_NAME = re.compile(r"^[\w-]+$")
+_NOT_KEPT = frozenset(
+    {
+        *(name.decode() for name in HOP_BY_HOP),
+        *("content-length", "content-encoding"),  # the framing of the body, which is decoded
+        *("content-md5", "digest", "content-digest", "repr-digest"),
+        *("set-cookie", "set-cookie2", "date", "server", "via", "age", "strict-transport-security", "alt-svc"),
+    }
+)
+"""The header fields of replies that the replay doesn't repeat: the server or proxy that sends a reply sets them."""
+
+_CORS = "access-control-"
+_LINK = re.compile(r"(?<=<)[^<>]*(?=>)")
+_FILE_NAME = re.compile(r"""(?i)(filename\*?\s*=\s*)("(?:[^"\\]|\\.)*"|[^;]*)""")
+_IN_QUOTES = re.compile(r'(?<=")[^"]*(?=")')
+_CHALLENGE_SECRET = re.compile(r"""(?i)\b(nonce|opaque|cnonce|response)\s*=\s*("[^"]*"|[^\s,]+)""")
 _EXPIRED = re.compile(r"(?i)max-age=-?0*(;|$)")
 _CACHE_LIMIT = 10_000
 SAFE = "~!$&'()*+,=:@"
@@ -46,6 +61,20 @@ def split_url(url: str) -> tuple[str, str]:
     return path or "/", query
 
 
+_URLS = frozenset({"location", "content-location"})
+_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://|//)(?:[^/?#\s]*@)?([^/?#\s]+)")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_TOKEN_OF_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+\Z")
+_LONGEST_ENDING = 5
+
+
+def _single_fields(headers: Headers) -> Iterator[tuple[str, str]]:
+    """Yield the fields; the browsers' HAR files join the values of a repeated field with line feeds."""
+    for name, value in headers:
+        for each in value.split("\n") if "\n" in value else (value,):
+            yield name, each
+
+
 class HeaderRedactor:
     """Redacts request and reply heads; detects the header field of the CSRF token."""
 
@@ -56,16 +85,17 @@ class HeaderRedactor:
         self._set_by_server: set[str] = set()
         self._cookies: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
         self._requests: dict[tuple[str, str, Headers], JSONObject] = {}
-        self._replies: dict[tuple[int, Headers], JSONObject] = {}
+        self._replies: dict[tuple[int, Headers, str], JSONObject] = {}
+        self._fields: dict[tuple[str, str, str], tuple[str, str]] = {}
         self._version = (0, 0, 0)
 
     def request(self, method: str, url: str, headers: Headers) -> JSONObject:
         """Return the members of a journal line for a request, without the body. Callers must not change the result."""
         return self._cached(self._requests, (method, url, headers), self._request)
 
-    def reply(self, status: int, headers: Headers) -> JSONObject:
+    def reply(self, status: int, headers: Headers, method: str = "") -> JSONObject:
         """Return the members of a journal line for a reply, without the body. Callers must not change the result."""
-        return self._cached(self._replies, (status, headers), self._reply)
+        return self._cached(self._replies, (status, headers, method), self._reply)
 
     def _cached(
         self,
@@ -78,6 +108,7 @@ class HeaderRedactor:
         if version != self._version:
             self._requests.clear()
             self._replies.clear()
+            self._fields.clear()
             self._cookies.clear()
             self._version = version
         line = cache.get(arguments)
@@ -93,18 +124,28 @@ class HeaderRedactor:
         line: JSONObject = {"method": method.upper()}
         self._put_path(line, path)
         self._put_query(line, query)
-        self._put_headers(line, headers, self._policy.request_headers)
+        self._put_request_headers(line, headers)
+        hosts: list[JSON] = [*self._hosts(url, headers)]
+        if hosts:
+            line["hosts"] = hosts
         self._put_identity(line, headers)
         return line
 
-    def _reply(self, status: int, headers: Headers) -> JSONObject:
+    def _reply(self, status: int, headers: Headers, method: str) -> JSONObject:
         line: JSONObject = {"status": status}
         name = headers.get("x-csrf-header")
         if name:
             self._csrf_fields.add(name.strip().lower())
-        self._put_headers(line, headers, self._policy.reply_headers)
+        self._put_reply_headers(line, headers, method)
         _put_cookies(line, *self._set_cookies(headers))
         return line
+
+    def _hosts(self, url: str, headers: Headers) -> list[str]:
+        """Return the pseudonyms of the host that the request was sent to, as in links to it."""
+        _, scheme, rest = url.partition("://")
+        authority = re.split(r"[/?#]", rest, maxsplit=1)[0] if scheme and url[:1] != "/" else ""
+        found = (authority.rpartition("@")[2], (headers.get("host") or "").strip())
+        return list(dict.fromkeys(self._redactor.pseudonyms.host(host) for host in found if host))
 
     # --- URL ------------------------------------------------------------------------------------------------
 
@@ -126,6 +167,9 @@ class HeaderRedactor:
         suffix = self._redactor.text(semicolon + parameters)
         kind = self._policy.paths.get(before)
         plain = unquote(bare)
+        if not kind and is_secret_segment(before, plain):
+            return self._redactor.path_secret(before, plain) + suffix, "secret"
+        self._redactor.secrets.add_word(plain)
         redacted, replaced = self._redactor.by_rule(PolicyRule(Treatment.IDENTIFIER, kind) if kind else None, plain)
         return (quote(redacted, safe=SAFE) if redacted != plain else bare) + suffix, replaced
 
@@ -146,8 +190,9 @@ class HeaderRedactor:
 
     def _query_value(self, name: str, value: str) -> tuple[str, str]:
         rule = self._policy.query_rule(name)
-        if rule is not None and rule.treatment is Treatment.SECRET and not looks_random(value):
-            return HIDDEN, "secret"  # a word such as `active` must not be removed elsewhere
+        if rule is not None and rule.treatment is Treatment.SECRET:
+            self._redactor.add_parameter(name, value)
+            return HIDDEN, "secret"
         if rule is not None and rule.treatment is Treatment.IDENTIFIER and "," in value:
             pieces = [self._redactor.by_rule(rule, piece) for piece in value.split(",")]
             return ",".join(text for text, _ in pieces), next((replaced for _, replaced in pieces if replaced), "")
@@ -155,46 +200,126 @@ class HeaderRedactor:
 
     # --- header fields --------------------------------------------------------------------------------------
 
-    def _put_headers(self, line: JSONObject, headers: Headers, allowed: frozenset[str]) -> None:
+    def _put_request_headers(self, line: JSONObject, headers: Headers) -> None:
         kept: JSONObject = {}
         hidden: list[JSON] = []
         for name, value in headers:
             lower = name.lower()
-            if lower in allowed:
-                kept[lower] = self._allowed(lower, value)
-            elif lower in self._csrf_fields or _SENSITIVE.search(lower):
+            if lower in self._policy.request_headers:
+                kept[lower] = self._redactor.text(value)
+            elif lower in self._csrf_fields or is_secret_header(lower):
                 hidden.append(lower)
                 if "cookie" not in lower:
-                    self._add_credentials(value)
+                    self._add_credentials(lower, value)
         if kept:
             line["headers"] = kept
         if hidden:
             line["hid-headers"] = hidden
 
-    def _allowed(self, name: str, value: str) -> str:
+    def _put_reply_headers(self, line: JSONObject, headers: Headers, method: str) -> None:
+        kept: dict[str, list[JSON]] = {}
+        hidden, dropped, replaced = dict[str, None](), dict[str, None](), dict[str, None]()
+        hop_by_hop = {name.strip().lower() for field in headers.get_all("connection") for name in field.split(",")}
+        for name, value in _single_fields(headers):
+            lower = name.lower()
+            treatment, redacted = self._reply_field(lower, value, method)
+            if treatment == "hidden":
+                hidden[lower] = None
+                if "cookie" not in lower:
+                    self._add_credentials(lower, value)
+            elif treatment == "kept" and lower not in hop_by_hop:
+                kept.setdefault(lower, []).append(redacted)
+                if redacted != value:
+                    replaced[lower] = None
+            elif lower[:1] != ":":
+                dropped[lower] = None
+        if kept:
+            line["headers"] = {name: values[0] if len(values) == 1 else values for name, values in kept.items()}
+        for member, names in (("hid-headers", hidden), ("out-headers", dropped), ("new-headers", replaced)):
+            if names:
+                line[member] = list(names)
+
+    def _reply_field(self, name: str, value: str, method: str) -> tuple[str, str]:
+        """Return what happens to a field, and its redacted value. Cached: most fields are the same in all replies."""
+        key = (name, value, method)
+        found = self._fields.get(key)
+        if found is None:
+            if self._is_secret(name, value):
+                found = "hidden", ""
+            elif self._is_kept(name, value, method):
+                found = "kept", self._reply_value(name, value)
+            else:
+                found = "dropped", ""
+            if len(self._fields) >= _CACHE_LIMIT:
+                self._fields.clear()
+            self._fields[key] = found
+        return found
+
+    def _is_secret(self, name: str, value: str) -> bool:
+        if name in self._policy.reply_headers or name.startswith(_CORS):
+            return False
+        if name in ("set-cookie", "set-cookie2"):
+            return True
+        if name == "www-authenticate":  # a challenge; its nonces are replaced
+            return False
+        if name in self._csrf_fields:
+            return True
+        return name not in _NOT_KEPT and (is_secret_header(name) if name in _URLS else is_secret_field(name, value))
+
+    def _is_kept(self, name: str, value: str, method: str) -> bool:
+        if name in self._policy.reply_headers:
+            return True
+        if name == "content-length":
+            return method == "HEAD" and value.isascii() and value.isdigit()
+        return name not in _NOT_KEPT and _TOKEN_OF_NAME.match(name) is not None and _CONTROL.search(value) is None
+
+    def _reply_value(self, name: str, value: str) -> str:
+        """Redact a value: URLs like that of a request, other values by the rule for a key of the same name."""
         if name == "x-csrf-header":  # the name of a header field; other values are not kept
             return value if _FIELD_NAME.match(value) else HIDDEN
-        if name == "location":
+        if name in _URLS:
             return self._location(value)
-        return self._redactor.text(value)
+        if name == "link":
+            return _LINK.sub(lambda found: self._location(found[0]), value)
+        if name == "content-disposition":
+            return _FILE_NAME.sub(self._file_name, value)
+        if name == "www-authenticate":
+            value = _CHALLENGE_SECRET.sub(lambda found: f'{found[1]}="{HIDDEN}"', value)
+            return _IN_QUOTES.sub(lambda found: self._redactor.text(found[0]), value)
+        if name.startswith(_CORS):
+            return self._redactor.text(value)
+        word = name.removeprefix("x-")
+        rule = self._policy.key_rule(word) or self._policy.key_rule(word.replace("-", ""))
+        return self._redactor.by_rule(rule, value)[0]
+
+    def _file_name(self, found: re.Match[str]) -> str:
+        """Redact the name of a file as a value of the key `fileName`, and keep its ending."""
+        text = found[2].strip().strip('"')
+        stem, dot, ending = text.rpartition(".")
+        stem, ending = (stem, dot + ending) if stem and len(ending) <= _LONGEST_ENDING else (text, "")
+        prefix, quotes, encoded = stem.rpartition("''")  # RFC 8187: UTF-8''name
+        redacted = self._redactor.by_rule(self._policy.key_rule("fileName"), unquote(encoded) if quotes else stem)[0]
+        return found[1] + (f"{prefix}{quotes}{quote(redacted)}{ending}" if quotes else f'"{redacted}{ending}"')
 
     def _location(self, value: str) -> str:
-        base = self._redactor.text(value[: -len(value.partition("://")[2])]) if "://" in value else ""
+        """Redact a URL, absolute or relative, like the one of a request."""
+        found = _ORIGIN.match(value)
+        origin = f"{found[1]}{self._redactor.pseudonyms.host(found[2])}" if found is not None else ""
         line: JSONObject = {}
-        path, query = split_url(value)
+        path, query = split_url(value[found.end() :] if found is not None else value)
         self._put_path(line, path)
         self._put_query(line, query)
-        host = self._redactor.text(value).partition("://")[2].partition("/")[0].partition("?")[0] if base else ""
-        return f"{base}{host}{line['path']}" + (f"?{line['query']}" if query else "")
+        path = str(line["path"]) if found is not None or not value.startswith("?") else ""
+        return f"{origin}{path}" + (f"?{line['query']}" if query else "")
 
-    def _add_credentials(self, value: str) -> None:
+    def _add_credentials(self, name: str, value: str) -> None:
         """Add credentials to the known secrets, but no common words such as `X-Session-Kind: customer`."""
         scheme, _, rest = value.partition(" ")
         if rest and scheme.isalpha():
             self._redactor.secrets.add(value)
-            self._redactor.secrets.add(rest.strip())
+            self._redactor.secrets.add(rest, name)
         elif looks_random(value):
-            self._redactor.secrets.add(value)
+            self._redactor.secrets.add(value, name)
 
     # --- session and user -----------------------------------------------------------------------------------
 
@@ -247,11 +372,11 @@ class HeaderRedactor:
         if not value:
             return
         if name in self._policy.session_cookies:
-            session.setdefault(name, self._redactor.token(value))
+            session.setdefault(name, self._redactor.token(value, f"cookie {name}"))
             return
         is_random = looks_random(value)
         if is_random:  # common words, as in `theme=default`, must not be removed elsewhere
-            self._redactor.secrets.add(value)
+            self._redactor.secrets.add(value, f"cookie {name}")
         if (is_random or name in self._set_by_server) and _COOKIE_NAME.fullmatch(name):
             others.setdefault(name, self._redactor.pseudonyms.token(value))
 
@@ -267,9 +392,12 @@ class HeaderRedactor:
         user, colon, password = text.partition(":")
         if not colon or not user:
             return ""
-        if password != user:  # in test systems the password may be the user name, which is redacted as a name
-            self._redactor.secrets.add(password)
-        return self._redactor.by_rule(self._policy.key_rule("userName"), user)[0]
+        rule = self._policy.key_rule("userName")
+        if rule is not None and rule.treatment is Treatment.NAME:
+            self._redactor.user(user)
+        self._redactor.secrets.add_name(user)
+        self._redactor.secrets.add(password, "authorization")  # in test systems the password may be the user name
+        return self._redactor.by_rule(rule, user)[0]
 
 
 def _put_cookies(line: JSONObject, session: dict[str, str], others: dict[str, str]) -> None:

@@ -38,22 +38,27 @@ class JournalLineInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class JournalHeader:
-    """The first line of a journal. `started` is in seconds since 1970."""
+    """The first line of a journal. `started` is in seconds since 1970.
+
+    `correlation` is the profile itself if it isn't an included one.
+    """
 
     cometreel: str
     started: float
     profile: str
     policy: str
+    correlation: JSON = None
 
     def to_json(self) -> JSONObject:
         """Return the header as a journal line."""
-        return {
+        line: JSONObject = {
             "journal": VERSION,
             "cometreel": self.cometreel,
             "started": self.started,
             "profile": self.profile,
             "policy": self.policy,
         }
+        return line if self.correlation is None else {**line, "correlation": self.correlation}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +77,13 @@ class RecordedBody:
     `partly` is the reason why some messages are missing; `in_form` is true for messages that a client sent in a form.
     """
 
-    kind: Literal["none", "bayeux", "json", "form", "text", "omitted"] = "none"
+    kind: Literal["none", "bayeux", "json", "form", "pieces", "text", "omitted"] = "none"
     value: JSON = None
     hidden: RedactedPaths = RedactedPaths()
     partly: str = ""
     in_form: bool = False
+    digest: str = ""
+    """A keyed digest of a body of a request that isn't in the journal: equal for equal bodies."""
 
     @property
     def messages(self) -> list[JSONObject]:
@@ -98,7 +105,9 @@ class WireEvent:
     that it sets. `values` maps places, as `$request.query.code`, to the tokens of values that may belong to one
     session. `client_side` is true for a frame of the client. `hidden_query` and `hidden_path` map the name of a
     parameter or the number of a path segment to the class of the replaced value: `secret`, `personal` or `id KIND`.
-    `hidden_headers` are the names of the omitted header fields with credentials.
+    `hidden_headers` are the names of the omitted header fields with credentials, `dropped_headers` those of a reply
+    that a replay doesn't repeat, `replaced_headers` those with a replaced value. `hosts` are the pseudonyms of the host
+    that a request was sent to. `weak` are the places of secrets that are not searched for elsewhere.
     """
 
     line: int
@@ -109,7 +118,7 @@ class WireEvent:
     path: str = ""
     query: str = ""
     status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     identity: Mapping[str, str] = field(default_factory=dict)
     cookies: Mapping[str, str] = field(default_factory=dict)
     credentials: str = ""
@@ -121,6 +130,10 @@ class WireEvent:
     hidden_query: Mapping[str, str] = field(default_factory=dict)
     hidden_path: Mapping[str, str] = field(default_factory=dict)
     hidden_headers: tuple[str, ...] = ()
+    dropped_headers: tuple[str, ...] = ()
+    replaced_headers: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    weak: tuple[str, ...] = ()
 
 
 def header_of(value: JSON) -> JournalHeader:
@@ -139,7 +152,7 @@ def header_of(value: JSON) -> JournalHeader:
     texts = [name for name in names if isinstance(name, str)]
     if len(texts) != len(names):
         raise JournalLineInvalid("an incomplete journal header")
-    return JournalHeader(texts[0], float(started), texts[1], texts[2])
+    return JournalHeader(texts[0], float(started), texts[1], texts[2], value.get("correlation"))
 
 
 def event_of(value: JSON, line: int) -> WireEvent:
@@ -163,7 +176,7 @@ def event_of(value: JSON, line: int) -> WireEvent:
         path=_text(value, "path"),
         query=_text(value, "query"),
         status=_number(value, "status"),
-        headers=_texts(value.get("headers")),
+        headers=_fields(value.get("headers")),
         identity=_texts(value.get("who")),
         cookies=_texts(value.get("cookies")),
         credentials=_text(value, "credentials"),
@@ -175,6 +188,10 @@ def event_of(value: JSON, line: int) -> WireEvent:
         hidden_query=_texts(value.get("hid-query")),
         hidden_path=_texts(value.get("hid-path")),
         hidden_headers=_list(value.get("hid-headers")),
+        dropped_headers=_list(value.get("out-headers")),
+        replaced_headers=_list(value.get("new-headers")),
+        hosts=_list(value.get("hosts")),
+        weak=_list(value.get("weak")),
     )
 
 
@@ -187,10 +204,12 @@ def _body(value: JSONObject) -> RecordedBody:
         return RecordedBody("json", value["json"], hidden)
     if "form" in value:
         return RecordedBody("form", value["form"], hidden)
+    if "pieces" in value:
+        return RecordedBody("pieces", value["pieces"], hidden)
     if "body" in value:
         return RecordedBody("text", value["body"], hidden)
     if "omitted" in value:
-        return RecordedBody("omitted", value["omitted"])
+        return RecordedBody("omitted", _text(value, "omitted"), digest=_text(value, "digest"))
     return NO_BODY
 
 
@@ -208,7 +227,13 @@ def _text(value: JSONObject, key: str) -> str:
     found = value.get(key, "")
     if not isinstance(found, str):
         raise JournalLineInvalid(f"an event whose {key} is not a string")
-    return found
+    return _printable(found, key)
+
+
+def _printable(text: str, key: str) -> str:
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise JournalLineInvalid(f"an event whose {key} contains a lone surrogate")
+    return text
 
 
 def _number(value: JSONObject, key: str) -> int:
@@ -222,6 +247,17 @@ def _texts(value: JSON) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
     return {key: item for key, item in value.items() if isinstance(item, str)}
+
+
+def _fields(value: JSON) -> dict[str, str | tuple[str, ...]]:
+    """Return header fields; a repeated field has several values."""
+    found: dict[str, str | tuple[str, ...]] = {}
+    for name, item in value.items() if isinstance(value, dict) else ():
+        if isinstance(item, str):
+            found[name] = item
+        elif isinstance(item, list) and all(isinstance(each, str) for each in item):
+            found[name] = _list(item)
+    return found
 
 
 def _list(value: JSON) -> tuple[str, ...]:

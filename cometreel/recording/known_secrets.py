@@ -1,122 +1,295 @@
 """Known secrets: a value that was found as a secret is removed from all later journal lines.
 
-Every journal line is searched, so the search must be fast: a line is split into runs of letters and digits, and only a
-run that is the longest one of a known secret starts the exact replacement.
+A secret is found in any case, next to any characters and in any encoding (see `encoded_texts`), also in base64. A weak
+secret would damage other values: one that is short, or equals a name that is used elsewhere. It is hidden in its own
+place only, and this place is reported.
+
+Every journal line is searched, so the search must be fast: every fourth part of five characters of a text is looked up
+in a table of the parts with which the secrets begin.
 """
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Callable
-from urllib.parse import quote
+from collections.abc import Callable, Iterable, Iterator
+from urllib.parse import quote, quote_plus
 
-from cometreel.jsonvalue import JSON, encode
+from cometreel.jsonvalue import JSON, JSONObject, encode
+from cometreel.recording.encoded_texts import base64_runs, decoded_base64, decoded_texts
 
 __all__ = ["SHORTEST", "KnownSecrets", "looks_random"]
 
-SHORTEST = 6
-"""Shorter secrets are not searched for: removing `1234` everywhere would damage other values."""
+SHORTEST = 8
+"""Shorter secrets are weak: removing `1234` everywhere would damage other values."""
 
-_RUN = re.compile(rb"[0-9A-Za-z]{6,}")
+_GRAM, _STEP = 5, 4  # any secret of at least SHORTEST characters contains a part at one of four positions
 _LIMIT = 50_000
+_MOST_WORDS = 50_000
+_LONGEST_WORD = 80
+_DEPTH = 4
+_ENCODED = re.compile(rb"[%\\&+]|[A-Za-z0-9/_-]{11}")
+_PRINTABLE = re.compile(rb"(?:[\t\r\n -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xf4][\x80-\xbf]{2,3}){8}")
+_WORD_LIKE = re.compile(r"[^\W\d_]+(?:[ ._-][^\W\d_]+)*\d{0,3}|\d+")
 
-# Words of the protocols are never removed, even if one is used as a password.
+Replace = Callable[[str], str]
+
+# Words of the protocols are weak, even if one is used as a password.
 # fmt: off
 _PROTOCOL_WORDS = frozenset((
     "advice", "bayeux", "channel", "client", "connect", "connectiontype", "cookie", "disconnect", "error",
     "handshake", "header", "headers", "hidden", "interval", "message", "messages", "method", "notifications",
     "omitted", "password", "public", "reconnect", "referenceid", "reply", "request", "secret", "session",
-    "statuscode", "subscribe", "subscription", "success", "successful", "timeout", "unsubscribe", "version",
+    "statuscode", "subscribe", "subscription", "success", "successful", "timeout", "unsubscribe", "unwanted", "version",
 ))
 # fmt: on
 
 
 def looks_random(value: str) -> bool:
     """Return True if a value can't be a common word, so it can safely be removed everywhere."""
-    return len(value) >= 8 and not value.isalpha() and not value.isdigit() and " " not in value
+    return len(value) >= SHORTEST and not value.isalpha() and not value.isdigit() and " " not in value
 
 
 class KnownSecrets:
     """The secrets that were found so far; kept in memory only."""
 
     def __init__(self) -> None:
-        self._anchors: dict[bytes, set[str]] = {}
-        self._without_anchor: dict[bytes, str] = {}
-        self._secrets: dict[str, None] = {}
+        self._secrets: dict[str, str] = {}
+        """Each secret that is removed everywhere, with its place."""
+        self._weak: set[str] = set()
+        self._weak_places: list[str] = []
+        self._forms: dict[str, str] = {}
+        self._grams: dict[str, set[str]] = {}
+        self._word_like: dict[str, str] = {}
+        self._words: set[str] = set()
+        self._names: set[str] = set()
+        self._with_spaces = self._not_ascii = 0
         self.dropped = 0
         """Number of secrets that were dropped because of the limit."""
 
     def __repr__(self) -> str:
         return f"KnownSecrets({len(self._secrets)})"
 
-    def add(self, value: str) -> None:
-        """Add a secret; beyond the limit the oldest one is dropped."""
-        if len(value) < SHORTEST or value in self._secrets or value.lower() in _PROTOCOL_WORDS:
+    def add(self, value: str, place: str = "") -> None:
+        """Add a secret that was found in `place`; beyond the limit the oldest one is dropped."""
+        value = value.strip()
+        if not value or value in self._secrets or value in self._weak or _lower(value) in self._forms:
+            return
+        if self._is_weak(value):
+            self._add_weak(value, place)
             return
         if len(self._secrets) >= _LIMIT:
             self._drop(next(iter(self._secrets)))
-        self._secrets[value] = None
+            self.dropped += 1
+        self._secrets[value] = place
+        self._with_spaces += " " in value
+        self._not_ascii += not value.isascii()
+        if _WORD_LIKE.fullmatch(value):
+            self._word_like[value.lower()] = value
         for form in _forms(value):
-            self._add_form(form)
+            self._forms.setdefault(form, value)
+            for gram in _grams(form):
+                self._grams.setdefault(gram, set()).add(form)
 
-    def scrub(self, line: bytes, event: JSON, replace: Callable[[str], str]) -> bytes:
+    def add_word(self, word: str) -> None:
+        """Add a path segment, a key or an operation: a secret that is also such a word is weak."""
+        word = word.lower()
+        if word in self._words or len(word) > _LONGEST_WORD or len(self._words) >= _MOST_WORDS:
+            return
+        self._words.add(word)
+        for form in [form for form in self._word_like if form in word]:
+            self._weaken(self._word_like[form])
+
+    def add_name(self, name: str) -> None:
+        """Add the name of a user or of another owner: a secret that equals one is weak."""
+        if len(self._names) < _MOST_WORDS and (lower := name.lower()) not in self._names:
+            self._names.add(lower)
+            if lower in self._forms:
+                self._weaken(self._forms[lower])
+
+    def take_weak_places(self) -> list[str]:
+        """Return the places of the weak secrets that were found since the last call."""
+        places, self._weak_places = self._weak_places, []
+        return places
+
+    def scrub(self, line: bytes, event: JSON, replace: Replace) -> bytes:
         """Return a journal line without known secrets; `event` is the value that the line encodes."""
-        found = self._found(line)
-        if not found:
+        if not self._grams or not self._contains(line.decode("utf-8", "replace")):
             return line
-        return encode(_replace_in_value(event, sorted(found, key=len, reverse=True), replace))
+        return encode(self._value(event, replace))
 
-    def _found(self, line: bytes) -> set[str]:
-        found: set[str] = set()
-        hits = self._anchors.keys() & _RUN.findall(line)
-        for hit in hits:
-            found |= self._anchors[hit]
-        if self._without_anchor:
-            found.update(secret for form, secret in self._without_anchor.items() if form in line)
+    def scrub_text(self, text: str, replace: Replace) -> str:
+        """Return a text without known secrets."""
+        for _ in range(len(text)):
+            spans = self._spans(text, replace, _DEPTH)
+            if not spans:
+                break
+            for start, end, shown in reversed(spans):
+                text = text[:start] + shown + text[end:]
+        return text
+
+    def _value(self, value: JSON, replace: Replace) -> JSON:
+        if isinstance(value, str):
+            return self.scrub_text(value, replace)
+        if isinstance(value, list):
+            return [self._value(item, replace) for item in value]
+        if isinstance(value, dict):
+            return self._members(value, replace)
+        if value is None or isinstance(value, bool) or str(value) not in self._secrets:
+            return value
+        return replace(str(value))
+
+    def _members(self, members: JSONObject, replace: Replace) -> JSONObject:
+        found: JSONObject = {}
+        for name, item in members.items():
+            scrubbed = self.scrub_text(name, replace)
+            while scrubbed in found:
+                scrubbed += "'"
+            found[scrubbed] = self._value(item, replace)
         return found
 
-    def _add_form(self, form: str) -> None:
-        anchor = _anchor(form)
-        if anchor:
-            self._anchors.setdefault(anchor, set()).add(form)
-        else:
-            self._without_anchor[encode(form)[1:-1]] = form
+    # --- search ---------------------------------------------------------------------------------------------
+
+    def _contains(self, text: str) -> bool:
+        return bool(self._spans(text, lambda _: "", _DEPTH))
+
+    def _spans(self, text: str, replace: Replace, depth: int) -> list[tuple[int, int, str]]:
+        """Return the parts of a text to replace, in order: those of the first decoded form that contains a secret."""
+        for form in decoded_texts(text, plus=self._with_spaces > 0):
+            spans = [(*form.original(start, end), replace(secret)) for start, end, secret in self._hits(form.text)]
+            if not spans and depth:
+                spans = [
+                    (*form.original(start, end), shown if form.source is None else replace(secret))
+                    for start, end, secret, shown in self._hits_in_base64(form.text, replace, depth)
+                ]
+            if spans:
+                return spans
+        return []
+
+    def _hits(self, text: str) -> list[tuple[int, int, str]]:
+        """Return where secrets are in a plain text, in order and without overlaps; longer secrets come first."""
+        lower = _lower(text)
+        parts = {lower[start : start + _GRAM] for start in range(0, len(lower) - _GRAM + 1, _STEP)}
+        forms = {form for gram in self._grams.keys() & parts for form in self._grams[gram]}
+        hits: list[tuple[int, int, str]] = []
+        for form in sorted(forms, key=len, reverse=True):
+            start = lower.find(form)
+            while start >= 0:
+                end = start + len(form)
+                if all(end <= other[0] or start >= other[1] for other in hits):
+                    hits.append((start, end, self._forms[form]))
+                start = lower.find(form, end)
+        return sorted(hits)
+
+    def _hits_in_base64(self, text: str, replace: Replace, depth: int) -> Iterator[tuple[int, int, str, str]]:
+        """Yield start, end, secret and replacement of each base64 text that contains a secret."""
+        runs = [(run, list(decoded_base64(run[0]))) for run in base64_runs(text)]
+        if not self._secret_in((data for _, decoded in runs for data in decoded), depth):
+            return
+        for run, decoded in runs:
+            secret = self._secret_in(decoded, depth)
+            if secret:
+                yield run.start(), run.end(), secret, self._encoded_again(run[0], replace, depth) or replace(secret)
+
+    def _secret_in(self, decoded: Iterable[bytes], depth: int) -> str:
+        """Return a secret in decoded base64, also in further encodings; empty if there is none."""
+        parts = list(decoded)
+        data = b"\n".join(parts)
+        hits = self._hits(data.decode("latin-1"))
+        if not hits and self._not_ascii:
+            hits = self._hits(data.decode("utf-8", "replace"))
+        if hits:
+            return hits[0][2]
+        found: list[str] = []
+
+        def note(secret: str) -> str:
+            found.append(secret)
+            return ""
+
+        texts = b"\n".join(part for part in parts if _ENCODED.search(part) and _PRINTABLE.search(part))
+        if texts:
+            self._spans(texts.decode("utf-8", "replace"), note, depth - 1)
+        return found[0] if found else ""
+
+    def _encoded_again(self, run: str, replace: Replace, depth: int) -> str:
+        """Return the base64 form of a text after its secrets were replaced; empty if it can't be encoded again."""
+        plain = _plain_text(next(decoded_base64(run)))
+        if not plain or base64.b64encode(plain.encode()).decode() != run:
+            return ""
+        scrubbed = plain
+        for _ in range(len(plain)):
+            spans = self._spans(scrubbed, replace, depth - 1)
+            if not spans:
+                return base64.b64encode(scrubbed.encode()).decode() if scrubbed != plain else ""
+            for start, end, shown in reversed(spans):
+                scrubbed = scrubbed[:start] + shown + scrubbed[end:]
+        return ""
+
+    # --- weak secrets ---------------------------------------------------------------------------------------
+
+    def _is_weak(self, value: str) -> bool:
+        lower = value.lower()
+        return (
+            len(value) < SHORTEST
+            or lower in _PROTOCOL_WORDS
+            or lower in self._names
+            or (_WORD_LIKE.fullmatch(value) is not None and any(lower in word for word in self._words))
+        )
+
+    def _add_weak(self, value: str, place: str) -> None:
+        if len(self._weak) < _LIMIT:
+            self._weak.add(value)
+        if place:
+            self._weak_places.append(place)
+
+    def _weaken(self, value: str) -> None:
+        place = self._secrets[value]
+        self._drop(value)
+        self._add_weak(value, place)
 
     def _drop(self, value: str) -> None:
-        self.dropped += 1
         del self._secrets[value]
+        self._with_spaces -= " " in value
+        self._not_ascii -= not value.isascii()
+        self._word_like.pop(value.lower(), None)
         for form in _forms(value):
-            self._without_anchor.pop(encode(form)[1:-1], None)
-            anchor = _anchor(form)
-            forms = self._anchors.get(anchor, set())
-            forms.discard(form)
-            if not forms:
-                self._anchors.pop(anchor, None)
+            self._forms.pop(form, None)
+            for gram in _grams(form):
+                forms = self._grams.get(gram, set())
+                forms.discard(form)
+                if not forms:
+                    self._grams.pop(gram, None)
 
 
 def _forms(value: str) -> set[str]:
-    return {value, quote(value, safe="", errors="surrogatepass")}
+    """Return the forms to search for, in lower case: also as UTF-8 that is read as Latin-1, and encoded.
+
+    The encoded forms are found where a character before them changes how they are decoded, such as `%` before `20`.
+    """
+    data = value.encode("utf-8", "surrogatepass")
+    encoded = (quote(data, safe=""), quote(data), quote_plus(data), encode(value).decode("utf-8", "replace")[1:-1])
+    return {_lower(form) for form in (value, data.decode("latin-1"), *encoded)}
 
 
-def _anchor(form: str) -> bytes:
-    return max(_RUN.findall(form.encode("utf-8", "surrogatepass")), key=len, default=b"")
+def _lower(text: str) -> str:
+    """Return a text in lower case and in the same length."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
 
 
-def _replace_in_value(value: JSON, secrets: list[str], replace: Callable[[str], str]) -> JSON:
-    if isinstance(value, str):
-        return _replace_in_text(value, secrets, replace)
-    if isinstance(value, list):
-        return [_replace_in_value(item, secrets, replace) for item in value]
-    if isinstance(value, dict):
-        return {
-            _replace_in_text(name, secrets, replace): _replace_in_value(item, secrets, replace)
-            for name, item in value.items()
-        }
-    return value
+def _grams(form: str) -> Iterator[str]:
+    return (form[start : start + _GRAM] for start in range(_STEP))
 
 
-def _replace_in_text(text: str, secrets: list[str], replace: Callable[[str], str]) -> str:
-    for secret in secrets:
-        if secret in text:
-            text = text.replace(secret, replace(secret))
-    return text
+def _plain_text(data: bytes) -> str:
+    """Return decoded bytes as text if they are printable, else an empty text."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return ""
+    return text if text.translate(_BLANKS).isprintable() else ""
+
+
+_BLANKS = str.maketrans("", "", "\r\n\t")

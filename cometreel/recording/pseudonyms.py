@@ -28,6 +28,7 @@ _INTERACTION = re.compile(r"(?=(?:[A-Za-z]*\d){4})[0-9A-Za-z]{16}")
 _WORD = re.compile(r"[^\W_](?:[^\s]*[^\W_])?")
 _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 _BASE36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_DEFAULT_PORTS = ("80", "443")
 _CACHE_LIMIT = 100_000
 
 
@@ -57,8 +58,9 @@ class Pseudonyms:
         return self._cached("token", value)
 
     def host(self, value: str) -> str:
-        """Replace a host and port by a name that can't be resolved."""
-        return self._cached("host", value)
+        """Replace a host and port by a name that can't be resolved; a default port makes no difference."""
+        bare, colon, port = value.rpartition(":")
+        return self._cached("host", bare if colon and port in _DEFAULT_PORTS else value)
 
     def digits(self, value: str) -> str:
         """Replace the digits of a text and keep the other characters."""

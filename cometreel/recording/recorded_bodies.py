@@ -14,21 +14,34 @@ from typing import Literal
 from urllib.parse import parse_qsl
 
 from cometreel.bayeux import looks_like_bayeux
-from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode
+from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, decode_lenient
 from cometreel.recording.policy import PolicyRule, Treatment
+from cometreel.recording.redacted_texts import is_plain_word, redact_text
 from cometreel.recording.redaction import RedactionMarks, Redactor
 from cometreel.scenario.findings import can_be_written
+from cometreel.scenario.normalized_request import form_of
 
-__all__ = ["MAX_BODY", "ParsedBody", "parse", "parse_frame", "parse_query", "redact"]
+__all__ = ["MAX_BODY", "TOO_LARGE", "ParsedBody", "may_be_messages", "parse", "parse_frame", "parse_query", "redact"]
 
 MAX_BODY = 16 * 1024 * 1024
 """The largest body that is parsed, in bytes."""
 
+TOO_LARGE = f"larger than {MAX_BODY} bytes"
+
 _SAFE_DEPTH = 64
 """JSON with no more brackets than this is not nested too deeply for YAML."""
 
+_REASONS = {
+    "twice": "JSON with a duplicate key",
+    "out of range": "JSON that can't be stored",
+    "": "invalid JSON, or JSON that can't be stored",
+}
 _NOT_AVAILABLE = "not available: the proxy streamed it (stream_large_bodies), or the imported file doesn't contain it"
 _CALLBACK = re.compile(rb"^\s*(?:/\*\*/)?\s*[\w$.\[\]]{1,200}\s*\((.*)\)\s*;?\s*$", re.DOTALL)
+_TEXT = re.compile(r"$|text/(?!html)|application/(?:[\w.+-]*xml|graphql|yaml|x-yaml|sql|javascript)")
+"""The types of text in requests."""
+
+_MAX_TEXT = 256 * 1024
 _FORM = "application/x-www-form-urlencoded"
 _MESSAGE_FIELD = b"message="
 """The start of the form of faye's cross-origin transport, which browsers send as text/plain."""
@@ -43,7 +56,7 @@ class ParsedBody:
     `in_form` is true for Bayeux messages in the `message` fields of a form.
     """
 
-    kind: Literal["none", "bayeux", "json", "form", "text", "omitted"]
+    kind: Literal["none", "bayeux", "json", "form", "pieces", "text", "omitted"]
     value: JSON = None
     reason: str = ""
     in_form: bool = False
@@ -52,23 +65,39 @@ class ParsedBody:
 _NONE = ParsedBody("none")
 
 
-def parse(body: bytes | None, content_type: str, *, bayeux: bool = False, callback: bool = False) -> ParsedBody:
-    """Classify a body. `bayeux`: it replies to Bayeux messages; `callback`: it may be JSONP."""
+def parse(
+    body: bytes | None,
+    content_type: str,
+    *,
+    bayeux: bool = False,
+    callback: bool = False,
+    request: bool = False,
+    missing: str = "",
+) -> ParsedBody:
+    """Classify a body. `bayeux`: it replies to Bayeux messages; `callback`: it may be JSONP.
+
+    Of a `request`, tolerant JSON and text are kept too, because a replay compares them. `missing` is the reason if
+    there is no body.
+    """
     if body is None:
-        return ParsedBody("omitted", reason=_NOT_AVAILABLE)
+        return ParsedBody("omitted", reason=missing or _NOT_AVAILABLE)
     if not body:
         return _NONE
     if len(body) > MAX_BODY:
-        return ParsedBody("omitted", reason=f"larger than {MAX_BODY} bytes")
+        return ParsedBody("omitted", reason=TOO_LARGE)
     kind = content_type.partition(";")[0].strip().lower()
     body = _as_utf8(body, content_type)
     if callback and (wrapped := _CALLBACK.match(body)):
         body = wrapped[1]
     start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if start in (b"{", b"[") or "json" in kind:
-        return _json(body, bayeux)
+        found = _json(body, bayeux, lenient=request)
+        if found.kind != "omitted" or not (request and kind and _TEXT.match(kind)):
+            return found
     if kind == _FORM or body.startswith(_MESSAGE_FIELD):
         return _form(body, kind)
+    if request and _TEXT.match(kind) and len(body) <= _MAX_TEXT:
+        return _pieces(body, kind)
     if kind.startswith("text/plain") or not kind:
         return _plain(body, kind)
     return _omitted(kind, body)
@@ -86,7 +115,7 @@ def parse_frame(frame: str | bytes, *, bayeux: bool) -> ParsedBody:
     if not frame:
         return _NONE
     if len(frame) > MAX_BODY:
-        return ParsedBody("omitted", reason=f"larger than {MAX_BODY} bytes")
+        return ParsedBody("omitted", reason=TOO_LARGE)
     if frame[:64].lstrip()[:1] in ("{", "[", b"{", b"["):
         return _json(frame, bayeux)
     return _omitted("a text frame" if isinstance(frame, str) else "a binary frame", frame)
@@ -98,10 +127,10 @@ def redact(parsed: ParsedBody, redactor: Redactor) -> JSONObject:
         return {}
     if parsed.kind == "omitted":
         return {"omitted": parsed.reason}
+    text = str(parsed.value) if parsed.kind in ("text", "pieces") else ""
+    if text and text.strip() in redactor.policy.literal_texts:
+        return {"body": text}
     if parsed.kind == "text":
-        text = str(parsed.value)
-        if text.strip() in redactor.policy.literal_texts:
-            return {"body": text}
         return {"omitted": f"a text that can't be redacted safely, {len(text)} characters"}
     try:
         value, marks = _redacted(parsed, redactor)
@@ -125,30 +154,36 @@ def _redacted(parsed: ParsedBody, redactor: Redactor) -> tuple[JSON, RedactionMa
         return list(found), marks
     if parsed.kind == "form":
         return _redacted_form(parsed.value, redactor)
+    if parsed.kind == "pieces":
+        pieces, marks = redact_text(str(parsed.value), redactor)
+        return [*pieces], marks
     return redactor.redact_json(parsed.value)
 
 
 def _redacted_form(value: JSON, redactor: Redactor) -> tuple[JSON, RedactionMarks]:
-    """Redact a form. Fields without a rule may contain anything, so they are redacted as personal data."""
+    """Redact a form. Fields without a rule are kept if they can't be personal data, such as `action=start`."""
     marks, fields = RedactionMarks(), list[JSON]()
     for pair in value if isinstance(value, list) else []:
         if isinstance(pair, list) and len(pair) == 2:
             name, text = str(pair[0]), str(pair[1])
-            rule = redactor.policy.query_rule(name) or PolicyRule(Treatment.TREE)
+            rule = redactor.policy.query_rule(name)
+            if rule is None and text and not is_plain_word(text):
+                rule = PolicyRule(Treatment.TREE)
             redacted, replaced = redactor.by_rule(rule, text)
-            (marks.secret if replaced == "secret" else marks.personal).append(f"/{redactor.key(name)}")
+            if replaced:
+                (marks.secret if replaced == "secret" else marks.personal).append(f"/{redactor.key(name)}")
             fields.append([redactor.key(name), redacted])
     return fields, marks
 
 
-def _json(body: str | bytes, bayeux: bool) -> ParsedBody:
+def _json(body: str | bytes, bayeux: bool, *, lenient: bool = False) -> ParsedBody:
     try:
         value = decode(body)
     except NotJSON as error:
-        duplicate = "twice" in str(error)
-        reason = "JSON with a duplicate key" if duplicate else "invalid JSON, or JSON that can't be stored"
-        return ParsedBody("omitted", reason=reason)
-    messages = _may_be_messages(body) and (looks_like_bayeux(value) or (bayeux and _has_channels(value)))
+        if lenient and (tolerated := _tolerated(body)) is not None:
+            return tolerated
+        return ParsedBody("omitted", reason=next(text for part, text in _REASONS.items() if part in str(error)))
+    messages = may_be_messages(body) and (looks_like_bayeux(value) or (bayeux and _has_channels(value)))
     if not _needs_check(body) or can_be_written(value):
         return ParsedBody("bayeux" if messages else "json", value)
     kept = [message for message in value if can_be_written(message)] if messages and isinstance(value, list) else []
@@ -158,7 +193,16 @@ def _json(body: str | bytes, bayeux: bool) -> ParsedBody:
     return ParsedBody("bayeux", kept, f"{number} of {number + len(kept)} messages can't be replayed: {_UNSUPPORTED}")
 
 
-def _may_be_messages(body: str | bytes) -> bool:
+def _tolerated(body: str | bytes) -> ParsedBody | None:
+    """Return JSON with trailing commas or comments, which tolerant servers read; None for anything else."""
+    try:
+        value = decode_lenient(body)
+    except NotJSON:
+        return None
+    return None if looks_like_bayeux(value) or not can_be_written(value) else ParsedBody("json", value)
+
+
+def may_be_messages(body: str | bytes) -> bool:
     """Return True if a body contains the word that all Bayeux messages contain; a fast check."""
     return "channel" in body if isinstance(body, str) else b"channel" in body
 
@@ -175,11 +219,15 @@ def _has_channels(value: JSON) -> bool:
 
 
 def _form(body: bytes, kind: str) -> ParsedBody:
-    pairs = parse_qsl(body.decode("latin-1"), keep_blank_values=True, errors="backslashreplace")
+    pairs = [(name, str(each)) for name, value in form_of(body).items() for each in _values(value)]
     messages = _messages_of(pairs)
     if messages:
         return ParsedBody("bayeux", list(messages), in_form=True)
     return ParsedBody("form", [[name, value] for name, value in pairs]) if kind == _FORM else _plain(body, kind)
+
+
+def _values(value: JSON) -> list[JSON]:
+    return value if isinstance(value, list) else [value]
 
 
 def _as_utf8(body: bytes, content_type: str) -> bytes:
@@ -207,6 +255,13 @@ def _messages_of(pairs: list[tuple[str, str]]) -> list[JSONObject]:
             return []
         found += [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict)]
     return found
+
+
+def _pieces(body: bytes, kind: str) -> ParsedBody:
+    try:
+        return ParsedBody("pieces", body.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return _omitted(kind or "unknown", body)
 
 
 def _plain(body: bytes, kind: str) -> ParsedBody:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import quote, unquote_plus
 
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
@@ -16,6 +17,9 @@ from cometreel.recording.policy import Policy, PolicyRule, Treatment
 from cometreel.recording.pseudonyms import EMAIL, SHAPED_ID, Pseudonyms, is_shaped_id
 from cometreel.recording.secret import Secret
 from cometreel.scenario.json_pointer import escape
+from cometreel.secret_names import member_name, words_of
+from cometreel.secret_text import SecretText
+from cometreel.secret_values import basic_credentials
 
 __all__ = ["HIDDEN", "RedactionMarks", "Redactor"]
 
@@ -23,16 +27,21 @@ HIDDEN = "hidden"
 """The replacement of a secret that does not identify a session."""
 
 _URL_HOST = re.compile(r"(?<=://)(?:[^/@\s\"'<>]*@)?([^/?#\s\"'<>,;\\]+)")
-_SESSION_PARAMETER = re.compile(r";jsessionid=([^;/?#\s\"'<>]*)", re.IGNORECASE)
 _INTERNATIONAL = re.compile(r"(?<![\w+])\+\d(?:[\d().\s/-]*\d){6,}")
-_CREDENTIALS = re.compile(r"\b(?:Basic|Bearer|Negotiate|Digest)\s+[A-Za-z0-9+/=._~-]{6,}")
-_WEB_TOKEN = re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.?[\w-]*")
 _PARAMETER = re.compile(r"(?<=[?&])([\w.~-]{1,60})=([^&#\s\"'<>]+)")
 _QUOTED = re.compile(r"(?<=['\"])[^'\"]+(?=['\"])")
 _LONG_NUMBER = re.compile(r"\d{4,}")
 _PRIVATE_ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b")
 _CACHE_LIMIT = 20_000
 _ENVELOPE_DATA = ("data", "ext")
+_SECRET_TREATMENTS = (Treatment.SECRET, Treatment.TOKEN)
+_OPERATION_KEYS = frozenset(
+    ("operationName", "operation", "messageType", "notificationType", "channel", "subscription")
+)
+_USER_REFERENCE = PolicyRule(Treatment.KEEP, "user")
+"""The rule of a key without a rule of the policy that may refer to a user, such as `createdBy`."""
+
+_OWNER_KINDS = frozenset(("owner", "user", "place", "group", "queue", "name"))
 # fmt: off
 _ENVELOPE_KEPT = frozenset((
     "id", "channel", "version", "minimumVersion", "supportedConnectionTypes", "connectionType", "advice",
@@ -71,11 +80,13 @@ class Redactor:
         self.pseudonyms = Pseudonyms(key)
         self.secrets = KnownSecrets()
         self._names: dict[str, str] = {}
+        self._users: dict[str, str] = {}
         self._text_cache: dict[str, str] = {}
         self._key_cache: dict[str, str] = {}
         self._path: list[str] = []
         self._marks = RedactionMarks()
         self._patterns = self._text_patterns()
+        self._secret_text = SecretText(self._hides, self._secret_in_text, self._nested_value, sentences=False)
 
     def __repr__(self) -> str:
         return f"Redactor({self.policy.name})"
@@ -83,27 +94,37 @@ class Redactor:
     @property
     def version(self) -> int:
         """A number that changes when the result for an equal value may change."""
-        return len(self._names) + self.secrets.dropped
+        return len(self._names) + len(self._users) + self.secrets.dropped
 
     def redact_json(self, value: JSON) -> tuple[JSON, RedactionMarks]:
         """Redact a JSON value; also return the marks of the replaced values."""
         self._path, self._marks = [], RedactionMarks()
+        self._learn_users(value)
         return self._value(value, None), self._marks
 
     def redact_messages(self, messages: list[JSONObject]) -> tuple[list[JSON], RedactionMarks]:
         """Redact Bayeux messages: the envelope with fixed rules, `data` and `ext` as JSON."""
         self._path, self._marks = [], RedactionMarks()
         redacted: list[JSON] = []
+        for message in messages:
+            self._learn_users(message)
         for number, message in enumerate(messages):
             self._path.append(str(number))
             redacted.append(self._message(message))
             self._path.pop()
         return redacted, self._marks
 
-    def token(self, value: str) -> str:
+    def token(self, value: str, place: str = "") -> str:
         """Replace a session or client id, and add it to the known secrets."""
-        self.secrets.add(value)
+        self.secrets.add(value, place or self._place())
         return self.pseudonyms.token(value)
+
+    def user(self, value: str) -> str:
+        """Replace the name with which a user logs in, also where it is the name of an owner."""
+        if value not in self._users and len(self._users) < _CACHE_LIMIT:
+            self._users[value] = self.pseudonyms.same_shape(value)
+            self.secrets.add_name(value)
+        return self.name(value)
 
     def name(self, value: str) -> str:
         """Replace a personal name, address or number, also in later texts if it can't be a common word."""
@@ -141,23 +162,51 @@ class Redactor:
                 self._key_cache[name] = redacted
             return redacted
 
-    def by_rule(self, rule: PolicyRule | None, value: str) -> tuple[str, str]:
-        """Redact a text with a rule; also return the class of the replaced value, or an empty string."""
+    def by_rule(self, rule: PolicyRule | None, value: str, place: str = "") -> tuple[str, str]:
+        """Redact a text with a rule; also return the class of the replaced value, or an empty string.
+
+        `place` names the place of a secret for the summary; the default is its key.
+        """
+        if rule is _USER_REFERENCE:
+            if value in self._users:
+                return self._as_user(value)
+            rule = None
         if rule is None:
             if self.policy.strict and is_shaped_id(value):
                 return self.pseudonyms.same_shape(value), "id thing"
             return self._personal(self.text, value)
         treatment = rule.treatment
         if treatment is Treatment.SECRET:
-            self.secrets.add(value)
+            self._add_secret(value, place or self._place())
             return (HIDDEN, "secret") if value else ("", "")
         if treatment is Treatment.TOKEN:
-            return self.token(value), "secret"
-        if treatment is Treatment.IDENTIFIER and self.policy.strict and value:
-            return self.pseudonyms.same_shape(value), f"id {rule.kind}"
-        if treatment is Treatment.IDENTIFIER and value in self._names and "@" not in value and "+" not in value:
-            return value, ""  # clients send the identifier again, even if it equals the name of a user
+            return self.token(value, place), "secret"
+        if treatment is Treatment.IDENTIFIER:
+            return self._identifier(rule.kind, value)
         return self._personal(self._method(treatment), value)
+
+    def _identifier(self, kind: str, value: str) -> tuple[str, str]:
+        if kind in _OWNER_KINDS:
+            self.secrets.add_name(value)
+        if self.policy.strict and value:
+            return self.pseudonyms.same_shape(value), f"id {kind}"
+        if value in self._users:
+            return self._as_user(value)
+        if value in self._names and "@" not in value and "+" not in value:
+            return value, ""  # clients send the identifier again, even if it equals a number or a name
+        return self._personal(self.text, value)
+
+    def _as_user(self, value: str) -> tuple[str, str]:
+        """Replace an identifier that is the name of a user. It is still compared in requests if it contains letters."""
+        return self._users[value], "" if any(map(str.isalpha, value)) and "@" not in value else "personal"
+
+    def _add_secret(self, value: str, place: str) -> None:
+        if value != HIDDEN:
+            self.secrets.add(value, place)
+
+    def _place(self) -> str:
+        """Return the key of the value that is being redacted."""
+        return next((self._path_step(name) for name in reversed(self._path) if not name.isdigit()), "a text")
 
     def _method(self, treatment: Treatment) -> Callable[[str], str]:
         if treatment is Treatment.NAME:
@@ -186,6 +235,8 @@ class Redactor:
             elif name == "error" and isinstance(item, str):
                 redacted[name] = self.text(item)
             elif name in _ENVELOPE_KEPT:
+                if name in _OPERATION_KEYS and isinstance(item, str):
+                    self._add_words(item)
                 redacted[name] = self._envelope_value(item)
             else:
                 redacted[self.key(name)] = self._value(item, self.policy.key_rule(name))
@@ -228,14 +279,41 @@ class Redactor:
         return value
 
     def _object(self, value: JSONObject, rule: PolicyRule | None) -> JSON:
-        if rule is not None and rule.treatment in (Treatment.TREE, Treatment.SECRET, Treatment.TOKEN):
+        if rule is not None and (rule.treatment is Treatment.TREE or rule.treatment in _SECRET_TREATMENTS):
             return self._whole(value, rule)
-        rule_of, path, redacted = self.policy.key_rule, self._path, dict[str, JSON]()
+        path, redacted = self._path, dict[str, JSON]()
         for name, item in value.items():
             path.append(name)
-            redacted[self.key(name)] = self._value(item, rule_of(name))
+            if name in _OPERATION_KEYS and isinstance(item, str):
+                self._add_words(item)
+            redacted[self.key(name)] = self._value(item, self._member_rule(value, name))
             path.pop()
         return redacted
+
+    def _member_rule(self, members: JSONObject, name: str) -> PolicyRule | None:
+        rule = self.policy.key_rule(member_name(members, name))
+        return _USER_REFERENCE if rule is None and _refers_to_user(name) else rule
+
+    def _add_words(self, text: str) -> None:
+        for word in text.split("/"):
+            if word:
+                self.secrets.add_word(word)
+
+    def _learn_users(self, value: JSON) -> None:
+        """Find the names of users in a body first: they are replaced in all its parts."""
+        if isinstance(value, list):
+            for item in value:
+                self._learn_users(item)
+        elif isinstance(value, dict):
+            for name, item in value.items():
+                if isinstance(item, dict | list):
+                    self._learn_users(item)
+                elif item and isinstance(item, str) and is_login_name(name) and self._is_personal(name):
+                    self.user(item)
+
+    def _is_personal(self, name: str) -> bool:
+        rule = self.policy.key_rule(name)
+        return rule is not None and rule.treatment is Treatment.NAME
 
     def _array(self, value: list[JSON], rule: PolicyRule | None) -> JSON:
         if rule is not None and rule.treatment in (Treatment.TREE, Treatment.SECRET, Treatment.TOKEN):
@@ -259,7 +337,7 @@ class Redactor:
 
     def _add_secrets(self, value: JSON) -> None:
         if isinstance(value, str):
-            self.secrets.add(value)
+            self._add_secret(value, self._place())
         elif isinstance(value, dict | list):
             for item in value.values() if isinstance(value, dict) else value:
                 self._add_secrets(item)
@@ -285,6 +363,7 @@ class Redactor:
         return redacted if redacted != name else _LONG_NUMBER.sub(lambda found: self.pseudonyms.digits(found[0]), name)
 
     def _redact_key(self, name: str) -> str:
+        self.secrets.add_word(name)
         for pattern in self.policy.dictionary_keys:
             found = pattern.match(name)
             if found:
@@ -310,10 +389,13 @@ class Redactor:
     def _redact_text(self, value: str) -> str:
         if value in self._names:
             return self._names[value]
-        if value[:1] in ("{", "[") and value[-1:] in ("}", "]"):
-            inner = self._nested(value)
+        bare = value.strip()
+        if bare[:1] in ("{", "[") and bare[-1:] in ("}", "]"):
+            inner = self._nested(bare)
             if inner is not None:
-                return inner
+                start = value.index(bare)
+                return value[:start] + inner + value[start + len(bare) :]
+        value = self._secret_text.replaced(value)
         for marker, pattern, replace in self._patterns:
             if marker in value:
                 value = pattern.sub(replace, value)
@@ -328,20 +410,51 @@ class Redactor:
             *shaped_ids,
             ("@", EMAIL, lambda found: self.name(found[0])),
             ("+", _INTERNATIONAL, lambda found: self.name(found[0])),
-            (";", _SESSION_PARAMETER, lambda found: f";jsessionid={self.token(found[1])}"),
-            ("eyJ", _WEB_TOKEN, lambda _: HIDDEN),
-            (" ", _CREDENTIALS, lambda _: HIDDEN),
         ]
 
     def _parameter(self, found: re.Match[str]) -> str:
-        """Redact a parameter of a URL in a text like one of a request."""
+        """Redact personal data in a parameter of a URL like in one of a request."""
         rule = self.policy.query_rule(found[1])
-        if rule is None or rule.treatment not in (Treatment.SECRET, Treatment.TOKEN, Treatment.NAME):
+        if rule is None or rule.treatment is not Treatment.NAME:
             return found[0]
-        plain = unquote_plus(found[2])
-        if rule.treatment is Treatment.SECRET and not looks_random(plain):
-            return f"{found[1]}={HIDDEN}"  # a word such as `active` must not be removed elsewhere
-        return f"{found[1]}={quote(self.by_rule(rule, plain)[0], safe='')}"
+        return f"{found[1]}={quote(self.by_rule(rule, unquote_plus(found[2]))[0], safe='')}"
+
+    def _hides(self, name: str, query: bool) -> bool:
+        rule = self.policy.query_rule(name) if query else self.policy.key_rule(name)
+        return rule is not None and rule.treatment in _SECRET_TREATMENTS
+
+    def _secret_in_text(self, name: str, value: str) -> str:
+        """Replace a secret that was found in a text, by its name or its format."""
+        if not value or value == HIDDEN:
+            return value
+        if name.endswith("/"):
+            return self.path_secret(name[:-1], value)
+        rule = self.policy.query_rule(name) if name else None
+        if rule is not None and rule.treatment is Treatment.TOKEN:
+            return self.token(value, name)
+        credentials = basic_credentials(value.rpartition(" ")[2])
+        if credentials:
+            self.user(credentials[0])
+            self._add_secret(credentials[1], name or "credentials in a text")
+        self.add_parameter(name, value.rpartition(" ")[2] if not name else value)
+        return HIDDEN
+
+    def path_secret(self, before: str, value: str) -> str:
+        """Replace a secret in a path by a token, which is equal in a link and in the request that follows it."""
+        return self.token(value, f"path after {before}")
+
+    def add_parameter(self, name: str, value: str) -> None:
+        """Add a secret of a query or a text. A word such as `active` in `state=active` isn't removed elsewhere."""
+        if self._hides(name, False) or looks_random(value):
+            self._add_secret(value, self._place() if not name else self.key(name))
+
+    def _nested_value(self, value: JSON) -> JSON:
+        """Redact JSON that is part of a text."""
+        path, marks = self._path, self._marks
+        self._path, self._marks = [], RedactionMarks()
+        redacted = self._value(value, None)
+        self._path, self._marks = path, marks
+        return redacted
 
     def _nested(self, value: str) -> str | None:
         """Redact JSON in a string; None if the string isn't JSON."""
@@ -349,8 +462,19 @@ class Redactor:
             inner = decode(value)
         except NotJSON:
             return None
-        path, marks = self._path, self._marks
-        self._path, self._marks = [], RedactionMarks()
-        redacted = encode(self._value(inner, None)).decode("utf-8")
-        self._path, self._marks = path, marks
-        return redacted
+        self._learn_users(inner)
+        return encode(self._nested_value(inner)).decode("utf-8")
+
+
+@lru_cache(maxsize=8192)
+def is_login_name(name: str) -> bool:
+    """Tell whether a key is that of the name with which a user logs in."""
+    words = words_of(name)
+    return words[-2:] in (("user", "name"), ("login", "name")) or words[-1:] == ("login",) or words == ("user",)
+
+
+@lru_cache(maxsize=8192)
+def _refers_to_user(name: str) -> bool:
+    """Tell whether a key without a rule may refer to a user."""
+    words = words_of(name)
+    return bool({"owner", "user", "agent", "assignee", "by", "member", "supervisor"}.intersection(words[-2:]))

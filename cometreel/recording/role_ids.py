@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from cometreel.jsonvalue import JSON
 from cometreel.recording.journal_events import WireEvent
 from cometreel.recording.transcript import RecordedPublish, Transcript
 from cometreel.scenario.json_pointer import escape, find
 
-__all__ = ["ids_in_requests", "user_ids"]
+__all__ = ["ids_in_requests", "sent_by", "user_ids"]
 
 _NAMES_USER = re.compile(
     r"(agent|user|employee|login|operator|person)[\w-]*(id|name|key|number|login)?$", re.IGNORECASE
@@ -50,6 +50,17 @@ def ids_in_requests(transcript: Transcript) -> Mapping[int, str]:
         names, key=lambda name: (not _NAMES_USER.search(name), -sum(map(Counter.total, sent[name].values())), name)
     )
     return {session: next(iter(values)) for session, values in sent[best].items()}
+
+
+def sent_by(transcript: Transcript) -> Mapping[str, set[int]]:
+    """Return the sessions whose requests contain each literal: as a path segment, in the query or in the body."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for session, _, value in _literals(transcript):
+        found[value].add(session)
+    for call in transcript.calls:
+        for segment in call.request.path.split("/"):
+            found[unquote(segment)].add(call.session)
+    return found
 
 
 def _tells_apart(name: str, by_session: Mapping[int, Counter[str]], sessions: set[int]) -> bool:

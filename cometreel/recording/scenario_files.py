@@ -35,11 +35,10 @@ def write_scenario(file: ScenarioFile, target: Path, *, force: bool = False) -> 
 
     :raises FileInvalid: if the file can't be written, or `target` isn't a file.
     """
-    if target.exists() and not target.is_file():  # a device must not be read or replaced
-        raise FileInvalid(
-            [Problem(str(target), 0, 0, "not a file", "the path of a scenario, for example recordings/login.yaml")]
-        )
     try:
+        if target.exists() and not target.is_file():  # a device must not be read or replaced
+            expected = "the path of a scenario, for example recordings/login.yaml"
+            raise FileInvalid([Problem(str(target), 0, 0, "not a file", expected)])
         written = _write_scenario(dump(file), target, force=force)
         _write_schema(target.parent / SCHEMA_NAME)  # last, so that an error leaves no files
     except OSError as error:

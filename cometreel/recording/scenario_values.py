@@ -6,7 +6,10 @@ literal; keys that begin with `$` are escaped.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from urllib.parse import parse_qsl, unquote
 
 from cometreel.jsonvalue import JSON
@@ -17,11 +20,13 @@ from cometreel.scenario.json_pointer import escape, parse_pointer
 __all__ = [
     "Identifiers",
     "any_marker",
-    "bound_template",
+    "form_pattern",
     "path_pattern",
+    "pieces_pattern",
     "query_pattern",
     "reply_value",
     "request_pattern",
+    "text_template",
     "value_at",
 ]
 
@@ -113,10 +118,13 @@ def reply_value(
     user_values: Mapping[str, str],
     bound: Mapping[str, str],
     handed_out: Container[str] = (),
+    hosts: AbstractSet[str] = frozenset(),
 ) -> JSON:
     """Return a reply body or event data; `user_values` maps values to templates (`--generalise`).
 
-    `bound` maps the tokens of bound values to the name of their rule; at the pointers `handed_out` they are new.
+    `bound` maps the tokens of bound values to the name of their rule; at the pointers `handed_out` they are new. URLs
+    of the recorded `hosts` become templates that lead to the replay, except where the replay replaces the host of every
+    URL: in `uri`, `…Uri` and `uris`.
     """
 
     def marker(item: JSON, pointer: str) -> JSON | None:
@@ -124,19 +132,10 @@ def reply_value(
             return item
         if isinstance(item, str) and item in user_values:
             return {"$t": user_values[item]}
-        if isinstance(item, str) and (template := bound_template(item, bound)) is not None:
-            return template
-        return _id_marker(item, identifiers, at) or _url_template(item, identifiers, at)
+        own_hosts = hosts if hosts and _URI_MEMBER.search(pointer) is None else frozenset[str]()
+        return _id_marker(item, identifiers, at) or text_template(item, identifiers, at, own_hosts, bound)
 
     return _walk(value, "", marker)
-
-
-def bound_template(text: str, bound: Mapping[str, str]) -> JSON | None:
-    """Return a template for a text that contains the token of a bound value, or None."""
-    if not bound or "{" in text:
-        return None
-    template = TOKEN.sub(lambda found: _session_value(bound[found[0]]) if found[0] in bound else found[0], text)
-    return None if template == text else {"$t": template}
 
 
 def _session_value(name: str) -> str:
@@ -148,16 +147,60 @@ def _id_marker(value: JSON, identifiers: Identifiers, at: float) -> JSON | None:
     return {"$id": name} if name is not None else None
 
 
-def _url_template(value: JSON, identifiers: Identifiers, at: float) -> JSON | None:
-    """Return a template for a URL with identifiers as path segments, or None."""
-    if not isinstance(value, str) or "/" not in value or "{" in value:
+_URI_MEMBER = re.compile(r"(?:/uri|Uri|/uris/\d+)$")
+_ORIGIN = re.compile(r"(?:(https?|wss?):)?//(host-[a-z]+\.example\.invalid)(?![\w.:-])", re.IGNORECASE)
+"""An origin as the recorder writes it: a pseudonym of host and port."""
+
+
+def text_template(
+    value: JSON, identifiers: Identifiers, at: float, hosts: AbstractSet[str], bound: Mapping[str, str]
+) -> JSON | None:
+    """Return a template for a text with URLs of recorded hosts, identifiers as segments, or bound values; else None."""
+    if not isinstance(value, str) or ("/" not in value and not bound):
         return None
-    segments = value.split("/")
+    pieces: list[str] = []
+    end = 0
+    for found in _ORIGIN.finditer(value) if hosts else ():
+        if found[2].lower() in hosts:
+            pieces += [_with_variables(value[end : found.start()], identifiers, at, bound), _base_template(found[1])]
+            end = found.end()
+    template = "".join([*pieces, _with_variables(value[end:], identifiers, at, bound)])
+    return {"$t": template} if _VARIABLE.search(template) else None
+
+
+_VARIABLE = re.compile(r"\{\{ (?:ids\[|request\.base|session\.)")
+
+
+def _base_template(scheme: str | None) -> str:
+    if scheme is not None and scheme.lower().startswith("ws"):
+        return "{{ request.base | replace('http', 'ws', 1) }}"
+    return "{{ request.base }}"
+
+
+def _with_variables(text: str, identifiers: Identifiers, at: float, bound: Mapping[str, str]) -> str:
+    """Return a part of a template: identifiers and bound values as variables, other text as it is."""
+    segments = text.split("/")
     names = [identifiers.name(unquote(segment), at) for segment in segments]
-    if not any(names):
-        return None
-    parts = [f"{{{{ ids['{name}'] }}}}" if name else segment for name, segment in zip(names, segments, strict=True)]
-    return {"$t": "/".join(parts)}
+    return "/".join(
+        f"{{{{ ids['{name}'] }}}}" if name else _with_bound(segment, bound)
+        for name, segment in zip(names, segments, strict=True)
+    )
+
+
+def _with_bound(text: str, bound: Mapping[str, str]) -> str:
+    pieces, end = [], 0
+    for found in TOKEN.finditer(text) if bound else ():
+        if found[0] in bound:
+            pieces += [_verbatim(text[end : found.start()]), _session_value(bound[found[0]])]
+            end = found.end()
+    return "".join([*pieces, _verbatim(text[end:])])
+
+
+def _verbatim(text: str) -> str:
+    """Return text for a template; what Jinja would read or drop becomes a string in an expression."""
+    if "{" in text or text.endswith("\n"):
+        return f"{{{{ {json.dumps(text, ensure_ascii=False)} }}}}"
+    return text
 
 
 def _walk(value: JSON, pointer: str, marker: Callable[[JSON, str], JSON | None]) -> JSON:
@@ -213,6 +256,40 @@ def query_pattern(event: WireEvent, identifiers: Identifiers, bound: Container[s
             _query_value(value, redaction, identifiers, event.at)
         )
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()} or None
+
+
+def form_pattern(body: RecordedBody) -> JSON:
+    """Return a form: texts by name, lists for repeated names, markers for replaced values."""
+    hidden = {*body.hidden.secret, *body.hidden.personal}
+    found: dict[str, list[JSON]] = {}
+    for pair in body.value if isinstance(body.value, list) else ():
+        if isinstance(pair, list) and len(pair) == 2:
+            name, value = str(pair[0]), pair[1]
+            found.setdefault(f"${name}" if name.startswith("$") else name, []).append(
+                {"$any": "string"} if f"/{name}" in hidden else value
+            )
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+_SPECIAL = re.compile(r"[\\.^$*+?{}\[\]|()]")
+_REST = {"<": "[^<]*", '"': '[^"]*', "'": "[^']*", "\n": "[^\\n]*", "\r": "[^\\r]*"}
+"""The expression for a replaced piece, by the first character after it."""
+
+
+def pieces_pattern(body: RecordedBody) -> JSON:
+    """Return a text whose odd pieces were replaced: the text if there are none, else a regular expression."""
+    pieces = [str(piece) for piece in body.value] if isinstance(body.value, list) else []
+    if len(pieces) <= 1:
+        return "".join(pieces)
+    if not "".join(pieces[::2]).strip():
+        return {"$any": "string"}
+    expression = "".join(
+        _SPECIAL.sub(r"\\\g<0>", piece)
+        if number % 2 == 0
+        else _REST.get("".join(pieces[number + 1 : number + 2])[:1], "(?s:.*)")
+        for number, piece in enumerate(pieces)
+    )
+    return {"$regex": f"^{expression}$"}
 
 
 def _query_value(value: str, redaction: str, identifiers: Identifiers, at: float) -> JSON:

@@ -23,7 +23,15 @@ __all__ = ["with_stable_pseudonyms"]
 
 _SYLLABLES = r"(?:[bdfgklmnprstvz][aeiou])"
 _WORD = re.compile(rf"(?<![^\W_]){_SYLLABLES}{{4,5}}(?![^\W_])", re.IGNORECASE)
-_NUMBER = re.compile(r"(?<![A-Za-z])\d(?:[().\s/-]*\d)*")
+_PARTS = {
+    "content-disposition": re.compile(r"""(?i)filename\*?\s*=\s*(?:[\w-]*'[\w-]*')?([^;]*)"""),
+    "link": re.compile("<([^<>]*)>"),
+    "www-authenticate": re.compile('"([^"]*)"'),
+}
+"""The parts of header values that the recorder may replace; the rest are words of HTTP."""
+
+_KEYED = r"(?<![0-9A-Za-z])s[0-9a-f]{20}(?![0-9A-Za-z])"  # of a secret; it stays the same
+_NUMBER = re.compile(rf"(?P<token>{_KEYED})|(?<![A-Za-z])\d(?:[().\s/-]*\d)*")
 
 
 def with_stable_pseudonyms(events: Iterable[WireEvent]) -> list[WireEvent]:
@@ -51,7 +59,8 @@ class _StablePseudonyms:
                 self._ids.setdefault(text, self._pseudonyms.same_shape(_numbered_id(text, len(self._ids))))
             for found in _WORD.finditer(text):
                 self._words.setdefault(found[0].lower(), self._word(found[0]))
-            for found in _NUMBER.finditer(SHAPED_ID.sub("", text)) if "://" not in text else ():
+            numbers = _NUMBER.finditer(SHAPED_ID.sub("", text)) if "://" not in text else ()
+            for found in (number for number in numbers if not number["token"]):
                 old = _digits_of(found[0])
                 self._digits.setdefault(old, self._pseudonyms.numbered_digits(len(self._digits), len(old)))
 
@@ -68,9 +77,13 @@ class _StablePseudonyms:
             path="/".join(self._segment(segment) for segment in event.path.split("/")),
             query=self._query(event),
             hidden_query={self._text(name): what for name, what in event.hidden_query.items()},
-            headers={name: self._text(value) for name, value in event.headers.items()},
+            headers={name: self._field(value) for name, value in event.headers.items()},
+            hosts=tuple(map(self._text, event.hosts)),
             body=self._body(event.body),
         )
+
+    def _field(self, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        return self._text(value) if isinstance(value, str) else tuple(map(self._text, value))
 
     def _segment(self, segment: str) -> str:
         """Replace pseudonyms in the decoded segment: the `C` of `%2C` isn't part of a word."""
@@ -119,6 +132,8 @@ class _StablePseudonyms:
 
     def _numbered(self, found: re.Match[str]) -> str:
         """Replace the digits and keep the punctuation, so that two spellings of a number stay equal."""
+        if found["token"]:
+            return found[0]
         new = iter(self._digits.get(_digits_of(found[0]), _digits_of(found[0])))
         return DIGITS.sub(lambda _: next(new), found[0])
 
@@ -138,8 +153,10 @@ def _hidden_texts(event: WireEvent) -> Iterator[str]:
         yield from (unquote(segments[int(n)]) for n in event.hidden_path if n.isdigit() and int(n) < len(segments))
     for name, value in parse_qsl(event.query) if event.hidden_query else ():
         yield from value.split(",") if name in event.hidden_query else ()
-    if "location" in event.headers:
-        yield event.headers["location"]
+    for name in ("location", *event.replaced_headers):
+        values = event.headers.get(name, "")
+        for value in (values,) if isinstance(values, str) else values:
+            yield from _PARTS[name].findall(value) if name in _PARTS else (value,)
     for pointer in (*event.body.hidden.personal, *event.body.hidden.identifiers):
         yield from _texts(value_at(event.body.value, pointer))
 

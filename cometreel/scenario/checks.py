@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TypeAlias
 
+from cometreel.cors import is_origin
 from cometreel.jsonvalue import JSON
 from cometreel.scenario.json_pointer import parse_pointer
 
@@ -286,6 +287,17 @@ def seed(value: JSON) -> Iterator[Finding]:
         yield Finding((), describe(value), "text or a whole number")
 
 
+def origins(value: JSON) -> Iterator[Finding]:
+    """Check one origin, or a list of them."""
+    listed = value if isinstance(value, list) else [value]
+    for number, one in enumerate(listed):
+        if not isinstance(one, str) or not is_origin(one):
+            path = (number,) if isinstance(value, list) else ()
+            yield Finding(path, describe(one), "an origin without a path, such as http://localhost:3000, or * for any")
+    if not listed:
+        yield Finding((), describe(value), "at least one origin")
+
+
 def event_choice(value: JSON) -> Iterator[Finding]:
     """Check a selection of events: all (true), one by its number from 1, or those on a channel."""
     if value is True or (isinstance(value, int) and value >= 1):
@@ -329,6 +341,12 @@ def header_value(value: JSON) -> Iterator[Finding]:
         yield from _at(number, findings) if isinstance(value, list) else findings
         if isinstance(item, str):
             yield from header_line(item)
+
+
+def own_header_value(value: JSON) -> Iterator[Finding]:
+    """Check the value of a header field of one reply; null leaves out the field of `reply_headers`."""
+    if value is not None:
+        yield from header_value(value)
 
 
 def header_line(value: JSON) -> Iterator[Finding]:

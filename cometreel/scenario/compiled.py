@@ -148,6 +148,7 @@ class SettingsSection:
     repeat: Repeat | None = None
     unmatched: Literal["fail", "forward"] | None = None
     auth: Literal["open", "session", "csrf"] | None = None
+    cors: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,8 @@ class RenderContext:
 
     `seed` determines `uuid()` and `randint()` and must differ for each play (for example seed, session, exchange name,
     play number). `now` is the scenario's clock, `wallclock` the real one. `ref` is the live reference number, `ids` the
-    session's bindings of `$id` names, `session` its persistent captures.
+    session's bindings of `$id` names, `session` its persistent captures. `base` is scheme, host and port as the client
+    used them.
     """
 
     request: RequestOrPublish
@@ -189,6 +191,7 @@ class RenderContext:
     now: datetime = EPOCH
     seed: str = ""
     wallclock: Callable[[], datetime] = _epoch
+    base: str = ""
 
 
 @immutable

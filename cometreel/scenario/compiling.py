@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.jsonvalue import JSON, JSONObject, sorted_text
 from cometreel.scenario.normalized_request import normalize_path, without
 from cometreel.scenario.request_pattern import (
     BodyMatcher,
     BytesBody,
     ExactPath,
+    FormBody,
     JsonBody,
+    MediaType,
     PathMatcher,
     PathText,
     PublishPattern,
@@ -45,7 +46,7 @@ from .compiled import (
 from .durations import parse_duration
 from .field_types import Anchors
 from .markers import marker_of
-from .matchers import matcher
+from .matchers import Matcher, matcher
 from .model import (
     BayeuxBlock,
     BindBlock,
@@ -72,6 +73,7 @@ __all__ = [
     "identity",
     "names",
     "reply",
+    "reply_headers",
     "request_pattern",
     "session",
     "settings",
@@ -102,9 +104,13 @@ def request_pattern(block: RequestBlock | PublishBlock, ignored: Sequence[str]) 
     if isinstance(block, PublishBlock):
         data = matcher(_without_ignored(block.data, ignored))
         return PublishPattern(matcher(block.publish), data, matcher(block.ext) if _has(block, "ext") else None)
-    headers = tuple((name, matcher(pattern)) for name, pattern in (block.headers or {}).items())
+    headers = tuple((name, _header(name, pattern)) for name, pattern in (block.headers or {}).items())
     query = matcher({} if block.query is None else block.query)
     return RequestPattern(block.method.upper(), _path(block.path), query, headers, _body(block, ignored))
+
+
+def _header(name: str, pattern: JSON) -> Matcher:
+    return MediaType(pattern) if name.lower() == "content-type" and isinstance(pattern, str) else matcher(pattern)
 
 
 def _has(block: RequestBlock | PublishBlock | ReplyBlock | FaultBlock, key: str) -> bool:
@@ -127,8 +133,14 @@ def _path(written: JSON) -> PathMatcher:
 def _body(block: RequestBlock, ignored: Sequence[str]) -> BodyMatcher:
     if _has(block, "body"):
         return JsonBody(matcher(_without_ignored(block.body, ignored)))
+    if _has(block, "form"):
+        return FormBody(matcher({} if block.form is None else block.form))
     if _has(block, "text"):
-        return BytesBody(block.text.encode()) if isinstance(block.text, str) else TextBody(matcher(block.text))
+        return (
+            BytesBody(block.text.encode(), is_text=True)
+            if isinstance(block.text, str)
+            else TextBody(matcher(block.text))
+        )
     return BytesBody(base64.b64decode(block.base64 or ""))
 
 
@@ -149,13 +161,15 @@ def identity(block: RequestBlock | PublishBlock, ignored: Sequence[str]) -> str:
             normalized = normalize_path(path)
             path = ["path", list(normalized.segments), normalized.me]
         headers: JSONObject = {name.lower(): pattern for name, pattern in (block.headers or {}).items()}
-        body: JSON = [
+        body: list[JSON] = [
             [_without_ignored(block.body, ignored)] if _has(block, "body") else None,
             block.text,
             block.base64,
         ]
+        if _has(block, "form"):
+            body.append({"form": block.form or {}})
         parts = [block.method.upper(), path, block.query or {}, headers, body, block.authenticated]
-    return json.dumps(parts, sort_keys=True)
+    return sorted_text(parts)
 
 
 def under(locate: Locate, *steps: str | int) -> Locate:
@@ -167,8 +181,10 @@ def under(locate: Locate, *steps: str | int) -> Locate:
     return locate_below
 
 
-def reply(block: ReplyBlock, publish: bool, locate: Locate) -> ReplySpec | PublishReplySpec:
-    """Compile the reply of an exchange."""
+def reply(
+    block: ReplyBlock, publish: bool, locate: Locate, common: Sequence[tuple[str, Value]] = ()
+) -> ReplySpec | PublishReplySpec:
+    """Compile the reply of an exchange; `common` are the header fields of all HTTP replies of its file."""
     written = {name: getattr(block, name) for name in ReplyBlock.model_fields if _has(block, name)}
     values = {
         name: value_of(value, under(locate, name))
@@ -178,16 +194,24 @@ def reply(block: ReplyBlock, publish: bool, locate: Locate) -> ReplySpec | Publi
     if publish:
         members = tuple((name, values.pop(name)) for name in ("data", "ext") if name in values)
         return PublishReplySpec(locate(()), members=members, **values)
-    headers = tuple(_headers(block, locate))
+    own = {name.lower() for name in block.headers or {}}
+    inherited = [(name, value) for name, value in common if name.lower() not in own]
+    headers = (*_headers(block.headers, under(locate, "headers")), *inherited)
     return ReplySpec(locate(()), headers=headers, content=base64.b64decode(block.base64 or ""), **values)
 
 
-def _headers(block: ReplyBlock, locate: Locate) -> list[tuple[str, Value]]:
+def _headers(fields: Mapping[str, JSON] | None, locate: Locate) -> list[tuple[str, Value]]:
     return [
-        (name, value_of(item, under(locate, "headers", name)))
-        for name, written in (block.headers or {}).items()
+        (name, value_of(item, under(locate, name)))
+        for name, written in (fields or {}).items()
+        if written is not None
         for item in (written if isinstance(written, list) else [written])
     ]
+
+
+def reply_headers(fields: Mapping[str, JSON] | None, locate: Locate) -> tuple[tuple[str, Value], ...]:
+    """Compile the header fields of all HTTP replies of a file."""
+    return tuple(_headers(fields, locate))
 
 
 def event(block: EventBlock, number: int, locate: Locate) -> EventSpec:
@@ -268,7 +292,8 @@ def settings(block: SettingsBlock | None) -> SettingsSection:
     if block is None:
         return SettingsSection()
     seed = None if block.seed is None else str(block.seed)
-    return SettingsSection(seed, block.speed, block.repeat, block.unmatched, block.auth)
+    cors = None if block.cors is None else names(block.cors)
+    return SettingsSection(seed, block.speed, block.repeat, block.unmatched, block.auth, cors)
 
 
 def fault(block: FaultBlock, index: int, position: Position) -> Fault:

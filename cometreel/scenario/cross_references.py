@@ -5,8 +5,7 @@ Reads the raw values, including blocks that are invalid for another reason, so t
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from cometreel.errors import Problem
 from cometreel.jsonvalue import JSON
@@ -14,6 +13,7 @@ from cometreel.scenario import compiling
 from cometreel.scenario.checks import ANCHORS
 from cometreel.scenario.findings import Finding, near, problems_of
 from cometreel.scenario.markers import captures_in, ids_in, templates_in
+from cometreel.scenario.regular_expression import ExpressionInvalid
 from cometreel.scenario.sources import SourceFile
 from cometreel.scenario.templates import check_template, undefined_names
 from cometreel.scenario.values import TEMPLATE_NAMES
@@ -38,6 +38,7 @@ def cross_reference_problems(sources: Sequence[SourceFile], roles: Collection[st
     yield from _name_problems(sources)
     yield from _binding_problems(sources)
     for source in sources:
+        yield from problems_of(defined.in_headers(source.head.reply_headers), source.document, ("reply_headers",))
         for key in ("exchanges", "timeline", "faults"):
             for number, raw in enumerate(source.blocks(key)):
                 yield from problems_of(defined.findings(key, raw), source.document, (key, number))
@@ -113,10 +114,19 @@ class _DefinedNames:
             yield from self._unknown_receiver(event, ("events", number))
         request = _part(raw, "request")
         yield from self._undefined_in_templates(raw, TEMPLATE_NAMES | _captures(request))
+        yield from self._unbound_ids(raw)
+
+    def _unbound_ids(self, raw: JSON) -> Iterator[Finding]:
         for path, name in ids_in(raw):
             if path[0] != "request" and name not in self._ids:
                 found = f"no request binds {{$id: {name}}}"
                 yield Finding(path, found, "the name of an $id in a request", near(name, self._ids))
+
+    def in_headers(self, fields: Mapping[str, JSON] | None) -> Iterator[Finding]:
+        """Yield the unknown names in the header fields of all replies."""
+        raw: JSON = dict(fields or {})
+        yield from self._undefined_in_templates(raw, TEMPLATE_NAMES)
+        yield from self._unbound_ids(raw)
 
     def _unknown_exchanges(self, raw: JSON, path: tuple[str, ...], words: Sequence[str] = ()) -> Iterator[Finding]:
         for number, name in enumerate(_names(raw, path)):
@@ -155,7 +165,7 @@ class _DefinedNames:
 def _captures(request: JSON) -> frozenset[str]:
     try:
         return frozenset(captures_in(request))
-    except re.error:  # `markers` reports it
+    except ExpressionInvalid:  # `markers` reports it
         return frozenset()
 
 

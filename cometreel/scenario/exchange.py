@@ -8,13 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, exact
 from cometreel.scenario.matchers import Literal, Matcher, ObjectOf
 from cometreel.scenario.normalized_request import (
     NormalizedPublish,
     NormalizedRequest,
     RequestKey,
     RequestOrPublish,
+    form_of,
     normalize_publish,
     normalize_request,
 )
@@ -22,6 +23,7 @@ from cometreel.scenario.profiles import Profile
 from cometreel.scenario.request_pattern import (
     BytesBody,
     ExactPath,
+    FormBody,
     JsonBody,
     Match,
     Mismatch,
@@ -229,7 +231,7 @@ def frozen(value: JSON) -> Hashable:
         return frozenset((key, frozen(member)) for key, member in value.items())
     if isinstance(value, list):
         return ("list", *map(frozen, value))
-    return value
+    return exact(value) if isinstance(value, float) else value
 
 
 def _is_exact(group: ExchangeGroup) -> bool:
@@ -238,7 +240,7 @@ def _is_exact(group: ExchangeGroup) -> bool:
     if not isinstance(trigger, RequestPattern) or trigger.headers or not isinstance(trigger.path, ExactPath):
         return False
     is_plain = isinstance(trigger.body, BytesBody) or (
-        isinstance(trigger.body, JsonBody) and isinstance(trigger.body.matcher, Literal)
+        isinstance(trigger.body, JsonBody | FormBody) and isinstance(trigger.body.matcher, Literal)
     )
     return is_plain and isinstance(trigger.query, Literal)
 
@@ -273,6 +275,8 @@ def _features_of_pattern(trigger: Trigger) -> Iterator[tuple[Feature, Hashable]]
     yield from _features_of_matcher(("query",), trigger.query)
     if isinstance(trigger.body, JsonBody):
         yield from _features_of_matcher(("body",), trigger.body.matcher)
+    elif isinstance(trigger.body, FormBody):
+        yield from _features_of_matcher(("form",), trigger.body.matcher)
 
 
 def _features_of_matcher(feature: Feature, matcher: Matcher) -> Iterator[tuple[Feature, Hashable]]:
@@ -307,6 +311,8 @@ def _feature_of_http_request(feature: Feature, request: NormalizedRequest) -> Ha
         return _member(request.query, feature[1:])
     if feature[0] == "body":
         return _member(request.compared, feature[1:]) if request.is_json else _ABSENT
+    if feature[0] == "form":
+        return _member(form_of(request.content), feature[1:])
     return _NOT_INDEXED
 
 

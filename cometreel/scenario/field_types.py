@@ -77,12 +77,15 @@ Probability = Annotated[float, _checked(checks.rate), WithJsonSchema({"type": "n
 Speed = Annotated[float, _checked(checks.speed), WithJsonSchema({"type": "number", "minimum": 0})]
 
 RequestHeaders = Annotated[dict[str, TextPattern], _checked(checks.header_names)]
+OwnHeaderValue = Annotated[_Any, _checked(checks.own_header_value), _shared("OwnHeaderValue")]
+OwnHeaders = Annotated[dict[str, OwnHeaderValue], _checked(checks.header_names)]
 ReplyHeaders = Annotated[dict[str, HeaderValue], _checked(checks.header_names)]
 FixedHeaders = Annotated[dict[str, HeaderLine], _checked(checks.header_names)]
 
 if TYPE_CHECKING:
     CorrelationSources: TypeAlias = str | list[str]
     Names: TypeAlias = str | list[str]
+    Origins: TypeAlias = str | list[str]
     Anchor: TypeAlias = str | dict[str, str]
     Anchors: TypeAlias = Anchor | list[Anchor]
     Seed: TypeAlias = str | int
@@ -90,6 +93,11 @@ if TYPE_CHECKING:
 else:
     CorrelationSources = Annotated[Any, _checked(checks.correlation_source), _shared("CorrelationSources")]
     Names = Annotated[Any, _checked(checks.names), _shared("Names")]
+    Origins = Annotated[
+        Any,
+        _checked(checks.origins),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+    ]
     Anchor = Annotated[Any, _checked(checks.anchor), _shared("Anchor")]
     Anchors = Annotated[Any, _checked(checks.anchors), _shared("Anchors")]
     Seed = Annotated[Any, _checked(checks.seed), WithJsonSchema({"type": ["string", "integer"]})]

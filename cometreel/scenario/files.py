@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -74,7 +76,8 @@ def _files(paths: Sequence[Path], problems: list[Problem]) -> Iterator[Path]:
     if not paths:
         problems.append(Problem("scenario", 0, 0, "no file was given", "at least one file or folder"))
     for path in paths:
-        yield from _files_of(path, problems) if path.is_dir() else [path]
+        is_folder = os.path.isdir(path)  # noqa: PTH112  # pathlib fails for a name that is too long
+        yield from _files_of(path, problems) if is_folder else [path]
 
 
 def _files_of(folder: Path, problems: list[Problem]) -> list[Path]:
@@ -95,10 +98,16 @@ def _unreadable(path: Path, error: OSError) -> Problem:
 
 
 def _read(path: Path) -> bytes:
+    """Read a regular file. Others are not read, because reading a pipe or a terminal may never end."""
     try:
-        return path.read_bytes()
+        # without waiting, because opening a pipe waits for a writer
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return file.read()
     except OSError as error:
         raise FileInvalid([_unreadable(path, error)]) from None
+    raise FileInvalid([Problem(str(path), 0, 0, "is not a regular file, but a pipe or a device", "a scenario file")])
 
 
 def dump(file: ScenarioFile, schema: str = SCHEMA_NAME) -> str:

@@ -6,6 +6,7 @@ The blocks come from the pydantic models. This module adds markers and the keys 
 from __future__ import annotations
 
 import json
+from itertools import combinations
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.checks import CHANNEL, CORRELATION_SOURCE, NAME
@@ -77,7 +78,7 @@ def _tree(name: str, marker: str) -> JSONObject:
 def _markers() -> JSONObject:
     return {
         "any": _marker("$any", {"enum": list(ANY_KINDS)}, "Any value of this type."),
-        "regex": _marker("$regex", {"type": "string"}, "Text in which Python's re.search finds this expression."),
+        "regex": _marker("$regex", {"type": "string"}, "Text in which this regular expression is found."),
         "capture": _marker(
             "$capture", {"type": "string", "pattern": f"^{CAPTURE}$"}, "Any value, stored under this name."
         ),
@@ -136,9 +137,7 @@ def _definitions() -> JSONObject:
         "Template": template,
         "TextValue": _any_of(text, template),
         "BatchValue": _any_of({"type": "string", "pattern": NAME}, template),
-        "HeaderValue": _any_of(
-            {"type": "string", "pattern": "^[^\\r\\n]*$"}, template, _list_of(_any_of(text, template))
-        ),
+        **_header_values(_any_of(text, template), template),
         "DurationValue": _any_of({"type": "string", "pattern": DURATION_PATTERN}, template),
         "ChannelValue": _any_of({"type": "string", "pattern": CHANNEL}, template),
         "StatusValue": _any_of({"type": "integer", "minimum": 200, "maximum": 599}, template),
@@ -150,6 +149,15 @@ def _definitions() -> JSONObject:
         "EventChoice": _any_of(
             {"const": True}, {"type": "integer", "minimum": 1}, {"type": "string", "pattern": CHANNEL}
         ),
+    }
+
+
+def _header_values(item: JSON, template: JSON) -> JSONObject:
+    """Return the definitions of a header field of a reply, and of one that may be null."""
+    line: JSONObject = {"type": "string", "pattern": "^[^\\r\\n]*$"}
+    return {
+        "HeaderValue": _any_of(line, template, _list_of(item)),
+        "OwnHeaderValue": _any_of(_ref("HeaderValue"), {"type": "null"}),
     }
 
 
@@ -210,9 +218,8 @@ def _exclusions(definitions: JSON) -> None:
     assert isinstance(definitions, dict)
     publish: JSONObject = {"properties": {"request": {"required": ["publish"]}}}
     _amend(definitions, "ExchangeBlock", **{"if": publish, "then": _pair("Publish"), "else": _pair("Http")})
-    body: JSON = {"allOf": [_not_both(*pair) for pair in (("body", "text"), ("body", "base64"), ("text", "base64"))]}
-    _amend(definitions, "RequestBlock", **_object(body))
-    _amend(definitions, "HttpReply", **_object(body))
+    _amend(definitions, "RequestBlock", allOf=_one_of_several("body", "form", "text", "base64"))
+    _amend(definitions, "HttpReply", allOf=_one_of_several("body", "text", "base64"))
     message: JSON = [{"required": ["channel"]}, {"required": ["disconnect"]}]
     _amend(definitions, "EventBlock", anyOf=message)
     _amend(definitions, "TimelineBlock", anyOf=message)
@@ -245,6 +252,10 @@ def _object(value: JSON) -> JSONObject:
 
 def _not_both(one: str, other: str) -> JSON:
     return {"not": {"required": [one, other]}}
+
+
+def _one_of_several(*keys: str) -> JSON:
+    return [_not_both(*pair) for pair in combinations(keys, 2)]
 
 
 def _one_key(keys: frozenset[str]) -> JSON:

@@ -44,6 +44,7 @@ KEY_DESCRIPTIONS: dict[str, dict[str, str]] = {
         "correlation": "How to find the request of a notification: the name of a profile, or an inline profile.",
         "ignore": "JSON Pointers into reply bodies and data that verify doesn't compare; * matches every member.",
         "settings": "Defaults for the options of the replay.",
+        "reply_headers": "Header fields of all HTTP replies of this file, unless a reply has its own.",
         "roles": "The recorded sessions by name, if replies depend on the user.",
         "exchanges": "Requests, their replies and the notifications that they cause.",
         "timeline": "Unsolicited notifications.",
@@ -99,6 +100,7 @@ KEY_DESCRIPTIONS: dict[str, dict[str, str]] = {
         "repeat": _REPEAT,
         "unmatched": "How to answer unmatched requests: fail (404 with near misses) or forward (to the real server).",
         "auth": "The authentication required: open, session or csrf.",
+        "cors": "The origins whose web pages may use the replay, such as http://localhost:3000; * allows any.",
     },
     "FallbackBlock": {
         "message": "The values that identify such a notification, by JSON Pointer.",
@@ -130,6 +132,7 @@ KEY_DESCRIPTIONS: dict[str, dict[str, str]] = {
         "query": "The query parameters, in any order; if left out, the query must be empty.",
         "headers": "Header fields that must match; other fields are ignored.",
         "authenticated": _AUTHENTICATED,
+        "form": "The fields of a form (application/x-www-form-urlencoded), in any order; a list for a repeated field.",
         **_BODY,
     },
     "PublishBlock": {
@@ -141,7 +144,7 @@ KEY_DESCRIPTIONS: dict[str, dict[str, str]] = {
     "HttpReply": {
         "after": _AFTER,
         "status": "The HTTP status; 200 if left out.",
-        "headers": "The header fields of the reply.",
+        "headers": "The header fields of the reply; null leaves out a field of reply_headers.",
         **_BODY,
     },
     "PublishReply": {"after": _AFTER, **_PUBLISHED},

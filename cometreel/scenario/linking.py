@@ -17,9 +17,10 @@ from . import compiling
 from .compiled import Fault, Position, Role
 from .compiling import names, under
 from .exchange import Exchange, ExchangeGroup, ExchangeIndex, Scenario, TimelineEntry
-from .model import CorrelationBlock, ExchangeBlock, FaultBlock, PublishBlock, ScenarioFile, TimelineBlock
+from .model import CorrelationBlock, ExchangeBlock, FaultBlock, PublishBlock, ReplyBlock, ScenarioFile, TimelineBlock
 from .sources import SourceFile
-from .values import Locate, ValuePath
+from .specs import PublishReplySpec, ReplySpec
+from .values import Locate, Value, ValuePath
 
 __all__ = ["link"]
 
@@ -118,12 +119,15 @@ class _Linker:
     def _exchanges(self) -> Iterator[Exchange]:
         index = 0
         for source in self.sources:
+            common = compiling.reply_headers(source.head.reply_headers, _at(source, "reply_headers"))
             for number, block in source.exchanges:
                 locate = _locator(source, "exchanges", number)
-                yield self._exchange(block, index, locate)
+                yield self._exchange(block, index, locate, common)
                 index += 1
 
-    def _exchange(self, block: ExchangeBlock, index: int, locate: Locate) -> Exchange:
+    def _exchange(
+        self, block: ExchangeBlock, index: int, locate: Locate, common: tuple[tuple[str, Value], ...]
+    ) -> Exchange:
         after = names(block.when.after) if block.when else ()
         before = names(block.when.before) if block.when else ()
         roles = frozenset(names(block.as_))
@@ -139,7 +143,7 @@ class _Linker:
             authenticated=block.request.authenticated,
             after=after,
             before=before,
-            reply=None if block.reply is None else compiling.reply(block.reply, publish, under(locate, "reply")),
+            reply=_reply(block.reply, publish, under(locate, "reply"), common),
             events=compiling.events(block.events, under(locate, "events")),
             repeat=block.repeat,
             group=members[0].group if members else len(self._groups) - 1,
@@ -191,11 +195,23 @@ class _Linker:
                 yield from _numbers(entry, "/data", self._profile.event)
 
 
+def _reply(
+    block: ReplyBlock | None, publish: bool, locate: Locate, common: tuple[tuple[str, Value], ...]
+) -> ReplySpec | PublishReplySpec | None:
+    if block is None and (publish or not common):
+        return None
+    return compiling.reply(block or ReplyBlock(), publish, locate, common)
+
+
 def _numbers(value: JSON, prefix: str, pointers: Iterable[str]) -> Iterator[int]:
     for pointer in pointers:
         for _, found in find(value, prefix + pointer):
             if isinstance(found, int) and not isinstance(found, bool):
                 yield found
+
+
+def _at(source: SourceFile, key: str) -> Locate:
+    return lambda path: source.position((key, *path))
 
 
 def _locator(source: SourceFile, key: str, number: int) -> Locate:

@@ -7,7 +7,7 @@ both None; `model_fields_set` distinguishes them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -152,6 +152,7 @@ class SettingsBlock(Block):
     repeat: Literal["last", "cycle", "fail"] | None = None
     unmatched: Literal["fail", "forward"] | None = None
     auth: Literal["open", "session", "csrf"] | None = None
+    cors: field_types.Origins | None = None
 
 
 class FallbackBlock(Block):
@@ -196,12 +197,13 @@ class RequestBlock(Block):
     headers: field_types.RequestHeaders | None = None
     authenticated: bool | None = None
     body: field_types.ValuePattern = None
+    form: field_types.QueryPattern = None
     text: field_types.TextPattern = None
     base64: field_types.Base64 | None = None
 
     def findings(self) -> Iterator[Finding]:
-        """Allow only one of body, text and base64."""
-        yield from _one_body(self)
+        """Allow only one of body, form, text and base64."""
+        yield from _one_body(self, ("body", "form", "text", "base64"))
 
 
 class PublishBlock(Block):
@@ -224,7 +226,7 @@ class ReplyBlock(Block):
 
     after: field_types.DurationValue = None
     status: field_types.StatusValue = None
-    headers: field_types.ReplyHeaders | None = None
+    headers: field_types.OwnHeaders | None = None
     body: field_types.RenderedValue = None
     text: field_types.TextValue = None
     base64: field_types.Base64 | None = None
@@ -235,7 +237,7 @@ class ReplyBlock(Block):
 
     def findings(self) -> Iterator[Finding]:
         """Allow only one of body, text and base64."""
-        yield from _one_body(self)
+        yield from _one_body(self, ("body", "text", "base64"))
 
 
 class EventBlock(Block):
@@ -385,10 +387,11 @@ META_ACTIONS = frozenset({"status", "delay", "broken", "disconnect", "error"})
 EXCHANGE_ACTIONS = frozenset(FAULT_ACTIONS)
 
 
-def _one_body(block: RequestBlock | ReplyBlock) -> Iterator[Finding]:
-    written = [key for key in ("body", "text", "base64") if key in block.model_fields_set]
+def _one_body(block: RequestBlock | ReplyBlock, kinds: Sequence[str]) -> Iterator[Finding]:
+    written = [key for key in kinds if key in block.model_fields_set]
     for key in written[1:]:
-        yield Finding((key,), f"{key} can't be combined with {written[0]}", "one of body, text, base64", at_key=True)
+        found = f"{key} can't be combined with {written[0]}"
+        yield Finding((key,), found, f"one of {', '.join(kinds)}", at_key=True)
 
 
 def _kind_of_correlation(value: object) -> str:
@@ -412,6 +415,7 @@ class ScenarioFile(Block):
     ) = None
     ignore: list[field_types.Pointer] | None = None
     settings: SettingsBlock | None = None
+    reply_headers: field_types.ReplyHeaders | None = None
     roles: dict[str, RoleBlock] | None = None
     exchanges: list[ExchangeBlock] | None = None
     timeline: list[TimelineBlock] | None = None

@@ -42,7 +42,7 @@ class Scope:
         random = SeededRandom(context.seed, f"{self._place}/{self._seq}")
         return {
             **context.captures,
-            "request": _request(context.request),
+            "request": {**_request(context.request), "base": context.base},
             "session": context.session,
             "user": {"name": context.user.name, "id": context.user.id},
             "ids": context.ids,

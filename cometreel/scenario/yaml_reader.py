@@ -14,7 +14,7 @@ from typing import TypeAlias
 import yaml
 
 from cometreel.errors import FileInvalid, Problem
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, NumberLiteral, number
 
 __all__ = ["Document", "NodePosition", "NodePositions", "read_yaml"]
 
@@ -35,6 +35,8 @@ _WORDS: dict[str, bool | None] = {
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_DOT_BEFORE_EXPONENT = re.compile(r"\.(?=[eE])")
 _NOT_JSON = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _FORBIDDEN = yaml.reader.Reader.NON_PRINTABLE  # YAML 1.2 §5.1; to compile it again would take 4 ms of the start-up
 
@@ -130,6 +132,15 @@ def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
     return Problem(file, line, column, found, "YAML 1.2", hint)
 
 
+def _float(text: str) -> float:
+    """Return a number with the text that JSON has for it: `1.e+16` is `1e+16` in a form that YAML 1.1 reads too.
+
+    :raises ValueError: if a double can't hold it.
+    """
+    text = _DOT_BEFORE_EXPONENT.sub("", text, count=1)
+    return number(text) if _JSON_NUMBER.fullmatch(text) else float(repr(number(text)))
+
+
 def _place(event: yaml.Event) -> NodePosition:
     mark = event.start_mark
     return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
@@ -211,16 +222,13 @@ class _YamlReader:
             return text
         try:
             if _INTEGER.fullmatch(text):
-                return int(text)
+                return NumberLiteral(text) if text == "-0" else int(text)
             if _OTHER_BASE.fullmatch(text):
                 return int(text, 0)
-            number = float(text) if _FLOAT.fullmatch(text) else 0.0
+            return _float(text) if _FLOAT.fullmatch(text) else text
         except ValueError:
-            number = float("inf")
-        if number in (float("inf"), float("-inf")):
             self._problem(place, "the number is too large", "a number that a double can hold", "quote it")
             return text
-        return number if _FLOAT.fullmatch(text) else text
 
     def _key(self, frame: _OpenCollection, event: yaml.ScalarEvent, place: NodePosition) -> None:
         text: str = event.value

@@ -27,6 +27,7 @@ _UNSAFE = re.compile(r": |\s#|[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]
 _UNSAFE_IN_FLOW = re.compile(r"[,\[\]{}:#]")
 _ESCAPED = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _LITERAL_BLOCK = re.compile(r"[^\s\x00-\x1f\x7f-\x9f][^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]*")
+_EXPONENT = re.compile(r"^(-?[0-9]+)([eE])")
 _LONGEST_KEY = 1000
 """YAML limits a simple key to 1024 characters."""
 _LONGEST_MARKER = 120
@@ -61,9 +62,7 @@ def scalar(value: JSON, *, flow: bool = False) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        written = repr(value)
-        mantissa, e, exponent = written.partition("e")
-        return f"{mantissa if '.' in mantissa else mantissa + '.0'}{e}{exponent}" if e else written
+        return _EXPONENT.sub(r"\1.\2", repr(value))  # YAML 1.1 reads a number without a point as text
     return str(value) if isinstance(value, int) else "{}" if isinstance(value, dict) else "[]"
 
 

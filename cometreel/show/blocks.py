@@ -68,7 +68,8 @@ def kind_of(data: JSON) -> str:
 
 
 def _body(request: RequestBlock | ReplyBlock) -> JSON:
-    return next((value for value in (request.body, request.text, request.base64) if value is not None), None)
+    form = request.form if isinstance(request, RequestBlock) else None
+    return next((value for value in (request.body, form, request.text, request.base64) if value is not None), None)
 
 
 def _reply_body(reply: ReplyBlock | None) -> JSON:

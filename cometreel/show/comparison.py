@@ -6,14 +6,13 @@ that different latencies are visible. Reference numbers and the profile's volati
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import unified_diff
 from typing import Literal, TypeAlias, TypeVar
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, readable
 from cometreel.scenario import Profile, find
 from cometreel.scenario import remove as without
 from cometreel.scenario import replace as with_value
@@ -208,7 +207,7 @@ def _comparable(value: JSON, references: Sequence[str], profile: Profile) -> JSO
 
 
 def _lines(value: JSON) -> list[str]:
-    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True).splitlines() if value is not None else []
+    return readable(value, indent=2, sort_keys=True).splitlines() if value is not None else []
 
 
 def _times(before: ConversationExchange, after: ConversationExchange) -> Iterator[ChangedPart]:

@@ -166,7 +166,7 @@ def _key(message: JSONObject) -> tuple[str, str]:
 def exchange_of_request(request: WireEvent) -> ConversationExchange:
     """Return the exchange of a request without a reply."""
     target = f"{request.path}?{request.query}" if request.query else request.path
-    body = request.body.value if request.body.kind in ("json", "text") else None
+    body = request.body.value if request.body.kind in ("json", "text", "form", "pieces") else None
     name = f"{request.method} {request.path}"
     return ConversationExchange(name, 0, request.at, request.method, target, request.method, request=body)
 

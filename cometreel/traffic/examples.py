@@ -6,12 +6,12 @@ Supports the markers of requests. A pattern without a safe example raises `NoExa
 from __future__ import annotations
 
 import base64
-import re
 from urllib.parse import quote, urlencode
 
 from cometreel.jsonvalue import JSON, encode
 from cometreel.scenario import PublishBlock, RequestBlock
 from cometreel.scenario.markers import marker_of, unescaped
+from cometreel.scenario.regular_expression import regular_expression
 
 __all__ = ["NoExample", "example", "example_request", "needs_example"]
 
@@ -79,7 +79,7 @@ def _regex_example(text: str) -> str:
     candidate = text.removeprefix("^").removesuffix("$")
     for expression, text_example in _REGEX_EXAMPLES:
         candidate = candidate.replace(expression, text_example)
-    if not re.search(text, candidate):
+    if regular_expression(text).search(candidate) is None:
         raise NoExample(f"no example can be created for {{$regex: {text}}}")
     return candidate
 
@@ -96,11 +96,12 @@ def example_request(block: RequestBlock) -> tuple[str, str, list[tuple[str, str]
     body, content_type = _body(block)
     if content_type and not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", content_type))
-    return "/" + encoded.lstrip("/"), _query(block), headers, body
+    return "/" + encoded.lstrip("/"), _encoded(block.query), headers, body
 
 
-def _query(block: RequestBlock) -> str:
-    query = example(block.query)
+def _encoded(pattern: JSON) -> str:
+    """Return an example of a query or a form."""
+    query = example(pattern)
     pairs = [
         (name, str(item))
         for name, value in (query.items() if isinstance(query, dict) else ())
@@ -110,6 +111,8 @@ def _query(block: RequestBlock) -> str:
 
 
 def _body(block: RequestBlock) -> tuple[bytes, str]:
+    if "form" in block.model_fields_set:
+        return _encoded(block.form).encode(), "application/x-www-form-urlencoded"
     if block.text is not None:
         return str(example(block.text)).encode(), "text/plain;charset=UTF-8"
     if block.base64 is not None:

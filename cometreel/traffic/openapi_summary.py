@@ -29,6 +29,7 @@ __all__ = ["join_shapes", "openapi_summary", "shape_of"]
 
 _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9A-Z]{16}|[0-9]{4,}")
 _JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
 _ANY_TYPE_SHAPES: dict[str, JSONObject] = {"anything": {}}
 
 
@@ -40,8 +41,9 @@ def openapi_summary(path: Path) -> tuple[JSONObject, list[str]]:
     scenario = load([path])
     files = [parse(file) for file in scenario.files]
     summary = _OpenapiSummary(scenario.profile)
-    for block in (block for file in files for block in file.exchanges or ()):
-        summary.add(block)
+    for file in files:
+        for block in file.exchanges or ():
+            summary.add(block, tuple(file.reply_headers or ()))
     entries: list[EventBlock] = [entry for file in files for entry in file.timeline or ()]
     document: JSONObject = {
         "openapi": "3.1.0",
@@ -69,7 +71,7 @@ class _OpenapiSummary:
         self.publishes: dict[str, JSONObject] = {}
         self.notes: list[str] = []
 
-    def add(self, block: ExchangeBlock) -> None:
+    def add(self, block: ExchangeBlock, common_headers: Sequence[str] = ()) -> None:
         request = block.request
         if isinstance(request, PublishBlock):
             self._publish(request, block)
@@ -83,6 +85,7 @@ class _OpenapiSummary:
         )
         assert isinstance(operation, dict)
         self._describe(operation, block, request, [*parameters, *_query(request)])
+        _add_headers(operation, block.reply or ReplyBlock(), common_headers)
 
     def _describe(
         self, operation: JSONObject, block: ExchangeBlock, request: RequestBlock, parameters: list[JSON]
@@ -93,6 +96,8 @@ class _OpenapiSummary:
         _add_parameters(operation, parameters)
         if request.body is not None:
             _add_body(operation, self._operation(request.body), shape_of(request.body))
+        if "form" in request.model_fields_set:
+            _add_body(operation, "", shape_of(request.form or {}), _FORM)
         _add_response(operation, block.reply or ReplyBlock())
         if block.events:
             known = operation.get("x-notifications")
@@ -150,10 +155,11 @@ def _add_parameters(operation: JSONObject, parameters: Sequence[JSON]) -> None:
         operation["parameters"] = [*found, *new]
 
 
-def _add_body(operation: JSONObject, name: str, shape: JSONObject) -> None:
+def _add_body(operation: JSONObject, name: str, shape: JSONObject, kind: str = _JSON) -> None:
     """Add a schema per operation name in the body, because one URL can have many operations."""
-    body = operation.setdefault("requestBody", {"content": {_JSON: {"schema": {"oneOf": []}}}})
-    variants = _inner(body, "content", _JSON, "schema", "oneOf")
+    content = _inner(operation.setdefault("requestBody", {"content": {}}), "content")
+    assert isinstance(content, dict)
+    variants = _inner(content.setdefault(kind, {"schema": {"oneOf": []}}), "schema", "oneOf")
     assert isinstance(variants, list)
     title = name or "(unnamed)"
     for number, variant in enumerate(variants):
@@ -164,12 +170,31 @@ def _add_body(operation: JSONObject, name: str, shape: JSONObject) -> None:
     variants.append({"title": title, **shape})
 
 
-def _add_response(operation: JSONObject, reply: ReplyBlock) -> None:
+def _response(operation: JSONObject, reply: ReplyBlock) -> JSONObject:
     responses = operation["responses"]
     assert isinstance(responses, dict)
     status = str(reply.status) if isinstance(reply.status, int) else "200" if reply.status is None else "default"
     known = responses.setdefault(status, {"description": "reply of the scenario"})
     assert isinstance(known, dict)
+    return known
+
+
+def _add_headers(operation: JSONObject, reply: ReplyBlock, common: Sequence[str]) -> None:
+    """Add the names of the header fields; OpenAPI describes the content type with the content."""
+    own = {name.lower(): name for name, value in (reply.headers or {}).items() if value is not None}
+    without = {name.lower() for name, value in (reply.headers or {}).items() if value is None} | {"content-type"}
+    names = {**{name.lower(): name for name in common}, **own}
+    found: dict[str, JSON] = {
+        name: {"schema": {"type": "string"}} for lower, name in names.items() if lower not in without
+    }
+    if found:
+        known = _response(operation, reply)
+        seen = known.get("headers")
+        known["headers"] = {**(seen if isinstance(seen, dict) else {}), **found}
+
+
+def _add_response(operation: JSONObject, reply: ReplyBlock) -> None:
+    known = _response(operation, reply)
     if "body" in reply.model_fields_set:
         seen = _inner(known, "content", _JSON, "schema")
         shape = join_shapes(seen if isinstance(seen, dict) else {}, shape_of(reply.body))
@@ -177,14 +202,17 @@ def _add_response(operation: JSONObject, reply: ReplyBlock) -> None:
 
 
 def _notifications(events: Sequence[EventBlock], known: list[JSON]) -> list[JSON]:
-    """Return the channels of notifications, each once, with the JSON Schema of their data."""
-    shapes = {str(one["channel"]): one["schema"] for one in known if isinstance(one, dict)}
+    """Return the channels of notifications, each once with its receivers, and the JSON Schema of their data."""
+    shapes = {(str(one["channel"]), one.get("deliver")): one["schema"] for one in known if isinstance(one, dict)}
     for event in events:
         channel = event.channel if isinstance(event.channel, str) else "(computed)"
         if event.channel is not None:
-            seen = shapes.get(channel)
-            shapes[channel] = join_shapes(seen if isinstance(seen, dict) else {}, shape_of(event.data))
-    return [{"channel": channel, "schema": shape} for channel, shape in shapes.items()]
+            seen = shapes.get((channel, event.deliver))
+            shapes[channel, event.deliver] = join_shapes(seen if isinstance(seen, dict) else {}, shape_of(event.data))
+    return [
+        {"channel": channel, **({} if deliver is None else {"deliver": deliver}), "schema": shape}
+        for (channel, deliver), shape in shapes.items()
+    ]
 
 
 def _inner(value: JSON, *keys: str) -> JSON:

@@ -67,6 +67,8 @@ def _apply(written: JSONObject, drift: Drift) -> None:
     """Change one value in place; keep values inside markers."""
     if len(drift.path) < 2 or (drift.kind.startswith("notification ") and drift.kind != "notification moved"):
         return
+    if drift.path[:2] == ("reply", "headers"):
+        _add_own_header(written, str(drift.path[2]))
     parent = _value_at(written, drift.path[:-1])
     name = drift.path[-1]
     if isinstance(parent, dict) and isinstance(name, str):
@@ -75,8 +77,20 @@ def _apply(written: JSONObject, drift: Drift) -> None:
         _apply_to_item(parent, name, drift)
 
 
+def _add_own_header(written: JSONObject, name: str) -> None:
+    """Add a header field of `reply_headers` to the reply: null leaves it out there, a value replaces it."""
+    reply = written.get("reply") or {}
+    assert isinstance(reply, dict)
+    headers = reply.get("headers") or {}
+    assert isinstance(headers, dict)
+    if name not in headers:
+        written["reply"] = {**reply, "headers": {**headers, name: None}}
+
+
 def _apply_to_member(parent: JSONObject, name: str, drift: Drift) -> None:
     key = name if name in parent or not name.startswith("$") else f"${name}"
+    if drift.kind == "header removed" and parent.get(key, "") is None:
+        return
     if drift.kind in _REMOVED:
         parent.pop(key, None)
     elif drift.renamed:

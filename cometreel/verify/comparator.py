@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+from cometreel.http_fields import COMPARED
 from cometreel.jsonvalue import JSON, same
 from cometreel.scenario import PublishReplySpec, RenderContext, ReplySpec, Scenario, find, parse_duration
 from cometreel.scenario.compiled import EPOCH
@@ -28,12 +29,14 @@ DriftPath: TypeAlias = tuple[str | int, ...]
 
 
 class Comparator:
-    """Compares the exchanges of one scenario. `variables` are those of each session, by its name."""
+    """Compares the exchanges of one scenario. `variables` are those of each session; `base` is the server's URL."""
 
-    def __init__(self, scenario: Scenario, masking: ReportMasking, variables: Mapping[str, SessionVariables]) -> None:
+    def __init__(
+        self, scenario: Scenario, masking: ReportMasking, variables: Mapping[str, SessionVariables], base: str = ""
+    ) -> None:
         profile = scenario.profile
         self.masking = masking
-        self._scenario, self._variables = scenario, variables
+        self._scenario, self._variables, self._base = scenario, variables, base
         bound = [rule.source for rule in scenario.session.bind]
         self._bound_headers = [source for source in bound if source.part == "header"]
         in_body = [source.pointer for source in bound if source.part == "body"]
@@ -85,7 +88,7 @@ class Comparator:
             path: DriftPath = ("reply", "headers", name)
             if live is None:
                 yield self.drift(step, "header removed", path, recorded, MISSING)
-            else:
+            elif name.lower() in COMPARED:
                 both = self._without_bound(name, recorded, live)
                 yield from self.drifts(step, path, *both, (), kind="header changed")
 
@@ -145,6 +148,7 @@ class Comparator:
             captures=play.captures,
             ref=found[0] if found else None,
             now=self._scenario.recorded or EPOCH,
+            base=self._base,
         )
 
     def expected_values(

@@ -125,9 +125,12 @@ class ReportMasking:
     def _mask_text(self, value: str, treatment: Treatment | None) -> JSON:
         if treatment in (None, Treatment.KEEP) and self._name_form(value) in self._names:
             return _PERSONAL
-        if value[:1] in ("{", "[") and value[-1:] in ("}", "]"):
+        bare = value.strip()
+        if bare[:1] in ("{", "[") and bare[-1:] in ("}", "]"):
             try:
-                return encode(self._mask_value(decode(value), None)).decode()  # JSON inside a string
+                return value.replace(
+                    bare, encode(self._mask_value(decode(bare), None)).decode()
+                )  # JSON inside a string
             except NotJSON:
                 pass
         if treatment is Treatment.MESSAGE:

@@ -101,11 +101,11 @@ def _path(written: JSON, builder: _ValueBuilder) -> str:
     return quote(path if path.startswith("/") else f"/{path}", safe=f"{_SAFE}/%;")
 
 
-def _query(written: JSON, builder: _ValueBuilder) -> str:
+def _query(written: JSON, builder: _ValueBuilder, where: str = "query") -> str:
     marker = marker_of(written)
     if marker is not None and marker[0] == "$any":
         return ""  # any query matches, and so does an empty one
-    query = builder.value(written or {}, "query")
+    query = builder.value(written or {}, where)
     if not isinstance(query, dict):
         return ""
     return urlencode(list(_pairs(query)), safe="*,:", quote_via=quote)
@@ -121,6 +121,8 @@ def _body(block: RequestBlock, builder: _ValueBuilder) -> tuple[bytes, str]:
     """Return the body and its content type."""
     if "body" in block.model_fields_set:
         return encode(builder.value(block.body, "body")), "application/json"
+    if "form" in block.model_fields_set:
+        return _query(block.form, builder, "form").encode(), "application/x-www-form-urlencoded"
     if block.text is not None:
         return builder.text(block.text, "text").encode(), "text/plain;charset=UTF-8"
     return (base64.b64decode(block.base64), "application/octet-stream") if block.base64 else (b"", "")

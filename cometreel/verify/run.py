@@ -122,7 +122,8 @@ class VerifyRun:
     """One run of a script. Each method takes the current time and returns the actions to perform.
 
     `users` are the live login names by session; `option_values` are values of markers in requests.
-    `patience_seconds` is the time that a reply or a notification may take beyond the recorded one.
+    `patience_seconds` is the time that a reply or a notification may take beyond the recorded one. `base` is the URL of
+    the server.
     """
 
     def __init__(
@@ -134,6 +135,7 @@ class VerifyRun:
         option_values: Mapping[str, JSON] | None = None,
         pace: Pace = "fast",
         patience_seconds: float = 10.0,
+        base: str = "",
     ) -> None:
         self._script, self._pace, self._patience = script, pace, patience_seconds
         names = users or {}
@@ -143,7 +145,7 @@ class VerifyRun:
             )
             for session in script.sessions
         }
-        self._comparator = Comparator(script.scenario, masking, self._variables)
+        self._comparator = Comparator(script.scenario, masking, self._variables, base)
         self._steps = iter(script.steps)
         self._next: ScriptStep | None = next(self._steps)
         self._plays: list[PlayedStep] = []

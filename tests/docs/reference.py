@@ -76,14 +76,28 @@ In replies and notifications:
 |---|---|
 """
 
+_REGULAR_EXPRESSIONS = """
+The expressions of `$regex` have the syntax and the results of Python's `re.search`, with these differences, so that no
+text that a client sends can stop the server:
+
+- lookaround (`(?=…)`, `(?!…)`, `(?<=…)`, `(?<!…)`), backreferences (`\\1`, `(?P=name)`), conditions (`(?(1)…)`), atomic
+  groups (`(?>…)`) and possessive repeats (`a++`) are errors when the file is loaded;
+- an expression has at most 5,000 states, counted with its repeats written out;
+- a text that is too long for a costly expression doesn't match, and the near miss says so.
+"""
+
 _TEMPLATES = """
 Templates are [Jinja](https://jinja.palletsprojects.com) templates, sandboxed and compiled when the file is loaded. They
 can use:
 
-- `request`, the captured values, and `user`;
+- `request`, the captured values, and `user`; `request.base` is the scheme, host and port as the client used them, for
+  links to the replay;
 - `ref`, the reference number of the exchange;
 - `now`, the scenario's clock;
 - `uuid()`, `randint()` and similar functions, which return the same values for the same seed.
+
+A template fails if it takes too many steps (about 200,000 calls, filters and iterations) or creates too much text
+(about 20 MB); the request then gets a 500 with the reason.
 """
 
 _TITLES = {
@@ -116,6 +130,7 @@ _NAMED = {
     "Value": "any value, with markers",
     "TextValue": "text, or a template",
     "BatchValue": "a name, or a template",
+    "OwnHeaderValue": "text or a list of texts, a template or null",
     "HeaderValue": "text or a list of texts, or a template",
     "DurationValue": "a duration, or a template",
     "ChannelValue": "a channel, or a template",
@@ -246,7 +261,7 @@ def _markers(definitions: JSONObject) -> str:
     matched = [*_alternatives(definitions["TextMatched"]), *_alternatives(definitions["Matched"])]
     rows = {_marker_row(marker): None for marker in matched}
     rendered = {_marker_row(marker): None for marker in _alternatives(definitions["Rendered"])}
-    return _MARKERS_HEAD + "".join(rows) + _RENDERED_HEAD + "".join(rendered) + _TEMPLATES
+    return _MARKERS_HEAD + "".join(rows) + _RENDERED_HEAD + "".join(rendered) + _REGULAR_EXPRESSIONS + _TEMPLATES
 
 
 def _alternatives(definition: JSON) -> list[JSON]:

@@ -241,6 +241,12 @@ class Door(BaseHTTPRequestHandler):
         elif parts.path == "/reset":
             self.connection.shutdown(2)
             self.close_connection = True
+        elif parts.path == "/old":
+            self.send_response(302)
+            self.send_header("Location", f"{self.server.url}/new?page=2")
+            self.send_header("Link", f'<{self.server.url}/new?page=3>; rel="next"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         elif parts.path.endswith(".png"):
             self._send(b"\x89PNG", "image/png")
         elif parts.path == "/echo":

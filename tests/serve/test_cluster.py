@@ -33,6 +33,9 @@ ADDRESS = """\
   - name: where to go on
     request: {method: GET, path: /api/v2/address}
     reply: {body: {uri: "http://gws.example/api/v2/page"}}
+  - name: moved
+    request: {method: GET, path: /api/v2/old}
+    reply: {status: 302, headers: {Location: {$t: "{{ request.base }}/api/v2/page"}}}
 """
 
 
@@ -89,6 +92,17 @@ def test_a_session_stays_on_the_node_that_opened_it_and_new_ones_are_spread(clus
             assert len(cookies) == 1
             nodes.append(cookies[0].rpartition(".")[2])
     assert sorted(nodes) == ["node1", "node1", "node2", "node2"]
+
+
+def test_a_redirect_leads_back_to_the_balancer(cluster: RunningCluster):
+    address = f"{cluster.url}/api/v2/old"
+    ended = subprocess.run(
+        ["curl", "-sS", "-L", "-m", "10", "-w", " at %{url_effective}", address],  # found on the path
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout == f"a page at {cluster.url}/api/v2/page"
 
 
 def test_clients_of_a_killed_node_repeat_the_handshake_on_another(cluster: RunningCluster, tmp_path: Path):

@@ -10,7 +10,7 @@ from uvicorn.server import ServerState
 
 from cometreel.scenario import loads
 from cometreel.serve import Limits, replay_app
-from cometreel.serve.http_server import HttpConnection
+from cometreel.serve.server_connections import HttpConnection
 from tests.serve.conftest import SCENARIO
 
 
@@ -68,9 +68,18 @@ def test_head_and_body_of_a_response_are_sent_together(last: bytes):
 
 @pytest.mark.parametrize(
     ("request_line", "status"),
-    [(b"HEAD /api/v2/page HTTP/1.1", b"405 Method Not Allowed"), (b"GET /api/v2/nothing HTTP/1.1", b"204 No Content")],
+    [(b"HEAD /api/v2/page HTTP/1.1", b"200 OK"), (b"GET /api/v2/nothing HTTP/1.1", b"204 No Content")],
 )
 def test_a_response_without_a_body_is_sent_immediately(request_line: bytes, status: bytes):
     (piece,) = written(request_line + b"\r\nHost: x\r\n\r\n").pieces
     assert piece.startswith(b"HTTP/1.1 " + status)
     assert piece.endswith(b"\r\n\r\n")
+
+
+def test_head_announces_the_length_of_the_get():
+    """The head is the same, with the length of the body that isn't sent (RFC 9110 §9.3.2)."""
+    (get,) = written(b"GET /api/v2/page HTTP/1.1\r\nHost: x\r\n\r\n").pieces
+    (head,) = written(b"HEAD /api/v2/page HTTP/1.1\r\nHost: x\r\n\r\n").pieces
+    assert b"content-length: 6\r\n" in head
+    assert head.endswith(b"\r\n\r\n")
+    assert b"content-length: 6\r\n" in get

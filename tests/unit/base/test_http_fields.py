@@ -9,9 +9,11 @@ from cometreel.http_fields import (
     RawFields,
     drop_fields,
     end_to_end,
+    head_length,
     headers_from_raw,
     raw_from_headers,
 )
+from cometreel.wire import Headers, Reply
 
 FIELDS = ((b"Content-Type", b"text/plain"), (b"Content-Encoding", b"br"), (b"X-Name", b"J\xf6rg"))
 
@@ -48,3 +50,18 @@ def test_hop_by_hop_fields_and_those_that_connection_lists_are_not_forwarded(fie
 def test_http2_keeps_hop_by_hop_fields_that_it_allows():
     fields = [(b"Connection", b"x-hop"), (b"X-Hop", b"1"), (b"Upgrade", b"h2c"), (b"Trailer", b"X-Sum")]
     assert drop_fields(fields, CONNECTION_SPECIFIC) == [(b"Trailer", b"X-Sum")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "length"),
+    [
+        ([], b"abc", 3),
+        ([("Content-Length", "9")], b"abc", 3),
+        ([("Content-Length", "1234")], b"", 1234),
+        ([("Content-Length", "-1")], b"", None),
+        ([("Content-Length", "9" * 30)], b"", None),
+        ([], b"", None),
+    ],
+)
+def test_the_length_in_a_reply_to_head(fields: list[tuple[str, str]], body: bytes, length: int | None) -> None:
+    assert head_length(Reply(1, 200, Headers(fields), body)) == length

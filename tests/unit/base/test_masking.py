@@ -29,6 +29,11 @@ from tests.secret_name_table import KEPT, PERSONAL, QUERY_PERSONAL, QUERY_SECRET
         ({"otp": "1", "pwd": "x", "cvv": 1, "jwt": "x"}, dict.fromkeys(("otp", "pwd", "cvv", "jwt"), "[hidden]")),
         (["a", '{"pin": 1, "n": [2]}', '{"n": 1}'], ["a", '{"pin":"[hidden]","n":[2]}', '{"n": 1}']),
         ({"link": "https://a.example/?jwt=x&n=1"}, {"link": "https://a.example/?jwt=[hidden]&n=1"}),
+        ({"raw": ' {"otp": 1}\n'}, {"raw": ' {"otp":"[hidden]"}\n'}),
+        ([{"name": "pwd", "value": "x"}], [{"name": "pwd", "value": "[hidden]"}]),
+        ({"name": "colour", "value": "x"}, {"name": "colour", "value": "x"}),
+        ({"grant_type": "x", "code": "y"}, {"grant_type": "x", "code": "[hidden]"}),
+        ({"error": {"code": 404}, "countryCode": "DE"}, {"error": {"code": 404}, "countryCode": "DE"}),
         ({"raw": '{"a": "{\\"otp\\": 1}"}'}, {"raw": '{"a":"{\\"otp\\":\\"[hidden]\\"}"}'}),
     ],
 )
@@ -62,6 +67,17 @@ def test_members_with_secret_names_are_masked(value: JSON, shown: JSON) -> None:
         ("/a?next=%2Fb%3Fjwt%3Dx&n=%41", "/a?next=/b?jwt=[hidden]&n=%41"),
         ("/a?next=%2Fb%3Fu%3D%252Fc%253Fjwt%253Dx", "/a?next=/b?u=/c?jwt=[hidden]"),
         ("/login/otp=1", "/login/otp=[hidden]"),
+        ("/api/token/a1/x", "/api/token/[hidden]/x"),
+        ("/token/refresh", "/token/refresh"),
+        ("/reset-password/a1?n=1", "/reset-password/[hidden]?n=1"),
+        ("/app#access_token=x&n=1", "/app#access_token=[hidden]&n=1"),
+        ("/a?n=1;token=x", "/a?n=1;token=[hidden]"),
+        ("<a><pwd>x</pwd><n>1</n></a>", "<a><pwd>[hidden]</pwd><n>1</n></a>"),
+        ('<user pwd="x" n="1"/>', '<user pwd="[hidden]" n="1"/>'),
+        ('<entry key="otp">x</entry>', '<entry key="otp">[hidden]</entry>'),
+        ('<input name="_csrf" value="x">', '<input name="_csrf" value="[hidden]">'),
+        ('{"name": "pwd", "value": "x", broken', '{"name": "pwd", "value": "[hidden]", broken'),
+        ("{'packed': '{\\n  \"otp\": \"x y\"\\n}'}", "{'packed': '{\\n  \"otp\": \"[hidden]\"\\n}'}"),
         ("/a;n=1/otp=1", "/a;n=1/otp=[hidden]"),
         ("/a?n=1#jwt=1", "/a?n=1#jwt=[hidden]"),
         ("/a?n=1?pwd=x%20y", "/a?n=1?pwd=[hidden]"),
@@ -94,6 +110,9 @@ def test_values_of_a_query_a_form_and_half_json_are_masked_by_the_same_names(tex
         '\\"' * 500_000,
         "{" * 500_000 + "}",
         "?a=" * 300_000,
+        "<a>" * 300_000 + "</a>",
+        "<name>a</name>" * 70_000,
+        "/token" * 150_000,
         "a=" + "%25" * 300_000,
         "a=%41&" * 100_000,
         "?a=%41" * 100_000,
@@ -107,7 +126,15 @@ def test_a_long_text_is_masked_quickly(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['"pin":"' * 100_000, '"pin":1,' * 100_000, "?key=&" * 100_000, "pin: x," * 100_000, '"pin":"' + "\\" * 1_000_000],
+    [
+        '"pin":"' * 100_000,
+        '"pin":1,' * 100_000,
+        "?key=&" * 100_000,
+        "<pwd>x" * 100_000 + "</a>",
+        "/token/a1" * 100_000,
+        "pin: x," * 100_000,
+        '"pin":"' + "\\" * 1_000_000,
+    ],
 )
 def test_a_long_text_with_many_secrets_is_masked_quickly(text: str) -> None:
     assert "[hidden]" in masked_text(text)

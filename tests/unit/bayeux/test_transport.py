@@ -61,6 +61,7 @@ def test_messages_are_read_from_a_body_or_from_the_query(method: str, query: str
         ("POST", "", b"[", 400),
         ("POST", "", b"\xff", 400),
         ("POST", "", b'[{"a":NaN}]', 400),
+        ("POST", "", b'[{"channel":"/meta/handshake","id":1e999}]', 400),
         ("POST", "", b"[" * 100_000, 400),
         ("POST", "", b"[]", 500),
         ("POST", "", b" " * 200_000, 413),

@@ -96,3 +96,21 @@ def test_other_files_of_the_folder_do_not_change_the_fingerprint(tmp_path: Path)
     (tmp_path / ".a.yaml.swp").write_text("x")
     (tmp_path / "notes.md").write_text("x")
     assert fingerprint([tmp_path]) == before == ()
+
+
+async def test_a_file_that_is_replaced_by_a_pipe_is_reported_and_an_edit_after_it_is_installed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Reading a pipe waits for a writer, for ever if there is none."""
+    file = tmp_path / "a.yaml"
+    file.write_text(FIRST)
+    async with following([file]) as titles:
+        file.unlink()
+        os.mkfifo(file)
+        await until(lambda: caplog.messages)
+        file.unlink()
+        file.write_text(FIRST.replace("first", "second"))
+        await until(lambda: titles)
+    reason = "is not a regular file, but a pipe or a device; expected a scenario file"
+    assert caplog.messages == [f"{file}: {reason}\nThe previous scenario stays active."]
+    assert titles == ["second"]

@@ -145,6 +145,9 @@ exchanges:
         ("POST", "/n/", b"{", 405, "method is POST, expected GET"),
         ("POST", "/json", b"{not json", 400, "its body isn't JSON, though its Content-Type says so"),
         ("POST", "/json", b'{"a": NaN}', 400, "its body isn't JSON"),
+        ("POST", "/json", b'{"a": 1e999}', 400, "its body isn't JSON"),
+        ("HEAD", "/guarded", None, 404, "it comes after 'never', which was not played yet in this session"),
+        ("HEAD", "/never", None, 405, "method is HEAD, expected POST"),
         ("POST", "/json", b'{"a":1,"a":2}', 400, "its body isn't JSON"),
         ("POST", "/json", b"\xff\xfe", 400, "its body isn't JSON"),
         ("POST", "/json", b"[" * 100_000, 400, "its body isn't JSON"),
@@ -327,3 +330,56 @@ def test_a_fault_delays_a_meta_reply_or_breaks_the_poll(conversation: Talk) -> N
     a.polls = True
     a.poll()
     a.receives((2.0, "Drop", None))
+
+
+def test_head_is_answered_from_the_get_without_playing_it(conversation: Talk) -> None:
+    """HEAD gets the reply of the next GET, with its length, and changes nothing."""
+    talk = conversation(
+        """
+exchanges:
+  - name: first
+    request: {method: GET, path: /list, query: {page: "1"}}
+    reply: {after: 30ms, headers: {ETag: '"1"'}, body: {items: [1]}}
+    events: [{channel: /news, data: 1}]
+  - name: second
+    request: {method: GET, path: /list, query: {page: "1"}}
+    reply: {status: 410, text: gone}
+"""
+    )
+    a = talk.client()
+    for _ in range(2):
+        a.sends("HEAD", "/list", query="page=1")
+        talk.at(talk.now - talk.start + 0.03)
+    a.receives((0.03, 200, {"items": [1]}), (0.06, 200, {"items": [1]}))  # the server sends only the head
+    a.sends("GET", "/list", query="page=1")
+    talk.at(0.09)
+    a.receives((0.09, 200, {"items": [1]}))
+    a.sends("HEAD", "/list", query="page=1")
+    talk.at(0.09)
+    a.receives((0.09, 410, "gone"))
+    assert talk.backend.calls[0].exchange == "first"
+
+
+@pytest.mark.parametrize(
+    ("reply", "length"),
+    [
+        ("{headers: {Content-Length: '1234'}}", "1234"),
+        ("{}", "15"),  # that of the body of the GET
+        ("{status: 304}", None),
+    ],
+)
+def test_the_length_of_a_recorded_head_is_kept_or_that_of_the_get(
+    conversation: Talk, reply: str, length: str | None
+) -> None:
+    talk = conversation(
+        f"""
+exchanges:
+  - {{name: head, request: {{method: HEAD, path: /list}}, reply: {reply}}}
+  - {{name: get, request: {{method: GET, path: /list}}, reply: {{body: {{items: [1, 2]}}}}}}
+"""
+    )
+    a = talk.client()
+    a.sends("HEAD", "/list")
+    a.received.clear()
+    assert a.last is not None
+    assert a.last.headers.get("content-length") == length

@@ -1,72 +1,116 @@
-"""The recorded login: which requests carry the credentials, and which replies end it."""
+"""The login: its requests, their order, and failures."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from cometreel.jsonvalue import JSON, encode
+from cometreel.locust_agents.connection import ConnectionLoss
 from cometreel.locust_agents.http_client import HttpReply
-from cometreel.locust_agents.login import LoginMode, LoginRefused, LoginRequest, RecordedLogin, log_in_as_recorded
+from cometreel.locust_agents.login import LoginMode, LoginRefused, LoginRequest, first_requests, log_in, session_gone
+from cometreel.locust_agents.request_queue import ReplyOrLoss
 
-ME = RecordedLogin("me", LoginRequest("/me", credentials=True))
-REFUSED = RecordedLogin("me, refused", LoginRequest("/me"), refused=True)
-START = RecordedLogin("start", LoginRequest("/start", {"operationName": "Start"}))
-
-
-def reply(status: int, body: JSON = None) -> HttpReply:
-    return HttpReply(status, (), b"" if body is None else encode(body), last=False)
+ME = "/api/v2/me?subresources=features,devices,channels"
 
 
-def sent(login: LoginMode, *requests: RecordedLogin, replies: list[HttpReply]) -> tuple[list[LoginRequest], str]:
-    """Return the requests of a login, and the user id that it found."""
-    steps, asked = log_in_as_recorded(login, requests), []
-    answers = iter(replies)
+def reply(status: int = 200, **body: object) -> HttpReply:
+    return HttpReply(status, (), json.dumps({"statusCode": 0, **body}).encode(), last=False)
+
+
+def walk(login: LoginMode, *outcomes: ReplyOrLoss) -> tuple[list[LoginRequest], str]:
+    """Run a login with these replies; the last is repeated."""
+    steps, answers, requests = log_in(login), list(outcomes), []
     try:
-        asked.append(next(steps))
+        step = next(steps)
         while True:
-            asked.append(steps.send(next(answers)))
+            requests.append(step)
+            step = steps.send(answers.pop(0) if len(answers) > 1 else answers[0])
     except StopIteration as end:
-        return asked, end.value
+        return requests, end.value
 
 
-def test_requests_are_sent_in_order_and_the_user_id_is_read():
-    asked, user_id = sent(
-        "session",
-        REFUSED,
-        ME,
-        START,
-        replies=[reply(403), reply(200, {"user": {"id": "7"}}), reply(200, {"statusCode": 0})],
+def test_an_open_server_needs_no_login():
+    assert walk("open", reply()) == ([], "")
+
+
+def test_a_session_login_sends_credentials_once_after_a_refusal():
+    requests, user_id = walk("session", reply(403, statusCode=20), reply(user={"id": "f1a3"}), reply())
+    assert (requests, user_id) == (
+        [
+            LoginRequest(ME),
+            LoginRequest(ME, credentials=True),
+            LoginRequest("/api/v2/services?fields=*"),
+            LoginRequest("/api/v2/me/groups"),
+            LoginRequest("/api/v2/groups"),
+            LoginRequest("/api/v2/me", body={"operationName": "StartContactCenterSession", "channels": ["multimedia"]}),
+        ],
+        "f1a3",
     )
-    assert (asked, user_id) == ([REFUSED.request, ME.request, START.request], "7")
 
 
-def test_the_first_request_has_the_credentials_if_the_recording_shows_none():
-    asked, _ = sent("session", START, replies=[reply(200)])
-    assert asked == [LoginRequest("/start", {"operationName": "Start"}, credentials=True)]
+def test_optional_replies_may_be_missing():
+    missing = reply(404, statusCode=6)
+    _, user_id = walk("basic", reply(user={"id": "f1a3"}), missing, missing, missing, reply(statusCode=7))
+    assert user_id == "f1a3"
 
 
-def test_basic_authentication_is_never_refused_first():
-    asked, _ = sent("basic", REFUSED, ME, replies=[reply(200)])
-    assert asked == [ME.request]
+REFUSALS: dict[str, tuple[ReplyOrLoss, str]] = {
+    "wrong password": (
+        reply(403, statusCode=20),
+        f"login failed: the server refused {ME} with HTTP 403 (statusCode 20)",
+    ),
+    "a redirect": (reply(302), f"login failed: the server redirected {ME} (HTTP 302); redirects are not followed"),
+    "an error": (
+        reply(503, statusCode=4, statusMessage="down"),
+        f"login failed: the server answered {ME} with HTTP 503 (statusCode 4: down)",
+    ),
+    "no JSON": (
+        HttpReply(200, (), b"<html>", last=False),
+        f"login failed: the server answered {ME} with HTTP 200 (no statusCode)",
+    ),
+    "no connection": (ConnectionLoss.REFUSED, "login failed: the connection was refused"),
+}
 
 
-@pytest.mark.parametrize("answer", [reply(200), reply(204), reply(302), reply(200, {"statusCode": 7})])
-def test_a_reply_of_any_api_can_be_a_success(answer: HttpReply):
-    assert sent("session", START, replies=[answer])[1] == ""
+@pytest.mark.parametrize(("outcome", "sentence"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_failed_login_shows_the_reply(outcome: ReplyOrLoss, sentence: str):
+    with pytest.raises(LoginRefused) as caught:
+        walk("basic", outcome)
+    assert str(caught.value) == sentence
 
 
-@pytest.mark.parametrize(
-    ("answer", "credentials", "text"),
-    [
-        (reply(401), True, "login failed: the server refused 'start' with HTTP 401 (statusCode None)"),
-        (
-            reply(404, {"statusCode": 6, "statusMessage": "channels.0 differs"}),
-            False,
-            "login failed: the server answered 'start' with HTTP 404 (statusCode 6: channels.0 differs)",
-        ),
-    ],
-)
-def test_a_failure_names_the_recorded_request(answer: HttpReply, credentials: bool, text: str):
-    with pytest.raises(LoginRefused) as refused:
-        sent("session", START, replies=[answer])
-    assert (str(refused.value), refused.value.credentials) == (text, credentials)
+def test_a_session_that_can_not_be_started_fails_the_login():
+    with pytest.raises(LoginRefused, match=r"answered StartContactCenterSession with HTTP 500 \(statusCode 4\)$"):
+        walk("basic", reply(), reply(), reply(), reply(), reply(500, statusCode=4))
+
+
+def test_the_first_two_workbins_are_requested_one_by_one():
+    requests: list[str] = []
+    workbins = reply(workbins=[{"id": "a"}, {"id": "b"}, {"id": "c"}, {"id": "d"}, {"name": "no id"}])
+
+    def all_of_it() -> list[str]:
+        steps = first_requests()
+        step = next(steps)
+        while True:
+            requests.append(step.target)
+            answer = workbins if step.target == "/api/v2/workbins?fields=*" else ConnectionLoss.CLOSED
+            try:
+                step = steps.send(answer)
+            except StopIteration as end:
+                return [*end.value]
+
+    assert all_of_it() == ["a", "b", "c", "d"]
+    assert requests == [
+        "/api/v2/diagnostics/version",
+        "/api/v2/workbins?fields=*",
+        "/api/v2/me/?subresources=devices,calls,channels,interactions,chats",
+        "/api/v2/workbins/a?subresources=*",
+        "/api/v2/workbins/b?subresources=*",
+        "/api/v2/workbins?workbinIds=c,d&subresources=*",
+    ]
+
+
+@pytest.mark.parametrize(("status", "gone"), [(200, False), (401, True), (403, True), (404, False), (503, False)])
+def test_status_codes_of_a_lost_http_session(status: int, gone: bool):  # a table
+    assert session_gone(reply(status)) is gone

@@ -1,148 +1,155 @@
-"""The requests of a scenario as load: what is the login, what is repeated, and what is skipped for which reason."""
+"""Scenarios as requests of agents: times, owners and skipped exchanges."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from cometreel.errors import OptionInvalid
-from cometreel.jsonvalue import JSON
-from cometreel.locust_agents.agent_identity import UserCredentials
-from cometreel.locust_agents.login import LoginRequest, RecordedLogin
-from cometreel.locust_agents.scenario_script import ScenarioScript, read_script
+from cometreel.jsonvalue import JSONObject
+from cometreel.load import PlannedRequest, read_owners
+from cometreel.locust_agents.scenario_script import AnyAnswer, ScriptedRequest, read_script
 
-ANN = UserCredentials("ann", "secret-of-ann")
-
-WHOAMI_REFUSED = """
-  - name: me, refused
-    request: {method: GET, path: /api/v2/me, authenticated: false}
-    reply: {status: 403}"""
-WHOAMI = """
-  - name: me
-    request: {method: GET, path: /api/v2/me, query: {fields: "*"}, authenticated: true}
-    reply: {body: {statusCode: 0}}"""
-VERSION = """
-  - name: version
-    request: {method: GET, path: /version}
-    reply: {after: 10ms}"""
-SIGN_IN = """
-  - name: sign in
+SCENARIOS = Path(__file__).parents[3] / "scenarios"
+SCENARIO = """
+cometreel: 1
+roles: {one: {user: ann}, two: {user: ben}}
+exchanges:
+  - name: services
+    request: {method: GET, path: /api/v2/services, query: {fields: "*"}}
+    reply: {after: 100ms, status: 200, body: {statusCode: 0}}
+  - name: stats
+    as: two
     request:
       method: POST
-      path: /login
-      body: {client: web, who: [{userName: {$any: string}, passcode: {$any: string}}]}
-    reply: {status: 302}"""
-START = """
-  - name: start
-    request: {method: POST, path: /api/v2/me, body: {operationName: StartContactCenterSession, channels: [chat]}}
-    reply: {body: {statusCode: 0}}"""
-STATS = """
-  - name: stats
-    request: {method: POST, path: /api/v2/workbins, body: {operationName: RequestAgentStats}}
-    reply: {after: 20ms, body: {statusCode: 0, referenceId: 7}}
-    events: [{after: 30ms, channel: /v2/me/workbins, data: {referenceId: 7}}]"""
-END = """
-  - name: end
+      path: /api/v2/workbins
+      body: {operationName: RequestAgentStats, workbinType: Place, workbinOwner: P1}
+    reply: {after: 30ms, status: 200, body: {statusCode: 0, referenceId: 1}}
+    events: [{after: 300ms, channel: /v2/me/workbins, data: {messageType: WorkbinStatsMessage, referenceId: 1}}]
+  - name: add
+    request:
+      method: POST
+      path: [api, v2, workbins, {$one-of: [w1, w2]}]
+      body: {$partial: {operationName: AddInteraction, id: i}}
+    reply: {after: 50ms, status: 200, body: {statusCode: 0, referenceId: 2}}
+  - name: refused
+    request: {method: GET, path: /api/v2/me}
+    reply: {status: 403, body: {statusCode: 20}}
+  - name: a pattern
+    request: {method: GET, path: {$regex: "/x.*"}}
+  - name: a publish
+    request: {publish: /service/chat, data: {}}
+  - name: the end
     request: {method: POST, path: /api/v2/me, body: {operationName: EndContactCenterSession}}
-    reply: {body: {statusCode: 0}}"""
+"""
 
 
-def script(folder: Path, *exchanges: str, users: bool = False, head: str = "") -> ScenarioScript:
-    file = folder / "recorded.yaml"
-    file.write_text(f"cometreel: 1\n{head}exchanges:{''.join(exchanges)}\n")
-    return read_script([file], 1.0, has_users=users)
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "scenario.yaml"
+    path.write_text(SCENARIO)
+    return path
 
 
-def repeated(script: ScenarioScript) -> list[str]:
-    return [request.name for request in script.requests_of(0)]
-
-
-def test_the_login_is_sent_once_in_the_recorded_order_and_the_rest_is_repeated(tmp_path: Path):
-    made = script(
-        tmp_path, WHOAMI_REFUSED, WHOAMI, VERSION, START, VERSION.replace("version", "later"), STATS, END, users=True
+def test_a_request_starts_when_the_exchange_before_it_is_over(scenario: Path):
+    script = read_script([scenario], 2.0)
+    services = ScriptedRequest(0.0, "GET services", "/api/v2/services?fields=*", None, expects_notification=False)
+    body: JSONObject = {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "P1"}
+    stats = ScriptedRequest(0.05, "POST stats", "/api/v2/workbins", body, expects_notification=True)
+    add = ScriptedRequest(
+        0.2,
+        "POST add",
+        "/api/v2/workbins/w1",
+        {"operationName": "AddInteraction", "id": "i"},
+        expects_notification=False,
     )
-    assert made.login_of(0, ANN) == [
-        RecordedLogin("me, refused", LoginRequest("/api/v2/me"), refused=True),
-        RecordedLogin("me", LoginRequest("/api/v2/me?fields=*", credentials=True)),
-        RecordedLogin("version", LoginRequest("/version")),
-        RecordedLogin(
-            "start", LoginRequest("/api/v2/me", {"operationName": "StartContactCenterSession", "channels": ["chat"]})
-        ),
-    ]
-    assert repeated(made) == ["GET later", "POST stats"]
-    assert (made.seconds, made.skipped) == (0.04, {})
-    assert made.end == LoginRequest("/api/v2/me", {"operationName": "EndContactCenterSession"})
+    assert script.roles == ((services, add), (services, stats, add))
+    assert script.seconds == pytest.approx(0.225)
+    assert [script.requests_of(agent) for agent in range(3)] == [script.roles[0], script.roles[1], script.roles[0]]
 
 
-def test_name_and_password_of_the_user_replace_the_redacted_values(tmp_path: Path):
-    made = script(tmp_path, SIGN_IN, STATS, users=True)
-    body: JSON = {"client": "web", "who": [{"userName": "ann", "passcode": "secret-of-ann"}]}
-    assert made.login_of(0, ANN) == [RecordedLogin("sign in", LoginRequest("/login", body))]
-    assert "secret-of-ann" not in repr(made)
+def test_agents_subscribe_to_the_channels_of_the_notifications():
+    channels = {"/v2/me/workbins", "/v2/me/workitems", "/v2/me/emails", "/v2/me/chats"}
+    assert set(read_script([SCENARIOS / "add_and_pull.yaml"], 1.0).channels) == channels
 
 
-def test_without_users_what_needs_a_login_is_skipped_and_named(tmp_path: Path):
-    made = script(tmp_path, WHOAMI_REFUSED, WHOAMI, SIGN_IN, START, STATS, WHOAMI.replace("me\n", "me again\n"), END)
-    assert [each.name for each in made.login_of(0, None)] == ["start"]
-    assert repeated(made) == ["POST stats"]
-    assert made.skipped == {
-        "me, refused": "the recorded reply is an error",
-        "me": "it needs a login; add --reel-users",
-        "sign in": "it needs a login; add --reel-users",
-        "me again": "it needs a login; add --reel-users",
-        "end": "it ends the session",
+@pytest.mark.parametrize(("deliver", "expected"), [("asker", True), ("subscribers", True), ("all", True), ("b", False)])
+def test_a_notification_for_another_role_is_not_expected(deliver: str, expected: bool, tmp_path: Path):
+    path = tmp_path / "roles.yaml"
+    path.write_text(
+        "cometreel: 1\nroles: {a: {}, b: {}}\nexchanges:\n  - name: ask\n"
+        "    request: {method: POST, path: /x, body: {operationName: Ask}}\n"
+        f"    events: [{{channel: /c, data: {{referenceId: 1}}, deliver: {deliver}}}]\n"
+    )
+    (line,) = read_script([path], speed=1.0).requests_of(0)
+    assert line.expects_notification is expected
+
+
+def test_skipped_exchanges_have_a_reason(scenario: Path):
+    assert read_script([scenario], 1.0).skipped == {
+        "refused": "the recorded reply is an error",
+        "a pattern": "$regex matches a value that the scenario doesn't contain",
+        "a publish": "it is a CometD publish",
+        "the end": "it ends the session",
     }
-    assert made.end is None
 
 
-def test_a_failed_sign_in_is_skipped(tmp_path: Path):
-    failed = SIGN_IN.replace("sign in", "wrong password").replace("302", "401")
-    made = script(tmp_path, failed, SIGN_IN, STATS, users=True)
-    assert [each.name for each in made.login_of(0, ANN)] == ["sign in"]
-    assert made.skipped == {"wrong password": "the recorded reply is an error"}
-
-
-def test_another_redacted_value_of_a_login_is_unknown(tmp_path: Path):
-    made = script(tmp_path, SIGN_IN.replace("web", "{$any: string}"), STATS, users=True)
-    assert made.login_of(0, ANN) == []
-    assert made.skipped == {"sign in": "$any matches a value that the scenario doesn't contain"}
-
-
-def test_the_login_ends_before_the_first_notification(tmp_path: Path):
-    """The CometD session must exist then, also if the server logs in by notification."""
-    made = script(tmp_path, VERSION, STATS, START, users=True)
-    assert made.login_of(0, ANN) == []
-    assert repeated(made) == ["GET version", "POST stats", "POST start"]
-
-
-def test_each_role_has_its_own_login(tmp_path: Path):
-    two = START.replace("start", "other start").replace("chat", "email")
-    made = script(
-        tmp_path,
-        START.replace("name: start", "name: start\n    as: agent-1"),
-        two.replace("name: other start", "name: other start\n    as: agent-2"),
-        STATS,
-        head="roles: {agent-1: {user: a}, agent-2: {user: b}}\n",
-        users=True,
-    )
-    assert [[each.name for each in made.login_of(number, ANN)] for number in (0, 1, 2)] == [
-        ["start"],
-        ["other start"],
-        ["start"],
+def test_owners_are_replaced_by_agent_and_kind():
+    owners = read_owners(["place=Place{1..3}", "user=u{1..2}"])
+    script = read_script([SCENARIOS / "request_agent_stats.yaml"], 1.0)
+    prepared = [line.prepare(4, owners, "own-id") for line in script.requests_of(0)]
+    assert [
+        (planned.entry, planned.expectation and planned.expectation.owner, path, json.loads(body or b"null"))
+        for planned, path, body in prepared
+    ] == [
+        ("RequestAgentStats Agent", "own-id", "/api/v2/workbins", {"operationName": "RequestAgentStats"}),
+        (
+            "RequestAgentStats Place",
+            "Place2",
+            "/api/v2/workbins",
+            {"operationName": "RequestAgentStats", "workbinType": "Place", "workbinOwner": "Place2"},
+        ),
+        (
+            "RequestAgentStats AgentGroup",
+            "ServiceAgentGroup",
+            "/api/v2/workbins",
+            {"operationName": "RequestAgentStats", "workbinType": "AgentGroup", "workbinOwner": "ServiceAgentGroup"},
+        ),
+        (
+            "RequestAgentStats PlaceGroup",
+            "ServicePlaceGroup",
+            "/api/v2/workbins",
+            {"operationName": "RequestAgentStats", "workbinType": "PlaceGroup", "workbinOwner": "ServicePlaceGroup"},
+        ),
+        ("RequestAgentStats User", "u1", "/api/v2/users/u1/workbins", {"operationName": "RequestAgentStats"}),
     ]
 
 
-def test_a_scenario_of_which_nothing_can_be_sent_is_refused_with_the_reasons(tmp_path: Path):
-    with pytest.raises(OptionInvalid) as refused:
-        script(tmp_path, WHOAMI, START, END)
-    assert str(refused.value) == (
-        "--reel-scenario: none of its requests can be sent; expected a scenario with at least one complete request "
-        "after the login ('me': it needs a login; add --reel-users; 'end': it ends the session)"
+def test_other_operations_accept_any_notification_with_their_reference():
+    line = ScriptedRequest(0.0, "POST x", "/x", {"operationName": "Other"}, expects_notification=True)
+    assert line.prepare(0, read_owners([]), None) == (
+        PlannedRequest("POST x", AnyAnswer()),
+        "/x",
+        b'{"operationName":"Other"}',
     )
+    assert AnyAnswer().mismatch({"messageType": "Whatever"}) == ""
 
 
-def test_a_token_of_the_server_is_not_replaced_by_the_password(tmp_path: Path):
-    made = script(tmp_path, SIGN_IN.replace("client: web", "csrfToken: {$any: string}"), STATS, users=True)
-    assert made.login_of(0, ANN) == []
-    assert made.skipped == {"sign in": "$any matches a value that the scenario doesn't contain"}
+def test_a_scenario_without_requests_is_refused(tmp_path: Path):
+    (tmp_path / "empty.yaml").write_text("cometreel: 1\nexchanges: []\n")
+    with pytest.raises(OptionInvalid, match="none of its requests can be sent"):
+        read_script([tmp_path / "empty.yaml"], 1.0)
+
+
+WITHOUT_REQUESTS = {"chat_publish"}  # it has publishes only
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(SCENARIOS.glob("*.yaml")) if path.stem not in WITHOUT_REQUESTS],
+    ids=lambda path: path.stem,
+)
+def test_every_shipped_scenario_has_requests(path: Path):
+    assert any(read_script([path], 1.0).roles)

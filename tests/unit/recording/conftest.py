@@ -50,7 +50,8 @@ class Wire:
         self.now = START + at
         cookie = [("Cookie", f"JSESSIONID={session}")] if session else []
         sent = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        fields = Headers([JSON_TYPE, *cookie, *headers])
+        typed = any(name.lower() == "content-type" for name, _ in headers)
+        fields = Headers([*([] if typed else [JSON_TYPE]), *cookie, *headers])
         self.recorder.request(flow, method, f"http://gws.corp:8080{path}", fields, sent, wanted=wanted)
         return flow
 

@@ -32,6 +32,8 @@ def test_the_scenario_is_written_next_to_the_journal_and_the_summary_is_printed(
         "notifications: 0 unsolicited\n"
         "replaced secret values: 5 (clientId 1, header authorization 1, header cookie 3)\n"
         "replaced personal values: 1 (firstName 1)\n"
+        "hidden in its own place only (shorter than 8 characters, or equal to a name used elsewhere): "
+        "cookie JSESSIONID, clientId\n"
     )
     assert [exchange.name for exchange in load([journal.with_suffix(".yaml")]).exchanges] == ["me", "user 1"]
 
@@ -68,7 +70,7 @@ def test_another_policy_redacts_again(journal: Path, tmp_path: Path) -> None:
         (["none.jsonl"], "none.jsonl: can't be read: No such file or directory; expected a journal"),
         (
             ["{journal}", "--profile", "gws"],
-            "--profile: 'gws'; expected gws-v2, workspace-v3, or a YAML file with a profile",
+            "--profile: 'gws'; expected detect, gws-v2, workspace-v3, or a YAML file with a profile",
         ),
         (["{journal}", "-o", "{journal}/x.yaml"], "{journal}/x.yaml: can't be written: "),
         (["{journal}", "--policy", "strikt"], "strikt: can't be read: No such file or directory; expected a policy"),

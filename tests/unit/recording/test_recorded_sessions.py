@@ -256,6 +256,18 @@ def test_a_role_has_the_literal_by_which_its_requests_name_it(wire: Any) -> None
     assert timeline(distilled)[-2:] == [("post next", "agent-1", "/agent"), ("post next", "agent-2", "/agent")]
 
 
+@pytest.mark.parametrize(("asks_about", "written"), [(2, [True, True]), (1, [False, True])])
+def test_an_id_that_another_session_sends_too_names_no_role(wire: Any, asks_about: int, written: list[bool]) -> None:
+    """The statistics of another agent are requested by the id of that agent."""
+    for number in (1, 2):
+        wire.login(number / 10, f"s{number}", f"c{number}", f"agent.{number}")
+        me: JSON = {"user": {"id": f"user-{number}", "userName": f"agent.{number}"}}
+        wire.call(number, "GET", "/api/v2/me", None, me, session=f"s{number}")
+    wire.call(3, "POST", f"/api/v2/users/user-{asks_about}/workbins", {}, {"statusCode": 0}, session="s2")
+    roles = wire.distil().file.roles
+    assert [roles[f"agent-{number}"].id == f"user-{number}" for number in (1, 2)] == written
+
+
 def test_two_listeners_without_calls_have_one_role_each(wire: Any) -> None:
     two_users(wire)
     for number in (1, 2):

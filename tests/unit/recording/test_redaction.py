@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 
 import pytest
@@ -139,12 +140,23 @@ def test_equal_values_get_equal_tokens_everywhere() -> None:
     assert key.removeprefix("WWE_PARTY_") == str(redacted["phoneNumber"]).replace(" ", "")
 
 
-def test_an_identifier_that_equals_a_user_name_is_kept_but_an_address_is_not() -> None:
-    redacted, _ = redactor().redact_json(
-        {"userName": "agent-1", "emailAddress": "a@b.example", "workbinOwner": "agent-1", "assignedTo": "a@b.example"}
-    )
+@pytest.mark.parametrize("user", ["kate", "agent-1", "a@b.example", "4711"])
+@pytest.mark.parametrize("key", ["owner", "ownerId", "workbinOwner", "assignedTo", "createdBy", "agent", "userId"])
+def test_the_name_of_a_user_has_one_replacement_whatever_the_key(user: str, key: str) -> None:
+    redacts = redactor()
+    redacted, marks = redacts.redact_json({key: user, "n": [{"user": {"userName": user}}], "id": user})
     assert isinstance(redacted, dict)
-    assert (redacted["workbinOwner"], redacted["assignedTo"]) == ("agent-1", redacted["emailAddress"])
+    assert user not in str(redacted)
+    assert redacted["n"] == [{"user": {"userName": redacted[key]}}]
+    assert redacted["id"] == redacted[key]
+    assert "/n/0/user/userName" in marks.personal
+    assert redacts.redact_json({key: [user]})[0] == {key: [redacted[key]]}
+
+
+def test_an_identifier_that_equals_another_value_is_kept() -> None:
+    redacted, _ = redactor().redact_json({"loginCode": "a-4711", "userName": "kate", "place": "a-4711", "type": "kate"})
+    assert isinstance(redacted, dict)
+    assert (redacted["place"], redacted["type"]) == ("a-4711", "kate")
 
 
 def test_tokens_depend_on_the_key() -> None:
@@ -215,6 +227,82 @@ def test_the_envelope_of_a_bayeux_message_is_kept_except_the_client_id() -> None
 def test_marks_never_show_a_key_that_was_replaced() -> None:
     _, marks = redactor().redact_json({"kate@corp.example": {"password": "x"}})
     assert "kate" not in str(marks.to_json())
+
+
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIEow==\n-----END PRIVATE KEY-----"
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (' {"password": "S"}\n', ' {"password":"hidden"}\n'),
+        ('\n[{"a": "{\\"otp\\": \\"S\\"}"}]', '\n[{"a":"{\\"otp\\":\\"hidden\\"}"}]'),
+        ("/app#access_token=S&expires_in=5", "/app#access_token=hidden&expires_in=5"),
+        ("/app;token=S;v=1/x", "/app;token=hidden;v=1/x"),
+        ("/app;pwd=S?a=1", "/app;pwd=hidden?a=1"),
+        ("/app?a=1;token=S", "/app?a=1;token=hidden"),
+        ("/api/token/S/x", "/api/token/TOKEN/x"),
+        ("/api/pwd/S", "/api/pwd/TOKEN"),
+        ("/api/session/S?a=1", "/api/session/TOKEN?a=1"),
+        ("see /app/reset-password/S now", "see /app/reset-password/TOKEN now"),
+        ("/app/invite/S", "/app/invite/TOKEN"),
+        ("login with password=S failed", "login with password=hidden failed"),
+        ("the Password: S", "the Password: hidden"),
+        ("user kate, pwd: 'S'", "user kate, pwd: 'hidden'"),
+        ("<a><wsse:Password type='x'>S</wsse:Password></a>", "<a><wsse:Password type='x'>hidden</wsse:Password></a>"),
+        ('<user name="kate" pwd="S"/>', '<user name="kate" pwd="hidden"/>'),
+        ('<entry key="password">S</entry>', '<entry key="password">hidden</entry>'),
+        ('<property name="apiKey" value="S"/>', '<property name="apiKey" value="hidden"/>'),
+        ("<p><name>token</name><value>S</value></p>", "<p><name>token</name><value>hidden</value></p>"),
+        ("<token><![CDATA[S]]></token>", "<token>hidden</token>"),
+        ('broken {"name": "pwd", "value": "S", "n": 1', 'broken {"name": "pwd", "value": "hidden", "n": 1'),
+    ],
+)
+def test_a_secret_in_a_text_is_recognised_and_known_afterwards(text: str, expected: str) -> None:
+    secret = "tr0ub4dorX"
+    redacts = redactor()
+    expected = expected.replace("TOKEN", redacts.pseudonyms.token(secret))
+    assert redacts.text(text.replace("S", secret, 1)) == expected
+    assert redacts.secrets.scrub_text(f"x{secret}", lambda _: "*") == "x*"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"it is {encoded('kate:tr0ub4dor')}, yes", "it is hidden, yes"),
+        (f"a {PEM} b", "a hidden b"),
+        ("password: required", "password: required"),
+        ("/token/refresh", "/token/refresh"),
+        ("see state=active", "see state=active"),
+        ("<name>kate</name><value>5</value>", "<name>kate</name><value>5</value>"),
+        ("<tokenType>Bearer</tokenType>", "<tokenType>Bearer</tokenType>"),
+        ("Error 404: code: 404", "Error 404: code: 404"),
+    ],
+)
+def test_other_texts(text: str, expected: str) -> None:
+    assert redactor().text(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"name": "password", "value": "S"}, {"name": "password", "value": "hidden"}),
+        ([{"key": "pwd", "values": ["S"]}], [{"key": "pwd", "values": "hidden"}]),
+        ({"name": "colour", "value": "S"}, {"name": "colour", "value": "S"}),
+        ({"error": {"code": 404, "countryCode": "DE"}}, {"error": {"code": 404, "countryCode": "DE"}}),
+        ({"grant_type": "authorization_code", "code": "S"}, {"grant_type": "authorization_code", "code": "hidden"}),
+        (
+            {"otpCode": 1, "cvv2": 2, "pwd1": "S", "mfa": "S"},
+            dict.fromkeys(("otpCode", "cvv2", "pwd1", "mfa"), "hidden"),
+        ),
+    ],
+)
+def test_secrets_are_recognised_by_their_name(value: JSON, expected: JSON) -> None:
+    assert redactor().redact_json(value)[0] == expected
 
 
 def test_no_repr_contains_a_secret() -> None:

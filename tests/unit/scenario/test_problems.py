@@ -35,7 +35,7 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         ("cometreel: 2", "f:1:12: the number 2; expected 1"),
         (
             "cometreel: 1\ntitel: x",
-            "f:2:1: unknown key 'titel'; expected one of bayeux, cometreel, correlation, exchanges, faults, ignore, ro",
+            "f:2:1: unknown key 'titel'; expected one of bayeux, cometreel, correlation, exchanges, faults, ignore, re",
         ),
         ("cometreel: 1\nexchanges: {}", "f:2:12: a mapping; expected a list"),
         ("cometreel: 1\nexchanges: [x]", "f:2:13: the text 'x'; expected a mapping"),
@@ -43,6 +43,15 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         ("cometreel: 1\nbayeux: {max_interval: 10}", "f:2:24: the number 10; expected text"),
         ("cometreel: 1\nbayeux: {deliver: some}", "f:2:19: the text 'some'; expected all or subscribed"),
         ("cometreel: 1\nsettings: {repeat: lost}", "f:2:20: the text 'lost'; expected last or cycle or fail (did you"),
+        (
+            "cometreel: 1\nsettings: {cors: [http://localhost:3000, 'http://x/path']}",
+            "f:2:42: the text 'http://x/path'; expected an origin without a path, such as http://localhost:3000, or * ",
+        ),
+        (
+            "cometreel: 1\nsettings: {cors: localhost}",
+            "f:2:18: the text 'localhost'; expected an origin without a path",
+        ),
+        ("cometreel: 1\nsettings: {cors: []}", "f:2:18: a list; expected at least one origin"),
         ("cometreel: 1\nsettings: {speed: -1}", "f:2:19: the number -1; expected a number, 0 or more"),
         ("cometreel: 1\nsource: {recorded: today}", "f:2:20: the text 'today'; expected a time such as 2026-11-23T"),
         ("cometreel: 1\nsession: {cookie: a b}", "f:2:19: the text 'a b'; expected the name of a cookie, or none"),
@@ -97,7 +106,7 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         ),
         (
             REQUEST + "{method: GET, path: /x, body: 1, text: x}",
-            "f:4:47: text can't be combined with body; expected one of body, text, base64",
+            "f:4:47: text can't be combined with body; expected one of body, form, text, base64",
         ),
         (REQUEST + "{method: GET, path: /x, base64: '?'}", "f:4:46: the text '?'; expected bytes in Base64"),
         (REQUEST + "{publish: chat}", "f:4:24: the text 'chat'; expected a channel such as /v2/me/workbins"),

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, decode, encode
 from cometreel.scenario.yaml_reader import read_yaml
 from cometreel.scenario.yaml_writer import block, inline
 
@@ -103,3 +103,12 @@ def test_style() -> None:
         "long: " + "word " * 40 + "end",
         "",
     ]
+
+
+@pytest.mark.parametrize(
+    "number", ["485690.3866338789319252", "1e-400", "-0", "1.50", "1E5", "1e+16", "1.0e+16", "-2e7"]
+)
+def test_a_number_is_read_back_with_its_text(number: str) -> None:
+    value = decode(f'{{"a":{number},"b":[{number}]}}')
+    for text in (written(value), f"x: {inline(value)}"):
+        assert f'"a":{number},"b":[{number}]'.encode() in encode(read_yaml(text, "f").value)

@@ -111,3 +111,20 @@ def test_new_values_are_redacted(start_run: StartRun) -> None:
 def test_no_file_is_updated_without_differences(start_run: StartRun) -> None:
     run = play(start_run(TEXT), BODY, BOTH)
     assert list(updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)) == []
+
+
+def test_accepted_header_fields_of_all_replies_are_changed_in_the_reply(start_run: StartRun) -> None:
+    """The other replies of the file keep them."""
+    live = {"content-language": "de"}
+    text = "reply_headers: {Content-Language: en, X-Node: a}\n" + TEXT
+    run = play(start_run(text), BODY, BOTH, 200, **live)
+    verdict = run.verdict()
+    ((_, file),) = updated_files(verdict, run.script.sources, run.script.scenario.profile)
+    assert file.reply_headers == {"Content-Language": "en", "X-Node": "a"}
+    reply = (file.exchanges or [])[0].reply
+    assert reply is not None
+    assert reply.headers == {"Allow": "GET", "Content-Language": "de", "X-Node": None}
+    assert (
+        play(start_run(dump(file).partition("cometreel: 1\n")[2]), BODY, BOTH, 200, **live).verdict().difference_count
+        == 0
+    )

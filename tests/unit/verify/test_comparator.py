@@ -270,3 +270,23 @@ def test_acknowledgement_of_a_publish(
     run = start_run(PUBLISH + reply).connects()
     assert run.actions()[1:] == ['0 publish /service/x {"a":1}']
     assert run.acknowledges(0, **live).lines() == [f"s.yaml:5: say: {each}" for each in expected]
+
+
+def test_other_headers_are_compared_by_presence(start_run: StartRun) -> None:
+    """Their values may differ from reply to reply."""
+    text = "reply_headers: {X-Node: a, Vary: b}\n" + me("{headers: {ETag: '\"1\"', X-Id: r1}, body: 1}")
+    run = start_run(text).replies(0, 1, 200, etag='"2"', x_node="z", vary="b")
+    assert run.lines() == ["s.yaml:7: me: header removed at /reply/headers/X-Id: recorded r1, live nothing"]
+
+
+@pytest.mark.parametrize(
+    ("location", "differences"),
+    [
+        ("https://public.example/next", 0),
+        ("http://10.0.0.7:8080/next", 0),
+        ("https://public.example/other", 1),
+    ],
+)
+def test_a_link_to_the_server_may_use_any_of_its_names(start_run: StartRun, location: str, differences: int) -> None:
+    text = me("{status: 302, headers: {Location: {$t: '{{ request.base }}/next'}}}")
+    assert len(start_run(text).replies(0, None, 302, location=location).lines()) == differences

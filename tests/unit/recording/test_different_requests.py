@@ -1,0 +1,148 @@
+"""Different requests stay different in the scenario: tolerant JSON, forms, XML and other text."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from cometreel.engine import Backend, ReplaySettings
+from cometreel.jsonvalue import JSON
+from cometreel.scenario import ScenarioFile, dump, loads
+from cometreel.wire import Request
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def recorded(wire: Any, kind: str, *bodies: bytes) -> tuple[ScenarioFile, list[str]]:
+    """Record a POST of each body, whose answer is its number; return the scenario and what was left out."""
+    for number, body in enumerate(bodies):
+        wire.call(number + 1, "POST", "/do", body, {"n": number}, headers=[("content-type", kind)])
+    distilled = wire.distil()
+    return distilled.file, distilled.summary.left_out
+
+
+def answers(file: ScenarioFile, *bodies: bytes) -> list[JSON]:
+    """Return the answers of a replay to requests with these bodies, each in a new replay."""
+    found: list[JSON] = []
+    for body in bodies:
+        backend = Backend(loads(dump(file)), ReplaySettings())
+        (reply,) = [*backend.receive(Request(1, "POST", "/do", body=body), 0.0), *backend.advance(1.0)]
+        found.append(json.loads(reply.body).get("n", "missed"))  # type: ignore[union-attr]  # a reply
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "two"),
+    [
+        ("application/json", b'{"operationName": "start", }', b'{"operationName": "stop", }'),
+        ("text/plain", b'{"a": 1, /* x */ }', b'{"a": 2, /* x */ }'),
+        (FORM, b"action=start&grant_type=password", b"action=stop&grant_type=password"),
+        (FORM, b"tag=a&tag=b", b"tag=b&tag=a"),
+        (
+            "text/xml",
+            b"<do><name>Kate Smith</name><op>start</op></do>",
+            b"<do><name>Kate Smith</name><op>stop</op></do>",
+        ),
+        ("application/soap+xml", b'<a:Do xmlns:a="urn:x" op="start"/>', b'<a:Do xmlns:a="urn:x" op="stop"/>'),
+        ("text/plain", b"start", b"stop"),
+        ("text/plain", b"op: start\nuser: Kate Smith\n", b"op: stop\nuser: Kate Smith\n"),
+        ("application/graphql", b"{\n  users\n}\n", b"{\n  places\n}\n"),
+    ],
+)
+def test_different_requests_get_their_own_answers(wire: Any, kind: str, one: bytes, two: bytes) -> None:
+    file, left_out = recorded(wire, kind, one, two)
+    assert answers(file, one, two) == [0, 1]
+    assert [line for line in left_out if "in turn" in line] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "also"),
+    [
+        ("application/json", b'{"a": 1, "b": 2, }', b'{"b":2.0,"a":1}'),
+        (FORM, b"a=x&b=y+z&c=", b"c=&b=y%20z&a=x"),
+        (FORM, b"tag=a&tag=b&x=1", b"x=1&tag=a&tag=b"),
+        (FORM, b"user=Kate+Smith&op=go", b"op=go&user=Someone+Else"),
+        ("text/xml", b"<do><user>Kate</user><op>go</op></do>", b"<do><user>Ann Lee</user><op>go</op></do>"),
+        ("text/plain", b"user: Kate Smith\r\nop: go", b"user: Ann\r\nop: go"),
+    ],
+)
+def test_equal_requests_stay_equal(wire: Any, kind: str, sent: bytes, also: bytes) -> None:
+    """The order of fields and replaced values make no difference."""
+    file, _ = recorded(wire, kind, sent, b"<other/>" if kind == "text/xml" else b"other=1")
+    assert answers(file, sent, also) == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "two"),
+    [
+        ("application/octet-stream", b"\x00\x01", b"\x00\x02"),
+        ("multipart/form-data; boundary=x", b"--x\r\none\r\n--x--", b"--x\r\ntwo\r\n--x--"),
+        ("text/plain", b"Dear Kate, all the best", b"Dear Ann, all the best"),
+        ("application/json", b'{"a":1,"a":2}', b'{"a":1,"a":3}'),
+        (FORM, b"comment=Hello+Kate", b"comment=Hello+Ann"),
+        ("application/json", b'{"firstName": "Kate"}', b'{"firstName": "Ann"}'),
+    ],
+)
+def test_the_summary_says_where_different_requests_are_answered_in_turn(
+    wire: Any, kind: str, one: bytes, two: bytes
+) -> None:
+    _, left_out = recorded(wire, kind, one, two)
+    (line,) = (line for line in left_out if "in turn" in line)
+    assert line.startswith("the difference between 2 requests like 'post do'")
+
+
+@pytest.mark.parametrize("body", [b"\x00\x01", b"Dear Kate, all the best", b"comment=Hello+Kate"])
+def test_a_repeated_request_is_not_called_different(wire: Any, body: bytes) -> None:
+    _, left_out = recorded(wire, FORM if b"=" in body else "application/octet-stream", body, body)
+    assert [line for line in left_out if "in turn" in line] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "gone", "pattern"),
+    [
+        (
+            FORM,
+            b"grant_type=password&username=kate&password=hunter2hunter2&n=12",
+            ["kate", "hunter2"],
+            {
+                "form": {
+                    "grant_type": "password",
+                    "username": {"$any": "string"},
+                    "password": {"$any": "string"},
+                    "n": "12",
+                }
+            },
+        ),
+        (
+            FORM,
+            b"tag=a&tag=Kate+Smith&%24x=y",
+            ["Kate"],
+            {"form": {"tag": [{"$any": "string"}, {"$any": "string"}], "$$x": "y"}},
+        ),
+        (
+            "text/xml",
+            b'<login user="kate"><password>hunter2</password><op>go</op></login>',
+            ["kate", "hunter2"],
+            {"text": {"$regex": '^<login user="[^"]*"><password>[^<]*</password><op>go</op></login>$'}},
+        ),
+        ("text/xml", b"<a><!-- by Kate --><b><![CDATA[Dear Kate]]></b> x.y (1)</a>", ["Kate"], None),
+        (
+            "text/plain",
+            b"password: hunter2\nmode: fast",
+            ["hunter2"],
+            {"text": {"$regex": "^password: [^\\n]*\nmode: fast$"}},
+        ),
+        ("text/plain", b"start", [], {"text": "start"}),
+    ],
+)
+def test_personal_data_and_secrets_in_them_are_replaced(
+    wire: Any, kind: str, body: bytes, gone: list[str], pattern: JSON
+) -> None:
+    file, _ = recorded(wire, kind, body)
+    for text in (wire.text(), dump(file)):
+        assert [word for word in gone if word in text] == []
+    written = (file.exchanges or [])[0].request.model_dump(exclude_unset=True, exclude={"method", "path"})
+    assert pattern is None or written == pattern
+    assert answers(file, body) == [0]
