@@ -8,11 +8,11 @@ displays are ignored, since the desktop also works if the server lacks them.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, get_args
 
 from cometreel.errors import PeerError
-from cometreel.jsonvalue import JSON, NotJSON, decode
+from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode
 from cometreel.load.formatting import shortened
 from cometreel.locust_agents.http_client import HttpReply
 from cometreel.locust_agents.request_queue import ReplyOrLoss
@@ -53,11 +53,15 @@ class LoginRefused(PeerError):
 
 @dataclass(frozen=True, slots=True)
 class LoginRequest:
-    """One request of a login. `credentials` is true if it contains the user's credentials."""
+    """One request of a login: a GET, or a POST with a JSON body or a form.
+
+    `credentials` is true if it contains the user's credentials as Basic authentication.
+    """
 
     target: str
-    body: JSON = None
+    body: JSON = field(default=None, repr=False)  # may contain a password
     credentials: bool = False
+    form: JSONObject | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,11 +90,12 @@ class ScriptedRequest:
 
 @dataclass(frozen=True, slots=True)
 class ScriptedLogin:
-    """One request of the login, with its body as a pattern."""
+    """One request of the login, with its body and its form as patterns."""
 
     name: str
     target: str
-    pattern: JSON
+    body: JSON
+    form: JSON
     credentials: bool
     """True if it was recorded with the credentials of a user."""
     refused: bool
@@ -102,8 +103,9 @@ class ScriptedLogin:
 
     def filled(self, credentials: UserCredentials | None) -> RecordedLogin:
         """Return the request of a user, with the user's name and password at the redacted places."""
-        body = _value(self.pattern, _redacted_by(credentials or _NO_USERS))
-        return RecordedLogin(self.name, LoginRequest(self.target, body, self.credentials), self.refused)
+        body, form = (_value(part, _redacted_by(credentials or _NO_USERS)) for part in (self.body, self.form))
+        fields = form if isinstance(form, dict) else None
+        return RecordedLogin(self.name, LoginRequest(self.target, body, self.credentials, fields), self.refused)
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,11 @@ def _logs_in(block: ExchangeBlock) -> bool:
     request = block.request
     if not isinstance(request, RequestBlock):
         return False
-    return request.authenticated is not None or _operation(block) == _START_SESSION or _needs_password(request.body)
+    return request.authenticated is not None or _operation(block) == _START_SESSION or _sends_password(request)
+
+
+def _sends_password(request: RequestBlock) -> bool:
+    return _needs_password(request.body) or _needs_password(request.form)
 
 
 def _operation(block: ExchangeBlock) -> JSON:
@@ -270,13 +276,14 @@ def _login(block: ExchangeBlock, *, has_users: bool) -> tuple[ExchangeBlock, Scr
     if refused and (request.authenticated is not False or not has_users):
         raise _NotSendable("the recorded reply is an error")
     _check_sendable(request, has_users=has_users)
-    login = ScriptedLogin(block.name, _target(block), request.body, request.authenticated is True, refused)
+    credentials = request.authenticated is True
+    login = ScriptedLogin(block.name, _target(block), request.body, request.form, credentials, refused)
     login.filled(None)
     return block, login
 
 
 def _check_sendable(request: RequestBlock, *, has_users: bool) -> None:
-    if not has_users and (request.authenticated is True or _needs_password(request.body)):
+    if not has_users and (request.authenticated is True or _sends_password(request)):
         raise _NotSendable("it needs a login; add --reel-users")
     if request.method.upper() not in {"GET", "POST"}:
         raise _NotSendable(f"its method is {request.method}")

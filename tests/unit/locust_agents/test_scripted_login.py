@@ -8,7 +8,7 @@ import pytest
 
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
-from cometreel.locust_agents.agent_identity import UserCredentials
+from cometreel.locust_agents.agent_identity import Identity, UserCredentials
 from cometreel.locust_agents.login import LoginRequest, RecordedLogin
 from cometreel.locust_agents.scenario_script import ScenarioScript, read_script
 
@@ -79,7 +79,7 @@ def test_name_and_password_of_the_user_replace_the_redacted_values(tmp_path: Pat
     made = script(tmp_path, SIGN_IN, STATS, users=True)
     body: JSON = {"client": "web", "who": [{"userName": "ann", "passcode": "secret-of-ann"}]}
     assert made.login_of(0, ANN) == [RecordedLogin("sign in", LoginRequest("/login", body))]
-    assert "secret-of-ann" not in repr(made)
+    assert "secret-of-ann" not in repr(made.login_of(0, ANN))
 
 
 def test_without_users_what_needs_a_login_is_skipped_and_named(tmp_path: Path):
@@ -146,3 +146,17 @@ def test_a_token_of_the_server_is_not_replaced_by_the_password(tmp_path: Path):
     made = script(tmp_path, SIGN_IN.replace("client: web", "csrfToken: {$any: string}"), STATS, users=True)
     assert made.login_of(0, ANN) == []
     assert made.skipped == {"sign in": "$any matches a value that the scenario doesn't contain"}
+
+
+def test_a_form_is_filled_like_a_body(tmp_path: Path):
+    form = """
+  - name: form
+    request: {method: POST, path: /j_security_check, form: {j_username: {$any: string}, j_password: {$any: string}}}
+    reply: {status: 302}"""
+    made = script(tmp_path, form, STATS, users=True)
+    (step,) = made.login_of(0, ANN)
+    assert step.request == LoginRequest("/j_security_check", form={"j_username": "ann", "j_password": "secret-of-ann"})
+    sent = Identity("gws.example", "session", ANN).request(step.request)
+    assert b"\r\nContent-Type: application/x-www-form-urlencoded\r\n" in sent
+    assert sent.endswith(b"\r\n\r\nj_username=ann&j_password=secret-of-ann")
+    assert script(tmp_path, form, STATS).skipped == {"form": "it needs a login; add --reel-users"}
