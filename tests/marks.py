@@ -56,6 +56,7 @@ NEEDS: tuple[tuple[str, str, str], ...] = (
     ("node", "packaging/", "dockerfile_linter"),
     ("node", "traffic/", "dumped"),
     ("node", "traffic/", "processes"),
+    ("node", "load/", "stand_in"),
     ("node", "peers/", "direct"),
     ("node", "peers/", "processes"),
     ("node", "replay/", "application"),
