@@ -13,9 +13,9 @@ from tests.accessibility import small_texts, violations
 from tests.chromium import Browser, chromium
 from tests.unit.load.test_load_report import a_report, a_tally
 
-
 PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Load test</title></head>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Load test</title></head>
 <body>{section}</body></html>
 """
 """A page for the section that Cometreel adds to Locust's report."""
