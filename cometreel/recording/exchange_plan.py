@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from cometreel.jsonvalue import sorted_text
 from cometreel.recording.drafts import ExchangeDraft
+from cometreel.scenario import RequestBlock
 
 __all__ = ["PlannedExchange", "plan_exchanges"]
 
@@ -55,7 +57,23 @@ def plan_exchanges(drafts: Sequence[ExchangeDraft]) -> list[PlannedExchange]:
     writes = _writes(planned, drafts)
     for cluster in read_clusters:
         _add_guards(cluster, writes)
+    _put_conditions_first(planned)
     return sorted(planned, key=lambda exchange: exchange.order)
+
+
+def _put_conditions_first(planned: Iterable[PlannedExchange]) -> None:
+    """Put requests with a condition such as If-None-Match before those without, which would match them too."""
+    places: dict[str, tuple[float, int]] = {}
+    conditional: list[tuple[str, PlannedExchange]] = []
+    for exchange in planned:
+        request = exchange.draft.request
+        if isinstance(request, RequestBlock):
+            target = sorted_text(request.model_dump(mode="json", include={"method", "path", "query"}))
+            places[target] = min(places.get(target, exchange.order), exchange.order)
+            if request.headers:
+                conditional.append((target, exchange))
+    for target, exchange in conditional:
+        exchange.order = (places[target][0], -1)
 
 
 def _group(group: list[ExchangeDraft]) -> tuple[list[PlannedExchange], list[_RequestGroup]]:

@@ -10,7 +10,7 @@ import pytest
 from cometreel.engine import Backend, ReplaySettings
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import ScenarioFile, dump, loads
-from cometreel.wire import Request
+from cometreel.wire import Headers, Request
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -93,6 +93,22 @@ def test_the_summary_says_where_different_requests_are_answered_in_turn(
     assert line.startswith("the difference between 2 requests like 'post do'")
 
 
+@pytest.mark.parametrize(
+    ("field", "status"), [("If-None-Match", 304), ("If-Modified-Since", 304), ("If-Match", 412), ("Range", 206)]
+)
+def test_a_reply_to_a_condition_is_not_sent_to_a_request_without_it(wire: Any, field: str, status: int) -> None:
+    """A browser that receives a 304 for a request without a condition shows nothing."""
+    wire.call(1, "GET", "/a", None, {"n": 1}, reply_headers=[("ETag", '"v1"'), ("Content-Type", "application/json")])
+    wire.call(2, "GET", "/a", None, b"", headers=[(field, '"v1"')], status=status, reply_headers=[("ETag", '"v1"')])
+    backend = Backend(loads(dump(wire.distil().file)), ReplaySettings())
+    statuses = []
+    for at, headers in enumerate(((), (), ((field, '"v1"'),), ())):
+        sent = Request(1, "GET", "/a", headers=Headers(headers))
+        (reply,) = [*backend.receive(sent, float(at)), *backend.advance(at + 0.9)]
+        statuses.append(reply.status)  # type: ignore[union-attr]  # a reply
+    assert statuses == [200, 200, status, 200]
+
+
 @pytest.mark.parametrize("body", [b"\x00\x01", b"Dear Kate, all the best", b"comment=Hello+Kate"])
 def test_a_repeated_request_is_not_called_different(wire: Any, body: bytes) -> None:
     _, left_out = recorded(wire, FORM if b"=" in body else "application/octet-stream", body, body)
@@ -114,6 +130,18 @@ def test_a_repeated_request_is_not_called_different(wire: Any, body: bytes) -> N
                     "n": "12",
                 }
             },
+        ),
+        (
+            FORM,
+            b"name=size&value=12&name=password&value=hunter2hunter2",
+            ["hunter2"],
+            {"form": {"name": ["size", "password"], "value": [{"$any": "string"}, {"$any": "string"}]}},
+        ),
+        (
+            FORM,
+            b"value=hunter2hunter2&name=password",
+            ["hunter2"],
+            {"form": {"value": {"$any": "string"}, "name": "password"}},
         ),
         (
             FORM,
