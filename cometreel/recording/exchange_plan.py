@@ -15,6 +15,8 @@ from cometreel.scenario import RequestBlock
 
 __all__ = ["PlannedExchange", "plan_exchanges"]
 
+_ANY_TEXT = {"$any": "string"}
+
 
 @dataclass(slots=True, eq=False)
 class PlannedExchange:
@@ -57,23 +59,26 @@ def plan_exchanges(drafts: Sequence[ExchangeDraft]) -> list[PlannedExchange]:
     writes = _writes(planned, drafts)
     for cluster in read_clusters:
         _add_guards(cluster, writes)
-    _put_conditions_first(planned)
+    _order_by_precision(planned)
     return sorted(planned, key=lambda exchange: exchange.order)
 
 
-def _put_conditions_first(planned: Iterable[PlannedExchange]) -> None:
-    """Put requests with a condition such as If-None-Match before those without, which would match them too."""
-    places: dict[str, tuple[float, int]] = {}
-    conditional: list[tuple[str, PlannedExchange]] = []
-    for exchange in planned:
+def _order_by_precision(planned: Iterable[PlannedExchange]) -> None:
+    """Put requests with a condition (If-None-Match …) first and those with any body last: they match others too."""
+    targets: dict[str, list[tuple[PlannedExchange, RequestBlock]]] = {}
+    for exchange in sorted(planned, key=lambda exchange: exchange.order):
         request = exchange.draft.request
         if isinstance(request, RequestBlock):
             target = sorted_text(request.model_dump(mode="json", include={"method", "path", "query"}))
-            places[target] = min(places.get(target, exchange.order), exchange.order)
+            targets.setdefault(target, []).append((exchange, request))
+    for same in targets.values():
+        first, last = same[0][0].order[0], same[-1][0].order[0]
+        vague = [exchange for exchange, request in same if request.text == _ANY_TEXT]
+        for exchange, request in same:
             if request.headers:
-                conditional.append((target, exchange))
-    for target, exchange in conditional:
-        exchange.order = (places[target][0], -1)
+                exchange.order = (first, -1)
+        for number, exchange in enumerate(vague if len(vague) < len(same) else ()):
+            exchange.order = (last, len(same) + number)
 
 
 def _group(group: list[ExchangeDraft]) -> tuple[list[PlannedExchange], list[_RequestGroup]]:
