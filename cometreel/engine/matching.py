@@ -16,7 +16,7 @@ from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import Exchange, Match, Mismatch, NormalizedRequest, RequestOrPublish, Scenario
 from cometreel.scenario.exchange import ExchangeGroup
-from cometreel.scenario.normalized_request import RequestKey, query_of
+from cometreel.scenario.normalized_request import RequestKey
 
 __all__ = ["Chooser", "ExchangeChoice", "RoleAllocator", "RoleValues", "passes"]
 
@@ -146,7 +146,7 @@ def _texts(normalized: RequestOrPublish) -> Iterator[str]:
         yield from _texts_in(normalized.query)
         yield from _texts_in(normalized.body)
         if not normalized.is_json and (normalized.headers.get("content-type") or "").lower().startswith(_FORM):
-            yield from _texts_in(query_of(normalized.content.decode(errors="replace")))
+            yield from _texts_in(normalized.form())
     else:
         yield from _texts_in(normalized.data)
 

@@ -21,6 +21,7 @@ from cometreel.recording.redaction import RedactionMarks, Redactor
 from cometreel.scenario.findings import can_be_written
 from cometreel.scenario.normalized_request import form_of
 from cometreel.secret_names import member_name
+from cometreel.wire import Headers
 
 __all__ = ["MAX_BODY", "TOO_LARGE", "ParsedBody", "may_be_messages", "parse", "parse_frame", "parse_query", "redact"]
 
@@ -96,7 +97,7 @@ def parse(
         if found.kind != "omitted" or not (request and kind and _TEXT.match(kind)):
             return found
     if kind == _FORM or body.startswith(_MESSAGE_FIELD):
-        return _form(body, kind)
+        return _form(body, kind, Headers([("Content-Type", content_type)]).charset())
     if request and _TEXT.match(kind) and len(body) <= _MAX_TEXT:
         return _pieces(body, kind)
     if kind.startswith("text/plain") or not kind:
@@ -221,8 +222,8 @@ def _has_channels(value: JSON) -> bool:
     return all(isinstance(message, dict) and isinstance(message.get("channel"), str) for message in messages)
 
 
-def _form(body: bytes, kind: str) -> ParsedBody:
-    pairs = [(name, str(each)) for name, value in form_of(body).items() for each in _values(value)]
+def _form(body: bytes, kind: str, charset: str) -> ParsedBody:
+    pairs = [(name, str(each)) for name, value in form_of(body, charset).items() for each in _values(value)]
     messages = _messages_of(pairs)
     if messages:
         return ParsedBody("bayeux", list(messages), in_form=True)
