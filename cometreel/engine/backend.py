@@ -137,6 +137,8 @@ class Backend:
             request = replace(request, body=in_utf_8(request.headers, request.body))
         is_bayeux = self.server.handles(request.path)
         self.counters.requests["websocket" if request.websocket else "bayeux" if is_bayeux else "http"] += 1
+        if not (is_bayeux or request.websocket or self._responders) and (reply := self._handler.unasked(request)):
+            return [reply, *self._take_effects()]
         self.sessions.end_expired(now)
         resolved = self._resolver.resolve(request, now, is_bayeux=is_bayeux)
         if is_bayeux:

@@ -5,6 +5,7 @@ Every request is written to the request journal. The handler decides what is due
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -48,6 +49,8 @@ from cometreel.wire import Drop, Effect, Forward, Headers, Log, Reply, Request
 
 __all__ = ["HandlerResult", "PublishAnswer", "RequestHandler", "access_denied", "http_reply"]
 
+_BY_BROWSERS = re.compile(r"/(favicon\.ico|robots\.txt|apple-touch-icon[^/]*\.png|\.well-known/.*)")
+"""The paths that browsers and crawlers request by themselves."""
 _BEFORE_ALL = -1  # events of responders come before those of exchanges due at the same time
 
 
@@ -165,6 +168,18 @@ class RequestHandler:
         return triggered(self.faults.on_meta(channel), session, self._player.seed, subscription)
 
     # ------------------------------------------------------------------ HTTP
+    def unasked(self, request: Request) -> Reply | None:
+        """Return the 404 to a request that a browser sends by itself, if no exchange has its path; otherwise None.
+
+        It needs no session and is no miss.
+        """
+        if request.method not in ("GET", "HEAD") or not _BY_BROWSERS.fullmatch(request.path):
+            return None
+        path = normalize_request(request, self.scenario.profile.request).path
+        if self._settings.unmatched == "forward" or self._prepared.has_path(path):
+            return None
+        return error_reply(request.id, 404, 6, "no exchange has this path")
+
     def handle(self, request: Request, session: Session, now: float, *, locked_out: bool) -> HandlerResult:
         """Handle an HTTP request."""
         normalized = normalize_request(request, self.scenario.profile.request)
@@ -272,6 +287,8 @@ class RequestHandler:
         if self._settings.unmatched == "forward" and request.method.upper() == "GET":
             self._record(source, None, "forwarded")
             return HandlerResult((Forward(request.id),))
+        if (not_found := self.unasked(request)) is not None:
+            return HandlerResult((not_found,))
         miss = explain(normalized, source.session, self._prepared)
         reply = miss_reply(request.id, miss)
         self._record(source, None, "missed", reply.status, miss)

@@ -8,12 +8,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
+from cometreel.errors import FileInvalid
 from cometreel.jsonvalue import JSON, JSONObject, sorted_text
 from cometreel.recording.bindings import names_by_token
 from cometreel.recording.correlation import Correlation, correlate
@@ -32,6 +34,7 @@ from cometreel.recording.role_ids import ids_in_requests, sent_by, user_ids
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedDelivery, Transcript, build_transcript
+from cometreel.recording.user_names import with_one_name_per_user
 from cometreel.scenario import (
     DETECT,
     AdviceBlock,
@@ -134,6 +137,8 @@ def distill(
     if policy is not None and policy.name != header.policy:
         events = list(_redact(events, Redactor(policy, read_key(path))))
         header = replace(header, policy=policy.name)
+    with suppress(FileInvalid):  # without the key, an owner keeps the name that was not yet known to be of a user
+        events = with_one_name_per_user(events, read_key(path))
     distilled = distill_events(
         header,
         with_stable_pseudonyms(events),

@@ -316,10 +316,16 @@ def _feature_of_http_request(feature: Feature, request: NormalizedRequest) -> Ha
     if feature[0] == "query":
         return _member(request.query, feature[1:])
     if feature[0] == "body":
-        return _member(request.compared, feature[1:]) if request.is_json else _ABSENT
+        return _feature_of_body(feature, request)
     if feature[0] == "form":
         return _member(form_of(request.content), feature[1:])
     return _NOT_INDEXED
+
+
+def _feature_of_body(feature: Feature, request: NormalizedRequest) -> Hashable:
+    if request.is_json:
+        return _member(request.compared, feature[1:])
+    return _ABSENT if request.content else _member({}, feature[1:])  # no body is like an empty object
 
 
 def _member(value: JSON, keys: Sequence[str]) -> Hashable:

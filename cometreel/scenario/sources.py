@@ -15,7 +15,7 @@ from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.yaml_reader import Document, read_yaml
 
 from .compiled import Position
-from .findings import Finding, describe, findings_of, problems_of
+from .findings import Finding, describe, findings_of, is_newer, problems_of, version_finding
 from .model import Block, ExchangeBlock, FaultBlock, ScenarioFile, TimelineBlock
 
 __all__ = ["SourceFile", "read_source"]
@@ -68,6 +68,8 @@ def read_source(text: str | bytes, file: str) -> SourceFile:
         line, column = document.place(())
         hint = "start the file with 'cometreel: 1'"
         raise FileInvalid([Problem(file, line, column, describe(value), "a mapping", hint)])
+    if is_newer(value.get("cometreel")):  # other problems would be those of keys that this version doesn't know
+        raise FileInvalid(problems_of([version_finding(("cometreel",), value["cometreel"])], document))
     problems: list[Problem] = []
     rest = {key: member for key, member in value.items() if not _is_list_of_blocks(key, member)}
     head = _head(rest, document, problems)

@@ -37,6 +37,17 @@ def test_a_session_id_in_the_path_identifies_the_session(wire: Any) -> None:
     assert loads(dump(distilled.file)).session.bind
 
 
+def test_a_rule_has_no_name_that_templates_use(wire: Any) -> None:
+    location = [("Location", f"/app?session={LATER}1")]
+    wire.call(1, "POST", "/sign-in", {}, b"", status=302, reply_headers=location)
+    wire.call(2, "GET", f"/app/{LATER}1/orders", None, {"orders": 1})
+    distilled = wire.distil()
+    assert rules(distilled) == [
+        {"name": "session_2", "from": "$response.header.Location?session", "in": ["$request.path.session_2"]}
+    ]
+    assert loads(dump(distilled.file)).session.bind
+
+
 def test_the_code_of_a_redirect_and_the_token_of_the_next_reply_are_bound(wire: Any) -> None:
     for number in (1, 2):
         code, token = f"{LATER}c{number}", f"{LATER}t{number}"
