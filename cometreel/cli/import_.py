@@ -12,7 +12,7 @@ import click
 
 from cometreel.cli.progress import show_read_progress
 from cometreel.errors import OptionInvalid
-from cometreel.recording import load_policy, write_scenario
+from cometreel.recording import INLINE_LIMIT, load_policy, write_scenario
 from cometreel.scenario import profile as included_profile
 from cometreel.scenario import profile_names
 from cometreel.traffic.import_traffic import import_traffic
@@ -28,6 +28,14 @@ __all__ = ["import_"]
 @click.option("--policy", default="default", help="Redaction policy: default, strict or a policy file.")
 @click.option("--profile", default="gws-v2", help="Correlate notifications with this profile: gws-v2, workspace-v3.")
 @click.option("--generalise", is_flag=True, help="Replace the requesting user's own id and name by templates.")
+@click.option(
+    "--inline-limit",
+    type=click.IntRange(min=0),
+    default=INLINE_LIMIT,
+    metavar="BYTES",
+    show_default=True,
+    help="Larger bodies and data get files of their own, in a folder next to the scenario; 0 for none.",
+)
 @click.option("--force", is_flag=True, help="Overwrite an existing scenario.")
 def import_(
     file: Path,
@@ -38,6 +46,7 @@ def import_(
     profile: str,
     *,
     generalise: bool,
+    inline_limit: int,
     force: bool,
 ) -> None:
     """Create a scenario from a browser's HAR file or a mitmproxy flow file.
@@ -65,7 +74,10 @@ def import_(
             progress=progress,
         )
         written = write_scenario(
-            distilled.file.model_copy(update={"title": file.stem}), out or file.with_suffix(".yaml"), force=force
+            distilled.file.model_copy(update={"title": file.stem}),
+            out or file.with_suffix(".yaml"),
+            force=force,
+            inline_limit=inline_limit,
         )
     if written.difference:
         click.echo(written.difference)

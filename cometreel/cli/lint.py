@@ -37,5 +37,5 @@ def lint(scenarios: tuple[Path, ...], *, fix: bool, form: str) -> int:
         click.echo(text)
     if fix:
         for path, file in fixed(issues):
-            click.echo(f"fixed in {write_scenario(file, path).path}", err=True)
+            click.echo(f"fixed in {write_scenario(file, path, inline_limit=0).path}", err=True)
     return ExitCode.CHECK_FAILED if any(issue.level != "note" for issue in issues) else ExitCode.SUCCESS

@@ -54,7 +54,8 @@ class FlowRecorder:
         """Distill the journal and write the scenario next to it; return lines for the user."""
         try:
             distilled = distill(self.path, profile=self.options.profile)
-            written = write_scenario(distilled.file, scenario_path(self.path))
+            limit = self.options.inline_limit
+            written = write_scenario(distilled.file, scenario_path(self.path), inline_limit=limit)
         except (CometreelError, OSError) as error:
             return f"no scenario was written: {error}; the journal is kept, try: cometreel distill {self.path}"
         return "\n".join([f"scenario in {written.path}", *distilled.summary.lines()])

@@ -16,7 +16,7 @@ from cometreel.errors import OptionInvalid
 from cometreel.mitmproxy_support.addon_options import PROFILE, REPLAY_OPTIONS, chosen_profile
 from cometreel.mitmproxy_support.addon_options import unknown_options as unknown
 from cometreel.mitmproxy_support.flow_translation import raw_field
-from cometreel.recording import Policy, load_policy
+from cometreel.recording import INLINE_LIMIT, Policy, load_policy
 from cometreel.scenario import Profile
 
 __all__ = ["OPTIONS", "RecordOptions", "add_options", "default_journal", "read_options", "unknown_options"]
@@ -27,6 +27,7 @@ _OPTIONS = (
     ("reel_filter", str, _NO_ASSETS, "Traffic to record besides CometD: a mitmproxy filter. Empty: all traffic."),
     ("reel_policy", str, "default", "Redaction policy: default, strict, or a policy file."),
     PROFILE,
+    ("reel_inline_limit", int, INLINE_LIMIT, "Larger bodies and data (in bytes) get files of their own; 0 for none."),
 )
 OPTIONS = frozenset(name for name, *_ in _OPTIONS)
 
@@ -39,6 +40,7 @@ class RecordOptions:
     is_wanted: Callable[[http.HTTPFlow], bool | None]
     policy: Policy
     profile: Profile
+    inline_limit: int = INLINE_LIMIT
 
     def same_journal(self, other: RecordOptions) -> bool:
         """Return True if a recording with the other options can continue with these."""
@@ -61,6 +63,7 @@ def read_options(options: Options, default: Path) -> RecordOptions:
         is_wanted=_filter(options.reel_filter),
         policy=load_policy(options.reel_policy),
         profile=chosen_profile(options.reel_profile),
+        inline_limit=_limit(options.reel_inline_limit),
     )
 
 
@@ -72,6 +75,12 @@ def unknown_options(names: Iterable[str]) -> Iterator[OptionInvalid]:
 def default_journal(folder: Path = Path("recordings")) -> Path:
     """Return the path of a journal with the current time as its name."""
     return folder / time.strftime("%Y-%m-%dT%H-%M-%S.jsonl", time.gmtime())
+
+
+def _limit(number: int) -> int:
+    if number < 0:
+        raise OptionInvalid("reel_inline_limit", str(number), "a number of bytes from 0")
+    return number
 
 
 def _journal(text: str) -> Path:
