@@ -77,6 +77,7 @@ $(DEBIAN_READY): | $(PYTHON_READY)
 	@$(call program,haproxy,haproxy)
 	@$(call program,chromium,chromium)
 	@$(call program,chromedriver,chromium-driver)
+	@$(call program,javac,default-jdk-headless)
 	@touch $@
 
 # npm is part of Node.js, but a separate package in Debian.

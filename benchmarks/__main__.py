@@ -10,11 +10,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from benchmarks import engine, fixtures, loading, recording, replaying, serving, startup, trace_post
+from benchmarks import conservation, engine, fixtures, loading, recording, replaying, serving, startup, trace_post
 from benchmarks.server_processes import TWO_CORES, on_client_core
 
 BENCHES: Final[Mapping[str, Callable[[Path], None]]] = MappingProxyType(
     {
+        "conservation": conservation.bench,
         "engine": lambda _folder: engine.bench(),
         "startup": lambda _folder: startup.bench(),
         "trace": lambda _folder: trace_post.bench(),

@@ -60,3 +60,44 @@ async def _run(port: int, exchange: MeasuredExchange, connections: int, each: in
 def requests_per_second(port: int, exchange: MeasuredExchange, *, connections: int = 8, each: int = 100) -> float:
     """Send `connections * each` requests and return the replies per second."""
     return asyncio.run(_run(port, exchange, connections, each))
+
+
+async def _latencies(port: int, exchange: MeasuredExchange, rate: float, seconds: float) -> list[float]:
+    connections = [(await asyncio.open_connection("127.0.0.1", port), asyncio.Lock()) for _ in range(4)]
+    begin = time.perf_counter()
+
+    async def one(number: int) -> float:
+        intended = begin + number / rate
+        await asyncio.sleep(intended - time.perf_counter())
+        streams, lock = connections[number % len(connections)]
+        async with lock:
+            await send(*streams, exchange)
+        return time.perf_counter() - intended
+
+    found = await asyncio.gather(*(one(number) for number in range(int(rate * seconds))))
+    for (_, writer), _ in connections:
+        writer.close()
+    return found
+
+
+def p99_seconds(port: int, exchange: MeasuredExchange, rate: float, *, seconds: float = 8.0) -> float:
+    """Send requests at a constant rate and return the 99th percentile of the times from their intended start."""
+    found = sorted(asyncio.run(_latencies(port, exchange, rate, seconds)))
+    return found[int(len(found) * 0.99)]
+
+
+def first_event_seconds(port: int, path: str, *, times: int = 50) -> list[float]:
+    """Open an event stream several times; return the times from the request to the first event."""
+    return asyncio.run(_first_events(port, path, times))
+
+
+async def _first_events(port: int, path: str, times: int) -> list[float]:
+    found: list[float] = []
+    for _ in range(times):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        begin = time.perf_counter()
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        await asyncio.wait_for(reader.readuntil(b"data: "), 10)
+        found.append(time.perf_counter() - begin)
+        writer.close()
+    return found

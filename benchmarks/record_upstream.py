@@ -1,5 +1,7 @@
 """A minimal upstream server for the recording benchmark: acknowledges each POST with a new reference.
 
+A GET opens an event stream that never ends, with one event.
+
 Run by path; it prints its port and serves until it is stopped.
 """
 
@@ -10,6 +12,7 @@ import re
 from itertools import count
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n"
 _references = count(66)
 
 
@@ -18,6 +21,9 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     try:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
+            if head.startswith(b"GET "):
+                writer.write(_STREAM)
+                continue
             found = _LENGTH.search(head)
             await reader.readexactly(int(found[1]) if found else 0)
             body = b'{"statusCode":0,"referenceId":%d}' % next(_references)

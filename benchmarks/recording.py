@@ -1,19 +1,24 @@
-"""Measures the cost of recording: mitmdump with the record addon against mitmdump alone, with the same upstream."""
+"""Measures the cost of recording: mitmdump with the record addon against mitmdump alone, with the same upstream.
+
+Throughput, the latency of a client that sends 50 requests/s, and the time to the first event of an event stream.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from benchmarks.figures import heading, in_turn
-from benchmarks.http_load import post, requests_per_second
+from benchmarks.figures import heading, in_turn, row
+from benchmarks.http_load import MeasuredExchange, first_event_seconds, p99_seconds, post, requests_per_second
 from benchmarks.server_processes import mitmdump, running
 
 ROOT = Path(__file__).parents[1]
+RATE = 50  # requests/s
+TURNS = 5
 
 
 def bench(folder: Path) -> None:
-    """Print the requests per second of both, and their ratio."""
+    """Print the figures of both, and what they differ by."""
     heading("Recording: RequestAgentStats through mitmdump, requests/s (goal: ratio at least 0.9)")
     request = post(
         "/api/v2/workbins",
@@ -31,3 +36,19 @@ def bench(folder: Path) -> None:
                 (lambda: requests_per_second(ours.port, request), lambda: requests_per_second(bare.port, request)),
                 "requests/s",
             )
+            _latency(ours.port, bare.port, request)
+            _first_event(ours.port, behind.port)
+
+
+def _latency(ours: int, bare: int, request: MeasuredExchange) -> None:
+    heading(f"Recording: p99 latency at {RATE} requests/s (goal: the difference is at most 2 ms)")
+    pairs = [(p99_seconds(ours, request, RATE), p99_seconds(bare, request, RATE)) for _ in range(TURNS)]
+    row("record addon", [one * 1000 for one, _ in pairs], "ms")
+    row("mitmdump alone", [other * 1000 for _, other in pairs], "ms")
+    row("difference", [(one - other) * 1000 for one, other in pairs], "ms")
+
+
+def _first_event(ours: int, upstream: int) -> None:
+    heading("Recording: time to the first event of an event stream (goal: at most 5 ms; mitmdump alone never sends it)")
+    for name, port in (("record addon", ours), ("without a proxy", upstream)):
+        row(name, [seconds * 1000 for seconds in first_event_seconds(port, "/events")], "ms")

@@ -7,13 +7,16 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import TypeAlias
 
+from cometreel.bounded_cache import BoundedCache
 from cometreel.jsonvalue import JSON, encode
 from cometreel.wire import Headers, Reply
 
 __all__ = [
     "BODILESS",
+    "CACHED_LENGTH",
     "COMPARED",
     "CONNECTION_SPECIFIC",
+    "HEADS",
     "HOP_BY_HOP",
     "JSON_TYPE",
     "RawFields",
@@ -25,6 +28,7 @@ __all__ = [
     "field_text",
     "head_length",
     "headers_from_raw",
+    "in_utf_8",
     "raw_from_headers",
 ]
 
@@ -59,11 +63,20 @@ def headers_from_raw(fields: Iterable[tuple[bytes, bytes]], *, decoded: bool = F
     return cached_headers(tuple(fields), decoded=decoded)
 
 
-@lru_cache(maxsize=4096)
+HEADS: BoundedCache[tuple[RawFields, bool], Headers] = BoundedCache(32_000_000)
+"""The header fields of recent requests, by their raw fields and whether Content-Encoding is left out."""
+_FIELD_SIZE = 700  # bytes of a field besides its text: tuples, two texts as bytes and as text, the index of `Headers`
+
+
 def cached_headers(fields: RawFields, *, decoded: bool = False) -> Headers:
-    """Return the same as `headers_from_raw` for a tuple, without a Python call if the fields are cached."""
-    kept = [field for field in fields if field[0].lower() != b"content-encoding"] if decoded else fields
-    return Headers((field_text(name), field_text(value)) for name, value in kept)
+    """Return the same as `headers_from_raw` for a tuple."""
+    key = (fields, decoded)
+    headers = HEADS.get(key)
+    if headers is None:
+        kept = [field for field in fields if field[0].lower() != b"content-encoding"] if decoded else fields
+        headers = Headers((field_text(name), field_text(value)) for name, value in kept)
+        HEADS.put(key, headers, sum(3 * (len(name) + len(value)) + _FIELD_SIZE for name, value in fields))
+    return headers
 
 
 def raw_from_headers(headers: Headers) -> RawFields:
@@ -88,9 +101,13 @@ def drop_fields(fields: Iterable[tuple[bytes, bytes]], names: AbstractSet[bytes]
     return [(name, value) for name, value in fields if name.lower() not in names and name.lower() not in dropped]
 
 
-@lru_cache(maxsize=1024)
 def field_text(value: bytes) -> str:
     """Decode a name, a value or a path; bytes that are not UTF-8 are restored by `field_bytes`."""
+    return _short_text(value) if len(value) <= CACHED_LENGTH else value.decode("utf-8", "surrogateescape")
+
+
+@lru_cache(maxsize=1024)
+def _short_text(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape")
 
 
@@ -99,8 +116,22 @@ def field_bytes(value: str) -> bytes:
     return value.encode("utf-8", "surrogateescape")
 
 
+CACHED_LENGTH = 512
+"""The length of the longest text in a cache that is limited by its number of entries."""
+
 JSON_TYPE = ("Content-Type", "application/json;charset=UTF-8")
 """The content type of GWS's JSON bodies."""
+
+
+def in_utf_8(headers: Headers, body: bytes) -> bytes:
+    """Return a text in UTF-8 that has the charset of its Content-Type; unchanged if it is not valid in it."""
+    charset = headers.charset()
+    if not charset or not body:
+        return body
+    try:
+        return body.decode(charset).encode()
+    except UnicodeError:
+        return body
 
 
 def error_reply(request_id: int, status: int, code: int, message: str, **members: JSON) -> Reply:

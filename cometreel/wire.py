@@ -15,15 +15,31 @@ from cometreel.immutable import immutable
 __all__ = ["Accept", "Drop", "Effect", "Forward", "Frame", "Headers", "Log", "Reply", "Request"]
 
 
+_CHARSETS = {
+    "iso-8859-1": "latin-1",
+    "iso8859-1": "latin-1",
+    "latin1": "latin-1",
+    "latin-1": "latin-1",
+    "iso-8859-15": "iso-8859-15",
+    "windows-1252": "cp1252",
+    "cp1252": "cp1252",
+    "utf-16": "utf-16",
+    "utf-16le": "utf-16-le",
+    "utf-16be": "utf-16-be",
+}
+"""Names of charsets in lower case, and their names in Python."""
+
+
 class Headers:
     """HTTP header fields: ordered, repeatable, with case-insensitive names."""
 
-    __slots__ = ("_by_name", "_cookies", "_fields")
+    __slots__ = ("_by_name", "_charset", "_cookies", "_fields")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self._fields = tuple(fields)
         self._by_name: dict[str, list[str]] | None = None  # built at the first lookup; replies never need it
         self._cookies: dict[str, str] | None = None
+        self._charset: str | None = None
 
     def get(self, name: str) -> str | None:
         """Return the first field with this name, or None."""
@@ -55,6 +71,16 @@ class Headers:
                     if equals:
                         self._cookies.setdefault(name.strip(), value.strip().strip('"'))
         return self._cookies
+
+    def charset(self) -> str:
+        """Return Python's name of the charset in Content-Type; empty for UTF-8, for an unknown one and for none."""
+        if self._charset is None:
+            self._charset = ""
+            for parameter in (self.get("content-type") or "").lower().split(";")[1:]:
+                name, _, value = parameter.partition("=")
+                if name.strip() == "charset":
+                    self._charset = _CHARSETS.get(value.strip().strip("\"'"), "")
+        return self._charset
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._fields)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from mitmproxy import contentviews, ctx, http
 
 from cometreel.errors import InputError
-from cometreel.mitmproxy_support.addon_options import PROFILE, chosen_profile, refuse
+from cometreel.mitmproxy_support.addon_options import PROFILE, refuse
 from cometreel.mitmproxy_support.content_view import BayeuxContentView, PromisedNotifications
-from cometreel.scenario import Profile
+from cometreel.scenario import Profile, chosen_profile, profile, profile_names, profile_of
 
 if TYPE_CHECKING:
     from mitmproxy.addonmanager import Loader
@@ -30,7 +30,7 @@ class BayeuxView:
     """Adds the view and collects the references of replies to notifications."""
 
     def __init__(self) -> None:
-        self.view = BayeuxContentView(PromisedNotifications(Profile("none")))
+        self.view = BayeuxContentView(PromisedNotifications())
         self._running = False
 
     def load(self, loader: Loader) -> None:
@@ -45,7 +45,7 @@ class BayeuxView:
         """
         if "reel_profile" in updated:
             try:
-                self.view.notifications = PromisedNotifications(chosen_profile(ctx.options.reel_profile))
+                self.view.notifications = PromisedNotifications(*_profiles(ctx.options.reel_profile))
             except InputError as error:
                 refuse(error, running=self._running)
 
@@ -61,6 +61,14 @@ class BayeuxView:
         """Remove the view; mitmproxy 12 replaces it on a reload."""
         if not hasattr(contentviews, "registry"):
             cast(_Registration, contentviews.remove)(self.view)
+
+
+def _profiles(text: str) -> list[Profile]:
+    """Return the profile of the option; all included ones for `detect`."""
+    choice = chosen_profile(text, "reel_profile")
+    if isinstance(choice, str):
+        return [*map(profile, profile_names())]
+    return [choice if isinstance(choice, Profile) else profile_of(choice)]
 
 
 addons = [BayeuxView()]

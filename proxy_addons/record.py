@@ -2,9 +2,11 @@
 
     mitmdump --mode reverse:https://gws.example -s proxy_addons/record.py --set reel_out=recordings/login.jsonl
 
-Each event is redacted and written to the journal before the hook returns, so before it is forwarded. The traffic is
-never changed. The journal contains a note in place of bodies that mitmproxy streams (`stream_large_bodies`). mitmproxy
-ends a held poll after ten minutes without data; in version 12, the option `tcp_timeout` sets this time.
+Each event is redacted and written to the journal before the hook returns, so before the client has the whole reply. The
+traffic is never changed or delayed: event streams, bodies of unknown length or of more than 64 kB, and everything that
+is not recorded are forwarded while they arrive, and large bodies are redacted on a thread. The journal contains a note
+in place of event streams, of bodies over 16 MB, and of bodies that another addon streams (`stream_large_bodies`).
+mitmproxy ends a held poll after ten minutes without data; in version 12, the option `tcp_timeout` sets this time.
 """
 
 from __future__ import annotations
@@ -87,10 +89,20 @@ class Record:
             _alert(recorder.close())
             _alert(recorder.distill())
 
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Choose whether a request is forwarded while it arrives."""
+        if self.recorder:
+            self.recorder.requestheaders(flow)
+
     def request(self, flow: http.HTTPFlow) -> None:
         """Record a request."""
         if self.recorder:
             self.recorder.request(flow)
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Choose whether a response is forwarded while it arrives."""
+        if self.recorder:
+            self.recorder.responseheaders(flow)
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Record a response."""
@@ -127,6 +139,7 @@ class Record:
     def save(self) -> None:
         """Create a scenario from the recording so far. The recording continues."""
         if self.recorder:
+            self.recorder.write_left_out()
             saving = asyncio.get_running_loop().run_in_executor(None, self.recorder.distill)
             self.saving.add(saving)
             saving.add_done_callback(self._saved)

@@ -13,7 +13,7 @@ from cometreel.bayeux.messages import Message
 from cometreel.bayeux.outbox import AckedOutbox, EncodedMessage
 from cometreel.bayeux.registry import Registry
 from cometreel.bayeux.reply_channels import HttpReplyChannel
-from cometreel.bayeux.request_context import MessageContext, RequestRefused, add_policy_result, as_object
+from cometreel.bayeux.request_context import MessageContext, MessageRefused, add_policy_result, as_object
 from cometreel.bayeux.session import BayeuxSession, SessionMove, SessionState
 from cometreel.bayeux.settings import BayeuxSettings, TransportName
 from cometreel.jsonvalue import JSON, encode
@@ -57,7 +57,7 @@ class MessageHandlers:
     def apply(self, context: MessageContext) -> None:
         """Process a message and write the reply, or hold it.
 
-        :raises RequestRefused: if the message violates the protocol and the whole request is refused.
+        :raises MessageRefused: if the message violates the protocol and the whole request is refused.
         """
         self._by_channel.get(str(context.reply["channel"]), self._publish)(context)
 
@@ -114,7 +114,7 @@ class MessageHandlers:
         for name in self._names(context):
             channel = canonical(name)
             if channel is None:
-                raise RequestRefused(500)
+                raise MessageRefused(500)
             if is_meta(channel):
                 denied = self._dialect.subscribe_denied if channel in _META else self._dialect.create_denied
                 context.reply.update(successful=False, error=denied)
@@ -160,7 +160,7 @@ class MessageHandlers:
     def _publish(self, context: MessageContext) -> None:
         channel = canonical(str(context.message["channel"]))
         if channel is None:
-            raise RequestRefused(500)
+            raise MessageRefused(500)
         if is_meta(channel):
             context.reply.update(successful=False, error=self._dialect.publish_create_denied)
         else:

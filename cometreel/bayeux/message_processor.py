@@ -18,7 +18,7 @@ from cometreel.bayeux.reply_channels import HttpReplyChannel, ReplyChannel
 from cometreel.bayeux.request_context import (
     BayeuxRequest,
     MessageContext,
-    RequestRefused,
+    MessageRefused,
     add_policy_result,
     as_object,
     reply_to,
@@ -61,7 +61,7 @@ class MessageProcessor:
         try:
             for message in messages:
                 self._process(bayeux_request, message, now)
-        except RequestRefused as refusal:
+        except MessageRefused as refusal:
             self._delivery.refuse(reply_channel, refusal.status, now)
         else:
             if not bayeux_request.held:
@@ -72,7 +72,7 @@ class MessageProcessor:
     def _process(self, bayeux_request: BayeuxRequest, message: Message, now: float) -> None:
         channel = message.get("channel")
         if not isinstance(channel, str) or (channel == HANDSHAKE and not bayeux_request.single):
-            raise RequestRefused(500)
+            raise MessageRefused(500)
         reply, session = reply_to(message, channel), bayeux_request.session
         if channel == HANDSHAKE:
             self._handshake(bayeux_request, message, reply, now)
@@ -106,9 +106,9 @@ class MessageProcessor:
     ) -> PolicyResult:
         policy = self._registry.application.allow(message, client_id, bayeux_request.request, now) or PolicyResult()
         if policy.drop:
-            raise RequestRefused(None)
+            raise MessageRefused(None)
         if policy.status is not None:
-            raise RequestRefused(policy.status)
+            raise MessageRefused(policy.status)
         return policy
 
     def _collect(self, bayeux_request: BayeuxRequest, channel: str, reply: Message) -> None:

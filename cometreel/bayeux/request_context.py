@@ -15,10 +15,10 @@ from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.wire import Request
 
-__all__ = ["BayeuxRequest", "MessageContext", "RequestRefused", "add_policy_result", "as_object", "reply_to"]
+__all__ = ["BayeuxRequest", "MessageContext", "MessageRefused", "add_policy_result", "as_object", "reply_to"]
 
 
-class RequestRefused(Exception):
+class MessageRefused(Exception):
     """The whole request is answered with a status, or with a broken connection if the status is None."""
 
     def __init__(self, status: int | None) -> None:

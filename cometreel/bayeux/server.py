@@ -91,7 +91,8 @@ class BayeuxServer:
     # ------------------------------------------------------------------ called by the driver
     def handles(self, path: str) -> bool:
         """True if a path, without its query, belongs to this endpoint."""
-        return is_endpoint(path, self.settings.endpoint)
+        endpoint = self.settings.endpoint
+        return is_endpoint(path[: len(endpoint) + 1], endpoint)
 
     def receive(self, request: Request, now: float, *, headers: Iterable[tuple[str, str]] = ()) -> list[Effect]:
         """Process an HTTP request or a WebSocket upgrade; `headers` are added to its reply.

@@ -18,6 +18,7 @@ from cometreel.wire import Headers, Reply, Request
 
 __all__ = ["Polling", "is_endpoint", "read_polling"]
 
+_LONGEST_URI: Final = 1000  # characters that the page of an error shows
 _CALLBACK: Final = re.compile(r"[a-zA-Z0-9._\-]{1,64}")
 """The valid names of a JSONP callback, which can't be a script (CometD 3.1)."""
 
@@ -33,7 +34,10 @@ class Polling:
 
 @lru_cache(maxsize=1024)
 def is_endpoint(path: str, endpoint: str) -> bool:
-    """True if a path is the endpoint or below it: clients append `/connect`, `/handshake` and the like."""
+    """True if a path is the endpoint or below it: clients append `/connect`, `/handshake` and the like.
+
+    The first `len(endpoint) + 1` characters of a path are enough; a longer one fills the cache.
+    """
     path, base = path.partition(";")[0], endpoint.rstrip("/")
     return path == base or path.startswith(base + "/")
 
@@ -78,7 +82,7 @@ def _unknown_transport(request: Request) -> Reply:
     if request.method not in {"GET", "HEAD"}:
         return Reply(request.id, 400)
     rows = {
-        "URI": html.escape(request.path),
+        "URI": html.escape(request.path[:_LONGEST_URI]),
         "STATUS": "400",
         "MESSAGE": "Unknown Bayeux Transport",
         "SERVLET": "org.cometd.server.CometDServlet",

@@ -10,8 +10,7 @@ from cometreel.cli.progress import show_progress
 from cometreel.errors import OptionInvalid
 from cometreel.recording import INLINE_LIMIT, key_path, load_policy, scenario_path, write_scenario
 from cometreel.recording import distill as distill_journal
-from cometreel.scenario import CorrelationBlock, Profile, profile_names, read_profile
-from cometreel.scenario import profile as included_profile
+from cometreel.scenario import chosen_profile
 
 __all__ = ["distill"]
 
@@ -20,7 +19,7 @@ __all__ = ["distill"]
 @click.argument("journal", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Output file; default NAME.yaml next to JOURNAL.")
 @click.option("--policy", help="Redact again: default, strict or a policy file. Needs the journal's key.")
-@click.option("--profile", help="Correlate with another profile than the journal's: gws-v2, workspace-v3 or a file.")
+@click.option("--profile", help="Correlate with another profile: detect, gws-v2, workspace-v3 or a file.")
 @click.option("--generalise", is_flag=True, help="Replace the requesting user's own id and name by templates.")
 @click.option(
     "--inline-limit",
@@ -55,7 +54,7 @@ def distill(
         distilled = distill_journal(
             journal,
             policy=load_policy(policy) if policy else None,
-            profile=_profile(profile) if profile else None,
+            profile=chosen_profile(profile, "--profile") if profile else None,
             generalise=generalise,
         )
     written = write_scenario(distilled.file, _output_path(journal, out), force=force, inline_limit=inline_limit)
@@ -76,12 +75,3 @@ def _output_path(journal: Path, out: Path | None) -> Path:
         if target.exists() and source.exists() and target.samefile(source):
             raise OptionInvalid("--out", f"{target} is {description}", "another file", "try -o NAME.yaml")
     return target
-
-
-def _profile(name: str) -> Profile | CorrelationBlock:
-    names = profile_names()
-    if name in names:
-        return included_profile(name)
-    if not Path(name).exists():
-        raise OptionInvalid("--profile", repr(name), f"{', '.join(names)}, or a YAML file with a profile")
-    return read_profile(Path(name))

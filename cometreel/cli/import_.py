@@ -7,17 +7,24 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 
 from cometreel.cli.progress import show_read_progress
 from cometreel.errors import OptionInvalid
 from cometreel.recording import INLINE_LIMIT, load_policy, write_scenario
-from cometreel.scenario import profile as included_profile
-from cometreel.scenario import profile_names
+from cometreel.scenario import DETECT, chosen_profile
 from cometreel.traffic.import_traffic import import_traffic
 
 __all__ = ["import_"]
+
+
+class _WriteOptions(TypedDict):
+    """The options of the scenario that is written."""
+
+    inline_limit: int
+    force: bool
 
 
 @click.command("import")
@@ -26,7 +33,7 @@ __all__ = ["import_"]
 @click.option("--url", help="Besides CometD, import only calls whose URL contains a match of this regular expression.")
 @click.option("--journal", type=click.Path(path_type=Path), help="Also keep the journal, as a new file.")
 @click.option("--policy", default="default", help="Redaction policy: default, strict or a policy file.")
-@click.option("--profile", default="gws-v2", help="Correlate notifications with this profile: gws-v2, workspace-v3.")
+@click.option("--profile", default=DETECT, help="Correlate with this profile: detect, gws-v2, workspace-v3 or a file.")
 @click.option("--generalise", is_flag=True, help="Replace the requesting user's own id and name by templates.")
 @click.option(
     "--inline-limit",
@@ -46,8 +53,7 @@ def import_(
     profile: str,
     *,
     generalise: bool,
-    inline_limit: int,
-    force: bool,
+    **options: Unpack[_WriteOptions],
 ) -> None:
     """Create a scenario from a browser's HAR file or a mitmproxy flow file.
 
@@ -60,15 +66,13 @@ def import_(
       cometreel import desktop.har --url /api/v2/
       cometreel import flows.mitm -o recordings/desktop.yaml --journal recordings/desktop.jsonl
     """
-    if profile not in profile_names():
-        raise OptionInvalid("--profile", repr(profile), " or ".join(profile_names()))
-    loaded_policy, pattern = load_policy(policy), _pattern(url)
+    choice, loaded_policy, pattern = chosen_profile(profile, "--profile"), load_policy(policy), _pattern(url)
     with _journal_path(journal) as path, show_read_progress(file) as progress:
         distilled = import_traffic(
             file,
             path,
             policy=loaded_policy,
-            profile=included_profile(profile),
+            profile=choice,
             url=pattern,
             generalise=generalise,
             progress=progress,
@@ -76,8 +80,7 @@ def import_(
         written = write_scenario(
             distilled.file.model_copy(update={"title": file.stem}),
             out or file.with_suffix(".yaml"),
-            force=force,
-            inline_limit=inline_limit,
+            **options,
         )
     if written.difference:
         click.echo(written.difference)

@@ -37,6 +37,7 @@ class ServeOptions(TypedDict):
     unmatched: Unmatched | None
     upstream: str | None
     auth: Auth | None
+    cors: tuple[str, ...]
     responders: tuple[Path, ...]
     watch: bool
     tls: bool
@@ -62,6 +63,7 @@ class ServeOptions(TypedDict):
 @click.option("--unmatched", type=click.Choice(["fail", "forward"]), help="How to answer unmatched requests.")
 @click.option("--upstream", metavar="URL", help="The real server, for --unmatched forward.")
 @click.option("--auth", type=click.Choice(["open", "session", "csrf"]), help="Authentication required.")
+@click.option("--cors", multiple=True, metavar="ORIGIN", help="Allow web pages of this origin; * allows any.")
 @click.option("--responders", multiple=True, type=click.Path(path_type=Path), help="Python file with responders.")
 @click.option("--watch/--no-watch", default=True, show_default=True, help="Reload scenarios when their files change.")
 @click.option("--tls", is_flag=True, help="Serve HTTPS with a generated certificate for localhost.")
@@ -100,6 +102,7 @@ def serve(scenarios: tuple[Path, ...], **options: Unpack[ServeOptions]) -> None:
         paths = [path.expanduser() for path in scenarios]
         scenario = load(paths)
     given: dict[str, JSON] = {name: options[name] for name in SETTINGS}
+    given["cors"] = [*options["cors"]] or None
     responders = [responder for path in options["responders"] for responder in load_responders(path.expanduser())]
     raise_open_files_limit()
     admin_auth = _admin_auth(options)
@@ -189,6 +192,7 @@ def _node_arguments(paths: list[Path], options: ServeOptions) -> list[str]:
         found = "given together with --nodes, each of which has an admin API for this machine only"
         raise OptionInvalid("admin-from", found, "one of the two")
     given: list[tuple[str, object]] = [(name, options[name]) for name in (*SETTINGS, "upstream") if name != "node"]
+    given += [("cors", origin) for origin in options["cors"]]
     given += [("responders", path) for path in options["responders"]]
     flags = [f"--{name}={value}" for name, value in given if value is not None]
     flags += ["--watch" if options["watch"] else "--no-watch", "--admin" if options["admin"] else "--no-admin"]

@@ -28,7 +28,7 @@ from cometreel.engine.responders import Responder
 from cometreel.engine.scheduling import Schedule, Ticks, TimerHandle, to_ticks
 from cometreel.engine.session_finder import SessionFinder
 from cometreel.engine.sessions import ResolvedSession, Session, SessionResolver, Sessions
-from cometreel.http_fields import error_reply
+from cometreel.http_fields import error_reply, in_utf_8
 from cometreel.identity import TokenHash
 from cometreel.jsonvalue import JSONObject
 from cometreel.scenario import Scenario, TimelineEntry
@@ -132,6 +132,8 @@ class Backend:
         if len(request.body) > self.settings.max_body:
             text = f"the body has {len(request.body)} bytes; expected at most {self.settings.max_body}"
             return [error_reply(request.id, 413, 10, text), *self._take_effects()]
+        if request.body and request.headers.charset():
+            request = replace(request, body=in_utf_8(request.headers, request.body))
         is_bayeux = self.server.handles(request.path)
         self.counters.requests["websocket" if request.websocket else "bayeux" if is_bayeux else "http"] += 1
         self.sessions.end_expired(now)

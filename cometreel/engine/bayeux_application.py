@@ -23,7 +23,7 @@ from cometreel.bayeux import (
 )
 from cometreel.bayeux.settings import HandshakeMembers, TransportName
 from cometreel.engine.actions import Action, AnswerRequest, EndClients, ScheduledAction
-from cometreel.engine.handler import RequestHandler
+from cometreel.engine.handler import RequestHandler, http_reply
 from cometreel.engine.notification_router import NotificationRouter
 from cometreel.engine.session_finder import SessionFinder
 from cometreel.engine.sessions import Session, Sessions
@@ -37,10 +37,12 @@ from cometreel.scenario import (
     FaultAction,
     PublishReplyOut,
     RefuseMessage,
+    ReplyOut,
     SetStatus,
     SubscriptionKind,
 )
-from cometreel.wire import Accept, Drop, Effect, Log, Reply, Request
+from cometreel.scenario.matchers import shortened
+from cometreel.wire import Accept, Drop, Effect, Headers, Log, Reply, Request
 
 __all__ = ["BayeuxReplayApplication", "bayeux_settings", "policy_result_of", "why_closed", "why_refused"]
 
@@ -71,6 +73,7 @@ class BayeuxReplayApplication:
         self._sessions_of: dict[int, Session] = {}  # by the id of a request in progress, or of an open WebSocket
         self._delays: dict[int, float] = {}
         self._broken: set[int] = set()
+        self._statuses: dict[int, SetStatus] = {}
 
     # ------------------------------------------------------------------ requests
     def receive(
@@ -86,7 +89,7 @@ class BayeuxReplayApplication:
             session.sockets += 1
         else:
             del self._sessions_of[request.id]
-        warning = f"{request.method} {request.path} is refused"
+        warning = f"{request.method} {shortened(request.path)} is refused"
         logged = _warnings(warning, why_refused(request, self.server.settings)) if refused else []
         return [*logged, *self._with_faults(effects, request.id, session, now)]
 
@@ -113,11 +116,14 @@ class BayeuxReplayApplication:
 
         Over a WebSocket, or without `require_cookie`, it is the session of its clientId, else that of the request.
         """
-        session = self._sessions_of[request.id]
-        if not request.websocket and self.server.settings.require_cookie:
-            return session
-        own = self._sessions.by_client(client_id)
+        session, own = self._sessions_of[request.id], self._sessions.by_client(client_id)
         if own is None or own is session:
+            return session
+        if session.kind == "full" and own.kind == "provisional" and not own.has_requests:
+            self._sessions.move_clients(own, session)
+            self.router.on_client(session, now)
+            return session
+        if not request.websocket and self.server.settings.require_cookie:
             return session
         self._sessions.touch(own, now)
         return own
@@ -139,7 +145,10 @@ class BayeuxReplayApplication:
     ) -> list[Effect]:
         """Return the server's effects; a fault may delay the reply to the request in progress, or break it."""
         result: list[Effect] = []
+        status = self._statuses.pop(request_id, None)
         for effect in effects:
+            if status is not None and isinstance(effect, Reply) and effect.request_id == request_id:
+                effect = _reply_of(status, effect)  # noqa: PLW2901  # the server's own reply has neither fields nor body
             if isinstance(effect, Log) or effect.request_id != request_id:
                 result.append(effect)
             elif request_id in self._broken:
@@ -172,6 +181,8 @@ class BayeuxReplayApplication:
                 self._delay_reply(request, action.seconds)
             else:
                 result = policy_result_of(action)
+                if isinstance(action, SetStatus):
+                    self._statuses[request.id] = action
         return result
 
     def published(self, client_id: str, message: JSONObject, request: Request, now: float) -> PublishResult | None:
@@ -243,6 +254,12 @@ def policy_result_of(action: FaultAction) -> PolicyResult | None:
     if isinstance(action, BreakConnection):
         return PolicyResult(drop=True)
     return PolicyResult(hold=action.seconds) if isinstance(action, Delay) else None
+
+
+def _reply_of(fault: SetStatus, refusal: Reply) -> Reply:
+    """Return the server's refusal with the header fields and the body of a fault."""
+    reply = http_reply(refusal.request_id, ReplyOut(0.0, fault.status, fault.headers, fault.body, fault.content))
+    return replace(reply, headers=Headers([*reply.headers, *refusal.headers]))
 
 
 def publish_result_of(reply: PublishReplyOut | None) -> PublishResult:

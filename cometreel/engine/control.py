@@ -132,7 +132,7 @@ class Control:
         call = next((call for call in self.unmatched if call.number == number), None)
         if call is None:
             raise OptionInvalid("call", f"{number} is not an unmatched call", "the number of a call in `unmatched`")
-        return suggest_stub(call, self.scenario)
+        return suggest_stub(call, self.scenario, lambda text: self._backend.sessions.by_name("bound", text) is not None)
 
     def listen(self, listener: CallListener) -> Callable[[], None]:
         """Call a listener with each call from now on; return a function that stops it."""

@@ -17,6 +17,7 @@ from cometreel.jsonvalue import JSON
 from cometreel.masking import masked_text
 from cometreel.scenario import Difference, Exchange, Mismatch, NormalizedPublish, NormalizedRequest, RequestOrPublish
 from cometreel.scenario.exchange import ExchangeGroup
+from cometreel.scenario.matchers import shortened
 from cometreel.scenario.normalized_request import as_get
 from cometreel.scenario.request_pattern import RequestPattern
 from cometreel.wire import Headers, Reply
@@ -24,6 +25,8 @@ from cometreel.wire import Headers, Reply
 __all__ = ["Miss", "NearMiss", "explain", "miss_reply"]
 
 _SHOWN = 3
+_LISTED = 10
+"""The maximum number of differences that are listed for one exchange."""
 _COMPARED = 2000
 """The maximum number of groups that are compared for one request."""
 
@@ -47,14 +50,17 @@ class NearMiss:
     def __str__(self) -> str:
         if self.why:
             return f"{self.exchange.name!r} ({self.exchange.position}) matches, but {self.why}"
-        parts = [f"{_part(d.where)} is {d.found}, expected {d.expected}" for d in self.differences]
-        agreed = ", ".join(dict.fromkeys(_part(where) for where in self.agreed)) or "nothing"
+        parts = [f"{_part(d.where)} is {d.found}, expected {d.expected}" for d in self.differences[:_LISTED]]
+        parts += ["and more"] if len(self.differences) > _LISTED else []
+        agreed = ", ".join(dict.fromkeys(_part(where) for where in self.agreed[:_LISTED])) or "nothing"
         return f"{self.exchange.name!r} ({self.exchange.position}): {'; '.join(parts)}; agreed: {agreed}"
 
     def as_json(self) -> JSON:
         """Return the near miss as JSON."""
-        differs: list[JSON] = [{"where": d.where, "expected": d.expected, "found": d.found} for d in self.differences]
-        near: dict[str, JSON] = {"exchange": self.exchange.name, "agreed": [*self.agreed], "differs": differs}
+        listed = self.differences[:_LISTED]
+        differs: list[JSON] = [{"where": d.where, "expected": d.expected, "found": d.found} for d in listed]
+        agreed: list[JSON] = [*self.agreed[:_LISTED]]
+        near: dict[str, JSON] = {"exchange": self.exchange.name, "agreed": agreed, "differs": differs}
         return {**near, "but": self.why} if self.why else near
 
 
@@ -104,8 +110,8 @@ def explain(normalized: RequestOrPublish, session: Session, prepared: PreparedSc
 
 def _description(normalized: RequestOrPublish) -> str:
     if isinstance(normalized, NormalizedPublish):
-        return f"the publish on {masked_text(normalized.channel)}"
-    return f"{normalized.method} {masked_text(str(normalized.path))}"
+        return f"the publish on {shortened(masked_text(normalized.channel))}"
+    return f"{normalized.method} {shortened(masked_text(str(normalized.path)))}"
 
 
 def _allowed(near: Iterable[NearMiss]) -> tuple[str, ...]:

@@ -121,10 +121,14 @@ class NotificationRouter:
                 self._give_up_all(session.waiting.popleft(), "queue full", now)
 
     def on_client(self, session: Session, now: float) -> None:
-        """Deliver the notifications that waited for the client that this session has just started."""
+        """Deliver the notifications that waited for the client that this session has just started.
+
+        They are its own, and those of an anonymous session whose only receiver it is. A provisional session keeps its
+        notifications, because its client may still return.
+        """
         session.had_client = True
         for number, waiting in [*self._waiting.items()]:
-            if waiting.kind != "provisional" and self._receiver_for(waiting) is session:
+            if waiting is session or (waiting.kind == "anonymous" and self._receiver_for(waiting) is session):
                 del self._waiting[number]
                 waiting.had_client = True
                 while waiting.waiting:

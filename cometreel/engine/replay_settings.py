@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeAlias, cast, get_args
 
+from cometreel.cors import is_origin
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
 from cometreel.scenario.compiled import Repeat
@@ -36,6 +37,8 @@ class ReplaySettings:
     """The answer to unmatched requests: an error, or for GETs that of the real server."""
     auth: Auth = "open"
     """Authentication required: none, a login, or a login and the CSRF token."""
+    cors: tuple[str, ...] = ()
+    """The origins whose pages may use the replay; `*` allows any."""
     node: str | None = None
     """The name of this node, appended to each JSESSIONID for a sticky balancer (`id.node`)."""
     max_body: int = 16 * 1024 * 1024
@@ -72,11 +75,22 @@ def _checked(name: str, value: JSON) -> JSON:
         if value not in _CHOICES[name]:
             raise OptionInvalid(name, f"{value!r} is not a choice", f"one of {', '.join(_CHOICES[name])}")
         return value
+    if name == "cors":
+        return _origins(value)
     if name in ("seed", "node"):
         if value is None or (isinstance(value, (str, int)) and not isinstance(value, bool)):
             return None if value is None else str(value)
         raise OptionInvalid(name, f"{value!r} is not text", "text")
     return _number(name, value)
+
+
+def _origins(value: object) -> JSON:
+    origins = [value] if isinstance(value, str) else list(value) if isinstance(value, (list, tuple)) else [value]
+    for origin in origins:
+        if not isinstance(origin, str) or not is_origin(origin):
+            expected = "an origin without a path, such as http://localhost:3000, or * for any"
+            raise OptionInvalid("cors", f"{origin!r} is not an origin", expected)
+    return tuple(origins)  # type: ignore[return-value]  # a tuple, because settings are hashable
 
 
 def _number(name: str, value: JSON) -> float | int:

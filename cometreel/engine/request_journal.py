@@ -185,7 +185,7 @@ CallListener: TypeAlias = Callable[[Call], None]
 
 
 class _Latest:
-    """The latest calls, limited by their number and by the total size of their bodies."""
+    """The latest calls, limited by their number and by the total size of their targets and bodies."""
 
     __slots__ = ("_bytes", "_calls", "_max_bytes", "_max_calls")
 
@@ -199,9 +199,10 @@ class _Latest:
     def add(self, call: Call) -> None:
         """Add a call, and remove the oldest ones above the limits."""
         self._calls.append(call)
-        self._bytes += len(call.body)
+        self._bytes += len(call.body) + len(call.target)
         while self._calls and (len(self._calls) > self._max_calls or self._bytes > self._max_bytes):
-            self._bytes -= len(self._calls.popleft().body)
+            oldest = self._calls.popleft()
+            self._bytes -= len(oldest.body) + len(oldest.target)
 
     def clear(self) -> None:
         """Remove all calls."""

@@ -171,6 +171,8 @@ class Session:
     """True if it has sent an HTTP request other than those of Bayeux."""
     sockets: int = 0
     """The number of its open WebSockets."""
+    successor: Session | None = None
+    """The session that owns its CometD clients now, and receives its notifications."""
     key: str = ""
     """The key under which requests without identity find it, if it is anonymous."""
     cookie: str | None = None
@@ -379,6 +381,22 @@ class Sessions:
             if not session.clients:
                 self._push_only.pop(session.number, None)
 
+    def move_clients(self, session: Session, to: Session) -> None:
+        """Let another session own the CometD clients of one, with its timeline, and receive its notifications.
+
+        A client that sends a handshake and another request at the same time starts two sessions and keeps one cookie.
+        """
+        session.successor = to
+        for client_id in session.clients:
+            to.clients[client_id] = None
+            self._by_client[client_id] = to
+        session.clients = {}
+        self._push_only.pop(session.number, None)
+        if not to.has_requests:
+            self._push_only[to.number] = to
+        to.anchors = {**session.anchors, **to.anchors}
+        to.timeline = {**session.timeline, **to.timeline}
+
     def add_request(self, session: Session) -> None:
         """Record that a session has sent an HTTP request other than those of Bayeux."""
         session.has_requests = True
@@ -390,6 +408,8 @@ class Sessions:
         Notifications of an anonymous or provisional session go to the session with a CometD client that has sent no
         HTTP request, if there is exactly one.
         """
+        if session.successor is not None:
+            return session.successor
         if session.kind == "full" or len(self._push_only) != 1:
             return None
         return next(iter(self._push_only.values()))

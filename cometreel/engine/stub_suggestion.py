@@ -1,15 +1,17 @@
 """Suggests an exchange for an unmatched call, as YAML to paste under `exchanges:`.
 
-The request is that of the call; the reply is a template to complete. Secrets (see `masking`) are replaced by a marker
-that matches anything.
+The request is that of the call; the reply is a template to complete. Secrets (see `masking`) and bound values
+(`session.bind`), which differ in each session, are replaced by a marker.
 """
 
 from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pydantic import ValidationError
 
@@ -25,6 +27,7 @@ __all__ = ["suggest_stub"]
 
 _ANYTHING: JSON = {"$any": "anything"}
 _LONGEST_NAME = 80
+_CAPTURED = re.compile(r"\x00\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FORM = re.compile(rb"[\w.~*+%\[\]$-]{1,200}=[^&=\s<>{}\"]*(?:&[\w.~*+%\[\]$-]{1,200}=[^&=\s<>{}\"]*)*")
 """A body that a browser would send for a form."""
 
@@ -32,12 +35,18 @@ _IN_PATHS = "/%;,=@&+$!*'()~"
 """The characters of a path that are not encoded, with `%` for existing percent-encoding."""
 
 
-def suggest_stub(call: Call, scenario: Scenario) -> str:
+def suggest_stub(call: Call, scenario: Scenario, is_bound: Callable[[str], bool] = lambda _: False) -> str:
     """Return an exchange for a call as one item of `exchanges:`, with a new name.
+
+    `is_bound` is true for a bound value of a live session.
 
     :raises OptionInvalid: if its method, path or channel can't be written in a scenario.
     """
-    asked = _publish(call, scenario) if call.method == "PUBLISH" else _request(call, scenario)
+    if call.method == "PUBLISH":
+        asked = _publish(call, scenario, is_bound)
+    else:
+        call = replace(call, target=_with_captures(call.target, scenario, is_bound))
+        asked = _request(call, scenario, is_bound)
     reply: JSON = {"successful": True} if "publish" in asked else {"status": 200, "body": {"statusCode": 0}}
     try:
         block = ExchangeBlock.model_validate({"name": _name(call, scenario), "request": asked, "reply": reply})
@@ -48,13 +57,34 @@ def suggest_stub(call: Call, scenario: Scenario) -> str:
     return item
 
 
-def _request(call: Call, scenario: Scenario) -> JSONObject:
+def _with_captures(target: str, scenario: Scenario, is_bound: Callable[[str], bool]) -> str:
+    """Return a target with NUL and `{NAME}` for each segment that is a bound value; NAME is that of its capture."""
+    path, mark, query = target.partition("?")
+    places = (place for rule in scenario.session.bind for place in rule.places if place.part == "path")
+    name = next((place.name for place in places), "bound")
+    segments = [f"\0{{{name}}}" if is_bound(unquote(segment)) else segment for segment in path.split("/")]
+    return "/".join(segments) + mark + query
+
+
+def _without_bound(value: JSON, is_bound: Callable[[str], bool]) -> JSON:
+    """Return a value with a marker for each text that is a bound value."""
+    if isinstance(value, dict):
+        return {name: _without_bound(member, is_bound) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_without_bound(item, is_bound) for item in value]
+    return {"$any": "string"} if isinstance(value, str) and is_bound(value) else value
+
+
+def _request(call: Call, scenario: Scenario, is_bound: Callable[[str], bool]) -> JSONObject:
     path, _, query = call.target.partition("?")
     normalized = scenario.normalize_request(Request(0, call.method, path, query, Headers(), call.body))
     written: JSONObject = {"method": normalized.method, "path": _path(path)}
     if normalized.query:
-        written["query"] = {_literal(name): _query_value(name, value) for name, value in normalized.query.items()}
-    return {**written, **_body(normalized)} if normalized.content else written
+        query_values = {_literal(name): _query_value(name, value) for name, value in normalized.query.items()}
+        written["query"] = _without_bound(query_values, is_bound)
+    if not normalized.content:
+        return written
+    return {**written, **{key: _without_bound(value, is_bound) for key, value in _body(normalized).items()}}
 
 
 def _path(path: str) -> JSON:
@@ -63,7 +93,7 @@ def _path(path: str) -> JSON:
     asked = normalize_path(bare)
     if not asked.segments:
         return "/"
-    if masked_text(bare) != bare:
+    if masked_text(bare) != bare or any(map(_CAPTURED.fullmatch, asked.segments)):
         return [_segment(each) for each in asked.segments]
     if bare.isprintable() and "#" not in bare and "://" not in bare:
         return bare
@@ -72,6 +102,8 @@ def _path(path: str) -> JSON:
 
 
 def _segment(text: str) -> JSON:
+    if (captured := _CAPTURED.fullmatch(text)) is not None:
+        return {"$capture": captured[1]}
     shown = can_be_written(text) and "%" not in text and "/" not in text and masked_text(text) == text
     return text if shown else {"$any": "string"}
 
@@ -95,11 +127,12 @@ def _body(normalized: NormalizedRequest) -> JSONObject:
     return {"text": text if masked_text(text) == text else {"$any": "string"}}
 
 
-def _publish(call: Call, scenario: Scenario) -> JSONObject:
+def _publish(call: Call, scenario: Scenario, is_bound: Callable[[str], bool]) -> JSONObject:
     normalized = scenario.normalize_publish({"channel": call.target, "data": call.data})
     written: JSONObject = {"publish": call.target}
     if normalized.compared is not None:
-        written["data"] = _pattern(normalized.compared) if can_be_written(normalized.compared) else _ANYTHING
+        pattern = _pattern(normalized.compared) if can_be_written(normalized.compared) else _ANYTHING
+        written["data"] = _without_bound(pattern, is_bound)
     return written
 
 
@@ -119,7 +152,7 @@ def _literal(name: str) -> str:
 def _name(call: Call, scenario: Scenario) -> str:
     """Return a unique name in one line, from the operation and the owner of the call."""
     about = " ".join(part for part in (call.operation, call.owner_type, call.owner) if part)
-    meant = about or f"{call.method} {without_session(call.path)}"
+    meant = about or f"{call.method} {without_session(call.path)}".replace("\0{", "{")
     line = "".join(letter if letter.isprintable() else " " for letter in masked_text(meant))
     name = " ".join(line.split())[:_LONGEST_NAME].strip() or "exchange"
     numbered = (name if number == 1 else f"{name} ({number})" for number in count(1))

@@ -70,6 +70,7 @@ RULES: Mapping[str, LintRule] = {
         ),
         LintRule("unreachable", "error", "Every exchange can be played: no earlier one matches all its requests."),
         LintRule("unheard", "warning", "Every notification goes to a channel with a subscriber."),
+        LintRule("undeliverable", "warning", "Every notification can reach a client."),
         LintRule(
             "dangling-reference", "warning", "The reference number of a notification is in the reply of its exchange."
         ),

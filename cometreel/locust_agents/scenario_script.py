@@ -22,6 +22,8 @@ __all__ = ["STATE_CHANGES", "AnyAnswer", "ScenarioScript", "ScriptedRequest", "r
 
 STATE_CHANGES = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
 """Notifications that answer no request."""
+_TO_ASKER = (None, "asker", "subscribers", "all")
+"""The values of `deliver` for notifications that the agent receives; the others are roles."""
 _SAFE = "~!$&'()*+,=:@"
 _END_SESSION = "EndContactCenterSession"
 _KINDS = {kind.label: kind for kind in OwnerKind if kind.owned}
@@ -155,7 +157,7 @@ def _request(block: ExchangeBlock) -> ScriptedRequest:
 
 def _expected_notifications(block: ExchangeBlock) -> Iterator[bool]:
     for event in block.events or []:
-        data = event.data if isinstance(event.data, dict) else {}
+        data = event.data if isinstance(event.data, dict) and event.deliver in _TO_ASKER else {}
         yield "referenceId" in data and data.get("messageType") not in STATE_CHANGES
 
 

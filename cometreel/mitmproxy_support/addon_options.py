@@ -1,4 +1,4 @@
-"""Options of the addons: the correlation profile, errors for invalid values and unknown names."""
+"""Options of the addons: the option that both declare, errors for invalid values and unknown names."""
 
 from __future__ import annotations
 
@@ -9,30 +9,23 @@ from collections.abc import Collection, Iterable, Iterator
 from mitmproxy import exceptions
 
 from cometreel.errors import CometreelError, OptionInvalid
-from cometreel.scenario import Profile, profile, profile_names
+from cometreel.scenario import DETECT
 
-__all__ = ["PROFILE", "RECORD_OPTIONS", "REPLAY_OPTIONS", "chosen_profile", "refuse", "unknown_options"]
+__all__ = ["PROFILE", "RECORD_OPTIONS", "REPLAY_OPTIONS", "refuse", "unknown_options"]
 
-PROFILE = ("reel_profile", str, "gws-v2", "Correlation profile: how notifications are matched to their calls.")
+PROFILE = (
+    "reel_profile",
+    str,
+    DETECT,
+    "Correlation of notifications and calls: detect, gws-v2, workspace-v3 or a file.",
+)
 """The option of the recording addon and the content view; mitmproxy requires equal declarations."""
 
-RECORD_OPTIONS = frozenset({"reel_filter", "reel_out", "reel_policy", "reel_profile"})
+RECORD_OPTIONS = frozenset({"reel_filter", "reel_inline_limit", "reel_out", "reel_policy", "reel_profile"})
 REPLAY_OPTIONS = frozenset(
     {"reel_auth", "reel_repeat", "reel_responders", "reel_scenario", "reel_seed", "reel_speed", "reel_unmatched"}
 )
 """The names of the options of each addon; a config.yaml may contain the options of both."""
-
-
-def chosen_profile(name: str) -> Profile:
-    """Return the shipped profile with this name.
-
-    :raises OptionInvalid: if there is none.
-    """
-    try:
-        return profile(name)
-    except KeyError:
-        expected = "the name of a shipped profile"
-        raise OptionInvalid("reel_profile", repr(name), expected, " or ".join(profile_names())) from None
 
 
 def refuse(error: CometreelError, *, running: bool) -> None:

@@ -132,26 +132,29 @@ class _Promise:
 
 
 class PromisedNotifications:
-    """The references to notifications in the flows so far, by value and session."""
+    """The references to notifications in the flows so far, by value and session; at the places of some profiles."""
 
-    def __init__(self, profile: Profile) -> None:
-        self.profile = profile
+    def __init__(self, *profiles: Profile) -> None:
+        self.profiles = profiles
         self._oldest_first: deque[_Promise] = deque()
         self._by_reference: dict[bytes, list[_Promise]] = {}
 
     def add(self, flow: http.HTTPFlow) -> None:
         """Add the references in a request and its reply."""
         request, reply = _json_body(flow.request), _json_body(flow.response)
-        references = [*_values(request, self.profile.request), *_values(reply, self.profile.reply)]
-        for group in _values(reply, self.profile.map):
-            references += group.values() if isinstance(group, dict) else ()
+        references: list[JSON] = []
+        for profile in self.profiles:
+            references += [*_values(request, profile.request), *_values(reply, profile.reply)]
+            for group in _values(reply, profile.map):
+                references += group.values() if isinstance(group, dict) else ()
         label = self._label(flow.request, request)
-        for reference in references:
-            self._add(_Promise(encode(reference), label, flow.request.timestamp_start, _marks(flow)))
+        for reference in dict.fromkeys(map(encode, references)):
+            self._add(_Promise(reference, label, flow.request.timestamp_start, _marks(flow)))
 
     def find(self, message: Message, marks: SessionMarks, at: float) -> str | None:
         """Return the latest request of the session before `at` that a notification answers, or None."""
-        references = [encode(value) for value in _values(message.get("data"), self.profile.event)]
+        pointers = dict.fromkeys(pointer for profile in self.profiles for pointer in profile.event)
+        references = [encode(value) for value in _values(message.get("data"), [*pointers])]
         promises = [promise for reference in references for promise in self._by_reference.get(reference, ())]
         own = [promise for promise in promises if promise.marks & marks and promise.at <= at]
         return max(own, key=lambda promise: promise.at).request if own else None
@@ -167,7 +170,7 @@ class PromisedNotifications:
                 del self._by_reference[oldest.reference]
 
     def _label(self, request: http.Request, body: JSON) -> str:
-        operations = _values(body, [self.profile.operation] if self.profile.operation else [])
+        operations = _values(body, [profile.operation for profile in self.profiles if profile.operation])
         path = request.path.partition("?")[0]
         names = [operation for operation in operations if isinstance(operation, str) and operation.isprintable()]
         return " ".join([request.method, path, *names])

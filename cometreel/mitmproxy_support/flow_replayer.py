@@ -47,8 +47,12 @@ class FlowReplayer:
             return
         if request.websocket:
             await self._redirect(flow, run.listener, request)
+        elif run.cors is not None and (preflight := run.cors.preflight(request)) is not None:
+            reply_into(flow, preflight)
         else:
             reply = run.driver.begin(request) or await self._hold(flow, run.driver, request.id)
+            if run.cors is not None and isinstance(reply, Reply):
+                reply = run.cors.reply(request.headers, reply)
             self._apply(flow, reply, run.driver)
 
     def response(self, flow: http.HTTPFlow) -> None:

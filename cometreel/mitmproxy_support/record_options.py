@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,15 +14,17 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.options import Options
 
 from cometreel.errors import OptionInvalid
-from cometreel.mitmproxy_support.addon_options import PROFILE, REPLAY_OPTIONS, chosen_profile
+from cometreel.mitmproxy_support.addon_options import PROFILE, REPLAY_OPTIONS
 from cometreel.mitmproxy_support.addon_options import unknown_options as unknown
 from cometreel.mitmproxy_support.flow_translation import raw_field
 from cometreel.recording import INLINE_LIMIT, Policy, load_policy
-from cometreel.scenario import Profile
+from cometreel.scenario import ProfileChoice, chosen_profile
 
 __all__ = ["OPTIONS", "RecordOptions", "add_options", "default_journal", "read_options", "unknown_options"]
 
 _NO_ASSETS = "!~a"
+_LONGEST_NAME = 245
+"""The longest name of a journal in bytes: file systems allow 255, and `.new.yaml` must fit."""
 _OPTIONS = (
     ("reel_out", str, "", "Path of the journal; default recordings/<time>.jsonl. The scenario is written next to it."),
     ("reel_filter", str, _NO_ASSETS, "Traffic to record besides CometD: a mitmproxy filter. Empty: all traffic."),
@@ -34,12 +37,16 @@ OPTIONS = frozenset(name for name, *_ in _OPTIONS)
 
 @dataclass(frozen=True, slots=True)
 class RecordOptions:
-    """The checked options. `is_wanted` selects the flows to record besides CometD."""
+    """The checked options. `is_wanted` selects the flows to record besides CometD.
+
+    `filter_reads_bodies` is True if it can't decide before the end of the body.
+    """
 
     journal: Path
     is_wanted: Callable[[http.HTTPFlow], bool | None]
+    filter_reads_bodies: bool
     policy: Policy
-    profile: Profile
+    profile: ProfileChoice
     inline_limit: int = INLINE_LIMIT
 
     def same_journal(self, other: RecordOptions) -> bool:
@@ -61,8 +68,9 @@ def read_options(options: Options, default: Path) -> RecordOptions:
     return RecordOptions(
         journal=_journal(options.reel_out) if options.reel_out else default,
         is_wanted=_filter(options.reel_filter),
+        filter_reads_bodies="~b" in options.reel_filter,
         policy=load_policy(options.reel_policy),
-        profile=chosen_profile(options.reel_profile),
+        profile=chosen_profile(options.reel_profile, "reel_profile"),
         inline_limit=_limit(options.reel_inline_limit),
     )
 
@@ -84,11 +92,15 @@ def _limit(number: int) -> int:
 
 
 def _journal(text: str) -> Path:
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))  # noqa: PTH111  # pathlib fails if the home folder is unknown
+    if len(path.name.encode()) > _LONGEST_NAME:
+        found = f"'{text[:40]}…' has a name of {len(path.name.encode())} bytes"
+        raise OptionInvalid("reel_out", found, f"at most {_LONGEST_NAME}")
     if path.suffix in (".yaml", ".yml", ".key"):
         hint = "the scenario next to it gets .yaml, its key .key"
         raise OptionInvalid("reel_out", repr(text), "the path of a journal, for example recordings/login.jsonl", hint)
-    return default_journal(path) if path.is_dir() else path
+    is_folder = os.path.isdir(path)  # noqa: PTH112  # pathlib fails for a path that is too long
+    return default_journal(path) if is_folder else path
 
 
 def _filter(text: str) -> Callable[[http.HTTPFlow], bool | None]:

@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cometreel.cors import CrossOriginAccess
 from cometreel.engine import Backend
 from cometreel.engine.driver import Driver
 from cometreel.engine.file_watcher import follow
@@ -27,6 +28,7 @@ class ReplayRun:
     driver: Driver
     listener: WebSocketListener
     watching: asyncio.Task[None]
+    cors: CrossOriginAccess | None = None
 
     async def close(self) -> None:
         """Answer held requests and close every WebSocket."""
@@ -54,7 +56,8 @@ def start_replay(plan: ReplayPlan) -> ReplayRun:
     logger.info("Replaying %s: %d exchanges.", title, len(plan.scenario.exchanges))
     watching = asyncio.ensure_future(follow(plan.paths, install))
     watching.add_done_callback(_log_failure)
-    return ReplayRun(driver, WebSocketListener(driver, max_size=plan.settings.max_body), watching)
+    cors = CrossOriginAccess(plan.settings.cors) if plan.settings.cors else None
+    return ReplayRun(driver, WebSocketListener(driver, max_size=plan.settings.max_body), watching, cors)
 
 
 def _log_failure(watching: asyncio.Task[None]) -> None:

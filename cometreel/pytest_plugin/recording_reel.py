@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,12 +14,13 @@ from cometreel.engine import Call, Calls, FaultInfo, GivenUpEvent, Responder
 from cometreel.errors import CometreelError
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
 from cometreel.scenario import Exchange
-from cometreel.serve import serve_in_background
+from cometreel.serve import Limits, ListenOptions, serve_in_background
+from cometreel.serve.http_server import connections_allowed
 
 if TYPE_CHECKING:
     from cometreel.recording.upstream import Upstream
 
-__all__ = ["NotWhileRecording", "RecordingReel"]
+__all__ = ["NotWhileRecording", "RecordingReel", "unlimited"]
 
 
 class NotWhileRecording(CometreelError):
@@ -31,6 +34,11 @@ class NotWhileRecording(CometreelError):
         )
 
 
+def unlimited() -> Limits:
+    """Return limits for the clients of a recording, which must work as they do without it."""
+    return Limits(connections_allowed(), math.inf, math.inf, sys.maxsize)
+
+
 class RecordingReel:
     """A recording proxy on its own thread, with the calls of the test."""
 
@@ -40,7 +48,8 @@ class RecordingReel:
         self._file, self._report, self._only_new = file, report, only_new
         self._calls: list[Call] = []
         self._recording = RecordingSession(upstream, file)
-        self._server = serve_in_background(self._recording.proxy_factory(self._add_calls))
+        options = ListenOptions(limits=unlimited())
+        self._server = serve_in_background(self._recording.proxy_factory(self._add_calls), options)
 
     @property
     def url(self) -> str:

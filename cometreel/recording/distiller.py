@@ -14,7 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
-from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject, sorted_text
 from cometreel.recording.bindings import names_by_token
 from cometreel.recording.correlation import Correlation, correlate
@@ -25,6 +24,7 @@ from cometreel.recording.header_redaction import HeaderRedactor
 from cometreel.recording.journal_events import JournalHeader, RecordedBody, RedactedPaths, WireEvent, event_of
 from cometreel.recording.known_secrets import SHORTEST
 from cometreel.recording.policy import Policy
+from cometreel.recording.profile_choice import profile_in_header, profile_of_transcript
 from cometreel.recording.recorded_bodies import ParsedBody, redact
 from cometreel.recording.recording_journal import read_journal, read_key
 from cometreel.recording.redaction import Redactor
@@ -33,11 +33,12 @@ from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedDelivery, Transcript, build_transcript
 from cometreel.scenario import (
+    DETECT,
     AdviceBlock,
     BayeuxBlock,
-    CorrelationBlock,
     ExchangeBlock,
     Profile,
+    ProfileChoice,
     RequestBlock,
     RoleBlock,
     ScenarioFile,
@@ -46,9 +47,6 @@ from cometreel.scenario import (
     TimelineBlock,
     WhenBlock,
     profile_of,
-)
-from cometreel.scenario import (
-    profile as shipped_profile,
 )
 from cometreel.scenario.json_pointer import parse_pointer
 from cometreel.wire import Headers
@@ -116,12 +114,13 @@ def distill(
     journal: Path | str,
     *,
     policy: Policy | None = None,
-    profile: Profile | CorrelationBlock | None = None,
+    profile: ProfileChoice | None = None,
     generalise: bool = False,
 ) -> Distilled:
     """Build the scenario of a journal, also of a truncated one.
 
-    The default profile is the one in the header of the journal; a correlation block is written into the scenario.
+    The default profile is the one in the header of the journal; a correlation block is written into the scenario. With
+    `detect`, it is the first included profile that explains a notification.
     If `policy` is not the policy of the journal, the events are redacted again with the key of the journal.
     `generalise` replaces the id and name of the requesting user in replies by templates, so that one recorded user
     can be replayed to many.
@@ -130,7 +129,8 @@ def distill(
     """
     path = Path(journal)
     header, events, problems = read_journal(path)
-    header = header or JournalHeader("", 0.0, "gws-v2", "default")
+    choice = profile or profile_in_header(header, path)
+    header = header or JournalHeader("", 0.0, DETECT, "default")
     if policy is not None and policy.name != header.policy:
         events = list(_redact(events, Redactor(policy, read_key(path))))
         header = replace(header, policy=policy.name)
@@ -138,7 +138,7 @@ def distill(
         header,
         with_stable_pseudonyms(events),
         title=path.stem,
-        profile=profile or _profile(header.profile, path),
+        profile=choice,
         generalise=generalise,
     )
     left_out = [*map(str, problems), *distilled.summary.left_out]
@@ -150,19 +150,11 @@ def distill_events(
     events: list[WireEvent],
     *,
     title: str,
-    profile: Profile | CorrelationBlock,
+    profile: ProfileChoice,
     generalise: bool = False,
 ) -> Distilled:
     """Build the scenario of a journal's events."""
     return _Distiller(header, events, title, profile, generalise=generalise).distill()
-
-
-def _profile(name: str, path: Path) -> Profile:
-    try:
-        return shipped_profile(name)
-    except KeyError:
-        found = f"recorded with the profile {name!r}, which isn't shipped"
-        raise FileInvalid([Problem(str(path), 1, 1, found, "a shipped profile", "choose one with --profile")]) from None
 
 
 class _Distiller:
@@ -171,14 +163,15 @@ class _Distiller:
         header: JournalHeader,
         events: list[WireEvent],
         title: str,
-        profile: Profile | CorrelationBlock,
+        choice: ProfileChoice,
         *,
         generalise: bool,
     ) -> None:
         self._header, self._events, self._title = header, events, title
+        self._transcript: Transcript = build_transcript(events)
+        profile = profile_of_transcript(choice, self._transcript)
         self._profile = profile if isinstance(profile, Profile) else profile_of(profile)
         self._correlation_block = profile.name if isinstance(profile, Profile) else profile
-        self._transcript: Transcript = build_transcript(events)
         self._correlation: Correlation = correlate(self._transcript, self._profile)
         self._identifiers = identifiers = Identifiers()
         for event in events:

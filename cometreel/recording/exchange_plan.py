@@ -121,9 +121,12 @@ def _extend(runs: list[list[ExchangeDraft]], draft: ExchangeDraft) -> None:
 
 
 def _is_prefix(longer: list[list[ExchangeDraft]], runs: list[list[ExchangeDraft]]) -> bool:
-    return len(runs) <= len(longer) and all(
-        one[0].answer_key == other[0].answer_key for one, other in zip(runs, longer, strict=False)
-    )
+    """True if one session's answers are the first ones of another session; the last ones to a write may be equal."""
+    if len(runs) > len(longer) or any(
+        one[0].answer_key != other[0].answer_key for one, other in zip(runs, longer, strict=False)
+    ):
+        return False
+    return len(runs) == len(longer) or runs[-1][0].is_read or len(runs[-1]) <= len(longer[len(runs) - 1])
 
 
 def _writes(

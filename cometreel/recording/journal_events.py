@@ -38,22 +38,27 @@ class JournalLineInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class JournalHeader:
-    """The first line of a journal. `started` is in seconds since 1970."""
+    """The first line of a journal. `started` is in seconds since 1970.
+
+    `correlation` is the profile itself if it isn't an included one.
+    """
 
     cometreel: str
     started: float
     profile: str
     policy: str
+    correlation: JSON = None
 
     def to_json(self) -> JSONObject:
         """Return the header as a journal line."""
-        return {
+        line: JSONObject = {
             "journal": VERSION,
             "cometreel": self.cometreel,
             "started": self.started,
             "profile": self.profile,
             "policy": self.policy,
         }
+        return line if self.correlation is None else {**line, "correlation": self.correlation}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,7 @@ def header_of(value: JSON) -> JournalHeader:
     texts = [name for name in names if isinstance(name, str)]
     if len(texts) != len(names):
         raise JournalLineInvalid("an incomplete journal header")
-    return JournalHeader(texts[0], float(started), texts[1], texts[2])
+    return JournalHeader(texts[0], float(started), texts[1], texts[2], value.get("correlation"))
 
 
 def event_of(value: JSON, line: int) -> WireEvent:
@@ -204,7 +209,7 @@ def _body(value: JSONObject) -> RecordedBody:
     if "body" in value:
         return RecordedBody("text", value["body"], hidden)
     if "omitted" in value:
-        return RecordedBody("omitted", value["omitted"], digest=_text(value, "digest"))
+        return RecordedBody("omitted", _text(value, "omitted"), digest=_text(value, "digest"))
     return NO_BODY
 
 
@@ -222,7 +227,13 @@ def _text(value: JSONObject, key: str) -> str:
     found = value.get(key, "")
     if not isinstance(found, str):
         raise JournalLineInvalid(f"an event whose {key} is not a string")
-    return found
+    return _printable(found, key)
+
+
+def _printable(text: str, key: str) -> str:
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise JournalLineInvalid(f"an event whose {key} contains a lone surrogate")
+    return text
 
 
 def _number(value: JSONObject, key: str) -> int:

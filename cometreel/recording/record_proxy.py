@@ -1,24 +1,37 @@
 """A recording proxy: an ASGI application that forwards requests and WebSockets to one server and records them.
 
-Each event is written to the journal before it is forwarded. Bodies are forwarded as a whole. Held polls are held as
-long as the server holds them. Nothing is retried, redirected or stored in a cookie jar.
+Each event is written to the journal before it is forwarded. Event streams, and bodies of unknown length or of more than
+64 kB, are forwarded while they arrive. Held polls are held as long as the server holds them. Nothing is retried,
+redirected or stored in a cookie jar.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from cometreel.http_fields import BODILESS, RawFields, end_to_end, error_reply, headers_from_raw, raw_from_headers
+from cometreel.extras import install_command
+from cometreel.http_fields import (
+    BODILESS,
+    RawFields,
+    end_to_end,
+    error_reply,
+    field_text,
+    headers_from_raw,
+    raw_from_headers,
+)
 from cometreel.recording import Recorder
+from cometreel.recording.live_recorder import LiveRecorder
+from cometreel.recording.streamed_bodies import BodyCopy, decoded, is_event_stream, is_small
 from cometreel.recording.upstream import CONNECT_TIMEOUT, Upstream
 from cometreel.recording.websocket_relay import WebSocketRelay
 from cometreel.wire import Headers
@@ -26,6 +39,8 @@ from cometreel.wire import Headers
 __all__ = ["CallObserver", "RecordProxy"]
 
 _ASSETS = ("text/css", "text/javascript", "application/javascript", "application/x-javascript", "image/", "font/")
+
+logger = logging.getLogger(__name__)
 
 
 class CallObserver(Protocol):
@@ -42,23 +57,28 @@ def _no_observer(method: str, target: str, body: bytes, status: int | None) -> N
     """Ignore the call."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _ForwardedCall:
-    """A request with its decoded body; `flow` identifies it in the recorder."""
+    """A request that is being forwarded; `flow` identifies it in the recorder.
+
+    `copy` is the copy of a body that is forwarded while it arrives; `body` is the decoded body.
+    """
 
     flow: str
     method: str
     target: str
-    body: bytes
+    fields: RawFields = field(repr=False)
+    started: float
+    copy: BodyCopy = field(default_factory=BodyCopy)
+    body: bytes = field(default=b"", repr=False)
+    received: asyncio.Event = field(default_factory=asyncio.Event)
+    recorded: bool = False
+    observed: bool = False
+    replying: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _ForwardedReply:
-    """The reply that the client gets."""
-
-    status: int
-    fields: RawFields
-    body: bytes
+class _RequestIncomplete(Exception):
+    """The client disconnected before it had sent the body."""
 
 
 class RecordProxy:
@@ -69,11 +89,11 @@ class RecordProxy:
 
     def __init__(self, upstream: Upstream, recorder: Recorder, observer: CallObserver = _no_observer) -> None:
         self.upstream = upstream
-        self._recorder, self._observer = recorder, observer
+        self._recorder, self._observer = LiveRecorder(recorder, logger.error, _decoded), observer
         self._transport = upstream.transport()
-        self._websockets = WebSocketRelay(upstream, recorder, self._observe_frame)
+        self._websockets = WebSocketRelay(upstream, self._recorder, self._observe_frame)
         self._flows = itertools.count(1)
-        self._pending: set[asyncio.Task[_ForwardedReply]] = set()
+        self._pending: set[asyncio.Task[None]] = set()
 
     @classmethod
     @asynccontextmanager
@@ -95,6 +115,7 @@ class RecordProxy:
         if self._pending:
             await asyncio.wait(self._pending)
         await self._transport.aclose()
+        self._recorder.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -105,20 +126,28 @@ class RecordProxy:
             await self._http(flow, scope, receive, send)
 
     async def _http(self, flow: str, scope: Scope, receive: Receive, send: Send) -> None:
-        started, body = time.time(), await _body(receive)
-        if body is None:
-            return
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
-        url, method = target.decode("utf-8", "surrogateescape"), scope["method"]
-        headers, content = _decoded(scope["headers"], body)
-        address = f"{self.upstream}{url}" if url.startswith("/") else url
-        self._recorder.request(flow, method, address, headers, content, wanted=True, at=started)
-        call = _ForwardedCall(flow, method, url, content)
-        reply = await self._forward(call, self._request(scope, target, body), receive)
-        if reply is not None:
-            await _write(reply, send, is_head=method == "HEAD")
+        call = _ForwardedCall(
+            flow, scope["method"], target.decode("utf-8", "surrogateescape"), scope["headers"], time.time()
+        )
+        content: bytes | AsyncIterator[bytes]
+        if _is_forwarded_whole(call.fields):
+            try:
+                content = b"".join([piece async for piece in _pieces(receive, call)])
+            except _RequestIncomplete:
+                return
+            self._record_request(call)
+        else:
+            content = self._forwarded_body(call, receive)
+        await self._forward(call, self._request(scope, target, content), receive, send)
 
-    def _request(self, scope: Scope, target: bytes, body: bytes) -> httpx.Request:
+    async def _forwarded_body(self, call: _ForwardedCall, receive: Receive) -> AsyncIterator[bytes]:
+        """Yield a body while it arrives; record the request before its end."""
+        async for piece in _pieces(receive, call):
+            yield piece
+        self._record_request(call)
+
+    def _request(self, scope: Scope, target: bytes, content: bytes | AsyncIterator[bytes]) -> httpx.Request:
         """Return the request to the server, with the unchanged request target."""
         fields = [(b"Host", self.upstream.authority.encode()), *end_to_end(scope["headers"], b"host", b"expect")]
         timeout = {"connect": CONNECT_TIMEOUT, "read": None, "write": None, "pool": None}
@@ -126,99 +155,133 @@ class RecordProxy:
             scope["method"],
             str(self.upstream),
             headers=fields,
-            content=body or None,
+            content=content or None,
             extensions={"target": target, "timeout": timeout},
         )
 
-    async def _forward(self, call: _ForwardedCall, request: httpx.Request, receive: Receive) -> _ForwardedReply | None:
-        """Send a request to the server and record its reply or failure; None if the client disconnected."""
-        sending = asyncio.create_task(self._send_upstream(request))
-        disconnect = asyncio.create_task(_wait_for_disconnect(receive))
+    async def _forward(self, call: _ForwardedCall, request: httpx.Request, receive: Receive, send: Send) -> None:
+        """Send a request to the server and forward its reply; record both, or the failure."""
+        sending = asyncio.create_task(self._send_upstream(call, request, send))
+        disconnect = asyncio.create_task(_wait_for_disconnect(call, receive))
         self._pending.add(sending)
         try:
             await asyncio.wait((sending, disconnect), return_when=asyncio.FIRST_COMPLETED)
             if not sending.done():
                 self._record_error(call, "the client disconnected", None)
-                return None
-            if sending.cancelled():
-                return self._failed(call, 503, "the recording has ended")
-            return self._record_reply(call, sending.result())
+            elif sending.cancelled():
+                await self._fail(call, 503, "the recording has ended", send)
+            else:
+                sending.result()
         except httpx.TransportError as error:
-            return self._failed(call, 502, f"{self.upstream} {_reason(error)}")
+            await self._fail(call, 502, f"{self.upstream} {_reason(error)}", send)
+        except _RequestIncomplete:
+            self._record_error(call, "the client disconnected", None)
         finally:
             self._pending.discard(sending)
             sending.cancel()
             disconnect.cancel()
             await asyncio.wait((sending, disconnect))
 
-    async def _send_upstream(self, request: httpx.Request) -> _ForwardedReply:
+    async def _send_upstream(self, call: _ForwardedCall, request: httpx.Request, send: Send) -> None:
         response = await self._transport.handle_async_request(request)
         assert isinstance(response.stream, httpx.AsyncByteStream)
         try:
-            body = b"".join([chunk async for chunk in response.stream])  # `aread` would decode the body
+            self._record_request(call)  # a reply may begin before the end of the request
+            await self._forward_reply(call, response, response.stream, send)
         finally:
             await response.stream.aclose()
-        return _ForwardedReply(response.status_code, end_to_end(response.headers.raw), body)
 
-    def _record_reply(self, call: _ForwardedCall, reply: _ForwardedReply) -> _ForwardedReply:
-        headers, content = _decoded(reply.fields, reply.body)
-        kind = (headers.get("content-type") or "").lower()
-        self._recorder.reply(call.flow, reply.status, headers, content, wanted=not kind.startswith(_ASSETS))
-        self._observe(call, reply.status)
-        return reply
+    async def _forward_reply(
+        self, call: _ForwardedCall, response: httpx.Response, stream: httpx.AsyncByteStream, send: Send
+    ) -> None:
+        status, fields, copy = response.status_code, end_to_end(response.headers.raw), BodyCopy()
+        kind = response.headers.get("content-type", "").lower()
+        start = {"type": "http.response.start", "status": status, "headers": fields}
+        is_stream = is_event_stream(kind)
+        is_whole = call.method == "HEAD" or status in BODILESS or is_small(response.headers.get("content-length"))
+        if is_stream:
+            self._recorder.stream(call.flow)
+            self._observe(call, status)
+        if is_stream or not is_whole:
+            call.replying = True
+            await send(start)
+        async for piece in stream:  # `aread` would decode the body
+            if not is_stream:
+                copy(piece)
+            if call.replying and piece:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        copy(b"")
+        if not is_stream:
+            wanted = not kind.startswith(_ASSETS)
+            self._recorder.reply(call.flow, status, fields, copy.body, missing=copy.missing, wanted=wanted)
+            self._observe(call, status)
+        if not call.replying:
+            call.replying = True
+            await send(start)
+        await send({"type": "http.response.body", "body": (copy.body or b"") if is_whole and not is_stream else b""})
+
+    def _record_request(self, call: _ForwardedCall) -> None:
+        if not call.recorded:
+            call.recorded = True
+            url = f"{self.upstream}{call.target}" if call.target.startswith("/") else call.target
+            body, head = call.copy.body, (call.method, url)
+            call.body = _decoded(call.fields, body)[1] or b""
+            self._recorder.request(call.flow, head, call.fields, body, missing=call.copy.missing, at=call.started)
 
     def _record_error(self, call: _ForwardedCall, reason: str, status: int | None) -> None:
-        self._recorder.error(call.flow, reason)
-        self._observe(call, status)
+        self._record_request(call)
+        if not call.observed:  # else it is an event stream that was cut off
+            self._recorder.error(call.flow, reason)
+            self._observe(call, status)
 
-    def _failed(self, call: _ForwardedCall, status: int, reason: str) -> _ForwardedReply:
-        """Record a failed request and return an error reply in the format of GWS."""
+    async def _fail(self, call: _ForwardedCall, status: int, reason: str, send: Send) -> None:
+        """Record a failed request and reply with an error in the format of GWS; a reply that has begun is cut off."""
         self._record_error(call, reason, status)
-        reply = error_reply(0, status, 4, f"cometreel: {reason}")
-        return _ForwardedReply(status, raw_from_headers(reply.headers), reply.body)
+        if not call.replying:
+            reply = error_reply(0, status, 4, f"cometreel: {reason}")
+            fields = [*raw_from_headers(reply.headers), (b"Content-Length", b"%d" % len(reply.body))]
+            await send({"type": "http.response.start", "status": status, "headers": fields})
+            await send({"type": "http.response.body", "body": reply.body})
 
     def _observe(self, call: _ForwardedCall, status: int | None) -> None:
+        call.observed = True
         self._observer(call.method, call.target, call.body, status)
 
     def _observe_frame(self, target: str, frame: str | bytes) -> None:
         self._observer("WEBSOCKET", target, frame.encode() if isinstance(frame, str) else frame, None)
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """Read the body of a request; None if the client disconnects before its end."""
-    parts = []
-    while True:
+def _decoded(fields: RawFields, body: bytes | None) -> tuple[Headers, bytes | None, str]:
+    try:
+        return decoded(fields, body)
+    except ModuleNotFoundError:
+        return headers_from_raw(fields), None, f"its Content-Encoding needs {install_command('codings')}"
+
+
+def _is_forwarded_whole(fields: RawFields) -> bool:
+    """Return True if a request has a small body or none."""
+    found = {name.lower(): value for name, value in fields}
+    return b"transfer-encoding" not in found and is_small(field_text(found.get(b"content-length", b"0")))
+
+
+async def _pieces(receive: Receive, call: _ForwardedCall) -> AsyncIterator[bytes]:
+    """Yield the body of a request while it arrives, and copy it."""
+    more = True
+    while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
+            raise _RequestIncomplete
+        more = message.get("more_body", False)
+        if piece := message.get("body", b""):
+            yield call.copy(piece)
+    call.copy(b"")
+    call.received.set()
 
 
-def _decoded(fields: RawFields, body: bytes) -> tuple[Headers, bytes]:
-    """Return header fields and body without their Content-Encoding, or unchanged if the body can't be decoded."""
-    codings = [(name, value) for name, value in fields if name.lower() == b"content-encoding"]
-    if not body or not codings:
-        return headers_from_raw(fields), body
-    try:
-        body = httpx.Response(200, headers=codings, content=body).content
-    except httpx.DecodingError:
-        return headers_from_raw(fields), body
-    return headers_from_raw(fields, decoded=True), body
-
-
-async def _wait_for_disconnect(receive: Receive) -> None:
+async def _wait_for_disconnect(call: _ForwardedCall, receive: Receive) -> None:
+    await call.received.wait()
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _write(reply: _ForwardedReply, send: Send, *, is_head: bool) -> None:
-    fields = reply.fields
-    if not is_head and reply.status not in BODILESS:  # the server may have sent it in chunks
-        fields = [*end_to_end(fields, b"content-length"), (b"Content-Length", b"%d" % len(reply.body))]
-    await send({"type": "http.response.start", "status": reply.status, "headers": fields})
-    await send({"type": "http.response.body", "body": reply.body})
 
 
 def _reason(error: httpx.TransportError) -> str:

@@ -21,10 +21,12 @@ from cometreel.recording.redaction import RedactionMarks, Redactor
 from cometreel.scenario.findings import can_be_written
 from cometreel.scenario.normalized_request import form_of
 
-__all__ = ["MAX_BODY", "ParsedBody", "parse", "parse_frame", "parse_query", "redact"]
+__all__ = ["MAX_BODY", "TOO_LARGE", "ParsedBody", "may_be_messages", "parse", "parse_frame", "parse_query", "redact"]
 
 MAX_BODY = 16 * 1024 * 1024
 """The largest body that is parsed, in bytes."""
+
+TOO_LARGE = f"larger than {MAX_BODY} bytes"
 
 _SAFE_DEPTH = 64
 """JSON with no more brackets than this is not nested too deeply for YAML."""
@@ -64,18 +66,25 @@ _NONE = ParsedBody("none")
 
 
 def parse(
-    body: bytes | None, content_type: str, *, bayeux: bool = False, callback: bool = False, request: bool = False
+    body: bytes | None,
+    content_type: str,
+    *,
+    bayeux: bool = False,
+    callback: bool = False,
+    request: bool = False,
+    missing: str = "",
 ) -> ParsedBody:
     """Classify a body. `bayeux`: it replies to Bayeux messages; `callback`: it may be JSONP.
 
-    Of a `request`, tolerant JSON and text are kept too, because a replay compares them.
+    Of a `request`, tolerant JSON and text are kept too, because a replay compares them. `missing` is the reason if
+    there is no body.
     """
     if body is None:
-        return ParsedBody("omitted", reason=_NOT_AVAILABLE)
+        return ParsedBody("omitted", reason=missing or _NOT_AVAILABLE)
     if not body:
         return _NONE
     if len(body) > MAX_BODY:
-        return ParsedBody("omitted", reason=f"larger than {MAX_BODY} bytes")
+        return ParsedBody("omitted", reason=TOO_LARGE)
     kind = content_type.partition(";")[0].strip().lower()
     body = _as_utf8(body, content_type)
     if callback and (wrapped := _CALLBACK.match(body)):
@@ -106,7 +115,7 @@ def parse_frame(frame: str | bytes, *, bayeux: bool) -> ParsedBody:
     if not frame:
         return _NONE
     if len(frame) > MAX_BODY:
-        return ParsedBody("omitted", reason=f"larger than {MAX_BODY} bytes")
+        return ParsedBody("omitted", reason=TOO_LARGE)
     if frame[:64].lstrip()[:1] in ("{", "[", b"{", b"["):
         return _json(frame, bayeux)
     return _omitted("a text frame" if isinstance(frame, str) else "a binary frame", frame)
@@ -174,7 +183,7 @@ def _json(body: str | bytes, bayeux: bool, *, lenient: bool = False) -> ParsedBo
         if lenient and (tolerated := _tolerated(body)) is not None:
             return tolerated
         return ParsedBody("omitted", reason=next(text for part, text in _REASONS.items() if part in str(error)))
-    messages = _may_be_messages(body) and (looks_like_bayeux(value) or (bayeux and _has_channels(value)))
+    messages = may_be_messages(body) and (looks_like_bayeux(value) or (bayeux and _has_channels(value)))
     if not _needs_check(body) or can_be_written(value):
         return ParsedBody("bayeux" if messages else "json", value)
     kept = [message for message in value if can_be_written(message)] if messages and isinstance(value, list) else []
@@ -193,7 +202,7 @@ def _tolerated(body: str | bytes) -> ParsedBody | None:
     return None if looks_like_bayeux(value) or not can_be_written(value) else ParsedBody("json", value)
 
 
-def _may_be_messages(body: str | bytes) -> bool:
+def may_be_messages(body: str | bytes) -> bool:
     """Return True if a body contains the word that all Bayeux messages contain; a fast check."""
     return "channel" in body if isinstance(body, str) else b"channel" in body
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,15 +20,18 @@ from cometreel.recording.handed_out import HandedOutValues
 from cometreel.recording.header_redaction import HeaderRedactor, split_url
 from cometreel.recording.journal_events import JournalHeader
 from cometreel.recording.policy import Policy
-from cometreel.recording.recorded_bodies import ParsedBody, parse, parse_frame, parse_query, redact
+from cometreel.recording.profile_choice import header_fields
+from cometreel.recording.recorded_bodies import ParsedBody, may_be_messages, parse, parse_frame, parse_query, redact
 from cometreel.recording.recording_journal import RecordingJournal
 from cometreel.recording.redaction import Redactor
-from cometreel.scenario import Profile
+from cometreel.scenario import ProfileChoice
 from cometreel.wire import Headers
 
 __all__ = ["Recorder"]
 
 _NOT_BAYEUX = ParsedBody("none")
+_RAW_BYTE = re.compile("[\udc80-\udcff]")
+"""A byte of a request target that is not UTF-8, as `field_text` returns it."""
 _NO_HEADERS = Headers()
 
 
@@ -55,19 +60,21 @@ class Recorder:
         journal_path: Path | str,
         *,
         policy: Policy,
-        profile: Profile,
+        profile: ProfileChoice,
         clock: Callable[[], float],
         report: Callable[[str], None] | None = None,
     ) -> None:
         self._clock = clock
         self._report = report or logging.getLogger(__name__).error
-        header = JournalHeader(__version__, round(clock(), 6), profile.name, policy.name)
+        name, correlation = header_fields(profile)
+        header = JournalHeader(__version__, round(clock(), 6), name, policy.name, correlation)
         self._journal = RecordingJournal.open(Path(journal_path), header)
         self._redactor = Redactor(policy, self._journal.key)
         self._head_redactor = HeaderRedactor(self._redactor)
         self._handed_out = HandedOutValues(policy, self._redactor.pseudonyms.token)
         self._flows: dict[str, _Flow] = {}
         self._count = self._recorded = self._lost = self._unreported = 0
+        self._left_out: Counter[str] = Counter()
         self._run = ""
         if self._journal.resumed:
             self._run = f"{max(0, round(self._time(None) * 1000)):x}-"
@@ -98,12 +105,14 @@ class Recorder:
         *,
         wanted: bool = False,
         at: float | None = None,
+        missing: str = "",
     ) -> bool:
         """Record a request if it is Bayeux or `wanted`; return True if it was recorded.
 
-        `at` is the start of the request. A body of None is not available: it was streamed.
+        `at` is the start of the request. A body of None is not available, for the reason `missing`.
         """
-        parsed, callback = self._parse_request(url, headers, body, wanted=wanted)
+        url = _escaped(url)
+        parsed, callback = self._parse_request(url, headers, body, missing, wanted=wanted)
         if parsed.kind != "bayeux" and not wanted:
             return False
         state = self._start(flow)
@@ -127,8 +136,9 @@ class Recorder:
         *,
         wanted: bool = True,
         at: float | None = None,
+        missing: str = "",
     ) -> None:
-        """Record the complete reply of a recorded request.
+        """Record the complete reply of a recorded request. A body of None is not available, for the reason `missing`.
 
         A reply that is neither Bayeux nor `wanted` is recorded without its content.
         """
@@ -143,9 +153,29 @@ class Recorder:
             head = {name: member for name, member in head.items() if name != "out-headers"}
         if state.method == "HEAD":
             body = b""  # an importer knows the length, and takes the body for lost
-        parsed = parse(body, headers.get("content-type") or "", bayeux=state.bayeux, callback=state.callback)
+        kind = headers.get("content-type") or ""
+        parsed = parse(body, kind, bayeux=state.bayeux, callback=state.callback, missing=missing)
         values = self._handed_out.in_reply(headers, parsed)
         self._write("reply", state, {**head, **_values(values), **redact(parsed, self._redactor)}, at)
+
+    def stream(self, flow: str, *, at: float | None = None) -> None:
+        """Record that the reply of a recorded request is an event stream, which is not recorded."""
+        state = self._flows.pop(flow, None)
+        if state is not None:
+            self._write("unwanted", state, {"text": "an event stream"}, at)
+
+    def leave_out(self, reason: str) -> None:
+        """Count traffic that is not recorded; `close` writes the numbers."""
+        self._left_out[reason] += 1
+
+    def is_recorded(self, flow: str) -> bool:
+        """Return True if the request is recorded and open."""
+        return flow in self._flows
+
+    def is_bayeux(self, flow: str) -> bool:
+        """Return True if the request or WebSocket is open and has sent Bayeux messages."""
+        state = self._flows.get(flow)
+        return state is not None and state.bayeux
 
     def error(self, flow: str, message: str, *, at: float | None = None) -> None:
         """Record that a recorded request failed."""
@@ -156,6 +186,7 @@ class Recorder:
     def opened(self, flow: str, url: str, headers: Headers, *, wanted: bool = False, at: float | None = None) -> None:
         """Record a WebSocket: at once if `wanted`, else from its first Bayeux message."""
         state = self._start(flow)
+        url = _escaped(url)
         values = self._handed_out.in_request(*split_url(url), headers, _NOT_BAYEUX)
         head = self._head_redactor.request("GET", url, headers)
         state.upgrade = {"t": self._time(at), **head, **_values(values)}
@@ -165,7 +196,7 @@ class Recorder:
     def frame(self, flow: str, from_client: bool, text: str | bytes, *, at: float | None = None) -> None:
         """Record a message of a WebSocket."""
         state = self._flows.get(flow)
-        if state is None:
+        if state is None or (state.upgrade is not None and not may_be_messages(text)):
             return
         parsed = parse_frame(text, bayeux=state.bayeux)
         state.bayeux = state.bayeux or parsed.kind == "bayeux"
@@ -182,23 +213,32 @@ class Recorder:
     def closed(self, flow: str, code: int, *, at: float | None = None) -> None:
         """Record the end of a WebSocket."""
         state = self._flows.pop(flow, None)
-        if state is not None and state.upgrade is None:
+        if state is not None and state.upgrade is not None:
+            self.leave_out("a WebSocket without CometD messages")
+        elif state is not None:
             self._write("close", state, {"status": code}, at)
 
     def mark(self, text: str) -> None:
         """Write a remark of the user into the journal."""
         self._write("mark", None, {"text": self._redactor.text(text)}, None)
 
+    def write_left_out(self) -> None:
+        """Write the numbers of `leave_out` into the journal."""
+        for reason, count in self._left_out.items():
+            self._write("unwanted", None, {"text": reason, "count": count}, None)
+        self._left_out.clear()
+
     def close(self) -> None:
         """Close the journal; may be called twice."""
+        self.write_left_out()
         self._journal.close()
 
     def _parse_request(
-        self, url: str, headers: Headers, body: bytes | None, *, wanted: bool
+        self, url: str, headers: Headers, body: bytes | None, missing: str, *, wanted: bool
     ) -> tuple[ParsedBody, bool]:
         """Parse the body of a request; also return True if the messages are in the query. Fast for other traffic."""
         if body is None:
-            return parse(None, ""), False
+            return parse(None, "", missing=missing), False
         if body:
             if wanted or b"channel" in body:
                 return parse(body, headers.get("content-type") or "", request=True), False
@@ -257,6 +297,11 @@ class Recorder:
             self._report(f"{self.path}: can't be written: {reason}; traffic continues, but these events are lost")
         self._lost += 1
         self._unreported += 1
+
+
+def _escaped(url: str) -> str:
+    """Percent-encode the bytes that are not UTF-8, which means the same."""
+    return url if url.isascii() else _RAW_BYTE.sub(lambda found: f"%{ord(found[0]) - 0xDC00:02X}", url)
 
 
 def _values(values: JSONObject) -> JSONObject:

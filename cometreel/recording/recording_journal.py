@@ -5,8 +5,11 @@ A killed recorder loses at most the last line. Events are redacted before they a
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
@@ -14,9 +17,10 @@ from cometreel.jsonvalue import JSONObject, NotJSON, decode, encode
 from cometreel.recording.journal_events import JournalHeader, JournalLineInvalid, WireEvent, event_of, header_of
 from cometreel.recording.secret import Secret
 
-__all__ = ["RecordingJournal", "key_path", "read_journal", "read_key"]
+__all__ = ["RecordingJournal", "key_path", "read_journal", "read_key", "write_key"]
 
 _EXPECTED = "a journal of version 1, written by the recorder"
+_CLOCK_TOLERANCE = 0.25  # seconds between the start of a request and its line in the journal
 _HEADER_START = b'{"journal":'
 
 
@@ -48,11 +52,10 @@ class RecordingJournal:
             or its key can't be written.
         """
         path = Path(path)
-        if path.exists() and not path.is_file():  # writing to a pipe could block
-            raise FileInvalid(
-                [Problem(str(path), 0, 0, "not a file", "the path of a journal, for example recordings/login.jsonl")]
-            )
         try:
+            if path.exists() and not path.is_file():  # writing to a pipe could block
+                expected = "the path of a journal, for example recordings/login.jsonl"
+                raise FileInvalid([Problem(str(path), 0, 0, "not a file", expected)])
             path.parent.mkdir(parents=True, exist_ok=True)
             found, truncated = _inspect(path, header)
             key = _key(key_path(path), create=found is None)
@@ -171,16 +174,26 @@ def _key(path: Path, *, create: bool) -> Secret:
     if not create:
         hint = "restore the key, or record to another file"
         raise FileInvalid([Problem(str(path), 0, 0, "the journal's pseudonym key is missing", "its key", hint)])
-    key = secrets.token_bytes(32)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    key = Secret(secrets.token_bytes(32))
+    write_key(path, key)
+    return key
+
+
+def write_key(path: Path, key: Secret) -> None:
+    """Create a key file that only its owner can read. It is either complete or doesn't exist.
+
+    :raises OSError: if the file exists or can't be written.
+    """
+    temporary = path.with_name(f".key.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(descriptor, key.hex().encode() + b"\n")
-    except OSError:
-        path.unlink(missing_ok=True)  # an incomplete key would make every later start fail
-        raise
+        data = key.reveal().hex().encode() + b"\n"
+        while data:
+            data = data[os.write(descriptor, data) :]  # less is written on a full disk, before the error
+        os.link(temporary, path)  # unlike a rename, it fails if the file exists
     finally:
         os.close(descriptor)
-    return Secret(key)
+        temporary.unlink(missing_ok=True)
 
 
 def _unwritable(path: Path, error: OSError) -> FileInvalid:
@@ -192,7 +205,8 @@ def _unwritable(path: Path, error: OSError) -> FileInvalid:
 def read_journal(path: Path) -> tuple[JournalHeader | None, list[WireEvent], list[Problem]]:
     """Read a journal, also a truncated one: its header, its events in file order, and the lines that are invalid.
 
-    The header is None if the recorder was killed while writing it; then there are no events.
+    If the clock of the recorder was set back, the times after it are corrected. The header is None if the recorder was
+    killed while writing it; then there are no events.
 
     :raises FileInvalid: if the file is missing or isn't a journal of this version.
     """
@@ -226,4 +240,26 @@ def _events(
             problems.append(Problem(str(path), number, 1, found, "one JSON object", "this event is lost"))
         except JournalLineInvalid as error:
             problems.append(Problem(str(path), number, 1, str(error), "an event", "this line is ignored"))
-    return header, events, problems
+    return header, list(_with_steady_clock(events)), problems
+
+
+def _with_steady_clock(events: list[WireEvent]) -> Iterable[WireEvent]:
+    """Correct the times after each moment at which the clock was set back; the order in the file is the right one.
+
+    Only events of one request or WebSocket show this: others may be written later than the time that they have.
+    """
+    opened: dict[str, float] = {}
+    if all(opened.setdefault(event.flow, event.at) <= event.at for event in events if event.flow):
+        return events
+    corrected: list[WireEvent] = []
+    started, correction, latest = dict[str, float](), 0.0, -math.inf
+    for event in events:
+        at = event.at + correction
+        if at < latest - _CLOCK_TOLERANCE:
+            correction += latest - at
+            at = latest
+        if event.flow:
+            at = max(at, started.setdefault(event.flow, at))
+        latest = max(latest, at)
+        corrected.append(event if at == event.at else replace(event, at=at))
+    return corrected

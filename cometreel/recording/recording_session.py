@@ -6,7 +6,6 @@ Each session keeps its own journal.
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -19,12 +18,13 @@ from cometreel.errors import FileInvalid, Problem
 from cometreel.recording import Distilled, Recorder, distill, key_path, load_policy, write_scenario
 from cometreel.recording.extending import extend_scenario
 from cometreel.recording.record_proxy import CallObserver, RecordProxy
+from cometreel.recording.recording_journal import read_key, write_key
 from cometreel.recording.upstream import Upstream
-from cometreel.scenario import Profile, Scenario, ScenarioFile, load, parse, profile
+from cometreel.scenario import DETECT, ProfileChoice, Scenario, ScenarioFile, load, parse, profile
 
 __all__ = ["RecordingResult", "RecordingSession"]
 
-PROFILE, POLICY = "gws-v2", "default"
+POLICY = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,10 @@ class _ExistingScenario:
     file: ScenarioFile
 
     @property
-    def profile(self) -> Profile:
-        """The correlation profile of the scenario, or the default one."""
-        return self.scenario.profile if self.file.correlation is not None else profile(PROFILE)
+    def profile(self) -> ProfileChoice:
+        """The correlation profile of the scenario; `detect` if it has none."""
+        correlation = self.file.correlation
+        return profile(correlation) if isinstance(correlation, str) else correlation or DETECT
 
 
 class RecordingSession:
@@ -62,7 +63,7 @@ class RecordingSession:
     def __init__(self, upstream: Upstream, scenario: Path, *, report: Callable[[str], None] | None = None) -> None:
         self.upstream, self.scenario = upstream, scenario
         self._existing = _ExistingScenario(load([scenario]), parse(scenario)) if scenario.exists() else None
-        self._profile = self._existing.profile if self._existing is not None else profile(PROFILE)
+        self._profile: ProfileChoice = self._existing.profile if self._existing is not None else DETECT
         self.journal = _create_journal(scenario)
         self.recorder = Recorder(
             self.journal, policy=load_policy(POLICY), profile=self._profile, clock=time.time, report=report
@@ -116,7 +117,7 @@ def _create_journal(scenario: Path) -> Path:
             journal = scenario.with_suffix(".jsonl" if number == 1 else f".{number}.jsonl")
             if _create_file(journal):
                 if number > 1:
-                    _copy_key(key_path(scenario.with_suffix(".jsonl")), key_path(journal))
+                    _copy_key(key_path(scenario.with_suffix(".jsonl")), journal)
                 return journal
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"
@@ -133,7 +134,7 @@ def _create_file(journal: Path) -> bool:
     return True
 
 
-def _copy_key(key: Path, other: Path) -> None:
-    if key.exists() and not other.exists():
-        shutil.copyfile(key, other)
-        other.chmod(0o600)
+def _copy_key(key: Path, journal: Path) -> None:
+    """Copy a key for another journal, completely or not at all."""
+    if key.exists() and not key_path(journal).exists():
+        write_key(key_path(journal), read_key(key.with_suffix(".jsonl")))

@@ -41,11 +41,10 @@ def write_scenario(
 
     :raises FileInvalid: if the file can't be written, or `target` isn't a file.
     """
-    if target.exists() and not target.is_file():  # a device must not be read or replaced
-        raise FileInvalid(
-            [Problem(str(target), 0, 0, "not a file", "the path of a scenario, for example recordings/login.yaml")]
-        )
     try:
+        if target.exists() and not target.is_file():  # a device must not be read or replaced
+            expected = "the path of a scenario, for example recordings/login.yaml"
+            raise FileInvalid([Problem(str(target), 0, 0, "not a file", expected)])
         data = DataFolder(target, inline_limit)
         text = dump_document(data.document(as_written(file)))
         with data.written():

@@ -170,8 +170,10 @@ class _TranscriptBuilder:
         elif event.kind == "error" and event.flow in self._open:
             self._add_unanswered(self._open.pop(event.flow))
         elif event.kind == "unwanted":
-            self._open.pop(event.flow, None)
-            self._transcript.left_out["a request whose reply the filter excludes"] += 1
+            request = self._open.pop(event.flow, None)
+            where = f": {request.method} {request.path}" if request and event.text else ""
+            reason = event.text or "a request whose reply the filter excludes"
+            self._transcript.left_out[reason + where] += max(event.count, 1)
 
     def _add_reply(self, event: WireEvent) -> None:
         request = self._open.pop(event.flow, None)

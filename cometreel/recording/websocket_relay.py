@@ -14,7 +14,7 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from cometreel.http_fields import RawFields, end_to_end, error_reply, headers_from_raw, raw_from_headers
-from cometreel.recording import Recorder
+from cometreel.recording.live_recorder import LiveRecorder
 from cometreel.recording.upstream import CONNECT_TIMEOUT, Upstream
 
 __all__ = ["WebSocketRelay"]
@@ -38,7 +38,7 @@ NORMAL, GOING_AWAY, NO_CODE, ABNORMAL = 1000, 1001, 1005, 1006
 class WebSocketRelay:
     """Relays WebSockets to one server; `observe` is called with the target and each message of a client."""
 
-    def __init__(self, upstream: Upstream, recorder: Recorder, observe: Callable[[str, str | bytes], None]) -> None:
+    def __init__(self, upstream: Upstream, recorder: LiveRecorder, observe: Callable[[str, str | bytes], None]) -> None:
         self._upstream, self._recorder, self._observe = upstream, recorder, observe
         self._open: set[ClientConnection] = set()
 
@@ -59,7 +59,7 @@ class WebSocketRelay:
         except (OSError, InvalidHandshake) as error:
             await failed_upgrade.unreachable(f"{self._upstream} can't be reached: {str(error) or type(error).__name__}")
         else:
-            self._recorder.opened(flow, target, headers_from_raw(scope["headers"]), wanted=True)
+            self._recorder.opened(flow, target, headers_from_raw(scope["headers"]))
             self._open.add(server)
             try:
                 async with server:
@@ -93,7 +93,7 @@ class _RelayedConnection:
     def __init__(
         self,
         server: ClientConnection,
-        recorder: Recorder,
+        recorder: LiveRecorder,
         flow: str,
         observe: Callable[[str | bytes], None],
         receive: Receive,
@@ -150,15 +150,15 @@ def _sendable(code: int) -> int:
 class _FailedUpgrade:
     """A failed upgrade, recorded and answered as an HTTP request."""
 
-    def __init__(self, recorder: Recorder, flow: str, scope: Scope, target: str, send: Send) -> None:
+    def __init__(self, recorder: LiveRecorder, flow: str, scope: Scope, target: str, send: Send) -> None:
         self._recorder, self._flow, self._send = recorder, flow, send
-        self._target, self._headers = target, headers_from_raw(scope["headers"])
+        self._target, self._fields = target, scope["headers"]
 
     async def forward(self, response: Response) -> None:
         """Forward the reply of the server."""
         status, fields, body = response.status_code, _fields(response), bytes(response.body or b"")
         self._record_request()
-        self._recorder.reply(self._flow, status, headers_from_raw(fields), body)
+        self._recorder.reply(self._flow, status, fields, body)
         await self._write(status, end_to_end(fields, b"content-length"), body)
 
     async def unreachable(self, reason: str) -> None:
@@ -169,7 +169,7 @@ class _FailedUpgrade:
         await self._write(reply.status, raw_from_headers(reply.headers), reply.body)
 
     def _record_request(self) -> None:
-        self._recorder.request(self._flow, "GET", self._target, self._headers, b"", wanted=True)
+        self._recorder.request(self._flow, ("GET", self._target), self._fields, b"")
 
     async def _write(self, status: int, fields: RawFields, body: bytes) -> None:
         start = [*fields, (b"Content-Length", b"%d" % len(body))]

@@ -13,7 +13,17 @@ from cometreel.scenario.normalized_request import (
     normalize_publish,
     normalize_request,
 )
-from cometreel.scenario.profiles import Fallback, Profile, profile, profile_names, profile_of, read_profile
+from cometreel.scenario.profiles import (
+    DETECT,
+    Fallback,
+    Profile,
+    ProfileChoice,
+    chosen_profile,
+    profile,
+    profile_names,
+    profile_of,
+    read_profile,
+)
 from cometreel.scenario.request_pattern import Match, Mismatch
 from cometreel.scenario.runtime_faults import fault_from, fault_written
 
@@ -75,6 +85,7 @@ from .specs import EventSpec, PublishReplySpec, ReplySpec
 from .templates import TemplateFailed
 
 __all__ = [
+    "DETECT",
     "AdviceBlock",
     "Anchor",
     "BayeuxBlock",
@@ -109,6 +120,7 @@ __all__ = [
     "NormalizedRequest",
     "Position",
     "Profile",
+    "ProfileChoice",
     "PublishBlock",
     "PublishReplyOut",
     "PublishReplySpec",
@@ -138,6 +150,7 @@ __all__ = [
     "User",
     "WhenBlock",
     "can_be_written",
+    "chosen_profile",
     "dump",
     "fault_from",
     "fault_written",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TypeAlias
 
+from cometreel.cors import is_origin
 from cometreel.jsonvalue import JSON
 from cometreel.scenario.json_pointer import parse_pointer
 
@@ -284,6 +285,17 @@ def seed(value: JSON) -> Iterator[Finding]:
     """Check a seed: text or a whole number."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         yield Finding((), describe(value), "text or a whole number")
+
+
+def origins(value: JSON) -> Iterator[Finding]:
+    """Check one origin, or a list of them."""
+    listed = value if isinstance(value, list) else [value]
+    for number, one in enumerate(listed):
+        if not isinstance(one, str) or not is_origin(one):
+            path = (number,) if isinstance(value, list) else ()
+            yield Finding(path, describe(one), "an origin without a path, such as http://localhost:3000, or * for any")
+    if not listed:
+        yield Finding((), describe(value), "at least one origin")
 
 
 def event_choice(value: JSON) -> Iterator[Finding]:

@@ -148,6 +148,7 @@ class SettingsSection:
     repeat: Repeat | None = None
     unmatched: Literal["fail", "forward"] | None = None
     auth: Literal["open", "session", "csrf"] | None = None
+    cors: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from cometreel.scenario.request_pattern import (
     ExactPath,
     FormBody,
     JsonBody,
+    MediaType,
     PathMatcher,
     PathText,
     PublishPattern,
@@ -45,7 +46,7 @@ from .compiled import (
 from .durations import parse_duration
 from .field_types import Anchors
 from .markers import marker_of
-from .matchers import matcher
+from .matchers import Matcher, matcher
 from .model import (
     BayeuxBlock,
     BindBlock,
@@ -103,9 +104,13 @@ def request_pattern(block: RequestBlock | PublishBlock, ignored: Sequence[str]) 
     if isinstance(block, PublishBlock):
         data = matcher(_without_ignored(block.data, ignored))
         return PublishPattern(matcher(block.publish), data, matcher(block.ext) if _has(block, "ext") else None)
-    headers = tuple((name, matcher(pattern)) for name, pattern in (block.headers or {}).items())
+    headers = tuple((name, _header(name, pattern)) for name, pattern in (block.headers or {}).items())
     query = matcher({} if block.query is None else block.query)
     return RequestPattern(block.method.upper(), _path(block.path), query, headers, _body(block, ignored))
+
+
+def _header(name: str, pattern: JSON) -> Matcher:
+    return MediaType(pattern) if name.lower() == "content-type" and isinstance(pattern, str) else matcher(pattern)
 
 
 def _has(block: RequestBlock | PublishBlock | ReplyBlock | FaultBlock, key: str) -> bool:
@@ -131,7 +136,11 @@ def _body(block: RequestBlock, ignored: Sequence[str]) -> BodyMatcher:
     if _has(block, "form"):
         return FormBody(matcher({} if block.form is None else block.form))
     if _has(block, "text"):
-        return BytesBody(block.text.encode()) if isinstance(block.text, str) else TextBody(matcher(block.text))
+        return (
+            BytesBody(block.text.encode(), is_text=True)
+            if isinstance(block.text, str)
+            else TextBody(matcher(block.text))
+        )
     return BytesBody(base64.b64decode(block.base64 or ""))
 
 
@@ -283,7 +292,8 @@ def settings(block: SettingsBlock | None) -> SettingsSection:
     if block is None:
         return SettingsSection()
     seed = None if block.seed is None else str(block.seed)
-    return SettingsSection(seed, block.speed, block.repeat, block.unmatched, block.auth)
+    cors = None if block.cors is None else names(block.cors)
+    return SettingsSection(seed, block.speed, block.repeat, block.unmatched, block.auth, cors)
 
 
 def fault(block: FaultBlock, index: int, position: Position) -> Fault:

@@ -5,7 +5,6 @@ Reads the raw values, including blocks that are invalid for another reason, so t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from cometreel.errors import Problem
@@ -14,6 +13,7 @@ from cometreel.scenario import compiling
 from cometreel.scenario.checks import ANCHORS
 from cometreel.scenario.findings import Finding, near, problems_of
 from cometreel.scenario.markers import captures_in, ids_in, templates_in
+from cometreel.scenario.regular_expression import ExpressionInvalid
 from cometreel.scenario.sources import SourceFile
 from cometreel.scenario.templates import check_template, undefined_names
 from cometreel.scenario.values import TEMPLATE_NAMES
@@ -165,7 +165,7 @@ class _DefinedNames:
 def _captures(request: JSON) -> frozenset[str]:
     try:
         return frozenset(captures_in(request))
-    except re.error:  # `markers` reports it
+    except ExpressionInvalid:  # `markers` reports it
         return frozenset()
 
 

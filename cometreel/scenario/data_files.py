@@ -7,7 +7,9 @@ written in the scenario. A value from a file knows its file; it is written back 
 from __future__ import annotations
 
 import base64
+import os
 import re
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,7 @@ __all__ = [
     "data_path",
     "marker_of_file",
     "named_files",
+    "read_regular_file",
     "with_markers",
 ]
 
@@ -102,6 +105,17 @@ def with_markers(value: JSON, marker: Callable[[FileValue], JSON]) -> JSON:
     if isinstance(value, dict):
         return {key: with_markers(member, marker) for key, member in value.items()}
     return [with_markers(item, marker) for item in value] if isinstance(value, list) else value
+
+
+def read_regular_file(path: Path) -> bytes | None:
+    """Return the content of a regular file, None for others, because reading a pipe or a terminal may never end.
+
+    :raises OSError: if it can't be read.
+    """
+    # without waiting, because opening a pipe waits for a writer
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
 
 
 def data_path(folder: Path, name: str) -> Path | None:
@@ -226,14 +240,15 @@ def _kind(path: tuple[str | int, ...]) -> _Kind | None:
 
 def _content(path: Path, name: str) -> bytes:
     try:
-        if path.exists() and not path.is_file():  # a device must not be read
-            raise _Invalid(f"the data file {name} isn't a file", _EXPECTED)
-        return path.read_bytes()
+        content = read_regular_file(path)
     except FileNotFoundError:
         raise _Invalid(f"the data file {name} doesn't exist", _EXPECTED, f"looked for {path}") from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise _Invalid(f"the data file {name} can't be read: {reason}", "a readable file") from None
+    if content is None:
+        raise _Invalid(f"the data file {name} isn't a regular file, but a pipe or a device", _EXPECTED)
+    return content
 
 
 def _text(path: Path, name: str, content: bytes) -> str:
@@ -286,7 +301,8 @@ _REFERENCE = re.compile(rb"""\$file["']?\s*:\s*(?:"((?:[^"\\\n]|\\.)*)"|'([^'\n]
 def named_files(scenario: Path) -> list[Path]:
     """Return the data files that the text of a scenario file names, also of an invalid one, to notice their edits."""
     try:
-        names = {next(filter(None, found), b"").decode().strip() for found in _REFERENCE.findall(scenario.read_bytes())}
+        text = read_regular_file(scenario) or b""
+        names = {next(filter(None, found), b"").decode().strip() for found in _REFERENCE.findall(text)}
     except (OSError, UnicodeDecodeError):
         return []
     paths = (data_path(scenario.parent, name) for name in sorted(names))

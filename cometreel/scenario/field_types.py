@@ -64,8 +64,8 @@ ValuePlaces = Annotated[
     WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": IN}, "minItems": 1}),
 ]
 Base64 = Annotated[str, _checked(checks.base64_text), _shared("Base64")]
-TextBodyPattern = Annotated[TextPattern, _shared("TextBodyPattern")]
-TextBody = Annotated[TextValue, _shared("TextBody")]
+TextContentPattern = Annotated[TextPattern, _shared("TextContentPattern")]
+TextContent = Annotated[TextValue, _shared("TextContent")]
 FixedText = Annotated[str, _shared("FixedText")]
 FormPattern = Annotated[QueryPattern, _shared("FormPattern")]
 CookieName = Annotated[str, _checked(checks.cookie), _text(checks.FIELD_NAME)]
@@ -89,6 +89,7 @@ FixedHeaders = Annotated[dict[str, HeaderLine], _checked(checks.header_names)]
 if TYPE_CHECKING:
     CorrelationSources: TypeAlias = str | list[str]
     Names: TypeAlias = str | list[str]
+    Origins: TypeAlias = str | list[str]
     Anchor: TypeAlias = str | dict[str, str]
     Anchors: TypeAlias = Anchor | list[Anchor]
     Seed: TypeAlias = str | int
@@ -96,6 +97,11 @@ if TYPE_CHECKING:
 else:
     CorrelationSources = Annotated[Any, _checked(checks.correlation_source), _shared("CorrelationSources")]
     Names = Annotated[Any, _checked(checks.names), _shared("Names")]
+    Origins = Annotated[
+        Any,
+        _checked(checks.origins),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+    ]
     Anchor = Annotated[Any, _checked(checks.anchor), _shared("Anchor")]
     Anchors = Annotated[Any, _checked(checks.anchors), _shared("Anchors")]
     Seed = Annotated[Any, _checked(checks.seed), WithJsonSchema({"type": ["string", "integer"]})]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def _files(paths: Sequence[Path], problems: list[Problem]) -> Iterator[Path]:
     if not paths:
         problems.append(Problem("scenario", 0, 0, "no file was given", "at least one file or folder"))
     for path in paths:
-        yield from _files_of(path, problems) if path.is_dir() else [path]
+        is_folder = os.path.isdir(path)  # noqa: PTH112  # pathlib fails for a name that is too long
+        yield from _files_of(path, problems) if is_folder else [path]
 
 
 def _files_of(folder: Path, problems: list[Problem]) -> list[Path]:

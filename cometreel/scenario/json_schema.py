@@ -78,7 +78,7 @@ def _tree(name: str, marker: str) -> JSONObject:
 def _markers() -> JSONObject:
     return {
         "any": _marker("$any", {"enum": list(ANY_KINDS)}, "Any value of this type."),
-        "regex": _marker("$regex", {"type": "string"}, "Text in which Python's re.search finds this expression."),
+        "regex": _marker("$regex", {"type": "string"}, "Text in which this regular expression is found."),
         "capture": _marker(
             "$capture", {"type": "string", "pattern": f"^{CAPTURE}$"}, "Any value, stored under this name."
         ),
@@ -160,8 +160,8 @@ def _bodies(file: JSON) -> JSONObject:
     """Return the definitions of bodies that aren't JSON, which can be in a data file."""
     return {
         "FixedText": _any_of({"type": "string"}, file),
-        "TextBodyPattern": _any_of(_ref("TextPattern"), file),
-        "TextBody": _any_of(_ref("TextValue"), file),
+        "TextContentPattern": _any_of(_ref("TextPattern"), file),
+        "TextContent": _any_of(_ref("TextValue"), file),
         "FormPattern": _any_of(_ref("QueryPattern"), file),
         "Base64": _any_of({"type": "string", "contentEncoding": "base64"}, file),
     }

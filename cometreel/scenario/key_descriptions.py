@@ -100,6 +100,7 @@ KEY_DESCRIPTIONS: dict[str, dict[str, str]] = {
         "repeat": _REPEAT,
         "unmatched": "How to answer unmatched requests: fail (404 with near misses) or forward (to the real server).",
         "auth": "The authentication required: open, session or csrf.",
+        "cors": "The origins whose web pages may use the replay, such as http://localhost:3000; * allows any.",
     },
     "FallbackBlock": {
         "message": "The values that identify such a notification, by JSON Pointer.",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from cometreel.jsonvalue import JSON
 
 from .findings import Finding, describe, near
+from .regular_expression import ExpressionInvalid, regular_expression
 from .templates import check_template
 
 __all__ = ["ANY_KINDS", "MATCHED", "RENDERED", "check_markers", "literal", "marker_of", "unescaped"]
@@ -93,11 +94,11 @@ def _check_regex(argument: JSON, _: frozenset[str], path: tuple[str | int, ...])
         yield Finding(path, describe(argument), "a regular expression")
         return
     try:
-        names = re.compile(argument).groupindex
-    except (re.error, RecursionError, OverflowError) as error:
-        yield Finding(path, f"the regular expression {argument!r} is invalid: {error}", "the syntax of Python's `re`")
+        names = regular_expression(argument).names
+    except ExpressionInvalid as error:
+        yield Finding(path, f"the regular expression {argument!r} {error}", error.expected)
         return
-    for name in sorted(_RESERVED_NAMES & names.keys()):
+    for name in sorted(_RESERVED_NAMES & set(names)):
         yield Finding(path, f"the group name {name!r} is reserved for templates", "another name")
 
 
@@ -192,7 +193,7 @@ def captures_in(value: JSON) -> Iterator[str]:
         elif marker[0] == "$capture":
             yield str(marker[1])
         elif marker[0] == "$regex":
-            yield from re.compile(str(marker[1])).groupindex
+            yield from regular_expression(str(marker[1])).names
         else:
             yield from captures_in(marker[1])
 

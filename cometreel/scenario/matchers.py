@@ -5,22 +5,24 @@ A comparison collects all agreements, differences and captures in a `MatchContex
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 from typing import Final, Protocol
 
 from cometreel.jsonvalue import JSON, same
 from cometreel.masking import HIDDEN, is_hidden_at, masked
 from cometreel.scenario.json_pointer import escape
+from cometreel.scenario.regular_expression import RegularExpression, TextTooLong, regular_expression
 from cometreel.scenario.yaml_writer import inline
 
 from .markers import marker_of, unescaped
 
-__all__ = ["MISSING", "Difference", "MatchContext", "Matcher", "Missing", "matcher"]
+__all__ = ["MISSING", "Difference", "MatchContext", "Matcher", "Missing", "matcher", "shortened"]
 
 _LONGEST = 200
+_MOST_DIFFERENCES = 50
 
 
 class Missing(Enum):
@@ -55,7 +57,11 @@ class MatchContext:
 
     def differs(self, where: str, expected: object, found: JSON | Missing) -> None:
         """Add a difference."""
-        self.differences.append(Difference(where, _short(repr(expected)), shown(found, where)))
+        self.differences.append(Difference(where, shortened(repr(expected)), shown(found, where)))
+
+    def is_full(self) -> bool:
+        """True if there are so many differences that more of them don't matter: a request can have a million."""
+        return len(self.differences) >= _MOST_DIFFERENCES
 
     def branch(self) -> MatchContext:
         """Return a context for one of several alternatives."""
@@ -74,11 +80,29 @@ def shown(found: JSON | Missing, where: str) -> str:
         return "nothing"
     if is_hidden_at(where):
         return HIDDEN
-    return _short(inline(masked(found, personal=True, query=where in ("/query", "/form"))))
+    return shortened(inline(masked(_excerpt(found), personal=True, query=where in ("/query", "/form"))))
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return the beginning of a long text."""
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def _excerpt(value: JSON) -> JSON:
+    """Return the beginning of a value, enough for `shortened`: formatting all of a large one would take too long."""
+    left = _LONGEST  # each value has at least one character
+
+    def cut(value: JSON) -> JSON:
+        nonlocal left
+        left -= 1
+        if isinstance(value, str):
+            return value[: 10 * _LONGEST]
+        if isinstance(value, dict):
+            members = islice(value.items(), max(left, 0))
+            return {key[: 10 * _LONGEST]: cut(member) for key, member in members if left > 0}
+        return [cut(item) for item in value[: max(left, 0)] if left > 0] if isinstance(value, list) else value
+
+    return cut(value)
 
 
 class Matcher(Protocol):
@@ -138,9 +162,12 @@ def _compare_members(
 ) -> None:
     for key, member in expected.items():
         member.compare(found.get(key, MISSING), f"{where}/{escape(key)}", context)
-    for key in found.keys() - expected.keys():
-        place = f"{where}/{escape(key)}"
-        context.differences.append(Difference(place, "nothing", shown(found[key], place)))
+    for key in found:
+        if context.is_full():
+            return
+        if key not in expected:
+            place = f"{where}/{escape(shortened(key))}"
+            context.differences.append(Difference(place, "nothing", shown(found[key], place)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -164,6 +191,8 @@ def _compare_items(expected: Sequence[Matcher], found: Sequence[JSON], where: st
     for number, item in enumerate(expected):
         item.compare(found[number] if number < len(found) else MISSING, f"{where}/{number}", context)
     for number in range(len(expected), len(found)):
+        if context.is_full():
+            return
         context.differences.append(Difference(f"{where}/{number}", "nothing", shown(found[number], where)))
 
 
@@ -206,21 +235,26 @@ class AnyOfType:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Regex:
-    """Text in which Python's `re.search` finds the expression; its named groups are captures."""
+    """Text in which a regular expression is found; its named groups are captures."""
 
-    expression: re.Pattern[str]
+    expression: RegularExpression
 
     def __repr__(self) -> str:
         return f"{{$regex: {inline(self.expression.pattern)}}}"
 
     def compare(self, found: JSON | Missing, where: str, context: MatchContext) -> None:
         """Search the text."""
-        match = self.expression.search(found) if isinstance(found, str) else None
-        if match is None:
+        try:
+            groups = self.expression.search(found) if isinstance(found, str) else None
+        except TextTooLong:
+            text = f"a text of {len(str(found))} characters, too long for this expression"
+            context.differences.append(Difference(where, shortened(repr(self)), text))
+            return
+        if groups is None:
             context.differs(where, self, found)
             return
         context.agreed.append(where)
-        context.captures.update(match.groupdict())
+        context.captures.update(groups)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -339,7 +373,7 @@ def _marked(key: str, argument: JSON) -> Matcher:
         return ObjectOf({unescaped(name): matcher(member) for name, member in argument.items()}, partial=True)
     text = str(argument)
     if key == "$regex":
-        return Regex(re.compile(text))
+        return Regex(regular_expression(text))
     if key == "$capture":
         return Capture(text.removeprefix("session."), text.startswith("session."))
     return Id(text) if key == "$id" else AnyOfType(text)

@@ -160,6 +160,7 @@ class SettingsBlock(Block):
     repeat: Literal["last", "cycle", "fail"] | None = None
     unmatched: Literal["fail", "forward"] | None = None
     auth: Literal["open", "session", "csrf"] | None = None
+    cors: field_types.Origins | None = None
 
 
 class FallbackBlock(Block):
@@ -205,7 +206,7 @@ class RequestBlock(Block):
     authenticated: bool | None = None
     body: field_types.ValuePattern = None
     form: field_types.FormPattern = None
-    text: field_types.TextBodyPattern = None
+    text: field_types.TextContentPattern = None
     base64: field_types.Base64 | None = None
 
     def findings(self) -> Iterator[Finding]:
@@ -235,7 +236,7 @@ class ReplyBlock(Block):
     status: field_types.StatusValue = None
     headers: field_types.OwnHeaders | None = None
     body: field_types.RenderedValue = None
-    text: field_types.TextBody = None
+    text: field_types.TextContent = None
     base64: field_types.Base64 | None = None
     successful: field_types.FlagValue = None
     error: field_types.TextValue = None

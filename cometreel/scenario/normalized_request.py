@@ -14,6 +14,8 @@ from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from cometreel import jsonvalue
+from cometreel.bounded_cache import BoundedCache
+from cometreel.http_fields import CACHED_LENGTH
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.json_pointer import remove
@@ -33,8 +35,8 @@ __all__ = [
 _SESSION_PARAMETER = re.compile(r";jsessionid=[^;/]*", re.IGNORECASE)
 _MAX_DEPTH = 100
 _API = re.compile(r"v[0-9]+(\.[0-9]+)?")
-_CACHE_SIZE = 4096
-"""The number of cached requests, and the longest body of one in bytes."""
+_LONGEST = 4096
+"""The maximum length of path, query and body of a cached request."""
 
 RequestKey: TypeAlias = "tuple[str, str, str, bytes]"
 """Method, path, query and body as sent."""
@@ -52,18 +54,24 @@ class NormalizedPath:
         return "/" + "/".join(segment.replace("%", "%25").replace("/", "%2F") for segment in segments)
 
 
-@lru_cache(maxsize=1024)
 def normalize_path(text: str) -> NormalizedPath:
     """Normalise a path: `api/v2/me/workbins/` and `/api/v2/me/workbins` are the same, and `%41` is `A`.
 
     `/api/v2/me/x` and `/api/v2/x` are the same resource for most operations, so only `me` differs; if a scenario has
     both, the exact spelling takes precedence.
     """
+    return _short_path(text) if len(text) <= CACHED_LENGTH else _path(text)
+
+
+def _path(text: str) -> NormalizedPath:
     bare = without_session(text)
     segments = tuple(_decoded(segment) for segment in bare.split("/") if segment)
     if len(segments) > 3 and segments[0] == "api" and _API.fullmatch(segments[1]) and segments[2] == "me":
         return NormalizedPath((*segments[:2], *segments[3:]), me=True)
     return NormalizedPath(segments)
+
+
+_short_path = lru_cache(maxsize=1024)(_path)
 
 
 def without_session(path: str) -> str:
@@ -117,9 +125,16 @@ RequestOrPublish: TypeAlias = NormalizedRequest | NormalizedPublish
 def normalize_request(request: Request, ignored: Sequence[str] = ()) -> NormalizedRequest:
     """Normalise an HTTP request; `ignored` are JSON Pointers to ids in its body that the client chooses."""
     key = (request.method, request.path, request.query, request.body)
-    if len(request.body) > _CACHE_SIZE:
+    if len(request.path) + len(request.query) + len(request.body) > _LONGEST or (
+        request.body and request.headers.charset()
+    ):
         return NormalizedRequest(*_parsed(key, tuple(ignored)), request.headers)
-    return NormalizedRequest(*_cached(key, tuple(ignored)), request.headers, key)
+    cache_key = (key, tuple(ignored))
+    parsed = _requests.get(cache_key)
+    if parsed is None:
+        parsed = _parsed(*cache_key)
+        _requests.put(cache_key, parsed, _ENTRY_SIZE + _PARSED_SIZE * (len(request.query) + len(request.body)))
+    return NormalizedRequest(*parsed, request.headers, key)
 
 
 def _parsed(key: RequestKey, ignored: tuple[str, ...]) -> _ParsedRequest:
@@ -143,7 +158,9 @@ def as_get(request: NormalizedRequest) -> NormalizedRequest:
 
 
 _ParsedRequest: TypeAlias = "tuple[str, NormalizedPath, JSONObject, bytes, bool, JSON, JSON]"
-_cached = lru_cache(maxsize=_CACHE_SIZE)(_parsed)
+_requests: BoundedCache[tuple[RequestKey, tuple[str, ...]], _ParsedRequest] = BoundedCache(64_000_000)
+_ENTRY_SIZE = 2_000  # bytes of an entry without its query and body
+_PARSED_SIZE = 32  # bytes of a parsed JSON value for each byte of its text, at most: `[[],[],[]]`
 
 
 def normalize_publish(message: Mapping[str, JSON], ignored: Sequence[str] = ()) -> NormalizedPublish:
@@ -183,14 +200,25 @@ def without(value: JSON, ignored: Sequence[str]) -> JSON:
     return value
 
 
-@lru_cache(maxsize=1024)
 def form_of(content: bytes) -> JSONObject:
     """Parse a form like a query: names to texts, or to arrays for repeated names. Equal forms share the result."""
+    form = _forms.get(content)
+    if form is None:
+        form = _form(content)
+        _forms.put(content, form, _ENTRY_SIZE + _PARSED_SIZE * len(content))
+    return form
+
+
+@lru_cache(maxsize=1)  # a long form is not in `_forms`, and is compared with several patterns
+def _form(content: bytes) -> JSONObject:
     try:
         text = content.decode()
     except UnicodeDecodeError:  # in the character set of an old page
         text = content.decode("latin-1")
     return query_of(text)
+
+
+_forms: BoundedCache[bytes, JSONObject] = BoundedCache(32_000_000)
 
 
 def query_of(text: str) -> JSONObject:

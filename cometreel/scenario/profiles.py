@@ -6,22 +6,38 @@ Two profiles are included (`gws-v2`, `workspace-v3`); a scenario may define or e
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Final, Literal, TypeAlias
 
 from pydantic import ValidationError
 
-from cometreel.errors import FileInvalid, Problem
+from cometreel.errors import FileInvalid, OptionInvalid, Problem
 from cometreel.jsonvalue import JSON
 from cometreel.scenario.durations import parse_duration
 from cometreel.scenario.findings import Finding, findings_of, near, problems_of
 from cometreel.scenario.model import CorrelationBlock, FallbackBlock
 from cometreel.scenario.yaml_reader import read_yaml
 
-__all__ = ["Fallback", "Profile", "profile", "profile_names", "profile_of", "read_profile", "unknown_profile"]
+__all__ = [
+    "DETECT",
+    "Fallback",
+    "Profile",
+    "ProfileChoice",
+    "chosen_profile",
+    "profile",
+    "profile_names",
+    "profile_of",
+    "read_profile",
+    "unknown_profile",
+]
+
+DETECT: Final = "detect"
+"""The choice of the first included profile that explains a notification of the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,9 @@ class Profile:
     owner_type: tuple[str, ...] = ()
 
 
+ProfileChoice: TypeAlias = Profile | CorrelationBlock | Literal["detect"]
+
+
 def profile_names() -> list[str]:
     """Return the names of the included profiles."""
     folder = files(__package__) / "profiles"
@@ -102,6 +121,23 @@ def read_profile(path: Path) -> CorrelationBlock:
     if (finding := unknown_profile(block.extends)) is not None:
         raise FileInvalid(problems_of([finding], document))
     return block
+
+
+def chosen_profile(text: str, option: str) -> ProfileChoice:
+    """Return the choice of an option: `detect`, the name of an included profile, or a file.
+
+    :raises OptionInvalid: if there is none of these.
+    :raises FileInvalid: if the file isn't a profile.
+    """
+    names = profile_names()
+    if text == DETECT:
+        return DETECT
+    if text in names:
+        return profile(text)
+    path = os.path.expanduser(text)  # noqa: PTH111  # pathlib fails if the home folder is unknown
+    if os.path.isfile(path):  # noqa: PTH113  # pathlib fails for a name that is too long
+        return read_profile(Path(path))
+    raise OptionInvalid(option, repr(text), f"{', '.join([DETECT, *names])}, or a YAML file with a profile")
 
 
 def unknown_profile(name: str | None) -> Finding | None:

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
 from cometreel.masking import HIDDEN, is_secret_header, masked_text
-from cometreel.scenario.matchers import MISSING, Difference, MatchContext, Matcher, shown
+from cometreel.scenario.matchers import MISSING, Difference, MatchContext, Matcher, Missing, shortened, shown
 from cometreel.scenario.normalized_request import (
     NormalizedPath,
     NormalizedPublish,
@@ -17,8 +17,9 @@ from cometreel.scenario.normalized_request import (
     RequestOrPublish,
     form_of,
 )
+from cometreel.scenario.yaml_writer import inline
 
-__all__ = ["Match", "Mismatch", "PublishPattern", "RequestPattern", "Trigger"]
+__all__ = ["Match", "MediaType", "Mismatch", "PublishPattern", "RequestPattern", "Trigger"]
 
 
 @immutable
@@ -59,7 +60,9 @@ class ExactPath:
         if found.segments == self.path.segments:
             context.agreed.append("/path")
         else:
-            context.differences.append(Difference("/path", str(self.path), masked_text(str(found))))
+            context.differences.append(
+                Difference("/path", shortened(str(self.path)), shortened(masked_text(str(found))))
+            )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -81,7 +84,7 @@ class Segments:
                 context.agreed.append("/path")
                 context.join(branch)
                 return
-        context.differences.append(Difference("/path", repr(self), masked_text(str(found))))
+        context.differences.append(Difference("/path", shortened(repr(self)), shortened(masked_text(str(found)))))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -102,7 +105,7 @@ class PathText:
                 context.agreed.append("/path")
                 context.join(branch)
                 return
-        context.differences.append(Difference("/path", repr(self), masked_text(str(found))))
+        context.differences.append(Difference("/path", shortened(repr(self)), shortened(masked_text(str(found)))))
 
 
 class BodyMatcher(Protocol):
@@ -123,7 +126,7 @@ class JsonBody:
         if found.is_json:
             self.matcher.compare(found.compared, "/body", context)
         else:
-            context.differences.append(Difference("/body", repr(self.matcher), _shown_body(found)))
+            context.differences.append(Difference("/body", shortened(repr(self.matcher)), _shown_body(found)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ class FormBody:
     def compare(self, found: NormalizedRequest, context: MatchContext) -> None:
         """Compare the fields, whatever the Content-Type."""
         if found.is_json and not isinstance(found.body, int | float):  # `1` is a form too
-            context.differences.append(Difference("/form", repr(self.matcher), _shown_body(found)))
+            context.differences.append(Difference("/form", shortened(repr(self.matcher)), _shown_body(found)))
         else:
             self.matcher.compare(form_of(found.content), "/form", context)
 
@@ -154,7 +157,7 @@ class TextBody:
         except UnicodeDecodeError:
             branch.differs("/body", self.matcher, MISSING)
         if branch.differences:
-            context.differences.append(Difference("/body", repr(self.matcher), _shown_body(found)))
+            context.differences.append(Difference("/body", shortened(repr(self.matcher)), _shown_body(found)))
             return
         context.agreed.append("/body")
         context.join(branch)
@@ -162,17 +165,41 @@ class TextBody:
 
 @dataclass(frozen=True, slots=True)
 class BytesBody:
-    """A body of exactly these bytes; empty if the pattern has no body."""
+    """A body of exactly these bytes; empty if the pattern has no body. `is_text`: the bytes were written as text."""
 
     content: bytes
+    is_text: bool = False
 
     def compare(self, found: NormalizedRequest, context: MatchContext) -> None:
-        """Compare the bytes."""
-        if found.content == self.content:
+        """Compare the bytes, also in the charset in which they were sent."""
+        if found.content == self.content or _as_sent(found) == self.content:
             context.agreed.append("/body")
         else:
-            expected = f"{len(self.content)} bytes" if self.content else "nothing"
-            context.differences.append(Difference("/body", expected, _shown_body(found)))
+            context.differences.append(Difference("/body", *self._difference(found)))
+
+    def _difference(self, found: NormalizedRequest) -> tuple[str, str]:
+        """Describe what was expected and what was found. A text is found by its size: it may contain secrets."""
+        shown_body = _shown_body(found)
+        if not self.content:
+            return "nothing", shown_body
+        if not self.is_text:
+            return f"{len(self.content)} bytes", shown_body
+        expected = self.content.decode()
+        if found.content and not found.is_json:
+            text = found.content.decode(errors="replace")
+            pairs = enumerate(zip(expected, text, strict=False), 1)
+            place = next((number for number, (one, other) in pairs if one != other), min(len(expected), len(text)) + 1)
+            shown_body += f" that differs from character {place} on"
+        return shortened(inline(expected)), shown_body
+
+
+def _as_sent(found: NormalizedRequest) -> bytes | None:
+    """Return a body that was decoded from its charset in this charset; None if it was sent in UTF-8."""
+    charset = found.headers.charset()
+    try:
+        return found.content.decode().encode(charset) if charset else None
+    except UnicodeError:
+        return None
 
 
 def _shown_body(found: NormalizedRequest) -> str:
@@ -186,6 +213,33 @@ def _shown_body(found: NormalizedRequest) -> str:
     except UnicodeDecodeError:
         return f"{len(found.content)} bytes"
     return f"a text of {length} character{'s' if length > 1 else ''}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MediaType:
+    """A media type (RFC 9110 §8.3.1): any case; parameters are compared only if the pattern has some."""
+
+    value: str
+
+    def __repr__(self) -> str:
+        return inline(self.value)
+
+    def compare(self, found: JSON | Missing, where: str, context: MatchContext) -> None:
+        """Compare the type, and the parameters in any order."""
+        expected = _media_type(self.value)
+        sent = _media_type(found) if isinstance(found, str) else None
+        if sent is not None and sent[0] == expected[0] and (not expected[1] or sent[1] == expected[1]):
+            context.agreed.append(where)
+        else:
+            context.differs(where, self, found)
+
+
+def _media_type(text: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    media_type, *parameters = text.lower().split(";")
+    pairs = (parameter.partition("=") for parameter in parameters)
+    return media_type.strip(), frozenset(
+        (name.strip(), value.strip().strip('"')) for name, _, value in pairs if name.strip()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +256,7 @@ class RequestPattern:
         """Compare all parts, to report all differences."""
         if isinstance(request, NormalizedPublish):
             context.differences.append(
-                Difference("", f"{self.method} {self.path!r}", f"publish {masked_text(request.channel)}")
+                Difference("", f"{self.method} {self.path!r}", f"publish {shortened(masked_text(request.channel))}")
             )
             return
         if request.method == self.method:
@@ -239,7 +293,7 @@ class PublishPattern:
     def compare(self, request: RequestOrPublish, context: MatchContext) -> None:
         """Compare all parts."""
         if isinstance(request, NormalizedRequest):
-            found = f"{request.method} {masked_text(str(request.path))}"
+            found = f"{request.method} {shortened(masked_text(str(request.path)))}"
             context.differences.append(Difference("", f"publish {self.channel!r}", found))
             return
         self.channel.compare(request.channel, "/channel", context)

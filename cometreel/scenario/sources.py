@@ -16,7 +16,7 @@ from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.yaml_reader import Document, read_yaml
 
 from .compiled import Position
-from .data_files import DataFiles
+from .data_files import DataFiles, read_regular_file
 from .findings import Finding, describe, findings_of, problems_of
 from .model import Block, ExchangeBlock, FaultBlock, ScenarioFile, TimelineBlock
 
@@ -69,10 +69,13 @@ def read_source_file(path: Path) -> SourceFile:
     :raises FileInvalid: if it can't be read, isn't YAML or isn't a scenario at all.
     """
     try:
-        text = path.read_bytes()
+        text = read_regular_file(path)
     except OSError as error:
         found = f"can't be read: {error.strerror or type(error).__name__}"
         raise FileInvalid([Problem(str(path), 0, 0, found, "a scenario file or folder")]) from None
+    if text is None:
+        found = "is not a regular file, but a pipe or a device"
+        raise FileInvalid([Problem(str(path), 0, 0, found, "a scenario file")])
     return read_source(text, str(path), path.parent)
 
 

@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cometreel.cors import CrossOriginAccess
 from cometreel.engine.driver import BINARY_REFUSED, Driver, DriverReply, WebSocketConversation
-from cometreel.http_fields import error_reply
+from cometreel.http_fields import error_reply, headers_from_raw, raw_from_headers
 from cometreel.serve.asgi import (
     connection_control_of,
     headers_of,
@@ -23,7 +24,7 @@ from cometreel.serve.asgi import (
     response_fields,
 )
 from cometreel.serve.request_body import BodyRefused, ClientDisconnected, finish_reading, read_body
-from cometreel.wire import Accept, Drop, Forward, Reply, Request
+from cometreel.wire import Accept, Drop, Forward, Headers, Reply, Request
 
 __all__ = ["ADMIN", "ReplayApp", "serve_websocket"]
 
@@ -49,7 +50,8 @@ class ReplayApp:
     """The ASGI application of one driver: HTTP and WebSocket. It must be called on the driver's event loop.
 
     `admin` serves the paths under `/__reel__`. `forward` answers the requests that the engine forwards; without it they
-    get a 502. `max_body` is the maximum length of a body in bytes, both as sent and decoded.
+    get a 502. `max_body` is the maximum length of a body in bytes, both as sent and decoded. `cors` allows pages of
+    other origins.
     """
 
     def __init__(
@@ -59,8 +61,9 @@ class ReplayApp:
         admin: ASGIApp | None = None,
         forward: ForwardRequest | None = None,
         max_body: int = MAX_BODY,
+        cors: CrossOriginAccess | None = None,
     ) -> None:
-        self.driver = driver
+        self.driver, self._cors = driver, cors
         self._admin, self._forward, self._max_body = admin, forward, max_body
         self._writing: set[asyncio.Task[None]] = set()
 
@@ -76,6 +79,12 @@ class ReplayApp:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id, headers = self.driver.new_request_id(), headers_of(scope)
+        if self._cors is not None:
+            preflight = self._cors.preflight(request_from(scope, request_id, headers))
+            if preflight is not None:
+                await _send_reply(preflight, send)
+                return
+            send = _with_cors(self._cors, headers, send)
         try:
             body = await read_body(headers, receive, self._max_body)
         except ClientDisconnected:
@@ -145,6 +154,23 @@ class ReplayApp:
                 "no exchange answers this request, and there is no server to forward it to; start with --upstream URL",
             )
         return await self._forward(request)
+
+
+def _with_cors(cors: CrossOriginAccess, request: Headers, send: Send) -> Send:
+    """Return a function that sends a response with the fields of `cors`."""
+
+    async def send_with_fields(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            fields = Headers(cors.fields(request, headers_from_raw(message["headers"])))
+            message = {**message, "headers": [(name.lower(), value) for name, value in raw_from_headers(fields)]}
+        await send(message)
+
+    return send_with_fields
+
+
+async def _send_reply(reply: Reply, send: Send) -> None:
+    await send(reply_start(reply))
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 def _is_admin(path: str) -> bool:

@@ -17,6 +17,7 @@ from typing import TypeVar
 import uvloop
 from starlette.types import ASGIApp
 
+from cometreel.cors import CrossOriginAccess
 from cometreel.engine import Backend, ReplaySettings, Responder
 from cometreel.engine.driver import Driver
 from cometreel.engine.file_watcher import follow
@@ -68,6 +69,7 @@ def replay_app(
     if settings.unmatched == "forward" and upstream is None:
         raise OptionInvalid("upstream", "missing", "the URL of the real server, to which unmatched GETs are forwarded")
     base = None if upstream is None else _checked(upstream)
+    cors = CrossOriginAccess(settings.cors) if settings.cors else None
 
     @asynccontextmanager
     async def open_app() -> AsyncIterator[ReplayApp]:
@@ -83,7 +85,7 @@ def replay_app(
         following = asyncio.ensure_future(_follow(watched, driver, backend)) if watched else None
         try:
             async with _forwarding(base) as forward:
-                yield ReplayApp(driver, admin=admin_app, forward=forward, max_body=settings.max_body)
+                yield ReplayApp(driver, admin=admin_app, forward=forward, max_body=settings.max_body, cors=cors)
         finally:
             driver.close()
             if following is not None:
@@ -144,6 +146,7 @@ async def _serve(factory: AppFactory[A], options: ListenOptions, announce: Calla
         _collect_garbage_less_often()
         announce(listener.url)
         await stopping.wait()
+    gc.freeze()  # else Python traverses all sessions when it exits
 
 
 def _collect_garbage_less_often() -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from starlette.types import Message, Scope
 
-from cometreel.http_fields import BODILESS, cached_headers, field_bytes, field_text, head_length
+from cometreel.http_fields import BODILESS, CACHED_LENGTH, HEADS, cached_headers, field_bytes, head_length
 from cometreel.wire import Headers, Reply, Request
 
 __all__ = [
@@ -29,7 +29,8 @@ FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep-
 
 def headers_of(scope: Scope) -> Headers:
     """Return the header fields of a request. Equal fields give the same object, which is parsed once."""
-    return cached_headers(tuple(scope["headers"]))
+    fields = tuple(scope["headers"])
+    return HEADS.get((fields, False)) or cached_headers(fields)
 
 
 def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = b"") -> Request:
@@ -38,8 +39,8 @@ def request_from(scope: Scope, request_id: int, headers: Headers, body: bytes = 
     return Request(
         request_id,
         "GET" if websocket else scope["method"],
-        field_text(scope["raw_path"]),
-        field_text(scope["query_string"]),
+        scope["raw_path"].decode("utf-8", "surrogateescape"),
+        scope["query_string"].decode("utf-8", "surrogateescape"),
         headers,
         body,
         _base(scope, headers),
@@ -71,14 +72,17 @@ def reply_start(reply: Reply, method: str = "GET") -> Message:
 def response_fields(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
     """Yield header fields for ASGI, without those that the server sets itself."""
     for name, value in headers:
-        if (field := _field(name, value)) is not None:
+        field = _short_field(name, value) if len(name) + len(value) <= CACHED_LENGTH else _field(name, value)
+        if field is not None:
             yield field
 
 
-@lru_cache(maxsize=1024)
 def _field(name: str, value: str) -> tuple[bytes, bytes] | None:
     lower = name.lower()
     return None if lower in FRAMING else (field_bytes(lower), field_bytes(value))
+
+
+_short_field = lru_cache(maxsize=1024)(_field)
 
 
 CONNECTION_CONTROL = "cometreel.connection"

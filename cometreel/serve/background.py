@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import contextlib
-import sys
-from _queue import Empty, SimpleQueue  # the C type: gevent replaces only the name in `queue`
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,17 +16,14 @@ from starlette.types import ASGIApp
 from cometreel.engine import Backend
 from cometreel.engine.driver import Driver
 from cometreel.errors import BugError, CometreelError
+from cometreel.os_threads import Empty, SimpleQueue, current_thread, start_thread
 from cometreel.serve.app import ReplayApp
 from cometreel.serve.http_server import AppFactory, HttpListener, ListenOptions, listen
 
 __all__ = [
     "BackgroundServer",
-    "Empty",
     "ServerStopped",
-    "SimpleQueue",
-    "current_thread",
     "serve_in_background",
-    "start_thread",
 ]
 
 A = TypeVar("A", bound=ASGIApp)
@@ -187,21 +181,3 @@ def _outcome(function: Callable[[], T]) -> Callable[[], T]:
 
 def _raise(error: BaseException) -> NoReturn:
     raise error
-
-
-def start_thread(function: Callable[[], None]) -> None:
-    """Run a function on a new daemon thread of the operating system."""
-    _original("start_new_thread")(function, ())
-
-
-def current_thread() -> int:
-    """Return the identifier of the calling operating system thread."""
-    number: int = _original("get_ident")()
-    return number
-
-
-def _original(name: str) -> Callable[..., int]:
-    """Return a function of `_thread` without the patches of gevent."""
-    monkey = sys.modules.get("gevent.monkey")
-    function: Callable[..., int] = getattr(_thread, name) if monkey is None else monkey.get_original("_thread", name)
-    return function

@@ -1,267 +1,35 @@
-"""The HTTP server: uvicorn's connections with `ConnectionControl` and limits for slow clients, and the listener.
-
-`HttpConnection` and `WebSocketConnection` are values of uvicorn's options `http` and `ws`.
-"""
+"""The HTTP server: listens, checks the time limits of connections, and stops."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import resource
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
-from urllib.parse import quote
+from typing import TypeAlias, TypeVar
 
 from starlette.types import ASGIApp
-from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 from cometreel.errors import OptionInvalid
-from cometreel.http_fields import error_reply
-from cometreel.masking import masked_text
-from cometreel.serve.asgi import CONNECTION_CONTROL
 from cometreel.serve.certificate import Certificate, ssl_context
+from cometreel.serve.server_connections import HttpConnection, Limits, WebSocketConnection
 
 __all__ = [
     "RESERVED_FILES",
     "AppFactory",
-    "HttpConnection",
     "HttpListener",
     "Limits",
     "ListenOptions",
-    "WebSocketConnection",
     "bind_socket",
     "connections_allowed",
     "listen",
     "raise_open_files_limit",
 ]
-
-logger = logging.getLogger(__name__)
-uvicorn_logger = logging.getLogger(f"{__name__}.uvicorn")
-"""Logs errors only: uvicorn logs each WebSocket in up to four lines, with its whole query."""
-uvicorn_logger.setLevel(logging.ERROR)
-
-MAX_HEAD = 64 * 1024  # bytes; Jetty in GWS accepts less
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits of a server for its clients."""
-
-    connections: int
-    """The maximum number of open connections; another one gets 503."""
-    request_seconds: float = 60.0
-    """The maximum time for receiving a request, head and body; then it gets 408."""
-    write_seconds: float = 60.0
-    """The maximum time that a client may not read its response; then its connection is closed."""
-
-
-class _BufferedTransport:
-    """The transport to which uvicorn writes responses; it can buffer them."""
-
-    __slots__ = ("_buffered", "_transport", "is_closing")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport, self.is_closing = transport, transport.is_closing
-        self._buffered: list[bytes] | None = None
-
-    def write(self, data: bytes) -> None:
-        """Write, or buffer."""
-        if self._buffered is None:
-            self._transport.write(data)
-        else:
-            self._buffered.append(data)
-
-    def close(self) -> None:
-        """Close when everything is written."""
-        self.flush()
-        self._transport.close()
-
-    def buffer(self) -> None:
-        """Buffer what is written from now on."""
-        self._buffered = []
-
-    def flush(self) -> None:
-        """Write the buffered bytes with one send, and stop buffering."""
-        buffered, self._buffered = self._buffered, None
-        if buffered:
-            self._transport.write(b"".join(buffered))
-
-
-class HttpConnection(HttpToolsProtocol):
-    """One HTTP connection. Call `check_timeouts` regularly."""
-
-    lost = False
-    _output: _BufferedTransport
-
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],  # uvicorn's type; not used here
-        loop: asyncio.AbstractEventLoop,
-        limits: Limits,
-    ) -> None:
-        super().__init__(config, server_state, app_state, loop)
-        self.logger, self.access_log = logger, False
-        self._limits = limits
-        self._extensions = {CONNECTION_CONTROL: self}
-        self._reading_since: float | None = loop.time()  # None while no request is being received
-        self._blocked_since: float | None = None
-        self._started = False
-        self._head_size = 0
-
-    def abort(self) -> None:
-        """Close the connection immediately, without a reply."""
-        self.transport.abort()
-
-    def buffer(self) -> None:
-        """Buffer what is written from now on."""
-        self._output.buffer()
-
-    def flush(self) -> None:
-        """Write the buffered bytes with one send."""
-        self._output.flush()
-
-    def check_timeouts(self, now: float) -> None:
-        """Close the connection if its client is too slow."""
-        limits = self._limits
-        if self._blocked_since is not None and now - self._blocked_since > limits.write_seconds:
-            logger.warning(
-                "A connection was closed: its client did not read a response for %g s.", limits.write_seconds
-            )
-            self.transport.abort()
-        elif self._reading_since is not None and now - self._reading_since > limits.request_seconds:
-            if self._started:
-                self._refuse(408, 2, f"the request was not complete after {limits.request_seconds:g} s")
-            else:
-                self.transport.close()  # nothing was received, so there is nothing to answer
-
-    def _refuse(self, status: int, code: int, text: str) -> None:
-        """Send an error without asking the application, and close the connection."""
-        logger.warning("A connection was refused: %s.", text)
-        reply = error_reply(0, status, code, text)
-        head = f"HTTP/1.1 {status} {reply.reason}\r\ncontent-type: {reply.headers.get('content-type')}\r\n"
-        head += f"content-length: {len(reply.body)}\r\nconnection: close\r\n\r\n"
-        self._reading_since = None
-        self.transport.write(head.encode() + reply.body)
-        self.transport.close()
-
-    # ------------------------------------------------------------------ callbacks of the event loop
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Accept the connection, or refuse it if there are too many."""
-        limit = self._limits.connections
-        if len(self.connections) < limit:
-            super().connection_made(transport)
-            self._output = _BufferedTransport(transport)
-        else:
-            self.transport = transport
-            self._refuse(503, 4, f"there are {limit} connections already, the maximum of this server")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Record that the client has disconnected."""
-        self.lost = True
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Parse the data; refuse a head that is too long."""
-        super().data_received(data)
-        scope: Mapping[str, object] = self.scope  # it has a path once the head is complete
-        if self._reading_since is not None and self._started and "path" not in scope:
-            self._head_size += len(data)
-            if self._head_size > MAX_HEAD:
-                self._refuse(431, 2, f"the head of the request is longer than {MAX_HEAD} bytes")
-
-    def pause_writing(self) -> None:
-        """Record the time since which the client does not read."""
-        self._blocked_since = self.loop.time()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        """Record that the client reads again."""
-        self._blocked_since = None
-        super().resume_writing()
-
-    # ------------------------------------------------------------------ callbacks of the parser
-    def on_message_begin(self) -> None:
-        """Start a request; its scope gets this connection as `ConnectionControl`."""
-        super().on_message_begin()
-        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]  # our own value
-        self._started, self._head_size = True, 0
-        if self._reading_since is None:
-            self._reading_since = self.loop.time()
-
-    def on_headers_complete(self) -> None:
-        """Start a response, which is written to the buffering transport."""
-        super().on_headers_complete()
-        if self.cycle is not None:
-            self.cycle.transport = self._output  # type: ignore[assignment]  # it has the methods of a transport that a cycle uses
-
-    def on_message_complete(self) -> None:
-        """Record that the request is complete."""
-        self._reading_since = None
-        super().on_message_complete()
-
-
-class WebSocketConnection(WebSocketsSansIOProtocol):
-    """One WebSocket. Call `check_timeouts` regularly."""
-
-    _blocked_since: float | None = None
-
-    @property
-    def lost(self) -> bool:
-        """True if the client has disconnected."""
-        return self.disconnected
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Log nothing of the handshake: its header fields hold cookies."""
-        self.logger = self.conn.logger = uvicorn_logger
-        self.conn.debug = False
-        super().connection_made(transport)
-
-    async def run_asgi(self) -> None:
-        """Run the application; its scope gets this connection as `ConnectionControl`."""
-        self.scope["extensions"][CONNECTION_CONTROL] = self  # type: ignore[assignment]  # our own value in a dict of uvicorn
-        await super().run_asgi()
-
-    async def send(self, message: ASGISendEvent) -> None:
-        """Send a message of the application; log a refusal in one line."""
-        await super().send(message)
-        if message["type"] == "websocket.http.response.start":
-            path = quote(masked_text(self.scope["path"]), "/;=[]")  # masked first, because `;` and `=` may be encoded
-            query = masked_text("?" + self.scope["query_string"].decode("ascii")).removesuffix("?")
-            logger.warning("WebSocket refused: %d for %s%s.", message["status"], path, query)
-        elif message["type"] == "websocket.http.response.body" and not message.get("more_body"):
-            self.handshake_complete = True  # else uvicorn logs that the handshake is missing
-
-    def abort(self) -> None:
-        """Close the connection at once, without a closing handshake."""
-        self.handshake_complete = True  # as above
-        self.transport.abort()
-
-    def check_timeouts(self, now: float, limits: Limits) -> None:
-        """Close the connection if its client does not read."""
-        if self._blocked_since is not None and now - self._blocked_since > limits.write_seconds:
-            logger.warning("A WebSocket was closed: its client did not read messages for %g s.", limits.write_seconds)
-            self.transport.abort()
-
-    def pause_writing(self) -> None:
-        """Record the time since which the client does not read."""
-        self._blocked_since = self.loop.time()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        """Record that the client reads again."""
-        self._blocked_since = None
-        super().resume_writing()
-
 
 A = TypeVar("A", bound=ASGIApp)
 
@@ -273,7 +41,6 @@ CHECK_INTERVAL = 1.0  # seconds between two checks of all connections
 BACKLOG = 2048
 HIGHEST_PORT = 65535
 STOP_TIMEOUT = 2.0  # seconds until a stop closes connections with unwritten responses
-MAX_FRAME = 16 * 1024 * 1024
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # only compared
 
 
@@ -306,7 +73,7 @@ class HttpListener:
         loop, options = asyncio.get_running_loop(), self._options
         _check_port(options.port)
         secure = ssl_context(options.certificate) if options.certificate else None
-        config = _uvicorn_config(app)
+        config = _uvicorn_config(app, options.limits)
         try:
             self._server = await loop.create_server(
                 lambda: HttpConnection(config, self._state, {}, loop, options.limits),
@@ -393,7 +160,7 @@ def _check_port(port: int) -> None:
         raise OptionInvalid("port", str(port), f"a number from 0 to {HIGHEST_PORT}")
 
 
-def _uvicorn_config(app: ASGIApp) -> Config:
+def _uvicorn_config(app: ASGIApp, limits: Limits) -> Config:
     """Return uvicorn's configuration, without its logging, header fields, pings and compression."""
     config = Config(
         app,
@@ -406,7 +173,7 @@ def _uvicorn_config(app: ASGIApp) -> Config:
         server_header=False,
         date_header=False,
         timeout_keep_alive=KEEP_ALIVE,
-        ws_max_size=MAX_FRAME,
+        ws_max_size=limits.frame_bytes,
         ws_ping_interval=None,
         ws_per_message_deflate=False,
     )

@@ -9,25 +9,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cometreel.errors import FileInvalid, Problem
-from cometreel.recording import JournalHeader, RecordedBody, WireEvent, read_journal
+from cometreel.errors import Problem
+from cometreel.recording import RecordedBody, WireEvent, read_journal
 from cometreel.recording.bindings import names_by_token
 from cometreel.recording.correlation import CorrelatedRequest, correlate
 from cometreel.recording.drafts import Drafter, ExchangeDraft
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
+from cometreel.recording.profile_choice import profile_in_header, profile_of_transcript
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedCall, RecordedDelivery, Transcript, build_transcript
-from cometreel.scenario import Profile, can_be_written, profile_names
-from cometreel.scenario import profile as shipped_profile
+from cometreel.scenario import Profile, ProfileChoice, can_be_written, profile_of
 from cometreel.show.blocks import Placement, exchange_of, kind_of
 from cometreel.show.connections import ConnectionReader, exchange_of_call, exchange_of_publish
 from cometreel.show.conversation import Bookmark, Conversation, ConversationExchange, ConversationNotification, Lane
 
 __all__ = ["conversation_of_journal"]
 
-_DEFAULT_PROFILE = "gws-v2"
 _ANONYMOUS = "somebody"
 _UNSUPPORTED = "it is nested too deeply, or contains a lone surrogate"
 
@@ -39,18 +38,9 @@ def conversation_of_journal(path: Path) -> Conversation:
     """
     header, events, problems = read_journal(path)
     conversation = _JournalReader(
-        _profile(header, path), with_stable_pseudonyms(map(_without_unsupported_body, events))
+        profile_in_header(header, path), with_stable_pseudonyms(map(_without_unsupported_body, events))
     ).conversation(path.stem)
     return replace(conversation, notes=(*map(_sentence, problems), *conversation.notes))
-
-
-def _profile(header: JournalHeader | None, path: Path) -> Profile:
-    name = header.profile if header else _DEFAULT_PROFILE
-    try:
-        return shipped_profile(name)
-    except KeyError:
-        found = f"unknown correlation profile {name!r}"
-        raise FileInvalid([Problem(str(path), 1, 1, found, " or ".join(profile_names()))]) from None
 
 
 def _without_unsupported_body(event: WireEvent) -> WireEvent:
@@ -63,11 +53,12 @@ def _sentence(problem: Problem) -> str:
 
 
 class _JournalReader:
-    def __init__(self, profile: Profile, events: list[WireEvent]) -> None:
-        self._profile = profile
+    def __init__(self, choice: ProfileChoice, events: list[WireEvent]) -> None:
         self._events = events
         self._transcript: Transcript = build_transcript(events)
-        self._correlated = correlate(self._transcript, profile)
+        profile = profile_of_transcript(choice, self._transcript)
+        self._profile = profile if isinstance(profile, Profile) else profile_of(profile)
+        self._correlated = correlate(self._transcript, self._profile)
         self._start = min((event.at for event in events), default=0.0)
 
     def conversation(self, title: str) -> Conversation:
@@ -128,7 +119,12 @@ class _JournalReader:
         )
 
     def _notifications(self, request: CorrelatedRequest) -> tuple[ConversationNotification, ...]:
-        return tuple(self._notification(delivery) for delivery in request.deliveries)
+        """Return the notifications of a request, each followed by its copies for other sessions."""
+        return tuple(
+            self._notification(one)
+            for delivery in request.deliveries
+            for one in (delivery, *request.copies.get(delivery, ()))
+        )
 
     def _unchanged(self, request: CorrelatedRequest) -> ConversationExchange:
         """Return an exchange as recorded, without the markers of a scenario."""

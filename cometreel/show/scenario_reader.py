@@ -32,6 +32,7 @@ __all__ = ["conversation_of_scenario"]
 GAP_SECONDS = 0.05
 _MAX_REPEATS = 50
 _EVERYBODY = "everybody"
+_OTHERS = {"subscribers": "other subscribers", "all": "all others"}
 _ORDER = (
     "A scenario doesn't contain the times of requests: its exchanges are shown one after the other, 50 ms apart, in "
     "file order. The times within an exchange are those of the scenario."
@@ -86,17 +87,22 @@ class _ScenarioReader:
         lane = self._lane(block.as_)
         notes: list[str] = []
         reply_at = now + _seconds(block.reply.after if block.reply else None, notes)
-        notifications = [one for event in block.events or () for one in self._events(event, now, lane, notes)]
+        notifications = [one for event in block.events or () for one in self._events(event, now, block.as_, notes)]
         placement = Placement(lane, now, reply_at)
         exchange = exchange_of(block.name, placement, block.request, block.reply, notifications, self._scenario.profile)
         return replace(exchange, notes=(*_guards(block), *notes))
 
-    def _events(self, event: EventBlock, now: float, lane: int, notes: list[str]) -> Iterator[ConversationNotification]:
+    def _events(
+        self, event: EventBlock, now: float, roles: str | list[str] | None, notes: list[str]
+    ) -> Iterator[ConversationNotification]:
+        """Yield a notification for each receiver and repetition."""
         after = now + _seconds(event.after, notes)
         count = event.count if isinstance(event.count, int) else 1
         gap = _seconds(event.gap, notes)
+        lanes = self._receivers(event.deliver or "asker", roles)
         for number in range(min(count, _MAX_REPEATS)):
-            yield notification_of(event, after + number * gap, lane)
+            for lane in lanes:
+                yield notification_of(event, after + number * gap, lane)
         if event.count is not None and event.count != count:
             notes.append(
                 "The number of repetitions is a template, evaluated at replay; the notification is shown once."
@@ -106,7 +112,20 @@ class _ScenarioReader:
 
     def _entry(self, entry: TimelineBlock) -> Iterator[ConversationNotification]:
         start = self._starts.get(entry.since, 0.0) if isinstance(entry.since, str) else 0.0
-        yield from self._events(entry, start, self._lane(entry.as_), self._notes)
+        yield from self._events(entry, start, entry.as_, self._notes)
+
+    def _receivers(self, deliver: str, roles: str | list[str] | None) -> list[int]:
+        """Return the lanes of the sessions that receive an event.
+
+        A scenario doesn't contain subscriptions, so each role may be a subscriber.
+        """
+        asker = self._lane(roles)
+        if deliver == "asker":
+            return [asker]
+        if deliver not in _OTHERS:
+            return [self._lane(deliver)]
+        others = [role for role in self._scenario.roles if role not in _names(roles)] or [_OTHERS[deliver]]
+        return [asker, *map(self._lane, others)]
 
     def _with_faults(self, exchange: ConversationExchange, faults: Sequence[FaultBlock]) -> ConversationExchange:
         texts = [_fault_text(fault) for fault in faults if exchange.name in _names(fault.exchange)]

@@ -113,6 +113,15 @@ def _lane(conversation: Conversation, lane: int, longest: float, symbols: _Symbo
     """Yield the lines of a lane with their times."""
     for exchange in _on(lane, conversation.exchanges):
         yield from ((exchange.at, line) for line in _exchange(exchange, longest, symbols))
+        for one in exchange.notifications:
+            if one.lane != lane:
+                receiver = conversation.lanes[one.lane].name
+                words = f"{symbols.arrow} {receiver}: {one.label}"
+                times = f"{symbols.notification} {_ms(one.at - exchange.at)}"
+                yield exchange.at, _line(None, "", words, f"{'':<12}  {times}", "magenta", "dim")
+    for exchange in conversation.exchanges:
+        for one in _on(lane, exchange.notifications) if exchange.lane != lane else ():
+            yield one.at, _line(one.at, symbols.notification, one.label, f"of {exchange.name}", "cyan")
     for one in _on(lane, conversation.unsolicited):
         yield one.at, _line(one.at, symbols.notification, f"{one.channel} {one.kind}".strip(), "unsolicited", "magenta")
     yield from ((poll.at, _poll(poll, symbols)) for poll in _on(lane, conversation.polls))
@@ -137,7 +146,7 @@ def _exchange(exchange: ConversationExchange, longest: float, symbols: _Symbols)
 
 def _notified(exchange: ConversationExchange, symbols: _Symbols) -> str:
     """Format the time of the notification, or the number of notifications and the times of the first and last."""
-    notifications = exchange.notifications
+    notifications = [one for one in exchange.notifications if one.lane == exchange.lane]
     if not notifications:
         return ""
     early = " early" if exchange.is_early(notifications[0]) else ""

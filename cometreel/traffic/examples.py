@@ -6,12 +6,12 @@ Supports the markers of requests. A pattern without a safe example raises `NoExa
 from __future__ import annotations
 
 import base64
-import re
 from urllib.parse import quote, urlencode
 
 from cometreel.jsonvalue import JSON, encode
 from cometreel.scenario import PublishBlock, RequestBlock
 from cometreel.scenario.markers import marker_of, unescaped
+from cometreel.scenario.regular_expression import regular_expression
 
 __all__ = ["NoExample", "example", "example_request", "needs_example"]
 
@@ -79,7 +79,7 @@ def _regex_example(text: str) -> str:
     candidate = text.removeprefix("^").removesuffix("$")
     for expression, text_example in _REGEX_EXAMPLES:
         candidate = candidate.replace(expression, text_example)
-    if not re.search(text, candidate):
+    if regular_expression(text).search(candidate) is None:
         raise NoExample(f"no example can be created for {{$regex: {text}}}")
     return candidate
 

@@ -7,10 +7,10 @@ opened the connection, with `type` (send or receive), `time` in seconds since 19
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from statistics import median_low
 from typing import Annotated, BinaryIO, Literal
 from urllib.parse import parse_qsl, urlencode
 
@@ -25,6 +25,7 @@ from cometreel.traffic.traffic_events import (
     RequestFailed,
     RequestSent,
     SimulatedTraffic,
+    SkipReporter,
     TrafficEvent,
     TrafficEvents,
     Transaction,
@@ -32,12 +33,16 @@ from cometreel.traffic.traffic_events import (
     WebSocketOpened,
     headers_of,
     is_asset,
+    is_far,
 )
 from cometreel.wire import Headers, Reply, Request
 
 __all__ = ["read_har", "write_har"]
 
 _EXPECTED = "HAR 1.2, as saved by developer tools"
+_STARTED = re.compile(rb'"startedDateTime"\s*:\s*"([^"\\]{1,60})"')
+_BLOCK = 1024 * 1024
+_OVERLAP = 200  # bytes; more than a match of _STARTED has
 _WEB_URL = re.compile(r"(https?|wss?)://", re.IGNORECASE)
 _ENTRIES = ["", "log", "entries"]
 _MAX_DEPTH = 100
@@ -65,6 +70,7 @@ class _HarContent(_HarModel):
 class _HarPostData(_HarModel):
     mime_type: str = Field("", alias="mimeType")
     text: str | None = Field(None, repr=False)
+    encoding: str | None = None
     params: list[_HarNameValue] = Field([], repr=False)
 
 
@@ -106,23 +112,43 @@ class _HarEntry(_HarModel):
     time: float | None = None
     request: _HarRequest
     response: _HarResponse
-    messages: list[_HarMessage] | None = Field(None, alias="_webSocketMessages", repr=False)
+    messages: list[object] | None = Field(None, alias="_webSocketMessages", repr=False)
     resource: str = Field("", alias="_resourceType")
 
 
-def read_har(file: BinaryIO, name: str, is_wanted: Callable[[str], bool]) -> Iterator[TrafficEvents]:
+def read_har(
+    file: BinaryIO, name: str, is_wanted: Callable[[str], bool], skip: SkipReporter
+) -> Iterator[TrafficEvents]:
     """Yield the events of each entry of a HAR file; `is_wanted` selects the URLs to keep besides CometD.
 
-    :raises FileInvalid: if it isn't HAR, at the first entry that can't be read; the message contains no values.
+    Invalid entries are skipped; `skip` is called with the number and the reason, without values.
+
+    :raises FileInvalid: if it isn't HAR, or is truncated.
     """
+    start = file.tell()
+    times = _start_times(file)
+    file.seek(start)
+    groups = _groups(file, name, is_wanted, skip, median_low(times) if times else None)
+    if times == sorted(times):
+        yield from groups
+    else:
+        yield from sorted(groups, key=lambda events: events[0].at)
+
+
+def _groups(
+    file: BinaryIO, name: str, is_wanted: Callable[[str], bool], skip: SkipReporter, usual: float | None
+) -> Iterator[TrafficEvents]:
+    """Yield the events of each entry in the order of the file; `usual` is the time of most entries."""
     number = 0
     try:
         for number, value in enumerate(_values(file), 1):
-            entry = _entry(value, name, number)
+            try:
+                entry = _entry(value, usual)
+            except _EntryInvalid as error:
+                skip(f"entry {number}: {error}")
+                continue
             if _WEB_URL.match(entry.request.url):  # browsers also save inline images, `data:…`
-                yield _events(entry, str(number), is_wanted)
-    except _TooDeepError:
-        raise _invalid(f"{name}: entry {number + 1}", f"JSON nested more than {_MAX_DEPTH} deep") from None
+                yield _events(entry, str(number), is_wanted, skip)
     except (ijson.JSONError, UnicodeDecodeError):
         where = f"after entry {number}" if number else "before its first entry"
         raise _invalid(name, f"invalid or truncated JSON {where}") from None
@@ -130,61 +156,104 @@ def read_har(file: BinaryIO, name: str, is_wanted: Callable[[str], bool]) -> Ite
         raise _invalid(name, "log.entries is missing or empty")
 
 
-class _TooDeepError(Exception):
-    """JSON that is nested too deeply."""
+class _EntryInvalid(Exception):
+    """An entry that can't be read; the text is the reason without values."""
+
+
+def _start_times(file: BinaryIO) -> list[float]:
+    """Return the start times of the entries without parsing them; their median is not changed by one wrong time."""
+    found: list[float] = []
+    rest = b""
+    while block := file.read(_BLOCK):
+        rest += block
+        for match in _STARTED.finditer(rest):
+            try:
+                found.append(_timestamp(match[1].decode("latin-1")).timestamp())
+            except ValueError:
+                continue
+        rest = rest[-_OVERLAP:]
+    return found
+
+
+_TOO_DEEP = object()
+"""Takes the place of an entry that is nested too deeply."""
 
 
 def _values(file: BinaryIO) -> Iterator[object]:
     """Yield the items of the array `log.entries`."""
     path: list[str] = []  # the key of each open object or array
-    key, depth, item = "", 0, ijson.ObjectBuilder()
+    key, depth, item, too_deep = "", 0, ijson.ObjectBuilder(), False
     for event, value in ijson.basic_parse(file, use_float=True):
         starts, ends = event.startswith("start_"), event.startswith("end_")
         if depth or (path == _ENTRIES and not ends):
-            item.event(event, value)
             depth += starts - ends
+            too_deep = too_deep or depth > _MAX_DEPTH
+            if not too_deep:
+                item.event(event, value)
             if depth == 0:
-                yield item.value
-                item = ijson.ObjectBuilder()
+                yield _TOO_DEEP if too_deep else item.value
+                item, too_deep = ijson.ObjectBuilder(), False
         elif event == "map_key":
             key = value
         elif starts:
             path.append(key)
         elif ends:
             path.pop()
-        if depth + len(path) > _MAX_DEPTH:
-            raise _TooDeepError
 
 
 def _invalid(where: str, found: str) -> FileInvalid:
     return FileInvalid([Problem(where, 0, 0, found, _EXPECTED)])
 
 
-def _entry(value: object, name: str, number: int) -> _HarEntry:
+def _entry(value: object, usual: float | None) -> _HarEntry:
+    if value is _TOO_DEEP:
+        raise _EntryInvalid(f"it is nested more than {_MAX_DEPTH} deep")
     try:
-        return _HarEntry.model_validate(value)
+        entry = _HarEntry.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        key = ".".join(map(str, first["loc"])) or "the entry"
-        found = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        raise _invalid(f"{name}: entry {number}", f"{key} is invalid: {found}") from None
+        raise _EntryInvalid(_reason(error)) from None
+    if usual is not None and is_far(entry.started.timestamp(), usual):
+        raise _EntryInvalid(f"startedDateTime is {entry.started:%Y-%m-%d}, too far from the other entries")
+    if entry.time is not None and is_far(entry.time / 1000, 0.0):
+        raise _EntryInvalid("time is more than 30 days")
+    return entry
 
 
-def _events(entry: _HarEntry, flow: str, is_wanted: Callable[[str], bool]) -> TrafficEvents:
+def _reason(error: ValidationError) -> str:
+    """Describe the first error without values."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    key = ".".join(map(str, first["loc"])) or "the entry"
+    if first["type"] == "missing":
+        return f"{key} is missing"
+    found = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"{key} is invalid: {found}"
+
+
+def _events(entry: _HarEntry, flow: str, is_wanted: Callable[[str], bool], skip: SkipReporter) -> TrafficEvents:
     at = entry.started.timestamp()
     wanted = is_wanted(entry.request.url)
     headers = _request_headers(entry.request)
     if entry.messages is not None or entry.resource == "websocket":
         opened = WebSocketOpened(at, flow, entry.request.url, headers)
-        messages = [
-            WebSocketMessage(message.time, flow, message.type == "send", _frame(message))
-            for message in entry.messages or ()
-        ]
-        return [opened, *sorted(messages, key=lambda message: message.at)]
+        return [opened, *sorted(_messages(entry, flow, skip), key=lambda message: message.at)]
     wanted = wanted and not is_asset(_content_type(entry.response))
     request = entry.request
     sent = RequestSent(at, flow, request.method, request.url, headers, _request_body(request), wanted)
     return [sent, _end(entry, flow, at + max(entry.time or 0.0, 0.0) / 1000)]
+
+
+def _messages(entry: _HarEntry, flow: str, skip: SkipReporter) -> Iterator[WebSocketMessage]:
+    """Yield the valid messages of a WebSocket; Chrome also lists its errors, with the type `error`."""
+    for number, value in enumerate(entry.messages or (), 1):
+        try:
+            message = _HarMessage.model_validate(value)
+        except ValidationError as error:
+            skip(f"entry {flow}: WebSocket message {number}: {_reason(error)}")
+            continue
+        if is_far(message.time, entry.started.timestamp()):
+            skip(f"entry {flow}: WebSocket message {number}: its time is too far from the one of the entry")
+            continue
+        yield WebSocketMessage(message.time, flow, message.type == "send", _frame(message))
 
 
 def _end(entry: _HarEntry, flow: str, at: float) -> TrafficEvent:
@@ -208,26 +277,28 @@ def _request_body(request: _HarRequest) -> bytes:
         return b""
     if data.text is None:
         return urlencode([(pair.name, pair.value) for pair in data.params]).encode()
-    return data.text.encode("utf-8", "surrogatepass")
+    return _bytes(data.text, data.encoding)
 
 
 def _reply_body(content: _HarContent) -> bytes | None:
     if content.text is None:
         return None if content.size > 0 else b""
-    if content.encoding == "base64":
-        return _from_base64(content.text)
-    return content.text.encode("utf-8", "surrogatepass")
+    return _bytes(content.text, content.encoding)
 
 
 def _frame(message: _HarMessage) -> str | bytes:
-    return (_from_base64(message.data) or b"") if message.opcode == _BINARY else message.data
+    return _bytes(message.data, "base64") if message.opcode == _BINARY else message.data
 
 
-def _from_base64(text: str) -> bytes | None:
-    try:
-        return base64.b64decode(text)
-    except binascii.Error:
-        return None
+def _bytes(text: str, encoding: str | None) -> bytes:
+    """Return the bytes of a text in Base64, or of a plain text; Firefox calls some plain texts Base64 (bug 1762313)."""
+    if (encoding or "").lower() == "base64":
+        digits = "".join(text.split()).rstrip("=")
+        try:
+            return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+        except ValueError:  # also for characters outside of ASCII
+            pass
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _content_type(reply: _HarResponse) -> str:

@@ -6,9 +6,10 @@ The format is detected from the first bytes. mitmproxy is loaded only for a flow
 from __future__ import annotations
 
 import heapq
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -16,24 +17,24 @@ from typing import BinaryIO
 from cometreel.errors import FileInvalid, Problem
 from cometreel.extras import require_extra
 from cometreel.recording import Distilled, Policy, Recorder, distill
-from cometreel.scenario import Profile
+from cometreel.scenario import ProfileChoice
 from cometreel.traffic.har_files import read_har
 from cometreel.traffic.traffic_events import (
     ReplyReceived,
     RequestFailed,
     RequestSent,
+    SkipReporter,
     TrafficEvent,
     TrafficEvents,
     WebSocketMessage,
     WebSocketOpened,
 )
+from cometreel.traffic.traffic_files import EXPECTED, open_traffic_file
 
 __all__ = ["import_traffic"]
 
-_EXPECTED = "a HAR file, or a flow file of mitmproxy"
 _FIRST_BYTES = 1024
-_LONGEST_SECONDS = 30 * 86400
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MOST_SKIPPED = 50
 
 
 def import_traffic(
@@ -41,24 +42,27 @@ def import_traffic(
     journal: Path,
     *,
     policy: Policy,
-    profile: Profile,
+    profile: ProfileChoice,
     url: re.Pattern[str] | None = None,
     generalise: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Distilled:
     """Record the traffic of a file into a new journal and distil it. The file is not changed.
 
-    Calls whose URL contains a match of `url` are kept besides CometD; without `url`, all calls except scripts, styles,
-    images and fonts. Times are taken from the file. `progress` is called with the number of bytes read so far.
+    Invalid parts of the file are skipped and listed as left out. Calls whose URL contains a match of `url` are kept
+    besides CometD; without `url`, all calls except scripts, styles, images and fonts. Times are taken from the file.
+    `progress` is called with the number of bytes read so far.
 
     :raises FileInvalid: if the file can't be read, is neither HAR nor a flow file, is damaged or contains nothing to
         record, or if the journal exists. No journal is left behind then.
     """
-    if journal.exists():
+    if os.path.exists(journal):  # noqa: PTH110  # pathlib fails for a name that is too long
         raise FileInvalid([Problem(str(journal), 0, 0, "it exists already", "a new file", "choose another name")])
     try:
-        with _open_file(path) as file:
-            _record(file, path, journal, policy, profile, url, progress or (lambda _: None))
+        with open_traffic_file(path) as (raw, file):
+            skipped = _Skipped()
+            groups = _with_progress(_read_groups(file, path, url, skipped.append), raw, progress or (lambda _: None))
+            _record(groups, path, journal, policy, profile, skipped, has_url=url is not None)
         return distill(journal, profile=profile, generalise=generalise)
     except BaseException:
         for created in (journal, journal.with_suffix(".key")):
@@ -66,62 +70,65 @@ def import_traffic(
         raise
 
 
-@contextmanager
-def _open_file(path: Path) -> Iterator[BinaryIO]:
-    try:
-        with path.open("rb") as file:
-            yield file
-    except OSError as error:
-        if error.filename not in (None, str(path), path):
-            raise
-        found = f"can't be read: {error.strerror or error}"
-        raise FileInvalid([Problem(str(path), 0, 0, found, _EXPECTED)]) from None
+class _Skipped(list[str]):
+    """The parts of the file that were skipped, with their reasons."""
+
+    def lines(self) -> Iterator[str]:
+        """Yield a line for each of the first parts, and the number of the others."""
+        yield from self[:_MOST_SKIPPED]
+        if len(self) > _MOST_SKIPPED:
+            yield f"{len(self) - _MOST_SKIPPED} more parts of the file that can't be read"
 
 
 def _record(
-    file: BinaryIO,
+    groups: Iterator[TrafficEvents],
     path: Path,
     journal: Path,
     policy: Policy,
-    profile: Profile,
-    url: re.Pattern[str] | None,
-    progress: Callable[[int], None],
+    profile: ProfileChoice,
+    skipped: _Skipped,
+    *,
+    has_url: bool,
 ) -> None:
-    events = _in_order(_with_progress(_read_groups(file, path, url), file, progress))
+    events = _in_order(groups)
     first = next(events, None)
+    hint = next(iter(skipped), "")
     if first is None:
-        raise FileInvalid([Problem(str(path), 0, 0, "it contains no HTTP traffic", "traffic of a CometD application")])
+        expected = "traffic of a CometD application"
+        raise FileInvalid([Problem(str(path), 0, 0, "it contains no HTTP traffic that can be read", expected, hint)])
     recorder = Recorder(journal, policy=policy, profile=profile, clock=lambda: first.at)
     try:
         for event in chain([first], events):
-            if not abs(event.at - first.at) <= _LONGEST_SECONDS:
-                found = f"its times are more than {_LONGEST_SECONDS // 86400} days apart"
-                raise FileInvalid([Problem(str(path), 0, 0, found, "the traffic of one recording")])
             _record_event(recorder, event)
+        recorded = recorder.recorded
+        for line in skipped.lines():
+            recorder.leave_out(line)
     finally:
         recorder.close()
-    if not recorder.recorded:
-        hint = "it contains no CometD traffic" + (", and no URL matches" if url else "")
+    if not recorded:
+        hint = "it contains no CometD traffic" + (", and no URL matches" if has_url else "")
         raise FileInvalid([Problem(str(path), 0, 0, "nothing to record", "traffic of a CometD application", hint)])
 
 
-def _read_groups(file: BinaryIO, path: Path, url: re.Pattern[str] | None) -> Iterator[TrafficEvents]:
+def _read_groups(
+    file: BinaryIO, path: Path, url: re.Pattern[str] | None, skip: SkipReporter
+) -> Iterator[TrafficEvents]:
+    offset = file.tell()
     start = file.read(_FIRST_BYTES)
-    offset = len(_BYTE_ORDER_MARK) if start.startswith(_BYTE_ORDER_MARK) else 0
     file.seek(offset)
 
     def is_wanted(address: str) -> bool:
         return url is None or url.search(address) is not None
 
-    if start[offset:].lstrip()[:1] == b"{":
-        return read_har(file, str(path), is_wanted)
+    if start.lstrip()[:1] == b"{":
+        return read_har(file, str(path), is_wanted, skip)
     if re.match(rb"[0-9]+:", start):  # a netstring: every flow is one
         require_extra("record", "importing a flow file")
         from cometreel.traffic.mitmproxy_flows import read_flows  # noqa: PLC0415  # mitmproxy, an optional dependency
 
-        return read_flows(file, str(path), is_wanted)
+        return read_flows(file, str(path), is_wanted, skip)
     found = "neither HAR nor flows" if start else "the file is empty"
-    raise FileInvalid([Problem(str(path), 0, 0, found, _EXPECTED)])
+    raise FileInvalid([Problem(str(path), 0, 0, found, EXPECTED)])
 
 
 def _with_progress(
@@ -154,11 +161,11 @@ def _in_order(groups: Iterable[TrafficEvents]) -> Iterator[TrafficEvent]:
 def _record_event(recorder: Recorder, event: TrafficEvent) -> None:
     """Pass an event to the recorder as a proxy would."""
     if isinstance(event, RequestSent):
-        recorder.request(
-            event.flow, event.method, event.url, event.headers, event.body, wanted=event.wanted, at=event.at
-        )
+        request = partial(recorder.request, wanted=event.wanted, at=event.at, missing=event.missing)
+        request(event.flow, event.method, event.url, event.headers, event.body)
     elif isinstance(event, ReplyReceived):
-        recorder.reply(event.flow, event.status, event.headers, event.body, at=event.at)
+        reply = partial(recorder.reply, at=event.at, missing=event.missing)
+        reply(event.flow, event.status, event.headers, event.body)
     elif isinstance(event, RequestFailed):
         recorder.error(event.flow, event.reason, at=event.at)
     elif isinstance(event, WebSocketOpened):

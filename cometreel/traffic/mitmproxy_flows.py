@@ -9,21 +9,26 @@ from __future__ import annotations
 import io
 import uuid
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from datetime import UTC, datetime
+from functools import partial
+from statistics import median_low
+from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
 from mitmproxy import connection, exceptions, http
 from mitmproxy.flow import Error, Flow
-from mitmproxy.io import FlowReader, FlowWriter
+from mitmproxy.io import FlowWriter, compat, tnetstring
 from mitmproxy.websocket import WebSocketData
 
 from cometreel.errors import FileInvalid, Problem
-from cometreel.http_fields import headers_from_raw, raw_from_headers
+from cometreel.http_fields import field_bytes, headers_from_raw, raw_from_headers
+from cometreel.recording.streamed_bodies import decoded
 from cometreel.traffic.traffic_events import (
     ReplyReceived,
     RequestFailed,
     RequestSent,
     SimulatedTraffic,
+    SkipReporter,
     TrafficEvent,
     TrafficEvents,
     Transaction,
@@ -32,6 +37,7 @@ from cometreel.traffic.traffic_events import (
     WebSocketOpened,
     headers_of,
     is_asset,
+    is_far,
 )
 from cometreel.wire import Headers
 
@@ -40,81 +46,151 @@ __all__ = ["read_flows", "write_flows"]
 _ABNORMAL_CLOSURE = 1006
 """Close code of a WebSocket that ended without a close frame (RFC 6455 §7.4.1)."""
 
+_NO_FLOW = "not a flow, or truncated"
 _EXPECTED = "a flow file written by `mitmdump -w`"
 _UNREADABLE = (exceptions.FlowReadException, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 """The exceptions of mitmproxy's reader, including those for flows with missing or invalid fields."""
 
 
-def read_flows(file: BinaryIO, name: str, is_wanted: Callable[[str], bool]) -> Iterator[TrafficEvents]:
+def read_flows(
+    file: BinaryIO, name: str, is_wanted: Callable[[str], bool], skip: SkipReporter
+) -> Iterator[TrafficEvents]:
     """Yield the events of each HTTP flow of a file; `is_wanted` selects the URLs to keep besides CometD.
 
-    Flows of other protocols are skipped.
+    Flows of other protocols are ignored. Invalid ones are skipped; `skip` is called with the number and the reason,
+    without values.
 
     :raises FileInvalid: if it isn't a flow file of this or an earlier mitmproxy, or is truncated.
     """
-    for _, offset in sorted(_offsets(file, name)):
+    found = sorted(_offsets(file, name, skip))
+    usual = median_low([at for at, _, _ in found]) if found else 0.0
+    for at, offset, number in found:
+        if is_far(at, usual):
+            skip(f"flow {number}: its time is {datetime.fromtimestamp(at, UTC):%Y-%m-%d}, too far from the other flows")
+            continue
         file.seek(offset)
-        found = _next_flow(file, name, 0)
-        if isinstance(found, http.HTTPFlow):
-            yield _events(found, is_wanted)
+        flow = _flow_of(tnetstring.load(file))
+        if isinstance(flow, http.HTTPFlow):
+            try:
+                yield _events(flow, at, is_wanted, partial(_skip_part, skip, number))
+            except _UNREADABLE as error:
+                skip(f"flow {number}: it can't be read: {type(error).__name__}")
 
 
-def _offsets(file: BinaryIO, name: str) -> Iterator[tuple[float, int]]:
-    """Yield the start time of each HTTP flow and its offset in the file."""
-    number, offset = 1, file.tell()
-    while (found := _next_flow(file, name, number)) is not None:
-        if isinstance(found, http.HTTPFlow):
-            yield found.request.timestamp_start, offset
-        number, offset = number + 1, file.tell()
+def _skip_part(skip: SkipReporter, number: int, reason: str) -> None:
+    skip(f"flow {number}: {reason}")
+
+
+def _offsets(file: BinaryIO, name: str, skip: SkipReporter) -> Iterator[tuple[float, int, int]]:
+    """Yield the start time of each HTTP flow, its offset in the file and its number.
+
+    :raises FileInvalid: if the file is damaged, or none of its flows can be read.
+    """
+    skipped: list[str] = []
+    number, readable = 0, 0
+    while True:
+        offset, number = file.tell(), number + 1
+        try:
+            loaded = tnetstring.load(file)
+        except (ValueError, TypeError, IndexError, RecursionError) as error:
+            if str(error) == "not a tnetstring: empty file":
+                break
+            raise _invalid(name, number, _NO_FLOW) from None
+        try:
+            flow = _flow_of(loaded)
+            at = _started(flow) if isinstance(flow, http.HTTPFlow) else None
+        except _UNREADABLE as error:
+            incompatible = "version" in str(error)
+            skipped.append("it was written by an incompatible mitmproxy version" if incompatible else _NO_FLOW)
+            skip(f"flow {number}: {skipped[-1]}")
+            continue
+        readable += 1
+        if at is not None:
+            yield at, offset, number
+    if skipped and not readable:
+        raise _invalid(name, 1, skipped[0])
     if number == 1:
         raise FileInvalid([Problem(name, 0, 0, "it contains no flow", _EXPECTED)])
 
 
-def _next_flow(file: BinaryIO, name: str, number: int) -> Flow | None:
-    try:
-        return next(iter(FlowReader(file).stream()), None)
-    except _UNREADABLE as error:
-        wrong_version = "version" in str(error)
-        found = "it was written by an incompatible mitmproxy version" if wrong_version else "not a flow, or truncated"
-        raise FileInvalid([Problem(f"{name}: flow {number}", 0, 0, found, _EXPECTED)]) from None
+def _invalid(name: str, number: int, found: str) -> FileInvalid:
+    return FileInvalid([Problem(f"{name}: flow {number}", 0, 0, found, _EXPECTED)])
 
 
-def _events(flow: http.HTTPFlow, is_wanted: Callable[[str], bool]) -> TrafficEvents:
+def _flow_of(loaded: object) -> Flow:
+    state = compat.migrate_flow(cast("dict[bytes | str, object]", loaded))
+    for part in ("request", "response"):
+        _repair(state.get(part))
+    return Flow.from_state(state)
+
+
+def _repair(message: object) -> None:
+    """Convert strings to bytes, as some versions and addons wrote them, and missing times to 0."""
+    if not isinstance(message, dict):
+        return
+    for name in ("http_version", "method", "scheme", "authority", "path", "reason", "content"):
+        if isinstance(message.get(name), str):
+            message[name] = field_bytes(message[name])
+    for name in ("timestamp_start", "timestamp_end"):
+        message[name] = message.get(name) or 0
+    message["headers"] = [tuple(map(_as_bytes, field)) for field in message["headers"]]
+
+
+def _as_bytes(value: str | bytes) -> bytes:
+    return field_bytes(value) if isinstance(value, str) else value
+
+
+def _started(flow: http.HTTPFlow) -> float:
+    """Return the start of a flow, from the first of its times that is not far from the last one; 0.0 without times."""
     request, response = flow.request, flow.response
-    at, url = request.timestamp_start, request.pretty_url
-    headers, body = _content(request)
+    found = [request.timestamp_start, request.timestamp_end, response.timestamp_start if response is not None else None]
+    times = [time for time in found if time is not None]
+    return next((time for time in times if not is_far(time, max(times))), 0.0)
+
+
+def _events(flow: http.HTTPFlow, at: float, is_wanted: Callable[[str], bool], skip: SkipReporter) -> TrafficEvents:
+    request, response = flow.request, flow.response
+    url = request.pretty_url
+    headers, body, missing = _content(request)
     if flow.websocket is not None:
-        return [WebSocketOpened(at, flow.id, url, headers), *_websocket_events(flow.id, flow.websocket)]
+        return [WebSocketOpened(at, flow.id, url, headers), *_websocket_events(flow.id, at, flow.websocket, skip)]
     wanted = is_wanted(url) and not (response is not None and is_asset(response.headers.get("content-type", "")))
-    return [RequestSent(at, flow.id, request.method, url, headers, body, wanted), *_end(flow)]
+    sent = RequestSent(at, flow.id, request.method, url, headers, body, wanted, missing)
+    return [sent, *_end(flow, at)]
 
 
-def _websocket_events(flow_id: str, websocket: WebSocketData) -> Iterator[TrafficEvent]:
-    for message in websocket.messages:
-        content = message.text if message.is_text else message.content
-        yield WebSocketMessage(message.timestamp, flow_id, message.from_client, content)
+def _websocket_events(flow_id: str, at: float, websocket: WebSocketData, skip: SkipReporter) -> Iterator[TrafficEvent]:
+    for number, message in enumerate(websocket.messages, 1):
+        content: str | bytes = message.content
+        if message.is_text and isinstance(content, bytes):
+            try:
+                content = content.decode()
+            except UnicodeDecodeError:
+                skip(f"WebSocket message {number}: a text that is not UTF-8")
+                continue
+        yield WebSocketMessage(message.timestamp or at, flow_id, message.from_client, content)
     if websocket.timestamp_end is not None:
         yield WebSocketClosed(websocket.timestamp_end, flow_id, websocket.close_code or _ABNORMAL_CLOSURE)
 
 
-def _end(flow: http.HTTPFlow) -> Iterator[TrafficEvent]:
+def _end(flow: http.HTTPFlow, started: float) -> Iterator[TrafficEvent]:
     response = flow.response
-    started = flow.request.timestamp_start
     if response is not None and flow.error is None:
-        headers, body = _content(response)
-        ended = max(response.timestamp_end or response.timestamp_start, started)
-        yield ReplyReceived(ended, flow.id, response.status_code, headers, body)
+        headers, body, missing = _content(response)
+        ended = max(response.timestamp_end or response.timestamp_start or started, started)
+        yield ReplyReceived(ended, flow.id, response.status_code, headers, body, missing)
     elif flow.error is not None:
-        yield RequestFailed(max(flow.error.timestamp, started), flow.id, flow.error.msg)
+        yield RequestFailed(max(flow.error.timestamp or started, started), flow.id, flow.error.msg)
 
 
-def _content(message: http.Message) -> tuple[Headers, bytes | None]:
-    """Return header fields and the decoded body, or both unchanged if the body can't be decoded."""
-    fields = headers_from_raw(message.headers.fields)
+def _content(message: http.Message) -> tuple[Headers, bytes | None, str]:
+    """Return header fields and the decoded body, or the reason why there is none."""
+    fields = message.headers.fields
     try:
-        return headers_of(fields, decoded=True), message.content
-    except ValueError:
-        return headers_of(fields, decoded=False), message.raw_content
+        headers, body, missing = decoded(fields, message.raw_content)
+    except ModuleNotFoundError:  # zstd: mitmproxy 12 has another library than mitmproxy 11
+        headers, body, missing = headers_from_raw(fields), message.content, ""
+    return headers_of(headers, decoded=body is not None), body, missing
 
 
 _CLIENT_ADDRESS = ("127.0.0.1", 0)

@@ -202,14 +202,17 @@ def _add_response(operation: JSONObject, reply: ReplyBlock) -> None:
 
 
 def _notifications(events: Sequence[EventBlock], known: list[JSON]) -> list[JSON]:
-    """Return the channels of notifications, each once, with the JSON Schema of their data."""
-    shapes = {str(one["channel"]): one["schema"] for one in known if isinstance(one, dict)}
+    """Return the channels of notifications, each once with its receivers, and the JSON Schema of their data."""
+    shapes = {(str(one["channel"]), one.get("deliver")): one["schema"] for one in known if isinstance(one, dict)}
     for event in events:
         channel = event.channel if isinstance(event.channel, str) else "(computed)"
         if event.channel is not None:
-            seen = shapes.get(channel)
-            shapes[channel] = join_shapes(seen if isinstance(seen, dict) else {}, shape_of(event.data))
-    return [{"channel": channel, "schema": shape} for channel, shape in shapes.items()]
+            seen = shapes.get((channel, event.deliver))
+            shapes[channel, event.deliver] = join_shapes(seen if isinstance(seen, dict) else {}, shape_of(event.data))
+    return [
+        {"channel": channel, **({} if deliver is None else {"deliver": deliver}), "schema": shape}
+        for (channel, deliver), shape in shapes.items()
+    ]
 
 
 def _inner(value: JSON, *keys: str) -> JSON:

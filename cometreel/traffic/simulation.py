@@ -7,8 +7,10 @@ request is sent when all effects of the previous one are over. Faults are not ap
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from cometreel.bayeux import (
@@ -31,10 +33,12 @@ from cometreel.scenario import (
     PublishBlock,
     Scenario,
     ScenarioFile,
+    SubscriptionAnchor,
     load,
     parse,
     parse_duration,
 )
+from cometreel.scenario.values import Fixed
 from cometreel.traffic.examples import NoExample, example, example_request, needs_example
 from cometreel.traffic.traffic_events import SimulatedTraffic, Transaction
 from cometreel.wire import Drop, Effect, Headers, Reply, Request
@@ -65,7 +69,9 @@ class _Simulation:
     """Makes the calls of a scenario and collects notes about what the traffic does not show."""
 
     def __init__(self, scenario: Scenario, files: Sequence[ScenarioFile]) -> None:
-        self._scenario, self._files = scenario, files
+        roles = {name: replace(role, user=role.user or name) for name, role in scenario.roles.items()}
+        self._scenario = scenario = replace(scenario, roles=roles)  # so that each client logs in to its role
+        self._files = files
         settings = ReplaySettings(seed="export", repeat=scenario.settings.repeat or "last")
         start = 0.0 if scenario.recorded is None else scenario.recorded.timestamp()
         self._network = _SimulatedNetwork(Backend(replace(scenario, faults=()), settings), start)
@@ -78,7 +84,7 @@ class _Simulation:
         self._wait_for_timeline()
         for client in self._clients.values():
             client.disconnect()
-        self._network.close()
+        self._network.stop()
         self._note_omissions()
         transactions = sorted(self._network.transactions, key=lambda one: (one.at, one.request.id))
         return SimulatedTraffic(self._scenario.title or path.stem, tuple(transactions), tuple(self._notes))
@@ -86,6 +92,8 @@ class _Simulation:
     def _exchange(self, block: ExchangeBlock) -> None:
         roles = [block.as_] if isinstance(block.as_, str) else block.as_ or []
         client = self._client(roles[0] if roles else next(iter(self._scenario.roles), _NO_ROLE))
+        for event in block.events or ():
+            self._connect_receivers(event.deliver)
         try:
             self._send(client, block)
         except NoExample as error:
@@ -121,14 +129,32 @@ class _Simulation:
     def _client(self, role: str) -> _SimulatedClient:
         if role not in self._clients:
             found = self._scenario.roles.get(role)
-            user = _DEFAULT_USER if found is None else found.user or role
+            user = _DEFAULT_USER if found is None or found.user is None else found.user
             client = _SimulatedClient(self._network, self._scenario.bayeux.endpoint or _DEFAULT_ENDPOINT, user)
             self._clients[role] = client
-            client.connect(sorted(_channels(self._files)))
+            client.connect(sorted(_channels(self._scenario)), login=role in self._receivers)
         return self._clients[role]
+
+    def _connect_receivers(self, deliver: str | None) -> None:
+        """Connect the clients of other roles that receive a notification."""
+        if deliver in ("subscribers", "all"):
+            for role in self._scenario.roles:
+                self._client(role)
+        elif deliver in self._scenario.roles:
+            self._client(str(deliver))
+
+    @cached_property
+    def _receivers(self) -> frozenset[str]:
+        """The roles that only receive notifications, and therefore log in with the handshake."""
+        senders = {role for exchange in self._scenario.exchanges for role in exchange.roles}
+        return frozenset(self._scenario.roles) - senders - {next(iter(self._scenario.roles), _NO_ROLE)}
 
     def _wait_for_timeline(self) -> None:
         entries = [entry for file in self._files for entry in file.timeline or ()]
+        for entry in self._scenario.timeline:
+            for role in entry.roles:
+                self._client(role)
+            self._connect_receivers(entry.event.deliver)
         self._network.run_for(max(map(_event_duration, entries), default=0.0))
 
     def _note_omissions(self) -> None:
@@ -139,13 +165,19 @@ class _Simulation:
             self._notes.append(
                 f"guards (when:) are left out, only the order of the calls shows them: {', '.join(map(repr, guarded))}"
             )
+        given_up = Counter((event.cause, event.reason) for event in self._network.backend.journal.given_up.latest)
+        for (cause, reason), count in given_up.items():
+            self._notes.append(f"{count} of the notifications of {cause} are left out: {reason}")
 
 
-def _channels(files: Sequence[ScenarioFile]) -> Iterator[str]:
-    """Yield the channels of all notifications, each once."""
-    events = [event for file in files for block in file.exchanges or () for event in block.events or ()]
-    entries = [entry for file in files for entry in file.timeline or ()]
-    yield from {event.channel for event in [*events, *entries] if isinstance(event.channel, str)}
+def _channels(scenario: Scenario) -> set[str]:
+    """Return the channels of all notifications and of all subscriptions that timeline entries start or end with."""
+    events = [event for exchange in scenario.exchanges for event in exchange.events]
+    events += [entry.event for entry in scenario.timeline]
+    anchors = [anchor for entry in scenario.timeline for anchor in (entry.since, *entry.until)]
+    return {str(event.channel.value) for event in events if isinstance(event.channel, Fixed)} | {
+        anchor.channel for anchor in anchors if isinstance(anchor, SubscriptionAnchor)
+    }
 
 
 def _duration(block: ExchangeBlock) -> float:
@@ -203,8 +235,9 @@ class _SimulatedNetwork:
             self._apply(self.backend.advance(self.now))
         self.now = end
 
-    def close(self) -> None:
-        """End the requests that are still open without a reply."""
+    def stop(self) -> None:
+        """Stop the server; requests that are still open end without a reply."""
+        self._apply(self.backend.release_all(self.now))
         for request_id in [*self._open]:
             self._finish(request_id, None)
 
@@ -240,10 +273,12 @@ class _SimulatedClient:
         self._bayeux = BayeuxClient()
         self._cookies: dict[str, str] = {}
         self._earliest_poll = 0.0
+        self._logs_in = False
         network.clients.append(self)
 
-    def connect(self, channels: list[str]) -> None:
-        """Open the CometD session, subscribe and start to poll."""
+    def connect(self, channels: list[str], *, login: bool) -> None:
+        """Open the CometD session, subscribe and start to poll; `login` with the handshake, or with the first call."""
+        self._logs_in = login
         self._handle([*self._bayeux.subscribe(channels), *self._bayeux.handshake(self._network.now)])
         self._network.run_for(0)
 
@@ -292,7 +327,8 @@ class _SimulatedClient:
             self._handle(events)
 
         headers = [("Content-Type", "application/json;charset=UTF-8")]
-        self._send("POST", self._endpoint, "", headers, encode([*send.messages]), on_reply, login=False)
+        body = encode([*send.messages])
+        self._send("POST", self._endpoint, "", headers, body, on_reply, login=self._logs_in)
 
     def _messages_received(self, send: Send, reply: Reply | None) -> list[ClientEvent]:
         if reply is not None:

@@ -6,7 +6,7 @@ All times are seconds since 1970. No dependency on a file format.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ __all__ = [
     "RequestFailed",
     "RequestSent",
     "SimulatedTraffic",
+    "SkipReporter",
     "TrafficEvent",
     "TrafficEvents",
     "Transaction",
@@ -25,7 +26,13 @@ __all__ = [
     "WebSocketOpened",
     "headers_of",
     "is_asset",
+    "is_far",
 ]
+
+SkipReporter: TypeAlias = Callable[[str], None]
+"""Called with the reason, without values, for each part of a file that is skipped."""
+
+_LONGEST_SECONDS = 30 * 86400
 
 _ASSET = re.compile(r"\s*((text|application)/(x-)?javascript|text/css|(image|font|audio|video)/|application/(x-)?font)")
 _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding"})
@@ -33,7 +40,10 @@ _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding"}
 
 @dataclass(frozen=True, slots=True)
 class RequestSent:
-    """A request. If `wanted` is true it is recorded even if it isn't CometD."""
+    """A request. If `wanted` is true it is recorded even if it isn't CometD.
+
+    The body is None for the reason `missing`, or if the file doesn't contain it.
+    """
 
     at: float
     flow: str
@@ -42,17 +52,19 @@ class RequestSent:
     headers: Headers = field(repr=False)
     body: bytes | None = field(repr=False)
     wanted: bool = True
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyReceived:
-    """A complete reply. The body is None if the file doesn't contain it."""
+    """A complete reply. The body is None for the reason `missing`, or if the file doesn't contain it."""
 
     at: float
     flow: str
     status: int
     headers: Headers = field(repr=False)
     body: bytes | None = field(repr=False)
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +143,11 @@ def headers_of(fields: Iterable[tuple[str, str]], *, decoded: bool) -> Headers:
         if not name.startswith(":") and not (decoded and name.lower() in _FRAMING)
         for line in value.split("\n")
     )
+
+
+def is_far(time: float, other: float) -> bool:
+    """Return True if two times can't be from one recording: they are more than 30 days apart."""
+    return not abs(time - other) <= _LONGEST_SECONDS  # also for NaN
 
 
 def is_asset(content_type: str) -> bool:

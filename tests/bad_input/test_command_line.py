@@ -67,7 +67,7 @@ MISUSE = {
     "unknown command": (["distil", "a.jsonl"], "No such command 'distil' (see: cometreel --help)"),
     "unknown profile": (
         ["distill", "a.jsonl", "--profile", "gws-v3"],
-        "--profile: 'gws-v3'; expected gws-v2, workspace-v3, or a YAML file with a profile",
+        "--profile: 'gws-v3'; expected detect, gws-v2, workspace-v3, or a YAML file with a profile",
     ),
     "unknown addon": (
         ["addons", "recrod"],

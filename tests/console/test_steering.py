@@ -47,6 +47,23 @@ def test_the_calls_of_a_session_are_a_click_away(console: Open):
     assert opened.rows() == ["GET /nowhere > missed"]
 
 
+def test_all_sessions_are_listed_in_pages(console: Open):
+    opened = console()
+    for _ in range(401):
+        opened.reel.app.get("/api/v2/page")
+        opened.reel.app.cookies.clear()
+    opened.open_tab("sessions")
+    opened.shows("#panel-sessions h3", "Session 202")
+    opened.browser.find("[data-key='first page']").click()
+    opened.shows("#panel-sessions h3", "Session 1")
+    opened.browser.find("[data-key='next page']").click()
+    opened.shows("#panel-sessions h3", "Session 201")
+    opened.browser.find("[data-key='next page']").click()
+    opened.shows("#panel-sessions h3", "Session 401")
+    opened.browser.find("[data-key='latest']").click()
+    opened.shows("#panel-sessions h3", "Session 202")
+
+
 @pytest.mark.parametrize("to", ["all", "session", "user"])
 def test_a_notification_is_pushed(console: Open, to: str):
     opened = console()

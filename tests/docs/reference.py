@@ -76,6 +76,16 @@ In replies and notifications:
 |---|---|
 """
 
+_REGULAR_EXPRESSIONS = """
+The expressions of `$regex` have the syntax and the results of Python's `re.search`, with these differences, so that no
+text that a client sends can stop the server:
+
+- lookaround (`(?=…)`, `(?!…)`, `(?<=…)`, `(?<!…)`), backreferences (`\\1`, `(?P=name)`), conditions (`(?(1)…)`), atomic
+  groups (`(?>…)`) and possessive repeats (`a++`) are errors when the file is loaded;
+- an expression has at most 5,000 states, counted with its repeats written out;
+- a text that is too long for a costly expression doesn't match, and the near miss says so.
+"""
+
 _TEMPLATES = """
 Templates are [Jinja](https://jinja.palletsprojects.com) templates, sandboxed and compiled when the file is loaded. They
 can use:
@@ -85,6 +95,9 @@ can use:
 - `ref`, the reference number of the exchange;
 - `now`, the scenario's clock;
 - `uuid()`, `randint()` and similar functions, which return the same values for the same seed.
+
+A template fails if it takes too many steps (about 200,000 calls, filters and iterations) or creates too much text
+(about 20 MB); the request then gets a 500 with the reason.
 """
 
 _DATA_FILES = """
@@ -141,8 +154,8 @@ _NAMED = {
     "QueryPattern": "a mapping, with markers",
     "Value": "any value, with markers",
     "TextValue": "text, or a template",
-    "TextBody": "text, a template or a data file",
-    "TextBodyPattern": "text, a marker or a data file",
+    "TextContent": "text, a template or a data file",
+    "TextContentPattern": "text, a marker or a data file",
     "FixedText": "text or a data file",
     "FormPattern": "a mapping, with markers",
     "Base64": "text or a data file",
@@ -278,7 +291,8 @@ def _markers(definitions: JSONObject) -> str:
     matched = [*_alternatives(definitions["TextMatched"]), *_alternatives(definitions["Matched"])]
     rows = {_marker_row(marker): None for marker in matched}
     rendered = {_marker_row(marker): None for marker in _alternatives(definitions["Rendered"])}
-    return _MARKERS_HEAD + "".join(rows) + _RENDERED_HEAD + "".join(rendered) + _TEMPLATES + _DATA_FILES
+    rows_of_both = _MARKERS_HEAD + "".join(rows) + _RENDERED_HEAD + "".join(rendered)
+    return rows_of_both + _REGULAR_EXPRESSIONS + _TEMPLATES + _DATA_FILES
 
 
 def _alternatives(definition: JSON) -> list[JSON]:

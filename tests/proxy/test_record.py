@@ -359,6 +359,7 @@ def test_an_invalid_option_is_reported_in_one_line_and_prevents_the_start(record
     proxy = record(listens=False, reel_profile="gws-v9")
     assert proxy.process.wait(30) == 1
     assert (
-        "] reel_profile: 'gws-v9'; expected the name of a shipped profile (gws-v2 or workspace-v3)\n" in proxy.output()
+        "] reel_profile: 'gws-v9'; expected detect, gws-v2, workspace-v3, or a YAML file with a profile\n"
+        in proxy.output()
     )
     assert "Traceback" not in proxy.output()

@@ -53,7 +53,8 @@ BAD = [
         "~q ~q (",
         "reel_filter: '~q ~q ('; expected a mitmproxy filter expression (for example '~u /api/ & !~a')",
     ),
-    ("reel_profile", "x", "reel_profile: 'x'; expected the name of a shipped profile (gws-v2 or workspace-v3)"),
+    ("reel_inline_limit", -1, "reel_inline_limit: -1; expected a number of bytes from 0"),
+    ("reel_profile", "x", "reel_profile: 'x'; expected detect, gws-v2, workspace-v3, or a YAML file with a profile"),
     (
         "reel_policy",
         "none.yaml",
@@ -63,6 +64,19 @@ BAD = [
         "reel_out",
         "out/a.yaml",
         NO_JOURNAL,
+    ),
+    ("reel_out", "x" * 300, f"reel_out: '{'x' * 40}…' has a name of 300 bytes; expected at most 245"),
+    (
+        "reel_out",
+        "{tmp}/" + "x" * 300 + "/a.jsonl",
+        "{tmp}/"
+        + "x" * 300
+        + "/a.jsonl: can't be written: File name too long; expected a writable folder with free space",
+    ),
+    (
+        "reel_profile",
+        "x" * 300,
+        f"reel_profile: '{'x' * 300}'; expected detect, gws-v2, workspace-v3, or a YAML file with a profile",
     ),
     (
         "reel_out",

@@ -97,14 +97,15 @@ def test_a_connection_that_breaks_is_closed_with_1006(proxy: Any, tmp_path: Path
 
 
 def test_a_websocket_without_cometd_is_not_recorded(record: Callable[..., Any], tmp_path: Path) -> None:
-    """Frames of text and of bytes, small and large; with a filter that doesn't want them, nothing is recorded."""
+    """Frames of text and of bytes, small and large; with a filter that doesn't want them, only their end is noted."""
     proxy = record(reel_filter="~u none")
     with connect(proxy.url.replace("http", "ws") + "/other", proxy=None) as client:
         for frame in ("hello", b"\x00\xff", json.dumps({"a": 1}), "x" * 100_000):
             client.send(frame)
             assert client.recv() == frame
-    proxy.stop()
-    assert transcript(tmp_path / "a.jsonl") == []
+    log = proxy.stop()
+    assert transcript(tmp_path / "a.jsonl") == ["unwanted"]
+    assert "left out: a WebSocket without CometD messages\n" in log
 
 
 def test_a_rejected_upgrade_is_recorded_as_an_http_call(proxy: Any, tmp_path: Path) -> None:

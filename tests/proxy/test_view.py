@@ -167,7 +167,7 @@ def test_a_long_value_has_several_lines_and_control_characters_are_escaped(view:
 
 
 def test_an_unknown_profile_is_rejected_and_the_old_one_is_kept(view: BayeuxView, caplog: Any) -> None:
-    sentence = "reel_profile: 'gws-v9'; expected the name of a shipped profile (gws-v2 or workspace-v3)"
+    sentence = "reel_profile: 'gws-v9'; expected detect, gws-v2, workspace-v3, or a YAML file with a profile"
     old = view.view.notifications
     ctx.options.reel_profile = "gws-v9"
     assert caplog.messages == [sentence], "while mitmproxy starts: one line in the log"
@@ -180,4 +180,4 @@ def test_an_unknown_profile_is_rejected_and_the_old_one_is_kept(view: BayeuxView
 def test_another_profile_can_be_set_while_running(view: BayeuxView) -> None:
     view.running()
     ctx.options.reel_profile = "workspace-v3"
-    assert view.view.notifications.profile.name == "workspace-v3"
+    assert [each.name for each in view.view.notifications.profiles] == ["workspace-v3"]

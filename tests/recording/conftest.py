@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from cometreel.pytest_plugin.recording_reel import unlimited
 from cometreel.recording.recording_session import RecordingSession
 from cometreel.recording.upstream import Upstream
 from cometreel.serve import ListenOptions, serve_in_background
@@ -83,7 +84,9 @@ def serve(stack: ExitStack) -> Callable[..., str]:
         async def opened() -> AsyncIterator[ASGIApp]:
             yield app
 
-        return stack.enter_context(serve_in_background(opened, ListenOptions(certificate=certificate))).url
+        return stack.enter_context(
+            serve_in_background(opened, ListenOptions(certificate=certificate, limits=unlimited()))
+        ).url
 
     return start
 
@@ -95,7 +98,11 @@ def record(stack: ExitStack, tmp_path: Path) -> Callable[[str], RunningProxy]:
     def start(url: str) -> RunningProxy:
         recording = RecordingSession(Upstream.at(url), tmp_path / "run.yaml")
         calls: list[tuple[str, str, bytes, int | None]] = []
-        served = stack.enter_context(serve_in_background(recording.proxy_factory(lambda *call: calls.append(call))))
+        served = stack.enter_context(
+            serve_in_background(
+                recording.proxy_factory(lambda *call: calls.append(call)), ListenOptions(limits=unlimited())
+            )
+        )
         return RunningProxy(served.url, recording, calls)
 
     return start

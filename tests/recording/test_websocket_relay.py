@@ -94,6 +94,15 @@ def test_messages_are_relayed_both_ways_and_recorded(recording_proxy: Any, echo:
     assert "canary" not in recording_proxy.recording.journal.read_text()
 
 
+def test_a_message_over_the_limit_of_the_recorder_is_relayed_and_named(recording_proxy: Any):
+    large = "x" * (17 * 1024 * 1024)
+    with connect(_websocket(recording_proxy), max_size=None) as client:
+        client.send(large)
+        assert client.recv(timeout=30) == large
+    frames = [event["omitted"] for event in recording_proxy.events() if event["kind"] == "frame"]
+    assert frames == ["larger than 16777216 bytes"] * 2
+
+
 def test_the_servers_own_close_code_reaches_the_client(recording_proxy: Any):
     with connect(_websocket(recording_proxy)) as client:
         client.send("bye")

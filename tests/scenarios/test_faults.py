@@ -53,7 +53,7 @@ def test_a_fault_with_a_rate_is_triggered_half_of_the_time_and_equally_in_each_r
     assert 10 <= runs[0].count(429) <= 30
 
 
-def test_a_disconnected_client_must_handshake_again(begin: Begin) -> None:
+def test_a_disconnected_client_must_handshake_again_and_misses_what_was_due(begin: Begin) -> None:
     talk, agent = troubled(begin, "thrown-out")
     agent.connects(TOPIC)
     agent.sends("POST", "/api/v2/workbins", STATS)
@@ -65,8 +65,11 @@ def test_a_disconnected_client_must_handshake_again(begin: Begin) -> None:
     assert agent.meta[-1]["error"] == "402::Unknown client"
     agent.handshakes()
     agent.poll()
-    assert [what for _, what, _ in agent.received] == [200, TOPIC]
+    assert [what for _, what, _ in agent.received] == [200]
+    (dropped,) = talk.backend.journal.given_up.latest
+    assert (dropped.channel, dropped.reason) == (TOPIC, "client gone")
     agent.received.clear()
+    talk.logs.clear()
 
 
 def polls_through(talk: Conversation, agent: Client, times: int) -> None:

@@ -229,6 +229,7 @@ def test_the_current_settings_are_shown(reel: Administered):
         "repeat": "last",
         "unmatched": "fail",
         "auth": "open",
+        "cors": [],
         "node": None,
         "max_body": 16777216,
         "max_waiting": 1000,

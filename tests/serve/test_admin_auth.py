@@ -120,6 +120,11 @@ def test_requests_of_other_web_pages_are_refused(origin: str, refusal: tuple[int
         ({"cookie": f"a=1; reel-admin-8080={TOKEN}"}, "", None),
         ({"cookie": f"reel-admin-9090={TOKEN}"}, "", NO_TOKEN),
         ({"cookie": "=;;reel-admin-8080"}, "", NO_TOKEN),
+        ({"cookie": f"a,b=1; reel-admin-8080={TOKEN}"}, "", None),
+        ({"cookie": f'a="\\; reel-admin-8080={TOKEN}; [x]=(y)'}, "", None),
+        ({"cookie": f"\x00\x7fé=ü; reel-admin-8080={TOKEN}"}, "", None),
+        ({"cookie": f"reel-admin-8080=planted; reel-admin-8080={TOKEN}"}, "", None),
+        ({"cookie": "reel-admin-8080=é,"}, "", NO_TOKEN),
     ],
 )
 @pytest.mark.parametrize("peers", ["loopback", "any"])

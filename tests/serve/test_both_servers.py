@@ -220,6 +220,33 @@ def test_both_servers_send_the_same_on_a_websocket(tmp_path: Path, confdir: Path
     assert len([frame for frame in frames if "WorkbinStatsMessage" in frame]) == len(PACKED)
 
 
+def of_a_page(url: str) -> list[Heard]:
+    """Use a replay as a page of another origin: a preflight, a POST, a miss and a handshake."""
+    with httpx.Client(base_url=url, timeout=30, trust_env=False, headers={"Origin": "http://page.example"}) as http:
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+        shakes = [{"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["x"]}]
+        replies = [
+            http.options("/api/v2/workbins", headers=asked),
+            http.post("/api/v2/workbins", json=ASKED),
+            http.get("/nowhere"),
+            http.post("/api/v2/notifications", json=shakes),
+        ]
+    return [
+        (str(reply.request.url.path), (reply.status_code, sorted(reply.headers.multi_items()))) for reply in replies
+    ]
+
+
+def test_both_servers_send_the_same_to_a_page_of_another_origin(tmp_path: Path, confdir: Path):
+    file = tmp_path / "scenario.yaml"
+    file.write_text("settings: {cors: http://page.example}\n" + SCENARIO)
+    with proxied(file, tmp_path, confdir) as url:
+        through_mitmdump = of_a_page(url)
+    with served(file, tmp_path) as url:
+        through_serve = of_a_page(url)
+    assert through_serve == through_mitmdump
+    assert all("('access-control-allow-origin', 'http://page.example')" in str(got) for _, got in through_serve)
+
+
 def _answered(heard: list[Heard]) -> set[str]:
     return {what for what, got in heard if isinstance(got, tuple) and got[0] < 400}
 

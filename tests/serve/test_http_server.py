@@ -10,7 +10,7 @@ from uvicorn.server import ServerState
 
 from cometreel.scenario import loads
 from cometreel.serve import Limits, replay_app
-from cometreel.serve.http_server import HttpConnection
+from cometreel.serve.server_connections import HttpConnection
 from tests.serve.conftest import SCENARIO
 
 

@@ -42,7 +42,11 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
 
 @pytest.mark.parametrize(
     "begun",
-    [b"P", b"POST /api/v2/workbins HTTP/1.1\r\nHost: x\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"],
+    [
+        b"P",
+        b"POST /api/v2/workbins HTTP/1.1\r\nHost: x\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+    ],
     ids=["in the first word", "in the head", "in the body"],
 )
 def test_an_incomplete_request_gets_408(serve: Serve, http: Http, dial: Dial, begun: bytes):
@@ -101,7 +105,7 @@ def test_a_client_that_never_reads_is_disconnected(serve: Serve, http: Http, dia
     deaf = dial(served.url)
     deaf.sendall(b"GET /api/v2/large HTTP/1.1\r\nHost: x\r\n\r\n")
     assert http(served.url).get("/api/v2/page").text == "a page"
-    until(lambda: _cut(deaf), "the deaf client is cut off")
+    until(lambda: is_cut(deaf), "the deaf client is cut off")
     assert len(http(served.url).get("/api/v2/large").content) == 8_000_000
 
 
@@ -123,7 +127,7 @@ def test_a_websocket_that_never_reads_is_closed_and_others_continue(serve: Serve
     served.call(lambda: served.driver.apply(lambda now: control.push("/v2/me/workbins", large, now=now)))
 
     assert http(served.url).get("/api/v2/page").text == "a page"
-    until(lambda: _cut(deaf), "the deaf client is cut off")
+    until(lambda: is_cut(deaf), "the deaf client is cut off")
     with connect(served.url.replace("http", "ws") + "/api/v2/notifications") as other:
         other.send(json.dumps(handshake))
         assert json.loads(other.recv(30))[0]["successful"]
@@ -138,7 +142,7 @@ def _exchange(connection: socket.socket, client: ClientProtocol) -> bytes:
     return bytes(event.data) if isinstance(event, Frame) else b""
 
 
-def _cut(connection: socket.socket) -> bool:
+def is_cut(connection: socket.socket) -> bool:
     """Tell whether the server has closed the connection, without reading its data."""
     try:
         connection.sendall(b"\r\n")

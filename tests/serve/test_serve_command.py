@@ -159,15 +159,15 @@ def _runnable(command: str) -> str:
     """Make the command wait for the URL of a server, and end the output of curl with a newline."""
     if command.endswith("&"):
         return command.removesuffix("&") + " > >(tee url) 2>/dev/null &\nuntil [ -s url ]; do sleep 0.05; done"
-    return f"{command}; echo" if command.startswith("curl") else command
+    return f"{command}; echo" if command.startswith("curl") and "|" not in command else command
 
 
-@pytest.mark.parametrize("blocks", [(0, 1), (2,)], ids=["HTTP", "HTTPS"])
+@pytest.mark.parametrize("blocks", [(0, 1), (2,), (3,)], ids=["HTTP", "CORS", "HTTPS"])
 def test_the_commands_of_the_documentation_do_what_it_shows(tmp_path: Path, blocks: tuple[int, ...]):
     """Each block is run on a free port."""
     shown = [re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)[number] for number in blocks]
     port = str(_free_port())
-    lines = re.sub(r"\b8080\b|\b8443\b", port, "".join(shown)).splitlines()
+    lines = re.sub(r"\b808[01]\b|\b8443\b", port, "".join(shown)).splitlines()
     expected = [line for line in lines if not line.startswith("$ ")]
     script = ["trap 'kill $(jobs -p); wait' EXIT"]
     script += [_runnable(line[2:]) for line in lines if line.startswith("$ ")]

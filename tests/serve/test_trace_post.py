@@ -10,4 +10,4 @@ MOST_FILES = 16
 def test_one_warm_post_passes_through_few_files() -> None:
     traced = trace()
     assert len(traced.files) <= MOST_FILES, traced.files
-    assert {"serve/http_server.py", "engine/player.py", "engine/request_journal.py"} <= {*traced.files}
+    assert {"serve/server_connections.py", "engine/player.py", "engine/request_journal.py"} <= {*traced.files}

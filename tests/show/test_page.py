@@ -14,7 +14,7 @@ from cometreel.jsonvalue import JSONObject
 from cometreel.show import Times, latencies_of, read_conversation
 from tests.chromium import Browser
 from tests.show.page_elements import bodies, choose, count, details, item, names, small
-from tests.unit.show.journal_texts import CHANNEL, JournalBuilder, three_agents
+from tests.unit.show.journal_texts import CHANNEL, JournalBuilder, broadcast, three_agents
 
 SAMPLE = Path(__file__).parents[2] / "recordings" / "workbin-desktop.jsonl"
 
@@ -52,6 +52,18 @@ def test_an_arrow_leads_from_the_request_to_the_notification(browser: Browser, d
     begin, end = re.findall(r"^M([\d.]+)", arrow)[0], arrow.split()[-2]
     assert float(begin) == pytest.approx(float(bar.get_attribute("x") or 0) + 1)
     assert float(end) == pytest.approx(float(re.findall(r"^M([\d.]+)", notification)[0]))
+
+
+def test_an_arrow_leads_to_each_receiver(browser: Browser, draw: Draw):
+    browser.open(draw(broadcast()))
+    assert [name.text for name in browser.all("#lanes .lane-name")] == ["agent-1", "agent-2"]
+    arrows = [arrow.get_attribute("d") or "" for arrow in browser.all("#lanes .arrow")]
+    places = [notification.location["y"] for notification in browser.all("#lanes .notification")]
+    assert len(arrows) == len(places) == 2
+    assert places[0] < places[1]
+    assert len({arrow.split("C")[0] for arrow in arrows}) == 1, "both begin at the request"
+    browser.find("#lanes .notification").click()
+    assert "after 300 ms, session agent-2" in browser.find("#details").text
 
 
 def test_a_click_shows_the_bodies_with_unchanged_numbers(browser: Browser, draw: Draw):

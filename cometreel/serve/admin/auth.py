@@ -10,7 +10,6 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -125,10 +124,9 @@ def _sent_tokens(scope: Scope, headers: Headers) -> list[str]:
     """Return the tokens of a request: Authorization, cookie, query."""
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     tokens = [credentials.strip()] if scheme.lower() == "bearer" else []
-    cookies: SimpleCookie = SimpleCookie()
-    cookies.load(headers.get("cookie", ""))
-    if (morsel := cookies.get(_cookie_name(scope))) is not None:
-        tokens.append(morsel.value)
+    name = _cookie_name(scope)
+    pairs = (pair.strip().partition("=") for field in headers.getlist("cookie") for pair in field.split(";"))
+    tokens += [value for key, _, value in pairs if key == name]  # all: other programs may set cookies on 127.0.0.1
     return tokens + _in_query(scope)
 
 

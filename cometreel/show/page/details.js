@@ -54,10 +54,18 @@ function exchangePairs(exchange) {
     exchange.replyAt === undefined ? "never" : `after ${duration(exchange.replyAt - exchange.at)}`,
   ]);
   exchange.notifications.forEach((one) =>
-    pairs.push(["notified", `after ${duration(one.at - exchange.at)}${one.early ? ", before the reply" : ""}`]),
+    pairs.push([
+      "notified",
+      `after ${duration(one.at - exchange.at)}${one.early ? ", before the reply" : ""}${receiverOf(exchange, one)}`,
+    ]),
   );
   if (exchange.ownerType) pairs.push(["owner type", exchange.ownerType]);
   return pairs;
+}
+
+// The receiver of a notification, if it is another session than that of the request.
+function receiverOf(exchange, one) {
+  return one.lane === exchange.lane ? "" : `, ${LANE} ${laneLabel(lanes[one.lane])}`;
 }
 
 function bodyDetails(heading, remark, body) {

@@ -25,6 +25,7 @@ function layOutLanes(left) {
   for (const kind of ["exchanges", "unsolicited", "polls", "sockets", "metaMessages"]) {
     for (const item of left[kind]) laneOf(item.lane)[kind].push(item);
   }
+  for (const exchange of left.exchanges) for (const one of exchange.notifications) laneOf(one.lane);
   const made = [...byLane.values()].sort((one, other) => one.number - other.number);
   let top = 0;
   for (const lane of made) {

@@ -52,3 +52,27 @@ def test_other_json_is_refused_with_its_type(body: bytes, said: str) -> None:
 )
 def test_bayeux_messages_are_recognised_by_their_members(value: Any, is_bayeux: bool) -> None:
     assert looks_like_bayeux(value) is is_bayeux
+
+
+@pytest.mark.parametrize(
+    ("body", "channels"),
+    [
+        (b"message=%5B%7B%22channel%22%3A%22%2Fa%22%7D%5D", ["/a"]),
+        (b"x=1&message=%7B%22channel%22%3A%22%2Fa%22%7D&message=[{%22channel%22:%22/b%22}]", ["/a", "/b"]),
+        (b' [{"channel": "/a"}]', ["/a"]),
+        ('{"channel": "/a"}', ["/a"]),
+    ],
+)
+def test_a_form_contains_messages_in_its_fields_of_that_name(body: bytes | str, channels: list[str]) -> None:
+    assert [message["channel"] for message in parse_messages(body, form=True)] == channels
+
+
+@pytest.mark.parametrize("body", [b"", b"mesage=[]", b"message=", b"message=%5B", b"\xff\xfe", b"message=1"])
+def test_a_form_without_messages_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedMessages):
+        parse_messages(body, form=True)
+
+
+def test_a_form_is_malformed_unless_it_is_expected() -> None:
+    with pytest.raises(MalformedMessages):
+        parse_messages(b"message=%5B%5D")

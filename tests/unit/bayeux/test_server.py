@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from cometreel.bayeux import AllowAll, Message, PolicyResult, PublishResult
+from cometreel.bayeux import AllowAll, EncodedMessage, Message, PolicyResult, PublishResult
 from cometreel.wire import Accept, Request
 
 RETRY = {"reconnect": "retry", "interval": 0, "timeout": 30000}
@@ -638,3 +639,49 @@ def test_two_handshakes_in_one_frame_close_the_websocket(talk: Any) -> None:
     socket = talk.request("GET", websocket=True)
     talk.frame(socket, [{"channel": "/meta/handshake"}, {"channel": "/meta/handshake"}])
     assert socket.closed == 1011
+
+
+class Reporting(AllowAll):
+    """An application that remembers the messages that were dropped."""
+
+    def __init__(self) -> None:
+        self.reports: list[tuple[Any, str]] = []
+
+    def dropped(self, client_id: str, message: EncodedMessage, reason: str, now: float) -> None:
+        self.reports.append((json.loads(message.body)["data"], reason))
+
+
+def test_messages_that_no_client_gets_are_reported(talk_with: Any) -> None:
+    application = Reporting()
+    talk = talk_with(application, max_queue=2, deliver="subscribed")
+    session = talk.handshake()
+    session.subscribe("/x")
+    session.deliver("elsewhere", channel="/y")
+    session.deliver(1, 2, 3)
+    assert application.reports == [("elsewhere", "no subscriber"), (1, "queue full")]
+    talk.wait(50.0)
+    assert application.reports[2:] == [(2, "client gone"), (3, "client gone")]
+
+
+@pytest.mark.parametrize("ack", [False, True])
+def test_messages_that_were_sent_are_not_reported_when_their_session_ends(talk_with: Any, *, ack: bool) -> None:
+    application = Reporting()
+    talk = talk_with(application)
+    session = talk.open(ext={"ack": ack})
+    session.deliver(1)
+    session.poll_now()
+    session.deliver(2)
+    talk.wait(50.0)
+    assert application.reports == [(2, "client gone")]
+
+
+def test_a_reply_that_was_not_written_is_reported_if_its_session_has_ended(talk_with: Any) -> None:
+    application = Reporting()
+    talk = talk_with(application, confirm=False)
+    session = talk.handshake()
+    session.connect()
+    session.deliver(1)
+    answer = session.connect()
+    session.send(session.message("/meta/disconnect"))
+    talk.gone(answer)
+    assert application.reports == [(1, "client gone")]

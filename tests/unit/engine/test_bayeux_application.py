@@ -9,6 +9,7 @@ from cometreel.engine import Notification, ResponderRequest, Response
 from cometreel.engine.bayeux_application import bayeux_settings
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import BayeuxSection
+from cometreel.wire import Reply
 from tests.unit.engine.conftest import Talk
 
 CHAT = """
@@ -154,3 +155,35 @@ def test_a_bayeux_block_overrides_only_the_settings_that_it_contains() -> None:
     assert bayeux_settings(section) == BayeuxSettings(
         endpoint="/x", timeout=2.5, max_interval=7.5, ack=False, transports=("websocket",)
     )
+
+
+FAULTS = """
+exchanges: []
+faults:
+  - {meta: /meta/connect, nth: 1, status: 503, headers: {Retry-After: "7"}, body: {why: maintenance}}
+  - {meta: /meta/subscribe, status: 502, headers: {Content-Type: text/html}, text: <h1>Bad Gateway</h1>}
+  - {meta: /meta/unsubscribe, status: 500}
+"""
+
+
+@pytest.mark.parametrize(
+    ("channel", "status", "fields", "body"),
+    [
+        (
+            "/meta/connect",
+            503,
+            {"Retry-After": "7", "Content-Type": "application/json;charset=UTF-8"},
+            b'{"why":"maintenance"}',
+        ),
+        ("/meta/subscribe", 502, {"Content-Type": "text/html"}, b"<h1>Bad Gateway</h1>"),
+        ("/meta/unsubscribe", 500, {}, b""),
+    ],
+)
+def test_a_fault_with_a_status_on_a_meta_channel_has_its_headers_and_its_body(
+    conversation: Talk, channel: str, status: int, fields: dict[str, str], body: bytes
+) -> None:
+    a = conversation(FAULTS).client().handshakes()
+    a.sends_messages({"channel": channel, "subscription": "/a", "connectionType": "long-polling"})
+    assert isinstance(a.last, Reply)
+    assert (a.last.status, dict(a.last.headers), a.last.body) == (status, fields, body)
+    a.received.clear()

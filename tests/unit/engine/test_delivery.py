@@ -324,6 +324,25 @@ def test_a_client_that_disconnects_gets_its_queue_and_nothing_is_reported(conver
     assert given_up(talk) == []
 
 
+def test_a_waiting_notification_of_an_anonymous_session_goes_to_the_only_client(conversation: Talk) -> None:
+    talk = conversation(note("{channel: /c, data: 1}") + "session: {cookie: none}\n")
+    a, b = talk.client("a"), talk.client("b")
+    a.sends("POST", "/x")
+    b.connects()
+    a.receives((0.0, 200, ""))
+    b.receives((0.0, "/c", 1))
+
+
+def test_a_waiting_notification_of_a_provisional_session_waits_for_its_own_client(conversation: Talk) -> None:
+    talk = conversation(note("{channel: /c, data: 1}"))
+    a, b = talk.client("a"), talk.client("b")
+    a.sends("POST", "/x")
+    b.connects()
+    b.receives()
+    a.connects()
+    a.receives((0.0, 200, ""), (0.0, "/c", 1))
+
+
 def test_notifications_of_a_session_that_never_connects_wait_until_it_ends(conversation: Talk) -> None:
     talk = conversation(note("{channel: /c, data: 1}") + "session: {max_idle: 60s}\n")
     a, b = talk.client("a"), talk.client("b")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import pytest
 
 from cometreel.engine import Control
@@ -134,6 +136,21 @@ def test_a_message_over_http_belongs_to_its_client_id_if_the_browser_cookie_is_n
     b.receives((1.0, "/service/chat", "heard"))
 
 
+def test_a_callback_poll_without_cookies_belongs_to_its_client_id(conversation: Talk) -> None:
+    bayeux = "bayeux: {endpoint: /api/v2/notifications, require_cookie: false}"
+    talk = conversation(PUSH.replace("bayeux: {endpoint: /api/v2/notifications}", bayeux))
+    a = forgets(talk.client())
+    a.keeps_cookies = False
+    handshake = '{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["callback-polling"]}'
+    a.sends("GET", talk.endpoint, query=urlencode({"jsonp": "cb", "message": f"[{handshake}]"}))
+    text = str(a.received.pop()[2])
+    client_id = text.partition('"clientId":"')[2].partition('"')[0]
+    publish = f'{{"channel":"/service/chat","data":"hi","clientId":"{client_id}"}}'
+    a.sends("GET", talk.endpoint, query=urlencode({"jsonp": "cb", "message": f"[{publish}]"}))
+    assert '"successful":true' in str(a.received.pop()[2])
+    assert len(talk.backend.sessions) == 1
+
+
 # ------------------------------------------------------------------------------------------------ provisional sessions
 def test_a_request_without_cookie_pushes_to_the_only_push_connection(conversation: Talk) -> None:
     talk = conversation(PUSH)
@@ -158,6 +175,34 @@ def test_a_push_is_never_given_to_one_of_several_or_to_a_client_with_requests(co
         assert jobs(sender) == ["running"]
     talk.at(2.0)
     listener.receives()
+
+
+def test_a_handshake_and_a_request_at_the_same_time_end_in_one_session(conversation: Talk) -> None:
+    """Neither has a cookie yet, so each reply sets one, and the client keeps the last."""
+    talk = conversation(PUSH + "timeline: [{since: handshake, after: 500ms, channel: /t, data: hello}]\n")
+    a, b = talk.client("a").handshakes(), talk.client("b").connects()
+    del a.cookies["JSESSIONID"]
+    a.sends("POST", "/order")
+    a.polls = True
+    a.poll()
+    a.sends("POST", "/order")
+    a.receives(ORDERED, ORDERED)
+    talk.at(2.0)
+    hello: Received = (0.5, "/t", "hello")
+    a.receives(hello, READY, READY)
+    b.receives(hello)
+
+
+def test_the_client_of_a_session_whose_cookie_came_back_stays_there(conversation: Talk) -> None:
+    talk = conversation(PUSH)
+    a, b = talk.client("a").connects(), talk.client("b")
+    assert jobs(a) == ["running"]
+    assert jobs(b) == ["running"]
+    a.cookies["JSESSIONID"] = b.cookies["JSESSIONID"]
+    a.sends("POST", "/order")
+    a.receives(ORDERED)
+    talk.at(2.0)
+    a.receives()
 
 
 def test_the_number_of_provisional_sessions_is_limited_and_the_oldest_ends(conversation: Talk) -> None:

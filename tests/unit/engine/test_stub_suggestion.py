@@ -171,3 +171,49 @@ def test_only_unmatched_calls_have_a_suggested_stub():
     with pytest.raises(OptionInvalid) as caught:
         control.suggested_stub(7)
     assert str(caught.value) == "call: 7 is not an unmatched call; expected the number of a call in `unmatched`"
+
+
+BOUND = """\
+cometreel: 1
+session: {bind: [{from: $response.body#/id, in: [$request.path.sessionId, '$request.body#/session']}]}
+exchanges:
+  - name: open
+    request: {method: POST, path: /sessions}
+    reply: {body: {id: recorded}}
+  - name: close
+    request: {method: DELETE, path: [sessions, {$capture: sessionId}]}
+"""
+
+
+def test_a_bound_value_is_replaced_by_a_marker():
+    control, backend = replaying(BOUND)
+    (reply,) = (each for each in backend.receive(Request(1, "POST", "/sessions"), 0.0) if isinstance(each, Reply))
+    opened = decode(reply.body)
+    assert isinstance(opened, dict)
+    value = str(opened["id"])
+    body = encode({"session": value, "owner": "Place1"})
+    status_of(control, backend, "POST", f"/sessions/{value}/calls?session={value}&x=1", body)
+    stub = control.suggested_stub(control.unmatched[-1].number)
+    assert value not in stub
+    assert (
+        stub
+        == """\
+  - name: POST /sessions/{sessionId}/calls
+    request:
+      method: POST
+      path:
+        - sessions
+        - {$capture: sessionId}
+        - calls
+      query:
+        session: {$any: anything}
+        x: "1"
+      body:
+        session: {$any: string}
+        owner: Place1
+    reply:
+      status: 200
+      body:
+        statusCode: 0
+"""
+    )

@@ -187,6 +187,73 @@ def test_unheard_without_a_journal_reports_a_misspelt_channel_as_a_note(tmp_path
     assert found(usual + entry.format("/v2/me/devices", 9), tmp_path) == []
 
 
+def delivered(event: str, more: str = "") -> str:
+    return f"exchanges:\n  - name: x\n    request: {{method: POST, path: /x}}\n    events:\n      - {{{event}}}\n{more}"
+
+
+ROLE = "roles: {boss: {}}\n"
+NO_IDENTITY = "session: {cookie: none, credentials: ignore}\n"
+UNDELIVERABLE = {
+    "a role that nothing assigns": (
+        delivered("channel: /c, deliver: boss", ROLE),
+        7,
+        (
+            "nothing assigns the role 'boss'; "
+            "expected a user or an id of the role, or an exchange or a timeline entry with as: that role"
+        ),
+    ),
+    "a service channel": (
+        delivered("channel: /service/c, deliver: subscribers"),
+        7,
+        "'/service/c' is a service channel; expected asker, all or a role",
+    ),
+    "another role": (
+        delivered("channel: /c", "roles: {a: {}, b: {}}\ntimeline:\n  - {since: x, as: a, channel: /c}\n").replace(
+            "name: x\n", "name: x\n    as: b\n"
+        ),
+        11,
+        "'x' is for other roles than the entry; expected an exchange for a, or other roles in as",
+    ),
+    "a client that is gone": (
+        "timeline:\n  - {since: disconnect, channel: /c}\n",
+        4,
+        "the client is gone when the entry starts; expected another start, or session.when_gone: keep",
+    ),
+    "nothing that identifies a session": (
+        delivered("channel: /c", NO_IDENTITY),
+        7,
+        (
+            "nothing joins this request with a CometD client if there are several; "
+            "expected session.cookie, session.bind or credentials: use"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNDELIVERABLE)
+def test_undeliverable_reports_notifications_that_no_client_gets(name: str, tmp_path: Path):
+    text, line, message = UNDELIVERABLE[name]
+    assert found(text, tmp_path) == [("undeliverable", "warning", line, message)]
+
+
+DELIVERABLE = [
+    delivered("channel: /c, deliver: boss", "roles: {boss: {user: ann}}\n"),
+    delivered("channel: /c, deliver: boss", "roles: {boss: {id: '7'}}\n"),
+    delivered("channel: /c, deliver: boss", f"{ROLE}timeline:\n  - {{as: boss, channel: /c}}\n"),
+    delivered("channel: /c, deliver: subscribers"),
+    delivered("channel: /service/c"),
+    "timeline:\n  - {since: disconnect, channel: /c, deliver: all}\n",
+    "session: {when_gone: keep}\ntimeline:\n  - {since: disconnect, channel: /c}\n",
+    delivered("channel: /c, deliver: subscribers", NO_IDENTITY),
+    delivered("channel: /c", "session: {cookie: none}\n"),
+]
+
+
+@pytest.mark.parametrize("text", DELIVERABLE)
+def test_undeliverable_ignores_notifications_that_a_client_can_get(text: str, tmp_path: Path):
+    assert found(text, tmp_path) == []
+
+
 def test_dangling_reference_reports_a_number_that_is_not_in_the_reply(tmp_path: Path):
     assert found(STATS.replace("NUMBER", "8"), tmp_path) == [
         (

@@ -75,6 +75,18 @@ def test_agents_subscribe_to_the_channels_of_the_notifications():
     assert set(read_script([SCENARIOS / "add_and_pull.yaml"], 1.0).channels) == channels
 
 
+@pytest.mark.parametrize(("deliver", "expected"), [("asker", True), ("subscribers", True), ("all", True), ("b", False)])
+def test_a_notification_for_another_role_is_not_expected(deliver: str, expected: bool, tmp_path: Path):
+    path = tmp_path / "roles.yaml"
+    path.write_text(
+        "cometreel: 1\nroles: {a: {}, b: {}}\nexchanges:\n  - name: ask\n"
+        "    request: {method: POST, path: /x, body: {operationName: Ask}}\n"
+        f"    events: [{{channel: /c, data: {{referenceId: 1}}, deliver: {deliver}}}]\n"
+    )
+    (line,) = read_script([path], speed=1.0).requests_of(0)
+    assert line.expects_notification is expected
+
+
 def test_skipped_exchanges_have_a_reason(scenario: Path):
     assert read_script([scenario], 1.0).skipped == {
         "refused": "the recorded reply is an error",

@@ -70,7 +70,7 @@ def test_another_policy_redacts_again(journal: Path, tmp_path: Path) -> None:
         (["none.jsonl"], "none.jsonl: can't be read: No such file or directory; expected a journal"),
         (
             ["{journal}", "--profile", "gws"],
-            "--profile: 'gws'; expected gws-v2, workspace-v3, or a YAML file with a profile",
+            "--profile: 'gws'; expected detect, gws-v2, workspace-v3, or a YAML file with a profile",
         ),
         (["{journal}", "-o", "{journal}/x.yaml"], "{journal}/x.yaml: can't be written: "),
         (["{journal}", "--policy", "strikt"], "strikt: can't be read: No such file or directory; expected a policy"),

@@ -164,6 +164,10 @@ def test_a_missing_journal_is_reported_in_one_line(tmp_path: Path) -> None:
         b'{"t":true,"kind":"mark"}',
         b"\xff\xfe",
         b'{"t":1e999,"kind":1}',
+        b'{"t":1,"kind":"request","flow":"f1","method":"G\\ud800T","path":"/a"}',
+        b'{"t":1,"kind":"request","flow":"f1","method":"GET","path":"/\\udcff"}',
+        b'{"t":1,"kind":"mark","text":"\\ud83d"}',
+        b'{"t":1,"kind":"reply","flow":"f1","omitted":5}',
     ],
 )
 def test_an_invalid_line_is_ignored_and_reported(tmp_path: Path, line: bytes) -> None:
@@ -174,6 +178,55 @@ def test_an_invalid_line_is_ignored_and_reported(tmp_path: Path, line: bytes) ->
     _, events, problems = read_journal(path)
     assert ([event.at for event in events], len(problems)) == ([5.0], 1)
     assert str(problems[0]).startswith(f"{path}:2:1: ")
+
+
+def events_at(tmp_path: Path, *lines: str) -> list[tuple[str, float]]:
+    """Read a journal with these lines; return kind and time of each event."""
+    path = tmp_path / "a.jsonl"
+    RecordingJournal.open(path, HEADER).close()
+    with path.open("a") as file:
+        file.writelines(f"{line}\n" for line in lines)
+    return [(event.kind, round(event.at, 3)) for event in read_journal(path)[1]]
+
+
+def line(at: float, kind: str, flow: str) -> str:
+    return f'{{"t":{at},"kind":"{kind}","flow":"{flow}","method":"GET","path":"/a"}}'
+
+
+def test_times_after_a_clock_that_was_set_back_continue_from_the_latest_time(tmp_path: Path) -> None:
+    lines = [line(10, "request", "f1"), line(8, "reply", "f1"), line(8.5, "request", "f2"), line(9, "reply", "f2")]
+    assert events_at(tmp_path, *lines) == [("request", 10.0), ("reply", 10.0), ("request", 10.5), ("reply", 11.0)]
+
+
+def test_a_small_step_within_an_exchange_keeps_its_order(tmp_path: Path) -> None:
+    lines = [line(10, "request", "f1"), line(9.9, "reply", "f1"), line(11, "request", "f2")]
+    assert events_at(tmp_path, *lines) == [("request", 10.0), ("reply", 10.0), ("request", 11.0)]
+
+
+def test_a_request_that_started_before_the_line_above_it_keeps_its_time(tmp_path: Path) -> None:
+    """A large request is written at its end; its time is its start."""
+    lines = [line(10, "request", "f1"), line(4, "request", "f2"), line(11, "reply", "f1"), line(12, "reply", "f2")]
+    assert [at for _, at in events_at(tmp_path, *lines)] == [10.0, 4.0, 11.0, 12.0]
+
+
+def test_both_halves_of_an_exchange_and_its_notification_survive_a_clock_that_was_set_back(wire: Any) -> None:
+    wire.login(0, "s1", "c1")
+    poll = wire.bayeux(4, [{"channel": "/meta/connect", "id": "9", "clientId": "c1"}], session="s1")
+    stats = {"operationName": "RequestAgentStats"}
+    call = wire.request(5, "POST", "/api/v2/workbins", stats, session="s1")
+    pushed = {"channel": "/v2/me/workbins", "data": {"referenceId": 1}}
+    wire.reply(-3600, call, {"statusCode": 0, "referenceId": 1})
+    wire.reply(-3599.5, poll, [pushed, {"channel": "/meta/connect", "id": "9", "successful": True}])
+    distilled = wire.distil()
+    (exchange,) = distilled.file.exchanges
+    assert (exchange.reply.after, [event.after for event in exchange.events]) == ("0s", ["500ms"])
+    assert distilled.summary.left_out == []
+
+
+def test_bytes_of_a_path_that_are_not_utf_8_are_percent_encoded(wire: Any) -> None:
+    wire.call(0, "GET", "/caf\udce9?q=\udce9", None, {"statusCode": 0})
+    (exchange,) = wire.distil().file.exchanges
+    assert (exchange.request.path, exchange.request.query) == ("/caf%E9", {"q": "\\xe9"})
 
 
 def full_disk(monkeypatch: pytest.MonkeyPatch, space: int) -> Callable[[], None]:
@@ -214,7 +267,7 @@ def test_on_a_full_disk_traffic_continues_and_lost_events_are_reported(
     assert "4 times events that could not be written to the journal" in distilled.summary.left_out
 
 
-@pytest.mark.parametrize("space", [0, 70])
+@pytest.mark.parametrize("space", [0, 1, 37, 64, 70])
 def test_a_disk_that_is_full_at_the_start_is_reported_and_no_file_prevents_a_retry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: int
 ) -> None:

@@ -175,3 +175,18 @@ def test_without_a_cookie_two_equal_reads_are_answered_in_turn(wire: Any) -> Non
             client.sends("GET", "/job")
         talk.at(3)
         client.receives((1.03, 200, {"state": "running"}), (2.03, 200, {"state": "done"}))
+
+
+def test_a_session_whose_last_answers_are_equal_does_not_get_those_of_another_session(wire: Any) -> None:
+    for number, answers in ((1, ["x", "z", "z", "z"]), (2, ["x", "z", "w"])):
+        for step, state in enumerate(answers):
+            at = 10 * step + number
+            wire.call(at, "POST", "/state", {}, {"state": state}, session=f"s{number}-0a1b2c3d")
+    with replayed(wire) as talk:
+        first, second = talk.client("first"), talk.client("second")
+        for client, answers in ((first, ["x", "z", "z", "z"]), (second, ["x", "z", "w"])):
+            for _ in answers:
+                client.sends("POST", "/state", {})
+                talk.at(talk.now - talk.start + 1)
+            assert [body["state"] for _, _, body in client.received if isinstance(body, dict)] == answers
+            client.received.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,18 @@ exchanges:
         operationName: RequestAgentStats
 """
     )
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    """A pipe or a device may never end; a symbolic link to a file is a file."""
+    pipe, link = tmp_path / "pipe.yaml", tmp_path / "link.yaml"
+    os.mkfifo(pipe)
+    (tmp_path / "file.yaml").write_text("cometreel: 1\nexchanges: []\n")
+    link.symlink_to(tmp_path / "file.yaml")
+    assert load(link).exchanges == ()
+    for path in (pipe, Path("/dev/zero"), Path("/dev/null")):
+        with pytest.raises(FileInvalid) as failure:
+            load(path)
+        assert str(failure.value) == (
+            f"{path}: is not a regular file, but a pipe or a device; expected a scenario file"
+        )

@@ -43,6 +43,15 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         ("cometreel: 1\nbayeux: {max_interval: 10}", "f:2:24: the number 10; expected text"),
         ("cometreel: 1\nbayeux: {deliver: some}", "f:2:19: the text 'some'; expected all or subscribed"),
         ("cometreel: 1\nsettings: {repeat: lost}", "f:2:20: the text 'lost'; expected last or cycle or fail (did you"),
+        (
+            "cometreel: 1\nsettings: {cors: [http://localhost:3000, 'http://x/path']}",
+            "f:2:42: the text 'http://x/path'; expected an origin without a path, such as http://localhost:3000, or * ",
+        ),
+        (
+            "cometreel: 1\nsettings: {cors: localhost}",
+            "f:2:18: the text 'localhost'; expected an origin without a path",
+        ),
+        ("cometreel: 1\nsettings: {cors: []}", "f:2:18: a list; expected at least one origin"),
         ("cometreel: 1\nsettings: {speed: -1}", "f:2:19: the number -1; expected a number, 0 or more"),
         ("cometreel: 1\nsource: {recorded: today}", "f:2:20: the text 'today'; expected a time such as 2026-11-23T"),
         ("cometreel: 1\nsession: {cookie: a b}", "f:2:19: the text 'a b'; expected the name of a cookie, or none"),

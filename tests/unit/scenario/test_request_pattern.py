@@ -126,3 +126,58 @@ def test_a_publish_and_a_request_never_match_each_other() -> None:
     assert exchange.match(scenario.normalize_request(Request(1, "GET", "/x")), {}) == Mismatch(
         (), (Difference("", "publish /service/x", "GET /x"),)
     )
+
+
+TEXT = "{method: POST, path: /x, text: 'a=1&b=2'}"
+
+
+@pytest.mark.parametrize(
+    ("written", "body", "expected", "found"),
+    [
+        (TEXT, b"a=1&b=3", "a=1&b=2", "a text of 7 characters that differs from character 7 on"),
+        (TEXT, b"a=1", "a=1&b=2", "a text of 3 characters that differs from character 4 on"),
+        (TEXT, b"a=1&b=2&c=3", "a=1&b=2", "a text of 11 characters that differs from character 8 on"),
+        (TEXT, b"", "a=1&b=2", "nothing"),
+        (TEXT, b"{}", "a=1&b=2", "{}"),
+        ("{method: POST, path: /x, base64: YQ==}", b"b", "1 bytes", "a text of 1 character"),
+        ("{method: POST, path: /x}", b"b", "nothing", "a text of 1 character"),
+    ],
+)
+def test_a_text_that_differs_is_described_as_a_text(written: str, body: bytes, expected: str, found: str) -> None:
+    """The text that was sent is not shown: it may contain secrets."""
+    mismatch = compare(written, Request(1, "POST", "/x", body=body))
+    assert isinstance(mismatch, Mismatch)
+    assert mismatch.differences == (Difference("/body", expected, found),)
+
+
+@pytest.mark.parametrize(
+    ("written", "sent", "matches"),
+    [
+        ("application/json", "application/json;charset=UTF-8", True),
+        ("application/json", "Application/JSON", True),
+        ("application/json", "application/json", True),
+        ("application/json", "application/json-patch+json", False),
+        ("application/json", "text/json", False),
+        ("application/json", None, False),
+        ("application/json; charset=utf-8", 'application/json;charset="UTF-8"', True),
+        ("application/json; charset=utf-8", "application/json", False),
+        ("application/json; charset=utf-8", "application/json;charset=latin1", False),
+        ("a/b;x=1;y=2", "a/b; y=2; x=1", True),
+    ],
+)
+def test_media_types_are_compared_without_parameters_unless_some_are_written(
+    written: str, sent: str | None, matches: bool
+) -> None:
+    headers = Headers([] if sent is None else [("content-type", sent)])
+    pattern = f"{{method: GET, path: /x, headers: {{Content-Type: '{written}'}}}}"
+    assert isinstance(compare(pattern, Request(1, "GET", "/x", headers=headers)), Match) is matches
+
+
+def test_a_mismatch_of_a_huge_body_has_a_limited_size() -> None:
+    body = b"{" + b",".join(b'"%d": "x"' % number for number in range(20_000)) + b"}"
+    found = compare("{method: POST, path: /x, body: {a: 1}}", Request(1, "POST", "/x" * 30_000, body=body))
+    assert isinstance(found, Mismatch)
+    assert len(repr(found)) < 10_000
+    found = compare("{method: POST, path: /x, body: [a]}", Request(1, "POST", "/x", body=body))
+    assert isinstance(found, Mismatch)
+    assert len(repr(found)) < 1_000

@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 
 from cometreel.jsonvalue import JSON, JSONObject, encode
 
-__all__ = ["JournalBuilder", "busy", "three_agents"]
+__all__ = ["JournalBuilder", "broadcast", "busy", "three_agents"]
 
 START = 1_795_496_112.0
 CHANNEL = "/v2/me/workbins"
@@ -118,6 +118,19 @@ def notification(number: int, kind: str = "WorkbinStatsMessage", **data: JSON) -
 def unsolicited(kind: str = "WorkbinStateChangeMessage", **data: JSON) -> JSONObject:
     """Return an unsolicited notification."""
     return {"channel": CHANNEL, "data": {"messageType": kind, **data}}
+
+
+def broadcast() -> JournalBuilder:
+    """A publish that ann and bob receive."""
+    journal = JournalBuilder()
+    for session in ("ann", "bob"):
+        journal.meta(0.0, session, "/meta/handshake")
+        journal.meta(0.1, session, "/meta/subscribe", subscription="/chat")
+    message: JSON = {"channel": "/chat", "data": {"text": "hello"}}
+    journal.publish(1.0, "ann", "/chat", {"text": "hello"})
+    journal.poll(0.5, 1.2, "ann", message)
+    journal.poll(0.5, 1.3, "bob", message)
+    return journal
 
 
 OWNERS: Mapping[str, str] = {"Place1": "Place", "Sales": "AgentGroup", "Floor2": "PlaceGroup"}

@@ -19,7 +19,7 @@ from cometreel.show import (
     WebSocketSpan,
     read_conversation,
 )
-from tests.unit.show.journal_texts import CHANNEL, JournalBuilder, notification, three_agents, unsolicited
+from tests.unit.show.journal_texts import CHANNEL, JournalBuilder, broadcast, notification, three_agents, unsolicited
 
 SAMPLE = Path(__file__).parents[3] / "recordings" / "workbin-desktop.jsonl"
 
@@ -235,3 +235,9 @@ def test_tokens_of_cookies_and_clients_are_not_shown(tmp_path: Path):
     assert "client-ann" not in shown
     assert "JSESSIONID" not in shown
     assert "clientId" not in shown
+
+
+def test_a_notification_of_several_sessions_has_one_cause(tmp_path: Path):
+    journal = broadcast()
+    (said,) = read_conversation(journal.path(tmp_path)).exchanges
+    assert [(one.at, one.lane, one.channel) for one in said.notifications] == [(1.2, 0, "/chat"), (1.3, 1, "/chat")]

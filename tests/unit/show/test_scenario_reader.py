@@ -178,3 +178,27 @@ def test_a_file_with_an_unknown_suffix_is_detected_by_its_content(tmp_path: Path
     assert read_conversation(tmp_path / name).source == "scenario"
     (tmp_path / name).write_text('{"journal":1,"cometreel":"1","started":1.0,"profile":"gws-v2","policy":"default"}\n')
     assert read_conversation(tmp_path / name).source == "journal"
+
+
+@pytest.mark.parametrize(
+    ("deliver", "roles", "receivers"),
+    [
+        ("asker", ROLES, ["ann"]),
+        ("bob", ROLES, ["bob"]),
+        ("subscribers", ROLES, ["ann", "bob"]),
+        ("all", ROLES, ["ann", "bob"]),
+        ("subscribers", "", ["everybody", "other subscribers"]),
+        ("all", "", ["everybody", "all others"]),
+    ],
+)
+def test_a_notification_is_shown_for_each_receiver(deliver: str, roles: str, receivers: list[str], tmp_path: Path):
+    text = roles + TWO.replace("{after: 120ms,", f"{{after: 120ms, deliver: {deliver},")
+    found = conversation(text.replace("name: ask", "name: ask\n    as: ann") if roles else text, tmp_path)
+    assert [found.lanes[one.lane].name for one in found.exchanges[0].notifications] == receivers
+    assert {one.at for one in found.exchanges[0].notifications} == {0.12}
+
+
+def test_the_receivers_of_a_timeline_entry_are_shown(tmp_path: Path):
+    text = f"{ROLES}timeline:\n  - {{since: {{subscribe: /c}}, as: ann, after: 1s, channel: /c, deliver: bob}}\n"
+    found = conversation(text, tmp_path)
+    assert [(one.at, found.lanes[one.lane].name) for one in found.unsolicited] == [(1.0, "bob")]

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cometreel.show import compare, print_comparison, print_conversation, read_conversation
 from cometreel.show.terminal_view import printable
-from tests.unit.show.journal_texts import JournalBuilder, notification, three_agents, unsolicited
+from tests.unit.show.journal_texts import JournalBuilder, broadcast, notification, three_agents, unsolicited
 
 
 class _Ascii(io.StringIO):
@@ -65,6 +65,27 @@ def test_a_conversation_is_printed_in_order_of_time(tmp_path: Path):
         "RequestAgentStats",
         "Subscribe",
     ]
+
+
+BROADCAST = """\
+agent-1
+   0.000  ○                                                 handshake
+   0.100  ○                                                 subscribe /chat
+   0.500  ═══                 held  700 ms                  poll, 1 message
+   1.000  ━┄┄┄┄┄┄┄┄┄┄◆┄┄┄┄┄◆  ok    15 ms   ◆ 200 ms        publish /chat
+                                            ◆ 300 ms        → agent-2: /chat
+
+agent-2
+   0.000  ○                                                 handshake
+   0.100  ○                                                 subscribe /chat
+   0.500  ═══                 held  800 ms                  poll, 1 message
+   1.300  ◆                   of publish /chat              /chat
+""".splitlines()
+
+
+def test_each_receiver_of_a_notification_is_printed(tmp_path: Path):
+    lines = printed(broadcast().path(tmp_path))
+    assert lines[3 : 3 + len(BROADCAST)] == BROADCAST
 
 
 def test_no_line_is_longer_than_100_columns(tmp_path: Path):

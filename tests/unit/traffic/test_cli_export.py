@@ -124,6 +124,17 @@ def test_openapi_has_an_operation_for_each_path_and_method_with_all_its_variants
     assert [one["channel"] for one in document["x-unsolicited"]] == ["/v2/me/workbins"]
 
 
+def test_openapi_has_the_receivers_of_notifications(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "news.yaml"
+    event = "{channel: /news, data: 1, deliver: subscribers}"
+    path.write_text(f"cometreel: 1\nexchanges: [{{name: a, request: {{method: GET, path: /a}}, events: [{event}]}}]\n")
+    assert run(["export", str(path), "--openapi"]) == ExitCode.SUCCESS
+    operation = json.loads(capsys.readouterr().out)["paths"]["/a"]["get"]
+    assert operation["x-notifications"] == [
+        {"channel": "/news", "deliver": "subscribers", "schema": {"type": "integer"}}
+    ]
+
+
 @needs_extra("record")
 def test_an_existing_file_is_overwritten_only_with_force(scenario: Path, capsys: pytest.CaptureFixture[str]):
     (scenario.parent / "there").write_text("mine")

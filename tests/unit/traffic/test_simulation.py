@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
+from typing import cast
 
-from cometreel.jsonvalue import decode
+from cometreel.jsonvalue import JSON, JSONObject, decode
 from cometreel.traffic.simulation import simulate
 
 
@@ -75,3 +77,53 @@ def test_times_begin_when_the_scenario_was_recorded(tmp_path: Path):
         "source: {recorded: 2026-11-23T10:00:00Z}\nexchanges:\n  - name: a\n    request: {method: GET, path: /a}\n",
     )
     assert min(one.at for one in simulate(path).transactions) == 1795428000.0
+
+
+def received_by_user(path: Path) -> dict[str, list[JSON]]:
+    """Return the data of the notifications that each user received, from the user's login."""
+    users: dict[str, str] = {}
+    received: dict[str, list[JSON]] = {}
+    for one in simulate(path).transactions:
+        login, cookie = one.request.headers.get("authorization"), one.request.headers.cookies().get("JSESSIONID")
+        for field in one.reply.headers.get_all("set-cookie") if one.reply else ():
+            cookie = field.removeprefix("JSESSIONID=").partition(";")[0] if field.startswith("JSESSIONID=") else cookie
+        if login and cookie:
+            users[cookie] = base64.b64decode(login.removeprefix("Basic ")).decode().partition(":")[0]
+        if one.request.path == "/cometd" and one.reply:
+            for message in cast("list[JSONObject]", decode(one.reply.body)):
+                if "data" in message:
+                    received.setdefault(str(cookie), []).append(message["data"])
+    return {users[cookie]: data for cookie, data in received.items()}
+
+
+SHARED = """\
+roles: {ann: {}, ben: {user: benjamin}, eve: {}}
+exchanges:
+  - name: offer
+    as: ann
+    request: {method: POST, path: /offers}
+    events:
+      - {after: 1s, channel: /offers, data: for ben, deliver: ben}
+      - {after: 2s, channel: /news, data: for all, deliver: subscribers}
+timeline:
+  - {since: {subscribe: /offers}, as: eve, after: 1s, channel: /offers, data: for eve}
+"""
+
+
+def test_each_receiver_of_a_notification_is_a_client(tmp_path: Path):
+    path = scenario(tmp_path, SHARED)
+    assert received_by_user(path) == {
+        "ann": ["for all"],
+        "benjamin": ["for ben", "for all"],
+        "eve": ["for eve", "for all"],
+    }
+    assert simulate(path).notes == ()
+
+
+def test_notifications_that_no_client_gets_are_noted(tmp_path: Path):
+    path = scenario(
+        tmp_path,
+        "exchanges:\n  - name: a\n    request: {method: GET, path: /a}\n"
+        "    events: [{channel: {$t: '{{ \"/x\" }}'}, data: 1, deliver: subscribers, count: 2}]\n",
+    )
+    assert simulate(path).notes == ("2 of the notifications of 'a' are left out: no subscriber",)
