@@ -53,7 +53,6 @@ BAD = [
         "~q ~q (",
         "reel_filter: '~q ~q ('; expected a mitmproxy filter expression (for example '~u /api/ & !~a')",
     ),
-    ("reel_inline_limit", -1, "reel_inline_limit: -1; expected a number of bytes from 0"),
     ("reel_profile", "x", "reel_profile: 'x'; expected detect, gws-v2, workspace-v3, or a YAML file with a profile"),
     (
         "reel_policy",
@@ -118,6 +117,14 @@ async def test_an_invalid_option_while_running_is_refused_and_the_recording_cont
     flow = get("/x")
     context.addon.request(flow)
     assert kinds(tmp_path / "a.jsonl") == ["request"]
+
+
+async def test_a_negative_limit_is_refused(context: Any, tmp_path: Path) -> None:
+    context.options.update(reel_out=str(tmp_path / "a.jsonl"))
+    context.addon.running()
+    sentence = "reel_inline_limit: -1; expected a number of bytes from 0"
+    with pytest.raises(exceptions.OptionsError, match=sentence):
+        context.configure(context.addon, reel_inline_limit=-1)
 
 
 async def test_the_default_journal_is_named_by_the_time_in_recordings(
