@@ -108,6 +108,7 @@ def accuracy(folder: Path, core: float) -> None:
         row(f"error at {core / 2:,.0f} exchanges/s, p99", [each["p99"] for each in found], "ms")
         many = locust("reel_agents.py", host, 3000, *OURS, "--reel-rate", "1000")
         row("CPU of 3,000 agents at 1,000 requests/s", [100 * many["cpu"] / many["wall"]], "% of one core")
+        row("exchanges per second in this run", [many["count"] / many["wall"]], "exchanges/s")
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

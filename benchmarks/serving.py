@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import engine, stubs, wrk
 from benchmarks.figures import heading, row
+from benchmarks.http_load import send
 from benchmarks.replaying import BODY, SCENARIO, replay_addon
 from benchmarks.server_processes import PATIENCE, ServerProcess, mitmdump
 from benchmarks.servers import granian, serve, uvicorn
@@ -172,6 +173,7 @@ async def _compare_growth(few: ServerProcess, many: ServerProcess) -> None:
     for session in crowd:
         session.hold()
     await _wait_for_stable_memory(few)
+    await send(one.reader, one.writer, one.request(PATH, BODY))  # the server has accepted all polls when it answers
     crowded = [await _cost(few, one) for _ in range(TURNS)]
     row("ratio 1 : 10,000 sessions", [first / second for first, second in zip(alone, crowded, strict=True)])
     for session in [one, other, *crowd]:

@@ -23,6 +23,8 @@ wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Cookie"] = {cookie}
 """
 
+_TIMEOUT = "20s"  # a server that starts on a busy machine, such as a JVM, can take longer than wrk's 2 s
+
 
 def missing() -> list[str]:
     """Return the missing programs."""
@@ -40,7 +42,7 @@ def requests_per_second(
         named = "nil" if cookie is None else f"[==[{cookie}]==]"
         Path(script.name).write_text(_SCRIPT.format(body=f"[==[{body}]==]", cookie=named))
         command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
-        command += ["--script", script.name, f"http://127.0.0.1:{port}{path}"]
+        command += ["--timeout", _TIMEOUT, "--script", script.name, f"http://127.0.0.1:{port}{path}"]
         pinned = ["taskset", "-c", str(CLIENT_CORE), *command] if TWO_CORES else command
         output = subprocess.run(pinned, capture_output=True, text=True, check=True).stdout
     assert "Non-2xx" not in output, output

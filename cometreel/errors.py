@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
+    "NEWER_VERSION",
     "BugError",
     "CometreelError",
     "ExtraMissing",
@@ -26,6 +27,10 @@ __all__ = [
     "PeerError",
     "Problem",
 ]
+
+
+NEWER_VERSION = "a newer version of Cometreel wrote this file; try: pip install --upgrade cometreel"
+"""The hint for a file whose format version is higher than that of this version."""
 
 
 class CometreelError(Exception):

@@ -67,6 +67,8 @@ CREDENTIAL_FIELDS = frozenset({"authorization", *(name.lower() for name in _LOGI
 _PER_REQUEST = frozenset({"digest", "negotiate", "ntlm", "hawk"})
 """Schemes whose values differ from request to request, so that they identify nobody."""
 
+_SCHEMES = frozenset({"basic", "bearer", "oauth"})
+
 
 def credentials_of(headers: Headers) -> RequestCredentials | None:
     """Return the credentials of a request, or None.
@@ -117,8 +119,14 @@ def credentials_of_message(message: Mapping[str, JSON]) -> RequestCredentials | 
     """
     for name, value in _members(message.get("ext")):
         if isinstance(value, str) and value and _bare(name) in MESSAGE_CREDENTIALS:
-            return _authorization(value) if " " in value.strip() else RequestCredentials(token=value.strip())
+            return _of_text(value.strip())
     return None
+
+
+def _of_text(value: str) -> RequestCredentials | None:
+    if " " in value:
+        return _authorization(value)
+    return RequestCredentials(token=value) if value and value.lower() not in _SCHEMES else None
 
 
 def _members(ext: JSON) -> Iterator[tuple[str, JSON]]:

@@ -13,7 +13,15 @@ from functools import lru_cache
 
 from cometreel.jsonvalue import JSON
 
-__all__ = ["is_secret", "is_secret_header", "is_secret_segment", "member_name", "treatment_of", "words_of"]
+__all__ = [
+    "is_secret",
+    "is_secret_header",
+    "is_secret_segment",
+    "may_be_renamed",
+    "member_name",
+    "treatment_of",
+    "words_of",
+]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -175,6 +183,7 @@ _ENDINGS = ("token", "pwd", "accesskey", "privatekey", "apikey", "sessionid", "v
 
 _LONGEST_NAME, _SHORTEST_RANDOM = 200, 8
 _PARTS = re.compile(r"[^\[\]./:]+")  # of `user[pin]`, `pin[]`, `user.pin` and `wsse:Password`; the last one is the name
+_GENERATED = re.compile(r"[0-9A-Fa-f-]{16,}")  # an id as a key
 _WORD = re.compile(r"(?i:2fa|e164)|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
 
 
@@ -227,9 +236,12 @@ _LONGEST_WORD = max(map(len, _VOCABULARY))
 
 def words_of(name: str) -> tuple[str, ...]:
     """Return the words of a name in lower case and singular, without digits."""
+    if _GENERATED.fullmatch(name):
+        return ()
     return tuple(word for found in _WORD.findall(name) for word in _split(found.lower()))
 
 
+@lru_cache(maxsize=8192)
 def _split(word: str) -> tuple[str, ...]:
     """Split a word without capitals if it consists of known words; mark an unmistakable part of a longer word."""
     single = _singular(word)
@@ -338,12 +350,21 @@ def member_name(members: Mapping[str, JSON], key: str) -> str:
 
     It is the key, except for `{"name": "password", "value": …}`, and for the `code` of an OAuth token request.
     """
+    if not may_be_renamed(key):
+        return key
     lower = key.lower()
     if lower in _VALUE_KEYS:
         return next(_sibling_names(members), key)
     if lower == "code" and any(name.lower() in _OAUTH_KEYS for name in members):
         return "authorization_code"
     return key
+
+
+@lru_cache(maxsize=8192)
+def may_be_renamed(key: str) -> bool:
+    """Tell whether another member of the object may change the name of the member with this key."""
+    lower = key.lower()
+    return lower == "code" or lower in _VALUE_KEYS
 
 
 def _sibling_names(members: Mapping[str, JSON]) -> Iterator[str]:

@@ -72,6 +72,13 @@ class Headers:
                         self._cookies.setdefault(name.strip(), value.strip().strip('"'))
         return self._cookies
 
+    def cookie_values(self, name: str) -> list[str]:
+        """Return all values of a cookie, in their order: a client may have several for different paths."""
+        if name not in self.cookies():
+            return []
+        pairs = (pair.strip().partition("=") for field in self.get_all("cookie") for pair in field.split(";"))
+        return [value.strip().strip('"') for key, equals, value in pairs if equals and key.strip() == name]
+
     def charset(self) -> str:
         """Return Python's name of the charset in Content-Type; empty for UTF-8, for an unknown one and for none."""
         if self._charset is None:

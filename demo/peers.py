@@ -57,7 +57,15 @@ class PeerServer:
 def missing_peers() -> list[str]:
     """Return the npm packages that are not installed."""
     modules = NODE / "node_modules"
-    wanted = ("cometd-3", "cometd-9", "cometd-nodejs-client", "cometd-nodejs-server", "faye", "jsforce")
+    wanted = (
+        "cometd-3",
+        "cometd-9",
+        "cometd-nodejs-client",
+        "cometd-nodejs-server",
+        "faye",
+        "jsforce",
+        "genesys-workspace-client-js",
+    )
     return [f"npm package {name}" for name in wanted if not (modules / name / "package.json").is_file()]
 
 

@@ -61,7 +61,7 @@ def distill(
     if written.difference:
         click.echo(written.difference)
     click.echo(written.path)
-    for line in distilled.summary.lines():
+    for line in (*distilled.summary.lines(), *written.notes):
         click.echo(line, err=True)
 
 

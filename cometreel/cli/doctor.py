@@ -20,6 +20,7 @@ from cometreel.programs import find_program
 __all__ = ["DoctorCheck", "checks", "doctor"]
 
 _OLDEST_PYTHON = (3, 11)
+_PYTHON_FOR_RECORDING = (3, 12)
 _MIN_OPEN_FILES = 4096
 _MIN_LOCAL_PORTS = 20_000
 _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -57,6 +58,7 @@ def checks() -> Iterator[DoctorCheck]:
     yield _listening()
     yield _pytest()
     yield from map(_extra, EXTRAS)
+    yield _python_for_recording()
     yield _open_files()
     yield _local_ports()
     for name, purpose, advice in _PROGRAMS:
@@ -66,6 +68,16 @@ def checks() -> Iterator[DoctorCheck]:
 def _python() -> DoctorCheck:
     found = platform.python_version() if sys.version_info >= _OLDEST_PYTHON else ""
     return DoctorCheck("Python", found, "to run Cometreel", "install Python 3.11 or newer", required=True)
+
+
+def _python_for_recording(version: tuple[int, ...] = sys.version_info[:2]) -> DoctorCheck:
+    """Check that the Python for recording gets a mitmproxy without known advisories of its dependencies."""
+    purpose = (
+        "for recording: mitmproxy 11.0.2, the newest for Python 3.11, needs versions of h11 and tornado with known "
+        "advisories (CVE-2025-43859, CVE-2025-47287)"
+    )
+    found = ".".join(map(str, version)) if version >= _PYTHON_FOR_RECORDING else ""
+    return DoctorCheck("Python 3.12", found, purpose, "record with Python 3.12 or newer")
 
 
 def _listening(bind: Callable[[], int] | None = None) -> DoctorCheck:

@@ -85,7 +85,7 @@ def import_(
     if written.difference:
         click.echo(written.difference)
     click.echo(written.path)
-    for line in distilled.summary.lines():
+    for line in (*distilled.summary.lines(), *written.notes):
         click.echo(line, err=True)
 
 

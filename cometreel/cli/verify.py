@@ -179,4 +179,5 @@ def _accept(verdict: Verdict, script: Script) -> None:
     for path, file in updated_files(verdict, script.sources, script.scenario.profile):
         written = write_scenario(file, Path(path), inline_limit=0)
         click.echo(written.difference, err=True)
-        click.echo(written.path, err=True)
+        for line in (written.path, *written.notes):
+            click.echo(line, err=True)

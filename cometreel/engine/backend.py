@@ -92,6 +92,7 @@ class Backend:
         self._handler = self._application.handler = RequestHandler(
             prepared, self.settings, self._player, self.sessions, self._responders, self.journal, self._effects.append
         )
+        self._router.assign_role = self._handler.on_delivery
         cookie, browser_cookie = scenario.session.cookie, self.server.settings.cookie_name
         self._finder = self._application.finder = SessionFinder(
             self.sessions,
@@ -136,6 +137,8 @@ class Backend:
             request = replace(request, body=in_utf_8(request.headers, request.body))
         is_bayeux = self.server.handles(request.path)
         self.counters.requests["websocket" if request.websocket else "bayeux" if is_bayeux else "http"] += 1
+        if not (is_bayeux or request.websocket or self._responders) and (reply := self._handler.unasked(request)):
+            return [reply, *self._take_effects()]
         self.sessions.end_expired(now)
         resolved = self._resolver.resolve(request, now, is_bayeux=is_bayeux)
         if is_bayeux:

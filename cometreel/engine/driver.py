@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol, TypeAlias
 
+from cometreel.engine.log_limiter import LogLimiter
 from cometreel.errors import BugError
 from cometreel.masking import masked_text
 from cometreel.wire import Accept, Drop, Effect, Forward, Frame, Log, Reply, Request
@@ -70,6 +71,7 @@ class Driver:
         self._ids = itertools.count(1)
         self._held: dict[int, asyncio.Future[DriverReply]] = {}
         self._conversations: dict[int, WebSocketConversation] = {}
+        self._log = LogLimiter(_write)
         self._timer: asyncio.Handle | None = None
         self._wakes_at = 0.0  # kept here because uvloop's handle doesn't return it after that time
         self.closing = asyncio.Event()
@@ -128,6 +130,7 @@ class Driver:
         self._perform(self.engine.release_all(self._loop.time()))
         for request_id in [*self._held, *self._conversations]:
             self._dispatch(request_id, Drop(request_id, code=1001))
+        self._log.flush(self._loop.time())
         self._stop_timer()
 
     def apply(self, command: Callable[[float], Iterable[Effect]]) -> None:
@@ -139,7 +142,7 @@ class Driver:
         answer = None
         for effect in effects:
             if isinstance(effect, Log):
-                logger.log(logging.getLevelNamesMapping()[effect.level.upper()], "%s", masked_text(effect.text))
+                self._log.add(effect, self._loop.time())
             elif effect.request_id == current and isinstance(effect, (Reply, Drop, Forward)):
                 answer = effect
             else:
@@ -161,8 +164,10 @@ class Driver:
                 held.set_result(effect)
 
     def _set_timer(self) -> None:
-        """Set the timer to the engine's deadline. An earlier timer stays: it sets the next one."""
-        deadline = self.engine.deadline()
+        """Set the timer to the deadline of the engine or the log. An earlier timer stays: it sets the next one."""
+        deadline, log_deadline = self.engine.deadline(), self._log.deadline
+        if log_deadline is not None and (deadline is None or log_deadline < deadline):
+            deadline = log_deadline
         if deadline is None or (self._timer is not None and self._wakes_at <= deadline):
             return
         self._stop_timer()
@@ -174,8 +179,14 @@ class Driver:
             self._timer = None
 
     def _wake(self) -> None:
-        self._timer = None
-        self._perform(self.engine.advance(self._loop.time()))
+        self._timer, now = None, self._loop.time()
+        if self._log.deadline is not None:
+            self._log.advance(now)
+        self._perform(self.engine.advance(now))
+
+
+def _write(log: Log) -> None:
+    logger.log(logging.getLevelNamesMapping()[log.level.upper()], "%s", masked_text(log.text))
 
 
 class WebSocketConversation:

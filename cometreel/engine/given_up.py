@@ -22,7 +22,7 @@ _REMEDIES: Mapping[GiveUpReason, str] = {
     "no connection in time": _BIND,
     "queue full": _BIND,
     "role never assigned": "give the role a user or an id under roles:, or name it with as: in an exchange",
-    "session ended": "raise session.max_idle",
+    "session ended": "raise session.max_idle, or session.max_provisional for clients that keep no cookies",
     "client gone": "set session.when_gone: keep to deliver it to the next client",
     "no subscriber": "let a client subscribe, or set deliver: asker for the event",
 }

@@ -5,6 +5,7 @@ Every request is written to the request journal. The handler decides what is due
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -48,6 +49,8 @@ from cometreel.wire import Drop, Effect, Forward, Headers, Log, Reply, Request
 
 __all__ = ["HandlerResult", "PublishAnswer", "RequestHandler", "access_denied", "http_reply"]
 
+_BY_BROWSERS = re.compile(r"/(favicon\.ico|robots\.txt|apple-touch-icon[^/]*\.png|\.well-known/.*)")
+"""The paths that browsers and crawlers request by themselves."""
 _BEFORE_ALL = -1  # events of responders come before those of exchanges due at the same time
 
 
@@ -126,6 +129,10 @@ class RequestHandler:
         """Return the timeline entries that wait in this session for a role that no session ever had."""
         return [*self._session_roles.never_assigned(session)]
 
+    def on_delivery(self, role: str, asker: Session, others: Iterable[Session]) -> Session | None:
+        """Return the session that gets a role that no session has because a notification is for it, or None."""
+        return self._session_roles.on_delivery(role, asker, others)
+
     def adopt(self, sessions: Sessions, faults: Faults) -> None:
         """Continue sessions that started under another scenario; the faults of that scenario end."""
         self.faults = Faults(self.scenario.faults, faults.last)
@@ -133,10 +140,12 @@ class RequestHandler:
             session.plays.reset_positions()
             session.timeline.clear()
             session.references.raise_to(self.scenario.highest_ref)
-            if session.role is not None and session.role not in self.scenario.roles:
+            role = self.scenario.roles.get(session.role) if session.role is not None else None
+            if role is None or not (session.role_assigned or role.user == session.user):
                 session.role, session.role_assigned = None, False
             if session.role is not None:
                 self._roles.assign(session.role)
+            self._session_roles.on_login(session)
 
     def subscription_anchors(self, kind: SubscriptionKind, subscription: str) -> list[SubscriptionAnchor]:
         """Return the anchors of timeline entries that a subscription reaches."""
@@ -159,6 +168,18 @@ class RequestHandler:
         return triggered(self.faults.on_meta(channel), session, self._player.seed, subscription)
 
     # ------------------------------------------------------------------ HTTP
+    def unasked(self, request: Request) -> Reply | None:
+        """Return the 404 to a request that a browser sends by itself, if no exchange has its path; otherwise None.
+
+        It needs no session and is no miss.
+        """
+        if request.method not in ("GET", "HEAD") or not _BY_BROWSERS.fullmatch(request.path):
+            return None
+        path = normalize_request(request, self.scenario.profile.request).path
+        if self._settings.unmatched == "forward" or self._prepared.has_path(path):
+            return None
+        return error_reply(request.id, 404, 6, "no exchange has this path")
+
     def handle(self, request: Request, session: Session, now: float, *, locked_out: bool) -> HandlerResult:
         """Handle an HTTP request."""
         normalized = normalize_request(request, self.scenario.profile.request)
@@ -266,6 +287,8 @@ class RequestHandler:
         if self._settings.unmatched == "forward" and request.method.upper() == "GET":
             self._record(source, None, "forwarded")
             return HandlerResult((Forward(request.id),))
+        if (not_found := self.unasked(request)) is not None:
+            return HandlerResult((not_found,))
         miss = explain(normalized, source.session, self._prepared)
         reply = miss_reply(request.id, miss)
         self._record(source, None, "missed", reply.status, miss)

@@ -140,7 +140,7 @@ def _role_of_value(scenario: Scenario) -> Mapping[str, str]:
 
 
 def _texts(normalized: RequestOrPublish) -> Iterator[str]:
-    """Yield the texts in the path, the query and the body of a request, or in the data of a publish."""
+    """Yield the texts and whole numbers in the path, query and body of a request, or in the data of a publish."""
     if isinstance(normalized, NormalizedRequest):
         yield from normalized.path.segments
         yield from _texts_in(normalized.query)
@@ -152,8 +152,8 @@ def _texts(normalized: RequestOrPublish) -> Iterator[str]:
 
 
 def _texts_in(value: JSON) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        yield str(value)
     elif isinstance(value, dict):
         for member in value.values():
             yield from _texts_in(member)

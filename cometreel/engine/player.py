@@ -297,7 +297,7 @@ class Timeline:
                     handle.cancel()
         for anchor, at in list(session.anchors.items()):
             for entry in self._prepared.entries_since(anchor, session.role):
-                if not any(session.anchors.get(end, at - 1) >= at for end in entry.until):
+                if entry.roles and not any(session.anchors.get(end, at - 1) >= at for end in entry.until):
                     self._start_once(session, entry, at)
 
     def _start_once(self, session: Session, entry: TimelineEntry, at: Ticks) -> None:

@@ -28,6 +28,7 @@ from cometreel.scenario import (
 from cometreel.scenario.exchange import ExchangeGroup
 from cometreel.scenario.json_pointer import find
 from cometreel.scenario.matchers import Literal
+from cometreel.scenario.normalized_request import NormalizedPath
 from cometreel.scenario.request_pattern import ExactPath, RequestPattern, Trigger
 
 __all__ = ["PreparedScenario", "RecordedNumbers", "numbers_of"]
@@ -61,6 +62,11 @@ class PreparedScenario:
         if isinstance(normalized, NormalizedRequest):
             return self._groups_at.get(normalized.path.segments) or list(self.scenario.groups)
         return self._groups_at.get(normalized.channel) or list(self.scenario.groups)
+
+    def has_path(self, path: NormalizedPath) -> bool:
+        """True if an exchange has this path, whatever the rest of its request is."""
+        patterns = (group.exchanges[0].trigger for group in self.scenario.groups)
+        return any(isinstance(pattern, RequestPattern) and pattern.accepts_path(path) for pattern in patterns)
 
     def entries_since(self, anchor: Anchor, role: str | None) -> list[TimelineEntry]:
         """Return the timeline entries that start with this anchor in a session of this role."""

@@ -219,7 +219,7 @@ class Session:
         return self.started + to_seconds(Ticks(ticks - to_ticks(self.started)))
 
 
-_MAX_NAMES = 100  # browser cookies, bound values or tokens of one session; the oldest is forgotten
+_MAX_NAMES = 100  # of each kind: browser cookies, bound values, credentials of one session; the oldest is forgotten
 _EVICTION_TRIES = 8
 
 
@@ -420,7 +420,9 @@ class Sessions:
         names = self._names.setdefault(session.number, {})
         names.pop((kind, name), None)
         if len(names) >= _MAX_NAMES:
-            self.remove_name(session, *next(iter(names)))
+            same_kind = [one for one in names if one[0] == kind]
+            if len(same_kind) >= _MAX_NAMES:
+                self.remove_name(session, *same_kind[0])
         names[kind, name] = None
         sessions = self._named[kind].setdefault(name, {})
         sessions.pop(session.number, None)
@@ -511,7 +513,13 @@ class SessionResolver:
         return ResolvedSession(session, fields)
 
     def _by_cookie(self, request: Request) -> Session | None:
-        found = self._sessions.by_cookie(request.headers.cookies().get(self._cookie)) if self._cookie else None
+        """Return the session of the first valid session cookie; a browser also sends those of other local servers."""
+        if self._cookie is None:
+            return None
+        found = self._sessions.by_cookie(request.headers.cookies().get(self._cookie))
+        if found is None:
+            values = request.headers.cookie_values(self._cookie)[1:]
+            found = next(filter(None, map(self._sessions.by_cookie, values)), None)
         if found is not None and found.kind == "provisional":
             self._sessions.unshare_fault_counts(found, client_address(request))
         return found

@@ -21,6 +21,7 @@ from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.masking import is_secret, masked, masked_text
 from cometreel.scenario import ExchangeBlock, NormalizedRequest, Scenario, ScenarioFile, can_be_written, dump
 from cometreel.scenario.normalized_request import form_of, normalize_path, without_session
+from cometreel.secret_names import is_secret_segment, member_name
 from cometreel.wire import Headers, Request
 
 __all__ = ["suggest_stub"]
@@ -94,17 +95,19 @@ def _path(path: str) -> JSON:
     if not asked.segments:
         return "/"
     if masked_text(bare) != bare or any(map(_CAPTURED.fullmatch, asked.segments)):
-        return [_segment(each) for each in asked.segments]
+        return [_segment(each, before) for before, each in zip(["", *asked.segments], asked.segments, strict=False)]
     if bare.isprintable() and "#" not in bare and "://" not in bare:
         return bare
     encoded = quote(bare, _IN_PATHS, errors="surrogateescape")
     return encoded if normalize_path(encoded) == asked else [_segment(each) for each in asked.segments]
 
 
-def _segment(text: str) -> JSON:
+def _segment(text: str, before: str = "") -> JSON:
     if (captured := _CAPTURED.fullmatch(text)) is not None:
         return {"$capture": captured[1]}
-    shown = can_be_written(text) and "%" not in text and "/" not in text and masked_text(text) == text
+    is_plain = can_be_written(text) and "%" not in text and "/" not in text
+    after_name = not _CAPTURED.fullmatch(before) and is_secret_segment(before, text)
+    shown = is_plain and masked_text(text) == text and not after_name
     return text if shown else {"$any": "string"}
 
 
@@ -139,7 +142,10 @@ def _publish(call: Call, scenario: Scenario, is_bound: Callable[[str], bool]) ->
 def _pattern(value: JSON) -> JSON:
     """Return the pattern of a value: the value itself, with a marker for each secret."""
     if isinstance(value, dict):
-        return {_literal(name): _ANYTHING if is_secret(name) else _pattern(member) for name, member in value.items()}
+        return {
+            _literal(name): _ANYTHING if is_secret(member_name(value, name)) else _pattern(member)
+            for name, member in value.items()
+        }
     if isinstance(value, list):
         return [_pattern(item) for item in value]
     return _ANYTHING if isinstance(value, str) and masked_text(value) != value else value

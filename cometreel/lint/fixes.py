@@ -1,4 +1,4 @@
-"""Applies safe fixes, which don't change the requests that a scenario matches."""
+"""Applies the fixes of issues to the content of a file. Files are not changed."""
 
 from __future__ import annotations
 

@@ -74,6 +74,7 @@ RULES: Mapping[str, LintRule] = {
         LintRule(
             "dangling-reference", "warning", "The reference number of a notification is in the reply of its exchange."
         ),
+        LintRule("literal", "warning", "No literal text looks like a pattern, a template or JSON in quotes."),
         LintRule("secret", "error", "The scenario contains no passwords, tokens or keys."),
         LintRule("ageing", "warning", "No value depends on the time of the recording."),
     )

@@ -16,6 +16,7 @@ from cometreel.lint.ageing import ageing
 from cometreel.lint.dangling_references import dangling_references
 from cometreel.lint.issues import RULES, Issue
 from cometreel.lint.lint_context import LintContext, RawBlock
+from cometreel.lint.literals import literals
 from cometreel.lint.undeliverable import undeliverable
 from cometreel.lint.unheard import unheard
 from cometreel.lint.unreachable import unreachable
@@ -27,7 +28,7 @@ __all__ = ["lint", "rules_not_run"]
 
 _IGNORE_KEY = "x-lint"
 _RuleCheck: TypeAlias = Callable[[LintContext], Iterator[Issue]]
-_RULES: tuple[_RuleCheck, ...] = (unreachable, unheard, undeliverable, dangling_references, ageing)
+_RULES: tuple[_RuleCheck, ...] = (unreachable, unheard, undeliverable, dangling_references, literals, ageing)
 
 
 def rules_not_run() -> Mapping[str, str]:

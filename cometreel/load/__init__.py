@@ -52,7 +52,7 @@ from cometreel.load.outcomes import (
 from cometreel.load.owner_kinds import Expectation, OwnerKind, StatsRequest, expectation_for, request_for
 from cometreel.load.owners import Owners, read_owners
 from cometreel.load.rate import Piece, Rate, parse_rate
-from cometreel.load.report_html import html_report, html_section
+from cometreel.load.report_html import html_section
 from cometreel.load.report_text import terminal_report
 from cometreel.load.tally import (
     COUNTED,
@@ -127,7 +127,6 @@ __all__ = [
     "count_sent",
     "expectation_for",
     "figures",
-    "html_report",
     "html_section",
     "junit_report",
     "latency_curve",

@@ -46,6 +46,7 @@ class StopReason(Enum):
     HIGHEST = "it is the highest allowed rate"
     NONE = "no rate held the limits"
     OPEN = "the search was not finished; a higher rate may hold"
+    UNFINISHED = "the search was not finished; no rate has held the limits so far"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,8 @@ class CapacitySearch:
 
     def result_so_far(self) -> CapacityResult:
         """Return the result, or the preliminary result if the search still runs."""
-        return self.result or CapacityResult(self._held, self._broken, StopReason.OPEN)
+        stopped = StopReason.OPEN if self._held else StopReason.UNFINISHED
+        return self.result or CapacityResult(self._held, self._broken, stopped)
 
     def _set_next_step(self, step: CapacityStep, rest: float) -> None:
         rate = self._next_rate()

@@ -29,6 +29,8 @@ class LeaseReport(TypedDict):
     """The sequence number of the latest grant that was applied; 0 before the first."""
     wanted: int
     """Number of agents that this worker has users for; 0 if it can't send requests."""
+    leaving: bool
+    """True if this worker sends no new requests: it returns its shares, and keeps its agents until it is removed."""
     agents: list[int]
     """The agents in use."""
     left: dict[str, float]
@@ -53,6 +55,7 @@ class _Worker:
     reported_at: float
     sequence: int = 0
     wanted: int = 0
+    leaving: bool = False
     agents: set[int] = field(default_factory=set)
     shares: dict[int, float] = field(default_factory=dict)
     agents_leaving: dict[int, int] = field(default_factory=dict)
@@ -91,6 +94,7 @@ class Leases:
         if report["sequence"] <= worker.sequence:
             return None
         worker.reported_at, worker.sequence, worker.wanted = now, report["sequence"], report["wanted"]
+        worker.leaving = report["leaving"]
         self._reclaim(worker, report)
         self._lease_agents(worker, report)
         self._lease_shares(worker, now)
@@ -113,11 +117,15 @@ class Leases:
         """
         lost = [name for name, worker in self._workers.items() if worker.reported_at + 1.5 * self._term <= now]
         for name in lost:
-            worker = self._workers.pop(name)
-            self._free_agents |= dict.fromkeys(sorted(worker.agents))
-            for share, since in worker.shares.items():
-                self._free_shares[share] = max(since, now - self.start)
+            self.remove(name, now)
         return lost
+
+    def remove(self, name: str, now: float) -> None:
+        """Reclaim all leases of a worker that is lost or has left."""
+        worker = self._workers.pop(name)
+        self._free_agents |= dict.fromkeys(sorted(worker.agents))
+        for share, since in worker.shares.items():
+            self._free_shares[share] = max(since, now - self.start)
 
     # ------------------------------------------------------------------ internals
     def _reclaim(self, worker: _Worker, report: LeaseReport) -> None:
@@ -162,8 +170,8 @@ class Leases:
 
     def _target(self, worker: _Worker) -> int:
         """Return the number of shares that a worker should have: all workers that can send get equal parts."""
-        able = [each for each in self._workers.values() if each.wanted]
-        if not worker.wanted:
+        able = [each for each in self._workers.values() if each.wanted and not each.leaving]
+        if not worker.wanted or worker.leaving:
             return 0
         part, more = divmod(SHARES, len(able))
         place = next(number for number, each in enumerate(able) if each is worker)
@@ -189,7 +197,7 @@ class WorkerLeases:
         self.shares: dict[int, float] = {}
         """The shares, each with the time from which its due requests belong to this worker."""
 
-    def report(self, wanted: int, now: float) -> LeaseReport:
+    def report(self, wanted: int, now: float, *, leaving: bool = False) -> LeaseReport:
         """Return a report for the master. `wanted` is the number of users that are an agent or wait for one."""
         self._sequence += 1
         self._sent[self._sequence] = now
@@ -198,6 +206,7 @@ class WorkerLeases:
             "sequence": self._sequence,
             "seen": self._last_grant,
             "wanted": wanted,
+            "leaving": leaving,
             "agents": sorted(self._used),
             "left": {str(share): served_until for share, (served_until, _) in sorted(self._left.items())},
         }

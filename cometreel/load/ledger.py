@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.load.formatting import shortened
 from cometreel.load.outcomes import (
     Abandoned,
     Acknowledged,
@@ -29,12 +30,16 @@ from cometreel.load.outcomes import (
     Unexpected,
     Wrong,
 )
+from cometreel.masking import masked_text
 
-__all__ = ["Ledger"]
+__all__ = ["LOST_KEPT", "Ledger"]
 
 _Reference = int | str
 _EMPTY: Final[deque[PendingRequest]] = deque(maxlen=0)
-"""Shared by agents that have not sent a request: there are thousands, and two deques take 1.5 kB."""
+"""Shared by agents that have not sent a request: there are thousands, and three deques take 2.2 kB."""
+
+LOST_KEPT: Final = 1_000
+"""Number of lost exchanges of an agent whose late notifications are recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,9 @@ class Ledger:
 
     :param agent: name of the agent in reports.
     :param late: seconds since the intended start after which an answer is late.
-    :param patience: seconds since the POST was sent after which a missing answer is lost. The referenceId of a finished
-        exchange is remembered for the same time; after that the server may use it again.
+    :param patience: seconds since the POST was sent after which a missing answer is lost. The referenceId of an
+        answered exchange is remembered for the same time. That of a lost one is remembered until the server uses it
+        again; of more than `LOST_KEPT`, the latest.
     """
 
     def __init__(self, agent: str, *, late: float, patience: float) -> None:
@@ -65,7 +71,8 @@ class Ledger:
         self._by_reference: dict[_Reference, PendingRequest] = {}  # by the referenceId of the reply, until it expires
         self._early: list[_EarlyNotification] = []
         self._by_deadline = _EMPTY  # in order of sending, so in order of their deadlines
-        self._settled = _EMPTY  # finished; their referenceIds expire in this order
+        self._settled = _EMPTY  # answered; their referenceIds expire in this order
+        self._lost = _EMPTY  # not answered in time; their referenceIds don't expire
         self.waiting = 0
         """Number of acknowledged exchanges without a notification."""
 
@@ -78,7 +85,7 @@ class Ledger:
     def sent(self, planned: PlannedRequest, intended: float, now: float) -> PendingRequest:
         """Record a POST that is sent now, with its intended start. Pass the result to `replied` or `failed`."""
         if self._by_deadline is _EMPTY:
-            self._by_deadline, self._settled = deque(), deque()
+            self._by_deadline, self._settled, self._lost = deque(), deque(), deque()
         self._sent += 1
         exchange = PendingRequest(self._sent, self._agent, planned, intended, now)
         self._posts[exchange.number] = exchange
@@ -184,8 +191,8 @@ class Ledger:
     def _deliver(self, exchange: PendingRequest, data: JSONObject, at: float) -> RequestOutcome:
         if not exchange.open:
             return Duplicate(exchange, at) if exchange.answered else LateAfterLost(exchange, at)
-        self._settle(exchange, at)
         exchange.answered = True
+        self._settle(exchange, at)
         assert exchange.planned.expectation is not None
         part = exchange.planned.expectation.mismatch(data)
         if part:
@@ -195,7 +202,15 @@ class Ledger:
     def _settle(self, exchange: PendingRequest, at: float) -> None:
         exchange.settled_at = at
         self.waiting -= 1
-        self._settled.append(exchange)
+        self._remember(exchange)
+
+    def _remember(self, exchange: PendingRequest) -> None:
+        if exchange.answered:
+            self._settled.append(exchange)
+            return
+        self._lost.append(exchange)
+        if len(self._lost) > LOST_KEPT:
+            self._forget(self._lost.popleft())
 
     def _expire(self, exchange: PendingRequest, at: float) -> Iterable[RequestOutcome]:
         if exchange.ack_at is None:
@@ -215,10 +230,10 @@ class Ledger:
         if reference is not None:
             exchange.reference, exchange.settled_at = reference, now
             self._by_reference.setdefault(reference, exchange)
-            self._settled.append(exchange)
+            self._remember(exchange)
 
     def _forgotten(self, exchange: PendingRequest, now: float) -> bool:
-        return exchange.settled_at is not None and exchange.settled_at + self._patience <= now
+        return exchange.answered and exchange.settled_at is not None and exchange.settled_at + self._patience <= now
 
     def _forget(self, exchange: PendingRequest) -> None:
         reference = exchange.reference
@@ -231,15 +246,23 @@ def _refusal(
 ) -> Refused | None:
     """Return why this reply is no acknowledgement, or None if it is one."""
     if not 200 <= status < 300:
-        return Refused(exchange, now, Failure.HTTP, status)
+        return Refused(exchange, now, Failure.HTTP, status, _message(body))
     code = body.get("statusCode") if isinstance(body, dict) else None
     if isinstance(code, bool) or not isinstance(code, int):
-        return Refused(exchange, now, Failure.STATUS, -1)
+        return Refused(exchange, now, Failure.STATUS, -1, _message(body))
     if code != 0:
-        return Refused(exchange, now, Failure.STATUS, code)
+        return Refused(exchange, now, Failure.STATUS, code, _message(body))
     if exchange.planned.expectation is not None and reference is None:
         return Refused(exchange, now, Failure.REFERENCE)
     return None
+
+
+_LONGEST_MESSAGE = 300
+
+
+def _message(body: JSON) -> str:
+    message = body.get("statusMessage") if isinstance(body, dict) else None
+    return shortened(masked_text(" ".join(message.split())), _LONGEST_MESSAGE) if isinstance(message, str) else ""
 
 
 def _reference(body: JSON) -> _Reference | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.junit import JUnitCase, JUnitSuite
@@ -13,7 +14,7 @@ from cometreel.load.formatting import count, percent, rate, seconds
 from cometreel.load.latency import Latency, Point
 from cometreel.load.limits import LimitResult
 from cometreel.load.owner_kinds import OwnerKind
-from cometreel.load.tally import BUSY_PERCENT, COUNTED, Entry, Tally, Timing, count_of, overloaded
+from cometreel.load.tally import BUSY_PERCENT, COUNTED, Entry, Tally, Timing, count_of, count_sent, overloaded
 
 __all__ = [
     "PERCENTILES",
@@ -21,10 +22,13 @@ __all__ = [
     "ReportRow",
     "RunInfo",
     "both_latencies",
+    "capacity_text",
     "figures",
     "headline",
     "junit_report",
+    "messages",
     "rows",
+    "verdict",
     "warnings",
 ]
 
@@ -32,6 +36,7 @@ PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99, 100.0)
 """The percentiles of each latency; the last is the maximum."""
 
 _HIGH_LAG = 0.05
+_LOCKED_OUT = ("HTTP 401", "HTTP 403")
 _MOST_SENT = 0.98
 
 
@@ -47,6 +52,10 @@ class RunInfo:
     settings: tuple[tuple[str, str], ...] = ()
     lost: tuple[str, ...] = ()
     """Names of lost workers."""
+    logged_in: bool = True
+    """False if the agents don't log in."""
+    login_error: str = ""
+    """Error of the last failed login; empty if none failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,24 @@ def rows(tally: Tally) -> list[ReportRow]:
     return [*(ReportRow(labels.get(name, name), tally.entries[name]) for name in named), ReportRow("All", whole)]
 
 
+class FailureMessage(NamedTuple):
+    """The first message of the server for one failure of one entry."""
+
+    label: str
+    failure: str
+    number: int
+    message: str
+
+
+def messages(report: Report) -> list[FailureMessage]:
+    """Return the first message of each failure, in the order of `rows`."""
+    return [
+        FailureMessage(row.label, failure, row.entry.failures[failure], first["message"])
+        for row in rows(report.tally)[:-1]
+        for failure, first in sorted(row.entry.messages.items())
+    ]
+
+
 def both_latencies(timing: Timing) -> list[tuple[Point, Point]]:
     """Return pairs of the latency from the intended and from the actual start, for each of `PERCENTILES`."""
     return list(zip(timing.intended.percentiles(PERCENTILES), timing.actual.percentiles(PERCENTILES), strict=True))
@@ -105,6 +132,12 @@ def warnings(report: Report) -> list[str]:
     found: list[str] = []
     if not sent:
         found.append("no request was sent, so there are no results")
+    if run.login_error:
+        found.append(run.login_error)
+    refused = [] if run.logged_in else [sum(e.failures[text] for e in tally.entries.values()) for text in _LOCKED_OUT]
+    if sum(refused):
+        number = count(sum(refused))
+        found.append(f"requests refused with HTTP 401 or 403: {number}; the server requires a login: add --reel-users")
     found += [
         f"{name} was lost: its requests in progress, and those due until other workers took over, are in no figure"
         for name in run.lost
@@ -132,6 +165,28 @@ def warnings(report: Report) -> list[str]:
     if waiting:
         found.append(f"the counts aren't final: {count(waiting)} exchanges were still in progress")
     return found
+
+
+def verdict(report: Report) -> str:
+    """Return the result of the run in one line: passed or failed, and why."""
+    limits, broken = len(report.limit_results), sum(not each.passed for each in report.limit_results)
+    failed = count_of(report.tally, "error")
+    if not count_sent(report.tally):
+        return "Failed: no request was sent"
+    if report.capacity is not None:
+        return f"{'Passed' if report.passed else 'Failed'}: capacity {capacity_text(report.capacity)}"
+    if broken:
+        return f"Failed: {broken} of {limits} limits broken"
+    if limits:
+        return f"Passed: {'all ' if limits > 1 else ''}{limits} {'limits hold' if limits > 1 else 'limit holds'}"
+    return f"No limits were set; {count(failed)} requests failed" if failed else "No limits were set; no request failed"
+
+
+def capacity_text(capacity: CapacityResult) -> str:
+    """Return the highest rate that held, or what is known instead."""
+    if capacity.rate:
+        return rate(capacity.rate)
+    return "unknown" if capacity.broken is None else f"below {rate(capacity.broken)}"
 
 
 def headline(report: Report) -> str:
@@ -179,7 +234,7 @@ def figures(report: Report) -> JSONObject:
 
 
 def junit_report(report: Report) -> str:
-    """Return the limits as JUnit XML, one test case each. The warnings are the `system-out`."""
+    """Return the limits as JUnit XML, one test case each. Warnings and messages are the `system-out`."""
     cases = [
         JUnitCase(
             "limits",
@@ -188,7 +243,8 @@ def junit_report(report: Report) -> str:
         )
         for result in report.limit_results
     ]
-    suite = JUnitSuite("cometreel load", cases, report.run.seconds, "\n".join(warnings(report)))
+    notes = [*warnings(report), *(f"{each.label}, {each.failure}: {each.message}" for each in messages(report))]
+    suite = JUnitSuite("cometreel load", cases, report.run.seconds, "\n".join(notes))
     return suite.document(wrapped=False)
 
 
@@ -205,6 +261,7 @@ def _row_figures(row: ReportRow) -> JSONObject:
         "expected": entry.expected,
         "answered": entry.answered,
         "failures": dict(sorted(entry.failures.items())),
+        "messages": {failure: first["message"] for failure, first in sorted(entry.messages.items())},
         "ack": {"intended": _latency_figures(entry.ack.intended), "actual": _latency_figures(entry.ack.actual)},
         "notification": {
             "intended": _latency_figures(entry.notification.intended),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import accumulate
 
 from cometreel.errors import OptionInvalid
@@ -27,6 +27,12 @@ class Mix:
     def kinds(self) -> tuple[OwnerKind, ...]:
         """The kinds in the mix."""
         return tuple(kind for kind, _ in self.parts)
+
+    def without(self, kinds: Collection[OwnerKind]) -> Mix:
+        """Return the mix without some of its kinds. The other percentages are scaled to 100."""
+        kept = [(kind, percent) for kind, percent in self.parts if kind not in kinds]
+        total = sum(percent for _, percent in kept)
+        return Mix((kind, 100 * percent / total) for kind, percent in kept)
 
     def pick(self, draw: float) -> OwnerKind:
         """Return the kind for a random number from 0 up to, but not including, 1."""

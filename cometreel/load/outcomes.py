@@ -9,8 +9,8 @@
 | `Answered` | the notification arrived within the patience since `sent`; `late` is counted from `intended` |
 | `Wrong` | the notification arrived within the patience but is about another owner or has another type |
 | `Lost` | no notification arrived within the patience |
-| `LateAfterLost` | a notification arrived after its request was counted as lost |
-| `Duplicate` | another notification arrived after the request was answered |
+| `LateAfterLost` | a notification arrived after its request was counted as lost, at any time |
+| `Duplicate` | another notification arrived within the patience after the request was answered |
 | `Unexpected` | a notification arrived that belongs to no request of this session |
 | `Abandoned` | the agent was stopped before the patience was over: neither answered nor lost |
 | `SessionLost` | the server doesn't know the CometD session any more |
@@ -105,6 +105,8 @@ class Refused:
     at: float
     failure: Failure
     detail: int = 0
+    message: str = ""
+    """The statusMessage of the reply, without secrets. A replay describes the near miss in it."""
 
     @property
     def text(self) -> str:

@@ -35,15 +35,18 @@ class Owners:
         """Return the owners of this kind."""
         return self._owners.get(kind, ())
 
+    def missing(self, mix: Mix) -> list[OwnerKind]:
+        """Return the kinds of the mix that need an owner and have none."""
+        return [kind for kind in mix.kinds() if kind.owned and not self.of(kind)]
+
     def check(self, mix: Mix) -> None:
         """Check that each kind of the mix that needs an owner has one.
 
         :raises OptionInvalid: if a kind has none, with an example.
         """
-        for kind in mix.kinds():
-            if kind.owned and not self.of(kind):
-                found = f"the mix has {kind.value}, but no owner of this kind is given"
-                raise OptionInvalid(_OPTION, found, f"at least one, such as {kind.value}={kind.label}{{1..10}}")
+        for kind in self.missing(mix):
+            found = f"the mix has {kind.value}, but no owner of this kind is given"
+            raise OptionInvalid(_OPTION, found, f"at least one, such as {kind.value}={kind.label}{{1..10}}")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Owners) and self._owners == other._owners

@@ -1,4 +1,4 @@
-"""The HTML report: one page without scripts or external resources."""
+"""The HTML report: a section of a page, without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -6,19 +6,27 @@ from cometreel import __version__
 from cometreel.html_templates import html_template
 from cometreel.load.charts import latency_curve, run_chart
 from cometreel.load.formatting import count, percent, rate, seconds
-from cometreel.load.load_report import PERCENTILES, Report, both_latencies, headline, rows, warnings
+from cometreel.load.load_report import (
+    PERCENTILES,
+    Report,
+    both_latencies,
+    capacity_text,
+    headline,
+    messages,
+    rows,
+    verdict,
+    warnings,
+)
 from cometreel.load.tally import COUNTED
 
-__all__ = ["html_report", "html_section"]
-
-
-def html_report(report: Report) -> str:
-    """Return the whole page. All values are escaped."""
-    return html_template("cometreel.load", "report").render(_context(report))
+__all__ = ["html_section"]
 
 
 def html_section(report: Report) -> str:
-    """Return the report as an HTML section for another page. Its style doesn't affect the rest of the page."""
+    """Return the report as an HTML section for another page: first the result. All values are escaped.
+
+    Its style doesn't affect the rest of the page.
+    """
     return html_template("cometreel.load", "section").render(_context(report))
 
 
@@ -30,9 +38,12 @@ def _context(report: Report) -> dict[str, object]:
     return {
         "version": __version__,
         "report": report,
+        "verdict": verdict(report),
         "headline": headline(report),
+        "capacity_text": capacity_text,
         "warnings": warnings(report),
         "rows": whole,
+        "messages": messages(report),
         "failures": failures,
         "percentiles": [f"p{each:g}" for each in PERCENTILES[:-1]] + ["max"],
         "both_latencies": both_latencies,

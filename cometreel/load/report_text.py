@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from textwrap import wrap
 
 from cometreel.load.formatting import count, percent, rate, seconds, shortened
-from cometreel.load.load_report import Report, ReportRow, both_latencies, headline, rows, warnings
+from cometreel.load.load_report import (
+    Report,
+    ReportRow,
+    both_latencies,
+    capacity_text,
+    headline,
+    messages,
+    rows,
+    warnings,
+)
 
 __all__ = ["terminal_report"]
 
@@ -29,11 +38,12 @@ _PERCENTILES = ("p50", "p99", "p99.99", "max")
 
 
 def terminal_report(report: Report) -> str:
-    """Return the report: counts, latencies, slowest answers, limits and warnings."""
+    """Return the report: counts, messages, latencies, slowest answers, limits and warnings."""
     whole = rows(report.tally)
     parts = [
         [f"load on {report.run.host} for {seconds(report.run.seconds)}", headline(report)],
         _counts(whole),
+        _messages(report),
         _strays(report),
         _latencies(whole),
         _slowest(report),
@@ -52,6 +62,18 @@ def _counts(whole: Sequence[ReportRow]) -> list[str]:
         counts = [entry.sent, entry.acknowledged, entry.expected, entry.answered, *(row.failed(what) for what in shown)]
         body.append([row.label, *map(count, counts)])
     return _table(["owner", "sent", "acked", "expected", "answered", *shown], body)
+
+
+def _messages(report: Report) -> list[str]:
+    found = messages(report)
+    lines = [
+        line
+        for each in found
+        for line in wrap(
+            f"{each.label}, {each.failure} ({count(each.number)}): {each.message}", _WIDTH, subsequent_indent="  "
+        )
+    ]
+    return ["first message of each failure", "-" * min(max(map(len, lines)), _WIDTH), *lines] if lines else []
 
 
 def _strays(report: Report) -> list[str]:
@@ -102,7 +124,7 @@ def _trials(report: Report) -> list[str]:
     if report.capacity is None:
         return []
     body = [[rate(trial.step.rate), trial.reason or "held"] for trial in report.trials]
-    end = f"capacity: {rate(report.capacity.rate)}; {report.capacity.stopped.value}"
+    end = f"capacity: {capacity_text(report.capacity)}; {report.capacity.stopped.value}"
     return [*_table(["rate", "limits"], body, left=(1,)), end]
 
 

@@ -36,6 +36,7 @@ __all__ = [
     "Counted",
     "Entry",
     "EntryState",
+    "FirstMessage",
     "Gauges",
     "SlowAnswer",
     "SlowState",
@@ -59,6 +60,13 @@ class TimingState(TypedDict):
     actual: LatencyState
 
 
+class FirstMessage(TypedDict):
+    """The first message of a failure: the start of the request in seconds of the run, and the text of the server."""
+
+    at: float
+    message: str
+
+
 class EntryState(TypedDict):
     """An entry as JSON."""
 
@@ -67,6 +75,7 @@ class EntryState(TypedDict):
     expected: int
     answered: int
     failures: dict[str, int]
+    messages: dict[str, FirstMessage]
     ack: TimingState
     notification: TimingState
 
@@ -112,8 +121,16 @@ class Entry:
         """Right notifications within the patience, including late ones."""
         self.failures: Counter[str] = Counter()
         """Failures by the text of their outcome, and `late`."""
+        self.messages: dict[str, FirstMessage] = {}
+        """The first message of each failure that has one."""
         self.ack = Timing()
         self.notification = Timing()
+
+    def add_message(self, text: str, new: FirstMessage) -> None:
+        """Keep this message of a failure if it is the first one."""
+        kept = self.messages.get(text)
+        if kept is None or (new["at"], new["message"]) < (kept["at"], kept["message"]):
+            self.messages[text] = new.copy()
 
     def merge(self, other: EntryState) -> None:
         """Add the figures of another state."""
@@ -122,6 +139,8 @@ class Entry:
         self.expected += other["expected"]
         self.answered += other["answered"]
         self.failures.update(other["failures"])
+        for text, first in other["messages"].items():
+            self.add_message(text, first)
         self.ack.merge(other["ack"])
         self.notification.merge(other["notification"])
 
@@ -133,6 +152,7 @@ class Entry:
             "expected": self.expected,
             "answered": self.answered,
             "failures": dict(sorted(self.failures.items())),
+            "messages": {text: first.copy() for text, first in sorted(self.messages.items())},
             "ack": self.ack.state(),
             "notification": self.notification.state(),
         }
@@ -346,7 +366,11 @@ class Tally:
             self.slowest.add(SlowAnswer(micros, since, exchange.planned.entry, exchange.agent, str(exchange.reference)))
 
     def _failed(self, outcome: Refused | Wrong | Lost | Abandoned | LateAfterLost | Duplicate) -> None:
-        self.entry(outcome.exchange.planned.entry).failures[outcome.text] += 1
+        entry = self.entry(outcome.exchange.planned.entry)
+        entry.failures[outcome.text] += 1
+        if isinstance(outcome, Refused) and outcome.message:
+            at = round(outcome.exchange.sent - self.start, 6)
+            entry.add_message(outcome.text, {"at": at, "message": outcome.message})
         if isinstance(outcome, Refused | Wrong | Lost):
             self.time_series.failed(outcome.at - self.start)
 

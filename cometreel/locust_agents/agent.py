@@ -36,14 +36,16 @@ from cometreel.locust_agents.login import (
     LoginMode,
     LoginRefused,
     LoginRequest,
+    LoginRequests,
     first_requests,
     log_in,
+    log_in_as_recorded,
     session_gone,
 )
 from cometreel.locust_agents.long_polling import BayeuxTransport, LongPollingTransport
 from cometreel.locust_agents.request_queue import QueuedRequest, RequestSender
 from cometreel.locust_agents.request_queue import ReplyOrLoss as HttpOutcome
-from cometreel.locust_agents.scenario_script import STATE_CHANGES, AnyAnswer
+from cometreel.locust_agents.scenario_script import STATE_CHANGES, AnyAnswer, ScenarioScript
 from cometreel.locust_agents.websocket_transport import WebSocketTransport
 
 __all__ = ["Agent", "AgentConfig", "AgentContext", "StatsSink", "Transport"]
@@ -68,6 +70,20 @@ class AgentConfig:
     """Operations that are sent for each of the agent's workbins after its login."""
     late: float = 2.0
     patience: float = 10.0
+    script: ScenarioScript | None = None
+    """The requests of a scenario, which agents send instead of those of a desktop."""
+
+    def login_of(self, number: int, credentials: UserCredentials | None) -> LoginRequests:
+        """Return the requests of an agent before the CometD handshake: recorded ones, or those of a desktop."""
+        recorded = self.script.login_of(number, credentials) if self.script is not None else []
+        return log_in_as_recorded(self.login, recorded) if recorded else log_in(self.login)
+
+    @property
+    def end(self) -> LoginRequest | None:
+        """The last request of a session; None if agents don't log in, or the recorded login has no end."""
+        if self.login == "open":
+            return None
+        return self.script.end if self.script is not None and self.script.logins else END_SESSION
 
 
 class StatsSink(Protocol):
@@ -114,7 +130,7 @@ class Agent:
         self.ledger = Ledger(f"agent-{number + 1}", late=config.late, patience=config.patience)
         self.ready, self.logged_out = Event(), Event()
         self.idle = True
-        self._identity = Identity(context.target.authority, config.login, credentials)
+        self._identity, self._credentials = Identity(context.target.authority, config.login, credentials), credentials
         self._posts = context.new_sender()
         self._client = BayeuxClient(ClientSettings(connection_type=config.transport, jitter=self._jitter))
         self._transport = self._make_transport()
@@ -202,7 +218,8 @@ class Agent:
     def _log_in(self) -> None:
         if not (self._logging_in or self._stopping):
             self._logging_in = True
-            self._run_steps(log_in(self._context.config.login), self._logged_in, None)
+            steps = self._context.config.login_of(self.number, self._credentials)
+            self._run_steps(steps, self._logged_in, None)
 
     def _logged_in(self, user_id: str) -> None:
         self._logging_in, self._backoff, self._logged_in_at = False, 0.0, self._context.clock.now()
@@ -288,7 +305,9 @@ class Agent:
     def _connected(self) -> None:
         if self.ready.is_set() or self._stopping:
             return
-        if self._context.config.login == "open":
+        config = self._context.config
+        as_recorded = config.script is not None and config.script.logins and not config.after_login
+        if config.login == "open" or as_recorded:
             self._login_complete([])
         else:
             self._run_steps(first_requests(), self._login_complete, None)
@@ -303,10 +322,11 @@ class Agent:
             self._login_failed("CometD: the server advises not to reconnect")
 
     def _end_session(self) -> None:
-        if self._context.config.login == "open":
+        end = self._context.config.end
+        if end is None:
             self.logged_out.set()
         else:
-            end_session = self._identity.request(END_SESSION)
+            end_session = self._identity.request(end)
             self._posts.send(
                 QueuedRequest(end_session, self._context.config.patience, lambda _outcome, _now: self.logged_out.set())
             )

@@ -8,9 +8,10 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from cometreel.jsonvalue import encode
-from cometreel.locust_agents.http_client import HttpReply, RequestHead
+from cometreel.locust_agents.http_client import FORM_KIND, HttpReply, RequestHead
 from cometreel.locust_agents.login import LoginMode, LoginRequest
 
 __all__ = ["CookieJar", "Identity", "UserCredentials"]
@@ -61,6 +62,8 @@ class Identity:
     def request(self, step: LoginRequest) -> bytes:
         """Return a request of the login as bytes."""
         extra = self._once.encode() if step.credentials else b""
+        if step.form is not None:
+            return self.head.post(step.target, urlencode(step.form, doseq=True).encode(), extra, kind=FORM_KIND)
         if step.body is None:
             return self.head.get(step.target, extra)
         return self.head.post(step.target, encode(step.body), extra)

@@ -31,14 +31,16 @@ class AgentUser(User):
     _worker: WorkerRun | None = None
 
     def on_start(self) -> None:
-        """Get an agent and log it in. The agent retries until the test ends."""
+        """Get an agent and log it in. The agent retries until the test ends.
+
+        Locust logs a traceback if this raises StopUser.
+        """
         self._worker = run_of(self.environment).worker
         if self._worker is None:
-            raise StopUser
+            return
         self.agent = self._worker.acquire_agent()
-        if self.agent is None:
-            raise StopUser
-        self._worker.event_loop.call_at(0.0, self._log_in)
+        if self.agent is not None:
+            self._worker.event_loop.call_at(0.0, self._log_in)
 
     def _log_in(self, _now: float) -> None:
         """Log in. Called by the event loop: a greenlet with a small stack takes 5 kB less memory."""
@@ -48,6 +50,8 @@ class AgentUser(User):
     @task
     def work(self) -> None:
         """Run the agent. This is the only task, so that Locust has nothing to choose from."""
+        if self.agent is None:  # the run ended before there was a free one
+            raise StopUser
         self.run_agent()
 
     def run_agent(self) -> None:

@@ -15,7 +15,7 @@ from locust.web import WebUI
 from cometreel.jsonvalue import JSONObject
 from cometreel.load import Tally, html_section, rows
 from cometreel.load.formatting import count, seconds
-from cometreel.locust_agents.run_reports import report_of
+from cometreel.locust_agents.run_reports import report_of, with_report
 
 if TYPE_CHECKING:
     from cometreel.locust_agents.coordinator import Coordinator
@@ -73,13 +73,17 @@ class AgentsTab:
         return self._run.coordinator
 
     def _extend(self, response: Response) -> Response:
-        """Add the rows of the table to Locust's statistics, and the script to its page."""
+        """Add the rows of the table to Locust's statistics, the script to its page, and our report to its report."""
         endpoint = (request.endpoint or "").rpartition(".")[2]
         if endpoint == "index" and response.status_code == 200 and not response.is_streamed:
             page, body, rest = response.get_data(as_text=True).rpartition("</body>")
             response.set_data(page + _SCRIPT % _STYLE + body + rest)
-        coordinator = self._coordinator() if endpoint == "request_stats" else None
-        if coordinator is not None and response.is_json:
+        coordinator = self._coordinator() if endpoint in ("request_stats", "stats_report") else None
+        if coordinator is None:
+            return response
+        if endpoint == "stats_report":
+            response.set_data(with_report(response.get_data(as_text=True), report_of(coordinator)))
+        elif response.is_json:
             whole = json.loads(response.get_data(as_text=True))
             whole["extended_stats"] = [
                 *whole.get("extended_stats", []),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 
 import gevent
+from gevent.event import Event
 from locust.env import Environment
 from locust.log import greenlet_exception_logger
 from locust.runners import STATE_RUNNING
@@ -27,6 +28,7 @@ _MAX_AGENTS = 100_000
 _TICK = 0.25
 _START_DELAY = 1.0  # seconds from the decision to start until the start, so that every worker knows it in time
 _GRACE = 3.0  # seconds for the last messages
+_LAST_MESSAGES = 1.0  # the same if the wait for requests in progress is cut short
 _WARM_PART = 0.2  # duration of `warm`, as a fraction of the counted time
 _CHANGE_DELAY = 2.0  # seconds; a worker reports four times in this time
 
@@ -121,11 +123,14 @@ class Coordinator:
         self._figures: dict[str, TallyState] = {}
         self._final: set[str] = set()
         self._ready: dict[str, int] = {}
-        self._login_error = ""
+        self.login_error = ""
+        """Error of the last failed login; empty if none failed."""
         self._stopping = False
+        self._finish_by = float("inf")
+        self._finished = Event()
         self.search = CapacityRun(options) if options.find_capacity else None
-        for name, why in options.script.skipped.items() if options.script else ():
-            logger.warning("%r is skipped: %s", name, why)
+        for note in options.notes():
+            logger.warning("%s", note)
         self._greenlet = gevent.spawn(self._watch)
         self._greenlet.link_exception(greenlet_exception_logger(logger))
 
@@ -135,14 +140,19 @@ class Coordinator:
         now = clock()
         self._drop_lost_workers(now)
         name = report["report"]["worker"]
+        if name in self._final and not self._stopping:
+            return  # this worker has left
         grant = self._leases.handle_report(report["report"], now)
         if grant is None:
             return  # a newer report was already processed
         self._ready[name] = report["ready"]
-        self._login_error = report["login_error"] or self._login_error
+        self.login_error = report["login_error"] or self.login_error
         if report["final"] is not None:
             self._figures[name] = report["final"]
             self._final.add(name)
+            if not self._stopping:  # this worker leaves, and the run goes on with the others
+                self._leases.remove(name, now)
+                self._ready.pop(name, None)
         if self.search is not None and report["step"] is not None:
             number, state = report["step"]
             self.search.add_figures(name, number, state)
@@ -189,7 +199,7 @@ class Coordinator:
         if ready < wanted and now < self._since + self.options.config.patience:
             return
         if ready < wanted:
-            logger.warning("%s", self._login_error or "not all agents have logged in")
+            logger.warning("%s", self.login_error or "not all agents have logged in")
         logger.info("The run starts: %d of %d agents are ready", ready, wanted)
         self.began = self._leases.start = now + _START_DELAY
         if self.search is not None:
@@ -217,15 +227,30 @@ class Coordinator:
             logger.warning("%s is lost: no report in time; its agents and load move to the other workers", name)
 
     def finish(self) -> None:
-        """Stop new requests and wait until all requests are finished. The figures are final then."""
+        """Stop new requests and wait until all requests are finished. The figures are final then.
+
+        Locust stops a run for several reasons, which can coincide: each call waits until the run is finished.
+        """
         if self._stopping:
+            self._finished.wait()
             return
         self._stopping = True
+        try:
+            self._await_final_figures()
+        finally:
+            self._finished.set()
+
+    def cut_short(self) -> None:
+        """Don't wait any longer for requests in progress."""
+        self._finish_by = min(self._finish_by, clock() + _LAST_MESSAGES)
+
+    def _await_final_figures(self) -> None:
         now = self.ended = clock()
-        patience = self.options.config.patience
+        wait = 2 * self.options.config.patience + _GRACE
+        self._finish_by = min(self._finish_by, now + wait)
         if self.began is not None:
-            logger.info("Waiting for requests in progress, at most %g s", 2 * patience + _GRACE)
-        while clock() < now + 2 * patience + _GRACE and not self._final.issuperset(self._leases.workers):
+            logger.info("Waiting for requests in progress, at most %g s; Ctrl-C again stops at once", wait)
+        while clock() < self._finish_by and not self._final.issuperset(self._leases.workers):
             self._drop_lost_workers(clock())
             gevent.sleep(_TICK / 5)
         options = self._environment.parsed_options

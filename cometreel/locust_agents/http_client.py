@@ -11,7 +11,9 @@ import httptools
 from cometreel.errors import PeerError
 from cometreel.jsonvalue import JSON
 
-__all__ = ["BrokenReply", "HttpReply", "ReplyParser", "RequestHead", "lenient_json"]
+__all__ = ["FORM_KIND", "BrokenReply", "HttpReply", "ReplyParser", "RequestHead", "lenient_json"]
+
+JSON_KIND, FORM_KIND = b"application/json;charset=UTF-8", b"application/x-www-form-urlencoded"
 
 
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # mypy doesn't know it
@@ -67,9 +69,9 @@ class RequestHead:
         """Return a GET as bytes. `extra` contains headers of this request only, each with its line end."""
         return b"GET " + target.encode("ascii") + self._joined + extra + b"\r\n"
 
-    def post(self, target: str, body: bytes, extra: bytes = b"") -> bytes:
-        """Return a POST with a JSON body as bytes."""
-        tail = b"Content-Type: application/json;charset=UTF-8\r\nContent-Length: %d\r\n\r\n" % len(body)
+    def post(self, target: str, body: bytes, extra: bytes = b"", *, kind: bytes = JSON_KIND) -> bytes:
+        """Return a POST as bytes. `kind` is the media type of its body."""
+        tail = b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n" % (kind, len(body))
         return b"POST " + target.encode("ascii") + self._joined + extra + tail + body
 
 

@@ -1,4 +1,4 @@
-"""Connects Locust's events to a run: start and stop of a test, messages between master and workers, reports at the end.
+"""Connects Locust's events to a run: start and stop of a test, Ctrl-C, messages between master and workers, reports.
 
 A locustfile calls `register_listeners(read_options)` once. The same code runs in a single process, masters and workers:
 the worker side and the coordinator exchange Locust messages, which a single process sends to itself.
@@ -7,12 +7,14 @@ the worker side and the coordinator exchange Locust messages, which a single pro
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import gevent
 from locust import events
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
@@ -45,6 +47,7 @@ class ReelRun:
         self.has_agents = not isinstance(self._runner, MasterRunner)
         self.worker: WorkerRun | None = None
         self.coordinator: Coordinator | None = None
+        self.quitting = False
         options = environment.parsed_options
         if self.coordinates and options is not None:
             options.enable_rebalancing = True  # Locust moves the users of a lost worker to the others
@@ -52,6 +55,13 @@ class ReelRun:
             self._runner.register_message("reel-report", self._report)
         if self.has_agents:
             self._runner.register_message("reel-instructions", self._grant)
+
+    @property
+    def follows_master(self) -> bool:
+        """True in a worker of `--processes` whose master is in contact, and will end the run."""
+        options = self._environment.parsed_options
+        started_by_master = options is not None and options.processes and not self.coordinates
+        return bool(started_by_master) and self.worker is not None and self.worker.has_contact
 
     def options(self) -> RunOptions:
         """Return the current options: a worker receives them from its master when a test starts."""
@@ -77,9 +87,24 @@ class ReelRun:
         return self._runner.client_id if isinstance(self._runner, WorkerRunner) else "local"
 
     def drain(self) -> None:
-        """Stop new requests and wait for those in progress."""
+        """Stop new requests and wait for those in progress. The figures are complete then."""
         if self.coordinator is not None:
             self.coordinator.finish()
+            self.refresh()
+
+    def leave(self) -> None:
+        """Do the same in a worker that was told to quit, but not by its master, and send the figures to the master."""
+        if self.worker is not None:
+            self.worker.leave()
+            data: dict[str, Any] = {}
+            self._environment.events.report_to_master.fire(client_id=self._name(), data=data)
+            self._runner.send_message("stats", data)
+
+    def cut_short(self) -> None:
+        """Don't wait any longer for requests in progress."""
+        for side in (self.coordinator, self.worker):
+            if side is not None:
+                side.cut_short()
 
     def stop(self) -> None:
         """Stop the run; its figures stay available."""
@@ -133,10 +158,13 @@ def _init(environment: Environment, read: ReadOptions) -> None:
     hooks = environment.events
     hooks.test_start.add_listener(lambda environment, **_: _start(run))
     hooks.test_stopping.add_listener(lambda environment, **_: run.drain())
-    hooks.test_stop.add_listener(lambda environment, **_: run.stop())
+    hooks.test_stop.add_listener(lambda environment, **_: _stop(run, ending))
     hooks.report_to_master.add_listener(lambda client_id, data: run.add_figures(data))
     hooks.worker_report.add_listener(lambda client_id, data: run.take_figures(data))
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a background job of a shell ignores it
+        _Interrupts(run).listen()
     if not run.coordinates:
+        hooks.quitting.add_listener(lambda environment, **_: run.leave())
         return
     hooks.quitting.add_listener(lambda environment, **_: _finish(run, ending))
     if environment.web_ui is not None:
@@ -166,6 +194,45 @@ def _start(run: ReelRun) -> None:
         logger.error("%s", error)  # noqa: TRY400  # the message is complete without a traceback
 
 
-def _finish(run: ReelRun, ending: RunReports) -> None:
-    if run.coordinator is not None and run.coordinator.began is not None:
+def _stop(run: ReelRun, ending: RunReports) -> None:
+    run.stop()
+    if run.coordinator is not None:
         ending.write(run.coordinator)
+
+
+def _finish(run: ReelRun, ending: RunReports) -> None:
+    """Finish the run before Locust quits: it does so before it stops its users, and their requests would be lost."""
+    if run.coordinator is None:
+        return
+    if run.quitting:
+        run.cut_short()  # a second SIGTERM
+    run.quitting = True
+    run.drain()
+    ending.write(run.coordinator)
+    ending.write_page()
+
+
+class _Interrupts:
+    """Handles Ctrl-C: the first finishes the run and then quits Locust, the second doesn't wait for open requests.
+
+    Without this, Python would raise KeyboardInterrupt in any greenlet, also in the one that serves the agents.
+    """
+
+    def __init__(self, run: ReelRun) -> None:
+        self._run, self._count = run, 0
+        self._main = gevent.getcurrent()
+
+    def listen(self) -> None:
+        """Handle SIGINT from now on."""
+        gevent.signal_handler(signal.SIGINT, self._interrupted)
+
+    def _interrupted(self) -> None:
+        self._count += 1
+        if self._count == 1:
+            if self._run.follows_master:
+                return  # a terminal sends Ctrl-C to all processes; the master finishes the run
+            self._run.drain()
+        elif self._count == 2 and (self._run.coordinates or self._run.follows_master):  # the second one
+            self._run.cut_short()
+            return
+        gevent.kill(self._main, KeyboardInterrupt)

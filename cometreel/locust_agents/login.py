@@ -7,12 +7,12 @@ displays are ignored, since the desktop also works if the server lacks them.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, get_args
 
 from cometreel.errors import PeerError
-from cometreel.jsonvalue import JSON, NotJSON, decode
+from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode
 from cometreel.load.formatting import shortened
 from cometreel.locust_agents.http_client import HttpReply
 from cometreel.locust_agents.request_queue import ReplyOrLoss
@@ -24,8 +24,10 @@ __all__ = [
     "LoginRefused",
     "LoginRequest",
     "LoginRequests",
+    "RecordedLogin",
     "first_requests",
     "log_in",
+    "log_in_as_recorded",
     "session_gone",
 ]
 
@@ -51,11 +53,24 @@ class LoginRefused(PeerError):
 
 @dataclass(frozen=True, slots=True)
 class LoginRequest:
-    """One request of a login. `credentials` is true if it contains the user's credentials."""
+    """One request of a login: a GET, or a POST with a JSON body or a form.
+
+    `credentials` is true if it contains the user's credentials as Basic authentication.
+    """
 
     target: str
-    body: JSON = None
+    body: JSON = field(default=None, repr=False)  # may contain a password
     credentials: bool = False
+    form: JSONObject | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedLogin:
+    """One request of a recorded login. If its recorded reply is a refusal, any reply is accepted."""
+
+    name: str
+    request: LoginRequest
+    refused: bool = False
 
 
 END_SESSION = LoginRequest("/api/v2/me", body={"operationName": "EndContactCenterSession"})
@@ -83,6 +98,25 @@ def log_in(login: LoginMode) -> LoginRequests:
     return user_id
 
 
+def log_in_as_recorded(login: LoginMode, requests: Sequence[RecordedLogin]) -> LoginRequests:
+    """Send the requests of a recorded login, which must succeed if they did in the recording.
+
+    If the recording doesn't show where the credentials were sent, the first request contains them.
+
+    :raises LoginRefused: if the login fails.
+    """
+    user_id = ""
+    with_credentials = any(each.request.credentials for each in requests)
+    for number, each in enumerate(requests):
+        if each.refused and login == "basic":
+            continue  # each request has credentials
+        credentials = each.request.credentials or (number == 0 and not with_credentials)
+        outcome = yield replace(each.request, credentials=credentials)
+        if not each.refused:
+            user_id = user_id or _user_id(_succeeded(outcome, repr(each.name)))
+    return user_id
+
+
 def first_requests() -> Generator[LoginRequest, ReplyOrLoss, list[str]]:
     """Send the requests of a desktop after the CometD handshake; return the ids of the workbins."""
     yield LoginRequest("/api/v2/diagnostics/version")
@@ -100,20 +134,28 @@ def session_gone(reply: HttpReply) -> bool:
     return reply.status in {401, 403}
 
 
+_STARTED = (0, 7)  # 7: only some of several channels were started
+
+
 def _required(outcome: ReplyOrLoss, request_name: str) -> JSON:
-    """Return the body of the reply to a request that must succeed."""
-    if not isinstance(outcome, HttpReply):
-        raise LoginRefused(f"login failed: {outcome.value}")
-    if 300 <= outcome.status < 400:
+    """Return the body of the reply to a request of GWS that must succeed."""
+    if isinstance(outcome, HttpReply) and 300 <= outcome.status < 400:
         raise LoginRefused(
             f"login failed: the server redirected {request_name} (HTTP {outcome.status}); redirects are not followed"
         )
+    return _succeeded(outcome, request_name, allowed=_STARTED)
+
+
+def _succeeded(outcome: ReplyOrLoss, request_name: str, *, allowed: tuple[JSON, ...] = (*_STARTED, None)) -> JSON:
+    """Return the body of a reply that is no error. A recorded login may be redirected, or have no statusCode."""
+    if not isinstance(outcome, HttpReply):
+        raise LoginRefused(f"login failed: {outcome.value}")
     body = _json(outcome)
     code = body.get("statusCode") if isinstance(body, dict) else None
     if outcome.status in {401, 403}:
         text = f"login failed: the server refused {request_name} with HTTP {outcome.status} (statusCode {code})"
         raise LoginRefused(text, credentials=True)
-    if not 200 <= outcome.status < 300 or code not in {0, 7}:  # 7: only some of several channels were started
+    if not 200 <= outcome.status < 400 or code not in allowed:
         reason = _reason(code, body)
         raise LoginRefused(f"login failed: the server answered {request_name} with HTTP {outcome.status} ({reason})")
     return body

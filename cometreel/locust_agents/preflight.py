@@ -16,7 +16,7 @@ from cometreel.locust_agents.agent_identity import Identity
 from cometreel.locust_agents.connection import ConnectionLoss
 from cometreel.locust_agents.event_loop import EventLoop
 from cometreel.locust_agents.http_client import HttpReply
-from cometreel.locust_agents.login import END_SESSION, LoginRefused, log_in
+from cometreel.locust_agents.login import LoginRefused
 from cometreel.locust_agents.request_queue import QueuedRequest, ReplyOrLoss, RequestQueue
 from cometreel.locust_agents.run_options import RunOptions
 
@@ -53,7 +53,7 @@ class _PreflightAgent:
 
     def __init__(self, options: RunOptions, event_loop: EventLoop) -> None:
         self._options, self._config = options, options.config
-        credentials = options.users[0] if options.users else None
+        credentials = self._credentials = options.users[0] if options.users else None
         self._identity = Identity(options.target.authority, self._config.login, credentials)
         self._sender = RequestQueue(event_loop, options.target)
 
@@ -69,7 +69,7 @@ class _PreflightAgent:
 
     def log_in(self) -> None:
         """Send the requests of a login."""
-        steps = log_in(self._config.login)
+        steps = self._config.login_of(0, self._credentials)
         try:
             step = next(steps)
             while True:
@@ -96,14 +96,18 @@ class _PreflightAgent:
             answer = parse_messages(reply.body)[0]
         except (MalformedMessages, IndexError):
             answer = {}
+        error = str(answer.get("error"))
+        locked_out = reply.status in {401, 403} or error.startswith(("401:", "403:"))
+        hint = "the server requires a login: add --reel-users" if locked_out and self._config.login == "open" else ""
         if reply.status != 200 or answer.get("channel") != "/meta/handshake":
-            raise OptionInvalid(_HOST, f"{where} answered HTTP {reply.status} without a Bayeux message", _EXPECTED)
+            found = f"{where} answered HTTP {reply.status} without a Bayeux message"
+            raise OptionInvalid(_HOST, found, _EXPECTED, hint)
         if answer.get("successful") is not True:
-            raise OptionInvalid(_HOST, f"{where} refused the handshake: {answer.get('error')}", _EXPECTED)
+            raise OptionInvalid(_HOST, f"{where} refused the handshake: {error}", _EXPECTED, hint)
         disconnect = {"channel": "/meta/disconnect", "id": "2", "clientId": answer.get("clientId")}
         self._send(self._identity.head.post(f"{endpoint}/disconnect", encode([disconnect])))
-        if self._config.login != "open":
-            self._send(self._identity.request(END_SESSION))
+        if self._config.end is not None:
+            self._send(self._identity.request(self._config.end))
 
     def close(self) -> None:
         """Close the connection."""

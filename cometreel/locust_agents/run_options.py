@@ -6,15 +6,16 @@ import os
 from argparse import Namespace
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args
-
-from locust.argument_parser import LocustArgumentParser
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from cometreel.errors import OptionInvalid
 from cometreel.load import (
     DEFAULT_MIX,
     ArrivalPlan,
     Limit,
+    Mix,
+    OwnerKind,
+    Owners,
     Rate,
     Spacing,
     parse_limits,
@@ -29,6 +30,9 @@ from cometreel.locust_agents.scenario_script import ScenarioScript, read_script
 from cometreel.locust_agents.user_list import UserList, read_users
 from cometreel.scenario.durations import parse_duration
 
+if TYPE_CHECKING:
+    from locust.argument_parser import LocustArgumentParser
+
 __all__ = ["RunOptions", "add_options", "add_scenario_options", "read_options", "read_scenario_options"]
 
 _T = TypeVar("_T")
@@ -38,7 +42,8 @@ _LATE = 2.0
 _PASSWORD = "REEL_PASSWORD"  # noqa: S105  # the name of a variable
 
 _OPTIONS = (
-    ("--reel-mix", DEFAULT_MIX, "Share of each owner type, in per cent."),
+    ("--reel-mix", "", ("Share of each owner type, in per cent. "
+     f"Default: {DEFAULT_MIX}, without the types that have no --reel-owners.")),
     ("--reel-rate", "", ("Requests per second over all workers: 100, 'ramp 10..200 in 60s', 'steps 50,100 of 30s', "
      "'spike 50..500 at 60s for 10s', 'soak 80 for 8h'. Without it, agents send the next request after each answer.")),
     ("--reel-spacing", "poisson", "Distribution of the requests: poisson or constant."),
@@ -77,8 +82,25 @@ class RunOptions:
     json: Path | None = None
     step: float = 10.0
     """Seconds of each step of a search for capacity that are judged."""
-    script: ScenarioScript | None = None
-    """The requests of a scenario, which replace the plan."""
+    left_out: tuple[OwnerKind, ...] = ()
+    """The kinds of the default mix without owners."""
+
+    @property
+    def script(self) -> ScenarioScript | None:
+        """The requests of a scenario, which replace the plan."""
+        return self.config.script
+
+    def notes(self) -> list[str]:
+        """Return a line for everything that will not be sent, and how to add it."""
+        if self.script is not None:
+            return [f"{name!r} is skipped: {why}" for name, why in self.script.skipped.items()]
+        if not self.left_out:
+            return []
+        kinds = ", ".join(kind.value for kind in self.left_out)
+        example = f"{self.left_out[0].value}={self.left_out[0].label}{{1..10}}"
+        return [
+            f"the mix is {self.plan.mix}: no owners are given for {kinds}; add them, such as --reel-owners '{example}'"
+        ]
 
     def settings(self) -> tuple[tuple[str, str], ...]:
         """Return the settings that a report shows. They contain no secrets."""
@@ -130,11 +152,12 @@ def read_scenario_options(options: Namespace, host: str | None) -> RunOptions:
         raise OptionInvalid(option, "the scenario defines the rate", "--reel-speed, and more or fewer --users")
     if not options.reel_scenario:
         raise OptionInvalid("--reel-scenario", "no scenario is given", "a YAML file or a folder of them")
-    script = read_script([Path(path) for path in options.reel_scenario], _speed(options.reel_speed))
     run = read_options(Namespace(**{**vars(options), "reel_mix": "agent=100"}), host)
     config = run.config
-    config = replace(config, endpoint=script.endpoint or config.endpoint, channels=script.channels or config.channels)
-    return replace(run, script=script, config=config)
+    paths = [Path(path) for path in options.reel_scenario]
+    script = read_script(paths, _speed(options.reel_speed), has_users=config.login != "open")
+    endpoint, channels = script.endpoint or config.endpoint, script.channels or config.channels
+    return replace(run, config=replace(config, endpoint=endpoint, channels=channels, script=script))
 
 
 def _speed(text: str) -> float:
@@ -153,9 +176,8 @@ def read_options(options: Namespace, host: str | None) -> RunOptions:
     :raises InputError: if an option is invalid.
     """
     target = parse_target(host, _file("--reel-trust", options.reel_trust))
-    mix = parse_mix(options.reel_mix)
     owners = read_owners(options.reel_owners)
-    owners.check(mix)
+    mix, left_out = _mix(options.reel_mix, owners)
     spacing = _choice("--reel-spacing", options.reel_spacing, get_args(Spacing))
     rate = parse_rate(options.reel_rate) if options.reel_rate else None
     users = read_users(options.reel_users, os.environ.get(_PASSWORD))
@@ -173,7 +195,20 @@ def read_options(options: Namespace, host: str | None) -> RunOptions:
     plan = ArrivalPlan(mix, owners, options.reel_seed, spacing)
     find, step = options.reel_find_capacity, _seconds("--reel-step", options.reel_step)
     config = _config(options, users)
-    return RunOptions(target, plan, options.reel_seed, rate, config, users, limits, find, junit, json, step)
+    return RunOptions(
+        target, plan, options.reel_seed, rate, config, users, limits, find, junit, json, step, left_out=left_out
+    )
+
+
+def _mix(text: str, owners: Owners) -> tuple[Mix, tuple[OwnerKind, ...]]:
+    """Return the mix, and the kinds of the default mix that are left out because no owner is given."""
+    if text:
+        mix = parse_mix(text)
+        owners.check(mix)
+        return mix, ()
+    mix = parse_mix(DEFAULT_MIX)
+    left_out = owners.missing(mix)
+    return mix.without(left_out), tuple(left_out)
 
 
 def _config(options: Namespace, users: UserList) -> AgentConfig:

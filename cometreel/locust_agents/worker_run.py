@@ -46,6 +46,7 @@ logger = logging.getLogger(__name__)
 
 _REPORT_INTERVAL = 0.5  # seconds between two reports
 _FINISH_INTERVAL = 0.05
+_CONTACT = 2.0  # seconds after which a master that sends nothing is out of contact
 _GC_THRESHOLDS = (20_000, 50, 100)  # fewer collections: nearly no objects are garbage
 
 
@@ -105,6 +106,9 @@ class WorkerRun:
         self._wanted_step: int | None = None
         self._measured = clock(), time.process_time()
         self._final: TallyState | None = None
+        self._instructed_at = clock()
+        self._leaving = self._closed = False
+        self._finish_by = float("inf")
         self._old_gc_thresholds = gc.get_threshold()
         self.started, self.stopping, self._granted = Event(), Event(), Event()
         self._greenlets = [gevent.spawn(self._report_loop), gevent.spawn(self._send_scheduled)]
@@ -204,7 +208,7 @@ class WorkerRun:
         step = self.tallies.step(self._wanted_step) if self._wanted_step is not None else None
         self._measure()
         report: WorkerReport = {
-            "report": self._leases.report(self._wanted, now),
+            "report": self._leases.report(self._wanted, now, leaving=self._leaving),
             "ready": sum(agent.ready.is_set() for agent in self._agents_in_order),
             "login_error": self.stats.login_error,
             "final": self._final,
@@ -227,9 +231,14 @@ class WorkerRun:
                 self.tallies.add_cpu_sample(100 * share, self._seconds(now))
             self._measured = now, used
 
+    @property
+    def has_contact(self) -> bool:
+        """True if the run is not closed, and the coordinator has sent instructions lately."""
+        return not self._closed and clock() < self._instructed_at + _CONTACT
+
     def apply(self, instructions: Instructions) -> None:
         """Apply the instructions of the coordinator."""
-        now = clock()
+        now = self._instructed_at = clock()
         for number in self._leases.apply_grant(instructions["grant"], self._served_until(), now):
             self._close_agent(number)
         self._granted.set()
@@ -241,9 +250,28 @@ class WorkerRun:
         self._apply_load([(since, rate) for since, rate in instructions["rates"]])
         self._wanted_step = instructions["wanted_step"]
         if instructions["stop"] and not self.stopping.is_set():
-            self.stopping.set()
-            self.started.set()
+            self._stop_sending()
             self._greenlets.append(gevent.spawn(self._finish))
+
+    def _stop_sending(self) -> None:
+        self.stopping.set()
+        self.started.set()
+
+    def leave(self) -> None:
+        """Send no new requests, finish those in progress, and send the final figures.
+
+        This worker was told to quit, but not by its master. The other workers take over its load at once.
+        """
+        if self.stopping.is_set():
+            return
+        self._leaving = True
+        self._stop_sending()
+        self.send_report()
+        self._finish()
+
+    def cut_short(self) -> None:
+        """Don't wait any longer for requests in progress."""
+        self._finish_by = clock()
 
     def _apply_load(self, rates: list[tuple[float, float]]) -> None:
         """Apply the leased shares and the changes of the rate."""
@@ -265,8 +293,8 @@ class WorkerRun:
 
     def _finish(self) -> None:
         """Wait until all requests are finished; then send the final figures."""
-        end = clock() + 2 * self.options.config.patience + 1
-        while any(agent.in_flight for agent in self._agents_in_order) and clock() < end:
+        self._finish_by = min(self._finish_by, clock() + 2 * self.options.config.patience + 1)
+        while any(agent.in_flight for agent in self._agents_in_order) and clock() < self._finish_by:
             gevent.sleep(_FINISH_INTERVAL)
         self._measure()
         self._final = self.tallies.whole.state()
@@ -274,6 +302,7 @@ class WorkerRun:
 
     def close(self) -> None:
         """Stop all greenlets and close all agents."""
+        self._closed = True
         gc.unfreeze()
         gc.set_threshold(*self._old_gc_thresholds)
         for greenlet in self._greenlets:

@@ -66,7 +66,7 @@ class FlowRecorder:
             written = write_scenario(distilled.file, scenario_path(self.path), inline_limit=limit)
         except (CometreelError, OSError) as error:
             return f"no scenario was written: {error}; the journal is kept, try: cometreel distill {self.path}"
-        return "\n".join([f"scenario in {written.path}", *distilled.summary.lines()])
+        return "\n".join([f"scenario in {written.path}", *distilled.summary.lines(), *written.notes])
 
     def write_left_out(self) -> None:
         """Write the numbers of what was left out into the journal."""

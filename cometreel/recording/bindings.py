@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from cometreel.recording.identities import Identities
 from cometreel.recording.journal_events import WireEvent
 from cometreel.scenario import BindBlock
+from cometreel.scenario.markers import RESERVED_NAMES
 from cometreel.scenario.runtime_expressions import parse_expression
 
 __all__ = ["RecordedBinding", "find_bindings", "names_by_token"]
@@ -67,7 +68,7 @@ def _named(rules: Iterable[RecordedBinding]) -> list[RecordedBinding]:
     for rule in rules:
         base = re.sub(r"\W", "_", parse_expression(rule.source).last_token)
         base = base if re.match(r"[A-Za-z_]", base) else f"value_{base}"
-        taken = {other.name for other in named}
+        taken = RESERVED_NAMES | {other.name for other in named}
         rule.name = next(name for name in _candidates(base) if name not in taken)
         named.append(rule)
     return named

@@ -8,12 +8,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
+from cometreel.errors import FileInvalid
 from cometreel.jsonvalue import JSON, JSONObject, sorted_text
 from cometreel.recording.bindings import names_by_token
 from cometreel.recording.correlation import Correlation, correlate
@@ -32,6 +34,7 @@ from cometreel.recording.role_ids import ids_in_requests, sent_by, user_ids
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedDelivery, Transcript, build_transcript
+from cometreel.recording.user_names import with_one_name_per_user
 from cometreel.scenario import (
     DETECT,
     AdviceBlock,
@@ -134,6 +137,8 @@ def distill(
     if policy is not None and policy.name != header.policy:
         events = list(_redact(events, Redactor(policy, read_key(path))))
         header = replace(header, policy=policy.name)
+    with suppress(FileInvalid):  # without the key, an owner keeps the name that was not yet known to be of a user
+        events = with_one_name_per_user(events, read_key(path))
     distilled = distill_events(
         header,
         with_stable_pseudonyms(events),
@@ -223,7 +228,7 @@ class _Distiller:
     def _drafts(self) -> list[ExchangeDraft]:
         """Create the drafts; requests that the scenario format can't express are left out and counted.
 
-        The notifications of such a request become unsolicited ones. Writes that only the order joins to different
+        The notifications of such a request become unsolicited ones. Requests that only the order joins to different
         notifications stay apart.
         """
         drafts: list[ExchangeDraft] = []
@@ -235,7 +240,7 @@ class _Distiller:
                 self._transcript.left_out[str(error)] += 1
                 self._correlation.release(recorded)
                 continue
-            if recorded.followers and not draft.is_read:
+            if recorded.followers:
                 followed[recorded.session, draft.request_key] += 1
                 draft.answer_key += f" {followed[recorded.session, draft.request_key]}"
             drafts.append(draft)
@@ -340,11 +345,11 @@ class _Distiller:
         """
         if self._header.policy == "strict":
             return {}
+        senders = sent_by(self._transcript)
         ids = {session: user_id for session, (user_id, _) in self._ids.items() if user_id}
         if not self._generalise:
-            senders = sent_by(self._transcript)
-            ids = {session: value for session, value in ids.items() if senders.get(value, {session}) <= {session}}
-        return {**ids_in_requests(self._transcript), **ids}
+            ids = _own(ids, senders)
+        return {**_own(ids_in_requests(self._transcript), senders), **ids}
 
     # --- timeline -------------------------------------------------------------------------------------------
 
@@ -396,6 +401,11 @@ class _Distiller:
             if name in anchors and anchors[name] <= delivery.at:
                 return name, anchors[name]
         return "connect", delivery.at
+
+
+def _own(ids: Mapping[int, str], senders: Mapping[str, set[int]]) -> dict[int, str]:
+    """Return the ids that no other session sent."""
+    return {session: value for session, value in ids.items() if senders.get(value, {session}) <= {session}}
 
 
 def with_common_headers(file: ScenarioFile) -> ScenarioFile:

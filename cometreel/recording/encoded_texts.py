@@ -110,7 +110,7 @@ _DECODERS: tuple[tuple[str, re.Pattern[str], Callable[[str], str]], ...] = (
     ("%", _PERCENT, _percent),
     ("\\", _JSON_ESCAPE, _json_escape),
     ("&", _ENTITY, html.unescape),
-    ("\\\\u", _CODE_POINT, _json_escape),
+    ("\\u", _CODE_POINT, _json_escape),
     ("+", _PLUS, lambda _: " "),
 )
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
+from cometreel.errors import NEWER_VERSION
 from cometreel.jsonvalue import JSON, JSONObject
 
 __all__ = [
@@ -34,6 +35,10 @@ _MAX_STARTED = 253_402_300_800  # the year 10000, beyond the range of datetime
 
 class JournalLineInvalid(ValueError):
     """An invalid journal line; the message contains no values."""
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,8 @@ def header_of(value: JSON) -> JournalHeader:
     if not isinstance(value, dict) or "journal" not in value:
         raise JournalLineInvalid("not a Cometreel journal")
     if value["journal"] != VERSION or value["journal"] is True:
-        raise JournalLineInvalid(f"a journal of version {value['journal']!r}"[:60])
+        newer = NEWER_VERSION if isinstance(value["journal"], int) and value["journal"] > VERSION else ""
+        raise JournalLineInvalid(f"a journal of version {value['journal']!r}"[:60], newer)
     started = value.get("started")
     names = [value.get(key) for key in ("cometreel", "profile", "policy")]
     if isinstance(started, bool) or not isinstance(started, int | float) or not 0 <= started < _MAX_STARTED:

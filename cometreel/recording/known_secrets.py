@@ -11,6 +11,7 @@ in a table of the parts with which the secrets begin.
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, quote_plus
@@ -27,6 +28,8 @@ _GRAM, _STEP = 5, 4  # any secret of at least SHORTEST characters contains a par
 _LIMIT = 50_000
 _MOST_WORDS = 50_000
 _LONGEST_WORD = 80
+_MOST_CLEAN = 20_000
+_HEXADECIMAL = re.compile(r"[0-9a-f_-]+|[0-9A-F_-]+")  # an id; base64 of a text has other letters
 _DEPTH = 4
 _ENCODED = re.compile(rb"[%\\&+]|[A-Za-z0-9/_-]{11}")
 _PRINTABLE = re.compile(rb"(?:[\t\r\n -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xf4][\x80-\xbf]{2,3}){8}")
@@ -63,6 +66,8 @@ class KnownSecrets:
         self._word_like: dict[str, str] = {}
         self._words: set[str] = set()
         self._names: set[str] = set()
+        self._clean: set[str] = set()
+        """Words that contain no secret as base64; they occur again in most lines."""
         self._with_spaces = self._not_ascii = 0
         self.dropped = 0
         """Number of secrets that were dropped because of the limit."""
@@ -86,6 +91,7 @@ class KnownSecrets:
         self._not_ascii += not value.isascii()
         if _WORD_LIKE.fullmatch(value):
             self._word_like[value.lower()] = value
+        self._clean.clear()
         for form in _forms(value):
             self._forms.setdefault(form, value)
             for gram in _grams(form):
@@ -183,8 +189,13 @@ class KnownSecrets:
 
     def _hits_in_base64(self, text: str, replace: Replace, depth: int) -> Iterator[tuple[int, int, str, str]]:
         """Yield start, end, secret and replacement of each base64 text that contains a secret."""
-        runs = [(run, list(decoded_base64(run[0]))) for run in base64_runs(text)]
+        found = [run for run in base64_runs(text) if run[0] not in self._clean and not _HEXADECIMAL.fullmatch(run[0])]
+        if not found:
+            return
+        runs = [(run, list(decoded_base64(run[0]))) for run in found]
         if not self._secret_in((data for _, decoded in runs for data in decoded), depth):
+            if depth == _DEPTH and len(self._clean) < _MOST_CLEAN:
+                self._clean.update(run[0] for run in found if len(run[0]) <= _LONGEST_WORD)
             return
         for run, decoded in runs:
             secret = self._secret_in(decoded, depth)
@@ -266,9 +277,15 @@ def _forms(value: str) -> set[str]:
 
     The encoded forms are found where a character before them changes how they are decoded, such as `%` before `20`.
     """
+    cases = {value} if value.isascii() else {value, value.lower(), value.upper(), value.title()}
+    forms = {value, *(form for case in cases for form in _encoded_forms(case))}
+    return {_lower(form) for form in forms}
+
+
+def _encoded_forms(value: str) -> tuple[str, ...]:
     data = value.encode("utf-8", "surrogatepass")
-    encoded = (quote(data, safe=""), quote(data), quote_plus(data), encode(value).decode("utf-8", "replace")[1:-1])
-    return {_lower(form) for form in (value, data.decode("latin-1"), *encoded)}
+    quoted = (quote(data, safe=""), quote(data), quote_plus(data))
+    return data.decode("latin-1"), *quoted, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
 
 
 def _lower(text: str) -> str:

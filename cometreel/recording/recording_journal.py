@@ -146,7 +146,7 @@ def _header(path: Path, first: bytes) -> JournalHeader:
     except NotJSON:
         problem = Problem(str(path), 1, 1, "not a Cometreel journal", _EXPECTED)
     except JournalLineInvalid as error:
-        problem = Problem(str(path), 1, 1, str(error), _EXPECTED)
+        problem = Problem(str(path), 1, 1, str(error), _EXPECTED, error.hint)
     raise FileInvalid([problem])
 
 

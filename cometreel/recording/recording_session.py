@@ -93,7 +93,8 @@ class RecordingSession:
                 return self._without_scenario(f"{self.scenario.name} answers all recorded requests", distilled)
             file = added
         written = write_scenario(file, self.scenario)
-        return RecordingResult(self.journal, written.path, written.difference, self._lines(distilled))
+        lines = (*self._lines(distilled), *written.notes)
+        return RecordingResult(self.journal, written.path, written.difference, lines)
 
     def _without_scenario(self, reason: str, distilled: Distilled) -> RecordingResult:
         return RecordingResult(

@@ -17,11 +17,11 @@ from cometreel.recording.policy import Policy, PolicyRule, Treatment
 from cometreel.recording.pseudonyms import EMAIL, SHAPED_ID, Pseudonyms, is_shaped_id
 from cometreel.recording.secret import Secret
 from cometreel.scenario.json_pointer import escape
-from cometreel.secret_names import member_name, words_of
+from cometreel.secret_names import may_be_renamed, member_name, words_of
 from cometreel.secret_text import SecretText
 from cometreel.secret_values import basic_credentials
 
-__all__ = ["HIDDEN", "RedactionMarks", "Redactor"]
+__all__ = ["HIDDEN", "RedactionMarks", "Redactor", "is_login_name", "refers_to_user"]
 
 HIDDEN = "hidden"
 """The replacement of a secret that does not identify a session."""
@@ -83,6 +83,7 @@ class Redactor:
         self._users: dict[str, str] = {}
         self._text_cache: dict[str, str] = {}
         self._key_cache: dict[str, str] = {}
+        self._member_rules: dict[str, PolicyRule | None] = {}
         self._path: list[str] = []
         self._marks = RedactionMarks()
         self._patterns = self._text_patterns()
@@ -197,8 +198,8 @@ class Redactor:
         return self._personal(self.text, value)
 
     def _as_user(self, value: str) -> tuple[str, str]:
-        """Replace an identifier that is the name of a user. It is still compared in requests if it contains letters."""
-        return self._users[value], "" if any(map(str.isalpha, value)) and "@" not in value else "personal"
+        """Replace an identifier that is the name of a user; a replay takes the name that its client sends."""
+        return self._users[value], "id user"
 
     def _add_secret(self, value: str, place: str) -> None:
         if value != HIDDEN:
@@ -291,8 +292,17 @@ class Redactor:
         return redacted
 
     def _member_rule(self, members: JSONObject, name: str) -> PolicyRule | None:
-        rule = self.policy.key_rule(member_name(members, name))
-        return _USER_REFERENCE if rule is None and _refers_to_user(name) else rule
+        try:
+            return self._member_rules[name]
+        except KeyError:
+            rule = self._find_rule(member_name(members, name))
+            if not may_be_renamed(name) and len(self._member_rules) < _CACHE_LIMIT:
+                self._member_rules[name] = rule
+            return rule
+
+    def _find_rule(self, name: str) -> PolicyRule | None:
+        rule = self.policy.key_rule(name)
+        return _USER_REFERENCE if rule is None and refers_to_user(name) else rule
 
     def _add_words(self, text: str) -> None:
         for word in text.split("/"):
@@ -474,7 +484,7 @@ def is_login_name(name: str) -> bool:
 
 
 @lru_cache(maxsize=8192)
-def _refers_to_user(name: str) -> bool:
+def refers_to_user(name: str) -> bool:
     """Tell whether a key without a rule may refer to a user."""
     words = words_of(name)
     return bool({"owner", "user", "agent", "assignee", "by", "member", "supervisor"}.intersection(words[-2:]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -22,6 +22,13 @@ class WrittenScenario:
 
     path: Path
     difference: str = ""
+    schema: Path | None = None
+    """The JSON Schema next to it; None if there was one already."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines for the user about other files that were written."""
+        return () if self.schema is None else (f"JSON Schema for editors in {self.schema}",)
 
 
 def scenario_path(journal: Path) -> Path:
@@ -49,12 +56,12 @@ def write_scenario(
         text = dump_document(data.document(as_written(file)))
         with data.written():
             written = _write_scenario(text, target, force=force)
-        _write_schema(target.parent / SCHEMA_NAME)  # last, so that an error leaves no files
+        schema = _write_schema(target.parent / SCHEMA_NAME)  # last, so that an error leaves no files
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"
         expected = "a writable folder with free space"
         raise FileInvalid([Problem(str(target), 0, 0, found, expected)]) from None
-    return written
+    return replace(written, schema=schema)
 
 
 def _write_scenario(text: str, target: Path, *, force: bool) -> WrittenScenario:
@@ -70,10 +77,12 @@ def _write_scenario(text: str, target: Path, *, force: bool) -> WrittenScenario:
     return WrittenScenario(path, "\n".join(lines))
 
 
-def _write_schema(path: Path) -> None:
+def _write_schema(path: Path) -> Path | None:
     """Write the schema unless it exists; it may be edited, or shared with scenarios of another version."""
-    if not path.exists():
-        _write(path, schema_text())
+    if path.exists():
+        return None
+    _write(path, schema_text())
+    return path
 
 
 def _unused(target: Path) -> Path:

@@ -9,8 +9,8 @@ from cometreel.os_threads import SimpleQueue, start_thread
 
 __all__ = ["WriteQueue"]
 
-_LARGE = 128 * 1024  # bytes
-_MANY_VALUES = 1000  # redacted in about 5 ms
+_LARGE = 64 * 1024  # bytes
+_MANY_VALUES = 200  # redacted in about 5 ms
 _MOST_WAITING = 64 * 1024 * 1024  # bytes
 
 _QueuedCall: TypeAlias = tuple[Callable[[], None], int]

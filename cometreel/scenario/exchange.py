@@ -212,6 +212,12 @@ class Scenario:
     by_name: Mapping[str, Exchange]
     ignore: tuple[str, ...] = ()
 
+    def unassigned_roles(self) -> frozenset[str]:
+        """Return the roles that no login, request or timeline entry assigns: without user and id, and in no `as`."""
+        used = {role for exchange in self.exchanges for role in exchange.roles}
+        used |= {role for entry in self.timeline for role in entry.roles}
+        return frozenset(role.name for role in self.roles.values() if not (role.user or role.id or role.name in used))
+
     def normalize_request(self, request: Request) -> NormalizedRequest:
         """Normalise an HTTP request, without the ids that the clients of this scenario choose."""
         return normalize_request(request, self.profile.request)
@@ -310,10 +316,16 @@ def _feature_of_http_request(feature: Feature, request: NormalizedRequest) -> Ha
     if feature[0] == "query":
         return _member(request.query, feature[1:])
     if feature[0] == "body":
-        return _member(request.compared, feature[1:]) if request.is_json else _ABSENT
+        return _feature_of_body(feature, request)
     if feature[0] == "form":
         return _member(form_of(request.content), feature[1:])
     return _NOT_INDEXED
+
+
+def _feature_of_body(feature: Feature, request: NormalizedRequest) -> Hashable:
+    if request.is_json:
+        return _member(request.compared, feature[1:])
+    return _ABSENT if request.content else _member({}, feature[1:])  # no body is like an empty object
 
 
 def _member(value: JSON, keys: Sequence[str]) -> Hashable:

@@ -14,11 +14,22 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from cometreel.errors import FileInvalid, Problem
+from cometreel.errors import NEWER_VERSION, FileInvalid, Problem
 from cometreel.jsonvalue import JSON
 from cometreel.scenario.yaml_reader import Document
 
-__all__ = ["Finding", "can_be_written", "describe", "findings_of", "invalid", "near", "problems_of", "refuse"]
+__all__ = [
+    "Finding",
+    "can_be_written",
+    "describe",
+    "findings_of",
+    "invalid",
+    "is_newer",
+    "near",
+    "problems_of",
+    "refuse",
+    "version_finding",
+]
 
 _FINDING = "finding"
 _KINDS = {
@@ -33,12 +44,18 @@ _KINDS = {
     "model_attributes_type": "a mapping",
 }
 _EXAMPLES = {
+    "channel": "channel: /v2/me/workbins",
+    "data": "data: {messageType: WorkbinContentMessage}",
     "event": "event: /placeId",
+    "from": "from: $response.body#/sessionId",
+    "in": "in: [$request.header.X-Session]",
     "message": "message: {/messageType: StatisticsUpdated}",
     "method": "method: POST",
     "name": "name: log in",
     "path": "path: /api/v2/me",
+    "policy": "policy: 1",
     "publish": "publish: /chat",
+    "speed": "speed: 2",
     "request": "request: {method: GET, path: /api/v2/me}",
 }
 _LONGEST = 60
@@ -89,10 +106,24 @@ def _finding(details: Mapping[str, Any]) -> Finding:
         return Finding(path, context["found"], context["expected"], context["hint"], context["at_key"])
     if kind == "missing":
         return _missing_key(path[:-1], str(path[-1]))
+    if kind == "literal_error" and context["expected"] == "1":
+        return version_finding(path, value)
     if kind == "literal_error":
         choices = [choice.strip("' ") for choice in context["expected"].replace(" or ", ",").split(",")]
         return Finding(path, describe(value), " or ".join(choices), near(str(value), choices))
     return Finding(path, describe(value), _KINDS.get(kind, details["msg"]))
+
+
+def version_finding(path: tuple[str | int, ...], value: object) -> Finding:
+    """Return the finding for a file whose version of the format isn't 1."""
+    if is_newer(value):
+        return Finding(path, f"version {value} of the format", "version 1", NEWER_VERSION)
+    return Finding(path, describe(value), "1", "write 1 without quotes" if value == "1" else "")
+
+
+def is_newer(version: object) -> bool:
+    """True if a version is a number above 1."""
+    return isinstance(version, int | float) and not isinstance(version, bool) and version > 1
 
 
 def _missing_key(path: tuple[str | int, ...], key: str) -> Finding:

@@ -14,7 +14,7 @@ from .findings import Finding, describe, near
 from .regular_expression import ExpressionInvalid, regular_expression
 from .templates import check_template
 
-__all__ = ["ANY_KINDS", "MATCHED", "RENDERED", "check_markers", "literal", "marker_of", "unescaped"]
+__all__ = ["ANY_KINDS", "MATCHED", "RENDERED", "RESERVED_NAMES", "check_markers", "literal", "marker_of", "unescaped"]
 
 ANY_KINDS = ("string", "number", "integer", "boolean", "object", "array", "null", "anything")
 MATCHED = frozenset({"$any", "$regex", "$one-of", "$capture", "$partial", "$id", "$csv"})
@@ -24,9 +24,10 @@ RENDERED = frozenset({"$t", "$id", "$csv", "$entries"})
 
 CAPTURE = r"(session\.)?[A-Za-z_][A-Za-z0-9_]*"
 ID = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
-_RESERVED_NAMES = frozenset(
+RESERVED_NAMES = frozenset(
     {"request", "user", "ref", "now", "uuid", "randint", "wallclock", "session", "ids", "seq", "count"}
 )
+"""The variables of templates, which a capture can't be named after."""
 
 
 def marker_of(value: JSON) -> tuple[str, JSON] | None:
@@ -98,7 +99,7 @@ def _check_regex(argument: JSON, _: frozenset[str], path: tuple[str | int, ...])
     except ExpressionInvalid as error:
         yield Finding(path, f"the regular expression {argument!r} {error}", error.expected)
         return
-    for name in sorted(_RESERVED_NAMES & set(names)):
+    for name in sorted(RESERVED_NAMES & set(names)):
         yield Finding(path, f"the group name {name!r} is reserved for templates", "another name")
 
 
@@ -112,7 +113,7 @@ def _check_one_of(argument: JSON, allowed: frozenset[str], path: tuple[str | int
 def _check_capture(argument: JSON, _: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
     if not isinstance(argument, str) or not re.fullmatch(CAPTURE, argument):
         yield Finding(path, describe(argument), "a name or session.NAME, of letters, digits and _")
-    elif argument in _RESERVED_NAMES:
+    elif argument in RESERVED_NAMES:
         yield Finding(path, f"the name {argument!r} is reserved for templates", "another name")
 
 

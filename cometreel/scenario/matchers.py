@@ -16,6 +16,7 @@ from cometreel.masking import HIDDEN, is_hidden_at, masked
 from cometreel.scenario.json_pointer import escape
 from cometreel.scenario.regular_expression import RegularExpression, TextTooLong, regular_expression
 from cometreel.scenario.yaml_writer import inline
+from cometreel.secret_names import member_name
 
 from .markers import marker_of, unescaped
 
@@ -161,13 +162,18 @@ def _compare_members(
     expected: Mapping[str, Matcher], found: Mapping[str, JSON], where: str, context: MatchContext
 ) -> None:
     for key, member in expected.items():
+        before = len(context.differences)
         member.compare(found.get(key, MISSING), f"{where}/{escape(key)}", context)
+        if len(context.differences) > before and member_name(found, key) != key:  # `{"name": "pin", "value": …}`
+            hidden = [Difference(one.where, one.expected, HIDDEN) for one in context.differences[before:]]
+            context.differences[before:] = hidden
     for key in found:
         if context.is_full():
             return
         if key not in expected:
             place = f"{where}/{escape(shortened(key))}"
-            context.differences.append(Difference(place, "nothing", shown(found[key], place)))
+            text = HIDDEN if member_name(found, key) != key else shown(found[key], place)
+            context.differences.append(Difference(place, "nothing", text))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

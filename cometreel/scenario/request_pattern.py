@@ -9,7 +9,17 @@ from typing import Protocol, TypeAlias
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
 from cometreel.masking import HIDDEN, is_secret_header, masked_text
-from cometreel.scenario.matchers import MISSING, Difference, MatchContext, Matcher, Missing, shortened, shown
+from cometreel.scenario.matchers import (
+    MISSING,
+    Difference,
+    Literal,
+    MatchContext,
+    Matcher,
+    Missing,
+    OneOf,
+    shortened,
+    shown,
+)
 from cometreel.scenario.normalized_request import (
     NormalizedPath,
     NormalizedPublish,
@@ -117,7 +127,7 @@ class BodyMatcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JsonBody:
-    """A JSON body."""
+    """A JSON body. The empty object also matches no body: clients of operations without arguments send either."""
 
     matcher: Matcher
 
@@ -125,8 +135,17 @@ class JsonBody:
         """Compare the value."""
         if found.is_json:
             self.matcher.compare(found.compared, "/body", context)
+        elif not found.content and _is_empty_object(self.matcher):
+            context.agreed.append("/body")
         else:
             context.differences.append(Difference("/body", shortened(repr(self.matcher)), _shown_body(found)))
+
+
+def _is_empty_object(matcher: Matcher) -> bool:
+    """True for `{}`, also as one choice of several."""
+    if isinstance(matcher, OneOf):
+        return any(map(_is_empty_object, matcher.choices))
+    return isinstance(matcher, Literal) and matcher.value == {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +287,12 @@ class RequestPattern:
         for name, matcher in self.headers:
             _compare_header(name, matcher, request, context)
         self.body.compare(request, context)
+
+    def accepts_path(self, path: NormalizedPath) -> bool:
+        """True if the path matches."""
+        context = MatchContext()
+        self.path.compare(path, context)
+        return not context.differences
 
 
 def _compare_header(name: str, matcher: Matcher, request: NormalizedRequest, context: MatchContext) -> None:

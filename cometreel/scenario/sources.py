@@ -17,7 +17,7 @@ from cometreel.scenario.yaml_reader import Document, read_yaml
 
 from .compiled import Position
 from .data_files import DataFiles, read_regular_file
-from .findings import Finding, describe, findings_of, problems_of
+from .findings import Finding, describe, findings_of, is_newer, problems_of, version_finding
 from .model import Block, ExchangeBlock, FaultBlock, ScenarioFile, TimelineBlock
 
 __all__ = ["SourceFile", "read_source", "read_source_file"]
@@ -90,6 +90,8 @@ def read_source(text: str | bytes, file: str, folder: Path | None = None) -> Sou
         line, column = document.place(())
         hint = "start the file with 'cometreel: 1'"
         raise FileInvalid([Problem(file, line, column, describe(value), "a mapping", hint)])
+    if is_newer(value.get("cometreel")):  # other problems would be those of keys that this version doesn't know
+        raise FileInvalid(problems_of([version_finding(("cometreel",), value["cometreel"])], document))
     problems = DataFiles(folder).insert(document)
     rest = {key: member for key, member in value.items() if not _is_list_of_blocks(key, member)}
     head = _head(rest, document, problems)

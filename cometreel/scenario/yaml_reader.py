@@ -151,7 +151,11 @@ def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
     if "maximum nesting depth" in (error.problem or ""):  # newer libyaml has its own limit and reads ahead
         return Problem(file, line, column, _TOO_DEEP, "fewer levels")
     found = f"not YAML: {error.problem}" + (f" {error.context}" if error.context else "")
-    hint = "indent with spaces, not tabs; quote a text that starts with @, ` or %" if "cannot start" in found else ""
+    hint = (
+        "indent with spaces, not tabs; quote a text that starts with @, ` or %"
+        if "cannot start" in found or "tab char" in found
+        else ""
+    )
     return Problem(file, line, column, found, "YAML 1.2", hint)
 
 

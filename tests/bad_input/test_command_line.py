@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cometreel.cli import ExitCode, run
+from cometreel.errors import NEWER_VERSION
 
 SAMPLE = Path(__file__).parents[2] / "recordings" / "workbin-desktop.jsonl"
 JOURNAL = "expected a journal of version 1, written by the recorder"
@@ -50,7 +51,7 @@ FILES: Mapping[str, bytes] = {
 JOURNALS = {
     "missing": (["distill", "none.jsonl"], "none.jsonl: can't be read: No such file or directory; expected a journal"),
     "a folder": (["distill", "."], ".: can't be read: Is a directory; expected a journal"),
-    "another version": (["distill", "header"], f"header:1:1: a journal of version 2; {JOURNAL}"),
+    "another version": (["distill", "header"], f"header:1:1: a journal of version 2; {JOURNAL} ({NEWER_VERSION})"),
     "text": (["distill", "text"], f"text:1:1: not a Cometreel journal; {JOURNAL}"),
     "bytes": (["distill", "bytes"], f"bytes:1:1: not a Cometreel journal; {JOURNAL}"),
     "an array": (["distill", "array"], f"array:1:1: not a Cometreel journal; {JOURNAL}"),

@@ -16,10 +16,12 @@ import pytest
 
 from cometreel.cli import ExitCode, run
 from cometreel.lint import FORMATS, RULES
+from tests.docs.pages import Command, File, NotRun
+from tests.docs.pages import steps as steps_of
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = {"import": 4, "export": 6, "lint": 3, "start": 4}
+PAGES = {"import": 4, "export": 6, "lint": 5, "start": 4}
 """The pages and their numbers of commands."""
 
 BAD = """\
@@ -33,11 +35,9 @@ exchanges:
 """
 
 
-def steps(page: str) -> list[tuple[str, str]]:
-    """Return each command of a page with its output."""
-    blocks = re.findall(r"```console\n(.*?)```", (DOCS / f"{page}.md").read_text("utf-8"), re.DOTALL)
-    pieces = [piece for block in blocks for piece in re.split(r"^\$ ", block, flags=re.MULTILINE) if piece]
-    return [(piece.partition("\n")[0], piece.partition("\n")[2]) for piece in pieces]
+def steps(page: str) -> list[Command | File]:
+    """Return the commands of a page with their output, and its files."""
+    return [step for step in steps_of((DOCS / f"{page}.md").read_text("utf-8")) if not isinstance(step, NotRun)]
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def printed(command: str, folder: Path) -> str:
         text=True,
         check=False,
     )
-    return ended.stdout
+    return ended.stdout.removesuffix("\n")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -70,12 +70,16 @@ def test_commands_print_what_is_shown(page: str, folder: Path):
         sample = str(folder / "recordings" / "workbin-desktop.yaml")
         assert run(["export", sample, "--har", "-o", str(folder / "desktop.har")]) == ExitCode.SUCCESS
         assert run(["export", sample, "--mitm", str(folder / "flows.mitm")]) == ExitCode.SUCCESS
-    assert [(command, printed(command, folder)) for command, _ in steps(page)] == steps(page)
+    for step in steps(page):
+        if isinstance(step, File):
+            (folder / step.name).write_text(step.text)
+        else:
+            assert (step.line, printed(step.line, folder)) == (step.line, step.printed)
 
 
 @pytest.mark.parametrize(("page", "commands"), PAGES.items())
 def test_every_page_has_its_commands(page: str, commands: int):
-    assert len(steps(page)) == commands
+    assert sum(isinstance(step, Command) for step in steps(page)) == commands
 
 
 @pytest.mark.parametrize(("page", "module"), [("import", "import_"), ("export", "export"), ("lint", "lint")])

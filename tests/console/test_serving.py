@@ -63,6 +63,30 @@ def test_without_the_token_there_is_neither_page_nor_file():
     assert statuses == [401, 401]
 
 
+def test_a_browser_without_the_token_is_told_where_to_find_the_address():
+    with administered() as reel, httpx.Client(base_url=f"{reel.served.url}/__reel__", trust_env=False) as stranger:
+        refused = stranger.get("/", headers={"accept": BROWSER})
+        for_programs = stranger.get("/", headers={"accept": "*/*"})
+    assert (refused.status_code, refused.headers["content-type"]) == (401, "text/html; charset=utf-8")
+    assert "console at …/__reel__/?token=…" in refused.text
+    assert "COMETREEL_ADMIN_TOKEN" in refused.text
+    assert (refused.headers["www-authenticate"], refused.headers["cache-control"]) == (
+        'Bearer realm="cometreel"',
+        "no-store",
+    )
+    assert "script-src" not in refused.headers["content-security-policy"]
+    assert "<script" not in refused.text
+    assert (for_programs.status_code, for_programs.headers["content-type"]) == (401, "application/json")
+
+
+def test_a_browser_that_may_not_use_the_console_reads_why():
+    with administered() as reel, httpx.Client(base_url=f"{reel.served.url}/__reel__", trust_env=False) as stranger:
+        refused = stranger.get("/", headers={"accept": BROWSER, "host": "evil.example"})
+    assert (refused.status_code, refused.headers["content-type"]) == (403, "text/html; charset=utf-8")
+    reason = "the Host of the request is not this machine; use 127.0.0.1 or localhost"
+    assert f"<p>No access: {reason}.</p>" in refused.text
+
+
 @pytest.mark.parametrize("name", ["__init__.py", "..%2fadmin.py", "nothing.js", "", "a/b.js"])
 def test_no_other_file_is_sent(name: str):
     with administered() as reel:

@@ -9,12 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.docs.pages import ROOT, Command, File, NotRun
 
-__all__ = ["Ran", "matches", "run"]
+__all__ = ["Ran", "free_ports", "matches", "run"]
 
 _MARK = "--- the output of that command ends here: "
 _PORT = re.compile(r"(?:127\.0\.0\.1:|localhost:|-port )(\d{4,5})")
@@ -78,9 +78,13 @@ def _lines(command: str) -> list[str]:
 
 
 def _ports(page: Sequence[Command | File | NotRun]) -> dict[str, str]:
-    """Return a free port for each port on the page; all are bound at the same time, so that they differ."""
-    text = "\n".join(step.line for step in page if isinstance(step, Command))
-    listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in dict.fromkeys(_PORT.findall(text))}
+    """Return a free port for each port on the page."""
+    return free_ports(_PORT.findall("\n".join(step.line for step in page if isinstance(step, Command))))
+
+
+def free_ports(names: Iterable[str]) -> dict[str, str]:
+    """Return a free port for each name; all are bound at the same time, so that they differ."""
+    listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in dict.fromkeys(names)}
     ports = {name: str(listener.getsockname()[1]) for name, listener in listeners.items()}
     for listener in listeners.values():
         listener.close()
@@ -105,4 +109,13 @@ def _environment(folder: Path) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("COMETREEL_", "REEL_", "PYTEST_"))
     }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**kept, "PATH": path, "HOME": str(folder), "no_proxy": "127.0.0.1", "LC_ALL": "C.UTF-8", "COLUMNS": "100"}
+    packages = str(ROOT / "tests" / "peers" / "node" / "node_modules")
+    return {
+        **kept,
+        "NODE_PATH": packages,
+        "PATH": path,
+        "HOME": str(folder),
+        "no_proxy": "127.0.0.1",
+        "LC_ALL": "C.UTF-8",
+        "COLUMNS": "100",
+    }

@@ -13,12 +13,13 @@ from tests.docs.shell import Ran, matches
 PAGES = {path.name: path for path in [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]}
 TEXTS = {name: path.read_text("utf-8") for name, path in PAGES.items()}
 COMMANDS = sorted(name for name, text in TEXTS.items() if has_commands(text))
-NOT_RUN = {"README.md": 5, "recipes.md": 4, "record.md": 2, "tutorial.md": 1}
+NOT_RUN = {"README.md": 5, "clients.md": 1, "recipes.md": 4, "record.md": 2, "tutorial.md": 1}
 """The number of blocks per page that aren't run. Each has its reason above it."""
 
 
 RUNNERS = {
     "admin.md": "tests/serve/test_admin_page.py",
+    "ci.md": "tests/docs/test_ci_page.py",
     "console.md": "tests/console/test_serving.py",
     "choice-of-server.md": "tests/serve/test_choice_of_server_page.py",
     "export.md": "tests/cli/test_docs.py",
@@ -36,15 +37,18 @@ RUNNERS = {
 OURS = [name for name in COMMANDS if name not in RUNNERS]
 
 
-def runs_mitmdump(name: str) -> bool:
-    """Return whether a command of the page starts mitmdump."""
-    return any("mitmdump " in step.line for step in steps(TEXTS[name]) if isinstance(step, Command))
+PROGRAMS = {"mitmdump": ["mitmproxy"], "node": ["node", "chromium"], "java": ["java"]}
+"""The marks of a page with a command that starts the program."""
+
+
+def marks_of(name: str) -> list[pytest.MarkDecorator]:
+    """Return the marks of the programs that the commands of a page start."""
+    started = {step.line.split()[0] for step in steps(TEXTS[name]) if isinstance(step, Command)}
+    return [getattr(pytest.mark, mark) for program in PROGRAMS if program in started for mark in PROGRAMS[program]]
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.mitmproxy] if runs_mitmdump(name) else []) for name in OURS]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks_of(name)) for name in OURS])
 def test_each_command_prints_what_is_shown(name: str, ran: Callable[[str, str], Ran]):
     results = ran(name, TEXTS[name])
     following = [*[command.line for command, _, _ in results[1:]], ""]

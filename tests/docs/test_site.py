@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import yaml
 from selenium.webdriver import ActionChains
 
 from cometreel.jsonvalue import JSON
+from tests.accessibility import small_texts, violations
 from tests.chromium import Browser, chromium
 from tests.docs.pages import DOCS, ROOT
 from tests.docs.reference import PAGES
@@ -92,6 +94,22 @@ def test_a_page_opens_from_a_file_without_console_messages(site: Path, browser: 
     browser.open(site / f"{name}.html")
     assert browser.find("h1").text != ""
     assert browser.complaints() == []
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("theme", "size"), [("light", (1280, 900)), ("dark", (1280, 900)), ("light", (390, 844))])
+def test_no_page_has_a_violation_or_a_small_text(
+    site: Path, browser: Browser, theme: Literal["light", "dark"], size: tuple[int, int]
+):
+    """404.html has absolute addresses, so that it has no style when it is opened from a file."""
+    found = {}
+    for page in sorted(site.glob("*.html")):
+        if page.name != "404.html":
+            browser.open(page, theme=theme, size=size)
+            overflow = browser.run("return Math.max(0, document.documentElement.scrollWidth - innerWidth)")
+            found[page.name] = (violations(browser), small_texts(browser), overflow)
+    assert len(found) > len(PAGES)
+    assert {name: each for name, each in found.items() if each != ([], [], 0)} == {}
 
 
 def test_the_search_works_from_a_file(site: Path, browser: Browser):

@@ -123,6 +123,16 @@ def test_a_host_without_bayeux(http_server: Callable[..., str], tmp_path: Path):
     ]
 
 
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+def test_a_server_that_requires_a_login(status: str, http_server: Callable[..., str], tmp_path: Path):
+    url = http_server(status, {"statusCode": 20, "statusMessage": "Access denied"})
+    (line,) = refused(tmp_path, "--host", url)
+    assert line == (
+        f"cometreel: --host: {url}/api/v2/notifications answered HTTP {status[:3]} without a Bayeux message; "
+        "expected a GWS server or a replay (the server requires a login: add --reel-users)"
+    )
+
+
 def test_a_redirect_is_not_followed(http_server: Callable[..., str], tmp_path: Path):
     url = http_server("302 Found")
     assert refused(tmp_path, "--host", url, "--reel-mix", "agent=100") == [

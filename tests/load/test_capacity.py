@@ -36,4 +36,4 @@ def test_the_capacity_of_a_server_is_found(faulty: Callable[..., str], locust: S
 def test_a_search_without_a_passing_rate_fails(faulty: Callable[..., str], locust: Start):
     out = locust("--host", faulty(drop=1000), "--reel-rate", 16, *RUN, "--reel-step", "1s").await_end(110, expected=1)
     assert steps(out) == dict.fromkeys([16.0, 8.0, 4.0, 2.0], "lost == 0")
-    assert "capacity: 0.0/s; no rate held the limits\n" in out
+    assert "capacity: below 2.0/s; no rate held the limits\n" in out

@@ -80,3 +80,16 @@ def test_counts_of_a_closed_loop(faulty: Callable[..., str], locust: Start, tmp_
         made["drop"],
     )
     assert 'name="lost &gt; 0"' in (tmp_path / "run.xml").read_text()
+
+
+def test_a_host_is_the_only_option_that_a_run_needs(faulty: Callable[..., str], locust: Start, tmp_path: Path):
+    run = locust("--host", faulty(), "-t", "4s", "--reel-json", "run.json")
+    run.await_end()
+    report = json.loads((tmp_path / "run.json").read_text())
+    assert list(report["entries"]) == ["Agent", "All"]
+    assert report["sent"] == report["answered"] > 100
+    (note,) = [line for line in run.err.read_text().splitlines() if "the mix is" in line]
+    assert note.endswith(
+        "the mix is agent=100: no owners are given for place, agent-group, place-group, user; "
+        "add them, such as --reel-owners 'place=Place{1..10}'"
+    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -56,6 +58,46 @@ def test_the_agents_tab_shows_sessions_polls_latencies_and_charts(
     wait.until(lambda _: seen("document.querySelector('#reel-gauges').getBoundingClientRect().bottom < innerHeight"))
     errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert errors == []
+
+
+def test_the_report_starts_with_the_result(
+    faulty: Callable[..., str], locust: Start, browser: webdriver.Chrome, tmp_path: Path
+):
+    """Limits, owners, latencies and losses are on the first screen, also of a phone; Locust's tables follow."""
+    limits = ("--reel-limit", "notification p99 < 30s", "--reel-limit", "lost == 0")
+    run = locust(
+        *("--host", faulty(drop=100), "-u", 5, "-r", 5, "-t", "5s", "--reel-rate", 40, *MIX, *OWNERS, *limits),
+        *("--reel-patience", "1s", "--html", "run.html"),
+    )
+    run.await_end(expected=1)
+
+    def seen(script: str) -> Any:
+        return browser.execute_script(f"return {script}")
+
+    for width, height in ((1280, 800), (390, 844)):
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        browser.get((tmp_path / "run.html").as_uri())
+        assert seen("document.body.firstElementChild.className") == "reel"
+        assert seen("document.querySelector('.reel .verdict').textContent") == "Failed: 1 of 2 limits broken"
+        summary = "document.querySelector('.reel .summary')"
+        assert seen(f"{summary}.getBoundingClientRect().bottom") < height
+        assert seen(f"{summary}.scrollWidth - {summary}.clientWidth") == 0
+        first = seen(f"[...{summary}.querySelectorAll('tbody th')].map(cell => cell.textContent)")
+        assert first == ["Agent", "Place", "AgentGroup", "PlaceGroup", "All"]
+        root = "document.querySelector('#root').getBoundingClientRect().top"
+        assert seen(root) >= seen("document.querySelector('.reel').getBoundingClientRect().bottom")
+
+
+def test_the_report_of_the_web_page_starts_with_the_result(faulty: Callable[..., str], locust: Start):
+    port = free_port()
+    process = locust(
+        *("--web-port", port, "--web-host", "127.0.0.1", "--autostart", "--host", faulty(), "-u", 2, "-r", 2),
+        *("--reel-rate", 20, *MIX, *OWNERS),
+    )
+    await_log(process, "The run starts")
+    page = httpx.get(f"http://127.0.0.1:{port}/stats/report").text
+    assert page.partition("<body>")[2].lstrip().startswith('<section class="reel">')
 
 
 def test_other_tabs_are_unchanged(faulty: Callable[..., str], locust: Start, browser: webdriver.Chrome):

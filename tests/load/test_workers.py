@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,3 +57,26 @@ def test_the_load_of_a_killed_worker_moves_to_the_other(faulty: Callable[..., st
     assert re.search(r"\w+ is lost: no report in time", master.err.read_text())
     assert counts(url)["answer"] > 900
     assert sent > 900
+
+
+def test_users_that_still_wait_for_an_agent_at_the_end_log_nothing(
+    faulty: Callable[..., str], locust: Start, tmp_path: Path
+):
+    """Locust moves the users of a killed worker after three seconds, and its agents are free after seven: too late."""
+    url, port = faulty(delay=1000), free_port()
+    (tmp_path / "users.csv").write_text("user,password\n" + "".join(f"agent-{number},-\n" for number in range(12)))
+    master = locust(
+        *("--master", "--expect-workers", 2, "--master-bind-port", port, "--master-bind-host", "127.0.0.1"),
+        *("--host", url, "--reel-rate", "soak 60 for 7s", *SHAPE, "--reel-users", "users.csv", "--reel-login", "open"),
+        *("--reel-patience", "4s", "--reel-limit", "error rate < 100%"),
+    )
+    workers = [locust("--worker", "--master-port", port, *LOOPBACK) for _ in range(2)]
+    await_log(master, "The run starts: 12 of 12 agents are ready")
+    while counts(url).get("delay", 0) < 40:  # both workers have shares of the load
+        time.sleep(0.1)
+    workers[1].stop(signal.SIGKILL)
+    master.await_end(120)
+    workers[0].await_end()
+    logs = master.err.read_text() + workers[0].err.read_text()
+    assert "Sending spawn jobs of 12 users at 12.00 spawn rate to 1 ready workers" in logs
+    assert [word for word in ("Traceback", "StopUser") if word in logs] == []

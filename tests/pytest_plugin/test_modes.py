@@ -106,7 +106,8 @@ def test_summary_of_recordings(record: Callable[..., Any], project: Any):
     assert ran.part("recordings") == (
         f"scenario in {folder}/new.yaml; journal in {folder}/new.jsonl\n"
         "  1 exchange, 0 timeline entries, 1 session\n"
-        "  notifications: 0 unsolicited"
+        "  notifications: 0 unsolicited\n"
+        f"  JSON Schema for editors in {folder}/scenario.schema.json"
     )
 
 

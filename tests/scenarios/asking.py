@@ -52,6 +52,8 @@ def example(pattern: JSON) -> Any:
             return {**example(argument), "x": 1}
         if key == "$capture":
             return "captured"
+        if key == "$one-of" and isinstance(argument, list):
+            return example(argument[-1])
         if key.startswith("$"):
             return EXAMPLES[str(argument)]
     return {name: example(member) for name, member in pattern.items()}

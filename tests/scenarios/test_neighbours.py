@@ -88,7 +88,6 @@ def test_an_added_interaction_is_notified_with_what_was_asked(begin: Begin) -> N
     changed: JSONObject = {
         "messageType": "WorkbinsMessage",
         "name": "EventWorkbinContentChanged",
-        "operationId": "add-7",
         "operation": "PlaceInWorkbin",
         "workbinContentOperation": "Add",
         "workbin": {"id": f"{BIN}01", "owner": "ann.archer"},
@@ -107,7 +106,6 @@ def test_a_subscriber_of_version_3_is_notified_of_pulls_by_others(begin: Begin) 
     pulled: JSONObject = {
         "messageType": "WorkbinsMessage",
         "name": "EventWorkbinContentChanged",
-        "operationId": "operation-7",
         "operation": "Pull",
         "workbinContentOperation": "Remove",
         "workbin": {"id": f"{BIN}01", "owner": "ben.baker"},

@@ -28,6 +28,8 @@ exchanges:
       body: {{{", ".join(f"{name}: other" for name in dict.fromkeys(IN_JSON))}, link: other, list: [other]}}
   - name: compares the whole
     request: {{method: PUT, path: /login, query: {{$any: object}}, body: {{all: other, text: other}}}}
+  - name: a list of fields
+    request: {{method: PUT, path: /login, body: {{list: [{{name: pwd, value: other}}, {{name: otp}}]}}}}
   - name: a service
     request: {{publish: /service/login, data: {{all: other}}}}
 """
@@ -39,11 +41,14 @@ def send_secrets(app: httpx.Client) -> int:
     body = {name: f"{SECRET}-{number}" for number, name in enumerate(IN_JSON)}
     headers = {name: f"{SECRET}-{number}" for number, name in enumerate(IN_HEADERS)}
     packed, link = json.dumps(body), f"https://gws.example/login?{urlencode(query)}"
-    whole = {"all": body, "packed": packed, "link": link, "list": [body, packed, link]}
+    whole = {"all": body, "packed": packed, "link": link, "list": [body, packed, f" {packed}\n", link]}
     replies = [
         app.post("/login", params=query, headers=headers, json={**body, "link": link, "list": [packed]}),
         app.put("/login", params=query, json=whole),
         app.post("/login", data=query),
+        app.put("/login", json={"text": f"\n {json.dumps({'packed': packed}, indent=1)} "}),
+        app.put("/login", json={"list": [{"name": "pwd", "value": SECRET}, {"name": "otp", "value": SECRET}]}),
+        app.post(f"/token/{SECRET}9", json={"text": f"the password: {SECRET}"}),
         app.post("/login", content=packed[:-1], headers={"Content-Type": "application/json"}),
         app.post("/login", content=json.dumps(whole)[:-1]),
         app.post(f"/login;jsessionid={SECRET}?x=1", content=repr(body)),
@@ -52,7 +57,7 @@ def send_secrets(app: httpx.Client) -> int:
         app.post("/login", content=f"n=\xe9&otp={SECRET}".encode("latin-1")),
         app.post("/login", params={"message": packed, "next": f"/a?{urlencode({'next': link})}"}),
     ]
-    assert [reply.status_code for reply in replies] == [404, 404, 404, 400, 404, 404, 404, 404, 404, 404]
+    assert [reply.status_code for reply in replies] == [404, 404, 404, 404, 404, 404, 400, 404, 404, 404, 404, 404, 404]
     assert not any(SECRET in reply.text for reply in replies)
     Desktop(app).handshakes().bayeux(channel="/service/login", data=whole)
     return len(replies) + 1

@@ -340,7 +340,7 @@ def test_an_invalid_scenario_is_refused_with_all_positions_and_the_old_one_is_ke
                 },
                 {
                     "text": "scenario.yaml:4:1: unknown key 'setings'; expected one of bayeux, cometreel, correlation, "
-                    "exchanges, faults, ignore, roles, session, settings, source, timeline, title "
+                    "exchanges, faults, ignore, reply_headers, roles, session, settings, source, timeline, title "
                     "(did you mean 'settings'?)",
                     "file": "scenario.yaml",
                     "line": 4,

@@ -59,7 +59,7 @@ def test_a_hostile_difference_stays_text(browser: Browser, draw: Draw):
 def test_an_empty_conversation_has_a_page(browser: Browser, draw: Draw):
     browser.open(draw(JournalBuilder()))
     assert count(browser) == "0 of 0 exchanges"
-    assert browser.find("#nothing").is_displayed()
+    assert browser.find("#nothing").text == "There is nothing to show."
 
 
 def test_two_conversations_are_drawn_in_one_timeline(browser: Browser, draw: Draw):

@@ -51,14 +51,27 @@ NOT_PLAYED: dict[str, list[str]] = {
     "request_agent_stats": [],
     "request_stats": [],
     "subscribe": ["subscribe to one workbin", "unsubscribe from one workbin"],
-    "workspace_v3": ["subscribe in version 3", "unsubscribe in version 3", "add an interaction in version 3"],
+    "workspace_v3": [
+        "content of one workbin of version 3",
+        "details of an interaction in version 3",
+        "subscribe to a workbin in version 3",
+        "subscribe to several workbins in version 3",
+        "unsubscribe from a workbin in version 3",
+        "unsubscribe from several workbins in version 3",
+        "add an interaction in version 3",
+        "pull an interaction in version 3",
+    ],
 }
 """Exchanges whose values the scenario does not contain: `{$any: …}`, `{$regex: …}`, captures without a value."""
 
 NAMED = {
     "add_and_pull": ["workbin=861640a2-7c64-4c0b-9d7e-1f6f0c5a0001"],
     "subscribe": ["workbin=861640a2-7c64-4c0b-9d7e-1f6f0c5a0001"],
-    "workspace_v3": ["workbin=861640a2-7c64-4c0b-9d7e-1f6f0c5a0001", "interaction=00016AB14RQD006M"],
+    "workspace_v3": [
+        "workbin=861640a2-7c64-4c0b-9d7e-1f6f0c5a0001",
+        "workbins=861640a2-7c64-4c0b-9d7e-1f6f0c5a0001",
+        "interaction=00016AB14RQD006M",
+    ],
 }
 
 

@@ -29,7 +29,7 @@ from cometreel.scenario.findings import findings_of, invalid
 from cometreel.scenario.model import Block
 from cometreel.serve.admin import serializers
 from cometreel.serve.admin.auth import AdminAuth, AuthenticatedApp
-from cometreel.serve.admin.console import Console
+from cometreel.serve.admin.console import Console, accepts_html
 from cometreel.serve.admin.events import MAX_ITEMS, ChangeFeed, stream
 from cometreel.serve.app import ADMIN
 from cometreel.serve.asgi import headers_of
@@ -130,7 +130,7 @@ class _AdminApi:
 
     # ------------------------------------------------------------------ read
     async def _overview(self, request: Request) -> Response:
-        if self._console.is_wanted(request):
+        if accepts_html(request.headers):
             return self._console.page()
         return _JsonResponse(serializers.overview(self._control), headers={"vary": "accept"})
 

@@ -92,8 +92,11 @@ class AuthenticatedApp:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})  # RFC 6455 §7.4.1: policy violation
             return
-        from starlette.datastructures import MutableHeaders  # noqa: PLC0415  # as above
-        from starlette.responses import JSONResponse  # noqa: PLC0415
+        from starlette.datastructures import Headers as RequestHeaders  # noqa: PLC0415  # as above
+        from starlette.datastructures import MutableHeaders  # noqa: PLC0415
+        from starlette.responses import JSONResponse, Response  # noqa: PLC0415
+
+        from cometreel.serve.admin.console import accepts_html, refusal_page  # noqa: PLC0415
 
         cookie = self._cookie(scope) if _in_query(scope) else None
 
@@ -110,7 +113,9 @@ class AuthenticatedApp:
             await self._app(scope, receive, send_with_headers)
         else:
             status, text = refusal
-            response = JSONResponse({"problems": [{"text": text}]}, status)
+            response: Response = JSONResponse({"problems": [{"text": text}]}, status)
+            if accepts_html(RequestHeaders(scope=scope)):
+                response = refusal_page(status, text)
             if status == 401:
                 response.headers["www-authenticate"] = 'Bearer realm="cometreel"'
             await response(scope, receive, send_with_headers)

@@ -53,8 +53,7 @@ function drawExchange(exchange, y, scale, until) {
     rx: 4,
   });
   const bar = svgElement("rect", { class: "bar", x: from, y: y + 5, width: to - from, height: 9, rx: 2.5 });
-  const text = label ? svgElement("text", { class: "label", x: labelAt, y: y + 13.5 }, label) : null;
-  return grouped(
+  const group = grouped(
     exchange,
     classesOf(exchange),
     hit,
@@ -62,8 +61,13 @@ function drawExchange(exchange, y, scale, until) {
     ...ghostOf(exchange, y, scale),
     faultSign(exchange, to, y),
     stateSign(exchange, labelAt, y),
-    text,
   );
+  return label ? [group, drawLabel(label, labelAt, y + 13.5)] : [group];
+}
+
+// Outside the option, whose accessible name is complete: a shortened name would differ from it.
+function drawLabel(label, x, y) {
+  return svgElement("text", { class: "label", x, y, "aria-hidden": "true" }, label);
 }
 
 function ghostOf(exchange, y, scale) {
@@ -80,7 +84,7 @@ function faultSign(exchange, x, y) {
     "g",
     {},
     svgElement("circle", { class: "fault", cx: middle, cy: y + 9.5, r: 6 }),
-    svgElement("text", { class: "fault-sign", x: middle, y: y + 12.7 }, "!"),
+    svgElement("text", { class: "fault-sign", x: middle, y: y + 13.5, "aria-hidden": "true" }, "!"),
   );
 }
 
@@ -91,7 +95,7 @@ function hasSign(exchange) {
 function stateSign(exchange, labelAt, y) {
   if (!hasSign(exchange)) return null;
   const sign = { added: "+", removed: "−", changed: "≠" }[exchange.state];
-  return svgElement("text", { class: "sign", x: labelAt - 8, y: y + 14 }, sign);
+  return svgElement("text", { class: "sign", x: labelAt - 8, y: y + 14, "aria-hidden": "true" }, sign);
 }
 
 // An arrow from the request to the notification.
@@ -202,7 +206,7 @@ const LEGEND = [
         "g",
         {},
         svgElement("circle", { class: "fault", cx: 10, cy: 6, r: 6 }),
-        svgElement("text", { class: "fault-sign", x: 10, y: 9.2 }, "!"),
+        svgElement("text", { class: "fault-sign", x: 10, y: 10 }, "!"),
       ),
   ],
 ];

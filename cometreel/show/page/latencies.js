@@ -62,6 +62,7 @@ function showLatencies(shown) {
     made.addEventListener("keydown", (event) => event.key === "Enter" && filter());
     return made;
   });
+  byId("latencies").closest("section").hidden = rows.length === 0;
   byId("latencies").replaceChildren(element("thead", {}, head), element("tbody", {}, ...rows));
 }
 

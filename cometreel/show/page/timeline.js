@@ -24,10 +24,13 @@ let waiting = false;
 let moving = 0;
 
 function showItems(items) {
-  left = items;
+  const hits = items.exchanges.length + items.unsolicited.length > 0;
+  const nothing = !hits && exchanges.length + unsolicited.length > 0;
+  left = nothing ? { exchanges: [], unsolicited: [], polls: [], sockets: [], metaMessages: [] } : items;
   layout = layOutLanes(left);
   byId("spacer").style.height = `${layout.height}px`;
   byId("nothing").hidden = layout.lanes.length > 0;
+  byId("nothing").textContent = nothing ? "Nothing matches the filters." : "There is nothing to show.";
   redraw();
 }
 
@@ -145,12 +148,13 @@ function draw() {
   }
   timeline.replaceChildren(
     ...made,
-    ...drawMarks(scale),
+    ...(layout.lanes.length ? drawMarks(scale) : []),
     svgElement("rect", { class: "gutter", x: 0, y: 0, width: GUTTER - 8, height: view.height }),
     ...names,
   );
   timeline.dataset.dense = dense;
   timeline.dataset.drawn = timeline.querySelectorAll(".item").length;
+  timeline.setAttribute("role", timeline.querySelector("[role=option]") ? "listbox" : "img");
   updateClasses();
   for (const listen of listeners.moved) listen();
 }
@@ -218,7 +222,7 @@ function drawLane(lane, y, scale) {
   for (const exchange of seen) {
     const rowY = y + TOP + exchange.row * ROW;
     const until = exchange.after ? Math.min(scale.x(exchange.after.at), scale.right) : scale.right;
-    bars.push(drawExchange(exchange, rowY, scale, until));
+    bars.push(...drawExchange(exchange, rowY, scale, until));
     for (const one of exchange.notifications) {
       const other = layout.lanes.find((each) => each.number === one.lane);
       const toY =

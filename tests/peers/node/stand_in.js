@@ -2,8 +2,9 @@
 // A stand-in for Genesys Web Services: the parts of API v2 that a workbin desktop uses, with its notifications
 // sent by the official CometD server for Node.js.
 //
-//     node stand_in.js [--port 0] [--seed 21] [--csrf] [--timeout 30000] [--change NAME]
+//     node stand_in.js [--port 0] [--seed 21] [--csrf] [--sign-in] [--timeout 30000] [--change NAME]
 //
+// With --sign-in, users log in with POST /api/v2/sign-in {userName, password} instead of Basic authentication.
 // Prints `listening on URL` when it is ready. Ends on SIGTERM or SIGINT.
 
 const crypto = require('crypto');
@@ -16,6 +17,7 @@ const {Jitter, References} = require('./jitter.js');
 const {Workbins, failed, ok} = require('./workbins.js');
 
 const NOTIFICATIONS = '/api/v2/notifications';
+const SIGN_IN = '/api/v2/sign-in';
 const ACCESS_DENIED = failed(403, 20, 'Access denied');
 const MEDIA = ['chat', 'email', 'workitem', 'multimedia', 'openmedia'];
 
@@ -23,6 +25,7 @@ const {values: options} = parseArgs({options: {
     port: {type: 'string', default: '0'},
     seed: {type: 'string', default: '21'},
     csrf: {type: 'boolean', default: false},
+    'sign-in': {type: 'boolean', default: false},
     timeout: {type: 'string', default: '30000'},
     change: {type: 'string'},
 }});
@@ -77,7 +80,14 @@ function sessionOf(request, response) {
     return session;
 }
 
-function logIn(request, session) {
+function logIn(request, session, path, content) {
+    if (options['sign-in']) {
+        if (path === SIGN_IN) {
+            const {userName, password} = parsed(content) || {};
+            session.user = center.userWithPassword(userName, password) || null;
+        }
+        return session.user !== null;
+    }
     const basic = /^Basic (.+)$/.exec(request.headers.authorization || '');
     if (basic) {
         const [userName, ...password] = Buffer.from(basic[1], 'base64').toString().split(':');
@@ -132,8 +142,11 @@ function handle(request, response, content) {
     const url = new URL(request.url, workbins.externalUrl);
     const path = url.pathname.replace(/\/+$/, '');
     const session = sessionOf(request, response);
-    if (!logIn(request, session)) {
+    if (!logIn(request, session, path, content)) {
         return send(response, ACCESS_DENIED); // also for the notifications (inferred)
+    }
+    if (options['sign-in'] && path === SIGN_IN) {
+        return send(response, ok({}));
     }
     if (path === NOTIFICATIONS || path.startsWith(`${NOTIFICATIONS}/`)) {
         request.body = parsed(content); // parsed here, so that the policy above runs within this call

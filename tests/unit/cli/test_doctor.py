@@ -5,13 +5,22 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from cometreel.cli import ExitCode, run
-from cometreel.cli.doctor import DoctorCheck, _extra, _listening, _local_ports, _open_files, checks
+from cometreel.cli.doctor import (
+    DoctorCheck,
+    _extra,
+    _listening,
+    _local_ports,
+    _open_files,
+    _python_for_recording,
+    checks,
+)
 from cometreel.extras import EXTRAS
 from tests.base_install import needs_extra
 
@@ -68,6 +77,29 @@ def test_an_extra_with_one_missing_distribution_is_missing(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "deepdiff", None)
     check = _extra("verify")
     assert (check.ok, check.required, check.advice) == (False, False, "pip install 'cometreel[verify]'")
+
+
+@pytest.mark.parametrize(("version", "found"), [((3, 11), ""), ((3, 12), "3.12"), ((3, 14), "3.14")])
+def test_python_3_12_is_recommended_for_recording(version: tuple[int, int], found: str):
+    check = _python_for_recording(version)
+    assert (check.name, check.found, check.required) == ("Python 3.12", found, False)
+    assert re.findall(r"CVE-\d+-\d+", check.purpose) == ["CVE-2025-43859", "CVE-2025-47287"]
+    assert check.advice == "record with Python 3.12 or newer"
+
+
+@needs_extra("record")
+def test_only_python_3_11_gets_a_mitmproxy_without_the_fixed_versions():
+    """The advisories are fixed in h11 0.16 and tornado 6.5. Remove the check when mitmproxy allows them on 3.11."""
+    limits = {Requirement(text).name: Requirement(text).specifier for text in requires("mitmproxy") or ()}
+    allowed = [name for name, fixed in (("h11", "0.16.0"), ("tornado", "6.5")) if fixed in limits[name]]
+    assert allowed == ([] if sys.version_info < (3, 12) else ["h11", "tornado"])
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/record.md"])
+def test_the_pages_recommend_python_3_12_for_recording(page: str):
+    text = " ".join((Path(__file__).parents[3] / page).read_text("utf-8").split())
+    assert "Python 3.12 or newer for recording" in text
+    assert "11.0.2" in text
 
 
 @pytest.mark.parametrize(("limit", "found"), [(1024, ""), (4096, "4096 open files"), (-1, "no limit")])

@@ -113,6 +113,22 @@ def test_a_notification_for_a_role_without_a_session_is_given_up(conversation: T
     assert given_up(talk) == [("'note'", 1, "/c", "role never assigned")]
 
 
+@pytest.mark.parametrize("others", [1, 2])
+def test_a_role_that_only_deliver_names_is_that_of_the_only_other_session(conversation: Talk, others: int) -> None:
+    """A recording of users without names: one asks, another gets the notification."""
+    talk = conversation("roles: {agent-2: {}}\n" + note("{channel: /c, data: 1, deliver: agent-2}"))
+    a, b = talk.client("a").connects(), talk.client("b").connects()
+    c = talk.client("c").connects() if others == 2 else None
+    for _ in range(2):
+        a.sends("POST", "/x")
+    a.receives((0.0, 200, ""), (0.0, 200, ""))
+    if c is None:
+        b.receives((0.0, "/c", 1), (0.0, "/c", 1))
+    else:
+        b.receives()
+        talk.logged("warning: test.yaml:7:5: event 1 of 'note' on /c for session 1 is given up: role never assigned; ")
+
+
 def test_a_disconnect_for_all_ends_all_clients(conversation: Talk) -> None:
     talk = conversation(note("{after: 1s, disconnect: true, deliver: all}"))
     a, b = talk.client("a").connects(), talk.client("b").connects()
@@ -236,12 +252,14 @@ def test_an_entry_can_start_when_a_client_unsubscribes(conversation: Talk) -> No
         ("GET", "/users/ben/calls", "", None),
         ("GET", "/calls", "agent=b-2", None),
         ("POST", "/calls", "", {"call": {"agents": ["x", "b-2"]}}),
+        ("POST", "/calls", "", {"agentId": 1002}),
     ],
 )
 def test_a_request_with_the_id_of_one_role_assigns_it(
     conversation: Talk, method: str, path: str, query: str, body: JSON
 ) -> None:
-    roles = "roles: {agent-1: {user: ann, id: a-1}, agent-2: {user: ben, id: b-2}}\n"
+    identity = "'1002'" if body == {"agentId": 1002} else "b-2"
+    roles = f"roles: {{agent-1: {{user: ann, id: a-1}}, agent-2: {{user: ben, id: {identity}}}}}\n"
     request = f"method: {method}, path: {{$regex: .}}, query: {{$any: object}}"
     if body is not None:
         request += ", body: {$any: anything}"
@@ -373,6 +391,29 @@ def test_a_notification_due_after_its_session_has_ended_is_reported(conversation
         "warning: test.yaml:6:5: event 1 of 'note' on /c for session 1 is given up: session ended;",
     )
     assert given_up(talk) == [("'note'", 1, "/c", "session ended")]
+
+
+@pytest.mark.parametrize(
+    ("session", "reason"),
+    [
+        ("{cookie: none, anonymous: each}", "no connection in time; bind the request"),
+        ("{max_provisional: 1}", "session ended; raise session.max_idle, or session.max_provisional"),
+    ],
+)
+def test_the_report_of_a_session_that_ended_early_names_the_key_that_helps(
+    conversation: Talk, session: str, reason: str
+) -> None:
+    talk = conversation(note("{after: 1s, channel: /c, data: 1}") + f"session: {session}\n")
+    a, b = talk.client("a"), talk.client("b")
+    a.sends("POST", "/x")
+    b.sends("GET", "/y")
+    talk.at(2.0)
+    a.receives((0.0, 200, ""))
+    b.received.clear()
+    talk.logged(
+        "warning: no exchange",
+        f"warning: test.yaml:6:5: event 1 of 'note' on /c for session 1 is given up: {reason}",
+    )
 
 
 def test_a_full_queue_reports_what_it_drops(conversation: Talk) -> None:

@@ -283,6 +283,29 @@ def test_log_effects_are_logged_at_their_level(level: str, caplog: pytest.LogCap
     assert caplog.records[0].levelname == level.upper()
 
 
+def test_equal_lines_are_logged_once_a_second_with_their_number(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        driver = Driver(ScriptedEngine())
+        for _ in range(2028):
+            driver.apply(lambda now: [Log("warning", "no exchange answers GET /a")])
+        assert caplog.messages == ["no exchange answers GET /a"]
+        await asyncio.sleep(1)
+        assert caplog.messages[1:] == ["2027 times more: no exchange answers GET /a"]
+
+    run_in_virtual_time(run())
+
+
+def test_repetitions_are_logged_when_the_driver_closes(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        driver = Driver(ScriptedEngine())
+        for _ in range(3):
+            driver.apply(lambda now: [Log("warning", "no exchange answers GET /a")])
+        driver.close()
+
+    run_in_virtual_time(run())
+    assert caplog.messages == ["no exchange answers GET /a", "2 times more: no exchange answers GET /a"]
+
+
 def test_request_ids_are_unique() -> None:
     async def run() -> list[int]:
         driver = Driver(ScriptedEngine())

@@ -243,6 +243,17 @@ def test_the_role_of_a_session_that_ended_early_is_free_again(conversation: Talk
     assert [session.role for session in talk.backend.sessions] == ["two"]
 
 
+def test_the_session_cookie_is_found_beside_one_of_another_server(conversation: Talk) -> None:
+    """Cookies are shared by all ports of a host, and that with the longer path comes first."""
+    talk = conversation(PUSH)
+    a = talk.client()
+    assert jobs(a) == ["running"]
+    a.headers["Cookie"] = f"JSESSIONID=other; JSESSIONID={a.cookies['JSESSIONID']}"
+    forgets(a)
+    assert jobs(a) == ["done"]
+    assert len(talk.backend.sessions) == 1
+
+
 # ------------------------------------------------------------------------------------------------ the anonymous session
 LOGIN = """
 exchanges:
@@ -378,6 +389,14 @@ def test_a_token_first_sent_in_a_handshake_is_known_afterwards(conversation: Tal
     talk.at(2.0)
     a.receives(READY)
     b.receives()
+
+
+@pytest.mark.parametrize("text", ["Bearer ", "Bearer", " ", ""])
+def test_a_message_without_a_token_identifies_nobody(conversation: Talk, text: str) -> None:
+    talk = conversation(NO_COOKIE)
+    for name in "ab":
+        talk.client(name).handshakes(ext={"authorization": text})
+    assert len(talk.backend.sessions) == 2
 
 
 def test_a_hundred_clients_with_one_token_have_one_session(conversation: Talk) -> None:
@@ -580,6 +599,19 @@ def test_a_further_value_belongs_to_the_same_session(conversation: Talk) -> None
     assert answers == ["first", "second"]
 
 
+def test_many_bound_values_leave_the_other_identities_of_a_session(conversation: Talk) -> None:
+    """An application may hand out a value in each reply, such as the id of a job."""
+    talk = conversation(BIND)
+    a = talk.client()
+    a.headers["Authorization"] = "Bearer T"
+    values = [starts(a) for _ in range(250)]
+    assert len(talk.backend.sessions) == 1
+    del a.headers["Authorization"]
+    a.sends("POST", f"/sessions/{values[-1]}/calls")
+    a.receives((0.0, 200, "first"))
+    assert len(talk.backend.sessions) == 1
+
+
 def test_the_failed_attempt_before_a_bound_value_is_played_once(conversation: Talk) -> None:
     talk = conversation("""
 session: {cookie: none, bind: [{from: $response.body#/sid, in: [$request.header.X-Session]}]}
@@ -600,6 +632,25 @@ exchanges:
     a.headers["X-Session"] = str(right["sid"])
     a.sends("GET", "/me")
     a.receives((0.0, 200, str(right["sid"])))
+
+
+@pytest.mark.parametrize("value", ["null", "true", "''", "[a, b]", "1.5"])
+def test_a_reply_without_a_value_that_can_identify_starts_no_session(conversation: Talk, value: str) -> None:
+    """The reply to a failed login has null in place of the session id."""
+    talk = conversation(f"""
+session: {{cookie: none, bind: [{{from: $response.body#/sid, in: [$request.header.X-Session]}}]}}
+exchanges:
+  - name: login
+    request: {{method: POST, path: /login, body: {{$capture: session.name}}}}
+    reply: {{body: {{sid: {value}}}}}
+  - {{name: name, request: {{method: GET, path: /name}}, reply: {{text: {{$t: "{{{{ session.name }}}}"}}}}}}
+""")
+    a = talk.client()
+    a.sends("POST", "/login", "ann")
+    a.received.clear()
+    a.sends("GET", "/name")
+    a.receives((0.0, 200, "ann"))
+    assert [session.kind for session in talk.backend.sessions] == ["anonymous"]
 
 
 def test_users_who_are_handed_bound_values_get_roles_in_turn(conversation: Talk) -> None:

@@ -102,7 +102,7 @@ def test_sarif_names_files_as_uris(folder: Path, capsys: pytest.CaptureFixture[s
 
 def test_fixes_are_written_to_a_new_file(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["lint", "--fix", "bad.yaml"]) == ExitCode.CHECK_FAILED
-    assert capsys.readouterr().err == "fixed in bad.new.yaml\n"
+    assert capsys.readouterr().err == "fixed in bad.new.yaml\nJSON Schema for editors in scenario.schema.json\n"
     assert (folder / "bad.yaml").read_text() == BAD
     (exchange,) = parse(folder / "bad.new.yaml").exchanges or []
     assert exchange.reply is not None

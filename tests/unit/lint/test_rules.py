@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cometreel.lint import RULES, Issue, lint
+from cometreel.lint.fixes import fixed
+from cometreel.scenario import dump, load
+from cometreel.scenario.normalized_request import normalize_path
+from cometreel.scenario.request_pattern import RequestPattern
 from tests.base_install import needs_extra
 
 HEAD = "cometreel: 1\ncorrelation: gws-v2\n"
@@ -341,6 +347,144 @@ AGELESS = {
     ),
     "a computed expiry date": answer("{expiresAt: {$t: '{{ wallclock().isoformat() }}'}}"),
 }
+
+
+PATHS = {
+    "/users/{id}/skills": "{id} in the path is literal; expected [users, {$capture: id}, skills]",
+    "/users/{user}": "{user} in the path is literal; expected [users, {$any: string}]",
+    "/{user-id}": "{user-id} in the path is literal; expected [{$any: string}]",
+    "/a/user-{id}.json": r"{id} in the path is literal; expected [a, {$regex: '^user\-[^/]+\.json$'}]",
+    "/users/:id/x": ":id in the path is literal; expected [users, {$capture: id}, x]",
+    "/users/<name>": "<name> in the path is literal; expected [users, {$capture: name}]",
+    "/a/*/b": "* in the path is literal; expected [a, {$any: string}, b]",
+}
+
+
+def lint_and_fix(text: str, folder: Path, head: str = HEAD) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the issues with their levels, and the exchanges of the fixed file."""
+    file = folder / "lint.yaml"
+    file.write_text(head + text.lstrip("\n"))
+    issues = lint(file)
+    blocks = [
+        loaded.model_dump(exclude_unset=True)
+        for _, fixed_file in fixed(issues)
+        for loaded in fixed_file.exchanges or ()
+    ]
+    return [f"{issue.line} {issue.level} {issue.rule.id}: {issue.message}" for issue in issues], blocks
+
+
+@pytest.mark.parametrize(("path", "message"), PATHS.items())
+def test_literal_reports_variable_parts_of_a_path_with_the_pattern(path: str, message: str, tmp_path: Path):
+    issues, _ = lint_and_fix(f"exchanges:\n  - name: a\n    request: {{method: GET, path: '{path}'}}\n", tmp_path)
+    assert issues == [f"5 warning literal: {message} (--fix replaces it)"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_fixed_path_matches_what_was_meant(path: str, tmp_path: Path):
+    """The fixed scenario loads, has no issue, and matches another text in place of the variable part."""
+    file = tmp_path / "lint.yaml"
+    file.write_text(f"cometreel: 1\nexchanges: [{{name: a, request: {{method: GET, path: '{path}'}}}}]\n")
+    ((_, fixed_file),) = fixed(lint(file))
+    file.write_text(dump(fixed_file))
+    assert lint(file) == []
+    sent = re.sub(r"\{[^}]*\}|:id|<name>|\*", "x7", path)
+    assert RequestPattern.accepts_path(pattern_of(file), normalize_path(sent))
+    assert not RequestPattern.accepts_path(pattern_of(file), normalize_path(f"{sent}/more"))
+
+
+def pattern_of(file: Path) -> RequestPattern:
+    trigger = load([file]).exchanges[0].trigger
+    assert isinstance(trigger, RequestPattern)
+    return trigger
+
+
+def test_literal_reports_variable_parts_of_a_published_channel(tmp_path: Path):
+    issues, blocks = lint_and_fix("exchanges:\n  - {name: a, request: {publish: '/service/{room}'}}\n", tmp_path)
+    assert issues == [
+        "4 warning literal: {room} in the publish is literal; expected {$regex: '^/service/[^/]+$'} (--fix replaces it)"
+    ]
+    assert blocks[0] == {"name": "a", "request": {"publish": {"$regex": "^/service/[^/]+$"}}}
+
+
+QUOTED = """
+exchanges:
+  - name: a
+    request: {method: POST, path: /a, body: '{"a": [1]}'}
+    reply: {body: '[{"$b": 2}]'}
+    events: [{channel: /c, data: ' {"c": "{{ user }}"} '}]
+"""
+
+
+def test_literal_reports_json_in_quotes_and_the_fix_has_the_json(tmp_path: Path):
+    issues, blocks = lint_and_fix(QUOTED, tmp_path)
+    assert issues == [
+        f"{line} warning literal: the {key} is a text that contains {kind} as JSON; "
+        f"expected {kind} without the quotes (--fix replaces it)"
+        for line, key, kind in ((5, "body", "an object"), (6, "body", "a list"), (7, "data", "an object"))
+    ]
+    assert blocks == [
+        {
+            "name": "a",
+            "request": {"method": "POST", "path": "/a", "body": {"a": [1]}},
+            "reply": {"body": [{"$$b": 2}]},
+            "events": [{"channel": "/c", "data": {"c": "{{ user }}"}}],
+        }
+    ]
+
+
+TEMPLATES = """
+exchanges:
+  - name: a
+    request: {method: POST, path: /a, body: {a: "{{ b }}"}}
+    reply: {body: {user: "hello {{ user }}", bad: "{{ user"}, headers: {X-User: "{{ user }}"}}
+    events: [{channel: /c, data: ["{% if user %}x{% endif %}", "{{ user + }}"]}]
+faults:
+  - {exchange: a, nth: 2, status: 500, text: "{{ user }}"}
+"""
+
+
+def test_literal_reports_templates_without_their_marker(tmp_path: Path):
+    issues, blocks = lint_and_fix(TEMPLATES, tmp_path)
+    assert issues == [
+        "5 warning literal: {{ b }} is literal; expected {$any: string} or another marker",
+        "6 warning literal: {{ user }} is literal; expected {$t: …}, a template (--fix replaces it)",
+        "6 warning literal: {{ user }} is literal; expected {$t: …}, a template (--fix replaces it)",
+        "7 warning literal: {% if user %}x{% endif %} is literal; expected {$t: …}, a template (--fix replaces it)",
+        "7 warning literal: {{ user + }} is literal; expected {$t: …}, a template",
+        "9 warning literal: {{ user }} is literal; expected a literal value (faults have no templates)",
+    ]
+    assert blocks[0] == {
+        "name": "a",
+        "request": {"method": "POST", "path": "/a", "body": {"a": "{{ b }}"}},
+        "reply": {
+            "body": {"user": {"$t": "hello {{ user }}"}, "bad": "{{ user"},
+            "headers": {"X-User": {"$t": "{{ user }}"}},
+        },
+        "events": [{"channel": "/c", "data": [{"$t": "{% if user %}x{% endif %}"}, "{{ user + }}"]}],
+    }
+
+
+def test_literal_is_a_note_without_a_fix_in_a_recording(tmp_path: Path):
+    issues, blocks = lint_and_fix(QUOTED, tmp_path, head=f"{HEAD}source: {{upstream: gws}}\n")
+    assert [issue.partition(":")[0] for issue in issues] == ["6 note literal", "7 note literal", "8 note literal"]
+    assert all(issue.endswith("without the quotes (or it was recorded so)") for issue in issues)
+    assert blocks == []
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        "{name: 'get {{ x }}', request: {method: GET, path: /a}}",
+        "{name: a, request: {method: GET, path: [users, {$capture: id}]}, reply: {body: {id: {$t: '{{ id }}'}}}}",
+        "{name: a, request: {method: GET, path: {$regex: '^/users/[0-9]{2}$'}}}",
+        "{name: a, request: {method: GET, path: /a, query: {q: {$regex: '{{.*}}'}}}}",
+        "{name: a, request: {method: POST, path: '/a:b', text: '{\"a\": 1}'}, reply: {text: '[1]'}}",
+        "{name: a, request: {method: POST, path: /a, body: '{not json'}, reply: {body: {inner: '{\"a\": 1}'}}}",
+        "{name: a, request: {method: POST, path: /a, body: '5'}, reply: {body: 'true'}}",
+    ],
+)
+def test_literal_ignores_other_texts(exchange: str, tmp_path: Path):
+    assert found(f"exchanges: [{exchange}]\n", tmp_path) == []
 
 
 @pytest.mark.parametrize("name", AGEING)

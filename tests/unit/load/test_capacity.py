@@ -89,7 +89,7 @@ def test_a_step_without_due_requests_fails():
 
 def test_an_unfinished_search_has_a_preliminary_result():
     it = search()
-    assert it.result_so_far() == CapacityResult(0.0, None, StopReason.OPEN)
+    assert it.result_so_far() == CapacityResult(0.0, None, StopReason.UNFINISHED)
     for capacity in (100.0, 100.0, 15.0):
         assert it.step is not None
         it.add_result(a_step(it.step.rate, capacity))

@@ -16,9 +16,15 @@ START = 100.0
 
 
 def report_to(
-    leases: Leases, leases_of_worker: WorkerLeases, wanted: int, now: float, served_until: float = 0.0
+    leases: Leases,
+    leases_of_worker: WorkerLeases,
+    wanted: int,
+    now: float,
+    served_until: float = 0.0,
+    *,
+    leaving: bool = False,
 ) -> list[int]:
-    grant = leases.handle_report(leases_of_worker.report(wanted, now), now)
+    grant = leases.handle_report(leases_of_worker.report(wanted, now, leaving=leaving), now)
     assert grant is not None
     return leases_of_worker.apply_grant(grant, served_until, now)
 
@@ -50,6 +56,22 @@ def test_a_second_worker_gets_its_shares_after_the_first_has_returned_them():
     report_to(leases, two, 4, START + 3.1)
     assert two.shares == dict.fromkeys(range(SHARES // 2, SHARES), 2.5)
     assert one.shares.keys().isdisjoint(two.shares)
+
+
+def test_a_worker_that_leaves_returns_its_shares_at_once_and_its_agents_when_it_is_removed():
+    leases, one, two = Leases(4, start=START, term=TERM), WorkerLeases("one"), WorkerLeases("two")
+    report_to(leases, one, 2, START)
+    report_to(leases, two, 2, START)
+    assert (take_all(one), take_all(two)) == ([0, 1], [2, 3])
+    assert report_to(leases, one, 2, START + 1, served_until=1.5, leaving=True) == []
+    report_to(leases, one, 2, START + 1.1, served_until=1.5, leaving=True)
+    assert one.shares == {}
+    report_to(leases, two, 4, START + 1.2)
+    assert two.shares == dict.fromkeys(range(SHARES), 1.5)
+    assert leases.counts() == {"one": (2, 0), "two": (2, SHARES)}
+    leases.remove("one", START + 2)
+    report_to(leases, two, 4, START + 2.1)
+    assert (leases.workers, take_all(two)) == (["two"], [0, 1])
 
 
 def test_a_worker_without_users_gets_no_share():

@@ -24,6 +24,7 @@ from cometreel.load import (
     Unexpected,
     Wrong,
 )
+from cometreel.load.ledger import LOST_KEPT
 
 PLACE = PlannedRequest("RequestAgentStats Place", Expectation("Place", "Place1"))
 LATE, PATIENCE = 2.0, 10.0
@@ -91,7 +92,35 @@ def test_an_answer_is_lost_one_patience_after_the_post():
     assert (ledger.deadline(), ledger.advance(11.999)) == (12.0, [])
     assert ledger.advance(12.5) == [Lost(exchange, 12.0)]
     assert ledger.notified(stats(1), 13.0) == [LateAfterLost(exchange, 13.0)]
-    assert ledger.notified(stats(1), 22.0) == [Unexpected(1, 22.0)]
+    assert ledger.notified(stats(1), 22.0) == [LateAfterLost(exchange, 22.0)]
+
+
+def test_a_notification_of_a_lost_exchange_is_late_however_late_it_is_until_its_reference_is_used_again():
+    ledger = a_ledger()
+    lost = ledger.sent(PLACE, 0.0, 0.0)
+    ledger.replied(lost, 200, ok(1), 0.1)
+    assert ledger.notified(stats(1), 5_000.0) == [Lost(lost, 10.0), LateAfterLost(lost, 5_000.0)]
+    again = ledger.sent(PLACE, 6_000.0, 6_000.0)
+    ledger.replied(again, 200, ok(1), 6_000.1)
+    assert ledger.notified(stats(1), 6_000.2) == [Answered(again, 6_000.2, late=False)]
+
+
+def test_a_late_notification_of_a_post_whose_reply_was_late_too():
+    ledger = a_ledger()
+    exchange = ledger.sent(PLACE, 0.0, 0.0)
+    assert ledger.advance(10.0) == [Refused(exchange, 10.0, Failure.REPLY)]
+    assert ledger.replied(exchange, 200, ok(1), 11.0) == []
+    assert ledger.notified(stats(1), 50.0) == [LateAfterLost(exchange, 50.0)]
+
+
+def test_of_many_lost_exchanges_the_latest_are_remembered():
+    ledger = a_ledger()
+    exchanges = [ledger.sent(PLACE, 0.0, 0.0) for _ in range(LOST_KEPT + 1)]
+    for reference, exchange in enumerate(exchanges):
+        ledger.replied(exchange, 200, ok(reference), 0.1)
+    assert len(ledger.advance(10.0)) == LOST_KEPT + 1
+    assert ledger.notified(stats(0), 11.0) == [Unexpected(0, 11.0)]
+    assert ledger.notified(stats(1), 11.0) == [LateAfterLost(exchanges[1], 11.0)]
 
 
 def test_a_notification_after_the_patience_is_lost_without_a_call_of_advance():
@@ -300,12 +329,7 @@ def _by_definition(number: int, start: float, answer: float, times: int, *, righ
     arrivals = [start + answer + extra / 8 for extra in range(times)]
     within = [at for at in arrivals if at < start + PATIENCE]
     if not within:
-        known = [at for at in arrivals if at < start + 2 * PATIENCE]
-        return [
-            ("Lost", number),
-            *[("LateAfterLost", number)] * len(known),
-            *[("Unexpected", number)] * (len(arrivals) - len(known)),
-        ]
+        return [("Lost", number), *[("LateAfterLost", number)] * len(arrivals)]
     first = "Wrong" if not right else "Late" if within[0] - start > LATE else "Answered"
     return [(first, number), *[("Duplicate", number)] * (times - 1)]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -21,7 +23,6 @@ from cometreel.load import (
     Tally,
     check_limits,
     figures,
-    html_report,
     html_section,
     junit_report,
     latency_curve,
@@ -31,6 +32,7 @@ from cometreel.load import (
 )
 from cometreel.load.charts import run_chart
 from cometreel.load.formatting import count, percent, rate, seconds, shortened
+from cometreel.load.load_report import verdict
 from cometreel.load.time_series import TimeSeries
 
 TERMINAL = """\
@@ -158,8 +160,57 @@ def test_a_search_for_capacity_shows_its_steps():
     text = terminal_report(report)
     assert " 5.0/s  held\n10.0/s  lost == 0\n" in text
     assert "capacity: 7.2/s; the limits break above it\n" in text
-    assert "Capacity: 7.2/s" in html_report(report)
+    assert "Capacity: 7.2/s" in html_section(report)
     assert report.passed
+
+
+def test_an_unfinished_search_whose_first_rate_broke_a_limit_promises_no_higher_rate():
+    search = CapacitySearch(parse_limits(["lost == 0"]), first=16.0, counted=10.0, settle=2.0)
+    before = Report(RunInfo(HOST, 1.0, 0.0), a_tally(), (), search.trials, search.result_so_far())
+    assert terminal_report(before).endswith(
+        "capacity: unknown; the search was not finished; no rate has held the limits so far\n"
+    )
+    search.add_result(a_tally())
+    report = Report(RunInfo(HOST, 60.0, 0.0), a_tally(), (), search.trials, search.result_so_far())
+    assert "capacity: below 16.0/s; the search was not finished; no rate has held" in terminal_report(report)
+    page = html_section(report)
+    assert "Capacity: below 16.0/s" in page
+    assert "Failed: capacity below 16.0/s" in page
+    assert [text for text in (" 0.0/s", "a higher rate may hold") if text in terminal_report(report) + page] == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "line"),
+    [
+        (("lost == 0", "ack p99 < 1s"), "Failed: 1 of 2 limits broken"),
+        (("lost == 1", "ack p99 < 1s"), "Passed: all 2 limits hold"),
+        (("lost == 1",), "Passed: 1 limit holds"),
+        ((), "No limits were set; 1 requests failed"),
+    ],
+)
+def test_the_page_starts_with_the_result(limits: tuple[str, ...], line: str):
+    """Limits, owners, latencies and losses come before everything else."""
+    page = html_section(a_report(a_tally(), *limits, nominal=100.0))
+    assert verdict(a_report(a_tally(), *limits)) == line
+    words = [line, "<h2>Owners</h2>", "only 50% of the due requests", "<h2>Counts</h2>", "<svg", "<h2>Latency</h2>"]
+    words[1:1] = ["<h2>Limits</h2>"] if limits else []
+    places = [page.index(word) for word in words]
+    assert places == sorted(places)
+    place = page[page.index("<h2>Owners</h2>") :]
+    place = place[place.index("Place</th>") :]
+    assert re.findall(r"<td[^>]*>([^<]+)", place[: place.index("</tr>")]) == [
+        "10",
+        "1",
+        "0",
+        "20.0ms",
+        "20.0ms",
+        "100ms",
+        "100ms",
+    ]
+
+
+def test_a_run_without_requests_has_failed():
+    assert verdict(a_report(Tally(), "lost == 0")) == "Failed: no request was sent"
 
 
 @pytest.mark.parametrize(
@@ -227,6 +278,59 @@ def test_json_report():
     assert report["workers"] == {"worker-1": {"cpu_mean": 20.0, "cpu_highest": 20.0}}
 
 
+def refused_tally() -> Tally:
+    """Two requests are refused with different messages, and one without a message."""
+    tally, ledger = Tally("worker-1"), Ledger("agent-1", late=1.0, patience=2.0)
+    near_miss = "Nothing matches POST /api/v2/workbins; 'stats of place Place1': /body/workbinOwner is P9, expected P1"
+    replies: list[tuple[int, JSONObject]] = [
+        (404, {"statusCode": 6, "statusMessage": near_miss}),
+        (404, {"statusCode": 6, "statusMessage": "another one"}),
+        (403, {"statusMessage": "no access with password=geheim"}),
+        (500, {"error": "down"}),
+    ]
+    for number, (status, body) in enumerate(replies):
+        exchange = ledger.sent(PlannedRequest(OwnerKind.PLACE.entry, Expectation("Place")), number, number)
+        tally.sent(exchange)
+        tally.add(ledger.replied(exchange, status, body, number + 0.5))
+    return tally
+
+
+def test_every_report_has_the_first_message_of_each_failure_without_secrets():
+    report = a_report(refused_tally(), nominal=0.0)
+    assert """\
+Place, HTTP 403 (1): no access with password=[hidden]
+Place, HTTP 404 (2): Nothing matches POST /api/v2/workbins; 'stats of place Place1':
+  /body/workbinOwner is P9, expected P1
+""" in terminal_report(report)
+    entries = figures(report)["entries"]
+    assert isinstance(entries, dict)
+    assert isinstance(entries["Place"], dict)
+    assert entries["Place"]["messages"] == {
+        "HTTP 403": "no access with password=[hidden]",
+        "HTTP 404": (
+            "Nothing matches POST /api/v2/workbins; 'stats of place Place1': /body/workbinOwner is P9, expected P1"
+        ),
+    }
+    assert "&#39;stats of place Place1&#39;: /body/workbinOwner is P9, expected P1" in html_section(report)
+    assert "Place, HTTP 403: no access with password=[hidden]" in junit_report(report)
+    assert "geheim" not in f"{terminal_report(report)}{figures(report)}{html_section(report)}{junit_report(report)}"
+
+
+def test_a_run_without_a_login_that_is_refused_mentions_the_option_for_users():
+    report = a_report(refused_tally(), nominal=0.0)
+    assert warnings(report) == []
+    refused = "requests refused with HTTP 401 or 403: 1; the server requires a login: add --reel-users"
+    assert warnings(replace(report, run=replace(report.run, logged_in=False))) == [refused]
+
+
+def test_a_failed_login_is_a_warning():
+    run = replace(a_report(Tally()).run, login_error="login failed: the server answered 'me' with HTTP 404")
+    assert warnings(Report(replace(run, nominal=0.0), Tally())) == [
+        "no request was sent, so there are no results",
+        "login failed: the server answered 'me' with HTTP 404",
+    ]
+
+
 def test_junit_has_a_case_for_each_limit():
     suite = ET.fromstring(
         junit_report(a_report(a_tally(), "lost == 0", "ack p99 < 1s", nominal=100.0)).split("\n", 1)[1]
@@ -245,17 +349,16 @@ def test_junit_has_a_case_for_each_limit():
 
 
 def test_the_page_needs_no_other_resources_and_escapes_values():
-    page = html_report(a_report(a_tally('<script>alert("1")</script>'), "lost == 0"))
+    page = html_section(a_report(a_tally('<script>alert("1")</script>'), "lost == 0"))
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert [word for word in ("http://", "https://", "url(", "@import", "src=") if word in page.replace(HOST, "")] == []
     assert "prefers-color-scheme: dark" in page
     assert page.count("<polyline") == 5 + 3 + 3
-    assert html_section(a_report(a_tally())) in html_report(a_report(a_tally()))
 
 
 def test_the_page_of_an_empty_run():
-    page = html_report(a_report(Tally("w"), nominal=0.0))
+    page = html_section(a_report(Tally("w"), nominal=0.0))
     assert "no request was sent" in page
     assert "<polyline" not in page
     assert terminal_report(a_report(Tally(), nominal=0.0, seconds=0.0)).startswith("load on")

@@ -27,6 +27,15 @@ def test_a_kind_with_0_percent_is_left_out():
     assert parse_mix("place=100,user=0").kinds() == (OwnerKind.PLACE,)
 
 
+def test_the_other_kinds_share_the_percentages_of_those_that_are_left_out():
+    mix = parse_mix(DEFAULT_MIX)
+    assert (
+        str(mix.without([OwnerKind.AGENT_GROUP, OwnerKind.PLACE_GROUP, OwnerKind.USER]))
+        == "agent=71.4286,place=28.5714"
+    )
+    assert str(mix.without([])) == DEFAULT_MIX
+
+
 @pytest.mark.parametrize(
     ("draw", "kind"),
     [

@@ -44,7 +44,8 @@ def play(tally: Tally, steps: Sequence[tuple[int, int, int]]) -> Tally:
         tally.sent(exchange)
         reply = now + 0.001 + millis / 1000
         status = 503 if fault == 1 else 200
-        tally.add(ledger.replied(exchange, status, {"statusCode": 0, "referenceId": number}, reply))
+        body: JSONObject = {"statusCode": 0, "referenceId": number, "statusMessage": f"down for the {number}. time"}
+        tally.add(ledger.replied(exchange, status, body, reply))
         if fault not in (1, 2):
             owner = "Place2" if fault == 3 and kind else "Place1"
             stats: JSON = {"w": {"Owner": owner, "Type": "Place" if kind else "Agent"}}
@@ -104,6 +105,15 @@ def test_expected_is_the_sum_of_answered_wrong_and_lost(steps: list[tuple[int, i
     for entry in play(Tally("w"), steps).entries.values():
         wrong = sum(number for text, number in entry.failures.items() if text.startswith("wrong"))
         assert entry.expected == entry.answered + wrong + entry.failures["lost"]
+
+
+def test_the_first_message_of_each_failure_is_kept():
+    late, early = play(Tally("a"), [(0, 0, 1), (0, 1, 1)]), play(Tally("b"), [(0, 1, 1), (0, 1, 1), (1, 1, 1)])
+    tally = merge_tallies([late.state(), early.state()])
+    assert {name: entry.messages for name, entry in tally.entries.items()} == {
+        AGENT.entry: {"HTTP 503": {"at": 0.001, "message": "down for the 0. time"}},
+        PLACE.entry: {"HTTP 503": {"at": 6.001, "message": "down for the 2. time"}},
+    }
 
 
 @example_settings(max_examples=40, deadline=None)

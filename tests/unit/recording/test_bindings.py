@@ -30,9 +30,21 @@ def test_a_session_id_in_the_path_identifies_the_session(wire: Any) -> None:
     assert distilled.summary.sessions == 2
     assert rules(distilled) == [{"from": "$response.body#/sessionId", "in": ["$request.path.sessionId"]}]
     opened, _, orders, _ = distilled.file.exchanges
+    assert orders.name == "sessions orders", "without a token of the session"
     assert opened.reply.body["links"] == {"orders": {"$t": "/sessions/{{ session.sessionId }}/orders"}}
     assert orders.request.path == ["sessions", {"$capture": "sessionId"}, "orders"]
     assert LATER not in wire.text()
+    assert loads(dump(distilled.file)).session.bind
+
+
+def test_a_rule_has_no_name_that_templates_use(wire: Any) -> None:
+    location = [("Location", f"/app?session={LATER}1")]
+    wire.call(1, "POST", "/sign-in", {}, b"", status=302, reply_headers=location)
+    wire.call(2, "GET", f"/app/{LATER}1/orders", None, {"orders": 1})
+    distilled = wire.distil()
+    assert rules(distilled) == [
+        {"name": "session_2", "from": "$response.header.Location?session", "in": ["$request.path.session_2"]}
+    ]
     assert loads(dump(distilled.file)).session.bind
 
 

@@ -34,6 +34,7 @@ def test_the_scenario_is_written_next_to_the_journal_and_the_summary_is_printed(
         "replaced personal values: 1 (firstName 1)\n"
         "hidden in its own place only (shorter than 8 characters, or equal to a name used elsewhere): "
         "cookie JSESSIONID, clientId\n"
+        f"JSON Schema for editors in {journal.parent / 'scenario.schema.json'}\n"
     )
     assert [exchange.name for exchange in load([journal.with_suffix(".yaml")]).exchanges] == ["me", "user 1"]
 

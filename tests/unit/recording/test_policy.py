@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cometreel.errors import FileInvalid
+from cometreel.errors import NEWER_VERSION, FileInvalid
 from cometreel.recording import load_policy
 
 RULES = "secret, token, name, text, tree, message, keep or id KIND"
@@ -89,7 +89,8 @@ def test_a_user_name_that_a_policy_keeps_is_kept_everywhere(tmp_path: Path, wire
             "policy: 1\nname: x\nheders: {}\n",
             [f"3:1: policies have no key 'heders'; expected {KEYS} (did you mean 'headers'?)"],
         ),
-        ("policy: 2\nname: x\n", ["1:9: the number 2; expected 1"]),
+        ("policy: 2\nname: x\n", [f"1:9: version 2 of the format; expected version 1 ({NEWER_VERSION})"]),
+        ("name: x\n", ["1:1: `policy` is missing; add one, for example `policy: 1`"]),
         (
             "policy: 1\nname: x\nidentifiers: gone\ncookies: 5\n",
             [

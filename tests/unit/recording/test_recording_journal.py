@@ -87,7 +87,7 @@ def test_a_recorder_continues_a_journal_that_is_cut_at_any_byte(tmp_path: Path) 
         (b"hello\n", "not a Cometreel journal"),
         (b"\x00\xff\xfe\n", "not a Cometreel journal"),
         (b'{"a":1}\n', "not a Cometreel journal"),
-        (b'{"journal":2,"x":1}\n{"t":1}\n', "a journal of version 2"),
+        (b'{"journal":"1","x":1}\n{"t":1}\n', "a journal of version '1'"),
         (b'{"journal":1}\n', "a journal header without a valid start time"),
         (b'{"log":{"version":"1.2"}}', "not a Cometreel journal"),
     ],
@@ -101,6 +101,17 @@ def test_another_file_is_rejected_and_not_changed(tmp_path: Path, content: bytes
             attempt()
         assert str(caught.value) == line
     assert path.read_bytes() == content
+
+
+def test_a_journal_of_a_newer_version_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"journal":2,"x":1}\n{"t":1}\n')
+    with pytest.raises(FileInvalid) as caught:
+        read_journal(path)
+    assert str(caught.value) == (
+        f"{path}:1:1: a journal of version 2; expected a journal of version 1, written by the recorder "
+        "(a newer version of Cometreel wrote this file; try: pip install --upgrade cometreel)"
+    )
 
 
 def test_another_policy_on_the_same_journal_is_rejected(tmp_path: Path) -> None:

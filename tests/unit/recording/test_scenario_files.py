@@ -20,9 +20,15 @@ def test_the_schema_that_the_first_line_names_is_written_next_to_it(tmp_path: Pa
     assert (path.parent / named).read_text() == schema_text()
 
 
-def test_an_existing_schema_is_kept(tmp_path: Path):
+def test_a_new_schema_is_announced(tmp_path: Path):
+    schema = tmp_path / "scenario.schema.json"
+    notes = [write_scenario(one, tmp_path / "run.yaml").notes for one in (ONE, ONE, OTHER)]
+    assert notes == [(f"JSON Schema for editors in {schema}",), (), ()]
+
+
+def test_an_existing_schema_is_kept_and_not_announced(tmp_path: Path):
     (tmp_path / "scenario.schema.json").write_text("{}")
-    write_scenario(ONE, tmp_path / "run.yaml")
+    assert write_scenario(ONE, tmp_path / "run.yaml").notes == ()
     assert (tmp_path / "scenario.schema.json").read_text() == "{}"
 
 

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from cometreel.scenario import dump
+from cometreel.scenario import dump, loads
+from tests.unit.engine.conversation import Conversation
 
 
 def basic(user: str, password: str) -> list[tuple[str, str]]:
@@ -61,4 +62,18 @@ def test_a_user_has_one_name_in_a_workspace_recording(wire_of: Callable[..., Any
     assert user not in wire.text()
     first, second = (exchange.reply.body for exchange in distilled.file.exchanges)
     name = first["data"]["user"]["userName"]
-    assert (first["data"]["owner"], second["workbins"][0]["owner"]) == (name, name)
+    assert (first["data"]["owner"], second["workbins"][0]["owner"]) == (name, {"$id": "user-1"})
+    assert distilled.file.exchanges[1].request.body == {"ownerId": {"$id": "user-1"}}
+    talk = Conversation(loads(dump(distilled.file)))
+    live = talk.client()
+    live.sends("POST", "/workspace/v3/workbins/get", {"ownerId": "live.name"})
+    talk.at(1)
+    assert live.received[-1][2] == {"workbins": [{"owner": "live.name", "id": "w1"}]}
+
+
+@pytest.mark.parametrize("user", ["kate", "kate.smith", "kate@corp.example"])
+def test_a_name_that_is_an_owner_before_it_is_a_user_gets_the_same_name(wire: Any, user: str) -> None:
+    wire.call(0, "GET", "/workspace/v3/workbins", None, {"workbins": [{"owner": user, "id": "w1"}]})
+    wire.call(1, "GET", "/workspace/v3/current-session", None, {"user": {"userName": user}})
+    first, second = (exchange.reply.body for exchange in wire.distil().file.exchanges)
+    assert first["workbins"][0]["owner"] == second["user"]["userName"]

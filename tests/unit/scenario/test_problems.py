@@ -6,6 +6,8 @@ import pytest
 
 from cometreel.errors import FileInvalid
 from cometreel.scenario import loads
+from cometreel.scenario.findings import _EXAMPLES
+from cometreel.scenario.model import Block
 
 HEAD = "cometreel: 1\nexchanges:\n  - name: one\n    request: {method: GET, path: /x}\n"
 
@@ -32,7 +34,12 @@ REQUEST = "cometreel: 1\nexchanges:\n  - name: one\n    request: "
         # the file
         ("- a", "f:1:1: a list; expected a mapping (start the file with 'cometreel: 1')"),
         ("title: x", "f:1:1: the file has no `cometreel`; add `cometreel: 1`, the version of the format"),
-        ("cometreel: 2", "f:1:12: the number 2; expected 1"),
+        (
+            "cometreel: 2",
+            "f:1:12: version 2 of the format; expected version 1 (a newer version of Cometreel wrote this file; t",
+        ),
+        ("cometreel: 0", "f:1:12: the number 0; expected 1"),
+        ("cometreel: '1'", "f:1:12: the text '1'; expected 1 (write 1 without quotes)"),
         (
             "cometreel: 1\ntitel: x",
             "f:2:1: unknown key 'titel'; expected one of bayeux, cometreel, correlation, exchanges, faults, ignore, re",
@@ -323,3 +330,36 @@ def test_custom_keys_start_with_x() -> None:
 @pytest.mark.parametrize("text", [HEAD, "cometreel: 1\n", "cometreel: 1\nexchanges:\nfaults: []\n"])
 def test_optional_blocks_may_be_left_out_or_empty(text: str) -> None:
     loads(text, "f")
+
+
+def test_a_newer_file_has_no_other_problems():
+    newer = "f:1:12: version 2 of the format; expected version 1 "
+    (problem,) = problems("cometreel: 2\nlater: 1\nexchanges: [{name: one}]")
+    assert problem.startswith(newer)
+
+
+def test_every_required_key_has_an_example():
+    blocks = [block for block in subclasses(Block) if block.__module__.startswith("cometreel.")]
+    required = {
+        field.alias or name for each in blocks for name, field in each.model_fields.items() if field.is_required()
+    }
+    assert required - _EXAMPLES.keys() == set()
+
+
+def subclasses(kind: type[Block]) -> list[type[Block]]:
+    return [each for child in kind.__subclasses__() for each in (child, *subclasses(child))]
+
+
+TABS = [
+    "\ta: 1",
+    "exchanges:\n\t- name: a",
+    "a: b\n\tc: d",
+    "bayeux:\n  endpoint: /a\n\tadvice: {}",
+    "a:\n  - b: 1\n\t  c: 2",
+]
+
+
+@pytest.mark.parametrize("text", TABS)
+def test_every_tab_in_the_indentation_has_a_hint(text: str):
+    (problem,) = problems(f"cometreel: 1\n{text}")
+    assert "(indent with spaces, not tabs" in problem

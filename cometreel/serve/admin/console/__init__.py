@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from importlib.resources import files
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-__all__ = ["POLICY", "Console"]
+from cometreel.html_templates import html_template
+
+__all__ = ["POLICY", "Console", "accepts_html", "refusal_page"]
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -29,10 +34,6 @@ class Console:
         served = (file for file in folder.iterdir() if file.name.rpartition(".")[2] in _TYPES)
         self._files = {file.name: file.read_bytes() for file in served}
 
-    def is_wanted(self, request: Request) -> bool:
-        """Tell whether a request accepts HTML, so that it comes from a browser (RFC 9110 §12.5.1)."""
-        return any(kind.partition(";")[0].strip() == "text/html" for kind in _accepted(request))
-
     def page(self) -> Response:
         """Return the page."""
         return self._response(_PAGE)
@@ -51,5 +52,15 @@ class Console:
         return Response(self._files[name], media_type=_TYPES[name.rpartition(".")[2]], headers=_HEADERS)
 
 
-def _accepted(request: Request) -> list[str]:
-    return request.headers.get("accept", "").lower().split(",")
+def accepts_html(headers: Headers) -> bool:
+    """Tell whether a request accepts HTML, so that it comes from a browser (RFC 9110 §12.5.1)."""
+    return any(kind.partition(";")[0].strip() == "text/html" for kind in headers.get("accept", "").lower().split(","))
+
+
+def refusal_page(status: int, reason: str) -> Response:
+    """Return the page for a browser that may not use the console: the reason, and where to find the address."""
+    page = html_template(__name__, "refused").render(status=status, reason=reason)
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
+    return Response(page, status, {"content-security-policy": policy, "vary": "accept"}, media_type="text/html")
