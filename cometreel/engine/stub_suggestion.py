@@ -121,7 +121,9 @@ def _body(normalized: NormalizedRequest) -> JSONObject:
         return {"body": _pattern(normalized.compared)}
     if _FORM.fullmatch(normalized.content):
         fields = normalized.form()
-        return {"form": {_literal(name): _query_value(name, value) for name, value in fields.items()}}
+        return {
+            "form": {_literal(name): _query_value(member_name(fields, name), value) for name, value in fields.items()}
+        }
     try:
         text = normalized.content.decode()
     except UnicodeDecodeError:
