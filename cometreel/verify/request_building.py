@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from cometreel.errors import CometreelError
-from cometreel.jsonvalue import JSON, JSONObject, encode
+from cometreel.jsonvalue import JSON, JSONObject, as_text, encode
 from cometreel.scenario import Exchange, Match, Mismatch, PublishBlock, RequestBlock, RequestOrPublish, Scenario
 from cometreel.scenario.markers import marker_of, unescaped
 from cometreel.scenario.yaml_writer import inline
@@ -114,7 +114,7 @@ def _query(written: JSON, builder: _ValueBuilder, where: str = "query") -> str:
 def _pairs(query: JSONObject) -> Iterator[tuple[str, str]]:
     for name, value in query.items():
         for item in value if isinstance(value, list) else [value]:
-            yield name, _as_text(item)
+            yield name, as_text(item)
 
 
 def _body(block: RequestBlock, builder: _ValueBuilder) -> tuple[bytes, str]:
@@ -136,7 +136,7 @@ class _ValueBuilder:
 
     def text(self, pattern: JSON, where: str) -> str:
         """Return the value of a pattern as text."""
-        return _as_text(self.value(pattern, where))
+        return as_text(self.value(pattern, where))
 
     def value(self, pattern: JSON, where: str) -> JSON:
         """Return the value of a pattern; `where` is its place in the request, for the error."""
@@ -179,7 +179,3 @@ class _ValueBuilder:
 
 def _marker(key: str, argument: JSON) -> str:
     return inline({key: argument})
-
-
-def _as_text(value: JSON) -> str:
-    return value if isinstance(value, str) else encode(value).decode()
