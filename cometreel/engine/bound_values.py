@@ -9,15 +9,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from urllib.parse import parse_qsl, quote, unquote_plus
+from urllib.parse import quote, unquote_plus
 
 from cometreel.engine.rendering import ExchangeRenderer
 from cometreel.engine.sessions import Session, Sessions
+from cometreel.http_fields import FORM_TYPE, media_type
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import Binding, Exchange, NormalizedRequest, ReplyOut, ReplySpec, RuntimeExpression, Scenario
 from cometreel.scenario.json_pointer import escape, find, parse_pointer
 from cometreel.scenario.json_pointer import replace as replace_at
 from cometreel.scenario.matchers import Capture, Literal
+from cometreel.scenario.normalized_request import form_of
 from cometreel.scenario.request_pattern import RequestPattern, Segments
 from cometreel.scenario.values import Fixed, Members, Value
 from cometreel.wire import Request
@@ -203,14 +205,10 @@ def _texts(value: JSON) -> Iterator[str]:
 
 
 def _form_values(request: NormalizedRequest, pointer: str) -> Iterator[str]:
-    """Yield the values of a field of an URL-encoded form."""
-    content_type = request.headers.get("content-type") or ""
+    """Yield the values of a field of a URL-encoded form."""
     tokens = parse_pointer(pointer)
-    if len(tokens) != 1 or content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
-        return
-    for name, value in parse_qsl(request.content.decode(errors="replace"), keep_blank_values=True):
-        if name == tokens[0]:
-            yield value
+    if len(tokens) == 1 and media_type(request.headers.get("content-type")) == FORM_TYPE:
+        yield from _texts(form_of(request.content).get(tokens[0]))
 
 
 @lru_cache(maxsize=256)
