@@ -138,7 +138,7 @@ _Sendable = tuple[ExchangeBlock, ScriptedRequest, float]
 
 
 def read_script(paths: Sequence[Path], speed: float, *, has_users: bool = False) -> ScenarioScript:
-    """Read scenarios; `speed` 2 is twice as fast as recorded. Without users, what needs a login is skipped.
+    """Read scenarios; `speed` 2 is twice as fast as recorded. Without users, requests that need a login are skipped.
 
     :raises FileInvalid: if a scenario is invalid, with every problem.
     :raises OptionInvalid: if no request of the scenarios can be sent.

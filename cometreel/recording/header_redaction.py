@@ -235,7 +235,7 @@ class HeaderRedactor:
                 line[member] = list(names)
 
     def _reply_field(self, name: str, value: str, method: str) -> tuple[str, str]:
-        """Return what happens to a field, and its redacted value. Cached: most fields are the same in all replies."""
+        """Return the treatment of a field, and its redacted value. Cached: most fields are the same in all replies."""
         key = (name, value, method)
         found = self._fields.get(key)
         if found is None:
