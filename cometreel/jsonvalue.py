@@ -18,6 +18,7 @@ __all__ = [
     "JSONObject",
     "NotJSON",
     "NumberLiteral",
+    "as_text",
     "decode",
     "decode_lenient",
     "encode",
@@ -169,6 +170,11 @@ def _with_literals(value: JSON, encoder: json.JSONEncoder = _ENCODER) -> str:
 def readable(value: JSON, *, indent: int | None = None, sort_keys: bool = False) -> str:
     """Return JSON as text for people: with spaces, in several lines if there is an `indent`."""
     return _with_literals(value, json.JSONEncoder(ensure_ascii=False, indent=indent, sort_keys=sort_keys))
+
+
+def as_text(value: JSON) -> str:
+    """Return a text unchanged, any other value as compact JSON."""
+    return value if isinstance(value, str) else encode(value).decode()
 
 
 def sorted_text(value: JSON) -> str:
