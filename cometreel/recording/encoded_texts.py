@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
 
-__all__ = ["DecodedText", "base64_runs", "base64_words", "decoded_base64", "decoded_texts", "decoded_words"]
+__all__ = [
+    "DecodedText",
+    "base64_runs",
+    "base64_words",
+    "decoded_base64",
+    "decoded_texts",
+    "decoded_words",
+    "has_escapes",
+]
 
 _MOST_FORMS = 64
 _HEX = "[0-9A-Fa-f]"
@@ -29,6 +37,7 @@ _JSON_ESCAPE = re.compile(
 _CODE_POINT = re.compile(rf"\\u{_HEX}{{4}}")  # also after a backslash
 _ENTITY = re.compile(r"&(?:#[xX][0-9A-Fa-f]{1,6}|#[0-9]{1,7}|[A-Za-z][A-Za-z0-9]{1,7});")
 _PLUS = re.compile(r"\+")
+_ESCAPE_BYTES = re.compile(f"%{_HEX}{{2}}|{_ENTITY.pattern}".encode())
 _SIMPLE = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{11,}(?:\r?\n[A-Za-z0-9+/_-]+)*={0,2}")
 _URL_SAFE = str.maketrans("-_", "+/", "\r\n=")
@@ -67,6 +76,13 @@ class DecodedText:
             return position
         _, end, _, source_end = self.pieces[index]
         return source_end + max(0, position - end)
+
+
+def has_escapes(text: bytes, *, plus: bool) -> bool:
+    """Return True if a text may have a decoded form; fast."""
+    if b"\\" in text or (plus and b"+" in text):
+        return True
+    return (b"%" in text or b"&" in text) and _ESCAPE_BYTES.search(text) is not None
 
 
 def decoded_texts(text: str, *, plus: bool) -> Iterator[DecodedText]:
@@ -128,12 +144,12 @@ def base64_runs(text: str) -> Iterator[re.Match[str]]:
     return (run for run in _BASE64.finditer(text) if not _HEXADECIMAL.fullmatch(run[0]))
 
 
-def base64_words(text: bytes) -> set[bytes]:
-    """Return words that contain all of `base64_runs`, of a text in UTF-8; fast. Lines are joined."""
+def base64_words(text: bytes, known: set[bytes]) -> list[bytes]:
+    """Return words that contain all of `base64_runs` of a text in UTF-8, without known ones. Lines are joined."""
     if b"\n" in text:
         text = text.replace(b"\r\n", b"").replace(b"\n", b"")
-    words = set(text.translate(_ONLY_SIGNS).split())
-    return {word for word in words if len(word) >= _SHORTEST_RUN and not _HEXADECIMAL_BYTES.fullmatch(word)}
+    words = {word for word in text.translate(_ONLY_SIGNS).split() if len(word) >= _SHORTEST_RUN}
+    return [word for word in words - known if not _HEXADECIMAL_BYTES.fullmatch(word)]
 
 
 def decoded_words(words: list[bytes]) -> Iterator[tuple[bytes, Callable[[int], int]]]:

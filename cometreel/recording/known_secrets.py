@@ -19,7 +19,14 @@ from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 from cometreel.jsonvalue import JSON, JSONObject, encode
-from cometreel.recording.encoded_texts import base64_runs, base64_words, decoded_base64, decoded_texts, decoded_words
+from cometreel.recording.encoded_texts import (
+    base64_runs,
+    base64_words,
+    decoded_base64,
+    decoded_texts,
+    decoded_words,
+    has_escapes,
+)
 
 __all__ = ["SHORTEST", "KnownSecrets", "looks_random"]
 
@@ -126,7 +133,7 @@ class KnownSecrets:
 
     def scrub(self, line: bytes, event: JSON, replace: Replace) -> bytes:
         """Return a journal line without known secrets; `event` is the value that the line encodes."""
-        if not self._grams or not self._spans(line.decode("utf-8", "replace"), lambda _: "", _DEPTH):
+        if not self._grams or self._is_clean(line):
             return line
         return encode(self._value(event, replace))
 
@@ -162,14 +169,21 @@ class KnownSecrets:
 
     # --- search ---------------------------------------------------------------------------------------------
 
+    def _is_clean(self, line: bytes) -> bool:
+        """Return True if a line contains no secret; fast for most lines: they are ASCII and contain no escapes."""
+        is_plain = line.isascii() and not has_escapes(line, plus=self._with_spaces > 0)
+        lower = line.lower()
+        if is_plain and not any(form.encode() in lower for form in self._forms_in(lower)):
+            return not self._is_in_base64(line, _DEPTH)
+        return not self._spans(line.decode("utf-8", "replace"), lambda _: "", _DEPTH)
+
     def _spans(self, text: str, replace: Replace, depth: int) -> list[tuple[int, int, str]]:
         """Return the parts of a text to replace, in order: those of the first decoded form that contains a secret."""
         if len(text) < SHORTEST:
             return []
         for form in decoded_texts(text, plus=self._with_spaces > 0):
-            data = form.text.encode("utf-8", "surrogatepass")
             spans = [(*form.original(start, end), replace(secret)) for start, end, secret in self._hits(form.text)]
-            if not spans and depth and self._is_in_base64(data, depth):
+            if not spans and depth and self._is_in_base64(form.text.encode("utf-8", "surrogatepass"), depth):
                 spans = [
                     (*form.original(start, end), shown if form.source is None else replace(secret))
                     for start, end, secret, shown in self._hits_in_base64(form.text, replace, depth)
@@ -203,7 +217,7 @@ class KnownSecrets:
 
     def _is_in_base64(self, data: bytes, depth: int) -> bool:
         """Return True if a text in UTF-8 contains a secret as base64; fast, as all its words are decoded together."""
-        words = list(base64_words(data) - self._clean)
+        words = base64_words(data, self._clean)
         if not words or self._is_in_words(words, depth):
             return bool(words)
         if depth == _DEPTH:
