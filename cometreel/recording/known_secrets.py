@@ -78,7 +78,7 @@ class KnownSecrets:
         self._names: set[str] = set()
         self._clean: set[bytes] = set()
         """Words that contain no secret as base64; they occur again in most lines."""
-        self._with_spaces = self._not_ascii = 0
+        self._with_spaces = self._with_many_spaces = self._not_ascii = 0
         self.dropped = 0
         """Number of secrets that were dropped because of the limit."""
 
@@ -98,6 +98,7 @@ class KnownSecrets:
             self.dropped += 1
         self._secrets[value] = place
         self._with_spaces += " " in value
+        self._with_many_spaces += value.count(" ") > 1
         self._not_ascii += not value.isascii()
         if _WORD_LIKE.fullmatch(value):
             self._word_like[value.lower()] = value
@@ -171,9 +172,9 @@ class KnownSecrets:
 
     def _is_clean(self, line: bytes) -> bool:
         """Return True if a line contains no secret; fast for most lines: they are ASCII and contain no escapes."""
-        is_plain = line.isascii() and not has_escapes(line, plus=self._with_spaces > 0)
+        is_plain = line.isascii() and not has_escapes(line, plus=self._with_many_spaces > 0)
         lower = line.lower()
-        if is_plain and not any(form.encode() in lower for form in self._forms_in(lower)):
+        if is_plain and not any(form.encode("utf-8", "surrogatepass") in lower for form in self._forms_in(lower)):
             return not self._is_in_base64(line, _DEPTH)
         return not self._spans(line.decode("utf-8", "replace"), lambda _: "", _DEPTH)
 
@@ -302,6 +303,7 @@ class KnownSecrets:
     def _drop(self, value: str) -> None:
         del self._secrets[value]
         self._with_spaces -= " " in value
+        self._with_many_spaces -= value.count(" ") > 1
         self._not_ascii -= not value.isascii()
         self._word_like.pop(value.lower(), None)
         for form in _forms(value):
@@ -329,7 +331,8 @@ def _forms(value: str) -> set[str]:
 def _encoded_forms(value: str) -> tuple[str, ...]:
     data = value.encode("utf-8", "surrogatepass")
     quoted = (quote(data, safe=""), quote(data), quote_plus(data))
-    return data.decode("latin-1"), *quoted, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
+    plus = value.replace(" ", "+")  # the only other form of one space in a text without other escapes
+    return data.decode("latin-1"), plus, *quoted, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
 
 
 def _lower(text: str) -> str:
