@@ -32,7 +32,7 @@ _PARAMETER = re.compile(r"(?<=[?&])([\w.~-]{1,60})=([^&#\s\"'<>]+)")
 _QUOTED = re.compile(r"(?<=['\"])[^'\"]+(?=['\"])")
 _LONG_NUMBER = re.compile(r"\d{4,}")
 _PRIVATE_ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b")
-_CACHE_LIMIT = 20_000
+_CACHE_LIMIT, _LONGEST_CACHED = 20_000, 200
 _ENVELOPE_DATA = ("data", "ext")
 _SECRET_TREATMENTS = (Treatment.SECRET, Treatment.TOKEN)
 _OPERATION_KEYS = frozenset(
@@ -82,6 +82,8 @@ class Redactor:
         self._names: dict[str, str] = {}
         self._users: dict[str, str] = {}
         self._text_cache: dict[str, str] = {}
+        self._changes = 0
+        """Number of names that were found after the same text was returned unchanged, or may have been."""
         self._key_cache: dict[str, str] = {}
         self._member_rules: dict[str, PolicyRule | None] = {}
         self._steps: dict[str, str] = {}
@@ -96,7 +98,7 @@ class Redactor:
     @property
     def version(self) -> int:
         """A number that changes when the result for an equal value may change."""
-        return len(self._names) + len(self._users) + self.secrets.dropped
+        return self._changes + len(self._users) + self.secrets.dropped
 
     def redact_json(self, value: JSON) -> tuple[JSON, RedactionMarks]:
         """Redact a JSON value; also return the marks of the replaced values."""
@@ -133,7 +135,8 @@ class Redactor:
         pseudonym = self.pseudonyms.same_shape(value)
         if len(value) >= 5 and value not in self._names and not value.isalpha() and len(self._names) < _CACHE_LIMIT:
             self._names[value] = pseudonym
-            self._text_cache.pop(value, None)
+            if self._text_cache.pop(value, None) is not None or len(value) >= _LONGEST_CACHED:
+                self._changes += 1
         return pseudonym
 
     def text(self, value: str) -> str:
@@ -144,7 +147,8 @@ class Redactor:
             redacted = self._redact_text(value)
             if len(self._text_cache) >= _CACHE_LIMIT:
                 self._text_cache.clear()
-            if len(value) < 200:
+                self._changes += 1
+            if len(value) < _LONGEST_CACHED:
                 self._text_cache[value] = redacted
             return redacted
 
