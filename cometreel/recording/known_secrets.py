@@ -173,10 +173,14 @@ class KnownSecrets:
     def _is_clean(self, line: bytes) -> bool:
         """Return True if a line contains no secret; fast for most lines: they are ASCII and contain no escapes."""
         is_plain = line.isascii() and not has_escapes(line, plus=self._with_many_spaces > 0)
-        lower = line.lower()
-        if is_plain and not any(form.encode("utf-8", "surrogatepass") in lower for form in self._forms_in(lower)):
+        if is_plain and not self._hits_in_ascii(line.lower()):
             return not self._is_in_base64(line, _DEPTH)
         return not self._spans(line.decode("utf-8", "replace"), lambda _: "", _DEPTH)
+
+    def _hits_in_ascii(self, lower: bytes) -> list[str]:
+        forms = self._forms_in(lower)
+        text = lower.decode("ascii") if forms else ""
+        return [form for form in forms if form in text]
 
     def _spans(self, text: str, replace: Replace, depth: int) -> list[tuple[int, int, str]]:
         """Return the parts of a text to replace, in order: those of the first decoded form that contains a secret."""
