@@ -8,8 +8,8 @@ import click
 
 from cometreel.cli.progress import show_progress
 from cometreel.errors import OptionInvalid
+from cometreel.recording import INLINE_LIMIT, key_path, load_policy, scenario_path, write_scenario
 from cometreel.recording import distill as distill_journal
-from cometreel.recording import key_path, load_policy, scenario_path, write_scenario
 from cometreel.scenario import chosen_profile
 
 __all__ = ["distill"]
@@ -21,9 +21,24 @@ __all__ = ["distill"]
 @click.option("--policy", help="Redact again: default, strict or a policy file. Needs the journal's key.")
 @click.option("--profile", help="Correlate with another profile: detect, gws-v2, workspace-v3 or a file.")
 @click.option("--generalise", is_flag=True, help="Replace the requesting user's own id and name by templates.")
+@click.option(
+    "--inline-limit",
+    type=click.IntRange(min=0),
+    default=INLINE_LIMIT,
+    metavar="BYTES",
+    show_default=True,
+    help="Larger bodies and data get files of their own, in a folder next to the scenario; 0 for none.",
+)
 @click.option("--force", is_flag=True, help="Overwrite an existing scenario.")
 def distill(
-    journal: Path, out: Path | None, policy: str | None, profile: str | None, *, generalise: bool, force: bool
+    journal: Path,
+    out: Path | None,
+    policy: str | None,
+    profile: str | None,
+    *,
+    generalise: bool,
+    inline_limit: int,
+    force: bool,
 ) -> None:
     """Create a scenario from a journal.
 
@@ -42,7 +57,7 @@ def distill(
             profile=chosen_profile(profile, "--profile") if profile else None,
             generalise=generalise,
         )
-    written = write_scenario(distilled.file, _output_path(journal, out), force=force)
+    written = write_scenario(distilled.file, _output_path(journal, out), force=force, inline_limit=inline_limit)
     if written.difference:
         click.echo(written.difference)
     click.echo(written.path)

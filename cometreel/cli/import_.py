@@ -7,16 +7,24 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 
 from cometreel.cli.progress import show_read_progress
 from cometreel.errors import OptionInvalid
-from cometreel.recording import load_policy, write_scenario
+from cometreel.recording import INLINE_LIMIT, load_policy, write_scenario
 from cometreel.scenario import DETECT, chosen_profile
 from cometreel.traffic.import_traffic import import_traffic
 
 __all__ = ["import_"]
+
+
+class _WriteOptions(TypedDict):
+    """The options of the scenario that is written."""
+
+    inline_limit: int
+    force: bool
 
 
 @click.command("import")
@@ -27,6 +35,14 @@ __all__ = ["import_"]
 @click.option("--policy", default="default", help="Redaction policy: default, strict or a policy file.")
 @click.option("--profile", default=DETECT, help="Correlate with this profile: detect, gws-v2, workspace-v3 or a file.")
 @click.option("--generalise", is_flag=True, help="Replace the requesting user's own id and name by templates.")
+@click.option(
+    "--inline-limit",
+    type=click.IntRange(min=0),
+    default=INLINE_LIMIT,
+    metavar="BYTES",
+    show_default=True,
+    help="Larger bodies and data get files of their own, in a folder next to the scenario; 0 for none.",
+)
 @click.option("--force", is_flag=True, help="Overwrite an existing scenario.")
 def import_(
     file: Path,
@@ -37,7 +53,7 @@ def import_(
     profile: str,
     *,
     generalise: bool,
-    force: bool,
+    **options: Unpack[_WriteOptions],
 ) -> None:
     """Create a scenario from a browser's HAR file or a mitmproxy flow file.
 
@@ -62,7 +78,9 @@ def import_(
             progress=progress,
         )
         written = write_scenario(
-            distilled.file.model_copy(update={"title": file.stem}), out or file.with_suffix(".yaml"), force=force
+            distilled.file.model_copy(update={"title": file.stem}),
+            out or file.with_suffix(".yaml"),
+            **options,
         )
     if written.difference:
         click.echo(written.difference)

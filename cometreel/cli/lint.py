@@ -37,7 +37,7 @@ def lint(scenarios: tuple[Path, ...], *, fix: bool, form: str) -> int:
         click.echo(text)
     if fix:
         for path, file in fixed(issues):
-            written = write_scenario(file, path)
+            written = write_scenario(file, path, inline_limit=0)
             for line in (f"fixed in {written.path}", *written.notes):
                 click.echo(line, err=True)
     return ExitCode.CHECK_FAILED if any(issue.level != "note" for issue in issues) else ExitCode.SUCCESS

@@ -177,7 +177,7 @@ def _print(verdict: Verdict, *, json_: bool) -> None:
 
 def _accept(verdict: Verdict, script: Script) -> None:
     for path, file in updated_files(verdict, script.sources, script.scenario.profile):
-        written = write_scenario(file, Path(path))
+        written = write_scenario(file, Path(path), inline_limit=0)
         click.echo(written.difference, err=True)
         for line in (written.path, *written.notes):
             click.echo(line, err=True)

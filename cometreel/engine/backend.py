@@ -92,6 +92,7 @@ class Backend:
         self._handler = self._application.handler = RequestHandler(
             prepared, self.settings, self._player, self.sessions, self._responders, self.journal, self._effects.append
         )
+        self._router.assign_role = self._handler.on_delivery
         cookie, browser_cookie = scenario.session.cookie, self.server.settings.cookie_name
         self._finder = self._application.finder = SessionFinder(
             self.sessions,

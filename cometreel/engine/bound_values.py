@@ -95,7 +95,7 @@ class BoundValues:
 
     def _new(self, rule: Binding, recorded: JSON, session: Session) -> JSON:
         """Return a new value of the session, a number for a number. A value that the session has already stays."""
-        if isinstance(recorded, bool) or not isinstance(recorded, str | int) or recorded == "":
+        if not isinstance(recorded, str | int) or not _can_identify(recorded):
             return recorded
         if self._sessions.has_name(session, "bound", str(recorded)):
             return recorded
@@ -162,8 +162,16 @@ def _recorded_values(reply: object, rules: Iterable[Binding]) -> dict[Binding, J
     found: dict[Binding, JSON] = {}
     for rule in rules:
         for value in _values_at(rule.source, reply):
-            found.setdefault(rule, value.value if isinstance(value, Fixed) else None)
+            if not isinstance(value, Fixed):
+                found.setdefault(rule, None)
+            elif _can_identify(value.value):
+                found.setdefault(rule, value.value)
     return found
+
+
+def _can_identify(value: JSON) -> bool:
+    """True for a text or a whole number; null in the reply to a failed login, for example, identifies nobody."""
+    return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
 
 
 def _values_at(source: RuntimeExpression, reply: ReplySpec) -> Iterator[Value]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
 from cometreel.errors import InputError
 from cometreel.scenario import Scenario, load
+from cometreel.scenario.data_files import named_files
 
 __all__ = ["Fingerprint", "fingerprint", "follow"]
 
@@ -20,7 +22,7 @@ Fingerprint: TypeAlias = "tuple[tuple[str, int, int, int], ...]"
 
 
 def fingerprint(paths: Sequence[Path]) -> Fingerprint:
-    """Return the fingerprint of the files and of the files in folders. A missing file is left out."""
+    """Return the fingerprint of the files, of those in folders, and of their data files, without missing ones."""
     return tuple(sorted(_file_states(paths)))
 
 
@@ -28,11 +30,24 @@ def _file_states(paths: Sequence[Path]) -> Iterator[tuple[str, int, int, int]]:
     for path in paths:
         files = [file for suffix in ("yaml", "yml") for file in path.glob(f"*.{suffix}")] if path.is_dir() else [path]
         for file in files:
-            try:
-                status = file.stat()
-            except OSError:
-                continue
-            yield str(file), status.st_mtime_ns, status.st_size, status.st_ino
+            state = _state(file)
+            if state is not None:
+                yield state
+                yield from filter(None, map(_state, _data_files(*state)))
+
+
+def _state(file: Path) -> tuple[str, int, int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return str(file), status.st_mtime_ns, status.st_size, status.st_ino
+
+
+@lru_cache(maxsize=1024)
+def _data_files(file: str, _mtime: int, _size: int, _inode: int) -> tuple[Path, ...]:
+    """Return the data files that a scenario names; it is read again only if it has changed."""
+    return tuple(named_files(Path(file)))
 
 
 async def follow(paths: Sequence[Path], install: Callable[[Scenario], None], *, every: float = 0.5) -> None:

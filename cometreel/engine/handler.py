@@ -129,6 +129,10 @@ class RequestHandler:
         """Return the timeline entries that wait in this session for a role that no session ever had."""
         return [*self._session_roles.never_assigned(session)]
 
+    def on_delivery(self, role: str, asker: Session, others: Iterable[Session]) -> Session | None:
+        """Return the session that gets a role that no session has because a notification is for it, or None."""
+        return self._session_roles.on_delivery(role, asker, others)
+
     def adopt(self, sessions: Sessions, faults: Faults) -> None:
         """Continue sessions that started under another scenario; the faults of that scenario end."""
         self.faults = Faults(self.scenario.faults, faults.last)

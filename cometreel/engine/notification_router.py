@@ -37,6 +37,8 @@ class NotificationRouter:
         self._waiting: dict[int, Session] = {}  # the sessions with notifications that wait for a client, by number
         self.keeps_when_gone = False
         """True if notifications of a session whose clients have all ended wait for the next client."""
+        self.assign_role: Callable[[str, Session, Iterable[Session]], Session | None] = lambda *_: None
+        """Returns the session, of those with a client, that gets a role that no session has; None if none does."""
 
     # ------------------------------------------------------------------ deliver
     def notify(self, notify: Notify, now: float) -> None:
@@ -83,7 +85,7 @@ class NotificationRouter:
 
     def _notify_others(self, notify: Notify, now: float) -> None:
         """Deliver to the clients of all sessions, or of the sessions with a role."""
-        receivers = self._receivers(notify.deliver)
+        receivers = self._receivers(notify.deliver) or self._assigned(notify)
         clients = [client_id for session in receivers for client_id in session.clients]
         if clients:
             self._send(clients, notify, now)
@@ -97,6 +99,13 @@ class NotificationRouter:
 
     def _receivers(self, deliver: str) -> list[Session]:
         return [session for session in self._sessions if deliver in ("all", session.role)]
+
+    def _assigned(self, notify: Notify) -> list[Session]:
+        if notify.deliver == "all":
+            return []
+        others = [session for session in self._sessions if session.clients]
+        found = self.assign_role(notify.deliver, self._receiver_for(notify.session), others)
+        return [] if found is None else [found]
 
     def _send(self, clients: Sequence[str], notify: Notify, now: float) -> None:
         encoded = _encoded(notify)

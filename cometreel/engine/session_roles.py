@@ -1,4 +1,4 @@
-"""Assigns roles to sessions: by their login, by a value in a request, or by a timeline entry.
+"""Assigns roles to sessions: by their login, by a value in a request, by a timeline entry, or by a notification.
 
 An exchange whose choice depends on the role assigns one in turn (`matching`, which also finds the values). A role is
 assigned as late as possible.
@@ -7,7 +7,7 @@ assigned as late as possible.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from cometreel.engine.matching import RoleAllocator
 from cometreel.engine.prepared_scenario import PreparedScenario
@@ -25,6 +25,7 @@ class SessionRoles:
     ) -> None:
         self._allocator, self._on_assigned = allocator, on_assigned
         self._unnamed = _unnamed_roles(prepared.scenario)
+        self._only_delivered = prepared.scenario.unassigned_roles()
         self._since = _unnamed_since(prepared.scenario, self._unnamed)
         self._unassigned = {entry.index: entry for entry in prepared.scenario.timeline if entry.roles}
 
@@ -49,6 +50,19 @@ class SessionRoles:
         role = next(self._allocator.in_turn(self._since[anchor]))
         if self._allocator.has_fewest(role, self._unnamed):
             self.assign(session, role)
+
+    def on_delivery(self, role: str, asker: Session, others: Iterable[Session]) -> Session | None:
+        """Return the receiver of a notification for a role that no session has, if only `deliver` names the role.
+
+        It is the only other session without a role, and gets the role; None if there are several.
+        """
+        if role not in self._only_delivered:
+            return None
+        found = [session for session in others if session is not asker and session.role is None]
+        if len(found) != 1:
+            return None
+        self.assign(found[0], role)
+        return found[0]
 
     def never_assigned(self, session: Session) -> Iterator[TimelineEntry]:
         """Yield, once, the entries that this session reached and whose roles no session ever had."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from cometreel.jsonvalue import JSON
 from cometreel.lint.issues import Fix, Issue
 from cometreel.scenario import ScenarioFile
-from cometreel.scenario.sources import read_source
+from cometreel.scenario.sources import read_source_file
 
 __all__ = ["fixed"]
 
@@ -27,7 +27,7 @@ def fixed(issues: Iterable[Issue]) -> list[tuple[Path, ScenarioFile]]:
 
 
 def _fixed_file(path: Path, fixes: Sequence[Fix]) -> ScenarioFile:
-    value = copy.deepcopy(read_source(path.read_bytes(), str(path)).document.value)
+    value = copy.deepcopy(read_source_file(path).document.value)
     for fix in fixes:
         _apply(value, fix)
     return ScenarioFile.model_validate(value, context={"file": str(path)})

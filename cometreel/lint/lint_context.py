@@ -12,7 +12,7 @@ from cometreel.lint.issues import RULES, Fix, Issue, IssuePath, Level
 from cometreel.scenario import Exchange, Scenario
 from cometreel.scenario.sources import SourceFile
 
-__all__ = ["LintContext", "RawBlock", "leaves"]
+__all__ = ["LintContext", "RawBlock", "in_data_file", "leaves"]
 
 _LISTS = ("exchanges", "timeline", "faults")
 
@@ -39,11 +39,19 @@ class RawBlock:
     ) -> Issue:
         """Return an issue at a path in this block; `fix` is the safe replacement, None removes the value."""
         full_path: IssuePath = (self.key, self.number, *path)
-        place = self.source.position(full_path)
+        place = self.source.written_position(full_path)
         lint_rule = RULES[rule]
         change = None if fix is False else Fix(full_path, fix)
         return Issue(
-            place.file, place.line, place.column, lint_rule, level or lint_rule.level, found, expected, hint, change
+            place.file,
+            place.line,
+            place.column,
+            lint_rule,
+            level or lint_rule.level,
+            found + in_data_file(self.source, full_path),
+            expected,
+            hint,
+            change,
         )
 
 
@@ -78,6 +86,12 @@ class LintContext:
     def files(self) -> tuple[FilePath, ...]:
         """The paths of the files."""
         return self.scenario.files
+
+
+def in_data_file(source: SourceFile, path: IssuePath, *, key: bool = False) -> str:
+    """Return the position of a value in its data file, to add to an issue; an empty text if it isn't in one."""
+    place = source.position(path, key=key)
+    return "" if place.file == source.document.file else f", in {place}"
 
 
 def leaves(value: JSON, path: IssuePath = ()) -> Iterator[tuple[IssuePath, JSON]]:

@@ -22,7 +22,7 @@ from cometreel.lint.unheard import unheard
 from cometreel.lint.unreachable import unreachable
 from cometreel.scenario import load
 from cometreel.scenario.findings import near
-from cometreel.scenario.sources import SourceFile, read_source
+from cometreel.scenario.sources import SourceFile, read_source_file
 
 __all__ = ["lint", "rules_not_run"]
 
@@ -56,7 +56,7 @@ def lint(path: Path | str) -> list[Issue]:
         scenario = load([path])
     except FileInvalid as error:
         return [_schema_issue(problem) for problem in error.problems]
-    sources = tuple(read_source(file.read_bytes(), str(file)) for file in scenario.files)
+    sources = tuple(map(read_source_file, scenario.files))
     context = LintContext(scenario, sources)
     found = [issue for rule in _rules() for issue in rule(context)]
     ignored = _Ignored(context)

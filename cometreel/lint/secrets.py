@@ -15,7 +15,7 @@ from detect_secrets.settings import transient_settings
 
 from cometreel.jsonvalue import JSON
 from cometreel.lint.issues import RULES, Fix, Issue, IssuePath
-from cometreel.lint.lint_context import LintContext, leaves
+from cometreel.lint.lint_context import LintContext, in_data_file, leaves
 from cometreel.recording import load_policy
 from cometreel.recording.policy import Policy, Treatment
 from cometreel.recording.redaction import HIDDEN
@@ -79,10 +79,10 @@ def _named(path: IssuePath, value: str, policy: Policy) -> str:
 
 
 def _issue(source: SourceFile, path: IssuePath, kind: str, *, key: bool = False) -> Issue:
-    place = source.position(path, key=key)
+    place = source.written_position(path, key=key)
     rule = RULES["secret"]
     fix = None if key or _FIXABLE.isdisjoint(map(str, path)) else Fix(path, HIDDEN)
-    found = f"{'the key' if key else 'the value'} looks like a secret: {kind}"
+    found = f"{'the key' if key else 'the value'} looks like a secret: {kind}{in_data_file(source, path, key=key)}"
     expected = repr(HIDDEN) if "request" not in path else "{$any: string}"
     hint = "--fix replaces it" if fix else ""
     return Issue(place.file, place.line, place.column, rule, rule.level, found, expected, hint, fix)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cometreel.bayeux import is_service
 from cometreel.lint.issues import Issue, IssuePath
 from cometreel.lint.lint_context import LintContext, RawBlock
-from cometreel.scenario import EventSpec, Exchange, Scenario, TimelineEntry
+from cometreel.scenario import EventSpec, Scenario, TimelineEntry
 from cometreel.scenario.values import Fixed
 
 __all__ = ["undeliverable"]
@@ -17,7 +17,7 @@ _RULE = "undeliverable"
 
 def undeliverable(context: LintContext) -> Iterator[Issue]:
     """Yield an issue for each notification that a replay will give up."""
-    scenario, unassigned = context.scenario, _unassigned_roles(context.scenario)
+    scenario, unassigned = context.scenario, context.scenario.unassigned_roles()
     for exchange in scenario.exchanges:
         block = context.block_of(exchange)
         for number, event in enumerate(exchange.events):
@@ -54,13 +54,6 @@ def _start(block: RawBlock, entry: TimelineEntry, scenario: Scenario) -> Iterato
     if start is not None and entry.roles and start.roles and not entry.roles & start.roles:
         found = f"{start.name!r} is for other roles than the entry"
         yield block.issue(_RULE, ("since",), found, f"an exchange for {_names(entry.roles)}, or other roles in as")
-
-
-def _unassigned_roles(scenario: Scenario) -> frozenset[str]:
-    """Return the roles that no login, request or timeline entry assigns."""
-    blocks: tuple[Exchange | TimelineEntry, ...] = (*scenario.exchanges, *scenario.timeline)
-    used = {role for block in blocks for role in block.roles}
-    return frozenset(role.name for role in scenario.roles.values() if not (role.user or role.id or role.name in used))
 
 
 def _is_unidentified(scenario: Scenario) -> bool:

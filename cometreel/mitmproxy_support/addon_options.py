@@ -21,7 +21,7 @@ PROFILE = (
 )
 """The option of the recording addon and the content view; mitmproxy requires equal declarations."""
 
-RECORD_OPTIONS = frozenset({"reel_filter", "reel_out", "reel_policy", "reel_profile"})
+RECORD_OPTIONS = frozenset({"reel_filter", "reel_inline_limit", "reel_out", "reel_policy", "reel_profile"})
 REPLAY_OPTIONS = frozenset(
     {"reel_auth", "reel_repeat", "reel_responders", "reel_scenario", "reel_seed", "reel_speed", "reel_unmatched"}
 )

@@ -62,7 +62,8 @@ class FlowRecorder:
         self._live.wait()
         try:
             distilled = distill(self.path, profile=self.options.profile)
-            written = write_scenario(distilled.file, scenario_path(self.path))
+            limit = self.options.inline_limit
+            written = write_scenario(distilled.file, scenario_path(self.path), inline_limit=limit)
         except (CometreelError, OSError) as error:
             return f"no scenario was written: {error}; the journal is kept, try: cometreel distill {self.path}"
         return "\n".join([f"scenario in {written.path}", *distilled.summary.lines(), *written.notes])

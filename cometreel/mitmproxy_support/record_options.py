@@ -17,7 +17,7 @@ from cometreel.errors import OptionInvalid
 from cometreel.mitmproxy_support.addon_options import PROFILE, REPLAY_OPTIONS
 from cometreel.mitmproxy_support.addon_options import unknown_options as unknown
 from cometreel.mitmproxy_support.flow_translation import raw_field
-from cometreel.recording import Policy, load_policy
+from cometreel.recording import INLINE_LIMIT, Policy, load_policy
 from cometreel.scenario import ProfileChoice, chosen_profile
 
 __all__ = ["OPTIONS", "RecordOptions", "add_options", "default_journal", "read_options", "unknown_options"]
@@ -30,6 +30,7 @@ _OPTIONS = (
     ("reel_filter", str, _NO_ASSETS, "Traffic to record besides CometD: a mitmproxy filter. Empty: all traffic."),
     ("reel_policy", str, "default", "Redaction policy: default, strict, or a policy file."),
     PROFILE,
+    ("reel_inline_limit", int, INLINE_LIMIT, "Larger bodies and data (in bytes) get files of their own; 0 for none."),
 )
 OPTIONS = frozenset(name for name, *_ in _OPTIONS)
 
@@ -46,6 +47,7 @@ class RecordOptions:
     filter_reads_bodies: bool
     policy: Policy
     profile: ProfileChoice
+    inline_limit: int = INLINE_LIMIT
 
     def same_journal(self, other: RecordOptions) -> bool:
         """Return True if a recording with the other options can continue with these."""
@@ -69,6 +71,7 @@ def read_options(options: Options, default: Path) -> RecordOptions:
         filter_reads_bodies="~b" in options.reel_filter,
         policy=load_policy(options.reel_policy),
         profile=chosen_profile(options.reel_profile, "reel_profile"),
+        inline_limit=_limit(options.reel_inline_limit),
     )
 
 
@@ -80,6 +83,12 @@ def unknown_options(names: Iterable[str]) -> Iterator[OptionInvalid]:
 def default_journal(folder: Path = Path("recordings")) -> Path:
     """Return the path of a journal with the current time as its name."""
     return folder / time.strftime("%Y-%m-%dT%H-%M-%S.jsonl", time.gmtime())
+
+
+def _limit(number: int) -> int:
+    if number < 0:
+        raise OptionInvalid("reel_inline_limit", str(number), "a number of bytes from 0")
+    return number
 
 
 def _journal(text: str) -> Path:

@@ -5,6 +5,7 @@ Independent of mitmproxy: callers translate their objects and call `Recorder`.
 
 from __future__ import annotations
 
+from cometreel.recording.data_folder import INLINE_LIMIT
 from cometreel.recording.distiller import Distilled, DistillSummary, distill
 from cometreel.recording.journal_events import JournalHeader, RecordedBody, WireEvent
 from cometreel.recording.policy import Policy, load_policy
@@ -13,6 +14,7 @@ from cometreel.recording.recording_journal import RecordingJournal, key_path, re
 from cometreel.recording.scenario_files import WrittenScenario, scenario_path, write_scenario
 
 __all__ = [
+    "INLINE_LIMIT",
     "DistillSummary",
     "Distilled",
     "JournalHeader",

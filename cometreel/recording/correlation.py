@@ -24,7 +24,6 @@ __all__ = ["CorrelatedRequest", "Correlation", "JoinedBy", "correlate"]
 JoinedBy: TypeAlias = Literal["reference", "map", "fallback", "channel", "broadcast", "order"]
 _RequestSource: TypeAlias = "RecordedCall | RecordedPublish"
 _ANONYMOUS = -1
-_LIVE_SECONDS = 45.0  # a poll of 30 seconds, and the time until a client without a poll expires
 
 
 @dataclass(slots=True, eq=False)
@@ -258,7 +257,7 @@ class _Listeners:
         live = [
             session
             for session, (first, last) in self._connections.items()
-            if first <= at <= last + _LIVE_SECONDS and self._first_call.get(session, at + 1) > at
+            if first <= at <= last and self._first_call.get(session, at + 1) > at
         ]
         return live[0] if len(live) == 1 else None
 

@@ -189,7 +189,8 @@ class _Distiller:
         self._unsolicited = 0
         hosts = frozenset(host.lower() for event in events for host in event.hosts)
         bound = names_by_token(self._transcript.bindings)
-        self._drafter = Drafter(self._profile, identifiers, user_values, bound, self._role_of, hosts)
+        subscriptions = _subscriptions(self._transcript)
+        self._drafter = Drafter(self._profile, identifiers, user_values, bound, self._role_of, hosts, subscriptions)
 
     def distill(self) -> Distilled:
         drafts = self._drafts()
@@ -228,7 +229,7 @@ class _Distiller:
     def _drafts(self) -> list[ExchangeDraft]:
         """Create the drafts; requests that the scenario format can't express are left out and counted.
 
-        The notifications of such a request become unsolicited ones. Writes that only the order joins to different
+        The notifications of such a request become unsolicited ones. Requests that only the order joins to different
         notifications stay apart.
         """
         drafts: list[ExchangeDraft] = []
@@ -240,7 +241,7 @@ class _Distiller:
                 self._transcript.left_out[str(error)] += 1
                 self._correlation.release(recorded)
                 continue
-            if recorded.followers and not draft.is_read:
+            if recorded.followers:
                 followed[recorded.session, draft.request_key] += 1
                 draft.answer_key += f" {followed[recorded.session, draft.request_key]}"
             drafts.append(draft)
@@ -345,11 +346,11 @@ class _Distiller:
         """
         if self._header.policy == "strict":
             return {}
+        senders = sent_by(self._transcript)
         ids = {session: user_id for session, (user_id, _) in self._ids.items() if user_id}
         if not self._generalise:
-            senders = sent_by(self._transcript)
-            ids = {session: value for session, value in ids.items() if senders.get(value, {session}) <= {session}}
-        return {**ids_in_requests(self._transcript), **ids}
+            ids = _own(ids, senders)
+        return {**_own(ids_in_requests(self._transcript), senders), **ids}
 
     # --- timeline -------------------------------------------------------------------------------------------
 
@@ -401,6 +402,18 @@ class _Distiller:
             if name in anchors and anchors[name] <= delivery.at:
                 return name, anchors[name]
         return "connect", delivery.at
+
+
+def _subscriptions(transcript: Transcript) -> frozenset[str] | None:
+    """Return what clients subscribed to; None if a client may have done so before the recording started."""
+    if any("handshake" not in transcript.anchors.get(session, {}) for session in transcript.connections):
+        return None
+    return frozenset(name for names in transcript.subscriptions.values() for name in names)
+
+
+def _own(ids: Mapping[int, str], senders: Mapping[str, set[int]]) -> dict[int, str]:
+    """Return the ids that no other session sent."""
+    return {session: value for session, value in ids.items() if senders.get(value, {session}) <= {session}}
 
 
 def with_common_headers(file: ScenarioFile) -> ScenarioFile:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote
 
 from cometreel.jsonvalue import JSON
 from cometreel.recording.correlation import CorrelatedRequest
+from cometreel.recording.journal_events import WireEvent
 from cometreel.recording.pseudonyms import is_shaped_id
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.transcript import RecordedCall
@@ -56,7 +57,7 @@ class ExchangeNamer:
         return unique
 
     def _call(self, recorded: CorrelatedRequest, call: RecordedCall) -> str:
-        resource = self._resource(call.request.path, call.request.query)
+        resource = self._resource(_without_secrets(call.request), call.request.query)
         operation = self._first(recorded.body, (self._profile.operation,) if self._profile.operation else ())
         if isinstance(operation, str):
             resource = self._operation(recorded, operation, resource, call)
@@ -122,6 +123,12 @@ class ExchangeNamer:
 
     def _first(self, document: JSON, pointers: tuple[str, ...]) -> JSON:
         return next((value for pointer in pointers for _, value in find(document, pointer)), None)
+
+
+def _without_secrets(request: WireEvent) -> str:
+    """Return the path without the segments that are secrets, such as the id of a session."""
+    segments = enumerate(request.path.split("/"))
+    return "/".join(segment for place, segment in segments if request.hidden_path.get(str(place)) != "secret")
 
 
 def _is_id(segment: str) -> bool:

@@ -1,7 +1,7 @@
 """Assigns the flows of a journal to sessions, by the rule of `cometreel.identity`. All values are pseudonyms.
 
 Identities that are seen together name one session, unless it has another user. Credentials count only for requests
-without another identity. Requests without any identity are anonymous.
+without another identity that was seen before. Requests without any identity are anonymous.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Identities:
         self._user: dict[str, str] = {}
         self._latest: dict[str, str] = {}
         self._flows: dict[str, str] = {}
+        self._seen: set[str] = set()
         for event in events:
             if event.flow:
                 self._add(event)
@@ -63,6 +64,9 @@ class Identities:
             nodes.insert(0, before)
         if not nodes:
             nodes = [self._latest.get(credentials, credentials) if credentials else _ANONYMOUS]
+        elif credentials and self._latest.get(credentials) == credentials and self._seen.isdisjoint(nodes):
+            nodes.append(credentials)
+        self._seen.update(nodes)
         first = nodes[0]
         for node in nodes[1:]:
             self._join(first, node)

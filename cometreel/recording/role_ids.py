@@ -17,6 +17,9 @@ __all__ = ["ids_in_requests", "sent_by", "user_ids"]
 _NAMES_USER = re.compile(
     r"(agent|user|employee|login|operator|person)[\w-]*(id|name|key|number|login)?$", re.IGNORECASE
 )
+_IS_ID = re.compile(r"(id|key|number|login)$", re.IGNORECASE)
+_SMALLEST = 100
+"""A number is an id from here on, if its name says so; `agentCount: 3` is none."""
 _FEWEST = 2
 """A value under any other name must be sent this often by each session."""
 
@@ -35,7 +38,7 @@ def user_ids(transcript: Transcript) -> dict[int, tuple[str, str]]:
 def ids_in_requests(transcript: Transcript) -> Mapping[int, str]:
     """Return the literal by which the requests of each session name it, as `agentId`; empty if there is none.
 
-    Each session sends exactly one value under this name, and no other session sends the same one.
+    Each session sends exactly one value under this name, and no other session sends the same one under this name.
     """
     sent: dict[str, dict[int, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     sessions = {call.session for call in transcript.calls if call.session >= 0}
@@ -72,7 +75,7 @@ def _tells_apart(name: str, by_session: Mapping[int, Counter[str]], sessions: se
 
 
 def _literals(transcript: Transcript) -> Iterator[tuple[int, str, str]]:
-    """Yield session, name and value of the strings in the bodies and queries of requests that were not replaced."""
+    """Yield session, name and value of the strings and numeric ids in requests that were not replaced."""
     for call in transcript.calls:
         if call.session >= 0:
             yield from ((call.session, name, value) for name, value in _of_request(call.request))
@@ -106,6 +109,8 @@ def _strings(value: JSON, pointer: str, hidden: set[str], name: str = "") -> Ite
             yield from _strings(item, f"{pointer}/{number}", hidden, name)
     elif isinstance(value, str) and value and name:
         yield name, value
+    elif isinstance(value, int) and abs(value) >= _SMALLEST and _IS_ID.search(name):
+        yield name, str(value)
 
 
 def _first(value: JSON, pointer: str) -> str:

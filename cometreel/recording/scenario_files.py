@@ -9,8 +9,9 @@ from itertools import count
 from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
-from cometreel.scenario import ScenarioFile, dump, schema_text
-from cometreel.scenario.files import SCHEMA_NAME
+from cometreel.recording.data_folder import INLINE_LIMIT, DataFolder
+from cometreel.scenario import ScenarioFile, schema_text
+from cometreel.scenario.files import SCHEMA_NAME, as_written, dump_document
 
 __all__ = ["WrittenScenario", "scenario_path", "write_scenario"]
 
@@ -35,8 +36,13 @@ def scenario_path(journal: Path) -> Path:
     return journal.with_suffix(".yaml")
 
 
-def write_scenario(file: ScenarioFile, target: Path, *, force: bool = False) -> WrittenScenario:
+def write_scenario(
+    file: ScenarioFile, target: Path, *, force: bool = False, inline_limit: int = INLINE_LIMIT
+) -> WrittenScenario:
     """Write a scenario to `target`; if a different one exists, to NAME.new.yaml, or over it with `force`.
+
+    Bodies and data of more than `inline_limit` bytes are written to data files in the folder NAME; with 0, all stay in
+    the scenario. Existing data files are never changed: other content gets another name.
 
     The JSON Schema that the first line names is written next to it, for completion and checks in editors.
 
@@ -46,7 +52,10 @@ def write_scenario(file: ScenarioFile, target: Path, *, force: bool = False) -> 
         if target.exists() and not target.is_file():  # a device must not be read or replaced
             expected = "the path of a scenario, for example recordings/login.yaml"
             raise FileInvalid([Problem(str(target), 0, 0, "not a file", expected)])
-        written = _write_scenario(dump(file), target, force=force)
+        data = DataFolder(target, inline_limit)
+        text = dump_document(data.document(as_written(file)))
+        with data.written():
+            written = _write_scenario(text, target, force=force)
         schema = _write_schema(target.parent / SCHEMA_NAME)  # last, so that an error leaves no files
     except OSError as error:
         found = f"can't be written: {error.strerror or error}"

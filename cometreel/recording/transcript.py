@@ -25,6 +25,7 @@ _MessageKey: TypeAlias = tuple[str, str]
 _SentMessage: TypeAlias = "tuple[WireEvent, JSONObject, RecordedPublish | None]"
 COPY_SECONDS = 5.0
 """The longest time between two deliveries of one message."""
+_LIVE_SECONDS = 45.0  # a poll of 30 seconds, and the time until a client without a poll expires
 _ANCHORS = {"/meta/handshake": "handshake", "/meta/connect": "connect", "/meta/subscribe": "subscribe"}
 
 
@@ -102,7 +103,7 @@ class Transcript:
     in_form: bool = False
     """True if a client sent Bayeux messages in a form."""
     connections: dict[int, tuple[float, float]] = field(default_factory=dict)
-    """The times of the first and the last Bayeux event of each session."""
+    """The times from which and until which a client of each session could receive messages."""
     dialect: str = ""
 
 
@@ -135,6 +136,7 @@ class _TranscriptBuilder:
         self._sent_on_websocket: dict[str, dict[_MessageKey, _SentMessage]] = {}
         self._unacknowledged: dict[str, _Unacknowledged] = {}
         self._clients: dict[str, str] = {}
+        self._live: dict[int, set[str]] = {}  # the clients that have not disconnected, by session
 
     def build(self, events: list[WireEvent]) -> Transcript:
         transcript = self._transcript
@@ -155,9 +157,7 @@ class _TranscriptBuilder:
             self._transcript.left_out[event.body.partly] += 1
         if event.body.kind == "bayeux":
             self._transcript.in_form = self._transcript.in_form or event.body.in_form
-            session = self._identities.session(event.flow)
-            first = self._transcript.connections.get(session, (event.at, event.at))[0]
-            self._transcript.connections[session] = first, event.at
+            self._add_connection(event)
         if event.kind == "request":
             self._open[event.flow] = event
             self._acknowledge(event.body.messages)
@@ -174,6 +174,21 @@ class _TranscriptBuilder:
             where = f": {request.method} {request.path}" if request and event.text else ""
             reason = event.text or "a request whose reply the filter excludes"
             self._transcript.left_out[reason + where] += max(event.count, 1)
+
+    def _add_connection(self, event: WireEvent) -> None:
+        """Record that a session has a live client for some time, or no more after it has disconnected."""
+        session, connections = self._identities.session(event.flow), self._transcript.connections
+        if event.kind == "request" or event.client_side:
+            clients = self._live.setdefault(session, set())
+            for message in event.body.messages:
+                clients.discard("")  # a handshake, whose client has an id now
+                if message.get("channel") == "/meta/disconnect":
+                    clients.discard(_client(message))
+                else:
+                    clients.add(_client(message))
+        first = connections.get(session, (event.at, event.at))[0]
+        is_live = bool(self._live.get(session))
+        connections[session] = first, event.at + (_LIVE_SECONDS if is_live else 0.0)
 
     def _add_reply(self, event: WireEvent) -> None:
         request = self._open.pop(event.flow, None)

@@ -212,6 +212,12 @@ class Scenario:
     by_name: Mapping[str, Exchange]
     ignore: tuple[str, ...] = ()
 
+    def unassigned_roles(self) -> frozenset[str]:
+        """Return the roles that no login, request or timeline entry assigns: without user and id, and in no `as`."""
+        used = {role for exchange in self.exchanges for role in exchange.roles}
+        used |= {role for entry in self.timeline for role in entry.roles}
+        return frozenset(role.name for role in self.roles.values() if not (role.user or role.id or role.name in used))
+
     def normalize_request(self, request: Request) -> NormalizedRequest:
         """Normalise an HTTP request, without the ids that the clients of this scenario choose."""
         return normalize_request(request, self.profile.request)

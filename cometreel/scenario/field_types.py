@@ -63,7 +63,11 @@ ValuePlaces = Annotated[
     _checked(check_in),
     WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": IN}, "minItems": 1}),
 ]
-Base64 = Annotated[str, _checked(checks.base64_text), WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
+Base64 = Annotated[str, _checked(checks.base64_text), _shared("Base64")]
+TextContentPattern = Annotated[TextPattern, _shared("TextContentPattern")]
+TextContent = Annotated[TextValue, _shared("TextContent")]
+FixedText = Annotated[str, _shared("FixedText")]
+FormPattern = Annotated[QueryPattern, _shared("FormPattern")]
 CookieName = Annotated[str, _checked(checks.cookie), _text(checks.FIELD_NAME)]
 DateTimeText = Annotated[str, _checked(checks.date_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 Pointer = Annotated[str, _checked(checks.pointer), _text("^(/.*)?$")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,13 +10,14 @@ from pydantic.fields import FieldInfo
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.scenario.data_files import FileList, FileObject, FileValue, marker_of_file, with_markers
 from cometreel.scenario.exchange import Scenario
 from cometreel.scenario.linking import link
 from cometreel.scenario.model import Block, ScenarioFile
-from cometreel.scenario.sources import SourceFile, read_source
+from cometreel.scenario.sources import SourceFile, read_source, read_source_file
 from cometreel.scenario.yaml_writer import block
 
-__all__ = ["SCHEMA_NAME", "dump", "load", "loads", "parse"]
+__all__ = ["SCHEMA_NAME", "as_written", "dump", "dump_document", "load", "loads", "parse"]
 
 SCHEMA_NAME = "scenario.schema.json"
 _SUFFIXES = (".yaml", ".yml")
@@ -37,7 +37,7 @@ def load(paths: Path | str | Iterable[Path | str]) -> Scenario:
     several = [paths] if isinstance(paths, Path | str) else paths
     for path in _files([Path(path) for path in several], problems):
         try:
-            sources.append(read_source(_read(path), str(path)))
+            sources.append(read_source_file(path))
         except FileInvalid as error:
             problems.extend(error.problems)
     return _linked(sources, problems)
@@ -56,7 +56,7 @@ def parse(path: Path | str) -> ScenarioFile:
 
     :raises FileInvalid: with every problem.
     """
-    source = read_source(_read(Path(path)), str(path))
+    source = read_source_file(Path(path))
     if source.problems:
         raise FileInvalid(source.problems)
     return source.file()
@@ -97,28 +97,26 @@ def _unreadable(path: Path, error: OSError) -> Problem:
     return Problem(str(path), 0, 0, f"can't be read: {reason}", "a scenario file or folder")
 
 
-def _read(path: Path) -> bytes:
-    """Read a regular file. Others are not read, because reading a pipe or a terminal may never end."""
-    try:
-        # without waiting, because opening a pipe waits for a writer
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return file.read()
-    except OSError as error:
-        raise FileInvalid([_unreadable(path, error)]) from None
-    raise FileInvalid([Problem(str(path), 0, 0, "is not a regular file, but a pipe or a device", "a scenario file")])
-
-
 def dump(file: ScenarioFile, schema: str = SCHEMA_NAME) -> str:
     """Format a file as YAML: block style, keys in the order of the format, no anchors. Equal files give equal text.
 
-    `schema` is the path or URL of the JSON Schema for editors, by default a file next to the scenario.
+    `schema` is the path or URL of the JSON Schema for editors, by default a file next to the scenario. Values from data
+    files are written as `{$file: …}` again, unless they were changed.
     """
-    document = _block_value(file)
-    document.pop("cometreel", None)
+    document = {key: with_markers(value, _marker) for key, value in as_written(file).items()}
+    return dump_document(document, schema)
+
+
+def _marker(value: FileValue) -> JSON:
+    return marker_of_file(value) or value
+
+
+def dump_document(document: JSONObject, schema: str = SCHEMA_NAME) -> str:
+    """Format the keys of a scenario file as YAML, as `dump`."""
     lines = [f"# yaml-language-server: $schema={schema}", "cometreel: 1"]
     for key, value in document.items():
+        if key == "cometreel":
+            continue
         if key in _LONG_LISTS and isinstance(value, list) and value:
             lines.extend(["", f"{key}:"])
             for number, item in enumerate(value):
@@ -128,8 +126,11 @@ def dump(file: ScenarioFile, schema: str = SCHEMA_NAME) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _block_value(written: Block) -> JSONObject:
-    """Return the keys that were set in a block, in the order of the format; null only where null is a value."""
+def as_written(written: Block) -> JSONObject:
+    """Return the keys that were set in a block, in the order of the format; null only where null is a value.
+
+    Values from data files stay as they are; change a copy (`copy.deepcopy`) only.
+    """
     found: JSONObject = {}
     for name, field in _ordered(type(written)):
         value = getattr(written, name)
@@ -148,7 +149,9 @@ def _ordered(kind: type[Block]) -> list[tuple[str, FieldInfo]]:
 
 def _value(value: object) -> JSON:
     if isinstance(value, Block):
-        return _block_value(value)
+        return as_written(value)
+    if isinstance(value, FileObject | FileList):
+        return value
     if isinstance(value, list):
         return [_value(item) for item in value]
     if isinstance(value, dict):

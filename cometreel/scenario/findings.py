@@ -138,8 +138,8 @@ def problems_of(findings: Iterable[Finding], document: Document, under: tuple[st
     """Convert findings to problems with line and column; `under` is the path of the value in the document."""
     problems = []
     for finding in findings:
-        line, column = document.place((*under, *finding.path), key=finding.at_key)
-        problems.append(Problem(document.file, line, column, finding.found, finding.expected, finding.hint))
+        position = document.position((*under, *finding.path), key=finding.at_key)
+        problems.append(Problem(*position, finding.found, finding.expected, finding.hint))
     return problems
 
 

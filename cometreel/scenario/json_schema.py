@@ -90,6 +90,9 @@ def _markers() -> JSONObject:
             "$one-of", _list_of(_ref("Pattern")), "A value that one of these matches; the first match counts."
         ),
         "csv": _marker("$csv", _list_of(_ref("TextPattern")), "A comma-separated list of these."),
+        "file": _marker(
+            "$file", {"type": "string", "minLength": 1}, "The content of a data file in the folder of the scenario."
+        ),
         "t": _marker("$t", {"type": "string"}, "A Jinja2 template; a lone {{ expression }} keeps its type."),
         "csv-value": _marker("$csv", _list_of(_ref("CsvItem")), "The items, joined with commas."),
         "entries": _marker(
@@ -114,9 +117,10 @@ def _definitions() -> JSONObject:
     source: JSONObject = {"type": "string", "pattern": CORRELATION_SOURCE}
     one_name: JSONObject = {"type": "string", "minLength": 1}
     return {
-        "Matched": _any_of(*text_markers, markers["partial"]),
+        "Matched": _any_of(*text_markers, markers["partial"], markers["file"]),
         "TextMatched": _any_of(*text_markers),
-        "Rendered": _any_of(markers["t"], markers["id"], markers["csv-value"], markers["entries"]),
+        "Rendered": _any_of(markers["t"], markers["id"], markers["csv-value"], markers["entries"], markers["file"]),
+        **_bodies(markers["file"]),
         "Pattern": _tree("Pattern", "Matched"),
         "Value": _tree("Value", "Rendered"),
         "CsvItem": _any_of(text, _ref("Rendered")),
@@ -149,6 +153,17 @@ def _definitions() -> JSONObject:
         "EventChoice": _any_of(
             {"const": True}, {"type": "integer", "minimum": 1}, {"type": "string", "pattern": CHANNEL}
         ),
+    }
+
+
+def _bodies(file: JSON) -> JSONObject:
+    """Return the definitions of bodies that aren't JSON, which can be in a data file."""
+    return {
+        "FixedText": _any_of({"type": "string"}, file),
+        "TextContentPattern": _any_of(_ref("TextPattern"), file),
+        "TextContent": _any_of(_ref("TextValue"), file),
+        "FormPattern": _any_of(_ref("QueryPattern"), file),
+        "Base64": _any_of({"type": "string", "contentEncoding": "base64"}, file),
     }
 
 

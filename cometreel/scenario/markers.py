@@ -18,7 +18,7 @@ __all__ = ["ANY_KINDS", "MATCHED", "RENDERED", "RESERVED_NAMES", "check_markers"
 
 ANY_KINDS = ("string", "number", "integer", "boolean", "object", "array", "null", "anything")
 MATCHED = frozenset({"$any", "$regex", "$one-of", "$capture", "$partial", "$id", "$csv"})
-"""Markers that a request may use."""
+"""Markers that a request may use, besides `$file`, which `data_files` replaces."""
 RENDERED = frozenset({"$t", "$id", "$csv", "$entries"})
 """Markers that replies and events may use."""
 
@@ -78,7 +78,7 @@ def _check_marker(key: str, argument: JSON, allowed: frozenset[str], path: tuple
     if key not in _CHECKS:
         hint = near(key, _CHECKS) or f"write '${key}' for a literal key"
         yield Finding(path, f"unknown marker {key}", f"one of {', '.join(sorted(allowed))}", hint, at_key=True)
-    elif key not in allowed:
+    elif key not in allowed and key != "$file":
         here = "in a reply or an event" if "$t" in allowed else "in a request"
         yield Finding(path, f"{key} isn't allowed {here}", f"one of {', '.join(sorted(allowed))}", at_key=True)
     else:
@@ -161,6 +161,12 @@ def _check_template(argument: JSON, _: frozenset[str], path: tuple[str | int, ..
         yield Finding(path, error, "a Jinja2 template")
 
 
+def _check_file(argument: JSON, _: frozenset[str], path: tuple[str | int, ...]) -> Iterator[Finding]:
+    """Refuse a marker that is left: data files replace it where they are allowed."""
+    expected = "body, form, data, ext, text or base64 of a scenario in a file"
+    yield Finding(path, f"$file isn't possible here: {describe(argument)}", expected, at_key=True)
+
+
 _CHECKS: dict[str, Callable[[JSON, frozenset[str], tuple[str | int, ...]], Iterator[Finding]]] = {
     "$any": _check_any,
     "$regex": _check_regex,
@@ -171,6 +177,7 @@ _CHECKS: dict[str, Callable[[JSON, frozenset[str], tuple[str | int, ...]], Itera
     "$csv": _check_csv,
     "$entries": _check_entries,
     "$t": _check_template,
+    "$file": _check_file,
 }
 
 

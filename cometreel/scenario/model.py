@@ -49,6 +49,14 @@ __all__ = [
 ]
 
 
+_OF_WIREMOCK = {
+    "bodyFileName": "write `body: {$file: NAME}`, `text: {$file: NAME}` or `base64: {$file: NAME}`",
+    "jsonBody": "write `body:`",
+    "base64Body": "write `base64:`",
+}
+"""The keys of WireMock's stub mappings that have other names here."""
+
+
 class Block(BaseModel):
     """The base of all blocks: unknown keys are errors, except those that start with `x-`."""
 
@@ -74,7 +82,7 @@ class Block(BaseModel):
         accepted = keys if from_file else keys | cls.model_fields.keys()
         for key in data:
             if key not in accepted and not key.startswith("x-"):
-                hint = near(key, keys) or "custom keys start with x-"
+                hint = _OF_WIREMOCK.get(key) or near(key, keys) or "custom keys start with x-"
                 yield Finding((key,), f"unknown key {key!r}", f"one of {', '.join(sorted(keys))}", hint, at_key=True)
 
     def findings(self) -> Iterator[Finding]:
@@ -197,8 +205,8 @@ class RequestBlock(Block):
     headers: field_types.RequestHeaders | None = None
     authenticated: bool | None = None
     body: field_types.ValuePattern = None
-    form: field_types.QueryPattern = None
-    text: field_types.TextPattern = None
+    form: field_types.FormPattern = None
+    text: field_types.TextContentPattern = None
     base64: field_types.Base64 | None = None
 
     def findings(self) -> Iterator[Finding]:
@@ -228,7 +236,7 @@ class ReplyBlock(Block):
     status: field_types.StatusValue = None
     headers: field_types.OwnHeaders | None = None
     body: field_types.RenderedValue = None
-    text: field_types.TextValue = None
+    text: field_types.TextContent = None
     base64: field_types.Base64 | None = None
     successful: field_types.FlagValue = None
     error: field_types.TextValue = None
@@ -324,7 +332,7 @@ class FaultBlock(Block):
     status: field_types.Status | None = None
     headers: field_types.FixedHeaders | None = None
     body: field_types.Plain = None
-    text: str | None = None
+    text: field_types.FixedText | None = None
     delay: field_types.DurationText | None = None
     drop_event: field_types.EventChoice | None = Field(None, alias="drop-event")
     duplicate_event: field_types.EventChoice | None = Field(None, alias="duplicate-event")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -15,10 +16,11 @@ from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.yaml_reader import Document, read_yaml
 
 from .compiled import Position
+from .data_files import DataFiles, read_regular_file
 from .findings import Finding, describe, findings_of, is_newer, problems_of, version_finding
 from .model import Block, ExchangeBlock, FaultBlock, ScenarioFile, TimelineBlock
 
-__all__ = ["SourceFile", "read_source"]
+__all__ = ["SourceFile", "read_source", "read_source_file"]
 
 _BlockT = TypeVar("_BlockT", bound=Block)
 
@@ -39,6 +41,10 @@ class SourceFile:
 
     def position(self, path: Sequence[str | int], *, key: bool = False) -> Position:
         """Return the position of a value, or of its key."""
+        return Position(*self.document.position(path, key=key))
+
+    def written_position(self, path: Sequence[str | int], *, key: bool = False) -> Position:
+        """Return the position in the scenario file: for a value from a data file, that of its marker."""
         return Position(self.document.file, *self.document.place(path, key=key))
 
     def blocks(self, key: str) -> list[JSON]:
@@ -57,8 +63,24 @@ class SourceFile:
         return self.head.model_copy(update=lists)
 
 
-def read_source(text: str | bytes, file: str) -> SourceFile:
-    """Read and check one file as far as possible; its errors are in `problems`.
+def read_source_file(path: Path) -> SourceFile:
+    """Read and check one file and its data files as far as possible; its errors are in `problems`.
+
+    :raises FileInvalid: if it can't be read, isn't YAML or isn't a scenario at all.
+    """
+    try:
+        text = read_regular_file(path)
+    except OSError as error:
+        found = f"can't be read: {error.strerror or type(error).__name__}"
+        raise FileInvalid([Problem(str(path), 0, 0, found, "a scenario file or folder")]) from None
+    if text is None:
+        found = "is not a regular file, but a pipe or a device"
+        raise FileInvalid([Problem(str(path), 0, 0, found, "a scenario file")])
+    return read_source(text, str(path), path.parent)
+
+
+def read_source(text: str | bytes, file: str, folder: Path | None = None) -> SourceFile:
+    """Read and check a scenario as far as possible; its errors are in `problems`. `folder` contains its data files.
 
     :raises FileInvalid: if it isn't YAML or isn't a scenario at all.
     """
@@ -70,7 +92,7 @@ def read_source(text: str | bytes, file: str) -> SourceFile:
         raise FileInvalid([Problem(file, line, column, describe(value), "a mapping", hint)])
     if is_newer(value.get("cometreel")):  # other problems would be those of keys that this version doesn't know
         raise FileInvalid(problems_of([version_finding(("cometreel",), value["cometreel"])], document))
-    problems: list[Problem] = []
+    problems = DataFiles(folder).insert(document)
     rest = {key: member for key, member in value.items() if not _is_list_of_blocks(key, member)}
     head = _head(rest, document, problems)
     return SourceFile(

@@ -9,17 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import yaml
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, NumberLiteral, number
 
-__all__ = ["Document", "NodePosition", "NodePositions", "read_yaml"]
+__all__ = ["Document", "FilePosition", "NodePosition", "NodePositions", "read_yaml"]
 
 NodePosition: TypeAlias = tuple[int, int]
 """Line and column of a scalar, counted from 1."""
+
+FilePosition: TypeAlias = tuple[str, int, int]
+"""A file with a line and a column in it."""
 
 _MAX_DEPTH = 100
 _TOO_DEEP = f"nested more than {_MAX_DEPTH} levels deep"
@@ -54,6 +57,14 @@ class NodePositions:
     """The number of values in it, with aliases expanded."""
 
 
+class _Inserted(Protocol):
+    """A value that was inserted from another file."""
+
+    def position(self, path: Sequence[str | int], *, key: bool) -> FilePosition:
+        """Return the position in that file of a part of the value."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One YAML document as a JSON value, and the positions in it."""
@@ -61,6 +72,18 @@ class Document:
     file: str
     value: JSON
     places: NodePositions | NodePosition
+    file_markers: Sequence[tuple[str | int, ...]] = ()
+    """The paths of the markers `{$file: …}`."""
+    inserted: dict[tuple[str | int, ...], _Inserted] = field(default_factory=dict)
+    """The values that replaced such markers, by path."""
+
+    def position(self, path: Sequence[str | int], *, key: bool = False) -> FilePosition:
+        """Return the position of a value or key; of one in an inserted value, the position in its own file."""
+        for length in range(1, len(path)) if self.inserted else ():
+            inserted = self.inserted.get(tuple(path[:length]))
+            if inserted is not None:
+                return inserted.position(path[length:], key=key)
+        return (self.file, *self.place(path, key=key))
 
     def place(self, path: Sequence[str | int], *, key: bool = False) -> NodePosition:
         """Return the position of the value at this path, or of its key; for a missing value, of the nearest parent."""
@@ -93,7 +116,7 @@ def read_yaml(text: str | bytes, file: str, *, kind: str = "a scenario", first: 
         reader.problems.append(Problem(file, 0, 0, "the file is empty", kind, f"start with '{first}'"))
     if reader.problems:
         raise FileInvalid(reader.problems)
-    return Document(file, reader.root, reader.root_places)
+    return Document(file, reader.root, reader.root_places, reader.file_markers)
 
 
 def _checked(text: str | bytes, file: str) -> str:
@@ -161,12 +184,18 @@ class _OpenCollection:
     key_place: NodePosition = (0, 0)
 
 
+def _step(frame: _OpenCollection) -> str | int:
+    """Return the key or the number of the value that is added next."""
+    return len(frame.value) if isinstance(frame.value, list) else str(frame.key)
+
+
 class _YamlReader:
     """Builds one value from libyaml's events, without recursion."""
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
+        self.file_markers: list[tuple[str | int, ...]] = []
         self.started = False
         self.root: JSON = None
         self.root_places: NodePositions | NodePosition = (1, 1)
@@ -308,6 +337,8 @@ class _YamlReader:
         frame = self._open[-1]
         container, places = frame.value, frame.places
         places.nodes += nodes
+        if type(value) is dict and len(value) == 1 and "$file" in value:
+            self.file_markers.append(tuple(map(_step, self._open)))
         if isinstance(container, list):
             container.append(value)
             places.items.append(place)

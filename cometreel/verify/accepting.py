@@ -6,10 +6,12 @@ result is a model; `recording.write_scenario` writes it.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import ExchangeBlock, Profile, ScenarioFile, find, literal
+from cometreel.scenario.files import as_written
 from cometreel.scenario.json_pointer import replace
 from cometreel.scenario.matchers import MISSING
 from cometreel.scenario.sources import SourceFile
@@ -43,7 +45,7 @@ def _drifts_of(verdict: Verdict, source: SourceFile, name: str) -> list[Drift]:
 
 
 def _updated(block: ExchangeBlock, drifts: Sequence[Drift], profile: Profile) -> ExchangeBlock:
-    written: JSONObject = block.model_dump(by_alias=True, exclude_unset=True)
+    written: JSONObject = copy.deepcopy(as_written(block))
     for drift in sorted(drifts, key=_application_order):
         _apply(written, drift)
     events = written.get("events")

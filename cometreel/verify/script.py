@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.scenario import (
@@ -23,7 +22,7 @@ from cometreel.scenario import (
     TimelineBlock,
     TimelineEntry,
 )
-from cometreel.scenario.sources import SourceFile, read_source
+from cometreel.scenario.sources import SourceFile, read_source_file
 from cometreel.scenario.values import Fixed
 
 __all__ = [
@@ -117,7 +116,7 @@ def build_script(scenario: Scenario) -> Script:
 
     :raises FileInvalid: if a file can't be read, or the scenario has no exchanges.
     """
-    sources = tuple(read_source(_text(path), str(path)) for path in scenario.files)
+    sources = tuple(map(read_source_file, scenario.files))
     if not scenario.exchanges:
         raise FileInvalid([Problem(str(sources[0].document.file), 0, 0, "no exchanges", "at least one to play")])
     names = _session_names(scenario)
@@ -125,14 +124,6 @@ def build_script(scenario: Scenario) -> Script:
     timeline_events = tuple(_timeline_events(scenario, sources, names[0]))
     sessions = tuple(_session_plan(scenario, name, steps, timeline_events) for name in names)
     return Script(scenario, sources, sessions, steps, timeline_events)
-
-
-def _text(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        found = f"can't be read: {error.strerror or error}"
-        raise FileInvalid([Problem(str(path), 0, 0, found, "a scenario file")]) from None
 
 
 def _session_names(scenario: Scenario) -> list[str]:

@@ -134,13 +134,16 @@ def test_a_server_reset_during_a_poll_is_answered_and_recorded_and_the_recorder_
         (
             {"reel_polciy": "strict"},
             (
-                "reel_polciy: unknown option; expected one of reel_filter, reel_out, reel_policy, "
+                "reel_polciy: unknown option; expected one of reel_filter, reel_inline_limit, reel_out, reel_policy, "
                 "reel_profile (did you mean reel_policy?)"
             ),
         ),
         (
             {"reel_nonsense": "1"},
-            "reel_nonsense: unknown option; expected one of reel_filter, reel_out, reel_policy, reel_profile",
+            (
+                "reel_nonsense: unknown option; expected one of reel_filter, reel_inline_limit, reel_out, reel_policy, "
+                "reel_profile"
+            ),
         ),
     ],
 )

@@ -100,6 +100,31 @@ A template fails if it takes too many steps (about 200,000 calls, filters and it
 (about 20 MB); the request then gets a 500 with the reason.
 """
 
+_DATA_FILES = """
+## Data files
+
+A body, `data`, `ext`, `form`, `text` or `base64` can be in a file of its own, as with WireMock's `bodyFileName`:
+
+```yaml
+reply:
+  body: {$file: desktop/configuration-1.json}
+events:
+  - {after: 120ms, channel: /v2/me/initialization, data: {$file: desktop/initialization-1.json}}
+```
+
+- The path is relative to the folder of the scenario. The file must be in that folder or below it.
+- In `body`, `data`, `ext` and `form` the file contains JSON. It is read as if it was written in the scenario, so
+  markers work in it, and `$` at the start of a key is written `$$`. `$file` can also be a part of a body:
+  `body: {statusCode: 0, users: {$file: users.json}}`. A data file can't name another one.
+- `text: {$file: page.html}` is the text of a file in UTF-8, and `base64: {$file: logo.png}` the bytes of any file.
+  Neither is interpreted. Set `Content-Type` under `headers:`.
+- A file that is missing, outside of the folder, or no longer JSON is an error with its name. `cometreel serve` and
+  `mitmdump` load a scenario again when one of its data files changes.
+
+`cometreel distill` and `cometreel import` write bodies and data of more than 4096 bytes to such files, in a folder with
+the name of the scenario, and equal ones once. `--inline-limit` changes this limit (`reel_inline_limit` in mitmproxy).
+"""
+
 _TITLES = {
     "ScenarioFile": "The file",
     "SourceBlock": "source",
@@ -129,6 +154,11 @@ _NAMED = {
     "QueryPattern": "a mapping, with markers",
     "Value": "any value, with markers",
     "TextValue": "text, or a template",
+    "TextContent": "text, a template or a data file",
+    "TextContentPattern": "text, a marker or a data file",
+    "FixedText": "text or a data file",
+    "FormPattern": "a mapping, with markers",
+    "Base64": "text or a data file",
     "BatchValue": "a name, or a template",
     "OwnHeaderValue": "text or a list of texts, a template or null",
     "HeaderValue": "text or a list of texts, or a template",
@@ -261,7 +291,8 @@ def _markers(definitions: JSONObject) -> str:
     matched = [*_alternatives(definitions["TextMatched"]), *_alternatives(definitions["Matched"])]
     rows = {_marker_row(marker): None for marker in matched}
     rendered = {_marker_row(marker): None for marker in _alternatives(definitions["Rendered"])}
-    return _MARKERS_HEAD + "".join(rows) + _RENDERED_HEAD + "".join(rendered) + _REGULAR_EXPRESSIONS + _TEMPLATES
+    rows_of_both = _MARKERS_HEAD + "".join(rows) + _RENDERED_HEAD + "".join(rendered)
+    return rows_of_both + _REGULAR_EXPRESSIONS + _TEMPLATES + _DATA_FILES
 
 
 def _alternatives(definition: JSON) -> list[JSON]:

@@ -119,6 +119,14 @@ async def test_an_invalid_option_while_running_is_refused_and_the_recording_cont
     assert kinds(tmp_path / "a.jsonl") == ["request"]
 
 
+async def test_a_negative_limit_is_refused(context: Any, tmp_path: Path) -> None:
+    context.options.update(reel_out=str(tmp_path / "a.jsonl"))
+    context.addon.running()
+    sentence = "reel_inline_limit: -1; expected a number of bytes from 0"
+    with pytest.raises(exceptions.OptionsError, match=sentence):
+        context.configure(context.addon, reel_inline_limit=-1)
+
+
 async def test_the_default_journal_is_named_by_the_time_in_recordings(
     context: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

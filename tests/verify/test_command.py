@@ -326,7 +326,7 @@ def test_accepted_scenario_is_written_next_to_the_old_one(
     assert Path("s.yaml").read_text() == GET
     err = capsys.readouterr().err
     assert '+        "n": 2\n' in err
-    assert err.endswith("s.new.yaml\n")
+    assert "\ns.new.yaml\n" in err
     assert run(["verify", "s.new.yaml", "--against", url]) == ExitCode.SUCCESS
 
 

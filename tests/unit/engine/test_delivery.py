@@ -113,6 +113,22 @@ def test_a_notification_for_a_role_without_a_session_is_given_up(conversation: T
     assert given_up(talk) == [("'note'", 1, "/c", "role never assigned")]
 
 
+@pytest.mark.parametrize("others", [1, 2])
+def test_a_role_that_only_deliver_names_is_that_of_the_only_other_session(conversation: Talk, others: int) -> None:
+    """A recording of users without names: one asks, another gets the notification."""
+    talk = conversation("roles: {agent-2: {}}\n" + note("{channel: /c, data: 1, deliver: agent-2}"))
+    a, b = talk.client("a").connects(), talk.client("b").connects()
+    c = talk.client("c").connects() if others == 2 else None
+    for _ in range(2):
+        a.sends("POST", "/x")
+    a.receives((0.0, 200, ""), (0.0, 200, ""))
+    if c is None:
+        b.receives((0.0, "/c", 1), (0.0, "/c", 1))
+    else:
+        b.receives()
+        talk.logged("warning: test.yaml:7:5: event 1 of 'note' on /c for session 1 is given up: role never assigned; ")
+
+
 def test_a_disconnect_for_all_ends_all_clients(conversation: Talk) -> None:
     talk = conversation(note("{after: 1s, disconnect: true, deliver: all}"))
     a, b = talk.client("a").connects(), talk.client("b").connects()

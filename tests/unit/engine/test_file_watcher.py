@@ -114,3 +114,33 @@ async def test_a_file_that_is_replaced_by_a_pipe_is_reported_and_an_edit_after_i
     reason = "is not a regular file, but a pipe or a device; expected a scenario file"
     assert caplog.messages == [f"{file}: {reason}\nThe previous scenario stays active."]
     assert titles == ["second"]
+
+
+WITH_DATA = """cometreel: 1
+title: first
+exchanges:
+  - name: one
+    request: {method: GET, path: /x}
+    reply: {body: {$file: data/b.json}}
+"""
+
+
+async def test_an_edit_of_a_data_file_is_installed_and_an_invalid_one_is_reported_with_its_name(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, data = tmp_path / "a.yaml", tmp_path / "data" / "b.json"
+    data.parent.mkdir()
+    file.write_text(WITH_DATA)
+    data.write_text("{}")
+    async with following([tmp_path]) as titles:
+        data.write_text('{"a": 1}')
+        await until(lambda: titles)
+        data.write_text('{"a": 1')
+        await until(lambda: caplog.messages)
+        data.unlink()
+        await until(lambda: "doesn't exist" in caplog.messages[-1])
+        del titles[:]
+        data.write_text('{"a": 2, "b": 3}')
+        await until(lambda: titles)
+    assert caplog.messages[0].startswith(f"{data}:1:8: the data file data/b.json isn't JSON: ")
+    assert caplog.messages[-1].startswith(f"{file}:6:27: the data file data/b.json doesn't exist; expected ")

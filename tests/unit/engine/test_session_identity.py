@@ -634,6 +634,25 @@ exchanges:
     a.receives((0.0, 200, str(right["sid"])))
 
 
+@pytest.mark.parametrize("value", ["null", "true", "''", "[a, b]", "1.5"])
+def test_a_reply_without_a_value_that_can_identify_starts_no_session(conversation: Talk, value: str) -> None:
+    """The reply to a failed login has null in place of the session id."""
+    talk = conversation(f"""
+session: {{cookie: none, bind: [{{from: $response.body#/sid, in: [$request.header.X-Session]}}]}}
+exchanges:
+  - name: login
+    request: {{method: POST, path: /login, body: {{$capture: session.name}}}}
+    reply: {{body: {{sid: {value}}}}}
+  - {{name: name, request: {{method: GET, path: /name}}, reply: {{text: {{$t: "{{{{ session.name }}}}"}}}}}}
+""")
+    a = talk.client()
+    a.sends("POST", "/login", "ann")
+    a.received.clear()
+    a.sends("GET", "/name")
+    a.receives((0.0, 200, "ann"))
+    assert [session.kind for session in talk.backend.sessions] == ["anonymous"]
+
+
 def test_users_who_are_handed_bound_values_get_roles_in_turn(conversation: Talk) -> None:
     talk = conversation("""
 session: {cookie: none, bind: [{from: $response.body#/sid, in: [$request.header.X-Session]}]}

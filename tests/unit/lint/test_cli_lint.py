@@ -151,3 +151,21 @@ def test_input_that_cannot_be_checked_is_one_line_and_exit_code_2(
 
 def test_the_formats_are_listed_in_the_help():
     assert list(FORMATS) == ["text", "json", "sarif"]
+
+
+def test_an_issue_in_a_data_file_names_both_places_and_the_fix_writes_a_new_data_file(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    (folder / "login.json").write_text('{\n  "password": "hunter2hunter2"\n}')
+    (folder / "data.yaml").write_text(GOOD + "    reply: {body: {$file: login.json}}\n")
+    assert run(["lint", "data.yaml", "--fix"]) == ExitCode.CHECK_FAILED
+    place = SECRET.replace("; expected", ", in login.json:2:15; expected")
+    assert capsys.readouterr().out.splitlines()[0] == f"data.yaml:5:19: error secret: {place}"
+    assert "body: {$file: data/login-1.json}" in (folder / "data.new.yaml").read_text()
+    assert json.loads((folder / "data/login-1.json").read_text()) == {"password": "hidden"}
+
+
+def test_a_missing_data_file_is_an_issue(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "data.yaml").write_text(GOOD + "    reply: {body: {$file: none.json}}\n")
+    assert run(["lint", "data.yaml"]) == ExitCode.CHECK_FAILED
+    assert "data.yaml:5:27: error schema: the data file none.json doesn't exist; expected" in capsys.readouterr().out

@@ -30,6 +30,7 @@ def test_a_session_id_in_the_path_identifies_the_session(wire: Any) -> None:
     assert distilled.summary.sessions == 2
     assert rules(distilled) == [{"from": "$response.body#/sessionId", "in": ["$request.path.sessionId"]}]
     opened, _, orders, _ = distilled.file.exchanges
+    assert orders.name == "sessions orders", "without a token of the session"
     assert opened.reply.body["links"] == {"orders": {"$t": "/sessions/{{ session.sessionId }}/orders"}}
     assert orders.request.path == ["sessions", {"$capture": "sessionId"}, "orders"]
     assert LATER not in wire.text()

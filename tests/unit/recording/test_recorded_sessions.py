@@ -147,6 +147,28 @@ def test_calls_and_polls_with_the_same_token_are_one_session(wire: Any, first: s
     assert token not in wire.text()
 
 
+def test_a_call_with_a_token_alone_belongs_to_the_client_that_sends_the_token_and_a_cookie(wire: Any) -> None:
+    """The cookie was set before the recording started, so its first request is joined by the token, as in a replay."""
+    token = [("Authorization", "Bearer 00Dxx!AQ0AQKf8.sNv3rVq")]  # invented
+    both = [*token, *cookies(JSESSIONID="s1-0a1b2c3d")]
+    wire.call(0, "POST", "/query", {"q": 1}, {"referenceId": 5}, headers=token)
+    flow = wire.bayeux(0.1, HANDSHAKE, headers=both)
+    wire.reply(0.2, flow, accepted("c1", advice=ADVICE))
+    flow = wire.bayeux(0.3, [{"channel": "/meta/connect", "id": "9", "clientId": "c1"}], headers=both)
+    wire.reply(1, flow, [event("/q", referenceId=5), CONNECTED])
+    distilled = wire.distil()
+    assert (distilled.summary.sessions, distilled.summary.correlated["reference"]) == (1, 1)
+
+
+def test_a_token_that_clients_with_cookies_share_joins_none_of_them(wire: Any) -> None:
+    token = [("Authorization", "Bearer 00Dxx!AQ0AQKf8.sNv3rVq")]  # invented
+    for number in (1, 2):
+        both = [*token, *cookies(JSESSIONID=f"s{number}-0a1b2c3d")]
+        flow = wire.bayeux(number, HANDSHAKE, headers=both)
+        wire.reply(number, flow, accepted(f"c{number}", advice=ADVICE))
+    assert wire.distil().summary.sessions == 2
+
+
 # --- calls without identity ---------------------------------------------------------------------------------
 
 
@@ -165,6 +187,21 @@ def test_a_call_without_cookie_is_not_joined_if_two_clients_listen(wire: Any) ->
     poll(wire, 2, "c2", JSESSIONID="s2-0a1b2c3d")
     distilled = wire.distil()
     assert (distilled.summary.correlated["reference"], timeline(distilled)) == (0, [("subscribe", "agent-1", "/q")])
+
+
+@pytest.mark.parametrize(("disconnects", "joined"), [(True, 2), (False, 1)])
+def test_a_client_that_has_disconnected_is_no_listener(wire: Any, disconnects: bool, joined: int) -> None:
+    """A page that was reloaded starts another client; the calls have no identity."""
+    connect(wire, 0, "c1", "/q")
+    wire.call(1, "POST", "/query", {"q": 1}, {"referenceId": 5})
+    poll(wire, 2, "c1", event("/q", referenceId=5))
+    if disconnects:
+        leave: JSON = {"channel": "/meta/disconnect", "id": "7", "clientId": "c1"}
+        wire.reply(3.1, wire.bayeux(3, [leave]), [{"channel": "/meta/disconnect", "id": "7", "successful": True}])
+    connect(wire, 4, "c2", "/q")
+    wire.call(5, "POST", "/query", {"q": 2}, {"referenceId": 6})
+    poll(wire, 6, "c2", event("/q", referenceId=6))
+    assert wire.distil().summary.correlated["reference"] == joined
 
 
 def test_a_listener_with_calls_of_its_own_gets_nothing_of_others(wire: Any) -> None:
@@ -209,6 +246,19 @@ def test_a_publish_that_all_subscribers_receive_is_one_event(wire: Any) -> None:
         poll(wire, 1.1, f"c{number}", event("/chat", text=1), JSESSIONID=f"s{number}-0a1b2c3d")
     (published,) = wire.distil().file.exchanges
     assert [one.deliver for one in published.events] == ["subscribers"]
+
+
+@pytest.mark.parametrize(
+    ("channel", "deliver"), [("/chat", "subscribers"), ("/service/chat", "all"), ("/elsewhere", "all")]
+)
+def test_a_broadcast_on_a_channel_without_subscriptions_is_for_all(wire: Any, channel: str, deliver: str) -> None:
+    two_users(wire)
+    wire.call(1, "POST", "/say", {"text": "hello"}, {"referenceId": 5}, session="s1-0a1b2c3d")
+    for number in (1, 2):
+        pushed = event(channel, text=1, referenceId=5)
+        poll(wire, 2 + number / 10, f"c{number}", pushed, JSESSIONID=f"s{number}-0a1b2c3d")
+    (said,) = wire.distil().file.exchanges
+    assert [one.deliver for one in said.events] == [deliver]
 
 
 def test_a_message_for_another_session_alone_names_its_role(wire: Any) -> None:
@@ -266,6 +316,45 @@ def test_an_id_that_another_session_sends_too_names_no_role(wire: Any, asks_abou
     wire.call(3, "POST", f"/api/v2/users/user-{asks_about}/workbins", {}, {"statusCode": 0}, session="s2")
     roles = wire.distil().file.roles
     assert [roles[f"agent-{number}"].id == f"user-{number}" for number in (1, 2)] == written
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "ids"),
+    [
+        ("agentId", (1001, 1002), ["1001", "1002"]),
+        ("agentCount", (1001, 1002), [None, None]),
+        ("agentId", (1, 2), [None, None]),
+    ],
+)
+def test_a_role_has_a_numeric_id(wire: Any, name: str, values: tuple[int, int], ids: list[str | None]) -> None:
+    two_users(wire)
+    for number, value in enumerate(values, start=1):
+        wire.call(number, "POST", "/state", {name: value}, {"ok": True}, session=f"s{number}-0a1b2c3d")
+        wire.call(number + 0.2, "GET", "/page", None, {"ok": True}, session=f"s{number}-0a1b2c3d")
+        poll(wire, number + 0.4, f"c{number}", event("/chat", hello=number), JSESSIONID=f"s{number}-0a1b2c3d")
+    assert [role.id for role in wire.distil().file.roles.values()] == ids
+
+
+def test_a_literal_that_another_session_sends_under_another_name_names_no_role(wire: Any) -> None:
+    two_users(wire)
+    for number in (1, 2):
+        sent: JSON = {"agentId": f"A{number}", **({"watched": "A1"} if number == 2 else {})}
+        wire.call(number, "POST", "/state", sent, {"ok": True}, session=f"s{number}-0a1b2c3d")
+        wire.call(number + 0.2, "GET", "/page", None, {"ok": True}, session=f"s{number}-0a1b2c3d")
+        poll(wire, number + 0.4, f"c{number}", event("/chat", hello=number), JSESSIONID=f"s{number}-0a1b2c3d")
+    assert [role.id for role in wire.distil().file.roles.values()] == [None, "A2"]
+
+
+def test_each_of_several_equal_reads_has_the_notification_that_followed_it(wire: Any) -> None:
+    connect(wire, 0, "c1", "/job", JSESSIONID="s1-0a1b2c3d")
+    for number in (1, 2, 3):
+        at = 10.0 * number
+        wire.call(at, "GET", "/job", None, {"ok": True}, session="s1-0a1b2c3d")
+        poll(wire, at + 0.5, "c1", event("/job", step=number), JSESSIONID="s1-0a1b2c3d")
+    distilled = wire.distil()
+    named = [exchange.name for exchange in distilled.file.exchanges]
+    assert [(entry.since, entry.after) for entry in distilled.file.timeline] == [(name, "500ms") for name in named]
+    assert len(named) == 3
 
 
 def test_two_listeners_without_calls_have_one_role_each(wire: Any) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, decode
+from cometreel.recording import write_scenario
 from cometreel.scenario import dump
 from cometreel.verify import updated_files
 from tests.unit.verify.fake_run import TOPIC, FakeRun
@@ -128,3 +129,20 @@ def test_accepted_header_fields_of_all_replies_are_changed_in_the_reply(start_ru
         play(start_run(dump(file).partition("cometreel: 1\n")[2]), BODY, BOTH, 200, **live).verdict().difference_count
         == 0
     )
+
+
+def test_values_of_data_files_are_written_to_new_data_files(start_run: StartRun, tmp_path: Path) -> None:
+    (tmp_path / "first.json").write_text('{"referenceId": 1, "kind": "first", "a": 1, "b": 2}')
+    (tmp_path / "second.json").write_text('{"referenceId": 1, "kind": "second", "c": 3, "$$d": 4}')
+    lines = TEXT.splitlines()
+    for name in ("first", "second"):
+        (number,) = (at for at, line in enumerate(lines) if f"kind: {name}" in line)
+        lines[number] = lines[number].partition("data:")[0] + f"data: {{$file: {name}.json}}}}"
+    run = play(start_run("\n".join(lines)), BODY, [(TOPIC, {**FIRST, "a": 5}), (TOPIC, SECOND)])
+    assert run.verdict().difference_count == 1
+    ((path, file),) = updated_files(run.verdict(), run.script.sources, run.script.scenario.profile)
+    text = write_scenario(file, Path(path), inline_limit=0).path.read_text()
+    assert "data: {$file: s/first-1.json}" in text
+    assert "data: {$file: second.json}" in text
+    assert decode((tmp_path / "s/first-1.json").read_bytes()) == {"referenceId": 1, "kind": "first", "a": 5, "b": 2}
+    assert '"a": 1' in (tmp_path / "first.json").read_text()
