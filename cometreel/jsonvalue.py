@@ -18,6 +18,7 @@ __all__ = [
     "JSONObject",
     "NotJSON",
     "NumberLiteral",
+    "as_text",
     "decode",
     "decode_lenient",
     "encode",
@@ -188,6 +189,11 @@ def names_in(value: JSON) -> set[str]:
         elif isinstance(item, list):
             waiting += item
     return names
+
+
+def as_text(value: JSON) -> str:
+    """Return a text unchanged, any other value as compact JSON."""
+    return value if isinstance(value, str) else encode(value).decode()
 
 
 def sorted_text(value: JSON) -> str:

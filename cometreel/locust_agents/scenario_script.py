@@ -17,6 +17,7 @@ from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 from cometreel.errors import OptionInvalid
+from cometreel.http_fields import SAFE_IN_SEGMENT
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.load import Expectation, OwnerKind, Owners, PlannedRequest, expectation_for
 from cometreel.locust_agents.agent_identity import UserCredentials
@@ -32,7 +33,6 @@ STATE_CHANGES = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStat
 """Notifications that answer no request."""
 _TO_ASKER = (None, "asker", "subscribers", "all")
 """The values of `deliver` for notifications that the agent receives; the others are roles."""
-_SAFE = "~!$&'()*+,=:@"
 _START_SESSION, _END_SESSION = "StartContactCenterSession", "EndContactCenterSession"
 _TOKENS = frozenset({"csrf", "xsrf", "token", "jwt", "assertion"})
 _SHOWN = 3  # reasons in an error
@@ -138,7 +138,7 @@ _Sendable = tuple[ExchangeBlock, ScriptedRequest, float]
 
 
 def read_script(paths: Sequence[Path], speed: float, *, has_users: bool = False) -> ScenarioScript:
-    """Read scenarios; `speed` 2 is twice as fast as recorded. Without users, what needs a login is skipped.
+    """Read scenarios; `speed` 2 is twice as fast as recorded. Without users, requests that need a login are skipped.
 
     :raises FileInvalid: if a scenario is invalid, with every problem.
     :raises OptionInvalid: if no request of the scenarios can be sent.
@@ -335,8 +335,8 @@ def _duration(block: ExchangeBlock) -> float:
 
 def _path(written: JSON) -> str:
     if isinstance(written, list):
-        return "/" + "/".join(quote(str(_value(segment)), safe=_SAFE) for segment in written)
-    return quote("/" + str(_value(written)).lstrip("/"), safe=f"{_SAFE}/%;")
+        return "/" + "/".join(quote(str(_value(segment)), safe=SAFE_IN_SEGMENT) for segment in written)
+    return quote("/" + str(_value(written)).lstrip("/"), safe=f"{SAFE_IN_SEGMENT}/%;")
 
 
 def _query(written: JSON) -> str:

@@ -69,7 +69,7 @@ class FlowRecorder:
         return "\n".join([f"scenario in {written.path}", *distilled.summary.lines(), *written.notes])
 
     def write_left_out(self) -> None:
-        """Write the numbers of what was left out into the journal."""
+        """Write the number of omissions, by reason, into the journal."""
         self._live.write_left_out()
 
     def mark(self, text: str) -> None:

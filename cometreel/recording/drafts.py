@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from cometreel.bayeux import is_service, patterns_of
-from cometreel.http_fields import COMPARED
+from cometreel.http_fields import COMPARED, media_type
 from cometreel.jsonvalue import JSON, sorted_text
 from cometreel.recording.correlation import CorrelatedRequest
 from cometreel.recording.journal_events import RecordedBody, WireEvent
@@ -320,7 +320,7 @@ def _is_relevant(event: WireEvent, name: str) -> bool:
     if name != "content-type":
         return True
     if event.body.kind == "json":
-        return str(event.headers[name]).partition(";")[0].strip().lower() != _JSON_TYPE
+        return media_type(str(event.headers[name])) != _JSON_TYPE
     return event.body.kind != "none"
 
 

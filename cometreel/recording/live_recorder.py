@@ -113,7 +113,7 @@ class LiveRecorder:
         self._queue.run(partial(self._recorder.mark, text))
 
     def write_left_out(self) -> None:
-        """Write the numbers of what was left out."""
+        """Write the number of omissions, by reason."""
         self._queue.run(self._recorder.write_left_out)
 
     def wait(self) -> None:

@@ -15,6 +15,7 @@ from typing import Literal
 from urllib.parse import parse_qsl
 
 from cometreel.bayeux import looks_like_bayeux
+from cometreel.http_fields import FORM_TYPE, media_type
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, decode_lenient
 from cometreel.recording.policy import PolicyRule, Treatment
 from cometreel.recording.redacted_texts import is_plain_word, redact_text
@@ -43,7 +44,6 @@ _TEXT = re.compile(r"$|text/(?!html)|application/(?:[\w.+-]*xml|graphql|yaml|x-y
 """The types of text in requests."""
 
 _MAX_TEXT = 256 * 1024
-_FORM = "application/x-www-form-urlencoded"
 _MESSAGE_FIELD = b"message="
 """The start of the form of faye's cross-origin transport, which browsers send as text/plain."""
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:+-]{1,40})", re.IGNORECASE)
@@ -86,7 +86,7 @@ def parse(
         return _NONE
     if len(body) > MAX_BODY:
         return ParsedBody("omitted", reason=TOO_LARGE)
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = media_type(content_type)
     body = _as_utf8(body, content_type)
     if callback and (wrapped := _CALLBACK.match(body)):
         body = wrapped[1]
@@ -95,7 +95,7 @@ def parse(
         found = _json(body, bayeux, lenient=request)
         if found.kind != "omitted" or not (request and kind and _TEXT.match(kind)):
             return found
-    if kind == _FORM or body.startswith(_MESSAGE_FIELD):
+    if kind == FORM_TYPE or body.startswith(_MESSAGE_FIELD):
         return _form(body, kind)
     if request and _TEXT.match(kind) and len(body) <= _MAX_TEXT:
         return _pieces(body, kind)
@@ -224,7 +224,7 @@ def _form(body: bytes, kind: str) -> ParsedBody:
     messages = _messages_of(pairs)
     if messages:
         return ParsedBody("bayeux", list(messages), in_form=True)
-    return ParsedBody("form", [[name, value] for name, value in pairs]) if kind == _FORM else _plain(body, kind)
+    return ParsedBody("form", [[name, value] for name, value in pairs]) if kind == FORM_TYPE else _plain(body, kind)
 
 
 def _values(value: JSON) -> list[JSON]:

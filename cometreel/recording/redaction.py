@@ -21,15 +21,15 @@ from cometreel.secret_names import may_be_renamed, member_name, words_of
 from cometreel.secret_text import SecretText
 from cometreel.secret_values import basic_credentials
 
-__all__ = ["HIDDEN", "RedactionMarks", "Redactor", "is_login_name", "refers_to_user"]
+__all__ = ["HIDDEN", "INTERNATIONAL_NUMBER", "QUOTED", "RedactionMarks", "Redactor", "is_login_name", "refers_to_user"]
 
 HIDDEN = "hidden"
 """The replacement of a secret that does not identify a session."""
 
 _URL_HOST = re.compile(r"(?<=://)(?:[^/@\s\"'<>]*@)?([^/?#\s\"'<>,;\\]+)")
-_INTERNATIONAL = re.compile(r"(?<![\w+])\+\d(?:[\d().\s/-]*\d){6,}")
+INTERNATIONAL_NUMBER = re.compile(r"(?<![\w+])\+\d(?:[\d().\s/-]*\d){6,}")
 _PARAMETER = re.compile(r"(?<=[?&])([\w.~-]{1,60})=([^&#\s\"'<>]+)")
-_QUOTED = re.compile(r"(?<=['\"])[^'\"]+(?=['\"])")
+QUOTED = re.compile(r"(?<=['\"])[^'\"]+(?=['\"])")
 _LONG_NUMBER = re.compile(r"\d{4,}")
 _PRIVATE_ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b")
 _CACHE_LIMIT, _LONGEST_CACHED = 20_000, 200
@@ -154,7 +154,7 @@ class Redactor:
 
     def message(self, value: str) -> str:
         """Redact an error message of the server: also quoted parts and long numbers."""
-        value = _QUOTED.sub(lambda found: self.pseudonyms.same_shape(found[0]), self.text(value))
+        value = QUOTED.sub(lambda found: self.pseudonyms.same_shape(found[0]), self.text(value))
         value = _PRIVATE_ADDRESS.sub(lambda found: self.pseudonyms.host(found[0]), value)
         return _LONG_NUMBER.sub(lambda found: self.pseudonyms.digits(found[0]), value)
 
@@ -439,7 +439,7 @@ class Redactor:
             ("://", _URL_HOST, lambda found: self.pseudonyms.host(found[1])),
             *shaped_ids,
             ("@", EMAIL, lambda found: self.name(found[0])),
-            ("+", _INTERNATIONAL, lambda found: self.name(found[0])),
+            ("+", INTERNATIONAL_NUMBER, lambda found: self.name(found[0])),
         ]
 
     def _parameter(self, found: re.Match[str]) -> str:

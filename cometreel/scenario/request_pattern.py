@@ -197,7 +197,7 @@ class BytesBody:
             context.differences.append(Difference("/body", *self._difference(found)))
 
     def _difference(self, found: NormalizedRequest) -> tuple[str, str]:
-        """Describe what was expected and what was found. A text is found by its size: it may contain secrets."""
+        """Describe the expected and the found body. A text is described by its size, because it may contain secrets."""
         shown_body = _shown_body(found)
         if not self.content:
             return "nothing", shown_body
