@@ -17,7 +17,7 @@ from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import Exchange, Match, Mismatch, NormalizedRequest, RequestOrPublish, Scenario
 from cometreel.scenario.exchange import ExchangeGroup
-from cometreel.scenario.normalized_request import RequestKey, form_of
+from cometreel.scenario.normalized_request import RequestKey
 
 __all__ = ["Chooser", "ExchangeChoice", "RoleAllocator", "RoleValues", "passes"]
 
@@ -146,7 +146,7 @@ def _texts(normalized: RequestOrPublish) -> Iterator[str]:
         yield from _texts_in(normalized.query)
         yield from _texts_in(normalized.body)
         if not normalized.is_json and media_type(normalized.headers.get("content-type")) == FORM_TYPE:
-            yield from _texts_in(form_of(normalized.content))
+            yield from _texts_in(normalized.form())
     else:
         yield from _texts_in(normalized.data)
 

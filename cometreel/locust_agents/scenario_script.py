@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
+from cometreel.bayeux import BayeuxSettings
 from cometreel.errors import OptionInvalid
 from cometreel.http_fields import SAFE_IN_SEGMENT
 from cometreel.jsonvalue import JSON, JSONObject, encode
@@ -28,6 +29,8 @@ from cometreel.scenario.markers import marker_of, unescaped
 from cometreel.secret_names import treatment_of, words_of
 
 __all__ = ["STATE_CHANGES", "AnyAnswer", "ScenarioScript", "ScriptedRequest", "read_script"]
+
+_DEFAULT_ENDPOINT = BayeuxSettings().endpoint
 
 STATE_CHANGES = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
 """Notifications that answer no request."""
@@ -115,7 +118,7 @@ class ScenarioScript:
     roles: tuple[tuple[ScriptedRequest, ...], ...]
     seconds: float
     """Duration of a round."""
-    endpoint: str | None = None
+    endpoint: str = _DEFAULT_ENDPOINT
     channels: tuple[str, ...] = ()
     """The channels of its notifications; each agent subscribes to them."""
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -168,7 +171,7 @@ def read_script(paths: Sequence[Path], speed: float, *, has_users: bool = False)
     return ScenarioScript(
         tuple(_requests_of_role(sendable, role) for role in roles),
         longest,
-        scenario.bayeux.endpoint,
+        scenario.bayeux.endpoint or _DEFAULT_ENDPOINT,
         tuple(channels),
         skipped,
         tuple(tuple(each for block, each in logins if _is_of(block, role)) for role in roles) if logins else (),

@@ -37,6 +37,13 @@ from cometreel.scenario.json_pointer import remove, replace
 __all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "duration", "role_name"]
 
 _JSON_TYPE = "application/json"
+_CONDITIONS = {
+    206: ("range",),
+    304: ("if-none-match", "if-modified-since"),
+    412: ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since"),
+    416: ("range",),
+}
+"""The request header fields that cause a status (RFC 9110 §13, §14): only a request with them gets such a reply."""
 
 
 class NotExpressible(ValueError):
@@ -214,6 +221,13 @@ class Drafter:
         query = query_pattern(event, self._identifiers, self._bound)
         if query:
             fields["query"] = query
+        conditions: dict[str, JSON] = {
+            name: value
+            for name in _CONDITIONS.get(call.reply.status, ())
+            if isinstance(value := event.headers.get(name), str)
+        }
+        if conditions:
+            fields["headers"] = conditions
         fields.update(self._request_body(event.body, call))
         return RequestBlock.model_validate(fields)
 

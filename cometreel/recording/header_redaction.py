@@ -19,7 +19,7 @@ from cometreel.masking import is_secret_field
 from cometreel.recording.known_secrets import looks_random
 from cometreel.recording.policy import Policy, PolicyRule, Treatment
 from cometreel.recording.redaction import HIDDEN, Redactor
-from cometreel.secret_names import is_secret_header, is_secret_segment
+from cometreel.secret_names import is_secret_header, is_secret_segment, member_name
 from cometreel.wire import Headers
 
 __all__ = ["HeaderRedactor", "split_url"]
@@ -173,9 +173,12 @@ class HeaderRedactor:
             return
         found: JSONObject = {}
         pairs: list[tuple[str, str]] = []
-        for name, value in parse_qsl(query, keep_blank_values=True, errors="backslashreplace"):
+        sent = parse_qsl(query, keep_blank_values=True, errors="backslashreplace")
+        members: JSONObject = dict(reversed(sent))
+        for name, value in sent:
+            members[name] = value  # of repeated parameters, the last one before a value is its name
             redacted_name = self._redactor.key(name)
-            redacted, replaced = self._query_value(name, value)
+            redacted, replaced = self._query_value(member_name(members, name), value)
             if replaced:
                 found[redacted_name] = replaced
             pairs.append((redacted_name, redacted))

@@ -22,6 +22,8 @@ from cometreel.recording.redacted_texts import is_plain_word, redact_text
 from cometreel.recording.redaction import RedactionMarks, Redactor
 from cometreel.scenario.findings import can_be_written
 from cometreel.scenario.normalized_request import form_of
+from cometreel.secret_names import member_name
+from cometreel.wire import Headers
 
 __all__ = ["MAX_BODY", "TOO_LARGE", "ParsedBody", "may_be_messages", "parse", "parse_frame", "parse_query", "redact"]
 
@@ -96,7 +98,7 @@ def parse(
         if found.kind != "omitted" or not (request and kind and _TEXT.match(kind)):
             return found
     if kind == FORM_TYPE or body.startswith(_MESSAGE_FIELD):
-        return _form(body, kind)
+        return _form(body, kind, Headers([("Content-Type", content_type)]).charset())
     if request and _TEXT.match(kind) and len(body) <= _MAX_TEXT:
         return _pieces(body, kind)
     if kind.startswith("text/plain") or not kind:
@@ -164,16 +166,18 @@ def _redacted(parsed: ParsedBody, redactor: Redactor) -> tuple[JSON, RedactionMa
 def _redacted_form(value: JSON, redactor: Redactor) -> tuple[JSON, RedactionMarks]:
     """Redact a form. Fields without a rule are kept if they can't be personal data, such as `action=start`."""
     marks, fields = RedactionMarks(), list[JSON]()
-    for pair in value if isinstance(value, list) else []:
-        if isinstance(pair, list) and len(pair) == 2:
-            name, text = str(pair[0]), str(pair[1])
-            rule = redactor.policy.query_rule(name)
-            if rule is None and text and not is_plain_word(text):
-                rule = PolicyRule(Treatment.TREE)
-            redacted, replaced = redactor.by_rule(rule, text)
-            if replaced:
-                (marks.secret if replaced == "secret" else marks.personal).append(f"/{redactor.key(name)}")
-            fields.append([redactor.key(name), redacted])
+    pairs = [pair for pair in value if isinstance(pair, list) and len(pair) == 2] if isinstance(value, list) else []
+    members = {str(name): text for name, text in reversed(pairs)}
+    for each in pairs:
+        name, text = str(each[0]), str(each[1])
+        members[name] = text  # of repeated fields, the last one before a value is its name
+        rule = redactor.policy.query_rule(member_name(members, name))
+        if rule is None and text and not is_plain_word(text):
+            rule = PolicyRule(Treatment.TREE)
+        redacted, replaced = redactor.by_rule(rule, text)
+        if replaced:
+            (marks.secret if replaced == "secret" else marks.personal).append(f"/{redactor.key(name)}")
+        fields.append([redactor.key(name), redacted])
     return fields, marks
 
 
@@ -219,8 +223,8 @@ def _has_channels(value: JSON) -> bool:
     return all(isinstance(message, dict) and isinstance(message.get("channel"), str) for message in messages)
 
 
-def _form(body: bytes, kind: str) -> ParsedBody:
-    pairs = [(name, str(each)) for name, value in form_of(body).items() for each in _values(value)]
+def _form(body: bytes, kind: str, charset: str) -> ParsedBody:
+    pairs = [(name, str(each)) for name, value in form_of(body, charset).items() for each in _values(value)]
     messages = _messages_of(pairs)
     if messages:
         return ParsedBody("bayeux", list(messages), in_form=True)

@@ -25,7 +25,6 @@ from cometreel.scenario.normalized_request import (
     NormalizedPublish,
     NormalizedRequest,
     RequestOrPublish,
-    form_of,
 )
 from cometreel.scenario.yaml_writer import inline
 
@@ -159,7 +158,7 @@ class FormBody:
         if found.is_json and not isinstance(found.body, int | float):  # `1` is a form too
             context.differences.append(Difference("/form", shortened(repr(self.matcher)), _shown_body(found)))
         else:
-            self.matcher.compare(form_of(found.content), "/form", context)
+            self.matcher.compare(found.form(), "/form", context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,10 @@ def test_redirect_is_not_followed(
     )
 
 
+def test_not_modified_is_no_redirect(scenario: Callable[[str], str], serving: Serving) -> None:
+    assert run(["verify", scenario(GET), "--against", serving(answering(304))]) == ExitCode.CHECK_FAILED
+
+
 def test_recorded_redirect_is_a_reply(
     scenario: Callable[[str], str], serving: Serving, capsys: pytest.CaptureFixture[str]
 ) -> None:
