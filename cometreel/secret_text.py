@@ -24,6 +24,7 @@ _NAME = re.compile(
     r"""|(?<!\\)(?P<quote>\\{0,9}["'])(?P<key>[^"'\\]{1,100})(?P=quote)\s{0,9}:\s{0,9}"""  # of JSON, also in a string
     r"""|(?:^|(?<=[{,\s]))(?P<word>[^&?=\s"':,{}\\<>]{1,100})(?::|\s=)\s"""  # of YAML, INI, or a header field
 )
+_MAY_BE_NAME = re.compile(r"""["']\s{0,9}:|:\s""")  # part of a name without `=`; not of `https:` or `10:30`
 _QUOTE = re.compile(r"""\\{0,9}["']""")
 _PART = re.compile(  # of a multipart form: its name, its header fields and its value
     r"""(?s)(?<=[;\s])(?P<head>name="(?P<name>[^"\r\n]{1,100})"[^\r\n]{0,300}\r?\n(?:[^\r\n]{1,300}\r?\n){0,5}\r?\n)"""
@@ -94,6 +95,8 @@ class SecretText:
             text = self._elements(text)
         for pattern in _NAMED_FIELDS if "&" in text else ():
             text = pattern.sub(self._named_field, text)
+        if "=" not in text and not _MAY_BE_NAME.search(text):
+            return text
         return self._pairs(self._named_values(text), encodings)
 
     def _part(self, part: re.Match[str]) -> str:

@@ -149,6 +149,8 @@ class FlowRecorder:
     def _record_request(self, flow: http.HTTPFlow, *, wanted: bool, ended: bool = False) -> None:
         if not ended:
             self._open.add(flow.id)
+        elif flow.request.raw_content is not None and self._live.is_recorded(flow.id):
+            return  # mitmproxy composes the URL again each time
         body, missing = _body(flow.request)
         url = flow.request.url if flow.request.path.startswith("/") else flow.request.path
         head = (flow.request.method, url)

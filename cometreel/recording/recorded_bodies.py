@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import parse_qsl
 
@@ -236,13 +237,21 @@ def _values(value: JSON) -> list[JSON]:
 
 def _as_utf8(body: bytes, content_type: str) -> bytes:
     """Return a text in the character set that Content-Type declares as UTF-8; unchanged if it isn't such a text."""
-    declared = _CHARSET.search(content_type)
+    charset = _charset(content_type)
     try:
-        if declared is None or codecs.lookup(declared[1]).name in ("utf-8", "ascii"):
-            return body
-        return body.decode(declared[1]).encode()
+        return body.decode(charset).encode() if charset else body
     except (LookupError, ValueError):
         return body
+
+
+@lru_cache(maxsize=1024)
+def _charset(content_type: str) -> str:
+    """Return the character set that Content-Type declares; empty if there is none, or if it is UTF-8 or ASCII."""
+    declared = _CHARSET.search(content_type)
+    try:
+        return "" if declared is None or codecs.lookup(declared[1]).name in ("utf-8", "ascii") else declared[1]
+    except (LookupError, ValueError):
+        return ""
 
 
 def _messages_of(pairs: list[tuple[str, str]]) -> list[JSONObject]:
