@@ -189,7 +189,8 @@ class _Distiller:
         self._unsolicited = 0
         hosts = frozenset(host.lower() for event in events for host in event.hosts)
         bound = names_by_token(self._transcript.bindings)
-        self._drafter = Drafter(self._profile, identifiers, user_values, bound, self._role_of, hosts)
+        subscriptions = _subscriptions(self._transcript)
+        self._drafter = Drafter(self._profile, identifiers, user_values, bound, self._role_of, hosts, subscriptions)
 
     def distill(self) -> Distilled:
         drafts = self._drafts()
@@ -401,6 +402,13 @@ class _Distiller:
             if name in anchors and anchors[name] <= delivery.at:
                 return name, anchors[name]
         return "connect", delivery.at
+
+
+def _subscriptions(transcript: Transcript) -> frozenset[str] | None:
+    """Return what clients subscribed to; None if a client may have done so before the recording started."""
+    if any("handshake" not in transcript.anchors.get(session, {}) for session in transcript.connections):
+        return None
+    return frozenset(name for names in transcript.subscriptions.values() for name in names)
 
 
 def _own(ids: Mapping[int, str], senders: Mapping[str, set[int]]) -> dict[int, str]:

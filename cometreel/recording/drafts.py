@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from cometreel.bayeux import is_service, patterns_of
 from cometreel.http_fields import COMPARED
 from cometreel.jsonvalue import JSON, sorted_text
 from cometreel.recording.correlation import CorrelatedRequest
@@ -86,7 +87,8 @@ class Drafter:
     """Creates drafts with one profile; `user_values` maps, for each session, values of the user to templates.
 
     `bound` maps the tokens of bound values to the name of their rule. `role_of` returns the role of a session. `hosts`
-    are the hosts that requests were sent to: links to them lead to the replay.
+    are the hosts that requests were sent to: links to them lead to the replay. `subscriptions` are the channels and
+    patterns that clients subscribed to; None if they may have done so before the recording started.
     """
 
     def __init__(
@@ -97,7 +99,9 @@ class Drafter:
         bound: Mapping[str, str],
         role_of: Callable[[int], str] = role_name,
         hosts: AbstractSet[str] = frozenset(),
+        subscriptions: AbstractSet[str] | None = None,
     ) -> None:
+        self._subscriptions = subscriptions
         self._bound = bound
         self._role_of = role_of
         self._profile = profile
@@ -160,7 +164,15 @@ class Drafter:
         others = {copy.session for copy in recorded.copies.get(delivery, ())} | {delivery.session}
         if others == {recorded.session} or recorded.is_anonymous:
             return None
-        return "subscribers" if len(others) > 1 else self._role_of(delivery.session)
+        if len(others) == 1:
+            return self._role_of(delivery.session)
+        return "subscribers" if self._is_subscribed(delivery.channel) else "all"
+
+    def _is_subscribed(self, channel: str) -> bool:
+        """True if a client subscribed to a channel, or may have done so before the recording started."""
+        if is_service(channel) or self._subscriptions is None:
+            return not is_service(channel)
+        return not self._subscriptions.isdisjoint((channel, *patterns_of(channel)))
 
     def event(self, delivery: RecordedDelivery, since: float) -> EventBlock:
         """Return a notification as an event block; its delay counts from `since`.

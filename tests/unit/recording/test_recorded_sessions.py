@@ -248,6 +248,19 @@ def test_a_publish_that_all_subscribers_receive_is_one_event(wire: Any) -> None:
     assert [one.deliver for one in published.events] == ["subscribers"]
 
 
+@pytest.mark.parametrize(
+    ("channel", "deliver"), [("/chat", "subscribers"), ("/service/chat", "all"), ("/elsewhere", "all")]
+)
+def test_a_broadcast_on_a_channel_without_subscriptions_is_for_all(wire: Any, channel: str, deliver: str) -> None:
+    two_users(wire)
+    wire.call(1, "POST", "/say", {"text": "hello"}, {"referenceId": 5}, session="s1-0a1b2c3d")
+    for number in (1, 2):
+        pushed = event(channel, text=1, referenceId=5)
+        poll(wire, 2 + number / 10, f"c{number}", pushed, JSESSIONID=f"s{number}-0a1b2c3d")
+    (said,) = wire.distil().file.exchanges
+    assert [one.deliver for one in said.events] == [deliver]
+
+
 def test_a_message_for_another_session_alone_names_its_role(wire: Any) -> None:
     two_users(wire)
     wire.call(1, "POST", "/transfer", {"to": "other"}, {"referenceId": 5}, session="s1-0a1b2c3d")
