@@ -10,7 +10,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from benchmarks import conservation, engine, fixtures, loading, recording, replaying, serving, startup, trace_post
+from benchmarks import (
+    conservation,
+    engine,
+    fixtures,
+    loading,
+    recording,
+    replaying,
+    serving,
+    sizes,
+    startup,
+    trace_post,
+)
 from benchmarks.server_processes import TWO_CORES, on_client_core
 
 BENCHES: Final[Mapping[str, Callable[[Path], None]]] = MappingProxyType(
@@ -24,6 +35,7 @@ BENCHES: Final[Mapping[str, Callable[[Path], None]]] = MappingProxyType(
         "replaying": replaying.bench,
         "serving": serving.bench,
         "loading": loading.bench,
+        "sizes": sizes.bench,
     }
 )
 """The benchmarks by name; each gets an empty folder."""

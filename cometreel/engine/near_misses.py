@@ -27,8 +27,6 @@ __all__ = ["Miss", "NearMiss", "explain", "miss_reply"]
 _SHOWN = 3
 _LISTED = 10
 """The maximum number of differences that are listed for one exchange."""
-_COMPARED = 2000
-"""The maximum number of groups that are compared for one request."""
 
 _WEIGHTS = {"": 12.0, "/path": 4.0, "/channel": 4.0, "/method": 3.0}
 
@@ -97,7 +95,7 @@ def _weight(difference: Difference) -> float:
 
 def explain(normalized: RequestOrPublish, session: Session, prepared: PreparedScenario) -> Miss:
     """Return the exchanges closest to a request that is unmatched in this session."""
-    near = [_compare(group, normalized, session) for group in prepared.similar_groups(normalized)[:_COMPARED]]
+    near = [_compare(group, normalized, session) for group in prepared.similar_groups(normalized)]
     near.sort(key=lambda one: (one.distance, -len(one.agreed), one.exchange.index))
     malformed = (
         isinstance(normalized, NormalizedRequest)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from cometreel.bayeux.channels import patterns_of
+from cometreel.engine.similar_groups import SimilarGroups
 from cometreel.engine.static_responses import StaticResponse, literal_of, reads, static_response_of
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import (
@@ -39,9 +40,11 @@ class PreparedScenario:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self._groups_at: defaultdict[Hashable, list[ExchangeGroup]] = defaultdict(list)
+        groups_at: defaultdict[Hashable, list[ExchangeGroup]] = defaultdict(list)
         for group in scenario.groups:
-            self._groups_at[_literal_place(group.exchanges[0].trigger)].append(group)
+            groups_at[_literal_place(group.exchanges[0].trigger)].append(group)
+        self._similar_at = {place: SimilarGroups(groups) for place, groups in groups_at.items()}
+        self._similar = SimilarGroups(scenario.groups)
         self._since = _by_anchor(scenario.timeline, lambda entry: _with_roles((entry.since,), entry))
         self._until = _by_anchor(scenario.timeline, lambda entry: _with_roles(entry.until, entry))
         self.anchors = {name for entry in scenario.timeline for name in (entry.since, *entry.until)}
@@ -58,10 +61,9 @@ class PreparedScenario:
         return static
 
     def similar_groups(self, normalized: RequestOrPublish) -> list[ExchangeGroup]:
-        """Return the groups with the same path or channel as a request, or all groups if there are none."""
-        if isinstance(normalized, NormalizedRequest):
-            return self._groups_at.get(normalized.path.segments) or list(self.scenario.groups)
-        return self._groups_at.get(normalized.channel) or list(self.scenario.groups)
+        """Return the most similar groups with the same path or channel as a request, or of all if there are none."""
+        place = normalized.path.segments if isinstance(normalized, NormalizedRequest) else normalized.channel
+        return self._similar_at.get(place, self._similar).find(normalized)
 
     def has_path(self, path: NormalizedPath) -> bool:
         """True if an exchange has this path, whatever the rest of its request is."""
