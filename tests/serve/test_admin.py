@@ -250,11 +250,11 @@ def test_a_push_reaches_the_client_that_polls(reel: Administered):
     [
         ("{", ["body: it is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"]),
         ("[]", ["body: it is not a JSON object; expected a JSON object"]),
-        ('{"channel": "/c"}', ["push: `data` is missing; add one, for example `data: …`"]),
+        ('{"channel": "/c"}', ["push: `data` is missing; add one, for example `data: {m"]),
         (
             '{"chanel": "/c", "data": 1, "session": "x"}',
             [
-                "push: `channel` is missing; add one, for example `channel: …`",
+                "push: `channel` is missing; add one, for example `channel: /v",
                 "push: chanel: unknown key 'chanel'; expected one of channel, data, ext, session, user (did you",
                 "push: session: the text 'x'; expected a whole number",
             ],
