@@ -38,7 +38,6 @@ class ReportMasking:
         self._policy = policy
         self._redactor = Redactor(policy, Secret(key))
         self._names: set[str] = set()
-        self._users: set[str] = set()
 
     # --- redaction ------------------------------------------------------------------------------------------
     def add_secret(self, secret: str) -> None:
@@ -61,11 +60,7 @@ class ReportMasking:
         elif isinstance(value, list):
             for item in value:
                 self.learn_names(item, rule)
-        elif isinstance(value, str):
-            if treatment is Treatment.NAME:
-                self._users.add(value)
-            if len(value) < _SHORTEST_NAME:
-                return
+        elif isinstance(value, str) and len(value) >= _SHORTEST_NAME:
             one_word = " " not in value.strip()  # in a tree, several words are a text
             if treatment is Treatment.NAME or (treatment is Treatment.TREE and one_word):
                 self._names.add(self._name_form(value))
@@ -128,8 +123,6 @@ class ReportMasking:
     def _mask_text(self, value: str, treatment: Treatment | None) -> JSON:
         if treatment in (None, Treatment.KEEP) and self._name_form(value) in self._names:
             return _PERSONAL
-        if treatment in (None, Treatment.IDENTIFIER) and value and value in self._users:
-            return _PERSONAL  # a recording replaces an identifier that is the name of a user
         bare = value.strip()
         if bare[:1] in ("{", "[") and bare[-1:] in ("}", "]"):
             try:
