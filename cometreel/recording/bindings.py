@@ -33,11 +33,11 @@ class RecordedBinding:
         return BindBlock.model_validate({**named, "from": self.source, "in": [*places]})
 
 
-def find_bindings(events: Sequence[WireEvent], cookie: str | None) -> list[RecordedBinding]:
-    """Return the rules without which requests that carry such a value would be in another session than its reply."""
-    if not any(event.values for event in events):
-        return []
-    identities = Identities(events, cookie)
+def find_bindings(events: Sequence[WireEvent], identities: Identities) -> list[RecordedBinding]:
+    """Return the rules that join requests which carry such a value to the session of its reply.
+
+    `identities` are the sessions without such rules; a rule that changes none of them is left out.
+    """
     handed_out: dict[str, tuple[str, str]] = {}  # source and flow, by token
     carried: dict[str, list[tuple[str, str]]] = {}  # places and flows, by token
     for event in events:

@@ -133,7 +133,10 @@ class _Finder:
         self._listeners = _Listeners(transcript)
         self._by_reference: dict[bytes, list[CorrelatedRequest]] = {}
         self._by_session: dict[int, list[CorrelatedRequest]] = {}
+        self._publishes: dict[str, list[CorrelatedRequest]] = {}
         for request in requests:
+            if isinstance(request.source, RecordedPublish):
+                self._publishes.setdefault(str(request.source.message.get("channel")), []).append(request)
             key = _ANONYMOUS if request.is_anonymous else request.session
             self._by_session.setdefault(key, []).append(request)
             request.references = dict(_references(request, profile))
@@ -230,8 +233,8 @@ class _Finder:
             if len(recent) == 1 and all(each.session != delivery.session for each in found):
                 return recent[0]
         if is_broadcast(delivery.channel):
-            publishes = (each for requests in self._by_session.values() for each in requests if _echoes(each, delivery))
-            return max((each for each in publishes if self._is_recent(each, delivery)), key=_time, default=None)
+            publishes = (each for each in self._publishes.get(delivery.channel, ()) if self._is_recent(each, delivery))
+            return max((each for each in publishes if _echoes(each, delivery)), key=_time, default=None)
         return None
 
     def follow(self, delivery: RecordedDelivery) -> bool:

@@ -18,7 +18,6 @@ from typing import TypeAlias
 from cometreel.errors import FileInvalid
 from cometreel.jsonvalue import JSON, JSONObject, sorted_text
 from cometreel.recording.bindings import names_by_token
-from cometreel.recording.correlation import Correlation, correlate
 from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, role_name
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
@@ -26,12 +25,13 @@ from cometreel.recording.header_redaction import HeaderRedactor
 from cometreel.recording.journal_events import JournalHeader, RecordedBody, RedactedPaths, WireEvent, event_of
 from cometreel.recording.known_secrets import SHORTEST
 from cometreel.recording.policy import Policy
-from cometreel.recording.profile_choice import profile_in_header, profile_of_transcript
+from cometreel.recording.profile_choice import correlate_by, profile_in_header
 from cometreel.recording.recorded_bodies import ParsedBody, redact
 from cometreel.recording.recording_journal import read_journal, read_key
 from cometreel.recording.redaction import Redactor
 from cometreel.recording.role_ids import ids_in_requests, sent_by, user_ids
 from cometreel.recording.scenario_values import Identifiers
+from cometreel.recording.session_cookie import DEFAULT_COOKIE
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedDelivery, Transcript, build_transcript
 from cometreel.recording.user_names import with_one_name_per_user
@@ -49,7 +49,6 @@ from cometreel.scenario import (
     SourceBlock,
     TimelineBlock,
     WhenBlock,
-    profile_of,
 )
 from cometreel.scenario.json_pointer import parse_pointer
 from cometreel.wire import Headers
@@ -174,10 +173,8 @@ class _Distiller:
     ) -> None:
         self._header, self._events, self._title = header, events, title
         self._transcript: Transcript = build_transcript(events)
-        profile = profile_of_transcript(choice, self._transcript)
-        self._profile = profile if isinstance(profile, Profile) else profile_of(profile)
-        self._correlation_block = profile.name if isinstance(profile, Profile) else profile
-        self._correlation: Correlation = correlate(self._transcript, self._profile)
+        written, self._profile, self._correlation = correlate_by(choice, self._transcript)
+        self._correlation_block = written.name if isinstance(written, Profile) else written
         self._identifiers = identifiers = Identifiers()
         for event in events:
             if event.kind == "request" or event.client_side:
@@ -283,9 +280,9 @@ class _Distiller:
 
     def _session(self) -> SessionBlock | None:
         cookie, bindings = self._transcript.cookie, self._transcript.bindings
-        if (cookie == "JSESSIONID" and not bindings) or not (self._transcript.calls or self._transcript.handshakes):
+        if (cookie == DEFAULT_COOKIE and not bindings) or not (self._transcript.calls or self._transcript.handshakes):
             return None
-        named = None if cookie == "JSESSIONID" else cookie or "none"
+        named = None if cookie == DEFAULT_COOKIE else cookie or "none"
         return SessionBlock(cookie=named, bind=[rule.to_block() for rule in bindings] or None)
 
     def _bayeux(self) -> BayeuxBlock | None:

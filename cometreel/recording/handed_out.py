@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote
 
 from cometreel.jsonvalue import JSON, names_in
 from cometreel.recording.known_secrets import looks_random
-from cometreel.recording.policy import Policy, PolicyRule, Treatment
+from cometreel.recording.policy import Policy, PolicyRule
 from cometreel.recording.recorded_bodies import ParsedBody
 from cometreel.scenario.json_pointer import escape
 from cometreel.wire import Headers
@@ -21,8 +21,8 @@ from cometreel.wire import Headers
 __all__ = ["HandedOutValues"]
 
 _LIMIT = 10_000
-Wanted: TypeAlias = Callable[[str, str], bool]
-"""Returns whether a value is wanted, with its name."""
+_Wanted: TypeAlias = Callable[[str, str], bool]
+"""Returns True if a value is wanted; called with its name and the value."""
 
 _NOT_VALUES = frozenset({"cookie", "set-cookie", "host", "referer", "origin", "user-agent"})
 
@@ -83,15 +83,15 @@ class HandedOutValues:
                 for parameter, text in parse_qsl(value.replace("#", "&").partition("?")[2]):
                     if _is_secret(self._policy.query_rule(parameter)):
                         yield f"$response.header.Location?{parameter}", parameter, text
-            elif name not in _NOT_VALUES and _is_secret(self._policy.key_rule(name)):
+            elif name not in _NOT_VALUES and _is_secret(key_rule(name)):
                 yield f"$response.header.{field}", name, value
 
 
 def _is_secret(rule: PolicyRule | None) -> bool:
-    return rule is not None and rule.treatment in (Treatment.SECRET, Treatment.TOKEN)
+    return rule is not None and rule.is_secret
 
 
-def _of_body(body: ParsedBody, wanted: Wanted) -> Iterator[tuple[str, str, str]]:
+def _of_body(body: ParsedBody, wanted: _Wanted) -> Iterator[tuple[str, str, str]]:
     """Yield place, name and value of the wanted values in the body of a request."""
     if body.kind == "json":
         yield from _strings(body.value, "$request.body#", "", wanted)
@@ -103,7 +103,7 @@ def _of_body(body: ParsedBody, wanted: Wanted) -> Iterator[tuple[str, str, str]]
             yield from _strings(item["ext"], "$message#/ext", "ext", wanted)
 
 
-def _strings(value: JSON, place: str, name: str, wanted: Wanted) -> list[tuple[str, str, str]]:
+def _strings(value: JSON, place: str, name: str, wanted: _Wanted) -> list[tuple[str, str, str]]:
     """Return place, key and value of the wanted strings in a JSON value, in order. Fast if few are wanted."""
     found: list[tuple[str, str, str]] = []
     path: list[str | int] = []

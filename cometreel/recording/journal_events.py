@@ -74,6 +74,11 @@ class RedactedPaths:
     personal: tuple[str, ...] = ()
     identifiers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def pointers(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.secret, *self.personal, *self.identifiers)
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedBody:
@@ -223,8 +228,7 @@ def _hidden(value: JSON) -> RedactedPaths:
     if not isinstance(value, dict):
         return RedactedPaths()
     hidden = RedactedPaths(_list(value.get("secret")), _list(value.get("personal")), _texts(value.get("id")))
-    pointers = (*hidden.secret, *hidden.personal, *hidden.identifiers)
-    if any(pointer and not pointer.startswith("/") for pointer in pointers):
+    if any(pointer and not pointer.startswith("/") for pointer in hidden.pointers):
         raise JournalLineInvalid("an event with an invalid JSON Pointer to a replaced value")
     return hidden
 

@@ -140,8 +140,11 @@ class KnownSecrets:
 
     def scrub_text(self, text: str, replace: Replace) -> str:
         """Return a text without known secrets."""
+        return self._scrubbed(text, replace, _DEPTH)
+
+    def _scrubbed(self, text: str, replace: Replace, depth: int) -> str:
         for _ in range(len(text)):
-            spans = self._spans(text, replace, _DEPTH)
+            spans = self._spans(text, replace, depth)
             if not spans:
                 break
             for start, end, shown in reversed(spans):
@@ -273,14 +276,8 @@ class KnownSecrets:
         plain = _plain_text(next(decoded_base64(run)))
         if not plain or base64.b64encode(plain.encode()).decode() != run:
             return ""
-        scrubbed = plain
-        for _ in range(len(plain)):
-            spans = self._spans(scrubbed, replace, depth - 1)
-            if not spans:
-                return base64.b64encode(scrubbed.encode()).decode() if scrubbed != plain else ""
-            for start, end, shown in reversed(spans):
-                scrubbed = scrubbed[:start] + shown + scrubbed[end:]
-        return ""
+        scrubbed = self._scrubbed(plain, replace, depth - 1)
+        return base64.b64encode(scrubbed.encode()).decode() if scrubbed != plain else ""
 
     # --- weak secrets ---------------------------------------------------------------------------------------
 

@@ -49,6 +49,16 @@ class PolicyRule:
     def __init__(self, treatment: Treatment, kind: str = "") -> None:
         self.treatment, self.kind = treatment, kind
 
+    @property
+    def is_secret(self) -> bool:
+        """True if values are never kept: secrets, and tokens that are replaced."""
+        return self.treatment in (Treatment.SECRET, Treatment.TOKEN)
+
+    @property
+    def is_inherited(self) -> bool:
+        """True if the rule applies to all values in an object or array, too."""
+        return self.is_secret or self.treatment is Treatment.TREE
+
     def __repr__(self) -> str:
         return f"PolicyRule({self.treatment.value} {self.kind})" if self.kind else f"PolicyRule({self.treatment.value})"
 

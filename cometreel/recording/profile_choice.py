@@ -8,12 +8,12 @@ from pydantic import ValidationError
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
-from cometreel.recording.correlation import JoinedBy, correlate
+from cometreel.recording.correlation import Correlation, JoinedBy, correlate
 from cometreel.recording.journal_events import JournalHeader
 from cometreel.recording.transcript import Transcript
-from cometreel.scenario import DETECT, CorrelationBlock, Profile, ProfileChoice, profile, profile_names
+from cometreel.scenario import DETECT, CorrelationBlock, Profile, ProfileChoice, profile, profile_names, profile_of
 
-__all__ = ["header_fields", "profile_in_header", "profile_of_transcript"]
+__all__ = ["correlate_by", "header_fields", "profile_in_header"]
 
 _FALLBACK = "gws-v2"
 """The profile of a journal in which no profile explains a notification."""
@@ -46,15 +46,27 @@ def profile_in_header(header: JournalHeader | None, path: Path) -> ProfileChoice
     raise FileInvalid([Problem(str(path), 1, 1, found, "a shipped profile", "choose one with --profile")])
 
 
-def profile_of_transcript(choice: ProfileChoice, transcript: Transcript) -> Profile | CorrelationBlock:
-    """Return the chosen profile; for `detect` the first included one that explains a notification."""
+def correlate_by(
+    choice: ProfileChoice, transcript: Transcript
+) -> tuple[Profile | CorrelationBlock, Profile, Correlation]:
+    """Return the chosen profile as it is written and as it is used, and what it joins.
+
+    For `detect`, the choice is the first included profile that explains a notification.
+    """
+    if isinstance(choice, Profile):
+        return choice, choice, correlate(transcript, choice)
     if not isinstance(choice, str):
-        return choice
-    candidates = map(profile, profile_names())
-    return next((each for each in candidates if _explains(each, transcript)), profile(_FALLBACK))
+        compiled = profile_of(choice)
+        return choice, compiled, correlate(transcript, compiled)
+    tried: dict[str, tuple[Profile, Profile, Correlation]] = {}
+    for name in profile_names():
+        candidate = profile(name)
+        tried[name] = candidate, candidate, correlate(transcript, candidate)
+        if _explains(tried[name][2]):
+            return tried[name]
+    return tried[_FALLBACK]
 
 
-def _explains(candidate: Profile, transcript: Transcript) -> bool:
-    """Return True if a rule of the profile finds the request of a notification; the other ways need no profile."""
-    counts = correlate(transcript, candidate).counts
-    return any(counts[joined_by] for joined_by in _BY_RULE)
+def _explains(correlation: Correlation) -> bool:
+    """Return True if a rule of the profile found the request of a notification; the other ways need no profile."""
+    return any(correlation.counts[joined_by] for joined_by in _BY_RULE)

@@ -22,7 +22,6 @@ _ATTRIBUTE = re.compile(r"""([\w.:-]{1,100})(\s*=\s*)("[^"]*"|'[^']*')""")
 _KEPT_ATTRIBUTE = re.compile(r"xmlns(:.*)?|xsi:.*|xml:.*|version|encoding")
 _PAIR = re.compile(r"(\s*)([\w.-]{1,100})(\s*[:=]\s*)(\S.*)")
 _ANYTHING = PolicyRule(Treatment.TREE)
-_INHERITED = (Treatment.SECRET, Treatment.TOKEN, Treatment.TREE)
 
 
 def is_plain_word(text: str) -> bool:
@@ -89,7 +88,7 @@ def _add_xml(text: str, pieces: _Pieces) -> None:
                 pieces.keep(token)
                 continue
             rule = rules[-1]
-            if rule is None or rule.treatment not in _INHERITED:
+            if rule is None or not rule.is_inherited:
                 rule = pieces.redactor.policy.key_rule(tag[2])
             _add_tag(token, pieces)
             if not token.endswith("/>"):

@@ -34,7 +34,6 @@ _LONG_NUMBER = re.compile(r"\d{4,}")
 _PRIVATE_ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b")
 _CACHE_LIMIT, _LONGEST_CACHED = 20_000, 200
 _ENVELOPE_DATA = ("data", "ext")
-_SECRET_TREATMENTS = (Treatment.SECRET, Treatment.TOKEN)
 _OPERATION_KEYS = frozenset(
     ("operationName", "operation", "messageType", "notificationType", "channel", "subscription")
 )
@@ -290,7 +289,7 @@ class Redactor:
         return value
 
     def _object(self, value: JSONObject, rule: PolicyRule | None) -> JSON:
-        if rule is not None and (rule.treatment is Treatment.TREE or rule.treatment in _SECRET_TREATMENTS):
+        if rule is not None and rule.is_inherited:
             return self._whole(value, rule)
         path, redacted, keys, rules = self._path, dict[str, JSON](), self._key_cache, self._member_rules
         for name, item in value.items():
@@ -339,7 +338,7 @@ class Redactor:
         return rule is not None and rule.treatment is Treatment.NAME
 
     def _array(self, value: list[JSON], rule: PolicyRule | None) -> JSON:
-        if rule is not None and rule.treatment in (Treatment.TREE, Treatment.SECRET, Treatment.TOKEN):
+        if rule is not None and rule.is_inherited:
             return self._whole(value, rule)
         redacted: list[JSON] = []
         for number, item in enumerate(value):
@@ -373,8 +372,7 @@ class Redactor:
             return [self._tree(item, name) for item in value]
         rule = self.policy.key_rule(name)
         if isinstance(value, str):
-            is_secret = rule is not None and rule.treatment in (Treatment.SECRET, Treatment.TOKEN)
-            return self.by_rule(rule, value)[0] if is_secret else self._leaf(value)
+            return self.by_rule(rule, value)[0] if rule is not None and rule.is_secret else self._leaf(value)
         return value if value is None or isinstance(value, bool) else self.pseudonyms.number(value)
 
     def _leaf(self, value: str) -> str:
@@ -451,7 +449,7 @@ class Redactor:
 
     def _hides(self, name: str, query: bool) -> bool:
         rule = self.policy.query_rule(name) if query else self.policy.key_rule(name)
-        return rule is not None and rule.treatment in _SECRET_TREATMENTS
+        return rule is not None and rule.is_secret
 
     def _secret_in_text(self, name: str, value: str) -> str:
         """Replace a secret that was found in a text, by its name or its format."""

@@ -88,14 +88,12 @@ def _of_request(event: WireEvent) -> Iterator[tuple[str, str]]:
         if name not in event.hidden_query:
             yield name, value
     if event.body.kind == "json":
-        hidden = {*event.body.hidden.secret, *event.body.hidden.personal, *event.body.hidden.identifiers}
-        yield from _strings(event.body.value, "", hidden)
+        yield from _strings(event.body.value, "", set(event.body.hidden.pointers))
 
 
 def _of_publish(publish: RecordedPublish) -> Iterator[tuple[str, str]]:
-    hidden = publish.hidden.hidden
-    replaced = {*hidden.secret, *hidden.personal, *hidden.identifiers}
-    yield from _strings(publish.message.get("data"), f"/{publish.number}/data", replaced)
+    hidden = set(publish.hidden.hidden.pointers)
+    yield from _strings(publish.message.get("data"), f"/{publish.number}/data", hidden)
 
 
 def _strings(value: JSON, pointer: str, hidden: set[str], name: str = "") -> Iterator[tuple[str, str]]:

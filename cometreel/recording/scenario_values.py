@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from urllib.parse import parse_qsl, unquote
 
-from cometreel.jsonvalue import JSON
+from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording.journal_events import RecordedBody, WireEvent
 from cometreel.recording.pseudonyms import TOKEN
 from cometreel.scenario.json_pointer import escape, parse_pointer
@@ -249,25 +249,28 @@ def query_pattern(event: WireEvent, identifiers: Identifiers, bound: Container[s
 
     `bound` are the tokens of bound values, which match any text.
     """
-    found: dict[str, list[JSON]] = {}
-    for name, value in parse_qsl(event.query, keep_blank_values=True):
+
+    def pattern(name: str, value: str) -> JSON:
         redaction = "secret" if value in bound else event.hidden_query.get(name, "")
-        found.setdefault(f"${name}" if name.startswith("$") else name, []).append(
-            _query_value(value, redaction, identifiers, event.at)
-        )
-    return {name: values[0] if len(values) == 1 else values for name, values in found.items()} or None
+        return _query_value(value, redaction, identifiers, event.at)
+
+    pairs = parse_qsl(event.query, keep_blank_values=True)
+    return _by_name((name, pattern(name, value)) for name, value in pairs) or None
 
 
 def form_pattern(body: RecordedBody) -> JSON:
     """Return a form: texts by name, lists for repeated names, markers for replaced values."""
     hidden = {*body.hidden.secret, *body.hidden.personal}
+    fields = body.value if isinstance(body.value, list) else []
+    pairs = ((str(pair[0]), pair[1]) for pair in fields if isinstance(pair, list) and len(pair) == 2)
+    return _by_name((name, {"$any": "string"} if f"/{name}" in hidden else value) for name, value in pairs)
+
+
+def _by_name(pairs: Iterable[tuple[str, JSON]]) -> JSONObject:
+    """Return parameters by name, a list for a repeated name."""
     found: dict[str, list[JSON]] = {}
-    for pair in body.value if isinstance(body.value, list) else ():
-        if isinstance(pair, list) and len(pair) == 2:
-            name, value = str(pair[0]), pair[1]
-            found.setdefault(f"${name}" if name.startswith("$") else name, []).append(
-                {"$any": "string"} if f"/{name}" in hidden else value
-            )
+    for name, value in pairs:
+        found.setdefault(f"${name}" if name.startswith("$") else name, []).append(value)
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 

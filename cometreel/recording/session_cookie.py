@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from cometreel.recording.journal_events import WireEvent
 
-__all__ = ["BROWSER_COOKIE", "cookies_of", "find_session_cookie"]
+__all__ = ["BROWSER_COOKIE", "DEFAULT_COOKIE", "cookies_of", "find_session_cookie"]
 
 BROWSER_COOKIE = "BAYEUX_BROWSER"
-_DEFAULT = "JSESSIONID"
+DEFAULT_COOKIE = "JSESSIONID"
+"""The session cookie of a scenario that names none."""
 _SESSION_NAME = re.compile(r"sess|sid|auth|login", re.IGNORECASE)
 
 
@@ -50,14 +51,14 @@ def find_session_cookie(events: Iterable[WireEvent]) -> str | None:
     """
     usages = _usages(events)
     known = [name for name, usage in usages.items() if usage.is_known]
-    for name in (_DEFAULT, *sorted(known)):
+    for name in (DEFAULT_COOKIE, *sorted(known)):
         if name in usages and usages[name].joined_calls:
             return name
     joining = [name for name, usage in usages.items() if usage.joined_calls and usage.separates]
     if joining:
         return min(joining, key=lambda name: (-usages[name].joined_calls, len(usages[name].bayeux), name))
     if known:
-        return _DEFAULT if _DEFAULT in known else min(known)
+        return DEFAULT_COOKIE if DEFAULT_COOKIE in known else min(known)
     named = [name for name, usage in usages.items() if usage.calls and usage.separates and _SESSION_NAME.search(name)]
     return min(named, key=lambda name: (-sum(usages[name].calls.values()), name), default=None)
 

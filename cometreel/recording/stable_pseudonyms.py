@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 from cometreel.http_fields import SAFE_IN_SEGMENT
 from cometreel.jsonvalue import JSON
 from cometreel.recording.journal_events import RecordedBody, RedactedPaths, WireEvent
-from cometreel.recording.pseudonyms import DIGITS, SHAPED_ID, Pseudonyms
+from cometreel.recording.pseudonyms import DIGITS, SHAPED_ID, TOKEN, Pseudonyms
 from cometreel.recording.scenario_values import value_at
 from cometreel.recording.secret import Secret
 from cometreel.scenario.json_pointer import escape
@@ -30,7 +30,7 @@ _PARTS = {
 }
 """The parts of header values that the recorder may replace; the rest are words of HTTP."""
 
-_KEYED = r"(?<![0-9A-Za-z])s[0-9a-f]{20}(?![0-9A-Za-z])"  # of a secret; it stays the same
+_KEYED = rf"(?<![0-9A-Za-z]){TOKEN.pattern}(?![0-9A-Za-z])"  # of a secret; it stays the same
 _NUMBER = re.compile(rf"(?P<token>{_KEYED})|(?<![A-Za-z])\d(?:[().\s/-]*\d)*")
 
 

@@ -91,7 +91,6 @@ class Transcript:
     handshakes: list[tuple[WireEvent, JSONObject, JSONObject]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     sessions: int = 0
-    anonymous: int = -1
     users: Mapping[int, str] = field(default_factory=dict)
     identities: Identities = field(default_factory=lambda: Identities((), None))
     cookie: str | None = None
@@ -121,17 +120,19 @@ def build_transcript(events: Iterable[WireEvent]) -> Transcript:
     """Build the transcript of a journal."""
     ordered = sorted(events, key=lambda event: event.at)
     cookie = find_session_cookie(ordered)
-    bindings = find_bindings(ordered, cookie)
-    identities = Identities(ordered, cookie, names_by_token(bindings))
+    identities = Identities(ordered, cookie)
+    bindings = find_bindings(ordered, identities)
+    if bindings:
+        identities = Identities(ordered, cookie, names_by_token(bindings))
     transcript = _TranscriptBuilder(identities).build(ordered)
-    transcript.identities, transcript.cookie, transcript.bindings = identities, cookie, bindings
+    transcript.cookie, transcript.bindings = cookie, bindings
     return transcript
 
 
 class _TranscriptBuilder:
     def __init__(self, identities: Identities) -> None:
         self._identities = identities
-        self._transcript = Transcript(sessions=identities.count, anonymous=identities.anonymous, users=identities.users)
+        self._transcript = Transcript(sessions=identities.count, users=identities.users, identities=identities)
         self._open: dict[str, WireEvent] = {}
         self._sent_on_websocket: dict[str, dict[_MessageKey, _SentMessage]] = {}
         self._unacknowledged: dict[str, _Unacknowledged] = {}

@@ -12,15 +12,15 @@ from pathlib import Path
 from cometreel.errors import Problem
 from cometreel.recording import RecordedBody, WireEvent, read_journal
 from cometreel.recording.bindings import names_by_token
-from cometreel.recording.correlation import CorrelatedRequest, correlate
+from cometreel.recording.correlation import CorrelatedRequest
 from cometreel.recording.drafts import Drafter, ExchangeDraft
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
-from cometreel.recording.profile_choice import profile_in_header, profile_of_transcript
+from cometreel.recording.profile_choice import correlate_by, profile_in_header
 from cometreel.recording.scenario_values import Identifiers
 from cometreel.recording.stable_pseudonyms import with_stable_pseudonyms
 from cometreel.recording.transcript import RecordedCall, RecordedDelivery, Transcript, build_transcript
-from cometreel.scenario import Profile, ProfileChoice, can_be_written, profile_of
+from cometreel.scenario import ProfileChoice, can_be_written
 from cometreel.show.blocks import Placement, exchange_of, kind_of
 from cometreel.show.connections import ConnectionReader, exchange_of_call, exchange_of_publish
 from cometreel.show.conversation import Bookmark, Conversation, ConversationExchange, ConversationNotification, Lane
@@ -56,9 +56,7 @@ class _JournalReader:
     def __init__(self, choice: ProfileChoice, events: list[WireEvent]) -> None:
         self._events = events
         self._transcript: Transcript = build_transcript(events)
-        profile = profile_of_transcript(choice, self._transcript)
-        self._profile = profile if isinstance(profile, Profile) else profile_of(profile)
-        self._correlated = correlate(self._transcript, self._profile)
+        _, self._profile, self._correlated = correlate_by(choice, self._transcript)
         self._start = min((event.at for event in events), default=0.0)
 
     def conversation(self, title: str) -> Conversation:
