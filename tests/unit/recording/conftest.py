@@ -12,11 +12,15 @@ import pytest
 from cometreel.jsonvalue import JSON
 from cometreel.recording import Distilled, Recorder, distill, load_policy
 from cometreel.recording.policy import Policy
+from cometreel.recording.recording_journal import key_path, write_key
+from cometreel.recording.secret import Secret
 from cometreel.scenario import profile
 from cometreel.wire import Headers
 
 START = 1_700_000_000.0
 JSON_TYPE = ("Content-Type", "application/json;charset=UTF-8")
+KEY = Secret(b"k" * 32)
+"""The pseudonym key of all journals here: with a random one, a pseudonym may contain a name that a test looks for."""
 
 
 class Wire:
@@ -27,6 +31,8 @@ class Wire:
         self.now = START
         self.reports: list[str] = []
         self._flows = 0
+        if not key_path(path).exists():
+            write_key(key_path(path), KEY)
         chosen = load_policy(policy) if isinstance(policy, str) else policy
         self.profile = profile(profile_name)
         self.recorder = Recorder(
