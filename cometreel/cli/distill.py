@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -12,7 +14,27 @@ from cometreel.recording import INLINE_LIMIT, key_path, load_policy, scenario_pa
 from cometreel.recording import distill as distill_journal
 from cometreel.scenario import chosen_profile
 
-__all__ = ["distill"]
+__all__ = ["distill", "scenario_options"]
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+def scenario_options(command: Command) -> Command:
+    """Add the options of the scenario that is written: `--generalise`, `--inline-limit` and `--force`."""
+    for option in (
+        click.option("--force", is_flag=True, help="Overwrite an existing scenario."),
+        click.option(
+            "--inline-limit",
+            type=click.IntRange(min=0),
+            default=INLINE_LIMIT,
+            metavar="BYTES",
+            show_default=True,
+            help="Write larger bodies and data to files in a folder next to the scenario; 0 for none.",
+        ),
+        click.option("--generalise", is_flag=True, help="Replace the requesting user's own id and name by templates."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -20,16 +42,7 @@ __all__ = ["distill"]
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Output file; default NAME.yaml next to JOURNAL.")
 @click.option("--policy", help="Redact again: default, strict or a policy file. Needs the journal's key.")
 @click.option("--profile", help="Correlate with another profile: detect, gws-v2, workspace-v3 or a file.")
-@click.option("--generalise", is_flag=True, help="Replace the requesting user's own id and name by templates.")
-@click.option(
-    "--inline-limit",
-    type=click.IntRange(min=0),
-    default=INLINE_LIMIT,
-    metavar="BYTES",
-    show_default=True,
-    help="Write larger bodies and data to files in a folder next to the scenario; 0 for none.",
-)
-@click.option("--force", is_flag=True, help="Overwrite an existing scenario.")
+@scenario_options
 def distill(
     journal: Path,
     out: Path | None,

@@ -11,9 +11,10 @@ from typing import TypedDict, Unpack
 
 import click
 
+from cometreel.cli.distill import scenario_options
 from cometreel.cli.progress import show_read_progress
 from cometreel.errors import OptionInvalid
-from cometreel.recording import INLINE_LIMIT, load_policy, write_scenario
+from cometreel.recording import load_policy, write_scenario
 from cometreel.scenario import DETECT, chosen_profile
 from cometreel.traffic.import_traffic import import_traffic
 
@@ -34,16 +35,7 @@ class _WriteOptions(TypedDict):
 @click.option("--journal", type=click.Path(path_type=Path), help="Also keep the journal, as a new file.")
 @click.option("--policy", default="default", help="Redaction policy: default, strict or a policy file.")
 @click.option("--profile", default=DETECT, help="Correlate with this profile: detect, gws-v2, workspace-v3 or a file.")
-@click.option("--generalise", is_flag=True, help="Replace the requesting user's own id and name by templates.")
-@click.option(
-    "--inline-limit",
-    type=click.IntRange(min=0),
-    default=INLINE_LIMIT,
-    metavar="BYTES",
-    show_default=True,
-    help="Write larger bodies and data to files in a folder next to the scenario; 0 for none.",
-)
-@click.option("--force", is_flag=True, help="Overwrite an existing scenario.")
+@scenario_options
 def import_(
     file: Path,
     out: Path | None,

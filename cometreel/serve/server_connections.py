@@ -93,7 +93,28 @@ class RequestRejected(Exception):
         super().__init__(text)
 
 
-class HttpConnection(HttpToolsProtocol):
+class _BlockedWriting(asyncio.Protocol):
+    """A connection that knows for how long its client has not read."""
+
+    loop: asyncio.AbstractEventLoop
+    _blocked_since: float | None = None
+
+    def pause_writing(self) -> None:
+        """Record the time since which the client does not read."""
+        self._blocked_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Record that the client reads again."""
+        self._blocked_since = None
+        super().resume_writing()
+
+    def _is_blocked(self, now: float, limits: Limits) -> bool:
+        """Return True if the client has not read for too long."""
+        return self._blocked_since is not None and now - self._blocked_since > limits.write_seconds
+
+
+class HttpConnection(_BlockedWriting, HttpToolsProtocol):
     """One HTTP connection. Call `check_timeouts` regularly.
 
     Requests are answered in their order, also a request that is refused; the connection is closed after that.
@@ -115,7 +136,6 @@ class HttpConnection(HttpToolsProtocol):
         self._limits = limits
         self._extensions = {CONNECTION_CONTROL: self}
         self._reading_since: float | None = loop.time()  # None while no request is being received
-        self._blocked_since: float | None = None
         self._lingering_since: float | None = None
         self._refused: RequestRejected | None = None
         self._running: RequestResponseCycle | None = None
@@ -141,7 +161,7 @@ class HttpConnection(HttpToolsProtocol):
     def check_timeouts(self, now: float) -> None:
         """Close the connection if its client is too slow."""
         limits = self._limits
-        if self._blocked_since is not None and now - self._blocked_since > limits.write_seconds:
+        if self._is_blocked(now, limits):
             logger.warning(
                 "A connection was closed: its client did not read a response for %g s.", limits.write_seconds
             )
@@ -272,16 +292,6 @@ class HttpConnection(HttpToolsProtocol):
         if size > MAX_HEAD:
             raise RequestRejected(431, 2, f"the head of the request is longer than {MAX_HEAD} bytes")
 
-    def pause_writing(self) -> None:
-        """Record the time since which the client does not read."""
-        self._blocked_since = self.loop.time()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        """Record that the client reads again."""
-        self._blocked_since = None
-        super().resume_writing()
-
     # ------------------------------------------------------------------ callbacks of the parser
     def on_message_begin(self) -> None:
         """Start a request; its scope gets this connection as `ConnectionControl`."""
@@ -382,10 +392,8 @@ def _offers_websocket(fields: RawFields) -> bool:
     )
 
 
-class WebSocketConnection(WebSocketsSansIOProtocol):
+class WebSocketConnection(_BlockedWriting, WebSocketsSansIOProtocol):
     """One WebSocket. Call `check_timeouts` regularly."""
-
-    _blocked_since: float | None = None
 
     @property
     def lost(self) -> bool:
@@ -440,16 +448,6 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
     def check_timeouts(self, now: float, limits: Limits) -> None:
         """Close the connection if its client does not read."""
-        if self._blocked_since is not None and now - self._blocked_since > limits.write_seconds:
+        if self._is_blocked(now, limits):
             logger.warning("A WebSocket was closed: its client did not read messages for %g s.", limits.write_seconds)
             self.transport.abort()
-
-    def pause_writing(self) -> None:
-        """Record the time since which the client does not read."""
-        self._blocked_since = self.loop.time()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        """Record that the client reads again."""
-        self._blocked_since = None
-        super().resume_writing()
