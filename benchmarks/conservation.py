@@ -317,7 +317,7 @@ class GeneratedServer(AllowAll):
         return min((at for at in times if at is not None), default=None)
 
     def advance(self, now: float) -> list[Effect]:
-        """Perform what is due."""
+        """Perform the actions that are due."""
         effects = self._bayeux.advance(now)
         while self._due and self._due[0][0] <= now:
             effects += heapq.heappop(self._due)[2](now)

@@ -18,7 +18,7 @@ TURNS = 5
 
 
 def bench(folder: Path) -> None:
-    """Print the figures of both, and what they differ by."""
+    """Print the figures of both, and their differences."""
     heading("Recording: RequestAgentStats through mitmdump, requests/s (goal: ratio at least 0.9)")
     request = post(
         "/api/v2/workbins",

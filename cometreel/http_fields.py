@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
@@ -16,9 +17,12 @@ __all__ = [
     "CACHED_LENGTH",
     "COMPARED",
     "CONNECTION_SPECIFIC",
+    "CONTROL_CHARACTER",
+    "FORM_TYPE",
     "HEADS",
     "HOP_BY_HOP",
     "JSON_TYPE",
+    "SAFE_IN_SEGMENT",
     "RawFields",
     "cached_headers",
     "drop_fields",
@@ -29,6 +33,7 @@ __all__ = [
     "head_length",
     "headers_from_raw",
     "in_utf_8",
+    "media_type",
     "raw_from_headers",
 ]
 
@@ -121,6 +126,21 @@ CACHED_LENGTH = 512
 
 JSON_TYPE = ("Content-Type", "application/json;charset=UTF-8")
 """The content type of GWS's JSON bodies."""
+
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+"""The media type of forms."""
+
+CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""The characters that no value of a header field may contain (RFC 9110 §5.5)."""
+
+SAFE_IN_SEGMENT = "~!$&'()*+,=:@"
+"""The characters that are not escaped in a path segment (RFC 3986 §3.3)."""
+
+
+def media_type(content_type: str | None) -> str:
+    """Return the media type of a Content-Type field in lower case, without parameters; empty if there is none."""
+    return (content_type or "").partition(";")[0].strip().lower()
 
 
 def in_utf_8(headers: Headers, body: bytes) -> bytes:

@@ -27,6 +27,7 @@ __all__ = [
     "credentials_of",
     "credentials_of_message",
     "first_known",
+    "user_and_password",
 ]
 
 IdentityKind: TypeAlias = Literal["cookie", "browser", "client", "bound", "credentials"]
@@ -90,21 +91,22 @@ def _authorization(value: str) -> RequestCredentials | None:
     scheme, _, rest = value.strip().partition(" ")
     scheme, rest = scheme.lower(), rest.strip()
     if scheme == "basic":
-        user = _basic_user(rest)
-        return RequestCredentials(user) if user else None
+        found = user_and_password(rest)
+        return RequestCredentials(found[0]) if found is not None and found[0] else None
     if not rest:
         return None
     is_token = scheme not in _PER_REQUEST and not any(mark in rest for mark in ", \t")
     return RequestCredentials(token=rest) if is_token else RequestCredentials()
 
 
-def _basic_user(credentials: str) -> str | None:
+def user_and_password(credentials: str) -> tuple[str, str] | None:
+    """Return user and password of Basic credentials, given without the scheme (RFC 7617); None if they are invalid."""
     try:
         text = base64.b64decode(credentials, validate=True).decode("utf-8", "replace")
     except (binascii.Error, ValueError):
         return None
-    user, colon, _ = text.partition(":")
-    return user if colon else None
+    user, colon, password = text.partition(":")
+    return (user, password) if colon else None
 
 
 MESSAGE_CREDENTIALS = frozenset({"authorization", "token", "accesstoken", "authtoken", "bearertoken", "jwt"})

@@ -19,6 +19,7 @@ __all__ = [
     "JSONObject",
     "NotJSON",
     "NumberLiteral",
+    "as_text",
     "decode",
     "decode_lenient",
     "encode",
@@ -120,7 +121,7 @@ def decode(text: str | bytes, *, share_keys: bool = False) -> JSON:
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig")
-        usual = _DECODER_OF_MINUS_ZERO if "-0" in text else _DECODER
+        usual = _DECODER_OF_MINUS_ZERO if _may_have_minus_zero(text) else _DECODER
         value: JSON = (_SHARING_DECODER if share_keys else usual).decode(text)
     except NotJSON:
         raise
@@ -131,6 +132,12 @@ def decode(text: str | bytes, *, share_keys: bool = False) -> JSON:
     return value
 
 
+def _may_have_minus_zero(text: str) -> bool:
+    """Return False if a text certainly contains no number -0; a date may contain the two characters."""
+    return "-0" in text and _MINUS_ZERO.search(text) is not None
+
+
+_MINUS_ZERO = re.compile(r"(?<![^\s\[:,])-0(?![\d.eE])")
 _COMMENT = re.compile(r'("(?:[^"\\]|\\.)*+(?:"|\\?\Z))|//[^\n]*|/\*(?:.*?\*/|.*\Z)', re.DOTALL)
 _LAST_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+(?:"|\\?\Z))|(?<=[\w"}\]])\s*,(?=\s*[}\]])', re.DOTALL)
 """Both match strings too, as a group, so that nothing in a string is a comment or a comma."""
@@ -182,6 +189,24 @@ def _with_literals(value: JSON, encoder: json.JSONEncoder = _ENCODER) -> str:
 def readable(value: JSON, *, indent: int | None = None, sort_keys: bool = False) -> str:
     """Return JSON as text for people: with spaces, in several lines if there is an `indent`."""
     return _with_literals(value, json.JSONEncoder(ensure_ascii=False, indent=indent, sort_keys=sort_keys))
+
+
+def names_in(value: JSON) -> set[str]:
+    """Return the keys of all objects in a value."""
+    names: set[str] = set()
+    waiting = [value]
+    for item in waiting:  # also those that are added
+        if isinstance(item, dict):
+            names.update(item)
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+    return names
+
+
+def as_text(value: JSON) -> str:
+    """Return a text unchanged, any other value as compact JSON."""
+    return value if isinstance(value, str) else encode(value).decode()
 
 
 def sorted_text(value: JSON) -> str:

@@ -308,7 +308,7 @@ def _is_secret_header(name: str) -> bool:
 
 def is_secret_segment(before: str, segment: str) -> bool:
     """Tell whether a path segment is a secret by the one before it: `/reset-password/…`, but not `/token/refresh`."""
-    if _SEGMENT.find(words_of(before[:_LONGEST_NAME])) is None:
+    if not _is_before_secret(before[:_LONGEST_NAME]):
         return False
     plain = segment.isalpha() or not re.search(r"[^\W_]", segment)
     if before[-1:] in ("s", "S") and (plain or segment.isdigit() or len(segment) < _SHORTEST_RANDOM):
@@ -317,6 +317,11 @@ def is_secret_segment(before: str, segment: str) -> bool:
         return not re.fullmatch(r"v\d{1,2}", segment)
     words = words_of(segment)
     return bool(words) and not all(word in _ACTIONS or word in _VOCABULARY for word in words)
+
+
+@lru_cache(maxsize=8192)
+def _is_before_secret(segment: str) -> bool:
+    return _SEGMENT.find(words_of(segment)) is not None
 
 
 # ---------------------------------------------------------------------- members of objects

@@ -22,8 +22,9 @@ ENCODINGS = 2
 _NAME = re.compile(
     r"""(?:^|(?<=(?P<before>[&?;,({\s/#])))(?P<pair>[^&?;,({=\s"'\\<>]{1,100})="""  # of a query, a form, a cookie, XML
     r"""|(?<!\\)(?P<quote>\\{0,9}["'])(?P<key>[^"'\\]{1,100})(?P=quote)\s{0,9}:\s{0,9}"""  # of JSON, also in a string
-    r"""|(?:^|(?<=[{,\s]))(?P<word>[^&?=\s"':,{}\\<>]{1,100}):\s"""  # of YAML, or a header field
+    r"""|(?:^|(?<=[{,\s]))(?P<word>[^&?=\s"':,{}\\<>]{1,100})(?::|\s=)\s"""  # of YAML, INI, or a header field
 )
+_MAY_BE_NAME = re.compile(r"""["']\s{0,9}:|:\s""")  # part of a name without `=`; not of `https:` or `10:30`
 _QUOTE = re.compile(r"""\\{0,9}["']""")
 _PART = re.compile(  # of a multipart form: its name, its header fields and its value
     r"""(?s)(?<=[;\s])(?P<head>name="(?P<name>[^"\r\n]{1,100})"[^\r\n]{0,300}\r?\n(?:[^\r\n]{1,300}\r?\n){0,5}\r?\n)"""
@@ -42,6 +43,12 @@ _NAME_ELEMENT = re.compile(
 _NAMED_VALUE = re.compile(  # of `{"name": "pin", "value": …}` in text that isn't JSON as a whole
     r"""(?i)(?P<quote>\\{0,9}["'])(?:name|key|field|parameter|param|attribute|property|id)(?P=quote)\s{0,9}:\s{0,9}"""
     r"""(?P=quote)(?P<name>[^"'\\]{1,100})(?P=quote)\s{0,9},\s{0,9}(?P=quote)(?:value|values|val)(?P=quote)\s{0,9}:\s{0,9}"""
+)
+_FIELD_NAME = r"(?:name|key|field|parameter|param|attribute|property|id)=(?P<name>[^&\s<>]{1,100})"
+_FIELD_VALUE = r"(?:value|values|val)=(?P<value>[^&\s<>]{1,2000})"
+_NAMED_FIELDS = (  # of a form: `name=pin&value=…`, and in the other order
+    re.compile(rf"(?i)(?<![^?&;\s]){_FIELD_NAME}&{_FIELD_VALUE}"),
+    re.compile(rf"(?i)(?<![^?&;\s]){_FIELD_VALUE}&{_FIELD_NAME}"),
 )
 _NOTHING = frozenset(
     ("", "null", "none", "undefined", "true", "false", "required", "missing", "invalid", "empty", "expired", "hidden",
@@ -86,11 +93,25 @@ class SecretText:
             text = _PART.sub(self._part, text)
         if "</" in text or "/>" in text or "<input" in text:
             text = self._elements(text)
+        for pattern in _NAMED_FIELDS if "&" in text else ():
+            text = pattern.sub(self._named_field, text)
+        if "=" not in text and not _MAY_BE_NAME.search(text):
+            return text
         return self._pairs(self._named_values(text), encodings)
 
     def _part(self, part: re.Match[str]) -> str:
         name = part["name"]
         return part["head"] + self.replace(name, part["value"]) if self.hides(name, True) else part[0]
+
+    def _named_field(self, pair: re.Match[str]) -> str:
+        name, start, end = (
+            unquote_plus(pair["name"]),
+            pair.start("value") - pair.start(),
+            pair.end("value") - pair.start(),
+        )
+        if not self.hides(name, False):
+            return pair[0]
+        return pair[0][:start] + self.replace(name, unquote_plus(pair["value"])) + pair[0][end:]
 
     def _pairs(self, text: str, encodings: int) -> str:
         """Replace the values that follow a name and `=` or `:`."""

@@ -31,6 +31,7 @@ _ISSUED = re.compile(
     re.VERBOSE,
 )
 _ISSUED_MARKS = ("AKIA", "ASIA", "gh", "glpat-", "xox", "_live_", "_test_", "AIza", "SG.", "npm_", "pypi-")
+_SHORTEST_ISSUED = 15
 _SHORTEST_BASE64 = 12
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/]{10,400}={0,2}(?![A-Za-z0-9+/=_-])")
 _USER_AND_PASSWORD = re.compile(r"(?=[^:]*[A-Za-z])[\w.@+\\-]{1,100}:(?!//)(?!\d+$)[ -~]{3,200}")
@@ -56,7 +57,7 @@ def replace_secret_values(text: str, replace: Callable[[str], str]) -> str:
         text = _WEB_TOKEN.sub(replaced, text)
     if "://" in text and "@" in text:
         text = _USER_INFO.sub(replaced, text)
-    if any(mark in text for mark in _ISSUED_MARKS):
+    if len(text) >= _SHORTEST_ISSUED and [mark for mark in _ISSUED_MARKS if mark in text]:
         text = _ISSUED.sub(replaced, text)
     if len(text) >= _SHORTEST_BASE64:
         text = _BASE64.sub(lambda found: replace(found[0]) if basic_credentials(found[0]) else found[0], text)

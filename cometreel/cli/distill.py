@@ -27,7 +27,7 @@ __all__ = ["distill"]
     default=INLINE_LIMIT,
     metavar="BYTES",
     show_default=True,
-    help="Larger bodies and data get files of their own, in a folder next to the scenario; 0 for none.",
+    help="Write larger bodies and data to files in a folder next to the scenario; 0 for none.",
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing scenario.")
 def distill(

@@ -41,7 +41,7 @@ class _WriteOptions(TypedDict):
     default=INLINE_LIMIT,
     metavar="BYTES",
     show_default=True,
-    help="Larger bodies and data get files of their own, in a folder next to the scenario; 0 for none.",
+    help="Write larger bodies and data to files in a folder next to the scenario; 0 for none.",
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing scenario.")
 def import_(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.scenario import schema_text
+from cometreel.scenario.files import SCHEMA_NAME
 
 __all__ = ["ScaffoldResult", "write_scaffold"]
 
@@ -18,8 +19,6 @@ _FILES = {
     ".gitignore": "gitignore.txt",
 }
 """The files and their templates. The suffix .txt keeps tools from using the templates themselves."""
-
-_SCHEMA = "scenario.schema.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def write_scaffold(folder: Path) -> ScaffoldResult:
     kept: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in {**texts, _SCHEMA: schema_text()}.items():
+        for name, text in {**texts, SCHEMA_NAME: schema_text()}.items():
             path = folder / name
             (written if _write_new(path, text) else kept).append(path)
     except OSError as error:

@@ -108,7 +108,7 @@ class Backend:
         )
 
     def _on_end(self, session: Session) -> None:
-        """Report what a session that ended can't get any more, and release its role."""
+        """Report the notifications that a session can't get because it ended, and release its role."""
         self._router.on_end(session, self._time)
         self._give_up_entries(session, self._handler.on_end(session))
 

@@ -5,20 +5,22 @@ The value is looked for only at the places that the scenario names.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from urllib.parse import parse_qsl, quote, unquote_plus
+from functools import partial
+from urllib.parse import quote, unquote_plus
 
 from cometreel.engine.rendering import ExchangeRenderer
 from cometreel.engine.sessions import Session, Sessions
+from cometreel.http_fields import FORM_TYPE, media_type
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import Binding, Exchange, NormalizedRequest, ReplyOut, ReplySpec, RuntimeExpression, Scenario
 from cometreel.scenario.json_pointer import escape, find, parse_pointer
 from cometreel.scenario.json_pointer import replace as replace_at
 from cometreel.scenario.matchers import Capture, Literal
+from cometreel.scenario.normalized_request import form_of
 from cometreel.scenario.request_pattern import RequestPattern, Segments
+from cometreel.scenario.runtime_expressions import parameter_pattern
 from cometreel.scenario.values import Fixed, Members, Value
 from cometreel.wire import Request
 
@@ -118,7 +120,7 @@ def _with_header(source: RuntimeExpression, name: str, value: str, new: Callable
         return name, value
     if source.parameter is None:
         return name, str(new(value))
-    found = _parameter_of(source.parameter).search(value)
+    found = parameter_pattern(source.parameter).search(value)
     if found is None:
         return name, value
     text = quote(str(new(unquote_plus(found[2]))), safe="")
@@ -185,7 +187,7 @@ def _values_at(source: RuntimeExpression, reply: ReplySpec) -> Iterator[Value]:
 
 
 def _parameter(value: Fixed, source: RuntimeExpression) -> Value:
-    found = _parameter_of(source.parameter or "").search(str(value.value))
+    found = parameter_pattern(source.parameter or "").search(str(value.value))
     return Fixed(None if found is None else unquote_plus(found[2]))
 
 
@@ -211,17 +213,7 @@ def _texts(value: JSON) -> Iterator[str]:
 
 
 def _form_values(request: NormalizedRequest, pointer: str) -> Iterator[str]:
-    """Yield the values of a field of an URL-encoded form."""
-    content_type = request.headers.get("content-type") or ""
+    """Yield the values of a field of a URL-encoded form."""
     tokens = parse_pointer(pointer)
-    if len(tokens) != 1 or content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
-        return
-    for name, value in parse_qsl(request.content.decode(errors="replace"), keep_blank_values=True):
-        if name == tokens[0]:
-            yield value
-
-
-@lru_cache(maxsize=256)
-def _parameter_of(name: str) -> re.Pattern[str]:
-    """Return a pattern for one parameter in the query or the fragment of a URL; group 2 is its value."""
-    return re.compile(rf"([?&#]{re.escape(quote(name, safe=''))}=)([^&#]*)")
+    if len(tokens) == 1 and media_type(request.headers.get("content-type")) == FORM_TYPE:
+        yield from _texts(form_of(request.content).get(tokens[0]))

@@ -12,16 +12,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import Repeat
 from cometreel.engine.sessions import Session
+from cometreel.http_fields import FORM_TYPE, media_type
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import Exchange, Match, Mismatch, NormalizedRequest, RequestOrPublish, Scenario
 from cometreel.scenario.exchange import ExchangeGroup
-from cometreel.scenario.normalized_request import RequestKey, query_of
+from cometreel.scenario.normalized_request import RequestKey
 
 __all__ = ["Chooser", "ExchangeChoice", "RoleAllocator", "RoleValues", "passes"]
 
 _CACHE_SIZE = 4096
-_FORM = "application/x-www-form-urlencoded"
 
 
 @immutable
@@ -145,8 +145,8 @@ def _texts(normalized: RequestOrPublish) -> Iterator[str]:
         yield from normalized.path.segments
         yield from _texts_in(normalized.query)
         yield from _texts_in(normalized.body)
-        if not normalized.is_json and (normalized.headers.get("content-type") or "").lower().startswith(_FORM):
-            yield from _texts_in(query_of(normalized.content.decode(errors="replace")))
+        if not normalized.is_json and media_type(normalized.headers.get("content-type")) == FORM_TYPE:
+            yield from _texts_in(normalized.form())
     else:
         yield from _texts_in(normalized.data)
 

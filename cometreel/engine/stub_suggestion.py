@@ -20,7 +20,7 @@ from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.masking import is_secret, masked, masked_text
 from cometreel.scenario import ExchangeBlock, NormalizedRequest, Scenario, ScenarioFile, can_be_written, dump
-from cometreel.scenario.normalized_request import form_of, normalize_path, without_session
+from cometreel.scenario.normalized_request import normalize_path, without_session
 from cometreel.secret_names import is_secret_segment, member_name
 from cometreel.wire import Headers, Request
 
@@ -120,8 +120,10 @@ def _body(normalized: NormalizedRequest) -> JSONObject:
     if normalized.is_json and can_be_written(normalized.compared):
         return {"body": _pattern(normalized.compared)}
     if _FORM.fullmatch(normalized.content):
-        fields = form_of(normalized.content)
-        return {"form": {_literal(name): _query_value(name, value) for name, value in fields.items()}}
+        fields = normalized.form()
+        return {
+            "form": {_literal(name): _query_value(member_name(fields, name), value) for name, value in fields.items()}
+        }
     try:
         text = normalized.content.decode()
     except UnicodeDecodeError:

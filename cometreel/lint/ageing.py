@@ -68,7 +68,7 @@ def _in_reply_headers(source: SourceFile) -> Iterator[Issue]:
 
 
 def _age(name: str, text: str) -> tuple[str, str, str] | None:
-    """Return what a header field that ages is, what was expected and a hint; None for other fields."""
+    """Return finding, expectation and hint for a header field that ages; None for other fields."""
     time = _http_time(text) if name.lower() in {"set-cookie", *_CACHE_HEADERS} else None
     if time is None or time <= _EPOCH:
         return None

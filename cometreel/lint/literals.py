@@ -54,18 +54,21 @@ def _placeholders(block: RawBlock) -> Iterator[Issue]:
         return
     for key, pattern in (("path", _path_pattern), ("publish", _channel_pattern)):
         value = request.get(key)
-        if isinstance(value, str) and (found := _PLACEHOLDER.search(value)):
+        texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+        found = next((match for text in texts if (match := _PLACEHOLDER.search(f"/{text}"))), None)
+        if found:
             fix = pattern(value)
             yield _issue(block, ("request", key), f"{found[0]} in the {key} is literal", _shown(fix), fix)
 
 
-def _path_pattern(path: str) -> JSON:
+def _path_pattern(path: JSON) -> JSON:
     """Return a path as a list of segments, with a marker for each variable part."""
-    return [_segment(segment) for segment in path.strip("/").split("/")]
+    segments = path if isinstance(path, list) else str(path).strip("/").split("/")
+    return [_segment(segment) for segment in segments]
 
 
-def _segment(segment: str) -> JSON:
-    if not (found := _PLACEHOLDER.search(f"/{segment}")):
+def _segment(segment: JSON) -> JSON:
+    if not isinstance(segment, str) or not (found := _PLACEHOLDER.search(f"/{segment}")):
         return segment
     if found[0] != segment:
         return {"$regex": f"^{_expression(f'/{segment}')[1:]}$"}
@@ -73,8 +76,8 @@ def _segment(segment: str) -> JSON:
     return {"$any": "string"} if [*check_markers(capture, MATCHED)] else capture
 
 
-def _channel_pattern(channel: str) -> JSON:
-    return {"$regex": f"^{_expression(channel)}$"}
+def _channel_pattern(channel: JSON) -> JSON:
+    return {"$regex": f"^{_expression(str(channel))}$"}
 
 
 def _expression(text: str) -> str:

@@ -183,7 +183,7 @@ def verdict(report: Report) -> str:
 
 
 def capacity_text(capacity: CapacityResult) -> str:
-    """Return the highest rate that held, or what is known instead."""
+    """Return the highest rate that held, else `below` the lowest one that did not, else `unknown`."""
     if capacity.rate:
         return rate(capacity.rate)
     return "unknown" if capacity.broken is None else f"below {rate(capacity.broken)}"

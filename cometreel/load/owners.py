@@ -13,11 +13,11 @@ from cometreel.load.owner_kinds import OwnerKind
 from cometreel.scenario.findings import describe, near
 from cometreel.scenario.yaml_reader import Document, read_yaml
 
-__all__ = ["Owners", "read_owners"]
+__all__ = ["NUMBER_RANGE", "Owners", "read_owners"]
 
 _OPTION = "--reel-owners"
 _WORDS = {kind.value: kind for kind in OwnerKind}
-_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+NUMBER_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _MOST = 1_000_000
 _HEADER = ["kind", "owner"]
 
@@ -83,7 +83,7 @@ def _expanded(pattern: str, value: str) -> list[str]:
     """Expand a pattern: `{1..200}` counts, `{001..200}` counts with leading zeros."""
     if not pattern:
         raise OptionInvalid(_OPTION, f"{value!r} has no name", "a name after the '='")
-    ranges = list(_RANGE.finditer(pattern))
+    ranges = list(NUMBER_RANGE.finditer(pattern))
     if not ranges:
         if "{" in pattern or "}" in pattern:
             raise OptionInvalid(_OPTION, f"{value!r}", "a range such as {1..200}")

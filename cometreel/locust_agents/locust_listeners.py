@@ -58,7 +58,7 @@ class ReelRun:
 
     @property
     def follows_master(self) -> bool:
-        """True in a worker of `--processes` whose master is in contact, and will end the run."""
+        """True in a worker of `--processes` whose master is connected and will end the run."""
         options = self._environment.parsed_options
         started_by_master = options is not None and options.processes and not self.coordinates
         return bool(started_by_master) and self.worker is not None and self.worker.has_contact

@@ -156,8 +156,8 @@ def read_scenario_options(options: Namespace, host: str | None) -> RunOptions:
     config = run.config
     paths = [Path(path) for path in options.reel_scenario]
     script = read_script(paths, _speed(options.reel_speed), has_users=config.login != "open")
-    endpoint, channels = script.endpoint or config.endpoint, script.channels or config.channels
-    return replace(run, config=replace(config, endpoint=endpoint, channels=channels, script=script))
+    channels = script.channels or config.channels
+    return replace(run, config=replace(config, endpoint=script.endpoint, channels=channels, script=script))
 
 
 def _speed(text: str) -> float:

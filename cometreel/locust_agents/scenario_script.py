@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
+from cometreel.bayeux import BayeuxSettings
 from cometreel.errors import OptionInvalid
+from cometreel.http_fields import SAFE_IN_SEGMENT
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.load import Expectation, OwnerKind, Owners, PlannedRequest, expectation_for
 from cometreel.locust_agents.agent_identity import UserCredentials
@@ -28,11 +30,12 @@ from cometreel.secret_names import treatment_of, words_of
 
 __all__ = ["STATE_CHANGES", "AnyAnswer", "ScenarioScript", "ScriptedRequest", "read_script"]
 
+_DEFAULT_ENDPOINT = BayeuxSettings().endpoint
+
 STATE_CHANGES = frozenset({"WorkbinStateChangeMessage", "WorkbinSubscriptionStateChangeMessage"})
 """Notifications that answer no request."""
 _TO_ASKER = (None, "asker", "subscribers", "all")
 """The values of `deliver` for notifications that the agent receives; the others are roles."""
-_SAFE = "~!$&'()*+,=:@"
 _START_SESSION, _END_SESSION = "StartContactCenterSession", "EndContactCenterSession"
 _TOKENS = frozenset({"csrf", "xsrf", "token", "jwt", "assertion"})
 _SHOWN = 3  # reasons in an error
@@ -115,7 +118,7 @@ class ScenarioScript:
     roles: tuple[tuple[ScriptedRequest, ...], ...]
     seconds: float
     """Duration of a round."""
-    endpoint: str | None = None
+    endpoint: str = _DEFAULT_ENDPOINT
     channels: tuple[str, ...] = ()
     """The channels of its notifications; each agent subscribes to them."""
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -138,7 +141,7 @@ _Sendable = tuple[ExchangeBlock, ScriptedRequest, float]
 
 
 def read_script(paths: Sequence[Path], speed: float, *, has_users: bool = False) -> ScenarioScript:
-    """Read scenarios; `speed` 2 is twice as fast as recorded. Without users, what needs a login is skipped.
+    """Read scenarios; `speed` 2 is twice as fast as recorded. Without users, requests that need a login are skipped.
 
     :raises FileInvalid: if a scenario is invalid, with every problem.
     :raises OptionInvalid: if no request of the scenarios can be sent.
@@ -168,7 +171,7 @@ def read_script(paths: Sequence[Path], speed: float, *, has_users: bool = False)
     return ScenarioScript(
         tuple(_requests_of_role(sendable, role) for role in roles),
         longest,
-        scenario.bayeux.endpoint,
+        scenario.bayeux.endpoint or _DEFAULT_ENDPOINT,
         tuple(channels),
         skipped,
         tuple(tuple(each for block, each in logins if _is_of(block, role)) for role in roles) if logins else (),
@@ -335,8 +338,8 @@ def _duration(block: ExchangeBlock) -> float:
 
 def _path(written: JSON) -> str:
     if isinstance(written, list):
-        return "/" + "/".join(quote(str(_value(segment)), safe=_SAFE) for segment in written)
-    return quote("/" + str(_value(written)).lstrip("/"), safe=f"{_SAFE}/%;")
+        return "/" + "/".join(quote(str(_value(segment)), safe=SAFE_IN_SEGMENT) for segment in written)
+    return quote("/" + str(_value(written)).lstrip("/"), safe=f"{SAFE_IN_SEGMENT}/%;")
 
 
 def _query(written: JSON) -> str:

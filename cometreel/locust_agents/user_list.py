@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
+from cometreel.load.owners import NUMBER_RANGE
 from cometreel.locust_agents.agent_identity import UserCredentials
 
 __all__ = ["UserList", "read_users"]
 
 _OPTION = "--reel-users"
 _HEADER = ["user", "password"]
-_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _WANTED = "a CSV file with the header user,password, or a pattern such as agent-{1..200}"
 
 
@@ -49,7 +48,7 @@ def read_users(value: str, password: str | None) -> UserList:
         return UserList()
     if Path(value).is_file():
         return UserList(_read(Path(value)))
-    found = _RANGE.search(value)
+    found = NUMBER_RANGE.search(value)
     if found is None or int(found[1]) > int(found[2]):
         raise OptionInvalid(_OPTION, f"{value!r} is no file", _WANTED)
     if password is None:

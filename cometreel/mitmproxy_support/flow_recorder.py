@@ -69,7 +69,7 @@ class FlowRecorder:
         return "\n".join([f"scenario in {written.path}", *distilled.summary.lines(), *written.notes])
 
     def write_left_out(self) -> None:
-        """Write the numbers of what was left out into the journal."""
+        """Write the number of omissions, by reason, into the journal."""
         self._live.write_left_out()
 
     def mark(self, text: str) -> None:
@@ -149,6 +149,8 @@ class FlowRecorder:
     def _record_request(self, flow: http.HTTPFlow, *, wanted: bool, ended: bool = False) -> None:
         if not ended:
             self._open.add(flow.id)
+        elif flow.request.raw_content is not None and self._live.is_recorded(flow.id):
+            return  # mitmproxy composes the URL again each time
         body, missing = _body(flow.request)
         url = flow.request.url if flow.request.path.startswith("/") else flow.request.path
         head = (flow.request.method, url)

@@ -30,7 +30,7 @@ _OPTIONS = (
     ("reel_filter", str, _NO_ASSETS, "Traffic to record besides CometD: a mitmproxy filter. Empty: all traffic."),
     ("reel_policy", str, "default", "Redaction policy: default, strict, or a policy file."),
     PROFILE,
-    ("reel_inline_limit", int, INLINE_LIMIT, "Larger bodies and data (in bytes) get files of their own; 0 for none."),
+    ("reel_inline_limit", int, INLINE_LIMIT, "Write larger bodies and data (in bytes) to separate files; 0 for none."),
 )
 OPTIONS = frozenset(name for name, *_ in _OPTIONS)
 

@@ -593,4 +593,4 @@ def _redact_body(body: RecordedBody, redactor: Redactor) -> RecordedBody:
         tuple(dict.fromkeys([*before.personal, *now.personal])),
         {**before.identifiers, **now.identifiers},
     )
-    return replace(redacted, hidden=hidden)
+    return replace(redacted, hidden=hidden, digest=body.digest)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from cometreel.bayeux import is_service, patterns_of
-from cometreel.http_fields import COMPARED
+from cometreel.http_fields import COMPARED, media_type
 from cometreel.jsonvalue import JSON, sorted_text
 from cometreel.recording.correlation import CorrelatedRequest
 from cometreel.recording.journal_events import RecordedBody, WireEvent
@@ -37,6 +37,13 @@ from cometreel.scenario.json_pointer import remove, replace
 __all__ = ["Drafter", "ExchangeDraft", "NotExpressible", "duration", "role_name"]
 
 _JSON_TYPE = "application/json"
+_CONDITIONS = {
+    206: ("range",),
+    304: ("if-none-match", "if-modified-since"),
+    412: ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since"),
+    416: ("range",),
+}
+"""The request header fields that cause a status (RFC 9110 §13, §14): only a request with them gets such a reply."""
 
 
 class NotExpressible(ValueError):
@@ -214,6 +221,13 @@ class Drafter:
         query = query_pattern(event, self._identifiers, self._bound)
         if query:
             fields["query"] = query
+        conditions: dict[str, JSON] = {
+            name: value
+            for name in _CONDITIONS.get(call.reply.status, ())
+            if isinstance(value := event.headers.get(name), str)
+        }
+        if conditions:
+            fields["headers"] = conditions
         fields.update(self._request_body(event.body, call))
         return RequestBlock.model_validate(fields)
 
@@ -320,7 +334,7 @@ def _is_relevant(event: WireEvent, name: str) -> bool:
     if name != "content-type":
         return True
     if event.body.kind == "json":
-        return str(event.headers[name]).partition(";")[0].strip().lower() != _JSON_TYPE
+        return media_type(str(event.headers[name])) != _JSON_TYPE
     return event.body.kind != "none"
 
 

@@ -12,8 +12,18 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import accumulate
 
-__all__ = ["DecodedText", "base64_runs", "decoded_base64", "decoded_texts"]
+__all__ = [
+    "DecodedText",
+    "base64_runs",
+    "base64_words",
+    "decoded_base64",
+    "decoded_texts",
+    "decoded_words",
+    "has_escapes",
+]
 
 _MOST_FORMS = 64
 _HEX = "[0-9A-Fa-f]"
@@ -27,9 +37,16 @@ _JSON_ESCAPE = re.compile(
 _CODE_POINT = re.compile(rf"\\u{_HEX}{{4}}")  # also after a backslash
 _ENTITY = re.compile(r"&(?:#[xX][0-9A-Fa-f]{1,6}|#[0-9]{1,7}|[A-Za-z][A-Za-z0-9]{1,7});")
 _PLUS = re.compile(r"\+")
+_ESCAPE_BYTES = re.compile(f"%{_HEX}{{2}}|{_ENTITY.pattern}".encode())
 _SIMPLE = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{11,}(?:\r?\n[A-Za-z0-9+/_-]+)*={0,2}")
 _URL_SAFE = str.maketrans("-_", "+/", "\r\n=")
+_URL_SAFE_BYTES = bytes.maketrans(b"-_", b"+/")
+_SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-"
+_ONLY_SIGNS = bytes(byte if byte in _SIGNS else ord(" ") for byte in range(256))
+_SHORTEST_RUN = 11
+_HEXADECIMAL = re.compile(r"[0-9a-f_-]+|[0-9A-F_-]+")  # an id; base64 of a text has other letters
+_HEXADECIMAL_BYTES = re.compile(_HEXADECIMAL.pattern.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +76,13 @@ class DecodedText:
             return position
         _, end, _, source_end = self.pieces[index]
         return source_end + max(0, position - end)
+
+
+def has_escapes(text: bytes, *, plus: bool) -> bool:
+    """Return True if a text may have a decoded form; fast."""
+    if b"\\" in text or (plus and b"+" in text):
+        return True
+    return (b"%" in text or b"&" in text) and _ESCAPE_BYTES.search(text) is not None
 
 
 def decoded_texts(text: str, *, plus: bool) -> Iterator[DecodedText]:
@@ -117,7 +141,32 @@ _DECODERS: tuple[tuple[str, re.Pattern[str], Callable[[str], str]], ...] = (
 
 def base64_runs(text: str) -> Iterator[re.Match[str]]:
     """Yield the parts of a text that may be base64, also in lines, with the characters that touch them."""
-    return _BASE64.finditer(text)
+    return (run for run in _BASE64.finditer(text) if not _HEXADECIMAL.fullmatch(run[0]))
+
+
+def base64_words(text: bytes, known: set[bytes]) -> list[bytes]:
+    """Return words that contain all of `base64_runs` of a text in UTF-8, without known ones. Lines are joined."""
+    if b"\n" in text:
+        text = text.replace(b"\r\n", b"").replace(b"\n", b"")
+    words = {word for word in text.translate(_ONLY_SIGNS).split() if len(word) >= _SHORTEST_RUN}
+    return [word for word in words - known if not _HEXADECIMAL_BYTES.fullmatch(word)]
+
+
+def decoded_words(words: list[bytes]) -> Iterator[tuple[bytes, Callable[[int], int]]]:
+    """Yield the bytes of all words in one, for each position at which the base64 of a word may start.
+
+    The function returns the index of the word from which a byte was decoded.
+    """
+    padded = [word + b"A" * (-len(word) % 4) for word in words]
+    joined = b"".join(padded).translate(_URL_SAFE_BYTES)
+    ends = list(accumulate(map(len, padded)))[:-1]
+    for shift in range(4):
+        decoded = binascii.a2b_base64(b"A" * shift + joined + b"A" * (-shift % 4))
+        yield decoded, partial(_word_at, ends, shift)
+
+
+def _word_at(ends: list[int], shift: int, byte: int) -> int:
+    return bisect_right(ends, byte * 4 // 3 - shift)
 
 
 def decoded_base64(run: str) -> Iterator[bytes]:

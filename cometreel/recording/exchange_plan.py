@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from cometreel.jsonvalue import sorted_text
 from cometreel.recording.drafts import ExchangeDraft
+from cometreel.scenario import RequestBlock
 
 __all__ = ["PlannedExchange", "plan_exchanges"]
+
+_ANY_TEXT = {"$any": "string"}
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +59,26 @@ def plan_exchanges(drafts: Sequence[ExchangeDraft]) -> list[PlannedExchange]:
     writes = _writes(planned, drafts)
     for cluster in read_clusters:
         _add_guards(cluster, writes)
+    _order_by_precision(planned)
     return sorted(planned, key=lambda exchange: exchange.order)
+
+
+def _order_by_precision(planned: Iterable[PlannedExchange]) -> None:
+    """Put requests with a condition (If-None-Match …) first and those with any body last: they match others too."""
+    targets: dict[str, list[tuple[PlannedExchange, RequestBlock]]] = {}
+    for exchange in sorted(planned, key=lambda exchange: exchange.order):
+        request = exchange.draft.request
+        if isinstance(request, RequestBlock):
+            target = sorted_text(request.model_dump(mode="json", include={"method", "path", "query"}))
+            targets.setdefault(target, []).append((exchange, request))
+    for same in targets.values():
+        first, last = same[0][0].order[0], same[-1][0].order[0]
+        vague = [exchange for exchange, request in same if request.text == _ANY_TEXT]
+        for exchange, request in same:
+            if request.headers:
+                exchange.order = (first, -1)
+        for number, exchange in enumerate(vague if len(vague) < len(same) else ()):
+            exchange.order = (last, len(same) + number)
 
 
 def _group(group: list[ExchangeDraft]) -> tuple[list[PlannedExchange], list[_RequestGroup]]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote
 
-from cometreel.jsonvalue import JSON, JSONObject
+from cometreel.jsonvalue import JSON, names_in
 from cometreel.recording.known_secrets import looks_random
 from cometreel.recording.policy import Policy, PolicyRule, Treatment
 from cometreel.recording.recorded_bodies import ParsedBody
@@ -20,6 +21,9 @@ from cometreel.wire import Headers
 __all__ = ["HandedOutValues"]
 
 _LIMIT = 10_000
+Wanted: TypeAlias = Callable[[str, str], bool]
+"""Returns whether a value is wanted, with its name."""
+
 _NOT_VALUES = frozenset({"cookie", "set-cookie", "host", "referer", "origin", "user-agent"})
 
 
@@ -43,10 +47,23 @@ class HandedOutValues:
 
     def in_request(self, path: str, query: str, headers: Headers, body: ParsedBody) -> dict[str, JSON]:
         """Return the tokens of the values that a request carries, by place."""
-        if not self._tokens:
+        tokens = self._tokens
+        if not tokens:
             return {}
-        places = _of_request(path, query, headers, body)
-        return {place: self._tokens[value] for place, value in places if value in self._tokens}
+        found: dict[str, JSON] = {}
+        for number, segment in enumerate(path.split("/")):
+            if (value := unquote(segment) if "%" in segment else segment) in tokens:
+                found[f"$request.path.{number}"] = tokens[value]
+        for name, value in parse_qsl(query) if query else ():
+            if value in tokens:
+                found[f"$request.query.{name}"] = tokens[value]
+        for name, field in headers:
+            for value in (field, field.partition(" ")[2]):  # the token of `Bearer TOKEN`
+                if value in tokens and name.lower() not in _NOT_VALUES:
+                    found[f"$request.header.{name}"] = tokens[value]
+        for pointer, _, value in _of_body(body, lambda _, value: value in tokens):
+            found[pointer] = tokens[value]
+        return found
 
     def _add(self, value: str) -> str:
         token = self._tokens[value] = self._token(value)
@@ -57,10 +74,9 @@ class HandedOutValues:
 
     def _of_reply(self, headers: Headers, body: ParsedBody) -> Iterator[tuple[str, str, str]]:
         """Yield place, name and value of the secrets of a reply."""
-        if body.kind == "json":
-            for pointer, name, value in _strings(body.value, "", ""):
-                if _is_secret(self._policy.key_rule(name)):
-                    yield f"$response.body#{pointer}", name, value
+        key_rule = self._policy.key_rule
+        if body.kind == "json" and any(_is_secret(key_rule(name)) for name in names_in(body.value)):
+            yield from _strings(body.value, "$response.body#", "", lambda name, _: _is_secret(key_rule(name)))
         for field, value in headers:
             name = field.lower()
             if name == "location":
@@ -75,36 +91,34 @@ def _is_secret(rule: PolicyRule | None) -> bool:
     return rule is not None and rule.treatment in (Treatment.SECRET, Treatment.TOKEN)
 
 
-def _of_request(path: str, query: str, headers: Headers, body: ParsedBody) -> Iterator[tuple[str, str]]:
-    for number, segment in enumerate(path.split("/")):
-        yield f"$request.path.{number}", unquote(segment)
-    for name, value in parse_qsl(query):
-        yield f"$request.query.{name}", value
-    for name, value in headers:
-        if name.lower() not in _NOT_VALUES:
-            yield f"$request.header.{name}", value
-            yield f"$request.header.{name}", value.partition(" ")[2]  # the token of `Bearer TOKEN`
-    yield from _of_body(body)
-
-
-def _of_body(body: ParsedBody) -> Iterator[tuple[str, str]]:
+def _of_body(body: ParsedBody, wanted: Wanted) -> Iterator[tuple[str, str, str]]:
+    """Yield place, name and value of the wanted values in the body of a request."""
     if body.kind == "json":
-        yield from ((f"$request.body#{pointer}", value) for pointer, _, value in _strings(body.value, "", ""))
+        yield from _strings(body.value, "$request.body#", "", wanted)
+        return
     for item in body.value if isinstance(body.value, list) else ():
         if body.kind == "form" and isinstance(item, list) and len(item) == 2:
-            yield f"$request.body#/{escape(str(item[0]))}", str(item[1])
-        elif body.kind == "bayeux" and isinstance(item, dict):
-            ext: JSONObject = {"ext": item.get("ext")}
-            yield from ((f"$message#{pointer}", value) for pointer, _, value in _strings(ext, "", ""))
+            yield from _strings(str(item[1]), f"$request.body#/{escape(str(item[0]))}", "", wanted)
+        elif body.kind == "bayeux" and isinstance(item, dict) and item.get("ext"):
+            yield from _strings(item["ext"], "$message#/ext", "ext", wanted)
 
 
-def _strings(value: JSON, pointer: str, name: str) -> Iterator[tuple[str, str, str]]:
-    """Yield JSON Pointer, key and value of the strings in a JSON value."""
-    if isinstance(value, str):
-        yield pointer, name, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _strings(item, f"{pointer}/{escape(key)}", key)
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _strings(item, f"{pointer}/{number}", name)
+def _strings(value: JSON, place: str, name: str, wanted: Wanted) -> list[tuple[str, str, str]]:
+    """Return place, key and value of the wanted strings in a JSON value, in order. Fast if few are wanted."""
+    found: list[tuple[str, str, str]] = []
+    path: list[str | int] = []
+
+    def add(value: JSON, name: str) -> None:
+        if isinstance(value, str):
+            if wanted(name, value):
+                found.append((place + "".join(f"/{escape(str(step))}" for step in path), name, value))
+        elif isinstance(value, dict | list):
+            is_list = isinstance(value, list)
+            for step, item in enumerate(value) if isinstance(value, list) else value.items():
+                if isinstance(item, str | dict | list):
+                    path.append(step)
+                    add(item, name if is_list else str(step))
+                    path.pop()
+
+    add(value, name)
+    return found

@@ -7,24 +7,22 @@ Credentials are added to the known secrets, so that they are removed from all la
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Iterator
 from typing import TypeVarTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from cometreel.http_fields import HOP_BY_HOP
-from cometreel.identity import credentials_of
+from cometreel.http_fields import CONTROL_CHARACTER, HOP_BY_HOP, SAFE_IN_SEGMENT
+from cometreel.identity import credentials_of, user_and_password
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.masking import is_secret_field
 from cometreel.recording.known_secrets import looks_random
 from cometreel.recording.policy import Policy, PolicyRule, Treatment
 from cometreel.recording.redaction import HIDDEN, Redactor
-from cometreel.secret_names import is_secret_header, is_secret_segment
+from cometreel.secret_names import is_secret_header, is_secret_segment, member_name
 from cometreel.wire import Headers
 
-__all__ = ["SAFE", "HeaderRedactor", "split_url"]
+__all__ = ["HeaderRedactor", "split_url"]
 
 _COOKIE_NAME = re.compile(r"[A-Za-z_][\w.-]{0,60}")
 _FIELD_NAME = re.compile(r"^[\w-]+$")
@@ -45,8 +43,6 @@ _IN_QUOTES = re.compile(r'(?<=")[^"]*(?=")')
 _CHALLENGE_SECRET = re.compile(r"""(?i)\b(nonce|opaque|cnonce|response)\s*=\s*("[^"]*"|[^\s,]+)""")
 _EXPIRED = re.compile(r"(?i)max-age=-?0*(;|$)")
 _CACHE_LIMIT = 10_000
-SAFE = "~!$&'()*+,=:@"
-"""Characters that are not escaped in a path segment (RFC 3986 §3.3)."""
 
 Arguments = TypeVarTuple("Arguments")
 
@@ -63,7 +59,6 @@ def split_url(url: str) -> tuple[str, str]:
 
 _URLS = frozenset({"location", "content-location"})
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://|//)(?:[^/?#\s]*@)?([^/?#\s]+)")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TOKEN_OF_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+\Z")
 _LONGEST_ENDING = 5
 
@@ -171,16 +166,19 @@ class HeaderRedactor:
             return self._redactor.path_secret(before, plain) + suffix, "secret"
         self._redactor.secrets.add_word(plain)
         redacted, replaced = self._redactor.by_rule(PolicyRule(Treatment.IDENTIFIER, kind) if kind else None, plain)
-        return (quote(redacted, safe=SAFE) if redacted != plain else bare) + suffix, replaced
+        return (quote(redacted, safe=SAFE_IN_SEGMENT) if redacted != plain else bare) + suffix, replaced
 
     def _put_query(self, line: JSONObject, query: str) -> None:
         if not query:
             return
         found: JSONObject = {}
         pairs: list[tuple[str, str]] = []
-        for name, value in parse_qsl(query, keep_blank_values=True, errors="backslashreplace"):
+        sent = parse_qsl(query, keep_blank_values=True, errors="backslashreplace")
+        members: JSONObject = dict(reversed(sent))
+        for name, value in sent:
+            members[name] = value  # of repeated parameters, the last one before a value is its name
             redacted_name = self._redactor.key(name)
-            redacted, replaced = self._query_value(name, value)
+            redacted, replaced = self._query_value(member_name(members, name), value)
             if replaced:
                 found[redacted_name] = replaced
             pairs.append((redacted_name, redacted))
@@ -240,7 +238,7 @@ class HeaderRedactor:
                 line[member] = list(names)
 
     def _reply_field(self, name: str, value: str, method: str) -> tuple[str, str]:
-        """Return what happens to a field, and its redacted value. Cached: most fields are the same in all replies."""
+        """Return the treatment of a field, and its redacted value. Cached: most fields are the same in all replies."""
         key = (name, value, method)
         found = self._fields.get(key)
         if found is None:
@@ -271,7 +269,9 @@ class HeaderRedactor:
             return True
         if name == "content-length":
             return method == "HEAD" and value.isascii() and value.isdigit()
-        return name not in _NOT_KEPT and _TOKEN_OF_NAME.match(name) is not None and _CONTROL.search(value) is None
+        return (
+            name not in _NOT_KEPT and _TOKEN_OF_NAME.match(name) is not None and CONTROL_CHARACTER.search(value) is None
+        )
 
     def _reply_value(self, name: str, value: str) -> str:
         """Redact a value: URLs like that of a request, other values by the rule for a key of the same name."""
@@ -385,13 +385,10 @@ class HeaderRedactor:
         scheme, _, rest = authorization.strip().partition(" ")
         if scheme.lower() != "basic":
             return ""
-        try:
-            text = base64.b64decode(rest.strip(), validate=True).decode("utf-8", "replace")
-        except (binascii.Error, ValueError):
+        found = user_and_password(rest.strip())
+        if found is None or not found[0]:
             return ""
-        user, colon, password = text.partition(":")
-        if not colon or not user:
-            return ""
+        user, password = found
         rule = self._policy.key_rule("userName")
         if rule is not None and rule.treatment is Treatment.NAME:
             self._redactor.user(user)

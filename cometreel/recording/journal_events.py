@@ -88,7 +88,7 @@ class RecordedBody:
     partly: str = ""
     in_form: bool = False
     digest: str = ""
-    """A keyed digest of a body of a request that isn't in the journal: equal for equal bodies."""
+    """Equal for equal requests: a keyed digest of a body that was left out; a number if only secrets differ."""
 
     @property
     def messages(self) -> list[JSONObject]:
@@ -202,21 +202,21 @@ def event_of(value: JSON, line: int) -> WireEvent:
 
 
 def _body(value: JSONObject) -> RecordedBody:
-    hidden = _hidden(value.get("hid"))
+    hidden, digest = _hidden(value.get("hid")), _text(value, "digest")
     if "bayeux" in value:
         partly, in_form = _text(value, "partly"), value.get("in-form") is True
         return RecordedBody("bayeux", value["bayeux"], hidden, partly, in_form)
     if "json" in value:
-        return RecordedBody("json", value["json"], hidden)
+        return RecordedBody("json", value["json"], hidden, digest=digest)
     if "form" in value:
-        return RecordedBody("form", value["form"], hidden)
+        return RecordedBody("form", value["form"], hidden, digest=digest)
     if "pieces" in value:
-        return RecordedBody("pieces", value["pieces"], hidden)
+        return RecordedBody("pieces", value["pieces"], hidden, digest=digest)
     if "body" in value:
         return RecordedBody("text", value["body"], hidden)
     if "omitted" in value:
-        return RecordedBody("omitted", _text(value, "omitted"), digest=_text(value, "digest"))
-    return NO_BODY
+        return RecordedBody("omitted", _text(value, "omitted"), digest=digest)
+    return RecordedBody(digest=digest) if digest else NO_BODY
 
 
 def _hidden(value: JSON) -> RedactedPaths:

@@ -4,8 +4,8 @@ A secret is found in any case, next to any characters and in any encoding (see `
 secret would damage other values: one that is short, or equals a name that is used elsewhere. It is hidden in its own
 place only, and this place is reported.
 
-Every journal line is searched, so the search must be fast: every fourth part of five characters of a text is looked up
-in a table of the parts with which the secrets begin.
+Every journal line is searched, so the search must be fast: every four bytes of a text are looked up, as a number, in a
+table of the numbers with which the secrets begin. All base64 texts of a line are decoded and searched together.
 """
 
 from __future__ import annotations
@@ -13,26 +13,34 @@ from __future__ import annotations
 import base64
 import json
 import re
+from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 from cometreel.jsonvalue import JSON, JSONObject, encode
-from cometreel.recording.encoded_texts import base64_runs, decoded_base64, decoded_texts
+from cometreel.recording.encoded_texts import (
+    base64_runs,
+    base64_words,
+    decoded_base64,
+    decoded_texts,
+    decoded_words,
+    has_escapes,
+)
 
 __all__ = ["SHORTEST", "KnownSecrets", "looks_random"]
 
 SHORTEST = 8
 """Shorter secrets are weak: removing `1234` everywhere would damage other values."""
 
-_GRAM, _STEP = 5, 4  # any secret of at least SHORTEST characters contains a part at one of four positions
+_GRAM, _STEP = 5, 4  # any secret of at least SHORTEST bytes contains a part at one of four positions
 _LIMIT = 50_000
 _MOST_WORDS = 50_000
 _LONGEST_WORD = 80
 _MOST_CLEAN = 20_000
-_HEXADECIMAL = re.compile(r"[0-9a-f_-]+|[0-9A-F_-]+")  # an id; base64 of a text has other letters
 _DEPTH = 4
 _ENCODED = re.compile(rb"[%\\&+]|[A-Za-z0-9/_-]{11}")
-_PRINTABLE = re.compile(rb"(?:[\t\r\n -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xf4][\x80-\xbf]{2,3}){8}")
+_PRINTABLE = re.compile(rb"(?:[\t\r\n -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xf4][\x80-\xbf]{2,3}){8,}")
 _WORD_LIKE = re.compile(r"[^\W\d_]+(?:[ ._-][^\W\d_]+)*\d{0,3}|\d+")
 
 Replace = Callable[[str], str]
@@ -62,13 +70,15 @@ class KnownSecrets:
         self._weak: set[str] = set()
         self._weak_places: list[str] = []
         self._forms: dict[str, str] = {}
-        self._grams: dict[str, set[str]] = {}
+        self._grams: dict[bytes, set[str]] = {}
+        self._numbers: Counter[int] = Counter()
+        """The first four bytes of each of `_grams` as a number, with how many of them begin so."""
         self._word_like: dict[str, str] = {}
         self._words: set[str] = set()
         self._names: set[str] = set()
-        self._clean: set[str] = set()
+        self._clean: set[bytes] = set()
         """Words that contain no secret as base64; they occur again in most lines."""
-        self._with_spaces = self._not_ascii = 0
+        self._with_spaces = self._with_many_spaces = self._not_ascii = 0
         self.dropped = 0
         """Number of secrets that were dropped because of the limit."""
 
@@ -88,6 +98,7 @@ class KnownSecrets:
             self.dropped += 1
         self._secrets[value] = place
         self._with_spaces += " " in value
+        self._with_many_spaces += value.count(" ") > 1
         self._not_ascii += not value.isascii()
         if _WORD_LIKE.fullmatch(value):
             self._word_like[value.lower()] = value
@@ -95,7 +106,10 @@ class KnownSecrets:
         for form in _forms(value):
             self._forms.setdefault(form, value)
             for gram in _grams(form):
-                self._grams.setdefault(gram, set()).add(form)
+                forms = self._grams.setdefault(gram, set())
+                if not forms:
+                    self._numbers[_number(gram)] += 1
+                forms.add(form)
 
     def add_word(self, word: str) -> None:
         """Add a path segment, a key or an operation: a secret that is also such a word is weak."""
@@ -120,7 +134,7 @@ class KnownSecrets:
 
     def scrub(self, line: bytes, event: JSON, replace: Replace) -> bytes:
         """Return a journal line without known secrets; `event` is the value that the line encodes."""
-        if not self._grams or not self._contains(line.decode("utf-8", "replace")):
+        if not self._grams or self._is_clean(line):
             return line
         return encode(self._value(event, replace))
 
@@ -156,14 +170,25 @@ class KnownSecrets:
 
     # --- search ---------------------------------------------------------------------------------------------
 
-    def _contains(self, text: str) -> bool:
-        return bool(self._spans(text, lambda _: "", _DEPTH))
+    def _is_clean(self, line: bytes) -> bool:
+        """Return True if a line contains no secret; fast for most lines: they are ASCII and contain no escapes."""
+        is_plain = line.isascii() and not has_escapes(line, plus=self._with_many_spaces > 0)
+        if is_plain and not self._hits_in_ascii(line.lower()):
+            return not self._is_in_base64(line, _DEPTH)
+        return not self._spans(line.decode("utf-8", "replace"), lambda _: "", _DEPTH)
+
+    def _hits_in_ascii(self, lower: bytes) -> list[str]:
+        forms = self._forms_in(lower)
+        text = lower.decode("ascii") if forms else ""
+        return [form for form in forms if form in text]
 
     def _spans(self, text: str, replace: Replace, depth: int) -> list[tuple[int, int, str]]:
         """Return the parts of a text to replace, in order: those of the first decoded form that contains a secret."""
+        if len(text) < SHORTEST:
+            return []
         for form in decoded_texts(text, plus=self._with_spaces > 0):
             spans = [(*form.original(start, end), replace(secret)) for start, end, secret in self._hits(form.text)]
-            if not spans and depth:
+            if not spans and depth and self._is_in_base64(form.text.encode("utf-8", "surrogatepass"), depth):
                 spans = [
                     (*form.original(start, end), shown if form.source is None else replace(secret))
                     for start, end, secret, shown in self._hits_in_base64(form.text, replace, depth)
@@ -175,10 +200,8 @@ class KnownSecrets:
     def _hits(self, text: str) -> list[tuple[int, int, str]]:
         """Return where secrets are in a plain text, in order and without overlaps; longer secrets come first."""
         lower = _lower(text)
-        parts = {lower[start : start + _GRAM] for start in range(0, len(lower) - _GRAM + 1, _STEP)}
-        forms = {form for gram in self._grams.keys() & parts for form in self._grams[gram]}
         hits: list[tuple[int, int, str]] = []
-        for form in sorted(forms, key=len, reverse=True):
+        for form in sorted(self._forms_in(lower.encode("utf-8", "surrogatepass")), key=len, reverse=True):
             start = lower.find(form)
             while start >= 0:
                 end = start + len(form)
@@ -187,28 +210,47 @@ class KnownSecrets:
                 start = lower.find(form, end)
         return sorted(hits)
 
+    def _forms_in(self, data: bytes) -> set[str]:
+        """Return the forms of secrets that may be in a text in lower case: those with an equal part."""
+        numbers = array("I", data[: len(data) & -_STEP])
+        known = self._numbers
+        if known.keys().isdisjoint(numbers):
+            return set()
+        starts = (place * _STEP for place, number in enumerate(numbers) if number in known)
+        parts = {data[start : start + _GRAM] for start in starts}
+        return {form for gram in self._grams.keys() & parts for form in self._grams[gram]}
+
+    def _is_in_base64(self, data: bytes, depth: int) -> bool:
+        """Return True if a text in UTF-8 contains a secret as base64; fast, as all its words are decoded together."""
+        words = base64_words(data, self._clean)
+        if not words or self._is_in_words(words, depth):
+            return bool(words)
+        if depth == _DEPTH:
+            if len(self._clean) >= _MOST_CLEAN:
+                self._clean.clear()
+            self._clean.update(word for word in words if len(word) <= _LONGEST_WORD)
+        return False
+
+    def _is_in_words(self, words: list[bytes], depth: int) -> bool:
+        texts: set[int] = set()
+        for decoded, word_at in decoded_words(words):
+            if self._hits_in_bytes(decoded):
+                return True
+            for found in _PRINTABLE.finditer(decoded):
+                texts.update(range(word_at(found.start()), word_at(found.end()) + 1))
+        return any(self._secret_in(decoded_base64(words[number].decode()), depth) for number in texts)
+
     def _hits_in_base64(self, text: str, replace: Replace, depth: int) -> Iterator[tuple[int, int, str, str]]:
         """Yield start, end, secret and replacement of each base64 text that contains a secret."""
-        found = [run for run in base64_runs(text) if run[0] not in self._clean and not _HEXADECIMAL.fullmatch(run[0])]
-        if not found:
-            return
-        runs = [(run, list(decoded_base64(run[0]))) for run in found]
-        if not self._secret_in((data for _, decoded in runs for data in decoded), depth):
-            if depth == _DEPTH and len(self._clean) < _MOST_CLEAN:
-                self._clean.update(run[0] for run in found if len(run[0]) <= _LONGEST_WORD)
-            return
-        for run, decoded in runs:
-            secret = self._secret_in(decoded, depth)
+        for run in base64_runs(text):
+            secret = self._secret_in(decoded_base64(run[0]), depth)
             if secret:
                 yield run.start(), run.end(), secret, self._encoded_again(run[0], replace, depth) or replace(secret)
 
     def _secret_in(self, decoded: Iterable[bytes], depth: int) -> str:
         """Return a secret in decoded base64, also in further encodings; empty if there is none."""
         parts = list(decoded)
-        data = b"\n".join(parts)
-        hits = self._hits(data.decode("latin-1"))
-        if not hits and self._not_ascii:
-            hits = self._hits(data.decode("utf-8", "replace"))
+        hits = self._hits_in_bytes(b"\n".join(parts))
         if hits:
             return hits[0][2]
         found: list[str] = []
@@ -221,6 +263,10 @@ class KnownSecrets:
         if texts:
             self._spans(texts.decode("utf-8", "replace"), note, depth - 1)
         return found[0] if found else ""
+
+    def _hits_in_bytes(self, data: bytes) -> list[tuple[int, int, str]]:
+        hits = self._hits(data.decode("latin-1"))
+        return hits or (self._hits(data.decode("utf-8", "replace")) if self._not_ascii else [])
 
     def _encoded_again(self, run: str, replace: Replace, depth: int) -> str:
         """Return the base64 form of a text after its secrets were replaced; empty if it can't be encoded again."""
@@ -261,6 +307,7 @@ class KnownSecrets:
     def _drop(self, value: str) -> None:
         del self._secrets[value]
         self._with_spaces -= " " in value
+        self._with_many_spaces -= value.count(" ") > 1
         self._not_ascii -= not value.isascii()
         self._word_like.pop(value.lower(), None)
         for form in _forms(value):
@@ -268,8 +315,11 @@ class KnownSecrets:
             for gram in _grams(form):
                 forms = self._grams.get(gram, set())
                 forms.discard(form)
-                if not forms:
-                    self._grams.pop(gram, None)
+                if not forms and self._grams.pop(gram, None) is not None:
+                    number = _number(gram)
+                    self._numbers[number] -= 1
+                    if not self._numbers[number]:
+                        del self._numbers[number]
 
 
 def _forms(value: str) -> set[str]:
@@ -285,7 +335,8 @@ def _forms(value: str) -> set[str]:
 def _encoded_forms(value: str) -> tuple[str, ...]:
     data = value.encode("utf-8", "surrogatepass")
     quoted = (quote(data, safe=""), quote(data), quote_plus(data))
-    return data.decode("latin-1"), *quoted, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
+    plus = value.replace(" ", "+")  # the only other form of one space in a text without other escapes
+    return data.decode("latin-1"), plus, *quoted, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
 
 
 def _lower(text: str) -> str:
@@ -296,8 +347,13 @@ def _lower(text: str) -> str:
     return "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
 
 
-def _grams(form: str) -> Iterator[str]:
-    return (form[start : start + _GRAM] for start in range(_STEP))
+def _grams(form: str) -> Iterator[bytes]:
+    data = form.encode("utf-8", "surrogatepass")
+    return (data[start : start + _GRAM] for start in range(_STEP))
+
+
+def _number(gram: bytes) -> int:
+    return array("I", gram[:_STEP])[0]
 
 
 def _plain_text(data: bytes) -> str:

@@ -52,7 +52,7 @@ class LiveRecorder:
                 reason = missing or reason
                 self._recorder.request(flow, *head, headers, content, wanted=wanted, at=started, missing=reason)
 
-        if self._queue.is_idle and self._recorder.is_recorded(flow):
+        if self.is_recorded(flow):
             return
         started = time.time() if at is None else at
         kept, missing = self._kept(body, missing)
@@ -84,6 +84,10 @@ class LiveRecorder:
         """Record that a request failed."""
         self._end(flow, partial(self._recorder.error, flow, message, at=time.time()))
 
+    def is_recorded(self, flow: str) -> bool:
+        """Return True if it is certain that a request is recorded."""
+        return self._queue.is_idle and self._recorder.is_recorded(flow)
+
     def needs_body(self, flow: str) -> bool:
         """Return False if it is certain that a reply is recorded only if the filter wants it."""
         return not self._queue.is_idle or self._recorder.is_bayeux(flow)
@@ -109,7 +113,7 @@ class LiveRecorder:
         self._queue.run(partial(self._recorder.mark, text))
 
     def write_left_out(self) -> None:
-        """Write the numbers of what was left out."""
+        """Write the number of omissions, by reason."""
         self._queue.run(self._recorder.write_left_out)
 
     def wait(self) -> None:

@@ -10,16 +10,20 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import parse_qsl
 
 from cometreel.bayeux import looks_like_bayeux
+from cometreel.http_fields import FORM_TYPE, media_type
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, decode_lenient
 from cometreel.recording.policy import PolicyRule, Treatment
 from cometreel.recording.redacted_texts import is_plain_word, redact_text
 from cometreel.recording.redaction import RedactionMarks, Redactor
 from cometreel.scenario.findings import can_be_written
 from cometreel.scenario.normalized_request import form_of
+from cometreel.secret_names import member_name
+from cometreel.wire import Headers
 
 __all__ = ["MAX_BODY", "TOO_LARGE", "ParsedBody", "may_be_messages", "parse", "parse_frame", "parse_query", "redact"]
 
@@ -42,7 +46,6 @@ _TEXT = re.compile(r"$|text/(?!html)|application/(?:[\w.+-]*xml|graphql|yaml|x-y
 """The types of text in requests."""
 
 _MAX_TEXT = 256 * 1024
-_FORM = "application/x-www-form-urlencoded"
 _MESSAGE_FIELD = b"message="
 """The start of the form of faye's cross-origin transport, which browsers send as text/plain."""
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:+-]{1,40})", re.IGNORECASE)
@@ -85,7 +88,7 @@ def parse(
         return _NONE
     if len(body) > MAX_BODY:
         return ParsedBody("omitted", reason=TOO_LARGE)
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = media_type(content_type)
     body = _as_utf8(body, content_type)
     if callback and (wrapped := _CALLBACK.match(body)):
         body = wrapped[1]
@@ -94,8 +97,8 @@ def parse(
         found = _json(body, bayeux, lenient=request)
         if found.kind != "omitted" or not (request and kind and _TEXT.match(kind)):
             return found
-    if kind == _FORM or body.startswith(_MESSAGE_FIELD):
-        return _form(body, kind)
+    if kind == FORM_TYPE or body.startswith(_MESSAGE_FIELD):
+        return _form(body, kind, Headers([("Content-Type", content_type)]).charset())
     if request and _TEXT.match(kind) and len(body) <= _MAX_TEXT:
         return _pieces(body, kind)
     if kind.startswith("text/plain") or not kind:
@@ -163,16 +166,18 @@ def _redacted(parsed: ParsedBody, redactor: Redactor) -> tuple[JSON, RedactionMa
 def _redacted_form(value: JSON, redactor: Redactor) -> tuple[JSON, RedactionMarks]:
     """Redact a form. Fields without a rule are kept if they can't be personal data, such as `action=start`."""
     marks, fields = RedactionMarks(), list[JSON]()
-    for pair in value if isinstance(value, list) else []:
-        if isinstance(pair, list) and len(pair) == 2:
-            name, text = str(pair[0]), str(pair[1])
-            rule = redactor.policy.query_rule(name)
-            if rule is None and text and not is_plain_word(text):
-                rule = PolicyRule(Treatment.TREE)
-            redacted, replaced = redactor.by_rule(rule, text)
-            if replaced:
-                (marks.secret if replaced == "secret" else marks.personal).append(f"/{redactor.key(name)}")
-            fields.append([redactor.key(name), redacted])
+    pairs = [pair for pair in value if isinstance(pair, list) and len(pair) == 2] if isinstance(value, list) else []
+    members = {str(name): text for name, text in reversed(pairs)}
+    for each in pairs:
+        name, text = str(each[0]), str(each[1])
+        members[name] = text  # of repeated fields, the last one before a value is its name
+        rule = redactor.policy.query_rule(member_name(members, name))
+        if rule is None and text and not is_plain_word(text):
+            rule = PolicyRule(Treatment.TREE)
+        redacted, replaced = redactor.by_rule(rule, text)
+        if replaced:
+            (marks.secret if replaced == "secret" else marks.personal).append(f"/{redactor.key(name)}")
+        fields.append([redactor.key(name), redacted])
     return fields, marks
 
 
@@ -218,12 +223,12 @@ def _has_channels(value: JSON) -> bool:
     return all(isinstance(message, dict) and isinstance(message.get("channel"), str) for message in messages)
 
 
-def _form(body: bytes, kind: str) -> ParsedBody:
-    pairs = [(name, str(each)) for name, value in form_of(body).items() for each in _values(value)]
+def _form(body: bytes, kind: str, charset: str) -> ParsedBody:
+    pairs = [(name, str(each)) for name, value in form_of(body, charset).items() for each in _values(value)]
     messages = _messages_of(pairs)
     if messages:
         return ParsedBody("bayeux", list(messages), in_form=True)
-    return ParsedBody("form", [[name, value] for name, value in pairs]) if kind == _FORM else _plain(body, kind)
+    return ParsedBody("form", [[name, value] for name, value in pairs]) if kind == FORM_TYPE else _plain(body, kind)
 
 
 def _values(value: JSON) -> list[JSON]:
@@ -232,13 +237,21 @@ def _values(value: JSON) -> list[JSON]:
 
 def _as_utf8(body: bytes, content_type: str) -> bytes:
     """Return a text in the character set that Content-Type declares as UTF-8; unchanged if it isn't such a text."""
-    declared = _CHARSET.search(content_type)
+    charset = _charset(content_type)
     try:
-        if declared is None or codecs.lookup(declared[1]).name in ("utf-8", "ascii"):
-            return body
-        return body.decode(declared[1]).encode()
+        return body.decode(charset).encode() if charset else body
     except (LookupError, ValueError):
         return body
+
+
+@lru_cache(maxsize=1024)
+def _charset(content_type: str) -> str:
+    """Return the character set that Content-Type declares; empty if there is none, or if it is UTF-8 or ASCII."""
+    declared = _CHARSET.search(content_type)
+    try:
+        return "" if declared is None or codecs.lookup(declared[1]).name in ("utf-8", "ascii") else declared[1]
+    except (LookupError, ValueError):
+        return ""
 
 
 def _messages_of(pairs: list[tuple[str, str]]) -> list[JSONObject]:

@@ -30,6 +30,9 @@ from cometreel.wire import Headers
 __all__ = ["Recorder"]
 
 _NOT_BAYEUX = ParsedBody("none")
+_MOST_REQUESTS, _MOST_NUMBERS = 10_000, 16
+"""Of how many requests, and how many of each, the secrets are compared."""
+
 _RAW_BYTE = re.compile("[\udc80-\udcff]")
 """A byte of a request target that is not UTF-8, as `field_text` returns it."""
 _NO_HEADERS = Headers()
@@ -75,6 +78,7 @@ class Recorder:
         self._flows: dict[str, _Flow] = {}
         self._count = self._recorded = self._lost = self._unreported = 0
         self._left_out: Counter[str] = Counter()
+        self._secret_requests: dict[bytes, list[bytes]] = {}
         self._run = ""
         if self._journal.resumed:
             self._run = f"{max(0, round(self._time(None) * 1000)):x}-"
@@ -123,9 +127,26 @@ class Recorder:
         fields = redact(parsed, self._redactor)
         if "omitted" in fields and body:
             fields["digest"] = self._redactor.pseudonyms.token(hashlib.sha256(body).hexdigest())
+        elif parsed.kind != "bayeux" and (number := self._number_of_secrets(url, body or b"", head, fields)):
+            fields["digest"] = str(number)
         line = {**head, **self._credentials(parsed, head), **_values(values), **fields}
         self._write("request", state, line, at)
         return True
+
+    def _number_of_secrets(self, url: str, body: bytes, head: JSONObject, fields: JSONObject) -> int:
+        """Return a number that differs for requests that differ only in secrets; 0 for the first and for others."""
+        hidden, query = fields.get("hid"), head.get("hid-query")
+        in_body = isinstance(hidden, dict) and "secret" in hidden
+        if not in_body and not (isinstance(query, dict) and "secret" in query.values()):
+            return 0
+        redacted = hashlib.sha256(encode([head.get("path"), head.get("query"), fields])).digest()
+        if redacted not in self._secret_requests and len(self._secret_requests) >= _MOST_REQUESTS:
+            return 0
+        sent = self._secret_requests.setdefault(redacted, [])
+        digest = hashlib.sha256(f"{url}\n".encode("utf-8", "surrogatepass") + body).digest()
+        if digest not in sent and len(sent) < _MOST_NUMBERS:
+            sent.append(digest)
+        return sent.index(digest) if digest in sent else _MOST_NUMBERS
 
     def reply(
         self,

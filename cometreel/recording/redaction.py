@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import quote, unquote_plus
 
-from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
+from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode, names_in
 from cometreel.recording.known_secrets import KnownSecrets, looks_random
 from cometreel.recording.policy import Policy, PolicyRule, Treatment
 from cometreel.recording.pseudonyms import EMAIL, SHAPED_ID, Pseudonyms, is_shaped_id
@@ -21,18 +21,18 @@ from cometreel.secret_names import may_be_renamed, member_name, words_of
 from cometreel.secret_text import SecretText
 from cometreel.secret_values import basic_credentials
 
-__all__ = ["HIDDEN", "RedactionMarks", "Redactor", "is_login_name", "refers_to_user"]
+__all__ = ["HIDDEN", "INTERNATIONAL_NUMBER", "QUOTED", "RedactionMarks", "Redactor", "is_login_name", "refers_to_user"]
 
 HIDDEN = "hidden"
 """The replacement of a secret that does not identify a session."""
 
 _URL_HOST = re.compile(r"(?<=://)(?:[^/@\s\"'<>]*@)?([^/?#\s\"'<>,;\\]+)")
-_INTERNATIONAL = re.compile(r"(?<![\w+])\+\d(?:[\d().\s/-]*\d){6,}")
+INTERNATIONAL_NUMBER = re.compile(r"(?<![\w+])\+\d(?:[\d().\s/-]*\d){6,}")
 _PARAMETER = re.compile(r"(?<=[?&])([\w.~-]{1,60})=([^&#\s\"'<>]+)")
-_QUOTED = re.compile(r"(?<=['\"])[^'\"]+(?=['\"])")
+QUOTED = re.compile(r"(?<=['\"])[^'\"]+(?=['\"])")
 _LONG_NUMBER = re.compile(r"\d{4,}")
 _PRIVATE_ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b")
-_CACHE_LIMIT = 20_000
+_CACHE_LIMIT, _LONGEST_CACHED = 20_000, 200
 _ENVELOPE_DATA = ("data", "ext")
 _SECRET_TREATMENTS = (Treatment.SECRET, Treatment.TOKEN)
 _OPERATION_KEYS = frozenset(
@@ -82,8 +82,11 @@ class Redactor:
         self._names: dict[str, str] = {}
         self._users: dict[str, str] = {}
         self._text_cache: dict[str, str] = {}
+        self._changes = 0
+        """Number of names that were found after the same text was returned unchanged, or may have been."""
         self._key_cache: dict[str, str] = {}
         self._member_rules: dict[str, PolicyRule | None] = {}
+        self._steps: dict[str, str] = {}
         self._path: list[str] = []
         self._marks = RedactionMarks()
         self._patterns = self._text_patterns()
@@ -95,7 +98,7 @@ class Redactor:
     @property
     def version(self) -> int:
         """A number that changes when the result for an equal value may change."""
-        return len(self._names) + len(self._users) + self.secrets.dropped
+        return self._changes + len(self._users) + self.secrets.dropped
 
     def redact_json(self, value: JSON) -> tuple[JSON, RedactionMarks]:
         """Redact a JSON value; also return the marks of the replaced values."""
@@ -132,7 +135,8 @@ class Redactor:
         pseudonym = self.pseudonyms.same_shape(value)
         if len(value) >= 5 and value not in self._names and not value.isalpha() and len(self._names) < _CACHE_LIMIT:
             self._names[value] = pseudonym
-            self._text_cache.pop(value, None)
+            if self._text_cache.pop(value, None) is not None or len(value) >= _LONGEST_CACHED:
+                self._changes += 1
         return pseudonym
 
     def text(self, value: str) -> str:
@@ -143,13 +147,14 @@ class Redactor:
             redacted = self._redact_text(value)
             if len(self._text_cache) >= _CACHE_LIMIT:
                 self._text_cache.clear()
-            if len(value) < 200:
+                self._changes += 1
+            if len(value) < _LONGEST_CACHED:
                 self._text_cache[value] = redacted
             return redacted
 
     def message(self, value: str) -> str:
         """Redact an error message of the server: also quoted parts and long numbers."""
-        value = _QUOTED.sub(lambda found: self.pseudonyms.same_shape(found[0]), self.text(value))
+        value = QUOTED.sub(lambda found: self.pseudonyms.same_shape(found[0]), self.text(value))
         value = _PRIVATE_ADDRESS.sub(lambda found: self.pseudonyms.host(found[0]), value)
         return _LONG_NUMBER.sub(lambda found: self.pseudonyms.digits(found[0]), value)
 
@@ -261,7 +266,12 @@ class Redactor:
         return self._number(value, rule)
 
     def _string(self, value: str, rule: PolicyRule | None) -> JSON:
-        redacted, replaced = self.by_rule(rule, value)
+        if rule is None and value in self._text_cache and not self.policy.strict:  # most strings; by_rule takes longer
+            redacted, replaced = self._text_cache[value], ""
+            if redacted != value:
+                replaced = "personal"
+        else:
+            redacted, replaced = self.by_rule(rule, value)
         if replaced:
             self._mark(replaced)
         return redacted
@@ -282,23 +292,21 @@ class Redactor:
     def _object(self, value: JSONObject, rule: PolicyRule | None) -> JSON:
         if rule is not None and (rule.treatment is Treatment.TREE or rule.treatment in _SECRET_TREATMENTS):
             return self._whole(value, rule)
-        path, redacted = self._path, dict[str, JSON]()
+        path, redacted, keys, rules = self._path, dict[str, JSON](), self._key_cache, self._member_rules
         for name, item in value.items():
             path.append(name)
             if name in _OPERATION_KEYS and isinstance(item, str):
                 self._add_words(item)
-            redacted[self.key(name)] = self._value(item, self._member_rule(value, name))
+            rule = rules[name] if name in rules else self._member_rule(value, name)
+            redacted[keys.get(name) or self.key(name)] = self._value(item, rule)
             path.pop()
         return redacted
 
     def _member_rule(self, members: JSONObject, name: str) -> PolicyRule | None:
-        try:
-            return self._member_rules[name]
-        except KeyError:
-            rule = self._find_rule(member_name(members, name))
-            if not may_be_renamed(name) and len(self._member_rules) < _CACHE_LIMIT:
-                self._member_rules[name] = rule
-            return rule
+        rule = self._find_rule(member_name(members, name))
+        if not may_be_renamed(name) and len(self._member_rules) < _CACHE_LIMIT:
+            self._member_rules[name] = rule
+        return rule
 
     def _find_rule(self, name: str) -> PolicyRule | None:
         rule = self.policy.key_rule(name)
@@ -311,14 +319,19 @@ class Redactor:
 
     def _learn_users(self, value: JSON) -> None:
         """Find the names of users in a body first: they are replaced in all its parts."""
+        names = {name for name in names_in(value) if is_login_name(name) and self._is_personal(name)}
+        if names:
+            self._add_users(value, names)
+
+    def _add_users(self, value: JSON, names: set[str]) -> None:
         if isinstance(value, list):
             for item in value:
-                self._learn_users(item)
+                self._add_users(item, names)
         elif isinstance(value, dict):
             for name, item in value.items():
                 if isinstance(item, dict | list):
-                    self._learn_users(item)
-                elif item and isinstance(item, str) and is_login_name(name) and self._is_personal(name):
+                    self._add_users(item, names)
+                elif item and isinstance(item, str) and name in names:
                     self.user(item)
 
     def _is_personal(self, name: str) -> bool:
@@ -383,13 +396,20 @@ class Redactor:
         return self.text(name)
 
     def _mark(self, replaced: str) -> None:
-        pointer = "".join("/" + escape(self._path_step(name)) for name in self._path)
+        steps = self._steps
+        pointer = "".join([steps.get(name) or self._step(name) for name in self._path])
         if replaced == "secret":
             self._marks.secret.append(pointer)
         elif replaced == "personal":
             self._marks.personal.append(pointer)
         else:
             self._marks.identifiers[pointer] = replaced.removeprefix("id ")
+
+    def _step(self, name: str) -> str:
+        step = "/" + escape(self._path_step(name))
+        if len(self._steps) < _CACHE_LIMIT:
+            self._steps[name] = step
+        return step
 
     def _path_step(self, name: str) -> str:
         return name if name.isdigit() and len(name) < 4 else self.key(name)
@@ -419,7 +439,7 @@ class Redactor:
             ("://", _URL_HOST, lambda found: self.pseudonyms.host(found[1])),
             *shaped_ids,
             ("@", EMAIL, lambda found: self.name(found[0])),
-            ("+", _INTERNATIONAL, lambda found: self.name(found[0])),
+            ("+", INTERNATIONAL_NUMBER, lambda found: self.name(found[0])),
         ]
 
     def _parameter(self, found: re.Match[str]) -> str:

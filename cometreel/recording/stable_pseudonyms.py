@@ -12,8 +12,8 @@ from dataclasses import replace
 from operator import is_
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from cometreel.http_fields import SAFE_IN_SEGMENT
 from cometreel.jsonvalue import JSON
-from cometreel.recording.header_redaction import SAFE
 from cometreel.recording.journal_events import RecordedBody, RedactedPaths, WireEvent
 from cometreel.recording.pseudonyms import DIGITS, SHAPED_ID, Pseudonyms
 from cometreel.recording.scenario_values import value_at
@@ -92,7 +92,7 @@ class _StablePseudonyms:
         """Replace pseudonyms in the decoded segment: the `C` of `%2C` isn't part of a word."""
         plain = unquote(segment)
         new = self._text(plain)
-        return segment if new == plain else quote(new, safe=SAFE)
+        return segment if new == plain else quote(new, safe=SAFE_IN_SEGMENT)
 
     def _query(self, event: WireEvent) -> str:
         pairs = parse_qsl(event.query, keep_blank_values=True)

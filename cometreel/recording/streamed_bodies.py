@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cometreel.content_codings import BodyTooLong, CodingInvalid, decode_content
-from cometreel.http_fields import RawFields, field_text, headers_from_raw
+from cometreel.http_fields import RawFields, field_text, headers_from_raw, media_type
 from cometreel.recording.recorded_bodies import MAX_BODY, TOO_LARGE
 from cometreel.wire import Headers
 
@@ -57,7 +57,7 @@ class BodyCopy:
 
 def is_event_stream(content_type: str) -> bool:
     """Return True for a type whose messages have a meaning before the end of the body, which may never come."""
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = media_type(content_type)
     return kind in _EVENT_STREAMS or kind.startswith("application/grpc")
 
 

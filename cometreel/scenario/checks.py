@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from cometreel.cors import is_origin
+from cometreel.http_fields import CONTROL_CHARACTER
 from cometreel.jsonvalue import JSON
 from cometreel.scenario.json_pointer import parse_pointer
 
@@ -29,7 +30,6 @@ META_CHANNELS = ("/meta/handshake", "/meta/connect", "/meta/subscribe", "/meta/u
 CORRELATION_SOURCE = r"^(path-tail|map-keys|query:.+|body:/.*)$"
 _CHANNEL = re.compile(CHANNEL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _METHOD = re.compile(r"[A-Za-z][A-Za-z-]*")
 
 FieldCheck: TypeAlias = Callable[[JSON], Iterator[Finding]]
@@ -351,7 +351,7 @@ def own_header_value(value: JSON) -> Iterator[Finding]:
 
 def header_line(value: JSON) -> Iterator[Finding]:
     """Check one header value: no control characters, which could end the field or the header section."""
-    if not isinstance(value, str) or _CONTROL.search(value):
+    if not isinstance(value, str) or CONTROL_CHARACTER.search(value):
         yield Finding((), describe(value), "one line of text")
 
 

@@ -1,4 +1,4 @@
-"""Data files: bodies and data in files of their own, named with `{$file: desktop/initialization-1.json}`.
+"""Data files: bodies and data in separate files, named with `{$file: desktop/initialization-1.json}`.
 
 The content of a file replaces its marker when the scenario is read, so that everything else sees the value as if it was
 written in the scenario. A value from a file knows its file; it is written back as the marker unless it was changed.

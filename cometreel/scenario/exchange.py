@@ -15,7 +15,6 @@ from cometreel.scenario.normalized_request import (
     NormalizedRequest,
     RequestKey,
     RequestOrPublish,
-    form_of,
     normalize_publish,
     normalize_request,
 )
@@ -318,7 +317,7 @@ def _feature_of_http_request(feature: Feature, request: NormalizedRequest) -> Ha
     if feature[0] == "body":
         return _feature_of_body(feature, request)
     if feature[0] == "form":
-        return _member(form_of(request.content), feature[1:])
+        return _member(request.form(), feature[1:])
     return _NOT_INDEXED
 
 

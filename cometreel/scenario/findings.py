@@ -182,5 +182,12 @@ def can_be_written(value: JSON, depth: int = 0) -> bool:
     if isinstance(value, dict | list) and depth >= _DEEPEST:
         return False
     if isinstance(value, dict):
-        return all(can_be_written(name) and can_be_written(member, depth + 1) for name, member in value.items())
-    return not isinstance(value, list) or all(can_be_written(item, depth + 1) for item in value)
+        return _can_all_be_written(value, depth) and _can_all_be_written(value.values(), depth)
+    return not isinstance(value, list) or _can_all_be_written(value, depth)
+
+
+def _can_all_be_written(values: Iterable[JSON], depth: int) -> bool:
+    for value in values:
+        if not (isinstance(value, str) and value.isascii()) and not can_be_written(value, depth + 1):
+            return False
+    return True

@@ -107,6 +107,10 @@ class NormalizedRequest:
     headers: Headers = Headers()
     key: RequestKey | None = None
 
+    def form(self) -> JSONObject:
+        """Return the fields of the body, read as a form."""
+        return form_of(self.content, self.headers.charset())
+
 
 @immutable
 class NormalizedPublish:
@@ -200,32 +204,36 @@ def without(value: JSON, ignored: Sequence[str]) -> JSON:
     return value
 
 
-def form_of(content: bytes) -> JSONObject:
-    """Parse a form like a query: names to texts, or to arrays for repeated names. Equal forms share the result."""
-    form = _forms.get(content)
+def form_of(content: bytes, charset: str = "") -> JSONObject:
+    """Parse a form like a query: names to texts, or to arrays for repeated names. Equal forms share the result.
+
+    `charset` is that of percent-encoded bytes, if it isn't UTF-8.
+    """
+    key = (content, charset or "utf-8")
+    form = _forms.get(key)
     if form is None:
-        form = _form(content)
-        _forms.put(content, form, _ENTRY_SIZE + _PARSED_SIZE * len(content))
+        form = _form(*key)
+        _forms.put(key, form, _ENTRY_SIZE + _PARSED_SIZE * len(content))
     return form
 
 
 @lru_cache(maxsize=1)  # a long form is not in `_forms`, and is compared with several patterns
-def _form(content: bytes) -> JSONObject:
+def _form(content: bytes, charset: str) -> JSONObject:
     try:
         text = content.decode()
     except UnicodeDecodeError:  # in the character set of an old page
         text = content.decode("latin-1")
-    return query_of(text)
+    return query_of(text, charset)
 
 
-_forms: BoundedCache[bytes, JSONObject] = BoundedCache(32_000_000)
+_forms: BoundedCache[tuple[bytes, str], JSONObject] = BoundedCache(32_000_000)
 
 
-def query_of(text: str) -> JSONObject:
+def query_of(text: str, charset: str = "utf-8") -> JSONObject:
     """Parse a query string: names to texts, or to arrays for repeated names."""
     if not text:
         return {}
     found: dict[str, list[JSON]] = {}
-    for name, value in parse_qsl(text, keep_blank_values=True, errors="backslashreplace", max_num_fields=None):
+    for name, value in parse_qsl(text, keep_blank_values=True, encoding=charset, errors="backslashreplace"):
         found.setdefault(name, []).append(value)
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}

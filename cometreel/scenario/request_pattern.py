@@ -25,7 +25,6 @@ from cometreel.scenario.normalized_request import (
     NormalizedPublish,
     NormalizedRequest,
     RequestOrPublish,
-    form_of,
 )
 from cometreel.scenario.yaml_writer import inline
 
@@ -159,7 +158,7 @@ class FormBody:
         if found.is_json and not isinstance(found.body, int | float):  # `1` is a form too
             context.differences.append(Difference("/form", shortened(repr(self.matcher)), _shown_body(found)))
         else:
-            self.matcher.compare(form_of(found.content), "/form", context)
+            self.matcher.compare(found.form(), "/form", context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +196,7 @@ class BytesBody:
             context.differences.append(Difference("/body", *self._difference(found)))
 
     def _difference(self, found: NormalizedRequest) -> tuple[str, str]:
-        """Describe what was expected and what was found. A text is found by its size: it may contain secrets."""
+        """Describe the expected and the found body. A text is described by its size, because it may contain secrets."""
         shown_body = _shown_body(found)
         if not self.content:
             return "nothing", shown_body

@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias, cast
+from urllib.parse import quote
 
 from cometreel.jsonvalue import JSON
 from cometreel.scenario.findings import Finding, describe
 from cometreel.scenario.json_pointer import parse_pointer
 
-__all__ = ["FROM", "IN", "RuntimeExpression", "check_from", "check_in", "parse_expression"]
+__all__ = ["FROM", "IN", "RuntimeExpression", "check_from", "check_in", "parameter_pattern", "parse_expression"]
 
 _FIELD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _POINTER = r"(?P<pointer>(/([^~]|~[01])*)?)"
@@ -81,6 +82,12 @@ def parse_expression(text: str) -> RuntimeExpression:
     parse_pointer(pointer)
     part = cast(Part, found["part"] or "body")
     return RuntimeExpression(cast(Source, found["source"]), part, found["name"] or "", pointer, found["parameter"])
+
+
+@lru_cache(maxsize=256)
+def parameter_pattern(name: str) -> re.Pattern[str]:
+    """Return a pattern for one parameter in the query or the fragment of a URL; group 2 is its value, still encoded."""
+    return re.compile(rf"([?&#]{re.escape(quote(name, safe=''))}=)([^&#]*)")
 
 
 def check_from(value: JSON) -> Iterator[Finding]:

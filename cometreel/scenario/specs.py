@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cometreel.jsonvalue import JSON, JSONObject, encode
+from cometreel.jsonvalue import JSON, JSONObject, as_text
 
 from .checks import FieldCheck, channel, count, duration, flag, header_line, status
 from .compiled import EventOut, EventPlan, Position, PublishReplyOut, RenderContext, ReplyOut
@@ -37,12 +37,8 @@ def _seconds(value: Value, scope: Scope, position: Position) -> float:
     return parse_duration(str(_checked(value, duration, scope, position)))
 
 
-def _text(value: JSON) -> str:
-    return value if isinstance(value, str) else encode(value).decode()
-
-
 def _line(value: Value, scope: Scope, position: Position) -> str:
-    text = _text(value.render(scope))
+    text = as_text(value.render(scope))
     for finding in header_line(text):
         raise TemplateFailed(text, f"{finding.found}; expected {finding.expected}", str(position))
     return text
@@ -79,7 +75,7 @@ class ReplySpec:
     def _content(self, scope: Scope) -> bytes:
         if self.text is None:
             return self.content
-        return _text(self.text.render(scope)).encode(errors="replace")
+        return as_text(self.text.render(scope)).encode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +101,7 @@ class PublishReplySpec:
         return PublishReplyOut(
             after_seconds=_seconds(self.after, scope, self.position),
             successful=successful is True,
-            error=None if error is None else _text(error),
+            error=None if error is None else as_text(error),
             members={name: value.render(scope) for name, value in self.members},
         )
 
@@ -165,4 +161,4 @@ class EventSpec:
     def _batch(self, scope: Scope) -> str | None:
         """Return the name of the batch; false or null from a template means none."""
         batch = None if self.batch is None else self.batch.render(scope)
-        return None if batch is None or batch is False else _text(batch)
+        return None if batch is None or batch is False else as_text(batch)

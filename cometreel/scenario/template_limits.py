@@ -133,13 +133,8 @@ class Formatter(SandboxedFormatter):
         return str(super().format_field(value, format_spec))
 
 
-class EscapeFormatter(SandboxedEscapeFormatter):
+class EscapeFormatter(Formatter, SandboxedEscapeFormatter):
     """The formatter of `Markup.format`."""
-
-    def format_field(self, value: object, format_spec: str) -> str:
-        """Format a value; the widths in its format cost too."""
-        spend(size_of(value) + sum(map(int, _NUMBER.findall(format_spec))))
-        return str(super().format_field(value, format_spec))
 
 
 # ---------------------------------------------------------------------- methods

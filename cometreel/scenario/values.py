@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Protocol, TypeAlias
 
-from cometreel.jsonvalue import JSON, encode
+from cometreel.jsonvalue import JSON, as_text
 from cometreel.scenario.normalized_request import NormalizedPublish, NormalizedRequest, RequestOrPublish
 
 from .compiled import Position, RenderContext
@@ -131,7 +131,7 @@ class Members:
 
     def render(self, scope: Scope) -> JSON:
         """Render each key and member."""
-        return {_key(key.render(scope)): member.render(scope) for key, member in self.members}
+        return {as_text(key.render(scope)): member.render(scope) for key, member in self.members}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +144,7 @@ class Items:
     def render(self, scope: Scope) -> JSON:
         """Render each item."""
         items = [item.render(scope) for item in self.items]
-        return ",".join(map(_key, items)) if self.joined else items
-
-
-def _key(value: JSON) -> str:
-    return value if isinstance(value, str) else encode(value).decode()
+        return ",".join(map(as_text, items)) if self.joined else items
 
 
 def value_of(written: JSON, locate: Locate, path: ValuePath = ()) -> Value:

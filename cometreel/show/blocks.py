@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cometreel.jsonvalue import JSON, encode
+from cometreel.jsonvalue import JSON, as_text
 from cometreel.scenario import EventBlock, Profile, PublishBlock, ReplyBlock, RequestBlock, find
 from cometreel.show.conversation import ConversationExchange, ConversationNotification
 
@@ -40,7 +40,7 @@ def exchange_of(
         placement.lane,
         placement.at,
         "PUBLISH" if isinstance(request, PublishBlock) else request.method,
-        _text(request.publish) if isinstance(request, PublishBlock) else _target(request),
+        as_text(request.publish) if isinstance(request, PublishBlock) else _target(request),
         _operation(body, request, profile),
         _first(body, profile.owner_type),
         body,
@@ -57,7 +57,7 @@ def notification_of(event: EventBlock, at: float, lane: int) -> ConversationNoti
     """Convert an event block; a disconnect is shown as a notification too."""
     if event.channel is None:
         return ConversationNotification(at, lane, "/meta/disconnect", "the server ends the session")
-    return ConversationNotification(at, lane, _text(event.channel), kind_of(event.data), event.data, event.ext)
+    return ConversationNotification(at, lane, as_text(event.channel), kind_of(event.data), event.data, event.ext)
 
 
 def kind_of(data: JSON) -> str:
@@ -80,7 +80,7 @@ def _reply_body(reply: ReplyBlock | None) -> JSON:
 
 
 def _status(reply: ReplyBlock | None) -> str:
-    return "200" if reply is None or reply.status is None else _text(reply.status)
+    return "200" if reply is None or reply.status is None else as_text(reply.status)
 
 
 def _publish_status(reply: ReplyBlock | None) -> str:
@@ -94,7 +94,7 @@ def _is_failure(status: str) -> bool:
 
 def _target(request: RequestBlock) -> str:
     path = request.path
-    target = "/" + "/".join(map(_text, path)) if isinstance(path, list) else _text(path)
+    target = "/" + "/".join(map(as_text, path)) if isinstance(path, list) else as_text(path)
     query = request.query
     if isinstance(query, dict) and query:
         target += "?" + "&".join(f"{name}={piece}" for name, value in query.items() for piece in _pieces(value))
@@ -102,12 +102,7 @@ def _target(request: RequestBlock) -> str:
 
 
 def _pieces(value: JSON) -> Iterator[str]:
-    yield from map(_text, value) if isinstance(value, list) else [_text(value)]
-
-
-def _text(value: JSON) -> str:
-    """Return a text unchanged, a marker as one line of JSON."""
-    return value if isinstance(value, str) else encode(value).decode()
+    yield from map(as_text, value) if isinstance(value, list) else [as_text(value)]
 
 
 def _operation(body: JSON, request: RequestBlock | PublishBlock, profile: Profile) -> str:

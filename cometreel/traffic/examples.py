@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from urllib.parse import quote, urlencode
 
+from cometreel.http_fields import FORM_TYPE
 from cometreel.jsonvalue import JSON, encode
 from cometreel.scenario import PublishBlock, RequestBlock
 from cometreel.scenario.markers import marker_of, unescaped
@@ -112,7 +113,7 @@ def _encoded(pattern: JSON) -> str:
 
 def _body(block: RequestBlock) -> tuple[bytes, str]:
     if "form" in block.model_fields_set:
-        return _encoded(block.form).encode(), "application/x-www-form-urlencoded"
+        return _encoded(block.form).encode(), FORM_TYPE
     if block.text is not None:
         return str(example(block.text)).encode(), "text/plain;charset=UTF-8"
     if block.base64 is not None:

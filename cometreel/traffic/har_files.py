@@ -260,12 +260,14 @@ def _end(entry: _HarEntry, flow: str, at: float) -> TrafficEvent:
     reply = entry.response
     if not reply.status:  # Chrome: canceled, blocked, or connection error
         return RequestFailed(at, flow, reply.error or "no reply")
-    fields = [(pair.name, pair.value) for pair in reply.headers]
-    return ReplyReceived(at, flow, reply.status, headers_of(fields, decoded=True), _reply_body(reply.content))
+    fields, body = [(pair.name, pair.value) for pair in reply.headers], _reply_body(reply.content)
+    return ReplyReceived(at, flow, reply.status, headers_of(fields, decoded=bool(body)), body)
 
 
 def _request_headers(request: _HarRequest) -> Headers:
     fields = [(pair.name, pair.value) for pair in request.headers]
+    if request.post_data and not any(name.lower() == "content-type" for name, _ in fields):
+        fields.append(("Content-Type", request.post_data.mime_type))
     if request.cookies and not any(name.lower() == "cookie" for name, _ in fields):
         fields.append(("Cookie", "; ".join(f"{cookie.name}={cookie.value}" for cookie in request.cookies)))
     return headers_of(fields, decoded=True)
@@ -275,7 +277,7 @@ def _request_body(request: _HarRequest) -> bytes:
     data = request.post_data
     if data is None:
         return b""
-    if data.text is None:
+    if not data.text:
         return urlencode([(pair.name, pair.value) for pair in data.params]).encode()
     return _bytes(data.text, data.encoding)
 
@@ -339,7 +341,7 @@ def _request_json(request: Request) -> JSONObject:
     }
     if request.body:
         content_type = request.headers.get("content-type") or ""
-        members["postData"] = {"mimeType": content_type, "text": request.body.decode("utf-8", "replace")}
+        members["postData"] = {"mimeType": content_type, **_body_json(request.body)}
     return members
 
 
@@ -349,12 +351,16 @@ def _response_json(reply: Reply | None) -> JSONObject:
         empty: JSONObject = {"status": 0, "statusText": "", "headers": [], "content": {"size": 0, "mimeType": ""}}
         return {**empty, **shared, "bodySize": -1, "_error": "net::ERR_ABORTED"}
     content: JSONObject = {"size": len(reply.body), "mimeType": reply.headers.get("content-type") or ""}
-    try:
-        content["text"] = reply.body.decode()
-    except UnicodeDecodeError:
-        content |= {"text": base64.b64encode(reply.body).decode(), "encoding": "base64"}
+    content |= _body_json(reply.body)
     head: JSONObject = {"status": reply.status, "statusText": reply.reason, "headers": _fields_json(reply.headers)}
     return {**head, "content": content, **shared, "bodySize": len(reply.body)}
+
+
+def _body_json(body: bytes) -> JSONObject:
+    try:
+        return {"text": body.decode()}
+    except UnicodeDecodeError:
+        return {"text": base64.b64encode(body).decode(), "encoding": "base64"}
 
 
 def _fields_json(headers: Headers) -> list[JSON]:

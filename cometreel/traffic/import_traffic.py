@@ -47,7 +47,7 @@ def import_traffic(
     generalise: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Distilled:
-    """Record the traffic of a file into a new journal and distil it. The file is not changed.
+    """Record the traffic of a file into a new journal and distill it. The file is not changed.
 
     Invalid parts of the file are skipped and listed as left out. Calls whose URL contains a match of `url` are kept
     besides CometD; without `url`, all calls except scripts, styles, images and fonts. Times are taken from the file.

@@ -190,7 +190,7 @@ def _content(message: http.Message) -> tuple[Headers, bytes | None, str]:
         headers, body, missing = decoded(fields, message.raw_content)
     except ModuleNotFoundError:  # zstd: mitmproxy 12 has another library than mitmproxy 11
         headers, body, missing = headers_from_raw(fields), message.content, ""
-    return headers_of(headers, decoded=body is not None), body, missing
+    return headers_of(headers, decoded=bool(body)), body, missing
 
 
 _CLIENT_ADDRESS = ("127.0.0.1", 0)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cometreel import __version__
+from cometreel.http_fields import FORM_TYPE
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import (
     EventBlock,
@@ -29,7 +30,6 @@ __all__ = ["join_shapes", "openapi_summary", "shape_of"]
 
 _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9A-Z]{16}|[0-9]{4,}")
 _JSON = "application/json"
-_FORM = "application/x-www-form-urlencoded"
 _ANY_TYPE_SHAPES: dict[str, JSONObject] = {"anything": {}}
 
 
@@ -97,7 +97,7 @@ class _OpenapiSummary:
         if request.body is not None:
             _add_body(operation, self._operation(request.body), shape_of(request.body))
         if "form" in request.model_fields_set:
-            _add_body(operation, "", shape_of(request.form or {}), _FORM)
+            _add_body(operation, "", shape_of(request.form or {}), FORM_TYPE)
         _add_response(operation, block.reply or ReplyBlock())
         if block.events:
             known = operation.get("x-notifications")

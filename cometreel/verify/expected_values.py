@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from cometreel.jsonvalue import JSON, JSONObject, encode
+from cometreel.jsonvalue import JSON, JSONObject, as_text
 from cometreel.scenario import Match, RenderContext, TemplateFailed, User
 from cometreel.scenario.matchers import MISSING, Missing
 from cometreel.scenario.values import Fixed, Identifier, Items, Members, Scope, Templated, Value
@@ -88,14 +88,14 @@ class ExpectedValues:
         for key, member in value.members:
             fixed_keys = {item.value for item, _ in value.members if isinstance(item, Fixed)}
             rest = (name for name in live_members if name not in fixed_keys and name not in result)
-            name = _text(self.resolve(key, next(rest, MISSING) if not isinstance(key, Fixed) else MISSING))
+            name = as_text(self.resolve(key, next(rest, MISSING) if not isinstance(key, Fixed) else MISSING))
             result[name] = self.resolve(member, live_members.get(name, MISSING))
         return result
 
     def _items(self, value: Items, live: JSON | Missing) -> JSON:
         if value.joined:
             pieces: Sequence[JSON] = live.split(",") if isinstance(live, str) else []
-            return ",".join(map(_text, self._each_item(value.items, pieces)))
+            return ",".join(map(as_text, self._each_item(value.items, pieces)))
         return self._each_item(value.items, live if isinstance(live, list) else [])
 
     def _each_item(self, items: Sequence[Value], live: Sequence[JSON]) -> list[JSON]:
@@ -152,7 +152,3 @@ class ExpectedValues:
 def _live_or_text(live: JSON | Missing, text: str) -> JSON:
     """Return the live value of a template that cannot be rendered; the template's text if there is none."""
     return text if live is MISSING or isinstance(live, dict | list) else live
-
-
-def _text(value: JSON) -> str:
-    return value if isinstance(value, str) else encode(value).decode()

@@ -124,7 +124,7 @@ class HttpSession:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._no_answer(error, limit) from None
         self._server_reached = True
-        if response.is_redirect and response.status_code != recorded:
+        if response.has_redirect_location and response.status_code != recorded:
             raise self.target.redirect_error(request_line, response.headers.get("location", ""))
         return LiveReply(response.status_code, Headers(response.headers.multi_items()), body)
 

@@ -15,7 +15,7 @@ from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode
 from cometreel.recording import Policy
 from cometreel.recording.policy import PolicyRule, Treatment
 from cometreel.recording.pseudonyms import EMAIL, SHAPED_ID, is_shaped_id
-from cometreel.recording.redaction import HIDDEN, Redactor
+from cometreel.recording.redaction import HIDDEN, INTERNATIONAL_NUMBER, QUOTED, Redactor
 from cometreel.recording.secret import Secret
 from cometreel.scenario.matchers import MISSING, Missing
 
@@ -23,8 +23,6 @@ __all__ = ["ReportMasking"]
 
 _PERSONAL = "(personal)"
 _HOST = re.compile(r"(?<=://)[^/?#\s\"'<>,;\\]+")
-_INTERNATIONAL = re.compile(r"(?<![\w+])\+\d(?:[\d().\s/-]*\d){6,}")
-_QUOTED = re.compile(r"(?<=['\"])[^'\"]+(?=['\"])")
 _NUMBERS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b|\d{4,}")
 _SESSION_PARAMETER = re.compile(r";jsessionid=[^;/?#\s\"'<>]*", re.IGNORECASE)
 _SHORTEST_NAME = 5
@@ -40,6 +38,7 @@ class ReportMasking:
         self._policy = policy
         self._redactor = Redactor(policy, Secret(key))
         self._names: set[str] = set()
+        self._users: set[str] = set()
 
     # --- redaction ------------------------------------------------------------------------------------------
     def add_secret(self, secret: str) -> None:
@@ -62,7 +61,11 @@ class ReportMasking:
         elif isinstance(value, list):
             for item in value:
                 self.learn_names(item, rule)
-        elif isinstance(value, str) and len(value) >= _SHORTEST_NAME:
+        elif isinstance(value, str):
+            if treatment is Treatment.NAME:
+                self._users.add(value)
+            if len(value) < _SHORTEST_NAME:
+                return
             one_word = " " not in value.strip()  # in a tree, several words are a text
             if treatment is Treatment.NAME or (treatment is Treatment.TREE and one_word):
                 self._names.add(self._name_form(value))
@@ -125,6 +128,8 @@ class ReportMasking:
     def _mask_text(self, value: str, treatment: Treatment | None) -> JSON:
         if treatment in (None, Treatment.KEEP) and self._name_form(value) in self._names:
             return _PERSONAL
+        if treatment in (None, Treatment.IDENTIFIER) and value and value in self._users:
+            return _PERSONAL  # a recording replaces an identifier that is the name of a user
         bare = value.strip()
         if bare[:1] in ("{", "[") and bare[-1:] in ("}", "]"):
             try:
@@ -134,7 +139,7 @@ class ReportMasking:
             except NotJSON:
                 pass
         if treatment is Treatment.MESSAGE:
-            value = _NUMBERS.sub("#", _QUOTED.sub("…", value))
+            value = _NUMBERS.sub("#", QUOTED.sub("…", value))
         return self._mask_patterns(value)
 
     def _name_form(self, value: str) -> str:
@@ -149,7 +154,7 @@ class ReportMasking:
     def _mask_patterns(self, value: str) -> str:
         value = SHAPED_ID.sub("(id)", value) if self._policy.strict else value
         value = EMAIL.sub("(address)", _HOST.sub("(host)", value)) if "@" in value or "://" in value else value
-        return _SESSION_PARAMETER.sub("", _INTERNATIONAL.sub("(number)", value))
+        return _SESSION_PARAMETER.sub("", INTERNATIONAL_NUMBER.sub("(number)", value))
 
     def _mask_key(self, name: str) -> str:
         for pattern in self._policy.dictionary_keys:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from cometreel.errors import CometreelError
-from cometreel.jsonvalue import JSON, JSONObject, encode
+from cometreel.http_fields import FORM_TYPE, SAFE_IN_SEGMENT
+from cometreel.jsonvalue import JSON, JSONObject, as_text, encode
 from cometreel.scenario import Exchange, Match, Mismatch, PublishBlock, RequestBlock, RequestOrPublish, Scenario
 from cometreel.scenario.markers import marker_of, unescaped
 from cometreel.scenario.yaml_writer import inline
@@ -19,8 +20,6 @@ from cometreel.verify.expected_values import SessionVariables
 from cometreel.wire import Headers, Request
 
 __all__ = ["BuiltPublish", "BuiltRequest", "RequestNotBuildable", "build_request", "match_request"]
-
-_SAFE = "~!$&'()*+,=:@"
 
 
 class RequestNotBuildable(CometreelError):
@@ -96,9 +95,9 @@ def match_request(
 
 def _path(written: JSON, builder: _ValueBuilder) -> str:
     if isinstance(written, list):
-        return "/" + "/".join(quote(builder.text(segment, "path"), safe=_SAFE) for segment in written)
+        return "/" + "/".join(quote(builder.text(segment, "path"), safe=SAFE_IN_SEGMENT) for segment in written)
     path = builder.text(written, "path")
-    return quote(path if path.startswith("/") else f"/{path}", safe=f"{_SAFE}/%;")
+    return quote(path if path.startswith("/") else f"/{path}", safe=f"{SAFE_IN_SEGMENT}/%;")
 
 
 def _query(written: JSON, builder: _ValueBuilder, where: str = "query") -> str:
@@ -114,7 +113,7 @@ def _query(written: JSON, builder: _ValueBuilder, where: str = "query") -> str:
 def _pairs(query: JSONObject) -> Iterator[tuple[str, str]]:
     for name, value in query.items():
         for item in value if isinstance(value, list) else [value]:
-            yield name, _as_text(item)
+            yield name, as_text(item)
 
 
 def _body(block: RequestBlock, builder: _ValueBuilder) -> tuple[bytes, str]:
@@ -122,7 +121,7 @@ def _body(block: RequestBlock, builder: _ValueBuilder) -> tuple[bytes, str]:
     if "body" in block.model_fields_set:
         return encode(builder.value(block.body, "body")), "application/json"
     if "form" in block.model_fields_set:
-        return _query(block.form, builder, "form").encode(), "application/x-www-form-urlencoded"
+        return _query(block.form, builder, "form").encode(), FORM_TYPE
     if block.text is not None:
         return builder.text(block.text, "text").encode(), "text/plain;charset=UTF-8"
     return (base64.b64decode(block.base64), "application/octet-stream") if block.base64 else (b"", "")
@@ -136,7 +135,7 @@ class _ValueBuilder:
 
     def text(self, pattern: JSON, where: str) -> str:
         """Return the value of a pattern as text."""
-        return _as_text(self.value(pattern, where))
+        return as_text(self.value(pattern, where))
 
     def value(self, pattern: JSON, where: str) -> JSON:
         """Return the value of a pattern; `where` is its place in the request, for the error."""
@@ -179,7 +178,3 @@ class _ValueBuilder:
 
 def _marker(key: str, argument: JSON) -> str:
     return inline({key: argument})
-
-
-def _as_text(value: JSON) -> str:
-    return value if isinstance(value, str) else encode(value).decode()

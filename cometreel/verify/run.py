@@ -213,7 +213,7 @@ class VerifyRun:
         return self._listen_until
 
     def advance(self, now: float) -> list[RunAction]:
-        """Perform what is due."""
+        """Perform the actions that are due."""
         return self._continue(now)
 
     # --- progress -------------------------------------------------------------------------------------------

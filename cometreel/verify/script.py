@@ -17,7 +17,6 @@ from cometreel.scenario import (
     Exchange,
     ExchangeBlock,
     Position,
-    PublishBlock,
     Scenario,
     TimelineBlock,
     TimelineEntry,
@@ -97,12 +96,6 @@ class Script:
     def endpoint(self) -> str:
         """The path of the CometD endpoint."""
         return self.scenario.bayeux.endpoint or "/cometd"
-
-    @property
-    def uses_cometd(self) -> bool:
-        """True if the scenario publishes or receives notifications."""
-        publishes = any(isinstance(step.block.request, PublishBlock) for step in self.steps)
-        return bool(publishes or self.timeline_events or any(step.exchange.events for step in self.steps))
 
     @property
     def needs_login(self) -> bool:

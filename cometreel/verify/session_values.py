@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
-from urllib.parse import parse_qsl, quote
+from urllib.parse import unquote_plus
 
-from cometreel.jsonvalue import JSON, encode
+from cometreel.jsonvalue import JSON, as_text
 from cometreel.scenario import Binding, RequestBlock, RuntimeExpression, find
 from cometreel.scenario.json_pointer import replace
 from cometreel.scenario.markers import marker_of
+from cometreel.scenario.runtime_expressions import parameter_pattern
 from cometreel.verify.expected_values import SessionVariables
 from cometreel.verify.observations import LiveReply
 
@@ -23,7 +23,7 @@ def learn_bound_values(
     for rule in rules:
         for value in _values_at(rule.source, reply):
             variables.captures[rule.name] = value
-            add_secret(_as_text(value))
+            add_secret(as_text(value))
 
 
 def _values_at(source: RuntimeExpression, reply: LiveReply) -> Iterator[JSON]:
@@ -34,8 +34,9 @@ def _values_at(source: RuntimeExpression, reply: LiveReply) -> Iterator[JSON]:
         if source.parameter is None:
             yield field
         else:
-            query = field.replace("#", "&").partition("?")[2]
-            yield from (value for name, value in parse_qsl(query) if name == source.parameter)
+            found = parameter_pattern(source.parameter).search(field)
+            if found is not None and found[2]:
+                yield unquote_plus(found[2])
 
 
 def with_bound_values(block: RequestBlock, rules: Iterable[Binding], variables: SessionVariables) -> RequestBlock:
@@ -53,9 +54,9 @@ def with_bound_values(block: RequestBlock, rules: Iterable[Binding], variables: 
 
 def _with_value(block: RequestBlock, place: RuntimeExpression, value: JSON) -> RequestBlock:
     if place.part == "query" and isinstance(block.query, dict) and marker_of(block.query.get(place.name)):
-        return block.model_copy(update={"query": {**block.query, place.name: _as_text(value)}})
+        return block.model_copy(update={"query": {**block.query, place.name: as_text(value)}})
     if place.part == "header":
-        text = f"Bearer {_as_text(value)}" if place.name.lower() == "authorization" else _as_text(value)
+        text = f"Bearer {as_text(value)}" if place.name.lower() == "authorization" else as_text(value)
         return block.model_copy(update={"headers": {place.name: text, **(block.headers or {})}})
     if place.part == "body" and place.source == "request" and block.body is not None:
         body = replace(block.body, place.pointer, lambda written: value if marker_of(written) else written)
@@ -65,8 +66,4 @@ def _with_value(block: RequestBlock, place: RuntimeExpression, value: JSON) -> R
 
 def without_parameter(url: str, name: str) -> str:
     """Return a URL with another value of one query parameter, to compare the rest."""
-    return re.sub(rf"([?&#]{re.escape(quote(name, safe=''))}=)[^&#]*", r"\1…", url)
-
-
-def _as_text(value: JSON) -> str:
-    return value if isinstance(value, str) else encode(value).decode()
+    return parameter_pattern(name).sub(r"\1…", url)

@@ -182,7 +182,13 @@ BAD_SCENARIOS = {
         (":1:12: the tag !!python/object/apply:os.system isn't allowed; expected plain data (remove the tag)"),
     ),
     "a list": ("- 1\n", ":1:1: a list; expected a mapping (start the file with 'cometreel: 1')"),
-    "another version": ("cometreel: 2\n", ":1:12: the number 2; expected 1"),
+    "another version": (
+        "cometreel: 2\n",
+        (
+            ":1:12: version 2 of the format; expected version 1"
+            " (a newer version of Cometreel wrote this file; try: pip install --upgrade cometreel)"
+        ),
+    ),
 }
 
 

@@ -103,7 +103,7 @@ A template fails if it takes too many steps (about 200,000 calls, filters and it
 _DATA_FILES = """
 ## Data files
 
-A body, `data`, `ext`, `form`, `text` or `base64` can be in a file of its own, as with WireMock's `bodyFileName`:
+A body, `data`, `ext`, `form`, `text` or `base64` can be in a separate file, as with WireMock's `bodyFileName`:
 
 ```yaml
 reply:

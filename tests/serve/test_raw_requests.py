@@ -298,6 +298,9 @@ NAMED = (
   - name: a text
     request: {method: POST, path: /api/v2/text, text: "J\u00fcrgen"}
     reply: {body: {statusCode: 0, text: 1}}
+  - name: a form
+    request: {method: POST, path: /api/v2/form, form: {name: "J\u00fcrgen"}}
+    reply: {body: {statusCode: 0, form: 1}}
   - name: bytes as recorded
     request: {method: POST, path: /api/v2/bytes, base64: SvxyZ2Vu}
     reply: {body: {statusCode: 0, bytes: 1}}
@@ -315,6 +318,8 @@ CHARSETS: dict[str, tuple[str, str, bytes, int]] = {
     "a codec that is no charset": ("name", "application/json;charset=unicode_escape", JUERGEN.encode(), 200),
     "invalid in its charset": ("text", "text/plain;charset=utf-16", b"\xd8", 404),
     "text in Latin-1": ("text", "text/plain;charset=iso-8859-1", "J\u00fcrgen".encode("latin-1"), 200),
+    "form in Latin-1": ("form", "application/x-www-form-urlencoded;charset=latin1", b"name=J%FCrgen", 200),
+    "form in UTF-8": ("form", "application/x-www-form-urlencoded", b"name=J%C3%BCrgen", 200),
     "bytes in Latin-1": ("bytes", "text/plain;charset=iso-8859-1", "J\u00fcrgen".encode("latin-1"), 200),
 }
 

@@ -134,6 +134,10 @@ def test_redirect_is_not_followed(
     )
 
 
+def test_not_modified_is_no_redirect(scenario: Callable[[str], str], serving: Serving) -> None:
+    assert run(["verify", scenario(GET), "--against", serving(answering(304))]) == ExitCode.CHECK_FAILED
+
+
 def test_recorded_redirect_is_a_reply(
     scenario: Callable[[str], str], serving: Serving, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -326,7 +330,7 @@ def test_accepted_scenario_is_written_next_to_the_old_one(
     assert Path("s.yaml").read_text() == GET
     err = capsys.readouterr().err
     assert '+        "n": 2\n' in err
-    assert err.endswith("s.new.yaml\n")
+    assert "\ns.new.yaml\n" in err
     assert run(["verify", "s.new.yaml", "--against", url]) == ExitCode.SUCCESS
 
 

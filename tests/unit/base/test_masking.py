@@ -46,6 +46,10 @@ def test_members_with_secret_names_are_masked(value: JSON, shown: JSON) -> None:
     [
         ("/a?access_token=x&b=1&code=y", "/a?access_token=[hidden]&b=1&code=[hidden]"),
         ("password=a=b&x=1", "password=[hidden]&x=1"),
+        ("a=1&name=password&value=x%20y&b=1", "a=1&name=password&value=[hidden]&b=1"),
+        ("value=x&name=password", "value=[hidden]&name=password"),
+        ("name=colour&value=x", "name=colour&value=x"),
+        ("user = kate\npassword = x\nn = 1", "user = kate\npassword = [hidden]\nn = 1"),
         ("/workbins/1?operationName=Subscribe", "/workbins/1?operationName=Subscribe"),
         ('{"password" : "x", "user": "kate", broken', '{"password" : "[hidden]", "user": "kate", broken'),
         ('{"secret":"cut o', '{"secret":"[hidden]'),

@@ -10,7 +10,6 @@ import pytest
 from cometreel.bayeux import AllowAll, EncodedMessage, Message, PolicyResult, PublishResult
 from cometreel.wire import Accept, Request
 
-RETRY = {"reconnect": "retry", "interval": 0, "timeout": 30000}
 UNKNOWN = {"successful": False, "error": "402::Unknown client"}
 
 

@@ -15,7 +15,8 @@ JSON_TYPE = Headers([("Content-Type", "application/json")])
 def many(count: int) -> Scenario:
     """A scenario with one request for each of many owners, to one path, and a few other requests at the end."""
     owners = "".join(
-        f"  - {{name: place {number}, request: {{method: POST, path: /w, body: {{op: Stats, owner: P{number}, n: 1}}}}}}\n"
+        f"  - name: place {number}\n"
+        f"    request: {{method: POST, path: /w, body: {{op: Stats, owner: P{number}, n: 1}}}}\n"
         for number in range(count)
     )
     others = "  - {name: users, request: {method: GET, path: /api/v2/users, query: {page: '1'}}}\n"

@@ -360,6 +360,14 @@ PATHS = {
 }
 
 
+def test_literal_reports_variable_parts_of_a_path_in_segments(tmp_path: Path):
+    path = "[users, '{id}', {$any: string}]"
+    issues, blocks = lint_and_fix(f"exchanges:\n  - name: a\n    request: {{method: GET, path: {path}}}\n", tmp_path)
+    expected = "[users, {$capture: id}, {$any: string}]"
+    assert issues == [f"5 warning literal: {{id}} in the path is literal; expected {expected} (--fix replaces it)"]
+    assert blocks[0]["request"]["path"] == ["users", {"$capture": "id"}, {"$any": "string"}]
+
+
 def lint_and_fix(text: str, folder: Path, head: str = HEAD) -> tuple[list[str], list[dict[str, Any]]]:
     """Return the issues with their levels, and the exchanges of the fixed file."""
     file = folder / "lint.yaml"

@@ -160,3 +160,10 @@ def test_a_form_is_filled_like_a_body(tmp_path: Path):
     assert b"\r\nContent-Type: application/x-www-form-urlencoded\r\n" in sent
     assert sent.endswith(b"\r\n\r\nj_username=ann&j_password=secret-of-ann")
     assert script(tmp_path, form, STATS).skipped == {"form": "it needs a login; add --reel-users"}
+
+
+@pytest.mark.parametrize(("block", "endpoint"), [("", "/cometd"), ("bayeux: {endpoint: /push}\n", "/push")])
+def test_the_endpoint_is_that_of_a_replay_of_the_scenario(block: str, endpoint: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(f"cometreel: 1\n{block}exchanges:{STATS}\n")
+    assert read_script([path], 1.0).endpoint == endpoint

@@ -35,6 +35,19 @@ def test_contributing_describes_every_package(folder: str):
     assert [name for name in dict.fromkeys(packages) if f"`{folder}/{name}/`" not in MAP] == []
 
 
+def test_contributing_lists_every_module_outside_of_packages():
+    (listed,) = re.findall(r"`cometreel/\{(.*?)\}\.py`", MAP)
+    modules = [path.stem for path in (ROOT / "cometreel").glob("*.py") if not path.stem.startswith("__")]
+    assert sorted(listed.split(",")) == sorted(modules)
+
+
+def test_the_architecture_page_names_modules_that_exist():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`([a-z_]+/[a-z_/]+)`", text)
+    files = [(ROOT / "cometreel" / name) for name in named]
+    assert [str(path) for path in files if not path.with_suffix(".py").exists() and not path.is_dir()] == []
+
+
 def test_the_scenario_of_the_readme_loads():
     (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     assert [exchange.name for exchange in loads(text, "README.md").exchanges] == ["stats of place Place1"]

@@ -12,7 +12,7 @@ import pytest
 from cometreel.jsonvalue import JSON
 from cometreel.recording import Distilled, Recorder, distill, load_policy
 from cometreel.recording.policy import Policy
-from cometreel.scenario import ExchangeBlock, profile
+from cometreel.scenario import profile
 from cometreel.wire import Headers
 
 START = 1_700_000_000.0
@@ -120,12 +120,3 @@ def wire_of(tmp_path: Path) -> Callable[..., Wire]:
         return Wire(tmp_path / f"{name}.jsonl", policy, profile_name)
 
     return make
-
-
-def event_ids(exchange: ExchangeBlock) -> list[JSON]:
-    """Return the reference number, else the id, of each event of an exchange."""
-    short: list[JSON] = []
-    for event in exchange.events or []:
-        data = event.data if isinstance(event.data, dict) else {}
-        short.append(data.get("referenceId", data.get("operationId", data.get("id"))))
-    return short

@@ -10,7 +10,7 @@ import pytest
 from cometreel.engine import Backend, ReplaySettings
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import ScenarioFile, dump, loads
-from cometreel.wire import Request
+from cometreel.wire import Headers, Request
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -83,6 +83,9 @@ def test_equal_requests_stay_equal(wire: Any, kind: str, sent: bytes, also: byte
         ("application/json", b'{"a":1,"a":2}', b'{"a":1,"a":3}'),
         (FORM, b"comment=Hello+Kate", b"comment=Hello+Ann"),
         ("application/json", b'{"firstName": "Kate"}', b'{"firstName": "Ann"}'),
+        ("application/json", b'{"password": "hunter2hunter2"}', b'{"password": "tr0ub4dor"}'),
+        (FORM, b"pin=1234", b"pin=5678"),
+        ("text/xml", b"<a><password>hunter2hunter2</password></a>", b"<a><password>tr0ub4dor</password></a>"),
     ],
 )
 def test_the_summary_says_where_different_requests_are_answered_in_turn(
@@ -93,7 +96,38 @@ def test_the_summary_says_where_different_requests_are_answered_in_turn(
     assert line.startswith("the difference between 2 requests like 'post do'")
 
 
-@pytest.mark.parametrize("body", [b"\x00\x01", b"Dear Kate, all the best", b"comment=Hello+Kate"])
+@pytest.mark.parametrize(
+    ("field", "status"), [("If-None-Match", 304), ("If-Modified-Since", 304), ("If-Match", 412), ("Range", 206)]
+)
+def test_a_reply_to_a_condition_is_not_sent_to_a_request_without_it(wire: Any, field: str, status: int) -> None:
+    """A browser that receives a 304 for a request without a condition shows nothing."""
+    wire.call(1, "GET", "/a", None, {"n": 1}, reply_headers=[("ETag", '"v1"'), ("Content-Type", "application/json")])
+    wire.call(2, "GET", "/a", None, b"", headers=[(field, '"v1"')], status=status, reply_headers=[("ETag", '"v1"')])
+    backend = Backend(loads(dump(wire.distil().file)), ReplaySettings())
+    statuses = []
+    for at, headers in enumerate(((), (), ((field, '"v1"'),), ())):
+        sent = Request(1, "GET", "/a", headers=Headers(headers))
+        (reply,) = [*backend.receive(sent, float(at)), *backend.advance(at + 0.9)]
+        statuses.append(reply.status)  # type: ignore[union-attr]  # a reply
+    assert statuses == [200, 200, status, 200]
+
+
+def test_a_body_that_was_not_kept_does_not_answer_for_others(wire: Any) -> None:
+    sent = (("application/zip", b"\x00"), ("application/json", b'{"a": 1}'), ("application/zip", b"\x01"))
+    for number, (kind, body) in enumerate(sent):
+        wire.call(number, "POST", "/do", body, {"n": number}, headers=[("content-type", kind)])
+    assert answers(wire.distil().file, b'{"a": 1}', b"\x00") == [1, 0]
+    assert [block.reply.body["n"] for block in wire.distil().file.exchanges] == [1, 0, 2]
+
+
+def test_requests_that_differ_only_in_a_secret_of_the_query_are_named(wire: Any) -> None:
+    for number, token in enumerate(("hunter2hunter2", "tr0ub4dor", "hunter2hunter2")):
+        wire.call(number, "GET", f"/a?access_token={token}", None, {"n": number})
+    (line,) = (line for line in wire.distil().summary.left_out if "in turn" in line)
+    assert line.startswith("the difference between 2 requests like 'a'")
+
+
+@pytest.mark.parametrize("body", [b"\x00\x01", b"Dear Kate, all the best", b"comment=Hello+Kate", b"a=1&pin=1"])
 def test_a_repeated_request_is_not_called_different(wire: Any, body: bytes) -> None:
     _, left_out = recorded(wire, FORM if b"=" in body else "application/octet-stream", body, body)
     assert [line for line in left_out if "in turn" in line] == []
@@ -114,6 +148,18 @@ def test_a_repeated_request_is_not_called_different(wire: Any, body: bytes) -> N
                     "n": "12",
                 }
             },
+        ),
+        (
+            FORM,
+            b"name=size&value=12&name=password&value=hunter2hunter2",
+            ["hunter2"],
+            {"form": {"name": ["size", "password"], "value": [{"$any": "string"}, {"$any": "string"}]}},
+        ),
+        (
+            FORM,
+            b"value=hunter2hunter2&name=password",
+            ["hunter2"],
+            {"form": {"value": {"$any": "string"}, "name": "password"}},
         ),
         (
             FORM,

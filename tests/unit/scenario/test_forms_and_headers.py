@@ -184,7 +184,7 @@ def parse_request(text: str) -> RequestBlock | PublishBlock:
 
 def test_a_suggested_exchange_for_a_form_has_its_fields() -> None:
     scenario = loads(LOGIN)
-    body = b"grant_type=x&password=hunter2&tag=a&tag=b"
+    body = b"grant_type=x&password=hunter2&tag=a&tag=b&name=pin&value=hunter2"
     call = Call(0.0, 1, None, None, "POST", "/login", body, None, "missed", 1, 404, None, "", scenario.profile)
     assert "form:\n" in suggest_stub(call, scenario)
     text = f"cometreel: 1\nexchanges:\n{suggest_stub(call, scenario)}"

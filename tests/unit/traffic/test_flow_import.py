@@ -197,6 +197,16 @@ def test_a_body_in_a_content_coding_is_decoded(coding: str, encode: Callable[[by
     assert_paired(path)
 
 
+def test_the_reply_to_head_keeps_its_content_length(tmp_path: Path):
+    head = flow(9, "HEAD", "/list", None, None, at=START + 3)
+    head["response"]["headers"] = [(b"Content-Length", b"55")]
+    path = write(tmp_path / "a.mitm", [*conversation(), head])
+    assert run(["import", str(path)]) == ExitCode.SUCCESS
+    reply = exchanges(path)[-1].reply
+    assert reply is not None
+    assert reply.headers == {"content-length": "55"}
+
+
 def test_a_body_that_is_not_encoded_as_stated_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     states = conversation()
     odd = flow(9, "GET", "/odd", None, {"statusCode": 0}, at=START + 3)

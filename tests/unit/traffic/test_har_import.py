@@ -147,6 +147,30 @@ def test_compressed_binary_and_form_bodies_are_decoded(tmp_path: Path):
     assert (bodies, events[-3].body.value) == (["none", "json", "form", "json"], {"statusCode": 0})
 
 
+@pytest.mark.parametrize("text", [{}, {"text": ""}], ids=["params only", "an empty text"])
+def test_a_form_without_a_content_type_field_is_a_form(text: JSONObject, tmp_path: Path):
+    form = entry(6, "POST", "/api/v2/form", None, {"statusCode": 0})
+    request = form["request"]
+    assert isinstance(request, dict)
+    params: JSON = [{"name": "a", "value": "1"}, {"name": "a", "value": "2"}]
+    request["postData"] = {"mimeType": "application/x-www-form-urlencoded", "params": params, **text}
+    path = har(tmp_path / "a.har", [*conversation(), form])
+    assert run(["import", str(path)]) == ExitCode.SUCCESS
+    assert getattr(exchanges(path)[-1].request, "form", None) == {"a": ["1", "2"]}
+
+
+def test_the_reply_to_head_keeps_its_content_length(tmp_path: Path):
+    head = entry(6, "HEAD", "/api/v2/list", None, None)
+    reply = head["response"]
+    assert isinstance(reply, dict)
+    reply |= {"headers": [{"name": "Content-Length", "value": "55"}], "content": {"size": 0, "mimeType": ""}}
+    path = har(tmp_path / "a.har", [*conversation(), head])
+    assert run(["import", str(path)]) == ExitCode.SUCCESS
+    reply_block = exchanges(path)[-1].reply
+    assert reply_block is not None
+    assert reply_block.headers == {"content-length": "55"}
+
+
 def test_cookies_of_the_cookie_list_identify_the_session(tmp_path: Path):
     listed = entry(0.5, "GET", "/api/v2/me", None, {"statusCode": 0})
     request = listed["request"]

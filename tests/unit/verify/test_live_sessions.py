@@ -132,6 +132,12 @@ def test_values_that_replies_hand_out_are_sent_back(start_run: START) -> None:
     assert run.lines() == []
 
 
+def test_a_value_in_the_fragment_of_a_location_is_sent_back(start_run: START) -> None:
+    run = start_run(BOUND.replace("/callback?state=a&code=hidden", "/callback#state=a&code=hidden"))
+    run.replies(0, status=302, Location="/callback#state=a&code=live%20code")
+    assert run.actions() == ["0 POST /sign-in", "1 GET /callback?state=a&code=live%20code"]
+
+
 def test_only_the_value_itself_may_differ(start_run: START) -> None:
     run = start_run(BOUND)
     run.replies(0, status=302, Location="/callback?state=b&code=live-code-1")
