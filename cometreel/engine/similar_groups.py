@@ -19,7 +19,7 @@ MOST = 120
 """The maximum number of groups that are compared with one request."""
 
 _PER_FEATURE = 40
-_Feature: TypeAlias = tuple[str, str, Hashable]
+_RequestPart: TypeAlias = tuple[str, str, Hashable]
 """A part of a request (`body`, `query`, …), a name in it, and its value."""
 
 
@@ -31,7 +31,7 @@ class SimilarGroups:
 
     def __init__(self, groups: Sequence[ExchangeGroup]) -> None:
         self._groups = groups
-        self._by_feature: dict[_Feature, list[int]] = {}
+        self._by_feature: dict[_RequestPart, list[int]] = {}
         for place, group in enumerate(groups) if len(groups) > MOST else ():
             for feature in _features_of_pattern(group):
                 found = self._by_feature.setdefault(feature, [])
@@ -54,7 +54,7 @@ class SimilarGroups:
         return [self._groups[place] for place in sorted(chosen)]
 
 
-def _features_of_pattern(group: ExchangeGroup) -> Iterator[_Feature]:
+def _features_of_pattern(group: ExchangeGroup) -> Iterator[_RequestPart]:
     trigger = group.exchanges[0].trigger
     if isinstance(trigger, PublishPattern):
         yield from _members("data", _literals(trigger.data))
@@ -77,7 +77,7 @@ def _literals(matcher: Matcher) -> Mapping[str, JSON]:
     return {key: member.value for key, member in members if isinstance(member, Literal)}
 
 
-def _features_of_request(request: RequestOrPublish) -> Iterator[_Feature]:
+def _features_of_request(request: RequestOrPublish) -> Iterator[_RequestPart]:
     if isinstance(request, NormalizedPublish):
         yield from _members("data", request.compared)
         return
@@ -91,7 +91,7 @@ def _features_of_request(request: RequestOrPublish) -> Iterator[_Feature]:
         yield from _members("form", form_of(request.content))
 
 
-def _members(part: str, value: object) -> Iterator[_Feature]:
+def _members(part: str, value: object) -> Iterator[_RequestPart]:
     """Yield the members that aren't objects or lists."""
     for key, member in value.items() if isinstance(value, Mapping) else ():
         if not isinstance(member, dict | list):
