@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import ClassVar, NoReturn, Self, TypeAlias
@@ -101,15 +102,27 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 _SORTED_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True)
 
 
-def decode(text: str | bytes) -> JSON:
+def _share_keys(pairs: list[tuple[str, JSON]]) -> JSONObject:
+    return _refuse_duplicates([(sys.intern(name), value) for name, value in pairs])
+
+
+_SHARING_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=number, parse_int=_integer, object_pairs_hook=_share_keys
+)
+
+
+def decode(text: str | bytes, *, share_keys: bool = False) -> JSON:
     """Decode one JSON text; bytes are UTF-8, with or without a byte order mark.
+
+    `share_keys` saves memory if many texts with the same keys are decoded and kept.
 
     :raises NotJSON: if it isn't JSON, or would be changed by encoding it again.
     """
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig")
-        value: JSON = (_DECODER_OF_MINUS_ZERO if _may_have_minus_zero(text) else _DECODER).decode(text)
+        usual = _DECODER_OF_MINUS_ZERO if _may_have_minus_zero(text) else _DECODER
+        value: JSON = (_SHARING_DECODER if share_keys else usual).decode(text)
     except NotJSON:
         raise
     except RecursionError:

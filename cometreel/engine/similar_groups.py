@@ -48,8 +48,9 @@ class SimilarGroups:
             rare = len(places) < _PER_FEATURE
             shared.update(dict.fromkeys(places, _PER_FEATURE if rare else 1))
         chosen = dict.fromkeys(place for place, _ in shared.most_common(MOST))
-        for place in range(MOST - len(chosen)):
-            chosen.setdefault(place)
+        for place in range(MOST):
+            if len(chosen) < MOST:
+                chosen.setdefault(place)
         return [self._groups[place] for place in sorted(chosen)]
 
 

@@ -50,6 +50,7 @@ from cometreel.scenario import (
     TimelineBlock,
     WhenBlock,
 )
+from cometreel.scenario.files import without_garbage_collection
 from cometreel.scenario.json_pointer import parse_pointer
 from cometreel.wire import Headers
 
@@ -129,7 +130,11 @@ def distill(
 
     :raises FileInvalid: if the file is missing, isn't a journal of this version, or its key is needed and missing.
     """
-    path = Path(journal)
+    with without_garbage_collection():
+        return _distill(Path(journal), policy, profile, generalise=generalise)
+
+
+def _distill(path: Path, policy: Policy | None, profile: ProfileChoice | None, *, generalise: bool) -> Distilled:
     header, events, problems = read_journal(path)
     choice = profile or profile_in_header(header, path)
     header = header or JournalHeader("", 0.0, DETECT, "default")
@@ -138,9 +143,10 @@ def distill(
         header = replace(header, policy=policy.name)
     with suppress(FileInvalid):  # without the key, an owner keeps the name that was not yet known to be of a user
         events = with_one_name_per_user(events, read_key(path))
+    events = with_stable_pseudonyms(events)
     distilled = distill_events(
         header,
-        with_stable_pseudonyms(events),
+        events,
         title=path.stem,
         profile=choice,
         generalise=generalise,

@@ -217,7 +217,8 @@ def read_journal(path: Path) -> tuple[JournalHeader | None, list[WireEvent], lis
         found = f"can't be read: {error.strerror or error}"
         raise FileInvalid([Problem(str(path), 0, 0, found, "a journal")]) from None
     lines = data.split(b"\n")
-    if len(lines) == 1 and _is_truncated_header(data):
+    del data  # the lines are copies
+    if len(lines) == 1 and _is_truncated_header(lines[0]):
         return None, [], [Problem(str(path), 1, 1, "the header is truncated", "a complete header")]
     if len(lines) > 1 and _is_truncated_header(lines[0]):
         return _events(path, lines, 1, [Problem(str(path), 1, 1, "the header is truncated", "a complete header")])
@@ -229,11 +230,12 @@ def _events(
 ) -> tuple[JournalHeader, list[WireEvent], list[Problem]]:
     header = _header(path, lines[start])
     events: list[WireEvent] = []
-    for number, line in enumerate(lines[start + 1 :], start + 2):
+    for number in range(start + 2, len(lines) + 1):
+        line, lines[number - 1] = lines[number - 1], b""  # each line is freed when it was read
         if not line.strip():
             continue
         try:
-            events.append(event_of(decode(line), number))
+            events.append(event_of(decode(line, share_keys=True), number))
         except NotJSON:
             last = number == len(lines)
             found = "the last line is truncated" if last else "a truncated line"

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from operator import is_
 from urllib.parse import parse_qsl, unquote
 
 from cometreel.jsonvalue import JSON, JSONObject
@@ -208,7 +209,8 @@ def _walk(value: JSON, pointer: str, marker: Callable[[JSON, str], JSON | None])
     if found is not None:
         return found
     if isinstance(value, list):
-        return [_walk(item, f"{pointer}/{number}", marker) for number, item in enumerate(value)]
+        items = [_walk(item, f"{pointer}/{number}", marker) for number, item in enumerate(value)]
+        return value if all(map(is_, items, value)) else items
     if not isinstance(value, dict):
         return value
     members = {key: _walk(item, f"{pointer}/{escape(key)}", marker) for key, item in value.items()}
@@ -216,6 +218,8 @@ def _walk(value: JSON, pointer: str, marker: Callable[[JSON, str], JSON | None])
     if any(key is not None for key in keys.values()):
         pairs: list[JSON] = [[keys[key] if keys[key] is not None else key, member] for key, member in members.items()]
         return {"$entries": pairs}
+    if all(map(is_, members.values(), value.values())) and not any(key.startswith("$") for key in value):
+        return value  # not the copy, because a recording has many values
     return {f"${key}" if key.startswith("$") else key: member for key, member in members.items()}
 
 

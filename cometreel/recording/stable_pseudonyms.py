@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from operator import is_
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from cometreel.http_fields import SAFE_IN_SEGMENT
@@ -40,7 +41,9 @@ def with_stable_pseudonyms(events: Iterable[WireEvent]) -> list[WireEvent]:
     pseudonyms = _StablePseudonyms()
     for event in ordered:
         pseudonyms.add(event)
-    return [pseudonyms.replace_in(event) for event in ordered]
+    for number, event in enumerate(ordered):
+        ordered[number] = pseudonyms.replace_in(event)
+    return ordered
 
 
 class _StablePseudonyms:
@@ -114,12 +117,15 @@ class _StablePseudonyms:
         if isinstance(value, str):
             return self._text(value, digits=within)
         if isinstance(value, list):
-            return [self._value(item, f"{pointer}/{n}", digits, within=within) for n, item in enumerate(value)]
+            items = [self._value(item, f"{pointer}/{n}", digits, within=within) for n, item in enumerate(value)]
+            return value if all(map(is_, items, value)) else items
         if isinstance(value, dict):
-            return {
+            members = {
                 self._text(name, digits=within): self._value(item, f"{pointer}/{escape(name)}", digits, within=within)
                 for name, item in value.items()
             }
+            same = members.keys() == value.keys() and all(map(is_, members.values(), value.values()))
+            return value if same else members
         if within and isinstance(value, int | float) and not isinstance(value, bool):
             text = str(value)
             return value if "e" in text else type(value)(self._text(text, digits=True))

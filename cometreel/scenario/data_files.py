@@ -12,6 +12,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import is_
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -99,12 +100,16 @@ def marker_of_file(value: object) -> dict[str, JSON] | None:
 
 
 def with_markers(value: JSON, marker: Callable[[FileValue], JSON]) -> JSON:
-    """Return a value in which `marker` replaced each value from a data file."""
+    """Return a value in which `marker` replaced each value from a data file; the value itself if it has none."""
     if isinstance(value, FileObject | FileList | FileText):
         return marker(value)
     if isinstance(value, dict):
-        return {key: with_markers(member, marker) for key, member in value.items()}
-    return [with_markers(item, marker) for item in value] if isinstance(value, list) else value
+        members = {key: with_markers(member, marker) for key, member in value.items()}
+        return value if all(map(is_, members.values(), value.values())) else members
+    if isinstance(value, list):
+        items = [with_markers(item, marker) for item in value]
+        return value if all(map(is_, items, value)) else items
+    return value
 
 
 def read_regular_file(path: Path) -> bytes | None:

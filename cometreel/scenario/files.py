@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario.data_files import FileList, FileObject, FileValue, marker_of_file, with_markers
+from cometreel.scenario.data_files import FileValue, marker_of_file, with_markers
 from cometreel.scenario.exchange import Scenario
 from cometreel.scenario.linking import link
 from cometreel.scenario.model import Block, ScenarioFile
@@ -132,17 +132,17 @@ def _marker(value: FileValue) -> JSON:
 
 def dump_document(document: JSONObject, schema: str = SCHEMA_NAME) -> str:
     """Format the keys of a scenario file as YAML, as `dump`."""
-    lines = [f"# yaml-language-server: $schema={schema}", "cometreel: 1"]
+    parts = [f"# yaml-language-server: $schema={schema}", "cometreel: 1"]
     for key, value in document.items():
         if key == "cometreel":
             continue
         if key in _LONG_LISTS and isinstance(value, list) and value:
-            lines.extend(["", f"{key}:"])
+            parts.append(f"\n{key}:")
             for number, item in enumerate(value):
-                lines.extend(["", *block([item], "  ")] if number else block([item], "  "))
+                parts.append("\n".join(["", *block([item], "  ")] if number else block([item], "  ")))
         else:
-            lines.extend(block({key: value}))
-    return "\n".join(lines) + "\n"
+            parts.append("\n".join(block({key: value})))
+    return "\n".join(parts) + "\n"
 
 
 def as_written(written: Block) -> JSONObject:
@@ -169,11 +169,9 @@ def _ordered(kind: type[Block]) -> list[tuple[str, FieldInfo]]:
 def _value(value: object) -> JSON:
     if isinstance(value, Block):
         return as_written(value)
-    if isinstance(value, FileObject | FileList):
-        return value
-    if isinstance(value, list):
+    if isinstance(value, list) and any(isinstance(item, Block) for item in value):
         return [_value(item) for item in value]
-    if isinstance(value, dict):
+    if isinstance(value, dict) and any(isinstance(member, Block) for member in value.values()):
         return {key: _value(member) for key, member in value.items()}
-    assert value is None or isinstance(value, bool | int | float | str)
+    assert value is None or isinstance(value, bool | int | float | str | list | dict)
     return value

@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 
 def link(sources: Sequence[SourceFile]) -> Scenario:
-    """Combine several files into one scenario.
+    """Combine several files into one scenario. The blocks of exchanges are removed from the sources, to save memory.
 
     :raises FileInvalid: with every problem of every file.
     """
@@ -120,7 +120,7 @@ class _Linker:
         index = 0
         for source in self.sources:
             common = compiling.reply_headers(source.head.reply_headers, _at(source, "reply_headers"))
-            for number, block in source.exchanges:
+            for number, block in _drained(source.exchanges):
                 locate = _locator(source, "exchanges", number)
                 yield self._exchange(block, index, locate, common)
                 index += 1
@@ -193,6 +193,13 @@ class _Linker:
                     yield from _numbers(item.get("events"), "/*/data", self._profile.event)
             for entry in source.blocks("timeline"):
                 yield from _numbers(entry, "/data", self._profile.event)
+
+
+def _drained(blocks: list[_T]) -> Iterator[_T]:
+    """Yield the items of a list and remove them."""
+    blocks.reverse()
+    while blocks:
+        yield blocks.pop()
 
 
 def _reply(

@@ -14,7 +14,17 @@ from .findings import Finding, describe, near
 from .regular_expression import ExpressionInvalid, regular_expression
 from .templates import check_template
 
-__all__ = ["ANY_KINDS", "MATCHED", "RENDERED", "RESERVED_NAMES", "check_markers", "literal", "marker_of", "unescaped"]
+__all__ = [
+    "ANY_KINDS",
+    "MATCHED",
+    "RENDERED",
+    "RESERVED_NAMES",
+    "check_markers",
+    "is_plain",
+    "literal",
+    "marker_of",
+    "unescaped",
+]
 
 ANY_KINDS = ("string", "number", "integer", "boolean", "object", "array", "null", "anything")
 MATCHED = frozenset({"$any", "$regex", "$one-of", "$capture", "$partial", "$id", "$csv"})
@@ -39,6 +49,22 @@ def marker_of(value: JSON) -> tuple[str, JSON] | None:
     return None
 
 
+def is_plain(value: JSON) -> bool:
+    """True if no key in a value starts with `$`: then it has no markers and nothing is escaped."""
+    waiting: list[JSON] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            for key, member in item.items():
+                if key[:1] == "$":
+                    return False
+                if isinstance(member, dict | list):
+                    waiting.append(member)
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return True
+
+
 def literal(value: JSON) -> JSON:
     """Escape a value so that it is taken literally: double the `$` of keys that start with it."""
     if isinstance(value, dict):
@@ -55,6 +81,8 @@ def unescaped(key: str) -> str:
 
 def check_markers(value: JSON, allowed: frozenset[str], path: tuple[str | int, ...] = ()) -> Iterator[Finding]:
     """Yield the errors of the markers in a value."""
+    if not path and is_plain(value):
+        return
     if isinstance(value, list):
         for number, item in enumerate(value):
             yield from check_markers(item, allowed, (*path, number))
@@ -201,6 +229,8 @@ def captures_in(value: JSON) -> Iterator[str]:
 
 def templates_in(value: JSON, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield the templates in a value with their paths."""
+    if not path and is_plain(value):
+        return
     if isinstance(value, list):
         for number, item in enumerate(value):
             yield from templates_in(item, (*path, number))
@@ -215,6 +245,8 @@ def templates_in(value: JSON, path: tuple[str | int, ...] = ()) -> Iterator[tupl
 
 def ids_in(value: JSON, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield the names of the `$id` markers in a value with their paths."""
+    if not path and is_plain(value):
+        return
     if isinstance(value, list):
         for number, item in enumerate(value):
             yield from ids_in(item, (*path, number))

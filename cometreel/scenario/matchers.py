@@ -18,7 +18,7 @@ from cometreel.scenario.regular_expression import RegularExpression, TextTooLong
 from cometreel.scenario.yaml_writer import inline
 from cometreel.secret_names import member_name
 
-from .markers import marker_of, unescaped
+from .markers import is_plain, marker_of, unescaped
 
 __all__ = ["MISSING", "Difference", "MatchContext", "Matcher", "Missing", "matcher", "shortened"]
 
@@ -354,17 +354,21 @@ class Csv:
 
 
 def matcher(pattern: JSON) -> Matcher:
-    """Compile a checked pattern."""
+    """Compile a checked pattern; one without markers is not copied."""
+    return Literal(pattern) if is_plain(pattern) else _matcher(pattern)
+
+
+def _matcher(pattern: JSON) -> Matcher:
     marker = marker_of(pattern)
     if marker is not None:
         return _marked(*marker)
     if isinstance(pattern, dict):
-        members = {unescaped(key): matcher(member) for key, member in pattern.items()}
+        members = {unescaped(key): _matcher(member) for key, member in pattern.items()}
         if all(isinstance(member, Literal) for member in members.values()):
             return Literal({key: member.value for key, member in members.items() if isinstance(member, Literal)})
         return ObjectOf(members)
     if isinstance(pattern, list):
-        items = [matcher(item) for item in pattern]
+        items = [_matcher(item) for item in pattern]
         if all(isinstance(item, Literal) for item in items):
             return Literal([item.value for item in items if isinstance(item, Literal)])
         return ArrayOf(tuple(items))

@@ -31,7 +31,7 @@ class SourceFile:
 
     document: Document
     head: ScenarioFile
-    exchanges: Sequence[tuple[int, ExchangeBlock]]
+    exchanges: list[tuple[int, ExchangeBlock]]
     timeline: Sequence[tuple[int, TimelineBlock]]
     faults: Sequence[tuple[int, FaultBlock]]
     names: Sequence[str]

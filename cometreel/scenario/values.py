@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol, TypeAlias
 
 from cometreel.jsonvalue import JSON, as_text
 from cometreel.scenario.normalized_request import NormalizedPublish, NormalizedRequest, RequestOrPublish
 
 from .compiled import Position, RenderContext
-from .markers import marker_of, unescaped
+from .markers import is_plain, marker_of, unescaped
 from .templates import SeededRandom, Template, TemplateFailed, template
 
 __all__ = ["TEMPLATE_NAMES", "Locate", "Scope", "Value", "value_of"]
@@ -148,18 +148,35 @@ class Items:
 
 
 def value_of(written: JSON, locate: Locate, path: ValuePath = ()) -> Value:
-    """Compile a checked value; `locate` returns the position of a part of it, for errors."""
+    """Compile a checked value; `locate` returns the position of a part of it, for errors.
+
+    A value without markers is not copied.
+    """
+    if isinstance(written, str | int | None):
+        return _fixed_scalar(written)
+    if is_plain(written):
+        return Fixed(written)
+    return _value_of(written, locate, path)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _fixed_scalar(written: str | int | None) -> Fixed:
+    """Return a constant; frequent ones, such as a status or a channel, are shared."""
+    return Fixed(written)
+
+
+def _value_of(written: JSON, locate: Locate, path: ValuePath) -> Value:
     marker = marker_of(written)
     if marker is not None:
         return _marked(*marker, locate, path)
     if isinstance(written, dict):
-        members = [(unescaped(key), value_of(member, locate, (*path, key))) for key, member in written.items()]
+        members = [(unescaped(key), _value_of(member, locate, (*path, key))) for key, member in written.items()]
         fixed = {key: member.value for key, member in members if isinstance(member, Fixed)}
         if len(fixed) == len(members):
             return Fixed(fixed)
         return Members(tuple((Fixed(key), member) for key, member in members))
     if isinstance(written, list):
-        items = [value_of(item, locate, (*path, number)) for number, item in enumerate(written)]
+        items = [_value_of(item, locate, (*path, number)) for number, item in enumerate(written)]
         if all(isinstance(item, Fixed) for item in items):
             return Fixed([item.value for item in items if isinstance(item, Fixed)])
         return Items(tuple(items))

@@ -25,6 +25,12 @@ FilePosition: TypeAlias = tuple[str, int, int]
 """A file with a line and a column in it."""
 
 _MAX_DEPTH = 100
+_SHARED_LENGTH, _SHARED_TEXTS = 40, 20_000
+"""The length and the number of texts that are kept once, because scenarios repeat them."""
+
+_BLOCK_DEPTH = 4
+"""The depth of the events of an exchange: positions in them and in bodies are kept only on the way to markers."""
+
 _TOO_DEEP = f"nested more than {_MAX_DEPTH} levels deep"
 _EXPANDED_NODES = 1_000_000
 _TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
@@ -98,6 +104,9 @@ class Document:
     """The paths of the markers `{$file: …}`."""
     inserted: dict[tuple[str | int, ...], _Inserted] = field(default_factory=dict)
     """The values that replaced such markers, by path."""
+    text: bytes = b""
+    """The text, if `places` has no positions inside of values without markers: it is read again when one is needed."""
+    _complete: list[Document] = field(default_factory=list)
 
     def position(self, path: Sequence[str | int], *, key: bool = False) -> FilePosition:
         """Return the position of a value or key; of one in an inserted value, the position in its own file."""
@@ -114,12 +123,22 @@ class Document:
         for step in path:
             if isinstance(here, tuple):
                 break
+            if here.nodes > 1 and here.members is None and here.items is None:
+                return self._reread().place(path, key=key)
             found = here.child(step)
             if found is not None:
                 at_key, here = found
         if key and at_key is not None:
             return at_key
         return here if isinstance(here, tuple) else _unpacked(here.place)
+
+    def _reread(self) -> Document:
+        """Return the document with all positions."""
+        if not self._complete:
+            reader = _YamlReader(self.text, self.file, complete=True)
+            reader.run()
+            self._complete.append(Document(self.file, None, reader.root_places))
+        return self._complete[0]
 
 
 def read_yaml(text: str | bytes, file: str, *, kind: str = "a scenario", first: str = "cometreel: 1") -> Document:
@@ -137,28 +156,27 @@ def read_yaml(text: str | bytes, file: str, *, kind: str = "a scenario", first: 
         reader.problems.append(Problem(file, 0, 0, "the file is empty", kind, f"start with '{first}'"))
     if reader.problems:
         raise FileInvalid(reader.problems)
-    return Document(file, reader.root, reader.root_places, reader.file_markers)
+    return Document(file, reader.root, reader.root_places, reader.file_markers, text=checked)
 
 
-def _checked(text: str | bytes, file: str) -> str:
-    """Decode the text and check that YAML allows its characters."""
-    if isinstance(text, bytes):
-        raw = text
-        try:
-            text = raw.decode()
-        except UnicodeDecodeError as error:
-            before = raw[: error.start].decode()
-            line, column = _position(before, len(before))
-            byte = f"the byte 0x{raw[error.start]:02x} is not UTF-8"
-            raise FileInvalid([Problem(file, line, column, byte, "UTF-8 text", "save the file as UTF-8")]) from None
-    text = text.removeprefix("\ufeff")
+def _checked(text: str | bytes, file: str) -> bytes:
+    """Return the text in UTF-8, and check that YAML allows its characters."""
+    raw = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    try:
+        text = raw.decode(errors="strict" if isinstance(text, bytes) else "surrogatepass")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode()
+        line, column = _position(before, len(before))
+        byte = f"the byte 0x{raw[error.start]:02x} is not UTF-8"
+        raise FileInvalid([Problem(file, line, column, byte, "UTF-8 text", "save the file as UTF-8")]) from None
     forbidden = _FORBIDDEN.search(text)
     if forbidden:
         line, column = _position(text, forbidden.start())
         found = f"the character U+{ord(forbidden[0]):04X} isn't allowed in YAML"
         hint = f'write it as "\\u{ord(forbidden[0]):04x}" in double quotes'
         raise FileInvalid([Problem(file, line, column, found, "printable text", hint)])
-    return text
+    return raw
 
 
 def _position(text: str, offset: int) -> NodePosition:
@@ -203,6 +221,7 @@ class _OpenCollection:
     anchor: str | None
     key: str | None = None
     key_place: NodePosition = (0, 0)
+    has_marker: bool = False
 
 
 def _step(frame: _OpenCollection) -> str | int:
@@ -213,8 +232,9 @@ def _step(frame: _OpenCollection) -> str | int:
 class _YamlReader:
     """Builds one value from libyaml's events, without recursion."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: bytes, file: str, *, complete: bool = False) -> None:
         self.file = file
+        self._complete = complete
         self.problems: list[Problem] = []
         self.file_markers: list[tuple[str | int, ...]] = []
         self.started = False
@@ -257,6 +277,8 @@ class _YamlReader:
             self._refuse_tag(event)
         place = _place(event)
         text: str = event.value
+        if len(text) <= _SHARED_LENGTH and len(self._shared) < _SHARED_TEXTS:
+            text = self._shared.setdefault(text, text)
         frame = self._open[-1] if self._open else None
         if frame is not None and frame.key is None and type(frame.value) is dict:
             self._key(frame, event, place)
@@ -300,6 +322,8 @@ class _YamlReader:
         if first is not None and first[0] is not None:
             found = f"the key {text!r} is duplicated"
             self._problem(place, found, "each key once", f"first used in line {first[0][0]}")
+        if text[:1] == "$":
+            frame.has_marker = True
         frame.key, frame.key_place = self._shared.setdefault(text, text), place
 
     def _start(self, event: yaml.CollectionStartEvent) -> bool:
@@ -321,6 +345,10 @@ class _YamlReader:
 
     def _end(self) -> None:
         frame = self._open.pop()
+        if frame.has_marker and self._open:
+            self._open[-1].has_marker = True
+        elif len(self._open) >= _BLOCK_DEPTH and not self._complete:
+            frame.places.members = frame.places.items = None
         if frame.anchor is not None:
             self._anchors[frame.anchor] = frame.value, frame.places
         self._add(frame.value, frame.places, frame.places.nodes)

@@ -105,3 +105,15 @@ def test_several_problems_are_reported_at_once() -> None:
 
 def test_an_alias_is_a_copy_and_a_byte_order_mark_is_ignored() -> None:
     assert read_yaml("\ufeffa: &x {b: 1}\nc: [*x, *x]\n", "f").value == {"a": {"b": 1}, "c": [{"b": 1}, {"b": 1}]}
+
+
+def test_a_position_inside_of_a_body_is_found_by_reading_the_text_again() -> None:
+    """Positions there are not kept, except on the way to a marker: they take more memory than the values."""
+    text = "a:\n  - b:\n      c:\n        d: {e: [1, {f: x}]}\n        g: {h: {$t: y}, i: z}\n"
+    document = read_yaml(text, "f")
+    plain = ("a", 0, "b", "c", "d", "e", 1, "f")
+    assert document.place(("a", 0, "b", "c", "g", "h", "$t")) == (5, 21)
+    assert document.place(("a", 0, "b", "c", "g", "i")) == (5, 28)
+    assert document.place(plain) == (4, 24)
+    assert document.place(plain, key=True) == (4, 21)
+    assert document.position(("a", 0, "b", "c", "d", "e")) == ("f", 4, 16)

@@ -1,0 +1,50 @@
+"""A miss in a large scenario names the closest of all exchanges, and compares few of them."""
+
+from __future__ import annotations
+
+from cometreel.engine.near_misses import explain
+from cometreel.engine.prepared_scenario import PreparedScenario
+from cometreel.engine.sessions import References, Session
+from cometreel.engine.similar_groups import MOST
+from cometreel.scenario import Scenario, loads
+from cometreel.wire import Headers, Request
+
+JSON_TYPE = Headers([("Content-Type", "application/json")])
+
+
+def many(count: int) -> Scenario:
+    """A scenario with one request for each of many owners, to one path, and a few other requests at the end."""
+    owners = "".join(
+        f"  - name: place {number}\n"
+        f"    request: {{method: POST, path: /w, body: {{op: Stats, owner: P{number}, n: 1}}}}\n"
+        for number in range(count)
+    )
+    others = "  - {name: users, request: {method: GET, path: /api/v2/users, query: {page: '1'}}}\n"
+    return loads(f"cometreel: 1\nexchanges:\n{owners}{others}")
+
+
+def nearest(scenario: Scenario, session: Session, request: Request) -> list[str]:
+    miss = explain(scenario.normalize_request(request), session, PreparedScenario(scenario))
+    return [near.exchange.name for near in miss.nearest]
+
+
+def test_a_rare_value_finds_its_exchange_among_many() -> None:
+    request = Request(1, "POST", "/w", "", JSON_TYPE, b'{"op": "Stats", "owner": "P3987", "n": 2}')
+    assert nearest(many(5000), Session(1, 0.0, References(0), 1), request)[0] == "place 3987"
+
+
+def test_a_similar_path_is_found_among_many() -> None:
+    assert (
+        nearest(many(5000), Session(1, 0.0, References(0), 1), Request(1, "GET", "/api/v2/user", "page=1"))[0]
+        == "users"
+    )
+
+
+def test_few_exchanges_are_compared() -> None:
+    scenario = many(5000)
+    request = scenario.normalize_request(
+        Request(1, "POST", "/w", "", JSON_TYPE, b'{"op": "Stats", "owner": "X", "n": 1}')
+    )
+    prepared = PreparedScenario(scenario)
+    assert len(prepared.similar_groups(request)) == MOST
+    assert [group.number for group in PreparedScenario(many(50)).similar_groups(request)] == [*range(50)]
