@@ -25,7 +25,7 @@ from cometreel.engine import Backend, ReplaySettings
 from cometreel.engine.given_up import GiveUpReason
 from cometreel.jsonvalue import JSONObject
 from cometreel.recording import Recorder, distill, load_policy
-from cometreel.scenario import Scenario, dump, loads, profile
+from cometreel.scenario import CompiledScenario, dump, loads, profile
 from cometreel.wire import Accept, Effect, Frame, Headers, Reply, Request
 
 __all__ = ["IDENTITIES", "Conservation", "bench", "conservation"]
@@ -392,7 +392,7 @@ def conservation(identity: str, folder: Path, seconds: float = HOUR, away: float
 
 
 def replay(
-    scenario: Scenario, identity: str, seconds: float, away: float = PAUSE
+    scenario: CompiledScenario, identity: str, seconds: float, away: float = PAUSE
 ) -> tuple[int, dict[GiveUpReason, int]]:
     """Replay a scenario to the same clients; return the notifications that they received, and those given up."""
     backend = Backend(scenario, ReplaySettings(seed="conservation", max_calls=0))

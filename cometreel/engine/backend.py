@@ -31,7 +31,7 @@ from cometreel.engine.sessions import ResolvedSession, Session, SessionResolver,
 from cometreel.http_fields import error_reply, in_utf_8
 from cometreel.identity import TokenHash
 from cometreel.jsonvalue import JSONObject
-from cometreel.scenario import Scenario, TimelineEntry
+from cometreel.scenario import CompiledScenario, TimelineEntry
 from cometreel.scenario.values import Fixed
 from cometreel.wire import Effect, Headers, Reply, Request
 
@@ -51,7 +51,7 @@ class Backend:
 
     def __init__(
         self,
-        scenario: Scenario,
+        scenario: CompiledScenario,
         settings: ReplaySettings | None = None,
         *,
         nonce: str = "",
@@ -68,7 +68,7 @@ class Backend:
         self._time = float("-inf")
         self._start(scenario)
 
-    def _start(self, scenario: Scenario) -> None:
+    def _start(self, scenario: CompiledScenario) -> None:
         """Create everything that `reset` discards."""
         self._schedule: Schedule[Action] = Schedule()
         self._pending: dict[int, TimerHandle[Action]] = {}  # the timers of delayed replies, by request
@@ -82,7 +82,7 @@ class Backend:
         )
         self._use(scenario)
 
-    def _use(self, scenario: Scenario) -> None:
+    def _use(self, scenario: CompiledScenario) -> None:
         """Create everything that depends on the scenario."""
         self.scenario = scenario
         self._router.keeps_when_gone = scenario.session.when_gone == "keep"
@@ -232,7 +232,7 @@ class Backend:
             self._router.notify_clients(session, notify, self._time)
         return self._take_effects()
 
-    def replace(self, scenario: Scenario, now: float) -> list[Effect]:
+    def replace(self, scenario: CompiledScenario, now: float) -> list[Effect]:
         """Play another scenario from now on. Sessions stay, and scheduled actions are still performed."""
         self._catch_up(now)
         self.server.reconfigure(bayeux_settings(scenario.bayeux))

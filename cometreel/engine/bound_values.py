@@ -14,7 +14,15 @@ from cometreel.engine.rendering import ExchangeRenderer
 from cometreel.engine.sessions import Session, Sessions
 from cometreel.http_fields import FORM_TYPE, media_type
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario import Binding, Exchange, NormalizedRequest, ReplyOut, ReplySpec, RuntimeExpression, Scenario
+from cometreel.scenario import (
+    Binding,
+    CompiledScenario,
+    Exchange,
+    NormalizedRequest,
+    ReplyOut,
+    ReplySpec,
+    RuntimeExpression,
+)
 from cometreel.scenario.json_pointer import escape, find, parse_pointer
 from cometreel.scenario.json_pointer import replace as replace_at
 from cometreel.scenario.matchers import Capture, Literal
@@ -30,7 +38,7 @@ __all__ = ["BoundValues"]
 class BoundValues:
     """The bound values of one scenario. `new_value` returns a new opaque value each time."""
 
-    def __init__(self, scenario: Scenario, sessions: Sessions, new_value: Callable[[], str]) -> None:
+    def __init__(self, scenario: CompiledScenario, sessions: Sessions, new_value: Callable[[], str]) -> None:
         self._scenario, self._sessions, self._new_value = scenario, sessions, new_value
         self._rules = scenario.session.bind
         self._places = tuple(dict.fromkeys(place for rule in self._rules for place in rule.places))
@@ -142,7 +150,7 @@ class _CapturedSegment:
             yield segments[self.place]
 
 
-def _captured_segments(scenario: Scenario) -> dict[str, tuple[_CapturedSegment, ...]]:
+def _captured_segments(scenario: CompiledScenario) -> dict[str, tuple[_CapturedSegment, ...]]:
     """Return where exchanges have captures in their paths, by the name of the capture."""
     found: dict[str, dict[_CapturedSegment, None]] = {}
     for group in scenario.groups:

@@ -22,7 +22,7 @@ from cometreel.engine.sessions import Session, SessionKind
 from cometreel.engine.stub_suggestion import suggest_stub
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject, encode
-from cometreel.scenario import Scenario, fault_from, fault_written
+from cometreel.scenario import CompiledScenario, fault_from, fault_written
 from cometreel.scenario.checks import channel as check_channel
 from cometreel.wire import Effect
 
@@ -93,7 +93,7 @@ class Control:
         return self._backend.settings
 
     @property
-    def scenario(self) -> Scenario:
+    def scenario(self) -> CompiledScenario:
         """The current scenario."""
         return self._backend.scenario
 
@@ -191,7 +191,7 @@ class Control:
         """
         return self._backend.set_speed(self.settings.under({"speed": speed}).speed, now)
 
-    def replace(self, scenario: Scenario, *, now: float) -> list[Effect]:
+    def replace(self, scenario: CompiledScenario, *, now: float) -> list[Effect]:
         """Play another scenario from now on. Sessions stay; added faults are removed."""
         return self._backend.replace(scenario, now)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from cometreel.errors import InputError
-from cometreel.scenario import Scenario, load
+from cometreel.scenario import CompiledScenario, load
 from cometreel.scenario.data_files import named_files
 
 __all__ = ["Fingerprint", "fingerprint", "follow"]
@@ -50,7 +50,7 @@ def _data_files(file: str, _mtime: int, _size: int, _inode: int) -> tuple[Path, 
     return tuple(named_files(Path(file)))
 
 
-async def follow(paths: Sequence[Path], install: Callable[[Scenario], None], *, every: float = 0.5) -> None:
+async def follow(paths: Sequence[Path], install: Callable[[CompiledScenario], None], *, every: float = 0.5) -> None:
     """Check the files each `every` seconds, and pass each edited scenario to `install`. Runs until cancelled.
 
     Files are read when they were unchanged for one interval, so that a half-written file isn't loaded. An invalid edit

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from cometreel.engine.actions import Origin
 from cometreel.immutable import immutable
-from cometreel.scenario import Scenario
+from cometreel.scenario import CompiledScenario
 from cometreel.wire import Log
 
 __all__ = ["GIVE_UP_REASONS", "GiveUpReason", "GivenUpEvent", "GivenUpEvents"]
@@ -97,7 +97,7 @@ class GivenUpEvents:
         channel: str,
         reason: GiveUpReason,
         at: float,
-        scenario: Scenario,
+        scenario: CompiledScenario,
         *,
         was_queued: bool = False,
     ) -> Log | None:
@@ -131,7 +131,7 @@ class GivenUpEvents:
         self._logged.clear()
 
 
-def _position(origin: Origin, scenario: Scenario) -> str | None:
+def _position(origin: Origin, scenario: CompiledScenario) -> str | None:
     """Return the position of the cause; None if a replaced scenario doesn't have it any more."""
     if origin.exchange is not None:
         exchange = scenario.by_name.get(origin.exchange)

@@ -15,7 +15,7 @@ from cometreel.engine.sessions import Session
 from cometreel.http_fields import FORM_TYPE, media_type
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import Exchange, Match, Mismatch, NormalizedRequest, RequestOrPublish, Scenario
+from cometreel.scenario import CompiledScenario, Exchange, Match, Mismatch, NormalizedRequest, RequestOrPublish
 from cometreel.scenario.exchange import ExchangeGroup
 from cometreel.scenario.normalized_request import RequestKey
 
@@ -108,7 +108,7 @@ def passes(exchange: Exchange, session: Session, *, locked_out: bool = False) ->
 class RoleValues:
     """Finds the role whose user or id a request contains as a whole value; the results are cached."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: CompiledScenario) -> None:
         self._role_of_value = _role_of_value(scenario)
         self._cache: dict[RequestKey, str | None] = {}
 
@@ -129,7 +129,7 @@ class RoleValues:
         return found
 
 
-def _role_of_value(scenario: Scenario) -> Mapping[str, str]:
+def _role_of_value(scenario: CompiledScenario) -> Mapping[str, str]:
     """Map each user and id to its role, unless several roles have it."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for role in scenario.roles.values():

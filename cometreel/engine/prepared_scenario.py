@@ -16,12 +16,12 @@ from cometreel.engine.static_responses import StaticResponse, literal_of, reads,
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import (
     Anchor,
+    CompiledScenario,
     Exchange,
     NormalizedRequest,
     Profile,
     ReplySpec,
     RequestOrPublish,
-    Scenario,
     SubscriptionAnchor,
     SubscriptionKind,
     TimelineEntry,
@@ -38,7 +38,7 @@ __all__ = ["PreparedScenario", "RecordedNumbers", "numbers_of"]
 class PreparedScenario:
     """The lookup tables of one scenario."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: CompiledScenario) -> None:
         self.scenario = scenario
         groups_at: defaultdict[Hashable, list[ExchangeGroup]] = defaultdict(list)
         for group in scenario.groups:

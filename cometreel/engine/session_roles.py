@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from cometreel.engine.matching import RoleAllocator
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.sessions import Session
-from cometreel.scenario import Anchor, Scenario, TimelineEntry
+from cometreel.scenario import Anchor, CompiledScenario, TimelineEntry
 
 __all__ = ["SessionRoles"]
 
@@ -81,7 +81,7 @@ class SessionRoles:
         self._on_assigned(session)
 
 
-def _unnamed_roles(scenario: Scenario) -> frozenset[str]:
+def _unnamed_roles(scenario: CompiledScenario) -> frozenset[str]:
     """Return the roles that only a timeline entry can assign: without user and id, and in no `as` of an exchange."""
     chosen = {role for exchange in scenario.exchanges for role in exchange.roles}
     named = {role.name for role in scenario.roles.values() if role.user or role.id}
@@ -89,7 +89,7 @@ def _unnamed_roles(scenario: Scenario) -> frozenset[str]:
     return frozenset(used - chosen - named)
 
 
-def _unnamed_since(scenario: Scenario, unnamed: frozenset[str]) -> dict[Anchor, list[str]]:
+def _unnamed_since(scenario: CompiledScenario, unnamed: frozenset[str]) -> dict[Anchor, list[str]]:
     found: defaultdict[Anchor, dict[str, None]] = defaultdict(dict)
     for entry in scenario.timeline:
         for role in sorted(entry.roles & unnamed):

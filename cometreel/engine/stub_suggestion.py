@@ -19,7 +19,7 @@ from cometreel.engine.request_journal import Call
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.masking import is_secret, masked, masked_text
-from cometreel.scenario import ExchangeBlock, NormalizedRequest, Scenario, ScenarioFile, can_be_written, dump
+from cometreel.scenario import CompiledScenario, ExchangeBlock, NormalizedRequest, Scenario, can_be_written, dump
 from cometreel.scenario.normalized_request import normalize_path, without_session
 from cometreel.secret_names import is_secret_segment, member_name
 from cometreel.wire import Headers, Request
@@ -36,7 +36,7 @@ _IN_PATHS = "/%;,=@&+$!*'()~"
 """The characters of a path that are not encoded, with `%` for existing percent-encoding."""
 
 
-def suggest_stub(call: Call, scenario: Scenario, is_bound: Callable[[str], bool] = lambda _: False) -> str:
+def suggest_stub(call: Call, scenario: CompiledScenario, is_bound: Callable[[str], bool] = lambda _: False) -> str:
     """Return an exchange for a call as one item of `exchanges:`, with a new name.
 
     `is_bound` is true for a bound value of a live session.
@@ -54,11 +54,11 @@ def suggest_stub(call: Call, scenario: Scenario, is_bound: Callable[[str], bool]
     except ValidationError:
         found = f"call {call.number} has a method, path or channel that a scenario can't have"
         raise OptionInvalid("call", found, "an HTTP request, or a publish on a channel of the application") from None
-    _, _, item = dump(ScenarioFile(exchanges=[block])).partition("exchanges:\n")
+    _, _, item = dump(Scenario(exchanges=[block])).partition("exchanges:\n")
     return item
 
 
-def _with_captures(target: str, scenario: Scenario, is_bound: Callable[[str], bool]) -> str:
+def _with_captures(target: str, scenario: CompiledScenario, is_bound: Callable[[str], bool]) -> str:
     """Return a target with NUL and `{NAME}` for each segment that is a bound value; NAME is that of its capture."""
     path, mark, query = target.partition("?")
     places = (place for rule in scenario.session.bind for place in rule.places if place.part == "path")
@@ -76,7 +76,7 @@ def _without_bound(value: JSON, is_bound: Callable[[str], bool]) -> JSON:
     return {"$any": "string"} if isinstance(value, str) and is_bound(value) else value
 
 
-def _request(call: Call, scenario: Scenario, is_bound: Callable[[str], bool]) -> JSONObject:
+def _request(call: Call, scenario: CompiledScenario, is_bound: Callable[[str], bool]) -> JSONObject:
     path, _, query = call.target.partition("?")
     normalized = scenario.normalize_request(Request(0, call.method, path, query, Headers(), call.body))
     written: JSONObject = {"method": normalized.method, "path": _path(path)}
@@ -132,7 +132,7 @@ def _body(normalized: NormalizedRequest) -> JSONObject:
     return {"text": text if masked_text(text) == text else {"$any": "string"}}
 
 
-def _publish(call: Call, scenario: Scenario, is_bound: Callable[[str], bool]) -> JSONObject:
+def _publish(call: Call, scenario: CompiledScenario, is_bound: Callable[[str], bool]) -> JSONObject:
     normalized = scenario.normalize_publish({"channel": call.target, "data": call.data})
     written: JSONObject = {"publish": call.target}
     if normalized.compared is not None:
@@ -157,7 +157,7 @@ def _literal(name: str) -> str:
     return f"${name}" if name.startswith("$") else name
 
 
-def _name(call: Call, scenario: Scenario) -> str:
+def _name(call: Call, scenario: CompiledScenario) -> str:
     """Return a unique name in one line, from the operation and the owner of the call."""
     about = " ".join(part for part in (call.operation, call.owner_type, call.owner) if part)
     meant = about or f"{call.method} {without_session(call.path)}".replace("\0{", "{")

@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.lint.issues import RULES, Fix, Issue, IssuePath, Level
-from cometreel.scenario import Exchange, Scenario
+from cometreel.scenario import CompiledScenario, Exchange
 from cometreel.scenario.sources import SourceFile
 
 __all__ = ["LintContext", "RawBlock", "in_data_file", "leaves"]
@@ -59,7 +59,7 @@ class RawBlock:
 class LintContext:
     """One scenario, linked and as raw blocks."""
 
-    scenario: Scenario
+    scenario: CompiledScenario
     sources: tuple[SourceFile, ...]
 
     @cached_property

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cometreel.bayeux import is_service
 from cometreel.lint.issues import Issue, IssuePath
 from cometreel.lint.lint_context import LintContext, RawBlock
-from cometreel.scenario import EventSpec, Scenario, TimelineEntry
+from cometreel.scenario import CompiledScenario, EventSpec, TimelineEntry
 from cometreel.scenario.values import Fixed
 
 __all__ = ["undeliverable"]
@@ -45,7 +45,7 @@ def _receivers(block: RawBlock, path: IssuePath, event: EventSpec, unassigned: f
         yield block.issue(_RULE, (*path, "deliver"), f"{channel!r} is a service channel", "asker, all or a role")
 
 
-def _start(block: RawBlock, entry: TimelineEntry, scenario: Scenario) -> Iterator[Issue]:
+def _start(block: RawBlock, entry: TimelineEntry, scenario: CompiledScenario) -> Iterator[Issue]:
     """Yield an issue if an entry never starts, or starts when its client is gone."""
     if entry.since == "disconnect" and entry.event.deliver == "asker" and scenario.session.when_gone == "drop":
         found = "the client is gone when the entry starts"
@@ -56,7 +56,7 @@ def _start(block: RawBlock, entry: TimelineEntry, scenario: Scenario) -> Iterato
         yield block.issue(_RULE, ("since",), found, f"an exchange for {_names(entry.roles)}, or other roles in as")
 
 
-def _is_unidentified(scenario: Scenario) -> bool:
+def _is_unidentified(scenario: CompiledScenario) -> bool:
     """True if the scenario excludes everything that could join an HTTP request with a CometD client."""
     session = scenario.session
     return session.cookie is None and session.credentials == "ignore" and not session.bind

@@ -16,7 +16,7 @@ from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
 from cometreel.mitmproxy_support.addon_options import RECORD_OPTIONS
 from cometreel.mitmproxy_support.addon_options import unknown_options as unknown
-from cometreel.scenario import Scenario, load
+from cometreel.scenario import CompiledScenario, load
 
 __all__ = ["OPTIONS", "ReplayPlan", "add_options", "read_options", "unknown_options"]
 
@@ -39,7 +39,7 @@ class ReplayPlan:
     """The loaded scenario and responders, and the checked settings."""
 
     paths: tuple[Path, ...]
-    scenario: Scenario
+    scenario: CompiledScenario
     settings: ReplaySettings
     responders: Sequence[Responder]
 
@@ -71,7 +71,7 @@ def read_options(options: Options) -> ReplayPlan:
     return ReplayPlan(paths, scenario, _settings(scenario, options), responders)
 
 
-def _settings(scenario: Scenario, options: Options) -> ReplaySettings:
+def _settings(scenario: CompiledScenario, options: Options) -> ReplaySettings:
     """Merge the defaults, the settings of the scenario and the options; the latter win."""
     given = {name.removeprefix("reel_"): getattr(options, name) for name in SETTINGS}
     try:

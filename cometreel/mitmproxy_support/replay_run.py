@@ -14,7 +14,7 @@ from cometreel.engine.driver import Driver
 from cometreel.engine.file_watcher import follow
 from cometreel.mitmproxy_support.replay_options import ReplayPlan
 from cometreel.mitmproxy_support.websocket_listener import WebSocketListener
-from cometreel.scenario import Scenario
+from cometreel.scenario import CompiledScenario
 
 __all__ = ["ReplayRun", "start_replay"]
 
@@ -48,7 +48,7 @@ def start_replay(plan: ReplayPlan) -> ReplayRun:
     )
     driver = Driver(backend)
 
-    def install(scenario: Scenario) -> None:
+    def install(scenario: CompiledScenario) -> None:
         driver.apply(lambda now: backend.replace(scenario, now))
         logger.info("The scenario was edited and reloaded: %d exchanges.", len(scenario.exchanges))
 

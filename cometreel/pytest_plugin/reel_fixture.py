@@ -25,7 +25,7 @@ from cometreel.pytest_plugin.plugin_options import OPTIONS, PluginOptions
 from cometreel.pytest_plugin.replay_reel import ReplayReel
 from cometreel.pytest_plugin.scenario_sources import ScenarioSource, parse_source
 from cometreel.pytest_plugin.terminal_summary import MESSAGES
-from cometreel.scenario import Exchange, Scenario
+from cometreel.scenario import CompiledScenario, Exchange
 from cometreel.serve import settings_for
 
 __all__ = ["NothingPlayed", "PlayedAlready", "Reel", "reel_for_session", "reel_for_test"]
@@ -98,7 +98,7 @@ class Reel:
     # ------------------------------------------------------------------ for tests
     def play(
         self,
-        *scenarios: str | Path | Scenario,
+        *scenarios: str | Path | CompiledScenario,
         speed: float | None = None,
         seed: str | int | None = None,
         repeat: Repeat | None = None,

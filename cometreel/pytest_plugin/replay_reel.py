@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cometreel.engine import Calls, Control, FaultInfo, GivenUpEvent, ReplaySettings, Responder
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario import Exchange, Scenario
+from cometreel.scenario import CompiledScenario, Exchange
 from cometreel.serve import replay_app, serve_in_background
 
 __all__ = ["ReplayReel"]
@@ -15,7 +15,7 @@ __all__ = ["ReplayReel"]
 class ReplayReel:
     """A replay server on its own thread. Its methods may be called from any thread, greenlet or coroutine."""
 
-    def __init__(self, scenario: Scenario, settings: ReplaySettings) -> None:
+    def __init__(self, scenario: CompiledScenario, settings: ReplaySettings) -> None:
         self._server = serve_in_background(replay_app(scenario, settings))
         self._control = Control(self._server.backend)
 

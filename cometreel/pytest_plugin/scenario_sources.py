@@ -10,7 +10,7 @@ from pathlib import Path
 from cometreel.engine.file_watcher import Fingerprint, fingerprint
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
 from cometreel.pytest_plugin.plugin_options import PluginOptions
-from cometreel.scenario import Scenario, load, loads
+from cometreel.scenario import CompiledScenario, load, loads
 
 __all__ = ["ScenarioSource", "parse_source"]
 
@@ -24,7 +24,7 @@ class ScenarioSource:
 
     files: tuple[Path, ...] = ()
     text: str = ""
-    scenario: Scenario | None = None
+    scenario: CompiledScenario | None = None
 
     def __str__(self) -> str:
         if self.files:
@@ -41,7 +41,7 @@ class ScenarioSource:
         (file,) = self.files
         return None if options.mode == "once" and file.exists() else file
 
-    def load(self) -> Scenario:
+    def load(self) -> CompiledScenario:
         """Load the scenario.
 
         :raises FileInvalid: with all problems.
@@ -56,18 +56,18 @@ class ScenarioSource:
         return _loaded(self.files, fingerprint(self.files))
 
 
-def parse_source(given: Sequence[str | Path | Scenario], folders: Sequence[Path]) -> ScenarioSource:
+def parse_source(given: Sequence[str | Path | CompiledScenario], folders: Sequence[Path]) -> ScenarioSource:
     """Parse the arguments of `reel.play`; a relative path is resolved against these folders, in order.
 
     :raises OptionInvalid: if an argument is not a scenario.
     """
-    if len(given) == 1 and isinstance(given[0], Scenario):
+    if len(given) == 1 and isinstance(given[0], CompiledScenario):
         return ScenarioSource(scenario=given[0])
     if len(given) == 1 and isinstance(given[0], str) and "\n" in given[0]:
         return ScenarioSource(text=given[0])
     paths = []
     for each in given:
-        if isinstance(each, Scenario) or (isinstance(each, str) and "\n" in each):
+        if isinstance(each, CompiledScenario) or (isinstance(each, str) and "\n" in each):
             raise OptionInvalid("reel.play", "text or a scenario with other arguments", "it alone, or files only")
         if not isinstance(each, str | Path):
             raise OptionInvalid("reel.play", f"{each!r}", "a file, YAML text or a loaded scenario")
@@ -89,6 +89,6 @@ def _missing(path: Path) -> Problem:
 
 
 @lru_cache(maxsize=64)
-def _loaded(files: tuple[Path, ...], _fingerprint: Fingerprint) -> Scenario:
+def _loaded(files: tuple[Path, ...], _fingerprint: Fingerprint) -> CompiledScenario:
     """Load files once for all tests, until a file changes."""
     return load(files)

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 from cometreel.jsonvalue import JSON, encode
 from cometreel.scenario import (
+    CompiledScenario,
     ExchangeBlock,
     Match,
     NormalizedPublish,
@@ -19,7 +20,6 @@ from cometreel.scenario import (
     ReplyBlock,
     RequestBlock,
     Scenario,
-    ScenarioFile,
     TimelineBlock,
     WhenBlock,
 )
@@ -40,7 +40,7 @@ _EXAMPLES: Mapping[str, JSON] = {
 """Example values for `{$any: KIND}`; a text for all other kinds."""
 
 
-def extend_scenario(file: ScenarioFile, scenario: Scenario, recorded: ScenarioFile) -> ScenarioFile | None:
+def extend_scenario(file: Scenario, scenario: CompiledScenario, recorded: Scenario) -> Scenario | None:
     """Add the recorded exchanges that `scenario`, the loaded `file`, doesn't answer; None if it answers all of them.
 
     References to a recorded exchange that is not added are changed to the exchange that answers its request. Names that
@@ -126,7 +126,7 @@ def _numbered(name: str) -> Iterator[str]:
     yield from (f"{name} {number}" for number in count(2))
 
 
-def _answered_by(block: ExchangeBlock, scenario: Scenario) -> str | None:
+def _answered_by(block: ExchangeBlock, scenario: CompiledScenario) -> str | None:
     """Return the name of the exchange that answers the request of a recorded one, or None."""
     request = _example_request(block.request, scenario)
     for group in scenario.index.groups(request):
@@ -135,7 +135,9 @@ def _answered_by(block: ExchangeBlock, scenario: Scenario) -> str | None:
     return None
 
 
-def _example_request(request: RequestBlock | PublishBlock, scenario: Scenario) -> NormalizedRequest | NormalizedPublish:
+def _example_request(
+    request: RequestBlock | PublishBlock, scenario: CompiledScenario
+) -> NormalizedRequest | NormalizedPublish:
     """Return a request that a recorded pattern matches, with examples for the markers."""
     if isinstance(request, PublishBlock):
         message = {"channel": request.publish, "data": request.data, "ext": request.ext}

@@ -55,7 +55,7 @@ from .compiled import (
     User,
 )
 from .durations import format_duration, parse_duration
-from .exchange import Exchange, ExchangeGroup, ExchangeIndex, Scenario, TimelineEntry
+from .exchange import CompiledScenario, Exchange, ExchangeGroup, ExchangeIndex, TimelineEntry
 from .findings import can_be_written
 from .markers import literal
 from .matchers import Difference
@@ -73,7 +73,7 @@ from .model import (
     ReplyBlock,
     RequestBlock,
     RoleBlock,
-    ScenarioFile,
+    Scenario,
     SessionBlock,
     SettingsBlock,
     SourceBlock,
@@ -93,6 +93,7 @@ __all__ = [
     "BindBlock",
     "Binding",
     "BreakConnection",
+    "CompiledScenario",
     "CorrelationBlock",
     "Delay",
     "Difference",
@@ -135,7 +136,6 @@ __all__ = [
     "RoleBlock",
     "RuntimeExpression",
     "Scenario",
-    "ScenarioFile",
     "SessionBlock",
     "SessionSection",
     "SetStatus",

@@ -37,7 +37,7 @@ from cometreel.wire import Request
 from .compiled import Anchor, BayeuxSection, Fault, Position, Repeat, Role, SessionSection, SettingsSection
 from .specs import EventSpec, PublishReplySpec, ReplySpec
 
-__all__ = ["Exchange", "ExchangeGroup", "ExchangeIndex", "Scenario", "TimelineEntry"]
+__all__ = ["CompiledScenario", "Exchange", "ExchangeGroup", "ExchangeIndex", "TimelineEntry"]
 
 
 Feature: TypeAlias = tuple[str, ...]
@@ -186,7 +186,7 @@ class ExchangeIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
+class CompiledScenario:
     """One or several scenario files, checked and linked.
 
     `highest_ref` is the largest reference number in it, 0 if there is none. `ignore` are JSON Pointers into reply

@@ -13,9 +13,9 @@ from pydantic.fields import FieldInfo
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.data_files import FileValue, marker_of_file, with_markers
-from cometreel.scenario.exchange import Scenario
+from cometreel.scenario.exchange import CompiledScenario
 from cometreel.scenario.linking import link
-from cometreel.scenario.model import Block, ScenarioFile
+from cometreel.scenario.model import Block, Scenario
 from cometreel.scenario.sources import SourceFile, read_source, read_source_file
 from cometreel.scenario.yaml_writer import block
 
@@ -39,7 +39,7 @@ def without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def load(paths: Path | str | Iterable[Path | str]) -> Scenario:
+def load(paths: Path | str | Iterable[Path | str]) -> CompiledScenario:
     """Load a file, a folder, or several of them as one scenario.
 
     A folder contributes its `*.yaml` and `*.yml` files in alphabetical order, without the proposals `*.new.yaml`.
@@ -50,7 +50,7 @@ def load(paths: Path | str | Iterable[Path | str]) -> Scenario:
         return _load(paths)
 
 
-def _load(paths: Path | str | Iterable[Path | str]) -> Scenario:
+def _load(paths: Path | str | Iterable[Path | str]) -> CompiledScenario:
     problems: list[Problem] = []
     sources: list[SourceFile] = []
     several = [paths] if isinstance(paths, Path | str) else paths
@@ -62,7 +62,7 @@ def _load(paths: Path | str | Iterable[Path | str]) -> Scenario:
     return _linked(sources, problems)
 
 
-def loads(text: str | bytes, name: str = "<string>") -> Scenario:
+def loads(text: str | bytes, name: str = "<string>") -> CompiledScenario:
     """Load one scenario from text.
 
     :raises FileInvalid: with every problem.
@@ -70,7 +70,7 @@ def loads(text: str | bytes, name: str = "<string>") -> Scenario:
     return _linked([read_source(text, name)], [])
 
 
-def parse(path: Path | str) -> ScenarioFile:
+def parse(path: Path | str) -> Scenario:
     """Read one file without linking it, so that it may refer to other files of the same scenario.
 
     :raises FileInvalid: with every problem.
@@ -81,7 +81,7 @@ def parse(path: Path | str) -> ScenarioFile:
     return source.file()
 
 
-def _linked(sources: Sequence[SourceFile], problems: list[Problem]) -> Scenario:
+def _linked(sources: Sequence[SourceFile], problems: list[Problem]) -> CompiledScenario:
     try:
         scenario = link(sources)
     except FileInvalid as error:
@@ -116,7 +116,7 @@ def _unreadable(path: Path, error: OSError) -> Problem:
     return Problem(str(path), 0, 0, f"can't be read: {reason}", "a scenario file or folder")
 
 
-def dump(file: ScenarioFile, schema: str = SCHEMA_NAME) -> str:
+def dump(file: Scenario, schema: str = SCHEMA_NAME) -> str:
     """Format a file as YAML: block style, keys in the order of the format, no anchors. Equal files give equal text.
 
     `schema` is the path or URL of the JSON Schema for editors, by default a file next to the scenario. Values from data

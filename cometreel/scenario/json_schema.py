@@ -19,7 +19,7 @@ from cometreel.scenario.model import (
     HTTP_REPLY,
     META_ACTIONS,
     PUBLISH_REPLY,
-    ScenarioFile,
+    Scenario,
 )
 
 __all__ = ["schema", "schema_text"]
@@ -30,7 +30,7 @@ _SCALARS: JSONObject = {"type": ["string", "number", "boolean", "null"]}
 
 def schema() -> JSONObject:
     """Return the JSON Schema of a scenario file."""
-    found: JSONObject = ScenarioFile.model_json_schema(by_alias=True)
+    found: JSONObject = Scenario.model_json_schema(by_alias=True)
     definitions = found.pop("$defs")
     assert isinstance(definitions, dict)
     _split_replies(definitions)
@@ -248,7 +248,7 @@ def _exclusions(definitions: JSON) -> None:
 
 def _describe(found: JSONObject) -> None:
     """Add the description of each key."""
-    blocks = {"ScenarioFile": found, **_object(found["$defs"])}
+    blocks = {"Scenario": found, **_object(found["$defs"])}
     for name, keys in KEY_DESCRIPTIONS.items():
         properties = _object(_object(blocks[name])["properties"])
         for key, sentence in keys.items():

@@ -35,7 +35,7 @@ _PUBLISHED = {
 }
 
 KEY_DESCRIPTIONS: dict[str, dict[str, str]] = {
-    "ScenarioFile": {
+    "Scenario": {
         "cometreel": "The version of the format; always 1.",
         "title": "The title of the scenario, in one line.",
         "source": "The origin of the scenario.",

@@ -16,8 +16,8 @@ from cometreel.scenario.profiles import Profile, profile, profile_of, unknown_pr
 from . import compiling
 from .compiled import Fault, Position, Role
 from .compiling import names, under
-from .exchange import Exchange, ExchangeGroup, ExchangeIndex, Scenario, TimelineEntry
-from .model import CorrelationBlock, ExchangeBlock, FaultBlock, PublishBlock, ReplyBlock, ScenarioFile, TimelineBlock
+from .exchange import CompiledScenario, Exchange, ExchangeGroup, ExchangeIndex, TimelineEntry
+from .model import CorrelationBlock, ExchangeBlock, FaultBlock, PublishBlock, ReplyBlock, Scenario, TimelineBlock
 from .sources import SourceFile
 from .specs import PublishReplySpec, ReplySpec
 from .values import Locate, Value, ValuePath
@@ -28,7 +28,7 @@ _NO_PROFILE = Profile("none")
 _T = TypeVar("_T")
 
 
-def link(sources: Sequence[SourceFile]) -> Scenario:
+def link(sources: Sequence[SourceFile]) -> CompiledScenario:
     """Combine several files into one scenario. The blocks of exchanges are removed from the sources, to save memory.
 
     :raises FileInvalid: with every problem of every file.
@@ -51,7 +51,7 @@ class _Linker:
         self.problems.extend(cross_reference_problems(sources, self._roles))
         self._groups: dict[str, list[Exchange]] = {}
 
-    def scenario(self) -> Scenario:
+    def scenario(self) -> CompiledScenario:
         """Compile and combine all valid blocks."""
         exchanges = tuple(self._exchanges())
         self._check_repeats()
@@ -61,7 +61,7 @@ class _Linker:
         )
         heads = [source.head for source in self.sources]
         recorded = next((head.source.recorded for head in heads if head.source and head.source.recorded), None)
-        return Scenario(
+        return CompiledScenario(
             title=next((head.title for head in heads if head.title), ""),
             files=tuple(Path(source.document.file) for source in self.sources),
             bayeux=compiling.bayeux(self._only("bayeux", lambda head: head.bayeux)),
@@ -83,7 +83,7 @@ class _Linker:
     def _problem(self, position: Position, found: str, expected: str = "", hint: str = "") -> None:
         self.problems.append(Problem(position.file, position.line, position.column, found, expected, hint))
 
-    def _only(self, key: str, block_of: Callable[[ScenarioFile], _T | None]) -> _T | None:
+    def _only(self, key: str, block_of: Callable[[Scenario], _T | None]) -> _T | None:
         """Return the only block of that name; two different ones are a problem."""
         blocks = [(source, block) for source in self.sources if (block := block_of(source.head)) is not None]
         for source, block in blocks[1:]:

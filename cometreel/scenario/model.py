@@ -40,7 +40,7 @@ __all__ = [
     "ReplyBlock",
     "RequestBlock",
     "RoleBlock",
-    "ScenarioFile",
+    "Scenario",
     "SessionBlock",
     "SettingsBlock",
     "SourceBlock",
@@ -406,7 +406,7 @@ def _kind_of_correlation(value: object) -> str:
     return "(name)" if isinstance(value, str) else "(inline)"
 
 
-class ScenarioFile(Block):
+class Scenario(Block):
     """One scenario file; the fields are in the order in which they are written."""
 
     cometreel: Literal[1] = 1

@@ -21,7 +21,7 @@ from cometreel.scenario.compiled import (
     SetStatus,
 )
 from cometreel.scenario.durations import format_duration
-from cometreel.scenario.exchange import Scenario
+from cometreel.scenario.exchange import CompiledScenario
 from cometreel.scenario.findings import Finding, findings_of, invalid, near
 from cometreel.scenario.model import FaultBlock
 
@@ -30,7 +30,7 @@ __all__ = ["fault_from", "fault_written"]
 _NO_POSITION = Position("", 0, 0)
 
 
-def fault_from(written: Mapping[str, JSON], scenario: Scenario) -> Fault:
+def fault_from(written: Mapping[str, JSON], scenario: CompiledScenario) -> Fault:
     """Read a fault in the syntax of `faults:`; `drop_event` is accepted for `drop-event`.
 
     :raises FileInvalid: with all its problems.
@@ -45,7 +45,7 @@ def fault_from(written: Mapping[str, JSON], scenario: Scenario) -> Fault:
     return compiling.fault(block, len(scenario.faults), _NO_POSITION)
 
 
-def _unknown(block: FaultBlock, scenario: Scenario) -> Iterator[Finding]:
+def _unknown(block: FaultBlock, scenario: CompiledScenario) -> Iterator[Finding]:
     for name in compiling.names(block.exchange):
         if name not in scenario.by_name:
             found = f"unknown exchange {name!r}"

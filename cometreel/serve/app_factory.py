@@ -24,7 +24,7 @@ from cometreel.engine.file_watcher import follow
 from cometreel.errors import OptionInvalid
 from cometreel.extras import require_extra
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import Scenario
+from cometreel.scenario import CompiledScenario
 from cometreel.serve.app import ForwardRequest, ReplayApp
 from cometreel.serve.http_server import AppFactory, ListenOptions, listen
 
@@ -36,7 +36,7 @@ Admin = Callable[[Driver, Backend], ASGIApp]
 """Creates the admin app of one server, for the paths under `/__reel__`."""
 
 
-def settings_for(scenario: Scenario, given: Mapping[str, JSON] | None = None) -> ReplaySettings:
+def settings_for(scenario: CompiledScenario, given: Mapping[str, JSON] | None = None) -> ReplaySettings:
     """Return the defaults, overridden by the scenario, overridden by `given`; None overrides nothing.
 
     :raises OptionInvalid: if a value is invalid.
@@ -49,7 +49,7 @@ def settings_for(scenario: Scenario, given: Mapping[str, JSON] | None = None) ->
 
 
 def replay_app(
-    scenario: Scenario,
+    scenario: CompiledScenario,
     settings: ReplaySettings | None = None,
     *,
     responders: Sequence[Responder] = (),
@@ -113,7 +113,7 @@ async def _forwarding(upstream: str | None) -> AsyncIterator[ForwardRequest | No
 
 
 async def _follow(watched: Sequence[Path], driver: Driver, backend: Backend) -> None:
-    def install(scenario: Scenario) -> None:
+    def install(scenario: CompiledScenario) -> None:
         driver.apply(lambda now: backend.replace(scenario, now))
         logger.info("The scenario was reloaded: %d exchanges.", len(scenario.exchanges))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from cometreel.engine.bayeux_application import bayeux_settings
 from cometreel.errors import CometreelError, OptionInvalid
 from cometreel.programs import find_program
-from cometreel.scenario import Scenario
+from cometreel.scenario import CompiledScenario
 from cometreel.serve.certificate import Certificate, ssl_context
 from cometreel.serve.exit_with_parent import exit_with_parent
 from cometreel.serve.http_server import ListenOptions, bind_socket
@@ -37,7 +37,7 @@ class NodeFailed(CometreelError):
 class ClusterPlan:
     """The scenario, the number of nodes and the address. `arguments` are command line arguments for every node."""
 
-    scenario: Scenario
+    scenario: CompiledScenario
     arguments: Sequence[str]
     count: int
     listening: ListenOptions
@@ -68,7 +68,7 @@ def serve_nodes(plan: ClusterPlan, announce: Callable[[str], None]) -> None:
     asyncio.run(_serve(plan, announce))
 
 
-def node_warnings(scenario: Scenario) -> Iterator[str]:
+def node_warnings(scenario: CompiledScenario) -> Iterator[str]:
     """Yield a warning for each exchange and timeline entry whose notifications are for sessions of other nodes too."""
     for exchange in scenario.exchanges:
         for receivers in dict.fromkeys(event.deliver for event in exchange.events if event.deliver != "asker"):

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import (
+    CompiledScenario,
     EventBlock,
     ExchangeBlock,
     FaultBlock,
     RequestBlock,
     RoleBlock,
     Scenario,
-    ScenarioFile,
     TimelineBlock,
     load,
     parse,
@@ -50,7 +50,7 @@ def conversation_of_scenario(path: Path) -> Conversation:
 
 
 class _ScenarioReader:
-    def __init__(self, scenario: Scenario, files: Sequence[ScenarioFile]) -> None:
+    def __init__(self, scenario: CompiledScenario, files: Sequence[Scenario]) -> None:
         self._scenario = scenario
         self._files = files
         self._users: dict[str, RoleBlock] = {name: role for file in files for name, role in (file.roles or {}).items()}

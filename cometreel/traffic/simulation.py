@@ -28,11 +28,11 @@ from cometreel.bayeux import (
 from cometreel.engine import Backend, ReplaySettings
 from cometreel.jsonvalue import JSON, encode
 from cometreel.scenario import (
+    CompiledScenario,
     EventBlock,
     ExchangeBlock,
     PublishBlock,
     Scenario,
-    ScenarioFile,
     SubscriptionAnchor,
     load,
     parse,
@@ -68,7 +68,7 @@ def simulate(path: Path) -> SimulatedTraffic:
 class _Simulation:
     """Makes the calls of a scenario and collects notes about what the traffic does not show."""
 
-    def __init__(self, scenario: Scenario, files: Sequence[ScenarioFile]) -> None:
+    def __init__(self, scenario: CompiledScenario, files: Sequence[Scenario]) -> None:
         roles = {name: replace(role, user=role.user or name) for name, role in scenario.roles.items()}
         self._scenario = scenario = replace(scenario, roles=roles)  # so that each client logs in to its role
         self._files = files
@@ -170,7 +170,7 @@ class _Simulation:
             self._notes.append(f"{count} of the notifications of {cause} are left out: {reason}")
 
 
-def _channels(scenario: Scenario) -> set[str]:
+def _channels(scenario: CompiledScenario) -> set[str]:
     """Return the channels of all notifications and of all subscriptions that timeline entries start or end with."""
     events = [event for exchange in scenario.exchanges for event in exchange.events]
     events += [entry.event for entry in scenario.timeline]

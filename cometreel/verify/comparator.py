@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from cometreel.http_fields import COMPARED
 from cometreel.jsonvalue import JSON, same
-from cometreel.scenario import PublishReplySpec, RenderContext, ReplySpec, Scenario, find, parse_duration
+from cometreel.scenario import CompiledScenario, PublishReplySpec, RenderContext, ReplySpec, find, parse_duration
 from cometreel.scenario.compiled import EPOCH
 from cometreel.scenario.json_pointer import remove, replace
 from cometreel.scenario.matchers import MISSING, Missing
@@ -32,7 +32,11 @@ class Comparator:
     """Compares the exchanges of one scenario. `variables` are those of each session; `base` is the server's URL."""
 
     def __init__(
-        self, scenario: Scenario, masking: ReportMasking, variables: Mapping[str, SessionVariables], base: str = ""
+        self,
+        scenario: CompiledScenario,
+        masking: ReportMasking,
+        variables: Mapping[str, SessionVariables],
+        base: str = "",
     ) -> None:
         profile = scenario.profile
         self.masking = masking

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from cometreel.errors import CometreelError
 from cometreel.http_fields import FORM_TYPE, SAFE_IN_SEGMENT
 from cometreel.jsonvalue import JSON, JSONObject, as_text, encode
-from cometreel.scenario import Exchange, Match, Mismatch, PublishBlock, RequestBlock, RequestOrPublish, Scenario
+from cometreel.scenario import CompiledScenario, Exchange, Match, Mismatch, PublishBlock, RequestBlock, RequestOrPublish
 from cometreel.scenario.markers import marker_of, unescaped
 from cometreel.scenario.yaml_writer import inline
 from cometreel.verify.expected_values import SessionVariables
@@ -70,7 +70,7 @@ def build_request(block: RequestBlock | PublishBlock, variables: SessionVariable
 
 
 def match_request(
-    scenario: Scenario, exchange: Exchange, built: BuiltRequest | BuiltPublish, ids: JSONObject
+    scenario: CompiledScenario, exchange: Exchange, built: BuiltRequest | BuiltPublish, ids: JSONObject
 ) -> tuple[RequestOrPublish, Match]:
     """Return the normalized request, and its match with the exchange.
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.scenario import (
+    CompiledScenario,
     EventSpec,
     Exchange,
     ExchangeBlock,
     Position,
-    Scenario,
     TimelineBlock,
     TimelineEntry,
 )
@@ -86,7 +86,7 @@ class ExpectedTimelineEvent:
 class Script:
     """The steps of a run, the sessions that send them, and the notifications of the timeline."""
 
-    scenario: Scenario
+    scenario: CompiledScenario
     sources: tuple[SourceFile, ...]
     sessions: tuple[SessionPlan, ...]
     steps: tuple[ScriptStep, ...]
@@ -104,7 +104,7 @@ class Script:
         return authenticated or self.scenario.settings.auth in ("session", "csrf")
 
 
-def build_script(scenario: Scenario) -> Script:
+def build_script(scenario: CompiledScenario) -> Script:
     """Build the script of a scenario; reads its files again to get line numbers for the report.
 
     :raises FileInvalid: if a file can't be read, or the scenario has no exchanges.
@@ -119,7 +119,7 @@ def build_script(scenario: Scenario) -> Script:
     return Script(scenario, sources, sessions, steps, timeline_events)
 
 
-def _session_names(scenario: Scenario) -> list[str]:
+def _session_names(scenario: CompiledScenario) -> list[str]:
     """Return all roles except those that only faults name, or the default session if there are none."""
     named = {role for exchange in scenario.exchanges for role in exchange.roles}
     named |= {role for entry in scenario.timeline for role in entry.roles}
@@ -130,7 +130,7 @@ def _session_names(scenario: Scenario) -> list[str]:
 
 
 def _session_plan(
-    scenario: Scenario, name: str, steps: Sequence[ScriptStep], timeline_events: Sequence[ExpectedTimelineEvent]
+    scenario: CompiledScenario, name: str, steps: Sequence[ScriptStep], timeline_events: Sequence[ExpectedTimelineEvent]
 ) -> SessionPlan:
     role = scenario.roles.get(name)
     own_timeline = [each.entry for each in timeline_events if each.session == name]
@@ -146,7 +146,7 @@ def _sessions_of(roles: frozenset[str], all_roles: Mapping[str, object], first: 
     return [role for role in all_roles if role in roles] or [first]
 
 
-def _steps(scenario: Scenario, sources: Sequence[SourceFile], first: str) -> Iterator[ScriptStep]:
+def _steps(scenario: CompiledScenario, sources: Sequence[SourceFile], first: str) -> Iterator[ScriptStep]:
     written = [(source, number, block) for source in sources for number, block in source.exchanges]
     for index in _in_order(scenario.exchanges):
         exchange, (source, number, block) = scenario.exchanges[index], written[index]
@@ -178,7 +178,9 @@ def _in_order(exchanges: Sequence[Exchange]) -> Iterator[int]:
                 heapq.heappush(ready, later)
 
 
-def _timeline_events(scenario: Scenario, sources: Sequence[SourceFile], first: str) -> Iterator[ExpectedTimelineEvent]:
+def _timeline_events(
+    scenario: CompiledScenario, sources: Sequence[SourceFile], first: str
+) -> Iterator[ExpectedTimelineEvent]:
     entries = iter(scenario.timeline)
     for source in sources:
         for _, block in source.timeline:

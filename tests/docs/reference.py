@@ -126,7 +126,7 @@ the name of the scenario, and equal ones once. `--inline-limit` changes this lim
 """
 
 _TITLES = {
-    "ScenarioFile": "The file",
+    "Scenario": "The file",
     "SourceBlock": "source",
     "BayeuxBlock": "bayeux",
     "AdviceBlock": "bayeux: advice",
@@ -203,7 +203,7 @@ def format_page() -> str:
     """Return a section for each block of a scenario, and the markers."""
     found = schema()
     definitions = _object(found["$defs"])
-    blocks = {"ScenarioFile": found, **definitions}
+    blocks = {"Scenario": found, **definitions}
     sections = (_section(name, title, _object(blocks[name])) for name, title in _TITLES.items())
     return _FORMAT_HEAD + "".join(sections) + "\n" + _markers(definitions)
 
@@ -215,7 +215,7 @@ def _section(name: str, title: str, block: JSONObject) -> str:
         f"| `{key}`{' (required)' if key in required else ''} | {_shape(key, _object(member))} | {_cell(member)} |"
         for key, member in _object(block["properties"]).items()
     ]
-    text = str(block.get("description", "")).strip() if name != "ScenarioFile" else "The top-level keys."
+    text = str(block.get("description", "")).strip() if name != "Scenario" else "The top-level keys."
     return "\n".join([f"\n## {title}\n", text, "", "| key | value | description |", "|---|---|---|", *rows, ""])
 
 

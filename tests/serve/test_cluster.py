@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect as connect_async
 
 from cometreel import programs
 from cometreel.errors import OptionInvalid
-from cometreel.scenario import Scenario, loads
+from cometreel.scenario import CompiledScenario, loads
 from cometreel.serve import ListenOptions
 from cometreel.serve.certificate import local_certificate
 from cometreel.serve.cluster import ClusterPlan, haproxy_config, node_warnings
@@ -214,7 +214,7 @@ NOT_POSSIBLE = {
 
 @pytest.mark.parametrize(("scenario", "count", "listening", "text"), NOT_POSSIBLE.values(), ids=NOT_POSSIBLE)
 def test_options_that_nodes_do_not_support_are_refused(
-    scenario: Scenario, count: int, listening: ListenOptions, text: str
+    scenario: CompiledScenario, count: int, listening: ListenOptions, text: str
 ):
     with pytest.raises(OptionInvalid) as refused:
         ClusterPlan(scenario, [], count, listening)

@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 from cometreel.engine import Backend, ReplaySettings
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario import Scenario, loads
+from cometreel.scenario import CompiledScenario, loads
 from cometreel.wire import Accept, Drop, Effect, Forward, Frame, Headers, Log, Reply, Request
 
 ENDPOINT = "/api/v2/notifications"
@@ -34,8 +34,10 @@ Received: TypeAlias = "tuple[float, int | str, JSON]"
 class Conversation:
     """Clients and one backend; `at` moves the time."""
 
-    def __init__(self, scenario: str | Scenario, *, start: float = 1000.0, nonce: str = "", **settings: object) -> None:
-        text = scenario if isinstance(scenario, Scenario) else loads(whole(scenario), "test.yaml")
+    def __init__(
+        self, scenario: str | CompiledScenario, *, start: float = 1000.0, nonce: str = "", **settings: object
+    ) -> None:
+        text = scenario if isinstance(scenario, CompiledScenario) else loads(whole(scenario), "test.yaml")
         self.backend = Backend(text, ReplaySettings(**settings), nonce=nonce)  # type: ignore[arg-type]  # the settings of a test
         self.endpoint = text.bayeux.endpoint or ENDPOINT
         self.start = self.now = start

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cometreel.engine.file_watcher import fingerprint, follow
-from cometreel.scenario import Scenario
+from cometreel.scenario import CompiledScenario
 
 FIRST = "cometreel: 1\ntitle: first\nexchanges: []\n"
 
@@ -22,7 +22,7 @@ async def following(paths: list[Path]) -> AsyncIterator[list[str]]:
     """Follow files without an interval; yield the titles of the installed scenarios."""
     titles: list[str] = []
 
-    def install(scenario: Scenario) -> None:
+    def install(scenario: CompiledScenario) -> None:
         titles.append(scenario.title)
 
     task = asyncio.create_task(follow(paths, install, every=0))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import Scenario, loads
+from cometreel.scenario import CompiledScenario, loads
 from tests.unit.engine.conversation import Client, Conversation, Received, whole
 from tests.unit.engine.test_promise import END, Call, ask, calls, notifications, speeds
 
@@ -40,7 +40,7 @@ timeline:
   - {since: connect, after: 100ms, channel: /t, data: {n: 4}}
 """
 BIND = "bind: [{from: $response.body#/sid, in: [$request.header.X-Session, $message#/ext/sid]}]"
-SCENARIOS: dict[str, Scenario] = {
+SCENARIOS: dict[str, CompiledScenario] = {
     cookie: loads(whole(f"{BODY}session: {{cookie: {cookie}, {BIND}}}\n"), "promise.yaml")
     for cookie in ("JSESSIONID", "none")
 }

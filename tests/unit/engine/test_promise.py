@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import Scenario, loads
+from cometreel.scenario import CompiledScenario, loads
 from tests.unit.engine.conversation import Client, Conversation, Received, whole
 
-SCENARIO: Scenario = loads(
+SCENARIO: CompiledScenario = loads(
     whole("""
 source: {recorded: 2026-11-23T10:00:00Z}
 exchanges:

@@ -6,13 +6,13 @@ from cometreel.engine.near_misses import explain
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.sessions import References, Session
 from cometreel.engine.similar_groups import MOST
-from cometreel.scenario import Scenario, loads
+from cometreel.scenario import CompiledScenario, loads
 from cometreel.wire import Headers, Request
 
 JSON_TYPE = Headers([("Content-Type", "application/json")])
 
 
-def many(count: int) -> Scenario:
+def many(count: int) -> CompiledScenario:
     """A scenario with one request for each of many owners, to one path, and a few other requests at the end."""
     owners = "".join(
         f"  - name: place {number}\n"
@@ -23,7 +23,7 @@ def many(count: int) -> Scenario:
     return loads(f"cometreel: 1\nexchanges:\n{owners}{others}")
 
 
-def nearest(scenario: Scenario, session: Session, request: Request) -> list[str]:
+def nearest(scenario: CompiledScenario, session: Session, request: Request) -> list[str]:
     miss = explain(scenario.normalize_request(request), session, PreparedScenario(scenario))
     return [near.exchange.name for near in miss.nearest]
 

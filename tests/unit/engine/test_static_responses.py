@@ -21,7 +21,7 @@ from cometreel.engine.scheduling import Schedule
 from cometreel.engine.sessions import References, Session, Sessions
 from cometreel.engine.static_responses import StaticResponse
 from cometreel.jsonvalue import JSON, encode
-from cometreel.scenario import Exchange, Match, NormalizedRequest, ReplyOut, Scenario, load, loads
+from cometreel.scenario import CompiledScenario, Exchange, Match, NormalizedRequest, ReplyOut, load, loads
 from cometreel.scenario.normalized_request import normalize_path
 
 ROOT = Path(__file__).parents[3]
@@ -39,7 +39,7 @@ exchanges:
 """
 
 
-def played(scenario: Scenario, exchange: Exchange, references: References, *, static: bool) -> RenderedExchange:
+def played(scenario: CompiledScenario, exchange: Exchange, references: References, *, static: bool) -> RenderedExchange:
     """Play an exchange once, from its static response or without it."""
     prepared = PreparedScenario(scenario)
     if not static:
@@ -74,7 +74,7 @@ def test_shipped_exchanges_are_the_same_static_or_rendered() -> None:
     assert compared > 50
 
 
-def used(scenario: Scenario, taken: Iterable[int]) -> References:
+def used(scenario: CompiledScenario, taken: Iterable[int]) -> References:
     """Return the references of a session that has used some of the recorded numbers."""
     references = References(scenario.highest_ref)
     for number in taken:

@@ -12,11 +12,11 @@ import pytest
 from cometreel.errors import FileInvalid
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import (
+    CompiledScenario,
     Match,
     PublishReplySpec,
     RenderContext,
     ReplySpec,
-    Scenario,
     TemplateFailed,
     User,
     dump,
@@ -42,7 +42,7 @@ def write(folder: Path, text: str, **files: str | bytes) -> Path:
     return folder / "a.yaml"
 
 
-def sent(scenario: Scenario, user: str | None = None) -> tuple[JSON, bytes | None, list[JSON]]:
+def sent(scenario: CompiledScenario, user: str | None = None) -> tuple[JSON, bytes | None, list[JSON]]:
     """Return the body, the content and the event data of the first exchange."""
     exchange = scenario.exchanges[0]
     context = RenderContext(scenario.normalize_request(Request(1, "POST", "/x")), user=User(user))

@@ -13,12 +13,12 @@ from cometreel.errors import FileInvalid
 from cometreel.lint import lint
 from cometreel.recording.extending import extend_scenario
 from cometreel.scenario import (
+    CompiledScenario,
     Match,
     Mismatch,
     RenderContext,
     ReplySpec,
     Scenario,
-    ScenarioFile,
     dump,
     load,
     loads,
@@ -49,7 +49,7 @@ exchanges:
 """
 
 
-def posted(scenario: Scenario, body: bytes) -> list[str]:
+def posted(scenario: CompiledScenario, body: bytes) -> list[str]:
     """Return the names of the exchanges that match a POST with this body."""
     request = scenario.normalize_request(Request(1, "POST", "/login", body=body))
     groups = scenario.index.groups(request)
@@ -104,7 +104,7 @@ def test_an_invalid_form_is_a_problem_with_its_position(text: str, problem: str)
     assert problem in str(error.value)
 
 
-def fields(scenario: Scenario) -> dict[str, list[tuple[str, str]]]:
+def fields(scenario: CompiledScenario) -> dict[str, list[tuple[str, str]]]:
     """Return the header fields of each reply."""
     request = scenario.normalize_request(Request(1, "GET", "/"))
     context = RenderContext(request, base="http://replay:1")
@@ -218,6 +218,6 @@ def test_exchanges_added_to_a_file_keep_their_own_header_fields() -> None:
     assert fields(loads(dump(file)))["y"] == [("c", "3"), ("a", "1")]
 
 
-def written(text: str) -> ScenarioFile:
+def written(text: str) -> Scenario:
     """Return a file as written."""
     return read_source(text, "f").file()

@@ -9,14 +9,14 @@ from unittest import mock
 import pytest
 
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import Exchange, Match, RequestOrPublish, Scenario, loads
+from cometreel.scenario import CompiledScenario, Exchange, Match, RequestOrPublish, loads
 from cometreel.scenario.matchers import MatchContext
 from cometreel.wire import Request
 
 HEAD = "cometreel: 1\ncorrelation: workspace-v3\nexchanges:\n"
 
 
-def many(number: int) -> Scenario:
+def many(number: int) -> CompiledScenario:
     """Exchanges of four kinds that differ in one value."""
     lines = [HEAD]
     for n in range(number // 4):
@@ -33,7 +33,7 @@ def many(number: int) -> Scenario:
     return loads("".join(lines))
 
 
-def candidates(scenario: Scenario, normalized: RequestOrPublish) -> list[Exchange]:
+def candidates(scenario: CompiledScenario, normalized: RequestOrPublish) -> list[Exchange]:
     """Return the exchanges of the groups that may match."""
     return [exchange for group in scenario.index.groups(normalized) for exchange in group.exchanges]
 

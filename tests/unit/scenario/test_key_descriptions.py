@@ -14,7 +14,7 @@ def _object(value: JSON) -> JSONObject:
 
 def test_each_key_of_each_block_has_a_description():
     found = schema()
-    blocks = {"ScenarioFile": found, **_object(found["$defs"])}
+    blocks = {"Scenario": found, **_object(found["$defs"])}
     written = {name: _object(block) for name, block in blocks.items()}
     keys = {
         name: set(_object(block["properties"])) for name, block in written.items() if "additionalProperties" in block

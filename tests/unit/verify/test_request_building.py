@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cometreel.jsonvalue import JSON
-from cometreel.scenario import PublishBlock, RequestBlock, Scenario, loads
+from cometreel.scenario import CompiledScenario, PublishBlock, RequestBlock, loads
 from cometreel.verify.expected_values import SessionVariables
 from cometreel.verify.request_building import (
     BuiltPublish,
@@ -116,7 +116,7 @@ def test_request_with_unknown_values(written: dict[str, JSON], reason: str) -> N
     assert str(refused.value) == reason
 
 
-def _scenario() -> Scenario:
+def _scenario() -> CompiledScenario:
     return loads(
         "cometreel: 1\nexchanges:\n"
         "  - {name: a, request: {method: GET, path: [w, {$capture: session.w}], query: {n: {$regex: '^[0-9]+$'}}}}\n"
