@@ -18,11 +18,21 @@ from cometreel.engine.faults import ActiveFault
 from cometreel.engine.given_up import GivenUpEvent, GiveUpReason
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.request_journal import CallListener, Calls
+from cometreel.engine.responders import Responder
 from cometreel.engine.sessions import Session, SessionKind
 from cometreel.engine.stub_suggestion import suggest_stub
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject, encode
-from cometreel.scenario import CompiledScenario, fault_from, fault_written
+from cometreel.scenario import (
+    CompiledScenario,
+    ExchangeBlock,
+    FaultBlock,
+    TimelineBlock,
+    extended,
+    fault_from,
+    fault_written,
+    without,
+)
 from cometreel.scenario.checks import channel as check_channel
 from cometreel.wire import Effect
 
@@ -166,7 +176,30 @@ class Control:
             raise OptionInvalid("data", f"it can't be encoded: {error}", "a JSON value") from None
         return self._backend.notify(self._receivers(session, user), message, now)
 
-    def add_fault(self, fault: Mapping[str, JSON], *, session: int | None = None) -> FaultInfo:
+    def add(self, blocks: Sequence[ExchangeBlock | TimelineBlock], *, now: float) -> list[Effect]:
+        """Add exchanges and timeline entries, until a reset. Sessions continue where they were.
+
+        :raises FileInvalid: if they don't fit the scenario, with all problems.
+        """
+        return self._backend.extend(extended(self.scenario, blocks), now)
+
+    def remove(self, removed: Sequence[str | ExchangeBlock | FaultInfo], *, now: float) -> list[Effect]:
+        """Remove exchanges, by name or block, until a reset, and faults.
+
+        :raises OptionInvalid: if there is no such exchange or fault, or another exchange needs it.
+        """
+        faults = [one.number for one in removed if isinstance(one, FaultInfo)]
+        names = [one if isinstance(one, str) else one.name for one in removed if not isinstance(one, FaultInfo)]
+        scenario = without(self.scenario, names) if names else None
+        for number in faults:
+            self.remove_fault(number)
+        return [] if scenario is None else self._backend.extend(scenario, now)
+
+    def register(self, responder: Responder) -> None:
+        """Add a responder, until a reset; it is called after those added earlier, and before exchanges are matched."""
+        self._backend.register(responder)
+
+    def add_fault(self, fault: Mapping[str, JSON] | FaultBlock, *, session: int | None = None) -> FaultInfo:
         """Add a fault, written as under `faults:`; it applies to one session if `session` is given.
 
         :raises FileInvalid: with all errors of the fault.
@@ -196,7 +229,7 @@ class Control:
         return self._backend.replace(scenario, now)
 
     def reset(self, *, now: float) -> list[Effect]:
-        """Restart with the same scenario and speed: without sessions, calls, plays and added faults."""
+        """Restart with the same speed, without sessions, calls, plays and everything that was added."""
         return self._backend.reset(now)
 
     # ------------------------------------------------------------------ inside
@@ -269,7 +302,7 @@ class FaultInfo:
     """One active fault."""
 
     number: int
-    """The number for `lift`."""
+    """The number of the fault in its replay, from 1."""
     written: JSONObject
     """The fault as it is written under `faults:`."""
     session: int | None
