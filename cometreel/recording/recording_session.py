@@ -20,7 +20,7 @@ from cometreel.recording.extending import extend_scenario
 from cometreel.recording.record_proxy import CallObserver, RecordProxy
 from cometreel.recording.recording_journal import read_key, write_key
 from cometreel.recording.upstream import Upstream
-from cometreel.scenario import DETECT, CompiledScenario, ProfileChoice, Scenario, load, parse
+from cometreel.scenario import DETECT, CompiledScenario, ProfileChoice, ScenarioBlock, load, parse
 from cometreel.scenario import profile as profile_named
 
 __all__ = ["RecordingResult", "RecordingSession"]
@@ -46,7 +46,7 @@ class _ExistingScenario:
     """The scenario that exists before the recording, loaded and as a file model."""
 
     scenario: CompiledScenario
-    file: Scenario
+    file: ScenarioBlock
 
     @property
     def profile(self) -> ProfileChoice | None:

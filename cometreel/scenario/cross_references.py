@@ -12,10 +12,10 @@ from cometreel.jsonvalue import JSON
 from cometreel.scenario import compiling
 from cometreel.scenario.checks import ANCHORS
 from cometreel.scenario.findings import Finding, near, problems_of
-from cometreel.scenario.markers import captures_in, ids_in, templates_in
 from cometreel.scenario.regular_expression import ExpressionInvalid
 from cometreel.scenario.sources import SourceFile
 from cometreel.scenario.templates import check_template, undefined_names
+from cometreel.scenario.value_markers import captures_in, ids_in, templates_in
 from cometreel.scenario.values import TEMPLATE_NAMES
 
 __all__ = ["cross_reference_problems"]
@@ -56,7 +56,9 @@ def _name_problems(sources: Sequence[SourceFile]) -> Iterator[Problem]:
             if name in ANCHORS:
                 reserved = Finding(path, f"the name {name!r} is reserved for the timeline", "another name")
                 yield from problems_of([reserved], source.document)
-            if first.setdefault(name, where) != where:
+            if name not in first:
+                first[name] = where
+            else:
                 hint = f"first used at {first[name]}"
                 duplicate = Finding(path, f"the name {name!r} is used twice", "a unique name", hint)
                 yield from problems_of([duplicate], source.document)
@@ -165,7 +167,7 @@ class _DefinedNames:
 def _captures(request: JSON) -> frozenset[str]:
     try:
         return frozenset(captures_in(request))
-    except ExpressionInvalid:  # `markers` reports it
+    except ExpressionInvalid:  # `value_markers` reports it
         return frozenset()
 
 

@@ -17,7 +17,7 @@ from . import compiling
 from .compiled import Fault, Position, Role
 from .compiling import names, under
 from .exchange import CompiledScenario, Exchange, ExchangeGroup, ExchangeIndex, TimelineEntry
-from .model import CorrelationBlock, ExchangeBlock, FaultBlock, PublishBlock, ReplyBlock, Scenario, TimelineBlock
+from .model import CorrelationBlock, ExchangeBlock, FaultBlock, PublishBlock, ReplyBlock, ScenarioBlock, TimelineBlock
 from .sources import SourceFile
 from .specs import PublishReplySpec, ReplySpec
 from .values import Locate, Value, ValuePath
@@ -83,7 +83,7 @@ class _Linker:
     def _problem(self, position: Position, found: str, expected: str = "", hint: str = "") -> None:
         self.problems.append(Problem(position.file, position.line, position.column, found, expected, hint))
 
-    def _only(self, key: str, block_of: Callable[[Scenario], _T | None]) -> _T | None:
+    def _only(self, key: str, block_of: Callable[[ScenarioBlock], _T | None]) -> _T | None:
         """Return the only block of that name; two different ones are a problem."""
         blocks = [(source, block) for source in self.sources if (block := block_of(source.head)) is not None]
         for source, block in blocks[1:]:
