@@ -19,9 +19,9 @@ from cometreel.masking import masked_text
 from cometreel.scenario import Profile, find
 from cometreel.scenario.checks import pattern as check_pattern
 from cometreel.scenario.findings import near
-from cometreel.scenario.markers import marker_of
 from cometreel.scenario.matchers import MatchContext, Matcher, matcher
 from cometreel.scenario.normalized_request import normalize_path
+from cometreel.scenario.value_markers import marker_of
 
 __all__ = ["Call", "CallFilters", "CallListener", "Calls", "RequestJournal"]
 
@@ -123,7 +123,7 @@ class CallFilters(TypedDict, total=False):
 
 
 class Calls(Sequence[Call]):
-    """Calls, oldest first. Call it to filter: `calls(operation="Subscribe", owner_type="Place")`."""
+    """A sequence of calls, oldest first. Call it to filter: `calls(operation="Subscribe", owner_type="Place")`."""
 
     __slots__ = ("_calls",)
     __hash__ = None  # type: ignore[assignment]  # it can equal a list, so it is not hashable, like a list

@@ -30,15 +30,15 @@ POLICY = "default"
 
 @dataclass(frozen=True, slots=True)
 class RecordingResult:
-    """The files of a recording. `scenario` is None if nothing new was recorded.
-
-    `difference` is a unified diff against the existing scenario; `lines` are the summary for the user.
-    """
+    """The files of a recording."""
 
     journal: Path
     scenario: Path | None
+    """The scenario that was written; None if nothing new was recorded."""
     difference: str
+    """A unified diff against the existing scenario; empty if there was none."""
     lines: tuple[str, ...]
+    """The summary for the user, with everything that was left out."""
 
 
 @dataclass(frozen=True, slots=True)
