@@ -27,13 +27,11 @@ from cometreel.scenario import (
     CompiledScenario,
     ExchangeBlock,
     FaultBlock,
-    TimelineBlock,
-    extended,
     fault_from,
     fault_written,
-    without,
 )
 from cometreel.scenario.checks import channel as check_channel
+from cometreel.scenario.runtime_changes import AddableBlock, extended, without
 from cometreel.wire import Effect
 
 __all__ = ["ClientInfo", "Control", "FaultInfo", "SessionInfo", "client_info", "fault_info", "session_info"]
@@ -176,12 +174,17 @@ class Control:
             raise OptionInvalid("data", f"it can't be encoded: {error}", "a JSON value") from None
         return self._backend.notify(self._receivers(session, user), message, now)
 
-    def add(self, blocks: Sequence[ExchangeBlock | TimelineBlock], *, now: float) -> list[Effect]:
-        """Add exchanges and timeline entries, until a reset. Sessions continue where they were.
+    def add(self, blocks: Sequence[AddableBlock], *, now: float) -> list[Effect]:
+        """Add exchanges, timeline entries and faults, until a reset. Sessions continue where they were.
 
-        :raises FileInvalid: if they don't fit the scenario, with all problems.
+        :raises FileInvalid: if they don't fit the scenario, with all problems; then nothing is added.
         """
-        return self._backend.extend(extended(self.scenario, blocks), now)
+        scenario = extended(self.scenario, [block for block in blocks if not isinstance(block, FaultBlock)])
+        faults = [fault_from(block, scenario) for block in blocks if isinstance(block, FaultBlock)]
+        effects = self._backend.extend(scenario, now)
+        for fault in faults:
+            self._backend.faults.add_fault(fault)
+        return effects
 
     def remove(self, removed: Sequence[str | ExchangeBlock | FaultInfo], *, now: float) -> list[Effect]:
         """Remove exchanges, by name or block, until a reset, and faults.
@@ -308,7 +311,7 @@ class FaultInfo:
     session: int | None
     """The arrival number of the session that it is limited to; None for all."""
     position: str | None
-    """Its position in the scenario (`file:line:column`); None if it was added."""
+    """Its position (`file:line:column`) in the scenario or in the Python code; None if it was added as a mapping."""
 
 
 def client_info(client: BayeuxSessionInfo) -> ClientInfo:

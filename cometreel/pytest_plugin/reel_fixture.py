@@ -54,7 +54,8 @@ class NotWhileRecording(CometreelError):
 
     def __init__(self, upstream: str) -> None:
         super().__init__(
-            f"the reel: only url, calls and close() are available while {upstream} is being recorded; expected a scenario that is replayed (skip this test, or pass --reel-record-mode=none)"
+            f"the reel: only url, calls and close() are available while {upstream} is being recorded; "
+            "expected a scenario that is replayed (skip this test, or pass --reel-record-mode=none)"
         )
 
 

@@ -39,7 +39,8 @@ def fault_from(written: Mapping[str, JSON] | FaultBlock, scenario: CompiledScena
     findings = list(_unknown(block, scenario))
     if findings:
         raise invalid("fault", findings)
-    return compiling.fault(block, len(scenario.faults), _NO_POSITION)
+    position = _NO_POSITION if block.origin is None else Position(*block.origin.position(()))
+    return compiling.fault(block, len(scenario.faults), position)
 
 
 def _checked(written: Mapping[str, JSON]) -> FaultBlock:

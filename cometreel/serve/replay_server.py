@@ -155,10 +155,11 @@ class ReplayServer:
         """
         return self._change(lambda control: control.add_fault(fault, session=session))
 
-    def add(self, *blocks: ExchangeBlock | TimelineBlock) -> None:
-        """Add exchanges and timeline entries while the server runs. The sessions continue.
+    def add(self, *blocks: ExchangeBlock | TimelineBlock | FaultBlock) -> None:
+        """Add exchanges, timeline entries and faults while the server runs. The sessions continue.
 
-        An added exchange takes precedence over older ones that match the same request.
+        An added exchange takes precedence over older ones that match the same request. Several with equal requests in
+        one call are played in order, as in a file.
 
         :raises FileInvalid: if they don't fit the scenario, with all problems; then nothing is added.
         """

@@ -37,7 +37,7 @@ def test_dir_lists_the_public_names():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="^module 'cometreel' has no attribute 'replai'$"):
+    with pytest.raises(AttributeError, match=r"^module 'cometreel' has no attribute 'replai'$"):
         cometreel.replai  # noqa: B018  # the unknown name is the subject
 
 

@@ -75,20 +75,22 @@ async def test_in_a_coroutine(tmp_path: Path):
     assert proxy.result.scenario == tmp_path / "v.yaml"
 
 
+EXPECTED = "expected http://HOST:PORT or https://HOST:PORT"
+
+
 @pytest.mark.parametrize(
-    ("arguments", "text"),
+    ("upstream", "text"),
     [
-        (("gws.example", "a.yaml"), "upstream: 'gws.example'; expected http://HOST:PORT or https://HOST:PORT"),
+        ("gws.example", f"upstream: 'gws.example'; {EXPECTED}"),
         (
-            ("http://ann:secret@gws.example", "a.yaml"),
-            "upstream: the URL contains credentials; expected http://HOST:PORT or https://HOST:PORT "
-            "(the client sends its own credentials)",
+            "http://ann:secret@gws.example",
+            f"upstream: the URL contains credentials; {EXPECTED} (the client sends its own credentials)",
         ),
     ],
 )
-def test_an_invalid_argument_is_an_error(arguments: tuple[str, str], text: str):
+def test_an_invalid_url_is_an_error(upstream: str, text: str):
     with pytest.raises(cometreel.OptionInvalid) as caught:
-        cometreel.record(*arguments)
+        cometreel.record(upstream, "a.yaml")
     assert str(caught.value) == text
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -128,7 +128,7 @@ def test_calls_are_filtered_by_their_body():
 
 
 def test_an_invalid_pattern_for_a_body_is_an_error():
-    with cometreel.replay(VERSION) as server, pytest.raises(cometreel.OptionInvalid, match="^body: unknown marker"):
+    with cometreel.replay(VERSION) as server, pytest.raises(cometreel.OptionInvalid, match=r"^body: unknown marker"):
         server.calls(body={"$anyy": "string"})
 
 
@@ -148,7 +148,7 @@ def test_a_fault_is_added_and_removed():
         assert [one.number for one in server.faults] == [fault.number]
         server.remove(fault)
         assert httpx.get(server.url + "/api/v2/version").status_code == 200
-        with pytest.raises(cometreel.OptionInvalid, match="^fault: no active fault has the number 1; expected none"):
+        with pytest.raises(cometreel.OptionInvalid, match=r"^fault: no active fault has the number 1; expected none"):
             server.remove(fault)
 
 
@@ -187,7 +187,7 @@ def test_the_speed_is_read_and_set():
         assert server.speed == 2
         server.speed = 0
         assert server.speed == 0
-        with pytest.raises(cometreel.OptionInvalid, match="^speed: -1 can't be used; expected a number, 0 or more$"):
+        with pytest.raises(cometreel.OptionInvalid, match=r"^speed: -1 can't be used; expected a number, 0 or more$"):
             server.speed = -1
 
 
@@ -228,10 +228,11 @@ def test_a_strict_replay_raises_at_the_end_of_the_block():
 
 
 def test_a_strict_replay_adds_a_note_to_the_exception_of_the_block():
-    with pytest.raises(ZeroDivisionError) as caught, cometreel.replay(VERSION, strict=True) as server:
+    error = ZeroDivisionError()
+    with suppress(ZeroDivisionError), cometreel.replay(VERSION, strict=True) as server:
         httpx.get(server.url + "/api/v2/versions")
-        raise ZeroDivisionError
-    assert caught.value.__notes__ == [UNMATCHED]
+        raise error
+    assert error.__notes__ == [UNMATCHED]
 
 
 def test_a_strict_replay_without_unmatched_requests_ends_silently():
@@ -294,13 +295,6 @@ def test_a_server_that_is_closed_refuses_commands_and_closes_again():
     with pytest.raises(cometreel.ServerStopped, match=f"^the server at {url} has been stopped$"):
         server.push("/news", 1)
     assert repr(server) == f"<ReplayServer closed {url}>"
-
-
-def test_no_thread_is_left():
-    before = threading.active_count()
-    with cometreel.replay(VERSION):
-        pass
-    assert threading.active_count() == before
 
 
 GEVENT = """
