@@ -7,10 +7,11 @@ Markers of the wrong kind, such as `any` in a reply, are errors for type checker
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias, overload
 
 from cometreel.scenario.python_values import (
+    JSONInput,
     JSONPattern,
     JSONTemplate,
     Marker,
@@ -19,7 +20,7 @@ from cometreel.scenario.python_values import (
     SharedMarker,
 )
 
-__all__ = ["any", "capture", "csv", "entries", "file", "id", "one_of", "partial", "regex", "template"]
+__all__ = ["any", "capture", "csv", "entries", "file", "id", "literal", "one_of", "partial", "regex", "template"]
 
 KindOfValue: TypeAlias = Literal["string", "number", "integer", "boolean", "object", "array", "null", "anything"]
 
@@ -81,3 +82,12 @@ def file(path: str) -> SharedMarker:
     In body, data, ext and form the file contains JSON. In text it is text in UTF-8, in base64 any bytes.
     """
     return SharedMarker("$file", path)
+
+
+def literal(value: JSONInput) -> JSONInput:
+    """Return a value whose keys are literal: the `$` of keys that start with it is doubled, as in a file."""
+    if isinstance(value, Mapping):
+        return {f"${key}" if key.startswith("$") else key: literal(member) for key, member in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [literal(item) for item in value]
+    return value

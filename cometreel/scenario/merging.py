@@ -55,16 +55,16 @@ class _Merger:
     def content(self) -> dict[str, object]:
         content: dict[str, object] = {"cometreel": 1}
         for key in _FIRST:
-            self._put(content, key, [(source, value) for source, value in self._written(key) if value])
+            written = self._written(key)
+            self._put(content, key, [pair for pair in written if pair[1]] or written)
         for key in _EQUAL:
             self._put(content, key, self._written(key))
             self._check_equal(key)
-        ignored = list(dict.fromkeys(each for source in self._sources for each in source.head.ignore or ()))
-        if ignored:
-            content["ignore"] = ignored
+        if self._written("ignore"):
+            content["ignore"] = list(dict.fromkeys(p for source in self._sources for p in source.head.ignore or ()))
         common = [dict(source.head.reply_headers or {}) for source in self._sources]
         has_common = all(each == common[0] for each in common[1:])
-        if common[0] and has_common:
+        if self._written("reply_headers") and has_common:
             content["reply_headers"] = common[0]
         self._merge_roles(content)
         self._merge_lists(content, None if has_common else common)
@@ -100,7 +100,7 @@ class _Merger:
                 elif roles[name] != block:
                     found = f"the role {name!r} differs from the one in another file"
                     self._problem(source, ("roles", name), found)
-        if roles:
+        if self._written("roles"):
             content["roles"] = roles
 
     def _merge_lists(self, content: dict[str, object], common: Sequence[Mapping[str, JSON]] | None) -> None:
@@ -110,7 +110,7 @@ class _Merger:
                 for place, block in getattr(source, key):
                     own = _with_headers(block, common[number]) if common is not None else block
                     blocks.append(_placed(own, source, (key, place)))
-            if blocks:
+            if any(key in source.document.value for source in self._sources if isinstance(source.document.value, dict)):
                 content[key] = blocks
 
     def _problem(self, source: SourceFile, path: tuple[str | int, ...], found: str) -> None:
