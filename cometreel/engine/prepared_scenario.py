@@ -50,8 +50,8 @@ class PreparedScenario:
         self.anchors = {name for entry in scenario.timeline for name in (entry.since, *entry.until)}
         """Everything that a timeline entry starts or ends with."""
         self._subscriptions = _by_subscription(self.anchors)
-        self.numbers = [numbers_of(exchange, scenario.profile) for exchange in scenario.exchanges]
-        """The reference numbers of each exchange, by its index."""
+        self.numbers: dict[int, RecordedNumbers] = {}
+        """The reference numbers of the exchanges that were played, by index; `recorded_numbers` adds those of one."""
         self.static_responses: dict[int, StaticResponse] = {}
         """The static responses of the exchanges that were played, by index; `static_response` adds one."""
 
@@ -59,6 +59,11 @@ class PreparedScenario:
         """Create the static response of an exchange that is played for the first time."""
         static = self.static_responses[exchange.index] = static_response_of(exchange, self.scenario.profile)
         return static
+
+    def recorded_numbers(self, exchange: Exchange) -> RecordedNumbers:
+        """Find the reference numbers of an exchange that is played for the first time."""
+        numbers = self.numbers[exchange.index] = numbers_of(exchange, self.scenario.profile)
+        return numbers
 
     def similar_groups(self, normalized: RequestOrPublish) -> list[ExchangeGroup]:
         """Return the most similar groups with the same path or channel as a request, or of all if there are none."""
