@@ -83,11 +83,11 @@ class Backend:
         )
         self._use(scenario)
 
-    def _use(self, scenario: CompiledScenario) -> None:
-        """Create everything that depends on the scenario."""
+    def _use(self, scenario: CompiledScenario, previous: PreparedScenario | None = None) -> None:
+        """Create everything that depends on the scenario; `previous` is that before exchanges were added or removed."""
         self.scenario = scenario
         self._router.keeps_when_gone = scenario.session.when_gone == "keep"
-        prepared = PreparedScenario(scenario)
+        self._prepared = prepared = PreparedScenario(scenario, previous)
         values = BoundValues(scenario, self.sessions, partial(self._ids.new, "bound"))
         self._player = Player(prepared, self.settings, self._schedule, self._wallclock, values)
         self._handler = self._application.handler = RequestHandler(
@@ -250,12 +250,16 @@ class Backend:
     def extend(self, scenario: CompiledScenario, now: float) -> list[Effect]:
         """Play the scenario with other exchanges from now on, until a reset.
 
-        The timeline entries must be those of before and new ones at the end. Sessions continue where they were.
+        The timeline entries must be those of before and new ones at the end. Sessions continue where they were; they
+        forget the plays of removed exchanges, because another one may get the name.
         """
         self._catch_up(now)
         faults = self.faults
-        self._use(scenario)
+        removed = self.scenario.by_name.keys() - scenario.by_name.keys()
+        self._use(scenario, self._prepared)
         self._handler.adopt(self.sessions, faults)
+        for session in self.sessions if removed else ():
+            session.plays.forget(removed)
         return self._take_effects()
 
     # ------------------------------------------------------------------ requests

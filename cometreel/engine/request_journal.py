@@ -21,6 +21,7 @@ from cometreel.scenario.checks import pattern as check_pattern
 from cometreel.scenario.findings import near
 from cometreel.scenario.matchers import MatchContext, Matcher, matcher
 from cometreel.scenario.normalized_request import normalize_path
+from cometreel.scenario.python_values import JSONPattern, json_of
 from cometreel.scenario.value_markers import marker_of
 
 __all__ = ["Call", "CallFilters", "CallListener", "Calls", "RequestJournal"]
@@ -112,7 +113,7 @@ class CallFilters(TypedDict, total=False):
     method: str
     path: str
     """A trailing slash and percent-encoding are ignored."""
-    body: JSON
+    body: JSONPattern
     """A pattern for the JSON body, which may contain markers. An object matches bodies that have more members too."""
     exchange: str | None
     session: int
@@ -171,9 +172,10 @@ class Calls(Sequence[Call]):
         return Calls(call for call in self._calls if call.number > number)
 
 
-def _with_body(calls: Iterable[Call], pattern: JSON) -> Iterator[Call]:
+def _with_body(calls: Iterable[Call], wanted: JSONPattern) -> Iterator[Call]:
     """Return the calls whose body matches; an object is compared in part."""
-    for finding in check_pattern(pattern):
+    pattern, findings = json_of(wanted)
+    for finding in findings or check_pattern(pattern):
         raise OptionInvalid("body", finding.found, finding.expected or "a JSON value, or markers", finding.hint)
     partial = isinstance(pattern, dict) and marker_of(pattern) is None
     body = matcher({"$partial": pattern} if partial else pattern)

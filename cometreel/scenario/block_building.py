@@ -52,7 +52,8 @@ def build(kind: type[_BuiltT], values: Mapping[str, object], *, at: tuple[str | 
         block = kind.model_validate(data)
     except ValidationError as error:
         names = {field.alias: name for name, field in kind.model_fields.items() if field.alias}
-        raise invalid_call(site, _renamed(findings_of(error), names)) from None
+        findings = _renamed(findings_of(error), names)
+        raise FileInvalid([_problem(site, finding, document, at) for finding in findings]) from None
     return block.place_at(site if document is None else DocumentOrigin(document, at))
 
 
@@ -111,7 +112,13 @@ def invalid_call(site: CallSite, findings: Iterable[Finding]) -> FileInvalid:
     return FileInvalid([_problem(site, finding) for finding in findings])
 
 
-def _problem(site: CallSite, finding: Finding) -> Problem:
+def _problem(
+    site: CallSite, finding: Finding, document: Document | None = None, at: tuple[str | int, ...] = ()
+) -> Problem:
+    if document is not None:
+        position = document.position((*at, *finding.path), key=finding.at_key)
+        if position[0] != site.file:  # in a data file
+            return Problem(*position, finding.found, finding.expected, finding.hint)
     where = _written(finding.path[:-1] if finding.at_key else finding.path)
     found = f"{where}: {finding.found}" if where else finding.found
     return Problem(*site.position(()), found, finding.expected, finding.hint)

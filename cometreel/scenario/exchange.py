@@ -227,7 +227,8 @@ class CompiledScenario:
     doesn't compare. Replay doesn't use them. `ids` are the names of the `$id` markers in requests.
 
     `exchanges` are in the order of the files; those added later follow. `groups` are in the order in which they are
-    tried: those added last come first, with negative numbers.
+    tried: those added last come first, with negative numbers. `lowest_group` is the lowest number so far, which keeps
+    the number of a removed group from being used again.
     """
 
     title: str
@@ -247,6 +248,7 @@ class CompiledScenario:
     by_name: Mapping[str, Exchange]
     ignore: tuple[str, ...] = ()
     ids: frozenset[str] = frozenset()
+    lowest_group: int = 0
 
     def unassigned_roles(self) -> frozenset[str]:
         """Return the roles that no login, request or timeline entry assigns: without user and id, and in no `as`."""

@@ -70,7 +70,7 @@ class _Linker:
         self._first_group = 0
         """The number of the first group: added ones are before all others."""
         if base is not None:
-            self._first_group = min((group.number for group in base.groups[:1]), default=0) - len(sources[0].exchanges)
+            self._first_group = base.lowest_group - len(sources[0].exchanges)
 
     def scenario(self) -> CompiledScenario:
         """Compile and combine all valid blocks."""
@@ -114,6 +114,7 @@ class _Linker:
             index=base.index.with_groups(groups),
             by_name={**base.by_name, **{exchange.name: exchange for exchange in exchanges}},
             ids=self._ids,
+            lowest_group=self._first_group,
         )
 
     def _exchange_groups(self) -> tuple[ExchangeGroup, ...]:

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from cometreel.jsonvalue import same
 from cometreel.scenario.yaml_reader import FilePosition
 
 from . import checks, field_types
@@ -88,10 +89,12 @@ class Block(BaseModel):  # noqa: PLW1641  # pydantic adds `__hash__` to frozen m
         return self
 
     def __eq__(self, other: object) -> bool:
-        """Compare the content: an explicit null is a body or data, so it differs from a key that was left out."""
-        if not isinstance(other, Block) or not super().__eq__(other):
+        """Compare the content, as JSON: 1 isn't true, and a body that is null isn't one that was left out."""
+        if not isinstance(other, Block) or type(self) is not type(other):
             return False
-        return self.model_fields_set & NULLABLE == other.model_fields_set & NULLABLE
+        if self.model_fields_set & NULLABLE != other.model_fields_set & NULLABLE:
+            return False
+        return same(self.__dict__, other.__dict__) and same(self.model_extra, other.model_extra)
 
     @model_validator(mode="wrap")
     @classmethod

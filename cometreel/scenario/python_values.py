@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Literal, TypeAlias
 
+from cometreel.jsonvalue import JSON
 from cometreel.scenario.data_files import FileList, FileObject
 
 from .durations import format_duration
@@ -31,6 +32,7 @@ __all__ = [
     "RequestMarker",
     "SharedMarker",
     "converted",
+    "json_of",
 ]
 
 _DEEPEST = 100
@@ -127,7 +129,7 @@ class _Conversion:
 
     def _text(self, value: timedelta | datetime | bytes, path: tuple[str | int, ...]) -> Converted:
         """Write a value of a Python type as the format does, where the format has such a value."""
-        key = path[0] if path[0] in _JSON_ARGUMENTS else path[-1]
+        key = "" if not path else path[0] if path[0] in _JSON_ARGUMENTS else path[-1]
         if isinstance(value, timedelta) and key in _DURATIONS:
             try:
                 return format_duration(value.total_seconds())
@@ -165,3 +167,10 @@ def converted(
     conversion = _Conversion()
     found = {name: conversion.convert(value, (name,)) for name, value in values.items()}
     return found, conversion.findings, conversion.files
+
+
+def json_of(value: JSONPattern) -> tuple[JSON, list[Finding]]:
+    """Convert one value with markers to JSON; return it with the findings."""
+    conversion = _Conversion()
+    found = conversion.convert(value, ())
+    return found, conversion.findings  # type: ignore[return-value]  # it contains no blocks

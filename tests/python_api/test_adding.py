@@ -75,6 +75,20 @@ def test_sessions_continue_in_their_sequence(server: cometreel.ReplayServer):
         assert client.get("/items").json() == [1, 2]
 
 
+def test_an_exchange_that_gets_the_name_of_a_removed_one_was_not_played_yet(server: cometreel.ReplayServer):
+    with httpx.Client(base_url=server.url) as client:
+        for number in (1, 2):
+            server.add(
+                exchange("once", get("/once"), reply=reply(number), repeat="fail"),
+                exchange("after once", get("/after"), when=when(after="once")),
+            )
+            assert client.get("/after").status_code == 404
+            assert client.get("/once").json() == number
+            assert client.get("/once").status_code == 404
+            assert client.get("/after").status_code == 200
+            server.remove("once", "after once")
+
+
 def test_a_clients_notifications_and_faults_survive_an_addition(server: cometreel.ReplayServer):
     with AgentApplication(server.url) as application:
         application.http.get("/version")

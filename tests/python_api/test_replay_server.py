@@ -123,6 +123,8 @@ def test_calls_are_filtered_by_their_body():
             "Place1",
             "Place2",
         ]
+        one_of = {"workbinOwner": cometreel.markers.one_of("Place2", "Place3")}
+        assert [call.owner for call in server.calls(body=one_of)] == ["Place2"]
         assert server.calls(body={"workbinOwner": "Place2", "workbinType": "Agent"}) == []
         assert len(server.calls(owner_type="Place", method="post", path="/api/v2/workbins/")) == 2
 
@@ -130,6 +132,11 @@ def test_calls_are_filtered_by_their_body():
 def test_an_invalid_pattern_for_a_body_is_an_error():
     with cometreel.replay(VERSION) as server, pytest.raises(cometreel.OptionInvalid, match=r"^body: unknown marker"):
         server.calls(body={"$anyy": "string"})
+
+
+def test_a_body_that_is_not_json_is_an_error():
+    with cometreel.replay(VERSION) as server, pytest.raises(cometreel.OptionInvalid, match=r"^body: a value of the ty"):
+        server.calls(body=object())  # type: ignore[arg-type]
 
 
 def test_what_happened_is_readable_after_the_end():

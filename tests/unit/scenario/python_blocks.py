@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
@@ -61,7 +62,7 @@ patterns = trees(
 patterns = patterns | st.dictionaries(literal_keys, patterns, max_size=3).map(markers.partial)
 patterns = patterns | st.just(markers.file("data_files/value.json"))
 text_patterns = words | text_markers
-fields = st.dictionaries(words, text_patterns | st.lists(text_patterns, min_size=1, max_size=2), max_size=2)
+fields: Strategy = st.dictionaries(words, text_patterns | st.lists(text_patterns, min_size=1, max_size=2), max_size=2)
 fields = fields | fields.map(markers.partial)
 
 sent_texts = st.just(markers.template("{{ request.body }} of {{ user.id }}")) | st.just(markers.id("place-1"))
@@ -158,7 +159,7 @@ ends = calls(
     build.event, {"disconnect": st.just(True)}, after=sent_durations, deliver=st.sampled_from(["asker", "all"])
 )
 roles = st.sampled_from([*ROLES, [*ROLES], ("agent-1",)])
-repeats = st.sampled_from(["last", "cycle", "fail"])
+repeats: Strategy = st.sampled_from(["last", "cycle", "fail"])
 BIND = build.bind("$response.body#/token", ["$request.query.token"], name="token", custom={"x-own": 1})
 
 
@@ -200,12 +201,15 @@ def faults(draw: st.DrawFn, names: list[str]) -> FaultBlock:
         st.fixed_dictionaries({"status": st.just(503), "body": json_values}),
     ]
     of_exchange = [st.fixed_dictionaries({key: which}) for key in ("drop_event", "duplicate_event")]
-    target = draw(
-        st.sampled_from([{"exchange": names[0]}, {"exchange": names}])
-        | st.sampled_from([{"meta": "/meta/connect"}, {"meta": "/meta/subscribe", "channel": "/a/**"}])
-    )
-    frequency = draw(st.sampled_from([{}, {"nth": 2}, {"every": 3}, {"rate": 0.5}]))
-    action = draw(st.one_of(of_meta if "meta" in target else [*of_meta, *of_exchange]))
+    targets: list[dict[str, Any]] = [
+        {"exchange": names[0]},
+        {"exchange": names},
+        {"meta": "/meta/connect"},
+        {"meta": "/meta/subscribe", "channel": "/a/**"},
+    ]
+    target = draw(st.sampled_from(targets))
+    frequency: dict[str, Any] = draw(st.sampled_from([{}, {"nth": 2}, {"every": 3}, {"rate": 0.5}]))
+    action: dict[str, Any] = draw(st.one_of(of_meta if "meta" in target else [*of_meta, *of_exchange]))
     block: FaultBlock = draw(calls(lambda **more: build.fault(**target, **frequency, **action, **more), {}, as_=roles))
     return block
 
@@ -271,6 +275,6 @@ def python_scenarios(draw: st.DrawFn) -> Scenario:
         "faults": st.lists(faults(names), max_size=2),
         "custom": custom,
     }
-    given = {"roles": ROLES, "exchanges": [binding, *blocks]}
-    found: Scenario = draw(calls(lambda **more: Scenario(**given, **more), {}, **sections))
+    given: dict[str, Any] = {"roles": ROLES, "exchanges": [binding, *blocks]}
+    found: Scenario = draw(calls(partial(Scenario, **given), {}, **sections))
     return found
