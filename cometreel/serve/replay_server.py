@@ -207,7 +207,7 @@ class ReplayServer:
     def close(self) -> None:
         """Answer the held polls and stop the server. A second call does nothing.
 
-        What was recorded stays readable: `calls`, `unmatched`, `given_up` and so on.
+        The properties stay readable: `calls`, `unmatched`, `given_up` and so on.
 
         :raises UnmatchedRequests: with `strict=True`, if there were unmatched or failed requests.
         """
