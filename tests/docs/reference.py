@@ -46,7 +46,8 @@ exchanges:
 ```
 
 `cometreel schema` prints the JSON Schema from which this page is generated. With the first line of the example, editors
-complete and check a scenario and show the descriptions below.
+complete and check a scenario and show the descriptions below. [Scenarios in Python](python.md#scenarios-in-python) have
+the same keys as arguments of functions, and the same checks.
 
 - Unknown keys are errors. Your own keys must start with `x-`.
 - All problems of a file are reported at once, with file, line and column, before anything is played.
