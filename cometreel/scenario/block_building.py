@@ -23,6 +23,18 @@ from .python_values import ABSENT, Converted, converted
 __all__ = ["DocumentOrigin", "arguments", "build", "invalid_call"]
 
 _BuiltT = TypeVar("_BuiltT", bound=Block)
+_FUNCTIONS = {
+    "request": "get(…), post(…), request(…) or publish(…)",
+    "reply": "reply(…)",
+    "events": "event(…)",
+    "when": "when(…)",
+    "exchanges": "exchange(…)",
+    "timeline": "timeline_entry(…)",
+    "faults": "fault(…)",
+    "roles": "role(…)",
+    "bind": "bind(…)",
+}
+"""The functions that build the blocks of an argument."""
 _WORD = re.compile(r"[$\w-]+")
 
 
@@ -119,9 +131,13 @@ def _problem(
         position = document.position((*at, *finding.path), key=finding.at_key)
         if position[0] != site.file:  # in a data file
             return Problem(*position, finding.found, finding.expected, finding.hint)
+    expected = finding.expected
+    if expected == "a mapping":
+        functions = (_FUNCTIONS[step] for step in reversed(finding.path) if step in _FUNCTIONS)
+        expected = next(functions, expected)
     where = _written(finding.path[:-1] if finding.at_key else finding.path)
     found = f"{where}: {finding.found}" if where else finding.found
-    return Problem(*site.position(()), found, finding.expected, finding.hint)
+    return Problem(*site.position(()), found, expected, finding.hint)
 
 
 def _written(path: Iterable[str | int]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import CodeType, FrameType
@@ -13,7 +14,8 @@ __all__ = ["CallSite", "call_site"]
 
 _PACKAGE = __name__.partition(".")[0]
 _MOST_TABLES = 16
-_tables: dict[int, tuple[CodeType, list[NodePosition]]] = {}
+_COLUMN_BITS = 20
+_tables: dict[int, tuple[CodeType, array[int]]] = {}
 """The positions of the instructions of a few code objects, by id, because a module may have thousands of calls."""
 
 
@@ -34,19 +36,23 @@ class CallSite:
         """Line and column of the call, counted from 1."""
         found = _tables.get(id(self.code))
         if found is None:
-            while len(_tables) >= _MOST_TABLES:
-                _tables.pop(next(iter(_tables)))
+            if len(_tables) >= _MOST_TABLES:
+                _tables.clear()
             found = _tables[id(self.code)] = (self.code, _table(self.code))
-        return found[1][self.instruction // 2]
+        packed = found[1][self.instruction // 2]
+        return packed >> _COLUMN_BITS, packed & ((1 << _COLUMN_BITS) - 1)
 
     def position(self, path: Sequence[str | int], *, key: bool = False) -> FilePosition:
         """Return the position of the call, for each part of the block that it builds."""
         return (self.file, *self.place)
 
 
-def _table(code: CodeType) -> list[NodePosition]:
+def _table(code: CodeType) -> array[int]:
+    """Return line and column of each instruction as one number, because a long module has many instructions."""
     first = code.co_firstlineno
-    return [(line or first, (column or 0) + 1) for line, _, column, _ in code.co_positions()]
+    return array(
+        "Q", ((line or first) << _COLUMN_BITS | (column or 0) + 1 for line, _, column, _ in code.co_positions())
+    )
 
 
 def call_site() -> CallSite:

@@ -251,7 +251,19 @@ def problem(function: Callable[[], object]) -> Problem:
         ),
         (
             lambda: Scenario(exchanges=["x"]),  # type: ignore[list-item]
-            "exchanges[0]: the text 'x'; expected a mapping",
+            "exchanges[0]: the text 'x'; expected exchange(…)",
+        ),
+        (
+            lambda: build.exchange("a", "GET /"),  # type: ignore[arg-type]
+            "request: the text 'GET /'; expected get(…), post(…), request(…) or publish(…)",
+        ),
+        (
+            lambda: build.exchange("a", build.get("/"), events=build.event("/a")),  # type: ignore[arg-type]
+            "events: a value of the type EventBlock; expected a list",
+        ),
+        (
+            lambda: build.exchange("a", build.get("/"), reply=build.event("/a")),  # type: ignore[arg-type]
+            "reply: a value of the type EventBlock; expected reply(…)",
         ),
     ],
     ids=lambda each: each.partition(";")[0] if isinstance(each, str) else "",

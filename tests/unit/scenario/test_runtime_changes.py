@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unittest import mock
 
 import pytest
 
 from cometreel import markers
 from cometreel.errors import FileInvalid, OptionInvalid
-from cometreel.scenario import CompiledScenario, Scenario
+from cometreel.scenario import CompiledScenario, Scenario, compiling
 from cometreel.scenario import builders as build
 from cometreel.scenario.model import Block
 from cometreel.scenario.runtime_changes import extended, without
@@ -44,6 +45,15 @@ def test_the_exchange_added_last_is_tried_first() -> None:
 def test_equal_requests_of_one_call_are_played_in_order() -> None:
     new = extended(OLD, [build.exchange(name, build.get("/new")) for name in ("one", "two")])
     assert [exchange.name for exchange in new.groups[0].exchanges] == ["one", "two"]
+
+
+@pytest.mark.parametrize("number", [10, 1000])
+def test_only_added_exchanges_are_compiled(number: int) -> None:
+    old = Scenario(exchanges=[build.exchange(f"old {n}", build.get(f"/{n}")) for n in range(number)]).compiled()
+    with mock.patch.object(compiling, "request_pattern", wraps=compiling.request_pattern) as compiled:
+        new = without(extended(old, [build.exchange("new", build.get("/new"))]), ["old 7"])
+    assert compiled.call_count == 1
+    assert (offered(new, "/new"), offered(new, "/7"), offered(new, "/8")) == (["new"], [], ["old 8"])
 
 
 def test_added_blocks_refer_to_existing_ones() -> None:
