@@ -88,6 +88,11 @@ class Block(BaseModel):  # noqa: PLW1641  # pydantic adds `__hash__` to frozen m
         object.__setattr__(self, "_origin", origin)
         return self
 
+    def __copy__(self) -> Self:
+        """Return a copy with the same place; `model_copy` changes such a copy."""
+        copied = super().__copy__()
+        return copied if self.origin is None else copied.place_at(self.origin)
+
     def __eq__(self, other: object) -> bool:
         """Compare the content, as JSON: 1 isn't true, and a body that is null isn't one that was left out."""
         if not isinstance(other, Block) or type(self) is not type(other):

@@ -152,6 +152,13 @@ def test_blocks_are_equal_if_their_contents_are():
     assert build.get("/a", custom={"x-a": 1}) != build.get("/a", custom={"x-a": 2})
 
 
+def test_a_changed_copy_of_a_block_keeps_its_position():
+    block = build.exchange("a", build.get("/a"))
+    copied = block.model_copy(update={"name": "b"})
+    assert (copied.name, copied.origin) == ("b", block.origin)
+    assert block.origin is not None
+
+
 # ---------------------------------------------------------------- errors
 
 
