@@ -19,7 +19,7 @@ from cometreel.scenario.json_pointer import parse_pointer
 
 from .durations import parse_duration
 from .findings import Finding, can_be_written, describe, near
-from .markers import MATCHED, RENDERED, check_markers, marker_of
+from .value_markers import MATCHED, RENDERED, check_markers, marker_of
 
 CHANNEL = r'^(/[^/\s\x00-\x1f\x7f"<>\\^`]+)+$'
 """Bayeux 1.0 §2.2.1, extended by characters that real servers accept, such as letters of any language."""

@@ -45,7 +45,6 @@ from .compiled import (
 )
 from .durations import parse_duration
 from .field_types import Anchors
-from .markers import marker_of
 from .matchers import Matcher, matcher
 from .model import (
     BayeuxBlock,
@@ -61,6 +60,7 @@ from .model import (
 )
 from .runtime_expressions import parse_expression
 from .specs import EventSpec, PublishReplySpec, ReplySpec
+from .value_markers import marker_of
 from .values import Locate, Value, ValuePath, value_of
 
 __all__ = [

@@ -11,31 +11,32 @@ from cometreel.errors import Problem
 from cometreel.jsonvalue import JSON
 from cometreel.scenario import compiling
 from cometreel.scenario.checks import ANCHORS
+from cometreel.scenario.exchange import Exchange
 from cometreel.scenario.findings import Finding, near, problems_of
-from cometreel.scenario.markers import captures_in, ids_in, templates_in
 from cometreel.scenario.regular_expression import ExpressionInvalid
 from cometreel.scenario.sources import SourceFile
 from cometreel.scenario.templates import check_template, undefined_names
+from cometreel.scenario.value_markers import captures_in, ids_in, templates_in
 from cometreel.scenario.values import TEMPLATE_NAMES
 
-__all__ = ["cross_reference_problems"]
+__all__ = ["cross_reference_problems", "ids_of_requests"]
 
 _RECEIVERS = ("asker", "subscribers", "all")
 
 
-def cross_reference_problems(sources: Sequence[SourceFile], roles: Collection[str]) -> Iterator[Problem]:
-    """Yield the problems of the references between all blocks of all files."""
-    defined = _DefinedNames(
-        exchanges=dict.fromkeys(name for source in sources for name in source.names),
-        roles=roles,
-        ids={
-            name
-            for source in sources
-            for raw in source.blocks("exchanges")
-            for _, name in ids_in(_part(raw, "request"))
-        },
-    )
-    yield from _name_problems(sources)
+def ids_of_requests(sources: Sequence[SourceFile]) -> frozenset[str]:
+    """Return the names of the `$id` markers in the requests of all files."""
+    requests = (_part(raw, "request") for source in sources for raw in source.blocks("exchanges"))
+    return frozenset(name for request in requests for _, name in ids_in(request))
+
+
+def cross_reference_problems(
+    sources: Sequence[SourceFile], roles: Collection[str], ids: Collection[str], existing: Mapping[str, Exchange]
+) -> Iterator[Problem]:
+    """Yield the problems of the references between all blocks of all files, and to `existing` exchanges."""
+    names = dict.fromkeys(name for source in sources for name in source.names)
+    defined = _DefinedNames(exchanges={**existing, **names} if existing else names, roles=roles, ids=ids)
+    yield from _name_problems(sources, existing)
     yield from _binding_problems(sources)
     for source in sources:
         yield from problems_of(defined.in_headers(source.head.reply_headers), source.document, ("reply_headers",))
@@ -44,7 +45,7 @@ def cross_reference_problems(sources: Sequence[SourceFile], roles: Collection[st
                 yield from problems_of(defined.findings(key, raw), source.document, (key, number))
 
 
-def _name_problems(sources: Sequence[SourceFile]) -> Iterator[Problem]:
+def _name_problems(sources: Sequence[SourceFile], existing: Mapping[str, Exchange]) -> Iterator[Problem]:
     first: dict[str, str] = {}
     for source in sources:
         for number, raw in enumerate(source.blocks("exchanges")):
@@ -56,7 +57,11 @@ def _name_problems(sources: Sequence[SourceFile]) -> Iterator[Problem]:
             if name in ANCHORS:
                 reserved = Finding(path, f"the name {name!r} is reserved for the timeline", "another name")
                 yield from problems_of([reserved], source.document)
-            if first.setdefault(name, where) != where:
+            if name in existing:
+                first[name] = str(existing[name].position)
+            if name not in first:
+                first[name] = where
+            else:
                 hint = f"first used at {first[name]}"
                 duplicate = Finding(path, f"the name {name!r} is used twice", "a unique name", hint)
                 yield from problems_of([duplicate], source.document)
@@ -165,7 +170,7 @@ class _DefinedNames:
 def _captures(request: JSON) -> frozenset[str]:
     try:
         return frozenset(captures_in(request))
-    except ExpressionInvalid:  # `markers` reports it
+    except ExpressionInvalid:  # `value_markers` reports it
         return frozenset()
 
 

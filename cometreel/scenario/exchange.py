@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -92,6 +92,13 @@ class ExchangeGroup:
         """Compare a request with the common pattern."""
         return self.exchanges[0].match(request, ids)
 
+    def without(self, names: Collection[str]) -> ExchangeGroup | None:
+        """Return the group without the exchanges of these names; None if no exchange is left."""
+        rest = tuple(exchange for exchange in self.exchanges if exchange.name not in names)
+        if len(rest) == len(self.exchanges):
+            return self
+        return ExchangeGroup(self.number, rest, rest[-1].repeat) if rest else None
+
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
@@ -125,9 +132,21 @@ class _Bucket:
         for role in roles:
             self._of_role.setdefault(role, []).append(group)
 
+    def without(self, names: Collection[str]) -> _Bucket:
+        """Return a copy without the exchanges of these names."""
+        bucket = _Bucket()
+        for group in self._all:
+            rest = group.without(names)
+            if rest is not None:
+                bucket.add(rest)
+        return bucket
+
     def groups(self, role: str | None) -> list[ExchangeGroup]:
         """Return the groups that a role may play; all groups if the role is None."""
         return self._all if role is None else [*self._without_role, *self._of_role.get(role, ())]
+
+
+_Shapes: TypeAlias = "dict[tuple[Feature, ...], dict[tuple[Hashable, ...], _Bucket]]"
 
 
 class ExchangeIndex:
@@ -138,14 +157,28 @@ class ExchangeIndex:
     scenario has few shapes, so the cost of a lookup doesn't grow with the scenario.
     """
 
-    def __init__(self, groups: Sequence[ExchangeGroup]) -> None:
-        self._shapes: dict[tuple[Feature, ...], dict[tuple[Hashable, ...], _Bucket]] = {}
+    def __init__(self, groups: Sequence[ExchangeGroup], shapes: _Shapes | None = None) -> None:
+        self._shapes: _Shapes = {} if shapes is None else shapes
         for group in groups:
-            features = dict(_features_of_pattern(group.exchanges[0].trigger))
-            shape = tuple(sorted(features))
-            values = tuple(features[feature] for feature in shape)
+            shape, values = _shape_and_values(group)
             self._shapes.setdefault(shape, {}).setdefault(values, _Bucket()).add(group)
         self._cache: dict[tuple[RequestKey, str | None], tuple[tuple[ExchangeGroup, Match | None], ...]] = {}
+
+    def with_groups(self, groups: Sequence[ExchangeGroup]) -> ExchangeIndex:
+        """Return an index that has these groups too."""
+        return ExchangeIndex(groups, self._with_copies(groups, ()))
+
+    def without(self, groups: Sequence[ExchangeGroup], names: Collection[str]) -> ExchangeIndex:
+        """Return an index without the exchanges of these names, which are in these groups."""
+        return ExchangeIndex((), self._with_copies(groups, names))
+
+    def _with_copies(self, groups: Sequence[ExchangeGroup], names: Collection[str]) -> _Shapes:
+        """Return the buckets, those of these groups as copies without some exchanges."""
+        shapes = {shape: dict(table) for shape, table in self._shapes.items()}
+        for shape, values in set(map(_shape_and_values, groups)):
+            table = shapes.setdefault(shape, {})
+            table[values] = table.get(values, _Bucket()).without(names)
+        return shapes
 
     def groups(self, request: RequestOrPublish, role: str | None = None) -> tuple[ExchangeGroup, ...]:
         """Return the groups that may match, in file order of their first exchange; the same spelling of `/me` first.
@@ -191,7 +224,11 @@ class CompiledScenario:
 
     `highest_ref` is the largest reference number in it, 0 if there is none. `ignore` are JSON Pointers into reply
     bodies and event data, as in a profile's `volatile`: values that may differ between servers or days, which `verify`
-    doesn't compare. Replay doesn't use them.
+    doesn't compare. Replay doesn't use them. `ids` are the names of the `$id` markers in requests.
+
+    `exchanges` are in the order of the files; those added later follow. `groups` are in the order in which they are
+    tried: those added last come first, with negative numbers. `lowest_group` is the lowest number so far, which keeps
+    the number of a removed group from being used again.
     """
 
     title: str
@@ -210,6 +247,8 @@ class CompiledScenario:
     index: ExchangeIndex
     by_name: Mapping[str, Exchange]
     ignore: tuple[str, ...] = ()
+    ids: frozenset[str] = frozenset()
+    lowest_group: int = 0
 
     def unassigned_roles(self) -> frozenset[str]:
         """Return the roles that no login, request or timeline entry assigns: without user and id, and in no `as`."""
@@ -259,6 +298,12 @@ def _has_other_spelling(group: ExchangeGroup, request: RequestOrPublish) -> bool
     ):
         return trigger.path.path.me != request.path.me
     return False
+
+
+def _shape_and_values(group: ExchangeGroup) -> tuple[tuple[Feature, ...], tuple[Hashable, ...]]:
+    features = dict(_features_of_pattern(group.exchanges[0].trigger))
+    shape = tuple(sorted(features))
+    return shape, tuple(features[feature] for feature in shape)
 
 
 def _features_of_pattern(trigger: Trigger) -> Iterator[tuple[Feature, Hashable]]:

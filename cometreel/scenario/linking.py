@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
-from cometreel.scenario.cross_references import cross_reference_problems
+from cometreel.scenario.cross_references import cross_reference_problems, ids_of_requests
 from cometreel.scenario.json_pointer import find
 from cometreel.scenario.profiles import Profile, profile, profile_of, unknown_profile
 
@@ -17,12 +18,12 @@ from . import compiling
 from .compiled import Fault, Position, Role
 from .compiling import names, under
 from .exchange import CompiledScenario, Exchange, ExchangeGroup, ExchangeIndex, TimelineEntry
-from .model import CorrelationBlock, ExchangeBlock, FaultBlock, PublishBlock, ReplyBlock, Scenario, TimelineBlock
+from .model import CorrelationBlock, ExchangeBlock, FaultBlock, PublishBlock, ReplyBlock, ScenarioBlock, TimelineBlock
 from .sources import SourceFile
 from .specs import PublishReplySpec, ReplySpec
 from .values import Locate, Value, ValuePath
 
-__all__ = ["link"]
+__all__ = ["link", "link_added"]
 
 _NO_PROFILE = Profile("none")
 _T = TypeVar("_T")
@@ -40,25 +41,42 @@ def link(sources: Sequence[SourceFile]) -> CompiledScenario:
     return scenario
 
 
-class _Linker:
-    """Merges the files and collects the problems between them."""
+def link_added(scenario: CompiledScenario, source: SourceFile) -> CompiledScenario:
+    """Return a scenario with the blocks of one more source; only those are compiled.
 
-    def __init__(self, sources: Sequence[SourceFile]) -> None:
+    The added exchanges are tried before all others. Equal requests of one call are a group, which is played in order.
+
+    :raises FileInvalid: with every problem of the source.
+    """
+    linker = _Linker([source], scenario)
+    extended = linker.extended(scenario)
+    if linker.problems:
+        raise FileInvalid(linker.problems)
+    return extended
+
+
+class _Linker:
+    """Merges the files and collects the problems between them. With a `base`, their blocks are added to it."""
+
+    def __init__(self, sources: Sequence[SourceFile], base: CompiledScenario | None = None) -> None:
         self.sources = sources
         self.problems = [problem for source in sources for problem in source.problems]
-        self._roles = self._merged_roles()
-        self._profile = self._merged_profile()
-        self.problems.extend(cross_reference_problems(sources, self._roles))
+        self._roles = self._merged_roles() if base is None else base.roles
+        self._profile = self._merged_profile() if base is None else base.profile
+        self._ids = ids_of_requests(sources) | (frozenset() if base is None else base.ids)
+        existing = {} if base is None else base.by_name
+        self.problems.extend(cross_reference_problems(sources, self._roles, self._ids, existing))
         self._groups: dict[str, list[Exchange]] = {}
+        self._first_group = 0
+        """The number of the first group: added ones are before all others."""
+        if base is not None:
+            self._first_group = base.lowest_group - len(sources[0].exchanges)
 
     def scenario(self) -> CompiledScenario:
         """Compile and combine all valid blocks."""
         exchanges = tuple(self._exchanges())
         self._check_repeats()
-        groups = tuple(
-            ExchangeGroup(number, tuple(members), members[-1].repeat)
-            for number, members in enumerate(self._groups.values())
-        )
+        groups = self._exchange_groups()
         heads = [source.head for source in self.sources]
         recorded = next((head.source.recorded for head in heads if head.source and head.source.recorded), None)
         return CompiledScenario(
@@ -78,12 +96,37 @@ class _Linker:
             index=ExchangeIndex(groups),
             by_name={exchange.name: exchange for exchange in exchanges},
             ignore=tuple(dict.fromkeys(pointer for head in heads for pointer in head.ignore or ())),
+            ids=self._ids,
+        )
+
+    def extended(self, base: CompiledScenario) -> CompiledScenario:
+        """Compile all valid blocks and add them to a scenario."""
+        exchanges = tuple(self._exchanges(_next_index(base.exchanges)))
+        self._check_repeats()
+        groups = self._exchange_groups()
+        return replace(
+            base,
+            exchanges=(*base.exchanges, *exchanges),
+            groups=(*groups, *base.groups),
+            timeline=(*base.timeline, *self._timeline(_next_index(base.timeline))),
+            faults=(*base.faults, *self._faults(_next_index(base.faults))),
+            highest_ref=max((base.highest_ref, *self._references())),
+            index=base.index.with_groups(groups),
+            by_name={**base.by_name, **{exchange.name: exchange for exchange in exchanges}},
+            ids=self._ids,
+            lowest_group=self._first_group,
+        )
+
+    def _exchange_groups(self) -> tuple[ExchangeGroup, ...]:
+        return tuple(
+            ExchangeGroup(number, tuple(members), members[-1].repeat)
+            for number, members in enumerate(self._groups.values(), self._first_group)
         )
 
     def _problem(self, position: Position, found: str, expected: str = "", hint: str = "") -> None:
         self.problems.append(Problem(position.file, position.line, position.column, found, expected, hint))
 
-    def _only(self, key: str, block_of: Callable[[Scenario], _T | None]) -> _T | None:
+    def _only(self, key: str, block_of: Callable[[ScenarioBlock], _T | None]) -> _T | None:
         """Return the only block of that name; two different ones are a problem."""
         blocks = [(source, block) for source in self.sources if (block := block_of(source.head)) is not None]
         for source, block in blocks[1:]:
@@ -116,8 +159,7 @@ class _Linker:
             return _NO_PROFILE
         return profile_of(written) if isinstance(written, CorrelationBlock) else profile(written)
 
-    def _exchanges(self) -> Iterator[Exchange]:
-        index = 0
+    def _exchanges(self, index: int = 0) -> Iterator[Exchange]:
         for source in self.sources:
             common = compiling.reply_headers(source.head.reply_headers, _at(source, "reply_headers"))
             for number, block in _drained(source.exchanges):
@@ -146,7 +188,7 @@ class _Linker:
             reply=_reply(block.reply, publish, under(locate, "reply"), common),
             events=compiling.events(block.events, under(locate, "events")),
             repeat=block.repeat,
-            group=members[0].group if members else len(self._groups) - 1,
+            group=members[0].group if members else self._first_group + len(self._groups) - 1,
             position=locate(()),
         )
         members.append(exchange)
@@ -160,8 +202,7 @@ class _Linker:
                     expected = f"repeat: on the last one, {members[-1].name!r}"
                     self._problem(exchange.position, found, expected)
 
-    def _timeline(self) -> Iterator[TimelineEntry]:
-        index = 0
+    def _timeline(self, index: int = 0) -> Iterator[TimelineEntry]:
         for source in self.sources:
             for number, block in source.timeline:
                 yield self._entry(block, index, _locator(source, "timeline", number))
@@ -173,8 +214,7 @@ class _Linker:
         until = compiling.anchors(block.until)
         return TimelineEntry(index, frozenset(names(block.as_)), since, until, event, locate(()))
 
-    def _faults(self) -> Iterator[Fault]:
-        index = 0
+    def _faults(self, index: int = 0) -> Iterator[Fault]:
         for source in self.sources:
             for number, block in source.faults:
                 yield self._fault(block, index, _locator(source, "faults", number))
@@ -193,6 +233,10 @@ class _Linker:
                     yield from _numbers(item.get("events"), "/*/data", self._profile.event)
             for entry in source.blocks("timeline"):
                 yield from _numbers(entry, "/data", self._profile.event)
+
+
+def _next_index(items: Sequence[Exchange] | Sequence[TimelineEntry] | Sequence[Fault]) -> int:
+    return items[-1].index + 1 if items else 0
 
 
 def _drained(blocks: list[_T]) -> Iterator[_T]:

@@ -18,7 +18,7 @@ from cometreel.scenario.yaml_reader import Document, read_yaml
 from .compiled import Position
 from .data_files import DataFiles, read_regular_file
 from .findings import Finding, describe, findings_of, is_newer, problems_of, version_finding
-from .model import Block, ExchangeBlock, FaultBlock, Scenario, TimelineBlock
+from .model import Block, ExchangeBlock, FaultBlock, ScenarioBlock, TimelineBlock
 
 __all__ = ["SourceFile", "read_source", "read_source_file"]
 
@@ -30,7 +30,7 @@ class SourceFile:
     """One file: its document, its head (all keys but the lists), and its valid blocks with their numbers."""
 
     document: Document
-    head: Scenario
+    head: ScenarioBlock
     exchanges: list[tuple[int, ExchangeBlock]]
     timeline: Sequence[tuple[int, TimelineBlock]]
     faults: Sequence[tuple[int, FaultBlock]]
@@ -53,7 +53,7 @@ class SourceFile:
         items = value.get(key) if isinstance(value, dict) else None
         return items if isinstance(items, list) else []
 
-    def file(self) -> Scenario:
+    def file(self) -> ScenarioBlock:
         """Return the whole file as one model."""
         lists: dict[str, object] = {
             name: [block for _, block in blocks]
@@ -110,15 +110,15 @@ def _is_list_of_blocks(key: str, member: JSON) -> bool:
     return key in ("exchanges", "timeline", "faults") and isinstance(member, list)
 
 
-def _head(rest: JSONObject, document: Document, problems: list[Problem]) -> Scenario:
+def _head(rest: JSONObject, document: Document, problems: list[Problem]) -> ScenarioBlock:
     if "cometreel" not in rest:
         missing = Finding((), "the file has no `cometreel`", hint="add `cometreel: 1`, the version of the format")
         problems.extend(problems_of([missing], document))
     try:
-        return Scenario.model_validate(rest, context={"file": document.file})
+        return ScenarioBlock.model_validate(rest, context={"file": document.file})
     except ValidationError as error:
         problems.extend(problems_of(findings_of(error), document))
-    return Scenario.model_construct(cometreel=1)
+    return ScenarioBlock.model_construct(cometreel=1)
 
 
 def _blocks(

@@ -11,8 +11,8 @@ from cometreel.jsonvalue import JSON, as_text
 from cometreel.scenario.normalized_request import NormalizedPublish, NormalizedRequest, RequestOrPublish
 
 from .compiled import Position, RenderContext
-from .markers import is_plain, marker_of, unescaped
 from .templates import SeededRandom, Template, TemplateFailed, template
+from .value_markers import is_plain, marker_of, unescaped
 
 __all__ = ["TEMPLATE_NAMES", "Locate", "Scope", "Value", "value_of"]
 
