@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -179,6 +180,88 @@ def test_responders_of_the_start_stay_after_a_reset():
     with cometreel.replay(VERSION, responders=[newer]) as server:
         server.reset()
         assert httpx.get(server.url + "/api/v2/version").json() == {"version": "9.0"}
+
+
+async def _asynchronous(request: cometreel.ResponderRequest) -> cometreel.Response | None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("respond", "text"),
+    [
+        (lambda: {"a": 1}, "return value: a mapping; expected a Response or None"),
+        (lambda: cometreel.Response(float("nan")), "body: it can't be encoded: Out of range float values"),
+        (lambda: cometreel.Response(b"x"), "body: it can't be encoded: Object of type bytes is not JSON serializable"),
+        (lambda: cometreel.Response(content="x"), "content: the text 'x'; expected bytes"),
+        (lambda: cometreel.Response(status=99), "status: the number 99; expected an HTTP status from 200 to 599"),
+        (lambda: cometreel.Response(headers={"a b": "c"}), "headers: the text 'a b'; expected the name of a header"),
+        (lambda: cometreel.Response(headers={"A": "b\r\nC: d"}), "headers['A']: the text "),
+        (lambda: cometreel.Response(after_seconds=-1), "after_seconds: the number -1; expected a number of seconds"),
+        (lambda: cometreel.Response(events=[1]), "events: the number 1; expected a Notification"),
+        (lambda: cometreel.Notification("news", 1), "channel: the text 'news'; expected a channel such as"),
+        (lambda: cometreel.Notification("/news", {1}), "data: it can't be encoded: Object of type set"),
+    ],
+)
+def test_an_invalid_response_is_a_failed_call(respond: Callable[[], cometreel.Response], text: str):
+    with cometreel.replay(VERSION) as server:
+        server.register(lambda request: respond())
+        reply = httpx.get(server.url + "/api/v2/version")
+        assert (reply.status_code, reply.json()["statusCode"]) == (500, 4)
+        assert server.failed[0].failure.startswith(f"the responder <lambda> failed: OptionInvalid: {text}")
+        assert [call.outcome for call in server.calls] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("responder", "text"),
+    [
+        (5, "responder: the number 5; expected a function"),
+        (_asynchronous, "responder: _asynchronous is an async function; expected a function without async"),
+    ],
+)
+def test_a_responder_is_a_function(responder: cometreel.Responder, text: str):
+    with cometreel.replay(VERSION) as server, pytest.raises(cometreel.OptionInvalid) as caught:
+        server.register(responder)
+    assert str(caught.value) == text
+    with pytest.raises(cometreel.OptionInvalid) as caught:
+        cometreel.replay(VERSION, responders=[responder])
+    assert str(caught.value) == text
+
+
+def test_a_responder_can_not_close_its_server():
+    with cometreel.replay(VERSION) as server:
+
+        @server.register
+        def closing(request: cometreel.ResponderRequest) -> None:
+            server.close()
+
+        assert httpx.get(server.url + "/api/v2/version").status_code == 500
+        assert server.failed[0].failure.startswith("the responder closing failed: CalledByServer: ")
+        server.reset()
+        assert httpx.get(server.url + "/api/v2/version").status_code == 200
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes can't be forked")
+def test_a_forked_process_can_not_use_the_server_but_close_it():
+    program = """
+import cometreel, os
+server = cometreel.replay()
+if not (child := os.fork()):
+    try:
+        server.reset()
+    except cometreel.ServerStopped as error:
+        print(error, flush=True)
+    server.close()
+    os._exit(0)
+os.waitpid(child, 0)
+server.reset()
+server.close()
+print("closed")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    child, parent = done.stdout.splitlines()
+    assert child.startswith("the server at http://127.0.0.1:")
+    assert child.endswith(" runs in another process, which forked this one")
+    assert parent == "closed"
 
 
 def test_the_scenario_is_replaced():
