@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -182,6 +185,10 @@ def test_responders_of_the_start_stay_after_a_reset():
         assert httpx.get(server.url + "/api/v2/version").json() == {"version": "9.0"}
 
 
+_ANY: Any = {"text": "x", "number": 1, "set": {1}, "mapping": {"a": 1}, "bytes": b"x"}
+"""Values that type checkers refuse."""
+
+
 async def _asynchronous(request: cometreel.ResponderRequest) -> cometreel.Response | None:
     return None
 
@@ -189,17 +196,20 @@ async def _asynchronous(request: cometreel.ResponderRequest) -> cometreel.Respon
 @pytest.mark.parametrize(
     ("respond", "text"),
     [
-        (lambda: {"a": 1}, "return value: a mapping; expected a Response or None"),
+        (lambda: _ANY["mapping"], "return value: a mapping; expected a Response or None"),
         (lambda: cometreel.Response(float("nan")), "body: it can't be encoded: Out of range float values"),
-        (lambda: cometreel.Response(b"x"), "body: it can't be encoded: Object of type bytes is not JSON serializable"),
-        (lambda: cometreel.Response(content="x"), "content: the text 'x'; expected bytes"),
+        (
+            lambda: cometreel.Response(_ANY["bytes"]),
+            "body: it can't be encoded: Object of type bytes",
+        ),
+        (lambda: cometreel.Response(content=_ANY["text"]), "content: the text 'x'; expected bytes"),
         (lambda: cometreel.Response(status=99), "status: the number 99; expected an HTTP status from 200 to 599"),
         (lambda: cometreel.Response(headers={"a b": "c"}), "headers: the text 'a b'; expected the name of a header"),
         (lambda: cometreel.Response(headers={"A": "b\r\nC: d"}), "headers['A']: the text "),
         (lambda: cometreel.Response(after_seconds=-1), "after_seconds: the number -1; expected a number of seconds"),
-        (lambda: cometreel.Response(events=[1]), "events: the number 1; expected a Notification"),
+        (lambda: cometreel.Response(events=[_ANY["number"]]), "events: the number 1; expected a Notification"),
         (lambda: cometreel.Notification("news", 1), "channel: the text 'news'; expected a channel such as"),
-        (lambda: cometreel.Notification("/news", {1}), "data: it can't be encoded: Object of type set"),
+        (lambda: cometreel.Notification("/news", _ANY["set"]), "data: it can't be encoded: Object of type set"),
     ],
 )
 def test_an_invalid_response_is_a_failed_call(respond: Callable[[], cometreel.Response], text: str):
@@ -315,6 +325,26 @@ def test_a_strict_replay_raises_at_the_end_of_the_block():
         httpx.get(server.url + "/api/v2/versions")
     assert str(caught.value) == UNMATCHED
     assert [call.path for call in caught.value.unmatched] == ["/api/v2/versions"]
+
+
+def test_errors_are_pickled_and_copied_with_their_attributes():
+    errors: list[cometreel.CometreelError] = []
+    for function in (
+        lambda: cometreel.reply(after="34"),
+        lambda: cometreel.replay(_ANY["number"]),
+        lambda: _closed_after_an_unmatched_request(),
+    ):
+        with pytest.raises(cometreel.CometreelError) as caught:
+            function()
+        errors.append(caught.value)
+    for error in errors:
+        for again in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):  # noqa: S301  # from the line itself
+            assert (type(again), str(again), vars(again).keys()) == (type(error), str(error), vars(error).keys())
+
+
+def _closed_after_an_unmatched_request() -> None:
+    with cometreel.replay(VERSION, strict=True) as server:
+        httpx.get(server.url + "/api/v2/versions")
 
 
 def test_a_strict_replay_adds_a_note_to_the_exception_of_the_block():
