@@ -125,7 +125,7 @@ def _require_json(name: str, value: JSON) -> None:
         raise OptionInvalid(name, f"it can't be encoded: {error}", "a JSON value") from None
 
 
-def _require_delay(seconds: float) -> None:
+def _require_delay(seconds: object) -> None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
         raise OptionInvalid("after_seconds", describe(seconds), "a number of seconds, 0 or more")
 
