@@ -55,6 +55,11 @@ class Control:
         return self._backend.journal.unmatched
 
     @property
+    def unmatched_count(self) -> int:
+        """The number of unmatched calls since the start or the latest reset; `unmatched` are the latest of them."""
+        return self._backend.journal.unmatched_count
+
+    @property
     def failed(self) -> Calls:
         """The calls whose exchange could not be played or whose responder raised an error, each with its `failure`."""
         return self._backend.journal.failed

@@ -22,6 +22,8 @@ from .python_values import ABSENT, Converted, converted
 
 __all__ = ["DocumentOrigin", "arguments", "build", "invalid_call"]
 
+__tracebackhide__ = True  # of pytest: the traceback of an error ends in the test
+
 _BuiltT = TypeVar("_BuiltT", bound=Block)
 _FUNCTIONS = {
     "request": "get(…), post(…), request(…) or publish(…)",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
+from cometreel.errors import FileInvalid
 from cometreel.scenario.call_site import call_site
 from cometreel.scenario.yaml_reader import Document, FilePosition
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from .python_values import JSONInput
 
 __all__ = ["Scenario", "source_of"]
+
+__tracebackhide__ = True  # of pytest: the traceback of an error ends in the test
 
 
 class Scenario(ScenarioBlock):
@@ -90,7 +93,10 @@ class Scenario(ScenarioBlock):
 
         :raises FileInvalid: with every problem of every file. References between blocks are checked by `compiled`.
         """
-        return cls._of(read_sources(paths))
+        try:
+            return cls._of(read_sources(paths))
+        except FileInvalid as error:
+            raise error.with_traceback(None) from None
 
     @classmethod
     def loads(cls, text: str | bytes) -> Scenario:
@@ -98,7 +104,10 @@ class Scenario(ScenarioBlock):
 
         :raises FileInvalid: with every problem. References between blocks are checked by `compiled`.
         """
-        return cls._of([read_source(text, "<string>")], files=False)
+        try:
+            return cls._of([read_source(text, "<string>")], files=False)
+        except FileInvalid as error:
+            raise error.with_traceback(None) from None
 
     @classmethod
     def _of(cls, sources: Sequence[SourceFile], *, files: bool = True) -> Scenario:
@@ -126,7 +135,10 @@ class Scenario(ScenarioBlock):
 
         :raises FileInvalid: with every problem, at the position of its block.
         """
-        return replace(link([source_of(self)]), files=self.files)
+        try:
+            return replace(link([source_of(self)]), files=self.files)
+        except FileInvalid as error:
+            raise error.with_traceback(None) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import ParamSpec, Protocol, Self, TypeVar
 
 from cometreel.engine import Auth, Calls, Control, FaultInfo, GivenUpEvent, Repeat, Responder, SessionInfo
 from cometreel.engine.driver import Driver
-from cometreel.errors import CometreelError
+from cometreel.errors import CometreelError, OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import ExchangeBlock, FaultBlock, TimelineBlock
 from cometreel.serve.app import ReplayApp
@@ -274,7 +274,8 @@ class ReplayServer:
         unmatched, failed = self.unmatched, self.failed
         messages = []
         if unmatched:
-            messages.append(unmatched_message(unmatched, Path.cwd()))
+            count = self._read(lambda control: control.unmatched_count)
+            messages.append(unmatched_message(unmatched, Path.cwd(), count=count))
         if failed:
             messages.append(failed_message(failed))
         return UnmatchedRequests("\n\n".join(messages), unmatched, failed) if messages else None
@@ -295,7 +296,7 @@ def replay(  # noqa: PLR0913  # one argument for each option of `cometreel serve
     seed: str | int | None = None,
     repeat: Repeat | None = None,
     auth: Auth | None = None,
-    cors: Sequence[str] | None = None,
+    cors: str | Sequence[str] | None = None,
     responders: Sequence[Responder] = (),
     upstream: str | None = None,
     watch: bool = False,
@@ -323,10 +324,15 @@ def replay(  # noqa: PLR0913  # one argument for each option of `cometreel serve
     :raises ExtraMissing: if there is an upstream, without the extra `forward`.
     """
     source = parse_source(scenarios, option="replay")
-    scenario = source.load()
+    if watch and not source.files:
+        raise OptionInvalid("watch", "the scenario is not in files", "files or folders")
+    try:
+        scenario = source.load()
+    except CometreelError as error:
+        raise error.with_traceback(None) from None
     unmatched = "fail" if upstream is None else "forward"
     given: dict[str, JSON] = {"speed": speed, "seed": seed, "repeat": repeat, "auth": auth, "unmatched": unmatched}
-    given["cors"] = None if cors is None else [*cors]
+    given["cors"] = None if cors is None else [cors] if isinstance(cors, str) else [*cors]
     app = replay_app(
         scenario,
         settings_for(scenario, given),

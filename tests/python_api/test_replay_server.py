@@ -108,13 +108,28 @@ def test_a_missing_file_is_an_error_with_its_path(tmp_path: Path):
         ((VERSION, "a.yaml"), {}, "replay: text or a scenario with other arguments; expected it alone, or files only"),
         ((VERSION,), {"speed": -1}, "speed: -1 can't be used; expected a number, 0 or more"),
         ((VERSION,), {"port": 70000}, "port: 70000; expected a number from 0 to 65535"),
+        ((VERSION,), {"port": "8080"}, "port: '8080'; expected a number from 0 to 65535"),
+        (
+            (VERSION,),
+            {"cors": "https://a/b"},
+            "cors: 'https://a/b' is not an origin; expected an origin",
+        ),
+        ((VERSION,), {"watch": True}, "watch: the scenario is not in files; expected files or folders"),
+        ((), {"watch": True}, "watch: the scenario is not in files; expected files or folders"),
+        (("",), {}, "replay: an empty text; expected a file, YAML text or a Scenario"),
         ((VERSION,), {"key": "key.pem"}, "key: given without its certificate; expected a certificate too"),
     ],
 )
 def test_an_invalid_argument_is_an_error(arguments: tuple[object, ...], options: dict[str, object], text: str):
     with pytest.raises(cometreel.OptionInvalid) as caught:
         cometreel.replay(*arguments, **options)  # type: ignore[arg-type]  # invalid arguments are the subject
-    assert str(caught.value) == text
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize("text", ["cometreel: 1", '{"cometreel": 1, "title": "%s"}' % ("x" * 5000), "~nobody/a"])
+def test_a_line_without_a_break_is_a_file(text: str):
+    with pytest.raises(cometreel.FileInvalid, match=r"no such file; .* \(YAML text has a line break\)"):
+        cometreel.replay(text)
 
 
 # ------------------------------------------------------------------ calls
@@ -327,18 +342,33 @@ def test_a_strict_replay_raises_at_the_end_of_the_block():
     assert [call.path for call in caught.value.unmatched] == ["/api/v2/versions"]
 
 
+def test_a_strict_replay_counts_all_unmatched_requests():
+    server = cometreel.replay(strict=True)
+    with httpx.Client(base_url=server.url) as client:
+        handshake = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+        (reply,) = client.post("/cometd", json=[handshake]).json()
+        publish = {"channel": "/service/none", "data": 1, "clientId": reply["clientId"]}
+        for _ in range(12):
+            assert len(client.post("/cometd", json=[publish] * 100).json()) == 100
+    with pytest.raises(cometreel.UnmatchedRequests) as caught:
+        server.close()
+    assert str(caught.value).startswith("A client sent 1200 requests that the scenario does not answer.")
+    assert str(caught.value).endswith("\n\nand 1190 more")
+    assert len(caught.value.unmatched) == 1000  # the latest
+
+
 def test_errors_are_pickled_and_copied_with_their_attributes():
     errors: list[cometreel.CometreelError] = []
     for function in (
         lambda: cometreel.reply(after="34"),
         lambda: cometreel.replay(_ANY["number"]),
-        lambda: _closed_after_an_unmatched_request(),
+        _closed_after_an_unmatched_request,
     ):
         with pytest.raises(cometreel.CometreelError) as caught:
             function()
         errors.append(caught.value)
     for error in errors:
-        for again in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):  # noqa: S301  # from the line itself
+        for again in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
             assert (type(again), str(again), vars(again).keys()) == (type(error), str(error), vars(error).keys())
 
 

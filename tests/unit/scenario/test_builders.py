@@ -381,3 +381,16 @@ def test_an_integer_that_python_does_not_convert_to_text_is_an_error():
 def test_custom_is_a_mapping():
     with pytest.raises(FileInvalid, match="custom: the number 5; expected a mapping with keys that start with x-"):
         build.exchange("a", build.get("/a"), custom=5)  # type: ignore[arg-type]  # a wrong type is tested
+
+
+def test_the_traceback_of_an_error_ends_in_the_test():
+    for function in (
+        lambda: build.reply(after="34"),
+        lambda: build.post("/a", body={"$no": 1}),
+        lambda: Scenario(exchanges=[build.exchange("a", build.get("/a"))] * 2).compiled(),
+        lambda: Scenario.loads("cometreel: 2"),
+        lambda: Scenario.load("none.yaml"),
+    ):
+        with pytest.raises(FileInvalid) as caught:
+            function()
+        assert [Path(entry.path) for entry in caught.traceback.filter(caught)] == [Path(__file__)] * 2
