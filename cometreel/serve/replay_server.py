@@ -16,14 +16,14 @@ from cometreel.engine import Auth, Calls, Control, FaultInfo, GivenUpEvent, Repe
 from cometreel.engine.driver import Driver
 from cometreel.errors import CometreelError, OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario import ExchangeBlock, FaultBlock, TimelineBlock
+from cometreel.scenario import CompiledScenario, ExchangeBlock, FaultBlock, TimelineBlock
 from cometreel.serve.app import ReplayApp
 from cometreel.serve.app_factory import replay_app, settings_for
 from cometreel.serve.background import serve_in_background
 from cometreel.serve.certificate import certificate_of
 from cometreel.serve.failure_messages import failed_message, unmatched_message
 from cometreel.serve.http_server import AppFactory, ListenOptions
-from cometreel.serve.scenario_sources import AnyScenario, parse_source
+from cometreel.serve.scenario_sources import AnyScenario, ScenarioSource, parse_source
 from cometreel.wire import Effect
 
 __all__ = ["ReplayServer", "RunningReplay", "UnmatchedRequests", "replay", "running_replay"]
@@ -189,7 +189,7 @@ class ReplayServer:
 
         :raises FileInvalid: if a scenario is missing or invalid, with all problems.
         """
-        compiled = parse_source(scenarios, option="replace").load()
+        compiled = _loaded(parse_source(scenarios, option="replace"))
         self._apply(lambda control, now: control.replace(compiled, now=now))
 
     @property
@@ -281,6 +281,14 @@ class ReplayServer:
         return UnmatchedRequests("\n\n".join(messages), unmatched, failed) if messages else None
 
 
+def _loaded(source: ScenarioSource) -> CompiledScenario:
+    """Load the scenario; the traceback of an error ends here."""
+    try:
+        return source.load()
+    except CometreelError as error:
+        raise error.with_traceback(None) from None
+
+
 def running_replay(factory: AppFactory[ReplayApp], options: ListenOptions) -> RunningReplay:
     """Start a replay on a thread of this process.
 
@@ -326,10 +334,7 @@ def replay(  # noqa: PLR0913  # one argument for each option of `cometreel serve
     source = parse_source(scenarios, option="replay")
     if watch and not source.files:
         raise OptionInvalid("watch", "the scenario is not in files", "files or folders")
-    try:
-        scenario = source.load()
-    except CometreelError as error:
-        raise error.with_traceback(None) from None
+    scenario = _loaded(source)
     unmatched = "fail" if upstream is None else "forward"
     given: dict[str, JSON] = {"speed": speed, "seed": seed, "repeat": repeat, "auth": auth, "unmatched": unmatched}
     given["cors"] = None if cors is None else [cors] if isinstance(cors, str) else [*cors]
