@@ -31,6 +31,7 @@ from cometreel.scenario import (
     fault_written,
 )
 from cometreel.scenario.checks import channel as check_channel
+from cometreel.scenario.findings import describe
 from cometreel.scenario.runtime_changes import AddableBlock, extended, without
 from cometreel.wire import Effect
 
@@ -170,6 +171,8 @@ class Control:
         """
         for finding in check_channel(channel):
             raise OptionInvalid("channel", finding.found, finding.expected, finding.hint)
+        if not isinstance(ext, Mapping | None):
+            raise OptionInvalid("ext", describe(ext), "a mapping")
         message: JSONObject = {"channel": channel, "data": data}
         if ext is not None:
             message["ext"] = ext

@@ -15,7 +15,7 @@ from cometreel.scenario.yaml_reader import Document, FilePosition
 
 from .block_building import arguments, invalid_call
 from .exchange import CompiledScenario
-from .files import as_written, dump_document, read_sources
+from .files import as_written, dump_document, expanded, read_sources
 from .findings import findings_of
 from .linking import link
 from .merging import merged
@@ -90,11 +90,12 @@ class Scenario(ScenarioBlock):
         """Load files or folders and combine them into one scenario.
 
         A folder contributes its `*.yaml` and `*.yml` files in alphabetical order, without the proposals `*.new.yaml`.
+        `~` is the home directory.
 
         :raises FileInvalid: with every problem of every file. References between blocks are checked by `compiled`.
         """
         try:
-            return cls._of(read_sources(paths))
+            return cls._of(read_sources([expanded(path) for path in paths]))
         except FileInvalid as error:
             raise error.with_traceback(None) from None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from cometreel.engine.file_watcher import Fingerprint, fingerprint
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
 from cometreel.scenario import CompiledScenario, Scenario, load, loads
+from cometreel.scenario.files import expanded
 
 __all__ = ["AnyScenario", "ScenarioSource", "parse_source"]
 
@@ -76,7 +77,7 @@ def parse_source(given: Sequence[AnyScenario], *, option: str, folders: Sequence
             raise OptionInvalid(option, f"{each!r}", EXPECTED)
         if each == "":
             raise OptionInvalid(option, "an empty text", EXPECTED)
-        paths.append(_found(_expanded(Path(each)), folders))
+        paths.append(_found(expanded(each), folders))
     return ScenarioSource(tuple(paths))
 
 
@@ -92,14 +93,6 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:
         return False
-
-
-def _expanded(path: Path) -> Path:
-    """Replace `~` by the home directory, if there is one."""
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        return path
 
 
 @lru_cache(maxsize=64)

@@ -312,6 +312,7 @@ def test_the_speed_is_read_and_set():
         (lambda server: server.push("/news", 1, 9), "session: no live session has the number 9; expected none: "),
         (lambda server: server.push("/news", 1, user="ann"), "user: 'ann' has no live session; expected none: "),
         (lambda server: server.push("news", 1), "channel: the text 'news'; expected a channel such as"),
+        (lambda server: server.push("/news", 1, ext=_ANY["number"]), "ext: the number 1; expected a mapping"),
         (lambda server: server.fault({"exchange": "none", "status": 500}), "fault: exchange: unknown exchange 'none'"),
     ],
 )
