@@ -394,3 +394,9 @@ def test_the_traceback_of_an_error_ends_in_the_test():
         with pytest.raises(FileInvalid) as caught:
             function()
         assert [Path(entry.path) for entry in caught.traceback.filter(caught)] == [Path(__file__)] * 2
+
+
+def test_a_block_can_not_be_changed():
+    block = build.reply({"a": 1})
+    with pytest.raises(AttributeError, match="body of this ReplyBlock can't be changed; build a new one"):
+        block.body = 2  # type: ignore[misc]  # a frozen attribute
