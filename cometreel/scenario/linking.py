@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
-from cometreel.scenario.cross_references import cross_reference_problems
+from cometreel.scenario.cross_references import ExchangeNames, cross_reference_problems
+from cometreel.scenario.exchange_reader import NotSeparable, SeparatedFile, checked_exchange
 from cometreel.scenario.json_pointer import find
 from cometreel.scenario.profiles import Profile, profile, profile_of, unknown_profile
 
@@ -22,7 +24,7 @@ from .sources import SourceFile
 from .specs import PublishReplySpec, ReplySpec
 from .values import Locate, Value, ValuePath
 
-__all__ = ["link"]
+__all__ = ["link", "link_separated"]
 
 _NO_PROFILE = Profile("none")
 _T = TypeVar("_T")
@@ -34,9 +36,35 @@ def link(sources: Sequence[SourceFile]) -> CompiledScenario:
     :raises FileInvalid: with every problem of every file.
     """
     linker = _Linker(sources)
+    linker.problems.extend(cross_reference_problems(sources, linker.roles))
+    for source in sources:
+        common = linker.reply_headers(source)
+        raw = source.blocks("exchanges")
+        for number, block in _drained(source.exchanges):
+            linker.add(block, raw[number], _locator(source, "exchanges", number), common)
     scenario = linker.scenario()
     if linker.problems:
         raise FileInvalid(linker.problems)
+    return scenario
+
+
+def link_separated(files: Sequence[SeparatedFile]) -> CompiledScenario:
+    """Combine several files into one scenario, as `link`; only one exchange at a time is in memory as YAML.
+
+    :raises NotSeparable: if a file has an error, or its exchanges can't be separated with certainty.
+    """
+    sources = [file.source for file in files]
+    linker, names = _Linker(sources), ExchangeNames()
+    for file in files:
+        common = linker.reply_headers(file.source)
+        for written in file.exchanges():
+            names.add(written.value, has_markers=written.has_markers)
+            linker.add(checked_exchange(written), written.value, written.position, common)
+    if names.has_problems(sources, linker.roles):
+        raise NotSeparable
+    scenario = linker.scenario()
+    if linker.problems:
+        raise NotSeparable
     return scenario
 
 
@@ -46,19 +74,21 @@ class _Linker:
     def __init__(self, sources: Sequence[SourceFile]) -> None:
         self.sources = sources
         self.problems = [problem for source in sources for problem in source.problems]
-        self._roles = self._merged_roles()
+        self.roles = self._merged_roles()
         self._profile = self._merged_profile()
-        self.problems.extend(cross_reference_problems(sources, self._roles))
-        self._groups: dict[str, list[Exchange]] = {}
+        self._exchanges: list[Exchange] = []
+        self._groups: dict[bytes, list[Exchange]] = {}
+        self._highest_reference = 0
 
     def scenario(self) -> CompiledScenario:
-        """Compile and combine all valid blocks."""
-        exchanges = tuple(self._exchanges())
+        """Combine the exchanges that were added with all other valid blocks."""
+        exchanges = tuple(self._exchanges)
         self._check_repeats()
         groups = tuple(
             ExchangeGroup(number, tuple(members), members[-1].repeat)
             for number, members in enumerate(self._groups.values())
         )
+        self._groups.clear()
         heads = [source.head for source in self.sources]
         recorded = next((head.source.recorded for head in heads if head.source and head.source.recorded), None)
         return CompiledScenario(
@@ -68,17 +98,21 @@ class _Linker:
             session=compiling.session(self._only("session", lambda head: head.session)),
             settings=compiling.settings(self._only("settings", lambda head: head.settings)),
             profile=self._profile,
-            roles=self._roles,
+            roles=self.roles,
             exchanges=exchanges,
             groups=groups,
             timeline=tuple(self._timeline()),
             faults=tuple(self._faults()),
             recorded=None if recorded is None else _date_time(recorded),
-            highest_ref=max(self._references(), default=0),
+            highest_ref=max(self._references_of_timeline()),
             index=ExchangeIndex(groups),
             by_name={exchange.name: exchange for exchange in exchanges},
             ignore=tuple(dict.fromkeys(pointer for head in heads for pointer in head.ignore or ())),
         )
+
+    def reply_headers(self, source: SourceFile) -> tuple[tuple[str, Value], ...]:
+        """Compile the header fields of all replies of a file."""
+        return compiling.reply_headers(source.head.reply_headers, _at(source, "reply_headers"))
 
     def _problem(self, position: Position, found: str, expected: str = "", hint: str = "") -> None:
         self.problems.append(Problem(position.file, position.line, position.column, found, expected, hint))
@@ -116,27 +150,20 @@ class _Linker:
             return _NO_PROFILE
         return profile_of(written) if isinstance(written, CorrelationBlock) else profile(written)
 
-    def _exchanges(self) -> Iterator[Exchange]:
-        index = 0
-        for source in self.sources:
-            common = compiling.reply_headers(source.head.reply_headers, _at(source, "reply_headers"))
-            for number, block in _drained(source.exchanges):
-                locate = _locator(source, "exchanges", number)
-                yield self._exchange(block, index, locate, common)
-                index += 1
-
-    def _exchange(
-        self, block: ExchangeBlock, index: int, locate: Locate, common: tuple[tuple[str, Value], ...]
-    ) -> Exchange:
+    def add(
+        self, block: ExchangeBlock, raw: JSON, locate: Locate, common: Sequence[tuple[str, Value]]
+    ) -> None:
+        """Compile the next exchange; `raw` is its value, `common` are the header fields of all replies of its file."""
+        self._highest_reference = max(self._references(raw))
         after = names(block.when.after) if block.when else ()
         before = names(block.when.before) if block.when else ()
         roles = frozenset(names(block.as_))
         ignored = self._profile.request
-        identity = compiling.identity(block.request, ignored)
-        members = self._groups.setdefault(f"{identity}{sorted(roles)}{sorted(after)}{sorted(before)}", [])
+        identity = f"{compiling.identity(block.request, ignored)}{sorted(roles)}{sorted(after)}{sorted(before)}"
+        members = self._groups.setdefault(_digest(identity), [])
         publish = isinstance(block.request, PublishBlock)
         exchange = Exchange(
-            index=index,
+            index=len(self._exchanges),
             name=block.name,
             trigger=members[0].trigger if members else compiling.request_pattern(block.request, ignored),
             roles=roles,
@@ -150,7 +177,7 @@ class _Linker:
             position=locate(()),
         )
         members.append(exchange)
-        return exchange
+        self._exchanges.append(exchange)
 
     def _check_repeats(self) -> None:
         for members in self._groups.values():
@@ -183,16 +210,24 @@ class _Linker:
     def _fault(self, block: FaultBlock, index: int, locate: Locate) -> Fault:
         return compiling.fault(block, index, locate(()))
 
-    def _references(self) -> Iterator[int]:
-        """Yield the reference numbers in replies and events."""
+    def _references(self, raw: JSON) -> Iterator[int]:
+        """Yield the highest reference number so far, and those in the reply and the events of an exchange."""
+        yield self._highest_reference
+        if isinstance(raw, dict):
+            yield from _numbers(raw.get("reply"), "/body", self._profile.reply)
+            yield from _numbers(raw.get("reply"), "/body", [f"{each}/*" for each in self._profile.map])
+            yield from _numbers(raw.get("events"), "/*/data", self._profile.event)
+
+    def _references_of_timeline(self) -> Iterator[int]:
+        yield self._highest_reference
         for source in self.sources:
-            for item in source.blocks("exchanges"):
-                if isinstance(item, dict):
-                    yield from _numbers(item.get("reply"), "/body", self._profile.reply)
-                    yield from _numbers(item.get("reply"), "/body", [f"{each}/*" for each in self._profile.map])
-                    yield from _numbers(item.get("events"), "/*/data", self._profile.event)
             for entry in source.blocks("timeline"):
                 yield from _numbers(entry, "/data", self._profile.event)
+
+
+def _digest(text: str) -> bytes:
+    """Return 16 bytes that are equal for equal texts only."""
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _drained(blocks: list[_T]) -> Iterator[_T]:
@@ -203,7 +238,7 @@ def _drained(blocks: list[_T]) -> Iterator[_T]:
 
 
 def _reply(
-    block: ReplyBlock | None, publish: bool, locate: Locate, common: tuple[tuple[str, Value], ...]
+    block: ReplyBlock | None, publish: bool, locate: Locate, common: Sequence[tuple[str, Value]]
 ) -> ReplySpec | PublishReplySpec | None:
     if block is None and (publish or not common):
         return None
