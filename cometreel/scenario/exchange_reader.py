@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pydantic import ValidationError
 
@@ -29,9 +29,6 @@ from .values import ValuePath
 
 __all__ = ["NotSeparable", "SeparatedFile", "WrittenExchange", "checked_exchange", "separate"]
 
-_PART = 256 * 1024
-"""The number of bytes that are decoded at once."""
-
 _MAX_DEPTH = 50
 _KNOWN_LINES, _LONGEST_KNOWN = 5_000, 80
 """The number and the length of lines that are parsed only once, because scenarios repeat them."""
@@ -40,26 +37,31 @@ _SHARED_TEXTS, _LONGEST_SHARED = 20_000, 40
 _KEY = re.compile(rb"^exchanges:[ ]*\n", re.MULTILINE)
 _FIRST = re.compile(rb"(?:[ ]*\n|[ ]*#[ -~]*\n)*([ ]*)- [ ]*[^ \n]")
 _END = re.compile(rb"\n(?:[^ \n#-]|-(?! ))")
+"""The line before the next block; it is searched in a text with a line break before it."""
+
 _DIRECTIVE = re.compile(rb"^%", re.MULTILINE)
 _OTHER_LINE_BREAK = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
 _CONTROL = r"\x00-\x1f\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff"
+_VALUE_FORMS = rf"""
+    (?: (?P<plain>(?:[\w/(<^.$+]|-(?=[\d.]))(?:[^{_CONTROL}]*[^ :{_CONTROL}])?)
+      | (?P<double>"(?:[^"\\{_CONTROL}]|\\["\\/bfnrt])*")
+      | '(?P<single>(?:[^'{_CONTROL}]|'')*)'
+      | (?P<empty>\{{\}}|\[\])
+    )[ ]*"""
+_VALUE = re.compile(_VALUE_FORMS, re.VERBOSE)
 _LINE = re.compile(
-    rf"""(?P<indent>[ ]*)
-    (?: (?P<dash>-[ ]+)?
-        (?: (?: (?P<key>[\w/.+][\w/.+-]{{0,200}})
-              | "(?P<double_key>[^"\\{_CONTROL}]{{1,200}})"
-              | '(?P<single_key>[^'{_CONTROL}]{{1,200}})'
-            ):(?:[ ]+|$)
-        )?
-        (?: (?P<plain>(?:[\w/(<^.$+]|-(?=[\d.]))(?:[^{_CONTROL}]*[^ :{_CONTROL}])?)
-          | (?P<double>"(?:[^"\\{_CONTROL}]|\\["\\/bfnrt])*")
-          | '(?P<single>(?:[^'{_CONTROL}]|'')*)'
-          | (?P<empty>\{{\}}|\[\])
-        )?[ ]*
-      | \#[ -~]*
-    )""",
+    rf"""
+    (?P<start>(?P<indent>[ ]*)(?P<dash>-[ ]+)?)
+    (?: (?: (?P<plain_key>[\w/.+][\w/.+-]{{0,200}})
+          | "(?P<double_key>[^"\\{_CONTROL}]{{1,200}})"
+          | '(?P<single_key>[^'{_CONTROL}]{{1,200}})'
+        ):(?=[ ]|$)
+    )?[ ]*
+    (?P<value>(?:{_VALUE_FORMS})?)
+    """,
     re.VERBOSE,
 )
+_BLANK = re.compile("[ ]*(?:#[ -~]*)?")
 
 
 class NotSeparable(Exception):
@@ -87,8 +89,11 @@ class WrittenExchange:
         return Position(*document.position(("exchanges", 0, *path)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+_Scalar: TypeAlias = "bool | int | float | str | None"
+_Empty: TypeAlias = "Callable[[], JSON]"
+
+
+class _Line(NamedTuple):
     """One line. `indent` is the column of its dash, or of its key; columns count from 0.
 
     `is_open` is true if its key has no value, so that a mapping or a list may begin in the next line. `empty` creates an
@@ -97,11 +102,11 @@ class _Line:
 
     indent: int
     is_item: bool
-    key: str | None
+    key: str
     key_indent: int
-    value: bool | int | float | str | None
-    is_open: bool
-    empty: Callable[[], JSON] | None
+    value: _Scalar = None
+    empty: _Empty | None = None
+    is_open: bool = False
 
 
 _Lines: TypeAlias = "Callable[[str], _Line | None]"
@@ -112,13 +117,14 @@ class SeparatedFile:
     """One scenario file: the blocks besides its exchanges, and the exchanges, which can be read once."""
 
     source: SourceFile
-    _text: bytes
+    _text: list[bytes]
+    """The text of the exchanges in parts of whole lines, in reverse order."""
     _data_files: DataFiles
-    _start: int
-    _end: int
     _indent: str
     _first_line: int
     _known: dict[str, _Line | None] = field(default_factory=dict)
+    _heads: dict[str, tuple[int, bool, str, int]] = field(default_factory=dict)
+    """The lines up to the end of their keys, as the first fields of `_Line`."""
     _shared: dict[str, str] = field(default_factory=dict)
 
     def exchanges(self) -> Iterator[WrittenExchange]:
@@ -127,27 +133,29 @@ class SeparatedFile:
         :raises NotSeparable: if one has an error, or isn't certainly separate from the others.
         """
         line = self._first_line
-        for part in self._parts():
-            begin = f"{self._indent}- "
-            for text in part.removeprefix(begin).removesuffix("\n").split(f"\n{begin}"):
+        begin = f"{self._indent}- "
+        for part in self._parts(begin.encode()):
+            try:
+                items = part.decode()
+            except UnicodeDecodeError:
+                raise NotSeparable from None
+            if _OTHER_LINE_BREAK.search(items):
+                raise NotSeparable
+            for text in items.removeprefix(begin).removesuffix("\n").split(f"\n{begin}"):
                 yield self._exchange(text, line)
                 line += text.count("\n") + 1
 
-    def _parts(self) -> Iterator[str]:
+    def _parts(self, begin: bytes) -> Iterator[bytes]:
         """Yield the text of the exchanges in parts that begin with an exchange."""
-        text, start, self._text = self._text, self._start, b""
-        separator = f"\n{self._indent}- ".encode()
-        while start < self._end:
-            next_item = text.find(separator, min(start + _PART, self._end), self._end)
-            end = self._end if next_item < 0 else next_item + 1
-            try:
-                part = text[start:end].decode()
-            except UnicodeDecodeError:
-                raise NotSeparable from None
-            if _OTHER_LINE_BREAK.search(part):
-                raise NotSeparable
-            yield part
-            start = end
+        text = b""
+        while self._text:
+            text += self._text.pop()
+            last = text.rfind(b"\n" + begin) + 1
+            if last:
+                yield text[:last]
+                text = text[last:]
+        if text:
+            yield text
 
     def _exchange(self, text: str, line: int) -> WrittenExchange:
         file = self.source.document.file
@@ -177,44 +185,43 @@ class SeparatedFile:
         return line
 
     def _parsed(self, text: str) -> _Line | None:
+        head, colon, written = text.partition(": ")
+        start = self._heads.get(head) if colon else None
+        if start is not None:
+            value = _VALUE.fullmatch(written)
+            if value is not None:
+                return _Line(*start, *self._value(value))
+        if _BLANK.fullmatch(text):
+            return None
         found = _LINE.fullmatch(text)
         if found is None:
             raise _OtherLine
-        indent, dash, plain_key, double_key, single_key, plain, double, single, empty = found.groups()
-        key = plain_key or double_key or single_key
-        if key is None and plain is None and double is None and single is None and empty is None and dash is None:
-            return None
-        if key is None and dash is None:
+        plain_key, double_key, single_key = found.group("plain_key", "double_key", "single_key")
+        key = plain_key or double_key or single_key or ""
+        if key[:1] == "$" or (plain_key and not is_text(key)) or not (key or (found["dash"] and found["value"])):
             raise _OtherLine
-        if key is not None and (key[0] == "$" or (plain_key is not None and not is_text(key))):
-            raise _OtherLine
-        value: bool | int | float | str | None = None
-        if plain is not None:
-            value = self._plain(plain)
-        elif double is not None:
-            value = self._short(json.loads(double) if "\\" in double else double[1:-1])
-        elif single is not None:
-            value = self._short(single.replace("''", "'"))
-        elif key is None and empty is None:
-            raise _OtherLine
-        return _Line(
-            indent=len(indent),
-            is_item=dash is not None,
-            key=None if key is None else self._short(key),
-            key_indent=len(indent) + len(dash or ""),
-            value=value,
-            is_open=plain is None and double is None and single is None and empty is None,
-            empty=None if empty is None else dict if empty == "{}" else list,
-        )
+        start = len(found["indent"]), found["dash"] is not None, self._short(key), len(found["start"])
+        if not found["value"]:
+            return _Line(*start, is_open=True)
+        if colon and key and len(self._heads) < _KNOWN_LINES:
+            self._heads[head] = start
+        return _Line(*start, *self._value(found))
 
-    def _plain(self, text: str) -> bool | int | float | str | None:
-        if ": " in text or " #" in text:
-            raise _OtherLine
-        try:
-            value = plain_scalar(text)
-        except ValueError:
-            raise _OtherLine from None
-        return self._short(value) if isinstance(value, str) else value
+    def _value(self, found: re.Match[str]) -> tuple[_Scalar, _Empty | None]:
+        plain, double, single, empty = found.group("plain", "double", "single", "empty")
+        if plain is not None:
+            if ": " in plain or " #" in plain:
+                raise _OtherLine
+            try:
+                value = plain_scalar(plain)
+            except ValueError:
+                raise _OtherLine from None
+            return self._short(value) if isinstance(value, str) else value, None
+        if double is not None:
+            return self._short(json.loads(double) if "\\" in double else double[1:-1]), None
+        if single is not None:
+            return self._short(single.replace("''", "'")), None
+        return None, dict if empty == "{}" else list
 
     def _short(self, text: str) -> str:
         """Return the text; a short one is kept once."""
@@ -257,38 +264,39 @@ class _ExchangeLines:
             line = self._line_of(text)
             if line is None:
                 continue
-            if line.indent > indent:
+            line_indent, is_item, line_key, key_indent, scalar, empty, is_open = line
+            if line_indent > indent:
                 if not key:
                     raise _OtherLine
                 container = self._opened(container, indent, key, line, number)
-                indent, key = line.indent, ""
+                indent, key = line_indent, ""
             else:
                 if key:
                     _set(container, key, None)
                     key = ""
-                while line.indent < indent and self._outer:
+                while line_indent < indent and self._outer:
                     indent, container = self._outer.pop()
-                if line.indent != indent:
+                if line_indent != indent:
                     raise _OtherLine
-            value = line.value if line.empty is None else line.empty()
-            if line.is_item:
+            value = scalar if empty is None else empty()
+            if is_item:
                 if not isinstance(container, list):
                     raise _OtherLine
-                if line.key is None:
+                if not line_key:
                     container.append(value)
                     continue
                 if container is self._events:
-                    self.places["events", len(container)] = number, line.key_indent + 1
+                    self.places["events", len(container)] = number, key_indent + 1
                 member: JSONObject = {}
                 container.append(member)
                 self._outer.append((indent, container))
-                indent, container = line.key_indent, member
-            if line.is_open:
-                key = str(line.key)
-                if not isinstance(container, dict) or key in container:
-                    raise _OtherLine
+                indent, container = key_indent, member
+            if not isinstance(container, dict) or line_key in container:
+                raise _OtherLine
+            if is_open:
+                key = line_key
             else:
-                _set(container, str(line.key), value)
+                container[line_key] = value
         if key:
             _set(container, key, None)
         return root
@@ -342,23 +350,20 @@ def checked_exchange(written: WrittenExchange) -> ExchangeBlock:
         raise NotSeparable from None
 
 
-def separate(text: bytes, file: str, folder: Path | None) -> SeparatedFile:
-    """Find the exchanges in the text of a scenario file, and read the rest of it. `folder` contains its data files.
+def separate(text: Sequence[bytes], file: str, folder: Path | None) -> SeparatedFile:
+    """Find the exchanges in a scenario file, and read the rest of it. `folder` contains its data files.
+
+    `text` has parts of whole lines, as those of `lines_of`. To save memory, release it afterwards.
 
     :raises NotSeparable: if the rest has an error, or the exchanges aren't a block list in the usual form.
     """
-    key = _KEY.search(text)
-    first = None if key is None else _FIRST.match(text, key.end())
-    if key is None or first is None or not text.endswith(b"\n"):
+    before, exchanges, after = _sections(text)
+    first = _FIRST.match(exchanges[0]) if exchanges else None
+    if first is None or not text[-1].endswith(b"\n") or _DIRECTIVE.search(before):
         raise NotSeparable
-    end = _END.search(text, first.start(1))
-    stop = len(text) if end is None else end.start() + 1
-    before, after = text[: key.end()], text[stop:]
     lines = before.count(b"\n")
-    if _DIRECTIVE.search(before):
-        raise NotSeparable
     try:
-        document = read_yaml(before + b"\n" * text.count(b"\n", key.end(), stop) + after, file)
+        document = read_yaml(before + b"\n" * sum(part.count(b"\n") for part in exchanges) + after, file)
         value = document.value
         if not isinstance(value, dict) or "exchanges" not in value or value["exchanges"] is not None:
             raise NotSeparable  # the line is a part of a text
@@ -369,5 +374,23 @@ def separate(text: bytes, file: str, folder: Path | None) -> SeparatedFile:
         source = checked_source(document, data_files)
     except FileInvalid:
         raise NotSeparable from None
-    first_line = lines + text.count(b"\n", key.end(), first.start(1)) + 1
-    return SeparatedFile(source, text, data_files, first.start(1), stop, first[1].decode(), first_line)
+    first_line = lines + exchanges[0].count(b"\n", 0, first.start(1)) + 1
+    exchanges[0] = exchanges[0][first.start(1) :]
+    return SeparatedFile(source, exchanges[::-1], data_files, first[1].decode(), first_line)
+
+
+def _sections(text: Sequence[bytes]) -> tuple[bytes, list[bytes], bytes]:
+    """Return the text up to the line `exchanges:`, that of the exchanges in parts, and the rest."""
+    for number, part in enumerate(text):
+        key = _KEY.search(part)
+        if key is not None:
+            parts = [rest for rest in (part[key.end() :], *text[number + 1 :]) if rest]
+            before = b"".join([*text[:number], part[: key.end()]])
+            break
+    else:
+        raise NotSeparable
+    for number, part in enumerate(parts):
+        end = _END.search(b"\n" + part)
+        if end is not None:
+            return before, [*parts[:number], part[: end.start()]], b"".join([part[end.start() :], *parts[number + 1 :]])
+    return before, parts, b""

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario.data_files import FileValue, marker_of_file, read_regular_file, with_markers
+from cometreel.scenario.data_files import FileValue, lines_of, marker_of_file, read_lines, with_markers
 from cometreel.scenario.exchange import CompiledScenario
 from cometreel.scenario.exchange_reader import NotSeparable, separate
 from cometreel.scenario.linking import link, link_separated
@@ -58,7 +58,7 @@ def _load(paths: Path | str | Iterable[Path | str]) -> CompiledScenario:
     found = list(_files([Path(path) for path in several], problems))
     if not problems:
         with suppress(NotSeparable, OSError):
-            return link_separated([separate(read_regular_file(path) or b"", str(path), path.parent) for path in found])
+            return link_separated([separate(read_lines(path), str(path), path.parent) for path in found])
     for path in found:
         try:
             sources.append(read_source_file(path))
@@ -74,7 +74,7 @@ def loads(text: str | bytes, name: str = "<string>") -> CompiledScenario:
     """
     with suppress(NotSeparable):
         content = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
-        return link_separated([separate(content, name, None)])
+        return link_separated([separate(lines_of([content]), name, None)])
     return _linked([read_source(text, name)], [])
 
 

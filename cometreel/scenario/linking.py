@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
@@ -62,6 +63,7 @@ def link_separated(files: Sequence[SeparatedFile]) -> CompiledScenario:
             linker.add(checked_exchange(written), written.value, written.position, common)
     if names.has_problems(sources, linker.roles):
         raise NotSeparable
+    del names
     scenario = linker.scenario()
     if linker.problems:
         raise NotSeparable
@@ -77,7 +79,8 @@ class _Linker:
         self.roles = self._merged_roles()
         self._profile = self._merged_profile()
         self._exchanges: list[Exchange] = []
-        self._groups: dict[bytes, list[Exchange]] = {}
+        self._groups: dict[bytes, tuple[Exchange] | list[Exchange]] = {}
+        """The exchanges with equal requests, roles and guards, by the digest of these; most have no other."""
         self._highest_reference = 0
 
     def scenario(self) -> CompiledScenario:
@@ -157,10 +160,11 @@ class _Linker:
         self._highest_reference = max(self._references(raw))
         after = names(block.when.after) if block.when else ()
         before = names(block.when.before) if block.when else ()
-        roles = frozenset(names(block.as_))
+        roles = _roles(names(block.as_))
         ignored = self._profile.request
         identity = f"{compiling.identity(block.request, ignored)}{sorted(roles)}{sorted(after)}{sorted(before)}"
-        members = self._groups.setdefault(_digest(identity), [])
+        digest = _digest(identity)
+        members = self._groups.get(digest, ())
         publish = isinstance(block.request, PublishBlock)
         exchange = Exchange(
             index=len(self._exchanges),
@@ -173,10 +177,13 @@ class _Linker:
             reply=_reply(block.reply, publish, under(locate, "reply"), common),
             events=compiling.events(block.events, under(locate, "events")),
             repeat=block.repeat,
-            group=members[0].group if members else len(self._groups) - 1,
+            group=members[0].group if members else len(self._groups),
             position=locate(()),
         )
-        members.append(exchange)
+        if isinstance(members, list):
+            members.append(exchange)
+        else:
+            self._groups[digest] = [*members, exchange] if members else (exchange,)
         self._exchanges.append(exchange)
 
     def _check_repeats(self) -> None:
@@ -223,6 +230,12 @@ class _Linker:
         for source in self.sources:
             for entry in source.blocks("timeline"):
                 yield from _numbers(entry, "/data", self._profile.event)
+
+
+@lru_cache(maxsize=1024)
+def _roles(roles: tuple[str, ...]) -> frozenset[str]:
+    """Return the set of the names; exchanges share it."""
+    return frozenset(roles)
 
 
 def _digest(text: str) -> bytes:
