@@ -20,7 +20,7 @@ from cometreel.scenario.sources import SourceFile
 from cometreel.scenario.templates import check_template, undefined_names
 from cometreel.scenario.values import TEMPLATE_NAMES
 
-__all__ = ["ExchangeNames", "cross_reference_problems"]
+__all__ = ["CollectedNames", "cross_reference_problems"]
 
 _RECEIVERS = ("asker", "subscribers", "all")
 
@@ -34,7 +34,7 @@ class _Use:
     path: tuple[str | int, ...] = ()
 
 
-class ExchangeNames:
+class CollectedNames:
     """The names that exchanges define and use, collected while they are read one after the other."""
 
     def __init__(self) -> None:
@@ -50,12 +50,12 @@ class ExchangeNames:
         if isinstance(name, str):
             self._is_valid = self._is_valid and name not in self._names and name not in ANCHORS
             self._names[name] = None
-        self._uses |= {replace(use, path=()) for use in _names_used("exchanges", raw)}
+        self._uses.update(replace(use, path=()) for use in _names_used("exchanges", raw))
         if has_markers:
             request = _part(raw, "request")
             self._ids |= {name for _, name in ids_in(request)}
             self._captured |= _captures(_part(request, "path"))
-            self._uses |= {replace(use, path=()) for use in _ids_used(raw)}
+            self._uses.update(replace(use, path=()) for use in _ids_used(raw))
             self._is_valid = self._is_valid and not any(_undefined_in_exchange(raw))
 
     def has_problems(self, sources: Sequence[SourceFile], roles: Collection[str]) -> bool:
@@ -189,12 +189,16 @@ class _DefinedNames:
 
 def _names_used(key: str, raw: JSON) -> Iterator[_Use]:
     """Yield the names of roles, exchanges and receivers in one block."""
-    yield from (_Use("role", name, ("as", number)) for number, name in enumerate(_names(raw, ("as",))))
+    if not isinstance(raw, dict):
+        return
+    if "as" in raw:
+        yield from (_Use("role", name, ("as", number)) for number, name in enumerate(_names(raw, ("as",))))
     if key == "faults":
         yield from _exchanges_used("exchange", raw, ("exchange",))
         return
-    yield from _exchanges_used("exchange", raw, ("when", "after"))
-    yield from _exchanges_used("exchange", raw, ("when", "before"))
+    if "when" in raw:
+        yield from _exchanges_used("exchange", raw, ("when", "after"))
+        yield from _exchanges_used("exchange", raw, ("when", "before"))
     if key == "timeline":
         yield from _exchanges_used("anchor", raw, ("since",))
         yield from _exchanges_used("anchor", raw, ("until",))

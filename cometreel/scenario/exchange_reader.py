@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from pydantic import ValidationError
 
 from cometreel.errors import FileInvalid
+from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.data_files import DataFiles
 from cometreel.scenario.sources import SourceFile, checked_source
@@ -30,6 +31,9 @@ from .values import ValuePath
 __all__ = ["NotSeparable", "SeparatedFile", "WrittenExchange", "checked_exchange", "separate"]
 
 _MAX_DEPTH = 50
+_LONGEST_COMMENT = 100_000
+"""The number of bytes of empty lines and comments that may be before the first exchange."""
+
 _KNOWN_LINES, _LONGEST_KNOWN = 5_000, 80
 """The number and the length of lines that are parsed only once, because scenarios repeat them."""
 
@@ -68,7 +72,7 @@ class NotSeparable(Exception):
     """The file has an error, or its exchanges can't be separated with certainty."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class WrittenExchange:
     """One exchange as it is written. `has_markers` is false if no key in it starts with `$`."""
 
@@ -76,40 +80,27 @@ class WrittenExchange:
     has_markers: bool
     file: str
     _places: dict[ValuePath, NodePosition]
-    _document: Document | None
-    _text: bytes
-    _line: int
+    _document: Callable[[], Document]
 
     def position(self, path: ValuePath) -> Position:
         """Return the position of a value in it."""
         place = self._places.get(path)
         if place is not None:
             return Position(self.file, *place)
-        document = self._document or _document(self._text, self.file, self._line)
-        return Position(*document.position(("exchanges", 0, *path)))
+        return Position(*self._document().position(("exchanges", 0, *path)))
 
 
 _Scalar: TypeAlias = "bool | int | float | str | None"
 _Empty: TypeAlias = "Callable[[], JSON]"
 
 
-class _Line(NamedTuple):
-    """One line. `indent` is the column of its dash, or of its key; columns count from 0.
+_ScenarioLine: TypeAlias = "tuple[int, bool, str, int, _Scalar, _Empty | None, bool]"
+"""One line: the column of its dash or key, counted from 0, whether it has a dash, its key ("" if none), the column of the
+key, its value, a function that creates its value if that is an empty mapping or list, and whether the value may begin in
+the next line.
+"""
 
-    `is_open` is true if its key has no value, so that a mapping or a list may begin in the next line. `empty` creates an
-    empty mapping or list.
-    """
-
-    indent: int
-    is_item: bool
-    key: str
-    key_indent: int
-    value: _Scalar = None
-    empty: _Empty | None = None
-    is_open: bool = False
-
-
-_Lines: TypeAlias = "Callable[[str], _Line | None]"
+_Lines: TypeAlias = "Callable[[str], _ScenarioLine | None]"
 
 
 @dataclass(slots=True)
@@ -122,9 +113,9 @@ class SeparatedFile:
     _data_files: DataFiles
     _indent: str
     _first_line: int
-    _known: dict[str, _Line | None] = field(default_factory=dict)
+    _known: dict[str, _ScenarioLine | None] = field(default_factory=dict)
     _heads: dict[str, tuple[int, bool, str, int]] = field(default_factory=dict)
-    """The lines up to the end of their keys, as the first fields of `_Line`."""
+    """The lines up to the end of their keys, as the first fields of `_ScenarioLine`."""
     _shared: dict[str, str] = field(default_factory=dict)
 
     def exchanges(self) -> Iterator[WrittenExchange]:
@@ -159,38 +150,49 @@ class SeparatedFile:
 
     def _exchange(self, text: str, line: int) -> WrittenExchange:
         file = self.source.document.file
-        whole = f"exchanges:\n{self._indent}- {text}\n".encode()
-        reader = _ExchangeLines(self._line, len(self._indent) + 2)
-        value = reader.read(text.split("\n"), line)
+        reader = _ExchangeLines(self._known, self._line)
+        lines = f"{' ' * len(self._indent)}  {text}".split("\n")
+        value = reader.read(lines, line)
         if value is not None:
-            return WrittenExchange(value, False, file, reader.places, None, whole, line)
-        document = _document(whole, file, line)
+            return WrittenExchange(value, False, file, reader.places, lambda: self._document(text, line))
+        document = self._document(text, line)
         if self._data_files.insert(document):
             raise NotSeparable
         assert isinstance(document.value, dict)
         exchanges = document.value["exchanges"]
         assert isinstance(exchanges, list)
-        return WrittenExchange(exchanges[0], True, file, {}, document, b"", line)
+        return WrittenExchange(exchanges[0], True, file, {}, lambda: document)
 
-    def _line(self, text: str) -> _Line | None:
-        """Return a line; None if it is empty or a comment.
+    def _document(self, text: str, line: int) -> Document:
+        """Read a document with one exchange, which is in this line of the file.
+
+        :raises NotSeparable: if it has an error, or an anchor or alias, which could refer to another part of the file.
+        """
+        try:
+            document = read_yaml(f"exchanges:\n{self._indent}- {text}\n", self.source.document.file)
+        except FileInvalid:
+            raise NotSeparable from None
+        value = document.value
+        exchanges = value.get("exchanges") if isinstance(value, dict) and len(value) == 1 else None
+        if document.has_anchors or not isinstance(exchanges, list) or len(exchanges) != 1:
+            raise NotSeparable
+        return replace(document, line_offset=line - 2)
+
+    def _line(self, text: str) -> _ScenarioLine | None:
+        """Return a line that isn't in `_known`; None if it is empty or a comment.
 
         :raises _OtherLine: if it has another form.
         """
-        if text in self._known:
-            return self._known[text]
         line = self._parsed(text)
         if len(self._known) < _KNOWN_LINES and len(text) <= _LONGEST_KNOWN:
             self._known[text] = line
         return line
 
-    def _parsed(self, text: str) -> _Line | None:
+    def _parsed(self, text: str) -> _ScenarioLine | None:
         head, colon, written = text.partition(": ")
         start = self._heads.get(head) if colon else None
-        if start is not None:
-            value = _VALUE.fullmatch(written)
-            if value is not None:
-                return _Line(*start, *self._value(value))
+        if start is not None and (value := _VALUE.fullmatch(written)) is not None:
+            return (*start, *self._value(value), False)
         if _BLANK.fullmatch(text):
             return None
         found = _LINE.fullmatch(text)
@@ -201,27 +203,29 @@ class SeparatedFile:
         if key[:1] == "$" or (plain_key and not is_text(key)) or not (key or (found["dash"] and found["value"])):
             raise _OtherLine
         start = len(found["indent"]), found["dash"] is not None, self._short(key), len(found["start"])
-        if not found["value"]:
-            return _Line(*start, is_open=True)
-        if colon and key and len(self._heads) < _KNOWN_LINES:
+        value = _VALUE.fullmatch(found["value"])
+        if value is None:
+            return (*start, None, None, True)
+        if key and ": " not in key and len(self._heads) < _KNOWN_LINES:
             self._heads[head] = start
-        return _Line(*start, *self._value(found))
+        return (*start, *self._value(value), False)
 
     def _value(self, found: re.Match[str]) -> tuple[_Scalar, _Empty | None]:
-        plain, double, single, empty = found.group("plain", "double", "single", "empty")
-        if plain is not None:
-            if ": " in plain or " #" in plain:
+        form = found.lastgroup or ""
+        text = found[form]
+        if form == "plain":
+            if ": " in text or " #" in text:
                 raise _OtherLine
             try:
-                value = plain_scalar(plain)
+                value = plain_scalar(text)
             except ValueError:
                 raise _OtherLine from None
             return self._short(value) if isinstance(value, str) else value, None
-        if double is not None:
-            return self._short(json.loads(double) if "\\" in double else double[1:-1]), None
-        if single is not None:
-            return self._short(single.replace("''", "'")), None
-        return None, dict if empty == "{}" else list
+        if form == "double":
+            return self._short(json.loads(text) if "\\" in text else text[1:-1]), None
+        if form == "single":
+            return self._short(text.replace("''", "'")), None
+        return None, dict if text == "{}" else list
 
     def _short(self, text: str) -> str:
         """Return the text; a short one is kept once."""
@@ -237,45 +241,47 @@ class _OtherLine(Exception):
 class _ExchangeLines:
     """Builds one exchange from its lines."""
 
-    def __init__(self, line_of: _Lines, indent: int) -> None:
+    def __init__(self, known: Mapping[str, _ScenarioLine | None], line_of: _Lines) -> None:
         self.places: dict[ValuePath, NodePosition] = {}
         """The positions that a scenario keeps: of the exchange, its reply and its events."""
-        self._line_of = line_of
-        self._first_indent = indent
-        self._outer: list[tuple[int, JSONObject | list[JSON]]] = []
-        self._events: list[JSON] | None = None
+        self._known, self._line_of = known, line_of
 
     def read(self, lines: Sequence[str], first_line: int) -> JSONObject | None:
         """Return the exchange; None if `yaml_reader` must read it."""
         try:
-            return self._read([" " * self._first_indent + lines[0], *lines[1:]], first_line)
+            return self._read(lines, first_line)
         except _OtherLine:
             return None
 
     def _read(self, lines: Sequence[str], first_line: int) -> JSONObject:
-        first = self._line_of(lines[0])
-        if first is None or first.is_item:
+        known, line_of, places = self._known, self._line_of, self.places
+        first = line_of(lines[0])
+        if first is None or first[1]:
             raise _OtherLine
         root: JSONObject = {}
         container: JSONObject | list[JSON] = root
-        indent, key = first.indent, ""  # the key whose value may begin in the next line
-        self.places[()] = first_line, indent + 1
+        outer: list[tuple[int, JSONObject | list[JSON]]] = []
+        indent, key = first[0], ""  # the key whose value may begin in the next line
+        places[()] = first_line, indent + 1
         for number, text in enumerate(lines, first_line):
-            line = self._line_of(text)
+            line = known[text] if text in known else line_of(text)
             if line is None:
                 continue
             line_indent, is_item, line_key, key_indent, scalar, empty, is_open = line
             if line_indent > indent:
-                if not key:
+                if not key or not isinstance(container, dict) or len(outer) >= _MAX_DEPTH:
                     raise _OtherLine
-                container = self._opened(container, indent, key, line, number)
-                indent, key = line_indent, ""
+                inner: JSONObject | list[JSON] = [] if is_item else {}
+                container[key] = inner
+                outer.append((indent, container))
+                if container is root and key == "reply":
+                    places["reply",] = number, line_indent + 1
+                indent, container, key = line_indent, inner, ""
             else:
-                if key:
-                    _set(container, key, None)
-                    key = ""
-                while line_indent < indent and self._outer:
-                    indent, container = self._outer.pop()
+                if key and isinstance(container, dict):
+                    container[key], key = None, ""
+                while line_indent < indent and outer:
+                    indent, container = outer.pop()
                 if line_indent != indent:
                     raise _OtherLine
             value = scalar if empty is None else empty()
@@ -285,11 +291,11 @@ class _ExchangeLines:
                 if not line_key:
                     container.append(value)
                     continue
-                if container is self._events:
-                    self.places["events", len(container)] = number, key_indent + 1
+                if len(outer) == 1 and container is root.get("events"):
+                    places["events", len(container)] = number, key_indent + 1
                 member: JSONObject = {}
                 container.append(member)
-                self._outer.append((indent, container))
+                outer.append((indent, container))
                 indent, container = key_indent, member
             if not isinstance(container, dict) or line_key in container:
                 raise _OtherLine
@@ -297,46 +303,9 @@ class _ExchangeLines:
                 key = line_key
             else:
                 container[line_key] = value
-        if key:
-            _set(container, key, None)
+        if key and isinstance(container, dict):
+            container[key] = None
         return root
-
-    def _opened(
-        self, container: JSONObject | list[JSON], indent: int, key: str, line: _Line, number: int
-    ) -> JSONObject | list[JSON]:
-        """Return the mapping or the list that begins with this line, as the value of `key`."""
-        if len(self._outer) >= _MAX_DEPTH:
-            raise _OtherLine
-        inner: JSONObject | list[JSON] = [] if line.is_item else {}
-        _set(container, key, inner)
-        if not self._outer and key == "reply":
-            self.places["reply",] = number, line.indent + 1
-        if not self._outer and key == "events" and isinstance(inner, list):
-            self._events = inner
-        self._outer.append((indent, container))
-        return inner
-
-
-def _set(container: JSONObject | list[JSON], key: str, value: JSON) -> None:
-    if not isinstance(container, dict) or key in container:
-        raise _OtherLine
-    container[key] = value
-
-
-def _document(text: bytes, file: str, line: int) -> Document:
-    """Read a document with one exchange, which is in this line of the file.
-
-    :raises NotSeparable: if it has an error, or an anchor or alias, which could refer to another part of the file.
-    """
-    try:
-        document = read_yaml(text, file)
-    except FileInvalid:
-        raise NotSeparable from None
-    value = document.value
-    exchanges = value.get("exchanges") if isinstance(value, dict) and len(value) == 1 else None
-    if document.has_anchors or not isinstance(exchanges, list) or len(exchanges) != 1:
-        raise NotSeparable
-    return replace(document, line_offset=line - 2)
 
 
 def checked_exchange(written: WrittenExchange) -> ExchangeBlock:
@@ -359,6 +328,9 @@ def separate(text: Sequence[bytes], file: str, folder: Path | None) -> Separated
     """
     before, exchanges, after = _sections(text)
     first = _FIRST.match(exchanges[0]) if exchanges else None
+    while first is None and len(exchanges) > 1 and len(exchanges[0]) < _LONGEST_COMMENT:
+        exchanges[:2] = [exchanges[0] + exchanges[1]]
+        first = _FIRST.match(exchanges[0])
     if first is None or not text[-1].endswith(b"\n") or _DIRECTIVE.search(before):
         raise NotSeparable
     lines = before.count(b"\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON
-from cometreel.scenario.cross_references import ExchangeNames, cross_reference_problems
+from cometreel.scenario.cross_references import CollectedNames, cross_reference_problems
 from cometreel.scenario.exchange_reader import NotSeparable, SeparatedFile, checked_exchange
-from cometreel.scenario.json_pointer import find
+from cometreel.scenario.json_pointer import parse_pointer, values_at
 from cometreel.scenario.profiles import Profile, profile, profile_of, unknown_profile
 
 from . import compiling
@@ -55,7 +55,7 @@ def link_separated(files: Sequence[SeparatedFile]) -> CompiledScenario:
     :raises NotSeparable: if a file has an error, or its exchanges can't be separated with certainty.
     """
     sources = [file.source for file in files]
-    linker, names = _Linker(sources), ExchangeNames()
+    linker, names = _Linker(sources), CollectedNames()
     for file in files:
         common = linker.reply_headers(file.source)
         for written in file.exchanges():
@@ -82,6 +82,7 @@ class _Linker:
         self._groups: dict[bytes, tuple[Exchange] | list[Exchange]] = {}
         """The exchanges with equal requests, roles and guards, by the digest of these; most have no other."""
         self._highest_reference = 0
+        self._reference_pointers = tuple(_reference_pointers(self._profile))
 
     def scenario(self) -> CompiledScenario:
         """Combine the exchanges that were added with all other valid blocks."""
@@ -220,16 +221,24 @@ class _Linker:
     def _references(self, raw: JSON) -> Iterator[int]:
         """Yield the highest reference number so far, and those in the reply and the events of an exchange."""
         yield self._highest_reference
-        if isinstance(raw, dict):
-            yield from _numbers(raw.get("reply"), "/body", self._profile.reply)
-            yield from _numbers(raw.get("reply"), "/body", [f"{each}/*" for each in self._profile.map])
-            yield from _numbers(raw.get("events"), "/*/data", self._profile.event)
+        for pointer in self._reference_pointers:
+            yield from _numbers(raw, pointer)
 
     def _references_of_timeline(self) -> Iterator[int]:
         yield self._highest_reference
+        pointers = [parse_pointer(f"/data{pointer}") for pointer in self._profile.event]
         for source in self.sources:
             for entry in source.blocks("timeline"):
-                yield from _numbers(entry, "/data", self._profile.event)
+                for pointer in pointers:
+                    yield from _numbers(entry, pointer)
+
+
+def _reference_pointers(profile: Profile) -> Iterator[tuple[str, ...]]:
+    """Yield the places of reference numbers in exchanges."""
+    for pointer in (*profile.reply, *(f"{each}/*" for each in profile.map)):
+        yield parse_pointer(f"/reply/body{pointer}")
+    for pointer in profile.event:
+        yield parse_pointer(f"/events/*/data{pointer}")
 
 
 @lru_cache(maxsize=1024)
@@ -258,11 +267,10 @@ def _reply(
     return compiling.reply(block or ReplyBlock(), publish, locate, common)
 
 
-def _numbers(value: JSON, prefix: str, pointers: Iterable[str]) -> Iterator[int]:
-    for pointer in pointers:
-        for _, found in find(value, prefix + pointer):
-            if isinstance(found, int) and not isinstance(found, bool):
-                yield found
+def _numbers(value: JSON, pointer: Sequence[str]) -> Iterator[int]:
+    for found in values_at(value, pointer):
+        if isinstance(found, int) and not isinstance(found, bool):
+            yield found
 
 
 def _at(source: SourceFile, key: str) -> Locate:

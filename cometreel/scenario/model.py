@@ -80,7 +80,7 @@ class Block(BaseModel):
     @classmethod
     def _unknown_keys(cls, data: dict[str, object], *, from_file: bool) -> Iterator[Finding]:
         keys, accepted = _keys(cls, from_file)
-        for key in data:
+        for key in () if data.keys() <= accepted else data:
             if key not in accepted and not key.startswith("x-"):
                 hint = _OF_WIREMOCK.get(key) or near(key, keys) or "custom keys start with x-"
                 yield Finding((key,), f"unknown key {key!r}", f"one of {', '.join(sorted(keys))}", hint, at_key=True)
