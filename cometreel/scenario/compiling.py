@@ -192,7 +192,9 @@ def reply(
     values = _values(block, locate, _REPLY_VALUES)
     if publish:
         members = tuple((name, values.pop(name)) for name in ("data", "ext") if name in values)
-        return PublishReplySpec(_position(locate, [*values.values(), *dict(members).values()]), members=members, **values)
+        return PublishReplySpec(
+            _position(locate, [*values.values(), *dict(members).values()]), members=members, **values
+        )
     own = {name.lower() for name in block.headers or {}}
     inherited = [(name, value) for name, value in common if name.lower() not in own]
     headers = (*_headers(block.headers, under(locate, "headers")), *inherited)

@@ -51,7 +51,6 @@ _PART = 256 * 1024
 """The number of bytes that are read at once by `read_lines`."""
 
 
-
 class FileObject(dict[str, JSON]):
     """An object from a data file. `content` is the value of the file; the object may have been changed since."""
 

@@ -154,9 +154,7 @@ class _Linker:
             return _NO_PROFILE
         return profile_of(written) if isinstance(written, CorrelationBlock) else profile(written)
 
-    def add(
-        self, block: ExchangeBlock, raw: JSON, locate: Locate, common: Sequence[tuple[str, Value]]
-    ) -> None:
+    def add(self, block: ExchangeBlock, raw: JSON, locate: Locate, common: Sequence[tuple[str, Value]]) -> None:
         """Compile the next exchange; `raw` is its value, `common` are the header fields of all replies of its file."""
         self._highest_reference = max(self._references(raw))
         after = names(block.when.after) if block.when else ()

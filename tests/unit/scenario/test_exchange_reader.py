@@ -21,18 +21,21 @@ from cometreel.scenario.yaml_reader import read_yaml
 SCENARIOS = sorted(Path(__file__).parents[3].glob("scenarios/*.yaml"))
 TEXT = next(path for path in SCENARIOS if path.stem == "request_agent_stats").read_text()
 
-usual = st.sampled_from([*"name request reply events method path headers body data channel after status a b-1 x.y".split(), '"1"'])
-odd = st.sampled_from(
-    [*"/v2 1 01 true null ~ '1' \"2\" 'it' $t $any é 1.5 << \"$t\" \".5\" +1 - a:b".split(), '"a b"', "'a: b'", '"a: b"', "'a: c'", "a b"]
-)
+USUAL = """name request reply events method path headers body data channel after status a b-1 x.y "1" """
+ODD = """/v2 1 01 true null ~ '1' "2" 'it' $t $any é 1.5 << "$t" ".5" +1 - a:b"""
+SCALARS = """
+a 1 -1 -0 +7 01 1.50 1e3 1e999 .5 -.inf .nan 0x1F 0o17 true No null ~ - -- --- ... : :a a:b a: #a a#b &x *x !a | 'a' 'a
+"a" {} [] ? a? -a -1.5 $a <a> 12:30:45 2026-11-23 (a) ^a$ a\\b = a{b} a] @a %a `a é 'it''s' "a\\n\\"b" "\\x41"
+"""
+usual = st.sampled_from(USUAL.split())
+odd = st.sampled_from([*ODD.split(), '"a b"', "'a: b'", '"a: b"', "'a: c'", "a b"])
 words = st.one_of(usual, usual, usual, usual, odd)
 scalars = st.sampled_from(
     [
-        *"a 1 -1 -0 +7 01 1.50 1e3 1e999 .5 -.inf .nan 0x1F 0o17 true No null ~ - -- --- ... : :a a:b a: #a a#b &x *x !a |".split(),
-        *["a b", "a  b ", "a: b", "a #b", "a\tb", "'a'", "'it''s'", "'a", '"a"', '"a\\n\\"b"', '"\\x41"', '"a" b', "'a' #c"],
-        *["{}", "[]", "{a: 1}", "[1, 2]", "{$t: a}", "{ }", "é ü", "a\xa0b", "a\x85b", "a\u2028b", "\U0001f600", "@a", "%a", "`a"],
-        *["", " ", "?", "? a", "a?", "-a", "- a", "-1.5", "|\n        x", ">-\n        x\n\n        y", "a\n         b", "$a", "<a>"],
-        *["12:30:45", "2026-11-23", "(a)", "^a$", "a, b", "a\\b", "=", "9" * 400, "a\rb", "a\r", "a{b}", "a]"],
+        *SCALARS.split(),
+        *["a b", "a  b ", "a: b", "a #b", "a\tb", '"a" b', "'a' #c", "a, b", "? a", "- a", "", " ", "{a: 1}", "[1, 2]"],
+        *["{$t: a}", "{ }", "é ü", "a\xa0b", "a\x85b", "a\u2028b", "\U0001f600", "9" * 400, "a\rb", "a\r"],
+        *["|\n        x", ">-\n        x\n\n        y", "a\n         b"],
     ]
 )
 indents = st.sampled_from([0, 1, 2, 3, 4, 4, 6, 6, 6, 8, 8, 10])
@@ -43,18 +46,23 @@ lines = st.one_of(
     st.builds(lambda indent, key, value: f"{' ' * indent}- {key}: {value}", indents, words, scalars),
     st.sampled_from(["", "  ", "# a", "      # a", "  - name: a", "  - name: b", "---", "...", "timeline:", "\t"]),
 )
+odd_lines = st.lists(lines, max_size=6).map("\n".join)
+some = st.one_of(st.just("a"), st.just("'b'"), scalars)
 exchange = st.builds(
     lambda name, inner: "\n".join([f"  - name: {name}", *inner]),
-    scalars,
+    some,
     st.lists(
         st.one_of(
-            st.builds(lambda key, value: f"    {key}: {value}", words, scalars),
-            st.builds(lambda key, name, value: f"    {key}:\n      {name}: {value}", words, words, scalars),
-            st.builds(lambda key, name, value: f"    {key}:\n      - {name}: {value}\n        z: 1", words, words, scalars),
-            st.builds(lambda key, value: f"    {key}:\n      - {value}\n      - {value}", words, scalars),
+            st.builds(lambda key, value: f"    {key}: {value}", words, some),
+            st.builds(lambda key, name, value: f"    {key}:\n      {name}: {value}", words, words, some),
+            st.builds(
+                lambda key, name, value: f"    {key}:\n      - {name}: {value}\n        z: 1", words, words, some
+            ),
+            st.builds(lambda key, value, other: f"    {key}:\n      - {value}\n      - {other}", words, some, some),
+            st.builds(lambda key, name, inner: f"    {key}:\n      {name}:\n{inner}", words, words, lines),
             lines,
         ),
-        max_size=4,
+        max_size=3,
     ),
 )
 
@@ -66,15 +74,26 @@ def separated(text: str) -> SeparatedFile | None:
         return None
 
 
-@given(
-    st.sampled_from(["cometreel: 1\n", "---\ntitle: a\n", "", "# a\n", 'title: "a\n', "x: &x 1\n", "%TAG ! a:\n---\n"]),
-    st.lists(st.one_of(exchange, exchange, st.lists(lines, max_size=6).map("\n".join)), min_size=1, max_size=3),
-    st.sampled_from(["", "timeline: []\n", "title: a\n", "x: *x\n", '"\n', "- a\n", "...\n", "exchanges: []\n"]),
+heads = st.one_of(
+    st.sampled_from(["cometreel: 1\n", "---\ntitle: a\n", "", "# a\n"]),
+    st.sampled_from(["", "x: &x 1\n", 'title: "a\n', "%TAG ! a:\n---\n"]),
 )
+tails = st.one_of(
+    st.sampled_from(["", "timeline: []\n", "title: a\n", "...\n"]),
+    st.sampled_from(["", "x: *x\n", '"\n', "- a\n", "exchanges: []\n"]),
+)
+
+
+@given(heads, st.lists(st.one_of(exchange, exchange, exchange, odd_lines), min_size=1, max_size=3), tails)
 @example("", ["  - name: a\n    b: |+\n      c\n\n"], "")
 @example("x: &x 1\n", ["  - name: &x a", "  - name: b"], "y: *x\n")
 @example("%TAG ! tag:yaml.org,2002:\n---\n", ["  - name: !str a"], "")
 @example("", ["  - name: a\n    b: {c: 1,", "  - d: 2}"], "")
+@example("", ["  # \x85  - name: b", "  - name: a"], "")
+@example("", ["  # \x00", "  - name: a"], "")
+@example("", ["  # a\r  - name: b\n  - name: a"], "")
+@example("", ["  - name: a\r\n    b: |\r\n      c\r\n\r\n    d: 'e\r\n      f'\r"], "title: a\r\n")
+@example("", ["  - name: a\n    'b: c': 1\n    'b: d'", "  - name: a\n    'b: c': 1\n    x:\n      - 'b: d'"], "")
 def test_any_exchanges_are_read_as_in_the_whole_file(head: str, exchanges: list[str], tail: str) -> None:
     text = f"{head}exchanges:\n" + "".join(f"{each}\n" for each in exchanges) + tail
     file = separated(text)
@@ -91,7 +110,16 @@ def test_any_exchanges_are_read_as_in_the_whole_file(head: str, exchanges: list[
     assert encode([written.value for written in found]) == encode(items)
     assert encode(file.source.document.value) == encode(whole.value)
     for number, written in enumerate(found):
-        for path in ((), ("name",), ("reply",), ("events",), ("events", 0), ("events", 1), ("request", "path"), ("x", 0)):
+        for path in (
+            (),
+            ("name",),
+            ("reply",),
+            ("events",),
+            ("events", 0),
+            ("events", 1),
+            ("request", "path"),
+            ("x", 0),
+        ):
             assert written.position(path) == SourceFile.position(_source(text), ("exchanges", number, *path))
 
 
@@ -228,10 +256,17 @@ def test_a_text_in_parts_of_any_size_gives_the_same_scenario(size: int) -> None:
     assert facts(link_separated([separate(parts, "f", None)])) == facts(read_as_a_whole(WRITTEN))
 
 
+def test_comments_and_line_ends_of_windows_are_read():
+    text = WRITTEN.replace("# The first one.", "# Größe: €").replace("\n", "\r\n")
+    found = link_separated([separate(lines_of([text.encode()]), "f", None)])
+    assert facts(found) == facts(read_as_a_whole(text)) == facts(read_as_a_whole(WRITTEN))
+
+
 def test_references_between_files(tmp_path: Path) -> None:
     first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
     first.write_text(
-        "cometreel: 1\nexchanges:\n  - name: a\n    as: agent\n    when: {before: b}\n    request: {method: GET, path: /a}\n"
+        "cometreel: 1\nexchanges:\n  - name: a\n    as: agent\n    when: {before: b}\n"
+        "    request: {method: GET, path: /a}\n"
     )
     second.write_text(
         "cometreel: 1\nexchanges:\n  - name: b\n    request:\n      method: GET\n      path: /b\nroles: {agent: {}}\n"
