@@ -5,16 +5,17 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario.data_files import FileValue, marker_of_file, with_markers
+from cometreel.scenario.data_files import FileValue, lines_of, marker_of_file, read_lines, with_markers
 from cometreel.scenario.exchange import CompiledScenario
-from cometreel.scenario.linking import link
+from cometreel.scenario.exchange_reader import NotSeparable, separate
+from cometreel.scenario.linking import link, link_separated
 from cometreel.scenario.model import NULLABLE, Block, ScenarioBlock
 from cometreel.scenario.sources import SourceFile, read_source, read_source_file
 from cometreel.scenario.yaml_writer import block
@@ -50,7 +51,12 @@ def load(paths: Path | str | Iterable[Path | str]) -> CompiledScenario:
 
 
 def _load(paths: Path | str | Iterable[Path | str]) -> CompiledScenario:
-    several = [paths] if isinstance(paths, Path | str) else paths
+    several = [paths] if isinstance(paths, Path | str) else list(paths)
+    problems: list[Problem] = []
+    found = list(_files([Path(path) for path in several], problems))
+    if not problems:
+        with suppress(NotSeparable, OSError):
+            return link_separated([separate(read_lines(path), str(path), path.parent) for path in found])
     return _linked(*_read(several))
 
 
@@ -82,6 +88,9 @@ def loads(text: str | bytes, name: str = "<string>") -> CompiledScenario:
 
     :raises FileInvalid: with every problem.
     """
+    with suppress(NotSeparable):
+        content = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+        return link_separated([separate(lines_of([content]), name, None)])
     return _linked([read_source(text, name)], [])
 
 
