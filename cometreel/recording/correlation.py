@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import parse_qsl, unquote
 
 from cometreel.bayeux import is_broadcast, is_service
@@ -24,20 +24,28 @@ __all__ = ["CorrelatedRequest", "Correlation", "JoinedBy", "correlate"]
 JoinedBy: TypeAlias = Literal["reference", "map", "fallback", "channel", "broadcast", "order"]
 _RequestSource: TypeAlias = "RecordedCall | RecordedPublish"
 _ANONYMOUS = -1
+Item = TypeVar("Item")
 _ECHO = -1
 """The number of the rule that a delivery echoes a publish."""
 
 
 @dataclass(slots=True, eq=False)
 class CorrelatedRequest:
-    """A recorded call or publish with the notifications that answer it, in order."""
+    """A recorded call or publish with the notifications that answer it, in order.
+
+    Most requests have none, and there are many: an empty tuple is shared, an empty list needs memory.
+    """
 
     source: _RequestSource
-    deliveries: list[RecordedDelivery] = field(default_factory=list)
-    copies: dict[RecordedDelivery, list[RecordedDelivery]] = field(default_factory=dict)
-    """The same message as other sessions received it, by the delivery in `deliveries`."""
-    followers: list[RecordedDelivery] = field(default_factory=list)
+    deliveries: Sequence[RecordedDelivery] = ()
+    copies: Sequence[tuple[RecordedDelivery, RecordedDelivery]] = ()
+    """The same message as other sessions received it, each after the delivery in `deliveries`."""
+    followers: Sequence[RecordedDelivery] = ()
     """The notifications that are joined only because this is the last request before them."""
+
+    def copies_of(self, delivery: RecordedDelivery) -> list[RecordedDelivery]:
+        """Return the same message as other sessions received it."""
+        return [copy for original, copy in self.copies if original is delivery]
 
     @property
     def at(self) -> float:
@@ -81,11 +89,11 @@ class Correlation:
 
     def release(self, request: CorrelatedRequest) -> None:
         """Make the notifications of a request unsolicited, because the request can't be used."""
-        released = [*request.deliveries, *(copy for copies in request.copies.values() for copy in copies)]
+        released = [*request.deliveries, *(copy for _, copy in request.copies)]
         for delivery in (*released, *request.followers):
             self.joined_by.pop(delivery, None)
         self.unsolicited = sorted([*self.unsolicited, *released], key=lambda delivery: delivery.at)
-        request.deliveries, request.copies, request.followers = [], {}, []
+        request.deliveries, request.copies, request.followers = (), (), ()
 
 
 def correlate(transcript: Transcript, profile: Profile) -> Correlation:
@@ -109,7 +117,7 @@ def correlate(transcript: Transcript, profile: Profile) -> Correlation:
             unsolicited.append(delivery)
             continue
         request, joined_by[delivery] = found
-        request.deliveries.append(delivery)
+        request.deliveries = _added(request.deliveries, delivery)
         broadcasts.add(request, delivery)
     for delivery in unsolicited:
         if broadcasts.join(delivery):
@@ -119,6 +127,14 @@ def correlate(transcript: Transcript, profile: Profile) -> Correlation:
     if not joined_by:
         joined_by.update({each: "order" for each in correlation.unsolicited if finder.follow(each)})
     return correlation
+
+
+def _added(items: Sequence[Item], item: Item) -> Sequence[Item]:
+    """Return the items with another one; a list is changed, because it may be long."""
+    if not isinstance(items, list):
+        return [*items, item]
+    items.append(item)
+    return items
 
 
 def _several_sessions(transcript: Transcript) -> bool:
@@ -240,7 +256,7 @@ class _Finder:
         """Join a delivery to the last request before it in its session; return False if there is none."""
         recent = self._recent(delivery)
         if recent:
-            recent[0].followers.append(delivery)
+            recent[0].followers = _added(recent[0].followers, delivery)
         return bool(recent)
 
 
@@ -281,16 +297,14 @@ class _Broadcasts:
         if not self._several:
             return False
         for request, original in self._joined.get(_content(delivery), ()):
-            copies = request.copies.setdefault(original, [])
-            sessions = {original.session, *(copy.session for copy in copies)}
+            sessions = {original.session, *(copy.session for copy in request.copies_of(original))}
             if abs(delivery.at - original.at) <= COPY_SECONDS and delivery.session not in sessions:
-                copies.append(delivery)
+                request.copies = _added(request.copies, (original, delivery))
                 return True
         cause = self._finder.cause_elsewhere(delivery)
         if cause is None:
             return False
-        cause.deliveries.append(delivery)
-        cause.deliveries.sort(key=lambda one: one.at)
+        cause.deliveries = sorted([*cause.deliveries, delivery], key=lambda one: one.at)
         self.add(cause, delivery)
         return True
 

@@ -491,7 +491,7 @@ def _starts(planned: list[PlannedExchange]) -> dict[int, list[tuple[float, str]]
     return starts
 
 
-def _names(planned: list[PlannedExchange]) -> str | list[str] | None:
+def _names(planned: Iterable[PlannedExchange]) -> str | list[str] | None:
     names = [exchange.name for exchange in planned]
     return names[0] if len(names) == 1 else names or None
 

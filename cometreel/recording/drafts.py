@@ -131,6 +131,7 @@ class Drafter:
         self._user_values = user_values
         self._hosts = hosts
         self._headers: dict[str, Mapping[str, JSON]] = {}  # one copy of equal header fields
+        self._targets: dict[bytes, bytes] = {}
 
     def blocks(self, recorded: CorrelatedRequest) -> ExchangeBlocks:
         """Return the blocks of a recorded request.
@@ -168,13 +169,14 @@ class Drafter:
         body = self._stable(reply.body, (*self._profile.reply, *(f"{path}/*" for path in self._profile.map)))
         compared: JSON = {name: value for name, value in headers.items() if name in COMPARED}
         event = source.request
+        target = digest(request.model_dump(mode="json", include={"method", "path", "query"}))
         return ExchangeDraft(
             recorded,
             self._request_key(request),
             digest([reply.status, compared, body, reply.text, event_keys]),
             self._sent([event.path, event.query, event.body.digest], event.body.value),
             omitted_events,
-            digest(request.model_dump(mode="json", include={"method", "path", "query"})),
+            self._targets.setdefault(target, target),
             self._headers.setdefault(sorted_text(dict(headers)), headers),
             is_read=request.method in ("GET", "HEAD"),
             is_vague=request.text == _ANY_TEXT,
@@ -197,7 +199,7 @@ class Drafter:
 
     def _receivers(self, recorded: CorrelatedRequest, delivery: RecordedDelivery) -> str | None:
         """Return the value of `deliver` for a notification that not only the asker received."""
-        others = {copy.session for copy in recorded.copies.get(delivery, ())} | {delivery.session}
+        others = {copy.session for copy in recorded.copies_of(delivery)} | {delivery.session}
         if others == {recorded.session} or recorded.is_anonymous:
             return None
         if len(others) == 1:

@@ -21,8 +21,8 @@ class PlannedExchange:
     draft: ExchangeDraft
     sessions: tuple[int, ...] = ()
     authenticated: bool | None = None
-    after: list[PlannedExchange] = field(default_factory=list)
-    before: list[PlannedExchange] = field(default_factory=list)
+    after: tuple[PlannedExchange, ...] = ()
+    before: tuple[PlannedExchange, ...] = ()
     first: dict[int, float] = field(default_factory=dict)
     order: tuple[float, int] = (0.0, 0)
     name: str = ""
@@ -172,8 +172,8 @@ def _add_guards(cluster: _RequestGroup, writes: dict[int, list[tuple[float, Plan
     for number in range(len(cluster.runs) - 1):
         write = _write_between(cluster, number, writes)
         if write is not None:
-            cluster.planned[number].before.append(write)
-            cluster.planned[number + 1].after.append(write)
+            cluster.planned[number].before += (write,)
+            cluster.planned[number + 1].after += (write,)
 
 
 def _write_between(

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, Self, TypeAlias, TypeVar, get_args
+from typing import Literal, Never, Self, TypeAlias, TypeVar, get_args
 
 from cometreel.errors import NEWER_VERSION
 from cometreel.jsonvalue import JSON, JSONObject, decode_encoded, encode
@@ -34,7 +34,7 @@ EventKind: TypeAlias = Literal[
 ]
 _KINDS = frozenset(get_args(EventKind))
 _MAX_STARTED = 253_402_300_800  # the year 10000, beyond the range of datetime
-_NONE: Mapping[str, str] = MappingProxyType({})
+_NONE: Mapping[str, Never] = MappingProxyType({})
 Value = TypeVar("Value")
 
 
@@ -175,7 +175,7 @@ class SharedValues:
 
     def mapping(self, value: Mapping[str, Value]) -> Mapping[str, Value]:
         """Return an equal mapping with the same order; its values must be hashable."""
-        return self._one(("mapping", *value.items()), value) if value else value
+        return self._one(("mapping", *value.items()), value) if value else _NONE
 
     def names(self, value: tuple[str, ...]) -> tuple[str, ...]:
         """Return an equal tuple."""

@@ -121,7 +121,7 @@ class _JournalReader:
         return tuple(
             self._notification(one)
             for delivery in request.deliveries
-            for one in (delivery, *request.copies.get(delivery, ()))
+            for one in (delivery, *request.copies_of(delivery))
         )
 
     def _unchanged(self, request: CorrelatedRequest) -> ConversationExchange:
