@@ -7,6 +7,7 @@ recorded is silently altered; numbers keep their digits. Equality is that of JSO
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Callable
@@ -99,8 +100,10 @@ _DECODER_OF_MINUS_ZERO = json.JSONDecoder(  # calls Python for each integer, whi
     parse_constant=_refuse_constant, parse_float=number, parse_int=_integer, object_pairs_hook=_refuse_duplicates
 )
 _UNCHECKED_DECODER = json.JSONDecoder(parse_float=number)
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-_SORTED_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), allow_nan=False)
+_SORTED_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, separators=(",", ":"), allow_nan=False, sort_keys=True
+)
 
 
 def decode(text: str | bytes) -> JSON:
@@ -110,7 +113,7 @@ def decode(text: str | bytes) -> JSON:
     """
     try:
         if isinstance(text, bytes):
-            text = text.decode("utf-8-sig")
+            text = (text[3:] if text.startswith(codecs.BOM_UTF8) else text).decode()  # "utf-8-sig" takes longer
         value: JSON = (_DECODER_OF_MINUS_ZERO if _may_have_minus_zero(text) else _DECODER).decode(text)
     except NotJSON:
         raise

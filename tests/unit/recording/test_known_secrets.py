@@ -23,8 +23,15 @@ def known_secrets(*secrets: str) -> KnownSecrets:
     return known
 
 
+MANY = [f"another-{number * 7919:08}" for number in range(100)]
+"""So many secrets are searched for in a table, a few one by one."""
+
+
 def scrubbed(secrets: list[str], event: JSON) -> JSON:
-    return decode(known_secrets(*secrets).scrub(encode(event), event, lambda _: "*"))
+    few, many = known_secrets(*secrets), known_secrets(*secrets, *MANY)
+    lines = [known.scrub(encode(event), event, lambda _: "*") for known in (few, many)]
+    assert lines[0] == lines[1]
+    return decode(lines[0])
 
 
 def encoded(text: str) -> str:
@@ -170,7 +177,7 @@ def random_secrets(dice: random.Random, count: int) -> list[str]:
 @pytest.mark.parametrize("part", range(20))
 def test_no_secret_is_left_in_100_000_random_contexts(part: int) -> None:
     dice = random.Random(20261128 + part)  # not for cryptography
-    secrets = random_secrets(dice, 200)
+    secrets = random_secrets(dice, 200 if part % 2 else 10)
     known = known_secrets(*secrets)
     assert known.take_weak_places() == []
     left = []
