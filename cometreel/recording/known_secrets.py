@@ -4,8 +4,8 @@ A secret is found in any case, next to any characters and in any encoding (see `
 secret would damage other values: one that is short, or equals a name that is used elsewhere. It is hidden in its own
 place only, and this place is reported.
 
-Every journal line is searched, so the search must be fast: a few secrets are searched for one by one. If there are more,
-every four bytes of a text are looked up, as a number, in a table of the numbers with which they begin. All base64 texts of a line are decoded and searched together.
+Every journal line is searched, so the search must be fast: every four bytes of a text are looked up, as a number, in a
+table of the numbers with which the secrets begin; only a few secrets are searched for one by one. All base64 texts of a line are decoded and searched together.
 """
 
 from __future__ import annotations
@@ -348,7 +348,7 @@ def _forms(value: str) -> set[str]:
 
 def _encoded_forms(value: str) -> tuple[str, ...]:
     data = value.encode("utf-8", "surrogatepass")
-    quoted = (quote(data, safe=""), quote(data), quote_plus(data))
+    quoted = (quote(data, safe=""), quote(data), quote_plus(data), quote(quote(data, safe="")))
     plus = value.replace(" ", "+")  # the only other form of one space in a text without other escapes
     return data.decode("latin-1"), plus, *quoted, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
 
