@@ -5,7 +5,8 @@ secret would damage other values: one that is short, or equals a name that is us
 place only, and this place is reported.
 
 Every journal line is searched, so the search must be fast: every four bytes of a text are looked up, as a number, in a
-table of the numbers with which the secrets begin; only a few secrets are searched for one by one. All base64 texts of a line are decoded and searched together.
+table of the numbers with which the secrets begin; only a few secrets are searched for one by one. All base64 texts of a
+line are decoded and searched together.
 """
 
 from __future__ import annotations
