@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_SECONDS = 8.0
+SECONDS = 8.0
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
@@ -84,7 +84,7 @@ async def _latencies(port: int, exchange: MeasuredExchange, rate: float, seconds
 
 async def _interleaved(ports: Sequence[int], exchange: MeasuredExchange, rate: float) -> list[list[float]]:
     delays = [0.5 + number / rate / len(ports) for number in range(len(ports))]
-    running = (_latencies(port, exchange, rate, _SECONDS, delay) for port, delay in zip(ports, delays, strict=True))
+    running = (_latencies(port, exchange, rate, SECONDS, delay) for port, delay in zip(ports, delays, strict=True))
     return await asyncio.gather(*running)
 
 
