@@ -24,7 +24,7 @@ __all__ = ["CorrelatedRequest", "Correlation", "JoinedBy", "correlate"]
 JoinedBy: TypeAlias = Literal["reference", "map", "fallback", "channel", "broadcast", "order"]
 _RequestSource: TypeAlias = "RecordedCall | RecordedPublish"
 _ANONYMOUS = -1
-Item = TypeVar("Item")
+_T = TypeVar("_T")
 _ECHO = -1
 """The number of the rule that a delivery echoes a publish."""
 
@@ -129,7 +129,7 @@ def correlate(transcript: Transcript, profile: Profile) -> Correlation:
     return correlation
 
 
-def _added(items: Sequence[Item], item: Item) -> Sequence[Item]:
+def _added(items: Sequence[_T], item: _T) -> Sequence[_T]:
     """Return the items with another one; a list is changed, because it may be long."""
     if not isinstance(items, list):
         return [*items, item]

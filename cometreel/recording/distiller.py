@@ -16,18 +16,17 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from cometreel.errors import FileInvalid
-from cometreel.jsonvalue import JSON, JSONObject, encode
+from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.recording.bindings import names_by_token
 from cometreel.recording.drafts import Drafter, ExchangeDraft, NotExpressible, digest, role_name
 from cometreel.recording.exchange_names import ExchangeNamer
 from cometreel.recording.exchange_plan import PlannedExchange, plan_exchanges
-from cometreel.recording.header_redaction import HeaderRedactor
-from cometreel.recording.journal_events import JournalHeader, RecordedBody, RedactedPaths, WireEvent, event_of
+from cometreel.recording.journal_events import JournalHeader, WireEvent
 from cometreel.recording.known_secrets import SHORTEST
 from cometreel.recording.policy import Policy
 from cometreel.recording.profile_choice import correlate_by, profile_in_header
-from cometreel.recording.recorded_bodies import ParsedBody, redact
 from cometreel.recording.recording_journal import read_journal, read_key
+from cometreel.recording.redacted_events import redact_events
 from cometreel.recording.redaction import Redactor
 from cometreel.recording.role_ids import ids_in_requests, sent_by, user_ids
 from cometreel.recording.scenario_values import Identifiers
@@ -52,7 +51,6 @@ from cometreel.scenario import (
 )
 from cometreel.scenario.files import without_garbage_collection
 from cometreel.scenario.json_pointer import parse_pointer
-from cometreel.wire import Headers
 
 __all__ = ["DistillSummary", "Distilled", "distill", "distill_events"]
 
@@ -62,7 +60,7 @@ _PER_REPLY = frozenset({"content-type", "content-length", "location"})
 _USUAL_ADVICE: JSONObject = {"reconnect": "retry", "timeout": 0, "interval": 0}
 _FALLBACK_ANCHORS = ("subscribe", "connect", "handshake")
 _Since: TypeAlias = str | dict[str, JSON]
-Item = TypeVar("Item")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,7 @@ def _distill(path: Path, policy: Policy | None, profile: ProfileChoice | None, *
     choice = profile or profile_in_header(header, path)
     header = header or JournalHeader("", 0.0, DETECT, "default")
     if policy is not None and policy.name != header.policy:
-        events = list(_redact(events, Redactor(policy, read_key(path))))
+        events = list(redact_events(events, Redactor(policy, read_key(path))))
         header = replace(header, policy=policy.name)
     with suppress(FileInvalid):  # without the key, an owner keeps the name that was not yet known to be of a user
         events = with_one_name_per_user(events, read_key(path))
@@ -200,13 +198,13 @@ class _PlannedEntry:
     sessions: tuple[int, ...]
 
 
-class _Repeatable(Iterable[Item]):
+class _Repeatable(Iterable[_T]):
     """Items that are created each time they are read."""
 
-    def __init__(self, create: Callable[[], Iterator[Item]]) -> None:
+    def __init__(self, create: Callable[[], Iterator[_T]]) -> None:
         self._create = create
 
-    def __iter__(self) -> Iterator[Item]:
+    def __iter__(self) -> Iterator[_T]:
         return self._create()
 
 
@@ -586,42 +584,3 @@ def _class(redaction: str) -> str:
 def _last_key(pointer: str) -> str:
     names = [token for token in parse_pointer(pointer) if not token.isdigit()]
     return names[-1] if names else "body"
-
-
-def _redact(events: Iterable[WireEvent], redactor: Redactor) -> Iterator[WireEvent]:
-    """Redact the events of a journal again with another policy; values that are replaced already stay replaced."""
-    head_redactor = HeaderRedactor(redactor)
-    for event in events:
-        redacted = replace(event, body=_redact_body(event.body, redactor))
-        if event.path:
-            url = f"{event.path}?{event.query}" if event.query else event.path
-            head = event_of(
-                {"t": 0, "kind": "request", **head_redactor.request(event.method, url, Headers())}, event.line
-            )
-            redacted = replace(
-                redacted,
-                path=head.path,
-                query=head.query,
-                hidden_path={**event.hidden_path, **head.hidden_path},
-                hidden_query={**event.hidden_query, **head.hidden_query},
-            )
-        yield redacted
-
-
-def _redact_body(body: RecordedBody, redactor: Redactor) -> RecordedBody:
-    if body.kind not in ("bayeux", "json"):
-        return body
-    client_ids = [message.get("clientId") for message in body.messages]
-    redacted = event_of({"t": 0, "kind": "reply", **redact(ParsedBody(body.kind, body.value), redactor)}, 0).body
-    value = redacted.value
-    messages = [message for message in value if isinstance(message, dict)] if isinstance(value, list) else []
-    for message, client_id in zip(messages, client_ids, strict=False):
-        if client_id is not None:  # a token already, which must stay equal to the one of its session
-            message["clientId"] = client_id
-    before, now = body.hidden, redacted.hidden
-    hidden = RedactedPaths(
-        tuple(dict.fromkeys([*before.secret, *now.secret])),
-        tuple(dict.fromkeys([*before.personal, *now.personal])),
-        {**before.identifiers, **now.identifiers},
-    )
-    return replace(redacted, encoded=encode(value), hidden=hidden, digest=body.digest)
