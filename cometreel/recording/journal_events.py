@@ -35,7 +35,7 @@ EventKind: TypeAlias = Literal[
 _KINDS = frozenset(get_args(EventKind))
 _MAX_STARTED = 253_402_300_800  # the year 10000, beyond the range of datetime
 _NONE: Mapping[str, Never] = MappingProxyType({})
-Value = TypeVar("Value")
+_T = TypeVar("_T")
 
 
 class JournalLineInvalid(ValueError):
@@ -173,7 +173,7 @@ class SharedValues:
     def __init__(self) -> None:
         self._kept: dict[Hashable, object] = {}
 
-    def mapping(self, value: Mapping[str, Value]) -> Mapping[str, Value]:
+    def mapping(self, value: Mapping[str, _T]) -> Mapping[str, _T]:
         """Return an equal mapping with the same order; its values must be hashable."""
         return self._one(("mapping", *value.items()), value) if value else _NONE
 
@@ -181,7 +181,7 @@ class SharedValues:
         """Return an equal tuple."""
         return self._one(value, value) if value else value
 
-    def _one(self, key: Hashable, value: Value) -> Value:
+    def _one(self, key: Hashable, value: _T) -> _T:
         if len(self._kept) < self._MOST:
             return self._kept.setdefault(key, value)  # type: ignore[return-value]  # an equal value of the same type
         return self._kept.get(key, value)  # type: ignore[return-value]
