@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -147,26 +147,29 @@ def dump(file: ScenarioBlock, schema: str = SCHEMA_NAME) -> str:
     files are written as `{$file: …}` again, unless they were changed.
     """
     document = {key: with_markers(value, _marker) for key, value in as_written(file).items()}
-    return dump_document(document, schema)
+    return "".join(dump_document(document, schema))
 
 
 def _marker(value: FileValue) -> JSON:
     return marker_of_file(value) or value
 
 
-def dump_document(document: JSONObject, schema: str = SCHEMA_NAME) -> str:
-    """Format the keys of a scenario file as YAML, as `dump`."""
-    parts = [f"# yaml-language-server: $schema={schema}", "cometreel: 1"]
+def dump_document(document: Mapping[str, JSON | Iterator[JSON]], schema: str = SCHEMA_NAME) -> Iterator[str]:
+    """Format the keys of a scenario file as YAML, as `dump`; yield the text in parts.
+
+    Values of the long lists may be iterators, so that their items need not be in memory together.
+    """
+    yield f"# yaml-language-server: $schema={schema}\ncometreel: 1\n"
     for key, value in document.items():
-        if key == "cometreel":
-            continue
-        if key in _LONG_LISTS and isinstance(value, list) and value:
-            parts.append(f"\n{key}:")
+        if isinstance(value, Iterator) or (key in _LONG_LISTS and isinstance(value, list)):
+            number = -1
             for number, item in enumerate(value):
-                parts.append("\n".join(["", *block([item], "  ")] if number else block([item], "  ")))
-        else:
-            parts.append("\n".join(block({key: value})))
-    return "\n".join(parts) + "\n"
+                yield "\n".join(["" if number else f"\n{key}:", *block([item], "  "), ""])
+            value = []  # noqa: PLW2901
+            if number >= 0:
+                continue
+        if key != "cometreel":
+            yield "\n".join([*block({key: value}), ""])
 
 
 def as_written(written: Block) -> JSONObject:
