@@ -12,7 +12,20 @@ from typing import Literal, TypeAlias
 
 from cometreel.immutable import immutable
 
-__all__ = ["Accept", "Begin", "Chunk", "Drop", "Effect", "End", "Forward", "Frame", "Headers", "Log", "Reply", "Request"]
+__all__ = [
+    "Accept",
+    "Begin",
+    "Chunk",
+    "Drop",
+    "Effect",
+    "End",
+    "Forward",
+    "Frame",
+    "Headers",
+    "Log",
+    "Reply",
+    "Request",
+]
 
 
 _CHARSETS = {

@@ -110,7 +110,12 @@ class Driver:
         return answer if answer is not None else await self.wait(request.id)
 
     def begin(self, request: Request) -> DriverReply | None:
-        """Process a request; return its reply, or None if the engine holds it: then call `hold_for`, `hold` or `wait`."""
+        """Process a request; return its reply, or None if the engine holds it: then call `hold_for`, `hold` or `wait`.
+
+        :raises BugError: if a callback of this driver calls it.
+        """
+        if self._performing:
+            raise BugError("a callback of the driver begins a request; expected `loop.call_soon`")
         return self._perform(self.engine.receive(request, self._loop.time()), request.id)
 
     async def wait(self, request_id: int) -> DriverReply:

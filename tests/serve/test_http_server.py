@@ -5,52 +5,23 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from cometreel.scenario import loads
 from cometreel.serve import Limits, replay_app
-from cometreel.serve.server_connections import HttpConnection
+from cometreel.serve.server_connections import HttpConnection, ServerContext
 from tests.serve.conftest import SCENARIO
+from tests.serve.memory_transport import MemoryTransport
 
 
-class Transport(asyncio.Transport):
-    """Keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pieces: list[bytes] = []
-        self.closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self.closed
-        self.pieces.append(bytes(data))
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        """Nothing is read here."""
-
-    def resume_reading(self) -> None:
-        """Nothing is read here."""
-
-
-def written(request: bytes) -> Transport:
+def written(request: bytes) -> MemoryTransport:
     """Return a transport on which a replay has answered this request."""
 
-    async def answered() -> Transport:
+    async def answered() -> MemoryTransport:
         async with replay_app(loads(SCENARIO.replace("endpoint", "require_cookie: false, endpoint")))() as app:
-            config = Config(app, lifespan="off", interface="asgi3", log_config=None, date_header=False)
-            config.load()
-            connection = HttpConnection(config, ServerState(), {}, asyncio.get_running_loop(), Limits(1))
-            transport = Transport()
+            connection = HttpConnection(ServerContext(app, Limits(1), asyncio.get_running_loop()))
+            transport = MemoryTransport()
             connection.connection_made(transport)
             connection.data_received(request)
-            await asyncio.gather(*connection.tasks)
             return transport
 
     return asyncio.run(answered())
