@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 
 from cometreel.bounded_cache import BoundedCache
-from cometreel.http_fields import CACHED_LENGTH, RawFields, cached_headers
+from cometreel.http_fields import CACHED_LENGTH, RawFields, field_text
 from cometreel.serve.asgi import base_url
 from cometreel.wire import Headers
 
@@ -29,7 +29,8 @@ __all__ = [
 
 MAX_HEAD: Final = 64 * 1024  # bytes; Jetty in GWS accepts less
 HEAD_END: Final = b"\r\n\r\n"
-_HEAD_OVERHEAD: Final = 1000  # bytes of a known head besides its text
+_HEAD_OVERHEAD: Final = 2000  # bytes of a known head besides its text
+_SEEN: Final = 4096
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
 
 
@@ -74,21 +75,32 @@ class RequestHead:
         self.path = self.raw_path.decode("ascii")
         self.query = self.raw_query.decode("utf-8", "surrogateescape")
         self.decoded_path = unquote(self.path) if "%" in self.path else self.path
-        self.headers: Headers = cached_headers(tuple(fields))
+        self.headers = Headers((field_text(name), field_text(value)) for name, value in fields)
         self.keep_alive = keep_alive
         self.length = int(self.headers.get("content-length") or 0)
         self.is_chunked = self.headers.get("transfer-encoding") is not None
         self.expects_continue = any(name == b"expect" and value.lower() == b"100-continue" for name, value in fields)
         self.base = ""  # set by the parser, which knows the scheme and the server's address
 
+    def without_fields(self) -> RequestHead:
+        """Return a head with the same method, version and `keep_alive`; all heads with the same three share it."""
+        return _bare_head(self.method, self.version, keep_alive=self.keep_alive)
+
+
+@lru_cache(maxsize=64)
+def _bare_head(method: str, version: str, *, keep_alive: bool) -> RequestHead:
+    return RequestHead(method, b"/", version, (), keep_alive=keep_alive)
+
 
 class KnownHeads:
     """The heads of recent requests, by their bytes: a client sends the same head again and again.
 
-    Looking a head up is all the parsing that its next request needs.
+    Looking a head up is all the parsing that its next request needs. A head is kept when it comes for the second time,
+    because the heads of many clients that send one request each would only take memory.
     """
 
     def __init__(self, limit: int) -> None:
+        self._seen = [0] * _SEEN  # hashes of recent heads, each at the place that its last digits give
         self._heads: BoundedCache[bytes, RequestHead] = BoundedCache(limit)
         self.get = self._heads.get
         """Returns the head with these bytes, to the end of its empty line; None if it is not known."""
@@ -100,9 +112,14 @@ class KnownHeads:
         the data longer than the first head and the body of the last request.
         """
         size = data.find(HEAD_END) + len(HEAD_END)
-        plain = not head.is_chunked and not head.expects_continue and head.headers.get("host") is not None
-        if plain and size + head.length == len(data) and self.get(data[:size]) is None:
-            self._heads.put(data[:size], head, 4 * size + _HEAD_OVERHEAD)
+        if size + head.length != len(data) or head.is_chunked or head.expects_continue:
+            return
+        hashed = hash(begin := data[:size])
+        if self._seen[hashed % _SEEN] != hashed:
+            self._seen[hashed % _SEEN] = hashed
+        elif head.headers.get("host") is not None and self.get(begin) is None:
+            head.fields = ()  # only ASGI needs them
+            self._heads.put(begin, head, 4 * size + _HEAD_OVERHEAD)
 
 
 class IncomingRequest:

@@ -119,7 +119,8 @@ def rejection_bytes(rejected: RequestRejected) -> bytes:
 def _encoded(key: tuple[object, ...], reply: Reply) -> bytes:
     """Encode the head of a reply, and keep it for the next reply with the same status and fields."""
     begin = _status_line(reply.status) + _lines(response_fields(reply.headers))
-    _HEADS.put(key, begin, 2 * len(begin) + _OVERHEAD)
+    if not any(name.lower() == "set-cookie" for name, _ in reply.headers):  # each session has its own
+        _HEADS.put(key, begin, 2 * len(begin) + _OVERHEAD)
     return begin
 
 

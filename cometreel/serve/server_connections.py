@@ -419,6 +419,8 @@ class HttpConnection(asyncio.Protocol):
             self._fail()
             return
         if answer is None:
+            if replay.cors is None:
+                self._head = head.without_fields()  # a poll may be held for long, and they are its largest part
             driver.hold_for(request_id, self._answered)
         elif isinstance(answer, Forward):
             self._context.start(asyncio.ensure_future(self._forward(replay, request)))
