@@ -55,7 +55,9 @@ def post(body: bytes, fields: bytes = b"", version: str = "1.1", path: str = "/a
 
 def chunked(*pieces: bytes, fields: bytes = b"", end: bytes = b"0\r\n\r\n") -> bytes:
     """Return a POST in the chunked transfer coding."""
-    head = b"POST /api/v2/workbins HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    head = (
+        b"POST /api/v2/workbins HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    )
     return head + fields + b"\r\n" + b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + end
 
 
