@@ -221,6 +221,7 @@ class WebSocketConnection(asyncio.Protocol):
         if subprotocol:
             response.headers["Sec-WebSocket-Protocol"] = subprotocol
         self._transport.write(response.serialize())
+        self.head = self.head.without_fields()  # they are not needed any more, and a WebSocket stays for long
 
     def refuse(self, status: int, fields: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Answer the upgrade with a reply, log that in one line, and close."""
