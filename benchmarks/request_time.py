@@ -29,27 +29,35 @@ class ConstantEngine:
     FIELDS = (("Content-Type", "application/json;charset=UTF-8"),)
 
     def receive(self, request: Request, now: float) -> list[Effect]:
+        """Reply at once."""
         return [Reply(request.id, 200, Headers(self.FIELDS), b'{"statusCode":0,"referenceId":67}')]
 
     def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
+        """Ignore a frame."""
         return []
 
     def deadline(self) -> float | None:
+        """Schedule nothing."""
         return None
 
     def advance(self, now: float) -> list[Effect]:
+        """Do nothing."""
         return []
 
     def awaits_confirmation(self, request_id: int) -> bool:
+        """Need no confirmation."""
         return False
 
     def delivered(self, request_id: int, now: float) -> list[Effect]:
+        """Do nothing."""
         return []
 
     def gone(self, request_id: int, now: float) -> list[Effect]:
+        """Do nothing."""
         return []
 
     def release_all(self, now: float) -> list[Effect]:
+        """Hold nothing."""
         return []
 
 
@@ -57,12 +65,14 @@ class Discarding(asyncio.Transport):
     """A transport that discards what is written."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        pass
+        """Discard."""
 
     def is_closing(self) -> bool:
+        """Stay open."""
         return False
 
     def get_extra_info(self, name: str, default: object = None) -> object:
+        """Return an address for each name."""
         return ("127.0.0.1", 80)
 
 

@@ -75,11 +75,17 @@ class RequestHead:
         self.path = self.raw_path.decode("ascii")
         self.query = self.raw_query.decode("utf-8", "surrogateescape")
         self.decoded_path = unquote(self.path) if "%" in self.path else self.path
-        self.headers = Headers((field_text(name), field_text(value)) for name, value in fields)
+        self.headers = Headers([(field_text(name), value.decode("utf-8", "surrogateescape")) for name, value in fields])
         self.keep_alive = keep_alive
-        self.length = int(self.headers.get("content-length") or 0)
-        self.is_chunked = self.headers.get("transfer-encoding") is not None
-        self.expects_continue = any(name == b"expect" and value.lower() == b"100-continue" for name, value in fields)
+        self.length = 0
+        self.is_chunked = self.expects_continue = False
+        for name, value in fields:
+            if name == b"content-length":
+                self.length = int(value)
+            elif name == b"transfer-encoding":
+                self.is_chunked = True
+            elif name == b"expect":
+                self.expects_continue = self.expects_continue or value.lower() == b"100-continue"
         self.base = ""  # set by the parser, which knows the scheme and the server's address
 
     def without_fields(self) -> RequestHead:
