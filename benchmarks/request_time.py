@@ -15,7 +15,8 @@ from cometreel.engine import Backend
 from cometreel.engine.driver import Driver, Engine
 from cometreel.scenario import loads
 from cometreel.serve import Limits, ReplayApp
-from cometreel.serve.server_connections import HttpConnection, ServerContext
+from cometreel.serve.server_connections import HttpConnection
+from cometreel.serve.server_context import ServerContext
 from cometreel.wire import Effect, Headers, Reply, Request
 
 TURNS = 7

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from cometreel.http_fields import BODILESS
 from cometreel.serve.asgi import CONNECTION_CONTROL
-from cometreel.serve.request_parser import IncomingRequest, RequestHead
+from cometreel.serve.request_parser import IncomingRequest, ParsedHead
 from cometreel.serve.response_writer import CONTINUE, LAST_CHUNK, chunk_bytes, head_bytes
 
 __all__ = ["AsgiRequest", "AsgiWebSocket", "RequestConnection", "SocketConnection"]
@@ -236,7 +236,7 @@ class SocketConnection(Protocol):
     """The connection of a WebSocket, as `AsgiWebSocket` uses it."""
 
     lost: bool
-    head: RequestHead
+    head: ParsedHead
 
     @property
     def secure(self) -> bool:

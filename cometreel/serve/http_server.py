@@ -16,8 +16,8 @@ from starlette.types import ASGIApp
 
 from cometreel.errors import OptionInvalid
 from cometreel.serve.certificate import Certificate, ssl_context
-from cometreel.serve.server_connections import HttpConnection, Limits, ServerContext
-from cometreel.serve.websocket_connection import WebSocketConnection
+from cometreel.serve.server_connections import HttpConnection
+from cometreel.serve.server_context import Limits, OpenConnection, ServerContext
 
 __all__ = [
     "RESERVED_FILES",
@@ -35,8 +35,6 @@ A = TypeVar("A", bound=ASGIApp)
 
 AppFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[A]]
 """Creates an application on the event loop of the server, and closes it when the server stops."""
-
-Connection: TypeAlias = HttpConnection | WebSocketConnection
 
 CHECK_INTERVAL = 1.0  # seconds between two checks of all connections
 CHECKED_AT_ONCE = 2000  # connections; then requests are answered before the check goes on
@@ -85,7 +83,7 @@ class HttpListener:
         self.url = _url("https" if secure else "http", options.host, self._server.sockets[0])
         self._timer = loop.call_later(CHECK_INTERVAL, self._check_deadlines)
 
-    def _check_deadlines(self, unchecked: Iterator[Connection] | None = None) -> None:
+    def _check_deadlines(self, unchecked: Iterator[OpenConnection] | None = None) -> None:
         """Close the connections whose deadline has passed. One timer for all: one each would cost time per request."""
         assert self._context is not None
         loop, now = self._context.loop, self._context.loop.time()
@@ -115,8 +113,7 @@ class HttpListener:
         if context is None or self._server is None:
             return
         for connection in [*context.connections]:
-            if isinstance(connection, HttpConnection):  # the application closes WebSockets
-                connection.stop()
+            connection.stop()
         end = context.loop.time() + STOP_TIMEOUT
         while context.connections and context.loop.time() < end:  # noqa: ASYNC110  # an event would cost time per connection
             await asyncio.sleep(0.005)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final, Protocol
 from urllib.parse import unquote
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 
 from cometreel.bounded_cache import BoundedCache
 from cometreel.http_fields import CACHED_LENGTH, RawFields, field_text
@@ -21,7 +21,7 @@ __all__ = [
     "HEAD_END",
     "IncomingRequest",
     "KnownHeads",
-    "RequestHead",
+    "ParsedHead",
     "RequestParser",
     "RequestReceiver",
     "RequestRejected",
@@ -42,7 +42,7 @@ class RequestRejected(Exception):
         super().__init__(text)
 
 
-class RequestHead:
+class ParsedHead:
     """The method, target and fields of a request. Equal heads may be the same object: nothing changes it.
 
     `raw_path` and `raw_query` are as sent, `path` and `query` the same as text, `decoded_path` without
@@ -88,14 +88,14 @@ class RequestHead:
                 self.expects_continue = self.expects_continue or value.lower() == b"100-continue"
         self.base = ""  # set by the parser, which knows the scheme and the server's address
 
-    def without_fields(self) -> RequestHead:
+    def without_fields(self) -> ParsedHead:
         """Return a head with the same method, version and `keep_alive`; all heads with the same three share it."""
         return _bare_head(self.method, self.version, keep_alive=self.keep_alive)
 
 
 @lru_cache(maxsize=64)
-def _bare_head(method: str, version: str, *, keep_alive: bool) -> RequestHead:
-    return RequestHead(method, b"/", version, (), keep_alive=keep_alive)
+def _bare_head(method: str, version: str, *, keep_alive: bool) -> ParsedHead:
+    return ParsedHead(method, b"/", version, (), keep_alive=keep_alive)
 
 
 class KnownHeads:
@@ -107,11 +107,11 @@ class KnownHeads:
 
     def __init__(self, limit: int) -> None:
         self._seen = [0] * _SEEN  # hashes of recent heads, each at the place that its last digits give
-        self._heads: BoundedCache[bytes, RequestHead] = BoundedCache(limit)
+        self._heads: BoundedCache[bytes, ParsedHead] = BoundedCache(limit)
         self.get = self._heads.get
         """Returns the head with these bytes, to the end of its empty line; None if it is not known."""
 
-    def learn(self, data: bytes, head: RequestHead) -> None:
+    def learn(self, data: bytes, head: ParsedHead) -> None:
         """Keep the head of the last request in `data`, if `data` is this request and nothing else.
 
         The first empty line ends the first head. Another request, or an empty line before the first one, would make
@@ -133,7 +133,7 @@ class IncomingRequest:
 
     __slots__ = ("_body", "head", "is_complete", "is_discarded")
 
-    def __init__(self, head: RequestHead, body: bytes = b"", *, is_complete: bool = False) -> None:
+    def __init__(self, head: ParsedHead, body: bytes = b"", *, is_complete: bool = False) -> None:
         self.head, self.is_complete = head, is_complete
         self.is_discarded = False
         """True if the rest of the body is not needed, because the request is answered already."""
@@ -190,7 +190,7 @@ class RequestReceiver(Protocol):
     def request_received(self, incoming: IncomingRequest) -> None:
         """Take note that the request is complete."""
 
-    def websocket_offered(self, head: RequestHead, rest: bytes) -> None:
+    def websocket_offered(self, head: ParsedHead, rest: bytes) -> None:
         """Take the upgrade to a WebSocket, and the bytes after it. The parser is not used any more."""
 
 
@@ -203,7 +203,7 @@ class RequestParser:
 
     def __init__(self) -> None:
         self.incoming: IncomingRequest | None = None
-        self.last_head: RequestHead | None = None
+        self.last_head: ParsedHead | None = None
         self.is_begun = False
         self._receiver: RequestReceiver
         self._reset()
@@ -234,11 +234,9 @@ class RequestParser:
         """
         self._data_size, self._head_only = len(data), True
         try:
-            try:
-                self._http.feed_data(data)
-            except HttpParserUpgrade as stopped:
-                if not self._resume(data, stopped.args[0]):
-                    return
+            stopped_at = self._feed(data)
+            if stopped_at is not None and not self._resume(data, stopped_at):
+                return
             if self._head_only:
                 self._head_size += len(data)
                 self._check_head_size(self._head_size)
@@ -247,10 +245,18 @@ class RequestParser:
                 self._check_head_size(self._head_size)
         except HttpParserError as error:
             self._is_reusable = False
-            reason = error.__context__
+            reason = error.__context__ if isinstance(error, HttpParserCallbackError) else None
             if not isinstance(reason, RequestRejected):
                 reason = RequestRejected(400, 2, f"the request is not valid HTTP: {reason or error}")
             raise reason from None
+
+    def _feed(self, data: bytes | memoryview) -> int | None:
+        """Pass data to httptools; return the end of a head that offers an upgrade, None if there is none."""
+        try:
+            self._http.feed_data(data)
+        except HttpParserUpgrade as stopped:
+            return int(stopped.args[0])
+        return None
 
     def _resume(self, data: bytes, offset: int) -> bool:
         """Parse on after a head that offers an upgrade; return False if another protocol took over.
@@ -265,12 +271,10 @@ class RequestParser:
             self._reset_keeping_sizes()
             self._all_fields = all_fields
             self._http.feed_data(plain)
-            try:
-                self._http.feed_data(left)
-            except HttpParserUpgrade as stopped:
-                offset = stopped.args[0]
-            else:
+            stopped_at = self._feed(left)
+            if stopped_at is None:
                 return True
+            offset = stopped_at
         self._is_reusable = False
         fields = [field for field in self._fields if field[0] != b"upgrade"]
         head = self._made_head([*fields, (b"upgrade", b"websocket")])
@@ -297,11 +301,11 @@ class RequestParser:
         if size > MAX_HEAD:
             raise RequestRejected(431, 2, f"the head of the request is longer than {MAX_HEAD} bytes")
 
-    def _made_head(self, fields: RawFields) -> RequestHead:
+    def _made_head(self, fields: RawFields) -> ParsedHead:
         http, receiver = self._http, self._receiver
         version = http.get_http_version()
         keep_alive = version != "1.0" and http.should_keep_alive()
-        head = RequestHead(http.get_method().decode("ascii"), self._url, version, fields, keep_alive=keep_alive)
+        head = ParsedHead(http.get_method().decode("ascii"), self._url, version, fields, keep_alive=keep_alive)
         head.base = base_url(head.headers, secure=receiver.secure, server=receiver.server_address)
         return head
 

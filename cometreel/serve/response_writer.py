@@ -11,7 +11,7 @@ from cometreel.bounded_cache import BoundedCache
 from cometreel.cors import CrossOriginAccess
 from cometreel.http_fields import BODILESS, RawFields, error_reply, headers_from_raw, raw_from_headers
 from cometreel.serve.asgi import reply_fields, response_fields
-from cometreel.serve.request_parser import RequestHead, RequestRejected
+from cometreel.serve.request_parser import ParsedHead, RequestRejected
 from cometreel.wire import Begin, Headers, Reply
 
 __all__ = [
@@ -45,7 +45,7 @@ class FieldInvalid(Exception):
     """A reply has a field whose name or value can't be sent."""
 
 
-def reply_bytes(reply: Reply, head: RequestHead, *, close: bool) -> bytes:
+def reply_bytes(reply: Reply, head: ParsedHead, *, close: bool) -> bytes:
     """Return a reply to a request with this head; with `close`, the connection is closed after it.
 
     :raises FieldInvalid: if a field can't be sent.
@@ -61,7 +61,7 @@ def reply_bytes(reply: Reply, head: RequestHead, *, close: bool) -> bytes:
     return b"%bcontent-length: %d\r\n\r\n%b" % (begin, len(body), body)
 
 
-def reply_bytes_with_cors(reply: Reply, head: RequestHead, cors: CrossOriginAccess, *, close: bool) -> bytes:
+def reply_bytes_with_cors(reply: Reply, head: ParsedHead, cors: CrossOriginAccess, *, close: bool) -> bytes:
     """Return a reply as `reply_bytes` does, with the fields for the page that sent the request.
 
     :raises FieldInvalid: if a field can't be sent.
@@ -71,7 +71,7 @@ def reply_bytes_with_cors(reply: Reply, head: RequestHead, cors: CrossOriginAcce
     return head_bytes(reply.status, fields, close=close) + body
 
 
-def parts_head_bytes(begin: Begin, head: RequestHead, cors: CrossOriginAccess | None, *, close: bool) -> bytes:
+def parts_head_bytes(begin: Begin, head: ParsedHead, cors: CrossOriginAccess | None, *, close: bool) -> bytes:
     """Return the head of a reply that is sent in parts: chunked, or delimited by the end of the connection.
 
     :raises FieldInvalid: if a field can't be sent.

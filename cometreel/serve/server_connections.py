@@ -12,12 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass, field
 from math import inf
 from sys import intern
 from typing import Final
-
-from starlette.types import ASGIApp
 
 from cometreel.engine.driver import DriverReply, ReplyPart
 from cometreel.http_fields import BODILESS
@@ -28,8 +25,7 @@ from cometreel.serve.request_body import BodyRefused, announced_too_long, decode
 from cometreel.serve.request_parser import (
     HEAD_END,
     IncomingRequest,
-    KnownHeads,
-    RequestHead,
+    ParsedHead,
     RequestParser,
     RequestRejected,
 )
@@ -46,80 +42,18 @@ from cometreel.serve.response_writer import (
     reply_bytes,
     reply_bytes_with_cors,
 )
+from cometreel.serve.server_context import ServerContext
 from cometreel.serve.websocket_connection import WebSocketConnection
 from cometreel.wire import Begin, Chunk, Drop, End, Forward, Reply, Request
 
-__all__ = ["HttpConnection", "Limits", "ServerContext"]
+__all__ = ["HttpConnection"]
 
 logger = logging.getLogger(__name__)
 
 MAX_PIPELINED: Final = 16  # requests that are read before earlier ones are answered; then a disconnect is noticed late
+MAX_TURNS: Final = 16  # requests of one connection that are answered until other connections have their turn
 KEEP_ALIVE: Final = 75.0  # seconds until an idle connection is closed; clients close theirs earlier
 LINGER: Final = 2.0  # seconds to read on after an error; a client that is cut off would not read the error
-KNOWN_HEADS: Final = 16_000_000  # bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits of a server for its clients."""
-
-    connections: int
-    """The maximum number of open connections; another one gets 503."""
-    request_seconds: float = 60.0
-    """The maximum time for receiving a request, head and body; then it gets 408."""
-    write_seconds: float = 60.0
-    """The maximum time that a client may not read its response; then its connection is closed."""
-    frame_bytes: int = 16 * 1024 * 1024
-    """The maximum size of a WebSocket message; a larger one closes its connection."""
-
-
-@dataclass(slots=True, eq=False)
-class ServerContext:
-    """The state that the connections of one server share.
-
-    `app` serves every request, except that the connections answer those of a `ReplayApp` themselves: `replay` is this
-    application, or None.
-    """
-
-    app: ASGIApp
-    limits: Limits
-    loop: asyncio.AbstractEventLoop
-    secure: bool = False
-    is_stopping: bool = False
-    """True if connections close after their next answer."""
-    connections: set[HttpConnection | WebSocketConnection] = field(default_factory=set)
-    tasks: set[asyncio.Future[None]] = field(default_factory=set)
-    known_heads: KnownHeads = field(default_factory=lambda: KnownHeads(KNOWN_HEADS))
-    replay: ReplayApp | None = field(init=False)
-    _idle_parsers: list[RequestParser] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        # a subclass may override `__call__`, so it is called like any other application
-        self.replay = self.app if type(self.app) is ReplayApp else None
-
-    def take_parser(self) -> RequestParser:
-        """Return a parser that no connection uses."""
-        return self._idle_parsers.pop() if self._idle_parsers else RequestParser()
-
-    def release_parser(self, parser: RequestParser) -> None:
-        """Take back a parser that is between two requests."""
-        self._idle_parsers.append(parser)
-
-    def start(self, task: asyncio.Future[None]) -> None:
-        """Keep a task until it ends."""
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    def is_direct(self, head: RequestHead) -> bool:
-        """True if the driver answers this request, as soon as its body is complete and without a look at its fields."""
-        replay = self.replay
-        return (
-            replay is not None
-            and not replay.is_admin(head.decoded_path)
-            and not (replay.cors is not None and head.method == "OPTIONS")
-            and head.headers.get("content-encoding") is None
-            and head.length <= replay.max_body
-        )
 
 
 class HttpConnection(asyncio.Protocol):
@@ -146,6 +80,7 @@ class HttpConnection(asyncio.Protocol):
         "_refused",
         "_request_id",
         "_transport",
+        "_turns",
         "_unwritten",
         "_waiters",
         "read_deadline",
@@ -157,7 +92,7 @@ class HttpConnection(asyncio.Protocol):
         self._context = context
         self._client = ""
         self._parser: RequestParser | None = None  # while a request is incomplete
-        self._head: RequestHead | None = None  # of the request whose turn it is
+        self._head: ParsedHead | None = None  # of the request whose turn it is
         self._request_id = 0  # of the request that the engine has and that is not answered
         self._incoming: IncomingRequest | None = None  # the request whose turn it is, until its body is complete
         self._bridge: AsgiRequest | None = None  # the request whose turn it is, if an ASGI application answers it
@@ -166,6 +101,7 @@ class HttpConnection(asyncio.Protocol):
         self._waiters: list[asyncio.Future[None]] | None = None
         self._refused: RequestRejected | None = None
         self._is_lingering = self._is_reading_paused = False
+        self._turns = 0  # since the event loop called this connection
         self._has_body = False  # True while a reply is sent in parts that are not discarded
         self.read_deadline = context.loop.time() + context.limits.request_seconds
         self.write_deadline = inf
@@ -204,6 +140,7 @@ class HttpConnection(asyncio.Protocol):
         """Answer the requests in the data, unless one was refused."""
         if self._refused is not None:
             return
+        self._turns = 0
         parser, context, is_new = self._parser, self._context, False
         if parser is None:
             data = self._answer_known(data)
@@ -234,7 +171,8 @@ class HttpConnection(asyncio.Protocol):
                 break
             start = begin + head.length
             self.read_deadline = inf
-            if self._head is None and not self._queue and not self._transport.is_closing():
+            if self._may_begin() and not self._transport.is_closing():
+                self._turns += 1
                 self._answer(head, data[begin:start])
             else:
                 self._enqueue(IncomingRequest(head, data[begin:start], is_complete=True))
@@ -283,7 +221,7 @@ class HttpConnection(asyncio.Protocol):
 
     def head_received(self, incoming: IncomingRequest) -> None:
         """Begin the turn of a request, or let it wait."""
-        if self._head is None and not self._queue:
+        if self._may_begin():
             self._begin_turn(incoming)
         else:
             self._enqueue(incoming)
@@ -317,7 +255,7 @@ class HttpConnection(asyncio.Protocol):
             self._incoming = None
             self._answer_received(incoming)
 
-    def websocket_offered(self, head: RequestHead, rest: bytes) -> None:
+    def websocket_offered(self, head: ParsedHead, rest: bytes) -> None:
         """Hand the transport over to a WebSocket."""
         context, transport = self._context, self._transport
         context.connections.discard(self)
@@ -328,10 +266,16 @@ class HttpConnection(asyncio.Protocol):
         socket.open(rest)
 
     # ------------------------------------------------------------------ turns
+    def _may_begin(self) -> bool:
+        """True if a request that has just arrived need not wait."""
+        return self._head is None and not self._queue and self._turns < MAX_TURNS
+
     def _enqueue(self, incoming: IncomingRequest) -> None:
         """Let a request wait for its turn."""
         if self._queue is None:
             self._queue = deque()
+        if self._head is None and not self._queue:  # it waits for other connections only
+            self._context.loop.call_soon(self._next)
         self._queue.append(incoming)
         if len(self._queue) >= MAX_PIPELINED:
             self.pause_reading()
@@ -342,6 +286,7 @@ class HttpConnection(asyncio.Protocol):
             return
         context, head = self._context, incoming.head
         self._head = head
+        self._turns += 1
         if not incoming.is_complete:
             self._incoming = incoming
         elif not self._is_receiving():
@@ -366,7 +311,11 @@ class HttpConnection(asyncio.Protocol):
 
     def _next(self) -> None:
         """Begin the turns of waiting requests until one is not answered at once; then answer a refused request."""
+        self._turns = 0
         while self._queue and self._head is None and not self._transport.is_closing():
+            if self._turns >= MAX_TURNS:
+                self._context.loop.call_soon(self._next)
+                return
             incoming = self._queue.popleft()
             self.resume_reading()
             self._begin_turn(incoming)
@@ -386,7 +335,7 @@ class HttpConnection(asyncio.Protocol):
         """True if a part of a request was received."""
         return self._parser is not None and self._parser.is_begun
 
-    def _closes(self, head: RequestHead) -> bool:
+    def _closes(self, head: ParsedHead) -> bool:
         return not head.keep_alive or self._context.is_stopping
 
     def _set_idle(self) -> None:
@@ -403,7 +352,7 @@ class HttpConnection(asyncio.Protocol):
         else:
             self._answer(incoming.head, body)
 
-    def _answer(self, head: RequestHead, body: bytes) -> None:
+    def _answer(self, head: ParsedHead, body: bytes) -> None:
         """Pass a request to the engine; write its reply, or let the driver hold it."""
         replay = self._context.replay
         assert replay is not None
@@ -457,6 +406,9 @@ class HttpConnection(asyncio.Protocol):
             self._unwritten.append(answer)
 
     def _write_answer(self, answer: Reply | Begin | ReplyPart) -> None:
+        """Write an answer; if the connection is closing, it isn't written, and `connection_lost` tells the engine."""
+        if self._transport.is_closing():
+            return
         try:
             if isinstance(answer, Reply):
                 self._write_reply(answer)
@@ -635,5 +587,5 @@ class HttpConnection(asyncio.Protocol):
             self._next()
 
 
-def _preflight_request(head: RequestHead) -> Request:
+def _preflight_request(head: ParsedHead) -> Request:
     return Request(0, head.method, head.path, head.query, head.headers)

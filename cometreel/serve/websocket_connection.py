@@ -11,7 +11,7 @@ from collections import deque
 from email.utils import formatdate
 from http import HTTPStatus
 from math import inf
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 from urllib.parse import quote
 
 from websockets.datastructures import Headers as WebSocketHeaders
@@ -28,11 +28,9 @@ from cometreel.masking import masked_text
 from cometreel.scenario.matchers import shortened
 from cometreel.serve.asgi import response_fields
 from cometreel.serve.asgi_bridge import AsgiWebSocket
-from cometreel.serve.request_parser import RequestHead
+from cometreel.serve.request_parser import ParsedHead
+from cometreel.serve.server_context import ServerContext
 from cometreel.wire import Accept, Frame, Reply, Request
-
-if TYPE_CHECKING:
-    from cometreel.serve.server_connections import ServerContext
 
 __all__ = ["WebSocketConnection"]
 
@@ -72,7 +70,7 @@ class ReplayWebSocket:
         self._unsent: deque[WebSocketAction] | None = None
         self._request_id = driver.new_request_id()
 
-    def open(self, head: RequestHead, client: str) -> None:
+    def open(self, head: ParsedHead, client: str) -> None:
         """Ask the engine for its answer to the upgrade."""
         request = Request(
             self._request_id, "GET", head.path, head.query, head.headers, b"", head.base, websocket=True, address=client
@@ -107,7 +105,7 @@ class ReplayWebSocket:
 
     def _perform_now(self, action: WebSocketAction) -> None:
         connection, request_id = self._connection, self._request_id
-        if not request_id or connection.lost:
+        if not request_id or not connection.is_open:  # the engine is told when the connection is lost
             return
         if isinstance(action, Frame):
             connection.send_message(action.text)
@@ -148,7 +146,7 @@ class WebSocketConnection(asyncio.Protocol):
         "write_deadline",
     )
 
-    def __init__(self, context: ServerContext, transport: asyncio.Transport, head: RequestHead) -> None:
+    def __init__(self, context: ServerContext, transport: asyncio.Transport, head: ParsedHead) -> None:
         self._context, self._transport, self.head = context, transport, head
         self._protocol = ServerProtocol(state=State.OPEN, max_size=context.limits.frame_bytes, logger=protocol_logger)
         self._response: Response | None = None  # to the upgrade, until it is sent
@@ -163,6 +161,11 @@ class WebSocketConnection(asyncio.Protocol):
     def secure(self) -> bool:
         """True for TLS."""
         return self._context.secure
+
+    @property
+    def is_open(self) -> bool:
+        """True until either side closes."""
+        return not self._is_closing and not self._transport.is_closing()
 
     @property
     def is_paused(self) -> bool:
@@ -247,7 +250,7 @@ class WebSocketConnection(asyncio.Protocol):
     # ------------------------------------------------------------------ sending
     def send_message(self, message: str | bytes) -> None:
         """Send a message; nothing if the closing handshake has started."""
-        if self._is_closing or self._transport.is_closing():
+        if not self.is_open:
             return
         try:
             if isinstance(message, str):
@@ -260,7 +263,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def close(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
         """Start the closing handshake."""
-        if self._is_closing or self._transport.is_closing():
+        if not self.is_open:
             return
         self._is_closing = True
         self._protocol.send_close(code, reason)
@@ -278,6 +281,9 @@ class WebSocketConnection(asyncio.Protocol):
         """Close at once, without a closing handshake."""
         self.lost = True
         self._transport.abort()
+
+    def stop(self) -> None:
+        """Nothing to do: the application closes its WebSockets."""
 
     def _write_pending(self) -> None:
         self._transport.write(b"".join(self._protocol.data_to_send()))
@@ -308,7 +314,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _message_received(self) -> None:
         data, self._fragments = b"".join(self._fragments), []
-        if self._is_closing or self._transport.is_closing():
+        if not self.is_open:
             return
         if not self._is_text:
             self._handler.received(data)
@@ -324,7 +330,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _close_received(self) -> None:
         """Answer a closing handshake, or end the own one."""
-        if not self._is_closing and not self._transport.is_closing():
+        if self.is_open:
             self._is_closing = True
             close = self._protocol.close_rcvd
             self._write_pending()

@@ -8,7 +8,8 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cometreel.serve import Limits
-from cometreel.serve.server_connections import HttpConnection, ServerContext
+from cometreel.serve.server_connections import HttpConnection
+from cometreel.serve.server_context import ServerContext
 
 __all__ = ["MemoryTransport", "connected", "embedded", "settled"]
 

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from cometreel.engine import ReplaySettings
 from cometreel.scenario import loads
 from cometreel.serve import Limits, replay_app
-from cometreel.serve.server_connections import ServerContext
+from cometreel.serve.server_context import ServerContext
 from tests.serve.memory_transport import MemoryTransport, connected, embedded, settled
 from tests.serve.raw_request_table import ANSWERED, BY_CORS, TABLE_SCENARIO
 

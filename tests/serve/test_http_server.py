@@ -8,9 +8,9 @@ import pytest
 
 from cometreel.scenario import loads
 from cometreel.serve import Limits, replay_app
-from cometreel.serve.server_connections import HttpConnection, ServerContext
+from cometreel.serve.server_context import ServerContext
 from tests.serve.conftest import SCENARIO
-from tests.serve.memory_transport import MemoryTransport
+from tests.serve.memory_transport import MemoryTransport, connected, settled
 
 
 def written(request: bytes) -> MemoryTransport:
@@ -18,10 +18,8 @@ def written(request: bytes) -> MemoryTransport:
 
     async def answered() -> MemoryTransport:
         async with replay_app(loads(SCENARIO.replace("endpoint", "require_cookie: false, endpoint")))() as app:
-            connection = HttpConnection(ServerContext(app, Limits(1), asyncio.get_running_loop()))
-            transport = MemoryTransport()
-            connection.connection_made(transport)
-            connection.data_received(request)
+            transport = connected(app)
+            transport.receive(request)
             return transport
 
     return asyncio.run(answered())
@@ -54,3 +52,21 @@ def test_head_announces_the_length_of_the_get():
     assert b"content-length: 6\r\n" in head
     assert head.endswith(b"\r\n\r\n")
     assert b"content-length: 6\r\n" in get
+
+
+def test_other_connections_have_their_turn_between_many_pipelined_requests():
+    """A client can't keep the server busy with one packet."""
+
+    async def counted() -> list[int]:
+        async with replay_app(loads(SCENARIO))() as app:
+            context = ServerContext(app, Limits(2), asyncio.get_running_loop())
+            greedy, other = connected(context), connected(context)
+            page = b"GET /api/v2/page HTTP/1.1\r\nHost: x\r\n\r\n"
+            greedy.receive(page * 100)
+            first = greedy.data.count(b"a page")
+            other.receive(page)
+            between = other.data.count(b"a page")
+            await settled(greedy)
+            return [first, between, greedy.data.count(b"a page")]
+
+    assert asyncio.run(counted()) == [16, 1, 100]

@@ -73,14 +73,14 @@ class Talk:
 
     @property
     def got(self) -> bytes:
-        """What was written since the last look."""
+        """Everything that was written since the last look."""
         data = self.transport.data[self._read :]
         self._read += len(data)
         return data
 
     @property
     def seen(self) -> list[str]:
-        """What the engine was told since the last look."""
+        """The reports to the engine since the last look."""
         seen, self._engine.seen = self._engine.seen, []
         return seen
 
