@@ -267,14 +267,14 @@ class HttpConnection(asyncio.Protocol):
 
     # ------------------------------------------------------------------ turns
     def _may_begin(self) -> bool:
-        """True if a request that has just arrived need not wait."""
-        return self._head is None and not self._queue and self._turns < MAX_TURNS
+        """True if a request that has just arrived need not wait for others, or for its client to read."""
+        return self._head is None and not self._queue and self._turns < MAX_TURNS and self._unwritten is None
 
     def _enqueue(self, incoming: IncomingRequest) -> None:
         """Let a request wait for its turn."""
         if self._queue is None:
             self._queue = deque()
-        if self._head is None and not self._queue:  # it waits for other connections only
+        if self._head is None and not self._queue and self._unwritten is None:  # it waits for other connections only
             self._context.loop.call_soon(self._next)
         self._queue.append(incoming)
         if len(self._queue) >= MAX_PIPELINED:
@@ -312,7 +312,7 @@ class HttpConnection(asyncio.Protocol):
     def _next(self) -> None:
         """Begin the turns of waiting requests until one is not answered at once; then answer a refused request."""
         self._turns = 0
-        while self._queue and self._head is None and not self._transport.is_closing():
+        while self._queue and self._head is None and self._unwritten is None and not self._transport.is_closing():
             if self._turns >= MAX_TURNS:
                 self._context.loop.call_soon(self._next)
                 return

@@ -278,6 +278,22 @@ def test_a_request_behind_a_held_one_is_answered_after_it(direct: bool) -> None:
     play(script, direct=direct)
 
 
+def test_a_client_that_does_not_read_gets_no_further_answers() -> None:
+    """Its requests wait, and after sixteen the server reads no more."""
+    asks = "Origin: http://page.example\r\nAccess-Control-Request-Method: GET\r\n"
+
+    async def script(talk: Talk) -> None:
+        talk.blocks()
+        for _ in range(16):
+            await talk.sends("/held", method="OPTIONS", fields=asks)
+        assert (talk.got, talk.transport.is_reading_paused) == (b"", True)
+        await talk.reads()
+        assert talk.got.count(b"HTTP/1.1 204 No Content\r\n") == 16
+        assert not talk.transport.is_reading_paused
+
+    play(script, direct=True, cors="http://page.example")
+
+
 def test_a_field_that_http_does_not_allow_closes_the_connection_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def script(talk: Talk) -> None:
         await talk.sends("/held")
