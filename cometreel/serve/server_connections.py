@@ -270,6 +270,10 @@ class HttpConnection(asyncio.Protocol):
         """True if a request that has just arrived need not wait for others, or for its client to read."""
         return self._head is None and not self._queue and self._turns < MAX_TURNS and self._unwritten is None
 
+    def _is_free(self) -> bool:
+        """True if no request is being answered, and the client reads."""
+        return self._head is None and self._unwritten is None and not self._transport.is_closing()
+
     def _enqueue(self, incoming: IncomingRequest) -> None:
         """Let a request wait for its turn."""
         if self._queue is None:
@@ -312,14 +316,14 @@ class HttpConnection(asyncio.Protocol):
     def _next(self) -> None:
         """Begin the turns of waiting requests until one is not answered at once; then answer a refused request."""
         self._turns = 0
-        while self._queue and self._head is None and self._unwritten is None and not self._transport.is_closing():
+        while self._queue and self._is_free():
             if self._turns >= MAX_TURNS:
                 self._context.loop.call_soon(self._next)
                 return
             incoming = self._queue.popleft()
             self.resume_reading()
             self._begin_turn(incoming)
-        if self._refused is not None and self._head is None and not self._transport.is_closing():
+        if self._refused is not None and not self._queue and self._is_free() and not self._is_lingering:
             self._send_refusal(self._refused)
 
     def _finish(self) -> None:

@@ -208,7 +208,11 @@ class WebSocketConnection(asyncio.Protocol):
         else:
             client = self.client_address()
             direct = self._handler = ReplayWebSocket(self, replay.driver)
-            direct.open(head, client[0] if client else "")
+            try:
+                direct.open(head, client[0] if client else "")
+            except Exception:
+                logger.exception("A WebSocket could not be opened.")
+                self.refuse(HTTPStatus.INTERNAL_SERVER_ERROR, [], b"Internal Server Error")
         if rest:
             self.data_received(rest)
 

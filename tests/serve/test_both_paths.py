@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
 from cometreel.engine import ReplaySettings
@@ -27,22 +30,27 @@ async def admin(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 def answers(data: bytes, *, direct: bool, step: int, times: int = 1, cors: str | None = None) -> list[bytes]:
     """Send data to a replay, in pieces, on several connections one after the other; return the bytes of each answer."""
+    return answers_to([[data[start : start + step] for start in range(0, len(data), step)]] * times, direct, cors)
+
+
+def answers_to(packets: list[list[bytes]], direct: bool, cors: str | None = None) -> list[bytes]:
+    """Send packets to a replay, on one connection per list; return the bytes of each answer."""
 
     async def answer() -> list[bytes]:
-        settings = ReplaySettings(seed="1", max_body=20_000, cors=(cors,) if cors else ())
-        factory = replay_app(loads(TABLE_SCENARIO), settings, admin=lambda _driver, _backend: admin)
+        replay_settings = ReplaySettings(seed="1", max_body=20_000, cors=(cors,) if cors else ())
+        factory = replay_app(loads(TABLE_SCENARIO), replay_settings, admin=lambda _driver, _backend: admin)
         async with factory() as app:
             context = ServerContext(app if direct else embedded(app), Limits(10), asyncio.get_running_loop())
-            return [await sent(connected(context), data, step) for _ in range(times)]
+            return [await sent(connected(context), data) for data in packets]
 
     return [re.sub(rb"([0-9a-f]{32}|Date: [^\r]*)", b"-", got) for got in asyncio.run(answer())]
 
 
-async def sent(transport: MemoryTransport, data: bytes, step: int) -> bytes:
-    """Send data in pieces of this size; return the answer and how it ended."""
-    for start in range(0, len(data), step):
-        transport.receive(data[start : start + step])
-        if step > 1:
+async def sent(transport: MemoryTransport, packets: list[bytes]) -> bytes:
+    """Send packets; return the answer and how it ended."""
+    for packet in packets:
+        transport.receive(packet)
+        if len(packet) > 1:
             await settled(transport)
     await settled(transport)
     return transport.data + (b"<aborted>" if transport.aborted else b"<closed>" if transport.closed else b"<open>")
@@ -70,6 +78,20 @@ def test_the_asgi_application_answers_a_page_of_another_origin_with_the_same_byt
     direct = answers(data, direct=True, step=1000, cors=origin, times=3)
     assert answers(data, direct=False, step=1000, cors=origin, times=3) == direct
     assert direct[2] == direct[0]
+
+
+SHORT = sorted(kind for kind, data in ANSWERED.items() if len(data) < LONG and "WebSocket" not in kind)
+"""Without upgrades: they are ignored if an earlier request is unanswered, which depends on the packets."""
+
+
+@given(st.lists(st.sampled_from(SHORT), min_size=2, max_size=6), st.lists(st.integers(0, 3000), max_size=6))
+@settings(max_examples=40, deadline=None)
+def test_any_requests_in_any_packets_are_answered_as_by_the_asgi_application(kinds: list[str], cuts: list[int]):
+    """They are sent three times, so that many heads are known."""
+    data = b"".join(ANSWERED[kind] for kind in kinds)
+    places = [0, *sorted({cut for cut in cuts if 0 < cut < len(data)}), len(data)]
+    packets = [[data[start:end] for start, end in pairwise(places)]] * 3
+    assert answers_to(packets, direct=True) == answers_to(packets, direct=False)
 
 
 ADMIN = b"GET /__reel__/x HTTP/%b\r\nHost: x\r\n\r\n"

@@ -30,6 +30,8 @@ class PartsEngine:
         if request.path == "/parts":
             parts: list[Effect] = [Chunk(request.id, b"one, "), Chunk(request.id, b""), Chunk(request.id, b"two")]
             return [Begin(request.id, 200, TEXT), *parts, End(request.id)]
+        if request.path == "/fails":
+            raise ValueError("a bug")
         return []
 
     def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
@@ -292,6 +294,32 @@ def test_a_client_that_does_not_read_gets_no_further_answers() -> None:
         assert not talk.transport.is_reading_paused
 
     play(script, direct=True, cors="http://page.example")
+
+
+def test_a_refused_request_of_a_client_that_does_not_read_gets_one_error_after_earlier_answers() -> None:
+    async def script(talk: Talk) -> None:
+        talk.blocks()
+        await talk.sends("/parts")
+        talk.transport.receive(b"nonsense\r\n\r\n")
+        await settled(talk.transport)
+        assert talk.got == b""
+        await talk.reads()
+        answer, _, error = talk.got.partition(b"0\r\n\r\n")
+        assert answer == CHUNKED + b"5\r\none, \r\n3\r\ntwo\r\n"
+        assert (error[:12], error.count(b"HTTP/1.1")) == (b"HTTP/1.1 400", 1)
+
+    play(script, direct=True)
+
+
+def test_an_engine_that_fails_gets_an_error_and_the_next_connection_is_served(caplog: pytest.LogCaptureFixture) -> None:
+    async def script(talk: Talk) -> None:
+        await talk.sends("/fails")
+        answer = b"content-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\nconnection: close\r\n\r\n"
+        assert talk.got == b"HTTP/1.1 500 Internal Server Error\r\n" + answer + b"Internal Server Error"
+        assert talk.transport.closed
+
+    play(script, direct=True)
+    assert caplog.messages == ["A request could not be answered."]
 
 
 def test_a_field_that_http_does_not_allow_closes_the_connection_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:

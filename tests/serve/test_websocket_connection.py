@@ -47,6 +47,8 @@ class EchoEngine:
                 return [Reply(request.id, 403, Headers([("X-Kind", "no")]), b"no")]
             case "/dropped":
                 return [Drop(request.id)]
+            case "/fails":
+                raise ValueError("a bug")
         return []
 
     def frame(self, request_id: int, text: str, now: float) -> list[Effect]:
@@ -283,3 +285,13 @@ def test_many_fields_do_not_prevent_an_upgrade() -> None:
         assert chat.got.startswith(ACCEPTED)
 
     play(script, direct=True)
+
+
+def test_an_engine_that_fails_refuses_the_websocket(caplog: pytest.LogCaptureFixture) -> None:
+    async def script(chat: Chat) -> None:
+        await chat.opens(b"/fails")
+        assert chat.got.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+        assert chat.transport.closed
+
+    play(script, direct=True)
+    assert caplog.messages == ["A WebSocket could not be opened.", "WebSocket refused: 500 for /fails."]
