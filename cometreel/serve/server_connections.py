@@ -59,9 +59,9 @@ LINGER: Final = 2.0  # seconds to read on after an error; a client that is cut o
 class HttpConnection(asyncio.Protocol):
     """One HTTP connection.
 
-    The request whose turn it is, is `_head`; requests that arrive meanwhile wait in `_queue`. A turn ends when the
-    answer was handed to the transport (`_finish`). A refused request ends the connection, after the answers to earlier
-    ones.
+    One request at a time has its turn: `_head` is its head. It ends when the answer was handed to the transport
+    (`_finish`). Requests that arrive meanwhile wait in `_queue`. A refused request ends the connection, after the
+    answers to earlier ones.
 
     `read_deadline` and `write_deadline` are times of the event loop, or `inf`; after them, call `expire`.
     """
@@ -162,7 +162,11 @@ class HttpConnection(asyncio.Protocol):
                 context.known_heads.learn(data, head)
 
     def _answer_known(self, data: bytes) -> bytes:
-        """Answer the complete requests at the start of the data whose heads are known; return the rest."""
+        """Answer the complete requests at the start of the data whose heads are known; return the rest.
+
+        A packet is usually one request whose head came before, so one search, two slices and one lookup replace the
+        parser.
+        """
         known, start, size = self._context.known_heads.get, 0, len(data)
         while start < size:
             begin = data.find(HEAD_END, start) + len(HEAD_END)
@@ -373,7 +377,7 @@ class HttpConnection(asyncio.Protocol):
             return
         if answer is None:
             if replay.cors is None:
-                self._head = head.without_fields()  # a poll may be held for long, and they are its largest part
+                self._head = head.without_fields()  # the fields are the largest part of a held poll
             driver.hold_for(request_id, self._answered)
         elif isinstance(answer, Forward):
             self._context.start(asyncio.ensure_future(self._forward(replay, request)))
@@ -436,7 +440,7 @@ class HttpConnection(asyncio.Protocol):
             self._transport.write(reply_bytes(reply, head, close=close))
         else:
             self._transport.write(reply_bytes_with_cors(reply, head, replay.cors, close=close))
-        self._finish()
+        self._finish()  # first: the report below may have effects on this connection too
         replay.driver.written(request_id)
 
     def _write_part(self, part: Begin | Chunk | End) -> None:
