@@ -209,10 +209,14 @@ def as_text(value: JSON) -> str:
     return value if isinstance(value, str) else encode(value).decode()
 
 
+_LIKE_FLOAT = re.compile(r"[0-9][.e]")
+"""A float is written with a point or an exponent, but so are some texts."""
+
+
 def sorted_text(value: JSON) -> str:
     """Return a text that is equal for values that are the same: keys are sorted, and `1.50` is `1.5`."""
     text = _SORTED_ENCODER.encode(value)
-    if not _contains(value, float):
+    if not _LIKE_FLOAT.search(text) or not _contains(value, float):
         return text
     return _encoded_with(value, _canonical, _SORTED_ENCODER, text)
 

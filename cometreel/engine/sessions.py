@@ -113,6 +113,12 @@ class PlayState:
         """Reset the positions in groups but keep the counts, because the scenario was replaced."""
         self._cursors.clear()
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget the plays of exchanges that were removed."""
+        for name in names:
+            self.counts.pop(name, None)
+            self._round.discard(name)
+
     def count(self, exchange: Playable) -> None:
         """Count a play."""
         self.counts[exchange.name] = self.counts.get(exchange.name, 0) + 1

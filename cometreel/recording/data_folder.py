@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cometreel.jsonvalue import JSON, JSONObject, NotJSON, decode, encode, readable
 from cometreel.scenario.data_files import FileText, FileValue, data_path, marker_of_file, with_markers
-from cometreel.scenario.markers import marker_of
+from cometreel.scenario.value_markers import marker_of
 
 __all__ = ["INLINE_LIMIT", "DataFolder"]
 

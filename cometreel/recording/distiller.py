@@ -44,7 +44,7 @@ from cometreel.scenario import (
     ProfileChoice,
     RequestBlock,
     RoleBlock,
-    Scenario,
+    ScenarioBlock,
     SessionBlock,
     SourceBlock,
     TimelineBlock,
@@ -109,7 +109,7 @@ class DistillSummary:
 class Distilled:
     """The scenario of a journal as a file model, ready for `dump`, and its summary."""
 
-    file: Scenario
+    file: ScenarioBlock
     summary: DistillSummary
 
 
@@ -203,7 +203,7 @@ class _Distiller:
             exchange.name = namer.name(exchange.draft.recorded)
         exchanges = [self._exchange(exchange) for exchange in planned]
         timeline = self._timeline(planned)
-        file = Scenario(
+        file = ScenarioBlock(
             cometreel=1,
             title=self._title,
             source=self._source(),
@@ -419,7 +419,7 @@ def _own(ids: Mapping[int, str], senders: Mapping[str, set[int]]) -> dict[int, s
     return {session: value for session, value in ids.items() if senders.get(value, {session}) <= {session}}
 
 
-def with_common_headers(file: Scenario) -> Scenario:
+def with_common_headers(file: ScenarioBlock) -> ScenarioBlock:
     """Return a file in which the header fields that all HTTP replies have are written once, as `reply_headers`."""
     replies = [
         each.reply.headers or {} if each.reply is not None else {}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.recording.data_folder import INLINE_LIMIT, DataFolder
-from cometreel.scenario import Scenario, schema_text
+from cometreel.scenario import ScenarioBlock, schema_text
 from cometreel.scenario.files import SCHEMA_NAME, as_written, dump_document
 
 __all__ = ["WrittenScenario", "scenario_path", "write_scenario"]
@@ -37,7 +37,7 @@ def scenario_path(journal: Path) -> Path:
 
 
 def write_scenario(
-    file: Scenario, target: Path, *, force: bool = False, inline_limit: int = INLINE_LIMIT
+    file: ScenarioBlock, target: Path, *, force: bool = False, inline_limit: int = INLINE_LIMIT
 ) -> WrittenScenario:
     """Write a scenario to `target`; if a different one exists, to NAME.new.yaml, or over it with `force`.
 
