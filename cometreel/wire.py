@@ -15,7 +15,21 @@ from typing import Literal, TypeAlias
 
 from cometreel.immutable import immutable
 
-__all__ = ["Accept", "Drop", "Effect", "Forward", "Frame", "Headers", "Log", "Reply", "Request", "charset_of"]
+__all__ = [
+    "Accept",
+    "Begin",
+    "Chunk",
+    "Drop",
+    "Effect",
+    "End",
+    "Forward",
+    "Frame",
+    "Headers",
+    "Log",
+    "Reply",
+    "Request",
+    "charset_of",
+]
 
 
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
@@ -150,6 +164,30 @@ class Reply:
 
 
 @immutable
+class Begin:
+    """Start an HTTP reply whose body is sent in parts: any number of `Chunk` follow, then `End` or `Drop`."""
+
+    request_id: int
+    status: int
+    headers: Headers = Headers()
+
+
+@immutable
+class Chunk:
+    """Send a part of the body of a reply that has begun; `delivered` or `gone` follows for each, in order."""
+
+    request_id: int
+    data: bytes
+
+
+@immutable
+class End:
+    """End a reply that was sent in parts. Nothing follows, except `delivered` for its last parts."""
+
+    request_id: int
+
+
+@immutable
 class Accept:
     """Complete the WebSocket upgrade, with these extra header fields."""
 
@@ -188,4 +226,4 @@ class Log:
     text: str
 
 
-Effect: TypeAlias = Reply | Accept | Frame | Drop | Forward | Log
+Effect: TypeAlias = Reply | Begin | Chunk | End | Accept | Frame | Drop | Forward | Log
