@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, exact
 from cometreel.scenario.matchers import Literal, Matcher, ObjectOf
 from cometreel.scenario.normalized_request import (
@@ -51,7 +52,7 @@ _CACHE_SIZE = 4096
 _NO_CAPTURES = Match({}, {}, {})
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Exchange:
     """One exchange. `index` is its position in the scenario; exchanges with equal patterns share a `group` number.
 
@@ -77,7 +78,7 @@ class Exchange:
         return match(self.trigger, request, ids)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ExchangeGroup:
     """Exchanges with equal triggers, roles and guards, in the order in which a session plays them.
 
@@ -87,6 +88,11 @@ class ExchangeGroup:
     number: int
     exchanges: tuple[Exchange, ...]
     repeat: Repeat | None
+
+    def may_be_played_by(self, role: str) -> bool:
+        """True if sessions of this role can play the exchanges."""
+        roles = self.exchanges[0].roles
+        return not roles or role in roles
 
     def match(self, request: RequestOrPublish, ids: Mapping[str, JSON]) -> Match | Mismatch:
         """Compare a request with the common pattern."""
@@ -117,7 +123,9 @@ class TimelineEntry:
 
 
 class _Bucket:
-    """Groups with equal features, by role."""
+    """Several groups with equal features, by role."""
+
+    __slots__ = ("_all", "_of_role", "_without_role")
 
     def __init__(self) -> None:
         self._all: list[ExchangeGroup] = []
@@ -132,36 +140,48 @@ class _Bucket:
         for role in roles:
             self._of_role.setdefault(role, []).append(group)
 
-    def without(self, names: Collection[str]) -> _Bucket:
-        """Return a copy without the exchanges of these names."""
+    def without(self, names: Collection[str]) -> _Bucket | None:
+        """Return a copy without the exchanges of these names; None if no exchange is left."""
         bucket = _Bucket()
         for group in self._all:
             rest = group.without(names)
             if rest is not None:
                 bucket.add(rest)
-        return bucket
+        return bucket if bucket._all else None
 
     def groups(self, role: str | None) -> list[ExchangeGroup]:
         """Return the groups that a role may play; all groups if the role is None."""
         return self._all if role is None else [*self._without_role, *self._of_role.get(role, ())]
 
 
-_Shapes: TypeAlias = "dict[tuple[Feature, ...], dict[tuple[Hashable, ...], _Bucket]]"
+_Shapes: TypeAlias = "dict[tuple[Feature, ...], dict[int, ExchangeGroup | _Bucket]]"
+
+
+def _added(group: ExchangeGroup, before: ExchangeGroup | _Bucket | None) -> ExchangeGroup | _Bucket:
+    """Return the groups of `before` and one more; a single group needs no bucket."""
+    if before is None:
+        return group
+    if isinstance(before, ExchangeGroup):
+        first, before = before, _Bucket()
+        before.add(first)
+    before.add(group)
+    return before
 
 
 class ExchangeIndex:
     """Finds the groups of exchanges that may match a request.
 
     Each pattern fixes some features of a request, such as the method, the path, or members of the query and the body.
-    The set of these features is the shape of the pattern; one dictionary per shape maps their values to groups. A
-    scenario has few shapes, so the cost of a lookup doesn't grow with the scenario.
+    The set of these features is the shape of the pattern; one dictionary per shape maps the hash of their values to
+    groups. A scenario has few shapes, so the cost of a lookup doesn't grow with the scenario.
     """
 
     def __init__(self, groups: Sequence[ExchangeGroup], shapes: _Shapes | None = None) -> None:
         self._shapes: _Shapes = {} if shapes is None else shapes
         for group in groups:
             shape, values = _shape_and_values(group)
-            self._shapes.setdefault(shape, {}).setdefault(values, _Bucket()).add(group)
+            table = self._shapes.setdefault(shape, {})
+            table[values] = _added(group, table.get(values))
         self._cache: dict[tuple[RequestKey, str | None], tuple[tuple[ExchangeGroup, Match | None], ...]] = {}
 
     def with_groups(self, groups: Sequence[ExchangeGroup]) -> ExchangeIndex:
@@ -177,7 +197,12 @@ class ExchangeIndex:
         shapes = {shape: dict(table) for shape, table in self._shapes.items()}
         for shape, values in set(map(_shape_and_values, groups)):
             table = shapes.setdefault(shape, {})
-            table[values] = table.get(values, _Bucket()).without(names)
+            found = table.get(values)
+            rest = None if found is None else found.without(names)
+            if rest is not None:
+                table[values] = rest
+            elif found is not None:
+                del table[values]
         return shapes
 
     def groups(self, request: RequestOrPublish, role: str | None = None) -> tuple[ExchangeGroup, ...]:
@@ -191,9 +216,11 @@ class ExchangeIndex:
             for feature in shape:
                 if feature not in features:
                     features[feature] = _feature_of_request(feature, request)
-            bucket = table.get(tuple(features[feature] for feature in shape))
-            if bucket is not None:
+            bucket = table.get(hash(tuple(features[feature] for feature in shape)))
+            if isinstance(bucket, _Bucket):
                 found.extend(bucket.groups(role))
+            elif bucket is not None and (role is None or bucket.may_be_played_by(role)):
+                found.append(bucket)
         if len(found) > 1:
             found.sort(key=lambda group: (_has_other_spelling(group, request), group.number))
         return tuple(found)
@@ -300,10 +327,11 @@ def _has_other_spelling(group: ExchangeGroup, request: RequestOrPublish) -> bool
     return False
 
 
-def _shape_and_values(group: ExchangeGroup) -> tuple[tuple[Feature, ...], tuple[Hashable, ...]]:
+def _shape_and_values(group: ExchangeGroup) -> tuple[tuple[Feature, ...], int]:
+    """Return the shape of the pattern of a group, and the hash of the values of its features."""
     features = dict(_features_of_pattern(group.exchanges[0].trigger))
     shape = tuple(sorted(features))
-    return shape, tuple(features[feature] for feature in shape)
+    return shape, hash(tuple(features[feature] for feature in shape))
 
 
 def _features_of_pattern(trigger: Trigger) -> Iterator[tuple[Feature, Hashable]]:

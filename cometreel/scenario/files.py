@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
 from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario.data_files import FileValue, marker_of_file, with_markers
+from cometreel.scenario.data_files import FileValue, lines_of, marker_of_file, read_lines, with_markers
 from cometreel.scenario.exchange import CompiledScenario
-from cometreel.scenario.linking import link
+from cometreel.scenario.exchange_reader import NotSeparable, separate
+from cometreel.scenario.linking import link, link_separated
 from cometreel.scenario.model import NULLABLE, Block, ScenarioBlock
 from cometreel.scenario.sources import SourceFile, read_source, read_source_file
 from cometreel.scenario.yaml_writer import block
@@ -50,7 +51,12 @@ def load(paths: Path | str | Iterable[Path | str]) -> CompiledScenario:
 
 
 def _load(paths: Path | str | Iterable[Path | str]) -> CompiledScenario:
-    several = [paths] if isinstance(paths, Path | str) else paths
+    several = [paths] if isinstance(paths, Path | str) else list(paths)
+    problems: list[Problem] = []
+    found = list(_files([Path(path) for path in several], problems))
+    if not problems:
+        with suppress(NotSeparable, OSError):
+            return link_separated([separate(read_lines(path), str(path), path.parent) for path in found])
     return _linked(*_read(several))
 
 
@@ -82,6 +88,9 @@ def loads(text: str | bytes, name: str = "<string>") -> CompiledScenario:
 
     :raises FileInvalid: with every problem.
     """
+    with suppress(NotSeparable):
+        content = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+        return link_separated([separate(lines_of([content]), name, None)])
     return _linked([read_source(text, name)], [])
 
 
@@ -138,26 +147,29 @@ def dump(file: ScenarioBlock, schema: str = SCHEMA_NAME) -> str:
     files are written as `{$file: …}` again, unless they were changed.
     """
     document = {key: with_markers(value, _marker) for key, value in as_written(file).items()}
-    return dump_document(document, schema)
+    return "".join(dump_document(document, schema))
 
 
 def _marker(value: FileValue) -> JSON:
     return marker_of_file(value) or value
 
 
-def dump_document(document: JSONObject, schema: str = SCHEMA_NAME) -> str:
-    """Format the keys of a scenario file as YAML, as `dump`."""
-    parts = [f"# yaml-language-server: $schema={schema}", "cometreel: 1"]
+def dump_document(document: Mapping[str, JSON | Iterator[JSON]], schema: str = SCHEMA_NAME) -> Iterator[str]:
+    """Format the keys of a scenario file as YAML, as `dump`; yield the text in parts.
+
+    Values of the long lists may be iterators, so that their items need not be in memory together.
+    """
+    yield f"# yaml-language-server: $schema={schema}\ncometreel: 1\n"
     for key, value in document.items():
-        if key == "cometreel":
-            continue
-        if key in _LONG_LISTS and isinstance(value, list) and value:
-            parts.append(f"\n{key}:")
+        if isinstance(value, Iterator) or (key in _LONG_LISTS and isinstance(value, list)):
+            number = -1
             for number, item in enumerate(value):
-                parts.append("\n".join(["", *block([item], "  ")] if number else block([item], "  ")))
-        else:
-            parts.append("\n".join(block({key: value})))
-    return "\n".join(parts) + "\n"
+                yield "\n".join(["" if number else f"\n{key}:", *block([item], "  "), ""])
+            value = []  # noqa: PLW2901
+            if number >= 0:
+                continue
+        if key != "cometreel":
+            yield "\n".join([*block({key: value}), ""])
 
 
 def expanded(path: Path | str) -> Path:

@@ -8,6 +8,7 @@ both None; `model_fields_set` distinguishes them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol, Self
 
 from pydantic import (
@@ -126,9 +127,8 @@ class Block(BaseModel):  # noqa: PLW1641  # pydantic adds `__hash__` to frozen m
 
     @classmethod
     def _unknown_keys(cls, data: dict[str, object], *, from_file: bool) -> Iterator[Finding]:
-        keys = {field.alias or name for name, field in cls.model_fields.items()}
-        accepted = keys if from_file else keys | cls.model_fields.keys()
-        for key in data:
+        keys, accepted = _keys(cls, from_file)
+        for key in () if data.keys() <= accepted else data:
             if key not in accepted and not key.startswith("x-"):
                 hint = _OF_WIREMOCK.get(key) or near(key, keys) or "custom keys start with x-"
                 yield Finding((key,), f"unknown key {key!r}", f"one of {', '.join(sorted(keys))}", hint, at_key=True)
@@ -136,6 +136,13 @@ class Block(BaseModel):  # noqa: PLW1641  # pydantic adds `__hash__` to frozen m
     def findings(self) -> Iterator[Finding]:
         """Yield the errors between the fields of this block."""
         yield from ()
+
+
+@cache
+def _keys(kind: type[Block], from_file: bool) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the keys of a block in a file, and those that are accepted: in Python also the names of the fields."""
+    keys = frozenset(field.alias or name for name, field in kind.model_fields.items())
+    return keys, keys if from_file else keys | kind.model_fields.keys()
 
 
 class SourceBlock(Block):

@@ -129,7 +129,7 @@ class Scenario(ScenarioBlock):
 
         Values from data files are written in the text, so that it needs no other file.
         """
-        return dump_document(as_written(self))
+        return "".join(dump_document(as_written(self)))
 
     def compiled(self) -> CompiledScenario:
         """Check the references between the blocks, and compile them.

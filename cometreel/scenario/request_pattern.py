@@ -260,7 +260,7 @@ def _media_type(text: str) -> tuple[str, frozenset[tuple[str, str]]]:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RequestPattern:
     """An HTTP request: method, path, query, the listed headers and the body must match."""
 

@@ -20,7 +20,7 @@ from .data_files import DataFiles, read_regular_file
 from .findings import Finding, describe, findings_of, is_newer, problems_of, version_finding
 from .model import Block, ExchangeBlock, FaultBlock, ScenarioBlock, TimelineBlock
 
-__all__ = ["SourceFile", "read_source", "read_source_file"]
+__all__ = ["SourceFile", "checked_source", "read_source", "read_source_file"]
 
 _BlockT = TypeVar("_BlockT", bound=Block)
 
@@ -84,15 +84,22 @@ def read_source(text: str | bytes, file: str, folder: Path | None = None) -> Sou
 
     :raises FileInvalid: if it isn't YAML or isn't a scenario at all.
     """
-    document = read_yaml(text, file)
-    value = document.value
+    return checked_source(read_yaml(text, file), DataFiles(folder))
+
+
+def checked_source(document: Document, data_files: DataFiles) -> SourceFile:
+    """Insert the data files into a document and check it, as `read_source`.
+
+    :raises FileInvalid: if it isn't a scenario at all.
+    """
+    value, file = document.value, document.file
     if not isinstance(value, dict):
         line, column = document.place(())
         hint = "start the file with 'cometreel: 1'"
         raise FileInvalid([Problem(file, line, column, describe(value), "a mapping", hint)])
     if is_newer(value.get("cometreel")):  # other problems would be those of keys that this version doesn't know
         raise FileInvalid(problems_of([version_finding(("cometreel",), value["cometreel"])], document))
-    problems = DataFiles(folder).insert(document)
+    problems = data_files.insert(document)
     rest = {key: member for key, member in value.items() if not _is_list_of_blocks(key, member)}
     head = _head(rest, document, problems)
     return SourceFile(
