@@ -34,7 +34,18 @@ NEWER_VERSION = "a newer version of Cometreel wrote this file; try: pip install 
 
 
 class CometreelError(Exception):
-    """The base class of all errors."""
+    """The base class of all errors. All of them can be pickled and copied."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the text and the attributes, and don't call `__init__`, whose arguments are not kept."""
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[CometreelError], args: tuple[object, ...], attributes: dict[str, object]) -> CometreelError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    vars(error).update(attributes)
+    return error
 
 
 class InputError(CometreelError):

@@ -24,7 +24,7 @@ from cometreel.engine.player import Player
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.request_journal import Calls, RequestJournal
-from cometreel.engine.responders import Responder
+from cometreel.engine.responders import Responder, check_responders
 from cometreel.engine.scheduling import Schedule, Ticks, TimerHandle, to_ticks
 from cometreel.engine.session_finder import SessionFinder
 from cometreel.engine.sessions import ResolvedSession, Session, SessionResolver, Sessions
@@ -59,8 +59,9 @@ class Backend:
         wallclock: Callable[[], datetime] = _epoch,
     ) -> None:
         self.settings = settings = settings or ReplaySettings()
-        self._given = scenario, tuple(responders)  # that of `reset`
         self._responders, self._wallclock = list(responders), wallclock
+        check_responders(self._responders)
+        self._given = scenario, tuple(self._responders)  # that of `reset`
         self.journal = RequestJournal(settings.max_calls)
         self.counters = Counters()
         self._ids = IdGenerator(settings.seed, settings.node, nonce)
@@ -124,7 +125,11 @@ class Backend:
         return self._handler.faults
 
     def register(self, responder: Responder) -> None:
-        """Add a responder; it is called after those added earlier and before the exchanges are matched."""
+        """Add a responder; it is called after those added earlier and before the exchanges are matched.
+
+        :raises OptionInvalid: if it is not a function, or an `async` function.
+        """
+        check_responders([responder])
         self._responders.append(responder)
 
     # ------------------------------------------------------------------ called by the driver

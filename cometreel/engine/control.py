@@ -31,6 +31,7 @@ from cometreel.scenario import (
     fault_written,
 )
 from cometreel.scenario.checks import channel as check_channel
+from cometreel.scenario.findings import describe
 from cometreel.scenario.runtime_changes import AddableBlock, extended, without
 from cometreel.wire import Effect
 
@@ -53,6 +54,11 @@ class Control:
     def unmatched(self) -> Calls:
         """The unmatched calls, each with its `miss`: the closest exchanges and how they differ."""
         return self._backend.journal.unmatched
+
+    @property
+    def unmatched_count(self) -> int:
+        """The number of unmatched calls since the start or the latest reset; `unmatched` are the latest of them."""
+        return self._backend.journal.unmatched_count
 
     @property
     def failed(self) -> Calls:
@@ -165,6 +171,8 @@ class Control:
         """
         for finding in check_channel(channel):
             raise OptionInvalid("channel", finding.found, finding.expected, finding.hint)
+        if not isinstance(ext, Mapping | None):
+            raise OptionInvalid("ext", describe(ext), "a mapping")
         message: JSONObject = {"channel": channel, "data": data}
         if ext is not None:
             message["ext"] = ext
@@ -179,21 +187,31 @@ class Control:
 
         :raises FileInvalid: if they don't fit the scenario, with all problems; then nothing is added.
         """
-        scenario = extended(self.scenario, [block for block in blocks if not isinstance(block, FaultBlock)])
-        faults = [fault_from(block, scenario) for block in blocks if isinstance(block, FaultBlock)]
+        before = len(self.scenario.faults)
+        scenario = extended(self.scenario, blocks)
         effects = self._backend.extend(scenario, now)
-        for fault in faults:
+        for fault in scenario.faults[before:]:
             self._backend.faults.add_fault(fault)
         return effects
 
     def remove(self, removed: Sequence[str | ExchangeBlock | FaultInfo], *, now: float) -> list[Effect]:
         """Remove exchanges, by name or block, until a reset, and faults.
 
-        :raises OptionInvalid: if there is no such exchange or fault, or another exchange needs it.
+        :raises OptionInvalid: if there is no such exchange or fault, or an exchange, timeline entry or fault needs it.
         """
-        faults = [one.number for one in removed if isinstance(one, FaultInfo)]
-        names = [one if isinstance(one, str) else one.name for one in removed if not isinstance(one, FaultInfo)]
-        scenario = without(self.scenario, names) if names else None
+        faults: list[int] = []
+        names: list[str] = []
+        given: Sequence[object] = removed
+        for one in given:
+            if isinstance(one, FaultInfo):
+                faults.append(one.number)
+            elif isinstance(one, str | ExchangeBlock):
+                names.append(one if isinstance(one, str) else one.name)
+            else:
+                found = f"a value of the type {type(one).__name__}"
+                raise OptionInvalid("remove", found, "the name of an exchange, an exchange or a fault")
+        staying = [active.fault for active in self._backend.faults if active.number not in faults]
+        scenario = without(self.scenario, names, staying) if names else None
         for number in faults:
             self.remove_fault(number)
         return [] if scenario is None else self._backend.extend(scenario, now)

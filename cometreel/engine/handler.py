@@ -17,7 +17,7 @@ from cometreel.engine.player import Player, Timeline, actions_of
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.request_journal import Call, RequestJournal
-from cometreel.engine.responders import Responder, Response, responder_request
+from cometreel.engine.responders import Responder, Response, call_responder, responder_request
 from cometreel.engine.scheduling import Ticks, TimerHandle
 from cometreel.engine.session_roles import SessionRoles
 from cometreel.engine.sessions import References, Session, Sessions
@@ -380,7 +380,7 @@ class RequestHandler:
         request = responder_request(normalized, session.user, session.role, session.values)
         for responder in self._responders:
             try:
-                response = responder(request)
+                response = call_responder(responder, request)
             except Exception as error:  # noqa: BLE001  # a responder is the user's code: its error is reported
                 name = getattr(responder, "__name__", repr(responder))
                 return ResponderFailed(f"the responder {name} failed: {type(error).__name__}: {error}")

@@ -242,6 +242,8 @@ class RequestJournal:
         self._calls = _Latest(max_calls, _MAX_BYTES)
         self._unmatched = _Latest(_MAX_UNMATCHED, _MAX_UNMATCHED_BYTES)
         self._failed = _Latest(_MAX_UNMATCHED, _MAX_UNMATCHED_BYTES)
+        self.unmatched_count = 0
+        """The number of unmatched calls, also of those that are no longer kept."""
         self.given_up = GivenUpEvents()
         """The notifications that no client gets."""
         self._listeners: list[CallListener] = []
@@ -277,6 +279,7 @@ class RequestJournal:
             self.played[call.exchange] += 1
         elif call.miss is not None:
             self._unmatched.add(call)
+            self.unmatched_count += 1
         elif call.failure:
             self._failed.add(call)
         if self._listeners:
@@ -292,6 +295,7 @@ class RequestJournal:
         """Remove all calls. The numbers and the counts of outcomes continue."""
         self._calls.clear()
         self._unmatched.clear()
+        self.unmatched_count = 0
         self._failed.clear()
         self.given_up.clear()
         self.played.clear()

@@ -6,19 +6,31 @@ Responders are registered on a backend. A scenario can't contain one, so loading
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import math
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TypeAlias
 
-from cometreel.errors import FileInvalid, Problem
-from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario import NormalizedPublish, RequestOrPublish
+from cometreel.errors import FileInvalid, OptionInvalid, Problem
+from cometreel.jsonvalue import JSON, JSONObject, encode
+from cometreel.scenario import NormalizedPublish, RequestOrPublish, checks
+from cometreel.scenario.findings import Finding, describe
 
-__all__ = ["Notification", "Responder", "ResponderRequest", "Response", "load_responders", "responder_request"]
+__all__ = [
+    "Notification",
+    "Responder",
+    "ResponderRequest",
+    "Response",
+    "call_responder",
+    "check_responders",
+    "load_responders",
+    "responder_request",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,17 @@ class Notification:
     deliver: str = "asker"
     """The receivers: `asker`, `subscribers` of the channel, `all` sessions, or the name of a role."""
 
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        :raises OptionInvalid: if one of them can't be sent.
+        """
+        _require("channel", checks.channel(self.channel))
+        _require_json("data", self.data)
+        if self.ext is not None:
+            _require_json("ext", self.ext)
+        _require_delay(self.after_seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -69,6 +92,42 @@ class Response:
     content: bytes | None = None
     after_seconds: float = 0.0
     events: Sequence[Notification] = ()
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        :raises OptionInvalid: if one of them can't be sent.
+        """
+        _require("status", checks.status(self.status))
+        headers: JSONObject = dict(self.headers)
+        _require("headers", checks.header_names(headers))
+        for name, value in headers.items():
+            _require(f"headers[{name!r}]", checks.header_line(value))
+        if self.content is None:
+            _require_json("body", self.body)
+        elif not isinstance(self.content, bytes):
+            raise OptionInvalid("content", describe(self.content), "bytes")
+        _require_delay(self.after_seconds)
+        for event in self.events:
+            if not isinstance(event, Notification):
+                raise OptionInvalid("events", describe(event), "a Notification")
+
+
+def _require(name: str, findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        raise OptionInvalid(name, finding.found, finding.expected, finding.hint)
+
+
+def _require_json(name: str, value: JSON) -> None:
+    try:
+        encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OptionInvalid(name, f"it can't be encoded: {error}", "a JSON value") from None
+
+
+def _require_delay(seconds: object) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        raise OptionInvalid("after_seconds", describe(seconds), "a number of seconds, 0 or more")
 
 
 def responder_request(
@@ -89,6 +148,29 @@ def responder_request(
 
 Responder: TypeAlias = "Callable[[ResponderRequest], Response | None]"
 """Returns a response, or None to pass the request to the next responder or to the exchanges."""
+
+
+def check_responders(responders: Iterable[Responder]) -> None:
+    """Check that responders can be called.
+
+    :raises OptionInvalid: if one of them is not a function, or an `async` function.
+    """
+    for responder in responders:
+        if not callable(responder):
+            raise OptionInvalid("responder", describe(responder), "a function")
+        if inspect.iscoroutinefunction(responder):
+            raise OptionInvalid("responder", f"{responder.__name__} is an async function", "a function without async")
+
+
+def call_responder(responder: Responder, request: ResponderRequest) -> Response | None:
+    """Call a responder.
+
+    :raises OptionInvalid: if it returns something else than a response or None.
+    """
+    response = responder(request)
+    if response is not None and not isinstance(response, Response):
+        raise OptionInvalid("return value", describe(response), "a Response or None")
+    return response
 
 
 def load_responders(path: Path) -> Sequence[Responder]:

@@ -16,11 +16,13 @@ from cometreel.scenario.call_site import CallSite, call_site
 from cometreel.scenario.yaml_reader import Document, FilePosition
 
 from .data_files import DataFiles
-from .findings import Finding, findings_of
+from .findings import Finding, describe, findings_of
 from .model import NULLABLE, Block
 from .python_values import ABSENT, Converted, converted
 
 __all__ = ["DocumentOrigin", "arguments", "build", "invalid_call"]
+
+__tracebackhide__ = True  # of pytest: the traceback of an error ends in the test
 
 _BuiltT = TypeVar("_BuiltT", bound=Block)
 _FUNCTIONS = {
@@ -83,6 +85,8 @@ def arguments(site: CallSite, values: Mapping[str, object]) -> tuple[dict[str, C
             Finding(("custom",), f"the key {key!r}", "a key that starts with x-") for key in own if key[:2] != "x-"
         ]
         data.update(own)
+    elif not findings:
+        findings.append(Finding(("custom",), describe(own), "a mapping with keys that start with x-"))
     if findings:
         raise invalid_call(site, findings)
     return data, files

@@ -55,6 +55,8 @@ __all__ = [
     "when",
 ]
 
+__tracebackhide__ = True  # of pytest: the traceback of an error ends in the test
+
 OneOrMore: TypeAlias = str | Sequence[str]
 TextToMatch: TypeAlias = str | RequestMarker
 PathToMatch: TypeAlias = str | RequestMarker | Sequence[str | RequestMarker]

@@ -20,7 +20,7 @@ from cometreel.scenario.model import NULLABLE, Block, ScenarioBlock
 from cometreel.scenario.sources import SourceFile, read_source, read_source_file
 from cometreel.scenario.yaml_writer import block
 
-__all__ = ["SCHEMA_NAME", "as_written", "dump", "dump_document", "load", "loads", "parse", "read_sources"]
+__all__ = ["SCHEMA_NAME", "as_written", "dump", "dump_document", "expanded", "load", "loads", "parse", "read_sources"]
 
 SCHEMA_NAME = "scenario.schema.json"
 _SUFFIXES = (".yaml", ".yml")
@@ -170,6 +170,14 @@ def dump_document(document: Mapping[str, JSON | Iterator[JSON]], schema: str = S
                 continue
         if key != "cometreel":
             yield "\n".join([*block({key: value}), ""])
+
+
+def expanded(path: Path | str) -> Path:
+    """Return a path with the home directory instead of `~`, if it is known."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def as_written(written: Block) -> JSONObject:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Annotated, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, Self
 
 from pydantic import (
     BaseModel,
@@ -93,6 +93,15 @@ class Block(BaseModel):  # noqa: PLW1641  # pydantic adds `__hash__` to frozen m
         """Return a copy with the same place; `model_copy` changes such a copy."""
         copied = super().__copy__()
         return copied if self.origin is None else copied.place_at(self.origin)
+
+    if not TYPE_CHECKING:  # type checkers know that blocks are frozen
+
+        def __setattr__(self, name: str, _value: object) -> None:
+            """Refuse the change.
+
+            :raises AttributeError: always.
+            """
+            raise AttributeError(f"{name} of this {type(self).__name__} can't be changed; build a new one")
 
     def __eq__(self, other: object) -> bool:
         """Compare the content, as JSON: 1 isn't true, and a body that is null isn't one that was left out."""

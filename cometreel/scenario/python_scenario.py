@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
+from cometreel.errors import FileInvalid
 from cometreel.scenario.call_site import call_site
 from cometreel.scenario.yaml_reader import Document, FilePosition
 
 from .block_building import arguments, invalid_call
 from .exchange import CompiledScenario
-from .files import as_written, dump_document, read_sources
+from .files import as_written, dump_document, expanded, read_sources
 from .findings import findings_of
 from .linking import link
 from .merging import merged
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from .python_values import JSONInput
 
 __all__ = ["Scenario", "source_of"]
+
+__tracebackhide__ = True  # of pytest: the traceback of an error ends in the test
 
 
 class Scenario(ScenarioBlock):
@@ -87,10 +90,14 @@ class Scenario(ScenarioBlock):
         """Load files or folders and combine them into one scenario.
 
         A folder contributes its `*.yaml` and `*.yml` files in alphabetical order, without the proposals `*.new.yaml`.
+        `~` is the home directory.
 
         :raises FileInvalid: with every problem of every file. References between blocks are checked by `compiled`.
         """
-        return cls._of(read_sources(paths))
+        try:
+            return cls._of(read_sources([expanded(path) for path in paths]))
+        except FileInvalid as error:
+            raise error.with_traceback(None) from None
 
     @classmethod
     def loads(cls, text: str | bytes) -> Scenario:
@@ -98,7 +105,10 @@ class Scenario(ScenarioBlock):
 
         :raises FileInvalid: with every problem. References between blocks are checked by `compiled`.
         """
-        return cls._of([read_source(text, "<string>")], files=False)
+        try:
+            return cls._of([read_source(text, "<string>")], files=False)
+        except FileInvalid as error:
+            raise error.with_traceback(None) from None
 
     @classmethod
     def _of(cls, sources: Sequence[SourceFile], *, files: bool = True) -> Scenario:
@@ -126,7 +136,10 @@ class Scenario(ScenarioBlock):
 
         :raises FileInvalid: with every problem, at the position of its block.
         """
-        return replace(link([source_of(self)]), files=self.files)
+        try:
+            return replace(link([source_of(self)]), files=self.files)
+        except FileInvalid as error:
+            raise error.with_traceback(None) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ __all__ = [
 _DEEPEST = 100
 _DURATIONS = frozenset({"after", "gap", "delay", "max_interval", "multi_session_interval", "max_idle", "window"})
 _JSON_ARGUMENTS = frozenset({"body", "data", "ext", "form", "query", "advice", "custom"})
+_BLOCKS = frozenset({"events", "exchanges", "timeline", "faults", "roles"})
+_MOST_BITS = 14_000  # of an integer; Python converts at most 4300 digits to text
 _EXPECTED = "text, a number, true, false, None, a list, a mapping or a marker"
 
 
@@ -113,9 +115,11 @@ class _Conversion:
     def convert(self, value: object, path: tuple[str | int, ...]) -> Converted:
         if isinstance(value, Enum):
             value = value.value
-        if value is None or isinstance(value, bool | int | float | str | FileObject | FileList | Block):
-            return value
-        if isinstance(value, timedelta | datetime | bytes):
+        if isinstance(value, Block):
+            return value if _may_be_block(path) else self._refuse_type(value, path)
+        if value is None or isinstance(value, bool | str | int | float | FileObject | FileList):
+            return self._scalar(value, path)
+        if isinstance(value, timedelta | datetime | bytes | bytearray | memoryview):
             return self._text(value, path)
         if len(path) > _DEEPEST:
             return self._refuse(path[:2], f"a value nested more than {_DEEPEST} levels deep", "fewer levels")
@@ -125,9 +129,19 @@ class _Conversion:
             return self._object(value, path)
         if isinstance(value, Sequence):
             return [self.convert(item, (*path, number)) for number, item in enumerate(value)]
-        return self._refuse(path, f"a value of the type {type(value).__name__}", _EXPECTED)
+        return self._refuse_type(value, path)
 
-    def _text(self, value: timedelta | datetime | bytes, path: tuple[str | int, ...]) -> Converted:
+    def _scalar(self, value: object, path: tuple[str | int, ...]) -> Converted:
+        """Return a text or number of exactly that type: a subclass may be written as something else."""
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            return self._refuse(path, "a number with thousands of digits", "at most 4300 digits")
+        if isinstance(value, str):
+            return str.__str__(value)
+        return float.__float__(value) if isinstance(value, float) else value
+
+    def _text(
+        self, value: timedelta | datetime | bytes | bytearray | memoryview, path: tuple[str | int, ...]
+    ) -> Converted:
         """Write a value of a Python type as the format does, where the format has such a value."""
         key = "" if not path else path[0] if path[0] in _JSON_ARGUMENTS else path[-1]
         if isinstance(value, timedelta) and key in _DURATIONS:
@@ -137,24 +151,36 @@ class _Conversion:
                 return self._refuse(path, str(error), "a duration from 0 to a year")
         if isinstance(value, datetime) and key == "recorded":
             return value.isoformat()
-        if isinstance(value, bytes) and key == "base64":
+        if isinstance(value, bytes | bytearray | memoryview) and key == "base64":
             return base64.b64encode(value).decode()
-        return self._refuse(path, f"a value of the type {type(value).__name__}", _EXPECTED)
+        return self._refuse_type(value, path)
 
     def _object(self, value: Mapping[object, object], path: tuple[str | int, ...]) -> Converted:
         if len(value) == 1 and "$file" in value:
             self.files.append(path)
         members: dict[str, object] = {}
         for key, member in value.items():
-            if isinstance(key, str):
-                members[key] = self.convert(member, (*path, key))
+            name = key.value if isinstance(key, Enum) else key
+            if isinstance(name, str):
+                plain = str.__str__(name)
+                members[plain] = self.convert(member, (*path, plain))
             else:
                 self._refuse(path, f"the key {key!r} isn't text", "text")
         return members
 
+    def _refuse_type(self, value: object, path: tuple[str | int, ...]) -> Converted:
+        return self._refuse(path, f"a value of the type {type(value).__name__}", _EXPECTED)
+
     def _refuse(self, path: tuple[str | int, ...], found: str, expected: str) -> Converted:
         self.findings.append(Finding(path, found, expected))
         return None
+
+
+def _may_be_block(path: tuple[str | int, ...]) -> bool:
+    """True if the format has a block in this place, False in a JSON value."""
+    if not path or path[0] in _JSON_ARGUMENTS:
+        return False
+    return len(path) == 1 or path[0] in _BLOCKS or path[:2] == ("session", "bind")
 
 
 def converted(

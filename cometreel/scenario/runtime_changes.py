@@ -5,13 +5,14 @@ Only what is added is compiled, so that the cost doesn't grow with the number of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 from cometreel.errors import OptionInvalid
 
-from .compiled import SubscriptionAnchor
+from .compiled import Fault
 from .exchange import CompiledScenario
 from .findings import near
 from .linking import link_added
@@ -45,19 +46,22 @@ def extended(scenario: CompiledScenario, blocks: Sequence[Block]) -> CompiledSce
     return link_added(scenario, source_of(added))
 
 
-def without(scenario: CompiledScenario, names: Collection[str]) -> CompiledScenario:
-    """Return a scenario without these exchanges.
+def without(
+    scenario: CompiledScenario, names: Collection[str], faults: Iterable[Fault] | None = None
+) -> CompiledScenario:
+    """Return a scenario without these exchanges. `faults` are the active ones; those of the scenario if left out.
 
     :raises OptionInvalid: if an exchange is unknown, or others that stay refer to it.
     """
     removed = set(names)
-    for name in sorted(removed):
-        if name not in scenario.by_name:
-            raise OptionInvalid("exchange", f"unknown exchange {name!r}", "a name", near(name, scenario.by_name))
-        references = list(_references(scenario, name, removed))
-        if references:
-            found = f"{name!r} is referred to by {'; '.join(references)}"
-            raise OptionInvalid("exchange", found, "an exchange without references", "remove these too")
+    for name in sorted(removed - scenario.by_name.keys()):
+        raise OptionInvalid("exchange", f"unknown exchange {name!r}", "a name", near(name, scenario.by_name))
+    references: dict[str, list[str]] = defaultdict(list)
+    for name, by in _references(scenario, removed, scenario.faults if faults is None else faults):
+        references[name].append(by)
+    for name, by_others in sorted(references.items()):
+        found = f"{name!r} is referred to by {'; '.join(by_others)}"
+        raise OptionInvalid("exchange", found, "an exchange without references", "remove these too")
     numbers = {scenario.by_name[name].group for name in removed}
     rest = (group.without(removed) if group.number in numbers else group for group in scenario.groups)
     return replace(
@@ -69,15 +73,16 @@ def without(scenario: CompiledScenario, names: Collection[str]) -> CompiledScena
     )
 
 
-def _references(scenario: CompiledScenario, name: str, removed: Collection[str]) -> Iterator[str]:
-    """Yield the blocks that stay and refer to an exchange, each with its position."""
+def _references(scenario: CompiledScenario, removed: set[str], faults: Iterable[Fault]) -> Iterator[tuple[str, str]]:
+    """Yield the removed exchanges that a block that stays refers to, each with the block and its position."""
     for exchange in scenario.exchanges:
-        if exchange.name not in removed and (name in exchange.after or name in exchange.before):
-            yield f"when of {exchange.name!r} in {exchange.position}"
+        if exchange.name not in removed:
+            for name in sorted(removed.intersection((*exchange.after, *exchange.before))):
+                yield name, f"when of {exchange.name!r} in {exchange.position}"
     for entry in scenario.timeline:
-        anchors = [anchor for anchor in (entry.since, *entry.until) if not isinstance(anchor, SubscriptionAnchor)]
-        if name in anchors:
-            yield f"the timeline entry in {entry.position}"
-    for fault in scenario.faults:
-        if name in fault.exchanges:
-            yield f"the fault in {fault.position}"
+        anchors = [anchor for anchor in (entry.since, *entry.until) if isinstance(anchor, str)]
+        for name in sorted(removed.intersection(anchors)):
+            yield name, f"the timeline entry in {entry.position}"
+    for fault in faults:
+        for name in sorted(removed & fault.exchanges):
+            yield name, f"the fault in {fault.position}" if fault.position.file else "a fault that was added"

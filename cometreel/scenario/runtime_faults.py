@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
+from cometreel.errors import FileInvalid, Problem
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import compiling
 from cometreel.scenario.compiled import (
@@ -22,7 +23,7 @@ from cometreel.scenario.compiled import (
 )
 from cometreel.scenario.durations import format_duration
 from cometreel.scenario.exchange import CompiledScenario
-from cometreel.scenario.findings import Finding, findings_of, invalid, near
+from cometreel.scenario.findings import Finding, describe, findings_of, invalid, near
 from cometreel.scenario.model import FaultBlock
 
 __all__ = ["fault_from", "fault_written"]
@@ -35,11 +36,20 @@ def fault_from(written: Mapping[str, JSON] | FaultBlock, scenario: CompiledScena
 
     :raises FileInvalid: with all its problems.
     """
+    if not isinstance(written, FaultBlock | Mapping):
+        raise invalid("fault", [Finding((), describe(written), "a fault, as under `faults:`")])
     block = written if isinstance(written, FaultBlock) else _checked(written)
+    position = _NO_POSITION if block.origin is None else Position(*block.origin.position(()))
     findings = list(_unknown(block, scenario))
+    if findings and block.origin is not None:
+        raise FileInvalid(
+            [
+                Problem(position.file, position.line, position.column, each.found, each.expected, each.hint)
+                for each in findings
+            ]
+        )
     if findings:
         raise invalid("fault", findings)
-    position = _NO_POSITION if block.origin is None else Position(*block.origin.position(()))
     return compiling.fault(block, len(scenario.faults), position)
 
 

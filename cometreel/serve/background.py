@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +35,11 @@ REPLY_TIMEOUT = 30.0  # seconds until the event loop counts as stuck
 
 
 class ServerStopped(CometreelError):
-    """A method was called after the server had stopped."""
+    """A method was called after the server had stopped, or in a forked process, which has no server."""
+
+
+class CalledByServer(CometreelError):
+    """A responder tried to close its own server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class BackgroundServer(Generic[A]):
     def __init__(self, factory: AppFactory[A], options: ListenOptions) -> None:
         self._reports: SimpleQueue[_StartedServer[A] | BaseException] = SimpleQueue()
         self._ended: SimpleQueue[BaseException | None] = SimpleQueue()
-        self._stopped = False
+        self._process = os.getpid()
         start_thread(lambda: self._run(factory, options))
         report = self._reports.get()
         if isinstance(report, BaseException):
@@ -105,25 +110,31 @@ class BackgroundServer(Generic[A]):
             raise ServerStopped(f"the server at {self.url} didn't answer within {REPLY_TIMEOUT:g} s") from None
 
     def stop(self) -> None:
-        """Stop gracefully: answer held polls, write pending replies, end the thread. A second call does nothing.
+        """Stop gracefully: answer held polls, write pending replies, end the thread.
 
-        An exception of the thread is raised here.
+        A second call waits until the first has ended. In a forked process, which has no thread, nothing happens. An
+        exception of the thread is raised here.
 
         :raises ServerStopped: if the thread does not end.
+        :raises CalledByServer: on the thread of the server, which can't wait for itself.
         """
-        if self._stopped:
+        if os.getpid() != self._process:
             return
-        self._stopped = True
+        if current_thread() == self._running.thread:
+            raise CalledByServer(f"the server at {self.url} can't be closed by its own responder; close it elsewhere")
         with contextlib.suppress(ServerStopped):  # it has ended already; the reason is raised below
             self._call_soon(self._running.stopping.set)
         try:
             failure = self._ended.get(timeout=REPLY_TIMEOUT)
         except Empty:
             raise ServerStopped(f"the server at {self.url} didn't end within {REPLY_TIMEOUT:g} s") from None
+        self._ended.put(None)  # for a second call
         if failure is not None:
             raise failure
 
     def _call_soon(self, callback: Callable[[], object]) -> None:
+        if os.getpid() != self._process:
+            raise ServerStopped(f"the server at {self.url} runs in another process, which forked this one")
         try:
             self._running.loop.call_soon_threadsafe(callback)
         except RuntimeError:

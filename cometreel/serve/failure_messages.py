@@ -19,14 +19,18 @@ __all__ = ["failed_message", "undelivered_message", "unmatched_message", "unplay
 MAX_CALLS, MAX_LENGTH = 10, 1000  # calls in a message, characters of a body
 
 
-def unmatched_message(calls: Calls, shown_from: Path, sender: str = "A client") -> str:
-    """Return the unmatched requests with their near misses; paths are relative to a folder."""
-    requests = f"{len(calls)} requests" if len(calls) > 1 else "a request"
+def unmatched_message(calls: Calls, shown_from: Path, sender: str = "A client", *, count: int = 0) -> str:
+    """Return the unmatched requests with their near misses; paths are relative to a folder.
+
+    `count` is their number if `calls` are only the latest.
+    """
+    count = max(count, len(calls))
+    requests = f"{count} requests" if count > 1 else "a request"
     lines = [f"{sender} sent {requests} that the scenario does not answer."]
     for call in calls[:MAX_CALLS]:
         lines += ["", *_unmatched(call, shown_from)]
-    if len(calls) > MAX_CALLS:
-        lines += ["", f"and {len(calls) - MAX_CALLS} more"]
+    if count > MAX_CALLS:
+        lines += ["", f"and {count - MAX_CALLS} more"]
     return "\n".join(lines)
 
 

@@ -157,10 +157,10 @@ def bind_socket(options: ListenOptions) -> Iterator[tuple[socket.socket, str]]:
         yield listener, _url("https" if options.certificate else "http", options.host, listener)
 
 
-def _check_port(port: int) -> None:
-    """Refuse a port above 65,535, which libuv would take modulo 65,536."""
-    if not 0 <= port <= HIGHEST_PORT:
-        raise OptionInvalid("port", str(port), f"a number from 0 to {HIGHEST_PORT}")
+def _check_port(port: object) -> None:
+    """Refuse a port above 65,535, which libuv would take modulo 65,536, and what is no number."""
+    if not isinstance(port, int) or not 0 <= port <= HIGHEST_PORT:
+        raise OptionInvalid("port", repr(port), f"a number from 0 to {HIGHEST_PORT}")
 
 
 def _url(scheme: str, host: str, listener: socket.socket) -> str:

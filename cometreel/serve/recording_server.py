@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from cometreel.bayeux import looks_like_bayeux
 from cometreel.engine import Call, Calls
+from cometreel.errors import OptionInvalid
 from cometreel.extras import require_extra
 from cometreel.jsonvalue import NotJSON, decode, encode
 from cometreel.recording import load_policy
@@ -158,8 +159,10 @@ def record(  # noqa: PLR0913  # one argument for each option of a recording
     from cometreel.recording.recording_session import RecordingSession  # noqa: PLC0415  # httpx, an optional dependency
     from cometreel.recording.upstream import Upstream  # noqa: PLC0415
 
+    if str(scenario) in ("", "."):
+        raise OptionInvalid("scenario", repr(str(scenario)), "the path of a scenario, such as desktop.yaml")
     session = RecordingSession(
-        Upstream.at(upstream, "upstream"),
+        Upstream.at(str(upstream), "upstream"),
         Path(scenario).expanduser(),
         policy=load_policy(policy),
         profile=chosen_profile(profile, "profile"),

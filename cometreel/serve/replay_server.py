@@ -14,16 +14,16 @@ from typing import ParamSpec, Protocol, Self, TypeVar
 
 from cometreel.engine import Auth, Calls, Control, FaultInfo, GivenUpEvent, Repeat, Responder, SessionInfo
 from cometreel.engine.driver import Driver
-from cometreel.errors import CometreelError
+from cometreel.errors import CometreelError, OptionInvalid
 from cometreel.jsonvalue import JSON, JSONObject
-from cometreel.scenario import ExchangeBlock, FaultBlock, TimelineBlock
+from cometreel.scenario import CompiledScenario, ExchangeBlock, FaultBlock, TimelineBlock
 from cometreel.serve.app import ReplayApp
 from cometreel.serve.app_factory import replay_app, settings_for
 from cometreel.serve.background import serve_in_background
 from cometreel.serve.certificate import certificate_of
 from cometreel.serve.failure_messages import failed_message, unmatched_message
 from cometreel.serve.http_server import AppFactory, ListenOptions
-from cometreel.serve.scenario_sources import AnyScenario, parse_source
+from cometreel.serve.scenario_sources import AnyScenario, ScenarioSource, parse_source
 from cometreel.wire import Effect
 
 __all__ = ["ReplayServer", "RunningReplay", "UnmatchedRequests", "replay", "running_replay"]
@@ -189,7 +189,7 @@ class ReplayServer:
 
         :raises FileInvalid: if a scenario is missing or invalid, with all problems.
         """
-        compiled = parse_source(scenarios, option="replace").load()
+        compiled = _loaded(parse_source(scenarios, option="replace"))
         self._apply(lambda control, now: control.replace(compiled, now=now))
 
     @property
@@ -274,10 +274,19 @@ class ReplayServer:
         unmatched, failed = self.unmatched, self.failed
         messages = []
         if unmatched:
-            messages.append(unmatched_message(unmatched, Path.cwd()))
+            count = self._read(lambda control: control.unmatched_count)
+            messages.append(unmatched_message(unmatched, Path.cwd(), count=count))
         if failed:
             messages.append(failed_message(failed))
         return UnmatchedRequests("\n\n".join(messages), unmatched, failed) if messages else None
+
+
+def _loaded(source: ScenarioSource) -> CompiledScenario:
+    """Load the scenario; the traceback of an error ends here."""
+    try:
+        return source.load()
+    except CometreelError as error:
+        raise error.with_traceback(None) from None
 
 
 def running_replay(factory: AppFactory[ReplayApp], options: ListenOptions) -> RunningReplay:
@@ -295,7 +304,7 @@ def replay(  # noqa: PLR0913  # one argument for each option of `cometreel serve
     seed: str | int | None = None,
     repeat: Repeat | None = None,
     auth: Auth | None = None,
-    cors: Sequence[str] | None = None,
+    cors: str | Sequence[str] | None = None,
     responders: Sequence[Responder] = (),
     upstream: str | None = None,
     watch: bool = False,
@@ -323,10 +332,12 @@ def replay(  # noqa: PLR0913  # one argument for each option of `cometreel serve
     :raises ExtraMissing: if there is an upstream, without the extra `forward`.
     """
     source = parse_source(scenarios, option="replay")
-    scenario = source.load()
+    if watch and not source.files:
+        raise OptionInvalid("watch", "the scenario is not in files", "files or folders")
+    scenario = _loaded(source)
     unmatched = "fail" if upstream is None else "forward"
     given: dict[str, JSON] = {"speed": speed, "seed": seed, "repeat": repeat, "auth": auth, "unmatched": unmatched}
-    given["cors"] = None if cors is None else [*cors]
+    given["cors"] = None if cors is None else [cors] if isinstance(cors, str) else [*cors]
     app = replay_app(
         scenario,
         settings_for(scenario, given),

@@ -10,6 +10,7 @@ from pathlib import Path
 from cometreel.engine.file_watcher import Fingerprint, fingerprint
 from cometreel.errors import FileInvalid, OptionInvalid, Problem
 from cometreel.scenario import CompiledScenario, Scenario, load, loads
+from cometreel.scenario.files import expanded
 
 __all__ = ["AnyScenario", "ScenarioSource", "parse_source"]
 
@@ -19,6 +20,8 @@ TEXT = "<text>"
 AnyScenario = str | Path | Scenario | CompiledScenario
 """A file or a folder, YAML text with a line break, or a scenario."""
 
+_SUFFIXES = (".yaml", ".yml")
+_TEXT_HINT = "YAML text has a line break"
 EXPECTED = "a file, YAML text or a Scenario"
 
 
@@ -47,7 +50,11 @@ class ScenarioSource:
         if not self.files:
             return loads(self.text or "cometreel: 1\n", TEXT)
         expected = "a scenario file or folder"
-        missing = [Problem(str(path), 0, 0, "no such file", expected, hint) for path in self.files if not path.exists()]
+        missing = [
+            Problem(str(path), 0, 0, "no such file", expected, hint or ("" if path.suffix in _SUFFIXES else _TEXT_HINT))
+            for path in self.files
+            if not _exists(path)
+        ]
         if missing:
             raise FileInvalid(missing)
         return _loaded(self.files, fingerprint(self.files))
@@ -68,14 +75,24 @@ def parse_source(given: Sequence[AnyScenario], *, option: str, folders: Sequence
             raise OptionInvalid(option, "text or a scenario with other arguments", "it alone, or files only")
         if not isinstance(each, str | Path):
             raise OptionInvalid(option, f"{each!r}", EXPECTED)
-        paths.append(_found(Path(each).expanduser(), folders))
+        if each == "":
+            raise OptionInvalid(option, "an empty text", EXPECTED)
+        paths.append(_found(expanded(each), folders))
     return ScenarioSource(tuple(paths))
 
 
 def _found(path: Path, folders: Sequence[Path]) -> Path:
     """Resolve a path against the first folder in which it exists, else against the first folder."""
     candidates = [folder / path for folder in folders]
-    return next((candidate for candidate in candidates if candidate.exists()), candidates[0])
+    return next((candidate for candidate in candidates if _exists(candidate)), candidates[0])
+
+
+def _exists(path: Path) -> bool:
+    """True if there is such a file or folder; False also for a text that can't be a path."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 @lru_cache(maxsize=64)

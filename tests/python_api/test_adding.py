@@ -168,3 +168,40 @@ def test_an_exchange_that_others_need_is_not_removed(server: cometreel.ReplaySer
     with pytest.raises(cometreel.OptionInvalid, match="unknown exchange 'versoin'"):
         server.remove("versoin")
     assert httpx.get(server.url + "/version").json() == 8
+
+
+def test_an_exchange_is_not_removed_while_a_fault_names_it(server: cometreel.ReplayServer):
+    server.add(exchange("health", get("/health")))
+    written = server.fault({"exchange": "health", "status": 503})
+    with pytest.raises(cometreel.OptionInvalid, match="'health' is referred to by a fault that was added; "):
+        server.remove("health")
+    server.remove(written)
+    built = server.fault(fault("health", status=503))
+    with pytest.raises(
+        cometreel.OptionInvalid, match=r"'health' is referred to by the fault in .*test_adding.py:\d+:26;"
+    ):
+        server.remove("health")
+    server.remove("health", built)
+    assert httpx.get(server.url + "/health").status_code == 404
+
+
+def test_only_exchanges_and_faults_are_removed(server: cometreel.ReplayServer):
+    with pytest.raises(cometreel.OptionInvalid, match="remove: a value of the type int; expected the name of an exch"):
+        server.remove(5)  # type: ignore[arg-type]  # a wrong type is tested
+
+
+def test_all_problems_of_an_addition_are_reported_at_their_calls(server: cometreel.ReplayServer):
+    with pytest.raises(cometreel.FileInvalid) as caught:
+        server.add(
+            exchange("late", get("/late"), when=when(after="none")),  # guard
+            fault("none", status=500),  # fault
+            timeline_entry("/news", 1, since="none"),  # timeline
+        )
+    lines = [problem.line for problem in caught.value.problems]
+    assert lines == [line_of("# guard"), line_of("# fault"), line_of("# timeline")]
+    with pytest.raises(cometreel.FileInvalid) as caught:
+        server.fault(fault("none", status=500))  # alone
+    assert [problem.line for problem in caught.value.problems] == [line_of("# alone")]
+    with pytest.raises(cometreel.FileInvalid, match="fault: the number 5; expected a fault, as under `faults:`"):
+        server.fault(5)  # type: ignore[arg-type]  # a wrong type is tested
+    assert server.faults == ()

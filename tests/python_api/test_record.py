@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -82,16 +83,23 @@ EXPECTED = "expected http://HOST:PORT or https://HOST:PORT"
     ("upstream", "text"),
     [
         ("gws.example", f"upstream: 'gws.example'; {EXPECTED}"),
+        (None, f"upstream: 'None'; {EXPECTED}"),
         (
             "http://ann:secret@gws.example",
             f"upstream: the URL contains credentials; {EXPECTED} (the client sends its own credentials)",
         ),
     ],
 )
-def test_an_invalid_url_is_an_error(upstream: str, text: str):
+def test_an_invalid_url_is_an_error(upstream: Any, text: str):
     with pytest.raises(cometreel.OptionInvalid) as caught:
         cometreel.record(upstream, "a.yaml")
     assert str(caught.value) == text
+
+
+def test_an_empty_path_of_a_scenario_is_an_error():
+    with pytest.raises(cometreel.OptionInvalid) as caught:
+        cometreel.record("http://127.0.0.1:9", "")
+    assert str(caught.value) == "scenario: ''; expected the path of a scenario, such as desktop.yaml"
 
 
 @pytest.mark.parametrize(("option", "value"), [("policy", "none.yaml"), ("profile", "none")])

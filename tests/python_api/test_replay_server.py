@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -104,13 +108,28 @@ def test_a_missing_file_is_an_error_with_its_path(tmp_path: Path):
         ((VERSION, "a.yaml"), {}, "replay: text or a scenario with other arguments; expected it alone, or files only"),
         ((VERSION,), {"speed": -1}, "speed: -1 can't be used; expected a number, 0 or more"),
         ((VERSION,), {"port": 70000}, "port: 70000; expected a number from 0 to 65535"),
+        ((VERSION,), {"port": "8080"}, "port: '8080'; expected a number from 0 to 65535"),
+        (
+            (VERSION,),
+            {"cors": "https://a/b"},
+            "cors: 'https://a/b' is not an origin; expected an origin",
+        ),
+        ((VERSION,), {"watch": True}, "watch: the scenario is not in files; expected files or folders"),
+        ((), {"watch": True}, "watch: the scenario is not in files; expected files or folders"),
+        (("",), {}, "replay: an empty text; expected a file, YAML text or a Scenario"),
         ((VERSION,), {"key": "key.pem"}, "key: given without its certificate; expected a certificate too"),
     ],
 )
 def test_an_invalid_argument_is_an_error(arguments: tuple[object, ...], options: dict[str, object], text: str):
     with pytest.raises(cometreel.OptionInvalid) as caught:
         cometreel.replay(*arguments, **options)  # type: ignore[arg-type]  # invalid arguments are the subject
-    assert str(caught.value) == text
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize("text", ["cometreel: 1", '{"cometreel": 1, "title": "%s"}' % ("x" * 5000), "~nobody/a"])
+def test_a_line_without_a_break_is_a_file(text: str):
+    with pytest.raises(cometreel.FileInvalid, match=r"no such file; .* \(YAML text has a line break\)"):
+        cometreel.replay(text)
 
 
 # ------------------------------------------------------------------ calls
@@ -181,6 +200,95 @@ def test_responders_of_the_start_stay_after_a_reset():
         assert httpx.get(server.url + "/api/v2/version").json() == {"version": "9.0"}
 
 
+_ANY: Any = {"text": "x", "number": 1, "set": {1}, "mapping": {"a": 1}, "bytes": b"x"}
+"""Values that type checkers refuse."""
+
+
+async def _asynchronous(request: cometreel.ResponderRequest) -> cometreel.Response | None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("respond", "text"),
+    [
+        (lambda: _ANY["mapping"], "return value: a mapping; expected a Response or None"),
+        (lambda: cometreel.Response(float("nan")), "body: it can't be encoded: Out of range float values"),
+        (
+            lambda: cometreel.Response(_ANY["bytes"]),
+            "body: it can't be encoded: Object of type bytes",
+        ),
+        (lambda: cometreel.Response(content=_ANY["text"]), "content: the text 'x'; expected bytes"),
+        (lambda: cometreel.Response(status=99), "status: the number 99; expected an HTTP status from 200 to 599"),
+        (lambda: cometreel.Response(headers={"a b": "c"}), "headers: the text 'a b'; expected the name of a header"),
+        (lambda: cometreel.Response(headers={"A": "b\r\nC: d"}), "headers['A']: the text "),
+        (lambda: cometreel.Response(after_seconds=-1), "after_seconds: the number -1; expected a number of seconds"),
+        (lambda: cometreel.Response(events=[_ANY["number"]]), "events: the number 1; expected a Notification"),
+        (lambda: cometreel.Notification("news", 1), "channel: the text 'news'; expected a channel such as"),
+        (lambda: cometreel.Notification("/news", _ANY["set"]), "data: it can't be encoded: Object of type set"),
+    ],
+)
+def test_an_invalid_response_is_a_failed_call(respond: Callable[[], cometreel.Response], text: str):
+    with cometreel.replay(VERSION) as server:
+        server.register(lambda request: respond())
+        reply = httpx.get(server.url + "/api/v2/version")
+        assert (reply.status_code, reply.json()["statusCode"]) == (500, 4)
+        assert server.failed[0].failure.startswith(f"the responder <lambda> failed: OptionInvalid: {text}")
+        assert [call.outcome for call in server.calls] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("responder", "text"),
+    [
+        (5, "responder: the number 5; expected a function"),
+        (_asynchronous, "responder: _asynchronous is an async function; expected a function without async"),
+    ],
+)
+def test_a_responder_is_a_function(responder: cometreel.Responder, text: str):
+    with cometreel.replay(VERSION) as server, pytest.raises(cometreel.OptionInvalid) as caught:
+        server.register(responder)
+    assert str(caught.value) == text
+    with pytest.raises(cometreel.OptionInvalid) as caught:
+        cometreel.replay(VERSION, responders=[responder])
+    assert str(caught.value) == text
+
+
+def test_a_responder_can_not_close_its_server():
+    with cometreel.replay(VERSION) as server:
+
+        @server.register
+        def closing(request: cometreel.ResponderRequest) -> None:
+            server.close()
+
+        assert httpx.get(server.url + "/api/v2/version").status_code == 500
+        assert server.failed[0].failure.startswith("the responder closing failed: CalledByServer: ")
+        server.reset()
+        assert httpx.get(server.url + "/api/v2/version").status_code == 200
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes can't be forked")
+def test_a_forked_process_can_not_use_the_server_but_close_it():
+    program = """
+import cometreel, os
+server = cometreel.replay()
+if not (child := os.fork()):
+    try:
+        server.reset()
+    except cometreel.ServerStopped as error:
+        print(error, flush=True)
+    server.close()
+    os._exit(0)
+os.waitpid(child, 0)
+server.reset()
+server.close()
+print("closed")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    child, parent = done.stdout.splitlines()
+    assert child.startswith("the server at http://127.0.0.1:")
+    assert child.endswith(" runs in another process, which forked this one")
+    assert parent == "closed"
+
+
 def test_the_scenario_is_replaced():
     with cometreel.replay(VERSION) as server:
         server.replace(VERSION.replace("8.5", "9.0"))
@@ -204,6 +312,7 @@ def test_the_speed_is_read_and_set():
         (lambda server: server.push("/news", 1, 9), "session: no live session has the number 9; expected none: "),
         (lambda server: server.push("/news", 1, user="ann"), "user: 'ann' has no live session; expected none: "),
         (lambda server: server.push("news", 1), "channel: the text 'news'; expected a channel such as"),
+        (lambda server: server.push("/news", 1, ext=_ANY["number"]), "ext: the number 1; expected a mapping"),
         (lambda server: server.fault({"exchange": "none", "status": 500}), "fault: exchange: unknown exchange 'none'"),
     ],
 )
@@ -232,6 +341,41 @@ def test_a_strict_replay_raises_at_the_end_of_the_block():
         httpx.get(server.url + "/api/v2/versions")
     assert str(caught.value) == UNMATCHED
     assert [call.path for call in caught.value.unmatched] == ["/api/v2/versions"]
+
+
+def test_a_strict_replay_counts_all_unmatched_requests():
+    server = cometreel.replay(strict=True)
+    with httpx.Client(base_url=server.url) as client:
+        handshake = {"channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": ["long-polling"]}
+        (reply,) = client.post("/cometd", json=[handshake]).json()
+        publish = {"channel": "/service/none", "data": 1, "clientId": reply["clientId"]}
+        for _ in range(12):
+            assert len(client.post("/cometd", json=[publish] * 100).json()) == 100
+    with pytest.raises(cometreel.UnmatchedRequests) as caught:
+        server.close()
+    assert str(caught.value).startswith("A client sent 1200 requests that the scenario does not answer.")
+    assert str(caught.value).endswith("\n\nand 1190 more")
+    assert len(caught.value.unmatched) == 1000  # the latest
+
+
+def test_errors_are_pickled_and_copied_with_their_attributes():
+    errors: list[cometreel.CometreelError] = []
+    for function in (
+        lambda: cometreel.reply(after="34"),
+        lambda: cometreel.replay(_ANY["number"]),
+        _closed_after_an_unmatched_request,
+    ):
+        with pytest.raises(cometreel.CometreelError) as caught:
+            function()
+        errors.append(caught.value)
+    for error in errors:
+        for again in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+            assert (type(again), str(again), vars(again).keys()) == (type(error), str(error), vars(error).keys())
+
+
+def _closed_after_an_unmatched_request() -> None:
+    with cometreel.replay(VERSION, strict=True) as server:
+        httpx.get(server.url + "/api/v2/versions")
 
 
 def test_a_strict_replay_adds_a_note_to_the_exception_of_the_block():

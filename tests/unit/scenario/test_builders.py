@@ -7,7 +7,9 @@ import inspect
 import typing
 from collections.abc import Callable
 from datetime import timedelta
+from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -339,3 +341,64 @@ def test_the_positions_of_thousands_of_calls_in_one_module_are_read_once():
     text = "[\n" + "".join(f"build.get('/{number}'),\n" for number in range(count)) + "]"
     blocks = eval(compile(text, "many.py", "eval"), {"build": build})
     assert [block.origin.position(()) for block in blocks] == [("many.py", number + 2, 1) for number in range(count)]
+
+
+class _Kind(Enum):
+    PLACE = "Place"
+
+
+class _Name(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "not the text"
+
+
+def test_texts_and_numbers_of_subclasses_are_written_as_texts_and_numbers():
+    body: dict[Any, Any] = {_Kind.PLACE: _Name("Place1"), _Name("kind"): _Kind.PLACE}
+    assert repr(build.reply(body).body) == "{'Place': 'Place1', 'kind': 'Place'}"
+
+
+@pytest.mark.parametrize("content", [b"\x00\x01", bytearray(b"\x00\x01"), memoryview(b"\x00\x01")])
+def test_binary_values_are_binary_bodies_but_not_json(content: bytes):
+    assert build.reply(base64=content).base64 == "AAE="
+    with pytest.raises(FileInvalid, match=f"body: a value of the type {type(content).__name__}; expected text"):
+        build.reply(content)
+
+
+@pytest.mark.parametrize("place", [lambda value: value, lambda value: {"a": [value]}])
+def test_a_block_is_not_json(place: Callable[[object], Any]):
+    for block in (build.get("/a"), build.event("/a"), build.exchange("a", build.get("/a"))):
+        with pytest.raises(FileInvalid, match=f"a value of the type {type(block).__name__}; expected text"):
+            build.reply(place(block))
+        with pytest.raises(FileInvalid, match=f"a value of the type {type(block).__name__}; expected text"):
+            build.post("/a", body=place(block))
+
+
+def test_an_integer_that_python_does_not_convert_to_text_is_an_error():
+    with pytest.raises(FileInvalid, match=r"body\.a: a number with thousands of digits; expected at most 4300 digits"):
+        build.reply({"a": 10**5000})
+
+
+def test_custom_is_a_mapping():
+    with pytest.raises(FileInvalid, match="custom: the number 5; expected a mapping with keys that start with x-"):
+        build.exchange("a", build.get("/a"), custom=5)  # type: ignore[arg-type]  # a wrong type is tested
+
+
+def test_the_traceback_of_an_error_ends_in_the_test():
+    for function in (
+        lambda: build.reply(after="34"),
+        lambda: build.post("/a", body={"$no": 1}),
+        lambda: Scenario(exchanges=[build.exchange("a", build.get("/a"))] * 2).compiled(),
+        lambda: Scenario.loads("cometreel: 2"),
+        lambda: Scenario.load("none.yaml"),
+    ):
+        with pytest.raises(FileInvalid) as caught:
+            function()
+        assert [Path(entry.path) for entry in caught.traceback.filter(caught)] == [Path(__file__)] * 2
+
+
+def test_a_block_can_not_be_changed():
+    block = build.reply({"a": 1})
+    with pytest.raises(AttributeError, match="body of this ReplyBlock can't be changed; build a new one"):
+        block.body = 2  # type: ignore[misc]  # a frozen attribute

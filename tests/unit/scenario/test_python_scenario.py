@@ -170,3 +170,9 @@ def test_a_scenario_that_is_rejected_by_its_own_sections_names_the_call() -> Non
     line = test_a_scenario_that_is_rejected_by_its_own_sections_names_the_call.__code__.co_firstlineno + 1
     (text,) = problems(scenario.compiled)
     assert text.startswith(f"{HERE}:{line}:16: unknown correlation profile 'gws-v3'; expected gws-v2 or")
+
+
+def test_a_path_may_begin_with_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.yaml").write_text("cometreel: 1\ntitle: at home\n")
+    assert Scenario.load("~/a.yaml").title == "at home"
