@@ -13,6 +13,7 @@ from typing import Final
 from benchmarks import (
     conservation,
     engine,
+    engine_profile,
     fixtures,
     loading,
     recording,
@@ -30,6 +31,7 @@ BENCHES: Final[Mapping[str, Callable[[Path], None]]] = MappingProxyType(
         "engine": lambda _folder: engine.bench(),
         "startup": lambda _folder: startup.bench(),
         "trace": lambda _folder: trace_post.bench(),
+        "profile": lambda _folder: engine_profile.bench(),
         "fixtures": fixtures.bench,
         "recording": recording.bench,
         "replaying": replaying.bench,
