@@ -47,8 +47,8 @@ STEPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """The steps, with the files and folders of each; other functions belong to the step that calls them."""
 
-_Function: TypeAlias = "tuple[str, int, str]"
-_Timing: TypeAlias = "tuple[int, int, float, float, dict[_Function, tuple[int, int, float, float]]]"
+_ProfiledFunction: TypeAlias = "tuple[str, int, str]"
+_ProfileTiming: TypeAlias = "tuple[int, int, float, float, dict[_ProfiledFunction, tuple[int, int, float, float]]]"
 
 
 def bench() -> None:
@@ -65,7 +65,7 @@ def _print(title: str, seconds: Callable[[int, cProfile.Profile | None], float])
     print(f"\n{title}\n{'-' * len(title)}\n{best:.1f} µs, {1e6 / best:,.0f} per second of processor time", flush=True)
     profile = cProfile.Profile()
     seconds(ROUNDS, profile)
-    timings = cast("Mapping[_Function, _Timing]", vars(pstats.Stats(profile))["stats"])
+    timings = cast("Mapping[_ProfiledFunction, _ProfileTiming]", vars(pstats.Stats(profile))["stats"])
     steps, total = _by_step(timings)
     if not total:
         print("(the engine is compiled, so the profiler sees none of its functions)")
@@ -84,7 +84,7 @@ def _is_engine(file: str) -> bool:
     return file.startswith(str(PACKAGE))
 
 
-def _by_step(timings: Mapping[_Function, _Timing]) -> tuple[dict[str, float], float]:
+def _by_step(timings: Mapping[_ProfiledFunction, _ProfileTiming]) -> tuple[dict[str, float], float]:
     """Return the profiled seconds of each step, with those of the functions outside of the package that it calls."""
     spent = dict.fromkeys(STEPS, 0.0)
     for (file, _, _), (_, _, own, _, callers) in timings.items():

@@ -7,6 +7,7 @@ recorded is silently altered; numbers keep their digits. Equality is that of JSO
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import sys
@@ -99,6 +100,18 @@ _DECODER_OF_MINUS_ZERO = json.JSONDecoder(  # calls Python for each integer, whi
     parse_constant=_refuse_constant, parse_float=number, parse_int=_integer, object_pairs_hook=_refuse_duplicates
 )
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _fast_encoder() -> Callable[[JSON], str]:
+    """Return the function of `_ENCODER` without what it prepares for each call; it saves half of the time."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # a Python without the accelerator
+        return _ENCODER.encode
+    pieces = make(None, _ENCODER.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda value: "".join(pieces(value, 0))
+
+
+_encoded_text = _fast_encoder()
 _SORTED_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True)
 
 
@@ -120,7 +133,7 @@ def decode(text: str | bytes, *, share_keys: bool = False) -> JSON:
     """
     try:
         if isinstance(text, bytes):
-            text = text.decode("utf-8-sig")
+            text = text.decode("utf-8-sig" if text.startswith(codecs.BOM_UTF8) else "utf-8")
         usual = _DECODER_OF_MINUS_ZERO if _may_have_minus_zero(text) else _DECODER
         value: JSON = (_SHARING_DECODER if share_keys else usual).decode(text)
     except NotJSON:
@@ -168,7 +181,7 @@ def _string(found: re.Match[str]) -> str:
 
 def encode(value: JSON) -> bytes:
     """Encode a value as compact UTF-8 with keys in their order, so that equal values give equal bytes."""
-    text = _with_literals(value)
+    text = _with_literals(value) if NumberLiteral.used else _encoded_text(value)
     try:
         return text.encode()
     except UnicodeEncodeError:  # an unpaired surrogate, which is legal in JSON only as an escape

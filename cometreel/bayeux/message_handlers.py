@@ -27,6 +27,7 @@ __all__ = [
     "MessageHandlers",
     "add_advice",
     "encoded_message",
+    "own_members",
 ]
 
 HANDSHAKE: Final = "/meta/handshake"
@@ -190,9 +191,15 @@ class MessageHandlers:
 
 
 def encoded_message(message: Message, origin: object = None) -> EncodedMessage:
-    """Encode a message for its receivers, without the sender's fields id and clientId."""
-    kept = {key: value for key, value in message.items() if key not in {"id", "clientId"}}
-    return EncodedMessage(str(message["channel"]), encode(kept), origin)
+    """Encode a message for its receivers."""
+    return EncodedMessage(str(message["channel"]), encode(own_members(message)), origin)
+
+
+def own_members(message: Message) -> Message:
+    """Return a message without the sender's fields id and clientId."""
+    if "id" not in message and "clientId" not in message:
+        return message
+    return {key: value for key, value in message.items() if key not in {"id", "clientId"}}
 
 
 def add_advice(session: BayeuxSession, reply: Message, transport: TransportName, settings: BayeuxSettings) -> None:

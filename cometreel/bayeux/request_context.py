@@ -66,6 +66,8 @@ def reply_to(message: Message, channel: str) -> Message:
 
 def add_policy_result(reply: Message, policy: PolicyResult) -> None:
     """Add the application's advice and extension to a reply."""
+    if policy.advice is None and policy.ext is None:
+        return
     for key, value in (("advice", policy.advice), ("ext", policy.ext)):
         if value is not None:
             reply[key] = {**as_object(reply.get(key)), **value}

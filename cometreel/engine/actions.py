@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from cometreel.bayeux import EncodedMessage
 from cometreel.engine.sessions import Session
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSONObject
@@ -60,7 +61,7 @@ class Notify:
     """
 
     session: Session
-    messages: tuple[JSONObject, ...]
+    messages: tuple[JSONObject | EncodedMessage, ...]
     batch: bool = False
     client_id: str | None = None
     deliver: str = "asker"

@@ -77,6 +77,7 @@ class Backend:
             bayeux_settings(scenario.bayeux), self._ids.new, self.sessions, self._perform, self._schedule_action
         )
         self.server = self._application.server
+        self._deadlines = self.server.deadlines
         self._router = self._application.router = NotificationRouter(
             self.sessions, self.server, self.counters, self._effects.extend, self._give_up, self.settings.max_waiting
         )
@@ -137,8 +138,9 @@ class Backend:
             request = replace(request, body=in_utf_8(request.headers, request.body))
         is_bayeux = self.server.handles(request.path)
         self.counters.requests["websocket" if request.websocket else "bayeux" if is_bayeux else "http"] += 1
-        if not (is_bayeux or request.websocket or self._responders) and (reply := self._handler.unasked(request)):
-            return [reply, *self._take_effects()]
+        if request.method != "POST" and not (is_bayeux or request.websocket or self._responders):
+            if (reply := self._handler.unasked(request)) is not None:
+                return [reply, *self._take_effects()]
         self.sessions.end_expired(now)
         resolved = self._resolver.resolve(request, now, is_bayeux=is_bayeux)
         if is_bayeux:
@@ -177,6 +179,8 @@ class Backend:
     def delivered(self, request_id: int, now: float) -> list[Effect]:
         """Record that the reply, or the oldest unconfirmed frame, was written to the client."""
         self._catch_up(now)
+        if not self.server.awaits_confirmation(request_id):
+            return self._take_effects()
         self._effects += self.server.delivered(request_id, self._time)
         return self._take_effects()
 
@@ -273,29 +277,36 @@ class Backend:
     def _catch_up(self, now: float) -> None:
         """Process everything that is due by now in the order of time; actions before the server's own timers."""
         if self._is_idle(now):
-            self._time = max(self._time, now)
+            if now > self._time:
+                self._time = now
             return
         while True:
             timer = self.server.deadline()
             until = now if timer is None or timer > now else timer
             limit = Ticks(to_ticks(until) + 1)
-            for at, action in self._schedule.due(limit, lambda at, action: at <= action.session.ticks(now)):
-                due = action.session.time(at)
-                if isinstance(action, Notify):
-                    self.counters.lateness.observe(now - due)
-                self._time = max(self._time, min(due, now))
-                self._perform(action, self._time)
+            if not self._schedule.is_idle(until):
+                self._perform_due(limit, now)
             self._time = max(self._time, until)
             if timer is None or timer > now:
                 return
             self._effects += self.server.advance(self._time)
 
+    def _perform_due(self, limit: Ticks, now: float) -> None:
+        for at, action in self._schedule.due(limit, lambda at, action: at <= action.session.ticks(now)):
+            due = action.session.time(at)
+            if isinstance(action, Notify):
+                self.counters.lateness.observe(now - due)
+            self._time = max(self._time, min(due, now))
+            self._perform(action, self._time)
+
     def _is_idle(self, now: float) -> bool:
-        """True if nothing is due by now. Called for each request, so it does the least possible."""
-        timer, first = self.server.deadline(), self._schedule.first()
-        return (timer is None or timer > now) and (first is None or first[0] > to_ticks(now) + 1)
+        """True if nothing is due by now. Called several times for each request, so it does the least possible."""
+        timer = self._deadlines.first
+        return (timer is None or timer > now) and self._schedule.is_idle(now)
 
     def _take_effects(self) -> list[Effect]:
+        if not self._effects:
+            return []
         effects = self._effects[:]
         self._effects.clear()
         return effects

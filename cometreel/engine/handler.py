@@ -16,7 +16,7 @@ from cometreel.engine.near_misses import Miss, explain, miss_reply
 from cometreel.engine.player import Player, Timeline, actions_of
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import ReplaySettings
-from cometreel.engine.request_journal import Call, RequestJournal
+from cometreel.engine.request_journal import RequestJournal
 from cometreel.engine.responders import Responder, Response, responder_request
 from cometreel.engine.scheduling import Ticks, TimerHandle
 from cometreel.engine.session_roles import SessionRoles
@@ -151,9 +151,13 @@ class RequestHandler:
         """Return the anchors of timeline entries that a subscription reaches."""
         return self._prepared.subscription_anchors(kind, subscription)
 
+    def has_anchor(self, anchor: Anchor) -> bool:
+        """True if a timeline entry starts or ends with this anchor."""
+        return anchor in self._prepared.anchors
+
     def on_anchor(self, session: Session, anchor: Anchor, at: Ticks) -> None:
         """Start and end the timeline entries with this anchor: an exchange, or an event of a CometD client."""
-        if anchor in self._prepared.anchors:
+        if self.has_anchor(anchor):
             self._session_roles.on_anchor(session, anchor)
             self._timeline.on_anchor(session, anchor, at)
 
@@ -165,7 +169,8 @@ class RequestHandler:
 
     def meta_faults(self, session: Session, channel: str, subscription: JSON) -> list[FaultAction]:
         """Count a meta message and return the faults that it triggers."""
-        return triggered(self.faults.on_meta(channel), session, self._player.seed, subscription)
+        faults = self.faults.on_meta(channel)
+        return triggered(faults, session, self._player.seed, subscription) if faults else []
 
     # ------------------------------------------------------------------ HTTP
     def unasked(self, request: Request) -> Reply | None:
@@ -224,8 +229,10 @@ class RequestHandler:
         breaks, after = _breaks(actions), max(0.0, reply.after_seconds) + _delay(actions)
         self._record(source, exchange.name, "played", None if breaks else reply.status)
         answer = Drop(request.id) if breaks else http_reply(request.id, reply)
-        scheduled = [ScheduledAction(after, EndClients(session)) for each in actions if isinstance(each, EndSession)]
-        scheduled += actions_of(rendered.events, session, Cause(exchange.name, call=self._journal.last))
+        scheduled = actions_of(rendered.events, session, Cause(exchange.name, call=self._journal.last))
+        if actions:
+            ends = [ScheduledAction(after, EndClients(session)) for each in actions if isinstance(each, EndSession)]
+            scheduled = [*ends, *scheduled]
         at = session.ticks(source.at)
         self.on_anchor(session, exchange.name, at)
         if self._player.is_next(after, scheduled, at):
@@ -399,23 +406,23 @@ class RequestHandler:
         failure: str = "",
     ) -> None:
         """Write a request to the journal."""
-        session = source.session
-        self._journal.write(
-            Call(
-                at=source.at,
-                session=session.number,
-                role=session.role,
-                user=session.user,
-                method=source.method,
-                target=source.target,
-                body=source.body,
-                exchange=exchange,
-                outcome=outcome,
-                number=self._journal.last + 1,
-                status=status,
-                miss=miss,
-                failure=failure,
-                profile=self.scenario.profile,
+        session, journal = source.session, self._journal
+        journal.write(
+            (
+                source.at,
+                session.number,
+                session.role,
+                session.user,
+                source.method,
+                source.target,
+                source.body,
+                exchange,
+                outcome,
+                journal.last + 1,
+                status,
+                miss,
+                failure,
+                self.scenario.profile,
             )
         )
 
@@ -472,7 +479,7 @@ def _reply_timer(timers: Iterable[TimerHandle[Action]]) -> TimerHandle[Action]:
 
 def http_reply(request_id: int, reply: ReplyOut) -> Reply:
     """Return a rendered reply as bytes; a JSON body gets GWS's content type unless the scenario sets another."""
-    headers = Headers(reply.headers)
+    headers = reply.headers if isinstance(reply.headers, Headers) else Headers(reply.headers)
     if reply.content is not None:
         return Reply(request_id, reply.status, headers, reply.content)
     if not any(name.lower() == "content-type" for name, _ in reply.headers):

@@ -175,4 +175,9 @@ def _clients(session: Session, client_id: str | None) -> list[str]:
 
 def _encoded(notify: Notify) -> list[EncodedMessage]:
     """Encode the messages once for all their receivers."""
-    return [encoded_message(message, origin) for message, origin in zip_longest(notify.messages, notify.origins)]
+    return [
+        EncodedMessage(message.channel, message.body, origin)
+        if isinstance(message, EncodedMessage)
+        else encoded_message(message, origin)
+        for message, origin in zip_longest(notify.messages, notify.origins)
+    ]

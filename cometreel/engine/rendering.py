@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypeAlias
 
+from cometreel.bayeux import EncodedMessage
 from cometreel.engine.sessions import References
 from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
@@ -58,7 +59,7 @@ class TimedEvents:
     """The messages, or the end of the CometD clients, due at the same time: `after_seconds` after the cause."""
 
     after_seconds: float
-    messages: tuple[JSONObject, ...] = ()
+    messages: tuple[JSONObject | EncodedMessage, ...] = ()
     batch: str | None = None
     disconnect: bool = False
     deliver: str = "asker"

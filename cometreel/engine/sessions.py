@@ -88,6 +88,9 @@ class PlayState:
         """
         exchanges = group.exchanges
         first = exchanges[0].name
+        if len(exchanges) == 1:
+            is_used_up = first in self._round and (group.repeat or repeat) == "fail"
+            return None if is_used_up else exchanges[0]
         place = min(self._cursors.get(first, 0), len(exchanges))
         while place < len(exchanges) and exchanges[place].name in self._round:
             place += 1
@@ -209,14 +212,19 @@ class Session:
     causes: int = 0
     """The number of times that actions were scheduled; it orders actions of equal time."""
     last_request: float = 0.0
+    start: Ticks = field(init=False)
+    """The time of its first request."""
+
+    def __post_init__(self) -> None:
+        self.start = to_ticks(self.started)
 
     def ticks(self, now: float) -> Ticks:
         """Convert a time to ticks. Equal durations within a session give equal ticks at any time."""
-        return Ticks(to_ticks(self.started) + to_ticks(now - self.started))
+        return Ticks(self.start + to_ticks(now - self.started))
 
     def time(self, ticks: Ticks) -> float:
         """Convert ticks back to a time; `ticks(time(t))` is `t`."""
-        return self.started + to_seconds(Ticks(ticks - to_ticks(self.started)))
+        return self.started + to_seconds(Ticks(ticks - self.start))
 
 
 _MAX_NAMES = 100  # of each kind: browser cookies, bound values, credentials of one session; the oldest is forgotten
@@ -249,6 +257,7 @@ class Sessions:
     def configure(self, section: SessionSection) -> None:
         """Apply the limits of a scenario."""
         self.idle_seconds = section.max_idle_seconds or _IDLE
+        self._no_end_before = float("-inf")  # no session can end before this time, whatever requests arrive
         self._max_provisional = section.max_provisional
 
     def __len__(self) -> int:
@@ -310,9 +319,13 @@ class Sessions:
 
     def end_expired(self, now: float) -> None:
         """End the sessions that were idle for too long and have no live client and no open WebSocket."""
+        if now < self._no_end_before:
+            return
+        self._no_end_before = now
         while self._live:
             session = next(iter(self._live.values()))
             if now - session.last_request < self.idle_seconds:
+                self._no_end_before = session.last_request + self.idle_seconds
                 return
             if session.clients or session.sockets:
                 self.touch(session, now)  # kept alive by its client; check again after the idle time
@@ -354,7 +367,9 @@ class Sessions:
 
     def by_cookie(self, value: str | None) -> Session | None:
         """Return the session of a cookie, with any node after the dot (some balancers remove it)."""
-        return self._by_cookie.get(value.partition(".")[0]) if value else None
+        if not value:
+            return None
+        return self._by_cookie.get(value) or self._by_cookie.get(value.partition(".")[0])
 
     def by_client(self, client_id: str) -> Session | None:
         """Return the session of a live CometD client."""

@@ -15,6 +15,7 @@ from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.normalized_request import RequestOrPublish
 from cometreel.scenario.runtime_expressions import RuntimeExpression
+from cometreel.wire import Headers
 
 __all__ = [
     "Anchor",
@@ -200,7 +201,7 @@ class ReplyOut:
 
     after_seconds: float
     status: int
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...] | Headers
     body: JSON = None
     content: bytes | None = None
 
