@@ -6,16 +6,18 @@ import cProfile
 import gc
 import json
 import time
+import tracemalloc
+from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import count
 
 from benchmarks.figures import heading, row
 from cometreel.engine import Backend, ReplaySettings
-from cometreel.http_fields import RawFields, cached_headers
+from cometreel.http_fields import RawFields, cached_headers, field_text
 from cometreel.jsonvalue import JSON, encode
 from cometreel.scenario import loads
 from cometreel.serve.app_factory import GC_THRESHOLDS
-from cometreel.wire import Reply, Request
+from cometreel.wire import Headers, Reply, Request
 
 PATH = "/api/v2/notifications"
 
@@ -59,9 +61,19 @@ def collect_garbage_less_often() -> None:
 
 
 class SimulatedAgent:
-    """One live session with its cookies, CometD client and held poll. Its requests are prepared, as a socket's are."""
+    """One live session with its cookies, CometD client and held poll. Its requests are prepared, as a socket's are.
 
-    def __init__(self, backend: Backend, ids: count[int], now: float) -> None:
+    `headers` decodes header fields; by default equal ones once, as an HTTP server does.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        ids: count[int],
+        now: float,
+        headers: Callable[[RawFields], Headers] = cached_headers,
+    ) -> None:
+        self._headers = headers
         self.backend, self.ids, self._jar = backend, ids, dict[str, str]()
         self._fields: RawFields = ((b"content-type", b"application/json"),)
         reply = self.post(PATH, [{"channel": "/meta/handshake", "supportedConnectionTypes": ["long-polling"]}], now)
@@ -81,7 +93,7 @@ class SimulatedAgent:
 
     def send(self, path: str, body: bytes, now: float) -> Reply | None:
         """Send a POST with an encoded body; an HTTP server decodes equal header fields once."""
-        request = Request(next(self.ids), "POST", path, headers=cached_headers(self._fields), body=body)
+        request = Request(next(self.ids), "POST", path, headers=self._headers(self._fields), body=body)
         for effect in self.backend.receive(request, now):
             if isinstance(effect, Reply) and effect.request_id == request.id:
                 for field in effect.headers.get_all("set-cookie"):
@@ -154,6 +166,24 @@ class EngineRun:
             begin = time.process_time()
             self.play(rounds)
             return (time.process_time() - begin) / rounds
+
+
+def bytes_per_session(sessions: int = 5000) -> float:
+    """Return the memory of an idle session with its held poll, without the bounded cache of header fields."""
+    backend, ids = Backend(loads(scenario(10)), ReplaySettings(seed="bench")), count(1)
+    SimulatedAgent(backend, ids, 0.0)
+    gc.collect()
+    tracemalloc.start()
+    for _ in range(sessions):
+        SimulatedAgent(backend, ids, 0.0, _new_headers)
+    gc.collect()
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return used / sessions
+
+
+def _new_headers(fields: RawFields) -> Headers:
+    return Headers((field_text(name), field_text(value)) for name, value in fields)
 
 
 def exchanges_per_second(exchanges: int, sessions: int, rounds: int, *, different: int = 10) -> float:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias, cast
 
-from benchmarks.engine import EngineRun, collect_garbage_less_often
+from benchmarks.engine import EngineRun, bytes_per_session, collect_garbage_less_often
 
 PACKAGE: Final = Path(__file__).parents[1] / "cometreel"
 SESSIONS: Final = 1000
@@ -58,6 +58,7 @@ def bench() -> None:
     collect_garbage_less_often()
     _print("One POST: reply, one notification scheduled, known session, held poll", run.post_seconds)
     _print("One exchange: POST, acknowledgement, notification, next poll", run.exchange_seconds)
+    print(f"\nan idle session with its held poll: {bytes_per_session():,.0f} bytes")
 
 
 def _print(title: str, seconds: Callable[[int, cProfile.Profile | None], float]) -> None:

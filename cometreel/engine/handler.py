@@ -13,6 +13,7 @@ from cometreel.engine.actions import Action, AnswerRequest, Cause, EndClients, N
 from cometreel.engine.faults import Faults, triggered
 from cometreel.engine.matching import Chooser, ExchangeChoice, RoleAllocator, RoleValues
 from cometreel.engine.near_misses import Miss, explain, miss_reply
+from cometreel.engine.play_state import References
 from cometreel.engine.player import Player, Timeline, actions_of
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.replay_settings import ReplaySettings
@@ -20,9 +21,8 @@ from cometreel.engine.request_journal import RequestJournal
 from cometreel.engine.responders import Responder, Response, responder_request
 from cometreel.engine.scheduling import Ticks, TimerHandle
 from cometreel.engine.session_roles import SessionRoles
-from cometreel.engine.sessions import References, Session, Sessions
+from cometreel.engine.sessions import Session, Sessions
 from cometreel.http_fields import JSON_TYPE, error_reply
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.scenario import (
     Anchor,
@@ -54,7 +54,7 @@ _BY_BROWSERS = re.compile(r"/(favicon\.ico|robots\.txt|apple-touch-icon[^/]*\.pn
 _BEFORE_ALL = -1  # events of responders come before those of exchanges due at the same time
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class HandlerResult:
     """The result of an HTTP request: effects to perform now, or the timer of a reply that is scheduled."""
 
@@ -62,7 +62,7 @@ class HandlerResult:
     timer: TimerHandle[Action] | None = None
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class PublishAnswer:
     """The answer of an exchange or a responder to a publish."""
 
@@ -434,7 +434,7 @@ class ResponderFailed:
     text: str
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class _CallSource:
     """The session, the request and the time of a call, as the request journal records them."""
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypeAlias
 
 from cometreel.bayeux import EncodedMessage
-from cometreel.engine.sessions import References
-from cometreel.immutable import immutable
+from cometreel.engine.play_state import References
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario import (
     EventOut,
@@ -54,7 +53,7 @@ LONGEST = 1e9
 """The maximum delay of an event in seconds; a template can take `after` and `gap` from a request."""
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class TimedEvents:
     """The messages, or the end of the CometD clients, due at the same time: `after_seconds` after the cause."""
 
@@ -68,7 +67,7 @@ class TimedEvents:
     """The place of each message's event in the exchange, from 1."""
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class RenderedExchange:
     """A reply, and the events that follow in the order in which they are due."""
 

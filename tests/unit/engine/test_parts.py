@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from cometreel.engine import ReplaySettings
 from cometreel.engine.id_generator import IdGenerator, user_id
 from cometreel.engine.matching import RoleAllocator
+from cometreel.engine.play_state import PlayState, References
 from cometreel.engine.rendering import Numbering, rebase
 from cometreel.engine.scheduling import Schedule, Ticks
-from cometreel.engine.sessions import PlayState, References
 from cometreel.errors import OptionInvalid
 from cometreel.jsonvalue import JSON
 

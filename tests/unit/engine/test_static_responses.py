@@ -16,12 +16,13 @@ from cometreel.engine.bound_values import BoundValues
 from cometreel.engine.handler import http_reply
 from cometreel.engine.id_generator import IdGenerator
 from cometreel.engine.matching import ExchangeChoice
+from cometreel.engine.play_state import References
 from cometreel.engine.player import Player
 from cometreel.engine.prepared_scenario import PreparedScenario
 from cometreel.engine.rendering import RenderedExchange
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.scheduling import Schedule
-from cometreel.engine.sessions import References, Session, Sessions
+from cometreel.engine.sessions import Session, Sessions
 from cometreel.engine.static_responses import StaticResponse
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.scenario import CompiledScenario, Exchange, Match, NormalizedRequest, ReplyOut, load, loads
