@@ -11,7 +11,7 @@ import codecs
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from decimal import Decimal, InvalidOperation
 from typing import ClassVar, NoReturn, Self, TypeAlias
 
@@ -25,6 +25,7 @@ __all__ = [
     "decode_lenient",
     "encode",
     "exact",
+    "hashable",
     "number",
     "readable",
     "same",
@@ -288,6 +289,19 @@ def _canonical(value: float) -> str:
     power = int(exponent) + len(digits) - len(significant)
     minus = "-" if sign else ""
     return f"{minus}{significant}{'0' * power}" if power >= 0 else f"{minus}{significant}e{power}"
+
+
+def hashable(value: JSON) -> Hashable:
+    """Return a hashable value that is equal for equal JSON values: `1` equals `1.0`, but not `true`."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return ("bool", value)
+    if isinstance(value, dict):
+        return frozenset((key, hashable(member)) for key, member in value.items())
+    if isinstance(value, list):
+        return ("list", *map(hashable, value))
+    return exact(value) if isinstance(value, float) else value
 
 
 def same(one: JSON, other: JSON) -> bool:

@@ -7,10 +7,9 @@ creates a `Request`, calls the engine with the time, and performs the effects.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, KeysView, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal, TypeAlias
-
-from cometreel.immutable import immutable
 
 __all__ = ["Accept", "Drop", "Effect", "Forward", "Frame", "Headers", "Log", "Reply", "Request"]
 
@@ -105,7 +104,7 @@ class Headers:
         return f"Headers({[name for name, _ in self._fields]})"  # values may be secrets
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Request:
     """One HTTP request, or the upgrade that opens a WebSocket.
 
@@ -126,7 +125,7 @@ class Request:
     address: str = ""
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Reply:
     """Send this HTTP reply. It refuses a WebSocket upgrade."""
 
@@ -144,7 +143,7 @@ class Reply:
             return ""
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Accept:
     """Complete the WebSocket upgrade, with these extra header fields."""
 
@@ -152,7 +151,7 @@ class Accept:
     headers: Headers = Headers()
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Frame:
     """Send one text frame on an accepted WebSocket; `delivered` or `gone` follows for each, in order."""
 
@@ -160,7 +159,7 @@ class Frame:
     text: str
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Drop:
     """Close the connection of this request without a reply, or a WebSocket with this close code."""
 
@@ -168,14 +167,14 @@ class Drop:
     code: int = 1000
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Forward:
     """Forward this unmatched request to the real server, with the client's credentials."""
 
     request_id: int
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Log:
     """Write this to the log. The text contains no secrets."""
 

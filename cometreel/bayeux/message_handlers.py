@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Final
 
 from cometreel.bayeux.application import NO_DATA, PublishResult
@@ -190,7 +190,7 @@ class MessageHandlers:
             self._delivery.flush(session, now)
 
 
-def encoded_message(message: Message, origin: object = None) -> EncodedMessage:
+def encoded_message(message: Message, origin: Hashable | None = None) -> EncodedMessage:
     """Encode a message for its receivers."""
     return EncodedMessage(str(message["channel"]), encode(own_members(message)), origin)
 

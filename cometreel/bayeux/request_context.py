@@ -11,7 +11,6 @@ from cometreel.bayeux.application import PolicyResult
 from cometreel.bayeux.messages import Message
 from cometreel.bayeux.reply_channels import ReplyChannel
 from cometreel.bayeux.session import BayeuxSession
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject, encode
 from cometreel.wire import Request
 
@@ -43,7 +42,7 @@ class BayeuxRequest:
     """True if the reply is held."""
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class MessageContext:
     """One message of a live session that the application has allowed."""
 

@@ -5,18 +5,18 @@ The backend performs them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from cometreel.bayeux import EncodedMessage
 from cometreel.engine.sessions import Session
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSONObject
 from cometreel.wire import Drop, Reply
 
 __all__ = ["Action", "AnswerRequest", "Cause", "EndClients", "Notify", "Origin", "ScheduledAction"]
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Cause:
     """The cause of events: a call that an exchange answered, or a timeline entry; a responder or a push has neither.
 
@@ -31,7 +31,7 @@ class Cause:
     client_id: str | None = None
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Origin:
     """The origin of one message to a client: the session and the event that caused it."""
 
@@ -44,7 +44,7 @@ class Origin:
     """The place of the event in its exchange, from 1."""
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class AnswerRequest:
     """Send this reply, or close the connection instead."""
 
@@ -52,7 +52,7 @@ class AnswerRequest:
     answer: Reply | Drop
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Notify:
     """Deliver these messages: to one CometD client, or to all clients of the session if `client_id` is None.
 
@@ -69,7 +69,7 @@ class Notify:
     """The origin of each message."""
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class EndClients:
     """End CometD clients from the server's side; `client_id` and `deliver` select them as in `Notify`."""
 
@@ -81,7 +81,7 @@ class EndClients:
 Action: TypeAlias = AnswerRequest | Notify | EndClients
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class ScheduledAction:
     """An action and its delay after its cause, in seconds at speed 1."""
 

@@ -138,9 +138,8 @@ class Backend:
             request = replace(request, body=in_utf_8(request.headers, request.body))
         is_bayeux = self.server.handles(request.path)
         self.counters.requests["websocket" if request.websocket else "bayeux" if is_bayeux else "http"] += 1
-        if request.method != "POST" and not (is_bayeux or request.websocket or self._responders):
-            if (reply := self._handler.unasked(request)) is not None:
-                return [reply, *self._take_effects()]
+        if not (is_bayeux or request.websocket or self._responders) and (reply := self._handler.unasked(request)):
+            return [reply, *self._take_effects()]
         self.sessions.end_expired(now)
         resolved = self._resolver.resolve(request, now, is_bayeux=is_bayeux)
         if is_bayeux:
@@ -277,8 +276,7 @@ class Backend:
     def _catch_up(self, now: float) -> None:
         """Process everything that is due by now in the order of time; actions before the server's own timers."""
         if self._is_idle(now):
-            if now > self._time:
-                self._time = now
+            self._time = max(self._time, now)
             return
         while True:
             timer = self.server.deadline()

@@ -31,7 +31,7 @@ from cometreel.engine.rendering import (
 from cometreel.engine.replay_settings import ReplaySettings
 from cometreel.engine.scheduling import Schedule, Ticks, TimerHandle, to_ticks
 from cometreel.engine.sessions import Session
-from cometreel.engine.static_responses import Pieces, StaticEvents
+from cometreel.engine.static_responses import ByteParts, StaticEvents
 from cometreel.scenario import (
     Anchor,
     Exchange,
@@ -239,7 +239,7 @@ def actions_of(events: Sequence[TimedEvents], session: Session, cause: Cause) ->
     ]
 
 
-def _joined(pieces: Pieces, live: Mapping[int, int]) -> bytes:
+def _joined(pieces: ByteParts, live: Mapping[int, int]) -> bytes:
     """Return the bytes of a static response with live reference numbers."""
     if len(pieces) == 1:
         return cast("bytes", pieces[0])

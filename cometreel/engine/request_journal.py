@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TypeAlias, TypedDict, Unpack, overload
 
 from cometreel.engine.given_up import GivenUpEvents
 from cometreel.engine.near_misses import Miss
 from cometreel.errors import OptionInvalid
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, NotJSON, decode
 from cometreel.masking import masked_text
 from cometreel.scenario import Profile, find
@@ -26,7 +25,7 @@ _OPERATION, _OWNER, _OWNER_TYPE = "/operationName", ("/workbinOwner",), ("/workb
 """The places in GWS's documented requests; a correlation profile can name others."""
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class Call:
     """One request or publish to a replay. It contains no cookie and no credential."""
 

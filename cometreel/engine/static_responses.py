@@ -31,7 +31,15 @@ from cometreel.scenario.normalized_request import normalize_path
 from cometreel.scenario.values import Fixed, Identifier, Items, Members, Templated, Value
 from cometreel.wire import Headers
 
-__all__ = ["Pieces", "StaticEvents", "StaticReply", "StaticResponse", "literal_of", "reads", "static_response_of"]
+__all__ = [
+    "ByteParts",
+    "StaticEvents",
+    "StaticReply",
+    "StaticResponse",
+    "literal_of",
+    "reads",
+    "static_response_of",
+]
 
 _NO_REQUEST = RenderContext(NormalizedRequest("GET", normalize_path("/")))
 """A context for parts that don't depend on it."""
@@ -39,7 +47,7 @@ _MARK = "\x00number\x00"
 _CUT = encode(_MARK)[1:-1]
 
 
-Pieces: TypeAlias = "tuple[bytes | int, ...]"
+ByteParts: TypeAlias = "tuple[bytes | int, ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class StaticReply:
     after_seconds: float
     status: int
     headers: Headers
-    pieces: Pieces
+    pieces: ByteParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class StaticEvents:
     """The messages due at the same time, as recorded, and the pieces of each message that has a reference number."""
 
     timed: TimedEvents
-    numbered: tuple[tuple[int, Pieces], ...]
+    numbered: tuple[tuple[int, ByteParts], ...]
     """The index of the message, and its pieces."""
 
 
@@ -133,7 +141,7 @@ def _has_uri(value: JSON) -> bool:
     return rebase(value, "") != value
 
 
-def _pieces(body: JSON, pointers: Sequence[str], maps: Sequence[str] = ()) -> Pieces:
+def _pieces(body: JSON, pointers: Sequence[str], maps: Sequence[str] = ()) -> ByteParts:
     """Encode a value as bytes, with the reference numbers at the pointers, and in the maps, as separate integers."""
     numbers: list[int] = []
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.normalized_request import RequestOrPublish
 from cometreel.scenario.runtime_expressions import RuntimeExpression
@@ -173,7 +172,7 @@ def _epoch() -> datetime:
     return EPOCH
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class RenderContext:
     """The data that templates can use while one exchange is played.
 
@@ -195,7 +194,7 @@ class RenderContext:
     base: str = ""
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class ReplyOut:
     """A rendered HTTP reply. The body is `content` unless that is None; then it is the JSON value `body`."""
 
@@ -206,7 +205,7 @@ class ReplyOut:
     content: bytes | None = None
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class PublishReplyOut:
     """A rendered reply to a publish. `members` are the other members of the message (`data`, `ext`)."""
 
@@ -216,7 +215,7 @@ class PublishReplyOut:
     members: Mapping[str, JSON] = field(default_factory=dict)
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class EventPlan:
     """The schedule of an event: first `after_seconds` after its cause, `count` times in all, `gap_seconds` apart."""
 
@@ -225,7 +224,7 @@ class EventPlan:
     gap_seconds: float = 0.0
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class EventOut:
     """A rendered event: a message (`channel`, `data`, `ext`) to deliver, or the end of the CometD session.
 

@@ -16,7 +16,6 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from cometreel import jsonvalue
 from cometreel.bounded_cache import BoundedCache
 from cometreel.http_fields import CACHED_LENGTH
-from cometreel.immutable import immutable
 from cometreel.jsonvalue import JSON, JSONObject
 from cometreel.scenario.json_pointer import remove
 from cometreel.wire import Headers, Request
@@ -88,7 +87,7 @@ def _decoded(segment: str) -> str:
         return segment
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class NormalizedRequest:
     """A normalised HTTP request.
 
@@ -112,7 +111,7 @@ class NormalizedRequest:
         return form_of(self.content, self.headers.charset())
 
 
-@immutable
+@dataclass(slots=True, unsafe_hash=True)
 class NormalizedPublish:
     """A normalised Bayeux publish. `compared` is `data` without the ids that the client chooses."""
 
