@@ -125,7 +125,7 @@ class Request:
     address: str = ""
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Reply:
     """Send this HTTP reply. It refuses a WebSocket upgrade."""
 
@@ -133,6 +133,15 @@ class Reply:
     status: int
     headers: Headers = Headers()
     body: bytes = b""
+
+    def __init__(
+        self,
+        request_id: int,
+        status: int,
+        headers: Headers = Headers(),
+        body: bytes = b"",
+    ) -> None:
+        self.request_id, self.status, self.headers, self.body = request_id, status, headers, body
 
     @property
     def reason(self) -> str:

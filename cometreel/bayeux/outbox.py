@@ -11,7 +11,7 @@ from dataclasses import dataclass
 __all__ = ["AckedOutbox", "EncodedMessage", "Outbox"]
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class EncodedMessage:
     """A message in bytes, encoded once for all its receivers.
 
@@ -21,6 +21,14 @@ class EncodedMessage:
     channel: str
     body: bytes
     origin: Hashable | None = None
+
+    def __init__(
+        self,
+        channel: str,
+        body: bytes,
+        origin: Hashable | None = None,
+    ) -> None:
+        self.channel, self.body, self.origin = channel, body, origin
 
 
 class Outbox:

@@ -25,7 +25,7 @@ class MessageRefused(Exception):
         self.status = status
 
 
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)
 class BayeuxRequest:
     """One HTTP request or WebSocket frame that is being processed."""
 
@@ -41,8 +41,21 @@ class BayeuxRequest:
     held: bool = False
     """True if the reply is held."""
 
+    def __init__(
+        self,
+        request: Request,
+        reply_channel: ReplyChannel,
+        session: BayeuxSession | None,
+        single: bool,
+        replies: list[Message] | None = None,
+        drain: bool = False,
+        held: bool = False,
+    ) -> None:
+        self.request, self.reply_channel, self.session, self.single = request, reply_channel, session, single
+        self.replies, self.drain, self.held = ([] if replies is None else replies), drain, held
 
-@dataclass(slots=True, unsafe_hash=True)
+
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class MessageContext:
     """One message of a live session that the application has allowed."""
 
@@ -52,6 +65,18 @@ class MessageContext:
     reply: Message
     policy: PolicyResult
     now: float
+
+    def __init__(
+        self,
+        bayeux_request: BayeuxRequest,
+        session: BayeuxSession,
+        message: Message,
+        reply: Message,
+        policy: PolicyResult,
+        now: float,
+    ) -> None:
+        self.bayeux_request, self.session, self.message, self.reply = bayeux_request, session, message, reply
+        self.policy, self.now = policy, now
 
 
 def reply_to(message: Message, channel: str) -> Message:

@@ -16,7 +16,7 @@ from cometreel.wire import Drop, Reply
 __all__ = ["Action", "AnswerRequest", "Cause", "EndClients", "Notify", "Origin", "ScheduledAction"]
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Cause:
     """The cause of events: a call that an exchange answered, or a timeline entry; a responder or a push has neither.
 
@@ -30,8 +30,17 @@ class Cause:
     """The number of the call in the request journal."""
     client_id: str | None = None
 
+    def __init__(
+        self,
+        exchange: str | None = None,
+        entry: int | None = None,
+        call: int | None = None,
+        client_id: str | None = None,
+    ) -> None:
+        self.exchange, self.entry, self.call, self.client_id = exchange, entry, call, client_id
 
-@dataclass(slots=True, unsafe_hash=True)
+
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Origin:
     """The origin of one message to a client: the session and the event that caused it."""
 
@@ -43,16 +52,34 @@ class Origin:
     event: int = 1
     """The place of the event in its exchange, from 1."""
 
+    def __init__(
+        self,
+        session: int,
+        exchange: str | None = None,
+        entry: int | None = None,
+        call: int | None = None,
+        event: int = 1,
+    ) -> None:
+        self.session, self.exchange, self.entry, self.call = session, exchange, entry, call
+        self.event = event
 
-@dataclass(slots=True, unsafe_hash=True)
+
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class AnswerRequest:
     """Send this reply, or close the connection instead."""
 
     session: Session
     answer: Reply | Drop
 
+    def __init__(
+        self,
+        session: Session,
+        answer: Reply | Drop,
+    ) -> None:
+        self.session, self.answer = session, answer
 
-@dataclass(slots=True, unsafe_hash=True)
+
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Notify:
     """Deliver these messages: to one CometD client, or to all clients of the session if `client_id` is None.
 
@@ -68,6 +95,18 @@ class Notify:
     origins: tuple[Origin, ...] = ()
     """The origin of each message."""
 
+    def __init__(
+        self,
+        session: Session,
+        messages: tuple[JSONObject | EncodedMessage, ...],
+        batch: bool = False,
+        client_id: str | None = None,
+        deliver: str = "asker",
+        origins: tuple[Origin, ...] = (),
+    ) -> None:
+        self.session, self.messages, self.batch, self.client_id = session, messages, batch, client_id
+        self.deliver, self.origins = deliver, origins
+
 
 @dataclass(slots=True, unsafe_hash=True)
 class EndClients:
@@ -81,9 +120,16 @@ class EndClients:
 Action: TypeAlias = AnswerRequest | Notify | EndClients
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class ScheduledAction:
     """An action and its delay after its cause, in seconds at speed 1."""
 
     after_seconds: float
     action: Action
+
+    def __init__(
+        self,
+        after_seconds: float,
+        action: Action,
+    ) -> None:
+        self.after_seconds, self.action = after_seconds, action

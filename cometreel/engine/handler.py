@@ -54,12 +54,19 @@ _BY_BROWSERS = re.compile(r"/(favicon\.ico|robots\.txt|apple-touch-icon[^/]*\.pn
 _BEFORE_ALL = -1  # events of responders come before those of exchanges due at the same time
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class HandlerResult:
     """The result of an HTTP request: effects to perform now, or the timer of a reply that is scheduled."""
 
     effects: tuple[Effect, ...] = ()
     timer: TimerHandle[Action] | None = None
+
+    def __init__(
+        self,
+        effects: tuple[Effect, ...] = (),
+        timer: TimerHandle[Action] | None = None,
+    ) -> None:
+        self.effects, self.timer = effects, timer
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -434,7 +441,7 @@ class ResponderFailed:
     text: str
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class _CallSource:
     """The session, the request and the time of a call, as the request journal records them."""
 
@@ -443,6 +450,17 @@ class _CallSource:
     target: str
     body: bytes
     at: float
+
+    def __init__(
+        self,
+        session: Session,
+        method: str,
+        target: str,
+        body: bytes,
+        at: float,
+    ) -> None:
+        self.session, self.method, self.target, self.body = session, method, target, body
+        self.at = at
 
 
 def _source_of(request: Request, session: Session, now: float) -> _CallSource:

@@ -24,12 +24,19 @@ __all__ = ["Chooser", "ExchangeChoice", "RoleAllocator", "RoleValues", "passes"]
 _CACHE_SIZE = 4096
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class ExchangeChoice:
     """The exchange that answers, and the values that its trigger captured."""
 
     exchange: Exchange
     match: Match
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        match: Match,
+    ) -> None:
+        self.exchange, self.match = exchange, match
 
 
 class Chooser:

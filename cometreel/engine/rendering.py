@@ -53,7 +53,7 @@ LONGEST = 1e9
 """The maximum delay of an event in seconds; a template can take `after` and `gap` from a request."""
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class TimedEvents:
     """The messages, or the end of the CometD clients, due at the same time: `after_seconds` after the cause."""
 
@@ -66,13 +66,32 @@ class TimedEvents:
     places: tuple[int, ...] = ()
     """The place of each message's event in the exchange, from 1."""
 
+    def __init__(
+        self,
+        after_seconds: float,
+        messages: tuple[JSONObject | EncodedMessage, ...] = (),
+        batch: str | None = None,
+        disconnect: bool = False,
+        deliver: str = "asker",
+        places: tuple[int, ...] = (),
+    ) -> None:
+        self.after_seconds, self.messages, self.batch, self.disconnect = after_seconds, messages, batch, disconnect
+        self.deliver, self.places = deliver, places
 
-@dataclass(slots=True, unsafe_hash=True)
+
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class RenderedExchange:
     """A reply, and the events that follow in the order in which they are due."""
 
     reply: ReplyOut | PublishReplyOut | None
     events: tuple[TimedEvents, ...]
+
+    def __init__(
+        self,
+        reply: ReplyOut | PublishReplyOut | None,
+        events: tuple[TimedEvents, ...],
+    ) -> None:
+        self.reply, self.events = reply, events
 
 
 class Numbering:

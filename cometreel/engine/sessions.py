@@ -386,12 +386,19 @@ class Sessions:
         session.fault_counts = dict(session.fault_counts)
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class ResolvedSession:
     """The session of a request, and the header fields to add to its reply."""
 
     session: Session
     fields: list[tuple[str, str]]
+
+    def __init__(
+        self,
+        session: Session,
+        fields: list[tuple[str, str]],
+    ) -> None:
+        self.session, self.fields = session, fields
 
 
 class SessionResolver:

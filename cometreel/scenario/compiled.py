@@ -194,7 +194,7 @@ class RenderContext:
     base: str = ""
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class ReplyOut:
     """A rendered HTTP reply. The body is `content` unless that is None; then it is the JSON value `body`."""
 
@@ -203,6 +203,17 @@ class ReplyOut:
     headers: tuple[tuple[str, str], ...] | Headers
     body: JSON = None
     content: bytes | None = None
+
+    def __init__(
+        self,
+        after_seconds: float,
+        status: int,
+        headers: tuple[tuple[str, str], ...] | Headers,
+        body: JSON = None,
+        content: bytes | None = None,
+    ) -> None:
+        self.after_seconds, self.status, self.headers, self.body = after_seconds, status, headers, body
+        self.content = content
 
 
 @dataclass(slots=True, unsafe_hash=True)
