@@ -2,21 +2,27 @@
 
 The engine is called in memory, so the socket and the HTTP parser are not included; `serving` measures those. The
 profile slows down short functions more than long ones, so a step is printed as its share of the profile, and as that
-share of the time without profile. Compiled functions are invisible to the profiler: then only the times are printed.
+share of the time without profile. Compiled functions are invisible to the profiler, so only their times are printed.
 """
 
 from __future__ import annotations
 
 import cProfile
+import os
 import pstats
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias, cast
 
 from benchmarks.engine import EngineRun, bytes_per_session, collect_garbage_less_often
+from benchmarks.figures import heading, row
 
 PACKAGE: Final = Path(__file__).parents[1] / "cometreel"
+COMPILED: Final = PACKAGE.parent / "build" / "compiled"
+TURNS: Final = 3
 SESSIONS: Final = 1000
 ROUNDS: Final = 5000
 FUNCTIONS: Final = 25
@@ -58,7 +64,40 @@ def bench() -> None:
     collect_garbage_less_often()
     _print("One POST: reply, one notification scheduled, known session, held poll", run.post_seconds)
     _print("One exchange: POST, acknowledgement, notification, next poll", run.exchange_seconds)
-    print(f"\nan idle session with its held poll: {bytes_per_session():,.0f} bytes")
+    _compare_with_compiled()
+
+
+def _compare_with_compiled() -> None:
+    heading("The engine in pure Python and compiled (`make compiled`), in turn")
+    if not COMPILED.is_dir():
+        print("build/compiled does not exist: call `make compiled` first")
+        return
+    pure, compiled = [], []
+    for _ in range(TURNS):
+        pure.append(_measured(PACKAGE.parent))
+        compiled.append(_measured(COMPILED))
+    for place, (name, unit) in enumerate((("POST", "/s"), ("exchange", "/s"), ("idle session", "bytes"))):
+        one, other = [figures[place] for figures in pure], [figures[place] for figures in compiled]
+        row(f"{name}, pure Python", one, unit)
+        row(f"{name}, compiled", other, unit)
+        row("ratio compiled : pure Python", [second / first for first, second in zip(one, other, strict=True)])
+
+
+def _measured(folder: Path) -> list[float]:
+    """Measure the package in a folder, in a process of its own."""
+    path = os.pathsep.join([str(folder), str(PACKAGE.parent)])
+    command = [sys.executable, "-P", "-m", "benchmarks.engine_profile"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=True, capture_output=True, text=True)
+    return [*map(float, done.stdout.split())]
+
+
+def main() -> None:
+    """Print POSTs and exchanges per second of processor time, and the bytes of an idle session."""
+    run = EngineRun(10, SESSIONS)
+    run.play(ROUNDS)
+    collect_garbage_less_often()
+    rates = [1 / min(seconds(ROUNDS) for _ in range(5)) for seconds in (run.post_seconds, run.exchange_seconds)]
+    print(*rates, bytes_per_session())
 
 
 def _print(title: str, seconds: Callable[[int, cProfile.Profile | None], float]) -> None:
@@ -103,3 +142,7 @@ def _step_of(file: str) -> str | None:
         return None
     name = Path(file).relative_to(PACKAGE).as_posix()
     return next((step for step, places in STEPS.items() if name.startswith(places)), None)
+
+
+if __name__ == "__main__":
+    main()

@@ -146,7 +146,9 @@ class Calls(Sequence[Call]):
         return iter(self._calls)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, (Calls, list, tuple)) and self._calls == tuple(other)
+        if isinstance(other, Calls):
+            return self._calls == other._calls
+        return self._calls == tuple(other) if isinstance(other, list | tuple) else False
 
     def __repr__(self) -> str:
         return f"Calls([{', '.join(map(str, self._calls))}])"

@@ -59,6 +59,14 @@ def test_items_for_which_is_due_is_false_stay_scheduled() -> None:
     assert schedule.first() == (1, "a")
 
 
+def test_a_schedule_is_idle_until_its_first_item_is_due() -> None:
+    schedule: Schedule[str] = Schedule()
+    assert schedule.is_idle(5.0)
+    schedule.add(Ticks(2_000_000), "a")
+    assert schedule.is_idle(1.9)
+    assert not schedule.is_idle(2.0)
+
+
 # ------------------------------------------------------------------------------------------------ plays
 @dataclass(frozen=True)
 class Exchange:
