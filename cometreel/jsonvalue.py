@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Hashable
 from decimal import Decimal, InvalidOperation
-from typing import ClassVar, NoReturn, Self, TypeAlias
+from typing import ClassVar, NoReturn, Self, TypeAlias, cast
 
 __all__ = [
     "JSON",
@@ -136,14 +136,19 @@ def decode(text: str | bytes, *, share_keys: bool = False) -> JSON:
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig" if text.startswith(codecs.BOM_UTF8) else "utf-8")
         usual = _DECODER_OF_MINUS_ZERO if _may_have_minus_zero(text) else _DECODER
-        value: JSON = (_SHARING_DECODER if share_keys else usual).decode(text)
+        decoder = _SHARING_DECODER if share_keys else usual
+        if text[:1] not in ("{", "["):
+            return cast("JSON", decoder.decode(text))
+        value, end = decoder.raw_decode(text)  # `decode` searches for blanks around the text
+        if end < len(text) and text[end:].strip(" \t\n\r"):
+            decoder.decode(text)  # raises the error
     except NotJSON:
         raise
     except RecursionError:
         raise NotJSON("nested too deeply") from None
     except ValueError as error:
         raise NotJSON(str(error)) from None
-    return value
+    return cast("JSON", value)
 
 
 def _may_have_minus_zero(text: str) -> bool:
