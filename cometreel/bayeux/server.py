@@ -57,6 +57,8 @@ class BayeuxServer:
         self._call_depth = 0  # of nested calls, because the application may call back
         self.deadlines = self._registry.deadlines
         """The deadlines of all sessions; `deadlines.first` is the time of the next call to `advance`."""
+        self.reply_channels = self._delivery.reply_channels
+        """The requests for which `delivered` or `gone` must be called, by id."""
 
     @property
     def settings(self) -> BayeuxSettings:
